@@ -1,0 +1,7 @@
+//! Reproducible, content-addressed Kubernetes bundles of Claude Relay Service.
+//!
+//! Modules stand in layer order: a module uses only modules above it (`tests/architecture.rs` checks).
+//! Nothing below `cmd` reads the clock, the environment, randomness, the locale or the network.
+
+pub mod canonical;
+pub mod model;

@@ -1,0 +1,3 @@
+//! Vocabulary: values that are checked once, when they are made. Pure, no I/O.
+
+pub mod digest;
