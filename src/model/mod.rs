@@ -1,3 +1,7 @@
 //! Vocabulary: values that are checked once, when they are made. Pure, no I/O.
 
 pub mod digest;
+pub mod kube_version;
+pub mod number;
+pub mod secret;
+pub mod text;
