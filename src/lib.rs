@@ -6,3 +6,4 @@
 pub mod canonical;
 pub mod model;
 pub mod profile;
+pub mod render;

@@ -3,5 +3,6 @@
 pub mod digest;
 pub mod kube_version;
 pub mod number;
+pub mod object_key;
 pub mod secret;
 pub mod text;
