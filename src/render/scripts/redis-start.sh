@@ -24,10 +24,10 @@ fail() {
     exit 1
 }
 
-# Leaves nothing behind but what was there before.
+# Leaves nothing behind but what was there before. The temporary server has nothing worth saving.
 abandon() {
     if [ -n "$server" ]; then
-        kill "$server" 2>/dev/null || :
+        kill -KILL "$server" 2>/dev/null || :
         wait "$server" || :
     fi
     rm -rf "$partial" "$socket"
@@ -41,7 +41,8 @@ ask() {
 wait_until() {
     until "$@"; do
         kill -0 "$server" 2>/dev/null || fail "the temporary server has ended, see above; dump.rdb is untouched"
-        sleep 1
+        # Not every sleep knows fractions.
+        sleep 0.2 2>/dev/null || sleep 1
     done
 }
 
