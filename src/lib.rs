@@ -5,3 +5,9 @@
 
 pub mod canonical;
 pub mod model;
+
+pub mod bundle;
+
+pub mod archive;
+pub mod fsio;
+pub mod store;

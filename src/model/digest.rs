@@ -26,6 +26,22 @@ impl Digest {
     }
 }
 
+/// Computes the digest of bytes that come piece by piece.
+#[derive(Clone, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// Appends `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Returns the digest of all bytes.
+    pub fn finish(self) -> Digest {
+        Digest::finish(self.0)
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -89,9 +105,19 @@ mod tests {
     }
 
     #[test]
+    fn bytes_may_come_piece_by_piece() {
+        let mut hasher = Hasher::default();
+        hasher.update(b"ab");
+        hasher.update(b"");
+        hasher.update(b"c");
+        assert_eq!(hasher.finish(), Digest::of(b"abc"));
+    }
+
+    #[test]
     fn other_spellings_of_a_digest_are_refused() {
         let good = Digest::of(b"x").to_string();
-        for bad in [good.to_uppercase(), good[1..].to_owned(), format!("{good}0"), format!("+{}", &good[1..])] {
+        for bad in [good.to_uppercase(), good[1..].to_owned(), format!("{good}0"), format!("+{}", &good[1..])]
+        {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
     }
