@@ -7,3 +7,7 @@ pub mod canonical;
 pub mod model;
 pub mod profile;
 pub mod render;
+pub mod bundle;
+pub mod fsio;
+pub mod archive;
+pub mod store;
