@@ -2,8 +2,11 @@
 //!
 //! Pure: names no file system. `docs/format/bundle.md` specifies what these modules implement.
 
+pub mod assemble;
 pub mod files;
+pub mod index;
 pub mod layout;
 pub mod limits;
 pub mod read;
+pub mod recipe;
 pub mod sums;

@@ -4,6 +4,6 @@ pub mod digest;
 pub mod kube_version;
 pub mod number;
 pub mod object_key;
+pub mod safe_path;
 pub mod secret;
 pub mod text;
-pub mod safe_path;

@@ -48,7 +48,7 @@ pub(super) fn render(profile: &Profile, contents: &Contents<'_>) -> Deployment {
     let settings = &profile.settings;
     Deployment {
         metadata: metadata(profile, Component::Relay, profile.names.full.clone()),
-        spec: Some(DeploymentSpec {
+        spec: DeploymentSpec {
             // With an autoscaler the number is its own: a field here would take pods away at each apply.
             replicas: (!settings.autoscaling.enabled).then(|| settings.replica_count.as_i32()),
             selector: selector(profile, Component::Relay),
@@ -72,7 +72,7 @@ pub(super) fn render(profile: &Profile, contents: &Contents<'_>) -> Deployment {
                 spec: Some(pod_spec(profile, contents)),
             },
             ..DeploymentSpec::default()
-        }),
+        },
         ..Deployment::default()
     }
 }

@@ -10,9 +10,11 @@ mod pod;
 mod pvc;
 mod redis;
 pub mod redis_conf;
+pub mod references;
 pub mod scripts;
 mod secret;
 mod security;
+pub mod served;
 mod service_account;
 pub mod yaml;
 

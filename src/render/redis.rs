@@ -86,7 +86,7 @@ pub(super) fn stateful_set(profile: &Profile, content: &Content) -> StatefulSet 
     annotations.extend(profile.secret(&Purpose::RedisPassword).iter().map(pod::secret_token));
     StatefulSet {
         metadata: metadata(profile, Component::Redis, profile.names.redis.clone()),
-        spec: Some(StatefulSetSpec {
+        spec: StatefulSetSpec {
             // A broken pod must not block the way back; the field can never be changed later.
             pod_management_policy: Some("Parallel".into()),
             replicas: Some(1),
@@ -106,7 +106,7 @@ pub(super) fn stateful_set(profile: &Profile, content: &Content) -> StatefulSet 
                 ..StatefulSetUpdateStrategy::default()
             }),
             ..StatefulSetSpec::default()
-        }),
+        },
         ..StatefulSet::default()
     }
 }

@@ -1,0 +1,198 @@
+//! Rendered objects to the files of a bundle.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::files::{AddError, BundleFiles};
+use super::index::{FORMAT, Image, Index, KubernetesRange, Object, Source, Wanted, WantedKey, Workload};
+use super::recipe::recipe;
+use crate::canonical::{Canonical, NotCanonical};
+use crate::model::object_key::ObjectKey;
+use crate::model::safe_path::{InvalidPath, SafePath};
+use crate::model::secret::SecretForm;
+use crate::profile::resolve::Profile;
+use crate::render::manifest_set::{Manifest, ManifestSet};
+use crate::render::references::{Keys, Target, pod_template, references};
+use crate::render::{served, yaml};
+
+/// A bundle in memory.
+pub struct Assembled {
+    pub index: Index,
+    pub files: BundleFiles,
+}
+
+/// Why objects do not make a bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    #[error("two objects are called {0}; change `release.name`, `fullnameOverride` or `nameOverride`")]
+    Duplicate(ObjectKey),
+    #[error("{0}; a shorter `release.name` or `fullnameOverride` helps")]
+    Path(#[from] InvalidPath),
+    #[error(transparent)]
+    Add(#[from] AddError),
+    #[error(transparent)]
+    Canonical(#[from] NotCanonical),
+}
+
+/// Makes the bundle of a profile from its rendered objects.
+///
+/// # Errors
+///
+/// When two objects have one name, a file's name is too long, or a limit of the format is exceeded.
+pub fn assemble(profile: &Profile, set: &ManifestSet) -> Result<Assembled, AssembleError> {
+    if let Some(duplicate) = set.duplicates().first() {
+        return Err(AssembleError::Duplicate(duplicate.clone()));
+    }
+    let mut files = BundleFiles::default();
+    let mut objects = Vec::with_capacity(set.len());
+    for manifest in set.iter() {
+        objects.push(add_manifest(&mut files, manifest)?);
+    }
+    for (file, bytes) in &profile.sealed {
+        files.add(SafePath::parse(&sealed_path(file))?, bytes.clone())?;
+    }
+    let recipe = files.add(SafePath::parse("recipe.json")?, Canonical::of(&recipe(profile))?.into_bytes())?;
+    let settings = &profile.settings;
+    let index = Index {
+        format: FORMAT,
+        name: settings.release.name.to_string(),
+        namespace: settings.release.namespace.to_string(),
+        environment: settings.release.environment.to_string(),
+        profile: profile.name.to_string(),
+        app_version: settings.release.app_version.to_string(),
+        kubernetes: kubernetes_range(profile, set),
+        images: images(set),
+        contract: contract(profile, set),
+        workloads: set.iter().filter_map(workload).collect(),
+        objects,
+        recipe,
+    };
+    files.add(SafePath::parse("bundle.json")?, Canonical::of(&index)?.into_bytes())?;
+    Ok(Assembled { index, files })
+}
+
+fn add_manifest(files: &mut BundleFiles, manifest: &Manifest) -> Result<Object, AssembleError> {
+    let file = format!("manifests/{}", manifest.file_name());
+    let sha256 = files.add(SafePath::parse(&file)?, yaml::to_yaml(&manifest.object).into_bytes())?;
+    let ObjectKey { api_version, kind, namespace, name } = manifest.key.clone();
+    Ok(Object { api_version, kind, namespace, name, file, phase: manifest.phase, sha256 })
+}
+
+/// Returns where the bundle keeps an encrypted file: below `secrets/`, without folders.
+fn sealed_path(file: &str) -> String {
+    let name = file.strip_prefix("secrets/").unwrap_or(file).replace('/', "-");
+    format!("secrets/{name}")
+}
+
+fn kubernetes_range(profile: &Profile, set: &ManifestSet) -> KubernetesRange {
+    let newest =
+        set.iter().map(|manifest| served::newest(&manifest.key.api_version, &manifest.key.kind)).min();
+    KubernetesRange {
+        min: profile.settings.kubernetes.version.to_string(),
+        max: newest.unwrap_or(crate::model::kube_version::KubeVersion::NEWEST).to_string(),
+    }
+}
+
+/// Returns the containers of a pod template, those that run first in front.
+fn containers(template: &Value) -> impl Iterator<Item = &Value> {
+    ["/spec/initContainers", "/spec/containers"]
+        .into_iter()
+        .filter_map(|pointer| template.pointer(pointer)?.as_array())
+        .flatten()
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn images(set: &ManifestSet) -> Vec<Image> {
+    let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for manifest in set.iter() {
+        for container in pod_template(&manifest.object).into_iter().flat_map(containers) {
+            let user = format!("{}/{}", manifest.key.name, text(container, "name"));
+            users.entry(text(container, "image").to_owned()).or_default().push(user);
+        }
+    }
+    users.into_iter().map(|(reference, containers)| Image { reference, containers }).collect()
+}
+
+fn workload(manifest: &Manifest) -> Option<Workload> {
+    let template = pod_template(&manifest.object)?;
+    let annotations = template.pointer("/metadata/annotations").and_then(Value::as_object);
+    let checksums = annotations.into_iter().flatten().filter(|(key, _)| key.starts_with("checksum/"));
+    let pod_kinds = ["ConfigMap", "Secret", "PersistentVolumeClaim", "ServiceAccount", "PriorityClass"];
+    let consumed =
+        references(&manifest.object).into_keys().filter(|target| pod_kinds.contains(&target.kind.as_str()));
+    Some(Workload {
+        kind: manifest.key.kind.clone(),
+        name: manifest.key.name.clone(),
+        containers: containers(template).map(|container| text(container, "name").to_owned()).collect(),
+        checksums: checksums
+            .map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()))
+            .collect(),
+        consumes: consumed.map(|target| format!("{}/{}", target.kind, target.name)).collect(),
+    })
+}
+
+/// Returns everything that the objects refer to and the set does not hold.
+fn contract(profile: &Profile, set: &ManifestSet) -> Vec<Wanted> {
+    let inside: BTreeSet<Target> = set.iter().map(|manifest| target_of(&manifest.key)).collect();
+    let mut wanted: BTreeMap<Target, (Keys, BTreeSet<String>)> = BTreeMap::new();
+    for manifest in set.iter() {
+        for (target, keys) in references(&manifest.object) {
+            if !inside.contains(&target) {
+                let (all_keys, users) = wanted.entry(target).or_default();
+                all_keys.extend(keys);
+                users.insert(manifest.key.to_string());
+            }
+        }
+    }
+    let secrets = secret_keys(profile);
+    wanted.into_iter().map(|(target, (keys, users))| want(target, keys, users, &secrets)).collect()
+}
+
+fn target_of(key: &ObjectKey) -> Target {
+    Target { kind: key.kind.clone(), namespace: key.namespace.clone(), name: key.name.clone() }
+}
+
+/// Returns what is known about each key of the Secrets that apply makes, by Secret and key.
+fn secret_keys(profile: &Profile) -> BTreeMap<(String, String), (Source, WantedKey)> {
+    let known = |secret: &crate::profile::resolve::SecretRef<'_>| {
+        let plain = WantedKey { key: secret.key.clone(), length: None, generation: None, file: None };
+        match secret.form {
+            SecretForm::Generate { length, generation } => Some((
+                Source::Generated,
+                WantedKey { length: Some(length.get()), generation: Some(generation.get()), ..plain },
+            )),
+            SecretForm::Age { file } => {
+                Some((Source::Sealed, WantedKey { file: Some(sealed_path(file.as_str())), ..plain }))
+            }
+            SecretForm::Existing { .. } | SecretForm::Literal { .. } => None,
+        }
+    };
+    let secrets = profile.secrets();
+    secrets
+        .iter()
+        .filter_map(|secret| Some(((secret.object.clone(), secret.key.clone()), known(secret)?)))
+        .collect()
+}
+
+fn want(
+    target: Target,
+    keys: Keys,
+    users: BTreeSet<String>,
+    secrets: &BTreeMap<(String, String), (Source, WantedKey)>,
+) -> Wanted {
+    let mut source = Source::Cluster;
+    let mut detail = |key: String| {
+        let known = secrets.get(&(target.name.clone(), key.clone())).filter(|_| target.kind == "Secret");
+        known.map_or(WantedKey { key, length: None, generation: None, file: None }, |(origin, known)| {
+            source = *origin;
+            known.clone()
+        })
+    };
+    let keys = keys.into_iter().map(&mut detail).collect();
+    let Target { kind, namespace, name } = target;
+    Wanted { kind, namespace, name, source, keys, used_by: users.into_iter().collect() }
+}

@@ -1,0 +1,42 @@
+//! `recipe.json`: every input, resolved; secrets as references. The same recipe gives the same bundle.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::model::digest::Digest;
+use crate::profile::resolve::Profile;
+use crate::profile::settings::OutputValue;
+use crate::render::RENDER_ABI;
+
+/// Returns the recipe of a profile.
+pub fn recipe(profile: &Profile) -> Value {
+    let mut settings =
+        serde_json::to_value(&profile.settings).expect("settings have string keys and write themselves");
+    if let Some(fields) = settings.as_object_mut() {
+        // How layers were laid is not an input: what they came to is.
+        fields.remove("extends");
+    }
+    redact_output(profile, &mut settings);
+    let sealed: BTreeMap<&String, Digest> =
+        profile.sealed.iter().map(|(file, bytes)| (file, Digest::of(bytes))).collect();
+    json!({
+        "format": 1,
+        "profile": profile.name,
+        "renderAbi": RENDER_ABI,
+        "sealed": sealed,
+        "set": profile.sets,
+        "settings": settings,
+    })
+}
+
+/// Takes out plain texts that stand where a credential belongs: a literal is no input that anyone may see.
+fn redact_output(profile: &Profile, settings: &mut Value) {
+    let config = &profile.settings.storage.logs.fluentbit.output.config;
+    let Some(written) = settings.pointer_mut("/storage/logs/fluentbit/output/config") else { return };
+    for (key, value) in config {
+        if let OutputValue::Secret(form) = value {
+            written[key] = json!(form);
+        }
+    }
+}
