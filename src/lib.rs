@@ -11,3 +11,5 @@ pub mod model;
 pub mod profile;
 pub mod render;
 pub mod store;
+pub mod ui;
+pub mod cmd;

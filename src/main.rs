@@ -1,2 +1,7 @@
 //! The binary: a thin shell around the library.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    relay_bundle::cmd::main()
+}

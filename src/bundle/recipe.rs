@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::model::digest::Digest;
 use crate::profile::resolve::Profile;
-use crate::profile::settings::OutputValue;
 use crate::render::RENDER_ABI;
 
 /// Returns the recipe of a profile.
@@ -17,7 +16,6 @@ pub fn recipe(profile: &Profile) -> Value {
         // How layers were laid is not an input: what they came to is.
         fields.remove("extends");
     }
-    redact_output(profile, &mut settings);
     let sealed: BTreeMap<&String, Digest> =
         profile.sealed.iter().map(|(file, bytes)| (file, Digest::of(bytes))).collect();
     json!({
@@ -28,15 +26,4 @@ pub fn recipe(profile: &Profile) -> Value {
         "set": profile.sets,
         "settings": settings,
     })
-}
-
-/// Takes out plain texts that stand where a credential belongs: a literal is no input that anyone may see.
-fn redact_output(profile: &Profile, settings: &mut Value) {
-    let config = &profile.settings.storage.logs.fluentbit.output.config;
-    let Some(written) = settings.pointer_mut("/storage/logs/fluentbit/output/config") else { return };
-    for (key, value) in config {
-        if let OutputValue::Secret(form) = value {
-            written[key] = json!(form);
-        }
-    }
 }

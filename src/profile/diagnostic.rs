@@ -76,8 +76,13 @@ impl Diagnostics {
         self.0.iter()
     }
 
+    /// Returns how many errors there are.
+    pub fn errors(&self) -> usize {
+        self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
+    }
+
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+        self.errors() > 0
     }
 
     /// Sorts by place, errors first where two share one, and keeps [`DIAGNOSTICS_MAX`]: errors before warnings.

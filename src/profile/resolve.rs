@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::settings::{Image, LogMode, OutputKind, PullPolicy, Settings};
+use super::settings::{Image, LogMode, OutputKind, OutputValue, PullPolicy, Settings};
 use crate::model::digest::Digest;
 use crate::model::secret::SecretForm;
 use crate::model::text::{Label, Tag};
@@ -67,8 +67,8 @@ pub enum Purpose {
     EncryptionKey,
     AdminPassword,
     RedisPassword,
-    /// A property of the Fluent Bit output, in lower case.
-    Output(String),
+    /// A property of the Fluent Bit output, in lower case, and the place in its list.
+    Output { property: String, index: Option<usize> },
 }
 
 impl Purpose {
@@ -79,13 +79,11 @@ impl Purpose {
             Self::EncryptionKey => "encryption-key".into(),
             Self::AdminPassword => "admin-password".into(),
             Self::RedisPassword => "redis-password".into(),
-            Self::Output(property) => format!("fluent-bit-{}", property.replace(['.', '_'], "-")),
+            Self::Output { property, index } => {
+                let place = index.map(|index| format!("-{index}")).unwrap_or_default();
+                format!("fluent-bit-{}{place}", property.replace(['.', '_'], "-"))
+            }
         }
-    }
-
-    /// Returns the environment variable that carries it in a Fluent Bit container.
-    pub fn output_variable(property: &str) -> String {
-        format!("OUTPUT_{}", property.to_uppercase().replace(['.', '-'], "_"))
     }
 }
 
@@ -140,7 +138,7 @@ impl Profile {
                 Some(&settings.redis.auth.password).filter(|_| settings.redis.auth.enabled)
             }
             Purpose::RedisPassword => settings.external_redis.password.as_ref(),
-            Purpose::Output(property) => settings.output_secret(property),
+            Purpose::Output { property, index } => settings.output_secret(property, *index),
         }
     }
 
@@ -148,7 +146,7 @@ impl Profile {
     pub fn secrets(&self) -> Vec<SecretRef<'_>> {
         let fixed =
             [Purpose::JwtSecret, Purpose::EncryptionKey, Purpose::AdminPassword, Purpose::RedisPassword];
-        let outputs = self.settings.output_secrets().map(Purpose::Output);
+        let outputs = self.settings.output_secrets();
         fixed.into_iter().chain(outputs).filter_map(|purpose| self.secret(&purpose)).collect()
     }
 }
@@ -184,21 +182,30 @@ impl Settings {
         })
     }
 
-    fn output_secret(&self, property: &str) -> Option<&SecretForm> {
+    fn output_secret(&self, property: &str, index: Option<usize>) -> Option<&SecretForm> {
         let config = &self.storage.logs.fluentbit.output.config;
-        config
-            .iter()
-            .filter(|_| self.has_fluent_bit())
-            .find(|(key, _)| key.to_lowercase() == property)
-            .and_then(|(_, value)| value.secret())
+        let (_, value) = config.iter().filter(|_| self.has_fluent_bit()).find(|(key, _)| key.to_lowercase() == property)?;
+        match (value, index) {
+            (OutputValue::List(items), Some(index)) => items.get(index)?.secret(),
+            (value, None) => value.secret(),
+            _ => None,
+        }
     }
 
-    fn output_secrets(&self) -> impl Iterator<Item = String> {
+    fn output_secrets(&self) -> impl Iterator<Item = Purpose> {
         let config = &self.storage.logs.fluentbit.output.config;
-        config
-            .iter()
-            .filter(|(_, value)| self.has_fluent_bit() && value.secret().is_some())
-            .map(|(key, _)| key.to_lowercase())
+        config.iter().filter(|_| self.has_fluent_bit()).flat_map(|(key, value)| {
+            let property = key.to_lowercase();
+            let purpose = |index| Purpose::Output { property: property.clone(), index };
+            match value {
+                OutputValue::Secret(_) => vec![purpose(None)],
+                OutputValue::List(items) => {
+                    let secrets = items.iter().enumerate().filter(|(_, item)| item.secret().is_some());
+                    secrets.map(|(index, _)| purpose(Some(index))).collect()
+                }
+                _ => Vec::new(),
+            }
+        })
     }
 
     /// Returns the name by which the relay reaches Redis, and its port.

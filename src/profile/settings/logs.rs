@@ -81,7 +81,8 @@ pub enum OutputValue {
     Bool(bool),
     Integer(i64),
     Text(String),
-    List(Vec<String>),
+    /// A property that may stand several times.
+    List(Vec<Self>),
     Secret(SecretForm),
 }
 
@@ -102,7 +103,7 @@ impl<'de> Deserialize<'de> for OutputValue {
             type Value = OutputValue;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a boolean, an integer, a string, an array of strings or a secret")
+                f.write_str("a boolean, an integer, a string, an array of them, or a secret")
             }
 
             fn visit_bool<E: de::Error>(self, value: bool) -> Result<OutputValue, E> {
@@ -154,7 +155,7 @@ impl JsonSchema for OutputValue {
         let secret = generator.subschema_for::<SecretForm>();
         schemars::json_schema!({
             "description": "A property of a Fluent Bit output; one that is a credential takes a secret.",
-            "anyOf": [{"type": ["boolean", "integer", "string"]}, {"type": "array", "items": {"type": "string"}}, secret]
+            "anyOf": [{"type": ["boolean", "integer", "string"]}, {"type": "array", "items": {"anyOf": [{"type": "string"}, secret.clone()]}}, secret]
         })
     }
 }

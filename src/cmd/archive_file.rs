@@ -1,0 +1,1 @@
+//! `--archive`: a bundle of the store as one file.

@@ -1,0 +1,152 @@
+//! `build`: profiles to bundles in the store.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+
+use super::ctx::{Ctx, Folder, ProfileArgs, StoreArgs, count};
+use super::failure::{Failure, Outcome};
+use crate::bundle::assemble::{Assembled, assemble};
+use crate::model::digest::Digest;
+use crate::profile::overlay::ProfileFiles;
+use crate::render;
+use crate::store::{Outcome as Stored, Store};
+use crate::ui::printer::Report;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  relay-bundle build production                      into bundles/, and print the path
+  relay-bundle build production --check              prove that it can be repeated
+  relay-bundle build production --archive prod.tar   also one file to carry
+  relay-bundle build --all --store /var/lib/bundles")]
+pub struct Args {
+    /// The profiles
+    #[arg(required_unless_present = "all", value_name = "PROFILE")]
+    names: Vec<String>,
+    /// Build every profile of the folder; `base` only serves others and is left out
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+    /// Build again in other processes, time zones, locales and folders, and compare every byte
+    #[arg(long)]
+    check: bool,
+    /// Also write the bundle into one file
+    #[arg(long, value_name = "FILE")]
+    archive: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    profiles: ProfileArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// What was built.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BuildReport {
+    bundles: Vec<Built>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Built {
+    profile: String,
+    path: Utf8PathBuf,
+    content_id: String,
+    objects: usize,
+    /// `new`, `existed` or `replaced`.
+    entry: &'static str,
+    signed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<Utf8PathBuf>,
+}
+
+impl Report for BuildReport {
+    const SCHEMA: &'static str = "build/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.bundles.iter().try_for_each(|built| writeln!(out, "{}", built.path))
+    }
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        let names = self.names()?;
+        if self.archive.is_some() && names.len() > 1 {
+            return Err(Failure::input("--archive writes one bundle, and several are built").hint("build them one by one"));
+        }
+        let store = Store::open(&self.store.store);
+        let mut bundles = Vec::with_capacity(names.len());
+        let mut failed = 0;
+        for name in &names {
+            match self.build(ctx, &store, name) {
+                Ok(built) => bundles.push(built),
+                // The others are still of use, and their mistakes too.
+                Err(failure) if names.len() > 1 && failure.kind == super::failure::FailureKind::Input => {
+                    ctx.printer.tell(&format!("error: {}", failure.message()));
+                    failed += 1;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        ctx.printer.report(&BuildReport { bundles })?;
+        if failed > 0 {
+            return Err(Failure::input(format!("{} of {} could not be built", count(failed, "profile"), names.len())));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn names(&self) -> Result<Vec<String>, Failure> {
+        if !self.all {
+            return Ok(self.names.clone());
+        }
+        let mut names = Folder::new(&self.profiles.profiles).names();
+        names.retain(|name| name != "base");
+        if names.is_empty() {
+            return Err(Failure::input(format!("there are no profiles in `{}`", self.profiles.profiles))
+                .hint("`--profiles DIR` names their folder"));
+        }
+        Ok(names)
+    }
+
+    fn build(&self, ctx: &Ctx, store: &Store, name: &str) -> Result<Built, Failure> {
+        let profile = ctx.load(name, &self.profiles)?;
+        let Assembled { index, files } = assemble(&profile, &render::render(&profile)).map_err(Failure::input)?;
+        if self.check {
+            super::check::check(ctx, name, &self.profiles, &files)?;
+        }
+        let registered = store.register(&files, &index.name, name)?;
+        let signed = files_signed(&registered.path);
+        let entry = match &registered.outcome {
+            Stored::New => "new",
+            Stored::Existed => "existed",
+            Stored::Replaced { reason } => {
+                ctx.printer.tell(&format!("warning: the store's entry was not as it was built and has been made again: {reason}"));
+                "replaced"
+            }
+        };
+        if let Some(archive) = &self.archive {
+            super::archive_file::write(archive, &registered.path)?;
+        }
+        let id = registered.content_id;
+        ctx.printer.say(&summary(name, &index.name, &id, index.objects.len(), signed));
+        Ok(Built {
+            profile: name.to_owned(),
+            path: registered.path,
+            content_id: format!("sha256:{id}"),
+            objects: index.objects.len(),
+            entry,
+            signed,
+            archive: self.archive.clone(),
+        })
+    }
+}
+
+fn files_signed(entry: &Utf8Path) -> bool {
+    entry.join(crate::bundle::layout::ATTESTATION).is_file()
+}
+
+fn summary(profile: &str, name: &str, id: &Digest, objects: usize, signed: bool) -> String {
+    let signature = if signed { "signed" } else { "unsigned" };
+    format!("built {name} for {profile}: {}, {signature}, sha256:{id}", count(objects, "object"))
+}

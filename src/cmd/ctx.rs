@@ -1,0 +1,124 @@
+//! What commands share: how to print, and how to read profiles.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::failure::Failure;
+use crate::fsio;
+use crate::profile::overlay::ProfileFiles;
+use crate::profile::parse::TEXT_BYTES_MAX;
+use crate::profile::resolve::Profile;
+use crate::profile::{self, Loaded};
+use crate::ui::diagnostic;
+use crate::ui::printer::Printer;
+
+/// The context of a command, made once.
+pub struct Ctx {
+    pub printer: Printer,
+}
+
+/// Where profiles are, and what is laid over them.
+#[derive(Debug, clap::Args)]
+pub struct ProfileArgs {
+    /// The folder of the profiles
+    #[arg(long, value_name = "DIR", default_value = "profiles")]
+    pub profiles: Utf8PathBuf,
+    /// Set one key on top of the profile, as TOML; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Let warnings fail
+    #[arg(long)]
+    pub deny_warnings: bool,
+}
+
+/// Where the store is.
+#[derive(Debug, clap::Args)]
+pub struct StoreArgs {
+    /// The folder of the store
+    #[arg(long, value_name = "DIR", default_value = "bundles")]
+    pub store: Utf8PathBuf,
+}
+
+impl Ctx {
+    /// Reads a profile and shows what was found; an error when it cannot be built.
+    ///
+    /// # Errors
+    ///
+    /// When the profile has errors, or warnings that are denied.
+    pub fn load(&self, name: &str, args: &ProfileArgs) -> Result<Profile, Failure> {
+        let loaded = profile::load(name, &args.set, &Folder::new(&args.profiles));
+        self.show(&loaded)?;
+        let warned = loaded.diagnostics.iter().count();
+        match loaded.profile {
+            Some(_) if args.deny_warnings && warned > 0 => {
+                Err(Failure::input(format!("profile `{name}` has {} and --deny-warnings", count(warned, "warning"))))
+            }
+            Some(profile) => Ok(profile),
+            None => {
+                let errors = loaded.diagnostics.errors();
+                Err(Failure::input(format!("profile `{name}` has {}", count(errors, "error")))
+                    .hint("`relay-bundle explain CODE` says more about a code such as RB0002"))
+            }
+        }
+    }
+
+    /// Shows findings: on stderr as text, or on stdout as data.
+    ///
+    /// # Errors
+    ///
+    /// When stdout cannot be written.
+    pub fn show(&self, loaded: &Loaded) -> Result<(), Failure> {
+        if self.printer.json {
+            if loaded.profile.is_none() {
+                let diagnostics = diagnostic::to_json(&loaded.diagnostics, &loaded.sources);
+                let report = serde_json::json!({"schema": "relay-bundle/diagnostics/v1", "diagnostics": diagnostics});
+                self.printer.data(format!("{report:#}\n").as_bytes())?;
+            }
+            return Ok(());
+        }
+        let text = diagnostic::to_text(&loaded.diagnostics, &loaded.sources);
+        if !text.is_empty() {
+            self.printer.tell(text.trim_end());
+        }
+        Ok(())
+    }
+}
+
+/// Returns "1 error", "2 errors".
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// A folder of profiles.
+pub struct Folder<'a> {
+    path: &'a Utf8Path,
+}
+
+impl<'a> Folder<'a> {
+    pub fn new(path: &'a Utf8Path) -> Self {
+        Self { path }
+    }
+}
+
+impl ProfileFiles for Folder<'_> {
+    fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
+        let path = self.path.join(format!("{name}.toml"));
+        let limit = u64::try_from(TEXT_BYTES_MAX).map_err(|error| error.to_string())?;
+        let bytes = fsio::read_bounded(&path, limit).map_err(|error| error.to_string())?;
+        Ok((path.into_string(), bytes))
+    }
+
+    fn file(&self, path: &str) -> Result<Vec<u8>, String> {
+        fsio::read_bounded(&self.path.join(path), 64 << 10).map_err(|error| error.to_string())
+    }
+
+    fn names(&self) -> Vec<String> {
+        let Ok(entries) = self.path.read_dir_utf8() else { return Vec::new() };
+        let name = |entry: std::io::Result<camino::Utf8DirEntry>| {
+            let path = entry.ok()?.into_path();
+            (path.extension() == Some("toml")).then(|| path.file_stem().map(str::to_owned))?
+        };
+        let mut names: Vec<String> = entries.filter_map(name).collect();
+        names.sort();
+        names
+    }
+}

@@ -1,0 +1,110 @@
+//! Why a command did not do what was asked, and the exit code that says so.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+/// The answer is no, or two things differ.
+pub const DIFFERS: u8 = 1;
+/// Your input is wrong: a profile, an argument.
+pub const INPUT: u8 = 2;
+/// Something is not trusted: altered, unsigned, signed by the wrong key.
+pub const UNTRUSTED: u8 = 3;
+/// The world said no: the disk, the cluster.
+pub const WORLD: u8 = 4;
+/// A bug of ours.
+pub const BUG: u8 = 101;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    Input,
+    Untrusted,
+    World,
+}
+
+/// What failed, why, and what to do.
+#[derive(Debug)]
+pub struct Failure {
+    pub kind: FailureKind,
+    pub source: Box<dyn Error + Send + Sync>,
+    pub hints: Vec<String>,
+}
+
+/// What a command returns.
+pub type Outcome = Result<ExitCode, Failure>;
+
+impl Failure {
+    pub fn input(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: FailureKind::Input, source: source.into(), hints: Vec::new() }
+    }
+
+    pub fn untrusted(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: FailureKind::Untrusted, ..Self::input(source) }
+    }
+
+    pub fn world(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: FailureKind::World, ..Self::input(source) }
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Tells whether the reader of our output went away: no failure.
+    pub fn is_broken_pipe(&self) -> bool {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(&*self.source);
+        while let Some(error) = cause {
+            if error.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
+    /// Returns the message with its causes: `what: why: why`.
+    pub fn message(&self) -> String {
+        let mut text = self.source.to_string();
+        let mut cause = self.source.source();
+        while let Some(error) = cause {
+            let why = error.to_string();
+            // Some errors repeat their cause in their own text.
+            if !text.contains(&why) {
+                text = format!("{text}: {why}");
+            }
+            cause = error.source();
+        }
+        text
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        let hints = crate::fsio::remedy(&error).into_iter().map(str::to_owned).collect();
+        Self { hints, ..Self::world(error) }
+    }
+}
+
+impl From<crate::store::StoreError> for Failure {
+    fn from(error: crate::store::StoreError) -> Self {
+        use crate::store::StoreError;
+        let hints = error.remedy().into_iter().map(str::to_owned).collect();
+        let kind = match &error {
+            StoreError::Read { error, .. } if !matches!(error.fault, crate::bundle::read::Fault::Io(_)) => FailureKind::Untrusted,
+            StoreError::Name(_) | StoreError::NotFound { .. } | StoreError::Ambiguous { .. } | StoreError::Limit(_) => FailureKind::Input,
+            _ => FailureKind::World,
+        };
+        Self { kind, hints, ..Self::world(error) }
+    }
+}
+
+impl From<FailureKind> for ExitCode {
+    fn from(kind: FailureKind) -> Self {
+        match kind {
+            FailureKind::Input => Self::from(INPUT),
+            FailureKind::Untrusted => Self::from(UNTRUSTED),
+            FailureKind::World => Self::from(WORLD),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `render`: the manifests of a profile, without a bundle.
+
+use std::process::ExitCode;
+
+use camino::Utf8PathBuf;
+
+use super::ctx::{Ctx, ProfileArgs};
+use super::failure::{Failure, Outcome};
+use crate::render::{self, yaml};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  relay-bundle render production | kubectl apply --server-side -f -
+  relay-bundle render dev --set replicaCount=2 --out manifests/")]
+pub struct Args {
+    /// The profile
+    profile: String,
+    /// Write one file an object into this folder instead, which then holds nothing else
+    #[arg(long, value_name = "DIR")]
+    out: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    profiles: ProfileArgs,
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        let profile = ctx.load(&self.profile, &self.profiles)?;
+        let set = render::render(&profile);
+        // The checks of a bundle hold for manifests too.
+        let assembled = crate::bundle::assemble::assemble(&profile, &set).map_err(Failure::input)?;
+        if let Some(folder) = &self.out {
+            super::out_folder::write(ctx, folder, &set, &profile)?;
+        } else if ctx.printer.json {
+            let objects: Vec<&serde_json::Value> = set.iter().map(|manifest| &manifest.object).collect();
+            let report = serde_json::json!({"schema": "relay-bundle/render/v1", "objects": objects});
+            ctx.printer.data(format!("{report:#}\n").as_bytes())?;
+        } else {
+            let documents: String = set.iter().map(|manifest| format!("---\n{}", yaml::to_yaml(&manifest.object))).collect();
+            ctx.printer.data(documents.as_bytes())?;
+        }
+        drop(assembled);
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,67 @@
+//! Shows diagnostics: the source line, underlined, with what to do; or as data.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde_json::{Value, json};
+
+use crate::profile::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::profile::node::{SourceKind, Sources, line_and_column};
+
+/// Returns the text of all diagnostics, with ANSI colours, secrets masked.
+pub fn to_text(diagnostics: &Diagnostics, sources: &Sources) -> String {
+    let renderer = Renderer::styled();
+    diagnostics.iter().map(|diagnostic| one(&renderer, diagnostic, sources) + "\n\n").collect()
+}
+
+fn one(renderer: &Renderer, diagnostic: &Diagnostic, sources: &Sources) -> String {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
+    let source = diagnostic.origin.map(|origin| (origin, sources.get(origin.source)));
+    let mut groups = Vec::new();
+    match source.filter(|(_, source)| source.kind != SourceKind::Default && !source.shown.is_empty()) {
+        Some((origin, source)) => {
+            let text = source.shown.as_str();
+            let start = text.floor_char_boundary(origin.start.min(text.len()));
+            // A table's span may be long: its first line says enough.
+            let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
+            let end = text.ceil_char_boundary(origin.end.clamp(start, line_end));
+            let snippet = Snippet::source(text).path(source.name.as_str()).annotation(AnnotationKind::Primary.span(start..end));
+            groups.push(title.element(snippet));
+        }
+        None => groups.push(Group::with_title(title)),
+    }
+    if let Some(help) = &diagnostic.help {
+        groups.push(Group::with_title(Level::HELP.secondary_title(help.as_str())));
+    }
+    renderer.render(&groups)
+}
+
+/// Returns the diagnostics as data.
+pub fn to_json(diagnostics: &Diagnostics, sources: &Sources) -> Value {
+    let one = |diagnostic: &Diagnostic| {
+        let place = diagnostic.origin.map(|origin| {
+            let source = sources.get(origin.source);
+            let (line, column) = line_and_column(&source.text, origin.start);
+            match source.kind {
+                SourceKind::Default => json!({"layer": "default"}),
+                SourceKind::Set => json!({"layer": "set", "argument": source.shown}),
+                SourceKind::File => json!({"layer": "file", "file": source.name, "line": line, "column": column}),
+            }
+        });
+        let severity = match diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        json!({
+            "code": diagnostic.code,
+            "severity": severity,
+            "message": diagnostic.message,
+            "key": diagnostic.path.as_ref().map(ToString::to_string),
+            "place": place,
+            "help": diagnostic.help,
+        })
+    };
+    diagnostics.iter().map(one).collect()
+}

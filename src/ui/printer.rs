@@ -1,0 +1,95 @@
+//! The only place that prints.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+/// What a command found out. One value, two faces: the JSON is a published format, the text is not.
+pub trait Report: Serialize {
+    /// The name and version of the JSON's shape, such as `build/v1`.
+    const SCHEMA: &'static str;
+
+    /// Writes the text for people and pipes.
+    ///
+    /// # Errors
+    ///
+    /// When `out` cannot be written.
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()>;
+}
+
+/// When output has colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// Writes to stdout and stderr.
+pub struct Printer {
+    pub json: bool,
+    pub quiet: bool,
+}
+
+impl Printer {
+    pub fn new(json: bool, quiet: bool, color: ColorChoice) -> Self {
+        let choice = match color {
+            ColorChoice::Auto => anstream::ColorChoice::Auto,
+            ColorChoice::Always => anstream::ColorChoice::Always,
+            ColorChoice::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+        Self { json, quiet }
+    }
+
+    /// Writes a report: as JSON with its schema's name, or as text.
+    ///
+    /// # Errors
+    ///
+    /// When stdout cannot be written.
+    pub fn report<R: Report>(&self, report: &R) -> io::Result<()> {
+        let mut out = anstream::AutoStream::auto(io::stdout().lock());
+        if self.json {
+            let mut value = serde_json::to_value(report)?;
+            if let Some(fields) = value.as_object_mut() {
+                fields.insert("schema".into(), format!("relay-bundle/{}", R::SCHEMA).into());
+            }
+            writeln!(out, "{value:#}")?;
+        } else {
+            report.write_human(&mut out)?;
+        }
+        out.flush()
+    }
+
+    /// Writes data to stdout as it is.
+    ///
+    /// # Errors
+    ///
+    /// When stdout cannot be written.
+    pub fn data(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
+    /// Says something to the person in front of the terminal.
+    pub fn say(&self, text: &str) {
+        if !self.quiet {
+            self.tell(text);
+        }
+    }
+
+    /// Says something that must be heard.
+    pub fn tell(&self, text: &str) {
+        let mut err = anstream::AutoStream::auto(io::stderr().lock());
+        // There is nobody left to tell that stderr is gone.
+        writeln!(err, "{text}").ok();
+    }
+
+    /// Tells whether a person watches.
+    pub fn is_watched(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+}
