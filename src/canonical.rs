@@ -75,7 +75,10 @@ mod tests {
     #[test]
     fn keys_are_sorted_and_nothing_is_padded() {
         let bytes = Canonical::of(&json!({"b": [1, null], "a": {"d": "ü\n", "c": true}})).unwrap();
-        assert_eq!(std::str::from_utf8(bytes.as_bytes()).unwrap(), r#"{"a":{"c":true,"d":"ü\n"},"b":[1,null]}"#);
+        assert_eq!(
+            std::str::from_utf8(bytes.as_bytes()).unwrap(),
+            r#"{"a":{"c":true,"d":"ü\n"},"b":[1,null]}"#
+        );
     }
 
     #[test]

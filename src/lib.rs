@@ -4,4 +4,5 @@
 //! Nothing below `cmd` reads the clock, the environment, randomness, the locale or the network.
 
 pub mod canonical;
+pub mod fluent_bit;
 pub mod model;
