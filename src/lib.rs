@@ -6,3 +6,5 @@
 pub mod canonical;
 pub mod fluent_bit;
 pub mod model;
+pub mod profile;
+pub mod render;

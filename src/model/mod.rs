@@ -1,3 +1,8 @@
 //! Vocabulary: values that are checked once, when they are made. Pure, no I/O.
 
 pub mod digest;
+pub mod kube_version;
+pub mod number;
+pub mod object_key;
+pub mod secret;
+pub mod text;

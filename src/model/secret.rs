@@ -1,0 +1,219 @@
+//! Secrets: a type that cannot be printed, and the four forms in which a profile states one.
+
+use std::fmt;
+
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::number::Bounded;
+use super::text::{AgeFile, DataKey, ObjectName};
+
+/// A secret value. No `Debug`, `Clone`, `Display` or `Serialize`: [`SecretText::expose`] is the only way to it.
+pub struct SecretText(String);
+
+impl SecretText {
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Returns the value, for the one place that writes it into a Secret.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A counter in a profile that a person raises.
+pub type Counter = Bounded<1, 1_000_000_000>;
+
+/// Where a secret's value comes from.
+pub enum SecretForm {
+    /// Made once in the cluster, at the first apply.
+    Generate { length: Bounded<16, 512>, generation: Counter },
+    /// A key of a Secret that somebody else keeps.
+    Existing { name: ObjectName, key: DataKey, revision: Counter },
+    /// A file that is encrypted with age and becomes part of the bundle as it is.
+    Age { file: AgeFile },
+    /// The value itself, for development only.
+    Literal { value: SecretText, revision: Counter },
+}
+
+/// The length of a generated secret when the profile does not say: 32 characters of 64 carry 192 bits.
+pub const GENERATED_LENGTH: i64 = 32;
+
+fn one() -> Counter {
+    Counter::new(1).expect("within its bounds")
+}
+
+impl Default for SecretForm {
+    fn default() -> Self {
+        Self::Generate {
+            length: Bounded::new(GENERATED_LENGTH).expect("within its bounds"),
+            generation: one(),
+        }
+    }
+}
+
+impl SecretForm {
+    /// Returns the encrypted file that the value is in.
+    pub fn age_file(&self) -> Option<String> {
+        match self {
+            Self::Age { file } => Some(file.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Returns the number whose change restarts the pods that consume the secret.
+    pub fn revision(&self) -> Option<i64> {
+        match self {
+            Self::Generate { generation, .. } => Some(generation.get()),
+            Self::Existing { revision, .. } | Self::Literal { revision, .. } => Some(revision.get()),
+            Self::Age { .. } => None,
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Generate {
+    length: Option<Bounded<16, 512>>,
+    generation: Option<Counter>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Existing {
+    name: ObjectName,
+    key: DataKey,
+    revision: Option<Counter>,
+}
+
+impl<'de> de::Deserialize<'de> for SecretForm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const FIELDS: &[&str] = &["generate", "existing", "age", "value", "revision"];
+        deserializer.deserialize_struct("SecretForm", FIELDS, FormVisitor)
+    }
+}
+
+struct FormVisitor;
+
+impl FormVisitor {
+    fn literal<E: de::Error>(text: &str, revision: Option<Counter>) -> Result<SecretForm, E> {
+        if text.is_empty() {
+            return Err(E::custom("an empty secret is none; leave the key out to have one generated"));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(E::custom(
+                "the secret holds a control character; write it without (a trailing newline, perhaps)",
+            ));
+        }
+        Ok(SecretForm::Literal {
+            value: SecretText::new(text.to_owned()),
+            revision: revision.unwrap_or_else(one),
+        })
+    }
+}
+
+impl<'de> Visitor<'de> for FormVisitor {
+    type Value = SecretForm;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a secret: a string, or a table with one of `generate`, `existing`, `age`, `value`")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<SecretForm, E> {
+        Self::literal(text, None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretForm, A::Error> {
+        let (mut forms, mut value, mut revision) = (Vec::new(), None::<String>, None);
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "generate" => {
+                    let Generate { length, generation } = map.next_value()?;
+                    let length =
+                        length.unwrap_or_else(|| Bounded::new(GENERATED_LENGTH).expect("within its bounds"));
+                    forms.push(SecretForm::Generate { length, generation: generation.unwrap_or_else(one) });
+                }
+                "existing" => {
+                    let Existing { name, key, revision } = map.next_value()?;
+                    if name.as_str().is_empty() {
+                        return Err(de::Error::custom("`existing` names no Secret; add its `name`"));
+                    }
+                    forms.push(SecretForm::Existing { name, key, revision: revision.unwrap_or_else(one) });
+                }
+                "age" => forms.push(SecretForm::Age { file: map.next_value()? }),
+                "value" => value = Some(map.next_value()?),
+                "revision" => revision = Some(map.next_value()?),
+                _ => {
+                    map.next_value::<de::IgnoredAny>()?;
+                }
+            }
+        }
+        let is_literal = value.is_some();
+        if let Some(value) = value {
+            forms.push(Self::literal(&value, revision)?);
+        }
+        match (forms.pop(), forms.is_empty()) {
+            (Some(_), false) => Err(de::Error::custom(
+                "a secret has one source; keep one of `generate`, `existing`, `age`, `value`",
+            )),
+            (Some(_), true) if revision.is_some() && !is_literal => Err(de::Error::custom(
+                "`revision` stands beside `value` only; write it into the `existing` table",
+            )),
+            (Some(form), true) => Ok(form),
+            (None, _) => Err(de::Error::custom(
+                "the secret has no source; add one of `generate`, `existing`, `age`, `value`",
+            )),
+        }
+    }
+}
+
+/// Writes the reference; of a literal it says only that there is one.
+impl Serialize for SecretForm {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1))?;
+        match self {
+            Self::Generate { length, generation } => {
+                map.serialize_entry(
+                    "generate",
+                    &serde_json::json!({"length": length, "generation": generation}),
+                )?;
+            }
+            Self::Existing { name, key, revision } => {
+                map.serialize_entry(
+                    "existing",
+                    &serde_json::json!({"name": name, "key": key, "revision": revision}),
+                )?;
+            }
+            Self::Age { file } => map.serialize_entry("age", file)?,
+            Self::Literal { revision, .. } => {
+                map.serialize_entry("literal", &serde_json::json!({"revision": revision}))?
+            }
+        }
+        map.end()
+    }
+}
+
+impl schemars::JsonSchema for SecretForm {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let counter = generator.subschema_for::<Counter>();
+        let length = generator.subschema_for::<Bounded<16, 512>>();
+        let file = generator.subschema_for::<AgeFile>();
+        let (name, key) = (generator.subschema_for::<ObjectName>(), generator.subschema_for::<DataKey>());
+        let closed = |properties: serde_json::Value, required: &[&str]| serde_json::json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
+        schemars::json_schema!({
+            "description": "A secret: made once in the cluster (`generate`), a key of a Secret that exists (`existing`), an age file (`age`), or, where the environment is `dev`, the value itself.",
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                closed(serde_json::json!({"generate": closed(serde_json::json!({"length": length, "generation": counter}), &[])}), &["generate"]),
+                closed(serde_json::json!({"existing": closed(serde_json::json!({"name": name, "key": key, "revision": counter}), &["name", "key"])}), &["existing"]),
+                closed(serde_json::json!({"age": file}), &["age"]),
+                closed(serde_json::json!({"value": {"type": "string", "minLength": 1}, "revision": counter}), &["value"]),
+            ]
+        })
+    }
+}

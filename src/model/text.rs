@@ -1,0 +1,487 @@
+//! Strings that were checked when they were made: names, hosts, images, durations.
+
+use std::net::IpAddr;
+
+/// Declares a checked string: its rule in words, its pattern for the JSON Schema, and the check itself.
+macro_rules! checked_text {
+    ($(#[$doc:meta])* $name:ident, max = $max:literal, pattern = $pattern:literal, rule = $rule:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            pub const LEN_MAX: usize = $max;
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidText;
+
+            fn try_from(text: String) -> Result<Self, InvalidText> {
+                let check: fn(&str) -> bool = $check;
+                if text.len() <= $max && check(&text) { Ok(Self(text)) } else { Err(InvalidText::new(&text, $rule)) }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidText;
+
+            fn from_str(text: &str) -> Result<Self, InvalidText> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(text: $name) -> Self {
+                text.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({"type": "string", "maxLength": $max, "pattern": $pattern})
+            }
+        }
+    };
+}
+
+/// A text that breaks the rule of its type: `what; remedy`, as `profile::decode` reads it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not valid here; {rule}")]
+pub struct InvalidText {
+    text: String,
+    rule: &'static str,
+}
+
+impl InvalidText {
+    fn new(text: &str, rule: &'static str) -> Self {
+        let mut shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
+        if text.chars().count() > 80 {
+            shown.push('…');
+        }
+        Self { text: shown, rule }
+    }
+}
+
+checked_text! {
+    /// A release name: it starts every object's name, so it leaves room for suffixes.
+    ReleaseName, max = 45, pattern = "^[a-z]([-a-z0-9]*[a-z0-9])?$",
+    rule = "write at most 45 lowercase letters, digits and `-`, starting with a letter (RFC 1035)",
+    |text| is_label(text) && text.as_bytes()[0].is_ascii_lowercase()
+}
+
+checked_text! {
+    /// A name of one DNS label (RFC 1123): a namespace, an environment, a profile.
+    Label, max = 63, pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+    rule = "write at most 63 lowercase letters, digits and `-`, with a letter or digit at both ends", is_label
+}
+
+checked_text! {
+    /// A name that becomes part of object names which may not start with a digit (RFC 1035), or nothing.
+    NameOverride, max = 45, pattern = "^([a-z]([-a-z0-9]*[a-z0-9])?)?$",
+    rule = "write at most 45 lowercase letters, digits and `-`, starting with a letter (RFC 1035)",
+    |text| text.is_empty() || is_label(text) && text.as_bytes()[0].is_ascii_lowercase()
+}
+
+checked_text! {
+    /// The name of an object of Kubernetes (RFC 1123 subdomain), or nothing.
+    ObjectName, max = 253, pattern = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$",
+    rule = "write lowercase letters, digits, `-` and `.`, with a letter or digit at both ends",
+    |text| text.is_empty() || text.split('.').all(is_label)
+}
+
+checked_text! {
+    /// A storage class: a name, nothing for the cluster's default, or `-` for the empty class.
+    StorageClass, max = 253, pattern = "^(-|[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$",
+    rule = "write a class's name, nothing for the cluster's default class, or `-` for no class",
+    |text| text.is_empty() || text == "-" || text.split('.').all(is_label)
+}
+
+checked_text! {
+    /// The key of a Secret or ConfigMap.
+    DataKey, max = 253, pattern = "^[-._a-zA-Z0-9]+$",
+    rule = "write letters, digits, `-`, `_` and `.`",
+    |text| !text.is_empty() && text != "." && text != ".." && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+}
+
+checked_text! {
+    /// A host that a server answers at: a DNS name or an IP address, or nothing.
+    Host, max = 253, pattern = "^[-A-Za-z0-9.:]*$",
+    rule = "write a DNS name or an IP address, without scheme and port",
+    |text| text.is_empty() || is_host(text)
+}
+
+checked_text! {
+    /// A host of an HTTP route: a DNS name, with `*.` in front for every name below it, or nothing for all hosts.
+    RouteHost, max = 253, pattern = "^((\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$",
+    rule = "write a DNS name in lower case, optionally with `*.` in front; no scheme, port or path",
+    |text| text.is_empty() || text.strip_prefix("*.").unwrap_or(text).split('.').all(is_label) && text.parse::<IpAddr>().is_err()
+}
+
+checked_text! {
+    /// The path of a URL.
+    UrlPath, max = 1024, pattern = "^/[^\\s?#\\\\]*$",
+    rule = "write a path that starts with `/`, without spaces, `?`, `#` and backslash, and without `//` or `/../`",
+    is_url_path
+}
+
+checked_text! {
+    /// A container registry: a host with an optional port and path, or nothing.
+    Registry, max = 253, pattern = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9._/-]+)?)?$",
+    rule = "write a host with an optional port and path, such as `registry.example.internal:5000/mirror`; no scheme",
+    |text| text.is_empty() || is_registry(text)
+}
+
+checked_text! {
+    /// A container image's repository, with or without a registry, without tag and digest.
+    Repository, max = 255, pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$",
+    rule = "write a repository in lower case without tag and digest, such as `redis` or `registry.example.internal:5000/team/app`",
+    is_repository
+}
+
+checked_text! {
+    /// A container image's tag, or nothing.
+    Tag, max = 128, pattern = "^([A-Za-z0-9_][A-Za-z0-9._-]*)?$",
+    rule = "write letters, digits, `_`, `.` and `-`; a digest goes into `digest`",
+    |text| text.is_empty() || is_tag(text)
+}
+
+checked_text! {
+    /// A container image's digest, or nothing.
+    ImageDigest, max = 71, pattern = "^(sha256:[0-9a-f]{64})?$",
+    rule = "write `sha256:` and 64 lowercase hexadecimal digits",
+    |text| text.is_empty() || text.strip_prefix("sha256:").is_some_and(|hex| hex.parse::<super::digest::Digest>().is_ok())
+}
+
+checked_text! {
+    /// The version of an application: also a label's value and an image's tag.
+    AppVersion, max = 63, pattern = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$",
+    rule = "write at most 63 letters, digits, `.`, `_` and `-`, with a letter or digit at both ends",
+    |text| is_tag(text) && is_label_value(text)
+}
+
+checked_text! {
+    /// A duration as Prometheus writes it.
+    PrometheusDuration, max = 32, pattern = "^([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$",
+    rule = "write a duration such as `30s`, `1m30s` or `500ms`",
+    |text| prometheus_milliseconds(text).is_some_and(|ms| ms > 0)
+}
+
+checked_text! {
+    /// The size at which a log file is rotated.
+    LogSize, max = 16, pattern = "^[1-9][0-9]*[kmg]$",
+    rule = "write a number and `k`, `m` or `g`, such as `10m`",
+    |text| log_size_bytes(text).is_some()
+}
+
+checked_text! {
+    /// One line of printable text, or nothing.
+    Line, max = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+    rule = "write one line without control characters",
+    |text| !text.chars().any(char::is_control)
+}
+
+checked_text! {
+    /// An absolute path of a file in a container, or nothing.
+    FilePath, max = 1024, pattern = "^(/[^:\\u0000-\\u001f]+)?$",
+    rule = "write an absolute path without `:`, `..` and control characters",
+    |text| text.is_empty() || text.starts_with('/') && !text.contains(':') && !text.chars().any(char::is_control)
+        && !text.split('/').any(|segment| segment == "..")
+}
+
+checked_text! {
+    /// An HTTP URL, or nothing.
+    Url, max = 1024, pattern = "^(https?://[^\\s]+)?$",
+    rule = "write a URL that starts with `http://` or `https://`, without spaces",
+    |text| text.is_empty() || is_url(text)
+}
+
+checked_text! {
+    /// An IP address, or nothing.
+    IpAddress, max = 45, pattern = "^[0-9a-fA-F.:]*$",
+    rule = "write an IPv4 or IPv6 address",
+    |text| text.is_empty() || text.parse::<IpAddr>().is_ok()
+}
+
+checked_text! {
+    /// A range of IP addresses.
+    Cidr, max = 49, pattern = "^[0-9a-fA-F.:]+/[0-9]{1,3}$",
+    rule = "write a range such as `10.0.0.0/8` or `fd00::/8`",
+    is_cidr
+}
+
+checked_text! {
+    /// A public key of age that may decrypt what is generated.
+    AgeRecipient, max = 62, pattern = "^age1[02-9ac-hj-np-z]{58}$",
+    rule = "write the `age1…` line that `age-keygen` prints",
+    |text| is_age_recipient(text)
+}
+
+checked_text! {
+    /// A file of the profiles' folder with an encrypted secret.
+    AgeFile, max = 92, pattern = "^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*\\.age$",
+    rule = "write a path below the profiles' folder such as `secrets/admin-password.age`: lowercase letters, digits, `.`, `_` and `-`",
+    |text| text.strip_suffix(".age").is_some_and(|stem| !stem.is_empty() && text.split('/').all(is_file_segment))
+}
+
+fn is_label(text: &str) -> bool {
+    let edge = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let bytes = text.as_bytes();
+    let inner = bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-');
+    bytes.len() <= 63 && edge(bytes.first()) && edge(bytes.last()) && inner
+}
+
+/// Tells whether `text` may be the value of a label.
+pub fn is_label_value(text: &str) -> bool {
+    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    let inner = bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(b));
+    bytes.is_empty() || bytes.len() <= 63 && edge(bytes.first()) && edge(bytes.last()) && inner
+}
+
+/// Tells whether `text` may be the key of a label or an annotation: `name` or `prefix/name`.
+pub fn is_qualified_name(text: &str) -> bool {
+    let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
+    let prefix_ok = prefix.is_none_or(|prefix| prefix.len() <= 253 && prefix.split('.').all(is_label));
+    prefix_ok && !name.is_empty() && is_label_value(name)
+}
+
+/// Tells whether `text` is a name of an object: an RFC 1123 subdomain.
+pub fn is_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
+/// Tells whether `text` is one DNS label.
+pub fn is_dns_label(text: &str) -> bool {
+    is_label(text)
+}
+
+fn is_host(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let name = lower.strip_suffix('.').unwrap_or(&lower);
+    // A name of digits and dots alone is an address, or a mistyped one.
+    let numeric = name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    text.parse::<IpAddr>().is_ok() || !numeric && name.split('.').all(is_label)
+}
+
+fn is_url_path(text: &str) -> bool {
+    let shape = text.starts_with('/') && !text.contains("//");
+    let segments = text.split('/').all(|segment| segment != "." && segment != "..");
+    shape && segments && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "?#\\".contains(c))
+}
+
+fn is_registry(text: &str) -> bool {
+    let (host, path) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
+    is_registry_host(host) && path.is_none_or(is_repository_path)
+}
+
+fn is_registry_host(text: &str) -> bool {
+    let (host, port) = text.rsplit_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+    is_host(host)
+        && host == host.to_ascii_lowercase()
+        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
+fn is_repository(text: &str) -> bool {
+    match text.split_once('/') {
+        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => {
+            is_registry_host(first) && is_repository_path(rest)
+        }
+        _ => is_repository_path(text),
+    }
+}
+
+fn is_repository_path(text: &str) -> bool {
+    let component = |part: &str| {
+        let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let bytes = part.as_bytes();
+        let inner = bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(b));
+        edge(bytes.first()) && edge(bytes.last()) && inner && !part.contains("..")
+    };
+    text.split('/').all(component)
+}
+
+fn is_tag(text: &str) -> bool {
+    let first = text.as_bytes().first().is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    first && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    rest.is_some_and(|rest| {
+        !rest.is_empty()
+            && !rest.starts_with(['/', ':'])
+            && !rest.chars().any(|c| c.is_whitespace() || c.is_control())
+    })
+}
+
+fn is_cidr(text: &str) -> bool {
+    let Some((address, bits)) = text.split_once('/') else { return false };
+    let digits = !bits.is_empty()
+        && bits.bytes().all(|b| b.is_ascii_digit())
+        && (bits == "0" || !bits.starts_with('0'));
+    match (address.parse::<IpAddr>(), bits.parse::<u8>()) {
+        (Ok(IpAddr::V4(_)), Ok(bits)) => digits && bits <= 32,
+        (Ok(IpAddr::V6(_)), Ok(bits)) => digits && bits <= 128,
+        _ => false,
+    }
+}
+
+fn is_file_segment(segment: &str) -> bool {
+    let first = segment.as_bytes().first().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    first && segment.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
+}
+
+/// Checks an age X25519 recipient: Bech32 of 32 bytes with the prefix `age`, checksum included.
+fn is_age_recipient(text: &str) -> bool {
+    const ALPHABET: &[u8] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+    const GENERATOR: [u32; 5] = [0x3b6a_57b2, 0x2650_8e6d, 0x1ea1_19fa, 0x3d42_33dd, 0x2a14_62b3];
+    let Some(data) = text.strip_prefix("age1") else { return false };
+    let symbols: Option<Vec<u32>> = data
+        .bytes()
+        .map(|b| ALPHABET.iter().position(|a| *a == b).and_then(|at| u32::try_from(at).ok()))
+        .collect();
+    let Some(symbols) = symbols.filter(|symbols| symbols.len() == 58) else { return false };
+    let prefix =
+        b"age".iter().map(|b| u32::from(b >> 5)).chain([0]).chain(b"age".iter().map(|b| u32::from(b & 31)));
+    let checksum = prefix.chain(symbols).fold(1_u32, |checksum, symbol| {
+        let top = checksum >> 25;
+        let next = (checksum & 0x01ff_ffff) << 5 ^ symbol;
+        GENERATOR
+            .iter()
+            .enumerate()
+            .filter(|(bit, _)| top >> bit & 1 == 1)
+            .fold(next, |sum, (_, generator)| sum ^ generator)
+    });
+    checksum == 1
+}
+
+/// Returns the milliseconds of a duration such as `1m30s`; units from large to small, each at most once.
+pub fn prometheus_milliseconds(text: &str) -> Option<u64> {
+    const UNITS: [(&str, u64); 7] = [
+        ("y", 31_536_000_000),
+        ("w", 604_800_000),
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1000),
+        ("ms", 1),
+    ];
+    let (mut rest, mut total, mut units) = (text, 0_u64, UNITS.iter());
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 0)?;
+        let (number, tail) = rest.split_at(digits);
+        let unit_end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit_end);
+        let (_, factor) = units.find(|(name, _)| *name == unit)?;
+        total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(*factor)?)?;
+        rest = tail;
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+/// Returns the bytes of a log size such as `10m`.
+pub fn log_size_bytes(text: &str) -> Option<u64> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let factor = match unit {
+        "k" => 1 << 10,
+        "m" => 1 << 20,
+        "g" => 1 << 30,
+        _ => return None,
+    };
+    let plain = number.bytes().all(|b| b.is_ascii_digit()) && !number.starts_with('0');
+    number.parse::<u64>().ok().filter(|_| plain)?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts<T: TryFrom<String>>(good: &[&str], bad: &[&str]) {
+        for text in good {
+            assert!(T::try_from((*text).to_owned()).is_ok(), "{text:?} should be accepted");
+        }
+        for text in bad {
+            assert!(T::try_from((*text).to_owned()).is_err(), "{text:?} should be refused");
+        }
+    }
+
+    #[test]
+    fn names_follow_the_rules_of_kubernetes() {
+        accepts::<ReleaseName>(
+            &["a", "claude-relay", "a1"],
+            &["", "1a", "-a", "a-", "A", "a.b", "a\n", &"a".repeat(46)],
+        );
+        accepts::<Label>(&["1", "kube-system"], &["", "a_b", "a.b", "Ü", &"a".repeat(64)]);
+        accepts::<ObjectName>(&["", "a.b", "x-1"], &[".", "a..b", "a.", "-a"]);
+        accepts::<DataKey>(&["tls.crt", "A_b"], &["", "a/b", "..", "ä"]);
+    }
+
+    #[test]
+    fn hosts_have_no_scheme_and_no_port() {
+        accepts::<Host>(
+            &["redis.example.internal", "10.0.0.1", "fd00::1", "Redis", ""],
+            &["redis:6379", "redis://x", "a b", "-x", "10.0.0", "$(id)"],
+        );
+        accepts::<RouteHost>(
+            &["relay.example.internal", "*.example.internal", ""],
+            &["*", "a.*.b", "10.0.0.1", "Relay", "x/y", "x:80"],
+        );
+    }
+
+    #[test]
+    fn images_are_written_in_parts() {
+        accepts::<Repository>(
+            &["redis", "library/redis", "r.example.internal:5000/a/b_c", "localhost/x"],
+            &["", "redis:8", "Redis", "a//b", "a@sha256", "/a", "r.example.internal:0/x"],
+        );
+        accepts::<Tag>(&["", "v1.2", "_x"], &[".x", "a b", "a:b", &"a".repeat(129)]);
+        accepts::<ImageDigest>(
+            &["", &format!("sha256:{}", "0".repeat(64))],
+            &["sha256:00", &format!("sha256:{}", "G".repeat(64))],
+        );
+        accepts::<Registry>(&["", "r.example.internal:5000/mirror"], &["https://r", "r/", "r:99999"]);
+    }
+
+    #[test]
+    fn durations_and_sizes_have_units() {
+        assert_eq!(prometheus_milliseconds("1m30s"), Some(90_000));
+        assert_eq!(prometheus_milliseconds("500ms"), Some(500));
+        accepts::<PrometheusDuration>(
+            &["30s", "1h"],
+            &["", "30", "0s", "s", "1s1m", "-1s", "1.5s", "99999999999y"],
+        );
+        accepts::<LogSize>(&["10m", "1g"], &["", "10", "m", "0m", "10mb", "+1m", "99999999999g"]);
+    }
+
+    #[test]
+    fn an_age_recipient_has_a_right_checksum() {
+        accepts::<AgeRecipient>(
+            &["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
+            &["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8q", "age1", ""],
+        );
+    }
+
+    #[test]
+    fn address_ranges_are_written_out() {
+        accepts::<Cidr>(&["10.0.0.0/8", "::/0"], &["10.0.0.0", "10.0.0.0/33", "10.0.0.0/08", "x/8"]);
+    }
+}

@@ -1,0 +1,424 @@
+//! Trees to typed values: one serde door for our own types and for Kubernetes' ones, and every mistake at once.
+//!
+//! serde stops at the first mistake. So a mistake is noted, the value that holds it is taken out of the tree (the
+//! default takes its place), and the tree is read again: a profile has few mistakes, and each one makes it smaller.
+//! A key that no type asks for is seen because serde asks to skip its value, whoever's type it is.
+
+use std::cell::RefCell;
+use std::fmt::{self, Display};
+
+use serde::de::value::{StrDeserializer, StringDeserializer};
+use serde::de::{self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
+
+use super::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
+use super::node::{Node, Origin, Path, Segment, Table, Value};
+use super::suggest;
+
+/// Returns the typed value of `tree`, with each mistake in `diagnostics`; `None` when nothing can be made of it.
+///
+/// A value that is wrong is replaced by the one that `defaults` has at its path, or left out.
+pub fn decode<T: DeserializeOwned>(
+    tree: &mut Node,
+    defaults: &Node,
+    diagnostics: &mut Diagnostics,
+) -> Option<T> {
+    for _ in 0..=DIAGNOSTICS_MAX {
+        let unknown = RefCell::new(Vec::new());
+        let root = Path::default();
+        let result =
+            T::deserialize(NodeDeserializer { node: tree, path: &root, key: None, unknown: &unknown });
+        let unknown = unknown.into_inner();
+        match result {
+            Ok(value) => {
+                report_unknown(unknown, diagnostics);
+                return Some(value);
+            }
+            Err(error) => {
+                let path = error.path.clone().unwrap_or_default();
+                let origin = error.origin.unwrap_or_else(|| tree.nearest_origin(&path));
+                diagnostics.push(error.into_diagnostic(&path, origin));
+                if !prune(tree, defaults, &path) {
+                    report_unknown(unknown, diagnostics);
+                    return None;
+                }
+            }
+        }
+    }
+    None
+}
+
+/// Takes the value at `path` out of the tree, or puts the default in its place; false when there is nothing left.
+fn prune(tree: &mut Node, defaults: &Node, path: &Path) -> bool {
+    let Some((parent, last)) = path.split_last() else { return false };
+    let default =
+        defaults.get(path).filter(|default| tree.get(path).is_some_and(|node| node.origin != default.origin));
+    if let (Some(default), Some(node)) = (default.cloned(), tree.get_mut(path)) {
+        *node = default;
+        return true;
+    }
+    let removed = match (last, tree.get_mut(&parent).map(|node| &mut node.value)) {
+        (Segment::Key(key), Some(Value::Table(table))) => table.remove(key).is_some(),
+        (Segment::Index(index), Some(Value::Array(items))) if *index < items.len() => {
+            items.remove(*index);
+            true
+        }
+        _ => false,
+    };
+    removed || prune(tree, defaults, &parent)
+}
+
+/// A key that no type asked for, and the keys that could have stood there.
+struct Unknown {
+    path: Path,
+    origin: Origin,
+    known: &'static [&'static str],
+}
+
+fn report_unknown(unknown: Vec<Unknown>, diagnostics: &mut Diagnostics) {
+    for Unknown { path, origin, known } in unknown {
+        let Some((parent, Segment::Key(key))) = path.split_last() else { continue };
+        let place = if parent.0.is_empty() { "a profile".to_owned() } else { format!("`{parent}`") };
+        let message = format!("unknown key `{key}` in {place}");
+        let help = suggest::key(&path, key, known);
+        diagnostics.push(Diagnostic::error("RB0002", message).at(origin).on(&path).help(help));
+    }
+}
+
+/// What went wrong at one value.
+#[derive(Debug)]
+pub struct DecodeError {
+    code: &'static str,
+    message: String,
+    help: Option<String>,
+    path: Option<Path>,
+    origin: Option<Origin>,
+}
+
+impl DecodeError {
+    fn new(code: &'static str, message: String) -> Self {
+        Self { code, message, help: None, path: None, origin: None }
+    }
+
+    /// Notes where it happened, unless a value further in has done so.
+    fn at(mut self, path: &Path, origin: Origin) -> Self {
+        if self.path.is_none() {
+            self.path = Some(path.clone());
+            self.origin = Some(origin);
+        }
+        self
+    }
+
+    fn into_diagnostic(self, path: &Path, origin: Origin) -> Diagnostic {
+        let message = if path.0.is_empty() { self.message } else { format!("`{path}`: {}", self.message) };
+        let default_help = format!("`relay-bundle explain {}` tells what it takes", path_of_keys(path));
+        Diagnostic::error(self.code, message).at(origin).on(path).help(self.help.unwrap_or(default_help))
+    }
+}
+
+/// Returns the path as the reference names it: without indices.
+fn path_of_keys(path: &Path) -> Path {
+    Path(path.0.iter().filter(|segment| matches!(segment, Segment::Key(_))).cloned().collect())
+}
+
+impl Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+impl de::Error for DecodeError {
+    fn custom<T: Display>(message: T) -> Self {
+        // Our own types say `what is wrong; what to do`.
+        let text = message.to_string();
+        match text.split_once("; ") {
+            Some((what, help)) => {
+                Self { help: Some(help.to_owned()), ..Self::new("RB0004", what.to_owned()) }
+            }
+            None => Self::new("RB0004", text),
+        }
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::new(
+            "RB0003",
+            format!("expected {}, found {}", in_toml_words(&expected.to_string()), describe(found)),
+        )
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::new("RB0004", format!("expected {expected}, found {}", describe(found)))
+    }
+
+    fn unknown_variant(found: &str, known: &'static [&'static str]) -> Self {
+        let help = suggest::among(found, known).map_or_else(
+            || format!("it is one of {}", suggest::list(known)),
+            |near| format!("did you mean `{near}`? it is one of {}", suggest::list(known)),
+        );
+        let found = found.escape_debug();
+        Self { help: Some(help), ..Self::new("RB0004", format!("`{found}` is not a value that it takes")) }
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self {
+            help: Some(format!("add `{field}`")),
+            ..Self::new("RB0005", format!("the required key `{field}` is missing"))
+        }
+    }
+}
+
+/// Returns what a Rust type expects in TOML's words.
+fn in_toml_words(expected: &str) -> &str {
+    match expected {
+        "a sequence" => "an array",
+        "a map" => "a table",
+        "a boolean" | "a string" => expected,
+        _ if expected.starts_with("struct ") || expected.starts_with(char::is_uppercase) => "a table",
+        "i32" | "i64" | "u16" | "u32" | "u64" => "an integer",
+        _ => expected,
+    }
+}
+
+/// Names a type and never a text: the text may be a secret in the wrong place.
+fn describe(found: Unexpected<'_>) -> String {
+    match found {
+        Unexpected::Bool(value) => format!("the boolean {value}"),
+        Unexpected::Unsigned(value) => format!("the integer {value}"),
+        Unexpected::Signed(value) => format!("the integer {value}"),
+        Unexpected::Str(_) => "a string".to_owned(),
+        Unexpected::Seq => "an array".to_owned(),
+        Unexpected::Map => "a table".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Reads one node; `unknown` collects the keys whose values nobody wants.
+struct NodeDeserializer<'a> {
+    node: &'a Node,
+    path: &'a Path,
+    /// Where this node's key stands, and the keys known beside it.
+    key: Option<(Origin, &'static [&'static str])>,
+    unknown: &'a RefCell<Vec<Unknown>>,
+}
+
+impl<'a> NodeDeserializer<'a> {
+    fn visit<'de, V: Visitor<'de>>(
+        self,
+        visitor: V,
+        known: &'static [&'static str],
+    ) -> Result<V::Value, DecodeError> {
+        let (path, origin) = (self.path, self.node.origin);
+        let result = match &self.node.value {
+            Value::Bool(value) => visitor.visit_bool(*value),
+            Value::Integer(value) => visitor.visit_i64(*value),
+            Value::Float(_) => Err(de::Error::invalid_type(Unexpected::Other("a float"), &visitor)),
+            Value::Datetime(_) => Err(de::Error::invalid_type(Unexpected::Other("a date"), &visitor)),
+            Value::Text(text) => visitor.visit_str(text),
+            Value::Array(items) => visitor.visit_seq(Items {
+                items: items.iter(),
+                next: 0,
+                parent: self.path,
+                unknown: self.unknown,
+            }),
+            Value::Table(table) => visitor.visit_map(Fields {
+                entries: table.iter(),
+                value: None,
+                parent: self.path,
+                known,
+                unknown: self.unknown,
+                marker: std::marker::PhantomData,
+            }),
+        };
+        result.map_err(|error| error.at(path, origin))
+    }
+}
+
+impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
+    type Error = DecodeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        self.visit(visitor, &[])
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        self.visit(visitor, fields)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        let (path, origin) = (self.path, self.node.origin);
+        // `cpu = 1` is what people write; Kubernetes itself reads it as the quantity "1".
+        if let ("Quantity", Value::Integer(number)) = (name, &self.node.value) {
+            let text: StringDeserializer<DecodeError> = number.to_string().into_deserializer();
+            return visitor.visit_newtype_struct(text);
+        }
+        visitor.visit_newtype_struct(self).map_err(|error: DecodeError| error.at(path, origin))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        let (path, origin) = (self.path, self.node.origin);
+        let result = match &self.node.value {
+            Value::Text(text) => {
+                let text: StrDeserializer<'_, DecodeError> = text.as_str().into_deserializer();
+                visitor.visit_enum(text)
+            }
+            other => {
+                Err(DecodeError::new("RB0003", format!("expected a string, found {}", other.type_name())))
+            }
+        };
+        result.map_err(|error| error.at(path, origin))
+    }
+
+    /// Somebody skips this value: its key is one that no type knows.
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        if let Some((origin, known)) = self.key {
+            self.unknown.borrow_mut().push(Unknown { path: self.path.clone(), origin, known });
+        }
+        visitor.visit_unit()
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+        unit unit_struct seq tuple tuple_struct map identifier
+    }
+}
+
+struct Items<'a> {
+    items: std::slice::Iter<'a, Node>,
+    next: usize,
+    parent: &'a Path,
+    unknown: &'a RefCell<Vec<Unknown>>,
+}
+
+impl<'de> de::SeqAccess<'de> for Items<'_> {
+    type Error = DecodeError;
+
+    fn next_element_seed<S: de::DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, DecodeError> {
+        let Some(node) = self.items.next() else { return Ok(None) };
+        let path = self.parent.index(self.next);
+        self.next += 1;
+        seed.deserialize(NodeDeserializer { node, path: &path, key: None, unknown: self.unknown })
+            .map(Some)
+            .map_err(|error| error.at(&path, node.origin))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.items.len())
+    }
+}
+
+struct Fields<'a, 'de> {
+    entries: std::collections::btree_map::Iter<'a, String, super::node::Entry>,
+    value: Option<(&'a String, &'a super::node::Entry)>,
+    parent: &'a Path,
+    known: &'static [&'static str],
+    unknown: &'a RefCell<Vec<Unknown>>,
+    marker: std::marker::PhantomData<&'de ()>,
+}
+
+impl<'de> de::MapAccess<'de> for Fields<'_, 'de> {
+    type Error = DecodeError;
+
+    fn next_key_seed<S: de::DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, DecodeError> {
+        self.value = self.entries.next();
+        let Some((name, entry)) = self.value else { return Ok(None) };
+        let key: StrDeserializer<'_, DecodeError> = name.as_str().into_deserializer();
+        seed.deserialize(key).map(Some).map_err(|error| error.at(&self.parent.key(name), entry.key))
+    }
+
+    fn next_value_seed<S: de::DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, DecodeError> {
+        let (name, entry) = self.value.take().expect("serde asks for a value only after its key");
+        let path = self.parent.key(name);
+        let key = Some((entry.key, self.known));
+        seed.deserialize(NodeDeserializer { node: &entry.node, path: &path, key, unknown: self.unknown })
+            .map_err(|error| error.at(&path, entry.node.origin))
+    }
+}
+
+/// The keys whose values are Kubernetes' own types.
+pub const FRAGMENTS: [&str; 23] = [
+    "affinity",
+    "extraContainers",
+    "extraEnv",
+    "extraVolumeMounts",
+    "extraVolumes",
+    "imagePullSecrets",
+    "initContainers",
+    "networkPolicy.dns.peers",
+    "networkPolicy.egressTo",
+    "networkPolicy.ingressFrom",
+    "podDisruptionBudget.maxUnavailable",
+    "podDisruptionBudget.minAvailable",
+    "podSecurityContext",
+    "redis.affinity",
+    "redis.resources",
+    "redis.tolerations",
+    "resources",
+    "securityContext",
+    "serviceMonitor.exporter.resources",
+    "storage.logs.fluentbit.resources",
+    "strategy",
+    "tolerations",
+    "topologySpreadConstraints",
+];
+
+/// Reports the required keys of Kubernetes' types that are missing below `path`.
+///
+/// Those types turn a missing required key into an empty value instead of refusing it, but always write it back: so it
+/// is a key that `written` (the typed value, written back) has and the tree has not.
+pub fn report_missing(tree: &Node, written: &serde_json::Value, path: &Path, diagnostics: &mut Diagnostics) {
+    match (&tree.value, written) {
+        (Value::Table(table), serde_json::Value::Object(fields)) => {
+            report_missing_fields(tree, table, fields, path, diagnostics)
+        }
+        (Value::Array(items), serde_json::Value::Array(written)) => {
+            for (index, (item, written)) in items.iter().zip(written).enumerate() {
+                report_missing(item, written, &path.index(index), diagnostics);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn report_missing_fields(
+    tree: &Node,
+    table: &Table,
+    fields: &serde_json::Map<String, serde_json::Value>,
+    path: &Path,
+    diagnostics: &mut Diagnostics,
+) {
+    for (key, written) in fields {
+        if let Some(entry) = table.get(key) {
+            report_missing(&entry.node, written, &path.key(key), diagnostics);
+        } else {
+            let message = format!("`{path}`: the required key `{key}` is missing");
+            diagnostics.push(
+                Diagnostic::error("RB0005", message).at(tree.origin).on(path).help(format!("add `{key}`")),
+            );
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What is wrong with a profile: data; `ui/diagnostic.rs` shows it.
+
+use super::node::{Origin, Path};
+
+/// More than this many mistakes are one mistake: the wrong file.
+pub const DIAGNOSTICS_MAX: usize = 100;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+/// One finding: a stable code, a place, what is wrong, what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    pub code: &'static str,
+    pub severity: Severity,
+    /// A fragment in lower case: it follows `error[RB0017]: `.
+    pub message: String,
+    /// Where the cause was written.
+    pub origin: Option<Origin>,
+    /// The key that it is about.
+    pub path: Option<Path>,
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    pub fn error(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: Severity::Error,
+            message: message.into(),
+            origin: None,
+            path: None,
+            help: None,
+        }
+    }
+
+    pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, message) }
+    }
+
+    #[must_use]
+    pub fn at(mut self, origin: Origin) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
+    #[must_use]
+    pub fn on(mut self, path: &Path) -> Self {
+        self.path = Some(path.clone());
+        self
+    }
+
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// The findings about one profile, in the order of the text when [`Diagnostics::sort`]ed.
+#[derive(Clone, Debug, Default)]
+pub struct Diagnostics(Vec<Diagnostic>);
+
+impl Diagnostics {
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        let room = self.0.len() < DIAGNOSTICS_MAX || diagnostic.severity == Severity::Error;
+        if room && self.0.len() < 4 * DIAGNOSTICS_MAX && !self.0.contains(&diagnostic) {
+            self.0.push(diagnostic);
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.0.iter()
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// Sorts by place, errors first where two share one, and keeps [`DIAGNOSTICS_MAX`]: errors before warnings.
+    pub fn sort(&mut self) {
+        self.0.sort_by_key(|diagnostic| diagnostic.severity);
+        self.0.truncate(DIAGNOSTICS_MAX);
+        self.0.sort_by(|a, b| {
+            // Later layers come first: the user's own file before what it extends.
+            let place = |d: &Diagnostic| d.origin.map(|o| (usize::MAX - o.source, o.start, o.end));
+            place(a).cmp(&place(b)).then(a.severity.cmp(&b.severity)).then(a.code.cmp(b.code))
+        });
+    }
+}

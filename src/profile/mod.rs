@@ -1,0 +1,65 @@
+//! Profiles: text to checked settings, with every mistake named at once.
+//!
+//! `overlay` (layers of trees) -> `decode` (typed settings) -> `check` (rules between keys) -> `resolve` (decisions).
+
+pub mod check;
+pub mod decode;
+pub mod diagnostic;
+pub mod node;
+pub mod overlay;
+pub mod parse;
+pub mod resolve;
+pub mod schema;
+pub mod secrets;
+pub mod settings;
+pub mod suggest;
+
+use diagnostic::Diagnostics;
+use node::{Node, Path, Sources};
+use overlay::ProfileFiles;
+use resolve::{Names, Profile};
+use settings::Settings;
+
+use crate::model::text::Label;
+
+/// What came of reading a profile.
+pub struct Loaded {
+    /// The profile; `None` when there are errors.
+    pub profile: Option<Profile>,
+    /// Everything that was found, in the order of the text.
+    pub diagnostics: Diagnostics,
+    pub sources: Sources,
+    /// All layers in one, with the place of each value.
+    pub tree: Node,
+}
+
+/// Reads profile `name` with what it extends and `sets` on top, and checks it.
+pub fn load(name: &str, sets: &[String], files: &dyn ProfileFiles) -> Loaded {
+    let mut diagnostics = Diagnostics::default();
+    let layers = overlay::overlay(name, sets, files, &mut diagnostics);
+    let (sources, mut tree) = (layers.sources, layers.merged);
+    let settings: Option<Settings> = decode::decode(&mut tree, &layers.defaults, &mut diagnostics);
+    let profile = settings.and_then(|settings| {
+        report_missing(&tree, &settings, &mut diagnostics);
+        let names = Names::of(&settings);
+        let name = name.parse::<Label>().ok()?;
+        let mut profile = Profile { name, settings, names, sealed: Default::default(), sets: sets.to_vec() };
+        check::check(&mut profile, &tree, files, &mut diagnostics);
+        Some(profile)
+    });
+    diagnostics.sort();
+    let profile = profile.filter(|_| !diagnostics.has_errors());
+    Loaded { profile, diagnostics, sources, tree }
+}
+
+/// Finds required keys of Kubernetes' types that are missing.
+fn report_missing(tree: &Node, settings: &Settings, diagnostics: &mut Diagnostics) {
+    let written = serde_json::to_value(settings).expect("settings have string keys and write themselves");
+    for fragment in decode::FRAGMENTS {
+        let path = Path::of(fragment);
+        let pointer = format!("/{}", fragment.replace('.', "/"));
+        if let (Some(node), Some(written)) = (tree.get(&path), written.pointer(&pointer)) {
+            decode::report_missing(node, written, &path, diagnostics);
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! A profile as a tree: what was written, and where.
+//!
+//! Layers (defaults, files, `--set`) become trees of this type, are merged, and only then typed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+
+/// The place of a key or value: a source of [`Sources`] and a range of bytes in its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    pub source: usize,
+    pub start: usize,
+    pub end: usize,
+}
+
+impl Origin {
+    pub fn new(source: usize, span: Range<usize>) -> Self {
+        Self { source, start: span.start, end: span.end }
+    }
+
+    pub fn span(&self) -> Range<usize> {
+        self.start..self.end
+    }
+}
+
+/// What kind of layer a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// The defaults that are part of the program.
+    Default,
+    /// A profile file.
+    File,
+    /// An argument `--set path=value`.
+    Set,
+}
+
+/// One text that settings came from.
+#[derive(Clone)]
+pub struct Source {
+    pub kind: SourceKind,
+    /// What messages call it: a path, or `--set`.
+    pub name: String,
+    pub text: String,
+    /// The text for people: of the same length, with stars in place of secrets.
+    pub shown: String,
+}
+
+/// All texts that a profile came from; [`Origin::source`] is an index into it.
+#[derive(Clone, Default)]
+pub struct Sources(Vec<Source>);
+
+impl Sources {
+    /// Adds a text and returns its index.
+    pub fn add(&mut self, source: Source) -> usize {
+        self.0.push(source);
+        self.0.len() - 1
+    }
+
+    pub fn get(&self, index: usize) -> &Source {
+        &self.0[index]
+    }
+
+    pub fn get_mut(&mut self, index: usize) -> &mut Source {
+        &mut self.0[index]
+    }
+
+    /// Returns `name:line:column` of an origin, or `default`.
+    pub fn place(&self, origin: Origin) -> String {
+        let source = self.get(origin.source);
+        match source.kind {
+            SourceKind::Default => "default".to_owned(),
+            SourceKind::Set => format!("--set {}", source.shown),
+            SourceKind::File => {
+                let (line, column) = line_and_column(&source.text, origin.start);
+                format!("{}:{line}:{column}", source.name)
+            }
+        }
+    }
+}
+
+/// Returns the line and the column (in characters) of a byte offset; both count from 1.
+pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = &text[..text.floor_char_boundary(offset)];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// A value with the place it came from. No `Debug`: it may hold a secret.
+#[derive(Clone)]
+pub struct Node {
+    pub value: Value,
+    pub origin: Origin,
+}
+
+#[derive(Clone)]
+pub enum Value {
+    Bool(bool),
+    Integer(i64),
+    /// The TOML text of a number that is not an integer: it is never computed with.
+    Float(String),
+    /// TOML's dates: nothing in a profile is one, but a message should say so.
+    Datetime(String),
+    Text(String),
+    Array(Vec<Node>),
+    Table(Table),
+}
+
+pub type Table = BTreeMap<String, Entry>;
+
+/// A key's place and its value.
+#[derive(Clone)]
+pub struct Entry {
+    pub key: Origin,
+    pub node: Node,
+}
+
+impl Value {
+    /// Returns what TOML calls this type, with an article.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Bool(_) => "a boolean",
+            Self::Integer(_) => "an integer",
+            Self::Float(_) => "a float",
+            Self::Datetime(_) => "a date",
+            Self::Text(_) => "a string",
+            Self::Array(_) => "an array",
+            Self::Table(_) => "a table",
+        }
+    }
+}
+
+impl Node {
+    pub fn as_table(&self) -> Option<&Table> {
+        match &self.value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// Returns the node at `path`, if there is one.
+    pub fn get(&self, path: &Path) -> Option<&Self> {
+        path.0.iter().try_fold(self, |node, segment| match (segment, &node.value) {
+            (Segment::Key(key), Value::Table(table)) => table.get(key).map(|entry| &entry.node),
+            (Segment::Index(index), Value::Array(items)) => items.get(*index),
+            _ => None,
+        })
+    }
+
+    /// Returns the node at `path`, if there is one.
+    pub fn get_mut(&mut self, path: &Path) -> Option<&mut Self> {
+        path.0.iter().try_fold(self, |node, segment| match (segment, &mut node.value) {
+            (Segment::Key(key), Value::Table(table)) => table.get_mut(key).map(|entry| &mut entry.node),
+            (Segment::Index(index), Value::Array(items)) => items.get_mut(*index),
+            _ => None,
+        })
+    }
+
+    /// Returns where the deepest existing part of `path` was written.
+    pub fn nearest_origin(&self, path: &Path) -> Origin {
+        let mut node = self;
+        for segment in &path.0 {
+            let next = match (segment, &node.value) {
+                (Segment::Key(key), Value::Table(table)) => table.get(key).map(|entry| &entry.node),
+                (Segment::Index(index), Value::Array(items)) => items.get(*index),
+                _ => None,
+            };
+            let Some(next) = next else { break };
+            node = next;
+        }
+        node.origin
+    }
+
+    /// Lays `upper` over this node: tables merge key by key, everything else is replaced.
+    pub fn merge(&mut self, upper: Self) {
+        match (&mut self.value, upper.value) {
+            (Value::Table(lower), Value::Table(upper_table)) => {
+                for (key, entry) in upper_table {
+                    match lower.get_mut(&key) {
+                        Some(below) => {
+                            below.key = entry.key;
+                            below.node.merge(entry.node);
+                        }
+                        None => {
+                            lower.insert(key, entry);
+                        }
+                    }
+                }
+                self.origin = upper.origin;
+            }
+            (value, upper_value) => {
+                *value = upper_value;
+                self.origin = upper.origin;
+            }
+        }
+    }
+}
+
+/// The way to a value: `ingress.hosts[0].host`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Path(pub Vec<Segment>);
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Segment {
+    Key(String),
+    Index(usize),
+}
+
+impl Path {
+    /// Returns the path of a text of keys and indices, `a.b[0].c`; keys are taken as they are.
+    pub fn of(text: &str) -> Self {
+        let mut segments = Vec::new();
+        for part in text.split('.').filter(|part| !part.is_empty()) {
+            let (key, indices) = part.split_once('[').unwrap_or((part, ""));
+            segments.push(Segment::Key(key.to_owned()));
+            let indices = indices.trim_end_matches(']').split("][");
+            segments.extend(indices.filter_map(|index| index.parse().ok()).map(Segment::Index));
+        }
+        Self(segments)
+    }
+
+    pub fn key(&self, key: impl Into<String>) -> Self {
+        let mut path = self.clone();
+        path.0.push(Segment::Key(key.into()));
+        path
+    }
+
+    pub fn index(&self, index: usize) -> Self {
+        let mut path = self.clone();
+        path.0.push(Segment::Index(index));
+        path
+    }
+
+    /// Returns the path without its last segment, and that segment.
+    pub fn split_last(&self) -> Option<(Self, &Segment)> {
+        let (last, parent) = self.0.split_last()?;
+        Some((Self(parent.to_vec()), last))
+    }
+
+    pub fn starts_with(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0)
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, segment) in self.0.iter().enumerate() {
+            match segment {
+                Segment::Index(index) => write!(f, "[{index}]")?,
+                Segment::Key(key) => {
+                    if position > 0 {
+                        f.write_str(".")?;
+                    }
+                    let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+                    if !key.is_empty() && key.chars().all(bare) {
+                        f.write_str(key)?;
+                    } else {
+                        write!(f, "{key:?}")?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_reads_back_as_it_is_printed() {
+        for text in ["a", "a.b", "ingress.hosts[0].paths[12].path"] {
+            assert_eq!(Path::of(text).to_string(), text);
+        }
+        assert_eq!(Path::default().key("a.b").to_string(), "\"a.b\"");
+    }
+
+    #[test]
+    fn a_column_counts_characters_from_one() {
+        assert_eq!(line_and_column("a\nüx = 1", 4), (2, 2));
+        assert_eq!(line_and_column("", 0), (1, 1));
+    }
+}

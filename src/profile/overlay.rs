@@ -1,0 +1,232 @@
+//! Layers: defaults < `extends`, from left to right < the profile < `--set`.
+
+use std::collections::BTreeMap;
+
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::node::{Entry, Node, Origin, Path, Source, SourceKind, Sources, Table, Value};
+use super::{parse, secrets, suggest};
+use crate::model::text::Label;
+
+/// How many files one profile may be made of.
+const FILES_MAX: usize = 64;
+
+/// The text of the lowest layer.
+const DEFAULTS: &str = include_str!("defaults.toml");
+
+/// Where profile files come from; the shell reads a folder, tests have a map.
+pub trait ProfileFiles {
+    /// Returns the name for messages and the bytes of profile `name`.
+    ///
+    /// # Errors
+    ///
+    /// With the reason in words when it cannot be read.
+    fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String>;
+
+    /// Returns the bytes of a file below the profiles' folder.
+    ///
+    /// # Errors
+    ///
+    /// With the reason in words when it cannot be read.
+    fn file(&self, path: &str) -> Result<Vec<u8>, String>;
+
+    /// Returns the names of all profiles, sorted.
+    fn names(&self) -> Vec<String>;
+}
+
+/// A profile with everything that it builds on, merged; not typed yet.
+pub struct Layers {
+    pub defaults: Node,
+    pub merged: Node,
+    pub sources: Sources,
+}
+
+/// Reads profile `name` and what it extends, and lays `sets` (each `path=value`) on top.
+pub fn overlay(
+    name: &str,
+    sets: &[String],
+    files: &dyn ProfileFiles,
+    diagnostics: &mut Diagnostics,
+) -> Layers {
+    let mut sources = Sources::default();
+    let defaults = add_source(SourceKind::Default, "default", DEFAULTS.to_owned(), &mut sources, diagnostics);
+    let mut merged = defaults.clone();
+    let mut reader = Reader { files, sources: &mut sources, diagnostics, loaded: 0 };
+    reader.add(name, None, &mut Vec::new(), &mut merged);
+    for set in sets {
+        if let Some(layer) = set_layer(set, &mut sources, diagnostics) {
+            merged.merge(layer);
+        }
+    }
+    drop_outdated_digests(&mut merged);
+    Layers { defaults, merged, sources }
+}
+
+/// Parses a text and keeps it for messages, with its secrets masked.
+fn add_source(
+    kind: SourceKind,
+    name: &str,
+    text: String,
+    sources: &mut Sources,
+    diagnostics: &mut Diagnostics,
+) -> Node {
+    let index =
+        sources.add(Source { kind, name: name.to_owned(), text: String::new(), shown: String::new() });
+    let tree = parse::parse(index, &text, diagnostics);
+    let source = sources.get_mut(index);
+    if kind != SourceKind::Default {
+        source.shown = secrets::mask(&text, &tree);
+    }
+    source.text = text;
+    tree
+}
+
+struct Reader<'a> {
+    files: &'a dyn ProfileFiles,
+    sources: &'a mut Sources,
+    diagnostics: &'a mut Diagnostics,
+    loaded: usize,
+}
+
+impl Reader<'_> {
+    /// Lays profile `name` over `merged`, after what it extends; `from` is where another profile names it.
+    fn add(&mut self, name: &str, from: Option<Origin>, chain: &mut Vec<String>, merged: &mut Node) {
+        if let Some(problem) = self.refuse(name, chain) {
+            self.push(problem, from);
+            return;
+        }
+        let Some(tree) = self.read(name, from) else { return };
+        chain.push(name.to_owned());
+        for (base, origin) in bases(&tree) {
+            self.add(&base, Some(origin), chain, merged);
+        }
+        chain.pop();
+        merged.merge(tree);
+    }
+
+    fn refuse(&mut self, name: &str, chain: &[String]) -> Option<Diagnostic> {
+        self.loaded += 1;
+        if chain.iter().any(|link| link == name) {
+            let message = format!("`extends` goes in a circle: {} -> {name}", chain.join(" -> "));
+            return Some(Diagnostic::error("RB0008", message).help("take one of them out of `extends`"));
+        }
+        if self.loaded > FILES_MAX {
+            let message = format!("the profile builds on more than {FILES_MAX} files");
+            return Some(Diagnostic::error("RB0008", message).help("extend fewer profiles"));
+        }
+        None
+    }
+
+    fn read(&mut self, name: &str, from: Option<Origin>) -> Option<Node> {
+        let read = match name.parse::<Label>() {
+            Ok(_) => self.files.profile(name),
+            Err(error) => Err(error.to_string()),
+        };
+        match read.and_then(|(file, bytes)| text_of(bytes).map(|text| (file, text))) {
+            Ok((file, text)) => {
+                Some(add_source(SourceKind::File, &file, text, self.sources, self.diagnostics))
+            }
+            Err(reason) => {
+                let names = self.files.names();
+                let known: Vec<&str> = names.iter().map(String::as_str).collect();
+                let help = match suggest::among(name, &known) {
+                    Some(near) if near != name => format!("did you mean `{near}`?"),
+                    _ if known.is_empty() => "`--profiles DIR` names the folder of the profiles".to_owned(),
+                    _ => format!("the profiles here are {}", suggest::list(&known)),
+                };
+                self.push(Diagnostic::error("RB0007", reason).help(help), from);
+                None
+            }
+        }
+    }
+
+    fn push(&mut self, diagnostic: Diagnostic, from: Option<Origin>) {
+        let placed = match from {
+            Some(origin) => diagnostic.at(origin).on(&Path::of("extends")),
+            None => diagnostic,
+        };
+        self.diagnostics.push(placed);
+    }
+}
+
+/// Returns the names in `extends` that are strings; others are found when the tree is typed.
+fn bases(tree: &Node) -> Vec<(String, Origin)> {
+    let list = tree.get(&Path::of("extends")).map(|node| &node.value);
+    let Some(Value::Array(items)) = list else { return Vec::new() };
+    let name = |item: &Node| match &item.value {
+        Value::Text(text) => Some((text.clone(), item.origin)),
+        _ => None,
+    };
+    items.iter().filter_map(name).collect()
+}
+
+/// Returns the text of a file, without a byte order mark and with LF line ends.
+fn text_of(bytes: Vec<u8>) -> Result<String, String> {
+    let text = String::from_utf8(bytes)
+        .map_err(|error| format!("the file is not UTF-8 (byte {})", error.utf8_error().valid_up_to()))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    Ok(if text.contains('\r') { text.replace("\r\n", "\n") } else { text.to_owned() })
+}
+
+/// Returns the layer of one `--set path=value`.
+fn set_layer(set: &str, sources: &mut Sources, diagnostics: &mut Diagnostics) -> Option<Node> {
+    let mut refuse =
+        |message: String, help: String| diagnostics.push(Diagnostic::error("RB0009", message).help(help));
+    let Some((path, value)) = set.split_once('=').filter(|(path, _)| !path.trim().is_empty()) else {
+        refuse("`--set` takes `path=value`".into(), "for example --set replicaCount=3".into());
+        return None;
+    };
+    // The value must not be shown before it is known that the path is no secret's.
+    let path = path.trim();
+    if secrets::is_secret_path(&Path::of(path)) {
+        refuse(
+            format!("`--set` cannot set the secret `{path}`"),
+            "arguments are seen by others and kept in the recipe: write it in the profile".into(),
+        );
+        return None;
+    }
+    if path.contains(['[', '\n']) {
+        refuse(
+            format!("`--set {path}`: the path goes into an array"),
+            "set the whole array, such as --set 'ingress.hosts=[{host=\"relay.example.internal\"}]'".into(),
+        );
+        return None;
+    }
+    let mut problems = Diagnostics::default();
+    let layer = add_source(SourceKind::Set, "--set", set.to_owned(), sources, &mut problems);
+    if problems.has_errors() || set.contains('\n') {
+        let quoted = format!("{path}={:?}", value.trim());
+        refuse(
+            format!("`--set {path}`: the value is not TOML"),
+            format!("a string needs quotes: --set '{quoted}'"),
+        );
+        return None;
+    }
+    if let Some(secret) = secrets::first_secret(&layer) {
+        refuse(
+            format!("`--set` cannot set the secret `{secret}`"),
+            "arguments are seen by others and kept in the recipe: write it in the profile".into(),
+        );
+        return None;
+    }
+    Some(layer)
+}
+
+/// Takes away a digest that belongs to another tag: one that was written in a layer below the tag's.
+fn drop_outdated_digests(tree: &mut Node) {
+    for image in ["image", "redis.image", "storage.logs.fluentbit.image", "serviceMonitor.exporter.image"] {
+        let Some(Value::Table(table)) = tree.get_mut(&Path::of(image)).map(|node| &mut node.value) else {
+            continue;
+        };
+        let layer =
+            |table: &BTreeMap<String, Entry>, key: &str| table.get(key).map(|entry| entry.node.origin.source);
+        if layer(table, "tag") > layer(table, "digest") && layer(table, "digest").is_some() {
+            clear_text(table, "digest");
+        }
+    }
+}
+
+fn clear_text(table: &mut Table, key: &str) {
+    if let Some(Entry { node: Node { value: value @ Value::Text(_), .. }, .. }) = table.get_mut(key) {
+        *value = Value::Text(String::new());
+    }
+}

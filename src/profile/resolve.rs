@@ -1,0 +1,275 @@
+//! Decisions that several renderers share: names, images, secrets. Pure functions of the settings.
+
+use std::collections::BTreeMap;
+
+use super::settings::{Image, LogMode, OutputKind, PullPolicy, Settings};
+use crate::model::digest::Digest;
+use crate::model::secret::SecretForm;
+use crate::model::text::{Label, Tag};
+
+/// A profile that is free of errors: the input of everything below.
+pub struct Profile {
+    /// The profile's name.
+    pub name: Label,
+    pub settings: Settings,
+    pub names: Names,
+    /// The encrypted files that the secrets name, by path below the profiles' folder.
+    pub sealed: BTreeMap<String, Vec<u8>>,
+    /// The arguments `--set`, as they were given.
+    pub sets: Vec<String>,
+}
+
+/// The app name of the chart: part of names and the value of a selector.
+pub const APP_NAME: &str = "claude-relay";
+
+/// What objects are called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// The value of the label `app.kubernetes.io/name` of the relay.
+    pub app: String,
+    /// The name of the relay's objects, and what most others start with.
+    pub full: String,
+    /// The name of Redis's objects.
+    pub redis: String,
+}
+
+impl Names {
+    /// Applies the chart's rule: the release's name if it contains the app's, otherwise both.
+    pub fn of(settings: &Settings) -> Self {
+        let release = settings.release.name.as_str();
+        let app = match settings.name_override.as_str() {
+            "" => APP_NAME,
+            other => other,
+        };
+        let full = match settings.fullname_override.as_str() {
+            "" if release.contains(app) => release.to_owned(),
+            "" => format!("{release}-{app}"),
+            other => other.to_owned(),
+        };
+        let mut redis =
+            if release.contains("redis") { release.to_owned() } else { format!("{release}-redis") };
+        // A release called `claude-relay-redis` would give both the same name.
+        if redis == full {
+            redis.push_str("-redis");
+        }
+        Self { app: app.to_owned(), full, redis }
+    }
+
+    pub fn redis_headless(&self) -> String {
+        format!("{}-headless", self.redis)
+    }
+}
+
+/// A use of a secret by a pod.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    JwtSecret,
+    EncryptionKey,
+    AdminPassword,
+    RedisPassword,
+    /// A property of the Fluent Bit output, in lower case.
+    Output(String),
+}
+
+impl Purpose {
+    /// Returns the key in Secrets of ours; the chart's, where it has one.
+    pub fn data_key(&self) -> String {
+        match self {
+            Self::JwtSecret => "jwt-secret".into(),
+            Self::EncryptionKey => "encryption-key".into(),
+            Self::AdminPassword => "admin-password".into(),
+            Self::RedisPassword => "redis-password".into(),
+            Self::Output(property) => format!("fluent-bit-{}", property.replace(['.', '_'], "-")),
+        }
+    }
+
+    /// Returns the environment variable that carries it in a Fluent Bit container.
+    pub fn output_variable(property: &str) -> String {
+        format!("OUTPUT_{}", property.to_uppercase().replace(['.', '-'], "_"))
+    }
+}
+
+/// A secret as a pod refers to it.
+pub struct SecretRef<'a> {
+    pub purpose: Purpose,
+    pub form: &'a SecretForm,
+    /// The name of the Secret.
+    pub object: String,
+    /// The key in it.
+    pub key: String,
+    /// What changes when pods that consume it must restart; never derived from a value.
+    pub token: String,
+}
+
+impl Profile {
+    /// Returns the secret of `purpose`, if this profile uses one.
+    pub fn secret(&self, purpose: &Purpose) -> Option<SecretRef<'_>> {
+        let form = self.form(purpose)?;
+        let full = &self.names.full;
+        let (object, key) = match form {
+            SecretForm::Generate { .. } if *purpose == Purpose::EncryptionKey => {
+                (format!("{full}-encryption-key"), purpose.data_key())
+            }
+            SecretForm::Generate { .. } => (format!("{full}-generated"), purpose.data_key()),
+            SecretForm::Existing { name, key, .. } => (name.to_string(), key.to_string()),
+            SecretForm::Age { .. } => (format!("{full}-sealed"), purpose.data_key()),
+            SecretForm::Literal { .. } => (format!("{full}-literal"), purpose.data_key()),
+        };
+        let token = match form {
+            SecretForm::Generate { generation, .. } => format!("generated-{generation}"),
+            SecretForm::Existing { revision, .. } => format!("existing-{revision}"),
+            SecretForm::Age { file } => format!(
+                "sealed-{}",
+                self.sealed
+                    .get(file.as_str())
+                    .map(|bytes| Digest::of(bytes))
+                    .unwrap_or_else(|| Digest::of(b""))
+            ),
+            SecretForm::Literal { revision, .. } => format!("literal-{revision}"),
+        };
+        Some(SecretRef { purpose: purpose.clone(), form, object, key, token })
+    }
+
+    fn form(&self, purpose: &Purpose) -> Option<&SecretForm> {
+        let settings = &self.settings;
+        match purpose {
+            Purpose::JwtSecret => Some(&settings.config.jwt_secret),
+            Purpose::EncryptionKey => Some(&settings.config.encryption_key),
+            Purpose::AdminPassword => Some(&settings.config.admin_password),
+            Purpose::RedisPassword if settings.redis.enabled => {
+                Some(&settings.redis.auth.password).filter(|_| settings.redis.auth.enabled)
+            }
+            Purpose::RedisPassword => settings.external_redis.password.as_ref(),
+            Purpose::Output(property) => settings.output_secret(property),
+        }
+    }
+
+    /// Returns every secret that a pod of this profile consumes, in a fixed order.
+    pub fn secrets(&self) -> Vec<SecretRef<'_>> {
+        let fixed =
+            [Purpose::JwtSecret, Purpose::EncryptionKey, Purpose::AdminPassword, Purpose::RedisPassword];
+        let outputs = self.settings.output_secrets().map(Purpose::Output);
+        fixed.into_iter().chain(outputs).filter_map(|purpose| self.secret(&purpose)).collect()
+    }
+}
+
+impl Settings {
+    /// Tells whether more than one pod of the relay can run at once.
+    pub fn can_scale(&self) -> bool {
+        if self.autoscaling.enabled {
+            self.autoscaling.max_replicas.get() > 1
+        } else {
+            self.replica_count.get() > 1
+        }
+    }
+
+    /// Tells whether Fluent Bit runs beside the relay.
+    pub fn has_fluent_bit(&self) -> bool {
+        let logs = &self.storage.logs;
+        logs.fluentbit.enabled && matches!(logs.mode, LogMode::Fluentbit | LogMode::Forward)
+    }
+
+    /// Tells whether the metrics exporter runs beside the relay.
+    pub fn has_exporter(&self) -> bool {
+        self.service_monitor.enabled && self.service_monitor.exporter.enabled
+    }
+
+    /// Returns the output plugin of Fluent Bit.
+    pub fn output_kind(&self) -> OutputKind {
+        let forward = self.storage.logs.mode == LogMode::Forward;
+        self.storage.logs.fluentbit.output.kind.unwrap_or(if forward {
+            OutputKind::Forward
+        } else {
+            OutputKind::Stdout
+        })
+    }
+
+    fn output_secret(&self, property: &str) -> Option<&SecretForm> {
+        let config = &self.storage.logs.fluentbit.output.config;
+        config
+            .iter()
+            .filter(|_| self.has_fluent_bit())
+            .find(|(key, _)| key.to_lowercase() == property)
+            .and_then(|(_, value)| value.secret())
+    }
+
+    fn output_secrets(&self) -> impl Iterator<Item = String> {
+        let config = &self.storage.logs.fluentbit.output.config;
+        config
+            .iter()
+            .filter(|(_, value)| self.has_fluent_bit() && value.secret().is_some())
+            .map(|(key, _)| key.to_lowercase())
+    }
+
+    /// Returns the name by which the relay reaches Redis, and its port.
+    pub fn redis_address(&self, names: &Names) -> (String, i64) {
+        if self.redis.enabled {
+            (names.redis.clone(), self.redis.service.port.get())
+        } else {
+            (self.external_redis.host.to_string(), self.external_redis.port.get())
+        }
+    }
+}
+
+/// An image as a container names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ImageRef {
+    /// `registry/repository:tag@digest`.
+    pub reference: String,
+    pub pull_policy: PullPolicy,
+}
+
+impl Settings {
+    /// Returns the reference of `image` after the rewrite of `images.registry`; `tag` is for an image without one.
+    pub fn image_ref(&self, image: &Image, tag: Option<&Tag>) -> ImageRef {
+        let repository = image.repository.as_str();
+        let (own, path) = match repository.split_once('/') {
+            Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest),
+            _ => ("", repository),
+        };
+        let registry = [self.images.registry.as_str(), image.registry.as_str(), own]
+            .into_iter()
+            .find(|part| !part.is_empty());
+        let tag =
+            if image.tag.as_str().is_empty() { tag.map_or("", Tag::as_str) } else { image.tag.as_str() };
+        let mut reference = registry.map_or_else(|| path.to_owned(), |registry| format!("{registry}/{path}"));
+        if !tag.is_empty() {
+            reference.push(':');
+            reference.push_str(tag);
+        }
+        if !image.digest.as_str().is_empty() {
+            reference.push('@');
+            reference.push_str(image.digest.as_str());
+        }
+        // A tag may move, a digest cannot; either is fetched once unless a profile says otherwise.
+        let pull_policy = image.pull_policy.or(self.images.pull_policy).unwrap_or(PullPolicy::IfNotPresent);
+        ImageRef { reference, pull_policy }
+    }
+
+    pub fn relay_image(&self) -> ImageRef {
+        let version =
+            Tag::try_from(self.release.app_version.to_string()).expect("a version is a tag by its rule");
+        self.image_ref(&self.image, Some(&version))
+    }
+
+    /// Returns the images that the pods of this profile run, by the key that sets them.
+    pub fn images_used(&self) -> BTreeMap<&'static str, ImageRef> {
+        let mut images = BTreeMap::from([("image", self.relay_image())]);
+        if self.redis.enabled {
+            images.insert("redis.image", self.image_ref(&self.redis.image, None));
+        }
+        if self.has_fluent_bit() {
+            images.insert(
+                "storage.logs.fluentbit.image",
+                self.image_ref(&self.storage.logs.fluentbit.image, None),
+            );
+        }
+        if self.has_exporter() {
+            images.insert(
+                "serviceMonitor.exporter.image",
+                self.image_ref(&self.service_monitor.exporter.image, None),
+            );
+        }
+        images
+    }
+}

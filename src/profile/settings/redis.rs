@@ -1,0 +1,89 @@
+//! `redis` and `externalRedis`: the relay's only database.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{AccessMode, Image};
+use crate::model::number::{Bounded, HighPort, Port, Size};
+use crate::model::secret::SecretForm;
+use crate::model::text::{Host, ObjectName, StorageClass};
+
+/// The Redis that is part of the bundle.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct Redis {
+    /// Whether the bundle brings Redis; otherwise `externalRedis` says where it is.
+    pub enabled: bool,
+    pub auth: RedisAuth,
+    pub persistence: RedisPersistence,
+    /// Resources of Redis; 75 % of the memory limit become `maxmemory`.
+    pub resources: ResourceRequirements,
+    /// The image of Redis.
+    pub image: Image,
+    pub service: RedisService,
+    /// Labels of the nodes that Redis may run on.
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints that Redis tolerates.
+    pub tolerations: Vec<Toleration>,
+    /// Where Redis wants to run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
+}
+
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct RedisAuth {
+    /// Whether Redis asks for a password.
+    pub enabled: bool,
+    /// The password, for both sides.
+    #[serde(default)]
+    pub password: SecretForm,
+}
+
+/// The volume that holds everything: keys, accounts, usage.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct RedisPersistence {
+    /// Whether Redis's data outlives its pod.
+    pub enabled: bool,
+    /// How much is asked for; it may grow later.
+    pub size: Size,
+    /// The storage class; `-` for none, nothing for the cluster's default.
+    pub storage_class: StorageClass,
+    /// Who may mount it.
+    pub access_mode: AccessMode,
+    /// A claim that exists, such as the chart's `data-<redis>-0`, instead of one of ours.
+    pub existing_claim: ObjectName,
+}
+
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct RedisService {
+    /// The port of Redis and of its Services.
+    pub port: HighPort,
+}
+
+/// A Redis elsewhere, where `redis.enabled` is false.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct ExternalRedis {
+    /// Its host.
+    pub host: Host,
+    /// Its port.
+    pub port: Port,
+    /// Its password; none if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<SecretForm>,
+    /// The number of the database.
+    pub database: Bounded<0, 65_535>,
+    /// Whether the connection is encrypted; `config.nodeExtraCaCerts` brings a private authority.
+    pub tls: bool,
+}

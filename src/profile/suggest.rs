@@ -1,0 +1,53 @@
+//! Did-you-mean.
+
+use super::node::Path;
+use super::schema;
+
+/// Returns the text of `known` that `found` was most likely meant to be.
+pub fn among<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
+    let lower = found.to_lowercase();
+    let distance = |candidate: &str| strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
+    let near = known.iter().map(|candidate| (distance(candidate), *candidate)).min()?;
+    // A third of the letters may differ: more is another word.
+    (near.0 <= found.chars().count().max(near.1.chars().count()) / 3).then_some(near.1)
+}
+
+/// Returns the help for an unknown key: the nearest key beside it, or the same or a near key elsewhere.
+pub fn key(path: &Path, key: &str, beside: &[&str]) -> String {
+    if let Some(near) = among(key, beside) {
+        return format!("did you mean `{near}`?");
+    }
+    let paths = schema::key_paths();
+    let last = |path: &str| path.rsplit('.').next().unwrap_or(path).to_owned();
+    let misplaced: Vec<&str> =
+        paths.iter().map(String::as_str).filter(|path| last(path) == key).take(3).collect();
+    if !misplaced.is_empty() {
+        return format!("that key exists as {}", list(&misplaced));
+    }
+    let whole = path.to_string();
+    let known: Vec<&str> = paths.iter().map(String::as_str).collect();
+    if let Some(near) = among(&whole, &known) {
+        return format!("did you mean `{near}`?");
+    }
+    if beside.is_empty() || beside.len() > 16 {
+        return "docs/reference/profile.md lists every key".to_owned();
+    }
+    format!("the keys here are {}", list(beside))
+}
+
+/// Returns "`a`, `b`, `c`".
+pub fn list(items: &[&str]) -> String {
+    items.iter().map(|item| format!("`{item}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_word_is_recognised_and_another_word_is_not() {
+        assert_eq!(among("replicacount", &["image", "replicaCount"]), Some("replicaCount"));
+        assert_eq!(among("lgoLevel", &["logLevel", "logMaxSize"]), Some("logLevel"));
+        assert_eq!(among("banana", &["image", "replicaCount"]), None);
+    }
+}

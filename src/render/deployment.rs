@@ -1,0 +1,289 @@
+//! The relay's Deployment.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::api::core::v1::{
+    ConfigMapEnvSource, Container, ContainerPort, EnvFromSource, EnvVar, ExecAction, HTTPGetAction, Lifecycle, LifecycleHandler,
+    PodSpec, PodTemplateSpec, Probe, TCPSocketAction, TopologySpreadConstraint, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::config_map::Content;
+use super::labels::{Component, metadata, pod_labels, selector};
+use super::{exporter, fluent_bit, pod, pvc, scripts, security, service_account};
+use crate::model::text::log_size_bytes;
+use crate::profile::resolve::{Profile, Purpose};
+use crate::profile::settings::{AccessMode, LogMode};
+
+/// The relay's container, also the one that the autoscaler measures.
+pub(super) const CONTAINER: &str = "claude-relay";
+
+/// The time in which Services and Ingresses learn that a pod goes: the relay stops accepting at once.
+const PRE_STOP_SECONDS: i64 = 15;
+/// The relay cuts open streams this long after SIGTERM.
+const RELAY_GRACE_SECONDS: i64 = 10;
+const MARGIN_SECONDS: i64 = 5;
+/// Room for a start that waits for a price list which no firewall answers for: 72 × 5 s.
+const STARTUP_PERIOD_SECONDS: i32 = 5;
+const STARTUP_FAILURES: i32 = 72;
+
+const DATA_PATH: &str = "/app/data";
+pub(super) const LOGS_VOLUME: &str = "logs";
+pub(super) const LOGS_PATH: &str = "/app/logs";
+const EXTERNAL_DATA_PATH: &str = "/app/external-data";
+/// The relay skips its own set-up, which would print the password, when this file is there.
+const INIT_FILE: &str = "/app/data/init.json";
+
+/// The ConfigMaps that the relay's pods consume.
+pub(super) struct Contents<'a> {
+    pub environment: &'a Content,
+    pub fluent_bit: Option<&'a Content>,
+    pub exporter: Option<&'a Content>,
+}
+
+pub(super) fn render(profile: &Profile, contents: &Contents<'_>) -> Deployment {
+    let settings = &profile.settings;
+    Deployment {
+        metadata: metadata(profile, Component::Relay, profile.names.full.clone()),
+        spec: Some(DeploymentSpec {
+            // With an autoscaler the number is its own: a field here would take pods away at each apply.
+            replicas: (!settings.autoscaling.enabled).then(|| settings.replica_count.as_i32()),
+            selector: selector(profile, Component::Relay),
+            strategy: Some(strategy(profile)),
+            // Longer than the slowest start, so that a slow one is not reported as stuck.
+            progress_deadline_seconds: Some(STARTUP_PERIOD_SECONDS * STARTUP_FAILURES + 240),
+            revision_history_limit: Some(10),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta {
+                    annotations: Some(annotations(profile, contents)),
+                    labels: Some(settings.pod_labels.clone().into_iter().chain(pod_labels(profile, Component::Relay)).collect()),
+                    ..ObjectMeta::default()
+                }),
+                spec: Some(pod_spec(profile, contents)),
+            },
+            ..DeploymentSpec::default()
+        }),
+        ..Deployment::default()
+    }
+}
+
+/// Tells whether pods share a volume that only one node, or one pod, may mount.
+fn shares_single_volume(profile: &Profile) -> bool {
+    let storage = &profile.settings.storage;
+    let single = |mode| mode != AccessMode::ReadWriteMany;
+    let logs = storage.logs.mode == LogMode::Pvc && single(storage.logs.persistence.access_mode);
+    logs || storage.data.external.enabled && single(storage.data.external.access_mode)
+}
+
+/// Returns the strategy with every field written out: what we own we can also change.
+fn strategy(profile: &Profile) -> DeploymentStrategy {
+    let rolling = RollingUpdateDeployment { max_surge: Some(IntOrString::Int(1)), max_unavailable: Some(IntOrString::Int(0)) };
+    match &profile.settings.strategy {
+        Some(own) if own.type_.as_deref() == Some("Recreate") => own.clone(),
+        Some(own) => {
+            let own = own.rolling_update.clone().unwrap_or_default();
+            let update = RollingUpdateDeployment {
+                max_surge: own.max_surge.or(rolling.max_surge),
+                max_unavailable: own.max_unavailable.or(rolling.max_unavailable),
+            };
+            DeploymentStrategy { type_: Some("RollingUpdate".into()), rolling_update: Some(update) }
+        }
+        None if shares_single_volume(profile) => DeploymentStrategy { type_: Some("Recreate".into()), rolling_update: None },
+        None => DeploymentStrategy { type_: Some("RollingUpdate".into()), rolling_update: Some(rolling) },
+    }
+}
+
+/// Returns what restarts the pods when it changes: the data that they consume, and nothing else.
+fn annotations(profile: &Profile, contents: &Contents<'_>) -> BTreeMap<String, String> {
+    let mut annotations = profile.settings.pod_annotations.clone();
+    let checksums =
+        [("config", Some(contents.environment)), ("fluent-bit", contents.fluent_bit), ("exporter", contents.exporter)];
+    let present = checksums.into_iter().filter_map(|(name, content)| Some((format!("checksum/{name}"), content?.checksum.to_string())));
+    annotations.extend(present);
+    annotations.extend(profile.secrets().iter().map(pod::secret_token));
+    annotations
+}
+
+fn pod_spec(profile: &Profile, contents: &Contents<'_>) -> PodSpec {
+    let settings = &profile.settings;
+    let mut init_containers = vec![prepare(profile, contents.environment)];
+    init_containers.extend(settings.init_containers.iter().cloned().map(security::restrict));
+    let mut containers = vec![relay(profile, contents.environment)];
+    let mut volumes = vec![pod::empty_dir("data", settings.storage.data.size_limit.to_string()), logs_volume(profile)];
+    if settings.storage.data.external.enabled {
+        volumes.push(pod::claim("external-data", pvc::external_data_name(profile)));
+    }
+    let mut sidecar_grace = 0;
+    if let Some(content) = contents.fluent_bit {
+        // A native sidecar stops after the relay, so that its last lines are shipped.
+        let native = settings.kubernetes.version.at_least(29);
+        if native { &mut init_containers } else { &mut containers }.push(fluent_bit::container(profile, native));
+        volumes.extend(fluent_bit::volumes(profile, content));
+        sidecar_grace = fluent_bit::GRACE_SECONDS;
+    }
+    if let Some(content) = contents.exporter {
+        containers.push(exporter::container(profile));
+        volumes.extend(exporter::volumes(content));
+    }
+    containers.extend(settings.extra_containers.iter().cloned().map(security::restrict));
+    volumes.extend(settings.extra_volumes.iter().cloned());
+    PodSpec {
+        affinity: settings.affinity.clone(),
+        automount_service_account_token: Some(false),
+        containers,
+        // Kubernetes would add REDIS_PORT=tcp://… for a Service that is called redis.
+        enable_service_links: Some(false),
+        image_pull_secrets: pod::list(&settings.image_pull_secrets),
+        init_containers: Some(init_containers),
+        node_selector: pod::map(&settings.node_selector),
+        priority_class_name: Some(settings.priority_class_name.to_string()).filter(|name| !name.is_empty()),
+        security_context: Some(settings.pod_security_context.clone()),
+        service_account_name: Some(service_account::relay_name(profile)),
+        termination_grace_period_seconds: Some(PRE_STOP_SECONDS + RELAY_GRACE_SECONDS + sidecar_grace + MARGIN_SECONDS),
+        tolerations: pod::list(&settings.tolerations),
+        topology_spread_constraints: pod::list(&spread(profile)),
+        volumes: Some(volumes),
+        ..PodSpec::default()
+    }
+}
+
+/// Returns the spread constraints; one without a selector counts the relay's pods.
+fn spread(profile: &Profile) -> Vec<TopologySpreadConstraint> {
+    let with_selector = |own: &TopologySpreadConstraint| {
+        let own = own.clone();
+        TopologySpreadConstraint { label_selector: Some(own.label_selector.unwrap_or_else(|| selector(profile, Component::Relay))), ..own }
+    };
+    profile.settings.topology_spread_constraints.iter().map(with_selector).collect()
+}
+
+fn environment_source(content: &Content) -> Vec<EnvFromSource> {
+    let source = ConfigMapEnvSource { name: content.name.clone(), optional: None };
+    vec![EnvFromSource { config_map_ref: Some(source), ..EnvFromSource::default() }]
+}
+
+/// Returns the container that waits for Redis and writes the first administrator.
+fn prepare(profile: &Profile, environment: &Content) -> Container {
+    let settings = &profile.settings;
+    let image = settings.relay_image();
+    let password = profile.secret(&Purpose::AdminPassword).map(|secret| pod::secret_env("ADMIN_PASSWORD", &secret));
+    Container {
+        name: "prepare".into(),
+        command: Some(["node", "-e", scripts::PREPARE, "--", INIT_FILE].map(str::to_owned).to_vec()),
+        env: Some(password.into_iter().collect()),
+        env_from: Some(environment_source(environment)),
+        image: Some(image.reference),
+        image_pull_policy: Some(image.pull_policy.as_str().into()),
+        resources: Some(pod::resources(("50m", "64Mi"), ("500m", "128Mi"))),
+        security_context: Some(settings.security_context.clone()),
+        volume_mounts: Some(vec![pod::mount("data", DATA_PATH)]),
+        ..Container::default()
+    }
+}
+
+fn relay(profile: &Profile, environment: &Content) -> Container {
+    let settings = &profile.settings;
+    let image = settings.relay_image();
+    Container {
+        name: CONTAINER.into(),
+        env: Some(relay_env(profile)),
+        env_from: Some(environment_source(environment)),
+        image: Some(image.reference),
+        image_pull_policy: Some(image.pull_policy.as_str().into()),
+        lifecycle: Some(Lifecycle {
+            pre_stop: Some(LifecycleHandler {
+                exec: Some(ExecAction { command: Some(vec!["sleep".into(), PRE_STOP_SECONDS.to_string()]) }),
+                ..LifecycleHandler::default()
+            }),
+            ..Lifecycle::default()
+        }),
+        ports: Some(vec![ContainerPort {
+            container_port: settings.config.port.as_i32(),
+            name: Some("http".into()),
+            protocol: Some("TCP".into()),
+            ..ContainerPort::default()
+        }]),
+        startup_probe: Some(health_probe(STARTUP_PERIOD_SECONDS, STARTUP_FAILURES)),
+        readiness_probe: Some(health_probe(10, 3)),
+        liveness_probe: Some(liveness_probe()),
+        resources: Some(settings.resources.clone()),
+        security_context: Some(settings.security_context.clone()),
+        volume_mounts: Some(relay_mounts(profile)),
+        ..Container::default()
+    }
+}
+
+fn relay_env(profile: &Profile) -> Vec<EnvVar> {
+    let secrets = [
+        ("ENCRYPTION_KEY", Purpose::EncryptionKey),
+        ("JWT_SECRET", Purpose::JwtSecret),
+        ("REDIS_PASSWORD", Purpose::RedisPassword),
+    ];
+    let secrets = secrets.into_iter().filter_map(|(name, purpose)| Some(pod::secret_env(name, &profile.secret(&purpose)?)));
+    let pod_name = logs_per_pod(profile).then(|| pod::field_env("POD_NAME", "metadata.name"));
+    secrets.chain(pod_name).chain(profile.settings.extra_env.iter().cloned()).collect()
+}
+
+fn http_port() -> IntOrString {
+    IntOrString::String("http".into())
+}
+
+fn health_probe(period_seconds: i32, failures: i32) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction { path: Some("/health".into()), port: http_port(), ..HTTPGetAction::default() }),
+        period_seconds: Some(period_seconds),
+        failure_threshold: Some(failures),
+        timeout_seconds: Some(5),
+        ..Probe::default()
+    }
+}
+
+/// Returns a probe that a stalled Redis does not trip: `/health` hangs with it, and restarts would help nobody.
+fn liveness_probe() -> Probe {
+    Probe {
+        tcp_socket: Some(TCPSocketAction { port: http_port(), host: None }),
+        period_seconds: Some(20),
+        failure_threshold: Some(6),
+        timeout_seconds: Some(5),
+        ..Probe::default()
+    }
+}
+
+/// Tells whether several pods write their logs to one volume, each into a folder of its own.
+fn logs_per_pod(profile: &Profile) -> bool {
+    let logs = &profile.settings.storage.logs;
+    logs.mode == LogMode::Pvc && logs.persistence.access_mode == AccessMode::ReadWriteMany && profile.settings.can_scale()
+}
+
+fn relay_mounts(profile: &Profile) -> Vec<VolumeMount> {
+    let mut logs = pod::mount(LOGS_VOLUME, LOGS_PATH);
+    if logs_per_pod(profile) {
+        logs.sub_path_expr = Some("$(POD_NAME)".into());
+    }
+    let mut mounts = vec![pod::mount("data", DATA_PATH), logs];
+    if profile.settings.storage.data.external.enabled {
+        mounts.push(pod::mount("external-data", EXTERNAL_DATA_PATH));
+    }
+    mounts.extend(profile.settings.extra_volume_mounts.iter().cloned());
+    mounts
+}
+
+fn logs_volume(profile: &Profile) -> Volume {
+    match profile.settings.storage.logs.mode {
+        LogMode::Pvc => pod::claim(LOGS_VOLUME, pvc::logs_name(profile)),
+        LogMode::Fluentbit | LogMode::Forward | LogMode::EmptyDir => pod::empty_dir(LOGS_VOLUME, logs_size_limit(profile)),
+    }
+}
+
+/// Returns the room for everything that the relay keeps of its logs, and not less than 1 GiB.
+///
+/// Six kinds of files follow `logMaxSize` and `logMaxFiles`; two more keep 30 files of 10 MiB whatever those say.
+fn logs_size_limit(profile: &Profile) -> String {
+    const MIB: u64 = 1 << 20;
+    let config = &profile.settings.config;
+    let size = log_size_bytes(config.log_max_size.as_str()).expect("checked when it was made");
+    let files = config.log_max_files.get().unsigned_abs();
+    let kept = size.saturating_mul(files).saturating_mul(6).saturating_add(2 * 30 * 10 * MIB);
+    format!("{}Mi", (kept / MIB + 1).max(1024))
+}

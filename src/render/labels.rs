@@ -1,0 +1,78 @@
+//! Labels and selectors.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+
+use crate::profile::resolve::Profile;
+
+pub(super) type Labels = BTreeMap<String, String>;
+
+/// What an object is part of: it decides name label and version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Component {
+    Relay,
+    Redis,
+}
+
+impl Component {
+    fn name(self, profile: &Profile) -> &str {
+        match self {
+            Self::Relay => &profile.names.app,
+            Self::Redis => "redis",
+        }
+    }
+}
+
+fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> Labels {
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// Returns the labels that selectors use: exactly the chart's, so that its pods can be taken over.
+pub(super) fn selector_labels(profile: &Profile, component: Component) -> Labels {
+    let instance = profile.settings.release.name.as_str();
+    pairs([("app.kubernetes.io/instance", instance), ("app.kubernetes.io/name", component.name(profile))])
+}
+
+/// Returns the selector of a component's pods.
+pub(super) fn selector(profile: &Profile, component: Component) -> LabelSelector {
+    LabelSelector { match_labels: Some(selector_labels(profile, component)), ..LabelSelector::default() }
+}
+
+/// Returns the labels of a component's pods: no version, which would restart them with every release.
+pub(super) fn pod_labels(profile: &Profile, component: Component) -> Labels {
+    let mut labels = selector_labels(profile, component);
+    let role = match component {
+        Component::Relay => "relay",
+        Component::Redis => "database",
+    };
+    labels.insert("app.kubernetes.io/component".into(), role.into());
+    labels
+}
+
+/// Returns the recommended labels of an object.
+pub(super) fn labels(profile: &Profile, component: Component) -> Labels {
+    let mut labels = pod_labels(profile, component);
+    labels.insert("app.kubernetes.io/managed-by".into(), "relay-bundle".into());
+    labels.insert("app.kubernetes.io/part-of".into(), "claude-relay".into());
+    let redis_tag = profile.settings.redis.image.tag.as_str();
+    match component {
+        Component::Relay => labels
+            .insert("app.kubernetes.io/version".into(), profile.settings.release.app_version.to_string()),
+        Component::Redis if crate::model::text::is_label_value(redis_tag) && !redis_tag.is_empty() => {
+            labels.insert("app.kubernetes.io/version".into(), redis_tag.to_owned())
+        }
+        Component::Redis => None,
+    };
+    labels
+}
+
+/// Returns the metadata of an object in the release's namespace.
+pub(super) fn metadata(profile: &Profile, component: Component, name: impl Into<String>) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.into()),
+        namespace: Some(profile.settings.release.namespace.to_string()),
+        labels: Some(labels(profile, component)),
+        ..ObjectMeta::default()
+    }
+}

@@ -1,0 +1,97 @@
+//! The rendered objects, in the order in which they are applied.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::model::object_key::ObjectKey;
+
+/// The kinds that are ever rendered, in apply order. The list is closed: a verifier refuses everything else.
+///
+/// Each has its group, and the short name that its files carry.
+pub const KINDS: [(&str, &str, &str); 14] = [
+    ("", "Namespace", "ns"),
+    ("networking.k8s.io", "NetworkPolicy", "netpol"),
+    ("", "ServiceAccount", "sa"),
+    ("", "ConfigMap", "cm"),
+    ("", "Secret", "secret"),
+    ("", "PersistentVolumeClaim", "pvc"),
+    ("", "Service", "svc"),
+    ("apps", "StatefulSet", "sts"),
+    ("apps", "Deployment", "deploy"),
+    ("autoscaling", "HorizontalPodAutoscaler", "hpa"),
+    ("policy", "PodDisruptionBudget", "pdb"),
+    ("networking.k8s.io", "Ingress", "ing"),
+    ("gateway.networking.k8s.io", "HTTPRoute", "httproute"),
+    ("monitoring.coreos.com", "ServiceMonitor", "servicemonitor"),
+];
+
+/// Returns the position of a kind in apply order, from 1.
+pub fn phase(kind: &str) -> Option<usize> {
+    KINDS.iter().position(|(_, known, _)| *known == kind).map(|position| position + 1)
+}
+
+/// One object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    pub key: ObjectKey,
+    /// The position of its kind in apply order, from 1.
+    pub phase: usize,
+    pub object: Value,
+}
+
+impl Manifest {
+    /// Returns the name of the object's file: `09-deploy-claude-relay.yaml`.
+    pub fn file_name(&self) -> String {
+        let (_, _, short) = KINDS[self.phase - 1];
+        format!("{:02}-{short}-{}.yaml", self.phase, self.key.name)
+    }
+}
+
+/// Objects by phase, then name; no two share kind and name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ManifestSet {
+    manifests: BTreeMap<(usize, String), Manifest>,
+    duplicates: Vec<ObjectKey>,
+}
+
+impl ManifestSet {
+    /// Adds an object. A second one of the same kind and name is remembered as a duplicate.
+    pub fn add(&mut self, object: &impl Serialize) {
+        let object =
+            serde_json::to_value(object).expect("Kubernetes' types have string keys and write themselves");
+        let text =
+            |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let key = ObjectKey {
+            api_version: text("/apiVersion"),
+            kind: text("/kind"),
+            namespace: text("/metadata/namespace"),
+            name: text("/metadata/name"),
+        };
+        let phase = phase(&key.kind).expect("only kinds of the closed list are rendered");
+        let place = (phase, key.name.clone());
+        if self.manifests.contains_key(&place) {
+            self.duplicates.push(key);
+        } else {
+            self.manifests.insert(place, Manifest { key, phase, object });
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Manifest> {
+        self.manifests.values()
+    }
+
+    pub fn len(&self) -> usize {
+        self.manifests.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.manifests.is_empty()
+    }
+
+    /// Returns the objects that another one of the same kind and name kept out.
+    pub fn duplicates(&self) -> &[ObjectKey] {
+        &self.duplicates
+    }
+}

@@ -1,0 +1,19 @@
+//! The Namespace, where a profile wants it made.
+
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::labels::{Component, metadata};
+use crate::profile::resolve::Profile;
+
+pub(super) fn render(profile: &Profile) -> Namespace {
+    let mut meta = metadata(profile, Component::Relay, profile.settings.release.namespace.to_string());
+    let labels = meta.labels.get_or_insert_default();
+    // The namespace is no part of a component, and outlives every version.
+    labels.remove("app.kubernetes.io/component");
+    labels.remove("app.kubernetes.io/version");
+    for mode in ["enforce", "audit", "warn"] {
+        labels.insert(format!("pod-security.kubernetes.io/{mode}"), "restricted".into());
+    }
+    Namespace { metadata: ObjectMeta { namespace: None, ..meta }, ..Namespace::default() }
+}

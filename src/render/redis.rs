@@ -1,0 +1,179 @@
+//! The Redis of the bundle: one StatefulSet that holds everything.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
+use k8s_openapi::api::core::v1::{
+    ConfigMapVolumeSource, Container, ContainerPort, ExecAction, PodSpec, PodTemplateSpec, Probe, Service, ServicePort,
+    ServiceSpec, Volume,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::config_map::Content;
+use super::labels::{Component, metadata, pod_labels, selector, selector_labels};
+use super::redis_conf::{RedisConf, redis_conf};
+use super::{pod, pvc, scripts, security};
+use crate::model::number::quantity_milli;
+use crate::profile::resolve::{Profile, Purpose};
+
+/// The user `redis` of the official image, and the group of the chart's volumes.
+const USER: i64 = 999;
+const DATA_PATH: &str = "/data";
+const CONFIG_PATH: &str = "/etc/relay-redis";
+const RUN_PATH: &str = "/run/redis";
+
+/// Returns the ConfigMap with redis.conf and the scripts.
+pub(super) fn content(profile: &Profile) -> Content {
+    let redis = &profile.settings.redis;
+    let limit = redis.resources.limits.as_ref().and_then(|limits| limits.get("memory"));
+    let limit_bytes = limit.and_then(|limit| quantity_milli(&limit.0)).and_then(|milli| u64::try_from(milli / 1000).ok());
+    let conf = redis_conf(RedisConf {
+        port: u16::try_from(redis.service.port.get()).expect("a port by its type"),
+        data_dir: DATA_PATH,
+        // The rest is for buffers and for the copy that a rewrite of the append-only file makes.
+        maxmemory_bytes: limit_bytes.map(|bytes| bytes / 4 * 3),
+    });
+    let files = [("redis.conf", conf.as_str()), ("start.sh", scripts::REDIS_START), ("probe.sh", scripts::REDIS_PROBE)];
+    let data = files.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+    Content::of(&format!("{}-config", profile.names.redis), data)
+}
+
+fn ports(profile: &Profile) -> Vec<ServicePort> {
+    vec![ServicePort {
+        name: Some("redis".into()),
+        port: profile.settings.redis.service.port.as_i32(),
+        protocol: Some("TCP".into()),
+        target_port: Some(IntOrString::String("redis".into())),
+        ..ServicePort::default()
+    }]
+}
+
+pub(super) fn service(profile: &Profile) -> Service {
+    Service {
+        metadata: metadata(profile, Component::Redis, profile.names.redis.clone()),
+        spec: Some(ServiceSpec {
+            ports: Some(ports(profile)),
+            selector: Some(selector_labels(profile, Component::Redis)),
+            type_: Some("ClusterIP".into()),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
+
+pub(super) fn headless_service(profile: &Profile) -> Service {
+    Service {
+        metadata: metadata(profile, Component::Redis, profile.names.redis_headless()),
+        spec: Some(ServiceSpec {
+            cluster_ip: Some("None".into()),
+            ports: Some(ports(profile)),
+            selector: Some(selector_labels(profile, Component::Redis)),
+            type_: Some("ClusterIP".into()),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
+
+pub(super) fn stateful_set(profile: &Profile, content: &Content) -> StatefulSet {
+    let mut annotations = BTreeMap::from([("checksum/config".to_owned(), content.checksum.to_string())]);
+    annotations.extend(profile.secret(&Purpose::RedisPassword).iter().map(pod::secret_token));
+    StatefulSet {
+        metadata: metadata(profile, Component::Redis, profile.names.redis.clone()),
+        spec: Some(StatefulSetSpec {
+            // A broken pod must not block the way back; the field can never be changed later.
+            pod_management_policy: Some("Parallel".into()),
+            replicas: Some(1),
+            revision_history_limit: Some(10),
+            selector: selector(profile, Component::Redis),
+            service_name: Some(profile.names.redis_headless()),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta {
+                    annotations: Some(annotations),
+                    labels: Some(pod_labels(profile, Component::Redis)),
+                    ..ObjectMeta::default()
+                }),
+                spec: Some(pod_spec(profile, content)),
+            },
+            update_strategy: Some(StatefulSetUpdateStrategy { type_: Some("RollingUpdate".into()), ..StatefulSetUpdateStrategy::default() }),
+            ..StatefulSetSpec::default()
+        }),
+        ..StatefulSet::default()
+    }
+}
+
+fn pod_spec(profile: &Profile, content: &Content) -> PodSpec {
+    let settings = &profile.settings;
+    let redis = &settings.redis;
+    let data = if redis.persistence.enabled {
+        pod::claim("data", pvc::redis_name(profile))
+    } else {
+        pod::empty_dir("data", redis.persistence.size.to_string())
+    };
+    let config = ConfigMapVolumeSource { name: content.name.clone(), ..ConfigMapVolumeSource::default() };
+    let volumes = vec![
+        data,
+        Volume { name: "config".into(), config_map: Some(config), ..Volume::default() },
+        pod::empty_dir("run", "16Mi"),
+    ];
+    PodSpec {
+        affinity: redis.affinity.clone(),
+        automount_service_account_token: Some(false),
+        containers: vec![container(profile)],
+        enable_service_links: Some(false),
+        image_pull_secrets: pod::list(&settings.image_pull_secrets),
+        node_selector: pod::map(&redis.node_selector),
+        priority_class_name: Some(settings.priority_class_name.to_string()).filter(|name| !name.is_empty()),
+        security_context: Some(security::pod(USER)),
+        service_account_name: Some(profile.names.redis.clone()),
+        // Saving a full data set takes time; a kill in the middle would lose the last second.
+        termination_grace_period_seconds: Some(60),
+        tolerations: pod::list(&redis.tolerations),
+        volumes: Some(volumes),
+        ..PodSpec::default()
+    }
+}
+
+fn container(profile: &Profile) -> Container {
+    let settings = &profile.settings;
+    let image = settings.image_ref(&settings.redis.image, None);
+    let password = profile.secret(&Purpose::RedisPassword).map(|secret| vec![pod::secret_env("REDIS_PASSWORD", &secret)]);
+    Container {
+        name: "redis".into(),
+        command: Some(["/bin/sh".into(), format!("{CONFIG_PATH}/start.sh"), format!("{CONFIG_PATH}/redis.conf")].to_vec()),
+        env: password,
+        image: Some(image.reference),
+        image_pull_policy: Some(image.pull_policy.as_str().into()),
+        ports: Some(vec![ContainerPort {
+            container_port: settings.redis.service.port.as_i32(),
+            name: Some("redis".into()),
+            protocol: Some("TCP".into()),
+            ..ContainerPort::default()
+        }]),
+        // Loading a large append-only file takes minutes: 180 × 10 s.
+        startup_probe: Some(probe(profile, 180, 10)),
+        readiness_probe: Some(probe(profile, 3, 10)),
+        liveness_probe: Some(probe(profile, 6, 10)),
+        resources: Some(settings.redis.resources.clone()),
+        security_context: Some(security::container()),
+        volume_mounts: Some(vec![
+            pod::mount("data", DATA_PATH),
+            pod::mount_read_only("config", CONFIG_PATH),
+            pod::mount("run", RUN_PATH),
+        ]),
+        ..Container::default()
+    }
+}
+
+fn probe(profile: &Profile, failures: i32, period_seconds: i32) -> Probe {
+    let port = profile.settings.redis.service.port.to_string();
+    let command = vec!["/bin/sh".into(), format!("{CONFIG_PATH}/probe.sh"), port];
+    Probe {
+        exec: Some(ExecAction { command: Some(command) }),
+        failure_threshold: Some(failures),
+        period_seconds: Some(period_seconds),
+        timeout_seconds: Some(5),
+        ..Probe::default()
+    }
+}

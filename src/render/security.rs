@@ -1,0 +1,38 @@
+//! What the Pod Security Standard *restricted* asks of every pod and container.
+
+use k8s_openapi::api::core::v1::{Capabilities, Container, PodSecurityContext, SeccompProfile, SecurityContext};
+
+/// Returns the security context of a container that needs nothing.
+pub(super) fn container() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        capabilities: Some(Capabilities { drop: Some(vec!["ALL".into()]), ..Capabilities::default() }),
+        read_only_root_filesystem: Some(true),
+        ..SecurityContext::default()
+    }
+}
+
+/// Returns the security context of a pod whose processes and volumes belong to `id`.
+pub(super) fn pod(id: i64) -> PodSecurityContext {
+    PodSecurityContext {
+        run_as_non_root: Some(true),
+        run_as_user: Some(id),
+        run_as_group: Some(id),
+        fs_group: Some(id),
+        fs_group_change_policy: Some("OnRootMismatch".into()),
+        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".into(), ..SeccompProfile::default() }),
+        ..PodSecurityContext::default()
+    }
+}
+
+/// Gives a profile's own container what it left open: the restricted settings.
+pub(super) fn restrict(mut own: Container) -> Container {
+    let restricted = container();
+    let mut context = own.security_context.take().unwrap_or_default();
+    context.allow_privilege_escalation = context.allow_privilege_escalation.or(restricted.allow_privilege_escalation);
+    let mut capabilities = context.capabilities.take().unwrap_or_default();
+    capabilities.drop = capabilities.drop.or(Some(vec!["ALL".into()]));
+    context.capabilities = Some(capabilities);
+    own.security_context = Some(context);
+    own
+}

@@ -1,0 +1,96 @@
+//! The profile language: every mistake at once, each with its place and a remedy.
+
+use std::collections::BTreeMap;
+
+use relay_bundle::profile::diagnostic::Severity;
+use relay_bundle::profile::overlay::ProfileFiles;
+use relay_bundle::profile::{self, Loaded};
+
+/// Profiles in memory.
+struct Files(BTreeMap<&'static str, &'static str>);
+
+impl ProfileFiles for Files {
+    fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
+        let text = self.0.get(name).ok_or_else(|| format!("there is no profile `{name}`"))?;
+        Ok((format!("profiles/{name}.toml"), text.as_bytes().to_vec()))
+    }
+
+    fn file(&self, path: &str) -> Result<Vec<u8>, String> {
+        Err(format!("there is no file `{path}`"))
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.keys().map(ToString::to_string).collect()
+    }
+}
+
+fn load(text: &'static str) -> Loaded {
+    profile::load("p", &[], &Files(BTreeMap::from([("p", text)])))
+}
+
+/// `line:column code` of each finding.
+fn places(loaded: &Loaded) -> Vec<String> {
+    let place = |origin| loaded.sources.place(origin).replace("profiles/p.toml:", "");
+    let findings = loaded.diagnostics.iter().filter(|finding| finding.severity == Severity::Error);
+    findings.map(|finding| format!("{} {}", finding.origin.map_or("-".into(), place), finding.code)).collect()
+}
+
+fn messages(loaded: &Loaded) -> String {
+    loaded
+        .diagnostics
+        .iter()
+        .map(|finding| format!("{} ({})\n", finding.message, finding.help.clone().unwrap_or_default()))
+        .collect()
+}
+
+#[test]
+fn an_empty_profile_is_the_defaults() {
+    let loaded = load("");
+    assert_eq!(messages(&loaded), "");
+    let profile = loaded.profile.unwrap();
+    assert_eq!(profile.names.full, "claude-relay");
+    assert_eq!(profile.names.redis, "claude-relay-redis");
+}
+
+#[test]
+fn ten_mistakes_give_ten_diagnostics_in_the_order_of_the_text() {
+    let loaded = load(
+        r#"replicaCuont = 2
+replicaCount = "two"
+logLevel = "debug"
+[config]
+port = 80
+logLevel = "loud"
+logMaxSize = "10 MB"
+[ingress]
+hosts = [{ host = "http://x", pahts = [] }]
+tls = "none"
+[[tolerations]]
+operater = "Exists"
+"#,
+    );
+    assert_eq!(
+        places(&loaded),
+        [
+            "1:1 RB0002",
+            "2:16 RB0003",
+            "3:1 RB0002",
+            "5:8 RB0004",
+            "6:12 RB0004",
+            "7:14 RB0004",
+            "9:19 RB0004",
+            "9:31 RB0002",
+            "10:7 RB0003",
+            "12:1 RB0002",
+        ],
+        "{}",
+        messages(&loaded)
+    );
+    let text = messages(&loaded);
+    assert!(
+        text.contains("unknown key `replicaCuont` in a profile (did you mean `replicaCount`?)"),
+        "{text}"
+    );
+    assert!(text.contains("that key exists as `config.logLevel`"), "{text}");
+    assert!(loaded.profile.is_none());
+}
