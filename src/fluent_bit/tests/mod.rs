@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod random;
 
 use std::collections::BTreeMap;
 
