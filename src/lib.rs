@@ -8,3 +8,7 @@ pub mod fluent_bit;
 pub mod model;
 pub mod profile;
 pub mod render;
+pub mod bundle;
+pub mod fsio;
+pub mod archive;
+pub mod store;

@@ -26,6 +26,22 @@ impl Digest {
     }
 }
 
+/// Computes the digest of bytes that come piece by piece.
+#[derive(Clone, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// Appends `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Returns the digest of all bytes.
+    pub fn finish(self) -> Digest {
+        Digest::finish(self.0)
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -86,6 +102,15 @@ mod tests {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(Digest::of(b"").to_string(), empty);
         assert_eq!(empty.parse(), Ok(Digest::of(b"")));
+    }
+
+    #[test]
+    fn bytes_may_come_piece_by_piece() {
+        let mut hasher = Hasher::default();
+        hasher.update(b"ab");
+        hasher.update(b"");
+        hasher.update(b"c");
+        assert_eq!(hasher.finish(), Digest::of(b"abc"));
     }
 
     #[test]

@@ -6,3 +6,4 @@ pub mod number;
 pub mod object_key;
 pub mod secret;
 pub mod text;
+pub mod safe_path;

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
-    ConfigMapEnvSource, Container, ContainerPort, EnvFromSource, EnvVar, ExecAction, HTTPGetAction, Lifecycle, LifecycleHandler,
-    PodSpec, PodTemplateSpec, Probe, TCPSocketAction, TopologySpreadConstraint, Volume, VolumeMount,
+    ConfigMapEnvSource, Container, ContainerPort, EnvFromSource, EnvVar, ExecAction, HTTPGetAction,
+    Lifecycle, LifecycleHandler, PodSpec, PodTemplateSpec, Probe, TCPSocketAction, TopologySpreadConstraint,
+    Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::config_map::Content;
 use super::labels::{Component, metadata, pod_labels, selector};
-use super::{exporter, fluent_bit, pod, pvc, scripts, security, service_account};
+use super::{pod, pvc, scripts, security, service_account};
 use crate::model::text::log_size_bytes;
 use crate::profile::resolve::{Profile, Purpose};
 use crate::profile::settings::{AccessMode, LogMode};
@@ -58,7 +59,14 @@ pub(super) fn render(profile: &Profile, contents: &Contents<'_>) -> Deployment {
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta {
                     annotations: Some(annotations(profile, contents)),
-                    labels: Some(settings.pod_labels.clone().into_iter().chain(pod_labels(profile, Component::Relay)).collect()),
+                    labels: Some(
+                        settings
+                            .pod_labels
+                            .clone()
+                            .into_iter()
+                            .chain(pod_labels(profile, Component::Relay))
+                            .collect(),
+                    ),
                     ..ObjectMeta::default()
                 }),
                 spec: Some(pod_spec(profile, contents)),
@@ -79,7 +87,10 @@ fn shares_single_volume(profile: &Profile) -> bool {
 
 /// Returns the strategy with every field written out: what we own we can also change.
 fn strategy(profile: &Profile) -> DeploymentStrategy {
-    let rolling = RollingUpdateDeployment { max_surge: Some(IntOrString::Int(1)), max_unavailable: Some(IntOrString::Int(0)) };
+    let rolling = RollingUpdateDeployment {
+        max_surge: Some(IntOrString::Int(1)),
+        max_unavailable: Some(IntOrString::Int(0)),
+    };
     match &profile.settings.strategy {
         Some(own) if own.type_.as_deref() == Some("Recreate") => own.clone(),
         Some(own) => {
@@ -90,7 +101,9 @@ fn strategy(profile: &Profile) -> DeploymentStrategy {
             };
             DeploymentStrategy { type_: Some("RollingUpdate".into()), rolling_update: Some(update) }
         }
-        None if shares_single_volume(profile) => DeploymentStrategy { type_: Some("Recreate".into()), rolling_update: None },
+        None if shares_single_volume(profile) => {
+            DeploymentStrategy { type_: Some("Recreate".into()), rolling_update: None }
+        }
         None => DeploymentStrategy { type_: Some("RollingUpdate".into()), rolling_update: Some(rolling) },
     }
 }
@@ -98,9 +111,14 @@ fn strategy(profile: &Profile) -> DeploymentStrategy {
 /// Returns what restarts the pods when it changes: the data that they consume, and nothing else.
 fn annotations(profile: &Profile, contents: &Contents<'_>) -> BTreeMap<String, String> {
     let mut annotations = profile.settings.pod_annotations.clone();
-    let checksums =
-        [("config", Some(contents.environment)), ("fluent-bit", contents.fluent_bit), ("exporter", contents.exporter)];
-    let present = checksums.into_iter().filter_map(|(name, content)| Some((format!("checksum/{name}"), content?.checksum.to_string())));
+    let checksums = [
+        ("config", Some(contents.environment)),
+        ("fluent-bit", contents.fluent_bit),
+        ("exporter", contents.exporter),
+    ];
+    let present = checksums
+        .into_iter()
+        .filter_map(|(name, content)| Some((format!("checksum/{name}"), content?.checksum.to_string())));
     annotations.extend(present);
     annotations.extend(profile.secrets().iter().map(pod::secret_token));
     annotations
@@ -111,22 +129,12 @@ fn pod_spec(profile: &Profile, contents: &Contents<'_>) -> PodSpec {
     let mut init_containers = vec![prepare(profile, contents.environment)];
     init_containers.extend(settings.init_containers.iter().cloned().map(security::restrict));
     let mut containers = vec![relay(profile, contents.environment)];
-    let mut volumes = vec![pod::empty_dir("data", settings.storage.data.size_limit.to_string()), logs_volume(profile)];
+    let mut volumes =
+        vec![pod::empty_dir("data", settings.storage.data.size_limit.to_string()), logs_volume(profile)];
     if settings.storage.data.external.enabled {
         volumes.push(pod::claim("external-data", pvc::external_data_name(profile)));
     }
-    let mut sidecar_grace = 0;
-    if let Some(content) = contents.fluent_bit {
-        // A native sidecar stops after the relay, so that its last lines are shipped.
-        let native = settings.kubernetes.version.at_least(29);
-        if native { &mut init_containers } else { &mut containers }.push(fluent_bit::container(profile, native));
-        volumes.extend(fluent_bit::volumes(profile, content));
-        sidecar_grace = fluent_bit::GRACE_SECONDS;
-    }
-    if let Some(content) = contents.exporter {
-        containers.push(exporter::container(profile));
-        volumes.extend(exporter::volumes(content));
-    }
+    let sidecar_grace = 0;
     containers.extend(settings.extra_containers.iter().cloned().map(security::restrict));
     volumes.extend(settings.extra_volumes.iter().cloned());
     PodSpec {
@@ -141,7 +149,9 @@ fn pod_spec(profile: &Profile, contents: &Contents<'_>) -> PodSpec {
         priority_class_name: Some(settings.priority_class_name.to_string()).filter(|name| !name.is_empty()),
         security_context: Some(settings.pod_security_context.clone()),
         service_account_name: Some(service_account::relay_name(profile)),
-        termination_grace_period_seconds: Some(PRE_STOP_SECONDS + RELAY_GRACE_SECONDS + sidecar_grace + MARGIN_SECONDS),
+        termination_grace_period_seconds: Some(
+            PRE_STOP_SECONDS + RELAY_GRACE_SECONDS + sidecar_grace + MARGIN_SECONDS,
+        ),
         tolerations: pod::list(&settings.tolerations),
         topology_spread_constraints: pod::list(&spread(profile)),
         volumes: Some(volumes),
@@ -153,7 +163,10 @@ fn pod_spec(profile: &Profile, contents: &Contents<'_>) -> PodSpec {
 fn spread(profile: &Profile) -> Vec<TopologySpreadConstraint> {
     let with_selector = |own: &TopologySpreadConstraint| {
         let own = own.clone();
-        TopologySpreadConstraint { label_selector: Some(own.label_selector.unwrap_or_else(|| selector(profile, Component::Relay))), ..own }
+        TopologySpreadConstraint {
+            label_selector: Some(own.label_selector.unwrap_or_else(|| selector(profile, Component::Relay))),
+            ..own
+        }
     };
     profile.settings.topology_spread_constraints.iter().map(with_selector).collect()
 }
@@ -167,7 +180,8 @@ fn environment_source(content: &Content) -> Vec<EnvFromSource> {
 fn prepare(profile: &Profile, environment: &Content) -> Container {
     let settings = &profile.settings;
     let image = settings.relay_image();
-    let password = profile.secret(&Purpose::AdminPassword).map(|secret| pod::secret_env("ADMIN_PASSWORD", &secret));
+    let password =
+        profile.secret(&Purpose::AdminPassword).map(|secret| pod::secret_env("ADMIN_PASSWORD", &secret));
     Container {
         name: "prepare".into(),
         command: Some(["node", "-e", scripts::PREPARE, "--", INIT_FILE].map(str::to_owned).to_vec()),
@@ -220,7 +234,9 @@ fn relay_env(profile: &Profile) -> Vec<EnvVar> {
         ("JWT_SECRET", Purpose::JwtSecret),
         ("REDIS_PASSWORD", Purpose::RedisPassword),
     ];
-    let secrets = secrets.into_iter().filter_map(|(name, purpose)| Some(pod::secret_env(name, &profile.secret(&purpose)?)));
+    let secrets = secrets
+        .into_iter()
+        .filter_map(|(name, purpose)| Some(pod::secret_env(name, &profile.secret(&purpose)?)));
     let pod_name = logs_per_pod(profile).then(|| pod::field_env("POD_NAME", "metadata.name"));
     secrets.chain(pod_name).chain(profile.settings.extra_env.iter().cloned()).collect()
 }
@@ -231,7 +247,11 @@ fn http_port() -> IntOrString {
 
 fn health_probe(period_seconds: i32, failures: i32) -> Probe {
     Probe {
-        http_get: Some(HTTPGetAction { path: Some("/health".into()), port: http_port(), ..HTTPGetAction::default() }),
+        http_get: Some(HTTPGetAction {
+            path: Some("/health".into()),
+            port: http_port(),
+            ..HTTPGetAction::default()
+        }),
         period_seconds: Some(period_seconds),
         failure_threshold: Some(failures),
         timeout_seconds: Some(5),
@@ -253,7 +273,9 @@ fn liveness_probe() -> Probe {
 /// Tells whether several pods write their logs to one volume, each into a folder of its own.
 fn logs_per_pod(profile: &Profile) -> bool {
     let logs = &profile.settings.storage.logs;
-    logs.mode == LogMode::Pvc && logs.persistence.access_mode == AccessMode::ReadWriteMany && profile.settings.can_scale()
+    logs.mode == LogMode::Pvc
+        && logs.persistence.access_mode == AccessMode::ReadWriteMany
+        && profile.settings.can_scale()
 }
 
 fn relay_mounts(profile: &Profile) -> Vec<VolumeMount> {
@@ -272,7 +294,9 @@ fn relay_mounts(profile: &Profile) -> Vec<VolumeMount> {
 fn logs_volume(profile: &Profile) -> Volume {
     match profile.settings.storage.logs.mode {
         LogMode::Pvc => pod::claim(LOGS_VOLUME, pvc::logs_name(profile)),
-        LogMode::Fluentbit | LogMode::Forward | LogMode::EmptyDir => pod::empty_dir(LOGS_VOLUME, logs_size_limit(profile)),
+        LogMode::Fluentbit | LogMode::Forward | LogMode::EmptyDir => {
+            pod::empty_dir(LOGS_VOLUME, logs_size_limit(profile))
+        }
     }
 }
 

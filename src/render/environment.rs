@@ -15,18 +15,30 @@ fn variables(profile: &Profile) -> BTreeMap<String, String> {
     let settings = &profile.settings;
     let config = &settings.config;
     let (redis_host, redis_port) = settings.redis_address(&profile.names);
-    let (redis_database, redis_tls) =
-        if settings.redis.enabled { (0, false) } else { (settings.external_redis.database.get(), settings.external_redis.tls) };
+    let (redis_database, redis_tls) = if settings.redis.enabled {
+        (0, false)
+    } else {
+        (settings.external_redis.database.get(), settings.external_redis.tls)
+    };
     // With several pods, one that starts must not touch what the others hold, and tests would run once in each.
     let alone = !settings.can_scale();
     let fixed = [
-        ("ACCOUNT_TEST_SCHEDULER_ENABLED", config.account_test_scheduler_enabled.unwrap_or(alone).to_string()),
+        (
+            "ACCOUNT_TEST_SCHEDULER_ENABLED",
+            config.account_test_scheduler_enabled.unwrap_or(alone).to_string(),
+        ),
         ("ADMIN_SESSION_TIMEOUT", config.admin_session_timeout.to_string()),
         ("ADMIN_USERNAME", config.admin_username.to_string()),
         ("API_KEY_PREFIX", config.api_key_prefix.to_string()),
-        ("CLAUDE_CONSOLE_BLOCKED_HANDLING_MINUTES", config.claude_console_blocked_handling_minutes.to_string()),
+        (
+            "CLAUDE_CONSOLE_BLOCKED_HANDLING_MINUTES",
+            config.claude_console_blocked_handling_minutes.to_string(),
+        ),
         ("CLEANUP_INTERVAL", config.cleanup_interval.to_string()),
-        ("CLEAR_CONCURRENCY_QUEUES_ON_STARTUP", config.clear_concurrency_queues_on_startup.unwrap_or(alone).to_string()),
+        (
+            "CLEAR_CONCURRENCY_QUEUES_ON_STARTUP",
+            config.clear_concurrency_queues_on_startup.unwrap_or(alone).to_string(),
+        ),
         ("DEFAULT_TOKEN_LIMIT", config.default_token_limit.to_string()),
         ("ENABLE_CORS", config.enable_cors.to_string()),
         ("HEALTH_CHECK_INTERVAL", config.health_check_interval.to_string()),
@@ -43,7 +55,10 @@ fn variables(profile: &Profile) -> BTreeMap<String, String> {
         ("REDIS_PORT", redis_port.to_string()),
         ("REQUEST_MAX_SIZE_MB", config.request_max_size_mb.to_string()),
         ("REQUEST_TIMEOUT", config.request_timeout.to_string()),
-        ("STICKY_SESSION_RENEWAL_THRESHOLD_MINUTES", config.sticky_session_renewal_threshold_minutes.to_string()),
+        (
+            "STICKY_SESSION_RENEWAL_THRESHOLD_MINUTES",
+            config.sticky_session_renewal_threshold_minutes.to_string(),
+        ),
         ("STICKY_SESSION_TTL_HOURS", config.sticky_session_ttl_hours.to_string()),
         ("TIMEZONE_OFFSET", config.timezone_offset.to_string()),
         ("TOKEN_USAGE_RETENTION", config.token_usage_retention.to_string()),
@@ -55,7 +70,9 @@ fn variables(profile: &Profile) -> BTreeMap<String, String> {
         ("NODE_OPTIONS", old_space_mb(profile).map(|mb| format!("--max-old-space-size={mb}"))),
         ("PRICE_MIRROR_BASE_URL", Some(config.price_mirror_base_url.to_string())),
     ];
-    let set = optional.into_iter().filter_map(|(name, value)| Some((name, value.filter(|value| !value.is_empty())?)));
+    let set = optional
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.filter(|value| !value.is_empty())?)));
     fixed.into_iter().chain(set).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector, PersistentVolumeClaimVolumeSource, ResourceRequirements,
-    SecretKeySelector, Volume, VolumeMount,
+    EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector, PersistentVolumeClaimVolumeSource,
+    ResourceRequirements, SecretKeySelector, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
@@ -13,20 +13,33 @@ use crate::profile::resolve::SecretRef;
 /// Returns requests and limits of CPU and memory.
 pub(super) fn resources(requests: (&str, &str), limits: (&str, &str)) -> ResourceRequirements {
     let amounts = |(cpu, memory): (&str, &str)| {
-        Some(BTreeMap::from([("cpu".to_owned(), Quantity(cpu.into())), ("memory".to_owned(), Quantity(memory.into()))]))
+        Some(BTreeMap::from([
+            ("cpu".to_owned(), Quantity(cpu.into())),
+            ("memory".to_owned(), Quantity(memory.into())),
+        ]))
     };
-    ResourceRequirements { requests: amounts(requests), limits: amounts(limits), ..ResourceRequirements::default() }
+    ResourceRequirements {
+        requests: amounts(requests),
+        limits: amounts(limits),
+        ..ResourceRequirements::default()
+    }
 }
 
 /// Returns a volume that goes with the pod.
 pub(super) fn empty_dir(name: &str, size_limit: impl Into<String>) -> Volume {
-    let source = EmptyDirVolumeSource { size_limit: Some(Quantity(size_limit.into())), ..EmptyDirVolumeSource::default() };
+    let source = EmptyDirVolumeSource {
+        size_limit: Some(Quantity(size_limit.into())),
+        ..EmptyDirVolumeSource::default()
+    };
     Volume { name: name.into(), empty_dir: Some(source), ..Volume::default() }
 }
 
 /// Returns a volume that a claim brings.
 pub(super) fn claim(name: &str, claim_name: impl Into<String>) -> Volume {
-    let source = PersistentVolumeClaimVolumeSource { claim_name: claim_name.into(), ..PersistentVolumeClaimVolumeSource::default() };
+    let source = PersistentVolumeClaimVolumeSource {
+        claim_name: claim_name.into(),
+        ..PersistentVolumeClaimVolumeSource::default()
+    };
     Volume { name: name.into(), persistent_volume_claim: Some(source), ..Volume::default() }
 }
 

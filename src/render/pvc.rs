@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements};
+use k8s_openapi::api::core::v1::{
+    PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements,
+};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::labels::{Component, metadata};
@@ -29,17 +31,38 @@ pub(super) fn redis_name(profile: &Profile) -> String {
 
 pub(super) fn logs(profile: &Profile) -> PersistentVolumeClaim {
     let claim = &profile.settings.storage.logs.persistence;
-    render(profile, Component::Relay, logs_name(profile), &claim.storage_class, claim.access_mode, &claim.size)
+    render(
+        profile,
+        Component::Relay,
+        logs_name(profile),
+        &claim.storage_class,
+        claim.access_mode,
+        &claim.size,
+    )
 }
 
 pub(super) fn external_data(profile: &Profile) -> PersistentVolumeClaim {
     let claim = &profile.settings.storage.data.external;
-    render(profile, Component::Relay, external_data_name(profile), &claim.storage_class, claim.access_mode, &claim.size)
+    render(
+        profile,
+        Component::Relay,
+        external_data_name(profile),
+        &claim.storage_class,
+        claim.access_mode,
+        &claim.size,
+    )
 }
 
 pub(super) fn redis(profile: &Profile) -> PersistentVolumeClaim {
     let claim = &profile.settings.redis.persistence;
-    render(profile, Component::Redis, redis_name(profile), &claim.storage_class, claim.access_mode, &claim.size)
+    render(
+        profile,
+        Component::Redis,
+        redis_name(profile),
+        &claim.storage_class,
+        claim.access_mode,
+        &claim.size,
+    )
 }
 
 fn render(

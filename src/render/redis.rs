@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, Container, ContainerPort, ExecAction, PodSpec, PodTemplateSpec, Probe, Service, ServicePort,
-    ServiceSpec, Volume,
+    ConfigMapVolumeSource, Container, ContainerPort, ExecAction, PodSpec, PodTemplateSpec, Probe, Service,
+    ServicePort, ServiceSpec, Volume,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -27,14 +27,19 @@ const RUN_PATH: &str = "/run/redis";
 pub(super) fn content(profile: &Profile) -> Content {
     let redis = &profile.settings.redis;
     let limit = redis.resources.limits.as_ref().and_then(|limits| limits.get("memory"));
-    let limit_bytes = limit.and_then(|limit| quantity_milli(&limit.0)).and_then(|milli| u64::try_from(milli / 1000).ok());
+    let limit_bytes =
+        limit.and_then(|limit| quantity_milli(&limit.0)).and_then(|milli| u64::try_from(milli / 1000).ok());
     let conf = redis_conf(RedisConf {
         port: u16::try_from(redis.service.port.get()).expect("a port by its type"),
         data_dir: DATA_PATH,
         // The rest is for buffers and for the copy that a rewrite of the append-only file makes.
         maxmemory_bytes: limit_bytes.map(|bytes| bytes / 4 * 3),
     });
-    let files = [("redis.conf", conf.as_str()), ("start.sh", scripts::REDIS_START), ("probe.sh", scripts::REDIS_PROBE)];
+    let files = [
+        ("redis.conf", conf.as_str()),
+        ("start.sh", scripts::REDIS_START),
+        ("probe.sh", scripts::REDIS_PROBE),
+    ];
     let data = files.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
     Content::of(&format!("{}-config", profile.names.redis), data)
 }
@@ -96,7 +101,10 @@ pub(super) fn stateful_set(profile: &Profile, content: &Content) -> StatefulSet 
                 }),
                 spec: Some(pod_spec(profile, content)),
             },
-            update_strategy: Some(StatefulSetUpdateStrategy { type_: Some("RollingUpdate".into()), ..StatefulSetUpdateStrategy::default() }),
+            update_strategy: Some(StatefulSetUpdateStrategy {
+                type_: Some("RollingUpdate".into()),
+                ..StatefulSetUpdateStrategy::default()
+            }),
             ..StatefulSetSpec::default()
         }),
         ..StatefulSet::default()
@@ -138,10 +146,17 @@ fn pod_spec(profile: &Profile, content: &Content) -> PodSpec {
 fn container(profile: &Profile) -> Container {
     let settings = &profile.settings;
     let image = settings.image_ref(&settings.redis.image, None);
-    let password = profile.secret(&Purpose::RedisPassword).map(|secret| vec![pod::secret_env("REDIS_PASSWORD", &secret)]);
+    let password = profile
+        .secret(&Purpose::RedisPassword)
+        .map(|secret| vec![pod::secret_env("REDIS_PASSWORD", &secret)]);
     Container {
         name: "redis".into(),
-        command: Some(["/bin/sh".into(), format!("{CONFIG_PATH}/start.sh"), format!("{CONFIG_PATH}/redis.conf")].to_vec()),
+        command: Some(vec![
+            "/bin/sh".into(),
+            format!("{CONFIG_PATH}/start.sh"),
+            format!("{CONFIG_PATH}/redis.conf"),
+            RUN_PATH.into(),
+        ]),
         env: password,
         image: Some(image.reference),
         image_pull_policy: Some(image.pull_policy.as_str().into()),
@@ -152,9 +167,9 @@ fn container(profile: &Profile) -> Container {
             ..ContainerPort::default()
         }]),
         // Loading a large append-only file takes minutes: 180 × 10 s.
-        startup_probe: Some(probe(profile, 180, 10)),
-        readiness_probe: Some(probe(profile, 3, 10)),
-        liveness_probe: Some(probe(profile, 6, 10)),
+        startup_probe: Some(probe(profile, "ready", 180)),
+        readiness_probe: Some(probe(profile, "ready", 3)),
+        liveness_probe: Some(probe(profile, "alive", 6)),
         resources: Some(settings.redis.resources.clone()),
         security_context: Some(security::container()),
         volume_mounts: Some(vec![
@@ -166,13 +181,13 @@ fn container(profile: &Profile) -> Container {
     }
 }
 
-fn probe(profile: &Profile, failures: i32, period_seconds: i32) -> Probe {
+fn probe(profile: &Profile, question: &str, failures: i32) -> Probe {
     let port = profile.settings.redis.service.port.to_string();
-    let command = vec!["/bin/sh".into(), format!("{CONFIG_PATH}/probe.sh"), port];
+    let command = vec!["/bin/sh".into(), format!("{CONFIG_PATH}/probe.sh"), question.into(), port];
     Probe {
         exec: Some(ExecAction { command: Some(command) }),
         failure_threshold: Some(failures),
-        period_seconds: Some(period_seconds),
+        period_seconds: Some(10),
         timeout_seconds: Some(5),
         ..Probe::default()
     }

@@ -1,6 +1,8 @@
 //! What the Pod Security Standard *restricted* asks of every pod and container.
 
-use k8s_openapi::api::core::v1::{Capabilities, Container, PodSecurityContext, SeccompProfile, SecurityContext};
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, PodSecurityContext, SeccompProfile, SecurityContext,
+};
 
 /// Returns the security context of a container that needs nothing.
 pub(super) fn container() -> SecurityContext {
@@ -29,7 +31,8 @@ pub(super) fn pod(id: i64) -> PodSecurityContext {
 pub(super) fn restrict(mut own: Container) -> Container {
     let restricted = container();
     let mut context = own.security_context.take().unwrap_or_default();
-    context.allow_privilege_escalation = context.allow_privilege_escalation.or(restricted.allow_privilege_escalation);
+    context.allow_privilege_escalation =
+        context.allow_privilege_escalation.or(restricted.allow_privilege_escalation);
     let mut capabilities = context.capabilities.take().unwrap_or_default();
     capabilities.drop = capabilities.drop.or(Some(vec!["ALL".into()]));
     context.capabilities = Some(capabilities);

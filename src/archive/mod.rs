@@ -1,0 +1,1 @@
+//! The archive: a bundle as one file.

@@ -1,0 +1,159 @@
+//! The files of a bundle that stay in memory: all but the blobs below `images/`.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use crate::bundle::layout::Kind;
+use crate::bundle::limits::{Budget, LimitExceeded};
+use crate::bundle::read::{Files, Medium, ReadError};
+use crate::bundle::sums::Sums;
+use crate::model::digest::Digest;
+use crate::model::safe_path::SafePath;
+
+/// What a build makes, and what a reader keeps: paths, bytes and digests, ordered by path, within the limits.
+#[derive(Clone, Debug, Default)]
+pub struct BundleFiles {
+    files: BTreeMap<SafePath, File>,
+    budget: Budget,
+}
+
+/// One file in memory.
+#[derive(Clone, Debug)]
+pub struct File {
+    bytes: Vec<u8>,
+    digest: Digest,
+}
+
+/// Why a file cannot be added to a bundle.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddError {
+    #[error(transparent)]
+    Limit(#[from] LimitExceeded),
+    #[error("`{0}` is no file that a bundle has in memory")]
+    Misplaced(SafePath),
+    #[error("`{0}` is there already")]
+    Duplicate(SafePath),
+}
+
+impl File {
+    /// Returns the content.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Returns the SHA-256 of the content.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+impl BundleFiles {
+    /// Adds a file and returns its digest.
+    ///
+    /// # Errors
+    ///
+    /// When a limit is exceeded, the path is none of `bundle.json`, `recipe.json`, `manifests/*.yaml` and
+    /// `secrets/*.age`, or it is taken.
+    pub fn add(&mut self, path: SafePath, bytes: Vec<u8>) -> Result<Digest, AddError> {
+        let digest = Digest::of(&bytes);
+        self.add_hashed(path, bytes, digest)?;
+        Ok(digest)
+    }
+
+    /// Adds a file whose digest is known; the caller answers for it.
+    pub(super) fn add_hashed(
+        &mut self,
+        path: SafePath,
+        bytes: Vec<u8>,
+        digest: Digest,
+    ) -> Result<(), AddError> {
+        let kind = match Kind::of(&path) {
+            None | Some(Kind::Blob) => return Err(AddError::Misplaced(path)),
+            Some(kind) => kind,
+        };
+        if self.files.contains_key(&path) {
+            return Err(AddError::Duplicate(path));
+        }
+        self.budget.admit(&path, kind, bytes.len() as u64)?;
+        self.files.insert(path, File { bytes, digest });
+        Ok(())
+    }
+
+    /// Returns the file at `path`.
+    pub fn get(&self, path: &str) -> Option<&File> {
+        self.files.get(path)
+    }
+
+    /// Yields the files in the order of their paths' bytes.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&SafePath, &File)> {
+        self.files.iter()
+    }
+
+    /// Returns the list of the files; its digest is the content id of a bundle that has no blobs.
+    pub fn sums(&self) -> Sums {
+        let entries = self.files.iter().map(|(path, file)| (path.clone(), file.digest)).collect();
+        // `add` admits only files that can be listed, and none of their folders is the name of a file.
+        Sums::of_checked(entries)
+    }
+
+    /// Returns the files as a medium, for a writer that takes one.
+    pub fn open(&self) -> Files<InMemory<'_>> {
+        Files::new(InMemory { files: self, rest: &[] }, self.sums())
+    }
+}
+
+/// Files in memory, read like those of an archive or a folder.
+#[derive(Debug)]
+pub struct InMemory<'a> {
+    files: &'a BundleFiles,
+    rest: &'a [u8],
+}
+
+impl Medium for InMemory<'_> {
+    fn open_file(&mut self, path: &SafePath, _: &Sums) -> Result<(u64, &mut dyn Read), ReadError> {
+        self.rest = self.files.files.get(path).expect("the list was made from these files").bytes();
+        Ok((self.rest.len() as u64, &mut self.rest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::limits::MANIFEST_BYTES_MAX;
+
+    fn path(text: &str) -> SafePath {
+        SafePath::parse(text).unwrap()
+    }
+
+    #[test]
+    fn files_come_back_in_byte_order_with_their_digests() {
+        let mut files = BundleFiles::default();
+        files.add(path("recipe.json"), b"{}".to_vec()).unwrap();
+        let digest = files.add(path("manifests/a.yaml"), b"a: 1\n".to_vec()).unwrap();
+
+        assert_eq!(digest, Digest::of(b"a: 1\n"));
+        assert_eq!(files.get("manifests/a.yaml").unwrap().bytes(), b"a: 1\n");
+        assert_eq!(
+            files.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(),
+            ["manifests/a.yaml", "recipe.json"]
+        );
+        assert_eq!(
+            files.sums().encode(),
+            format!("{digest}  manifests/a.yaml\n{}  recipe.json\n", Digest::of(b"{}"))
+        );
+    }
+
+    #[test]
+    fn a_file_is_added_once_where_it_belongs_and_within_the_limits() {
+        let mut files = BundleFiles::default();
+        files.add(path("bundle.json"), Vec::new()).unwrap();
+
+        assert_eq!(files.add(path("bundle.json"), Vec::new()), Err(AddError::Duplicate(path("bundle.json"))));
+        for wrong in ["images/a", "readme.md", "attestation.dsse.json"] {
+            assert_eq!(files.add(path(wrong), Vec::new()), Err(AddError::Misplaced(path(wrong))));
+        }
+        let large = vec![b' '; usize::try_from(MANIFEST_BYTES_MAX).unwrap() + 1];
+        assert!(matches!(files.add(path("manifests/a.yaml"), large), Err(AddError::Limit(_))));
+        assert_eq!(files.iter().len(), 1);
+    }
+}

@@ -1,0 +1,76 @@
+//! Which files a bundle may hold, and where they stand.
+
+use crate::bundle::limits::{DOCUMENT_BYTES_MAX, FILE_BYTES_MAX, MANIFEST_BYTES_MAX};
+use crate::model::safe_path::SafePath;
+
+/// The signed statement; the only file that is added or replaced after the bundle was built.
+pub const ATTESTATION: &str = "attestation.dsse.json";
+
+/// The list of all other files; its digest is the content id.
+pub const SUMS: &str = "SHA256SUMS";
+
+/// What a file is, by its path alone. The list is closed: a file of no kind is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `bundle.json` or `recipe.json`.
+    Document,
+    /// `manifests/<name>.yaml`: one Kubernetes object. No subfolders, which `kubectl apply -f` would not visit.
+    Manifest,
+    /// `secrets/<name>.age`: ciphertext.
+    SealedSecret,
+    /// Anything below `images/`: large, never in memory.
+    Blob,
+}
+
+impl Kind {
+    /// Returns what the file at `path` is, or nothing if a bundle has no such file.
+    pub fn of(path: &SafePath) -> Option<Self> {
+        match path.as_str().split_once('/') {
+            None if matches!(path.as_str(), "bundle.json" | "recipe.json") => Some(Self::Document),
+            Some(("manifests", name)) if is_one_segment(name, ".yaml") => Some(Self::Manifest),
+            Some(("secrets", name)) if is_one_segment(name, ".age") => Some(Self::SealedSecret),
+            Some(("images", _)) => Some(Self::Blob),
+            _ => None,
+        }
+    }
+
+    /// Returns how many bytes such a file may have.
+    pub fn bytes_max(self) -> u64 {
+        match self {
+            Self::Document => DOCUMENT_BYTES_MAX,
+            Self::Manifest | Self::SealedSecret => MANIFEST_BYTES_MAX,
+            Self::Blob => FILE_BYTES_MAX,
+        }
+    }
+}
+
+fn is_one_segment(name: &str, ending: &str) -> bool {
+    !name.contains('/') && name.strip_suffix(ending).is_some_and(|stem| !stem.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_files_of_the_format_have_a_kind() {
+        let table = [
+            ("bundle.json", Some(Kind::Document)),
+            ("recipe.json", Some(Kind::Document)),
+            ("manifests/10-cm-a.yaml", Some(Kind::Manifest)),
+            ("secrets/a.age", Some(Kind::SealedSecret)),
+            ("images/blobs/sha256/0a", Some(Kind::Blob)),
+            ("attestation.dsse.json", None),
+            ("manifests/sub/a.yaml", None),
+            ("manifests/a.yml", None),
+            ("manifests", None),
+            ("images", None),
+            ("secrets/a.txt", None),
+            ("readme.md", None),
+            ("other/bundle.json", None),
+        ];
+        for (path, kind) in table {
+            assert_eq!(Kind::of(&SafePath::parse(path).unwrap()), kind, "{path}");
+        }
+    }
+}

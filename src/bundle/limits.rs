@@ -1,0 +1,126 @@
+//! How much a bundle may hold. The same limits bind what is built and what is read.
+
+use crate::bundle::layout::Kind;
+use crate::model::safe_path::SafePath;
+
+/// The attestation: a statement with many site names and sixteen signatures take a quarter of it. It is read
+/// before anything is trusted, so it stays small.
+pub const ATTESTATION_BYTES_MAX: u64 = 64 << 10;
+
+/// `SHA256SUMS`: 20,000 lines of the longest path (167 bytes) take 3.4 MB.
+pub const SUMS_BYTES_MAX: u64 = 4 << 20;
+
+/// Files that `SHA256SUMS` lists: far above any real set, and small enough to keep the list in memory.
+pub const FILES_MAX: usize = 20_000;
+
+/// One manifest or sealed secret: the API server stores no object of more than about 1.5 MiB in etcd, and
+/// refuses a `ConfigMap` or Secret with more than 1 MiB of data.
+pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+
+/// All manifests and sealed secrets together: they stay in memory from verification to apply.
+pub const MANIFESTS_BYTES_MAX: u64 = 8 << 20;
+
+/// `bundle.json` and `recipe.json`, each: they describe at most what the manifests hold, and stay in memory.
+pub const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
+
+/// Any file: 8 GiB − 1 is the largest size that the eleven octal digits of a tar header can say.
+pub const FILE_BYTES_MAX: u64 = (8 << 30) - 1;
+
+/// A bundle, or a file of one, that is larger than allowed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitExceeded {
+    #[error("`{path}` has {bytes} bytes, and {limit} are allowed")]
+    File { path: String, bytes: u64, limit: u64 },
+    #[error(
+        "all manifests and sealed secrets have more than {MANIFESTS_BYTES_MAX} bytes: `{path}` is too much"
+    )]
+    Manifests { path: String },
+    #[error("there are more than {FILES_MAX} files")]
+    Files,
+}
+
+/// Counts what a bundle holds so far, and refuses what is too much.
+#[derive(Clone, Debug, Default)]
+pub struct Budget {
+    files: usize,
+    manifests_bytes: u64,
+}
+
+impl Budget {
+    /// Counts a file of `bytes` bytes.
+    ///
+    /// # Errors
+    ///
+    /// When this file is too large, or there are now too many files or bytes.
+    pub fn admit(&mut self, path: &SafePath, kind: Kind, bytes: u64) -> Result<(), LimitExceeded> {
+        check_size(path.as_str(), bytes, kind.bytes_max())?;
+        if self.files == FILES_MAX {
+            return Err(LimitExceeded::Files);
+        }
+        self.files += 1;
+        if matches!(kind, Kind::Manifest | Kind::SealedSecret) {
+            self.manifests_bytes += bytes;
+            if self.manifests_bytes > MANIFESTS_BYTES_MAX {
+                return Err(LimitExceeded::Manifests { path: path.to_string() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a file of more than `limit` bytes.
+pub fn check_size(path: &str, bytes: u64, limit: u64) -> Result<(), LimitExceeded> {
+    if bytes > limit { Err(LimitExceeded::File { path: path.to_owned(), bytes, limit }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> SafePath {
+        SafePath::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_file_may_have_exactly_the_limit_of_its_kind() {
+        let table = [
+            ("manifests/a.yaml", Kind::Manifest, MANIFEST_BYTES_MAX),
+            ("secrets/a.age", Kind::SealedSecret, MANIFEST_BYTES_MAX),
+            ("bundle.json", Kind::Document, DOCUMENT_BYTES_MAX),
+            ("images/a", Kind::Blob, FILE_BYTES_MAX),
+        ];
+        for (file, kind, limit) in table {
+            assert_eq!(Budget::default().admit(&path(file), kind, limit), Ok(()));
+            assert_eq!(
+                Budget::default().admit(&path(file), kind, limit + 1),
+                Err(LimitExceeded::File { path: file.to_owned(), bytes: limit + 1, limit })
+            );
+        }
+    }
+
+    #[test]
+    fn manifests_and_sealed_secrets_share_one_budget() {
+        let mut budget = Budget::default();
+        for number in 0..4 {
+            budget.admit(&path(&format!("manifests/{number}.yaml")), Kind::Manifest, 1 << 20).unwrap();
+            budget.admit(&path(&format!("secrets/{number}.age")), Kind::SealedSecret, 1 << 20).unwrap();
+        }
+        budget.admit(&path("bundle.json"), Kind::Document, DOCUMENT_BYTES_MAX).unwrap();
+
+        let refused = budget.admit(&path("manifests/z.yaml"), Kind::Manifest, 1).unwrap_err();
+
+        assert_eq!(refused, LimitExceeded::Manifests { path: "manifests/z.yaml".to_owned() });
+    }
+
+    #[test]
+    fn the_longest_list_of_files_fits_its_own_limit() {
+        let line_bytes = 64 + 2 + SafePath::BYTES_MAX + 1;
+        assert!((FILES_MAX * line_bytes) as u64 <= SUMS_BYTES_MAX);
+
+        let mut budget = Budget::default();
+        for number in 0..FILES_MAX {
+            budget.admit(&path(&format!("images/{number}")), Kind::Blob, 0).unwrap();
+        }
+        assert_eq!(budget.admit(&path("images/x"), Kind::Blob, 0), Err(LimitExceeded::Files));
+    }
+}

@@ -1,0 +1,395 @@
+//! How a bundle is read, from whatever holds it: the attestation, then `SHA256SUMS`, then the files.
+//!
+//! The caller decides between the steps; nothing is parsed before it asks for the files. Every byte that is handed
+//! out as good was hashed in the same pass, and compared with `SHA256SUMS`. Memory is bounded by
+//! [`crate::bundle::limits`], whatever the medium claims.
+
+use std::fmt;
+use std::io::{self, Read};
+
+use crate::bundle::files::BundleFiles;
+use crate::bundle::layout::{Kind, SUMS};
+use crate::bundle::limits::{Budget, LimitExceeded};
+use crate::bundle::sums::{InvalidSums, Sums};
+use crate::model::digest::{Digest, Hasher};
+use crate::model::safe_path::SafePath;
+
+/// Large enough that system calls cost little beside SHA-256.
+const BUFFER_BYTES: usize = 128 << 10;
+
+/// What holds a bundle's files: an archive, a folder, or memory. Used through [`Opening`] and [`Files`] only.
+pub trait Medium {
+    /// Starts reading the files that `sums` lists; a medium that can be listed compares the lists here.
+    fn begin(&mut self, sums: &Sums) -> Result<(), ReadError> {
+        let _: &Sums = sums;
+        Ok(())
+    }
+
+    /// Opens the file at `path`, which is the next in `sums`; returns its size and its bytes.
+    fn open_file(&mut self, path: &SafePath, sums: &Sums) -> Result<(u64, &mut dyn Read), ReadError>;
+
+    /// Checks that nothing follows the last file.
+    fn end(&mut self) -> Result<(), ReadError> {
+        Ok(())
+    }
+
+    /// Returns where the header of the open file begins, in bytes from the start of an archive.
+    fn offset(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// A [`Medium`] that also holds the two files which come before all others.
+pub trait SealedMedium: Medium {
+    /// Reads the attestation, if there is one. Called first.
+    fn read_attestation(&mut self) -> Result<Option<Vec<u8>>, ReadError>;
+
+    /// Reads the bytes of `SHA256SUMS`. Called second.
+    fn read_sums(&mut self) -> Result<Vec<u8>, ReadError>;
+}
+
+/// A bundle of which only the attestation has been read.
+#[derive(Debug)]
+pub struct Opening<M> {
+    medium: M,
+    attestation: Option<Vec<u8>>,
+}
+
+impl<M: SealedMedium> Opening<M> {
+    /// Reads the attestation.
+    ///
+    /// # Errors
+    ///
+    /// When the medium cannot be read, does not begin as a bundle does, or the attestation is too large.
+    pub fn new(mut medium: M) -> Result<Self, ReadError> {
+        let attestation = medium.read_attestation()?;
+        Ok(Self { medium, attestation })
+    }
+
+    /// Returns the bytes of the attestation, unparsed; none while the bundle is unsigned.
+    pub fn attestation(&self) -> Option<&[u8]> {
+        self.attestation.as_deref()
+    }
+
+    /// Reads the bytes of `SHA256SUMS`.
+    ///
+    /// # Errors
+    ///
+    /// When they are missing, too many, or cannot be read.
+    pub fn read_sums(mut self) -> Result<SumsRead<M>, ReadError> {
+        let bytes = self.medium.read_sums()?;
+        let content_id = Digest::of(&bytes);
+        Ok(SumsRead { medium: self.medium, attestation: self.attestation, bytes, content_id })
+    }
+}
+
+/// A bundle of which the attestation and the bytes of `SHA256SUMS` have been read, and neither was parsed.
+#[derive(Debug)]
+pub struct SumsRead<M> {
+    medium: M,
+    attestation: Option<Vec<u8>>,
+    bytes: Vec<u8>,
+    content_id: Digest,
+}
+
+impl<M: SealedMedium> SumsRead<M> {
+    /// Returns the bytes of the attestation, unparsed; none while the bundle is unsigned.
+    pub fn attestation(&self) -> Option<&[u8]> {
+        self.attestation.as_deref()
+    }
+
+    /// Returns the bytes of `SHA256SUMS`, unparsed.
+    pub fn sums_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Returns the content id: the digest of `SHA256SUMS`.
+    pub fn content_id(&self) -> Digest {
+        self.content_id
+    }
+
+    /// Parses `SHA256SUMS`. Whoever wants a signature checks it before.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not a list of a bundle's files in its only spelling.
+    pub fn into_files(self) -> Result<Files<M>, ReadError> {
+        let sums = Sums::parse(&self.bytes).map_err(Fault::Sums)?;
+        Ok(Files::new(self.medium, sums))
+    }
+}
+
+/// A file whose bytes are about to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    pub path: &'a SafePath,
+    pub kind: Kind,
+    pub bytes: u64,
+    /// What `SHA256SUMS` lists; the bytes are compared with it once they are read.
+    pub digest: Digest,
+}
+
+/// What is done with the bytes of each file.
+pub type Visitor<'a> = dyn FnMut(Entry<'_>, &mut dyn Read) -> io::Result<()> + 'a;
+
+/// The files of a bundle, not yet read.
+#[derive(Debug)]
+pub struct Files<M> {
+    medium: M,
+    sums: Sums,
+}
+
+/// All of a bundle: its small files in memory, its blobs checked.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    /// Every file that the bundle has, blobs included.
+    pub sums: Sums,
+    /// The files that are not blobs.
+    pub files: BundleFiles,
+    /// The sizes of all files that `sums` lists, added up.
+    pub bytes: u64,
+}
+
+impl<M: Medium> Files<M> {
+    pub(super) fn new(medium: M, sums: Sums) -> Self {
+        Self { medium, sums }
+    }
+
+    /// Returns the list of the files.
+    pub fn sums(&self) -> &Sums {
+        &self.sums
+    }
+
+    /// Shows every file to `visit`, in order, and returns the sum of the sizes.
+    ///
+    /// What `visit` leaves unread is read and checked nevertheless. **No byte is known to be good before this
+    /// method has returned**: `visit` may copy bytes to where a failure discards them, and must not act on them.
+    ///
+    /// # Errors
+    ///
+    /// When a file differs from `SHA256SUMS`, is missing, too many or too large; when the medium cannot be read;
+    /// or [`Fault::Sink`] when `visit` failed.
+    pub fn each(mut self, visit: &mut Visitor<'_>) -> Result<u64, ReadError> {
+        let mut budget = Budget::default();
+        let mut buffer = vec![0; BUFFER_BYTES];
+        let mut total = 0;
+        self.medium.begin(&self.sums)?;
+        for (path, digest) in self.sums.iter() {
+            let (bytes, reader) = self.medium.open_file(path, &self.sums)?;
+            let checked = admit(&mut budget, path, bytes).and_then(|kind| {
+                visit_checked(Entry { path, kind, bytes, digest }, reader, visit, &mut buffer)
+            });
+            checked.map_err(|fault| ReadError { fault, offset: self.medium.offset() })?;
+            total += bytes;
+        }
+        self.medium.end()?;
+        Ok(total)
+    }
+
+    /// Reads everything: blobs are shown to `blob` as in [`Files::each`], the other files are kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`Files::each`].
+    pub fn read(self, blob: &mut Visitor<'_>) -> Result<Contents, ReadError> {
+        let sums = self.sums.clone();
+        let mut files = BundleFiles::default();
+        let bytes = self.each(&mut |entry, reader| {
+            if entry.kind == Kind::Blob {
+                return blob(entry, reader);
+            }
+            let mut content = Vec::with_capacity(usize::try_from(entry.bytes).map_err(io::Error::other)?);
+            reader.read_to_end(&mut content)?;
+            files.add_hashed(entry.path.clone(), content, entry.digest).map_err(io::Error::other)
+        })?;
+        Ok(Contents { sums, files, bytes })
+    }
+
+    /// Checks every file and keeps none; returns the sum of the sizes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Files::each`].
+    pub fn check(self) -> Result<u64, ReadError> {
+        self.each(&mut hash_only)
+    }
+}
+
+/// A visitor for [`Files::each`] and [`Files::read`] that wants no bytes; they are checked all the same.
+pub fn hash_only(_: Entry<'_>, _: &mut dyn Read) -> io::Result<()> {
+    Ok(())
+}
+
+fn admit(budget: &mut Budget, path: &SafePath, bytes: u64) -> Result<Kind, Fault> {
+    let kind = Kind::of(path).ok_or_else(|| Fault::Sums(InvalidSums::Misplaced { path: path.clone() }))?;
+    budget.admit(path, kind, bytes)?;
+    Ok(kind)
+}
+
+fn visit_checked(
+    entry: Entry<'_>,
+    reader: &mut dyn Read,
+    visit: &mut Visitor<'_>,
+    buffer: &mut [u8],
+) -> Result<(), Fault> {
+    let path = || entry.path.to_string();
+    let mut file = Checked { inner: reader, left: entry.bytes, hasher: Hasher::default(), failure: None };
+    let visited = visit(entry, &mut file);
+    if visited.is_ok() {
+        file.drain(buffer);
+    }
+    if let Some(error) = file.failure {
+        return Err(Fault::Io(error));
+    }
+    visited.map_err(|error| Fault::Sink { path: path(), error })?;
+    if file.left > 0 {
+        return Err(Fault::Truncated { name: path() });
+    }
+    let found = file.hasher.finish();
+    if found == entry.digest {
+        Ok(())
+    } else {
+        Err(Fault::Tampered { path: path(), wanted: entry.digest, found })
+    }
+}
+
+/// Reads `left` more bytes of a file, and hashes them.
+struct Checked<'a> {
+    inner: &'a mut dyn Read,
+    left: u64,
+    hasher: Hasher,
+    /// Why the medium could not be read: kept here, so that a visitor's own failure is told from it.
+    failure: Option<io::Error>,
+}
+
+impl Checked<'_> {
+    /// Reads what is left, or until the medium ends or fails.
+    fn drain(&mut self, buffer: &mut [u8]) {
+        loop {
+            match self.read(buffer) {
+                Ok(0) => return,
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return,
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+}
+
+impl Read for Checked<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        match self.inner.read(&mut buffer[..wanted]) {
+            Ok(read) => {
+                self.hasher.update(&buffer[..read]);
+                self.left -= read as u64;
+                Ok(read)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                let kind = error.kind();
+                self.failure = Some(error);
+                Err(kind.into())
+            }
+        }
+    }
+}
+
+/// Why a bundle could not be read, and where.
+#[derive(Debug, thiserror::Error)]
+#[error("{fault}{}", At(*offset))]
+pub struct ReadError {
+    /// What is wrong.
+    pub fault: Fault,
+    /// Where in an archive: for a file, the first byte of its header.
+    pub offset: Option<u64>,
+}
+
+/// What is wrong with a bundle; one variant for each thing that a caller treats differently.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error(transparent)]
+    Limit(#[from] LimitExceeded),
+    #[error(transparent)]
+    Sums(InvalidSums),
+    /// The bytes of a listed file are others.
+    #[error("`{path}` was altered: SHA256SUMS lists {wanted}, its bytes have {found}")]
+    Tampered { path: String, wanted: Digest, found: Digest },
+    /// The whole bundle is another one than was asked for.
+    #[error("the bundle was altered: its content id should begin with {wanted} and is {found}")]
+    OtherContent { wanted: String, found: Digest },
+    #[error("`{path}` is missing")]
+    Missing { path: String },
+    /// Not listed, there twice, or not where the order of the files wants it.
+    #[error("`{name}` is a file too many")]
+    Extra { name: String },
+    #[error("the bundle ends in the middle of `{name}`")]
+    Truncated { name: String },
+    #[error("`{name}` {form}")]
+    Form { name: String, form: Form },
+    #[error(transparent)]
+    Io(io::Error),
+    /// The place to which files were copied failed, not the bundle.
+    #[error("`{path}` could not be copied: {error}")]
+    Sink { path: String, error: io::Error },
+}
+
+/// How a file, or the end of an archive, departs from the only form that this program writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Form {
+    #[error("has a header whose field `{field}` is not what this program writes")]
+    Header { field: &'static str },
+    #[error("is followed by padding that is not zero")]
+    Padding,
+    #[error("is not followed by two zero blocks")]
+    EndBlocks,
+    #[error("is followed by more data after the end of the archive")]
+    TrailingData,
+    #[error("is a symbolic link; a bundle has only regular files")]
+    Symlink,
+    #[error("is not a regular file")]
+    NotRegular,
+    #[error("has {links} hard links; each file of a bundle has one name")]
+    HardLinked { links: u64 },
+    #[error("has mode {mode:04o}; files of a bundle have 0644 (`chmod 0644` repairs it)")]
+    Mode { mode: u32 },
+    #[error("is an empty folder")]
+    EmptyFolder,
+}
+
+impl Fault {
+    /// Says that this happened at a place of an archive.
+    pub fn at(self, offset: u64) -> ReadError {
+        ReadError { fault: self, offset: Some(offset) }
+    }
+
+    /// Says that `SHA256SUMS` is missing.
+    pub fn no_sums() -> Self {
+        Self::Missing { path: SUMS.to_owned() }
+    }
+}
+
+impl From<Fault> for ReadError {
+    fn from(fault: Fault) -> Self {
+        Self { fault, offset: None }
+    }
+}
+
+impl From<LimitExceeded> for ReadError {
+    fn from(limit: LimitExceeded) -> Self {
+        Fault::Limit(limit).into()
+    }
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        Fault::Io(error).into()
+    }
+}
+
+struct At(Option<u64>);
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |offset| write!(f, " (at byte {offset} of the archive)"))
+    }
+}

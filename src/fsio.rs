@@ -1,0 +1,273 @@
+//! Files: read within a limit, and written whole or not at all.
+//!
+//! Errors name the path; [`remedy`] says what a person can do about those that are not this program's matter.
+
+use std::io::{self, Read as _, Write};
+use std::os::unix::fs::PermissionsExt as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use tempfile::NamedTempFile;
+
+/// The mode of a file that everyone may read.
+pub const MODE_PUBLIC: u32 = 0o644;
+
+/// The mode of a file that only its owner may read: keys.
+pub const MODE_PRIVATE: u32 = 0o600;
+
+/// Whether a file must survive a power cut once its writer has returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The file and its name are on the disk: archives, keys and state.
+    Synced,
+    /// The kernel writes when it likes: whatever can be made again.
+    Cached,
+}
+
+/// Why a file was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadFileError {
+    #[error("`{path}` has more than {limit} bytes, which is the most that is read")]
+    TooLarge { path: Utf8PathBuf, limit: u64 },
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Returns the bytes of the file at `path`, of which there may be `limit`.
+///
+/// # Errors
+///
+/// When the file cannot be read, or is larger; no more than the limit is ever kept in memory.
+pub fn read_bounded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, ReadFileError> {
+    let too_large = || ReadFileError::TooLarge { path: path.to_owned(), limit };
+    let file = fs::File::open(path)?;
+    // A pipe says 0 here and is bounded below; a file may grow while it is read.
+    let claimed = file.metadata()?.len();
+    if claimed > limit {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(claimed).unwrap_or(0));
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(bytes) }
+}
+
+/// Puts a file of `bytes` at `path`, replacing what is there in one step.
+///
+/// # Errors
+///
+/// When the folder cannot be written or the disk is full; what was at `path` is then still there.
+pub fn write_atomic(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durability) -> io::Result<()> {
+    let mut file = AtomicFile::create(path, mode, durability)?;
+    file.write_all(bytes)?;
+    file.commit()
+}
+
+/// Puts a file of `bytes` at `path`, where nothing may be yet.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::AlreadyExists`] when something is there; otherwise as [`write_atomic`].
+pub fn create_new(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durability) -> io::Result<()> {
+    let mut file = AtomicFile::create(path, mode, durability)?;
+    file.write_all(bytes)?;
+    file.commit_new()
+}
+
+/// A file that appears at its path, whole, when it is committed; dropped before that, it leaves nothing.
+///
+/// Until then it is a file `.<name>.<random>` in the same folder, which only a killed process leaves behind.
+#[derive(Debug)]
+pub struct AtomicFile {
+    temporary: NamedTempFile,
+    path: Utf8PathBuf,
+    durability: Durability,
+}
+
+impl AtomicFile {
+    /// Starts a file that will stand at `path` with the given permission bits, whatever the umask.
+    ///
+    /// # Errors
+    ///
+    /// When `path` names no file, or its folder cannot be written.
+    pub fn create(path: &Utf8Path, mode: u32, durability: Durability) -> io::Result<Self> {
+        let name = path.file_name().ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, format!("`{path}` does not name a file"))
+        })?;
+        let temporary = tempfile::Builder::new()
+            .prefix(&format!(".{name}."))
+            .tempfile_in(folder_of(path))
+            .map_err(|error| about("create", path, &error))?;
+        temporary.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+        Ok(Self { temporary, path: path.to_owned(), durability })
+    }
+
+    /// Puts the file at its path, replacing what is there.
+    ///
+    /// # Errors
+    ///
+    /// When the disk is full or the name cannot be taken.
+    pub fn commit(self) -> io::Result<()> {
+        self.sync_content()?;
+        self.temporary.persist(&self.path).map_err(|e| about("write", &self.path, &e.error))?;
+        sync_name(&self.path, self.durability)
+    }
+
+    /// Puts the file at its path, where nothing may be yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`AtomicFile::commit`], and [`io::ErrorKind::AlreadyExists`].
+    pub fn commit_new(self) -> io::Result<()> {
+        self.sync_content()?;
+        self.temporary.persist_noclobber(&self.path).map_err(|e| about("create", &self.path, &e.error))?;
+        sync_name(&self.path, self.durability)
+    }
+
+    fn sync_content(&self) -> io::Result<()> {
+        match self.durability {
+            Durability::Synced => {
+                self.temporary.as_file().sync_all().map_err(|error| about("write", &self.path, &error))
+            }
+            Durability::Cached => Ok(()),
+        }
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.temporary.as_file_mut().write(bytes).map_err(|error| about("write", &self.path, &error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns what a person can do about `error`, if this program knows.
+pub fn remedy(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::StorageFull => Some("the disk is full: free some space, or write to another disk"),
+        io::ErrorKind::QuotaExceeded => {
+            Some("your disk quota is used up: free some space, or write elsewhere")
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            Some("the file system is read-only: mount it writable, or write to another folder")
+        }
+        io::ErrorKind::PermissionDenied => {
+            Some("check the owner and the mode of the file and of its folder, or use another folder")
+        }
+        _ => None,
+    }
+}
+
+/// Names the path that the user knows, not the temporary one of the library's message; keeps the kind.
+fn about(verb: &str, path: &Utf8Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("failed to {verb} file `{path}`: {}", error.kind()))
+}
+
+fn folder_of(path: &Utf8Path) -> &Utf8Path {
+    path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."))
+}
+
+/// A name is on the disk once its folder is.
+fn sync_name(path: &Utf8Path, durability: Durability) -> io::Result<()> {
+    match durability {
+        Durability::Synced => fs::File::open(folder_of(path))?.sync_all(),
+        Durability::Cached => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+        (folder, path)
+    }
+
+    fn names(folder: &Utf8Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            folder.read_dir_utf8().unwrap().map(|e| e.unwrap().file_name().to_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_the_limit_and_no_further() {
+        let (_keep, folder) = folder();
+        let path = folder.join("a");
+        create_new(&path, b"12345", MODE_PUBLIC, Durability::Cached).unwrap();
+
+        assert_eq!(read_bounded(&path, 5).unwrap(), b"12345");
+        assert!(matches!(read_bounded(&path, 4), Err(ReadFileError::TooLarge { limit: 4, .. })));
+    }
+
+    #[test]
+    fn a_file_that_lies_about_its_size_is_limited_all_the_same() {
+        // It says that it has 0 bytes.
+        let endless = Utf8Path::new("/dev/zero");
+
+        assert!(matches!(read_bounded(endless, 1000), Err(ReadFileError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn writing_replaces_in_one_step_with_the_wanted_mode() {
+        let (_keep, folder) = folder();
+        let path = folder.join("a");
+        for (content, mode, durability) in
+            [(b"one", MODE_PUBLIC, Durability::Cached), (b"two", MODE_PRIVATE, Durability::Synced)]
+        {
+            write_atomic(&path, content, mode, durability).unwrap();
+
+            assert_eq!(read_bounded(&path, 9).unwrap(), content);
+            assert_eq!(path.metadata().unwrap().mode() & 0o7777, mode);
+        }
+        assert_eq!(names(&folder), ["a"]);
+    }
+
+    #[test]
+    fn creating_refuses_to_replace_and_leaves_nothing_behind() {
+        let (_keep, folder) = folder();
+        let path = folder.join("a");
+        create_new(&path, b"one", MODE_PRIVATE, Durability::Synced).unwrap();
+
+        let refused = create_new(&path, b"two", MODE_PRIVATE, Durability::Synced).unwrap_err();
+
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(read_bounded(&path, 9).unwrap(), b"one");
+        assert_eq!(names(&folder), ["a"]);
+    }
+
+    #[test]
+    fn a_file_that_is_not_committed_leaves_nothing() {
+        let (_keep, folder) = folder();
+        let mut file = AtomicFile::create(&folder.join("a"), MODE_PUBLIC, Durability::Cached).unwrap();
+        file.write_all(b"half").unwrap();
+
+        drop(file);
+
+        assert_eq!(names(&folder), [""; 0]);
+    }
+
+    #[test]
+    fn errors_name_the_path() {
+        let (_keep, folder) = folder();
+        let path = folder.join("no/such/file");
+
+        let read = read_bounded(&path, 9).unwrap_err().to_string();
+        let write = write_atomic(&path, b"", MODE_PUBLIC, Durability::Cached).unwrap_err().to_string();
+
+        assert!(read.contains(path.as_str()), "{read}");
+        assert_eq!(write, format!("failed to create file `{path}`: entity not found"));
+    }
+
+    #[test]
+    fn a_relative_name_without_a_folder_is_in_the_current_one() {
+        assert_eq!(folder_of(Utf8Path::new("a.tar")), ".");
+        assert_eq!(folder_of(Utf8Path::new("b/a.tar")), "b");
+    }
+}

@@ -1,0 +1,190 @@
+//! Paths of files inside a bundle: relative, lowercase, without any trick of case, Unicode or `..`.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+
+/// The path of a file inside a bundle, such as `manifests/10-cm-relay.yaml`.
+///
+/// Segments match `[a-z0-9][a-z0-9._-]*` and are joined by `/`; the whole has at most 100 bytes. Every such path
+/// means the same file on every file system, and fits the name field of a tar header. Ordered by bytes.
+///
+/// `SHA256SUMS` is no such path, and need not be: it lists the others and is not listed.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SafePath(String);
+
+impl SafePath {
+    /// The name field of a tar header has this many bytes.
+    pub const BYTES_MAX: usize = 100;
+
+    /// Returns the path that `text` spells.
+    ///
+    /// # Errors
+    ///
+    /// When `text` is empty or too long, or a segment is empty or has a byte that may not stand there.
+    pub fn parse(text: &str) -> Result<Self, InvalidPath> {
+        if text.len() > Self::BYTES_MAX {
+            return Err(InvalidPath::TooLong { start: text.chars().take(40).collect(), bytes: text.len() });
+        }
+        let mut at_start = true;
+        for (at, found) in text.char_indices() {
+            let alphanumeric = found.is_ascii_lowercase() || found.is_ascii_digit();
+            match found {
+                '/' if at_start => return Err(InvalidPath::EmptySegment { path: text.to_owned() }),
+                '/' => at_start = true,
+                '.' | '_' | '-' if !at_start => {}
+                _ if alphanumeric => at_start = false,
+                _ => return Err(InvalidPath::Character { path: text.to_owned(), found, at }),
+            }
+        }
+        if at_start {
+            return Err(InvalidPath::EmptySegment { path: text.to_owned() });
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Returns the path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Yields the folders that hold the file, outermost first: `a` and `a/b` for `a/b/c`.
+    pub fn folders(&self) -> impl Iterator<Item = &str> {
+        self.0.match_indices('/').map(|(at, _)| &self.0[..at])
+    }
+}
+
+/// A text that is not the path of a file in a bundle.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPath {
+    #[error("path {start:?}… has {bytes} bytes, and {} are allowed", SafePath::BYTES_MAX)]
+    TooLong { start: String, bytes: usize },
+    #[error("path {path:?} has an empty segment")]
+    EmptySegment { path: String },
+    #[error(
+        "path {path:?} has {found:?} at byte {at}: segments are lowercase letters, digits, and after the first \
+         character `.`, `_` and `-`"
+    )]
+    Character { path: String, found: char, at: usize },
+}
+
+impl fmt::Display for SafePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for SafePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl Borrow<str> for SafePath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SafePath {
+    type Err = InvalidPath;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<String> for SafePath {
+    type Error = InvalidPath;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<SafePath> for String {
+    fn from(path: SafePath) -> Self {
+        path.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_a_bundle_are_accepted() {
+        let longest = "a".repeat(100);
+        for good in
+            ["bundle.json", "manifests/00-ns-a.yaml", "images/sha256/0a_b-c.d", "a/b/c/d", "0", &longest]
+        {
+            assert_eq!(SafePath::parse(good).map(|path| path.to_string()), Ok(good.to_owned()));
+        }
+    }
+
+    #[test]
+    fn every_way_out_of_the_folder_and_every_other_spelling_is_refused() {
+        let bad = [
+            "",
+            "/",
+            "/a",
+            "a/",
+            "a//b",
+            ".",
+            "..",
+            "../a",
+            "a/../b",
+            "a/./b",
+            ".hidden",
+            "a/.b",
+            "-a",
+            "_a",
+            "A",
+            "a/B",
+            "SHA256SUMS",
+            "a b",
+            "a\0b",
+            "a\nb",
+            "a\\b",
+            "c:a",
+            "é",
+            "a\u{301}",
+            "ａ",
+            "a*",
+            "~",
+            "a/-b",
+        ];
+        for text in bad {
+            assert!(SafePath::parse(text).is_err(), "{text:?}");
+        }
+        assert!(SafePath::parse(&"a".repeat(101)).is_err());
+    }
+
+    #[test]
+    fn the_error_says_where_the_path_is_wrong() {
+        let message = |text: &str| SafePath::parse(text).unwrap_err().to_string();
+
+        assert!(message("manifests/Ä.yaml").starts_with(r#"path "manifests/Ä.yaml" has 'Ä' at byte 10: "#));
+        assert_eq!(message("a//b"), r#"path "a//b" has an empty segment"#);
+        assert!(message(&"é".repeat(51)).ends_with("has 102 bytes, and 100 are allowed"));
+    }
+
+    #[test]
+    fn order_is_that_of_the_bytes_of_the_whole_path() {
+        let mut paths = ["a/b", "a-b", "a.b", "a0", "a", "a_b"].map(|text| SafePath::parse(text).unwrap());
+
+        paths.sort();
+
+        assert_eq!(paths.map(String::from), ["a", "a-b", "a.b", "a/b", "a0", "a_b"]);
+    }
+
+    #[test]
+    fn the_folders_of_a_path_are_its_proper_prefixes() {
+        let folders =
+            |text: &str| SafePath::parse(text).unwrap().folders().map(str::to_owned).collect::<Vec<_>>();
+
+        assert_eq!(folders("a/b/c"), ["a", "a/b"]);
+        assert!(folders("a").is_empty());
+    }
+}

@@ -1,0 +1,104 @@
+//! Every change that the store makes on the disk, each announced before it is made.
+//!
+//! An observer may end the process at any of them: so a test kills a build everywhere, and shows that the store
+//! is whole each time.
+
+use std::fmt;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+
+use camino::Utf8Path;
+use fs_err as fs;
+
+use crate::fsio::MODE_PUBLIC;
+
+/// The mode of every folder in the store.
+const MODE_FOLDER: u32 = 0o755;
+
+/// A change that the store is about to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    MakeFolder,
+    CreateFile,
+    Write,
+    SetMode,
+    Link,
+    Rename,
+    Remove,
+}
+
+/// Is told of each change before it is made, and of the path.
+pub type Observer = Arc<dyn Fn(Change, &Utf8Path) + Send + Sync>;
+
+/// The disk, with an ear.
+#[derive(Clone, Default)]
+pub(super) struct Disk {
+    observer: Option<Observer>,
+}
+
+impl Disk {
+    pub(super) fn observed(observer: Observer) -> Self {
+        Self { observer: Some(observer) }
+    }
+
+    fn about_to(&self, change: Change, path: &Utf8Path) {
+        if let Some(observer) = &self.observer {
+            observer(change, path);
+        }
+    }
+
+    /// Makes a folder with mode 0755, whatever the umask.
+    pub(super) fn make_folder(&self, path: &Utf8Path) -> io::Result<()> {
+        self.about_to(Change::MakeFolder, path);
+        fs::create_dir(path)?;
+        self.about_to(Change::SetMode, path);
+        fs::set_permissions(path, std::fs::Permissions::from_mode(MODE_FOLDER))
+    }
+
+    /// Makes a folder unless something is there already.
+    pub(super) fn make_folder_if_absent(&self, path: &Utf8Path) -> io::Result<()> {
+        match self.make_folder(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made,
+        }
+    }
+
+    /// Makes a folder that did not exist, with a name of its own.
+    pub(super) fn make_unique_folder(&self, parent: &Utf8Path) -> io::Result<tempfile::TempDir> {
+        self.about_to(Change::MakeFolder, parent);
+        tempfile::Builder::new().prefix("work-").tempdir_in(parent)
+    }
+
+    /// Makes a file with mode 0644, whatever the umask, where nothing is.
+    pub(super) fn write_file(&self, path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
+        self.about_to(Change::CreateFile, path);
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+        self.about_to(Change::Write, path);
+        file.write_all(bytes)?;
+        self.about_to(Change::SetMode, path);
+        file.set_permissions(std::fs::Permissions::from_mode(MODE_PUBLIC))
+    }
+
+    pub(super) fn link(&self, target: &str, path: &Utf8Path) -> io::Result<()> {
+        self.about_to(Change::Link, path);
+        fs::os::unix::fs::symlink(target, path)
+    }
+
+    pub(super) fn rename(&self, from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+        self.about_to(Change::Rename, to);
+        fs::rename(from, to)
+    }
+
+    /// Removes a file, a link, or a folder with all that is in it.
+    pub(super) fn remove(&self, path: &Utf8Path) -> io::Result<()> {
+        self.about_to(Change::Remove, path);
+        if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+    }
+}
+
+impl fmt::Debug for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Disk").field("observed", &self.observer.is_some()).finish()
+    }
+}

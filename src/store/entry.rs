@@ -1,0 +1,110 @@
+//! Names in the store.
+
+use std::fmt;
+
+use crate::model::digest::Digest;
+
+/// How many digits of the content id begin the name of an entry: 128 bits, which no accident repeats.
+pub const ID_DIGITS: usize = 32;
+
+/// The longest bundle or profile name: with both, an entry's name stays far below the 255 bytes of file systems.
+pub const NAME_BYTES_MAX: usize = 63;
+
+/// The name of an entry's folder: `<first 32 hex of the content id>-<bundle name>-<profile>`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EntryName(String);
+
+/// A text that cannot be part of a name in the store.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{what} {found:?} cannot be stored: 1 to {NAME_BYTES_MAX} lowercase letters, digits, `.`, `_` and `-`, the first \
+     a letter or digit, and not like the name of a store entry"
+)]
+pub struct InvalidName {
+    what: &'static str,
+    found: String,
+}
+
+impl EntryName {
+    /// Returns the name of the entry that holds this content.
+    ///
+    /// # Errors
+    ///
+    /// When a name has a byte that may not stand there, or the profile's link would look like an entry.
+    pub fn new(content_id: &Digest, name: &str, profile: &str) -> Result<Self, InvalidName> {
+        for (what, text) in [("bundle name", name), ("profile", profile)] {
+            if !is_plain(text) || text.len() > NAME_BYTES_MAX || Self::parse(text).is_some() {
+                return Err(InvalidName { what, found: text.to_owned() });
+            }
+        }
+        Ok(Self(format!("{}-{name}-{profile}", content_id.short(ID_DIGITS))))
+    }
+
+    /// Returns the name that `text` is, if it is one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (id, rest) = text.split_at_checked(ID_DIGITS)?;
+        let is_id = id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let is_entry = is_id && is_plain(rest.strip_prefix('-')?);
+        is_entry.then(|| Self(text.to_owned()))
+    }
+
+    /// Returns the whole name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the digits of the content id that begin the name.
+    pub fn id(&self) -> &str {
+        &self.0[..ID_DIGITS]
+    }
+}
+
+impl fmt::Display for EntryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_plain(text: &str) -> bool {
+    let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.bytes().next().is_some_and(alphanumeric)
+        && text.bytes().all(|byte| alphanumeric(byte) || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_named_after_content_bundle_and_profile() {
+        let entry = EntryName::new(&Digest::of(b""), "claude-relay", "production").unwrap();
+
+        assert_eq!(entry.as_str(), "e3b0c44298fc1c149afbf4c8996fb924-claude-relay-production");
+        assert_eq!(entry.id(), "e3b0c44298fc1c149afbf4c8996fb924");
+        assert_eq!(EntryName::parse(entry.as_str()), Some(entry));
+    }
+
+    #[test]
+    fn names_that_could_be_taken_for_something_else_are_refused() {
+        let long = "a".repeat(64);
+        let entry = format!("{}-a-b", "0".repeat(32));
+        for bad in ["", ".tmp", "a/b", "..", "A", "a b", "-a", "é", &long, &entry] {
+            assert!(EntryName::new(&Digest::of(b""), "a", bad).is_err(), "{bad:?}");
+            assert!(EntryName::new(&Digest::of(b""), bad, "a").is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_entry_is_not_taken_for_one() {
+        for text in [
+            "production",
+            "",
+            "digests.toml",
+            &"0".repeat(32),
+            &format!("{}-", "0".repeat(32)),
+            "éééééééééééééééé-a",
+        ] {
+            assert_eq!(EntryName::parse(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! A bundle as a folder: strict about what may lie there, and about what is read.
+//!
+//! Each file is opened once; its form is checked and its bytes are hashed through that one handle, so whoever
+//! changes the folder meanwhile is found out, or comes too late.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use walkdir::WalkDir;
+
+use crate::bundle::layout::{ATTESTATION, SUMS};
+use crate::bundle::limits::{ATTESTATION_BYTES_MAX, FILES_MAX, LimitExceeded, SUMS_BYTES_MAX, check_size};
+use crate::bundle::read::{Fault, Form, Medium, Opening, ReadError, SealedMedium};
+use crate::bundle::sums::Sums;
+use crate::fsio::MODE_PUBLIC;
+use crate::model::safe_path::SafePath;
+
+/// Opens the bundle in the folder at `path`, which may be a symbolic link to a folder.
+///
+/// # Errors
+///
+/// When there is no such folder, or its attestation cannot be read or is no plain file within the limit.
+pub fn open(path: &Utf8Path) -> Result<Opening<Folder>, ReadError> {
+    // A link like `bundles/production` may move while the bundle is read.
+    let root = Utf8PathBuf::try_from(fs::canonicalize(path)?).map_err(io::Error::other)?;
+    Opening::new(Folder { root, open: None })
+}
+
+/// The folder of a bundle; read through [`open`].
+#[derive(Debug)]
+pub struct Folder {
+    root: Utf8PathBuf,
+    open: Option<fs::File>,
+}
+
+impl Folder {
+    /// Opens a file whose form is right, and returns it with its size.
+    fn open_strict(&self, name: &str) -> Result<(fs::File, u64), ReadError> {
+        let path = self.root.join(name);
+        let not_there = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                Fault::Missing { path: name.to_owned() }
+            }
+            _ => Fault::Io(error),
+        };
+        // Before opening: a pipe would block, and a link would lead elsewhere.
+        let named = fs::symlink_metadata(&path).map_err(not_there)?;
+        check_form(name, &named)?;
+        let file = fs::File::open(&path).map_err(not_there)?;
+        let opened = file.metadata()?;
+        check_form(name, &opened)?;
+        if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) {
+            return Err(io::Error::other(format!("`{path}` was replaced while it was opened")).into());
+        }
+        Ok((file, opened.len()))
+    }
+
+    fn read_small(&self, name: &str, limit: u64) -> Result<Vec<u8>, ReadError> {
+        let (file, size) = self.open_strict(name)?;
+        check_size(name, size, limit)?;
+        let mut bytes = Vec::with_capacity(usize::try_from(size).map_err(io::Error::other)?);
+        file.take(size).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+impl SealedMedium for Folder {
+    fn read_attestation(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
+        match self.read_small(ATTESTATION, ATTESTATION_BYTES_MAX) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(ReadError { fault: Fault::Missing { .. }, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read_sums(&mut self) -> Result<Vec<u8>, ReadError> {
+        self.read_small(SUMS, SUMS_BYTES_MAX)
+    }
+}
+
+impl Medium for Folder {
+    fn begin(&mut self, sums: &Sums) -> Result<(), ReadError> {
+        let found = list(&self.root)?;
+        if let Some(name) = found.iter().find(|name| !is_expected(name, sums)) {
+            return Err(Fault::Extra { name: name.clone() }.into());
+        }
+        match sums.iter().find(|(path, _)| !found.contains(path.as_str())) {
+            Some((path, _)) => Err(Fault::Missing { path: path.to_string() }.into()),
+            None => Ok(()),
+        }
+    }
+
+    fn open_file(&mut self, path: &SafePath, _: &Sums) -> Result<(u64, &mut dyn Read), ReadError> {
+        let (file, size) = self.open_strict(path.as_str())?;
+        Ok((size, self.open.insert(file)))
+    }
+}
+
+fn is_expected(name: &str, sums: &Sums) -> bool {
+    matches!(name, ATTESTATION | SUMS) || sums.get(name).is_some()
+}
+
+/// Lists the files below `root` by their relative paths, and refuses what is neither file nor folder.
+fn list(root: &Utf8Path) -> Result<BTreeSet<String>, ReadError> {
+    let mut files = BTreeSet::new();
+    // Each folder, and whether something lies in it.
+    let mut folders = BTreeMap::new();
+    for entry in WalkDir::new(root).min_depth(1) {
+        let entry = entry.map_err(io::Error::from)?;
+        let relative = entry.path().strip_prefix(root).map_err(io::Error::other)?;
+        // A name that is no UTF-8 becomes one that is not listed in SHA256SUMS.
+        let name = relative.to_string_lossy().into_owned();
+        if let Some(parent) = relative.parent() {
+            folders.insert(parent.to_string_lossy().into_owned(), true);
+        }
+        let metadata = entry.metadata().map_err(io::Error::from)?;
+        if metadata.is_dir() {
+            folders.entry(name).or_insert(false);
+            continue;
+        }
+        check_form(&name, &metadata)?;
+        files.insert(name);
+        if files.len() > FILES_MAX + 2 {
+            return Err(LimitExceeded::Files.into());
+        }
+    }
+    match folders.into_iter().find(|(_, inhabited)| !inhabited) {
+        Some((name, _)) => Err(Fault::Form { name, form: Form::EmptyFolder }.into()),
+        None => Ok(files),
+    }
+}
+
+fn check_form(name: &str, metadata: &Metadata) -> Result<(), Fault> {
+    let mode = metadata.permissions().mode() & 0o7777;
+    let form = if metadata.is_symlink() {
+        Form::Symlink
+    } else if !metadata.is_file() {
+        Form::NotRegular
+    } else if metadata.nlink() > 1 {
+        Form::HardLinked { links: metadata.nlink() }
+    } else if mode != MODE_PUBLIC {
+        Form::Mode { mode }
+    } else {
+        return Ok(());
+    };
+    Err(Fault::Form { name: name.to_owned(), form })
+}

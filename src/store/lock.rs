@@ -1,0 +1,57 @@
+//! The lock of the store: shared by builds, exclusive for whoever removes something.
+//!
+//! A lock goes with the process that holds it. So whoever has the exclusive lock knows that everything in `.tmp`
+//! was left by the dead.
+
+use std::fs::TryLockError;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+
+use camino::Utf8Path;
+use fs_err as fs;
+
+use crate::fsio::MODE_PUBLIC;
+
+/// A lock that is held until it is dropped: closing the file releases it.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: fs::File,
+}
+
+impl Lock {
+    /// Waits until no one removes anything; makes the file of the lock if there is none.
+    pub(super) fn shared(path: &Utf8Path) -> io::Result<Self> {
+        let file = open(path)?;
+        file.lock_shared()?;
+        Ok(Self { _file: file })
+    }
+
+    /// Waits until no one else uses the store; makes the file of the lock if there is none.
+    pub(super) fn exclusive(path: &Utf8Path) -> io::Result<Self> {
+        let file = open(path)?;
+        file.lock()?;
+        Ok(Self { _file: file })
+    }
+
+    /// Returns the exclusive lock if no one else uses the store now.
+    pub(super) fn try_exclusive(path: &Utf8Path) -> io::Result<Option<Self>> {
+        let file = open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+fn open(path: &Utf8Path) -> io::Result<fs::File> {
+    match fs::OpenOptions::new().read(true).write(true).create_new(true).open(path) {
+        Ok(file) => {
+            // Others may build into the same store, whatever the umask of the first.
+            file.set_permissions(std::fs::Permissions::from_mode(MODE_PUBLIC))?;
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::File::open(path),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,245 @@
+//! Puts bundles into the store: rendered aside, renamed into place.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use crate::bundle::files::BundleFiles;
+use crate::bundle::layout::{ATTESTATION, SUMS};
+use crate::bundle::limits::{ATTESTATION_BYTES_MAX, check_size};
+use crate::bundle::read::{Fault, Files, ReadError, SumsRead};
+use crate::model::digest::Digest;
+use crate::store::lock::Lock;
+use crate::store::{EntryName, InvalidName, LOCK, Store, StoreError, TMP, read_folder, read_sums};
+
+/// What [`Store::register`] did.
+#[derive(Debug)]
+pub struct Registered {
+    /// The folder of the entry.
+    pub path: Utf8PathBuf,
+    pub entry: EntryName,
+    pub content_id: Digest,
+    pub outcome: Outcome,
+}
+
+/// What [`Store::register`] found, and therefore did.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The entry was not there.
+    New,
+    /// The entry was there, and every byte of it was as it should be.
+    Existed,
+    /// The entry was there, and was torn or altered; it has been made again. Its attestation was kept, if it had one.
+    Replaced { reason: ReadError },
+}
+
+/// What stands where an entry should be.
+enum State {
+    Absent,
+    Whole,
+    Altered(ReadError),
+}
+
+impl Store {
+    /// Puts a bundle into the store, and lets the link `profile` lead to it.
+    ///
+    /// Safe beside other builds. An entry that is there already is read and hashed, and made again if that fails.
+    ///
+    /// # Errors
+    ///
+    /// When a name is unusable, something else stands where the link should, or the disk cannot be written; the
+    /// store is then as it was.
+    pub fn register(&self, files: &BundleFiles, name: &str, profile: &str) -> Result<Registered, StoreError> {
+        let build = Build::new(files, name, profile)?;
+        self.make_root()?;
+        self.sweep_if_alone()?;
+        let mut lock = Lock::shared(&self.root.join(LOCK))?;
+        self.check_link_place(profile)?;
+        let outcome = if let Some(outcome) = self.add(&build)? {
+            outcome
+        } else {
+            // Two builds must not repair at once: the second would take away what the first has put there.
+            drop(lock);
+            lock = Lock::exclusive(&self.root.join(LOCK))?;
+            self.add_or_replace(&build)?
+        };
+        self.point(profile, &build.entry)?;
+        drop(lock);
+        let Build { entry, content_id, .. } = build;
+        Ok(Registered { path: self.path_of(&entry), entry, content_id, outcome })
+    }
+
+    /// Adds the attestation of an entry, or replaces it in one step.
+    ///
+    /// # Errors
+    ///
+    /// When the entry is not there, the attestation is too large, or the disk cannot be written.
+    pub fn attach(&self, entry: &EntryName, attestation: &[u8]) -> Result<(), StoreError> {
+        check_size(ATTESTATION, attestation.len() as u64, ATTESTATION_BYTES_MAX)?;
+        let path = self.path_of(entry);
+        if !path.is_dir() {
+            return Err(self.not_found(entry.as_str()));
+        }
+        let _lock = Lock::shared(&self.root.join(LOCK))?;
+        // Not beside its place: a file that a dead process leaves there would be one too many.
+        let (_work, folder) = self.make_work_folder()?;
+        let file = folder.join(ATTESTATION);
+        self.disk.write_file(&file, attestation)?;
+        Ok(self.disk.rename(&file, &path.join(ATTESTATION))?)
+    }
+
+    /// Removes what killed builds left, unless a living one is at work.
+    fn sweep_if_alone(&self) -> Result<(), StoreError> {
+        if read_folder(&self.root.join(TMP))?.is_empty() {
+            return Ok(());
+        }
+        if let Some(_lock) = Lock::try_exclusive(&self.root.join(LOCK))? {
+            self.sweep()?;
+        }
+        Ok(())
+    }
+
+    /// Adds the entry, unless it is there; says nothing if it is there and was altered.
+    fn add(&self, build: &Build<'_>) -> Result<Option<Outcome>, StoreError> {
+        if matches!(self.inspect(build)?, State::Absent) && self.render_into_place(build)? {
+            return Ok(Some(Outcome::New));
+        }
+        match self.inspect(build)? {
+            State::Whole => Ok(Some(Outcome::Existed)),
+            State::Absent | State::Altered(_) => Ok(None),
+        }
+    }
+
+    /// Adds the entry, or replaces it if it was altered; the caller holds the exclusive lock.
+    fn add_or_replace(&self, build: &Build<'_>) -> Result<Outcome, StoreError> {
+        match self.inspect(build)? {
+            State::Whole => Ok(Outcome::Existed),
+            State::Absent => {
+                self.render_into_place(build)?;
+                Ok(Outcome::New)
+            }
+            State::Altered(reason) => {
+                self.replace(build)?;
+                Ok(Outcome::Replaced { reason })
+            }
+        }
+    }
+
+    fn inspect(&self, build: &Build<'_>) -> Result<State, StoreError> {
+        let path = self.path_of(&build.entry);
+        match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::Absent),
+            Err(error) => return Err(error.into()),
+            Ok(metadata) if !metadata.is_dir() => {
+                return Ok(State::Altered(Fault::Extra { name: build.entry.to_string() }.into()));
+            }
+            Ok(_) => {}
+        }
+        let checked = read_sums(&path, &build.content_id.to_string())
+            .and_then(SumsRead::into_files)
+            .and_then(Files::check);
+        match checked {
+            Ok(_) => Ok(State::Whole),
+            // A disk that cannot be read is no reason to throw an entry away.
+            Err(error @ ReadError { fault: Fault::Io(_), .. }) => {
+                Err(StoreError::Read { entry: build.entry.clone(), error: Box::new(error) })
+            }
+            Err(error) => Ok(State::Altered(error)),
+        }
+    }
+
+    /// Renders the entry and renames it into place; says no if someone else was faster.
+    fn render_into_place(&self, build: &Build<'_>) -> Result<bool, StoreError> {
+        let (_work, folder) = self.make_work_folder()?;
+        let rendered = folder.join("new");
+        self.render(build, &rendered, None)?;
+        match self.disk.rename(&rendered, &self.path_of(&build.entry)) {
+            Ok(()) => Ok(true),
+            Err(error) if is_taken(&error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn replace(&self, build: &Build<'_>) -> Result<(), StoreError> {
+        let path = self.path_of(&build.entry);
+        let (_work, folder) = self.make_work_folder()?;
+        let [old, new] = ["old", "new"].map(|name| folder.join(name));
+        self.render(build, &new, salvage_attestation(&path)?.as_deref())?;
+        self.disk.rename(&path, &old)?;
+        self.disk.rename(&new, &path)?;
+        Ok(self.disk.remove(&old)?)
+    }
+
+    fn render(&self, build: &Build<'_>, folder: &Utf8Path, attestation: Option<&[u8]>) -> io::Result<()> {
+        self.disk.make_folder(folder)?;
+        for (path, file) in build.files.iter() {
+            for parent in path.folders() {
+                self.disk.make_folder_if_absent(&folder.join(parent))?;
+            }
+            self.disk.write_file(&folder.join(path.as_str()), file.bytes())?;
+        }
+        self.disk.write_file(&folder.join(SUMS), build.sums.as_bytes())?;
+        attestation.map_or(Ok(()), |bytes| self.disk.write_file(&folder.join(ATTESTATION), bytes))
+    }
+
+    fn check_link_place(&self, profile: &str) -> Result<(), StoreError> {
+        let path = self.root.join(profile);
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if !metadata.is_symlink() => Err(StoreError::NotALink { path }),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Lets the link of `profile` lead to `entry`, in one step.
+    fn point(&self, profile: &str, entry: &EntryName) -> Result<(), StoreError> {
+        let path = self.root.join(profile);
+        if path.read_link_utf8().is_ok_and(|target| target == entry.as_str()) {
+            return Ok(());
+        }
+        let (_work, folder) = self.make_work_folder()?;
+        let link = folder.join("link");
+        self.disk.link(entry.as_str(), &link)?;
+        Ok(self.disk.rename(&link, &path)?)
+    }
+}
+
+/// What [`Store::register`] is to store.
+struct Build<'a> {
+    files: &'a BundleFiles,
+    /// The bytes of `SHA256SUMS`.
+    sums: String,
+    content_id: Digest,
+    entry: EntryName,
+}
+
+impl<'a> Build<'a> {
+    fn new(files: &'a BundleFiles, name: &str, profile: &str) -> Result<Self, InvalidName> {
+        let sums = files.sums().encode();
+        let content_id = Digest::of(sums.as_bytes());
+        let entry = EntryName::new(&content_id, name, profile)?;
+        Ok(Self { files, sums, content_id, entry })
+    }
+}
+
+/// Reads the attestation of an altered entry: signatures cannot be made again, and whoever uses them checks them.
+fn salvage_attestation(entry: &Utf8Path) -> Result<Option<Vec<u8>>, StoreError> {
+    let path = entry.join(ATTESTATION);
+    match fs::symlink_metadata(&path) {
+        Ok(metadata) if metadata.is_file() && metadata.len() <= ATTESTATION_BYTES_MAX => {
+            Ok(Some(fs::read(path)?))
+        }
+        Ok(_) => Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotADirectory};
+    matches!(error.kind(), AlreadyExists | DirectoryNotEmpty | NotADirectory)
+}

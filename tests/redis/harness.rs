@@ -1,0 +1,300 @@
+//! Runs Redis as its manifest does: the rendered scripts and configuration, in the two kinds of image there are.
+
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use relay_bundle::render::redis_conf::{RedisConf, redis_conf};
+use relay_bundle::render::scripts::{REDIS_PROBE, REDIS_START};
+use tempfile::TempDir;
+
+use crate::support::{find, signal, text_of, wait_until};
+
+pub(crate) const MAXMEMORY: u64 = 201_326_592;
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Everything but the shell's own commands that the scripts may call.
+const APPLETS: [&str; 9] = ["grep", "mv", "rm", "rmdir", "sed", "sleep", "sync", "timeout", "tr"];
+
+/// The programs of an image: a folder that stands first, or alone, in `PATH`.
+pub(crate) struct Image {
+    pub(crate) name: &'static str,
+    programs: TempDir,
+    path: String,
+}
+
+impl Image {
+    /// All kinds of image whose programs this machine has.
+    pub(crate) fn all() -> Vec<Self> {
+        [Self::debian(), Self::alpine()].into_iter().flatten().collect()
+    }
+
+    /// dash and GNU coreutils.
+    pub(crate) fn debian() -> Option<Self> {
+        let image = Self::with_shell("debian", &find("dash", "dash")?)?;
+        Some(Self { path: format!("{}:/usr/bin:/bin", image.path), ..image })
+    }
+
+    /// busybox and nothing else.
+    pub(crate) fn alpine() -> Option<Self> {
+        let busybox = find("busybox", "busybox")?;
+        let image = Self::with_shell("alpine", &busybox)?;
+        APPLETS.iter().for_each(|applet| symlink(&busybox, image.programs.path().join(applet)).unwrap());
+        Some(image)
+    }
+
+    fn with_shell(name: &'static str, shell: &Path) -> Option<Self> {
+        let redis = ["redis-server", "redis-cli"].map(|program| find(program, "redis-server"));
+        let programs = TempDir::new().unwrap();
+        symlink(shell, programs.path().join("sh")).unwrap();
+        for (program, name) in redis.into_iter().zip(["redis-server", "redis-cli"]) {
+            symlink(program?, programs.path().join(name)).unwrap();
+        }
+        let path = programs.path().to_str().unwrap().to_owned();
+        Some(Self { name, programs, path })
+    }
+
+    /// A command with nothing in its environment but the image's programs.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.path().join(program));
+        command.env_clear().env("PATH", &self.path).stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn programs(&self) -> &Path {
+        self.programs.path()
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+/// The volumes of one Redis pod.
+pub(crate) struct Volumes {
+    root: TempDir,
+    pub(crate) port: u16,
+}
+
+impl Volumes {
+    pub(crate) fn new() -> Self {
+        let root = TempDir::new().unwrap();
+        ["data", "run"].iter().for_each(|folder| fs_err::create_dir(root.path().join(folder)).unwrap());
+        let volumes = Self { root, port: free_port() };
+        let data = volumes.data();
+        let conf = RedisConf {
+            port: volumes.port,
+            data_dir: data.to_str().unwrap(),
+            maxmemory_bytes: Some(MAXMEMORY),
+        };
+        volumes.write("redis.conf", &redis_conf(conf));
+        volumes.write("redis-start.sh", REDIS_START);
+        volumes.write("redis-probe.sh", REDIS_PROBE);
+        volumes
+    }
+
+    /// Volumes on which an earlier installation left these files.
+    pub(crate) fn with_data(files: &[(&str, &[u8])]) -> Self {
+        let volumes = Self::new();
+        for (name, bytes) in files {
+            let file = volumes.data().join(name);
+            fs_err::create_dir_all(file.parent().unwrap()).unwrap();
+            fs_err::write(file, bytes).unwrap();
+        }
+        volumes
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.file("data")
+    }
+
+    pub(crate) fn dump(&self) -> Vec<u8> {
+        fs_err::read(self.file("data/dump.rdb")).unwrap()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs_err::write(self.file(name), text).unwrap();
+    }
+
+    /// Makes Redis need this long for each key that it loads.
+    pub(crate) fn slow_loading(&self, microseconds_per_key: u32) {
+        let conf = text_of(&self.file("redis.conf"));
+        // Redis looks after its clients each time that it has read so many bytes.
+        let slow =
+            format!("key-load-delay {microseconds_per_key}\nloading-process-events-interval-bytes 1024\n");
+        self.write("redis.conf", &(conf + &slow));
+    }
+
+    /// The container's command.
+    pub(crate) fn start_command(&self, image: &Image, password: Option<&str>) -> Command {
+        let mut command = image.command("sh");
+        command.arg(self.file("redis-start.sh")).arg(self.file("redis.conf")).arg(self.file("run"));
+        password.into_iter().for_each(|password| {
+            command.env("REDIS_PASSWORD", password);
+        });
+        command
+    }
+
+    pub(crate) fn start(&self, image: &Image, password: Option<&str>) -> Server {
+        Server::spawn(self, self.start_command(image, password), image, password)
+    }
+
+    /// Redis as the chart runs it: without an append-only file.
+    pub(crate) fn start_plain(&self, image: &Image) -> Server {
+        let mut command = image.command("redis-server");
+        command.arg("--dir").arg(self.data()).args(["--port", &self.port.to_string()]);
+        Server::spawn(self, command, image, None)
+    }
+
+    pub(crate) fn client(&self, image: &Image, password: Option<&str>) -> Client {
+        let program = image.programs.path().join("redis-cli");
+        Client { program, port: self.port, password: password.map(str::to_owned) }
+    }
+
+    /// The answer of a probe: whether it succeeded, and what it printed.
+    pub(crate) fn probe(&self, image: &Image, kind: &str, password: Option<&str>) -> (bool, String) {
+        let mut command = image.command("sh");
+        command.arg(self.file("redis-probe.sh")).args([kind, &self.port.to_string()]);
+        password.into_iter().for_each(|password| {
+            command.env("REDIS_PASSWORD", password);
+        });
+        let output = command.output().unwrap();
+        let told = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(told).unwrap())
+    }
+}
+
+/// A running container; it ends with the value.
+pub(crate) struct Server {
+    child: Child,
+    client: Client,
+    log: PathBuf,
+}
+
+impl Server {
+    pub(crate) fn spawn(
+        volumes: &Volumes,
+        mut command: Command,
+        image: &Image,
+        password: Option<&str>,
+    ) -> Self {
+        let log = volumes.file("log");
+        let out = fs_err::File::create(&log).unwrap().into_file();
+        command.stderr(out.try_clone().unwrap()).stdout(out).process_group(0);
+        let child = command.spawn().unwrap();
+        Self { child, client: volumes.client(image, password), log }
+    }
+
+    pub(crate) fn process(&self) -> i64 {
+        self.child.id().into()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        text_of(&self.log)
+    }
+
+    /// What redis-cli answers.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> String {
+        self.client.ask(arguments)
+    }
+
+    #[track_caller]
+    pub(crate) fn ready(self) -> Self {
+        wait_until("Redis is ready", PATIENCE, || {
+            let end = text_of(Path::new(&format!("/proc/{}/stat", self.process())));
+            assert!(!end.contains(") Z "), "Redis ended early:\n{}", self.log());
+            self.ask(&["ping"]) == "PONG"
+        });
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
+        let mut ended = None;
+        wait_until("Redis ends", PATIENCE, || {
+            ended = self.child.try_wait().unwrap();
+            ended.is_some()
+        });
+        (ended.unwrap(), self.log())
+    }
+
+    pub(crate) fn terminate(self) -> (ExitStatus, String) {
+        signal("TERM", self.process());
+        self.wait()
+    }
+
+    /// What happens to a container whose time is over: every process ends at once.
+    pub(crate) fn kill(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        signal("KILL", -self.process());
+        self.child.wait().expect("a child can be waited for");
+    }
+}
+
+/// Someone who talks to the server.
+pub(crate) struct Client {
+    program: PathBuf,
+    port: u16,
+    password: Option<String>,
+}
+
+impl Client {
+    pub(crate) fn ask(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(&self.program);
+        command.env_clear().args(["-p", &self.port.to_string()]).args(arguments).stdin(Stdio::null());
+        command.envs(self.password.iter().map(|password| ("REDISCLI_AUTH", password)));
+        let output = command.output().unwrap();
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+}
+
+/// Writes keys, in several types, that are easy to recognise.
+pub(crate) fn fill(server: &Server, keys: u32) {
+    let script = "for i = 1, ARGV[1] do \
+                  redis.call('set', 'key:' .. i, string.rep('x', 40) .. i) \
+                  if i % 100 == 0 then redis.call('hset', 'hash:' .. i, 'a', i) end end return 'filled'";
+    assert_eq!(server.ask(&["eval", script, "0", &keys.to_string()]), "filled");
+    assert_eq!(server.ask(&["set", "with expiry", "é\"", "ex", "100000"]), "OK");
+}
+
+/// A text that changes when any key or value does.
+pub(crate) fn fingerprint(server: &Server) -> String {
+    let script = "local names = redis.call('keys', '*') table.sort(names) local sum = '' \
+                  for _, name in ipairs(names) do sum = redis.sha1hex(sum .. name .. redis.call('dump', name)) end \
+                  return #names .. ' keys ' .. sum";
+    server.ask(&["eval", script, "0"])
+}
+
+/// A volume's dump with this many keys, and their fingerprint.
+pub(crate) fn dump_of(image: &Image, keys: u32) -> (Vec<u8>, String) {
+    let volumes = Volumes::new();
+    let server = volumes.start_plain(image).ready();
+    fill(&server, keys);
+    let fingerprint = fingerprint(&server);
+    let (status, log) = server.terminate();
+    assert!(status.success(), "{log}");
+    (volumes.dump(), fingerprint)
+}
+
+/// A port that nothing listens on, below those that the system hands out by itself.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 100).unwrap() * 100 + 12_000;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! A kill at any moment of the first start on a chart's volume costs no key.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::harness::{Image, Server, Volumes, dump_of, fingerprint};
+use crate::support::{children, find, signal, text_of, wait_until};
+
+const KEYS: u32 = 20_000;
+const THREADS: usize = 6;
+/// The calls that change what is on the volume, other than writes into a file.
+const CHANGES: &str = "rename,renameat,renameat2,mkdir,mkdirat,rmdir,unlink,unlinkat,fsync,fdatasync";
+
+/// Kills a start in many ways, and checks each time that the next start has all keys.
+fn survive(image: &Image, cases: usize, kill: impl Fn(&Volumes, usize) + Sync) {
+    let (dump, before) = dump_of(image, KEYS);
+    let next = AtomicUsize::new(0);
+    let case = || {
+        let case = next.fetch_add(1, Ordering::Relaxed);
+        if case >= cases {
+            return false;
+        }
+        let volumes = Volumes::with_data(&[("dump.rdb", &dump)]);
+        kill(&volumes, case);
+        if !volumes.file("data/appendonlydir").exists() {
+            assert_eq!(volumes.dump(), dump, "case {case}");
+        }
+        let server = volumes.start(image, None).ready();
+        assert_eq!(fingerprint(&server), before, "case {case}:\n{}", server.log());
+        true
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| while case() {});
+        }
+    });
+}
+
+#[test]
+fn a_kill_at_any_time_costs_no_key() {
+    for image in Image::all() {
+        survive(&image, 40, |volumes, case| {
+            let server = volumes.start(&image, None);
+            // From before the first step until after the real server has started.
+            std::thread::sleep(Duration::from_millis(40 * u64::try_from(case).unwrap()));
+            server.kill();
+        });
+    }
+}
+
+#[test]
+fn a_kill_after_any_change_of_the_volume_costs_no_key() {
+    let Some(image) = Image::debian() else { return };
+    if find("strace", "strace").is_none() {
+        return;
+    }
+    let start = |volumes: &Volumes| {
+        let mut traced = std::process::Command::new("strace");
+        let start = volumes.start_command(&image, None);
+        traced.env_clear().env("PATH", image.path()).args(["-f", "-qq", "-e", "signal=none"]);
+        traced.args(["-e", &format!("trace={CHANGES}")]);
+        // The pause leaves time to kill before the next change.
+        traced.args(["-e", &format!("inject={CHANGES}:delay_exit=20000")]);
+        traced.arg("-o").arg(volumes.file("trace")).arg(start.get_program()).args(start.get_args());
+        Server::spawn(volumes, traced, &image, None)
+    };
+    let changes = |volumes: &Volumes| text_of(&volumes.file("trace")).matches(" (DELAYED)").count();
+    let (dump, _) = dump_of(&image, KEYS);
+    let whole = Volumes::with_data(&[("dump.rdb", &dump)]);
+    let server = start(&whole).ready();
+    let all = changes(&whole);
+    server.kill();
+    assert!(all > 15, "{}", text_of(&whole.file("trace")));
+
+    survive(&image, all, |volumes, case| {
+        let server = start(volumes);
+        wait_until("the change has happened", Duration::from_secs(60), || changes(volumes) > case);
+        server.kill();
+    });
+}
+
+#[test]
+fn the_end_of_the_temporary_server_alone_costs_no_key() {
+    for image in Image::all() {
+        survive(&image, 8, |volumes, case| {
+            // The first half while it loads, the second half while or after it writes.
+            if case < 4 {
+                volumes.slow_loading(500);
+            }
+            let server = volumes.start(&image, None);
+            let socket = volumes.file("run/migrate.sock");
+            wait_until("the temporary server listens", Duration::from_secs(30), || socket.exists());
+            std::thread::sleep(Duration::from_millis(150 * u64::try_from(case).unwrap()));
+            for child in children(server.process()) {
+                if text_of(Path::new(&format!("/proc/{child}/comm"))).trim() == "redis-server" {
+                    signal("KILL", child);
+                }
+            }
+            let (status, log) = server.wait();
+            assert_eq!(status.code(), Some(1), "{log}");
+            assert!(log.contains("dump.rdb is untouched"), "{log}");
+            assert!(
+                !volumes.file("data/appendonlydir").exists()
+                    && !volumes.file("data/appendonlydir.partial").exists()
+            );
+        });
+    }
+}
+
+#[test]
+fn sigterm_during_the_migration_ends_everything_at_once() {
+    for image in Image::all() {
+        let (dump, before) = dump_of(&image, KEYS);
+        let volumes = Volumes::with_data(&[("dump.rdb", &dump)]);
+        let conf = text_of(&volumes.file("redis.conf"));
+        volumes.slow_loading(500);
+        let server = volumes.start(&image, None);
+        let process = server.process();
+        wait_until("the temporary server runs", Duration::from_secs(10), || children(process).len() == 2);
+        let helpers = children(process);
+
+        let asked = std::time::Instant::now();
+        let (status, log) = server.terminate();
+
+        assert_eq!(status.code(), Some(143), "{log}");
+        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+        assert!(helpers.iter().all(|helper| !Path::new(&format!("/proc/{helper}")).exists()), "{helpers:?}");
+        assert_eq!(volumes.dump(), dump);
+        fs_err::write(volumes.file("redis.conf"), conf).unwrap();
+        assert_eq!(fingerprint(&volumes.start(&image, None).ready()), before);
+    }
+}

@@ -1,0 +1,138 @@
+//! The password works whatever it is, and is seen by nobody.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::harness::{Image, Volumes, dump_of};
+use crate::support::text_of;
+
+#[test]
+fn only_the_password_of_the_environment_opens_the_server() {
+    for image in Image::all() {
+        let volumes = Volumes::new();
+        let server = volumes.start(&image, Some("right")).ready();
+
+        let stranger = volumes.client(&image, None);
+        let wrong = volumes.client(&image, Some("wrong"));
+
+        assert_eq!(server.ask(&["set", "key", "value"]), "OK");
+        assert_eq!(stranger.ask(&["get", "key"]), "NOAUTH Authentication required.");
+        assert_eq!(wrong.ask(&["get", "key"]), "NOAUTH Authentication required.");
+    }
+}
+
+#[test]
+fn without_a_password_in_the_environment_the_server_asks_for_none() {
+    for image in Image::all() {
+        let server = Volumes::new().start(&image, None).ready();
+
+        assert_eq!(server.ask(&["set", "key", "value"]), "OK");
+        assert_eq!(server.ask(&["config", "get", "requirepass"]), "requirepass");
+    }
+}
+
+#[test]
+fn any_printable_password_works() {
+    let ascii: String = (' '..='~').collect();
+    // Every byte that UTF-8 has, at least once.
+    let two_bytes: String = ('\u{a0}'..='\u{7ff}').step_by(7).collect();
+    let more_bytes: String = ('\u{800}'..='\u{ffff}').step_by(211).chain(['🔑', '\u{10fffd}']).collect();
+    let passwords = [
+        "plain",
+        " a leading and a trailing space ",
+        "\"",
+        "\\",
+        "\\\\\"\\",
+        "'",
+        "$HOME $(id) `id` ${REDIS_PASSWORD}",
+        "# not a comment",
+        "a \"b\" 'c' \\n \\x41",
+        "%s%d%%",
+        "-",
+        "--requirepass",
+        "EOF",
+        "*?[a-z]{1,2}~",
+        "pässwörd 密码",
+        &ascii,
+        &two_bytes,
+        &more_bytes,
+        &"long \" ".repeat(200),
+    ];
+    for image in Image::all() {
+        for password in passwords {
+            let server = Volumes::new().start(&image, Some(password)).ready();
+
+            assert_eq!(
+                server.ask(&["config", "get", "requirepass"]),
+                format!("requirepass\n{password}").trim_end()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_password_that_would_not_reach_redis_as_it_is_stops_the_start() {
+    let empty = ("", "is empty");
+    let control =
+        ["hidden\n", "hidden\r\n", "hid\nrequirepass none", "hid\tden", "hid\u{1b}den", "hid\u{7f}den"];
+    for image in Image::all() {
+        let volumes = Volumes::new();
+        for (password, why) in
+            control.map(|password| (password, "contains a control character")).into_iter().chain([empty])
+        {
+            let (status, log) = volumes.start(&image, Some(password)).wait();
+
+            assert_eq!(status.code(), Some(1), "{password:?} on {}", image.name);
+            assert!(log.starts_with("redis-start: REDIS_PASSWORD ") && log.contains(why), "{log}");
+            assert!(!log.contains("hid"), "{log}");
+        }
+    }
+}
+
+#[test]
+fn no_process_has_the_password_in_its_arguments_and_no_file_holds_it() {
+    let password = "only-in-the-environment";
+    for image in Image::all() {
+        let (dump, _) = dump_of(&image, 100);
+        let volumes = Volumes::with_data(&[("dump.rdb", &dump)]);
+
+        let watching = AtomicBool::new(true);
+        let seen = std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| watch_arguments(&watching));
+            let server = volumes.start(&image, Some(password)).ready();
+            let (ready, told) = volumes.probe(&image, "ready", Some(password));
+            assert!(ready, "{told}");
+            server.terminate();
+            watching.store(false, Ordering::Relaxed);
+            watcher.join().unwrap()
+        });
+
+        let temporary = volumes.file("run/migrate.sock");
+        assert!(
+            seen.iter().any(|line| line.contains(temporary.to_str().unwrap())),
+            "the migration was not seen"
+        );
+        assert!(
+            seen.iter().any(|line| line.contains(&format!("redis-server *:{}", volumes.port))),
+            "{seen:#?}"
+        );
+        let leaks: Vec<_> = seen.iter().filter(|line| line.contains(password)).collect();
+        assert!(leaks.is_empty(), "{leaks:?}");
+        for file in walkdir::WalkDir::new(volumes.file("")).into_iter().map(Result::unwrap) {
+            assert!(!text_of(file.path()).contains(password), "{}", file.path().display());
+        }
+    }
+}
+
+/// Collects the arguments of all processes, as long as it is wanted.
+fn watch_arguments(wanted: &AtomicBool) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    while wanted.load(Ordering::Relaxed) {
+        for process in fs_err::read_dir("/proc").unwrap().map(Result::unwrap) {
+            let arguments = text_of(&Path::new("/proc").join(process.file_name()).join("cmdline"));
+            seen.insert(arguments.replace('\0', " "));
+        }
+    }
+    seen
+}

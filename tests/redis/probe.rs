@@ -1,0 +1,101 @@
+//! The probes tell a server that serves from one that only runs.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::{Image, Volumes, dump_of};
+use crate::support::{signal, wait_until};
+
+#[test]
+fn a_server_that_serves_is_ready_and_alive() {
+    for image in Image::all() {
+        for password in [None, Some("plain"), Some(" $(id) \"'\\ é ")] {
+            let volumes = Volumes::new();
+            let _server = volumes.start(&image, password).ready();
+
+            assert_eq!(volumes.probe(&image, "ready", password), (true, String::new()));
+            assert_eq!(volumes.probe(&image, "alive", password), (true, String::new()));
+        }
+    }
+}
+
+#[test]
+fn a_server_that_loads_its_data_is_alive_but_not_ready() {
+    for image in Image::all() {
+        let (dump, _) = dump_of(&image, 2000);
+        let volumes = Volumes::with_data(&[("dump.rdb", &dump)]);
+        volumes.start(&image, None).ready().terminate();
+        volumes.slow_loading(2000);
+        let server = volumes.start(&image, None);
+        wait_until("Redis loads", Duration::from_secs(10), || server.ask(&["ping"]).starts_with("LOADING"));
+
+        let (ready, told) = volumes.probe(&image, "ready", None);
+        let alive = volumes.probe(&image, "alive", None);
+
+        assert!(!ready && told.starts_with("redis answered: LOADING"), "{told}");
+        assert_eq!(alive, (true, String::new()));
+        let server = server.ready();
+        assert_eq!(server.ask(&["dbsize"]), "2021");
+        assert_eq!(volumes.probe(&image, "ready", None), (true, String::new()));
+    }
+}
+
+#[test]
+fn a_server_that_refuses_the_password_is_alive_but_not_ready() {
+    for image in Image::all() {
+        let volumes = Volumes::new();
+        let _server = volumes.start(&image, Some("right")).ready();
+
+        for password in [None, Some("wrong-one")] {
+            let (ready, told) = volumes.probe(&image, "ready", password);
+
+            assert!(!ready && told.contains("NOAUTH"), "{told}");
+            assert!(!told.contains("wrong-one"), "{told}");
+            assert!(volumes.probe(&image, "alive", password).0);
+        }
+    }
+}
+
+#[test]
+fn a_server_that_runs_a_long_script_is_alive_but_not_ready() {
+    for image in Image::all() {
+        let volumes = Volumes::new();
+        let server = volumes.start(&image, None).ready();
+        server.ask(&["config", "set", "busy-reply-threshold", "10"]);
+        let client = volumes.client(&image, None);
+        let script = std::thread::spawn(move || client.ask(&["eval", "while true do end", "0"]));
+        wait_until("the script runs", Duration::from_secs(10), || server.ask(&["ping"]).starts_with("BUSY"));
+
+        let (ready, told) = volumes.probe(&image, "ready", None);
+        let alive = volumes.probe(&image, "alive", None);
+
+        assert!(!ready && told.starts_with("redis answered: BUSY"), "{told}");
+        assert_eq!(alive, (true, String::new()));
+        assert_eq!(server.ask(&["script", "kill"]), "OK");
+        script.join().unwrap();
+        assert!(volumes.probe(&image, "ready", None).0);
+    }
+}
+
+#[test]
+fn a_server_that_is_absent_or_hangs_is_neither_ready_nor_alive() {
+    for image in Image::all() {
+        let volumes = Volumes::new();
+        for kind in ["ready", "alive"] {
+            let (good, told) = volumes.probe(&image, kind, None);
+            assert!(
+                !good && told.contains("did not answer") && told.contains("Connection refused"),
+                "{told}"
+            );
+        }
+        let server = volumes.start(&image, None).ready();
+        signal("STOP", server.process());
+        for kind in ["ready", "alive"] {
+            let start = Instant::now();
+
+            let (good, told) = volumes.probe(&image, kind, None);
+
+            assert!(!good && told.contains("did not answer"), "{told}");
+            assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        }
+    }
+}
