@@ -75,7 +75,7 @@ impl Args {
         if self.archive.is_some() && names.len() > 1 {
             return Err(Failure::input("--archive writes one bundle, and several are built").hint("build them one by one"));
         }
-        let store = Store::open(&self.store.store);
+        let store = Store::at(&self.store.store);
         let mut bundles = Vec::with_capacity(names.len());
         let mut failed = 0;
         for name in &names {
@@ -126,7 +126,7 @@ impl Args {
             }
         };
         if let Some(archive) = &self.archive {
-            super::archive_file::write(archive, &registered.path)?;
+            super::archive_file::write(archive, &store, &registered.entry)?;
         }
         let id = registered.content_id;
         ctx.printer.say(&summary(name, &index.name, &id, index.objects.len(), signed));

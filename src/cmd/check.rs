@@ -16,7 +16,6 @@ struct Surroundings {
     time_zone: &'static str,
     locale: &'static str,
     umask: &'static str,
-    /// The cores that the process may use, as `taskset` would say; all if absent.
     deep_folder: bool,
 }
 
@@ -61,9 +60,9 @@ fn build(name: &str, args: &ProfileArgs, surroundings: &Surroundings, place: &Ut
 }
 
 fn compare(name: &str, files: &BundleFiles, entry: &str, place: &Utf8Path) -> Result<(), Failure> {
-    let store = Store::open(place.join("store"));
-    let again = store.find(entry)?.into_files().map_err(Failure::world)?.read(&mut |entry, reader| hash_only(entry, reader));
-    let again = again.map_err(Failure::world)?.files;
+    let store = Store::at(place.join("store"));
+    let (_, sums) = store.open(entry)?;
+    let again = sums.into_files().and_then(|files| files.read(&mut hash_only)).map_err(Failure::world)?.files;
     let differs = |what: String| {
         Failure { hints: vec!["this is a bug of relay-bundle: please report it with the profile".into()], ..Failure::world(format!("{name} is not reproducible: {what}")) }
     };

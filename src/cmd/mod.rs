@@ -1,8 +1,11 @@
 //! The command line: one file a command. Nothing else prints errors or chooses exit codes.
 
+mod archive_file;
 mod build;
+mod check;
 mod ctx;
 pub mod failure;
+mod out_folder;
 mod render;
 
 use std::process::ExitCode;

@@ -1,0 +1,167 @@
+//! The sidecar's whole configuration, as data; the module that writes YAML makes text of it.
+//!
+//! Strings stay strings: `"on"` and `"+0800"` are quoted by the writer, and every number is an integer.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::property::{Kind, Output};
+use super::value::{OutputValue, parse_integer, parse_switch};
+use super::{defaults, rdkafka};
+
+/// The variables that say where a record comes from. The sidecar must have all of them: each becomes a field of every
+/// record, and with an empty one Fluent Bit does not start.
+pub const METADATA: [&str; 3] = ["NODE_NAME", "POD_NAME", "POD_NAMESPACE"];
+
+const TAG: &str = "claude-relay";
+const PARSER: &str = "claude-relay-json";
+
+/// What the configuration depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct ConfigInput<'a> {
+    /// The offset from UTC of the times that the relay writes, which carry none.
+    pub timezone_offset_hours: i32,
+    pub output: Output,
+    /// The settings of the output; [`super::check`] found no errors in them.
+    pub settings: &'a BTreeMap<String, OutputValue>,
+    /// Where the relay's log files are.
+    pub logs_dir: &'a str,
+    /// A volume that Fluent Bit can write to: offsets and buffers.
+    pub state_dir: &'a str,
+    /// How long Fluent Bit may go on sending after it was told to stop.
+    pub grace_seconds: u32,
+    /// Where the probes ask.
+    pub http_port: u16,
+}
+
+/// Returns the configuration in the form of `fluent-bit.yaml`.
+pub fn config(input: &ConfigInput) -> Value {
+    json!({
+        "service": service(input),
+        "parsers": [parser(input.timezone_offset_hours)],
+        "pipeline": {
+            "inputs": [tail(input)],
+            "filters": [metadata()],
+            "outputs": [output(input)],
+        },
+    })
+}
+
+fn service(input: &ConfigInput) -> Value {
+    json!({
+        "flush": 1,
+        "grace": input.grace_seconds,
+        "log_level": "info",
+        // The kubelet asks at the pod's address. Reloading is left off: that server has no authentication.
+        "http_server": "on",
+        "http_listen": "0.0.0.0",
+        "http_port": input.http_port,
+        "hot_reload": "off",
+        // Without it the path is unknown to some versions and always good in others.
+        "health_check": "on",
+        "storage.path": format!("{}/buffer", input.state_dir),
+        "storage.delete_irrecoverable_chunks": "on",
+        // Bounds the memory under a backlog: 128, the default, takes twice as much as 16.
+        "storage.max_chunks_up": 16,
+        "storage.backlog.mem_limit": "8M",
+    })
+}
+
+fn parser(timezone_offset_hours: i32) -> Value {
+    json!({
+        "name": PARSER,
+        "format": "json",
+        "time_key": "ts",
+        "time_format": "%Y-%m-%d %H:%M:%S",
+        "time_offset": time_offset(timezone_offset_hours),
+    })
+}
+
+fn time_offset(hours: i32) -> String {
+    format!("{}{:02}00", if hours < 0 { '-' } else { '+' }, hours.unsigned_abs())
+}
+
+fn tail(input: &ConfigInput) -> Value {
+    // The main log has what the error and security logs repeat; a rotated file goes on as `.log.1` before it is packed.
+    let files =
+        ["claude-relay-[0-9]*.log", "claude-relay-[0-9]*.log.[0-9]*", "exceptions*.log", "rejections*.log"];
+    let paths = files.map(|file| format!("{}/{file}", input.logs_dir));
+    json!({
+        "name": "tail",
+        "tag": TAG,
+        "path": paths.join(","),
+        // The last two hold OAuth tokens in clear text.
+        "exclude_path": "*.gz,*auth-detail*,*token-refresh*",
+        "parser": PARSER,
+        "db": format!("{}/tail.db", input.state_dir),
+        "db.locking": "on",
+        // An inode alone is used again by the next file.
+        "db.compare_filename": "on",
+        "read_from_head": "on",
+        "refresh_interval": 5,
+        "rotate_wait": 10,
+        // The relay's lines reach 50,000 characters; a longer one than the buffer is skipped, not the whole file.
+        "buffer_max_size": "1M",
+        "skip_long_lines": "on",
+        "storage.type": "filesystem",
+    })
+}
+
+/// `Set` overwrites; `record_modifier` would add a second key of the same name.
+fn metadata() -> Value {
+    let set = METADATA.map(|name| format!("{} ${{{name}}}", name.to_lowercase()));
+    json!({"name": "modify", "match": TAG, "set": set})
+}
+
+fn output(input: &ConfigInput) -> Value {
+    let mut settings: BTreeMap<String, Value> =
+        input.settings.iter().map(|(key, value)| setting(input.output, key, value)).collect();
+    defaults::fill(input.output, input.state_dir, &mut settings);
+    settings.insert("name".to_owned(), json!(input.output.name()));
+    settings.insert("match".to_owned(), json!(TAG));
+    Value::Object(settings.into_iter().collect::<Map<_, _>>())
+}
+
+/// Returns a setting under its canonical name and with one spelling for each meaning, so that a profile that only
+/// changes letter case restarts nothing.
+fn setting(output: Output, key: &str, value: &OutputValue) -> (String, Value) {
+    if let Some(name) = rdkafka::librdkafka_name(key).filter(|_| output == Output::Kafka) {
+        let name = rdkafka::canonical(name).unwrap_or(name);
+        return (format!("{}{name}", rdkafka::PREFIX), plain(value));
+    }
+    let Some(property) = output.property(key) else {
+        return (key.to_ascii_lowercase(), plain(value));
+    };
+    let rendered = match (property.kind, value) {
+        (Kind::Switch, OutputValue::Bool(on)) => on_or_off(*on),
+        (Kind::Switch, OutputValue::Text(text)) => parse_switch(text).map_or_else(|| plain(value), on_or_off),
+        (Kind::Retries, _) if defaults::is_unlimited(value) => json!("no_limits"),
+        (Kind::Words(words), OutputValue::Text(text)) => {
+            json!(words.iter().find(|word| word.eq_ignore_ascii_case(text)).copied().unwrap_or(text))
+        }
+        (Kind::Integer { .. } | Kind::Retries, OutputValue::Text(text)) => {
+            parse_integer(text).map_or_else(|| plain(value), |number| json!(number))
+        }
+        (
+            Kind::Integer { .. } | Kind::Retries | Kind::Size { .. } | Kind::SizeOrFalse | Kind::Time,
+            OutputValue::Integer(number),
+        ) => json!(number),
+        _ => plain(value),
+    };
+    (property.name.to_owned(), rendered)
+}
+
+fn on_or_off(on: bool) -> Value {
+    json!(if on { "on" } else { "off" })
+}
+
+fn plain(value: &OutputValue) -> Value {
+    match value {
+        OutputValue::Bool(value) => json!(value.to_string()),
+        OutputValue::Integer(number) => json!(number.to_string()),
+        OutputValue::Text(text) => json!(text),
+        OutputValue::List(items) => items.iter().map(plain).collect(),
+        OutputValue::Secret(env) => json!(format!("${{{env}}}")),
+    }
+}

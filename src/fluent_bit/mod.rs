@@ -1,0 +1,25 @@
+//! Fluent Bit as it really is: its output plugins and their properties, which versions of it are fit for use, and the
+//! configuration of the sidecar that ships the relay's log files.
+//!
+//! Pure knowledge: nothing here knows profiles or Kubernetes. [`check`] says what Fluent Bit would refuse, or accept
+//! and get wrong; [`config`] builds the whole `fluent-bit.yaml` from settings that passed it.
+
+mod check;
+mod config;
+mod defaults;
+mod property;
+mod rdkafka;
+mod rules;
+mod table;
+mod value;
+mod version;
+
+pub use check::{Problem, ProblemKind, Severity, check};
+pub use config::{ConfigInput, METADATA, config};
+pub use defaults::buffer_bytes;
+pub use property::{Kind, Output, Property, Since, UnknownOutput};
+pub use value::{OutputValue, env_name};
+pub use version::{TooOld, Version, parse_tag};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! Rules about settings together: what is missing, what contradicts, what has no effect, what loses records.
+
+use super::check::{Problem, ProblemKind, Settings};
+use super::property::Output;
+use super::value::{OutputValue, parse_size, parse_switch};
+
+/// The largest object of a single PUT, and what is taken without `total_file_size`.
+const S3_PUT_MAX: i64 = 50_000_000;
+const S3_OBJECT_DEFAULT: i64 = 100_000_000;
+/// The smallest and usual part of a multipart upload, and the largest without compression.
+const S3_PART_MIN: i64 = 5_242_880;
+const S3_PART_MAX: i64 = 50_000_000;
+const S3_COMPRESSED_PART_MAX: i64 = 5_000_000_000;
+
+pub(super) fn check(output: Output, settings: &Settings) -> Vec<Problem> {
+    let of_output = match output {
+        Output::Stdout => Vec::new(),
+        Output::Forward | Output::Loki | Output::Http => host(output, settings).into_iter().collect(),
+        Output::Es => es(settings),
+        Output::Kafka => kafka(settings),
+        Output::S3 => s3(settings),
+    };
+    of_output.into_iter().chain(tls(output, settings)).chain(without_network(output, settings)).collect()
+}
+
+fn has(settings: &Settings, name: &str) -> bool {
+    settings.contains_key(name)
+}
+
+/// Returns the value of a boolean property that is set to one.
+pub(super) fn switch(settings: &Settings, name: &str) -> Option<bool> {
+    match settings.get(name)?.1 {
+        OutputValue::Bool(value) => Some(*value),
+        OutputValue::Text(text) => parse_switch(text),
+        _ => None,
+    }
+}
+
+fn bytes(settings: &Settings, name: &str) -> Option<i64> {
+    match settings.get(name)?.1 {
+        OutputValue::Integer(number) => Some(*number),
+        OutputValue::Text(text) => parse_size(text),
+        _ => None,
+    }
+}
+
+/// Returns a problem at a property, if that is set.
+fn at(settings: &Settings, name: &str, kind: ProblemKind, message: &str, help: &str) -> Option<Problem> {
+    settings.get(name).map(|(key, _)| Problem::new(*key, kind, format!("`{key}` {message}"), help))
+}
+
+fn missing(name: &str, message: String, help: &str) -> Problem {
+    Problem::new(name, ProblemKind::MissingProperty, message, help)
+}
+
+/// Without a host Fluent Bit sends to 127.0.0.1, which is the pod itself.
+fn host(output: Output, settings: &Settings) -> Option<Problem> {
+    let elsewhere = match output {
+        Output::Forward => &["host", "upstream", "unix_path"][..],
+        Output::Es => &["host", "upstream", "cloud_id"],
+        _ => &["host"],
+    };
+    let message = format!("the {} output has no `host`: records would go to the pod itself", output.name());
+    let help = "add the receiver's name or address, for example `host = \"logs.example.internal\"`";
+    (!elsewhere.iter().any(|name| has(settings, name))).then(|| missing("host", message, help))
+}
+
+fn es(settings: &Settings) -> Vec<Problem> {
+    use ProblemKind::{Conflict, NoEffect};
+    let mut problems: Vec<_> = host(Output::Es, settings).into_iter().collect();
+    if switch(settings, "suppress_type_name") != Some(false) {
+        let help = "remove it; only Elasticsearch 7 and older take a type, with `suppress_type_name = false`";
+        problems.extend(at(settings, "type", NoEffect, "has no effect: no document type is sent", help));
+    }
+    if switch(settings, "logstash_format") == Some(true) {
+        let help = "remove it, or set `logstash_prefix`";
+        problems.extend(at(settings, "index", NoEffect, "has no effect where `logstash_format` is on", help));
+    }
+    if has(settings, "id_key") && switch(settings, "generate_id") == Some(true) {
+        let help = "remove it: the key supplies the document's id";
+        problems.extend(at(settings, "generate_id", NoEffect, "has no effect beside `id_key`", help));
+    }
+    let updates = matches!(settings.get("write_operation"), Some((_, OutputValue::Text(text)))
+        if text.eq_ignore_ascii_case("update") || text.eq_ignore_ascii_case("upsert"));
+    if updates && !has(settings, "id_key") && switch(settings, "generate_id") == Some(false) {
+        let help = "set `id_key`, or leave `generate_id` on";
+        problems.extend(at(settings, "write_operation", Conflict, "needs an id for every document", help));
+    }
+    problems
+}
+
+fn kafka(settings: &Settings) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if !has(settings, "brokers") {
+        let help = "add them, for example `brokers = \"kafka-0.example.internal:9092\"`";
+        problems.push(missing(
+            "brokers",
+            "the kafka output has no `brokers`, and does not start without".to_owned(),
+            help,
+        ));
+    }
+    for name in ["rdkafka.request.required.acks", "rdkafka.acks"] {
+        let all = match settings.get(name) {
+            Some((_, OutputValue::Integer(acks))) => *acks == -1,
+            Some((_, OutputValue::Text(acks))) => acks == "-1" || acks == "all",
+            _ => true,
+        };
+        if !all {
+            let message = "lets a broker that fails lose records it has acknowledged";
+            let help = "remove it: by default all in-sync replicas acknowledge";
+            problems.extend(at(settings, name, ProblemKind::Risky, message, help));
+        }
+    }
+    problems
+}
+
+fn s3(settings: &Settings) -> Vec<Problem> {
+    use ProblemKind::{NoEffect, Risky};
+    let mut problems = Vec::new();
+    if !has(settings, "bucket") {
+        let help = "add it, for example `bucket = \"relay-logs\"`";
+        problems.push(missing(
+            "bucket",
+            "the s3 output has no `bucket`, and does not start without".to_owned(),
+            help,
+        ));
+    }
+    if !has(settings, "region") {
+        let help = "add the bucket's region";
+        problems.push(Problem::new(
+            "region",
+            Risky,
+            "the s3 output has no `region`: `us-east-1` is taken",
+            help,
+        ));
+    }
+    let is_unlimited =
+        matches!(settings.get("retry_limit"), Some((_, value)) if super::defaults::is_unlimited(value));
+    if is_unlimited {
+        let help = "write at most 5, or remove it";
+        problems.extend(at(
+            settings,
+            "retry_limit",
+            NoEffect,
+            "has no effect: the s3 output never tries more than 5 times",
+            help,
+        ));
+    }
+    let help = "set `store_dir_limit_size`: the s3 output buffers in a folder of its own";
+    problems.extend(at(settings, "storage.total_limit_size", NoEffect, "has no effect here", help));
+    for name in ["host", "port"] {
+        let help = "set `endpoint`, for example `endpoint = \"https://minio.example.internal:9000\"`";
+        problems.extend(at(settings, name, NoEffect, "has no effect on the s3 output", help));
+    }
+    problems.extend(s3_sizes(settings));
+    problems
+}
+
+/// The plugin's own start-up checks, which no dry run makes.
+fn s3_sizes(settings: &Settings) -> Option<Problem> {
+    let conflict = |name, message: &str, help: &str| at(settings, name, ProblemKind::Conflict, message, help);
+    let puts = switch(settings, "use_put_object") == Some(true);
+    let object = bytes(settings, "total_file_size");
+    if puts && object.is_some_and(|object| object > S3_PUT_MAX) {
+        let help = "lower it, or remove `use_put_object`";
+        return conflict("total_file_size", "is more than 50M, the most that `use_put_object` sends", help);
+    }
+    let object = object.unwrap_or(if puts { S3_PUT_MAX } else { S3_OBJECT_DEFAULT });
+    let part = bytes(settings, "upload_chunk_size")?;
+    if part != S3_PART_MIN && part.saturating_mul(2) > object {
+        let help = "lower it, or raise `total_file_size` to at least twice as much";
+        return conflict("upload_chunk_size", "is more than half of `total_file_size`", help);
+    }
+    let part_max = if has(settings, "compression") { S3_COMPRESSED_PART_MAX } else { S3_PART_MAX };
+    if !puts && part > part_max {
+        return conflict(
+            "upload_chunk_size",
+            "is more than 50M without `compression`, or 5G with it",
+            "lower it",
+        );
+    }
+    None
+}
+
+fn tls(output: Output, settings: &Settings) -> Vec<Problem> {
+    let options = settings.iter().filter(|(name, _)| name.starts_with("tls."));
+    let is_on = output == Output::S3 || switch(settings, "tls") == Some(true);
+    let mut problems = Vec::new();
+    if output == Output::Kafka {
+        let tls = settings.get_key_value("tls");
+        let help = "for the brokers set `rdkafka.security.protocol` and `rdkafka.ssl.*`";
+        for (_, (key, _)) in options.chain(tls) {
+            let message = format!("`{key}` does not concern the brokers, only a schema registry");
+            problems.push(Problem::new(*key, ProblemKind::NoEffect, message, help));
+        }
+    } else if output != Output::Stdout && !is_on {
+        for (_, (key, _)) in options {
+            let message = format!("`{key}` has no effect while `tls` is off");
+            problems.push(Problem::new(*key, ProblemKind::NoEffect, message, "add `tls = true`"));
+        }
+    }
+    if switch(settings, "tls.verify") == Some(false) && is_on {
+        let help =
+            "remove it, and name the authority that signed the receiver's certificate in `tls.ca_file`";
+        let message = "lets anyone on the way read the records and the credentials";
+        problems.extend(at(settings, "tls.verify", ProblemKind::Risky, message, help));
+    }
+    problems
+}
+
+/// Fluent Bit takes these from every output and forgets them where the plugin does not connect itself.
+fn without_network(output: Output, settings: &Settings) -> Vec<Problem> {
+    if output.is_network() {
+        return Vec::new();
+    }
+    let help = match output {
+        Output::Kafka => {
+            "remove it; the receivers are in `brokers`, and `rdkafka.*` configures the connections"
+        }
+        _ => "remove it",
+    };
+    let of_network = |name: &str| matches!(name, "host" | "port" | "ipv6") || name.starts_with("net.");
+    let names = settings.keys().filter(|name| of_network(name) && output.property(name).is_some());
+    let message = format!("has no effect on the {} output", output.name());
+    names.filter_map(|name| at(settings, name, ProblemKind::NoEffect, &message, help)).collect()
+}

@@ -1,0 +1,79 @@
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::super::{ConfigInput, Output, OutputValue, Severity, check, config};
+use crate::canonical::Canonical;
+
+fn value() -> impl Strategy<Value = OutputValue> {
+    let text = prop_oneof![
+        ".{0,20}",
+        "(on|off|false|json|gzip|no_limits|[0-9]{1,20}[kKmMgGsShHdD]?[bB]?|/[a-z]{1,5}|https?://[a-z@/]{1,9}|\\$\\{[A-Z_]{0,9}\\}?)",
+        "[A-Za-z-]{1,9} [a-z]{1,9}",
+    ];
+    let single = prop_oneof![
+        any::<bool>().prop_map(OutputValue::Bool),
+        any::<i64>().prop_map(OutputValue::Integer),
+        (-2..70_000i64).prop_map(OutputValue::Integer),
+        text.prop_map(OutputValue::Text),
+        "[A-Z_]{1,9}".prop_map(OutputValue::Secret),
+    ];
+    prop_oneof![4 => single.clone(), 1 => vec(single, 0..3).prop_map(OutputValue::List)]
+}
+
+/// Mostly real keys, some with their letters mixed, some misspelt, some nonsense.
+fn key(output: Output) -> impl Strategy<Value = String> {
+    let names: Vec<_> =
+        output.properties().iter().chain(output.generic()).map(|property| property.name).collect();
+    let real = proptest::sample::select(names);
+    prop_oneof![
+        6 => real.clone().prop_map(str::to_owned),
+        1 => real.clone().prop_map(str::to_ascii_uppercase),
+        1 => (real, 0..9usize).prop_map(|(name, cut)| name.chars().skip(cut).collect()),
+        1 => "(?i:rdkafka)\\.[a-z.]{0,20}",
+        1 => ".{0,12}",
+    ]
+}
+
+fn is_clean(value: &Value) -> bool {
+    let clean = |text: &str| !text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'));
+    match value {
+        Value::String(text) => clean(text),
+        Value::Array(items) => items.iter().all(is_clean),
+        Value::Object(fields) => fields.iter().all(|(key, field)| clean(key) && is_clean(field)),
+        _ => true,
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_settings_make_the_check_panic_and_what_it_accepts_is_canonical_and_clean(
+        (output, settings) in proptest::sample::select(Output::ALL.to_vec())
+            .prop_flat_map(|output| (Just(output), btree_map(key(output), value(), 0..5)))
+    ) {
+        let problems = check(output, None, &settings);
+        prop_assert!(problems.iter().all(|problem| !problem.message.chars().any(char::is_control)));
+        // What is missing says nothing about what is there.
+        if problems.iter().any(|problem| problem.severity() == Severity::Error && settings.contains_key(&problem.key)) {
+            return Ok(());
+        }
+
+        let rendered = config(&ConfigInput {
+            timezone_offset_hours: 8,
+            output,
+            settings: &settings,
+            logs_dir: "/app/logs",
+            state_dir: "/state",
+            grace_seconds: 20,
+            http_port: 2020,
+        });
+
+        prop_assert!(Canonical::of(&rendered).is_ok(), "{}", rendered);
+        prop_assert!(is_clean(&rendered), "{}", rendered);
+        let written = rendered["pipeline"]["outputs"][0].as_object().unwrap();
+        for key in settings.keys() {
+            let is_written = written.keys().any(|name| name.eq_ignore_ascii_case(key));
+            prop_assert!(is_written, "{} is lost", key);
+        }
+    }
+}
