@@ -54,6 +54,11 @@ impl Default for SecretForm {
 }
 
 impl SecretForm {
+    /// Returns the form of a value that is written out.
+    pub fn literal(value: String) -> Self {
+        Self::Literal { value: SecretText::new(value), revision: one() }
+    }
+
     /// Returns the encrypted file that the value is in.
     pub fn age_file(&self) -> Option<String> {
         match self {

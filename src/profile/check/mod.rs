@@ -1,5 +1,7 @@
 //! Rules between keys, and rules of values that their types do not carry. Each finding has its code in `codes.rs`.
 
+mod logs;
+
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::node::{Node, Path};
 use super::overlay::ProfileFiles;
@@ -8,6 +10,7 @@ use super::resolve::Profile;
 /// Checks a typed profile; reads the encrypted files that it names.
 pub fn check(profile: &mut Profile, tree: &Node, files: &dyn ProfileFiles, diagnostics: &mut Diagnostics) {
     let mut report = Report { tree, diagnostics };
+    logs::check(&mut profile.settings, &mut report);
     sealed(profile, files, &mut report);
 }
 

@@ -1,0 +1,114 @@
+//! The Fluent Bit sidecar: its container, its configuration and its volumes.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, Container, ContainerPort, EnvVar, HTTPGetAction, Probe, Volume};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::config_map::Content;
+use super::deployment::{LOGS_PATH, LOGS_VOLUME};
+use super::{pod, security, yaml};
+use crate::fluent_bit::{self, ConfigInput, env_name};
+use crate::profile::logs::{output, output_settings};
+use crate::profile::resolve::{Profile, Purpose};
+
+/// How long Fluent Bit may deliver what it has after SIGTERM.
+pub(super) const GRACE_SECONDS: i64 = 20;
+
+const CONFIG_VOLUME: &str = "fluent-bit-config";
+const STATE_VOLUME: &str = "fluent-bit-state";
+const CONFIG_PATH: &str = "/fluent-bit/relay";
+const STATE_PATH: &str = "/fluent-bit/state";
+const CONFIG_FILE: &str = "fluent-bit.yaml";
+const PORT: i32 = 2020;
+
+/// Returns the ConfigMap with the configuration; credentials stand in it as `${NAME}`.
+pub(super) fn content(profile: &Profile) -> Content {
+    let settings = &profile.settings;
+    let config = fluent_bit::config(&ConfigInput {
+        timezone_offset_hours: i32::try_from(settings.config.timezone_offset.get()).expect("hours by their type"),
+        output: output(settings),
+        settings: &output_settings(settings),
+        logs_dir: LOGS_PATH,
+        state_dir: STATE_PATH,
+        grace_seconds: u32::try_from(GRACE_SECONDS).expect("a small constant"),
+        http_port: u16::try_from(PORT).expect("a port"),
+    });
+    let data = BTreeMap::from([(CONFIG_FILE.to_owned(), yaml::to_yaml(&config))]);
+    Content::of(&format!("{}-fluent-bit", profile.names.full), data)
+}
+
+pub(super) fn container(profile: &Profile, native: bool) -> Container {
+    let settings = &profile.settings;
+    let fluentbit = &settings.storage.logs.fluentbit;
+    let image = settings.image_ref(&fluentbit.image, None);
+    Container {
+        name: "fluent-bit".into(),
+        args: Some(vec!["-c".into(), format!("{CONFIG_PATH}/{CONFIG_FILE}")]),
+        env: Some(environment(profile)),
+        image: Some(image.reference),
+        image_pull_policy: Some(image.pull_policy.as_str().into()),
+        ports: Some(vec![ContainerPort {
+            container_port: PORT,
+            name: Some("fluent-bit".into()),
+            protocol: Some("TCP".into()),
+            ..ContainerPort::default()
+        }]),
+        resources: Some(fluentbit.resources.clone()),
+        restart_policy: native.then(|| "Always".into()),
+        security_context: Some(security::container()),
+        startup_probe: Some(probe(2, 30)),
+        liveness_probe: Some(probe(30, 4)),
+        volume_mounts: Some(vec![
+            pod::mount_read_only(LOGS_VOLUME, LOGS_PATH),
+            pod::mount_read_only(CONFIG_VOLUME, CONFIG_PATH),
+            pod::mount(STATE_VOLUME, STATE_PATH),
+        ]),
+        ..Container::default()
+    }
+}
+
+/// Returns what records say about their pod, and the credentials of the output.
+fn environment(profile: &Profile) -> Vec<EnvVar> {
+    let fields = ["spec.nodeName", "metadata.name", "metadata.namespace"];
+    let metadata = fluent_bit::METADATA.into_iter().zip(fields).map(|(name, field)| pod::field_env(name, field));
+    let secrets = profile.secrets();
+    let credentials = secrets.iter().filter_map(|secret| match &secret.purpose {
+        Purpose::Output { property, index } => Some(pod::secret_env(env_name(property, *index), secret)),
+        _ => None,
+    });
+    metadata.chain(credentials).collect()
+}
+
+/// Returns a probe of the server itself: one of the destination would take the relay out of service with it.
+fn probe(period_seconds: i32, failures: i32) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction { path: Some("/".into()), port: IntOrString::String("fluent-bit".into()), ..HTTPGetAction::default() }),
+        period_seconds: Some(period_seconds),
+        failure_threshold: Some(failures),
+        timeout_seconds: Some(5),
+        ..Probe::default()
+    }
+}
+
+pub(super) fn volumes(profile: &Profile, content: &Content) -> Vec<Volume> {
+    let config = ConfigMapVolumeSource { name: content.name.clone(), ..ConfigMapVolumeSource::default() };
+    let settings = &profile.settings;
+    // What waits for the destination, with room for the offsets and for half-written chunks.
+    let buffered = fluent_bit::buffer_bytes(output(settings), &output_settings(settings));
+    let mebibytes = buffered / (1 << 20) + 128;
+    vec![
+        Volume { name: CONFIG_VOLUME.into(), config_map: Some(config), ..Volume::default() },
+        pod::empty_dir(STATE_VOLUME, format!("{mebibytes}Mi")),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metadata_variable_has_a_field_of_the_pod() {
+        assert_eq!(fluent_bit::METADATA, ["NODE_NAME", "POD_NAME", "POD_NAMESPACE"]);
+    }
+}
