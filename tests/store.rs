@@ -1,4 +1,5 @@
 //! The store as its users see it: entries, links, pins, altered entries, garbage.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
@@ -64,7 +65,7 @@ fn mode(path: &Utf8Path) -> u32 {
 
 /// Writes a file, whose form is right under any umask.
 fn put(path: impl AsRef<std::path::Path>, bytes: impl AsRef<[u8]>) {
-    fs::write(&path, bytes);
+    fs::write(&path, bytes).unwrap();
     fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
 }
 

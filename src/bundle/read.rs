@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::{self, Read};
 
 use crate::bundle::files::BundleFiles;
-use crate::bundle::layout::{Kind, SUMS};
+use crate::bundle::layout::Kind;
 use crate::bundle::limits::{Budget, LimitExceeded};
 use crate::bundle::sums::{InvalidSums, Sums};
 use crate::model::digest::{Digest, Hasher};
@@ -322,7 +322,8 @@ pub enum Fault {
     /// Not listed, there twice, or not where the order of the files wants it.
     #[error("`{name}` is a file too many")]
     Extra { name: String },
-    #[error("the bundle ends in the middle of `{name}`")]
+    /// The copy is not complete.
+    #[error("the bundle is cut short, in `{name}` or after it")]
     Truncated { name: String },
     #[error("`{name}` {form}")]
     Form { name: String, form: Form },
@@ -360,11 +361,6 @@ impl Fault {
     /// Says that this happened at a place of an archive.
     pub fn at(self, offset: u64) -> ReadError {
         ReadError { fault: self, offset: Some(offset) }
-    }
-
-    /// Says that `SHA256SUMS` is missing.
-    pub fn no_sums() -> Self {
-        Self::Missing { path: SUMS.to_owned() }
     }
 }
 

@@ -173,10 +173,12 @@ impl Store {
         self.disk.make_folder_if_absent(&self.root.join(TMP))
     }
 
-    /// Removes everything in `.tmp`; the caller holds the exclusive lock.
+    /// Empties `.tmp` of what killed processes left; the caller holds the exclusive lock.
     fn sweep(&self) -> Result<(), StoreError> {
         for item in read_folder(&self.root.join(TMP))? {
-            self.disk.remove(&utf8(item.path())?)?;
+            let path = utf8(item.path())?;
+            self.finish_replacement(&path)?;
+            self.disk.remove(&path)?;
         }
         Ok(())
     }

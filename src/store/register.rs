@@ -11,7 +11,10 @@ use crate::bundle::limits::{ATTESTATION_BYTES_MAX, check_size};
 use crate::bundle::read::{Fault, Files, ReadError, SumsRead};
 use crate::model::digest::Digest;
 use crate::store::lock::Lock;
-use crate::store::{EntryName, InvalidName, LOCK, Store, StoreError, TMP, read_folder, read_sums};
+use crate::store::{EntryName, InvalidName, LOCK, Store, StoreError, TMP, read_folder, read_sums, utf8};
+
+/// The name under which an altered entry waits for its removal.
+const REPLACED: &str = "old";
 
 /// What [`Store::register`] did.
 #[derive(Debug)]
@@ -81,6 +84,7 @@ impl Store {
         if !path.is_dir() {
             return Err(self.not_found(entry.as_str()));
         }
+        self.make_root()?;
         let _lock = Lock::shared(&self.root.join(LOCK))?;
         // Not beside its place: a file that a dead process leaves there would be one too many.
         let (_work, folder) = self.make_work_folder()?;
@@ -102,13 +106,14 @@ impl Store {
 
     /// Adds the entry, unless it is there; says nothing if it is there and was altered.
     fn add(&self, build: &Build<'_>) -> Result<Option<Outcome>, StoreError> {
-        if matches!(self.inspect(build)?, State::Absent) && self.render_into_place(build)? {
-            return Ok(Some(Outcome::New));
+        let mut state = self.inspect(build)?;
+        if matches!(state, State::Absent) {
+            if self.render_into_place(build)? {
+                return Ok(Some(Outcome::New));
+            }
+            state = self.inspect(build)?;
         }
-        match self.inspect(build)? {
-            State::Whole => Ok(Some(Outcome::Existed)),
-            State::Absent | State::Altered(_) => Ok(None),
-        }
+        Ok(matches!(state, State::Whole).then_some(Outcome::Existed))
     }
 
     /// Adds the entry, or replaces it if it was altered; the caller holds the exclusive lock.
@@ -161,14 +166,31 @@ impl Store {
         }
     }
 
+    /// Replaces an altered entry; the caller holds the exclusive lock.
     fn replace(&self, build: &Build<'_>) -> Result<(), StoreError> {
         let path = self.path_of(&build.entry);
         let (_work, folder) = self.make_work_folder()?;
-        let [old, new] = ["old", "new"].map(|name| folder.join(name));
+        let [old, new] = [REPLACED, build.entry.as_str()].map(|name| folder.join(name));
         self.render(build, &new, salvage_attestation(&path)?.as_deref())?;
         self.disk.rename(&path, &old)?;
+        // Killed here, the entry is missing: `finish_replacement` puts it back, and the signatures with it.
         self.disk.rename(&new, &path)?;
         Ok(self.disk.remove(&old)?)
+    }
+
+    /// Does the last step of a replacement whose process was killed before it, if `work` was its folder.
+    pub(super) fn finish_replacement(&self, work: &Utf8Path) -> Result<(), StoreError> {
+        if fs::symlink_metadata(work.join(REPLACED)).is_err() {
+            return Ok(());
+        }
+        for item in read_folder(work)? {
+            if let Some(entry) = item.file_name().to_str().and_then(EntryName::parse)
+                && fs::symlink_metadata(self.path_of(&entry)).is_err()
+            {
+                self.disk.rename(&utf8(item.path())?, &self.path_of(&entry))?;
+            }
+        }
+        Ok(())
     }
 
     fn render(&self, build: &Build<'_>, folder: &Utf8Path, attestation: Option<&[u8]>) -> io::Result<()> {

@@ -1,0 +1,175 @@
+//! Reads an archive, strictly and as a stream.
+//!
+//! Offsets in errors count from the start of the archive; that of a file is the first byte of its header.
+
+use std::io::{self, Read};
+
+use crate::archive::header::{Block, ZERO, decode};
+use crate::archive::write::padding_after;
+use crate::bundle::layout::{ATTESTATION, SUMS};
+use crate::bundle::limits::{ATTESTATION_BYTES_MAX, SUMS_BYTES_MAX, check_size};
+use crate::bundle::read::{Fault, Form, Medium, Opening, ReadError, SealedMedium};
+use crate::bundle::sums::Sums;
+use crate::model::safe_path::SafePath;
+
+/// Opens the archive that `input` yields. A file is best wrapped in a `BufReader`: headers are read one by one.
+///
+/// # Errors
+///
+/// When `input` cannot be read, does not begin like an archive of a bundle, or its attestation is too large.
+pub fn open<R: Read>(input: R) -> Result<Opening<Archive<R>>, ReadError> {
+    Opening::new(Archive {
+        input: Counted { input, read: 0 },
+        header: None,
+        file_at: 0,
+        padding: 0,
+        name: SUMS.to_owned(),
+    })
+}
+
+/// An archive of a bundle; read through [`open`].
+#[derive(Debug)]
+pub struct Archive<R> {
+    input: Counted<R>,
+    /// A header that was read, and belongs to the file after the one that was asked for.
+    header: Option<Block>,
+    /// Where the header of the current file begins.
+    file_at: u64,
+    /// How many zero bytes follow the current content.
+    padding: usize,
+    /// The current file, for errors; at first the one that must be there.
+    name: String,
+}
+
+impl<R: Read> Archive<R> {
+    /// Returns the next header, and leaves the reader behind it; `None` at a zero block, the beginning of the end.
+    fn next_header(&mut self) -> Result<Option<Block>, ReadError> {
+        if let Some(block) = self.header.take() {
+            return Ok(Some(block));
+        }
+        let mut padding = ZERO;
+        self.read_exact(&mut padding[..self.padding.min(ZERO.len())])?;
+        if padding != ZERO {
+            return Err(self.form(Form::Padding).at(self.file_at));
+        }
+        self.padding = 0;
+        self.file_at = self.input.read;
+        let mut block = ZERO;
+        self.read_exact(&mut block)?;
+        Ok(if block == ZERO { None } else { Some(block) })
+    }
+
+    fn read_exact(&mut self, buffer: &mut [u8]) -> Result<(), ReadError> {
+        let at = self.input.read;
+        self.input.read_exact(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => Fault::Truncated { name: self.name.clone() }.at(at),
+            _ => Fault::Io(error).at(at),
+        })
+    }
+
+    fn no_sums(&self) -> ReadError {
+        Fault::Missing { path: SUMS.to_owned() }.at(self.file_at)
+    }
+
+    fn form(&self, form: Form) -> Fault {
+        Fault::Form { name: self.name.clone(), form }
+    }
+
+    /// Takes the header of a file; its content comes next.
+    fn enter<'b>(&mut self, block: &'b Block) -> Result<(&'b str, u64), ReadError> {
+        match decode(block) {
+            Ok((name, bytes)) => {
+                name.clone_into(&mut self.name);
+                self.padding = padding_after(bytes);
+                Ok((name, bytes))
+            }
+            Err(field) => {
+                let name = block.split(|byte| *byte == 0).next().unwrap_or_default();
+                let name = String::from_utf8_lossy(&name[..name.len().min(SafePath::BYTES_MAX)]).into_owned();
+                Err(Fault::Form { name, form: Form::Header { field } }.at(self.file_at))
+            }
+        }
+    }
+
+    fn read_small(&mut self, bytes: u64, limit: u64) -> Result<Vec<u8>, ReadError> {
+        check_size(&self.name, bytes, limit).map_err(|error| Fault::Limit(error).at(self.file_at))?;
+        let mut content = Vec::with_capacity(usize::try_from(bytes).map_err(io::Error::other)?);
+        (&mut self.input)
+            .take(bytes)
+            .read_to_end(&mut content)
+            .map_err(|error| Fault::Io(error).at(self.file_at))?;
+        if (content.len() as u64) < bytes {
+            return Err(Fault::Truncated { name: self.name.clone() }.at(self.file_at));
+        }
+        Ok(content)
+    }
+}
+
+impl<R: Read> SealedMedium for Archive<R> {
+    fn read_attestation(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
+        let block = self.next_header()?.ok_or_else(|| self.no_sums())?;
+        let (name, bytes) = self.enter(&block)?;
+        if name == ATTESTATION {
+            return self.read_small(bytes, ATTESTATION_BYTES_MAX).map(Some);
+        }
+        self.header = Some(block);
+        Ok(None)
+    }
+
+    fn read_sums(&mut self) -> Result<Vec<u8>, ReadError> {
+        let block = self.next_header()?.ok_or_else(|| self.no_sums())?;
+        let (name, bytes) = self.enter(&block)?;
+        if name == SUMS { self.read_small(bytes, SUMS_BYTES_MAX) } else { Err(self.no_sums()) }
+    }
+}
+
+impl<R: Read> Medium for Archive<R> {
+    fn open_file(&mut self, path: &SafePath, sums: &Sums) -> Result<(u64, &mut dyn Read), ReadError> {
+        let missing = || Fault::Missing { path: path.to_string() };
+        let Some(block) = self.next_header()? else { return Err(missing().at(self.file_at)) };
+        let (name, bytes) = self.enter(&block)?;
+        if name == path.as_str() {
+            return Ok((bytes, &mut self.input));
+        }
+        // Files rise: a listed one that comes too early shows that this one is missing.
+        let is_later = name > path.as_str() && sums.get(name).is_some();
+        Err(if is_later { missing() } else { Fault::Extra { name: name.to_owned() } }.at(self.file_at))
+    }
+
+    fn end(&mut self) -> Result<(), ReadError> {
+        if let Some(block) = self.next_header()? {
+            let name = self.enter(&block)?.0.to_owned();
+            return Err(Fault::Extra { name }.at(self.file_at));
+        }
+        let mut second = ZERO;
+        self.read_exact(&mut second)?;
+        if second != ZERO {
+            return Err(self.form(Form::EndBlocks).at(self.file_at));
+        }
+        let end = self.input.read;
+        match self.input.read_exact(&mut [0]) {
+            Ok(()) => Err(self.form(Form::TrailingData).at(end)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+            Err(error) => Err(Fault::Io(error).at(end)),
+        }
+    }
+
+    fn offset(&self) -> Option<u64> {
+        Some(self.file_at)
+    }
+}
+
+/// Knows how many bytes it has yielded.
+#[derive(Debug)]
+struct Counted<R> {
+    input: R,
+    read: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.read += read as u64;
+        Ok(read)
+    }
+}

@@ -1,0 +1,487 @@
+//! The archive: the same bytes as GNU tar writes, and nothing else is read.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use relay_bundle::archive::{self, WriteError};
+use relay_bundle::bundle::files::BundleFiles;
+use relay_bundle::bundle::read::{Contents, Fault, Form, ReadError, hash_only};
+use relay_bundle::bundle::sums::Sums;
+use relay_bundle::model::digest::Digest;
+use relay_bundle::model::safe_path::SafePath;
+use relay_bundle::store::folder;
+
+/// Files of every size around a block, and the longest path.
+fn bundle() -> BundleFiles {
+    let mut files = BundleFiles::default();
+    let longest = format!("manifests/{}.yaml", "a".repeat(85));
+    let table = [
+        ("bundle.json", 2),
+        ("manifests/00-ns-a.yaml", 511),
+        ("manifests/00-ns-a-b.yaml", 512),
+        ("manifests/10-cm-a.yaml", 513),
+        (longest.as_str(), 1),
+        ("recipe.json", 0),
+        ("secrets/a.age", 70_000),
+    ];
+    for (path, bytes) in table {
+        files.add(SafePath::parse(path).unwrap(), vec![b'x'; bytes]).unwrap();
+    }
+    files
+}
+
+fn small() -> BundleFiles {
+    let mut files = BundleFiles::default();
+    for path in ["bundle.json", "manifests/a.yaml", "recipe.json"] {
+        files.add(SafePath::parse(path).unwrap(), path.as_bytes().to_vec()).unwrap();
+    }
+    files
+}
+
+fn written(files: &BundleFiles, attestation: Option<&[u8]>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let total = archive::write(&mut bytes, attestation, files.open()).unwrap();
+    assert_eq!(total, bytes.len() as u64);
+    bytes
+}
+
+fn read(bytes: &[u8]) -> Result<Contents, ReadError> {
+    archive::open(bytes)?.read_sums()?.into_files()?.read(&mut hash_only)
+}
+
+fn refused(bytes: &[u8]) -> (Fault, Option<u64>) {
+    let error = read(bytes).unwrap_err();
+    (error.fault, error.offset)
+}
+
+struct Folder {
+    _keep: tempfile::TempDir,
+    path: Utf8PathBuf,
+}
+
+fn folder() -> Folder {
+    let keep = tempfile::tempdir().unwrap();
+    let path = Utf8PathBuf::from_path_buf(keep.path().to_owned()).unwrap();
+    Folder { _keep: keep, path }
+}
+
+fn put(folder: &Utf8Path, name: &str, bytes: &[u8]) {
+    let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, bytes).unwrap();
+    fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
+}
+
+/// Packs the named files of a folder with GNU tar.
+fn gnu_tar(folder: &Utf8Path, options: &[&str], names: &[String]) -> Vec<u8> {
+    let output = assert_cmd::Command::new("tar")
+        .args(["--owner=0", "--group=0", "--numeric-owner", "--mode=0644", "--mtime=@0"])
+        .args(options)
+        .args(["-cf", "-"])
+        .args(names)
+        .current_dir(folder)
+        .unwrap();
+    output.stdout
+}
+
+/// Lays the files out in a folder, and returns the names in the order of an archive.
+fn lay_out(folder: &Utf8Path, files: &BundleFiles, attestation: Option<&[u8]>) -> Vec<String> {
+    let mut names = Vec::new();
+    let sums = files.sums().encode();
+    let first = attestation.map(|bytes| ("attestation.dsse.json", bytes));
+    let rest = files.iter().map(|(path, file)| (path.as_str(), file.bytes()));
+    for (name, bytes) in first.into_iter().chain([("SHA256SUMS", sums.as_bytes())]).chain(rest) {
+        put(folder, name, bytes);
+        names.push(name.to_owned());
+    }
+    names
+}
+
+#[test]
+fn an_archive_is_byte_for_byte_what_gnu_tar_writes() {
+    for attestation in [None, Some(&b"{\"payload\":\"\"}"[..])] {
+        let folder = folder();
+        let names = lay_out(&folder.path, &bundle(), attestation);
+
+        let theirs = gnu_tar(&folder.path, &["--format=ustar", "-b1"], &names);
+
+        assert!(written(&bundle(), attestation) == theirs, "with attestation: {}", attestation.is_some());
+    }
+}
+
+#[test]
+fn gnu_tar_unpacks_an_archive_to_the_same_folder() {
+    let folder = folder();
+    put(&folder.path, "a.tar", &written(&bundle(), None));
+    fs::create_dir(folder.path.join("out")).unwrap();
+
+    assert_cmd::Command::new("tar")
+        .args(["-xpf", "../a.tar"])
+        .current_dir(folder.path.join("out"))
+        .assert()
+        .success();
+
+    let unpacked = folder::open(&folder.path.join("out")).unwrap().read_sums().unwrap();
+    assert_eq!(unpacked.content_id(), bundle().sums().content_id());
+}
+
+#[test]
+fn what_other_options_of_gnu_tar_write_is_refused() {
+    let folder = folder();
+    let names = lay_out(&folder.path, &small(), None);
+    let header = |field| Fault::Form { name: "SHA256SUMS".to_owned(), form: Form::Header { field } };
+    let table: [(&[&str], Fault); 9] = [
+        (&["--format=gnu", "-b1"], header("magic")),
+        (&["--format=v7", "-b1"], header("typeflag")),
+        (&["--format=ustar", "-b1", "--mode=0600"], header("mode")),
+        (&["--format=ustar", "-b1", "--mode=0755"], header("mode")),
+        (&["--format=ustar", "-b1", "--owner=1"], header("uid")),
+        (&["--format=ustar", "-b1", "--group=nobody:7"], header("gid")),
+        (&["--format=ustar", "-b1", "--mtime=@1"], header("mtime")),
+        (&["--format=posix", "-b1", "--pax-option=comment:=a"], header("typeflag")),
+        (&["--format=ustar"], Fault::Form { name: "recipe.json".to_owned(), form: Form::TrailingData }),
+    ];
+    for (options, wanted) in table {
+        let (fault, offset) = refused(&gnu_tar(&folder.path, options, &names));
+
+        let same = match (&fault, &wanted) {
+            (Fault::Form { name, form }, Fault::Form { name: wanted_name, form: wanted_form }) => {
+                form == wanted_form && (name == wanted_name || options.contains(&"--format=posix"))
+            }
+            _ => false,
+        };
+        assert!(same, "{options:?}: {fault:?}");
+        assert!(offset.is_some(), "{options:?}");
+    }
+}
+
+#[test]
+fn links_folders_and_devices_are_refused() {
+    let folder = folder();
+    let mut names = lay_out(&folder.path, &small(), None);
+    fs::remove_file(folder.path.join("recipe.json")).unwrap();
+    let options = ["--format=ustar", "-b1"];
+    let typeflag = |bytes: &[u8]| match refused(bytes).0 {
+        Fault::Form { name, form: Form::Header { field } } => format!("{name} {field}"),
+        other => panic!("{other:?}"),
+    };
+
+    fs::os::unix::fs::symlink("/etc/passwd", folder.path.join("recipe.json")).unwrap();
+    assert_eq!(typeflag(&gnu_tar(&folder.path, &options, &names)), "recipe.json typeflag");
+
+    fs::remove_file(folder.path.join("recipe.json")).unwrap();
+    fs::hard_link(folder.path.join("bundle.json"), folder.path.join("recipe.json")).unwrap();
+    assert_eq!(typeflag(&gnu_tar(&folder.path, &options, &names)), "recipe.json typeflag");
+
+    fs::remove_file(folder.path.join("recipe.json")).unwrap();
+    assert_cmd::Command::new("mkfifo").arg(folder.path.join("recipe.json")).assert().success();
+    assert_eq!(typeflag(&gnu_tar(&folder.path, &options, &names)), "recipe.json typeflag");
+
+    names.insert(2, "manifests".to_owned());
+    assert_eq!(typeflag(&gnu_tar(&folder.path, &options, &names)), "manifests/ typeflag");
+}
+
+#[test]
+fn reading_gives_back_what_was_written() {
+    let attestation = vec![b'a'; 1000];
+    let bytes = written(&bundle(), Some(&attestation));
+
+    let opening = archive::open(&bytes[..]).unwrap();
+    assert_eq!(opening.attestation(), Some(&attestation[..]));
+    let sums_read = opening.read_sums().unwrap();
+    assert_eq!(sums_read.attestation(), Some(&attestation[..]));
+    assert_eq!(sums_read.sums_bytes(), bundle().sums().encode().as_bytes());
+    assert_eq!(sums_read.content_id(), bundle().sums().content_id());
+    let contents = sums_read.into_files().unwrap().read(&mut hash_only).unwrap();
+
+    assert_eq!(contents.sums, bundle().sums());
+    assert_eq!(contents.bytes, 2 + 511 + 512 + 513 + 1 + 70_000);
+    assert_eq!(written(&contents.files, Some(&attestation)), bytes);
+}
+
+#[test]
+fn nothing_is_parsed_before_the_caller_asks_for_the_files() {
+    // The list is nonsense, and no file follows: whoever only wants to check a signature does not meet either.
+    let mut bytes = written(&small(), Some(b"attestation"));
+    bytes[1536..].fill(b'?');
+
+    let sums_read = archive::open(&bytes[..]).unwrap().read_sums().unwrap();
+
+    assert_eq!(sums_read.attestation(), Some(&b"attestation"[..]));
+    assert!(matches!(sums_read.into_files().unwrap_err().fault, Fault::Sums(_)));
+}
+
+/// Where the parts of the archive of `small` begin: header of the list, and of each file.
+const SUMS_AT: usize = 0;
+const BUNDLE_AT: usize = 1024;
+const MANIFEST_AT: usize = 2048;
+const RECIPE_AT: usize = 3072;
+const END_AT: usize = 4096;
+
+#[test]
+fn each_defect_is_named_with_its_file_and_place() {
+    type Edit = fn(&mut Vec<u8>);
+    let table: [(&str, Edit, &str); 17] = [
+        (
+            "nothing",
+            |tar| tar.clear(),
+            "the bundle is cut short, in `SHA256SUMS` or after it (at byte 0 of the archive)",
+        ),
+        (
+            "only the end",
+            |tar| drop(tar.drain(..END_AT)),
+            "`SHA256SUMS` is missing (at byte 0 of the archive)",
+        ),
+        (
+            "zeros first",
+            |tar| drop(tar.splice(..0, [0; 512])),
+            "`SHA256SUMS` is missing (at byte 0 of the archive)",
+        ),
+        ("no list", |tar| drop(tar.drain(..BUNDLE_AT)), "`SHA256SUMS` is missing (at byte 0 of the archive)"),
+        ("no tar", |tar| tar.fill(b'a'), "has a header whose field `size` is not what this program writes"),
+        (
+            "other content",
+            |tar| tar[MANIFEST_AT + 512] ^= 1,
+            "`manifests/a.yaml` was altered: SHA256SUMS lists ",
+        ),
+        (
+            "a missing file",
+            |tar| drop(tar.drain(MANIFEST_AT..RECIPE_AT)),
+            "`manifests/a.yaml` is missing (at byte 2048 ",
+        ),
+        (
+            "a missing last file",
+            |tar| drop(tar.drain(RECIPE_AT..END_AT)),
+            "`recipe.json` is missing (at byte 3072 ",
+        ),
+        (
+            "a file twice",
+            |tar| tar.extend_from_within_at(BUNDLE_AT, MANIFEST_AT),
+            "`bundle.json` is a file too many (at byte 2048 ",
+        ),
+        (
+            "the last file twice",
+            |tar| tar.extend_from_within_at(RECIPE_AT, END_AT),
+            "`recipe.json` is a file too many (at byte 4096 ",
+        ),
+        (
+            "the list twice",
+            |tar| tar.extend_from_within_at(SUMS_AT, BUNDLE_AT),
+            "`SHA256SUMS` is a file too many (at byte 1024 ",
+        ),
+        (
+            "padding",
+            |tar| tar[RECIPE_AT - 1] = 1,
+            "`manifests/a.yaml` is followed by padding that is not zero",
+        ),
+        (
+            "cut in a file",
+            |tar| tar.truncate(MANIFEST_AT + 520),
+            "cut short, in `manifests/a.yaml` or after it (at byte 2048 ",
+        ),
+        (
+            "cut in a header",
+            |tar| tar.truncate(RECIPE_AT + 100),
+            "cut short, in `manifests/a.yaml` or after it (at byte 3072 ",
+        ),
+        (
+            "one end block",
+            |tar| tar.truncate(END_AT + 512),
+            "cut short, in `recipe.json` or after it (at byte 4608 ",
+        ),
+        (
+            "a spoilt end block",
+            |tar| *tar.last_mut().unwrap() = 1,
+            "`recipe.json` is not followed by two zero blocks",
+        ),
+        (
+            "one byte more",
+            |tar| tar.push(0),
+            "`recipe.json` is followed by more data after the end of the archive (at byte 5120 ",
+        ),
+    ];
+    assert_eq!(written(&small(), None).len(), END_AT + 1024);
+    for (what, edit, message) in table {
+        let mut bytes = written(&small(), None);
+        edit(&mut bytes);
+
+        let found = read(&bytes).unwrap_err().to_string();
+
+        assert!(found.contains(message), "{what}: {found}");
+    }
+}
+
+trait RepeatWithin {
+    /// Inserts the bytes from `from` to `to` again, at `to`.
+    fn extend_from_within_at(&mut self, from: usize, to: usize);
+}
+
+impl RepeatWithin for Vec<u8> {
+    fn extend_from_within_at(&mut self, from: usize, to: usize) {
+        let part = self[from..to].to_vec();
+        self.splice(to..to, part);
+    }
+}
+
+#[test]
+fn sizes_that_no_file_may_have_are_refused_before_memory_is_taken() {
+    let header = |name: &str, bytes: u64| {
+        // GNU tar itself writes the header, of a file of holes.
+        let folder = folder();
+        put(&folder.path, name, b"");
+        fs::File::options().write(true).open(folder.path.join(name)).unwrap().set_len(bytes).unwrap();
+        let mut tar = gnu_tar(&folder.path, &["--format=ustar", "-b1"], &[name.to_owned()]);
+        tar.truncate(512);
+        tar
+    };
+    let table = [
+        ("attestation.dsse.json", 65_537, "`attestation.dsse.json` has 65537 bytes, and 65536 are allowed"),
+        ("SHA256SUMS", (4 << 20) + 1, "`SHA256SUMS` has 4194305 bytes, and 4194304 are allowed"),
+        ("manifests/a.yaml", (1 << 20) + 1, "`manifests/a.yaml` has 1048577 bytes, and 1048576 are allowed"),
+    ];
+    for (name, bytes, message) in table {
+        let mut tar = written(&small(), None);
+        let at = if name.starts_with("manifests") { MANIFEST_AT } else { SUMS_AT };
+        tar.splice(at..at + 512, header(name, bytes));
+
+        let found = read(&tar).unwrap_err().to_string();
+
+        assert!(found.starts_with(message), "{found}");
+    }
+}
+
+/// Yields a fixed number of bytes without having them.
+fn blob(bytes: u64) -> impl Read {
+    io::repeat(b'b').take(bytes)
+}
+
+/// A bundle with a blob, in a folder.
+fn with_blob(bytes: u64) -> Folder {
+    let folder = folder();
+    lay_out(&folder.path, &small(), None);
+    let path = folder.path.join("images/blobs/sha256/b");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    io::copy(&mut blob(bytes), &mut fs::File::create(&path).unwrap()).unwrap();
+    fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let digest = Digest::of(&fs::read(&path).unwrap());
+    let mut entries: std::collections::BTreeMap<_, _> =
+        small().sums().iter().map(|(path, digest)| (path.clone(), digest)).collect();
+    entries.insert(SafePath::parse("images/blobs/sha256/b").unwrap(), digest);
+    put(&folder.path, "SHA256SUMS", Sums::new(entries).unwrap().encode().as_bytes());
+    folder
+}
+
+#[test]
+fn a_blob_streams_from_a_folder_into_an_archive_and_out_of_it() {
+    let folder = with_blob(1_000_001);
+    let open = || folder::open(&folder.path).unwrap().read_sums().unwrap().into_files().unwrap();
+    let mut tar = Vec::new();
+
+    archive::write(&mut tar, None, open()).unwrap();
+
+    let names: Vec<_> =
+        ["SHA256SUMS", "bundle.json", "images/blobs/sha256/b", "manifests/a.yaml", "recipe.json"]
+            .map(str::to_owned)
+            .to_vec();
+    assert!(tar == gnu_tar(&folder.path, &["--format=ustar", "-b1"], &names));
+    let mut copy = Vec::new();
+    let contents = archive::open(&tar[..])
+        .and_then(|opening| opening.read_sums()?.into_files())
+        .and_then(|files| {
+            files.read(&mut |entry, reader| {
+                assert_eq!((entry.path.as_str(), entry.bytes), ("images/blobs/sha256/b", 1_000_001));
+                io::copy(reader, &mut copy).map(drop)
+            })
+        })
+        .unwrap();
+    assert!(copy == vec![b'b'; 1_000_001]);
+    assert_eq!(contents.sums.len(), 4);
+    assert_eq!(contents.files.iter().len(), 3);
+    // A blob that no one wants, or of which only a part is wanted, is hashed all the same.
+    let at = tar.windows(4).position(|bytes| bytes == b"bbbb").unwrap();
+    tar[at + 900_000] ^= 1;
+    let peek = archive::open(&tar[..])
+        .and_then(|opening| opening.read_sums()?.into_files())
+        .and_then(|files| files.each(&mut |_, reader| reader.read_exact(&mut [0; 10])));
+    for result in [read(&tar).map(drop), peek.map(drop)] {
+        assert!(
+            matches!(result.unwrap_err().fault, Fault::Tampered { path, .. } if path == "images/blobs/sha256/b")
+        );
+    }
+}
+
+#[test]
+fn a_folder_that_changes_while_it_is_archived_gives_no_archive() {
+    let folder = with_blob(10);
+    let files = folder::open(&folder.path).unwrap().read_sums().unwrap().into_files().unwrap();
+    fs::write(folder.path.join("images/blobs/sha256/b"), "other").unwrap();
+
+    let error = archive::write(io::sink(), None, files).unwrap_err();
+
+    assert!(
+        matches!(error, WriteError::Source(ReadError { fault: Fault::Tampered { .. }, .. })),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_sink_that_fails_is_told_from_a_bad_bundle() {
+    struct Full;
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    /// Takes the first bytes, and fails later: in the middle of a file.
+    struct FullLater(usize);
+    impl Write for FullLater {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            if taken == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    for error in [
+        archive::write(Full, None, small().open()).unwrap_err(),
+        archive::write(FullLater(1600), None, small().open()).unwrap_err(),
+        archive::write(FullLater(END_AT), None, small().open()).unwrap_err(),
+    ] {
+        assert!(
+            matches!(&error, WriteError::Output(error) if error.kind() == io::ErrorKind::StorageFull),
+            "{error:?}"
+        );
+    }
+    let too_large = vec![0; 65_537];
+    assert!(matches!(
+        archive::write(io::sink(), Some(&too_large), small().open()),
+        Err(WriteError::Limit(_))
+    ));
+}
+
+#[test]
+fn a_medium_that_fails_is_told_from_a_bad_bundle() {
+    /// A disk with a bad sector.
+    struct Bad;
+    impl Read for Bad {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("bad sector"))
+        }
+    }
+    let tar = written(&small(), None);
+    for good in [0, 100, 600, BUNDLE_AT + 515, BUNDLE_AT + 600, END_AT + 3, END_AT + 1024] {
+        let read = archive::open(tar[..good].chain(Bad))
+            .and_then(|opening| opening.read_sums()?.into_files()?.read(&mut hash_only));
+
+        assert!(matches!(read.unwrap_err().fault, Fault::Io(_)), "{good}");
+    }
+}
