@@ -3,6 +3,7 @@
 mod config_map;
 mod deployment;
 mod environment;
+mod fluent_bit;
 mod labels;
 pub mod manifest_set;
 mod namespace;
