@@ -3,14 +3,14 @@
 //! Modules stand in layer order: a module uses only modules above it (`tests/architecture.rs` checks).
 //! Nothing below `cmd` reads the clock, the environment, randomness, the locale or the network.
 
+pub mod archive;
+pub mod bundle;
 pub mod canonical;
-pub mod model;
+pub mod cmd;
 pub mod fluent_bit;
+pub mod fsio;
+pub mod model;
 pub mod profile;
 pub mod render;
-pub mod bundle;
-pub mod fsio;
-pub mod archive;
 pub mod store;
 pub mod ui;
-pub mod cmd;

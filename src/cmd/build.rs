@@ -73,7 +73,8 @@ impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let names = self.names()?;
         if self.archive.is_some() && names.len() > 1 {
-            return Err(Failure::input("--archive writes one bundle, and several are built").hint("build them one by one"));
+            return Err(Failure::input("--archive writes one bundle, and several are built")
+                .hint("build them one by one"));
         }
         let store = Store::at(&self.store.store);
         let mut bundles = Vec::with_capacity(names.len());
@@ -91,7 +92,11 @@ impl Args {
         }
         ctx.printer.report(&BuildReport { bundles })?;
         if failed > 0 {
-            return Err(Failure::input(format!("{} of {} could not be built", count(failed, "profile"), names.len())));
+            return Err(Failure::input(format!(
+                "{} of {} could not be built",
+                count(failed, "profile"),
+                names.len()
+            )));
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -111,7 +116,8 @@ impl Args {
 
     fn build(&self, ctx: &Ctx, store: &Store, name: &str) -> Result<Built, Failure> {
         let profile = ctx.load(name, &self.profiles)?;
-        let Assembled { index, files } = assemble(&profile, &render::render(&profile)).map_err(Failure::input)?;
+        let Assembled { index, files } =
+            assemble(&profile, &render::render(&profile)).map_err(Failure::input)?;
         if self.check {
             super::check::check(ctx, name, &self.profiles, &files)?;
         }
@@ -121,7 +127,9 @@ impl Args {
             Stored::New => "new",
             Stored::Existed => "existed",
             Stored::Replaced { reason } => {
-                ctx.printer.tell(&format!("warning: the store's entry was not as it was built and has been made again: {reason}"));
+                ctx.printer.tell(&format!(
+                    "warning: the store's entry was not as it was built and has been made again: {reason}"
+                ));
                 "replaced"
             }
         };

@@ -29,30 +29,49 @@ const SURROUNDINGS: [Surroundings; 3] = [
 pub(super) fn check(ctx: &Ctx, name: &str, args: &ProfileArgs, files: &BundleFiles) -> Result<(), Failure> {
     for surroundings in &SURROUNDINGS {
         let place = tempfile::tempdir()?;
-        let place = Utf8Path::from_path(place.path()).ok_or_else(|| Failure::world("the temporary folder's path is not UTF-8"))?;
+        let place = Utf8Path::from_path(place.path())
+            .ok_or_else(|| Failure::world("the temporary folder's path is not UTF-8"))?;
         let entry = build(name, args, surroundings, place)?;
         compare(name, files, &entry, place)?;
     }
-    ctx.printer.say(&format!("checked {name}: {} in other processes gave the same bytes", count(SURROUNDINGS.len(), "build")));
+    ctx.printer.say(&format!(
+        "checked {name}: {} in other processes gave the same bytes",
+        count(SURROUNDINGS.len(), "build")
+    ));
     Ok(())
 }
 
 /// Runs the build, and returns the name of the entry in the store that it made.
-fn build(name: &str, args: &ProfileArgs, surroundings: &Surroundings, place: &Utf8Path) -> Result<String, Failure> {
+fn build(
+    name: &str,
+    args: &ProfileArgs,
+    surroundings: &Surroundings,
+    place: &Utf8Path,
+) -> Result<String, Failure> {
     let folder = if surroundings.deep_folder { place.join("a/deep folder") } else { place.to_owned() };
     fs_err::create_dir_all(&folder)?;
     let profiles = args.profiles.canonicalize_utf8()?;
     let store = place.join("store");
     // The shell sets the umask, which only unsafe code could do here.
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", "umask \"$1\"; shift; exec \"$@\"", "sh", surroundings.umask]).arg(std::env::current_exe()?);
+    command
+        .args(["-c", "umask \"$1\"; shift; exec \"$@\"", "sh", surroundings.umask])
+        .arg(std::env::current_exe()?);
     command.args(["--quiet", "build", name, "--profiles", profiles.as_str(), "--store", store.as_str()]);
     command.args(args.set.iter().flat_map(|set| ["--set", set.as_str()]));
-    command.current_dir(&folder).env_clear().env("TZ", surroundings.time_zone).env("LC_ALL", surroundings.locale);
+    command
+        .current_dir(&folder)
+        .env_clear()
+        .env("TZ", surroundings.time_zone)
+        .env("LC_ALL", surroundings.locale);
     let output = command.env("HOME", &folder).stdin(Stdio::null()).output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        return Err(Failure::world(format!("the second build ended with {}: {}", output.status, said.trim())));
+        return Err(Failure::world(format!(
+            "the second build ended with {}: {}",
+            output.status,
+            said.trim()
+        )));
     }
     let path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     let name = Utf8PathBuf::from(path).file_name().map(str::to_owned);
@@ -63,11 +82,14 @@ fn compare(name: &str, files: &BundleFiles, entry: &str, place: &Utf8Path) -> Re
     let store = Store::at(place.join("store"));
     let (_, sums) = store.open(entry)?;
     let again = sums.into_files().and_then(|files| files.read(&mut hash_only)).map_err(Failure::world)?.files;
-    let differs = |what: String| {
-        Failure { hints: vec!["this is a bug of relay-bundle: please report it with the profile".into()], ..Failure::world(format!("{name} is not reproducible: {what}")) }
+    let differs = |what: String| Failure {
+        hints: vec!["this is a bug of relay-bundle: please report it with the profile".into()],
+        ..Failure::world(format!("{name} is not reproducible: {what}"))
     };
     for (path, file) in files.iter() {
-        let Some(other) = again.get(path.as_str()) else { return Err(differs(format!("`{path}` is missing in the second build"))) };
+        let Some(other) = again.get(path.as_str()) else {
+            return Err(differs(format!("`{path}` is missing in the second build")));
+        };
         if file.bytes() != other.bytes() {
             let at = file.bytes().iter().zip(other.bytes()).take_while(|(a, b)| a == b).count();
             return Err(differs(format!("`{path}` differs at byte {at}")));

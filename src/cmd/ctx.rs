@@ -49,9 +49,10 @@ impl Ctx {
         self.show(&loaded)?;
         let warned = loaded.diagnostics.iter().count();
         match loaded.profile {
-            Some(_) if args.deny_warnings && warned > 0 => {
-                Err(Failure::input(format!("profile `{name}` has {} and --deny-warnings", count(warned, "warning"))))
-            }
+            Some(_) if args.deny_warnings && warned > 0 => Err(Failure::input(format!(
+                "profile `{name}` has {} and --deny-warnings",
+                count(warned, "warning")
+            ))),
             Some(profile) => Ok(profile),
             None => {
                 let errors = loaded.diagnostics.errors();
@@ -70,7 +71,8 @@ impl Ctx {
         if self.printer.json {
             if loaded.profile.is_none() {
                 let diagnostics = diagnostic::to_json(&loaded.diagnostics, &loaded.sources);
-                let report = serde_json::json!({"schema": "relay-bundle/diagnostics/v1", "diagnostics": diagnostics});
+                let report =
+                    serde_json::json!({"schema": "relay-bundle/diagnostics/v1", "diagnostics": diagnostics});
                 self.printer.data(format!("{report:#}\n").as_bytes())?;
             }
             return Ok(());

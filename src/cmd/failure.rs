@@ -55,7 +55,10 @@ impl Failure {
     pub fn is_broken_pipe(&self) -> bool {
         let mut cause: Option<&(dyn Error + 'static)> = Some(&*self.source);
         while let Some(error) = cause {
-            if error.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe) {
+            if error
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+            {
                 return true;
             }
             cause = error.source();
@@ -91,8 +94,13 @@ impl From<crate::store::StoreError> for Failure {
         use crate::store::StoreError;
         let hints = error.remedy().into_iter().map(str::to_owned).collect();
         let kind = match &error {
-            StoreError::Read { error, .. } if !matches!(error.fault, crate::bundle::read::Fault::Io(_)) => FailureKind::Untrusted,
-            StoreError::Name(_) | StoreError::NotFound { .. } | StoreError::Ambiguous { .. } | StoreError::Limit(_) => FailureKind::Input,
+            StoreError::Read { error, .. } if !matches!(error.fault, crate::bundle::read::Fault::Io(_)) => {
+                FailureKind::Untrusted
+            }
+            StoreError::Name(_)
+            | StoreError::NotFound { .. }
+            | StoreError::Ambiguous { .. }
+            | StoreError::Limit(_) => FailureKind::Input,
             _ => FailureKind::World,
         };
         Self { kind, hints, ..Self::world(error) }

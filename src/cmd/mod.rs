@@ -1,12 +1,12 @@
 //! The command line: one file a command. Nothing else prints errors or chooses exit codes.
 
-mod archive_file;
-mod build;
-mod check;
-mod ctx;
+pub mod archive_file;
+pub mod build;
+pub mod check;
+pub mod ctx;
 pub mod failure;
-mod out_folder;
-mod render;
+pub mod out_folder;
+pub mod render;
 
 use std::process::ExitCode;
 
@@ -17,12 +17,16 @@ use ctx::Ctx;
 
 /// Reproducible Kubernetes bundles of Claude Relay Service for air-gapped clusters
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, after_help = "Examples:
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "Examples:
   relay-bundle build production        make the bundle of profiles/production.toml
   relay-bundle diff old new            what changes, and which pods restart
   relay-bundle explain ingress.routes  what a key means
 
-Exit codes: 0 done, 1 no or different, 2 your input, 3 not trusted, 4 disk or cluster, 101 our bug.")]
+Exit codes: 0 done, 1 no or different, 2 your input, 3 not trusted, 4 disk or cluster, 101 our bug."
+)]
 pub struct Cli {
     /// Print a report as JSON
     #[arg(long, global = true)]
@@ -38,7 +42,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// Make the bundles of profiles
     Build(build::Args),
     /// Print the manifests of a profile

@@ -16,22 +16,37 @@ use crate::render::yaml;
 const MARKER: &str = ".relay-bundle";
 
 /// Makes `folder` hold exactly the manifests of `set`.
-pub(super) fn write(ctx: &Ctx, folder: &Utf8Path, set: &ManifestSet, profile: &Profile) -> Result<(), Failure> {
+pub(super) fn write(
+    ctx: &Ctx,
+    folder: &Utf8Path,
+    set: &ManifestSet,
+    profile: &Profile,
+) -> Result<(), Failure> {
     claim(folder)?;
     let mut wanted = BTreeSet::from([MARKER.to_owned()]);
     for manifest in set.iter() {
         let name = manifest.file_name();
         let text = yaml::to_yaml(&for_git(manifest));
         let path = folder.join(&name);
-        let same = path.is_file() && fsio::read_bounded(&path, 4 << 20).is_ok_and(|old| old == text.as_bytes());
+        let same =
+            path.is_file() && fsio::read_bounded(&path, 4 << 20).is_ok_and(|old| old == text.as_bytes());
         if !same {
             fsio::write_atomic(&path, text.as_bytes(), 0o644, Durability::Cached)?;
         }
         wanted.insert(name);
     }
     let removed = remove_stale(folder, &wanted)?;
-    fsio::write_atomic(&folder.join(MARKER), format!("{}\n", profile.name).as_bytes(), 0o644, Durability::Cached)?;
-    ctx.printer.say(&format!("wrote {} into {folder}, removed {}", count(set.len(), "manifest"), count(removed, "stale file")));
+    fsio::write_atomic(
+        &folder.join(MARKER),
+        format!("{}\n", profile.name).as_bytes(),
+        0o644,
+        Durability::Cached,
+    )?;
+    ctx.printer.say(&format!(
+        "wrote {} into {folder}, removed {}",
+        count(set.len(), "manifest"),
+        count(removed, "stale file")
+    ));
     Ok(())
 }
 
@@ -40,8 +55,10 @@ fn claim(folder: &Utf8Path) -> Result<(), Failure> {
     fs_err::create_dir_all(folder)?;
     let foreign = folder.read_dir_utf8()?.next().is_some() && !folder.join(MARKER).is_file();
     if foreign {
-        return Err(Failure::input(format!("the folder `{folder}` holds files that `render --out` did not write"))
-            .hint("name an empty or a new folder: stale files in it are removed"));
+        return Err(Failure::input(format!(
+            "the folder `{folder}` holds files that `render --out` did not write"
+        ))
+        .hint("name an empty or a new folder: stale files in it are removed"));
     }
     Ok(())
 }

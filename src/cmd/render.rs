@@ -35,7 +35,8 @@ impl Args {
             let report = serde_json::json!({"schema": "relay-bundle/render/v1", "objects": objects});
             ctx.printer.data(format!("{report:#}\n").as_bytes())?;
         } else {
-            let documents: String = set.iter().map(|manifest| format!("---\n{}", yaml::to_yaml(&manifest.object))).collect();
+            let documents: String =
+                set.iter().map(|manifest| format!("---\n{}", yaml::to_yaml(&manifest.object))).collect();
             ctx.printer.data(documents.as_bytes())?;
         }
         drop(assembled);

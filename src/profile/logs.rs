@@ -42,7 +42,9 @@ fn translate(key: &str, index: Option<usize>, value: &OutputValue) -> fluent_bit
 pub(super) fn make_secret(settings: &mut Settings, key: &str) {
     fn convert(value: &mut OutputValue) {
         match value {
-            OutputValue::Text(text) => *value = OutputValue::Secret(SecretForm::literal(std::mem::take(text))),
+            OutputValue::Text(text) => {
+                *value = OutputValue::Secret(SecretForm::literal(std::mem::take(text)))
+            }
             OutputValue::List(items) => items.iter_mut().for_each(convert),
             _ => {}
         }

@@ -138,7 +138,8 @@ fn pod_spec(profile: &Profile, contents: &Contents<'_>) -> PodSpec {
     if let Some(content) = contents.fluent_bit {
         // A native sidecar stops after the relay, so that its last lines are shipped.
         let native = settings.kubernetes.version.at_least(29);
-        if native { &mut init_containers } else { &mut containers }.push(fluent_bit::container(profile, native));
+        if native { &mut init_containers } else { &mut containers }
+            .push(fluent_bit::container(profile, native));
         volumes.extend(fluent_bit::volumes(profile, content));
         sidecar_grace = fluent_bit::GRACE_SECONDS;
     }

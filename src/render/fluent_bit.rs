@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, Container, ContainerPort, EnvVar, HTTPGetAction, Probe, Volume};
+use k8s_openapi::api::core::v1::{
+    ConfigMapVolumeSource, Container, ContainerPort, EnvVar, HTTPGetAction, Probe, Volume,
+};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::config_map::Content;
@@ -26,7 +28,8 @@ const PORT: i32 = 2020;
 pub(super) fn content(profile: &Profile) -> Content {
     let settings = &profile.settings;
     let config = fluent_bit::config(&ConfigInput {
-        timezone_offset_hours: i32::try_from(settings.config.timezone_offset.get()).expect("hours by their type"),
+        timezone_offset_hours: i32::try_from(settings.config.timezone_offset.get())
+            .expect("hours by their type"),
         output: output(settings),
         settings: &output_settings(settings),
         logs_dir: LOGS_PATH,
@@ -71,7 +74,8 @@ pub(super) fn container(profile: &Profile, native: bool) -> Container {
 /// Returns what records say about their pod, and the credentials of the output.
 fn environment(profile: &Profile) -> Vec<EnvVar> {
     let fields = ["spec.nodeName", "metadata.name", "metadata.namespace"];
-    let metadata = fluent_bit::METADATA.into_iter().zip(fields).map(|(name, field)| pod::field_env(name, field));
+    let metadata =
+        fluent_bit::METADATA.into_iter().zip(fields).map(|(name, field)| pod::field_env(name, field));
     let secrets = profile.secrets();
     let credentials = secrets.iter().filter_map(|secret| match &secret.purpose {
         Purpose::Output { property, index } => Some(pod::secret_env(env_name(property, *index), secret)),
@@ -83,7 +87,11 @@ fn environment(profile: &Profile) -> Vec<EnvVar> {
 /// Returns a probe of the server itself: one of the destination would take the relay out of service with it.
 fn probe(period_seconds: i32, failures: i32) -> Probe {
     Probe {
-        http_get: Some(HTTPGetAction { path: Some("/".into()), port: IntOrString::String("fluent-bit".into()), ..HTTPGetAction::default() }),
+        http_get: Some(HTTPGetAction {
+            path: Some("/".into()),
+            port: IntOrString::String("fluent-bit".into()),
+            ..HTTPGetAction::default()
+        }),
         period_seconds: Some(period_seconds),
         failure_threshold: Some(failures),
         timeout_seconds: Some(5),

@@ -34,10 +34,13 @@ pub fn render(profile: &Profile) -> ManifestSet {
     let environment = environment::content(profile);
     let mut set = ManifestSet::default();
     set.add(&environment.render(profile, Component::Relay));
-    set.add(&deployment::render(
-        profile,
-        &deployment::Contents { environment: &environment, fluent_bit: None, exporter: None },
-    ));
+    let fluent_bit = settings.has_fluent_bit().then(|| fluent_bit::content(profile));
+    if let Some(content) = &fluent_bit {
+        set.add(&content.render(profile, Component::Relay));
+    }
+    let contents =
+        deployment::Contents { environment: &environment, fluent_bit: fluent_bit.as_ref(), exporter: None };
+    set.add(&deployment::render(profile, &contents));
     if settings.release.create_namespace {
         set.add(&namespace::render(profile));
     }

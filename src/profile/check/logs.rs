@@ -19,7 +19,9 @@ pub(super) fn check(settings: &mut Settings, report: &mut Report<'_>) {
         let path = format!("{CONFIG}.{}", problem.key);
         match problem.kind {
             ProblemKind::SecretLiteral if is_dev => make_secret(settings, &problem.key),
-            _ if problem.severity() == Severity::Error => report.error("RB0502", &path, problem.message, problem.help),
+            _ if problem.severity() == Severity::Error => {
+                report.error("RB0502", &path, problem.message, problem.help)
+            }
             _ => report.warning("RB0503", &path, problem.message, problem.help),
         }
     }
