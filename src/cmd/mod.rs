@@ -49,6 +49,21 @@ pub enum Command {
     Render(render::Args),
 }
 
+impl clap::ValueEnum for ColorChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::Always, Self::Never]
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        let name = match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        };
+        Some(clap::builder::PossibleValue::new(name))
+    }
+}
+
 /// Runs the command line. The only place that turns a result into stderr text and an exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -18,10 +18,9 @@ pub trait Report: Serialize {
 }
 
 /// When output has colours.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColorChoice {
-    /// On a terminal, unless `NO_COLOR` is set
-    #[default]
+    /// On a terminal, unless `NO_COLOR` is set.
     Auto,
     Always,
     Never,

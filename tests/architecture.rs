@@ -1,0 +1,166 @@
+//! The direction of dependencies: which folder may use which, and which crate is imported where.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use walkdir::WalkDir;
+
+/// What each module of `src/` may use, from the vocabulary up to the shell. Nothing else is allowed.
+const MATRIX: [(&str, &[&str]); 13] = [
+    ("model", &[]),
+    ("canonical", &["model"]),
+    ("fluent_bit", &["model"]),
+    ("profile", &["model", "canonical", "fluent_bit"]),
+    ("render", &["model", "canonical", "fluent_bit", "profile"]),
+    ("bundle", &["model", "canonical", "profile", "render"]),
+    ("plan", &["model", "canonical", "render", "bundle"]),
+    ("fsio", &["model"]),
+    ("archive", &["model", "bundle", "fsio"]),
+    ("store", &["model", "bundle", "fsio"]),
+    ("ui", &["model", "profile", "render", "bundle", "plan"]),
+    (
+        "cmd",
+        &[
+            "model",
+            "canonical",
+            "fluent_bit",
+            "profile",
+            "render",
+            "bundle",
+            "plan",
+            "fsio",
+            "archive",
+            "store",
+            "ui",
+        ],
+    ),
+    ("lib", &[]),
+];
+
+/// Where each crate may be named.
+const CRATES: [(&str, &[&str]); 16] = [
+    ("anstream", &["ui"]),
+    ("anstyle", &["ui"]),
+    ("annotate_snippets", &["ui"]),
+    ("clap", &["cmd"]),
+    ("clap_complete", &["cmd"]),
+    ("clap_mangen", &["cmd"]),
+    ("fs_err", &["fsio", "archive", "store", "cmd"]),
+    ("k8s_openapi", &["profile", "render"]),
+    ("schemars", &["model", "profile"]),
+    // `render` writes YAML; `profile` reads the values of a Helm chart.
+    ("serde_saphyr", &["render", "profile"]),
+    ("sha2", &["model", "bundle", "archive", "store"]),
+    ("similar", &["plan", "ui"]),
+    ("strsim", &["profile", "fluent_bit"]),
+    ("tempfile", &["fsio", "store", "cmd"]),
+    ("toml", &["profile"]),
+    ("walkdir", &["store", "archive"]),
+];
+
+/// What the pure layers must not name.
+const IMPURE: [&str; 11] = [
+    "std::fs",
+    "std::env",
+    "std::net::Tcp",
+    "std::net::Udp",
+    "ToSocketAddrs",
+    "std::process",
+    "std::thread",
+    "SystemTime",
+    "Instant::now",
+    "println!",
+    "HashMap",
+];
+const PURE: [&str; 7] = ["model", "canonical", "fluent_bit", "profile", "render", "bundle", "plan"];
+
+/// The source files by module, without comments and without what only tests see.
+fn sources() -> BTreeMap<String, Vec<(String, String)>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut sources: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    let files = WalkDir::new(&root).sort_by_file_name().into_iter().map(Result::unwrap);
+    for file in files.filter(|file| file.path().extension().is_some_and(|extension| extension == "rs")) {
+        let path = file.path().strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        if path == "main.rs" || path.contains("tests") {
+            continue;
+        }
+        let module = path.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        sources.entry(module).or_default().push((path, lines.collect::<Vec<_>>().join("\n")));
+    }
+    sources
+}
+
+/// The words that follow `prefix` in a text.
+fn words_after<'a>(text: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+    text.match_indices(prefix).map(move |(at, _)| {
+        let rest = &text[at + prefix.len()..];
+        &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())]
+    })
+}
+
+#[test]
+fn a_module_uses_only_what_stands_below_it() {
+    let matrix = BTreeMap::from(MATRIX);
+    let mut wrong = Vec::new();
+    for (module, files) in sources() {
+        let allowed =
+            matrix.get(module.as_str()).unwrap_or_else(|| panic!("`{module}` has no line in the matrix"));
+        for (path, code) in files {
+            let used: BTreeSet<&str> =
+                words_after(&code, "crate::").filter(|used| matrix.contains_key(used)).collect();
+            let beyond = used.into_iter().filter(|used| *used != module && !allowed.contains(used));
+            wrong.extend(beyond.map(|used| format!("{path} uses {used}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_crate_is_imported_where_it_belongs() {
+    let mut wrong = Vec::new();
+    for (module, files) in sources() {
+        for (path, code) in files {
+            for (name, homes) in CRATES.iter().filter(|(_, homes)| !homes.contains(&module.as_str())) {
+                let named = code.match_indices(&format!("{name}::")).any(|(at, _)| {
+                    !code[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+                });
+                if named {
+                    wrong.push(format!("{path} names {name}, which belongs in {homes:?}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_core_touches_neither_disk_nor_clock_nor_environment() {
+    let mut wrong = Vec::new();
+    for (_, files) in sources().into_iter().filter(|(module, _)| PURE.contains(&module.as_str())) {
+        for (path, code) in files {
+            let named = IMPURE.iter().filter(|impure| code.contains(*impure));
+            wrong.extend(named.map(|impure| format!("{path} names {impure}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn commands_do_not_use_each_other() {
+    let commands: BTreeSet<String> = sources()["cmd"]
+        .iter()
+        .filter(|(_, code)| code.contains("pub struct Args"))
+        .map(|(path, _)| path.trim_start_matches("cmd/").trim_end_matches(".rs").to_owned())
+        .collect();
+    let mut wrong = Vec::new();
+    for (path, code) in &sources()["cmd"] {
+        let used =
+            words_after(code, "super::").filter(|used| commands.contains(*used) && path != "cmd/mod.rs");
+        wrong.extend(used.map(|used| format!("{path} uses the command {used}")));
+    }
+    assert!(commands.len() > 1);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
