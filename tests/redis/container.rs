@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::harness::{Image, Server, Volumes, dump_of, fill, fingerprint};
+use crate::harness::{Image, SLOW_LOADING, Server, Volumes, dump_of, fill, fingerprint};
 use crate::support::{children, find, isolated, signal, text_of, wait_until};
 
 /// Makes all but two volumes read-only, then becomes user 999 and the program that follows the volumes.
@@ -80,9 +80,9 @@ fn as_first_process_of_a_restricted_container_the_server_migrates_serves_and_sav
 #[test]
 fn as_first_process_the_script_obeys_sigterm_while_it_migrates() {
     for image in images() {
-        let (dump, _) = dump_of(&image, 20_000);
+        let (dump, _) = dump_of(&image, 5000);
         let volumes = Volumes::with_data(&[("dump.rdb", &dump)]);
-        volumes.slow_loading(500);
+        volumes.tune(SLOW_LOADING);
         let (server, first) = start(&volumes, &image, "secret");
         let socket = volumes.file("run/migrate.sock");
         wait_until("the temporary server listens", Duration::from_secs(10), || socket.exists());

@@ -14,7 +14,11 @@ use tempfile::TempDir;
 use crate::support::{find, signal, text_of, wait_until};
 
 pub(crate) const MAXMEMORY: u64 = 201_326_592;
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Redis needs some seconds to read 5000 keys, and looks after its clients meanwhile.
+pub(crate) const SLOW_LOADING: &str = "key-load-delay 800\nloading-process-events-interval-bytes 1024\n";
+/// Redis needs some seconds to write 5000 keys.
+pub(crate) const SLOW_WRITING: &str = "rdb-key-save-delay 800\n";
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Everything but the shell's own commands that the scripts may call.
 const APPLETS: [&str; 9] = ["grep", "mv", "rm", "rmdir", "sed", "sleep", "sync", "timeout", "tr"];
 
@@ -41,7 +45,9 @@ impl Image {
     pub(crate) fn alpine() -> Option<Self> {
         let busybox = find("busybox", "busybox")?;
         let image = Self::with_shell("alpine", &busybox)?;
-        APPLETS.iter().for_each(|applet| symlink(&busybox, image.programs.path().join(applet)).unwrap());
+        for applet in APPLETS {
+            symlink(&busybox, image.programs().join(applet)).unwrap();
+        }
         Some(image)
     }
 
@@ -81,15 +87,11 @@ pub(crate) struct Volumes {
 impl Volumes {
     pub(crate) fn new() -> Self {
         let root = TempDir::new().unwrap();
-        ["data", "run"].iter().for_each(|folder| fs_err::create_dir(root.path().join(folder)).unwrap());
+        for folder in ["data", "run"] {
+            fs_err::create_dir(root.path().join(folder)).unwrap();
+        }
         let volumes = Self { root, port: free_port() };
-        let data = volumes.data();
-        let conf = RedisConf {
-            port: volumes.port,
-            data_dir: data.to_str().unwrap(),
-            maxmemory_bytes: Some(MAXMEMORY),
-        };
-        volumes.write("redis.conf", &redis_conf(conf));
+        volumes.tune("");
         volumes.write("redis-start.sh", REDIS_START);
         volumes.write("redis-probe.sh", REDIS_PROBE);
         volumes
@@ -114,6 +116,15 @@ impl Volumes {
         self.file("data")
     }
 
+    /// The names of what is on the data volume, sorted.
+    pub(crate) fn data_names(&self) -> Vec<String> {
+        let name =
+            |entry: std::io::Result<fs_err::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+        let mut names: Vec<_> = fs_err::read_dir(self.data()).unwrap().map(name).collect();
+        names.sort();
+        names
+    }
+
     pub(crate) fn dump(&self) -> Vec<u8> {
         fs_err::read(self.file("data/dump.rdb")).unwrap()
     }
@@ -122,22 +133,22 @@ impl Volumes {
         fs_err::write(self.file(name), text).unwrap();
     }
 
-    /// Makes Redis need this long for each key that it loads.
-    pub(crate) fn slow_loading(&self, microseconds_per_key: u32) {
-        let conf = text_of(&self.file("redis.conf"));
-        // Redis looks after its clients each time that it has read so many bytes.
-        let slow =
-            format!("key-load-delay {microseconds_per_key}\nloading-process-events-interval-bytes 1024\n");
-        self.write("redis.conf", &(conf + &slow));
+    /// Adds lines to the rendered configuration, instead of those added before.
+    pub(crate) fn tune(&self, lines: &str) {
+        let data = self.data();
+        let conf = redis_conf(RedisConf {
+            port: self.port,
+            data_dir: data.to_str().unwrap(),
+            maxmemory_bytes: Some(MAXMEMORY),
+        });
+        self.write("redis.conf", &(conf + lines));
     }
 
     /// The container's command.
     pub(crate) fn start_command(&self, image: &Image, password: Option<&str>) -> Command {
         let mut command = image.command("sh");
         command.arg(self.file("redis-start.sh")).arg(self.file("redis.conf")).arg(self.file("run"));
-        password.into_iter().for_each(|password| {
-            command.env("REDIS_PASSWORD", password);
-        });
+        command.envs(password.map(|password| ("REDIS_PASSWORD", password)));
         command
     }
 
@@ -161,9 +172,7 @@ impl Volumes {
     pub(crate) fn probe(&self, image: &Image, kind: &str, password: Option<&str>) -> (bool, String) {
         let mut command = image.command("sh");
         command.arg(self.file("redis-probe.sh")).args([kind, &self.port.to_string()]);
-        password.into_iter().for_each(|password| {
-            command.env("REDIS_PASSWORD", password);
-        });
+        command.envs(password.map(|password| ("REDIS_PASSWORD", password)));
         let output = command.output().unwrap();
         let told = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8(told).unwrap())
@@ -253,7 +262,7 @@ impl Client {
     pub(crate) fn ask(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(&self.program);
         command.env_clear().args(["-p", &self.port.to_string()]).args(arguments).stdin(Stdio::null());
-        command.envs(self.password.iter().map(|password| ("REDISCLI_AUTH", password)));
+        command.envs(self.password.as_ref().map(|password| ("REDISCLI_AUTH", password)));
         let output = command.output().unwrap();
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::harness::{Image, Server, Volumes, dump_of, fingerprint};
+use crate::harness::{Image, PATIENCE, SLOW_LOADING, SLOW_WRITING, Server, Volumes, dump_of, fingerprint};
 use crate::support::{children, find, signal, text_of, wait_until};
 
-const KEYS: u32 = 20_000;
+const KEYS: u32 = 5000;
 const THREADS: usize = 6;
 /// The calls that change what is on the volume, other than writes into a file.
 const CHANGES: &str = "rename,renameat,renameat2,mkdir,mkdirat,rmdir,unlink,unlinkat,fsync,fdatasync";
@@ -40,10 +40,10 @@ fn survive(image: &Image, cases: usize, kill: impl Fn(&Volumes, usize) + Sync) {
 #[test]
 fn a_kill_at_any_time_costs_no_key() {
     for image in Image::all() {
-        survive(&image, 40, |volumes, case| {
+        survive(&image, 25, |volumes, case| {
             let server = volumes.start(&image, None);
             // From before the first step until after the real server has started.
-            std::thread::sleep(Duration::from_millis(40 * u64::try_from(case).unwrap()));
+            std::thread::sleep(Duration::from_millis(60 * u64::try_from(case).unwrap()));
             server.kill();
         });
     }
@@ -75,37 +75,43 @@ fn a_kill_after_any_change_of_the_volume_costs_no_key() {
 
     survive(&image, all, |volumes, case| {
         let server = start(volumes);
-        wait_until("the change has happened", Duration::from_secs(60), || changes(volumes) > case);
+        wait_until("the change has happened", PATIENCE, || changes(volumes) > case);
         server.kill();
     });
 }
 
 #[test]
-fn the_end_of_the_temporary_server_alone_costs_no_key() {
+fn the_end_of_the_temporary_server_alone_or_of_its_writer_costs_no_key() {
     for image in Image::all() {
-        survive(&image, 8, |volumes, case| {
-            // The first half while it loads, the second half while or after it writes.
-            if case < 4 {
-                volumes.slow_loading(500);
-            }
+        survive(&image, 12, |volumes, case| {
+            volumes.tune(if case < 4 { SLOW_LOADING } else { SLOW_WRITING });
             let server = volumes.start(&image, None);
-            let socket = volumes.file("run/migrate.sock");
-            wait_until("the temporary server listens", Duration::from_secs(30), || socket.exists());
-            std::thread::sleep(Duration::from_millis(150 * u64::try_from(case).unwrap()));
-            for child in children(server.process()) {
-                if text_of(Path::new(&format!("/proc/{child}/comm"))).trim() == "redis-server" {
-                    signal("KILL", child);
-                }
-            }
+            let reached = if case < 4 { "run/migrate.sock" } else { "data/appendonlydir.partial" };
+            wait_until("the moment comes", PATIENCE, || volumes.file(reached).exists());
+            std::thread::sleep(Duration::from_millis(100 * u64::try_from(case % 4).unwrap()));
+
+            let temporary = redis_below(server.process());
+            signal("KILL", if case < 8 { temporary } else { redis_below(temporary) });
+
             let (status, log) = server.wait();
             assert_eq!(status.code(), Some(1), "{log}");
             assert!(log.contains("dump.rdb is untouched"), "{log}");
-            assert!(
-                !volumes.file("data/appendonlydir").exists()
-                    && !volumes.file("data/appendonlydir.partial").exists()
-            );
+            let left = volumes.data_names();
+            assert!(left.iter().all(|name| !name.starts_with("appendonlydir")), "{left:?}");
+            volumes.tune("");
         });
     }
+}
+
+/// The Redis that a process has started.
+fn redis_below(process: i64) -> i64 {
+    let name = |child: i64| text_of(Path::new(&format!("/proc/{child}/comm")));
+    let mut found = None;
+    wait_until("Redis runs", PATIENCE, || {
+        found = children(process).into_iter().find(|child| name(*child).starts_with("redis"));
+        found.is_some()
+    });
+    found.unwrap()
 }
 
 #[test]
@@ -113,11 +119,10 @@ fn sigterm_during_the_migration_ends_everything_at_once() {
     for image in Image::all() {
         let (dump, before) = dump_of(&image, KEYS);
         let volumes = Volumes::with_data(&[("dump.rdb", &dump)]);
-        let conf = text_of(&volumes.file("redis.conf"));
-        volumes.slow_loading(500);
+        volumes.tune(SLOW_LOADING);
         let server = volumes.start(&image, None);
         let process = server.process();
-        wait_until("the temporary server runs", Duration::from_secs(10), || children(process).len() == 2);
+        wait_until("the temporary server runs", PATIENCE, || children(process).len() == 2);
         let helpers = children(process);
 
         let asked = std::time::Instant::now();
@@ -127,7 +132,7 @@ fn sigterm_during_the_migration_ends_everything_at_once() {
         assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
         assert!(helpers.iter().all(|helper| !Path::new(&format!("/proc/{helper}")).exists()), "{helpers:?}");
         assert_eq!(volumes.dump(), dump);
-        fs_err::write(volumes.file("redis.conf"), conf).unwrap();
+        volumes.tune("");
         assert_eq!(fingerprint(&volumes.start(&image, None).ready()), before);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Image, Volumes, dump_of};
+use crate::harness::{Image, SLOW_LOADING, Volumes, dump_of};
 use crate::support::{signal, wait_until};
 
 #[test]
@@ -21,10 +21,10 @@ fn a_server_that_serves_is_ready_and_alive() {
 #[test]
 fn a_server_that_loads_its_data_is_alive_but_not_ready() {
     for image in Image::all() {
-        let (dump, _) = dump_of(&image, 2000);
+        let (dump, _) = dump_of(&image, 2500);
         let volumes = Volumes::with_data(&[("dump.rdb", &dump)]);
         volumes.start(&image, None).ready().terminate();
-        volumes.slow_loading(2000);
+        volumes.tune(SLOW_LOADING);
         let server = volumes.start(&image, None);
         wait_until("Redis loads", Duration::from_secs(10), || server.ask(&["ping"]).starts_with("LOADING"));
 
@@ -34,7 +34,7 @@ fn a_server_that_loads_its_data_is_alive_but_not_ready() {
         assert!(!ready && told.starts_with("redis answered: LOADING"), "{told}");
         assert_eq!(alive, (true, String::new()));
         let server = server.ready();
-        assert_eq!(server.ask(&["dbsize"]), "2021");
+        assert_eq!(server.ask(&["dbsize"]), "2526");
         assert_eq!(volumes.probe(&image, "ready", None), (true, String::new()));
     }
 }
