@@ -68,7 +68,10 @@ pub enum Purpose {
     AdminPassword,
     RedisPassword,
     /// A property of the Fluent Bit output, in lower case, and the place in its list.
-    Output { property: String, index: Option<usize> },
+    Output {
+        property: String,
+        index: Option<usize>,
+    },
 }
 
 impl Purpose {
@@ -184,7 +187,10 @@ impl Settings {
 
     fn output_secret(&self, property: &str, index: Option<usize>) -> Option<&SecretForm> {
         let config = &self.storage.logs.fluentbit.output.config;
-        let (_, value) = config.iter().filter(|_| self.has_fluent_bit()).find(|(key, _)| key.to_lowercase() == property)?;
+        let (_, value) = config
+            .iter()
+            .filter(|_| self.has_fluent_bit())
+            .find(|(key, _)| key.to_lowercase() == property)?;
         match (value, index) {
             (OutputValue::List(items), Some(index)) => items.get(index)?.secret(),
             (value, None) => value.secret(),

@@ -27,7 +27,9 @@ fn one(renderer: &Renderer, diagnostic: &Diagnostic, sources: &Sources) -> Strin
             // A table's span may be long: its first line says enough.
             let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
             let end = text.ceil_char_boundary(origin.end.clamp(start, line_end));
-            let snippet = Snippet::source(text).path(source.name.as_str()).annotation(AnnotationKind::Primary.span(start..end));
+            let snippet = Snippet::source(text)
+                .path(source.name.as_str())
+                .annotation(AnnotationKind::Primary.span(start..end));
             groups.push(title.element(snippet));
         }
         None => groups.push(Group::with_title(title)),
@@ -47,7 +49,9 @@ pub fn to_json(diagnostics: &Diagnostics, sources: &Sources) -> Value {
             match source.kind {
                 SourceKind::Default => json!({"layer": "default"}),
                 SourceKind::Set => json!({"layer": "set", "argument": source.shown}),
-                SourceKind::File => json!({"layer": "file", "file": source.name, "line": line, "column": column}),
+                SourceKind::File => {
+                    json!({"layer": "file", "file": source.name, "line": line, "column": column})
+                }
             }
         });
         let severity = match diagnostic.severity {
