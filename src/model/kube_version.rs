@@ -66,6 +66,10 @@ impl schemars::JsonSchema for KubeVersion {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"type": "string", "pattern": "^1\\.(19|2[0-9]|3[0-7])$"})
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^1\\.(19|2[0-9]|3[0-7])$",
+            "$comment": "write a version from 1.19 to 1.37 as a string",
+        })
     }
 }

@@ -179,7 +179,11 @@ impl JsonSchema for Size {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^[+]?[0-9]+([.][0-9]+)?([KMGTPE]i|[kMGTPE]|[eE][0-9]+)?$"})
+        json_schema!({
+            "type": "string",
+            "pattern": "^[+]?[0-9]+([.][0-9]+)?([KMGTPE]i|[kMGTPE]|[eE][0-9]+)?$",
+            "$comment": "write a number with a unit, such as `512Mi` or `10Gi`",
+        })
     }
 }
 

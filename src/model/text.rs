@@ -57,7 +57,7 @@ macro_rules! checked_text {
             }
 
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({"type": "string", "maxLength": $max, "pattern": $pattern})
+                schemars::json_schema!({"type": "string", "maxLength": $max, "pattern": $pattern, "$comment": $rule})
             }
         }
     };

@@ -5,6 +5,7 @@
 pub mod check;
 pub mod decode;
 pub mod diagnostic;
+pub mod explain;
 pub mod logs;
 pub mod node;
 pub mod overlay;

@@ -11,7 +11,7 @@ use crate::model::text::Label;
 const FILES_MAX: usize = 64;
 
 /// The text of the lowest layer.
-const DEFAULTS: &str = include_str!("defaults.toml");
+pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// Where profile files come from; the shell reads a folder, tests have a map.
 pub trait ProfileFiles {

@@ -1,40 +1,278 @@
 //! The JSON Schema of a profile, and the list of its keys; made when somebody asks.
+//!
+//! The types of `settings` give the shape, `defaults.toml` the defaults. Our own types stand where they are used, so
+//! that each key has a place of its own; Kubernetes' types stay definitions, closed and with short descriptions.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use schemars::generate::SchemaSettings;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
+use super::diagnostic::Diagnostics;
+use super::node::{self, Node};
+use super::overlay::DEFAULTS;
+use super::parse;
 use super::settings::Settings;
 
+/// How much of a description of Kubernetes' is kept: its first sentence, up to this many characters.
+const DESCRIPTION_MAX: usize = 120;
+
+/// The definition of a secret: the only one of ours that is used in several places.
+const SECRET: &str = "Secret";
+
+const REF: &str = "#/$defs/";
+
+static SCHEMA: LazyLock<Value> = LazyLock::new(build);
+
+static KEY_PATHS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let mut paths = Vec::new();
+    collect(&SCHEMA, "", &mut paths);
+    paths.sort();
+    paths
+});
+
 /// Returns the JSON Schema (draft 2020-12) of a profile file.
-pub fn schema() -> Value {
-    let generator = SchemaSettings::draft2020_12().into_generator();
-    generator.into_root_schema_for::<Settings>().to_value()
+pub fn schema() -> &'static Value {
+    &SCHEMA
+}
+
+/// Returns the schema as the file that is committed: sorted, indented, with a newline at its end.
+pub fn text() -> String {
+    let mut text = serde_json::to_string_pretty(schema()).expect("a tree of JSON has a text");
+    text.push('\n');
+    text
 }
 
 /// Returns the path of every key of ours, sorted; not the keys inside Kubernetes' fragments.
-pub fn key_paths() -> Vec<String> {
-    let schema = schema();
-    let mut paths = Vec::new();
-    collect(&schema, &schema, "", &mut paths);
-    paths.sort();
-    paths
+///
+/// A key of the tables of an array is written `ingress.hosts[].host`.
+pub fn key_paths() -> &'static [String] {
+    &KEY_PATHS
 }
 
-fn collect(root: &Value, schema: &Value, prefix: &str, paths: &mut Vec<String>) {
-    let schema = resolve(root, schema);
+/// Follows a `$ref` into `$defs`.
+pub fn resolve(schema: &Value) -> &Value {
+    definition(schema).and_then(|name| schema_definitions()?.get(name)).unwrap_or(schema)
+}
+
+/// Returns the name of the definition that a schema refers to.
+pub fn definition(schema: &Value) -> Option<&str> {
+    schema.get("$ref")?.as_str()?.strip_prefix(REF)
+}
+
+fn schema_definitions() -> Option<&'static Map<String, Value>> {
+    SCHEMA.get("$defs")?.as_object()
+}
+
+fn collect(schema: &Value, prefix: &str, paths: &mut Vec<String>) {
+    if let Some(items) = schema.get("items") {
+        return collect(items, &format!("{prefix}[]"), paths);
+    }
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
     for (key, child) in properties {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-        let fragment = child.get("$ref").and_then(Value::as_str).is_some_and(|name| name.contains("io.k8s."));
-        if !fragment {
-            collect(root, child, &path, paths);
-        }
+        collect(child, &path, paths);
         paths.push(path);
     }
 }
 
-/// Follows a `$ref` into `$defs`.
-pub fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
-    let target = schema.get("$ref").and_then(Value::as_str).and_then(|name| name.strip_prefix("#/$defs/"));
-    target.and_then(|name| root.get("$defs")?.get(name)).unwrap_or(schema)
+fn build() -> Value {
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    let mut root = generator.into_root_schema_for::<Settings>().to_value();
+    let mut definitions = match root.as_object_mut().and_then(|root| root.remove("$defs")) {
+        Some(Value::Object(definitions)) => definitions,
+        _ => Map::new(),
+    };
+    inline(&mut root, &definitions);
+    definitions.retain(|name, _| is_kubernetes(name) || name == SECRET);
+    definitions.iter_mut().filter(|(name, _)| is_kubernetes(name)).for_each(|(name, schema)| {
+        shorten(schema);
+        replace_scalar(name, schema);
+    });
+    definitions.values_mut().for_each(tidy);
+    tidy(&mut root);
+    make_optional(&mut root);
+    set_default(&mut root, &parse::parse(0, DEFAULTS, &mut Diagnostics::default()));
+    keep_used(&mut definitions, &root);
+    root["$defs"] = Value::Object(definitions);
+    root["title"] = json!("A deployment profile of relay-bundle");
+    root.sort_all_objects();
+    root
+}
+
+fn is_kubernetes(name: &str) -> bool {
+    name.starts_with("io.k8s.")
+}
+
+/// Puts our own definitions where they are used; what is said at the place of use wins.
+fn inline(schema: &mut Value, definitions: &Map<String, Value>) {
+    let own = definition(schema).filter(|name| !is_kubernetes(name) && *name != SECRET);
+    if let Some(found) = own.and_then(|name| definitions.get(name)).cloned()
+        && let (Value::Object(mut merged), Value::Object(mut place)) = (found, schema.take())
+    {
+        place.remove("$ref");
+        merged.append(&mut place);
+        *schema = Value::Object(merged);
+    }
+    each_child(schema, &mut |child| inline(child, definitions));
+}
+
+/// Calls `visit` with every schema directly inside a schema: only there do keywords have their meaning.
+fn each_child(schema: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
+    let Some(fields) = schema.as_object_mut() else { return };
+    for (keyword, value) in fields {
+        match (keyword.as_str(), value) {
+            ("properties", Value::Object(properties)) => properties.values_mut().for_each(&mut *visit),
+            ("anyOf" | "oneOf" | "allOf", Value::Array(schemas)) => schemas.iter_mut().for_each(&mut *visit),
+            ("items" | "additionalProperties", value @ Value::Object(_)) => visit(value),
+            _ => {}
+        }
+    }
+}
+
+/// Removes what TOML has not (null) and validators refuse (formats of integers), and closes objects.
+fn tidy(schema: &mut Value) {
+    if let Some(fields) = schema.as_object_mut() {
+        fields.remove("format");
+        if fields.get("default").is_some_and(Value::is_null) {
+            fields.remove("default");
+        }
+        if fields.get("required").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+            fields.remove("required");
+        }
+        if let Some(Value::String(text)) = fields.get_mut("description") {
+            *text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        }
+        remove_null(fields);
+        if fields.contains_key("properties") && !fields.contains_key("additionalProperties") {
+            fields.insert("additionalProperties".into(), json!(false));
+        }
+    }
+    each_child(schema, &mut tidy);
+}
+
+fn remove_null(fields: &mut Map<String, Value>) {
+    if let Some(Value::Array(types)) = fields.get_mut("type") {
+        types.retain(|name| name != "null");
+        if types.len() == 1 {
+            let only = types.remove(0);
+            fields.insert("type".into(), only);
+        }
+    }
+    if let Some(Value::Array(values)) = fields.get_mut("enum") {
+        values.retain(|value| !value.is_null());
+    }
+    let Some(Value::Array(choices)) = fields.get_mut("anyOf") else { return };
+    choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
+    if choices.len() == 1
+        && let Value::Object(mut only) = choices.remove(0)
+    {
+        fields.remove("anyOf");
+        only.append(fields);
+        *fields = only;
+    }
+}
+
+/// Cuts the descriptions of a definition of Kubernetes' to their first sentence.
+fn shorten(schema: &mut Value) {
+    if let Some(Value::String(text)) = schema.get_mut("description") {
+        *text = first_sentence(text);
+    }
+    each_child(schema, &mut shorten);
+}
+
+fn first_sentence(text: &str) -> String {
+    let line = text.split("\n\n").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    let end = line.find(". ").map_or(line.len(), |end| end + 1);
+    let sentence = &line[..end];
+    if sentence.chars().count() <= DESCRIPTION_MAX {
+        return sentence.to_owned();
+    }
+    let cut: String = sentence.chars().take(DESCRIPTION_MAX - 1).collect();
+    let words = cut.rsplit_once(' ').map_or(cut.as_str(), |(words, _)| words);
+    format!("{}…", words.trim_end_matches([',', ';', ':', '(']))
+}
+
+/// States what two types of Kubernetes' that are not objects take.
+fn replace_scalar(name: &str, schema: &mut Value) {
+    if name.ends_with(".Quantity") {
+        *schema = json!({
+            "description": "A quantity, such as `250m`, `2` or `512Mi`.",
+            "type": ["string", "integer"],
+            "pattern": "^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$",
+        });
+    } else if name.ends_with(".IntOrString") {
+        *schema = json!({"description": "A number, or a percentage or name as a string.", "type": ["integer", "string"]});
+    }
+}
+
+/// Drops `required` of our tables, which a profile may leave out for those below it, but not of an array's items.
+fn make_optional(schema: &mut Value) {
+    let Some(fields) = schema.as_object_mut() else { return };
+    if !fields.contains_key("properties") {
+        return;
+    }
+    fields.remove("required");
+    if let Some(Value::Object(properties)) = fields.get_mut("properties") {
+        properties.values_mut().for_each(make_optional);
+    }
+}
+
+fn set_default(schema: &mut Value, default: &Node) {
+    let table = default.as_table();
+    if let (Some(table), Some(Value::Object(properties))) = (table, schema.get_mut("properties")) {
+        for (key, entry) in table {
+            if let Some(property) = properties.get_mut(key) {
+                set_default(property, &entry.node);
+            }
+        }
+    } else {
+        schema["default"] = to_json(default);
+    }
+}
+
+fn to_json(node: &Node) -> Value {
+    match &node.value {
+        node::Value::Bool(value) => json!(value),
+        node::Value::Integer(value) => json!(value),
+        node::Value::Float(text) | node::Value::Datetime(text) | node::Value::Text(text) => json!(text),
+        node::Value::Array(items) => items.iter().map(to_json).collect(),
+        node::Value::Table(table) => {
+            table.iter().map(|(key, entry)| (key.clone(), to_json(&entry.node))).collect()
+        }
+    }
+}
+
+/// Keeps the definitions that the schema reaches.
+fn keep_used(definitions: &mut Map<String, Value>, root: &Value) {
+    fn reach(schema: &Value, definitions: &Map<String, Value>, used: &mut BTreeSet<String>) {
+        if let Some(name) = definition(schema)
+            && used.insert(name.to_owned())
+            && let Some(found) = definitions.get(name)
+        {
+            reach(found, definitions, used);
+        }
+        match schema {
+            Value::Object(fields) => fields.values().for_each(|value| reach(value, definitions, used)),
+            Value::Array(items) => items.iter().for_each(|value| reach(value, definitions, used)),
+            _ => {}
+        }
+    }
+    let mut used = BTreeSet::new();
+    reach(root, definitions, &mut used);
+    definitions.retain(|name, _| used.contains(name));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_of_kubernetes_becomes_its_first_sentence() {
+        assert_eq!(first_sentence("Does a thing. More\nwords."), "Does a thing.");
+        assert_eq!(first_sentence("One\nline\n\nanother"), "One line");
+        let long = first_sentence(&"word ".repeat(60));
+        assert!(long.chars().count() <= DESCRIPTION_MAX && long.ends_with("word…"), "{long}");
+    }
 }

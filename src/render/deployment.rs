@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::config_map::Content;
 use super::labels::{Component, metadata, pod_labels, selector};
-use super::{fluent_bit, pod, pvc, scripts, security, service_account};
+use super::{exporter, fluent_bit, pod, pvc, scripts, security, service_account};
 use crate::model::text::log_size_bytes;
 use crate::profile::resolve::{Profile, Purpose};
 use crate::profile::settings::{AccessMode, LogMode};
@@ -142,6 +142,10 @@ fn pod_spec(profile: &Profile, contents: &Contents<'_>) -> PodSpec {
             .push(fluent_bit::container(profile, native));
         volumes.extend(fluent_bit::volumes(profile, content));
         sidecar_grace = fluent_bit::GRACE_SECONDS;
+    }
+    if let Some(content) = contents.exporter {
+        containers.push(exporter::container(profile));
+        volumes.push(exporter::volume(content));
     }
     containers.extend(settings.extra_containers.iter().cloned().map(security::restrict));
     volumes.extend(settings.extra_volumes.iter().cloned());

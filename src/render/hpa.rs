@@ -26,7 +26,7 @@ pub(super) fn render(profile: &Profile) -> Value {
         .collect();
     let object = HorizontalPodAutoscaler {
         metadata: metadata(profile, Component::Relay, profile.names.full.clone()),
-        spec: Some(HorizontalPodAutoscalerSpec {
+        spec: HorizontalPodAutoscalerSpec {
             behavior: Some(behavior()),
             max_replicas: scaling.max_replicas.as_i32(),
             metrics: pod::list(&metrics),
@@ -36,7 +36,7 @@ pub(super) fn render(profile: &Profile) -> Value {
                 kind: "Deployment".into(),
                 name: profile.names.full.clone(),
             },
-        }),
+        },
         ..HorizontalPodAutoscaler::default()
     };
     let mut object = json!(object);

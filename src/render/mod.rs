@@ -42,24 +42,53 @@ pub const RENDER_ABI: u32 = 1;
 /// Renders a profile.
 pub fn render(profile: &Profile) -> ManifestSet {
     let settings = &profile.settings;
-    let environment = environment::content(profile);
     let mut set = ManifestSet::default();
-    set.add(&environment.render(profile, Component::Relay));
-    let fluent_bit = settings.has_fluent_bit().then(|| fluent_bit::content(profile));
-    if let Some(content) = &fluent_bit {
-        set.add(&content.render(profile, Component::Relay));
-    }
-    let contents =
-        deployment::Contents { environment: &environment, fluent_bit: fluent_bit.as_ref(), exporter: None };
-    set.add(&deployment::render(profile, &contents));
     if settings.release.create_namespace {
         set.add(&namespace::render(profile));
     }
-    if settings.service_account.create {
-        set.add(&service_account::relay(profile));
-    }
     if let Some(secret) = secret::literal(profile) {
         set.add(&secret);
+    }
+    relay(profile, &mut set);
+    routes_and_services(profile, &mut set);
+    if settings.redis.enabled {
+        redis(profile, &mut set);
+    }
+    if settings.network_policy.enabled {
+        set.add(&network_policy::relay(profile));
+        if settings.redis.enabled {
+            set.add(&network_policy::redis(profile));
+        }
+    }
+    if settings.autoscaling.enabled {
+        set.add(&hpa::render(profile));
+    }
+    if pdb::wanted(profile) {
+        set.add(&pdb::render(profile));
+    }
+    if settings.service_monitor.enabled {
+        set.add(&service_monitor::render(profile));
+    }
+    set
+}
+
+/// The relay's pods, and what they consume.
+fn relay(profile: &Profile, set: &mut ManifestSet) {
+    let settings = &profile.settings;
+    let environment = environment::content(profile);
+    let fluent_bit = settings.has_fluent_bit().then(|| fluent_bit::content(profile));
+    let exporter = settings.has_exporter().then(|| exporter::content(profile));
+    for content in [Some(&environment), fluent_bit.as_ref(), exporter.as_ref()].into_iter().flatten() {
+        set.add(&content.render(profile, Component::Relay));
+    }
+    let contents = deployment::Contents {
+        environment: &environment,
+        fluent_bit: fluent_bit.as_ref(),
+        exporter: exporter.as_ref(),
+    };
+    set.add(&deployment::render(profile, &contents));
+    if settings.service_account.create {
+        set.add(&service_account::relay(profile));
     }
     if settings.storage.logs.mode == LogMode::Pvc {
         set.add(&pvc::logs(profile));
@@ -67,17 +96,36 @@ pub fn render(profile: &Profile) -> ManifestSet {
     if settings.storage.data.external.enabled {
         set.add(&pvc::external_data(profile));
     }
-    if settings.redis.enabled {
-        let content = redis::content(profile);
-        set.add(&content.render(profile, Component::Redis));
-        set.add(&redis::service(profile));
-        set.add(&redis::headless_service(profile));
-        set.add(&redis::stateful_set(profile, &content));
-        set.add(&service_account::redis(profile));
-        if settings.redis.persistence.enabled && settings.redis.persistence.existing_claim.as_str().is_empty()
-        {
-            set.add(&pvc::redis(profile));
-        }
+}
+
+/// How requests reach the relay's pods.
+fn routes_and_services(profile: &Profile, set: &mut ManifestSet) {
+    let settings = &profile.settings;
+    set.add(&service::relay(profile));
+    if settings.has_exporter() {
+        set.add(&service::metrics(profile));
     }
-    set
+    if routes::blocks(profile) {
+        set.add(&service::blocked(profile));
+    }
+    if settings.ingress.enabled {
+        set.add(&ingress::render(profile));
+    }
+    if settings.gateway.enabled {
+        set.add(&http_route::render(profile));
+    }
+}
+
+/// The Redis of the bundle.
+fn redis(profile: &Profile, set: &mut ManifestSet) {
+    let content = redis::content(profile);
+    set.add(&content.render(profile, Component::Redis));
+    set.add(&redis::service(profile));
+    set.add(&redis::headless_service(profile));
+    set.add(&redis::stateful_set(profile, &content));
+    set.add(&service_account::redis(profile));
+    let persistence = &profile.settings.redis.persistence;
+    if persistence.enabled && persistence.existing_claim.as_str().is_empty() {
+        set.add(&pvc::redis(profile));
+    }
 }

@@ -125,6 +125,7 @@ pub struct Release {
     pub recovery_recipients: Vec<AgeRecipient>,
 }
 
+/// The clusters that the bundle must run on.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]

@@ -71,6 +71,7 @@ pub enum Routes {
     Known,
 }
 
+/// A host of the Ingress, and its paths.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
@@ -82,6 +83,7 @@ pub struct IngressHost {
     pub paths: Vec<IngressPath>,
 }
 
+/// A path that leads to the relay.
 #[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
@@ -111,6 +113,7 @@ impl PathType {
     }
 }
 
+/// A certificate, and the hosts that it is for.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
@@ -138,6 +141,7 @@ pub struct Gateway {
     pub annotations: BTreeMap<String, String>,
 }
 
+/// A Gateway that the route belongs to.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]

@@ -34,6 +34,7 @@ pub struct Redis {
     pub affinity: Option<Affinity>,
 }
 
+/// Whether and how Redis asks who is there.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
@@ -62,6 +63,7 @@ pub struct RedisPersistence {
     pub existing_claim: ObjectName,
 }
 
+/// The Services of Redis.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]

@@ -1,0 +1,92 @@
+//! Where each value of a loaded profile was written.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::words;
+use crate::profile::Loaded;
+use crate::profile::node::{self, Node, Path, Segment, Sources};
+use crate::profile::secrets;
+
+/// A value of a profile, and where it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    pub path: String,
+    /// The value as TOML, with secrets redacted; `None` when the key has none.
+    pub value: Option<String>,
+    /// `profiles/production.toml:12:3`, `default`, `--set replicaCount=3`.
+    pub place: String,
+}
+
+const REDACTED: &str = "<redacted>";
+
+/// Returns the value at `path` and its place; of a table, every value in it. Empty when no key has that path.
+pub fn origin(loaded: &Loaded, path: &str) -> Vec<Setting> {
+    let path = Path::of(path);
+    let mut settings = Vec::new();
+    match loaded.tree.get(&path) {
+        Some(node) => list(node, &path, &loaded.sources, &mut settings),
+        None => settings.extend(unset(&path)),
+    }
+    settings
+}
+
+/// Returns a key that no layer sets: what it is then is part of its type.
+fn unset(path: &Path) -> Option<Setting> {
+    let has_index = path.0.iter().any(|segment| matches!(segment, Segment::Index(_)));
+    let found = super::find(path).filter(|_| !has_index)?;
+    let value = found.schema.get("default").map(words::toml);
+    Some(Setting { path: path.to_string(), value, place: "default".to_owned() })
+}
+
+fn list(node: &Node, path: &Path, sources: &Sources, settings: &mut Vec<Setting>) {
+    match node.as_table() {
+        Some(table) if !table.is_empty() && !secrets::is_secret_path(path) => {
+            for (key, entry) in table {
+                list(&entry.node, &path.key(key), sources, settings);
+            }
+        }
+        _ => settings.push(Setting {
+            path: path.to_string(),
+            value: Some(words::toml(&shown(node, path))),
+            place: sources.place(node.origin),
+        }),
+    }
+}
+
+/// Returns a value for people: references to secrets are shown, secrets are not.
+fn shown(node: &Node, path: &Path) -> Value {
+    match &node.value {
+        node::Value::Bool(value) => json!(value),
+        node::Value::Integer(value) => json!(value),
+        node::Value::Float(text) | node::Value::Datetime(text) => json!(text),
+        node::Value::Text(_) if secrets::is_secret_path(path) && !is_reference(path) => json!(REDACTED),
+        node::Value::Text(text) => json!(text),
+        node::Value::Array(items) => {
+            items.iter().enumerate().map(|(index, item)| shown(item, &path.index(index))).collect()
+        }
+        node::Value::Table(table) => {
+            // `extraEnv = [{ name = "LDAP_PASSWORD", value = "…" }]`
+            let name = table.get("name").map(|entry| &entry.node.value);
+            let credential = matches!(name, Some(node::Value::Text(name)) if secrets::sounds_secret(name));
+            let value = |(key, entry): (&String, &node::Entry)| {
+                let hidden = credential && key == "value";
+                (key.clone(), if hidden { json!(REDACTED) } else { shown(&entry.node, &path.key(key)) })
+            };
+            table.iter().map(value).collect()
+        }
+    }
+}
+
+/// Tells whether a path is that of a Secret's name or key, or of an encrypted file.
+fn is_reference(path: &Path) -> bool {
+    let keys: Vec<&str> = path
+        .0
+        .iter()
+        .filter_map(|segment| match segment {
+            Segment::Key(key) => Some(key.as_str()),
+            Segment::Index(_) => None,
+        })
+        .collect();
+    matches!(keys.as_slice(), [.., "existing", "name" | "key"] | [.., "age"])
+}
