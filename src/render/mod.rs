@@ -3,20 +3,31 @@
 mod config_map;
 mod deployment;
 mod environment;
+pub mod exporter;
 mod fluent_bit;
+mod hpa;
+mod http_route;
+mod ingress;
 mod labels;
 pub mod manifest_set;
 mod namespace;
+mod network_policy;
+mod pdb;
 mod pod;
 mod pvc;
 mod redis;
 pub mod redis_conf;
 pub mod references;
+mod routes;
 pub mod scripts;
 mod secret;
 mod security;
 pub mod served;
+mod service;
 mod service_account;
+mod service_monitor;
+#[cfg(test)]
+mod tests_support;
 pub mod yaml;
 
 use labels::Component;

@@ -1,0 +1,190 @@
+//! The sidecar that turns the relay's JSON figures into Prometheus's format: json_exporter.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    ConfigMapVolumeSource, Container, ContainerPort, HTTPGetAction, Probe, SecurityContext, Volume,
+};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde_json::{Value, json};
+
+use super::config_map::Content;
+use super::{pod, security, service, yaml};
+use crate::profile::resolve::Profile;
+
+/// Where json_exporter fetches and converts.
+pub const PROBE_PATH: &str = "/probe";
+/// The part of its configuration that a scrape names.
+pub const MODULE: &str = "default";
+/// A page that costs nothing and is served as long as the process works.
+pub const LIVENESS_PATH: &str = "/";
+
+const CONFIG_PATH: &str = "/etc/json-exporter";
+const CONFIG_FILE: &str = "config.yml";
+const VOLUME: &str = "exporter-config";
+/// The image's user is a name, which Kubernetes cannot tell from root; this is its number.
+const NOBODY: i64 = 65_534;
+
+/// Name, place in the relay's JSON, and meaning of each metric. All may fall, so all are gauges.
+const METRICS: [(&str, &str, &str); 9] = [
+    ("claude_relay_api_keys", "{ .totalApiKeys }", "API keys in the database."),
+    ("claude_relay_claude_accounts", "{ .totalClaudeAccounts }", "Claude accounts in the database."),
+    ("claude_relay_usage_records", "{ .totalUsageRecords }", "Usage records in the database."),
+    ("claude_relay_uptime_seconds", "{ .uptime }", "Seconds since the relay's process started."),
+    ("claude_relay_memory_rss_bytes", "{ .memory.rss }", "Resident memory of the relay's process."),
+    (
+        "claude_relay_memory_heap_total_bytes",
+        "{ .memory.heapTotal }",
+        "Memory reserved for the JavaScript heap.",
+    ),
+    ("claude_relay_memory_heap_used_bytes", "{ .memory.heapUsed }", "Memory in use on the JavaScript heap."),
+    (
+        "claude_relay_memory_external_bytes",
+        "{ .memory.external }",
+        "Memory of native objects that JavaScript holds.",
+    ),
+    (
+        "claude_relay_memory_array_buffers_bytes",
+        "{ .memory.arrayBuffers }",
+        "Memory of buffers, part of the external memory.",
+    ),
+];
+
+/// Returns the names of the metrics.
+pub fn metric_names() -> impl Iterator<Item = &'static str> {
+    METRICS.into_iter().map(|(name, ..)| name)
+}
+
+/// Returns json_exporter's configuration.
+pub fn config() -> String {
+    // json_exporter ignores keys that it does not know, `valueType` among them.
+    let metric = |(name, path, help): (&str, &str, &str)| json!({"name": name, "path": path, "help": help, "type": "value", "valuetype": "gauge"});
+    let metrics: Vec<Value> = METRICS.into_iter().map(metric).collect();
+    let mut modules = serde_json::Map::new();
+    modules.insert(MODULE.into(), json!({"metrics": metrics}));
+    yaml::to_yaml(&json!({"modules": modules}))
+}
+
+/// Returns json_exporter's arguments.
+pub fn arguments(config_file: &str, listen: &str) -> Vec<String> {
+    vec![format!("--config.file={config_file}"), format!("--web.listen-address={listen}")]
+}
+
+/// Returns the URL of the relay's figures inside its pod.
+pub(super) fn target(profile: &Profile) -> String {
+    let settings = &profile.settings;
+    let monitor = &settings.service_monitor;
+    let ports = settings.extra_containers.iter().flat_map(|own| own.ports.iter().flatten());
+    let named = ports
+        .filter(|port| port.name.as_deref() == Some(monitor.port.as_str()))
+        .map(|port| i64::from(port.container_port))
+        .next();
+    let port = named.unwrap_or_else(|| settings.config.port.get());
+    format!("http://127.0.0.1:{port}{}", monitor.path)
+}
+
+/// Returns the ConfigMap's content; its checksum goes into the pods' annotations.
+pub(super) fn content(profile: &Profile) -> Content {
+    let data = BTreeMap::from([(CONFIG_FILE.to_owned(), config())]);
+    Content::of(&format!("{}-exporter-config", profile.names.full), data)
+}
+
+/// Returns the sidecar. It has no readiness probe: where metrics fail, requests must still be served.
+pub(super) fn container(profile: &Profile) -> Container {
+    let exporter = &profile.settings.service_monitor.exporter;
+    let image = profile.settings.image_ref(&exporter.image, None);
+    Container {
+        name: "json-exporter".into(),
+        args: Some(arguments(&format!("{CONFIG_PATH}/{CONFIG_FILE}"), &format!(":{}", exporter.port))),
+        image: Some(image.reference),
+        image_pull_policy: Some(image.pull_policy.as_str().into()),
+        liveness_probe: Some(Probe {
+            http_get: Some(HTTPGetAction {
+                path: Some(LIVENESS_PATH.into()),
+                port: IntOrString::String(service::METRICS_PORT.into()),
+                ..HTTPGetAction::default()
+            }),
+            period_seconds: Some(30),
+            failure_threshold: Some(4),
+            timeout_seconds: Some(5),
+            ..Probe::default()
+        }),
+        ports: Some(vec![ContainerPort {
+            container_port: exporter.port.as_i32(),
+            name: Some(service::METRICS_PORT.into()),
+            protocol: Some("TCP".into()),
+            ..ContainerPort::default()
+        }]),
+        resources: Some(exporter.resources.clone()),
+        security_context: Some(SecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(NOBODY),
+            run_as_group: Some(NOBODY),
+            ..security::container()
+        }),
+        volume_mounts: Some(vec![pod::mount_read_only(VOLUME, CONFIG_PATH)]),
+        ..Container::default()
+    }
+}
+
+/// Returns the volume that brings the sidecar's configuration.
+pub(super) fn volume(content: &Content) -> Volume {
+    let source = ConfigMapVolumeSource { name: content.name.clone(), ..ConfigMapVolumeSource::default() };
+    Volume { name: VOLUME.into(), config_map: Some(source), ..Volume::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::tests_support::{json, profile};
+
+    #[test]
+    fn the_sidecar_meets_the_restricted_standard_by_itself() {
+        let context = json(&container(&profile("")))["securityContext"].clone();
+        assert_eq!(
+            context,
+            json!({
+                "allowPrivilegeEscalation": false,
+                "capabilities": {"drop": ["ALL"]},
+                "readOnlyRootFilesystem": true,
+                "runAsGroup": 65534,
+                "runAsNonRoot": true,
+                "runAsUser": 65534,
+            })
+        );
+    }
+
+    #[test]
+    fn the_sidecar_reads_the_mounted_configuration_and_listens_where_the_service_looks() {
+        let profile = profile(
+            "[serviceMonitor.exporter]\nport = 9001\nimage = { tag = \"v1\" }\n[images]\nregistry = \"r.example\"",
+        );
+        let (object, content) = (json(&container(&profile)), content(&profile));
+        assert_eq!(
+            object["args"],
+            json!(["--config.file=/etc/json-exporter/config.yml", "--web.listen-address=:9001"])
+        );
+        assert_eq!(object["ports"][0], json!({"containerPort": 9001, "name": "metrics", "protocol": "TCP"}));
+        assert_eq!(object["image"], "r.example/prometheuscommunity/json-exporter:v1");
+        assert_eq!(
+            object["volumeMounts"][0],
+            json!({"mountPath": "/etc/json-exporter", "name": "exporter-config", "readOnly": true})
+        );
+        assert_eq!(
+            json(&volume(&content)),
+            json!({"name": "exporter-config", "configMap": {"name": content.name}})
+        );
+        assert!(content.name.starts_with("claude-relay-exporter-config-"));
+        assert!(
+            object.get("readinessProbe").is_none(),
+            "a broken exporter would take the relay out of service"
+        );
+    }
+
+    #[test]
+    fn every_metric_has_a_name_of_its_own_with_a_unit() {
+        let names: std::collections::BTreeSet<&str> = metric_names().collect();
+        assert_eq!(names.len(), METRICS.len());
+        assert!(config().contains("valuetype: gauge"), "{}", config());
+    }
+}

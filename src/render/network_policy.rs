@@ -1,0 +1,214 @@
+//! NetworkPolicies: who may talk to the pods, and to whom these may talk.
+//!
+//! Policies add up, so a changed one must be there before the old one goes: the name says what it allows.
+
+use std::net::IpAddr;
+
+use k8s_openapi::api::networking::v1::{
+    IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
+    NetworkPolicyPort, NetworkPolicySpec,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::labels::{Component, metadata, selector};
+use super::pod;
+use crate::canonical::Canonical;
+use crate::profile::resolve::Profile;
+
+const DNS_PORT: i32 = 53;
+
+/// Returns the policy of the relay's pods: out only to DNS, Redis and what the profile names.
+pub(super) fn relay(profile: &Profile) -> NetworkPolicy {
+    let settings = &profile.settings;
+    let mut ingress =
+        vec![ingress_rule(settings.config.port.as_i32(), pod::list(&settings.network_policy.ingress_from))];
+    if settings.has_exporter() {
+        ingress.push(ingress_rule(settings.service_monitor.exporter.port.as_i32(), Some(vec![any_pod()])));
+    }
+    let mut egress = vec![dns(profile)];
+    if settings.redis.enabled {
+        egress.push(NetworkPolicyEgressRule {
+            to: Some(vec![pods(profile, Component::Redis)]),
+            ports: Some(vec![port("TCP", settings.redis.service.port.as_i32())]),
+        });
+    }
+    egress.extend(settings.network_policy.egress_to.iter().cloned());
+    policy(profile, Component::Relay, &profile.names.full, ingress, Some(egress))
+}
+
+/// Returns the policy of the Redis pod: in only from the relay, out to nowhere.
+pub(super) fn redis(profile: &Profile) -> NetworkPolicy {
+    let from = Some(vec![pods(profile, Component::Relay)]);
+    let ingress = vec![ingress_rule(profile.settings.redis.service.port.as_i32(), from)];
+    policy(profile, Component::Redis, &profile.names.redis, ingress, None)
+}
+
+fn policy(
+    profile: &Profile,
+    component: Component,
+    base: &str,
+    ingress: Vec<NetworkPolicyIngressRule>,
+    egress: Option<Vec<NetworkPolicyEgressRule>>,
+) -> NetworkPolicy {
+    let spec = NetworkPolicySpec {
+        pod_selector: Some(selector(profile, component)),
+        ingress: Some(ingress),
+        egress,
+        policy_types: Some(vec!["Ingress".into(), "Egress".into()]),
+    };
+    let digest = Canonical::of(&spec).expect("a policy has no other numbers than ports").digest();
+    NetworkPolicy {
+        metadata: metadata(profile, component, format!("{base}-{}", digest.short(10))),
+        spec: Some(spec),
+    }
+}
+
+/// Returns a rule for one port; no peers means any source.
+fn ingress_rule(number: i32, from: Option<Vec<NetworkPolicyPeer>>) -> NetworkPolicyIngressRule {
+    NetworkPolicyIngressRule { from, ports: Some(vec![port("TCP", number)]) }
+}
+
+/// Names must resolve whatever else is closed; without peers, at any server.
+fn dns(profile: &Profile) -> NetworkPolicyEgressRule {
+    let dns = &profile.settings.network_policy.dns;
+    let cache = dns.node_local_dns.as_str().parse::<IpAddr>().ok().map(|address| NetworkPolicyPeer {
+        ip_block: Some(IPBlock {
+            cidr: format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 }),
+            except: None,
+        }),
+        ..NetworkPolicyPeer::default()
+    });
+    let peers: Vec<NetworkPolicyPeer> = dns.peers.iter().cloned().chain(cache).collect();
+    NetworkPolicyEgressRule {
+        to: pod::list(&peers),
+        ports: Some(vec![port("UDP", DNS_PORT), port("TCP", DNS_PORT)]),
+    }
+}
+
+/// Returns the pods of a component, in the release's namespace.
+fn pods(profile: &Profile, component: Component) -> NetworkPolicyPeer {
+    NetworkPolicyPeer { pod_selector: Some(selector(profile, component)), ..NetworkPolicyPeer::default() }
+}
+
+/// Returns the pods of all namespaces: nothing in a profile says where Prometheus runs.
+fn any_pod() -> NetworkPolicyPeer {
+    NetworkPolicyPeer { namespace_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() }
+}
+
+/// Returns a port by its number: not every network plug-in resolves names, least of all on the way out.
+fn port(protocol: &str, number: i32) -> NetworkPolicyPort {
+    NetworkPolicyPort {
+        port: Some(IntOrString::Int(number)),
+        protocol: Some(protocol.into()),
+        end_port: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::render::tests_support::{json, profile};
+
+    fn relay_spec(text: &str) -> Value {
+        json(&relay(&profile(text)))["spec"].clone()
+    }
+
+    #[test]
+    fn by_default_the_relay_reaches_dns_and_its_redis_only() {
+        let labels = |name: &str| json!({"matchLabels": {"app.kubernetes.io/instance": "claude-relay", "app.kubernetes.io/name": name}});
+        assert_eq!(
+            relay_spec(""),
+            json!({
+                "podSelector": labels("claude-relay"),
+                "policyTypes": ["Ingress", "Egress"],
+                "ingress": [{"ports": [{"port": 3000, "protocol": "TCP"}]}],
+                "egress": [
+                    {
+                        "to": [{
+                            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+                            "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+                        }],
+                        "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
+                    },
+                    {"to": [{"podSelector": labels("redis")}], "ports": [{"port": 6379, "protocol": "TCP"}]},
+                ],
+            })
+        );
+    }
+
+    #[test]
+    fn the_profiles_peers_are_taken_as_they_are() {
+        let spec = relay_spec(
+            r#"[networkPolicy]
+ingressFrom = [{ namespaceSelector = { matchLabels = { a = "b" } } }]
+egressTo = [{ to = [{ ipBlock = { cidr = "10.0.0.0/8", except = ["10.1.0.0/16"] } }], ports = [{ port = 443, endPort = 444 }] }]
+dns = { peers = [], nodeLocalDns = "169.254.20.10" }
+[redis]
+enabled = false
+[externalRedis]
+host = "redis.example.internal"
+"#,
+        );
+        assert_eq!(spec["ingress"][0]["from"], json!([{"namespaceSelector": {"matchLabels": {"a": "b"}}}]));
+        assert_eq!(
+            spec["egress"].as_array().unwrap().len(),
+            2,
+            "no rule for a Redis that is not there: {spec}"
+        );
+        assert_eq!(spec["egress"][0]["to"], json!([{"ipBlock": {"cidr": "169.254.20.10/32"}}]));
+        assert_eq!(
+            spec["egress"][1],
+            json!({"to": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}], "ports": [{"port": 443, "endPort": 444}]})
+        );
+    }
+
+    #[test]
+    fn dns_is_always_allowed() {
+        let spec = relay_spec("[networkPolicy.dns]\npeers = []");
+        assert!(spec["egress"][0].get("to").is_none(), "an empty list would mean nobody to a reader");
+        assert_eq!(spec["egress"][0]["ports"].as_array().unwrap().len(), 2);
+        let spec = relay_spec("[networkPolicy.dns]\nnodeLocalDns = \"fd00::10\"");
+        assert_eq!(spec["egress"][0]["to"][1], json!({"ipBlock": {"cidr": "fd00::10/128"}}));
+    }
+
+    #[test]
+    fn metrics_are_open_to_pods_only_where_there_is_an_exporter() {
+        let spec = relay_spec("[serviceMonitor]\nenabled = true\nexporter = { port = 9001 }");
+        assert_eq!(
+            spec["ingress"][1],
+            json!({"from": [{"namespaceSelector": {}}], "ports": [{"port": 9001, "protocol": "TCP"}]})
+        );
+        let spec = relay_spec("[serviceMonitor]\nenabled = true\nexporter = { enabled = false }");
+        assert_eq!(spec["ingress"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn redis_answers_the_relay_and_talks_to_nobody() {
+        let object = json(&redis(&profile("[redis.service]\nport = 6380")));
+        assert_eq!(object["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
+        assert!(object["spec"].get("egress").is_none());
+        assert_eq!(object["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"], "redis");
+        assert_eq!(
+            object["spec"]["ingress"],
+            json!([{
+                "from": [{"podSelector": {"matchLabels": {
+                    "app.kubernetes.io/instance": "claude-relay", "app.kubernetes.io/name": "claude-relay",
+                }}}],
+                "ports": [{"port": 6380, "protocol": "TCP"}],
+            }])
+        );
+    }
+
+    #[test]
+    fn another_rule_is_another_policy_and_another_label_is_not() {
+        let name = |text: &str| relay(&profile(text)).metadata.name.unwrap();
+        let base = name("");
+        let hash = base.strip_prefix("claude-relay-").unwrap();
+        assert!(hash.len() == 10 && hash.bytes().all(|b| b.is_ascii_hexdigit()), "{base}");
+        assert_ne!(name("[config]\nport = 3001"), base);
+        assert_eq!(name("[release]\nappVersion = \"v9\""), base);
+    }
+}

@@ -1,0 +1,187 @@
+//! The Services through which the relay and its metrics are reached, and the one through which nothing is.
+
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::labels::{Component, metadata, selector_labels};
+use super::pod;
+use crate::profile::resolve::Profile;
+use crate::profile::settings::ServiceType;
+
+/// The port of the relay's container, of its Service, and of the Service without endpoints.
+pub(super) const HTTP_PORT: &str = "http";
+/// The port of the exporter's container and of the Service in front of it.
+pub(super) const METRICS_PORT: &str = "metrics";
+/// The port of the Service without endpoints.
+pub(super) const BLOCKED_PORT: i32 = 80;
+
+/// The label that tells the relay's Services apart; a ServiceMonitor selects by it.
+pub(super) const ROLE_LABEL: &str = "app.kubernetes.io/component";
+pub(super) const RELAY_ROLE: &str = "relay";
+pub(super) const METRICS_ROLE: &str = "metrics";
+const BLOCKED_ROLE: &str = "blocked";
+
+pub(super) fn metrics_name(profile: &Profile) -> String {
+    format!("{}-metrics", profile.names.full)
+}
+
+pub(super) fn blocked_name(profile: &Profile) -> String {
+    format!("{}-blocked", profile.names.full)
+}
+
+/// Returns the Service of the relay; fields of a load balancer or of node ports only where the API takes them.
+pub(super) fn relay(profile: &Profile) -> Service {
+    let service = &profile.settings.service;
+    let balanced = service.kind == ServiceType::LoadBalancer;
+    let on_nodes = service.kind != ServiceType::ClusterIP;
+    let ranges: Vec<String> =
+        service.load_balancer_source_ranges.iter().map(|range| range.as_str().to_owned()).collect();
+    let address = Some(service.load_balancer_ip.to_string()).filter(|address| !address.is_empty());
+    let mut metadata = metadata(profile, Component::Relay, profile.names.full.clone());
+    metadata.annotations = pod::map(&service.annotations);
+    Service {
+        metadata,
+        spec: Some(ServiceSpec {
+            type_: Some(type_name(service.kind).into()),
+            load_balancer_ip: address.filter(|_| balanced),
+            load_balancer_source_ranges: pod::list(&ranges).filter(|_| balanced),
+            ports: Some(vec![ServicePort {
+                node_port: service.node_port.filter(|_| on_nodes).map(|port| port.as_i32()),
+                ..port(HTTP_PORT, service.port.as_i32())
+            }]),
+            selector: Some(selector_labels(profile, Component::Relay)),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
+
+/// Returns the Service of the exporter, for Prometheus alone.
+pub(super) fn metrics(profile: &Profile) -> Service {
+    Service {
+        metadata: role_metadata(profile, metrics_name(profile), METRICS_ROLE),
+        spec: Some(ServiceSpec {
+            type_: Some("ClusterIP".into()),
+            ports: Some(vec![port(METRICS_PORT, profile.settings.service_monitor.exporter.port.as_i32())]),
+            selector: Some(selector_labels(profile, Component::Relay)),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
+
+/// Returns the Service that blocked paths lead to: without a selector it never has endpoints, but it exists, so nobody
+/// else can take its name, and no controller refuses the whole Ingress for a backend that is missing.
+pub(super) fn blocked(profile: &Profile) -> Service {
+    Service {
+        metadata: role_metadata(profile, blocked_name(profile), BLOCKED_ROLE),
+        spec: Some(ServiceSpec {
+            type_: Some("ClusterIP".into()),
+            ports: Some(vec![port(HTTP_PORT, BLOCKED_PORT)]),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
+
+fn type_name(kind: ServiceType) -> &'static str {
+    match kind {
+        ServiceType::ClusterIP => "ClusterIP",
+        ServiceType::NodePort => "NodePort",
+        ServiceType::LoadBalancer => "LoadBalancer",
+    }
+}
+
+fn role_metadata(profile: &Profile, name: String, role: &str) -> ObjectMeta {
+    let mut metadata = metadata(profile, Component::Relay, name);
+    metadata.labels.get_or_insert_default().insert(ROLE_LABEL.into(), role.into());
+    metadata
+}
+
+/// Returns a port that leads to the container's port of the same name.
+fn port(name: &str, number: i32) -> ServicePort {
+    ServicePort {
+        name: Some(name.into()),
+        port: number,
+        protocol: Some("TCP".into()),
+        target_port: Some(IntOrString::String(name.into())),
+        ..ServicePort::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::render::tests_support::{json, labels, profile};
+
+    #[test]
+    fn the_relays_service_leads_to_its_named_port() {
+        let object = json(&relay(&profile("[service]\nport = 8080\nannotations = { a = \"yes\" }")));
+        assert_eq!(object["metadata"]["name"], "claude-relay");
+        assert_eq!(object["metadata"]["annotations"], json!({"a": "yes"}));
+        assert_eq!(
+            object["spec"],
+            json!({
+                "type": "ClusterIP",
+                "ports": [{"name": "http", "port": 8080, "protocol": "TCP", "targetPort": "http"}],
+                "selector": {"app.kubernetes.io/instance": "claude-relay", "app.kubernetes.io/name": "claude-relay"},
+            })
+        );
+    }
+
+    #[test]
+    fn d31_a_load_balancer_keeps_its_node_port_and_other_types_get_no_field_that_is_not_theirs() {
+        let all =
+            "nodePort = 30080\nloadBalancerIP = \"10.0.0.9\"\nloadBalancerSourceRanges = [\"10.0.0.0/8\"]";
+        let spec = |kind: &str| {
+            json(&relay(&profile(&format!("[service]\ntype = \"{kind}\"\n{all}"))))["spec"].clone()
+        };
+
+        let balanced = spec("LoadBalancer");
+        assert_eq!(balanced["ports"][0]["nodePort"], 30080);
+        assert_eq!(balanced["loadBalancerIP"], "10.0.0.9");
+        assert_eq!(balanced["loadBalancerSourceRanges"], json!(["10.0.0.0/8"]));
+
+        let on_nodes = spec("NodePort");
+        assert_eq!(on_nodes["ports"][0]["nodePort"], 30080);
+        assert!(
+            on_nodes.get("loadBalancerIP").is_none() && on_nodes.get("loadBalancerSourceRanges").is_none()
+        );
+
+        let inside = spec("ClusterIP");
+        assert!(inside["ports"][0].get("nodePort").is_none());
+        assert!(inside.get("loadBalancerIP").is_none() && inside.get("loadBalancerSourceRanges").is_none());
+    }
+
+    #[test]
+    fn d09_the_blocked_service_exists_and_selects_nothing() {
+        let object = json(&blocked(&profile("")));
+        assert_eq!(object["metadata"]["name"], "claude-relay-blocked");
+        assert!(object["spec"].get("selector").is_none());
+        assert_eq!(object["spec"]["ports"][0]["port"], 80);
+    }
+
+    #[test]
+    fn d23_every_service_has_a_namespace_and_a_role_of_its_own() {
+        let profile = profile("[release]\nname = \"prod\"\nnamespace = \"relays\"");
+        let objects = [relay(&profile), metrics(&profile), blocked(&profile)].map(|service| json(&service));
+        for object in &objects {
+            assert_eq!(object["metadata"]["namespace"], "relays");
+        }
+        let roles = objects.each_ref().map(|object| labels(object)[ROLE_LABEL].clone());
+        assert_eq!(roles, ["relay", "metrics", "blocked"]);
+        assert_eq!(objects[1]["metadata"]["name"], "prod-claude-relay-metrics");
+    }
+
+    #[test]
+    fn the_metrics_service_leads_to_the_exporter() {
+        let object = json(&metrics(&profile("[serviceMonitor]\nenabled = true\nexporter = { port = 9001 }")));
+        assert_eq!(
+            object["spec"]["ports"],
+            json!([{"name": "metrics", "port": 9001, "protocol": "TCP", "targetPort": "metrics"}])
+        );
+    }
+}

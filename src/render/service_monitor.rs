@@ -1,0 +1,184 @@
+//! The ServiceMonitor of the Prometheus Operator.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::labels::{Component, metadata, selector_labels};
+use super::{exporter, pod, service};
+use crate::profile::resolve::Profile;
+use crate::profile::settings::NamespaceSelector;
+
+/// Labels by which the bundle's objects are found again; a profile's labels do not replace them.
+const OURS: [&str; 3] =
+    ["app.kubernetes.io/instance", "app.kubernetes.io/managed-by", "app.kubernetes.io/name"];
+
+pub(super) fn render(profile: &Profile) -> Value {
+    let monitor = &profile.settings.service_monitor;
+    let release_namespace = profile.settings.release.namespace.as_str();
+    let namespace = monitor.namespace.as_ref().map_or(release_namespace, |namespace| namespace.as_str());
+    let mut metadata = metadata(profile, Component::Relay, profile.names.full.clone());
+    metadata.namespace = Some(namespace.to_owned());
+    metadata.annotations = pod::map(&monitor.annotations);
+    let own = monitor.labels.iter().filter(|(key, _)| !OURS.contains(&key.as_str()));
+    metadata.labels.get_or_insert_default().extend(own.map(|(key, value)| (key.clone(), value.clone())));
+    let mut spec = json!({
+        "endpoints": [endpoint(profile)],
+        "selector": {"matchLabels": service_labels(profile)},
+    });
+    if let Some(selector) = namespaces(&monitor.namespace_selector, namespace, release_namespace) {
+        spec["namespaceSelector"] = selector;
+    }
+    json!({
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "ServiceMonitor",
+        "metadata": metadata,
+        "spec": spec,
+    })
+}
+
+/// Returns the labels that only one of the release's Services has.
+fn service_labels(profile: &Profile) -> BTreeMap<String, String> {
+    let role = if profile.settings.has_exporter() { service::METRICS_ROLE } else { service::RELAY_ROLE };
+    let mut labels = selector_labels(profile, Component::Relay);
+    labels.insert(service::ROLE_LABEL.into(), role.into());
+    labels
+}
+
+/// Returns where the Services are; nothing where the ServiceMonitor is beside them.
+fn namespaces(wanted: &NamespaceSelector, own: &str, release: &str) -> Option<Value> {
+    if wanted.any {
+        Some(json!({"any": true}))
+    } else if !wanted.match_names.is_empty() {
+        Some(json!({"matchNames": wanted.match_names}))
+    } else {
+        (own != release).then(|| json!({"matchNames": [release]}))
+    }
+}
+
+fn endpoint(profile: &Profile) -> Value {
+    let monitor = &profile.settings.service_monitor;
+    let mut endpoint = json!({"interval": monitor.interval, "scrapeTimeout": monitor.scrape_timeout});
+    if profile.settings.has_exporter() {
+        endpoint["port"] = json!(service::METRICS_PORT);
+        endpoint["path"] = json!(exporter::PROBE_PATH);
+        endpoint["params"] = json!({"module": [exporter::MODULE], "target": [exporter::target(profile)]});
+    } else {
+        endpoint["port"] = json!(monitor.port);
+        endpoint["path"] = json!(monitor.path);
+    }
+    for (key, steps) in
+        [("relabelings", &monitor.relabelings), ("metricRelabelings", &monitor.metric_relabelings)]
+    {
+        if !steps.is_empty() {
+            endpoint[key] = json!(steps);
+        }
+    }
+    endpoint
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::tests_support::{json, profile, selects};
+
+    fn monitor(text: &str) -> Value {
+        render(&profile(&format!("[serviceMonitor]\nenabled = true\n{text}")))
+    }
+
+    #[test]
+    fn d18_prometheus_reads_the_exporter_and_the_exporter_the_relays_json() {
+        let object = monitor("[config]\nport = 8000");
+        assert_eq!(
+            object["spec"]["endpoints"],
+            json!([{
+                "interval": "30s",
+                "scrapeTimeout": "10s",
+                "port": "metrics",
+                "path": "/probe",
+                "params": {"module": ["default"], "target": ["http://127.0.0.1:8000/metrics"]},
+            }])
+        );
+    }
+
+    #[test]
+    fn exactly_one_service_is_selected() {
+        let text = "[serviceMonitor]\nenabled = true\n";
+        for (text, wanted) in [
+            (text.to_owned(), [false, true, false, false, false]),
+            (format!("{text}exporter = {{ enabled = false }}"), [true, false, false, false, false]),
+        ] {
+            let profile = profile(&text);
+            let services = [
+                service::relay(&profile),
+                service::metrics(&profile),
+                service::blocked(&profile),
+                crate::render::redis::service(&profile),
+                crate::render::redis::headless_service(&profile),
+            ];
+            let object = render(&profile);
+            let selector = &object["spec"]["selector"]["matchLabels"];
+            assert_eq!(services.map(|service| selects(selector, &json(&service))), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn d11_path_port_and_namespace_are_honoured() {
+        let object = monitor("path = \"/figures\"\nnamespace = \"monitoring\"");
+        assert_eq!(
+            object["spec"]["endpoints"][0]["params"]["target"],
+            json!(["http://127.0.0.1:3000/figures"])
+        );
+        assert_eq!(object["metadata"]["namespace"], "monitoring");
+        assert_eq!(object["spec"]["namespaceSelector"], json!({"matchNames": ["claude-relay"]}));
+
+        let object = monitor(
+            "port = \"figures\"\n[[extraContainers]]\nname = \"x\"\nports = [{ name = \"figures\", containerPort = 9999 }]",
+        );
+        assert_eq!(
+            object["spec"]["endpoints"][0]["params"]["target"],
+            json!(["http://127.0.0.1:9999/metrics"])
+        );
+
+        let object = monitor("path = \"/figures\"\nexporter = { enabled = false }");
+        assert_eq!(object["spec"]["endpoints"][0]["path"], "/figures");
+        assert_eq!(object["spec"]["endpoints"][0]["port"], "http");
+    }
+
+    #[test]
+    fn a_namespace_selector_of_the_profile_is_taken() {
+        assert!(monitor("")["spec"].get("namespaceSelector").is_none());
+        assert_eq!(
+            monitor("namespaceSelector = { any = true }")["spec"]["namespaceSelector"],
+            json!({"any": true})
+        );
+        assert_eq!(
+            monitor("namespace = \"m\"\nnamespaceSelector = { matchNames = [\"a\", \"b\"] }")["spec"]["namespaceSelector"],
+            json!({"matchNames": ["a", "b"]})
+        );
+    }
+
+    #[test]
+    fn d24_labels_are_merged_and_ours_still_name_the_release() {
+        let object = monitor(
+            "labels = { release = \"kube-prometheus\", \"app.kubernetes.io/instance\" = \"x\", \"app.kubernetes.io/part-of\" = \"y\" }",
+        );
+        let labels = &object["metadata"]["labels"];
+        assert_eq!(labels["release"], "kube-prometheus");
+        assert_eq!(labels["app.kubernetes.io/instance"], "claude-relay");
+        assert_eq!(labels["app.kubernetes.io/part-of"], "y");
+    }
+
+    #[test]
+    fn relabelings_are_taken_as_they_are() {
+        let object = monitor(
+            "relabelings = [{ action = \"replace\", sourceLabels = [\"a\", \"b\"], targetLabel = \"c\" }]\nmetricRelabelings = [{ action = \"drop\", regex = \"x.*\" }]",
+        );
+        let endpoint = &object["spec"]["endpoints"][0];
+        assert_eq!(
+            endpoint["relabelings"],
+            json!([{"action": "replace", "sourceLabels": ["a", "b"], "targetLabel": "c"}])
+        );
+        assert_eq!(endpoint["metricRelabelings"], json!([{"action": "drop", "regex": "x.*"}]));
+    }
+}
