@@ -1,0 +1,156 @@
+//! The real json_exporter reads the rendered configuration and turns the relay's figures into metrics.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use relay_bundle::render::exporter;
+
+/// What the relay's `/metrics` says.
+const FIGURES: &str = r#"{
+    "totalApiKeys": 12, "totalClaudeAccounts": 3, "totalUsageRecords": 1048576, "uptime": 86400.25,
+    "memory": {"rss": 116391936, "heapTotal": 52310016, "heapUsed": 47185920, "external": 2097152, "arrayBuffers": 0},
+    "timestamp": "2026-11-22T10:00:00.000Z"
+}"#;
+
+const EXPECTED: [(&str, f64); 9] = [
+    ("claude_relay_api_keys", 12.0),
+    ("claude_relay_claude_accounts", 3.0),
+    ("claude_relay_usage_records", 1_048_576.0),
+    ("claude_relay_uptime_seconds", 86_400.25),
+    ("claude_relay_memory_rss_bytes", 116_391_936.0),
+    ("claude_relay_memory_heap_total_bytes", 52_310_016.0),
+    ("claude_relay_memory_heap_used_bytes", 47_185_920.0),
+    ("claude_relay_memory_external_bytes", 2_097_152.0),
+    ("claude_relay_memory_array_buffers_bytes", 0.0),
+];
+
+/// Returns json_exporter: `$JSON_EXPORTER`, or the one on the path. In CI it must be there.
+#[expect(clippy::disallowed_methods, reason = "the program under test is that of the machine")]
+fn json_exporter() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|folder| folder.join("json_exporter"));
+    let named = std::env::var_os("JSON_EXPORTER").map(PathBuf::from);
+    let found = named.into_iter().chain(on_path).find(|file| file.is_file());
+    if found.is_none() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs json_exporter on the path");
+        // The test harness would hide what goes through `eprintln!`.
+        writeln!(std::io::stderr(), "skipped: json_exporter not found").expect("standard error is open");
+    }
+    found
+}
+
+/// A running json_exporter; it ends with the test.
+struct Exporter {
+    process: Child,
+    address: SocketAddr,
+    _folder: tempfile::TempDir,
+}
+
+impl Exporter {
+    fn start(program: PathBuf) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config.yml");
+        fs_err::write(&config, exporter::config()).unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let process = Command::new(program)
+            .args(exporter::arguments(config.to_str().unwrap(), &address.to_string()))
+            .env_clear()
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut exporter = Self { process, address, _folder: folder };
+        let start = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert_eq!(exporter.process.try_wait().unwrap(), None, "json_exporter refused what it was given");
+            assert!(start.elapsed() < Duration::from_secs(20), "json_exporter does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        exporter
+    }
+
+    /// Returns the status and the body.
+    fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: exporter\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    fn probe(&self, relay: SocketAddr) -> (u16, String) {
+        let (path, module) = (exporter::PROBE_PATH, exporter::MODULE);
+        self.get(&format!("{path}?module={module}&target=http%3A%2F%2F{relay}%2Fmetrics"))
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        self.process.kill().and_then(|()| self.process.wait()).expect("the process is ours");
+    }
+}
+
+/// Answers one request, as the relay would.
+fn relay(status: &'static str, body: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            request.extend(byte);
+        }
+        assert!(request.starts_with(b"GET /metrics "), "{}", String::from_utf8_lossy(&request));
+        write!(
+            stream,
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+    });
+    address
+}
+
+#[test]
+fn every_declared_metric_is_expected_here() {
+    let declared: BTreeSet<&str> = exporter::metric_names().collect();
+    assert_eq!(declared, EXPECTED.iter().map(|(name, _)| *name).collect());
+}
+
+#[test]
+fn d18_every_figure_of_the_relay_becomes_a_metric() {
+    let Some(program) = json_exporter() else { return };
+    let exporter = Exporter::start(program);
+
+    let (status, text) = exporter.probe(relay("200 OK", FIGURES));
+
+    assert_eq!(status, 200, "{text}");
+    let samples: BTreeMap<&str, f64> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(name, value)| (name, value.parse().unwrap()))
+        .collect();
+    assert_eq!(samples, EXPECTED.into_iter().collect());
+    for (name, _) in EXPECTED {
+        assert!(text.contains(&format!("# TYPE {name} gauge\n")), "{text}");
+    }
+}
+
+#[test]
+fn a_relay_that_cannot_tell_its_figures_is_a_failed_scrape_and_not_an_unhealthy_exporter() {
+    let Some(program) = json_exporter() else { return };
+    let exporter = Exporter::start(program);
+
+    let (status, _) =
+        exporter.probe(relay("500 Internal Server Error", r#"{"error": "Failed to collect metrics"}"#));
+
+    assert_eq!(status, 503);
+    assert_eq!(exporter.get(exporter::LIVENESS_PATH).0, 200);
+}
