@@ -232,7 +232,8 @@ fn fill(path: &Utf8Path, free_pages: u64) {
 fn read_only(store: &Store) {
     register(store, "before");
     fs::create_dir(store.root().join(".tmp/work-dead")).unwrap();
-    let status = Command::new("mount").args(["-o", "remount,ro", store.root().as_str()]).status().unwrap();
+    let status =
+        Command::new("mount").args(["-o", "remount,bind,ro", store.root().as_str()]).status().unwrap();
     assert!(status.success());
 
     let error = store.register(&bundle("other"), "relay", "production").unwrap_err();

@@ -20,8 +20,7 @@ const BUFFER_BYTES: usize = 128 << 10;
 /// What holds a bundle's files: an archive, a folder, or memory. Used through [`Opening`] and [`Files`] only.
 pub trait Medium {
     /// Starts reading the files that `sums` lists; a medium that can be listed compares the lists here.
-    fn begin(&mut self, sums: &Sums) -> Result<(), ReadError> {
-        let _: &Sums = sums;
+    fn begin(&mut self, _: &Sums) -> Result<(), ReadError> {
         Ok(())
     }
 

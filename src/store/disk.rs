@@ -6,10 +6,12 @@
 use std::fmt;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use camino::Utf8Path;
 use fs_err as fs;
+use tempfile::TempDir;
 
 use crate::fsio::MODE_PUBLIC;
 
@@ -64,10 +66,25 @@ impl Disk {
         }
     }
 
-    /// Makes a folder that did not exist, with a name of its own.
-    pub(super) fn make_unique_folder(&self, parent: &Utf8Path) -> io::Result<tempfile::TempDir> {
+    /// Makes a folder of mode 0755 with a name of its own, which goes when the value is dropped.
+    pub(super) fn make_unique_folder(&self, parent: &Utf8Path) -> io::Result<TempDir> {
         self.about_to(Change::MakeFolder, parent);
-        tempfile::Builder::new().prefix("work-").tempdir_in(parent)
+        let folder = tempfile::Builder::new().prefix("work-").tempdir_in(parent)?;
+        self.about_to(Change::SetMode, parent);
+        fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(MODE_FOLDER))?;
+        Ok(folder)
+    }
+
+    /// Puts a link in one step where nothing or another link is; `aside` is the folder in which it is made.
+    pub(super) fn replace_link(&self, target: &str, path: &Utf8Path, aside: &Utf8Path) -> io::Result<()> {
+        self.about_to(Change::Link, path);
+        let make = |link: &Path| fs::os::unix::fs::symlink(target, link);
+        let link = tempfile::Builder::new().prefix("link-").make_in(aside, make)?.into_temp_path();
+        self.about_to(Change::Rename, path);
+        fs::rename(&link, path)?;
+        // The name is taken: there is nothing left to remove.
+        link.keep()?;
+        Ok(())
     }
 
     /// Makes a file with mode 0644, whatever the umask, where nothing is.
@@ -78,11 +95,6 @@ impl Disk {
         file.write_all(bytes)?;
         self.about_to(Change::SetMode, path);
         file.set_permissions(std::fs::Permissions::from_mode(MODE_PUBLIC))
-    }
-
-    pub(super) fn link(&self, target: &str, path: &Utf8Path) -> io::Result<()> {
-        self.about_to(Change::Link, path);
-        fs::os::unix::fs::symlink(target, path)
     }
 
     pub(super) fn rename(&self, from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {

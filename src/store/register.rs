@@ -1,5 +1,6 @@
 //! Puts bundles into the store: rendered aside, renamed into place.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -156,11 +157,14 @@ impl Store {
 
     /// Renders the entry and renames it into place; says no if someone else was faster.
     fn render_into_place(&self, build: &Build<'_>) -> Result<bool, StoreError> {
-        let (_work, folder) = self.make_work_folder()?;
-        let rendered = folder.join("new");
-        self.render(build, &rendered, None)?;
-        match self.disk.rename(&rendered, &self.path_of(&build.entry)) {
-            Ok(()) => Ok(true),
+        let (work, folder) = self.make_work_folder()?;
+        self.render(build, &folder, None)?;
+        match self.disk.rename(&folder, &self.path_of(&build.entry)) {
+            Ok(()) => {
+                // The folder has another name now: there is nothing left to remove.
+                drop(work.keep());
+                Ok(true)
+            }
             Err(error) if is_taken(&error) => Ok(false),
             Err(error) => Err(error.into()),
         }
@@ -171,6 +175,7 @@ impl Store {
         let path = self.path_of(&build.entry);
         let (_work, folder) = self.make_work_folder()?;
         let [old, new] = [REPLACED, build.entry.as_str()].map(|name| folder.join(name));
+        self.disk.make_folder(&new)?;
         self.render(build, &new, salvage_attestation(&path)?.as_deref())?;
         self.disk.rename(&path, &old)?;
         // Killed here, the entry is missing: `finish_replacement` puts it back, and the signatures with it.
@@ -193,12 +198,13 @@ impl Store {
         Ok(())
     }
 
+    /// Writes the files of the bundle into an empty folder.
     fn render(&self, build: &Build<'_>, folder: &Utf8Path, attestation: Option<&[u8]>) -> io::Result<()> {
-        self.disk.make_folder(folder)?;
+        let parents: BTreeSet<_> = build.files.iter().flat_map(|(path, _)| path.folders()).collect();
+        for parent in parents {
+            self.disk.make_folder(&folder.join(parent))?;
+        }
         for (path, file) in build.files.iter() {
-            for parent in path.folders() {
-                self.disk.make_folder_if_absent(&folder.join(parent))?;
-            }
             self.disk.write_file(&folder.join(path.as_str()), file.bytes())?;
         }
         self.disk.write_file(&folder.join(SUMS), build.sums.as_bytes())?;
@@ -221,10 +227,7 @@ impl Store {
         if path.read_link_utf8().is_ok_and(|target| target == entry.as_str()) {
             return Ok(());
         }
-        let (_work, folder) = self.make_work_folder()?;
-        let link = folder.join("link");
-        self.disk.link(entry.as_str(), &link)?;
-        Ok(self.disk.rename(&link, &path)?)
+        Ok(self.disk.replace_link(entry.as_str(), &path, &self.root.join(TMP))?)
     }
 }
 
