@@ -10,6 +10,7 @@ pub mod logs;
 pub mod node;
 pub mod overlay;
 pub mod parse;
+pub mod reserved;
 pub mod resolve;
 pub mod schema;
 pub mod secrets;
