@@ -3,6 +3,7 @@
 //! `overlay` (layers of trees) -> `decode` (typed settings) -> `check` (rules between keys) -> `resolve` (decisions).
 
 pub mod check;
+pub mod codes;
 pub mod decode;
 pub mod diagnostic;
 pub mod explain;
