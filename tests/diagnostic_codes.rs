@@ -30,6 +30,14 @@ fn every_code_that_is_used_is_explained_and_the_other_way_round() {
     let explained: BTreeSet<String> = codes::all().iter().map(|code| code.code.to_owned()).collect();
 
     assert!(found.len() > 80, "the scan found {} codes", found.len());
-    assert_eq!(found.difference(&explained).collect::<Vec<_>>(), Vec::<&String>::new(), "without explanation");
-    assert_eq!(explained.difference(&found).collect::<Vec<_>>(), Vec::<&String>::new(), "reported by nothing");
+    assert_eq!(
+        found.difference(&explained).collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "without explanation"
+    );
+    assert_eq!(
+        explained.difference(&found).collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "reported by nothing"
+    );
 }

@@ -8,6 +8,7 @@ pub mod decode;
 pub mod diagnostic;
 pub mod explain;
 pub mod logs;
+pub mod nesting;
 pub mod node;
 pub mod overlay;
 pub mod parse;

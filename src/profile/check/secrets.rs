@@ -89,9 +89,10 @@ fn key_path(profile: &Profile, purpose: &Purpose) -> Path {
         Purpose::AdminPassword => "config.adminPassword",
         Purpose::RedisPassword if profile.settings.redis.enabled => "redis.auth.password",
         Purpose::RedisPassword => "externalRedis.password",
-        Purpose::Output(property) => {
+        Purpose::Output { property, index } => {
             let written = config.keys().find(|key| key.to_lowercase() == *property).unwrap_or(property);
-            return Path::of("storage.logs.fluentbit.output.config").key(written);
+            let path = Path::of("storage.logs.fluentbit.output.config").key(written);
+            return index.map_or(path.clone(), |index| path.index(index));
         }
     };
     Path::of(path)
