@@ -75,7 +75,7 @@ struct Unknown {
 }
 
 fn report_unknown(unknown: Vec<Unknown>, diagnostics: &mut Diagnostics) {
-    for Unknown { path, origin, known } in unknown {
+    for Unknown { path, origin, known } in unknown.into_iter().take(DIAGNOSTICS_MAX) {
         let Some((parent, Segment::Key(key))) = path.split_last() else { continue };
         let place = if parent.0.is_empty() { "a profile".to_owned() } else { format!("`{parent}`") };
         let message = format!("unknown key `{key}` in {place}");
@@ -156,7 +156,7 @@ impl de::Error for DecodeError {
             || format!("it is one of {}", suggest::list(known)),
             |near| format!("did you mean `{near}`? it is one of {}", suggest::list(known)),
         );
-        let found = found.escape_debug();
+        let found: String = found.chars().take(80).flat_map(char::escape_debug).collect();
         Self { help: Some(help), ..Self::new("RB0004", format!("`{found}` is not a value that it takes")) }
     }
 

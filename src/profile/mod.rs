@@ -3,13 +3,16 @@
 //! `overlay` (layers of trees) -> `decode` (typed settings) -> `check` (rules between keys) -> `resolve` (decisions).
 
 pub mod check;
+pub mod codes;
 pub mod decode;
 pub mod diagnostic;
 pub mod explain;
 pub mod logs;
+pub mod nesting;
 pub mod node;
 pub mod overlay;
 pub mod parse;
+pub mod reserved;
 pub mod resolve;
 pub mod schema;
 pub mod secrets;

@@ -242,6 +242,24 @@ impl Path {
     }
 }
 
+impl From<&str> for Path {
+    fn from(text: &str) -> Self {
+        Self::of(text)
+    }
+}
+
+impl From<String> for Path {
+    fn from(text: String) -> Self {
+        Self::of(&text)
+    }
+}
+
+impl From<&Self> for Path {
+    fn from(path: &Self) -> Self {
+        path.clone()
+    }
+}
+
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, segment) in self.0.iter().enumerate() {

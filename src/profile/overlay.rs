@@ -10,6 +10,9 @@ use crate::model::text::Label;
 /// How many files one profile may be made of.
 const FILES_MAX: usize = 64;
 
+/// The index of the defaults among a profile's sources: they are read first.
+pub const DEFAULT_SOURCE: usize = 0;
+
 /// The text of the lowest layer.
 pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
 

@@ -3,11 +3,15 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::diagnostic::{Diagnostic, Diagnostics};
-use super::node::{Entry, Node, Origin, Table, Value, line_and_column};
+use super::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
+use super::nesting;
+use super::node::{Entry, Node, Origin, Table, Value};
 
 /// A profile larger than this is not a profile.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
+
+/// The longest key that anybody takes is that of an annotation: 253 + 1 + 63 bytes.
+const KEY_BYTES_MAX: usize = 512;
 
 /// Returns the tree of a text that is `sources[source]`; what is not TOML is reported and left out.
 pub fn parse(source: usize, text: &str, diagnostics: &mut Diagnostics) -> Node {
@@ -22,6 +26,15 @@ pub fn parse(source: usize, text: &str, diagnostics: &mut Diagnostics) -> Node {
         );
         return empty;
     }
+    if let Some(offset) = nesting::too_deep(text) {
+        let message = format!("the values are nested more than {} levels deep", nesting::DEPTH_MAX);
+        diagnostics.push(
+            Diagnostic::error("RB0001", message)
+                .at(Origin::new(source, offset..offset))
+                .help("no key of a profile is as deep: is a bracket not closed?"),
+        );
+        return empty;
+    }
     let (table, errors) = DeTable::parse_recoverable(text);
     report(source, text, &errors, diagnostics);
     let span = table.span();
@@ -32,15 +45,19 @@ pub fn parse(source: usize, text: &str, diagnostics: &mut Diagnostics) -> Node {
 }
 
 fn report(source: usize, text: &str, errors: &[toml::de::Error], diagnostics: &mut Diagnostics) {
-    let mut last_line = 0;
+    let (mut reported, mut end_of_line) = (0, 0);
     for error in errors {
         let span = error.span().unwrap_or(0..0);
-        let (line, _) = line_and_column(text, span.start);
         // One mistake often makes the parser stumble again on the same line.
-        if line == last_line {
+        if reported > 0 && span.start <= end_of_line {
             continue;
         }
-        last_line = line;
+        if reported == DIAGNOSTICS_MAX {
+            break;
+        }
+        reported += 1;
+        end_of_line =
+            text.get(span.start..).and_then(|rest| rest.find('\n')).map_or(text.len(), |at| span.start + at);
         let code = if error.message().contains("duplicate key") { "RB0006" } else { "RB0001" };
         let help = match code {
             "RB0006" => "keep one of them; tables may be reopened only under another name",
@@ -54,16 +71,23 @@ fn convert_table(source: usize, table: DeTable<'_>, diagnostics: &mut Diagnostic
     let mut converted = Table::new();
     for (key, value) in table {
         let origin = Origin::new(source, key.span());
-        if key.get_ref().chars().any(char::is_control) {
-            let message = "a key holds a control character";
-            diagnostics
-                .push(Diagnostic::error("RB0004", message).at(origin).help("write the key without it"));
+        if let Some((code, message, help)) = refused_key(key.get_ref()) {
+            diagnostics.push(Diagnostic::error(code, message).at(origin).help(help));
             continue;
         }
         let node = convert(source, value, diagnostics);
         converted.insert(key.into_inner().into_owned(), Entry { key: origin, node });
     }
     converted
+}
+
+/// Returns what is wrong with a key, whatever type reads it.
+fn refused_key(key: &str) -> Option<(&'static str, &'static str, &'static str)> {
+    if key.len() > KEY_BYTES_MAX {
+        return Some(("RB0001", "the key has more than 512 bytes", "no key of a profile is as long"));
+    }
+    let control = key.chars().any(char::is_control);
+    control.then_some(("RB0101", "the key holds a control character", "write the key without it"))
 }
 
 fn convert(source: usize, value: Spanned<DeValue<'_>>, diagnostics: &mut Diagnostics) -> Node {
@@ -76,7 +100,8 @@ fn convert(source: usize, value: Spanned<DeValue<'_>>, diagnostics: &mut Diagnos
             if let Some(value) = i64::from_str_radix(integer.as_str(), integer.radix()).ok().filter(exact) {
                 Value::Integer(value)
             } else {
-                let message = format!("`{integer}` is not an integer below 2^53");
+                let shown: String = integer.as_str().chars().take(40).collect();
+                let message = format!("`{shown}` is not an integer below 2^53");
                 diagnostics
                     .push(Diagnostic::error("RB0004", message).at(origin).help("write a smaller number"));
                 Value::Integer(0)

@@ -3,8 +3,14 @@
 use super::node::Path;
 use super::schema;
 
+const WORD_BYTES_MAX: usize = 128;
+
 /// Returns the text of `known` that `found` was most likely meant to be.
 pub fn among<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
+    // Nobody misspells a word of this length, and the comparison takes the product of both lengths.
+    if found.len() > WORD_BYTES_MAX {
+        return None;
+    }
     let lower = found.to_lowercase();
     let distance = |candidate: &str| strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
     let near = known.iter().map(|candidate| (distance(candidate), *candidate)).min()?;

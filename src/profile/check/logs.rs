@@ -1,28 +1,31 @@
-//! Fluent Bit: its image and the properties of its output.
+//! `storage.logs`: modes that do what they say, and a sidecar whose image and output work.
 
-use super::Report;
 use crate::fluent_bit::{self, ProblemKind, Severity, TooOld, Version, parse_tag};
 use crate::profile::logs::{make_secret, output, output_settings};
-use crate::profile::settings::Settings;
+use crate::profile::node::Path;
+use crate::profile::settings::{LogMode, OutputKind, Settings};
+
+use super::Report;
 
 const IMAGE_TAG: &str = "storage.logs.fluentbit.image.tag";
 const CONFIG: &str = "storage.logs.fluentbit.output.config";
 
 /// Checks the sidecar; makes secrets of the credentials that a profile for development writes out.
 pub(super) fn check(settings: &mut Settings, report: &mut Report<'_>) {
+    modes(settings, report);
     if !settings.has_fluent_bit() {
         return;
     }
     let version = version(settings, report);
-    let is_dev = settings.release.environment.as_str() == "dev";
+    let is_dev = settings.is_dev();
     for problem in fluent_bit::check(output(settings), version, &output_settings(settings)) {
-        let path = format!("{CONFIG}.{}", problem.key);
+        let path = Path::of(CONFIG).key(&problem.key);
         match problem.kind {
             ProblemKind::SecretLiteral if is_dev => make_secret(settings, &problem.key),
             _ if problem.severity() == Severity::Error => {
-                report.error("RB0502", &path, problem.message, problem.help)
+                report.error("RB0502", path, problem.message, problem.help);
             }
-            _ => report.warning("RB0503", &path, problem.message, problem.help),
+            _ => report.warning("RB0503", path, problem.message, problem.help),
         }
     }
 }
@@ -31,7 +34,8 @@ fn version(settings: &Settings, report: &mut Report<'_>) -> Option<Version> {
     let image = &settings.storage.logs.fluentbit.image;
     match parse_tag(image.tag.as_str()) {
         Ok(Some(version)) => Some(version),
-        Ok(None) if image.tag.as_str().is_empty() && !image.digest.as_str().is_empty() => None,
+        // Without a tag and a digest there is an error of its own.
+        Ok(None) if image.tag.as_str().is_empty() => None,
         Ok(None) => {
             let message = format!("the tag `{}` does not say which version of Fluent Bit it is", image.tag);
             report.warning("RB0501", IMAGE_TAG, message, "a tag such as `5.1.1` lets its options be checked");
@@ -41,5 +45,26 @@ fn version(settings: &Settings, report: &mut Report<'_>) -> Option<Version> {
             report.error("RB0500", IMAGE_TAG, too_old.to_string(), TooOld::HELP);
             None
         }
+    }
+}
+
+fn modes(settings: &Settings, report: &mut Report<'_>) {
+    let logs = &settings.storage.logs;
+    if logs.mode == LogMode::Forward && !logs.fluentbit.enabled {
+        let message = "without its sidecar the mode `forward` forwards nothing: logs go with the pod";
+        let help = "set it to true, or `storage.logs.mode = \"emptyDir\"`";
+        report.warning("RB0404", "storage.logs.fluentbit.enabled", message, help);
+    }
+    let kind = logs.fluentbit.output.kind;
+    if logs.mode == LogMode::Forward && kind.is_some_and(|kind| kind != OutputKind::Forward) {
+        let message = "the mode `forward` means the output `forward`";
+        let help = "remove it, or set `storage.logs.mode = \"fluentbit\"`";
+        report.error("RB0504", "storage.logs.fluentbit.output.type", message, help);
+    }
+    let states_output = kind.is_some() || !logs.fluentbit.output.config.is_empty();
+    if !settings.has_fluent_bit() && states_output {
+        let message = "no Fluent Bit runs with these settings, so nothing is sent";
+        let help = "set `storage.logs.mode = \"fluentbit\"`, or remove it";
+        report.warning("RB0404", "storage.logs.fluentbit.output", message, help);
     }
 }

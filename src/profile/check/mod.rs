@@ -1,62 +1,113 @@
-//! Rules between keys, and rules of values that their types do not carry. Each finding has its code in `codes.rs`.
+//! Rules between keys, and rules of values that their types do not carry. Each finding has its code in `codes.md`.
+//!
+//! One file an area. A rule looks at typed settings and says what is wrong, where, and which key to change.
 
+mod containers;
+mod environment;
+mod images;
+mod ingress;
+mod labels;
 mod logs;
+mod metrics;
+mod naming;
+mod network;
+mod pod_security;
+mod redis;
+mod relay;
+mod resources;
+mod scaling;
+mod scheduling;
+mod secrets;
+mod storage;
+mod text;
+mod versions;
+mod volumes;
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::node::{Node, Path};
 use super::overlay::ProfileFiles;
 use super::resolve::Profile;
+use super::settings::Settings;
 
 /// Checks a typed profile; reads the encrypted files that it names.
 pub fn check(profile: &mut Profile, tree: &Node, files: &dyn ProfileFiles, diagnostics: &mut Diagnostics) {
     let mut report = Report { tree, diagnostics };
+    // First of all: it makes secrets of what a profile for development writes out.
     logs::check(&mut profile.settings, &mut report);
-    sealed(profile, files, &mut report);
+    secrets::read_sealed(profile, files, &mut report);
+    secrets::check(profile, &mut report);
+    naming::check(profile, &mut report);
+
+    let settings = &profile.settings;
+    let rules: [fn(&Settings, &mut Report<'_>); 17] = [
+        text::check,
+        versions::check,
+        labels::check,
+        resources::check,
+        scheduling::check,
+        environment::check,
+        volumes::check,
+        containers::check,
+        pod_security::check,
+        relay::check,
+        redis::check,
+        images::check,
+        scaling::check,
+        storage::check,
+        network::check,
+        ingress::check,
+        metrics::check,
+    ];
+    for rule in rules {
+        rule(settings, &mut report);
+    }
 }
 
 /// Collects findings; each is placed where its key was written.
-pub struct Report<'a> {
+struct Report<'a> {
     tree: &'a Node,
     diagnostics: &'a mut Diagnostics,
 }
 
 impl Report<'_> {
-    pub fn error(
+    fn error(
         &mut self,
         code: &'static str,
-        path: &str,
+        path: impl Into<Path>,
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.push(Diagnostic::error(code, message), path, help);
+        self.push(Diagnostic::error(code, message), path.into(), help);
     }
 
-    pub fn warning(
+    fn warning(
         &mut self,
         code: &'static str,
-        path: &str,
+        path: impl Into<Path>,
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.push(Diagnostic::warning(code, message), path, help);
+        self.push(Diagnostic::warning(code, message), path.into(), help);
     }
 
-    fn push(&mut self, diagnostic: Diagnostic, path: &str, help: impl Into<String>) {
-        let path = Path::of(path);
+    fn push(&mut self, mut diagnostic: Diagnostic, path: Path, help: impl Into<String>) {
+        // A default has no line to underline: the message has to name the key.
+        diagnostic.message = format!("`{path}`: {}", diagnostic.message);
         let origin = self.tree.nearest_origin(&path);
         self.diagnostics.push(diagnostic.at(origin).on(&path).help(help));
     }
+
+    /// Tells whether somebody wrote this key: a file or an argument, not the defaults.
+    fn is_written(&self, path: &str) -> bool {
+        self.tree
+            .get(&Path::of(path))
+            .is_some_and(|node| node.origin.source != super::overlay::DEFAULT_SOURCE)
+    }
 }
 
-/// Reads the encrypted files.
-fn sealed(profile: &mut Profile, files: &dyn ProfileFiles, report: &mut Report<'_>) {
-    let names: Vec<String> = profile.secrets().iter().filter_map(|secret| secret.form.age_file()).collect();
-    for name in names {
-        match files.file(&name) {
-            Ok(bytes) => {
-                profile.sealed.insert(name, bytes);
-            }
-            Err(reason) => report.error("RB0210", "", reason, "make it with `relay-bundle secrets encrypt`"),
-        }
+impl Settings {
+    /// Tells whether this is the environment with relaxed rules.
+    fn is_dev(&self) -> bool {
+        self.release.environment.as_str() == "dev"
     }
 }

@@ -1,0 +1,161 @@
+//! Routes from outside: an Ingress or an HTTPRoute that reaches the relay, and nothing that should be closed.
+
+use std::collections::BTreeSet;
+
+use crate::model::text::{RouteHost, UrlPath};
+use crate::profile::settings::{Ingress, IngressHost, Routes, Settings};
+
+use super::Report;
+
+/// The old way to name a class.
+const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
+
+/// The host of the defaults, kept from the chart: nobody can have it in the world.
+const EXAMPLE_HOST: &str = "claude-relay.local";
+
+pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
+    let ingress = &settings.ingress;
+    if ingress.enabled {
+        hosts(settings, report);
+        tls(settings, report);
+        class(ingress, report);
+    }
+    if ingress.enabled || settings.gateway.enabled {
+        blocked(&ingress.blocked_paths, &ingress.hosts, report);
+    }
+    gateway(settings, report);
+}
+
+fn hosts(settings: &Settings, report: &mut Report<'_>) {
+    let ingress = &settings.ingress;
+    if ingress.hosts.is_empty() {
+        let help = "add { host = \"relay.example.internal\" }, or set `ingress.enabled = false`";
+        report.error("RB0330", "ingress.hosts", "an Ingress without hosts leads nowhere", help);
+    }
+    let mut seen = BTreeSet::new();
+    for (index, host) in ingress.hosts.iter().enumerate() {
+        let path = format!("ingress.hosts[{index}]");
+        if !seen.insert(host.host.as_str()) {
+            let message = format!("the host `{}` stands here twice", host.host);
+            report.error("RB0331", format!("{path}.host"), message, "put all paths of a host into one entry");
+        }
+        if host.host.as_str() == EXAMPLE_HOST && !settings.is_dev() {
+            let message = format!("`{EXAMPLE_HOST}` is the example of the defaults, not a host of yours");
+            report.warning(
+                "RB0407",
+                format!("{path}.host"),
+                message,
+                "write the host that your users will type",
+            );
+        }
+        paths(&path, host, ingress.routes, report);
+    }
+}
+
+fn paths(path: &str, host: &IngressHost, routes: Routes, report: &mut Report<'_>) {
+    let mut seen = BTreeSet::new();
+    for (index, route) in host.paths.iter().enumerate() {
+        let place = format!("{path}.paths[{index}].path");
+        if !seen.insert((route.path.as_str(), route.path_type)) {
+            let message = format!("the path `{}` stands here twice", route.path);
+            report.error("RB0331", place.as_str(), message, "keep one of them");
+        }
+        if routes == Routes::Known && route.path.as_str() != "/" {
+            let message = "`ingress.routes = \"known\"` puts the relay's own prefixes in place of `/`; other paths have no meaning with it";
+            let help = "remove `paths`, or set `ingress.routes = \"paths\"` and list every path";
+            report.error("RB0333", place.as_str(), message, help);
+        }
+    }
+}
+
+fn tls(settings: &Settings, report: &mut Report<'_>) {
+    let ingress = &settings.ingress;
+    if ingress.tls.is_empty() && !settings.is_dev() {
+        let message = "keys and passwords would cross the network in clear text, unless the controller has a certificate of its own";
+        report.warning("RB0405", "ingress.tls", message, "add { secretName = \"…\", hosts = [\"…\"] }");
+    }
+    for (index, tls) in ingress.tls.iter().enumerate() {
+        if tls.secret_name.as_ref().is_some_and(|name| name.as_str().is_empty()) {
+            let path = format!("ingress.tls[{index}].secretName");
+            report.error("RB0337", path, "the name of the Secret is empty", "name it, or remove the key");
+        }
+        for (at, host) in tls.hosts.iter().enumerate() {
+            if !ingress.hosts.iter().any(|route| is_for(host, &route.host)) {
+                let path = format!("ingress.tls[{index}].hosts[{at}]");
+                let message = format!("`{host}` is not among `ingress.hosts`");
+                report.warning("RB0406", path, message, "add the host there, or remove it here");
+            }
+        }
+    }
+}
+
+/// Tells whether a certificate's host is for a route's host.
+fn is_for(certificate: &RouteHost, route: &RouteHost) -> bool {
+    let (certificate, route) = (certificate.as_str(), route.as_str());
+    let below = certificate
+        .strip_prefix("*.")
+        .zip(route.split_once('.'))
+        .is_some_and(|(zone, (_, rest))| zone == rest);
+    route.is_empty() || certificate == route || below
+}
+
+/// D10: both together are refused by servers before 1.27, and mean two things on all.
+fn class(ingress: &Ingress, report: &mut Report<'_>) {
+    if !ingress.class_name.as_str().is_empty() && ingress.annotations.contains_key(CLASS_ANNOTATION) {
+        let message = format!("the class is named twice: here and by the annotation `{CLASS_ANNOTATION}`");
+        report.error("RB0332", "ingress.className", message, "remove the annotation");
+    }
+}
+
+fn blocked(blocked: &[UrlPath], hosts: &[IngressHost], report: &mut Report<'_>) {
+    let normal = |path: &str| path.trim_end_matches('/').to_owned();
+    for (index, path) in blocked.iter().enumerate() {
+        let place = format!("ingress.blockedPaths[{index}]");
+        let text = path.as_str();
+        if text == "/" {
+            report.error("RB0334", place.as_str(), "this would block everything", "name the paths to block");
+        } else if text.ends_with('/') {
+            let message = "a path blocks everything below it and is written without a slash at its end";
+            report.error("RB0334", place.as_str(), message, format!("write \"{}\"", normal(text)));
+        }
+        if blocked[..index].iter().any(|earlier| normal(earlier.as_str()) == normal(text)) {
+            report.error("RB0334", place.as_str(), "this path stands here twice", "keep one of them");
+        }
+        let routed = hosts
+            .iter()
+            .flat_map(|host| &host.paths)
+            .any(|route| normal(route.path.as_str()) == normal(text));
+        if routed && text != "/" {
+            let message = format!("`{text}` is also a path in `ingress.hosts`: it cannot be open and closed");
+            report.error("RB0334", place.as_str(), message, "remove it from one of the two");
+        }
+    }
+}
+
+fn gateway(settings: &Settings, report: &mut Report<'_>) {
+    let gateway = &settings.gateway;
+    if !gateway.enabled {
+        return;
+    }
+    if gateway.parent_refs.is_empty() {
+        let help = "add { name = \"…\", namespace = \"…\" } of your Gateway";
+        report.error("RB0335", "gateway.parentRefs", "a route without a Gateway leads nowhere", help);
+    }
+    for (index, parent) in gateway.parent_refs.iter().enumerate() {
+        let section = parent.section_name.as_ref().is_some_and(|name| name.as_str().is_empty());
+        for (key, is_empty) in [("name", parent.name.as_str().is_empty()), ("sectionName", section)] {
+            if is_empty {
+                let path = format!("gateway.parentRefs[{index}].{key}");
+                report.error("RB0335", path, "the name is empty", "write the name");
+            }
+        }
+    }
+    for (index, host) in gateway.hostnames.iter().enumerate() {
+        let is_twice = gateway.hostnames[..index].contains(host);
+        if is_twice || host.as_str().is_empty() {
+            let message = if is_twice { "this host stands here twice" } else { "the host is empty" };
+            let help = "remove it; without any host the Gateway's own apply";
+            report.error("RB0331", format!("gateway.hostnames[{index}]"), message, help);
+        }
+    }
+}

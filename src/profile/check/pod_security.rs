@@ -1,0 +1,174 @@
+//! Every pod meets the Pod Security Standard *restricted*: what a profile sets must not take that away.
+//!
+//! Missing fields need no rule: rendering lays the profile's security contexts over restricted ones.
+
+use k8s_openapi::api::core::v1::{
+    AppArmorProfile, Container, Lifecycle, LifecycleHandler, PodSecurityContext, Probe, SELinuxOptions,
+    SeccompProfile, SecurityContext,
+};
+
+use crate::profile::node::Path;
+use crate::profile::settings::Settings;
+use crate::profile::suggest;
+
+use super::Report;
+
+const SYSCTLS: [&str; 12] = [
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.tcp_wmem",
+];
+const SELINUX_TYPES: [&str; 5] =
+    ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
+
+/// One broken requirement: whether it is broken, the field, what to write there.
+type Rule = (bool, &'static str, &'static str);
+
+pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
+    pod(&Path::of("podSecurityContext"), &settings.pod_security_context, report);
+    container_context(&Path::of("securityContext"), &settings.security_context, report);
+    for (key, containers) in
+        [("initContainers", &settings.init_containers), ("extraContainers", &settings.extra_containers)]
+    {
+        for (index, one) in containers.iter().enumerate() {
+            container(&Path::of(key).index(index), one, report);
+        }
+    }
+}
+
+fn refuse(path: &Path, rules: &[Rule], report: &mut Report<'_>) {
+    for (_, field, help) in rules.iter().filter(|(broken, ..)| *broken) {
+        let place = field.split('.').fold(path.clone(), |path, key| path.key(key));
+        let message = "every pod must meet Pod Security *restricted*, which does not allow this";
+        report.error("RB0160", place, message, *help);
+    }
+}
+
+fn pod(path: &Path, context: &PodSecurityContext, report: &mut Report<'_>) {
+    let selinux = context.se_linux_options.as_ref();
+    refuse(
+        path,
+        &[
+            (context.run_as_non_root == Some(false), "runAsNonRoot", "remove it: `true` is the default"),
+            (context.run_as_user == Some(0), "runAsUser", "write another user than 0; the default is 1000"),
+            (is_unconfined(context.seccomp_profile.as_ref()), "seccompProfile.type", SECCOMP),
+            (is_odd_app_armor(context.app_armor_profile.as_ref()), "appArmorProfile.type", APP_ARMOR),
+            (selinux.is_some_and(is_odd_selinux), "seLinuxOptions", SELINUX),
+            (context.windows_options.is_some(), "windowsOptions", "remove it: the images are Linux images"),
+        ],
+        report,
+    );
+    for (index, sysctl) in context.sysctls.iter().flatten().enumerate() {
+        if !SYSCTLS.contains(&sysctl.name.as_str()) {
+            let help = format!("remove it; a pod may set {}", suggest::list(&SYSCTLS));
+            let message =
+                "every pod must meet Pod Security *restricted*, which does not allow this kernel setting";
+            report.error("RB0160", path.key("sysctls").index(index), message, help);
+        }
+    }
+}
+
+fn container(path: &Path, container: &Container, report: &mut Report<'_>) {
+    if let Some(context) = &container.security_context {
+        container_context(&path.key("securityContext"), context, report);
+    }
+    for (index, port) in container.ports.iter().flatten().enumerate() {
+        let help = "remove it, and reach the port through a Service";
+        let path = path.key("ports").index(index);
+        refuse(&path, &[(port.host_port.is_some_and(|port| port != 0), "hostPort", help)], report);
+    }
+    // A probe of another host turns the kubelet into a scanner of the node's network.
+    let help = "remove it: the pod's own address is the default";
+    refuse(
+        path,
+        &[
+            (probes_host(container.liveness_probe.as_ref()), "livenessProbe", help),
+            (probes_host(container.readiness_probe.as_ref()), "readinessProbe", help),
+            (probes_host(container.startup_probe.as_ref()), "startupProbe", help),
+            (hooks_host(container.lifecycle.as_ref()), "lifecycle", help),
+        ],
+        report,
+    );
+}
+
+fn container_context(path: &Path, context: &SecurityContext, report: &mut Report<'_>) {
+    let capabilities = context.capabilities.as_ref();
+    let dropped = capabilities.and_then(|capabilities| capabilities.drop.as_ref());
+    let added = capabilities.and_then(|capabilities| capabilities.add.as_ref());
+    let adds_more = added.is_some_and(|added| added.iter().any(|name| name != "NET_BIND_SERVICE"));
+    let keeps_some = dropped.is_some_and(|dropped| !dropped.iter().any(|name| name == "ALL"));
+    refuse(
+        path,
+        &[
+            (context.privileged == Some(true), "privileged", "remove it"),
+            (
+                context.allow_privilege_escalation == Some(true),
+                "allowPrivilegeEscalation",
+                "remove it: `false` is the default",
+            ),
+            (context.run_as_non_root == Some(false), "runAsNonRoot", "remove it: `true` is the default"),
+            (context.run_as_user == Some(0), "runAsUser", "write another user than 0"),
+            (adds_more, "capabilities.add", "only `NET_BIND_SERVICE` may be added"),
+            (keeps_some, "capabilities.drop", "write `drop = [\"ALL\"]`, or leave it out"),
+            (is_unconfined(context.seccomp_profile.as_ref()), "seccompProfile.type", SECCOMP),
+            (is_odd_app_armor(context.app_armor_profile.as_ref()), "appArmorProfile.type", APP_ARMOR),
+            (context.se_linux_options.as_ref().is_some_and(is_odd_selinux), "seLinuxOptions", SELINUX),
+            (context.proc_mount.as_deref().is_some_and(|mount| mount != "Default"), "procMount", "remove it"),
+            (context.windows_options.is_some(), "windowsOptions", "remove it: the images are Linux images"),
+        ],
+        report,
+    );
+}
+
+const SECCOMP: &str = "write `RuntimeDefault`, or `Localhost` with a `localhostProfile`";
+const APP_ARMOR: &str = "write `RuntimeDefault` or `Localhost`, or remove it";
+const SELINUX: &str = "leave `user` and `role` out; `type` is one of container_t, container_init_t, container_kvm_t, container_engine_t";
+
+fn is_unconfined(profile: Option<&SeccompProfile>) -> bool {
+    profile.is_some_and(|profile| match profile.type_.as_str() {
+        "RuntimeDefault" => profile.localhost_profile.is_some(),
+        "Localhost" => profile.localhost_profile.as_ref().is_none_or(String::is_empty),
+        _ => true,
+    })
+}
+
+fn is_odd_app_armor(profile: Option<&AppArmorProfile>) -> bool {
+    profile.is_some_and(|profile| !["RuntimeDefault", "Localhost"].contains(&profile.type_.as_str()))
+}
+
+fn is_odd_selinux(options: &SELinuxOptions) -> bool {
+    let set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    let kind = options.type_.as_deref().unwrap_or_default();
+    set(&options.user) || set(&options.role) || !SELINUX_TYPES.contains(&kind)
+}
+
+fn is_set(host: Option<&String>) -> bool {
+    host.is_some_and(|host| !host.is_empty())
+}
+
+fn probes_host(probe: Option<&Probe>) -> bool {
+    probe.is_some_and(|probe| {
+        is_set(probe.http_get.as_ref().and_then(|http| http.host.as_ref()))
+            || is_set(probe.tcp_socket.as_ref().and_then(|tcp| tcp.host.as_ref()))
+    })
+}
+
+fn hooks_host(lifecycle: Option<&Lifecycle>) -> bool {
+    let hook = |handler: Option<&LifecycleHandler>| {
+        handler.is_some_and(|handler| {
+            is_set(handler.http_get.as_ref().and_then(|http| http.host.as_ref()))
+                || is_set(handler.tcp_socket.as_ref().and_then(|tcp| tcp.host.as_ref()))
+        })
+    };
+    lifecycle
+        .is_some_and(|lifecycle| hook(lifecycle.pre_stop.as_ref()) || hook(lifecycle.post_start.as_ref()))
+}

@@ -1,0 +1,76 @@
+//! `redis` and `externalRedis`: one of the two, reachable, and with room.
+
+use crate::profile::settings::Settings;
+
+use super::{Report, resources};
+
+/// Redis itself and its append-only rewrite need this much before the first key.
+const MEMORY_BYTES_MIN: i128 = 64 << 20;
+
+pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
+    if settings.redis.enabled {
+        internal(settings, report);
+    } else {
+        external(settings, report);
+    }
+}
+
+fn external(settings: &Settings, report: &mut Report<'_>) {
+    if settings.external_redis.host.as_str().is_empty() {
+        let message = "no Redis is left: `redis.enabled` is false, and no host is named";
+        let help = "write the host of your Redis, or set `redis.enabled = true`";
+        report.error("RB0301", "externalRedis.host", message, help);
+    }
+}
+
+fn internal(settings: &Settings, report: &mut Report<'_>) {
+    let redis = &settings.redis;
+    let unused = [
+        (
+            !settings.external_redis.host.as_str().is_empty(),
+            "externalRedis.host",
+            "the bundle's own Redis is used, because `redis.enabled` is true",
+            "remove it, or set `redis.enabled = false`",
+        ),
+        (
+            settings.external_redis.password.is_some(),
+            "externalRedis.password",
+            "the bundle's own Redis is used, because `redis.enabled` is true",
+            "remove it; the own Redis has `redis.auth.password`",
+        ),
+        (
+            !redis.auth.enabled && report.is_written("redis.auth.password"),
+            "redis.auth.password",
+            "Redis asks for no password, because `redis.auth.enabled` is false",
+            "set `redis.auth.enabled = true`, or remove the password",
+        ),
+        (
+            !redis.persistence.enabled && !redis.persistence.existing_claim.as_str().is_empty(),
+            "redis.persistence.existingClaim",
+            "no claim is used, because `redis.persistence.enabled` is false",
+            "set `redis.persistence.enabled = true`, or remove the claim",
+        ),
+    ];
+    for (_, path, message, help) in unused.into_iter().filter(|(unused, ..)| *unused) {
+        report.warning("RB0404", path, message, help);
+    }
+    if !redis.persistence.enabled && !settings.is_dev() {
+        let message = "Redis is the only database: without a volume every account and key goes with its pod";
+        report.warning("RB0414", "redis.persistence.enabled", message, "set it to true");
+    }
+    memory(settings, report);
+}
+
+fn memory(settings: &Settings, report: &mut Report<'_>) {
+    match resources::memory_limit(&settings.redis.resources) {
+        None => {
+            let message = "without a memory limit there is no `maxmemory`, and a full Redis is killed";
+            report.error("RB0371", "redis.resources.limits", message, "set `redis.resources.limits.memory`");
+        }
+        Some(bytes) if bytes < MEMORY_BYTES_MIN => {
+            let message = "this is too little for Redis to start and to rewrite its file";
+            report.error("RB0371", "redis.resources.limits.memory", message, "write \"64Mi\" or more");
+        }
+        Some(_) => {}
+    }
+}

@@ -1,0 +1,99 @@
+//! Fields that older servers do not know: they would drop them in silence, or refuse the object.
+
+use crate::model::kube_version::KubeVersion;
+use crate::profile::decode::FRAGMENTS;
+use crate::profile::node::{Node, Path, Value};
+use crate::profile::overlay::DEFAULT_SOURCE;
+use crate::profile::settings::Settings;
+
+use super::Report;
+
+/// No version that is known has the field on by default.
+const NEVER: u8 = u8::MAX;
+
+/// A field by the fragment and the end of its path (indices left out), and the first minor version of Kubernetes 1 that
+/// honours it without a feature gate.
+const FIELDS: [(&str, &str, u8); 32] = [
+    ("", "affinity.podAffinity.*.namespaceSelector", 22),
+    ("", "affinity.podAntiAffinity.*.namespaceSelector", 22),
+    ("", "affinity.*.matchLabelKeys", 31),
+    ("", "affinity.*.mismatchLabelKeys", 31),
+    ("topologySpreadConstraints", "minDomains", 25),
+    ("topologySpreadConstraints", "nodeAffinityPolicy", 26),
+    ("topologySpreadConstraints", "nodeTaintsPolicy", 26),
+    ("topologySpreadConstraints", "matchLabelKeys", 27),
+    ("networkPolicy", "ports.endPort", 22),
+    ("initContainers", "initContainers.restartPolicy", 29),
+    ("", "Containers.restartPolicyRules", 35),
+    ("", "Containers.resizePolicy", 33),
+    ("", "Probe.grpc", 24),
+    ("", "Probe.grpc.mode", NEVER),
+    ("", "httpGet.protocol", NEVER),
+    ("", "Probe.terminationGracePeriodSeconds", 22),
+    ("", "lifecycle.preStop.sleep", 30),
+    ("", "lifecycle.postStart.sleep", 30),
+    ("", "valueFrom.fileKeyRef", 35),
+    ("", "ecurityContext.appArmorProfile", 30),
+    ("podSecurityContext", "supplementalGroupsPolicy", 33),
+    ("podSecurityContext", "seLinuxChangePolicy", 33),
+    ("podSecurityContext", "fsGroupChangePolicy", 20),
+    ("", "olumeMounts.recursiveReadOnly", 31),
+    ("", "olumeMounts.bindMountOptions", NEVER),
+    ("extraVolumes", "extraVolumes.ephemeral", 21),
+    ("extraVolumes", "extraVolumes.image", 35),
+    ("extraVolumes", "emptyDir.mode", NEVER),
+    ("extraVolumes", "defaultUser", NEVER),
+    ("extraVolumes", "items.user", NEVER),
+    ("extraVolumes", "projected.sources.clusterTrustBundle", NEVER),
+    ("extraVolumes", "projected.sources.podCertificate", NEVER),
+];
+
+pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
+    let oldest = settings.kubernetes.version;
+    let mut found = Vec::new();
+    for fragment in FRAGMENTS {
+        let path = Path::of(fragment);
+        if let Some(node) = report.tree.get(&path) {
+            walk(node, fragment, fragment, &path, &mut found);
+        }
+    }
+    for (path, since) in found {
+        if since == NEVER {
+            let message = format!("no Kubernetes up to {} has this field on by default", KubeVersion::NEWEST);
+            report.error("RB0170", path, message, "remove it");
+        } else if !oldest.at_least(since) {
+            let message =
+                format!("Kubernetes has this field from 1.{since}, and the bundle is for {oldest} and newer");
+            let help = format!("remove it, or set `kubernetes.version = \"1.{since}\"`");
+            report.error("RB0170", path, message, help);
+        }
+    }
+}
+
+fn walk(node: &Node, fragment: &str, names: &str, path: &Path, found: &mut Vec<(Path, u8)>) {
+    match &node.value {
+        Value::Table(table) => {
+            for (key, entry) in table.iter().filter(|(_, entry)| entry.node.origin.source != DEFAULT_SOURCE) {
+                let (names, path) = (format!("{names}.{key}"), path.key(key));
+                if let Some(since) = since(fragment, &names) {
+                    found.push((path.clone(), since));
+                }
+                walk(&entry.node, fragment, &names, &path, found);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                walk(item, fragment, names, &path.index(index), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn since(fragment: &str, names: &str) -> Option<u8> {
+    let known = |(start, end, _): &&(&str, &str, u8)| {
+        let (head, tail) = end.split_once(".*").unwrap_or(("", end));
+        fragment.starts_with(start) && names.ends_with(tail) && names.contains(head)
+    };
+    FIELDS.iter().find(known).map(|(.., minor)| *minor)
+}

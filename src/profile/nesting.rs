@@ -1,0 +1,97 @@
+//! How deep the values of a TOML text go, found before anything recurses into them.
+//!
+//! The parser limits brackets and the parts of one key, each to 80; a key of 80 parts in each of 80 nested tables still
+//! makes a tree that overflows the stack of whoever walks it.
+
+/// The deepest value of Kubernetes' types lies about 12 levels deep.
+pub const DEPTH_MAX: usize = 32;
+
+/// Returns the offset at which `text` goes deeper than [`DEPTH_MAX`], if it does.
+///
+/// It counts brackets, and dots in front of them that may separate parts of a key; strings and comments are skipped. Where a
+/// text is not TOML it may count more than there is.
+pub fn too_deep(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let (mut open, mut depth, mut dots, mut at) = (Vec::new(), 0, 0, 0);
+    while at < bytes.len() {
+        let mut next = at + 1;
+        match bytes[at] {
+            b'"' | b'\'' => next = end_of_string(bytes, at),
+            b'#' => next = end_of_line(bytes, at),
+            b'[' | b'{' => {
+                open.push(dots);
+                depth += dots + 1;
+                dots = 0;
+            }
+            b']' | b'}' => {
+                depth -= open.pop().map_or(0, |dots| dots + 1);
+                dots = 0;
+            }
+            b'.' => dots += 1,
+            b'\n' | b',' => dots = 0,
+            _ => {}
+        }
+        if depth + dots > DEPTH_MAX {
+            return Some(at);
+        }
+        at = next;
+    }
+    None
+}
+
+fn end_of_line(bytes: &[u8], from: usize) -> usize {
+    bytes[from..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |length| from + length)
+}
+
+/// Returns the offset behind the string that begins at `from`; one that does not end goes to the end of its line, or of the
+/// text if it may have several.
+fn end_of_string(bytes: &[u8], from: usize) -> usize {
+    let quote = bytes[from];
+    let is_long = bytes[from..].starts_with(&[quote; 3]);
+    let mut at = from + if is_long { 3 } else { 1 };
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' if quote == b'"' => at += 1,
+            b'\n' if !is_long => return at,
+            byte if byte == quote && !is_long => return at + 1,
+            byte if byte == quote && bytes[at..].starts_with(&[quote; 3]) => {
+                // Up to two quotes before the closing three belong to the string.
+                let quotes = bytes[at..].iter().take(5).take_while(|byte| **byte == quote).count();
+                return at + quotes;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_profile_has_is_not_too_deep() {
+        let text = "a.b.c = 1.5\n[a.b]\nx = [{ y = [\"}]]]]\", '''[[[['''] }] # [[[[[[\n\"a.b\".c = \"\"\"\n[[[[\"\"\"\"\n";
+        assert_eq!(too_deep(&text.repeat(100)), None);
+        assert_eq!(too_deep(&format!("a = {}", "1.5, ".repeat(100))), None);
+    }
+
+    #[test]
+    fn brackets_and_dots_add_up() {
+        let brackets = format!("a = {}", "[".repeat(33));
+        let dots = format!("a{} = 1", ".a".repeat(33));
+        let both = format!("a = {}", "{ a.a.a.a = ".repeat(9));
+        for text in [brackets, dots, both] {
+            assert!(too_deep(&text).is_some(), "{text}");
+            assert_eq!(too_deep(&format!("# {text}")), None);
+        }
+    }
+
+    #[test]
+    fn a_string_that_does_not_end_hides_what_the_parser_takes_for_its_inside() {
+        assert!(too_deep(&format!("a = \"x\nb = {}", "[".repeat(40))).is_some());
+        assert_eq!(too_deep(&format!("a = \"\"\"x\nb = {}", "[".repeat(40))), None);
+        assert_eq!(too_deep("a = \"\\"), None);
+    }
+}

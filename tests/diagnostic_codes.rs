@@ -1,0 +1,43 @@
+//! The table of codes is complete: none without an explanation, none that nothing reports.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use relay_bundle::profile::codes;
+
+/// Returns every string literal of the form `"RB0000"` below a folder.
+fn used(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            used(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("codes.rs") {
+            let text = fs_err::read_to_string(&path).unwrap();
+            let literals = text.split("\"RB").skip(1);
+            let codes = literals.filter_map(|rest| rest.get(..5)?.strip_suffix('"'));
+            found.extend(
+                codes.filter(|code| code.bytes().all(|b| b.is_ascii_digit())).map(|code| format!("RB{code}")),
+            );
+        }
+    }
+}
+
+#[test]
+fn every_code_that_is_used_is_explained_and_the_other_way_round() {
+    let mut found = BTreeSet::new();
+    used(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+
+    let explained: BTreeSet<String> = codes::all().iter().map(|code| code.code.to_owned()).collect();
+
+    assert!(found.len() > 80, "the scan found {} codes", found.len());
+    assert_eq!(
+        found.difference(&explained).collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "without explanation"
+    );
+    assert_eq!(
+        explained.difference(&found).collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "reported by nothing"
+    );
+}

@@ -1,0 +1,95 @@
+//! What the checks find: each rule with a profile that breaks it, and the shipped profiles, which break none.
+
+mod defects;
+mod fragments;
+mod robustness;
+mod rules;
+mod shipped;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use relay_bundle::profile::overlay::ProfileFiles;
+use relay_bundle::profile::{self, Loaded};
+
+/// Profiles and encrypted files in memory.
+#[derive(Default)]
+struct Files {
+    profiles: BTreeMap<String, Vec<u8>>,
+    sealed: BTreeMap<String, Vec<u8>>,
+}
+
+impl ProfileFiles for Files {
+    fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
+        let bytes = self.profiles.get(name).ok_or_else(|| format!("there is no profile `{name}`"))?;
+        Ok((format!("profiles/{name}.toml"), bytes.clone()))
+    }
+
+    fn file(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.sealed.get(path).cloned().ok_or_else(|| format!("there is no file `{path}`"))
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.profiles.keys().cloned().collect()
+    }
+}
+
+fn load_bytes(bytes: &[u8]) -> Loaded {
+    let profiles = BTreeMap::from([("p".to_owned(), bytes.to_vec())]);
+    profile::load("p", &[], &Files { profiles, ..Files::default() })
+}
+
+/// Loads a profile for production that gives no reason for a warning, with `text` behind it.
+fn load_strict(text: &str) -> Loaded {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let strict = format!(
+        "image.digest = \"{digest}\"\nstorage.logs.fluentbit.image.digest = \"{digest}\"\n\
+         serviceMonitor.exporter.image.digest = \"{digest}\"\n\
+         release.recoveryRecipients = [\"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\"]\n{text}"
+    );
+    load_bytes(strict.as_bytes())
+}
+
+/// Loads a profile for development.
+fn load_dev(text: &str) -> Loaded {
+    load_bytes(format!("release.environment = \"dev\"\n{text}").as_bytes())
+}
+
+/// Returns `CODE path` of each finding, sorted.
+fn findings(loaded: &Loaded) -> Vec<String> {
+    let found: BTreeSet<String> = loaded
+        .diagnostics
+        .iter()
+        .map(|finding| {
+            let path = finding.path.as_ref().map(ToString::to_string).unwrap_or_default();
+            format!("{} {path}", finding.code)
+        })
+        .collect();
+    found.into_iter().collect()
+}
+
+/// Every finding in words, for messages of tests.
+fn words(loaded: &Loaded) -> String {
+    loaded
+        .diagnostics
+        .iter()
+        .map(|finding| {
+            format!(
+                "{:?}[{}] {} ({})\n",
+                finding.severity,
+                finding.code,
+                finding.message,
+                finding.help.clone().unwrap_or_default()
+            )
+        })
+        .collect()
+}
+
+/// Loads each text and compares what is found; every finding must say what to do.
+#[track_caller]
+fn expect(load: fn(&str) -> Loaded, cases: &[(&str, &[&str])]) {
+    for (text, expected) in cases {
+        let loaded = load(text);
+        assert_eq!(findings(&loaded), *expected, "of\n{text}\n{}", words(&loaded));
+        assert!(loaded.diagnostics.iter().all(|finding| finding.help.is_some()), "no remedy for\n{text}");
+    }
+}

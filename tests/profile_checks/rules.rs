@@ -1,0 +1,368 @@
+//! Rules between keys that no defect of the chart stands for, and the secrets.
+
+use std::collections::BTreeMap;
+
+use relay_bundle::profile;
+
+use super::{Files, expect, findings, load_bytes, load_dev, load_strict, words};
+
+#[test]
+fn an_empty_profile_for_production_is_valid_and_says_what_is_better_stated() {
+    let loaded = load_bytes(b"");
+    assert!(loaded.profile.is_some(), "{}", words(&loaded));
+    assert_eq!(
+        findings(&loaded),
+        [
+            "RB0401 release.recoveryRecipients",
+            "RB0402 image.digest",
+            "RB0402 storage.logs.fluentbit.image.digest"
+        ]
+    );
+    assert_eq!(findings(&load_strict("")), Vec::<String>::new());
+    assert_eq!(findings(&load_dev("")), Vec::<String>::new());
+}
+
+#[test]
+fn literal_secrets_are_for_development_only_and_never_shown() {
+    let literal = "config.jwtSecret = \"hunter2-hunter2\"\nredis.auth = { enabled = true, password = { value = \"hunter2\" } }";
+    expect(load_dev, &[(literal, &[])]);
+    expect(load_strict, &[(literal, &["RB0201 config.jwtSecret", "RB0201 redis.auth.password"])]);
+    assert!(!words(&load_strict(literal)).contains("hunter2"));
+}
+
+#[test]
+fn an_existing_secret_is_not_one_of_the_bundle() {
+    let existing =
+        |name: &str| format!("config.jwtSecret = {{ existing = {{ name = \"{name}\", key = \"k\" }} }}");
+    expect(
+        load_strict,
+        &[
+            (&existing("mine"), &[]),
+            (&existing("claude-relay-secret"), &[]),
+            (&existing("claude-relay-generated"), &["RB0203 config.jwtSecret.existing.name"]),
+        ],
+    );
+}
+
+#[test]
+fn a_sealed_secret_is_a_small_file_of_age_for_one_place() {
+    let sealed = BTreeMap::from([
+        ("secrets/good.age".to_owned(), b"age-encryption.org/v1\n-> X25519 ...".to_vec()),
+        ("secrets/armour.age".to_owned(), b"-----BEGIN AGE ENCRYPTED FILE-----\nabc".to_vec()),
+        ("secrets/clear.age".to_owned(), b"hunter2".to_vec()),
+        ("secrets/large.age".to_owned(), [b"age-encryption.org/v1\n".as_slice(), &[0; 65536]].concat()),
+    ]);
+    let codes = |text: &str| {
+        let profiles =
+            BTreeMap::from([("p".to_owned(), format!("release.environment = \"dev\"\n{text}").into_bytes())]);
+        let loaded = profile::load("p", &[], &Files { profiles, sealed: sealed.clone() });
+        (findings(&loaded), loaded.profile.map_or(0, |profile| profile.sealed.len()))
+    };
+    let one = |file: &str| format!("config.jwtSecret = {{ age = \"secrets/{file}.age\" }}");
+    assert_eq!(codes(&one("good")), (vec![], 1));
+    assert_eq!(codes(&one("armour")), (vec![], 1));
+    for (file, code) in [("clear", "RB0211"), ("large", "RB0212"), ("missing", "RB0210")] {
+        assert_eq!(codes(&one(file)), (vec![format!("{code} config.jwtSecret")], 0));
+    }
+    let both = format!("{}\nconfig.adminPassword = {{ age = \"secrets/good.age\" }}", one("good"));
+    assert_eq!(codes(&both).0, ["RB0213 config.adminPassword"]);
+}
+
+#[test]
+fn images_are_decided_by_something() {
+    expect(
+        load_dev,
+        &[
+            ("redis.image = { tag = \"\", digest = \"\" }", &["RB0350 redis.image.tag"]),
+            ("redis.image = { tag = \"latest\", digest = \"\" }", &["RB0403 redis.image.tag"]),
+            // A tag in a higher layer takes the default's digest away.
+            ("redis.image.tag = \"8.4.0\"", &[]),
+            (
+                "redis.enabled = false\nexternalRedis.host = \"a\"\nredis.image = { tag = \"\", digest = \"\" }",
+                &[],
+            ),
+        ],
+    );
+    expect(load_strict, &[("redis.image.tag = \"8.4.0\"", &["RB0402 redis.image.digest"])]);
+}
+
+#[test]
+fn the_relay_listens_where_it_is_asked() {
+    expect(
+        load_dev,
+        &[
+            ("config.host = \"127.0.0.1\"", &["RB0304 config.host"]),
+            ("config.host = \"::\"", &[]),
+            ("config.port = 2020", &["RB0306 config.port"]),
+            ("config.port = 7979", &[]),
+            ("config.port = 7979\nserviceMonitor.enabled = true", &["RB0306 serviceMonitor.exporter.port"]),
+            ("config.port = 2020\nstorage.logs.mode = \"emptyDir\"", &[]),
+        ],
+    );
+}
+
+#[test]
+fn memory_is_enough_for_what_fills_it() {
+    expect(
+        load_dev,
+        &[
+            ("config.nodeMaxOldSpaceMb = 512", &["RB0305 config.nodeMaxOldSpaceMb"]),
+            ("config.nodeMaxOldSpaceMb = 384", &[]),
+            (
+                "resources = { limits.memory = \"128Mi\", requests.memory = \"128Mi\" }",
+                &["RB0305 resources.limits"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn an_authority_is_mounted() {
+    let authority = "config.nodeExtraCaCerts = \"/etc/relay/ca.crt\"";
+    let mount = "extraVolumes = [{ name = \"ca\", secret = { secretName = \"ca\" } }]\nextraVolumeMounts = [{ name = \"ca\", mountPath = \"/etc/relay\" }]";
+    expect(
+        load_dev,
+        &[(authority, &["RB0416 config.nodeExtraCaCerts"]), (&format!("{authority}\n{mount}"), &[])],
+    );
+}
+
+#[test]
+fn a_budget_lets_a_node_be_drained() {
+    let budget = |more: &str| format!("podDisruptionBudget = {{ enabled = true, {more} }}");
+    let of = |pods: u8, more: &str| format!("replicaCount = {pods}\n{}", budget(more));
+    let (min, max): (&[&str], &[&str]) =
+        (&["RB0325 podDisruptionBudget.minAvailable"], &["RB0325 podDisruptionBudget.maxUnavailable"]);
+    expect(
+        load_dev,
+        &[
+            (&of(1, "maxUnavailable = 1"), &["RB0412 podDisruptionBudget.enabled"]),
+            (&of(3, "maxUnavailable = 1"), &[]),
+            (&of(3, "minAvailable = 2"), &[]),
+            (&of(3, "minAvailable = 3"), min),
+            (&of(3, "minAvailable = \"100%\""), min),
+            // Rounded up: 2.7 pods are 3.
+            (&of(3, "minAvailable = \"90%\""), min),
+            (&of(3, "minAvailable = \"50%\""), &[]),
+            (&of(3, "maxUnavailable = 0"), max),
+            (&of(3, "maxUnavailable = \"0%\""), max),
+            (&of(3, "minAvailable = 1, maxUnavailable = 1"), &["RB0324 podDisruptionBudget"]),
+            (&of(3, "minAvailable = \"half\""), &["RB0171 podDisruptionBudget.minAvailable"]),
+            (&of(3, "minAvailable = -1"), &["RB0171 podDisruptionBudget.minAvailable"]),
+            (&format!("autoscaling.enabled = true\n{}", budget("minAvailable = 1")), min),
+        ],
+    );
+}
+
+#[test]
+fn a_strategy_can_replace_pods() {
+    let rolling =
+        |more: &str| format!("strategy = {{ type = \"RollingUpdate\", rollingUpdate = {{ {more} }} }}");
+    expect(
+        load_dev,
+        &[
+            ("strategy = { type = \"Recreate\" }", &[]),
+            ("strategy = { type = \"recreate\" }", &["RB0172 strategy.type"]),
+            (
+                "strategy = { type = \"Recreate\", rollingUpdate = { maxSurge = 1 } }",
+                &["RB0172 strategy.rollingUpdate"],
+            ),
+            (&rolling("maxSurge = 0, maxUnavailable = 0"), &["RB0172 strategy.rollingUpdate"]),
+            // The bundle's own `maxUnavailable` is 0.
+            (&rolling("maxSurge = \"0%\""), &["RB0172 strategy.rollingUpdate"]),
+            (&rolling("maxSurge = \"200%\", maxUnavailable = 0"), &[]),
+            (&rolling("maxUnavailable = \"200%\""), &["RB0171 strategy.rollingUpdate.maxUnavailable"]),
+            ("replicaCount = 0", &["RB0411 replicaCount"]),
+        ],
+    );
+}
+
+#[test]
+fn one_pod_volumes_need_a_server_that_knows_them() {
+    let external =
+        |mode: &str| format!("storage.data.external = {{ enabled = true, accessMode = \"{mode}\" }}");
+    expect(
+        load_dev,
+        &[
+            (&external("ReadWriteOncePod"), &["RB0170 storage.data.external.accessMode"]),
+            (&format!("kubernetes.version = \"1.29\"\n{}", external("ReadWriteOncePod")), &[]),
+            ("redis.persistence.accessMode = \"ReadWriteOncePod\"", &["RB0170 redis.persistence.accessMode"]),
+        ],
+    );
+}
+
+#[test]
+fn redis_without_a_volume_is_for_development() {
+    expect(load_dev, &[("redis.persistence.enabled = false", &[])]);
+    expect(load_strict, &[("redis.persistence.enabled = false", &["RB0414 redis.persistence.enabled"])]);
+    expect(
+        load_dev,
+        &[(
+            "redis.persistence = { enabled = false, existingClaim = \"data\" }",
+            &["RB0404 redis.persistence.existingClaim"],
+        )],
+    );
+}
+
+#[test]
+fn an_ingress_fits_together() {
+    let ingress = |more: &str| format!("ingress = {{ enabled = true, {more} }}");
+    let host = "hosts = [{ host = \"relay.example.internal\" }]";
+    expect(
+        load_strict,
+        &[
+            (&ingress("className = \"nginx\""), &["RB0405 ingress.tls", "RB0407 ingress.hosts[0].host"]),
+            (&ingress(host), &["RB0405 ingress.tls"]),
+            (
+                &ingress(&format!(
+                    "{host}, tls = [{{ secretName = \"t\", hosts = [\"relay.example.internal\"] }}]"
+                )),
+                &[],
+            ),
+            (
+                &ingress(&format!(
+                    "{host}, tls = [{{ secretName = \"t\", hosts = [\"*.example.internal\"] }}]"
+                )),
+                &[],
+            ),
+            (
+                &ingress(&format!(
+                    "{host}, tls = [{{ secretName = \"t\", hosts = [\"other.example.internal\"] }}]"
+                )),
+                &["RB0406 ingress.tls[0].hosts[0]"],
+            ),
+            (
+                &ingress(&format!("{host}, tls = [{{ secretName = \"\" }}]")),
+                &["RB0337 ingress.tls[0].secretName"],
+            ),
+        ],
+    );
+    expect(
+        load_dev,
+        &[
+            (&ingress("hosts = [{ host = \"a.b\" }, { host = \"a.b\" }]"), &["RB0331 ingress.hosts[1].host"]),
+            (
+                &ingress("hosts = [{ host = \"a.b\", paths = [{ path = \"/x\" }, { path = \"/x\" }] }]"),
+                &["RB0331 ingress.hosts[0].paths[1].path"],
+            ),
+            (
+                &ingress("routes = \"known\", hosts = [{ host = \"a.b\", paths = [{ path = \"/x\" }] }]"),
+                &["RB0333 ingress.hosts[0].paths[0].path"],
+            ),
+            (&ingress("routes = \"known\", hosts = [{ host = \"a.b\" }]"), &[]),
+        ],
+    );
+}
+
+#[test]
+fn a_route_belongs_to_a_gateway() {
+    let gateway = |more: &str| format!("gateway = {{ enabled = true, {more} }}");
+    expect(
+        load_dev,
+        &[
+            (&gateway("hostnames = [\"a.b\"]"), &["RB0335 gateway.parentRefs"]),
+            (&gateway("parentRefs = [{ name = \"public\" }]"), &[]),
+            (&gateway("parentRefs = [{ name = \"\" }]"), &["RB0335 gateway.parentRefs[0].name"]),
+            (
+                &gateway("parentRefs = [{ name = \"public\" }], hostnames = [\"a.b\", \"a.b\", \"\"]"),
+                &["RB0331 gateway.hostnames[1]", "RB0331 gateway.hostnames[2]"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_policy_lets_through_what_the_relay_needs() {
+    let policy = |egress: &str| format!("networkPolicy = {{ enabled = true, egressTo = {egress} }}");
+    let external = |host: &str, egress: &str| {
+        format!(
+            "redis.enabled = false\nexternalRedis = {{ host = \"{host}\", port = 6380 }}\n{}",
+            policy(egress)
+        )
+    };
+    let blocked: &[&str] = &["RB0370 networkPolicy.egressTo"];
+    let to = |cidr: &str, port: u16| {
+        format!("[{{ to = [{{ ipBlock = {{ cidr = \"{cidr}\" }} }}], ports = [{{ port = {port} }}] }}]")
+    };
+    expect(
+        load_dev,
+        &[
+            (&policy("[]"), &["RB0415 networkPolicy.egressTo"]),
+            (
+                &format!("config.priceMirrorBaseUrl = \"\"\n{}", policy("[]")),
+                &["RB0415 config.priceMirrorBaseUrl", "RB0415 networkPolicy.egressTo"],
+            ),
+            (&policy("[{}]"), &[]),
+            (
+                &external("redis.example.internal", "[]"),
+                &["RB0370 networkPolicy.egressTo", "RB0415 networkPolicy.egressTo"],
+            ),
+            (&external("redis.example.internal", &to("10.0.0.0/8", 6380)), &[]),
+            (&external("redis.example.internal", &to("10.0.0.0/8", 6379)), blocked),
+            (&external("10.1.2.3", &to("10.0.0.0/8", 6380)), &[]),
+            (&external("192.0.2.1", &to("10.0.0.0/8", 6380)), blocked),
+            (&external("192.0.2.1", &to("0.0.0.0/0", 6380)), &[]),
+            (&external("fd00::1", &to("10.0.0.0/8", 6380)), blocked),
+            (&external("10.1.2.3", "[{ ports = [{ port = 6000, endPort = 7000 }] }]"), &[]),
+            (
+                &external(
+                    "10.1.2.3",
+                    "[{ to = [{ ipBlock = { cidr = \"10.0.0.0/8\", except = [\"10.1.0.0/16\"] } }] }]",
+                ),
+                blocked,
+            ),
+            (
+                &format!(
+                    "storage.logs = {{ mode = \"forward\", fluentbit.output.config.host = \"logs\" }}\n{}",
+                    policy("[]")
+                ),
+                &[
+                    "RB0370 networkPolicy.egressTo",
+                    "RB0415 networkPolicy.egressTo",
+                    "RB0503 storage.logs.fluentbit.output.config.tls",
+                ],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_service_monitor_finds_its_service() {
+    let monitor = |more: &str| format!("serviceMonitor = {{ enabled = true, {more} }}");
+    expect(
+        load_dev,
+        &[
+            (
+                &monitor("namespaceSelector.matchNames = [\"other\"]"),
+                &["RB0342 serviceMonitor.namespaceSelector"],
+            ),
+            (&monitor("namespaceSelector.matchNames = [\"other\", \"claude-relay\"]"), &[]),
+            (&monitor("namespaceSelector.any = true"), &[]),
+            (
+                &monitor("relabelings = [{ sourceLabels = [\"a\"] }]"),
+                &["RB0343 serviceMonitor.relabelings[0]"],
+            ),
+            (&monitor("relabelings = [{ sourceLabels = [\"a\"], targetLabel = \"b\" }]"), &[]),
+            (
+                &monitor("metricRelabelings = [{ action = \"drop\", sourceLabels = [\"a-b\"] }]"),
+                &["RB0343 serviceMonitor.metricRelabelings[0].sourceLabels[0]"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_credential_in_a_variable_is_named_outside_dev() {
+    let variable = |name: &str| format!("extraEnv = [{{ name = \"{name}\", value = \"hunter2\" }}]");
+    expect(load_dev, &[(&variable("LDAP_BIND_PASSWORD"), &[])]);
+    let loaded = load_strict(&variable("LDAP_BIND_PASSWORD"));
+    assert!(loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"));
+    let loaded = load_strict(&variable("MY_TOKEN"));
+    assert_eq!(findings(&loaded), ["RB0204 extraEnv[0].value"]);
+    assert!(!loaded.diagnostics.has_errors());
+}
+
+#[test]
+fn a_finding_about_a_default_names_the_key() {
+    let loaded = load_strict("redis.enabled = false");
+    assert!(words(&loaded).contains("[RB0301] `externalRedis.host`: "), "{}", words(&loaded));
+}

@@ -1,0 +1,36 @@
+//! The profiles of the repository: free of errors, and with no warning but the one that waits for digests.
+
+use std::path::{Path, PathBuf};
+
+use relay_bundle::profile;
+use relay_bundle::profile::overlay::ProfileFiles;
+
+use super::words;
+
+struct Folder(PathBuf);
+
+impl ProfileFiles for Folder {
+    fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
+        let file = format!("{name}.toml");
+        Ok((format!("profiles/{file}"), self.file(&file)?))
+    }
+
+    fn file(&self, path: &str) -> Result<Vec<u8>, String> {
+        fs_err::read(self.0.join(path)).map_err(|error| error.to_string())
+    }
+
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn the_shipped_profiles_have_no_errors_and_no_warning_but_missing_digests() {
+    let folder = Folder(Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles"));
+    for name in ["dev", "production", "loki-logging", "pvc-logs"] {
+        let loaded = profile::load(name, &[], &folder);
+        assert!(loaded.profile.is_some(), "{name}:\n{}", words(&loaded));
+        let other: Vec<_> = loaded.diagnostics.iter().filter(|finding| finding.code != "RB0402").collect();
+        assert!(other.is_empty(), "{name}:\n{}", words(&loaded));
+    }
+}
