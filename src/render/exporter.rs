@@ -73,14 +73,8 @@ pub fn arguments(config_file: &str, listen: &str) -> Vec<String> {
 /// Returns the URL of the relay's figures inside its pod.
 pub(super) fn target(profile: &Profile) -> String {
     let settings = &profile.settings;
-    let monitor = &settings.service_monitor;
-    let ports = settings.extra_containers.iter().flat_map(|own| own.ports.iter().flatten());
-    let named = ports
-        .filter(|port| port.name.as_deref() == Some(monitor.port.as_str()))
-        .map(|port| i64::from(port.container_port))
-        .next();
-    let port = named.unwrap_or_else(|| settings.config.port.get());
-    format!("http://127.0.0.1:{port}{}", monitor.path)
+    // `serviceMonitor.port` names the relay's only port.
+    format!("http://127.0.0.1:{}{}", settings.config.port, settings.service_monitor.path)
 }
 
 /// Returns the ConfigMap's content; its checksum goes into the pods' annotations.

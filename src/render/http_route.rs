@@ -16,8 +16,7 @@ pub(super) fn render(profile: &Profile) -> Value {
     let mut metadata = metadata(profile, Component::Relay, profile.names.full.clone());
     metadata.annotations = pod::map(&gateway.annotations);
     let mut spec = json!({"parentRefs": gateway.parent_refs, "rules": rules(profile)});
-    // One empty host means all of the Gateway's, as it does in an Ingress.
-    if !gateway.hostnames.is_empty() && gateway.hostnames.iter().all(|host| !host.as_str().is_empty()) {
+    if !gateway.hostnames.is_empty() {
         spec["hostnames"] = json!(gateway.hostnames);
     }
     json!({
@@ -112,6 +111,5 @@ mod tests {
         assert_eq!(object["spec"]["rules"].as_array().unwrap().len(), 1);
         assert!(object["spec"]["rules"][0].get("timeouts").is_none());
         assert!(object["spec"].get("hostnames").is_none());
-        assert!(route("hostnames = [\"\"]")["spec"].get("hostnames").is_none());
     }
 }

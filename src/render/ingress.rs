@@ -161,13 +161,15 @@ mod tests {
 
     #[test]
     fn d10_the_class_is_named_once() {
-        let both = "className = \"nginx\"\nannotations = { \"kubernetes.io/ingress.class\" = \"other\" }";
-        let only_annotation = "annotations = { \"kubernetes.io/ingress.class\" = \"nginx\" }";
-        for text in [both, only_annotation] {
-            let object = ingress(text);
-            assert_eq!(object["spec"]["ingressClassName"], "nginx");
-            assert!(object["metadata"]["annotations"].get(CLASS_ANNOTATION).is_none(), "{object}");
-        }
+        let own = |text: &str| ingress(text)["metadata"].get("annotations").cloned();
+        let by_key = "className = \"internal\"";
+        assert_eq!(
+            (ingress(by_key)["spec"]["ingressClassName"].clone(), own(by_key)),
+            (json!("internal"), None)
+        );
+        let by_annotation = "annotations = { \"kubernetes.io/ingress.class\" = \"internal\" }";
+        assert_eq!(ingress(by_annotation)["spec"]["ingressClassName"], "internal");
+        assert_eq!(own(by_annotation), None);
         let object = ingress("");
         assert!(object["spec"].get("ingressClassName").is_none());
         assert!(object["metadata"].get("annotations").is_none());

@@ -8,7 +8,6 @@ use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
     NetworkPolicyPort, NetworkPolicySpec,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::labels::{Component, metadata, selector};
@@ -21,11 +20,13 @@ const DNS_PORT: i32 = 53;
 /// Returns the policy of the relay's pods: out only to DNS, Redis and what the profile names.
 pub(super) fn relay(profile: &Profile) -> NetworkPolicy {
     let settings = &profile.settings;
-    let mut ingress =
-        vec![ingress_rule(settings.config.port.as_i32(), pod::list(&settings.network_policy.ingress_from))];
-    if settings.has_exporter() {
-        ingress.push(ingress_rule(settings.service_monitor.exporter.port.as_i32(), Some(vec![any_pod()])));
-    }
+    // Metrics have no wider circle than the relay: the exporter fetches any URL that it is asked for.
+    let exporter = settings.has_exporter().then(|| settings.service_monitor.exporter.port.as_i32());
+    let ports = [settings.config.port.as_i32()].into_iter().chain(exporter).map(|number| port("TCP", number));
+    let ingress = NetworkPolicyIngressRule {
+        from: pod::list(&settings.network_policy.ingress_from),
+        ports: Some(ports.collect()),
+    };
     let mut egress = vec![dns(profile)];
     if settings.redis.enabled {
         egress.push(NetworkPolicyEgressRule {
@@ -39,8 +40,10 @@ pub(super) fn relay(profile: &Profile) -> NetworkPolicy {
 
 /// Returns the policy of the Redis pod: in only from the relay, out to nowhere.
 pub(super) fn redis(profile: &Profile) -> NetworkPolicy {
-    let from = Some(vec![pods(profile, Component::Relay)]);
-    let ingress = vec![ingress_rule(profile.settings.redis.service.port.as_i32(), from)];
+    let ingress = NetworkPolicyIngressRule {
+        from: Some(vec![pods(profile, Component::Relay)]),
+        ports: Some(vec![port("TCP", profile.settings.redis.service.port.as_i32())]),
+    };
     policy(profile, Component::Redis, &profile.names.redis, ingress, None)
 }
 
@@ -48,12 +51,12 @@ fn policy(
     profile: &Profile,
     component: Component,
     base: &str,
-    ingress: Vec<NetworkPolicyIngressRule>,
+    ingress: NetworkPolicyIngressRule,
     egress: Option<Vec<NetworkPolicyEgressRule>>,
 ) -> NetworkPolicy {
     let spec = NetworkPolicySpec {
         pod_selector: Some(selector(profile, component)),
-        ingress: Some(ingress),
+        ingress: Some(vec![ingress]),
         egress,
         policy_types: Some(vec!["Ingress".into(), "Egress".into()]),
     };
@@ -62,11 +65,6 @@ fn policy(
         metadata: metadata(profile, component, format!("{base}-{}", digest.short(10))),
         spec: Some(spec),
     }
-}
-
-/// Returns a rule for one port; no peers means any source.
-fn ingress_rule(number: i32, from: Option<Vec<NetworkPolicyPeer>>) -> NetworkPolicyIngressRule {
-    NetworkPolicyIngressRule { from, ports: Some(vec![port("TCP", number)]) }
 }
 
 /// Names must resolve whatever else is closed; without peers, at any server.
@@ -89,11 +87,6 @@ fn dns(profile: &Profile) -> NetworkPolicyEgressRule {
 /// Returns the pods of a component, in the release's namespace.
 fn pods(profile: &Profile, component: Component) -> NetworkPolicyPeer {
     NetworkPolicyPeer { pod_selector: Some(selector(profile, component)), ..NetworkPolicyPeer::default() }
-}
-
-/// Returns the pods of all namespaces: nothing in a profile says where Prometheus runs.
-fn any_pod() -> NetworkPolicyPeer {
-    NetworkPolicyPeer { namespace_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() }
 }
 
 /// Returns a port by its number: not every network plug-in resolves names, least of all on the way out.
@@ -175,14 +168,19 @@ host = "redis.example.internal"
     }
 
     #[test]
-    fn metrics_are_open_to_pods_only_where_there_is_an_exporter() {
-        let spec = relay_spec("[serviceMonitor]\nenabled = true\nexporter = { port = 9001 }");
+    fn metrics_are_open_to_those_who_reach_the_relay_where_there_is_an_exporter() {
+        let from =
+            "[networkPolicy]\ningressFrom = [{ podSelector = {} }]\n[serviceMonitor]\nenabled = true\n";
+        let spec = relay_spec(&format!("{from}exporter = {{ port = 9001 }}"));
         assert_eq!(
-            spec["ingress"][1],
-            json!({"from": [{"namespaceSelector": {}}], "ports": [{"port": 9001, "protocol": "TCP"}]})
+            spec["ingress"],
+            json!([{
+                "from": [{"podSelector": {}}],
+                "ports": [{"port": 3000, "protocol": "TCP"}, {"port": 9001, "protocol": "TCP"}],
+            }])
         );
-        let spec = relay_spec("[serviceMonitor]\nenabled = true\nexporter = { enabled = false }");
-        assert_eq!(spec["ingress"].as_array().unwrap().len(), 1);
+        let spec = relay_spec(&format!("{from}exporter = {{ enabled = false }}"));
+        assert_eq!(spec["ingress"][0]["ports"].as_array().unwrap().len(), 1);
     }
 
     #[test]

