@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
+use super::derive;
 use super::files::{AddError, BundleFiles};
-use super::index::{FORMAT, Image, Index, KubernetesRange, Object, Source, Wanted, WantedKey, Workload};
+use super::index::{FORMAT, Index, KubernetesRange, Object, Source, Wanted, WantedKey};
 use super::recipe::recipe;
 use crate::canonical::{Canonical, NotCanonical};
 use crate::model::object_key::ObjectKey;
@@ -13,7 +12,7 @@ use crate::model::safe_path::{InvalidPath, SafePath};
 use crate::model::secret::SecretForm;
 use crate::profile::resolve::Profile;
 use crate::render::manifest_set::{Manifest, ManifestSet};
-use crate::render::references::{Keys, Target, pod_template, references};
+use crate::render::references::{Keys, Target, references};
 use crate::render::{served, yaml};
 
 /// A bundle in memory.
@@ -62,9 +61,9 @@ pub fn assemble(profile: &Profile, set: &ManifestSet) -> Result<Assembled, Assem
         profile: profile.name.to_string(),
         app_version: settings.release.app_version.to_string(),
         kubernetes: kubernetes_range(profile, set),
-        images: images(set),
+        images: derive::images(set),
         contract: contract(profile, set),
-        workloads: set.iter().filter_map(workload).collect(),
+        workloads: derive::workloads(set),
         objects,
         recipe,
     };
@@ -92,47 +91,6 @@ fn kubernetes_range(profile: &Profile, set: &ManifestSet) -> KubernetesRange {
         min: profile.settings.kubernetes.version.to_string(),
         max: newest.unwrap_or(crate::model::kube_version::KubeVersion::NEWEST).to_string(),
     }
-}
-
-/// Returns the containers of a pod template, those that run first in front.
-fn containers(template: &Value) -> impl Iterator<Item = &Value> {
-    ["/spec/initContainers", "/spec/containers"]
-        .into_iter()
-        .filter_map(|pointer| template.pointer(pointer)?.as_array())
-        .flatten()
-}
-
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn images(set: &ManifestSet) -> Vec<Image> {
-    let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for manifest in set.iter() {
-        for container in pod_template(&manifest.object).into_iter().flat_map(containers) {
-            let user = format!("{}/{}", manifest.key.name, text(container, "name"));
-            users.entry(text(container, "image").to_owned()).or_default().push(user);
-        }
-    }
-    users.into_iter().map(|(reference, containers)| Image { reference, containers }).collect()
-}
-
-fn workload(manifest: &Manifest) -> Option<Workload> {
-    let template = pod_template(&manifest.object)?;
-    let annotations = template.pointer("/metadata/annotations").and_then(Value::as_object);
-    let checksums = annotations.into_iter().flatten().filter(|(key, _)| key.starts_with("checksum/"));
-    let pod_kinds = ["ConfigMap", "Secret", "PersistentVolumeClaim", "ServiceAccount", "PriorityClass"];
-    let consumed =
-        references(&manifest.object).into_keys().filter(|target| pod_kinds.contains(&target.kind.as_str()));
-    Some(Workload {
-        kind: manifest.key.kind.clone(),
-        name: manifest.key.name.clone(),
-        containers: containers(template).map(|container| text(container, "name").to_owned()).collect(),
-        checksums: checksums
-            .map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()))
-            .collect(),
-        consumes: consumed.map(|target| format!("{}/{}", target.kind, target.name)).collect(),
-    })
 }
 
 /// Returns everything that the objects refer to and the set does not hold.

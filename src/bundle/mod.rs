@@ -3,10 +3,13 @@
 //! Pure: names no file system. `docs/format/bundle.md` specifies what these modules implement.
 
 pub mod assemble;
+pub mod derive;
 pub mod files;
 pub mod index;
 pub mod layout;
 pub mod limits;
+pub mod open;
+pub mod posture;
 pub mod read;
 pub mod recipe;
 pub mod sums;

@@ -1,7 +1,7 @@
-//! The one place that writes YAML.
+//! The one place that writes YAML, and reads back what it wrote.
 //!
 //! `apiVersion`, `kind` and `metadata` first, then sorted; LF; no wrapped lines; strings that another reader would take
-//! for something else are quoted.
+//! for something else are quoted. So a value has one spelling, and [`from_yaml`] takes no other.
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -14,6 +14,45 @@ pub fn to_yaml(value: &Value) -> String {
     serde_saphyr::to_fmt_writer_with_options(&mut text, &Ordered(value), options)
         .expect("a tree of JSON has a YAML form, and a String takes it");
     text
+}
+
+/// A text that is not what [`to_yaml`] writes for any value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidYaml {
+    #[error("it is not UTF-8")]
+    Encoding,
+    /// Not one document of YAML, or one with anchors, merges, duplicate keys or too much nesting.
+    #[error("{0}")]
+    Syntax(String),
+    #[error("it is YAML in another spelling than this program's, from byte {at} on")]
+    Spelling { at: usize },
+}
+
+/// Returns the value of which [`to_yaml`] writes these bytes.
+///
+/// # Errors
+///
+/// When the bytes are no YAML, or are spelt otherwise: with anchors, tags, comments, several documents, or strings that
+/// another reader might take for numbers.
+pub fn from_yaml(bytes: &[u8]) -> Result<Value, InvalidYaml> {
+    let text = std::str::from_utf8(bytes).map_err(|_| InvalidYaml::Encoding)?;
+    let budget =
+        serde_saphyr::budget! { max_aliases: 0, max_anchors: 0, max_documents: 1, max_merge_keys: 0 };
+    let options = serde_saphyr::options! {
+        budget: budget,
+        merge_keys: serde_saphyr::MergeKeyPolicy::Error,
+        reject_unsupported_tags: true,
+        // A snippet of the text could show a secret.
+        with_snippet: false,
+    };
+    let value: Value = serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| InvalidYaml::Syntax(error.to_string()))?;
+    let again = to_yaml(&value);
+    if again == text {
+        return Ok(value);
+    }
+    let at = again.bytes().zip(text.bytes()).take_while(|(wanted, found)| wanted == found).count();
+    Err(InvalidYaml::Spelling { at })
 }
 
 /// Writes a map with an object's usual first keys in front.
@@ -35,5 +74,76 @@ impl Serialize for Ordered<'_> {
             map.serialize_entry(key, &fields[key])?;
         }
         map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let hostile = [
+            "yes",
+            "1_000",
+            "0x1F",
+            "~",
+            "<<",
+            "*a",
+            "&a",
+            "!t",
+            "a: b",
+            "a\nb\n",
+            " x",
+            "\u{1b}[31m",
+            "\u{85}",
+            "é",
+            "",
+            "null",
+        ];
+        for text in hostile {
+            let value = json!({"kind": text, text: [text, {"a": text}], "n": [1, -1, true, null, {}, []]});
+            let yaml = to_yaml(&value);
+
+            assert_eq!(from_yaml(yaml.as_bytes()).as_ref(), Ok(&value), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn any_other_spelling_is_refused() {
+        let bad = [
+            "a: 1 # comment\n",
+            "---\na: 1\n",
+            "a: 1",
+            "a: 1\n---\nb: 2\n",
+            "a: &x 1\nb: *x\n",
+            "a: !!str 1\n",
+            "a: !own 1\n",
+            "a: 1\na: 2\n",
+            "b: 1\na: 2\n",
+            "a: {b: 1}\n",
+            "a: yes\n",
+            "a: 'b'\n",
+            "a: 0x10\n",
+            "<<: {a: 1}\n",
+            "a: .nan\n",
+            "a: [\n",
+            "\u{feff}a: 1\n",
+            "a: 1\r\n",
+        ];
+        for text in bad {
+            assert!(from_yaml(text.as_bytes()).is_err(), "{text:?}");
+        }
+        assert_eq!(from_yaml(b"\xff"), Err(InvalidYaml::Encoding));
+    }
+
+    #[test]
+    fn a_bomb_is_refused_and_not_unfolded() {
+        let deep = "[".repeat(100_000);
+        assert!(matches!(from_yaml(deep.as_bytes()), Err(InvalidYaml::Syntax(_))));
+        let aliases = format!("a: &a [{}]\nb: [*a, *a]\n", "x, ".repeat(1000));
+        assert!(matches!(from_yaml(aliases.as_bytes()), Err(InvalidYaml::Syntax(_))));
     }
 }

@@ -1,0 +1,57 @@
+//! What `bundle.json` repeats of the manifests. A reader derives it again and compares: nobody who reads the index is
+//! told another story than the cluster.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::index::{Image, Workload};
+use crate::render::manifest_set::{Manifest, ManifestSet};
+use crate::render::references::{pod_template, references};
+
+/// Returns the containers of a pod template, those that run first in front.
+pub fn containers(template: &Value) -> impl Iterator<Item = &Value> {
+    ["/spec/initContainers", "/spec/containers"]
+        .into_iter()
+        .filter_map(|pointer| template.pointer(pointer)?.as_array())
+        .flatten()
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Returns the images that the pods run, sorted, each with its containers.
+pub fn images(set: &ManifestSet) -> Vec<Image> {
+    let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for manifest in set.iter() {
+        for container in pod_template(&manifest.object).into_iter().flat_map(containers) {
+            let user = format!("{}/{}", manifest.key.name, text(container, "name"));
+            users.entry(text(container, "image").to_owned()).or_default().push(user);
+        }
+    }
+    users.into_iter().map(|(reference, containers)| Image { reference, containers }).collect()
+}
+
+/// Returns the workloads, each with what its pods consume.
+pub fn workloads(set: &ManifestSet) -> Vec<Workload> {
+    set.iter().filter_map(workload).collect()
+}
+
+fn workload(manifest: &Manifest) -> Option<Workload> {
+    let template = pod_template(&manifest.object)?;
+    let annotations = template.pointer("/metadata/annotations").and_then(Value::as_object);
+    let checksums = annotations.into_iter().flatten().filter(|(key, _)| key.starts_with("checksum/"));
+    let pod_kinds = ["ConfigMap", "Secret", "PersistentVolumeClaim", "ServiceAccount", "PriorityClass"];
+    let consumed =
+        references(&manifest.object).into_keys().filter(|target| pod_kinds.contains(&target.kind.as_str()));
+    Some(Workload {
+        kind: manifest.key.kind.clone(),
+        name: manifest.key.name.clone(),
+        containers: containers(template).map(|container| text(container, "name").to_owned()).collect(),
+        checksums: checksums
+            .map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()))
+            .collect(),
+        consumes: consumed.map(|target| format!("{}/{}", target.kind, target.name)).collect(),
+    })
+}

@@ -1,0 +1,182 @@
+//! The files of a bundle to values: what commands that read a bundle work with.
+//!
+//! Strict: `bundle.json`, `recipe.json` and every manifest are in the only spelling that this program writes, and the
+//! index says of the manifests what they say themselves. Nothing here is proof of who made the bundle.
+
+use std::collections::BTreeSet;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::derive;
+use super::files::{BundleFiles, File};
+use super::index::{FORMAT, Index, Object};
+use super::layout::Kind;
+use super::read::Contents;
+use super::sums::Sums;
+use crate::canonical::{Canonical, NotCanonical};
+use crate::model::digest::Digest;
+use crate::model::object_key::ObjectKey;
+use crate::render::manifest_set::{KINDS, Manifest, ManifestSet, phase};
+use crate::render::yaml::{InvalidYaml, from_yaml};
+
+/// The name of the index, and of the recipe.
+pub const INDEX: &str = "bundle.json";
+pub const RECIPE: &str = "recipe.json";
+
+/// A bundle whose parts agree with each other.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    pub content_id: Digest,
+    pub index: Index,
+    /// `recipe.json`: every input, resolved.
+    pub recipe: Value,
+    /// The objects, in apply order.
+    pub manifests: ManifestSet,
+    /// The list of all files, blobs included.
+    pub sums: Sums,
+    /// The files that are not blobs.
+    pub files: BundleFiles,
+    /// The sizes of all files, added up.
+    pub bytes: u64,
+}
+
+/// Why files are not a bundle, although every byte is the one that `SHA256SUMS` lists.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidBundle {
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    #[error("the bundle has format {found}, and this program reads format {FORMAT}")]
+    Format { found: String },
+    #[error("`{file}` is not what this program writes: {why}")]
+    Document { file: &'static str, why: String },
+    #[error("`{file}` is not what this program writes: {why}")]
+    Manifest { file: String, why: InvalidYaml },
+    #[error("`{file}` holds no object that a bundle may have: {kind:?}")]
+    Kind { file: String, kind: String },
+    #[error("`{file}` holds {found:?}, and bundle.json says otherwise")]
+    Object { file: String, found: String },
+    #[error("`{0}` is listed in bundle.json and is no manifest of the bundle, or the other way round")]
+    Unlisted(String),
+    #[error("bundle.json says other {what} than the manifests")]
+    Disagrees { what: &'static str },
+    #[error("recipe.json is not the one that bundle.json names")]
+    OtherRecipe,
+}
+
+impl Bundle {
+    /// Makes a bundle of its files.
+    ///
+    /// # Errors
+    ///
+    /// When a document or a manifest is missing, is spelt otherwise than this program writes it, or contradicts another.
+    pub fn open(contents: Contents) -> Result<Self, InvalidBundle> {
+        let Contents { sums, files, bytes } = contents;
+        let index = read_index(&files)?;
+        let (recipe, digest) = read_document::<Value>(&files, RECIPE)?;
+        if digest != index.recipe {
+            return Err(InvalidBundle::OtherRecipe);
+        }
+        let manifests = read_manifests(&files, &index.objects)?;
+        if derive::images(&manifests) != index.images {
+            return Err(InvalidBundle::Disagrees { what: "images" });
+        }
+        if derive::workloads(&manifests) != index.workloads {
+            return Err(InvalidBundle::Disagrees { what: "workloads" });
+        }
+        Ok(Self { content_id: sums.content_id(), index, recipe, manifests, sums, files, bytes })
+    }
+
+    /// Makes a bundle of files in memory, which were just assembled.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bundle::open`].
+    pub fn of_files(files: BundleFiles) -> Result<Self, InvalidBundle> {
+        let bytes = files.iter().map(|(_, file)| file.bytes().len() as u64).sum();
+        Self::open(Contents { sums: files.sums(), files, bytes })
+    }
+}
+
+fn read_index(files: &BundleFiles) -> Result<Index, InvalidBundle> {
+    // Another format has other fields: say that rather than which field is unknown.
+    let (value, _) = read_document::<Value>(files, INDEX)?;
+    match value.get("format") {
+        Some(format) if *format == FORMAT => {}
+        format => {
+            let found = format.map_or_else(|| "unknown".to_owned(), ToString::to_string);
+            return Err(InvalidBundle::Format { found });
+        }
+    }
+    Ok(read_document::<Index>(files, INDEX)?.0)
+}
+
+/// Reads canonical JSON, and nothing else.
+fn read_document<T: DeserializeOwned + serde::Serialize>(
+    files: &BundleFiles,
+    name: &'static str,
+) -> Result<(T, Digest), InvalidBundle> {
+    let file: &File = files.get(name).ok_or(InvalidBundle::Missing(name))?;
+    let wrong = |why: String| InvalidBundle::Document { file: name, why };
+    let value: T = serde_json::from_slice(file.bytes()).map_err(|error| wrong(error.to_string()))?;
+    let again = Canonical::of(&value).map_err(|error: NotCanonical| wrong(error.to_string()))?;
+    if again.as_bytes() != file.bytes() {
+        return Err(wrong("it is not canonical JSON".to_owned()));
+    }
+    Ok((value, file.digest()))
+}
+
+/// Reads the manifests that `objects` lists, which are all that there are.
+fn read_manifests(files: &BundleFiles, objects: &[Object]) -> Result<ManifestSet, InvalidBundle> {
+    let is_manifest = |(path, _): &(&_, _)| Kind::of(path) == Some(Kind::Manifest);
+    let mut unlisted: BTreeSet<&str> =
+        files.iter().filter(is_manifest).map(|(path, _)| path.as_str()).collect();
+    let mut set = ManifestSet::default();
+    for object in objects {
+        let not_there = || InvalidBundle::Unlisted(object.file.clone());
+        let file = files.get(&object.file).filter(|_| unlisted.remove(object.file.as_str()));
+        set.add(&read_manifest(object, file.ok_or_else(not_there)?)?);
+    }
+    if let Some(file) = unlisted.first() {
+        return Err(InvalidBundle::Unlisted((*file).to_owned()));
+    }
+    let in_order = set.iter().zip(objects).all(|(manifest, object)| manifest.key == key_of(object));
+    if in_order && set.len() == objects.len() {
+        Ok(set)
+    } else {
+        Err(InvalidBundle::Disagrees { what: "objects, or an order of them," })
+    }
+}
+
+fn read_manifest(object: &Object, file: &File) -> Result<Value, InvalidBundle> {
+    let value =
+        from_yaml(file.bytes()).map_err(|why| InvalidBundle::Manifest { file: object.file.clone(), why })?;
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (api_version, kind) = (text("/apiVersion"), text("/kind"));
+    let group = api_version.split_once('/').map_or("", |(group, _)| group);
+    let Some(phase) = phase(&kind).filter(|phase| KINDS[phase - 1].0 == group) else {
+        let kind = format!("{api_version} {kind}");
+        return Err(InvalidBundle::Kind { file: object.file.clone(), kind });
+    };
+    let key =
+        ObjectKey { api_version, kind, namespace: text("/metadata/namespace"), name: text("/metadata/name") };
+    let manifest = Manifest { key, phase, object: value };
+    let agrees = manifest.key == key_of(object)
+        && phase == object.phase
+        && file.digest() == object.sha256
+        && object.file == format!("manifests/{}", manifest.file_name());
+    if agrees {
+        return Ok(manifest.object);
+    }
+    let found = format!("{} in namespace `{}`", manifest.key, manifest.key.namespace);
+    Err(InvalidBundle::Object { file: object.file.clone(), found })
+}
+
+fn key_of(object: &Object) -> ObjectKey {
+    ObjectKey {
+        api_version: object.api_version.clone(),
+        kind: object.kind.clone(),
+        namespace: object.namespace.clone(),
+        name: object.name.clone(),
+    }
+}
