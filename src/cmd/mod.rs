@@ -4,9 +4,11 @@ pub mod archive_file;
 pub mod build;
 pub mod check;
 pub mod ctx;
+pub mod explain;
 pub mod failure;
 pub mod out_folder;
 pub mod render;
+pub mod schema;
 
 use std::process::ExitCode;
 
@@ -47,6 +49,10 @@ pub enum Command {
     Build(build::Args),
     /// Print the manifests of a profile
     Render(render::Args),
+    /// Tell what a key or a code means, and where a value came from
+    Explain(explain::Args),
+    /// Print the JSON Schema of a profile
+    Schema(schema::Args),
 }
 
 impl clap::ValueEnum for ColorChoice {
@@ -71,6 +77,8 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Build(args) => args.run(&ctx),
         Command::Render(args) => args.run(&ctx),
+        Command::Explain(args) => args.run(&ctx),
+        Command::Schema(args) => args.run(&ctx),
     };
     match outcome {
         Ok(code) => code,

@@ -24,9 +24,8 @@ pub fn decode<T: DeserializeOwned>(
 ) -> Option<T> {
     for _ in 0..=DIAGNOSTICS_MAX {
         let unknown = RefCell::new(Vec::new());
-        let root = Path::default();
         let result =
-            T::deserialize(NodeDeserializer { node: tree, path: &root, key: None, unknown: &unknown });
+            T::deserialize(NodeDeserializer { node: tree, way: Way::Root, key: None, unknown: &unknown });
         let unknown = unknown.into_inner();
         match result {
             Ok(value) => {
@@ -100,9 +99,9 @@ impl DecodeError {
     }
 
     /// Notes where it happened, unless a value further in has done so.
-    fn at(mut self, path: &Path, origin: Origin) -> Self {
+    fn at(mut self, way: Way<'_>, origin: Origin) -> Self {
         if self.path.is_none() {
-            self.path = Some(path.clone());
+            self.path = Some(way.path());
             self.origin = Some(origin);
         }
         self
@@ -193,10 +192,28 @@ fn describe(found: Unexpected<'_>) -> String {
     }
 }
 
+/// The way to a node, as a chain on the stack: it becomes a [`Path`] only when there is something to say.
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    Root,
+    Key(&'a Way<'a>, &'a str),
+    Index(&'a Way<'a>, usize),
+}
+
+impl Way<'_> {
+    fn path(self) -> Path {
+        match self {
+            Way::Root => Path::default(),
+            Way::Key(parent, key) => parent.path().key(key),
+            Way::Index(parent, index) => parent.path().index(index),
+        }
+    }
+}
+
 /// Reads one node; `unknown` collects the keys whose values nobody wants.
 struct NodeDeserializer<'a> {
     node: &'a Node,
-    path: &'a Path,
+    way: Way<'a>,
     /// Where this node's key stands, and the keys known beside it.
     key: Option<(Origin, &'static [&'static str])>,
     unknown: &'a RefCell<Vec<Unknown>>,
@@ -208,29 +225,26 @@ impl<'a> NodeDeserializer<'a> {
         visitor: V,
         known: &'static [&'static str],
     ) -> Result<V::Value, DecodeError> {
-        let (path, origin) = (self.path, self.node.origin);
+        let (way, origin) = (self.way, self.node.origin);
         let result = match &self.node.value {
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Integer(value) => visitor.visit_i64(*value),
             Value::Float(_) => Err(de::Error::invalid_type(Unexpected::Other("a float"), &visitor)),
             Value::Datetime(_) => Err(de::Error::invalid_type(Unexpected::Other("a date"), &visitor)),
             Value::Text(text) => visitor.visit_str(text),
-            Value::Array(items) => visitor.visit_seq(Items {
-                items: items.iter(),
-                next: 0,
-                parent: self.path,
-                unknown: self.unknown,
-            }),
+            Value::Array(items) => {
+                visitor.visit_seq(Items { items: items.iter(), next: 0, parent: way, unknown: self.unknown })
+            }
             Value::Table(table) => visitor.visit_map(Fields {
                 entries: table.iter(),
                 value: None,
-                parent: self.path,
+                parent: way,
                 known,
                 unknown: self.unknown,
                 marker: std::marker::PhantomData,
             }),
         };
-        result.map_err(|error| error.at(path, origin))
+        result.map_err(|error| error.at(way, origin))
     }
 }
 
@@ -259,13 +273,13 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        let (path, origin) = (self.path, self.node.origin);
+        let (way, origin) = (self.way, self.node.origin);
         // `cpu = 1` is what people write; Kubernetes itself reads it as the quantity "1".
         if let ("Quantity", Value::Integer(number)) = (name, &self.node.value) {
             let text: StringDeserializer<DecodeError> = number.to_string().into_deserializer();
             return visitor.visit_newtype_struct(text);
         }
-        visitor.visit_newtype_struct(self).map_err(|error: DecodeError| error.at(path, origin))
+        visitor.visit_newtype_struct(self).map_err(|error: DecodeError| error.at(way, origin))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -274,7 +288,7 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
         _variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        let (path, origin) = (self.path, self.node.origin);
+        let (way, origin) = (self.way, self.node.origin);
         let result = match &self.node.value {
             Value::Text(text) => {
                 let text: StrDeserializer<'_, DecodeError> = text.as_str().into_deserializer();
@@ -284,13 +298,13 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
                 Err(DecodeError::new("RB0003", format!("expected a string, found {}", other.type_name())))
             }
         };
-        result.map_err(|error| error.at(path, origin))
+        result.map_err(|error| error.at(way, origin))
     }
 
     /// Somebody skips this value: its key is one that no type knows.
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         if let Some((origin, known)) = self.key {
-            self.unknown.borrow_mut().push(Unknown { path: self.path.clone(), origin, known });
+            self.unknown.borrow_mut().push(Unknown { path: self.way.path(), origin, known });
         }
         visitor.visit_unit()
     }
@@ -304,7 +318,7 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
 struct Items<'a> {
     items: std::slice::Iter<'a, Node>,
     next: usize,
-    parent: &'a Path,
+    parent: Way<'a>,
     unknown: &'a RefCell<Vec<Unknown>>,
 }
 
@@ -316,11 +330,11 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
         seed: S,
     ) -> Result<Option<S::Value>, DecodeError> {
         let Some(node) = self.items.next() else { return Ok(None) };
-        let path = self.parent.index(self.next);
+        let way = Way::Index(&self.parent, self.next);
         self.next += 1;
-        seed.deserialize(NodeDeserializer { node, path: &path, key: None, unknown: self.unknown })
+        seed.deserialize(NodeDeserializer { node, way, key: None, unknown: self.unknown })
             .map(Some)
-            .map_err(|error| error.at(&path, node.origin))
+            .map_err(|error| error.at(way, node.origin))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -331,7 +345,7 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
 struct Fields<'a, 'de> {
     entries: std::collections::btree_map::Iter<'a, String, super::node::Entry>,
     value: Option<(&'a String, &'a super::node::Entry)>,
-    parent: &'a Path,
+    parent: Way<'a>,
     known: &'static [&'static str],
     unknown: &'a RefCell<Vec<Unknown>>,
     marker: std::marker::PhantomData<&'de ()>,
@@ -347,15 +361,15 @@ impl<'de> de::MapAccess<'de> for Fields<'_, 'de> {
         self.value = self.entries.next();
         let Some((name, entry)) = self.value else { return Ok(None) };
         let key: StrDeserializer<'_, DecodeError> = name.as_str().into_deserializer();
-        seed.deserialize(key).map(Some).map_err(|error| error.at(&self.parent.key(name), entry.key))
+        seed.deserialize(key).map(Some).map_err(|error| error.at(Way::Key(&self.parent, name), entry.key))
     }
 
     fn next_value_seed<S: de::DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, DecodeError> {
         let (name, entry) = self.value.take().expect("serde asks for a value only after its key");
-        let path = self.parent.key(name);
+        let way = Way::Key(&self.parent, name);
         let key = Some((entry.key, self.known));
-        seed.deserialize(NodeDeserializer { node: &entry.node, path: &path, key, unknown: self.unknown })
-            .map_err(|error| error.at(&path, entry.node.origin))
+        seed.deserialize(NodeDeserializer { node: &entry.node, way, key, unknown: self.unknown })
+            .map_err(|error| error.at(way, entry.node.origin))
     }
 }
 

@@ -19,25 +19,22 @@ fn one(renderer: &Renderer, diagnostic: &Diagnostic, sources: &Sources) -> Strin
     };
     let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
     let source = diagnostic.origin.map(|origin| (origin, sources.get(origin.source)));
-    let mut groups = Vec::new();
-    match source.filter(|(_, source)| source.kind != SourceKind::Default && !source.shown.is_empty()) {
-        Some((origin, source)) => {
-            let text = source.shown.as_str();
-            let start = text.floor_char_boundary(origin.start.min(text.len()));
-            // A table's span may be long: its first line says enough.
-            let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
-            let end = text.ceil_char_boundary(origin.end.clamp(start, line_end));
-            let snippet = Snippet::source(text)
-                .path(source.name.as_str())
-                .annotation(AnnotationKind::Primary.span(start..end));
-            groups.push(title.element(snippet));
-        }
-        None => groups.push(Group::with_title(title)),
+    let mut group = Group::with_title(title);
+    if let Some((origin, source)) =
+        source.filter(|(_, source)| source.kind != SourceKind::Default && !source.shown.is_empty())
+    {
+        let text = source.shown.as_str();
+        let start = text.floor_char_boundary(origin.start.min(text.len()));
+        // A table's span may be long: its first line says enough.
+        let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
+        let end = text.ceil_char_boundary(origin.end.clamp(start, line_end));
+        let annotation = AnnotationKind::Primary.span(start..end);
+        group = group.element(Snippet::source(text).path(source.name.as_str()).annotation(annotation));
     }
     if let Some(help) = &diagnostic.help {
-        groups.push(Group::with_title(Level::HELP.secondary_title(help.as_str())));
+        group = group.element(Level::HELP.message(help.as_str()));
     }
-    renderer.render(&groups)
+    renderer.render(&[group])
 }
 
 /// Returns the diagnostics as data.

@@ -1,0 +1,119 @@
+//! `explain`: what a key or a code means, and where a profile's value came from.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::ctx::{Ctx, Folder, ProfileArgs};
+use super::failure::{Failure, Outcome};
+use crate::profile::codes::{self, Code};
+use crate::profile::explain::{self, KeyDoc, Setting};
+use crate::profile::load;
+use crate::ui::printer::Report;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  relay-bundle explain storage.logs.mode            what a key means, takes and drives
+  relay-bundle explain production config.logLevel   the value in a profile, and who wrote it where
+  relay-bundle explain RB0002                       what a diagnostic's code means")]
+pub struct Args {
+    /// A key or a code; with a profile in front, the key whose value is asked for
+    #[arg(required = true, num_args = 1..=2, value_names = ["PROFILE", "KEY|CODE"])]
+    subject: Vec<String>,
+    #[command(flatten)]
+    profiles: ProfileArgs,
+}
+
+#[derive(Serialize)]
+struct KeyReport {
+    #[serde(flatten)]
+    key: KeyDoc,
+}
+
+#[derive(Serialize)]
+struct OriginReport {
+    profile: String,
+    settings: Vec<Setting>,
+}
+
+#[derive(Serialize)]
+struct CodeReport {
+    code: &'static str,
+    title: &'static str,
+    text: &'static str,
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        match self.subject.as_slice() {
+            [profile, key] => self.origin(ctx, profile, key)?,
+            [code] if code.to_ascii_uppercase().starts_with("RB") => {
+                let found =
+                    codes::find(code).ok_or_else(|| Failure::input(format!("there is no code `{code}`")))?;
+                let Code { code, title, explanation: text } = *found;
+                ctx.printer.report(&CodeReport { code, title, text })?;
+            }
+            [key] => {
+                let found = explain::explain_key(key);
+                let key = found.ok_or_else(|| {
+                    Failure::input(format!("there is no key `{key}`")).hint(explain::unknown_key(key))
+                })?;
+                ctx.printer.report(&KeyReport { key })?;
+            }
+            _ => unreachable!("clap takes one or two"),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn origin(&self, ctx: &Ctx, profile: &str, key: &str) -> Result<(), Failure> {
+        let loaded = load(profile, &self.profiles.set, &Folder::new(&self.profiles.profiles));
+        if loaded.profile.is_none() {
+            ctx.show(&loaded)?;
+            return Err(Failure::input(format!("profile `{profile}` has errors")));
+        }
+        let settings = explain::origin(&loaded, key);
+        if settings.is_empty() {
+            return Err(Failure::input(format!("there is no key `{key}`")).hint(explain::unknown_key(key)));
+        }
+        Ok(ctx.printer.report(&OriginReport { profile: profile.to_owned(), settings })?)
+    }
+}
+
+impl Report for KeyReport {
+    const SCHEMA: &'static str = "key/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let key = &self.key;
+        writeln!(out, "{}: {}", key.path, key.kind)?;
+        writeln!(out, "\n  {}\n", key.description)?;
+        writeln!(out, "  default    {}", key.default.as_deref().unwrap_or("none"))?;
+        let lists = [("takes", &key.constraints), ("drives", &key.drives), ("keys", &key.children)];
+        for (title, lines) in lists {
+            for (index, line) in lines.iter().enumerate() {
+                writeln!(out, "  {:<10} {line}", if index == 0 { title } else { "" })?;
+            }
+        }
+        key.variable.iter().try_for_each(|variable| writeln!(out, "  variable   {variable}"))
+    }
+}
+
+impl Report for OriginReport {
+    const SCHEMA: &'static str = "origin/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        for setting in &self.settings {
+            let value = setting.value.as_deref().unwrap_or("unset");
+            writeln!(out, "{} = {value}    # {}", setting.path, setting.place)?;
+        }
+        Ok(())
+    }
+}
+
+impl Report for CodeReport {
+    const SCHEMA: &'static str = "code/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}: {}\n\n{}", self.code, self.title, self.text.trim_end())
+    }
+}

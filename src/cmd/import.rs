@@ -1,0 +1,86 @@
+//! `import helm`: the values of the Helm chart to a profile.
+
+use std::io::Read;
+use std::process::ExitCode;
+
+use camino::Utf8PathBuf;
+use serde_json::json;
+
+use super::ctx::{Ctx, count};
+use super::failure::{Failure, Outcome};
+use crate::fsio;
+use crate::model::kube_version::KubeVersion;
+use crate::model::text::{Label, ReleaseName};
+use crate::profile::helm::{self, ImportOptions, VALUES_BYTES_MAX};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    from: From,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum From {
+    /// Write a profile from values of the chart claude-relay
+    Helm(HelmArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "The profile goes to stdout; what was changed or dropped, and why, to stderr.
+
+Examples:
+  relay-bundle import helm values.yaml > profiles/mine.toml
+  helm get values prod -n relay | relay-bundle import helm - --release prod --namespace relay > profiles/prod.toml")]
+struct HelmArgs {
+    /// The values, as `helm get values` prints them; `-` for stdin
+    values: Utf8PathBuf,
+    /// The name of the Helm release: objects and Secrets are found by it
+    #[arg(long, value_name = "NAME")]
+    release: Option<ReleaseName>,
+    /// The namespace of the release
+    #[arg(long, value_name = "NS")]
+    namespace: Option<Label>,
+    /// The oldest Kubernetes that the bundle must run on
+    #[arg(long, value_name = "VERSION", value_parser = |text: &str| KubeVersion::try_from(text.to_owned()))]
+    kubernetes: Option<KubeVersion>,
+    /// Keep secrets that are written out, instead of referring to the chart's Secret
+    #[arg(long)]
+    keep_literals: bool,
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        let From::Helm(args) = self.from;
+        let values = args.read()?;
+        let options = ImportOptions {
+            release: args.release,
+            namespace: args.namespace,
+            kubernetes: args.kubernetes,
+            keep_literals: args.keep_literals,
+        };
+        let imported = helm::import(&values, &options).map_err(|error| Failure::input(error).hint("the values are those of `helm get values RELEASE`"))?;
+        if ctx.printer.json {
+            let report = json!({"schema": "relay-bundle/import/v1", "profile": imported.toml, "notes": imported.notes});
+            ctx.printer.data(format!("{report:#}\n").as_bytes())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        for note in &imported.notes {
+            ctx.printer.say(&format!("{}: {}; {}", note.key, note.what, note.why));
+        }
+        ctx.printer.say(&format!("imported with {}", count(imported.notes.len(), "note")));
+        ctx.printer.data(imported.toml.as_bytes())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl HelmArgs {
+    fn read(&self) -> Result<Vec<u8>, Failure> {
+        let limit = u64::try_from(VALUES_BYTES_MAX).map_err(Failure::input)?;
+        if self.values != "-" {
+            return fsio::read_bounded(&self.values, limit).map_err(Failure::input);
+        }
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().take(limit + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
