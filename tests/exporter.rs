@@ -1,7 +1,7 @@
-//! The real json_exporter reads the rendered configuration and turns the relay's figures into metrics.
+//! The real `json_exporter` reads the rendered configuration and turns the relay's figures into metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -28,7 +28,7 @@ const EXPECTED: [(&str, f64); 9] = [
     ("claude_relay_memory_array_buffers_bytes", 0.0),
 ];
 
-/// Returns json_exporter: `$JSON_EXPORTER`, or the one on the path. In CI it must be there.
+/// Returns `json_exporter`: `$JSON_EXPORTER`, or the one on the path. In CI it must be there.
 #[expect(clippy::disallowed_methods, reason = "the program under test is that of the machine")]
 fn json_exporter() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -43,7 +43,7 @@ fn json_exporter() -> Option<PathBuf> {
     found
 }
 
-/// A running json_exporter; it ends with the test.
+/// A running `json_exporter`; it ends with the test.
 struct Exporter {
     process: Child,
     address: SocketAddr,
@@ -51,38 +51,38 @@ struct Exporter {
 }
 
 impl Exporter {
-    fn start(program: PathBuf) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    fn start(program: PathBuf) -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
         let config = folder.path().join("config.yml");
-        fs_err::write(&config, exporter::config()).unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        fs_err::write(&config, exporter::config())?;
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let process = Command::new(program)
-            .args(exporter::arguments(config.to_str().unwrap(), &address.to_string()))
+            .args(exporter::arguments(&config.to_string_lossy(), &address.to_string()))
             .env_clear()
             .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+            .spawn()?;
         let mut exporter = Self { process, address, _folder: folder };
         let start = Instant::now();
         while TcpStream::connect(address).is_err() {
-            assert_eq!(exporter.process.try_wait().unwrap(), None, "json_exporter refused what it was given");
+            assert_eq!(exporter.process.try_wait()?, None, "json_exporter refused what it was given");
             assert!(start.elapsed() < Duration::from_secs(20), "json_exporter does not listen");
             std::thread::sleep(Duration::from_millis(20));
         }
-        exporter
+        Ok(exporter)
     }
 
     /// Returns the status and the body.
-    fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: exporter\r\n\r\n").unwrap();
+    fn get(&self, path: &str) -> io::Result<(u16, String)> {
+        let mut stream = TcpStream::connect(self.address)?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: exporter\r\n\r\n")?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head and a body");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        Ok((status.expect("an answer has a status"), body.to_owned()))
     }
 
-    fn probe(&self, relay: SocketAddr) -> (u16, String) {
+    fn probe(&self, relay: SocketAddr) -> io::Result<(u16, String)> {
         let (path, module) = (exporter::PROBE_PATH, exporter::MODULE);
         self.get(&format!("{path}?module={module}&target=http%3A%2F%2F{relay}%2Fmetrics"))
     }
@@ -95,26 +95,23 @@ impl Drop for Exporter {
 }
 
 /// Answers one request, as the relay would.
-fn relay(status: &'static str, body: &'static str) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            request.extend(byte);
-        }
-        assert!(request.starts_with(b"GET /metrics "), "{}", String::from_utf8_lossy(&request));
+fn relay(status: &'static str, body: &'static str) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    std::thread::spawn(move || -> io::Result<()> {
+        let (stream, _) = listener.accept()?;
+        let mut lines = BufReader::new(&stream).lines();
+        let first = lines.next().expect("a request has a first line")?;
+        lines.find(|line| line.as_ref().is_ok_and(String::is_empty));
+        // A wrong path shows as a failed probe.
+        let status = if first.starts_with("GET /metrics ") { status } else { "404 Not Found" };
         write!(
-            stream,
+            &stream,
             "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
         )
-        .unwrap();
     });
-    address
+    Ok(address)
 }
 
 #[test]
@@ -126,9 +123,9 @@ fn every_declared_metric_is_expected_here() {
 #[test]
 fn d18_every_figure_of_the_relay_becomes_a_metric() {
     let Some(program) = json_exporter() else { return };
-    let exporter = Exporter::start(program);
+    let exporter = Exporter::start(program).unwrap();
 
-    let (status, text) = exporter.probe(relay("200 OK", FIGURES));
+    let (status, text) = exporter.probe(relay("200 OK", FIGURES).unwrap()).unwrap();
 
     assert_eq!(status, 200, "{text}");
     let samples: BTreeMap<&str, f64> = text
@@ -146,11 +143,12 @@ fn d18_every_figure_of_the_relay_becomes_a_metric() {
 #[test]
 fn a_relay_that_cannot_tell_its_figures_is_a_failed_scrape_and_not_an_unhealthy_exporter() {
     let Some(program) = json_exporter() else { return };
-    let exporter = Exporter::start(program);
+    let exporter = Exporter::start(program).unwrap();
 
-    let (status, _) =
-        exporter.probe(relay("500 Internal Server Error", r#"{"error": "Failed to collect metrics"}"#));
+    let (status, _) = exporter
+        .probe(relay("500 Internal Server Error", r#"{"error": "Failed to collect metrics"}"#).unwrap())
+        .unwrap();
 
     assert_eq!(status, 503);
-    assert_eq!(exporter.get(exporter::LIVENESS_PATH).0, 200);
+    assert_eq!(exporter.get(exporter::LIVENESS_PATH).unwrap().0, 200);
 }

@@ -1,4 +1,4 @@
-//! The sidecar that turns the relay's JSON figures into Prometheus's format: json_exporter.
+//! The sidecar that turns the relay's JSON figures into Prometheus's format: `json_exporter`.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::config_map::Content;
 use super::{pod, security, service, yaml};
 use crate::profile::resolve::Profile;
 
-/// Where json_exporter fetches and converts.
+/// Where `json_exporter` fetches and converts.
 pub const PROBE_PATH: &str = "/probe";
 /// The part of its configuration that a scrape names.
 pub const MODULE: &str = "default";
@@ -55,7 +55,7 @@ pub fn metric_names() -> impl Iterator<Item = &'static str> {
     METRICS.into_iter().map(|(name, ..)| name)
 }
 
-/// Returns json_exporter's configuration.
+/// Returns the configuration of `json_exporter`.
 pub fn config() -> String {
     // json_exporter ignores keys that it does not know, `valueType` among them.
     let metric = |(name, path, help): (&str, &str, &str)| json!({"name": name, "path": path, "help": help, "type": "value", "valuetype": "gauge"});
@@ -65,7 +65,7 @@ pub fn config() -> String {
     yaml::to_yaml(&json!({"modules": modules}))
 }
 
-/// Returns json_exporter's arguments.
+/// Returns the arguments of `json_exporter`.
 pub fn arguments(config_file: &str, listen: &str) -> Vec<String> {
     vec![format!("--config.file={config_file}"), format!("--web.listen-address={listen}")]
 }
@@ -77,7 +77,7 @@ pub(super) fn target(profile: &Profile) -> String {
     format!("http://127.0.0.1:{}{}", settings.config.port, settings.service_monitor.path)
 }
 
-/// Returns the ConfigMap's content; its checksum goes into the pods' annotations.
+/// Returns the content of the `ConfigMap`; its checksum goes into the pods' annotations.
 pub(super) fn content(profile: &Profile) -> Content {
     let data = BTreeMap::from([(CONFIG_FILE.to_owned(), config())]);
     Content::of(&format!("{}-exporter-config", profile.names.full), data)

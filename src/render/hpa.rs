@@ -1,4 +1,4 @@
-//! The HorizontalPodAutoscaler.
+//! The `HorizontalPodAutoscaler`.
 
 use k8s_openapi::api::autoscaling::v2::{
     ContainerResourceMetricSource, CrossVersionObjectReference, HPAScalingPolicy, HPAScalingRules,

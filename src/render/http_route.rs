@@ -1,4 +1,4 @@
-//! The HTTPRoute: the Ingress's rules for those who have moved on to the Gateway API.
+//! The `HTTPRoute`: the Ingress's rules for those who have moved on to the Gateway API.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! NetworkPolicies: who may talk to the pods, and to whom these may talk.
+//! `NetworkPolicy` objects: who may talk to the pods, and to whom these may talk.
 //!
 //! Policies add up, so a changed one must be there before the old one goes: the name says what it allows.
 

@@ -1,4 +1,4 @@
-//! The PodDisruptionBudget.
+//! The `PodDisruptionBudget`.
 
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;

@@ -1,6 +1,7 @@
-//! Which paths lead where: one list, for Ingress and HTTPRoute alike.
+//! Which paths lead where: one list, for Ingress and `HTTPRoute` alike.
 
 use super::service;
+use crate::model::text::UrlPath;
 use crate::profile::resolve::Profile;
 use crate::profile::settings::{IngressPath, PathType, Routes};
 
@@ -69,7 +70,7 @@ pub(super) fn routes(profile: &Profile, own: &[IngressPath]) -> Vec<Route> {
             routes.push(route);
         }
     };
-    let blocked: Vec<&str> = ingress.blocked_paths.iter().map(|path| path.as_str()).collect();
+    let blocked: Vec<&str> = ingress.blocked_paths.iter().map(UrlPath::as_str).collect();
     for path in &blocked {
         add(Route { path: (*path).into(), path_type: PathType::Prefix, backend: Backend::Blocked });
     }

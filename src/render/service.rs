@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::labels::{Component, metadata, selector_labels};
 use super::pod;
+use crate::model::number::Bounded;
 use crate::profile::resolve::Profile;
 use crate::profile::settings::ServiceType;
 
@@ -16,7 +17,7 @@ pub(super) const METRICS_PORT: &str = "metrics";
 /// The port of the Service without endpoints.
 pub(super) const BLOCKED_PORT: i32 = 80;
 
-/// The label that tells the relay's Services apart; a ServiceMonitor selects by it.
+/// The label that tells the relay's Services apart; a `ServiceMonitor` selects by it.
 pub(super) const ROLE_LABEL: &str = "app.kubernetes.io/component";
 pub(super) const RELAY_ROLE: &str = "relay";
 pub(super) const METRICS_ROLE: &str = "metrics";
@@ -45,7 +46,7 @@ pub(super) fn relay(profile: &Profile) -> Service {
                 .filter(|address| !address.is_empty()),
             load_balancer_source_ranges: pod::list(&ranges),
             ports: Some(vec![ServicePort {
-                node_port: service.node_port.map(|port| port.as_i32()),
+                node_port: service.node_port.map(Bounded::as_i32),
                 ..port(HTTP_PORT, service.port.as_i32())
             }]),
             selector: Some(selector_labels(profile, Component::Relay)),

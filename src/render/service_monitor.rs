@@ -1,4 +1,4 @@
-//! The ServiceMonitor of the Prometheus Operator.
+//! The `ServiceMonitor` of the Prometheus Operator.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ fn service_labels(profile: &Profile) -> BTreeMap<String, String> {
     labels
 }
 
-/// Returns where the Services are; nothing where the ServiceMonitor is beside them.
+/// Returns where the Services are; nothing where the `ServiceMonitor` is beside them.
 fn namespaces(wanted: &NamespaceSelector, own: &str, release: &str) -> Option<Value> {
     if wanted.any {
         Some(json!({"any": true}))
