@@ -26,7 +26,7 @@ impl ProfileFiles for Files {
 
 fn load(profiles: &[(&'static str, &'static str)], sets: &[&str]) -> Loaded {
     let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
-    let name = profiles.last().unwrap().0;
+    let (name, _) = profiles[profiles.len() - 1];
     profile::load(name, &sets, &Files(profiles.iter().copied().collect()))
 }
 

@@ -7,6 +7,7 @@ pub mod codes;
 pub mod decode;
 pub mod diagnostic;
 pub mod explain;
+pub mod helm;
 pub mod logs;
 pub mod nesting;
 pub mod node;

@@ -1,6 +1,6 @@
 //! Which fields of which objects a key drives. Two tables: a test holds them against the schema and the renderers.
 
-/// The keys that become a variable of the relay's ConfigMap.
+/// The keys that become a variable of the relay's `ConfigMap`.
 pub const VARIABLES: [(&str, &str); 34] = [
     ("config.accountTestSchedulerEnabled", "ACCOUNT_TEST_SCHEDULER_ENABLED"),
     ("config.adminSessionTimeout", "ADMIN_SESSION_TIMEOUT"),
