@@ -19,6 +19,7 @@ pub mod schema;
 pub mod secrets;
 pub mod settings;
 pub mod suggest;
+pub mod variables;
 
 use diagnostic::Diagnostics;
 use node::{Node, Path, Sources};

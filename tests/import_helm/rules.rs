@@ -83,7 +83,7 @@ replicaCount: '3'
 image: {tag: 20251101}
 config: {tokenUsageRetention: 2.592e+09, adminSessionTimeout: 8.64e+07, cleanupInterval: '3600000', logMaxFiles: 14d}
 service: {port: 80.0}
-storage: {data: {external: {enabled: 'true', storageClass: 123}}}
+storage: {data: {external: {enabled: 'true', storageClass: 123, accessMode: ReadWriteMany}}}
 ";
     let (profile, imported) = sane(values, &release("prod"));
     assert_eq!(at(&profile, "replicaCount").as_integer(), Some(3));
@@ -246,6 +246,7 @@ extraEnv:
 - {name: LDAP_BIND_PASSWORD, value: s3cret}
 - {name: ENCRYPTION_KEY, valueFrom: {secretKeyRef: {name: own, key: enc}}}
 - {name: RATE_LIMIT_CLEANUP_INTERVAL, value: '5'}
+- {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
 - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
 ";
     let (profile, imported) = sane(values, &release("prod"));

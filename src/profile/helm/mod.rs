@@ -17,6 +17,7 @@ mod yaml;
 use value::{Map, Value};
 
 pub use notes::Note;
+pub use yaml::VALUES_BYTES_MAX;
 
 use notes::Notes;
 

@@ -2,7 +2,8 @@
 
 use super::value::{Map, Value};
 use super::{Import, secrets};
-use crate::profile::explain::drives;
+use crate::profile::reserved::{POD_NAME, SECRET_ENVIRONMENT};
+use crate::profile::variables::{SECRET_VARIABLES, VARIABLES};
 
 pub(super) fn config(import: &mut Import<'_>) {
     import.drop_key(
@@ -61,11 +62,18 @@ fn into_key(import: &mut Import<'_>, path: &str, name: &str, variable: Value) ->
         import.note(path, "dropped", "the relay reads no such variable");
         return None;
     }
+    if name == POD_NAME {
+        import.note(
+            path,
+            "dropped",
+            "the bundle keeps the name for itself, and the relay reads no such variable",
+        );
+        return None;
+    }
     let external = !import.values.is_on("redis.enabled", true);
     let fits = |key: &str| !key.starts_with("redis.") && (external || !key.starts_with("externalRedis."));
-    let plain =
-        drives::VARIABLES.iter().find(|(key, known)| *known == name && fits(key)).map(|(key, _)| *key);
-    let secret = drives::SECRET_VARIABLES.iter().find(|(key, known, _)| *known == name && fits(key));
+    let plain = VARIABLES.iter().find(|(key, known)| *known == name && fits(key)).map(|(key, _)| *key);
+    let secret = SECRET_VARIABLES.iter().find(|(key, known, _)| *known == name && fits(key));
     let key = plain.or(secret.map(|(key, ..)| *key));
     let map = variable.as_map()?;
     let value = match (map.get("value"), map.get("valueFrom.secretKeyRef")) {
@@ -113,6 +121,7 @@ fn hide(import: &mut Import<'_>, path: &str, name: &str, variable: Value) -> Val
 
 fn is_credential(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    let telling = ["PASSWORD", "PASSWD", "SECRET", "PRIVATE_KEY", "ACCESS_KEY", "API_KEY", "WEBHOOK_URLS"];
-    name.ends_with("_TOKEN") || name == "TOKEN" || telling.iter().any(|word| name.contains(word))
+    let telling = ["PASSWORD", "PASSWD", "SECRET", "PRIVATE_KEY", "ACCESS_KEY", "API_KEY"];
+    let known = SECRET_ENVIRONMENT.contains(&name.as_str());
+    known || name.ends_with("_TOKEN") || name == "TOKEN" || telling.iter().any(|word| name.contains(word))
 }

@@ -8,7 +8,7 @@ use super::ImportError;
 use super::value::{Map, Value};
 
 /// Values of a release are a few kilobytes; Helm itself cannot keep more than 1 MiB.
-const TEXT_BYTES_MAX: usize = 1 << 20;
+pub const VALUES_BYTES_MAX: usize = 1 << 20;
 /// How deep values may be nested: far more than any pod specification.
 const DEPTH_MAX: usize = 64;
 /// How many values there may be, those that aliases repeat included.
@@ -19,8 +19,8 @@ const TITLES: [&str; 2] = ["USER-SUPPLIED VALUES:", "COMPUTED VALUES:"];
 
 /// Returns the values of a text.
 pub(super) fn parse(bytes: &[u8]) -> Result<Map, ImportError> {
-    if bytes.len() > TEXT_BYTES_MAX {
-        return Err(ImportError::TooLarge { bytes: bytes.len(), limit: TEXT_BYTES_MAX });
+    if bytes.len() > VALUES_BYTES_MAX {
+        return Err(ImportError::TooLarge { bytes: bytes.len(), limit: VALUES_BYTES_MAX });
     }
     let text =
         std::str::from_utf8(bytes).map_err(|error| ImportError::NotUtf8 { offset: error.valid_up_to() })?;
@@ -235,7 +235,7 @@ mod tests {
         assert!(refused("a: 1\n---\nb: 2\n").ends_with("there is more than one document"));
         assert!(refused("a: 1\na: 2\n").ends_with("(line 2): duplicate mapping key: a"));
         assert!(refused("[1]").contains("a list"));
-        assert!(refused(&" ".repeat(TEXT_BYTES_MAX + 1)).contains("1048577"));
+        assert!(refused(&" ".repeat(VALUES_BYTES_MAX + 1)).contains("1048577"));
         assert!(parse(b"a: \xff").is_err());
     }
 
