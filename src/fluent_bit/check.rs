@@ -358,6 +358,14 @@ fn is_header(text: &str) -> bool {
         .is_some_and(|(name, value)| !name.is_empty() && name.chars().all(token) && !value.trim().is_empty())
 }
 
+/// Tells whether the value of a property is a credential; false for a property that the output has not.
+pub fn is_credential(output: Output, key: &str, value: &str) -> bool {
+    match rdkafka::librdkafka_name(key).filter(|_| output == Output::Kafka) {
+        Some(name) => rdkafka::is_secret(name),
+        None => output.property(key).is_some_and(|own| own.secret || holds_credential(own, value)),
+    }
+}
+
 /// Tells whether a text of a property that is not always a credential is one this time.
 fn holds_credential(property: &Property, text: &str) -> bool {
     match property.kind {

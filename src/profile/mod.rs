@@ -7,6 +7,7 @@ pub mod codes;
 pub mod decode;
 pub mod diagnostic;
 pub mod explain;
+pub mod helm;
 pub mod logs;
 pub mod nesting;
 pub mod node;
@@ -18,6 +19,7 @@ pub mod schema;
 pub mod secrets;
 pub mod settings;
 pub mod suggest;
+pub mod variables;
 
 use diagnostic::Diagnostics;
 use node::{Node, Path, Sources};

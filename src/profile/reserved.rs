@@ -48,52 +48,8 @@ pub const OBJECT_LABELS: [&str; 6] = [
 /// What annotations of ours start with.
 pub const ANNOTATION_PREFIXES: [&str; 1] = ["checksum/"];
 
-/// The relay's environment variables that the bundle sets, and the key of the profile that decides them.
-pub const ENVIRONMENT: [(&str, &str); 38] = [
-    ("ACCOUNT_TEST_SCHEDULER_ENABLED", "config.accountTestSchedulerEnabled"),
-    ("ADMIN_PASSWORD", "config.adminPassword"),
-    ("ADMIN_SESSION_TIMEOUT", "config.adminSessionTimeout"),
-    ("ADMIN_USERNAME", "config.adminUsername"),
-    ("API_KEY_PREFIX", "config.apiKeyPrefix"),
-    ("CLAUDE_CONSOLE_BLOCKED_HANDLING_MINUTES", "config.claudeConsoleBlockedHandlingMinutes"),
-    ("CLEANUP_INTERVAL", "config.cleanupInterval"),
-    ("CLEAR_CONCURRENCY_QUEUES_ON_STARTUP", "config.clearConcurrencyQueuesOnStartup"),
-    ("DEFAULT_TOKEN_LIMIT", "config.defaultTokenLimit"),
-    ("ENABLE_CORS", "config.enableCors"),
-    ("ENCRYPTION_KEY", "config.encryptionKey"),
-    ("HEALTH_CHECK_INTERVAL", "config.healthCheckInterval"),
-    ("HOST", "config.host"),
-    ("HTTPS_PROXY", "config.httpsProxy"),
-    ("JWT_SECRET", "config.jwtSecret"),
-    ("LOG_LEVEL", "config.logLevel"),
-    ("LOG_MAX_FILES", "config.logMaxFiles"),
-    ("LOG_MAX_SIZE", "config.logMaxSize"),
-    ("METRICS_WINDOW", "config.metricsWindow"),
-    ("NODE_ENV", "config.nodeEnv"),
-    ("NODE_EXTRA_CA_CERTS", "config.nodeExtraCaCerts"),
-    ("NODE_OPTIONS", "config.nodeMaxOldSpaceMb"),
-    ("POD_NAME", ""),
-    ("PORT", "config.port"),
-    ("PRICE_MIRROR_BASE_URL", "config.priceMirrorBaseUrl"),
-    ("RATE_LIMIT_CLEANUP_INTERVAL", "config.rateLimitCleanupInterval"),
-    ("REDIS_DB", "externalRedis.database"),
-    ("REDIS_ENABLE_TLS", "externalRedis.tls"),
-    ("REDIS_HOST", "externalRedis.host"),
-    ("REDIS_PASSWORD", "redis.auth.password` or `externalRedis.password"),
-    ("REDIS_PORT", "redis.service.port` or `externalRedis.port"),
-    ("REQUEST_MAX_SIZE_MB", "config.requestMaxSizeMb"),
-    ("REQUEST_TIMEOUT", "config.requestTimeout"),
-    ("STICKY_SESSION_RENEWAL_THRESHOLD_MINUTES", "config.stickySessionRenewalThresholdMinutes"),
-    ("STICKY_SESSION_TTL_HOURS", "config.stickySessionTtlHours"),
-    ("TIMEZONE_OFFSET", "config.timezoneOffset"),
-    ("TOKEN_USAGE_RETENTION", "config.tokenUsageRetention"),
-    ("TRUST_PROXY", "config.trustProxy"),
-];
-
-/// Returns the key that decides a variable which the bundle sets; empty where none does.
-pub fn environment_key(variable: &str) -> Option<&'static str> {
-    ENVIRONMENT.iter().find(|(name, _)| *name == variable).map(|(_, key)| *key)
-}
+/// The variable that the bundle sets for itself: each pod's folder of logs is called by it.
+pub const POD_NAME: &str = "POD_NAME";
 
 /// Variables that the relay reads and that hold credentials.
 pub const SECRET_ENVIRONMENT: [&str; 7] = [

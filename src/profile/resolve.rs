@@ -41,11 +41,8 @@ impl Names {
             "" => APP_NAME,
             other => other,
         };
-        let full = match settings.fullname_override.as_str() {
-            "" if release.contains(app) => release.to_owned(),
-            "" => format!("{release}-{app}"),
-            other => other.to_owned(),
-        };
+        let full =
+            Self::full_of(release, settings.name_override.as_str(), settings.fullname_override.as_str());
         let mut redis =
             if release.contains("redis") { release.to_owned() } else { format!("{release}-redis") };
         // A release called `claude-relay-redis` would give both the same name.
@@ -53,6 +50,16 @@ impl Names {
             redis.push_str("-redis");
         }
         Self { app: app.to_owned(), full, redis }
+    }
+
+    /// Returns the name of the relay's objects from the release's name and the overrides, which may be empty.
+    pub fn full_of(release: &str, name_override: &str, fullname_override: &str) -> String {
+        let app = if name_override.is_empty() { APP_NAME } else { name_override };
+        match fullname_override {
+            "" if release.contains(app) => release.to_owned(),
+            "" => format!("{release}-{app}"),
+            other => other.to_owned(),
+        }
     }
 
     pub fn redis_headless(&self) -> String {

@@ -39,9 +39,7 @@ pub fn schema() -> &'static Value {
 
 /// Returns the schema as the file that is committed: sorted, indented, with a newline at its end.
 pub fn text() -> String {
-    let mut text = serde_json::to_string_pretty(schema()).expect("a tree of JSON has a text");
-    text.push('\n');
-    text
+    format!("{:#}\n", schema())
 }
 
 /// Returns the path of every key of ours, sorted; not the keys inside Kubernetes' fragments.

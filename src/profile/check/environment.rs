@@ -4,9 +4,10 @@ use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource};
 
 use crate::model::text::{DataKey, is_qualified_name};
 use crate::profile::node::Path;
-use crate::profile::reserved::{SECRET_ENVIRONMENT, environment_key};
+use crate::profile::reserved::{POD_NAME, SECRET_ENVIRONMENT};
 use crate::profile::secrets::sounds_secret;
 use crate::profile::settings::Settings;
+use crate::profile::variables::keys_of;
 
 use super::Report;
 use super::labels::name;
@@ -15,14 +16,14 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     let path = Path::of("extraEnv");
     variables(&path, &settings.extra_env, settings.is_dev(), report);
     for (index, variable) in settings.extra_env.iter().enumerate() {
-        if let Some(key) = environment_key(&variable.name) {
+        let keys = keys_of(&variable.name);
+        if !keys.is_empty() || variable.name == POD_NAME {
             let message = format!("the bundle sets `{}` itself", variable.name);
-            report.error(
-                "RB0132",
-                path.index(index).key("name"),
-                message,
-                format!("remove it and set `{key}`"),
-            );
+            let help = match keys.join("` or `").as_str() {
+                "" => "remove it, or give the variable another name".to_owned(),
+                keys => format!("remove it and set `{keys}`"),
+            };
+            report.error("RB0132", path.index(index).key("name"), message, help);
         }
     }
 }

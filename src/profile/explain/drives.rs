@@ -1,51 +1,6 @@
-//! Which fields of which objects a key drives. Two tables: a test holds them against the schema and the renderers.
+//! Which fields of which objects a key drives. A test holds the table against the schema.
 
-/// The keys that become a variable of the relay's ConfigMap.
-pub const VARIABLES: [(&str, &str); 34] = [
-    ("config.accountTestSchedulerEnabled", "ACCOUNT_TEST_SCHEDULER_ENABLED"),
-    ("config.adminSessionTimeout", "ADMIN_SESSION_TIMEOUT"),
-    ("config.adminUsername", "ADMIN_USERNAME"),
-    ("config.apiKeyPrefix", "API_KEY_PREFIX"),
-    ("config.claudeConsoleBlockedHandlingMinutes", "CLAUDE_CONSOLE_BLOCKED_HANDLING_MINUTES"),
-    ("config.cleanupInterval", "CLEANUP_INTERVAL"),
-    ("config.clearConcurrencyQueuesOnStartup", "CLEAR_CONCURRENCY_QUEUES_ON_STARTUP"),
-    ("config.defaultTokenLimit", "DEFAULT_TOKEN_LIMIT"),
-    ("config.enableCors", "ENABLE_CORS"),
-    ("config.healthCheckInterval", "HEALTH_CHECK_INTERVAL"),
-    ("config.host", "HOST"),
-    ("config.httpsProxy", "HTTPS_PROXY"),
-    ("config.logLevel", "LOG_LEVEL"),
-    ("config.logMaxFiles", "LOG_MAX_FILES"),
-    ("config.logMaxSize", "LOG_MAX_SIZE"),
-    ("config.metricsWindow", "METRICS_WINDOW"),
-    ("config.nodeEnv", "NODE_ENV"),
-    ("config.nodeExtraCaCerts", "NODE_EXTRA_CA_CERTS"),
-    ("config.nodeMaxOldSpaceMb", "NODE_OPTIONS"),
-    ("config.port", "PORT"),
-    ("config.priceMirrorBaseUrl", "PRICE_MIRROR_BASE_URL"),
-    ("config.requestMaxSizeMb", "REQUEST_MAX_SIZE_MB"),
-    ("config.requestTimeout", "REQUEST_TIMEOUT"),
-    ("config.stickySessionRenewalThresholdMinutes", "STICKY_SESSION_RENEWAL_THRESHOLD_MINUTES"),
-    ("config.stickySessionTtlHours", "STICKY_SESSION_TTL_HOURS"),
-    ("config.timezoneOffset", "TIMEZONE_OFFSET"),
-    ("config.tokenUsageRetention", "TOKEN_USAGE_RETENTION"),
-    ("config.trustProxy", "TRUST_PROXY"),
-    ("externalRedis.database", "REDIS_DB"),
-    ("externalRedis.host", "REDIS_HOST"),
-    ("externalRedis.port", "REDIS_PORT"),
-    ("externalRedis.tls", "REDIS_ENABLE_TLS"),
-    ("redis.enabled", "REDIS_HOST"),
-    ("redis.service.port", "REDIS_PORT"),
-];
-
-/// The secrets, with the variables that carry them, and the containers that see those.
-pub const SECRET_VARIABLES: [(&str, &str, &str); 5] = [
-    ("config.adminPassword", "ADMIN_PASSWORD", "init container prepare"),
-    ("config.encryptionKey", "ENCRYPTION_KEY", "container claude-relay"),
-    ("config.jwtSecret", "JWT_SECRET", "container claude-relay"),
-    ("externalRedis.password", "REDIS_PASSWORD", "container claude-relay"),
-    ("redis.auth.password", "REDIS_PASSWORD", "containers claude-relay and redis"),
-];
+use crate::profile::variables::{SECRET_VARIABLES, VARIABLES};
 
 /// What keys drive besides variables. A key without a line here or there has that of the table it is in.
 pub(super) const FIELDS: &[(&str, &[&str])] = &[

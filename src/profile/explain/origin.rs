@@ -59,9 +59,8 @@ fn shown(node: &Node, path: &Path) -> Value {
     match &node.value {
         node::Value::Bool(value) => json!(value),
         node::Value::Integer(value) => json!(value),
-        node::Value::Float(text) | node::Value::Datetime(text) => json!(text),
         node::Value::Text(_) if secrets::is_secret_path(path) && !is_reference(path) => json!(REDACTED),
-        node::Value::Text(text) => json!(text),
+        node::Value::Float(text) | node::Value::Datetime(text) | node::Value::Text(text) => json!(text),
         node::Value::Array(items) => {
             items.iter().enumerate().map(|(index, item)| shown(item, &path.index(index))).collect()
         }

@@ -32,9 +32,9 @@ fn section(path: &str, title: &str, table: &Value, level: usize, page: &mut Stri
         .flatten()
         .map(|(key, schema)| (if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, schema))
         .collect();
-    page.push_str(&format!("\n{} {title}\n", "#".repeat(level)));
+    page.extend(["\n", &"#".repeat(level), " ", title, "\n"]);
     if let Some(text) = words::description(table).filter(|_| !path.is_empty()) {
-        page.push_str(&format!("\n{text}\n"));
+        page.extend(["\n", text, "\n"]);
     }
     let is_table = |schema: &Value| schema.get("properties").is_some();
     if properties.iter().any(|(_, schema)| !is_table(schema)) {

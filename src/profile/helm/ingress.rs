@@ -1,0 +1,88 @@
+//! Ingress: the class once, hosts with their paths.
+
+use super::Import;
+use super::value::{Map, Value};
+
+/// The annotation that named a class before there was a field.
+const CLASS: &str = "kubernetes.io/ingress.class";
+
+pub(super) fn apply(import: &mut Import<'_>) {
+    class(import);
+    hosts(import);
+    certificates(import);
+}
+
+fn class(import: &mut Import<'_>) {
+    let Some(annotations) = import.values.map_mut("ingress.annotations") else { return };
+    let Some(at) = annotations.0.iter().position(|(key, _)| key == CLASS) else { return };
+    let (_, value) = annotations.0.remove(at);
+    let key = format!("ingress.annotations.{CLASS:?}");
+    let class = value.scalar_text().unwrap_or_default();
+    match import.values.text("ingress.className") {
+        None => {
+            import.values.set("ingress.className", Value::Text(class));
+            import.note(key, "is now `ingress.className`", "the class is named once, by the field");
+        }
+        Some(field) if field == class => {
+            import.note(key, "dropped", "`ingress.className` says the same");
+        }
+        Some(_) => {
+            import.note(
+                key,
+                "dropped",
+                "`ingress.className` names another class, and the class is named once",
+            );
+        }
+    }
+}
+
+fn hosts(import: &mut Import<'_>) {
+    let Some(Value::List(hosts)) = import.values.get_mut("ingress.hosts") else { return };
+    let mut found = Vec::new();
+    for (index, host) in hosts.iter_mut().enumerate() {
+        match host {
+            Value::Map(map) if map.get("host").is_none() => {
+                // An empty host is every host, in an Ingress as here.
+                map.0.insert(0, ("host".into(), Value::Text(String::new())));
+                found.push((
+                    format!("ingress.hosts[{index}].host"),
+                    "added",
+                    "an entry without a host is for every host",
+                ));
+            }
+            Value::Map(map) if map.get("paths").is_none_or(Value::is_empty) => found.push((
+                format!("ingress.hosts[{index}].paths"),
+                "not set",
+                "the chart made a host without paths unreachable; here it gets `/`",
+            )),
+            Value::Text(name) => {
+                let name = Value::Text(std::mem::take(name));
+                *host = Value::Map(Map::of([("host", name)]));
+                found.push((
+                    format!("ingress.hosts[{index}]"),
+                    "changed to a table",
+                    "a host has its name under `host`, and gets `/`",
+                ));
+            }
+            _ => {}
+        }
+    }
+    for (key, what, why) in found {
+        import.note(key, what, why);
+    }
+}
+
+fn certificates(import: &mut Import<'_>) {
+    let Some(Value::List(entries)) = import.values.get_mut("ingress.tls") else { return };
+    let mut found = Vec::new();
+    for (index, entry) in entries.iter_mut().enumerate() {
+        let Value::Map(map) = entry else { continue };
+        if map.get("secretName").is_some_and(Value::is_empty) {
+            map.remove("secretName");
+            found.push(format!("ingress.tls[{index}].secretName"));
+        }
+    }
+    for key in found {
+        import.note(key, "dropped", "it is empty: the controller's own certificate is meant");
+    }
+}

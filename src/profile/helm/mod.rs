@@ -1,0 +1,138 @@
+//! Helm values to a profile: the same deployment, without the chart's defects, and nothing changed in silence.
+//!
+//! `yaml` reads the values, `rules` knows the chart, `fit` brings what is left into the schema's types, `write` makes
+//! TOML of it. The schema is the only list of keys here.
+
+mod fit;
+mod ingress;
+mod notes;
+mod output;
+mod relay;
+mod rules;
+mod secrets;
+mod value;
+mod write;
+mod yaml;
+
+use value::{Map, Value};
+
+pub use notes::Note;
+pub use yaml::VALUES_BYTES_MAX;
+
+use notes::Notes;
+
+use super::resolve::Names;
+use crate::model::kube_version::KubeVersion;
+use crate::model::text::{Label, ReleaseName};
+
+/// What the values themselves do not say.
+#[derive(Clone, Debug, Default)]
+pub struct ImportOptions {
+    /// The name of the Helm release; `claude-relay` if absent.
+    pub release: Option<ReleaseName>,
+    /// Its namespace.
+    pub namespace: Option<Label>,
+    /// The oldest Kubernetes that the bundle must run on.
+    pub kubernetes: Option<KubeVersion>,
+    /// Whether literal secrets stay literal.
+    pub keep_literals: bool,
+}
+
+/// A profile, and what became of each key that is not the same in it.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The text of the profile.
+    pub toml: String,
+    /// In the order of the values; what was added comes last.
+    pub notes: Vec<Note>,
+}
+
+/// Why a text is no Helm values.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error("the values have {bytes} bytes; the limit is {limit}")]
+    TooLarge { bytes: usize, limit: usize },
+    #[error("the values are not UTF-8 (byte {offset})")]
+    NotUtf8 { offset: usize },
+    #[error("the values are not YAML (line {line}): {message}")]
+    Yaml { line: usize, message: String },
+    #[error("values are a map of keys, this is {found}")]
+    NotValues { found: &'static str },
+}
+
+/// The release's name when nobody says, which is also that of the defaults.
+const RELEASE: &str = "claude-relay";
+
+/// Turns Helm values, or what `helm get values` prints, into a profile.
+pub fn import(values: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
+    let values = yaml::parse(values)?;
+    let notes = Notes::new(&values);
+    let mut import = Import { chart: Chart::of(&values, options), values, notes, options };
+    rules::apply(&mut import);
+    let Import { values, mut notes, .. } = import;
+    let values = fit::fit(values, &mut notes);
+    let toml = write::write(&values, options);
+    Ok(Imported { toml, notes: notes.sorted() })
+}
+
+/// An import on its way.
+struct Import<'a> {
+    values: Map,
+    notes: Notes,
+    options: &'a ImportOptions,
+    chart: Chart,
+}
+
+/// What the chart called its objects.
+struct Chart {
+    full: String,
+    redis: String,
+}
+
+impl Chart {
+    fn of(values: &Map, options: &ImportOptions) -> Self {
+        let release = options.release.as_ref().map_or(RELEASE, ReleaseName::as_str);
+        let text = |path: &str| values.text(path).unwrap_or_default();
+        let full = Names::full_of(release, text("nameOverride"), text("fullnameOverride"));
+        // The subchart follows the same rule with its own name and overrides.
+        let redis = match (text("redis.fullnameOverride"), text("redis.nameOverride")) {
+            ("", "") => chart_name(release, "redis"),
+            ("", name) => chart_name(release, name),
+            (full, _) => full.to_owned(),
+        };
+        Self { full, redis }
+    }
+
+    /// Returns the Secret of the relay's chart.
+    fn secret(&self) -> String {
+        format!("{}-secret", self.full)
+    }
+}
+
+fn chart_name(release: &str, name: &str) -> String {
+    if release.contains(name) { release.to_owned() } else { format!("{release}-{name}") }
+}
+
+impl Import<'_> {
+    fn note(&mut self, key: impl Into<String>, what: impl Into<String>, why: impl Into<String>) {
+        self.notes.add(key, what, why);
+    }
+
+    /// Takes a key out and says why; nothing when it is not there.
+    fn drop_key(&mut self, key: &str, why: &str) {
+        if self.values.remove(key).is_some() {
+            self.note(key, "dropped", why);
+        }
+    }
+
+    /// Moves a value to another key, unless that has one.
+    fn rename(&mut self, from: &str, to: &str, why: &str) {
+        let Some(value) = self.values.remove(from) else { return };
+        if self.values.get(to).is_none_or(Value::is_empty) {
+            self.values.set(to, value);
+            self.note(from, format!("is now `{to}`"), why);
+        } else {
+            self.note(from, "dropped", format!("`{to}` is set, and {why}"));
+        }
+    }
+}

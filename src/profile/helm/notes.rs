@@ -1,0 +1,73 @@
+//! What became of keys that are not the same in the profile.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::value::{Map, Value};
+use crate::profile::node::Path;
+
+/// One key that was changed, dropped or added, and why. Never holds a value that may be a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Note {
+    pub key: String,
+    /// `dropped`, `changed to an integer`, `is now …`.
+    pub what: String,
+    pub why: String,
+}
+
+/// Notes, and the order of the keys that they are about.
+pub(super) struct Notes {
+    notes: Vec<Note>,
+    positions: BTreeMap<String, usize>,
+}
+
+impl Notes {
+    pub(super) fn new(values: &Map) -> Self {
+        let mut positions = BTreeMap::new();
+        number_keys(values, &Path::default(), &mut positions);
+        Self { notes: Vec::new(), positions }
+    }
+
+    pub(super) fn add(&mut self, key: impl Into<String>, what: impl Into<String>, why: impl Into<String>) {
+        self.notes.push(Note { key: key.into(), what: what.into(), why: why.into() });
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.notes.len()
+    }
+
+    /// Returns the notes in the order of the values; those about keys that are not there come last.
+    pub(super) fn sorted(self) -> Vec<Note> {
+        let Self { mut notes, positions } = self;
+        notes.sort_by_key(|note| position(&note.key, &positions));
+        notes
+    }
+}
+
+/// Returns where a key, or the nearest one around it, stands.
+fn position(key: &str, positions: &BTreeMap<String, usize>) -> usize {
+    let ends = key.match_indices(['.', '[']).map(|(end, _)| end);
+    let around = ends.collect::<Vec<_>>().into_iter().rev().map(|end| &key[..end]);
+    std::iter::once(key).chain(around).find_map(|key| positions.get(key)).copied().unwrap_or(usize::MAX)
+}
+
+fn number_keys(map: &Map, path: &Path, positions: &mut BTreeMap<String, usize>) {
+    for (key, value) in &map.0 {
+        number(value, &path.key(key), positions);
+    }
+}
+
+fn number(value: &Value, path: &Path, positions: &mut BTreeMap<String, usize>) {
+    let next = positions.len();
+    positions.entry(path.to_string()).or_insert(next);
+    match value {
+        Value::Map(map) => number_keys(map, path, positions),
+        Value::List(items) => {
+            for (index, item) in items.iter().enumerate() {
+                number(item, &path.index(index), positions);
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,196 @@
+//! Fluent Bit: an image that may run, options that the plugin has, credentials out of sight.
+
+use super::value::{Map, Value, whole};
+use super::{Import, secrets};
+use crate::fluent_bit::{Output, is_credential, parse_tag};
+use crate::profile::node::Path;
+use crate::profile::secrets::sounds_secret;
+
+const IMAGE_TAG: &str = "storage.logs.fluentbit.image.tag";
+const KIND: &str = "storage.logs.fluentbit.output.type";
+const CONFIG: &str = "storage.logs.fluentbit.output.config";
+
+/// Options of Grafana's own plugin for Loki, which is another than the one that the image has.
+const GRAFANA_RENAMED: [(&str, &str); 8] = [
+    ("lineformat", "line_format"),
+    ("tenantid", "tenant_id"),
+    ("removekeys", "remove_keys"),
+    ("labelkeys", "label_keys"),
+    ("labelmappath", "label_map_path"),
+    ("autokuberneteslabels", "auto_kubernetes_labels"),
+    ("dropsinglekey", "drop_single_key"),
+    ("loglevel", "log_level"),
+];
+const GRAFANA_ABSENT: [(&str, &str); 4] = [
+    ("batchwait", "the plugin sends what it has once a second"),
+    ("batchsize", "the plugin sends what it has once a second"),
+    ("url", "the plugin takes `Host`, `Port` and `Uri`"),
+    ("maxretries", "retries are `Retry_Limit`"),
+];
+
+/// What the bundle says itself, because the sidecar has one route.
+const ROUTING: [&str; 4] = ["name", "match", "match_regex", "store_dir"];
+
+/// Returns the type of the output in small letters, `stdout` where nothing is said.
+pub(super) fn kind(values: &Map) -> String {
+    values.text(KIND).unwrap_or("stdout").to_ascii_lowercase()
+}
+
+pub(super) fn apply(import: &mut Import<'_>) {
+    image(import);
+    let output = Output::parse(&kind(&import.values)).ok();
+    if let (Some(output), Some(written)) = (output, import.values.text(KIND))
+        && written != output.name()
+    {
+        import.values.set(KIND, Value::Text(output.name().into()));
+        import.note(KIND, format!("changed to `{}`", output.name()), "that is the plugin's name");
+    }
+    match import.values.remove(CONFIG) {
+        None => {}
+        Some(Value::Map(config)) => {
+            let config = properties(import, output, config);
+            import.values.set(CONFIG, Value::Map(config));
+        }
+        Some(other) => {
+            let why = format!("the key takes a map, and the values have {}", other.type_name());
+            import.note(CONFIG, "dropped", why);
+        }
+    }
+}
+
+fn image(import: &mut Import<'_>) {
+    let Some(tag) = import.values.get(IMAGE_TAG).and_then(Value::scalar_text) else { return };
+    let Err(too_old) = parse_tag(&tag) else { return };
+    import.values.remove(IMAGE_TAG);
+    import.values.remove("storage.logs.fluentbit.image.digest");
+    let mirror = match import.values.text("storage.logs.fluentbit.image.repository") {
+        Some(_) => "; the repository must hold it",
+        None => "",
+    };
+    import.note(
+        IMAGE_TAG,
+        "dropped",
+        format!(
+            "{too_old} (versions up to 3.0.3 also have CVE-2024-4323); the default takes its place{mirror}"
+        ),
+    );
+}
+
+fn properties(import: &mut Import<'_>, output: Option<Output>, config: Map) -> Map {
+    let mut kept = Map::default();
+    for (key, value) in config.0 {
+        let path = Path::of(CONFIG).key(key.as_str()).to_string();
+        let Some(key) = own_name(import, output, &path, key) else { continue };
+        if kept.0.iter().any(|(known, _)| known.eq_ignore_ascii_case(&key)) {
+            import.note(path, "dropped", "the property stands twice: letter case does not count");
+            continue;
+        }
+        let Some(value) = scalar_or_list(import, &path, value) else { continue };
+        let value = conceal(import, output, &path, &key, value);
+        kept.0.push((key, value));
+    }
+    kept
+}
+
+/// Returns the name of a property; `None` when the bundle or the plugin has no use for it.
+fn own_name(import: &mut Import<'_>, output: Option<Output>, path: &str, key: String) -> Option<String> {
+    let lower = key.to_ascii_lowercase();
+    if ROUTING.contains(&lower.as_str()) {
+        import.note(path, "dropped", "the bundle sets it: the sidecar has one route and one writable volume");
+        return None;
+    }
+    if output != Some(Output::Loki) || Output::Loki.property(&lower).is_some() {
+        return Some(key);
+    }
+    let other =
+        "it is an option of Grafana's plugin for Loki, not of the one in the image, which would not start";
+    if let Some((_, name)) = GRAFANA_RENAMED.iter().find(|(old, _)| *old == lower) {
+        import.note(path, format!("is now `{name}`"), other);
+        return Some((*name).to_owned());
+    }
+    if let Some((_, instead)) = GRAFANA_ABSENT.iter().find(|(old, _)| *old == lower) {
+        import.note(path, "dropped", format!("{other}; {instead}"));
+        return None;
+    }
+    Some(key)
+}
+
+/// Returns a value in the forms that a property takes.
+fn scalar_or_list(import: &mut Import<'_>, path: &str, value: Value) -> Option<Value> {
+    match value {
+        Value::Float(number) => Some(from_float(import, path, number)),
+        Value::List(items) => {
+            let texts: Vec<Value> = items.iter().filter_map(Value::scalar_text).map(Value::Text).collect();
+            if texts.len() < items.len() {
+                import.note(path, "changed", "only scalars stay in the list");
+            }
+            Some(Value::List(texts))
+        }
+        Value::Map(_) | Value::Null => {
+            import.note(path, "dropped", "a property is a scalar or a list of them");
+            None
+        }
+        scalar => Some(scalar),
+    }
+}
+
+fn from_float(import: &mut Import<'_>, path: &str, number: f64) -> Value {
+    if let Some(integer) = whole(number) {
+        import.note(path, "written as an integer", "Helm shows large integers as floats");
+        return Value::Integer(integer);
+    }
+    import.note(path, "changed to a string", "properties have no fractions");
+    Value::Text(number.to_string())
+}
+
+/// Puts references in the place of credentials.
+fn conceal(import: &mut Import<'_>, output: Option<Output>, path: &str, key: &str, value: Value) -> Value {
+    let Value::List(items) = value else {
+        return if holds_credential(output, key, &value) {
+            refer(import, path, key, None, &value)
+        } else {
+            value
+        };
+    };
+    let conceal_one = |(index, item): (usize, Value)| {
+        if !holds_credential(output, key, &item) {
+            return item;
+        }
+        refer(import, &format!("{path}[{index}]"), key, Some(index), &item)
+    };
+    Value::List(items.into_iter().enumerate().map(conceal_one).collect())
+}
+
+fn refer(import: &mut Import<'_>, path: &str, key: &str, index: Option<usize>, value: &Value) -> Value {
+    if import.options.keep_literals {
+        import.note(path, "kept", secrets::KEPT);
+        return Value::Text(value.scalar_text().unwrap_or_default());
+    }
+    let secret = format!("{}-fluent-bit", import.chart.full);
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let place = index.map(|index| format!("-{index}")).unwrap_or_default();
+    let data_key: String = key.chars().map(plain).chain(place.chars()).collect();
+    import.note(
+        path,
+        "is now a reference",
+        format!(
+            "the chart kept it in a ConfigMap, in clear text: create the Secret `{secret}` with the key `{data_key}` \
+             before the first apply"
+        ),
+    );
+    secrets::existing(&secret, &data_key)
+}
+
+/// Tells whether a property holds a credential; of one that the plugin has not, its name decides.
+fn holds_credential(output: Option<Output>, key: &str, value: &Value) -> bool {
+    let Some(text) = value.scalar_text().filter(|text| !text.is_empty()) else { return false };
+    match output {
+        Some(output) if is_known(output, key) => is_credential(output, key, &text),
+        _ => matches!(value, Value::Text(_)) && sounds_secret(key),
+    }
+}
+
+fn is_known(output: Output, key: &str) -> bool {
+    let is_rdkafka = key.get(..8).is_some_and(|prefix| prefix.eq_ignore_ascii_case("rdkafka."));
+    output.property(key).is_some() || output == Output::Kafka && is_rdkafka
+}

@@ -1,0 +1,127 @@
+//! `config`, and the variables that the chart had no key for.
+
+use super::value::{Map, Value};
+use super::{Import, secrets};
+use crate::profile::reserved::{POD_NAME, SECRET_ENVIRONMENT};
+use crate::profile::variables::{SECRET_VARIABLES, VARIABLES};
+
+pub(super) fn config(import: &mut Import<'_>) {
+    import.drop_key(
+        "config.rateLimitCleanupInterval",
+        "the relay reads no such variable; it cleans up every 5 minutes",
+    );
+    let offset = "config.timezoneOffset";
+    let zero = import.values.get(offset).and_then(Value::scalar_text).is_some_and(|text| text.trim() == "0");
+    if zero {
+        import.drop_key(
+            offset,
+            "the relay turns 0 into 8, which is the default: quotas and log times stay as they are",
+        );
+    }
+    let prefix = "config.apiKeyPrefix";
+    if import.values.get(prefix).is_some_and(Value::is_empty) {
+        import.drop_key(prefix, "the relay turns an empty prefix into `cr_`, which is the default");
+    }
+}
+
+/// Brings `extraEnv` into order: what a key of a profile says goes there, and no name stands twice.
+pub(super) fn environment(import: &mut Import<'_>) {
+    let Some(Value::List(variables)) = import.values.remove("extraEnv") else { return };
+    let mut kept: Vec<Value> = Vec::new();
+    for (index, variable) in variables.into_iter().enumerate() {
+        let path = format!("extraEnv[{index}]");
+        let Some(name) = name_of(&variable).map(str::to_owned) else {
+            kept.push(variable);
+            continue;
+        };
+        let Some(variable) = into_key(import, &path, &name, variable) else { continue };
+        let before = kept.len();
+        kept.retain(|earlier| name_of(earlier) != Some(&name));
+        if kept.len() < before {
+            import.note(
+                path.as_str(),
+                "kept alone",
+                format!("`{}` stands twice, and the last one counts", name.escape_debug()),
+            );
+        }
+        let variable = hide(import, &path, &name, variable);
+        kept.push(variable);
+    }
+    if !kept.is_empty() {
+        import.values.set("extraEnv", Value::List(kept));
+    }
+}
+
+fn name_of(variable: &Value) -> Option<&str> {
+    variable.as_map()?.text("name")
+}
+
+/// Moves a variable to the key that says the same; returns the variable when there is none.
+fn into_key(import: &mut Import<'_>, path: &str, name: &str, variable: Value) -> Option<Value> {
+    if name == "RATE_LIMIT_CLEANUP_INTERVAL" {
+        import.note(path, "dropped", "the relay reads no such variable");
+        return None;
+    }
+    if name == POD_NAME {
+        import.note(
+            path,
+            "dropped",
+            "the bundle keeps the name for itself, and the relay reads no such variable",
+        );
+        return None;
+    }
+    let external = !import.values.is_on("redis.enabled", true);
+    let fits = |key: &str| !key.starts_with("redis.") && (external || !key.starts_with("externalRedis."));
+    let plain = VARIABLES.iter().find(|(key, known)| *known == name && fits(key)).map(|(key, _)| *key);
+    let secret = SECRET_VARIABLES.iter().find(|(key, known, _)| *known == name && fits(key));
+    let key = plain.or(secret.map(|(key, ..)| *key));
+    let map = variable.as_map()?;
+    let value = match (map.get("value"), map.get("valueFrom.secretKeyRef")) {
+        (Some(value), _) if name == "NODE_OPTIONS" => heap(value),
+        (Some(value), _) => Some(value.clone()),
+        (None, Some(Value::Map(reference))) if secret.is_some() => {
+            reference.text("name").zip(reference.text("key")).map(|(name, key)| secrets::existing(name, key))
+        }
+        _ => None,
+    };
+    let (Some(key), Some(value)) = (key, value) else { return Some(variable) };
+    import.values.set(key, value);
+    import.note(path, format!("is now `{key}`"), "a profile has a key for this variable");
+    None
+}
+
+/// Returns the heap of Node.js in MiB, if the options say nothing else.
+fn heap(options: &Value) -> Option<Value> {
+    options.as_text()?.strip_prefix("--max-old-space-size=")?.parse().ok().map(Value::Integer)
+}
+
+/// Turns a credential in clear text into a reference to a Secret that the operator makes.
+fn hide(import: &mut Import<'_>, path: &str, name: &str, variable: Value) -> Value {
+    let Value::Map(mut map) = variable else { return variable };
+    if !is_credential(name) || map.get("value").is_none_or(Value::is_empty) {
+        return Value::Map(map);
+    }
+    if import.options.keep_literals {
+        import.note(path, "kept", secrets::KEPT);
+        return Value::Map(map);
+    }
+    let secret = format!("{}-env", import.chart.full);
+    let key: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    map.remove("value");
+    let reference = Map::of([("name", Value::Text(secret.clone())), ("key", Value::Text(key.clone()))]);
+    map.set("valueFrom.secretKeyRef", Value::Map(reference));
+    import.note(
+        path,
+        "is now a reference",
+        format!("a profile holds no secret: create the Secret `{secret}` with the key `{key}` before the first apply"),
+    );
+    Value::Map(map)
+}
+
+fn is_credential(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let telling = ["PASSWORD", "PASSWD", "SECRET", "PRIVATE_KEY", "ACCESS_KEY", "API_KEY"];
+    let known = SECRET_ENVIRONMENT.contains(&name.as_str());
+    known || name.ends_with("_TOKEN") || name == "TOKEN" || telling.iter().any(|word| name.contains(word))
+}

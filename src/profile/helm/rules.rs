@@ -1,0 +1,178 @@
+//! What the chart meant, key by key, where a profile says it in another way.
+
+use super::value::{Map, Value};
+use super::{Import, ingress, output, relay, secrets};
+use crate::profile::node::Path;
+
+/// Applies all rules; the order matters only where a comment says so.
+pub(super) fn apply(import: &mut Import<'_>) {
+    let mut values = std::mem::take(&mut import.values);
+    drop_nulls(&mut values, &Path::default(), import);
+    import.values = values;
+    foreign(import);
+    globals(import);
+    images(import);
+    // Variables win over `config`, so they come before what looks at it.
+    relay::environment(import);
+    relay::config(import);
+    // The claim and the secrets follow the subchart's own keys, which go with them.
+    secrets::apply(import);
+    redis(import);
+    ingress::apply(import);
+    service_monitor(import);
+    autoscaling(import);
+    storage(import);
+    output::apply(import);
+}
+
+fn drop_nulls(map: &mut Map, path: &Path, import: &mut Import<'_>) {
+    map.0.retain_mut(|(key, value)| keep(value, &path.key(key.as_str()), import));
+}
+
+fn keep(value: &mut Value, path: &Path, import: &mut Import<'_>) -> bool {
+    match value {
+        Value::Null => {
+            import.note(
+                path.to_string(),
+                "dropped",
+                "null takes a default of the chart away, which a profile cannot: ours applies",
+            );
+            return false;
+        }
+        Value::Map(map) => drop_nulls(map, path, import),
+        Value::List(items) => {
+            let mut index = 0;
+            items.retain_mut(|item| {
+                index += 1;
+                keep(item, &path.index(index - 1), import)
+            });
+        }
+        _ => {}
+    }
+    true
+}
+
+/// Keys that mean something in a profile and nothing to the chart.
+fn foreign(import: &mut Import<'_>) {
+    for key in ["schema", "extends", "release", "kubernetes"] {
+        import.drop_key(key, "it is not a key of the chart; options of `import helm` say it");
+    }
+}
+
+fn globals(import: &mut Import<'_>) {
+    import.rename(
+        "global.imageRegistry",
+        "redis.image.registry",
+        "the chart used it for Redis alone; `images.registry` would be for all images",
+    );
+    import.rename(
+        "global.imagePullSecrets",
+        "imagePullSecrets",
+        "a profile has one list for all pods; the chart used this one for Redis alone",
+    );
+    import.rename(
+        "global.storageClass",
+        "redis.persistence.storageClass",
+        "the chart used it for Redis alone",
+    );
+    let Some(Value::Map(rest)) = import.values.remove("global") else { return };
+    for (key, _) in rest.0 {
+        let path = Path::default().key("global").key(key);
+        import.note(path.to_string(), "dropped", "a profile has no subcharts");
+    }
+}
+
+fn images(import: &mut Import<'_>) {
+    import.rename("redis.image.imagePullPolicy", "redis.image.pullPolicy", "a profile has one name for it");
+    for image in ["image", "redis.image", "storage.logs.fluentbit.image"] {
+        let tag = format!("{image}.tag");
+        let Some((name, digest)) = import.values.text(&tag).and_then(|tag| tag.split_once('@')) else {
+            continue;
+        };
+        let (name, digest) = (name.to_owned(), digest.to_owned());
+        import.values.set(&tag, Value::Text(name));
+        import.values.set(&format!("{image}.digest"), Value::Text(digest));
+        import.note(tag, "split", format!("the digest has a key of its own, `{image}.digest`"));
+    }
+    if import.values.get("image.tag").is_none_or(Value::is_empty) {
+        import.note(
+            "image.tag",
+            "not set",
+            "the chart took its appVersion, a profile takes `release.appVersion`: set that to the version that runs, \
+             or upgrade with this profile",
+        );
+    }
+}
+
+fn redis(import: &mut Import<'_>) {
+    for key in ["redis.nameOverride", "redis.fullnameOverride"] {
+        import.drop_key(key, "Redis is named after the release; the claim with its data keeps its name");
+    }
+    if !import.values.is_on("redis.enabled", true) {
+        return;
+    }
+    let persistent = import.values.is_on("redis.persistence.enabled", true);
+    let claim = "redis.persistence.existingClaim";
+    if persistent && import.values.get(claim).is_none_or(Value::is_empty) {
+        let name = format!("data-{}-0", import.chart.redis);
+        import.values.set(claim, Value::Text(name.clone()));
+        import.note(
+            claim,
+            "added",
+            format!(
+                "`{name}` is the claim of the chart's Redis: every account and key is in it; remove the line for an \
+                 installation that starts empty"
+            ),
+        );
+    }
+}
+
+fn service_monitor(import: &mut Import<'_>) {
+    let path = import.values.text("serviceMonitor.path").unwrap_or_default();
+    if path.trim_end_matches('/').eq_ignore_ascii_case("/prometheus") {
+        import.drop_key(
+            "serviceMonitor.path",
+            "the relay answers 404 there; the exporter reads `/metrics`, which is JSON, and translates it",
+        );
+    }
+    if import.values.get("serviceMonitor.port").is_some_and(|port| port.as_text() != Some("http")) {
+        import.drop_key(
+            "serviceMonitor.port",
+            "the chart ignored it, and the relay's one port is called `http`",
+        );
+    }
+    if import.values.text("serviceMonitor.namespace").is_some() {
+        import.note("serviceMonitor.namespace", "kept", "the chart ignored it; now it has an effect");
+    }
+}
+
+/// The chart's default, which differs from ours.
+const CHART_MAX_REPLICAS: i64 = 100;
+
+fn autoscaling(import: &mut Import<'_>) {
+    let max = "autoscaling.maxReplicas";
+    if import.values.is_on("autoscaling.enabled", false) && import.values.get(max).is_none() {
+        import.values.set(max, Value::Integer(CHART_MAX_REPLICAS));
+        import.note(max, "added", "the chart's default is 100, ours 10: lower it if that was never meant");
+    }
+}
+
+fn storage(import: &mut Import<'_>) {
+    let kind = "storage.data.type";
+    if import.values.get(kind).is_some_and(|kind| kind.as_text() != Some("emptyDir")) {
+        import.drop_key(
+            kind,
+            "the chart made an emptyDir of every type; what must last is in Redis, and `storage.data.external` \
+             brings a claim of its own",
+        );
+    }
+    let mode = "storage.logs.mode";
+    if import.values.text(mode) == Some("forward") && output::kind(&import.values) != "forward" {
+        import.values.set(mode, Value::Text("fluentbit".into()));
+        import.note(
+            mode,
+            "changed to `fluentbit`",
+            "the chart's mode `forward` forwarded nothing; ours does, and needs an output with a host",
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! Values to TOML that people read: tables of ours as sections, small maps in one line.
+
+use serde_json::Value as Schema;
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table};
+
+use super::value::{Map, Value};
+use super::{ImportOptions, RELEASE};
+use crate::model::text::ReleaseName;
+use crate::profile::schema;
+
+/// What fits in a line beside its key.
+const LINE_MAX: usize = 90;
+
+/// Returns the text of a profile.
+pub(super) fn write(values: &Map, options: &ImportOptions) -> String {
+    let release = options.release.as_ref().map_or(RELEASE, ReleaseName::as_str);
+    let mut document = DocumentMut::new();
+    let mut table = Table::new();
+    table.insert("name", release.into());
+    if let Some(namespace) = &options.namespace {
+        table.insert("namespace", namespace.as_str().into());
+    }
+    document.insert("release", Item::Table(table));
+    if let Some(version) = options.kubernetes {
+        let mut table = Table::new();
+        table.insert("version", version.to_string().into());
+        document.insert("kubernetes", Item::Table(table));
+    }
+    fill(document.as_table_mut(), values, Some(schema::schema()));
+    let text = document.to_string();
+    format!(
+        "#:schema ../schema/profile.schema.json\n\
+         # Written by `relay-bundle import helm` from the values of the Helm release `{release}`.\n\n{}",
+        text.trim_start_matches('\n')
+    )
+}
+
+/// Returns the values alone, to be read and checked.
+pub(super) fn draft(values: &Map) -> String {
+    let mut document = DocumentMut::new();
+    fill(document.as_table_mut(), values, Some(schema::schema()));
+    document.to_string()
+}
+
+fn fill(table: &mut Table, values: &Map, schema: Option<&Schema>) {
+    for (key, value) in &values.0 {
+        let schema = schema.and_then(|schema| schema.get("properties")?.get(key));
+        table.insert(key, item(value, schema));
+    }
+    let is_section = |item: &Item| matches!(item, Item::Table(_) | Item::ArrayOfTables(_));
+    table.set_implicit(!table.is_empty() && table.iter().all(|(_, item)| is_section(item)));
+}
+
+fn item(value: &Value, schema: Option<&Schema>) -> Item {
+    let is_ours = schema.is_some_and(|schema| schema.get("properties").is_some());
+    let flat = inline(value);
+    let is_long = flat.to_string().chars().count() > LINE_MAX;
+    match value {
+        Value::Map(map) if is_ours || is_long => {
+            let mut table = Table::new();
+            fill(&mut table, map, schema);
+            Item::Table(table)
+        }
+        Value::List(items) if is_long => long_list(items),
+        _ => Item::Value(flat),
+    }
+}
+
+/// Returns a list that does not fit in a line: an item a line, or a section for each map that does not fit either.
+fn long_list(items: &[Value]) -> Item {
+    let is_long = |item: &Value| inline(item).to_string().chars().count() > LINE_MAX;
+    let maps: Option<Vec<&Map>> = items.iter().map(Value::as_map).collect();
+    if let Some(maps) = maps.filter(|_| items.iter().any(is_long)) {
+        let tables = maps.into_iter().map(|map| {
+            let mut table = Table::new();
+            fill(&mut table, map, None);
+            table.set_implicit(false);
+            table
+        });
+        return Item::ArrayOfTables(tables.collect::<ArrayOfTables>());
+    }
+    let mut array = Array::new();
+    for item in items {
+        let mut value = inline(item);
+        value.decor_mut().set_prefix("\n  ");
+        array.push_formatted(value);
+    }
+    array.set_trailing("\n");
+    array.set_trailing_comma(true);
+    Item::Value(array.into())
+}
+
+fn inline(value: &Value) -> toml_edit::Value {
+    match value {
+        // Nulls are taken out before; an empty table says nothing.
+        Value::Null => InlineTable::new().into(),
+        Value::Bool(value) => (*value).into(),
+        Value::Integer(value) => (*value).into(),
+        Value::Float(value) => (*value).into(),
+        Value::Text(text) => text.as_str().into(),
+        Value::List(items) => items.iter().map(inline).collect::<Array>().into(),
+        Value::Map(map) => {
+            let mut table = InlineTable::new();
+            for (key, value) in &map.0 {
+                table.insert(key, inline(value));
+            }
+            table.into()
+        }
+    }
+}

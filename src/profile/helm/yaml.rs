@@ -1,0 +1,247 @@
+//! YAML or JSON text to values: bounded, one document, no key twice.
+
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::ImportError;
+use super::value::{Map, Value};
+
+/// Values of a release are a few kilobytes; Helm itself cannot keep more than 1 MiB.
+pub const VALUES_BYTES_MAX: usize = 1 << 20;
+/// How deep values may be nested: far more than any pod specification.
+const DEPTH_MAX: usize = 64;
+/// How many values there may be, those that aliases repeat included.
+const NODES_MAX: usize = 20_000;
+
+/// What `helm get values` writes above the values.
+const TITLES: [&str; 2] = ["USER-SUPPLIED VALUES:", "COMPUTED VALUES:"];
+
+/// Returns the values of a text.
+pub(super) fn parse(bytes: &[u8]) -> Result<Map, ImportError> {
+    if bytes.len() > VALUES_BYTES_MAX {
+        return Err(ImportError::TooLarge { bytes: bytes.len(), limit: VALUES_BYTES_MAX });
+    }
+    let text =
+        std::str::from_utf8(bytes).map_err(|error| ImportError::NotUtf8 { offset: error.valid_up_to() })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // The title stays as an empty line, so that places in messages are right.
+    let titled = TITLES.iter().find_map(|title| text.trim_start().strip_prefix(title));
+    let body = titled.unwrap_or(text);
+    let value = serde_saphyr::from_str_with_options::<Value>(body, options()).map_err(|error| {
+        let location = error.location();
+        let lines_before = text[..text.len() - body.len()].matches('\n').count();
+        ImportError::Yaml {
+            line: location.map_or(0, |place| usize::try_from(place.line()).unwrap_or(0) + lines_before),
+            message: message(&error),
+        }
+    })?;
+    match value {
+        Value::Map(map) => Ok(map),
+        Value::Null => Ok(Map::default()),
+        other => Err(ImportError::NotValues { found: other.type_name() }),
+    }
+}
+
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: DEPTH_MAX,
+            max_nodes: NODES_MAX,
+            max_events: 4 * NODES_MAX,
+            max_documents: 1,
+        },
+        with_snippet: false,
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: NODES_MAX,
+            max_replay_stack_depth: 16,
+        },
+    }
+}
+
+/// Returns what is wrong in words, without a piece of the text around it, which may hold a secret.
+fn message(error: &serde_saphyr::Error) -> String {
+    let plain = error.without_snippet().to_string();
+    // The place stands in our own message, and the reader has no options to set.
+    let line = plain.lines().next().unwrap_or_default();
+    let line = line.split(" at line ").next().unwrap_or_default();
+    let line = line.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
+    let limits = [
+        ("budget breached: Documents", "there is more than one document"),
+        ("budget breached: Depth", "they are nested too deep"),
+        ("budget breached", "they are too many"),
+        ("alias replay limit", "aliases make them too many"),
+    ];
+    if let Some((_, words)) = limits.iter().find(|(start, _)| line.starts_with(start)) {
+        return (*words).to_owned();
+    }
+    line.chars().take(200).flat_map(char::escape_debug).collect()
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value of Helm")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        Value::deserialize(deserializer)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Integer(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        // A longer number is no count of anything; as a text it keeps its digits.
+        Ok(i64::try_from(value).map_or_else(|_| Value::Text(value.to_string()), Value::Integer))
+    }
+
+    fn visit_i128<E: de::Error>(self, value: i128) -> Result<Value, E> {
+        Ok(Value::Text(value.to_string()))
+    }
+
+    fn visit_u128<E: de::Error>(self, value: u128) -> Result<Value, E> {
+        Ok(Value::Text(value.to_string()))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        if value.is_finite() { Ok(Value::Float(value)) } else { Err(E::custom("a number that is none")) }
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(text.to_owned()))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Value, E> {
+        Ok(Value::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::default();
+        while let Some((key, value)) = entries.next_entry::<String, Value>()? {
+            map.0.push((key, value));
+        }
+        Ok(Value::Map(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        parse(text.as_bytes()).map(|_| ()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_order_of_keys_is_kept() {
+        let map = parse(b"b: 1\na: {d: 2, c: 3}\n").ok().unwrap();
+        let keys: Vec<&str> = map.0.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["b", "a"]);
+    }
+
+    #[test]
+    fn scalars_have_the_types_that_helm_sees() {
+        let text = "a: 8.64e+07\nb: 0x10\nc: yes\nd: ~\ne: '3'\nf: 1.5\ng: true\nh: 2025-11-01\ni: 18446744073709551615\nj:\n1: x\n";
+        let map = parse(text.as_bytes()).ok().unwrap();
+        let shown: Vec<String> = map
+            .0
+            .iter()
+            .map(|(key, value)| {
+                format!("{key} {} {}", value.type_name(), value.scalar_text().unwrap_or_default())
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "a a number 86400000",
+                "b an integer 16",
+                "c a boolean true",
+                "d null ",
+                "e a string 3",
+                "f a number 1.5",
+                "g a boolean true",
+                "h a string 2025-11-01",
+                "i a string 18446744073709551615",
+                "j null ",
+                "1 a string x",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_title_of_helm_get_values_and_json_are_understood() {
+        for text in [
+            "USER-SUPPLIED VALUES:\nreplicaCount: 2\n",
+            "COMPUTED VALUES:\nreplicaCount: 2\n",
+            "{\"replicaCount\": 2}",
+            "\u{feff}---\r\nreplicaCount: 2\r\n",
+        ] {
+            assert!(parse(text.as_bytes()).ok().unwrap().get("replicaCount").is_some(), "{text}");
+        }
+        for text in ["", "USER-SUPPLIED VALUES:\nnull\n", "# nothing\n"] {
+            assert!(parse(text.as_bytes()).ok().unwrap().0.is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn hostile_text_is_refused() {
+        let level =
+            |name: char, before: char| format!("{name}: &{name} [{}]\n", format!("*{before},").repeat(7));
+        let levels: Vec<String> =
+            "bcdefghi".chars().zip("abcdefgh".chars()).map(|(n, b)| level(n, b)).collect();
+        let bomb = format!("a: &a [x,x,x,x,x,x,x,x,x,x]\n{}", levels.concat());
+        let deep = format!("a: {}{}", "[".repeat(100), "]".repeat(100));
+        let wide = format!("a: [{}]", "1,".repeat(NODES_MAX + 1));
+        for text in
+            [bomb.as_str(), &deep, &wide, "a: 1\na: 2\n", "a: 1\n---\nb: 2\n", "a: *x\n", "a: .inf\n", "a: ["]
+        {
+            let error = refused(text);
+            assert!(!error.contains('\n') && error.len() < 300, "{error}");
+        }
+        assert!(refused(&bomb).ends_with("aliases make them too many"), "{}", refused(&bomb));
+        assert!(refused(&deep).ends_with("they are nested too deep"));
+        assert!(refused(&wide).ends_with("they are too many"));
+        assert!(refused("a: 1\n---\nb: 2\n").ends_with("there is more than one document"));
+        assert!(refused("a: 1\na: 2\n").ends_with("(line 2): duplicate mapping key: a"));
+        assert!(refused("[1]").contains("a list"));
+        assert!(refused(&" ".repeat(VALUES_BYTES_MAX + 1)).contains("1048577"));
+        assert!(parse(b"a: \xff").is_err());
+    }
+
+    #[test]
+    fn an_error_names_the_line_and_not_the_text_around_it() {
+        let error = refused("USER-SUPPLIED VALUES:\npassword: s3cret\nx: [\n");
+        assert!(error.contains("line ") && !error.contains("s3cret"), "{error}");
+    }
+}

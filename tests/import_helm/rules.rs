@@ -1,0 +1,366 @@
+//! What the import changes, drops and adds, each with a note. A test with a number is about that defect of the chart.
+
+use super::examples::MONITOR;
+use super::{at, convert, errors, has, load, release, sane, text, what};
+use relay_bundle::profile::helm::ImportOptions;
+
+#[test]
+fn a_key_that_the_chart_generated_is_kept_and_never_made_anew() {
+    let (profile, imported) = sane("replicaCount: 1\n", &release("prod"));
+    assert_eq!(text(&profile, "config.encryptionKey.existing.name"), "prod-claude-relay-secret");
+    assert_eq!(text(&profile, "config.encryptionKey.existing.key"), "encryption-key");
+    assert_eq!(text(&profile, "config.jwtSecret.existing.key"), "jwt-secret");
+    assert_eq!(what(&imported, "config.encryptionKey"), "added");
+    assert!(!has(&profile, "config.adminPassword"));
+    assert_eq!(what(&imported, "config.adminPassword"), "not set");
+}
+
+#[test]
+fn names_follow_the_charts_rule() {
+    for (name, values, secret, claim) in [
+        ("claude-relay", "", "claude-relay-secret", "data-claude-relay-redis-0"),
+        ("prod", "", "prod-claude-relay-secret", "data-prod-redis-0"),
+        ("my-claude-relay-redis", "", "my-claude-relay-redis-secret", "data-my-claude-relay-redis-0"),
+        ("prod", "nameOverride: relay", "prod-relay-secret", "data-prod-redis-0"),
+        ("prod", "fullnameOverride: whole", "whole-secret", "data-prod-redis-0"),
+        ("prod", "redis: {nameOverride: kv}", "prod-claude-relay-secret", "data-prod-kv-0"),
+        ("prod", "redis: {fullnameOverride: kv}", "prod-claude-relay-secret", "data-kv-0"),
+    ] {
+        let (profile, _) = sane(values, &release(name));
+        assert_eq!(text(&profile, "config.encryptionKey.existing.name"), secret, "{name} {values}");
+        assert_eq!(text(&profile, "redis.persistence.existingClaim"), claim, "{name} {values}");
+    }
+}
+
+#[test]
+fn the_data_of_redis_stays_unless_there_is_none() {
+    for values in
+        ["redis: {enabled: false}\nexternalRedis: {host: r}", "redis: {persistence: {enabled: false}}"]
+    {
+        let (profile, _) = sane(values, &release("prod"));
+        assert!(!has(&profile, "redis.persistence.existingClaim"), "{values}");
+    }
+    let (profile, _) = sane("redis: {persistence: {existingClaim: mine}}", &release("prod"));
+    assert_eq!(text(&profile, "redis.persistence.existingClaim"), "mine");
+}
+
+#[test]
+fn literals_stay_on_demand_and_say_where_they_build() {
+    let options = ImportOptions { keep_literals: true, ..release("prod") };
+    let imported = convert("config: {encryptionKey: 12345, jwtSecret: abc}\n", &options);
+    let profile: toml::Table = imported.toml.parse().unwrap();
+    assert_eq!(text(&profile, "config.encryptionKey"), "12345");
+    assert!(imported.notes.iter().any(|note| note.key == "config.jwtSecret" && note.why.contains("`dev`")));
+    let dev = imported.toml.replace("name = \"prod\"\n", "name = \"prod\"\nenvironment = \"dev\"\n");
+    assert_eq!(errors(&load(&dev)), [""; 0]);
+}
+
+#[test]
+fn passwords_of_redis_go_where_they_are_used() {
+    let (profile, _) = sane("redis: {auth: {enabled: true, password: p}}", &release("prod"));
+    assert_eq!(text(&profile, "redis.auth.password.existing.key"), "redis-password");
+    let (profile, imported) = sane("redis: {auth: {enabled: true}}", &release("prod"));
+    assert!(!has(&profile, "redis.auth.password"));
+    assert_eq!(what(&imported, "redis.auth.password"), "not set");
+    let (profile, _) = sane(
+        "redis: {auth: {enabled: true, existingSecret: s, existingSecretPasswordKey: k}}",
+        &release("prod"),
+    );
+    assert_eq!(text(&profile, "redis.auth.password.existing.name"), "s");
+    let (profile, imported) =
+        sane("redis: {auth: {password: p}}\nexternalRedis: {password: q}", &release("prod"));
+    assert!(!has(&profile, "redis.auth.password") && !has(&profile, "externalRedis.password"));
+    assert_eq!(
+        what(&imported, "redis.auth.password") + &what(&imported, "externalRedis.password"),
+        "droppeddropped"
+    );
+}
+
+#[test]
+fn d05b_numbers_and_tags_come_out_as_they_were_meant() {
+    let values = "
+replicaCount: '3'
+image: {tag: 20251101}
+config: {tokenUsageRetention: 2.592e+09, adminSessionTimeout: 8.64e+07, cleanupInterval: '3600000', logMaxFiles: 14d}
+service: {port: 80.0}
+storage: {data: {external: {enabled: 'true', storageClass: 123, accessMode: ReadWriteMany}}}
+";
+    let (profile, imported) = sane(values, &release("prod"));
+    assert_eq!(at(&profile, "replicaCount").as_integer(), Some(3));
+    assert_eq!(text(&profile, "image.tag"), "20251101");
+    assert_eq!(at(&profile, "config.tokenUsageRetention").as_integer(), Some(2_592_000_000));
+    assert_eq!(at(&profile, "config.cleanupInterval").as_integer(), Some(3_600_000));
+    assert_eq!(at(&profile, "config.logMaxFiles").as_integer(), Some(14));
+    assert_eq!(at(&profile, "storage.data.external.enabled").as_bool(), Some(true));
+    assert_eq!(text(&profile, "storage.data.external.storageClass"), "123");
+    assert_eq!(what(&imported, "replicaCount"), "changed to an integer");
+    assert_eq!(what(&imported, "image.tag"), "changed to a string");
+    assert_eq!(what(&imported, "config.tokenUsageRetention"), "written as an integer");
+}
+
+#[test]
+fn d08_a_host_without_paths_gets_the_whole_site() {
+    let (profile, imported) =
+        sane("ingress: {enabled: true, hosts: [{host: a.example.com}, b.example.com]}", &release("prod"));
+    assert_eq!(text(&profile, "ingress.hosts.0.host"), "a.example.com");
+    assert_eq!(text(&profile, "ingress.hosts.1.host"), "b.example.com");
+    assert_eq!(what(&imported, "ingress.hosts[0].paths"), "not set");
+    assert_eq!(what(&imported, "ingress.hosts[1]"), "changed to a table");
+}
+
+#[test]
+fn d10_the_class_is_named_once() {
+    let annotation = "kubernetes.io/ingress.class";
+    for (class, written, expected) in
+        [("", "nginx", "nginx"), ("nginx", "nginx", "nginx"), ("nginx", "other", "nginx")]
+    {
+        let values = format!(
+            "ingress: {{enabled: true, className: '{class}', annotations: {{{annotation}: {written}, x: 1}}, hosts: [{{host: a}}]}}"
+        );
+        let (profile, imported) = sane(&values, &release("prod"));
+        assert_eq!(text(&profile, "ingress.className"), expected);
+        assert!(!imported.toml.contains(annotation));
+        assert_eq!(text(&profile, "ingress.annotations.x"), "1");
+        assert_ne!(what(&imported, "ingress.annotations.\"kubernetes.io/ingress.class\""), "");
+    }
+}
+
+#[test]
+fn d13_another_type_of_data_volume_goes_with_the_remedy() {
+    let (profile, imported) =
+        sane("storage: {data: {type: persistentVolumeClaim, claim: x}}", &release("prod"));
+    assert!(!has(&profile, "storage.data.type") && !has(&profile, "storage.data.claim"));
+    assert_eq!(what(&imported, "storage.data.type"), "dropped");
+    assert!(imported.notes.iter().any(|note| note.why.contains("storage.data.external")));
+}
+
+#[test]
+fn d16_credentials_of_outputs_leave_the_profile() {
+    let values = "
+storage:
+  logs:
+    fluentbit:
+      output:
+        type: elasticsearch
+        config: {Host: es.example.com, HTTP_User: u, HTTP_Passwd: s3cret, 'tls': 'On', Logstash_Format: 'On', Suppress_Type_Name: 'On', tls.key_passwd: s3cret}
+";
+    let (profile, imported) = sane(values, &release("prod"));
+    let config = "storage.logs.fluentbit.output.config";
+    assert_eq!(text(&profile, "storage.logs.fluentbit.output.type"), "es");
+    assert_eq!(
+        text(&profile, &format!("{config}.HTTP_Passwd.existing.name")),
+        "prod-claude-relay-fluent-bit"
+    );
+    assert_eq!(text(&profile, &format!("{config}.HTTP_Passwd.existing.key")), "http-passwd");
+    assert_eq!(text(&profile, &format!("{config}.HTTP_User")), "u");
+    assert!(!format!("{}{:?}", imported.toml, imported.notes).contains("s3cret"));
+    assert!(imported.notes.iter().any(|note| note.why.contains("create the Secret")));
+
+    for (kind, property) in [
+        ("forward", "Shared_Key: s3cret"),
+        ("http", "Header: 'Authorization Bearer s3cret'"),
+        ("http", "Header: ['X-Scope a', 'Authorization Bearer s3cret']"),
+        ("kafka", "rdkafka.sasl.password: s3cret"),
+        ("splunk", "Splunk_Token: s3cret"),
+        ("loki", "bearer_token: s3cret"),
+        ("loki", "BearerToken: s3cret"),
+    ] {
+        let values =
+            format!("storage: {{logs: {{fluentbit: {{output: {{type: {kind}, config: {{{property}}}}}}}}}}}");
+        let imported = convert(&values, &release("prod"));
+        assert!(!format!("{}{:?}", imported.toml, imported.notes).contains("s3cret"), "{}", imported.toml);
+        assert!(imported.toml.contains("existing"), "{}", imported.toml);
+    }
+}
+
+#[test]
+fn d16c_options_of_another_plugin_are_dropped_or_renamed() {
+    let values = "storage: {logs: {fluentbit: {output: {type: loki, config: {Host: l, BatchWait: 1, BatchSize: 1.001024e+06, LineFormat: json, TenantID: t, Labels: 'a=b'}}}}}";
+    let (profile, imported) = sane(values, &release("prod"));
+    let config = at(&profile, "storage.logs.fluentbit.output.config").as_table().unwrap();
+    assert_eq!(config.keys().collect::<Vec<_>>(), ["Host", "Labels", "line_format", "tenant_id"]);
+    assert_eq!(what(&imported, "storage.logs.fluentbit.output.config.BatchSize"), "dropped");
+    assert_eq!(what(&imported, "storage.logs.fluentbit.output.config.LineFormat"), "is now `line_format`");
+}
+
+#[test]
+fn an_image_of_fluent_bit_that_is_too_old_goes_with_its_reason() {
+    let (profile, imported) = sane("storage: {logs: {fluentbit: {image: {tag: 2.2.0}}}}", &release("prod"));
+    assert!(!has(&profile, "storage.logs.fluentbit.image.tag"));
+    assert!(
+        imported
+            .notes
+            .iter()
+            .any(|note| note.key.ends_with("image.tag") && note.why.contains("CVE-2024-4323"))
+    );
+    let (profile, _) = sane("storage: {logs: {fluentbit: {image: {tag: 4.2.1}}}}", &release("prod"));
+    assert_eq!(text(&profile, "storage.logs.fluentbit.image.tag"), "4.2.1");
+}
+
+#[test]
+fn d11_the_mode_forward_that_forwarded_nothing_becomes_what_it_did() {
+    let (profile, imported) = sane("storage: {logs: {mode: forward}}", &release("prod"));
+    assert_eq!(text(&profile, "storage.logs.mode"), "fluentbit");
+    assert_eq!(what(&imported, "storage.logs.mode"), "changed to `fluentbit`");
+}
+
+#[test]
+fn d18_the_endpoint_that_does_not_exist_goes() {
+    let (profile, imported) = sane(MONITOR, &release("prod"));
+    assert!(!has(&profile, "serviceMonitor.path"));
+    assert_eq!(what(&imported, "serviceMonitor.path"), "dropped");
+    assert_eq!(what(&imported, "serviceMonitor.namespace"), "kept");
+}
+
+#[test]
+fn d25_scalars_in_maps_of_strings_get_their_quotes() {
+    let values = "podAnnotations: {a: true, b: 1, c: 1.5}\nnodeSelector: {gpu: false}\nresources: {limits: {cpu: 1, memory: 1073741824}, requests: {cpu: 0.5}}\n";
+    let (profile, _) = sane(values, &release("prod"));
+    assert_eq!(text(&profile, "podAnnotations.a"), "true");
+    assert_eq!(text(&profile, "podAnnotations.c"), "1.5");
+    assert_eq!(text(&profile, "nodeSelector.gpu"), "false");
+    assert_eq!(text(&profile, "resources.limits.cpu"), "1");
+    assert_eq!(text(&profile, "resources.requests.cpu"), "0.5");
+}
+
+#[test]
+fn d30_settings_without_effect_go_and_zeros_become_what_the_relay_made_of_them() {
+    let (profile, imported) = sane(
+        "config: {rateLimitCleanupInterval: 5, timezoneOffset: 0, logMaxFiles: 0, apiKeyPrefix: ''}",
+        &release("prod"),
+    );
+    for key in ["rateLimitCleanupInterval", "timezoneOffset", "logMaxFiles", "apiKeyPrefix"] {
+        assert!(!has(&profile, &format!("config.{key}")), "{key}");
+        assert_eq!(what(&imported, &format!("config.{key}")), "dropped", "{key}");
+    }
+}
+
+#[test]
+fn variables_that_a_key_says_move_there_and_no_name_stands_twice() {
+    let values = "
+extraEnv:
+- {name: TRUST_PROXY, value: 'true'}
+- {name: NODE_OPTIONS, value: --max-old-space-size=300}
+- {name: A, value: '1'}
+- {name: A, value: '2'}
+- {name: LDAP_BIND_PASSWORD, value: s3cret}
+- {name: ENCRYPTION_KEY, valueFrom: {secretKeyRef: {name: own, key: enc}}}
+- {name: RATE_LIMIT_CLEANUP_INTERVAL, value: '5'}
+- {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+- {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+";
+    let (profile, imported) = sane(values, &release("prod"));
+    assert_eq!(at(&profile, "config.trustProxy").as_bool(), Some(true));
+    assert_eq!(at(&profile, "config.nodeMaxOldSpaceMb").as_integer(), Some(300));
+    assert_eq!(text(&profile, "config.encryptionKey.existing.name"), "own");
+    let names: Vec<&str> = at(&profile, "extraEnv")
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|variable| variable["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["A", "LDAP_BIND_PASSWORD", "POD_IP"]);
+    assert_eq!(text(&profile, "extraEnv.0.value"), "2");
+    assert_eq!(text(&profile, "extraEnv.1.valueFrom.secretKeyRef.name"), "prod-claude-relay-env");
+    assert!(!format!("{}{:?}", imported.toml, imported.notes).contains("s3cret"));
+}
+
+#[test]
+fn unknown_keys_go_with_the_nearest_one() {
+    let values = "replicaCuont: 2\nconfig: {lgoLevel: debug}\ntolerations: [{key: a, opertor: Exists}]\nglobal: {foo: 1}\nredis: {architecture: standalone}\n";
+    let (profile, imported) = sane(values, &release("prod"));
+    assert!(!has(&profile, "replicaCuont") && !has(&profile, "config.lgoLevel") && !has(&profile, "global"));
+    let why =
+        |key: &str| imported.notes.iter().find(|note| note.key == key).map(|note| note.why.clone()).unwrap();
+    assert!(why("replicaCuont").contains("`replicaCount`"), "{}", why("replicaCuont"));
+    assert!(why("config.lgoLevel").contains("`logLevel`"));
+    assert!(why("tolerations[0].opertor").contains("`operator`"), "{}", why("tolerations[0].opertor"));
+    assert!(why("global.foo").contains("subchart"));
+    assert_eq!(what(&imported, "redis.architecture"), "dropped");
+}
+
+#[test]
+fn globals_go_where_the_chart_used_them() {
+    let values = "global: {imageRegistry: r.example.com, imagePullSecrets: [{name: pull}], storageClass: fast}\nredis: {image: {imagePullPolicy: Always, tag: '8.2.1@sha256:0000000000000000000000000000000000000000000000000000000000000000'}}\n";
+    let (profile, _) = sane(values, &release("prod"));
+    assert_eq!(text(&profile, "redis.image.registry"), "r.example.com");
+    assert_eq!(text(&profile, "imagePullSecrets.0.name"), "pull");
+    assert_eq!(text(&profile, "redis.persistence.storageClass"), "fast");
+    assert_eq!(text(&profile, "redis.image.pullPolicy"), "Always");
+    assert_eq!(text(&profile, "redis.image.tag"), "8.2.1");
+    assert!(text(&profile, "redis.image.digest").starts_with("sha256:"));
+}
+
+#[test]
+fn nulls_empties_and_wrong_types_go_with_a_note() {
+    let values = "
+replicaCount: null
+image: {pullPolicy: ''}
+serviceMonitor: {namespace: '', interval: ''}
+service: {nodePort: ''}
+autoscaling: [1]
+ingress: {tls: [{secretName: '', hosts: [a.example.com]}]}
+podAnnotations: text
+extraVolumes: {a: b}
+release: {name: x}
+";
+    let (profile, imported) = sane(values, &release("prod"));
+    for key in [
+        "replicaCount",
+        "image.pullPolicy",
+        "serviceMonitor.namespace",
+        "serviceMonitor.interval",
+        "service.nodePort",
+        "autoscaling",
+        "podAnnotations",
+        "extraVolumes",
+    ] {
+        assert!(!has(&profile, key), "{key}");
+        assert!(what(&imported, key).contains("dropped"), "{key}");
+    }
+    assert_eq!(text(&profile, "release.name"), "prod");
+}
+
+#[test]
+fn d20_the_charts_own_default_of_pods_is_written_out() {
+    let (profile, imported) = sane("autoscaling: {enabled: true}", &release("prod"));
+    assert_eq!(at(&profile, "autoscaling.maxReplicas").as_integer(), Some(100));
+    assert_eq!(what(&imported, "autoscaling.maxReplicas"), "added");
+}
+
+#[test]
+fn long_fragments_become_sections_that_mean_the_same() {
+    let values = r#"
+extraContainers:
+- name: proxy
+  image: registry.example.com/proxy@sha256:0000000000000000000000000000000000000000000000000000000000000000
+  args: ["--listen=127.0.0.1:8080", "--upstream=https://api.example.com", "--verbose", "--log-format=json", "--x"]
+  resources: {limits: {cpu: 1, memory: 64Mi}, requests: {cpu: 10m, memory: 32Mi}}
+tolerations:
+- {key: a, operator: Exists}
+affinity:
+  nodeAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      nodeSelectorTerms:
+      - matchExpressions:
+        - {key: kubernetes.io/arch, operator: In, values: [amd64, arm64, s390x, ppc64le, riscv64]}
+replicaCount: 2
+"#;
+    let (profile, imported) = sane(values, &release("prod"));
+    assert_eq!(text(&profile, "extraContainers.0.name"), "proxy");
+    assert_eq!(text(&profile, "extraContainers.0.resources.limits.cpu"), "1");
+    assert_eq!(at(&profile, "replicaCount").as_integer(), Some(2));
+    assert!(imported.toml.contains("[[extraContainers]]"), "{}", imported.toml);
+    assert!(imported.toml.lines().all(|line| line.chars().count() <= 130), "{}", imported.toml);
+    let expressions = "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms.0.matchExpressions.0";
+    assert_eq!(at(&profile, &format!("{expressions}.values")).as_array().unwrap().len(), 5);
+}
+
+#[test]
+fn notes_stand_in_the_order_of_the_values() {
+    let values = "zzz: 1\nconfig: {aaa: 1, jwtSecret: x}\naaa: 1\n";
+    let keys: Vec<String> =
+        convert(values, &release("prod")).notes.into_iter().map(|note| note.key).collect();
+    assert_eq!(keys[..3], ["zzz", "config.encryptionKey", "config.adminPassword"].map(String::from));
+    assert!(keys.iter().position(|key| key == "config.aaa") < keys.iter().position(|key| key == "aaa"));
+}
