@@ -81,6 +81,7 @@ pub fn diff(old: &Bundle, new: &Bundle) -> Diff {
     let objects: Vec<ObjectChange> = pairs.iter().filter_map(|pair| object_change(pair, &configs)).collect();
     let mut warnings: Vec<String> = objects.iter().flat_map(refusals).collect();
     warnings.extend(literal_warnings(&objects));
+    warnings.extend(claim_warnings(&objects));
     Diff {
         same: old.content_id == new.content_id,
         old: side(&old.content_id, &old.index),
@@ -164,6 +165,18 @@ fn literal_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = String> {
             let key = field.path.last_key().unwrap_or_default();
             format!("Secret/{}: the value of {key} changed; pods have the old one until they restart, which a higher `revision` brings about", object.name)
         })
+    })
+}
+
+/// A claim that the new set does not know is neither deleted nor used.
+fn claim_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = String> {
+    let gone =
+        |object: &&ObjectChange| object.kind == "PersistentVolumeClaim" && object.change == Change::Removed;
+    objects.iter().filter(gone).map(|object| {
+        format!(
+            "PersistentVolumeClaim/{}: it stays in the cluster with its data, and nothing uses it any more",
+            object.name
+        )
     })
 }
 

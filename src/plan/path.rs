@@ -52,12 +52,17 @@ fn is_plain(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
+/// Keys that need no quotes at the beginning of a path, where nothing can be mistaken: `Secret/relay-tls`.
+fn is_plain_first(key: &str) -> bool {
+    key.split(['/', '.']).all(is_plain)
+}
+
 impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, step) in self.0.iter().enumerate() {
             match step {
-                Step::Key(key) if is_plain(key) && at == 0 => f.write_str(key)?,
-                Step::Key(key) if is_plain(key) => write!(f, ".{key}")?,
+                Step::Key(key) if at == 0 && is_plain_first(key) => f.write_str(key)?,
+                Step::Key(key) if at > 0 && is_plain(key) => write!(f, ".{key}")?,
                 Step::Key(key) => write!(f, "[{key:?}]")?,
                 Step::Index(index) => write!(f, "[{index}]")?,
                 Step::Item(name) if is_plain(name) => write!(f, "[{name}]")?,
@@ -84,6 +89,7 @@ mod tests {
         assert_eq!(annotation.to_string(), r#"metadata.annotations["checksum/config"]"#);
         let image = FieldPath::default().key("containers").then(Step::Item("relay".into())).key("image");
         assert_eq!(image.to_string(), "containers[relay].image");
+        assert_eq!(FieldPath::default().key("Secret/relay.tls").to_string(), "Secret/relay.tls");
         assert_eq!(FieldPath::default().key("args").then(Step::Index(2)).to_string(), "args[2]");
         assert_eq!(FieldPath::default().key("\u{1b}[31m").to_string(), r#"["\u{1b}[31m"]"#);
     }
