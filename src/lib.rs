@@ -10,6 +10,7 @@ pub mod cmd;
 pub mod fluent_bit;
 pub mod fsio;
 pub mod model;
+pub mod plan;
 pub mod profile;
 pub mod render;
 pub mod store;

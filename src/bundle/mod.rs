@@ -12,4 +12,5 @@ pub mod open;
 pub mod posture;
 pub mod read;
 pub mod recipe;
+pub mod summary;
 pub mod sums;

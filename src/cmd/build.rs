@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::ctx::{Ctx, Folder, ProfileArgs, StoreArgs, count};
-use super::failure::{Failure, Outcome};
+use super::failure::{Failure, FailureKind, Outcome};
 use crate::bundle::assemble::{Assembled, assemble};
 use crate::model::digest::Digest;
 use crate::profile::overlay::ProfileFiles;
@@ -45,6 +45,18 @@ pub struct Args {
 #[serde(rename_all = "camelCase")]
 struct BuildReport {
     bundles: Vec<Built>,
+    /// Profiles that could not be built beside those that could.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed: Vec<Failed>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failed {
+    profile: String,
+    error: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diagnostics: Option<serde_json::Value>,
 }
 
 #[derive(Serialize)]
@@ -78,27 +90,28 @@ impl Args {
         }
         let store = Store::at(&self.store.store);
         let mut bundles = Vec::with_capacity(names.len());
-        let mut failed = 0;
+        let mut failed = Vec::new();
         for name in &names {
             match self.build(ctx, &store, name) {
                 Ok(built) => bundles.push(built),
                 // The others are still of use, and their mistakes too.
-                Err(failure) if names.len() > 1 && failure.kind == super::failure::FailureKind::Input => {
-                    ctx.printer.tell(&format!("error: {}", failure.message()));
-                    failed += 1;
+                Err(failure) if names.len() > 1 && failure.kind == FailureKind::Input => {
+                    let error = failure.message();
+                    ctx.printer.tell(&format!("error: {error}"));
+                    failed.push(Failed { profile: name.clone(), error, diagnostics: failure.diagnostics });
                 }
                 Err(failure) => return Err(failure),
             }
         }
-        ctx.printer.report(&BuildReport { bundles })?;
-        if failed > 0 {
-            return Err(Failure::input(format!(
-                "{} of {} could not be built",
-                count(failed, "profile"),
-                names.len()
-            )));
+        let of_all = format!("{} of {}", count(failed.len(), "profile"), names.len());
+        let report = BuildReport { bundles, failed };
+        ctx.printer.report(&report)?;
+        if report.failed.is_empty() {
+            return Ok(ExitCode::SUCCESS);
         }
-        Ok(ExitCode::SUCCESS)
+        // The report has said so already: it is the only document on stdout.
+        ctx.printer.tell(&format!("error: {of_all} could not be built"));
+        Ok(FailureKind::Input.into())
     }
 
     fn names(&self) -> Result<Vec<String>, Failure> {

@@ -46,7 +46,7 @@ impl Ctx {
     /// When the profile has errors, or warnings that are denied.
     pub fn load(&self, name: &str, args: &ProfileArgs) -> Result<Profile, Failure> {
         let loaded = profile::load(name, &args.set, &Folder::new(&args.profiles));
-        self.show(&loaded)?;
+        self.show(&loaded);
         let warned = loaded.diagnostics.iter().count();
         match loaded.profile {
             Some(_) if args.deny_warnings && warned > 0 => Err(Failure::input(format!(
@@ -56,32 +56,20 @@ impl Ctx {
             Some(profile) => Ok(profile),
             None => {
                 let errors = loaded.diagnostics.errors();
-                Err(Failure::input(format!("profile `{name}` has {}", count(errors, "error")))
-                    .hint("`relay-bundle explain CODE` says more about a code such as RB0002"))
+                let failure = Failure::input(format!("profile `{name}` has {}", count(errors, "error")))
+                    .hint("`relay-bundle explain CODE` says more about a code such as RB0002");
+                let diagnostics = diagnostic::to_json(&loaded.diagnostics, &loaded.sources);
+                Err(Failure { diagnostics: Some(diagnostics), ..failure })
             }
         }
     }
 
-    /// Shows findings: on stderr as text, or on stdout as data.
-    ///
-    /// # Errors
-    ///
-    /// When stdout cannot be written.
-    pub fn show(&self, loaded: &Loaded) -> Result<(), Failure> {
-        if self.printer.json {
-            if loaded.profile.is_none() {
-                let diagnostics = diagnostic::to_json(&loaded.diagnostics, &loaded.sources);
-                let report =
-                    serde_json::json!({"schema": "relay-bundle/diagnostics/v1", "diagnostics": diagnostics});
-                self.printer.data(format!("{report:#}\n").as_bytes())?;
-            }
-            return Ok(());
-        }
+    /// Shows findings on stderr; errors as data are part of the report of the failure.
+    pub fn show(&self, loaded: &Loaded) {
         let text = diagnostic::to_text(&loaded.diagnostics, &loaded.sources);
         if !text.is_empty() {
             self.printer.tell(text.trim_end());
         }
-        Ok(())
     }
 }
 

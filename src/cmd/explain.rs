@@ -69,8 +69,8 @@ impl Args {
     fn origin(&self, ctx: &Ctx, profile: &str, key: &str) -> Result<(), Failure> {
         let loaded = load(profile, &self.profiles.set, &Folder::new(&self.profiles.profiles));
         if loaded.profile.is_none() {
-            ctx.show(&loaded)?;
-            return Err(Failure::input(format!("profile `{profile}` has errors")));
+            // Shows what is wrong, and fails.
+            ctx.load(profile, &self.profiles)?;
         }
         let settings = explain::origin(&loaded, key);
         if settings.is_empty() {

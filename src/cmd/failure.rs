@@ -1,7 +1,13 @@
 //! Why a command did not do what was asked, and the exit code that says so.
 
 use std::error::Error;
+use std::io::{self, Write};
 use std::process::ExitCode;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::ui::printer::Report;
 
 /// The answer is no, or two things differ.
 pub const DIFFERS: u8 = 1;
@@ -19,6 +25,19 @@ pub enum FailureKind {
     Input,
     Untrusted,
     World,
+    Bug,
+}
+
+impl FailureKind {
+    /// Returns the exit code of such a failure.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Input => INPUT,
+            Self::Untrusted => UNTRUSTED,
+            Self::World => WORLD,
+            Self::Bug => BUG,
+        }
+    }
 }
 
 /// What failed, why, and what to do.
@@ -27,6 +46,8 @@ pub struct Failure {
     pub kind: FailureKind,
     pub source: Box<dyn Error + Send + Sync>,
     pub hints: Vec<String>,
+    /// What was found in a profile, as data, if that is why.
+    pub diagnostics: Option<Value>,
 }
 
 /// What a command returns.
@@ -34,7 +55,7 @@ pub type Outcome = Result<ExitCode, Failure>;
 
 impl Failure {
     pub fn input(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind: FailureKind::Input, source: source.into(), hints: Vec::new() }
+        Self { kind: FailureKind::Input, source: source.into(), hints: Vec::new(), diagnostics: None }
     }
 
     pub fn untrusted(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -43,6 +64,11 @@ impl Failure {
 
     pub fn world(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind: FailureKind::World, ..Self::input(source) }
+    }
+
+    /// A mistake of this program.
+    pub fn bug(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: FailureKind::Bug, ..Self::input(source) }
     }
 
     #[must_use]
@@ -82,6 +108,37 @@ impl Failure {
     }
 }
 
+/// A failure as data: what a command prints instead of its report.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ErrorReport<'a> {
+    pub(super) error: String,
+    pub(super) hints: &'a [String],
+    pub(super) exit_code: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) diagnostics: Option<&'a Value>,
+}
+
+impl Failure {
+    pub(super) fn report(&self) -> ErrorReport<'_> {
+        ErrorReport {
+            error: self.message(),
+            hints: &self.hints,
+            exit_code: self.kind.exit_code(),
+            diagnostics: self.diagnostics.as_ref(),
+        }
+    }
+}
+
+impl Report for ErrorReport<'_> {
+    const SCHEMA: &'static str = "error/v1";
+
+    /// The text of a failure is talk, and goes to stderr.
+    fn write_human(&self, _: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         let hints = crate::fsio::remedy(&error).into_iter().map(str::to_owned).collect();
@@ -109,10 +166,6 @@ impl From<crate::store::StoreError> for Failure {
 
 impl From<FailureKind> for ExitCode {
     fn from(kind: FailureKind) -> Self {
-        match kind {
-            FailureKind::Input => Self::from(INPUT),
-            FailureKind::Untrusted => Self::from(UNTRUSTED),
-            FailureKind::World => Self::from(WORLD),
-        }
+        Self::from(kind.exit_code())
     }
 }

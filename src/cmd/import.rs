@@ -58,7 +58,9 @@ impl Args {
             kubernetes: args.kubernetes,
             keep_literals: args.keep_literals,
         };
-        let imported = helm::import(&values, &options).map_err(|error| Failure::input(error).hint("the values are those of `helm get values RELEASE`"))?;
+        let imported = helm::import(&values, &options).map_err(|error| {
+            Failure::input(error).hint("the values are those of `helm get values RELEASE`")
+        })?;
         if ctx.printer.json {
             let report = json!({"schema": "relay-bundle/import/v1", "profile": imported.toml, "notes": imported.notes});
             ctx.printer.data(format!("{report:#}\n").as_bytes())?;

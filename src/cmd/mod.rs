@@ -1,21 +1,32 @@
 //! The command line: one file a command. Nothing else prints errors or chooses exit codes.
 
 pub mod archive_file;
+pub mod bug;
 pub mod build;
 pub mod check;
+pub mod completions;
 pub mod ctx;
+pub mod diff;
 pub mod explain;
 pub mod failure;
+pub mod gc;
+pub mod images;
+pub mod import;
+pub mod inspect;
+pub mod man;
 pub mod out_folder;
 pub mod render;
 pub mod schema;
+pub mod source;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::ui::escape::safe_lines;
 use crate::ui::printer::{ColorChoice, Printer};
 use ctx::Ctx;
+use failure::{ErrorReport, Failure, Outcome};
 
 /// Reproducible Kubernetes bundles of Claude Relay Service for air-gapped clusters
 #[derive(Debug, Parser)]
@@ -24,7 +35,7 @@ use ctx::Ctx;
     max_term_width = 100,
     after_help = "Examples:
   relay-bundle build production        make the bundle of profiles/production.toml
-  relay-bundle diff old new            what changes, and which pods restart
+  relay-bundle diff production         what a build would change, and which pods restart
   relay-bundle explain ingress.routes  what a key means
 
 Exit codes: 0 done, 1 no or different, 2 your input, 3 not trusted, 4 disk or cluster, 101 our bug."
@@ -49,10 +60,24 @@ pub enum Command {
     Build(build::Args),
     /// Print the manifests of a profile
     Render(render::Args),
+    /// Write a profile from what was there before
+    Import(import::Args),
     /// Tell what a key or a code means, and where a value came from
     Explain(explain::Args),
     /// Print the JSON Schema of a profile
     Schema(schema::Args),
+    /// Show what changes between two bundles, and which pods restart
+    Diff(diff::Args),
+    /// Show what a bundle is, holds, wants and consumes
+    Inspect(inspect::Args),
+    /// List the images of a profile or a bundle
+    Images(images::Args),
+    /// Remove bundles from the store that nothing needs
+    Gc(gc::Args),
+    /// Print the completions of a shell
+    Completions(completions::Args),
+    /// Print the manual page
+    Man(man::Args),
 }
 
 impl clap::ValueEnum for ColorChoice {
@@ -70,25 +95,64 @@ impl clap::ValueEnum for ColorChoice {
     }
 }
 
-/// Runs the command line. The only place that turns a result into stderr text and an exit code.
-pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let ctx = Ctx { printer: Printer::new(cli.json, cli.quiet, cli.color) };
-    let outcome = match cli.command {
-        Command::Build(args) => args.run(&ctx),
-        Command::Render(args) => args.run(&ctx),
-        Command::Explain(args) => args.run(&ctx),
-        Command::Schema(args) => args.run(&ctx),
-    };
-    match outcome {
-        Ok(code) => code,
-        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
-        Err(failure) => {
-            ctx.printer.tell(&format!("error: {}", failure.message()));
-            for hint in &failure.hints {
-                ctx.printer.tell(&format!("hint: {hint}"));
-            }
-            failure.kind.into()
+impl Command {
+    fn run(self, ctx: &Ctx) -> Outcome {
+        match self {
+            Self::Build(args) => args.run(ctx),
+            Self::Render(args) => args.run(ctx),
+            Self::Diff(args) => args.run(ctx),
+            Self::Inspect(args) => args.run(ctx),
+            Self::Images(args) => args.run(ctx),
+            Self::Gc(args) => args.run(ctx),
+            Self::Import(args) => args.run(ctx),
+            Self::Explain(args) => args.run(ctx),
+            Self::Schema(args) => args.run(ctx),
+            Self::Completions(args) => args.run(ctx),
+            Self::Man(args) => args.run(ctx),
         }
     }
+}
+
+/// Runs the command line. The only place that turns a result into stderr text and an exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let ctx = Ctx { printer: Printer::new(cli.json, cli.quiet, cli.color) };
+    match bug::catch(|| cli.command.run(&ctx)).unwrap_or_else(Err) {
+        Ok(code) => code,
+        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) => fail(&ctx.printer, &failure),
+    }
+}
+
+/// Says what failed: on stderr for people, and with `--json` on stdout as well.
+fn fail(printer: &Printer, failure: &Failure) -> ExitCode {
+    // Parts of a message may come from a hostile bundle.
+    printer.tell(&format!("error: {}", safe_lines(&failure.message())));
+    for hint in &failure.hints {
+        printer.tell(&format!("hint: {}", safe_lines(hint)));
+    }
+    if printer.json && printer.report(&failure.report()).is_err() {
+        // The reader of the report is gone; the exit code says the same.
+        return failure.kind.into();
+    }
+    failure.kind.into()
+}
+
+/// Prints help, or what is wrong with the arguments.
+fn usage(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().any(|argument| argument == "--json");
+    if wants_json && error.use_stderr() {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let report =
+            ErrorReport { error: first.to_owned(), hints: &[], exit_code: failure::INPUT, diagnostics: None };
+        // Whoever does not read the report has the exit code.
+        Printer::new(true, false, ColorChoice::Auto).report(&report).ok();
+    }
+    // There is nobody left to tell that stderr is gone.
+    error.print().ok();
+    if error.use_stderr() { ExitCode::from(failure::INPUT) } else { ExitCode::SUCCESS }
 }

@@ -1,4 +1,8 @@
 //! What people see: stdout is data, stderr is talk.
 
 pub mod diagnostic;
+pub mod diff_view;
+pub mod escape;
+pub mod inspect_view;
 pub mod printer;
+mod style;

@@ -55,7 +55,7 @@ impl Printer {
             if let Some(fields) = value.as_object_mut() {
                 fields.insert("schema".into(), format!("relay-bundle/{}", R::SCHEMA).into());
             }
-            writeln!(out, "{value:#}")?;
+            writeln!(out, "{}", super::escape::safe_json(&format!("{value:#}")))?;
         } else {
             report.write_human(&mut out)?;
         }

@@ -1,0 +1,81 @@
+//! What `inspect` shows of a bundle: what it is, holds, wants and consumes. Read only; nothing here is verified.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::index::{Image, KubernetesRange, Wanted, Workload};
+use super::open::Bundle;
+use super::posture::{Posture, posture};
+
+/// A bundle on one page.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    pub content_id: String,
+    pub format: u32,
+    pub name: String,
+    pub profile: String,
+    pub namespace: String,
+    pub environment: String,
+    pub app_version: String,
+    pub kubernetes: KubernetesRange,
+    pub render_abi: Value,
+    /// The arguments `--set` that the bundle was built with.
+    pub set: Value,
+    pub files: usize,
+    pub bytes: u64,
+    pub manifests_bytes: u64,
+    pub objects: Vec<ObjectLine>,
+    pub images: Vec<Image>,
+    pub contract: Vec<Wanted>,
+    pub workloads: Vec<Workload>,
+    pub posture: Posture,
+}
+
+/// An object of the bundle.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectLine {
+    pub kind: String,
+    pub namespace: String,
+    pub name: String,
+    pub file: String,
+    pub bytes: usize,
+}
+
+/// Returns the page about a bundle.
+pub fn summary(bundle: &Bundle) -> Summary {
+    let index = &bundle.index;
+    let bytes_of = |file: &str| bundle.files.get(file).map_or(0, |file| file.bytes().len());
+    let objects: Vec<ObjectLine> = index
+        .objects
+        .iter()
+        .map(|object| ObjectLine {
+            kind: object.kind.clone(),
+            namespace: object.namespace.clone(),
+            name: object.name.clone(),
+            file: object.file.clone(),
+            bytes: bytes_of(&object.file),
+        })
+        .collect();
+    Summary {
+        content_id: format!("sha256:{}", bundle.content_id),
+        format: index.format,
+        name: index.name.clone(),
+        profile: index.profile.clone(),
+        namespace: index.namespace.clone(),
+        environment: index.environment.clone(),
+        app_version: index.app_version.clone(),
+        kubernetes: index.kubernetes.clone(),
+        render_abi: bundle.recipe["renderAbi"].clone(),
+        set: bundle.recipe["set"].clone(),
+        files: bundle.sums.len(),
+        bytes: bundle.bytes,
+        manifests_bytes: objects.iter().map(|object| object.bytes as u64).sum(),
+        objects,
+        images: index.images.clone(),
+        contract: index.contract.clone(),
+        workloads: index.workloads.clone(),
+        posture: posture(&bundle.manifests),
+    }
+}

@@ -1,0 +1,61 @@
+//! Panics: a bug of ours, told as such, without a flood of frames.
+
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::sync::{Mutex, PoisonError};
+
+use super::failure::Failure;
+
+/// What the last panic said, and where: the hook sees the place, the catcher does not.
+static LAST: Mutex<String> = Mutex::new(String::new());
+
+/// Runs `act`; a panic becomes a failure that asks for a report.
+///
+/// # Errors
+///
+/// When `act` panicked.
+pub fn catch<T>(act: impl FnOnce() -> T) -> Result<T, Failure> {
+    panic::set_hook(Box::new(|info| {
+        *LAST.lock().unwrap_or_else(PoisonError::into_inner) = describe(info);
+    }));
+    // Nothing that `act` left half changed is used afterwards: the process ends.
+    let result = panic::catch_unwind(AssertUnwindSafe(act));
+    drop(panic::take_hook());
+    result.map_err(|_| {
+        let what = LAST.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Failure::bug(format!("this is a bug of relay-bundle {}: {what}", env!("CARGO_PKG_VERSION")))
+            .hint("please report it with this message, the command line, and the profile without its secrets")
+    })
+}
+
+fn describe(info: &PanicHookInfo<'_>) -> String {
+    let what = info.payload_as_str().unwrap_or("it panicked");
+    match info.location() {
+        Some(place) => format!("{what} ({}:{})", place.file(), place.line()),
+        None => what.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cmd::failure::FailureKind;
+
+    #[test]
+    fn a_panic_becomes_a_failure_that_asks_for_a_report() {
+        let numbers: Vec<u8> = Vec::new();
+
+        let failure = catch(|| numbers[std::hint::black_box(3)]).unwrap_err();
+
+        assert_eq!(failure.kind, FailureKind::Bug);
+        assert_eq!(failure.kind.exit_code(), 101);
+        let message = failure.message();
+        assert!(message.starts_with("this is a bug of relay-bundle "), "{message}");
+        assert!(message.contains("index out of bounds") && message.contains("bug.rs:"), "{message}");
+        assert!(failure.hints[0].starts_with("please report it"));
+    }
+
+    #[test]
+    fn what_does_not_panic_passes() {
+        assert_eq!(catch(|| 5).ok(), Some(5));
+    }
+}

@@ -1,0 +1,68 @@
+//! `inspect`: a bundle on one page. Verifies no signature, and says so.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::ctx::Ctx;
+use super::failure::Outcome;
+use super::source::{self, SourceArgs};
+use crate::bundle::summary::{Summary, summary};
+use crate::ui::escape::safe;
+use crate::ui::inspect_view;
+use crate::ui::printer::Report;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("Every file is compared with SHA256SUMS; signatures are not verified.
+
+Examples:
+  relay-bundle inspect prod.tar
+  relay-bundle inspect @production --json
+
+{}", source::HELP))]
+pub struct Args {
+    /// The bundle
+    bundle: String,
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InspectReport {
+    origin: String,
+    /// Whether there is an attestation; absent for a profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attested: Option<bool>,
+    /// Nothing here verifies it.
+    verified: bool,
+    #[serde(skip)]
+    signature: &'static str,
+    #[serde(flatten)]
+    summary: Summary,
+}
+
+impl Report for InspectReport {
+    const SCHEMA: &'static str = "inspect/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{:<12}{}", "from", safe(&self.origin))?;
+        inspect_view::write(&self.summary, self.signature, out)
+    }
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        let source = self.source.open(ctx, &self.bundle)?;
+        let report = InspectReport {
+            attested: source.attested,
+            verified: false,
+            signature: source.signature(),
+            summary: summary(&source.bundle),
+            origin: source.origin,
+        };
+        ctx.printer.report(&report)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

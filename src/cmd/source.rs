@@ -1,0 +1,182 @@
+//! Arguments that mean a bundle: a file, a folder, an entry of the store, or a profile as it is now.
+
+use std::io::BufReader;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::ctx::{Ctx, ProfileArgs, StoreArgs};
+use super::failure::{Failure, FailureKind};
+use crate::archive;
+use crate::bundle::assemble::assemble;
+use crate::bundle::open::Bundle;
+use crate::bundle::read::{Contents, Fault, Opening, ReadError, SealedMedium, hash_only};
+use crate::render;
+use crate::store::{Store, folder};
+
+/// How arguments are read, for the help of commands.
+pub(super) const HELP: &str = "A bundle is named by one of:
+  production            the profile as it is now, rendered in memory
+  @production           the newest build of the profile in the store
+  @1f0c9a2b             an entry of the store, by the first digits of its content id or its name
+  sha256:1f0c9a2b…      the same
+  prod.tar, ./FILE      an archive; any name with a `/`, or that ends in `.tar`, is a path
+  bundles/production/   a folder";
+
+/// Where profiles and the store are.
+#[derive(Debug, clap::Args)]
+pub struct SourceArgs {
+    #[command(flatten)]
+    pub profiles: ProfileArgs,
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// A bundle, and where it was found.
+pub(super) struct Source {
+    pub(super) bundle: Bundle,
+    /// Where it was found, in words.
+    pub(super) origin: String,
+    /// Whether it has an attestation, which nothing here has verified; none for a profile.
+    pub(super) attested: Option<bool>,
+}
+
+/// What an argument means, by its spelling alone: no file that comes or goes makes it another.
+#[derive(Debug, PartialEq, Eq)]
+enum Reference<'a> {
+    Path(&'a Utf8Path),
+    Entry(&'a str),
+    Profile(&'a str),
+}
+
+impl<'a> Reference<'a> {
+    fn of(argument: &'a str) -> Self {
+        let is_path = argument.contains('/') || argument.ends_with(".tar") || matches!(argument, "." | "..");
+        if let Some(entry) = argument.strip_prefix('@') {
+            Self::Entry(entry)
+        } else if argument.starts_with("sha256:") {
+            Self::Entry(argument)
+        } else if is_path {
+            Self::Path(argument.into())
+        } else {
+            Self::Profile(argument)
+        }
+    }
+}
+
+/// Tells whether an argument means a profile as it is now.
+pub(super) fn is_profile(argument: &str) -> bool {
+    matches!(Reference::of(argument), Reference::Profile(_))
+}
+
+impl SourceArgs {
+    /// Returns the bundle that `argument` means. It is whole and agrees with itself; its signatures are not checked.
+    pub(super) fn open(&self, ctx: &Ctx, argument: &str) -> Result<Source, Failure> {
+        match Reference::of(argument) {
+            Reference::Path(path) => open_path(path),
+            Reference::Entry(entry) => self.open_entry(entry),
+            Reference::Profile(name) => self.build(ctx, name),
+        }
+    }
+
+    fn open_entry(&self, reference: &str) -> Result<Source, Failure> {
+        let store = Store::at(&self.store.store);
+        let (entry, sums) = store.open(reference)?;
+        let attested = sums.attestation().is_some();
+        let contents = sums.into_files().and_then(|files| files.read(&mut hash_only));
+        let path = store.path_of(&entry);
+        Source::of(contents.map_err(|error| unreadable(&path, error))?, path.to_string(), attested)
+    }
+
+    fn build(&self, ctx: &Ctx, name: &str) -> Result<Source, Failure> {
+        let profile = ctx.load(name, &self.profiles).map_err(|failure| self.suggest(name, failure))?;
+        let assembled = assemble(&profile, &render::render(&profile)).map_err(Failure::input)?;
+        let bundle = Bundle::of_files(assembled.files).map_err(Failure::bug)?;
+        let origin = format!("profile {}", self.profiles.profiles.join(format!("{name}.toml")));
+        Ok(Source { bundle, origin, attested: None })
+    }
+
+    /// Adds what else the name of a profile that cannot be built could mean.
+    fn suggest(&self, name: &str, mut failure: Failure) -> Failure {
+        if failure.kind == FailureKind::Input {
+            if Utf8Path::new(name).exists() {
+                failure = failure.hint(format!("`./{name}` is the file or folder of that name"));
+            }
+            if Store::at(&self.store.store).find(name).is_ok() {
+                failure = failure.hint(format!("`@{name}` is the bundle of that name in the store"));
+            }
+        }
+        failure
+    }
+}
+
+impl Source {
+    fn of(contents: Contents, origin: String, attested: bool) -> Result<Self, Failure> {
+        let bundle = Bundle::open(contents).map_err(|error| {
+            Failure::untrusted(error).hint(format!("`{origin}` was not made by this program, or was altered"))
+        })?;
+        Ok(Self { bundle, origin, attested: Some(attested) })
+    }
+
+    /// Returns what is known of the bundle's signatures.
+    pub(super) fn signature(&self) -> &'static str {
+        match self.attested {
+            Some(true) => "there is an attestation; it was NOT verified here (`relay-bundle verify` does)",
+            Some(false) => "unsigned",
+            None => "none: the profile is not built",
+        }
+    }
+}
+
+fn open_path(path: &Utf8Path) -> Result<Source, Failure> {
+    let metadata = match fs_err::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let missing = Failure::input(format!("there is no file or folder `{path}`"));
+            return Err(missing.hint("`@NAME` means the store, and a plain NAME a profile"));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let read = if metadata.is_dir() {
+        folder::open(path).and_then(read)
+    } else {
+        let file = fs_err::File::open(path)?;
+        archive::open(BufReader::new(file)).and_then(read)
+    };
+    let (contents, attested) = read.map_err(|error| unreadable(path, error))?;
+    Source::of(contents, Utf8PathBuf::from(path).into_string(), attested)
+}
+
+fn read<M: SealedMedium>(opening: Opening<M>) -> Result<(Contents, bool), ReadError> {
+    let sums = opening.read_sums()?;
+    let attested = sums.attestation().is_some();
+    Ok((sums.into_files()?.read(&mut hash_only)?, attested))
+}
+
+fn unreadable(path: &Utf8Path, error: ReadError) -> Failure {
+    match error.fault {
+        Fault::Io(error) => error.into(),
+        _ => Failure::untrusted(error).hint(format!("`{path}` is no bundle, or was altered or cut short")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spelling_of_an_argument_says_what_it_is() {
+        let table = [
+            ("production", Reference::Profile("production")),
+            ("@production", Reference::Entry("production")),
+            ("@sha256:0123", Reference::Entry("sha256:0123")),
+            ("sha256:0123", Reference::Entry("sha256:0123")),
+            ("prod.tar", Reference::Path("prod.tar".into())),
+            ("./production", Reference::Path("./production".into())),
+            ("bundles/production", Reference::Path("bundles/production".into())),
+            (".", Reference::Path(".".into())),
+        ];
+        for (argument, wanted) in table {
+            assert_eq!(Reference::of(argument), wanted, "{argument}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! What differs between two bundles, and which pods would restart.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::fields::{FieldChange, compare, redact};
+use super::images::{self, ImageChange};
+use super::immutable::refusal;
+use super::pairs::{Pair, pairs};
+use super::restart::{self, Configs, Forecast, Restart};
+use super::settings;
+use crate::bundle::index::{Index, Source, Wanted};
+use crate::bundle::open::Bundle;
+use crate::model::digest::Digest;
+use crate::render::references::pod_template;
+
+/// Everything in which two bundles differ.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Diff {
+    /// Whether both have the same content id.
+    pub same: bool,
+    pub old: Side,
+    pub new: Side,
+    pub images: Vec<ImageChange>,
+    /// Settings, by key path; secrets as references.
+    pub settings: Vec<FieldChange>,
+    /// The rest of the recipes: the profile's name, `renderAbi`, `set`, sealed files.
+    pub recipe: Vec<FieldChange>,
+    /// What must be in the cluster, by `Kind/name`.
+    pub contract: Vec<FieldChange>,
+    /// In apply order.
+    pub objects: Vec<ObjectChange>,
+    pub workloads: Vec<Forecast>,
+    /// What will not go as one might think.
+    pub warnings: Vec<String>,
+}
+
+/// What one of two bundles is.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Side {
+    pub content_id: String,
+    pub name: String,
+    pub namespace: String,
+    pub profile: String,
+}
+
+/// An object that one side has and the other has not, or has otherwise.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectChange {
+    pub change: Change,
+    pub kind: String,
+    pub namespace: String,
+    /// Without the hash that the names of ConfigMaps and NetworkPolicies end in.
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_name: Option<String>,
+    /// Of a changed object.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldChange>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Change {
+    Added,
+    Removed,
+    Changed,
+}
+
+/// Compares two bundles.
+pub fn diff(old: &Bundle, new: &Bundle) -> Diff {
+    let pairs = pairs(&old.manifests, &new.manifests);
+    let configs = configs(&pairs);
+    let objects: Vec<ObjectChange> = pairs.iter().filter_map(|pair| object_change(pair, &configs)).collect();
+    let mut warnings: Vec<String> = objects.iter().flat_map(refusals).collect();
+    warnings.extend(literal_warnings(&objects));
+    warnings.extend(claim_warnings(&objects));
+    Diff {
+        same: old.content_id == new.content_id,
+        old: side(&old.content_id, &old.index),
+        new: side(&new.content_id, &new.index),
+        images: images::changes(&old.index.images, &new.index.images),
+        settings: settings::changes(&old.recipe, &new.recipe),
+        recipe: settings::recipe_changes(&old.recipe, &new.recipe),
+        contract: compare(&wanted(&old.index.contract), &wanted(&new.index.contract)),
+        workloads: forecasts(&pairs, &configs),
+        objects,
+        warnings,
+    }
+}
+
+fn side(content_id: &Digest, index: &Index) -> Side {
+    Side {
+        content_id: format!("sha256:{content_id}"),
+        name: index.name.clone(),
+        namespace: index.namespace.clone(),
+        profile: index.profile.clone(),
+    }
+}
+
+/// Returns what changed in each ConfigMap that has another name now.
+fn configs(pairs: &[Pair<'_>]) -> Configs {
+    let config = |pair: &Pair<'_>| {
+        let (old, new) = pair.renamed().filter(|_| pair.any().key.kind == "ConfigMap")?;
+        let fields = compare(&pair.old?.object, &pair.new?.object);
+        let is_data = |change: &FieldChange| {
+            change.path.starts_with(&["data"]) || change.path.starts_with(&["binaryData"])
+        };
+        Some(((old.to_owned(), new.to_owned()), fields.into_iter().filter(is_data).collect()))
+    };
+    pairs.iter().filter_map(config).collect()
+}
+
+fn object_change(pair: &Pair<'_>, configs: &Configs) -> Option<ObjectChange> {
+    let (change, fields) = match (pair.old, pair.new) {
+        (Some(old), Some(new)) => (Change::Changed, compare(&old.object, &new.object)),
+        (None, _) => (Change::Added, Vec::new()),
+        (_, None) => (Change::Removed, Vec::new()),
+    };
+    if change == Change::Changed && fields.is_empty() {
+        return None;
+    }
+    let key = &pair.any().key;
+    let renamed = pair.renamed();
+    let mut object = ObjectChange {
+        change,
+        kind: key.kind.clone(),
+        namespace: key.namespace.clone(),
+        name: pair.base.clone(),
+        old_name: renamed.map(|(old, _)| old.to_owned()),
+        new_name: renamed.map(|(_, new)| new.to_owned()),
+        fields,
+    };
+    let is_workload = pod_template(&pair.any().object).is_some();
+    for field in &mut object.fields {
+        if object.kind == "Secret" {
+            redact(field);
+        }
+        if is_workload {
+            restart::mark_template(field, configs);
+        } else if renamed.is_some() {
+            field.follows = field.path.starts_with(&["metadata", "name"]);
+        }
+    }
+    Some(object)
+}
+
+fn refusals(object: &ObjectChange) -> impl Iterator<Item = String> {
+    object.fields.iter().filter_map(|change| refusal(&object.kind, &object.name, change))
+}
+
+/// A value that is written out changed, and nothing tells the pods.
+fn literal_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = String> {
+    let secrets = objects.iter().filter(|object| object.kind == "Secret" && object.change == Change::Changed);
+    secrets.flat_map(|object| {
+        let values = object.fields.iter().filter(|field| field.verb() == "changed");
+        values.filter(|field| field.path.starts_with(&["data"])).map(|field| {
+            let key = field.path.last_key().unwrap_or_default();
+            format!("Secret/{}: the value of {key} changed; pods have the old one until they restart, which a higher `revision` brings about", object.name)
+        })
+    })
+}
+
+/// A claim that the new set does not know is neither deleted nor used.
+fn claim_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = String> {
+    let gone =
+        |object: &&ObjectChange| object.kind == "PersistentVolumeClaim" && object.change == Change::Removed;
+    objects.iter().filter(gone).map(|object| {
+        format!(
+            "PersistentVolumeClaim/{}: it stays in the cluster with its data, and nothing uses it any more",
+            object.name
+        )
+    })
+}
+
+/// Returns the contract as one value: what is wanted, by `Kind/name`, each with the keys that it must have.
+fn wanted(contract: &[Wanted]) -> Value {
+    let one = |wanted: &Wanted| {
+        let source = match wanted.source {
+            Source::Cluster => "there before",
+            Source::Generated => "generated at apply",
+            Source::Sealed => "decrypted at apply",
+        };
+        let keys: Vec<&str> = wanted.keys.iter().map(|key| key.key.as_str()).collect();
+        let keys = if keys.is_empty() { String::new() } else { format!(", with {}", keys.join(", ")) };
+        (format!("{}/{}", wanted.kind, wanted.name), Value::from(format!("{source}{keys}")))
+    };
+    contract.iter().map(one).collect()
+}
+
+fn forecasts(pairs: &[Pair<'_>], configs: &Configs) -> Vec<Forecast> {
+    let forecast = |pair: &Pair<'_>| {
+        let any = pair.any();
+        pod_template(&any.object)?;
+        let (restart, reasons) = match (pair.old, pair.new) {
+            (Some(old), Some(new)) => restart::reasons(&old.object, &new.object, configs),
+            (None, _) => (Restart::Added, Vec::new()),
+            (_, None) => (Restart::Removed, Vec::new()),
+        };
+        Some(Forecast {
+            kind: any.key.kind.clone(),
+            namespace: any.key.namespace.clone(),
+            name: any.key.name.clone(),
+            restart,
+            reasons,
+            notes: Vec::new(),
+        })
+    };
+    let mut forecasts: Vec<Forecast> = pairs.iter().filter_map(forecast).collect();
+    let new_objects: BTreeMap<(String, String), &Value> = pairs
+        .iter()
+        .filter_map(|pair| pair.new)
+        .filter(|manifest| manifest.key.kind == "Deployment")
+        .map(|manifest| ((manifest.key.namespace.clone(), manifest.key.name.clone()), &manifest.object))
+        .collect();
+    restart::add_notes(&mut forecasts, &new_objects);
+    forecasts
+}

@@ -1,0 +1,237 @@
+//! Field by field: what differs between two values.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::path::{FieldPath, Step};
+
+/// A field that is not the same.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FieldChange {
+    pub path: FieldPath,
+    /// Absent where the field is new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old: Option<Value>,
+    /// Absent where the field is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new: Option<Value>,
+    /// Whether it only follows from another change: a checksum, or a name that is made of a hash.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub follows: bool,
+}
+
+impl FieldChange {
+    pub(super) fn new(path: FieldPath, old: Option<Value>, new: Option<Value>) -> Self {
+        Self { path, old, new, follows: false }
+    }
+
+    /// Returns what happened, in a word.
+    pub fn verb(&self) -> &'static str {
+        match (&self.old, &self.new) {
+            (None, _) => "added",
+            (_, None) => "removed",
+            _ => "changed",
+        }
+    }
+}
+
+/// The maps whose entries are told one by one even where the whole map is new or gone.
+const OPEN_MAPS: [&str; 5] = ["annotations", "binaryData", "data", "labels", "stringData"];
+
+/// The fields by which an element of a list is known.
+const NAMES: [&str; 2] = ["name", "mountPath"];
+
+/// Returns every field in which two values differ; none if, and only if, they are equal.
+pub fn compare(old: &Value, new: &Value) -> Vec<FieldChange> {
+    let mut changes = Vec::new();
+    compare_at(&FieldPath::default(), Some(old), Some(new), &mut changes);
+    changes
+}
+
+fn compare_at(path: &FieldPath, old: Option<&Value>, new: Option<&Value>, changes: &mut Vec<FieldChange>) {
+    let empty = Map::new();
+    let is_open = path.last_key().is_some_and(|key| OPEN_MAPS.contains(&key));
+    match (old, new) {
+        (old, new) if old == new => {}
+        (Some(Value::Object(old)), Some(Value::Object(new))) => compare_maps(path, old, new, changes),
+        (Some(Value::Array(old)), Some(Value::Array(new))) => compare_lists(path, old, new, changes),
+        (Some(Value::Object(old)), None) if is_open && !old.is_empty() => {
+            compare_maps(path, old, &empty, changes);
+        }
+        (None, Some(Value::Object(new))) if is_open && !new.is_empty() => {
+            compare_maps(path, &empty, new, changes);
+        }
+        (old, new) => changes.push(FieldChange::new(path.clone(), old.cloned(), new.cloned())),
+    }
+}
+
+fn compare_maps(
+    path: &FieldPath,
+    old: &Map<String, Value>,
+    new: &Map<String, Value>,
+    changes: &mut Vec<FieldChange>,
+) {
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    for key in keys {
+        compare_at(&path.key(key), old.get(key), new.get(key), changes);
+    }
+}
+
+fn compare_lists(path: &FieldPath, old: &[Value], new: &[Value], changes: &mut Vec<FieldChange>) {
+    for name in NAMES {
+        if let (Some(old), Some(new)) = (by_name(old, name), by_name(new, name)) {
+            return compare_named(path, &old, &new, changes);
+        }
+    }
+    // What is at both ends stays out: one element more is then one change, and not one for each after it.
+    let same_start = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+    let (old, new) = (&old[same_start..], &new[same_start..]);
+    let same_end = old.iter().rev().zip(new.iter().rev()).take_while(|(old, new)| old == new).count();
+    let (old, new) = (&old[..old.len() - same_end], &new[..new.len() - same_end]);
+    for at in 0..old.len().max(new.len()) {
+        compare_at(&path.then(Step::Index(same_start + at)), old.get(at), new.get(at), changes);
+    }
+}
+
+/// A list whose elements have names, in order.
+struct Named<'a> {
+    names: Vec<&'a str>,
+    items: BTreeMap<&'a str, &'a Value>,
+}
+
+/// Returns the elements by their names, if each has one of its own.
+fn by_name<'a>(list: &'a [Value], field: &str) -> Option<Named<'a>> {
+    let names: Vec<&str> = list.iter().map(|item| item.get(field)?.as_str()).collect::<Option<_>>()?;
+    let items: BTreeMap<&str, &Value> = names.iter().copied().zip(list).collect();
+    (items.len() == names.len()).then_some(Named { names, items })
+}
+
+fn compare_named(path: &FieldPath, old: &Named<'_>, new: &Named<'_>, changes: &mut Vec<FieldChange>) {
+    let gone = old.names.iter().filter(|name| !new.items.contains_key(*name));
+    for name in new.names.iter().chain(gone) {
+        let item = path.then(Step::Item((*name).to_owned()));
+        compare_at(&item, old.items.get(name).copied(), new.items.get(name).copied(), changes);
+    }
+    let common = |these: &Named<'_>, those: &Named<'_>| -> Vec<String> {
+        let kept = these.names.iter().filter(|name| those.items.contains_key(*name));
+        kept.map(|name| (*name).to_owned()).collect()
+    };
+    // Containers and variables have an order that matters.
+    let (order_old, order_new) = (common(old, new), common(new, old));
+    if order_old != order_new {
+        changes.push(FieldChange::new(path.clone(), Some(order_old.into()), Some(order_new.into())));
+    }
+}
+
+/// Stands for a value that must not be shown.
+pub const REDACTED: &str = "<redacted>";
+
+/// Hides every value of a change inside a Secret's data; that it changed is all that may be seen.
+pub(super) fn redact(change: &mut FieldChange) {
+    let is_data = ["data", "stringData"].iter().any(|field| change.path.starts_with(&[field]));
+    if is_data {
+        for value in [&mut change.old, &mut change.new].into_iter().flatten() {
+            redact_value(value);
+        }
+    }
+}
+
+fn redact_value(value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(redact_value),
+        other => *other = REDACTED.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn changes(old: &Value, new: &Value) -> Vec<String> {
+        let shown = |change: FieldChange| {
+            let text = |value: Option<Value>| value.map_or("-".to_owned(), |value| value.to_string());
+            format!("{}: {} -> {}", change.path, text(change.old), text(change.new))
+        };
+        compare(old, new).into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn fields_are_told_one_by_one() {
+        let old = json!({"spec": {"replicas": 1, "paused": true}, "metadata": {"name": "a"}});
+        let new = json!({"spec": {"replicas": 2, "strategy": {"type": "Recreate"}}, "metadata": {"name": "a", "labels": {"x/y": "1"}}});
+        let wanted = [
+            r#"metadata.labels["x/y"]: - -> "1""#,
+            "spec.paused: true -> -",
+            "spec.replicas: 1 -> 2",
+            r#"spec.strategy: - -> {"type":"Recreate"}"#,
+        ];
+        assert_eq!(changes(&old, &new), wanted);
+    }
+
+    #[test]
+    fn elements_with_names_are_compared_by_name_and_their_order_counts() {
+        let old = json!({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]});
+        let new = json!({"env": [{"name": "B", "value": "2"}, {"name": "C", "value": "3"}, {"name": "A", "value": "0"}]});
+        let wanted = [
+            r#"env[C]: - -> {"name":"C","value":"3"}"#,
+            r#"env[A].value: "1" -> "0""#,
+            r#"env: ["A","B"] -> ["B","A"]"#,
+        ];
+        assert_eq!(changes(&old, &new), wanted);
+    }
+
+    #[test]
+    fn one_more_element_of_a_plain_list_is_one_change() {
+        assert_eq!(changes(&json!(["a", "b", "c"]), &json!(["a", "x", "b", "c"])), [r#"[1]: - -> "x""#]);
+        assert_eq!(changes(&json!(["a", "b", "c"]), &json!(["a", "c"])), [r#"[1]: "b" -> -"#]);
+    }
+
+    #[test]
+    fn the_data_of_a_secret_is_never_in_a_change() {
+        let old = json!({"data": {"a": "b2xk", "gone": "b2xk"}});
+        let new = json!({"data": {"a": "bmV3"}, "stringData": {"b": "new"}});
+        let mut found = compare(&old, &new);
+        found.iter_mut().for_each(redact);
+
+        let text = serde_json::to_string(&found).unwrap();
+        assert_eq!(found.len(), 3);
+        assert!(
+            !text.contains("b2xk") && !text.contains("bmV3") && !text.contains("\"new\":\"new\""),
+            "{text}"
+        );
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            "[ab]{0,2}".prop_map(Value::from)
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            let key = prop_oneof![
+                Just("name".to_owned()),
+                Just("data".to_owned()),
+                Just("mountPath".to_owned()),
+                "[xy]".prop_map(String::from)
+            ];
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(key, inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn values_differ_if_and_only_if_a_change_is_told(old in any_value(), new in any_value()) {
+            prop_assert_eq!(compare(&old, &new).is_empty(), old == new);
+            prop_assert!(compare(&old, &old.clone()).is_empty());
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Which images changed, and for whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::bundle::index::Image;
+
+/// Another image for the same containers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ImageChange {
+    /// Absent where the containers are new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
+    /// Absent where the containers are gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new: Option<String>,
+    /// `workload/container` of each.
+    pub containers: Vec<String>,
+}
+
+/// Returns the changes, those of the same two images together.
+pub(super) fn changes(old: &[Image], new: &[Image]) -> Vec<ImageChange> {
+    let (old, new) = (by_container(old), by_container(new));
+    let containers: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();
+    let mut changes: BTreeMap<(Option<&str>, Option<&str>), Vec<String>> = BTreeMap::new();
+    for container in containers {
+        let images = (old.get(container).copied(), new.get(container).copied());
+        if images.0 != images.1 {
+            changes.entry(images).or_default().push(container.to_owned());
+        }
+    }
+    let change = |((old, new), containers): ((Option<&str>, Option<&str>), _)| ImageChange {
+        old: old.map(str::to_owned),
+        new: new.map(str::to_owned),
+        containers,
+    };
+    changes.into_iter().map(change).collect()
+}
+
+fn by_container(images: &[Image]) -> BTreeMap<&str, &str> {
+    images.iter().flat_map(users).collect()
+}
+
+fn users(image: &Image) -> impl Iterator<Item = (&str, &str)> {
+    image.containers.iter().map(|container| (container.as_str(), image.reference.as_str()))
+}

@@ -1,0 +1,39 @@
+//! Changes that the API server refuses.
+
+use serde_json::Value;
+
+use super::fields::FieldChange;
+use crate::model::number::quantity_milli;
+
+/// The fields that are fixed once the object exists, by kind.
+const FIXED: [(&str, &[&str]); 8] = [
+    ("Deployment", &["spec", "selector"]),
+    ("StatefulSet", &["spec", "selector"]),
+    ("StatefulSet", &["spec", "serviceName"]),
+    ("StatefulSet", &["spec", "podManagementPolicy"]),
+    ("StatefulSet", &["spec", "volumeClaimTemplates"]),
+    ("PersistentVolumeClaim", &["spec", "accessModes"]),
+    ("PersistentVolumeClaim", &["spec", "storageClassName"]),
+    ("Service", &["spec", "clusterIP"]),
+];
+
+/// Returns why the API server refuses a change of the object `name` of a kind, if it does.
+pub(super) fn refusal(kind: &str, name: &str, change: &FieldChange) -> Option<String> {
+    let is_fixed = FIXED.iter().any(|(of, field)| *of == kind && change.path.starts_with(field));
+    if is_fixed {
+        let way = match kind {
+            "PersistentVolumeClaim" => "a new claim is needed, and its data must be copied",
+            _ => "the object must be deleted (its pods may stay: --cascade=orphan) and made again",
+        };
+        return Some(format!("{kind}/{name}: {} cannot change: {way}", change.path));
+    }
+    let is_size =
+        kind == "PersistentVolumeClaim" && change.path.starts_with(&["spec", "resources", "requests"]);
+    let quantity = |value: &Option<Value>| quantity_milli(value.as_ref()?.as_str()?);
+    match (quantity(&change.old), quantity(&change.new)) {
+        (Some(old), Some(new)) if is_size && new < old => {
+            Some(format!("{kind}/{name}: a claim cannot shrink; the larger one stays"))
+        }
+        _ => None,
+    }
+}

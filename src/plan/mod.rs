@@ -1,0 +1,10 @@
+//! What a change would do, as data; nothing here acts or prints.
+
+pub mod diff;
+pub mod fields;
+mod images;
+mod immutable;
+mod pairs;
+pub mod path;
+pub mod restart;
+mod settings;

@@ -1,0 +1,179 @@
+//! Which pods restart, and why: a pod restarts when, and only when, its template changes.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::fields::{FieldChange, compare};
+use super::path::Step;
+use crate::render::references::pod_template;
+
+/// What happens to the pods of a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Restart {
+    Yes,
+    No,
+    /// The workload is new.
+    Added,
+    /// The workload is gone.
+    Removed,
+}
+
+/// What happens to the pods of a workload, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Forecast {
+    pub kind: String,
+    pub namespace: String,
+    pub name: String,
+    pub restart: Restart,
+    /// In words, such as `config LOG_LEVEL changed`.
+    pub reasons: Vec<String>,
+    /// What else one should know about it.
+    pub notes: Vec<String>,
+}
+
+/// The changes of ConfigMaps' data, by the two names that differ by their hash.
+pub(super) type Configs = BTreeMap<(String, String), Vec<FieldChange>>;
+
+/// The annotation of the password that Redis and the relay share.
+const REDIS_PASSWORD: &str = "checksum/secret-redis-password";
+
+/// Returns whether the pods of a workload that both sets have restart, and the reasons in order of interest.
+pub(super) fn reasons(old: &Value, new: &Value, configs: &Configs) -> (Restart, Vec<String>) {
+    let (old, new) = (pod_template(old).unwrap_or(&Value::Null), pod_template(new).unwrap_or(&Value::Null));
+    let mut changes = compare(old, new);
+    if changes.is_empty() {
+        return (Restart::No, Vec::new());
+    }
+    changes.iter_mut().for_each(|change| mark_template(change, configs));
+    let mut found: Vec<(Rank, String)> = Vec::new();
+    for change in &changes {
+        if let Some(config) = config_of(change, configs) {
+            found.extend(config.iter().map(|change| (Rank::Config, config_reason(change))));
+        } else if !change.follows {
+            found.push(template_reason(change));
+        }
+    }
+    if found.is_empty() {
+        // Checksums without the data that they are of: as they stand.
+        found
+            .extend(changes.iter().map(|change| (Rank::Other, format!("{} {}", change.path, change.verb()))));
+    }
+    found.sort();
+    found.dedup();
+    (Restart::Yes, found.into_iter().map(|(_, reason)| reason).collect())
+}
+
+/// The order in which reasons are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Config,
+    Secret,
+    Image,
+    Environment,
+    Other,
+}
+
+/// Marks a change of a pod template that only follows from another object's.
+pub(super) fn mark_template(change: &mut FieldChange, configs: &Configs) {
+    let is_digest =
+        |value: &Option<Value>| value.as_ref().and_then(Value::as_str).is_some_and(|text| text.len() == 64);
+    let is_checksum = change.path.last_key().is_some_and(|key| key.starts_with("checksum/"))
+        && is_digest(&change.old)
+        && is_digest(&change.new);
+    change.follows = is_checksum || config_of(change, configs).is_some();
+}
+
+/// Returns the data of the ConfigMap to whose new name a field changed.
+fn config_of<'a>(change: &FieldChange, configs: &'a Configs) -> Option<&'a Vec<FieldChange>> {
+    let (old, new) = (change.old.as_ref()?.as_str()?, change.new.as_ref()?.as_str()?);
+    configs.get(&(old.to_owned(), new.to_owned()))
+}
+
+fn config_reason(change: &FieldChange) -> String {
+    let key = change.path.last_key().unwrap_or("data");
+    format!("config {key} {}", change.verb())
+}
+
+/// Returns the reason that a change inside a pod template is.
+fn template_reason(change: &FieldChange) -> (Rank, String) {
+    let verb = change.verb();
+    let name = |step: &Step| match step {
+        Step::Key(text) | Step::Item(text) => text.clone(),
+        Step::Index(index) => index.to_string(),
+    };
+    let names: Vec<String> = change.path.0.iter().map(name).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let other = |text: String| (Rank::Other, text);
+    match names.as_slice() {
+        ["metadata", "annotations", key] => match key.strip_prefix("checksum/secret-") {
+            Some(secret) => (Rank::Secret, secret_reason(secret, change)),
+            None => other(format!("pod annotation {key} {verb}")),
+        },
+        ["metadata", "labels", key] => other(format!("pod label {key} {verb}")),
+        ["spec", "containers" | "initContainers", container] => {
+            other(format!("container {container} {verb}"))
+        }
+        ["spec", "containers" | "initContainers", container, "image"] => {
+            (Rank::Image, format!("image of {container} changed"))
+        }
+        ["spec", "containers" | "initContainers", container, "env", variable, ..] => {
+            let verb = if names.len() == 5 { verb } else { "changed" };
+            (Rank::Environment, format!("environment variable {variable} of {container} {verb}"))
+        }
+        ["spec", "containers" | "initContainers", container, field, ..] => {
+            other(format!("{field} of {container} changed"))
+        }
+        ["spec", "volumes", volume] => other(format!("volume {volume} {verb}")),
+        ["spec", "volumes", volume, ..] => other(format!("volume {volume} changed")),
+        ["spec", field] => other(format!("{field} {verb}")),
+        ["spec", field, ..] => other(format!("{field} changed")),
+        _ => other(format!("{} {verb}", change.path)),
+    }
+}
+
+/// Returns the reason in a secret's token: `existing-2`, `generated-1`, `literal-1`, `sealed-<digest>`.
+fn secret_reason(secret: &str, change: &FieldChange) -> String {
+    let token = |value: &Option<Value>| {
+        let (form, number) = value.as_ref()?.as_str()?.split_once('-')?;
+        Some((form.to_owned(), number.to_owned()))
+    };
+    match (token(&change.old), token(&change.new)) {
+        (Some((old, _)), Some((new, _))) if old != new => format!("secret {secret}: {old}, now {new}"),
+        (Some((form, _)), Some(_)) if form == "sealed" => format!("secret {secret}: another sealed file"),
+        (Some((form, old)), Some((_, new))) => {
+            let counter = if form == "generated" { "generation" } else { "revision" };
+            format!("secret {secret}: {counter} {old}, now {new}")
+        }
+        _ => format!("secret {secret} {}", change.verb()),
+    }
+}
+
+/// Adds what the forecasts say together: how long the relay is away.
+pub(super) fn add_notes(forecasts: &mut [Forecast], new_objects: &BTreeMap<(String, String), &Value>) {
+    let restarts =
+        |forecast: &Forecast, kind: &str| forecast.kind == kind && forecast.restart == Restart::Yes;
+    let redis = forecasts.iter().any(|forecast| restarts(forecast, "StatefulSet"));
+    let relay = forecasts.iter().any(|forecast| restarts(forecast, "Deployment"));
+    let password = |forecast: &Forecast| {
+        let name = REDIS_PASSWORD.trim_start_matches("checksum/secret-");
+        forecast.reasons.iter().any(|reason| reason.starts_with(&format!("secret {name}")))
+    };
+    let both = redis && relay && forecasts.iter().all(|f| f.restart != Restart::Yes || password(f));
+    for forecast in forecasts.iter_mut() {
+        if restarts(forecast, "StatefulSet") {
+            forecast.notes.push(if both {
+                "the relay is down until it and Redis both have the new password".to_owned()
+            } else {
+                "it has one pod: the relay fails requests until that is back".to_owned()
+            });
+        }
+        let object = new_objects.get(&(forecast.namespace.clone(), forecast.name.clone()));
+        let strategy = object.and_then(|object| object.pointer("/spec/strategy/type")?.as_str());
+        if restarts(forecast, "Deployment") && strategy == Some("Recreate") {
+            forecast.notes.push("strategy Recreate: all old pods stop before a new one starts".to_owned());
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Which settings changed, from the two recipes.
+
+use serde_json::{Map, Value};
+
+use super::fields::{FieldChange, compare};
+
+/// Returns the settings that differ, by key path.
+pub(super) fn changes(old: &Value, new: &Value) -> Vec<FieldChange> {
+    compare(&shown(&old["settings"]), &shown(&new["settings"]))
+}
+
+/// Returns what differs in the rest of the recipes: the profile's name, `renderAbi`, `set`, sealed files.
+pub(super) fn recipe_changes(old: &Value, new: &Value) -> Vec<FieldChange> {
+    compare(&without_settings(old), &without_settings(new))
+}
+
+fn without_settings(recipe: &Value) -> Value {
+    let mut recipe = recipe.clone();
+    if let Some(fields) = recipe.as_object_mut() {
+        fields.remove("settings");
+    }
+    recipe
+}
+
+/// Returns the settings with each secret as one text: another form of it is one change.
+fn shown(settings: &Value) -> Value {
+    match settings {
+        Value::Object(fields) => match secret(fields) {
+            Some(reference) => reference.into(),
+            None => fields.iter().map(|(key, value)| (key.clone(), shown(value))).collect(),
+        },
+        Value::Array(items) => items.iter().map(shown).collect(),
+        other => other.clone(),
+    }
+}
+
+/// Returns a secret's reference in words, if the table is one.
+fn secret(fields: &Map<String, Value>) -> Option<String> {
+    let (form, detail) = fields.iter().next().filter(|_| fields.len() == 1)?;
+    let number = |key: &str| detail.get(key).and_then(Value::as_i64);
+    let text = |key: &str| detail.get(key).and_then(Value::as_str);
+    match form.as_str() {
+        "generate" => {
+            let (length, generation) = (number("length")?, number("generation")?);
+            Some(format!("generated, {length} characters, generation {generation}"))
+        }
+        "existing" => {
+            let (name, key, revision) = (text("name")?, text("key")?, number("revision")?);
+            Some(format!("existing Secret {name}, key {key}, revision {revision}"))
+        }
+        "age" => Some(format!("sealed in {}", detail.as_str()?)),
+        "literal" => Some(format!("written out, revision {}", number("revision")?)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_that_takes_another_form_is_one_change() {
+        let recipe = |secret: Value| json!({"renderAbi": 1, "settings": {"config": {"jwtSecret": secret}}});
+        let old = recipe(json!({"generate": {"length": 32, "generation": 1}}));
+        let new = recipe(json!({"existing": {"name": "own", "key": "jwt", "revision": 2}}));
+
+        let found = changes(&old, &new);
+
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].path.to_string(), "config.jwtSecret");
+        assert_eq!(found[0].old, Some(json!("generated, 32 characters, generation 1")));
+        assert_eq!(found[0].new, Some(json!("existing Secret own, key jwt, revision 2")));
+        assert_eq!(recipe_changes(&old, &new), []);
+    }
+}

@@ -1,0 +1,225 @@
+//! A difference for people: images and settings first, then objects field by field, then which pods restart.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+use serde_json::Value;
+use similar::{ChangeTag, TextDiff};
+
+use super::escape::safe;
+use super::style::{ADDED, CHANGED, FAINT, HEADING, REMOVED, paint};
+use crate::plan::diff::{Change, Diff, ObjectChange};
+use crate::plan::fields::FieldChange;
+use crate::plan::restart::{Forecast, Restart};
+use crate::render::yaml::to_yaml;
+
+/// Texts with more lines are not compared line by line: a hostile one would take hours.
+const LINES_MAX: usize = 4000;
+/// A value that is longer stands in lines of its own.
+const INLINE_CHARS: usize = 80;
+/// How many equal lines are shown around lines that differ.
+const CONTEXT_LINES: usize = 2;
+
+/// Writes a difference.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn write(diff: &Diff, out: &mut dyn Write) -> io::Result<()> {
+    if diff.same {
+        return writeln!(out, "no difference: both are {}", diff.new.content_id);
+    }
+    images(diff, out)?;
+    section("Settings", &diff.settings, out)?;
+    section("Recipe", &diff.recipe, out)?;
+    section("Wanted in the cluster", &diff.contract, out)?;
+    objects(&diff.objects, out)?;
+    workloads(&diff.workloads, out)?;
+    if !diff.warnings.is_empty() {
+        heading("Mind", out)?;
+        diff.warnings.iter().try_for_each(|warning| writeln!(out, "  ! {}", safe(warning)))?;
+    }
+    Ok(())
+}
+
+fn heading(text: &str, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", paint(HEADING, text))
+}
+
+fn images(diff: &Diff, out: &mut dyn Write) -> io::Result<()> {
+    if diff.images.is_empty() {
+        return Ok(());
+    }
+    heading("Images", out)?;
+    for image in &diff.images {
+        let (mark, style) = mark(image.old.is_some(), image.new.is_some());
+        let both = [&image.old, &image.new].map(|image| image.as_deref().map(safe));
+        let text = match both {
+            [Some(old), Some(new)] => format!("{old} -> {new}"),
+            [one, other] => one.or(other).unwrap_or_default().into_owned(),
+        };
+        writeln!(out, "  {}", paint(style, format_args!("{mark} {text}")))?;
+        writeln!(out, "      {}", paint(FAINT, safe(&image.containers.join(", "))))?;
+    }
+    Ok(())
+}
+
+fn section(title: &str, changes: &[FieldChange], out: &mut dyn Write) -> io::Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    heading(title, out)?;
+    changes.iter().try_for_each(|change| field(change, "  ", out))
+}
+
+fn objects(objects: &[ObjectChange], out: &mut dyn Write) -> io::Result<()> {
+    if objects.is_empty() {
+        return Ok(());
+    }
+    heading("Objects", out)?;
+    // What is new or gone in one screen, details after it.
+    let whole = objects.iter().filter(|object| object.change != Change::Changed);
+    let changed = objects.iter().filter(|object| object.change == Change::Changed);
+    whole.chain(changed).try_for_each(|change| object(change, out))
+}
+
+fn object(object: &ObjectChange, out: &mut dyn Write) -> io::Result<()> {
+    let (mark, style) = match object.change {
+        Change::Added => ('+', ADDED),
+        Change::Removed => ('-', REMOVED),
+        Change::Changed => ('~', CHANGED),
+    };
+    let renamed = match (&object.old_name, &object.new_name) {
+        (Some(old), Some(new)) => paint(FAINT, format_args!(" ({} -> {})", safe(old), safe(new))),
+        _ => String::new(),
+    };
+    let name = format!("{}/{}", safe(&object.kind), safe(&object.name));
+    writeln!(out, "  {}{}", paint(style, format_args!("{mark} {name}")), renamed)?;
+    let (following, own): (Vec<_>, Vec<_>) = object.fields.iter().partition(|field| field.follows);
+    own.into_iter().try_for_each(|change| field(change, "      ", out))?;
+    match following.len() {
+        0 => Ok(()),
+        // Its new name is in the line above.
+        1 if object.old_name.is_some() => Ok(()),
+        1 => writeln!(out, "      {}", paint(FAINT, "(1 field follows from other changes)")),
+        number => {
+            writeln!(
+                out,
+                "      {}",
+                paint(FAINT, format_args!("({number} fields follow from other changes)"))
+            )
+        }
+    }
+}
+
+fn mark(old: bool, new: bool) -> (char, Style) {
+    match (old, new) {
+        (false, _) => ('+', ADDED),
+        (_, false) => ('-', REMOVED),
+        _ => ('~', CHANGED),
+    }
+}
+
+fn field(change: &FieldChange, indent: &str, out: &mut dyn Write) -> io::Result<()> {
+    let (mark, style) = mark(change.old.is_some(), change.new.is_some());
+    let path = change.path.to_string();
+    let head = format!("{mark} {}:", safe(&path));
+    if let (Some(Value::String(old)), Some(Value::String(new))) = (&change.old, &change.new)
+        && (old.contains('\n') || new.contains('\n'))
+    {
+        writeln!(out, "{indent}{}", paint(style, head))?;
+        return lines(old, new, &format!("{indent}    "), out);
+    }
+    let short = [&change.old, &change.new].map(|value| value.as_ref().and_then(inline));
+    match (&change.old, &change.new, short) {
+        (Some(_), Some(_), [Some(old), Some(new)]) => {
+            writeln!(out, "{indent}{} {old} -> {new}", paint(style, head))
+        }
+        (Some(_), None, [Some(value), _]) | (None, Some(_), [_, Some(value)]) => {
+            writeln!(out, "{indent}{} {value}", paint(style, head))
+        }
+        (old, new, _) => {
+            writeln!(out, "{indent}{}", paint(style, head))?;
+            block(old.as_ref(), '-', REMOVED, indent, out)?;
+            block(new.as_ref(), '+', ADDED, indent, out)
+        }
+    }
+}
+
+/// Returns a value that fits into a line; a text that could be taken for something else has quotes.
+fn inline(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => {
+            let is_ambiguous = text.is_empty()
+                || text.trim() != text
+                || text.contains(" -> ")
+                || serde_json::from_str::<Value>(text).is_ok();
+            if is_ambiguous { value.to_string() } else { text.clone() }
+        }
+        other => other.to_string(),
+    };
+    let shown = safe(&text).into_owned();
+    (shown.chars().count() <= INLINE_CHARS || !matches!(value, Value::Object(_) | Value::Array(_)))
+        .then_some(shown)
+}
+
+/// Writes a large value as YAML.
+fn block(
+    value: Option<&Value>,
+    mark: char,
+    style: Style,
+    indent: &str,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let Some(value) = value else { return Ok(()) };
+    for line in to_yaml(value).lines() {
+        writeln!(out, "{indent}    {}", paint(style, format_args!("{mark} {}", safe(line))))?;
+    }
+    Ok(())
+}
+
+/// Writes what differs between two texts, line by line.
+fn lines(old: &str, new: &str, indent: &str, out: &mut dyn Write) -> io::Result<()> {
+    let (old_lines, new_lines) = (old.split('\n').count(), new.split('\n').count());
+    if old_lines + new_lines > LINES_MAX {
+        return writeln!(out, "{indent}{old_lines} lines, now {new_lines}: too many to compare here");
+    }
+    let diff = TextDiff::from_lines(old, new);
+    for (at, group) in diff.grouped_ops(CONTEXT_LINES).iter().enumerate() {
+        if at > 0 {
+            writeln!(out, "{indent}{}", paint(FAINT, "…"))?;
+        }
+        for change in group.iter().flat_map(|operation| diff.iter_changes(operation)) {
+            let (mark, style) = match change.tag() {
+                ChangeTag::Delete => ('-', REMOVED),
+                ChangeTag::Insert => ('+', ADDED),
+                ChangeTag::Equal => (' ', FAINT),
+            };
+            let line = change.value().strip_suffix('\n').unwrap_or(change.value());
+            writeln!(out, "{indent}{}", paint(style, format_args!("{mark} {}", safe(line))))?;
+            if change.missing_newline() {
+                writeln!(out, "{indent}{}", paint(FAINT, "  (no newline at the end)"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn workloads(workloads: &[Forecast], out: &mut dyn Write) -> io::Result<()> {
+    if workloads.is_empty() {
+        return Ok(());
+    }
+    heading("Pods", out)?;
+    for workload in workloads {
+        let (style, what) = match workload.restart {
+            Restart::Yes => (CHANGED, format!("restart: yes, because {}", workload.reasons.join(", "))),
+            Restart::No => (FAINT, "restart: no".to_owned()),
+            Restart::Added => (ADDED, "new pods".to_owned()),
+            Restart::Removed => (REMOVED, "its pods stop".to_owned()),
+        };
+        let name = format!("{}/{}", safe(&workload.kind), safe(&workload.name));
+        writeln!(out, "  {name}  {}", paint(style, safe(&what)))?;
+        workload.notes.iter().try_for_each(|note| writeln!(out, "      {}", safe(note)))?;
+    }
+    Ok(())
+}

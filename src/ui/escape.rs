@@ -1,0 +1,81 @@
+//! Text from outside on its way to a terminal: nothing in it may move the cursor, change colours or hide other text.
+
+use std::borrow::Cow;
+
+/// Returns `text` with every character that a terminal might act on, or not show, written as an escape.
+pub fn safe(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_harmless) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if is_harmless(character) {
+            shown.push(character);
+        } else {
+            shown.extend(character.escape_debug());
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Returns `text` line by line, each as [`safe`] has it.
+pub fn safe_lines(text: &str) -> String {
+    text.split('\n').map(safe).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns a JSON text in which such characters are escapes of JSON.
+///
+/// JSON's own rule leaves DEL, the C1 controls (one of which begins a terminal's sequences) and marks of direction as
+/// they are.
+pub fn safe_json(text: &str) -> Cow<'_, str> {
+    let stays = |character: char| character == '\n' || is_harmless(character);
+    if text.chars().all(stays) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if stays(character) {
+            shown.push(character);
+        } else {
+            let mut units = [0; 2];
+            let escapes = character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}"));
+            shown.extend(escapes);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+fn is_harmless(character: char) -> bool {
+    let is_invisible = matches!(
+        character,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    );
+    !character.is_control() && !is_invisible
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_acts_on_becomes_visible() {
+        assert_eq!(safe("plain é 漢 -> ok"), "plain é 漢 -> ok");
+        assert_eq!(safe("\u{1b}[31mred\u{7}"), r"\u{1b}[31mred\u{7}");
+        assert_eq!(safe("a\nb\r\tc"), r"a\nb\r\tc");
+        assert_eq!(safe("\u{9b}2J\u{7f}"), r"\u{9b}2J\u{7f}");
+        assert_eq!(safe("user\u{202e}txt.exe"), r"user\u{202e}txt.exe");
+        assert_eq!(safe_lines("a\n\u{1b}b"), "a\n\\u{1b}b");
+    }
+
+    #[test]
+    fn json_stays_the_same_value() {
+        let value = serde_json::json!({"a\u{9b}": "\u{7f}\u{202e}\u{1b}\u{e0001}\n"});
+        let text = format!("{value:#}");
+
+        let shown = safe_json(&text);
+
+        assert!(shown.chars().all(|character| character == '\n' || is_harmless(character)), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+    }
+}

@@ -1,0 +1,151 @@
+//! A bundle on one page.
+
+use std::io::{self, Write};
+
+use super::escape::safe;
+use super::style::{ADDED, FAINT, HEADING, REMOVED, paint};
+use crate::bundle::index::{Source, Wanted, WantedKey};
+use crate::bundle::posture::{Posture, WorkloadPosture};
+use crate::bundle::summary::Summary;
+
+/// Writes the page.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn write(summary: &Summary, signature: &str, out: &mut dyn Write) -> io::Result<()> {
+    identity(summary, signature, out)?;
+    objects(summary, out)?;
+    heading("Images", out)?;
+    for image in &summary.images {
+        writeln!(out, "  {}", safe(&image.reference))?;
+        writeln!(out, "      {}", paint(FAINT, safe(&image.containers.join(", "))))?;
+    }
+    contract(&summary.contract, out)?;
+    security(&summary.posture, out)?;
+    heading("Consumed by pods", out)?;
+    for workload in &summary.workloads {
+        writeln!(out, "  {}/{}", safe(&workload.kind), safe(&workload.name))?;
+        workload.consumes.iter().try_for_each(|item| writeln!(out, "      {}", safe(item)))?;
+    }
+    Ok(())
+}
+
+fn heading(text: &str, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\n{}", paint(HEADING, text))
+}
+
+fn identity(summary: &Summary, signature: &str, out: &mut dyn Write) -> io::Result<()> {
+    let sizes = format!(
+        "{} files, {} bytes; {} manifests, {} bytes",
+        summary.files,
+        summary.bytes,
+        summary.objects.len(),
+        summary.manifests_bytes
+    );
+    let lines = [
+        ("name", summary.name.clone()),
+        ("profile", summary.profile.clone()),
+        ("namespace", summary.namespace.clone()),
+        ("environment", summary.environment.clone()),
+        ("content id", summary.content_id.clone()),
+        ("relay", summary.app_version.clone()),
+        ("kubernetes", format!("{} to {}", summary.kubernetes.min, summary.kubernetes.max)),
+        ("format", format!("{}, renderAbi {}", summary.format, summary.render_abi)),
+        ("signature", signature.to_owned()),
+        ("size", sizes),
+    ];
+    for (name, value) in lines {
+        writeln!(out, "{name:<12}{}", safe(&value))?;
+    }
+    let set = summary.set.as_array().into_iter().flatten().filter_map(|set| set.as_str());
+    set.into_iter().try_for_each(|set| writeln!(out, "{:<12}{}", "--set", safe(set)))
+}
+
+fn objects(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    heading("Objects, in apply order", out)?;
+    let width = summary.objects.iter().map(|object| object.kind.len()).max().unwrap_or_default();
+    for object in &summary.objects {
+        let (kind, name) = (safe(&object.kind), safe(&object.name));
+        writeln!(out, "  {kind:<width$}  {name}  {}", paint(FAINT, format_args!("{} bytes", object.bytes)))?;
+    }
+    Ok(())
+}
+
+fn contract(contract: &[Wanted], out: &mut dyn Write) -> io::Result<()> {
+    let groups = [
+        (Source::Cluster, "Wanted: there before apply"),
+        (Source::Generated, "Wanted: generated once, at the first apply"),
+        (Source::Sealed, "Wanted: decrypted at apply"),
+    ];
+    for (source, title) in groups {
+        let group: Vec<&Wanted> = contract.iter().filter(|wanted| wanted.source == source).collect();
+        if group.is_empty() {
+            continue;
+        }
+        heading(title, out)?;
+        for wanted in group {
+            let keys: Vec<String> = wanted.keys.iter().map(key).collect();
+            let keys = if keys.is_empty() { String::new() } else { format!(": {}", keys.join(", ")) };
+            writeln!(out, "  {}/{}{}", safe(&wanted.kind), safe(&wanted.name), safe(&keys))?;
+            let users = users(&wanted.used_by);
+            writeln!(out, "      {}", paint(FAINT, safe(&users)))?;
+        }
+    }
+    Ok(())
+}
+
+/// How many objects that want something are named.
+const USERS_SHOWN: usize = 3;
+
+fn users(users: &[String]) -> String {
+    let shown = users[..users.len().min(USERS_SHOWN)].join(", ");
+    match users.len().saturating_sub(USERS_SHOWN) {
+        0 => format!("for {shown}"),
+        more => format!("for {shown} and {more} more"),
+    }
+}
+
+fn key(key: &WantedKey) -> String {
+    let mut details = Vec::new();
+    details.extend(key.length.map(|length| format!("{length} characters")));
+    details.extend(key.generation.map(|generation| format!("generation {generation}")));
+    details.extend(key.file.clone());
+    if details.is_empty() { key.key.clone() } else { format!("{} ({})", key.key, details.join(", ")) }
+}
+
+fn security(posture: &Posture, out: &mut dyn Write) -> io::Result<()> {
+    heading("Security", out)?;
+    posture.workloads.iter().try_for_each(|workload| fence(workload, out))?;
+    match posture.network_policies.as_slice() {
+        [] => writeln!(out, "  no NetworkPolicies: any pod of the cluster may connect")?,
+        names => writeln!(out, "  NetworkPolicies: {}", safe(&names.join(", ")))?,
+    }
+    match posture.literal_secrets.as_slice() {
+        [] => writeln!(out, "  no secret value is in the bundle"),
+        keys => {
+            let text = format!("! secret values in the bundle: {}", keys.join(", "));
+            writeln!(out, "  {}", paint(REMOVED, safe(&text)))
+        }
+    }
+}
+
+fn fence(workload: &WorkloadPosture, out: &mut dyn Write) -> io::Result<()> {
+    let name = format!("{}/{}", workload.kind, workload.name);
+    let verdict =
+        if workload.is_restricted() { paint(ADDED, "restricted") } else { paint(REMOVED, "not restricted") };
+    let token = if workload.service_account_token { "with an API token" } else { "no API token" };
+    writeln!(out, "  {}: {verdict}, {token}", safe(&name))?;
+    for violation in &workload.violations {
+        writeln!(out, "      ! {}", safe(violation))?;
+    }
+    for container in &workload.containers {
+        for violation in &container.violations {
+            writeln!(out, "      ! {}: {}", safe(&container.name), safe(violation))?;
+        }
+        if !container.read_only_root {
+            writeln!(out, "      {}: its root file system is writable", safe(&container.name))?;
+        }
+    }
+    Ok(())
+}
