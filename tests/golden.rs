@@ -204,8 +204,16 @@ fn every_shipped_profile_is_a_variant_and_every_other_variant_has_an_input() {
     assert_eq!(without_input, shipped());
 }
 
-/// Keys that have one value, or whose other values are refused with the defaults around them.
-const ALWAYS_THE_SAME: [&str; 3] = ["config.rateLimitCleanupInterval", "schema", "storage.data.type"];
+/// Keys with one legal value, or with values that make no difference.
+const ALWAYS_THE_SAME: [&str; 7] = [
+    "config.rateLimitCleanupInterval",
+    "podSecurityContext.runAsNonRoot",
+    "schema",
+    "securityContext.allowPrivilegeEscalation",
+    "securityContext.capabilities.drop",
+    "serviceMonitor.port",
+    "storage.data.type",
+];
 
 /// Returns the value of each key, by its path; Kubernetes' own types and maps are values.
 fn leaves(value: &Value, path: &str, found: &mut BTreeMap<String, String>) {
