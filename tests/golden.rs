@@ -98,8 +98,10 @@ fn difference(name: &str, expected: &Files, found: &Files) -> Option<String> {
     let paths: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
     let mut differing: Vec<&String> =
         paths.into_iter().filter(|path| expected.get(*path) != found.get(*path)).collect();
-    // The index and the sums differ with every other file: they say the least.
-    differing.sort_by_key(|path| !path.starts_with("manifests/"));
+    // A file with another content says the most; the index and the sums differ with every other file.
+    differing.sort_by_key(|path| {
+        (!path.starts_with("manifests/"), !(expected.contains_key(*path) && found.contains_key(*path)))
+    });
     let first = differing.first()?;
     let mut text = match (expected.get(*first), found.get(*first)) {
         (Some(expected), Some(found)) => format!("{name}: {first} {}", first_difference(expected, found)),
@@ -121,7 +123,9 @@ fn first_difference(expected: &[u8], found: &[u8]) -> String {
     };
     let (expected, found) = (lines(expected), lines(found));
     let line = expected.iter().zip(&found).take_while(|(a, b)| a == b).count();
-    let show = |lines: &[String]| lines.get(line).map_or("(end)".to_owned(), |line| excerpt(line, &expected, &found));
+    let show = |lines: &[String]| {
+        lines.get(line).map_or("(end)".to_owned(), |line| excerpt(line, &expected, &found))
+    };
     format!("differs in line {}:\n    expected {}\n    found    {}", line + 1, show(&expected), show(&found))
 }
 
@@ -182,7 +186,8 @@ fn the_shipped_profiles_have_the_content_ids_that_are_pinned() {
         let sums = &build(name).unwrap()[SUMS];
         format!("sha256:{}", relay_bundle::model::digest::Digest::of(sums))
     };
-    let found: BTreeMap<String, String> = shipped().iter().map(|name| (name.clone(), content_id(name))).collect();
+    let found: BTreeMap<String, String> =
+        shipped().iter().map(|name| (name.clone(), content_id(name))).collect();
     let line = |(name, id): (&String, &String)| format!("{name} = \"{id}\"\n");
     let text = format!(
         "# The content id that each profile has on every machine. Written by RELAY_BUNDLE_ACCEPT=1 cargo test --test golden.\n{}",
