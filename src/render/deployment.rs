@@ -159,7 +159,10 @@ fn pod_spec(profile: &Profile, contents: &Contents<'_>) -> PodSpec {
         init_containers: Some(init_containers),
         node_selector: pod::map(&settings.node_selector),
         priority_class_name: Some(settings.priority_class_name.to_string()).filter(|name| !name.is_empty()),
-        security_context: Some(settings.pod_security_context.clone()),
+        security_context: Some(security::known_to(
+            settings.kubernetes.version,
+            settings.pod_security_context.clone(),
+        )),
         service_account_name: Some(service_account::relay_name(profile)),
         termination_grace_period_seconds: Some(
             PRE_STOP_SECONDS + RELAY_GRACE_SECONDS + sidecar_grace + MARGIN_SECONDS,

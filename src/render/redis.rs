@@ -133,7 +133,7 @@ fn pod_spec(profile: &Profile, content: &Content) -> PodSpec {
         image_pull_secrets: pod::list(&settings.image_pull_secrets),
         node_selector: pod::map(&redis.node_selector),
         priority_class_name: Some(settings.priority_class_name.to_string()).filter(|name| !name.is_empty()),
-        security_context: Some(security::pod(USER)),
+        security_context: Some(security::known_to(settings.kubernetes.version, security::pod(USER))),
         service_account_name: Some(profile.names.redis.clone()),
         // Saving a full data set takes time; a kill in the middle would lose the last second.
         termination_grace_period_seconds: Some(60),

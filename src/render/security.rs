@@ -4,6 +4,8 @@ use k8s_openapi::api::core::v1::{
     Capabilities, Container, PodSecurityContext, SeccompProfile, SecurityContext,
 };
 
+use crate::model::kube_version::KubeVersion;
+
 /// Returns the security context of a container that needs nothing.
 pub(super) fn container() -> SecurityContext {
     SecurityContext {
@@ -12,6 +14,12 @@ pub(super) fn container() -> SecurityContext {
         read_only_root_filesystem: Some(true),
         ..SecurityContext::default()
     }
+}
+
+/// Takes out what servers of `version` would drop: a field that is not kept would be a difference at every apply.
+pub(super) fn known_to(version: KubeVersion, context: PodSecurityContext) -> PodSecurityContext {
+    let fs_group_change_policy = context.fs_group_change_policy.filter(|_| version.at_least(20));
+    PodSecurityContext { fs_group_change_policy, ..context }
 }
 
 /// Returns the security context of a pod whose processes and volumes belong to `id`.

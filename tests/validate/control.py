@@ -129,9 +129,11 @@ _INDEX = {
     "namespace": "relay",
     "kubernetes": {"min": "1.25", "max": "1.37"},
     "contract": [
-        {"kind": "Secret", "name": "keys", "keys": ["jwt"], "why": "given"},
+        {"kind": "Secret", "name": "keys", "keys": [{"key": "jwt"}]},
         {"kind": "CustomResourceDefinition", "name": "httproutes.gateway.networking.k8s.io"},
         {"kind": "CustomResourceDefinition", "name": "servicemonitors.monitoring.coreos.com"},
+        {"kind": "Gateway", "name": "edge"},
+        {"kind": "Namespace", "name": "relay"},
     ],
 }
 

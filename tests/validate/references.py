@@ -79,6 +79,7 @@ def of_pod(pod: dict) -> Iterator[Reference]:
 
 def of_object(obj: dict) -> Iterator[Reference]:
     kind, spec = obj["kind"], obj.get("spec") or {}
+    yield from whole("Namespace", obj["metadata"].get("namespace"))
     template = goldens.pod_template(obj)
     if template:
         yield from of_pod(template["spec"])
@@ -99,6 +100,9 @@ def of_object(obj: dict) -> Iterator[Reference]:
         yield from whole("IngressClass", spec.get("ingressClassName"))
         for tls in spec.get("tls") or []:
             yield from whole("Secret", tls.get("secretName"))
+    if kind == "HTTPRoute":
+        for parent in spec["parentRefs"]:
+            yield from whole(parent.get("kind", "Gateway"), parent["name"])
     for name, port in backends(obj):
         yield "Service", name, str(port)
 
@@ -147,7 +151,8 @@ def resolve(bundle: goldens.Bundle) -> Iterator[str]:
                 if key is not None and key not in holds(present[kind, name]):
                     yield f"{place} has no `{key}`"
             elif (kind, name) in contract:
-                if key is not None and key not in contract[kind, name].get("keys", []):
+                wanted = [entry["key"] for entry in contract[kind, name].get("keys", [])]
+                if key is not None and key not in wanted:
                     yield f"{place}: the contract does not ask for its key `{key}`"
             elif (kind, name) not in BUILT_IN:
                 yield f"{place} is neither in the set nor in the contract"
@@ -279,6 +284,8 @@ BROKEN = [
     ("names something twice", plus(contract=[{"kind": "Secret", "name": "keys"}] * 2)),
     ("ServiceAccount `absent` is neither", but(*POD, "serviceAccountName", "absent")),
     ("PriorityClass `high` is neither", but(*POD, "priorityClassName", "high")),
+    ("Namespace `relay` is neither", plus(contract=[])),
+    ("Gateway `inner` is neither", but("HTTPRoute", "spec", "parentRefs", 0, "name", "inner")),
     ("Secret `pull` is neither", but(*POD, "imagePullSecrets", [{"name": "pull"}])),
     (
         "PersistentVolumeClaim `logs` is neither",
