@@ -1,4 +1,4 @@
-//! Routes from outside: an Ingress or an HTTPRoute that reaches the relay, and nothing that should be closed.
+//! Routes from outside: an Ingress or a Gateway's route that reaches the relay, and nothing that should be closed.
 
 use std::collections::BTreeSet;
 

@@ -189,12 +189,11 @@ fn pod_terms<'t>(
 
 fn pod_term(path: &Path, term: &PodAffinityTerm, report: &mut Report<'_>) {
     topology_key("RB0122", path, &term.topology_key, report);
-    match &term.label_selector {
-        Some(labels) => selector(&path.key("labelSelector"), labels, report),
-        None => {
-            let help = "add `labelSelector.matchLabels`, such as the `app.kubernetes.io/name` of the relay";
-            report.error("RB0122", path, "without a label selector the term matches no pod", help);
-        }
+    if let Some(labels) = &term.label_selector {
+        selector(&path.key("labelSelector"), labels, report);
+    } else {
+        let help = "add `labelSelector.matchLabels`, such as the `app.kubernetes.io/name` of the relay";
+        report.error("RB0122", path, "without a label selector the term matches no pod", help);
     }
     if let Some(namespaces) = &term.namespace_selector {
         selector(&path.key("namespaceSelector"), namespaces, report);

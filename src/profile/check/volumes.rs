@@ -102,11 +102,10 @@ fn referenced(path: &Path, source: &Value, report: &mut Report<'_>) {
             name(&path.key(key), text, what, report);
         }
     }
-    if let Some(size) = source.get("sizeLimit").and_then(Value::as_str) {
-        if quantity_milli(size).is_none_or(|milli| milli < 0) {
-            let help = "write a number with a unit, such as `64Mi`";
-            report.error("RB0110", path.key("sizeLimit"), "this is not an amount", help);
-        }
+    let is_wrong = |size: &str| quantity_milli(size).is_none_or(|milli| milli < 0);
+    if source.get("sizeLimit").and_then(Value::as_str).is_some_and(is_wrong) {
+        let help = "write a number with a unit, such as `64Mi`";
+        report.error("RB0110", path.key("sizeLimit"), "this is not an amount", help);
     }
 }
 
