@@ -1,5 +1,7 @@
 //! Tolerations, affinity, spread and priority.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::{
     Affinity, NodeAffinity, NodeSelectorTerm, PodAffinity, PodAffinityTerm, PodAntiAffinity, Toleration,
     TopologySpreadConstraint, WeightedPodAffinityTerm,
@@ -216,7 +218,7 @@ fn topology_key(code: &'static str, path: &Path, key: &str, report: &mut Report<
 }
 
 fn spread(constraints: &[TopologySpreadConstraint], report: &mut Report<'_>) {
-    let pair = |c: &TopologySpreadConstraint| (c.topology_key.clone(), c.when_unsatisfiable.clone());
+    let mut pairs = BTreeSet::new();
     for (index, constraint) in constraints.iter().enumerate() {
         let path = Path::of("topologySpreadConstraints").index(index);
         topology_key("RB0123", &path, &constraint.topology_key, report);
@@ -226,7 +228,7 @@ fn spread(constraints: &[TopologySpreadConstraint], report: &mut Report<'_>) {
         if let Some(labels) = &constraint.label_selector {
             selector(&path.key("labelSelector"), labels, report);
         }
-        if constraints[..index].iter().any(|earlier| pair(earlier) == pair(constraint)) {
+        if !pairs.insert((&constraint.topology_key, &constraint.when_unsatisfiable)) {
             let message = "an earlier constraint has the same `topologyKey` and `whenUnsatisfiable`";
             report.error("RB0123", &path, message, "keep one of the two");
         }
