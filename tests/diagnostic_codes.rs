@@ -7,12 +7,12 @@ use relay_bundle::profile::codes;
 
 /// Returns every string literal of the form `"RB0000"` below a folder.
 fn used(folder: &Path, found: &mut BTreeSet<String>) {
-    for entry in fs_err::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs_err::read_dir(folder).expect("the sources are there") {
+        let path = entry.expect("the sources are there").path();
         if path.is_dir() {
             used(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("codes.rs") {
-            let text = fs_err::read_to_string(&path).unwrap();
+            let text = fs_err::read_to_string(&path).expect("sources are text");
             let literals = text.split("\"RB").skip(1);
             let codes = literals.filter_map(|rest| rest.get(..5)?.strip_suffix('"'));
             found.extend(

@@ -219,12 +219,14 @@ impl Path {
         Self(segments)
     }
 
+    #[must_use]
     pub fn key(&self, key: impl Into<String>) -> Self {
         let mut path = self.clone();
         path.0.push(Segment::Key(key.into()));
         path
     }
 
+    #[must_use]
     pub fn index(&self, index: usize) -> Self {
         let mut path = self.clone();
         path.0.push(Segment::Index(index));

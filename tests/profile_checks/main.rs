@@ -8,6 +8,7 @@ mod shipped;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use relay_bundle::profile::diagnostic::Diagnostic;
 use relay_bundle::profile::overlay::ProfileFiles;
 use relay_bundle::profile::{self, Loaded};
 
@@ -69,19 +70,11 @@ fn findings(loaded: &Loaded) -> Vec<String> {
 
 /// Every finding in words, for messages of tests.
 fn words(loaded: &Loaded) -> String {
-    loaded
-        .diagnostics
-        .iter()
-        .map(|finding| {
-            format!(
-                "{:?}[{}] {} ({})\n",
-                finding.severity,
-                finding.code,
-                finding.message,
-                finding.help.clone().unwrap_or_default()
-            )
-        })
-        .collect()
+    let line = |finding: &Diagnostic| {
+        let help = finding.help.clone().unwrap_or_default();
+        format!("{:?}[{}] {} ({help})", finding.severity, finding.code, finding.message)
+    };
+    loaded.diagnostics.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Loads each text and compares what is found; every finding must say what to do.

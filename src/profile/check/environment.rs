@@ -1,5 +1,7 @@
 //! Environment variables: valid, once, from one source, and not one that another key sets.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource};
 
 use crate::model::text::{DataKey, is_qualified_name};
@@ -30,13 +32,14 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
 
 /// Checks the variables of any container.
 pub(super) fn variables(path: &Path, variables: &[EnvVar], is_dev: bool, report: &mut Report<'_>) {
+    let mut names = BTreeSet::new();
     for (index, variable) in variables.iter().enumerate() {
         let path = path.index(index);
         if !is_variable(&variable.name) {
             let help = "write letters, digits, `_`, `-` and `.`, not starting with a digit";
             report.error("RB0130", path.key("name"), "this is not a variable's name", help);
         }
-        if variables[..index].iter().any(|earlier| earlier.name == variable.name) {
+        if !names.insert(&variable.name) {
             let message = format!("the variable `{}` is set twice", variable.name);
             report.error("RB0131", path.key("name"), message, "keep one of them");
         }

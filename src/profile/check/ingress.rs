@@ -1,4 +1,4 @@
-//! Routes from outside: an Ingress or an HTTPRoute that reaches the relay, and nothing that should be closed.
+//! Routes from outside: an Ingress or a Gateway's route that reaches the relay, and nothing that should be closed.
 
 use std::collections::BTreeSet;
 
@@ -109,6 +109,9 @@ fn class(ingress: &Ingress, report: &mut Report<'_>) {
 
 fn blocked(blocked: &[UrlPath], hosts: &[IngressHost], report: &mut Report<'_>) {
     let normal = |path: &str| path.trim_end_matches('/').to_owned();
+    let routes: BTreeSet<String> =
+        hosts.iter().flat_map(|host| &host.paths).map(|route| normal(route.path.as_str())).collect();
+    let mut seen = BTreeSet::new();
     for (index, path) in blocked.iter().enumerate() {
         let place = format!("ingress.blockedPaths[{index}]");
         let text = path.as_str();
@@ -118,14 +121,10 @@ fn blocked(blocked: &[UrlPath], hosts: &[IngressHost], report: &mut Report<'_>) 
             let message = "a path blocks everything below it and is written without a slash at its end";
             report.error("RB0334", place.as_str(), message, format!("write \"{}\"", normal(text)));
         }
-        if blocked[..index].iter().any(|earlier| normal(earlier.as_str()) == normal(text)) {
+        if !seen.insert(normal(text)) {
             report.error("RB0334", place.as_str(), "this path stands here twice", "keep one of them");
         }
-        let routed = hosts
-            .iter()
-            .flat_map(|host| &host.paths)
-            .any(|route| normal(route.path.as_str()) == normal(text));
-        if routed && text != "/" {
+        if routes.contains(&normal(text)) && text != "/" {
             let message = format!("`{text}` is also a path in `ingress.hosts`: it cannot be open and closed");
             report.error("RB0334", place.as_str(), message, "remove it from one of the two");
         }
@@ -150,8 +149,9 @@ fn gateway(settings: &Settings, report: &mut Report<'_>) {
             }
         }
     }
+    let mut seen = BTreeSet::new();
     for (index, host) in gateway.hostnames.iter().enumerate() {
-        let is_twice = gateway.hostnames[..index].contains(host);
+        let is_twice = !seen.insert(host);
         if is_twice || host.as_str().is_empty() {
             let message = if is_twice { "this host stands here twice" } else { "the host is empty" };
             let help = "remove it; without any host the Gateway's own apply";

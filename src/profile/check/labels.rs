@@ -1,6 +1,6 @@
 //! Maps of labels and annotations, label selectors, and the names in fragments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
@@ -91,9 +91,10 @@ fn annotations(path: &str, map: &Map, report: &mut Report<'_>) {
 
 fn pull_secrets(settings: &Settings, report: &mut Report<'_>) {
     let path = Path::of("imagePullSecrets");
+    let mut names = BTreeSet::new();
     for (index, secret) in settings.image_pull_secrets.iter().enumerate() {
         name(&path.index(index).key("name"), &secret.name, "a Secret", report);
-        if settings.image_pull_secrets[..index].iter().any(|earlier| earlier.name == secret.name) {
+        if !names.insert(&secret.name) {
             let message = format!("the Secret `{}` is named twice", secret.name);
             report.error("RB0105", path.index(index), message, "keep one of them");
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::text::prometheus_milliseconds;
+use crate::model::text::{Label, prometheus_milliseconds};
 use crate::profile::node::Path;
 use crate::profile::settings::{RelabelAction, Relabeling, ServiceMonitor, Settings};
 
@@ -50,10 +50,10 @@ fn endpoint(monitor: &ServiceMonitor, report: &mut Report<'_>) {
     }
 }
 
-/// A ServiceMonitor finds Services in the namespaces of its selector only.
+/// A `ServiceMonitor` finds Services in the namespaces of its selector only.
 fn found(settings: &Settings, report: &mut Report<'_>) {
     let selector = &settings.service_monitor.namespace_selector;
-    let names: BTreeSet<&str> = selector.match_names.iter().map(|name| name.as_str()).collect();
+    let names: BTreeSet<&str> = selector.match_names.iter().map(Label::as_str).collect();
     let release = settings.release.namespace.as_str();
     if !selector.any && !names.is_empty() && !names.contains(release) {
         let message = format!("the Service is in the namespace `{release}`, which is not among these");

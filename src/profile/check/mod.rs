@@ -25,13 +25,15 @@ mod volumes;
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::node::{Node, Path};
-use super::overlay::ProfileFiles;
+use super::overlay::{DEFAULT_SOURCE, ProfileFiles};
 use super::resolve::Profile;
 use super::settings::Settings;
 
 /// Checks a typed profile; reads the encrypted files that it names.
 pub fn check(profile: &mut Profile, tree: &Node, files: &dyn ProfileFiles, diagnostics: &mut Diagnostics) {
-    let mut report = Report { tree, diagnostics };
+    // Where a text could not be read, a default may stand in for what was meant: nothing is said about defaults then.
+    let is_whole = !diagnostics.iter().any(|finding| ["RB0001", "RB0007", "RB0008"].contains(&finding.code));
+    let mut report = Report { tree, is_whole, diagnostics };
     // First of all: it makes secrets of what a profile for development writes out.
     logs::check(&mut profile.settings, &mut report);
     secrets::read_sealed(profile, files, &mut report);
@@ -66,6 +68,8 @@ pub fn check(profile: &mut Profile, tree: &Node, files: &dyn ProfileFiles, diagn
 /// Collects findings; each is placed where its key was written.
 struct Report<'a> {
     tree: &'a Node,
+    /// Whether every text was read to its end.
+    is_whole: bool,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -77,7 +81,7 @@ impl Report<'_> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.push(Diagnostic::error(code, message), path.into(), help);
+        self.push(Diagnostic::error(code, message), &path.into(), help);
     }
 
     fn warning(
@@ -87,21 +91,22 @@ impl Report<'_> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.push(Diagnostic::warning(code, message), path.into(), help);
+        self.push(Diagnostic::warning(code, message), &path.into(), help);
     }
 
-    fn push(&mut self, mut diagnostic: Diagnostic, path: Path, help: impl Into<String>) {
+    fn push(&mut self, mut diagnostic: Diagnostic, path: &Path, help: impl Into<String>) {
         // A default has no line to underline: the message has to name the key.
         diagnostic.message = format!("`{path}`: {}", diagnostic.message);
-        let origin = self.tree.nearest_origin(&path);
-        self.diagnostics.push(diagnostic.at(origin).on(&path).help(help));
+        let origin = self.tree.nearest_origin(path);
+        if origin.source == DEFAULT_SOURCE && !self.is_whole {
+            return;
+        }
+        self.diagnostics.push(diagnostic.at(origin).on(path).help(help));
     }
 
     /// Tells whether somebody wrote this key: a file or an argument, not the defaults.
     fn is_written(&self, path: &str) -> bool {
-        self.tree
-            .get(&Path::of(path))
-            .is_some_and(|node| node.origin.source != super::overlay::DEFAULT_SOURCE)
+        self.tree.get(&Path::of(path)).is_some_and(|node| node.origin.source != DEFAULT_SOURCE)
     }
 }
 

@@ -49,9 +49,8 @@ fn duplicates(settings: &Settings, names: &Names) -> Vec<(&'static str, String)>
     let (full, redis) = (&names.full, &names.redis);
     let of_redis = |name: String| Some(name).filter(|_| settings.redis.enabled);
     let account = Some(settings.service_account.name.as_str()).filter(|name| !name.is_empty());
-    let claims_of_redis = settings.redis.persistence.existing_claim.as_str();
-    let claim_of_redis =
-        if claims_of_redis.is_empty() { format!("{redis}-data") } else { claims_of_redis.to_owned() };
+    let existing = settings.redis.persistence.existing_claim.as_str();
+    let claim_of_redis = if existing.is_empty() { format!("{redis}-data") } else { existing.to_owned() };
     let objects = [
         ("Service", Some(full.clone())),
         ("Service", settings.has_exporter().then(|| format!("{full}-metrics"))),

@@ -1,4 +1,4 @@
-//! Services, NetworkPolicies, and whether what must be reached can be.
+//! Services, policies of the network, and whether what must be reached can be.
 
 use std::net::IpAddr;
 
@@ -166,11 +166,10 @@ fn check_port(path: &Path, port: &NetworkPolicyPort, report: &mut Report<'_>) {
         }
         None => None,
     };
-    if let Some(last) = port.end_port {
-        if first.is_none_or(|first| last < first) || !is_port(last) {
-            let message = "a range of ports goes from the number `port` up to this one";
-            report.error("RB0174", path.key("endPort"), message, "write a number from `port` to 65535");
-        }
+    let is_wrong = |last: i32| first.is_none_or(|first| last < first) || !is_port(last);
+    if port.end_port.is_some_and(is_wrong) {
+        let message = "a range of ports goes from the number `port` up to this one";
+        report.error("RB0174", path.key("endPort"), message, "write a number from `port` to 65535");
     }
 }
 

@@ -63,9 +63,9 @@ fn ports(settings: &Settings, report: &mut Report<'_>) {
 
 fn heap(settings: &Settings, report: &mut Report<'_>) {
     let limit = resources::memory_limit(&settings.resources);
-    let heap = settings.config.node_max_old_space_mb.map(|mebibytes| i128::from(mebibytes.get()) << 20);
-    match (limit, heap) {
-        (Some(limit), Some(heap)) if heap >= limit => {
+    let wanted = settings.config.node_max_old_space_mb.map(|mebibytes| i128::from(mebibytes.get()) << 20);
+    match (limit, wanted) {
+        (Some(limit), Some(wanted)) if wanted >= limit => {
             let message =
                 "the heap fills the container's whole memory limit: it would be killed, not collected";
             let help = "write about 75 % of `resources.limits.memory`, leave it out, or raise the limit";

@@ -1,5 +1,7 @@
 //! Tolerations, affinity, spread and priority.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::{
     Affinity, NodeAffinity, NodeSelectorTerm, PodAffinity, PodAffinityTerm, PodAntiAffinity, Toleration,
     TopologySpreadConstraint, WeightedPodAffinityTerm,
@@ -189,12 +191,11 @@ fn pod_terms<'t>(
 
 fn pod_term(path: &Path, term: &PodAffinityTerm, report: &mut Report<'_>) {
     topology_key("RB0122", path, &term.topology_key, report);
-    match &term.label_selector {
-        Some(labels) => selector(&path.key("labelSelector"), labels, report),
-        None => {
-            let help = "add `labelSelector.matchLabels`, such as the `app.kubernetes.io/name` of the relay";
-            report.error("RB0122", path, "without a label selector the term matches no pod", help);
-        }
+    if let Some(labels) = &term.label_selector {
+        selector(&path.key("labelSelector"), labels, report);
+    } else {
+        let help = "add `labelSelector.matchLabels`, such as the `app.kubernetes.io/name` of the relay";
+        report.error("RB0122", path, "without a label selector the term matches no pod", help);
     }
     if let Some(namespaces) = &term.namespace_selector {
         selector(&path.key("namespaceSelector"), namespaces, report);
@@ -217,7 +218,7 @@ fn topology_key(code: &'static str, path: &Path, key: &str, report: &mut Report<
 }
 
 fn spread(constraints: &[TopologySpreadConstraint], report: &mut Report<'_>) {
-    let pair = |c: &TopologySpreadConstraint| (c.topology_key.clone(), c.when_unsatisfiable.clone());
+    let mut pairs = BTreeSet::new();
     for (index, constraint) in constraints.iter().enumerate() {
         let path = Path::of("topologySpreadConstraints").index(index);
         topology_key("RB0123", &path, &constraint.topology_key, report);
@@ -227,7 +228,7 @@ fn spread(constraints: &[TopologySpreadConstraint], report: &mut Report<'_>) {
         if let Some(labels) = &constraint.label_selector {
             selector(&path.key("labelSelector"), labels, report);
         }
-        if constraints[..index].iter().any(|earlier| pair(earlier) == pair(constraint)) {
+        if !pairs.insert((&constraint.topology_key, &constraint.when_unsatisfiable)) {
             let message = "an earlier constraint has the same `topologyKey` and `whenUnsatisfiable`";
             report.error("RB0123", &path, message, "keep one of the two");
         }

@@ -59,7 +59,7 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
         let path = key_path(profile, &secret.purpose);
         match secret.form {
             SecretForm::Literal { .. } if !settings.is_dev() => {
-                literal(&path, settings.release.environment.as_str(), report)
+                literal(&path, settings.release.environment.as_str(), report);
             }
             SecretForm::Existing { .. } => existing(profile, &path, secret, report),
             SecretForm::Generate { generation, .. }
@@ -109,8 +109,7 @@ fn literal(path: &Path, environment: &str, report: &mut Report<'_>) {
 
 fn existing(profile: &Profile, path: &Path, secret: &SecretRef<'_>, report: &mut Report<'_>) {
     let ours = ["generated", "encryption-key", "sealed", "literal"];
-    let is_ours = |suffix: &&str| secret.object == format!("{}-{suffix}", profile.names.full);
-    if ours.iter().any(|suffix| is_ours(&suffix)) {
+    if ours.iter().any(|suffix| secret.object == format!("{}-{suffix}", profile.names.full)) {
         let message = format!("`{}` is the name of a Secret that the bundle keeps itself", secret.object);
         let help = "name the Secret that you keep, or leave `existing` out to have one made";
         report.error("RB0203", path.key("existing").key("name"), message, help);

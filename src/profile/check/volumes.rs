@@ -29,9 +29,10 @@ const SOURCES: [&str; 9] = [
 ];
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
+    let mut names = BTreeSet::new();
     for (index, volume) in settings.extra_volumes.iter().enumerate() {
         let path = Path::of("extraVolumes").index(index);
-        volume_name(&path, &settings.extra_volumes[..index], volume, report);
+        volume_name(&path, volume, !names.insert(&volume.name), report);
         source(&path, volume, report);
     }
     let path = Path::of("extraVolumeMounts");
@@ -51,7 +52,7 @@ fn covers(path: &str, other: &str) -> bool {
     other.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn volume_name(path: &Path, earlier: &[Volume], volume: &Volume, report: &mut Report<'_>) {
+fn volume_name(path: &Path, volume: &Volume, is_taken: bool, report: &mut Report<'_>) {
     let path = path.key("name");
     if !is_dns_label(&volume.name) {
         let help = "write at most 63 lowercase letters, digits and `-`";
@@ -61,7 +62,7 @@ fn volume_name(path: &Path, earlier: &[Volume], volume: &Volume, report: &mut Re
         let message = format!("the bundle has a volume `{}` of its own", volume.name);
         report.error("RB0140", &path, message, "choose another name");
     }
-    if earlier.iter().any(|earlier| earlier.name == volume.name) {
+    if is_taken {
         let message = format!("an earlier volume is called `{}` too", volume.name);
         report.error("RB0140", &path, message, "choose another name");
     }
@@ -102,11 +103,10 @@ fn referenced(path: &Path, source: &Value, report: &mut Report<'_>) {
             name(&path.key(key), text, what, report);
         }
     }
-    if let Some(size) = source.get("sizeLimit").and_then(Value::as_str) {
-        if quantity_milli(size).is_none_or(|milli| milli < 0) {
-            let help = "write a number with a unit, such as `64Mi`";
-            report.error("RB0110", path.key("sizeLimit"), "this is not an amount", help);
-        }
+    let is_wrong = |size: &str| quantity_milli(size).is_none_or(|milli| milli < 0);
+    if source.get("sizeLimit").and_then(Value::as_str).is_some_and(is_wrong) {
+        let help = "write a number with a unit, such as `64Mi`";
+        report.error("RB0110", path.key("sizeLimit"), "this is not an amount", help);
     }
 }
 
@@ -115,6 +115,7 @@ pub(super) fn mounts(path: &Path, mounts: &[VolumeMount], settings: &Settings, r
     let mut known: BTreeSet<&str> =
         settings.extra_volumes.iter().map(|volume| volume.name.as_str()).collect();
     known.extend(settings.shared_volumes());
+    let mut places = BTreeSet::new();
     for (index, mount) in mounts.iter().enumerate() {
         let path = path.index(index);
         if !known.contains(mount.name.as_str()) {
@@ -128,8 +129,7 @@ pub(super) fn mounts(path: &Path, mounts: &[VolumeMount], settings: &Settings, r
         for (key, message, help) in mount_problems(mount) {
             report.error("RB0143", path.key(key), message, help);
         }
-        let at = |mount: &VolumeMount| mount.mount_path.trim_end_matches('/').to_owned();
-        if mounts[..index].iter().any(|earlier| at(earlier) == at(mount)) {
+        if !places.insert(mount.mount_path.trim_end_matches('/')) {
             let message = "an earlier mount has the same path";
             report.error("RB0143", path.key("mountPath"), message, "keep one of them");
         }
