@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 
 use super::ctx::{Ctx, ProfileArgs};
 use super::failure::{Failure, Outcome};
-use crate::render::{self, yaml};
+use crate::render;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -35,11 +35,11 @@ impl Args {
             let report = serde_json::json!({"schema": "relay-bundle/render/v1", "objects": objects});
             ctx.printer.data(format!("{report:#}\n").as_bytes())?;
         } else {
-            let documents: String =
-                set.iter().map(|manifest| format!("---\n{}", yaml::to_yaml(&manifest.object))).collect();
-            ctx.printer.data(documents.as_bytes())?;
+            let manifests =
+                assembled.index.objects.iter().filter_map(|object| assembled.files.get(&object.file));
+            let documents: Vec<u8> = manifests.flat_map(|file| [b"---\n", file.bytes()].concat()).collect();
+            ctx.printer.data(&documents)?;
         }
-        drop(assembled);
         Ok(ExitCode::SUCCESS)
     }
 }

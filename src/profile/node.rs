@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
+use super::secrets;
+
 /// The place of a key or value: a source of [`Sources`] and a range of bytes in its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin {
@@ -42,8 +44,13 @@ pub struct Source {
     /// What messages call it: a path, or `--set`.
     pub name: String,
     pub text: String,
-    /// The text for people: of the same length, with stars in place of secrets.
-    pub shown: String,
+}
+
+impl Source {
+    /// Returns the text for people: of the same length, with stars in place of secrets. It is parsed again for that.
+    pub fn shown(&self) -> String {
+        secrets::mask(&self.text)
+    }
 }
 
 /// All texts that a profile came from; [`Origin::source`] is an index into it.
@@ -61,16 +68,12 @@ impl Sources {
         &self.0[index]
     }
 
-    pub fn get_mut(&mut self, index: usize) -> &mut Source {
-        &mut self.0[index]
-    }
-
     /// Returns `name:line:column` of an origin, or `default`.
     pub fn place(&self, origin: Origin) -> String {
         let source = self.get(origin.source);
         match source.kind {
             SourceKind::Default => "default".to_owned(),
-            SourceKind::Set => format!("--set {}", source.shown),
+            SourceKind::Set => format!("--set {}", source.shown()),
             SourceKind::File => {
                 let (line, column) = line_and_column(&source.text, origin.start);
                 format!("{}:{line}:{column}", source.name)

@@ -64,7 +64,7 @@ pub fn overlay(
     Layers { defaults, merged, sources }
 }
 
-/// Parses a text and keeps it for messages, with its secrets masked.
+/// Parses a text, and keeps it for messages.
 fn add_source(
     kind: SourceKind,
     name: &str,
@@ -72,15 +72,8 @@ fn add_source(
     sources: &mut Sources,
     diagnostics: &mut Diagnostics,
 ) -> Node {
-    let index =
-        sources.add(Source { kind, name: name.to_owned(), text: String::new(), shown: String::new() });
-    let tree = parse::parse(index, &text, diagnostics);
-    let source = sources.get_mut(index);
-    if kind != SourceKind::Default {
-        source.shown = secrets::mask(&text, &tree);
-    }
-    source.text = text;
-    tree
+    let index = sources.add(Source { kind, name: name.to_owned(), text });
+    parse::parse(index, &sources.get(index).text, diagnostics)
 }
 
 struct Reader<'a> {

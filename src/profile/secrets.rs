@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
+use super::diagnostic::Diagnostics;
 use super::node::{Node, Origin, Path, Segment, Value};
+use super::parse::parse;
 
 /// The keys that take a secret; the credentials of Fluent Bit outputs are found by their names.
 pub const SECRET_KEYS: [&str; 5] = [
@@ -69,12 +71,13 @@ pub fn sounds_secret(key: &str) -> bool {
 
 /// Returns `text` with stars over every secret: over strings whose key is a secret's or sounds like one, and over the
 /// rest of every line that begins with such a key, which also covers what could not be parsed.
-pub fn mask(text: &str, tree: &Node) -> String {
+pub fn mask(text: &str) -> String {
+    let tree = parse(0, text, &mut Diagnostics::default());
     let mut bytes = text.as_bytes().to_vec();
     let mut cover = |range: Range<usize>| {
         bytes[range].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*')
     };
-    for origin in secret_strings(tree) {
+    for origin in secret_strings(&tree) {
         cover(origin.span());
     }
     let mut start = 0;
@@ -115,13 +118,11 @@ fn secret_strings(tree: &Node) -> Vec<Origin> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::diagnostic::Diagnostics;
-    use crate::profile::parse::parse;
 
     #[test]
     fn a_shown_text_keeps_its_shape_and_hides_every_secret() {
         let text = "[config]\njwtSecret = \"s3cret\"\nlogLevel = \"info\"\npasswrod_or_password = \"s3cret\n[x]\ny = { adminPassword = { value = \"s3cret\" } }\n";
-        let shown = mask(text, &parse(0, text, &mut Diagnostics::default()));
+        let shown = mask(text);
         assert_eq!(shown.len(), text.len());
         assert!(!shown.contains("s3cret"), "{shown}");
         assert!(shown.contains("logLevel = \"info\""), "{shown}");

@@ -1,5 +1,7 @@
 //! Shows diagnostics: the source line, underlined, with what to do; or as data.
 
+use std::collections::BTreeMap;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
@@ -9,10 +11,17 @@ use crate::profile::node::{SourceKind, Sources, line_and_column};
 /// Returns the text of all diagnostics, with ANSI colours, secrets masked.
 pub fn to_text(diagnostics: &Diagnostics, sources: &Sources) -> String {
     let renderer = Renderer::styled();
-    diagnostics.iter().map(|diagnostic| one(&renderer, diagnostic, sources) + "\n\n").collect()
+    let mut texts = BTreeMap::new();
+    diagnostics.iter().map(|diagnostic| one(&renderer, diagnostic, sources, &mut texts) + "\n\n").collect()
 }
 
-fn one(renderer: &Renderer, diagnostic: &Diagnostic, sources: &Sources) -> String {
+/// Shows one; `texts` keeps what people may see of each source.
+fn one(
+    renderer: &Renderer,
+    diagnostic: &Diagnostic,
+    sources: &Sources,
+    texts: &mut BTreeMap<usize, String>,
+) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -21,9 +30,9 @@ fn one(renderer: &Renderer, diagnostic: &Diagnostic, sources: &Sources) -> Strin
     let source = diagnostic.origin.map(|origin| (origin, sources.get(origin.source)));
     let mut group = Group::with_title(title);
     if let Some((origin, source)) =
-        source.filter(|(_, source)| source.kind != SourceKind::Default && !source.shown.is_empty())
+        source.filter(|(_, source)| source.kind != SourceKind::Default && !source.text.is_empty())
     {
-        let text = source.shown.as_str();
+        let text = texts.entry(origin.source).or_insert_with(|| source.shown()).as_str();
         let start = text.floor_char_boundary(origin.start.min(text.len()));
         // A table's span may be long: its first line says enough.
         let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
@@ -45,7 +54,7 @@ pub fn to_json(diagnostics: &Diagnostics, sources: &Sources) -> Value {
             let (line, column) = line_and_column(&source.text, origin.start);
             match source.kind {
                 SourceKind::Default => json!({"layer": "default"}),
-                SourceKind::Set => json!({"layer": "set", "argument": source.shown}),
+                SourceKind::Set => json!({"layer": "set", "argument": source.shown()}),
                 SourceKind::File => {
                     json!({"layer": "file", "file": source.name, "line": line, "column": column})
                 }
