@@ -4,8 +4,9 @@
 //! for something else are quoted. So a value has one spelling, and [`from_yaml`] takes no other.
 
 use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
-use serde_json::Value;
+use serde::ser::Serializer;
+use serde_json::{Map, Value};
+use serde_saphyr::DoubleQuoted;
 
 /// Returns one object as a YAML document, or any value as YAML.
 pub fn to_yaml(value: &Value) -> String {
@@ -55,26 +56,43 @@ pub fn from_yaml(bytes: &[u8]) -> Result<Value, InvalidYaml> {
     Err(InvalidYaml::Spelling { at })
 }
 
-/// Writes a map with an object's usual first keys in front.
+/// Writes a tree whose outermost map has an object's usual keys in front.
 struct Ordered<'a>(&'a Value);
 
 const FIRST: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
 impl Serialize for Ordered<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Value::Object(fields) = self.0 else { return self.0.serialize(serializer) };
-        let mut sorted: Vec<&String> = fields.keys().filter(|key| !FIRST.contains(&key.as_str())).collect();
-        sorted.sort();
-        let mut map = serializer.serialize_map(Some(fields.len()))?;
-        for key in FIRST
-            .into_iter()
-            .filter(|key| fields.contains_key(*key))
-            .chain(sorted.into_iter().map(String::as_str))
-        {
-            map.serialize_entry(key, &fields[key])?;
-        }
-        map.end()
+        let Value::Object(fields) = self.0 else { return Tree(self.0).serialize(serializer) };
+        let front = FIRST.into_iter().filter_map(|key| fields.get_key_value(key));
+        let rest = sorted(fields).filter(|(key, _)| !FIRST.contains(&key.as_str()));
+        serializer.collect_map(front.chain(rest).map(|(key, value)| (key, Tree(value))))
     }
+}
+
+/// Writes a tree with sorted keys, whatever order the map has by itself.
+struct Tree<'a>(&'a Value);
+
+impl Serialize for Tree<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(fields) => {
+                serializer.collect_map(sorted(fields).map(|(key, value)| (key, Tree(value))))
+            }
+            Value::Array(items) => serializer.collect_seq(items.iter().map(Tree)),
+            // Go's reader, which is kubectl's, takes such a tab for the indentation of a block.
+            Value::String(text) if text.split('\n').any(|line| line.starts_with('\t')) => {
+                DoubleQuoted(text).serialize(serializer)
+            }
+            other => other.serialize(serializer),
+        }
+    }
+}
+
+fn sorted(fields: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+    let mut fields: Vec<_> = fields.iter().collect();
+    fields.sort_by_key(|(key, _)| *key);
+    fields.into_iter()
 }
 
 #[cfg(test)]
@@ -96,6 +114,7 @@ mod tests {
             "!t",
             "a: b",
             "a\nb\n",
+            "\n\ta\n",
             " x",
             "\u{1b}[31m",
             "\u{85}",

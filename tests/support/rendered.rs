@@ -1,0 +1,45 @@
+//! Profiles in memory, and what they render to.
+
+use relay_bundle::bundle::assemble::{Assembled, assemble};
+use relay_bundle::profile::overlay::ProfileFiles;
+use relay_bundle::profile::resolve::Profile;
+use relay_bundle::profile::{self, Loaded};
+use relay_bundle::render::manifest_set::ManifestSet;
+use relay_bundle::render::render;
+
+/// One profile as text.
+struct Text<'a>(&'a str);
+
+impl ProfileFiles for Text<'_> {
+    fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
+        Ok((format!("profiles/{name}.toml"), self.0.as_bytes().to_vec()))
+    }
+
+    fn file(&self, path: &str) -> Result<Vec<u8>, String> {
+        Err(format!("there is no file `{path}`"))
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec!["test".into()]
+    }
+}
+
+/// Loads the profile that `text` describes, with arguments of `--set` on top.
+pub(crate) fn load(text: &str, sets: &[&str]) -> Loaded {
+    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+    profile::load("test", &sets, &Text(text))
+}
+
+/// The objects of a profile, and the bundle that they make.
+pub(crate) struct Rendered {
+    pub set: ManifestSet,
+    pub bundle: Assembled,
+}
+
+impl Rendered {
+    pub(crate) fn of(profile: &Profile) -> Self {
+        let set = render(profile);
+        let bundle = assemble(profile, &set).expect("what is rendered makes a bundle");
+        Self { set, bundle }
+    }
+}
