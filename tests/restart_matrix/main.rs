@@ -1,0 +1,147 @@
+//! The restart matrix: each key is changed alone, and exactly the pods that consume it restart.
+//!
+//! What really happens is read from the rendered pod templates; what `diff` forecasts must agree, and say why.
+
+mod bases;
+mod rows;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bases::{BASES, Bases};
+use relay_bundle::bundle::assemble::assemble;
+use relay_bundle::bundle::open::Bundle;
+use relay_bundle::plan::diff::{Diff, diff};
+use relay_bundle::plan::restart::Restart;
+use relay_bundle::profile::{self, schema};
+use relay_bundle::render::references::pod_template;
+use relay_bundle::render::render;
+use rows::{Outcome, Pods, ROWS, Row};
+
+/// Builds a profile; or says why it is refused.
+fn build(name: &str, files: &Bases) -> Result<Bundle, String> {
+    let loaded = profile::load(name, &[], files);
+    let messages: Vec<&str> = loaded.diagnostics.iter().map(|finding| finding.message.as_str()).collect();
+    let profile = loaded.profile.ok_or_else(|| messages.join("; "))?;
+    let assembled = assemble(&profile, &render(&profile)).map_err(|error| error.to_string())?;
+    Bundle::of_files(assembled.files).map_err(|error| error.to_string())
+}
+
+/// What the manifests say about the pods of one kind of workload.
+fn pods(old: &Bundle, new: &Bundle, kind: &str) -> Pods {
+    let workload = |bundle: &Bundle| {
+        let found = bundle.manifests.iter().find(|manifest| manifest.key.kind == kind)?;
+        let place = (found.key.namespace.clone(), found.key.name.clone());
+        Some((place, pod_template(&found.object)?.clone()))
+    };
+    match (workload(old), workload(new)) {
+        (Some((old_place, _)), Some((new_place, _))) if old_place != new_place => Pods::Replaced,
+        (Some((_, old)), Some((_, new))) if old != new => Pods::Restart,
+        (Some(_), Some(_)) => Pods::Stay,
+        (Some(_), None) => Pods::Removed,
+        (None, Some(_)) => Pods::Added,
+        (None, None) => Pods::Absent,
+    }
+}
+
+/// What the forecast says about them.
+fn forecast(diff: &Diff, kind: &str) -> Pods {
+    let all: Vec<Restart> = diff
+        .workloads
+        .iter()
+        .filter(|workload| workload.kind == kind)
+        .map(|workload| workload.restart)
+        .collect();
+    match all.as_slice() {
+        [] => Pods::Absent,
+        [Restart::Yes] => Pods::Restart,
+        [Restart::No] => Pods::Stay,
+        [Restart::Added] => Pods::Added,
+        [Restart::Removed] => Pods::Removed,
+        _ => Pods::Replaced,
+    }
+}
+
+fn reasons(diff: &Diff) -> String {
+    let of = |workload: &relay_bundle::plan::restart::Forecast| {
+        workload.reasons.iter().map(|reason| format!("{}: {reason}", workload.kind)).collect::<Vec<_>>()
+    };
+    diff.workloads.iter().flat_map(of).collect::<Vec<_>>().join("; ")
+}
+
+/// Returns what is wrong with a row, if anything is.
+fn mistake(row: &Row, old: &Bundle) -> Option<String> {
+    let extends = format!("extends = [{:?}]\n", row.base);
+    let text = if row.change.starts_with("extends") { row.change.to_owned() } else { extends + row.change };
+    let files = Bases::with(text);
+    let new = match (build("changed", &files), &row.outcome) {
+        (Ok(new), _) => new,
+        (Err(_), Outcome::Refused) => return None,
+        (Err(why), _) => return Some(format!("refused: {why}")),
+    };
+    let diff = diff(old, &new);
+    let found = (pods(old, &new, "Deployment"), pods(old, &new, "StatefulSet"));
+    let told = (forecast(&diff, "Deployment"), forecast(&diff, "StatefulSet"));
+    let Outcome::Pods { relay, redis, because } = row.outcome else {
+        return Some(format!("not refused: {found:?}"));
+    };
+    if found != (relay, redis) {
+        return Some(format!("relay and Redis {found:?} ({})", reasons(&diff)));
+    }
+    if told != found {
+        return Some(format!("the forecast says {told:?}, the manifests {found:?}"));
+    }
+    if !reasons(&diff).contains(because) {
+        return Some(format!("the reasons are {}", reasons(&diff)));
+    }
+    let is_vague = diff.workloads.iter().any(|w| (w.restart == Restart::Yes) == w.reasons.is_empty());
+    if is_vague {
+        return Some("a restart without a reason, or a reason without a restart".to_owned());
+    }
+    // A change of a setting is told, whatever comes of it.
+    diff.settings.is_empty().then(|| "no changed setting is told".to_owned())
+}
+
+fn built(base: &str) -> Bundle {
+    build(base, &Bases::with(String::new())).unwrap_or_else(|why| panic!("base {base} does not build: {why}"))
+}
+
+#[test]
+fn each_key_restarts_exactly_the_pods_that_consume_it() {
+    let bases: BTreeMap<&str, Bundle> = BASES.into_iter().map(|base| (base, built(base))).collect();
+    let told =
+        |row: &Row| Some(format!("{} (`{}`): {}", row.key, row.change, mistake(row, &bases[row.base])?));
+    let wrong: Vec<String> = ROWS.iter().filter_map(told).collect();
+
+    assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), ROWS.len(), wrong.join("\n"));
+    let keys: BTreeSet<&str> = ROWS.iter().map(|row| row.key).collect();
+    assert!(keys.len() >= 60, "only {} keys", keys.len());
+}
+
+#[test]
+fn every_key_of_the_schema_is_in_the_matrix() {
+    let rows: BTreeSet<&str> = ROWS.iter().map(|row| row.key).collect();
+    let is_covered = |path: &String| {
+        let is_table_of_rows = rows.iter().any(|row| row.starts_with(&format!("{path}.")));
+        // A key inside the tables of an array is changed with the array.
+        let array = path.split_once("[]").map(|(array, _)| array);
+        rows.contains(path.as_str()) || is_table_of_rows || array.is_some_and(|array| rows.contains(array))
+    };
+    let missing: Vec<&String> = schema::key_paths().iter().filter(|path| !is_covered(path)).collect();
+    assert!(missing.is_empty(), "no row changes {missing:#?}");
+
+    let known: BTreeSet<&str> = schema::key_paths().iter().map(String::as_str).collect();
+    let unknown: Vec<&&str> = rows.iter().filter(|row| !known.contains(**row)).collect();
+    assert!(unknown.is_empty(), "no such keys: {unknown:#?}");
+}
+
+#[test]
+fn a_row_changes_the_key_that_it_names() {
+    for row in ROWS {
+        let names_it = row.change.starts_with(row.key)
+            || row.change.contains(&format!("\n{}", row.key))
+            || row.key.rsplit_once('.').is_some_and(|(table, key)| {
+                row.change.contains(&format!("[{table}]")) && row.change.contains(key)
+            });
+        assert!(names_it, "{}: {}", row.key, row.change);
+    }
+}
