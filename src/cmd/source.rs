@@ -50,7 +50,9 @@ enum Reference<'a> {
 
 impl<'a> Reference<'a> {
     fn of(argument: &'a str) -> Self {
-        let is_path = argument.contains('/') || argument.ends_with(".tar") || matches!(argument, "." | "..");
+        let is_path = argument.contains('/')
+            || Utf8Path::new(argument).extension() == Some("tar")
+            || matches!(argument, "." | "..");
         if let Some(entry) = argument.strip_prefix('@') {
             Self::Entry(entry)
         } else if argument.starts_with("sha256:") {

@@ -47,7 +47,9 @@ pub(super) fn reasons(old: &Value, new: &Value, configs: &Configs) -> (Restart, 
     if changes.is_empty() {
         return (Restart::No, Vec::new());
     }
-    changes.iter_mut().for_each(|change| mark_template(change, configs));
+    for change in &mut changes {
+        mark_template(change, configs);
+    }
     let mut found: Vec<(Rank, String)> = Vec::new();
     for change in &changes {
         if let Some(config) = config_of(change, configs) {

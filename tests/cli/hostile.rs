@@ -1,0 +1,220 @@
+//! Bundles that somebody made by hand: well formed for SHA256SUMS, and not made by this program.
+
+use relay_bundle::archive;
+use relay_bundle::bundle::files::BundleFiles;
+use relay_bundle::model::digest::Digest;
+use relay_bundle::model::safe_path::SafePath;
+use relay_bundle::render::yaml::{from_yaml, to_yaml};
+use serde_json::{Value, json};
+
+use crate::env::TestEnv;
+
+/// What would turn the terminal red, move its cursor, and turn text around.
+const ATTACK: &str = "x\u{1b}[31m\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}\r\nforged line";
+
+/// The files of a built bundle, to be changed.
+struct Forgery {
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl Forgery {
+    fn of(env: &TestEnv) -> Self {
+        let entry = env.build(&["web"]);
+        let mut files = Vec::new();
+        for folder in ["", "manifests"] {
+            for file in entry.join(folder).read_dir_utf8().unwrap().map(Result::unwrap) {
+                let path = file.path().strip_prefix(&entry).unwrap().to_string();
+                if file.file_type().unwrap().is_file() && path != "SHA256SUMS" {
+                    files.push((path, fs_err::read(file.path()).unwrap()));
+                }
+            }
+        }
+        files.sort();
+        Self { files }
+    }
+
+    fn file(&mut self, name: &str) -> &mut Vec<u8> {
+        &mut self.files.iter_mut().find(|(path, _)| path.contains(name)).unwrap().1
+    }
+
+    fn edit_json(&mut self, name: &str, edit: impl FnOnce(&mut Value)) {
+        let file = self.file(name);
+        let mut value = serde_json::from_slice(file).unwrap();
+        edit(&mut value);
+        *file = serde_json::to_vec(&value).unwrap();
+    }
+
+    /// Changes a manifest, and lets the index agree.
+    fn edit_manifest(&mut self, name: &str, edit: impl FnOnce(&mut Value)) {
+        let file = self.file(name);
+        let mut value = from_yaml(file).unwrap();
+        edit(&mut value);
+        *file = to_yaml(&value).into_bytes();
+        let digest = Digest::of(file).to_string();
+        self.edit_json("bundle.json", |index| {
+            let objects = index["objects"].as_array_mut().unwrap();
+            let object = objects.iter_mut().find(|object| object["file"].as_str().unwrap().contains(name));
+            object.unwrap()["sha256"] = digest.into();
+        });
+    }
+
+    fn edit_recipe(&mut self, edit: impl FnOnce(&mut Value)) {
+        self.edit_json("recipe.json", edit);
+        let digest = Digest::of(self.file("recipe.json")).to_string();
+        self.edit_json("bundle.json", |index| index["recipe"] = digest.into());
+    }
+
+    fn write(self, env: &TestEnv, name: &str) {
+        let mut files = BundleFiles::default();
+        for (path, bytes) in self.files {
+            files.add(SafePath::parse(&path).unwrap(), bytes).unwrap();
+        }
+        let mut bytes = Vec::new();
+        archive::write(&mut bytes, None, files.open()).unwrap();
+        fs_err::write(env.path().join(name), bytes).unwrap();
+    }
+}
+
+/// The sequences that are ours: colours, bold, faint.
+fn without_our_colours(text: &str) -> String {
+    ["0", "1", "2", "31", "32", "33"]
+        .iter()
+        .fold(text.to_owned(), |text, code| text.replace(&format!("\u{1b}[{code}m"), ""))
+}
+
+#[test]
+fn nothing_in_a_bundle_reaches_the_terminal_as_a_control_sequence() {
+    let env = TestEnv::new();
+    let mut forgery = Forgery::of(&env);
+    forgery.edit_manifest("-svc-relay-claude-relay.yaml", |service| {
+        service["metadata"]["annotations"] = json!({ATTACK: ATTACK});
+        service["spec"]["type"] = ATTACK.into();
+    });
+    forgery.edit_manifest("-deploy-", |deployment| {
+        let template = &mut deployment["spec"]["template"];
+        template["metadata"]["annotations"][format!("checksum/secret-{ATTACK}")] = ATTACK.into();
+        template["spec"]["volumes"][0]["name"] = ATTACK.into();
+        template["spec"][ATTACK] = json!({"a": [ATTACK]});
+    });
+    forgery.edit_json("bundle.json", |index| {
+        index["workloads"][1]["checksums"][format!("checksum/secret-{ATTACK}")] = ATTACK.into();
+        index["contract"][0]["name"] = ATTACK.into();
+        index["contract"][0]["usedBy"] = json!([ATTACK]);
+        index["profile"] = ATTACK.into();
+        index["appVersion"] = ATTACK.into();
+    });
+    forgery.edit_recipe(|recipe| {
+        recipe["settings"]["config"][ATTACK] = format!("one\n{ATTACK}").into();
+        recipe["settings"]["config"]["apiKeyPrefix"] = format!("one\n{ATTACK}").into();
+        recipe["set"] = json!([ATTACK]);
+        recipe["renderAbi"] = ATTACK.into();
+    });
+    forgery.write(&env, "evil.tar");
+
+    for arguments in [
+        vec!["inspect", "evil.tar"],
+        vec!["diff", "web", "evil.tar"],
+        vec!["diff", "evil.tar", "web"],
+        vec!["images", "evil.tar"],
+    ] {
+        for option in ["--color=always", "--color=never", "--json"] {
+            let all: Vec<&str> = arguments.iter().copied().chain([option]).collect();
+            let ran = env.run(&all);
+
+            assert!([0, 1].contains(&ran.code), "{all:?}: {}", ran.stderr);
+            let output = without_our_colours(&(ran.stdout + &ran.stderr));
+            let control = output.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
+            assert_eq!(control, None, "{all:?}: {output:?}");
+            assert!(!output.contains("\nforged line"), "{output}");
+        }
+    }
+}
+
+#[test]
+fn an_error_about_a_bundle_is_as_harmless() {
+    let env = TestEnv::new();
+    let entry = env.build(&["web"]);
+    fs_err::write(entry.join("\u{1b}[31m\u{9b}2J"), "").unwrap();
+
+    for option in ["--color=always", "--json"] {
+        let ran = env.run(&["inspect", "@web", option]);
+
+        assert_eq!(ran.code, 3);
+        assert!(ran.stderr.contains(r"\u{1b}[31m\u{9b}2J"), "{}", ran.stderr);
+        assert!((ran.stdout + &ran.stderr).chars().all(|c| c == '\n' || !c.is_control()));
+    }
+}
+
+#[test]
+fn a_bundle_that_contradicts_itself_is_not_trusted() {
+    type Edit = fn(&mut Forgery);
+    let table: [(&str, Edit); 14] = [
+        ("format 2", |forgery| forgery.edit_json("bundle.json", |index| index["format"] = 2.into())),
+        ("unknown field", |forgery| forgery.edit_json("bundle.json", |index| index["more"] = 1.into())),
+        ("canonical", |forgery| forgery.file("bundle.json").push(b'\n')),
+        ("recipe.json", |forgery| forgery.edit_json("recipe.json", |recipe| recipe["renderAbi"] = 9.into())),
+        ("canonical", |forgery| forgery.file("recipe.json").insert(0, b' ')),
+        ("other images", |forgery| {
+            forgery.edit_json("bundle.json", |index| index["images"][0]["reference"] = "harmless:1".into());
+        }),
+        ("other workloads", |forgery| {
+            forgery.edit_json("bundle.json", |index| index["workloads"][0]["consumes"] = json!([]));
+        }),
+        ("ClusterRoleBinding", |forgery| {
+            forgery.edit_manifest("-svc-relay-claude-relay.yaml", |object| {
+                object["kind"] = "ClusterRoleBinding".into();
+            });
+        }),
+        ("evil/v1", |forgery| {
+            forgery.edit_manifest("-deploy-", |object| object["apiVersion"] = "evil/v1".into());
+        }),
+        ("says otherwise", |forgery| {
+            forgery
+                .edit_manifest("-deploy-", |object| object["metadata"]["namespace"] = "kube-system".into());
+        }),
+        ("says otherwise", |forgery| {
+            forgery.edit_json("bundle.json", |index| index["objects"][0]["sha256"] = "0".repeat(64).into());
+        }),
+        ("spelling", |forgery| forgery.file("-deploy-").extend(b"# comment\n")),
+        ("the other way round", |forgery| {
+            forgery.edit_json("bundle.json", |index| drop(index["objects"].as_array_mut().unwrap().pop()));
+        }),
+        ("order", |forgery| {
+            forgery.edit_json("bundle.json", |index| index["objects"].as_array_mut().unwrap().swap(0, 1));
+        }),
+    ];
+    for (why, edit) in table {
+        let env = TestEnv::new();
+        let mut forgery = Forgery::of(&env);
+        edit(&mut forgery);
+        forgery.write(&env, "evil.tar");
+
+        let ran = env.run(&["inspect", "evil.tar"]);
+
+        assert_eq!(ran.code, 3, "{why}: {}", ran.stderr);
+        assert!(ran.stderr.contains(why), "{why} in {}", ran.stderr);
+    }
+}
+
+#[test]
+fn two_large_texts_do_not_keep_diff_busy() {
+    let env = TestEnv::new();
+    let mut texts = Vec::new();
+    for name in ["one.tar", "two.tar"] {
+        let mut forgery = Forgery::of(&env);
+        forgery.edit_manifest("-cm-relay-claude-relay-config", |object| {
+            let lines =
+                (0..60_000).map(|n| format!("{}\n", (n * 7919 + name.len() * 31 + texts.len()) % 9973));
+            object["data"]["LOG_LEVEL"] = lines.collect::<String>().into();
+        });
+        forgery.write(&env, name);
+        texts.push(name);
+    }
+    let start = std::time::Instant::now();
+
+    let ran = env.run(&["diff", "one.tar", "two.tar"]);
+
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stdout.contains("too many to compare here"), "{}", ran.stdout);
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}

@@ -1,0 +1,12 @@
+//! The command line as people and scripts meet it: one file a command.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod completions;
+mod diff;
+mod env;
+mod failures;
+mod gc;
+mod hostile;
+mod images;
+mod inspect;
+mod render;

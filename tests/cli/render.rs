@@ -1,0 +1,51 @@
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::env::TestEnv;
+
+/// `relay-bundle … | head -1`: the reader goes away, and nobody hears of it.
+#[test]
+fn a_broken_pipe_ends_quietly() {
+    let env = TestEnv::new();
+    // More than a pipe holds, so that the writer is surely still writing.
+    let mut many = String::new();
+    for number in 0..3000 {
+        writeln!(many, "\"example.internal/{number}\" = \"{}\"", "x".repeat(60)).unwrap();
+    }
+    env.write_profile("web", &format!("extends = [\"base\"]\n[podAnnotations]\n{many}"));
+    for arguments in
+        [vec!["render", "web"], vec!["render", "web", "--json"], vec!["diff", "base", "web", "--json"]]
+    {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_relay-bundle"))
+            .args(&arguments)
+            .current_dir(env.path())
+            .env_clear()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        drop(stdout);
+
+        let output = child.wait_with_output().unwrap();
+
+        assert!(!line.is_empty());
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!stderr.contains("error") && !stderr.contains("pipe"), "{stderr}");
+    }
+}
+
+#[test]
+fn the_manifests_of_a_folder_are_those_of_stdout() {
+    let env = TestEnv::new();
+
+    let printed = env.ok(&["render", "web"]);
+    env.ok(&["render", "web", "--out", "manifests"]);
+
+    let files = fs_err::read_dir(env.path().join("manifests")).unwrap().count();
+    assert_eq!(printed.matches("---\n").count() + 1, files, "and the marker");
+}
