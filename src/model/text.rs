@@ -283,7 +283,8 @@ fn is_host(text: &str) -> bool {
 }
 
 fn is_url_path(text: &str) -> bool {
-    let shape = text.starts_with('/') && !text.contains("//");
+    // Kubernetes refuses an encoded slash.
+    let shape = text.starts_with('/') && !text.contains("//") && !text.to_ascii_lowercase().contains("%2f");
     let segments = text.split('/').all(|segment| segment != "." && segment != "..");
     shape && segments && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "?#\\".contains(c))
 }

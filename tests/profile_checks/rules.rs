@@ -293,6 +293,11 @@ fn a_policy_lets_through_what_the_relay_needs() {
             ),
             (&policy("[{}]"), &[]),
             (
+                &format!("kubernetes.version = \"1.20\"\n{}", policy("[{}]")),
+                &["RB0372 networkPolicy.dns.peers"],
+            ),
+            (&format!("kubernetes.version = \"1.21\"\n{}", policy("[{}]")), &[]),
+            (
                 &external("redis.example.internal", "[]"),
                 &["RB0370 networkPolicy.egressTo", "RB0415 networkPolicy.egressTo"],
             ),
