@@ -147,7 +147,7 @@ impl Args {
             }
         };
         if let Some(archive) = &self.archive {
-            super::archive_file::write(archive, &store, &registered.entry)?;
+            super::archive_file::write(archive, store, &registered.entry)?;
         }
         let id = registered.content_id;
         ctx.printer.say(&summary(name, &index.name, &id, index.objects.len(), signed));

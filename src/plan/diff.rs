@@ -82,6 +82,7 @@ pub fn diff(old: &Bundle, new: &Bundle) -> Diff {
     let mut warnings: Vec<String> = objects.iter().flat_map(refusals).collect();
     warnings.extend(literal_warnings(&objects));
     warnings.extend(claim_warnings(&objects));
+    warnings.extend(renderer_warning(&old.recipe, &new.recipe));
     Diff {
         same: old.content_id == new.content_id,
         old: side(&old.content_id, &old.index),
@@ -177,6 +178,14 @@ fn claim_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = String> {
             "PersistentVolumeClaim/{}: it stays in the cluster with its data, and nothing uses it any more",
             object.name
         )
+    })
+}
+
+/// The renderer changed too, and may be why some fields differ.
+fn renderer_warning(old: &Value, new: &Value) -> Option<String> {
+    let [old, new] = [old, new].map(|recipe| recipe["renderAbi"].to_string());
+    (old != new).then(|| {
+        format!("renderAbi {old}, now {new}: another release of relay-bundle renders otherwise, and may restart pods by itself")
     })
 }
 

@@ -97,9 +97,18 @@ fn sorted(fields: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_back(key in ".{0,12}", text in any::<String>(), lines in prop::collection::vec("[ \t#:a-]{0,8}", 0..5)) {
+            let value = json!({key: text, "lines": lines.join("\n"), "list": [lines, [text]]});
+            prop_assert_eq!(from_yaml(to_yaml(&value).as_bytes()), Ok(value));
+        }
+    }
 
     #[test]
     fn what_is_written_is_read_back() {

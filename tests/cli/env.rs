@@ -4,9 +4,23 @@ use assert_cmd::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
+/// What all profiles share; nothing in it deserves a warning.
+const BASE: &str = r#"
+[release]
+name = "relay"
+namespace = "relay"
+recoveryRecipients = ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]
+
+[image]
+digest = "sha256:0123456789012345678901234567890123456789012345678901234567890123"
+
+[storage.logs.fluentbit.image]
+digest = "sha256:0123456789012345678901234567890123456789012345678901234567890123"
+"#;
+
 /// The profiles of most tests: `base`, `web` on top of it, and `dev` with a literal secret.
 const PROFILES: [(&str, &str); 3] = [
-    ("base", "[release]\nname = \"relay\"\nnamespace = \"relay\"\n"),
+    ("base", BASE),
     ("web", "extends = [\"base\"]\n[redis.auth]\nenabled = true\n"),
     (
         "dev",

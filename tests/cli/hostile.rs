@@ -146,6 +146,26 @@ fn an_error_about_a_bundle_is_as_harmless() {
 }
 
 #[test]
+fn what_no_profile_of_today_brings_about_is_told_too() {
+    let env = TestEnv::new();
+    let mut forgery = Forgery::of(&env);
+    forgery.edit_manifest("-sts-", |object| object["spec"]["serviceName"] = "other".into());
+    forgery.edit_recipe(|recipe| recipe["renderAbi"] = 99.into());
+    forgery.write(&env, "later.tar");
+
+    let ran = env.run(&["diff", "@web", "later.tar"]);
+
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(
+        ran.stdout.contains("! StatefulSet/relay-redis: spec.serviceName cannot change"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains(", now 99: another release of relay-bundle"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("StatefulSet/relay-redis  restart: no"), "{}", ran.stdout);
+}
+
+#[test]
 fn a_bundle_that_contradicts_itself_is_not_trusted() {
     type Edit = fn(&mut Forgery);
     let table: [(&str, Edit); 14] = [

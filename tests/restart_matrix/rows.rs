@@ -15,13 +15,10 @@ pub(crate) enum Pods {
 
 /// What comes of a change.
 pub(crate) enum Outcome {
-    Refused,
+    /// The build refuses the profile; `because` is a part of what it says.
+    Refused { because: &'static str },
     /// `because` is a part of the reasons.
-    Pods {
-        relay: Pods,
-        redis: Pods,
-        because: &'static str,
-    },
+    Pods { relay: Pods, redis: Pods, because: &'static str },
 }
 
 pub(crate) struct Row {
@@ -68,17 +65,18 @@ const fn external(key: &'static str, change: &'static str, because: &'static str
     row(key, EXTERNAL, change, Pods::Restart, Pods::Absent, because)
 }
 
-const fn refused(key: &'static str, change: &'static str) -> Row {
-    Row { key, base: INTERNAL, change, outcome: Outcome::Refused }
+const fn refused(key: &'static str, change: &'static str, because: &'static str) -> Row {
+    Row { key, base: INTERNAL, change, outcome: Outcome::Refused { because } }
 }
 
 pub(crate) const ROWS: &[Row] = &[
     // The profile and the release.
-    refused("schema", "schema = 2"),
+    refused("schema", "schema = 2", "from 1 to 1"),
     relay("extends", "extends = [\"internal\"]\nconfig.logLevel = \"debug\"", "config LOG_LEVEL changed"),
     row("release.name", INTERNAL, "release.name = \"other\"", Pods::Replaced, Pods::Replaced, ""),
     row("release.namespace", INTERNAL, "release.namespace = \"other\"", Pods::Replaced, Pods::Replaced, ""),
     none("release.createNamespace", "release.createNamespace = true"),
+    refused("release.environment", "release.environment = \"production\"", "in clear text"),
     row("release.environment", EXTERNAL, "release.environment = \"staging\"", Pods::Stay, Pods::Absent, ""),
     relay("release.appVersion", "release.appVersion = \"v1.1.315\"", "image of claude-relay changed"),
     none("release.recoveryRecipients", "release.recoveryRecipients = []"),
@@ -258,6 +256,11 @@ pub(crate) const ROWS: &[Row] = &[
         "config.encryptionKey = { existing = { name = \"key\", key = \"key\" } }",
         "secret encryption-key: generated, now existing",
     ),
+    refused(
+        "config.encryptionKey",
+        "config.encryptionKey = { generate = { generation = 2 } }",
+        "the encryption key is the installation",
+    ),
     relay(
         "config.adminPassword",
         "config.adminPassword = { existing = { name = \"admin\", key = \"password\", revision = 2 } }",
@@ -365,6 +368,11 @@ pub(crate) const ROWS: &[Row] = &[
     none("redis.persistence.size", "redis.persistence.size = \"9Gi\""),
     none("redis.persistence.storageClass", "redis.persistence.storageClass = \"fast\""),
     none("redis.persistence.accessMode", "redis.persistence.accessMode = \"ReadWriteOncePod\""),
+    refused(
+        "redis.persistence.accessMode",
+        "redis.persistence.accessMode = \"ReadWriteSometimes\"",
+        "is not a value",
+    ),
     redis(
         "redis.persistence.existingClaim",
         "redis.persistence.existingClaim = \"data-relay-redis-0\"",
@@ -430,6 +438,11 @@ pub(crate) const ROWS: &[Row] = &[
     // How many pods.
     none("autoscaling.enabled", "autoscaling.enabled = true\nautoscaling.minReplicas = 2"),
     row("autoscaling.minReplicas", SCALED, "autoscaling.minReplicas = 3", Pods::Stay, Pods::Stay, ""),
+    refused(
+        "autoscaling.minReplicas",
+        "autoscaling.minReplicas = 20\nautoscaling.enabled = true",
+        "at most 10 pods",
+    ),
     row("autoscaling.maxReplicas", SCALED, "autoscaling.maxReplicas = 9", Pods::Stay, Pods::Stay, ""),
     row(
         "autoscaling.targetCPUUtilizationPercentage",
@@ -464,8 +477,13 @@ pub(crate) const ROWS: &[Row] = &[
     none("serviceMonitor.annotations", "serviceMonitor.annotations = { a = \"b\" }"),
     none("serviceMonitor.interval", "serviceMonitor.interval = \"60s\""),
     none("serviceMonitor.scrapeTimeout", "serviceMonitor.scrapeTimeout = \"5s\""),
+    refused(
+        "serviceMonitor.scrapeTimeout",
+        "serviceMonitor.scrapeTimeout = \"90s\"",
+        "longer than the interval",
+    ),
     none("serviceMonitor.path", "serviceMonitor.path = \"/health\""),
-    refused("serviceMonitor.port", "serviceMonitor.port = \"NOT A PORT\""),
+    refused("serviceMonitor.port", "serviceMonitor.port = \"NOT A PORT\"", "is not valid"),
     none(
         "serviceMonitor.relabelings",
         "serviceMonitor.relabelings = [{ action = \"drop\", sourceLabels = [\"a\"], regex = \"b\" }]",
@@ -487,7 +505,7 @@ pub(crate) const ROWS: &[Row] = &[
         "resources of",
     ),
     // Volumes and logs.
-    refused("storage.data.type", "storage.data.type = \"hostPath\""),
+    refused("storage.data.type", "storage.data.type = \"hostPath\"", "is not a value"),
     relay("storage.data.sizeLimit", "storage.data.sizeLimit = \"2Gi\"", "volume data changed"),
     relay(
         "storage.data.external.enabled",
@@ -503,6 +521,11 @@ pub(crate) const ROWS: &[Row] = &[
         Pods::Stay,
         Pods::Stay,
         "",
+    ),
+    refused(
+        "storage.data.external.accessMode",
+        "storage.data.external.accessMode = \"ReadWriteOnce\"",
+        "2 pods share this volume",
     ),
     relay("storage.logs.mode", "storage.logs.mode = \"emptyDir\"", "container fluent-bit removed"),
     relay(
