@@ -22,7 +22,7 @@ pub fn decode<T: DeserializeOwned>(
     defaults: &Node,
     diagnostics: &mut Diagnostics,
 ) -> Option<T> {
-    for _ in 0..=DIAGNOSTICS_MAX {
+    for _ in 0..=rounds(tree) {
         let unknown = RefCell::new(Vec::new());
         let result =
             T::deserialize(NodeDeserializer { node: tree, way: Way::Root, key: None, unknown: &unknown });
@@ -44,6 +44,20 @@ pub fn decode<T: DeserializeOwned>(
         }
     }
     None
+}
+
+/// How many values are read at most, over all rounds: a huge file is not read a hundred times to find a hundred mistakes.
+const READS_MAX: usize = 1_000_000;
+
+fn rounds(tree: &Node) -> usize {
+    fn count(node: &Node) -> usize {
+        1 + match &node.value {
+            Value::Table(table) => table.values().map(|entry| count(&entry.node)).sum(),
+            Value::Array(items) => items.iter().map(count).sum(),
+            _ => 0,
+        }
+    }
+    (READS_MAX / count(tree)).clamp(8, DIAGNOSTICS_MAX)
 }
 
 /// Takes the value at `path` out of the tree, or puts the default in its place; false when there is nothing left.

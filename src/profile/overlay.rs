@@ -1,6 +1,7 @@
 //! Layers: defaults < `extends`, from left to right < the profile < `--set`.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::node::{Entry, Node, Origin, Path, Source, SourceKind, Sources, Table, Value};
@@ -51,7 +52,7 @@ pub fn overlay(
     diagnostics: &mut Diagnostics,
 ) -> Layers {
     let mut sources = Sources::default();
-    let defaults = add_source(SourceKind::Default, "default", DEFAULTS.to_owned(), &mut sources, diagnostics);
+    let defaults = add_defaults(&mut sources);
     let mut merged = defaults.clone();
     let mut reader = Reader { files, sources: &mut sources, diagnostics, loaded: 0 };
     reader.add(name, None, &mut Vec::new(), &mut merged);
@@ -62,6 +63,16 @@ pub fn overlay(
     }
     drop_outdated_digests(&mut merged);
     Layers { defaults, merged, sources }
+}
+
+/// The lowest layer, parsed once: many profiles are read in one run.
+static DEFAULT_TREE: LazyLock<Node> =
+    LazyLock::new(|| parse::parse(DEFAULT_SOURCE, DEFAULTS, &mut Diagnostics::default()));
+
+fn add_defaults(sources: &mut Sources) -> Node {
+    let (name, text) = ("default".to_owned(), DEFAULTS.to_owned());
+    sources.add(Source { kind: SourceKind::Default, name, text });
+    DEFAULT_TREE.clone()
 }
 
 /// Parses a text, and keeps it for messages.
@@ -224,5 +235,17 @@ fn drop_outdated_digests(tree: &mut Node) {
 fn clear_text(table: &mut Table, key: &str) {
     if let Some(Entry { node: Node { value: value @ Value::Text(_), .. }, .. }) = table.get_mut(key) {
         *value = Value::Text(String::new());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_free_of_mistakes() {
+        let mut diagnostics = Diagnostics::default();
+        parse::parse(DEFAULT_SOURCE, DEFAULTS, &mut diagnostics);
+        assert_eq!(diagnostics.iter().next(), None);
     }
 }
