@@ -364,3 +364,19 @@ fn notes_stand_in_the_order_of_the_values() {
     assert_eq!(keys[..3], ["zzz", "config.encryptionKey", "config.adminPassword"].map(String::from));
     assert!(keys.iter().position(|key| key == "config.aaa") < keys.iter().position(|key| key == "aaa"));
 }
+
+#[test]
+fn a_section_that_has_lost_everything_is_not_written() {
+    let values = "storage: {logs: {fluentbit: {image: {tag: 2.2.0}}}}\nservice: {prot: 80}\nconfig: {}\n";
+    let (profile, _) = sane(values, &release("prod"));
+    assert!(!has(&profile, "storage") && !has(&profile, "service"));
+}
+
+#[test]
+fn what_a_rule_touches_keeps_its_place() {
+    let values = "tolerations: []\nextraEnv: [{name: A, value: b}]\nnodeSelector: {}\nstorage: {logs: {fluentbit: {output: {config: {Format: json}}}}}\nservice: {port: 8080}\n";
+    let (_, imported) = sane(values, &release("prod"));
+    let at = |text: &str| imported.toml.find(text).unwrap_or_else(|| panic!("{text} in {}", imported.toml));
+    assert!(at("tolerations") < at("extraEnv") && at("extraEnv") < at("nodeSelector"));
+    assert!(at("[storage") < at("[service]") && at("[service]") < at("[redis"));
+}

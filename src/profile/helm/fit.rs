@@ -60,7 +60,12 @@ fn fit_value(value: Value, place: &Schema, path: &Path, notes: &mut Notes) -> Op
         return fit_quantity(value, path, notes);
     }
     match (kind.and_then(Schema::as_str), value) {
-        (Some("object"), Value::Map(map)) => Some(Value::Map(fit_map(map, schema, path, notes))),
+        (Some("object"), Value::Map(map)) => {
+            let was_empty = map.0.is_empty();
+            let fitted = fit_map(map, schema, path, notes);
+            // A map that has lost everything says nothing any more.
+            (was_empty || !fitted.0.is_empty()).then_some(Value::Map(fitted))
+        }
         (Some("array"), Value::List(items)) => Some(fit_list(items, schema, path, notes)),
         (Some("boolean"), value) => fit_switch(value, path, notes),
         (Some("integer"), value) => fit_integer(&value, schema, path, notes),

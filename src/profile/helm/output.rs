@@ -45,7 +45,7 @@ pub(super) fn apply(import: &mut Import<'_>) {
         import.values.set(KIND, Value::Text(output.name().into()));
         import.note(KIND, format!("changed to `{}`", output.name()), "that is the plugin's name");
     }
-    match import.values.remove(CONFIG) {
+    match import.values.take(CONFIG) {
         None => {}
         Some(Value::Map(config)) => {
             let config = properties(import, output, config);
@@ -53,6 +53,7 @@ pub(super) fn apply(import: &mut Import<'_>) {
         }
         Some(other) => {
             let why = format!("the key takes a map, and the values have {}", other.type_name());
+            import.values.remove(CONFIG);
             import.note(CONFIG, "dropped", why);
         }
     }
@@ -67,13 +68,7 @@ fn image(import: &mut Import<'_>) {
         Some(_) => "; the repository must hold it",
         None => "",
     };
-    import.note(
-        IMAGE_TAG,
-        "dropped",
-        format!(
-            "{too_old} (versions up to 3.0.3 also have CVE-2024-4323); the default takes its place{mirror}"
-        ),
-    );
+    import.note(IMAGE_TAG, "dropped", format!("{too_old}; the default takes its place{mirror}"));
 }
 
 fn properties(import: &mut Import<'_>, output: Option<Output>, config: Map) -> Map {

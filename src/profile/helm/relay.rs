@@ -26,7 +26,8 @@ pub(super) fn config(import: &mut Import<'_>) {
 
 /// Brings `extraEnv` into order: what a key of a profile says goes there, and no name stands twice.
 pub(super) fn environment(import: &mut Import<'_>) {
-    let Some(Value::List(variables)) = import.values.remove("extraEnv") else { return };
+    let Some(Value::List(variables)) = import.values.get_mut("extraEnv") else { return };
+    let variables = std::mem::take(variables);
     let mut kept: Vec<Value> = Vec::new();
     for (index, variable) in variables.into_iter().enumerate() {
         let path = format!("extraEnv[{index}]");
@@ -47,7 +48,9 @@ pub(super) fn environment(import: &mut Import<'_>) {
         let variable = hide(import, &path, &name, variable);
         kept.push(variable);
     }
-    if !kept.is_empty() {
+    if kept.is_empty() {
+        import.values.remove("extraEnv");
+    } else {
         import.values.set("extraEnv", Value::List(kept));
     }
 }

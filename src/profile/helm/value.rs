@@ -124,15 +124,26 @@ impl Map {
         }
     }
 
-    /// Takes the value at `path` out.
+    /// Takes the value at `path` out, and the maps around it that it leaves empty.
     pub(super) fn remove(&mut self, path: &str) -> Option<Value> {
         let (first, rest) = split(path);
         let at = self.0.iter().position(|(key, _)| key == first)?;
         match (rest, &mut self.0[at].1) {
-            (Some(rest), Value::Map(map)) => map.remove(rest),
+            (Some(rest), Value::Map(map)) => {
+                let removed = map.remove(rest)?;
+                if map.0.is_empty() {
+                    self.0.remove(at);
+                }
+                Some(removed)
+            }
             (Some(_), _) => None,
             (None, _) => Some(self.0.remove(at).1),
         }
+    }
+
+    /// Takes the value at `path` for a while: its place stays, for [`Map::set`] or [`Map::remove`].
+    pub(super) fn take(&mut self, path: &str) -> Option<Value> {
+        self.get_mut(path).map(|value| std::mem::replace(value, Value::Null))
     }
 
     /// Puts a value at `path`: in the place of the one that is there, or at the end. What is in the way goes.

@@ -9,7 +9,7 @@ use crate::model::text::ReleaseName;
 use crate::profile::schema;
 
 /// What fits in a line beside its key.
-const LINE_MAX: usize = 90;
+const LINE_MAX: usize = 80;
 
 /// Returns the text of a profile.
 pub(super) fn write(values: &Map, options: &ImportOptions) -> String {
@@ -56,7 +56,7 @@ fn item(value: &Value, schema: Option<&Schema>) -> Item {
     let flat = inline(value);
     let is_long = flat.to_string().chars().count() > LINE_MAX;
     match value {
-        Value::Map(map) if is_ours || is_long => {
+        Value::Map(map) if is_ours || is_long && map.get("existing").is_none() => {
             let mut table = Table::new();
             fill(&mut table, map, schema);
             Item::Table(table)
