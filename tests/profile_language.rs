@@ -66,6 +66,7 @@ logMaxSize = "10 MB"
 hosts = [{ host = "http://x", pahts = [] }]
 tls = "none"
 [[tolerations]]
+key = "a"
 operater = "Exists"
 "#,
     );
@@ -81,7 +82,7 @@ operater = "Exists"
             "9:19 RB0004",
             "9:31 RB0002",
             "10:7 RB0003",
-            "12:1 RB0002",
+            "13:1 RB0002",
         ],
         "{}",
         messages(&loaded)
@@ -93,4 +94,32 @@ operater = "Exists"
     );
     assert!(text.contains("that key exists as `config.logLevel`"), "{text}");
     assert!(loaded.profile.is_none());
+}
+
+#[test]
+fn a_secret_of_another_form_replaces_the_one_below_and_one_of_the_same_form_is_merged() {
+    let files = Files(BTreeMap::from([
+        (
+            "base",
+            "externalRedis.password = { existing = { name = \"a\", key = \"k\" } }\nconfig.jwtSecret = { existing = { name = \"a\", key = \"k\" } }",
+        ),
+        (
+            "p",
+            "extends = [\"base\"]\nexternalRedis.password.existing.revision = 2\nconfig.jwtSecret = { generate = {} }",
+        ),
+    ]));
+
+    let loaded = profile::load("p", &[], &files);
+
+    let config =
+        serde_json::to_value(&loaded.profile.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics)).settings)
+            .unwrap();
+    assert_eq!(
+        config["externalRedis"]["password"]["existing"],
+        serde_json::json!({"name": "a", "key": "k", "revision": 2})
+    );
+    assert_eq!(
+        config["config"]["jwtSecret"],
+        serde_json::json!({"generate": {"length": 32, "generation": 1}})
+    );
 }

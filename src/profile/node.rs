@@ -159,6 +159,19 @@ impl Node {
         })
     }
 
+    /// Returns the keys of a table, sorted; none for anything else.
+    pub fn keys(&self) -> Vec<&str> {
+        self.as_table().into_iter().flat_map(BTreeMap::keys).map(String::as_str).collect()
+    }
+
+    /// Takes out the value at `path`.
+    pub fn remove(&mut self, path: &Path) {
+        let parent = path.split_last().and_then(|(parent, last)| Some((self.get_mut(&parent)?, last)));
+        if let Some((Self { value: Value::Table(table), .. }, Segment::Key(key))) = parent {
+            table.remove(key);
+        }
+    }
+
     /// Returns where the deepest existing part of `path` was written.
     pub fn nearest_origin(&self, path: &Path) -> Origin {
         let mut node = self;

@@ -58,7 +58,7 @@ pub fn overlay(
     reader.add(name, None, &mut Vec::new(), &mut merged);
     for set in sets {
         if let Some(layer) = set_layer(set, &mut sources, diagnostics) {
-            merged.merge(layer);
+            lay(&mut merged, layer);
         }
     }
     drop_outdated_digests(&mut merged);
@@ -87,6 +87,17 @@ fn add_source(
     parse::parse(index, &sources.get(index).text, diagnostics)
 }
 
+/// Lays a layer over what is below. A secret whose form is another one there is replaced, not merged: it has one source.
+fn lay(merged: &mut Node, layer: Node) {
+    for path in secrets::forms(&layer) {
+        let below = merged.get(&path).map(Node::keys);
+        if below.is_some_and(|below| below != layer.get(&path).map(Node::keys).unwrap_or_default()) {
+            merged.remove(&path);
+        }
+    }
+    merged.merge(layer);
+}
+
 struct Reader<'a> {
     files: &'a dyn ProfileFiles,
     sources: &'a mut Sources,
@@ -107,7 +118,7 @@ impl Reader<'_> {
             self.add(&base, Some(origin), chain, merged);
         }
         chain.pop();
-        merged.merge(tree);
+        lay(merged, tree);
     }
 
     fn refuse(&mut self, name: &str, chain: &[String]) -> Option<Diagnostic> {

@@ -41,6 +41,14 @@ pub fn first_secret(layer: &Node) -> Option<Path> {
     find(layer, &Path::default())
 }
 
+/// Returns the paths at which a layer states a secret, or a property of an output that may be one.
+pub fn forms(layer: &Node) -> Vec<Path> {
+    let output = Path::of(OUTPUT_CONFIG);
+    let properties = layer.get(&output).and_then(Node::as_table).into_iter().flat_map(|table| table.keys());
+    let fixed = SECRET_KEYS.iter().map(|key| Path::of(key)).filter(|path| layer.get(path).is_some());
+    fixed.chain(properties.map(|key| output.key(key))).collect()
+}
+
 fn last_key(path: &Path) -> Option<&str> {
     path.0.iter().rev().find_map(|segment| match segment {
         Segment::Key(key) => Some(key.as_str()),
