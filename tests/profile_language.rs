@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use relay_bundle::profile::diagnostic::Severity;
+use relay_bundle::profile::diagnostic::{Diagnostic, Severity};
 use relay_bundle::profile::overlay::ProfileFiles;
 use relay_bundle::profile::{self, Loaded};
 
@@ -36,11 +36,10 @@ fn places(loaded: &Loaded) -> Vec<String> {
 }
 
 fn messages(loaded: &Loaded) -> String {
-    loaded
-        .diagnostics
-        .iter()
-        .map(|finding| format!("{} ({})\n", finding.message, finding.help.clone().unwrap_or_default()))
-        .collect()
+    let line = |finding: &Diagnostic| {
+        format!("{} ({})\n", finding.message, finding.help.as_deref().unwrap_or_default())
+    };
+    loaded.diagnostics.iter().map(line).collect::<Vec<_>>().concat()
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Strings survive `render::yaml`: read back by this program's reader, by two of Python's and by kubectl.
 
+#![expect(clippy::unwrap_used, reason = "in a test an unmet expectation is the failure")]
+
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 

@@ -192,7 +192,7 @@ impl Serialize for SecretForm {
             }
             Self::Age { file } => map.serialize_entry("age", file)?,
             Self::Literal { revision, .. } => {
-                map.serialize_entry("literal", &serde_json::json!({"revision": revision}))?
+                map.serialize_entry("literal", &serde_json::json!({"revision": revision}))?;
             }
         }
         map.end()

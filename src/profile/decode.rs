@@ -210,8 +210,8 @@ fn describe(found: Unexpected<'_>) -> String {
 #[derive(Clone, Copy)]
 enum Way<'a> {
     Root,
-    Key(&'a Way<'a>, &'a str),
-    Index(&'a Way<'a>, usize),
+    Key(&'a Self, &'a str),
+    Index(&'a Self, usize),
 }
 
 impl Way<'_> {
@@ -233,7 +233,7 @@ struct NodeDeserializer<'a> {
     unknown: &'a RefCell<Vec<Unknown>>,
 }
 
-impl<'a> NodeDeserializer<'a> {
+impl NodeDeserializer<'_> {
     fn visit<'de, V: Visitor<'de>>(
         self,
         visitor: V,
@@ -247,7 +247,7 @@ impl<'a> NodeDeserializer<'a> {
             Value::Datetime(_) => Err(de::Error::invalid_type(Unexpected::Other("a date"), &visitor)),
             Value::Text(text) => visitor.visit_str(text),
             Value::Array(items) => {
-                visitor.visit_seq(Items { items: items.iter(), next: 0, parent: way, unknown: self.unknown })
+                visitor.visit_seq(Items { rest: items.iter(), next: 0, parent: way, unknown: self.unknown })
             }
             Value::Table(table) => visitor.visit_map(Fields {
                 entries: table.iter(),
@@ -330,7 +330,7 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
 }
 
 struct Items<'a> {
-    items: std::slice::Iter<'a, Node>,
+    rest: std::slice::Iter<'a, Node>,
     next: usize,
     parent: Way<'a>,
     unknown: &'a RefCell<Vec<Unknown>>,
@@ -343,7 +343,7 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, DecodeError> {
-        let Some(node) = self.items.next() else { return Ok(None) };
+        let Some(node) = self.rest.next() else { return Ok(None) };
         let way = Way::Index(&self.parent, self.next);
         self.next += 1;
         seed.deserialize(NodeDeserializer { node, way, key: None, unknown: self.unknown })
@@ -352,7 +352,7 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.items.len())
+        Some(self.rest.len())
     }
 }
 
@@ -421,7 +421,7 @@ pub const FRAGMENTS: [&str; 23] = [
 pub fn report_missing(tree: &Node, written: &serde_json::Value, path: &Path, diagnostics: &mut Diagnostics) {
     match (&tree.value, written) {
         (Value::Table(table), serde_json::Value::Object(fields)) => {
-            report_missing_fields(tree, table, fields, path, diagnostics)
+            report_missing_fields(tree, table, fields, path, diagnostics);
         }
         (Value::Array(items), serde_json::Value::Array(written)) => {
             for (index, (item, written)) in items.iter().zip(written).enumerate() {

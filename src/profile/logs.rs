@@ -43,7 +43,7 @@ pub(super) fn make_secret(settings: &mut Settings, key: &str) {
     fn convert(value: &mut OutputValue) {
         match value {
             OutputValue::Text(text) => {
-                *value = OutputValue::Secret(SecretForm::literal(std::mem::take(text)))
+                *value = OutputValue::Secret(SecretForm::literal(std::mem::take(text)));
             }
             OutputValue::List(items) => items.iter_mut().for_each(convert),
             _ => {}

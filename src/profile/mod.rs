@@ -21,6 +21,8 @@ pub mod settings;
 pub mod suggest;
 pub mod variables;
 
+use std::collections::BTreeMap;
+
 use diagnostic::Diagnostics;
 use node::{Node, Path, Sources};
 use overlay::ProfileFiles;
@@ -50,7 +52,7 @@ pub fn load(name: &str, sets: &[String], files: &dyn ProfileFiles) -> Loaded {
         report_missing(&tree, &settings, &mut diagnostics);
         let names = Names::of(&settings);
         let name = name.parse::<Label>().ok()?;
-        let mut profile = Profile { name, settings, names, sealed: Default::default(), sets: sets.to_vec() };
+        let mut profile = Profile { name, settings, names, sealed: BTreeMap::new(), sets: sets.to_vec() };
         check::check(&mut profile, &tree, files, &mut diagnostics);
         Some(profile)
     });

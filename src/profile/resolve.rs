@@ -128,10 +128,7 @@ impl Profile {
             SecretForm::Existing { revision, .. } => format!("existing-{revision}"),
             SecretForm::Age { file } => format!(
                 "sealed-{}",
-                self.sealed
-                    .get(file.as_str())
-                    .map(|bytes| Digest::of(bytes))
-                    .unwrap_or_else(|| Digest::of(b""))
+                self.sealed.get(file.as_str()).map_or_else(|| Digest::of(b""), |bytes| Digest::of(bytes))
             ),
             SecretForm::Literal { revision, .. } => format!("literal-{revision}"),
         };

@@ -83,7 +83,7 @@ pub fn mask(text: &str) -> String {
     let tree = parse(0, text, &mut Diagnostics::default());
     let mut bytes = text.as_bytes().to_vec();
     let mut cover = |range: Range<usize>| {
-        bytes[range].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*')
+        bytes[range].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*');
     };
     for origin in secret_strings(&tree) {
         cover(origin.span());

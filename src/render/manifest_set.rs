@@ -71,10 +71,10 @@ impl ManifestSet {
         };
         let phase = phase(&key.kind).expect("only kinds of the closed list are rendered");
         let place = (phase, key.name.clone());
-        if self.manifests.contains_key(&place) {
-            self.duplicates.push(key);
+        if let std::collections::btree_map::Entry::Vacant(e) = self.manifests.entry(place) {
+            e.insert(Manifest { key, phase, object });
         } else {
-            self.manifests.insert(place, Manifest { key, phase, object });
+            self.duplicates.push(key);
         }
     }
 

@@ -1,4 +1,4 @@
-//! PersistentVolumeClaims. They are never pruned: what is in them outlives every release.
+//! `PersistentVolumeClaims`. They are never pruned: what is in them outlives every release.
 
 use std::collections::BTreeMap;
 

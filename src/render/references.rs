@@ -43,7 +43,7 @@ pub fn references(object: &Value) -> BTreeMap<Target, Keys> {
         "Ingress" => found.ingress(object),
         "HTTPRoute" => found.http_route(object),
         "ServiceMonitor" => {
-            found.cluster("CustomResourceDefinition", Some("servicemonitors.monitoring.coreos.com".into()))
+            found.cluster("CustomResourceDefinition", Some("servicemonitors.monitoring.coreos.com".into()));
         }
         _ => {}
     }

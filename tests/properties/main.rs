@@ -1,5 +1,7 @@
 //! Random profiles: whatever can be written loads without a panic, and whatever is legal renders to a sound bundle.
 
+#![expect(clippy::unwrap_used, reason = "in a test an unmet expectation is the failure")]
+
 mod faults;
 mod profiles;
 #[path = "../support/rendered.rs"]
