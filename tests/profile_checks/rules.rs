@@ -374,3 +374,9 @@ fn nothing_is_said_about_defaults_that_stand_in_for_a_line_that_could_not_be_rea
         load_bytes(b"redis.enabled = false\nexternalRedis.host = redis.example.internal\nreplicaCount = 0\n");
     assert_eq!(findings(&loaded), ["RB0001 ", "RB0411 replicaCount"]);
 }
+
+#[test]
+fn nothing_is_said_about_what_an_item_lacks_because_of_a_misspelt_key() {
+    let loaded = load_dev("tolerations = [{ operater = \"Exists\" }, { value = \"a\" }]");
+    assert_eq!(findings(&loaded), ["RB0002 tolerations[0].operater", "RB0120 tolerations[1].key"]);
+}

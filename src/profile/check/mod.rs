@@ -23,8 +23,10 @@ mod text;
 mod versions;
 mod volumes;
 
+use std::collections::BTreeSet;
+
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::node::{Node, Path};
+use super::node::{Node, Path, Segment};
 use super::overlay::{DEFAULT_SOURCE, ProfileFiles};
 use super::resolve::Profile;
 use super::settings::Settings;
@@ -33,7 +35,9 @@ use super::settings::Settings;
 pub fn check(profile: &mut Profile, tree: &Node, files: &dyn ProfileFiles, diagnostics: &mut Diagnostics) {
     // Where a text could not be read, a default may stand in for what was meant: nothing is said about defaults then.
     let is_whole = !diagnostics.iter().any(|finding| ["RB0001", "RB0007", "RB0008"].contains(&finding.code));
-    let mut report = Report { tree, is_whole, diagnostics };
+    let broken = diagnostics.iter().filter(|finding| LANGUAGE.contains(&finding.code));
+    let broken = broken.filter_map(|finding| innermost_item(finding.path.as_ref()?)).collect();
+    let mut report = Report { tree, is_whole, broken, diagnostics };
     // First of all: it makes secrets of what a profile for development writes out.
     logs::check(&mut profile.settings, &mut report);
     secrets::read_sealed(profile, files, &mut report);
@@ -65,11 +69,22 @@ pub fn check(profile: &mut Profile, tree: &Node, files: &dyn ProfileFiles, diagn
     }
 }
 
+/// The codes of keys that are not there, or not what they should be.
+const LANGUAGE: [&str; 4] = ["RB0002", "RB0003", "RB0004", "RB0005"];
+
+/// Returns the path of the innermost item of an array that `path` leads into.
+fn innermost_item(path: &Path) -> Option<Path> {
+    let last = path.0.iter().rposition(|segment| matches!(segment, Segment::Index(_)))?;
+    Some(Path(path.0[..=last].to_vec()))
+}
+
 /// Collects findings; each is placed where its key was written.
 struct Report<'a> {
     tree: &'a Node,
     /// Whether every text was read to its end.
     is_whole: bool,
+    /// Items of arrays with a key that could not be read: what they lack may be what that key was meant to be.
+    broken: BTreeSet<Path>,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -97,6 +112,9 @@ impl Report<'_> {
     fn push(&mut self, mut diagnostic: Diagnostic, path: &Path, help: impl Into<String>) {
         // A default has no line to underline: the message has to name the key.
         diagnostic.message = format!("`{path}`: {}", diagnostic.message);
+        if innermost_item(path).is_some_and(|item| self.broken.contains(&item)) {
+            return;
+        }
         let origin = self.tree.nearest_origin(path);
         if origin.source == DEFAULT_SOURCE && !self.is_whole {
             return;
