@@ -162,7 +162,7 @@ fn unrestricted(pod: &Value) -> Vec<String> {
     if context["runAsNonRoot"] != true || context["seccompProfile"]["type"] != "RuntimeDefault" {
         faults.push(format!("the pod's security context is {context}"));
     }
-    let containers = ["initContainers", "containers"].into_iter().flat_map(|list| pod[list].as_array());
+    let containers = ["initContainers", "containers"].into_iter().filter_map(|list| pod[list].as_array());
     for container in containers.flatten() {
         let (name, context) = (&container["name"], &container["securityContext"]);
         let confined = context["allowPrivilegeEscalation"] == false

@@ -1,5 +1,7 @@
 //! Random profiles: whatever can be written loads without a panic, and whatever is legal renders to a sound bundle.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 mod faults;
 mod profiles;
 #[path = "../support/rendered.rs"]
