@@ -190,6 +190,11 @@ fn d24_nothing_is_named_twice() {
     refused("[serviceMonitor]\nenabled = true\nlabels = { \"app.kubernetes.io/name\" = \"x\" }", "RB0103");
     refused("extraEnv = [{ name = \"A\", value = \"1\" }, { name = \"A\", value = \"2\" }]", "RB0131");
     refused("extraEnv = [{ name = \"LOG_LEVEL\", value = \"debug\" }]", "RB0132");
+    let kafka = "[storage.logs.fluentbit.output]\ntype = \"kafka\"\n[storage.logs.fluentbit.output.config]\nbrokers = \"a:9092\"\n";
+    let secret =
+        |name: &str| format!("\"rdkafka.{name}\" = {{ existing = {{ name = \"a\", key = \"b\" }} }}\n");
+    refused(&format!("{kafka}{}{}", secret("sasl.password"), secret("sasl_password")), "RB0502");
+    refused(&format!("{kafka}{}", secret(&"x".repeat(60))), "RB0502");
     refused("[config]\nlogLevel = \"info\"\nlogLevel = \"debug\"", "RB0006");
 }
 

@@ -13,7 +13,7 @@ const NEVER: u8 = u8::MAX;
 
 /// A field by the fragment and the end of its path (indices left out), and the first minor version of Kubernetes 1 that
 /// honours it without a feature gate.
-const FIELDS: [(&str, &str, u8); 33] = [
+const FIELDS: [(&str, &str, u8); 34] = [
     ("", "affinity.podAffinity.*.namespaceSelector", 22),
     ("", "affinity.podAntiAffinity.*.namespaceSelector", 22),
     ("", "affinity.*.matchLabelKeys", 31),
@@ -24,7 +24,8 @@ const FIELDS: [(&str, &str, u8); 33] = [
     ("topologySpreadConstraints", "matchLabelKeys", 27),
     ("networkPolicy", "ports.endPort", 22),
     // The label that namespaces get by themselves: before that a selector on it finds none.
-    ("networkPolicy", "matchLabels.kubernetes.io/metadata.name", 21),
+    ("networkPolicy.egressTo", "matchLabels.kubernetes.io/metadata.name", 21),
+    ("networkPolicy.ingressFrom", "matchLabels.kubernetes.io/metadata.name", 21),
     ("initContainers", "initContainers.restartPolicy", 29),
     ("", "Containers.restartPolicyRules", 35),
     ("", "Containers.resizePolicy", 33),
