@@ -4,7 +4,7 @@
 //! the repository ships have a folder each without an input of its own, and their content ids are pinned in
 //! `bundles/digests.toml`.
 
-#![expect(clippy::unwrap_used, reason = "in a test an unmet expectation is the failure")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -14,6 +14,7 @@ use relay_bundle::bundle::assemble::assemble;
 use relay_bundle::bundle::layout::SUMS;
 use relay_bundle::cmd::ctx::Folder;
 use relay_bundle::profile;
+use relay_bundle::profile::diagnostic::Severity;
 use relay_bundle::profile::overlay::ProfileFiles;
 use relay_bundle::render::{RENDER_ABI, render};
 use serde_json::Value;
@@ -74,7 +75,8 @@ fn build(name: &str) -> Result<Files, String> {
     let files: &dyn ProfileFiles = if shipped().contains(name) { &folder } else { &variant };
     let loaded = profile::load(name, &[], files);
     let Some(profile) = loaded.profile else {
-        let errors = loaded.diagnostics.iter().map(|d| format!("\n  {} {}", d.code, d.message));
+        let errors = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error);
+        let errors = errors.map(|found| format!("\n  {} {}", found.code, found.message));
         return Err(format!("{name} is refused:{}", errors.collect::<String>()));
     };
     let assembled = assemble(&profile, &render(&profile)).map_err(|error| format!("{name}: {error}"))?;
@@ -100,10 +102,12 @@ fn difference(name: &str, expected: &Files, found: &Files) -> Option<String> {
     let paths: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
     let mut differing: Vec<&String> =
         paths.into_iter().filter(|path| expected.get(*path) != found.get(*path)).collect();
-    // A file with another content says the most; the index and the sums differ with every other file.
-    differing.sort_by_key(|path| {
-        (!path.starts_with("manifests/"), !(expected.contains_key(*path) && found.contains_key(*path)))
-    });
+    // A manifest with another content says the most, and what is hashed says more than its hashes.
+    let rank = |path: &str| {
+        ["manifests/", "recipe.json", "bundle.json"].iter().position(|start| path.starts_with(start))
+    };
+    let is_new = |path: &String| !(expected.contains_key(path) && found.contains_key(path));
+    differing.sort_by_key(|path| (rank(path).is_none(), rank(path), is_new(path)));
     let first = differing.first()?;
     let mut text = match (expected.get(*first), found.get(*first)) {
         (Some(expected), Some(found)) => format!("{name}: {first} {}", first_difference(expected, found)),

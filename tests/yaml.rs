@@ -1,6 +1,9 @@
 //! Strings survive `render::yaml`: read back by this program's reader, by two of Python's and by kubectl.
 
-#![expect(clippy::unwrap_used, reason = "in a test an unmet expectation is the failure")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+#[path = "support/tools.rs"]
+mod tools;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -10,6 +13,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use relay_bundle::render::yaml::to_yaml;
 use serde_json::{Value, json};
+use tools::{find, skip};
 
 /// What readers of YAML 1.1 or 1.2 take for a boolean, a number, a date, nothing, an indicator, or another document; and
 /// what breaks lines for some of them only.
@@ -160,13 +164,6 @@ fn document(text: &str) -> Value {
     json!({"value": text, "list": [text, [text]], "map": {text: text, "deep": {"er": {text: [{text: text}]}}}})
 }
 
-#[expect(clippy::disallowed_methods, reason = "CI=true is how a caller asks for all tests")]
-fn skip(why: &str) {
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{why}");
-    // The test harness would hide what goes through `eprintln!`.
-    writeln!(std::io::stderr(), "skipped: {why}").expect("standard error is open");
-}
-
 /// Runs a program with a text on its standard input and returns what it prints.
 fn run(command: &mut Command, input: &str) -> String {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -213,14 +210,15 @@ fn every_string_survives_as_value_and_as_key_read_by_ourselves() {
 
 #[test]
 fn every_string_survives_as_value_and_as_key_read_by_python() {
-    let available = Command::new("python3").args(["-c", "import yaml, ruamel.yaml"]).output();
+    let Some(python) = find("python3", "python3") else { return };
+    let available = Command::new(&python).args(["-c", "import yaml, ruamel.yaml"]).output();
     if !available.is_ok_and(|output| output.status.success()) {
-        return skip("python3 with PyYAML and ruamel.yaml not found");
+        return skip("PyYAML and ruamel.yaml not found (see .ci/tools)");
     }
     let documents: Vec<Value> = strings(1000).iter().map(|text| document(text)).collect();
     let written: Vec<String> = documents.iter().map(to_yaml).collect();
 
-    let answers = run(Command::new("python3").args(["-c", READERS]), &json!(written).to_string());
+    let answers = run(Command::new(python).args(["-c", READERS]), &json!(written).to_string());
 
     let answers: Vec<[Value; 2]> = serde_json::from_str(&answers).unwrap();
     for ((document, written), [pyyaml, ruamel]) in documents.iter().zip(&written).zip(&answers) {
@@ -237,7 +235,7 @@ fn every_string_survives_as_value_and_as_key_read_by_kubectl() {
         .output()
         .is_ok_and(|output| output.status.success())
     {
-        return skip("kubectl not found");
+        return skip("kubectl not found (see .ci/tools)");
     }
     let strings = strings(2000);
     let values: Value =

@@ -7,8 +7,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::ctx::{Ctx, ProfileArgs, count};
 use super::failure::Failure;
 use crate::bundle::files::BundleFiles;
-use crate::bundle::layout::SUMS;
 use crate::bundle::read::hash_only;
+use crate::model::safe_path::SafePath;
 use crate::store::Store;
 
 /// What surrounds one of the builds.
@@ -82,21 +82,70 @@ fn compare(name: &str, files: &BundleFiles, entry: &str, place: &Utf8Path) -> Re
     let store = Store::at(place.join("store"));
     let (_, sums) = store.open(entry)?;
     let again = sums.into_files().and_then(|files| files.read(&mut hash_only)).map_err(Failure::world)?.files;
-    let differs = |what: String| Failure {
-        hints: vec!["this is a bug of relay-bundle: please report it with the profile".into()],
-        ..Failure::world(format!("{name} is not reproducible: {what}"))
-    };
-    for (path, file) in files.iter() {
+    match difference(files, &again) {
+        None => Ok(()),
+        Some(what) => Err(Failure {
+            hints: vec!["this is a bug of relay-bundle: please report it with the profile".into()],
+            ..Failure::world(format!("{name} is not reproducible: {what}"))
+        }),
+    }
+}
+
+/// Says where a second build differs first; nothing if nowhere.
+///
+/// A manifest says more than the index and the recipe, which hold its digest and stand before it.
+fn difference(files: &BundleFiles, again: &BundleFiles) -> Option<String> {
+    let manifest = |path: &SafePath| path.as_str().starts_with("manifests/");
+    let (manifests, others): (Vec<_>, Vec<_>) = files.iter().partition(|(path, _)| manifest(path));
+    for (path, file) in manifests.into_iter().chain(others) {
         let Some(other) = again.get(path.as_str()) else {
-            return Err(differs(format!("`{path}` is missing in the second build")));
+            return Some(format!("`{path}` is missing in the second build"));
         };
         if file.bytes() != other.bytes() {
             let at = file.bytes().iter().zip(other.bytes()).take_while(|(a, b)| a == b).count();
-            return Err(differs(format!("`{path}` differs at byte {at}")));
+            return Some(format!("`{path}` differs at byte {at}"));
         }
     }
-    if again.sums().content_id() != files.sums().content_id() {
-        return Err(differs(format!("the second build has other files in {SUMS}")));
+    let new = again.iter().map(|(path, _)| path).find(|path| files.get(path.as_str()).is_none());
+    new.map(|path| format!("only the second build has `{path}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(entries: &[(&str, &str)]) -> BundleFiles {
+        let mut files = BundleFiles::default();
+        for (path, text) in entries {
+            files.add(SafePath::parse(path).unwrap(), text.as_bytes().to_vec()).unwrap();
+        }
+        files
     }
-    Ok(())
+
+    #[test]
+    fn equal_builds_have_no_difference() {
+        let build = files(&[("bundle.json", "{}"), ("manifests/a.yaml", "a: 1\n")]);
+        assert_eq!(difference(&build, &build.clone()), None);
+    }
+
+    #[test]
+    fn a_difference_names_the_manifest_and_the_first_byte_before_the_index_that_follows_from_it() {
+        let first = files(&[("bundle.json", "{1}"), ("manifests/a.yaml", "a: 1\n")]);
+        let again = files(&[("bundle.json", "{2}"), ("manifests/a.yaml", "a: 2\n")]);
+        assert_eq!(difference(&first, &again).unwrap(), "`manifests/a.yaml` differs at byte 3");
+    }
+
+    #[test]
+    fn a_file_that_only_one_build_has_is_a_difference() {
+        let (one, two) =
+            (files(&[("bundle.json", "{}")]), files(&[("bundle.json", "{}"), ("manifests/a.yaml", "")]));
+        assert_eq!(difference(&two, &one).unwrap(), "`manifests/a.yaml` is missing in the second build");
+        assert_eq!(difference(&one, &two).unwrap(), "only the second build has `manifests/a.yaml`");
+    }
+
+    #[test]
+    fn a_file_that_is_shorter_differs_where_it_ends() {
+        let (long, short) = (files(&[("recipe.json", "{}")]), files(&[("recipe.json", "{")]));
+        assert_eq!(difference(&long, &short).unwrap(), "`recipe.json` differs at byte 1");
+    }
 }

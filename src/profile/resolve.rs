@@ -202,7 +202,8 @@ impl Settings {
         }
     }
 
-    fn output_secrets(&self) -> impl Iterator<Item = Purpose> {
+    /// Returns the uses of secrets by the output of Fluent Bit.
+    pub fn output_secrets(&self) -> impl Iterator<Item = Purpose> {
         let config = &self.storage.logs.fluentbit.output.config;
         config.iter().filter(|_| self.has_fluent_bit()).flat_map(|(key, value)| {
             let property = key.to_lowercase();

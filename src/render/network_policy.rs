@@ -8,7 +8,6 @@ use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
     NetworkPolicyPort, NetworkPolicySpec,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::labels::{Component, metadata, selector};
@@ -17,8 +16,6 @@ use crate::canonical::Canonical;
 use crate::profile::resolve::Profile;
 
 const DNS_PORT: i32 = 53;
-/// The label that namespaces get by themselves, from Kubernetes 1.21 on.
-const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// Returns the policy of the relay's pods: out only to DNS, Redis and what the profile names.
 pub(super) fn relay(profile: &Profile) -> NetworkPolicy {
@@ -80,26 +77,10 @@ fn dns(profile: &Profile) -> NetworkPolicyEgressRule {
         }),
         ..NetworkPolicyPeer::default()
     });
-    let by_name = profile.settings.kubernetes.version.at_least(21);
-    let servers = dns.peers.iter().cloned().map(|peer| if by_name { peer } else { in_any_namespace(peer) });
-    let peers: Vec<NetworkPolicyPeer> = servers.chain(cache).collect();
+    let peers: Vec<NetworkPolicyPeer> = dns.peers.iter().cloned().chain(cache).collect();
     NetworkPolicyEgressRule {
         to: pod::list(&peers),
         ports: Some(vec![port("UDP", DNS_PORT), port("TCP", DNS_PORT)]),
-    }
-}
-
-/// Takes a namespace's name out of a peer: before Kubernetes 1.21 no namespace has the label with it, and nothing would
-/// match. The pods' own labels still do.
-fn in_any_namespace(peer: NetworkPolicyPeer) -> NetworkPolicyPeer {
-    let named = |selector: &LabelSelector| {
-        selector.match_labels.iter().flatten().any(|(key, _)| key == NAMESPACE_NAME_LABEL)
-    };
-    match peer.namespace_selector {
-        Some(ref selector) if named(selector) => {
-            NetworkPolicyPeer { namespace_selector: Some(LabelSelector::default()), ..peer }
-        }
-        _ => peer,
     }
 }
 
@@ -175,13 +156,6 @@ host = "redis.example.internal"
             spec["egress"][1],
             json!({"to": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}], "ports": [{"port": 443, "endPort": 444}]})
         );
-    }
-
-    #[test]
-    fn before_1_21_namespaces_have_no_label_with_their_name_so_dns_is_found_by_its_pods_alone() {
-        let spec = relay_spec("[kubernetes]\nversion = \"1.20\"");
-        let dns = json!({"namespaceSelector": {}, "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}});
-        assert_eq!(spec["egress"][0]["to"], json!([dns]));
     }
 
     #[test]

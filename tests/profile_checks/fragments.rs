@@ -121,7 +121,7 @@ fn a_spread_counts_something() {
                 &["RB0123 topologySpreadConstraints[0].whenUnsatisfiable"],
             ),
             (
-                &spread(&format!("{soft}, minDomains = 2")),
+                &format!("kubernetes.version = \"1.27\"\n{}", spread(&format!("{soft}, minDomains = 2"))),
                 &["RB0123 topologySpreadConstraints[0].minDomains"],
             ),
             (
@@ -372,9 +372,13 @@ fn the_oldest_server_must_know_every_field() {
     let spread = "topologySpreadConstraints = [{ topologyKey = \"zone\", maxSkew = 1, whenUnsatisfiable = \"ScheduleAnyway\", matchLabelKeys = [\"pod-template-hash\"] }]";
     let affinity = "affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution = [{ topologyKey = \"zone\", labelSelector = {}, matchLabelKeys = [\"a\"] }]";
     let at = |version: &str, text: &str| format!("kubernetes.version = \"{version}\"\n{text}");
+    let by_name = "networkPolicy.ingressFrom = [{ namespaceSelector = { matchLabels = { \"kubernetes.io/metadata.name\" = \"a\" } } }]";
+    let domains = "topologySpreadConstraints = [{ topologyKey = \"zone\", maxSkew = 1, whenUnsatisfiable = \"DoNotSchedule\", minDomains = 2 }]";
     expect(
         load_dev,
         &[
+            (&at("1.26", domains), &["RB0170 topologySpreadConstraints[0].minDomains"]),
+            (&at("1.27", domains), &[]),
             (&at("1.26", spread), &["RB0170 topologySpreadConstraints[0].matchLabelKeys"]),
             (&at("1.27", spread), &[]),
             (
@@ -398,6 +402,13 @@ fn the_oldest_server_must_know_every_field() {
                 &at("1.19", "networkPolicy.egressTo = [{ ports = [{ port = 1, endPort = 2 }] }]"),
                 &["RB0170 networkPolicy.egressTo[0].ports[0].endPort"],
             ),
+            (
+                &at("1.20", by_name),
+                &[
+                    "RB0170 networkPolicy.ingressFrom[0].namespaceSelector.matchLabels.\"kubernetes.io/metadata.name\"",
+                ],
+            ),
+            (&at("1.21", by_name), &[]),
         ],
     );
 }

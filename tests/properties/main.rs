@@ -1,6 +1,6 @@
 //! Random profiles: whatever can be written loads without a panic, and whatever is legal renders to a sound bundle.
 
-#![expect(clippy::unwrap_used, reason = "in a test an unmet expectation is the failure")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod faults;
 mod profiles;

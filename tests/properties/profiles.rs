@@ -379,6 +379,11 @@ fn network() -> Vec<Row> {
         ),
         row("service.port", integer(1..=65_535)),
         row("service.annotations", map(ANNOTATION, line())),
+    ]
+}
+
+fn routes() -> Vec<Row> {
+    vec![
         together(
             &[
                 "ingress.enabled",
@@ -437,7 +442,10 @@ fn network() -> Vec<Row> {
 }
 
 pub(crate) fn rows() -> Vec<Row> {
-    [names_and_images(), pods(), config(), redis_and_storage(), network()].into_iter().flatten().collect()
+    [names_and_images(), pods(), config(), redis_and_storage(), network(), routes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Profiles that set about a quarter of all keys.

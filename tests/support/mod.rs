@@ -1,28 +1,13 @@
 //! What the tests that run real programs share.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+mod tools;
+
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Returns where a program is. Where it is missing, the test is skipped with a note; in CI it fails.
-#[expect(clippy::disallowed_methods, reason = "the programs under test are those of the machine")]
-pub(crate) fn find(program: &str, package: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
-    if found.is_none() {
-        skip(&format!("{program} not found (apt-get install {package})"));
-    }
-    found
-}
-
-/// Says that a test does not run. In CI nothing may be skipped.
-#[expect(clippy::disallowed_methods, reason = "CI=true is how a caller asks for all tests")]
-fn skip(why: &str) {
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{why}");
-    // The test harness would hide what goes through `eprintln!`.
-    writeln!(std::io::stderr(), "skipped: {why}").expect("standard error is open");
-}
+pub(crate) use tools::find;
+use tools::skip;
 
 /// Whether this machine lets tests have process and mount namespaces of their own.
 pub(crate) fn isolated() -> bool {

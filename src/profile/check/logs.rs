@@ -1,8 +1,11 @@
 //! `storage.logs`: modes that do what they say, and a sidecar whose image and output work.
 
+use std::collections::BTreeSet;
+
 use crate::fluent_bit::{self, ProblemKind, Severity, TooOld, Version, parse_tag};
 use crate::profile::logs::{make_secret, output, output_settings};
 use crate::profile::node::Path;
+use crate::profile::resolve::Purpose;
 use crate::profile::settings::{LogMode, OutputKind, Settings};
 
 use super::Report;
@@ -26,6 +29,34 @@ pub(super) fn check(settings: &mut Settings, report: &mut Report<'_>) {
                 report.error("RB0502", path, problem.message, problem.help);
             }
             _ => report.warning("RB0503", path, problem.message, problem.help),
+        }
+    }
+    secrets(settings, report);
+}
+
+/// The name of an annotation has at most 63 characters, and the one with a secret's revision starts with `secret-`.
+const SECRET_NAME_MAX: usize = 63 - "secret-".len();
+
+/// The names of a secret's variable, key and annotation follow from its property.
+fn secrets(settings: &Settings, report: &mut Report<'_>) {
+    let mut seen = BTreeSet::new();
+    for purpose in settings.output_secrets() {
+        let Purpose::Output { property, .. } = &purpose else { continue };
+        let written = settings.storage.logs.fluentbit.output.config.keys();
+        let written = written.into_iter().find(|key| key.to_lowercase() == *property).unwrap_or(property);
+        let path = Path::of(CONFIG).key(written);
+        let name = purpose.data_key();
+        if name.len() > SECRET_NAME_MAX {
+            let message = format!(
+                "the property's name is too long for a secret: `{name}` has {} characters",
+                name.len()
+            );
+            report.error("RB0502", &path, message, "is the property spelt right?");
+        }
+        if !seen.insert(name) {
+            let message =
+                "another property differs from this one in `.`, `_` and `-` only, and both are secrets";
+            report.error("RB0502", &path, message, "keep the one that is spelt right");
         }
     }
 }

@@ -13,23 +13,26 @@ const NEVER: u8 = u8::MAX;
 
 /// A field by the fragment and the end of its path (indices left out), and the first minor version of Kubernetes 1 that
 /// honours it without a feature gate.
-const FIELDS: [(&str, &str, u8); 32] = [
+const FIELDS: [(&str, &str, u8); 34] = [
     ("", "affinity.podAffinity.*.namespaceSelector", 22),
     ("", "affinity.podAntiAffinity.*.namespaceSelector", 22),
     ("", "affinity.*.matchLabelKeys", 31),
     ("", "affinity.*.mismatchLabelKeys", 31),
-    ("topologySpreadConstraints", "minDomains", 25),
+    ("topologySpreadConstraints", "minDomains", 27),
     ("topologySpreadConstraints", "nodeAffinityPolicy", 26),
     ("topologySpreadConstraints", "nodeTaintsPolicy", 26),
     ("topologySpreadConstraints", "matchLabelKeys", 27),
     ("networkPolicy", "ports.endPort", 22),
+    // The label that namespaces get by themselves: before that a selector on it finds none.
+    ("networkPolicy.egressTo", "matchLabels.kubernetes.io/metadata.name", 21),
+    ("networkPolicy.ingressFrom", "matchLabels.kubernetes.io/metadata.name", 21),
     ("initContainers", "initContainers.restartPolicy", 29),
     ("", "Containers.restartPolicyRules", 35),
     ("", "Containers.resizePolicy", 33),
     ("", "Probe.grpc", 24),
     ("", "Probe.grpc.mode", NEVER),
     ("", "httpGet.protocol", NEVER),
-    ("", "Probe.terminationGracePeriodSeconds", 22),
+    ("", "Probe.terminationGracePeriodSeconds", 25),
     ("", "lifecycle.preStop.sleep", 30),
     ("", "lifecycle.postStart.sleep", 30),
     ("", "valueFrom.fileKeyRef", 35),

@@ -1,0 +1,23 @@
+//! The programs of the machine that tests run, and how a test is skipped without them.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Returns where a program is. Where it is missing, the test is skipped with a note; in CI it fails.
+#[expect(clippy::disallowed_methods, reason = "the programs under test are those of the machine")]
+pub(crate) fn find(program: &str, package: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
+    if found.is_none() {
+        skip(&format!("{program} not found (apt-get install {package})"));
+    }
+    found
+}
+
+/// Says that a test does not run. In CI nothing may be skipped.
+#[expect(clippy::disallowed_methods, reason = "CI=true is how a caller asks for all tests")]
+pub(crate) fn skip(why: &str) {
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{why}");
+    // The test harness would hide what goes through `eprintln!`.
+    writeln!(std::io::stderr(), "skipped: {why}").expect("standard error is open");
+}
