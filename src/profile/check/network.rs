@@ -33,18 +33,16 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// The label by which the default finds the namespace of DNS is set by Kubernetes itself, but only from 1.21 on.
+/// The default finds the namespace of DNS by a label that Kubernetes sets itself, but only from 1.21 on; peers that a
+/// profile writes are checked by `versions`.
 fn dns_of_old_clusters(settings: &Settings, report: &mut Report<'_>) {
-    let by_name = |peer: &NetworkPolicyPeer| {
-        let labels = peer.namespace_selector.as_ref().and_then(|selector| selector.match_labels.as_ref());
-        labels.is_some_and(|labels| labels.contains_key("kubernetes.io/metadata.name"))
-    };
     let version = settings.kubernetes.version;
-    if !version.at_least(21) && settings.network_policy.dns.peers.iter().any(by_name) {
+    if !version.at_least(21) && !report.is_written("networkPolicy.dns.peers") {
         let message = format!(
             "Kubernetes {version} does not label namespaces with `kubernetes.io/metadata.name`, so no name would resolve"
         );
-        let help = "select the namespace of DNS by a label that it has, such as [{ namespaceSelector = {}, podSelector = { matchLabels = { k8s-app = \"kube-dns\" } } }]";
+        let help = "select the namespace of DNS by a label that it has, such as [{ namespaceSelector = {}, podSelector = \
+                    { matchLabels = { k8s-app = \"kube-dns\" } } }]";
         report.error("RB0372", "networkPolicy.dns.peers", message, help);
     }
 }
