@@ -1,5 +1,6 @@
 //! `images`: what must be in the registry.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -16,13 +17,37 @@ use crate::ui::printer::Report;
 #[command(after_help = format!("Examples:
   relay-bundle images production
   relay-bundle images prod.tar --json
+  relay-bundle images production --mirror | while read from to; do skopeo copy docker://$from docker://$to; done
 
 {}", source::HELP))]
 pub struct Args {
     /// The profile or the bundle
     bundle: String,
+    /// Print where each image of a profile comes from, before the rewrite of `images.registry`, and where it is wanted
+    #[arg(long)]
+    mirror: bool,
     #[command(flatten)]
     source: SourceArgs,
+}
+
+/// Copies to make, for a registry inside the gap.
+#[derive(Serialize)]
+struct MirrorReport {
+    copies: BTreeSet<Copy>,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct Copy {
+    from: String,
+    to: String,
+}
+
+impl Report for MirrorReport {
+    const SCHEMA: &'static str = "mirror/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.copies.iter().try_for_each(|copy| writeln!(out, "{} {}", copy.from, copy.to))
+    }
 }
 
 #[derive(Serialize)]
@@ -42,8 +67,29 @@ impl Report for ImagesReport {
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
+        if self.mirror {
+            return self.mirror(ctx);
+        }
         let source = self.source.open(ctx, &self.bundle)?;
         ctx.printer.report(&ImagesReport { images: source.bundle.index.images })?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn mirror(&self, ctx: &Ctx) -> Outcome {
+        // A bundle knows only what its pods pull.
+        let profile = ctx.load(&self.bundle, &self.source.profiles)?;
+        let settings = &profile.settings;
+        let own = settings
+            .init_containers
+            .iter()
+            .chain(&settings.extra_containers)
+            .filter_map(|own| own.image.clone());
+        let own = own.map(|from| Copy { to: settings.mirrored(&from), from });
+        let ours = settings
+            .images_used()
+            .into_values()
+            .map(|image| Copy { from: image.source, to: image.reference });
+        ctx.printer.report(&MirrorReport { copies: ours.chain(own).collect() })?;
         Ok(ExitCode::SUCCESS)
     }
 }

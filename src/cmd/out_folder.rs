@@ -1,4 +1,4 @@
-//! `render --out`: a folder for git that holds the manifests and nothing else.
+//! `render --out`: a folder for git, whose manifests are kept as a profile renders them.
 
 use std::collections::BTreeSet;
 
@@ -7,73 +7,61 @@ use serde_json::{Value, json};
 
 use super::ctx::{Ctx, count};
 use super::failure::Failure;
-use crate::fsio::{self, Durability};
-use crate::profile::resolve::Profile;
+use crate::fsio::{self, Durability, MODE_PUBLIC};
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::yaml;
 
-/// Marks a folder as ours: only then are files in it removed.
-const MARKER: &str = ".relay-bundle";
+/// Lists the files that are ours, one a line: no other file is ever removed.
+const LIST: &str = ".relay-bundle";
+const LIST_BYTES_MAX: u64 = 4 << 20;
 
-/// Makes `folder` hold exactly the manifests of `set`.
-pub(super) fn write(
-    ctx: &Ctx,
-    folder: &Utf8Path,
-    set: &ManifestSet,
-    profile: &Profile,
-) -> Result<(), Failure> {
-    claim(folder)?;
-    let mut wanted = BTreeSet::from([MARKER.to_owned()]);
+/// Makes `folder` hold the manifests of `set`, and takes away those of before that are none of them.
+pub(super) fn write(ctx: &Ctx, folder: &Utf8Path, set: &ManifestSet) -> Result<(), Failure> {
+    let before = claim(folder)?;
+    let now: BTreeSet<String> = set.iter().map(Manifest::file_name).collect();
+    // Until it is done the list names both, so that a next run knows the files of one that was killed.
+    write_list(folder, before.union(&now))?;
     for manifest in set.iter() {
-        let name = manifest.file_name();
         let text = yaml::to_yaml(&for_git(manifest));
-        let path = folder.join(&name);
-        let same =
-            path.is_file() && fsio::read_bounded(&path, 4 << 20).is_ok_and(|old| old == text.as_bytes());
+        let path = folder.join(manifest.file_name());
+        // A file that is as it should be keeps its time.
+        let same = fsio::read_bounded(&path, LIST_BYTES_MAX).is_ok_and(|old| old == text.as_bytes());
         if !same {
-            fsio::write_atomic(&path, text.as_bytes(), 0o644, Durability::Cached)?;
+            fsio::write_atomic(&path, text.as_bytes(), MODE_PUBLIC, Durability::Cached)?;
         }
-        wanted.insert(name);
     }
-    let removed = remove_stale(folder, &wanted)?;
-    fsio::write_atomic(
-        &folder.join(MARKER),
-        format!("{}\n", profile.name).as_bytes(),
-        0o644,
-        Durability::Cached,
-    )?;
-    ctx.printer.say(&format!(
-        "wrote {} into {folder}, removed {}",
-        count(set.len(), "manifest"),
-        count(removed, "stale file")
-    ));
+    for stale in before.difference(&now).filter(|stale| folder.join(stale).is_file()) {
+        fs_err::remove_file(folder.join(stale))?;
+        ctx.printer.say(&format!("removed {stale}"));
+    }
+    write_list(folder, now.iter())?;
+    ctx.printer.say(&format!("wrote {} into {folder}", count(set.len(), "manifest")));
     Ok(())
 }
 
-/// Makes the folder, or sees that it is empty or ours.
-fn claim(folder: &Utf8Path) -> Result<(), Failure> {
+/// Makes the folder, or sees that it is empty or ours; returns the files of before.
+fn claim(folder: &Utf8Path) -> Result<BTreeSet<String>, Failure> {
     fs_err::create_dir_all(folder)?;
-    let foreign = folder.read_dir_utf8()?.next().is_some() && !folder.join(MARKER).is_file();
-    if foreign {
+    let list = folder.join(LIST);
+    if !list.is_file() {
+        if folder.read_dir_utf8()?.next().is_none() {
+            return Ok(BTreeSet::new());
+        }
         return Err(Failure::input(format!(
             "the folder `{folder}` holds files that `render --out` did not write"
         ))
-        .hint("name an empty or a new folder: stale files in it are removed"));
+        .hint("name an empty or a new folder"));
     }
-    Ok(())
+    let bytes = fsio::read_bounded(&list, LIST_BYTES_MAX).map_err(Failure::world)?;
+    let text = String::from_utf8(bytes).map_err(Failure::input)?;
+    // Names of manifests only: whoever edits the list does not make us remove anything else.
+    let is_ours = |name: &&str| name.ends_with(".yaml") && !name.contains('/') && !name.starts_with('.');
+    Ok(text.lines().filter(is_ours).map(str::to_owned).collect())
 }
 
-fn remove_stale(folder: &Utf8Path, wanted: &BTreeSet<String>) -> Result<usize, Failure> {
-    let mut removed = 0;
-    for entry in folder.read_dir_utf8()? {
-        let entry = entry?;
-        let stale = !wanted.contains(entry.file_name());
-        if stale && entry.path().extension() == Some("yaml") && entry.file_type()?.is_file() {
-            fs_err::remove_file(entry.path())?;
-            removed += 1;
-        }
-    }
-    Ok(removed)
+fn write_list<'a>(folder: &Utf8Path, names: impl Iterator<Item = &'a String>) -> Result<(), Failure> {
+    let text: String = names.flat_map(|name| [name.as_str(), "\n"]).collect();
+    Ok(fsio::write_atomic(&folder.join(LIST), text.as_bytes(), MODE_PUBLIC, Durability::Cached)?)
 }
 
 /// Tells Flux and Argo CD that claims and the namespace stay when they leave the folder.

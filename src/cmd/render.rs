@@ -15,7 +15,7 @@ use crate::render;
 pub struct Args {
     /// The profile
     profile: String,
-    /// Write one file an object into this folder instead, which then holds nothing else
+    /// Write one file an object into this folder instead; files of an earlier run that are no longer rendered are removed
     #[arg(long, value_name = "DIR")]
     out: Option<Utf8PathBuf>,
     #[command(flatten)]
@@ -29,7 +29,7 @@ impl Args {
         // The checks of a bundle hold for manifests too.
         let assembled = crate::bundle::assemble::assemble(&profile, &set).map_err(Failure::input)?;
         if let Some(folder) = &self.out {
-            super::out_folder::write(ctx, folder, &set, &profile)?;
+            super::out_folder::write(ctx, folder, &set)?;
         } else if ctx.printer.json {
             let objects: Vec<&serde_json::Value> = set.iter().map(|manifest| &manifest.object).collect();
             let report = serde_json::json!({"schema": "relay-bundle/render/v1", "objects": objects});

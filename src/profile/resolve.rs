@@ -232,36 +232,47 @@ impl Settings {
 /// An image as a container names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ImageRef {
-    /// `registry/repository:tag@digest`.
+    /// `registry/repository:tag@digest`, in the cluster.
     pub reference: String,
+    /// The same before the rewrite of `images.registry`: where a mirror gets it.
+    pub source: String,
     pub pull_policy: PullPolicy,
+}
+
+/// Splits a reference into the registry that it names, if any, and the rest.
+fn split_registry(reference: &str) -> (&str, &str) {
+    match reference.split_once('/') {
+        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest),
+        _ => ("", reference),
+    }
+}
+
+/// Returns `reference` as it is called in `registry`; as it is when that is empty.
+fn in_registry(registry: &str, reference: &str) -> String {
+    let (_, path) = split_registry(reference);
+    if registry.is_empty() { reference.to_owned() } else { format!("{registry}/{path}") }
 }
 
 impl Settings {
     /// Returns the reference of `image` after the rewrite of `images.registry`; `tag` is for an image without one.
     pub fn image_ref(&self, image: &Image, tag: Option<&Tag>) -> ImageRef {
-        let repository = image.repository.as_str();
-        let (own, path) = match repository.split_once('/') {
-            Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest),
-            _ => ("", repository),
-        };
-        let registry = [self.images.registry.as_str(), image.registry.as_str(), own]
-            .into_iter()
-            .find(|part| !part.is_empty());
+        let mut source = in_registry(image.registry.as_str(), image.repository.as_str());
         let tag =
             if image.tag.as_str().is_empty() { tag.map_or("", Tag::as_str) } else { image.tag.as_str() };
-        let mut reference = registry.map_or_else(|| path.to_owned(), |registry| format!("{registry}/{path}"));
-        if !tag.is_empty() {
-            reference.push(':');
-            reference.push_str(tag);
-        }
-        if !image.digest.as_str().is_empty() {
-            reference.push('@');
-            reference.push_str(image.digest.as_str());
+        for (separator, part) in [(':', tag), ('@', image.digest.as_str())] {
+            if !part.is_empty() {
+                source.push(separator);
+                source.push_str(part);
+            }
         }
         // A tag may move, a digest cannot; either is fetched once unless a profile says otherwise.
         let pull_policy = image.pull_policy.or(self.images.pull_policy).unwrap_or(PullPolicy::IfNotPresent);
-        ImageRef { reference, pull_policy }
+        ImageRef { reference: self.mirrored(&source), source, pull_policy }
+    }
+
+    /// Returns an image that a profile's own container names after the rewrite of `images.registry`.
+    pub fn mirrored(&self, reference: &str) -> String {
+        in_registry(self.images.registry.as_str(), reference)
     }
 
     pub fn relay_image(&self) -> ImageRef {

@@ -127,7 +127,7 @@ fn annotations(profile: &Profile, contents: &Contents<'_>) -> BTreeMap<String, S
 fn pod_spec(profile: &Profile, contents: &Contents<'_>) -> PodSpec {
     let settings = &profile.settings;
     let mut init_containers = vec![prepare(profile, contents.environment)];
-    init_containers.extend(settings.init_containers.iter().cloned().map(security::restrict));
+    init_containers.extend(settings.init_containers.iter().map(|own| security::restrict(settings, own)));
     let mut containers = vec![relay(profile, contents.environment)];
     let mut volumes =
         vec![pod::empty_dir("data", settings.storage.data.size_limit.to_string()), logs_volume(profile)];
@@ -147,7 +147,7 @@ fn pod_spec(profile: &Profile, contents: &Contents<'_>) -> PodSpec {
         containers.push(exporter::container(profile));
         volumes.push(exporter::volume(content));
     }
-    containers.extend(settings.extra_containers.iter().cloned().map(security::restrict));
+    containers.extend(settings.extra_containers.iter().map(|own| security::restrict(settings, own)));
     volumes.extend(settings.extra_volumes.iter().cloned());
     PodSpec {
         affinity: settings.affinity.clone(),
@@ -324,5 +324,5 @@ fn logs_size_limit(profile: &Profile) -> String {
     let size = log_size_bytes(config.log_max_size.as_str()).expect("checked when it was made");
     let files = config.log_max_files.get().unsigned_abs();
     let kept = size.saturating_mul(files).saturating_mul(6).saturating_add(2 * 30 * 10 * MIB);
-    format!("{}Mi", (kept / MIB + 1).max(1024))
+    pod::mebibytes((kept / MIB + 1).max(1024))
 }

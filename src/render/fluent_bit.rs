@@ -60,7 +60,8 @@ pub(super) fn container(profile: &Profile, native: bool) -> Container {
         resources: Some(fluentbit.resources.clone()),
         restart_policy: native.then(|| "Always".into()),
         security_context: Some(security::container()),
-        startup_probe: Some(probe(2, 30)),
+        // A native sidecar that is not started would keep the relay from starting: logs are not worth that.
+        startup_probe: (!native).then(|| probe(2, 30)),
         liveness_probe: Some(probe(30, 4)),
         volume_mounts: Some(vec![
             pod::mount_read_only(LOGS_VOLUME, LOGS_PATH),
@@ -104,10 +105,10 @@ pub(super) fn volumes(profile: &Profile, content: &Content) -> Vec<Volume> {
     let settings = &profile.settings;
     // What waits for the destination, with room for the offsets and for half-written chunks.
     let buffered = fluent_bit::buffer_bytes(output(settings), &output_settings(settings));
-    let mebibytes = buffered / (1 << 20) + 128;
+    let mebibytes = buffered.unsigned_abs() / (1 << 20) + 128;
     vec![
         Volume { name: CONFIG_VOLUME.into(), config_map: Some(config), ..Volume::default() },
-        pod::empty_dir(STATE_VOLUME, format!("{mebibytes}Mi")),
+        pod::empty_dir(STATE_VOLUME, pod::mebibytes(mebibytes)),
     ]
 }
 

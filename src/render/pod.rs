@@ -25,6 +25,11 @@ pub(super) fn resources(requests: (&str, &str), limits: (&str, &str)) -> Resourc
     }
 }
 
+/// Returns an amount of mebibytes in the spelling that the API server gives it, so that no difference shows later.
+pub(super) fn mebibytes(number: u64) -> String {
+    if number.is_multiple_of(1024) { format!("{}Gi", number / 1024) } else { format!("{number}Mi") }
+}
+
 /// Returns a volume that goes with the pod.
 pub(super) fn empty_dir(name: &str, size_limit: impl Into<String>) -> Volume {
     let source = EmptyDirVolumeSource {

@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{
 };
 
 use crate::model::kube_version::KubeVersion;
+use crate::profile::settings::Settings;
 
 /// Returns the security context of a container that needs nothing.
 pub(super) fn container() -> SecurityContext {
@@ -35,15 +36,20 @@ pub(super) fn pod(id: i64) -> PodSecurityContext {
     }
 }
 
-/// Gives a profile's own container what it left open: the restricted settings.
-pub(super) fn restrict(mut own: Container) -> Container {
+/// Gives a profile's own container what it left open, the restricted settings, and its image from the mirror.
+pub(super) fn restrict(settings: &Settings, own: &Container) -> Container {
     let restricted = container();
-    let mut context = own.security_context.take().unwrap_or_default();
+    let mut context = own.security_context.clone().unwrap_or_default();
     context.allow_privilege_escalation =
         context.allow_privilege_escalation.or(restricted.allow_privilege_escalation);
     let mut capabilities = context.capabilities.take().unwrap_or_default();
     capabilities.drop = capabilities.drop.or(Some(vec!["ALL".into()]));
     context.capabilities = Some(capabilities);
-    own.security_context = Some(context);
-    own
+    let policy = settings.images.pull_policy.map(|policy| policy.as_str().to_owned());
+    Container {
+        image: own.image.as_deref().map(|image| settings.mirrored(image)),
+        image_pull_policy: own.image_pull_policy.clone().or(policy),
+        security_context: Some(context),
+        ..own.clone()
+    }
 }
