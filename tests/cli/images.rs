@@ -24,3 +24,27 @@ fn the_images_of_a_profile_are_those_of_its_bundle_sorted_and_each_once() {
     assert_eq!(of_bundle, lines);
     assert_eq!(report["images"][0]["containers"][0], "relay-redis/redis");
 }
+
+#[test]
+fn a_mirror_gets_every_image_also_those_of_a_profiles_own_containers() {
+    let env = TestEnv::new();
+    env.write_profile(
+        "gap",
+        "images.registry = \"r.example.internal:5000/m\"\nstorage.logs.mode = \"emptyDir\"\nredis.image.digest = \"\"\n\
+         [[extraContainers]]\nname = \"proxy\"\nimage = \"ghcr.io/acme/proxy:1\"\n",
+    );
+
+    let copies = env.ok(&["images", "gap", "--mirror"]);
+    let images = env.ok(&["images", "gap"]);
+
+    let wanted = [
+        "docker.io/redis:8.2.2 r.example.internal:5000/m/redis:8.2.2",
+        "ghcr.io/acme/proxy:1 r.example.internal:5000/m/acme/proxy:1",
+        "ghcr.io/wei-shaw/claude-relay-service:v1.1.314 r.example.internal:5000/m/wei-shaw/claude-relay-service:v1.1.314",
+    ];
+    assert_eq!(copies.lines().collect::<Vec<_>>(), wanted);
+    let pulled: Vec<&str> = copies.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    let mut listed: Vec<&str> = images.lines().collect();
+    listed.sort_by_key(|image| pulled.iter().position(|pulled| pulled == image));
+    assert_eq!(listed, pulled);
+}

@@ -49,3 +49,23 @@ fn the_manifests_of_a_folder_are_those_of_stdout() {
     let files = fs_err::read_dir(env.path().join("manifests")).unwrap().count();
     assert_eq!(printed.matches("---\n").count() + 1, files, "and the marker");
 }
+
+#[test]
+fn a_folder_loses_what_is_no_longer_rendered_and_keeps_what_is_not_ours() {
+    let env = TestEnv::new();
+    env.write_profile("less", "redis.enabled = false\nexternalRedis.host = \"redis.example.internal\"\n");
+    env.ok(&["render", "web", "--out", "manifests"]);
+    let own = env.path().join("manifests/kustomization.yaml");
+    fs_err::write(&own, "resources: []\n").unwrap();
+
+    env.ok(&["render", "less", "--out", "manifests"]);
+
+    let names: Vec<String> = fs_err::read_dir(env.path().join("manifests"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(own.is_file());
+    assert!(!names.iter().any(|name| name.contains("redis")), "{names:?}");
+    let foreign = env.run(&["render", "less", "--out", "."]);
+    assert_eq!(foreign.code, 2, "a folder with files that are not ours is refused");
+}
