@@ -173,7 +173,9 @@ impl Volumes {
         let mut command = image.command("sh");
         command.arg(self.file("redis-probe.sh")).args([kind, &self.port.to_string()]);
         command.envs(password.map(|password| ("REDIS_PASSWORD", password)));
-        let output = command.output().unwrap();
+        let mut probe = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until("the probe ends", PATIENCE, || probe.try_wait().unwrap().is_some());
+        let output = probe.wait_with_output().unwrap();
         let told = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8(told).unwrap())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 
 use crate::harness::{Image, Volumes, dump_of};
 use crate::support::text_of;
@@ -97,17 +97,15 @@ fn no_process_has_the_password_in_its_arguments_and_no_file_holds_it() {
         let (dump, _) = dump_of(&image, 100);
         let volumes = Volumes::with_data(&[("dump.rdb", &dump)]);
 
-        let watching = AtomicBool::new(true);
-        let seen = std::thread::scope(|scope| {
-            let watcher = scope.spawn(|| watch_arguments(&watching));
-            let server = volumes.start(&image, Some(password)).ready();
-            let (ready, told) = volumes.probe(&image, "ready", Some(password));
-            assert!(ready, "{told}");
-            server.terminate();
-            watching.store(false, Ordering::Relaxed);
-            watcher.join().unwrap()
-        });
+        let (watching, wanted) = mpsc::channel();
+        let watcher = std::thread::spawn(move || watch_arguments(&wanted));
+        let server = volumes.start(&image, Some(password)).ready();
+        let (ready, told) = volumes.probe(&image, "ready", Some(password));
+        server.terminate();
+        drop(watching);
+        let seen = watcher.join().unwrap();
 
+        assert!(ready, "{told}");
         let temporary = volumes.file("run/migrate.sock");
         assert!(
             seen.iter().any(|line| line.contains(temporary.to_str().unwrap())),
@@ -125,10 +123,10 @@ fn no_process_has_the_password_in_its_arguments_and_no_file_holds_it() {
     }
 }
 
-/// Collects the arguments of all processes, as long as it is wanted.
-fn watch_arguments(wanted: &AtomicBool) -> BTreeSet<String> {
+/// Collects the arguments of all processes until nobody wants them any more.
+fn watch_arguments(wanted: &Receiver<()>) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
-    while wanted.load(Ordering::Relaxed) {
+    while wanted.try_recv() == Err(TryRecvError::Empty) {
         for process in fs_err::read_dir("/proc").unwrap().map(Result::unwrap) {
             let arguments = text_of(&Path::new("/proc").join(process.file_name()).join("cmdline"));
             seen.insert(arguments.replace('\0', " "));

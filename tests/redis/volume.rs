@@ -137,13 +137,14 @@ fn what_a_killed_migration_or_server_left_is_cleared_away() {
             ("temp-rewriteaof-17.aof", b"half"),
             ("temp-rewriteaof-bg-18.aof", b"half"),
             ("temp-19.rdb", b"half"),
+            ("temp-of-mine.rdb", b"not made by Redis"),
         ]);
         fs_err::create_dir(volumes.file("data/appendonlydir")).unwrap();
 
         let server = volumes.start(&image, None).ready();
 
         assert_eq!(fingerprint(&server), before);
-        assert_eq!(volumes.data_names(), ["appendonlydir", "dump.rdb"]);
+        assert_eq!(volumes.data_names(), ["appendonlydir", "dump.rdb", "temp-of-mine.rdb"]);
     }
 }
 

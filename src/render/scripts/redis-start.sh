@@ -105,7 +105,7 @@ data=$(sed -n 's/^dir //p' "$config")
 [ -n "$data" ] || fail "$config has no dir line"
 cd "$data"
 # What a killed server was writing is never read again, and could fill the volume.
-rm -f temp-*.rdb temp-rewriteaof-*.aof
+rm -f temp-[0-9]*.rdb temp-rewriteaof-[0-9]*.aof temp-rewriteaof-bg-[0-9]*.aof
 if [ -e dump.rdb ] && [ ! -s "$manifest" ] && [ ! -e appendonly.aof ]; then
     migrate
 fi
