@@ -1,5 +1,6 @@
 //! `import helm`: every example of the chart's README becomes a profile that loads, and nothing changes in silence.
 
+mod empty;
 mod examples;
 mod properties;
 mod rules;

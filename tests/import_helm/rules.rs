@@ -18,9 +18,9 @@ fn a_key_that_the_chart_generated_is_kept_and_never_made_anew() {
 #[test]
 fn names_follow_the_charts_rule() {
     for (name, values, secret, claim) in [
-        ("claude-relay", "", "claude-relay-secret", "data-claude-relay-redis-0"),
-        ("prod", "", "prod-claude-relay-secret", "data-prod-redis-0"),
-        ("my-claude-relay-redis", "", "my-claude-relay-redis-secret", "data-my-claude-relay-redis-0"),
+        ("claude-relay", "{}", "claude-relay-secret", "data-claude-relay-redis-0"),
+        ("prod", "{}", "prod-claude-relay-secret", "data-prod-redis-0"),
+        ("my-claude-relay-redis", "{}", "my-claude-relay-redis-secret", "data-my-claude-relay-redis-0"),
         ("prod", "nameOverride: relay", "prod-relay-secret", "data-prod-redis-0"),
         ("prod", "fullnameOverride: whole", "whole-secret", "data-prod-redis-0"),
         ("prod", "redis: {nameOverride: kv}", "prod-claude-relay-secret", "data-prod-kv-0"),

@@ -54,6 +54,8 @@ pub enum ImportError {
     TooLarge { bytes: usize, limit: usize },
     #[error("the values are not UTF-8 (byte {offset})")]
     NotUtf8 { offset: usize },
+    #[error("the values are empty")]
+    Empty,
     #[error("the values are not YAML (line {line}): {message}")]
     Yaml { line: usize, message: String },
     #[error("values are a map of keys, this is {found}")]
@@ -66,7 +68,15 @@ const RELEASE: &str = "claude-relay";
 /// Turns Helm values, or what `helm get values` prints, into a profile.
 pub fn import(values: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
     let values = yaml::parse(values)?;
-    let notes = Notes::new(&values);
+    let mut notes = Notes::new(&values);
+    if values.0.is_empty() {
+        notes.add_first(
+            "values",
+            "nothing is set",
+            "the profile is that of the chart's defaults, with its secrets from the chart's Secret: is this the right \
+             release and namespace?",
+        );
+    }
     let mut import = Import { chart: Chart::of(&values, options), values, notes, options };
     rules::apply(&mut import);
     let Import { values, mut notes, .. } = import;

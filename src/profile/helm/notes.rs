@@ -33,6 +33,12 @@ impl Notes {
         self.notes.push(Note { key: key.into(), what: what.into(), why: why.into() });
     }
 
+    /// Adds a note that stands before all others, as `key` does before all keys.
+    pub(super) fn add_first(&mut self, key: &str, what: &str, why: &str) {
+        self.positions.insert(key.to_owned(), 0);
+        self.add(key, what, why);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.notes.len()
     }

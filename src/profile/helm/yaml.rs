@@ -26,8 +26,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Map, ImportError> {
         std::str::from_utf8(bytes).map_err(|error| ImportError::NotUtf8 { offset: error.valid_up_to() })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // The title stays as an empty line, so that places in messages are right.
-    let titled = TITLES.iter().find_map(|title| text.trim_start().strip_prefix(title));
-    let body = titled.unwrap_or(text);
+    let body = below_title(text).unwrap_or(text);
+    if is_empty(body) {
+        return Err(ImportError::Empty);
+    }
     let value = serde_saphyr::from_str_with_options::<Value>(body, options()).map_err(|error| {
         let location = error.location();
         let lines_before = text[..text.len() - body.len()].matches('\n').count();
@@ -41,6 +43,29 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Map, ImportError> {
         Value::Null => Ok(Map::default()),
         other => Err(ImportError::NotValues { found: other.type_name() }),
     }
+}
+
+/// Returns what follows the title, above which only lines such as `NAME: prod` may stand.
+fn below_title(text: &str) -> Option<&str> {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let line = rest.split('\n').next().unwrap_or_default();
+        let words = line.trim();
+        if TITLES.contains(&words) {
+            return Some(&rest[line.len()..]);
+        }
+        let is_heading = |(name, _): (&str, &str)| name.chars().all(|c| c.is_ascii_uppercase() || c == ' ');
+        if !words.is_empty() && !words.split_once(':').is_some_and(is_heading) {
+            return None;
+        }
+        rest = rest.get(line.len() + 1..).unwrap_or_default();
+    }
+    None
+}
+
+/// Tells whether a text has neither keys nor a `null`: whoever should have written it has failed.
+fn is_empty(text: &str) -> bool {
+    text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
 fn options() -> serde_saphyr::Options {
@@ -209,7 +234,7 @@ mod tests {
         ] {
             assert!(parse(text.as_bytes()).ok().unwrap().get("replicaCount").is_some(), "{text}");
         }
-        for text in ["", "USER-SUPPLIED VALUES:\nnull\n", "# nothing\n"] {
+        for text in ["null", "USER-SUPPLIED VALUES:\nnull\n", "{}\n"] {
             assert!(parse(text.as_bytes()).ok().unwrap().0.is_empty(), "{text}");
         }
     }
