@@ -380,3 +380,13 @@ fn nothing_is_said_about_what_an_item_lacks_because_of_a_misspelt_key() {
     let loaded = load_dev("tolerations = [{ operater = \"Exists\" }, { value = \"a\" }]");
     assert_eq!(findings(&loaded), ["RB0002 tolerations[0].operater", "RB0120 tolerations[1].key"]);
 }
+
+#[test]
+fn a_missing_encrypted_file_gets_a_remedy_that_exists() {
+    let loaded = load_strict("config.jwtSecret = { age = \"secrets/jwt.age\" }");
+    assert_eq!(findings(&loaded), ["RB0210 config.jwtSecret"]);
+    let said =
+        format!("{} {}", words(&loaded), relay_bundle::profile::codes::find("RB0210").unwrap().explanation);
+    assert!(said.contains("folder of the profiles"), "{said}");
+    assert!(!said.contains("secrets encrypt"), "{said}");
+}
