@@ -222,6 +222,16 @@ pub enum Segment {
     Index(usize),
 }
 
+impl Segment {
+    /// Returns the key, if this is one.
+    pub fn as_key(&self) -> Option<&str> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::Index(_) => None,
+        }
+    }
+}
+
 impl Path {
     /// Returns the path of a text of keys and indices, `a.b[0].c`; keys are taken as they are.
     pub fn of(text: &str) -> Self {

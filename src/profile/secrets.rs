@@ -50,10 +50,7 @@ pub fn forms(layer: &Node) -> Vec<Path> {
 }
 
 fn last_key(path: &Path) -> Option<&str> {
-    path.0.iter().rev().find_map(|segment| match segment {
-        Segment::Key(key) => Some(key.as_str()),
-        Segment::Index(_) => None,
-    })
+    path.0.iter().rev().find_map(Segment::as_key)
 }
 
 /// Tells whether a key's name says that its value is a credential.
@@ -77,50 +74,84 @@ pub fn sounds_secret(key: &str) -> bool {
     .any(|word| key.contains(word))
 }
 
-/// Returns `text` with stars over every secret: over strings whose key is a secret's or sounds like one, and over the
-/// rest of every line that begins with such a key, which also covers what could not be parsed.
+/// Keys that sound like secrets and take names of objects, files or a number.
+const NAMES: [&str; 6] = [
+    "secretName",
+    "imagePullSecrets",
+    "secretKeyRef",
+    "secretRef",
+    "serviceAccountToken",
+    "tokenExpirationSeconds",
+];
+
+/// Tells whether a path inside a secret is that of a Secret's name or key, of an encrypted file, or of a number.
+pub fn is_reference(path: &Path) -> bool {
+    let keys: Vec<&str> = path.0.iter().filter_map(Segment::as_key).collect();
+    matches!(
+        keys.as_slice(),
+        [.., "existing", "name" | "key"] | [.., "age" | "revision"] | [.., "generate", _]
+    )
+}
+
+/// Returns `text` with stars over every value whose key is a secret's or sounds like one. Where a text cannot be parsed,
+/// the rest of every line that begins with such a key is covered too.
 pub fn mask(text: &str) -> String {
-    let tree = parse(0, text, &mut Diagnostics::default());
+    let mut problems = Diagnostics::default();
+    let tree = parse(0, text, &mut problems);
     let mut bytes = text.as_bytes().to_vec();
     let mut cover = |range: Range<usize>| {
         bytes[range].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*');
     };
-    for origin in secret_strings(&tree) {
+    for origin in secret_values(&tree) {
         cover(origin.span());
     }
     let mut start = 0;
-    for line in text.split('\n') {
+    for line in text.split('\n').filter(|_| problems.has_errors()) {
         if let Some(equals) = line.find('=').filter(|equals| sounds_secret(&line[..*equals])) {
             cover(start + equals + 1..start + line.len());
         }
         start += line.len() + 1;
     }
-    String::from_utf8(bytes).expect("whole strings and ends of lines were replaced by ASCII")
+    String::from_utf8(bytes).expect("whole values and ends of lines were replaced by ASCII")
 }
 
-/// Returns the places of all strings whose key is a secret's or sounds like one.
-fn secret_strings(tree: &Node) -> Vec<Origin> {
-    fn collect(node: &Node, secret: bool, path: &Path, found: &mut Vec<Origin>) {
-        match &node.value {
-            Value::Table(table) => {
-                for (key, entry) in table {
-                    let path = path.key(key);
-                    let secret = secret || is_secret_path(&path) || sounds_secret(key);
-                    collect(&entry.node, secret, &path, found);
-                }
-            }
-            Value::Array(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    collect(item, secret, &path.index(index), found);
-                }
-            }
-            Value::Text(_) if secret => found.push(node.origin),
-            _ => {}
-        }
-    }
+/// Returns the places of all values whose key is a secret's or sounds like one.
+fn secret_values(tree: &Node) -> Vec<Origin> {
     let mut found = Vec::new();
     collect(tree, false, &Path::default(), &mut found);
     found
+}
+
+fn collect(node: &Node, secret: bool, path: &Path, found: &mut Vec<Origin>) {
+    match &node.value {
+        Value::Table(table) => {
+            // `extraEnv = [{ name = "LDAP_PASSWORD", value = "…" }]`
+            let name = table.get("name").map(|entry| &entry.node.value);
+            let credential = matches!(name, Some(Value::Text(name)) if sounds_secret(name));
+            for (key, entry) in table {
+                let path = path.key(key);
+                let secret = secret
+                    || is_secret_path(&path)
+                    || (credential && key == "value")
+                    || (sounds_secret(key) && !is_name(&path, key));
+                collect(&entry.node, secret, &path, found);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                collect(item, secret, &path.index(index), found);
+            }
+        }
+        // A switch tells nothing; a number may be a password without its quotes.
+        Value::Bool(_) => {}
+        _ if secret && !is_reference(path) => found.push(node.origin),
+        _ => {}
+    }
+}
+
+/// Tells whether a key that sounds like a secret takes names: `secret` does as the source of a volume.
+fn is_name(path: &Path, key: &str) -> bool {
+    NAMES.contains(&key) || (key == "secret" && path.starts_with(&Path::of("extraVolumes")))
 }
 
 #[cfg(test)]

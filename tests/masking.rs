@@ -1,0 +1,43 @@
+//! What people see of a profile's text: names, but no secrets.
+
+use relay_bundle::profile::secrets::mask;
+
+#[test]
+fn names_of_secrets_are_shown() {
+    for text in [
+        "ingress.tls = [{ secretName = \"relay-tls\", hosts = [\"a.example.com\"] }]",
+        "imagePullSecrets = [{ name = \"regcred\" }]",
+        "config.jwtSecret = { existing = { name = \"mine\", key = \"jwt\", revision = 2 } }",
+        "config.encryptionKey.age = \"secrets/key.age\"",
+        "[redis.auth]\nenabled = true\npassword = { generate = { length = 40 } }",
+        "extraEnv = [{ name = \"A\", valueFrom = { secretKeyRef = { name = \"s\", key = \"k\" } } }]",
+        "extraVolumes = [{ name = \"v\", secret = { secretName = \"s\", items = [{ key = \"k\", path = \"p\" }] } }]",
+        "serviceAccount.tokenExpirationSeconds = 3600",
+    ] {
+        assert_eq!(mask(text), text);
+    }
+}
+
+#[test]
+fn secrets_are_hidden_whatever_their_type_and_wherever_they_stand() {
+    for text in [
+        "config.jwtSecret = \"73313\"",
+        "config.jwtSecret = 73313",
+        "config.jwtSecret = { value = \"73313\", revision = 1 }",
+        "config.jwtSecret = { existing = \"73313\" }",
+        "jwtSecret = { secretName = \"73313\" }",
+        "[storage.logs.fluentbit.output.config]\nhttp_passwd = \"73313\"",
+        "extraEnv = [{ name = \"LDAP_PASSWORD\", value = \"73313\" }]",
+    ] {
+        let shown = mask(text);
+        assert_eq!(shown.len(), text.len());
+        assert!(!shown.contains("73313"), "{shown}");
+    }
+}
+
+#[test]
+fn of_a_text_that_does_not_parse_the_rest_of_telling_lines_is_hidden_too() {
+    let shown = mask("adminPassword = \"73313\nlogLevel = \"info\"\nx = [\npassword = 73313 73313\n");
+    assert!(!shown.contains("73313"), "{shown}");
+    assert!(shown.contains("logLevel = \"info\""), "{shown}");
+}
