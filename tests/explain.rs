@@ -216,3 +216,16 @@ fn the_reference_has_every_key() {
         assert!(page.contains(&format!("`{path}`")) || page.contains(&format!("`{path}[]`")), "{path}");
     }
 }
+
+#[test]
+fn secrets_that_nobody_sets_are_listed_as_generated() {
+    let loaded = load(&[("p", "config.jwtSecret = { existing = { name = \"mine\", key = \"k\" } }\n")], &[]);
+    let listed = lines(&loaded, "config");
+    for key in ["config.encryptionKey", "config.adminPassword"] {
+        let generated =
+            |line: &&String| line.starts_with(&format!("{key} = {{ generate")) && line.ends_with("(default)");
+        assert_eq!(listed.iter().filter(generated).count(), 1, "{listed:#?}");
+    }
+    assert_eq!(listed.iter().filter(|line| line.starts_with("config.jwtSecret")).count(), 1, "{listed:#?}");
+    assert!(listed.is_sorted());
+}

@@ -25,7 +25,13 @@ pub fn origin(loaded: &Loaded, path: &str) -> Vec<Setting> {
     let path = Path::of(path);
     let mut settings = Vec::new();
     match loaded.tree.get(&path) {
-        Some(node) => list(node, &path, &loaded.sources, &mut settings),
+        Some(node) => {
+            list(node, &path, &loaded.sources, &mut settings);
+            let inside = |key: &Path| key.starts_with(&path) && loaded.tree.get(key).is_none();
+            let secrets = secrets::SECRET_KEYS.iter().map(|key| Path::of(key)).filter(inside);
+            settings.extend(secrets.filter_map(|key| unset(&key)));
+            settings.sort_by(|a, b| a.path.cmp(&b.path));
+        }
         None => settings.extend(unset(&path)),
     }
     settings
@@ -59,7 +65,9 @@ fn shown(node: &Node, path: &Path) -> Value {
     match &node.value {
         node::Value::Bool(value) => json!(value),
         node::Value::Integer(value) => json!(value),
-        node::Value::Text(_) if secrets::is_secret_path(path) && !is_reference(path) => json!(REDACTED),
+        node::Value::Text(_) if secrets::is_secret_path(path) && !secrets::is_reference(path) => {
+            json!(REDACTED)
+        }
         node::Value::Float(text) | node::Value::Datetime(text) | node::Value::Text(text) => json!(text),
         node::Value::Array(items) => {
             items.iter().enumerate().map(|(index, item)| shown(item, &path.index(index))).collect()
@@ -75,17 +83,4 @@ fn shown(node: &Node, path: &Path) -> Value {
             table.iter().map(value).collect()
         }
     }
-}
-
-/// Tells whether a path is that of a Secret's name or key, or of an encrypted file.
-fn is_reference(path: &Path) -> bool {
-    let keys: Vec<&str> = path
-        .0
-        .iter()
-        .filter_map(|segment| match segment {
-            Segment::Key(key) => Some(key.as_str()),
-            Segment::Index(_) => None,
-        })
-        .collect();
-    matches!(keys.as_slice(), [.., "existing", "name" | "key"] | [.., "age"])
 }
