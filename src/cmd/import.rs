@@ -11,7 +11,9 @@ use super::failure::{Failure, Outcome};
 use crate::fsio;
 use crate::model::kube_version::KubeVersion;
 use crate::model::text::{Label, ReleaseName};
-use crate::profile::helm::{self, ImportOptions, VALUES_BYTES_MAX};
+use crate::profile;
+use crate::profile::helm::{self, ImportError, ImportOptions, VALUES_BYTES_MAX};
+use crate::profile::overlay::ProfileFiles;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -59,8 +61,15 @@ impl Args {
             keep_literals: args.keep_literals,
         };
         let imported = helm::import(&values, &options).map_err(|error| {
-            Failure::input(error).hint("the values are those of `helm get values RELEASE`")
+            let hint = match error {
+                ImportError::Empty => {
+                    "`helm get values RELEASE` prints `null` when there are none: did it fail?"
+                }
+                _ => "the values are those of `helm get values RELEASE`",
+            };
+            Failure::input(error).hint(hint)
         })?;
+        show_errors(ctx, &imported.toml);
         if ctx.printer.json {
             let report = json!({"schema": "relay-bundle/import/v1", "profile": imported.toml, "notes": imported.notes});
             ctx.printer.data(format!("{report:#}\n").as_bytes())?;
@@ -72,6 +81,34 @@ impl Args {
         ctx.printer.say(&format!("imported with {}", count(imported.notes.len(), "note")));
         ctx.printer.data(imported.toml.as_bytes())?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Shows what keeps the profile from being built; the text is useful all the same.
+fn show_errors(ctx: &Ctx, toml: &str) {
+    let loaded = profile::load("imported", &[], &OneText(toml));
+    let errors = loaded.diagnostics.errors();
+    if errors > 0 {
+        ctx.show(&loaded);
+        let errors = count(errors, "error");
+        ctx.printer.tell(&format!("warning: the profile needs corrections before it builds: {errors}"));
+    }
+}
+
+/// A profile that is on its way to stdout.
+struct OneText<'a>(&'a str);
+
+impl ProfileFiles for OneText<'_> {
+    fn profile(&self, _: &str) -> Result<(String, Vec<u8>), String> {
+        Ok(("imported profile".to_owned(), self.0.as_bytes().to_vec()))
+    }
+
+    fn file(&self, path: &str) -> Result<Vec<u8>, String> {
+        Err(format!("`{path}` is not there yet"))
+    }
+
+    fn names(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 

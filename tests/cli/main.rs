@@ -8,5 +8,6 @@ mod failures;
 mod gc;
 mod hostile;
 mod images;
+mod import;
 mod inspect;
 mod render;

@@ -380,3 +380,18 @@ fn what_a_rule_touches_keeps_its_place() {
     assert!(at("tolerations") < at("extraEnv") && at("extraEnv") < at("nodeSelector"));
     assert!(at("[storage") < at("[service]") && at("[service]") < at("[redis"));
 }
+
+#[test]
+fn tls_to_redis_as_a_map_becomes_the_switch() {
+    for (tls, expected) in
+        [("{enabled: true}", true), ("{enabled: 'true', ca: x}", true), ("{enabled: false}", false)]
+    {
+        let values =
+            format!("redis: {{enabled: false}}\nexternalRedis: {{host: r.example.com, tls: {tls}}}\n");
+
+        let (profile, imported) = sane(&values, &release("prod"));
+
+        assert_eq!(at(&profile, "externalRedis.tls").as_bool(), Some(expected), "{tls}");
+        assert_eq!(what(&imported, "externalRedis.tls"), format!("changed to `{expected}`"));
+    }
+}

@@ -18,6 +18,7 @@ pub(super) fn apply(import: &mut Import<'_>) {
     // The claim and the secrets follow the subchart's own keys, which go with them.
     secrets::apply(import);
     redis(import);
+    external_redis(import);
     ingress::apply(import);
     service_monitor(import);
     autoscaling(import);
@@ -124,6 +125,21 @@ fn redis(import: &mut Import<'_>) {
                  installation that starts empty"
             ),
         );
+    }
+}
+
+/// Other charts have a map here, and people write it for this one too.
+fn external_redis(import: &mut Import<'_>) {
+    let tls = "externalRedis.tls";
+    let Some(map) = import.values.get(tls).and_then(Value::as_map) else { return };
+    let is_on = map.is_on("enabled", false);
+    let others: Vec<String> =
+        map.0.iter().map(|(key, _)| key.clone()).filter(|key| key != "enabled").collect();
+    import.values.set(tls, Value::Bool(is_on));
+    import.note(tls, format!("changed to `{is_on}`"), "the key is a switch, and the values have a map");
+    for key in others {
+        let path = Path::of(tls).key(key);
+        import.note(path.to_string(), "dropped", "`externalRedis.tls` is a switch");
     }
 }
 
