@@ -96,7 +96,13 @@ impl AtomicFile {
         let temporary = tempfile::Builder::new()
             .prefix(&format!(".{name}."))
             .tempfile_in(folder_of(path))
-            .map_err(|error| about("create", path, &error))?;
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => io::Error::new(
+                    io::ErrorKind::NotFound,
+                    format!("failed to create file `{path}`: there is no folder `{}`", folder_of(path)),
+                ),
+                _ => about("create", path, &error),
+            })?;
         temporary.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
         Ok(Self { temporary, path: path.to_owned(), durability })
     }
@@ -165,7 +171,8 @@ fn about(verb: &str, path: &Utf8Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("failed to {verb} file `{path}`: {}", error.kind()))
 }
 
-fn folder_of(path: &Utf8Path) -> &Utf8Path {
+/// Returns the folder that a file at `path` stands in.
+pub fn folder_of(path: &Utf8Path) -> &Utf8Path {
     path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."))
 }
 
@@ -262,7 +269,7 @@ mod tests {
         let write = write_atomic(&path, b"", MODE_PUBLIC, Durability::Cached).unwrap_err().to_string();
 
         assert!(read.contains(path.as_str()), "{read}");
-        assert_eq!(write, format!("failed to create file `{path}`: entity not found"));
+        assert_eq!(write, format!("failed to create file `{path}`: there is no folder `{folder}/no/such`"));
     }
 
     #[test]

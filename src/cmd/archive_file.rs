@@ -6,8 +6,22 @@ use camino::Utf8Path;
 
 use super::failure::Failure;
 use crate::archive::{WriteError, write as write_archive};
-use crate::fsio::{AtomicFile, Durability, MODE_PUBLIC};
+use crate::fsio::{AtomicFile, Durability, MODE_PUBLIC, folder_of};
 use crate::store::{EntryName, Store};
+
+/// Refuses a path that no archive can be written to, before anything is done.
+pub(super) fn check(path: &Utf8Path, profile: &str) -> Result<(), Failure> {
+    if path == "-" {
+        return Err(Failure::input("`--archive` writes a file, not to stdout")
+            .hint(format!("name the file: --archive {profile}.tar")));
+    }
+    let folder = folder_of(path);
+    if folder.is_dir() {
+        return Ok(());
+    }
+    Err(Failure::input(format!("`--archive {path}`: there is no folder `{folder}`"))
+        .hint("make the folder first, or write to another one"))
+}
 
 /// Writes the archive of a store entry to `path`: whole, on the disk, or not at all.
 pub(super) fn write(path: &Utf8Path, store: &Store, entry: &EntryName) -> Result<(), Failure> {

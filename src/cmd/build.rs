@@ -88,6 +88,9 @@ impl Args {
             return Err(Failure::input("--archive writes one bundle, and several are built")
                 .hint("build them one by one"));
         }
+        if let (Some(archive), Some(name)) = (&self.archive, names.first()) {
+            super::archive_file::check(archive, name)?;
+        }
         let store = Store::at(&self.store.store);
         let mut bundles = Vec::with_capacity(names.len());
         let mut failed = Vec::new();

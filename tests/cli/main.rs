@@ -1,6 +1,7 @@
 //! The command line as people and scripts meet it: one file a command.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod archive;
 mod completions;
 mod diff;
 mod env;
