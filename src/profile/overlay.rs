@@ -139,7 +139,7 @@ impl Reader<'_> {
             Ok(_) => self.files.profile(name),
             Err(error) => Err(error.to_string()),
         };
-        match read.and_then(|(file, bytes)| text_of(bytes).map(|text| (file, text))) {
+        match read.and_then(|(file, bytes)| text_of(&file, bytes).map(|text| (file, text))) {
             Ok((file, text)) => {
                 Some(add_source(SourceKind::File, &file, text, self.sources, self.diagnostics))
             }
@@ -147,7 +147,8 @@ impl Reader<'_> {
                 let names = self.files.names();
                 let known: Vec<&str> = names.iter().map(String::as_str).collect();
                 let help = match suggest::among(name, &known) {
-                    Some(near) if near != name => format!("did you mean `{near}`?"),
+                    _ if known.contains(&name) => "a profile is a readable text in UTF-8".to_owned(),
+                    Some(near) => format!("did you mean `{near}`?"),
                     _ if known.is_empty() => "`--profiles DIR` names the folder of the profiles".to_owned(),
                     _ => format!("the profiles here are {}", suggest::list(&known)),
                 };
@@ -178,9 +179,9 @@ fn bases(tree: &Node) -> Vec<(String, Origin)> {
 }
 
 /// Returns the text of a file, without a byte order mark and with LF line ends.
-fn text_of(bytes: Vec<u8>) -> Result<String, String> {
+fn text_of(file: &str, bytes: Vec<u8>) -> Result<String, String> {
     let text = String::from_utf8(bytes)
-        .map_err(|error| format!("the file is not UTF-8 (byte {})", error.utf8_error().valid_up_to()))?;
+        .map_err(|error| format!("`{file}` is not UTF-8 (byte {})", error.utf8_error().valid_up_to()))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     Ok(if text.contains('\r') { text.replace("\r\n", "\n") } else { text.to_owned() })
 }

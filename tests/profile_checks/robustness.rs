@@ -179,3 +179,11 @@ fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
 fn a_key_with_a_control_character_is_refused() {
     assert_eq!(findings(&load_dev("\"a\\nb\" = 1")), ["RB0101 "]);
 }
+
+#[test]
+fn a_text_that_is_not_utf_8_names_the_file_and_not_the_other_profiles() {
+    let loaded = load_bytes(b"a = \"\xff\"");
+    let said = super::words(&loaded);
+    assert!(said.contains("RB0007") && said.contains("`profiles/p.toml` is not UTF-8 (byte 5)"), "{said}");
+    assert!(!said.contains("the profiles here are"), "{said}");
+}
