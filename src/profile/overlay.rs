@@ -213,11 +213,8 @@ fn set_layer(set: &str, sources: &mut Sources, diagnostics: &mut Diagnostics) ->
     let mut problems = Diagnostics::default();
     let layer = add_source(SourceKind::Set, "--set", set.to_owned(), sources, &mut problems);
     if problems.has_errors() || set.contains('\n') {
-        let quoted = format!("{path}={:?}", value.trim());
-        refuse(
-            format!("`--set {path}`: the value is not TOML"),
-            format!("a string needs quotes: --set '{quoted}'"),
-        );
+        let (what, help) = not_toml(path, value.trim());
+        refuse(format!("`--set {path}`: {what}"), help);
         return None;
     }
     if let Some(secret) = secrets::first_secret(&layer) {
@@ -228,6 +225,18 @@ fn set_layer(set: &str, sources: &mut Sources, diagnostics: &mut Diagnostics) ->
         return None;
     }
     Some(layer)
+}
+
+/// Returns what is wrong with a value that is not TOML, and what was meant.
+fn not_toml(path: &str, value: &str) -> (&'static str, String) {
+    let switch = value.to_ascii_lowercase();
+    match switch.as_str() {
+        "" => ("a value is missing", format!("an empty string is --set '{path}=\"\"'")),
+        "true" | "false" => {
+            ("the value is not TOML", format!("TOML writes it in lower case: --set {path}={switch}"))
+        }
+        _ => ("the value is not TOML", format!("a string needs quotes: --set '{path}={value:?}'")),
+    }
 }
 
 /// Takes away a digest that belongs to another tag: one that was written in a layer below the tag's.

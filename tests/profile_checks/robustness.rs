@@ -187,3 +187,19 @@ fn a_text_that_is_not_utf_8_names_the_file_and_not_the_other_profiles() {
     assert!(said.contains("RB0007") && said.contains("`profiles/p.toml` is not UTF-8 (byte 5)"), "{said}");
     assert!(!said.contains("the profiles here are"), "{said}");
 }
+
+#[test]
+fn a_set_that_is_not_toml_gets_the_remedy_for_what_was_meant() {
+    for (set, remedy) in [
+        ("redis.enabled=True", "--set redis.enabled=true"),
+        ("redis.enabled=FALSE", "--set redis.enabled=false"),
+        ("redis.enabled=", "a value is missing"),
+        ("redis.enabled= ", "a value is missing"),
+        ("config.logLevel=info", "--set 'config.logLevel=\"info\"'"),
+    ] {
+        let files =
+            super::Files { profiles: [("p".to_owned(), Vec::new())].into(), ..super::Files::default() };
+        let said = super::words(&relay_bundle::profile::load("p", &[set.to_owned()], &files));
+        assert!(said.contains("RB0009") && said.contains(remedy), "{set}: {said}");
+    }
+}
