@@ -390,3 +390,19 @@ fn a_missing_encrypted_file_gets_a_remedy_that_exists() {
     assert!(said.contains("folder of the profiles"), "{said}");
     assert!(!said.contains("secrets encrypt"), "{said}");
 }
+
+#[test]
+fn nothing_is_said_about_a_default_that_stands_in_for_a_wrong_value() {
+    let tls = "ingress.tls = [{ secretName = \"tls\", hosts = [\"relay.example.com\"] }]\ningress.className = \"nginx\"\ningress.enabled = true\n";
+    let hosts = |hosts: &str| format!("{tls}ingress.hosts = {hosts}\n");
+    for text in
+        [hosts("\"relay.example.com\""), hosts("[\"relay.example.com\"]"), hosts("[{ host = \"http://x\" }]")]
+    {
+        let loaded = load_strict(&text);
+        assert!(loaded.diagnostics.has_errors());
+        assert!(!words(&loaded).contains("RB0407"), "{}", words(&loaded));
+    }
+    let loaded = load_bytes(b"release.recoveryRecipients = [\"age1\"]");
+    assert!(loaded.diagnostics.has_errors());
+    assert!(!words(&loaded).contains("RB0401"), "{}", words(&loaded));
+}

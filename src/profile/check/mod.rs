@@ -37,7 +37,9 @@ pub fn check(profile: &mut Profile, tree: &Node, files: &dyn ProfileFiles, diagn
     let is_whole = !diagnostics.iter().any(|finding| ["RB0001", "RB0007", "RB0008"].contains(&finding.code));
     let broken = diagnostics.iter().filter(|finding| LANGUAGE.contains(&finding.code));
     let broken = broken.filter_map(|finding| innermost_item(finding.path.as_ref()?)).collect();
-    let mut report = Report { tree, is_whole, broken, diagnostics };
+    let refused = diagnostics.iter().filter(|finding| REFUSED.contains(&finding.code));
+    let refused = refused.filter_map(|finding| finding.path.clone()).collect();
+    let mut report = Report { tree, is_whole, broken, refused, diagnostics };
     // First of all: it makes secrets of what a profile for development writes out.
     logs::check(&mut profile.settings, &mut report);
     secrets::read_sealed(profile, files, &mut report);
@@ -72,10 +74,21 @@ pub fn check(profile: &mut Profile, tree: &Node, files: &dyn ProfileFiles, diagn
 /// The codes of keys that are not there, or not what they should be.
 const LANGUAGE: [&str; 4] = ["RB0002", "RB0003", "RB0004", "RB0005"];
 
+/// The codes of values that were refused: a default stands in their place, or nothing.
+const REFUSED: [&str; 2] = ["RB0003", "RB0004"];
+
 /// Returns the path of the innermost item of an array that `path` leads into.
 fn innermost_item(path: &Path) -> Option<Path> {
     let last = path.0.iter().rposition(|segment| matches!(segment, Segment::Index(_)))?;
     Some(Path(path.0[..=last].to_vec()))
+}
+
+/// Tells whether what is at `path` is not what was written, because the value at `refused` was taken out: it is that
+/// value, inside of it, or the array that it was an item of.
+fn stands_in(path: &Path, refused: &Path) -> bool {
+    let is_item_of =
+        || refused.starts_with(path) && matches!(refused.0.get(path.0.len()), Some(Segment::Index(_)));
+    path.starts_with(refused) || is_item_of()
 }
 
 /// Collects findings; each is placed where its key was written.
@@ -85,6 +98,8 @@ struct Report<'a> {
     is_whole: bool,
     /// Items of arrays with a key that could not be read: what they lack may be what that key was meant to be.
     broken: BTreeSet<Path>,
+    /// The values that were refused.
+    refused: BTreeSet<Path>,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -113,6 +128,9 @@ impl Report<'_> {
         // A default has no line to underline: the message has to name the key.
         diagnostic.message = format!("`{path}`: {}", diagnostic.message);
         if innermost_item(path).is_some_and(|item| self.broken.contains(&item)) {
+            return;
+        }
+        if self.refused.iter().any(|refused| stands_in(path, refused)) {
             return;
         }
         let origin = self.tree.nearest_origin(path);
