@@ -40,14 +40,8 @@ pub enum AssembleError {
 ///
 /// When two objects have one name, a file's name is too long, or a limit of the format is exceeded.
 pub fn assemble(profile: &Profile, set: &ManifestSet) -> Result<Assembled, AssembleError> {
-    if let Some(duplicate) = set.duplicates().first() {
-        return Err(AssembleError::Duplicate(duplicate.clone()));
-    }
-    let mut files = BundleFiles::default();
-    let mut objects = Vec::with_capacity(set.len());
-    for manifest in set.iter() {
-        objects.push(add_manifest(&mut files, manifest)?);
-    }
+    let mut files = manifests(set)?;
+    let objects = set.iter().map(|manifest| object(&files, manifest)).collect();
     for (file, bytes) in &profile.sealed {
         files.add(SafePath::parse(&sealed_path(file))?, bytes.clone())?;
     }
@@ -71,11 +65,32 @@ pub fn assemble(profile: &Profile, set: &ManifestSet) -> Result<Assembled, Assem
     Ok(Assembled { index, files })
 }
 
-fn add_manifest(files: &mut BundleFiles, manifest: &Manifest) -> Result<Object, AssembleError> {
-    let file = format!("manifests/{}", manifest.file_name());
-    let sha256 = files.add(SafePath::parse(&file)?, yaml::to_yaml(&manifest.object).into_bytes())?;
+/// Returns the manifests alone.
+///
+/// # Errors
+///
+/// As [`assemble`].
+pub fn manifests(set: &ManifestSet) -> Result<BundleFiles, AssembleError> {
+    if let Some(duplicate) = set.duplicates().first() {
+        return Err(AssembleError::Duplicate(duplicate.clone()));
+    }
+    let mut files = BundleFiles::default();
+    for manifest in set.iter() {
+        files.add(SafePath::parse(&path_of(manifest))?, yaml::to_yaml(&manifest.object).into_bytes())?;
+    }
+    Ok(files)
+}
+
+fn path_of(manifest: &Manifest) -> String {
+    format!("manifests/{}", manifest.file_name())
+}
+
+/// Returns the index's entry of a manifest that is among `files`.
+fn object(files: &BundleFiles, manifest: &Manifest) -> Object {
+    let file = path_of(manifest);
+    let sha256 = files.get(&file).expect("every manifest was added").digest();
     let ObjectKey { api_version, kind, namespace, name } = manifest.key.clone();
-    Ok(Object { api_version, kind, namespace, name, file, phase: manifest.phase, sha256 })
+    Object { api_version, kind, namespace, name, file, phase: manifest.phase, sha256 }
 }
 
 /// Returns where the bundle keeps an encrypted file: below `secrets/`, without folders.

@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 
 use super::ctx::{Ctx, ProfileArgs};
 use super::failure::{Failure, Outcome};
+use crate::bundle::assemble;
 use crate::render;
 
 #[derive(Debug, clap::Args)]
@@ -26,20 +27,22 @@ impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let profile = ctx.load(&self.profile, &self.profiles)?;
         let set = render::render(&profile);
-        // The checks of a bundle hold for manifests too.
-        let assembled = crate::bundle::assemble::assemble(&profile, &set).map_err(Failure::input)?;
         if let Some(folder) = &self.out {
+            // The limits of a bundle hold for what goes to git too.
+            assemble::assemble(&profile, &set).map_err(Failure::input)?;
             super::out_folder::write(ctx, folder, &set)?;
         } else if ctx.printer.json {
             let objects: Vec<&serde_json::Value> = set.iter().map(|manifest| &manifest.object).collect();
             let report = serde_json::json!({"schema": "relay-bundle/render/v1", "objects": objects});
             ctx.printer.data(format!("{report:#}\n").as_bytes())?;
         } else {
-            let manifests =
-                assembled.index.objects.iter().filter_map(|object| assembled.files.get(&object.file));
-            let documents: Vec<u8> = manifests.flat_map(|file| [b"---\n", file.bytes()].concat()).collect();
+            let files = assemble::manifests(&set).map_err(Failure::input)?;
+            let documents: Vec<u8> =
+                files.iter().flat_map(|(_, file)| [b"---\n", file.bytes()].concat()).collect();
             ctx.printer.data(&documents)?;
         }
+        // The process ends here: what the kernel takes back at once need not be freed piece by piece.
+        std::mem::forget((profile, set));
         Ok(ExitCode::SUCCESS)
     }
 }
