@@ -66,11 +66,8 @@ impl Ctx {
 
     /// Shows findings on stderr; errors as data are part of the report of the failure.
     pub fn show(&self, loaded: &Loaded) {
-        // Nothing but errors where somebody asked for quiet.
-        if self.printer.quiet && loaded.profile.is_some() {
-            return;
-        }
-        let text = diagnostic::to_text(&loaded.diagnostics, &loaded.sources);
+        let shown = if self.printer.quiet { &loaded.diagnostics.only_errors() } else { &loaded.diagnostics };
+        let text = diagnostic::to_text(shown, &loaded.sources);
         if !text.is_empty() {
             self.printer.tell(text.trim_end());
         }

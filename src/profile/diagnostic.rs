@@ -76,6 +76,12 @@ impl Diagnostics {
         self.0.iter()
     }
 
+    /// Returns the errors, without the warnings.
+    #[must_use]
+    pub fn only_errors(&self) -> Self {
+        Self(self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).cloned().collect())
+    }
+
     /// Returns how many errors there are.
     pub fn errors(&self) -> usize {
         self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
