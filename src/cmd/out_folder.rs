@@ -55,7 +55,10 @@ fn claim(folder: &Utf8Path) -> Result<BTreeSet<String>, Failure> {
     let bytes = fsio::read_bounded(&list, LIST_BYTES_MAX).map_err(Failure::world)?;
     let text = String::from_utf8(bytes).map_err(Failure::input)?;
     // Names of manifests only: whoever edits the list does not make us remove anything else.
-    let is_ours = |name: &&str| name.ends_with(".yaml") && !name.contains('/') && !name.starts_with('.');
+    let is_ours = |name: &&str| {
+        let path = Utf8Path::new(name);
+        path.extension() == Some("yaml") && path.file_name() == Some(name) && !name.starts_with('.')
+    };
     Ok(text.lines().filter(is_ours).map(str::to_owned).collect())
 }
 
