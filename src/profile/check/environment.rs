@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource};
 
+use crate::model::credential::holds_credential;
 use crate::model::text::{DataKey, is_qualified_name};
 use crate::profile::node::Path;
 use crate::profile::reserved::{POD_NAME, SECRET_ENVIRONMENT};
@@ -126,6 +127,10 @@ fn credential(path: &Path, variable: &EnvVar, is_dev: bool, report: &mut Report<
     } else if sounds_secret(&variable.name) {
         let message =
             format!("`{}` sounds like a credential, and its value stands here in clear text", variable.name);
-        report.warning("RB0204", path.key("value"), message, help);
+        report.error("RB0204", path.key("value"), message, help);
+    } else if variable.value.as_deref().is_some_and(holds_credential) {
+        let message =
+            format!("the value of `{}` holds a password or a private key in clear text", variable.name);
+        report.error("RB0204", path.key("value"), message, help);
     }
 }
