@@ -20,6 +20,11 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     variables(&path, &settings.extra_env, settings.is_dev(), report);
     for (index, variable) in settings.extra_env.iter().enumerate() {
         let keys = keys_of(&variable.name);
+        // A URL with a password can come from a Secret only here; it goes before the ConfigMap's.
+        let from_secret = variable.value_from.as_ref().is_some_and(|from| from.secret_key_ref.is_some());
+        if from_secret && ["HTTPS_PROXY", "PRICE_MIRROR_BASE_URL"].contains(&variable.name.as_str()) {
+            continue;
+        }
         if !keys.is_empty() || variable.name == POD_NAME {
             let message = format!("the bundle sets `{}` itself", variable.name);
             let help = match keys.join("` or `").as_str() {
