@@ -366,6 +366,11 @@ pub fn is_credential(output: Output, key: &str, value: &str) -> bool {
     }
 }
 
+/// Tells whether a property is a credential of librdkafka, whatever its value.
+pub fn is_librdkafka_secret(key: &str) -> bool {
+    rdkafka::librdkafka_name(key).is_some_and(rdkafka::is_secret)
+}
+
 /// Tells whether a text of a property that is not always a credential is one this time.
 fn holds_credential(property: &Property, text: &str) -> bool {
     match property.kind {

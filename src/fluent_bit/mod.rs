@@ -14,7 +14,7 @@ mod table;
 mod value;
 mod version;
 
-pub use check::{Problem, ProblemKind, Severity, check, is_credential};
+pub use check::{Problem, ProblemKind, Severity, check, is_credential, is_librdkafka_secret};
 pub use config::{ConfigInput, METADATA, config};
 pub use defaults::buffer_bytes;
 pub use property::{Kind, Output, Property, Since, UnknownOutput};

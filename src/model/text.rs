@@ -73,6 +73,9 @@ pub struct InvalidText {
 
 impl InvalidText {
     fn new(text: &str, rule: &'static str) -> Self {
+        if super::credential::holds_credential(text) {
+            return Self { text: "***".to_owned(), rule };
+        }
         let mut shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
         if text.chars().count() > 80 {
             shown.push('…');
@@ -138,8 +141,8 @@ checked_text! {
 
 checked_text! {
     /// The path of a URL.
-    UrlPath, max = 1024, pattern = "^/[^\\s?#\\\\]*$",
-    rule = "write a path that starts with `/`, without spaces, `?`, `#` and backslash, and without `//` or `/../`",
+    UrlPath, max = 1024, pattern = "^/[^\\s?#\\\\;{}\"$<>`]*$",
+    rule = "write a path that starts with `/`, without spaces, `?`, `#`, backslash and characters such as `$`, `{` and `\"`, and without `//` or `/../`",
     is_url_path
 }
 
@@ -286,7 +289,9 @@ fn is_url_path(text: &str) -> bool {
     // Kubernetes refuses an encoded slash.
     let shape = text.starts_with('/') && !text.contains("//") && !text.to_ascii_lowercase().contains("%2f");
     let segments = text.split('/').all(|segment| segment != "." && segment != "..");
-    shape && segments && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "?#\\".contains(c))
+    shape
+        && segments
+        && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "?#\\;{}\"$<>`".contains(c))
 }
 
 fn is_registry(text: &str) -> bool {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::fields::{FieldChange, compare, redact};
+use super::fields::{FieldChange, compare, hide_credentials, redact};
 use super::images::{self, ImageChange};
 use super::immutable::refusal;
 use super::pairs::{Pair, pairs};
@@ -144,6 +144,7 @@ fn object_change(pair: &Pair<'_>, configs: &Configs) -> Option<ObjectChange> {
         if object.kind == "Secret" {
             redact(field);
         }
+        hide_credentials(field);
         if is_workload {
             restart::mark_template(field, configs);
         } else if renamed.is_some() {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::credential::{holds_credential, is_paired};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -138,6 +139,32 @@ pub(super) fn redact(change: &mut FieldChange) {
     }
 }
 
+/// Hides what a change shows of credentials outside Secrets: values of pairs whose name sounds secret, and texts that
+/// hold one.
+pub(super) fn hide_credentials(change: &mut FieldChange) {
+    let paired = match change.path.0.as_slice() {
+        [.., Step::Item(name), Step::Key(key)] => is_paired(Some(name), key),
+        _ => false,
+    };
+    for value in [&mut change.old, &mut change.new].into_iter().flatten() {
+        if paired { redact_value(value) } else { hide(value) }
+    }
+}
+
+fn hide(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            let name = fields.get("name").and_then(Value::as_str).map(str::to_owned);
+            for (key, inner) in fields {
+                if is_paired(name.as_deref(), key) { redact_value(inner) } else { hide(inner) }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(hide),
+        Value::String(text) if holds_credential(text) => *value = REDACTED.into(),
+        _ => {}
+    }
+}
+
 fn redact_value(value: &mut Value) {
     match value {
         Value::Object(fields) => fields.values_mut().for_each(redact_value),
@@ -189,6 +216,17 @@ mod tests {
     fn one_more_element_of_a_plain_list_is_one_change() {
         assert_eq!(changes(&json!(["a", "b", "c"]), &json!(["a", "x", "b", "c"])), [r#"[1]: - -> "x""#]);
         assert_eq!(changes(&json!(["a", "b", "c"]), &json!(["a", "c"])), [r#"[1]: "b" -> -"#]);
+    }
+
+    #[test]
+    fn a_credential_outside_a_secret_is_never_in_a_change() {
+        let env = |value: &str, url: &str| json!({"env": [{"name": "MY_PASSWORD", "value": value}, {"name": "URL", "value": url}]});
+        let mut found = compare(&env("s3cret", "http://u:s3cret@h"), &env("s3cret2", "http://h"));
+        found.extend(compare(&json!({"env": []}), &env("s3cret", "")));
+        found.iter_mut().for_each(hide_credentials);
+
+        let text = serde_json::to_string(&found).unwrap();
+        assert!(found.len() >= 3 && !text.contains("s3cret"), "{text}");
     }
 
     #[test]

@@ -2,22 +2,40 @@
 
 use serde_json::{Map, Value};
 
-use super::fields::{FieldChange, compare};
+use super::fields::{FieldChange, REDACTED, compare, hide_credentials};
+use crate::model::credential::sounds_secret;
 
 /// Returns the settings that differ, by key path.
 pub(super) fn changes(old: &Value, new: &Value) -> Vec<FieldChange> {
-    compare(&shown(&old["settings"]), &shown(&new["settings"]))
+    hidden(compare(&shown(&old["settings"]), &shown(&new["settings"])))
 }
 
 /// Returns what differs in the rest of the recipes: the profile's name, `renderAbi`, `set`, sealed files.
 pub(super) fn recipe_changes(old: &Value, new: &Value) -> Vec<FieldChange> {
-    compare(&without_settings(old), &without_settings(new))
+    hidden(compare(&without_settings(old), &without_settings(new)))
+}
+
+fn hidden(mut changes: Vec<FieldChange>) -> Vec<FieldChange> {
+    changes.iter_mut().for_each(hide_credentials);
+    changes
+}
+
+/// Returns an argument of `--set` without a value that speaks of a credential: `extraEnv=[{name="MY_TOKEN",value="…"}]`.
+fn argument(set: &Value) -> Value {
+    let parts = set.as_str().and_then(|text| text.split_once('='));
+    match parts.filter(|(_, value)| sounds_secret(value)) {
+        Some((path, _)) => format!("{path}={REDACTED}").into(),
+        None => set.clone(),
+    }
 }
 
 fn without_settings(recipe: &Value) -> Value {
     let mut recipe = recipe.clone();
     if let Some(fields) = recipe.as_object_mut() {
         fields.remove("settings");
+        if let Some(Value::Array(sets)) = fields.get_mut("set") {
+            sets.iter_mut().for_each(|set| *set = argument(set));
+        }
     }
     recipe
 }

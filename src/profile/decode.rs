@@ -13,6 +13,7 @@ use serde::de::{self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
 use super::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
 use super::node::{Node, Origin, Path, Segment, Table, Value};
 use super::suggest;
+use crate::model::credential::holds_credential;
 
 /// Returns the typed value of `tree`, with each mistake in `diagnostics`; `None` when nothing can be made of it.
 ///
@@ -169,6 +170,7 @@ impl de::Error for DecodeError {
             || format!("it is one of {}", suggest::list(known)),
             |near| format!("did you mean `{near}`? it is one of {}", suggest::list(known)),
         );
+        let found = if holds_credential(found) { "***" } else { found };
         let found: String = found.chars().take(80).flat_map(char::escape_debug).collect();
         Self { help: Some(help), ..Self::new("RB0004", format!("`{found}` is not a value that it takes")) }
     }

@@ -196,7 +196,7 @@ fn set_layer(set: &str, sources: &mut Sources, diagnostics: &mut Diagnostics) ->
     };
     // The value must not be shown before it is known that the path is no secret's.
     let path = path.trim();
-    if secrets::is_secret_path(&Path::of(path)) {
+    if secrets::may_be_secret(&Path::of(path)) {
         refuse(
             format!("`--set` cannot set the secret `{path}`"),
             "arguments are seen by others and kept in the recipe: write it in the profile".into(),
@@ -262,6 +262,18 @@ fn clear_text(table: &mut Table, key: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_argument_whose_key_sounds_secret_is_refused_without_its_value() {
+        for path in ["config.jwtsecret", "storage.logs.fluentbit.output.config.\"rdkafka.ssl.key.pem\""] {
+            let mut diagnostics = Diagnostics::default();
+            let set = format!("{path}=\"s3cr3t\"");
+            assert!(set_layer(&set, &mut Sources::default(), &mut diagnostics).is_none(), "{path}");
+            assert!(diagnostics.has_errors() && !format!("{diagnostics:?}").contains("s3cr3t"), "{path}");
+        }
+        let mut diagnostics = Diagnostics::default();
+        assert!(set_layer("config.defaultTokenLimit=5", &mut Sources::default(), &mut diagnostics).is_some());
+    }
 
     #[test]
     fn the_defaults_are_free_of_mistakes() {

@@ -3,8 +3,12 @@
 use std::ops::Range;
 
 use super::diagnostic::Diagnostics;
-use super::node::{Node, Origin, Path, Segment, Value};
+use super::node::{Node, Origin, Path, Segment, Table, Value};
 use super::parse::parse;
+use super::schema;
+use crate::fluent_bit::is_librdkafka_secret;
+use crate::model::credential;
+pub use crate::model::credential::sounds_secret;
 
 /// The keys that take a secret; the credentials of Fluent Bit outputs are found by their names.
 pub const SECRET_KEYS: [&str; 5] = [
@@ -20,8 +24,30 @@ const OUTPUT_CONFIG: &str = "storage.logs.fluentbit.output.config";
 /// Tells whether a value at `path` is a secret or inside one.
 pub fn is_secret_path(path: &Path) -> bool {
     let known = SECRET_KEYS.iter().any(|key| path.starts_with(&Path::of(key)));
-    let credential = path.starts_with(&Path::of(OUTPUT_CONFIG)) && last_key(path).is_some_and(sounds_secret);
-    known || credential
+    known || is_output_credential(path)
+}
+
+fn is_output_credential(path: &Path) -> bool {
+    let output = Path::of(OUTPUT_CONFIG);
+    if !path.starts_with(&output) {
+        return false;
+    }
+    // An argument's path has the dots of `rdkafka.ssl.key.pem` and perhaps its quotes.
+    let keys: Vec<&str> = path.0[output.0.len()..].iter().filter_map(Segment::as_key).collect();
+    let property = keys.join(".");
+    is_librdkafka_secret(property.trim_matches(['"', '\''])) || last_key(path).is_some_and(sounds_secret)
+}
+
+/// Tells whether the key at `path` sounds like a secret and is none that takes something else, such as
+/// `config.defaultTokenLimit`: perhaps a slip of a secret's name.
+pub fn may_be_secret(path: &Path) -> bool {
+    let is_known = || {
+        let name = path.to_string();
+        schema::key_paths().iter().any(|known| known == name.as_str())
+    };
+    let sounds =
+        path.0.last().and_then(Segment::as_key).is_some_and(|key| sounds_secret(key) && !is_name(path, key));
+    is_secret_path(path) || sounds && !is_known()
 }
 
 /// Returns the path of the first secret in a layer.
@@ -53,25 +79,13 @@ fn last_key(path: &Path) -> Option<&str> {
     path.0.iter().rev().find_map(Segment::as_key)
 }
 
-/// Tells whether a key's name says that its value is a credential.
-pub fn sounds_secret(key: &str) -> bool {
-    let key = key.to_lowercase();
-    [
-        "secret",
-        "passw",
-        "pwd",
-        "token",
-        "encryptionkey",
-        "shared_key",
-        "api_key",
-        "apikey",
-        "private",
-        "credential",
-        "auth",
-        "header",
-    ]
-    .iter()
-    .any(|word| key.contains(word))
+/// Tells whether `key` of a table is the value of a pair whose name sounds secret.
+pub fn is_paired(table: &Table, key: &str) -> bool {
+    let name = table.get("name").and_then(|entry| match &entry.node.value {
+        Value::Text(name) => Some(name.as_str()),
+        _ => None,
+    });
+    credential::is_paired(name, key)
 }
 
 /// Keys that sound like secrets and take names of objects, files or a number.
@@ -105,6 +119,9 @@ pub fn mask(text: &str) -> String {
     for origin in secret_values(&tree) {
         cover(origin.span());
     }
+    for range in credential::credentials(text) {
+        cover(range);
+    }
     let mut start = 0;
     for line in text.split('\n').filter(|_| problems.has_errors()) {
         if let Some(equals) = line.find('=').filter(|equals| sounds_secret(&line[..*equals])) {
@@ -125,14 +142,11 @@ fn secret_values(tree: &Node) -> Vec<Origin> {
 fn collect(node: &Node, secret: bool, path: &Path, found: &mut Vec<Origin>) {
     match &node.value {
         Value::Table(table) => {
-            // `extraEnv = [{ name = "LDAP_PASSWORD", value = "…" }]`
-            let name = table.get("name").map(|entry| &entry.node.value);
-            let credential = matches!(name, Some(Value::Text(name)) if sounds_secret(name));
             for (key, entry) in table {
                 let path = path.key(key);
                 let secret = secret
                     || is_secret_path(&path)
-                    || (credential && key == "value")
+                    || is_paired(table, key)
                     || (sounds_secret(key) && !is_name(&path, key));
                 collect(&entry.node, secret, &path, found);
             }
@@ -157,6 +171,14 @@ fn is_name(path: &Path, key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_credential_is_hidden_wherever_it_stands() {
+        let text = "config.httpsProxy = \"http://user:s3cret@proxy\"\nextraEnv = [{ name = \"MY_PASSWORD\", value = \"s3cret\" }]\n";
+        let shown = mask(text);
+        assert_eq!(shown.len(), text.len());
+        assert!(!shown.contains("s3cret") && shown.contains("MY_PASSWORD"), "{shown}");
+    }
 
     #[test]
     fn a_shown_text_keeps_its_shape_and_hides_every_secret() {

@@ -81,6 +81,9 @@ fn d09_a_blocked_path_is_neither_everything_nor_a_route() {
             (&with("[\"/metrics/\"]"), &["RB0334 ingress.blockedPaths[0]"]),
             (&with("[\"/metrics\", \"/metrics\"]"), &["RB0334 ingress.blockedPaths[1]"]),
             (&with("[\"/api\"]"), &["RB0334 ingress.blockedPaths[0]"]),
+            (&with("[\"/API\"]"), &["RB0334 ingress.blockedPaths[0]"]),
+            (&with("[\"/ap\"]"), &[]),
+            (&with("[\"/api/a;b\"]"), &["RB0004 ingress.blockedPaths[0]"]),
         ],
     );
 }

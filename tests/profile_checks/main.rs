@@ -45,7 +45,8 @@ fn load_strict(text: &str) -> Loaded {
     let strict = format!(
         "image.digest = \"{digest}\"\nstorage.logs.fluentbit.image.digest = \"{digest}\"\n\
          serviceMonitor.exporter.image.digest = \"{digest}\"\n\
-         release.recoveryRecipients = [\"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\"]\n{text}"
+         release.recoveryRecipients = [\"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\"]\n\
+         redis.auth.enabled = true\n{text}"
     );
     load_bytes(strict.as_bytes())
 }

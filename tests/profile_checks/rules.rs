@@ -359,7 +359,34 @@ fn a_credential_in_a_variable_is_named_outside_dev() {
     assert!(loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"));
     let loaded = load_strict(&variable("MY_TOKEN"));
     assert_eq!(findings(&loaded), ["RB0204 extraEnv[0].value"]);
-    assert!(!loaded.diagnostics.has_errors());
+    assert!(loaded.diagnostics.has_errors());
+    let loaded = load_strict("extraEnv = [{ name = \"LDAP_URL\", value = \"ldap://u:hunter2@h\" }]");
+    assert_eq!(findings(&loaded), ["RB0204 extraEnv[0].value"]);
+    assert!(loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"));
+}
+
+#[test]
+fn a_url_of_the_config_map_holds_no_password() {
+    for key in ["httpsProxy", "priceMirrorBaseUrl"] {
+        let loaded = load_dev(&format!("config.{key} = \"http://user:hunter2@proxy:3128\""));
+        assert_eq!(findings(&loaded), [format!("RB0205 config.{key}")]);
+        assert!(loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"));
+    }
+    // What is no URL at all is not shown either.
+    let loaded = load_dev("config.httpsProxy = \"socks://user:hunter2@proxy\"");
+    assert!(loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"), "{}", words(&loaded));
+}
+
+#[test]
+fn redis_is_new_enough_and_not_open_to_the_cluster() {
+    let image = |tag: &str| format!("redis.image.tag = \"{tag}\"");
+    let old: &[&str] = &["RB0351 redis.image.tag"];
+    expect(
+        load_dev,
+        &[(&image("6.2-alpine"), old), (&image("7.0"), &[]), (&image("8"), &[]), (&image("stable"), &[])],
+    );
+    let open = load_bytes(b"schema = 1\n");
+    assert!(findings(&open).contains(&"RB0417 redis.auth.enabled".to_owned()), "{}", words(&open));
 }
 
 #[test]

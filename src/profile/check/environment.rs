@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource};
 
+use crate::model::credential::holds_credential;
 use crate::model::text::{DataKey, is_qualified_name};
 use crate::profile::node::Path;
 use crate::profile::reserved::{POD_NAME, SECRET_ENVIRONMENT};
@@ -19,6 +20,11 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     variables(&path, &settings.extra_env, settings.is_dev(), report);
     for (index, variable) in settings.extra_env.iter().enumerate() {
         let keys = keys_of(&variable.name);
+        // A URL with a password can come from a Secret only here; it goes before the ConfigMap's.
+        let from_secret = variable.value_from.as_ref().is_some_and(|from| from.secret_key_ref.is_some());
+        if from_secret && ["HTTPS_PROXY", "PRICE_MIRROR_BASE_URL"].contains(&variable.name.as_str()) {
+            continue;
+        }
         if !keys.is_empty() || variable.name == POD_NAME {
             let message = format!("the bundle sets `{}` itself", variable.name);
             let help = match keys.join("` or `").as_str() {
@@ -126,6 +132,10 @@ fn credential(path: &Path, variable: &EnvVar, is_dev: bool, report: &mut Report<
     } else if sounds_secret(&variable.name) {
         let message =
             format!("`{}` sounds like a credential, and its value stands here in clear text", variable.name);
-        report.warning("RB0204", path.key("value"), message, help);
+        report.error("RB0204", path.key("value"), message, help);
+    } else if variable.value.as_deref().is_some_and(holds_credential) {
+        let message =
+            format!("the value of `{}` holds a password or a private key in clear text", variable.name);
+        report.error("RB0204", path.key("value"), message, help);
     }
 }

@@ -108,9 +108,12 @@ fn class(ingress: &Ingress, report: &mut Report<'_>) {
 }
 
 fn blocked(blocked: &[UrlPath], hosts: &[IngressHost], report: &mut Report<'_>) {
-    let normal = |path: &str| path.trim_end_matches('/').to_owned();
+    let normal = |path: &str| path.trim_end_matches('/').to_ascii_lowercase();
     let routes: BTreeSet<String> =
         hosts.iter().flat_map(|host| &host.paths).map(|route| normal(route.path.as_str())).collect();
+    let covers = |blocked: &str, route: &str| {
+        route.strip_prefix(blocked).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     let mut seen = BTreeSet::new();
     for (index, path) in blocked.iter().enumerate() {
         let place = format!("ingress.blockedPaths[{index}]");
@@ -119,13 +122,21 @@ fn blocked(blocked: &[UrlPath], hosts: &[IngressHost], report: &mut Report<'_>) 
             report.error("RB0334", place.as_str(), "this would block everything", "name the paths to block");
         } else if text.ends_with('/') {
             let message = "a path blocks everything below it and is written without a slash at its end";
-            report.error("RB0334", place.as_str(), message, format!("write \"{}\"", normal(text)));
+            report.error(
+                "RB0334",
+                place.as_str(),
+                message,
+                format!("write \"{}\"", text.trim_end_matches('/')),
+            );
         }
         if !seen.insert(normal(text)) {
             report.error("RB0334", place.as_str(), "this path stands here twice", "keep one of them");
         }
-        if routes.contains(&normal(text)) && text != "/" {
-            let message = format!("`{text}` is also a path in `ingress.hosts`: it cannot be open and closed");
+        let open = routes.iter().find(|route| text != "/" && covers(&normal(text), route));
+        if let Some(route) = open {
+            let message = format!(
+                "`{route}` is a path in `ingress.hosts` and lies in `{text}`: it cannot be open and closed"
+            );
             report.error("RB0334", place.as_str(), message, "remove it from one of the two");
         }
     }

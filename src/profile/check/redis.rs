@@ -7,6 +7,9 @@ use super::{Report, resources};
 /// Redis itself and its append-only rewrite need this much before the first key.
 const MEMORY_BYTES_MIN: i128 = 64 << 20;
 
+/// The oldest that starts with the configuration of the bundle.
+const MAJOR_MIN: u32 = 7;
+
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     if settings.redis.enabled {
         internal(settings, report);
@@ -58,7 +61,32 @@ fn internal(settings: &Settings, report: &mut Report<'_>) {
         let message = "Redis is the only database: without a volume every account and key goes with its pod";
         report.warning("RB0414", "redis.persistence.enabled", message, "set it to true");
     }
+    if !redis.auth.enabled && !settings.network_policy.enabled && !settings.is_dev() {
+        let message = "Redis is the only database, and everything in the cluster can read and change it: it asks for no password, and no policy keeps others away";
+        let help = "set it to true, or `networkPolicy.enabled = true`";
+        report.warning("RB0417", "redis.auth.enabled", message, help);
+    }
+    image(settings, report);
     memory(settings, report);
+}
+
+/// The start script needs `appenddirname`, which Redis has from 7.0 on; `bind -::*` needs 6.2.
+fn image(settings: &Settings, report: &mut Report<'_>) {
+    let tag = settings.redis.image.tag.as_str();
+    if major(tag).is_some_and(|major| major < MAJOR_MIN) {
+        let message = format!(
+            "the tag `{tag}` is older than Redis {MAJOR_MIN}.0, which would refuse its configuration"
+        );
+        report.error("RB0351", "redis.image.tag", message, "name Redis 7.0 or newer");
+    }
+}
+
+/// Returns the major version that a tag names; `None` if it is not readable as one.
+fn major(tag: &str) -> Option<u32> {
+    let digits = tag.strip_prefix('v').unwrap_or(tag);
+    let (number, rest) = digits.split_at(digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len()));
+    let is_version = rest.is_empty() || rest.starts_with(['.', '-']);
+    number.parse().ok().filter(|_| is_version && number.len() <= 2)
 }
 
 fn memory(settings: &Settings, report: &mut Report<'_>) {

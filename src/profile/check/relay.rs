@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 
+use crate::model::credential::holds_credential;
 use crate::profile::reserved::FLUENT_BIT_PORT;
 use crate::profile::settings::Settings;
 
 use super::{Report, resources};
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
+    credentials(settings, report);
     let config = &settings.config;
     if config.timezone_offset.get() == 0 {
         let message = "the relay turns 0 into 8: quotas and log times would be those of UTC+8";
@@ -29,6 +31,22 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     if report.is_written("config.rateLimitCleanupInterval") {
         let message = "the relay does not read this: it cleans up rate limits every 5 minutes";
         report.warning("RB0404", "config.rateLimitCleanupInterval", message, "remove it");
+    }
+}
+
+/// The settings become a ConfigMap, which many can read.
+fn credentials(settings: &Settings, report: &mut Report<'_>) {
+    let config = &settings.config;
+    let urls = [
+        ("config.httpsProxy", "HTTPS_PROXY", &config.https_proxy),
+        ("config.priceMirrorBaseUrl", "PRICE_MIRROR_BASE_URL", &config.price_mirror_base_url),
+    ];
+    for (path, variable, _) in urls.into_iter().filter(|(.., url)| holds_credential(url.as_str())) {
+        let message = "the URL holds a password, and it would stand in a ConfigMap in clear text";
+        let help = format!(
+            "keep the URL in a Secret and write `extraEnv = [{{ name = \"{variable}\", valueFrom = {{ secretKeyRef = {{ name = \"…\", key = \"…\" }} }} }}]`"
+        );
+        report.error("RB0205", path, message, help);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where each value of a loaded profile was written.
 
+use crate::model::credential::holds_credential;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -26,7 +27,11 @@ pub fn origin(loaded: &Loaded, path: &str) -> Vec<Setting> {
     let mut settings = Vec::new();
     match loaded.tree.get(&path) {
         Some(node) => {
-            list(node, &path, &loaded.sources, &mut settings);
+            let parent = path
+                .split_last()
+                .and_then(|(parent, last)| loaded.tree.get(&parent)?.as_table().zip(last.as_key()));
+            let hidden = parent.is_some_and(|(table, key)| secrets::is_paired(table, key));
+            list(node, hidden, &path, &loaded.sources, &mut settings);
             let inside = |key: &Path| key.starts_with(&path) && loaded.tree.get(key).is_none();
             let secrets = secrets::SECRET_KEYS.iter().map(|key| Path::of(key)).filter(inside);
             settings.extend(secrets.filter_map(|key| unset(&key)));
@@ -45,16 +50,17 @@ fn unset(path: &Path) -> Option<Setting> {
     Some(Setting { path: path.to_string(), value, place: "default".to_owned() })
 }
 
-fn list(node: &Node, path: &Path, sources: &Sources, settings: &mut Vec<Setting>) {
+fn list(node: &Node, hidden: bool, path: &Path, sources: &Sources, settings: &mut Vec<Setting>) {
     match node.as_table() {
         Some(table) if !table.is_empty() && !secrets::is_secret_path(path) => {
             for (key, entry) in table {
-                list(&entry.node, &path.key(key), sources, settings);
+                let hidden = secrets::is_paired(table, key);
+                list(&entry.node, hidden, &path.key(key), sources, settings);
             }
         }
         _ => settings.push(Setting {
             path: path.to_string(),
-            value: Some(words::toml(&shown(node, path))),
+            value: Some(words::toml(&if hidden { json!(REDACTED) } else { shown(node, path) })),
             place: sources.place(node.origin),
         }),
     }
@@ -68,16 +74,14 @@ fn shown(node: &Node, path: &Path) -> Value {
         node::Value::Text(_) if secrets::is_secret_path(path) && !secrets::is_reference(path) => {
             json!(REDACTED)
         }
+        node::Value::Text(text) if holds_credential(text) => json!(REDACTED),
         node::Value::Float(text) | node::Value::Datetime(text) | node::Value::Text(text) => json!(text),
         node::Value::Array(items) => {
             items.iter().enumerate().map(|(index, item)| shown(item, &path.index(index))).collect()
         }
         node::Value::Table(table) => {
-            // `extraEnv = [{ name = "LDAP_PASSWORD", value = "…" }]`
-            let name = table.get("name").map(|entry| &entry.node.value);
-            let credential = matches!(name, Some(node::Value::Text(name)) if secrets::sounds_secret(name));
             let value = |(key, entry): (&String, &node::Entry)| {
-                let hidden = credential && key == "value";
+                let hidden = secrets::is_paired(table, key);
                 (key.clone(), if hidden { json!(REDACTED) } else { shown(&entry.node, &path.key(key)) })
             };
             table.iter().map(value).collect()
