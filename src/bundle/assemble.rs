@@ -1,6 +1,6 @@
 //! Rendered objects to the files of a bundle.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::derive;
 use super::files::{AddError, BundleFiles};
@@ -12,8 +12,7 @@ use crate::model::safe_path::{InvalidPath, SafePath};
 use crate::model::secret::SecretForm;
 use crate::profile::resolve::Profile;
 use crate::render::manifest_set::{Manifest, ManifestSet};
-use crate::render::references::{Keys, Target, references};
-use crate::render::{served, yaml};
+use crate::render::yaml;
 
 /// A bundle in memory.
 pub struct Assembled {
@@ -49,12 +48,12 @@ pub fn assemble(profile: &Profile, set: &ManifestSet) -> Result<Assembled, Assem
     let settings = &profile.settings;
     let index = Index {
         format: FORMAT,
-        name: settings.release.name.to_string(),
-        namespace: settings.release.namespace.to_string(),
-        environment: settings.release.environment.to_string(),
-        profile: profile.name.to_string(),
-        app_version: settings.release.app_version.to_string(),
-        kubernetes: kubernetes_range(profile, set),
+        name: settings.release.name.clone(),
+        namespace: settings.release.namespace.clone(),
+        environment: settings.release.environment.clone(),
+        profile: profile.name.clone(),
+        app_version: settings.release.app_version.clone(),
+        kubernetes: KubernetesRange { min: settings.kubernetes.version, max: derive::newest_kubernetes(set) },
         images: derive::images(set),
         contract: contract(profile, set),
         workloads: derive::workloads(set),
@@ -99,40 +98,25 @@ fn sealed_path(file: &str) -> String {
     format!("secrets/{name}")
 }
 
-fn kubernetes_range(profile: &Profile, set: &ManifestSet) -> KubernetesRange {
-    let newest =
-        set.iter().map(|manifest| served::newest(&manifest.key.api_version, &manifest.key.kind)).min();
-    KubernetesRange {
-        min: profile.settings.kubernetes.version.to_string(),
-        max: newest.unwrap_or(crate::model::kube_version::KubeVersion::NEWEST).to_string(),
-    }
-}
-
-/// Returns everything that the objects refer to and the set does not hold.
+/// Returns what must be in the cluster, with what is known of the Secrets that apply makes.
 fn contract(profile: &Profile, set: &ManifestSet) -> Vec<Wanted> {
-    let inside: BTreeSet<Target> = set.iter().map(|manifest| target_of(&manifest.key)).collect();
-    let mut wanted: BTreeMap<Target, (Keys, BTreeSet<String>)> = BTreeMap::new();
-    for manifest in set.iter() {
-        for (target, keys) in references(&manifest.object) {
-            if !inside.contains(&target) {
-                let (all_keys, users) = wanted.entry(target).or_default();
-                all_keys.extend(keys);
-                users.insert(manifest.key.to_string());
+    let secrets = secret_keys(profile);
+    let mut contract = derive::contract(set);
+    for wanted in contract.iter_mut().filter(|wanted| wanted.kind == "Secret") {
+        for key in &mut wanted.keys {
+            if let Some((source, known)) = secrets.get(&(wanted.name.clone(), key.key.clone())) {
+                wanted.source = *source;
+                *key = known.clone();
             }
         }
     }
-    let secrets = secret_keys(profile);
-    wanted.into_iter().map(|(target, (keys, users))| want(target, keys, users, &secrets)).collect()
-}
-
-fn target_of(key: &ObjectKey) -> Target {
-    Target { kind: key.kind.clone(), namespace: key.namespace.clone(), name: key.name.clone() }
+    contract
 }
 
 /// Returns what is known about each key of the Secrets that apply makes, by Secret and key.
 fn secret_keys(profile: &Profile) -> BTreeMap<(String, String), (Source, WantedKey)> {
     let known = |secret: &crate::profile::resolve::SecretRef<'_>| {
-        let plain = WantedKey { key: secret.key.clone(), length: None, generation: None, file: None };
+        let plain = WantedKey::plain(secret.key.clone());
         match secret.form {
             SecretForm::Generate { length, generation } => Some((
                 Source::Generated,
@@ -149,23 +133,4 @@ fn secret_keys(profile: &Profile) -> BTreeMap<(String, String), (Source, WantedK
         .iter()
         .filter_map(|secret| Some(((secret.object.clone(), secret.key.clone()), known(secret)?)))
         .collect()
-}
-
-fn want(
-    target: Target,
-    keys: Keys,
-    users: BTreeSet<String>,
-    secrets: &BTreeMap<(String, String), (Source, WantedKey)>,
-) -> Wanted {
-    let mut source = Source::Cluster;
-    let mut detail = |key: String| {
-        let known = secrets.get(&(target.name.clone(), key.clone())).filter(|_| target.kind == "Secret");
-        known.map_or(WantedKey { key, length: None, generation: None, file: None }, |(origin, known)| {
-            source = *origin;
-            known.clone()
-        })
-    };
-    let keys = keys.into_iter().map(&mut detail).collect();
-    let Target { kind, namespace, name } = target;
-    Wanted { kind, namespace, name, source, keys, used_by: users.into_iter().collect() }
 }

@@ -1,13 +1,16 @@
 //! What `bundle.json` repeats of the manifests. A reader derives it again and compares: nobody who reads the index is
 //! told another story than the cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::index::{Image, Workload};
+use super::index::{Image, Source, Wanted, WantedKey, Workload};
+use crate::model::kube_version::KubeVersion;
+use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet};
-use crate::render::references::{pod_template, references};
+use crate::render::references::{Keys, Target, pod_template, references};
+use crate::render::served;
 
 /// Returns the containers of a pod template, those that run first in front.
 pub fn containers(template: &Value) -> impl Iterator<Item = &Value> {
@@ -54,4 +57,40 @@ fn workload(manifest: &Manifest) -> Option<Workload> {
             .collect(),
         consumes: consumed.map(|target| format!("{}/{}", target.kind, target.name)).collect(),
     })
+}
+
+/// Returns the newest version of Kubernetes that is known to serve every object.
+pub fn newest_kubernetes(set: &ManifestSet) -> KubeVersion {
+    let newest = |manifest: &Manifest| served::newest(&manifest.key.api_version, &manifest.key.kind);
+    set.iter().map(newest).min().unwrap_or(KubeVersion::NEWEST)
+}
+
+/// Returns everything that the objects refer to and the set does not hold.
+///
+/// Who makes it is no part of the objects: everything is said to be the cluster's.
+pub fn contract(set: &ManifestSet) -> Vec<Wanted> {
+    let inside: BTreeSet<Target> = set.iter().map(|manifest| target_of(&manifest.key)).collect();
+    let mut wanted: BTreeMap<Target, (Keys, BTreeSet<String>)> = BTreeMap::new();
+    for manifest in set.iter() {
+        for (target, keys) in references(&manifest.object) {
+            if !inside.contains(&target) {
+                let (all_keys, users) = wanted.entry(target).or_default();
+                all_keys.extend(keys);
+                users.insert(manifest.key.to_string());
+            }
+        }
+    }
+    let want = |(target, (keys, users)): (Target, (Keys, BTreeSet<String>))| Wanted {
+        kind: target.kind,
+        namespace: target.namespace,
+        name: target.name,
+        source: Source::Cluster,
+        keys: keys.into_iter().map(WantedKey::plain).collect(),
+        used_by: users.into_iter().collect(),
+    };
+    wanted.into_iter().map(want).collect()
+}
+
+fn target_of(key: &ObjectKey) -> Target {
+    Target { kind: key.kind.clone(), namespace: key.namespace.clone(), name: key.name.clone() }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
+use crate::model::kube_version::KubeVersion;
+use crate::model::text::{AppVersion, Label, ReleaseName};
 
 /// The version of the bundle format.
 pub const FORMAT: u32 = 1;
@@ -14,11 +16,11 @@ pub const FORMAT: u32 = 1;
 pub struct Index {
     pub format: u32,
     /// The release's name.
-    pub name: String,
-    pub namespace: String,
-    pub environment: String,
-    pub profile: String,
-    pub app_version: String,
+    pub name: ReleaseName,
+    pub namespace: Label,
+    pub environment: Label,
+    pub profile: Label,
+    pub app_version: AppVersion,
     pub kubernetes: KubernetesRange,
     pub objects: Vec<Object>,
     pub images: Vec<Image>,
@@ -33,9 +35,9 @@ pub struct Index {
 #[serde(deny_unknown_fields)]
 pub struct KubernetesRange {
     /// The oldest, as the profile asks for.
-    pub min: String,
+    pub min: KubeVersion,
     /// The newest that is known to serve every API version used.
-    pub max: String,
+    pub max: KubeVersion,
 }
 
 /// One manifest.
@@ -101,6 +103,13 @@ pub struct WantedKey {
     /// The bundle's file with a sealed value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+}
+
+impl WantedKey {
+    /// Returns a key of which nothing more is known.
+    pub fn plain(key: String) -> Self {
+        Self { key, length: None, generation: None, file: None }
+    }
 }
 
 /// A workload, and what its pods consume.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::derive;
 use super::files::{BundleFiles, File};
-use super::index::{FORMAT, Index, Object};
+use super::index::{FORMAT, Index, Object, Source, Wanted, WantedKey};
 use super::layout::Kind;
 use super::read::Contents;
 use super::sums::Sums;
@@ -60,6 +60,12 @@ pub enum InvalidBundle {
     Unlisted(String),
     #[error("bundle.json says other {what} than the manifests")]
     Disagrees { what: &'static str },
+    #[error("bundle.json says of {kind}/{name} who makes it, and that cannot be")]
+    Source { kind: String, name: String },
+    #[error("`{object}` is not of the bundle's namespace `{namespace}`")]
+    Namespace { object: String, namespace: String },
+    #[error("bundle.json has another {what} than recipe.json")]
+    OtherThanRecipe { what: &'static str },
     #[error("recipe.json is not the one that bundle.json names")]
     OtherRecipe,
 }
@@ -78,12 +84,9 @@ impl Bundle {
             return Err(InvalidBundle::OtherRecipe);
         }
         let manifests = read_manifests(&files, &index.objects)?;
-        if derive::images(&manifests) != index.images {
-            return Err(InvalidBundle::Disagrees { what: "images" });
-        }
-        if derive::workloads(&manifests) != index.workloads {
-            return Err(InvalidBundle::Disagrees { what: "workloads" });
-        }
+        agrees_with_recipe(&index, &recipe)?;
+        agrees_with_manifests(&index, &manifests)?;
+        index.contract.iter().try_for_each(|wanted| check_source(wanted, &files))?;
         Ok(Self { content_id: sums.content_id(), index, recipe, manifests, sums, files, bytes })
     }
 
@@ -96,6 +99,77 @@ impl Bundle {
         let bytes = files.iter().map(|(_, file)| file.bytes().len() as u64).sum();
         Self::open(Contents { sums: files.sums(), files, bytes })
     }
+}
+
+/// The index repeats what the recipe says of the release.
+fn agrees_with_recipe(index: &Index, recipe: &Value) -> Result<(), InvalidBundle> {
+    let min = index.kubernetes.min.to_string();
+    let repeated = [
+        ("profile", "/profile", index.profile.as_str()),
+        ("name", "/settings/release/name", index.name.as_str()),
+        ("namespace", "/settings/release/namespace", index.namespace.as_str()),
+        ("environment", "/settings/release/environment", index.environment.as_str()),
+        ("appVersion", "/settings/release/appVersion", index.app_version.as_str()),
+        ("oldest version of Kubernetes", "/settings/kubernetes/version", min.as_str()),
+    ];
+    let differs = |pointer, text| recipe.pointer(pointer).and_then(Value::as_str) != Some(text);
+    match repeated.into_iter().find(|(_, pointer, text)| differs(pointer, *text)) {
+        Some((what, ..)) => Err(InvalidBundle::OtherThanRecipe { what }),
+        None => Ok(()),
+    }
+}
+
+fn agrees_with_manifests(index: &Index, manifests: &ManifestSet) -> Result<(), InvalidBundle> {
+    for manifest in manifests.iter() {
+        check_namespace(manifest, index.namespace.as_str())?;
+    }
+    let plain = |wanted: &Wanted| Wanted {
+        source: Source::Cluster,
+        keys: wanted.keys.iter().map(|key| WantedKey::plain(key.key.clone())).collect(),
+        ..wanted.clone()
+    };
+    let (min, max) = (index.kubernetes.min, index.kubernetes.max);
+    let derived = [
+        ("images", derive::images(manifests) == index.images),
+        ("workloads", derive::workloads(manifests) == index.workloads),
+        ("contract", derive::contract(manifests) == index.contract.iter().map(plain).collect::<Vec<_>>()),
+        ("versions of Kubernetes", derive::newest_kubernetes(manifests) == max && min <= max),
+    ];
+    match derived.into_iter().find(|(_, agrees)| !agrees) {
+        Some((what, _)) => Err(InvalidBundle::Disagrees { what }),
+        None => Ok(()),
+    }
+}
+
+/// Only a monitor may be elsewhere: Prometheus often reads those of its own namespace.
+fn check_namespace(manifest: &Manifest, namespace: &str) -> Result<(), InvalidBundle> {
+    let key = &manifest.key;
+    let right = match key.kind.as_str() {
+        "Namespace" => key.namespace.is_empty() && key.name == namespace,
+        "ServiceMonitor" => !key.namespace.is_empty(),
+        _ => key.namespace == namespace,
+    };
+    if right {
+        return Ok(());
+    }
+    Err(InvalidBundle::Namespace { object: key.to_string(), namespace: namespace.to_owned() })
+}
+
+/// Who makes a Secret is told by no manifest. It must be possible: what apply makes is a Secret, and has its recipe.
+fn check_source(wanted: &Wanted, files: &BundleFiles) -> Result<(), InvalidBundle> {
+    let is_plain = |key: &WantedKey| *key == WantedKey::plain(key.key.clone());
+    let is_made = |key: &WantedKey| match (wanted.source, key.length, key.generation, &key.file) {
+        (Source::Generated, Some(length), Some(generation), None) => length > 0 && generation > 0,
+        (Source::Sealed, None, None, Some(file)) => file.starts_with("secrets/") && files.get(file).is_some(),
+        _ => false,
+    };
+    // A container of the profile's own may ask a Secret that apply makes for a key that it does not make.
+    let possible = wanted.keys.iter().all(|key| is_plain(key) || is_made(key))
+        && (wanted.source == Source::Cluster || wanted.kind == "Secret" && wanted.keys.iter().any(is_made));
+    if possible {
+        return Ok(());
+    }
+    Err(InvalidBundle::Source { kind: wanted.kind.clone(), name: wanted.name.clone() })
 }
 
 fn read_index(files: &BundleFiles) -> Result<Index, InvalidBundle> {

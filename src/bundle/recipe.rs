@@ -1,4 +1,6 @@
 //! `recipe.json`: every input, resolved; secrets as references. The same recipe gives the same bundle.
+//!
+//! With one exception: the literal secrets of a development profile are in its Secret and not in its recipe.
 
 use std::collections::BTreeMap;
 

@@ -137,7 +137,7 @@ impl Args {
         if self.check {
             super::check::check(ctx, name, &self.profiles, &files)?;
         }
-        let registered = store.register(&files, &index.name, name)?;
+        let registered = store.register(&files, index.name.as_str(), name)?;
         let signed = files_signed(&registered.path);
         let entry = match &registered.outcome {
             Stored::New => "new",
@@ -153,7 +153,7 @@ impl Args {
             super::archive_file::write(archive, store, &registered.entry)?;
         }
         let id = registered.content_id;
-        ctx.printer.say(&summary(name, &index.name, &id, index.objects.len(), signed));
+        ctx.printer.say(&summary(name, index.name.as_str(), &id, index.objects.len(), signed));
         Ok(Built {
             profile: name.to_owned(),
             path: registered.path,

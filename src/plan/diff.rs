@@ -100,9 +100,9 @@ pub fn diff(old: &Bundle, new: &Bundle) -> Diff {
 fn side(content_id: &Digest, index: &Index) -> Side {
     Side {
         content_id: format!("sha256:{content_id}"),
-        name: index.name.clone(),
-        namespace: index.namespace.clone(),
-        profile: index.profile.clone(),
+        name: index.name.to_string(),
+        namespace: index.namespace.to_string(),
+        profile: index.profile.to_string(),
     }
 }
 

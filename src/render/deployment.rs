@@ -197,10 +197,16 @@ fn prepare(profile: &Profile, environment: &Content) -> Container {
     let image = settings.relay_image();
     let password =
         profile.secret(&Purpose::AdminPassword).map(|secret| pod::secret_env("ADMIN_PASSWORD", &secret));
+    // The relay's own mounts bring the file; without them Node.js would warn of it at each start.
+    let no_authorities = (!settings.config.node_extra_ca_certs.as_str().is_empty()).then(|| EnvVar {
+        name: "NODE_EXTRA_CA_CERTS".into(),
+        value: Some(String::new()),
+        value_from: None,
+    });
     Container {
         name: "prepare".into(),
         command: Some(["node", "-e", scripts::PREPARE, "--", INIT_FILE].map(str::to_owned).to_vec()),
-        env: Some(password.into_iter().collect()),
+        env: Some(password.into_iter().chain(no_authorities).collect()),
         env_from: Some(environment_source(environment)),
         image: Some(image.reference),
         image_pull_policy: Some(image.pull_policy.as_str().into()),

@@ -98,10 +98,6 @@ fn nothing_in_a_bundle_reaches_the_terminal_as_a_control_sequence() {
     });
     forgery.edit_json("bundle.json", |index| {
         index["workloads"][1]["checksums"][format!("checksum/secret-{ATTACK}")] = ATTACK.into();
-        index["contract"][0]["name"] = ATTACK.into();
-        index["contract"][0]["usedBy"] = json!([ATTACK]);
-        index["profile"] = ATTACK.into();
-        index["appVersion"] = ATTACK.into();
     });
     forgery.edit_recipe(|recipe| {
         recipe["settings"]["config"][ATTACK] = format!("one\n{ATTACK}").into();
@@ -150,6 +146,15 @@ fn what_no_profile_of_today_brings_about_is_told_too() {
     let env = TestEnv::new();
     let mut forgery = Forgery::of(&env);
     forgery.edit_manifest("-sts-", |object| object["spec"]["serviceName"] = "other".into());
+    forgery.edit_json("bundle.json", |index| {
+        let namespace = index["namespace"].clone();
+        let contract = index["contract"].as_array_mut().unwrap();
+        contract.push(json!({
+            "kind": "Service", "name": "other", "namespace": namespace, "source": "cluster",
+            "usedBy": ["StatefulSet/relay-redis"],
+        }));
+        contract.sort_by_key(|wanted| wanted["kind"].to_string());
+    });
     forgery.edit_recipe(|recipe| recipe["renderAbi"] = 99.into());
     forgery.write(&env, "later.tar");
 
@@ -237,4 +242,79 @@ fn two_large_texts_do_not_keep_diff_busy() {
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(ran.stdout.contains("too many to compare here"), "{}", ran.stdout);
     assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+/// Finds the first entry of the contract that is made in `way`.
+fn made<'a>(index: &'a mut Value, way: &str) -> &'a mut Value {
+    let contract = index["contract"].as_array_mut().unwrap();
+    contract.iter_mut().find(|wanted| wanted["source"] == way).unwrap()
+}
+
+#[test]
+fn an_index_that_lies_is_not_trusted() {
+    type Edit = fn(&mut Value);
+    let table: [(&str, Edit); 21] = [
+        ("other contract", |index| drop(index["contract"].as_array_mut().unwrap().pop())),
+        ("other contract", |index| index["contract"][0]["kind"] = "Anything".into()),
+        ("other contract", |index| index["contract"][0]["name"] = ATTACK.into()),
+        ("other contract", |index| index["contract"][0]["namespace"] = "elsewhere".into()),
+        ("other contract", |index| index["contract"][0]["usedBy"] = json!([ATTACK])),
+        ("other contract", |index| made(index, "generated")["keys"][0]["key"] = "another".into()),
+        ("who makes it", |index| made(index, "generated")["source"] = "cluster".into()),
+        ("who makes it", |index| made(index, "generated")["source"] = "sealed".into()),
+        ("who makes it", |index| made(index, "cluster")["source"] = "generated".into()),
+        ("who makes it", |index| made(index, "generated")["keys"][0]["length"] = 0.into()),
+        ("who makes it", |index| made(index, "generated")["keys"][0]["file"] = "secrets/a.age".into()),
+        ("who makes it", |index| {
+            let wanted = made(index, "generated");
+            wanted["source"] = "sealed".into();
+            for key in wanted["keys"].as_array_mut().unwrap() {
+                *key = json!({"key": key["key"], "file": "secrets/not-there.age"});
+            }
+        }),
+        ("other versions of Kubernetes", |index| index["kubernetes"]["max"] = "1.30".into()),
+        ("oldest version", |index| index["kubernetes"]["min"] = "1.19".into()),
+        ("not a Kubernetes version", |index| index["kubernetes"]["min"] = "2.0".into()),
+        ("another name", |index| index["name"] = "other".into()),
+        ("another namespace", |index| index["namespace"] = "kube-system".into()),
+        ("another environment", |index| index["environment"] = "other".into()),
+        ("another profile", |index| index["profile"] = "other".into()),
+        ("another appVersion", |index| index["appVersion"] = "v0.0.1".into()),
+        ("not valid here", |index| index["profile"] = ATTACK.into()),
+    ];
+    let env = TestEnv::new();
+    let built = Forgery::of(&env).files;
+    for (number, (why, edit)) in table.into_iter().enumerate() {
+        let mut forgery = Forgery { files: built.clone() };
+        forgery.edit_json("bundle.json", edit);
+        let name = format!("{number}.tar");
+        forgery.write(&env, &name);
+
+        let ran = env.run(&["inspect", &name]);
+
+        assert_eq!(ran.code, 3, "{number}: {why}: {}", ran.stderr);
+        assert!(ran.stderr.contains(why), "{number}: {why} in {}", ran.stderr);
+        assert!(ran.stderr.chars().all(|c| c == '\n' || !c.is_control()), "{:?}", ran.stderr);
+    }
+}
+
+#[test]
+fn an_object_of_another_namespace_is_not_trusted() {
+    let env = TestEnv::new();
+    let mut forgery = Forgery::of(&env);
+    forgery.edit_manifest("-svc-relay-claude-relay.yaml", |object| {
+        object["metadata"]["namespace"] = "kube-system".into()
+    });
+    forgery.edit_json("bundle.json", |index| {
+        let objects = index["objects"].as_array_mut().unwrap();
+        let is_it =
+            |object: &&mut Value| object["file"].as_str().unwrap().contains("-svc-relay-claude-relay.yaml");
+        objects.iter_mut().find(is_it).unwrap()["namespace"] = "kube-system".into();
+    });
+    forgery.write(&env, "evil.tar");
+
+    let ran = env.run(&["inspect", "evil.tar"]);
+
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("not of the bundle's namespace"), "{}", ran.stderr);
 }
