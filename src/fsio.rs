@@ -29,6 +29,8 @@ pub enum Durability {
 pub enum ReadFileError {
     #[error("`{path}` has more than {limit} bytes, which is the most that is read")]
     TooLarge { path: Utf8PathBuf, limit: u64 },
+    #[error("`{path}` is not a regular file")]
+    NotRegular { path: Utf8PathBuf },
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -37,11 +39,15 @@ pub enum ReadFileError {
 ///
 /// # Errors
 ///
-/// When the file cannot be read, or is larger; no more than the limit is ever kept in memory.
+/// When it is no regular file, cannot be read, or is larger; no more than the limit is ever kept in memory.
 pub fn read_bounded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, ReadFileError> {
     let too_large = || ReadFileError::TooLarge { path: path.to_owned(), limit };
+    // Before opening: a pipe would block until somebody writes.
+    if !fs::metadata(path)?.is_file() {
+        return Err(ReadFileError::NotRegular { path: path.to_owned() });
+    }
     let file = fs::File::open(path)?;
-    // A pipe says 0 here and is bounded below; a file may grow while it is read.
+    // Files of the kernel say 0 here and are bounded below; a file may grow while it is read.
     let claimed = file.metadata()?.len();
     if claimed > limit {
         return Err(too_large());
@@ -214,11 +220,22 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn a_file_that_lies_about_its_size_is_limited_all_the_same() {
         // It says that it has 0 bytes.
-        let endless = Utf8Path::new("/dev/zero");
+        let maps = Utf8Path::new("/proc/self/maps");
 
-        assert!(matches!(read_bounded(endless, 1000), Err(ReadFileError::TooLarge { .. })));
+        assert!(matches!(read_bounded(maps, 10), Err(ReadFileError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_opened() {
+        for path in ["/dev/zero", "/"] {
+            assert!(
+                matches!(read_bounded(path.into(), 1000), Err(ReadFileError::NotRegular { .. })),
+                "{path}"
+            );
+        }
     }
 
     #[test]

@@ -412,8 +412,8 @@ fn garbage_is_what_no_link_and_no_pin_reaches() {
     symlink(&linked.path, root.join("by-hand")).unwrap();
     symlink("gone", root.join("dangling")).unwrap();
     put(root.join("digests.toml"), "kept");
-    fs::create_dir(root.join(".tmp/work-dead")).unwrap();
-    put(root.join(".tmp/work-dead/half"), "12345");
+    fs::create_dir(root.join(".tmp/work-killed")).unwrap();
+    put(root.join(".tmp/work-killed/half"), "12345");
 
     let planned = store.find_garbage().unwrap();
 
@@ -421,7 +421,7 @@ fn garbage_is_what_no_link_and_no_pin_reaches() {
     assert_eq!(planned.leftover_bytes, 5);
     assert_eq!(planned.bytes(), 5 + planned.entries[0].bytes);
     assert_eq!(planned.entries[0].bytes, bytes_of(&old.path));
-    assert!(old.path.exists() && root.join(".tmp/work-dead/half").exists());
+    assert!(old.path.exists() && root.join(".tmp/work-killed/half").exists());
 
     assert_eq!(store.collect_garbage().unwrap(), planned);
 
@@ -451,8 +451,8 @@ fn bytes_of(entry: &Utf8Path) -> u64 {
 #[test]
 fn a_build_removes_what_dead_builds_left() {
     let Home { root, store, _folder } = home();
-    fs::create_dir_all(root.join(".tmp/work-dead/new/manifests")).unwrap();
-    put(root.join(".tmp/work-dead/new/manifests/a.yaml"), "half");
+    fs::create_dir_all(root.join(".tmp/work-killed/new/manifests")).unwrap();
+    put(root.join(".tmp/work-killed/new/manifests/a.yaml"), "half");
 
     register(&store, "one");
 

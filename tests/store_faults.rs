@@ -231,7 +231,7 @@ fn fill(path: &Utf8Path, free_pages: u64) {
 
 fn read_only(store: &Store) {
     register(store, "before");
-    fs::create_dir(store.root().join(".tmp/work-dead")).unwrap();
+    fs::create_dir(store.root().join(".tmp/work-killed")).unwrap();
     let status =
         Command::new("mount").args(["-o", "remount,bind,ro", store.root().as_str()]).status().unwrap();
     assert!(status.success());

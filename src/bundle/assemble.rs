@@ -9,7 +9,7 @@ use super::recipe::recipe;
 use crate::canonical::{Canonical, NotCanonical};
 use crate::model::object_key::ObjectKey;
 use crate::model::safe_path::{InvalidPath, SafePath};
-use crate::model::secret::SecretForm;
+use crate::model::secret::{SecretForm, sealed_path};
 use crate::profile::resolve::Profile;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::yaml;
@@ -90,12 +90,6 @@ fn object(files: &BundleFiles, manifest: &Manifest) -> Object {
     let sha256 = files.get(&file).expect("every manifest was added").digest();
     let ObjectKey { api_version, kind, namespace, name } = manifest.key.clone();
     Object { api_version, kind, namespace, name, file, phase: manifest.phase, sha256 }
-}
-
-/// Returns where the bundle keeps an encrypted file: below `secrets/`, without folders.
-fn sealed_path(file: &str) -> String {
-    let name = file.strip_prefix("secrets/").unwrap_or(file).replace('/', "-");
-    format!("secrets/{name}")
 }
 
 /// Returns what must be in the cluster, with what is known of the Secrets that apply makes.

@@ -89,7 +89,7 @@ impl Args {
                 .hint("build them one by one"));
         }
         if let (Some(archive), Some(name)) = (&self.archive, names.first()) {
-            super::archive_file::check(archive, name)?;
+            super::archive_file::check(archive, name, &self.store.store)?;
         }
         let store = Store::at(&self.store.store);
         let mut bundles = Vec::with_capacity(names.len());

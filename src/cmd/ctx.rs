@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::failure::Failure;
 use crate::fsio;
+use crate::model::text::Label;
 use crate::profile::overlay::ProfileFiles;
 use crate::profile::parse::TEXT_BYTES_MAX;
 use crate::profile::resolve::Profile;
@@ -106,7 +107,9 @@ impl ProfileFiles for Folder<'_> {
         let Ok(entries) = self.path.read_dir_utf8() else { return Vec::new() };
         let name = |entry: std::io::Result<camino::Utf8DirEntry>| {
             let path = entry.ok()?.into_path();
-            (path.extension() == Some("toml")).then(|| path.file_stem().map(str::to_owned))?
+            let name = path.file_name()?.strip_suffix(".toml")?;
+            // Editors leave files such as `.#dev.toml`, which no command could name.
+            name.parse::<Label>().is_ok().then(|| name.to_owned())
         };
         let mut names: Vec<String> = entries.filter_map(name).collect();
         names.sort();

@@ -116,7 +116,12 @@ impl HelmArgs {
     fn read(&self) -> Result<Vec<u8>, Failure> {
         let limit = u64::try_from(VALUES_BYTES_MAX).map_err(Failure::input)?;
         if self.values != "-" {
-            return fsio::read_bounded(&self.values, limit).map_err(Failure::input);
+            return fsio::read_bounded(&self.values, limit).map_err(|error| match error {
+                fsio::ReadFileError::NotRegular { .. } => {
+                    Failure::input(error).hint("give `-` to read the values from stdin")
+                }
+                error => Failure::input(error),
+            });
         }
         let mut bytes = Vec::new();
         std::io::stdin().lock().take(limit + 1).read_to_end(&mut bytes)?;

@@ -77,6 +77,12 @@ impl SecretForm {
     }
 }
 
+/// Returns where the bundle keeps an encrypted file: below `secrets/`, without folders.
+pub fn sealed_path(file: &str) -> String {
+    let name = file.strip_prefix("secrets/").unwrap_or(file).replace('/', "-");
+    format!("secrets/{name}")
+}
+
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Generate {

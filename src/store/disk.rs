@@ -18,6 +18,20 @@ use crate::fsio::MODE_PUBLIC;
 /// The mode of every folder in the store.
 const MODE_FOLDER: u32 = 0o755;
 
+/// How the names of folders begin in which something is made.
+const WORK: &str = "work-";
+
+/// How the names of links begin that are about to be renamed into place.
+const LINK: &str = "link-";
+
+/// Tells whether [`Disk`] made this in the folder for what is temporary.
+pub(super) fn is_temporary(name: &str, item: &fs::DirEntry) -> bool {
+    let is_random = |rest: &str| rest.len() == 6 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let Ok(kind) = item.file_type() else { return false };
+    name.strip_prefix(WORK).is_some_and(|rest| kind.is_dir() && is_random(rest))
+        || name.strip_prefix(LINK).is_some_and(|rest| kind.is_symlink() && is_random(rest))
+}
+
 /// A change that the store is about to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -69,7 +83,7 @@ impl Disk {
     /// Makes a folder of mode 0755 with a name of its own, which goes when the value is dropped.
     pub(super) fn make_unique_folder(&self, parent: &Utf8Path) -> io::Result<TempDir> {
         self.about_to(Change::MakeFolder, parent);
-        let folder = tempfile::Builder::new().prefix("work-").tempdir_in(parent)?;
+        let folder = tempfile::Builder::new().prefix(WORK).tempdir_in(parent)?;
         self.about_to(Change::SetMode, parent);
         fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(MODE_FOLDER))?;
         Ok(folder)
@@ -79,7 +93,7 @@ impl Disk {
     pub(super) fn replace_link(&self, target: &str, path: &Utf8Path, aside: &Utf8Path) -> io::Result<()> {
         self.about_to(Change::Link, path);
         let make = |link: &Path| fs::os::unix::fs::symlink(target, link);
-        let link = tempfile::Builder::new().prefix("link-").make_in(aside, make)?.into_temp_path();
+        let link = tempfile::Builder::new().prefix(LINK).make_in(aside, make)?.into_temp_path();
         self.about_to(Change::Rename, path);
         fs::rename(&link, path)?;
         // The name is taken: there is nothing left to remove.

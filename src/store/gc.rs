@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use walkdir::WalkDir;
 
 use crate::store::lock::Lock;
-use crate::store::{EntryName, LOCK, Store, StoreError, TMP, links, read_folder, utf8};
+use crate::store::{EntryName, LOCK, Store, StoreError, links};
 
 /// What nothing in the store needs any more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Store {
         Ok(garbage)
     }
 
-    fn lock_exclusive(&self) -> io::Result<Lock> {
+    fn lock_exclusive(&self) -> Result<Lock, StoreError> {
         Lock::exclusive(&self.root.join(LOCK))
     }
 
@@ -78,8 +78,8 @@ impl Store {
             let bytes = bytes_below(&self.path_of(&entry))?;
             garbage.entries.push(Unreachable { entry, bytes });
         }
-        for item in read_folder(&self.root.join(TMP))? {
-            garbage.leftover_bytes += bytes_below(&utf8(item.path())?)?;
+        for path in self.leftovers()? {
+            garbage.leftover_bytes += bytes_below(&path)?;
         }
         Ok(garbage)
     }
@@ -87,7 +87,8 @@ impl Store {
 
 fn bytes_below(path: &Utf8Path) -> io::Result<u64> {
     let mut bytes = 0;
-    for item in WalkDir::new(path) {
+    // A link that a killed build left leads nowhere from here.
+    for item in WalkDir::new(path).follow_root_links(false) {
         let metadata = item.map_err(io::Error::from)?.metadata().map_err(io::Error::from)?;
         if metadata.is_file() {
             bytes += metadata.len();

@@ -6,7 +6,10 @@ use std::io;
 use camino::Utf8Path;
 use fs_err as fs;
 
-use crate::store::{EntryName, PINS, read_folder};
+use crate::store::{EntryName, PINS, StoreError, check_own_folder, read_folder};
+
+/// The number of the error that a link leads in a circle: std has no stable name for its kind.
+const ELOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
 
 /// Returns the entry of the store `root` that `link` leads to, or into; none if it leads nowhere or elsewhere.
 pub(super) fn target(root: &Utf8Path, link: &Utf8Path) -> io::Result<Option<EntryName>> {
@@ -14,7 +17,8 @@ pub(super) fn target(root: &Utf8Path, link: &Utf8Path) -> io::Result<Option<Entr
 }
 
 /// Returns every entry that a link in the store, or a pin, leads to.
-pub(super) fn reachable(root: &Utf8Path) -> io::Result<BTreeSet<EntryName>> {
+pub(super) fn reachable(root: &Utf8Path) -> Result<BTreeSet<EntryName>, StoreError> {
+    check_own_folder(&root.join(PINS))?;
     let mut entries = BTreeSet::new();
     for folder in [root.to_owned(), root.join(PINS)] {
         for item in read_folder(&folder)? {
@@ -27,10 +31,13 @@ pub(super) fn reachable(root: &Utf8Path) -> io::Result<BTreeSet<EntryName>> {
 }
 
 fn target_from(root: &std::path::Path, link: &std::path::Path) -> io::Result<Option<EntryName>> {
-    let target = match fs::canonicalize(link) {
+    // Asked of std first: fs-err does not keep the number of an error.
+    let target = match link.canonicalize() {
         Ok(target) => target,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+        Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ELOOP) => {
+            return Ok(None);
+        }
+        Err(_) => fs::canonicalize(link)?,
     };
     let inside = target.strip_prefix(root).ok().and_then(|path| path.iter().next());
     Ok(inside.and_then(|name| name.to_str()).and_then(EntryName::parse))

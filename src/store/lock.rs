@@ -11,6 +11,7 @@ use camino::Utf8Path;
 use fs_err as fs;
 
 use crate::fsio::MODE_PUBLIC;
+use crate::store::StoreError;
 
 /// A lock that is held until it is dropped: closing the file releases it.
 #[derive(Debug)]
@@ -20,38 +21,44 @@ pub(super) struct Lock {
 
 impl Lock {
     /// Waits until no one removes anything; makes the file of the lock if there is none.
-    pub(super) fn shared(path: &Utf8Path) -> io::Result<Self> {
+    pub(super) fn shared(path: &Utf8Path) -> Result<Self, StoreError> {
         let file = open(path)?;
         file.lock_shared()?;
         Ok(Self { _file: file })
     }
 
     /// Waits until no one else uses the store; makes the file of the lock if there is none.
-    pub(super) fn exclusive(path: &Utf8Path) -> io::Result<Self> {
+    pub(super) fn exclusive(path: &Utf8Path) -> Result<Self, StoreError> {
         let file = open(path)?;
         file.lock()?;
         Ok(Self { _file: file })
     }
 
     /// Returns the exclusive lock if no one else uses the store now.
-    pub(super) fn try_exclusive(path: &Utf8Path) -> io::Result<Option<Self>> {
+    pub(super) fn try_exclusive(path: &Utf8Path) -> Result<Option<Self>, StoreError> {
         let file = open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
+            Err(TryLockError::Error(error)) => Err(error.into()),
         }
     }
 }
 
-fn open(path: &Utf8Path) -> io::Result<fs::File> {
+fn open(path: &Utf8Path) -> Result<fs::File, StoreError> {
     match fs::OpenOptions::new().read(true).write(true).create_new(true).open(path) {
         Ok(file) => {
             // Others may build into the same store, whatever the umask of the first.
             file.set_permissions(std::fs::Permissions::from_mode(MODE_PUBLIC))?;
             Ok(file)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::File::open(path),
-        Err(error) => Err(error),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // Before opening: a pipe would block, and a link would lead elsewhere.
+            if !fs::symlink_metadata(path)?.is_file() {
+                return Err(StoreError::InTheWay { path: path.to_owned(), wanted: "the file of the lock" });
+            }
+            Ok(fs::File::open(path)?)
+        }
+        Err(error) => Err(error.into()),
     }
 }

@@ -53,6 +53,8 @@ pub enum StoreError {
     BadLink { link: Utf8PathBuf },
     #[error("`{path}` is in the way: a link should stand there")]
     NotALink { path: Utf8PathBuf },
+    #[error("`{path}` is in the way: {wanted} should stand there")]
+    InTheWay { path: Utf8PathBuf, wanted: &'static str },
     #[error("store entry `{entry}`: {error}")]
     Read { entry: EntryName, error: Box<ReadError> },
     #[error(transparent)]
@@ -70,7 +72,7 @@ impl StoreError {
                 Fault::Io(error) => fsio::remedy(error),
                 _ => Some("build the profile again: that replaces an entry which was altered"),
             },
-            Self::NotALink { .. } => Some("move it away"),
+            Self::NotALink { .. } | Self::InTheWay { .. } => Some("move it away"),
             Self::BadLink { .. } => Some("build the profile again, or remove the link"),
             Self::Ambiguous { .. } => Some("give more digits"),
             Self::Name(_) | Self::NotFound { .. } | Self::Limit(_) => None,
@@ -163,20 +165,34 @@ impl Store {
         StoreError::NotFound { reference: reference.to_owned(), store: self.root.clone() }
     }
 
-    fn make_root(&self) -> io::Result<()> {
+    fn make_root(&self) -> Result<(), StoreError> {
         if !self.root.is_dir() {
             if let Some(parent) = self.root.parent() {
                 fs::create_dir_all(parent)?;
             }
             self.disk.make_folder_if_absent(&self.root)?;
         }
-        self.disk.make_folder_if_absent(&self.root.join(TMP))
+        let folder = self.root.join(TMP);
+        self.disk.make_folder_if_absent(&folder)?;
+        check_own_folder(&folder)
     }
 
-    /// Empties `.tmp` of what killed processes left; the caller holds the exclusive lock.
+    /// Lists what builds made in `.tmp`, and nothing that somebody else keeps there.
+    fn leftovers(&self) -> Result<Vec<Utf8PathBuf>, StoreError> {
+        let folder = self.root.join(TMP);
+        check_own_folder(&folder)?;
+        let mut leftovers = Vec::new();
+        for item in read_folder(&folder)? {
+            if item.file_name().to_str().is_some_and(|name| disk::is_temporary(name, &item)) {
+                leftovers.push(utf8(item.path())?);
+            }
+        }
+        Ok(leftovers)
+    }
+
+    /// Rids `.tmp` of what killed processes left; the caller holds the exclusive lock.
     fn sweep(&self) -> Result<(), StoreError> {
-        for item in read_folder(&self.root.join(TMP))? {
-            let path = utf8(item.path())?;
+        for path in self.leftovers()? {
             self.finish_replacement(&path)?;
             self.disk.remove(&path)?;
         }
@@ -207,6 +223,16 @@ fn id_digits(reference: &str) -> Option<&str> {
     let digits = reference.strip_prefix("sha256:").unwrap_or(reference);
     let is_hex = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     (is_hex && (8..=64).contains(&digits.len())).then_some(digits)
+}
+
+/// Refuses what stands in place of a folder of ours: through a link, we would remove or trust what is not ours.
+fn check_own_folder(path: &Utf8Path) -> Result<(), StoreError> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(StoreError::InTheWay { path: path.to_owned(), wanted: "a folder" }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Lists a folder; one that does not exist is empty.

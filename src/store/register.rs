@@ -96,7 +96,7 @@ impl Store {
 
     /// Removes what killed builds left, unless a living one is at work.
     fn sweep_if_alone(&self) -> Result<(), StoreError> {
-        if read_folder(&self.root.join(TMP))?.is_empty() {
+        if self.leftovers()?.is_empty() {
             return Ok(());
         }
         if let Some(_lock) = Lock::try_exclusive(&self.root.join(LOCK))? {

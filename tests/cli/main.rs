@@ -12,3 +12,4 @@ mod images;
 mod import;
 mod inspect;
 mod render;
+mod special_files;

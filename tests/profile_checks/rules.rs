@@ -433,3 +433,54 @@ fn nothing_is_said_about_a_default_that_stands_in_for_a_wrong_value() {
     assert!(loaded.diagnostics.has_errors());
     assert!(!words(&loaded).contains("RB0401"), "{}", words(&loaded));
 }
+
+#[test]
+fn encrypted_files_keep_apart_in_the_bundle() {
+    let file = || b"age-encryption.org/v1\n-> X25519 ...".to_vec();
+    for (one, other) in [("secrets/a/b.age", "secrets/a-b.age"), ("secrets/a.age", "a.age")] {
+        let text = format!(
+            "release.environment = \"dev\"\nconfig = {{ jwtSecret.age = \"{one}\", adminPassword.age = \"{other}\" }}"
+        );
+        let profiles = BTreeMap::from([("p".to_owned(), text.into_bytes())]);
+        let sealed = BTreeMap::from([(one.to_owned(), file()), (other.to_owned(), file())]);
+
+        let loaded = profile::load("p", &[], &Files { profiles, sealed });
+
+        assert_eq!(findings(&loaded), ["RB0214 config.adminPassword"]);
+        assert!(words(&loaded).contains("`config.jwtSecret`"), "{}", words(&loaded));
+    }
+}
+
+#[test]
+fn routes_have_an_end() {
+    let many = |count: usize, item: fn(usize) -> String| {
+        format!("[{}]", (0..count).map(item).collect::<Vec<_>>().join(", "))
+    };
+    let host = |index: usize| format!("{{ host = \"h{index}.example\" }}");
+    let path = |index: usize| format!("{{ path = \"/p{index}\" }}");
+    let paths =
+        |count: usize| format!("ingress.hosts = [{{ host = \"a.b\", paths = {} }}]", many(count, path));
+    let lists: [(&str, usize, fn(usize) -> String); 5] = [
+        ("ingress.hosts", 200, host),
+        ("ingress.blockedPaths", 50, |index| format!("\"/b{index}\"")),
+        ("ingress.tls", 200, |index| format!("{{ secretName = \"s{index}\" }}")),
+        ("gateway.hostnames", 16, |index| format!("\"h{index}.example\"")),
+        ("gateway.parentRefs", 32, |index| format!("{{ name = \"g{index}\" }}")),
+    ];
+    for (key, limit, item) in lists {
+        let too_many = format!("RB0338 {key}");
+        expect(
+            load_dev,
+            &[
+                (&format!("{key} = {}", many(limit, item)), &[]),
+                (&format!("{key} = {}", many(limit + 1, item)), &[&too_many]),
+            ],
+        );
+    }
+    expect(load_dev, &[(&paths(100), &[]), (&paths(101), &["RB0338 ingress.hosts[0].paths"])]);
+
+    let begin = std::time::Instant::now();
+    let flood = load_dev(&format!("ingress.enabled = true\ningress.hosts = {}", many(30_000, host)));
+    assert_eq!(findings(&flood), ["RB0338 ingress.hosts"]);
+    assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
+}

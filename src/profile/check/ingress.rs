@@ -14,6 +14,10 @@ const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
 const EXAMPLE_HOST: &str = "claude-relay.local";
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
+    // Rules that compare each with each are for lists of a sane length.
+    if !is_limited(settings, report) {
+        return;
+    }
     let ingress = &settings.ingress;
     if ingress.enabled {
         hosts(settings, report);
@@ -24,6 +28,29 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
         blocked(&ingress.blocked_paths, &ingress.hosts, report);
     }
     gateway(settings, report);
+}
+
+/// Tells whether every list is short enough, and reports those that are not.
+fn is_limited(settings: &Settings, report: &mut Report<'_>) -> bool {
+    let (ingress, gateway) = (&settings.ingress, &settings.gateway);
+    let lists = [
+        ("ingress.hosts", ingress.hosts.len(), 200),
+        ("ingress.blockedPaths", ingress.blocked_paths.len(), 50),
+        ("ingress.tls", ingress.tls.len(), 200),
+        ("gateway.hostnames", gateway.hostnames.len(), 16),
+        ("gateway.parentRefs", gateway.parent_refs.len(), 32),
+    ];
+    let lists = lists.map(|(path, found, limit)| (path.to_owned(), found, limit)).into_iter();
+    let paths = ingress.hosts.iter().take(200).enumerate();
+    let paths = paths.map(|(index, host)| (format!("ingress.hosts[{index}].paths"), host.paths.len(), 100));
+    let mut is_limited = true;
+    for (path, found, limit) in lists.chain(paths).filter(|(_, found, limit)| found > limit) {
+        is_limited = false;
+        let message = format!("there are {found} items, and at most {limit} are supported");
+        let help = "use fewer: a wildcard host, a common prefix, or a second release";
+        report.error("RB0338", path.as_str(), message, help);
+    }
+    is_limited
 }
 
 fn hosts(settings: &Settings, report: &mut Report<'_>) {

@@ -1,6 +1,6 @@
 //! Secrets: no literal outside dev, nothing that cannot be had back, no file that is not age's.
 
-use crate::model::secret::SecretForm;
+use crate::model::secret::{SecretForm, sealed_path};
 use crate::profile::node::Path;
 use crate::profile::overlay::ProfileFiles;
 use crate::profile::resolve::{Profile, Purpose, SecretRef};
@@ -25,6 +25,16 @@ pub(super) fn read_sealed(profile: &mut Profile, files: &dyn ProfileFiles, repor
             let message =
                 format!("`{file}` is named for another secret already; each is sealed for one place");
             report.error("RB0213", path, message, "encrypt this secret into a file of its own");
+            continue;
+        }
+        let place = sealed_path(file);
+        if let Some((other, earlier)) =
+            named[..index].iter().find(|(_, earlier)| sealed_path(earlier) == place)
+        {
+            let message = format!(
+                "`{file}` would become `{place}` in the bundle, as `{earlier}` of `{other}` does already"
+            );
+            report.error("RB0214", path, message, "rename one of the two files");
             continue;
         }
         match files.file(file) {

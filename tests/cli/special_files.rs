@@ -1,0 +1,172 @@
+//! What is not the file or the folder that it should be: links, pipes, and other people's files.
+
+use std::os::unix::fs::symlink;
+use std::process::Command;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::env::{Ran, TestEnv};
+
+fn pipe(path: &Utf8Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+/// Runs a command that may wait for ever, and ends it then.
+fn run(env: &TestEnv, arguments: &[&str]) -> Ran {
+    let output = env.command(arguments).timeout(Duration::from_secs(20)).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let code = output.status.code().unwrap_or_else(|| panic!("{arguments:?} waits"));
+    Ran { code, stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// A folder of somebody else, with names that look like ours.
+fn precious(env: &TestEnv) -> Utf8PathBuf {
+    let folder = env.path().join("precious");
+    fs_err::create_dir_all(folder.join("work-AbC123")).unwrap();
+    fs_err::write(folder.join("work-AbC123/thesis"), "years of work").unwrap();
+    folder
+}
+
+#[test]
+fn folders_of_the_store_that_are_links_are_refused_and_not_followed() {
+    for (name, commands) in
+        [(".tmp", &[&["gc"][..], &["gc", "--dry-run"], &["build", "web"]][..]), (".pins", &[&["gc"]])]
+    {
+        let env = TestEnv::new();
+        env.build(&["web"]);
+        let precious = precious(&env);
+        let folder = env.path().join("bundles").join(name);
+        if folder.exists() {
+            fs_err::remove_dir_all(&folder).unwrap();
+        }
+        symlink(&precious, &folder).unwrap();
+
+        for arguments in commands {
+            let ran = env.run(arguments);
+
+            assert_eq!(ran.code, 4, "{arguments:?}: {}", ran.stderr);
+            assert!(ran.stderr.contains(&format!("bundles/{name}` is in the way")), "{}", ran.stderr);
+            assert!(ran.stderr.contains("move it away"), "{}", ran.stderr);
+            assert!(precious.join("work-AbC123/thesis").is_file(), "{arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn what_others_keep_among_the_work_folders_stays() {
+    let env = TestEnv::new();
+    env.build(&["web"]);
+    let tmp = env.path().join("bundles/.tmp");
+    fs_err::create_dir(tmp.join("work-AbC123")).unwrap();
+    fs_err::write(tmp.join("work-AbC123/half"), "left by a killed build").unwrap();
+    symlink("nowhere", tmp.join("link-AbC123")).unwrap();
+    for foreign in ["notes.txt", "work-of-art", "link-XyZ789"] {
+        fs_err::write(tmp.join(foreign), "mine").unwrap();
+    }
+
+    let report = env.run(&["gc", "--json"]).json();
+    env.build(&["web"]);
+
+    let mut names: Vec<_> =
+        tmp.read_dir_utf8().unwrap().map(|item| item.unwrap().file_name().to_owned()).collect();
+    names.sort();
+    assert_eq!(names, ["link-XyZ789", "notes.txt", "work-of-art"]);
+    assert_eq!(report["leftoverBytes"], "left by a killed build".len());
+}
+
+#[test]
+fn a_link_that_leads_in_a_circle_keeps_nothing_and_stops_nothing() {
+    let env = TestEnv::new();
+    let entry = env.build(&["web"]);
+    symlink("round", env.path().join("bundles/round")).unwrap();
+
+    let ran = env.run(&["gc"]);
+
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(entry.is_dir());
+}
+
+#[test]
+fn an_archive_replaces_nothing_but_an_archive() {
+    let env = TestEnv::new();
+    let archive = env.path().join("ours.tar");
+    env.build(&["web", "--archive", "ours.tar"]);
+    env.build(&["web", "--archive", "ours.tar"]);
+    fs_err::remove_dir_all(env.path().join("bundles")).unwrap();
+    fs_err::write(env.path().join("text"), "not an archive").unwrap();
+    fs_err::write(env.path().join("empty"), "").unwrap();
+    fs_err::create_dir(env.path().join("folder")).unwrap();
+    symlink(&archive, env.path().join("link")).unwrap();
+    pipe(&env.path().join("pipe"));
+
+    for path in ["text", "empty", "folder", "link", "pipe", "/dev/null", "profiles/web.toml"] {
+        let ran = run(&env, &["build", "web", "--archive", path]);
+
+        assert_eq!(ran.code, 2, "{path}: {}", ran.stderr);
+        assert!(ran.stderr.contains(path) && ran.stderr.contains("hint: "), "{}", ran.stderr);
+        assert!(!env.path().join("bundles").exists(), "{path}");
+    }
+    assert!(env.path().join("link").is_symlink());
+    assert_eq!(fs_err::read_to_string(env.path().join("text")).unwrap(), "not an archive");
+}
+
+#[test]
+fn an_archive_does_not_belong_into_the_store() {
+    let env = TestEnv::new();
+    let entry = env.build(&["web"]);
+    let inside = entry.join("x.tar");
+    symlink(env.path().join("bundles"), env.path().join("other-way")).unwrap();
+
+    for path in ["bundles/x.tar", "./profiles/../bundles/x.tar", "other-way/x.tar", inside.as_str()] {
+        let ran = env.run(&["build", "web", "--archive", path]);
+
+        assert_eq!(ran.code, 2, "{path}: {}", ran.stderr);
+        assert!(ran.stderr.contains("inside the store"), "{}", ran.stderr);
+    }
+    assert!(!env.path().join("bundles/x.tar").exists() && !inside.exists());
+}
+
+#[test]
+fn a_pipe_in_place_of_a_file_is_refused_instead_of_waited_for() {
+    let env = TestEnv::new();
+    for name in ["profiles/piped.toml", "profiles/piped.age", "values.yaml"] {
+        pipe(&env.path().join(name));
+    }
+    env.write_profile("sealed", "extends = [\"base\"]\nconfig.jwtSecret = { age = \"piped.age\" }\n");
+
+    for arguments in [&["build", "piped"][..], &["build", "sealed"], &["import", "helm", "values.yaml"]] {
+        let ran = run(&env, arguments);
+
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("is not a regular file"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_pipe_in_place_of_the_lock_is_refused_instead_of_waited_for() {
+    let env = TestEnv::new();
+    env.build(&["web"]);
+    let lock = env.path().join("bundles/.lock");
+    fs_err::remove_file(&lock).unwrap();
+    pipe(&lock);
+
+    for arguments in [&["build", "web"][..], &["gc"]] {
+        let ran = run(&env, arguments);
+
+        assert_eq!(ran.code, 4, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("bundles/.lock` is in the way"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_is_no_profile_by_its_name_is_not_built_with_all() {
+    let env = TestEnv::new();
+    for name in [".#dev", "web~", "Copy of web"] {
+        env.write_profile(name, "not = a profile");
+    }
+
+    let ran = env.run(&["build", "--all"]);
+
+    assert_eq!((ran.code, ran.stdout.lines().count()), (0, 2), "{}", ran.stderr);
+}
