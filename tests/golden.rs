@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use relay_bundle::bundle::assemble::assemble;
 use relay_bundle::bundle::layout::SUMS;
+use relay_bundle::bundle::open::Bundle;
 use relay_bundle::cmd::ctx::Folder;
 use relay_bundle::profile;
 use relay_bundle::profile::diagnostic::Severity;
@@ -80,6 +81,8 @@ fn build(name: &str) -> Result<Files, String> {
         return Err(format!("{name} is refused:{}", errors.collect::<String>()));
     };
     let assembled = assemble(&profile, &render(&profile)).map_err(|error| format!("{name}: {error}"))?;
+    // What a reader derives again is what was written.
+    Bundle::of_files(assembled.files.clone()).map_err(|error| format!("{name}: {error}"))?;
     let sums = assembled.files.sums().encode().into_bytes();
     let files = assembled.files.iter().map(|(path, file)| (path.to_string(), file.bytes().to_vec()));
     Ok(files.chain([(SUMS.to_owned(), sums)]).collect())

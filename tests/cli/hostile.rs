@@ -303,7 +303,7 @@ fn an_object_of_another_namespace_is_not_trusted() {
     let env = TestEnv::new();
     let mut forgery = Forgery::of(&env);
     forgery.edit_manifest("-svc-relay-claude-relay.yaml", |object| {
-        object["metadata"]["namespace"] = "kube-system".into()
+        object["metadata"]["namespace"] = "kube-system".into();
     });
     forgery.edit_json("bundle.json", |index| {
         let objects = index["objects"].as_array_mut().unwrap();
