@@ -15,7 +15,8 @@ fn an_empty_profile_for_production_is_valid_and_says_what_is_better_stated() {
         [
             "RB0401 release.recoveryRecipients",
             "RB0402 image.digest",
-            "RB0402 storage.logs.fluentbit.image.digest"
+            "RB0402 storage.logs.fluentbit.image.digest",
+            "RB0417 redis.auth.enabled"
         ]
     );
     assert_eq!(findings(&load_strict("")), Vec::<String>::new());
@@ -24,8 +25,8 @@ fn an_empty_profile_for_production_is_valid_and_says_what_is_better_stated() {
 
 #[test]
 fn literal_secrets_are_for_development_only_and_never_shown() {
-    let literal = "config.jwtSecret = \"hunter2-hunter2\"\nredis.auth = { enabled = true, password = { value = \"hunter2\" } }";
-    expect(load_dev, &[(literal, &[])]);
+    let literal = "config.jwtSecret = \"hunter2-hunter2\"\nredis.auth.password = { value = \"hunter2\" }";
+    expect(load_dev, &[(&format!("redis.auth.enabled = true\n{literal}"), &[])]);
     expect(load_strict, &[(literal, &["RB0201 config.jwtSecret", "RB0201 redis.auth.password"])]);
     assert!(!words(&load_strict(literal)).contains("hunter2"));
 }
