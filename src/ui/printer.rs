@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use anstream::AutoStream;
 use serde::Serialize;
 
 /// What a command found out. One value, two faces: the JSON is a published format, the text is not.
@@ -49,7 +50,9 @@ impl Printer {
     ///
     /// When stdout cannot be written.
     pub fn report<R: Report>(&self, report: &R) -> io::Result<()> {
-        let mut out = anstream::AutoStream::auto(io::stdout().lock());
+        // Written at once: a stream that takes colours out would make a system call of each piece.
+        let choice = AutoStream::choice(&io::stdout());
+        let mut out = AutoStream::new(Vec::new(), choice);
         if self.json {
             let mut value = serde_json::to_value(report)?;
             if let Some(fields) = value.as_object_mut() {
@@ -59,7 +62,7 @@ impl Printer {
         } else {
             report.write_human(&mut out)?;
         }
-        out.flush()
+        self.data(&out.into_inner())
     }
 
     /// Writes data to stdout as it is.
@@ -82,9 +85,10 @@ impl Printer {
 
     /// Says something that must be heard.
     pub fn tell(&self, text: &str) {
-        let mut err = anstream::AutoStream::auto(io::stderr().lock());
+        let stderr = io::stderr();
+        let mut line = AutoStream::new(Vec::new(), AutoStream::choice(&stderr));
         // There is nobody left to tell that stderr is gone.
-        writeln!(err, "{text}").ok();
+        writeln!(line, "{text}").and_then(|()| stderr.lock().write_all(&line.into_inner())).ok();
     }
 
     /// Tells whether a person watches.
