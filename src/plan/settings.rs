@@ -34,7 +34,9 @@ fn without_settings(recipe: &Value) -> Value {
     if let Some(fields) = recipe.as_object_mut() {
         fields.remove("settings");
         if let Some(Value::Array(sets)) = fields.get_mut("set") {
-            sets.iter_mut().for_each(|set| *set = argument(set));
+            for set in sets {
+                *set = argument(set);
+            }
         }
     }
     recipe

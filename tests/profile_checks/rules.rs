@@ -452,6 +452,9 @@ fn encrypted_files_keep_apart_in_the_bundle() {
     }
 }
 
+/// Writes the item of a list at a place.
+type Item = fn(usize) -> String;
+
 #[test]
 fn routes_have_an_end() {
     let many = |count: usize, item: fn(usize) -> String| {
@@ -461,7 +464,7 @@ fn routes_have_an_end() {
     let path = |index: usize| format!("{{ path = \"/p{index}\" }}");
     let paths =
         |count: usize| format!("ingress.hosts = [{{ host = \"a.b\", paths = {} }}]", many(count, path));
-    let lists: [(&str, usize, fn(usize) -> String); 5] = [
+    let lists: [(&str, usize, Item); 5] = [
         ("ingress.hosts", 200, host),
         ("ingress.blockedPaths", 50, |index| format!("\"/b{index}\"")),
         ("ingress.tls", 200, |index| format!("{{ secretName = \"s{index}\" }}")),
