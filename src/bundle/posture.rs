@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::derive::containers;
+use crate::model::restricted::{SELINUX_TYPES, SYSCTLS, VOLUMES};
 use crate::render::manifest_set::ManifestSet;
 use crate::render::references::pod_template;
 
@@ -74,37 +75,6 @@ pub fn posture(set: &ManifestSet) -> Posture {
         literal_secrets: literals.collect(),
     }
 }
-
-/// The volumes that *restricted* allows.
-const VOLUMES: [&str; 9] = [
-    "configMap",
-    "csi",
-    "downwardAPI",
-    "emptyDir",
-    "ephemeral",
-    "image",
-    "persistentVolumeClaim",
-    "projected",
-    "secret",
-];
-
-/// The kernel parameters that pods may set.
-const SYSCTLS: [&str; 10] = [
-    "kernel.shm_rmid_forced",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.tcp_syncookies",
-    "net.ipv4.ping_group_range",
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-];
-
-/// The types of SELinux that pods may have.
-const SELINUX_TYPES: [&str; 5] =
-    ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
 
 fn pod_violations(template: &Value) -> Vec<String> {
     let spec = &template["spec"];

@@ -5,6 +5,7 @@ pub mod digest;
 pub mod kube_version;
 pub mod number;
 pub mod object_key;
+pub mod restricted;
 pub mod safe_path;
 pub mod secret;
 pub mod text;

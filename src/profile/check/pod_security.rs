@@ -7,28 +7,12 @@ use k8s_openapi::api::core::v1::{
     SeccompProfile, SecurityContext,
 };
 
+use crate::model::restricted::{SELINUX_TYPES, SYSCTLS};
 use crate::profile::node::Path;
 use crate::profile::settings::Settings;
 use crate::profile::suggest;
 
 use super::Report;
-
-const SYSCTLS: [&str; 12] = [
-    "kernel.shm_rmid_forced",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.ping_group_range",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-    "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_rmem",
-    "net.ipv4.tcp_syncookies",
-    "net.ipv4.tcp_wmem",
-];
-const SELINUX_TYPES: [&str; 5] =
-    ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
 
 /// One broken requirement: whether it is broken, the field, what to write there.
 type Rule = (bool, &'static str, &'static str);

@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 use serde_json::Value;
 
 use crate::model::number::quantity_milli;
+use crate::model::restricted::VOLUMES;
 use crate::model::text::is_dns_label;
 use crate::profile::node::Path;
 use crate::profile::reserved;
@@ -14,19 +15,6 @@ use crate::profile::suggest;
 
 use super::Report;
 use super::labels::name;
-
-/// The sources that Pod Security *restricted* lets through.
-const SOURCES: [&str; 9] = [
-    "configMap",
-    "csi",
-    "downwardAPI",
-    "emptyDir",
-    "ephemeral",
-    "image",
-    "persistentVolumeClaim",
-    "projected",
-    "secret",
-];
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     let mut names = BTreeSet::new();
@@ -82,7 +70,7 @@ fn source(path: &Path, volume: &Volume, report: &mut Report<'_>) {
             let help = "add one, such as `emptyDir = {}` or `configMap = { name = \"…\" }`";
             report.error("RB0141", path, "the volume has no source", help);
         }
-        [kind] if !SOURCES.contains(&kind) => {
+        [kind] if !VOLUMES.contains(&kind) => {
             let message = "every pod must meet Pod Security *restricted*, which does not allow this volume";
             let help = "use a PersistentVolumeClaim, which an administrator can bind to such storage";
             report.error("RB0160", path.key(kind), message, help);
