@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use relay_bundle::render::exporter;
@@ -55,7 +56,10 @@ impl Exporter {
         let folder = tempfile::tempdir()?;
         let config = folder.path().join("config.yml");
         fs_err::write(&config, exporter::config())?;
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        // An address for each exporter: a port that was just found free may be another test's a moment later.
+        static STARTED: AtomicU8 = AtomicU8::new(2);
+        let host = Ipv4Addr::new(127, 0, 0, STARTED.fetch_add(1, Ordering::Relaxed));
+        let address = TcpListener::bind((host, 0))?.local_addr()?;
         let process = Command::new(program)
             .args(exporter::arguments(&config.to_string_lossy(), &address.to_string()))
             .env_clear()

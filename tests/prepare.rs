@@ -4,11 +4,12 @@
 
 mod support;
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use relay_bundle::render::scripts::PREPARE;
@@ -24,7 +25,7 @@ const USERNAME: &str = "admin \"é\"";
 struct Pod {
     node: PathBuf,
     data: TempDir,
-    port: u16,
+    redis: SocketAddr,
     variables: Vec<(&'static str, String)>,
 }
 
@@ -37,15 +38,18 @@ struct End {
 impl Pod {
     fn new() -> Option<Self> {
         let node = find("node", "nodejs")?;
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // A host for each pod: a port that was just found free may be another test's a moment later.
+        static PODS: AtomicU8 = AtomicU8::new(2);
+        let host = Ipv4Addr::new(127, 0, 0, PODS.fetch_add(1, Ordering::Relaxed));
+        let redis = TcpListener::bind((host, 0)).unwrap().local_addr().unwrap();
         let variables = [
             ("ADMIN_USERNAME", USERNAME.to_owned()),
             ("ADMIN_PASSWORD", PASSWORD.to_owned()),
-            ("REDIS_HOST", "127.0.0.1".to_owned()),
-            ("REDIS_PORT", port.to_string()),
+            ("REDIS_HOST", redis.ip().to_string()),
+            ("REDIS_PORT", redis.port().to_string()),
             ("REDIS_ENABLE_TLS", "true".to_owned()),
         ];
-        Some(Self { node, data: TempDir::new().unwrap(), port, variables: variables.to_vec() })
+        Some(Self { node, data: TempDir::new().unwrap(), redis, variables: variables.to_vec() })
     }
 
     fn with(mut self, name: &'static str, value: &str) -> Self {
@@ -60,7 +64,7 @@ impl Pod {
     }
 
     fn listen(&self) -> TcpListener {
-        TcpListener::bind(("127.0.0.1", self.port)).unwrap()
+        TcpListener::bind(self.redis).unwrap()
     }
 
     fn file(&self) -> PathBuf {
@@ -178,7 +182,7 @@ fn nothing_of_the_credentials_is_printed() {
 fn the_script_waits_for_a_redis_that_comes_later_and_says_so_once() {
     let Some(pod) = Pod::new() else { return };
     let run = pod.start();
-    let waiting = format!("prepare: waiting for Redis at 127.0.0.1:{}: ECONNREFUSED\n", pod.port);
+    let waiting = format!("prepare: waiting for Redis at {}: ECONNREFUSED\n", pod.redis);
     wait_until("the script says that it waits", PATIENCE, || run.told() == waiting);
     std::thread::sleep(Duration::from_millis(2500));
     assert_eq!(pod.names(), [""; 0], "nothing is written before Redis is there");
@@ -187,7 +191,7 @@ fn the_script_waits_for_a_redis_that_comes_later_and_says_so_once() {
     let end = run.wait();
 
     assert_eq!(end.code, Some(0), "{}", end.told);
-    let there = format!("prepare: Redis at 127.0.0.1:{} accepts connections\n", pod.port);
+    let there = format!("prepare: Redis at {} accepts connections\n", pod.redis);
     assert_eq!(end.told, format!("{waiting}{there}prepare: wrote {}\n", pod.file().display()));
     assert_eq!(pod.init()["adminPassword"], PASSWORD);
 }
@@ -201,7 +205,7 @@ fn a_host_that_has_no_address_is_named_with_the_reason() {
 
     wait_until("the script names the reason", PATIENCE, || {
         let told = run.told();
-        told.starts_with(&format!("prepare: waiting for Redis at redis.invalid:{}: E", pod.port))
+        told.starts_with(&format!("prepare: waiting for Redis at redis.invalid:{}: E", pod.redis.port()))
             && told.ends_with('\n')
     });
 }
