@@ -1,0 +1,7 @@
+//! Who vouches for a bundle, and whether that is enough.
+//!
+//! An attestation is an [`envelope`] around a [`statement`] about the content id, signed by [`key`]s.
+
+pub mod envelope;
+pub mod key;
+pub mod statement;
