@@ -354,9 +354,9 @@ impl<'a> Signers<'a> {
     }
 
     /// Says why nobody's signature counts.
-    fn nobody(&self, terms: &Terms<'_>) -> Reason {
+    fn nobody(&self, issued: Option<Timestamp>, terms: &Terms<'_>) -> Reason {
         let standings: Vec<Standing> =
-            self.found_at(None, terms).iter().map(|found| found.standing).collect();
+            self.found_at(issued, terms).iter().map(|found| found.standing).collect();
         let any = |wanted: Standing| standings.contains(&wanted);
         if any(Standing::Expired) || any(Standing::NotYetValid) || any(Standing::OutsideValidity) {
             Reason::KeyNotValid
