@@ -4,4 +4,6 @@
 
 pub mod envelope;
 pub mod key;
+pub mod key_file;
+pub mod passphrase;
 pub mod statement;
