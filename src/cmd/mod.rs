@@ -4,6 +4,7 @@ pub mod archive_file;
 pub mod bug;
 pub mod build;
 pub mod check;
+mod clock;
 pub mod completions;
 pub mod ctx;
 pub mod diff;
@@ -13,8 +14,11 @@ pub mod gc;
 pub mod images;
 pub mod import;
 pub mod inspect;
+pub mod key_args;
+pub mod keygen;
 pub mod man;
 pub mod out_folder;
+mod private_file;
 pub mod render;
 pub mod schema;
 pub mod source;
@@ -72,6 +76,8 @@ pub enum Command {
     Inspect(inspect::Args),
     /// List the images of a profile or a bundle
     Images(images::Args),
+    /// Make a key pair that signs, or show the public half of one
+    Keygen(keygen::Args),
     /// Remove bundles from the store that nothing needs
     Gc(gc::Args),
     /// Print the completions of a shell
@@ -103,6 +109,7 @@ impl Command {
             Self::Diff(args) => args.run(ctx),
             Self::Inspect(args) => args.run(ctx),
             Self::Images(args) => args.run(ctx),
+            Self::Keygen(args) => args.run(ctx),
             Self::Gc(args) => args.run(ctx),
             Self::Import(args) => args.run(ctx),
             Self::Explain(args) => args.run(ctx),
