@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use camino::Utf8Path;
 
-use crate::door::{Door, Evidence, run};
+use crate::door::{Door, contradicts_itself, run, sealed};
 use crate::structure::{self, Original, Sink, count};
 use crate::tar::{BLOCK, FIELDS, Record, file, range};
 use crate::{PROFILES, say};
@@ -12,13 +12,12 @@ use crate::{PROFILES, say};
 /// A kind of tampering: what it is called, the archives that it makes, and how many these are.
 struct Class {
     name: &'static str,
-    evidence: Evidence,
     make: fn(&Original, &mut Sink),
     count: fn(&Original) -> usize,
 }
 
 const fn class(name: &'static str, make: fn(&Original, &mut Sink), count: fn(&Original) -> usize) -> Class {
-    Class { name, evidence: Evidence::Inside, make, count }
+    Class { name, make, count }
 }
 
 const CLASSES: [Class; 16] = [
@@ -36,26 +35,13 @@ const CLASSES: [Class; 16] = [
     class("a content changed", structure::change, |original| count::change(original.records.len())),
     class("a field set", structure::set_fields, |original| count::set_fields(original.records.len())),
     class("end blocks left out", leave_out_end, |_| 2),
-    Class {
-        name: "a content and its digest changed",
-        evidence: Evidence::Outside,
-        make: structure::forge,
-        count: |original| original.records.len() - 1,
-    },
-    Class {
-        name: "another bundle",
-        evidence: Evidence::Outside,
-        make: |original, sink| others(original).for_each(sink),
-        count: |_| PROFILES.len() - 1,
-    },
+    class("a content and its digest changed", structure::forge, |original| original.records.len() - 2),
+    class("another bundle", |original, sink| others(original).for_each(sink), |_| PROFILES.len() - 1),
 ];
 
 #[test]
 fn tampering_of_every_kind_is_refused() {
-    let sealed = PROFILES.map(|profile| {
-        let (bytes, door) = Door::of(profile);
-        (Original::of(bytes), door)
-    });
+    let sealed = PROFILES.map(|profile| (Original::of(sealed(profile)), Door::of(profile)));
     for class in CLASSES {
         let (mut cases, mut refused, mut expected) = (0, 0, 0);
         for (original, door) in &sealed {
@@ -76,13 +62,13 @@ fn tampering_of_every_kind_is_refused() {
 fn the_program_refuses_a_sample_of_every_kind_and_prints_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = Utf8Path::from_path(folder.path()).unwrap().join("tampered.tar");
-    let original = Original::of(Door::of("production").0);
+    let original = Original::of(sealed("production"));
     let mut tried = 0;
-    for class in CLASSES.iter().filter(|class| class.evidence == Evidence::Inside) {
+    for class in CLASSES {
         let every = (class.count)(&original).div_ceil(3);
         let mut number = 0;
         (class.make)(&original, &mut |bytes| {
-            if number % every == 0 {
+            if number % every == 0 && contradicts_itself(&bytes) {
                 fs_err::write(&file, bytes).unwrap();
                 assert_eq!(run(&file), (Some(3), String::new()), "{}, number {number}", class.name);
                 tried += 1;
@@ -91,7 +77,7 @@ fn the_program_refuses_a_sample_of_every_kind_and_prints_nothing() {
         });
     }
     say(&format!("given to the program: {tried} tampered archives, all refused"));
-    assert!(tried >= 2 * CLASSES.len());
+    assert!(tried >= 30, "{tried}");
 }
 
 /// Yields the starts of every header field, content, padding and end block.
@@ -180,5 +166,5 @@ fn leave_out_end(original: &Original, sink: &mut Sink) {
 }
 
 fn others(original: &Original) -> impl Iterator<Item = Vec<u8>> {
-    PROFILES.into_iter().map(|profile| Door::of(profile).0).filter(|bytes| *bytes != original.bytes)
+    PROFILES.into_iter().map(sealed).filter(|bytes| *bytes != original.bytes)
 }
