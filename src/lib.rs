@@ -9,6 +9,7 @@ pub mod canonical;
 pub mod cmd;
 pub mod fluent_bit;
 pub mod fsio;
+pub mod hashing;
 pub mod model;
 pub mod plan;
 pub mod profile;

@@ -140,9 +140,10 @@ fn open_path(path: &Utf8Path) -> Result<Source, Failure> {
     };
     let read = if metadata.is_dir() {
         folder::open(path).and_then(read)
+    } else if metadata.is_file() {
+        archive::open_file(fs_err::File::open(path)?).and_then(read)
     } else {
-        let file = fs_err::File::open(path)?;
-        archive::open(BufReader::new(file)).and_then(read)
+        archive::open(BufReader::new(fs_err::File::open(path)?)).and_then(read)
     };
     let (contents, attested) = read.map_err(|error| unreadable(path, error))?;
     Source::of(contents, Utf8PathBuf::from(path).into_string(), attested)
