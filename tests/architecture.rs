@@ -42,7 +42,7 @@ const MATRIX: [(&str, &[&str]); 14] = [
 ];
 
 /// Where each crate may be named.
-const CRATES: [(&str, &[&str]); 16] = [
+const CRATES: [(&str, &[&str]); 17] = [
     ("anstream", &["ui"]),
     ("anstyle", &["ui"]),
     ("annotate_snippets", &["ui"]),
@@ -51,6 +51,7 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("clap_mangen", &["cmd"]),
     ("fs_err", &["fsio", "hashing", "archive", "store", "cmd"]),
     ("k8s_openapi", &["profile", "render"]),
+    ("rustix", &["fsio"]),
     ("schemars", &["model", "profile"]),
     // `render` writes YAML; `profile` reads the values of a Helm chart.
     ("serde_saphyr", &["render", "profile"]),

@@ -48,7 +48,9 @@ impl Aside {
         } else {
             self.spent.recv().expect("the thread gives back each buffer")
         };
-        self.full.send(mem::replace(&mut self.buffer, next)).expect("the thread hashes until the sender is gone");
+        self.full
+            .send(mem::replace(&mut self.buffer, next))
+            .expect("the thread hashes until the sender is gone");
     }
 }
 
