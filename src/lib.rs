@@ -11,6 +11,7 @@ pub mod fluent_bit;
 pub mod fsio;
 pub mod hashing;
 pub mod model;
+pub mod parts;
 pub mod plan;
 pub mod profile;
 pub mod render;

@@ -132,6 +132,15 @@ pub struct SumsRead<M> {
 }
 
 impl<M: SealedMedium> SumsRead<M> {
+    /// Returns the same without the type of the medium.
+    pub fn boxed(self) -> SumsRead<AnyMedium>
+    where
+        M: 'static,
+    {
+        let Self { medium, attestation, bytes, content_id } = self;
+        SumsRead { medium: Box::new(medium), attestation, bytes, content_id }
+    }
+
     /// Returns the bytes of the attestation, unparsed; none while the bundle is unsigned.
     pub fn attestation(&self) -> Option<&[u8]> {
         self.attestation.as_deref()

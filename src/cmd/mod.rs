@@ -13,11 +13,15 @@ pub mod gc;
 pub mod images;
 pub mod import;
 pub mod inspect;
+pub mod join;
 pub mod man;
+pub mod medium;
 pub mod out_folder;
+pub mod pack;
 pub mod render;
 pub mod schema;
 pub mod source;
+pub mod split;
 
 use std::process::ExitCode;
 
@@ -72,6 +76,12 @@ pub enum Command {
     Inspect(inspect::Args),
     /// List the images of a profile or a bundle
     Images(images::Args),
+    /// Write a bundle as one file
+    Pack(pack::Args),
+    /// Cut a file into parts, for media that are too small for it
+    Split(split::Args),
+    /// Put a file together from its parts, and check each
+    Join(join::Args),
     /// Remove bundles from the store that nothing needs
     Gc(gc::Args),
     /// Print the completions of a shell
@@ -103,6 +113,9 @@ impl Command {
             Self::Diff(args) => args.run(ctx),
             Self::Inspect(args) => args.run(ctx),
             Self::Images(args) => args.run(ctx),
+            Self::Pack(args) => args.run(ctx),
+            Self::Split(args) => args.run(ctx),
+            Self::Join(args) => args.run(ctx),
             Self::Gc(args) => args.run(ctx),
             Self::Import(args) => args.run(ctx),
             Self::Explain(args) => args.run(ctx),
