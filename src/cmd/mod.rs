@@ -14,14 +14,18 @@ pub mod gc;
 pub mod images;
 pub mod import;
 pub mod inspect;
+pub mod join;
 pub mod key_args;
 pub mod keygen;
 pub mod man;
+pub mod medium;
 pub mod out_folder;
+pub mod pack;
 mod private_file;
 pub mod render;
 pub mod schema;
 pub mod source;
+pub mod split;
 
 use std::process::ExitCode;
 
@@ -78,6 +82,12 @@ pub enum Command {
     Images(images::Args),
     /// Make a key pair that signs, or show the public half of one
     Keygen(keygen::Args),
+    /// Write a bundle as one file
+    Pack(pack::Args),
+    /// Cut a file into parts, for media that are too small for it
+    Split(split::Args),
+    /// Put a file together from its parts, and check each
+    Join(join::Args),
     /// Remove bundles from the store that nothing needs
     Gc(gc::Args),
     /// Print the completions of a shell
@@ -110,6 +120,9 @@ impl Command {
             Self::Inspect(args) => args.run(ctx),
             Self::Images(args) => args.run(ctx),
             Self::Keygen(args) => args.run(ctx),
+            Self::Pack(args) => args.run(ctx),
+            Self::Split(args) => args.run(ctx),
+            Self::Join(args) => args.run(ctx),
             Self::Gc(args) => args.run(ctx),
             Self::Import(args) => args.run(ctx),
             Self::Explain(args) => args.run(ctx),
