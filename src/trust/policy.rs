@@ -67,6 +67,16 @@ pub enum Status {
     Revoked,
 }
 
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Active => "active",
+            Self::Retired => "retired",
+            Self::Revoked => "revoked",
+        })
+    }
+}
+
 /// What signatures of which keys allow.
 #[derive(Clone, Debug)]
 pub struct Grant {
@@ -264,6 +274,15 @@ impl Pattern {
     /// Says whether a name is meant.
     pub fn matches(&self, name: &str) -> bool {
         if self.is_prefix { name.starts_with(&self.start) } else { name == self.start }
+    }
+
+    /// Says whether some name is meant by both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self.is_prefix, other.is_prefix) {
+            (true, true) => self.start.starts_with(&other.start) || other.start.starts_with(&self.start),
+            (true, false) => self.matches(&other.start),
+            (false, _) => other.matches(&self.start),
+        }
     }
 }
 
