@@ -2,6 +2,8 @@
 //!
 //! Errors name the path; [`remedy`] says what a person can do about those that are not this program's matter.
 
+pub mod guard;
+
 use std::io::{self, Read as _, Write};
 use std::os::unix::fs::PermissionsExt as _;
 

@@ -13,6 +13,7 @@ pub mod model;
 pub mod plan;
 pub mod profile;
 pub mod render;
+pub mod state_file;
 pub mod store;
 pub mod trust;
 pub mod ui;

@@ -42,14 +42,14 @@ pub(super) struct Source {
 
 /// What an argument means, by its spelling alone: no file that comes or goes makes it another.
 #[derive(Debug, PartialEq, Eq)]
-enum Reference<'a> {
+pub(super) enum Reference<'a> {
     Path(&'a Utf8Path),
     Entry(&'a str),
     Profile(&'a str),
 }
 
 impl<'a> Reference<'a> {
-    fn of(argument: &'a str) -> Self {
+    pub(super) fn of(argument: &'a str) -> Self {
         let is_path = argument.contains('/')
             || Utf8Path::new(argument).extension() == Some("tar")
             || matches!(argument, "." | "..");

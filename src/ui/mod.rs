@@ -6,3 +6,4 @@ pub mod escape;
 pub mod inspect_view;
 pub mod printer;
 mod style;
+pub mod verify_view;

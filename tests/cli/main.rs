@@ -12,4 +12,6 @@ mod images;
 mod import;
 mod inspect;
 mod render;
+mod sealing;
 mod special_files;
+mod verify;
