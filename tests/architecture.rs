@@ -44,20 +44,22 @@ const MATRIX: [(&str, &[&str]); 15] = [
 ];
 
 /// Where each crate may be named.
-const CRATES: [(&str, &[&str]); 21] = [
+const CRATES: [(&str, &[&str]); 24] = [
     ("anstream", &["ui"]),
     ("anstyle", &["ui"]),
     ("base64", &["trust"]),
     ("ed25519_dalek", &["trust"]),
+    ("getrandom", &["cmd"]),
     ("jiff", &["model"]),
     ("pkcs8", &["trust"]),
+    ("rpassword", &["cmd"]),
     ("annotate_snippets", &["ui"]),
     ("clap", &["cmd"]),
     ("clap_complete", &["cmd"]),
     ("clap_mangen", &["cmd"]),
     ("fs_err", &["fsio", "archive", "store", "state_file", "cmd"]),
     ("k8s_openapi", &["profile", "render"]),
-    ("rustix", &["fsio"]),
+    ("rustix", &["fsio", "cmd"]),
     ("schemars", &["model", "profile"]),
     // `render` writes YAML; `profile` reads the values of a Helm chart.
     ("serde_saphyr", &["render", "profile"]),
@@ -67,10 +69,11 @@ const CRATES: [(&str, &[&str]); 21] = [
     ("tempfile", &["fsio", "store", "cmd"]),
     ("toml", &["profile", "trust"]),
     ("walkdir", &["store", "archive"]),
+    ("zeroize", &["trust", "cmd"]),
 ];
 
 /// What the pure layers must not name.
-const IMPURE: [&str; 11] = [
+const IMPURE: [&str; 13] = [
     "std::fs",
     "std::env",
     "std::net::Tcp",
@@ -80,6 +83,8 @@ const IMPURE: [&str; 11] = [
     "std::thread",
     "SystemTime",
     "Instant::now",
+    "getrandom",
+    "rpassword",
     "println!",
     "HashMap",
 ];

@@ -14,8 +14,11 @@ pub mod gc;
 pub mod images;
 pub mod import;
 pub mod inspect;
+pub mod key_args;
+pub mod keygen;
 pub mod man;
 pub mod out_folder;
+mod private_file;
 mod rebuild;
 pub mod refused;
 pub mod render;
@@ -83,6 +86,8 @@ pub enum Command {
     State(state::Args),
     /// List the images of a profile or a bundle
     Images(images::Args),
+    /// Make a key pair that signs, or show the public half of one
+    Keygen(keygen::Args),
     /// Remove bundles from the store that nothing needs
     Gc(gc::Args),
     /// Print the completions of a shell
@@ -116,6 +121,7 @@ impl Command {
             Self::Verify(args) => args.run(ctx),
             Self::State(args) => args.run(ctx),
             Self::Images(args) => args.run(ctx),
+            Self::Keygen(args) => args.run(ctx),
             Self::Gc(args) => args.run(ctx),
             Self::Import(args) => args.run(ctx),
             Self::Explain(args) => args.run(ctx),

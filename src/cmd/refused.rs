@@ -4,11 +4,12 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use crate::bundle::read::{Fault, ReadError};
+use crate::model::text::Label;
 use crate::trust::refusal::{ExpectedKey, FoundKey, Refusal};
 use crate::trust::verify::VerifyError;
 
 /// What a person can do, by code. `docs/format/exit-codes.md` says more.
-const REMEDIES: &[(&str, &str)] = &[
+pub const REMEDIES: &[(&str, &str)] = &[
     ("UNSIGNED", "ask the builder for the signed bundle; `relay-bundle sign` signs one"),
     ("BAD_ATTESTATION", "copy the bundle again; if it is the same, ask the builder for it by another way"),
     (
@@ -78,15 +79,11 @@ impl Refused {
     pub fn lines(&self) -> Vec<String> {
         let holder = |holder: Option<&str>| holder.map(|name| format!(" of {name}")).unwrap_or_default();
         let found = self.found.iter().map(|key| {
-            let holder = holder(key.holder.as_ref().map(|name| name.as_str()));
+            let holder = holder(key.holder.as_ref().map(Label::as_str));
             format!("found: the key {}{holder}, which {}", key.keyid, key.standing)
         });
         let expected = self.expected.iter().map(|key| {
-            format!(
-                "expected: the key {}{}",
-                key.keyid,
-                holder(key.holder.as_ref().map(|name| name.as_str()))
-            )
+            format!("expected: the key {}{}", key.keyid, holder(key.holder.as_ref().map(Label::as_str)))
         });
         let none = !self.found.is_empty() && self.expected.is_empty();
         let none = none.then(|| "expected: no key counts now".to_owned());
@@ -106,10 +103,17 @@ impl From<VerifyError> for Failure {
     fn from(error: VerifyError) -> Self {
         match error {
             VerifyError::Refused(refusal) => refusal.into(),
-            VerifyError::Unread(ReadError { fault: Fault::Io(error), .. }) => error.into(),
-            VerifyError::Unread(error) => Self::world(error),
+            VerifyError::Unread(ReadError { fault: Fault::Io(error), .. }) => unread(error.into()),
+            VerifyError::Unread(error) => unread(Self::world(error)),
         }
     }
+}
+
+/// Nothing is known of a bundle that was not read to its end: a trouble of this machine, with a code all the same.
+fn unread(failure: Failure) -> Failure {
+    let code = "UNREADABLE";
+    let refused = Refused { code, found: Vec::new(), expected: Vec::new() };
+    remedy(code).into_iter().fold(failure, Failure::hint).with(refused)
 }
 
 fn remedy(code: &str) -> Option<&'static str> {

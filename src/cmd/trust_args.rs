@@ -83,13 +83,13 @@ fn load_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
         if text.contains("PRIVATE KEY-----") {
             return Failure::input(format!("`{path}` is a private key, and a public one is trusted"))
                 .hint("only the signer should have this file: whoever reads it can sign in their name")
-                .hint(format!("openssl pkey -in {path} -pubout prints its public half"));
+                .hint(format!("relay-bundle keygen --public {path} shows its public half"));
         }
         let failure = Failure::input(format!("`{path}` is no public key to trust: {error}"));
         if text.contains("[[key]]") || text.contains("relay-bundle/trust/") {
             return failure.hint("this is a trust policy; `--trust` reads one");
         }
-        failure.hint("`openssl pkey -pubout` writes such a file, and so does `relay-bundle keygen`")
+        failure.hint("`relay-bundle keygen` writes such a file, and so does `openssl pkey -pubout`")
     })
 }
 

@@ -189,13 +189,13 @@ impl Args {
     }
 
     fn print(&self, ctx: &Ctx, report: &VerifyReport, bundle: &Verified<Bundle>, differs: bool) -> Outcome {
-        if !self.emit {
-            ctx.printer.report(report)?;
-        } else {
+        if self.emit {
             ctx.printer.say_report(report)?;
             if !differs {
                 ctx.printer.data(&manifests(bundle))?;
             }
+        } else {
+            ctx.printer.report(report)?;
         }
         Ok(if differs { DIFFERS.into() } else { ExitCode::SUCCESS })
     }

@@ -124,7 +124,9 @@ pub(crate) fn statement(bundle: &Bundle) -> Statement {
 
 pub(crate) fn envelope(statement: &Statement, names: &[&str]) -> Envelope {
     let mut envelope = Envelope::unsigned(statement.to_bytes());
-    names.iter().for_each(|name| envelope.sign(&key(name)).unwrap());
+    for name in names {
+        envelope.sign(&key(name)).unwrap();
+    }
     envelope
 }
 
