@@ -22,10 +22,16 @@ pub mod medium;
 pub mod out_folder;
 pub mod pack;
 mod private_file;
+mod rebuild;
+pub mod refused;
 pub mod render;
 pub mod schema;
 pub mod source;
 pub mod split;
+pub mod state;
+pub mod state_args;
+pub mod trust_args;
+pub mod verify;
 
 use std::process::ExitCode;
 
@@ -78,6 +84,10 @@ pub enum Command {
     Diff(diff::Args),
     /// Show what a bundle is, holds, wants and consumes
     Inspect(inspect::Args),
+    /// Check who vouches for a bundle, and every byte of it: the gate before it is applied
+    Verify(Box<verify::Args>),
+    /// Show what was accepted before, or take a floor away
+    State(state::Args),
     /// List the images of a profile or a bundle
     Images(images::Args),
     /// Make a key pair that signs, or show the public half of one
@@ -118,6 +128,8 @@ impl Command {
             Self::Render(args) => args.run(ctx),
             Self::Diff(args) => args.run(ctx),
             Self::Inspect(args) => args.run(ctx),
+            Self::Verify(args) => args.run(ctx),
+            Self::State(args) => args.run(ctx),
             Self::Images(args) => args.run(ctx),
             Self::Keygen(args) => args.run(ctx),
             Self::Pack(args) => args.run(ctx),
@@ -151,6 +163,9 @@ pub fn main() -> ExitCode {
 fn fail(printer: &Printer, failure: &Failure) -> ExitCode {
     // Parts of a message may come from a hostile bundle.
     printer.tell(&format!("error: {}", safe_lines(&failure.message())));
+    for line in failure.refused.iter().flat_map(|refused| refused.lines()) {
+        printer.tell(&safe_lines(&line));
+    }
     for hint in &failure.hints {
         printer.tell(&format!("hint: {}", safe_lines(hint)));
     }
@@ -167,8 +182,13 @@ fn usage(error: &clap::Error) -> ExitCode {
     if wants_json && error.use_stderr() {
         let text = error.to_string();
         let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let report =
-            ErrorReport { error: first.to_owned(), hints: &[], exit_code: failure::INPUT, diagnostics: None };
+        let report = ErrorReport {
+            error: first.to_owned(),
+            hints: &[],
+            exit_code: failure::INPUT,
+            diagnostics: None,
+            refused: None,
+        };
         // Whoever does not read the report has the exit code.
         Printer::new(true, false, ColorChoice::Auto).report(&report).ok();
     }

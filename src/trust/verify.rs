@@ -132,6 +132,12 @@ pub fn verify<M: SealedMedium>(
     Ok(Verified { value: bundle, voucher: Voucher { statement, signatures, grant, expires, attestation } })
 }
 
+impl From<ReadError> for VerifyError {
+    fn from(error: ReadError) -> Self {
+        refused(error)
+    }
+}
+
 impl From<Reason> for VerifyError {
     fn from(reason: Reason) -> Self {
         Self::Refused(reason.into())
