@@ -2,7 +2,7 @@
 
 use crate::model::kube_version::KubeVersion;
 use crate::profile::decode::FRAGMENTS;
-use crate::profile::node::{Node, Path, Value};
+use crate::profile::node::{Node, Path, Value, Way};
 use crate::profile::overlay::DEFAULT_SOURCE;
 use crate::profile::settings::Settings;
 
@@ -57,7 +57,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     for fragment in FRAGMENTS {
         let path = Path::of(fragment);
         if let Some(node) = report.tree.get(&path) {
-            walk(node, fragment, fragment, &path, &mut found);
+            walk(node, fragment, &mut fragment.to_owned(), Way::From(&path), &mut found);
         }
     }
     for (path, since) in found {
@@ -73,20 +73,24 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-fn walk(node: &Node, fragment: &str, names: &str, path: &Path, found: &mut Vec<(Path, u8)>) {
+/// `names` are the keys on the way, and as they were when this returns.
+fn walk(node: &Node, fragment: &str, names: &mut String, way: Way<'_>, found: &mut Vec<(Path, u8)>) {
     match &node.value {
         Value::Table(table) => {
+            let length = names.len();
             for (key, entry) in table.iter().filter(|(_, entry)| entry.node.origin.source != DEFAULT_SOURCE) {
-                let (names, path) = (format!("{names}.{key}"), path.key(key));
-                if let Some(since) = since(fragment, &names) {
-                    found.push((path.clone(), since));
+                names.extend([".", key]);
+                let way = Way::Key(&way, key);
+                if let Some(since) = since(fragment, names) {
+                    found.push((way.path(), since));
                 }
-                walk(&entry.node, fragment, &names, &path, found);
+                walk(&entry.node, fragment, names, way, found);
+                names.truncate(length);
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                walk(item, fragment, names, &path.index(index), found);
+                walk(item, fragment, names, Way::Index(&way, index), found);
             }
         }
         _ => {}
@@ -96,7 +100,7 @@ fn walk(node: &Node, fragment: &str, names: &str, path: &Path, found: &mut Vec<(
 fn since(fragment: &str, names: &str) -> Option<u8> {
     let known = |(start, end, _): &&(&str, &str, u8)| {
         let (head, tail) = end.split_once(".*").unwrap_or(("", end));
-        fragment.starts_with(start) && names.ends_with(tail) && names.contains(head)
+        names.ends_with(tail) && names.contains(head) && fragment.starts_with(start)
     };
     FIELDS.iter().find(known).map(|(.., minor)| *minor)
 }
