@@ -24,8 +24,7 @@ pub fn recipe(profile: &Profile) -> Value {
         set: &profile.sets,
         settings: &profile.settings,
     };
-    let mut recipe =
-        serde_json::to_value(recipe).expect("settings have string keys and write themselves");
+    let mut recipe = serde_json::to_value(recipe).expect("settings have string keys and write themselves");
     if let Some(settings) = recipe["settings"].as_object_mut() {
         // How layers were laid is not an input: what they came to is.
         settings.remove("extends");

@@ -403,12 +403,7 @@ pub const FRAGMENTS: [&str; 23] = [
 ///
 /// Those types turn a missing required key into an empty value instead of refusing it, but always write it back: so it
 /// is a key that `written` (the typed value, written back) has and the tree has not.
-pub fn report_missing(
-    tree: &Node,
-    written: &serde_json::Value,
-    way: Way<'_>,
-    diagnostics: &mut Diagnostics,
-) {
+pub fn report_missing(tree: &Node, written: &serde_json::Value, way: Way<'_>, diagnostics: &mut Diagnostics) {
     match (&tree.value, written) {
         (Value::Table(table), serde_json::Value::Object(fields)) => {
             report_missing_fields(tree, table, fields, way, diagnostics);

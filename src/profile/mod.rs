@@ -66,8 +66,8 @@ fn report_missing(tree: &Node, settings: &Settings, diagnostics: &mut Diagnostic
     let written = serde_json::to_value(settings).expect("settings have string keys and write themselves");
     for fragment in decode::FRAGMENTS {
         let path = Path::of(fragment);
-        let pointer = format!("/{}", fragment.replace('.', "/"));
-        if let (Some(node), Some(written)) = (tree.get(&path), written.pointer(&pointer)) {
+        let written = fragment.split('.').try_fold(&written, |value, key| value.get(key));
+        if let (Some(node), Some(written)) = (tree.get(&path), written) {
             decode::report_missing(node, written, Way::From(&path), diagnostics);
         }
     }

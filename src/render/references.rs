@@ -115,10 +115,8 @@ impl Found {
 
     fn container(&mut self, container: &Value) {
         for variable in items(container, "env") {
-            for (kind, pointer) in
-                [("Secret", "/valueFrom/secretKeyRef"), ("ConfigMap", "/valueFrom/configMapKeyRef")]
-            {
-                let reference = variable.pointer(pointer);
+            for (kind, source) in [("Secret", "secretKeyRef"), ("ConfigMap", "configMapKeyRef")] {
+                let reference = variable["valueFrom"].get(source);
                 let key = reference.and_then(|reference| text(&reference["key"]));
                 self.data(kind, reference, "name", key);
             }
