@@ -14,4 +14,5 @@ pub mod plan;
 pub mod profile;
 pub mod render;
 pub mod store;
+pub mod trust;
 pub mod ui;
