@@ -33,3 +33,30 @@ fn described(command: Command, augment: fn(Command) -> Command) -> Command {
     let long_about = command.get_long_about().cloned();
     augment(command).about(Resettable::from(about)).long_about(Resettable::from(long_about))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cmd::Cli;
+
+    #[test]
+    fn a_command_keeps_its_description_when_its_arguments_come() {
+        let descriptions = |root: &Command| -> Vec<String> {
+            let commands = root.get_subcommands().filter(|command| command.get_name() != "help");
+            commands.map(|command| format!("{}: {:?}", command.get_name(), command.get_about())).collect()
+        };
+        let mut root = Cli::command();
+        let before = descriptions(&root);
+
+        root.build();
+
+        assert_eq!(descriptions(&root), before);
+    }
+
+    #[test]
+    fn the_arguments_of_every_command_fit_together() {
+        Cli::command().debug_assert();
+    }
+}
