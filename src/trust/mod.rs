@@ -8,6 +8,7 @@ pub mod envelope;
 pub mod key;
 pub mod policy;
 pub mod refusal;
+mod signers;
 pub mod state;
 pub mod statement;
 pub mod verify;
