@@ -133,9 +133,10 @@ fn sealed_as_in_recipe(recipe: &Value, files: &BundleFiles) -> Result<(), Invali
     let found = files.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::SealedSecret));
     let found: BTreeMap<String, String> =
         found.map(|(path, file)| (path.to_string(), file.digest().to_string())).collect();
-    let same = named.iter().map(|(path, digest)| (path.as_str(), *digest)).eq(found
+    let same = named
         .iter()
-        .map(|(path, digest)| (path.as_str(), digest.as_str())));
+        .map(|(path, digest)| (path.as_str(), *digest))
+        .eq(found.iter().map(|(path, digest)| (path.as_str(), digest.as_str())));
     if same { Ok(()) } else { Err(InvalidBundle::OtherThanRecipe { what: "sealed files" }) }
 }
 

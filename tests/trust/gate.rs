@@ -12,10 +12,8 @@ use proptest::sample::{select, subsequence};
 
 use relay_bundle::trust::policy::Policy;
 
-use super::situation::{
-    Before, DAY, EVERYBODY, GrantLine, HOUR, KeyLine, Situation, TRUSTED, Who, grant,
-};
-use super::world::{Content, code};
+use super::situation::{Before, DAY, EVERYBODY, GrantLine, HOUR, KeyLine, Situation, TRUSTED, Who, grant};
+use super::world::{Content, Step, code_of, verify_until};
 
 /// The name of an outcome that the gate has no objection to.
 const PASSED: &str = "TAMPERED";
@@ -51,7 +49,8 @@ pub(crate) fn model(s: &Situation) -> &'static str {
     let floor = here().map(|before| before.serial).max();
     let same_serial = here().find(|before| Some(before.serial) == floor && before.serial == s.serial);
     let newest = s.before.iter().map(|before| before.issued).max();
-    let end = [s.expires, s.max_age_days.map(|days| s.issued + i64::from(days) * DAY)].into_iter().flatten().min();
+    let end =
+        [s.expires, s.max_age_days.map(|days| s.issued + i64::from(days) * DAY)].into_iter().flatten().min();
     let checks = [
         (s.grants.is_empty(), "NO_GRANT"),
         (!s.grants.iter().any(|grant| met(grant, None)), unsigned(None)),
@@ -88,7 +87,7 @@ impl Trials {
         });
         let state = situation.state();
 
-        let found = code(content, &situation.terms(policy, &state));
+        let found = code_of(&verify_until(content, &situation.terms(policy, &state), Step::Sums));
 
         assert_eq!(found, model(situation), "{situation:#?}");
         *self.outcomes.entry(found).or_default() += 1;
@@ -171,7 +170,8 @@ const SITES: [&[&str]; 4] = [&[], &["plant-7"], &["plant-8"], &["plant-7", "plan
 
 /// What was accepted before: nothing, or something beside, below, at and above the bundle's serial.
 fn histories() -> Vec<Vec<Before>> {
-    let before = |same_place, same_content, serial, issued| Before { same_place, same_content, serial, issued };
+    let before =
+        |same_place, same_content, serial, issued| Before { same_place, same_content, serial, issued };
     vec![
         vec![],
         vec![before(false, false, 200, 0)],
@@ -185,18 +185,22 @@ fn histories() -> Vec<Vec<Before>> {
     ]
 }
 
-const CLOCKS: [i64; 9] =
-    [-DAY - 1, -DAY, 0, DAY - 1, DAY, DAY + 1, 2 * DAY, 2 * DAY + 1, 400 * DAY];
+const CLOCKS: [i64; 9] = [-DAY - 1, -DAY, 0, DAY - 1, DAY, DAY + 1, 2 * DAY, 2 * DAY + 1, 400 * DAY];
 
 #[test]
 fn place_time_and_what_came_before_are_judged_as_the_model_says_in_every_combination() {
     let mut trials = Trials::default();
     for before in histories() {
         for now in CLOCKS {
-            for (sites, site) in SITES.into_iter().flat_map(|sites| [(sites, None), (sites, Some("plant-7"))]) {
-                for (expires, max_age_days) in
-                    [(None, None), (Some(DAY), None), (None, Some(2)), (Some(DAY), Some(2)), (Some(0), Some(1))]
-                {
+            for (sites, site) in SITES.into_iter().flat_map(|sites| [(sites, None), (sites, Some("plant-7"))])
+            {
+                for (expires, max_age_days) in [
+                    (None, None),
+                    (Some(DAY), None),
+                    (None, Some(2)),
+                    (Some(DAY), Some(2)),
+                    (Some(0), Some(1)),
+                ] {
                     for (revoked_content, deployed) in
                         [(false, false), (false, true), (true, false), (true, true)]
                     {
@@ -236,7 +240,14 @@ fn situation() -> impl Strategy<Value = Situation> {
     let end = (prop::option::of(0..3_i64), prop::option::of(1..3_u32));
     let place = (select(SITES.to_vec()), prop::option::of(select(vec!["plant-7", "plant-9"])));
     (who, when, end, place, prop::bool::weighted(0.1), any::<bool>()).prop_map(
-        |((signers, keys, grants), (before, now, issued, serial), (ends, max_age_days), (sites, site), revoked_content, deployed)| {
+        |(
+            (signers, keys, grants),
+            (before, now, issued, serial),
+            (ends, max_age_days),
+            (sites, site),
+            revoked_content,
+            deployed,
+        )| {
             Situation {
                 signers,
                 serial,

@@ -12,7 +12,7 @@ use relay_bundle::trust::state::State;
 use relay_bundle::trust::statement::Statement;
 use relay_bundle::trust::verify::{Authority, Purpose, Terms};
 
-use super::world::{Content, DEV, ISSUED, code, key, time};
+use super::world::{ACCEPTED, Content, DEV, ISSUED, Step, code_of, key, time, verify_until};
 
 pub(crate) const HOUR: i64 = 3600;
 pub(crate) const DAY: i64 = 24 * HOUR;
@@ -203,9 +203,10 @@ impl Situation {
         Terms { authority: Authority::Policy(policy, state), purpose, now: at(self.now) }
     }
 
-    /// What becomes of the whole bundle.
-    pub(crate) fn outcome(&self) -> &'static str {
+    /// What becomes of the whole bundle; one that is refused is not read beyond its attestation.
+    pub(crate) fn outcome(&self, wanted: &str) -> &'static str {
         let (policy, state) = (Policy::parse(&self.policy_text()).unwrap(), self.state());
-        code(&self.attested(DEV.clone()), &self.terms(&policy, &state))
+        let until = if wanted == ACCEPTED { Step::Files } else { Step::Attestation };
+        code_of(&verify_until(&self.attested(DEV.clone()), &self.terms(&policy, &state), until))
     }
 }

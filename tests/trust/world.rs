@@ -9,7 +9,6 @@ use relay_bundle::bundle::assemble::assemble;
 use relay_bundle::bundle::open::Bundle;
 use relay_bundle::bundle::read::{Fault, Medium, Opening, ReadError, SealedMedium, hash_only};
 use relay_bundle::bundle::sums::Sums;
-use relay_bundle::canonical::Canonical;
 use relay_bundle::cmd::ctx::Folder;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::safe_path::SafePath;
@@ -31,8 +30,9 @@ pub(crate) const ACCEPTED: &str = "ACCEPTED";
 /// When the bundles of these tests are issued.
 pub(crate) const ISSUED: &str = "2026-11-22T10:00:00Z";
 
-pub(crate) static DEV: LazyLock<Content> = LazyLock::new(|| Content::of_profile("dev"));
-pub(crate) static PRODUCTION: LazyLock<Content> = LazyLock::new(|| Content::of_profile("production"));
+pub(crate) static DEV: LazyLock<Content> = LazyLock::new(|| Content::of_profile("profiles", "dev"));
+pub(crate) static PRODUCTION: LazyLock<Content> =
+    LazyLock::new(|| Content::of_profile("profiles", "production"));
 
 pub(crate) fn key(seed: u8) -> PrivateKey {
     PrivateKey::from_seed(&[seed; 32])
@@ -47,11 +47,11 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    /// Builds a shipped profile.
-    pub(crate) fn of_profile(name: &str) -> Self {
-        let loaded = profile::load(name, &[], &Folder::new(Utf8Path::new("profiles")));
-        let profile = loaded.profile.expect("the shipped profiles are right");
-        let bundle = assemble(&profile, &render(&profile)).expect("the shipped profiles make bundles");
+    /// Builds a profile of a folder.
+    pub(crate) fn of_profile(folder: &str, name: &str) -> Self {
+        let loaded = profile::load(name, &[], &Folder::new(Utf8Path::new(folder)));
+        let profile = loaded.profile.expect("the profiles of the repository are right");
+        let bundle = assemble(&profile, &render(&profile)).expect("what is rendered makes a bundle");
         let files = bundle.files.iter().map(|(path, file)| (path.to_string(), file.bytes().to_vec()));
         let mut content = Self { attestation: None, sums: Vec::new(), files: files.collect() };
         content.list();
@@ -64,26 +64,8 @@ impl Content {
         self.sums = digests.collect::<String>().into_bytes();
     }
 
-    /// The name of the first manifest with a kind's short name.
-    pub(crate) fn manifest(&self, short: &str) -> String {
-        let mut names = self.files.keys().filter(|path| path.contains(&format!("-{short}-")));
-        names.next().unwrap_or_else(|| panic!("the bundle has a {short}")).clone()
-    }
-
-    pub(crate) fn text(&self, path: &str) -> String {
-        String::from_utf8(self.files[path].clone()).expect("documents and manifests are text")
-    }
-
     pub(crate) fn document(&self, path: &str) -> Value {
         serde_json::from_slice(&self.files[path]).expect("documents are JSON")
-    }
-
-    /// Changes a document, and keeps it canonical.
-    pub(crate) fn edit_document(&mut self, path: &str, edit: impl FnOnce(&mut Value)) {
-        let mut value = self.document(path);
-        edit(&mut value);
-        let bytes = Canonical::of(&value).expect("documents hold no floats").into_bytes();
-        self.files.insert(path.to_owned(), bytes);
     }
 
     /// What an honest signer says of these files.
@@ -105,6 +87,13 @@ impl Content {
                 sites: [].into(),
             },
         }
+    }
+
+    /// Says of these files what an honest signer said of others, but for their number, bytes and digest.
+    pub(crate) fn statement_like(&self, honest: &Statement) -> Statement {
+        let bytes = self.files.values().map(|bytes| bytes.len() as u64).sum();
+        let predicate = Predicate { bytes, files: self.files.len() as u64, ..honest.predicate.clone() };
+        Statement { content_id: Digest::of(&self.sums), predicate }
     }
 
     /// Signs a statement, be it true or not.
@@ -137,7 +126,11 @@ pub(crate) struct Memory<'a> {
     until: Step,
 }
 
-impl Memory<'_> {
+impl<'a> Memory<'a> {
+    pub(crate) fn new(content: &'a Content, until: Step) -> Self {
+        Self { content, rest: &[], until }
+    }
+
     fn enter(&self, step: Step) {
         assert!(step <= self.until, "{step:?} was read before the bundle was trusted that far");
     }
@@ -177,32 +170,32 @@ pub(crate) fn verify_until(
     terms: &Terms<'_>,
     until: Step,
 ) -> Result<Verified<Bundle>, Refusal> {
-    let opening = Opening::new(Memory { content, rest: &[], until }).unwrap();
+    let opening = Opening::new(Memory::new(content, until)).unwrap();
     verify(opening, terms, &mut hash_only).map_err(|error| match error {
         VerifyError::Refused(refusal) => refusal,
         VerifyError::Unread(error) => panic!("memory can always be read: {error}"),
     })
 }
 
-/// Verifies a bundle, and returns the code of the outcome.
-pub(crate) fn code(content: &Content, terms: &Terms<'_>) -> &'static str {
-    match verify_until(content, terms, Step::Files) {
-        Ok(_) => ACCEPTED,
-        Err(refusal) => refusal.reason.code(),
-    }
+/// Returns the code of an outcome.
+pub(crate) fn code_of<T>(outcome: &Result<T, Refusal>) -> &'static str {
+    outcome.as_ref().map_or_else(|refusal| refusal.reason.code(), |_| ACCEPTED)
 }
 
-/// The code when one key is trusted for anything, an hour after the bundle was issued.
-pub(crate) fn code_by_key(content: &Content, trusted: &PrivateKey) -> &'static str {
+/// The outcome when one key is trusted for anything, an hour after the bundle was issued.
+pub(crate) fn verify_by_key(content: &Content, trusted: &PrivateKey) -> Result<Verified<Bundle>, Refusal> {
     let public = trusted.public();
     let now = time(ISSUED).plus_seconds(3600);
-    code(content, &Terms { authority: Authority::Key(&public), purpose: Purpose::Install, now })
+    let terms = Terms { authority: Authority::Key(&public), purpose: Purpose::Install, now };
+    verify_until(content, &terms, Step::Files)
 }
 
 /// A policy under which one key may sign anything.
 pub(crate) fn policy_of(key: &PrivateKey) -> Policy {
     let (id, public) = (key.public().id(), key.public().to_base64());
-    let [bundle, profile] = [&*DEV, &*PRODUCTION].map(|content| content.statement().predicate.bundle).map(|name| name.to_string());
+    let [bundle, profile] = [&*DEV, &*PRODUCTION]
+        .map(|content| content.statement().predicate.bundle)
+        .map(|name| name.to_string());
     let text = format!(
         "schema = \"relay-bundle/trust/v1\"\n[[key]]\nid = \"{id}\"\npublic = \"{public}\"\nholder = \"builder\"\n\
          [[grant]]\nbundles = [\"{bundle}\", \"{profile}\"]\nprofiles = [\"dev\", \"production\"]\n\
@@ -211,9 +204,10 @@ pub(crate) fn policy_of(key: &PrivateKey) -> Policy {
     Policy::parse(&text).unwrap()
 }
 
-/// The code under such a policy, with nothing accepted before.
-pub(crate) fn code_by_policy(content: &Content, trusted: &PrivateKey) -> &'static str {
+/// The outcome under such a policy, with nothing accepted before.
+pub(crate) fn verify_by_policy(content: &Content, trusted: &PrivateKey) -> Result<Verified<Bundle>, Refusal> {
     let (policy, state) = (policy_of(trusted), State::default());
     let now = time(ISSUED).plus_seconds(3600);
-    code(content, &Terms { authority: Authority::Policy(&policy, &state), purpose: Purpose::Install, now })
+    let terms = Terms { authority: Authority::Policy(&policy, &state), purpose: Purpose::Install, now };
+    verify_until(content, &terms, Step::Files)
 }

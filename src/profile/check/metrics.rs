@@ -81,7 +81,8 @@ fn elsewhere(settings: &Settings, report: &mut Report<'_>) {
     for (index, step) in monitor.relabelings.iter().enumerate() {
         let action = (step.action == Some(RelabelAction::Labelmap)).then_some("labelmap");
         if redirects(action, step.target_label.as_deref()) {
-            let message = "a ServiceMonitor outside the release's namespace may not change where Prometheus looks";
+            let message =
+                "a ServiceMonitor outside the release's namespace may not change where Prometheus looks";
             let help = "write labels that do not begin with `__`, or leave the ServiceMonitor in the release's namespace";
             report.error("RB0344", Path::of("serviceMonitor.relabelings").index(index), message, help);
         }
