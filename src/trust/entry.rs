@@ -8,6 +8,9 @@ use super::policy::{Pattern, Status};
 use crate::model::text::Label;
 use crate::model::timestamp::Timestamp;
 
+/// How long a new key may sign: two years, which leaves time to notice that it ends and is seldom forgotten.
+pub const VALID_DAYS: u64 = 730;
+
 /// A `[[key]]`. None of its values has a character that TOML would read otherwise.
 #[derive(Clone, Debug)]
 pub struct KeyEntry {

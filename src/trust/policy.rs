@@ -70,13 +70,20 @@ pub enum Status {
     Revoked,
 }
 
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Status {
+    /// Returns how a policy spells it.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Active => "active",
             Self::Retired => "retired",
             Self::Revoked => "revoked",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

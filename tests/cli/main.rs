@@ -19,4 +19,5 @@ mod sealing;
 mod special_files;
 #[path = "../support/tools.rs"]
 mod tools;
+mod trust;
 mod verify;
