@@ -9,3 +9,4 @@ pub mod restricted;
 pub mod safe_path;
 pub mod secret;
 pub mod text;
+pub mod timestamp;

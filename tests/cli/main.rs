@@ -15,6 +15,8 @@ mod inspect;
 mod pack;
 mod parts;
 mod render;
+mod sealing;
 mod special_files;
 #[path = "../support/tools.rs"]
 mod tools;
+mod verify;
