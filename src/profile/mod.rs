@@ -9,7 +9,6 @@ pub mod diagnostic;
 pub mod explain;
 pub mod helm;
 pub mod logs;
-pub mod nesting;
 pub mod node;
 pub mod overlay;
 pub mod parse;
