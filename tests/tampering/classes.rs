@@ -83,7 +83,7 @@ fn the_program_refuses_a_sample_of_every_kind_and_prints_nothing() {
 /// Yields the starts of every header field, content, padding and end block.
 fn boundaries(original: &Original) -> BTreeSet<usize> {
     let of_record = |record: &Record| {
-        let header = record.all.start;
+        let header = record.content.start - BLOCK;
         let fields = FIELDS.map(|(field, _)| header + range(field).start);
         fields.into_iter().chain([record.content.start, record.content.end])
     };
