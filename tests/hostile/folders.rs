@@ -186,7 +186,7 @@ fn the_folder_that_was_harmed_is_otherwise_good() {
     let Some(mut place) = Place::new() else { return };
     lay_out(&place.path().join("bundle"));
 
-    let ran = place.run("./bundle", std::io::empty());
+    let ran = place.run(&["inspect", "./bundle"], std::io::empty());
 
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stdout.contains("claude-relay"));

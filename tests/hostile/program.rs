@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use relay_bundle::trust::key::PrivateKey;
 
 use crate::tools::find;
 
@@ -28,6 +29,8 @@ impl Place {
     pub(crate) fn new() -> Option<Self> {
         let time = find("time", "time")?;
         let folder = tempfile::tempdir().unwrap();
+        let key = PrivateKey::from_seed(&[1; 32]).public();
+        fs_err::write(folder.path().join("signing.pub.pem"), key.to_pem()).unwrap();
         Some(Self { folder, time, runs: 0, memory_kib: 0, cpu_seconds: 0.0 })
     }
 
@@ -47,8 +50,9 @@ impl Place {
     /// Gives the program a path; it must refuse what is there and say `why`.
     #[track_caller]
     pub(crate) fn refuses_path(&mut self, what: &str, path: &str, why: &str) {
-        let ran = self.run(path, std::io::empty());
-        ran.is_refusal(what, why);
+        self.run(&["inspect", path], std::io::empty()).is_refusal(what, why);
+        let verify = ["verify", path, "--key", "signing.pub.pem", "--emit"];
+        self.run(&verify, std::io::empty()).is_refusal(what, "");
     }
 
     /// Gives the program a stream, and returns how much of it the program took.
@@ -59,18 +63,18 @@ impl Place {
         stream: impl Read + Send + 'static,
         why: &str,
     ) -> u64 {
-        let ran = self.run("/dev/stdin", stream);
+        let ran = self.run(&["inspect", "/dev/stdin"], stream);
         ran.is_refusal(what, why);
         ran.taken
     }
 
     /// Runs the program with GNU time in front.
-    pub(crate) fn run(&mut self, path: &str, mut stream: impl Read + Send + 'static) -> Ran {
+    pub(crate) fn run(&mut self, arguments: &[&str], mut stream: impl Read + Send + 'static) -> Ran {
         let before = names(self.path());
         let prices = tempfile::NamedTempFile::new().unwrap();
         let mut command = Command::new(&self.time);
         command.args(["--format", "%M %U %S", "--output"]).arg(prices.path());
-        command.args([env!("CARGO_BIN_EXE_relay-bundle"), "inspect", path]);
+        command.arg(env!("CARGO_BIN_EXE_relay-bundle")).args(arguments);
         command.current_dir(self.path()).env_clear().env("HOME", self.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -89,7 +93,7 @@ impl Place {
         });
         let output = child.wait_with_output().unwrap();
         self.note(&fs_err::read_to_string(prices.path()).unwrap());
-        assert_eq!(names(self.path()), before, "{path}: something was written");
+        assert_eq!(names(self.path()), before, "{arguments:?}: something was written");
         Ran {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -120,7 +124,7 @@ impl Place {
         let Self { runs, memory_kib, cpu_seconds, .. } = self;
         // The test harness would hide what goes through `eprintln!`.
         let line =
-            format!("{what}: {runs} refused, each within {memory_kib} KiB and {cpu_seconds:.2} s of CPU");
+            format!("{what}: refused {runs} times, each within {memory_kib} KiB and {cpu_seconds:.2} s of CPU");
         writeln!(std::io::stderr(), "{line}").unwrap();
         assert!(memory_kib < MEMORY_KIB_MAX, "{line}");
         assert!(cpu_seconds < CPU_SECONDS_MAX, "{line}");
