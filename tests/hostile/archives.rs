@@ -43,21 +43,22 @@ impl Tar {
 
 #[test]
 fn what_is_listed_must_be_a_file_of_a_bundle() {
+    type Files = &'static [(&'static str, &'static [u8])];
+    const EVIL: &[u8] = b"evil\n";
     let Some(mut place) = Place::new() else { return };
-    let evil = &b"evil\n"[..];
-    let table: [(&[(&str, &[u8])], &str); 12] = [
-        (&[("../evil", evil)], "line 1: path \"../evil\" has '.' at byte 0"),
-        (&[("/etc/cron.d/evil", evil)], "line 1: path \"/etc/cron.d/evil\" has an empty segment"),
-        (&[("manifests/../evil", evil)], "has '.' at byte 10"),
-        (&[("SHA256SUMS", evil)], "has 'S' at byte 0"),
-        (&[("attestation.dsse.json", evil)], "which is no file of a bundle"),
-        (&[("readme.md", evil)], "which is no file of a bundle"),
-        (&[("manifests/a/b.yaml", evil)], "which is no file of a bundle"),
-        (&[("Bundle.json", evil), ("bundle.json", evil)], "has 'B' at byte 0"),
-        (&[("bundle.json", evil), ("bundle.json", evil)], "line 2 is not in its only spelling"),
-        (&[("recipe.json", evil), ("bundle.json", evil)], "line 1 is not in its only spelling"),
-        (&[("images/a", evil), ("images/a/b", evil)], "as a file, and as the folder of"),
-        (&[("images/\u{1b}[31m", evil)], "has '\\u{1b}' at byte 7"),
+    let table: [(Files, &str); 12] = [
+        (&[("../evil", EVIL)], "line 1: path \"../evil\" has '.' at byte 0"),
+        (&[("/etc/cron.d/evil", EVIL)], "line 1: path \"/etc/cron.d/evil\" has an empty segment"),
+        (&[("manifests/../evil", EVIL)], "has '.' at byte 10"),
+        (&[("SHA256SUMS", EVIL)], "has 'S' at byte 0"),
+        (&[("attestation.dsse.json", EVIL)], "which is no file of a bundle"),
+        (&[("readme.md", EVIL)], "which is no file of a bundle"),
+        (&[("manifests/a/b.yaml", EVIL)], "which is no file of a bundle"),
+        (&[("Bundle.json", EVIL), ("bundle.json", EVIL)], "has 'B' at byte 0"),
+        (&[("bundle.json", EVIL), ("bundle.json", EVIL)], "line 2 is not in its only spelling"),
+        (&[("recipe.json", EVIL), ("bundle.json", EVIL)], "line 1 is not in its only spelling"),
+        (&[("images/a", EVIL), ("images/a/b", EVIL)], "as a file, and as the folder of"),
+        (&[("images/\u{1b}[31m", EVIL)], "has '\\u{1b}' at byte 7"),
     ];
     for (files, why) in table {
         place.refuses(&format!("{files:?}"), &Tar::listing(files).bytes(), why);

@@ -130,7 +130,12 @@ const HARMS: [(&str, Harm, &str); 27] = [
     (
         "a longer file",
         |root| {
-            fs::File::options().append(true).open(root.join("recipe.json")).unwrap().write_all(b"\n").unwrap()
+            fs::File::options()
+                .append(true)
+                .open(root.join("recipe.json"))
+                .unwrap()
+                .write_all(b"\n")
+                .unwrap();
         },
         "`recipe.json` was altered",
     ),
@@ -142,7 +147,7 @@ const HARMS: [(&str, Harm, &str); 27] = [
                 .open(root.join("recipe.json"))
                 .unwrap()
                 .set_len((8 << 30) - 1)
-                .unwrap()
+                .unwrap();
         },
         "4194304 are allowed",
     ),

@@ -123,9 +123,10 @@ impl Place {
     pub(crate) fn settle(self, what: &str) {
         let Self { runs, memory_kib, cpu_seconds, .. } = self;
         // The test harness would hide what goes through `eprintln!`.
-        let line =
-            format!("{what}: refused {runs} times, each within {memory_kib} KiB and {cpu_seconds:.2} s of CPU");
-        writeln!(std::io::stderr(), "{line}").unwrap();
+        let line = format!(
+            "{what}: refused {runs} times, each within {memory_kib} KiB and {cpu_seconds:.2} s of CPU"
+        );
+        writeln!(std::io::stderr(), "{line}").expect("standard error is open");
         assert!(memory_kib < MEMORY_KIB_MAX, "{line}");
         assert!(cpu_seconds < CPU_SECONDS_MAX, "{line}");
     }

@@ -26,7 +26,7 @@ fn a_size_that_is_only_claimed_takes_no_memory() {
         ("an attestation of 64 KiB", header("attestation.dsse.json", 64 << 10), "cut short"),
         (
             "an attestation of 64 KiB and 1",
-            file("attestation.dsse.json", &[b'a'; (64 << 10) + 1]),
+            file("attestation.dsse.json", &vec![b'a'; (64 << 10) + 1]),
             "65536 are allowed",
         ),
         ("a blob of 8 GiB and nothing behind", blob, "cut short"),

@@ -11,7 +11,7 @@ use relay_bundle::model::safe_path::SafePath;
 
 use crate::for_all;
 use crate::shipped::bundle;
-use crate::text::{Edit, edits};
+use crate::text::{Edit, apply, edits};
 
 const WORDS: [&str; 26] = [
     " ",
@@ -50,7 +50,7 @@ fn damaged(name: &str, edits: &[Edit], with_manifests: bool) -> BundleFiles {
     for (path, file) in BUNDLE.iter().filter(|(path, _)| with_manifests || !path.as_str().contains('/')) {
         let mut bytes = file.bytes().to_vec();
         if path.as_str() == name {
-            edits.iter().for_each(|edit| edit.apply(&mut bytes));
+            apply(edits, &mut bytes);
         }
         files.add(SafePath::parse(path.as_str()).unwrap(), bytes).unwrap();
     }

@@ -7,7 +7,7 @@ use relay_bundle::bundle::sums::Sums;
 
 use crate::for_all;
 use crate::shipped::bundle;
-use crate::text::edits;
+use crate::text::{apply, edits};
 
 const WORDS: [&str; 24] = [
     "  ",
@@ -43,7 +43,7 @@ fn a_list_that_is_taken_is_written_again_byte_for_byte() {
     assert!(Sums::parse(LIST.as_bytes()).is_ok());
     for_all(edits(&WORDS), |edits| {
         let mut bytes = LIST.as_bytes().to_vec();
-        edits.iter().for_each(|edit| edit.apply(&mut bytes));
+        apply(&edits, &mut bytes);
         if let Ok(sums) = Sums::parse(&bytes) {
             prop_assert_eq!(sums.encode().into_bytes(), bytes);
         }

@@ -73,8 +73,15 @@ pub(crate) fn edits(words: &'static [&'static str]) -> impl Strategy<Value = Vec
     prop::collection::vec(edit, 1..4)
 }
 
+/// Does all edits, one after the other.
+pub(crate) fn apply(edits: &[Edit], text: &mut Vec<u8>) {
+    for edit in edits {
+        edit.apply(text);
+    }
+}
+
 impl Edit {
-    pub(crate) fn apply(&self, text: &mut Vec<u8>) {
+    fn apply(&self, text: &mut Vec<u8>) {
         if text.is_empty() {
             return;
         }
@@ -84,11 +91,11 @@ impl Edit {
             Self::SetByte { at, to } => text[at.index(end)] = *to,
             Self::FlipBit { at, bit } => text[at.index(end)] ^= 1 << bit,
             Self::InsertWord { at, word } => {
-                let place = place_of(text, at, |byte| !byte.is_ascii_alphanumeric()) + 1;
+                let place = place_of(text, *at, |byte| !byte.is_ascii_alphanumeric()) + 1;
                 text.splice(place..place, word.bytes());
             }
             Self::ReplaceWithWord { at, word } => {
-                let place = place_of(text, at, |byte| byte.is_ascii_alphanumeric() || byte == b' ');
+                let place = place_of(text, *at, |byte| byte.is_ascii_alphanumeric() || byte == b' ');
                 text.splice(place..=place, word.bytes());
             }
             Self::Remove { at, bytes } => drop(text.drain(span(at, *bytes))),
@@ -114,7 +121,7 @@ impl Edit {
                 }
             }
             Self::Escape { at } => {
-                let place = place_of(text, at, |byte| byte.is_ascii_alphanumeric());
+                let place = place_of(text, *at, |byte| byte.is_ascii_alphanumeric());
                 let escape = format!("\\u{:04x}", text[place]);
                 text.splice(place..=place, escape.into_bytes());
             }
@@ -124,7 +131,7 @@ impl Edit {
 }
 
 /// Returns the first such byte at or after a position, or the last byte.
-fn place_of(text: &[u8], at: &Index, wanted: impl Fn(u8) -> bool) -> usize {
+fn place_of(text: &[u8], at: Index, wanted: impl Fn(u8) -> bool) -> usize {
     let start = at.index(text.len());
     text[start..].iter().position(|byte| wanted(*byte)).map_or(text.len() - 1, |found| start + found)
 }

@@ -124,7 +124,8 @@ impl Program {
         fs_err::write(self.path("bundle.tar"), bytes).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
         command.args(["verify", "./bundle.tar", "--trust", "trust.toml", "--emit", "--secrets-exist"]);
-        let output = command.current_dir(&self.folder).env_clear().env("HOME", self.folder.path()).output().unwrap();
+        let output =
+            command.current_dir(&self.folder).env_clear().env("HOME", self.folder.path()).output().unwrap();
         (output.status.code(), output.stdout.len())
     }
 }
