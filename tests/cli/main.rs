@@ -11,5 +11,8 @@ mod hostile;
 mod images;
 mod import;
 mod inspect;
+mod keygen;
 mod render;
 mod special_files;
+#[path = "../support/tools.rs"]
+mod tools;
