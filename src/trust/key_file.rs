@@ -486,4 +486,25 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
         }
         assert_eq!(InvalidKeyFile::Damaged.to_string(), "it is damaged");
     }
+
+    #[test]
+    fn no_changed_bit_of_an_encrypted_key_goes_unnoticed() {
+        let horse = passphrase("correct horse");
+        let file = encrypted(pbkdf2(1, Pbkdf2Prf::HmacWithSha256), Cipher::Aes256Cbc { iv: [2; 16] });
+        let der = SecretDocument::from_pem(&file).unwrap().1;
+        let (mut refused, mut other_key) = (0, 0);
+        for bit in 0..der.as_bytes().len() * 8 {
+            let mut bytes = der.as_bytes().to_vec();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            match PrivateKey::from_pem(pem(ENCRYPTED, &bytes).as_bytes(), Some(&horse)) {
+                Ok(changed) => {
+                    assert_ne!(changed.public(), key().public(), "bit {bit}");
+                    other_key += 1;
+                }
+                Err(_) => refused += 1,
+            }
+        }
+        // The format has no checksum: another second block of the ciphertext is another key, which nobody trusts.
+        assert_eq!((refused, other_key), (der.as_bytes().len() * 8 - 128, 128));
+    }
 }

@@ -3,8 +3,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use camino::Utf8Path;
-use relay_bundle::model::timestamp::{DAY_SECONDS, Timestamp};
+use relay_bundle::model::timestamp::DAY_SECONDS;
 use relay_bundle::trust::key::{PrivateKey, PublicKey};
+use relay_bundle::trust::policy::{Policy, Status};
 
 use crate::env::{Ran, TestEnv};
 use crate::tools;
@@ -94,13 +95,12 @@ fn a_pair_is_made_and_its_trust_entry_is_printed() {
     let private = PrivateKey::from_pem(read(&env, "signing.pem").as_bytes(), None).unwrap();
     let public = PublicKey::from_pem(&read(&env, "signing.pub.pem")).unwrap();
     assert_eq!(private.public(), public);
-    let entry: toml::Table = ran.stdout.parse().unwrap();
-    let entry = entry["key"][0].as_table().unwrap();
-    let text = |field: &str| entry[field].as_str().unwrap();
-    assert_eq!(entry.len(), 6);
-    assert_eq!((text("id"), text("public")), (&*public.id().to_string(), &*public.to_base64()));
-    assert_eq!((text("holder"), text("status")), ("build-desk", "active"));
-    let [begin, end] = ["notBefore", "notAfter"].map(|field| text(field).parse::<Timestamp>().unwrap());
+    // The entry is pasted as it is.
+    let schema = "schema = \"relay-bundle/trust/v1\"\n";
+    let policy = Policy::parse(&format!("{schema}{}", ran.stdout)).unwrap();
+    let key = &policy.keys()[&public.id()];
+    assert_eq!((&key.public, key.holder.as_str(), key.status), (&public, "build-desk", Status::Active));
+    let (begin, end) = (key.not_before.unwrap(), key.not_after.unwrap());
     assert_eq!(end.seconds_since(begin), 730 * DAY_SECONDS);
     assert!(
         ran.stderr.contains("made `signing.pem`, the private key, without a passphrase"),
