@@ -14,14 +14,24 @@ pub mod gc;
 pub mod images;
 pub mod import;
 pub mod inspect;
+pub mod join;
 pub mod key_args;
 pub mod keygen;
 pub mod man;
+pub mod medium;
 pub mod out_folder;
+pub mod pack;
 mod private_file;
+mod rebuild;
+pub mod refused;
 pub mod render;
 pub mod schema;
 pub mod source;
+pub mod split;
+pub mod state;
+pub mod state_args;
+pub mod trust_args;
+pub mod verify;
 
 use std::process::ExitCode;
 
@@ -74,10 +84,20 @@ pub enum Command {
     Diff(diff::Args),
     /// Show what a bundle is, holds, wants and consumes
     Inspect(inspect::Args),
+    /// Check who vouches for a bundle, and every byte of it: the gate before it is applied
+    Verify(Box<verify::Args>),
+    /// Show what was accepted before, or take a floor away
+    State(state::Args),
     /// List the images of a profile or a bundle
     Images(images::Args),
     /// Make a key pair that signs, or show the public half of one
     Keygen(keygen::Args),
+    /// Write a bundle as one file
+    Pack(pack::Args),
+    /// Cut a file into parts, for media that are too small for it
+    Split(split::Args),
+    /// Put a file together from its parts, and check each
+    Join(join::Args),
     /// Remove bundles from the store that nothing needs
     Gc(gc::Args),
     /// Print the completions of a shell
@@ -108,8 +128,13 @@ impl Command {
             Self::Render(args) => args.run(ctx),
             Self::Diff(args) => args.run(ctx),
             Self::Inspect(args) => args.run(ctx),
+            Self::Verify(args) => args.run(ctx),
+            Self::State(args) => args.run(ctx),
             Self::Images(args) => args.run(ctx),
             Self::Keygen(args) => args.run(ctx),
+            Self::Pack(args) => args.run(ctx),
+            Self::Split(args) => args.run(ctx),
+            Self::Join(args) => args.run(ctx),
             Self::Gc(args) => args.run(ctx),
             Self::Import(args) => args.run(ctx),
             Self::Explain(args) => args.run(ctx),
@@ -138,6 +163,9 @@ pub fn main() -> ExitCode {
 fn fail(printer: &Printer, failure: &Failure) -> ExitCode {
     // Parts of a message may come from a hostile bundle.
     printer.tell(&format!("error: {}", safe_lines(&failure.message())));
+    for line in failure.refused.iter().flat_map(|refused| refused.lines()) {
+        printer.tell(&safe_lines(&line));
+    }
     for hint in &failure.hints {
         printer.tell(&format!("hint: {}", safe_lines(hint)));
     }
@@ -154,8 +182,13 @@ fn usage(error: &clap::Error) -> ExitCode {
     if wants_json && error.use_stderr() {
         let text = error.to_string();
         let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let report =
-            ErrorReport { error: first.to_owned(), hints: &[], exit_code: failure::INPUT, diagnostics: None };
+        let report = ErrorReport {
+            error: first.to_owned(),
+            hints: &[],
+            exit_code: failure::INPUT,
+            diagnostics: None,
+            refused: None,
+        };
         // Whoever does not read the report has the exit code.
         Printer::new(true, false, ColorChoice::Auto).report(&report).ok();
     }

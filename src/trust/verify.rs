@@ -132,6 +132,12 @@ pub fn verify<M: SealedMedium>(
     Ok(Verified { value: bundle, voucher: Voucher { statement, signatures, grant, expires, attestation } })
 }
 
+impl From<ReadError> for VerifyError {
+    fn from(error: ReadError) -> Self {
+        refused(error)
+    }
+}
+
 impl From<Reason> for VerifyError {
     fn from(reason: Reason) -> Self {
         Self::Refused(reason.into())
@@ -244,7 +250,7 @@ fn check_index(bundle: &Bundle, predicate: &Predicate) -> Result<(), Mismatch> {
     }
 }
 
-/// The signatures of an envelope, each tried with every trusted key.
+/// The signatures of an envelope, each tried with the key that it claims, if that is trusted.
 struct Signers<'a> {
     /// The trusted keys that have signed. A set by construction: a key that signed twice is there once.
     good: BTreeMap<KeyId, Option<&'a TrustedKey>>,
@@ -263,12 +269,11 @@ impl<'a> Signers<'a> {
         };
         let mut signers = Self { good: BTreeMap::new(), found: Vec::new() };
         for (claimed, signature) in envelope.signatures() {
-            // The claim is a hint: that key is tried first, and then all others.
-            let hinted = trusted.get_key_value(claimed);
-            let made_by = hinted
-                .into_iter()
-                .chain(&trusted)
-                .find(|(_, (public, _))| public.verifies(&message, signature))
+            // A wrong claim is refused, though the claim proves nothing: it is the one part of an attestation that
+            // no signature covers.
+            let made_by = trusted
+                .get_key_value(claimed)
+                .filter(|(_, (public, _))| public.verifies(&message, signature))
                 .map(|(id, (_, key))| (*id, *key));
             signers.good.extend(made_by);
             signers.found.push((*claimed, made_by.map(|(id, _)| id)));

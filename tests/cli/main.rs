@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod archive;
+mod blobs;
 mod completions;
 mod diff;
 mod env;
@@ -12,7 +13,11 @@ mod images;
 mod import;
 mod inspect;
 mod keygen;
+mod pack;
+mod parts;
 mod render;
+mod sealing;
 mod special_files;
 #[path = "../support/tools.rs"]
 mod tools;
+mod verify;
