@@ -226,7 +226,7 @@ fn read_descriptor(number: u32, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failur
         return Err(Failure::input(format!("{name} is a terminal, which would show the passphrase"))
             .hint("without --passphrase-fd it is asked for, and not shown"));
     }
-    private_file::read_to_limit(file, &name, limit)
+    private_file::read_opened(file, &name, limit)
 }
 
 /// Returns bytes that nobody can guess.
