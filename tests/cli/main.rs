@@ -12,6 +12,7 @@ mod hostile;
 mod images;
 mod import;
 mod inspect;
+mod keygen;
 mod pack;
 mod parts;
 mod render;
