@@ -4,6 +4,8 @@ mod confusion;
 mod content;
 mod gate;
 mod order;
+mod policy;
 mod situation;
+mod state;
 mod table;
 mod world;
