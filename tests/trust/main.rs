@@ -1,5 +1,7 @@
 //! Trust: whose signature counts for what, when and where, and what is believed before it does.
 
+#![expect(clippy::unwrap_used, reason = "in a test an unmet expectation is the failure")]
+
 mod confusion;
 mod content;
 mod gate;

@@ -24,7 +24,9 @@ fn now() -> Timestamp {
 
 fn accepted(statements: &[Statement]) -> State {
     let mut state = State::default();
-    statements.iter().for_each(|statement| state.accept(statement, None, now()));
+    for statement in statements {
+        state.accept(statement, None, now());
+    }
     state
 }
 
