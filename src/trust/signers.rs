@@ -10,13 +10,13 @@ use super::statement::Predicate;
 use super::verify::{Authority, Purpose, Terms};
 use crate::model::timestamp::Timestamp;
 
-/// The signatures of an envelope, each tried with every trusted key.
+/// The signatures of an envelope, each tried with the key that it claims, if that is trusted.
 pub(super) struct Signers<'a> {
     terms: Terms<'a>,
     /// The trusted keys that have signed. A set by construction: a key that signed twice is there once.
     good: BTreeMap<KeyId, Option<&'a TrustedKey>>,
-    /// The keyid that each signature claims, and the trusted key that made it, if one did.
-    found: Vec<(KeyId, Option<KeyId>)>,
+    /// The keyid that each signature claims, and whether that key is trusted and has made it.
+    found: Vec<(KeyId, bool)>,
     /// When the bundle was issued, once its statement may be believed.
     issued: Option<Timestamp>,
 }
@@ -32,15 +32,13 @@ impl<'a> Signers<'a> {
         };
         let mut signers = Self { terms, good: BTreeMap::new(), found: Vec::new(), issued: None };
         for (claimed, signature) in envelope.signatures() {
-            // The claim is a hint: that key is tried first, and then all others.
+            // The claim proves nothing, and yet a wrong one is not forgiven: no signature covers it.
             let made_by = trusted
                 .get_key_value(claimed)
-                .into_iter()
-                .chain(&trusted)
-                .find(|(_, (public, _))| public.verifies(&message, signature))
+                .filter(|(_, (public, _))| public.verifies(&message, signature))
                 .map(|(id, (_, key))| (*id, *key));
             signers.good.extend(made_by);
-            signers.found.push((*claimed, made_by.map(|(id, _)| id)));
+            signers.found.push((*claimed, made_by.is_some()));
         }
         signers
     }
@@ -50,7 +48,13 @@ impl<'a> Signers<'a> {
     }
 
     /// Checks that the signatures meet some grant, whatever they sign: before that, the payload is not parsed.
+    ///
+    /// A signature that is none by the trusted key that it claims is refused, even if enough others are good: nobody
+    /// but who altered the attestation makes one.
     pub(super) fn check_some_grant(&self) -> Result<(), Reason> {
+        if self.found().iter().any(|found| found.standing == Standing::Bad) {
+            return Err(Reason::BadSignature);
+        }
         let policy = match self.terms.authority {
             Authority::Key(_) if self.good.is_empty() => return Err(self.nobody()),
             Authority::Key(_) => return Ok(()),
@@ -123,8 +127,6 @@ impl<'a> Signers<'a> {
             Reason::RetiredKey
         } else if any(&[Standing::Revoked]) {
             Reason::RevokedKey
-        } else if any(&[Standing::Bad]) {
-            Reason::BadSignature
         } else {
             Reason::UntrustedKey
         }
@@ -132,19 +134,20 @@ impl<'a> Signers<'a> {
 
     /// Returns the signatures of the attestation, each with what it counts for.
     pub(super) fn found(&self) -> Vec<FoundKey> {
-        let found = |(claimed, made_by): &(KeyId, Option<KeyId>)| {
-            let keyid = made_by.unwrap_or(*claimed);
-            let (holder, standing) = match (self.terms.authority, made_by) {
-                (Authority::Key(_), Some(_)) => (None, Standing::Counts),
-                (Authority::Key(key), None) if key.id() == *claimed => (None, Standing::Bad),
-                (Authority::Key(_), None) => (None, Standing::Unknown),
-                (Authority::Policy(policy, _), made_by) => match (policy.keys().get(&keyid), made_by) {
-                    (Some(key), Some(_)) => (Some(key.holder.clone()), self.standing(key)),
-                    (Some(key), None) => (Some(key.holder.clone()), Standing::Bad),
-                    (None, _) => (None, Standing::Unknown),
-                },
+        let found = |&(keyid, is_good): &(KeyId, bool)| {
+            let (is_trusted, key) = match self.terms.authority {
+                Authority::Key(key) => (key.id() == keyid, None),
+                Authority::Policy(policy, _) => {
+                    (policy.keys().contains_key(&keyid), policy.keys().get(&keyid))
+                }
             };
-            FoundKey { keyid, holder, standing }
+            let standing = match key {
+                _ if !is_trusted => Standing::Unknown,
+                _ if !is_good => Standing::Bad,
+                Some(key) => self.standing(key),
+                None => Standing::Counts,
+            };
+            FoundKey { keyid, holder: key.map(|key| key.holder.clone()), standing }
         };
         self.found.iter().map(found).collect()
     }

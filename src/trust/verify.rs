@@ -134,6 +134,12 @@ pub fn verify<M: SealedMedium>(
     })
 }
 
+impl From<ReadError> for VerifyError {
+    fn from(error: ReadError) -> Self {
+        refused(error)
+    }
+}
+
 impl From<Reason> for VerifyError {
     fn from(reason: Reason) -> Self {
         Self::Refused(reason.into())
