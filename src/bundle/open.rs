@@ -20,7 +20,6 @@ use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
 use crate::model::object_key::ObjectKey;
 use crate::model::secret::sealed_path;
-use crate::model::text::is_subdomain;
 use crate::render::manifest_set::{KINDS, Manifest, ManifestSet, phase};
 use crate::render::yaml::{InvalidYaml, from_yaml};
 
@@ -300,7 +299,7 @@ fn read_manifest(object: &Object, file: &File) -> Result<Value, InvalidBundle> {
         ObjectKey { api_version, kind, namespace: text("/metadata/namespace"), name: text("/metadata/name") };
     let manifest = Manifest { key, phase, object: value };
     let agrees = manifest.key == key_of(object)
-        && is_subdomain(&manifest.key.name)
+        && !manifest.key.name.is_empty()
         && phase == object.phase
         && file.digest() == object.sha256
         && object.file == format!("manifests/{}", manifest.file_name());

@@ -196,8 +196,7 @@ impl Policy {
             let message = format!("it has {} bytes, and {POLICY_BYTES_MAX} are allowed", text.len());
             return Err(InvalidPolicy { line: None, message });
         }
-        let line_of =
-            |at: usize| text.as_bytes()[..at.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1;
+        let line_of = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
         let wrong = |at: usize, message: String| InvalidPolicy { line: Some(line_of(at)), message };
         if let Some(at) = nesting::too_deep(text) {
             let message = format!("the values are nested more than {} levels deep", nesting::DEPTH_MAX);
