@@ -81,7 +81,7 @@ pub fn create_new(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durabili
 
 /// A file that appears at its path, whole, when it is committed; dropped before that, it leaves nothing.
 ///
-/// Until then it is a file `.<name>.<random>` in the same folder, which only a killed process leaves behind.
+/// Until then it is a file `.<name>.<random>`, in the same folder unless told otherwise, which only a killed process leaves behind.
 #[derive(Debug)]
 pub struct AtomicFile {
     temporary: NamedTempFile,
@@ -96,16 +96,30 @@ impl AtomicFile {
     ///
     /// When `path` names no file, or its folder cannot be written.
     pub fn create(path: &Utf8Path, mode: u32, durability: Durability) -> io::Result<Self> {
+        Self::create_aside(path, folder_of(path), mode, durability)
+    }
+
+    /// As [`AtomicFile::create`], but until it is committed the file is in the folder `aside`, on the same file system.
+    ///
+    /// # Errors
+    ///
+    /// When `path` names no file, or `aside` cannot be written.
+    pub fn create_aside(
+        path: &Utf8Path,
+        aside: &Utf8Path,
+        mode: u32,
+        durability: Durability,
+    ) -> io::Result<Self> {
         let name = path.file_name().ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, format!("`{path}` does not name a file"))
         })?;
         let temporary = tempfile::Builder::new()
             .prefix(&format!(".{name}."))
-            .tempfile_in(folder_of(path))
+            .tempfile_in(aside)
             .map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => io::Error::new(
                     io::ErrorKind::NotFound,
-                    format!("failed to create file `{path}`: there is no folder `{}`", folder_of(path)),
+                    format!("failed to create file `{path}`: there is no folder `{aside}`"),
                 ),
                 _ => about("create", path, &error),
             })?;

@@ -16,8 +16,12 @@ pub mod inspect;
 pub mod man;
 pub mod out_folder;
 pub mod render;
+pub mod place;
 pub mod schema;
+pub mod sealing;
+pub mod sign;
 pub mod source;
+pub mod terms_args;
 
 use std::process::ExitCode;
 
@@ -66,6 +70,8 @@ pub enum Command {
     Explain(explain::Args),
     /// Print the JSON Schema of a profile
     Schema(schema::Args),
+    /// Sign a bundle
+    Sign(sign::Args),
     /// Show what changes between two bundles, and which pods restart
     Diff(diff::Args),
     /// Show what a bundle is, holds, wants and consumes
@@ -100,6 +106,7 @@ impl Command {
         match self {
             Self::Build(args) => args.run(ctx),
             Self::Render(args) => args.run(ctx),
+            Self::Sign(args) => args.run(ctx),
             Self::Diff(args) => args.run(ctx),
             Self::Inspect(args) => args.run(ctx),
             Self::Images(args) => args.run(ctx),

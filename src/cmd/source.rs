@@ -42,14 +42,14 @@ pub(super) struct Source {
 
 /// What an argument means, by its spelling alone: no file that comes or goes makes it another.
 #[derive(Debug, PartialEq, Eq)]
-enum Reference<'a> {
+pub(super) enum Reference<'a> {
     Path(&'a Utf8Path),
     Entry(&'a str),
     Profile(&'a str),
 }
 
 impl<'a> Reference<'a> {
-    fn of(argument: &'a str) -> Self {
+    pub(super) fn of(argument: &'a str) -> Self {
         let is_path = argument.contains('/')
             || Utf8Path::new(argument).extension() == Some("tar")
             || matches!(argument, "." | "..");
@@ -154,7 +154,7 @@ fn read<M: SealedMedium>(opening: Opening<M>) -> Result<(Contents, bool), ReadEr
     Ok((sums.into_files()?.read(&mut hash_only)?, attested))
 }
 
-fn unreadable(path: &Utf8Path, error: ReadError) -> Failure {
+pub(super) fn unreadable(path: &Utf8Path, error: ReadError) -> Failure {
     match error.fault {
         Fault::Io(error) => error.into(),
         _ => Failure::untrusted(error).hint(format!("`{path}` is no bundle, or was altered or cut short")),

@@ -4,4 +4,5 @@
 
 pub mod envelope;
 pub mod key;
+pub mod sign;
 pub mod statement;
