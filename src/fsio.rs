@@ -113,15 +113,15 @@ impl AtomicFile {
         let name = path.file_name().ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, format!("`{path}` does not name a file"))
         })?;
-        let temporary = tempfile::Builder::new()
-            .prefix(&format!(".{name}."))
-            .tempfile_in(aside)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => io::Error::new(
-                    io::ErrorKind::NotFound,
-                    format!("failed to create file `{path}`: there is no folder `{aside}`"),
-                ),
-                _ => about("create", path, &error),
+        let temporary =
+            tempfile::Builder::new().prefix(&format!(".{name}.")).tempfile_in(aside).map_err(|error| {
+                match error.kind() {
+                    io::ErrorKind::NotFound => io::Error::new(
+                        io::ErrorKind::NotFound,
+                        format!("failed to create file `{path}`: there is no folder `{aside}`"),
+                    ),
+                    _ => about("create", path, &error),
+                }
             })?;
         temporary.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
         Ok(Self { temporary, path: path.to_owned(), durability })

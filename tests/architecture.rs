@@ -42,13 +42,16 @@ const MATRIX: [(&str, &[&str]); 14] = [
 ];
 
 /// Where each crate may be named.
-const CRATES: [(&str, &[&str]); 20] = [
+const CRATES: [(&str, &[&str]); 24] = [
     ("anstream", &["ui"]),
     ("anstyle", &["ui"]),
     ("base64", &["trust"]),
     ("ed25519_dalek", &["trust"]),
+    ("getrandom", &["cmd"]),
     ("jiff", &["model"]),
     ("pkcs8", &["trust"]),
+    ("rpassword", &["cmd"]),
+    ("rustix", &["cmd"]),
     ("annotate_snippets", &["ui"]),
     ("clap", &["cmd"]),
     ("clap_complete", &["cmd"]),
@@ -64,10 +67,11 @@ const CRATES: [(&str, &[&str]); 20] = [
     ("tempfile", &["fsio", "store", "cmd"]),
     ("toml", &["profile", "trust"]),
     ("walkdir", &["store", "archive"]),
+    ("zeroize", &["trust", "cmd"]),
 ];
 
 /// What the pure layers must not name.
-const IMPURE: [&str; 11] = [
+const IMPURE: [&str; 13] = [
     "std::fs",
     "std::env",
     "std::net::Tcp",
@@ -77,6 +81,8 @@ const IMPURE: [&str; 11] = [
     "std::thread",
     "SystemTime",
     "Instant::now",
+    "getrandom",
+    "rpassword",
     "println!",
     "HashMap",
 ];

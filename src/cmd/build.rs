@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
+use super::clock;
 use super::ctx::{Ctx, Folder, ProfileArgs, StoreArgs, count};
 use super::failure::{Failure, FailureKind, Outcome};
 use super::key_args::{KeyArgs, Origin, tell_of_new_pair};
 use super::place::Place;
 use super::sealing::{Draft, Sealed, signers, terms_in_words};
-use super::terms_args::{TermsArgs, now};
+use super::terms_args::TermsArgs;
 use crate::bundle::assemble::{Assembled, assemble};
 use crate::bundle::files::BundleFiles;
 use crate::bundle::open::Bundle;
@@ -165,7 +166,7 @@ impl Args {
     /// Reads or makes the key, if there is to be a signature.
     fn signer(&self, ctx: &Ctx) -> Result<Option<Signer>, Failure> {
         let Some(path) = &self.key.key else { return Ok(None) };
-        let now = now()?;
+        let now = clock::now()?;
         self.terms.terms(now)?;
         let key = if self.keygen {
             let (key, origin) = self.key.load_or_make(ctx)?;
@@ -181,13 +182,7 @@ impl Args {
         Ok(Some(Signer { key, now }))
     }
 
-    fn build(
-        &self,
-        ctx: &Ctx,
-        store: &Store,
-        name: &str,
-        signer: Option<&Signer>,
-    ) -> Result<Built, Failure> {
+    fn build(&self, ctx: &Ctx, store: &Store, name: &str, signer: Option<&Signer>) -> Result<Built, Failure> {
         let profile = ctx.load(name, &self.profiles)?;
         let Assembled { index, files } =
             assemble(&profile, &render::render(&profile)).map_err(Failure::input)?;
@@ -215,8 +210,8 @@ impl Args {
             super::archive_file::write(archive, store, &registered.entry)?;
         }
         let objects = count(index.objects.len(), "object");
-        let signed = if signers.is_empty() { "unsigned" } else { "signed" };
-        ctx.printer.say(&format!("built {} for {name}: {objects}, {signed}, sha256:{id}", index.name));
+        let state = if signers.is_empty() { "unsigned" } else { "signed" };
+        ctx.printer.say(&format!("built {} for {name}: {objects}, {state}, sha256:{id}", index.name));
         ctx.printer.say(&signature);
         Ok(Built {
             profile: name.to_owned(),

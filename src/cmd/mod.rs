@@ -4,6 +4,7 @@ pub mod archive_file;
 pub mod bug;
 pub mod build;
 pub mod check;
+mod clock;
 pub mod completions;
 pub mod ctx;
 pub mod diff;
@@ -13,12 +14,15 @@ pub mod gc;
 pub mod images;
 pub mod import;
 pub mod inspect;
+pub mod key_args;
+pub mod keygen;
 pub mod man;
 pub mod out_folder;
+mod place;
+mod private_file;
 pub mod render;
-pub mod place;
 pub mod schema;
-pub mod sealing;
+mod sealing;
 pub mod sign;
 pub mod source;
 pub mod terms_args;
@@ -70,14 +74,16 @@ pub enum Command {
     Explain(explain::Args),
     /// Print the JSON Schema of a profile
     Schema(schema::Args),
-    /// Sign a bundle
-    Sign(sign::Args),
     /// Show what changes between two bundles, and which pods restart
     Diff(diff::Args),
     /// Show what a bundle is, holds, wants and consumes
     Inspect(inspect::Args),
     /// List the images of a profile or a bundle
     Images(images::Args),
+    /// Make a key pair that signs, or show the public half of one
+    Keygen(keygen::Args),
+    /// Sign a bundle, here or with a key that is elsewhere
+    Sign(sign::Args),
     /// Remove bundles from the store that nothing needs
     Gc(gc::Args),
     /// Print the completions of a shell
@@ -110,6 +116,7 @@ impl Command {
             Self::Diff(args) => args.run(ctx),
             Self::Inspect(args) => args.run(ctx),
             Self::Images(args) => args.run(ctx),
+            Self::Keygen(args) => args.run(ctx),
             Self::Gc(args) => args.run(ctx),
             Self::Import(args) => args.run(ctx),
             Self::Explain(args) => args.run(ctx),

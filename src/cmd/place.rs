@@ -12,7 +12,7 @@ use super::source::{Reference, unreadable};
 use crate::archive::{self, Archive, WriteError};
 use crate::bundle::layout::ATTESTATION;
 use crate::bundle::open::Bundle;
-use crate::bundle::read::{Contents, ReadError, SumsRead, hash_only};
+use crate::bundle::read::{Contents, Opening, ReadError, SumsRead, hash_only};
 use crate::fsio::{AtomicFile, Durability, MODE_PUBLIC, folder_of};
 use crate::model::digest::Digest;
 use crate::store::folder::{self, Folder};
@@ -36,7 +36,7 @@ enum Kind {
 /// A bundle of which the attestation and the bytes of `SHA256SUMS` have been read.
 pub(super) enum Opened {
     Folder(SumsRead<Folder>),
-    Archive(SumsRead<Archive<BufReader<fs_err::File>>>),
+    Archive(Box<SumsRead<Archive<BufReader<fs_err::File>>>>),
 }
 
 /// Makes of the attestation that is there the one that should be; nothing if that is the same.
@@ -107,10 +107,11 @@ impl Place {
     pub(super) fn open(&self) -> Result<Opened, Failure> {
         let opened = match &self.kind {
             Kind::Entry(store, entry) => return Ok(Opened::Folder(store.open(entry.as_str())?.1)),
-            Kind::Folder(path) => folder::open(path).and_then(|o| o.read_sums()).map(Opened::Folder),
+            Kind::Folder(path) => folder::open(path).and_then(Opening::read_sums).map(Opened::Folder),
             Kind::Archive(path) => {
                 let file = fs_err::File::open(path)?;
-                archive::open(BufReader::new(file)).and_then(|o| o.read_sums()).map(Opened::Archive)
+                let sums = archive::open(BufReader::new(file)).and_then(Opening::read_sums);
+                sums.map(|sums| Opened::Archive(Box::new(sums)))
             }
         };
         opened.map_err(|error| unreadable(&self.shown, error))
@@ -154,7 +155,7 @@ impl Place {
         let Some(attestation) = update(opened.attestation())? else { return Ok(()) };
         match (&self.kind, opened) {
             (Kind::Entry(store, entry), _) => Ok(store.attach(entry, &attestation)?),
-            (Kind::Archive(path), Opened::Archive(sums)) => copy(path, sums, &attestation),
+            (Kind::Archive(path), Opened::Archive(sums)) => copy(path, *sums, &attestation),
             (Kind::Folder(path) | Kind::Archive(path), _) => put(path, &attestation),
         }
     }
@@ -255,7 +256,9 @@ fn put(bundle: &Utf8Path, attestation: &[u8]) -> Result<(), Failure> {
     let outside = |error: std::io::Error| {
         let shown = folder_of(bundle);
         Failure::from(error)
-            .hint(format!("the attestation is first written to `{shown}`, and moved into the bundle when it is whole"))
+            .hint(format!(
+                "the attestation is first written to `{shown}`, and moved into the bundle when it is whole"
+            ))
             .hint("where that is impossible, copy the bundle to a place where it is, or sign its archive")
     };
     let target = bundle.join(ATTESTATION);

@@ -83,7 +83,8 @@ impl Draft {
     pub(super) fn discards(&self, ctx: &Ctx, terms: &TermsArgs) -> Result<Vec<KeyId>, Failure> {
         let Some(bytes) = &self.seen else { return Ok(Vec::new()) };
         let Ok(old) = Envelope::parse(bytes) else {
-            ctx.printer.tell(&format!("warning: a new statement discards an `{ATTESTATION}` that cannot be read"));
+            ctx.printer
+                .tell(&format!("warning: a new statement discards an `{ATTESTATION}` that cannot be read"));
             return Ok(Vec::new());
         };
         let signers = signers_of(&old);
@@ -114,7 +115,8 @@ impl Draft {
             0 => "a new statement".to_owned(),
             _ => format!("the statement that has {}", count(signers, "signature")),
         };
-        let expires = predicate.expires.map_or_else(|| "when the trust policy says".to_owned(), |t| t.to_string());
+        let expires =
+            predicate.expires.map_or_else(|| "when the trust policy says".to_owned(), |t| t.to_string());
         let Predicate { bundle: name, profile, namespace, environment, .. } = predicate;
         ctx.printer.say(&format!(
             "signing {bundle}: {kind}
@@ -244,9 +246,11 @@ fn attested(bundle: &Bundle, attestation: &[u8]) -> Result<(Envelope, Statement)
 fn agrees(terms: &TermsArgs, stated: &Predicate) -> Result<(), Failure> {
     match terms.contradiction(stated) {
         None => Ok(()),
-        Some(what) => Err(Failure::input(format!("the bundle's statement {what}, and a signature does not change it"))
-            .hint("leave the terms away to sign it as it is")
-            .hint("`sign --reseal` makes a new statement, and discards the signatures of the old one")),
+        Some(what) => {
+            Err(Failure::input(format!("the bundle's statement {what}, and a signature does not change it"))
+                .hint("leave the terms away to sign it as it is")
+                .hint("`sign --reseal` makes a new statement, and discards the signatures of the old one"))
+        }
     }
 }
 
@@ -263,7 +267,8 @@ fn changes_for_the_worse(old: &Predicate, new: &Predicate) -> Vec<String> {
         warnings.push(format!("the discarded statement was for {old}; the new one is for {new}"));
     }
     if let Some(expires) = old.expires.filter(|_| new.expires.is_none()) {
-        warnings.push(format!("the discarded statement expired at {expires}; the new one has no end of its own"));
+        warnings
+            .push(format!("the discarded statement expired at {expires}; the new one has no end of its own"));
     }
     warnings
 }

@@ -7,12 +7,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::ArgGroup;
 use serde::Serialize;
 
+use super::clock;
 use super::ctx::{Ctx, StoreArgs, count};
 use super::failure::{Failure, Outcome};
 use super::key_args::KeyArgs;
 use super::place::Place;
 use super::sealing::{Draft, Sealed};
-use super::terms_args::{TermsArgs, now};
+use super::terms_args::TermsArgs;
 use crate::bundle::open::Bundle;
 use crate::fsio::{self, Durability, MODE_PUBLIC};
 use crate::model::timestamp::Timestamp;
@@ -99,7 +100,7 @@ impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let place = Place::find(&self.bundle, &self.store)?;
         let (bundle, seen) = place.read()?;
-        let now = now()?;
+        let now = clock::now()?;
         let (mut draft, discarded) = self.draft(ctx, &bundle, seen, now)?;
         draft.show(ctx, place.path().as_str());
         if let (Some(payload), None) = (&self.payload, &self.attach) {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::failure::Failure;
 use crate::model::text::Label;
@@ -67,9 +66,11 @@ impl FromStr for Expiry {
         let number: Option<u64> = digits.parse().ok().filter(|_| is_number && digits.len() <= 6);
         match number {
             Some(number) if unit_seconds * number > 0 => Ok(Self::After(unit_seconds * number)),
-            _ => Err("write a time such as `2027-01-31T00:00:00Z`, or hours, days or weeks after the release \
+            _ => {
+                Err("write a time such as `2027-01-31T00:00:00Z`, or hours, days or weeks after the release \
                       was issued, such as `12h`, `30d` or `8w`"
-                .to_owned()),
+                    .to_owned())
+            }
         }
     }
 }
@@ -125,13 +126,6 @@ pub(super) fn sites_in_words(predicate: &Predicate) -> String {
         [site] => format!("site {site}"),
         _ => format!("sites {}", sites.join(", ")),
     }
-}
-
-/// Returns the time of day.
-#[expect(clippy::disallowed_methods, reason = "commands are where the clock is read")]
-pub(super) fn now() -> Result<Timestamp, Failure> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(Failure::world)?;
-    Timestamp::from_seconds(since.as_secs()).map_err(Failure::world)
 }
 
 /// Returns the time that the environment wants builds to have. Development shells set it to 1980, so it means nothing

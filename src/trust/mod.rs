@@ -4,5 +4,7 @@
 
 pub mod envelope;
 pub mod key;
+pub mod key_file;
+pub mod passphrase;
 pub mod sign;
 pub mod statement;

@@ -55,7 +55,9 @@ pub enum Unfit {
     PayloadType(String),
     #[error(transparent)]
     Statement(#[from] InvalidStatement),
-    #[error("`{ATTESTATION}` is about another bundle: its {what} is {stated}, and that of this one is {found}")]
+    #[error(
+        "`{ATTESTATION}` is about another bundle: its {what} is {stated}, and that of this one is {found}"
+    )]
     OtherBundle { what: &'static str, stated: String, found: String },
 }
 
@@ -269,7 +271,8 @@ mod tests {
 
         assert_eq!(parse_signature(&raw), Some(raw));
         assert_eq!(parse_signature(format!("{}\n{}\r\n", &text[..76], &text[76..]).as_bytes()), Some(raw));
-        for bad in [&raw[..63], b"", text.trim_end_matches('=').as_bytes(), text.replace('A', "-").as_bytes()] {
+        for bad in [&raw[..63], b"", text.trim_end_matches('=').as_bytes(), text.replace('A', "-").as_bytes()]
+        {
             assert_eq!(parse_signature(bad), None, "{}", String::from_utf8_lossy(bad));
         }
     }
