@@ -244,7 +244,8 @@ fn copy(
     let mut file = AtomicFile::create(path, mode, Durability::Synced)?;
     archive::write(BufWriter::new(&mut file), Some(attestation), files).map_err(|error| match error {
         WriteError::Source(error) => unreadable(path, error),
-        error => Failure::world(error),
+        WriteError::Output(error) => error.into(),
+        error @ WriteError::Limit(_) => Failure::input(error),
     })?;
     Ok(file.commit()?)
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod archive;
+mod build_signed;
 mod completions;
 mod diff;
 mod env;
@@ -11,5 +12,8 @@ mod hostile;
 mod images;
 mod import;
 mod inspect;
+#[path = "../support/keys.rs"]
+mod keys;
 mod render;
+mod sign;
 mod special_files;
