@@ -3,6 +3,7 @@
 //! Pure: names no file system. `docs/format/bundle.md` specifies what these modules implement.
 
 pub mod assemble;
+pub mod content;
 pub mod derive;
 pub mod files;
 pub mod index;

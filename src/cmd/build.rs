@@ -3,14 +3,15 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
+use super::archive_file::Target;
 use super::clock;
 use super::ctx::{Ctx, Folder, ProfileArgs, StoreArgs, count};
 use super::failure::{Failure, FailureKind, Outcome};
 use super::key_args::{KeyArgs, Origin, tell_of_new_pair};
-use super::place::Place;
+use super::sealable::Sealable;
 use super::sealing::{Draft, Sealed, signers, terms_in_words};
 use super::terms_args::TermsArgs;
 use crate::bundle::assemble::{Assembled, assemble};
@@ -121,7 +122,7 @@ impl Args {
                 .hint("build them one by one"));
         }
         if let (Some(archive), Some(name)) = (&self.archive, names.first()) {
-            super::archive_file::check(archive, name, &self.store.store)?;
+            target(archive, &format!("{name}.tar")).check(&self.store.store)?;
         }
         let store = Store::at(&self.store.store);
         let signer = self.signer(ctx)?;
@@ -201,13 +202,16 @@ impl Args {
             }
         };
         let id = registered.content_id;
-        let place = Place::entry(store.clone(), registered.entry.clone());
+        let place = Sealable::entry(store.clone(), registered.entry.clone());
         let (signature, signers) = match signer {
             Some(signer) => self.sign(ctx, &place, files, signer)?,
             None => signatures(ctx, &place, id)?,
         };
         if let Some(archive) = &self.archive {
-            super::archive_file::write(archive, store, &registered.entry)?;
+            let (_, sums) = store.open(registered.entry.as_str())?;
+            let attestation = sums.attestation().map(<[u8]>::to_vec);
+            let files = sums.into_files().map_err(Failure::untrusted)?;
+            target(archive, "").write(attestation.as_deref(), files, &mut |_| {})?;
         }
         let objects = count(index.objects.len(), "object");
         let state = if signers.is_empty() { "unsigned" } else { "signed" };
@@ -224,11 +228,12 @@ impl Args {
             archive: self.archive.clone(),
         })
     }
+
     /// Signs an entry of the store; says how, and by whom it is signed now.
     fn sign(
         &self,
         ctx: &Ctx,
-        place: &Place,
+        place: &Sealable,
         files: BundleFiles,
         signer: &Signer,
     ) -> Result<(String, Vec<KeyId>), Failure> {
@@ -248,8 +253,12 @@ impl Args {
     }
 }
 
+fn target<'a>(path: &'a Utf8Path, example: &'a str) -> Target<'a> {
+    Target { path, option: "--archive ", example }
+}
+
 /// Says what is known of the signatures of an entry that is not signed now.
-fn signatures(ctx: &Ctx, place: &Place, content_id: Digest) -> Result<(String, Vec<KeyId>), Failure> {
+fn signatures(ctx: &Ctx, place: &Sealable, content_id: Digest) -> Result<(String, Vec<KeyId>), Failure> {
     let opened = place.open()?;
     let path = place.path();
     let Some(attestation) = opened.attestation() else {

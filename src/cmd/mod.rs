@@ -14,17 +14,21 @@ pub mod gc;
 pub mod images;
 pub mod import;
 pub mod inspect;
+pub mod join;
 pub mod key_args;
 pub mod keygen;
 pub mod man;
+pub mod medium;
 pub mod out_folder;
-mod place;
+pub mod pack;
 mod private_file;
 pub mod render;
 pub mod schema;
+mod sealable;
 mod sealing;
 pub mod sign;
 pub mod source;
+pub mod split;
 pub mod terms_args;
 
 use std::process::ExitCode;
@@ -84,6 +88,12 @@ pub enum Command {
     Keygen(keygen::Args),
     /// Sign a bundle, here or with a key that is elsewhere
     Sign(sign::Args),
+    /// Write a bundle as one file
+    Pack(pack::Args),
+    /// Cut a file into parts, for media that are too small for it
+    Split(split::Args),
+    /// Put a file together from its parts, and check each
+    Join(join::Args),
     /// Remove bundles from the store that nothing needs
     Gc(gc::Args),
     /// Print the completions of a shell
@@ -112,11 +122,14 @@ impl Command {
         match self {
             Self::Build(args) => args.run(ctx),
             Self::Render(args) => args.run(ctx),
-            Self::Sign(args) => args.run(ctx),
             Self::Diff(args) => args.run(ctx),
             Self::Inspect(args) => args.run(ctx),
             Self::Images(args) => args.run(ctx),
             Self::Keygen(args) => args.run(ctx),
+            Self::Sign(args) => args.run(ctx),
+            Self::Pack(args) => args.run(ctx),
+            Self::Split(args) => args.run(ctx),
+            Self::Join(args) => args.run(ctx),
             Self::Gc(args) => args.run(ctx),
             Self::Import(args) => args.run(ctx),
             Self::Explain(args) => args.run(ctx),

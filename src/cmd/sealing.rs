@@ -3,17 +3,19 @@
 
 use super::ctx::{Ctx, count};
 use super::failure::Failure;
-use super::place::Place;
+use super::sealable::Sealable;
 use super::terms_args::{TermsArgs, sites_in_words};
 use crate::bundle::layout::ATTESTATION;
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, check_size};
 use crate::bundle::open::Bundle;
+use crate::bundle::read::hash_only;
 use crate::model::digest::Digest;
 use crate::model::timestamp::Timestamp;
 use crate::trust::envelope::Envelope;
 use crate::trust::key::{KeyId, PrivateKey, PublicKey, SignatureBytes};
 use crate::trust::sign::{Terms, envelope_of_signed_bytes, existing, statement};
 use crate::trust::statement::{Predicate, Statement};
+use crate::trust::verify::{self, Authority, Purpose, Voucher, verify};
 
 /// A statement about a bundle that is about to get a signature.
 pub(super) struct Draft {
@@ -165,7 +167,7 @@ impl Draft {
     }
 
     /// Puts the attestation with the signature of `key` into its place, and reads it back.
-    pub(super) fn write(self, ctx: &Ctx, place: &Place, key: &PublicKey) -> Result<Sealed, Failure> {
+    pub(super) fn write(self, ctx: &Ctx, place: &Sealable, key: &PublicKey) -> Result<Sealed, Failure> {
         let content_id = self.statement.content_id;
         let update = |current: Option<&[u8]>| self.update(current, key);
         place.replace(ctx, content_id, Box::new(update))?;
@@ -196,23 +198,24 @@ impl Draft {
         Ok(joined.to_bytes())
     }
 
-    /// Reads back what was written: every file, and the signature.
-    fn confirm(self, place: &Place, key: &PublicKey) -> Result<Sealed, Failure> {
-        let written = place.check(self.statement.content_id)?;
-        let envelope = written.and_then(|bytes| Envelope::parse(&bytes).ok());
-        let holds = |envelope: &Envelope| {
-            let signature = envelope.signatures().get(&key.id());
-            let signed = self.signed_bytes();
-            envelope.signed_bytes() == signed
-                && signature.is_some_and(|signature| key.verifies(&signed, signature))
+    /// Verifies what was written as a stranger would who trusts this key alone.
+    fn confirm(self, place: &Sealable, key: &PublicKey) -> Result<Sealed, Failure> {
+        let authority = Authority::Key(key);
+        // A release that has ended by now may be signed again, to the same bytes.
+        let terms =
+            verify::Terms { authority, purpose: Purpose::Deployed, now: self.statement.predicate.issued };
+        let verified = verify(place.open()?, &terms, &mut hash_only);
+        let lost = |why: String| {
+            Failure::world(format!("`{}` was signed, and is not good now: {why}", place.path()))
+                .hint("someone else replaced it, or the disk lost it: look at what is there")
         };
-        let Some(envelope) = envelope.filter(holds) else {
-            return Err(Failure::world(format!(
-                "`{}` was signed, and the signature is not in it now: someone else replaced it, or the disk lost it",
-                place.path()
-            )));
-        };
-        Ok(Sealed { statement: self.statement, signers: signers_of(&envelope) })
+        let Voucher { attestation, statement, .. } =
+            verified.map_err(|error| lost(error.to_string()))?.voucher().clone();
+        if statement != self.statement {
+            return Err(lost("it has another statement".to_owned()));
+        }
+        let envelope = Envelope::parse(&attestation).map_err(|error| lost(error.to_string()))?;
+        Ok(Sealed { statement, signers: signers_of(&envelope) })
     }
 }
 

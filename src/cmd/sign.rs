@@ -11,7 +11,7 @@ use super::clock;
 use super::ctx::{Ctx, StoreArgs, count};
 use super::failure::{Failure, Outcome};
 use super::key_args::KeyArgs;
-use super::place::Place;
+use super::sealable::Sealable;
 use super::sealing::{Draft, Sealed};
 use super::terms_args::TermsArgs;
 use crate::bundle::open::Bundle;
@@ -98,7 +98,7 @@ impl Report for SignReport {
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
-        let place = Place::find(&self.bundle, &self.store)?;
+        let place = Sealable::find(&self.bundle, &self.store)?;
         let (bundle, seen) = place.read()?;
         let now = clock::now()?;
         let (mut draft, discarded) = self.draft(ctx, &bundle, seen, now)?;
@@ -179,7 +179,7 @@ fn say_signed(ctx: &Ctx, key: &PublicKey, is_new: bool, sealed: &Sealed) {
     ctx.printer.say(&format!("{verb} {}; the statement has {signatures}", key.id()));
 }
 
-fn report(place: &Place, key: &PublicKey, sealed: Sealed, discarded: Vec<KeyId>) -> SignReport {
+fn report(place: &Sealable, key: &PublicKey, sealed: Sealed, discarded: Vec<KeyId>) -> SignReport {
     SignReport {
         path: place.path().to_owned(),
         content_id: format!("sha256:{}", sealed.statement.content_id),
@@ -192,7 +192,7 @@ fn report(place: &Place, key: &PublicKey, sealed: Sealed, discarded: Vec<KeyId>)
 }
 
 /// Writes the bytes that are to be signed; replaces only what was written for the same purpose.
-fn write_payload(place: &Place, path: &Utf8Path, bytes: &[u8]) -> Result<(), Failure> {
+fn write_payload(place: &Sealable, path: &Utf8Path, bytes: &[u8]) -> Result<(), Failure> {
     let refuse =
         |why: &str| Err(Failure::input(format!("`--payload {path}`: {why}")).hint("name a new file"));
     if place.holds(path) {

@@ -7,17 +7,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use walkdir::WalkDir;
 
+use crate::bundle::content::Content;
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, FILES_MAX, LimitExceeded, SUMS_BYTES_MAX, check_size};
 use crate::bundle::read::{Fault, Form, Medium, Opening, ReadError, SealedMedium};
 use crate::bundle::sums::Sums;
 use crate::fsio::MODE_PUBLIC;
+use crate::hashing::{Crew, FileContent};
 use crate::model::safe_path::SafePath;
+
+/// How often a file is opened that is replaced at that moment: signers replace an attestation at any time.
+const OPENED_MAX: usize = 100;
 
 /// Opens the bundle in the folder at `path`, which may be a symbolic link to a folder.
 ///
@@ -27,19 +33,31 @@ use crate::model::safe_path::SafePath;
 pub fn open(path: &Utf8Path) -> Result<Opening<Folder>, ReadError> {
     // A link like `bundles/production` may move while the bundle is read.
     let root = Utf8PathBuf::try_from(fs::canonicalize(path)?).map_err(io::Error::other)?;
-    Opening::new(Folder { root, open: None })
+    Opening::new(Folder { root, open: None, crew: Arc::default() })
 }
 
 /// The folder of a bundle; read through [`open`].
 #[derive(Debug)]
 pub struct Folder {
     root: Utf8PathBuf,
-    open: Option<fs::File>,
+    open: Option<FileContent>,
+    crew: Arc<Crew>,
 }
 
 impl Folder {
     /// Opens a file whose form is right, and returns it with its size.
     fn open_strict(&self, name: &str) -> Result<(fs::File, u64), ReadError> {
+        for _ in 0..OPENED_MAX {
+            if let Some(opened) = self.try_open(name)? {
+                return Ok(opened);
+            }
+        }
+        let path = self.root.join(name);
+        Err(io::Error::other(format!("`{path}` is replaced again and again while it is opened")).into())
+    }
+
+    /// Opens a file; none if another one had its name meanwhile.
+    fn try_open(&self, name: &str) -> Result<Option<(fs::File, u64)>, ReadError> {
         let path = self.root.join(name);
         let not_there = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
@@ -53,10 +71,8 @@ impl Folder {
         let file = fs::File::open(&path).map_err(not_there)?;
         let opened = file.metadata()?;
         check_form(name, &opened)?;
-        if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) {
-            return Err(io::Error::other(format!("`{path}` was replaced while it was opened")).into());
-        }
-        Ok((file, opened.len()))
+        let is_same = (named.dev(), named.ino()) == (opened.dev(), opened.ino());
+        Ok(is_same.then_some((file, opened.len())))
     }
 
     fn read_small(&self, name: &str, limit: u64) -> Result<Vec<u8>, ReadError> {
@@ -94,9 +110,9 @@ impl Medium for Folder {
         }
     }
 
-    fn open_file(&mut self, path: &SafePath, _: &Sums) -> Result<(u64, &mut dyn Read), ReadError> {
+    fn open_file(&mut self, path: &SafePath, _: &Sums) -> Result<(u64, &mut dyn Content), ReadError> {
         let (file, size) = self.open_strict(path.as_str())?;
-        Ok((size, self.open.insert(file)))
+        Ok((size, self.open.insert(FileContent::new(file, Arc::clone(&self.crew)))))
     }
 }
 

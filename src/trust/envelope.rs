@@ -120,7 +120,7 @@ impl Envelope {
         &self.payload
     }
 
-    /// Returns the signatures by the keyid that they claim, which is a hint and no more.
+    /// Returns the signatures by the keyid that they claim, which proves nothing.
     pub fn signatures(&self) -> &BTreeMap<KeyId, SignatureBytes> {
         &self.signatures
     }

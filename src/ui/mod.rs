@@ -5,4 +5,5 @@ pub mod diff_view;
 pub mod escape;
 pub mod inspect_view;
 pub mod printer;
+pub mod progress;
 mod style;

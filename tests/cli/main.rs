@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod archive;
+mod blobs;
 mod build_signed;
 mod completions;
 mod diff;
@@ -14,6 +15,10 @@ mod import;
 mod inspect;
 #[path = "../support/keys.rs"]
 mod keys;
+mod pack;
+mod parts;
 mod render;
 mod sign;
 mod special_files;
+#[path = "../support/tools.rs"]
+mod tools;
