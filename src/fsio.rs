@@ -2,6 +2,7 @@
 //!
 //! Errors name the path; [`remedy`] says what a person can do about those that are not this program's matter.
 
+pub mod guard;
 #[cfg(target_os = "linux")]
 mod unnamed;
 

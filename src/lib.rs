@@ -15,6 +15,7 @@ pub mod parts;
 pub mod plan;
 pub mod profile;
 pub mod render;
+pub mod state_file;
 pub mod store;
 pub mod trust;
 pub mod ui;

@@ -22,6 +22,7 @@ const MATRIX: &[(&str, &[&str])] = &[
     ("archive", &["model", "bundle", "fsio", "hashing"]),
     ("store", &["model", "bundle", "fsio", "hashing"]),
     ("parts", &["model", "bundle", "fsio", "hashing"]),
+    ("state_file", &["model", "canonical", "trust", "fsio"]),
     ("ui", &["model", "profile", "render", "bundle", "trust", "plan"]),
     (
         "cmd",
@@ -39,6 +40,7 @@ const MATRIX: &[(&str, &[&str])] = &[
             "archive",
             "store",
             "parts",
+            "state_file",
             "ui",
         ],
     ),
@@ -60,7 +62,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cmd"]),
     ("clap_complete", &["cmd"]),
     ("clap_mangen", &["cmd"]),
-    ("fs_err", &["fsio", "hashing", "archive", "store", "parts", "cmd"]),
+    ("fs_err", &["fsio", "hashing", "archive", "store", "parts", "cmd", "state_file"]),
     ("k8s_openapi", &["profile", "render"]),
     ("schemars", &["model", "profile"]),
     // `render` writes YAML; `profile` reads the values of a Helm chart.

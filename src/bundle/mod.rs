@@ -9,6 +9,7 @@ pub mod files;
 pub mod index;
 pub mod layout;
 pub mod limits;
+pub mod monitor;
 pub mod open;
 pub mod posture;
 pub mod read;

@@ -11,6 +11,7 @@ pub mod passphrase;
 pub mod policy;
 pub mod refusal;
 pub mod sign;
+mod signers;
 pub mod state;
 pub mod statement;
 pub mod verify;

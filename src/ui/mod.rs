@@ -7,3 +7,4 @@ pub mod inspect_view;
 pub mod printer;
 pub mod progress;
 mod style;
+pub mod verify_view;

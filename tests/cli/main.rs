@@ -18,7 +18,9 @@ mod keys;
 mod pack;
 mod parts;
 mod render;
+mod sealing;
 mod sign;
 mod special_files;
 #[path = "../support/tools.rs"]
 mod tools;
+mod verify;
