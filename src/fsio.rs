@@ -87,11 +87,13 @@ pub fn create_new(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durabili
 /// A file that appears at its path, whole, when it is committed; dropped before that, it leaves nothing.
 ///
 /// Until then it has no name, so that even a killed process leaves nothing; on file systems that cannot do that, such as
-/// FAT, it is a file `.<name>.<random>` in the same folder, which a killed process leaves behind.
+/// FAT, it is a file `.<name>.<random>` in the same folder unless told otherwise, which a killed process leaves behind.
 #[derive(Debug)]
 pub struct AtomicFile {
     temporary: Temporary,
     path: Utf8PathBuf,
+    /// Where it stands before it is at its path.
+    aside: Utf8PathBuf,
     durability: Durability,
 }
 
@@ -109,9 +111,23 @@ impl AtomicFile {
     ///
     /// When `path` names no file, or its folder cannot be written.
     pub fn create(path: &Utf8Path, mode: u32, durability: Durability) -> io::Result<Self> {
-        let temporary = Temporary::create(path)?;
+        Self::create_aside(path, folder_of(path), mode, durability)
+    }
+
+    /// As [`AtomicFile::create`], but until it is committed the file is in the folder `aside`, on the same file system.
+    ///
+    /// # Errors
+    ///
+    /// When `path` names no file, or `aside` cannot be written.
+    pub fn create_aside(
+        path: &Utf8Path,
+        aside: &Utf8Path,
+        mode: u32,
+        durability: Durability,
+    ) -> io::Result<Self> {
+        let temporary = Temporary::create(path, aside)?;
         temporary.file().set_permissions(std::fs::Permissions::from_mode(mode))?;
-        Ok(Self { temporary, path: path.to_owned(), durability })
+        Ok(Self { temporary, path: path.to_owned(), aside: aside.to_owned(), durability })
     }
 
     /// Puts the file at its path, replacing what is there.
@@ -126,7 +142,7 @@ impl AtomicFile {
             #[cfg(target_os = "linux")]
             Temporary::Unnamed(file) => tempfile::Builder::new()
                 .prefix(&prefix_aside(&self.path))
-                .make_in(folder_of(&self.path), |aside| unnamed::link(&file, aside))
+                .make_in(&self.aside, |aside| unnamed::link(&file, aside))
                 .and_then(|named| named.persist(&self.path).map_err(|error| error.error))
                 .map(drop),
             Temporary::Named(named) => named.persist(&self.path).map(drop).map_err(|error| error.error),
@@ -164,12 +180,11 @@ impl AtomicFile {
 }
 
 impl Temporary {
-    fn create(path: &Utf8Path) -> io::Result<Self> {
+    fn create(path: &Utf8Path, folder: &Utf8Path) -> io::Result<Self> {
         if path.file_name().is_none() {
             let why = format!("`{path}` does not name a file");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
-        let folder = folder_of(path);
         #[cfg(target_os = "linux")]
         if let Some(file) = unnamed::create(folder.as_std_path()) {
             return Ok(Self::Unnamed(file));
@@ -349,6 +364,7 @@ mod tests {
             AtomicFile {
                 temporary: Temporary::Named(temporary),
                 path: path.clone(),
+                aside: folder.clone(),
                 durability: Durability::Synced,
             }
         };

@@ -27,10 +27,14 @@ mod rebuild;
 pub mod refused;
 pub mod render;
 pub mod schema;
+mod sealable;
+mod sealing;
+pub mod sign;
 pub mod source;
 pub mod split;
 pub mod state;
 pub mod state_args;
+pub mod terms_args;
 pub mod trust;
 pub mod trust_args;
 pub mod verify;
@@ -97,6 +101,8 @@ pub enum Command {
     Images(Deferred<images::Args>),
     /// Make a key pair that signs, or show the public half of one
     Keygen(Deferred<keygen::Args>),
+    /// Sign a bundle, here or with a key that is elsewhere
+    Sign(Deferred<sign::Args>),
     /// Write a bundle as one file
     Pack(Deferred<pack::Args>),
     /// Cut a file into parts, for media that are too small for it
@@ -138,6 +144,7 @@ impl Command {
             Self::State(args) => args.run(ctx),
             Self::Images(args) => args.0.run(ctx),
             Self::Keygen(args) => args.0.run(ctx),
+            Self::Sign(args) => args.0.run(ctx),
             Self::Pack(args) => args.0.run(ctx),
             Self::Split(args) => args.0.run(ctx),
             Self::Join(args) => args.0.run(ctx),

@@ -22,6 +22,9 @@ use crate::fsio::MODE_PUBLIC;
 use crate::hashing::{Crew, FileContent};
 use crate::model::safe_path::SafePath;
 
+/// How often a file is opened that is replaced at that moment: signers replace an attestation at any time.
+const OPENED_MAX: usize = 100;
+
 /// Opens the bundle in the folder at `path`, which may be a symbolic link to a folder.
 ///
 /// # Errors
@@ -44,6 +47,17 @@ pub struct Folder {
 impl Folder {
     /// Opens a file whose form is right, and returns it with its size.
     fn open_strict(&self, name: &str) -> Result<(fs::File, u64), ReadError> {
+        for _ in 0..OPENED_MAX {
+            if let Some(opened) = self.try_open(name)? {
+                return Ok(opened);
+            }
+        }
+        let path = self.root.join(name);
+        Err(io::Error::other(format!("`{path}` is replaced again and again while it is opened")).into())
+    }
+
+    /// Opens a file; none if another one had its name meanwhile.
+    fn try_open(&self, name: &str) -> Result<Option<(fs::File, u64)>, ReadError> {
         let path = self.root.join(name);
         let not_there = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
@@ -57,10 +71,8 @@ impl Folder {
         let file = fs::File::open(&path).map_err(not_there)?;
         let opened = file.metadata()?;
         check_form(name, &opened)?;
-        if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) {
-            return Err(io::Error::other(format!("`{path}` was replaced while it was opened")).into());
-        }
-        Ok((file, opened.len()))
+        let is_same = (named.dev(), named.ino()) == (opened.dev(), opened.ino());
+        Ok(is_same.then_some((file, opened.len())))
     }
 
     fn read_small(&self, name: &str, limit: u64) -> Result<Vec<u8>, ReadError> {

@@ -12,6 +12,7 @@ pub mod key_file;
 pub mod passphrase;
 pub mod policy;
 pub mod refusal;
+pub mod sign;
 mod signers;
 pub mod state;
 pub mod statement;

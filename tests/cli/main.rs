@@ -3,6 +3,7 @@
 
 mod archive;
 mod blobs;
+mod build_signed;
 mod completions;
 mod diff;
 mod env;
@@ -13,10 +14,13 @@ mod images;
 mod import;
 mod inspect;
 mod keygen;
+#[path = "../support/keys.rs"]
+mod keys;
 mod pack;
 mod parts;
 mod render;
 mod sealing;
+mod sign;
 mod special_files;
 #[path = "../support/tools.rs"]
 mod tools;
