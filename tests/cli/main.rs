@@ -11,7 +11,11 @@ mod hostile;
 mod images;
 mod import;
 mod inspect;
+mod refusals;
 mod render;
 mod sealing;
 mod special_files;
+mod state;
+#[path = "../support/tools.rs"]
+mod tools;
 mod verify;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::env::TestEnv;
 use crate::sealing::{SITE, days_from_now, key, policy, policy_grant, policy_key, set_mode};
+use crate::tools::find;
 
 const VERIFY: [&str; 4] = ["verify", "web.tar", "--trust", "trust.toml"];
 
@@ -330,6 +331,25 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert_eq!(output.status.code(), Some(0));
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(!stderr.contains("error") && !stderr.contains("panick"), "{stderr}");
+}
+
+#[test]
+fn kubectl_reads_what_is_emitted() {
+    let Some(kubectl) = find("kubectl", "kubernetes-client") else { return };
+    let env = trusting();
+    env.seal("web.tar", &["builder"], |_| {});
+    let emitted = env.ok(&with(&VERIFY, &["--emit", "--secrets-exist"]));
+
+    // Without a server: `apply --dry-run=client` asks one which kinds there are.
+    let mut command = assert_cmd::Command::new(kubectl);
+    command.args(["patch", "--local", "--type=merge", "--patch={}", "--output=name", "--filename=-"]);
+    let output = command.env_clear().env("HOME", env.path()).write_stdin(emitted).output().unwrap();
+
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let names = String::from_utf8(output.stdout).unwrap();
+    let report = env.run(&with(&VERIFY, &["--json"])).json();
+    assert_eq!(names.lines().count() as u64, report["objects"].as_u64().unwrap(), "{names}");
+    assert!(names.contains("deployment.apps/relay-claude-relay\n"), "{names}");
 }
 
 // --- rebuilt ---
