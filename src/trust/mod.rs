@@ -10,6 +10,7 @@ pub mod key_file;
 pub mod passphrase;
 pub mod policy;
 pub mod refusal;
+mod signers;
 pub mod state;
 pub mod statement;
 pub mod verify;

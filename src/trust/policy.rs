@@ -5,11 +5,14 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use toml::Spanned;
 
 use super::key::{KeyId, PublicKey};
+use super::statement::SERIAL_MAX;
 use crate::model::digest::Digest;
+use crate::model::nesting;
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
@@ -40,7 +43,7 @@ pub struct Target {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site: Option<Label>,
     /// The uid of the cluster's namespace `kube-system`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "uid", skip_serializing_if = "Option::is_none")]
     pub cluster_uid: Option<String>,
 }
 
@@ -169,16 +172,24 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// When it is no TOML, has an unknown or a missing key, a key is not what its id says, weak or there twice, or a
-    /// grant names a key that is not there.
+    /// When it is too large or too deep, no TOML, has an unknown or a missing key, a key is not what its id says, weak or
+    /// there twice, or a grant has an empty list, a repetition, or a key that is not there.
     pub fn parse(text: &str) -> Result<Self, InvalidPolicy> {
+        if text.len() as u64 > POLICY_BYTES_MAX {
+            let message = format!("it has {} bytes, and {POLICY_BYTES_MAX} are allowed", text.len());
+            return Err(InvalidPolicy { line: None, message });
+        }
         let line_of =
             |at: usize| text.as_bytes()[..at.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1;
+        let wrong = |at: usize, message: String| InvalidPolicy { line: Some(line_of(at)), message };
+        if let Some(at) = nesting::too_deep(text) {
+            let message = format!("the values are nested more than {} levels deep", nesting::DEPTH_MAX);
+            return Err(wrong(at, message));
+        }
         let written: Written = toml::from_str(text).map_err(|error| InvalidPolicy {
             line: error.span().map(|span| line_of(span.start)),
             message: error.message().to_owned(),
         })?;
-        let wrong = |at: usize, message: String| InvalidPolicy { line: Some(line_of(at)), message };
         if written.schema.get_ref() != SCHEMA {
             let message =
                 format!("the schema is `{}`, and `{SCHEMA}` is understood", written.schema.get_ref());
@@ -319,8 +330,41 @@ fn checked_key(key: WrittenKey) -> Result<(KeyId, TrustedKey), String> {
 
 fn checked_grant(grant: WrittenGrant, keys: &BTreeMap<KeyId, TrustedKey>) -> Result<Grant, String> {
     let WrittenGrant { bundles, profiles, environments, keys: named, threshold, min_serial } = grant;
+    each_once("bundles", &bundles)?;
+    each_once("profiles", &profiles)?;
+    each_once("environments", &environments)?;
+    each_once("keys", &named)?;
     if let Some(unknown) = named.iter().find(|id| !keys.contains_key(id)) {
         return Err(format!("the grant names the key {unknown}, and no `[[key]]` has that id"));
     }
+    if min_serial > SERIAL_MAX {
+        return Err(format!("`minSerial` is {min_serial}, and no serial is above {SERIAL_MAX}"));
+    }
     Ok(Grant { bundles, profiles, environments, keys: named.into_iter().collect(), threshold, min_serial })
+}
+
+/// Refuses a list that allows nothing, or repeats itself: whoever wrote it meant something else.
+fn each_once<T: fmt::Display>(list: &str, items: &[T]) -> Result<(), String> {
+    if items.is_empty() {
+        return Err(format!("the grant's `{list}` is empty: it would never allow anything"));
+    }
+    let mut seen = BTreeSet::new();
+    match items.iter().map(T::to_string).find(|item| !seen.insert(item.clone())) {
+        Some(twice) => Err(format!("the grant's `{list}` has `{twice}` twice")),
+        None => Ok(()),
+    }
+}
+
+/// Reads a uid as API servers make them: a UUID in lower case.
+fn uid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let is_right = |(at, byte)| if [8, 13, 18, 23].contains(&at) { byte == b'-' } else { is_hex(byte) };
+    if text.len() == 36 && text.bytes().enumerate().all(is_right) {
+        return Ok(Some(text));
+    }
+    let shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
+    Err(D::Error::custom(format_args!(
+        "`{shown}` is no uid; `kubectl get namespace kube-system -o jsonpath='{{.metadata.uid}}'` prints the cluster's"
+    )))
 }

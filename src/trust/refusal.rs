@@ -103,6 +103,8 @@ pub enum Reason {
     WrongPayloadType { found: String },
     #[error(transparent)]
     BadStatement(InvalidStatement),
+    #[error("the policy has no grant: it allows nothing to anybody")]
+    NothingGranted,
     #[error("no grant is about bundle `{bundle}` of profile `{profile}` for environment `{environment}`")]
     NoGrant { bundle: String, profile: String, environment: String },
     #[error("its serial {serial} is below {min}, the least that the grant allows")]
@@ -150,7 +152,7 @@ impl Reason {
             Self::BelowThreshold { .. } => "BELOW_THRESHOLD",
             Self::WrongPayloadType { .. } => "WRONG_PAYLOAD_TYPE",
             Self::BadStatement(_) => "BAD_STATEMENT",
-            Self::NoGrant { .. } => "NO_GRANT",
+            Self::NothingGranted | Self::NoGrant { .. } => "NO_GRANT",
             Self::BelowMinSerial { .. } => "BELOW_MIN_SERIAL",
             Self::RevokedContent(_) => "REVOKED_CONTENT",
             Self::WrongTarget { .. } => "WRONG_TARGET",

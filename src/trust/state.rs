@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::statement::Statement;
+use super::statement::{Predicate, Statement};
 use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
 use crate::model::text::{Label, ReleaseName};
@@ -41,8 +41,9 @@ pub struct Place {
 pub struct Floor {
     pub serial: u64,
     pub content_id: Digest,
+    /// The newest time at which anything that was accepted here was issued.
     pub issued: Timestamp,
-    /// When it was recorded here.
+    /// When the serial was recorded here.
     pub recorded: Timestamp,
 }
 
@@ -166,16 +167,17 @@ impl State {
         Ok(())
     }
 
-    /// Raises the floor of a place to a statement that [`State::check`] let pass; a floor never falls.
+    /// Raises the floor of a place to a statement that [`State::check`] let pass; neither its serial nor its time falls.
     pub fn accept(&mut self, statement: &Statement, site: Option<&Label>, now: Timestamp) {
-        let serial = statement.predicate.serial;
-        let place = Place::of(statement, site);
-        if self.floors.get(&place).is_some_and(|floor| floor.serial >= serial) {
-            return;
+        let Predicate { serial, issued, .. } = statement.predicate;
+        let new = Floor { serial, content_id: statement.content_id, issued, recorded: now };
+        let floor = self.floors.entry(Place::of(statement, site)).or_insert_with(|| new.clone());
+        // A higher serial may have been issued earlier: the clock is compared with the newest time of all.
+        let newest = floor.issued.max(issued);
+        if floor.serial < serial {
+            *floor = new;
         }
-        let issued = statement.predicate.issued;
-        let floor = Floor { serial, content_id: statement.content_id, issued, recorded: now };
-        self.floors.insert(place, floor);
+        floor.issued = newest;
     }
 
     /// Takes a floor away and keeps a line about it; says no if there is none.

@@ -3,13 +3,13 @@
 //! The order is part of the contract. Signatures are checked over the very bytes that are parsed afterwards; nothing of
 //! the bundle is parsed before enough holders have signed it, and no file is read before the statement is accepted.
 
-use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use super::envelope::{Envelope, PAYLOAD_TYPE};
-use super::key::{KeyId, PublicKey};
-use super::policy::{Grant, Policy, Status, TrustedKey};
-use super::refusal::{ExpectedKey, FoundKey, Mismatch, Reason, Refusal, Standing};
+use super::key::PublicKey;
+use super::policy::{Grant, Policy};
+use super::refusal::{FoundKey, Mismatch, Reason, Refusal};
+use super::signers::Signers;
 use super::state::State;
 use super::statement::{Predicate, Statement};
 use crate::bundle::open::Bundle;
@@ -120,16 +120,18 @@ pub fn verify<M: SealedMedium>(
 ) -> Result<Verified<Bundle>, VerifyError> {
     let attestation = opening.attestation().ok_or(Reason::Unsigned)?.to_vec();
     let envelope = Envelope::parse(&attestation).map_err(Reason::BadAttestation)?;
-    let signers = Signers::of(&envelope, terms);
-    let accepted = accept(&envelope, &signers, terms);
-    let (statement, grant) = accepted.map_err(|reason| signers.refusal(reason, terms))?;
+    let mut signers = Signers::of(&envelope, *terms);
+    let accepted = accept(&envelope, &mut signers);
+    let (statement, grant) = accepted.map_err(|reason| signers.refusal(reason))?;
     let bundle = read_content(opening, &statement, blob).map_err(|error| match error {
-        VerifyError::Refused(refusal) => signers.refusal(*refusal.reason, terms).into(),
+        VerifyError::Refused(refusal) => signers.refusal(*refusal.reason).into(),
         unread @ VerifyError::Unread(_) => unread,
     })?;
     let expires = expiry(&statement.predicate, terms);
-    let signatures = signers.found_at(Some(statement.predicate.issued), terms);
-    Ok(Verified { value: bundle, voucher: Voucher { statement, signatures, grant, expires, attestation } })
+    Ok(Verified {
+        value: bundle,
+        voucher: Voucher { statement, signatures: signers.found(), grant, expires, attestation },
+    })
 }
 
 impl From<ReadError> for VerifyError {
@@ -147,17 +149,16 @@ impl From<Reason> for VerifyError {
 /// Decides, by the attestation alone, whether its statement is accepted.
 fn accept(
     envelope: &Envelope,
-    signers: &Signers<'_>,
-    terms: &Terms<'_>,
+    signers: &mut Signers<'_>,
 ) -> Result<(Statement, Option<(usize, Grant)>), Reason> {
     // Before the payload is known, some grant must be met; which one is asked again when it is.
-    signers.check_some_grant(terms)?;
+    signers.check_some_grant()?;
     if envelope.payload_type() != PAYLOAD_TYPE {
         return Err(Reason::WrongPayloadType { found: envelope.payload_type().to_owned() });
     }
     let statement = Statement::parse(envelope.payload()).map_err(Reason::BadStatement)?;
-    let grant = signers.check_grants(&statement.predicate, terms)?;
-    check_circumstances(&statement, terms)?;
+    let grant = signers.check_grants(&statement.predicate)?;
+    check_circumstances(&statement, signers.terms())?;
     Ok((statement, grant))
 }
 
@@ -247,181 +248,6 @@ fn check_index(bundle: &Bundle, predicate: &Predicate) -> Result<(), Mismatch> {
             Err(Mismatch::Index { what, found: found.to_owned(), wanted: wanted.to_owned() })
         }
         None => Ok(()),
-    }
-}
-
-/// The signatures of an envelope, each tried with the key that it claims, if that is trusted.
-struct Signers<'a> {
-    /// The trusted keys that have signed. A set by construction: a key that signed twice is there once.
-    good: BTreeMap<KeyId, Option<&'a TrustedKey>>,
-    /// The keyid that a signature claims, and the trusted key that made it, if one did.
-    found: Vec<(KeyId, Option<KeyId>)>,
-}
-
-impl<'a> Signers<'a> {
-    fn of(envelope: &Envelope, terms: &Terms<'a>) -> Self {
-        let message = envelope.signed_bytes();
-        let trusted: BTreeMap<KeyId, (&PublicKey, Option<&'a TrustedKey>)> = match terms.authority {
-            Authority::Policy(policy, _) => {
-                policy.keys().iter().map(|(id, key)| (*id, (&key.public, Some(key)))).collect()
-            }
-            Authority::Key(key) => BTreeMap::from([(key.id(), (key, None))]),
-        };
-        let mut signers = Self { good: BTreeMap::new(), found: Vec::new() };
-        for (claimed, signature) in envelope.signatures() {
-            // A wrong claim is refused, though the claim proves nothing: it is the one part of an attestation that
-            // no signature covers.
-            let made_by = trusted
-                .get_key_value(claimed)
-                .filter(|(_, (public, _))| public.verifies(&message, signature))
-                .map(|(id, (_, key))| (*id, *key));
-            signers.good.extend(made_by);
-            signers.found.push((*claimed, made_by.map(|(id, _)| id)));
-        }
-        signers
-    }
-
-    /// The trusted keys that have signed and count now; if it is known when the bundle was issued, then as well.
-    fn counting<'s>(
-        &'s self,
-        issued: Option<Timestamp>,
-        terms: &'s Terms<'_>,
-    ) -> impl Iterator<Item = (&'s KeyId, &'a TrustedKey)> {
-        self.good
-            .iter()
-            .filter_map(|(id, key)| Some((id, (*key)?)))
-            .filter(move |(_, key)| standing(key, issued, terms) == Standing::Counts)
-    }
-
-    fn check_some_grant(&self, terms: &Terms<'_>) -> Result<(), Reason> {
-        let policy = match terms.authority {
-            Authority::Key(_) if self.good.is_empty() => return Err(self.nobody(None, terms)),
-            Authority::Key(_) => return Ok(()),
-            Authority::Policy(policy, _) => policy,
-        };
-        if policy.grants().iter().any(|grant| grant.is_met_by(self.counting(None, terms))) {
-            return Ok(());
-        }
-        Err(self.too_few(policy.grants().iter(), None, terms))
-    }
-
-    /// Returns the first grant that is about such a bundle, is met, and allows its serial.
-    fn check_grants(
-        &self,
-        predicate: &Predicate,
-        terms: &Terms<'_>,
-    ) -> Result<Option<(usize, Grant)>, Reason> {
-        let Authority::Policy(policy, _) = terms.authority else { return Ok(None) };
-        let Predicate { bundle, profile, environment, serial, .. } = predicate;
-        let is_about =
-            |grant: &Grant| grant.is_about(bundle.as_str(), profile.as_str(), environment.as_str());
-        let fitting: Vec<(usize, &Grant)> =
-            policy.grants().iter().enumerate().filter(|(_, grant)| is_about(grant)).collect();
-        if fitting.is_empty() {
-            let [bundle, profile, environment] =
-                [bundle.to_string(), profile.to_string(), environment.to_string()];
-            return Err(Reason::NoGrant { bundle, profile, environment });
-        }
-        let issued = Some(predicate.issued);
-        let met: Vec<(usize, &Grant)> = fitting
-            .iter()
-            .copied()
-            .filter(|(_, grant)| grant.is_met_by(self.counting(issued, terms)))
-            .collect();
-        if met.is_empty() {
-            return Err(self.too_few(fitting.iter().map(|(_, grant)| *grant), issued, terms));
-        }
-        match met.iter().find(|(_, grant)| grant.min_serial <= *serial) {
-            Some((at, grant)) => Ok(Some((*at, (*grant).clone()))),
-            None => {
-                let min = met.iter().map(|(_, grant)| grant.min_serial).min().unwrap_or(0);
-                Err(Reason::BelowMinSerial { serial: *serial, min })
-            }
-        }
-    }
-
-    /// Says why no grant is met: by the grant that is nearest to it.
-    fn too_few<'g>(
-        &self,
-        grants: impl Iterator<Item = &'g Grant>,
-        issued: Option<Timestamp>,
-        terms: &Terms<'_>,
-    ) -> Reason {
-        let nearest = grants
-            .map(|grant| (grant.holders(self.counting(issued, terms)).len(), grant.threshold.get()))
-            .min_by_key(|(signed, wanted)| u64::from(*wanted).saturating_sub(*signed as u64));
-        match nearest {
-            Some((signed, wanted)) if self.counting(issued, terms).next().is_some() => {
-                Reason::BelowThreshold { signed, wanted }
-            }
-            _ => self.nobody(issued, terms),
-        }
-    }
-
-    /// Says why nobody's signature counts.
-    fn nobody(&self, issued: Option<Timestamp>, terms: &Terms<'_>) -> Reason {
-        let standings: Vec<Standing> =
-            self.found_at(issued, terms).iter().map(|found| found.standing).collect();
-        let any = |wanted: Standing| standings.contains(&wanted);
-        if any(Standing::Expired) || any(Standing::NotYetValid) || any(Standing::OutsideValidity) {
-            Reason::KeyNotValid
-        } else if any(Standing::Retired) {
-            Reason::RetiredKey
-        } else if any(Standing::Revoked) {
-            Reason::RevokedKey
-        } else if any(Standing::Bad) {
-            Reason::BadSignature
-        } else {
-            Reason::UntrustedKey
-        }
-    }
-
-    fn found_at(&self, issued: Option<Timestamp>, terms: &Terms<'_>) -> Vec<FoundKey> {
-        let found = |(claimed, made_by): &(KeyId, Option<KeyId>)| {
-            let keyid = made_by.unwrap_or(*claimed);
-            let (holder, standing) = match (terms.authority, made_by) {
-                (Authority::Key(_), Some(_)) => (None, Standing::Counts),
-                (Authority::Key(key), None) if key.id() == *claimed => (None, Standing::Bad),
-                (Authority::Key(_), None) => (None, Standing::Unknown),
-                (Authority::Policy(policy, _), made_by) => match (policy.keys().get(&keyid), made_by) {
-                    (Some(key), Some(_)) => (Some(key.holder.clone()), standing(key, issued, terms)),
-                    (Some(key), None) => (Some(key.holder.clone()), Standing::Bad),
-                    (None, _) => (None, Standing::Unknown),
-                },
-            };
-            FoundKey { keyid, holder, standing }
-        };
-        self.found.iter().map(found).collect()
-    }
-
-    fn refusal(&self, reason: Reason, terms: &Terms<'_>) -> Refusal {
-        Refusal { reason: Box::new(reason), found: self.found_at(None, terms), expected: expected(terms) }
-    }
-}
-
-/// Returns the keys that could count now.
-fn expected(terms: &Terms<'_>) -> Vec<ExpectedKey> {
-    let policy = match terms.authority {
-        Authority::Key(key) => return vec![ExpectedKey { keyid: key.id(), holder: None }],
-        Authority::Policy(policy, _) => policy,
-    };
-    let counts = |key: &TrustedKey| standing(key, None, terms) == Standing::Counts;
-    let expected =
-        |(id, key): (&KeyId, &TrustedKey)| ExpectedKey { keyid: *id, holder: Some(key.holder.clone()) };
-    policy.keys().iter().filter(|(_, key)| counts(key)).map(expected).collect()
-}
-
-/// Returns what a good signature by `key` counts for.
-fn standing(key: &TrustedKey, issued: Option<Timestamp>, terms: &Terms<'_>) -> Standing {
-    let deployed = terms.purpose == Purpose::Deployed;
-    match key.status {
-        Status::Revoked => Standing::Revoked,
-        Status::Retired if !deployed => Standing::Retired,
-        // A key whose time is over could sign anything and say that it was long ago.
-        _ if !deployed && key.not_after.is_some_and(|end| end < terms.now) => Standing::Expired,
-        _ if !deployed && key.not_before.is_some_and(|start| terms.now < start) => Standing::NotYetValid,
-        _ if issued.is_some_and(|issued| !key.is_valid_at(issued)) => Standing::OutsideValidity,
-        _ => Standing::Counts,
     }
 }
 

@@ -192,6 +192,36 @@ fn an_audit_of_another_time_says_so() {
     assert!(then.stderr.starts_with(&format!("warning: verified as of {issued}")), "{}", then.stderr);
 }
 
+#[test]
+fn an_archive_in_parts_is_verified_without_joining_it_and_a_bad_part_is_named() {
+    let env = trusting();
+    env.seal("web.tar", &["builder"], |_| {});
+    env.ok(&["split", "web.tar", "--size", "8KiB", "--out", "."]);
+    let verify = ["verify", "web.tar.parts", "--trust", "trust.toml"];
+    assert!(env.ok(&verify).starts_with("verified    web.tar.parts\n"));
+
+    for (part, code) in [("web.tar.part001", ""), ("web.tar.part003", "TAMPERED")] {
+        let good = fs_err::read(env.path().join(part)).unwrap();
+        let mut bad = good.clone();
+        let middle = bad.len() / 2;
+        bad[middle] ^= 1;
+        env.write(part, bad);
+        let ran = env.run(&with(&verify, &["--emit", "--secrets-exist"]));
+        assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{}", ran.stderr);
+        assert!(ran.stderr.starts_with(&format!("error: {code}")), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("{part}` was altered")), "{}", ran.stderr);
+
+        fs_err::remove_file(env.path().join(part)).unwrap();
+        let ran = env.run(&with(&verify, &["--json"]));
+        assert_eq!((ran.code, &ran.json()["code"]), (3, &"TAMPERED".into()), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("{part}` is missing")), "{}", ran.stderr);
+        env.write(part, good);
+    }
+    env.write("web.tar.parts", "no index");
+    let ran = env.run(&with(&verify, &["--json"]));
+    assert_eq!((ran.code, &ran.json()["code"]), (3, &"BAD_FORM".into()), "{}", ran.stderr);
+}
+
 // --- the files that decide ---
 
 #[test]
