@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use camino::Utf8Path;
 use relay_bundle::bundle::assemble::assemble;
-use relay_bundle::bundle::content::Content;
+use relay_bundle::bundle::content::Content as FileContent;
 use relay_bundle::bundle::open::Bundle;
 use relay_bundle::bundle::read::{Fault, Medium, Opening, ReadError, SealedMedium, hash_only};
 use relay_bundle::bundle::sums::Sums;
@@ -145,7 +145,7 @@ impl Medium for Memory<'_> {
         }
     }
 
-    fn open_file(&mut self, path: &SafePath, _: &Sums) -> Result<(u64, &mut dyn Content), ReadError> {
+    fn open_file(&mut self, path: &SafePath, _: &Sums) -> Result<(u64, &mut dyn FileContent), ReadError> {
         self.enter(Step::Files);
         let bytes = self.content.files.get(path.as_str());
         self.rest = bytes.ok_or_else(|| Fault::Missing { path: path.to_string() })?;
