@@ -245,6 +245,15 @@ fn about(verb: &str, path: &Utf8Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("failed to {verb} file `{path}`: {}", error.kind()))
 }
 
+/// Returns the permission bits of the file at `path`.
+///
+/// # Errors
+///
+/// When it cannot be asked.
+pub fn file_mode(path: &Utf8Path) -> io::Result<u32> {
+    Ok(fs::metadata(path)?.permissions().mode() & 0o7777)
+}
+
 /// Returns the folder that a file at `path` stands in.
 pub fn folder_of(path: &Utf8Path) -> &Utf8Path {
     path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."))

@@ -25,10 +25,16 @@ pub(super) struct Place {
 
 /// Opens the archive, the index of an archive in parts, or the folder at `path`.
 pub(super) fn open_path(path: &Utf8Path) -> Result<Found, Failure> {
-    let mut place = Place { path: path.to_owned(), parts: None };
-    let opening = place.open()?;
+    let (opening, place) = begin(path)?;
     let sums = opening.read_sums().map_err(|error| place.failure(error))?;
     Ok(Found { sums, place })
+}
+
+/// Opens the same, and has read no more than the attestation: for whoever verifies it first.
+pub(super) fn begin(path: &Utf8Path) -> Result<(Opening<AnyMedium>, Place), Failure> {
+    let mut place = Place { path: path.to_owned(), parts: None };
+    let opening = place.open()?;
+    Ok((opening, place))
 }
 
 /// Opens an entry of the store.

@@ -35,6 +35,7 @@ pub mod split;
 pub mod state;
 pub mod state_args;
 pub mod terms_args;
+pub mod trust;
 pub mod trust_args;
 pub mod verify;
 
@@ -92,6 +93,8 @@ pub enum Command {
     Inspect(Deferred<inspect::Args>),
     /// Check who vouches for a bundle, and every byte of it: the gate before it is applied
     Verify(Deferred<verify::Args>),
+    /// Write, check and show a trust policy
+    Trust(trust::Args),
     /// Show what was accepted before, or take a floor away
     State(state::Args),
     /// List the images of a profile or a bundle
@@ -137,6 +140,7 @@ impl Command {
             Self::Diff(args) => args.0.run(ctx),
             Self::Inspect(args) => args.0.run(ctx),
             Self::Verify(args) => args.0.run(ctx),
+            Self::Trust(args) => args.run(ctx),
             Self::State(args) => args.run(ctx),
             Self::Images(args) => args.0.run(ctx),
             Self::Keygen(args) => args.0.run(ctx),

@@ -4,7 +4,9 @@
 //! [`key_file`]s. A [`policy`] says whose signatures count for what, a [`state`] what was accepted before; [`verify`]
 //! makes a verified bundle of all that, or a [`refusal`].
 
+pub mod entry;
 pub mod envelope;
+pub mod findings;
 pub mod key;
 pub mod key_file;
 pub mod passphrase;

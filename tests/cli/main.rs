@@ -13,6 +13,7 @@ mod hostile;
 mod images;
 mod import;
 mod inspect;
+mod keygen;
 #[path = "../support/keys.rs"]
 mod keys;
 mod pack;
@@ -23,4 +24,5 @@ mod sign;
 mod special_files;
 #[path = "../support/tools.rs"]
 mod tools;
+mod trust;
 mod verify;
