@@ -355,6 +355,29 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_written_aside_is_not_in_its_folder_before_it_is_whole() {
+        let (_keep, folder) = folder();
+        let inner = folder.join("inner");
+        fs::create_dir(&inner).unwrap();
+        let target = inner.join("a");
+        let write = |bytes: &[u8]| {
+            let mut file =
+                AtomicFile::create_aside(&target, &folder, MODE_PUBLIC, Durability::Synced).unwrap();
+            file.write_all(bytes).unwrap();
+            assert!(names(&inner).iter().all(|name| name == "a"));
+            file
+        };
+
+        drop(write(b"half"));
+        assert_eq!(names(&inner), [""; 0]);
+        write(b"one").commit().unwrap();
+        write(b"two").commit().unwrap();
+
+        assert_eq!(read_bounded(&target, 9).unwrap(), b"two");
+        assert_eq!((names(&inner), names(&folder)), (vec!["a".to_owned()], vec!["inner".to_owned()]));
+    }
+
+    #[test]
     fn files_appear_alike_on_file_systems_that_know_no_files_without_a_name() {
         let (_keep, folder) = folder();
         let path = folder.join("a");

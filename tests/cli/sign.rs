@@ -4,8 +4,10 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use camino::Utf8PathBuf;
 use relay_bundle::bundle::layout::ATTESTATION;
+use relay_bundle::model::digest::Digest;
+use relay_bundle::trust::envelope::Envelope;
 use relay_bundle::trust::key::PrivateKey;
-use relay_bundle::trust::statement::SERIAL_MAX;
+use relay_bundle::trust::statement::{SERIAL_MAX, Statement};
 use serde_json::json;
 
 use crate::env::{Ran, TestEnv};
@@ -148,6 +150,9 @@ fn signers_in_any_order_give_the_same_bytes_wherever_the_bundle_lies() {
         assert_eq!(attestation_of(path), attestation_of(other_path));
         assert_eq!(attestation_of(path), attestation_of(&one.entry));
         assert_eq!(signed(path, &[&one.a, &one.b]).1.len(), 2);
+        for key in ["a.pub.pem", "b.pub.pem"] {
+            one.env.ok(&["verify", path.as_str(), "--key", key]);
+        }
     }
     assert_eq!(fs_err::read(&one.archive).unwrap(), fs_err::read(&other.archive).unwrap());
     one.env.ok(&["build", "web", "--archive", "again.tar"]);
@@ -293,7 +298,7 @@ fn files_that_contradict_each_other_are_not_signed_although_every_digest_is_righ
     let digest = |line: &str| {
         let path = &line[66..];
         let bytes = fs_err::read(bundles.folder.join(path)).unwrap();
-        format!("{}  {path}\n", relay_bundle::model::digest::Digest::of(&bytes))
+        format!("{}  {path}\n", Digest::of(&bytes))
     };
     fs_err::write(bundles.folder.join("SHA256SUMS"), sums.lines().map(digest).collect::<String>()).unwrap();
 
@@ -323,6 +328,51 @@ fn no_signature_is_added_to_a_statement_about_another_bundle_or_to_none() {
     }
     bundles.signs("@web", "a.pem", &["--reseal"]);
     assert_eq!(signed(&other, &[&bundles.a]).1.len(), 1);
+}
+
+#[test]
+fn no_signature_is_added_to_a_statement_that_is_wrong_in_one_thing() {
+    let bundles = Bundles::new();
+    bundles.signs("folder/web", "a.pem", &TERMS);
+    let (good, _) = signed(&bundles.folder, &[&bundles.a]);
+    let with = |change: fn(&mut Statement)| {
+        let mut statement = good.clone();
+        change(&mut statement);
+        statement.to_bytes()
+    };
+    let table = [
+        ("content id", with(|statement| statement.content_id = Digest::of(b""))),
+        ("name", with(|statement| statement.predicate.bundle = "other".parse().unwrap())),
+        ("profile", with(|statement| statement.predicate.profile = "other".parse().unwrap())),
+        ("namespace", with(|statement| statement.predicate.namespace = "other".parse().unwrap())),
+        ("environment", with(|statement| statement.predicate.environment = "dev".parse().unwrap())),
+        ("number of files", with(|statement| statement.predicate.files += 1)),
+        ("number of bytes", with(|statement| statement.predicate.bytes -= 1)),
+        ("only spelling", [&good.to_bytes()[..], b" "].concat()),
+        ("not understood", b"{}".to_vec()),
+    ];
+    for (what, payload) in table {
+        let mut envelope = Envelope::unsigned(payload);
+        envelope.sign(&bundles.a).unwrap();
+        let bytes = envelope.to_bytes();
+        fs_err::write(bundles.folder.join(ATTESTATION), &bytes).unwrap();
+
+        let ran = bundles.sign("folder/web", "b.pem", &[]);
+
+        assert_eq!(ran.code, 3, "{what}: {}", ran.stderr);
+        assert!(ran.stderr.contains(what), "{what}: {}", ran.stderr);
+        assert_eq!(fs_err::read(bundles.folder.join(ATTESTATION)).unwrap(), bytes);
+    }
+    let mut envelope = Envelope::unsigned(good.to_bytes());
+    envelope.sign(&bundles.a).unwrap();
+    let text = String::from_utf8(envelope.to_bytes()).unwrap();
+    fs_err::write(bundles.folder.join(ATTESTATION), text.replace("in-toto", "in_toto")).unwrap();
+    let other_type = bundles.sign("folder/web", "b.pem", &[]);
+    assert!(
+        other_type.stderr.contains("payload of the type `application/vnd.in_toto+json`"),
+        "{}",
+        other_type.stderr
+    );
 }
 
 #[test]
