@@ -18,10 +18,12 @@ mod keygen;
 mod keys;
 mod pack;
 mod parts;
+mod refusals;
 mod render;
 mod sealing;
 mod sign;
 mod special_files;
+mod state;
 #[path = "../support/tools.rs"]
 mod tools;
 mod trust;
