@@ -23,7 +23,9 @@ fn grant(keys: &[&str], threshold: &str) -> Vec<String> {
     let fixed =
         ["trust", "add", "grant", "trust.toml", "--bundle", "relay", "--profile", "web", "--environment"];
     let mut arguments: Vec<String> = fixed.into_iter().chain(["production"]).map(str::to_owned).collect();
-    keys.iter().for_each(|key| arguments.extend(["--key".to_owned(), (*key).to_owned()]));
+    for key in keys {
+        arguments.extend(["--key".to_owned(), (*key).to_owned()]);
+    }
     arguments.extend(["--threshold".to_owned(), threshold.to_owned()]);
     arguments
 }
