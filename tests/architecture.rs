@@ -57,7 +57,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("jiff", &["model"]),
     ("pkcs8", &["trust"]),
     ("rpassword", &["cmd"]),
-    ("rustix", &["fsio", "cmd"]),
+    ("rustix", &["fsio"]),
     ("annotate_snippets", &["ui"]),
     ("clap", &["cmd"]),
     ("clap_complete", &["cmd"]),

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use crate::fsio::MODE_PRIVATE;
+use crate::fsio::guard::check_owner;
 
 /// The permission bits that let others at a file.
 const OTHERS: u32 = 0o077;
@@ -68,13 +69,7 @@ fn check(path: &Utf8Path, metadata: &Metadata) -> Result<(), Failure> {
     if !metadata.is_file() {
         return Err(Failure::input(format!("`{path}` is no regular file")));
     }
-    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
-    if owner != user && owner != 0 {
-        return Err(Failure::input(format!(
-            "`{path}` belongs to user {owner}, who could exchange it, and this is user {user}"
-        ))
-        .hint(format!("take it over: chown {user} {path}")));
-    }
+    check_owner(path, metadata)?;
     let mode = metadata.mode() & 0o7777;
     if mode & OTHERS != 0 {
         return Err(Failure::input(format!("`{path}` has the mode {mode:04o}: others can get at it"))

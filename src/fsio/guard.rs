@@ -97,12 +97,22 @@ pub fn check_folders(path: &Utf8Path) -> Result<(), GuardError> {
     Ok(())
 }
 
+/// Checks that nobody else than this user or root owns a file: an owner can do everything with it.
+///
+/// # Errors
+///
+/// [`GuardError::Owner`].
+pub fn check_owner(path: &Utf8Path, metadata: &Metadata) -> Result<(), GuardError> {
+    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if owner == user || owner == 0 {
+        return Ok(());
+    }
+    Err(GuardError::Owner { path: path.to_owned(), owner, user })
+}
+
 fn check_file(path: &Utf8Path, metadata: &Metadata) -> Result<(), GuardError> {
     check_regular(path, metadata)?;
-    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
-    if owner != user && owner != 0 {
-        return Err(GuardError::Owner { path: path.to_owned(), owner, user });
-    }
+    check_owner(path, metadata)?;
     let mode = metadata.mode() & 0o7777;
     if mode & OTHERS_WRITE != 0 {
         return Err(GuardError::Mode { path: path.to_owned(), mode });
