@@ -73,7 +73,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tempfile", &["fsio", "store", "cmd"]),
     ("toml", &["profile", "trust"]),
     ("walkdir", &["store", "archive"]),
-    ("zeroize", &["trust", "cmd"]),
+    ("zeroize", &["fsio", "trust", "cmd"]),
 ];
 
 /// What the pure layers must not name.

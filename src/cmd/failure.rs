@@ -168,11 +168,13 @@ impl From<std::io::Error> for Failure {
 }
 
 impl From<GuardError> for Failure {
-    /// A file that others can change is a mistake in how this machine is set up, not a trouble of the disk.
+    /// Trouble of the disk is the world's; all else is a mistake in the command, or in how the file was put there.
     fn from(error: GuardError) -> Self {
         let remedy = error.remedy();
         let failure = match error {
-            GuardError::Read(ReadFileError::Io(error)) => Self::world(error),
+            GuardError::Read(ReadFileError::Io(error)) if error.kind() != io::ErrorKind::NotFound => {
+                Self::world(error)
+            }
             error => Self::input(error),
         };
         remedy.into_iter().fold(failure, Self::hint)

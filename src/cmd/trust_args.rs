@@ -66,18 +66,33 @@ impl Trust {
 ///
 /// When others can change it, or it is no policy; the message names file and line.
 pub fn load_policy(path: &Utf8Path) -> Result<Policy, Failure> {
+    load_policy_text(path).map(|(policy, _)| policy)
+}
+
+/// As [`load_policy`], with the text.
+///
+/// # Errors
+///
+/// As [`load_policy`].
+pub fn load_policy_text(path: &Utf8Path) -> Result<(Policy, String), Failure> {
     let text = read_text(path, POLICY_BYTES_MAX, "trust policy")?;
-    Policy::parse(&text).map_err(|error| {
+    let policy = Policy::parse(&text).map_err(|error| {
         let line = error.line.map(|line| format!(":{line}")).unwrap_or_default();
         let failure = Failure::input(format!("{path}{line}: {}", error.message));
         if text.contains("-----BEGIN ") {
             return failure.hint("this is a key; `--key` trusts a single public key");
         }
         failure.hint("`docs/format/trust-policy.md` describes every key of a policy")
-    })
+    })?;
+    Ok((policy, text))
 }
 
-fn load_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
+/// Reads the public key in a PEM file that nobody else can change.
+///
+/// # Errors
+///
+/// When others can change it, or it is none.
+pub fn load_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
     let text = read_text(path, KEY_BYTES_MAX, "public key")?;
     PublicKey::from_pem(&text).map_err(|error| {
         if text.contains("PRIVATE KEY-----") {
