@@ -22,7 +22,7 @@ struct Case {
     prepare: fn(&TestEnv) -> Vec<String>,
 }
 
-const CASES: [Case; 33] = [
+const CASES: [Case; 34] = [
     Case {
         code: "UNSIGNED",
         prepare: |env| {
@@ -74,6 +74,13 @@ const CASES: [Case; 33] = [
     Case {
         code: "NO_GRANT",
         prepare: |env| sealed(env, &["builder"], |predicate| predicate.profile = "other".parse().unwrap()),
+    },
+    Case {
+        code: "NO_GRANT",
+        prepare: |env| {
+            env.write("trust.toml", policy("", &[policy_key("builder", "")]));
+            sealed(env, &["builder"], |_| {})
+        },
     },
     Case {
         code: "BELOW_MIN_SERIAL",

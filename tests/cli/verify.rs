@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::env::TestEnv;
 use crate::sealing::{SITE, days_from_now, key, policy, policy_grant, policy_key, set_mode};
-use crate::tools::find;
+use crate::tools::{find, skip};
 
 const VERIFY: [&str; 4] = ["verify", "web.tar", "--trust", "trust.toml"];
 
@@ -246,6 +246,22 @@ fn a_policy_or_a_key_that_others_can_change_is_refused() {
         assert!(ran.stderr.contains("everyone can replace what is in it"), "{}", ran.stderr);
         set_mode(env.path(), 0o755);
     }
+}
+
+#[test]
+fn a_policy_of_another_user_is_refused() {
+    let env = trusting();
+    env.seal("web.tar", &["builder"], |_| {});
+    let policy = env.path().join("trust.toml");
+    if fs_err::os::unix::fs::chown(&policy, Some(12345), None).is_err() {
+        return skip("only root gives files away (run the tests as root)");
+    }
+
+    let ran = env.run(&VERIFY);
+
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`trust.toml` belongs to user 12345, who can change it"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("chown 0 trust.toml"), "{}", ran.stderr);
 }
 
 #[test]
