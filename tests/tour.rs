@@ -72,6 +72,8 @@ fn steady(text: &str) -> String {
         let (word, end) = word.split_at(word.trim_end_matches(|c| !is_word(c)).len());
         let is_time = word.len() == 20 && word.ends_with('Z') && word.starts_with("20");
         let is_key = word.len() == 64 || word.starts_with("MCow") || word == "=";
+        let (colon, word) = word.split_at(word.len() - word.trim_start_matches(':').len());
+        steady.push_str(colon);
         let is_number = word.len() > 9 && word.bytes().all(|byte| byte.is_ascii_digit());
         steady.push_str(if is_time {
             "TIME"
@@ -84,6 +86,8 @@ fn steady(text: &str) -> String {
         });
         steady.push_str(end);
     }
+    // A second later, 180 days have become 179.
+    let steady = steady.replace("in 180 days", "in 179 days");
     (0..10).fold(steady, |text, seconds| text.replace(&format!("{seconds} s ago"), "just now"))
 }
 

@@ -142,8 +142,7 @@ mod tests {
             json!({"any": true})
         );
         assert_eq!(
-            monitor("namespace = \"m\"\nnamespaceSelector = { matchNames = [\"claude-relay\", \"b\"] }")["spec"]
-                ["namespaceSelector"],
+            monitor("namespaceSelector = { matchNames = [\"claude-relay\", \"b\"] }")["spec"]["namespaceSelector"],
             json!({"matchNames": ["claude-relay", "b"]})
         );
     }

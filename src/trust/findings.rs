@@ -117,15 +117,6 @@ impl Findings {
     }
 
     fn about_grant(&mut self, policy: &Policy, number: usize, grant: &Grant, now: Timestamp) {
-        let lists = [
-            ("bundles", grant.bundles.is_empty()),
-            ("profiles", grant.profiles.is_empty()),
-            ("environments", grant.environments.is_empty()),
-        ];
-        for (list, _) in lists.into_iter().filter(|(_, is_empty)| *is_empty) {
-            let message = format!("grant {number} is about nothing: `{list}` is empty");
-            self.error("EMPTY_GRANT", message, "name what may be signed, or remove the grant");
-        }
         let (threshold, able) = (grant.threshold.get(), holders(policy, grant, now).len());
         if (able as u64) < u64::from(threshold) {
             let message = format!(
@@ -293,12 +284,5 @@ mod tests {
 
         assert_eq!(found("production"), ["SINGLE_SIGNER", "WEAKER_GRANT"]);
         assert_eq!(found("dev"), ["SINGLE_SIGNER"]);
-    }
-
-    #[test]
-    fn a_grant_about_nothing_is_an_error() {
-        let empty = GrantEntry { profiles: Vec::new(), ..grant(&[1], 1) };
-
-        assert_eq!(codes(&[key(1, "a").to_string(), empty.to_string()]), ["EMPTY_GRANT", "SINGLE_SIGNER"]);
     }
 }

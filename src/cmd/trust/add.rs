@@ -54,10 +54,10 @@ struct KeyArgs {
     /// Who has the key; two keys of one holder count as one signer
     #[arg(long, value_name = "NAME")]
     holder: Label,
-    /// From when it counts; from now on by default
+    /// From when it counts; by default also for what was signed before it was added
     #[arg(long, value_name = "TIME")]
     not_before: Option<Timestamp>,
-    /// Until when it counts; two years by default
+    /// Until when it counts; two years from now by default
     #[arg(long, value_name = "TIME")]
     not_after: Option<Timestamp>,
     /// `active`, `retired` (counts only for what is deployed) or `revoked` (never counts)
@@ -140,10 +140,15 @@ impl KeyArgs {
             ))
             .hint("to change its validity or status, edit the file"));
         }
-        let start = self.not_before.map_or_else(clock::now, Ok)?;
-        let end = self.not_after.unwrap_or_else(|| start.plus_seconds(VALID_DAYS * DAY_SECONDS));
-        let (not_before, not_after) = (Some(start), Some(end));
-        let entry = KeyEntry { public, holder: self.holder, not_before, not_after, status: self.status };
+        let from_now = || Ok(clock::now()?.plus_seconds(VALID_DAYS * DAY_SECONDS));
+        let entry = KeyEntry {
+            public,
+            holder: self.holder,
+            // Not from now on: the bundle that came together with the key was signed before.
+            not_before: self.not_before,
+            not_after: Some(self.not_after.map_or_else(from_now, Ok::<_, Failure>)?),
+            status: self.status,
+        };
         append(ctx, &self.file, text, entry.to_string())
     }
 }
