@@ -20,6 +20,8 @@ start() {
   shift 2
   setsid "$@" "$dir/run/$name" >>"$dir/log/$name.log" 2>&1 </dev/null &
   pid=$!
+  # Otherwise this shell would tell when the server is killed.
+  disown "$pid"
   echo "$pid" >"$dir/pid/$name"
   until running "$dir" "$name" || gone "$pid"; do sleep 0.01; done
 }
