@@ -30,7 +30,15 @@ impl Canonical {
     ///
     /// When the value holds a float, an integer of 2^53 or more, or a map whose keys are not strings.
     pub fn of(value: &impl Serialize) -> Result<Self, NotCanonical> {
-        let mut tree = serde_json::to_value(value)?;
+        Self::of_tree(serde_json::to_value(value)?)
+    }
+
+    /// Returns the canonical bytes of `tree`, without a copy of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::of`].
+    pub fn of_tree(mut tree: Value) -> Result<Self, NotCanonical> {
         // The order of a map depends on a feature that any dependency may switch on.
         tree.sort_all_objects();
         check_numbers(&tree)?;

@@ -2,6 +2,11 @@
 //!
 //! Errors name the path; [`remedy`] says what a person can do about those that are not this program's matter.
 
+pub mod guard;
+#[cfg(target_os = "linux")]
+mod unnamed;
+
+use std::fs::File;
 use std::io::{self, Read as _, Write};
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -81,12 +86,20 @@ pub fn create_new(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durabili
 
 /// A file that appears at its path, whole, when it is committed; dropped before that, it leaves nothing.
 ///
-/// Until then it is a file `.<name>.<random>` in the same folder, which only a killed process leaves behind.
+/// Until then it has no name, so that even a killed process leaves nothing; on file systems that cannot do that, such as
+/// FAT, it is a file `.<name>.<random>` in the same folder, which a killed process leaves behind.
 #[derive(Debug)]
 pub struct AtomicFile {
-    temporary: NamedTempFile,
+    temporary: Temporary,
     path: Utf8PathBuf,
     durability: Durability,
+}
+
+#[derive(Debug)]
+enum Temporary {
+    #[cfg(target_os = "linux")]
+    Unnamed(File),
+    Named(NamedTempFile),
 }
 
 impl AtomicFile {
@@ -96,20 +109,8 @@ impl AtomicFile {
     ///
     /// When `path` names no file, or its folder cannot be written.
     pub fn create(path: &Utf8Path, mode: u32, durability: Durability) -> io::Result<Self> {
-        let name = path.file_name().ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidInput, format!("`{path}` does not name a file"))
-        })?;
-        let temporary = tempfile::Builder::new()
-            .prefix(&format!(".{name}."))
-            .tempfile_in(folder_of(path))
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => io::Error::new(
-                    io::ErrorKind::NotFound,
-                    format!("failed to create file `{path}`: there is no folder `{}`", folder_of(path)),
-                ),
-                _ => about("create", path, &error),
-            })?;
-        temporary.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+        let temporary = Temporary::create(path)?;
+        temporary.file().set_permissions(std::fs::Permissions::from_mode(mode))?;
         Ok(Self { temporary, path: path.to_owned(), durability })
     }
 
@@ -120,7 +121,17 @@ impl AtomicFile {
     /// When the disk is full or the name cannot be taken.
     pub fn commit(self) -> io::Result<()> {
         self.sync_content()?;
-        self.temporary.persist(&self.path).map_err(|e| about("write", &self.path, &e.error))?;
+        let replaced = match self.temporary {
+            // A name of its own first: only a rename replaces in one step.
+            #[cfg(target_os = "linux")]
+            Temporary::Unnamed(file) => tempfile::Builder::new()
+                .prefix(&prefix_aside(&self.path))
+                .make_in(folder_of(&self.path), |aside| unnamed::link(&file, aside))
+                .and_then(|named| named.persist(&self.path).map_err(|error| error.error))
+                .map(drop),
+            Temporary::Named(named) => named.persist(&self.path).map(drop).map_err(|error| error.error),
+        };
+        replaced.map_err(|error| about("write", &self.path, &error))?;
         sync_name(&self.path, self.durability)
     }
 
@@ -131,23 +142,65 @@ impl AtomicFile {
     /// As [`AtomicFile::commit`], and [`io::ErrorKind::AlreadyExists`].
     pub fn commit_new(self) -> io::Result<()> {
         self.sync_content()?;
-        self.temporary.persist_noclobber(&self.path).map_err(|e| about("create", &self.path, &e.error))?;
+        let created = match self.temporary {
+            #[cfg(target_os = "linux")]
+            Temporary::Unnamed(file) => unnamed::link(&file, self.path.as_std_path()),
+            Temporary::Named(named) => {
+                named.persist_noclobber(&self.path).map(drop).map_err(|error| error.error)
+            }
+        };
+        created.map_err(|error| about("create", &self.path, &error))?;
         sync_name(&self.path, self.durability)
     }
 
     fn sync_content(&self) -> io::Result<()> {
         match self.durability {
             Durability::Synced => {
-                self.temporary.as_file().sync_all().map_err(|error| about("write", &self.path, &error))
+                self.temporary.file().sync_all().map_err(|error| about("write", &self.path, &error))
             }
             Durability::Cached => Ok(()),
         }
     }
 }
 
+impl Temporary {
+    fn create(path: &Utf8Path) -> io::Result<Self> {
+        if path.file_name().is_none() {
+            let why = format!("`{path}` does not name a file");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        let folder = folder_of(path);
+        #[cfg(target_os = "linux")]
+        if let Some(file) = unnamed::create(folder.as_std_path()) {
+            return Ok(Self::Unnamed(file));
+        }
+        let named = tempfile::Builder::new().prefix(&prefix_aside(path)).tempfile_in(folder);
+        named.map(Self::Named).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("failed to create file `{path}`: there is no folder `{folder}`"),
+            ),
+            _ => about("create", path, &error),
+        })
+    }
+
+    fn file(&self) -> &File {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Unnamed(file) => file,
+            Self::Named(named) => named.as_file(),
+        }
+    }
+}
+
+/// Returns how the name begins under which a file stands aside: `.<name>.`, and random letters follow.
+fn prefix_aside(path: &Utf8Path) -> String {
+    format!(".{}.", path.file_name().unwrap_or_default())
+}
+
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.temporary.as_file_mut().write(bytes).map_err(|error| about("write", &self.path, &error))
+        self.temporary.file().write(bytes).map_err(|error| about("write", &self.path, &error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -273,6 +326,41 @@ mod tests {
         file.write_all(b"half").unwrap();
 
         drop(file);
+
+        assert_eq!(names(&folder), [""; 0]);
+    }
+
+    #[test]
+    fn files_appear_alike_on_file_systems_that_know_no_files_without_a_name() {
+        let (_keep, folder) = folder();
+        let path = folder.join("a");
+        let named = |bytes: &[u8]| {
+            let mut temporary = tempfile::Builder::new().prefix(".a.").tempfile_in(&folder).unwrap();
+            temporary.write_all(bytes).unwrap();
+            AtomicFile {
+                temporary: Temporary::Named(temporary),
+                path: path.clone(),
+                durability: Durability::Synced,
+            }
+        };
+
+        named(b"one").commit_new().unwrap();
+        assert_eq!(named(b"two").commit_new().unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(read_bounded(&path, 9).unwrap(), b"one");
+        named(b"three").commit().unwrap();
+        drop(named(b"four"));
+
+        assert_eq!(read_bounded(&path, 9).unwrap(), b"three");
+        assert_eq!(names(&folder), ["a"]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_in_the_making_has_no_name_where_the_file_system_can_do_that() {
+        let (_keep, folder) = folder();
+        let Some(_) = unnamed::create(folder.as_std_path()) else { return };
+
+        let _file = AtomicFile::create(&folder.join("a"), MODE_PUBLIC, Durability::Cached).unwrap();
 
         assert_eq!(names(&folder), [""; 0]);
     }

@@ -8,5 +8,5 @@ mod header;
 mod read;
 mod write;
 
-pub use self::read::{Archive, open};
+pub use self::read::{Archive, open, open_file};
 pub use self::write::{WriteError, write};

@@ -2,22 +2,41 @@
 //!
 //! Offsets in errors count from the start of the archive; that of a file is the first byte of its header.
 
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
+use std::sync::Arc;
+
+use fs_err::File;
 
 use crate::archive::header::{Block, ZERO, decode};
 use crate::archive::write::padding_after;
+use crate::bundle::content::{Content, Hashing, Pending};
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, SUMS_BYTES_MAX, check_size};
 use crate::bundle::read::{Fault, Form, Medium, Opening, ReadError, SealedMedium};
 use crate::bundle::sums::Sums;
+use crate::hashing::{Crew, FileContent, Stream};
 use crate::model::safe_path::SafePath;
 
-/// Opens the archive that `input` yields. A file is best wrapped in a `BufReader`: headers are read one by one.
+/// Opens the archive that `input` yields, once and in order; best through a `BufReader`, since headers are read one by
+/// one. A regular file is faster through [`open_file`].
 ///
 /// # Errors
 ///
 /// When `input` cannot be read, does not begin like an archive of a bundle, or its attestation is too large.
-pub fn open<R: Read>(input: R) -> Result<Opening<Archive<R>>, ReadError> {
+pub fn open<R: Read>(input: R) -> Result<Opening<Archive<Stream<R>>>, ReadError> {
+    of_content(Stream(input))
+}
+
+/// Opens the archive that a regular file is; its large files are hashed on all cores.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_file(file: File) -> Result<Opening<Archive<BufReader<FileContent>>>, ReadError> {
+    of_content(BufReader::new(FileContent::new(file, Arc::new(Crew::default()))))
+}
+
+fn of_content<C: Content>(input: C) -> Result<Opening<Archive<C>>, ReadError> {
     Opening::new(Archive {
         input: Counted { input, read: 0 },
         header: None,
@@ -29,8 +48,8 @@ pub fn open<R: Read>(input: R) -> Result<Opening<Archive<R>>, ReadError> {
 
 /// An archive of a bundle; read through [`open`].
 #[derive(Debug)]
-pub struct Archive<R> {
-    input: Counted<R>,
+pub struct Archive<C> {
+    input: Counted<C>,
     /// A header that was read, and belongs to the file after the one that was asked for.
     header: Option<Block>,
     /// Where the header of the current file begins.
@@ -41,7 +60,7 @@ pub struct Archive<R> {
     name: String,
 }
 
-impl<R: Read> Archive<R> {
+impl<C: Content> Archive<C> {
     /// Returns the next header, and leaves the reader behind it; `None` at a zero block, the beginning of the end.
     fn next_header(&mut self) -> Result<Option<Block>, ReadError> {
         if let Some(block) = self.header.take() {
@@ -105,7 +124,7 @@ impl<R: Read> Archive<R> {
     }
 }
 
-impl<R: Read> SealedMedium for Archive<R> {
+impl<C: Content> SealedMedium for Archive<C> {
     fn read_attestation(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
         let block = self.next_header()?.ok_or_else(|| self.no_sums())?;
         let (name, bytes) = self.enter(&block)?;
@@ -123,8 +142,8 @@ impl<R: Read> SealedMedium for Archive<R> {
     }
 }
 
-impl<R: Read> Medium for Archive<R> {
-    fn open_file(&mut self, path: &SafePath, sums: &Sums) -> Result<(u64, &mut dyn Read), ReadError> {
+impl<C: Content> Medium for Archive<C> {
+    fn open_file(&mut self, path: &SafePath, sums: &Sums) -> Result<(u64, &mut dyn Content), ReadError> {
         let missing = || Fault::Missing { path: path.to_string() };
         let Some(block) = self.next_header()? else { return Err(missing().at(self.file_at)) };
         let (name, bytes) = self.enter(&block)?;
@@ -159,17 +178,29 @@ impl<R: Read> Medium for Archive<R> {
     }
 }
 
-/// Knows how many bytes it has yielded.
+/// Knows how many bytes it has yielded or passed over.
 #[derive(Debug)]
-struct Counted<R> {
-    input: R,
+struct Counted<C> {
+    input: C,
     read: u64,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<C: Content> Read for Counted<C> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.input.read(buffer)?;
         self.read += read as u64;
         Ok(read)
+    }
+}
+
+impl<C: Content> Content for Counted<C> {
+    fn hash_beside(&mut self, bytes: u64) -> Option<Pending> {
+        let pending = self.input.hash_beside(bytes)?;
+        self.read += bytes;
+        Some(pending)
+    }
+
+    fn hasher(&self, bytes: u64) -> Box<dyn Hashing> {
+        self.input.hasher(bytes)
     }
 }

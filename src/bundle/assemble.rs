@@ -44,7 +44,8 @@ pub fn assemble(profile: &Profile, set: &ManifestSet) -> Result<Assembled, Assem
     for (file, bytes) in &profile.sealed {
         files.add(SafePath::parse(&sealed_path(file))?, bytes.clone())?;
     }
-    let recipe = files.add(SafePath::parse("recipe.json")?, Canonical::of(&recipe(profile))?.into_bytes())?;
+    let recipe =
+        files.add(SafePath::parse("recipe.json")?, Canonical::of_tree(recipe(profile))?.into_bytes())?;
     let settings = &profile.settings;
     let index = Index {
         format: FORMAT,

@@ -1,8 +1,8 @@
 //! The files of a bundle that stay in memory: all but the blobs below `images/`.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 
+use crate::bundle::content::Content;
 use crate::bundle::layout::Kind;
 use crate::bundle::limits::{Budget, LimitExceeded};
 use crate::bundle::read::{Files, Medium, ReadError};
@@ -110,7 +110,7 @@ pub struct InMemory<'a> {
 }
 
 impl Medium for InMemory<'_> {
-    fn open_file(&mut self, path: &SafePath, _: &Sums) -> Result<(u64, &mut dyn Read), ReadError> {
+    fn open_file(&mut self, path: &SafePath, _: &Sums) -> Result<(u64, &mut dyn Content), ReadError> {
         self.rest = self.files.files.get(path).expect("the list was made from these files").bytes();
         Ok((self.rest.len() as u64, &mut self.rest))
     }

@@ -3,11 +3,13 @@
 //! Pure: names no file system. `docs/format/bundle.md` specifies what these modules implement.
 
 pub mod assemble;
+pub mod content;
 pub mod derive;
 pub mod files;
 pub mod index;
 pub mod layout;
 pub mod limits;
+pub mod monitor;
 pub mod open;
 pub mod posture;
 pub mod read;

@@ -3,7 +3,7 @@
 //! Strict: `bundle.json`, `recipe.json` and every manifest are in the only spelling that this program writes, and the
 //! index says of the manifests what they say themselves. Nothing here is proof of who made the bundle.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -12,11 +12,14 @@ use super::derive;
 use super::files::{BundleFiles, File};
 use super::index::{FORMAT, Index, Object, Source, Wanted, WantedKey};
 use super::layout::Kind;
+use super::monitor::{self, InvalidMonitor};
 use super::read::Contents;
 use super::sums::Sums;
 use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
 use crate::model::object_key::ObjectKey;
+use crate::model::secret::sealed_path;
+use crate::model::text::is_subdomain;
 use crate::render::manifest_set::{KINDS, Manifest, ManifestSet, phase};
 use crate::render::yaml::{InvalidYaml, from_yaml};
 
@@ -64,6 +67,8 @@ pub enum InvalidBundle {
     Source { kind: String, name: String },
     #[error("`{object}` is not of the bundle's namespace `{namespace}`")]
     Namespace { object: String, namespace: String },
+    #[error("`{object}` stands outside the bundle's namespace: {why}")]
+    Monitor { object: String, why: InvalidMonitor },
     #[error("bundle.json has another {what} than recipe.json")]
     OtherThanRecipe { what: &'static str },
     #[error("recipe.json is not the one that bundle.json names")]
@@ -85,6 +90,7 @@ impl Bundle {
         }
         let manifests = read_manifests(&files, &index.objects)?;
         agrees_with_recipe(&index, &recipe)?;
+        sealed_as_in_recipe(&recipe, &files)?;
         agrees_with_manifests(&index, &manifests)?;
         index.contract.iter().try_for_each(|wanted| check_source(wanted, &files))?;
         Ok(Self { content_id: sums.content_id(), index, recipe, manifests, sums, files, bytes })
@@ -119,9 +125,24 @@ fn agrees_with_recipe(index: &Index, recipe: &Value) -> Result<(), InvalidBundle
     }
 }
 
+/// The recipe names every encrypted file, by its path in the profiles' folder, and its digest.
+fn sealed_as_in_recipe(recipe: &Value, files: &BundleFiles) -> Result<(), InvalidBundle> {
+    let named = recipe.get("sealed").and_then(Value::as_object).into_iter().flatten();
+    let named: BTreeMap<String, &str> =
+        named.map(|(file, digest)| (sealed_path(file), digest.as_str().unwrap_or_default())).collect();
+    let found = files.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::SealedSecret));
+    let found: BTreeMap<String, String> =
+        found.map(|(path, file)| (path.to_string(), file.digest().to_string())).collect();
+    let same = named
+        .iter()
+        .map(|(path, digest)| (path.as_str(), *digest))
+        .eq(found.iter().map(|(path, digest)| (path.as_str(), digest.as_str())));
+    if same { Ok(()) } else { Err(InvalidBundle::OtherThanRecipe { what: "sealed files" }) }
+}
+
 fn agrees_with_manifests(index: &Index, manifests: &ManifestSet) -> Result<(), InvalidBundle> {
     for manifest in manifests.iter() {
-        check_namespace(manifest, index.namespace.as_str())?;
+        check_namespace(manifest, index, manifests)?;
     }
     let plain = |wanted: &Wanted| Wanted {
         source: Source::Cluster,
@@ -142,11 +163,14 @@ fn agrees_with_manifests(index: &Index, manifests: &ManifestSet) -> Result<(), I
 }
 
 /// Only a monitor may be elsewhere: Prometheus often reads those of its own namespace.
-fn check_namespace(manifest: &Manifest, namespace: &str) -> Result<(), InvalidBundle> {
-    let key = &manifest.key;
+fn check_namespace(manifest: &Manifest, index: &Index, manifests: &ManifestSet) -> Result<(), InvalidBundle> {
+    let (key, namespace) = (&manifest.key, index.namespace.as_str());
     let right = match key.kind.as_str() {
         "Namespace" => key.namespace.is_empty() && key.name == namespace,
-        "ServiceMonitor" => !key.namespace.is_empty(),
+        "ServiceMonitor" if key.namespace != namespace && !key.namespace.is_empty() => {
+            let checked = monitor::check(&manifest.object, index.name.as_str(), namespace, manifests);
+            return checked.map_err(|why| InvalidBundle::Monitor { object: key.to_string(), why });
+        }
         _ => key.namespace == namespace,
     };
     if right {
@@ -236,6 +260,7 @@ fn read_manifest(object: &Object, file: &File) -> Result<Value, InvalidBundle> {
         ObjectKey { api_version, kind, namespace: text("/metadata/namespace"), name: text("/metadata/name") };
     let manifest = Manifest { key, phase, object: value };
     let agrees = manifest.key == key_of(object)
+        && is_subdomain(&manifest.key.name)
         && phase == object.phase
         && file.digest() == object.sha256
         && object.file == format!("manifests/{}", manifest.file_name());

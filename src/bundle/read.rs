@@ -7,11 +7,12 @@
 use std::fmt;
 use std::io::{self, Read};
 
+use crate::bundle::content::{Beside, Content, visit_checked};
 use crate::bundle::files::BundleFiles;
 use crate::bundle::layout::Kind;
 use crate::bundle::limits::{Budget, LimitExceeded};
 use crate::bundle::sums::{InvalidSums, Sums};
-use crate::model::digest::{Digest, Hasher};
+use crate::model::digest::Digest;
 use crate::model::safe_path::SafePath;
 
 /// Large enough that system calls cost little beside SHA-256.
@@ -25,7 +26,7 @@ pub trait Medium {
     }
 
     /// Opens the file at `path`, which is the next in `sums`; returns its size and its bytes.
-    fn open_file(&mut self, path: &SafePath, sums: &Sums) -> Result<(u64, &mut dyn Read), ReadError>;
+    fn open_file(&mut self, path: &SafePath, sums: &Sums) -> Result<(u64, &mut dyn Content), ReadError>;
 
     /// Checks that nothing follows the last file.
     fn end(&mut self) -> Result<(), ReadError> {
@@ -47,6 +48,37 @@ pub trait SealedMedium: Medium {
     fn read_sums(&mut self) -> Result<Vec<u8>, ReadError>;
 }
 
+impl<M: Medium + ?Sized> Medium for Box<M> {
+    fn begin(&mut self, sums: &Sums) -> Result<(), ReadError> {
+        (**self).begin(sums)
+    }
+
+    fn open_file(&mut self, path: &SafePath, sums: &Sums) -> Result<(u64, &mut dyn Content), ReadError> {
+        (**self).open_file(path, sums)
+    }
+
+    fn end(&mut self) -> Result<(), ReadError> {
+        (**self).end()
+    }
+
+    fn offset(&self) -> Option<u64> {
+        (**self).offset()
+    }
+}
+
+impl<M: SealedMedium + ?Sized> SealedMedium for Box<M> {
+    fn read_attestation(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
+        (**self).read_attestation()
+    }
+
+    fn read_sums(&mut self) -> Result<Vec<u8>, ReadError> {
+        (**self).read_sums()
+    }
+}
+
+/// Any medium at all: for a caller that learns only at run time what holds the bundle.
+pub type AnyMedium = Box<dyn SealedMedium>;
+
 /// A bundle of which only the attestation has been read.
 #[derive(Debug)]
 pub struct Opening<M> {
@@ -63,6 +95,14 @@ impl<M: SealedMedium> Opening<M> {
     pub fn new(mut medium: M) -> Result<Self, ReadError> {
         let attestation = medium.read_attestation()?;
         Ok(Self { medium, attestation })
+    }
+
+    /// Returns the same without the type of the medium.
+    pub fn boxed(self) -> Opening<AnyMedium>
+    where
+        M: 'static,
+    {
+        Opening { medium: Box::new(self.medium), attestation: self.attestation }
     }
 
     /// Returns the bytes of the attestation, unparsed; none while the bundle is unsigned.
@@ -92,6 +132,15 @@ pub struct SumsRead<M> {
 }
 
 impl<M: SealedMedium> SumsRead<M> {
+    /// Returns the same without the type of the medium.
+    pub fn boxed(self) -> SumsRead<AnyMedium>
+    where
+        M: 'static,
+    {
+        let Self { medium, attestation, bytes, content_id } = self;
+        SumsRead { medium: Box::new(medium), attestation, bytes, content_id }
+    }
+
     /// Returns the bytes of the attestation, unparsed; none while the bundle is unsigned.
     pub fn attestation(&self) -> Option<&[u8]> {
         self.attestation.as_deref()
@@ -161,24 +210,39 @@ impl<M: Medium> Files<M> {
 
     /// Shows every file to `visit`, in order, and returns the sum of the sizes.
     ///
-    /// What `visit` leaves unread is read and checked nevertheless. **No byte is known to be good before this
-    /// method has returned**: `visit` may copy bytes to where a failure discards them, and must not act on them.
+    /// What `visit` leaves unread is read and checked nevertheless; a large file of which it reads nothing is hashed
+    /// while it is shown the next ones. **No byte is known to be good before this method has returned**: `visit` may
+    /// copy bytes to where a failure discards them, and must not act on them.
+    ///
+    /// The error is that of the first file, in order, that is not good, whatever else is wrong and however many cores
+    /// hash.
     ///
     /// # Errors
     ///
     /// When a file differs from `SHA256SUMS`, is missing, too many or too large; when the medium cannot be read;
     /// or [`Fault::Sink`] when `visit` failed.
     pub fn each(mut self, visit: &mut Visitor<'_>) -> Result<u64, ReadError> {
+        let mut beside = Beside::default();
+        let shown = self.each_in_order(visit, &mut beside);
+        // Whatever went wrong meanwhile comes later in the order of the files.
+        beside.settle()?;
+        shown
+    }
+
+    fn each_in_order(&mut self, visit: &mut Visitor<'_>, beside: &mut Beside) -> Result<u64, ReadError> {
         let mut budget = Budget::default();
         let mut buffer = vec![0; BUFFER_BYTES];
         let mut total = 0;
         self.medium.begin(&self.sums)?;
         for (path, digest) in self.sums.iter() {
-            let (bytes, reader) = self.medium.open_file(path, &self.sums)?;
-            let checked = admit(&mut budget, path, bytes).and_then(|kind| {
-                visit_checked(Entry { path, kind, bytes, digest }, reader, visit, &mut buffer)
-            });
-            checked.map_err(|fault| ReadError { fault, offset: self.medium.offset() })?;
+            let (bytes, content) = self.medium.open_file(path, &self.sums)?;
+            let entry = |kind| Entry { path, kind, bytes, digest };
+            let checked = admit(&mut budget, path, bytes)
+                .and_then(|kind| visit_checked(entry(kind), content, visit, &mut buffer).map(|p| (kind, p)));
+            let offset = self.medium.offset();
+            if let (kind, Some(pending)) = checked.map_err(|fault| ReadError { fault, offset })? {
+                beside.add(entry(kind), offset, pending)?;
+            }
             total += bytes;
         }
         self.medium.end()?;
@@ -223,74 +287,6 @@ fn admit(budget: &mut Budget, path: &SafePath, bytes: u64) -> Result<Kind, Fault
     let kind = Kind::of(path).ok_or_else(|| Fault::Sums(InvalidSums::Misplaced { path: path.clone() }))?;
     budget.admit(path, kind, bytes)?;
     Ok(kind)
-}
-
-fn visit_checked(
-    entry: Entry<'_>,
-    reader: &mut dyn Read,
-    visit: &mut Visitor<'_>,
-    buffer: &mut [u8],
-) -> Result<(), Fault> {
-    let path = || entry.path.to_string();
-    let mut file = Checked { inner: reader, left: entry.bytes, hasher: Hasher::default(), failure: None };
-    let visited = visit(entry, &mut file);
-    if visited.is_ok() {
-        file.drain(buffer);
-    }
-    if let Some(error) = file.failure {
-        return Err(Fault::Io(error));
-    }
-    visited.map_err(|error| Fault::Sink { path: path(), error })?;
-    if file.left > 0 {
-        return Err(Fault::Truncated { name: path() });
-    }
-    let found = file.hasher.finish();
-    if found == entry.digest {
-        Ok(())
-    } else {
-        Err(Fault::Tampered { path: path(), wanted: entry.digest, found })
-    }
-}
-
-/// Reads `left` more bytes of a file, and hashes them.
-struct Checked<'a> {
-    inner: &'a mut dyn Read,
-    left: u64,
-    hasher: Hasher,
-    /// Why the medium could not be read: kept here, so that a visitor's own failure is told from it.
-    failure: Option<io::Error>,
-}
-
-impl Checked<'_> {
-    /// Reads what is left, or until the medium ends or fails.
-    fn drain(&mut self, buffer: &mut [u8]) {
-        loop {
-            match self.read(buffer) {
-                Ok(0) => return,
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return,
-                Ok(_) | Err(_) => {}
-            }
-        }
-    }
-}
-
-impl Read for Checked<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        match self.inner.read(&mut buffer[..wanted]) {
-            Ok(read) => {
-                self.hasher.update(&buffer[..read]);
-                self.left -= read as u64;
-                Ok(read)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
-            Err(error) => {
-                let kind = error.kind();
-                self.failure = Some(error);
-                Err(kind.into())
-            }
-        }
-    }
 }
 
 /// Why a bundle could not be read, and where.

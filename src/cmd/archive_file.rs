@@ -1,6 +1,6 @@
-//! `--archive`: a bundle of the store as one file.
+//! Writing a bundle as one file: `pack`, and `build --archive`.
 
-use std::io::{self, BufWriter, Read as _};
+use std::io::{self, BufWriter, Read as _, Write};
 use std::path::PathBuf;
 
 use camino::Utf8Path;
@@ -8,41 +8,113 @@ use camino::Utf8Path;
 use super::failure::Failure;
 use crate::archive::{WriteError, write as write_archive};
 use crate::bundle::layout::{ATTESTATION, SUMS};
-use crate::fsio::{AtomicFile, Durability, MODE_PUBLIC, folder_of};
-use crate::store::{EntryName, Store};
+use crate::bundle::read::{Files, Medium};
+use crate::fsio::{AtomicFile, Durability, MODE_PUBLIC, folder_of, remedy};
 
-/// Refuses a path that no archive can be written to, before anything is done.
-pub(super) fn check(path: &Utf8Path, profile: &str, store: &Utf8Path) -> Result<(), Failure> {
-    if path == "-" {
-        return Err(Failure::input("`--archive` writes a file, not to stdout")
-            .hint(format!("name the file: --archive {profile}.tar")));
-    }
-    let folder = folder_of(path);
-    if folder.is_dir() {
-        return check_target(path, store);
-    }
-    Err(Failure::input(format!("`--archive {path}`: there is no folder `{folder}`"))
-        .hint("make the folder first, or write to another one"))
+/// A path to write an archive to.
+pub(super) struct Target<'a> {
+    pub(super) path: &'a Utf8Path,
+    /// The option that named it with a space at its end, or nothing.
+    pub(super) option: &'a str,
+    /// A path that would do.
+    pub(super) example: &'a str,
 }
 
-/// Refuses a place inside the store, and to replace what is no archive of ours.
-fn check_target(path: &Utf8Path, store: &Utf8Path) -> Result<(), Failure> {
-    let refuse = |why: &str, hint: &str| Err(Failure::input(format!("`--archive {path}`: {why}")).hint(hint));
-    if real(path)?.starts_with(real(store)?) {
-        return refuse("the path is inside the store", "write the archive beside the store");
-    }
-    match fs_err::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error.into()),
-        Ok(metadata) if metadata.is_dir() => refuse("there is a folder", "name a file in it"),
-        Ok(metadata) if !metadata.is_file() => {
-            refuse("what is there is no regular file", "name a new file, or remove what is there")
+impl Target<'_> {
+    /// Refuses a path that no archive can be written to, before anything is done.
+    pub(super) fn check(&self, store: &Utf8Path) -> Result<(), Failure> {
+        let Self { path, option, example } = self;
+        if *path == "-" {
+            return Err(self
+                .refused("an archive is written to a file, not to stdout")
+                .hint(format!("name the file: {option}{example}")));
         }
-        Ok(_) if !begins_like_ours(path)? => refuse(
-            "the file there is no archive of a bundle",
-            "name a new file, or remove the one that is there",
-        ),
-        Ok(_) => Ok(()),
+        let folder = folder_of(path);
+        if !folder.is_dir() {
+            return Err(self
+                .refused(&format!("there is no folder `{folder}`"))
+                .hint("make the folder first, or write to another one"));
+        }
+        self.check_outside(store, "inside the store")?;
+        self.check_replaceable()
+    }
+
+    /// Refuses a place in a folder whose files are ours or a bundle's.
+    pub(super) fn check_outside(&self, folder: &Utf8Path, place: &str) -> Result<(), Failure> {
+        if real(self.path)?.starts_with(real(folder)?) {
+            let failure = self.refused(&format!("the path is {place}"));
+            return Err(failure.hint("write the archive beside it"));
+        }
+        Ok(())
+    }
+
+    /// Refuses to replace what is no archive of ours.
+    fn check_replaceable(&self) -> Result<(), Failure> {
+        let (why, hint) = match fs_err::symlink_metadata(self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error.into()),
+            Ok(metadata) if metadata.is_dir() => ("there is a folder", "name a file in it"),
+            Ok(metadata) if !metadata.is_file() => {
+                ("what is there is no regular file", "name a new file, or remove what is there")
+            }
+            Ok(_) if begins_like_ours(self.path)? => return Ok(()),
+            Ok(_) => (
+                "the file there is no archive of a bundle",
+                "name a new file, or remove the one that is there",
+            ),
+        };
+        Err(self.refused(why).hint(hint))
+    }
+
+    fn refused(&self, why: &str) -> Failure {
+        Failure::input(format!("`{}{}`: {why}", self.option, self.path))
+    }
+
+    /// Writes the archive of `files`: whole, on the disk, or not at all. Returns its size.
+    pub(super) fn write<M: Medium>(
+        &self,
+        attestation: Option<&[u8]>,
+        files: Files<M>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64, WriteError> {
+        let mut file =
+            AtomicFile::create(self.path, MODE_PUBLIC, Durability::Synced).map_err(WriteError::Output)?;
+        let out = BufWriter::new(Watched { out: &mut file, progress });
+        let bytes = write_archive(out, attestation, files)?;
+        file.commit().map_err(WriteError::Output)?;
+        Ok(bytes)
+    }
+}
+
+/// Tells how much was written.
+struct Watched<'a, W> {
+    out: W,
+    progress: &'a mut dyn FnMut(u64),
+}
+
+impl<W: Write> Write for Watched<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        (self.progress)(written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Source(_) => Self::untrusted(error),
+            WriteError::Output(ref cause) => {
+                let hint = remedy(cause);
+                let failure = Self::world(error);
+                hint.into_iter().fold(failure, Self::hint)
+            }
+            WriteError::Limit(_) => Self::input(error),
+        }
     }
 }
 
@@ -67,17 +139,4 @@ fn begins_like_ours(path: &Utf8Path) -> io::Result<bool> {
     let is_first =
         |name: &str| start.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(&[0]));
     Ok([ATTESTATION, SUMS].into_iter().any(is_first) && start.get(257..262) == Some(b"ustar"))
-}
-
-/// Writes the archive of a store entry to `path`: whole, on the disk, or not at all.
-pub(super) fn write(path: &Utf8Path, store: &Store, entry: &EntryName) -> Result<(), Failure> {
-    let (_, sums) = store.open(entry.as_str())?;
-    let attestation = sums.attestation().map(<[u8]>::to_vec);
-    let files = sums.into_files().map_err(Failure::untrusted)?;
-    let mut file = AtomicFile::create(path, MODE_PUBLIC, Durability::Synced)?;
-    write_archive(BufWriter::new(&mut file), attestation.as_deref(), files).map_err(|error| match error {
-        WriteError::Source(_) => Failure::untrusted(error),
-        _ => Failure::world(error),
-    })?;
-    Ok(file.commit()?)
 }

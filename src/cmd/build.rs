@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
+use super::archive_file::Target;
 use super::ctx::{Ctx, Folder, ProfileArgs, StoreArgs, count};
 use super::failure::{Failure, FailureKind, Outcome};
 use crate::bundle::assemble::{Assembled, assemble};
@@ -89,7 +90,7 @@ impl Args {
                 .hint("build them one by one"));
         }
         if let (Some(archive), Some(name)) = (&self.archive, names.first()) {
-            super::archive_file::check(archive, name, &self.store.store)?;
+            target(archive, &format!("{name}.tar")).check(&self.store.store)?;
         }
         let store = Store::at(&self.store.store);
         let mut bundles = Vec::with_capacity(names.len());
@@ -150,7 +151,10 @@ impl Args {
             }
         };
         if let Some(archive) = &self.archive {
-            super::archive_file::write(archive, store, &registered.entry)?;
+            let (_, sums) = store.open(registered.entry.as_str())?;
+            let attestation = sums.attestation().map(<[u8]>::to_vec);
+            let files = sums.into_files().map_err(Failure::untrusted)?;
+            target(archive, "").write(attestation.as_deref(), files, &mut |_| {})?;
         }
         let id = registered.content_id;
         ctx.printer.say(&summary(name, index.name.as_str(), &id, index.objects.len(), signed));
@@ -164,6 +168,10 @@ impl Args {
             archive: self.archive.clone(),
         })
     }
+}
+
+fn target<'a>(path: &'a Utf8Path, example: &'a str) -> Target<'a> {
+    Target { path, option: "--archive ", example }
 }
 
 fn files_signed(entry: &Utf8Path) -> bool {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::refused::Refused;
 use crate::ui::printer::Report;
 
 /// The answer is no, or two things differ.
@@ -48,6 +49,8 @@ pub struct Failure {
     pub hints: Vec<String>,
     /// What was found in a profile, as data, if that is why.
     pub diagnostics: Option<Value>,
+    /// Why a bundle is not trusted, as data, if that is why.
+    pub refused: Option<Box<Refused>>,
 }
 
 /// What a command returns.
@@ -55,7 +58,13 @@ pub type Outcome = Result<ExitCode, Failure>;
 
 impl Failure {
     pub fn input(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind: FailureKind::Input, source: source.into(), hints: Vec::new(), diagnostics: None }
+        Self {
+            kind: FailureKind::Input,
+            source: source.into(),
+            hints: Vec::new(),
+            diagnostics: None,
+            refused: None,
+        }
     }
 
     pub fn untrusted(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -74,6 +83,13 @@ impl Failure {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// Adds why a bundle is not trusted.
+    #[must_use]
+    pub(super) fn with(mut self, refused: Refused) -> Self {
+        self.refused = Some(Box::new(refused));
         self
     }
 
@@ -117,6 +133,8 @@ pub(super) struct ErrorReport<'a> {
     pub(super) exit_code: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) diagnostics: Option<&'a Value>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(super) refused: Option<&'a Refused>,
 }
 
 impl Failure {
@@ -126,6 +144,7 @@ impl Failure {
             hints: &self.hints,
             exit_code: self.kind.exit_code(),
             diagnostics: self.diagnostics.as_ref(),
+            refused: self.refused.as_deref(),
         }
     }
 }

@@ -4,8 +4,10 @@ pub mod archive_file;
 pub mod bug;
 pub mod build;
 pub mod check;
+mod clock;
 pub mod completions;
 pub mod ctx;
+pub mod deferred;
 pub mod diff;
 pub mod explain;
 pub mod failure;
@@ -13,11 +15,24 @@ pub mod gc;
 pub mod images;
 pub mod import;
 pub mod inspect;
+pub mod join;
+pub mod key_args;
+pub mod keygen;
 pub mod man;
+pub mod medium;
 pub mod out_folder;
+pub mod pack;
+mod private_file;
+mod rebuild;
+pub mod refused;
 pub mod render;
 pub mod schema;
 pub mod source;
+pub mod split;
+pub mod state;
+pub mod state_args;
+pub mod trust_args;
+pub mod verify;
 
 use std::process::ExitCode;
 
@@ -26,6 +41,7 @@ use clap::{Parser, Subcommand};
 use crate::ui::escape::safe_lines;
 use crate::ui::printer::{ColorChoice, Printer};
 use ctx::Ctx;
+use deferred::Deferred;
 use failure::{ErrorReport, Failure, Outcome};
 
 /// Reproducible Kubernetes bundles of Claude Relay Service for air-gapped clusters
@@ -57,27 +73,39 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make the bundles of profiles
-    Build(build::Args),
+    Build(Deferred<build::Args>),
     /// Print the manifests of a profile
-    Render(render::Args),
+    Render(Deferred<render::Args>),
     /// Write a profile from what was there before
     Import(import::Args),
     /// Tell what a key or a code means, and where a value came from
-    Explain(explain::Args),
+    Explain(Deferred<explain::Args>),
     /// Print the JSON Schema of a profile
-    Schema(schema::Args),
+    Schema(Deferred<schema::Args>),
     /// Show what changes between two bundles, and which pods restart
-    Diff(diff::Args),
+    Diff(Deferred<diff::Args>),
     /// Show what a bundle is, holds, wants and consumes
-    Inspect(inspect::Args),
+    Inspect(Deferred<inspect::Args>),
+    /// Check who vouches for a bundle, and every byte of it: the gate before it is applied
+    Verify(Deferred<verify::Args>),
+    /// Show what was accepted before, or take a floor away
+    State(state::Args),
     /// List the images of a profile or a bundle
-    Images(images::Args),
+    Images(Deferred<images::Args>),
+    /// Make a key pair that signs, or show the public half of one
+    Keygen(Deferred<keygen::Args>),
+    /// Write a bundle as one file
+    Pack(Deferred<pack::Args>),
+    /// Cut a file into parts, for media that are too small for it
+    Split(Deferred<split::Args>),
+    /// Put a file together from its parts, and check each
+    Join(Deferred<join::Args>),
     /// Remove bundles from the store that nothing needs
-    Gc(gc::Args),
+    Gc(Deferred<gc::Args>),
     /// Print the completions of a shell
-    Completions(completions::Args),
+    Completions(Deferred<completions::Args>),
     /// Print the manual page
-    Man(man::Args),
+    Man(Deferred<man::Args>),
 }
 
 impl clap::ValueEnum for ColorChoice {
@@ -98,17 +126,23 @@ impl clap::ValueEnum for ColorChoice {
 impl Command {
     fn run(self, ctx: &Ctx) -> Outcome {
         match self {
-            Self::Build(args) => args.run(ctx),
-            Self::Render(args) => args.run(ctx),
-            Self::Diff(args) => args.run(ctx),
-            Self::Inspect(args) => args.run(ctx),
-            Self::Images(args) => args.run(ctx),
-            Self::Gc(args) => args.run(ctx),
+            Self::Build(args) => args.0.run(ctx),
+            Self::Render(args) => args.0.run(ctx),
+            Self::Diff(args) => args.0.run(ctx),
+            Self::Inspect(args) => args.0.run(ctx),
+            Self::Verify(args) => args.0.run(ctx),
+            Self::State(args) => args.run(ctx),
+            Self::Images(args) => args.0.run(ctx),
+            Self::Keygen(args) => args.0.run(ctx),
+            Self::Pack(args) => args.0.run(ctx),
+            Self::Split(args) => args.0.run(ctx),
+            Self::Join(args) => args.0.run(ctx),
+            Self::Gc(args) => args.0.run(ctx),
             Self::Import(args) => args.run(ctx),
-            Self::Explain(args) => args.run(ctx),
-            Self::Schema(args) => args.run(ctx),
-            Self::Completions(args) => args.run(ctx),
-            Self::Man(args) => args.run(ctx),
+            Self::Explain(args) => args.0.run(ctx),
+            Self::Schema(args) => args.0.run(ctx),
+            Self::Completions(args) => args.0.run(ctx),
+            Self::Man(args) => args.0.run(ctx),
         }
     }
 }
@@ -131,6 +165,9 @@ pub fn main() -> ExitCode {
 fn fail(printer: &Printer, failure: &Failure) -> ExitCode {
     // Parts of a message may come from a hostile bundle.
     printer.tell(&format!("error: {}", safe_lines(&failure.message())));
+    for line in failure.refused.iter().flat_map(|refused| refused.lines()) {
+        printer.tell(&safe_lines(&line));
+    }
     for hint in &failure.hints {
         printer.tell(&format!("hint: {}", safe_lines(hint)));
     }
@@ -147,8 +184,13 @@ fn usage(error: &clap::Error) -> ExitCode {
     if wants_json && error.use_stderr() {
         let text = error.to_string();
         let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let report =
-            ErrorReport { error: first.to_owned(), hints: &[], exit_code: failure::INPUT, diagnostics: None };
+        let report = ErrorReport {
+            error: first.to_owned(),
+            hints: &[],
+            exit_code: failure::INPUT,
+            diagnostics: None,
+            refused: None,
+        };
         // Whoever does not read the report has the exit code.
         Printer::new(true, false, ColorChoice::Auto).report(&report).ok();
     }

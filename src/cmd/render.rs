@@ -37,9 +37,8 @@ impl Args {
             ctx.printer.data(format!("{report:#}\n").as_bytes())?;
         } else {
             let files = assemble::manifests(&set).map_err(Failure::input)?;
-            let documents: Vec<u8> =
-                files.iter().flat_map(|(_, file)| [b"---\n", file.bytes()].concat()).collect();
-            ctx.printer.data(&documents)?;
+            let parts = files.iter().flat_map(|(_, file)| [b"---\n", file.bytes()]);
+            ctx.printer.data(&parts.collect::<Vec<_>>().concat())?;
         }
         // The process ends here: what the kernel takes back at once need not be freed piece by piece.
         std::mem::forget((profile, set));

@@ -1,17 +1,15 @@
 //! Arguments that mean a bundle: a file, a folder, an entry of the store, or a profile as it is now.
 
-use std::io::BufReader;
-
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 use super::ctx::{Ctx, ProfileArgs, StoreArgs};
 use super::failure::{Failure, FailureKind};
-use crate::archive;
+use super::medium::{self, Found};
 use crate::bundle::assemble::assemble;
 use crate::bundle::open::Bundle;
-use crate::bundle::read::{Contents, Fault, Opening, ReadError, SealedMedium, hash_only};
+use crate::bundle::read::hash_only;
 use crate::render;
-use crate::store::{Store, folder};
+use crate::store::Store;
 
 /// How arguments are read, for the help of commands.
 pub(super) const HELP: &str = "A bundle is named by one of:
@@ -20,6 +18,7 @@ pub(super) const HELP: &str = "A bundle is named by one of:
   @1f0c9a2b             an entry of the store, by the first digits of its content id or its name
   sha256:1f0c9a2b…      the same
   prod.tar, ./FILE      an archive; any name with a `/`, or that ends in `.tar`, is a path
+  prod.tar.parts        an archive in parts, by their index
   bundles/production/   a folder";
 
 /// Where profiles and the store are.
@@ -42,16 +41,17 @@ pub(super) struct Source {
 
 /// What an argument means, by its spelling alone: no file that comes or goes makes it another.
 #[derive(Debug, PartialEq, Eq)]
-enum Reference<'a> {
+pub(super) enum Reference<'a> {
     Path(&'a Utf8Path),
     Entry(&'a str),
     Profile(&'a str),
 }
 
 impl<'a> Reference<'a> {
-    fn of(argument: &'a str) -> Self {
+    pub(super) fn of(argument: &'a str) -> Self {
         let is_path = argument.contains('/')
             || Utf8Path::new(argument).extension() == Some("tar")
+            || medium::is_parts_index(argument.into())
             || matches!(argument, "." | "..");
         if let Some(entry) = argument.strip_prefix('@') {
             Self::Entry(entry)
@@ -74,19 +74,10 @@ impl SourceArgs {
     /// Returns the bundle that `argument` means. It is whole and agrees with itself; its signatures are not checked.
     pub(super) fn open(&self, ctx: &Ctx, argument: &str) -> Result<Source, Failure> {
         match Reference::of(argument) {
-            Reference::Path(path) => open_path(path),
-            Reference::Entry(entry) => self.open_entry(entry),
+            Reference::Path(path) => Source::read(medium::open_path(path)?),
+            Reference::Entry(entry) => Source::read(medium::open_entry(&self.store, entry)?),
             Reference::Profile(name) => self.build(ctx, name),
         }
-    }
-
-    fn open_entry(&self, reference: &str) -> Result<Source, Failure> {
-        let store = Store::at(&self.store.store);
-        let (entry, sums) = store.open(reference)?;
-        let attested = sums.attestation().is_some();
-        let contents = sums.into_files().and_then(|files| files.read(&mut hash_only));
-        let path = store.path_of(&entry);
-        Source::of(contents.map_err(|error| unreadable(&path, error))?, path.to_string(), attested)
     }
 
     fn build(&self, ctx: &Ctx, name: &str) -> Result<Source, Failure> {
@@ -112,7 +103,11 @@ impl SourceArgs {
 }
 
 impl Source {
-    fn of(contents: Contents, origin: String, attested: bool) -> Result<Self, Failure> {
+    fn read(Found { sums, place }: Found) -> Result<Self, Failure> {
+        let attested = sums.attestation().is_some();
+        let contents = sums.into_files().and_then(|files| files.read(&mut hash_only));
+        let contents = contents.map_err(|error| place.failure(error))?;
+        let origin = place.path.into_string();
         let bundle = Bundle::open(contents).map_err(|error| {
             Failure::untrusted(error).hint(format!("`{origin}` was not made by this program, or was altered"))
         })?;
@@ -129,38 +124,6 @@ impl Source {
     }
 }
 
-fn open_path(path: &Utf8Path) -> Result<Source, Failure> {
-    let metadata = match fs_err::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let missing = Failure::input(format!("there is no file or folder `{path}`"));
-            return Err(missing.hint("`@NAME` means the store, and a plain NAME a profile"));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let read = if metadata.is_dir() {
-        folder::open(path).and_then(read)
-    } else {
-        let file = fs_err::File::open(path)?;
-        archive::open(BufReader::new(file)).and_then(read)
-    };
-    let (contents, attested) = read.map_err(|error| unreadable(path, error))?;
-    Source::of(contents, Utf8PathBuf::from(path).into_string(), attested)
-}
-
-fn read<M: SealedMedium>(opening: Opening<M>) -> Result<(Contents, bool), ReadError> {
-    let sums = opening.read_sums()?;
-    let attested = sums.attestation().is_some();
-    Ok((sums.into_files()?.read(&mut hash_only)?, attested))
-}
-
-fn unreadable(path: &Utf8Path, error: ReadError) -> Failure {
-    match error.fault {
-        Fault::Io(error) => error.into(),
-        _ => Failure::untrusted(error).hint(format!("`{path}` is no bundle, or was altered or cut short")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +136,7 @@ mod tests {
             ("@sha256:0123", Reference::Entry("sha256:0123")),
             ("sha256:0123", Reference::Entry("sha256:0123")),
             ("prod.tar", Reference::Path("prod.tar".into())),
+            ("prod.tar.parts", Reference::Path("prod.tar.parts".into())),
             ("./production", Reference::Path("./production".into())),
             ("bundles/production", Reference::Path("bundles/production".into())),
             (".", Reference::Path(".".into())),

@@ -3,9 +3,12 @@
 pub mod credential;
 pub mod digest;
 pub mod kube_version;
+pub mod nesting;
 pub mod number;
 pub mod object_key;
+pub mod relabel;
 pub mod restricted;
 pub mod safe_path;
 pub mod secret;
 pub mod text;
+pub mod timestamp;

@@ -11,7 +11,7 @@ use serde::de::value::{StrDeserializer, StringDeserializer};
 use serde::de::{self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
 
 use super::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
-use super::node::{Node, Origin, Path, Segment, Table, Value};
+use super::node::{Node, Origin, Path, Segment, Table, Value, Way};
 use super::suggest;
 use crate::model::credential::holds_credential;
 
@@ -23,10 +23,11 @@ pub fn decode<T: DeserializeOwned>(
     defaults: &Node,
     diagnostics: &mut Diagnostics,
 ) -> Option<T> {
+    let root = Path::default();
     for _ in 0..=rounds(tree) {
         let unknown = RefCell::new(Vec::new());
-        let result =
-            T::deserialize(NodeDeserializer { node: tree, way: Way::Root, key: None, unknown: &unknown });
+        let way = Way::From(&root);
+        let result = T::deserialize(NodeDeserializer { node: tree, way, key: None, unknown: &unknown });
         let unknown = unknown.into_inner();
         match result {
             Ok(value) => {
@@ -205,24 +206,6 @@ fn describe(found: Unexpected<'_>) -> String {
         Unexpected::Seq => "an array".to_owned(),
         Unexpected::Map => "a table".to_owned(),
         other => other.to_string(),
-    }
-}
-
-/// The way to a node, as a chain on the stack: it becomes a [`Path`] only when there is something to say.
-#[derive(Clone, Copy)]
-enum Way<'a> {
-    Root,
-    Key(&'a Self, &'a str),
-    Index(&'a Self, usize),
-}
-
-impl Way<'_> {
-    fn path(self) -> Path {
-        match self {
-            Way::Root => Path::default(),
-            Way::Key(parent, key) => parent.path().key(key),
-            Way::Index(parent, index) => parent.path().index(index),
-        }
     }
 }
 
@@ -416,18 +399,18 @@ pub const FRAGMENTS: [&str; 23] = [
     "topologySpreadConstraints",
 ];
 
-/// Reports the required keys of Kubernetes' types that are missing below `path`.
+/// Reports the required keys of Kubernetes' types that are missing in the tree at the end of `way`.
 ///
 /// Those types turn a missing required key into an empty value instead of refusing it, but always write it back: so it
 /// is a key that `written` (the typed value, written back) has and the tree has not.
-pub fn report_missing(tree: &Node, written: &serde_json::Value, path: &Path, diagnostics: &mut Diagnostics) {
+pub fn report_missing(tree: &Node, written: &serde_json::Value, way: Way<'_>, diagnostics: &mut Diagnostics) {
     match (&tree.value, written) {
         (Value::Table(table), serde_json::Value::Object(fields)) => {
-            report_missing_fields(tree, table, fields, path, diagnostics);
+            report_missing_fields(tree, table, fields, way, diagnostics);
         }
         (Value::Array(items), serde_json::Value::Array(written)) => {
             for (index, (item, written)) in items.iter().zip(written).enumerate() {
-                report_missing(item, written, &path.index(index), diagnostics);
+                report_missing(item, written, Way::Index(&way, index), diagnostics);
             }
         }
         _ => {}
@@ -438,16 +421,17 @@ fn report_missing_fields(
     tree: &Node,
     table: &Table,
     fields: &serde_json::Map<String, serde_json::Value>,
-    path: &Path,
+    way: Way<'_>,
     diagnostics: &mut Diagnostics,
 ) {
     for (key, written) in fields {
         if let Some(entry) = table.get(key) {
-            report_missing(&entry.node, written, &path.key(key), diagnostics);
+            report_missing(&entry.node, written, Way::Key(&way, key), diagnostics);
         } else {
+            let path = way.path();
             let message = format!("`{path}`: the required key `{key}` is missing");
             diagnostics.push(
-                Diagnostic::error("RB0005", message).at(tree.origin).on(path).help(format!("add `{key}`")),
+                Diagnostic::error("RB0005", message).at(tree.origin).on(&path).help(format!("add `{key}`")),
             );
         }
     }

@@ -9,7 +9,6 @@ pub mod diagnostic;
 pub mod explain;
 pub mod helm;
 pub mod logs;
-pub mod nesting;
 pub mod node;
 pub mod overlay;
 pub mod parse;
@@ -24,7 +23,7 @@ pub mod variables;
 use std::collections::BTreeMap;
 
 use diagnostic::Diagnostics;
-use node::{Node, Path, Sources};
+use node::{Node, Path, Sources, Way};
 use overlay::ProfileFiles;
 use resolve::{Names, Profile};
 use settings::Settings;
@@ -47,7 +46,7 @@ pub fn load(name: &str, sets: &[String], files: &dyn ProfileFiles) -> Loaded {
     let mut diagnostics = Diagnostics::default();
     let layers = overlay::overlay(name, sets, files, &mut diagnostics);
     let (sources, mut tree) = (layers.sources, layers.merged);
-    let settings: Option<Settings> = decode::decode(&mut tree, &layers.defaults, &mut diagnostics);
+    let settings: Option<Settings> = decode::decode(&mut tree, layers.defaults, &mut diagnostics);
     let profile = settings.and_then(|settings| {
         report_missing(&tree, &settings, &mut diagnostics);
         let names = Names::of(&settings);
@@ -66,9 +65,9 @@ fn report_missing(tree: &Node, settings: &Settings, diagnostics: &mut Diagnostic
     let written = serde_json::to_value(settings).expect("settings have string keys and write themselves");
     for fragment in decode::FRAGMENTS {
         let path = Path::of(fragment);
-        let pointer = format!("/{}", fragment.replace('.', "/"));
-        if let (Some(node), Some(written)) = (tree.get(&path), written.pointer(&pointer)) {
-            decode::report_missing(node, written, &path, diagnostics);
+        let written = fragment.split('.').try_fold(&written, |value, key| value.get(key));
+        if let (Some(node), Some(written)) = (tree.get(&path), written) {
+            decode::report_missing(node, written, Way::From(&path), diagnostics);
         }
     }
 }

@@ -288,6 +288,25 @@ impl From<&Self> for Path {
     }
 }
 
+/// The way to a value, as a chain on the stack: whoever walks a tree makes a [`Path`] of it only when there is something to
+/// say.
+#[derive(Clone, Copy)]
+pub enum Way<'a> {
+    From(&'a Path),
+    Key(&'a Self, &'a str),
+    Index(&'a Self, usize),
+}
+
+impl Way<'_> {
+    pub fn path(self) -> Path {
+        match self {
+            Self::From(path) => path.clone(),
+            Self::Key(parent, key) => parent.path().key(key),
+            Self::Index(parent, index) => parent.path().index(index),
+        }
+    }
+}
+
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, segment) in self.0.iter().enumerate() {

@@ -39,7 +39,7 @@ pub trait ProfileFiles {
 
 /// A profile with everything that it builds on, merged; not typed yet.
 pub struct Layers {
-    pub defaults: Node,
+    pub defaults: &'static Node,
     pub merged: Node,
     pub sources: Sources,
 }
@@ -53,7 +53,7 @@ pub fn overlay(
 ) -> Layers {
     let mut sources = Sources::default();
     let defaults = add_defaults(&mut sources);
-    let mut merged = defaults.clone();
+    let mut merged = Node::clone(defaults);
     let mut reader = Reader { files, sources: &mut sources, diagnostics, loaded: 0 };
     reader.add(name, None, &mut Vec::new(), &mut merged);
     for set in sets {
@@ -69,10 +69,10 @@ pub fn overlay(
 static DEFAULT_TREE: LazyLock<Node> =
     LazyLock::new(|| parse::parse(DEFAULT_SOURCE, DEFAULTS, &mut Diagnostics::default()));
 
-fn add_defaults(sources: &mut Sources) -> Node {
+fn add_defaults(sources: &mut Sources) -> &'static Node {
     let (name, text) = ("default".to_owned(), DEFAULTS.to_owned());
     sources.add(Source { kind: SourceKind::Default, name, text });
-    DEFAULT_TREE.clone()
+    &DEFAULT_TREE
 }
 
 /// Parses a text, and keeps it for messages.

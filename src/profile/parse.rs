@@ -4,8 +4,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
-use super::nesting;
 use super::node::{Entry, Node, Origin, Table, Value};
+use crate::model::nesting;
 
 /// A profile larger than this is not a profile.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;

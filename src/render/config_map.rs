@@ -21,7 +21,7 @@ pub(super) struct Content {
 impl Content {
     /// Names `data` after `base` and the first ten digits of its hash: a name never means two contents.
     pub(super) fn of(base: &str, data: BTreeMap<String, String>) -> Self {
-        let canonical = |value| Canonical::of(&value).expect("strings have a canonical form");
+        let canonical = |value| Canonical::of_tree(value).expect("strings have a canonical form");
         let named = canonical(json!({"kind": "ConfigMap", "name": base, "data": data})).digest();
         let checksum = canonical(json!(data)).digest();
         Self { name: format!("{base}-{}", named.short(10)), data, checksum }

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, Container, ContainerPort, HTTPGetAction, Probe, SecurityContext, Volume,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::config_map::Content;
 use super::{pod, security, service, yaml};
@@ -59,10 +59,7 @@ pub fn metric_names() -> impl Iterator<Item = &'static str> {
 pub fn config() -> String {
     // json_exporter ignores keys that it does not know, `valueType` among them.
     let metric = |(name, path, help): (&str, &str, &str)| json!({"name": name, "path": path, "help": help, "type": "value", "valuetype": "gauge"});
-    let metrics: Vec<Value> = METRICS.into_iter().map(metric).collect();
-    let mut modules = serde_json::Map::new();
-    modules.insert(MODULE.into(), json!({"metrics": metrics}));
-    yaml::to_yaml(&json!({"modules": modules}))
+    yaml::to_yaml(&json!({"modules": {MODULE: {"metrics": METRICS.map(metric)}}}))
 }
 
 /// Returns the arguments of `json_exporter`.

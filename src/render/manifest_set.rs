@@ -61,13 +61,12 @@ impl ManifestSet {
     pub fn add(&mut self, object: &impl Serialize) {
         let object =
             serde_json::to_value(object).expect("Kubernetes' types have string keys and write themselves");
-        let text =
-            |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let key = ObjectKey {
-            api_version: text("/apiVersion"),
-            kind: text("/kind"),
-            namespace: text("/metadata/namespace"),
-            name: text("/metadata/name"),
+            api_version: text(&object["apiVersion"]),
+            kind: text(&object["kind"]),
+            namespace: text(&object["metadata"]["namespace"]),
+            name: text(&object["metadata"]["name"]),
         };
         let phase = phase(&key.kind).expect("only kinds of the closed list are rendered");
         let place = (phase, key.name.clone());

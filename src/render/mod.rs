@@ -23,7 +23,7 @@ pub mod scripts;
 mod secret;
 mod security;
 pub mod served;
-mod service;
+pub mod service;
 mod service_account;
 mod service_monitor;
 #[cfg(test)]

@@ -24,21 +24,21 @@ pub fn pod_template(object: &Value) -> Option<&Value> {
 /// Returns everything that `object` refers to by name.
 pub fn references(object: &Value) -> BTreeMap<Target, Keys> {
     let mut found = Found {
-        namespace: text(object, "/metadata/namespace").unwrap_or_default(),
+        namespace: text(&object["metadata"]["namespace"]).unwrap_or_default(),
         targets: BTreeMap::new(),
     };
-    let kind = text(object, "/kind").unwrap_or_default();
+    let kind = text(&object["kind"]).unwrap_or_default();
     match kind.as_str() {
         "Deployment" | "StatefulSet" => {
             if let Some(template) = object.pointer("/spec/template/spec") {
                 found.pod(template);
             }
-            found.named("Service", text(object, "/spec/serviceName"));
+            found.named("Service", text(&object["spec"]["serviceName"]));
         }
-        "PersistentVolumeClaim" => found.cluster("StorageClass", text(object, "/spec/storageClassName")),
+        "PersistentVolumeClaim" => found.cluster("StorageClass", text(&object["spec"]["storageClassName"])),
         "HorizontalPodAutoscaler" => {
-            let target = text(object, "/spec/scaleTargetRef/kind").unwrap_or_default();
-            found.named(&target, text(object, "/spec/scaleTargetRef/name"));
+            let target = text(&object["spec"]["scaleTargetRef"]["kind"]).unwrap_or_default();
+            found.named(&target, text(&object["spec"]["scaleTargetRef"]["name"]));
         }
         "Ingress" => found.ingress(object),
         "HTTPRoute" => found.http_route(object),
@@ -101,11 +101,11 @@ impl Found {
     }
 
     fn pod(&mut self, spec: &Value) {
-        self.named("ServiceAccount", text(spec, "/serviceAccountName"));
-        self.cluster("PriorityClass", text(spec, "/priorityClassName"));
-        self.cluster("RuntimeClass", text(spec, "/runtimeClassName"));
+        self.named("ServiceAccount", text(&spec["serviceAccountName"]));
+        self.cluster("PriorityClass", text(&spec["priorityClassName"]));
+        self.cluster("RuntimeClass", text(&spec["runtimeClassName"]));
         for secret in items(spec, "imagePullSecrets") {
-            self.named("Secret", text(secret, "/name"));
+            self.named("Secret", text(&secret["name"]));
         }
         for list in ["initContainers", "containers"] {
             items(spec, list).for_each(|container| self.container(container));
@@ -115,11 +115,9 @@ impl Found {
 
     fn container(&mut self, container: &Value) {
         for variable in items(container, "env") {
-            for (kind, pointer) in
-                [("Secret", "/valueFrom/secretKeyRef"), ("ConfigMap", "/valueFrom/configMapKeyRef")]
-            {
-                let reference = variable.pointer(pointer);
-                let key = reference.and_then(|reference| text(reference, "/key"));
+            for (kind, source) in [("Secret", "secretKeyRef"), ("ConfigMap", "configMapKeyRef")] {
+                let reference = variable["valueFrom"].get(source);
+                let key = reference.and_then(|reference| text(&reference["key"]));
                 self.data(kind, reference, "name", key);
             }
         }
@@ -130,7 +128,7 @@ impl Found {
     }
 
     fn volume(&mut self, volume: &Value) {
-        self.named("PersistentVolumeClaim", text(volume, "/persistentVolumeClaim/claimName"));
+        self.named("PersistentVolumeClaim", text(&volume["persistentVolumeClaim"]["claimName"]));
         let sources = [volume]
             .into_iter()
             .chain(volume.get("projected").into_iter().flat_map(|projected| items(projected, "sources")));
@@ -139,7 +137,7 @@ impl Found {
                 reference
                     .into_iter()
                     .flat_map(|reference| items(reference, "items"))
-                    .filter_map(|item| text(item, "/key"))
+                    .filter_map(|item| text(&item["key"]))
                     .collect()
             };
             let (config_map, secret) = (source.get("configMap"), source.get("secret"));
@@ -152,31 +150,31 @@ impl Found {
             self.data("Secret", secret, name_key, keys(secret));
         }
         let drivers = [
-            "csi/nodePublishSecretRef",
-            "cephfs/secretRef",
-            "iscsi/secretRef",
-            "rbd/secretRef",
-            "flexVolume/secretRef",
+            ("csi", "nodePublishSecretRef"),
+            ("cephfs", "secretRef"),
+            ("iscsi", "secretRef"),
+            ("rbd", "secretRef"),
+            ("flexVolume", "secretRef"),
         ];
-        for pointer in drivers {
-            self.named("Secret", text(volume, &format!("/{pointer}/name")));
+        for (driver, key) in drivers {
+            self.named("Secret", text(&volume[driver][key]["name"]));
         }
     }
 
     fn ingress(&mut self, object: &Value) {
-        self.cluster("IngressClass", text(object, "/spec/ingressClassName"));
+        self.cluster("IngressClass", text(&object["spec"]["ingressClassName"]));
         let spec = &object["spec"];
         for tls in items(spec, "tls") {
             let namespace = self.namespace.clone();
             self.add(
                 "Secret",
                 &namespace,
-                text(tls, "/secretName"),
+                text(&tls["secretName"]),
                 ["tls.crt".to_owned(), "tls.key".to_owned()],
             );
         }
         for path in items(spec, "rules").flat_map(|rule| items(&rule["http"], "paths")) {
-            self.named("Service", text(path, "/backend/service/name"));
+            self.named("Service", text(&path["backend"]["service"]["name"]));
         }
     }
 
@@ -184,17 +182,17 @@ impl Found {
         self.cluster("CustomResourceDefinition", Some("httproutes.gateway.networking.k8s.io".into()));
         let spec = &object["spec"];
         for parent in items(spec, "parentRefs") {
-            let namespace = text(parent, "/namespace").unwrap_or_else(|| self.namespace.clone());
-            self.add("Gateway", &namespace, text(parent, "/name"), []);
+            let namespace = text(&parent["namespace"]).unwrap_or_else(|| self.namespace.clone());
+            self.add("Gateway", &namespace, text(&parent["name"]), []);
         }
         for backend in items(spec, "rules").flat_map(|rule| items(rule, "backendRefs")) {
-            self.named("Service", text(backend, "/name"));
+            self.named("Service", text(&backend["name"]));
         }
     }
 }
 
-fn text(value: &Value, pointer: &str) -> Option<String> {
-    value.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
 }
 
 fn items<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> + use<'a> {

@@ -13,14 +13,14 @@ use crate::profile::settings::ServiceType;
 /// The port of the relay's container, of its Service, and of the Service without endpoints.
 pub(super) const HTTP_PORT: &str = "http";
 /// The port of the exporter's container and of the Service in front of it.
-pub(super) const METRICS_PORT: &str = "metrics";
+pub const METRICS_PORT: &str = "metrics";
 /// The port of the Service without endpoints.
 pub(super) const BLOCKED_PORT: i32 = 80;
 
 /// The label that tells the relay's Services apart; a `ServiceMonitor` selects by it.
-pub(super) const ROLE_LABEL: &str = "app.kubernetes.io/component";
-pub(super) const RELAY_ROLE: &str = "relay";
-pub(super) const METRICS_ROLE: &str = "metrics";
+pub const ROLE_LABEL: &str = "app.kubernetes.io/component";
+pub const RELAY_ROLE: &str = "relay";
+pub const METRICS_ROLE: &str = "metrics";
 const BLOCKED_ROLE: &str = "blocked";
 
 pub(super) fn metrics_name(profile: &Profile) -> String {

@@ -81,7 +81,7 @@ impl Serialize for Tree<'_> {
             }
             Value::Array(items) => serializer.collect_seq(items.iter().map(Tree)),
             // Go's reader, which is kubectl's, takes such a tab for the indentation of a block.
-            Value::String(text) if text.split('\n').any(|line| line.starts_with('\t')) => {
+            Value::String(text) if text.contains('\t') && text.lines().any(|line| line.starts_with('\t')) => {
                 DoubleQuoted(text).serialize(serializer)
             }
             other => other.serialize(serializer),

@@ -7,16 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use walkdir::WalkDir;
 
+use crate::bundle::content::Content;
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, FILES_MAX, LimitExceeded, SUMS_BYTES_MAX, check_size};
 use crate::bundle::read::{Fault, Form, Medium, Opening, ReadError, SealedMedium};
 use crate::bundle::sums::Sums;
 use crate::fsio::MODE_PUBLIC;
+use crate::hashing::{Crew, FileContent};
 use crate::model::safe_path::SafePath;
 
 /// Opens the bundle in the folder at `path`, which may be a symbolic link to a folder.
@@ -27,14 +30,15 @@ use crate::model::safe_path::SafePath;
 pub fn open(path: &Utf8Path) -> Result<Opening<Folder>, ReadError> {
     // A link like `bundles/production` may move while the bundle is read.
     let root = Utf8PathBuf::try_from(fs::canonicalize(path)?).map_err(io::Error::other)?;
-    Opening::new(Folder { root, open: None })
+    Opening::new(Folder { root, open: None, crew: Arc::default() })
 }
 
 /// The folder of a bundle; read through [`open`].
 #[derive(Debug)]
 pub struct Folder {
     root: Utf8PathBuf,
-    open: Option<fs::File>,
+    open: Option<FileContent>,
+    crew: Arc<Crew>,
 }
 
 impl Folder {
@@ -94,9 +98,9 @@ impl Medium for Folder {
         }
     }
 
-    fn open_file(&mut self, path: &SafePath, _: &Sums) -> Result<(u64, &mut dyn Read), ReadError> {
+    fn open_file(&mut self, path: &SafePath, _: &Sums) -> Result<(u64, &mut dyn Content), ReadError> {
         let (file, size) = self.open_strict(path.as_str())?;
-        Ok((size, self.open.insert(file)))
+        Ok((size, self.open.insert(FileContent::new(file, Arc::clone(&self.crew)))))
     }
 }
 

@@ -5,4 +5,6 @@ pub mod diff_view;
 pub mod escape;
 pub mod inspect_view;
 pub mod printer;
+pub mod progress;
 mod style;
+pub mod verify_view;

@@ -65,6 +65,18 @@ impl Printer {
         self.data(&out.into_inner())
     }
 
+    /// Says the text of a report to the person in front of the terminal: stdout is for something else.
+    ///
+    /// # Errors
+    ///
+    /// When the report cannot be written.
+    pub fn say_report<R: Report>(&self, report: &R) -> io::Result<()> {
+        let mut text = Vec::new();
+        report.write_human(&mut text)?;
+        self.say(String::from_utf8_lossy(&text).trim_end());
+        Ok(())
+    }
+
     /// Writes data to stdout as it is.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod archive;
+mod blobs;
 mod completions;
 mod diff;
 mod env;
@@ -11,5 +12,11 @@ mod hostile;
 mod images;
 mod import;
 mod inspect;
+mod pack;
+mod parts;
 mod render;
+mod sealing;
 mod special_files;
+#[path = "../support/tools.rs"]
+mod tools;
+mod verify;

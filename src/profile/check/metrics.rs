@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::relabel::redirects;
 use crate::model::text::{Label, prometheus_milliseconds};
 use crate::profile::node::Path;
 use crate::profile::settings::{RelabelAction, Relabeling, ServiceMonitor, Settings};
@@ -21,6 +22,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
         report.warning("RB0410", "serviceMonitor.exporter.enabled", message, "set it to true");
     }
     found(settings, report);
+    elsewhere(settings, report);
     relabelings("serviceMonitor.relabelings", &monitor.relabelings, report);
     relabelings("serviceMonitor.metricRelabelings", &monitor.metric_relabelings, report);
 }
@@ -61,6 +63,29 @@ fn found(settings: &Settings, report: &mut Report<'_>) {
             "add \"{release}\" to `serviceMonitor.namespaceSelector.matchNames`, or remove the selector"
         );
         report.error("RB0342", "serviceMonitor.namespaceSelector", message, help);
+    }
+}
+
+/// Beside Prometheus, a monitor is accepted by a verifier only if it leads to the release and nowhere else.
+fn elsewhere(settings: &Settings, report: &mut Report<'_>) {
+    let (monitor, release) = (&settings.service_monitor, &settings.release.namespace);
+    if monitor.namespace.as_ref().is_none_or(|namespace| namespace == release) {
+        return;
+    }
+    let selector = &monitor.namespace_selector;
+    if selector.any || selector.match_names.iter().any(|name| name != release) {
+        let message = "a ServiceMonitor outside the release's namespace may select no other namespace";
+        let help = "remove the selector: the release's namespace is selected where needed";
+        report.error("RB0344", "serviceMonitor.namespaceSelector", message, help);
+    }
+    for (index, step) in monitor.relabelings.iter().enumerate() {
+        let action = (step.action == Some(RelabelAction::Labelmap)).then_some("labelmap");
+        if redirects(action, step.target_label.as_deref()) {
+            let message =
+                "a ServiceMonitor outside the release's namespace may not change where Prometheus looks";
+            let help = "write labels that do not begin with `__`, or leave the ServiceMonitor in the release's namespace";
+            report.error("RB0344", Path::of("serviceMonitor.relabelings").index(index), message, help);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! No control character anywhere: a newline in a value is how a setting turns into two.
 
-use crate::profile::node::{Node, Path, Value};
+use crate::profile::node::{Node, Path, Value, Way};
 use crate::profile::secrets::is_secret_path;
 use crate::profile::settings::Settings;
 
@@ -8,7 +8,7 @@ use super::Report;
 
 pub(super) fn check(_: &Settings, report: &mut Report<'_>) {
     let mut found = Vec::new();
-    walk(report.tree, &mut Vec::new(), &mut found);
+    walk(report.tree, Way::From(&Path::default()), &mut found);
     for (path, character) in found {
         report.error(
             "RB0101",
@@ -19,35 +19,21 @@ pub(super) fn check(_: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// One step on the way to a value; a path is built only for a finding.
-#[derive(Clone, Copy)]
-enum Step<'a> {
-    Key(&'a str),
-    Index(usize),
-}
-
-fn walk<'a>(node: &'a Node, way: &mut Vec<Step<'a>>, found: &mut Vec<(Path, char)>) {
+fn walk(node: &Node, way: Way<'_>, found: &mut Vec<(Path, char)>) {
     match &node.value {
         Value::Table(table) => {
             for (key, entry) in table {
-                way.push(Step::Key(key));
-                walk(&entry.node, way, found);
-                way.pop();
+                walk(&entry.node, Way::Key(&way, key), found);
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                way.push(Step::Index(index));
-                walk(item, way, found);
-                way.pop();
+                walk(item, Way::Index(&way, index), found);
             }
         }
         Value::Text(text) => {
             if let Some(character) = text.chars().find(|c| is_forbidden(*c)) {
-                let path = way.iter().fold(Path::default(), |path, step| match step {
-                    Step::Key(key) => path.key(*key),
-                    Step::Index(index) => path.index(*index),
-                });
+                let path = way.path();
                 // A secret has a rule of its own that says nothing about its value.
                 if !is_secret_path(&path) {
                     found.push((path, character));

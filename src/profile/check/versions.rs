@@ -2,7 +2,7 @@
 
 use crate::model::kube_version::KubeVersion;
 use crate::profile::decode::FRAGMENTS;
-use crate::profile::node::{Node, Path, Value};
+use crate::profile::node::{Node, Path, Value, Way};
 use crate::profile::overlay::DEFAULT_SOURCE;
 use crate::profile::settings::Settings;
 
@@ -11,13 +11,17 @@ use super::Report;
 /// No version that is known has the field on by default.
 const NEVER: u8 = u8::MAX;
 
-/// A field by the fragment and the end of its path (indices left out), and the first minor version of Kubernetes 1 that
-/// honours it without a feature gate.
-const FIELDS: [(&str, &str, u8); 34] = [
-    ("", "affinity.podAffinity.*.namespaceSelector", 22),
-    ("", "affinity.podAntiAffinity.*.namespaceSelector", 22),
-    ("", "affinity.*.matchLabelKeys", 31),
-    ("", "affinity.*.mismatchLabelKeys", 31),
+/// A field by the start and the end of its path (indices left out), and the first minor version of Kubernetes 1 that honours
+/// it without a feature gate.
+const FIELDS: [(&str, &str, u8); 38] = [
+    ("affinity.podAffinity", ".namespaceSelector", 22),
+    ("affinity.podAntiAffinity", ".namespaceSelector", 22),
+    ("affinity", ".matchLabelKeys", 31),
+    ("affinity", ".mismatchLabelKeys", 31),
+    ("redis.affinity.podAffinity", ".namespaceSelector", 22),
+    ("redis.affinity.podAntiAffinity", ".namespaceSelector", 22),
+    ("redis.affinity", ".matchLabelKeys", 31),
+    ("redis.affinity", ".mismatchLabelKeys", 31),
     ("topologySpreadConstraints", "minDomains", 27),
     ("topologySpreadConstraints", "nodeAffinityPolicy", 26),
     ("topologySpreadConstraints", "nodeTaintsPolicy", 26),
@@ -57,7 +61,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     for fragment in FRAGMENTS {
         let path = Path::of(fragment);
         if let Some(node) = report.tree.get(&path) {
-            walk(node, fragment, fragment, &path, &mut found);
+            walk(node, &mut fragment.to_owned(), Way::From(&path), &mut found);
         }
     }
     for (path, since) in found {
@@ -73,30 +77,32 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-fn walk(node: &Node, fragment: &str, names: &str, path: &Path, found: &mut Vec<(Path, u8)>) {
+/// `names` are the keys on the way, and as they were when this returns.
+fn walk(node: &Node, names: &mut String, way: Way<'_>, found: &mut Vec<(Path, u8)>) {
     match &node.value {
         Value::Table(table) => {
+            let length = names.len();
             for (key, entry) in table.iter().filter(|(_, entry)| entry.node.origin.source != DEFAULT_SOURCE) {
-                let (names, path) = (format!("{names}.{key}"), path.key(key));
-                if let Some(since) = since(fragment, &names) {
-                    found.push((path.clone(), since));
+                names.extend([".", key]);
+                let way = Way::Key(&way, key);
+                if let Some(since) = since(names) {
+                    found.push((way.path(), since));
                 }
-                walk(&entry.node, fragment, &names, &path, found);
+                walk(&entry.node, names, way, found);
+                names.truncate(length);
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                walk(item, fragment, names, &path.index(index), found);
+                walk(item, names, Way::Index(&way, index), found);
             }
         }
         _ => {}
     }
 }
 
-fn since(fragment: &str, names: &str) -> Option<u8> {
-    let known = |(start, end, _): &&(&str, &str, u8)| {
-        let (head, tail) = end.split_once(".*").unwrap_or(("", end));
-        fragment.starts_with(start) && names.ends_with(tail) && names.contains(head)
-    };
+fn since(names: &str) -> Option<u8> {
+    // The end first: it rules out nearly all.
+    let known = |(start, end, _): &&(&str, &str, u8)| names.ends_with(end) && names.starts_with(start);
     FIELDS.iter().find(known).map(|(.., minor)| *minor)
 }

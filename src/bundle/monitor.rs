@@ -1,0 +1,145 @@
+//! The one object that may stand outside the bundle's namespace: a `ServiceMonitor` beside Prometheus.
+//!
+//! There it could make Prometheus read every namespace, or hand Secrets of that namespace to whom it likes. So it has to be
+//! of the shape that this program renders, and must lead to a Service of this bundle and nowhere else.
+
+use std::net::Ipv4Addr;
+
+use serde_json::{Map, Value, json};
+
+use crate::model::relabel::redirects;
+use crate::render::exporter::{MODULE, PROBE_PATH};
+use crate::render::manifest_set::ManifestSet;
+use crate::render::service::{METRICS_PORT, METRICS_ROLE, RELAY_ROLE, ROLE_LABEL};
+
+/// Why a `ServiceMonitor` of another namespace is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidMonitor {
+    #[error("`{0}` is not what this program renders there")]
+    Field(String),
+    #[error("it must select the namespace `{0}` and no other")]
+    Namespace(String),
+    #[error("it selects no Service of the bundle")]
+    Service,
+    #[error("its `relabelings` may lead Prometheus to another address")]
+    Redirects,
+}
+
+/// The fields that such an object has, level by level.
+const FIELDS: [(&str, &[&str]); 6] = [
+    ("", &["apiVersion", "kind", "metadata", "spec"]),
+    ("/metadata", &["annotations", "labels", "name", "namespace"]),
+    ("/spec", &["endpoints", "namespaceSelector", "selector"]),
+    ("/spec/namespaceSelector", &["matchNames"]),
+    ("/spec/selector", &["matchLabels"]),
+    (
+        "/spec/endpoints/0",
+        &["interval", "metricRelabelings", "params", "path", "port", "relabelings", "scrapeTimeout"],
+    ),
+];
+
+const STEP_FIELDS: [&str; 7] =
+    ["action", "modulus", "regex", "replacement", "separator", "sourceLabels", "targetLabel"];
+
+/// Checks a `ServiceMonitor` that is not in the bundle's namespace.
+pub(super) fn check(
+    monitor: &Value,
+    name: &str,
+    namespace: &str,
+    manifests: &ManifestSet,
+) -> Result<(), InvalidMonitor> {
+    for (pointer, fields) in FIELDS {
+        only(monitor, pointer, fields)?;
+    }
+    let spec = &monitor["spec"];
+    if spec["namespaceSelector"]["matchNames"] != json!([namespace]) {
+        return Err(InvalidMonitor::Namespace(namespace.to_owned()));
+    }
+    if spec["endpoints"].as_array().is_none_or(|endpoints| endpoints.len() != 1) {
+        return Err(InvalidMonitor::Field("/spec/endpoints".to_owned()));
+    }
+    let role = selected_role(&spec["selector"]["matchLabels"], name, manifests)?;
+    check_endpoint(&spec["endpoints"][0], role)
+}
+
+/// Refuses what is no map, and every field that is not among `fields`.
+fn only<'a>(
+    object: &'a Value,
+    pointer: &str,
+    fields: &[&str],
+) -> Result<&'a Map<String, Value>, InvalidMonitor> {
+    let wrong = |field: String| InvalidMonitor::Field(field);
+    let map = object.pointer(pointer).and_then(Value::as_object);
+    let map = map.ok_or_else(|| wrong(pointer.to_owned()))?;
+    match map.keys().find(|field| !fields.contains(&field.as_str())) {
+        Some(field) => Err(wrong(format!("{pointer}/{field}"))),
+        None => Ok(map),
+    }
+}
+
+/// Returns the role of the Service that is selected, by exactly the labels that this program writes.
+fn selected_role(
+    labels: &Value,
+    name: &str,
+    manifests: &ManifestSet,
+) -> Result<&'static str, InvalidMonitor> {
+    let text = |key: &str| labels.get(key).and_then(Value::as_str);
+    let role = [METRICS_ROLE, RELAY_ROLE].into_iter().find(|role| text(ROLE_LABEL) == Some(role));
+    let instance = "app.kubernetes.io/instance";
+    let app = text("app.kubernetes.io/name");
+    let ours = json!({ROLE_LABEL: role, instance: name, "app.kubernetes.io/name": app});
+    let selected = |service: &Value| {
+        let own = service.pointer("/metadata/labels").and_then(Value::as_object);
+        own.zip(labels.as_object())
+            .is_some_and(|(own, wanted)| wanted.iter().all(|(key, value)| own.get(key) == Some(value)))
+    };
+    let mut services = manifests.iter().filter(|manifest| manifest.key.kind == "Service");
+    match role {
+        Some(role) if *labels == ours && services.any(|service| selected(&service.object)) => Ok(role),
+        _ => Err(InvalidMonitor::Service),
+    }
+}
+
+fn check_endpoint(endpoint: &Value, role: &str) -> Result<(), InvalidMonitor> {
+    let wrong = |field: &str| InvalidMonitor::Field(format!("/spec/endpoints/0/{field}"));
+    let text = |field: &str| endpoint.get(field).and_then(Value::as_str);
+    for field in ["interval", "path", "port", "scrapeTimeout"] {
+        text(field).ok_or_else(|| wrong(field))?;
+    }
+    if role == METRICS_ROLE {
+        for (field, value) in [("port", METRICS_PORT), ("path", PROBE_PATH)] {
+            if text(field) != Some(value) {
+                return Err(wrong(field));
+            }
+        }
+        let target = endpoint.pointer("/params/target/0");
+        if !target.and_then(Value::as_str).is_some_and(is_local)
+            || endpoint["params"] != json!({"module": [MODULE], "target": [target]})
+        {
+            return Err(wrong("params"));
+        }
+    } else if endpoint.get("params").is_some() {
+        return Err(wrong("params"));
+    }
+    for field in ["relabelings", "metricRelabelings"] {
+        let steps = endpoint.get(field).map_or(Some(&[][..]), |steps| steps.as_array().map(Vec::as_slice));
+        for step in steps.ok_or_else(|| wrong(field))? {
+            only(step, "", &STEP_FIELDS).map_err(|_| wrong(field))?;
+            let text = |key: &str| step.get(key).and_then(Value::as_str);
+            for key in ["action", "targetLabel"] {
+                step.get(key).map_or(Some(""), Value::as_str).ok_or_else(|| wrong(field))?;
+            }
+            if field == "relabelings" && redirects(text("action"), text("targetLabel")) {
+                return Err(InvalidMonitor::Redirects);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Says whether a URL leads into the exporter's own pod.
+fn is_local(url: &str) -> bool {
+    let rest = url.strip_prefix("http://").and_then(|rest| rest.split_once('/'));
+    let address = rest.and_then(|(authority, _)| authority.split_once(':'));
+    address.is_some_and(|(host, port)| host == Ipv4Addr::LOCALHOST.to_string() && port.parse::<u16>().is_ok())
+}

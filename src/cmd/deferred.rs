@@ -1,0 +1,62 @@
+//! Arguments of a command that are described to the parser only when the command is named: one of many is.
+
+use clap::builder::Resettable;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
+/// The arguments `T` of a command; not of one that has commands of its own, which the completions of `help` would not know.
+#[derive(Debug)]
+pub struct Deferred<T>(pub T);
+
+impl<T: Args> Args for Deferred<T> {
+    fn augment_args(command: Command) -> Command {
+        command.defer(|command| described(command, T::augment_args))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        command.defer(|command| described(command, T::augment_args_for_update))
+    }
+}
+
+impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        T::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+/// Adds arguments, and leaves the command its own description: groups of arguments bring theirs along.
+fn described(command: Command, augment: fn(Command) -> Command) -> Command {
+    let about = command.get_about().cloned();
+    let long_about = command.get_long_about().cloned();
+    augment(command).about(Resettable::from(about)).long_about(Resettable::from(long_about))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cmd::Cli;
+
+    #[test]
+    fn a_command_keeps_its_description_when_its_arguments_come() {
+        let descriptions = |root: &Command| -> Vec<String> {
+            let commands = root.get_subcommands().filter(|command| command.get_name() != "help");
+            commands.map(|command| format!("{}: {:?}", command.get_name(), command.get_about())).collect()
+        };
+        let mut root = Cli::command();
+        let before = descriptions(&root);
+
+        root.build();
+
+        assert_eq!(descriptions(&root), before);
+    }
+
+    #[test]
+    fn the_arguments_of_every_command_fit_together() {
+        Cli::command().debug_assert();
+    }
+}

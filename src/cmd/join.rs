@@ -1,0 +1,86 @@
+//! `join`: parts to the file that they were.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use camino::Utf8PathBuf;
+use serde::Serialize;
+
+use super::ctx::{Ctx, count};
+use super::failure::{Failure, Outcome};
+use crate::fsio::folder_of;
+use crate::model::digest::Digest;
+use crate::parts::{PartSet, join};
+use crate::ui::printer::Report;
+use crate::ui::progress::Progress;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Each part is compared with the index while it is copied; if any is bad, all bad ones are named and nothing is
+written. Parts are never changed or removed. `verify` and `inspect` read the index of an archive in parts without
+joining it.
+
+Examples:
+  relay-bundle join /media/usb/production.tar.parts --out production.tar
+  relay-bundle join /media/usb --out production.tar
+  relay-bundle join /media/usb --part /media/usb2/production.tar.part003 --out production.tar"
+)]
+pub struct Args {
+    /// The index, a part beside it, or the folder with one index
+    #[arg(value_name = "INDEX")]
+    parts: Utf8PathBuf,
+    /// The file to write; nothing may be there yet
+    #[arg(long, value_name = "FILE")]
+    out: Utf8PathBuf,
+    /// A part that was copied again to another place, under its own name; repeatable
+    #[arg(long, value_name = "FILE")]
+    part: Vec<Utf8PathBuf>,
+}
+
+/// What was written.
+#[derive(Serialize)]
+struct JoinReport {
+    path: Utf8PathBuf,
+    bytes: u64,
+    sha256: Digest,
+    parts: usize,
+}
+
+impl Report for JoinReport {
+    const SCHEMA: &'static str = "join/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", self.path)
+    }
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        if fs_err::symlink_metadata(&self.out).is_ok() {
+            return Err(Failure::input(format!("`{}` is in the way", self.out))
+                .hint("name a new file, or remove what is there"));
+        }
+        let folder = folder_of(&self.out);
+        if !folder.is_dir() {
+            return Err(Failure::input(format!("there is no folder `{folder}`"))
+                .hint("make the folder first, or write to another one"));
+        }
+        let mut set = PartSet::find(&self.parts)?;
+        self.part.iter().try_for_each(|part| set.replace(part))?;
+        let index = set.index();
+        let mut progress = Progress::new(&ctx.printer, "joined", Some(index.bytes()));
+        let joined = join(&set, &self.out, &mut |bytes| progress.advance(bytes));
+        drop(progress);
+        joined?;
+        let parts = set.files().len();
+        let report = JoinReport { path: self.out, bytes: index.bytes(), sha256: index.digest(), parts };
+        ctx.printer.report(&report)?;
+        ctx.printer.say(&format!(
+            "joined {}: {} bytes, sha256:{}",
+            count(parts, "part"),
+            report.bytes,
+            report.sha256
+        ));
+        Ok(ExitCode::SUCCESS)
+    }
+}

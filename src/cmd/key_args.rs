@@ -1,0 +1,257 @@
+//! `--key` and its passphrase: what every command that signs shares.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use zeroize::Zeroizing;
+
+use super::ctx::Ctx;
+use super::failure::Failure;
+use super::private_file;
+use crate::fsio::{Durability, MODE_PRIVATE, MODE_PUBLIC, create_new};
+use crate::trust::key::{PrivateKey, PublicKey};
+use crate::trust::key_file::{InvalidKeyFile, KEY_FILE_BYTES_MAX, Nonce};
+use crate::trust::passphrase::{
+    InvalidPassphrase, NEW_PASSPHRASE_BYTES_MIN, PASSPHRASE_BYTES_MAX, Passphrase,
+};
+
+/// The private key that signs, and where its passphrase is.
+#[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("passphrase_file", |argument| argument.requires("key")),
+    mut_arg("passphrase_fd", |argument| argument.requires("key"))
+)]
+pub struct KeyArgs {
+    /// The private key that signs: a PEM file with mode 0600
+    #[arg(long, value_name = "PEM")]
+    pub key: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+}
+
+/// Where a passphrase is. It is never an argument or a variable, which other processes can see.
+#[derive(Debug, clap::Args)]
+pub struct PassphraseArgs {
+    /// Read the passphrase of the key from a file with mode 0600, or from a pipe
+    #[arg(long, value_name = "FILE", conflicts_with = "passphrase_fd")]
+    pub passphrase_file: Option<Utf8PathBuf>,
+    /// Read the passphrase of the key from an open file descriptor
+    #[arg(long, value_name = "N")]
+    pub passphrase_fd: Option<u32>,
+}
+
+impl KeyArgs {
+    /// Reads the private key; asks for its passphrase only if it has one.
+    ///
+    /// # Errors
+    ///
+    /// When no key is named, others can get at its file, it is no Ed25519 key, or its passphrase is not there or wrong.
+    pub fn load(&self, ctx: &Ctx) -> Result<PrivateKey, Failure> {
+        let path = self.key.as_deref().ok_or_else(|| {
+            Failure::input("no key is named")
+                .hint("name the private key with --key, or make one: relay-bundle keygen")
+        })?;
+        load(path, &self.passphrase, ctx)
+    }
+
+    /// Reads the private key, or makes the pair if neither half is there; says which of the two it was.
+    ///
+    /// A new key gets the passphrase of `--passphrase-file` or `--passphrase-fd`, and none without them.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyArgs::load`] and [`make_pair`].
+    pub fn load_or_make(&self, ctx: &Ctx) -> Result<(PrivateKey, Origin), Failure> {
+        match self.key.as_deref() {
+            Some(path) if !is_there(path)? => {
+                let passphrase = self.passphrase.read()?;
+                Ok((make_pair(path, passphrase.as_ref())?, Origin::Made))
+            }
+            _ => Ok((self.load(ctx)?, Origin::Read)),
+        }
+    }
+}
+
+/// Where a key came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It was there.
+    Read,
+    /// The pair is new: someone must be told where it is and who needs the public half.
+    Made,
+}
+
+impl PassphraseArgs {
+    /// Returns the passphrase that the arguments lead to, if they lead to one.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, others can read it too, or it is no passphrase.
+    pub fn read(&self) -> Result<Option<Passphrase>, Failure> {
+        // One more for the end of the line.
+        let limit = PASSPHRASE_BYTES_MAX as u64 + 1;
+        match (&self.passphrase_file, self.passphrase_fd) {
+            (Some(path), _) => {
+                let line = private_file::read_file_or_pipe(path, limit)?;
+                Passphrase::from_line(&line).map(Some).map_err(|error| no_passphrase(path, error))
+            }
+            (None, Some(number)) => {
+                let line = read_descriptor(number, limit)?;
+                let name = format!("file descriptor {number}");
+                Passphrase::from_line(&line).map(Some).map_err(|error| no_passphrase(&name, error))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// Reads a private key; asks for its passphrase only if it has one.
+///
+/// # Errors
+///
+/// As [`KeyArgs::load`].
+pub(super) fn load(path: &Utf8Path, passphrase: &PassphraseArgs, ctx: &Ctx) -> Result<PrivateKey, Failure> {
+    let file = private_file::read(path, KEY_FILE_BYTES_MAX)?;
+    match PrivateKey::from_pem(&file, None) {
+        Err(InvalidKeyFile::NeedsPassphrase) => {}
+        Err(error) => return Err(no_key(path, &error)),
+        Ok(key) => {
+            if passphrase.passphrase_file.is_some() || passphrase.passphrase_fd.is_some() {
+                ctx.printer.say(&format!("`{path}` is not encrypted: its passphrase was not needed"));
+            }
+            return Ok(key);
+        }
+    }
+    let passphrase = match passphrase.read()? {
+        Some(passphrase) => passphrase,
+        None => ask(&format!("Passphrase of {path}: "), || format!("`{path}` is encrypted"))?,
+    };
+    PrivateKey::from_pem(&file, Some(&passphrase)).map_err(|error| no_key(path, &error))
+}
+
+/// Asks on the terminal for the passphrase of a new key, twice.
+///
+/// # Errors
+///
+/// When there is no terminal, the two differ, or it is too short.
+pub(super) fn ask_for_new(path: &Utf8Path) -> Result<Passphrase, Failure> {
+    let why = || "a passphrase is wanted".to_owned();
+    let first = ask(&format!("Passphrase for {path}: "), why)?;
+    check_new(&first)?;
+    let second = ask("Once more: ", why)?;
+    if first.is_same(&second) { Ok(first) } else { Err(Failure::input("the two passphrases differ")) }
+}
+
+/// Makes a key pair: the private key at `private` with mode 0600, its public half beside it as `….pub.pem`.
+///
+/// # Errors
+///
+/// When either is there already, nothing is written. The private key is on the disk before its public half is made.
+pub fn make_pair(private: &Utf8Path, passphrase: Option<&Passphrase>) -> Result<PrivateKey, Failure> {
+    let public = public_path(private);
+    for path in [private, &public] {
+        if is_there(path)? {
+            return Err(Failure::input(format!("`{path}` is there already, and a key is never replaced"))
+                .hint("name another file for the new key")
+                .hint(format!("an existing key is shown by: relay-bundle keygen --public {path}")));
+        }
+    }
+    passphrase.map_or(Ok(()), check_new)?;
+    let key = PrivateKey::from_seed(&*random::<32>()?);
+    let pem = match passphrase {
+        Some(passphrase) => {
+            let (salt, iv): (Zeroizing<Nonce>, Zeroizing<Nonce>) = (random()?, random()?);
+            key.to_encrypted_pem(passphrase, &salt, *iv)
+        }
+        None => key.to_pem(),
+    };
+    create_new(private, pem.as_bytes(), MODE_PRIVATE, Durability::Synced)?;
+    create_new(&public, key.public().to_pem().as_bytes(), MODE_PUBLIC, Durability::Synced).map_err(
+        |error| {
+            Failure::from(error).hint(format!(
+                "the private key is complete; its public half: relay-bundle keygen --public {private}"
+            ))
+        },
+    )?;
+    Ok(key)
+}
+
+/// Says where the halves of a new pair are, what to keep, and who needs what.
+pub(super) fn tell_of_new_pair(private: &Utf8Path, is_encrypted: bool, key: &PublicKey, ctx: &Ctx) {
+    let how = if is_encrypted { "under its passphrase" } else { "without a passphrase" };
+    let public = public_path(private);
+    ctx.printer.say(&format!(
+        "made `{private}`, the private key, {how}: keep a copy offline, for nobody can make it again; give it to nobody
+made `{public}`, the public key {id}
+whoever accepts your bundles needs its entry in trust.toml, and a grant that names it; compare the keyid by telephone
+the entry can be printed again with: relay-bundle keygen --public {public} --holder NAME",
+        id = key.id(),
+    ));
+}
+
+/// Returns where the public half of a private key stands: `signing.pub.pem` for `signing.pem`.
+pub fn public_path(private: &Utf8Path) -> Utf8PathBuf {
+    let stem = private.as_str().strip_suffix(".pem").unwrap_or(private.as_str());
+    format!("{stem}.pub.pem").into()
+}
+
+fn check_new(passphrase: &Passphrase) -> Result<(), Failure> {
+    if !passphrase.is_short() {
+        return Ok(());
+    }
+    Err(Failure::input(format!("the passphrase has fewer than {NEW_PASSPHRASE_BYTES_MIN} bytes"))
+        .hint("take several words: whoever has the file can try billions of passphrases"))
+}
+
+/// Asks on the terminal, which shows nothing of the answer.
+fn ask(prompt: &str, why: impl Fn() -> String) -> Result<Passphrase, Failure> {
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Err(Failure::input(format!("{}, and there is no terminal to ask on", why()))
+            .hint("name where the passphrase is: --passphrase-file FILE, or --passphrase-fd N"));
+    }
+    let line = Zeroizing::new(rpassword::prompt_password(prompt)?.into_bytes());
+    Passphrase::from_line(&line).map_err(Failure::input)
+}
+
+/// Reads a descriptor that the caller opened.
+fn read_descriptor(number: u32, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let name = format!("file descriptor {number}");
+    // Taking over a descriptor is unsafe in Rust; opening it anew by its name is not.
+    let file = std::fs::File::open(format!("/dev/fd/{number}")).map_err(|error| {
+        Failure::input(format!("{name} cannot be read: {error}"))
+            .hint(format!("open it in the shell: relay-bundle … --passphrase-fd {number} {number}< FILE"))
+    })?;
+    if file.is_terminal() {
+        return Err(Failure::input(format!("{name} is a terminal, which would show the passphrase"))
+            .hint("without --passphrase-fd it is asked for, and not shown"));
+    }
+    private_file::read_to_limit(file, &name, limit)
+}
+
+/// Returns bytes that nobody can guess.
+fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Failure> {
+    let mut bytes = Zeroizing::new([0; N]);
+    getrandom::fill(&mut *bytes)
+        .map_err(|error| Failure::world(format!("the system gives no random numbers: {error}")))?;
+    Ok(bytes)
+}
+
+/// Tells whether anything is at `path`, be it a link that leads nowhere.
+fn is_there(path: &Utf8Path) -> Result<bool, Failure> {
+    match fs_err::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn no_key(path: &Utf8Path, error: &InvalidKeyFile) -> Failure {
+    let remedy = error.remedy();
+    let failure = Failure::input(format!("`{path}` cannot sign: {error}"));
+    remedy.into_iter().fold(failure, Failure::hint)
+}
+
+fn no_passphrase(origin: &impl Display, error: InvalidPassphrase) -> Failure {
+    Failure::input(format!("`{origin}`: {error}"))
+}

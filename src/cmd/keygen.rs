@@ -1,0 +1,155 @@
+//! `keygen`: a new key pair, or the trust entry of a key that is there.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::clock;
+use super::ctx::Ctx;
+use super::failure::{Failure, Outcome};
+use super::key_args::{self, PassphraseArgs};
+use crate::fsio;
+use crate::model::text::Label;
+use crate::model::timestamp::{DAY_SECONDS, Timestamp};
+use crate::trust::key::{KeyId, PublicKey};
+use crate::trust::key_file::KEY_FILE_BYTES_MAX;
+use crate::ui::printer::Report;
+
+/// How long a new key may sign: two years, which leaves time to notice that it ends and is seldom forgotten.
+const VALID_DAYS: u64 = 730;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The private key stays with you, in a file with mode 0600 that is never replaced; keep a copy of it
+offline. What is printed goes into the trust.toml of every place that accepts your bundles, by a way
+that you trust: compare the keyid by telephone.
+
+Examples:
+  relay-bundle keygen --holder build-desk
+  relay-bundle keygen --out keys/approver.pem --holder approver --passphrase
+  relay-bundle keygen --public signing.pem      show a key that is there; a public key will do"
+)]
+pub struct Args {
+    /// The file of the private key; the public key is put beside it, as in signing.pub.pem
+    #[arg(long, value_name = "PEM", default_value = "signing.pem", conflicts_with = "public")]
+    out: Utf8PathBuf,
+    /// Ask on the terminal for a passphrase of the new key
+    #[arg(long, conflicts_with_all = ["passphrase_file", "passphrase_fd", "public"])]
+    passphrase: bool,
+    #[command(flatten)]
+    passphrase_from: PassphraseArgs,
+    /// Who has the key; two keys of one holder count as one signer
+    #[arg(long, value_name = "NAME", default_value = "builder")]
+    holder: Label,
+    /// Make nothing: show the public half of a private or public key
+    #[arg(long, value_name = "PEM")]
+    public: Option<Utf8PathBuf>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeygenReport {
+    keyid: KeyId,
+    /// The `SubjectPublicKeyInfo` in base64.
+    public: String,
+    public_pem: String,
+    holder: Label,
+    not_before: Timestamp,
+    not_after: Timestamp,
+    /// What to paste into a trust policy.
+    trust_entry: String,
+    /// The files of a new pair.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    private_file: Option<Utf8PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_file: Option<Utf8PathBuf>,
+}
+
+impl Report for KeygenReport {
+    const SCHEMA: &'static str = "keygen/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        // The file of a new pair has it; for a key that is there this is the only place.
+        if self.public_file.is_none() {
+            writeln!(out, "{}", self.public_pem)?;
+        }
+        write!(out, "{}", self.trust_entry)
+    }
+}
+
+impl KeygenReport {
+    fn new(key: &PublicKey, holder: Label, now: Timestamp) -> Self {
+        let (public, not_after) = (key.to_base64(), now.plus_seconds(VALID_DAYS * DAY_SECONDS));
+        // None of the values has a character that TOML would read otherwise.
+        let trust_entry = format!(
+            "[[key]]
+id = \"{}\"
+public = \"{public}\"
+holder = \"{}\"
+notBefore = \"{now}\"
+notAfter = \"{not_after}\"
+status = \"active\"
+",
+            key.id(),
+            holder.as_str(),
+        );
+        let (keyid, public_pem, not_before) = (key.id(), key.to_pem(), now);
+        let (private_file, public_file) = (None, None);
+        Self {
+            keyid,
+            public,
+            public_pem,
+            holder,
+            not_before,
+            not_after,
+            trust_entry,
+            private_file,
+            public_file,
+        }
+    }
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        let now = clock::now()?;
+        match &self.public {
+            Some(path) => {
+                let key = self.read_public(path, ctx)?;
+                ctx.printer.report(&KeygenReport::new(&key, self.holder, now))?;
+            }
+            None => self.make(now, ctx)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn make(self, now: Timestamp, ctx: &Ctx) -> Result<(), Failure> {
+        let passphrase = if self.passphrase {
+            Some(key_args::ask_for_new(&self.out)?)
+        } else {
+            self.passphrase_from.read()?
+        };
+        let key = key_args::make_pair(&self.out, passphrase.as_ref())?.public();
+        let public = key_args::public_path(&self.out);
+        let report = KeygenReport {
+            private_file: Some(self.out.clone()),
+            public_file: Some(public.clone()),
+            ..KeygenReport::new(&key, self.holder, now)
+        };
+        ctx.printer.report(&report)?;
+        key_args::tell_of_new_pair(&self.out, passphrase.is_some(), &key, ctx);
+        Ok(())
+    }
+
+    /// Reads the public half of either half.
+    fn read_public(&self, path: &Utf8Path, ctx: &Ctx) -> Result<PublicKey, Failure> {
+        let file = Zeroizing::new(fsio::read_bounded(path, KEY_FILE_BYTES_MAX).map_err(Failure::input)?);
+        match str::from_utf8(&file) {
+            Ok(text) if text.contains("-----BEGIN PUBLIC KEY-----") => PublicKey::from_pem(text)
+                .map_err(|error| Failure::input(format!("`{path}` is no key to trust: {error}"))),
+            _ => Ok(key_args::load(path, &self.passphrase_from, ctx)?.public()),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `--state`: where is kept what was accepted before. Shared by every command that verifies under a policy.
+
+use camino::Utf8PathBuf;
+
+use super::failure::Failure;
+use crate::state_file::{RecordError, StateError, StateFile};
+use crate::trust::refusal::{Reason, Refusal};
+
+/// The file below the folder for states.
+const FILE: &str = "relay-bundle/state.json";
+
+/// Where the state is.
+#[derive(Debug, clap::Args)]
+pub struct StateArgs {
+    /// What was accepted before [default: $XDG_STATE_HOME/relay-bundle/state.json, or below ~/.local/state]
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<Utf8PathBuf>,
+}
+
+impl StateArgs {
+    /// Returns the named file, or the user's.
+    ///
+    /// # Errors
+    ///
+    /// When none is named and the environment does not say where the user's is.
+    pub fn file(&self) -> Result<StateFile, Failure> {
+        let path = match &self.state {
+            Some(path) => path.clone(),
+            None => folder()
+                .ok_or_else(|| {
+                    Failure::input(
+                        "it is not known where the state is: neither XDG_STATE_HOME nor HOME is a path",
+                    )
+                    .hint("name the file: --state FILE")
+                })?
+                .join(FILE),
+        };
+        Ok(StateFile::at(path))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that asks where states are kept")]
+fn folder() -> Option<Utf8PathBuf> {
+    // The XDG specification has paths that are not absolute ignored.
+    let path = |name| std::env::var(name).ok().map(Utf8PathBuf::from).filter(|path| path.is_absolute());
+    path("XDG_STATE_HOME").or_else(|| path("HOME").map(|home| home.join(".local/state")))
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        let remedy = error.remedy();
+        remedy.into_iter().fold(Self::world(error), Self::hint)
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::State(error) => error.into(),
+            RecordError::Replay(replay) => Refusal::from(Reason::Replay(replay)).into(),
+        }
+    }
+}

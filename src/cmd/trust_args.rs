@@ -1,0 +1,115 @@
+//! `--trust` and `--key`: whom a command trusts. Shared by every command that verifies.
+
+use std::str;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::failure::Failure;
+use crate::fsio::guard::{GuardError, read_guarded};
+use crate::trust::key::PublicKey;
+use crate::trust::policy::{POLICY_BYTES_MAX, Policy};
+use crate::trust::state::State;
+use crate::trust::verify::Authority;
+
+/// The largest file of a public key that is read: one has 113 bytes.
+const KEY_BYTES_MAX: u64 = 16 << 10;
+
+/// Whom to trust.
+#[derive(Debug, clap::Args)]
+pub struct TrustArgs {
+    /// The trust policy: who may sign what, and for which place
+    #[arg(long, value_name = "TOML")]
+    pub trust: Option<Utf8PathBuf>,
+    /// Trust one public key for anything; checks neither target nor replay
+    #[arg(long, value_name = "PEM", conflicts_with = "trust")]
+    pub key: Option<Utf8PathBuf>,
+}
+
+/// What is trusted.
+pub enum Trust {
+    Policy(Policy),
+    Key(PublicKey),
+}
+
+impl TrustArgs {
+    /// Reads the policy or the key.
+    ///
+    /// # Errors
+    ///
+    /// When neither is named, others can change the file, or it is none.
+    pub fn load(&self) -> Result<Trust, Failure> {
+        match (&self.trust, &self.key) {
+            (Some(path), _) => load_policy(path).map(Trust::Policy),
+            (None, Some(path)) => load_key(path).map(Trust::Key),
+            (None, None) => {
+                Err(Failure::input("nobody is trusted: name a policy with --trust, or one key with --key")
+                    .hint("there is no trust on first use: a bundle cannot say itself who may sign it")
+                    .hint("the policy or the key comes to this machine by another way than the bundle"))
+            }
+        }
+    }
+}
+
+impl Trust {
+    /// Returns what [`crate::trust::verify::verify`] asks for; `state` matters under a policy only.
+    pub fn authority<'a>(&'a self, state: &'a State) -> Authority<'a> {
+        match self {
+            Self::Policy(policy) => Authority::Policy(policy, state),
+            Self::Key(key) => Authority::Key(key),
+        }
+    }
+}
+
+/// Reads a trust policy that nobody else can change.
+///
+/// # Errors
+///
+/// When others can change it, or it is no policy; the message names file and line.
+pub fn load_policy(path: &Utf8Path) -> Result<Policy, Failure> {
+    let text = read_text(path, POLICY_BYTES_MAX, "trust policy")?;
+    Policy::parse(&text).map_err(|error| {
+        let line = error.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let failure = Failure::input(format!("{path}{line}: {}", error.message));
+        if text.contains("-----BEGIN ") {
+            return failure.hint("this is a key; `--key` trusts a single public key");
+        }
+        failure.hint("`docs/format/trust-policy.md` describes every key of a policy")
+    })
+}
+
+fn load_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
+    let text = read_text(path, KEY_BYTES_MAX, "public key")?;
+    PublicKey::from_pem(&text).map_err(|error| {
+        if text.contains("PRIVATE KEY-----") {
+            return Failure::input(format!("`{path}` is a private key, and a public one is trusted"))
+                .hint("only the signer should have this file: whoever reads it can sign in their name")
+                .hint(format!("relay-bundle keygen --public {path} shows its public half"));
+        }
+        let failure = Failure::input(format!("`{path}` is no public key to trust: {error}"));
+        if text.contains("[[key]]") || text.contains("relay-bundle/trust/") {
+            return failure.hint("this is a trust policy; `--trust` reads one");
+        }
+        failure.hint("`relay-bundle keygen` writes such a file, and so does `openssl pkey -pubout`")
+    })
+}
+
+fn read_text(path: &Utf8Path, limit: u64, what: &str) -> Result<String, Failure> {
+    let bytes = read_guarded(path, limit).map_err(|error| untrusted_file(error, path, what))?;
+    let not_text = |error: str::Utf8Error| {
+        Failure::input(format!("`{path}` is no {what}: byte {} is no UTF-8", error.valid_up_to()))
+    };
+    str::from_utf8(&bytes).map(str::to_owned).map_err(not_text)
+}
+
+/// A file that others can change is a mistake in how this machine is set up, as one that is not there.
+fn untrusted_file(error: GuardError, path: &Utf8Path, what: &str) -> Failure {
+    if error.is_not_found() {
+        return Failure::input(format!("there is no {what} `{path}`"));
+    }
+    let remedy = error.remedy();
+    let failure = match error {
+        GuardError::Read(crate::fsio::ReadFileError::Io(error)) => Failure::world(error),
+        error => Failure::input(error),
+    };
+    remedy.into_iter().fold(failure, Failure::hint)
+}

@@ -1,0 +1,231 @@
+//! `verify`: the gate. Nothing of a bundle is parsed, written or shown before its signatures are good.
+
+use std::io::{self, BufReader};
+use std::process::ExitCode;
+
+use camino::Utf8Path;
+
+use super::clock;
+use super::ctx::{Ctx, ProfileArgs, StoreArgs};
+use super::failure::{DIFFERS, Failure, Outcome};
+use super::rebuild;
+use super::source::Reference;
+use super::state_args::StateArgs;
+use super::trust_args::{Trust, TrustArgs};
+use crate::archive;
+use crate::bundle::index::{Source, Wanted};
+use crate::bundle::layout::Kind;
+use crate::bundle::open::Bundle;
+use crate::bundle::read::{Fault, Opening, ReadError, SealedMedium, hash_only};
+use crate::model::text::Label;
+use crate::model::timestamp::Timestamp;
+use crate::state_file::StateFile;
+use crate::store::{Store, folder};
+use crate::trust::refusal::Reason;
+use crate::trust::state::{Place, State};
+use crate::trust::verify::{Purpose, Terms, Verified, VerifyError, verify};
+use crate::ui::verify_view::{Replay, Target, VerifyReport};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("state", |argument| argument.conflicts_with("key")),
+    mut_arg("profiles", |argument| argument.requires("rebuild")),
+    mut_arg("set", |argument| argument.requires("rebuild")),
+    mut_arg("deny_warnings", |argument| argument.requires("rebuild")),
+    after_help = "Exit code 3 means that the bundle is not trusted; the first word of the message is a stable code.
+docs/format/exit-codes.md lists all codes and what to do.
+
+Examples:
+  relay-bundle verify prod.tar --trust trust.toml
+  relay-bundle verify prod.tar --trust trust.toml --record --emit | kubectl apply --server-side -f -
+  relay-bundle verify @production --key signing.pub.pem
+  relay-bundle verify prod.tar --trust trust.toml --rebuild production"
+)]
+pub struct Args {
+    /// The bundle: an archive (FILE.tar, ./FILE, or - for stdin), a folder (DIR/), or an entry of the store (@ENTRY)
+    bundle: String,
+    #[command(flatten)]
+    trust: TrustArgs,
+    #[command(flatten)]
+    state: StateArgs,
+    /// Remember the bundle: nothing older is accepted here afterwards
+    #[arg(long, conflicts_with = "key")]
+    record: bool,
+    /// Print the verified manifests on stdout, in apply order, and the report on stderr
+    #[arg(long)]
+    emit: bool,
+    /// Print manifests although the bundle wants Secrets that `apply` would make: they are there already
+    #[arg(long, requires = "emit")]
+    secrets_exist: bool,
+    /// Also build this profile from the source tree, and compare: is the bundle what the source gives?
+    #[arg(long, value_name = "PROFILE")]
+    rebuild: Option<String>,
+    /// Verify as of another time, such as 2026-11-22T10:00:00Z: for audits only
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["record", "emit"])]
+    at: Option<Timestamp>,
+    #[command(flatten)]
+    profiles: ProfileArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        if self.emit && ctx.printer.json {
+            return Err(Failure::input(
+                "--emit prints manifests and --json a report, and there is one stdout",
+            )
+            .hint("verify twice, or read the report on stderr"));
+        }
+        let trust = self.trust.load()?;
+        let now = self.time(ctx)?;
+        let state_file = self.state_file(&trust)?;
+        let state = state_file.as_ref().map_or_else(|| Ok(State::default()), StateFile::read)?;
+        let terms = Terms { authority: trust.authority(&state), purpose: Purpose::Install, now };
+
+        let (origin, bundle) = self.verify(&terms)?;
+
+        let rebuild = self.rebuild.as_deref();
+        let rebuild =
+            rebuild.map(|name| rebuild::compare(ctx, name, &self.profiles, &bundle.sums)).transpose()?;
+        let differs = rebuild.as_ref().is_some_and(|rebuild| !rebuild.same);
+        if self.emit && !differs {
+            self.check_secrets(&bundle)?;
+        }
+        let (target, replay) = match (&trust, &state_file) {
+            (Trust::Policy(policy), Some(file)) => {
+                let site = policy.target.site.as_ref();
+                let replay = self.replay(&bundle, site, (file, &state), now, !differs)?;
+                (Target { policy: true, site: site.cloned() }, replay)
+            }
+            _ => Default::default(),
+        };
+        let report = VerifyReport::new(&bundle, origin, now).for_place(target, replay).rebuilt(rebuild);
+        self.print(ctx, &report, &bundle, differs)
+    }
+
+    fn time(&self, ctx: &Ctx) -> Result<Timestamp, Failure> {
+        let Some(time) = self.at else { return clock::now() };
+        ctx.printer.tell(&format!("warning: verified as of {time}, whatever the time is now: do not apply"));
+        Ok(time)
+    }
+
+    /// Under a policy, a state is read; a single key has none.
+    fn state_file(&self, trust: &Trust) -> Result<Option<StateFile>, Failure> {
+        match trust {
+            Trust::Policy(_) => self.state.file().map(Some),
+            Trust::Key(_) => Ok(None),
+        }
+    }
+
+    /// Verifies the bundle, wherever it is.
+    fn verify(&self, terms: &Terms<'_>) -> Result<(String, Verified<Bundle>), Failure> {
+        if self.bundle == "-" {
+            let opened = archive::open(BufReader::new(io::stdin().lock()));
+            return Ok(("stdin".to_owned(), gate(opened, terms)?));
+        }
+        match Reference::of(&self.bundle) {
+            Reference::Path(path) => Ok((path.to_string(), verify_path(path, terms)?)),
+            Reference::Entry(reference) => self.verify_entry(reference, terms),
+            Reference::Profile(name) => Err(Failure::input(format!(
+                "`{name}` means a profile, and only a bundle that was built can be verified"
+            ))
+            .hint(format!("`@{name}` is the newest build of the profile in the store"))
+            .hint(format!("`./{name}` is the file or folder of that name"))),
+        }
+    }
+
+    fn verify_entry(
+        &self,
+        reference: &str,
+        terms: &Terms<'_>,
+    ) -> Result<(String, Verified<Bundle>), Failure> {
+        let store = Store::at(&self.store.store);
+        let entry = store.find(reference)?;
+        let path = store.path_of(&entry);
+        let bundle = gate(folder::open(&path), terms)?;
+        // The entry's name says the beginning of the content id; a reference may say more of it.
+        let digits = reference.strip_prefix("sha256:").unwrap_or(reference);
+        let asked = if digits.starts_with(entry.id()) && !digits.contains('-') { digits } else { entry.id() };
+        let found = bundle.content_id;
+        if !found.to_string().starts_with(asked) {
+            let fault = Fault::OtherContent { wanted: asked.to_owned(), found };
+            return Err(VerifyError::from(Reason::Unreadable(fault.into())).into());
+        }
+        Ok((path.into_string(), bundle))
+    }
+
+    /// Tells how the bundle stands to what was accepted before, and remembers it if that is wanted.
+    fn replay(
+        &self,
+        bundle: &Verified<Bundle>,
+        site: Option<&Label>,
+        (file, state): (&StateFile, &State),
+        now: Timestamp,
+        may_record: bool,
+    ) -> Result<Replay, Failure> {
+        let statement = &bundle.voucher().statement;
+        if self.record && may_record {
+            return Ok(Replay { checked: true, floor: file.record(statement, site, now)?, recorded: true });
+        }
+        let floor = state.floors().get(&Place::of(statement, site)).cloned();
+        Ok(Replay { checked: true, floor, recorded: false })
+    }
+
+    /// Refuses to hand out manifests whose pods would wait for Secrets that only `apply` makes.
+    fn check_secrets(&self, bundle: &Bundle) -> Result<(), Failure> {
+        let is_made = |wanted: &&Wanted| wanted.source != Source::Cluster;
+        let names: Vec<String> =
+            bundle.index.contract.iter().filter(is_made).map(|wanted| wanted.name.clone()).collect();
+        if self.secrets_exist || names.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::input(format!(
+            "the bundle is good, but wants Secrets that kubectl does not make: {}",
+            names.join(", ")
+        ))
+        .hint(format!("if they are in namespace {} already, say so: --secrets-exist", bundle.index.namespace))
+        .hint("`relay-bundle inspect` lists their keys"))
+    }
+
+    fn print(&self, ctx: &Ctx, report: &VerifyReport, bundle: &Verified<Bundle>, differs: bool) -> Outcome {
+        if self.emit {
+            ctx.printer.say_report(report)?;
+            if !differs {
+                ctx.printer.data(&manifests(bundle))?;
+            }
+        } else {
+            ctx.printer.report(report)?;
+        }
+        Ok(if differs { DIFFERS.into() } else { ExitCode::SUCCESS })
+    }
+}
+
+/// Returns the very bytes that were verified, one document after the other; the names of the files are in apply order.
+fn manifests(bundle: &Verified<Bundle>) -> Vec<u8> {
+    let files = bundle.files.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::Manifest));
+    files.flat_map(|(_, file)| [b"---\n", file.bytes()].concat()).collect()
+}
+
+fn verify_path(path: &Utf8Path, terms: &Terms<'_>) -> Result<Verified<Bundle>, Failure> {
+    let metadata = match fs_err::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let missing = Failure::input(format!("there is no file or folder `{path}`"));
+            return Err(missing.hint("`@NAME` means an entry of the store"));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if metadata.is_dir() {
+        return Ok(gate(folder::open(path), terms)?);
+    }
+    let file = fs_err::File::open(path)?;
+    Ok(gate(archive::open(BufReader::new(file)), terms)?)
+}
+
+fn gate<M: SealedMedium>(
+    opened: Result<Opening<M>, ReadError>,
+    terms: &Terms<'_>,
+) -> Result<Verified<Bundle>, VerifyError> {
+    verify(opened?, terms, &mut hash_only)
+}

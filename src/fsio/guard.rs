@@ -1,0 +1,192 @@
+//! Files that decide what is trusted: nobody else may be able to change them.
+//!
+//! Asked is what a mode says: of the opened file, so that it cannot be exchanged between check and use, and of every
+//! folder above it. Whoever grants writing by an access list raises the group's bits, and is found by them.
+
+use std::fs::Metadata;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use crate::fsio::{ReadFileError, folder_of, remedy};
+
+/// The permission bits by which others than the owner write.
+const OTHERS_WRITE: u32 = 0o022;
+const EVERYONE_WRITES: u32 = 0o002;
+/// In a folder with this bit, only its owner renames or removes a file.
+const STICKY: u32 = 0o1000;
+
+/// Why a file does not decide what is trusted.
+#[derive(Debug, thiserror::Error)]
+pub enum GuardError {
+    #[error("`{path}` has the mode {mode:04o}: others can change it")]
+    Mode { path: Utf8PathBuf, mode: u32 },
+    #[error("`{path}` belongs to user {owner}, who can change it, and this is user {user}")]
+    Owner { path: Utf8PathBuf, owner: u32, user: u32 },
+    #[error("the folder `{folder}` has the mode {mode:04o}: everyone can replace what is in it")]
+    Folder { folder: Utf8PathBuf, mode: u32 },
+    #[error(transparent)]
+    Read(#[from] ReadFileError),
+}
+
+impl From<io::Error> for GuardError {
+    fn from(error: io::Error) -> Self {
+        Self::Read(error.into())
+    }
+}
+
+impl GuardError {
+    /// Returns what a person can do, if this program knows.
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Mode { path, .. } => Some(format!("look at what it says, then: chmod go-w {path}")),
+            Self::Owner { path, user, .. } => {
+                Some(format!("look at what it says, then take it over: chown {user} {path}"))
+            }
+            Self::Folder { folder, .. } => {
+                Some(format!("chmod o-w {folder}, or keep the file in a folder of your own"))
+            }
+            Self::Read(ReadFileError::Io(error)) => remedy(error).map(str::to_owned),
+            Self::Read(_) => None,
+        }
+    }
+
+    /// Tells whether the file is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Read(ReadFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// Returns the bytes of a file, of which there may be `limit`, that only this user or root can change.
+///
+/// # Errors
+///
+/// When others can change or replace it, it is no regular file, larger, or cannot be read.
+pub fn read_guarded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, GuardError> {
+    let too_large = || ReadFileError::TooLarge { path: path.to_owned(), limit };
+    // Before opening: a pipe would block until somebody writes.
+    check_regular(path, &fs::metadata(path)?)?;
+    check_folders(path)?;
+    let file = fs::File::open(path)?;
+    check_file(path, &file.metadata()?)?;
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit { Err(too_large().into()) } else { Ok(bytes) }
+}
+
+/// Checks that not everyone can put another file at `path`, where nothing need be yet.
+///
+/// # Errors
+///
+/// When a folder above it, by its name or by that to which its links lead, is open to all, or cannot be asked.
+pub fn check_folders(path: &Utf8Path) -> Result<(), GuardError> {
+    let folder = folder_of(path);
+    let named = camino::absolute_utf8(folder)?;
+    // The file may be a link too: then it is the folder of its target that counts as well.
+    let target = fs::canonicalize(path).or_else(|_| fs::canonicalize(folder))?;
+    let target = Utf8PathBuf::try_from(target).map_err(io::Error::other)?;
+    for folder in named.ancestors().chain(target.ancestors()) {
+        let metadata = fs::metadata(folder)?;
+        let mode = metadata.mode() & 0o7777;
+        if metadata.is_dir() && mode & EVERYONE_WRITES != 0 && mode & STICKY == 0 {
+            return Err(GuardError::Folder { folder: folder.to_owned(), mode });
+        }
+    }
+    Ok(())
+}
+
+fn check_file(path: &Utf8Path, metadata: &Metadata) -> Result<(), GuardError> {
+    check_regular(path, metadata)?;
+    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if owner != user && owner != 0 {
+        return Err(GuardError::Owner { path: path.to_owned(), owner, user });
+    }
+    let mode = metadata.mode() & 0o7777;
+    if mode & OTHERS_WRITE != 0 {
+        return Err(GuardError::Mode { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+fn check_regular(path: &Utf8Path, metadata: &Metadata) -> Result<(), GuardError> {
+    let wrong = || ReadFileError::NotRegular { path: path.to_owned() };
+    if metadata.is_file() { Ok(()) } else { Err(wrong().into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    struct Place {
+        _folder: tempfile::TempDir,
+        folder: Utf8PathBuf,
+        file: Utf8PathBuf,
+    }
+
+    fn place() -> Place {
+        let keep = tempfile::tempdir().unwrap();
+        let folder = Utf8PathBuf::from_path_buf(keep.path().to_owned()).unwrap().join("a");
+        fs::create_dir(&folder).unwrap();
+        let file = folder.join("trust.toml");
+        fs::write(&file, "text").unwrap();
+        set_mode(&folder, 0o755);
+        set_mode(&file, 0o644);
+        Place { _folder: keep, folder, file }
+    }
+
+    fn set_mode(path: &Utf8Path, mode: u32) {
+        fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_only_its_owner_writes_is_read() {
+        let Place { file, .. } = &place();
+        for mode in [0o644, 0o600, 0o400, 0o444] {
+            set_mode(file, mode);
+            assert_eq!(read_guarded(file, 4).unwrap(), b"text", "{mode:o}");
+        }
+        assert!(matches!(
+            read_guarded(file, 3),
+            Err(GuardError::Read(ReadFileError::TooLarge { limit: 3, .. }))
+        ));
+    }
+
+    #[test]
+    fn a_file_that_others_write_is_refused() {
+        let Place { file, .. } = &place();
+        for mode in [0o664, 0o646, 0o666, 0o620, 0o602] {
+            set_mode(file, mode);
+            let refused = read_guarded(file, 4).unwrap_err();
+            assert!(matches!(refused, GuardError::Mode { mode: found, .. } if found == mode), "{refused}");
+            assert!(refused.remedy().unwrap().ends_with(&format!("chmod go-w {file}")));
+        }
+    }
+
+    #[test]
+    fn a_folder_in_which_everyone_renames_is_refused_also_behind_a_link() {
+        let (here, there) = (place(), place());
+        let link = here.folder.join("link");
+        fs::os::unix::fs::symlink(&there.file, &link).unwrap();
+        assert_eq!(read_guarded(&link, 4).unwrap(), b"text");
+
+        for folder in [&here.folder, &there.folder] {
+            set_mode(folder, 0o777);
+            let refused = read_guarded(&link, 4).unwrap_err();
+            assert!(matches!(refused, GuardError::Folder { mode: 0o777, .. }), "{refused}");
+            set_mode(folder, 0o1777);
+            assert!(read_guarded(&link, 4).is_ok(), "with the sticky bit");
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_or_not_there_is_told_apart() {
+        let Place { folder, .. } = &place();
+
+        assert!(matches!(read_guarded(folder, 4), Err(GuardError::Read(ReadFileError::NotRegular { .. }))));
+        assert!(read_guarded(&folder.join("none"), 4).unwrap_err().is_not_found());
+    }
+}

@@ -1,0 +1,81 @@
+//! Files and streams as the content of a bundle.
+
+use std::io::{self, BufRead as _, BufReader, Read};
+use std::sync::Arc;
+
+use fs_err::File;
+use fs_err::os::unix::fs::FileExt as _;
+
+use super::crew::Crew;
+use super::{CREW_BYTES_MIN, start};
+use crate::bundle::content::{Content, Hashing, Pending};
+
+/// A regular file, read from its beginning; parts of it are hashed by a crew.
+#[derive(Debug)]
+pub struct FileContent {
+    file: Arc<File>,
+    at: u64,
+    crew: Arc<Crew>,
+}
+
+impl FileContent {
+    /// Takes a file, which must be a regular one.
+    pub fn new(file: File, crew: Arc<Crew>) -> Self {
+        Self { file: Arc::new(file), at: 0, crew }
+    }
+}
+
+impl Read for FileContent {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl Content for FileContent {
+    fn hash_beside(&mut self, bytes: u64) -> Option<Pending> {
+        if bytes < CREW_BYTES_MIN {
+            return None;
+        }
+        let pending = self.crew.hash(Arc::clone(&self.file), self.at, bytes)?;
+        self.at += bytes;
+        Some(pending)
+    }
+
+    fn hasher(&self, bytes: u64) -> Box<dyn Hashing> {
+        start(bytes)
+    }
+}
+
+/// An archive is read header by header, and has small files: those come out of a buffer.
+impl Content for BufReader<FileContent> {
+    fn hash_beside(&mut self, bytes: u64) -> Option<Pending> {
+        // What is in the buffer was read, and is not yet passed.
+        let ahead = self.buffer().len();
+        self.consume(ahead);
+        let file = self.get_mut();
+        file.at -= ahead as u64;
+        file.hash_beside(bytes)
+    }
+
+    fn hasher(&self, bytes: u64) -> Box<dyn Hashing> {
+        start(bytes)
+    }
+}
+
+/// What can only be read once and in order, such as a pipe.
+#[derive(Debug)]
+pub struct Stream<R>(pub R);
+
+impl<R: Read> Read for Stream<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl<R: Read> Content for Stream<R> {
+    fn hasher(&self, bytes: u64) -> Box<dyn Hashing> {
+        start(bytes)
+    }
+}

@@ -1,0 +1,252 @@
+//! The index of a file in parts: a text that `sha256sum -c` understands, with exactly one spelling.
+
+use std::fmt::Write as _;
+
+use crate::model::digest::Digest;
+
+/// How the name of an index ends: `x.tar.parts` lists `x.tar.part001` and the following.
+pub const SUFFIX: &str = ".parts";
+
+/// Enough for 5 TB on FAT; the list stays in memory.
+pub const PARTS_MAX: u64 = 10_000;
+
+/// The longest name of a file: with `.part10000` it stays below the 255 bytes of file systems.
+const NAME_BYTES_MAX: usize = 200;
+
+/// An index of the most parts with the longest names has less than 3 MB.
+pub const INDEX_BYTES_MAX: u64 = 4 << 20;
+
+const HEAD: &str = "# relay-bundle/parts/v1 ";
+
+/// What a file was, and the parts into which it was split.
+///
+/// All parts have the same size, but the last, which has the rest. Their names follow from that of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Index {
+    name: String,
+    bytes: u64,
+    part_bytes: u64,
+    digest: Digest,
+    parts: Vec<Digest>,
+}
+
+/// A part as it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub name: String,
+    pub bytes: u64,
+    pub digest: Digest,
+}
+
+/// Why bytes are not an index, or a file cannot have one.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidIndex {
+    #[error("it is not an index of parts as this program writes it: line {line}")]
+    Line { line: usize },
+    #[error("it has parts of 0 bytes, or of nothing")]
+    Empty,
+    #[error("it has {parts} parts, and {PARTS_MAX} are allowed")]
+    TooMany { parts: u64 },
+    #[error(
+        "{name:?} cannot be the name of a file in parts: 1 to {NAME_BYTES_MAX} bytes without `/`, `\\` and control \
+         characters, the first neither `.` nor `-`"
+    )]
+    Name { name: String },
+}
+
+impl Index {
+    /// Describes a file; `parts` are the digests of its parts, in order.
+    ///
+    /// # Errors
+    ///
+    /// When the name cannot be that of a file in parts, or the sizes give no or too many parts.
+    pub fn new(
+        name: &str,
+        bytes: u64,
+        part_bytes: u64,
+        digest: Digest,
+        parts: Vec<Digest>,
+    ) -> Result<Self, InvalidIndex> {
+        let wanted = count(name, bytes, part_bytes)?;
+        if parts.len() as u64 != wanted {
+            return Err(InvalidIndex::Line { line: parts.len() + 1 });
+        }
+        Ok(Self { name: name.to_owned(), bytes, part_bytes, digest, parts })
+    }
+
+    /// Reads the bytes of an index.
+    ///
+    /// # Errors
+    ///
+    /// When they are anything but what [`Index::encode`] writes for some file.
+    pub fn parse(bytes: &[u8]) -> Result<Self, InvalidIndex> {
+        let line = |line| InvalidIndex::Line { line };
+        let text = std::str::from_utf8(bytes).map_err(|_| line(1))?;
+        let (head, list) = text.split_once('\n').ok_or(line(1))?;
+        let (bytes, part_bytes, digest, name) = parse_head(head).ok_or(line(1))?;
+        // Before the list, whose names follow from these.
+        count(name, bytes, part_bytes)?;
+        let digest_of = |(index, text): (usize, &str)| {
+            let digits = text.split_once("  ").and_then(|(digits, _)| digits.parse().ok());
+            digits.ok_or(line(index + 2))
+        };
+        let parts = list.split_terminator('\n').enumerate().map(digest_of).collect::<Result<_, _>>()?;
+        let index = Self::new(name, bytes, part_bytes, digest, parts)?;
+        let again = index.encode();
+        if again == text {
+            return Ok(index);
+        }
+        let same =
+            again.split('\n').zip(text.split('\n')).take_while(|(again, found)| again == found).count();
+        Err(line(same + 1))
+    }
+
+    /// Returns the text of the index.
+    pub fn encode(&self) -> String {
+        let Self { name, bytes, part_bytes, digest, .. } = self;
+        let mut text = format!("{HEAD}bytes={bytes} partBytes={part_bytes} sha256={digest} name={name}\n");
+        for part in self.parts() {
+            writeln!(text, "{}  {}", part.digest, part.name).expect("writing to a string cannot fail");
+        }
+        text
+    }
+
+    /// Returns the name of the whole file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the size of the whole file.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Returns the digest of the whole file.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Yields the parts, in order.
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = Part> {
+        let all = self.parts.len();
+        self.parts.iter().enumerate().map(move |(index, digest)| {
+            let before = index as u64 * self.part_bytes;
+            let bytes = self.part_bytes.min(self.bytes - before);
+            Part { name: part_name(&self.name, index, all), bytes, digest: *digest }
+        })
+    }
+}
+
+fn parse_head(head: &str) -> Option<(u64, u64, Digest, &str)> {
+    let rest = head.strip_prefix(HEAD)?.strip_prefix("bytes=")?;
+    let (bytes, rest) = rest.split_once(" partBytes=")?;
+    let (part_bytes, rest) = rest.split_once(" sha256=")?;
+    let (digest, name) = rest.split_once(" name=")?;
+    Some((bytes.parse().ok()?, part_bytes.parse().ok()?, digest.parse().ok()?, name))
+}
+
+/// Returns how many parts a file has.
+pub(super) fn count(name: &str, bytes: u64, part_bytes: u64) -> Result<u64, InvalidIndex> {
+    let plain = |c: char| !c.is_control() && !matches!(c, '/' | '\\');
+    let is_name = (1..=NAME_BYTES_MAX).contains(&name.len())
+        && name.chars().all(plain)
+        && !name.starts_with(['.', '-']);
+    if !is_name {
+        return Err(InvalidIndex::Name { name: name.chars().take(NAME_BYTES_MAX).collect() });
+    }
+    if bytes == 0 || part_bytes == 0 {
+        return Err(InvalidIndex::Empty);
+    }
+    match bytes.div_ceil(part_bytes) {
+        parts @ 1..=PARTS_MAX => Ok(parts),
+        parts => Err(InvalidIndex::TooMany { parts }),
+    }
+}
+
+/// Returns the name of a part, counted from 0: names sort like the parts.
+pub(super) fn part_name(name: &str, index: usize, all: usize) -> String {
+    let digits = all.to_string().len().max(3);
+    format!("{name}.part{:0digits$}", index + 1)
+}
+
+/// Returns the name of the file that a name like `x.tar.part001` is a part of.
+pub fn is_part(name: &str) -> Option<&str> {
+    let (file, number) = name.rsplit_once(".part")?;
+    let is_number = number.len() >= 3 && number.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && !file.is_empty()).then_some(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index() -> Index {
+        let digests = vec![Digest::of(b"a"), Digest::of(b"b"), Digest::of(b"c")];
+        Index::new("my file.tar", 25, 10, Digest::of(b"abc"), digests).unwrap()
+    }
+
+    #[test]
+    fn an_index_says_what_it_was_made_of_again() {
+        let text = index().encode();
+
+        assert_eq!(Index::parse(text.as_bytes()), Ok(index()));
+        assert!(text.starts_with("# relay-bundle/parts/v1 bytes=25 partBytes=10 sha256=b"), "{text}");
+        assert!(text.lines().nth(3).unwrap().ends_with("  my file.tar.part003"), "{text}");
+        let sizes: Vec<_> = index().parts().map(|part| part.bytes).collect();
+        assert_eq!(sizes, [10, 10, 5]);
+    }
+
+    #[test]
+    fn every_other_spelling_is_refused() {
+        let good = index().encode();
+        let edits: [fn(&str) -> String; 14] = [
+            |text| text.replace("v1", "v2"),
+            |text| text.replace("bytes=25 ", "bytes=025 "),
+            |text| text.replace("bytes=25 ", "bytes=+25 "),
+            |text| text.replace("bytes=25 ", "bytes=31 "),
+            |text| text.replace("bytes=25 ", "bytes=20 "),
+            |text| text.replace("partBytes=10", "partBytes=0"),
+            |text| text.replace("part003", "part004"),
+            |text| text.replace("my file.tar.part002", "../../my file.tar.part002"),
+            |text| text.replace("my file.tar.part002", "my file.tar.part001"),
+            |text| text.replace("  my", " *my"),
+            |text| text.replace('\n', "\r\n"),
+            |text| text.trim_end().to_owned(),
+            |text| format!("{text}\n"),
+            |text| text.to_uppercase(),
+        ];
+        for (number, edit) in edits.into_iter().enumerate() {
+            let text = edit(&good);
+            assert!(text != good, "{number}");
+            assert!(Index::parse(text.as_bytes()).is_err(), "{number}: {text}");
+        }
+        for end in 0..good.len() {
+            assert!(Index::parse(&good.as_bytes()[..end]).is_err(), "{end}");
+        }
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_refused() {
+        for name in ["", ".", "..", "../a", "a/b", "/a", "a\\b", "a\nb", "-rf", ".hidden", &"a".repeat(201)] {
+            assert!(matches!(count(name, 1, 1), Err(InvalidIndex::Name { .. })), "{name:?}");
+        }
+        assert_eq!(count(&"a".repeat(200), 1, 1), Ok(1));
+    }
+
+    #[test]
+    fn there_are_as_many_parts_as_allowed_and_no_more() {
+        assert_eq!(count("a", PARTS_MAX, 1), Ok(PARTS_MAX));
+        assert_eq!(count("a", PARTS_MAX + 1, 1), Err(InvalidIndex::TooMany { parts: PARTS_MAX + 1 }));
+        assert_eq!(count("a", u64::MAX, u64::MAX), Ok(1));
+        assert_eq!(part_name("a", 0, 999), "a.part001");
+        assert_eq!(part_name("a", 0, 10_000), "a.part00001");
+    }
+
+    #[test]
+    fn a_part_is_told_by_its_name() {
+        assert_eq!(is_part("a.tar.part001"), Some("a.tar"));
+        for name in ["a.tar.parts", "a.tar", "a.part1", "a.part00x", ".part001"] {
+            assert_eq!(is_part(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! `state.json`: what was accepted before, on the disk.
+//!
+//! A change reads and writes under the exclusive lock of a file of its own, `state.json.lock`, and the state appears
+//! whole and on the disk, or not at all: a floor is neither lost nor lowered by a second process, a kill or a power cut.
+//! Reading takes no lock. What cannot be read is an error, never an empty state: that would let old bundles in.
+
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use crate::canonical::NotCanonical;
+use crate::fsio::guard::{GuardError, check_folders, read_guarded};
+use crate::fsio::{Durability, MODE_PRIVATE, folder_of, remedy, write_atomic};
+use crate::model::text::Label;
+use crate::model::timestamp::Timestamp;
+use crate::trust::state::{Floor, InvalidState, Place, Replay, STATE_BYTES_MAX, State};
+use crate::trust::statement::Statement;
+
+/// The mode of folders that are made for the state, as the XDG specification wants it.
+const MODE_FOLDER: u32 = 0o700;
+
+/// Where a state is kept.
+#[derive(Clone, Debug)]
+pub struct StateFile {
+    path: Utf8PathBuf,
+}
+
+/// Why a state was neither read nor changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error("the state file `{path}` is damaged: {why}")]
+    Damaged { path: Utf8PathBuf, why: InvalidState },
+    #[error("`{path}` is in the way: a regular file should stand there, and no link")]
+    InTheWay { path: Utf8PathBuf },
+    #[error("the state is not kept where others can change it: {0}")]
+    Guard(GuardError),
+    #[error("the state would have {bytes} bytes, and {STATE_BYTES_MAX} are allowed")]
+    TooLarge { bytes: usize },
+    #[error("the state cannot be written: {0}")]
+    NotCanonical(#[from] NotCanonical),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Why a statement was not recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Another process recorded a newer one meanwhile.
+    #[error(transparent)]
+    Replay(#[from] Replay),
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl StateError {
+    /// Returns what a person can do, if this program knows.
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Damaged { path, .. } => Some(format!(
+                "restore `{path}` from a backup; without it, moving it away accepts older bundles again: record the \
+                 one that is deployed first, with `verify --record`"
+            )),
+            Self::InTheWay { .. } => Some("move it away, or name another file with `--state`".to_owned()),
+            Self::Guard(error) => error.remedy(),
+            Self::TooLarge { .. } | Self::NotCanonical(_) => None,
+            Self::Io(error) => remedy(error).map(str::to_owned),
+        }
+    }
+}
+
+impl StateFile {
+    /// Names a state. Touches nothing: the first change makes the file and its folder.
+    pub fn at(path: impl Into<Utf8PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Returns the path of the file.
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// Returns the state; an empty one where no file is.
+    ///
+    /// # Errors
+    ///
+    /// When others can change the file, it is damaged, or cannot be read.
+    pub fn read(&self) -> Result<State, StateError> {
+        if !is_there(&self.path)? {
+            return Ok(State::default());
+        }
+        let bytes = read_guarded(&self.path, STATE_BYTES_MAX).map_err(guard)?;
+        State::parse(&bytes).map_err(|why| StateError::Damaged { path: self.path.clone(), why })
+    }
+
+    /// Changes the state; it is on the disk when this returns. Nothing is written if `change` fails or changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When `change` fails, and as [`StateFile::read`], and when the file cannot be written.
+    pub fn update<T, E: From<StateError>>(
+        &self,
+        change: impl FnOnce(&mut State) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let _lock = self.lock()?;
+        let before = self.read()?;
+        let mut state = before.clone();
+        let done = change(&mut state)?;
+        if state != before {
+            self.write(&state)?;
+        }
+        Ok(done)
+    }
+
+    /// Raises the floor of a statement's place to it, and returns the floor that held before.
+    ///
+    /// # Errors
+    ///
+    /// When the statement is below what another process recorded meanwhile, and as [`StateFile::update`].
+    pub fn record(
+        &self,
+        statement: &Statement,
+        site: Option<&Label>,
+        now: Timestamp,
+    ) -> Result<Option<Floor>, RecordError> {
+        self.update(|state| {
+            // Verified against a state that was read without the lock: it counts what is there now.
+            state.check(statement, site, now)?;
+            let before = state.floors().get(&Place::of(statement, site)).cloned();
+            state.accept(statement, site, now);
+            Ok(before)
+        })
+    }
+
+    fn write(&self, state: &State) -> Result<(), StateError> {
+        let bytes = state.to_bytes()?;
+        if bytes.len() as u64 > STATE_BYTES_MAX {
+            return Err(StateError::TooLarge { bytes: bytes.len() });
+        }
+        Ok(write_atomic(&self.path, &bytes, MODE_PRIVATE, Durability::Synced)?)
+    }
+
+    /// Waits until no other process changes the state; the lock goes with the value.
+    fn lock(&self) -> Result<fs::File, StateError> {
+        let path = Utf8PathBuf::from(format!("{}.lock", self.path));
+        make_folders(folder_of(&path))?;
+        check_folders(&path).map_err(guard)?;
+        let file = open_lock(&path)?;
+        file.lock()?;
+        Ok(file)
+    }
+}
+
+fn open_lock(path: &Utf8Path) -> Result<fs::File, StateError> {
+    match fs::OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(file) => {
+            file.set_permissions(std::fs::Permissions::from_mode(MODE_PRIVATE))?;
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // Before opening: a pipe would block, and a link would lead elsewhere.
+            is_there(path)?;
+            Ok(fs::File::open(path)?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Tells whether a file is there. A link is refused: the first change would put a file in its place, and what it led to
+/// would stay behind.
+fn is_there(path: &Utf8Path) -> Result<bool, StateError> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(true),
+        Ok(_) => Err(StateError::InTheWay { path: path.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes a folder and those above it; a name is on the disk once its folder is.
+fn make_folders(folder: &Utf8Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    make_folders(folder_of(folder))?;
+    let made = std::fs::DirBuilder::new().mode(MODE_FOLDER).create(folder);
+    match made {
+        // Another process has made it.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => {
+            Err(io::Error::new(error.kind(), format!("failed to make folder `{folder}`: {}", error.kind())))
+        }
+        Ok(()) => fs::File::open(folder_of(folder))?.sync_all(),
+    }
+}
+
+fn guard(error: GuardError) -> StateError {
+    match error {
+        GuardError::Read(crate::fsio::ReadFileError::Io(error)) => StateError::Io(error),
+        error => StateError::Guard(error),
+    }
+}

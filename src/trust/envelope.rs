@@ -1,0 +1,266 @@
+//! The attestation: a DSSE envelope, as bytes that have one spelling.
+//!
+//! What is signed is not the file but [`Envelope::signed_bytes`], the pre-authentication encoding of payload and
+//! payload type. Nothing here looks into the payload.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::key::{KeyId, PrivateKey, PublicKey, SIGNATURE_BYTES, SignatureBytes};
+use crate::bundle::layout::ATTESTATION;
+use crate::bundle::limits::{ATTESTATION_BYTES_MAX, LimitExceeded, check_size};
+use crate::canonical::Canonical;
+
+/// The type of the payload of every attestation of a bundle.
+pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
+
+/// The most signatures that an attestation may have.
+pub const SIGNATURES_MAX: usize = 16;
+
+/// A payload with its signatures; none of them is known to be good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    payload_type: String,
+    payload: Vec<u8>,
+    signatures: BTreeMap<KeyId, SignatureBytes>,
+}
+
+/// The envelope as it is written.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Written {
+    payload: String,
+    payload_type: String,
+    signatures: Vec<WrittenSignature>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenSignature {
+    keyid: KeyId,
+    sig: String,
+}
+
+/// Why bytes are no attestation.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidEnvelope {
+    #[error(transparent)]
+    Limit(#[from] LimitExceeded),
+    #[error("`{ATTESTATION}` is no DSSE envelope: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("`{ATTESTATION}`: the field `{field}` is no base64 in its only spelling")]
+    Base64 { field: &'static str },
+    #[error("`{ATTESTATION}`: a signature has {bytes} bytes, and Ed25519 makes {SIGNATURE_BYTES}")]
+    SignatureBytes { bytes: usize },
+    #[error("`{ATTESTATION}` has {signatures} signatures, and 1 to {SIGNATURES_MAX} are allowed")]
+    Signatures { signatures: usize },
+    #[error("`{ATTESTATION}` is not in its only spelling: canonical JSON, signatures sorted by unique keyid")]
+    NotCanonical,
+}
+
+/// An envelope has all the signatures that it may have.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the attestation has {SIGNATURES_MAX} signatures already, the most that are allowed")]
+pub struct Full;
+
+impl Envelope {
+    /// Puts the bytes of a statement into an envelope that nobody has signed.
+    pub fn unsigned(payload: Vec<u8>) -> Self {
+        Self { payload_type: PAYLOAD_TYPE.to_owned(), payload, signatures: BTreeMap::new() }
+    }
+
+    /// Decodes an attestation.
+    ///
+    /// # Errors
+    ///
+    /// When it is too large, no envelope, has no signature or too many, or is spelt in any other way than
+    /// [`Envelope::to_bytes`] spells it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, InvalidEnvelope> {
+        check_size(ATTESTATION, bytes.len() as u64, ATTESTATION_BYTES_MAX)?;
+        let written: Written = serde_json::from_slice(bytes)?;
+        let number = written.signatures.len();
+        if !(1..=SIGNATURES_MAX).contains(&number) {
+            return Err(InvalidEnvelope::Signatures { signatures: number });
+        }
+        let payload = decode(&written.payload, "payload")?;
+        let mut signatures = BTreeMap::new();
+        for WrittenSignature { keyid, sig } in written.signatures {
+            let bytes = decode(&sig, "sig")?;
+            let wrong = InvalidEnvelope::SignatureBytes { bytes: bytes.len() };
+            signatures.insert(keyid, bytes.try_into().map_err(|_| wrong)?);
+        }
+        let envelope = Self { payload_type: written.payload_type, payload, signatures };
+        if envelope.to_bytes() == bytes { Ok(envelope) } else { Err(InvalidEnvelope::NotCanonical) }
+    }
+
+    /// Returns the bytes of the file `attestation.dsse.json`.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let signature = |(keyid, sig): (&KeyId, &SignatureBytes)| WrittenSignature {
+            keyid: *keyid,
+            sig: STANDARD.encode(sig),
+        };
+        let written = Written {
+            payload: STANDARD.encode(&self.payload),
+            payload_type: self.payload_type.clone(),
+            signatures: self.signatures.iter().map(signature).collect(),
+        };
+        Canonical::of(&written).expect("strings and lists have a canonical form").into_bytes()
+    }
+
+    /// Returns the declared type of the payload.
+    pub fn payload_type(&self) -> &str {
+        &self.payload_type
+    }
+
+    /// Returns the payload.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// Returns the signatures by the keyid that they claim, which proves nothing.
+    pub fn signatures(&self) -> &BTreeMap<KeyId, SignatureBytes> {
+        &self.signatures
+    }
+
+    /// Returns what a signature signs: the pre-authentication encoding of DSSE v1.
+    pub fn signed_bytes(&self) -> Vec<u8> {
+        let (kind, payload) = (&self.payload_type, &self.payload);
+        let mut bytes = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).into_bytes();
+        bytes.extend_from_slice(payload);
+        bytes
+    }
+
+    /// Signs the payload; a signature that `key` made before is replaced by the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for one more signature.
+    pub fn sign(&mut self, key: &PrivateKey) -> Result<(), Full> {
+        self.insert(key.public().id(), key.sign(&self.signed_bytes()))
+    }
+
+    /// Adds a signature that was made elsewhere; says no, and adds nothing, unless `key` made it of this payload.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for one more signature.
+    pub fn attach(&mut self, key: &PublicKey, signature: SignatureBytes) -> Result<bool, Full> {
+        let is_good = key.verifies(&self.signed_bytes(), &signature);
+        if is_good {
+            self.insert(key.id(), signature)?;
+        }
+        Ok(is_good)
+    }
+
+    fn insert(&mut self, id: KeyId, signature: SignatureBytes) -> Result<(), Full> {
+        if self.signatures.len() == SIGNATURES_MAX && !self.signatures.contains_key(&id) {
+            return Err(Full);
+        }
+        self.signatures.insert(id, signature);
+        Ok(())
+    }
+}
+
+fn decode(text: &str, field: &'static str) -> Result<Vec<u8>, InvalidEnvelope> {
+    STANDARD.decode(text).map_err(|_| InvalidEnvelope::Base64 { field })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(seed: u8) -> PrivateKey {
+        PrivateKey::from_seed(&[seed; 32])
+    }
+
+    fn signed(seeds: &[u8]) -> Envelope {
+        let mut envelope = Envelope::unsigned(b"{\"a\":1}".to_vec());
+        seeds.iter().for_each(|seed| envelope.sign(&key(*seed)).unwrap());
+        envelope
+    }
+
+    #[test]
+    fn the_signed_bytes_are_those_of_the_dsse_specification() {
+        let mut envelope = Envelope::unsigned(b"hello world".to_vec());
+        envelope.payload_type = "http://example.com/HelloWorld".to_owned();
+
+        assert_eq!(envelope.signed_bytes(), b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
+    }
+
+    #[test]
+    fn signatures_come_in_any_order_and_are_written_in_one() {
+        let envelope = signed(&[1, 2, 3]);
+
+        assert_eq!(envelope, signed(&[3, 1, 2, 1]));
+        assert_eq!(Envelope::parse(&envelope.to_bytes()).unwrap(), envelope);
+        for seed in [1, 2, 3] {
+            let public = key(seed).public();
+            assert!(public.verifies(&envelope.signed_bytes(), &envelope.signatures()[&public.id()]));
+        }
+    }
+
+    #[test]
+    fn a_signature_made_elsewhere_is_added_only_if_it_is_good() {
+        let mut envelope = signed(&[1]);
+        let good = key(2).sign(&envelope.signed_bytes());
+        let of_the_payload_alone = key(2).sign(envelope.payload());
+
+        assert_eq!(envelope.attach(&key(3).public(), good), Ok(false));
+        assert_eq!(envelope.attach(&key(2).public(), of_the_payload_alone), Ok(false));
+        assert_eq!(envelope, signed(&[1]));
+        assert_eq!(envelope.attach(&key(2).public(), good), Ok(true));
+        assert_eq!(envelope, signed(&[1, 2]));
+    }
+
+    #[test]
+    fn sixteen_signatures_are_the_most() {
+        let seeds: Vec<u8> = (1..=16).collect();
+        let mut envelope = signed(&seeds);
+
+        assert_eq!(envelope.sign(&key(17)), Err(Full));
+        assert_eq!(envelope.sign(&key(16)), Ok(()));
+        assert!(Envelope::parse(&envelope.to_bytes()).is_ok());
+    }
+
+    #[test]
+    fn every_other_spelling_is_refused() {
+        let good = String::from_utf8(signed(&[1, 2]).to_bytes()).unwrap();
+        assert!(Envelope::parse(good.as_bytes()).is_ok());
+        let (before, list) = good.split_once("\"signatures\":[").unwrap();
+        let items = list.trim_end_matches("]}");
+        let (first, second) = items.split_once("},").unwrap();
+        let first = format!("{first}}}");
+        let with = |list: &str| format!("{before}\"signatures\":[{list}]}}");
+        let table = [
+            ("a newline", format!("{good}\n")),
+            ("white space", good.replace(",\"", ", \"")),
+            ("another order", with(&format!("{second},{first}"))),
+            ("a duplicate", with(&format!("{first},{first}"))),
+            ("no signature", with("")),
+            ("an unknown field", good.replacen('{', "{\"also\":1,", 1)),
+            ("a duplicate field", good.replacen('{', "{\"payload\":\"\",", 1)),
+            ("an unknown field of a signature", good.replacen("{\"keyid\"", "{\"cert\":\"\",\"keyid\"", 1)),
+            (
+                "a keyid in upper case",
+                with(&format!("{},{second}", first.to_uppercase().replace("KEYID", "keyid"))),
+            ),
+            ("base64 without padding", good.replace("==\"", "\"")),
+            ("base64 for URLs", good.replace('+', "-").replace('/', "_")),
+            ("an escape", good.replace("in-toto", "in\\u002dtoto")),
+            ("another slash", good.replace("application/", "application\\/")),
+            ("nothing", String::new()),
+            ("a list", "[]".to_owned()),
+        ];
+        for (what, text) in table {
+            assert_ne!(text, good, "{what}");
+            assert!(Envelope::parse(text.as_bytes()).is_err(), "{what}: {text}");
+        }
+        assert!(matches!(
+            Envelope::parse(&vec![b' '; usize::try_from(ATTESTATION_BYTES_MAX).unwrap() + 1]),
+            Err(InvalidEnvelope::Limit(_))
+        ));
+    }
+}

@@ -1,0 +1,478 @@
+//! Private keys as files: PKCS#8 in PEM, as OpenSSL writes and reads it, plain or under a passphrase.
+//!
+//! Bytes in, bytes out: whoever calls reads the disk, asks for passphrases and brings randomness. Whatever holds a
+//! secret here is wiped when it is dropped, and no error has a part of one in it.
+
+use std::str;
+
+use ed25519_dalek::SigningKey;
+use ed25519_dalek::pkcs8::{ALGORITHM_OID, KeypairBytes};
+use pkcs8::der::Decode as _;
+use pkcs8::der::ErrorKind;
+use pkcs8::pkcs5::pbes2::{EncryptionScheme as Cipher, Kdf, Parameters, Pbkdf2Prf, Salt, ScryptParams};
+use pkcs8::{
+    EncodePrivateKey as _, EncryptedPrivateKeyInfoRef, LineEnding, ObjectIdentifier, PrivateKeyInfoRef,
+    SecretDocument, pkcs5,
+};
+use zeroize::Zeroizing;
+
+use super::key::PrivateKey;
+use super::passphrase::Passphrase;
+
+/// The most bytes that a key file may have; one of ours has 119, or 379 under a passphrase.
+pub const KEY_FILE_BYTES_MAX: u64 = 16 << 10;
+
+/// The bytes of the salt and of the initialisation vector of an encrypted key: random, and never used twice.
+pub type Nonce = [u8; 16];
+
+const PLAIN: &str = "PRIVATE KEY";
+const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
+
+/// What our own keys cost: 16 MiB, and five times the work of what OpenSSL writes. It refuses to use more memory.
+const SCRYPT_COST: u64 = 1 << 14;
+const SCRYPT_BLOCK: u16 = 8;
+const SCRYPT_LANES: u16 = 5;
+
+/// Limits on what a file can make us compute, about two seconds: a key file may come from anywhere.
+const SCRYPT_MEMORY_BYTES_MAX: u64 = 64 << 20;
+const SCRYPT_WORK_MAX: u64 = 1 << 22;
+const PBKDF2_ITERATIONS_MAX: u32 = 10_000_000;
+
+/// The names of algorithms that a key file may have and that are refused, by their object identifiers.
+const ALGORITHMS: [(&str, &str); 16] = [
+    ("1.2.840.113549.1.1.1", "RSA"),
+    ("1.2.840.113549.1.1.10", "RSA-PSS"),
+    ("1.2.840.10040.4.1", "DSA"),
+    ("1.2.840.10045.2.1", "ECDSA"),
+    ("1.3.101.110", "X25519"),
+    ("1.3.101.111", "X448"),
+    ("1.3.101.113", "Ed448"),
+    ("1.2.840.113549.1.5.3", "PBES1 (MD5 and DES)"),
+    ("1.2.840.113549.1.5.6", "PBES1 (MD5 and RC2)"),
+    ("1.2.840.113549.1.5.10", "PBES1 (SHA-1 and DES)"),
+    ("1.2.840.113549.1.5.11", "PBES1 (SHA-1 and RC2)"),
+    ("1.2.840.113549.1.12.1.3", "PBES1 of PKCS#12 (SHA-1 and 3DES)"),
+    ("1.2.840.113549.1.12.1.6", "PBES1 of PKCS#12 (SHA-1 and RC2)"),
+    ("1.2.840.113549.2.7", "PBKDF2 with SHA-1"),
+    ("1.2.840.113549.3.7", "3DES"),
+    ("1.3.14.3.2.7", "DES"),
+];
+
+/// How many blocks of a file with several a message names.
+const LABELS_SHOWN: usize = 9;
+
+/// Why a file is no private key that can sign.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKeyFile {
+    #[error("it is no PEM file with `BEGIN {PLAIN}`")]
+    NotPem,
+    #[error("it holds several things: {}", .labels.join(", "))]
+    Several { labels: Vec<String> },
+    #[error("it is the public half of a key")]
+    Public,
+    #[error("it holds {label}, which is no private key in PKCS#8")]
+    OtherFormat { label: String },
+    #[error("it is a key of {algorithm}, and bundles are signed with Ed25519")]
+    NotEd25519 { algorithm: String },
+    #[error("it is encrypted, and there is no passphrase")]
+    NeedsPassphrase,
+    #[error("the passphrase is wrong, or the file is damaged")]
+    WrongPassphrase,
+    #[error("it is encrypted with {scheme}, which is weak or unknown")]
+    UnsupportedEncryption { scheme: String },
+    #[error("deriving its key from the passphrase would take {what}, and {limit} is the most that is spent")]
+    TooCostly { what: String, limit: String },
+    #[error("the public key in it belongs to another private key")]
+    OtherPublicKey,
+    // Says no more: a part of the file could be a part of the key.
+    #[error("it is damaged")]
+    Damaged,
+}
+
+impl InvalidKeyFile {
+    /// Returns what a person can do about it.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::NotPem => {
+                Some("a key in DER becomes PEM with `openssl pkey -inform DER -in KEY -out KEY.pem`")
+            }
+            Self::Several { .. } => Some("copy the private key into a file of its own"),
+            Self::Public => Some("name the private half, without `.pub` in its name"),
+            Self::OtherFormat { .. } => Some(
+                "convert it with `openssl pkcs8 -topk8 -in OLD -out NEW -scrypt`, or make one with `relay-bundle keygen`",
+            ),
+            Self::NotEd25519 { .. } => Some("make a key with `relay-bundle keygen`"),
+            Self::UnsupportedEncryption { .. } | Self::TooCostly { .. } => {
+                Some("encrypt it anew with `openssl pkcs8 -topk8 -in OLD -out NEW -scrypt`")
+            }
+            Self::OtherPublicKey => Some(
+                "take the key from its backup, or keep only the private half: `openssl pkey -in OLD -out NEW`",
+            ),
+            Self::Damaged => Some("take the key from its backup"),
+            Self::NeedsPassphrase | Self::WrongPassphrase => None,
+        }
+    }
+}
+
+impl PrivateKey {
+    /// Returns the key as a file: PKCS#8 version 1 in PEM, which every OpenSSL since 1.1.1 reads.
+    pub fn to_pem(&self) -> Zeroizing<String> {
+        self.keypair().to_pkcs8_pem(LineEnding::LF).expect("48 bytes of DER always fit a PEM file")
+    }
+
+    /// Returns the key as a file that nobody reads without `passphrase`; `salt` and `iv` are random.
+    pub fn to_encrypted_pem(&self, passphrase: &Passphrase, salt: &Nonce, iv: Nonce) -> Zeroizing<String> {
+        let kdf = Kdf::Scrypt(ScryptParams {
+            salt: Salt::new(salt).expect("16 bytes are no more than 32"),
+            cost_parameter: SCRYPT_COST,
+            block_size: SCRYPT_BLOCK,
+            parallelization: SCRYPT_LANES,
+            key_length: None,
+        });
+        let plain = self.keypair().to_pkcs8_der().expect("48 bytes always fit a document");
+        let info = PrivateKeyInfoRef::from_der(plain.as_bytes()).expect("it was encoded a line before");
+        let parameters = Parameters { kdf, encryption: Cipher::Aes256Cbc { iv } };
+        info.encrypt_with_params(parameters, passphrase.as_bytes())
+            .expect("the parameters are legal")
+            .to_pem(ENCRYPTED, LineEnding::LF)
+            .expect("300 bytes of DER always fit a PEM file")
+    }
+
+    /// Reads a key file: PKCS#8 in PEM of version 1 or 2, plain or encrypted as OpenSSL does it.
+    ///
+    /// # Errors
+    ///
+    /// When it is anything else, the passphrase is wrong or missing, or the file asks for more work than a key is worth.
+    pub fn from_pem(file: &[u8], passphrase: Option<&Passphrase>) -> Result<Self, InvalidKeyFile> {
+        let text = str::from_utf8(file).map_err(|_| InvalidKeyFile::NotPem)?;
+        let is_encrypted = check_label(text)? == ENCRYPTED;
+        // What stands before the block is allowed by RFC 7468; what follows it is at most the end of the line.
+        let (_, document) = SecretDocument::from_pem(text.trim_end()).map_err(|_| InvalidKeyFile::Damaged)?;
+        if !is_encrypted {
+            return decode(document.as_bytes());
+        }
+        let info = EncryptedPrivateKeyInfoRef::from_der(document.as_bytes()).map_err(|error| match error
+            .kind()
+        {
+            ErrorKind::OidUnknown { oid } => InvalidKeyFile::UnsupportedEncryption { scheme: name_of(oid) },
+            _ => InvalidKeyFile::Damaged,
+        })?;
+        decrypt(&info, passphrase)
+    }
+
+    fn keypair(&self) -> KeypairBytes {
+        // With the public key it would be version 2, which OpenSSL 3.0 refuses.
+        KeypairBytes { secret_key: self.signing_key().to_bytes(), public_key: None }
+    }
+}
+
+/// Returns the label of the only block of a file, if it is one of the two that are read.
+fn check_label(text: &str) -> Result<&str, InvalidKeyFile> {
+    let begins = text.lines().filter_map(|line| line.strip_prefix("-----BEGIN "));
+    let labels: Vec<&str> = begins.map(|rest| rest.trim_end().trim_end_matches('-')).collect();
+    for (label, algorithm) in
+        [("RSA PRIVATE KEY", "RSA"), ("EC PRIVATE KEY", "ECDSA"), ("DSA PRIVATE KEY", "DSA")]
+    {
+        if labels.contains(&label) {
+            return Err(InvalidKeyFile::NotEd25519 { algorithm: algorithm.to_owned() });
+        }
+    }
+    match labels[..] {
+        [] => Err(InvalidKeyFile::NotPem),
+        [label @ (PLAIN | ENCRYPTED)] => Ok(label),
+        [label] if label.ends_with("PUBLIC KEY") => Err(InvalidKeyFile::Public),
+        [label] => Err(InvalidKeyFile::OtherFormat { label: shown(label) }),
+        _ => Err(InvalidKeyFile::Several {
+            labels: labels.iter().take(LABELS_SHOWN).map(|label| shown(label)).collect(),
+        }),
+    }
+}
+
+/// Returns as much of a label as a message needs, without what a terminal would obey.
+fn shown(label: &str) -> String {
+    format!("`{}`", label.chars().take(40).flat_map(char::escape_debug).collect::<String>())
+}
+
+fn decrypt(
+    info: &EncryptedPrivateKeyInfoRef<'_>,
+    passphrase: Option<&Passphrase>,
+) -> Result<PrivateKey, InvalidKeyFile> {
+    let unsupported = |oid| InvalidKeyFile::UnsupportedEncryption { scheme: name_of(oid) };
+    let scheme = &info.encryption_algorithm;
+    let parameters = scheme.pbes2().ok_or_else(|| unsupported(scheme.oid()))?;
+    check_cost(&parameters.kdf)?;
+    let passphrase = passphrase.ok_or(InvalidKeyFile::NeedsPassphrase)?;
+    let mut buffer = Zeroizing::new(info.encrypted_data.as_bytes().to_vec());
+    let plain =
+        parameters.decrypt_in_place(passphrase.as_bytes(), &mut buffer).map_err(|error| match error {
+            pkcs5::Error::DecryptFailed => InvalidKeyFile::WrongPassphrase,
+            pkcs5::Error::UnsupportedAlgorithm { oid } => unsupported(oid),
+            _ => InvalidKeyFile::Damaged,
+        })?;
+    // One wrong passphrase in 256 leaves what looks like good padding.
+    decode(plain).map_err(|error| match error {
+        InvalidKeyFile::Damaged => InvalidKeyFile::WrongPassphrase,
+        other => other,
+    })
+}
+
+/// Refuses what would take more time or memory than a key is worth, before any of it is spent.
+fn check_cost(kdf: &Kdf) -> Result<(), InvalidKeyFile> {
+    let costly = |what: String, limit: String| Err(InvalidKeyFile::TooCostly { what, limit });
+    match kdf {
+        Kdf::Scrypt(scrypt) => {
+            let (cost, block) = (scrypt.cost_parameter, u64::from(scrypt.block_size));
+            let lanes = u64::from(scrypt.parallelization);
+            if !cost.is_power_of_two() || cost < 2 || block == 0 || lanes == 0 {
+                return Err(InvalidKeyFile::Damaged);
+            }
+            let memory = cost.saturating_add(lanes).saturating_mul(128 * block);
+            if memory > SCRYPT_MEMORY_BYTES_MAX {
+                return costly(format!("{memory} bytes of memory"), SCRYPT_MEMORY_BYTES_MAX.to_string());
+            }
+            let work = cost.saturating_mul(block * lanes);
+            if work > SCRYPT_WORK_MAX {
+                return costly(format!("{work} steps of scrypt"), SCRYPT_WORK_MAX.to_string());
+            }
+            Ok(())
+        }
+        Kdf::Pbkdf2(pbkdf2) if pbkdf2.iteration_count > PBKDF2_ITERATIONS_MAX => costly(
+            format!("{} iterations of PBKDF2", pbkdf2.iteration_count),
+            PBKDF2_ITERATIONS_MAX.to_string(),
+        ),
+        Kdf::Pbkdf2(pbkdf2) if pbkdf2.iteration_count == 0 => Err(InvalidKeyFile::Damaged),
+        Kdf::Pbkdf2(pbkdf2) if pbkdf2.prf == Pbkdf2Prf::HmacWithSha1 => {
+            Err(InvalidKeyFile::UnsupportedEncryption { scheme: name_of(pbkdf2.prf.oid()) })
+        }
+        Kdf::Pbkdf2(_) => Ok(()),
+        _ => Err(InvalidKeyFile::UnsupportedEncryption { scheme: name_of(kdf.oid()) }),
+    }
+}
+
+fn decode(der: &[u8]) -> Result<PrivateKey, InvalidKeyFile> {
+    let info = PrivateKeyInfoRef::from_der(der).map_err(|_| InvalidKeyFile::Damaged)?;
+    if info.algorithm.oid != ALGORITHM_OID {
+        return Err(InvalidKeyFile::NotEd25519 { algorithm: name_of(info.algorithm.oid) });
+    }
+    let declared = info.public_key;
+    let keypair = KeypairBytes::try_from(info).map_err(|_| InvalidKeyFile::Damaged)?;
+    let key = SigningKey::from_bytes(&keypair.secret_key);
+    let public = key.verifying_key();
+    if declared.is_some_and(|bits| bits.as_bytes() != Some(public.as_bytes())) {
+        return Err(InvalidKeyFile::OtherPublicKey);
+    }
+    Ok(PrivateKey::from_signing_key(key))
+}
+
+/// Returns the name of an algorithm, or the number of one that nobody uses.
+fn name_of(oid: ObjectIdentifier) -> String {
+    let number = oid.to_string();
+    let known = ALGORITHMS.iter().find(|(known, _)| *known == number);
+    known.map_or(number.clone(), |(_, name)| (*name).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use pkcs8::pkcs5::pbes2::Pbkdf2Params;
+
+    use super::*;
+    use crate::trust::key::PublicKey;
+
+    /// PKCS#8 version 1 of the key whose secret is 32 bytes of 7, as `openssl pkey` writes it too.
+    const GOLDEN: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
+-----END PRIVATE KEY-----
+";
+
+    fn key() -> PrivateKey {
+        PrivateKey::from_seed(&[7; 32])
+    }
+
+    fn passphrase(text: &str) -> Passphrase {
+        Passphrase::from_line(&Zeroizing::new(text.as_bytes().to_vec())).unwrap()
+    }
+
+    fn error(file: &str, passphrase: Option<&Passphrase>) -> InvalidKeyFile {
+        PrivateKey::from_pem(file.as_bytes(), passphrase).err().expect("the file is refused")
+    }
+
+    fn public(file: &str, passphrase: Option<&Passphrase>) -> PublicKey {
+        PrivateKey::from_pem(file.as_bytes(), passphrase).unwrap().public()
+    }
+
+    fn pem(label: &'static str, der: &[u8]) -> String {
+        pkcs8::der::pem::encode_string(label, LineEnding::LF, der).unwrap()
+    }
+
+    /// The key in PKCS#8 version 2, with a public key that may be another's.
+    fn version_2(public: &PrivateKey) -> String {
+        let public_key =
+            Some(ed25519_dalek::pkcs8::PublicKeyBytes(public.signing_key().verifying_key().to_bytes()));
+        let keypair = KeypairBytes { secret_key: key().signing_key().to_bytes(), public_key };
+        keypair.to_pkcs8_pem(LineEnding::LF).unwrap().to_string()
+    }
+
+    /// The key, encrypted under "correct horse" with any parameters.
+    fn encrypted(kdf: Kdf, encryption: Cipher) -> String {
+        let plain = key().keypair().to_pkcs8_der().unwrap();
+        let info = PrivateKeyInfoRef::from_der(plain.as_bytes()).unwrap();
+        let document = info.encrypt_with_params(Parameters { kdf, encryption }, "correct horse").unwrap();
+        document.to_pem(ENCRYPTED, LineEnding::LF).unwrap().to_string()
+    }
+
+    /// An encrypted key that names these parameters, which nobody has computed.
+    fn claimed(kdf: Kdf) -> String {
+        let parameters = Parameters { kdf, encryption: Cipher::Aes256Cbc { iv: [2; 16] } };
+        let data = pkcs8::der::asn1::OctetStringRef::new(&[3; 64]).unwrap();
+        let info =
+            EncryptedPrivateKeyInfoRef { encryption_algorithm: parameters.into(), encrypted_data: data };
+        SecretDocument::encode_msg(&info).unwrap().to_pem(ENCRYPTED, LineEnding::LF).unwrap().to_string()
+    }
+
+    fn scrypt(cost_parameter: u64, block_size: u16, parallelization: u16) -> Kdf {
+        let salt = Salt::new([1; 16]).unwrap();
+        Kdf::Scrypt(ScryptParams { salt, cost_parameter, block_size, parallelization, key_length: None })
+    }
+
+    fn pbkdf2(iteration_count: u32, prf: Pbkdf2Prf) -> Kdf {
+        let salt = Salt::new([1; 8]).unwrap();
+        Kdf::Pbkdf2(Pbkdf2Params { salt, iteration_count, key_length: None, prf })
+    }
+
+    #[test]
+    fn a_key_is_written_in_one_way_and_comes_back() {
+        let text = key().to_pem();
+
+        assert_eq!(*text, GOLDEN);
+        assert_eq!(public(GOLDEN, None), key().public());
+        assert_eq!(public(&GOLDEN.replace('\n', "\r\n"), None), key().public());
+        assert_eq!(public(&format!("the key of the build desk\n{GOLDEN}\n\n"), None), key().public());
+        assert!(u64::try_from(text.len()).unwrap() < KEY_FILE_BYTES_MAX);
+    }
+
+    #[test]
+    fn an_encrypted_key_is_a_function_of_its_inputs_and_opens_with_its_passphrase_alone() {
+        let horse = passphrase("correct horse\n");
+        let text = key().to_encrypted_pem(&horse, &[1; 16], [2; 16]);
+
+        assert_eq!(*text, *key().to_encrypted_pem(&horse, &[1; 16], [2; 16]));
+        assert_ne!(*text, *key().to_encrypted_pem(&horse, &[3; 16], [2; 16]));
+        assert!(text.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"), "{}", *text);
+        assert_eq!(public(&text, Some(&horse)), key().public());
+        assert_eq!(error(&text, None), InvalidKeyFile::NeedsPassphrase);
+        assert_eq!(error(&text, Some(&passphrase("correct house"))), InvalidKeyFile::WrongPassphrase);
+    }
+
+    #[test]
+    fn a_wrong_passphrase_that_leaves_good_padding_is_a_wrong_passphrase_too() {
+        // One in 256 does, so a thousand have it three times and more.
+        let text = encrypted(pbkdf2(1, Pbkdf2Prf::HmacWithSha256), Cipher::Aes256Cbc { iv: [2; 16] });
+
+        let errors = (0..1000).map(|number| error(&text, Some(&passphrase(&format!("wrong {number}")))));
+
+        assert!(errors.into_iter().all(|error| error == InvalidKeyFile::WrongPassphrase));
+    }
+
+    #[test]
+    fn version_2_is_read_if_its_two_halves_belong_together() {
+        assert_eq!(public(&version_2(&key()), None), key().public());
+        assert_eq!(error(&version_2(&PrivateKey::from_seed(&[8; 32])), None), InvalidKeyFile::OtherPublicKey);
+    }
+
+    #[test]
+    fn what_others_encrypt_with_is_read() {
+        let horse = passphrase("correct horse");
+        let iv = [2; 16];
+        for (kdf, encryption) in [
+            (pbkdf2(2048, Pbkdf2Prf::HmacWithSha256), Cipher::Aes256Cbc { iv }),
+            (pbkdf2(2048, Pbkdf2Prf::HmacWithSha512), Cipher::Aes128Cbc { iv }),
+            (scrypt(1 << 14, 8, 1), Cipher::Aes192Cbc { iv }),
+        ] {
+            assert_eq!(public(&encrypted(kdf, encryption), Some(&horse)), key().public());
+        }
+    }
+
+    #[test]
+    fn absurd_and_weak_derivations_are_refused_before_anything_is_computed() {
+        let horse = passphrase("correct horse");
+        for kdf in [
+            scrypt(1 << 17, 8, 1),
+            scrypt(1 << 40, 8, 1),
+            scrypt(1 << 63, u16::MAX, u16::MAX),
+            scrypt(2, u16::MAX, u16::MAX),
+            scrypt(1 << 14, 8, 33),
+            pbkdf2(10_000_001, Pbkdf2Prf::HmacWithSha256),
+            pbkdf2(u32::MAX, Pbkdf2Prf::HmacWithSha512),
+        ] {
+            let shown = format!("{kdf:?}");
+            let found = error(&claimed(kdf), Some(&horse));
+            assert!(matches!(found, InvalidKeyFile::TooCostly { .. }), "{shown}: {found}");
+        }
+        for kdf in [scrypt(0, 8, 1), scrypt(1, 8, 1), scrypt(3, 8, 1), scrypt(16, 0, 1), scrypt(16, 8, 0)] {
+            assert_eq!(error(&claimed(kdf), Some(&horse)), InvalidKeyFile::Damaged);
+        }
+        assert_eq!(
+            error(&claimed(pbkdf2(0, Pbkdf2Prf::HmacWithSha256)), Some(&horse)),
+            InvalidKeyFile::Damaged
+        );
+        let scheme = "PBKDF2 with SHA-1".to_owned();
+        let sha1 = claimed(pbkdf2(2048, Pbkdf2Prf::HmacWithSha1));
+        assert_eq!(error(&sha1, Some(&horse)), InvalidKeyFile::UnsupportedEncryption { scheme });
+    }
+
+    #[test]
+    fn what_is_no_private_key_in_pkcs8_is_named_and_has_a_remedy() {
+        let body = GOLDEN.lines().nth(1).unwrap();
+        let block = |label: &str| format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
+        let not_ed25519 = |name: &str| InvalidKeyFile::NotEd25519 { algorithm: name.to_owned() };
+        let table = [
+            (String::new(), InvalidKeyFile::NotPem),
+            (body.to_owned(), InvalidKeyFile::NotPem),
+            (key().public().to_pem(), InvalidKeyFile::Public),
+            (block("RSA PUBLIC KEY"), InvalidKeyFile::Public),
+            (block("RSA PRIVATE KEY"), not_ed25519("RSA")),
+            (format!("{}{}", block("EC PARAMETERS"), block("EC PRIVATE KEY")), not_ed25519("ECDSA")),
+            (
+                block("OPENSSH PRIVATE KEY"),
+                InvalidKeyFile::OtherFormat { label: "`OPENSSH PRIVATE KEY`".to_owned() },
+            ),
+            (block("\u{1b}[2J"), InvalidKeyFile::OtherFormat { label: "`\\u{1b}[2J`".to_owned() }),
+            (
+                format!("{GOLDEN}{}", block("CERTIFICATE")),
+                InvalidKeyFile::Several {
+                    labels: vec!["`PRIVATE KEY`".to_owned(), "`CERTIFICATE`".to_owned()],
+                },
+            ),
+            (GOLDEN.replace("K2VwB", "K2VuB"), not_ed25519("X25519")),
+            (GOLDEN.replace("K2VwB", "K2VxB"), not_ed25519("Ed448")),
+        ];
+        for (file, wanted) in table {
+            let found = error(&file, None);
+            assert_eq!(found, wanted, "{file}");
+            assert!(found.remedy().is_some(), "{found}");
+        }
+        let der = SecretDocument::from_pem(GOLDEN).unwrap().1;
+        assert_eq!(PrivateKey::from_pem(der.as_bytes(), None).err(), Some(InvalidKeyFile::NotPem));
+    }
+
+    #[test]
+    fn a_damaged_file_is_no_key_and_no_message_shows_a_part_of_it() {
+        let der = SecretDocument::from_pem(GOLDEN).unwrap().1;
+        let (mut refused, mut other) = (0, 0);
+        for bit in 0..16 * 8 {
+            let mut bytes = der.as_bytes().to_vec();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            match PrivateKey::from_pem(pem(PLAIN, &bytes).as_bytes(), None) {
+                Err(InvalidKeyFile::Damaged | InvalidKeyFile::NotEd25519 { .. }) => refused += 1,
+                Err(error) => panic!("bit {bit}: {error}"),
+                Ok(_) => other += 1,
+            }
+        }
+        assert_eq!((refused, other), (128, 0));
+        for length in 0..der.as_bytes().len() {
+            let text = pem(PLAIN, &der.as_bytes()[..length]);
+            assert_eq!(error(&text, None), InvalidKeyFile::Damaged, "{length}");
+        }
+        assert_eq!(InvalidKeyFile::Damaged.to_string(), "it is damaged");
+    }
+}

@@ -1,0 +1,16 @@
+//! Who vouches for a bundle, and whether that is enough.
+//!
+//! An attestation is an [`envelope`] around a [`statement`] about the content id, signed by [`key`]s, which are kept in
+//! [`key_file`]s. A [`policy`] says whose signatures count for what, a [`state`] what was accepted before; [`verify`]
+//! makes a verified bundle of all that, or a [`refusal`].
+
+pub mod envelope;
+pub mod key;
+pub mod key_file;
+pub mod passphrase;
+pub mod policy;
+pub mod refusal;
+mod signers;
+pub mod state;
+pub mod statement;
+pub mod verify;

@@ -1,0 +1,86 @@
+//! What a person types, or a file holds, to open a private key.
+
+use zeroize::Zeroizing;
+
+/// The most bytes of a passphrase: OpenSSL reads no more.
+pub const PASSPHRASE_BYTES_MAX: usize = 1023;
+
+/// The fewest bytes of the passphrase of a new key.
+pub const NEW_PASSPHRASE_BYTES_MIN: usize = 8;
+
+/// What encrypts a private key. It is neither shown, copied nor serialised, and leaves memory when it is dropped.
+pub struct Passphrase(Zeroizing<Vec<u8>>);
+
+/// Why bytes are no passphrase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPassphrase {
+    #[error("the passphrase is empty")]
+    Empty,
+    #[error("the passphrase has more than {PASSPHRASE_BYTES_MAX} bytes")]
+    TooLong,
+    #[error(
+        "the passphrase is more than one line, or has another control character (the ends of lines on Windows have one)"
+    )]
+    Control,
+}
+
+impl Passphrase {
+    /// Reads a passphrase, without the end of its line.
+    ///
+    /// # Errors
+    ///
+    /// When nothing is left, or what OpenSSL would read otherwise from the same file.
+    pub fn from_line(line: &Zeroizing<Vec<u8>>) -> Result<Self, InvalidPassphrase> {
+        let bytes = line.strip_suffix(b"\n").unwrap_or(line);
+        if bytes.is_empty() {
+            return Err(InvalidPassphrase::Empty);
+        }
+        if bytes.len() > PASSPHRASE_BYTES_MAX {
+            return Err(InvalidPassphrase::TooLong);
+        }
+        if bytes.iter().any(u8::is_ascii_control) {
+            return Err(InvalidPassphrase::Control);
+        }
+        Ok(Self(Zeroizing::new(bytes.to_vec())))
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Tells whether it is too short to protect a new key.
+    pub fn is_short(&self) -> bool {
+        self.0.len() < NEW_PASSPHRASE_BYTES_MIN
+    }
+
+    /// Tells whether two are the same: one was typed twice.
+    pub fn is_same(&self, other: &Self) -> bool {
+        *self.0 == *other.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passphrase_is_one_line_that_every_tool_reads_alike() {
+        let read = |text: &[u8]| Passphrase::from_line(&Zeroizing::new(text.to_vec()));
+        for (text, wanted) in [
+            (&b""[..], InvalidPassphrase::Empty),
+            (b"\n", InvalidPassphrase::Empty),
+            (b"one\ntwo\n", InvalidPassphrase::Control),
+            (b"one\n\n", InvalidPassphrase::Control),
+            (b"one\r\n", InvalidPassphrase::Control),
+            (b"o\0ne", InvalidPassphrase::Control),
+            (&[b'a'; PASSPHRASE_BYTES_MAX + 1], InvalidPassphrase::TooLong),
+        ] {
+            assert_eq!(read(text).err(), Some(wanted), "{text:?}");
+        }
+        assert!(read(&[b'a'; PASSPHRASE_BYTES_MAX]).is_ok());
+        assert!(
+            read("schöne Grüße\n".as_bytes()).unwrap().is_same(&read("schöne Grüße".as_bytes()).unwrap())
+        );
+        assert!(read(b"seven77").unwrap().is_short() && !read(b"eight888").unwrap().is_short());
+    }
+}

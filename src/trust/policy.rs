@@ -1,0 +1,370 @@
+//! The trust policy: who may sign what, as `trust.toml` says it. Installed beforehand, never taken from a bundle.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use toml::Spanned;
+
+use super::key::{KeyId, PublicKey};
+use super::statement::SERIAL_MAX;
+use crate::model::digest::Digest;
+use crate::model::nesting;
+use crate::model::text::Label;
+use crate::model::timestamp::{DAY_SECONDS, Timestamp};
+
+/// The format of a trust policy.
+pub const SCHEMA: &str = "relay-bundle/trust/v1";
+
+/// The largest policy that is read.
+pub const POLICY_BYTES_MAX: u64 = 1 << 20;
+
+/// Each signature is tried with every key, so there are not too many.
+pub const KEYS_MAX: usize = 256;
+
+/// Who may sign what, checked: every key of a grant is a key of the policy, and is what its id says.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub target: Target,
+    /// How long a bundle may be on its way, from its signature to its verification.
+    pub max_age_days: Option<NonZeroU32>,
+    keys: BTreeMap<KeyId, TrustedKey>,
+    grants: Vec<Grant>,
+    revoked_content: BTreeSet<Digest>,
+}
+
+/// Which place this is. What is left out is not checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Target {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<Label>,
+    /// The uid of the cluster's namespace `kube-system`.
+    #[serde(default, deserialize_with = "uid", skip_serializing_if = "Option::is_none")]
+    pub cluster_uid: Option<String>,
+}
+
+/// A key that counts for something.
+#[derive(Clone, Debug)]
+pub struct TrustedKey {
+    pub public: PublicKey,
+    /// Whose it is; keys of one holder count once.
+    pub holder: Label,
+    pub not_before: Option<Timestamp>,
+    pub not_after: Option<Timestamp>,
+    pub status: Status,
+}
+
+/// What a key still counts for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    #[default]
+    Active,
+    /// For what is deployed already, and nothing new.
+    Retired,
+    /// For nothing.
+    Revoked,
+}
+
+/// What signatures of which keys allow.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    pub bundles: Vec<Pattern>,
+    pub profiles: Vec<Pattern>,
+    pub environments: Vec<Pattern>,
+    pub keys: BTreeSet<KeyId>,
+    /// How many holders must have signed.
+    pub threshold: NonZeroU32,
+    /// No bundle with a lower serial is accepted.
+    pub min_serial: u64,
+}
+
+/// A name, or all names with a beginning: `claude-relay`, `claude-*`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Pattern {
+    start: String,
+    is_prefix: bool,
+}
+
+/// A text that is neither a name nor the beginning of names.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no pattern; write a name, or a beginning that ends in `-*`, such as `claude-*`")]
+pub struct InvalidPattern(String);
+
+/// Why a text is no trust policy, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidPolicy {
+    /// From 1; none where no line is to blame.
+    pub line: Option<usize>,
+    pub message: String,
+}
+
+impl fmt::Display for InvalidPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "line {line}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl std::error::Error for InvalidPolicy {}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Written {
+    schema: Spanned<String>,
+    #[serde(default)]
+    target: Target,
+    #[serde(default)]
+    policy: WrittenRules,
+    #[serde(default)]
+    key: Vec<Spanned<WrittenKey>>,
+    #[serde(default)]
+    grant: Vec<Spanned<WrittenGrant>>,
+    #[serde(default)]
+    revoked_content: Vec<WrittenContent>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WrittenRules {
+    max_age_days: Option<NonZeroU32>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WrittenKey {
+    id: KeyId,
+    public: String,
+    holder: Label,
+    not_before: Option<Timestamp>,
+    not_after: Option<Timestamp>,
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WrittenGrant {
+    bundles: Vec<Pattern>,
+    profiles: Vec<Pattern>,
+    environments: Vec<Pattern>,
+    keys: Vec<KeyId>,
+    threshold: NonZeroU32,
+    #[serde(default)]
+    min_serial: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WrittenContent {
+    sha256: Digest,
+}
+
+impl Policy {
+    /// Reads a trust policy.
+    ///
+    /// # Errors
+    ///
+    /// When it is too large or too deep, no TOML, has an unknown or a missing key, a key is not what its id says, weak or
+    /// there twice, or a grant has an empty list, a repetition, or a key that is not there.
+    pub fn parse(text: &str) -> Result<Self, InvalidPolicy> {
+        if text.len() as u64 > POLICY_BYTES_MAX {
+            let message = format!("it has {} bytes, and {POLICY_BYTES_MAX} are allowed", text.len());
+            return Err(InvalidPolicy { line: None, message });
+        }
+        let line_of =
+            |at: usize| text.as_bytes()[..at.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1;
+        let wrong = |at: usize, message: String| InvalidPolicy { line: Some(line_of(at)), message };
+        if let Some(at) = nesting::too_deep(text) {
+            let message = format!("the values are nested more than {} levels deep", nesting::DEPTH_MAX);
+            return Err(wrong(at, message));
+        }
+        let written: Written = toml::from_str(text).map_err(|error| InvalidPolicy {
+            line: error.span().map(|span| line_of(span.start)),
+            message: error.message().to_owned(),
+        })?;
+        if written.schema.get_ref() != SCHEMA {
+            let message =
+                format!("the schema is `{}`, and `{SCHEMA}` is understood", written.schema.get_ref());
+            return Err(wrong(written.schema.span().start, message));
+        }
+        let mut keys = BTreeMap::new();
+        for key in written.key {
+            let at = key.span().start;
+            let (id, key) = checked_key(key.into_inner()).map_err(|message| wrong(at, message))?;
+            if keys.insert(id, key).is_some() {
+                return Err(wrong(at, format!("the key {id} is there twice")));
+            }
+        }
+        if keys.len() > KEYS_MAX {
+            let message = format!("there are {} keys, and {KEYS_MAX} are allowed", keys.len());
+            return Err(InvalidPolicy { line: None, message });
+        }
+        let mut grants = Vec::with_capacity(written.grant.len());
+        for grant in written.grant {
+            let at = grant.span().start;
+            grants.push(checked_grant(grant.into_inner(), &keys).map_err(|message| wrong(at, message))?);
+        }
+        Ok(Self {
+            target: written.target,
+            max_age_days: written.policy.max_age_days,
+            keys,
+            grants,
+            revoked_content: written.revoked_content.into_iter().map(|content| content.sha256).collect(),
+        })
+    }
+
+    /// Returns the keys by their ids.
+    pub fn keys(&self) -> &BTreeMap<KeyId, TrustedKey> {
+        &self.keys
+    }
+
+    /// Returns the grants in the order of the file.
+    pub fn grants(&self) -> &[Grant] {
+        &self.grants
+    }
+
+    /// Returns the content ids that are never accepted.
+    pub fn revoked_content(&self) -> &BTreeSet<Digest> {
+        &self.revoked_content
+    }
+
+    /// Returns when a bundle that was issued then is too old, if bundles grow old here.
+    pub fn too_old_after(&self, issued: Timestamp) -> Option<Timestamp> {
+        self.max_age_days.map(|days| issued.plus_seconds(u64::from(days.get()) * DAY_SECONDS))
+    }
+}
+
+impl TrustedKey {
+    /// Says whether a time lies in the key's validity, both ends included.
+    pub fn is_valid_at(&self, time: Timestamp) -> bool {
+        self.not_before.is_none_or(|start| start <= time) && self.not_after.is_none_or(|end| time <= end)
+    }
+}
+
+impl Grant {
+    /// Says whether the grant is about such a bundle.
+    pub fn is_about(&self, bundle: &str, profile: &str, environment: &str) -> bool {
+        let any = |patterns: &[Pattern], name: &str| patterns.iter().any(|pattern| pattern.matches(name));
+        any(&self.bundles, bundle) && any(&self.profiles, profile) && any(&self.environments, environment)
+    }
+
+    /// Says whether enough holders have signed: the one rule of the threshold.
+    pub fn is_met_by<'k>(&self, signers: impl IntoIterator<Item = (&'k KeyId, &'k TrustedKey)>) -> bool {
+        self.holders(signers).len() as u64 >= u64::from(self.threshold.get())
+    }
+
+    /// Returns whose signatures count for this grant. A set: neither a repeated signature nor a second key of one
+    /// holder adds to it.
+    pub fn holders<'k>(
+        &self,
+        signers: impl IntoIterator<Item = (&'k KeyId, &'k TrustedKey)>,
+    ) -> BTreeSet<&'k Label> {
+        signers.into_iter().filter(|(id, _)| self.keys.contains(id)).map(|(_, key)| &key.holder).collect()
+    }
+}
+
+impl Pattern {
+    /// Says whether a name is meant.
+    pub fn matches(&self, name: &str) -> bool {
+        if self.is_prefix { name.starts_with(&self.start) } else { name == self.start }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.start, if self.is_prefix { "*" } else { "" })
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = InvalidPattern;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_prefix = text.ends_with("-*");
+        let start = if is_prefix { &text[..text.len() - 1] } else { text };
+        // What a name could begin with, an `a` after it is a name.
+        let name = if is_prefix { format!("{start}a") } else { start.to_owned() };
+        match name.parse::<Label>() {
+            Ok(_) => Ok(Self { start: start.to_owned(), is_prefix }),
+            Err(_) => Err(InvalidPattern(text.chars().take(80).flat_map(char::escape_debug).collect())),
+        }
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = InvalidPattern;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Pattern> for String {
+    fn from(pattern: Pattern) -> Self {
+        pattern.to_string()
+    }
+}
+
+fn checked_key(key: WrittenKey) -> Result<(KeyId, TrustedKey), String> {
+    let WrittenKey { id, public, holder, not_before, not_after, status } = key;
+    let public =
+        PublicKey::from_base64(&public).map_err(|error| format!("`public` of the key {id}: {error}"))?;
+    if public.id() != id {
+        return Err(format!("the key says `id = \"{id}\"`, and its `public` is the key {}", public.id()));
+    }
+    if let (Some(start), Some(end)) = (not_before, not_after)
+        && start > end
+    {
+        return Err(format!("the key {id} is never valid: `notBefore` {start} is after `notAfter` {end}"));
+    }
+    Ok((id, TrustedKey { public, holder, not_before, not_after, status }))
+}
+
+fn checked_grant(grant: WrittenGrant, keys: &BTreeMap<KeyId, TrustedKey>) -> Result<Grant, String> {
+    let WrittenGrant { bundles, profiles, environments, keys: named, threshold, min_serial } = grant;
+    each_once("bundles", &bundles)?;
+    each_once("profiles", &profiles)?;
+    each_once("environments", &environments)?;
+    each_once("keys", &named)?;
+    if let Some(unknown) = named.iter().find(|id| !keys.contains_key(id)) {
+        return Err(format!("the grant names the key {unknown}, and no `[[key]]` has that id"));
+    }
+    if min_serial > SERIAL_MAX {
+        return Err(format!("`minSerial` is {min_serial}, and no serial is above {SERIAL_MAX}"));
+    }
+    Ok(Grant { bundles, profiles, environments, keys: named.into_iter().collect(), threshold, min_serial })
+}
+
+/// Refuses a list that allows nothing, or repeats itself: whoever wrote it meant something else.
+fn each_once<T: fmt::Display>(list: &str, items: &[T]) -> Result<(), String> {
+    if items.is_empty() {
+        return Err(format!("the grant's `{list}` is empty: it would never allow anything"));
+    }
+    let mut seen = BTreeSet::new();
+    match items.iter().map(T::to_string).find(|item| !seen.insert(item.clone())) {
+        Some(twice) => Err(format!("the grant's `{list}` has `{twice}` twice")),
+        None => Ok(()),
+    }
+}
+
+/// Reads a uid as API servers make them: a UUID in lower case.
+fn uid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let is_right = |(at, byte)| if [8, 13, 18, 23].contains(&at) { byte == b'-' } else { is_hex(byte) };
+    if text.len() == 36 && text.bytes().enumerate().all(is_right) {
+        return Ok(Some(text));
+    }
+    let shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
+    Err(D::Error::custom(format_args!(
+        "`{shown}` is no uid; `kubectl get namespace kube-system -o jsonpath='{{.metadata.uid}}'` prints the cluster's"
+    )))
+}

@@ -1,0 +1,192 @@
+//! Why a bundle is not trusted: a stable code, a sentence, and which keys were found and which expected.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::envelope::{InvalidEnvelope, PAYLOAD_TYPE};
+use super::key::KeyId;
+use super::state::Replay;
+use super::statement::InvalidStatement;
+use crate::bundle::open::InvalidBundle;
+use crate::bundle::read::{Fault, ReadError};
+use crate::model::digest::Digest;
+use crate::model::text::Label;
+use crate::model::timestamp::Timestamp;
+
+/// Why a bundle is not trusted.
+#[derive(Debug)]
+pub struct Refusal {
+    pub reason: Box<Reason>,
+    /// The signatures of the attestation, in its order.
+    pub found: Vec<FoundKey>,
+    /// The keys that could have counted.
+    pub expected: Vec<ExpectedKey>,
+}
+
+/// A signature of the attestation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FoundKey {
+    pub keyid: KeyId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Label>,
+    pub standing: Standing,
+}
+
+/// A key that could have counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExpectedKey {
+    pub keyid: KeyId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Label>,
+}
+
+/// What a signature counts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Good, by a key that counts.
+    Counts,
+    /// By no key that is trusted, or a signature of other bytes.
+    Unknown,
+    /// Claims a trusted key, and is no signature of these bytes by it.
+    Bad,
+    /// Good, by a key that counts for nothing any more.
+    Revoked,
+    /// Good, by a key that counts only for what is deployed already.
+    Retired,
+    /// Good, by a key whose time is over.
+    Expired,
+    /// Good, by a key whose time has not come.
+    NotYetValid,
+    /// Good, by a key that was not valid when the bundle was issued.
+    OutsideValidity,
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Counts => "counts",
+            Self::Unknown => "is not trusted",
+            Self::Bad => "is no signature of these bytes",
+            Self::Revoked => "is revoked",
+            Self::Retired => "is retired",
+            Self::Expired => "is no longer valid",
+            Self::NotYetValid => "is not yet valid",
+            Self::OutsideValidity => "was not valid when the bundle was issued",
+        })
+    }
+}
+
+/// What is wrong; one variant for each code.
+#[derive(Debug, thiserror::Error)]
+pub enum Reason {
+    #[error("the bundle is not signed")]
+    Unsigned,
+    #[error(transparent)]
+    BadAttestation(InvalidEnvelope),
+    #[error("no signature is one of this attestation by the key that it names: the attestation was altered")]
+    BadSignature,
+    #[error("the bundle is signed by no key that is trusted")]
+    UntrustedKey,
+    #[error("the bundle is signed by revoked keys only")]
+    RevokedKey,
+    #[error("the bundle is signed by retired keys only, which count for nothing new")]
+    RetiredKey,
+    #[error("the bundle is signed only by keys that are not valid now, or were not when it was issued")]
+    KeyNotValid,
+    #[error("too few holders have signed: {signed} of the {wanted} that are needed")]
+    BelowThreshold { signed: usize, wanted: u32 },
+    #[error("the signed payload has the type `{found}`, and `{PAYLOAD_TYPE}` is understood")]
+    WrongPayloadType { found: String },
+    #[error(transparent)]
+    BadStatement(InvalidStatement),
+    #[error("the policy has no grant: it allows nothing to anybody")]
+    NothingGranted,
+    #[error("no grant is about bundle `{bundle}` of profile `{profile}` for environment `{environment}`")]
+    NoGrant { bundle: String, profile: String, environment: String },
+    #[error("its serial {serial} is below {min}, the least that the grant allows")]
+    BelowMinSerial { serial: u64, min: u64 },
+    #[error("the content sha256:{0} is revoked")]
+    RevokedContent(Digest),
+    #[error("the bundle is for {}, and this is `{site}`", sites.join(", "))]
+    WrongTarget { site: String, sites: Vec<String> },
+    #[error("the bundle was issued on {issued}, more than a day after now ({now}): a clock is wrong")]
+    IssuedInFuture { issued: Timestamp, now: Timestamp },
+    #[error("the bundle has expired on {expires}, and now is {now}")]
+    Expired { expires: Timestamp, now: Timestamp },
+    #[error(transparent)]
+    Replay(Replay),
+    #[error("`SHA256SUMS` is another one than was signed: its digest should be {wanted} and is {found}")]
+    OtherContent { wanted: Digest, found: Digest },
+    #[error(transparent)]
+    Unreadable(ReadError),
+    #[error("the content is not what the statement says: {0}")]
+    ContentMismatch(Mismatch),
+}
+
+/// How signed content contradicts itself or its statement.
+#[derive(Debug, thiserror::Error)]
+pub enum Mismatch {
+    #[error(transparent)]
+    Bundle(#[from] InvalidBundle),
+    #[error("{what} is `{found}` in bundle.json, and `{wanted}` was signed")]
+    Index { what: &'static str, found: String, wanted: String },
+    #[error("there are {found} {what}, and {wanted} were signed")]
+    Size { what: &'static str, found: u64, wanted: u64 },
+}
+
+impl Reason {
+    /// Returns the code: stable, for programs. `docs/format/exit-codes.md` lists them.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unsigned => "UNSIGNED",
+            Self::BadAttestation(_) => "BAD_ATTESTATION",
+            Self::BadSignature => "BAD_SIGNATURE",
+            Self::UntrustedKey => "UNTRUSTED_KEY",
+            Self::RevokedKey => "REVOKED_KEY",
+            Self::RetiredKey => "RETIRED_KEY",
+            Self::KeyNotValid => "KEY_NOT_VALID",
+            Self::BelowThreshold { .. } => "BELOW_THRESHOLD",
+            Self::WrongPayloadType { .. } => "WRONG_PAYLOAD_TYPE",
+            Self::BadStatement(_) => "BAD_STATEMENT",
+            Self::NothingGranted | Self::NoGrant { .. } => "NO_GRANT",
+            Self::BelowMinSerial { .. } => "BELOW_MIN_SERIAL",
+            Self::RevokedContent(_) => "REVOKED_CONTENT",
+            Self::WrongTarget { .. } => "WRONG_TARGET",
+            Self::IssuedInFuture { .. } => "ISSUED_IN_FUTURE",
+            Self::Expired { .. } => "EXPIRED",
+            Self::Replay(Replay::Rollback { .. }) => "ROLLBACK",
+            Self::Replay(Replay::Equivocation { .. }) => "EQUIVOCATION",
+            Self::Replay(Replay::ClockBehind { .. }) => "CLOCK_BEHIND",
+            Self::OtherContent { .. } => "TAMPERED",
+            Self::ContentMismatch(_) => "CONTENT_MISMATCH",
+            Self::Unreadable(error) => match error.fault {
+                Fault::Tampered { .. } | Fault::OtherContent { .. } => "TAMPERED",
+                Fault::Extra { .. } => "EXTRA_FILE",
+                Fault::Missing { .. } => "MISSING_FILE",
+                Fault::Truncated { .. } => "TRUNCATED",
+                Fault::Form { .. } => "BAD_FORM",
+                Fault::Sums(_) => "BAD_SUMS",
+                Fault::Limit(_) => "TOO_LARGE",
+                Fault::Io(_) | Fault::Sink { .. } => "UNREADABLE",
+            },
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason.code(), self.reason)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self { reason: Box::new(reason), found: Vec::new(), expected: Vec::new() }
+    }
+}

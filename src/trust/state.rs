@@ -1,0 +1,202 @@
+//! What was accepted before: so that an old bundle does not come back, and no serial means two contents.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::statement::{Predicate, Statement};
+use crate::canonical::{Canonical, NotCanonical};
+use crate::model::digest::Digest;
+use crate::model::text::{Label, ReleaseName};
+use crate::model::timestamp::{DAY_SECONDS, Timestamp};
+
+/// The format of the state.
+pub const SCHEMA: &str = "relay-bundle/state/v1";
+
+/// The largest state that is read.
+pub const STATE_BYTES_MAX: u64 = 4 << 20;
+
+/// The newest bundle that was accepted for each place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    floors: BTreeMap<Place, Floor>,
+    resets: Vec<Reset>,
+}
+
+/// For what a floor holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    pub bundle: ReleaseName,
+    pub profile: Label,
+    pub namespace: Label,
+    /// The site of the trust policy, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<Label>,
+}
+
+/// What was accepted last.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Floor {
+    pub serial: u64,
+    pub content_id: Digest,
+    /// The newest time at which anything that was accepted here was issued.
+    pub issued: Timestamp,
+    /// When the serial was recorded here.
+    pub recorded: Timestamp,
+}
+
+/// A floor that somebody took away, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reset {
+    pub place: Place,
+    pub floor: Floor,
+    pub time: Timestamp,
+    pub reason: String,
+}
+
+/// The state as it is written.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    floors: Vec<WrittenFloor>,
+    resets: Vec<Reset>,
+    schema: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenFloor {
+    place: Place,
+    floor: Floor,
+}
+
+/// Why bytes are no state; guessing would let an old bundle in.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidState {
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error("it has the format `{0}`, and `{SCHEMA}` is understood")]
+    Schema(String),
+    #[error("it is not in its only spelling, canonical JSON with places in order")]
+    NotCanonical,
+}
+
+/// Why a statement is refused for what was accepted before it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Replay {
+    #[error("its serial {serial} is below {}, which was accepted on {}", floor.serial, floor.recorded)]
+    Rollback { serial: u64, floor: Floor },
+    #[error(
+        "its serial {} was accepted on {} for another content, {}: two bundles claim to be the same release",
+        floor.serial, floor.recorded, floor.content_id
+    )]
+    Equivocation { floor: Floor },
+    #[error(
+        "the clock says {now}, more than a day before a bundle that was accepted already was issued ({issued}): \
+         no age can be judged"
+    )]
+    ClockBehind { now: Timestamp, issued: Timestamp },
+}
+
+impl State {
+    /// Reads a state.
+    ///
+    /// # Errors
+    ///
+    /// When it is none, or spelt in any other way than [`State::to_bytes`] spells it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, InvalidState> {
+        let written: Written = serde_json::from_slice(bytes)?;
+        if written.schema != SCHEMA {
+            return Err(InvalidState::Schema(written.schema));
+        }
+        let floors = written.floors.into_iter().map(|item| (item.place, item.floor)).collect();
+        let state = Self { floors, resets: written.resets };
+        if state.to_bytes().is_ok_and(|again| again == bytes) {
+            Ok(state)
+        } else {
+            Err(InvalidState::NotCanonical)
+        }
+    }
+
+    /// Returns the bytes of the file.
+    ///
+    /// # Errors
+    ///
+    /// When a serial is not below 2^53, which no statement has.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, NotCanonical> {
+        let floors = self.floors.iter();
+        let floors = floors.map(|(place, floor)| WrittenFloor { place: place.clone(), floor: floor.clone() });
+        let written =
+            Written { floors: floors.collect(), resets: self.resets.clone(), schema: SCHEMA.to_owned() };
+        Ok(Canonical::of(&written)?.into_bytes())
+    }
+
+    /// Returns the floors by their places.
+    pub fn floors(&self) -> &BTreeMap<Place, Floor> {
+        &self.floors
+    }
+
+    /// Returns the floors that were taken away, oldest first.
+    pub fn resets(&self) -> &[Reset] {
+        &self.resets
+    }
+
+    /// Checks a statement against what was accepted before.
+    ///
+    /// # Errors
+    ///
+    /// When it is older than what was accepted for its place, its serial was another content's, or the clock cannot
+    /// be right.
+    pub fn check(&self, statement: &Statement, site: Option<&Label>, now: Timestamp) -> Result<(), Replay> {
+        if let Some(issued) = self.floors.values().map(|floor| floor.issued).max()
+            && issued.seconds_since(now) > DAY_SECONDS
+        {
+            return Err(Replay::ClockBehind { now, issued });
+        }
+        let Some(floor) = self.floors.get(&Place::of(statement, site)) else { return Ok(()) };
+        let serial = statement.predicate.serial;
+        if serial < floor.serial {
+            return Err(Replay::Rollback { serial, floor: floor.clone() });
+        }
+        if serial == floor.serial && statement.content_id != floor.content_id {
+            return Err(Replay::Equivocation { floor: floor.clone() });
+        }
+        Ok(())
+    }
+
+    /// Raises the floor of a place to a statement that [`State::check`] let pass; neither its serial nor its time falls.
+    pub fn accept(&mut self, statement: &Statement, site: Option<&Label>, now: Timestamp) {
+        let Predicate { serial, issued, .. } = statement.predicate;
+        let new = Floor { serial, content_id: statement.content_id, issued, recorded: now };
+        let floor = self.floors.entry(Place::of(statement, site)).or_insert_with(|| new.clone());
+        // A higher serial may have been issued earlier: the clock is compared with the newest time of all.
+        let newest = floor.issued.max(issued);
+        if floor.serial < serial {
+            *floor = new;
+        }
+        floor.issued = newest;
+    }
+
+    /// Takes a floor away and keeps a line about it; says no if there is none.
+    pub fn reset(&mut self, place: &Place, now: Timestamp, reason: &str) -> bool {
+        let Some(floor) = self.floors.remove(place) else { return false };
+        self.resets.push(Reset { place: place.clone(), floor, time: now, reason: reason.to_owned() });
+        true
+    }
+}
+
+impl Place {
+    /// Returns the place that a statement is about.
+    pub fn of(statement: &Statement, site: Option<&Label>) -> Self {
+        let predicate = &statement.predicate;
+        Self {
+            bundle: predicate.bundle.clone(),
+            profile: predicate.profile.clone(),
+            namespace: predicate.namespace.clone(),
+            site: site.cloned(),
+        }
+    }
+}

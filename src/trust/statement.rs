@@ -1,0 +1,237 @@
+//! What signers say of a bundle: an in-toto statement, as bytes that have one spelling.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::layout::SUMS;
+use crate::canonical::Canonical;
+use crate::model::digest::Digest;
+use crate::model::text::{Label, ReleaseName};
+use crate::model::timestamp::Timestamp;
+
+const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
+
+/// The type of the predicate: what is said of a bundle, version 1.
+pub const PREDICATE_TYPE: &str = "urn:relay-bundle:bundle:v1";
+
+/// The largest serial, the largest integer of canonical JSON.
+pub const SERIAL_MAX: u64 = (1 << 53) - 1;
+
+/// What signers say: which content is whose release, from when, and where it may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// The digest of `SHA256SUMS`.
+    pub content_id: Digest,
+    pub predicate: Predicate,
+}
+
+/// What a statement says of the content.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Predicate {
+    /// The release's name.
+    pub bundle: ReleaseName,
+    /// The sizes of the files that `SHA256SUMS` lists, added up.
+    pub bytes: u64,
+    pub environment: Label,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// The number of files that `SHA256SUMS` lists.
+    pub files: u64,
+    pub issued: Timestamp,
+    pub namespace: Label,
+    pub profile: Label,
+    /// Rises from release to release; an older one is not accepted again.
+    pub serial: u64,
+    /// Where the bundle may be applied; empty for anywhere.
+    pub sites: BTreeSet<Label>,
+}
+
+/// The statement as it is written.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Written {
+    #[serde(rename = "_type")]
+    kind: String,
+    predicate: Predicate,
+    predicate_type: String,
+    subject: Vec<Subject>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Subject {
+    digest: SubjectDigest,
+    name: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct SubjectDigest {
+    sha256: Digest,
+}
+
+/// Why bytes, although they are signed, are no statement about a bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidStatement {
+    #[error("the signed statement is not understood: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("the signed statement has the type `{found}`, and `{wanted}` is understood")]
+    Type { found: String, wanted: &'static str },
+    #[error("the signed statement is about something else than `{SUMS}`")]
+    Subject,
+    #[error("the signed statement expires ({expires}) before it was issued ({issued})")]
+    ExpiresBeforeIssued { issued: Timestamp, expires: Timestamp },
+    #[error("the signed statement is not in its only spelling, canonical JSON")]
+    NotCanonical,
+}
+
+impl Statement {
+    /// Returns the bytes that go into an envelope.
+    ///
+    /// # Panics
+    ///
+    /// When a number of the predicate is above [`SERIAL_MAX`].
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.canonical().expect("the numbers of a statement are below 2^53")
+    }
+
+    fn canonical(&self) -> Option<Vec<u8>> {
+        let subject = Subject { digest: SubjectDigest { sha256: self.content_id }, name: SUMS.to_owned() };
+        let written = Written {
+            kind: STATEMENT_TYPE.to_owned(),
+            predicate: self.predicate.clone(),
+            predicate_type: PREDICATE_TYPE.to_owned(),
+            subject: vec![subject],
+        };
+        Canonical::of(&written).ok().map(Canonical::into_bytes)
+    }
+
+    /// Reads the payload of an envelope. Whoever wants a signature checks it before.
+    ///
+    /// # Errors
+    ///
+    /// When it is no statement about a bundle, or is spelt in any other way than [`Statement::to_bytes`] spells it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, InvalidStatement> {
+        // Another type has other fields: say that rather than which field is unknown.
+        let kinds: Kinds = serde_json::from_slice(bytes)?;
+        for (found, wanted) in [(kinds.kind, STATEMENT_TYPE), (kinds.predicate_type, PREDICATE_TYPE)] {
+            if found != wanted {
+                return Err(InvalidStatement::Type { found, wanted });
+            }
+        }
+        let written: Written = serde_json::from_slice(bytes)?;
+        let [Subject { digest, name }] = &written.subject[..] else { return Err(InvalidStatement::Subject) };
+        if name != SUMS {
+            return Err(InvalidStatement::Subject);
+        }
+        let statement = Self { content_id: digest.sha256, predicate: written.predicate };
+        let Predicate { issued, expires, .. } = statement.predicate;
+        if let Some(expires) = expires.filter(|expires| *expires < issued) {
+            return Err(InvalidStatement::ExpiresBeforeIssued { issued, expires });
+        }
+        if statement.canonical().as_deref() == Some(bytes) {
+            Ok(statement)
+        } else {
+            Err(InvalidStatement::NotCanonical)
+        }
+    }
+}
+
+/// The part of a statement that says what it is.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Kinds {
+    #[serde(rename = "_type")]
+    kind: String,
+    predicate_type: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of the format's specification.
+    const EXAMPLE: &str = concat!(
+        r#"{"_type":"https://in-toto.io/Statement/v1","predicate":{"bundle":"claude-relay","bytes":48211,"#,
+        r#""environment":"production","files":19,"issued":"2026-11-22T10:00:00Z","namespace":"claude-relay","#,
+        r#""profile":"production","serial":1795341600,"sites":[]},"predicateType":"urn:relay-bundle:bundle:v1","#,
+        r#""subject":[{"digest":{"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},"#,
+        r#""name":"SHA256SUMS"}]}"#
+    );
+
+    fn example() -> Statement {
+        Statement::parse(EXAMPLE.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_example_of_the_specification_is_read_and_written() {
+        let statement = example();
+
+        assert_eq!(statement.content_id, Digest::of(b""));
+        assert_eq!(statement.predicate.serial, statement.predicate.issued.seconds());
+        assert_eq!(String::from_utf8(statement.to_bytes()).unwrap(), EXAMPLE);
+    }
+
+    #[test]
+    fn expiry_and_sites_are_written_sorted() {
+        let mut statement = example();
+        statement.predicate.expires = Some("2027-01-01T00:00:00Z".parse().unwrap());
+        statement.predicate.sites =
+            ["plant-7", "lab"].into_iter().map(|site| site.parse().unwrap()).collect();
+
+        let bytes = String::from_utf8(statement.to_bytes()).unwrap();
+
+        assert!(bytes.contains(r#","expires":"2027-01-01T00:00:00Z","files":19,"#), "{bytes}");
+        assert!(bytes.contains(r#","sites":["lab","plant-7"]"#), "{bytes}");
+        assert_eq!(Statement::parse(bytes.as_bytes()).unwrap(), statement);
+    }
+
+    #[test]
+    fn every_other_spelling_and_every_other_statement_is_refused() {
+        let replace = |from: &str, to: &str| {
+            assert!(EXAMPLE.contains(from), "{from}");
+            EXAMPLE.replacen(from, to, 1)
+        };
+        let table = [
+            ("a newline", format!("{EXAMPLE}\n")),
+            ("white space", replace(",", ", ")),
+            ("an unknown field", replace("\"files\"", "\"extra\":1,\"files\"")),
+            ("a duplicate field", replace("\"files\":19", "\"files\":19,\"files\":19")),
+            ("a missing field", replace("\"files\":19,", "")),
+            (
+                "another order",
+                replace(
+                    "\"bytes\":48211,\"environment\":\"production\"",
+                    "\"environment\":\"production\",\"bytes\":48211",
+                ),
+            ),
+            ("a null", replace("\"files\":19", "\"expires\":null,\"files\":19")),
+            ("a float", replace("48211", "48211.0")),
+            ("an exponent", replace("19", "1e1")),
+            ("a negative number", replace("19", "-19")),
+            ("a large serial", replace("1795341600", "9007199254740992")),
+            ("an offset", replace("10:00:00Z", "10:00:00+00:00")),
+            ("an escape", replace("claude-relay", "claude\\u002drelay")),
+            ("another type", replace("Statement/v1", "Statement/v0.1")),
+            ("another predicate", replace("bundle:v1", "bundle:v2")),
+            (
+                "no subject",
+                replace(
+                    r#"[{"digest":{"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},"name":"SHA256SUMS"}]"#,
+                    "[]",
+                ),
+            ),
+            ("another subject", replace("SHA256SUMS", "bundle.json")),
+            ("another digest", replace("sha256", "sha512")),
+            ("unsorted sites", replace("[]", r#"["b","a"]"#)),
+            ("duplicate sites", replace("[]", r#"["a","a"]"#)),
+            ("a site that is none", replace("[]", r#"["A b"]"#)),
+            ("an early end", replace("\"files\"", "\"expires\":\"2026-11-22T09:59:59Z\",\"files\"")),
+        ];
+        for (what, text) in table {
+            assert!(Statement::parse(text.as_bytes()).is_err(), "{what}: {text}");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! An attested bundle and a trust policy to a [`Verified`] bundle, or a refusal: the gate.
+//!
+//! The order is part of the contract. Signatures are checked over the very bytes that are parsed afterwards; nothing of
+//! the bundle is parsed before enough holders have signed it, and no file is read before the statement is accepted.
+
+use std::ops::Deref;
+
+use super::envelope::{Envelope, PAYLOAD_TYPE};
+use super::key::PublicKey;
+use super::policy::{Grant, Policy};
+use super::refusal::{FoundKey, Mismatch, Reason, Refusal};
+use super::signers::Signers;
+use super::state::State;
+use super::statement::{Predicate, Statement};
+use crate::bundle::open::Bundle;
+use crate::bundle::read::{Fault, Files, Opening, ReadError, SealedMedium, Visitor};
+use crate::model::text::Label;
+use crate::model::timestamp::{DAY_SECONDS, Timestamp};
+
+/// Something that has passed [`verify`], and what vouches for it. Nothing else makes one:
+///
+/// ```compile_fail
+/// # fn forge(bundle: relay_bundle::bundle::open::Bundle) {
+/// let verified = relay_bundle::trust::verify::Verified { value: bundle, voucher: todo!() };
+/// # }
+/// ```
+///
+/// What there is may be looked at, and not exchanged:
+///
+/// ```compile_fail
+/// # use relay_bundle::{bundle::open::Bundle, trust::verify::Verified};
+/// # fn swap(verified: &mut Verified<Bundle>, other: Bundle) {
+/// **verified = other;
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Verified<T> {
+    value: T,
+    voucher: Voucher,
+}
+
+impl<T> Deref for Verified<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> Verified<T> {
+    /// Returns what vouches for it.
+    pub fn voucher(&self) -> &Voucher {
+        &self.voucher
+    }
+}
+
+/// Who vouches for a bundle, for what, and by which right.
+#[derive(Clone, Debug)]
+pub struct Voucher {
+    pub statement: Statement,
+    /// The signatures of the attestation, in its order.
+    pub signatures: Vec<FoundKey>,
+    /// The position of the grant in the policy, from 0, and the grant; none when a single key was trusted.
+    pub grant: Option<(usize, Grant)>,
+    /// Until when the bundle is accepted: its own expiry, or its greatest age.
+    pub expires: Option<Timestamp>,
+    /// The bytes of the attestation.
+    pub attestation: Vec<u8>,
+}
+
+/// What is trusted.
+#[derive(Clone, Copy, Debug)]
+pub enum Authority<'a> {
+    /// A policy, and what was accepted under it before.
+    Policy(&'a Policy, &'a State),
+    /// One key, for any bundle. Neither target nor replay is checked.
+    Key(&'a PublicKey),
+}
+
+/// What a bundle is verified for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be brought in.
+    Install,
+    /// To be gone back to, since it was deployed here: neither its age nor what came after it counts.
+    Deployed,
+}
+
+/// Under which circumstances a bundle is verified.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    pub authority: Authority<'a>,
+    pub purpose: Purpose,
+    /// What the clock says.
+    pub now: Timestamp,
+}
+
+/// Why there is no verified bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The bundle is not trusted.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The bundle could not be read to its end, or not be copied: nothing is known of it.
+    #[error(transparent)]
+    Unread(ReadError),
+}
+
+/// Verifies a bundle: its signatures, its statement, every byte of it, and that its content is what was signed.
+///
+/// Blobs are shown to `blob` as in [`Files::each`]; whoever copies them discards them unless this function succeeds.
+///
+/// # Errors
+///
+/// When the bundle is not trusted, or cannot be read.
+pub fn verify<M: SealedMedium>(
+    opening: Opening<M>,
+    terms: &Terms<'_>,
+    blob: &mut Visitor<'_>,
+) -> Result<Verified<Bundle>, VerifyError> {
+    let attestation = opening.attestation().ok_or(Reason::Unsigned)?.to_vec();
+    let envelope = Envelope::parse(&attestation).map_err(Reason::BadAttestation)?;
+    let mut signers = Signers::of(&envelope, *terms);
+    let accepted = accept(&envelope, &mut signers);
+    let (statement, grant) = accepted.map_err(|reason| signers.refusal(reason))?;
+    let bundle = read_content(opening, &statement, blob).map_err(|error| match error {
+        VerifyError::Refused(refusal) => signers.refusal(*refusal.reason).into(),
+        unread @ VerifyError::Unread(_) => unread,
+    })?;
+    let expires = expiry(&statement.predicate, terms);
+    Ok(Verified {
+        value: bundle,
+        voucher: Voucher { statement, signatures: signers.found(), grant, expires, attestation },
+    })
+}
+
+impl From<ReadError> for VerifyError {
+    fn from(error: ReadError) -> Self {
+        refused(error)
+    }
+}
+
+impl From<Reason> for VerifyError {
+    fn from(reason: Reason) -> Self {
+        Self::Refused(reason.into())
+    }
+}
+
+/// Decides, by the attestation alone, whether its statement is accepted.
+fn accept(
+    envelope: &Envelope,
+    signers: &mut Signers<'_>,
+) -> Result<(Statement, Option<(usize, Grant)>), Reason> {
+    // Before the payload is known, some grant must be met; which one is asked again when it is.
+    signers.check_some_grant()?;
+    if envelope.payload_type() != PAYLOAD_TYPE {
+        return Err(Reason::WrongPayloadType { found: envelope.payload_type().to_owned() });
+    }
+    let statement = Statement::parse(envelope.payload()).map_err(Reason::BadStatement)?;
+    let grant = signers.check_grants(&statement.predicate)?;
+    check_circumstances(&statement, signers.terms())?;
+    Ok((statement, grant))
+}
+
+/// Checks what is neither signature nor content: revocation, place, time, and what came before.
+fn check_circumstances(statement: &Statement, terms: &Terms<'_>) -> Result<(), Reason> {
+    let Predicate { issued, sites, .. } = &statement.predicate;
+    let (now, issued) = (terms.now, *issued);
+    if let Authority::Policy(policy, _) = terms.authority {
+        if policy.revoked_content().contains(&statement.content_id) {
+            return Err(Reason::RevokedContent(statement.content_id));
+        }
+        if let Some(site) =
+            policy.target.site.as_ref().filter(|site| !sites.is_empty() && !sites.contains(site))
+        {
+            let sites = sites.iter().map(ToString::to_string).collect();
+            return Err(Reason::WrongTarget { site: site.to_string(), sites });
+        }
+    }
+    if terms.purpose == Purpose::Deployed {
+        return Ok(());
+    }
+    if issued.seconds_since(now) > DAY_SECONDS {
+        return Err(Reason::IssuedInFuture { issued, now });
+    }
+    if let Authority::Policy(policy, state) = terms.authority {
+        state.check(statement, policy.target.site.as_ref(), now).map_err(Reason::Replay)?;
+    }
+    match expiry(&statement.predicate, terms) {
+        Some(expires) if expires < now => Err(Reason::Expired { expires, now }),
+        _ => Ok(()),
+    }
+}
+
+/// Returns until when a bundle is accepted: its own expiry or its greatest age, whichever comes first.
+fn expiry(predicate: &Predicate, terms: &Terms<'_>) -> Option<Timestamp> {
+    let too_old = match terms.authority {
+        Authority::Policy(policy, _) => policy.too_old_after(predicate.issued),
+        Authority::Key(_) => None,
+    };
+    predicate.expires.into_iter().chain(too_old).min()
+}
+
+/// Reads everything that was signed, and checks that it is what the statement says.
+fn read_content<M: SealedMedium>(
+    opening: Opening<M>,
+    statement: &Statement,
+    blob: &mut Visitor<'_>,
+) -> Result<Bundle, VerifyError> {
+    let sums = opening.read_sums().map_err(refused)?;
+    let (wanted, found) = (statement.content_id, sums.content_id());
+    if wanted != found {
+        return Err(Reason::OtherContent { wanted, found }.into());
+    }
+    let files: Files<M> = sums.into_files().map_err(refused)?;
+    let predicate = &statement.predicate;
+    check_size("files", files.sums().len() as u64, predicate.files)?;
+    let contents = files.read(blob).map_err(refused)?;
+    check_size("bytes", contents.bytes, predicate.bytes)?;
+    let bundle = Bundle::open(contents).map_err(|error| Reason::ContentMismatch(error.into()))?;
+    check_index(&bundle, predicate).map_err(Reason::ContentMismatch)?;
+    Ok(bundle)
+}
+
+/// Tells what is wrong with the bundle from what is wrong with the disk.
+fn refused(error: ReadError) -> VerifyError {
+    match error.fault {
+        Fault::Io(_) | Fault::Sink { .. } => VerifyError::Unread(error),
+        _ => Reason::Unreadable(error).into(),
+    }
+}
+
+fn check_size(what: &'static str, found: u64, wanted: u64) -> Result<(), Reason> {
+    let mismatch = Mismatch::Size { what, found, wanted };
+    if found == wanted { Ok(()) } else { Err(Reason::ContentMismatch(mismatch)) }
+}
+
+fn check_index(bundle: &Bundle, predicate: &Predicate) -> Result<(), Mismatch> {
+    let index = &bundle.index;
+    let pairs = [
+        ("name", index.name.as_str(), predicate.bundle.as_str()),
+        ("profile", index.profile.as_str(), predicate.profile.as_str()),
+        ("namespace", index.namespace.as_str(), predicate.namespace.as_str()),
+        ("environment", index.environment.as_str(), predicate.environment.as_str()),
+    ];
+    match pairs.into_iter().find(|(_, found, wanted)| found != wanted) {
+        Some((what, found, wanted)) => {
+            Err(Mismatch::Index { what, found: found.to_owned(), wanted: wanted.to_owned() })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Returns the site that a policy is for, if it says so.
+pub fn site<'a>(authority: &Authority<'a>) -> Option<&'a Label> {
+    match authority {
+        Authority::Policy(policy, _) => policy.target.site.as_ref(),
+        Authority::Key(_) => None,
+    }
+}

@@ -1,0 +1,94 @@
+//! One line on a terminal's stderr about work that takes long.
+
+use std::io::{self, Write as _};
+use std::time::{Duration, Instant};
+
+use super::printer::Printer;
+
+/// Work that is done sooner shows nothing.
+const SHOWN_AFTER: Duration = Duration::from_secs(1);
+
+/// How long the line stays as it is.
+const SHOWN_FOR: Duration = Duration::from_millis(200);
+
+/// How much of some work is done; the line goes when the value is dropped.
+#[derive(Debug)]
+pub struct Progress {
+    watched: bool,
+    verb: &'static str,
+    total: Option<u64>,
+    done: u64,
+    started: Instant,
+    /// When the line was written; none before that.
+    shown: Option<Instant>,
+}
+
+impl Progress {
+    /// Begins work on `total` bytes, or on nobody knows how many.
+    pub fn new(printer: &Printer, verb: &'static str, total: Option<u64>) -> Self {
+        Self { watched: printer.is_watched(), verb, total, done: 0, started: Instant::now(), shown: None }
+    }
+
+    /// Says that so many more bytes are done.
+    pub fn advance(&mut self, bytes: u64) {
+        self.done += bytes;
+        if !self.watched {
+            return;
+        }
+        let now = Instant::now();
+        let due = self.shown.map_or(self.started + SHOWN_AFTER, |shown| shown + SHOWN_FOR);
+        if now < due {
+            return;
+        }
+        self.shown = Some(now);
+        // Nobody is there to watch any more.
+        write!(io::stderr(), "\r\x1b[K{}", self.line(now - self.started)).ok();
+    }
+
+    fn line(&self, elapsed: Duration) -> String {
+        let of_total = self.total.map_or_else(String::new, |total| format!(" of {}", size(total)));
+        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
+        let rate = self.done.saturating_mul(1000) / millis;
+        format!("{} {}{of_total}, {}/s", self.verb, size(self.done), size(rate))
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown.is_some() {
+            write!(io::stderr(), "\r\x1b[K").ok();
+        }
+    }
+}
+
+/// Returns a number of bytes as people read it, in powers of 1000.
+fn size(bytes: u64) -> String {
+    let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB")];
+    match units.into_iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
+        None => format!("{bytes} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short() {
+        let table = [(999, "999 bytes"), (1000, "1.0 kB"), (1_999_999, "1.9 MB"), (4_300_000_000, "4.3 GB")];
+        for (bytes, text) in table {
+            assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn the_line_says_how_much_of_how_much_and_how_fast() {
+        let printer = Printer::new(false, true, super::super::printer::ColorChoice::Never);
+        let mut progress = Progress::new(&printer, "joined", Some(4_000_000_000));
+        progress.advance(3_000_000_000);
+
+        assert_eq!(progress.line(Duration::from_secs(2)), "joined 3.0 GB of 4.0 GB, 1.5 GB/s");
+        assert_eq!(progress.shown, None);
+    }
+}

@@ -1,0 +1,271 @@
+//! What was verified, on one page: who vouches for what, by which right, and what was not checked.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::escape::safe;
+use super::printer::Report;
+use super::style::{ADDED, REMOVED, paint};
+use crate::bundle::open::Bundle;
+use crate::model::text::Label;
+use crate::model::timestamp::{DAY_SECONDS, Timestamp};
+use crate::trust::refusal::FoundKey;
+use crate::trust::state::Floor;
+use crate::trust::verify::Verified;
+
+/// A bundle that was verified.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifyReport {
+    verified: bool,
+    origin: String,
+    /// The time as of which it was verified.
+    time: Timestamp,
+    content_id: String,
+    bundle: String,
+    profile: String,
+    namespace: String,
+    environment: String,
+    serial: u64,
+    issued: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<Timestamp>,
+    sites: BTreeSet<Label>,
+    signatures: Vec<FoundKey>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant: Option<GrantUsed>,
+    target: Target,
+    replay: Replay,
+    objects: usize,
+    files: usize,
+    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rebuild: Option<Rebuild>,
+}
+
+/// The grant of the policy that is met.
+#[derive(Debug, Serialize)]
+struct GrantUsed {
+    /// The place in the file, from 1.
+    number: usize,
+    threshold: u32,
+}
+
+/// Whether the bundle may come here.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Target {
+    /// Whether there is a policy.
+    pub policy: bool,
+    /// The site of the policy; without one, no site is checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<Label>,
+}
+
+/// How the bundle stands to what was accepted before.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replay {
+    pub checked: bool,
+    /// What was accepted before; absent for the first bundle of its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor: Option<Floor>,
+    /// Whether the bundle is remembered from now on.
+    pub recorded: bool,
+}
+
+/// How the bundle stands to a source tree.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rebuild {
+    pub profile: String,
+    pub same: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileDifference>,
+}
+
+/// A file that a build of the source gives otherwise.
+#[derive(Debug, Serialize)]
+pub struct FileDifference {
+    pub path: String,
+    pub change: FileChange,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileChange {
+    Differs,
+    OnlyInBundle,
+    OnlyInSource,
+}
+
+impl VerifyReport {
+    /// Tells of a verified bundle that was found at `origin`, as of `time`.
+    pub fn new(bundle: &Verified<Bundle>, origin: String, time: Timestamp) -> Self {
+        let voucher = bundle.voucher();
+        let predicate = &voucher.statement.predicate;
+        Self {
+            verified: true,
+            origin,
+            time,
+            content_id: format!("sha256:{}", bundle.content_id),
+            bundle: predicate.bundle.to_string(),
+            profile: predicate.profile.to_string(),
+            namespace: predicate.namespace.to_string(),
+            environment: predicate.environment.to_string(),
+            serial: predicate.serial,
+            issued: predicate.issued,
+            expires: voucher.expires,
+            sites: predicate.sites.clone(),
+            signatures: voucher.signatures.clone(),
+            grant: voucher
+                .grant
+                .as_ref()
+                .map(|(at, grant)| GrantUsed { number: at + 1, threshold: grant.threshold.get() }),
+            target: Target::default(),
+            replay: Replay::default(),
+            objects: bundle.manifests.len(),
+            files: bundle.sums.len(),
+            bytes: bundle.bytes,
+            rebuild: None,
+        }
+    }
+
+    /// Adds for which place the bundle was verified.
+    #[must_use]
+    pub fn for_place(self, target: Target, replay: Replay) -> Self {
+        Self { target, replay, ..self }
+    }
+
+    /// Adds how it stands to a source tree.
+    #[must_use]
+    pub fn rebuilt(self, rebuild: Option<Rebuild>) -> Self {
+        Self { rebuild, ..self }
+    }
+
+    fn target_text(&self) -> String {
+        let sites: Vec<&str> = self.sites.iter().map(Label::as_str).collect();
+        let sites = if sites.is_empty() { "any site".to_owned() } else { sites.join(", ") };
+        match &self.target {
+            Target { policy: false, .. } => format!("NOT checked, one key was trusted; signed for {sites}"),
+            Target { site: None, .. } => {
+                format!("not checked, the policy names no site; signed for {sites}")
+            }
+            Target { site: Some(site), .. } => format!("{site}; signed for {sites}"),
+        }
+    }
+
+    fn replay_text(&self) -> String {
+        let Replay { checked, floor, recorded } = &self.replay;
+        let text = match floor {
+            _ if !checked => return "NOT checked, one key was trusted".to_owned(),
+            None => "first bundle seen here".to_owned(),
+            Some(floor) if floor.serial == self.serial => format!("the one recorded on {}", floor.recorded),
+            Some(floor) => format!("newer than serial {}, recorded on {}", floor.serial, floor.recorded),
+        };
+        match (recorded, floor) {
+            (true, _) => format!("{text}; recorded"),
+            (false, None) => format!("{text}; --record remembers it"),
+            (false, Some(_)) => text,
+        }
+    }
+
+    fn times(&self) -> (String, String) {
+        let (time, issued) = (self.time, self.issued);
+        let age = match issued.seconds_since(time) {
+            0 => format!("{} ago", span(time.seconds_since(issued))),
+            ahead => format!("{} ahead of the clock", span(ahead)),
+        };
+        let end = self.expires.map(|end| format!("{end}, in {}", span(end.seconds_since(time))));
+        (format!("{issued}, {age}"), end.unwrap_or_else(|| "never".to_owned()))
+    }
+
+    fn write_signatures(&self, out: &mut dyn Write) -> io::Result<()> {
+        for (at, key) in self.signatures.iter().enumerate() {
+            let label = if at == 0 { "signed by" } else { "" };
+            let holder = key.holder.as_ref().map_or("the given key", Label::as_str);
+            writeln!(out, "{label:<12}{}, key {}: {}", safe(holder), key.keyid, key.standing)?;
+        }
+        Ok(())
+    }
+
+    fn write_rebuild(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Some(Rebuild { profile, same, files }) = &self.rebuild else { return Ok(()) };
+        let profile = safe(profile);
+        if *same {
+            return writeln!(out, "{:<12}this is what the source gives for profile {profile}", "rebuild");
+        }
+        let text = format!("the source gives another bundle for profile {profile}");
+        writeln!(out, "{:<12}{}", "rebuild", paint(REMOVED, text))?;
+        for FileDifference { path, change } in files {
+            let what = match change {
+                FileChange::Differs => "differs",
+                FileChange::OnlyInBundle => "only in the bundle",
+                FileChange::OnlyInSource => "only in what the source gives",
+            };
+            writeln!(out, "{:<12}{}: {what}", "", safe(path))?;
+        }
+        Ok(())
+    }
+}
+
+impl Report for VerifyReport {
+    const SCHEMA: &'static str = "verify/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (issued, expires) = self.times();
+        writeln!(out, "{:<12}{}", paint(ADDED, "verified    "), safe(&self.origin))?;
+        writeln!(out, "{:<12}{}", "content id", self.content_id)?;
+        self.write_signatures(out)?;
+        if let Some(GrantUsed { number, threshold }) = self.grant {
+            writeln!(out, "{:<12}number {number} of the policy, threshold {threshold}", "grant")?;
+        }
+        let lines = [
+            ("bundle", self.bundle.clone()),
+            ("profile", self.profile.clone()),
+            ("namespace", self.namespace.clone()),
+            ("environment", self.environment.clone()),
+            ("serial", self.serial.to_string()),
+            ("issued", issued),
+            ("expires", expires),
+            ("target", self.target_text()),
+            ("replay", self.replay_text()),
+            ("size", format!("{} objects, {} files, {} bytes", self.objects, self.files, self.bytes)),
+        ];
+        for (name, value) in lines {
+            writeln!(out, "{name:<12}{}", safe(&value))?;
+        }
+        self.write_rebuild(out)
+    }
+}
+
+/// Returns a length of time in the largest unit of which there are two or more.
+fn span(seconds: u64) -> String {
+    let units = [(DAY_SECONDS, "days"), (3600, "hours"), (60, "minutes")];
+    match units.into_iter().find(|(unit, _)| seconds >= 2 * unit) {
+        Some((unit, name)) => format!("{} {name}", seconds / unit),
+        None => format!("{seconds} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_is_told_in_a_unit_that_says_something() {
+        for (seconds, wanted) in [
+            (0, "0 s"),
+            (119, "119 s"),
+            (120, "2 minutes"),
+            (7199, "119 minutes"),
+            (7200, "2 hours"),
+            (2 * DAY_SECONDS - 1, "47 hours"),
+            (180 * DAY_SECONDS, "180 days"),
+        ] {
+            assert_eq!(span(seconds), wanted);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! `pack`: one file of a bundle that is anywhere, with its large files, in bounded memory.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use camino::Utf8Path;
+
+use crate::blobs::{bytes, names, put, with_blobs, with_hole};
+use crate::env::TestEnv;
+use crate::tools::{find, skip};
+
+/// The most memory that a command may take, whatever the size of a bundle.
+const MEMORY_KIB_MAX: u64 = 32 << 10;
+
+#[test]
+fn every_place_of_a_bundle_packs_to_the_file_that_gnu_tar_and_build_write() {
+    let env = TestEnv::new();
+    let entry = env.build(&["web", "--archive", "built.tar"]);
+    let built = fs_err::read(env.path().join("built.tar")).unwrap();
+    for place in ["@web", "bundles/web", entry.as_str(), "built.tar"] {
+        let ran = env.run(&["pack", place, "packed.tar"]);
+
+        assert_eq!((ran.code, ran.stdout.as_str()), (0, "packed.tar\n"), "{place}: {}", ran.stderr);
+        assert!(fs_err::read(env.path().join("packed.tar")).unwrap() == built, "{place}");
+    }
+
+    with_blobs(&env, &[("a", &bytes(3_000_001)), ("b/c", &bytes(70_000)), ("empty", b"")]);
+    put(&env.path().join("big/attestation.dsse.json"), b"{}");
+    let report = env.run(&["pack", "big/", "big.tar", "--json"]).json();
+    let listed = "attestation.dsse.json SHA256SUMS $(cut -c67- SHA256SUMS)";
+    let tar = format!(
+        "cd big && tar --format=ustar --owner=0 --group=0 --numeric-owner --mode=0644 --mtime=@0 -b1 -cf ../gnu.tar {listed}"
+    );
+    assert!(Command::new("sh").args(["-c", &tar]).current_dir(env.path()).status().unwrap().success());
+
+    let packed = fs_err::read(env.path().join("big.tar")).unwrap();
+    assert!(packed == fs_err::read(env.path().join("gnu.tar")).unwrap());
+    assert_eq!(report["schema"], "relay-bundle/pack/v1");
+    assert_eq!((&report["bytes"], &report["signed"]), (&packed.len().into(), &true.into()));
+    let inspected = env.run(&["inspect", "big.tar", "--json"]).json();
+    assert_eq!((&inspected["contentId"], &inspected["files"]), (&report["contentId"], &report["files"]));
+    // Onto itself, and out of a pipe.
+    env.ok(&["pack", "big.tar", "big.tar"]);
+    env.command(&["pack", "/dev/stdin", "piped.tar"]).write_stdin(packed.clone()).assert().success();
+    for name in ["big.tar", "piped.tar"] {
+        assert!(fs_err::read(env.path().join(name)).unwrap() == packed, "{name}");
+    }
+}
+
+#[test]
+fn what_is_said_tells_the_content_the_size_and_whether_it_is_signed() {
+    let env = TestEnv::new();
+    env.build(&["web"]);
+
+    let ran = env.run(&["pack", "@web", "web.tar"]);
+
+    let bytes = fs_err::metadata(env.path().join("web.tar")).unwrap().len();
+    assert!(ran.stderr.starts_with("packed sha256:"), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with(&format!(": {bytes} bytes, unsigned\n")), "{}", ran.stderr);
+}
+
+#[test]
+fn a_bundle_that_is_not_whole_gives_no_archive_and_leaves_the_old_one() {
+    let env = TestEnv::new();
+    let big = with_blobs(&env, &[("a", &bytes(2_000_000)), ("b", &bytes(2_000_000))]);
+    env.ok(&["pack", "big/", "big.tar"]);
+    let old = fs_err::read(env.path().join("big.tar")).unwrap();
+    let before = names(env.path());
+    let mut other = bytes(2_000_000);
+    other[1_999_999] ^= 1;
+    put(&big.join("images/b"), &other);
+
+    let ran = env.run(&["pack", "big/", "big.tar"]);
+
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("`images/b` was altered"), "{}", ran.stderr);
+    assert!(fs_err::read(env.path().join("big.tar")).unwrap() == old);
+    assert_eq!(names(env.path()), before);
+}
+
+#[test]
+fn an_archive_is_packed_neither_into_the_store_nor_into_the_bundle_nor_over_anything_else() {
+    let env = TestEnv::new();
+    env.build(&["web"]);
+    with_blobs(&env, &[]);
+    put(&env.path().join("text"), b"not an archive");
+    fs_err::create_dir(env.path().join("folder")).unwrap();
+    let table = [
+        (["@web", "bundles/x.tar"], "inside the store"),
+        (["big/", "big/x.tar"], "inside the bundle"),
+        (["big/", "big/images/x.tar"], "there is no folder"),
+        (["@web", "no/such/x.tar"], "there is no folder `no/such`"),
+        (["@web", "text"], "is no archive of a bundle"),
+        (["@web", "folder"], "there is a folder"),
+        (["@web", "-"], "not to stdout"),
+        (["web", "x.tar"], "`@web` is its newest build"),
+        (["@nothing", "x.tar"], "is not in the store"),
+        (["nothing.tar", "x.tar"], "there is no file or folder"),
+    ];
+    for ([bundle, file], why) in table {
+        let ran = env.run(&["pack", bundle, file]);
+
+        assert_eq!(ran.code, 2, "{bundle} {file}: {}", ran.stderr);
+        assert!(ran.stderr.contains(why) && ran.stdout.is_empty(), "{bundle} {file}: {}", ran.stderr);
+    }
+    assert_eq!(fs_err::read(env.path().join("text")).unwrap(), b"not an archive");
+    assert!(!env.path().join("x.tar").exists());
+}
+
+#[test]
+fn memory_does_not_grow_with_the_bundle() {
+    let Some(time) = find("time", "time") else { return };
+    let env = TestEnv::new();
+    with_hole(&env, 512 << 20);
+    let peak = |arguments: &[&str]| {
+        let output = Command::new(&time)
+            .args(["-f", "%M", "-o", "peak", env!("CARGO_BIN_EXE_relay-bundle")])
+            .args(arguments)
+            .current_dir(env.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        fs_err::read_to_string(env.path().join("peak")).unwrap().trim().parse::<u64>().unwrap()
+    };
+
+    for arguments in [&["inspect", "big/"][..], &["pack", "big/", "big.tar"], &["inspect", "big.tar"]] {
+        let kib = peak(arguments);
+
+        assert!(kib < MEMORY_KIB_MAX, "{arguments:?}: {kib} KiB");
+    }
+}
+
+#[test]
+fn a_bundle_of_usual_size_starts_no_thread() {
+    let Some(strace) = find("strace", "strace") else { return };
+    let env = TestEnv::new();
+    env.build(&["web", "--archive", "web.tar"]);
+    with_blobs(&env, &[("a", &bytes(2 << 20))]);
+    let threads = |arguments: &[&str]| {
+        let output = Command::new(&strace)
+            .args(["-f", "-e", "trace=clone,clone3", "-o", "trace", env!("CARGO_BIN_EXE_relay-bundle")])
+            .args(arguments)
+            .current_dir(env.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let trace = fs_err::read_to_string(env.path().join("trace")).unwrap();
+        trace.lines().filter(|line| line.contains("clone")).count()
+    };
+
+    for arguments in [&["inspect", "web.tar"][..], &["inspect", "@web"], &["pack", "@web", "x.tar"]] {
+        assert_eq!(threads(arguments), 0, "{arguments:?}");
+    }
+    assert!(threads(&["inspect", "big/"]) > 0, "strace sees no threads at all");
+}
+
+/// Tells whether the file system of a folder can keep a file that has no name.
+fn keeps_unnamed_files(folder: &Utf8Path) -> bool {
+    use rustix::fs::{Mode, OFlags, open};
+    open(folder.as_std_path(), OFlags::TMPFILE | OFlags::RDWR, Mode::RUSR).is_ok()
+}
+
+#[test]
+fn a_pack_that_is_killed_leaves_nothing() {
+    let env = TestEnv::new();
+    if !keeps_unnamed_files(env.path()) {
+        writeln!(std::io::stderr(), "skipped: the file system of {} keeps no unnamed files", env.path())
+            .unwrap();
+        return;
+    }
+    with_blobs(&env, &[("a", &bytes(3 << 20))]);
+    env.ok(&["pack", "big/", "big.tar"]);
+    let tar = fs_err::read(env.path().join("big.tar")).unwrap();
+    fs_err::create_dir(env.path().join("out")).unwrap();
+    let mut pack = Command::new(env!("CARGO_BIN_EXE_relay-bundle"))
+        .args(["pack", "/dev/stdin", "out/x.tar"])
+        .current_dir(env.path())
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = pack.stdin.take().unwrap();
+
+    // More than a pipe holds: once it is written, most of it was read and copied.
+    stdin.write_all(&tar[..2 << 20]).unwrap();
+    pack.kill().unwrap();
+    pack.wait().unwrap();
+
+    assert_eq!(names(&env.path().join("out")), [""; 0]);
+}
+
+/// Runs a command whose folder `small` is a file system of one mebibyte; returns its exit code, what it said, and what
+/// it left in that folder. None where the machine does not allow it.
+fn on_small_disk(env: &TestEnv, arguments: &[&str]) -> Option<(i32, String, String)> {
+    let script =
+        r#"mount -t tmpfs -o size=1m tmpfs small || exit 77; "$@"; code=$?; ls -A small; exit $code"#;
+    fs_err::create_dir_all(env.path().join("small")).unwrap();
+    let run = |unshare: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(unshare).args(["sh", "-c", script, "sh", env!("CARGO_BIN_EXE_relay-bundle")]);
+        command.args(arguments).current_dir(env.path()).output().unwrap()
+    };
+    // Without root, a user namespace may still allow it.
+    let attempts = [&["--mount"][..], &["--user", "--map-root-user", "--mount"]];
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let done = attempts.iter().map(|unshare| run(unshare)).find(|output| {
+        // 1 is how `unshare` itself fails.
+        output.status.code().is_some_and(|code| code != 77 && code != 1)
+    });
+    if done.is_none() {
+        skip("no right to mount a tmpfs, neither as root nor in a user namespace");
+    }
+    done.map(|output| (output.status.code().unwrap(), text(&output.stderr), text(&output.stdout)))
+}
+
+#[test]
+fn a_full_disk_is_an_error_that_leaves_nothing_behind() {
+    let env = TestEnv::new();
+    with_blobs(&env, &[("a", &bytes(3 << 20))]);
+    env.ok(&["pack", "big/", "big.tar"]);
+    env.ok(&["split", "big.tar", "--size", "600kB"]);
+    let table = [
+        &["pack", "big/", "small/x.tar"][..],
+        &["split", "big.tar", "--size", "600kB", "--out", "small"],
+        &["join", "big.tar.parts", "--out", "small/x.tar"],
+    ];
+    for arguments in table {
+        let Some((code, said, left)) = on_small_disk(&env, arguments) else { return };
+
+        assert_eq!((code, left.as_str()), (4, ""), "{arguments:?}: {said}");
+        assert!(said.contains("the disk is full"), "{arguments:?}: {said}");
+    }
+}

@@ -1,0 +1,242 @@
+//! `split` and `join`, and archives in parts: a bad part is named, and only that one is copied again.
+
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use camino::Utf8Path;
+
+use crate::blobs::{bytes, names, put, with_blobs};
+use crate::env::TestEnv;
+
+/// An archive of some megabytes in four parts, in the folder `usb`.
+fn in_parts() -> (TestEnv, Vec<u8>) {
+    let env = TestEnv::new();
+    with_blobs(&env, &[("a", &bytes(2_000_000)), ("b", &bytes(1_500_000))]);
+    env.ok(&["pack", "big/", "big.tar"]);
+    let tar = fs_err::read(env.path().join("big.tar")).unwrap();
+    fs_err::create_dir(env.path().join("usb")).unwrap();
+    let printed = env.ok(&["split", "big.tar", "--size", "1MB", "--out", "usb"]);
+    assert_eq!(printed, "usb/big.tar.parts\n");
+    (env, tar)
+}
+
+fn part(env: &TestEnv, number: usize) -> camino::Utf8PathBuf {
+    env.path().join(format!("usb/big.tar.part00{number}"))
+}
+
+fn flip(path: &Utf8Path, at: usize) {
+    let mut content = fs_err::read(path).unwrap();
+    content[at] ^= 1;
+    put(path, &content);
+}
+
+#[test]
+fn a_file_comes_back_from_its_parts_and_sha256sum_checks_them() {
+    let (env, tar) = in_parts();
+    let files = names(&env.path().join("usb"));
+    assert_eq!(
+        files,
+        ["big.tar.part001", "big.tar.part002", "big.tar.part003", "big.tar.part004", "big.tar.parts"]
+    );
+    assert_eq!(fs_err::metadata(part(&env, 1)).unwrap().len(), 1_000_000);
+    let check = Command::new("sha256sum")
+        .args(["-c", "--strict", "--quiet", "big.tar.parts"])
+        .current_dir(env.path().join("usb"))
+        .output()
+        .unwrap();
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+
+    for (number, source) in
+        ["usb/big.tar.parts", "usb", "usb/big.tar.part001", "usb/big.tar.part004"].iter().enumerate()
+    {
+        let out = format!("back{number}.tar");
+        let report = env.run(&["join", source, "--out", &out, "--json"]).json();
+
+        assert_eq!(report["schema"], "relay-bundle/join/v1", "{source}: {report}");
+        assert_eq!((&report["bytes"], &report["parts"]), (&tar.len().into(), &4.into()));
+        assert!(fs_err::read(env.path().join(&out)).unwrap() == tar, "{source}");
+    }
+    assert_eq!(names(&env.path().join("usb")), files);
+}
+
+#[test]
+fn the_report_of_split_lists_the_parts() {
+    let env = TestEnv::new();
+    put(&env.path().join("my file"), &bytes(25));
+
+    let report = env.run(&["split", "my file", "--size", "10", "--json"]).json();
+
+    assert_eq!(report["schema"], "relay-bundle/split/v1");
+    assert_eq!((&report["index"], &report["bytes"]), (&"my file.parts".into(), &25.into()));
+    let line = |part: usize| {
+        (
+            report["parts"][part]["name"].as_str().unwrap().to_owned(),
+            report["parts"][part]["bytes"].as_u64().unwrap(),
+        )
+    };
+    assert_eq!(line(0), ("my file.part001".to_owned(), 10));
+    assert_eq!(line(2), ("my file.part003".to_owned(), 5));
+    assert_eq!(report["parts"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn an_archive_in_parts_is_read_without_joining_it() {
+    let (env, tar) = in_parts();
+
+    let whole = env.run(&["inspect", "big.tar", "--json"]).json();
+    let parts = env.run(&["inspect", "usb/big.tar.parts", "--json"]).json();
+    env.ok(&["pack", "usb/big.tar.parts", "packed.tar"]);
+
+    assert_eq!((&parts["contentId"], &parts["bytes"]), (&whole["contentId"], &whole["bytes"]));
+    assert!(fs_err::read(env.path().join("packed.tar")).unwrap() == tar);
+}
+
+#[test]
+fn each_bad_part_is_named_with_what_is_wrong_and_nothing_is_written() {
+    let (env, _) = in_parts();
+    flip(&part(&env, 1), 40_000);
+    fs_err::remove_file(part(&env, 2)).unwrap();
+    fs_err::OpenOptions::new().write(true).open(part(&env, 4)).unwrap().set_len(1000).unwrap();
+    let before = (names(env.path()), names(&env.path().join("usb")));
+
+    for arguments in [
+        &["join", "usb", "--out", "back.tar"][..],
+        &["inspect", "usb/big.tar.parts"],
+        &["pack", "usb/big.tar.parts", "back.tar"],
+    ] {
+        let ran = env.run(arguments);
+
+        assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{arguments:?}: {}", ran.stderr);
+        let wanted = [
+            "3 of 4 parts are bad: ",
+            "`usb/big.tar.part001` was altered: the index lists ",
+            "`usb/big.tar.part002` is missing",
+            "`usb/big.tar.part004` has 1000 bytes instead of ",
+            "copy the bad parts again",
+        ];
+        for text in wanted {
+            assert!(ran.stderr.contains(text), "{arguments:?}: {text}\nin {}", ran.stderr);
+        }
+        assert!(!ran.stderr.contains("part003"), "{}", ran.stderr);
+        assert_eq!((names(env.path()), names(&env.path().join("usb"))), before);
+    }
+}
+
+#[test]
+fn wherever_a_part_is_bad_it_is_the_part_that_is_named() {
+    let (env, tar) = in_parts();
+    // In the list, in a header, in a blob, in the padding, in the last blocks.
+    for at in [600, 512 * 3 + 100, 1_999_999, 2_500_000, tar.len() - 1] {
+        let (number, inside) = (at / 1_000_000 + 1, at % 1_000_000);
+        flip(&part(&env, number), inside);
+
+        let ran = env.run(&["inspect", "usb/big.tar.parts"]);
+
+        assert_eq!(ran.code, 3, "{at}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains(&format!("1 of 4 parts is bad: `usb/big.tar.part00{number}` was altered")),
+            "{at}: {}",
+            ran.stderr
+        );
+        flip(&part(&env, number), inside);
+    }
+    env.ok(&["inspect", "usb/big.tar.parts"]);
+}
+
+#[test]
+fn one_part_is_replaced_in_its_place_or_from_another() {
+    let (env, tar) = in_parts();
+    let good = fs_err::read(part(&env, 3)).unwrap();
+    flip(&part(&env, 3), 7);
+    assert_eq!(env.run(&["join", "usb", "--out", "back.tar"]).code, 3);
+    put(&env.path().join("usb2/big.tar.part003"), &good);
+
+    env.ok(&["join", "usb", "--part", "usb2/big.tar.part003", "--out", "back.tar"]);
+    let wrong = env.run(&["join", "usb", "--part", "big.tar", "--out", "x.tar"]);
+    put(&part(&env, 3), &good);
+    env.ok(&["join", "usb", "--out", "again.tar"]);
+
+    for name in ["back.tar", "again.tar"] {
+        assert!(fs_err::read(env.path().join(name)).unwrap() == tar, "{name}");
+    }
+    assert_eq!(wrong.code, 2);
+    assert!(
+        wrong
+            .stderr
+            .contains("`big.tar` is no part of `big.tar`: the names of its parts are `big.tar.part001`"),
+        "{}",
+        wrong.stderr
+    );
+}
+
+#[test]
+fn what_is_no_regular_file_is_no_part() {
+    let (env, _) = in_parts();
+    let good = fs_err::read(part(&env, 2)).unwrap();
+    put(&env.path().join("elsewhere"), &good);
+    fs_err::remove_file(part(&env, 2)).unwrap();
+    symlink("../elsewhere", part(&env, 2)).unwrap();
+    let link = env.run(&["join", "usb", "--out", "back.tar"]);
+    fs_err::remove_file(part(&env, 2)).unwrap();
+    assert!(Command::new("mkfifo").arg(part(&env, 2)).status().unwrap().success());
+    let pipe = env.run(&["join", "usb", "--out", "back.tar"]);
+
+    for ran in [link, pipe] {
+        assert_eq!(ran.code, 3, "{}", ran.stderr);
+        assert!(ran.stderr.contains("`usb/big.tar.part002` is not a regular file"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn an_index_that_was_altered_is_refused() {
+    let (env, _) = in_parts();
+    let path = env.path().join("usb/big.tar.parts");
+    let index = fs_err::read_to_string(&path).unwrap();
+    let first_digest = &index[index.find("sha256=").unwrap() + 7..][..64];
+    let table = [
+        (index.replace("big.tar.part002", "../big.tar"), "line 3"),
+        (index.replace("name=big.tar", "name=../big.tar"), "cannot be the name of a file in parts"),
+        (index.replace("partBytes=1000000", "partBytes=1"), "parts, and 10000 are allowed"),
+        (index.replace(first_digest, &"0".repeat(64)), "the index was altered"),
+        (index.replace("parts/v1", "parts/v2"), "line 1"),
+    ];
+    for (text, why) in table {
+        assert!(text != index, "{why}");
+        put(&path, text.as_bytes());
+
+        let ran = env.run(&["join", "usb", "--out", "back.tar"]);
+
+        assert_eq!(ran.code, 3, "{why}: {}", ran.stderr);
+        assert!(ran.stderr.contains(why), "{why}: {}", ran.stderr);
+        assert!(!env.path().join("back.tar").exists());
+    }
+}
+
+#[test]
+fn nothing_is_overwritten_and_what_cannot_be_split_or_joined_is_told() {
+    let (env, _) = in_parts();
+    put(&env.path().join("empty"), b"");
+    put(&env.path().join("usb/another.parts"), b"");
+    let before = names(&env.path().join("usb"));
+    let table = [
+        (&["split", "big.tar", "--size", "1MB", "--out", "usb"][..], "`usb/big.tar.part001` is in the way"),
+        (&["split", "empty", "--size", "1MB"], "it has parts of 0 bytes, or of nothing"),
+        (&["split", "big.tar", "--size", "10"], "parts, and 10000 are allowed"),
+        (&["split", "big", "--size", "1MB"], "is not a regular file"),
+        (&["split", "nothing", "--size", "1MB"], "nothing"),
+        (&["split", "big.tar", "--size", "1M"], "it is no size such as 4GB"),
+        (&["split", "big.tar", "--size", "1MB", "--out", "no"], "there is no folder `no`"),
+        (&["join", "usb/big.tar.parts", "--out", "big.tar"], "`big.tar` is in the way"),
+        (&["join", "usb/big.tar.parts", "--out", "no/x.tar"], "there is no folder `no`"),
+        (&["join", "usb", "--out", "x.tar"], "nor a folder with one index"),
+        (&["join", "big.tar", "--out", "x.tar"], "is neither an index of parts, nor a part"),
+    ];
+    for (arguments, why) in table {
+        let ran = env.run(arguments);
+
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(why), "{arguments:?}: {}", ran.stderr);
+    }
+    assert_eq!(names(&env.path().join("usb")), before);
+    assert!(!names(env.path()).iter().any(|name| name.contains(".part") || name == "x.tar"));
+}

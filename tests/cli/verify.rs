@@ -1,0 +1,362 @@
+//! `verify`: what is accepted, what it says, and what it hands out.
+
+use std::collections::BTreeSet;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Value, json};
+
+use crate::env::TestEnv;
+use crate::sealing::{SITE, days_from_now, key, policy, policy_grant, policy_key, set_mode};
+
+const VERIFY: [&str; 4] = ["verify", "web.tar", "--trust", "trust.toml"];
+
+fn trusting() -> TestEnv {
+    let env = TestEnv::new();
+    env.trust_builder();
+    env
+}
+
+fn with<'a>(start: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+    [start, more].concat()
+}
+
+#[test]
+fn the_report_tells_who_vouches_for_what_by_which_right() {
+    let env = trusting();
+    env.seal("web.tar", &["builder"], |predicate| {
+        predicate.serial = 42;
+        predicate.sites.insert(SITE.parse().unwrap());
+    });
+
+    let page = env.ok(&VERIFY);
+
+    let keyid = key("builder").public().id();
+    let issued = days_from_now(0).to_string();
+    let wanted = [
+        "verified    web.tar\n",
+        "content id  sha256:",
+        &format!("signed by   builder, key {keyid}: counts\n"),
+        "grant       number 1 of the policy, threshold 1\n",
+        "bundle      relay\n",
+        "profile     web\n",
+        "namespace   relay\n",
+        "environment production\n",
+        "serial      42\n",
+        &format!("issued      {}", &issued[..10]),
+        "expires     ",
+        ", in 180 days\n",
+        "target      plant-7; signed for plant-7\n",
+        "replay      first bundle seen here; --record remembers it\n",
+        " objects, ",
+    ];
+    for part in wanted {
+        assert!(page.contains(part), "{part}\nin\n{page}");
+    }
+}
+
+#[test]
+fn an_archive_a_pipe_a_folder_and_an_entry_of_the_store_are_the_same_bundle() {
+    let env = trusting();
+    let archive = env.seal("web.tar", &["builder"], |_| {});
+    let folder = env.build(&["web"]);
+    let id = env.run(&["verify", "@web", "--trust", "trust.toml", "--json"]).json()["contentId"].clone();
+    let id = id.as_str().unwrap();
+
+    for (bundle, origin) in [
+        ("web.tar", "web.tar"),
+        (archive.as_str(), archive.as_str()),
+        (folder.as_str(), folder.as_str()),
+        ("bundles/web", "bundles/web"),
+    ] {
+        let report = env.run(&["verify", bundle, "--trust", "trust.toml", "--json"]).json();
+        assert_eq!((&report["origin"], &report["contentId"]), (&origin.into(), &id.into()), "{report}");
+    }
+    for entry in ["@web", id, &id[..20], folder.file_name().unwrap()] {
+        let entry = if entry.contains(':') || entry.starts_with('@') {
+            entry.to_owned()
+        } else {
+            format!("@{entry}")
+        };
+        let report = env.run(&["verify", &entry, "--trust", "trust.toml", "--json"]).json();
+        assert_eq!(report["contentId"], id, "{entry}: {report}");
+    }
+    let piped = env
+        .command(&["verify", "-", "--trust", "trust.toml", "--json"])
+        .write_stdin(fs_err::read(archive).unwrap())
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&piped.stdout).unwrap();
+    assert_eq!((&report["origin"], &report["contentId"]), (&"stdin".into(), &id.into()));
+}
+
+#[test]
+fn the_report_as_json_has_the_documented_shape() {
+    let env = trusting();
+    env.seal("web.tar", &["builder"], |predicate| predicate.serial = 42);
+
+    let mut report = env.run(&with(&VERIFY, &["--json"])).json();
+
+    for changing in ["time", "issued", "expires", "contentId", "objects", "files", "bytes"] {
+        assert_ne!(report.as_object_mut().unwrap().remove(changing), None, "{changing}");
+    }
+    let keyid = key("builder").public().id().to_string();
+    assert_eq!(
+        report,
+        json!({
+            "schema": "relay-bundle/verify/v1",
+            "verified": true,
+            "origin": "web.tar",
+            "bundle": "relay",
+            "profile": "web",
+            "namespace": "relay",
+            "environment": "production",
+            "serial": 42,
+            "sites": [],
+            "signatures": [{"keyid": keyid, "holder": "builder", "standing": "counts"}],
+            "grant": {"number": 1, "threshold": 1},
+            "target": {"policy": true, "site": SITE},
+            "replay": {"checked": true, "recorded": false},
+        })
+    );
+}
+
+#[test]
+fn a_single_key_is_trusted_for_anything_and_the_report_says_what_that_leaves_out() {
+    let env = TestEnv::new();
+    env.seal("web.tar", &["builder"], |predicate| {
+        predicate.sites.insert("elsewhere".parse().unwrap());
+    });
+    env.write("builder.pub.pem", key("builder").public().to_pem());
+    env.write("other.pub.pem", key("other").public().to_pem());
+
+    let page = env.ok(&["verify", "web.tar", "--key", "builder.pub.pem"]);
+    let other = env.run(&["verify", "web.tar", "--key", "other.pub.pem"]);
+
+    assert!(page.contains("target      NOT checked, one key was trusted; signed for elsewhere\n"), "{page}");
+    assert!(page.contains("replay      NOT checked, one key was trusted\n"), "{page}");
+    assert_eq!(other.code, 3);
+    assert!(other.stderr.starts_with("error: UNTRUSTED_KEY: "), "{}", other.stderr);
+}
+
+#[test]
+fn nobody_is_trusted_on_first_use() {
+    let env = trusting();
+    env.seal("web.tar", &["builder"], |_| {});
+
+    let ran = env.run(&["verify", "web.tar"]);
+
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+    assert!(ran.stderr.contains("there is no trust on first use"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_is_asked_for_without_sense_is_refused() {
+    let env = trusting();
+    env.seal("web.tar", &["builder"], |_| {});
+    env.write("key.pem", key("builder").public().to_pem());
+    let time = "2026-11-22T10:00:00Z";
+    let table: [(&[&str], &str); 11] = [
+        (&["web.tar", "--trust", "trust.toml", "--key", "key.pem"], "cannot be used with"),
+        (&["web.tar", "--key", "key.pem", "--record"], "cannot be used with"),
+        (&["web.tar", "--key", "key.pem", "--state", "s.json"], "cannot be used with"),
+        (&["web.tar", "--trust", "trust.toml", "--at", time, "--record"], "cannot be used with"),
+        (&["web.tar", "--trust", "trust.toml", "--at", time, "--emit"], "cannot be used with"),
+        (&["web.tar", "--trust", "trust.toml", "--secrets-exist"], "--emit"),
+        (&["web.tar", "--trust", "trust.toml", "--emit", "--json"], "there is one stdout"),
+        (&["web.tar", "--trust", "trust.toml", "--set", "replicaCount=2"], "--rebuild"),
+        (&["web", "--trust", "trust.toml"], "`@web` is the newest build"),
+        (&["none.tar", "--trust", "trust.toml"], "there is no file or folder `none.tar`"),
+        (&["@none", "--trust", "trust.toml"], "not in the store"),
+    ];
+    for (arguments, why) in table {
+        let ran = env.run(&with(&["verify"], arguments));
+
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(why), "{arguments:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn an_audit_of_another_time_says_so() {
+    let env = trusting();
+    let issued = days_from_now(-400);
+    env.seal("web.tar", &["builder"], |predicate| predicate.issued = issued);
+
+    let now = env.run(&VERIFY);
+    let then = env.run(&with(&VERIFY, &["--at", &issued.to_string()]));
+
+    assert_eq!(now.code, 3);
+    assert!(now.stderr.starts_with("error: EXPIRED: "), "{}", now.stderr);
+    assert_eq!(then.code, 0, "{}", then.stderr);
+    assert!(then.stderr.starts_with(&format!("warning: verified as of {issued}")), "{}", then.stderr);
+}
+
+// --- the files that decide ---
+
+#[test]
+fn a_policy_or_a_key_that_others_can_change_is_refused() {
+    let env = trusting();
+    env.seal("web.tar", &["builder"], |_| {});
+    env.write("key.pem", key("builder").public().to_pem());
+    for (option, name) in [("--trust", "trust.toml"), ("--key", "key.pem")] {
+        for mode in [0o664, 0o646, 0o666] {
+            set_mode(&env.path().join(name), mode);
+
+            let ran = env.run(&["verify", "web.tar", option, name]);
+
+            assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
+            let (why, remedy) = (format!("`{name}` has the mode {mode:04o}"), format!("chmod go-w {name}"));
+            assert!(ran.stderr.contains(&why) && ran.stderr.contains(&remedy), "{}", ran.stderr);
+        }
+        set_mode(&env.path().join(name), 0o644);
+        set_mode(env.path(), 0o777);
+        let ran = env.run(&["verify", "web.tar", option, name]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
+        assert!(ran.stderr.contains("everyone can replace what is in it"), "{}", ran.stderr);
+        set_mode(env.path(), 0o755);
+    }
+}
+
+#[test]
+fn a_mistake_in_a_policy_is_told_with_file_and_line() {
+    let env = TestEnv::new();
+    env.seal("web.tar", &["builder"], |_| {});
+    let key = policy_key("builder", "");
+    let table = [
+        (policy("", &[key.clone(), policy_key("builder", "")]), "trust.toml:8: the key "),
+        (policy("[unknown]\n", std::slice::from_ref(&key)), "trust.toml:2: unknown field `unknown`"),
+        ("schema = \"relay-bundle/trust/v9\"\n".to_owned(), "trust.toml:1: the schema is"),
+        (policy("", &[policy_grant(&["builder"], 1, "")]), "trust.toml:3: the grant names the key "),
+        (policy("", &[key.replace("MCow", "MCox")]), "trust.toml:3: "),
+        ("[[key]".to_owned(), "trust.toml:1: "),
+        (crate::sealing::key("builder").public().to_pem(), "`--key` trusts a single public key"),
+    ];
+    for (text, why) in table {
+        env.write("trust.toml", text);
+
+        let ran = env.run(&VERIFY);
+
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{why}: {}", ran.stderr);
+        assert!(ran.stderr.contains(why), "{why} in {}", ran.stderr);
+    }
+    env.write("trust.toml", b"\xff");
+    assert!(env.run(&VERIFY).stderr.contains("byte 0 is no UTF-8"));
+    env.write("trust.toml", vec![b'#'; (1 << 20) + 1]);
+    assert!(env.run(&VERIFY).stderr.contains("has more than 1048576 bytes"));
+    let ran = env.run(&["verify", "web.tar", "--trust", "none.toml"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("there is no trust policy `none.toml`"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_private_key_and_a_policy_are_no_key_to_trust() {
+    let env = trusting();
+    env.seal("web.tar", &["builder"], |_| {});
+    let table = [
+        (
+            "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAAA\n-----END PRIVATE KEY-----\n".to_owned(),
+            "`x` is a private key, and a public one is trusted",
+        ),
+        (
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMC4CAQ\n-----END ENCRYPTED PRIVATE KEY-----\n".to_owned(),
+            "relay-bundle keygen --public x",
+        ),
+        (fs_err::read_to_string(env.path().join("trust.toml")).unwrap(), "`--trust` reads one"),
+        (String::new(), "`relay-bundle keygen` writes such a file"),
+    ];
+    for (text, why) in table {
+        env.write("x", text);
+
+        let ran = env.run(&["verify", "web.tar", "--key", "x"]);
+
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
+        assert!(ran.stderr.contains(why), "{why} in {}", ran.stderr);
+    }
+}
+
+// --- handed out ---
+
+/// The manifests of a folder, in the order of their names.
+fn documents(folder: &Utf8Path) -> String {
+    let files = folder.join("manifests").read_dir_utf8().unwrap().map(|file| file.unwrap().into_path());
+    let files: BTreeSet<Utf8PathBuf> = files.collect();
+    files.iter().flat_map(|file| ["---\n".to_owned(), fs_err::read_to_string(file).unwrap()]).collect()
+}
+
+#[test]
+fn emitted_are_the_verified_bytes_in_apply_order_and_nothing_else() {
+    let env = trusting();
+    env.seal("web.tar", &["builder"], |_| {});
+
+    let ran = env.run(&with(&VERIFY, &["--emit", "--secrets-exist"]));
+
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout == documents(&env.build(&["web"])), "{}", ran.stdout);
+    assert!(ran.stdout == env.ok(&["render", "web"]), "{}", ran.stdout);
+    assert!(ran.stderr.starts_with("verified    web.tar\n"), "{}", ran.stderr);
+}
+
+#[test]
+fn manifests_whose_secrets_nobody_made_are_not_emitted() {
+    let env = trusting();
+    env.seal("web.tar", &["builder"], |_| {});
+
+    let ran = env.run(&with(&VERIFY, &["--emit"]));
+
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+    for part in ["relay-claude-relay-encryption-key", "relay-claude-relay-generated", "--secrets-exist"] {
+        assert!(ran.stderr.contains(part), "{part} in {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let env = trusting();
+    env.seal("web.tar", &["builder"], |_| {});
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
+    command
+        .args(with(&VERIFY, &["--emit", "--secrets-exist"]))
+        .current_dir(env.path())
+        .env_clear()
+        .env("HOME", env.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // More than a pipe holds would be needed to make it wait; gone at once is gone before the first write.
+    drop(child.stdout.take());
+
+    let output = child.wait_with_output().unwrap();
+
+    assert_eq!(output.status.code(), Some(0));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(!stderr.contains("error") && !stderr.contains("panick"), "{stderr}");
+}
+
+// --- rebuilt ---
+
+#[test]
+fn a_bundle_is_compared_with_what_the_source_gives() {
+    let env = trusting();
+    env.seal("web.tar", &["builder"], |_| {});
+    let rebuild = with(&VERIFY, &["--rebuild", "web"]);
+    let page = env.ok(&rebuild);
+    assert!(page.contains("rebuild     this is what the source gives for profile web\n"), "{page}");
+    assert_eq!(
+        env.run(&with(&rebuild, &["--json"])).json()["rebuild"],
+        json!({"profile": "web", "same": true})
+    );
+
+    let ran = env.run(&with(&rebuild, &["--set", "config.logLevel=\"debug\"", "--record"]));
+
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stdout.contains("the source gives another bundle for profile web\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("            bundle.json: differs\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains(": only in the bundle\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains(": only in what the source gives\n"), "{}", ran.stdout);
+    assert!(!env.path().join(".local").exists(), "nothing is recorded");
+    let emitted =
+        env.run(&with(&rebuild, &["--set", "config.logLevel=\"debug\"", "--emit", "--secrets-exist"]));
+    assert_eq!((emitted.code, emitted.stdout.as_str()), (1, ""), "{}", emitted.stderr);
+    let ran = env.run(&with(&rebuild, &["--set", "config.logLevle=1"]));
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+}

@@ -1,0 +1,22 @@
+//! The profiles that the repository ships, as bundles in memory.
+
+use camino::Utf8Path;
+use relay_bundle::bundle::assemble::assemble;
+use relay_bundle::bundle::files::BundleFiles;
+use relay_bundle::cmd::ctx::Folder;
+use relay_bundle::render::render;
+use relay_bundle::{archive, profile};
+
+/// Builds the bundle of a profile.
+pub(crate) fn bundle(name: &str) -> BundleFiles {
+    let loaded = profile::load(name, &[], &Folder::new(Utf8Path::new("profiles")));
+    let profile = loaded.profile.expect("a shipped profile has no errors");
+    assemble(&profile, &render(&profile)).expect("what is rendered makes a bundle").files
+}
+
+/// Writes files as an archive.
+pub(crate) fn pack(files: &BundleFiles, attestation: Option<&[u8]>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    archive::write(&mut bytes, attestation, files.open()).expect("memory does not fail");
+    bytes
+}

@@ -1,0 +1,104 @@
+//! What the tests know of `ustar`, apart from the program: to make headers that are wrong in one thing only.
+
+use std::ops::Range;
+
+pub(crate) const BLOCK: usize = 512;
+
+/// The fields of a header in their order, and their widths.
+pub(crate) const FIELDS: [(&str, usize); 17] = [
+    ("name", 100),
+    ("mode", 8),
+    ("uid", 8),
+    ("gid", 8),
+    ("size", 12),
+    ("mtime", 12),
+    ("chksum", 8),
+    ("typeflag", 1),
+    ("linkname", 100),
+    ("magic", 6),
+    ("version", 2),
+    ("uname", 32),
+    ("gname", 32),
+    ("devmajor", 8),
+    ("devminor", 8),
+    ("prefix", 155),
+    ("padding", 12),
+];
+
+/// A file of an archive: its header, its content, and all of it with the padding.
+pub(crate) struct Record {
+    pub(crate) name: String,
+    pub(crate) content: Range<usize>,
+    pub(crate) all: Range<usize>,
+}
+
+/// Returns where a field stands in a header.
+pub(crate) fn range(field: &str) -> Range<usize> {
+    let mut at = 0;
+    for (name, width) in FIELDS {
+        if name == field {
+            return at..at + width;
+        }
+        at += width;
+    }
+    panic!("`{field}` is no field of a header");
+}
+
+/// Returns the files of a good archive; its last two blocks are none.
+pub(crate) fn records(archive: &[u8]) -> Vec<Record> {
+    let mut records = Vec::new();
+    let mut at = 0;
+    while at + 2 * BLOCK < archive.len() {
+        let text = |field| {
+            let bytes = &archive[at..at + BLOCK][range(field)];
+            String::from_utf8(bytes.iter().copied().take_while(|byte| *byte != 0).collect()).expect("ASCII")
+        };
+        let bytes = usize::from_str_radix(&text("size"), 8).expect("octal digits");
+        let content = at + BLOCK..at + BLOCK + bytes;
+        let end = content.end.next_multiple_of(BLOCK);
+        records.push(Record { name: text("name"), content, all: at..end });
+        at = end;
+    }
+    records
+}
+
+/// Puts `content` into a field, zeros behind it, and makes the checksum right.
+pub(crate) fn set(header: &mut [u8], field: &str, content: &[u8]) {
+    let place = &mut header[range(field)];
+    place.fill(0);
+    place[..content.len()].copy_from_slice(content);
+    let header = &mut header[..BLOCK];
+    header[range("chksum")].fill(b' ');
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[range("chksum")].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+}
+
+/// Returns a good header.
+pub(crate) fn header(name: &str, bytes: usize) -> Vec<u8> {
+    let mut header = vec![0; BLOCK];
+    let constants: [(&str, &[u8]); 9] = [
+        ("mode", b"0000644"),
+        ("uid", b"0000000"),
+        ("gid", b"0000000"),
+        ("mtime", b"00000000000"),
+        ("typeflag", b"0"),
+        ("magic", b"ustar"),
+        ("version", b"00"),
+        ("devmajor", b"0000000"),
+        ("devminor", b"0000000"),
+    ];
+    for (field, content) in constants {
+        set(&mut header, field, content);
+    }
+    set(&mut header, "size", format!("{bytes:011o}").as_bytes());
+    set(&mut header, "name", name.as_bytes());
+    header
+}
+
+/// Returns a file of an archive: header, content and padding.
+pub(crate) fn file(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut bytes = header(name, content.len());
+    bytes.extend_from_slice(content);
+    bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
+    bytes
+}

@@ -1,0 +1,170 @@
+//! Every kind of tampering beside the flipping of bits, each counted.
+
+use std::collections::BTreeSet;
+
+use camino::Utf8Path;
+
+use crate::door::{Door, contradicts_itself, run, sealed};
+use crate::structure::{self, Original, Sink, count};
+use crate::tar::{BLOCK, FIELDS, Record, file, range};
+use crate::{PROFILES, say};
+
+/// A kind of tampering: what it is called, the archives that it makes, and how many these are.
+struct Class {
+    name: &'static str,
+    make: fn(&Original, &mut Sink),
+    count: fn(&Original) -> usize,
+}
+
+const fn class(name: &'static str, make: fn(&Original, &mut Sink), count: fn(&Original) -> usize) -> Class {
+    Class { name, make, count }
+}
+
+const CLASSES: [Class; 16] = [
+    class("cut short", truncate, |original| original.bytes.len() / BLOCK + 4096 - 4096 / BLOCK),
+    class("a byte deleted", delete, |original| boundaries(original).len()),
+    class("a byte inserted", insert, |original| 3 * (boundaries(original).len() + 1)),
+    class("a byte moved within its block", shift, shift_count),
+    class("bytes appended", append, |_| APPENDED),
+    class("contents swapped", structure::swap_contents, |original| count::pairs(original.records.len())),
+    class("files reordered", structure::reorder, |original| count::pairs(original.records.len())),
+    class("a file duplicated", structure::duplicate, |original| count::duplicate(original.records.len())),
+    class("a file left out", structure::leave_out, |original| original.records.len()),
+    class("a file added", structure::add, |original| count::add(original.records.len())),
+    class("a file renamed", structure::rename, |original| count::rename(original.records.len())),
+    class("a content changed", structure::change, |original| count::change(original.records.len())),
+    class("a field set", structure::set_fields, |original| count::set_fields(original.records.len())),
+    class("end blocks left out", leave_out_end, |_| 2),
+    class("a content and its digest changed", structure::forge, |original| original.records.len() - 2),
+    class("another bundle", |original, sink| others(original).for_each(sink), |_| PROFILES.len() - 1),
+];
+
+#[test]
+fn tampering_of_every_kind_is_refused() {
+    let sealed = PROFILES.map(|profile| (Original::of(sealed(profile)), Door::of(profile)));
+    for class in CLASSES {
+        let (mut cases, mut refused, mut expected) = (0, 0, 0);
+        for (original, door) in &sealed {
+            expected += (class.count)(original);
+            (class.make)(original, &mut |bytes| {
+                assert!(bytes != original.bytes, "{}: nothing was changed", class.name);
+                cases += 1;
+                refused += usize::from(door.enter(&bytes).is_err());
+            });
+        }
+        say(&format!("{}: {refused} of {cases} refused", class.name));
+        assert!(cases > 0, "{}", class.name);
+        assert_eq!((cases, refused), (expected, expected), "{}", class.name);
+    }
+}
+
+#[test]
+fn the_program_refuses_a_sample_of_every_kind_and_prints_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = Utf8Path::from_path(folder.path()).unwrap().join("tampered.tar");
+    let original = Original::of(sealed("production"));
+    let mut tried = 0;
+    for class in CLASSES {
+        let every = (class.count)(&original).div_ceil(3);
+        let mut number = 0;
+        (class.make)(&original, &mut |bytes| {
+            if number % every == 0 && contradicts_itself(&bytes) {
+                fs_err::write(&file, bytes).unwrap();
+                assert_eq!(run(&file), (Some(3), String::new()), "{}, number {number}", class.name);
+                tried += 1;
+            }
+            number += 1;
+        });
+    }
+    say(&format!("given to the program: {tried} tampered archives, all refused"));
+    assert!(tried >= 30, "{tried}");
+}
+
+/// Yields the starts of every header field, content, padding and end block.
+fn boundaries(original: &Original) -> BTreeSet<usize> {
+    let of_record = |record: &Record| {
+        let header = record.all.start;
+        let fields = FIELDS.map(|(field, _)| header + range(field).start);
+        fields.into_iter().chain([record.content.start, record.content.end])
+    };
+    let end = original.bytes.len();
+    let ends = [end - 2 * BLOCK, end - BLOCK];
+    original.records.iter().flat_map(of_record).chain(ends).collect()
+}
+
+fn truncate(original: &Original, sink: &mut Sink) {
+    let lengths: BTreeSet<usize> = (0..4096).chain((0..original.bytes.len()).step_by(BLOCK)).collect();
+    for length in lengths {
+        sink(original.bytes[..length].to_vec());
+    }
+}
+
+fn delete(original: &Original, sink: &mut Sink) {
+    for at in boundaries(original) {
+        let mut bytes = original.bytes.clone();
+        bytes.remove(at);
+        sink(bytes);
+    }
+}
+
+fn insert(original: &Original, sink: &mut Sink) {
+    for at in boundaries(original).into_iter().chain([original.bytes.len()]) {
+        for byte in [0, b'0', 0xff] {
+            let mut bytes = original.bytes.clone();
+            bytes.insert(at, byte);
+            sink(bytes);
+        }
+    }
+}
+
+/// Deletes a byte and puts a zero where its block ends, so that all blocks stay where they were.
+fn shift(original: &Original, sink: &mut Sink) {
+    for at in boundaries(original) {
+        let mut bytes = original.bytes.clone();
+        bytes[at..at / BLOCK * BLOCK + BLOCK].rotate_left(1);
+        let last = at / BLOCK * BLOCK + BLOCK - 1;
+        bytes[last] = 0;
+        if bytes != original.bytes {
+            sink(bytes);
+        }
+    }
+}
+
+/// Counts the boundaries behind which something stands that would move.
+fn shift_count(original: &Original) -> usize {
+    let moves = |at: &usize| original.bytes[*at..at / BLOCK * BLOCK + BLOCK].iter().any(|byte| *byte != 0);
+    boundaries(original).iter().filter(|at| moves(at)).count()
+}
+
+const APPENDED: usize = 7;
+
+fn append(original: &Original, sink: &mut Sink) {
+    let whole = &original.bytes;
+    let appended: [Vec<u8>; APPENDED] = [
+        vec![0],
+        vec![b'\n'],
+        vec![0; BLOCK],
+        vec![0xff; BLOCK],
+        vec![0; 10_240 - whole.len() % 10_240],
+        file("manifests/99-evil.yaml", b"evil\n"),
+        whole.clone(),
+    ];
+    for more in appended {
+        sink([&whole[..], &more].concat());
+    }
+}
+
+/// Leaves out one of the two zero blocks, and both.
+fn leave_out_end(original: &Original, sink: &mut Sink) {
+    for blocks in [1, 2] {
+        let mut bytes = original.bytes.clone();
+        bytes.truncate(bytes.len() - blocks * BLOCK);
+        // Otherwise it would only be cut short.
+        bytes.extend(file("SHA256SUMS", b""));
+        sink(bytes);
+    }
+}
+
+fn others(original: &Original) -> impl Iterator<Item = Vec<u8>> {
+    PROFILES.into_iter().map(sealed).filter(|bytes| *bytes != original.bytes)
+}

@@ -1,0 +1,113 @@
+//! The one door through which an archive comes in. All tampering is tried here.
+
+use std::fmt::Write as _;
+
+use assert_cmd::Command;
+use camino::Utf8Path;
+use relay_bundle::archive;
+use relay_bundle::bundle::open::Bundle;
+use relay_bundle::bundle::read::{ReadError, hash_only};
+use relay_bundle::model::timestamp::Timestamp;
+use relay_bundle::trust::envelope::Envelope;
+use relay_bundle::trust::key::PrivateKey;
+use relay_bundle::trust::policy::Policy;
+use relay_bundle::trust::state::State;
+use relay_bundle::trust::statement::{Predicate, Statement};
+use relay_bundle::trust::verify::{Authority, Purpose, Terms, Verified, VerifyError, verify};
+
+use crate::shipped::{bundle, pack};
+
+/// When all statements are issued, and verified.
+const NOW: u64 = 1_800_000_000;
+
+/// The seeds of the keys of two holders, both of whom must sign: not a byte of a signature is one too many.
+const SEEDS: [u8; 2] = [1, 2];
+
+/// Returns the archive of a profile, signed.
+pub(crate) fn sealed(profile: &str) -> Vec<u8> {
+    let files = bundle(profile);
+    let content = Bundle::of_files(files.clone()).unwrap();
+    let index = content.index;
+    let statement = Statement {
+        content_id: content.content_id,
+        predicate: Predicate {
+            bundle: index.name,
+            bytes: content.bytes,
+            environment: index.environment,
+            expires: None,
+            files: content.sums.len() as u64,
+            issued: Timestamp::from_seconds(NOW).unwrap(),
+            namespace: index.namespace,
+            profile: index.profile,
+            serial: NOW,
+            sites: [].into(),
+        },
+    };
+    let mut envelope = Envelope::unsigned(statement.to_bytes());
+    for seed in SEEDS {
+        envelope.sign(&PrivateKey::from_seed(&[seed; 32])).unwrap();
+    }
+    pack(&files, Some(&envelope.to_bytes()))
+}
+
+/// Whoever waits for bundles, with what he trusts.
+pub(crate) struct Door {
+    policy: Policy,
+    state: State,
+}
+
+/// Why an archive does not come in.
+#[derive(Debug)]
+#[expect(dead_code, reason = "a test that fails prints it")]
+pub(crate) enum Refusal {
+    Read(ReadError),
+    Verify(VerifyError),
+}
+
+impl Door {
+    /// Returns the door that lets the bundle of a profile in.
+    pub(crate) fn of(profile: &str) -> Self {
+        Self { policy: Policy::parse(&policy(profile)).unwrap(), state: State::default() }
+    }
+
+    /// Takes an archive in, or says why not.
+    pub(crate) fn enter(&self, bytes: &[u8]) -> Result<Verified<Bundle>, Refusal> {
+        let terms = Terms {
+            authority: Authority::Policy(&self.policy, &self.state),
+            purpose: Purpose::Install,
+            now: Timestamp::from_seconds(NOW).unwrap(),
+        };
+        let opening = archive::open(bytes).map_err(Refusal::Read)?;
+        verify(opening, &terms, &mut hash_only).map_err(Refusal::Verify)
+    }
+}
+
+/// Returns the trust policy that admits a profile if both holders signed it.
+fn policy(profile: &str) -> String {
+    let mut text = "schema = \"relay-bundle/trust/v1\"\n".to_owned();
+    let keys = SEEDS.map(|seed| PrivateKey::from_seed(&[seed; 32]).public());
+    for (number, key) in keys.iter().enumerate() {
+        let (id, public) = (key.id(), key.to_base64());
+        writeln!(text, "[[key]]\nid = \"{id}\"\npublic = \"{public}\"\nholder = \"holder-{number}\"")
+            .unwrap();
+    }
+    let ids = keys.map(|key| key.id().to_string());
+    let environments = r#"["dev", "production"]"#;
+    writeln!(text, "[[grant]]\nbundles = [\"claude-relay\", \"relay-*\"]\nprofiles = [\"{profile}\"]\nenvironments = {environments}")
+        .unwrap();
+    writeln!(text, "keys = {ids:?}\nthreshold = 2").unwrap();
+    text
+}
+
+/// Tells whether an archive is refused by whoever trusts nobody in particular: without a signature, or after it.
+pub(crate) fn contradicts_itself(bytes: &[u8]) -> bool {
+    let files = archive::open(bytes).and_then(|opening| opening.read_sums()?.into_files());
+    files.and_then(|files| files.read(&mut hash_only)).is_err()
+}
+
+/// Gives an archive to the program; returns its exit code, and what it printed on standard output.
+pub(crate) fn run(archive: &Utf8Path) -> (Option<i32>, String) {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
+    let output = program.args(["inspect", archive.as_str()]).env_clear().output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}

@@ -1,0 +1,21 @@
+//! Every way to tamper with the archive of each shipped profile, and what becomes of it at the door.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::io::Write as _;
+
+mod bits;
+mod classes;
+mod door;
+#[path = "../support/shipped.rs"]
+mod shipped;
+mod structure;
+#[path = "../support/tar.rs"]
+mod tar;
+
+/// The profiles that the repository ships; `base` only serves others.
+const PROFILES: [&str; 4] = ["dev", "loki-logging", "production", "pvc-logs"];
+
+/// Says what was counted: the test harness would hide what goes through `eprintln!`.
+fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").unwrap();
+}

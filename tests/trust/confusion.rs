@@ -1,0 +1,305 @@
+//! One thing for another: signatures of other bytes, other kinds of signatures, other kinds of files.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use curve25519_dalek::edwards::EdwardsPoint;
+use curve25519_dalek::scalar::{Scalar, clamp_integer};
+use relay_bundle::archive;
+use relay_bundle::bundle::read::{Opening, hash_only};
+use relay_bundle::canonical::Canonical;
+use relay_bundle::model::digest::Digest;
+use relay_bundle::trust::envelope::{Envelope, PAYLOAD_TYPE};
+use relay_bundle::trust::key::{KeyId, PublicKey, SignatureBytes};
+use relay_bundle::trust::policy::Policy;
+use relay_bundle::trust::refusal::Reason;
+use relay_bundle::trust::state::State;
+use relay_bundle::trust::statement::Statement;
+use relay_bundle::trust::verify::{Authority, Purpose, Terms, VerifyError, verify};
+use serde_json::json;
+use sha2::{Digest as _, Sha512};
+
+use super::situation::{Situation, Who, grant};
+use super::world::{
+    ACCEPTED, Content, DEV, ISSUED, Memory, PRODUCTION, Step, code_of, key, time, verify_by_key,
+    verify_by_policy, verify_until,
+};
+
+const SEED: [u8; 32] = [1; 32];
+
+/// Signs as RFC 8032 says, section 5.1.6; `dom` tells Ed25519 (nothing), Ed25519ctx and Ed25519ph apart.
+fn rfc8032(seed: &[u8; 32], dom: &[u8], message: &[u8]) -> SignatureBytes {
+    let hash = |parts: &[&[u8]]| -> [u8; 64] { Sha512::digest(parts.concat()).into() };
+    let secret = hash(&[seed]);
+    let (scalar, prefix) = secret.split_at(32);
+    let scalar = Scalar::from_bytes_mod_order(clamp_integer(scalar.try_into().unwrap()));
+    let public = EdwardsPoint::mul_base(&scalar).compress().to_bytes();
+    let nonce = Scalar::from_bytes_mod_order_wide(&hash(&[dom, prefix, message]));
+    let point = EdwardsPoint::mul_base(&nonce).compress().to_bytes();
+    let challenge = Scalar::from_bytes_mod_order_wide(&hash(&[dom, &point, &public, message]));
+    let proof = nonce + challenge * scalar;
+    [point, proof.to_bytes()].concat().try_into().unwrap()
+}
+
+fn dom2(is_prehashed: bool, context: &[u8]) -> Vec<u8> {
+    let lengths = [u8::from(is_prehashed), u8::try_from(context.len()).unwrap()];
+    [&b"SigEd25519 no Ed25519 collisions"[..], &lengths, context].concat()
+}
+
+/// Writes an envelope in its only spelling, whatever its signatures are.
+fn envelope(kind: &str, payload: &[u8], signatures: &[(KeyId, SignatureBytes)]) -> Vec<u8> {
+    let mut signatures = signatures.to_vec();
+    signatures.sort_unstable();
+    let signatures: Vec<_> = signatures
+        .iter()
+        .map(|(id, sig)| json!({"keyid": id.to_string(), "sig": STANDARD.encode(sig)}))
+        .collect();
+    let whole = json!({"payload": STANDARD.encode(payload), "payloadType": kind, "signatures": signatures});
+    Canonical::of(&whole).unwrap().into_bytes()
+}
+
+fn pae(kind: &str, payload: &[u8]) -> Vec<u8> {
+    [format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).as_bytes(), payload].concat()
+}
+
+/// The development bundle with some attestation.
+fn with(attestation: Vec<u8>) -> Content {
+    Content { attestation: Some(attestation), ..DEV.clone() }
+}
+
+/// The outcome is the same whether the key is trusted by itself or by a policy.
+fn outcome(content: &Content) -> &'static str {
+    let by_key = code_of(&verify_by_key(content, &key(1)));
+    assert_eq!(code_of(&verify_by_policy(content, &key(1))), by_key);
+    by_key
+}
+
+fn with_signature(signature: SignatureBytes) -> Content {
+    let payload = DEV.statement().to_bytes();
+    with(envelope(PAYLOAD_TYPE, &payload, &[(key(1).public().id(), signature)]))
+}
+
+/// A payload that the trusted key signed as it should, whatever it is.
+fn with_payload(kind: &str, payload: &[u8]) -> Content {
+    with(envelope(kind, payload, &[(key(1).public().id(), key(1).sign(&pae(kind, payload)))]))
+}
+
+/// An archive of some files.
+fn archive_of(content: &Content) -> Vec<u8> {
+    let files = Opening::new(Memory::new(content, Step::Files)).unwrap();
+    let files = files.read_sums().unwrap().into_files().unwrap();
+    let mut bytes = Vec::new();
+    archive::write(&mut bytes, content.attestation.as_deref(), files).unwrap();
+    bytes
+}
+
+#[test]
+fn our_own_implementation_of_the_relatives_of_ed25519_is_right() {
+    let hex = |text: &str| -> Vec<u8> {
+        text.as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
+    };
+    // RFC 8032, sections 7.2 and 7.3.
+    let seed = hex("0305334e381af78f141cb666f6199f57bc3495335a256a95bd2a55bf546663f6").try_into().unwrap();
+    let message = hex("f726936d19c800494e3fdaff20b276a8");
+    let wanted = "55a4cc2f70a54e04288c5f4cd1e45a7bb520b36292911876cada7323198dd87a8b36950b95130022907a7fb7c4e9b2d5f6cca685a587b4b21f4b888e4e7edb0d";
+    assert_eq!(rfc8032(&seed, &dom2(false, b"foo"), &message).to_vec(), hex(wanted));
+    let seed = hex("833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42").try_into().unwrap();
+    let wanted = "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae4131f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406";
+    assert_eq!(rfc8032(&seed, &dom2(true, b""), &Sha512::digest(b"abc")).to_vec(), hex(wanted));
+    assert_eq!(rfc8032(&SEED, b"", b"message"), key(1).sign(b"message"));
+}
+
+#[test]
+fn only_a_pure_ed25519_signature_of_the_encoded_statement_is_one() {
+    let payload = DEV.statement().to_bytes();
+    let message = pae(PAYLOAD_TYPE, &payload);
+    let id = DEV.statement().content_id.to_string();
+    let good = rfc8032(&SEED, b"", &message);
+    assert_eq!(outcome(&with_signature(good)), ACCEPTED);
+
+    let sign = |bytes: &[u8]| key(1).sign(bytes);
+    let table = [
+        ("the payload alone", sign(&payload)),
+        ("the payload in base64", sign(STANDARD.encode(&payload).as_bytes())),
+        ("the list of files", sign(&DEV.sums)),
+        ("the content id", sign(id.as_bytes())),
+        ("the content id in bytes", sign(&Sha512::digest(&DEV.sums)[..32])),
+        ("the index", sign(&DEV.files["bundle.json"])),
+        ("the payload under another type", sign(&pae("application/json", &payload))),
+        ("the payload under another version", sign(&[b"DSSEv2", &message[6..]].concat())),
+        ("the digest of the encoding", sign(&Sha512::digest(&message))),
+        ("Ed25519ph", rfc8032(&SEED, &dom2(true, b""), &Sha512::digest(&message))),
+        ("Ed25519ph with a context", rfc8032(&SEED, &dom2(true, b"foo"), &Sha512::digest(&message))),
+        ("Ed25519ctx", rfc8032(&SEED, &dom2(false, b"foo"), &message)),
+        ("Ed25519ctx without a context", rfc8032(&SEED, &dom2(false, b""), &message)),
+        ("zeros", [0; 64]),
+        ("the same proof plus the order of the group", plus_order(good)),
+        ("another bundle's", production_signature()),
+    ];
+    for (what, signature) in table {
+        assert_eq!(outcome(&with_signature(signature)), "BAD_SIGNATURE", "{what}");
+    }
+}
+
+/// The second spelling of a signature, which lax verifiers take for another one.
+fn plus_order(mut signature: SignatureBytes) -> SignatureBytes {
+    const ORDER: [u8; 32] = [
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+    ];
+    let mut carry = 0;
+    for (byte, order) in signature[32..].iter_mut().zip(ORDER) {
+        let sum = u16::from(*byte) + u16::from(order) + carry;
+        (*byte, carry) = (sum.to_le_bytes()[0], sum >> 8);
+    }
+    signature
+}
+
+fn production_signature() -> SignatureBytes {
+    let signed = PRODUCTION.clone().signed(&PRODUCTION.statement(), &[&key(1)]);
+    let envelope = Envelope::parse(&signed.attestation.unwrap()).unwrap();
+    *envelope.signatures().values().next().unwrap()
+}
+
+#[test]
+fn an_attestation_of_another_bundle_is_none_of_this_one() {
+    let other = PRODUCTION.clone().signed(&PRODUCTION.statement(), &[&key(1)]);
+
+    assert_eq!(outcome(&with(other.attestation.unwrap())), "TAMPERED");
+}
+
+#[test]
+fn a_good_signature_of_another_type_of_payload_is_not_looked_into() {
+    let payload = DEV.statement().to_bytes();
+    for kind in ["", "application/json", "application/vnd.in-toto+json ", "application/vnd.in-toto", "x"] {
+        assert_eq!(outcome(&with_payload(kind, &payload)), "WRONG_PAYLOAD_TYPE", "{kind}");
+        assert_eq!(outcome(&with_payload(kind, b"\xff no JSON")), "WRONG_PAYLOAD_TYPE", "{kind}");
+    }
+}
+
+#[test]
+fn whatever_else_a_trusted_key_has_signed_is_no_statement_about_a_bundle() {
+    let statement = String::from_utf8(DEV.statement().to_bytes()).unwrap();
+    let changed = |from: &str, to: &str| {
+        assert!(statement.contains(from), "{from}");
+        statement.replacen(from, to, 1).into_bytes()
+    };
+    let signed = DEV.clone().signed(&DEV.statement(), &[&key(1)]);
+    let table = [
+        ("another predicate", changed("bundle:v1", "bundle:v2")),
+        ("provenance", changed("urn:relay-bundle:bundle:v1", "https://slsa.dev/provenance/v1")),
+        ("another statement", changed("Statement/v1", "Statement/v0.1")),
+        ("another subject", changed("SHA256SUMS", "bundle.json")),
+        ("an unknown field", changed("\"files\"", "\"extra\":1,\"files\"")),
+        ("another spelling", changed(",", ", ")),
+        ("a trust policy", Situation::default().policy_text().into_bytes()),
+        ("a state", State::default().to_bytes().unwrap()),
+        ("a profile", fs_err::read("profiles/dev.toml").unwrap()),
+        ("a list of files", DEV.sums.clone()),
+        ("an index", DEV.files["bundle.json"].clone()),
+        ("an attestation", signed.attestation.clone().unwrap()),
+        ("nothing", Vec::new()),
+    ];
+    for (what, payload) in table {
+        assert_eq!(outcome(&with_payload(PAYLOAD_TYPE, &payload)), "BAD_STATEMENT", "{what}");
+    }
+}
+
+#[test]
+fn a_file_of_another_kind_is_no_attestation_and_no_bundle() {
+    let signed = DEV.clone().signed(&DEV.statement(), &[&key(1)]);
+    let table = [
+        ("a trust policy", Situation::default().policy_text().into_bytes()),
+        ("a state", State::default().to_bytes().unwrap()),
+        ("a profile", fs_err::read("profiles/dev.toml").unwrap()),
+        ("a list of files", DEV.sums.clone()),
+        ("an index", DEV.files["bundle.json"].clone()),
+        ("a statement", DEV.statement().to_bytes()),
+        ("a public key", key(1).public().to_pem().into_bytes()),
+        ("nothing", Vec::new()),
+    ];
+    for (what, file) in &table {
+        assert_eq!(outcome(&with(file.clone())), "BAD_ATTESTATION", "{what}");
+        assert!(archive::open(&file[..]).is_err(), "{what}");
+    }
+    let attestation = signed.attestation.as_deref().unwrap();
+    assert!(archive::open(attestation).is_err());
+    assert_eq!(outcome(&DEV), "UNSIGNED");
+}
+
+#[test]
+fn nothing_of_a_bundle_is_a_policy_a_state_a_statement_or_a_key() {
+    let signed = DEV.clone().signed(&DEV.statement(), &[&key(1)]);
+    let (attestation, statement) = (signed.attestation.clone().unwrap(), DEV.statement().to_bytes());
+    let (policy, state) = (Situation::default().policy_text(), State::default().to_bytes().unwrap());
+    let of_the_bundle =
+        [&attestation, &statement, &DEV.sums, &DEV.files["bundle.json"], &DEV.files["recipe.json"]];
+    for bytes in of_the_bundle.into_iter().chain([&state]) {
+        assert!(Policy::parse(std::str::from_utf8(bytes).unwrap()).is_err());
+        assert!(PublicKey::from_pem(std::str::from_utf8(bytes).unwrap()).is_err());
+    }
+    for bytes in of_the_bundle.into_iter().chain([&policy.clone().into_bytes()]) {
+        assert!(State::parse(bytes).is_err());
+    }
+    for bytes in [&attestation, &DEV.sums, &state, &policy.into_bytes()] {
+        assert!(Statement::parse(bytes).is_err());
+    }
+}
+
+#[test]
+fn an_archive_inside_an_archive_is_not_the_bundle() {
+    let signed = DEV.clone().signed(&DEV.statement(), &[&key(1)]);
+    let inner = archive_of(&signed);
+    let mut outer = Content {
+        attestation: None,
+        sums: Vec::new(),
+        files: [("images/bundle.tar".to_owned(), inner.clone())].into(),
+    };
+    outer.list();
+    let public = key(1).public();
+    let now = time(ISSUED);
+    let terms = Terms { authority: Authority::Key(&public), purpose: Purpose::Install, now };
+    let code = |bytes: &[u8]| match verify(archive::open(bytes).unwrap(), &terms, &mut hash_only) {
+        Ok(_) => ACCEPTED,
+        Err(VerifyError::Refused(refusal)) => refusal.reason.code(),
+        Err(VerifyError::Unread(error)) => panic!("{error}"),
+    };
+
+    assert_eq!(code(&inner), ACCEPTED);
+    assert_eq!(code(&archive_of(&outer)), "UNSIGNED");
+    let borrowed = Content { attestation: signed.attestation, ..outer.clone() };
+    assert_eq!(code(&archive_of(&borrowed)), "TAMPERED");
+    let statement = outer.statement_like(&DEV.statement());
+    assert_eq!(code(&archive_of(&outer.signed(&statement, &[&key(1)]))), "CONTENT_MISMATCH");
+}
+
+#[test]
+fn the_name_at_a_signature_is_a_hint_and_counts_for_nothing() {
+    let payload = DEV.statement().to_bytes();
+    let signature = key(1).sign(&pae(PAYLOAD_TYPE, &payload));
+    let [own, other, unknown] = [1, 2, 77].map(|seed| key(seed).public().id());
+
+    let content = with(envelope(PAYLOAD_TYPE, &payload, &[(unknown, signature)]));
+    let verified = verify_by_policy(&content, &key(1)).unwrap();
+    assert_eq!(verified.voucher().signatures[0].keyid, own);
+
+    // The builder's one signature, under the names of three keys of three holders.
+    let content =
+        with(envelope(PAYLOAD_TYPE, &payload, &[(own, signature), (other, signature), (unknown, signature)]));
+    let situation = Situation { grants: vec![grant(2)], signers: vec![Who::Builder], ..Situation::default() };
+    let (policy, state) = (Policy::parse(&situation.policy_text()).unwrap(), State::default());
+    let refusal = verify_until(&content, &situation.terms(&policy, &state), Step::Attestation).unwrap_err();
+    assert!(matches!(*refusal.reason, Reason::BelowThreshold { signed: 1, wanted: 2 }), "{refusal}");
+}
+
+#[test]
+fn a_content_id_has_one_meaning() {
+    // What is signed names the list; the digest of the list is what `sha256sum` says.
+    let id = Digest::of(&DEV.sums);
+    assert_eq!(DEV.statement().content_id, id);
+    let verified = verify_by_key(&DEV.clone().signed(&DEV.statement(), &[&key(1)]), &key(1)).unwrap();
+    assert_eq!(verified.content_id, id);
+    assert_eq!(verified.voucher().statement.content_id, id);
+}

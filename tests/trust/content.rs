@@ -1,0 +1,557 @@
+//! Signed, and wrong nevertheless: content that contradicts itself or its statement is refused, whoever signed it.
+
+use relay_bundle::canonical::Canonical;
+use relay_bundle::model::digest::Digest;
+use relay_bundle::render::yaml::{from_yaml, to_yaml};
+use relay_bundle::trust::refusal::Refusal;
+use relay_bundle::trust::statement::Predicate;
+use serde_json::{Value, json};
+
+use super::world::{ACCEPTED, Content, DEV, PRODUCTION, key, verify_by_key};
+
+const INDEX: &str = "bundle.json";
+const RECIPE: &str = "recipe.json";
+
+/// How a forger with a good key changes the files of a bundle.
+struct Forger(Content);
+
+impl Forger {
+    /// The name of the first manifest with a kind's short name.
+    fn manifest(&self, short: &str) -> String {
+        let mut names = self.0.files.keys().filter(|path| path.contains(&format!("-{short}-")));
+        names.next().unwrap_or_else(|| panic!("the bundle has a {short}")).clone()
+    }
+
+    /// Changes a manifest's text.
+    fn text(&mut self, short: &str, edit: impl FnOnce(&str) -> String) {
+        let path = self.manifest(short);
+        let old = String::from_utf8(self.0.files[&path].clone()).unwrap();
+        let new = edit(&old);
+        assert_ne!(old, new, "{path} stays as it was");
+        self.0.files.insert(path, new.into_bytes());
+    }
+
+    /// Changes a manifest's object, and writes it as this program does.
+    fn object(&mut self, short: &str, edit: impl FnOnce(&mut Value)) {
+        self.text(short, |text| {
+            let mut object = from_yaml(text.as_bytes()).unwrap();
+            edit(&mut object);
+            to_yaml(&object)
+        });
+    }
+
+    /// Changes a document, and keeps it canonical.
+    fn document(&mut self, path: &str, edit: impl FnOnce(&mut Value)) {
+        let mut value = self.0.document(path);
+        edit(&mut value);
+        let bytes = Canonical::of(&value).expect("documents hold no floats").into_bytes();
+        self.0.files.insert(path.to_owned(), bytes);
+    }
+
+    fn index(&mut self, edit: impl FnOnce(&mut Value)) {
+        self.document(INDEX, edit);
+    }
+
+    /// Changes what the index says of the first manifest of a kind.
+    fn entry(&mut self, short: &str, edit: impl FnOnce(&mut Value)) {
+        let path = self.manifest(short);
+        self.index(|index| {
+            let mut entries = index["objects"].as_array_mut().unwrap().iter_mut();
+            edit(entries.find(|entry| entry["file"] == path.as_str()).unwrap());
+        });
+    }
+
+    /// Adds an object, with its line in the index.
+    fn add(&mut self, phase: usize, short: &str, object: &Value) {
+        let text =
+            |pointer: &str| object.pointer(pointer).map_or("", |text| text.as_str().unwrap()).to_owned();
+        let name = text("/metadata/name");
+        let file = format!("manifests/{phase:02}-{short}-{name}.yaml");
+        let bytes = to_yaml(object).into_bytes();
+        let entry = json!({
+            "apiVersion": text("/apiVersion"), "kind": text("/kind"), "namespace": text("/metadata/namespace"),
+            "name": name, "file": file, "phase": phase, "sha256": Digest::of(&bytes).to_string(),
+        });
+        self.0.files.insert(file, bytes);
+        self.index(|index| {
+            let objects = index["objects"].as_array_mut().unwrap();
+            objects.push(entry);
+            objects.sort_by_key(|entry| (entry["phase"].as_u64(), entry["name"].to_string()));
+        });
+    }
+
+    /// Makes the digests in the index right again.
+    fn digests(&mut self) {
+        let files = self.0.files.clone();
+        let digest = |path: &str| files.get(path).map(|bytes| json!(Digest::of(bytes).to_string()));
+        self.index(|index| {
+            for entry in index["objects"].as_array_mut().unwrap() {
+                if let Some(digest) = digest(entry["file"].as_str().unwrap()) {
+                    entry["sha256"] = digest;
+                }
+            }
+            index["recipe"] = digest(RECIPE).unwrap_or_default();
+        });
+    }
+}
+
+/// Signs the changed files of a bundle, and returns what the verifier says.
+fn forged(original: &Content, edit: impl FnOnce(&mut Forger)) -> Result<(), Refusal> {
+    let mut forger = Forger(original.clone());
+    edit(&mut forger);
+    let mut content = forger.0;
+    content.list();
+    let statement = content.statement_like(&original.statement());
+    verify_by_key(&content.signed(&statement, &[&key(1)]), &key(1)).map(|_| ())
+}
+
+type Forgery = (&'static str, fn(&mut Forger), &'static str);
+
+/// Every forgery is refused, and for what is wrong with it.
+fn are_refused(original: &Content, forgeries: &[Forgery]) {
+    for (what, edit, reason) in forgeries {
+        let refusal = forged(original, edit).expect_err(what);
+
+        assert_eq!(refusal.reason.code(), "CONTENT_MISMATCH", "{what}: {refusal}");
+        assert!(refusal.to_string().contains(reason), "{what}: {refusal}");
+    }
+}
+
+fn cluster_role_binding() -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "admin", "namespace": "claude-relay"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "claude-relay", "namespace": "claude-relay"}],
+    })
+}
+
+#[test]
+fn what_a_forger_does_not_touch_is_accepted() {
+    for original in [&*DEV, &*PRODUCTION] {
+        assert!(forged(original, Forger::digests).is_ok());
+    }
+}
+
+#[test]
+fn only_the_kinds_and_the_namespace_of_the_bundle_are_accepted() {
+    are_refused(
+        &PRODUCTION,
+        &[
+            (
+                "a ClusterRoleBinding",
+                |forger| forger.add(3, "clusterrolebinding", &cluster_role_binding()),
+                "rbac.authorization.k8s.io/v1 ClusterRoleBinding",
+            ),
+            (
+                "a ClusterRoleBinding that the index calls a ServiceAccount",
+                |forger| {
+                    forger.text("sa", |_| to_yaml(&cluster_role_binding()));
+                    forger.digests();
+                },
+                "rbac.authorization.k8s.io/v1 ClusterRoleBinding",
+            ),
+            (
+                "a kind of the list, in another group",
+                |forger| {
+                    forger.object("deploy", |object| object["apiVersion"] = json!("example.com/v1"));
+                    forger.entry("deploy", |entry| entry["apiVersion"] = json!("example.com/v1"));
+                    forger.digests();
+                },
+                "example.com/v1 Deployment",
+            ),
+            (
+                "a List",
+                |forger| {
+                    forger.text("sa", |_| {
+                        to_yaml(
+                            &json!({"apiVersion": "v1", "kind": "List", "items": [cluster_role_binding()]}),
+                        )
+                    });
+                    forger.digests();
+                },
+                "v1 List",
+            ),
+            (
+                "another namespace",
+                |forger| {
+                    forger.object("svc", |object| object["metadata"]["namespace"] = json!("kube-system"));
+                    forger.entry("svc", |entry| entry["namespace"] = json!("kube-system"));
+                    forger.digests();
+                },
+                "not of the bundle's namespace",
+            ),
+            (
+                "no namespace",
+                |forger| {
+                    forger.object("svc", |object| {
+                        object["metadata"].as_object_mut().unwrap().remove("namespace");
+                    });
+                    forger.entry("svc", |entry| entry["namespace"] = json!(""));
+                    forger.digests();
+                },
+                "not of the bundle's namespace",
+            ),
+            (
+                "another namespace itself",
+                |forger| {
+                    let namespace =
+                        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system"}});
+                    forger.add(1, "ns", &namespace);
+                },
+                "not of the bundle's namespace",
+            ),
+            (
+                "an object without a name",
+                |forger| {
+                    let object = json!({
+                        "apiVersion": "v1", "kind": "ConfigMap",
+                        "metadata": {"generateName": "x", "name": "", "namespace": "claude-relay"},
+                    });
+                    forger.add(4, "cm", &object);
+                },
+                "bundle.json says otherwise",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_manifest_is_one_document_in_one_spelling() {
+    are_refused(
+        &PRODUCTION,
+        &[
+            (
+                "two documents",
+                |forger| {
+                    forger.text("sa", |text| format!("{text}---\n{}", to_yaml(&cluster_role_binding())));
+                    forger.digests();
+                },
+                "not what this program writes",
+            ),
+            (
+                "a document end",
+                |forger| {
+                    forger.text("sa", |text| format!("{text}...\n"));
+                    forger.digests();
+                },
+                "not what this program writes",
+            ),
+            (
+                "an alias",
+                |forger| {
+                    forger.text("sa", |text| {
+                        text.replacen("kind: ServiceAccount", "kind: &a ServiceAccount", 1).replacen(
+                            "managed-by: relay-bundle",
+                            "managed-by: *a",
+                            1,
+                        )
+                    });
+                    forger.digests();
+                },
+                "not what this program writes",
+            ),
+            (
+                "a tag",
+                |forger| {
+                    forger.text("sa", |text| text.replacen("kind: ", "kind: !!str ", 1));
+                    forger.digests();
+                },
+                "not what this program writes",
+            ),
+            (
+                "a duplicate key",
+                |forger| {
+                    forger.text("sa", |text| format!("{text}kind: ServiceAccount\n"));
+                    forger.digests();
+                },
+                "not what this program writes",
+            ),
+            (
+                "a comment",
+                |forger| {
+                    forger.text("sa", |text| format!("{text}# x\n"));
+                    forger.digests();
+                },
+                "from byte",
+            ),
+            (
+                "carriage returns",
+                |forger| {
+                    forger.text("sa", |text| text.replace('\n', "\r\n"));
+                    forger.digests();
+                },
+                "not what this program writes",
+            ),
+            (
+                "JSON, which is YAML too",
+                |forger| {
+                    forger.text("sa", |text| from_yaml(text.as_bytes()).unwrap().to_string());
+                    forger.digests();
+                },
+                "from byte",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn the_index_lists_what_there_is() {
+    are_refused(
+        &PRODUCTION,
+        &[
+            (
+                "a manifest that is not listed",
+                |forger| {
+                    let bytes = to_yaml(&cluster_role_binding()).into_bytes();
+                    forger.0.files.insert("manifests/15-x.yaml".to_owned(), bytes);
+                },
+                "listed in bundle.json and is no manifest",
+            ),
+            (
+                "a manifest that is listed and not there",
+                |forger| {
+                    let path = forger.manifest("sa");
+                    forger.0.files.remove(&path);
+                },
+                "listed in bundle.json and is no manifest",
+            ),
+            (
+                "a manifest that is listed twice",
+                |forger| {
+                    forger.index(|index| {
+                        let objects = index["objects"].as_array_mut().unwrap();
+                        objects.insert(0, objects[0].clone());
+                    });
+                },
+                "listed in bundle.json and is no manifest",
+            ),
+            (
+                "another order",
+                |forger| forger.index(|index| index["objects"].as_array_mut().unwrap().reverse()),
+                "order of them",
+            ),
+            (
+                "another digest",
+                |forger| forger.text("sa", |text| text.replacen("relay-bundle", "me", 1)),
+                "otherwise",
+            ),
+            ("another name", |forger| forger.entry("sa", |entry| entry["name"] = json!("x")), "otherwise"),
+            (
+                "another kind",
+                |forger| forger.entry("sa", |entry| entry["kind"] = json!("Secret")),
+                "otherwise",
+            ),
+            (
+                "another namespace",
+                |forger| forger.entry("sa", |entry| entry["namespace"] = json!("x")),
+                "otherwise",
+            ),
+            ("another phase", |forger| forger.entry("sa", |entry| entry["phase"] = json!(1)), "otherwise"),
+            ("other images", |forger| forger.index(|index| index["images"] = json!([])), "images"),
+            ("other workloads", |forger| forger.index(|index| index["workloads"] = json!([])), "workloads"),
+            ("another contract", |forger| forger.index(|index| index["contract"] = json!([])), "contract"),
+            (
+                "another newest Kubernetes",
+                |forger| forger.index(|index| index["kubernetes"]["max"] = json!("1.30")),
+                "versions of Kubernetes",
+            ),
+            (
+                "something that apply would make, and cannot",
+                |forger| forger.index(|index| index["contract"][0]["source"] = json!("generated")),
+                "who makes it",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn the_documents_agree_and_are_canonical() {
+    are_refused(
+        &PRODUCTION,
+        &[
+            ("no index", |forger| drop(forger.0.files.remove(INDEX)), "`bundle.json` is missing"),
+            ("no recipe", |forger| drop(forger.0.files.remove(RECIPE)), "`recipe.json` is missing"),
+            ("another format", |forger| forger.index(|index| index["format"] = json!(2)), "format 2"),
+            ("an unknown field", |forger| forger.index(|index| index["x"] = json!(1)), "unknown field"),
+            (
+                "an index with a newline",
+                |forger| forger.0.files.get_mut(INDEX).unwrap().push(b'\n'),
+                "not canonical",
+            ),
+            (
+                "a duplicate field",
+                |forger| {
+                    let bytes = forger.0.files.get_mut(INDEX).unwrap();
+                    drop(bytes.splice(1..1, *b"\"format\":1,"));
+                },
+                "not what this program writes",
+            ),
+            (
+                "a recipe that the index does not name",
+                |forger| forger.document(RECIPE, |recipe| recipe["renderAbi"] = json!(999)),
+                "not the one that bundle.json names",
+            ),
+            ("another profile", |forger| recipe(forger, "/profile"), "another profile than recipe.json"),
+            ("another name", |forger| recipe(forger, "/settings/release/name"), "another name than"),
+            (
+                "another namespace",
+                |forger| recipe(forger, "/settings/release/namespace"),
+                "another namespace than",
+            ),
+            (
+                "another environment",
+                |forger| recipe(forger, "/settings/release/environment"),
+                "another environment than",
+            ),
+            (
+                "another version",
+                |forger| recipe(forger, "/settings/release/appVersion"),
+                "another appVersion than",
+            ),
+            (
+                "an encrypted file that the recipe does not have",
+                |forger| drop(forger.0.files.insert("secrets/x.age".to_owned(), b"x".to_vec())),
+                "sealed files",
+            ),
+            (
+                "an encrypted file that is only in the recipe",
+                |forger| {
+                    forger.document(RECIPE, |recipe| recipe["sealed"] = json!({"secrets/x.age": "0"}));
+                    forger.digests();
+                },
+                "sealed files",
+            ),
+        ],
+    );
+}
+
+fn recipe(forger: &mut Forger, pointer: &str) {
+    forger.document(RECIPE, |recipe| *recipe.pointer_mut(pointer).unwrap() = json!("other"));
+    forger.digests();
+}
+
+#[test]
+fn content_is_what_was_signed() {
+    type Lie = (&'static str, fn(&mut Predicate), &'static str);
+    let lies: [Lie; 6] = [
+        ("another name", |p| p.bundle = "other".parse().unwrap(), "name is `claude-relay`"),
+        ("another profile", |p| p.profile = "other".parse().unwrap(), "profile is `production`"),
+        ("another namespace", |p| p.namespace = "other".parse().unwrap(), "namespace is `claude-relay`"),
+        ("another environment", |p| p.environment = "dev".parse().unwrap(), "environment is `production`"),
+        ("another number of files", |p| p.files += 1, "files, and"),
+        ("another size", |p| p.bytes -= 1, "bytes, and"),
+    ];
+    for (what, lie, reason) in lies {
+        let mut statement = PRODUCTION.statement();
+        lie(&mut statement.predicate);
+        let content = PRODUCTION.clone().signed(&statement, &[&key(1)]);
+
+        let refusal = verify_by_key(&content, &key(1)).expect_err(what);
+
+        assert_eq!(refusal.reason.code(), "CONTENT_MISMATCH", "{what}: {refusal}");
+        assert!(refusal.to_string().contains(reason), "{what}: {refusal}");
+    }
+}
+
+/// Changes the monitor beside Prometheus at a pointer; a key that is not there yet is added.
+fn monitor(forger: &mut Forger, pointer: &str, value: Value) {
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    let field = field.replace("~1", "/");
+    forger.object("servicemonitor", |object| object.pointer_mut(parent).unwrap()[field] = value);
+    forger.digests();
+}
+
+fn monitor_outcome(pointer: &str, value: &Value) -> String {
+    let outcome = forged(&PRODUCTION, |forger| monitor(forger, pointer, value.clone()));
+    outcome.map_or_else(|refusal| refusal.to_string(), |()| ACCEPTED.to_owned())
+}
+
+#[test]
+fn a_monitor_beside_prometheus_leads_to_the_bundle_and_nowhere_else() {
+    let endpoint = PRODUCTION.files.iter().find(|(path, _)| path.contains("servicemonitor")).unwrap().1;
+    let endpoint = from_yaml(endpoint).unwrap()["spec"]["endpoints"][0].clone();
+    let secret = json!({"name": "prometheus-token", "key": "token"});
+    let table = [
+        ("/spec/namespaceSelector", json!({"any": true}), "/spec/namespaceSelector/any"),
+        ("/spec/namespaceSelector", json!({"matchNames": ["claude-relay"], "any": true}), "/any"),
+        ("/spec/namespaceSelector", json!({"matchNames": ["claude-relay", "x"]}), "no other"),
+        ("/spec/namespaceSelector", json!({"matchNames": ["x"]}), "no other"),
+        ("/spec/namespaceSelector", json!({"matchNames": []}), "no other"),
+        ("/spec/namespaceSelector", json!({}), "no other"),
+        ("/spec/namespaceSelector", json!(null), "/spec/namespaceSelector"),
+        ("/spec/selector/matchLabels", json!({}), "no Service"),
+        ("/spec/selector/matchLabels/app.kubernetes.io~1instance", json!("x"), "no Service"),
+        ("/spec/selector/matchLabels/app.kubernetes.io~1name", json!("x"), "no Service"),
+        ("/spec/selector/matchLabels/app.kubernetes.io~1component", json!("blocked"), "no Service"),
+        ("/spec/selector/matchLabels/more", json!("x"), "no Service"),
+        ("/spec/selector/matchLabels", json!({"app.kubernetes.io/name": "claude-relay"}), "no Service"),
+        ("/spec/selector/matchExpressions", json!([]), "matchExpressions"),
+        ("/spec/endpoints", json!([]), "/spec/endpoints"),
+        ("/spec/endpoints", json!([endpoint, endpoint]), "/spec/endpoints"),
+        ("/spec/endpoints/0/bearerTokenFile", json!("/var/run/secrets/token"), "bearerTokenFile"),
+        ("/spec/endpoints/0/bearerTokenSecret", secret.clone(), "bearerTokenSecret"),
+        ("/spec/endpoints/0/basicAuth", json!({"password": secret}), "basicAuth"),
+        ("/spec/endpoints/0/authorization", json!({"credentials": secret}), "authorization"),
+        ("/spec/endpoints/0/oauth2", json!({"clientSecret": secret}), "oauth2"),
+        ("/spec/endpoints/0/tlsConfig", json!({"caFile": "/etc/ca"}), "tlsConfig"),
+        ("/spec/endpoints/0/proxyUrl", json!("http://evil.example"), "proxyUrl"),
+        ("/spec/endpoints/0/scheme", json!("https"), "scheme"),
+        ("/spec/endpoints/0/interval", json!({"a": 1}), "interval"),
+        ("/spec/endpoints/0/path", json!("/metrics"), "path"),
+        ("/spec/endpoints/0/port", json!("http"), "port"),
+        ("/spec/endpoints/0/params/target", json!(["http://10.0.0.1:80/x"]), "params"),
+        ("/spec/endpoints/0/params/target", json!(["http://127.0.0.1:80@10.0.0.1/x"]), "params"),
+        ("/spec/endpoints/0/params/target", json!(["http://127.0.0.1:80.evil.example/x"]), "params"),
+        ("/spec/endpoints/0/params/target", json!(["http://127.0.0.1:80/x", "http://10.0.0.1/"]), "params"),
+        ("/spec/endpoints/0/params/module", json!(["other"]), "params"),
+        ("/spec/endpoints/0/params/more", json!(["other"]), "params"),
+        ("/spec/endpoints/0/relabelings", json!([{"targetLabel": "__address__"}]), "another address"),
+        ("/spec/endpoints/0/relabelings", json!([{"targetLabel": "$1"}]), "another address"),
+        ("/spec/endpoints/0/relabelings", json!([{"targetLabel": ["__address__"]}]), "relabelings"),
+        ("/spec/endpoints/0/relabelings", json!([{"action": "LabelMap"}]), "another address"),
+        ("/spec/endpoints/0/relabelings", json!([{"unknown": 1}]), "relabelings"),
+        ("/spec/endpoints/0/relabelings", json!({}), "relabelings"),
+        ("/spec/attachMetadata", json!({"node": true}), "attachMetadata"),
+        ("/spec/scrapeClass", json!("privileged"), "scrapeClass"),
+        ("/metadata/ownerReferences", json!([]), "ownerReferences"),
+        ("/metadata/finalizers", json!([]), "finalizers"),
+        ("/status", json!({}), "/status"),
+    ];
+    for (pointer, value, reason) in table {
+        let outcome = monitor_outcome(pointer, &value);
+
+        assert!(outcome.starts_with("CONTENT_MISMATCH"), "{pointer} {value}: {outcome}");
+        assert!(outcome.contains("outside the bundle's namespace"), "{pointer} {value}: {outcome}");
+        assert!(outcome.contains(reason), "{pointer} {value}: {outcome}");
+    }
+}
+
+#[test]
+fn what_a_profile_can_say_of_such_a_monitor_is_accepted() {
+    let table = [
+        ("/metadata/labels/team", json!("x")),
+        ("/metadata/annotations", json!({"a": "b"})),
+        ("/spec/endpoints/0/interval", json!("5s")),
+        (
+            "/spec/endpoints/0/relabelings",
+            json!([{"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node"}]),
+        ),
+        ("/spec/endpoints/0/relabelings", json!([{"action": "replace", "targetLabel": "__tmp_x"}])),
+        ("/spec/endpoints/0/metricRelabelings", json!([{"action": "labelmap", "regex": "x_(.+)"}])),
+        ("/spec/endpoints/0/params/target", json!(["http://127.0.0.1:8080/figures"])),
+    ];
+    for (pointer, value) in table {
+        assert_eq!(monitor_outcome(pointer, &value), ACCEPTED, "{pointer} {value}");
+    }
+}
+
+#[test]
+fn a_monitor_is_accepted_as_it_is_rendered_wherever_it_is() {
+    for variant in ["service-monitor", "service-monitor-without-exporter"] {
+        let original = Content::of_profile(&format!("tests/golden/{variant}"), "profile");
+
+        assert!(forged(&original, Forger::digests).is_ok(), "{variant}");
+    }
+}

@@ -1,0 +1,128 @@
+//! The order of checks: nothing is read, and nothing parsed, before it is trusted that far.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use relay_bundle::bundle::read::Opening;
+use relay_bundle::model::digest::Digest;
+use relay_bundle::trust::envelope::Envelope;
+use relay_bundle::trust::refusal::Refusal;
+use relay_bundle::trust::statement::Statement;
+use relay_bundle::trust::verify::{Authority, Purpose, Terms, verify};
+
+use super::world::{ACCEPTED, Content, DEV, ISSUED, Memory, Step, code_of, key, time, verify_until};
+
+fn read_until(content: &Content, until: Step) -> Result<(), Refusal> {
+    let public = key(1).public();
+    let now = time(ISSUED);
+    let terms = Terms { authority: Authority::Key(&public), purpose: Purpose::Install, now };
+    verify_until(content, &terms, until).map(|_| ())
+}
+
+fn signed(content: Content, statement: &Statement) -> Content {
+    content.signed(statement, &[&key(1)])
+}
+
+/// A bundle of which everything is wrong is put right step by step. Each step shows what is checked next, and how much of
+/// the medium was read until then.
+#[test]
+fn a_bundle_is_refused_for_the_first_of_its_faults_in_this_order() {
+    let wrong_file = "manifests/00-wrong.yaml";
+    let mut content = DEV.clone();
+    content.files.insert(wrong_file.to_owned(), b"kind: Wrong\n".to_vec());
+    content.list();
+    let mut statement = content.statement_like(&DEV.statement());
+    statement.predicate.files += 1;
+    statement.predicate.expires = Some(time(ISSUED));
+    let late = time(ISSUED).plus_seconds(1);
+    let list = content.sums.clone();
+    let good = signed(content.clone(), &statement);
+    let public = key(1).public();
+    let terms = |now| Terms { authority: Authority::Key(&public), purpose: Purpose::Install, now };
+    let is = |content: &Content, now, until, wanted: &str| {
+        assert_eq!(code_of(&verify_until(content, &terms(now), until)), wanted);
+    };
+
+    content.sums = b"no list".to_vec();
+    content.files.insert(wrong_file.to_owned(), b"altered".to_vec());
+    is(&content, late, Step::Attestation, "UNSIGNED");
+    content.attestation = Some(b"no envelope".to_vec());
+    is(&content, late, Step::Attestation, "BAD_ATTESTATION");
+    content = content.signed(&statement, &[&key(9)]);
+    is(&content, late, Step::Attestation, "UNTRUSTED_KEY");
+    let mut envelope = Envelope::unsigned(b"no statement".to_vec());
+    envelope.sign(&key(1)).unwrap();
+    content.attestation = Some(envelope.to_bytes());
+    is(&content, late, Step::Attestation, "BAD_STATEMENT");
+    content.attestation = good.attestation;
+    is(&content, late, Step::Attestation, "EXPIRED");
+    is(&content, time(ISSUED), Step::Sums, "TAMPERED");
+    let mut of_no_list = statement.clone();
+    of_no_list.content_id = Digest::of(&content.sums);
+    is(&signed(content.clone(), &of_no_list), time(ISSUED), Step::Sums, "BAD_SUMS");
+    content.sums = list;
+    is(&content, time(ISSUED), Step::Sums, "CONTENT_MISMATCH");
+    statement.predicate.files -= 1;
+    content = signed(content, &statement);
+    is(&content, time(ISSUED), Step::Files, "TAMPERED");
+    content.files.insert(wrong_file.to_owned(), b"kind: Wrong\n".to_vec());
+    is(&content, time(ISSUED), Step::Files, "CONTENT_MISMATCH");
+    is(&signed(DEV.clone(), &DEV.statement()), time(ISSUED), Step::Files, ACCEPTED);
+}
+
+#[test]
+fn the_payload_is_not_parsed_before_it_is_signed() {
+    let bomb = "[".repeat(20_000).into_bytes();
+    for payload in [b"\xff".to_vec(), bomb, Vec::new()] {
+        let mut envelope = Envelope::unsigned(payload);
+        envelope.sign(&key(9)).unwrap();
+        let content = Content { attestation: Some(envelope.to_bytes()), ..DEV.clone() };
+
+        assert_eq!(code_of(&read_until(&content, Step::Attestation)), "UNTRUSTED_KEY");
+
+        envelope.sign(&key(1)).unwrap();
+        let content = Content { attestation: Some(envelope.to_bytes()), ..DEV.clone() };
+        assert_eq!(code_of(&read_until(&content, Step::Attestation)), "BAD_STATEMENT");
+    }
+}
+
+#[test]
+#[should_panic(expected = "was read before the bundle was trusted that far")]
+fn the_medium_of_these_tests_notices_whoever_reads_too_early() {
+    let content = signed(DEV.clone(), &DEV.statement());
+
+    assert!(read_until(&content, Step::Sums).is_ok(), "a good bundle has its files read");
+}
+
+#[test]
+fn blobs_are_shown_in_order_and_never_of_a_bundle_that_the_gate_refuses() {
+    let mut content = DEV.clone();
+    content.files.insert("images/a".to_owned(), b"layer".to_vec());
+    content.list();
+    let statement = content.statement_like(&DEV.statement());
+    let shown_of = |content: &Content| {
+        let shown = Rc::new(RefCell::new(Vec::new()));
+        let public = key(1).public();
+        let terms =
+            Terms { authority: Authority::Key(&public), purpose: Purpose::Install, now: time(ISSUED) };
+        let opening = Opening::new(Memory::new(content, Step::Files)).unwrap();
+        let outcome = verify(opening, &terms, &mut |entry, reader| {
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes)?;
+            shown.borrow_mut().push((entry.path.to_string(), bytes));
+            Ok(())
+        });
+        (outcome.is_ok(), shown.take())
+    };
+    let blob = vec![("images/a".to_owned(), b"layer".to_vec())];
+    assert_eq!(shown_of(&signed(content.clone(), &statement)), (true, blob.clone()));
+
+    assert_eq!(shown_of(&content.clone().signed(&statement, &[&key(2)])), (false, vec![]));
+    let mut altered = signed(content.clone(), &statement);
+    altered.sums.push(b'\n');
+    assert_eq!(shown_of(&altered), (false, vec![]));
+    // A file behind the blob is altered: whoever has copied the blob is told to discard it.
+    let mut altered = signed(content, &statement);
+    altered.files.insert("recipe.json".to_owned(), b"{}".to_vec());
+    assert_eq!(shown_of(&altered), (false, blob));
+}
