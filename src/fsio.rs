@@ -87,11 +87,13 @@ pub fn create_new(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durabili
 /// A file that appears at its path, whole, when it is committed; dropped before that, it leaves nothing.
 ///
 /// Until then it has no name, so that even a killed process leaves nothing; on file systems that cannot do that, such as
-/// FAT, it is a file `.<name>.<random>` in the same folder, which a killed process leaves behind.
+/// FAT, it is a file `.<name>.<random>` in the same folder unless told otherwise, which a killed process leaves behind.
 #[derive(Debug)]
 pub struct AtomicFile {
     temporary: Temporary,
     path: Utf8PathBuf,
+    /// Where it stands before it is at its path.
+    aside: Utf8PathBuf,
     durability: Durability,
 }
 
@@ -109,9 +111,23 @@ impl AtomicFile {
     ///
     /// When `path` names no file, or its folder cannot be written.
     pub fn create(path: &Utf8Path, mode: u32, durability: Durability) -> io::Result<Self> {
-        let temporary = Temporary::create(path)?;
+        Self::create_aside(path, folder_of(path), mode, durability)
+    }
+
+    /// As [`AtomicFile::create`], but until it is committed the file is in the folder `aside`, on the same file system.
+    ///
+    /// # Errors
+    ///
+    /// When `path` names no file, or `aside` cannot be written.
+    pub fn create_aside(
+        path: &Utf8Path,
+        aside: &Utf8Path,
+        mode: u32,
+        durability: Durability,
+    ) -> io::Result<Self> {
+        let temporary = Temporary::create(path, aside)?;
         temporary.file().set_permissions(std::fs::Permissions::from_mode(mode))?;
-        Ok(Self { temporary, path: path.to_owned(), durability })
+        Ok(Self { temporary, path: path.to_owned(), aside: aside.to_owned(), durability })
     }
 
     /// Puts the file at its path, replacing what is there.
@@ -126,7 +142,7 @@ impl AtomicFile {
             #[cfg(target_os = "linux")]
             Temporary::Unnamed(file) => tempfile::Builder::new()
                 .prefix(&prefix_aside(&self.path))
-                .make_in(folder_of(&self.path), |aside| unnamed::link(&file, aside))
+                .make_in(&self.aside, |aside| unnamed::link(&file, aside))
                 .and_then(|named| named.persist(&self.path).map_err(|error| error.error))
                 .map(drop),
             Temporary::Named(named) => named.persist(&self.path).map(drop).map_err(|error| error.error),
@@ -164,12 +180,11 @@ impl AtomicFile {
 }
 
 impl Temporary {
-    fn create(path: &Utf8Path) -> io::Result<Self> {
+    fn create(path: &Utf8Path, folder: &Utf8Path) -> io::Result<Self> {
         if path.file_name().is_none() {
             let why = format!("`{path}` does not name a file");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
-        let folder = folder_of(path);
         #[cfg(target_os = "linux")]
         if let Some(file) = unnamed::create(folder.as_std_path()) {
             return Ok(Self::Unnamed(file));
@@ -228,6 +243,15 @@ pub fn remedy(error: &io::Error) -> Option<&'static str> {
 /// Names the path that the user knows, not the temporary one of the library's message; keeps the kind.
 fn about(verb: &str, path: &Utf8Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("failed to {verb} file `{path}`: {}", error.kind()))
+}
+
+/// Returns the permission bits of the file at `path`.
+///
+/// # Errors
+///
+/// When it cannot be asked.
+pub fn file_mode(path: &Utf8Path) -> io::Result<u32> {
+    Ok(fs::metadata(path)?.permissions().mode() & 0o7777)
 }
 
 /// Returns the folder that a file at `path` stands in.
@@ -331,6 +355,29 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_written_aside_is_not_in_its_folder_before_it_is_whole() {
+        let (_keep, folder) = folder();
+        let inner = folder.join("inner");
+        fs::create_dir(&inner).unwrap();
+        let target = inner.join("a");
+        let write = |bytes: &[u8]| {
+            let mut file =
+                AtomicFile::create_aside(&target, &folder, MODE_PUBLIC, Durability::Synced).unwrap();
+            file.write_all(bytes).unwrap();
+            assert!(names(&inner).iter().all(|name| name == "a"));
+            file
+        };
+
+        drop(write(b"half"));
+        assert_eq!(names(&inner), [""; 0]);
+        write(b"one").commit().unwrap();
+        write(b"two").commit().unwrap();
+
+        assert_eq!(read_bounded(&target, 9).unwrap(), b"two");
+        assert_eq!((names(&inner), names(&folder)), (vec!["a".to_owned()], vec!["inner".to_owned()]));
+    }
+
+    #[test]
     fn files_appear_alike_on_file_systems_that_know_no_files_without_a_name() {
         let (_keep, folder) = folder();
         let path = folder.join("a");
@@ -340,6 +387,7 @@ mod tests {
             AtomicFile {
                 temporary: Temporary::Named(temporary),
                 path: path.clone(),
+                aside: folder.clone(),
                 durability: Durability::Synced,
             }
         };

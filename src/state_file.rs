@@ -202,3 +202,93 @@ fn guard(error: GuardError) -> StateError {
         error => StateError::Guard(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::model::digest::Digest;
+    use crate::trust::statement::Predicate;
+
+    fn statement(profile: &str, serial: u64) -> Statement {
+        let predicate = Predicate {
+            bundle: "relay".parse().unwrap(),
+            bytes: 1,
+            environment: "production".parse().unwrap(),
+            expires: None,
+            files: 1,
+            issued: now(),
+            namespace: "relay".parse().unwrap(),
+            profile: profile.parse().unwrap(),
+            serial,
+            sites: BTreeSet::new(),
+        };
+        Statement { content_id: Digest::of(&serial.to_be_bytes()), predicate }
+    }
+
+    fn now() -> Timestamp {
+        "2026-11-22T10:00:00Z".parse().unwrap()
+    }
+
+    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+        let keep = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(keep.path().to_owned()).unwrap();
+        (keep, path)
+    }
+
+    #[test]
+    fn many_at_once_leave_the_highest_floor_of_every_place() {
+        let (_keep, folder) = folder();
+        let file = StateFile::at(folder.join("state.json"));
+        let threads: [u64; 4] = [0, 1, 2, 3];
+        std::thread::scope(|scope| {
+            for thread in threads {
+                let file = &file;
+                scope.spawn(move || {
+                    for serial in 1..=8 {
+                        // Of the shared place, a lower serial than another thread's is refused.
+                        let shared = file.record(&statement("shared", serial * 4 + thread), None, now());
+                        assert!(matches!(shared, Ok(_) | Err(RecordError::Replay(Replay::Rollback { .. }))));
+                        file.record(&statement(&format!("own-{thread}"), serial), None, now()).unwrap();
+                    }
+                });
+            }
+        });
+
+        let state = file.read().unwrap();
+
+        let floors: Vec<(&str, u64)> =
+            state.floors().iter().map(|(place, floor)| (place.profile.as_str(), floor.serial)).collect();
+        assert_eq!(floors, [("own-0", 8), ("own-1", 8), ("own-2", 8), ("own-3", 8), ("shared", 35)]);
+    }
+
+    #[test]
+    fn recording_tells_the_floor_that_held_before_and_refuses_what_came_meanwhile() {
+        let (_keep, folder) = folder();
+        let file = StateFile::at(folder.join("a/b/state.json"));
+
+        assert_eq!(file.record(&statement("web", 2), None, now()).unwrap(), None);
+        let before = file.record(&statement("web", 3), None, now()).unwrap();
+        assert_eq!(before.map(|floor| floor.serial), Some(2));
+        assert!(matches!(
+            file.record(&statement("web", 2), None, now()),
+            Err(RecordError::Replay(Replay::Rollback { serial: 2, .. }))
+        ));
+    }
+
+    #[test]
+    fn a_change_that_fails_or_changes_nothing_writes_nothing() {
+        let (_keep, folder) = folder();
+        let file = StateFile::at(folder.join("state.json"));
+
+        let failed = file.update(|state| {
+            state.accept(&statement("web", 2), None, now());
+            Err::<(), _>(StateError::InTheWay { path: "x".into() })
+        });
+
+        assert!(failed.is_err() && !file.path().exists());
+        file.update(|_| Ok::<_, StateError>(())).unwrap();
+        assert!(!file.path().exists());
+    }
+}

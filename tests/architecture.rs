@@ -57,7 +57,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("jiff", &["model"]),
     ("pkcs8", &["trust"]),
     ("rpassword", &["cmd"]),
-    ("rustix", &["fsio", "cmd"]),
+    ("rustix", &["fsio"]),
     ("annotate_snippets", &["ui"]),
     ("clap", &["cmd"]),
     ("clap_complete", &["cmd"]),
@@ -73,7 +73,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tempfile", &["fsio", "store", "cmd"]),
     ("toml", &["profile", "trust"]),
     ("walkdir", &["store", "archive"]),
-    ("zeroize", &["trust", "cmd"]),
+    ("zeroize", &["fsio", "trust", "cmd"]),
 ];
 
 /// What the pure layers must not name.

@@ -44,6 +44,10 @@ fn json_exporter() -> Option<PathBuf> {
     found
 }
 
+/// The last byte of the next exporter's address: a port of a shared one that was just found free may be another test's a
+/// moment later.
+static STARTED: AtomicU8 = AtomicU8::new(2);
+
 /// A running `json_exporter`; it ends with the test.
 struct Exporter {
     process: Child,
@@ -56,8 +60,6 @@ impl Exporter {
         let folder = tempfile::tempdir()?;
         let config = folder.path().join("config.yml");
         fs_err::write(&config, exporter::config())?;
-        // An address for each exporter: a port that was just found free may be another test's a moment later.
-        static STARTED: AtomicU8 = AtomicU8::new(2);
         let host = Ipv4Addr::new(127, 0, 0, STARTED.fetch_add(1, Ordering::Relaxed));
         let address = TcpListener::bind((host, 0))?.local_addr()?;
         let process = Command::new(program)

@@ -21,6 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PASSWORD: &str = "pass \"word\" \\ $(id) 'q' # é 密码 🔑 \u{2028} ";
 const USERNAME: &str = "admin \"é\"";
 
+/// The last byte of the next pod's address: a port of a shared one that was just found free may be another test's a
+/// moment later.
+static PODS: AtomicU8 = AtomicU8::new(2);
+
 /// The init container's environment and its data volume.
 struct Pod {
     node: PathBuf,
@@ -38,8 +42,6 @@ struct End {
 impl Pod {
     fn new() -> Option<Self> {
         let node = find("node", "nodejs")?;
-        // A host for each pod: a port that was just found free may be another test's a moment later.
-        static PODS: AtomicU8 = AtomicU8::new(2);
         let host = Ipv4Addr::new(127, 0, 0, PODS.fetch_add(1, Ordering::Relaxed));
         let redis = TcpListener::bind((host, 0)).unwrap().local_addr().unwrap();
         let variables = [

@@ -262,7 +262,7 @@ const HARMS: [(&str, Harm, Complaint); 16] = [
     (
         "an empty folder",
         |entry| fs::create_dir_all(entry.join("images/deep")).unwrap(),
-        |fault| matches!(fault, Fault::Form { name, form: Form::EmptyFolder } if name == "images/deep"),
+        |fault| matches!(fault, Fault::Form { name, form: Form::StrayFolder } if name == "images"),
     ),
     (
         "a symbolic link in place of a file",

@@ -23,6 +23,13 @@ pub const MANIFESTS_BYTES_MAX: u64 = 8 << 20;
 /// `bundle.json` and `recipe.json`, each: they describe at most what the manifests hold, and stay in memory.
 pub const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
 
+/// Values in `bundle.json` and in `recipe.json`, each: in memory a value takes hundreds of times the two bytes that it
+/// can have in the file. The profiles of the repository have about 300.
+pub const DOCUMENT_VALUES_MAX: usize = 50_000;
+
+/// Values in all manifests together, for the same reason.
+pub const MANIFESTS_VALUES_MAX: usize = 50_000;
+
 /// Any file: 8 GiB − 1 is the largest size that the eleven octal digits of a tar header can say.
 pub const FILE_BYTES_MAX: u64 = (8 << 30) - 1;
 

@@ -12,6 +12,7 @@ use super::derive;
 use super::files::{BundleFiles, File};
 use super::index::{FORMAT, Index, Object, Source, Wanted, WantedKey};
 use super::layout::Kind;
+use super::limits::{DOCUMENT_VALUES_MAX, MANIFESTS_VALUES_MAX};
 use super::monitor::{self, InvalidMonitor};
 use super::read::Contents;
 use super::sums::Sums;
@@ -19,7 +20,6 @@ use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
 use crate::model::object_key::ObjectKey;
 use crate::model::secret::sealed_path;
-use crate::model::text::is_subdomain;
 use crate::render::manifest_set::{KINDS, Manifest, ManifestSet, phase};
 use crate::render::yaml::{InvalidYaml, from_yaml};
 
@@ -59,6 +59,8 @@ pub enum InvalidBundle {
     Kind { file: String, kind: String },
     #[error("`{file}` holds {found:?}, and bundle.json says otherwise")]
     Object { file: String, found: String },
+    #[error("all manifests have more than {MANIFESTS_VALUES_MAX} values")]
+    TooManyValues,
     #[error("`{0}` is listed in bundle.json and is no manifest of the bundle, or the other way round")]
     Unlisted(String),
     #[error("bundle.json says other {what} than the manifests")]
@@ -196,7 +198,12 @@ fn check_source(wanted: &Wanted, files: &BundleFiles) -> Result<(), InvalidBundl
     Err(InvalidBundle::Source { kind: wanted.kind.clone(), name: wanted.name.clone() })
 }
 
-fn read_index(files: &BundleFiles) -> Result<Index, InvalidBundle> {
+/// Reads `bundle.json` by itself; what it says of other files is not compared with them.
+///
+/// # Errors
+///
+/// When it is missing, has another format, or is spelt otherwise than this program writes it.
+pub fn read_index(files: &BundleFiles) -> Result<Index, InvalidBundle> {
     // Another format has other fields: say that rather than which field is unknown.
     let (value, _) = read_document::<Value>(files, INDEX)?;
     match value.get("format") {
@@ -216,6 +223,9 @@ fn read_document<T: DeserializeOwned + serde::Serialize>(
 ) -> Result<(T, Digest), InvalidBundle> {
     let file: &File = files.get(name).ok_or(InvalidBundle::Missing(name))?;
     let wrong = |why: String| InvalidBundle::Document { file: name, why };
+    if count_values(file.bytes()) > DOCUMENT_VALUES_MAX {
+        return Err(wrong(format!("it has more than {DOCUMENT_VALUES_MAX} values")));
+    }
     let value: T = serde_json::from_slice(file.bytes()).map_err(|error| wrong(error.to_string()))?;
     let again = Canonical::of(&value).map_err(|error: NotCanonical| wrong(error.to_string()))?;
     if again.as_bytes() != file.bytes() {
@@ -224,16 +234,45 @@ fn read_document<T: DeserializeOwned + serde::Serialize>(
     Ok((value, file.digest()))
 }
 
+/// Returns how many values a JSON text has at most: one more than it has separators and opening brackets.
+fn count_values(json: &[u8]) -> usize {
+    let (mut values, mut in_string, mut is_escaped) = (1, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b',' | b'[' | b'{' if !in_string => values += 1,
+            _ => {}
+        }
+    }
+    values
+}
+
+fn count_nodes(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(count_nodes).sum(),
+        Value::Object(fields) => fields.values().map(count_nodes).sum(),
+        _ => 0,
+    }
+}
+
 /// Reads the manifests that `objects` lists, which are all that there are.
 fn read_manifests(files: &BundleFiles, objects: &[Object]) -> Result<ManifestSet, InvalidBundle> {
     let is_manifest = |(path, _): &(&_, _)| Kind::of(path) == Some(Kind::Manifest);
     let mut unlisted: BTreeSet<&str> =
         files.iter().filter(is_manifest).map(|(path, _)| path.as_str()).collect();
     let mut set = ManifestSet::default();
+    let mut values = 0;
     for object in objects {
         let not_there = || InvalidBundle::Unlisted(object.file.clone());
         let file = files.get(&object.file).filter(|_| unlisted.remove(object.file.as_str()));
-        set.add(&read_manifest(object, file.ok_or_else(not_there)?)?);
+        let manifest = read_manifest(object, file.ok_or_else(not_there)?)?;
+        values += count_nodes(&manifest);
+        if values > MANIFESTS_VALUES_MAX {
+            return Err(InvalidBundle::TooManyValues);
+        }
+        set.add(&manifest);
     }
     if let Some(file) = unlisted.first() {
         return Err(InvalidBundle::Unlisted((*file).to_owned()));
@@ -260,7 +299,7 @@ fn read_manifest(object: &Object, file: &File) -> Result<Value, InvalidBundle> {
         ObjectKey { api_version, kind, namespace: text("/metadata/namespace"), name: text("/metadata/name") };
     let manifest = Manifest { key, phase, object: value };
     let agrees = manifest.key == key_of(object)
-        && is_subdomain(&manifest.key.name)
+        && !manifest.key.name.is_empty()
         && phase == object.phase
         && file.digest() == object.sha256
         && object.file == format!("manifests/{}", manifest.file_name());

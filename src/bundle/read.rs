@@ -300,6 +300,8 @@ pub struct ReadError {
 }
 
 /// What is wrong with a bundle; one variant for each thing that a caller treats differently.
+///
+/// Names come from the medium. A line break in one must not look like a line of this program.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     #[error(transparent)]
@@ -315,12 +317,12 @@ pub enum Fault {
     #[error("`{path}` is missing")]
     Missing { path: String },
     /// Not listed, there twice, or not where the order of the files wants it.
-    #[error("`{name}` is a file too many")]
+    #[error("`{}` is a file too many", name.escape_debug())]
     Extra { name: String },
     /// The copy is not complete.
-    #[error("the bundle is cut short, in `{name}` or after it")]
+    #[error("the bundle is cut short, in `{}` or after it", name.escape_debug())]
     Truncated { name: String },
-    #[error("`{name}` {form}")]
+    #[error("`{}` {form}", name.escape_debug())]
     Form { name: String, form: Form },
     #[error(transparent)]
     Io(io::Error),
@@ -348,8 +350,8 @@ pub enum Form {
     HardLinked { links: u64 },
     #[error("has mode {mode:04o}; files of a bundle have 0644 (`chmod 0644` repairs it)")]
     Mode { mode: u32 },
-    #[error("is an empty folder")]
-    EmptyFolder,
+    #[error("is a folder in which no file of the bundle is")]
+    StrayFolder,
 }
 
 impl Fault {

@@ -7,21 +7,37 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::archive_file::Target;
+use super::clock;
 use super::ctx::{Ctx, Folder, ProfileArgs, StoreArgs, count};
 use super::failure::{Failure, FailureKind, Outcome};
+use super::key_args::{KeyArgs, Origin, tell_of_new_pair};
+use super::sealable::Sealable;
+use super::sealing::{Draft, Sealed, signers, terms_in_words};
+use super::terms_args::TermsArgs;
 use crate::bundle::assemble::{Assembled, assemble};
+use crate::bundle::files::BundleFiles;
+use crate::bundle::open::Bundle;
 use crate::model::digest::Digest;
+use crate::model::timestamp::Timestamp;
 use crate::profile::overlay::ProfileFiles;
 use crate::render;
 use crate::store::{Outcome as Stored, Store};
+use crate::trust::key::{KeyId, PrivateKey};
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    mut_args(|argument| match argument.get_id().as_str() {
+        "keygen" | "serial" | "issued" | "expires" | "sites" => argument.requires("key"),
+        _ => argument,
+    }),
+    after_help = "Examples:
   relay-bundle build production                      into bundles/, and print the path
   relay-bundle build production --check              prove that it can be repeated
   relay-bundle build production --archive prod.tar   also one file to carry
-  relay-bundle build --all --store /var/lib/bundles")]
+  relay-bundle build production --key signing.pem --keygen   signed, with a new key if there is none
+  relay-bundle build --all --store /var/lib/bundles"
+)]
 pub struct Args {
     /// The profiles
     #[arg(required_unless_present = "all", value_name = "PROFILE")]
@@ -36,9 +52,23 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     archive: Option<Utf8PathBuf>,
     #[command(flatten)]
+    key: KeyArgs,
+    /// Make the key pair first if there is none
+    #[arg(long)]
+    keygen: bool,
+    #[command(flatten)]
     profiles: ProfileArgs,
     #[command(flatten)]
     store: StoreArgs,
+    #[command(flatten)]
+    terms: TermsArgs,
+}
+
+/// Who signs what is built, and when.
+struct Signer {
+    key: PrivateKey,
+    /// One time for all bundles of a run.
+    now: Timestamp,
 }
 
 /// What was built.
@@ -70,6 +100,8 @@ struct Built {
     /// `new`, `existed` or `replaced`.
     entry: &'static str,
     signed: bool,
+    /// The keyids in the attestation; only the signature of `--key` has been verified.
+    signers: Vec<KeyId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<Utf8PathBuf>,
 }
@@ -93,10 +125,11 @@ impl Args {
             target(archive, &format!("{name}.tar")).check(&self.store.store)?;
         }
         let store = Store::at(&self.store.store);
+        let signer = self.signer(ctx)?;
         let mut bundles = Vec::with_capacity(names.len());
         let mut failed = Vec::new();
         for name in &names {
-            match self.build(ctx, &store, name) {
+            match self.build(ctx, &store, name, signer.as_ref()) {
                 Ok(built) => bundles.push(built),
                 // The others are still of use, and their mistakes too.
                 Err(failure) if names.len() > 1 && failure.kind == FailureKind::Input => {
@@ -131,7 +164,26 @@ impl Args {
         Ok(names)
     }
 
-    fn build(&self, ctx: &Ctx, store: &Store, name: &str) -> Result<Built, Failure> {
+    /// Reads or makes the key, if there is to be a signature.
+    fn signer(&self, ctx: &Ctx) -> Result<Option<Signer>, Failure> {
+        let Some(path) = &self.key.key else { return Ok(None) };
+        let now = clock::now()?;
+        self.terms.terms(now)?;
+        let key = if self.keygen {
+            let (key, origin) = self.key.load_or_make(ctx)?;
+            if origin == Origin::Made {
+                let given = &self.key.passphrase;
+                let is_encrypted = given.passphrase_file.is_some() || given.passphrase_fd.is_some();
+                tell_of_new_pair(path, is_encrypted, &key.public(), ctx);
+            }
+            key
+        } else {
+            self.key.load(ctx)?
+        };
+        Ok(Some(Signer { key, now }))
+    }
+
+    fn build(&self, ctx: &Ctx, store: &Store, name: &str, signer: Option<&Signer>) -> Result<Built, Failure> {
         let profile = ctx.load(name, &self.profiles)?;
         let Assembled { index, files } =
             assemble(&profile, &render::render(&profile)).map_err(Failure::input)?;
@@ -139,7 +191,6 @@ impl Args {
             super::check::check(ctx, name, &self.profiles, &files)?;
         }
         let registered = store.register(&files, index.name.as_str(), name)?;
-        let signed = files_signed(&registered.path);
         let entry = match &registered.outcome {
             Stored::New => "new",
             Stored::Existed => "existed",
@@ -150,23 +201,55 @@ impl Args {
                 "replaced"
             }
         };
+        let id = registered.content_id;
+        let place = Sealable::entry(store.clone(), registered.entry.clone());
+        let (signature, signers) = match signer {
+            Some(signer) => self.sign(ctx, &place, files, signer)?,
+            None => signatures(ctx, &place, id)?,
+        };
         if let Some(archive) = &self.archive {
             let (_, sums) = store.open(registered.entry.as_str())?;
             let attestation = sums.attestation().map(<[u8]>::to_vec);
             let files = sums.into_files().map_err(Failure::untrusted)?;
             target(archive, "").write(attestation.as_deref(), files, &mut |_| {})?;
         }
-        let id = registered.content_id;
-        ctx.printer.say(&summary(name, index.name.as_str(), &id, index.objects.len(), signed));
+        let objects = count(index.objects.len(), "object");
+        let state = if signers.is_empty() { "unsigned" } else { "signed" };
+        ctx.printer.say(&format!("built {} for {name}: {objects}, {state}, sha256:{id}", index.name));
+        ctx.printer.say(&signature);
         Ok(Built {
             profile: name.to_owned(),
             path: registered.path,
             content_id: format!("sha256:{id}"),
             objects: index.objects.len(),
             entry,
-            signed,
+            signed: !signers.is_empty(),
+            signers,
             archive: self.archive.clone(),
         })
+    }
+
+    /// Signs an entry of the store; says how, and by whom it is signed now.
+    fn sign(
+        &self,
+        ctx: &Ctx,
+        place: &Sealable,
+        files: BundleFiles,
+        signer: &Signer,
+    ) -> Result<(String, Vec<KeyId>), Failure> {
+        let bundle = Bundle::of_files(files).map_err(Failure::bug)?;
+        let seen = place.open()?.attestation().map(<[u8]>::to_vec);
+        let was_attested = seen.is_some();
+        let mut draft = Draft::of(&bundle, seen, &self.terms, signer.now)?;
+        let public = signer.key.public();
+        let is_new = draft.sign(&signer.key)?;
+        let Sealed { statement, signers } = draft.write(ctx, place, &public)?;
+        let verb = match (was_attested, is_new) {
+            (false, _) => "signed by",
+            (true, true) => "kept the statement that was there; signed by",
+            (true, false) => "kept the statement that was there; it was signed already by",
+        };
+        Ok((format!("{verb} {}: {}", public.id(), terms_in_words(&statement.predicate)), signers))
     }
 }
 
@@ -174,11 +257,21 @@ fn target<'a>(path: &'a Utf8Path, example: &'a str) -> Target<'a> {
     Target { path, option: "--archive ", example }
 }
 
-fn files_signed(entry: &Utf8Path) -> bool {
-    entry.join(crate::bundle::layout::ATTESTATION).is_file()
-}
-
-fn summary(profile: &str, name: &str, id: &Digest, objects: usize, signed: bool) -> String {
-    let signature = if signed { "signed" } else { "unsigned" };
-    format!("built {name} for {profile}: {}, {signature}, sha256:{id}", count(objects, "object"))
+/// Says what is known of the signatures of an entry that is not signed now.
+fn signatures(ctx: &Ctx, place: &Sealable, content_id: Digest) -> Result<(String, Vec<KeyId>), Failure> {
+    let opened = place.open()?;
+    let path = place.path();
+    let Some(attestation) = opened.attestation() else {
+        return Ok((format!("sign it: relay-bundle sign {path} --key signing.pem"), Vec::new()));
+    };
+    match signers(attestation, content_id) {
+        Ok(signers) => {
+            let signatures = count(signers.len(), "signature");
+            Ok((format!("kept its {signatures}, which nothing here has verified"), signers))
+        }
+        Err(why) => {
+            ctx.printer.tell(&format!("warning: the attestation that was there is of no use: {why}"));
+            Ok((format!("make a new one: relay-bundle sign {path} --reseal --key signing.pem"), Vec::new()))
+        }
+    }
 }

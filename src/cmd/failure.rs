@@ -8,6 +8,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::refused::Refused;
+use crate::fsio::ReadFileError;
+use crate::fsio::guard::GuardError;
 use crate::ui::printer::Report;
 
 /// The answer is no, or two things differ.
@@ -162,6 +164,20 @@ impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         let hints = crate::fsio::remedy(&error).into_iter().map(str::to_owned).collect();
         Self { hints, ..Self::world(error) }
+    }
+}
+
+impl From<GuardError> for Failure {
+    /// Trouble of the disk is the world's; all else is a mistake in the command, or in how the file was put there.
+    fn from(error: GuardError) -> Self {
+        let remedy = error.remedy();
+        let failure = match error {
+            GuardError::Read(ReadFileError::Io(error)) if error.kind() != io::ErrorKind::NotFound => {
+                Self::world(error)
+            }
+            error => Self::input(error),
+        };
+        remedy.into_iter().fold(failure, Self::hint)
     }
 }
 

@@ -16,9 +16,9 @@ use crate::ui::progress::Progress;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Each part is compared with the index while it is copied; if any is bad, all bad ones are named and nothing is
-written. Parts are never changed or removed. `verify` and `inspect` read the index of an archive in parts without
-joining it.
+    after_help = "Each part is compared with the index while it is copied; if any is bad, all bad ones are named
+and nothing is written. Parts are never changed or removed. Commands that read a bundle take the
+index of an archive in parts without joining it.
 
 Examples:
   relay-bundle join /media/usb/production.tar.parts --out production.tar

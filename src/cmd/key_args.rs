@@ -226,7 +226,7 @@ fn read_descriptor(number: u32, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failur
         return Err(Failure::input(format!("{name} is a terminal, which would show the passphrase"))
             .hint("without --passphrase-fd it is asked for, and not shown"));
     }
-    private_file::read_to_limit(file, &name, limit)
+    private_file::read_opened(file, &name, limit)
 }
 
 /// Returns bytes that nobody can guess.
@@ -254,4 +254,90 @@ fn no_key(path: &Utf8Path, error: &InvalidKeyFile) -> Failure {
 
 fn no_passphrase(origin: &impl Display, error: InvalidPassphrase) -> Failure {
     Failure::input(format!("`{origin}`: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::ui::printer::{ColorChoice, Printer};
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        key: KeyArgs,
+    }
+
+    fn ctx() -> Ctx {
+        Ctx { printer: Printer::new(false, true, ColorChoice::Never) }
+    }
+
+    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+        (folder, path)
+    }
+
+    fn args(arguments: &[&str]) -> Result<KeyArgs, clap::Error> {
+        Command::try_parse_from([&["command"], arguments].concat()).map(|command| command.key)
+    }
+
+    #[test]
+    fn a_passphrase_without_a_key_or_from_two_places_is_refused() {
+        for arguments in [
+            &["--passphrase-file", "a"][..],
+            &["--passphrase-fd", "3"],
+            &["--key", "k", "--passphrase-file", "a", "--passphrase-fd", "3"],
+            &["--key", "k", "--passphrase-fd", "-1"],
+        ] {
+            assert!(args(arguments).is_err(), "{arguments:?}");
+        }
+        assert!(args(&[]).is_ok() && args(&["--key", "k", "--passphrase-fd", "3"]).is_ok());
+    }
+
+    #[test]
+    fn a_pair_is_made_once_and_read_from_then_on() {
+        let (_keep, folder) = folder();
+        let path = folder.join("signing.pem");
+        let pass = folder.join("pass");
+        create_new(&pass, b"correct horse\n", MODE_PRIVATE, Durability::Cached).unwrap();
+        let args = args(&["--key", path.as_str(), "--passphrase-file", pass.as_str()]).unwrap();
+
+        let (made, first) = args.load_or_make(&ctx()).unwrap();
+        let (read, second) = args.load_or_make(&ctx()).unwrap();
+
+        assert_eq!((first, second), (Origin::Made, Origin::Read));
+        assert_eq!(made.public(), read.public());
+        assert_eq!(args.load(&ctx()).unwrap().public(), made.public());
+    }
+
+    #[test]
+    fn a_public_half_without_its_private_one_is_not_replaced() {
+        let (_keep, folder) = folder();
+        let path = folder.join("signing.pem");
+        create_new(&public_path(&path), b"precious", MODE_PUBLIC, Durability::Cached).unwrap();
+
+        let failure = args(&["--key", path.as_str()]).unwrap().load_or_make(&ctx()).err().unwrap();
+
+        assert!(failure.message().contains("signing.pub.pem` is there already"), "{}", failure.message());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn without_a_key_the_failure_says_how_to_make_one() {
+        let failure = args(&[]).unwrap().load(&ctx()).err().unwrap();
+
+        assert!(failure.hints[0].contains("relay-bundle keygen"), "{:?}", failure.hints);
+        assert_eq!(failure.kind, crate::cmd::failure::FailureKind::Input);
+    }
+
+    #[test]
+    fn the_public_half_stands_beside_the_private_one() {
+        for (private, public) in
+            [("signing.pem", "signing.pub.pem"), ("keys/a.b.pem", "keys/a.b.pub.pem"), ("key", "key.pub.pem")]
+        {
+            assert_eq!(public_path(private.into()), public);
+        }
+    }
 }

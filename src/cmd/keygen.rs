@@ -14,12 +14,11 @@ use super::key_args::{self, PassphraseArgs};
 use crate::fsio;
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
+use crate::trust::entry::{KeyEntry, VALID_DAYS};
 use crate::trust::key::{KeyId, PublicKey};
 use crate::trust::key_file::KEY_FILE_BYTES_MAX;
+use crate::trust::policy::Status;
 use crate::ui::printer::Report;
-
-/// How long a new key may sign: two years, which leaves time to notice that it ends and is seldom forgotten.
-const VALID_DAYS: u64 = 730;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -82,20 +81,15 @@ impl Report for KeygenReport {
 
 impl KeygenReport {
     fn new(key: &PublicKey, holder: Label, now: Timestamp) -> Self {
-        let (public, not_after) = (key.to_base64(), now.plus_seconds(VALID_DAYS * DAY_SECONDS));
-        // None of the values has a character that TOML would read otherwise.
-        let trust_entry = format!(
-            "[[key]]
-id = \"{}\"
-public = \"{public}\"
-holder = \"{}\"
-notBefore = \"{now}\"
-notAfter = \"{not_after}\"
-status = \"active\"
-",
-            key.id(),
-            holder.as_str(),
-        );
+        let not_after = now.plus_seconds(VALID_DAYS * DAY_SECONDS);
+        let entry = KeyEntry {
+            public: key.clone(),
+            holder: holder.clone(),
+            not_before: Some(now),
+            not_after: Some(not_after),
+            status: Status::Active,
+        };
+        let (public, trust_entry) = (key.to_base64(), entry.to_string());
         let (keyid, public_pem, not_before) = (key.id(), key.to_pem(), now);
         let (private_file, public_file) = (None, None);
         Self {

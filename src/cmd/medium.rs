@@ -23,12 +23,36 @@ pub(super) struct Place {
     parts: Option<PartSet>,
 }
 
-/// Opens the archive, the index of an archive in parts, or the folder at `path`.
+/// Reads attestation and `SHA256SUMS` of the archive, the archive in parts, or the folder at `path`.
 pub(super) fn open_path(path: &Utf8Path) -> Result<Found, Failure> {
-    let mut place = Place { path: path.to_owned(), parts: None };
-    let opening = place.open()?;
-    let sums = opening.read_sums().map_err(|error| place.failure(error))?;
+    let (place, opening) = open(path)?;
+    let sums = opening.and_then(Opening::read_sums).map_err(|error| place.failure(error))?;
     Ok(Found { sums, place })
+}
+
+/// Opens the archive, the index of an archive in parts, or the folder at `path`; the caller tells what is wrong with the
+/// bundle itself.
+pub(super) fn open(path: &Utf8Path) -> Result<(Place, Result<Opening<AnyMedium>, ReadError>), Failure> {
+    let metadata = match fs_err::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let missing = Failure::input(format!("there is no file or folder `{path}`"));
+            return Err(missing.hint("`@NAME` means the store, and a plain NAME a profile"));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let is_index = !metadata.is_dir() && is_parts_index(path);
+    let parts = is_index.then(|| PartSet::find(path)).transpose()?;
+    let opening = if let Some(parts) = &parts {
+        archive::open(BufReader::new(parts.read())).map(Opening::boxed)
+    } else if metadata.is_dir() {
+        folder::open(path).map(Opening::boxed)
+    } else if metadata.is_file() {
+        archive::open_file(fs_err::File::open(path)?).map(Opening::boxed)
+    } else {
+        archive::open(BufReader::new(fs_err::File::open(path)?)).map(Opening::boxed)
+    };
+    Ok((Place { path: path.to_owned(), parts }, opening))
 }
 
 /// Opens an entry of the store.
@@ -39,32 +63,14 @@ pub(super) fn open_entry(store: &StoreArgs, reference: &str) -> Result<Found, Fa
 }
 
 impl Place {
-    fn open(&mut self) -> Result<Opening<AnyMedium>, Failure> {
-        let path = self.path.clone();
-        let metadata = match fs_err::metadata(&path) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let missing = Failure::input(format!("there is no file or folder `{path}`"));
-                return Err(missing.hint("`@NAME` means the store, and a plain NAME a profile"));
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let opening = if metadata.is_dir() {
-            folder::open(&path).map(Opening::boxed)
-        } else if is_parts_index(&path) {
-            let set = self.parts.insert(PartSet::find(&path)?);
-            archive::open(BufReader::new(set.read())).map(Opening::boxed)
-        } else if metadata.is_file() {
-            archive::open_file(fs_err::File::open(&path)?).map(Opening::boxed)
-        } else {
-            archive::open(BufReader::new(fs_err::File::open(&path)?)).map(Opening::boxed)
-        };
-        opening.map_err(|error| self.failure(error))
+    /// Reads the parts of an archive in parts; says which are bad, if any is.
+    pub(super) fn bad_parts(&self) -> Option<PartsError> {
+        self.parts.as_ref()?.check().err()
     }
 
     /// Says what is wrong with the bundle; with an archive in parts, which parts are bad.
     pub(super) fn failure(&self, error: ReadError) -> Failure {
-        if let Some(Err(bad)) = self.parts.as_ref().map(PartSet::check) {
+        if let Some(bad) = self.bad_parts() {
             return bad.into();
         }
         let path = &self.path;

@@ -27,10 +27,15 @@ mod rebuild;
 pub mod refused;
 pub mod render;
 pub mod schema;
+mod sealable;
+mod sealing;
+pub mod sign;
 pub mod source;
 pub mod split;
 pub mod state;
 pub mod state_args;
+pub mod terms_args;
+pub mod trust;
 pub mod trust_args;
 pub mod verify;
 
@@ -88,12 +93,16 @@ pub enum Command {
     Inspect(Deferred<inspect::Args>),
     /// Check who vouches for a bundle, and every byte of it: the gate before it is applied
     Verify(Deferred<verify::Args>),
+    /// Write, check and show a trust policy
+    Trust(trust::Args),
     /// Show what was accepted before, or take a floor away
     State(state::Args),
     /// List the images of a profile or a bundle
     Images(Deferred<images::Args>),
     /// Make a key pair that signs, or show the public half of one
     Keygen(Deferred<keygen::Args>),
+    /// Sign a bundle, here or with a key that is elsewhere
+    Sign(Deferred<sign::Args>),
     /// Write a bundle as one file
     Pack(Deferred<pack::Args>),
     /// Cut a file into parts, for media that are too small for it
@@ -131,9 +140,11 @@ impl Command {
             Self::Diff(args) => args.0.run(ctx),
             Self::Inspect(args) => args.0.run(ctx),
             Self::Verify(args) => args.0.run(ctx),
+            Self::Trust(args) => args.run(ctx),
             Self::State(args) => args.run(ctx),
             Self::Images(args) => args.0.run(ctx),
             Self::Keygen(args) => args.0.run(ctx),
+            Self::Sign(args) => args.0.run(ctx),
             Self::Pack(args) => args.0.run(ctx),
             Self::Split(args) => args.0.run(ctx),
             Self::Join(args) => args.0.run(ctx),

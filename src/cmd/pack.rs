@@ -17,8 +17,8 @@ use crate::ui::progress::Progress;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Every file is compared with SHA256SUMS as it is copied; signatures go with it, and are not verified.
-The same bundle gives the same file, to the last byte.
+    after_help = "Every file is compared with SHA256SUMS as it is copied; signatures go with it and are not
+verified. The same bundle gives the same file, to the last byte.
 
 Examples:
   relay-bundle pack @production production.tar

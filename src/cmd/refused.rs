@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::failure::Failure;
+use super::failure::{Failure, FailureKind};
 use crate::bundle::read::{Fault, ReadError};
 use crate::model::text::Label;
+use crate::parts::PartsError;
 use crate::trust::refusal::{ExpectedKey, FoundKey, Refusal};
 use crate::trust::verify::VerifyError;
 
@@ -107,6 +108,26 @@ impl From<VerifyError> for Failure {
             VerifyError::Unread(error) => unread(Self::world(error)),
         }
     }
+}
+
+/// Parts that are not as their index says: the bundle could not be read to its end.
+pub(super) fn bad_parts(bad: PartsError) -> Failure {
+    let failure = Failure::from(bad);
+    Failure { hints: failure.hints.clone(), ..told("TAMPERED", &failure) }
+}
+
+/// Gives a refusal of something that was no bundle from its beginning its code.
+pub(super) fn coded(failure: Failure) -> Failure {
+    if failure.kind != FailureKind::Untrusted {
+        return failure;
+    }
+    told("BAD_FORM", &failure)
+}
+
+fn told(code: &'static str, failure: &Failure) -> Failure {
+    let refused = Refused { code, found: Vec::new(), expected: Vec::new() };
+    let told = Failure::untrusted(format!("{code}: {}", failure.message())).with(refused);
+    remedy(code).into_iter().fold(told, Failure::hint)
 }
 
 /// Nothing is known of a bundle that was not read to its end: a trouble of this machine, with a code all the same.

@@ -5,7 +5,7 @@ use std::str;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::failure::Failure;
-use crate::fsio::guard::{GuardError, read_guarded};
+use crate::fsio::guard::read_guarded;
 use crate::trust::key::PublicKey;
 use crate::trust::policy::{POLICY_BYTES_MAX, Policy};
 use crate::trust::state::State;
@@ -66,18 +66,33 @@ impl Trust {
 ///
 /// When others can change it, or it is no policy; the message names file and line.
 pub fn load_policy(path: &Utf8Path) -> Result<Policy, Failure> {
+    load_policy_text(path).map(|(policy, _)| policy)
+}
+
+/// As [`load_policy`], with the text.
+///
+/// # Errors
+///
+/// As [`load_policy`].
+pub fn load_policy_text(path: &Utf8Path) -> Result<(Policy, String), Failure> {
     let text = read_text(path, POLICY_BYTES_MAX, "trust policy")?;
-    Policy::parse(&text).map_err(|error| {
+    let policy = Policy::parse(&text).map_err(|error| {
         let line = error.line.map(|line| format!(":{line}")).unwrap_or_default();
         let failure = Failure::input(format!("{path}{line}: {}", error.message));
         if text.contains("-----BEGIN ") {
             return failure.hint("this is a key; `--key` trusts a single public key");
         }
         failure.hint("`docs/format/trust-policy.md` describes every key of a policy")
-    })
+    })?;
+    Ok((policy, text))
 }
 
-fn load_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
+/// Reads the public key in a PEM file that nobody else can change.
+///
+/// # Errors
+///
+/// When others can change it, or it is none.
+pub fn load_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
     let text = read_text(path, KEY_BYTES_MAX, "public key")?;
     PublicKey::from_pem(&text).map_err(|error| {
         if text.contains("PRIVATE KEY-----") {
@@ -94,22 +109,14 @@ fn load_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
 }
 
 fn read_text(path: &Utf8Path, limit: u64, what: &str) -> Result<String, Failure> {
-    let bytes = read_guarded(path, limit).map_err(|error| untrusted_file(error, path, what))?;
+    let bytes = read_guarded(path, limit).map_err(|error| {
+        if error.is_not_found() {
+            return Failure::input(format!("there is no {what} `{path}`"));
+        }
+        Failure::from(error)
+    })?;
     let not_text = |error: str::Utf8Error| {
         Failure::input(format!("`{path}` is no {what}: byte {} is no UTF-8", error.valid_up_to()))
     };
     str::from_utf8(&bytes).map(str::to_owned).map_err(not_text)
-}
-
-/// A file that others can change is a mistake in how this machine is set up, as one that is not there.
-fn untrusted_file(error: GuardError, path: &Utf8Path, what: &str) -> Failure {
-    if error.is_not_found() {
-        return Failure::input(format!("there is no {what} `{path}`"));
-    }
-    let remedy = error.remedy();
-    let failure = match error {
-        GuardError::Read(crate::fsio::ReadFileError::Io(error)) => Failure::world(error),
-        error => Failure::input(error),
-    };
-    remedy.into_iter().fold(failure, Failure::hint)
 }

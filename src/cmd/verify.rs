@@ -8,10 +8,11 @@ use camino::Utf8Path;
 use super::clock;
 use super::ctx::{Ctx, ProfileArgs, StoreArgs};
 use super::failure::{DIFFERS, Failure, Outcome};
-use super::rebuild;
+use super::medium;
 use super::source::Reference;
 use super::state_args::StateArgs;
 use super::trust_args::{Trust, TrustArgs};
+use super::{rebuild, refused};
 use crate::archive;
 use crate::bundle::index::{Source, Wanted};
 use crate::bundle::layout::Kind;
@@ -42,7 +43,8 @@ Examples:
   relay-bundle verify prod.tar --trust trust.toml --rebuild production"
 )]
 pub struct Args {
-    /// The bundle: an archive (FILE.tar, ./FILE, or - for stdin), a folder (DIR/), or an entry of the store (@ENTRY)
+    /// The bundle: an archive (FILE.tar, ./FILE, or - for stdin), its parts (FILE.tar.parts), a folder (DIR/), or
+    /// an entry of the store (@ENTRY)
     bundle: String,
     #[command(flatten)]
     trust: TrustArgs,
@@ -207,20 +209,14 @@ fn manifests(bundle: &Verified<Bundle>) -> Vec<u8> {
     files.flat_map(|(_, file)| [b"---\n", file.bytes()].concat()).collect()
 }
 
+/// Verifies what is at a path; if it is in parts, a bad one is named.
 fn verify_path(path: &Utf8Path, terms: &Terms<'_>) -> Result<Verified<Bundle>, Failure> {
-    let metadata = match fs_err::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let missing = Failure::input(format!("there is no file or folder `{path}`"));
-            return Err(missing.hint("`@NAME` means an entry of the store"));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    if metadata.is_dir() {
-        return Ok(gate(folder::open(path), terms)?);
-    }
-    let file = fs_err::File::open(path)?;
-    Ok(gate(archive::open(BufReader::new(file)), terms)?)
+    let (place, opened) = medium::open(path).map_err(refused::coded)?;
+    gate(opened, terms).map_err(|error| match (place.bad_parts(), error) {
+        (None, error) => error.into(),
+        (Some(bad), VerifyError::Refused(refusal)) => Failure::from(refusal).hint(bad.to_string()),
+        (Some(bad), VerifyError::Unread(_)) => refused::bad_parts(bad),
+    })
 }
 
 fn gate<M: SealedMedium>(

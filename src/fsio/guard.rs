@@ -1,4 +1,5 @@
-//! Files that decide what is trusted: nobody else may be able to change them.
+//! Files that decide what is trusted, which nobody else may be able to change, and secrets, which nobody else may
+//! even read.
 //!
 //! Asked is what a mode says: of the opened file, so that it cannot be exchanged between check and use, and of every
 //! folder above it. Whoever grants writing by an access list raises the group's bits, and is found by them.
@@ -9,20 +10,25 @@ use std::os::unix::fs::MetadataExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use zeroize::Zeroizing;
 
-use crate::fsio::{ReadFileError, folder_of, remedy};
+use crate::fsio::{MODE_PRIVATE, ReadFileError, folder_of, remedy};
 
 /// The permission bits by which others than the owner write.
 const OTHERS_WRITE: u32 = 0o022;
+/// The permission bits by which others than the owner get at a file at all.
+const OTHERS: u32 = 0o077;
 const EVERYONE_WRITES: u32 = 0o002;
 /// In a folder with this bit, only its owner renames or removes a file.
 const STICKY: u32 = 0o1000;
 
-/// Why a file does not decide what is trusted.
+/// Why a file neither decides what is trusted nor is a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum GuardError {
     #[error("`{path}` has the mode {mode:04o}: others can change it")]
     Mode { path: Utf8PathBuf, mode: u32 },
+    #[error("`{path}` has the mode {mode:04o}: others can get at it")]
+    NotPrivate { path: Utf8PathBuf, mode: u32 },
     #[error("`{path}` belongs to user {owner}, who can change it, and this is user {user}")]
     Owner { path: Utf8PathBuf, owner: u32, user: u32 },
     #[error("the folder `{folder}` has the mode {mode:04o}: everyone can replace what is in it")]
@@ -42,6 +48,7 @@ impl GuardError {
     pub fn remedy(&self) -> Option<String> {
         match self {
             Self::Mode { path, .. } => Some(format!("look at what it says, then: chmod go-w {path}")),
+            Self::NotPrivate { path, .. } => Some(format!("chmod {MODE_PRIVATE:o} {path}")),
             Self::Owner { path, user, .. } => {
                 Some(format!("look at what it says, then take it over: chown {user} {path}"))
             }
@@ -65,15 +72,53 @@ impl GuardError {
 ///
 /// When others can change or replace it, it is no regular file, larger, or cannot be read.
 pub fn read_guarded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, GuardError> {
-    let too_large = || ReadFileError::TooLarge { path: path.to_owned(), limit };
+    let file = open(path, OTHERS_WRITE)?;
+    let mut bytes = Vec::new();
+    read(path, file, limit, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Returns the bytes of a secret, of which there may be `limit`, that only this user or root can read or change.
+///
+/// # Errors
+///
+/// When others can read, change or replace it, it is no regular file, larger, or cannot be read.
+pub fn read_private(path: &Utf8Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, GuardError> {
+    read_secret(path, open(path, OTHERS)?, limit)
+}
+
+/// As [`read_private`], but of what is open already, or will be: a pipe, which nobody else reads.
+///
+/// # Errors
+///
+/// When there is more than the limit, or the stream breaks off.
+pub fn read_secret(
+    name: &Utf8Path,
+    stream: impl io::Read,
+    limit: u64,
+) -> Result<Zeroizing<Vec<u8>>, GuardError> {
+    // Room for all of it: a vector that grows leaves copies behind.
+    let room = usize::try_from(limit).map_err(io::Error::other)?.saturating_add(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    read(name, stream, limit, &mut bytes)?;
+    Ok(bytes)
+}
+
+fn open(path: &Utf8Path, forbidden: u32) -> Result<fs::File, GuardError> {
     // Before opening: a pipe would block until somebody writes.
     check_regular(path, &fs::metadata(path)?)?;
     check_folders(path)?;
     let file = fs::File::open(path)?;
-    check_file(path, &file.metadata()?)?;
-    let mut bytes = Vec::new();
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit { Err(too_large().into()) } else { Ok(bytes) }
+    check_file(path, &file.metadata()?, forbidden)?;
+    Ok(file)
+}
+
+fn read(name: &Utf8Path, stream: impl io::Read, limit: u64, bytes: &mut Vec<u8>) -> Result<(), GuardError> {
+    stream.take(limit.saturating_add(1)).read_to_end(bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(ReadFileError::TooLarge { path: name.to_owned(), limit }.into());
+    }
+    Ok(())
 }
 
 /// Checks that not everyone can put another file at `path`, where nothing need be yet.
@@ -97,17 +142,19 @@ pub fn check_folders(path: &Utf8Path) -> Result<(), GuardError> {
     Ok(())
 }
 
-fn check_file(path: &Utf8Path, metadata: &Metadata) -> Result<(), GuardError> {
+fn check_file(path: &Utf8Path, metadata: &Metadata, forbidden: u32) -> Result<(), GuardError> {
     check_regular(path, metadata)?;
     let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
     if owner != user && owner != 0 {
         return Err(GuardError::Owner { path: path.to_owned(), owner, user });
     }
     let mode = metadata.mode() & 0o7777;
-    if mode & OTHERS_WRITE != 0 {
-        return Err(GuardError::Mode { path: path.to_owned(), mode });
+    let path = path.to_owned();
+    match mode & forbidden {
+        0 => Ok(()),
+        _ if forbidden == OTHERS => Err(GuardError::NotPrivate { path, mode }),
+        _ => Err(GuardError::Mode { path, mode }),
     }
-    Ok(())
 }
 
 fn check_regular(path: &Utf8Path, metadata: &Metadata) -> Result<(), GuardError> {
@@ -164,6 +211,35 @@ mod tests {
             assert!(matches!(refused, GuardError::Mode { mode: found, .. } if found == mode), "{refused}");
             assert!(refused.remedy().unwrap().ends_with(&format!("chmod go-w {file}")));
         }
+    }
+
+    #[test]
+    fn a_secret_that_others_read_is_refused() {
+        let Place { file, .. } = &place();
+        for mode in [0o600, 0o400] {
+            set_mode(file, mode);
+            assert_eq!(*read_private(file, 4).unwrap(), b"text", "{mode:o}");
+        }
+        for mode in [0o640, 0o604, 0o644, 0o610, 0o666] {
+            set_mode(file, mode);
+            let refused = read_private(file, 4).unwrap_err();
+            assert!(
+                matches!(refused, GuardError::NotPrivate { mode: found, .. } if found == mode),
+                "{refused}"
+            );
+            assert_eq!(refused.remedy(), Some(format!("chmod 600 {file}")));
+        }
+    }
+
+    #[test]
+    fn a_secret_is_read_into_memory_once() {
+        let bytes = read_secret("pipe".into(), &[7_u8; 100][..], 100).unwrap();
+
+        assert_eq!((bytes.len(), bytes.capacity()), (100, 101));
+        assert!(matches!(
+            read_secret("pipe".into(), &[7_u8; 101][..], 100),
+            Err(GuardError::Read(ReadFileError::TooLarge { limit: 100, .. }))
+        ));
     }
 
     #[test]

@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_digest_that_nobody_waits_for_is_given_up() {
         let mut hashing = start(THREAD_BYTES_MIN);
-        hashing.update(&[0; 4 * BUFFER_BYTES]);
+        hashing.update(&vec![0; 4 * BUFFER_BYTES]);
 
         drop(hashing);
     }

@@ -11,9 +11,12 @@ use std::thread::{self, JoinHandle};
 use fs_err::File;
 use fs_err::os::unix::fs::FileExt as _;
 
-use super::{BUFFER_BYTES, start};
+use super::start;
 use crate::bundle::content::{Hashed, Hashing, Pending};
 use crate::model::digest::Hasher;
+
+/// What is read is hashed while it is in the cache of the core.
+const READ_BYTES: usize = 128 << 10;
 
 /// The most threads that hash files: they need about a mebibyte each, and no disk feeds more.
 const WORKERS_MAX: usize = 8;
@@ -82,10 +85,10 @@ fn hash(
     bytes: u64,
     mut hashing: Box<dyn Hashing>,
 ) -> io::Result<Hashed> {
-    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut buffer = vec![0; READ_BYTES];
     let mut read_bytes = 0;
     while read_bytes < bytes && !queue.state().closed {
-        let wanted = usize::try_from(bytes - read_bytes).unwrap_or(usize::MAX).min(BUFFER_BYTES);
+        let wanted = usize::try_from(bytes - read_bytes).unwrap_or(usize::MAX).min(READ_BYTES);
         match file.read_at(&mut buffer[..wanted], at + read_bytes) {
             Ok(0) => break,
             Ok(read) => {

@@ -51,6 +51,9 @@ impl Content for FileContent {
 /// An archive is read header by header, and has small files: those come out of a buffer.
 impl Content for BufReader<FileContent> {
     fn hash_beside(&mut self, bytes: u64) -> Option<Pending> {
+        if bytes < CREW_BYTES_MIN {
+            return None;
+        }
         // What is in the buffer was read, and is not yet passed.
         let ahead = self.buffer().len();
         self.consume(ahead);

@@ -29,6 +29,10 @@ pub enum InvalidYaml {
     Spelling { at: usize },
 }
 
+/// Maps, lists and scalars of one object: in memory one takes hundreds of times the two bytes that it can have in a
+/// text. The largest object of the profiles in the repository has about 1,000.
+const NODES_MAX: usize = 20_000;
+
 /// Returns the value of which [`to_yaml`] writes these bytes.
 ///
 /// # Errors
@@ -37,8 +41,7 @@ pub enum InvalidYaml {
 /// another reader might take for numbers.
 pub fn from_yaml(bytes: &[u8]) -> Result<Value, InvalidYaml> {
     let text = std::str::from_utf8(bytes).map_err(|_| InvalidYaml::Encoding)?;
-    let budget =
-        serde_saphyr::budget! { max_aliases: 0, max_anchors: 0, max_documents: 1, max_merge_keys: 0 };
+    let budget = serde_saphyr::budget! { max_aliases: 0, max_anchors: 0, max_documents: 1, max_merge_keys: 0, max_nodes: NODES_MAX };
     let options = serde_saphyr::options! {
         budget: budget,
         merge_keys: serde_saphyr::MergeKeyPolicy::Error,

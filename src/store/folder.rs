@@ -3,7 +3,7 @@
 //! Each file is opened once; its form is checked and its bytes are hashed through that one handle, so whoever
 //! changes the folder meanwhile is found out, or comes too late.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -15,12 +15,15 @@ use walkdir::WalkDir;
 
 use crate::bundle::content::Content;
 use crate::bundle::layout::{ATTESTATION, SUMS};
-use crate::bundle::limits::{ATTESTATION_BYTES_MAX, FILES_MAX, LimitExceeded, SUMS_BYTES_MAX, check_size};
+use crate::bundle::limits::{ATTESTATION_BYTES_MAX, SUMS_BYTES_MAX, check_size};
 use crate::bundle::read::{Fault, Form, Medium, Opening, ReadError, SealedMedium};
 use crate::bundle::sums::Sums;
 use crate::fsio::MODE_PUBLIC;
 use crate::hashing::{Crew, FileContent};
 use crate::model::safe_path::SafePath;
+
+/// How often a file is opened that is replaced at that moment: signers replace an attestation at any time.
+const OPENED_MAX: usize = 100;
 
 /// Opens the bundle in the folder at `path`, which may be a symbolic link to a folder.
 ///
@@ -44,6 +47,17 @@ pub struct Folder {
 impl Folder {
     /// Opens a file whose form is right, and returns it with its size.
     fn open_strict(&self, name: &str) -> Result<(fs::File, u64), ReadError> {
+        for _ in 0..OPENED_MAX {
+            if let Some(opened) = self.try_open(name)? {
+                return Ok(opened);
+            }
+        }
+        let path = self.root.join(name);
+        Err(io::Error::other(format!("`{path}` is replaced again and again while it is opened")).into())
+    }
+
+    /// Opens a file; none if another one had its name meanwhile.
+    fn try_open(&self, name: &str) -> Result<Option<(fs::File, u64)>, ReadError> {
         let path = self.root.join(name);
         let not_there = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
@@ -57,10 +71,8 @@ impl Folder {
         let file = fs::File::open(&path).map_err(not_there)?;
         let opened = file.metadata()?;
         check_form(name, &opened)?;
-        if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) {
-            return Err(io::Error::other(format!("`{path}` was replaced while it was opened")).into());
-        }
-        Ok((file, opened.len()))
+        let is_same = (named.dev(), named.ino()) == (opened.dev(), opened.ino());
+        Ok(is_same.then_some((file, opened.len())))
     }
 
     fn read_small(&self, name: &str, limit: u64) -> Result<Vec<u8>, ReadError> {
@@ -88,10 +100,7 @@ impl SealedMedium for Folder {
 
 impl Medium for Folder {
     fn begin(&mut self, sums: &Sums) -> Result<(), ReadError> {
-        let found = list(&self.root)?;
-        if let Some(name) = found.iter().find(|name| !is_expected(name, sums)) {
-            return Err(Fault::Extra { name: name.clone() }.into());
-        }
+        let found = list(&self.root, sums)?;
         match sums.iter().find(|(path, _)| !found.contains(path.as_str())) {
             Some((path, _)) => Err(Fault::Missing { path: path.to_string() }.into()),
             None => Ok(()),
@@ -104,38 +113,31 @@ impl Medium for Folder {
     }
 }
 
-fn is_expected(name: &str, sums: &Sums) -> bool {
-    matches!(name, ATTESTATION | SUMS) || sums.get(name).is_some()
-}
-
-/// Lists the files below `root` by their relative paths, and refuses what is neither file nor folder.
-fn list(root: &Utf8Path) -> Result<BTreeSet<String>, ReadError> {
+/// Lists the files below `root`, each of which `sums` lists; refuses the first thing that does not belong there.
+///
+/// Nothing else is entered or kept: a folder may hold more than memory does, and be deeper than a path can be long.
+fn list(root: &Utf8Path, sums: &Sums) -> Result<BTreeSet<String>, ReadError> {
+    let folders: BTreeSet<&str> = sums.iter().flat_map(|(path, _)| path.folders()).collect();
     let mut files = BTreeSet::new();
-    // Each folder, and whether something lies in it.
-    let mut folders = BTreeMap::new();
     for entry in WalkDir::new(root).min_depth(1) {
         let entry = entry.map_err(io::Error::from)?;
         let relative = entry.path().strip_prefix(root).map_err(io::Error::other)?;
         // A name that is no UTF-8 becomes one that is not listed in SHA256SUMS.
         let name = relative.to_string_lossy().into_owned();
-        if let Some(parent) = relative.parent() {
-            folders.insert(parent.to_string_lossy().into_owned(), true);
-        }
         let metadata = entry.metadata().map_err(io::Error::from)?;
         if metadata.is_dir() {
-            folders.entry(name).or_insert(false);
+            if !folders.contains(name.as_str()) {
+                return Err(Fault::Form { name, form: Form::StrayFolder }.into());
+            }
             continue;
         }
         check_form(&name, &metadata)?;
-        files.insert(name);
-        if files.len() > FILES_MAX + 2 {
-            return Err(LimitExceeded::Files.into());
+        if !matches!(name.as_str(), ATTESTATION | SUMS) && sums.get(&name).is_none() {
+            return Err(Fault::Extra { name }.into());
         }
+        files.insert(name);
     }
-    match folders.into_iter().find(|(_, inhabited)| !inhabited) {
-        Some((name, _)) => Err(Fault::Form { name, form: Form::EmptyFolder }.into()),
-        None => Ok(files),
-    }
+    Ok(files)
 }
 
 fn check_form(name: &str, metadata: &Metadata) -> Result<(), Fault> {

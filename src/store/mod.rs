@@ -96,6 +96,11 @@ impl Store {
         &self.root
     }
 
+    /// Tells whether builds have used the folder as a store.
+    pub fn is_made(&self) -> bool {
+        fs::symlink_metadata(self.root.join(LOCK)).is_ok_and(|metadata| metadata.is_file())
+    }
+
     /// Returns the folder of an entry, whether or not it is there.
     pub fn path_of(&self, entry: &EntryName) -> Utf8PathBuf {
         self.root.join(entry.as_str())

@@ -178,7 +178,9 @@ mod tests {
 
     fn signed(seeds: &[u8]) -> Envelope {
         let mut envelope = Envelope::unsigned(b"{\"a\":1}".to_vec());
-        seeds.iter().for_each(|seed| envelope.sign(&key(*seed)).unwrap());
+        for seed in seeds {
+            envelope.sign(&key(*seed)).unwrap();
+        }
         envelope
     }
 

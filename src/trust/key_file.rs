@@ -9,17 +9,20 @@ use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::{ALGORITHM_OID, KeypairBytes};
 use pkcs8::der::Decode as _;
 use pkcs8::der::ErrorKind;
-use pkcs8::pkcs5::pbes2::{EncryptionScheme as Cipher, Kdf, Parameters, Pbkdf2Prf, Salt, ScryptParams};
+use pkcs8::der::asn1::{AnyRef, OctetStringRef};
+use pkcs8::pkcs5::pbes2::{
+    EncryptionScheme as Cipher, Kdf, PBES2_OID, Parameters, Pbkdf2Prf, Salt, ScryptParams,
+};
 use pkcs8::{
-    EncodePrivateKey as _, EncryptedPrivateKeyInfoRef, LineEnding, ObjectIdentifier, PrivateKeyInfoRef,
-    SecretDocument, pkcs5,
+    AlgorithmIdentifierRef, EncodePrivateKey as _, EncryptedPrivateKeyInfoRef, LineEnding, ObjectIdentifier,
+    PrivateKeyInfoRef, SecretDocument, pkcs5,
 };
 use zeroize::Zeroizing;
 
 use super::key::PrivateKey;
 use super::passphrase::Passphrase;
 
-/// The most bytes that a key file may have; one of ours has 119, or 379 under a passphrase.
+/// The most bytes that a key file may have; one of ours has 119, or 290 under a passphrase.
 pub const KEY_FILE_BYTES_MAX: u64 = 16 << 10;
 
 /// The bytes of the salt and of the initialisation vector of an encrypted key: random, and never used twice.
@@ -151,13 +154,7 @@ impl PrivateKey {
         if !is_encrypted {
             return decode(document.as_bytes());
         }
-        let info = EncryptedPrivateKeyInfoRef::from_der(document.as_bytes()).map_err(|error| match error
-            .kind()
-        {
-            ErrorKind::OidUnknown { oid } => InvalidKeyFile::UnsupportedEncryption { scheme: name_of(oid) },
-            _ => InvalidKeyFile::Damaged,
-        })?;
-        decrypt(&info, passphrase)
+        decrypt(document.as_bytes(), passphrase)
     }
 
     fn keypair(&self) -> KeypairBytes {
@@ -193,13 +190,18 @@ fn shown(label: &str) -> String {
     format!("`{}`", label.chars().take(40).flat_map(char::escape_debug).collect::<String>())
 }
 
-fn decrypt(
-    info: &EncryptedPrivateKeyInfoRef<'_>,
-    passphrase: Option<&Passphrase>,
-) -> Result<PrivateKey, InvalidKeyFile> {
+fn decrypt(der: &[u8], passphrase: Option<&Passphrase>) -> Result<PrivateKey, InvalidKeyFile> {
     let unsupported = |oid| InvalidKeyFile::UnsupportedEncryption { scheme: name_of(oid) };
-    let scheme = &info.encryption_algorithm;
-    let parameters = scheme.pbes2().ok_or_else(|| unsupported(scheme.oid()))?;
+    // The library reads parameters before it says whose they are.
+    let scheme = scheme_of(der).map_err(|_| InvalidKeyFile::Damaged)?;
+    if scheme != PBES2_OID {
+        return Err(unsupported(scheme));
+    }
+    let info = EncryptedPrivateKeyInfoRef::from_der(der).map_err(|error| match error.kind() {
+        ErrorKind::OidUnknown { oid } => unsupported(oid),
+        _ => InvalidKeyFile::Damaged,
+    })?;
+    let parameters = info.encryption_algorithm.pbes2().expect("this is PBES2");
     check_cost(&parameters.kdf)?;
     let passphrase = passphrase.ok_or(InvalidKeyFile::NeedsPassphrase)?;
     let mut buffer = Zeroizing::new(info.encrypted_data.as_bytes().to_vec());
@@ -213,6 +215,15 @@ fn decrypt(
     decode(plain).map_err(|error| match error {
         InvalidKeyFile::Damaged => InvalidKeyFile::WrongPassphrase,
         other => other,
+    })
+}
+
+/// Returns what an encrypted key is encrypted with.
+fn scheme_of(der: &[u8]) -> Result<ObjectIdentifier, pkcs8::der::Error> {
+    AnyRef::from_der(der)?.sequence(|reader| {
+        let algorithm = AlgorithmIdentifierRef::decode(reader)?;
+        <&OctetStringRef>::decode(reader)?;
+        Ok(algorithm.oid)
     })
 }
 
@@ -323,7 +334,7 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
     /// An encrypted key that names these parameters, which nobody has computed.
     fn claimed(kdf: Kdf) -> String {
         let parameters = Parameters { kdf, encryption: Cipher::Aes256Cbc { iv: [2; 16] } };
-        let data = pkcs8::der::asn1::OctetStringRef::new(&[3; 64]).unwrap();
+        let data = OctetStringRef::new(&[3; 64]).unwrap();
         let info =
             EncryptedPrivateKeyInfoRef { encryption_algorithm: parameters.into(), encrypted_data: data };
         SecretDocument::encode_msg(&info).unwrap().to_pem(ENCRYPTED, LineEnding::LF).unwrap().to_string()
@@ -474,5 +485,26 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
             assert_eq!(error(&text, None), InvalidKeyFile::Damaged, "{length}");
         }
         assert_eq!(InvalidKeyFile::Damaged.to_string(), "it is damaged");
+    }
+
+    #[test]
+    fn no_changed_bit_of_an_encrypted_key_goes_unnoticed() {
+        let horse = passphrase("correct horse");
+        let file = encrypted(pbkdf2(1, Pbkdf2Prf::HmacWithSha256), Cipher::Aes256Cbc { iv: [2; 16] });
+        let der = SecretDocument::from_pem(&file).unwrap().1;
+        let (mut refused, mut other_key) = (0, 0);
+        for bit in 0..der.as_bytes().len() * 8 {
+            let mut bytes = der.as_bytes().to_vec();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            match PrivateKey::from_pem(pem(ENCRYPTED, &bytes).as_bytes(), Some(&horse)) {
+                Ok(changed) => {
+                    assert_ne!(changed.public(), key().public(), "bit {bit}");
+                    other_key += 1;
+                }
+                Err(_) => refused += 1,
+            }
+        }
+        // The format has no checksum: another second block of the ciphertext is another key, which nobody trusts.
+        assert_eq!((refused, other_key), (der.as_bytes().len() * 8 - 128, 128));
     }
 }

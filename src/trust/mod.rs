@@ -4,12 +4,15 @@
 //! [`key_file`]s. A [`policy`] says whose signatures count for what, a [`state`] what was accepted before; [`verify`]
 //! makes a verified bundle of all that, or a [`refusal`].
 
+pub mod entry;
 pub mod envelope;
+pub mod findings;
 pub mod key;
 pub mod key_file;
 pub mod passphrase;
 pub mod policy;
 pub mod refusal;
+pub mod sign;
 mod signers;
 pub mod state;
 pub mod statement;

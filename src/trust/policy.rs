@@ -70,6 +70,23 @@ pub enum Status {
     Revoked,
 }
 
+impl Status {
+    /// Returns how a policy spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Retired => "retired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// What signatures of which keys allow.
 #[derive(Clone, Debug)]
 pub struct Grant {
@@ -179,8 +196,7 @@ impl Policy {
             let message = format!("it has {} bytes, and {POLICY_BYTES_MAX} are allowed", text.len());
             return Err(InvalidPolicy { line: None, message });
         }
-        let line_of =
-            |at: usize| text.as_bytes()[..at.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1;
+        let line_of = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
         let wrong = |at: usize, message: String| InvalidPolicy { line: Some(line_of(at)), message };
         if let Some(at) = nesting::too_deep(text) {
             let message = format!("the values are nested more than {} levels deep", nesting::DEPTH_MAX);
@@ -275,6 +291,15 @@ impl Pattern {
     /// Says whether a name is meant.
     pub fn matches(&self, name: &str) -> bool {
         if self.is_prefix { name.starts_with(&self.start) } else { name == self.start }
+    }
+
+    /// Says whether some name is meant by both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self.is_prefix, other.is_prefix) {
+            (true, true) => self.start.starts_with(&other.start) || other.start.starts_with(&self.start),
+            (true, false) => self.matches(&other.start),
+            (false, _) => other.matches(&self.start),
+        }
     }
 }
 

@@ -49,8 +49,8 @@ impl<'a> Signers<'a> {
 
     /// Checks that the signatures meet some grant, whatever they sign: before that, the payload is not parsed.
     ///
-    /// A signature that is none by the trusted key that it claims is refused, even if enough others are good: nobody
-    /// but who altered the attestation makes one.
+    /// A signature that is none by the trusted key that it claims is refused, even if enough others are good: only an
+    /// attestation that was altered has one.
     pub(super) fn check_some_grant(&self) -> Result<(), Reason> {
         if self.found().iter().any(|found| found.standing == Standing::Bad) {
             return Err(Reason::BadSignature);

@@ -3,6 +3,7 @@
 
 mod archive;
 mod blobs;
+mod build_signed;
 mod completions;
 mod diff;
 mod env;
@@ -12,11 +13,18 @@ mod hostile;
 mod images;
 mod import;
 mod inspect;
+mod keygen;
+#[path = "../support/keys.rs"]
+mod keys;
 mod pack;
 mod parts;
+mod refusals;
 mod render;
 mod sealing;
+mod sign;
 mod special_files;
+mod state;
 #[path = "../support/tools.rs"]
 mod tools;
+mod trust;
 mod verify;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::env::TestEnv;
 use crate::sealing::{SITE, days_from_now, key, policy, policy_grant, policy_key, set_mode};
+use crate::tools::{find, skip};
 
 const VERIFY: [&str; 4] = ["verify", "web.tar", "--trust", "trust.toml"];
 
@@ -191,6 +192,36 @@ fn an_audit_of_another_time_says_so() {
     assert!(then.stderr.starts_with(&format!("warning: verified as of {issued}")), "{}", then.stderr);
 }
 
+#[test]
+fn an_archive_in_parts_is_verified_without_joining_it_and_a_bad_part_is_named() {
+    let env = trusting();
+    env.seal("web.tar", &["builder"], |_| {});
+    env.ok(&["split", "web.tar", "--size", "8KiB", "--out", "."]);
+    let verify = ["verify", "web.tar.parts", "--trust", "trust.toml"];
+    assert!(env.ok(&verify).starts_with("verified    web.tar.parts\n"));
+
+    for (part, code) in [("web.tar.part001", ""), ("web.tar.part003", "TAMPERED")] {
+        let good = fs_err::read(env.path().join(part)).unwrap();
+        let mut bad = good.clone();
+        let middle = bad.len() / 2;
+        bad[middle] ^= 1;
+        env.write(part, bad);
+        let ran = env.run(&with(&verify, &["--emit", "--secrets-exist"]));
+        assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{}", ran.stderr);
+        assert!(ran.stderr.starts_with(&format!("error: {code}")), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("{part}` was altered")), "{}", ran.stderr);
+
+        fs_err::remove_file(env.path().join(part)).unwrap();
+        let ran = env.run(&with(&verify, &["--json"]));
+        assert_eq!((ran.code, &ran.json()["code"]), (3, &"TAMPERED".into()), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("{part}` is missing")), "{}", ran.stderr);
+        env.write(part, good);
+    }
+    env.write("web.tar.parts", "no index");
+    let ran = env.run(&with(&verify, &["--json"]));
+    assert_eq!((ran.code, &ran.json()["code"]), (3, &"BAD_FORM".into()), "{}", ran.stderr);
+}
+
 // --- the files that decide ---
 
 #[test]
@@ -215,6 +246,22 @@ fn a_policy_or_a_key_that_others_can_change_is_refused() {
         assert!(ran.stderr.contains("everyone can replace what is in it"), "{}", ran.stderr);
         set_mode(env.path(), 0o755);
     }
+}
+
+#[test]
+fn a_policy_of_another_user_is_refused() {
+    let env = trusting();
+    env.seal("web.tar", &["builder"], |_| {});
+    let policy = env.path().join("trust.toml");
+    if fs_err::os::unix::fs::chown(&policy, Some(12345), None).is_err() {
+        return skip("only root gives files away (run the tests as root)");
+    }
+
+    let ran = env.run(&VERIFY);
+
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`trust.toml` belongs to user 12345, who can change it"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("chown 0 trust.toml"), "{}", ran.stderr);
 }
 
 #[test]
@@ -330,6 +377,25 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert_eq!(output.status.code(), Some(0));
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(!stderr.contains("error") && !stderr.contains("panick"), "{stderr}");
+}
+
+#[test]
+fn kubectl_reads_what_is_emitted() {
+    let Some(kubectl) = find("kubectl", "kubernetes-client") else { return };
+    let env = trusting();
+    env.seal("web.tar", &["builder"], |_| {});
+    let emitted = env.ok(&with(&VERIFY, &["--emit", "--secrets-exist"]));
+
+    // Without a server: `apply --dry-run=client` asks one which kinds there are.
+    let mut command = assert_cmd::Command::new(kubectl);
+    command.args(["patch", "--local", "--type=merge", "--patch={}", "--output=name", "--filename=-"]);
+    let output = command.env_clear().env("HOME", env.path()).write_stdin(emitted).output().unwrap();
+
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let names = String::from_utf8(output.stdout).unwrap();
+    let report = env.run(&with(&VERIFY, &["--json"])).json();
+    assert_eq!(names.lines().count() as u64, report["objects"].as_u64().unwrap(), "{names}");
+    assert!(names.contains("deployment.apps/relay-claude-relay\n"), "{names}");
 }
 
 // --- rebuilt ---

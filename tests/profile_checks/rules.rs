@@ -339,6 +339,24 @@ fn a_service_monitor_finds_its_service() {
             ),
             (&monitor("namespaceSelector.matchNames = [\"other\", \"claude-relay\"]"), &[]),
             (&monitor("namespaceSelector.any = true"), &[]),
+            (&monitor("relabelings = [{ action = \"labelmap\" }]"), &[]),
+            (&monitor("namespace = \"m\""), &[]),
+            (&monitor("namespace = \"m\", namespaceSelector.matchNames = [\"claude-relay\"]"), &[]),
+            (&monitor("namespace = \"claude-relay\", namespaceSelector.any = true"), &[]),
+            (
+                &monitor("namespace = \"m\", namespaceSelector.any = true"),
+                &["RB0344 serviceMonitor.namespaceSelector"],
+            ),
+            (
+                &monitor("namespace = \"m\", namespaceSelector.matchNames = [\"other\", \"claude-relay\"]"),
+                &["RB0344 serviceMonitor.namespaceSelector"],
+            ),
+            (
+                &monitor(
+                    "namespace = \"m\", relabelings = [{ action = \"labelmap\" }, { targetLabel = \"__address__\" }]",
+                ),
+                &["RB0344 serviceMonitor.relabelings[0]", "RB0344 serviceMonitor.relabelings[1]"],
+            ),
             (
                 &monitor("relabelings = [{ sourceLabels = [\"a\"] }]"),
                 &["RB0343 serviceMonitor.relabelings[0]"],

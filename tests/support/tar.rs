@@ -25,11 +25,10 @@ pub(crate) const FIELDS: [(&str, usize); 17] = [
     ("padding", 12),
 ];
 
-/// A file of an archive: its header, its content, and all of it with the padding.
+/// A file of an archive: its header ends where its content starts, and its padding where the next file starts.
 pub(crate) struct Record {
     pub(crate) name: String,
     pub(crate) content: Range<usize>,
-    pub(crate) all: Range<usize>,
 }
 
 /// Returns where a field stands in a header.
@@ -55,9 +54,8 @@ pub(crate) fn records(archive: &[u8]) -> Vec<Record> {
         };
         let bytes = usize::from_str_radix(&text("size"), 8).expect("octal digits");
         let content = at + BLOCK..at + BLOCK + bytes;
-        let end = content.end.next_multiple_of(BLOCK);
-        records.push(Record { name: text("name"), content, all: at..end });
-        at = end;
+        records.push(Record { name: text("name"), content });
+        at = (at + BLOCK + bytes).next_multiple_of(BLOCK);
     }
     records
 }

@@ -17,5 +17,5 @@ const PROFILES: [&str; 4] = ["dev", "loki-logging", "production", "pvc-logs"];
 
 /// Says what was counted: the test harness would hide what goes through `eprintln!`.
 fn say(line: &str) {
-    writeln!(std::io::stderr(), "{line}").unwrap();
+    writeln!(std::io::stderr(), "{line}").expect("standard error is open");
 }

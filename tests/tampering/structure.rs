@@ -152,12 +152,12 @@ pub(crate) fn set_fields(original: &Original, sink: &mut Sink) {
     for record in &original.records {
         for (field, value) in VALUES {
             let mut bytes = original.bytes.clone();
-            set(&mut bytes[record.all.clone()], field, value);
+            set(&mut bytes[record.content.start - BLOCK..], field, value);
             sink(bytes);
         }
         for typeflag in (0..=u8::MAX).filter(|typeflag| *typeflag != b'0') {
             let mut bytes = original.bytes.clone();
-            set(&mut bytes[record.all.clone()], "typeflag", &[typeflag]);
+            set(&mut bytes[record.content.start - BLOCK..], "typeflag", &[typeflag]);
             sink(bytes);
         }
     }

@@ -16,7 +16,7 @@ use relay_bundle::trust::state::State;
 use relay_bundle::trust::statement::Statement;
 use relay_bundle::trust::verify::{Authority, Purpose, Terms, VerifyError, verify};
 use serde_json::json;
-use sha2::{Digest as _, Sha512};
+use sha2::{Digest as _, Sha256, Sha512};
 
 use super::situation::{Situation, Who, grant};
 use super::world::{
@@ -125,7 +125,7 @@ fn only_a_pure_ed25519_signature_of_the_encoded_statement_is_one() {
         ("the payload in base64", sign(STANDARD.encode(&payload).as_bytes())),
         ("the list of files", sign(&DEV.sums)),
         ("the content id", sign(id.as_bytes())),
-        ("the content id in bytes", sign(&Sha512::digest(&DEV.sums)[..32])),
+        ("the content id in bytes", sign(&Sha256::digest(&DEV.sums))),
         ("the index", sign(&DEV.files["bundle.json"])),
         ("the payload under another type", sign(&pae("application/json", &payload))),
         ("the payload under another version", sign(&[b"DSSEv2", &message[6..]].concat())),
@@ -276,22 +276,45 @@ fn an_archive_inside_an_archive_is_not_the_bundle() {
 }
 
 #[test]
-fn the_name_at_a_signature_is_a_hint_and_counts_for_nothing() {
+fn a_signature_counts_under_the_name_of_its_own_key_alone() {
     let payload = DEV.statement().to_bytes();
     let signature = key(1).sign(&pae(PAYLOAD_TYPE, &payload));
     let [own, other, unknown] = [1, 2, 77].map(|seed| key(seed).public().id());
-
-    let content = with(envelope(PAYLOAD_TYPE, &payload, &[(unknown, signature)]));
-    let verified = verify_by_policy(&content, &key(1)).unwrap();
-    assert_eq!(verified.voucher().signatures[0].keyid, own);
-
-    // The builder's one signature, under the names of three keys of three holders.
-    let content =
-        with(envelope(PAYLOAD_TYPE, &payload, &[(own, signature), (other, signature), (unknown, signature)]));
     let situation = Situation { grants: vec![grant(2)], signers: vec![Who::Builder], ..Situation::default() };
     let (policy, state) = (Policy::parse(&situation.policy_text()).unwrap(), State::default());
-    let refusal = verify_until(&content, &situation.terms(&policy, &state), Step::Attestation).unwrap_err();
-    assert!(matches!(*refusal.reason, Reason::BelowThreshold { signed: 1, wanted: 2 }), "{refusal}");
+    let reason = |signatures: &[(KeyId, SignatureBytes)]| {
+        let content = with(envelope(PAYLOAD_TYPE, &payload, signatures));
+        let terms = situation.terms(&policy, &state);
+        *verify_until(&content, &terms, Step::Attestation).unwrap_err().reason
+    };
+
+    assert!(matches!(reason(&[(unknown, signature)]), Reason::UntrustedKey));
+    assert!(matches!(reason(&[(other, signature)]), Reason::BadSignature));
+    // One signature under several names is one.
+    let twice = reason(&[(own, signature), (unknown, signature)]);
+    assert!(matches!(twice, Reason::BelowThreshold { signed: 1, wanted: 2 }), "{twice}");
+    assert!(matches!(reason(&[(own, signature), (other, signature)]), Reason::BadSignature));
+}
+
+#[test]
+fn an_altered_signature_of_a_trusted_key_is_not_made_good_by_others() {
+    let payload = DEV.statement().to_bytes();
+    let by = |seed: u8| (key(seed).public().id(), key(seed).sign(&pae(PAYLOAD_TYPE, &payload)));
+    let situation = Situation::default();
+    let (policy, state) = (Policy::parse(&situation.policy_text()).unwrap(), State::default());
+    let code = |signatures: &[(KeyId, SignatureBytes)]| {
+        let content = with(envelope(PAYLOAD_TYPE, &payload, signatures));
+        code_of(&verify_until(&content, &situation.terms(&policy, &state), Step::Files))
+    };
+    let (approver, mut altered) = by(3);
+    assert_eq!(code(&[by(1), (approver, altered)]), ACCEPTED);
+    altered[40] ^= 1;
+
+    assert_eq!(code(&[by(1), (approver, altered)]), "BAD_SIGNATURE");
+    // Of a stranger nothing is known, so nothing is said.
+    let (stranger, mut altered) = by(4);
+    altered[40] ^= 1;
+    assert_eq!(code(&[by(1), (stranger, altered)]), ACCEPTED);
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! Trust: whose signature counts for what, when and where, and what is believed before it does.
 
+#![expect(clippy::unwrap_used, reason = "in a test an unmet expectation is the failure")]
+
 mod confusion;
 mod content;
 mod gate;
 mod order;
+mod policy;
 mod situation;
+mod state;
 mod table;
 mod world;

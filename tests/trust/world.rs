@@ -100,7 +100,9 @@ impl Content {
     #[must_use]
     pub(crate) fn signed(mut self, statement: &Statement, keys: &[&PrivateKey]) -> Self {
         let mut envelope = Envelope::unsigned(statement.to_bytes());
-        keys.iter().for_each(|key| envelope.sign(key).unwrap());
+        for key in keys {
+            envelope.sign(key).unwrap();
+        }
         self.attestation = Some(envelope.to_bytes());
         self
     }

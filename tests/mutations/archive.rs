@@ -1,24 +1,23 @@
 //! Random damage to a valid archive: the reader never panics, and never takes one archive for another.
-//!
-//! `PROPTEST_CASES=1000000 cargo test --release --test archive_mutations` runs the long form.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{self, Read};
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseResult, TestRunner};
+use proptest::test_runner::TestCaseResult;
 use relay_bundle::archive;
 use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::bundle::read::{Contents, ReadError, hash_only};
 use relay_bundle::model::safe_path::SafePath;
 
-const CASES_DEFAULT: u32 = 4096;
+use crate::for_all;
+use crate::shipped::pack;
+
 const BLOCK: usize = 512;
 const ATTESTATION: &[u8] = b"{\"payload\":\"e30=\",\"signatures\":[]}";
 
-static UNSIGNED: LazyLock<Vec<u8>> = LazyLock::new(|| write(&bundle(), None));
-static SIGNED: LazyLock<Vec<u8>> = LazyLock::new(|| write(&bundle(), Some(ATTESTATION)));
+static UNSIGNED: LazyLock<Vec<u8>> = LazyLock::new(|| pack(&bundle(), None));
+static SIGNED: LazyLock<Vec<u8>> = LazyLock::new(|| pack(&bundle(), Some(ATTESTATION)));
 
 fn bundle() -> BundleFiles {
     let mut files = BundleFiles::default();
@@ -32,12 +31,6 @@ fn bundle() -> BundleFiles {
         files.add(SafePath::parse(path).unwrap(), vec![b'x'; bytes]).unwrap();
     }
     files
-}
-
-fn write(files: &BundleFiles, attestation: Option<&[u8]>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    archive::write(&mut bytes, attestation, files.open()).unwrap();
-    bytes
 }
 
 fn read(input: impl Read) -> Result<(Option<Vec<u8>>, Contents), ReadError> {
@@ -180,28 +173,22 @@ fn set_field(header: &mut [u8], field: usize, text: &[u8]) {
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
 }
 
-/// Runs `check` on as many damaged archives as `PROPTEST_CASES` says.
+/// Runs `check` on damaged archives.
 fn for_damaged(original: &'static [u8], check: impl Fn(&[u8]) -> TestCaseResult) {
-    let plain = Config::default();
-    // Proptest has put the variable into its configuration; its own default is too few for us.
-    let cases = if plain.cases == 256 { CASES_DEFAULT } else { plain.cases };
-    let config = Config { cases, failure_persistence: None, ..plain };
-    TestRunner::new(config)
-        .run(&prop::collection::vec(damage(), 1..4), |acts| {
-            let mut bytes = original.to_vec();
-            for act in &acts {
-                act.apply(&mut bytes);
-            }
-            check(&bytes)
-        })
-        .unwrap();
+    for_all(prop::collection::vec(damage(), 1..4), |acts| {
+        let mut bytes = original.to_vec();
+        for act in &acts {
+            act.apply(&mut bytes);
+        }
+        check(&bytes)
+    });
 }
 
 #[test]
 fn a_damaged_archive_is_refused_or_is_the_same_archive() {
     for_damaged(&UNSIGNED, |bytes| {
         if let Ok((attestation, contents)) = read(bytes) {
-            prop_assert_eq!(write(&contents.files, attestation.as_deref()), bytes);
+            prop_assert_eq!(pack(&contents.files, attestation.as_deref()), bytes);
             // Only an attestation may be added: it is outside the content id, and is checked by its signatures.
             prop_assert_eq!(contents.sums, bundle().sums());
             prop_assert!(attestation.is_some() || bytes == &UNSIGNED[..]);
@@ -214,7 +201,7 @@ fn a_damaged_archive_is_refused_or_is_the_same_archive() {
 fn a_damaged_archive_with_an_attestation_differs_in_the_attestation_or_is_refused() {
     for_damaged(&SIGNED, |bytes| {
         if let Ok((attestation, contents)) = read(bytes) {
-            prop_assert_eq!(write(&contents.files, attestation.as_deref()), bytes);
+            prop_assert_eq!(pack(&contents.files, attestation.as_deref()), bytes);
             prop_assert_eq!(contents.sums, bundle().sums());
             prop_assert!(attestation.as_deref() != Some(ATTESTATION) || bytes == &SIGNED[..]);
         }
@@ -224,13 +211,10 @@ fn a_damaged_archive_with_an_attestation_differs_in_the_attestation_or_is_refuse
 
 #[test]
 fn bytes_that_are_no_archive_are_refused() {
-    let config = Config { failure_persistence: None, ..Config::default() };
-    TestRunner::new(config)
-        .run(&prop::collection::vec(any::<u8>(), 0..3000), |bytes| {
-            prop_assert!(read(&bytes[..]).is_err());
-            Ok(())
-        })
-        .unwrap();
+    for_all(prop::collection::vec(any::<u8>(), 0..3000), |bytes| {
+        prop_assert!(read(&bytes[..]).is_err());
+        Ok(())
+    });
 }
 
 #[test]
@@ -250,7 +234,7 @@ fn the_size_of_the_pieces_in_which_an_archive_arrives_does_not_matter() {
     for piece in [1, 7, 511, 512, 513] {
         let (attestation, contents) = read(Pieces(&SIGNED, piece, false)).unwrap();
 
-        assert_eq!(write(&contents.files, attestation.as_deref()), *SIGNED);
+        assert_eq!(pack(&contents.files, attestation.as_deref()), *SIGNED);
     }
 }
 

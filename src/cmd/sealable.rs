@@ -1,0 +1,223 @@
+//! A bundle that can be signed where it lies: a folder, an entry of the store or an archive. Its attestation is
+//! replaced in one step, and without losing what another process adds meanwhile.
+
+use std::io::{self, BufWriter, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::ctx::{Ctx, StoreArgs};
+use super::failure::Failure;
+use super::medium::is_parts_index;
+use super::source::Reference;
+use crate::archive::{self, WriteError};
+use crate::bundle::layout::ATTESTATION;
+use crate::bundle::open::Bundle;
+use crate::bundle::read::{AnyMedium, Fault, Opening, ReadError, SumsRead, hash_only};
+use crate::fsio::{AtomicFile, Durability, MODE_PUBLIC, folder_of};
+use crate::model::digest::Digest;
+use crate::store::{EntryName, Store, folder};
+
+/// A bundle on the disk.
+pub(super) struct Sealable {
+    /// As the person named it, or the path of the entry.
+    shown: Utf8PathBuf,
+    place: Place,
+}
+
+enum Place {
+    /// The path of a folder, free of links.
+    Folder(Utf8PathBuf),
+    Entry(Store, EntryName),
+    /// The path of a file, free of links.
+    Archive(Utf8PathBuf),
+}
+
+/// Makes of the attestation that is there the one that should be; nothing if that is the same.
+pub(super) type Update<'a> = dyn FnOnce(Option<&[u8]>) -> Result<Option<Vec<u8>>, Failure> + 'a;
+
+impl Sealable {
+    /// Finds the bundle that `argument` means.
+    pub(super) fn find(argument: &str, store: &StoreArgs) -> Result<Self, Failure> {
+        match Reference::of(argument) {
+            Reference::Path(path) => Self::at(path),
+            Reference::Entry(reference) => {
+                let store = Store::at(&store.store);
+                let (entry, _) = store.open(reference)?;
+                Ok(Self::entry(store, entry))
+            }
+            Reference::Profile(name) => Err(Failure::input(format!(
+                "`{name}` is a profile, and only a bundle that was built is signed"
+            ))
+            .hint(format!("`@{name}` is its newest build in the store"))
+            .hint(format!("`./{name}` is a folder or file of that name"))),
+        }
+    }
+
+    /// Names an entry of a store.
+    pub(super) fn entry(store: Store, entry: EntryName) -> Self {
+        Self { shown: store.path_of(&entry), place: Place::Entry(store, entry) }
+    }
+
+    fn at(path: &Utf8Path) -> Result<Self, Failure> {
+        let metadata = match fs_err::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Failure::input(format!("there is no file or folder `{path}`"))
+                    .hint("`@NAME` means the store"));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let real = path.canonicalize_utf8()?;
+        let place = if is_parts_index(path) {
+            return Err(Failure::input(format!(
+                "`{path}` is an archive in parts, which is not signed in place"
+            ))
+            .hint("join the parts, or sign the bundle before it is split"));
+        } else if metadata.is_file() {
+            Place::Archive(real)
+        } else if metadata.is_dir() {
+            entry_at(&real).map_or(Place::Folder(real), |(store, entry)| Place::Entry(store, entry))
+        } else {
+            return Err(Failure::input(format!("`{path}` is neither a file nor a folder")));
+        };
+        Ok(Self { shown: path.to_owned(), place })
+    }
+
+    /// Returns the path, for people and scripts.
+    pub(super) fn path(&self) -> &Utf8Path {
+        &self.shown
+    }
+
+    fn real_path(&self) -> Utf8PathBuf {
+        match &self.place {
+            Place::Folder(path) | Place::Archive(path) => path.clone(),
+            Place::Entry(store, entry) => store.path_of(entry),
+        }
+    }
+
+    /// Tells whether a file at `path` would be one of the bundle's folder.
+    pub(super) fn holds(&self, path: &Utf8Path) -> bool {
+        match (self.real_path().canonicalize_utf8(), folder_of(path).canonicalize_utf8()) {
+            (Ok(bundle), Ok(parent)) => parent.starts_with(bundle),
+            _ => false,
+        }
+    }
+
+    /// Opens the bundle: only its attestation has been read.
+    pub(super) fn open(&self) -> Result<Opening<AnyMedium>, Failure> {
+        let opening = match &self.place {
+            Place::Archive(path) => archive::open_file(fs_err::File::open(path)?).map(Opening::boxed),
+            Place::Folder(_) | Place::Entry(..) => folder::open(&self.real_path()).map(Opening::boxed),
+        };
+        opening.map_err(|error| self.unreadable(error))
+    }
+
+    /// Reads everything: the bundle, and the bytes of its attestation.
+    ///
+    /// Strict, so that nothing is signed that a verifier would refuse.
+    pub(super) fn read(&self) -> Result<(Bundle, Option<Vec<u8>>), Failure> {
+        let opening = self.open()?;
+        let attestation = opening.attestation().map(<[u8]>::to_vec);
+        let files = opening.read_sums().and_then(SumsRead::into_files);
+        let contents = files.and_then(|files| files.read(&mut hash_only));
+        let bundle = Bundle::open(contents.map_err(|error| self.unreadable(error))?).map_err(|error| {
+            let failure = Failure::untrusted(error);
+            failure.hint(format!("`{}` was not made by this program, or was altered", self.shown))
+        })?;
+        Ok((bundle, attestation))
+    }
+
+    /// Replaces the attestation of the bundle with this content by what `update` makes of it, in one step.
+    ///
+    /// Whoever else does so at the same time waits, and meets the result.
+    pub(super) fn replace(
+        &self,
+        ctx: &Ctx,
+        content_id: Digest,
+        update: Box<Update<'_>>,
+    ) -> Result<(), Failure> {
+        let _lock = self.lock(ctx)?;
+        let sums = self.open()?.read_sums().map_err(|error| self.unreadable(error))?;
+        let found = sums.content_id();
+        if found != content_id {
+            return Err(Failure::untrusted(format!(
+                "`{}` has become another bundle: its content id was sha256:{content_id} and is sha256:{found}",
+                self.shown
+            )));
+        }
+        let Some(attestation) = update(sums.attestation())? else { return Ok(()) };
+        match &self.place {
+            Place::Folder(path) => put(path, &attestation),
+            Place::Entry(store, entry) => Ok(store.attach(entry, &attestation)?),
+            Place::Archive(path) => self.copy(path, sums, &attestation),
+        }
+    }
+
+    /// Locks folder or file until the value is dropped; a file that is replaced while we wait is locked anew.
+    fn lock(&self, ctx: &Ctx) -> Result<Option<fs_err::File>, Failure> {
+        let path = self.real_path();
+        loop {
+            let file = fs_err::File::open(&path)?;
+            if let Err(error) = file.lock() {
+                // Some network file systems lock no folders. What is there is read again in any case.
+                let why = error.kind();
+                ctx.printer.tell(&format!(
+                    "warning: `{}` cannot be locked ({why}): let no one else sign it now",
+                    self.shown
+                ));
+                return Ok(None);
+            }
+            let (locked, named) = (file.metadata()?, fs_err::metadata(&path)?);
+            if (locked.dev(), locked.ino()) == (named.dev(), named.ino()) {
+                return Ok(Some(file));
+            }
+        }
+    }
+
+    /// Copies an archive over itself with another attestation; memory does not grow with it.
+    fn copy(&self, path: &Utf8Path, sums: SumsRead<AnyMedium>, attestation: &[u8]) -> Result<(), Failure> {
+        let mode = fs_err::metadata(path)?.permissions().mode() & 0o777;
+        let files = sums.into_files().map_err(|error| self.unreadable(error))?;
+        let mut file = AtomicFile::create(path, mode, Durability::Synced)?;
+        let written = archive::write(BufWriter::new(&mut file), Some(attestation), files);
+        written.map_err(|error| match error {
+            WriteError::Source(error) => self.unreadable(error),
+            error => error.into(),
+        })?;
+        Ok(file.commit()?)
+    }
+
+    fn unreadable(&self, error: ReadError) -> Failure {
+        match error.fault {
+            Fault::Io(error) => error.into(),
+            _ => Failure::untrusted(error)
+                .hint(format!("`{}` is no bundle, or was altered or cut short", self.shown)),
+        }
+    }
+}
+
+/// Returns the entry of a store whose folder is at `path`, however it was named.
+fn entry_at(path: &Utf8Path) -> Option<(Store, EntryName)> {
+    let entry = EntryName::parse(path.file_name()?)?;
+    let store = Store::at(path.parent()?);
+    store.is_made().then_some((store, entry))
+}
+
+/// Puts the attestation into a folder.
+///
+/// It is written beside the folder: what a killed process leaves inside would be a file too many in the bundle.
+fn put(bundle: &Utf8Path, attestation: &[u8]) -> Result<(), Failure> {
+    let (target, aside) = (bundle.join(ATTESTATION), folder_of(bundle));
+    let outside = |error: io::Error| {
+        Failure::from(error)
+            .hint(format!(
+                "the attestation is written to `{aside}` first, and moved into the bundle when it is whole"
+            ))
+            .hint("where that is impossible, copy the bundle to a place where it is, or sign its archive")
+    };
+    let mut file =
+        AtomicFile::create_aside(&target, aside, MODE_PUBLIC, Durability::Synced).map_err(outside)?;
+    file.write_all(attestation)?;
+    file.commit().map_err(outside)
+}

@@ -1,0 +1,285 @@
+//! Signing step by step, as `sign` and `build --key` share it: settle the statement, show it, sign it, put it in
+//! place, and read it back.
+
+use super::ctx::{Ctx, count};
+use super::failure::Failure;
+use super::sealable::Sealable;
+use super::terms_args::{TermsArgs, sites_in_words};
+use crate::bundle::layout::ATTESTATION;
+use crate::bundle::limits::{ATTESTATION_BYTES_MAX, check_size};
+use crate::bundle::open::Bundle;
+use crate::bundle::read::hash_only;
+use crate::model::digest::Digest;
+use crate::model::timestamp::Timestamp;
+use crate::trust::envelope::Envelope;
+use crate::trust::key::{KeyId, PrivateKey, PublicKey, SignatureBytes};
+use crate::trust::sign::{Terms, envelope_of_signed_bytes, existing, statement};
+use crate::trust::statement::{Predicate, Statement};
+use crate::trust::verify::{self, Authority, Purpose, Voucher, verify};
+
+/// A statement about a bundle that is about to get a signature.
+pub(super) struct Draft {
+    pub(super) statement: Statement,
+    envelope: Envelope,
+    /// The attestation that was there. Nothing else is replaced.
+    seen: Option<Vec<u8>>,
+}
+
+/// The attestation as it is once the signature is in it.
+pub(super) struct Sealed {
+    pub(super) statement: Statement,
+    pub(super) signers: Vec<KeyId>,
+}
+
+impl Draft {
+    /// Takes the statement that is there, or makes a new one on the terms given.
+    pub(super) fn of(
+        bundle: &Bundle,
+        seen: Option<Vec<u8>>,
+        terms: &TermsArgs,
+        now: Timestamp,
+    ) -> Result<Self, Failure> {
+        let Some(bytes) = &seen else { return Ok(Self::new(bundle, seen, &terms.terms(now)?)) };
+        let (envelope, statement) = attested(bundle, bytes)?;
+        agrees(terms, &statement.predicate)?;
+        Ok(Self { statement, envelope, seen })
+    }
+
+    fn new(bundle: &Bundle, seen: Option<Vec<u8>>, terms: &Terms) -> Self {
+        let statement = statement(bundle, terms);
+        Self { envelope: Envelope::unsigned(statement.to_bytes()), statement, seen }
+    }
+
+    /// Makes a new statement in place of the one that is there, and says whose signatures go with that.
+    pub(super) fn reseal(
+        ctx: &Ctx,
+        bundle: &Bundle,
+        seen: Option<Vec<u8>>,
+        terms: &TermsArgs,
+        now: Timestamp,
+    ) -> Result<(Self, Vec<KeyId>), Failure> {
+        let draft = Self::new(bundle, seen, &terms.terms(now)?);
+        let discarded = draft.discards(ctx, terms)?;
+        Ok((draft, discarded))
+    }
+
+    /// Takes the statement that a signer elsewhere was given.
+    pub(super) fn of_payload(
+        bundle: &Bundle,
+        seen: Option<Vec<u8>>,
+        payload: &[u8],
+        terms: &TermsArgs,
+        now: Timestamp,
+    ) -> Result<Self, Failure> {
+        let envelope = envelope_of_signed_bytes(payload).ok_or_else(|| {
+            Failure::input("the payload is not what `sign --payload` writes")
+                .hint("give the file that the signature was made of, unchanged")
+        })?;
+        let statement = existing(&envelope, bundle).map_err(Failure::untrusted)?;
+        agrees(terms, &statement.predicate)?;
+        Terms::of(&statement.predicate).check(now).map_err(Failure::input)?;
+        Ok(Self { statement, envelope, seen })
+    }
+
+    /// Says what a new statement discards, and returns whose signatures; refuses to go back by accident.
+    pub(super) fn discards(&self, ctx: &Ctx, terms: &TermsArgs) -> Result<Vec<KeyId>, Failure> {
+        let Some(bytes) = &self.seen else { return Ok(Vec::new()) };
+        let Ok(old) = Envelope::parse(bytes) else {
+            ctx.printer
+                .tell(&format!("warning: a new statement discards an `{ATTESTATION}` that cannot be read"));
+            return Ok(Vec::new());
+        };
+        let signers = signers_of(&old);
+        for signer in &signers {
+            ctx.printer.tell(&format!("warning: a new statement discards the signature of {signer}"));
+        }
+        if let Ok(Statement { predicate: old, .. }) = Statement::parse(old.payload()) {
+            let new = &self.statement.predicate;
+            if new.serial <= old.serial && !terms.has_serial() {
+                return Err(Failure::input(format!(
+                    "the new serial {} is not above {}, the one that is there",
+                    new.serial, old.serial
+                ))
+                .hint(format!("give one that is: --serial {}", old.serial + 1)));
+            }
+            for warning in changes_for_the_worse(&old, new) {
+                ctx.printer.tell(&format!("warning: {warning}"));
+            }
+        }
+        Ok(signers)
+    }
+
+    /// Shows what is signed, before it is.
+    pub(super) fn show(&self, ctx: &Ctx, bundle: &str) {
+        let Statement { content_id, predicate } = &self.statement;
+        let signers = self.envelope.signatures().len();
+        let kind = match signers {
+            0 => "a new statement".to_owned(),
+            _ => format!("the statement that has {}", count(signers, "signature")),
+        };
+        let expires =
+            predicate.expires.map_or_else(|| "when the trust policy says".to_owned(), |t| t.to_string());
+        let Predicate { bundle: name, profile, namespace, environment, .. } = predicate;
+        ctx.printer.say(&format!(
+            "signing {bundle}: {kind}
+  content      sha256:{content_id}
+  bundle       {name}, profile {profile}
+  namespace    {namespace}, environment {environment}
+  files        {}, {} bytes
+  serial       {}
+  issued       {}
+  expires      {expires}
+  for          {}",
+            predicate.files,
+            predicate.bytes,
+            predicate.serial,
+            predicate.issued,
+            sites_in_words(predicate),
+        ));
+    }
+
+    /// Returns the keyids of the signatures that there are.
+    pub(super) fn signers(&self) -> Vec<KeyId> {
+        signers_of(&self.envelope)
+    }
+
+    /// Returns what a signature signs.
+    pub(super) fn signed_bytes(&self) -> Vec<u8> {
+        self.envelope.signed_bytes()
+    }
+
+    /// Signs; says whether this key had not done so yet.
+    pub(super) fn sign(&mut self, key: &PrivateKey) -> Result<bool, Failure> {
+        let before = self.envelope.clone();
+        self.envelope.sign(key).map_err(full)?;
+        Ok(self.envelope != before)
+    }
+
+    /// Adds a signature that was made elsewhere; says whether it was not there yet.
+    pub(super) fn attach(&mut self, key: &PublicKey, signature: SignatureBytes) -> Result<bool, Failure> {
+        let before = self.envelope.clone();
+        if self.envelope.attach(key, signature).map_err(full)? {
+            return Ok(self.envelope != before);
+        }
+        Err(Failure::untrusted(format!("the signature is not one of this statement by the key {}", key.id()))
+            .hint("sign the very bytes that `sign --payload` writes: openssl pkeyutl -sign -rawin -in FILE")
+            .hint("and give the public half of the key that signed them"))
+    }
+
+    /// Puts the attestation with the signature of `key` into its place, and reads it back.
+    pub(super) fn write(self, ctx: &Ctx, place: &Sealable, key: &PublicKey) -> Result<Sealed, Failure> {
+        let content_id = self.statement.content_id;
+        let update = |current: Option<&[u8]>| self.update(current, key);
+        place.replace(ctx, content_id, Box::new(update))?;
+        self.confirm(place, key)
+    }
+
+    /// Makes the attestation that replaces `current`; nothing if they are the same.
+    ///
+    /// Somebody else may have signed since ours was read: then both signatures stay, or neither is touched.
+    fn update(&self, current: Option<&[u8]>, key: &PublicKey) -> Result<Option<Vec<u8>>, Failure> {
+        let bytes = if current == self.seen.as_deref() {
+            self.envelope.to_bytes()
+        } else {
+            self.joined(current, key)?
+        };
+        check_size(ATTESTATION, bytes.len() as u64, ATTESTATION_BYTES_MAX).map_err(Failure::input)?;
+        Ok((current != Some(&bytes)).then_some(bytes))
+    }
+
+    fn joined(&self, current: Option<&[u8]>, key: &PublicKey) -> Result<Vec<u8>, Failure> {
+        let theirs = current.and_then(|bytes| Envelope::parse(bytes).ok());
+        let Some(mut joined) = theirs.filter(|theirs| theirs.signed_bytes() == self.signed_bytes()) else {
+            return Err(Failure::world(format!("`{ATTESTATION}` was replaced by someone else meanwhile"))
+                .hint("nothing was written: look at what is there, and run the command again"));
+        };
+        let signature = self.envelope.signatures()[&key.id()];
+        joined.attach(key, signature).map_err(full)?;
+        Ok(joined.to_bytes())
+    }
+
+    /// Verifies what was written as a stranger would who trusts this key alone.
+    fn confirm(self, place: &Sealable, key: &PublicKey) -> Result<Sealed, Failure> {
+        let authority = Authority::Key(key);
+        // A release that has ended by now may be signed again, to the same bytes.
+        let terms =
+            verify::Terms { authority, purpose: Purpose::Deployed, now: self.statement.predicate.issued };
+        let verified = verify(place.open()?, &terms, &mut hash_only);
+        let lost = |why: String| {
+            Failure::world(format!("`{}` was signed, and is not good now: {why}", place.path()))
+                .hint("someone else replaced it, or the disk lost it: look at what is there")
+        };
+        let Voucher { attestation, statement, .. } =
+            verified.map_err(|error| lost(error.to_string()))?.voucher().clone();
+        if statement != self.statement {
+            return Err(lost("it has another statement".to_owned()));
+        }
+        let envelope = Envelope::parse(&attestation).map_err(|error| lost(error.to_string()))?;
+        Ok(Sealed { statement, signers: signers_of(&envelope) })
+    }
+}
+
+/// Returns the terms of a statement on one line.
+pub(super) fn terms_in_words(predicate: &Predicate) -> String {
+    let expires = predicate.expires.map_or_else(String::new, |time| format!(", expires {time}"));
+    let Predicate { serial, issued, .. } = predicate;
+    format!("serial {serial}, issued {issued}{expires}, for {}", sites_in_words(predicate))
+}
+
+/// Returns the keyids in the attestation of the content `content_id`; an error in words if it is none of that content.
+///
+/// The signatures are not verified.
+pub(super) fn signers(attestation: &[u8], content_id: Digest) -> Result<Vec<KeyId>, String> {
+    let envelope = Envelope::parse(attestation).map_err(|error| error.to_string())?;
+    let statement = Statement::parse(envelope.payload()).map_err(|error| error.to_string())?;
+    if statement.content_id == content_id {
+        return Ok(signers_of(&envelope));
+    }
+    Err(format!("`{ATTESTATION}` is about another bundle: sha256:{}", statement.content_id))
+}
+
+fn attested(bundle: &Bundle, attestation: &[u8]) -> Result<(Envelope, Statement), Failure> {
+    let discard = |failure: Failure| failure.hint("`sign --reseal` discards it and makes a new one");
+    let envelope = Envelope::parse(attestation).map_err(|error| discard(Failure::untrusted(error)))?;
+    let statement = existing(&envelope, bundle).map_err(|error| discard(Failure::untrusted(error)))?;
+    Ok((envelope, statement))
+}
+
+/// Refuses terms that the statement which is there has not.
+fn agrees(terms: &TermsArgs, stated: &Predicate) -> Result<(), Failure> {
+    match terms.contradiction(stated) {
+        None => Ok(()),
+        Some(what) => {
+            Err(Failure::input(format!("the bundle's statement {what}, and a signature does not change it"))
+                .hint("leave the terms away to sign it as it is")
+                .hint("`sign --reseal` makes a new statement, and discards the signatures of the old one"))
+        }
+    }
+}
+
+fn changes_for_the_worse(old: &Predicate, new: &Predicate) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if new.serial <= old.serial {
+        warnings.push(format!(
+            "the serial {} is not above the old one, {}: who has accepted that refuses this",
+            new.serial, old.serial
+        ));
+    }
+    if !old.sites.is_empty() && old.sites != new.sites {
+        let (old, new) = (sites_in_words(old), sites_in_words(new));
+        warnings.push(format!("the discarded statement was for {old}; the new one is for {new}"));
+    }
+    if let Some(expires) = old.expires.filter(|_| new.expires.is_none()) {
+        warnings
+            .push(format!("the discarded statement expired at {expires}; the new one has no end of its own"));
+    }
+    warnings
+}
+
+fn signers_of(envelope: &Envelope) -> Vec<KeyId> {
+    envelope.signatures().keys().copied().collect()
+}
+
+fn full(error: crate::trust::envelope::Full) -> Failure {
+    Failure::input(error).hint("`sign --reseal` begins anew, without the signatures that are there")
+}

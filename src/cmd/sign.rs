@@ -1,0 +1,235 @@
+//! `sign`: adds a signature to a bundle, here or with a key that is elsewhere.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::ArgGroup;
+use serde::Serialize;
+
+use super::clock;
+use super::ctx::{Ctx, StoreArgs, count};
+use super::failure::{Failure, Outcome};
+use super::key_args::KeyArgs;
+use super::sealable::Sealable;
+use super::sealing::{Draft, Sealed};
+use super::terms_args::TermsArgs;
+use crate::bundle::open::Bundle;
+use crate::fsio::{self, Durability, MODE_PUBLIC};
+use crate::model::timestamp::Timestamp;
+use crate::trust::key::{KeyId, PublicKey, SIGNATURE_BYTES, SignatureBytes};
+use crate::trust::sign::parse_signature;
+use crate::trust::statement::{Predicate, Statement};
+use crate::ui::printer::Report;
+
+/// What is read of a signature, a public key, and a payload: each is far smaller.
+const SIGNATURE_FILE_BYTES_MAX: u64 = 1 << 10;
+const PUBLIC_KEY_BYTES_MAX: u64 = 16 << 10;
+const PAYLOAD_BYTES_MAX: u64 = 64 << 10;
+
+/// How every payload begins.
+const PAYLOAD_HEAD: &[u8] = b"DSSEv1 ";
+
+#[derive(Debug, clap::Args)]
+#[command(
+    group(ArgGroup::new("how").args(["key", "payload", "attach"]).required(true).multiple(true)),
+    mut_arg("key", |argument| argument.conflicts_with_all(["payload", "attach"])),
+    after_help = "An unsigned bundle gets a new statement; a signed one a further signature of the same statement.
+
+Examples:
+  relay-bundle sign @production --key signing.pem              the newest build in the store
+  relay-bundle sign prod.tar --key approver.pem                one more signer
+  relay-bundle sign prod.tar --key signing.pem --reseal --site plant-7 --expires 30d
+
+With a key on another machine:
+  relay-bundle sign prod.tar --payload payload.bin
+  openssl pkeyutl -sign -rawin -inkey key.pem -in payload.bin -out payload.sig
+  relay-bundle sign prod.tar --attach payload.sig --public-key key.pub.pem --payload payload.bin"
+)]
+pub struct Args {
+    /// The bundle: a folder, an archive, or @NAME in the store
+    bundle: String,
+    #[command(flatten)]
+    key: KeyArgs,
+    /// Write the bytes that a signature signs, and leave the bundle alone; with --attach: the bytes that it signed
+    #[arg(long, value_name = "FILE")]
+    payload: Option<Utf8PathBuf>,
+    /// Add a signature that was made elsewhere: 64 bytes, or base64
+    #[arg(long, value_name = "SIG", requires = "public_key")]
+    attach: Option<Utf8PathBuf>,
+    /// The public half of the key that made it
+    #[arg(long, value_name = "PEM", requires = "attach")]
+    public_key: Option<Utf8PathBuf>,
+    /// Make a new statement, and discard the signatures of the old one
+    #[arg(long)]
+    reseal: bool,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    terms: TermsArgs,
+}
+
+/// What was signed, and by whom.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SignReport {
+    path: Utf8PathBuf,
+    content_id: String,
+    #[serde(flatten)]
+    predicate: Predicate,
+    /// Every keyid in the attestation. Only the signature that was added has been verified.
+    signers: Vec<KeyId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signer: Option<KeyId>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    discarded: Vec<KeyId>,
+    /// Where the bytes are that wait for a signature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Utf8PathBuf>,
+}
+
+impl Report for SignReport {
+    const SCHEMA: &'static str = "sign/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", self.payload.as_ref().unwrap_or(&self.path))
+    }
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        let place = Sealable::find(&self.bundle, &self.store)?;
+        let (bundle, seen) = place.read()?;
+        let now = clock::now()?;
+        let (mut draft, discarded) = self.draft(ctx, &bundle, seen, now)?;
+        draft.show(ctx, place.path().as_str());
+        if let (Some(payload), None) = (&self.payload, &self.attach) {
+            write_payload(&place, payload, &draft.signed_bytes())?;
+            ctx.printer.say(&format!("wrote what is to be signed to {payload}; the bundle is as it was"));
+            let Statement { content_id, predicate } = draft.statement.clone();
+            let report = SignReport {
+                path: place.path().to_owned(),
+                content_id: format!("sha256:{content_id}"),
+                predicate,
+                signers: draft.signers(),
+                signer: None,
+                discarded: Vec::new(),
+                payload: Some(payload.clone()),
+            };
+            ctx.printer.report(&report)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let (key, is_new) = self.add(ctx, &mut draft)?;
+        let sealed = draft.write(ctx, &place, &key)?;
+        say_signed(ctx, &key, is_new, &sealed);
+        ctx.printer.report(&report(&place, &key, sealed, discarded))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Settles what is signed, and whose signatures are discarded for it.
+    fn draft(
+        &self,
+        ctx: &Ctx,
+        bundle: &Bundle,
+        seen: Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<(Draft, Vec<KeyId>), Failure> {
+        let is_new = self.reseal || seen.is_none();
+        match (&self.attach, &self.payload) {
+            (Some(_), Some(payload)) => {
+                let payload = fsio::read_bounded(payload, PAYLOAD_BYTES_MAX).map_err(unread)?;
+                if is_new {
+                    let draft = Draft::of_payload(bundle, seen, &payload, &self.terms, now)?;
+                    let discarded = draft.discards(ctx, &self.terms)?;
+                    return Ok((draft, discarded));
+                }
+                let draft = Draft::of(bundle, seen, &self.terms, now)?;
+                if draft.signed_bytes() == payload {
+                    return Ok((draft, Vec::new()));
+                }
+                Err(Failure::input("the payload is another statement than the one that the bundle has")
+                    .hint("write it anew and sign that: relay-bundle sign BUNDLE --payload FILE")
+                    .hint("`--reseal` discards the statement of the bundle, and its signatures"))
+            }
+            (Some(_), None) if is_new => {
+                Err(Failure::input("the signature is of a statement that the bundle does not have")
+                    .hint("give the file that was signed as well: --payload FILE"))
+            }
+            _ if self.reseal => Draft::reseal(ctx, bundle, seen, &self.terms, now),
+            _ => Ok((Draft::of(bundle, seen, &self.terms, now)?, Vec::new())),
+        }
+    }
+
+    /// Adds the signature; says whose it is, and whether it is new.
+    fn add(&self, ctx: &Ctx, draft: &mut Draft) -> Result<(PublicKey, bool), Failure> {
+        if let (Some(signature), Some(public)) = (&self.attach, &self.public_key) {
+            let public = read_public_key(public)?;
+            let is_new = draft.attach(&public, read_signature(signature)?)?;
+            return Ok((public, is_new));
+        }
+        let key = self.key.load(ctx)?;
+        let is_new = draft.sign(&key)?;
+        Ok((key.public(), is_new))
+    }
+}
+
+fn say_signed(ctx: &Ctx, key: &PublicKey, is_new: bool, sealed: &Sealed) {
+    let signatures = count(sealed.signers.len(), "signature");
+    let verb = if is_new { "signed by" } else { "was signed already by" };
+    ctx.printer.say(&format!("{verb} {}; the statement has {signatures}", key.id()));
+}
+
+fn report(place: &Sealable, key: &PublicKey, sealed: Sealed, discarded: Vec<KeyId>) -> SignReport {
+    SignReport {
+        path: place.path().to_owned(),
+        content_id: format!("sha256:{}", sealed.statement.content_id),
+        predicate: sealed.statement.predicate,
+        signers: sealed.signers,
+        signer: Some(key.id()),
+        discarded,
+        payload: None,
+    }
+}
+
+/// Writes the bytes that are to be signed; replaces only what was written for the same purpose.
+fn write_payload(place: &Sealable, path: &Utf8Path, bytes: &[u8]) -> Result<(), Failure> {
+    let refuse =
+        |why: &str| Err(Failure::input(format!("`--payload {path}`: {why}")).hint("name a new file"));
+    if place.holds(path) {
+        return refuse("the path is inside the bundle, where it would be a file too many");
+    }
+    match fs_err::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+        Ok(metadata) if !metadata.is_file() => return refuse("what is there is no regular file"),
+        Ok(_) => {
+            let old = fsio::read_bounded(path, PAYLOAD_BYTES_MAX).unwrap_or_default();
+            if !old.starts_with(PAYLOAD_HEAD) {
+                return refuse("the file there is none that `sign --payload` wrote");
+            }
+        }
+    }
+    Ok(fsio::write_atomic(path, bytes, MODE_PUBLIC, Durability::Synced)?)
+}
+
+fn read_public_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
+    let bytes = fsio::read_bounded(path, PUBLIC_KEY_BYTES_MAX).map_err(unread)?;
+    let text = String::from_utf8_lossy(&bytes);
+    PublicKey::from_pem(&text).map_err(|error| Failure::input(format!("`{path}` is no public key: {error}")))
+}
+
+/// Reads a signature as OpenSSL writes it, or in base64.
+fn read_signature(path: &Utf8Path) -> Result<SignatureBytes, Failure> {
+    let bytes = fsio::read_bounded(path, SIGNATURE_FILE_BYTES_MAX).map_err(unread)?;
+    parse_signature(&bytes).ok_or_else(|| {
+        Failure::input(format!("`{path}` is no signature: {SIGNATURE_BYTES} bytes as they are, or in base64"))
+            .hint("an Ed25519 signature is made by: openssl pkeyutl -sign -rawin")
+    })
+}
+
+fn unread(error: fsio::ReadFileError) -> Failure {
+    match error {
+        fsio::ReadFileError::Io(error) if error.kind() != io::ErrorKind::NotFound => error.into(),
+        error => Failure::input(error),
+    }
+}

@@ -1,0 +1,164 @@
+//! What a signer decides about a release, as arguments.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use super::failure::Failure;
+use crate::model::text::Label;
+use crate::model::timestamp::{DAY_SECONDS, Timestamp};
+use crate::trust::sign::Terms;
+use crate::trust::statement::Predicate;
+
+/// The variable by which builds that are repeated say what time it is.
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// The terms of a release.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Terms of a new statement")]
+pub struct TermsArgs {
+    /// The number that rises from release to release [default: the seconds of --issued]
+    #[arg(long, value_name = "N")]
+    serial: Option<u64>,
+    /// When the release was issued, such as 2026-11-22T10:00:00Z [default: now]
+    #[arg(long, value_name = "TIME")]
+    issued: Option<Timestamp>,
+    /// When it ends: a time, or 12h, 30d, 8w after it was issued [default: as the trust policy says]
+    #[arg(long, value_name = "TIME|30d")]
+    expires: Option<Expiry>,
+    /// A site that it is for; repeatable [default: any]
+    #[arg(long = "site", value_name = "NAME")]
+    sites: Vec<Label>,
+}
+
+/// When a release ends, as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expiry {
+    At(Timestamp),
+    /// So many seconds after it was issued.
+    After(u64),
+}
+
+impl Expiry {
+    fn of(self, issued: Timestamp) -> Timestamp {
+        match self {
+            Self::At(time) => time,
+            Self::After(seconds) => issued.plus_seconds(seconds),
+        }
+    }
+}
+
+impl FromStr for Expiry {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(time) = text.parse() {
+            return Ok(Self::At(time));
+        }
+        let unit_seconds = match text.chars().last() {
+            Some('h') => 60 * 60,
+            Some('d') => DAY_SECONDS,
+            Some('w') => 7 * DAY_SECONDS,
+            _ => 0,
+        };
+        let digits = text.get(..text.len().saturating_sub(1)).unwrap_or_default();
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        // Five digits are enough for a century in hours; the sum cannot overflow.
+        let number: Option<u64> = digits.parse().ok().filter(|_| is_number && digits.len() <= 6);
+        match number {
+            Some(number) if unit_seconds * number > 0 => Ok(Self::After(unit_seconds * number)),
+            _ => {
+                Err("write a time such as `2027-01-31T00:00:00Z`, or hours, days or weeks after the release \
+                      was issued, such as `12h`, `30d` or `8w`"
+                    .to_owned())
+            }
+        }
+    }
+}
+
+impl TermsArgs {
+    /// Tells whether the serial was chosen by a person.
+    pub(super) fn has_serial(&self) -> bool {
+        self.serial.is_some()
+    }
+
+    /// Returns the terms of a statement that is made now.
+    pub(super) fn terms(&self, now: Timestamp) -> Result<Terms, Failure> {
+        let epoch = if self.serial.is_some() && self.issued.is_none() { source_date_epoch()? } else { None };
+        let issued = self.issued.or(epoch).unwrap_or(now);
+        let terms = Terms {
+            issued,
+            serial: self.serial,
+            expires: self.expires.map(|expiry| expiry.of(issued)),
+            sites: self.sites.iter().cloned().collect(),
+        };
+        terms.check(now).map_err(Failure::input)?;
+        Ok(terms)
+    }
+
+    /// Returns the first of the terms given that a statement says otherwise, in words.
+    pub(super) fn contradiction(&self, stated: &Predicate) -> Option<String> {
+        let expires = self.expires.map(|expiry| expiry.of(stated.issued));
+        let sites: BTreeSet<Label> = self.sites.iter().cloned().collect();
+        if self.serial.is_some_and(|serial| serial != stated.serial) {
+            Some(format!("has the serial {}", stated.serial))
+        } else if self.issued.is_some_and(|issued| issued != stated.issued) {
+            Some(format!("was issued at {}", stated.issued))
+        } else if expires.is_some() && expires != stated.expires {
+            Some(expiry_in_words(stated))
+        } else if !sites.is_empty() && sites != stated.sites {
+            Some(format!("is for {}", sites_in_words(stated)))
+        } else {
+            None
+        }
+    }
+}
+
+/// Says when a release ends, as the end of a sentence about it.
+fn expiry_in_words(predicate: &Predicate) -> String {
+    predicate.expires.map_or_else(|| "has no end of its own".to_owned(), |time| format!("expires at {time}"))
+}
+
+/// Says which sites a release is for.
+pub(super) fn sites_in_words(predicate: &Predicate) -> String {
+    let sites: Vec<&str> = predicate.sites.iter().map(Label::as_str).collect();
+    match sites[..] {
+        [] => "any site".to_owned(),
+        [site] => format!("site {site}"),
+        _ => format!("sites {}", sites.join(", ")),
+    }
+}
+
+/// Returns the time that the environment wants builds to have. Development shells set it to 1980, so it means nothing
+/// without a serial.
+#[expect(clippy::disallowed_methods, reason = "commands are where the environment is read")]
+fn source_date_epoch() -> Result<Option<Timestamp>, Failure> {
+    let Some(value) = std::env::var_os(EPOCH) else { return Ok(None) };
+    let text = value.to_string_lossy();
+    let time = text.parse().ok().and_then(|seconds| Timestamp::from_seconds(seconds).ok());
+    let wrong = || {
+        Failure::input(format!("the variable {EPOCH} is {text:?}, and should be a number of seconds"))
+            .hint("unset it, or give --issued")
+    };
+    time.ok_or_else(wrong).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_a_time_or_a_while_after_the_release_was_issued() {
+        let issued: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+        for (text, wanted) in [
+            ("2027-01-01T00:00:00Z", "2027-01-01T00:00:00Z"),
+            ("30d", "2026-12-22T10:00:00Z"),
+            ("1h", "2026-11-22T11:00:00Z"),
+            ("2w", "2026-12-06T10:00:00Z"),
+        ] {
+            assert_eq!(text.parse::<Expiry>().unwrap().of(issued).to_string(), wanted, "{text}");
+        }
+        for bad in ["", "d", "30", "0d", "-1d", "+1d", "1.5d", "30D", "1m", "3é", "1000000d", "2027-01-01"] {
+            assert!(bad.parse::<Expiry>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! `trust add`: one more key, grant or revoked content, appended to the text of a policy.
+
+use std::io::{self, Write};
+use std::num::NonZeroU32;
+use std::process::ExitCode;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+
+use super::find_key;
+use crate::cmd::clock;
+use crate::cmd::ctx::Ctx;
+use crate::cmd::failure::{Failure, Outcome};
+use crate::cmd::trust_args::{load_key, load_policy_text};
+use crate::fsio::{Durability, file_mode, write_atomic};
+use crate::model::digest::Digest;
+use crate::model::text::Label;
+use crate::model::timestamp::{DAY_SECONDS, Timestamp};
+use crate::trust::entry::{GrantEntry, KeyEntry, VALID_DAYS};
+use crate::trust::key::PublicKey;
+use crate::trust::policy::{Pattern, Policy, Status};
+use crate::ui::printer::Report;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "What is there stays as it is, with its comments; the new entry is appended.
+
+Examples:
+  relay-bundle trust add key trust.toml --key signing.pub.pem --holder build-desk
+  relay-bundle trust add grant trust.toml --bundle claude-relay --profile production \\
+      --environment production --key build-desk --key release-desk --threshold 2
+  relay-bundle trust add revoked-content trust.toml --content-id sha256:1f0c9a2b…")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// A key, and who has it
+    Key(KeyArgs),
+    /// What signatures of which keys allow
+    Grant(GrantArgs),
+    /// Content that is never accepted
+    RevokedContent(ContentArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct KeyArgs {
+    /// The policy
+    file: Utf8PathBuf,
+    /// The public key: a PEM file, or SPKI in base64
+    #[arg(long, value_name = "PEM")]
+    key: String,
+    /// Who has the key; two keys of one holder count as one signer
+    #[arg(long, value_name = "NAME")]
+    holder: Label,
+    /// From when it counts; from now on by default
+    #[arg(long, value_name = "TIME")]
+    not_before: Option<Timestamp>,
+    /// Until when it counts; two years by default
+    #[arg(long, value_name = "TIME")]
+    not_after: Option<Timestamp>,
+    /// `active`, `retired` (counts only for what is deployed) or `revoked` (never counts)
+    #[arg(long, value_name = "STATUS", default_value = "active")]
+    status: Status,
+}
+
+#[derive(Debug, clap::Args)]
+struct GrantArgs {
+    /// The policy
+    file: Utf8PathBuf,
+    /// A bundle's name, or a beginning such as `claude-*`; repeatable
+    #[arg(long = "bundle", value_name = "NAME", required = true)]
+    bundles: Vec<Pattern>,
+    /// A profile, or a beginning; repeatable
+    #[arg(long = "profile", value_name = "NAME", required = true)]
+    profiles: Vec<Pattern>,
+    /// An environment, or a beginning; repeatable
+    #[arg(long = "environment", value_name = "NAME", required = true)]
+    environments: Vec<Pattern>,
+    /// A key of the policy: its holder, or at least 8 digits of its id; repeatable
+    #[arg(long = "key", value_name = "HOLDER|ID", required = true)]
+    keys: Vec<String>,
+    /// How many holders must have signed
+    #[arg(long, value_name = "N", default_value = "1")]
+    threshold: NonZeroU32,
+    /// Refuse bundles with a lower serial
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    min_serial: u64,
+}
+
+#[derive(Debug, clap::Args)]
+struct ContentArgs {
+    /// The policy
+    file: Utf8PathBuf,
+    /// The content id, with or without `sha256:`
+    #[arg(long, value_name = "ID")]
+    content_id: String,
+}
+
+#[derive(Serialize)]
+struct AddReport {
+    path: Utf8PathBuf,
+    /// The text that was appended.
+    added: String,
+}
+
+impl Report for AddReport {
+    const SCHEMA: &'static str = "trust-add/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        write!(out, "{}", self.added)
+    }
+}
+
+impl Args {
+    pub(super) fn run(self, ctx: &Ctx) -> Outcome {
+        match self.what {
+            What::Key(args) => args.run(ctx),
+            What::Grant(args) => args.run(ctx),
+            What::RevokedContent(args) => args.run(ctx),
+        }
+    }
+}
+
+impl KeyArgs {
+    fn run(self, ctx: &Ctx) -> Outcome {
+        let (policy, text) = load_policy_text(&self.file)?;
+        let public = if self.key.starts_with("MCow") && !Utf8Path::new(&self.key).exists() {
+            PublicKey::from_base64(&self.key).map_err(|error| Failure::input(format!("`--key`: {error}")))?
+        } else {
+            load_key(Utf8Path::new(&self.key))?
+        };
+        if let Some(known) = policy.keys().get(&public.id()) {
+            return Err(Failure::input(format!(
+                "`{}` has this key already: {} of {}",
+                self.file,
+                public.id(),
+                known.holder
+            ))
+            .hint("to change its validity or status, edit the file"));
+        }
+        let start = self.not_before.map_or_else(clock::now, Ok)?;
+        let end = self.not_after.unwrap_or_else(|| start.plus_seconds(VALID_DAYS * DAY_SECONDS));
+        let (not_before, not_after) = (Some(start), Some(end));
+        let entry = KeyEntry { public, holder: self.holder, not_before, not_after, status: self.status };
+        append(ctx, &self.file, text, entry.to_string())
+    }
+}
+
+impl GrantArgs {
+    fn run(self, ctx: &Ctx) -> Outcome {
+        let (policy, text) = load_policy_text(&self.file)?;
+        let keys = self.keys.iter().map(|named| find_key(&policy, &self.file, named));
+        let entry = GrantEntry {
+            bundles: self.bundles,
+            profiles: self.profiles,
+            environments: self.environments,
+            keys: keys.collect::<Result<_, _>>()?,
+            threshold: self.threshold,
+            min_serial: self.min_serial,
+        };
+        append(ctx, &self.file, text, entry.to_string())
+    }
+}
+
+impl ContentArgs {
+    fn run(self, ctx: &Ctx) -> Outcome {
+        let (policy, text) = load_policy_text(&self.file)?;
+        let digits = self.content_id.strip_prefix("sha256:").unwrap_or(&self.content_id);
+        let content: Digest = digits.parse().map_err(Failure::input)?;
+        if policy.revoked_content().contains(&content) {
+            return Err(Failure::input(format!("`{}` revokes sha256:{content} already", self.file)));
+        }
+        append(ctx, &self.file, text, format!("[[revokedContent]]\nsha256 = \"{content}\"\n"))
+    }
+}
+
+/// Appends an entry, if the policy is one with it, and replaces the file in one step.
+fn append(ctx: &Ctx, path: &Utf8Path, mut text: String, added: String) -> Outcome {
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text = format!("{text}\n{added}");
+    Policy::parse(&text).map_err(|error| {
+        let failure = Failure::input(format!("`{path}` would be no policy with it: {}", error.message));
+        failure.hint("nothing was written")
+    })?;
+    // A link stays one: what it leads to is replaced.
+    let target = Utf8PathBuf::try_from(fs_err::canonicalize(path)?).map_err(io::Error::other)?;
+    write_atomic(&target, text.as_bytes(), file_mode(&target)?, Durability::Synced)?;
+    ctx.printer
+        .say(&format!("added to {path}; `relay-bundle trust check {path}` finds what is odd about it"));
+    ctx.printer.report(&AddReport { path: path.to_owned(), added })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl clap::ValueEnum for Status {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Active, Self::Retired, Self::Revoked]
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.name()))
+    }
+}

@@ -1,0 +1,66 @@
+//! `trust check`: what is odd about a policy.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use camino::Utf8PathBuf;
+use serde::Serialize;
+
+use crate::cmd::clock;
+use crate::cmd::ctx::{Ctx, count};
+use crate::cmd::failure::{DIFFERS, Outcome};
+use crate::cmd::trust_args::load_policy;
+use crate::trust::findings::{Finding, Severity, findings};
+use crate::ui::printer::Report;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit code 1 when something cannot work (errors), 0 when there are only warnings or nothing. A file that is no
+policy, or that others can change, is exit code 2.
+
+Examples:
+  relay-bundle trust check trust.toml
+  relay-bundle trust check trust.toml --warn-days 90 --json"
+)]
+pub(super) struct Args {
+    /// The policy
+    file: Utf8PathBuf,
+    /// Warn of keys that expire within so many days
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    warn_days: u32,
+}
+
+#[derive(Serialize)]
+struct CheckReport {
+    path: Utf8PathBuf,
+    findings: Vec<Finding>,
+}
+
+impl Report for CheckReport {
+    const SCHEMA: &'static str = "trust-check/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        for Finding { code, severity, message, remedy } in &self.findings {
+            let severity = match severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            };
+            writeln!(out, "{severity}[{code}]: {message}\n  help: {remedy}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Args {
+    pub(super) fn run(self, ctx: &Ctx) -> Outcome {
+        let policy = load_policy(&self.file)?;
+        let report =
+            CheckReport { findings: findings(&policy, clock::now()?, self.warn_days), path: self.file };
+        let errors = report.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+        let warnings = report.findings.len() - errors;
+        ctx.printer.report(&report)?;
+        let (errors_in_words, warnings) = (count(errors, "error"), count(warnings, "warning"));
+        ctx.printer.say(&format!("{}: {errors_in_words}, {warnings}", report.path));
+        Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
+    }
+}

@@ -1,0 +1,59 @@
+//! `trust`: writes, checks and shows a trust policy.
+
+mod add;
+mod check;
+mod init;
+mod show;
+
+use camino::Utf8Path;
+
+use super::ctx::Ctx;
+use super::failure::{Failure, Outcome};
+use crate::trust::key::KeyId;
+use crate::trust::policy::Policy;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Act {
+    /// Write a policy that trusts nobody yet
+    Init(init::Args),
+    /// Add a key, a grant, or content that is never accepted
+    Add(add::Args),
+    /// Find what can never work in a policy, and what soon will not
+    Check(check::Args),
+    /// Show a policy on one page
+    Show(show::Args),
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        match self.act {
+            Act::Init(args) => args.run(ctx),
+            Act::Add(args) => args.run(ctx),
+            Act::Check(args) => args.run(ctx),
+            Act::Show(args) => args.run(ctx),
+        }
+    }
+}
+
+/// Returns the key of a policy that a person means: by its id, at least 8 digits of it, or its holder.
+fn find_key(policy: &Policy, path: &Utf8Path, named: &str) -> Result<KeyId, Failure> {
+    let is_meant = |(id, key): &(&KeyId, &crate::trust::policy::TrustedKey)| {
+        key.holder.as_str() == named || named.len() >= 8 && id.to_string().starts_with(named)
+    };
+    let found: Vec<KeyId> = policy.keys().iter().filter(is_meant).map(|(id, _)| *id).collect();
+    match found[..] {
+        [id] => Ok(id),
+        [] => Err(Failure::input(format!("`{path}` has no key `{named}`"))
+            .hint("name a holder, or at least 8 digits of a keyid; `relay-bundle trust show` lists them")),
+        _ => Err(Failure::input(format!("`{path}` has {} keys `{named}`", found.len())).hint(format!(
+            "name one by its keyid: {}",
+            found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        ))),
+    }
+}

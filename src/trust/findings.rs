@@ -1,0 +1,304 @@
+//! What is odd about a trust policy that is written correctly: what can never work, and what will stop working.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::key::KeyId;
+use super::policy::{Grant, Pattern, Policy, Status, TrustedKey};
+use crate::model::text::Label;
+use crate::model::timestamp::{DAY_SECONDS, Timestamp};
+
+/// Something that whoever wrote the policy should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// Stable, for programs.
+    pub code: &'static str,
+    pub severity: Severity,
+    pub message: String,
+    pub remedy: String,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Something in the policy cannot work, or anyone can change it.
+    Error,
+    /// It works, and perhaps not as it was meant.
+    Warning,
+}
+
+/// Returns what is odd about `policy` at the time `now`; keys that expire within `soon_days` are among it.
+pub fn findings(policy: &Policy, now: Timestamp, soon_days: u32) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    findings.about_the_place(policy);
+    policy.keys().iter().for_each(|(id, key)| findings.about_key(policy, *id, key, now, soon_days));
+    for (number, grant) in (1..).zip(policy.grants()) {
+        findings.about_grant(policy, number, grant, now);
+    }
+    findings.about_overlaps(policy.grants());
+    findings.0.sort_by_key(|finding| finding.severity);
+    findings.0
+}
+
+/// Says whether a key could count for a new bundle, now or later.
+fn is_of_use(key: &TrustedKey, now: Timestamp) -> bool {
+    key.status == Status::Active && key.not_after.is_none_or(|end| now <= end)
+}
+
+/// Returns the holders who could sign for a grant, now or later.
+pub fn holders<'p>(policy: &'p Policy, grant: &Grant, now: Timestamp) -> BTreeSet<&'p Label> {
+    grant.holders(policy.keys().iter().filter(|(_, key)| is_of_use(key, now)))
+}
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn error(&mut self, code: &'static str, message: String, remedy: &str) {
+        self.0.push(Finding { code, severity: Severity::Error, message, remedy: remedy.to_owned() });
+    }
+
+    fn warning(&mut self, code: &'static str, message: String, remedy: &str) {
+        self.0.push(Finding { code, severity: Severity::Warning, message, remedy: remedy.to_owned() });
+    }
+
+    fn about_the_place(&mut self, policy: &Policy) {
+        if policy.grants().is_empty() {
+            let message = "there is no grant: every bundle is refused".to_owned();
+            self.error("NO_GRANTS", message, "`relay-bundle trust add grant` adds one");
+        }
+        if policy.target.site.is_none() {
+            let message = "`target.site` is not set: a bundle for another site is accepted here".to_owned();
+            self.warning("NO_SITE", message, "name this place, and sign bundles with --site");
+        }
+        if policy.target.cluster_uid.is_none() {
+            let message = "`target.clusterUid` is not set: the policy serves any cluster".to_owned();
+            let remedy = "kubectl get namespace kube-system -o jsonpath='{.metadata.uid}' tells it";
+            self.warning("NO_CLUSTER_UID", message, remedy);
+        }
+        if policy.max_age_days.is_none() {
+            let message = "`policy.maxAgeDays` is not set: a bundle that was held back for years is accepted";
+            self.warning("NO_MAX_AGE", message.to_owned(), "set it to the longest time between two releases");
+        }
+    }
+
+    fn about_key(&mut self, policy: &Policy, id: KeyId, key: &TrustedKey, now: Timestamp, soon_days: u32) {
+        let who = format!("the key {} of {}", short(id), key.holder);
+        if !policy.grants().iter().any(|grant| grant.keys.contains(&id)) && key.status != Status::Revoked {
+            let message = format!("{who} is in no grant: its signatures count for nothing");
+            self.warning("UNUSED_KEY", message, "name it in a grant, or remove it");
+        }
+        if key.status != Status::Active {
+            return;
+        }
+        match key.not_after {
+            None => {
+                let message = format!("{who} has no `notAfter`: it counts for ever");
+                self.warning("ENDLESS_KEY", message, "give it an end, and renew it before");
+            }
+            Some(end) if end < now => {
+                let message = format!("{who} is not valid any more, since {end}");
+                self.warning("EXPIRED_KEY", message, "add its successor, and set this one to `retired`");
+            }
+            Some(end) if end.seconds_since(now) <= u64::from(soon_days) * DAY_SECONDS => {
+                let days = end.seconds_since(now) / DAY_SECONDS;
+                let message = format!("{who} is valid for {days} more days, until {end}");
+                self.warning("KEY_EXPIRES_SOON", message, "add its successor while both are valid");
+            }
+            Some(_) => {}
+        }
+        if let Some(start) = key.not_before.filter(|start| now < *start) {
+            let message = format!("{who} is not valid yet, until {start}");
+            self.warning("KEY_NOT_YET_VALID", message, "wait, or look at the clock");
+        }
+    }
+
+    fn about_grant(&mut self, policy: &Policy, number: usize, grant: &Grant, now: Timestamp) {
+        let lists = [
+            ("bundles", grant.bundles.is_empty()),
+            ("profiles", grant.profiles.is_empty()),
+            ("environments", grant.environments.is_empty()),
+        ];
+        for (list, _) in lists.into_iter().filter(|(_, is_empty)| *is_empty) {
+            let message = format!("grant {number} is about nothing: `{list}` is empty");
+            self.error("EMPTY_GRANT", message, "name what may be signed, or remove the grant");
+        }
+        let (threshold, able) = (grant.threshold.get(), holders(policy, grant, now).len());
+        if (able as u64) < u64::from(threshold) {
+            let message = format!(
+                "grant {number} can never be met: it asks for {threshold} holders, and {able} could sign"
+            );
+            let remedy =
+                "add keys of more holders (several keys of one holder count once), or lower `threshold`";
+            self.error("UNREACHABLE_GRANT", message, remedy);
+        } else if !grant
+            .is_met_by(policy.keys().iter().filter(|(_, key)| is_of_use(key, now) && key.is_valid_at(now)))
+        {
+            let message = format!("grant {number} cannot be met yet: too few of its keys are valid now");
+            self.warning("GRANT_NOT_YET", message, "wait until they are, or look at the clock");
+        } else if able as u64 == u64::from(threshold) && threshold > 1 {
+            let message =
+                format!("grant {number} needs every one of its {able} holders: one lost key stops it");
+            self.warning("NO_SPARE_HOLDER", message, "add a key of one more holder");
+        }
+        let is_production = grant.environments.iter().any(|pattern| pattern.matches("production"));
+        if threshold == 1 && is_production {
+            let message = format!("grant {number} is about production, and one stolen key is enough for it");
+            self.warning("SINGLE_SIGNER", message, "let two holders sign: `threshold = 2`");
+        }
+    }
+
+    /// Any grant that is met is enough, so a stricter one beside it is of no use.
+    fn about_overlaps(&mut self, grants: &[Grant]) {
+        let numbered = || (1..).zip(grants);
+        for (weak_number, weak) in numbered() {
+            let stricter = |(_, grant): &(usize, &Grant)| {
+                weak.threshold < grant.threshold
+                    && overlap(&weak.bundles, &grant.bundles)
+                    && overlap(&weak.profiles, &grant.profiles)
+                    && overlap(&weak.environments, &grant.environments)
+            };
+            for (number, grant) in numbered().filter(stricter) {
+                let message = format!(
+                    "grant {weak_number} asks for {} holders where grant {number} asks for {}: \
+                     what both are about needs only the fewer",
+                    weak.threshold, grant.threshold
+                );
+                self.warning("WEAKER_GRANT", message, "let them be about different profiles or environments");
+            }
+        }
+    }
+}
+
+/// Says whether some name is meant by both lists.
+fn overlap(left: &[Pattern], right: &[Pattern]) -> bool {
+    left.iter().any(|left| right.iter().any(|right| left.overlaps(right)))
+}
+
+/// Returns enough of a key's name for a person to find it.
+fn short(id: KeyId) -> String {
+    format!("{}…", &id.to_string()[..12])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::entry::{GrantEntry, KeyEntry};
+    use crate::trust::key::{PrivateKey, PublicKey};
+
+    const NOW: &str = "2026-11-22T10:00:00Z";
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn public(seed: u8) -> PublicKey {
+        PrivateKey::from_seed(&[seed; 32]).public()
+    }
+
+    fn key(seed: u8, holder: &str) -> KeyEntry {
+        KeyEntry {
+            public: public(seed),
+            holder: holder.parse().unwrap(),
+            not_before: Some(time("2026-01-01T00:00:00Z")),
+            not_after: Some(time("2027-12-31T00:00:00Z")),
+            status: Status::Active,
+        }
+    }
+
+    fn grant(seeds: &[u8], threshold: u32) -> GrantEntry {
+        let list = |text: &str| vec![text.parse().unwrap()];
+        GrantEntry {
+            bundles: list("claude-relay"),
+            profiles: list("production"),
+            environments: list("production"),
+            keys: seeds.iter().map(|seed| public(*seed).id()).collect(),
+            threshold: threshold.try_into().unwrap(),
+            min_serial: 0,
+        }
+    }
+
+    /// The codes that are found in a policy of these entries, for a place that is well described.
+    fn codes(entries: &[String]) -> Vec<&'static str> {
+        let head = "schema = \"relay-bundle/trust/v1\"\n[target]\nsite = \"lab\"\n\
+                    clusterUid = \"0f6a1c2e-3f0b-4f0e-9b63-6a1f3a1b2c3d\"\n[policy]\nmaxAgeDays = 90\n";
+        let policy = Policy::parse(&format!("{head}{}", entries.concat())).unwrap();
+        findings(&policy, time(NOW), 30).iter().map(|finding| finding.code).collect()
+    }
+
+    #[test]
+    fn a_policy_of_three_holders_of_whom_two_must_sign_is_as_it_should_be() {
+        let keys = [(1, "a"), (2, "b"), (3, "c")].map(|(seed, holder)| key(seed, holder).to_string());
+
+        assert_eq!(codes(&[keys.concat(), grant(&[1, 2, 3], 2).to_string()]), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn an_empty_policy_refuses_everything_and_says_what_is_not_checked() {
+        let policy = Policy::parse("schema = \"relay-bundle/trust/v1\"\n").unwrap();
+
+        let codes: Vec<_> = findings(&policy, time(NOW), 30).iter().map(|finding| finding.code).collect();
+
+        assert_eq!(codes, ["NO_GRANTS", "NO_SITE", "NO_CLUSTER_UID", "NO_MAX_AGE"]);
+    }
+
+    #[test]
+    fn a_grant_that_nobody_can_meet_is_an_error_for_each_reason() {
+        let pair = |other: KeyEntry| {
+            codes(&[key(1, "a").to_string(), other.to_string(), grant(&[1, 2], 2).to_string()])
+        };
+
+        assert_eq!(pair(key(2, "a")), ["UNREACHABLE_GRANT"]);
+        assert_eq!(pair(KeyEntry { status: Status::Revoked, ..key(2, "b") }), ["UNREACHABLE_GRANT"]);
+        assert_eq!(pair(KeyEntry { status: Status::Retired, ..key(2, "b") }), ["UNREACHABLE_GRANT"]);
+        let expired = KeyEntry { not_after: Some(time("2026-11-22T09:59:59Z")), ..key(2, "b") };
+        assert_eq!(pair(expired), ["UNREACHABLE_GRANT", "EXPIRED_KEY"]);
+        let later = KeyEntry { not_before: Some(time("2026-11-22T10:00:01Z")), ..key(2, "b") };
+        assert_eq!(pair(later), ["KEY_NOT_YET_VALID", "GRANT_NOT_YET"]);
+        assert_eq!(pair(key(2, "b")), ["NO_SPARE_HOLDER"]);
+    }
+
+    #[test]
+    fn a_key_that_ends_soon_never_or_serves_nothing_is_named() {
+        let with = |other: KeyEntry| {
+            codes(&[
+                key(1, "a").to_string(),
+                key(2, "b").to_string(),
+                other.to_string(),
+                grant(&[1, 2, 3], 2).to_string(),
+            ])
+        };
+
+        let end = |text: &str| KeyEntry { not_after: Some(time(text)), ..key(3, "c") };
+        assert_eq!(with(end("2026-12-22T10:00:00Z")), ["KEY_EXPIRES_SOON"]);
+        assert_eq!(with(end("2026-12-22T10:00:01Z")), Vec::<&str>::new());
+        assert_eq!(with(KeyEntry { not_after: None, ..key(3, "c") }), ["ENDLESS_KEY"]);
+        assert_eq!(
+            codes(&[key(1, "a").to_string(), key(2, "b").to_string(), grant(&[1], 1).to_string()]),
+            ["UNUSED_KEY", "SINGLE_SIGNER"]
+        );
+    }
+
+    #[test]
+    fn a_weaker_grant_beside_a_stricter_one_is_named_if_both_are_about_the_same() {
+        let keys =
+            [(1, "a"), (2, "b"), (3, "c")].map(|(seed, holder)| key(seed, holder).to_string()).concat();
+        let weak = |profile: &str| GrantEntry { profiles: vec![profile.parse().unwrap()], ..grant(&[1], 1) };
+        let found = |profile: &str| {
+            codes(&[keys.clone(), grant(&[1, 2, 3], 2).to_string(), weak(profile).to_string()])
+        };
+
+        assert_eq!(found("production"), ["SINGLE_SIGNER", "WEAKER_GRANT"]);
+        assert_eq!(found("dev"), ["SINGLE_SIGNER"]);
+    }
+
+    #[test]
+    fn a_grant_about_nothing_is_an_error() {
+        let empty = GrantEntry { profiles: Vec::new(), ..grant(&[1], 1) };
+
+        assert_eq!(codes(&[key(1, "a").to_string(), empty.to_string()]), ["EMPTY_GRANT", "SINGLE_SIGNER"]);
+    }
+}

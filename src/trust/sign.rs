@@ -1,0 +1,279 @@
+//! What is to be signed: the statement about a bundle, made of the bundle and of the signer's terms.
+//!
+//! Pure: the clock is an argument, and nothing here has a key. Whoever adds a signature to a statement that is there
+//! already asks [`existing`] first whether it is about this very bundle.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::envelope::{Envelope, PAYLOAD_TYPE};
+use super::key::SignatureBytes;
+use super::statement::{InvalidStatement, Predicate, SERIAL_MAX, Statement};
+use crate::bundle::layout::ATTESTATION;
+use crate::bundle::open::Bundle;
+use crate::model::text::Label;
+use crate::model::timestamp::{DAY_SECONDS, Timestamp};
+
+/// How far ahead of the clock a release may be issued: further, a wrong clock would raise the floor below which
+/// verifiers accept no serial.
+pub const AHEAD_SECONDS_MAX: u64 = DAY_SECONDS;
+
+/// The most sites that a statement names: with the longest names and sixteen signatures, the attestation is within
+/// its limit.
+pub const SITES_MAX: usize = 500;
+
+/// What a signer decides about a release; the rest of a statement follows from the bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    pub issued: Timestamp,
+    /// The seconds of `issued` unless given: zone files in the DNS have this habit.
+    pub serial: Option<u64>,
+    pub expires: Option<Timestamp>,
+    /// Empty for any.
+    pub sites: BTreeSet<Label>,
+}
+
+/// Why nothing is signed on these terms.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTerms {
+    #[error("a release issued at {issued} is more than a day ahead of the clock, which says {now}")]
+    Future { issued: Timestamp, now: Timestamp },
+    #[error("the serial {0} is above {SERIAL_MAX}, the largest that every reader of JSON keeps exactly")]
+    Serial(u64),
+    #[error("a release issued at {issued} cannot expire at {expires}")]
+    Expiry { issued: Timestamp, expires: Timestamp },
+    #[error("{0} sites are named, and {SITES_MAX} are the most: none at all means any")]
+    Sites(usize),
+}
+
+/// Why no signature is added to the statement that an attestation has.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    #[error("`{ATTESTATION}` holds a payload of the type `{0}`, which is none of a bundle")]
+    PayloadType(String),
+    #[error(transparent)]
+    Statement(#[from] InvalidStatement),
+    #[error(
+        "`{ATTESTATION}` is about another bundle: its {what} is {stated}, and that of this one is {found}"
+    )]
+    OtherBundle { what: &'static str, stated: String, found: String },
+}
+
+impl Terms {
+    /// Refuses terms that no verifier should ever meet.
+    ///
+    /// # Errors
+    ///
+    /// When the release is issued in the future, would expire before, or a number is too large.
+    pub fn check(&self, now: Timestamp) -> Result<(), InvalidTerms> {
+        let issued = self.issued;
+        if issued.seconds_since(now) > AHEAD_SECONDS_MAX {
+            return Err(InvalidTerms::Future { issued, now });
+        }
+        if let Some(serial) = self.serial.filter(|serial| *serial > SERIAL_MAX) {
+            return Err(InvalidTerms::Serial(serial));
+        }
+        if let Some(expires) = self.expires.filter(|expires| *expires <= issued) {
+            return Err(InvalidTerms::Expiry { issued, expires });
+        }
+        if self.sites.len() > SITES_MAX { Err(InvalidTerms::Sites(self.sites.len())) } else { Ok(()) }
+    }
+
+    /// Returns the terms of a statement.
+    pub fn of(predicate: &Predicate) -> Self {
+        Self {
+            issued: predicate.issued,
+            serial: Some(predicate.serial),
+            expires: predicate.expires,
+            sites: predicate.sites.clone(),
+        }
+    }
+}
+
+/// Returns what a signer says of `bundle` on these terms.
+pub fn statement(bundle: &Bundle, terms: &Terms) -> Statement {
+    let index = &bundle.index;
+    let predicate = Predicate {
+        bundle: index.name.clone(),
+        bytes: bundle.bytes,
+        environment: index.environment.clone(),
+        expires: terms.expires,
+        files: bundle.sums.len() as u64,
+        issued: terms.issued,
+        namespace: index.namespace.clone(),
+        profile: index.profile.clone(),
+        serial: terms.serial.unwrap_or(terms.issued.seconds()),
+        sites: terms.sites.clone(),
+    };
+    Statement { content_id: bundle.content_id, predicate }
+}
+
+/// Returns the statement in `envelope`, to which one more signature may be added: it says the truth about `bundle`.
+///
+/// # Errors
+///
+/// When it is no statement about a bundle, or about another one.
+pub fn existing(envelope: &Envelope, bundle: &Bundle) -> Result<Statement, Unfit> {
+    if envelope.payload_type() != PAYLOAD_TYPE {
+        return Err(Unfit::PayloadType(envelope.payload_type().chars().take(80).collect()));
+    }
+    let stated = Statement::parse(envelope.payload())?;
+    let found = statement(bundle, &Terms::of(&stated.predicate));
+    match differences(&stated, &found).into_iter().find(|(_, stated, found)| stated != found) {
+        Some((what, stated, found)) => Err(Unfit::OtherBundle { what, stated, found }),
+        None => Ok(stated),
+    }
+}
+
+/// Lists all that a statement says of the bundle itself, beside what it should say.
+fn differences(stated: &Statement, found: &Statement) -> [(&'static str, String, String); 7] {
+    let (a, b) = (&stated.predicate, &found.predicate);
+    [
+        ("content id", format!("sha256:{}", stated.content_id), format!("sha256:{}", found.content_id)),
+        ("name", a.bundle.to_string(), b.bundle.to_string()),
+        ("profile", a.profile.to_string(), b.profile.to_string()),
+        ("namespace", a.namespace.to_string(), b.namespace.to_string()),
+        ("environment", a.environment.to_string(), b.environment.to_string()),
+        ("number of files", a.files.to_string(), b.files.to_string()),
+        ("number of bytes", a.bytes.to_string(), b.bytes.to_string()),
+    ]
+}
+
+/// Returns the envelope whose signed bytes these are: what a signer elsewhere was given.
+///
+/// None when they are not the pre-authentication encoding of an attestation.
+pub fn envelope_of_signed_bytes(bytes: &[u8]) -> Option<Envelope> {
+    let head = format!("DSSEv1 {} {PAYLOAD_TYPE} ", PAYLOAD_TYPE.len());
+    let rest = bytes.strip_prefix(head.as_bytes())?;
+    let digits = rest.iter().position(|byte| *byte == b' ')?;
+    let envelope = Envelope::unsigned(rest[digits + 1..].to_vec());
+    (envelope.signed_bytes() == bytes).then_some(envelope)
+}
+
+/// Reads a signature as other programs hand it over: its bytes, or base64 with white space anywhere.
+pub fn parse_signature(bytes: &[u8]) -> Option<SignatureBytes> {
+    // No base64 of a signature has as many bytes as a signature.
+    if let Ok(raw) = bytes.try_into() {
+        return Some(raw);
+    }
+    let text: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    STANDARD.decode(text).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::limits::ATTESTATION_BYTES_MAX;
+    use crate::model::digest::Digest;
+    use crate::trust::envelope::SIGNATURES_MAX;
+    use crate::trust::key::PrivateKey;
+
+    const NOW: u64 = 1_795_341_600;
+
+    fn time(seconds: u64) -> Timestamp {
+        Timestamp::from_seconds(seconds).unwrap()
+    }
+
+    fn terms() -> Terms {
+        Terms { issued: time(NOW), serial: None, expires: None, sites: BTreeSet::new() }
+    }
+
+    #[test]
+    fn a_release_is_issued_at_most_a_day_ahead_of_the_clock() {
+        let now = time(NOW);
+        let at = |issued| Terms { issued, ..terms() }.check(now);
+
+        assert_eq!(at(now.plus_seconds(DAY_SECONDS)), Ok(()));
+        let issued = now.plus_seconds(DAY_SECONDS + 1);
+        assert_eq!(at(issued), Err(InvalidTerms::Future { issued, now }));
+        assert_eq!(at(time(0)), Ok(()));
+    }
+
+    #[test]
+    fn terms_that_no_verifier_could_meet_are_refused() {
+        let now = time(NOW);
+        let sites = |number| (0..number).map(|n| format!("site-{n}").parse().unwrap()).collect();
+        let table = [
+            (Terms { serial: Some(SERIAL_MAX), ..terms() }, Ok(())),
+            (Terms { serial: Some(SERIAL_MAX + 1), ..terms() }, Err(InvalidTerms::Serial(SERIAL_MAX + 1))),
+            (Terms { expires: Some(time(NOW + 1)), ..terms() }, Ok(())),
+            (
+                Terms { expires: Some(now), ..terms() },
+                Err(InvalidTerms::Expiry { issued: now, expires: now }),
+            ),
+            (Terms { sites: sites(SITES_MAX), ..terms() }, Ok(())),
+            (Terms { sites: sites(SITES_MAX + 1), ..terms() }, Err(InvalidTerms::Sites(SITES_MAX + 1))),
+        ];
+        for (terms, wanted) in table {
+            assert_eq!(terms.check(now), wanted, "{terms:?}");
+        }
+    }
+
+    #[test]
+    fn the_largest_statement_with_all_signatures_fits_its_attestation() {
+        let site = |n: usize| format!("{}{n:03}", "a".repeat(60)).parse().unwrap();
+        let name = "a".repeat(63);
+        let statement = Statement {
+            content_id: Digest::of(b""),
+            predicate: Predicate {
+                bundle: "a".repeat(45).parse().unwrap(),
+                bytes: SERIAL_MAX,
+                environment: name.parse().unwrap(),
+                expires: Some(time(NOW)),
+                files: SERIAL_MAX,
+                issued: time(NOW),
+                namespace: name.parse().unwrap(),
+                profile: name.parse().unwrap(),
+                serial: SERIAL_MAX,
+                sites: (0..SITES_MAX).map(site).collect(),
+            },
+        };
+        let mut envelope = Envelope::unsigned(statement.to_bytes());
+        for seed in 0..u8::try_from(SIGNATURES_MAX).unwrap() {
+            envelope.sign(&PrivateKey::from_seed(&[seed; 32])).unwrap();
+        }
+
+        let bytes = envelope.to_bytes();
+
+        assert!(bytes.len() as u64 <= ATTESTATION_BYTES_MAX, "{}", bytes.len());
+        assert_eq!(Envelope::parse(&bytes).unwrap(), envelope);
+    }
+
+    #[test]
+    fn what_a_signer_elsewhere_was_given_is_read_back_in_its_only_spelling() {
+        let envelope = Envelope::unsigned(b"{\"a\":\"b c\"}".to_vec());
+        let bytes = envelope.signed_bytes();
+        let text = String::from_utf8(bytes.clone()).unwrap();
+
+        assert_eq!(envelope_of_signed_bytes(&bytes), Some(envelope));
+        for bad in [
+            String::new(),
+            format!("{text}\n"),
+            text.replace("DSSEv1", "DSSEv2"),
+            text.replace(" 28 ", " 028 "),
+            text.replace(" 11 ", " 12 "),
+            text.replace(" 11 ", "  11 "),
+            text.replace("in-toto", "in_toto"),
+            text[..text.len() - 1].to_owned(),
+            text[..text.len() - 12].to_owned(),
+        ] {
+            assert_ne!(bad, text);
+            assert_eq!(envelope_of_signed_bytes(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_signature_is_64_bytes_or_base64_of_them() {
+        let raw: SignatureBytes = std::array::from_fn(|n| u8::try_from(n).unwrap());
+        let text = STANDARD.encode(raw);
+
+        assert_eq!(parse_signature(&raw), Some(raw));
+        assert_eq!(parse_signature(format!("{}\n{}\r\n", &text[..76], &text[76..]).as_bytes()), Some(raw));
+        for bad in [&raw[..63], b"", text.trim_end_matches('=').as_bytes(), text.replace('A', "-").as_bytes()]
+        {
+            assert_eq!(parse_signature(bad), None, "{}", String::from_utf8_lossy(bad));
+        }
+    }
+}

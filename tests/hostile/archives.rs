@@ -1,0 +1,126 @@
+//! A good archive in pieces, to be put together wrongly; and what is no archive at all.
+
+use relay_bundle::bundle::files::BundleFiles;
+use relay_bundle::model::digest::Digest;
+
+use crate::program::Place;
+use crate::shipped::{bundle, pack};
+use crate::tar::{BLOCK, Record, file, records};
+
+/// The files of an archive: each with header, content and padding.
+pub(crate) struct Tar {
+    pub(crate) files: Vec<Vec<u8>>,
+}
+
+impl Tar {
+    /// Takes the archive of the production profile apart.
+    pub(crate) fn new() -> Self {
+        Self::of(&bundle("production"))
+    }
+
+    fn of(files: &BundleFiles) -> Self {
+        let bytes = pack(files, None);
+        let again = |record: &Record| file(&record.name, &bytes[record.content.clone()]);
+        let tar = Self { files: records(&bytes).iter().map(again).collect() };
+        assert!(tar.bytes() == bytes);
+        tar
+    }
+
+    /// Lists files of any name and content, correctly: only what is listed may be wrong.
+    pub(crate) fn listing(files: &[(&str, &[u8])]) -> Self {
+        let line = |(name, content): &(&str, &[u8])| format!("{}  {name}\n", Digest::of(content));
+        let sums: String = files.iter().map(line).collect();
+        let listed = files.iter().map(|(name, content)| file(name, content));
+        Self { files: [file("SHA256SUMS", sums.as_bytes())].into_iter().chain(listed).collect() }
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = self.files.concat();
+        bytes.extend([0; 2 * BLOCK]);
+        bytes
+    }
+}
+
+#[test]
+fn what_is_listed_must_be_a_file_of_a_bundle() {
+    type Files = &'static [(&'static str, &'static [u8])];
+    const EVIL: &[u8] = b"evil\n";
+    let Some(mut place) = Place::new() else { return };
+    let table: [(Files, &str); 12] = [
+        (&[("../evil", EVIL)], "line 1: path \"../evil\" has '.' at byte 0"),
+        (&[("/etc/cron.d/evil", EVIL)], "line 1: path \"/etc/cron.d/evil\" has an empty segment"),
+        (&[("manifests/../evil", EVIL)], "has '.' at byte 10"),
+        (&[("SHA256SUMS", EVIL)], "has 'S' at byte 0"),
+        (&[("attestation.dsse.json", EVIL)], "which is no file of a bundle"),
+        (&[("readme.md", EVIL)], "which is no file of a bundle"),
+        (&[("manifests/a/b.yaml", EVIL)], "which is no file of a bundle"),
+        (&[("Bundle.json", EVIL), ("bundle.json", EVIL)], "has 'B' at byte 0"),
+        (&[("bundle.json", EVIL), ("bundle.json", EVIL)], "line 2 is not in its only spelling"),
+        (&[("recipe.json", EVIL), ("bundle.json", EVIL)], "line 1 is not in its only spelling"),
+        (&[("images/a", EVIL), ("images/a/b", EVIL)], "as a file, and as the folder of"),
+        (&[("images/\u{1b}[31m", EVIL)], "has '\\u{1b}' at byte 7"),
+    ];
+    for (files, why) in table {
+        place.refuses(&format!("{files:?}"), &Tar::listing(files).bytes(), why);
+    }
+    place.settle("listed names");
+}
+
+#[test]
+fn files_that_are_twice_or_in_another_order_are_refused() {
+    let Some(mut place) = Place::new() else { return };
+    let last = Tar::new().files.len();
+    for at in 0..last {
+        for to in [0, at, last] {
+            let mut tar = Tar::new();
+            tar.files.insert(to, tar.files[at].clone());
+            // A second list in front is the list; the first one is then too many.
+            place.refuses(
+                &format!("{at} again at {to}"),
+                &tar.bytes(),
+                if to == 0 && at > 0 { "`SHA256SUMS` is missing" } else { "is a file too many" },
+            );
+        }
+        let mut tar = Tar::new();
+        tar.files.remove(at);
+        place.refuses(&format!("without {at}"), &tar.bytes(), "is missing");
+    }
+    place.settle("duplicates and gaps");
+}
+
+#[test]
+fn what_is_no_archive_is_refused() {
+    let Some(mut place) = Place::new() else { return };
+    let good = Tar::new().bytes();
+    let program = fs_err::read(env!("CARGO_BIN_EXE_relay-bundle")).unwrap();
+    let table: [(&str, &[u8], &str); 8] = [
+        ("nothing", b"", "cut short"),
+        ("a byte", b"{", "cut short"),
+        ("almost a header", &good[..BLOCK - 1], "cut short"),
+        ("a text", &b"apiVersion: v1\nkind: Namespace\n".repeat(100), "has a header whose field"),
+        ("a program", &program, "has a header whose field"),
+        ("an archive that begins a byte late", &[b" ", &good[..]].concat(), "has a header whose field"),
+        ("an archive that zstd stored", &zstd(&good), "has a header whose field"),
+        (
+            "a script before an archive",
+            &[&b"#!/bin/sh\nexit\n"[..], &good].concat(),
+            "has a header whose field",
+        ),
+    ];
+    for (what, bytes, why) in table {
+        place.refuses(what, bytes, why);
+    }
+    for (device, why) in
+        [("/dev/null", "cut short"), ("/dev/zero", "is missing"), ("/dev/urandom", "whose field")]
+    {
+        place.refuses_path(device, device, why);
+    }
+    place.settle("no archives");
+}
+
+/// Returns a frame of Zstandard that stores `bytes` as they are.
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    let size = u32::try_from(bytes.len()).unwrap();
+    let last_raw_block = (size << 3 | 1).to_le_bytes();
+    [&[0x28, 0xb5, 0x2f, 0xfd, 0xa0], &size.to_le_bytes()[..], &last_raw_block[..3], bytes].concat()
+}

@@ -1,0 +1,73 @@
+//! Archives as Python's tarfile writes them, by `archives.py`.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use camino::Utf8Path;
+
+use crate::archives::Tar;
+use crate::program::Place;
+use crate::tools::find;
+
+/// The archives that are not refused: it is what is wrong with the others, not who wrote them.
+const GOOD: [&str; 2] = ["good", "good-pax"];
+
+/// The names of archives by their beginnings, and why they are refused.
+const WHY: [(&str, &str); 22] = [
+    ("name-not-utf8", "field `name`"),
+    ("name-prefix", "field `prefix`"),
+    ("name-", "is a file too many"),
+    ("duplicate", "is a file too many"),
+    ("type-", "field `typeflag`"),
+    ("link-then-file", "`manifests` has a header whose field `typeflag`"),
+    ("field-mode", "field `mode`"),
+    ("field-setuid", "field `mode`"),
+    ("field-uid", "field `uid`"),
+    ("field-gid", "field `gid`"),
+    ("field-mtime", "field `mtime`"),
+    ("field-uname", "field `uname`"),
+    ("field-gname", "field `gname`"),
+    ("field-linkname", "field `linkname`"),
+    ("gnu-base-256-uid", "field `uid`"),
+    ("gnu-base-256-mtime", "field `mtime`"),
+    ("gnu-base-256-size", "field `size`"),
+    ("gnu", "field `magic`"),
+    ("pax-", "`././@PaxHeader` has a header whose field"),
+    ("blocking-20", "more data after the end"),
+    ("concatenated", "more data after the end"),
+    ("", "has a header whose field"),
+];
+
+#[test]
+fn what_tarfile_can_write_beyond_a_plain_archive_is_refused() {
+    let (Some(mut place), Some(python)) = (Place::new(), find("python3", "python3")) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let good = Tar::new().bytes();
+    let archives = written(&python, Utf8Path::from_path(folder.path()).unwrap(), &good);
+    assert!(archives.len() >= 60, "{}", archives.len());
+
+    for (name, bytes) in archives {
+        if GOOD.contains(&name.as_str()) {
+            assert!(bytes == good, "{name} is another archive");
+            continue;
+        }
+        let (_, why) = WHY.iter().find(|(start, _)| name.starts_with(start)).unwrap();
+        place.refuses(&name, &bytes, why);
+    }
+    place.settle("archives of Python's tarfile");
+}
+
+/// Lets Python write its archives, and returns them by their names.
+fn written(python: &std::path::Path, folder: &Utf8Path, good: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    let input = folder.join("input");
+    let output = folder.join("output");
+    fs_err::write(&input, good).unwrap();
+    fs_err::create_dir(&output).unwrap();
+    let status =
+        Command::new(python).args(["tests/hostile/archives.py", input.as_str(), output.as_str()]).status();
+    assert!(status.unwrap().success());
+    let files = output.read_dir_utf8().unwrap().map(Result::unwrap);
+    files
+        .map(|file| (file.path().file_stem().unwrap().to_owned(), fs_err::read(file.path()).unwrap()))
+        .collect()
+}

@@ -1,0 +1,350 @@
+//! What we sign is verified by stock tools, and what they sign is taken: the real programs.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "cli/env.rs"]
+mod env;
+#[path = "support/keys.rs"]
+mod keys;
+#[path = "support/tools.rs"]
+mod tools;
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use env::TestEnv;
+use keys::{attestation_of, signed, write_pair};
+use relay_bundle::bundle::layout::ATTESTATION;
+use relay_bundle::trust::key::{PrivateKey, PublicKey};
+use tools::find;
+
+const TERMS: [&str; 4] = ["--serial", "7", "--issued", "2026-01-02T03:04:05Z"];
+const SIGN: [&str; 8] = ["pkeyutl", "-sign", "-rawin", "-inkey", "key.pem", "-in", "payload.bin", "-out"];
+
+/// A folder with an archive, an entry, a key of ours, and a key that OpenSSL made.
+struct Home {
+    env: TestEnv,
+    ours: PrivateKey,
+    theirs: PublicKey,
+    entry: Utf8PathBuf,
+    openssl: PathBuf,
+}
+
+fn home() -> Option<Home> {
+    let openssl = find("openssl", "openssl")?;
+    let env = TestEnv::new();
+    let entry = env.build(&["web", "--archive", "web.tar"]);
+    let ours = write_pair(env.path(), "ours", 1);
+    run(&env, &openssl, &["genpkey", "-algorithm", "ed25519", "-out", "key.pem"]);
+    run(&env, &openssl, &["pkey", "-in", "key.pem", "-pubout", "-out", "key.pub.pem"]);
+    let theirs =
+        PublicKey::from_pem(&fs_err::read_to_string(env.path().join("key.pub.pem")).unwrap()).unwrap();
+    Some(Home { env, ours, theirs, entry, openssl })
+}
+
+#[track_caller]
+fn run(env: &TestEnv, program: &PathBuf, arguments: &[&str]) {
+    let output = Command::new(program).args(arguments).current_dir(env.path()).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_key_that_is_elsewhere_signs_with_openssl_alone() {
+    let Some(Home { env, theirs, entry, openssl, .. }) = home() else { return };
+    let archive = env.path().join("web.tar");
+    let before = fs_err::read(&archive).unwrap();
+
+    let written = env.ok(&[&["sign", "web.tar", "--payload", "payload.bin"], &TERMS[..]].concat());
+    assert_eq!((written.as_str(), fs_err::read(&archive).unwrap()), ("payload.bin\n", before));
+    run(&env, &openssl, &[&SIGN[..], &["payload.sig"]].concat());
+    run(&env, &openssl, &["base64", "-in", "payload.sig", "-out", "payload.b64"]);
+    let attach = |bundle: &str, signature: &str| {
+        let attach = ["sign", bundle, "--attach", signature, "--public-key", "key.pub.pem"];
+        env.ok(&[&attach[..], &["--payload", "payload.bin"]].concat());
+    };
+    attach("web.tar", "payload.sig");
+    attach("@web", "payload.b64");
+
+    let envelope = relay_bundle::trust::envelope::Envelope::parse(&attestation_of(&archive)).unwrap();
+    assert_eq!(envelope.signed_bytes(), fs_err::read(env.path().join("payload.bin")).unwrap());
+    assert!(theirs.verifies(&envelope.signed_bytes(), &envelope.signatures()[&theirs.id()]));
+    assert_eq!(attestation_of(&archive), attestation_of(&entry));
+}
+
+#[test]
+fn signers_here_and_elsewhere_sign_one_statement() {
+    let Some(Home { env, ours, theirs, openssl, .. }) = home() else { return };
+    env.ok(&[&["sign", "web.tar", "--key", "ours.pem"], &TERMS[..]].concat());
+
+    env.ok(&["sign", "web.tar", "--payload", "payload.bin"]);
+    run(&env, &openssl, &[&SIGN[..], &["payload.sig"]].concat());
+    env.ok(&["sign", "web.tar", "--attach", "payload.sig", "--public-key", "key.pub.pem"]);
+
+    let report = env.run(&["sign", "web.tar", "--key", "ours.pem", "--json"]).json();
+    let ids = [ours.public().id(), theirs.id()];
+    assert!(
+        ids.iter().all(|id| report["signers"].as_array().unwrap().contains(&id.to_string().into())),
+        "{report}"
+    );
+    assert_eq!(report["serial"], 7);
+}
+
+#[test]
+fn a_signature_of_anything_else_or_by_anyone_else_is_not_attached() {
+    let Some(Home { env, openssl, .. }) = home() else { return };
+    let archive = env.path().join("web.tar");
+    let before = fs_err::read(&archive).unwrap();
+    let attach = |signature: &str, key: &str, more: &[&str]| {
+        env.run(&[&["sign", "web.tar", "--attach", signature, "--public-key", key], more].concat())
+    };
+    env.ok(&[&["sign", "web.tar", "--payload", "payload.bin"], &TERMS[..]].concat());
+    run(&env, &openssl, &[&SIGN[..], &["good.sig"]].concat());
+    // The statement without the encoding around it: a raw signature of the same payload.
+    let payload = fs_err::read(env.path().join("payload.bin")).unwrap();
+    let statement = payload.splitn(5, |byte| *byte == b' ').last().unwrap();
+    fs_err::write(env.path().join("statement.json"), statement).unwrap();
+    run(
+        &env,
+        &openssl,
+        &["pkeyutl", "-sign", "-rawin", "-inkey", "key.pem", "-in", "statement.json", "-out", "raw.sig"],
+    );
+    fs_err::write(env.path().join("other.bin"), [&payload[..], b" "].concat()).unwrap();
+    fs_err::write(env.path().join("short.sig"), [0; 63]).unwrap();
+
+    let with = |file: &'static str| ["--payload", file];
+    for (signature, key, more, code, why) in [
+        ("raw.sig", "key.pub.pem", &with("payload.bin")[..], 3, "is not one of this statement"),
+        ("good.sig", "ours.pub.pem", &with("payload.bin"), 3, "is not one of this statement"),
+        ("good.sig", "key.pub.pem", &with("other.bin"), 2, "is not what `sign --payload` writes"),
+        ("good.sig", "key.pub.pem", &with("statement.json"), 2, "is not what `sign --payload` writes"),
+        ("good.sig", "key.pub.pem", &[], 2, "--payload FILE"),
+        ("good.sig", "key.pub.pem", &["--payload", "payload.bin", "--serial", "8"], 2, "has the serial 7"),
+        ("short.sig", "key.pub.pem", &with("payload.bin"), 2, "is no signature"),
+        ("none.sig", "key.pub.pem", &with("payload.bin"), 2, "none.sig"),
+        ("good.sig", "good.sig", &with("payload.bin"), 2, "is no public key"),
+    ] {
+        let ran = attach(signature, key, more);
+        assert_eq!((ran.code, ran.stdout.as_str()), (code, ""), "{signature} {key} {more:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(why), "{signature} {key} {more:?}: {}", ran.stderr);
+        assert_eq!(fs_err::read(&archive).unwrap(), before);
+    }
+    env.build(&["web", "--set", "replicaCount=2", "--archive", "web.tar"]);
+    let other_bundle = attach("good.sig", "key.pub.pem", &with("payload.bin"));
+    assert_eq!(other_bundle.code, 3);
+    assert!(other_bundle.stderr.contains("is about another bundle"), "{}", other_bundle.stderr);
+}
+
+#[test]
+fn a_payload_of_another_statement_than_the_one_that_is_there_needs_reseal() {
+    let Some(Home { env, ours, theirs, openssl, .. }) = home() else { return };
+    env.ok(&["sign", "web.tar", "--payload", "payload.bin"]);
+    run(&env, &openssl, &[&SIGN[..], &["payload.sig"]].concat());
+    env.ok(&[&["sign", "web.tar", "--key", "ours.pem"], &TERMS[..]].concat());
+    let attach = [
+        "sign",
+        "web.tar",
+        "--attach",
+        "payload.sig",
+        "--public-key",
+        "key.pub.pem",
+        "--payload",
+        "payload.bin",
+    ];
+
+    let refused = env.run(&attach);
+    assert_eq!((refused.code, signed(&env.path().join("web.tar"), &[&ours]).1.len()), (2, 1));
+    let resealed = env.run(&[&attach[..], &["--reseal", "--json"]].concat());
+
+    assert!(
+        refused.stderr.contains("another statement") && refused.stderr.contains("--reseal"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(resealed.json()["signers"], serde_json::json!([theirs.id()]));
+    assert!(resealed.stderr.contains(&format!("discards the signature of {}", ours.public().id())));
+}
+
+#[test]
+fn a_payload_is_not_written_over_other_files_or_into_the_bundle() {
+    let Some(Home { env, entry, .. }) = home() else { return };
+    let before = fs_err::read(env.path().join("web.tar")).unwrap();
+    let inside = entry.join("payload.bin");
+    for (bundle, path, why) in [
+        ("web.tar", "web.tar", "none that `sign --payload` wrote"),
+        ("web.tar", "ours.pem", "none that `sign --payload` wrote"),
+        ("web.tar", "profiles", "no regular file"),
+        ("@web", inside.as_str(), "inside the bundle"),
+        ("bundles/web", inside.as_str(), "inside the bundle"),
+    ] {
+        let ran = env.run(&["sign", bundle, "--payload", path]);
+        assert_eq!(ran.code, 2, "{path}: {}", ran.stderr);
+        assert!(ran.stderr.contains(why), "{path}: {}", ran.stderr);
+    }
+    assert_eq!(fs_err::read(env.path().join("web.tar")).unwrap(), before);
+    assert!(!inside.exists());
+    env.ok(&["sign", "web.tar", "--payload", "payload.bin"]);
+    env.ok(&["sign", "web.tar", "--payload", "payload.bin"]);
+}
+
+// --- docs/verify.sh ---
+
+/// A shell, and the folder of the tools that it finds.
+struct Shell {
+    name: &'static str,
+    command: Vec<PathBuf>,
+    path: Utf8PathBuf,
+}
+
+/// Dash with the tools of the machine, and busybox with nothing but its own and openssl.
+fn shells(home: &Home) -> Vec<Shell> {
+    let mut shells = Vec::new();
+    if let Some(dash) = find("dash", "dash") {
+        shells.push(Shell { name: "dash", command: vec![dash], path: "/usr/local/bin:/usr/bin:/bin".into() });
+    }
+    if let Some(busybox) = find("busybox", "busybox") {
+        let tools = home.env.path().join("busybox");
+        fs_err::create_dir(&tools).unwrap();
+        let applets = [
+            "base64",
+            "cat",
+            "cmp",
+            "cut",
+            "find",
+            "grep",
+            "mkdir",
+            "mktemp",
+            "rm",
+            "sed",
+            "sha256sum",
+            "sort",
+            "tar",
+            "wc",
+        ];
+        for applet in applets {
+            fs_err::os::unix::fs::symlink(&busybox, tools.join(applet)).unwrap();
+        }
+        fs_err::os::unix::fs::symlink(&home.openssl, tools.join("openssl")).unwrap();
+        shells.push(Shell { name: "busybox", command: vec![busybox, "sh".into()], path: tools });
+    }
+    shells
+}
+
+fn verify(env: &TestEnv, shell: &Shell, bundle: &str, keys: &[&str]) -> Output {
+    let script = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify.sh");
+    let mut command = Command::new(&shell.command[0]);
+    command.args(&shell.command[1..]).arg(script).arg(bundle).args(keys);
+    command.current_dir(env.path()).env_clear().env("PATH", &shell.path).output().unwrap()
+}
+
+#[test]
+fn a_shell_script_with_stock_tools_verifies_what_we_sign() {
+    let Some(home) = home() else { return };
+    let env = &home.env;
+    env.ok(&[&["sign", "@web", "--key", "ours.pem"], &TERMS[..]].concat());
+    env.ok(&["sign", "@web", "--key", "key.pem"]);
+    env.ok(&["build", "web", "--archive", "web.tar"]);
+    let content_id = signed(&home.entry, &[&home.ours, &key_of(env)]).0.content_id;
+    for shell in shells(&home) {
+        for bundle in ["web.tar", "bundles/web"] {
+            for keys in [&["ours.pub.pem"][..], &["key.pub.pem", "ours.pub.pem"]] {
+                let output = verify(env, &shell, bundle, keys);
+                let said = String::from_utf8_lossy(&output.stdout).into_owned();
+                let complaint = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{} {bundle} {keys:?}: {complaint}", shell.name);
+                assert!(said.contains(&format!("content id sha256:{content_id}")), "{said}");
+                assert_eq!(said.matches("signed by ").count(), keys.len(), "{said}");
+                assert!(said.contains("\"serial\":7"), "{said}");
+            }
+        }
+    }
+}
+
+fn key_of(env: &TestEnv) -> PrivateKey {
+    PrivateKey::from_pem(&fs_err::read(env.path().join("key.pem")).unwrap(), None).unwrap()
+}
+
+#[test]
+fn the_shell_script_refuses_what_was_altered_on_the_way() {
+    let Some(home) = home() else { return };
+    let env = &home.env;
+    env.ok(&[&["sign", "@web", "--key", "ours.pem"], &TERMS[..]].concat());
+    env.ok(&["build", "web", "--archive", "web.tar"]);
+    let good = fs_err::read(env.path().join("web.tar")).unwrap();
+    let archive = |name: &str, from: &[u8], to: &[u8]| {
+        let at = good.windows(from.len()).position(|window| window == from).unwrap();
+        let bytes = [&good[..at], to, &good[at + from.len()..]].concat();
+        fs_err::write(env.path().join(name), bytes).unwrap();
+    };
+    let folder = |name: &str| {
+        let status =
+            Command::new("cp").args(["-R", home.entry.as_str(), name]).current_dir(env.path()).status();
+        assert!(status.unwrap().success());
+        env.path().join(name)
+    };
+    archive("manifest.tar", b"kind: Service\n", b"kind: Serviee\n");
+    archive("sums.tar", b"  bundle.json\n", b"  bundle.jsom\n");
+    archive("payload.tar", b"{\"payload\":\"eyJ", b"{\"payload\":\"eyK");
+    archive("signature.tar", b"\"sig\":\"", b"\"sig\":\"A");
+    fs_err::write(env.path().join("short.tar"), &good[..good.len() / 2]).unwrap();
+    fs_err::write(folder("extra").join("manifests/99-x.yaml"), "kind: Pod\n").unwrap();
+    fs_err::remove_file(folder("missing").join("manifests/07-svc-relay-claude-relay.yaml")).unwrap();
+    let linked = folder("linked").join("recipe.json");
+    fs_err::rename(&linked, env.path().join("recipe.json")).unwrap();
+    fs_err::os::unix::fs::symlink("../recipe.json", linked).unwrap();
+    fs_err::remove_file(folder("unsigned").join(ATTESTATION)).unwrap();
+    fs_err::write(folder("altered").join("recipe.json"), "{}").unwrap();
+    for shell in shells(&home) {
+        for bundle in [
+            "manifest.tar",
+            "sums.tar",
+            "payload.tar",
+            "signature.tar",
+            "short.tar",
+            "extra",
+            "missing",
+            "linked",
+            "unsigned",
+            "altered",
+        ] {
+            let output = verify(env, &shell, bundle, &["ours.pub.pem"]);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(3), "{} {bundle}: {said}", shell.name);
+            assert!(said.contains("NOT TRUSTED"), "{} {bundle}: {said}", shell.name);
+        }
+        let other = verify(env, &shell, "web.tar", &["ours.pub.pem", "key.pub.pem"]);
+        assert_eq!(other.status.code(), Some(3), "{}", shell.name);
+        assert!(String::from_utf8_lossy(&other.stderr).contains("key.pub.pem"), "{}", shell.name);
+        assert_eq!(verify(env, &shell, "web.tar", &[]).status.code(), Some(2), "{}", shell.name);
+        assert_eq!(
+            verify(env, &shell, "none.tar", &["ours.pub.pem"]).status.code(),
+            Some(2),
+            "{}",
+            shell.name
+        );
+    }
+}
+
+// --- cosign ---
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the program under test is that of the machine, if it has one")]
+fn cosign_verifies_what_we_sign() {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join("cosign")).find(|file| file.is_file());
+    let Some(cosign) = found else {
+        // Not in CI either: Debian has it in newer releases only.
+        std::io::Write::write_all(&mut std::io::stderr(), b"skipped: cosign not found\n").unwrap();
+        return;
+    };
+    let env = TestEnv::new();
+    write_pair(env.path(), "ours", 1);
+    let entry = env.build(&["web", "--key", "ours.pem"]);
+    let key = env.path().join("ours.pub.pem");
+
+    let mut command = Command::new(cosign);
+    command.args(["verify-blob-attestation", "--key", key.as_str(), "--signature", ATTESTATION]);
+    command.args(["--type", "urn:relay-bundle:bundle:v1", "--insecure-ignore-tlog=true", "SHA256SUMS"]);
+    let output = command.current_dir(&entry).env_clear().env("HOME", env.path()).output().unwrap();
+
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
