@@ -8,6 +8,7 @@ mod tools;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use relay_bundle::model::timestamp::Timestamp;
 use tools::find;
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
@@ -66,18 +67,16 @@ fn run(folder: &Path, line: &str) -> String {
 
 /// Replaces what is another on every machine and day: keys, times, serials, and how long ago that was.
 fn steady(text: &str) -> String {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || "+/=:-".contains(c);
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "+/=-".contains(c);
+    let times = text.match_indices('T').filter_map(|(at, _)| text.get(at.checked_sub(10)?..at + 10));
+    let times = times.filter(|time| time.parse::<Timestamp>().is_ok());
+    let text = times.fold(text.to_owned(), |steady, time| steady.replace(time, "TIME"));
     let mut steady = String::new();
     for word in text.split_inclusive(|c| !is_word(c)) {
         let (word, end) = word.split_at(word.trim_end_matches(|c| !is_word(c)).len());
-        let is_time = word.len() == 20 && word.ends_with('Z') && word.starts_with("20");
         let is_key = word.len() == 64 || word.starts_with("MCow") || word == "=";
-        let (colon, word) = word.split_at(word.len() - word.trim_start_matches(':').len());
-        steady.push_str(colon);
         let is_number = word.len() > 9 && word.bytes().all(|byte| byte.is_ascii_digit());
-        steady.push_str(if is_time {
-            "TIME"
-        } else if is_key {
+        steady.push_str(if is_key {
             "KEY"
         } else if is_number {
             "SERIAL"
