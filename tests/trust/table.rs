@@ -29,7 +29,7 @@ const WHO: [(&str, Change, &str); 23] = [
     ("a policy without grants", |s| s.grants.clear(), "NO_GRANT"),
     ("a grant for another profile", |s| s.grants[0].profile = "production", "NO_GRANT"),
     ("a grant for another namespace", |s| s.grants[0].namespace = Some("elsewhere"), "NO_GRANT"),
-    ("a grant for some namespaces", |s| s.grants[0].namespace = Some("claude-*"), ACCEPTED),
+    ("a grant for some namespaces", |s| s.grants[0].namespace = Some("relay-*"), ACCEPTED),
     ("a grant for another environment", |s| s.grants[0].environment = "production", "NO_GRANT"),
     ("grants add up: one that is met is enough", |s| s.grants = vec![grant(2), grant(1)], ACCEPTED),
     (
