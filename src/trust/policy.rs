@@ -22,7 +22,7 @@ pub const SCHEMA: &str = "relay-bundle/trust/v1";
 /// The largest policy that is read.
 pub const POLICY_BYTES_MAX: u64 = 1 << 20;
 
-/// Each signature is tried with every key, so there are not too many.
+/// Far more than a place has signers; loading a key takes a tenth of a millisecond.
 pub const KEYS_MAX: usize = 256;
 
 /// Who may sign what, checked: every key of a grant is a key of the policy, and is what its id says.

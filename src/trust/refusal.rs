@@ -49,7 +49,7 @@ pub struct ExpectedKey {
 pub enum Standing {
     /// Good, by a key that counts.
     Counts,
-    /// By no key that is trusted, or a signature of other bytes.
+    /// Claims a key that is not trusted; nobody has checked it.
     Unknown,
     /// Claims a trusted key, and is no signature of these bytes by it.
     Bad,
@@ -166,17 +166,22 @@ impl Reason {
             Self::Replay(Replay::ClockBehind { .. }) => "CLOCK_BEHIND",
             Self::OtherContent { .. } => "TAMPERED",
             Self::ContentMismatch(_) => "CONTENT_MISMATCH",
-            Self::Unreadable(error) => match error.fault {
-                Fault::Tampered { .. } | Fault::OtherContent { .. } => "TAMPERED",
-                Fault::Extra { .. } => "EXTRA_FILE",
-                Fault::Missing { .. } => "MISSING_FILE",
-                Fault::Truncated { .. } => "TRUNCATED",
-                Fault::Form { .. } => "BAD_FORM",
-                Fault::Sums(_) => "BAD_SUMS",
-                Fault::Limit(_) => "TOO_LARGE",
-                Fault::Io(_) | Fault::Sink { .. } => "UNREADABLE",
-            },
+            Self::Unreadable(error) => code_of(&error.fault),
         }
+    }
+}
+
+/// Returns the code of what is wrong with the bytes of a bundle, whoever reads it.
+pub fn code_of(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Tampered { .. } | Fault::OtherContent { .. } => "TAMPERED",
+        Fault::Extra { .. } => "EXTRA_FILE",
+        Fault::Missing { .. } => "MISSING_FILE",
+        Fault::Truncated { .. } => "TRUNCATED",
+        Fault::Form { .. } => "BAD_FORM",
+        Fault::Sums(_) => "BAD_SUMS",
+        Fault::Limit(_) => "TOO_LARGE",
+        Fault::Io(_) | Fault::Sink { .. } => "UNREADABLE",
     }
 }
 

@@ -30,7 +30,7 @@ impl<'a> Signers<'a> {
             }
             Authority::Key(key) => BTreeMap::from([(key.id(), (key, None))]),
         };
-        let mut signers = Self { terms, good: BTreeMap::new(), found: Vec::new(), issued: None };
+        let mut signers = Self::none(terms);
         for (claimed, signature) in envelope.signatures() {
             // The claim proves nothing, and yet a wrong one is not forgiven: no signature covers it.
             let made_by = trusted
@@ -41,6 +41,11 @@ impl<'a> Signers<'a> {
             signers.found.push((*claimed, made_by.is_some()));
         }
         signers
+    }
+
+    /// Of a bundle whose signatures are not known: there are none, or they cannot be read.
+    pub(super) fn none(terms: Terms<'a>) -> Self {
+        Self { terms, good: BTreeMap::new(), found: Vec::new(), issued: None }
     }
 
     pub(super) fn terms(&self) -> &Terms<'a> {
