@@ -9,10 +9,10 @@ use super::clock;
 use super::ctx::{Ctx, ProfileArgs, StoreArgs};
 use super::failure::{DIFFERS, Failure, Outcome};
 use super::medium;
+use super::rebuild;
 use super::source::Reference;
 use super::state_args::StateArgs;
 use super::trust_args::{Trust, TrustArgs};
-use super::rebuild;
 use crate::archive;
 use crate::bundle::index::{Source, Wanted};
 use crate::bundle::layout::Kind;
@@ -38,7 +38,7 @@ docs/format/exit-codes.md lists all codes and what to do.
 
 Examples:
   relay-bundle verify prod.tar --trust trust.toml
-  relay-bundle verify prod.tar --trust trust.toml --record --emit | kubectl apply --server-side -f -
+  relay-bundle verify prod.tar --trust trust.toml --record --emit --secrets-exist | kubectl apply --server-side -f -
   relay-bundle verify @production --key signing.pub.pem
   relay-bundle verify prod.tar --trust trust.toml --rebuild production"
 )]
