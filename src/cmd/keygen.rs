@@ -140,7 +140,7 @@ impl Args {
 
     /// Reads the public half of either half.
     fn read_public(&self, path: &Utf8Path, ctx: &Ctx) -> Result<PublicKey, Failure> {
-        let file = Zeroizing::new(fsio::read_bounded(path, KEY_FILE_BYTES_MAX).map_err(Failure::input)?);
+        let file = Zeroizing::new(fsio::read_bounded(path, KEY_FILE_BYTES_MAX)?);
         match str::from_utf8(&file) {
             Ok(text) if text.contains("-----BEGIN PUBLIC KEY-----") => parse_key(path, text),
             _ => Ok(key_args::load(path, &self.passphrase_from, ctx)?.public()),

@@ -144,7 +144,7 @@ impl Args {
         let is_new = self.reseal || seen.is_none();
         match (&self.attach, &self.payload) {
             (Some(_), Some(payload)) => {
-                let payload = fsio::read_bounded(payload, PAYLOAD_BYTES_MAX).map_err(unread)?;
+                let payload = fsio::read_bounded(payload, PAYLOAD_BYTES_MAX)?;
                 if is_new {
                     let draft = Draft::of_payload(bundle, seen, &payload, &self.terms, now)?;
                     let discarded = draft.discards(ctx, &self.terms)?;
@@ -208,23 +208,16 @@ fn write_payload(place: &Sealable, path: &Utf8Path, bytes: &[u8]) -> Result<(), 
 }
 
 fn read_public_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
-    let bytes = fsio::read_bounded(path, PUBLIC_KEY_BYTES_MAX).map_err(unread)?;
+    let bytes = fsio::read_bounded(path, PUBLIC_KEY_BYTES_MAX)?;
     // Whoever exchanges it gains nothing: a signature is attached only if it is one by this key.
     parse_key(path, &String::from_utf8_lossy(&bytes))
 }
 
 /// Reads a signature as OpenSSL writes it, or in base64.
 fn read_signature(path: &Utf8Path) -> Result<SignatureBytes, Failure> {
-    let bytes = fsio::read_bounded(path, SIGNATURE_FILE_BYTES_MAX).map_err(unread)?;
+    let bytes = fsio::read_bounded(path, SIGNATURE_FILE_BYTES_MAX)?;
     parse_signature(&bytes).ok_or_else(|| {
         Failure::input(format!("`{path}` is no signature: {SIGNATURE_BYTES} bytes as they are, or in base64"))
             .hint("an Ed25519 signature is made by: openssl pkeyutl -sign -rawin")
     })
-}
-
-fn unread(error: fsio::ReadFileError) -> Failure {
-    match error {
-        fsio::ReadFileError::Io(error) if error.kind() != io::ErrorKind::NotFound => error.into(),
-        error => Failure::input(error),
-    }
 }
