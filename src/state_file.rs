@@ -6,14 +6,13 @@
 
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use crate::canonical::NotCanonical;
 use crate::fsio::guard::{GuardError, check_folders, read_guarded};
-use crate::fsio::{Durability, MODE_PRIVATE, folder_of, remedy, write_atomic};
+use crate::fsio::{Durability, MODE_PRIVATE, folder_of, open_lock, remedy, write_atomic};
 use crate::model::text::Label;
 use crate::model::timestamp::Timestamp;
 use crate::trust::state::{Floor, InvalidState, Place, Replay, STATE_BYTES_MAX, State};
@@ -88,7 +87,7 @@ impl StateFile {
     ///
     /// When others can change the file, it is damaged, or cannot be read.
     pub fn read(&self) -> Result<State, StateError> {
-        if !is_there(&self.path)? {
+        if !is_file_there(&self.path)? {
             return Ok(State::default());
         }
         let bytes = read_guarded(&self.path, STATE_BYTES_MAX).map_err(guard)?;
@@ -147,30 +146,15 @@ impl StateFile {
         let path = Utf8PathBuf::from(format!("{}.lock", self.path));
         make_folders(folder_of(&path))?;
         check_folders(&path).map_err(guard)?;
-        let file = open_lock(&path)?;
+        let file = open_lock(&path, MODE_PRIVATE)?.ok_or(StateError::InTheWay { path })?;
         file.lock()?;
         Ok(file)
     }
 }
 
-fn open_lock(path: &Utf8Path) -> Result<fs::File, StateError> {
-    match fs::OpenOptions::new().write(true).create_new(true).open(path) {
-        Ok(file) => {
-            file.set_permissions(std::fs::Permissions::from_mode(MODE_PRIVATE))?;
-            Ok(file)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            // Before opening: a pipe would block, and a link would lead elsewhere.
-            is_there(path)?;
-            Ok(fs::File::open(path)?)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// Tells whether a file is there. A link is refused: the first change would put a file in its place, and what it led to
 /// would stay behind.
-fn is_there(path: &Utf8Path) -> Result<bool, StateError> {
+fn is_file_there(path: &Utf8Path) -> Result<bool, StateError> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(true),
         Ok(_) => Err(StateError::InTheWay { path: path.to_owned() }),

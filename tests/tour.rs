@@ -118,7 +118,7 @@ fn every_command_of_the_tour_prints_what_the_readme_shows() {
                 if steady(&printed) != steady(&shown) {
                     wrong.push(format!("$ {line}\nprints\n{printed}and the README shows\n{shown}"));
                 }
-                written.push_str(&format!("$ {line}\n{printed}"));
+                written.extend(["$ ", &line, "\n", &printed]);
             }
         }
     }

@@ -11,6 +11,7 @@ use super::clock;
 use super::ctx::Ctx;
 use super::failure::{Failure, Outcome};
 use super::key_args::{self, PassphraseArgs};
+use super::trust_args::parse_key;
 use crate::fsio;
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
@@ -125,10 +126,9 @@ impl Args {
 
     /// Reads the public half of either half.
     fn read_public(&self, path: &Utf8Path, ctx: &Ctx) -> Result<PublicKey, Failure> {
-        let file = Zeroizing::new(fsio::read_bounded(path, KEY_FILE_BYTES_MAX).map_err(Failure::input)?);
+        let file = Zeroizing::new(fsio::read_bounded(path, KEY_FILE_BYTES_MAX)?);
         match str::from_utf8(&file) {
-            Ok(text) if text.contains("-----BEGIN PUBLIC KEY-----") => PublicKey::from_pem(text)
-                .map_err(|error| Failure::input(format!("`{path}` is no key to trust: {error}"))),
+            Ok(text) if text.contains("-----BEGIN PUBLIC KEY-----") => parse_key(path, text),
             _ => Ok(key_args::load(path, &self.passphrase_from, ctx)?.public()),
         }
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::envelope::{InvalidEnvelope, PAYLOAD_TYPE};
 use super::key::KeyId;
+use super::sign::Difference;
 use super::state::Replay;
 use super::statement::{InvalidStatement, Predicate};
 use crate::bundle::open::InvalidBundle;
@@ -138,10 +139,14 @@ pub enum Reason {
 pub enum Mismatch {
     #[error(transparent)]
     Bundle(#[from] InvalidBundle),
-    #[error("{what} is `{found}` in bundle.json, and `{wanted}` was signed")]
-    Index { what: &'static str, found: String, wanted: String },
-    #[error("there are {found} {what}, and {wanted} were signed")]
-    Size { what: &'static str, found: u64, wanted: u64 },
+    #[error("its {} is `{}`, and `{}` was signed", .0.what, .0.found, .0.stated)]
+    Statement(Difference),
+}
+
+impl From<Difference> for Mismatch {
+    fn from(difference: Difference) -> Self {
+        Self::Statement(difference)
+    }
 }
 
 impl Reason {

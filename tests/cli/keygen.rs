@@ -370,7 +370,7 @@ MCowBQYDK2VwAyEAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
     let ran = env.run(&["keygen", "--public", "weak.pem"]);
 
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
-    assert!(ran.stderr.contains("`weak.pem` is no key to trust: it is weak"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`weak.pem` is no public key to trust: it is weak"), "{}", ran.stderr);
 }
 
 #[test]
