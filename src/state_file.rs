@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 
 use crate::canonical::NotCanonical;
 use crate::fsio::guard::{GuardError, check_folders, read_guarded};
@@ -89,7 +90,12 @@ impl StateFile {
     /// When others can change the file, it is damaged, or cannot be read.
     pub fn read(&self) -> Result<State, StateError> {
         if !is_there(&self.path)? {
-            return Ok(State::default());
+            // Whoever can take the file away can have everything forgotten.
+            return match check_folders(&self.path).map_err(guard) {
+                Err(StateError::Io(error)) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+                Ok(()) | Err(StateError::Io(_)) => Ok(State::default()),
+                Err(error) => Err(error),
+            };
         }
         let bytes = read_guarded(&self.path, STATE_BYTES_MAX).map_err(guard)?;
         State::parse(&bytes).map_err(|why| StateError::Damaged { path: self.path.clone(), why })
@@ -154,15 +160,17 @@ impl StateFile {
 }
 
 fn open_lock(path: &Utf8Path) -> Result<fs::File, StateError> {
-    match fs::OpenOptions::new().write(true).create_new(true).open(path) {
-        Ok(file) => {
-            file.set_permissions(std::fs::Permissions::from_mode(MODE_PRIVATE))?;
-            Ok(file)
-        }
+    // From its first moment: whoever opens it once can hold the lock for ever.
+    match fs::OpenOptions::new().write(true).create_new(true).mode(MODE_PRIVATE).open(path) {
+        Ok(file) => Ok(file),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             // Before opening: a pipe would block, and a link would lead elsewhere.
             is_there(path)?;
-            Ok(fs::File::open(path)?)
+            let file = fs::File::open(path)?;
+            if file.metadata()?.permissions().mode() & 0o7777 != MODE_PRIVATE {
+                file.set_permissions(std::fs::Permissions::from_mode(MODE_PRIVATE))?;
+            }
+            Ok(file)
         }
         Err(error) => Err(error.into()),
     }
@@ -275,6 +283,34 @@ mod tests {
             file.record(&statement("web", 2), None, now()),
             Err(RecordError::Replay(Replay::Rollback { serial: 2, .. }))
         ));
+    }
+
+    #[test]
+    fn a_state_that_is_missing_where_others_could_take_it_away_is_no_empty_one() {
+        let (_keep, folder) = folder();
+        let open = folder.join("open");
+        fs::create_dir(&open).unwrap();
+        let file = StateFile::at(open.join("state.json"));
+        assert_eq!(file.read().unwrap(), State::default());
+
+        fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
+
+        let refused = file.read();
+        assert!(matches!(refused, Err(StateError::Guard(GuardError::Folder { mode: 0o777, .. }))));
+        assert_eq!(StateFile::at(folder.join("none/state.json")).read().unwrap(), State::default());
+    }
+
+    #[test]
+    fn a_lock_is_nobody_elses_also_if_it_was_made_carelessly() {
+        let (_keep, folder) = folder();
+        let file = StateFile::at(folder.join("state.json"));
+        let lock = folder.join("state.json.lock");
+        fs::write(&lock, "").unwrap();
+        fs::set_permissions(&lock, std::fs::Permissions::from_mode(0o644)).unwrap();
+
+        file.record(&statement("web", 2), None, now()).unwrap();
+
+        assert_eq!(crate::fsio::file_mode(&lock).unwrap(), MODE_PRIVATE);
     }
 
     #[test]
