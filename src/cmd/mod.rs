@@ -43,7 +43,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::ui::escape::safe_lines;
+use crate::ui::escape::{safe, safe_within};
 use crate::ui::printer::{ColorChoice, Printer};
 use ctx::Ctx;
 use deferred::Deferred;
@@ -167,7 +167,7 @@ pub fn main() -> ExitCode {
     let ctx = Ctx { printer: Printer::new(cli.json, cli.quiet, cli.color) };
     match bug::catch(|| cli.command.run(&ctx)).unwrap_or_else(Err) {
         Ok(code) => code,
-        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) if failure.is_reader_gone() => ExitCode::SUCCESS,
         Err(failure) => fail(&ctx.printer, &failure),
     }
 }
@@ -175,12 +175,12 @@ pub fn main() -> ExitCode {
 /// Says what failed: on stderr for people, and with `--json` on stdout as well.
 fn fail(printer: &Printer, failure: &Failure) -> ExitCode {
     // Parts of a message may come from a hostile bundle.
-    printer.tell(&format!("error: {}", safe_lines(&failure.message())));
+    printer.tell(&format!("error: {}", safe_within(&failure.message())));
     for line in failure.refused.iter().flat_map(|refused| refused.lines()) {
-        printer.tell(&safe_lines(&line));
+        printer.tell(&safe(&line));
     }
     for hint in &failure.hints {
-        printer.tell(&format!("hint: {}", safe_lines(hint)));
+        printer.tell(&format!("hint: {}", safe_within(hint)));
     }
     if printer.json && printer.report(&failure.report()).is_err() {
         // The reader of the report is gone; the exit code says the same.

@@ -20,6 +20,7 @@ use crate::model::timestamp::Timestamp;
 use crate::trust::key::{KeyId, PublicKey, SIGNATURE_BYTES, SignatureBytes};
 use crate::trust::sign::parse_signature;
 use crate::trust::statement::{Predicate, Statement};
+use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
 /// What is read of a signature, a public key, and a payload: each is far smaller.
@@ -105,7 +106,8 @@ impl Args {
         draft.show(ctx, place.path().as_str());
         if let (Some(payload), None) = (&self.payload, &self.attach) {
             write_payload(&place, payload, &draft.signed_bytes())?;
-            ctx.printer.say(&format!("wrote what is to be signed to {payload}; the bundle is as it was"));
+            let shown = safe(payload.as_str());
+            ctx.printer.say(&format!("wrote what is to be signed to {shown}; the bundle is as it was"));
             let Statement { content_id, predicate } = draft.statement.clone();
             let report = SignReport {
                 path: place.path().to_owned(),
