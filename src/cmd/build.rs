@@ -25,6 +25,7 @@ use crate::store::{Outcome as Stored, Store};
 use crate::trust::envelope::Envelope;
 use crate::trust::key::{KeyId, PrivateKey};
 use crate::trust::statement::{Predicate, Statement};
+use crate::ui::escape::safe_within;
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
@@ -136,7 +137,7 @@ impl Args {
                 // The others are still of use, and their mistakes too.
                 Err(failure) if names.len() > 1 && failure.kind == FailureKind::Input => {
                     let error = failure.message();
-                    ctx.printer.tell(&format!("error: {error}"));
+                    ctx.printer.tell(&format!("error: {}", safe_within(&error)));
                     failed.push(Failed { profile: name.clone(), error, diagnostics: failure.diagnostics });
                 }
                 Err(failure) => return Err(failure),

@@ -43,7 +43,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::ui::escape::{safe, safe_lines};
+use crate::ui::escape::{safe, safe_within};
 use crate::ui::printer::{ColorChoice, Printer};
 use ctx::Ctx;
 use deferred::Deferred;
@@ -167,7 +167,7 @@ pub fn main() -> ExitCode {
     let ctx = Ctx { printer: Printer::new(cli.json, cli.quiet, cli.color) };
     match bug::catch(|| cli.command.run(&ctx)).unwrap_or_else(Err) {
         Ok(code) => code,
-        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) if failure.is_reader_gone() => ExitCode::SUCCESS,
         Err(failure) => fail(&ctx.printer, &failure),
     }
 }
@@ -178,7 +178,7 @@ fn fail(printer: &Printer, failure: &Failure) -> ExitCode {
     let message = failure.message();
     let message = match failure.kind {
         FailureKind::Untrusted => safe(&message).into_owned(),
-        _ => safe_lines(&message),
+        _ => safe_within(&message),
     };
     printer.tell(&format!("error: {message}"));
     for line in failure.refused.iter().flat_map(|refused| refused.lines()) {
