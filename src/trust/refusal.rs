@@ -8,7 +8,7 @@ use super::envelope::{InvalidEnvelope, PAYLOAD_TYPE};
 use super::key::KeyId;
 use super::sign::Difference;
 use super::state::Replay;
-use super::statement::InvalidStatement;
+use super::statement::{InvalidStatement, Predicate};
 use crate::bundle::open::InvalidBundle;
 use crate::bundle::read::{Fault, ReadError};
 use crate::model::digest::Digest;
@@ -106,8 +106,11 @@ pub enum Reason {
     BadStatement(InvalidStatement),
     #[error("the policy has no grant: it allows nothing to anybody")]
     NothingGranted,
-    #[error("no grant is about bundle `{bundle}` of profile `{profile}` for environment `{environment}`")]
-    NoGrant { bundle: String, profile: String, environment: String },
+    #[error(
+        "no grant is about bundle `{}` of profile `{}` for environment `{}` in namespace `{}`",
+        .0.bundle, .0.profile, .0.environment, .0.namespace
+    )]
+    NoGrant(Box<Predicate>),
     #[error("its serial {serial} is below {min}, the least that the grant allows")]
     BelowMinSerial { serial: u64, min: u64 },
     #[error("the content sha256:{0} is revoked")]
@@ -157,7 +160,7 @@ impl Reason {
             Self::BelowThreshold { .. } => "BELOW_THRESHOLD",
             Self::WrongPayloadType { .. } => "WRONG_PAYLOAD_TYPE",
             Self::BadStatement(_) => "BAD_STATEMENT",
-            Self::NothingGranted | Self::NoGrant { .. } => "NO_GRANT",
+            Self::NothingGranted | Self::NoGrant(_) => "NO_GRANT",
             Self::BelowMinSerial { .. } => "BELOW_MIN_SERIAL",
             Self::RevokedContent(_) => "REVOKED_CONTENT",
             Self::WrongTarget { .. } => "WRONG_TARGET",

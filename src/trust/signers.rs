@@ -78,25 +78,21 @@ impl<'a> Signers<'a> {
     pub(super) fn check_grants(&mut self, predicate: &Predicate) -> Result<Option<(usize, Grant)>, Reason> {
         self.issued = Some(predicate.issued);
         let Authority::Policy(policy, _) = self.terms.authority else { return Ok(None) };
-        let Predicate { bundle, profile, environment, serial, .. } = predicate;
-        let is_about =
-            |grant: &Grant| grant.is_about(bundle.as_str(), profile.as_str(), environment.as_str());
         let about: Vec<(usize, &Grant)> =
-            policy.grants().iter().enumerate().filter(|(_, grant)| is_about(grant)).collect();
+            policy.grants().iter().enumerate().filter(|(_, grant)| grant.is_about(predicate)).collect();
         if about.is_empty() {
-            let [bundle, profile, environment] =
-                [bundle.to_string(), profile.to_string(), environment.to_string()];
-            return Err(Reason::NoGrant { bundle, profile, environment });
+            return Err(Reason::NoGrant(Box::new(predicate.clone())));
         }
+        let serial = predicate.serial;
         let is_met = |(_, grant): &&(usize, &Grant)| grant.is_met_by(self.counting());
         let met: Vec<&(usize, &Grant)> = about.iter().filter(is_met).collect();
         let Some(min) = met.iter().map(|(_, grant)| grant.min_serial).min() else {
             return Err(self.too_few(about.into_iter().map(|(_, grant)| grant)));
         };
-        let allowing = met.into_iter().find(|(_, grant)| grant.min_serial <= *serial);
+        let allowing = met.into_iter().find(|(_, grant)| grant.min_serial <= serial);
         match allowing {
             Some((at, grant)) => Ok(Some((*at, (*grant).clone()))),
-            None => Err(Reason::BelowMinSerial { serial: *serial, min }),
+            None => Err(Reason::BelowMinSerial { serial, min }),
         }
     }
 
