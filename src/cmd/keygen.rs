@@ -57,7 +57,6 @@ struct KeygenReport {
     public: String,
     public_pem: String,
     holder: Label,
-    not_before: Timestamp,
     not_after: Timestamp,
     /// What to paste into a trust policy.
     trust_entry: String,
@@ -72,10 +71,6 @@ impl Report for KeygenReport {
     const SCHEMA: &'static str = "keygen/v1";
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        // The file of a new pair has it; for a key that is there this is the only place.
-        if self.public_file.is_none() {
-            writeln!(out, "{}", self.public_pem)?;
-        }
         write!(out, "{}", self.trust_entry)
     }
 }
@@ -86,24 +81,15 @@ impl KeygenReport {
         let entry = KeyEntry {
             public: key.clone(),
             holder: holder.clone(),
-            not_before: Some(now),
+            // Not from now on: `--public` may show a key that has signed before.
+            not_before: None,
             not_after: Some(not_after),
             status: Status::Active,
         };
         let (public, trust_entry) = (key.to_base64(), entry.to_string());
-        let (keyid, public_pem, not_before) = (key.id(), key.to_pem(), now);
+        let (keyid, public_pem) = (key.id(), key.to_pem());
         let (private_file, public_file) = (None, None);
-        Self {
-            keyid,
-            public,
-            public_pem,
-            holder,
-            not_before,
-            not_after,
-            trust_entry,
-            private_file,
-            public_file,
-        }
+        Self { keyid, public, public_pem, holder, not_after, trust_entry, private_file, public_file }
     }
 }
 

@@ -64,6 +64,8 @@ pub enum Standing {
     NotYetValid,
     /// Good, by a key that was not valid when the bundle was issued.
     OutsideValidity,
+    /// Good, by a key that no grant about such a bundle names.
+    NotGranted,
 }
 
 impl fmt::Display for Standing {
@@ -76,7 +78,8 @@ impl fmt::Display for Standing {
             Self::Retired => "is retired",
             Self::Expired => "is no longer valid",
             Self::NotYetValid => "is not yet valid",
-            Self::OutsideValidity => "was not valid when the bundle was issued",
+            Self::OutsideValidity => "was not valid when the bundle was issued (`notBefore`, `notAfter`)",
+            Self::NotGranted => "is in no grant for such a bundle",
         })
     }
 }
