@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use camino::Utf8Path;
 use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 
 /// Opens the file at `path`, and returns it with its size; none if another one took its name meanwhile.
 ///
@@ -36,7 +37,7 @@ pub fn open_named<E>(
 ///
 /// When it can neither be made nor opened.
 pub fn open_lock(path: &Utf8Path, mode: u32) -> io::Result<Option<fs::File>> {
-    match fs::OpenOptions::new().read(true).write(true).create_new(true).open(path) {
+    match fs::OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path) {
         Ok(file) => {
             // Whatever the umask is.
             file.set_permissions(Permissions::from_mode(mode))?;
