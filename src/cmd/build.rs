@@ -25,7 +25,6 @@ use crate::store::{Outcome as Stored, Store};
 use crate::trust::envelope::Envelope;
 use crate::trust::key::{KeyId, PrivateKey};
 use crate::trust::statement::{Predicate, Statement};
-use crate::ui::escape::safe_within;
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
@@ -136,9 +135,9 @@ impl Args {
                 Ok(built) => bundles.push(built),
                 // The others are still of use, and their mistakes too.
                 Err(failure) if names.len() > 1 && failure.kind == FailureKind::Input => {
-                    let error = failure.message();
-                    ctx.printer.tell(&format!("error: {}", safe_within(&error)));
-                    failed.push(Failed { profile: name.clone(), error, diagnostics: failure.diagnostics });
+                    failure.tell(&ctx.printer);
+                    let (error, diagnostics) = (failure.message(), failure.diagnostics);
+                    failed.push(Failed { profile: name.clone(), error, diagnostics });
                 }
                 Err(failure) => return Err(failure),
             }

@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::refused::{self, Refused};
 use crate::fsio::ReadFileError;
 use crate::fsio::guard::GuardError;
-use crate::ui::printer::{ReaderGone, Report};
+use crate::ui::escape::{safe, safe_within};
+use crate::ui::printer::{Printer, ReaderGone, Report};
 
 /// The answer is no, or two things differ.
 pub const DIFFERS: u8 = 1;
@@ -127,6 +128,23 @@ pub(super) struct ErrorReport<'a> {
 }
 
 impl Failure {
+    /// Tells a person what failed, why, and what to do.
+    pub(super) fn tell(&self, printer: &Printer) {
+        // Parts of a message may come from a hostile bundle, and must not look like a line of this program.
+        let message = self.message();
+        let message = match self.kind {
+            FailureKind::Untrusted => safe(&message).into_owned(),
+            _ => safe_within(&message),
+        };
+        printer.tell(&format!("error: {message}"));
+        for line in self.refused.iter().flat_map(|refused| refused.lines()) {
+            printer.tell(&safe(&line));
+        }
+        for hint in &self.hints {
+            printer.tell(&format!("hint: {}", safe(hint)));
+        }
+    }
+
     pub(super) fn report(&self) -> ErrorReport<'_> {
         ErrorReport {
             error: self.message(),

@@ -318,7 +318,7 @@ fn no_signature_is_added_to_a_statement_about_another_bundle_or_to_none() {
         (b"{}".to_vec(), "is no DSSE envelope"),
         (Vec::new(), "is no DSSE envelope"),
     ] {
-        fs_err::write(other.join(ATTESTATION), &attestation).unwrap();
+        bundles.env.write(other.join(ATTESTATION).as_str(), &attestation);
 
         let ran = bundles.sign("@web", "a.pem", &[]);
 
