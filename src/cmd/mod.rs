@@ -166,7 +166,7 @@ pub fn main() -> ExitCode {
     let ctx = Ctx { printer: Printer::new(cli.json, cli.quiet, cli.color) };
     match bug::catch(|| cli.command.run(&ctx)).unwrap_or_else(Err) {
         Ok(code) => code,
-        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) if failure.is_reader_gone() => ExitCode::SUCCESS,
         Err(failure) => fail(&ctx.printer, &failure),
     }
 }
