@@ -440,8 +440,8 @@ fn content_is_what_was_signed() {
         ("another profile", |p| p.profile = "other".parse().unwrap(), "profile is `production`"),
         ("another namespace", |p| p.namespace = "other".parse().unwrap(), "namespace is `claude-relay`"),
         ("another environment", |p| p.environment = "dev".parse().unwrap(), "environment is `production`"),
-        ("another number of files", |p| p.files += 1, "files, and"),
-        ("another size", |p| p.bytes -= 1, "bytes, and"),
+        ("another number of files", |p| p.files += 1, "number of files is"),
+        ("another size", |p| p.bytes -= 1, "number of bytes is"),
     ];
     for (what, lie, reason) in lies {
         let mut statement = PRODUCTION.statement();
