@@ -143,6 +143,10 @@ impl Args {
         match str::from_utf8(&file) {
             Ok(text) if text.contains("-----BEGIN PUBLIC KEY-----") => PublicKey::from_pem(text)
                 .map_err(|error| Failure::input(format!("`{path}` is no key to trust: {error}"))),
+            Ok(text) if !text.contains("PRIVATE KEY-----") => {
+                Err(Failure::input(format!("`{path}` holds neither half of a key"))
+                    .hint("name a PEM file with `BEGIN PUBLIC KEY` or `BEGIN PRIVATE KEY`"))
+            }
             _ => Ok(key_args::load(path, &self.passphrase_from, ctx)?.public()),
         }
     }
