@@ -24,6 +24,7 @@ pub mod out_folder;
 pub mod pack;
 mod private_file;
 mod rebuild;
+pub mod refusal_codes;
 pub mod refused;
 pub mod render;
 pub mod schema;
