@@ -14,6 +14,7 @@ use super::key_args::KeyArgs;
 use super::sealable::Sealable;
 use super::sealing::{Draft, Sealed};
 use super::terms_args::TermsArgs;
+use super::trust_args::parse_key;
 use crate::bundle::open::Bundle;
 use crate::fsio::{self, Durability, MODE_PUBLIC};
 use crate::model::timestamp::Timestamp;
@@ -214,8 +215,7 @@ fn write_payload(place: &Sealable, path: &Utf8Path, bytes: &[u8]) -> Result<(), 
 
 fn read_public_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
     let bytes = fsio::read_bounded(path, PUBLIC_KEY_BYTES_MAX).map_err(unread)?;
-    let text = String::from_utf8_lossy(&bytes);
-    PublicKey::from_pem(&text).map_err(|error| Failure::input(format!("`{path}` is no public key: {error}")))
+    parse_key(path, &String::from_utf8_lossy(&bytes))
 }
 
 /// Reads a signature as OpenSSL writes it, or in base64.

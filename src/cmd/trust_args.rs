@@ -93,10 +93,14 @@ pub fn load_policy_text(path: &Utf8Path) -> Result<(Policy, String), Failure> {
 ///
 /// When others can change it, or it is none.
 pub fn load_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
-    let text = read_text(path, KEY_BYTES_MAX, "public key")?;
-    PublicKey::from_pem(&text).map_err(|error| {
+    parse_key(path, &read_text(path, KEY_BYTES_MAX, "public key")?)
+}
+
+/// Reads the text of a public key, and says what else it is if it is none.
+pub(super) fn parse_key(path: &Utf8Path, text: &str) -> Result<PublicKey, Failure> {
+    PublicKey::from_pem(text).map_err(|error| {
         if text.contains("PRIVATE KEY-----") {
-            return Failure::input(format!("`{path}` is a private key, and a public one is trusted"))
+            return Failure::input(format!("`{path}` is a private key, and a public one is wanted"))
                 .hint("only the signer should have this file: whoever reads it can sign in their name")
                 .hint(format!("relay-bundle keygen --public {path} shows its public half"));
         }
