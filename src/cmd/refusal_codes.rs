@@ -44,12 +44,12 @@ pub const CODES: &[RefusalCode] = &[
     RefusalCode {
         code: "KEY_NOT_VALID",
         meaning: "the only good signatures are by keys that are not valid now, or were not when the bundle was issued",
-        remedy: "check this machine's clock (`date -u`) and the validity of the key in the policy",
+        remedy: "compare the validity of the key in the policy with when the bundle was issued, and with the clock (`date -u`)",
     },
     RefusalCode {
         code: "BELOW_THRESHOLD",
         meaning: "some holders have signed, not enough for any grant; keys of one holder count once",
-        remedy: "get the missing signatures: `relay-bundle sign` adds one to those that are there",
+        remedy: "get the missing signatures (`relay-bundle sign` adds one), or name the key in the grant if it was forgotten",
     },
     RefusalCode {
         code: "WRONG_PAYLOAD_TYPE",

@@ -43,6 +43,7 @@ impl Refused {
 
 /// Makes the failure of something that is not trusted. Nothing else does, so each of them has a code.
 pub(super) fn untrusted(code: &'static str, why: impl Display) -> Failure {
+    debug_assert!(remedy(code).is_some(), "{code} is no code");
     failure(format!("{code}: {why}"), Refused { code, found: Vec::new(), expected: Vec::new() })
 }
 

@@ -38,7 +38,7 @@ use crate::ui::verify_view::{Replay, Target, VerifyReport};
 
 Examples:
   relay-bundle verify prod.tar --trust trust.toml
-  relay-bundle verify prod.tar --trust trust.toml --record --emit | kubectl apply --server-side -f -
+  relay-bundle verify prod.tar --trust trust.toml --record --emit --secrets-exist | kubectl apply --server-side -f -
   relay-bundle verify @production --key signing.pub.pem
   relay-bundle verify prod.tar --trust trust.toml --rebuild production"
 )]

@@ -242,16 +242,18 @@ fn nothing_is_overwritten_and_what_cannot_be_split_or_joined_is_told() {
     assert!(!names(env.path()).iter().any(|name| name.contains(".part") || name == "x.tar"));
 }
 
+type Damage = fn(&TestEnv);
+
 #[test]
 fn a_bad_part_is_told_before_anything_about_keys_and_has_a_code() {
     let key = |env: &TestEnv| env.write("other.pub.pem", sealing::key("other").public().to_pem());
-    let cases: [(&str, fn(&TestEnv)); 4] = [
+    let cases: [(&str, Damage); 4] = [
         ("TAMPERED: 1 of 4 parts is bad: `usb/big.tar.part001` was altered", |env| flip(&part(env, 1), 600)),
         ("MISSING_FILE: 1 of 4 parts is bad: `usb/big.tar.part003` is missing", |env| {
             fs_err::remove_file(part(env, 3)).unwrap();
         }),
         ("TRUNCATED: 1 of 4 parts is bad: `usb/big.tar.part002` has 9 bytes", |env| {
-            put(&part(env, 2), &[0; 9])
+            put(&part(env, 2), &[0; 9]);
         }),
         ("BAD_FORM: 1 of 4 parts is bad: `usb/big.tar.part004` is not a regular file", |env| {
             fs_err::remove_file(part(env, 4)).unwrap();
