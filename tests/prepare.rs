@@ -328,7 +328,7 @@ fn sigterm_ends_the_wait_at_once() {
     let end = run.wait();
 
     assert_eq!(end.code, Some(143), "{}", end.told);
-    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     assert_eq!(pod.names(), [""; 0]);
 }
 
@@ -350,5 +350,5 @@ fn sigterm_ends_the_wait_of_the_first_process_of_a_container() {
     let end = run.wait();
 
     assert_eq!(end.code, Some(143), "{}", end.told);
-    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
 }

@@ -135,9 +135,9 @@ impl Args {
                 Ok(built) => bundles.push(built),
                 // The others are still of use, and their mistakes too.
                 Err(failure) if names.len() > 1 && failure.kind == FailureKind::Input => {
-                    let error = failure.message();
-                    ctx.printer.tell(&format!("error: {error}"));
-                    failed.push(Failed { profile: name.clone(), error, diagnostics: failure.diagnostics });
+                    failure.tell(&ctx.printer);
+                    let (error, diagnostics) = (failure.message(), failure.diagnostics);
+                    failed.push(Failed { profile: name.clone(), error, diagnostics });
                 }
                 Err(failure) => return Err(failure),
             }

@@ -70,7 +70,7 @@ impl Ctx {
         let shown = if self.printer.quiet { &loaded.diagnostics.only_errors() } else { &loaded.diagnostics };
         let text = diagnostic::to_text(shown, &loaded.sources);
         if !text.is_empty() {
-            self.printer.tell(text.trim_end());
+            self.printer.tell_styled(text.trim_end());
         }
     }
 }

@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::refused::{self, Refused};
 use crate::fsio::ReadFileError;
 use crate::fsio::guard::GuardError;
-use crate::ui::printer::Report;
+use crate::ui::escape::{safe, safe_within};
+use crate::ui::printer::{Printer, ReaderGone, Report};
 
 /// The answer is no, or two things differ.
 pub const DIFFERS: u8 = 1;
@@ -85,13 +86,11 @@ impl Failure {
     }
 
     /// Tells whether the reader of our output went away: no failure.
-    pub fn is_broken_pipe(&self) -> bool {
+    pub fn is_reader_gone(&self) -> bool {
         let mut cause: Option<&(dyn Error + 'static)> = Some(&*self.source);
         while let Some(error) = cause {
-            if error
-                .downcast_ref::<std::io::Error>()
-                .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
-            {
+            let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            if inner.is_some_and(<dyn Error + Send + Sync>::is::<ReaderGone>) {
                 return true;
             }
             cause = error.source();
@@ -129,6 +128,23 @@ pub(super) struct ErrorReport<'a> {
 }
 
 impl Failure {
+    /// Tells a person what failed, why, and what to do.
+    pub(super) fn tell(&self, printer: &Printer) {
+        // Parts of a message may come from a hostile bundle, and must not look like a line of this program.
+        let message = self.message();
+        let message = match self.kind {
+            FailureKind::Untrusted => safe(&message).into_owned(),
+            _ => safe_within(&message),
+        };
+        printer.tell(&format!("error: {message}"));
+        for line in self.refused.iter().flat_map(|refused| refused.lines()) {
+            printer.tell(&safe(&line));
+        }
+        for hint in &self.hints {
+            printer.tell(&format!("hint: {}", safe(hint)));
+        }
+    }
+
     pub(super) fn report(&self) -> ErrorReport<'_> {
         ErrorReport {
             error: self.message(),
@@ -199,5 +215,24 @@ impl From<crate::store::StoreError> for Failure {
 impl From<FailureKind> for ExitCode {
     fn from(kind: FailureKind) -> Self {
         Self::from(kind.exit_code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_output_has_a_reader_who_may_go() {
+        let gone = io::Error::new(io::ErrorKind::BrokenPipe, ReaderGone);
+        assert!(Failure::from(gone).is_reader_gone());
+
+        // As a medium, a disk or a server may say.
+        for broken in [
+            io::Error::from(io::ErrorKind::BrokenPipe),
+            io::Error::new(io::ErrorKind::BrokenPipe, "failed to write file `a`"),
+        ] {
+            assert!(!Failure::from(broken).is_reader_gone());
+        }
     }
 }

@@ -44,11 +44,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::ui::escape::{safe, safe_lines};
 use crate::ui::printer::{ColorChoice, Printer};
 use ctx::Ctx;
 use deferred::Deferred;
-use failure::{ErrorReport, Failure, FailureKind, Outcome};
+use failure::{ErrorReport, Failure, Outcome};
 
 /// Reproducible Kubernetes bundles of Claude Relay Service for air-gapped clusters
 #[derive(Debug, Parser)]
@@ -168,26 +167,14 @@ pub fn main() -> ExitCode {
     let ctx = Ctx { printer: Printer::new(cli.json, cli.quiet, cli.color) };
     match bug::catch(|| cli.command.run(&ctx)).unwrap_or_else(Err) {
         Ok(code) => code,
-        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) if failure.is_reader_gone() => ExitCode::SUCCESS,
         Err(failure) => fail(&ctx.printer, &failure),
     }
 }
 
 /// Says what failed: on stderr for people, and with `--json` on stdout as well.
 fn fail(printer: &Printer, failure: &Failure) -> ExitCode {
-    // Parts of a message may come from a hostile bundle, and must not look like a line of this program.
-    let message = failure.message();
-    let message = match failure.kind {
-        FailureKind::Untrusted => safe(&message).into_owned(),
-        _ => safe_lines(&message),
-    };
-    printer.tell(&format!("error: {message}"));
-    for line in failure.refused.iter().flat_map(|refused| refused.lines()) {
-        printer.tell(&safe(&line));
-    }
-    for hint in &failure.hints {
-        printer.tell(&format!("hint: {}", safe(hint)));
-    }
+    failure.tell(printer);
     if printer.json && printer.report(&failure.report()).is_err() {
         // The reader of the report is gone; the exit code says the same.
         return failure.kind.into();

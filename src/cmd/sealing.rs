@@ -17,6 +17,7 @@ use crate::trust::key::{KeyId, PrivateKey, PublicKey, SignatureBytes};
 use crate::trust::sign::{Terms, Unfit, envelope_of_signed_bytes, existing, statement};
 use crate::trust::statement::{Predicate, Statement};
 use crate::trust::verify::{self, Authority, Purpose, Voucher, verify};
+use crate::ui::escape::safe;
 
 /// A statement about a bundle that is about to get a signature.
 pub(super) struct Draft {
@@ -121,7 +122,7 @@ impl Draft {
             predicate.expires.map_or_else(|| "when the trust policy says".to_owned(), |t| t.to_string());
         let Predicate { bundle: name, profile, namespace, environment, .. } = predicate;
         ctx.printer.say(&format!(
-            "signing {bundle}: {kind}
+            "signing {}: {kind}
   content      sha256:{content_id}
   bundle       {name}, profile {profile}
   namespace    {namespace}, environment {environment}
@@ -130,6 +131,7 @@ impl Draft {
   issued       {}
   expires      {expires}
   for          {}",
+            safe(bundle),
             predicate.files,
             predicate.bytes,
             predicate.serial,

@@ -23,6 +23,12 @@ pub fn safe_lines(text: &str) -> String {
     text.split('\n').map(safe).collect::<Vec<_>>().join("\n")
 }
 
+/// Returns `text` line by line, each as [`safe`] has it, and every line but the first set in: a line break in a name
+/// from outside does not begin what looks like a line of this program.
+pub fn safe_within(text: &str) -> String {
+    text.split('\n').map(safe).collect::<Vec<_>>().join("\n    ")
+}
+
 /// Returns a JSON text in which such characters are escapes of JSON.
 ///
 /// JSON's own rule leaves DEL, the C1 controls (one of which begins a terminal's sequences) and marks of direction as
@@ -66,6 +72,7 @@ mod tests {
         assert_eq!(safe("\u{9b}2J\u{7f}"), r"\u{9b}2J\u{7f}");
         assert_eq!(safe("user\u{202e}txt.exe"), r"user\u{202e}txt.exe");
         assert_eq!(safe_lines("a\n\u{1b}b"), "a\n\\u{1b}b");
+        assert_eq!(safe_within("a\n\u{1b}b\nerror: c"), "a\n    \\u{1b}b\n    error: c");
     }
 
     #[test]

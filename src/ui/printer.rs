@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use anstream::AutoStream;
 use serde::Serialize;
 
-use super::escape::safe;
+use super::escape::{safe, safe_lines};
 
 /// What a command found out. One value, two faces: the JSON is a published format, the text is not.
 pub trait Report: Serialize {
@@ -19,6 +19,13 @@ pub trait Report: Serialize {
     /// When `out` cannot be written.
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()>;
 }
+
+/// Whoever read our stdout has gone away.
+///
+/// Told from every other broken pipe: file systems and networks report those of their own.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the output any more")]
+pub struct ReaderGone;
 
 /// When output has colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +82,9 @@ impl Printer {
     pub fn say_report<R: Report>(&self, report: &R) -> io::Result<()> {
         let mut text = Vec::new();
         report.write_human(&mut text)?;
-        self.say(String::from_utf8_lossy(&text).trim_end());
+        if !self.quiet {
+            self.tell_styled(String::from_utf8_lossy(&text).trim_end());
+        }
         Ok(())
     }
 
@@ -83,11 +92,13 @@ impl Printer {
     ///
     /// # Errors
     ///
-    /// When stdout cannot be written.
+    /// When stdout cannot be written; with [`ReaderGone`] in it if it is a pipe that nobody reads.
     pub fn data(&self, bytes: &[u8]) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        out.write_all(bytes)?;
-        out.flush()
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => io::Error::new(error.kind(), ReaderGone),
+            _ => error,
+        })
     }
 
     /// Says something to the person in front of the terminal.
@@ -102,8 +113,14 @@ impl Printer {
         self.tell(&format!("warning: {}", safe(text)));
     }
 
-    /// Says something that must be heard.
+    /// Says something that must be heard. Names in it may come from a medium: nothing in them reaches the terminal but
+    /// breaks of lines.
     pub fn tell(&self, text: &str) {
+        self.tell_styled(&safe_lines(text));
+    }
+
+    /// As [`Printer::tell`], of a text that has colours, and in which names are [`super::escape::safe`] already.
+    pub fn tell_styled(&self, text: &str) {
         let stderr = io::stderr();
         let mut line = AutoStream::new(Vec::new(), AutoStream::choice(&stderr));
         // There is nobody left to tell that stderr is gone.

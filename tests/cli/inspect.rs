@@ -29,7 +29,7 @@ fn a_page_tells_what_a_bundle_is_holds_wants_and_consumes() {
 fn an_attestation_is_told_and_called_unverified() {
     let env = TestEnv::new();
     let entry = env.build(&["web"]);
-    fs_err::write(entry.join("attestation.dsse.json"), "{}").unwrap();
+    env.write(entry.join("attestation.dsse.json").as_str(), "{}");
 
     let (page, report) = (env.ok(&["inspect", "@web"]), env.run(&["inspect", "@web", "--json"]).json());
 

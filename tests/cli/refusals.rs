@@ -213,8 +213,8 @@ const CASES: [Case; 34] = [
             let mut statement = statement(&read(&entry));
             statement.content_id = Digest::of(b"no list\n");
             fs_err::write(entry.join("SHA256SUMS"), "no list\n").unwrap();
-            fs_err::write(entry.join("attestation.dsse.json"), envelope(&statement, &["builder"]).to_bytes())
-                .unwrap();
+            let attestation = envelope(&statement, &["builder"]).to_bytes();
+            env.write(entry.join("attestation.dsse.json").as_str(), attestation);
             folder(&entry)
         },
     },
@@ -222,7 +222,7 @@ const CASES: [Case; 34] = [
         code: "TOO_LARGE",
         prepare: |env| {
             let entry = env.build(&["web"]);
-            fs_err::write(entry.join("attestation.dsse.json"), vec![b' '; (64 << 10) + 1]).unwrap();
+            env.write(entry.join("attestation.dsse.json").as_str(), vec![b' '; (64 << 10) + 1]);
             folder(&entry)
         },
     },

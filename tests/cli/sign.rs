@@ -318,7 +318,7 @@ fn no_signature_is_added_to_a_statement_about_another_bundle_or_to_none() {
         (b"{}".to_vec(), "is no DSSE envelope"),
         (Vec::new(), "is no DSSE envelope"),
     ] {
-        fs_err::write(other.join(ATTESTATION), &attestation).unwrap();
+        bundles.env.write(other.join(ATTESTATION).as_str(), &attestation);
 
         let ran = bundles.sign("@web", "a.pem", &[]);
 
@@ -437,5 +437,24 @@ fn a_key_must_be_named_in_one_way() {
         vec!["sign", "web.tar", "--payload", "p", "--public-key", "a.pub.pem"],
     ] {
         assert_eq!(bundles.env.run(&arguments).code, 2, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_name_from_a_medium_forges_no_line_and_does_not_reach_the_terminal() {
+    let bundles = Bundles::new();
+    let name = "./a\u{9b}2J\u{202e}\nerror: forged\nsigned by everybody.tar";
+    fs_err::copy(&bundles.archive, bundles.env.path().join(name)).unwrap();
+
+    let signed = bundles.sign(name, "a.pem", &[]);
+    let refused = bundles.sign(&format!("{name}/x"), "a.pem", &[]);
+
+    assert_eq!((signed.code, refused.code), (0, 4), "{}{}", signed.stderr, refused.stderr);
+    for ran in [signed, refused] {
+        assert!(ran.stderr.contains("error: forged"), "{}", ran.stderr);
+        assert!(!ran.stderr.contains(['\u{9b}', '\u{202e}']), "{:?}", ran.stderr);
+        let forged =
+            |line: &str| line.starts_with("error: forged") || line.starts_with("signed by everybody");
+        assert!(!ran.stderr.lines().any(forged), "{}", ran.stderr);
     }
 }

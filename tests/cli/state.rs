@@ -151,7 +151,7 @@ fn a_state_that_is_damaged_or_in_other_hands_is_an_error_and_no_empty_state() {
         ("has more than 4194304 bytes", |path| fs_err::write(path, vec![b' '; (4 << 20) + 1]).unwrap()),
         ("chmod go-w", |path| set_mode(path, 0o620)),
         ("chmod go-w", |path| set_mode(path, 0o602)),
-        ("chmod o-w", |path| set_mode(path.parent().unwrap(), 0o777)),
+        ("chmod go-w", |path| set_mode(path.parent().unwrap(), 0o777)),
         ("is in the way", |path| {
             fs_err::rename(path, path.with_extension("old")).unwrap();
             fs_err::os::unix::fs::symlink(path.with_extension("old"), path).unwrap();

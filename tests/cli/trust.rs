@@ -9,7 +9,7 @@ use crate::sealing::{key, set_mode};
 fn with_keys(holders: &[&str]) -> TestEnv {
     let env = TestEnv::new();
     for holder in holders {
-        fs_err::write(env.path().join(format!("{holder}.pub.pem")), key(holder).public().to_pem()).unwrap();
+        env.write(&format!("{holder}.pub.pem"), key(holder).public().to_pem());
     }
     env
 }

@@ -244,7 +244,7 @@ fn a_policy_or_a_key_that_others_can_change_is_refused() {
         set_mode(env.path(), 0o777);
         let ran = env.run(&["verify", "web.tar", option, name]);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
-        assert!(ran.stderr.contains("everyone can replace what is in it"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("others can replace what is in it"), "{}", ran.stderr);
         set_mode(env.path(), 0o755);
     }
 }

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use relay_bundle::fsio::{Durability, MODE_PUBLIC, create_new};
 use relay_bundle::trust::key::PrivateKey;
 
 use crate::tools::find;
@@ -30,7 +31,9 @@ impl Place {
         let time = find("time", "time")?;
         let folder = tempfile::tempdir().unwrap();
         let key = PrivateKey::from_seed(&[1; 32]).public();
-        fs_err::write(folder.path().join("signing.pub.pem"), key.to_pem()).unwrap();
+        let public = Utf8Path::from_path(folder.path()).unwrap().join("signing.pub.pem");
+        // Nobody else may write it, whatever the umask.
+        create_new(&public, key.to_pem().as_bytes(), MODE_PUBLIC, Durability::Cached).unwrap();
         Some(Self { folder, time, runs: 0, memory_kib: 0, cpu_seconds: 0.0 })
     }
 

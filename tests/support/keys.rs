@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 use relay_bundle::bundle::layout::ATTESTATION;
-use relay_bundle::fsio::{Durability, MODE_PRIVATE, create_new};
+use relay_bundle::fsio::{Durability, MODE_PRIVATE, MODE_PUBLIC, create_new};
 use relay_bundle::trust::envelope::Envelope;
 use relay_bundle::trust::key::{KeyId, PrivateKey};
 use relay_bundle::trust::statement::Statement;
@@ -13,7 +13,9 @@ pub(crate) fn write_pair(folder: &Utf8Path, name: &str, seed: u8) -> PrivateKey 
     let key = PrivateKey::from_seed(&[seed; 32]);
     let private = folder.join(format!("{name}.pem"));
     create_new(&private, key.to_pem().as_bytes(), MODE_PRIVATE, Durability::Cached).unwrap();
-    fs_err::write(folder.join(format!("{name}.pub.pem")), key.public().to_pem()).unwrap();
+    let (public, pem) = (folder.join(format!("{name}.pub.pem")), key.public().to_pem());
+    // With these modes whatever the umask of whoever runs the tests.
+    create_new(&public, pem.as_bytes(), MODE_PUBLIC, Durability::Cached).unwrap();
     key
 }
 
