@@ -51,7 +51,7 @@ pub enum ReadFileError {
 pub fn read_bounded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, ReadFileError> {
     let too_large = || ReadFileError::TooLarge { path: path.to_owned(), limit };
     // Before opening: a pipe would block until somebody writes.
-    if !fs::metadata(path)?.is_file() {
+    if !metadata(path)?.is_file() {
         return Err(ReadFileError::NotRegular { path: path.to_owned() });
     }
     let file = fs::File::open(path)?;
@@ -63,6 +63,18 @@ pub fn read_bounded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, ReadFileErro
     let mut bytes = Vec::with_capacity(usize::try_from(claimed).unwrap_or(0));
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(bytes) }
+}
+
+/// Returns what is known of the file at `path`; where none is, the error says so in plain words.
+///
+/// # Errors
+///
+/// When it is not there, or cannot be asked.
+pub fn metadata(path: &Utf8Path) -> io::Result<std::fs::Metadata> {
+    fs::metadata(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => io::Error::new(error.kind(), format!("there is no file `{path}`")),
+        _ => error,
+    })
 }
 
 /// Puts a file of `bytes` at `path`, replacing what is there in one step.

@@ -60,8 +60,8 @@ impl StateError {
     pub fn remedy(&self) -> Option<String> {
         match self {
             Self::Damaged { path, .. } => Some(format!(
-                "restore `{path}` from a backup; without it, moving it away accepts older bundles again: record the \
-                 one that is deployed first, with `verify --record`"
+                "restore `{path}` from a backup; without one, move it away and record the bundle that is deployed at \
+                 once, with `verify --record`: until then older bundles are accepted again"
             )),
             Self::InTheWay { .. } => Some("move it away, or name another file with `--state`".to_owned()),
             Self::Guard(error) => error.remedy(),

@@ -81,6 +81,7 @@ impl<C: Content> Archive<C> {
     fn read_exact(&mut self, buffer: &mut [u8]) -> Result<(), ReadError> {
         let at = self.input.read;
         self.input.read_exact(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof if self.input.read == 0 => Fault::Empty.into(),
             io::ErrorKind::UnexpectedEof => Fault::Truncated { name: self.name.clone() }.at(at),
             _ => Fault::Io(error).at(at),
         })
@@ -103,6 +104,9 @@ impl<C: Content> Archive<C> {
                 Ok((name, bytes))
             }
             Err(field) => {
+                if let Some(program) = compressed_with(block).filter(|_| self.file_at == 0) {
+                    return Err(Fault::Compressed { program }.into());
+                }
                 let name = block.split(|byte| *byte == 0).next().unwrap_or_default();
                 let name = String::from_utf8_lossy(&name[..name.len().min(SafePath::BYTES_MAX)]).into_owned();
                 Err(Fault::Form { name, form: Form::Header { field } }.at(self.file_at))
@@ -176,6 +180,19 @@ impl<C: Content> Medium for Archive<C> {
     fn offset(&self) -> Option<u64> {
         Some(self.file_at)
     }
+}
+
+/// How the files begin that people make of an archive, and the programs that undo it.
+const COMPRESSED: [(&str, &[u8]); 5] = [
+    ("gzip", &[0x1f, 0x8b]),
+    ("zstd", &[0x28, 0xb5, 0x2f, 0xfd]),
+    ("xz", b"\xfd7zXZ\0"),
+    ("bzip2", b"BZh"),
+    ("zip", b"PK\x03\x04"),
+];
+
+fn compressed_with(start: &Block) -> Option<&'static str> {
+    COMPRESSED.iter().find(|(_, magic)| start.starts_with(magic)).map(|(program, _)| *program)
 }
 
 /// Knows how many bytes it has yielded or passed over.

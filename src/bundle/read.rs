@@ -319,9 +319,15 @@ pub enum Fault {
     /// Not listed, there twice, or not where the order of the files wants it.
     #[error("`{}` is a file too many", name.escape_debug())]
     Extra { name: String },
+    /// An archive of no bytes.
+    #[error("it is empty: nothing came")]
+    Empty,
     /// The copy is not complete.
     #[error("the bundle is cut short, in `{}` or after it", name.escape_debug())]
     Truncated { name: String },
+    /// An archive of another kind around the archive.
+    #[error("it is compressed with {program}: decompress it first")]
+    Compressed { program: &'static str },
     #[error("`{}` {form}", name.escape_debug())]
     Form { name: String, form: Form },
     #[error(transparent)]

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::ctx::{Ctx, Folder, ProfileArgs};
 use super::failure::{Failure, Outcome};
+use super::refusal_codes::{self, RefusalCode};
 use crate::profile::codes::{self, Code};
 use crate::profile::explain::{self, KeyDoc, Setting};
 use crate::profile::load;
@@ -16,7 +17,8 @@ use crate::ui::printer::Report;
 #[command(after_help = "Examples:
   relay-bundle explain storage.logs.mode            what a key means, takes and drives
   relay-bundle explain production config.logLevel   the value in a profile, and who wrote it where
-  relay-bundle explain RB0002                       what a diagnostic's code means")]
+  relay-bundle explain RB0002                       what a diagnostic's code means
+  relay-bundle explain TAMPERED                     why a bundle is not trusted, and what to do")]
 pub struct Args {
     /// A key or a code; with a profile in front, the key whose value is asked for
     #[arg(required = true, num_args = 1..=2, value_names = ["PROFILE", "KEY|CODE"])]
@@ -52,6 +54,10 @@ impl Args {
                 let found =
                     codes::find(code).ok_or_else(|| Failure::input(format!("there is no code `{code}`")))?;
                 let Code { code, title, explanation: text } = *found;
+                ctx.printer.report(&CodeReport { code, title, text })?;
+            }
+            [subject] if let Some(known) = refusal_codes::find(subject) => {
+                let RefusalCode { code, meaning: title, remedy: text } = *known;
                 ctx.printer.report(&CodeReport { code, title, text })?;
             }
             [key] => {

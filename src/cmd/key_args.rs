@@ -112,7 +112,11 @@ impl PassphraseArgs {
 ///
 /// As [`KeyArgs::load`].
 pub(super) fn load(path: &Utf8Path, passphrase: &PassphraseArgs, ctx: &Ctx) -> Result<PrivateKey, Failure> {
-    let file = private_file::read(path, KEY_FILE_BYTES_MAX)?;
+    let file = private_file::read_key(path, KEY_FILE_BYTES_MAX).map_err(|failure| {
+        let making =
+            format!("make the pair with `relay-bundle keygen --out {path}`, or while building: --keygen");
+        if path.exists() { failure } else { failure.hint(making) }
+    })?;
     match PrivateKey::from_pem(&file, None) {
         Err(InvalidKeyFile::NeedsPassphrase) => {}
         Err(error) => return Err(no_key(path, &error)),

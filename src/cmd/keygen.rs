@@ -129,6 +129,10 @@ impl Args {
         let file = Zeroizing::new(fsio::read_bounded(path, KEY_FILE_BYTES_MAX)?);
         match str::from_utf8(&file) {
             Ok(text) if text.contains("-----BEGIN PUBLIC KEY-----") => parse_key(path, text),
+            Ok(text) if !text.contains("PRIVATE KEY-----") => {
+                Err(Failure::input(format!("`{path}` holds neither half of a key"))
+                    .hint("name a PEM file with `BEGIN PUBLIC KEY` or `BEGIN PRIVATE KEY`"))
+            }
             _ => Ok(key_args::load(path, &self.passphrase_from, ctx)?.public()),
         }
     }

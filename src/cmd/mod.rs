@@ -24,6 +24,7 @@ pub mod out_folder;
 pub mod pack;
 mod private_file;
 mod rebuild;
+pub mod refusal_codes;
 pub mod refused;
 pub mod render;
 pub mod schema;
@@ -185,19 +186,23 @@ fn fail(printer: &Printer, failure: &Failure) -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     let wants_json = std::env::args_os().any(|argument| argument == "--json");
     if wants_json && error.use_stderr() {
-        let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let report = ErrorReport {
-            error: first.to_owned(),
-            hints: &[],
-            exit_code: failure::INPUT,
-            diagnostics: None,
-            refused: None,
-        };
+        let (error, hints) = in_one_line(&error.to_string());
+        let report =
+            ErrorReport { error, hints: &hints, exit_code: failure::INPUT, diagnostics: None, refused: None };
         // Whoever does not read the report has the exit code.
         Printer::new(true, false, ColorChoice::Auto).report(&report).ok();
     }
     // There is nobody left to tell that stderr is gone.
     error.print().ok();
     if error.use_stderr() { ExitCode::from(failure::INPUT) } else { ExitCode::SUCCESS }
+}
+
+/// Returns what is wrong with the arguments in one line, and the tips: which are missing is on lines of their own.
+fn in_one_line(text: &str) -> (String, Vec<String>) {
+    let mut lines = text.lines().map(str::trim);
+    let first = lines.by_ref().take_while(|line| !line.is_empty()).collect::<Vec<_>>();
+    let tips = lines.filter_map(|line| line.strip_prefix("tip: ")).map(str::to_owned).collect();
+    let (what, which) =
+        first.split_first().map_or(("", String::new()), |(what, which)| (*what, which.join(", ")));
+    (format!("{} {which}", what.trim_start_matches("error: ")).trim_end().to_owned(), tips)
 }

@@ -10,7 +10,7 @@ use super::archive_file;
 use super::ctx::{Ctx, StoreArgs};
 use super::failure::{Failure, Outcome};
 use super::medium::{self, Found};
-use super::source::Reference;
+use super::source::{Reference, STDIN, no_stdin};
 use crate::archive::WriteError;
 use crate::ui::printer::Report;
 use crate::ui::progress::Progress;
@@ -82,6 +82,9 @@ impl Args {
     }
 
     fn open(&self) -> Result<Found, Failure> {
+        if self.bundle == STDIN {
+            return Err(no_stdin("is not read"));
+        }
         match Reference::of(&self.bundle) {
             Reference::Path(path) => medium::open_path(path),
             Reference::Entry(entry) => medium::open_entry(&self.store, entry),

@@ -9,6 +9,9 @@ use zeroize::Zeroizing;
 use super::failure::Failure;
 use crate::fsio::guard::{self, GuardError};
 
+/// What every private key in PEM has in its first line and its last.
+const SECRET: &[u8] = b"PRIVATE KEY";
+
 /// Reads a file of at most `limit` bytes that only this user or root can read or change.
 ///
 /// # Errors
@@ -16,6 +19,23 @@ use crate::fsio::guard::{self, GuardError};
 /// When it is not there, too large, no regular file, or open to others.
 pub(super) fn read(path: &Utf8Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
     Ok(guard::read_private(path, limit)?)
+}
+
+/// As [`read`], of a private key. A file that holds none is returned whatever its mode: nothing in it is secret, and
+/// the caller says what it is instead of whom it is open to.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(super) fn read_key(path: &Utf8Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    match guard::read_private(path, limit) {
+        Err(error @ GuardError::NotPrivate { .. }) => {
+            let file = guard::read_secret(path, fs_err::File::open(path)?, limit)?;
+            let is_secret = file.windows(SECRET.len()).any(|window| window == SECRET);
+            if is_secret { Err(error.into()) } else { Ok(file) }
+        }
+        read => Ok(read?),
+    }
 }
 
 /// As [`read`], but of a pipe too: nobody else reads what a shell puts into one.

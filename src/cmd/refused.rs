@@ -6,74 +6,13 @@ use camino::Utf8Path;
 use serde::Serialize;
 
 use super::failure::{Failure, FailureKind};
+use super::refusal_codes;
 use crate::bundle::open::InvalidBundle;
 use crate::bundle::read::{Fault, ReadError};
 use crate::model::text::Label;
 use crate::store::StoreError;
 use crate::trust::refusal::{ExpectedKey, FoundKey, Refusal, code_of};
 use crate::trust::verify::VerifyError;
-
-/// What a person can do, by code. `docs/format/exit-codes.md` says more.
-pub const REMEDIES: &[(&str, &str)] = &[
-    ("UNSIGNED", "ask the builder for the signed bundle; `relay-bundle sign` signs one"),
-    ("BAD_ATTESTATION", "copy the bundle again; if it is the same, ask the builder for it by another way"),
-    (
-        "BAD_SIGNATURE",
-        "copy the bundle again; if it is the same, somebody altered it: keep it, and tell the builder",
-    ),
-    (
-        "UNTRUSTED_KEY",
-        "compare the keys below with those of the policy; never add a key that only the bundle names",
-    ),
-    ("REVOKED_KEY", "do not use the bundle; ask the builder for one that is signed by a key that counts"),
-    ("RETIRED_KEY", "ask the builder to sign it with the key that came after"),
-    (
-        "KEY_NOT_VALID",
-        "compare the validity of the key in the policy with when the bundle was issued, and with the clock (`date -u`)",
-    ),
-    (
-        "BELOW_THRESHOLD",
-        "get the missing signatures (`relay-bundle sign` adds one), or name the key in the grant if it was forgotten",
-    ),
-    (
-        "WRONG_PAYLOAD_TYPE",
-        "this is a signature of something else than a bundle: ask the builder for the bundle",
-    ),
-    ("BAD_STATEMENT", "the bundle may be of another version of relay-bundle: ask the builder which"),
-    ("NO_GRANT", "it may be the wrong bundle; if not, the policy lacks a grant for it"),
-    ("BELOW_MIN_SERIAL", "take a newer bundle; the policy rules this one out for good"),
-    ("REVOKED_CONTENT", "do not use the bundle: the policy names its content as revoked"),
-    ("WRONG_TARGET", "take the bundle that is for this site"),
-    ("ISSUED_IN_FUTURE", "check this machine's clock (`date -u`), and that of the builder"),
-    ("EXPIRED", "ask for a newer bundle, or for the same content sealed again; check the clock (`date -u`)"),
-    (
-        "ROLLBACK",
-        "take a newer bundle; to go back on purpose, have the old content sealed again with a higher serial",
-    ),
-    ("EQUIVOCATION", "keep both bundles and ask the builder: one serial must not be given out twice"),
-    (
-        "CLOCK_BEHIND",
-        "set this machine's clock; if a bundle from the future was recorded, see `relay-bundle state reset`",
-    ),
-    (
-        "TAMPERED",
-        "copy the bundle again; if it is the same, somebody altered it: keep it, and tell the builder",
-    ),
-    ("EXTRA_FILE", "remove what does not belong to the bundle, or copy the bundle again"),
-    ("MISSING_FILE", "copy the bundle again, with all its files"),
-    ("TRUNCATED", "the copy is not complete: copy it again, and compare sizes"),
-    (
-        "BAD_FORM",
-        "it is no bundle, or not as this program writes it: copy it again; unpacking keeps modes with `tar -p`",
-    ),
-    ("BAD_SUMS", "ask the builder for the bundle: what was signed is no list of a bundle's files"),
-    ("TOO_LARGE", "ask the builder: no bundle that this program makes is so large"),
-    (
-        "CONTENT_MISMATCH",
-        "do not use the bundle: its signers signed what is no bundle of this program; tell them",
-    ),
-    ("UNREADABLE", "check the medium, and copy the bundle again"),
-];
 
 /// A refusal, as data.
 #[derive(Debug, Serialize)]
@@ -168,12 +107,12 @@ pub(super) fn code_of_entry(error: &StoreError) -> Option<&'static str> {
 }
 
 /// Nothing is known of a bundle that was not read to its end: a trouble of this machine, with a code all the same.
-fn unread(failure: Failure) -> Failure {
+pub(super) fn unread(failure: Failure) -> Failure {
     let code = "UNREADABLE";
     let refused = Some(Box::new(Refused { code, found: Vec::new(), expected: Vec::new() }));
     remedy(code).into_iter().fold(Failure { refused, ..failure }, Failure::hint)
 }
 
 fn remedy(code: &str) -> Option<&'static str> {
-    REMEDIES.iter().find(|(known, _)| *known == code).map(|(_, remedy)| *remedy)
+    refusal_codes::find(code).map(|known| known.remedy)
 }

@@ -8,9 +8,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ctx::{Ctx, StoreArgs};
 use super::failure::Failure;
-use super::medium::is_parts_index;
+use super::medium::{check_place, is_parts_index};
 use super::refused;
-use super::source::Reference;
+use super::source::{Reference, STDIN, no_stdin};
 use crate::archive::{self, WriteError};
 use crate::bundle::layout::ATTESTATION;
 use crate::bundle::open::Bundle;
@@ -40,6 +40,9 @@ pub(super) type Update<'a> = dyn FnOnce(Option<&[u8]>) -> Result<Option<Vec<u8>>
 impl Sealable {
     /// Finds the bundle that `argument` means.
     pub(super) fn find(argument: &str, store: &StoreArgs) -> Result<Self, Failure> {
+        if argument == STDIN {
+            return Err(no_stdin("is not signed"));
+        }
         match Reference::of(argument) {
             Reference::Path(path) => Self::at(path),
             Reference::Entry(reference) => {
@@ -69,6 +72,7 @@ impl Sealable {
             }
             Err(error) => return Err(error.into()),
         };
+        check_place(path, &metadata)?;
         let real = path.canonicalize_utf8()?;
         let place = if is_parts_index(path) {
             return Err(Failure::input(format!(

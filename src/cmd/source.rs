@@ -53,6 +53,7 @@ impl<'a> Reference<'a> {
         let is_path = argument.contains('/')
             || Utf8Path::new(argument).extension() == Some("tar")
             || medium::is_parts_index(argument.into())
+            || medium::is_part_name(argument.into())
             || matches!(argument, "." | "..");
         if let Some(entry) = argument.strip_prefix('@') {
             Self::Entry(entry)
@@ -66,6 +67,15 @@ impl<'a> Reference<'a> {
     }
 }
 
+/// The argument that means standard input, where a command reads a bundle from there.
+pub(super) const STDIN: &str = "-";
+
+/// Says that a command reads no bundle from standard input.
+pub(super) fn no_stdin(why: &str) -> Failure {
+    Failure::input(format!("a bundle from stdin {why} by this command"))
+        .hint("write it to a file first, and name that; `relay-bundle verify -` reads a stream")
+}
+
 /// Tells whether an argument means a profile as it is now.
 pub(super) fn is_profile(argument: &str) -> bool {
     matches!(Reference::of(argument), Reference::Profile(_))
@@ -74,6 +84,9 @@ pub(super) fn is_profile(argument: &str) -> bool {
 impl SourceArgs {
     /// Returns the bundle that `argument` means. It is whole and agrees with itself; its signatures are not checked.
     pub(super) fn open(&self, ctx: &Ctx, argument: &str) -> Result<Source, Failure> {
+        if argument == STDIN {
+            return Err(no_stdin("is not read"));
+        }
         match Reference::of(argument) {
             Reference::Path(path) => Source::read(medium::open_path(path)?),
             Reference::Entry(entry) => Source::read(medium::open_entry(&self.store, entry)?),
@@ -137,6 +150,7 @@ mod tests {
             ("sha256:0123", Reference::Entry("sha256:0123")),
             ("prod.tar", Reference::Path("prod.tar".into())),
             ("prod.tar.parts", Reference::Path("prod.tar.parts".into())),
+            ("prod.tar.part001", Reference::Path("prod.tar.part001".into())),
             ("./production", Reference::Path("./production".into())),
             ("bundles/production", Reference::Path("bundles/production".into())),
             (".", Reference::Path(".".into())),

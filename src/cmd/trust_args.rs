@@ -100,7 +100,7 @@ pub fn load_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
 pub(super) fn parse_key(path: &Utf8Path, text: &str) -> Result<PublicKey, Failure> {
     PublicKey::from_pem(text).map_err(|error| {
         if text.contains("PRIVATE KEY-----") {
-            return Failure::input(format!("`{path}` is a private key, and a public one is trusted"))
+            return Failure::input(format!("`{path}` is a private key, and a public one is wanted"))
                 .hint("only the signer should have this file: whoever reads it can sign in their name")
                 .hint(format!("relay-bundle keygen --public {path} shows its public half"));
         }

@@ -3,14 +3,14 @@
 use std::io::{self, BufReader};
 use std::process::ExitCode;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::clock;
 use super::ctx::{Ctx, ProfileArgs, StoreArgs};
 use super::failure::{DIFFERS, Failure, Outcome};
 use super::medium;
 use super::rebuild;
-use super::source::Reference;
+use super::source::{Reference, STDIN};
 use super::state_args::StateArgs;
 use super::trust_args::{Trust, TrustArgs};
 use crate::archive;
@@ -34,7 +34,7 @@ use crate::ui::verify_view::{Replay, Target, VerifyReport};
     mut_arg("set", |argument| argument.requires("rebuild")),
     mut_arg("deny_warnings", |argument| argument.requires("rebuild")),
     after_help = "Exit code 3 means that the bundle is not trusted; the first word of the message is a stable code.
-docs/format/exit-codes.md lists all codes and what to do.
+`relay-bundle explain CODE` tells what it means and what to do; docs/format/exit-codes.md lists all codes.
 
 Examples:
   relay-bundle verify prod.tar --trust trust.toml
@@ -46,6 +46,9 @@ pub struct Args {
     /// The bundle: an archive (FILE.tar, ./FILE, or - for stdin), its parts (FILE.tar.parts), a folder (DIR/), or
     /// an entry of the store (@ENTRY)
     bundle: String,
+    /// A part that was copied again to another place, under its own name; repeatable
+    #[arg(long, value_name = "FILE")]
+    part: Vec<Utf8PathBuf>,
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
@@ -78,6 +81,9 @@ impl Args {
                 "--emit prints manifests and --json a report, and there is one stdout",
             )
             .hint("verify twice, or read the report on stderr"));
+        }
+        if !self.part.is_empty() && !medium::is_parts_index(self.bundle.as_str().into()) {
+            return Err(medium::no_index(&self.bundle));
         }
         let trust = self.trust.load()?;
         let now = self.time(ctx)?;
@@ -122,12 +128,12 @@ impl Args {
 
     /// Verifies the bundle, wherever it is.
     fn verify(&self, terms: &Terms<'_>) -> Result<(String, Verified<Bundle>), Failure> {
-        if self.bundle == "-" {
+        if self.bundle == STDIN {
             let opened = archive::open(BufReader::new(io::stdin().lock()));
             return Ok(("stdin".to_owned(), gate(opened, terms)?));
         }
         match Reference::of(&self.bundle) {
-            Reference::Path(path) => Ok((path.to_string(), verify_path(path, terms)?)),
+            Reference::Path(path) => Ok((path.to_string(), verify_path(path, &self.part, terms)?)),
             Reference::Entry(reference) => self.verify_entry(reference, terms),
             Reference::Profile(name) => Err(Failure::input(format!(
                 "`{name}` means a profile, and only a bundle that was built can be verified"
@@ -209,14 +215,14 @@ fn manifests(bundle: &Verified<Bundle>) -> Vec<u8> {
     files.flat_map(|(_, file)| [b"---\n", file.bytes()].concat()).collect()
 }
 
-/// Verifies what is at a path; if it is in parts, a bad one is named.
-fn verify_path(path: &Utf8Path, terms: &Terms<'_>) -> Result<Verified<Bundle>, Failure> {
-    let (place, opened) = medium::open(path)?;
-    gate(opened, terms).map_err(|error| match (place.bad_parts(), error) {
-        (None, error) => error.into(),
-        (Some(bad), VerifyError::Refused(refusal)) => Failure::from(refusal).hint(bad.to_string()),
-        (Some(bad), VerifyError::Unread(_)) => bad.into(),
-    })
+/// Verifies what is at a path. If a part of it is bad, that is why, whatever else was found before or behind it.
+fn verify_path(
+    path: &Utf8Path,
+    elsewhere: &[Utf8PathBuf],
+    terms: &Terms<'_>,
+) -> Result<Verified<Bundle>, Failure> {
+    let (place, opened) = medium::open(path, elsewhere)?;
+    gate(opened, terms).map_err(|error| place.bad_parts().map_or_else(|| error.into(), Failure::from))
 }
 
 fn gate<M: SealedMedium>(

@@ -12,7 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use zeroize::Zeroizing;
 
-use crate::fsio::{MODE_PRIVATE, ReadFileError, folder_of, remedy};
+use crate::fsio::{self, MODE_PRIVATE, ReadFileError, folder_of, remedy};
 
 /// The permission bits by which others than the owner write.
 const OTHERS_WRITE: u32 = 0o022;
@@ -115,7 +115,7 @@ pub fn read_secret(
 
 fn open(path: &Utf8Path, forbidden: u32) -> Result<fs::File, GuardError> {
     // Before opening: a pipe would block until somebody writes.
-    check_regular(path, &fs::metadata(path)?)?;
+    check_regular(path, &fsio::metadata(path)?)?;
     check_folders(path)?;
     let file = fs::File::open(path)?;
     check_file(path, &file.metadata()?, forbidden)?;

@@ -9,7 +9,7 @@ use fs_err as fs;
 
 use super::index::{INDEX_BYTES_MAX, Index, InvalidIndex, Part, SUFFIX, is_part};
 use crate::bundle::content::Hashing;
-use crate::fsio::{ReadFileError, folder_of, open_named, read_bounded};
+use crate::fsio::{ReadFileError, folder_of, metadata, open_named, read_bounded};
 use crate::hashing;
 use crate::model::digest::Digest;
 
@@ -167,7 +167,10 @@ fn index_of(path: &Utf8Path) -> Result<Utf8PathBuf, PartsError> {
     if name.ends_with(SUFFIX) {
         return Ok(path.to_owned());
     }
-    let file = is_part(name).ok_or_else(no_index)?;
+    let Some(file) = is_part(name) else {
+        metadata(path)?;
+        return Err(no_index());
+    };
     Ok(path.with_file_name(format!("{file}{SUFFIX}")))
 }
 

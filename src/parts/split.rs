@@ -43,7 +43,7 @@ pub fn split(
 ) -> Result<(Index, Utf8PathBuf), SplitError> {
     let invalid = |invalid| SplitError::Invalid { path: path.to_owned(), invalid };
     // Before opening: a pipe would block.
-    if !fs::metadata(path)?.is_file() {
+    if !fsio::metadata(path)?.is_file() {
         return Err(SplitError::NotRegular { path: path.to_owned() });
     }
     let file = fs::File::open(path)?;

@@ -120,7 +120,8 @@ impl Findings {
         let (threshold, able) = (grant.threshold.get(), holders(policy, grant, now).len());
         if (able as u64) < u64::from(threshold) {
             let message = format!(
-                "grant {number} can never be met: it asks for {threshold} holders, and {able} could sign"
+                "grant {number} can never be met: it asks for {}, and {able} could sign",
+                holders_in_words(threshold)
             );
             let remedy =
                 "add keys of more holders (several keys of one holder count once), or lower `threshold`";
@@ -161,14 +162,19 @@ impl Findings {
             };
             for (number, grant) in numbered().filter(stricter) {
                 let message = format!(
-                    "grant {weak_number} asks for {} holders where grant {number} asks for {}: \
+                    "grant {weak_number} asks for {} where grant {number} asks for {}: \
                      what both are about needs only the fewer",
-                    weak.threshold, grant.threshold
+                    holders_in_words(weak.threshold.get()),
+                    grant.threshold
                 );
                 self.warning("WEAKER_GRANT", message, "let them be about different profiles or environments");
             }
         }
     }
+}
+
+fn holders_in_words(number: u32) -> String {
+    if number == 1 { "1 holder".to_owned() } else { format!("{number} holders") }
 }
 
 /// Says whether some name is meant by both lists.

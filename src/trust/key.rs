@@ -10,6 +10,7 @@ use ed25519_dalek::pkcs8::spki::EncodePublicKey as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 
+use super::pem::rewrapped;
 use crate::model::digest::Digest;
 
 /// The number of bytes of a signature.
@@ -108,7 +109,10 @@ impl PublicKey {
     /// When it is none, and as [`PublicKey::from_bytes`].
     pub fn from_pem(text: &str) -> Result<Self, InvalidPublicKey> {
         use ed25519_dalek::pkcs8::spki::Error;
-        let key = VerifyingKey::from_public_key_pem(text).map_err(|error| match error {
+        let read = VerifyingKey::from_public_key_pem(text).or_else(|error| {
+            rewrapped(text).map_or(Err(error), |text| VerifyingKey::from_public_key_pem(&text))
+        });
+        let key = read.map_err(|error| match error {
             Error::OidUnknown { .. } | Error::AlgorithmParametersMissing => InvalidPublicKey::NotEd25519,
             Error::KeyMalformed => InvalidPublicKey::NotOnCurve,
             _ => InvalidPublicKey::NotPem,

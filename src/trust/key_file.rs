@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 
 use super::key::PrivateKey;
 use super::passphrase::Passphrase;
+use super::pem::rewrapped;
 
 /// The most bytes that a key file may have; one of ours has 119, or 290 under a passphrase.
 pub const KEY_FILE_BYTES_MAX: u64 = 16 << 10;
@@ -150,7 +151,10 @@ impl PrivateKey {
         let text = str::from_utf8(file).map_err(|_| InvalidKeyFile::NotPem)?;
         let is_encrypted = check_label(text)? == ENCRYPTED;
         // What stands before the block is allowed by RFC 7468; what follows it is at most the end of the line.
-        let (_, document) = SecretDocument::from_pem(text.trim_end()).map_err(|_| InvalidKeyFile::Damaged)?;
+        let read = |text: &str| SecretDocument::from_pem(text.trim_end()).map(|(_, document)| document);
+        let document = read(text)
+            .or_else(|error| rewrapped(text).map_or(Err(error), |text| read(&text)))
+            .map_err(|_| InvalidKeyFile::Damaged)?;
         if !is_encrypted {
             return decode(document.as_bytes());
         }

@@ -10,6 +10,7 @@ pub mod findings;
 pub mod key;
 pub mod key_file;
 pub mod passphrase;
+mod pem;
 pub mod policy;
 pub mod refusal;
 pub mod sign;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use serde::de::Error as _;
+use serde::de::{Error as _, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::Spanned;
 
@@ -153,7 +153,7 @@ struct Written {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct WrittenRules {
-    max_age_days: Option<NonZeroU32>,
+    max_age_days: Option<Count>,
 }
 
 #[derive(Deserialize)]
@@ -176,9 +176,34 @@ struct WrittenGrant {
     environments: Vec<Pattern>,
     namespaces: Option<Vec<Pattern>>,
     keys: Vec<KeyId>,
-    threshold: NonZeroU32,
+    threshold: Count,
     #[serde(default)]
     min_serial: u64,
+}
+
+/// How many there must be; read by a type of its own, whose messages say what to write.
+#[derive(Clone, Copy)]
+struct Count(NonZeroU32);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CountVisitor)
+    }
+}
+
+struct CountVisitor;
+
+impl Visitor<'_> for CountVisitor {
+    type Value = Count;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number from 1, without quotes")
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Count, E> {
+        let count = u32::try_from(number).ok().and_then(NonZeroU32::new);
+        count.map(Count).ok_or_else(|| E::invalid_value(Unexpected::Signed(number), &self))
+    }
 }
 
 #[derive(Deserialize)]
@@ -233,7 +258,7 @@ impl Policy {
         }
         Ok(Self {
             target: written.target,
-            max_age_days: written.policy.max_age_days,
+            max_age_days: written.policy.max_age_days.map(|days| days.0),
             keys,
             grants,
             revoked_content: written.revoked_content.into_iter().map(|content| content.sha256).collect(),
@@ -360,8 +385,15 @@ fn checked_key(key: WrittenKey) -> Result<(KeyId, TrustedKey), String> {
 }
 
 fn checked_grant(grant: WrittenGrant, keys: &BTreeMap<KeyId, TrustedKey>) -> Result<Grant, String> {
-    let WrittenGrant { bundles, profiles, environments, namespaces, keys: named, threshold, min_serial } =
-        grant;
+    let WrittenGrant {
+        bundles,
+        profiles,
+        environments,
+        namespaces,
+        keys: named,
+        threshold: Count(threshold),
+        min_serial,
+    } = grant;
     each_once("bundles", &bundles)?;
     each_once("profiles", &profiles)?;
     each_once("environments", &environments)?;

@@ -1,6 +1,9 @@
 //! Exit codes, and failures as data.
 
+use serde_json::Value;
+
 use crate::env::TestEnv;
+use crate::sealing::key;
 
 #[test]
 fn a_failure_as_json_is_one_document_with_the_exit_code_in_it() {
@@ -85,5 +88,94 @@ fn help_and_version_are_no_failures() {
         let ran = env.run(&arguments);
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{arguments:?}");
         assert!(!ran.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_mistake_in_the_arguments_is_told_whole_as_data() {
+    let env = TestEnv::new();
+    let table = [
+        (vec!["join"], "the following required arguments were not provided: --out <FILE>, <INDEX>", None),
+        (
+            vec!["gc", "--color", "x"],
+            "invalid value 'x' for '--color <WHEN>' [possible values: auto, always, never]",
+            None,
+        ),
+        (
+            vec!["gc", "--stor"],
+            "unexpected argument '--stor' found",
+            Some("a similar argument exists: '--store'"),
+        ),
+    ];
+    for (arguments, error, hint) in table {
+        let report = env.run(&[&arguments[..], &["--json"]].concat()).json();
+
+        assert_eq!(report["error"], error, "{arguments:?}");
+        assert_eq!(
+            report["hints"].as_array().unwrap().first().and_then(Value::as_str),
+            hint,
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told_in_plain_words() {
+    let env = TestEnv::new();
+    let keygen = "`relay-bundle keygen --out nosuch.pem`, or while building: --keygen";
+    let table = [
+        (&["build", "web", "--key", "nosuch.pem"][..], "error: there is no file `nosuch.pem`\n", keygen),
+        (&["keygen", "--public", "nosuch.pem"], "error: there is no file `nosuch.pem`\n", ""),
+        (&["split", "nosuch.tar", "--size", "1kB"], "error: there is no file `nosuch.tar`\n", ""),
+        (&["join", "nosuch.parts", "--out", "x"], "error: there is no file `nosuch.parts`\n", ""),
+        (&["join", "nosuch.tar", "--out", "x"], "error: there is no file `nosuch.tar`\n", ""),
+        (&["render", "nosuch"], "error[RB0007]: there is no file `profiles/nosuch.toml`\n", ""),
+    ];
+    for (arguments, message, hint) in table {
+        let ran = env.run(arguments);
+
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.starts_with(message), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(hint), "{arguments:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_is_no_archive_yet_is_told_apart_from_one_that_was_altered() {
+    let env = TestEnv::new();
+    env.write("key.pub.pem", key("builder").public().to_pem());
+    let verify = ["verify", "./it", "--key", "key.pub.pem"];
+    let table: [(&[u8], &str); 6] = [
+        (b"\x1f\x8b\x08\x00", "BAD_FORM: it is compressed with gzip: decompress it first"),
+        (b"\x28\xb5\x2f\xfd", "BAD_FORM: it is compressed with zstd"),
+        (b"\xfd7zXZ\0", "BAD_FORM: it is compressed with xz"),
+        (b"BZh9", "BAD_FORM: it is compressed with bzip2"),
+        (b"PK\x03\x04", "BAD_FORM: it is compressed with zip"),
+        (b"", "TRUNCATED: it is empty: nothing came"),
+    ];
+    for (start, wanted) in table {
+        let mut bytes = start.to_vec();
+        bytes.resize(if start.is_empty() { 0 } else { 2000 }, b'x');
+        env.write("it", bytes);
+
+        let ran = env.run(&verify);
+
+        assert_eq!(ran.code, 3, "{wanted}: {}", ran.stderr);
+        assert!(ran.stderr.starts_with(&format!("error: {wanted}")), "{wanted}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_bundle_from_stdin_is_no_profile() {
+    let env = TestEnv::new();
+    for arguments in [&["sign", "-", "--key", "key.pem"][..], &["inspect", "-"], &["pack", "-", "x.tar"]] {
+        let ran = env.run(arguments);
+
+        assert_eq!(ran.code, 2, "{arguments:?}");
+        assert!(
+            ran.stderr.starts_with("error: a bundle from stdin is not "),
+            "{arguments:?}: {}",
+            ran.stderr
+        );
     }
 }

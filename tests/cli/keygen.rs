@@ -320,7 +320,7 @@ fn what_is_no_file_or_too_large_is_refused_at_once() {
         ("/dev/zero", "`/dev/zero` is not a regular file"),
         ("large", "has more than 16384 bytes"),
         ("missing", "`missing`"),
-        ("text", "`text` cannot sign: it is no PEM file"),
+        ("text", "`text` holds neither half of a key"),
     ] {
         let output =
             env.command(&["keygen", "--public", name]).timeout(Duration::from_secs(20)).output().unwrap();
@@ -440,4 +440,45 @@ fn no_failure_shows_a_secret() {
     }
     assert_eq!(failures, 30);
     assert!(!names(&env).iter().any(|name| name.starts_with("new") || name.starts_with('.')));
+}
+
+#[test]
+fn a_file_that_is_no_private_key_is_told_by_what_it_is_and_not_by_its_mode() {
+    let env = TestEnv::new();
+    env.ok(&["keygen"]);
+    env.build(&["web", "--archive", "web.tar"]);
+    write_with_mode(&env, "trust.toml", "schema = \"relay-bundle/trust/v1\"\n", 0o644);
+    let table = [
+        (
+            &["sign", "web.tar", "--key", "signing.pub.pem"][..],
+            "`signing.pub.pem` cannot sign: it is the public half",
+        ),
+        (&["sign", "web.tar", "--key", "trust.toml"], "`trust.toml` cannot sign: it is no PEM file"),
+        (&["keygen", "--public", "trust.toml"], "`trust.toml` holds neither half of a key"),
+    ];
+    for (arguments, wanted) in table {
+        let ran = env.run(arguments);
+
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("error: {wanted}")), "{arguments:?}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("chmod"), "{arguments:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_key_whose_lines_have_another_length_is_the_same_key() {
+    let env = TestEnv::new();
+    env.ok(&["keygen"]);
+    let keyid = |file: &str| env.run(&["keygen", "--public", file, "--json"]).json()["keyid"].clone();
+    for file in ["signing.pem", "signing.pub.pem"] {
+        let text = read(&env, file);
+        let mut lines = text.lines();
+        let (begin, body, end) = (lines.next().unwrap(), lines.next().unwrap(), lines.next().unwrap());
+        let (start, rest) = body.split_at(20);
+
+        write_private(&env, "narrow.pem", &format!("{begin}\n{start}\n{rest}\n{end}\n"));
+
+        assert!(keyid(file).is_string());
+        assert_eq!(keyid("narrow.pem"), keyid(file), "{file}");
+    }
 }

@@ -7,6 +7,7 @@ use camino::Utf8Path;
 
 use crate::blobs::{bytes, names, put, with_blobs};
 use crate::env::TestEnv;
+use crate::sealing;
 
 /// An archive of some megabytes in four parts, in the folder `usb`.
 fn in_parts() -> (TestEnv, Vec<u8>) {
@@ -239,4 +240,109 @@ fn nothing_is_overwritten_and_what_cannot_be_split_or_joined_is_told() {
     }
     assert_eq!(names(&env.path().join("usb")), before);
     assert!(!names(env.path()).iter().any(|name| name.contains(".part") || name == "x.tar"));
+}
+
+type Damage = fn(&TestEnv);
+
+#[test]
+fn a_bad_part_is_told_before_anything_about_keys_and_has_a_code() {
+    let key = |env: &TestEnv| env.write("other.pub.pem", sealing::key("other").public().to_pem());
+    let cases: [(&str, Damage); 4] = [
+        ("TAMPERED: 1 of 4 parts is bad: `usb/big.tar.part001` was altered", |env| flip(&part(env, 1), 600)),
+        ("MISSING_FILE: 1 of 4 parts is bad: `usb/big.tar.part003` is missing", |env| {
+            fs_err::remove_file(part(env, 3)).unwrap();
+        }),
+        ("TRUNCATED: 1 of 4 parts is bad: `usb/big.tar.part002` has 9 bytes", |env| {
+            put(&part(env, 2), &[0; 9]);
+        }),
+        ("BAD_FORM: 1 of 4 parts is bad: `usb/big.tar.part004` is not a regular file", |env| {
+            fs_err::remove_file(part(env, 4)).unwrap();
+            fs_err::create_dir(part(env, 4)).unwrap();
+        }),
+    ];
+    for (wanted, damage) in cases {
+        let (env, _) = in_parts();
+        key(&env);
+        damage(&env);
+        for command in [
+            &["verify", "usb/big.tar.parts", "--key", "other.pub.pem"][..],
+            &["join", "usb", "--out", "back.tar"],
+            &["inspect", "usb/big.tar.parts"],
+        ] {
+            let ran = env.run(&[command, &["--json"]].concat());
+
+            let lines: Vec<&str> = ran.stderr.lines().collect();
+            assert_eq!(ran.code, 3, "{command:?}: {}", ran.stderr);
+            assert!(lines[0].starts_with(&format!("error: {wanted}")), "{command:?}: {}", ran.stderr);
+            assert!(lines[1].starts_with("hint: copy the bad parts again"), "{command:?}: {}", ran.stderr);
+            assert_eq!(ran.json()["code"], wanted.split(':').next().unwrap(), "{command:?}");
+        }
+    }
+}
+
+#[test]
+fn verify_takes_a_part_from_another_place() {
+    let env = TestEnv::new();
+    env.trust_builder();
+    env.seal("web.tar", &["builder"], |_| {});
+    fs_err::create_dir(env.path().join("usb")).unwrap();
+    env.ok(&["split", "web.tar", "--size", "8kB", "--out", "usb"]);
+    fs_err::create_dir(env.path().join("usb2")).unwrap();
+    let name = "web.tar.part002";
+    fs_err::rename(env.path().join("usb").join(name), env.path().join("usb2").join(name)).unwrap();
+    let verify = ["verify", "usb/web.tar.parts", "--trust", "trust.toml"];
+    assert_eq!(env.run(&verify).code, 3);
+
+    let page = env.ok(&[&verify[..], &["--part", "usb2/web.tar.part002"]].concat());
+
+    assert!(page.contains("verified    usb/web.tar.parts"), "{page}");
+    for bundle in ["web.tar", "-", "@web"] {
+        let ran = env.run(&["verify", bundle, "--trust", "trust.toml", "--part", "usb2/web.tar.part002"]);
+        let wanted = format!("error: --part names a part, and `{bundle}` is no index of parts\n");
+        assert_eq!(ran.code, 2, "{bundle}: {}", ran.stderr);
+        assert!(ran.stderr.starts_with(&wanted), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_folder_or_a_part_that_is_no_bundle_leads_to_the_one_that_is_meant() {
+    let (env, _) = in_parts();
+    env.write("key.pub.pem", sealing::key("builder").public().to_pem());
+    fs_err::create_dir(env.path().join("empty")).unwrap();
+    let verify = |path| ["verify", path, "--key", "key.pub.pem"];
+    let sign = |path| ["sign", path, "--key", "key.pem"];
+    let folder = ("there is no bundle in `usb/`", Some("hint: is `usb/big.tar.parts` meant?"));
+    let part = ("`usb/big.tar.part001` is one part of", Some("hint: name their index: `usb/big.tar.parts`"));
+    let table = [
+        (&verify("usb/")[..], folder),
+        (&sign("usb/"), folder),
+        (&["inspect", "usb/"], folder),
+        (&["pack", "usb/", "x.tar"], folder),
+        (&["diff", "usb/", "big.tar"], folder),
+        (&verify("empty/"), ("there is no bundle in `empty/`", None)),
+        (&verify("usb/big.tar.part001"), part),
+        (&sign("usb/big.tar.part001"), part),
+        (&["inspect", "usb/big.tar.part001"], part),
+    ];
+    for (arguments, (wanted, hint)) in table {
+        let ran = env.run(arguments);
+
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.starts_with(&format!("error: {wanted}")), "{arguments:?}: {}", ran.stderr);
+        assert_eq!(ran.stderr.lines().nth(1), hint, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_bundle_that_lost_one_of_its_first_two_files_is_still_one() {
+    let env = TestEnv::new();
+    env.trust_builder();
+    env.seal("web.tar", &["builder"], |_| {});
+    let entry = env.build(&["web"]);
+    fs_err::remove_file(entry.join("SHA256SUMS")).unwrap();
+
+    let ran = env.run(&["verify", entry.as_str(), "--trust", "trust.toml"]);
+
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: MISSING_FILE: `SHA256SUMS` is missing\n"), "{}", ran.stderr);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use camino::Utf8Path;
-use relay_bundle::cmd::refused::REMEDIES;
+use relay_bundle::cmd::refusal_codes::{CODES, find};
 use relay_bundle::model::digest::Digest;
 use relay_bundle::trust::envelope::Envelope;
 use relay_bundle::trust::statement::Predicate;
@@ -437,11 +437,15 @@ fn every_code_is_reached_has_a_remedy_and_is_documented() {
     let mut reached: BTreeSet<String> = CASES.iter().map(|case| case.code.to_owned()).collect();
     // Shown by a test of its own: its exit code is another one.
     reached.insert("UNREADABLE".to_owned());
-    let remedies: BTreeSet<String> = REMEDIES.iter().map(|(code, _)| (*code).to_owned()).collect();
+    let remedies: BTreeSet<String> = CODES.iter().map(|known| known.code.to_owned()).collect();
     let path = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/format/exit-codes.md");
     let page = fs_err::read_to_string(path).unwrap();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
-    let documented: BTreeSet<String> = rows.map(|(code, _)| code.to_owned()).collect();
+    let documented: BTreeSet<String> = rows.clone().map(|(code, _)| code.to_owned()).collect();
+    for (code, row) in rows {
+        let meaning = find(code).unwrap().meaning;
+        assert!(row.starts_with(meaning), "{code}: `{row}` does not begin with `{meaning}`");
+    }
 
     assert_eq!(codes, reached, "reached");
     assert_eq!(codes, remedies, "has a remedy");
@@ -498,4 +502,17 @@ fn a_site_of_the_policy_is_named_when_a_bundle_is_for_others() {
     assert!(ran.stderr.starts_with(&wanted), "{}", ran.stderr);
     let value: Value = env.run(&["verify", "web.tar", "--trust", "trust.toml", "--json"]).json();
     assert_eq!(value["found"][0]["standing"], "counts");
+}
+
+#[test]
+fn a_code_is_explained_with_its_meaning_and_its_remedy_however_it_is_written() {
+    let env = TestEnv::new();
+    for known in CODES {
+        for code in [known.code.to_owned(), known.code.to_ascii_lowercase()] {
+            let page = env.ok(&["explain", &code]);
+            assert_eq!(page, format!("{}: {}\n\n{}\n", known.code, known.meaning, known.remedy));
+        }
+    }
+    assert!(env.ok(&["verify", "--help"]).contains("`relay-bundle explain CODE`"));
+    assert_eq!(env.run(&["explain", "TAMPERED_WITH"]).code, 2);
 }

@@ -418,7 +418,7 @@ fn what_is_no_bundle_is_named_with_a_remedy() {
         ("./none", 2, "there is no file or folder"),
         ("/dev/null", 2, "neither a file nor a folder"),
         ("text.tar", 3, "is no bundle"),
-        ("profiles/", 3, "is no bundle"),
+        ("profiles/", 2, "there is no bundle in `profiles/`"),
     ] {
         let ran = bundles.sign(name, "a.pem", &[]);
         assert_eq!((ran.code, ran.stdout.as_str()), (code, ""), "{name}: {}", ran.stderr);

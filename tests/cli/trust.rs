@@ -145,3 +145,27 @@ fn findings_and_policies_are_data_too() {
     assert_eq!(shown["grants"][0]["holders"], serde_json::json!(["builder"]));
     assert_eq!(shown["keys"][0]["status"], "active");
 }
+
+#[test]
+fn a_number_that_must_not_be_zero_is_asked_for_in_plain_words() {
+    let env = TestEnv::new();
+    for number in ["0", "-1", "two", "1.5"] {
+        for arguments in [
+            ["trust", "add", "grant", "trust.toml", &format!("--threshold={number}")],
+            ["trust", "init", "--out", "new.toml", &format!("--max-age-days={number}")],
+        ] {
+            let ran = env.run(&arguments);
+            assert_eq!(ran.code, 2, "{arguments:?}");
+            assert!(ran.stderr.contains(": write a whole number from 1\n"), "{arguments:?}: {}", ran.stderr);
+        }
+        let grant = crate::sealing::policy_grant(&[], 1, "")
+            .replace("threshold = 1", &format!("threshold = {number}"));
+        let quoted = if number == "two" { grant.replace("two", "\"2\"") } else { grant };
+        env.write("trust.toml", crate::sealing::policy("", &[quoted]));
+
+        let ran = env.run(&["trust", "check", "trust.toml"]);
+
+        assert_eq!(ran.code, 2, "{number}");
+        assert!(ran.stderr.contains("expected a whole number from 1, without quotes\n"), "{}", ran.stderr);
+    }
+}

@@ -45,7 +45,8 @@ fn the_report_tells_who_vouches_for_what_by_which_right() {
         "serial      42\n",
         &format!("issued      {}", &issued[..10]),
         "expires     ",
-        ", in 180 days\n",
+        // A machine that is busy has used up a second of the last one.
+        if page.contains(", in 180 days\n") { ", in 180 days\n" } else { ", in 179 days\n" },
         "target      plant-7; signed for plant-7\n",
         "replay      first bundle seen here; --record remembers it\n",
         " objects, ",
@@ -200,7 +201,7 @@ fn an_archive_in_parts_is_verified_without_joining_it_and_a_bad_part_is_named() 
     let verify = ["verify", "web.tar.parts", "--trust", "trust.toml"];
     assert!(env.ok(&verify).starts_with("verified    web.tar.parts\n"));
 
-    for (part, code) in [("web.tar.part001", ""), ("web.tar.part003", "TAMPERED")] {
+    for part in ["web.tar.part001", "web.tar.part003"] {
         let good = fs_err::read(env.path().join(part)).unwrap();
         let mut bad = good.clone();
         let middle = bad.len() / 2;
@@ -208,12 +209,12 @@ fn an_archive_in_parts_is_verified_without_joining_it_and_a_bad_part_is_named() 
         env.write(part, bad);
         let ran = env.run(&with(&verify, &["--emit", "--secrets-exist"]));
         assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{}", ran.stderr);
-        assert!(ran.stderr.starts_with(&format!("error: {code}")), "{}", ran.stderr);
+        assert!(ran.stderr.starts_with("error: TAMPERED: 1 of "), "{}", ran.stderr);
         assert!(ran.stderr.contains(&format!("{part}` was altered")), "{}", ran.stderr);
 
         fs_err::remove_file(env.path().join(part)).unwrap();
         let ran = env.run(&with(&verify, &["--json"]));
-        assert_eq!((ran.code, &ran.json()["code"]), (3, &"TAMPERED".into()), "{}", ran.stderr);
+        assert_eq!((ran.code, &ran.json()["code"]), (3, &"MISSING_FILE".into()), "{}", ran.stderr);
         assert!(ran.stderr.contains(&format!("{part}` is missing")), "{}", ran.stderr);
         env.write(part, good);
     }
@@ -302,7 +303,7 @@ fn a_private_key_and_a_policy_are_no_key_to_trust() {
     let table = [
         (
             "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAAA\n-----END PRIVATE KEY-----\n".to_owned(),
-            "`x` is a private key, and a public one is trusted",
+            "`x` is a private key, and a public one is wanted",
         ),
         (
             "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMC4CAQ\n-----END ENCRYPTED PRIVATE KEY-----\n".to_owned(),

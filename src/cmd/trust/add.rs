@@ -85,7 +85,7 @@ struct GrantArgs {
     #[arg(long = "key", value_name = "HOLDER|ID", required = true)]
     keys: Vec<String>,
     /// How many holders must have signed
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = super::count)]
     threshold: NonZeroU32,
     /// Refuse bundles with a lower serial
     #[arg(long, value_name = "N", default_value_t = 0)]

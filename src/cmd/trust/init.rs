@@ -35,7 +35,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "UID")]
     cluster_uid: Option<String>,
     /// How many days a bundle may be on its way
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = super::count)]
     max_age_days: Option<NonZeroU32>,
 }
 

@@ -5,6 +5,8 @@ mod check;
 mod init;
 mod show;
 
+use std::num::NonZeroU32;
+
 use camino::Utf8Path;
 
 use super::ctx::Ctx;
@@ -39,6 +41,11 @@ impl Args {
             Act::Show(args) => args.run(ctx),
         }
     }
+}
+
+/// Reads how many there must be, as an argument says it.
+fn count(text: &str) -> Result<NonZeroU32, &'static str> {
+    text.parse().map_err(|_| "write a whole number from 1")
 }
 
 /// Returns the key of a policy that a person means: by its id, at least 8 digits of it, or its holder.
