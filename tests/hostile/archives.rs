@@ -94,13 +94,13 @@ fn what_is_no_archive_is_refused() {
     let good = Tar::new().bytes();
     let program = fs_err::read(env!("CARGO_BIN_EXE_relay-bundle")).unwrap();
     let table: [(&str, &[u8], &str); 8] = [
-        ("nothing", b"", "cut short"),
+        ("nothing", b"", "it is empty"),
         ("a byte", b"{", "cut short"),
         ("almost a header", &good[..BLOCK - 1], "cut short"),
         ("a text", &b"apiVersion: v1\nkind: Namespace\n".repeat(100), "has a header whose field"),
         ("a program", &program, "has a header whose field"),
         ("an archive that begins a byte late", &[b" ", &good[..]].concat(), "has a header whose field"),
-        ("an archive that zstd stored", &zstd(&good), "has a header whose field"),
+        ("an archive that zstd stored", &zstd(&good), "compressed with zstd"),
         (
             "a script before an archive",
             &[&b"#!/bin/sh\nexit\n"[..], &good].concat(),
@@ -111,7 +111,7 @@ fn what_is_no_archive_is_refused() {
         place.refuses(what, bytes, why);
     }
     for (device, why) in
-        [("/dev/null", "cut short"), ("/dev/zero", "is missing"), ("/dev/urandom", "whose field")]
+        [("/dev/null", "it is empty"), ("/dev/zero", "is missing"), ("/dev/urandom", "whose field")]
     {
         place.refuses_path(device, device, why);
     }

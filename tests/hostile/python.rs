@@ -13,7 +13,7 @@ use crate::tools::find;
 const GOOD: [&str; 2] = ["good", "good-pax"];
 
 /// The names of archives by their beginnings, and why they are refused.
-const WHY: [(&str, &str); 22] = [
+const WHY: [(&str, &str); 25] = [
     ("name-not-utf8", "field `name`"),
     ("name-prefix", "field `prefix`"),
     ("name-", "is a file too many"),
@@ -35,6 +35,9 @@ const WHY: [(&str, &str); 22] = [
     ("pax-", "`././@PaxHeader` has a header whose field"),
     ("blocking-20", "more data after the end"),
     ("concatenated", "more data after the end"),
+    ("gzip", "compressed with gzip"),
+    ("bzip2", "compressed with bzip2"),
+    ("xz", "compressed with xz"),
     ("", "has a header whose field"),
 ];
 
