@@ -44,9 +44,15 @@ fn json_exporter() -> Option<PathBuf> {
     found
 }
 
-/// The last byte of the next exporter's address: a port of a shared one that was just found free may be another test's a
-/// moment later.
+/// The last byte of the next exporter's address. Each has a host of its own and a port that is not looked for: a listener
+/// that looked for one would live on for a moment in every process that another test starts just then.
 static STARTED: AtomicU8 = AtomicU8::new(2);
+
+/// Returns a loopback address that no other test uses, also not of another run.
+fn own_host(next: &AtomicU8) -> Ipv4Addr {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, high | 1, low, next.fetch_add(1, Ordering::Relaxed))
+}
 
 /// A running `json_exporter`; it ends with the test.
 struct Exporter {
@@ -60,8 +66,7 @@ impl Exporter {
         let folder = tempfile::tempdir()?;
         let config = folder.path().join("config.yml");
         fs_err::write(&config, exporter::config())?;
-        let host = Ipv4Addr::new(127, 0, 0, STARTED.fetch_add(1, Ordering::Relaxed));
-        let address = TcpListener::bind((host, 0))?.local_addr()?;
+        let address = SocketAddr::from((own_host(&STARTED), 27_979));
         let process = Command::new(program)
             .args(exporter::arguments(&config.to_string_lossy(), &address.to_string()))
             .env_clear()

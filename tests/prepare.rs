@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PASSWORD: &str = "pass \"word\" \\ $(id) 'q' # é 密码 🔑 \u{2028} ";
 const USERNAME: &str = "admin \"é\"";
 
-/// The last byte of the next pod's address: a port of a shared one that was just found free may be another test's a
-/// moment later.
+/// The last byte of the next pod's address. Each has a host of its own and a port that is not looked for: a listener that
+/// looked for one would live on for a moment in every process that another test starts just then.
 static PODS: AtomicU8 = AtomicU8::new(2);
 
 /// The init container's environment and its data volume.
@@ -42,8 +42,9 @@ struct End {
 impl Pod {
     fn new() -> Option<Self> {
         let node = find("node", "nodejs")?;
-        let host = Ipv4Addr::new(127, 0, 0, PODS.fetch_add(1, Ordering::Relaxed));
-        let redis = TcpListener::bind((host, 0)).unwrap().local_addr().unwrap();
+        let [.., high, low] = std::process::id().to_be_bytes();
+        let host = Ipv4Addr::new(127, high | 1, low, PODS.fetch_add(1, Ordering::Relaxed));
+        let redis = SocketAddr::from((host, 26_379));
         let variables = [
             ("ADMIN_USERNAME", USERNAME.to_owned()),
             ("ADMIN_PASSWORD", PASSWORD.to_owned()),
