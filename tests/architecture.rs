@@ -18,6 +18,7 @@ const MATRIX: &[(&str, &[&str])] = &[
     ("trust", &["model", "canonical", "bundle"]),
     ("plan", &["model", "canonical", "render", "bundle"]),
     ("fsio", &["model"]),
+    ("sealed", &["model"]),
     ("hashing", &["model", "bundle"]),
     ("archive", &["model", "bundle", "fsio", "hashing"]),
     ("store", &["model", "bundle", "fsio", "hashing"]),
@@ -36,6 +37,7 @@ const MATRIX: &[(&str, &[&str])] = &[
             "trust",
             "plan",
             "fsio",
+            "sealed",
             "hashing",
             "archive",
             "store",
@@ -49,6 +51,7 @@ const MATRIX: &[(&str, &[&str])] = &[
 
 /// Where each crate may be named.
 const CRATES: &[(&str, &[&str])] = &[
+    ("age", &["sealed"]),
     ("anstream", &["ui"]),
     ("anstyle", &["ui"]),
     ("base64", &["trust"]),
@@ -73,7 +76,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tempfile", &["fsio", "store", "cmd"]),
     ("toml", &["profile", "trust"]),
     ("walkdir", &["store", "archive"]),
-    ("zeroize", &["fsio", "trust", "cmd"]),
+    ("zeroize", &["fsio", "sealed", "trust", "cmd"]),
 ];
 
 /// What the pure layers must not name.

@@ -18,7 +18,7 @@ pub(super) fn read_sealed(profile: &mut Profile, files: &dyn ProfileFiles, repor
     let named: Vec<(Path, String)> = profile
         .secrets()
         .iter()
-        .filter_map(|secret| Some((key_path(profile, &secret.purpose), secret.form.age_file()?)))
+        .filter_map(|secret| Some((profile.key_of(&secret.purpose), secret.form.age_file()?)))
         .collect();
     for (index, (path, file)) in named.iter().enumerate() {
         if named[..index].iter().any(|(_, earlier)| earlier == file) {
@@ -66,7 +66,7 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
     let settings = &profile.settings;
     let secrets = profile.secrets();
     for secret in &secrets {
-        let path = key_path(profile, &secret.purpose);
+        let path = profile.key_of(&secret.purpose);
         match secret.form {
             SecretForm::Literal { .. } if !settings.is_dev() => {
                 literal(&path, settings.release.environment.as_str(), report);
@@ -88,24 +88,6 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
         let help = "add the public key that `age-keygen` prints, and keep its file offline";
         report.warning("RB0401", "release.recoveryRecipients", message, help);
     }
-}
-
-/// Returns the path of the key that states a secret.
-fn key_path(profile: &Profile, purpose: &Purpose) -> Path {
-    let config = &profile.settings.storage.logs.fluentbit.output.config;
-    let path = match purpose {
-        Purpose::JwtSecret => "config.jwtSecret",
-        Purpose::EncryptionKey => "config.encryptionKey",
-        Purpose::AdminPassword => "config.adminPassword",
-        Purpose::RedisPassword if profile.settings.redis.enabled => "redis.auth.password",
-        Purpose::RedisPassword => "externalRedis.password",
-        Purpose::Output { property, index } => {
-            let written = config.keys().find(|key| key.to_lowercase() == *property).unwrap_or(property);
-            let path = Path::of("storage.logs.fluentbit.output.config").key(written);
-            return index.map_or(path.clone(), |index| path.index(index));
-        }
-    };
-    Path::of(path)
 }
 
 fn literal(path: &Path, environment: &str, report: &mut Report<'_>) {
