@@ -6,7 +6,6 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::bundle::files::File;
 use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::cmd::ctx::{Ctx, count};
@@ -70,8 +69,6 @@ struct Finding {
 enum Problem {
     #[error("nothing is sealed for it: the profile gives no value")]
     NoFile,
-    #[error("the file is not in the bundle")]
-    Missing,
     #[error("nothing in the bundle uses the file")]
     Unused,
     #[error(transparent)]
@@ -127,12 +124,11 @@ fn findings(bundle: &Bundle, identities: Option<&Identities>) -> Vec<Finding> {
     for (wanted, key) in wanted {
         used.extend(key.file.as_deref());
         let place = Place::new(&wanted.namespace, &wanted.name, &key.key);
-        let bytes = key.file.as_deref().map(|file| bundle.files.get(file).map(File::bytes));
-        let judgement = match (place, bytes) {
+        let file = key.file.as_deref().and_then(|file| bundle.files.get(file));
+        let judgement = match (place, file) {
             (Err(error), _) => Err(error.into()),
-            (_, None) => Err(Problem::NoFile),
-            (_, Some(None)) => Err(Problem::Missing),
-            (Ok(place), Some(Some(bytes))) => judge(bytes, &place, identities),
+            (Ok(_), None) => Err(Problem::NoFile),
+            (Ok(place), Some(file)) => judge(file.bytes(), &place, identities),
         };
         let place = format!("{}/{}/{}", wanted.namespace, wanted.name, key.key);
         findings.push(Finding::new(Some(place), key.file.clone(), judgement));

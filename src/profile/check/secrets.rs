@@ -43,7 +43,7 @@ pub(super) fn read_sealed(profile: &mut Profile, files: &dyn ProfileFiles, repor
                 profile.sealed.insert(file.clone(), bytes);
             }
             Err(reason) => {
-                let help = "the path starts at the folder of the profiles, and the file must be one that age encrypted";
+                let help = "the path starts at the folder of the profiles; `relay-bundle secrets encrypt PROFILE KEY` makes the file";
                 report.error("RB0210", path, reason, help);
             }
         }
@@ -57,7 +57,7 @@ fn sealed(path: &Path, file: &str, bytes: &[u8], report: &mut Report<'_>) {
         report.error("RB0212", path, message, "is this the right file?");
     } else if !AGE_BEGINNINGS.iter().any(|beginning| bytes.starts_with(beginning)) {
         let message = format!("`{file}` is not a file that age encrypted");
-        let help = "encrypt it with age, and change the secret if it was committed in clear text";
+        let help = "seal it with `relay-bundle secrets encrypt`, and change the secret if it was committed in clear text";
         report.error("RB0211", path, message, help);
     }
 }
