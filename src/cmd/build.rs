@@ -195,8 +195,8 @@ impl Args {
             Stored::New => "new",
             Stored::Existed => "existed",
             Stored::Replaced { reason } => {
-                ctx.printer.tell(&format!(
-                    "warning: the store's entry was not as it was built and has been made again: {reason}"
+                ctx.printer.warn(&format!(
+                    "the store's entry was not as it was built and has been made again: {reason}"
                 ));
                 "replaced"
             }
@@ -210,7 +210,7 @@ impl Args {
         if let Some(archive) = &self.archive {
             let (_, sums) = store.open(registered.entry.as_str())?;
             let attestation = sums.attestation().map(<[u8]>::to_vec);
-            let files = sums.into_files().map_err(Failure::untrusted)?;
+            let files = sums.into_files()?;
             target(archive, "").write(attestation.as_deref(), files, &mut |_| {})?;
         }
         let objects = count(index.objects.len(), "object");
@@ -270,7 +270,7 @@ fn signatures(ctx: &Ctx, place: &Sealable, content_id: Digest) -> Result<(String
             Ok((format!("kept its {signatures}, which nothing here has verified"), signers))
         }
         Err(why) => {
-            ctx.printer.tell(&format!("warning: the attestation that was there is of no use: {why}"));
+            ctx.printer.warn(&format!("the attestation that was there is of no use: {why}"));
             Ok((format!("make a new one: relay-bundle sign {path} --reseal --key signing.pem"), Vec::new()))
         }
     }

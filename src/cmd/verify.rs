@@ -12,7 +12,7 @@ use super::medium;
 use super::source::Reference;
 use super::state_args::StateArgs;
 use super::trust_args::{Trust, TrustArgs};
-use super::{rebuild, refused};
+use super::rebuild;
 use crate::archive;
 use crate::bundle::index::{Source, Wanted};
 use crate::bundle::layout::Kind;
@@ -108,7 +108,7 @@ impl Args {
 
     fn time(&self, ctx: &Ctx) -> Result<Timestamp, Failure> {
         let Some(time) = self.at else { return clock::now() };
-        ctx.printer.tell(&format!("warning: verified as of {time}, whatever the time is now: do not apply"));
+        ctx.printer.warn(&format!("verified as of {time}, whatever the time is now: do not apply"));
         Ok(time)
     }
 
@@ -211,11 +211,11 @@ fn manifests(bundle: &Verified<Bundle>) -> Vec<u8> {
 
 /// Verifies what is at a path; if it is in parts, a bad one is named.
 fn verify_path(path: &Utf8Path, terms: &Terms<'_>) -> Result<Verified<Bundle>, Failure> {
-    let (place, opened) = medium::open(path).map_err(refused::coded)?;
+    let (place, opened) = medium::open(path)?;
     gate(opened, terms).map_err(|error| match (place.bad_parts(), error) {
         (None, error) => error.into(),
         (Some(bad), VerifyError::Refused(refusal)) => Failure::from(refusal).hint(bad.to_string()),
-        (Some(bad), VerifyError::Unread(_)) => refused::bad_parts(bad),
+        (Some(bad), VerifyError::Unread(_)) => bad.into(),
     })
 }
 

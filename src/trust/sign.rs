@@ -24,6 +24,9 @@ pub const AHEAD_SECONDS_MAX: u64 = DAY_SECONDS;
 /// its limit.
 pub const SITES_MAX: usize = 500;
 
+/// What differs if a statement is about other content.
+const CONTENT_ID: &str = "content id";
+
 /// What a signer decides about a release; the rest of a statement follows from the bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
@@ -59,6 +62,18 @@ pub enum Unfit {
         "`{ATTESTATION}` is about another bundle: its {what} is {stated}, and that of this one is {found}"
     )]
     OtherBundle { what: &'static str, stated: String, found: String },
+}
+
+impl Unfit {
+    /// Returns the code that a verifier would give for it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::PayloadType(_) => "WRONG_PAYLOAD_TYPE",
+            Self::Statement(_) => "BAD_STATEMENT",
+            Self::OtherBundle { what: CONTENT_ID, .. } => "TAMPERED",
+            Self::OtherBundle { .. } => "CONTENT_MISMATCH",
+        }
+    }
 }
 
 impl Terms {
@@ -131,7 +146,7 @@ pub fn existing(envelope: &Envelope, bundle: &Bundle) -> Result<Statement, Unfit
 fn differences(stated: &Statement, found: &Statement) -> [(&'static str, String, String); 7] {
     let (a, b) = (&stated.predicate, &found.predicate);
     [
-        ("content id", format!("sha256:{}", stated.content_id), format!("sha256:{}", found.content_id)),
+        (CONTENT_ID, format!("sha256:{}", stated.content_id), format!("sha256:{}", found.content_id)),
         ("name", a.bundle.to_string(), b.bundle.to_string()),
         ("profile", a.profile.to_string(), b.profile.to_string()),
         ("namespace", a.namespace.to_string(), b.namespace.to_string()),

@@ -30,7 +30,7 @@ impl<'a> Signers<'a> {
             }
             Authority::Key(key) => BTreeMap::from([(key.id(), (key, None))]),
         };
-        let mut signers = Self { terms, good: BTreeMap::new(), found: Vec::new(), issued: None };
+        let mut signers = Self::none(terms);
         for (claimed, signature) in envelope.signatures() {
             // The claim proves nothing, and yet a wrong one is not forgiven: no signature covers it.
             let made_by = trusted
@@ -41,6 +41,11 @@ impl<'a> Signers<'a> {
             signers.found.push((*claimed, made_by.is_some()));
         }
         signers
+    }
+
+    /// Of a bundle whose signatures are not known: there are none, or they cannot be read.
+    pub(super) fn none(terms: Terms<'a>) -> Self {
+        Self { terms, good: BTreeMap::new(), found: Vec::new(), issued: None }
     }
 
     pub(super) fn terms(&self) -> &Terms<'a> {
@@ -73,25 +78,21 @@ impl<'a> Signers<'a> {
     pub(super) fn check_grants(&mut self, predicate: &Predicate) -> Result<Option<(usize, Grant)>, Reason> {
         self.issued = Some(predicate.issued);
         let Authority::Policy(policy, _) = self.terms.authority else { return Ok(None) };
-        let Predicate { bundle, profile, environment, serial, .. } = predicate;
-        let is_about =
-            |grant: &Grant| grant.is_about(bundle.as_str(), profile.as_str(), environment.as_str());
         let about: Vec<(usize, &Grant)> =
-            policy.grants().iter().enumerate().filter(|(_, grant)| is_about(grant)).collect();
+            policy.grants().iter().enumerate().filter(|(_, grant)| grant.is_about(predicate)).collect();
         if about.is_empty() {
-            let [bundle, profile, environment] =
-                [bundle.to_string(), profile.to_string(), environment.to_string()];
-            return Err(Reason::NoGrant { bundle, profile, environment });
+            return Err(Reason::NoGrant(Box::new(predicate.clone())));
         }
+        let serial = predicate.serial;
         let is_met = |(_, grant): &&(usize, &Grant)| grant.is_met_by(self.counting());
         let met: Vec<&(usize, &Grant)> = about.iter().filter(is_met).collect();
         let Some(min) = met.iter().map(|(_, grant)| grant.min_serial).min() else {
             return Err(self.too_few(about.into_iter().map(|(_, grant)| grant)));
         };
-        let allowing = met.into_iter().find(|(_, grant)| grant.min_serial <= *serial);
+        let allowing = met.into_iter().find(|(_, grant)| grant.min_serial <= serial);
         match allowing {
             Some((at, grant)) => Ok(Some((*at, (*grant).clone()))),
-            None => Err(Reason::BelowMinSerial { serial: *serial, min }),
+            None => Err(Reason::BelowMinSerial { serial, min }),
         }
     }
 

@@ -118,8 +118,9 @@ pub fn verify<M: SealedMedium>(
     terms: &Terms<'_>,
     blob: &mut Visitor<'_>,
 ) -> Result<Verified<Bundle>, VerifyError> {
-    let attestation = opening.attestation().ok_or(Reason::Unsigned)?.to_vec();
-    let envelope = Envelope::parse(&attestation).map_err(Reason::BadAttestation)?;
+    let nobody = |reason| Signers::none(*terms).refusal(reason);
+    let attestation = opening.attestation().ok_or_else(|| nobody(Reason::Unsigned))?.to_vec();
+    let envelope = Envelope::parse(&attestation).map_err(|error| nobody(Reason::BadAttestation(error)))?;
     let mut signers = Signers::of(&envelope, *terms);
     let accepted = accept(&envelope, &mut signers);
     let (statement, grant) = accepted.map_err(|reason| signers.refusal(reason))?;
