@@ -162,10 +162,8 @@ impl Sealable {
             if let Err(error) = file.lock() {
                 // Some network file systems lock no folders. What is there is read again in any case.
                 let why = error.kind();
-                ctx.printer.warn(&format!(
-                    "`{}` cannot be locked ({why}): let no one else sign it now",
-                    self.shown
-                ));
+                ctx.printer
+                    .warn(&format!("`{}` cannot be locked ({why}): let no one else sign it now", self.shown));
                 return Ok(None);
             }
             let (locked, named) = (file.metadata()?, fs_err::metadata(&path)?);

@@ -109,8 +109,8 @@ impl Source {
         let contents = sums.into_files().and_then(|files| files.read(&mut hash_only));
         let contents = contents.map_err(|error| place.failure(error))?;
         let origin = place.path.into_string();
-        let bundle = Bundle::open(contents)
-            .map_err(|error| refused::contradiction(origin.as_str().into(), &error))?;
+        let bundle =
+            Bundle::open(contents).map_err(|error| refused::contradiction(origin.as_str().into(), &error))?;
         Ok(Self { bundle, origin, attested: Some(attested) })
     }
 
