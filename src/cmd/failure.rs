@@ -160,13 +160,20 @@ impl From<GuardError> for Failure {
     /// Trouble of the disk is the world's; all else is a mistake in the command, or in how the file was put there.
     fn from(error: GuardError) -> Self {
         let remedy = error.remedy();
-        let failure = match error {
-            GuardError::Read(ReadFileError::Io(error)) if error.kind() != io::ErrorKind::NotFound => {
-                Self::world(error)
-            }
+        match error {
+            GuardError::Read(error) => error.into(),
+            error => remedy.into_iter().fold(Self::input(error), Self::hint),
+        }
+    }
+}
+
+impl From<ReadFileError> for Failure {
+    /// As above, of any file that the command names.
+    fn from(error: ReadFileError) -> Self {
+        match error {
+            ReadFileError::Io(error) if error.kind() != io::ErrorKind::NotFound => error.into(),
             error => Self::input(error),
-        };
-        remedy.into_iter().fold(failure, Self::hint)
+        }
     }
 }
 

@@ -27,8 +27,14 @@ pub const REMEDIES: &[(&str, &str)] = &[
     ),
     ("REVOKED_KEY", "do not use the bundle; ask the builder for one that is signed by a key that counts"),
     ("RETIRED_KEY", "ask the builder to sign it with the key that came after"),
-    ("KEY_NOT_VALID", "check this machine's clock (`date -u`) and the validity of the key in the policy"),
-    ("BELOW_THRESHOLD", "get the missing signatures: `relay-bundle sign` adds one to those that are there"),
+    (
+        "KEY_NOT_VALID",
+        "compare the validity of the key in the policy with when the bundle was issued, and with the clock (`date -u`)",
+    ),
+    (
+        "BELOW_THRESHOLD",
+        "get the missing signatures (`relay-bundle sign` adds one), or name the key in the grant if it was forgotten",
+    ),
     (
         "WRONG_PAYLOAD_TYPE",
         "this is a signature of something else than a bundle: ask the builder for the bundle",
@@ -98,6 +104,7 @@ impl Refused {
 
 /// Makes the failure of something that is not trusted. Nothing else does, so each of them has a code.
 pub(super) fn untrusted(code: &'static str, why: impl Display) -> Failure {
+    debug_assert!(remedy(code).is_some(), "{code} is no code");
     failure(format!("{code}: {why}"), Refused { code, found: Vec::new(), expected: Vec::new() })
 }
 

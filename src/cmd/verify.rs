@@ -38,7 +38,7 @@ docs/format/exit-codes.md lists all codes and what to do.
 
 Examples:
   relay-bundle verify prod.tar --trust trust.toml
-  relay-bundle verify prod.tar --trust trust.toml --record --emit | kubectl apply --server-side -f -
+  relay-bundle verify prod.tar --trust trust.toml --record --emit --secrets-exist | kubectl apply --server-side -f -
   relay-bundle verify @production --key signing.pub.pem
   relay-bundle verify prod.tar --trust trust.toml --rebuild production"
 )]

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::envelope::{InvalidEnvelope, PAYLOAD_TYPE};
 use super::key::KeyId;
+use super::sign::Difference;
 use super::state::Replay;
 use super::statement::{InvalidStatement, Predicate};
 use crate::bundle::open::InvalidBundle;
@@ -63,6 +64,8 @@ pub enum Standing {
     NotYetValid,
     /// Good, by a key that was not valid when the bundle was issued.
     OutsideValidity,
+    /// Good, by a key that no grant about such a bundle names.
+    NotGranted,
 }
 
 impl fmt::Display for Standing {
@@ -75,7 +78,8 @@ impl fmt::Display for Standing {
             Self::Retired => "is retired",
             Self::Expired => "is no longer valid",
             Self::NotYetValid => "is not yet valid",
-            Self::OutsideValidity => "was not valid when the bundle was issued",
+            Self::OutsideValidity => "was not valid when the bundle was issued (`notBefore`, `notAfter`)",
+            Self::NotGranted => "is in no grant for such a bundle",
         })
     }
 }
@@ -135,10 +139,14 @@ pub enum Reason {
 pub enum Mismatch {
     #[error(transparent)]
     Bundle(#[from] InvalidBundle),
-    #[error("{what} is `{found}` in bundle.json, and `{wanted}` was signed")]
-    Index { what: &'static str, found: String, wanted: String },
-    #[error("there are {found} {what}, and {wanted} were signed")]
-    Size { what: &'static str, found: u64, wanted: u64 },
+    #[error("its {} is `{}`, and `{}` was signed", .0.what, .0.found, .0.stated)]
+    Statement(Difference),
+}
+
+impl From<Difference> for Mismatch {
+    fn from(difference: Difference) -> Self {
+        Self::Statement(difference)
+    }
 }
 
 impl Reason {
