@@ -15,6 +15,8 @@ pub mod parts;
 pub mod plan;
 pub mod profile;
 pub mod render;
+#[cfg(feature = "age")]
+pub mod sealed;
 pub mod state_file;
 pub mod store;
 pub mod trust;

@@ -19,6 +19,7 @@ const MATRIX: &[(&str, &[&str])] = &[
     ("plan", &["model", "canonical", "render", "bundle"]),
     // The edges. They use `fsio` for files and `hashing` for cores, and not each other.
     ("fsio", &["model"]),
+    ("sealed", &["model"]),
     ("hashing", &["model", "bundle"]),
     ("archive", &["model", "bundle", "fsio", "hashing"]),
     ("store", &["model", "bundle", "fsio", "hashing"]),
@@ -37,6 +38,7 @@ const MATRIX: &[(&str, &[&str])] = &[
             "trust",
             "plan",
             "fsio",
+            "sealed",
             "hashing",
             "archive",
             "store",
@@ -50,6 +52,7 @@ const MATRIX: &[(&str, &[&str])] = &[
 
 /// Where each crate may be named.
 const CRATES: &[(&str, &[&str])] = &[
+    ("age", &["sealed"]),
     ("anstream", &["ui"]),
     ("anstyle", &["ui"]),
     ("base64", &["trust"]),
@@ -74,7 +77,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tempfile", &["fsio", "store", "cmd"]),
     ("toml", &["profile", "trust"]),
     ("walkdir", &["store", "archive"]),
-    ("zeroize", &["fsio", "trust", "cmd"]),
+    ("zeroize", &["fsio", "sealed", "trust", "cmd"]),
 ];
 
 /// What the pure layers must not name.

@@ -46,7 +46,21 @@ impl Ctx {
     ///
     /// When the profile has errors, or warnings that are denied.
     pub fn load(&self, name: &str, args: &ProfileArgs) -> Result<Profile, Failure> {
-        let loaded = profile::load(name, &args.set, &Folder::new(&args.profiles));
+        self.load_from(name, args, &Folder::new(&args.profiles))
+    }
+
+    /// As [`Ctx::load`], with files from elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ctx::load`].
+    pub fn load_from(
+        &self,
+        name: &str,
+        args: &ProfileArgs,
+        files: &dyn ProfileFiles,
+    ) -> Result<Profile, Failure> {
+        let loaded = profile::load(name, &args.set, files);
         self.show(&loaded);
         let warned = loaded.diagnostics.iter().count();
         match loaded.profile {

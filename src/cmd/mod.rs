@@ -12,6 +12,8 @@ pub mod diff;
 pub mod explain;
 pub mod failure;
 pub mod gc;
+#[cfg(feature = "age")]
+pub mod identity_args;
 pub mod images;
 pub mod import;
 pub mod inspect;
@@ -30,6 +32,8 @@ pub mod render;
 pub mod schema;
 mod sealable;
 mod sealing;
+#[cfg(feature = "age")]
+pub mod secrets;
 pub mod sign;
 pub mod source;
 pub mod split;
@@ -97,6 +101,9 @@ pub enum Command {
     Trust(trust::Args),
     /// Show what was accepted before, or take a floor away
     State(state::Args),
+    /// Seal secrets into files that only a key of yours opens, and check them
+    #[cfg(feature = "age")]
+    Secrets(secrets::Args),
     /// List the images of a profile or a bundle
     Images(Deferred<images::Args>),
     /// Make a key pair that signs, or show the public half of one
@@ -142,6 +149,8 @@ impl Command {
             Self::Verify(args) => args.0.run(ctx),
             Self::Trust(args) => args.run(ctx),
             Self::State(args) => args.run(ctx),
+            #[cfg(feature = "age")]
+            Self::Secrets(args) => args.run(ctx),
             Self::Images(args) => args.0.run(ctx),
             Self::Keygen(args) => args.0.run(ctx),
             Self::Sign(args) => args.0.run(ctx),

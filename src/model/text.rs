@@ -356,7 +356,8 @@ fn is_file_segment(segment: &str) -> bool {
     first && segment.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
 }
 
-/// Checks an age X25519 recipient: Bech32 of 32 bytes with the prefix `age`, checksum included.
+/// Checks an age X25519 recipient: Bech32 of 32 bytes with the prefix `age`, checksum included, and no point to which
+/// nothing can be encrypted.
 fn is_age_recipient(text: &str) -> bool {
     const ALPHABET: &[u8] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
     const GENERATOR: [u32; 5] = [0x3b6a_57b2, 0x2650_8e6d, 0x1ea1_19fa, 0x3d42_33dd, 0x2a14_62b3];
@@ -368,7 +369,7 @@ fn is_age_recipient(text: &str) -> bool {
     let Some(symbols) = symbols.filter(|symbols| symbols.len() == 58) else { return false };
     let prefix =
         b"age".iter().map(|b| u32::from(b >> 5)).chain([0]).chain(b"age".iter().map(|b| u32::from(b & 31)));
-    let checksum = prefix.chain(symbols).fold(1_u32, |checksum, symbol| {
+    let checksum = prefix.chain(symbols.iter().copied()).fold(1_u32, |checksum, symbol| {
         let top = checksum >> 25;
         let next = (checksum & 0x01ff_ffff) << 5 ^ symbol;
         GENERATOR
@@ -377,7 +378,47 @@ fn is_age_recipient(text: &str) -> bool {
             .filter(|(bit, _)| top >> bit & 1 == 1)
             .fold(next, |sum, (_, generator)| sum ^ generator)
     });
-    checksum == 1
+    checksum == 1 && is_curve_point(&symbols[..52])
+}
+
+/// Tells whether 52 symbols of five bits are 32 bytes, and those a public key of Curve25519 that keeps a secret.
+fn is_curve_point(symbols: &[u32]) -> bool {
+    /// The points of small order: with any of them everybody knows the shared secret, and age panics.
+    const SMALL_ORDER: [[u8; 32]; 7] = [
+        point(0, 0, 0),
+        point(1, 0, 0),
+        [
+            0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a,
+            0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+        ],
+        [
+            0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b,
+            0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
+        ],
+        point(0xec, 0xff, 0x7f),
+        point(0xed, 0xff, 0x7f),
+        point(0xee, 0xff, 0x7f),
+    ];
+    let (mut bytes, mut bits, mut held) = (Vec::with_capacity(32), 0_u32, 0_u32);
+    for symbol in symbols {
+        (bits, held) = (bits << 5 | symbol, held + 5);
+        if held >= 8 {
+            held -= 8;
+            bytes.extend(u8::try_from(bits >> held & 0xff));
+            bits &= (1 << held) - 1;
+        }
+    }
+    // The highest bit is no part of the point.
+    bytes.last_mut().into_iter().for_each(|last| *last &= 0x7f);
+    bits == 0 && !SMALL_ORDER.iter().any(|point| point[..] == bytes)
+}
+
+/// Returns a number of 32 bytes, little end first: the first byte, those between, the last.
+const fn point(first: u8, between: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [between; 32];
+    bytes[0] = first;
+    bytes[31] = last;
+    bytes
 }
 
 /// Returns the milliseconds of a duration such as `1m30s`; units from large to small, each at most once.
@@ -483,6 +524,24 @@ mod tests {
         accepts::<AgeRecipient>(
             &["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
             &["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8q", "age1", ""],
+        );
+    }
+
+    #[test]
+    fn a_recipient_that_keeps_no_secret_or_has_bits_too_many_is_none() {
+        accepts::<AgeRecipient>(
+            &[],
+            &[
+                "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq5cu47z",
+                "age1qyqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqj7vrya",
+                "age1ur4h5lpmgxu2u9jku0a0r87ydtdqnr0tnsetrlvxvgz3vh6fhqqqzyt4v9",
+                "age1t7wft09r2zxzfvwsk92eeql0tvzyghxytqwgapkcyf8dm5ylz9ts6wm9s8",
+                "age1anlllllllllllllllllllllllllllllllllllllllllllllllals4n2t7m",
+                "age1ahlllllllllllllllllllllllllllllllllllllllllllllllalsn46ayy",
+                "age1amlllllllllllllllllllllllllllllllllllllllllllllllalselrwrv",
+                "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqzqqsuwj9m",
+                "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9apxwfd6n",
+            ],
         );
     }
 

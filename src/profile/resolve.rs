@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::node::Path;
 use super::settings::{Image, LogMode, OutputKind, OutputValue, PullPolicy, Settings};
 use crate::model::digest::Digest;
 use crate::model::secret::SecretForm;
@@ -120,7 +121,7 @@ impl Profile {
             }
             SecretForm::Generate { .. } => (format!("{full}-generated"), purpose.data_key()),
             SecretForm::Existing { name, key, .. } => (name.to_string(), key.to_string()),
-            SecretForm::Age { .. } => (format!("{full}-sealed"), purpose.data_key()),
+            SecretForm::Age { .. } => (self.sealed_object(), purpose.data_key()),
             SecretForm::Literal { .. } => (format!("{full}-literal"), purpose.data_key()),
         };
         let token = match form {
@@ -147,6 +148,29 @@ impl Profile {
             Purpose::RedisPassword => settings.external_redis.password.as_ref(),
             Purpose::Output { property, index } => settings.output_secret(property, *index),
         }
+    }
+
+    /// Returns the path of the key that states the secret of `purpose`.
+    pub fn key_of(&self, purpose: &Purpose) -> Path {
+        let config = &self.settings.storage.logs.fluentbit.output.config;
+        let path = match purpose {
+            Purpose::JwtSecret => "config.jwtSecret",
+            Purpose::EncryptionKey => "config.encryptionKey",
+            Purpose::AdminPassword => "config.adminPassword",
+            Purpose::RedisPassword if self.settings.redis.enabled => "redis.auth.password",
+            Purpose::RedisPassword => "externalRedis.password",
+            Purpose::Output { property, index } => {
+                let written = config.keys().find(|key| key.to_lowercase() == *property).unwrap_or(property);
+                let path = Path::of("storage.logs.fluentbit.output.config").key(written);
+                return index.map_or(path.clone(), |index| path.index(index));
+            }
+        };
+        Path::of(path)
+    }
+
+    /// Returns the name of the Secret of all values that are sealed.
+    pub fn sealed_object(&self) -> String {
+        format!("{}-sealed", self.names.full)
     }
 
     /// Returns every secret that a pod of this profile consumes, in a fixed order.

@@ -9,42 +9,10 @@ use relay_bundle::trust::policy::{Policy, Status};
 
 use crate::env::{Ran, TestEnv};
 use crate::sealing::days_from_now;
+use crate::terminal::Terminal;
 use crate::tools;
 
 const PASSPHRASE: &str = "correct horse battery staple";
-
-/// Runs a command on a terminal and types a line at each prompt, as soon as the terminal hides what is typed.
-const TERMINAL: &str = r"
-import os, pty, sys, termios, time
-separator = sys.argv.index('--')
-answers, command = sys.argv[1:separator], sys.argv[separator + 1:]
-child, terminal = pty.fork()
-if child == 0:
-    os.execv(command[0], command)
-seen = b''
-def read():
-    global seen
-    try:
-        part = os.read(terminal, 4096)
-    except OSError:
-        part = b''
-    seen += part
-    return part
-for answer in answers:
-    start = len(seen)
-    while b': ' not in seen[start:] and read():
-        pass
-    deadline = time.monotonic() + 60
-    while termios.tcgetattr(terminal)[3] & termios.ECHO:
-        if time.monotonic() > deadline:
-            sys.exit('nothing was asked')
-        time.sleep(0.002)
-    os.write(terminal, answer.encode() + b'\n')
-while read():
-    pass
-sys.stdout.buffer.write(seen)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-";
 
 fn write_private(env: &TestEnv, name: &str, content: &str) {
     write_with_mode(env, name, content, 0o600);
@@ -219,13 +187,10 @@ fn a_passphrase_that_is_missing_wrong_or_none_is_refused() {
 
 #[test]
 fn a_passphrase_is_asked_for_on_a_terminal_and_not_shown() {
-    let Some(python) = tools::find("python3", "python3") else { return };
     let env = TestEnv::new();
+    let Some(terminal) = Terminal::find() else { return };
     let on_terminal = |answers: &[&str], arguments: &str| {
-        let mut command = Command::new(&python);
-        command.args(["-c", TERMINAL]).args(answers).args(["--", env!("CARGO_BIN_EXE_relay-bundle")]);
-        command.args(arguments.split(' ')).current_dir(env.path());
-        let ran = ran(&command.output().unwrap());
+        let ran = terminal.run(&env, answers, arguments);
         assert!(!ran.stdout.contains(PASSPHRASE), "{arguments}: {}", ran.stdout);
         (ran.code, ran.stdout)
     };

@@ -21,9 +21,12 @@ mod parts;
 mod refusals;
 mod render;
 mod sealing;
+#[cfg(feature = "age")]
+mod secrets;
 mod sign;
 mod special_files;
 mod state;
+mod terminal;
 #[path = "../support/tools.rs"]
 mod tools;
 mod trust;

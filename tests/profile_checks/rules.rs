@@ -434,7 +434,7 @@ fn a_missing_encrypted_file_gets_a_remedy_that_exists() {
     let said =
         format!("{} {}", words(&loaded), relay_bundle::profile::codes::find("RB0210").unwrap().explanation);
     assert!(said.contains("folder of the profiles"), "{said}");
-    assert!(!said.contains("secrets encrypt"), "{said}");
+    assert!(said.contains("`relay-bundle secrets encrypt PROFILE KEY`"), "{said}");
 }
 
 #[test]

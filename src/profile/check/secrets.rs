@@ -18,7 +18,7 @@ pub(super) fn read_sealed(profile: &mut Profile, files: &dyn ProfileFiles, repor
     let named: Vec<(Path, String)> = profile
         .secrets()
         .iter()
-        .filter_map(|secret| Some((key_path(profile, &secret.purpose), secret.form.age_file()?)))
+        .filter_map(|secret| Some((profile.key_of(&secret.purpose), secret.form.age_file()?)))
         .collect();
     for (index, (path, file)) in named.iter().enumerate() {
         if named[..index].iter().any(|(_, earlier)| earlier == file) {
@@ -43,7 +43,7 @@ pub(super) fn read_sealed(profile: &mut Profile, files: &dyn ProfileFiles, repor
                 profile.sealed.insert(file.clone(), bytes);
             }
             Err(reason) => {
-                let help = "the path starts at the folder of the profiles, and the file must be one that age encrypted";
+                let help = "the path starts at the folder of the profiles; `relay-bundle secrets encrypt PROFILE KEY` makes the file";
                 report.error("RB0210", path, reason, help);
             }
         }
@@ -57,7 +57,7 @@ fn sealed(path: &Path, file: &str, bytes: &[u8], report: &mut Report<'_>) {
         report.error("RB0212", path, message, "is this the right file?");
     } else if !AGE_BEGINNINGS.iter().any(|beginning| bytes.starts_with(beginning)) {
         let message = format!("`{file}` is not a file that age encrypted");
-        let help = "encrypt it with age, and change the secret if it was committed in clear text";
+        let help = "seal it with `relay-bundle secrets encrypt`, and change the secret if it was committed in clear text";
         report.error("RB0211", path, message, help);
     }
 }
@@ -66,7 +66,7 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
     let settings = &profile.settings;
     let secrets = profile.secrets();
     for secret in &secrets {
-        let path = key_path(profile, &secret.purpose);
+        let path = profile.key_of(&secret.purpose);
         match secret.form {
             SecretForm::Literal { .. } if !settings.is_dev() => {
                 literal(&path, settings.release.environment.as_str(), report);
@@ -88,24 +88,6 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
         let help = "add the public key that `age-keygen` prints, and keep its file offline";
         report.warning("RB0401", "release.recoveryRecipients", message, help);
     }
-}
-
-/// Returns the path of the key that states a secret.
-fn key_path(profile: &Profile, purpose: &Purpose) -> Path {
-    let config = &profile.settings.storage.logs.fluentbit.output.config;
-    let path = match purpose {
-        Purpose::JwtSecret => "config.jwtSecret",
-        Purpose::EncryptionKey => "config.encryptionKey",
-        Purpose::AdminPassword => "config.adminPassword",
-        Purpose::RedisPassword if profile.settings.redis.enabled => "redis.auth.password",
-        Purpose::RedisPassword => "externalRedis.password",
-        Purpose::Output { property, index } => {
-            let written = config.keys().find(|key| key.to_lowercase() == *property).unwrap_or(property);
-            let path = Path::of("storage.logs.fluentbit.output.config").key(written);
-            return index.map_or(path.clone(), |index| path.index(index));
-        }
-    };
-    Path::of(path)
 }
 
 fn literal(path: &Path, environment: &str, report: &mut Report<'_>) {

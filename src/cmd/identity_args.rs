@@ -1,0 +1,32 @@
+//! `--identity`: the private keys that open what is sealed.
+
+use camino::Utf8PathBuf;
+
+use super::failure::Failure;
+use super::private_file;
+use crate::sealed::{IDENTITIES_BYTES_MAX, Identities};
+
+/// Where the private keys are. They are never an argument or a variable, which other processes can see.
+#[derive(Debug, clap::Args)]
+pub struct IdentityArgs {
+    /// The private keys of age that open sealed secrets: a file with mode 0600 as `age-keygen` writes it, or a pipe
+    #[arg(long, value_name = "FILE")]
+    pub identity: Option<Utf8PathBuf>,
+}
+
+impl IdentityArgs {
+    /// Reads the private keys, if a file of them is named.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, others can get at it, or it holds anything but keys of age.
+    pub fn read(&self) -> Result<Option<Identities>, Failure> {
+        let Some(path) = &self.identity else { return Ok(None) };
+        let file = private_file::read_file_or_pipe(path, IDENTITIES_BYTES_MAX)?;
+        let identities = Identities::parse(&file);
+        identities.map(Some).map_err(|error| {
+            Failure::input(format!("`{path}` opens nothing: {error}"))
+                .hint("age-keygen -o key.txt makes a key; its public half is what secrets are sealed for")
+        })
+    }
+}

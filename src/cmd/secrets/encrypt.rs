@@ -1,0 +1,243 @@
+//! `secrets encrypt`: a value into the file that a profile names for it.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+
+use super::value;
+use crate::cmd::ctx::{Ctx, Folder, ProfileArgs, count};
+use crate::cmd::failure::{Failure, Outcome};
+use crate::fsio::{Durability, MODE_PUBLIC, create_new, folder_of, write_atomic};
+use crate::model::secret::{GENERATED_LENGTH, SecretForm};
+use crate::model::text::{AgeFile, AgeRecipient};
+use crate::profile::overlay::ProfileFiles;
+use crate::profile::resolve::{Profile, Purpose};
+use crate::sealed::{Place, Recipients, SecretBytes, seal};
+use crate::ui::printer::Report;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The value is asked for on the terminal, and not shown; or it is read with --value-file. It is never an
+argument, which other processes can see. One end of a line after it does not count.
+
+The file stands below the folder of the profiles, where the profile names it: config.jwtSecret = { age = \"secrets/x.age\" }.
+If it names none yet, what is printed belongs into it. Commit the file: only who has a private key of a recipient can
+open it, and it serves the namespace, Secret and key that it was sealed for and no other.
+
+Examples:
+  relay-bundle secrets encrypt production config.jwtSecret
+  relay-bundle secrets encrypt production redis.auth.password --value-file password.txt --recipient age1…
+  head -c 24 /dev/urandom | base64 | relay-bundle secrets encrypt production config.adminPassword --value-file -"
+)]
+pub(super) struct Args {
+    /// The profile
+    profile: String,
+    /// The key of the secret, such as config.jwtSecret
+    key: String,
+    /// Read the value from a file with mode 0600 or a pipe; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    value_file: Option<Utf8PathBuf>,
+    /// A public key that can open it; repeatable [default: the profile's release.recoveryRecipients]
+    // Text: an error of the parser would show a private key that was given by mistake.
+    #[arg(long = "recipient", value_name = "AGE1")]
+    recipients: Vec<String>,
+    /// The file below the folder of the profiles, if the profile names none [default: secrets/PROFILE-KEY.age]
+    #[arg(long, value_name = "FILE")]
+    file: Option<AgeFile>,
+    /// Replace the file that is there
+    #[arg(long)]
+    replace: bool,
+    #[command(flatten)]
+    profiles: ProfileArgs,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EncryptReport {
+    path: Utf8PathBuf,
+    key: String,
+    namespace: String,
+    secret: String,
+    secret_key: String,
+    recipients: Vec<AgeRecipient>,
+    /// What the profile must say.
+    entry: String,
+    /// Whether it does.
+    stated: bool,
+}
+
+impl Report for EncryptReport {
+    const SCHEMA: &'static str = "secrets-encrypt/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.stated { Ok(()) } else { writeln!(out, "{}", self.entry) }
+    }
+}
+
+/// A secret of a profile, and the file for it.
+struct Target {
+    place: Place,
+    purpose: Purpose,
+    file: AgeFile,
+    /// Whether the profile names the file.
+    stated: bool,
+}
+
+/// The files of a profile whose sealed ones may not be there yet.
+struct BeforeSealing<'a>(Folder<'a>);
+
+impl ProfileFiles for BeforeSealing<'_> {
+    fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
+        self.0.profile(name)
+    }
+
+    /// Returns how every file of age begins: what comes after it does not matter to the rest of a profile.
+    fn file(&self, _: &str) -> Result<Vec<u8>, String> {
+        Ok(b"age-encryption.org/v1\n".to_vec())
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.names()
+    }
+}
+
+impl Args {
+    pub(super) fn run(self, ctx: &Ctx) -> Outcome {
+        let files = BeforeSealing(Folder::new(&self.profiles.profiles));
+        let profile = ctx.load_from(&self.profile, &self.profiles, &files)?;
+        let target = self.target(&profile)?;
+        let recipients = self.recipients(&profile)?;
+        let path = self.profiles.profiles.join(target.file.as_str());
+        // Before anybody types a value in vain.
+        if !self.replace && fs_err::symlink_metadata(&path).is_ok() {
+            return Err(is_there(&path));
+        }
+        let value = value::read(self.value_file.as_deref(), &self.key)?;
+        write(&path, &seal(&target.place, &value, &recipients), self.replace)?;
+        self.tell(ctx, &target, &value, &path, &recipients);
+        ctx.printer.report(&EncryptReport {
+            path,
+            namespace: target.place.namespace().to_owned(),
+            secret: target.place.name().to_owned(),
+            secret_key: target.place.key().to_owned(),
+            recipients: recipients.iter().cloned().collect(),
+            entry: format!("{} = {{ age = \"{}\" }}", self.key, target.file),
+            stated: target.stated,
+            key: self.key,
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Finds the secret that is meant, and the file for it.
+    fn target(&self, profile: &Profile) -> Result<Target, Failure> {
+        let secrets = profile.secrets();
+        let meant = secrets.iter().find(|secret| profile.key_of(&secret.purpose).to_string() == self.key);
+        let secret = meant.ok_or_else(|| {
+            let keys = secrets.iter().map(|secret| profile.key_of(&secret.purpose).to_string());
+            Failure::input(format!("profile `{}` uses no secret `{}`", self.profile, self.key))
+                .hint(format!("its secrets are {}", keys.collect::<Vec<_>>().join(", ")))
+                .hint("for another, write into the profile first: KEY = { age = \"secrets/NAME.age\" }")
+        })?;
+        let data_key = secret.purpose.data_key();
+        let (file, stated) = match (secret.form, &self.file) {
+            (SecretForm::Age { file }, Some(other)) if file != other => {
+                return Err(Failure::input(format!(
+                    "the profile names `{file}` for `{}`, not `{other}`",
+                    self.key
+                )));
+            }
+            (SecretForm::Age { file }, _) => (file.clone(), true),
+            (_, Some(file)) => (file.clone(), false),
+            (_, None) => {
+                let name = format!("secrets/{}-{data_key}.age", self.profile);
+                let file = name.parse().map_err(|error| {
+                    Failure::input(error).hint("name a file with --file secrets/NAME.age")
+                })?;
+                (file, false)
+            }
+        };
+        let namespace = profile.settings.release.namespace.as_str();
+        let place = Place::new(namespace, &profile.sealed_object(), &data_key).map_err(Failure::bug)?;
+        Ok(Target { place, purpose: secret.purpose.clone(), file, stated })
+    }
+
+    fn recipients(&self, profile: &Profile) -> Result<Recipients, Failure> {
+        let named = self.recipients.iter().map(|text| Recipients::parse_one(text));
+        let mut named: Vec<AgeRecipient> = named
+            .collect::<Result<_, _>>()
+            .map_err(|error| Failure::input(format!("--recipient: {error}")))?;
+        if named.is_empty() {
+            named.clone_from(&profile.settings.release.recovery_recipients);
+        }
+        Recipients::new(named).map_err(|error| {
+            Failure::input(error)
+                .hint("name a public key: --recipient age1…, or release.recoveryRecipients in the profile")
+                .hint("age-keygen -o key.txt makes a key and prints its public half")
+        })
+    }
+
+    /// Says what was done, and what is to be done.
+    fn tell(
+        &self,
+        ctx: &Ctx,
+        target: &Target,
+        value: &SecretBytes,
+        path: &Utf8Path,
+        recipients: &Recipients,
+    ) {
+        let keys: Vec<&str> = recipients.iter().map(AgeRecipient::as_str).collect();
+        ctx.printer.say(&format!(
+            "sealed {} for {} in {path}\nit opens with the private key of {}: {}",
+            self.key,
+            target.place,
+            if keys.len() == 1 {
+                "1 recipient".to_owned()
+            } else {
+                format!("any of {}", count(keys.len(), "recipient"))
+            },
+            keys.join(", ")
+        ));
+        if !target.stated {
+            let toml = self.profiles.profiles.join(format!("{}.toml", self.profile));
+            ctx.printer.say(&format!(
+                "put this into `{toml}`, above its first table or without the table's name in it:"
+            ));
+        }
+        if target.purpose != Purpose::EncryptionKey {
+            return;
+        }
+        if self.replace {
+            ctx.printer.tell(
+                "warning: with another encryption key than before, every account and API key of the installation is dead",
+            );
+        }
+        let length = String::from_utf8_lossy(value.expose()).chars().count();
+        if i64::try_from(length).is_ok_and(|length| length < GENERATED_LENGTH) {
+            ctx.printer.tell(&format!(
+                "warning: the encryption key has fewer than {GENERATED_LENGTH} characters: right for an installation that has it already, too weak for a new one"
+            ));
+        }
+    }
+}
+
+/// Puts the file at its path; its folder is made.
+fn write(path: &Utf8Path, bytes: &[u8], replace: bool) -> Result<(), Failure> {
+    fs_err::create_dir_all(folder_of(path))?;
+    let written = if replace {
+        write_atomic(path, bytes, MODE_PUBLIC, Durability::Synced)
+    } else {
+        create_new(path, bytes, MODE_PUBLIC, Durability::Synced)
+    };
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => is_there(path),
+        _ => error.into(),
+    })
+}
+
+fn is_there(path: &Utf8Path) -> Failure {
+    Failure::input(format!("`{path}` is there already")).hint(
+        "--replace puts another value in its place; the old one is then only where the file was committed or copied",
+    )
+}

@@ -1,0 +1,52 @@
+//! Where the value of a secret comes from: never an argument or a variable, which other processes can see.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _};
+use std::os::fd::AsFd as _;
+
+use camino::Utf8Path;
+use zeroize::Zeroizing;
+
+use crate::cmd::failure::Failure;
+use crate::cmd::private_file;
+use crate::sealed::{SecretBytes, VALUE_BYTES_MAX};
+
+/// Reads a value from a file, from stdin (`-`), or from the terminal, which shows nothing of it.
+pub(super) fn read(from: Option<&Utf8Path>, key: &str) -> Result<SecretBytes, Failure> {
+    // Two more for the end of the line.
+    let limit = VALUE_BYTES_MAX as u64 + 2;
+    let (line, origin) = match from.map(Utf8Path::as_str) {
+        None => (ask(key)?, "the terminal"),
+        Some("-") => (from_stdin(limit)?, "stdin"),
+        Some(path) => (private_file::read_file_or_pipe(path.into(), limit)?, path),
+    };
+    SecretBytes::from_line(line).map_err(|error| {
+        Failure::input(format!("`{origin}`: {error}"))
+            .hint("a secret is one line of text; the end of the line after it does not count")
+    })
+}
+
+fn from_stdin(limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        return Err(Failure::input("stdin is a terminal, which would show the value")
+            .hint("without --value-file it is asked for, and not shown"));
+    }
+    // The descriptor itself: the buffer of the library would keep a copy.
+    let file = File::from(stdin.as_fd().try_clone_to_owned()?);
+    private_file::read_opened(file, "stdin", limit)
+}
+
+/// Asks twice: nobody sees a slip, and nobody could find out later.
+fn ask(key: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Err(Failure::input("a value is wanted, and there is no terminal to ask on")
+            .hint("name where it is: --value-file FILE, or --value-file - for stdin"));
+    }
+    let prompt = |text: String| -> Result<_, Failure> {
+        Ok(Zeroizing::new(rpassword::prompt_password(text)?.into_bytes()))
+    };
+    let first = prompt(format!("Value of {key}: "))?;
+    let second = prompt("Once more: ".to_owned())?;
+    if first == second { Ok(first) } else { Err(Failure::input("the two values differ")) }
+}

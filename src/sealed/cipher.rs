@@ -1,0 +1,173 @@
+//! age around a frame, and off it again.
+
+use std::io::{Read as _, Write as _};
+
+use zeroize::Zeroizing;
+
+use super::form::{Form, FormError, armoured};
+use super::frame::{FrameError, frame, unframe};
+use super::identity::Identities;
+use super::place::Place;
+use super::recipient::Recipients;
+use super::value::SecretBytes;
+
+/// Why a file does not give the value for a place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Form(#[from] FormError),
+    #[error("none of the given keys opens it: it is sealed for others, or was altered")]
+    NoKeyFits,
+    #[error("it was altered or cut short")]
+    Altered,
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+}
+
+/// Encrypts a value for a place to recipients, in armour. No two results are alike, for age draws new keys each time.
+pub fn seal(place: &Place, value: &SecretBytes, recipients: &Recipients) -> Vec<u8> {
+    let keys = recipients.keys();
+    let encryptor = age::Encryptor::with_recipients(keys.iter().map(|key| key as &dyn age::Recipient))
+        .expect("there is a recipient, and all are of one kind");
+    let write = || {
+        let mut writer = encryptor.wrap_output(Vec::new())?;
+        writer.write_all(&frame(place, value))?;
+        writer.finish()
+    };
+    armoured(&write().expect("memory does not fail"))
+}
+
+/// Decrypts a sealed file, and returns its value if it was sealed for `place`.
+///
+/// # Errors
+///
+/// When it is no sealed secret, none of the identities opens it, one bit was altered, or it is for another place.
+pub fn open(file: &[u8], identities: &Identities, place: &Place) -> Result<SecretBytes, OpenError> {
+    let form = Form::of(file)?;
+    let decryptor = age::Decryptor::new_buffered(form.binary()).map_err(|error| refusal(&error))?;
+    let mut content = decryptor.decrypt(identities.iter()).map_err(|error| refusal(&error))?;
+    // Room for all of it: a vector that grows leaves copies behind.
+    let mut bytes = Zeroizing::new(vec![0; form.frame_bytes()]);
+    content.read_exact(&mut bytes).map_err(|_| OpenError::Altered)?;
+    // The end is part of what is authentic.
+    if content.read(&mut [0]).map_err(|_| OpenError::Altered)? != 0 {
+        return Err(OpenError::Altered);
+    }
+    Ok(unframe(place, &bytes)?)
+}
+
+/// Says what age found. Its own texts are for its own program.
+fn refusal(error: &age::DecryptError) -> OpenError {
+    match error {
+        age::DecryptError::NoMatchingKeys => OpenError::NoKeyFits,
+        _ => OpenError::Altered,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::text::AgeRecipient;
+
+    /// A new key, and its public half.
+    fn key() -> (Identities, AgeRecipient) {
+        use age::secrecy::ExposeSecret as _;
+        let identity = age::x25519::Identity::generate();
+        let public = identity.to_public().to_string().parse().unwrap();
+        (Identities::parse(identity.to_string().expose_secret().as_bytes()).ok().unwrap(), public)
+    }
+
+    fn place() -> Place {
+        "relay/relay-sealed/jwt-secret".parse().unwrap()
+    }
+
+    fn secret(text: &str) -> SecretBytes {
+        SecretBytes::new(Zeroizing::new(text.as_bytes().to_vec())).unwrap()
+    }
+
+    fn sealed(recipients: &[&AgeRecipient]) -> Vec<u8> {
+        let recipients = Recipients::new(recipients.iter().map(|recipient| (*recipient).clone())).unwrap();
+        seal(&place(), &secret("s3cret"), &recipients)
+    }
+
+    /// The value, or why there is none.
+    fn opened(file: &[u8], identities: &Identities) -> Result<Vec<u8>, OpenError> {
+        open(file, identities, &place()).map(|value| value.expose().to_vec())
+    }
+
+    #[test]
+    fn each_recipient_opens_what_was_sealed_and_nobody_else_does() {
+        let ((first, one), (second, two), (other, _)) = (key(), key(), key());
+        let file = sealed(&[&one, &two]);
+
+        assert_eq!(Form::of(&file).ok().unwrap().recipients(), 2);
+        assert_eq!(opened(&file, &first).unwrap(), b"s3cret");
+        assert_eq!(opened(&file, &second).unwrap(), b"s3cret");
+        assert_eq!(opened(&file, &other), Err(OpenError::NoKeyFits));
+        assert!(!String::from_utf8(file).unwrap().contains("s3cret"));
+    }
+
+    #[test]
+    fn a_value_is_sealed_anew_each_time() {
+        let (_, public) = key();
+
+        assert_ne!(sealed(&[&public]), sealed(&[&public]));
+    }
+
+    #[test]
+    fn a_file_at_another_place_is_refused() {
+        let (identities, public) = key();
+        let file = sealed(&[&public]);
+        for wanted in ["other/relay-sealed/jwt-secret", "relay/relay-sealed/admin-password"] {
+            let wanted: Place = wanted.parse().unwrap();
+
+            let refused = open(&file, &identities, &wanted).err().unwrap();
+
+            assert_eq!(refused, OpenError::Frame(FrameError::Misplaced(place())));
+        }
+    }
+
+    #[test]
+    fn every_bit_of_a_sealed_file_counts() {
+        let (identities, public) = key();
+        let armour = sealed(&[&public]);
+        let binary = Form::of(&armour).ok().unwrap().binary().to_vec();
+        assert_eq!(opened(&binary, &identities).unwrap(), b"s3cret");
+
+        for file in [armour, binary] {
+            for bit in 0..file.len() * 8 {
+                let mut altered = file.clone();
+                altered[bit / 8] ^= 1 << (bit % 8);
+                assert!(open(&altered, &identities, &place()).is_err(), "bit {bit} of {}", file.len() * 8);
+            }
+            for end in 0..file.len() {
+                assert!(open(&file[..end], &identities, &place()).is_err(), "{end} bytes");
+            }
+            for more in [&b"\n"[..], b"x", &[0; 512]] {
+                assert!(open(&[&file, more].concat(), &identities, &place()).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn what_age_encrypted_without_a_frame_is_no_sealed_secret() {
+        let (identities, public) = key();
+        let key: age::x25519::Recipient = public.as_str().parse().unwrap();
+        let encrypt = |content: &[u8]| age::encrypt(&key, content).unwrap();
+
+        assert_eq!(opened(&encrypt(b"s3cret"), &identities), Err(FormError::NotPadded.into()));
+        assert_eq!(opened(&encrypt(&[b'a'; 512]), &identities), Err(FrameError::NotFramed.into()));
+    }
+
+    #[test]
+    fn a_stanza_that_makes_age_give_up_is_refused() {
+        let (identities, public) = key();
+        let binary = Form::of(&sealed(&[&public])).ok().unwrap().binary().to_vec();
+        let at = binary.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        let zeros = format!("-> X25519 {}\n{}\n", "A".repeat(43), "A".repeat(43));
+
+        let forged = [&binary[..at], zeros.as_bytes(), &binary[at..]].concat();
+
+        assert_eq!(opened(&forged, &identities), Err(OpenError::Altered));
+    }
+}

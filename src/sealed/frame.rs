@@ -1,0 +1,170 @@
+//! What is encrypted: a value, bound to its place, and padded so that its length stays hidden.
+
+use zeroize::Zeroizing;
+
+use super::place::Place;
+use super::value::{SecretBytes, VALUE_BYTES_MAX};
+
+/// The first line of every frame.
+const MAGIC: &str = "relay-bundle/sealed/v1";
+
+/// A frame's length is a multiple of this.
+pub(super) const PADDING: usize = 512;
+
+/// The greatest length of a frame.
+pub(super) const FRAME_BYTES_MAX: usize =
+    (MAGIC.len() + 1 + Place::BYTES_MAX + 1 + "8192\n".len() + VALUE_BYTES_MAX).next_multiple_of(PADDING);
+
+/// Why what was decrypted is not the value for a place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    #[error("its content is no sealed secret: it was encrypted with age alone, which binds it to no place")]
+    NotFramed,
+    #[error("it is sealed for {0}: the file was swapped, or the release was renamed")]
+    Misplaced(Place),
+    #[error("its content is not what this program seals")]
+    Malformed,
+}
+
+/// Returns the frame of a value, of which there is exactly one.
+pub(super) fn frame(place: &Place, value: &SecretBytes) -> Zeroizing<Vec<u8>> {
+    let value = value.expose();
+    let head = Zeroizing::new(format!("{MAGIC}\n{place}\n{}\n", value.len()));
+    let length = (head.len() + value.len()).next_multiple_of(PADDING);
+    // Room for all of it: a vector that grows leaves copies behind.
+    let mut frame = Zeroizing::new(Vec::with_capacity(length));
+    frame.extend_from_slice(head.as_bytes());
+    frame.extend_from_slice(value);
+    frame.resize(length, 0);
+    frame
+}
+
+/// Returns the value of a frame that is for `place`.
+pub(super) fn unframe(place: &Place, bytes: &[u8]) -> Result<SecretBytes, FrameError> {
+    let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or(FrameError::NotFramed)?;
+    let (empty, rest) = line(rest)?;
+    let (found, rest) = line(rest)?;
+    let (length, rest) = line(rest)?;
+    let found: Place = found.parse().map_err(|_| FrameError::Malformed)?;
+    if !empty.is_empty() {
+        return Err(FrameError::NotFramed);
+    }
+    if found != *place {
+        return Err(FrameError::Misplaced(found));
+    }
+    let length = length.parse::<usize>().ok().filter(|length| *length <= VALUE_BYTES_MAX);
+    let value = length.and_then(|length| rest.get(..length)).ok_or(FrameError::Malformed)?;
+    let value = SecretBytes::new(Zeroizing::new(value.to_vec())).map_err(|_| FrameError::Malformed)?;
+    // Whatever else could be odd, from a `+` before the length to data in the padding: there is one right spelling.
+    if *frame(place, &value) == *bytes { Ok(value) } else { Err(FrameError::Malformed) }
+}
+
+/// Splits the first line off.
+fn line(bytes: &[u8]) -> Result<(&str, &[u8]), FrameError> {
+    let end = bytes.iter().take(Place::BYTES_MAX + 1).position(|byte| *byte == b'\n');
+    let end = end.ok_or(FrameError::Malformed)?;
+    let text = str::from_utf8(&bytes[..end]).map_err(|_| FrameError::Malformed)?;
+    Ok((text, &bytes[end + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        "relay/relay-sealed/jwt-secret".parse().unwrap()
+    }
+
+    fn secret(text: &str) -> SecretBytes {
+        SecretBytes::new(Zeroizing::new(text.as_bytes().to_vec())).unwrap()
+    }
+
+    /// Pads a text as a frame is.
+    fn padded(text: &str) -> Vec<u8> {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes.resize(bytes.len().next_multiple_of(PADDING), 0);
+        bytes
+    }
+
+    fn refusal(bytes: &[u8]) -> FrameError {
+        unframe(&place(), bytes).err().unwrap()
+    }
+
+    #[test]
+    fn a_frame_is_spelled_as_the_specification_says() {
+        let bytes = frame(&place(), &secret("s3cret"));
+
+        assert_eq!(*bytes, padded("relay-bundle/sealed/v1\nrelay/relay-sealed/jwt-secret\n6\ns3cret"));
+        assert_eq!(unframe(&place(), &bytes).ok().unwrap().expose(), b"s3cret");
+    }
+
+    #[test]
+    fn values_of_every_length_come_back_and_short_ones_look_alike() {
+        for length in (1..=1100).chain([VALUE_BYTES_MAX]) {
+            let text = "x".repeat(length);
+            let bytes = frame(&place(), &secret(&text));
+
+            assert_eq!(bytes.len() % PADDING, 0);
+            assert!(bytes.len() <= FRAME_BYTES_MAX);
+            assert_eq!(unframe(&place(), &bytes).ok().unwrap().expose(), text.as_bytes());
+        }
+        assert_eq!(frame(&place(), &secret("x")).len(), frame(&place(), &secret(&"x".repeat(400))).len());
+    }
+
+    #[test]
+    fn a_value_for_another_place_is_refused_and_both_are_named() {
+        for other in [
+            "other/relay-sealed/jwt-secret",
+            "relay/other-sealed/jwt-secret",
+            "relay/relay-sealed/admin-password",
+        ] {
+            let found: Place = other.parse().unwrap();
+            let bytes = frame(&found, &secret("s3cret"));
+
+            assert_eq!(refusal(&bytes), FrameError::Misplaced(found));
+        }
+    }
+
+    #[test]
+    fn what_was_encrypted_without_a_frame_is_told_from_a_broken_one() {
+        for plain in ["", "s3cret", "relay-bundle/sealed/v2\na\n", "relay-bundle/sealed/v"] {
+            assert_eq!(refusal(&padded(plain)), FrameError::NotFramed, "{plain:?}");
+        }
+    }
+
+    #[test]
+    fn there_is_one_spelling_of_a_frame() {
+        let head = "relay-bundle/sealed/v1\nrelay/relay-sealed/jwt-secret\n";
+        let mut long = padded(&format!("{head}6\ns3cret"));
+        long.resize(2 * PADDING, 0);
+        let mut unpadded = padded(&format!("{head}6\ns3cret"));
+        unpadded.pop();
+        let mut dirty = padded(&format!("{head}6\ns3cret"));
+        *dirty.last_mut().unwrap() = 1;
+        let spellings =
+            ["+6", "06", "6 ", " 6", "-6", "0x6", "6.0", "", "5", "7", "0", "999999", "18446744073709551616"];
+        let texts = spellings.map(|length| padded(&format!("{head}{length}\ns3cret")));
+        let others = [
+            "relay-bundle/sealed/v1\r\nrelay/relay-sealed/jwt-secret\n6\ns3cret",
+            "relay-bundle/sealed/v1\nrelay/relay-sealed\n6\ns3cret",
+            "relay-bundle/sealed/v1\nrelay/relay-sealed/jwt-secret 6\ns3cret",
+            "relay-bundle/sealed/v1\nrelay/relay-sealed/jwt-secret\n7\ns3cret\n",
+            "relay-bundle/sealed/v1\n",
+            "relay-bundle/sealed/v1",
+        ];
+        for bytes in [long, unpadded, dirty].into_iter().chain(texts).chain(others.map(padded)) {
+            assert!(unframe(&place(), &bytes).is_err(), "{:?}", String::from_utf8_lossy(&bytes));
+        }
+    }
+
+    #[test]
+    fn every_byte_of_a_frame_counts() {
+        let good = frame(&place(), &secret("s3cret"));
+        let value_at = good.len() - good.iter().rev().take_while(|byte| **byte == 0).count() - 6;
+        for at in (0..good.len()).filter(|at| !(value_at..value_at + 6).contains(at)) {
+            let mut bytes = good.to_vec();
+            bytes[at] ^= 1;
+            assert!(unframe(&place(), &bytes).is_err(), "byte {at}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Private keys of age, as `age-keygen` writes them.
+
+use zeroize::Zeroizing;
+
+use super::form::{ARMOUR_BEGIN, MAGIC_BEGIN};
+
+/// The greatest length of a file of identities.
+pub const IDENTITIES_BYTES_MAX: u64 = 16 << 10;
+const IDENTITIES_MAX: usize = 32;
+
+/// The private keys that may open sealed secrets. They cannot be printed, and are overwritten when they are dropped.
+pub struct Identities(Vec<age::x25519::Identity>);
+
+/// Why a file has no private keys. Says nothing of what is in it but the number of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidIdentities {
+    #[error("it holds no private key of age")]
+    None,
+    #[error("it holds more than {IDENTITIES_MAX} private keys")]
+    TooMany,
+    #[error("it is encrypted itself; decrypt it on the way: --identity <(age -d FILE)")]
+    Encrypted,
+    #[error("it is a private key of SSH; make a key with `age-keygen`")]
+    Ssh,
+    #[error("line {0} is the key of a plugin, and no plugin runs here; make a key with `age-keygen`")]
+    Plugin(usize),
+    #[error("line {0} is a private key of another kind than `age-keygen` makes by default")]
+    OtherKind(usize),
+    #[error("line {0} is a public key; the private one is in the file that `age-keygen -o` wrote")]
+    PublicKey(usize),
+    #[error("line {0} is no private key of age")]
+    Malformed(usize),
+}
+
+impl Identities {
+    /// Reads the private keys of a file: one a line, between comments and empty lines.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or anything else.
+    pub fn parse(file: &[u8]) -> Result<Self, InvalidIdentities> {
+        if file.starts_with(ARMOUR_BEGIN.as_bytes()) || file.starts_with(MAGIC_BEGIN.as_bytes()) {
+            return Err(InvalidIdentities::Encrypted);
+        }
+        if file.starts_with(b"-----BEGIN ") {
+            return Err(InvalidIdentities::Ssh);
+        }
+        let mut identities = Vec::new();
+        for (number, line) in (1..).zip(file.split(|byte| *byte == b'\n')) {
+            let line = str::from_utf8(line).map_err(|_| InvalidIdentities::Malformed(number))?.trim();
+            if !line.is_empty() && !line.starts_with('#') {
+                identities.push(identity(line, number)?);
+            }
+            if identities.len() > IDENTITIES_MAX {
+                return Err(InvalidIdentities::TooMany);
+            }
+        }
+        if identities.is_empty() { Err(InvalidIdentities::None) } else { Ok(Self(identities)) }
+    }
+
+    /// Yields the keys as age wants them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &dyn age::Identity> {
+        self.0.iter().map(|identity| identity as &dyn age::Identity)
+    }
+}
+
+fn identity(line: &str, number: usize) -> Result<age::x25519::Identity, InvalidIdentities> {
+    line.parse().map_err(|_| {
+        let upper = Zeroizing::new(line.to_ascii_uppercase());
+        if upper.starts_with("AGE-PLUGIN-") {
+            InvalidIdentities::Plugin(number)
+        } else if upper.strip_prefix("AGE-SECRET-KEY-").is_some_and(|rest| !rest.starts_with('1')) {
+            InvalidIdentities::OtherKind(number)
+        } else if upper.starts_with("AGE1") {
+            InvalidIdentities::PublicKey(number)
+        } else {
+            InvalidIdentities::Malformed(number)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";
+
+    fn read(text: &str) -> Result<usize, InvalidIdentities> {
+        Identities::parse(text.as_bytes()).map(|identities| identities.iter().count())
+    }
+
+    #[test]
+    fn keys_stand_between_comments_and_empty_lines() {
+        assert_eq!(read(KEY), Ok(1));
+        assert_eq!(read(&format!("# created: 2026\n# public key: age1\n\n{KEY}\r\n{KEY}\n")), Ok(2));
+    }
+
+    #[test]
+    fn what_is_no_private_key_of_age_is_refused_by_what_it_is() {
+        let altered = KEY.replace("GQ97", "GQ98");
+        let table = [
+            ("".to_owned(), InvalidIdentities::None),
+            ("# nothing\n".to_owned(), InvalidIdentities::None),
+            (format!("{KEY}\n").repeat(33), InvalidIdentities::TooMany),
+            ("age-encryption.org/v1\n-> scrypt".to_owned(), InvalidIdentities::Encrypted),
+            (format!("{ARMOUR_BEGIN}\n"), InvalidIdentities::Encrypted),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----\n".to_owned(), InvalidIdentities::Ssh),
+            (format!("{KEY}\nAGE-PLUGIN-YUBIKEY-1QQQ\n"), InvalidIdentities::Plugin(2)),
+            ("AGE-SECRET-KEY-PQ-1QQQ".to_owned(), InvalidIdentities::OtherKind(1)),
+            (
+                "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p".to_owned(),
+                InvalidIdentities::PublicKey(1),
+            ),
+            (altered, InvalidIdentities::Malformed(1)),
+            (format!("{KEY} {KEY}"), InvalidIdentities::Malformed(1)),
+        ];
+        for (text, wanted) in table {
+            assert_eq!(read(&text), Err(wanted), "{text}");
+        }
+        assert_eq!(Identities::parse(b"\xff").err(), Some(InvalidIdentities::Malformed(1)));
+    }
+}

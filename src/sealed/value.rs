@@ -1,0 +1,99 @@
+//! The value of a secret, in memory.
+
+use zeroize::Zeroizing;
+
+/// The greatest length of a value.
+pub const VALUE_BYTES_MAX: usize = 8 << 10;
+
+/// The value of a secret: text without control characters, as everywhere in a profile.
+///
+/// No `Debug`, `Clone`, `Display` or `Serialize`: [`SecretBytes::expose`] is the only way to it. It is overwritten when it
+/// is dropped.
+pub struct SecretBytes(Zeroizing<Vec<u8>>);
+
+/// Why bytes are not the value of a secret. Says nothing of what they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidValue {
+    #[error("the value is empty")]
+    Empty,
+    #[error("the value has more than {VALUE_BYTES_MAX} bytes")]
+    TooLong,
+    #[error("the value is not UTF-8")]
+    NotText,
+    #[error("the value holds a control character, such as the end of a line")]
+    Control,
+}
+
+impl SecretBytes {
+    /// Takes over bytes as a value.
+    ///
+    /// # Errors
+    ///
+    /// When there are none or too many, or they are no text in one line.
+    pub fn new(bytes: Zeroizing<Vec<u8>>) -> Result<Self, InvalidValue> {
+        if bytes.is_empty() {
+            return Err(InvalidValue::Empty);
+        }
+        if bytes.len() > VALUE_BYTES_MAX {
+            return Err(InvalidValue::TooLong);
+        }
+        let text = str::from_utf8(&bytes).map_err(|_| InvalidValue::NotText)?;
+        if text.chars().any(char::is_control) { Err(InvalidValue::Control) } else { Ok(Self(bytes)) }
+    }
+
+    /// Takes over a line as a value: one end of a line after it, which editors and `echo` write, is no part of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`SecretBytes::new`].
+    pub fn from_line(mut line: Zeroizing<Vec<u8>>) -> Result<Self, InvalidValue> {
+        for end in [b'\n', b'\r'] {
+            if line.last() == Some(&end) {
+                line.pop();
+            } else {
+                break;
+            }
+        }
+        Self::new(line)
+    }
+
+    /// Returns the value, for the one place that writes it into a Secret.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(bytes: &[u8]) -> Result<Vec<u8>, InvalidValue> {
+        SecretBytes::new(Zeroizing::new(bytes.to_vec())).map(|value| value.expose().to_vec())
+    }
+
+    fn line(bytes: &[u8]) -> Result<Vec<u8>, InvalidValue> {
+        SecretBytes::from_line(Zeroizing::new(bytes.to_vec())).map(|value| value.expose().to_vec())
+    }
+
+    #[test]
+    fn a_value_is_text_in_one_line_and_not_too_long() {
+        assert_eq!(value("pässword: x".as_bytes()).unwrap(), "pässword: x".as_bytes());
+        assert!(value(&[b'a'; VALUE_BYTES_MAX]).is_ok());
+        assert_eq!(value(&[b'a'; VALUE_BYTES_MAX + 1]), Err(InvalidValue::TooLong));
+        assert_eq!(value(b""), Err(InvalidValue::Empty));
+        assert_eq!(value(b"\xff"), Err(InvalidValue::NotText));
+        for control in ["a\n", "a\0", "\ta", "a\u{85}b", "a\u{7f}"] {
+            assert_eq!(value(control.as_bytes()), Err(InvalidValue::Control), "{control:?}");
+        }
+    }
+
+    #[test]
+    fn one_end_of_a_line_is_taken_off() {
+        for whole in [&b"value"[..], b"value\n", b"value\r\n"] {
+            assert_eq!(line(whole).unwrap(), b"value");
+        }
+        assert_eq!(line(b"value\n\n"), Err(InvalidValue::Control));
+        assert_eq!(line(b"value\r"), Err(InvalidValue::Control));
+        assert_eq!(line(b"\n"), Err(InvalidValue::Empty));
+    }
+}

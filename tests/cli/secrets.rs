@@ -1,0 +1,509 @@
+//! Sealed secrets: what is sealed, where it opens, and that nothing of a value is ever seen.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use base64::Engine as _;
+use camino::Utf8PathBuf;
+use relay_bundle::model::digest::Digest;
+use relay_bundle::trust::key::PrivateKey;
+use serde_json::Value;
+
+use crate::env::{Ran, TestEnv};
+use crate::terminal::Terminal;
+use crate::tools;
+
+/// The value in every test, of as many characters as an encryption key should have.
+const VALUE: &str = "n0t-a-Secret-but-long-enough-32c";
+const PLACE: &str = "relay/relay-claude-relay-sealed/jwt-secret";
+/// Key pairs for tests, which open nothing else.
+const KEYS: [(&str, &str); 2] = [
+    (
+        "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33",
+        "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa",
+    ),
+    (
+        "AGE-SECRET-KEY-1XPQFKVTXE83K03X379DUXV64RWX0TQ5PWQA39KSFDFQ3KS2256CS99Q335",
+        "age19gxp379vj3ffq4kl7h3lmy2nnpcld3p5rpl2sdpj43ldwth6qc5qmedqms",
+    ),
+];
+
+/// A place with two profiles: `web` seals nothing, `sealed` two of its secrets. `value` holds the value, `key` and `other`
+/// a private key each.
+fn place() -> TestEnv {
+    let env = TestEnv::new();
+    env.write_profile(
+        "sealed",
+        "extends = [\"web\"]\n[config]\njwtSecret = { age = \"secrets/jwt.age\" }\nadminPassword = { age = \"secrets/admin.age\" }\n",
+    );
+    private(&env, "value", &format!("{VALUE}\n"));
+    private(&env, "key", &format!("# created: today\n{}\n", KEYS[0].0));
+    private(&env, "other", KEYS[1].0);
+    env
+}
+
+fn private(env: &TestEnv, name: &str, content: &str) {
+    let path = env.path().join(name);
+    fs_err::write(&path, content).unwrap();
+    fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Runs a command whose words are apart by spaces; neither the value nor a private key may be in what it says.
+#[track_caller]
+fn run(env: &TestEnv, arguments: &str) -> Ran {
+    let ran = env.run(&arguments.split(' ').collect::<Vec<_>>());
+    silent(arguments, &ran);
+    ran
+}
+
+#[track_caller]
+fn silent(arguments: &str, ran: &Ran) {
+    for text in [&ran.stdout, &ran.stderr] {
+        assert!(!text.contains(&VALUE[..8]) && !text.contains(&KEYS[0].0[20..30]), "{arguments}: {text}");
+    }
+}
+
+#[track_caller]
+fn ok(env: &TestEnv, arguments: &str) -> Ran {
+    let ran = run(env, arguments);
+    assert_eq!(ran.code, 0, "{arguments}: {}{}", ran.stdout, ran.stderr);
+    ran
+}
+
+/// Seals both secrets of the profile `sealed`.
+#[track_caller]
+fn seal(env: &TestEnv) {
+    for key in ["config.jwtSecret", "config.adminPassword"] {
+        ok(env, &format!("secrets encrypt sealed {key} --value-file value --recipient {}", KEYS[0].1));
+    }
+}
+
+/// The problems of a report, by place.
+#[track_caller]
+fn problems(ran: &Ran) -> Vec<(String, String)> {
+    let report = ran.json();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let bad = report["secrets"].as_array().unwrap().iter().filter(|secret| secret["ok"] == false);
+    bad.map(|secret| (text(&secret["place"]), text(&secret["problem"]))).collect()
+}
+
+#[test]
+fn a_sealed_value_is_built_carried_and_opened_where_it_belongs() {
+    let env = place();
+    seal(&env);
+    let file = env.path().join("profiles/secrets/jwt.age");
+    assert_eq!(fs_err::metadata(&file).unwrap().permissions().mode() & 0o777, 0o644);
+
+    let entry = env.build(&["sealed", "--archive", "sealed.tar"]);
+
+    assert_eq!(fs_err::read(entry.join("secrets/jwt.age")).unwrap(), fs_err::read(file).unwrap());
+    for bundle in ["sealed", "@sealed", "sealed.tar"] {
+        let seen = ok(&env, &format!("secrets check {bundle}"));
+        assert!(
+            seen.stdout.contains(&format!("ok      {PLACE}  secrets/jwt.age  1 recipient\n")),
+            "{}",
+            seen.stdout
+        );
+        assert!(
+            seen.stderr.contains("2 sealed secrets, 0 not ok; looked at from outside"),
+            "{}",
+            seen.stderr
+        );
+        let opened = ok(&env, &format!("secrets check {bundle} --identity key --json")).json();
+        assert_eq!((&opened["opened"], &opened["secrets"][1]["place"]), (&true.into(), &PLACE.into()));
+        assert_eq!(opened["schema"], "relay-bundle/secrets-check/v1");
+    }
+    assert_eq!(ok(&env, "secrets check web --identity key").stdout, "");
+}
+
+#[test]
+fn what_the_profile_does_not_say_yet_is_printed_and_fits() {
+    let env = place();
+
+    let ran = ok(&env, "secrets encrypt web config.jwtSecret --value-file value");
+    let named =
+        ok(&env, "secrets encrypt web redis.auth.password --value-file value --file secrets/r/1.age --json");
+
+    assert_eq!(ran.stdout, "config.jwtSecret = { age = \"secrets/web-jwt-secret.age\" }\n");
+    assert!(ran.stderr.contains("put this into `profiles/web.toml`"), "{}", ran.stderr);
+    let report = named.json();
+    assert_eq!(report["entry"], "redis.auth.password = { age = \"secrets/r/1.age\" }");
+    assert_eq!((&report["stated"], &report["secretKey"]), (&false.into(), &"redis-password".into()));
+    let entries = format!("{}{}\n", ran.stdout, report["entry"].as_str().unwrap());
+    env.write_profile("web", &format!("extends = [\"base\"]\n{entries}redis.auth.enabled = true\n"));
+    assert_eq!(ok(&env, "secrets check web").stdout.lines().count(), 2);
+}
+
+#[test]
+fn a_file_is_replaced_only_on_request_and_a_value_asked_for_only_if_it_can_be_kept() {
+    let env = place();
+    seal(&env);
+    let file = env.path().join("profiles/secrets/jwt.age");
+    let before = fs_err::read(&file).unwrap();
+
+    // Not even the value is read: it is not there.
+    let refused = run(&env, "secrets encrypt sealed config.jwtSecret --value-file missing");
+    assert!(refused.code == 2 && refused.stderr.contains("is there already"), "{}", refused.stderr);
+    assert_eq!(fs_err::read(&file).unwrap(), before);
+
+    let replaced = ok(&env, "secrets encrypt sealed config.jwtSecret --value-file value --replace");
+    assert_eq!(replaced.stdout, "");
+    assert_ne!(fs_err::read(&file).unwrap(), before);
+    let other = run(&env, "secrets encrypt sealed config.jwtSecret --value-file value --file secrets/b.age");
+    assert!(
+        other.code == 2 && other.stderr.contains("the profile names `secrets/jwt.age`"),
+        "{}",
+        other.stderr
+    );
+}
+
+#[test]
+fn the_encryption_key_is_not_replaced_or_weak_without_a_word() {
+    let env = place();
+    private(&env, "short", "too-short");
+
+    let first = ok(&env, "secrets encrypt web config.encryptionKey --value-file value");
+    let again = ok(&env, "secrets encrypt web config.encryptionKey --value-file short --replace --quiet");
+
+    assert!(!first.stderr.contains("warning"), "{}", first.stderr);
+    for warning in ["every account and API key of the installation is dead", "fewer than 32 characters"] {
+        assert!(again.stderr.contains(warning), "{}", again.stderr);
+    }
+    assert!(!again.stderr.contains("too-short"));
+}
+
+#[test]
+fn a_value_comes_from_where_nobody_else_sees_it() {
+    let env = place();
+    private(&env, "two", &format!("{VALUE}\n{VALUE}\n"));
+    private(&env, "empty", "\n");
+    private(&env, "long", &"x".repeat(8 * 1024 + 3));
+    fs_err::write(env.path().join("open"), VALUE).unwrap();
+    for (from, why) in [
+        (" --value-file open", "others can get at it"),
+        (" --value-file missing", "missing"),
+        (" --value-file two", "a control character"),
+        (" --value-file empty", "the value is empty"),
+        (" --value-file long", "long"),
+        ("", "there is no terminal to ask on"),
+    ] {
+        let ran = run(&env, &format!("secrets encrypt web config.jwtSecret{from}"));
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{from}: {}", ran.stderr);
+        assert!(ran.stderr.contains(why), "{from}: {}", ran.stderr);
+    }
+    assert!(!env.path().join("profiles/secrets").exists());
+
+    let piped = "secrets encrypt sealed config.jwtSecret --value-file -";
+    let mut command = env.command(&piped.split(' ').collect::<Vec<_>>());
+    let output = command.args(["--recipient", KEYS[0].1]).write_stdin(VALUE).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    ok(&env, "secrets encrypt sealed config.adminPassword --value-file value");
+    let checked = run(&env, "secrets check sealed --identity key --json");
+    assert!(problems(&checked).iter().all(|(place, _)| place != PLACE), "{}", checked.stdout);
+}
+
+#[test]
+fn a_value_is_asked_for_twice_on_a_terminal_and_not_shown() {
+    let env = place();
+    let Some(terminal) = Terminal::find() else { return };
+    let type_in = |answers: &[&str], arguments: &str| {
+        let ran = terminal.run(&env, answers, arguments);
+        silent(arguments, &ran);
+        (ran.code, ran.stdout)
+    };
+    let command = "secrets encrypt sealed config.jwtSecret";
+
+    let (code, seen) = type_in(&[VALUE, "another"], command);
+    assert!(code == 2 && seen.contains("the two values differ"), "{seen}");
+    let (code, seen) = type_in(&[VALUE, VALUE], command);
+    assert!(code == 0 && seen.contains("Value of config.jwtSecret: "), "{seen}");
+    let (code, seen) = type_in(&[], "secrets encrypt sealed config.adminPassword --value-file -");
+    assert!(code == 2 && seen.contains("is a terminal, which would show the value"), "{seen}");
+}
+
+#[test]
+fn recipients_are_those_of_the_profile_unless_others_are_named() {
+    let env = place();
+    env.write_profile("nobody", "extends = [\"web\"]\nrelease.recoveryRecipients = []\n");
+    let sealed_for = |ran: &Ran| ran.json()["recipients"].clone();
+    let command = "secrets encrypt web config.jwtSecret --value-file value --replace --json";
+
+    let own = ok(&env, command);
+    let two = ok(&env, &format!("{command} --recipient {} --recipient {}", KEYS[0].1, KEYS[1].1));
+    let none = run(&env, "secrets encrypt nobody config.jwtSecret --value-file value");
+
+    assert_eq!(sealed_for(&own)[0], "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p");
+    assert_eq!(sealed_for(&two).as_array().unwrap().len(), 2);
+    assert!(none.code == 2 && none.stderr.contains("there is no recipient"), "{}", none.stderr);
+    assert!(none.stderr.contains("age-keygen"), "{}", none.stderr);
+}
+
+#[test]
+fn keys_of_ssh_and_plugins_are_refused_and_a_private_key_is_not_repeated() {
+    let env = place();
+    for (recipient, why) in [
+        ("ssh-ed25519", "keys of SSH are not taken"),
+        ("age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t", "a key of a plugin"),
+        (KEYS[0].0, "this is a private key of age"),
+        ("age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq", "is no public key of age"),
+        ("nonsense", "is no public key of age"),
+    ] {
+        let ran = run(
+            &env,
+            &format!("secrets encrypt web config.jwtSecret --value-file value --recipient {recipient}"),
+        );
+        assert!(ran.code == 2 && ran.stderr.contains(why), "{recipient}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_key_that_is_no_secret_of_the_profile_is_answered_with_those_that_are() {
+    let env = place();
+    for key in ["config.logLevel", "jwtSecret", "externalRedis.password"] {
+        let ran = run(&env, &format!("secrets encrypt web {key} --value-file value"));
+        assert_eq!(ran.code, 2);
+        assert!(ran.stderr.contains(&format!("uses no secret `{key}`")), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains(
+                "config.jwtSecret, config.encryptionKey, config.adminPassword, redis.auth.password"
+            )
+        );
+    }
+}
+
+#[test]
+fn swapped_files_and_another_namespace_are_found_by_opening() {
+    let env = place();
+    seal(&env);
+    let elsewhere = run(&env, "secrets check sealed --identity key --set release.namespace=\"other\" --json");
+    let file = |name: &str| env.path().join(format!("profiles/secrets/{name}.age"));
+    fs_err::rename(file("jwt"), file("aside")).unwrap();
+    fs_err::rename(file("admin"), file("jwt")).unwrap();
+    fs_err::rename(file("aside"), file("admin")).unwrap();
+
+    let outside = ok(&env, "secrets check sealed");
+    let opened = run(&env, "secrets check sealed --identity key --json");
+
+    assert!(outside.stdout.starts_with("ok "), "{}", outside.stdout);
+    for ran in [&elsewhere, &opened] {
+        let found = problems(ran);
+        assert_eq!((ran.code, found.len()), (1, 2), "{}", ran.stdout);
+        assert!(
+            found
+                .iter()
+                .all(|(_, problem)| problem.starts_with("it is sealed for relay/relay-claude-relay-sealed/"))
+        );
+    }
+    assert!(
+        problems(&opened)
+            .iter()
+            .any(|(place, problem)| place == PLACE && problem.contains("/admin-password:"))
+    );
+}
+
+#[test]
+fn altered_files_are_found_and_files_that_could_never_be_opened_even_without_a_key() {
+    let env = place();
+    let file = env.path().join("profiles/secrets/jwt.age");
+    seal(&env);
+    let good = fs_err::read_to_string(&file).unwrap();
+    let header = "age-encryption.org/v1\n";
+    let cut = good.split_inclusive('\n').take(8).collect::<String>();
+    for (content, why) in [
+        (good.replace('\n', "\r\n").replacen('\r', "", 1), "its line ends were changed"),
+        (cut, "its armour is not as age writes it"),
+        (format!("{header}-> scrypt AAAA 22\nAAAA\n--- AAAA\n"), "encrypted with a passphrase"),
+        (format!("{header}-> ssh-ed25519 AAAA AAAA\nAAAA\n--- AAAA\n"), "for a key of SSH"),
+        (format!("{header}-> piv-p256 AAAA AAAA\nAAAA\n--- AAAA\n"), "needs a plugin"),
+    ] {
+        fs_err::write(&file, content).unwrap();
+        let ran = run(&env, "secrets check sealed --json");
+        let found = problems(&ran);
+        assert!(
+            ran.code == 1 && found.len() == 1 && found[0].1.contains(why),
+            "{why}: {}{}",
+            ran.stdout,
+            ran.stderr
+        );
+    }
+
+    let mut lines: Vec<String> = good.lines().map(str::to_owned).collect();
+    let at = lines.len() - 4;
+    lines[at] = lines[at].chars().rev().collect();
+    fs_err::write(&file, lines.join("\n") + "\n").unwrap();
+    ok(&env, "secrets check sealed");
+    let opened = run(&env, "secrets check sealed --identity key --json");
+    assert_eq!(
+        (opened.code, problems(&opened)),
+        (1, vec![(PLACE.to_owned(), "it was altered or cut short".to_owned())])
+    );
+}
+
+#[test]
+fn a_key_that_does_not_fit_or_is_none_is_told() {
+    let env = place();
+    seal(&env);
+    fs_err::write(env.path().join("open"), KEYS[0].0).unwrap();
+    private(&env, "public", KEYS[0].1);
+    private(&env, "encrypted", "age-encryption.org/v1\n-> scrypt AAAA 18\n");
+    private(&env, "altered", &KEYS[0].0.replace("1GQ97", "1GQ98"));
+
+    let wrong = run(&env, "secrets check sealed --identity other --json");
+    assert_eq!(wrong.code, 1);
+    assert!(
+        problems(&wrong).iter().all(|(_, problem)| problem.starts_with("none of the given keys opens it"))
+    );
+    for (name, why) in [
+        ("open", "others can get at it"),
+        ("public", "line 1 is a public key"),
+        ("encrypted", "it is encrypted itself"),
+        ("altered", "line 1 is no private key"),
+        ("value", "line 1 is no private key"),
+        ("missing", "missing"),
+    ] {
+        let ran = run(&env, &format!("secrets check sealed --identity {name}"));
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{name}: {}", ran.stderr);
+        assert!(ran.stderr.contains(why), "{name}: {}", ran.stderr);
+    }
+}
+
+/// Makes `SHA256SUMS` of a folder right again.
+fn sum(folder: &Utf8PathBuf) {
+    let list = fs_err::read_to_string(folder.join("SHA256SUMS")).unwrap();
+    let lines = list.lines().map(|line| &line[66..]).map(|path| {
+        let digest = Digest::of(&fs_err::read(folder.join(path)).unwrap());
+        format!("{digest}  {path}\n")
+    });
+    fs_err::write(folder.join("SHA256SUMS"), lines.collect::<String>()).unwrap();
+}
+
+#[test]
+fn a_file_that_nothing_uses_and_a_use_without_a_file_are_not_ok() {
+    let env = place();
+    seal(&env);
+    env.write_profile(
+        "wants",
+        "extends = [\"sealed\"]\nextraEnv = [{ name = \"EXTRA\", valueFrom = { secretKeyRef = { name = \"relay-claude-relay-sealed\", key = \"extra\" } } }]\n",
+    );
+    let folder = env.path().join("forged");
+    fs_err::create_dir(&folder).unwrap();
+    let entry = env.build(&["sealed"]);
+    assert!(
+        Command::new("cp").args(["-r", &format!("{entry}/."), folder.as_str()]).status().unwrap().success()
+    );
+    let mut index: Value =
+        serde_json::from_slice(&fs_err::read(folder.join("bundle.json")).unwrap()).unwrap();
+    for wanted in
+        index["contract"].as_array_mut().unwrap().iter_mut().filter(|wanted| wanted["source"] == "sealed")
+    {
+        wanted["source"] = "cluster".into();
+        wanted["keys"]
+            .as_array_mut()
+            .unwrap()
+            .iter_mut()
+            .for_each(|key| *key = serde_json::json!({"key": key["key"]}));
+    }
+    fs_err::write(folder.join("bundle.json"), index.to_string()).unwrap();
+    sum(&folder);
+
+    let wants = run(&env, "secrets check wants --json");
+    let forged = run(&env, "secrets check ./forged");
+
+    let extra = ("relay/relay-claude-relay-sealed/extra".to_owned(), "nothing is sealed for it".to_owned());
+    assert_eq!(wants.code, 1);
+    assert!(
+        problems(&wants).iter().any(|(place, problem)| *place == extra.0 && problem.starts_with(&extra.1))
+    );
+    assert_eq!(forged.code, 1, "{}", forged.stderr);
+    assert!(
+        forged.stdout.contains("not ok  -  secrets/jwt.age: nothing in the bundle uses"),
+        "{}",
+        forged.stdout
+    );
+}
+
+fn age(program: &Path, arguments: &[&str], input: &[u8]) -> Output {
+    use std::io::Write as _;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// The frame that the specification describes, made without the program.
+fn frame(place: &str, value: &str) -> Vec<u8> {
+    let mut bytes = format!("relay-bundle/sealed/v1\n{place}\n{}\n{value}", value.len()).into_bytes();
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+    bytes
+}
+
+#[test]
+fn the_real_age_opens_what_is_sealed_here() {
+    let env = place();
+    seal(&env);
+    let Some(program) = tools::find("age", "age") else { return };
+    let (key, file) = (env.path().join("key"), env.path().join("profiles/secrets/jwt.age"));
+
+    let output = age(&program, &["-d", "-i", key.as_str(), file.as_str()], b"");
+
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.stdout, frame(PLACE, VALUE));
+}
+
+#[test]
+fn what_the_real_age_sealed_opens_here_if_it_is_framed_and_for_keys_that_are_taken() {
+    let env = place();
+    seal(&env);
+    let Some(program) = tools::find("age", "age") else { return };
+    let file = env.path().join("profiles/secrets/jwt.age");
+    // The wire format of a public key of SSH: two strings with their lengths in front.
+    let spki = base64::engine::general_purpose::STANDARD
+        .decode(PrivateKey::from_seed(&[7; 32]).public().to_base64())
+        .unwrap();
+    let wire = [&b"\0\0\0\x0bssh-ed25519\0\0\0\x20"[..], &spki[spki.len() - 32..]].concat();
+    let ssh = format!("ssh-ed25519 {}", base64::engine::general_purpose::STANDARD.encode(wire));
+    let framed = frame(PLACE, VALUE);
+    let public = KEYS[0].1;
+    let table: [(&[&str], &[u8], &str); 6] = [
+        (&["-r", public], &framed, ""),
+        (&["-a", "-r", public], &framed, ""),
+        (&["-r", KEYS[1].1, "-r", public], &framed, ""),
+        (&["-r", public], VALUE.as_bytes(), "it was encrypted with age alone"),
+        (
+            &["-r", public],
+            &frame("relay/relay-claude-relay-sealed/admin-password", VALUE),
+            "it is sealed for relay/",
+        ),
+        (&["-r", &ssh], &framed, "for a key of SSH"),
+    ];
+    for (arguments, content, why) in table {
+        let output = age(&program, arguments, content);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        fs_err::write(&file, output.stdout).unwrap();
+
+        let ran = run(&env, "secrets check sealed --identity key --json");
+
+        let found = problems(&ran);
+        assert_eq!(ran.code == 0, why.is_empty(), "{arguments:?}: {}", ran.stdout);
+        assert!(found.iter().all(|(_, problem)| problem.contains(why)), "{arguments:?}: {found:?}");
+    }
+}
+
+#[test]
+fn keys_of_the_real_keygen_are_taken() {
+    let env = place();
+    let Some(program) = tools::find("age-keygen", "age") else { return };
+    let path = env.path().join("made");
+    let made = age(&program, &["-o", path.as_str()], b"");
+    assert!(made.status.success());
+    let public = age(&program, &["-y", path.as_str()], b"");
+    let public = String::from_utf8(public.stdout).unwrap();
+
+    for key in ["config.jwtSecret", "config.adminPassword"] {
+        ok(&env, &format!("secrets encrypt sealed {key} --value-file value --recipient {}", public.trim()));
+    }
+
+    ok(&env, "secrets check sealed --identity made");
+}
