@@ -55,7 +55,7 @@ const MATRIX: &[(&str, &[&str])] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("anstream", &["ui"]),
     ("anstyle", &["ui"]),
-    ("base64", &["trust"]),
+    ("base64", &["trust", "rollout"]),
     ("ed25519_dalek", &["trust"]),
     ("flate2", &["rollout"]),
     ("getrandom", &["cmd"]),
