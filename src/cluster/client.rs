@@ -145,13 +145,10 @@ fn read_config(access: &Access) -> Result<(Kubeconfig, String), ConnectError> {
     let mut merged: Option<Kubeconfig> = None;
     for path in &access.kubeconfigs {
         let next = Kubeconfig::read_from(path);
-        let next =
-            next.map_err(|error| ConnectError::Kubeconfig(format!("`{path}`: {}", chain(&error))))?;
+        let next = next.map_err(|error| ConnectError::Kubeconfig(format!("`{path}`: {}", chain(&error))))?;
         merged = Some(match merged {
             None => next,
-            Some(first) => {
-                first.merge(next).map_err(|error| ConnectError::Kubeconfig(chain(&error)))?
-            }
+            Some(first) => first.merge(next).map_err(|error| ConnectError::Kubeconfig(chain(&error)))?,
         });
     }
     let config = merged.ok_or_else(|| ConnectError::Kubeconfig("there is none".to_owned()))?;

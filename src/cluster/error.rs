@@ -35,9 +35,8 @@ impl Status {
     /// Reads an answer that is an error; one that is no JSON comes from something in between.
     pub fn of(code: u16, body: &[u8]) -> Self {
         let value: Value = serde_json::from_slice(body).unwrap_or_default();
-        let text = |value: &Value, key: &str| {
-            value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
+        let text =
+            |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let causes = value.pointer("/details/causes").and_then(Value::as_array);
         let cause = |cause: &Value| Cause {
             reason: text(cause, "reason"),

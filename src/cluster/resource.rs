@@ -71,11 +71,7 @@ mod tests {
             ("Namespace", "ns", "/api/v1/namespaces/ns"),
             ("Deployment", "", "/apis/apps/v1/namespaces/ns/deployments"),
             ("StorageClass", "fast", "/apis/storage.k8s.io/v1/storageclasses/fast"),
-            (
-                "HorizontalPodAutoscaler",
-                "x",
-                "/apis/autoscaling/v2/namespaces/ns/horizontalpodautoscalers/x",
-            ),
+            ("HorizontalPodAutoscaler", "x", "/apis/autoscaling/v2/namespaces/ns/horizontalpodautoscalers/x"),
         ] {
             assert_eq!(path(&key(kind, "ns", name).unwrap()), wanted);
         }

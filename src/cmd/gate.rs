@@ -17,7 +17,11 @@ use crate::trust::refusal::Reason;
 use crate::trust::verify::{Terms, Verified, VerifyError, verify};
 
 /// Verifies the bundle, wherever it is.
-pub(super) fn verify_named(bundle: &str, store: &StoreArgs, terms: &Terms<'_>) -> Result<(String, Verified<Bundle>), Failure> {
+pub(super) fn verify_named(
+    bundle: &str,
+    store: &StoreArgs,
+    terms: &Terms<'_>,
+) -> Result<(String, Verified<Bundle>), Failure> {
     if bundle == "-" {
         let opened = archive::open(BufReader::new(io::stdin().lock()));
         return Ok(("stdin".to_owned(), gate(opened, terms)?));

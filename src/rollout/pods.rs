@@ -102,7 +102,10 @@ mod tests {
                 json!({"containerStatuses": [{"name": "relay", "ready": false, "state": {"running": {}}}]}),
                 Some("p/relay: it runs and is not ready"),
             ),
-            (json!({"containerStatuses": [{"name": "relay", "ready": true, "state": {"running": {}}}]}), None),
+            (
+                json!({"containerStatuses": [{"name": "relay", "ready": true, "state": {"running": {}}}]}),
+                None,
+            ),
             (
                 json!({"initContainerStatuses": [{"name": "prepare", "ready": true, "state": {"terminated": {"exitCode": 0}}}]}),
                 None,

@@ -24,7 +24,9 @@ pub fn of(object: &Value) -> Readiness {
     let observed = object.pointer("/status/observedGeneration").and_then(Value::as_i64);
     let is_observed = match kind {
         // These write it always, once they have looked.
-        "Deployment" | "StatefulSet" | "PodDisruptionBudget" => observed.is_some_and(|seen| seen >= generation),
+        "Deployment" | "StatefulSet" | "PodDisruptionBudget" => {
+            observed.is_some_and(|seen| seen >= generation)
+        }
         _ => observed.is_none_or(|seen| seen >= generation),
     };
     if !is_observed {

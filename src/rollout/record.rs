@@ -188,13 +188,7 @@ impl Head {
     }
 
     /// Begins a generation, or goes on with the pending one if it has the same content; returns its number.
-    pub fn begin(
-        &mut self,
-        content_id: Digest,
-        profile: &Label,
-        serial: u64,
-        recorded: Timestamp,
-    ) -> u64 {
+    pub fn begin(&mut self, content_id: Digest, profile: &Label, serial: u64, recorded: Timestamp) -> u64 {
         if let Some(pending) =
             self.pending().filter(|entry| entry.content_id == content_id && entry.serial == serial)
         {

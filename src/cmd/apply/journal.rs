@@ -40,11 +40,7 @@ pub(super) struct Journal<'a> {
 
 impl<'a> Journal<'a> {
     /// Reads the head.
-    pub(super) fn open(
-        cluster: &'a Cluster,
-        name: &ReleaseName,
-        namespace: &str,
-    ) -> Result<Self, Failure> {
+    pub(super) fn open(cluster: &'a Cluster, name: &ReleaseName, namespace: &str) -> Result<Self, Failure> {
         let mut journal = Self {
             cluster,
             name: name.clone(),

@@ -43,13 +43,15 @@ use report::{ApplyReport, Done};
 use secrets::{Consent, Making};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "The bundle is verified before the cluster is asked anything. A run that was interrupted is run again: it
+#[command(
+    after_help = "The bundle is verified before the cluster is asked anything. A run that was interrupted is run again: it
 goes on where it stopped.
 
 Examples:
   relay-bundle apply prod.tar --trust trust.toml --dry-run
   relay-bundle apply prod.tar --trust trust.toml
-  relay-bundle apply prod.tar --trust trust.toml --first-install --yes")]
+  relay-bundle apply prod.tar --trust trust.toml --first-install --yes"
+)]
 pub struct Args {
     /// The bundle: an archive (FILE.tar, ./FILE, or - for stdin), its parts (FILE.tar.parts), a folder (DIR/), or
     /// an entry of the store (@ENTRY)
@@ -220,7 +222,9 @@ impl<'a> Run<'a> {
         let (bundle, head) = (&self.checked.bundle, &self.journal.head);
         let serial = bundle.voucher().statement.predicate.serial;
         head.pending().is_none()
-            && head.deployed().is_some_and(|last| last.content_id == bundle.content_id && last.serial == serial)
+            && head
+                .deployed()
+                .is_some_and(|last| last.content_id == bundle.content_id && last.serial == serial)
     }
 
     fn check_rights(&self, plan: &Plan) -> Result<(), Failure> {
@@ -282,7 +286,10 @@ impl<'a> Run<'a> {
 
     fn described(&self, generation: u64, uids: &Uids) -> Generation {
         let bundle = &self.checked.bundle;
-        let item = |key: &crate::model::object_key::ObjectKey| Item { key: key.clone(), uid: uids.get(key).cloned() };
+        let item = |key: &crate::model::object_key::ObjectKey| Item {
+            key: key.clone(),
+            uid: uids.get(key).cloned(),
+        };
         let inventory = bundle.manifests.iter().map(|manifest| item(&manifest.key)).collect();
         Generation::new(generation, bundle.content_id, inventory)
     }
@@ -306,8 +313,7 @@ impl<'a> Run<'a> {
         let all = bundle.manifests.iter().map(|manifest| manifest.key.clone()).collect();
         wait::wait(self.cluster, &mut self.journal, all, timeout, &tell)?;
         let namespace = bundle.index.namespace.as_str();
-        let gone: Vec<Candidate> =
-            execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?;
+        let gone: Vec<Candidate> = execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?;
         self.journal.write_generation(&self.described(generation, &uids), packed)?;
         let mut surplus = Vec::new();
         self.journal.update(|head| surplus = head.finish(*now))?;

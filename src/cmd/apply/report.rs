@@ -136,7 +136,11 @@ impl Report for ApplyReport<'_> {
             Some(Done { generation, written, pruned }) => {
                 let generation = generation.unwrap_or_default();
                 let (written, pruned) = (count(*written, "object"), pruned.len());
-                writeln!(out, "{} is at generation {generation}: {written} written, {pruned} deleted", safe(&place))
+                writeln!(
+                    out,
+                    "{} is at generation {generation}: {written} written, {pruned} deleted",
+                    safe(&place)
+                )
             }
         }
     }
@@ -154,7 +158,8 @@ pub(super) fn blocked(plan: &Plan) -> Option<Failure> {
 
 fn reasons(step: &Step) -> Vec<String> {
     let conflicts = step.conflicts.iter();
-    let conflicts = conflicts.map(|conflict| format!("{}: {}: {}", step.key, conflict.field, conflict.manager));
+    let conflicts =
+        conflicts.map(|conflict| format!("{}: {}: {}", step.key, conflict.field, conflict.manager));
     let refusal = step.refusal.iter().map(|why| format!("{}: {why}", step.key));
     conflicts.chain(refusal).collect()
 }

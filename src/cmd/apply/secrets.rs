@@ -9,6 +9,7 @@ use crate::cluster::request::{Request, Run};
 use crate::cluster::resource::key;
 use crate::cmd::failure::Failure;
 use crate::model::object_key::ObjectKey;
+use crate::render::references::references;
 use crate::rollout::live;
 
 /// What the Secret of the encryption key ends in: that key is the installation.
@@ -112,11 +113,7 @@ fn check_encryption_key(
     if making.there.is_some() {
         return lost("the Secret is there without it".to_owned());
     }
-    let stateful_sets =
-        bundle.manifests.iter().filter(|manifest| manifest.key.kind == "StatefulSet").map(|manifest| {
-            key("PersistentVolumeClaim", &manifest.key.namespace, &format!("data-{}-0", manifest.key.name))
-        });
-    for claim in stateful_sets.flatten() {
+    for claim in redis_claims(bundle) {
         if cluster.find(&claim)?.is_some() {
             return lost(format!("there is a volume of Redis, {claim}"));
         }
@@ -131,9 +128,21 @@ fn check_encryption_key(
     .hint("else restore the Secret from its backup"))
 }
 
+/// Returns every claim in which Redis may have data: those of its pods, and the one that a chart's StatefulSet made.
+fn redis_claims(bundle: &Bundle) -> Vec<ObjectKey> {
+    let stateful_sets = bundle.manifests.iter().filter(|manifest| manifest.key.kind == "StatefulSet");
+    let names = stateful_sets.flat_map(|manifest| {
+        let named = references(&manifest.object).into_keys();
+        let named = named.filter(|target| target.kind == "PersistentVolumeClaim").map(|target| target.name);
+        named.chain([format!("data-{}-0", manifest.key.name)])
+    });
+    names.filter_map(|name| key("PersistentVolumeClaim", bundle.index.namespace.as_str(), &name)).collect()
+}
+
 /// Says what is made, without values.
 pub(super) fn describe(makings: &[Making]) -> Vec<String> {
-    let keys = |making: &Making| making.missing.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(", ");
+    let keys =
+        |making: &Making| making.missing.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(", ");
     makings.iter().map(|making| format!("Secret/{}: {}", making.key.name, keys(making))).collect()
 }
 
@@ -158,9 +167,8 @@ pub(super) fn make(cluster: &Cluster, making: &Making) -> Result<(), Failure> {
         // An answer was lost, or somebody else was first: what is there counts, if it is whole.
         Err(error) if error.code() == 409 => {
             let there = cluster.find(key)?;
-            let is_whole = |object: Value| {
-                making.missing.iter().all(|(name, _)| object["data"].get(name).is_some())
-            };
+            let is_whole =
+                |object: Value| making.missing.iter().all(|(name, _)| object["data"].get(name).is_some());
             if there.is_some_and(is_whole) { Ok(()) } else { Err(error.into()) }
         }
         Err(error) => Err(error.into()),
@@ -184,8 +192,7 @@ fn secret(making: &Making, values: Map<String, Value>) -> Value {
 
 fn random_text(length: usize) -> Result<String, Failure> {
     let mut bytes = vec![0; length];
-    getrandom::fill(&mut bytes).map_err(|error| {
-        Failure::world(format!("the system gives no random numbers: {error}"))
-    })?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::world(format!("the system gives no random numbers: {error}")))?;
     Ok(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 63)])).collect())
 }

@@ -84,8 +84,10 @@ fn outcome(answer: Result<Value, CallError>) -> Result<Tried, Failure> {
         Err(error) => return Err(error.into()),
     };
     if status.is_field_conflict() {
-        let conflict =
-            |cause: &crate::cluster::error::Cause| Conflict { field: cause.field.clone(), manager: cause.message.clone() };
+        let conflict = |cause: &crate::cluster::error::Cause| Conflict {
+            field: cause.field.clone(),
+            manager: cause.message.clone(),
+        };
         return Ok(Tried::Conflict(status.causes.iter().map(conflict).collect()));
     }
     match status.code {
