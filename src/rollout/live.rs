@@ -16,9 +16,9 @@ pub fn wanted(object: &Value) -> Value {
         fields.remove("status");
     }
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        SERVER_METADATA.iter().for_each(|field| {
-            metadata.remove(*field);
-        });
+        for field in SERVER_METADATA {
+            metadata.remove(field);
+        }
         if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
             annotations.remove(REVISION);
             if annotations.is_empty() {

@@ -58,7 +58,7 @@ pub fn candidates(
 
 /// Returns the objects of a kind that live pods, or templates that may make pods again, name.
 ///
-/// `owners` are Pods, ReplicaSets and ControllerRevisions: an undone rollout finds its old configuration.
+/// `owners` are pods, and the sets and revisions that make them: an undone rollout finds its old configuration.
 pub fn still_named(owners: &[Value], kind: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for owner in owners {

@@ -42,6 +42,13 @@ pub fn of(object: &Value) -> Readiness {
     }
 }
 
+/// Tells whether objects of a kind become ready some time after they have been applied.
+pub fn is_awaited(kind: &str) -> bool {
+    let kinds =
+        ["Deployment", "Namespace", "PersistentVolumeClaim", "PodDisruptionBudget", "Service", "StatefulSet"];
+    kinds.contains(&kind)
+}
+
 /// Tells whether pods must be there before an object of a kind can become ready.
 pub fn follows_pods(kind: &str) -> bool {
     // A class may bind claims only when their first pod is scheduled.
@@ -139,11 +146,11 @@ mod tests {
 
     use super::*;
 
-    fn deployment(status: Value) -> Value {
+    fn deployment(status: &Value) -> Value {
         json!({"kind": "Deployment", "metadata": {"generation": 2}, "spec": {"replicas": 3}, "status": status})
     }
 
-    fn stateful_set(status: Value) -> Value {
+    fn stateful_set(status: &Value) -> Value {
         json!({"kind": "StatefulSet", "metadata": {"generation": 1}, "spec": {"replicas": 1}, "status": status})
     }
 
@@ -157,37 +164,37 @@ mod tests {
         let with = |field: &str, value: i64| {
             let mut status = done.clone();
             status[field] = value.into();
-            deployment(status)
+            deployment(&status)
         };
-        let mut deleted = deployment(done.clone());
+        let mut deleted = deployment(&done);
         deleted["metadata"]["deletionTimestamp"] = "2026-11-22T10:00:00Z".into();
         let given_up = json!({"observedGeneration": 2, "conditions": [
             {"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "too late"}]});
         let unseen = waiting("its controller has not seen the change yet");
         let table = [
-            (deployment(done.clone()), Ready),
-            (deployment(json!({})), unseen.clone()),
+            (deployment(&done), Ready),
+            (deployment(&json!({})), unseen.clone()),
             (with("observedGeneration", 1), unseen.clone()),
             (with("updatedReplicas", 2), waiting("2 of 3 pods are new")),
             (with("replicas", 4), waiting("1 old pods are still there")),
             (with("readyReplicas", 1), waiting("1 of 3 pods are ready")),
             (with("availableReplicas", 0), waiting("0 of 3 pods are available")),
             (deleted, waiting("it is being deleted")),
-            (deployment(given_up), Failed("too late".to_owned())),
-            (stateful_set(json!({})), unseen),
-            (stateful_set(json!({"observedGeneration": 1})), waiting("0 of 1 pods are ready")),
+            (deployment(&given_up), Failed("too late".to_owned())),
+            (stateful_set(&json!({})), unseen),
+            (stateful_set(&json!({"observedGeneration": 1})), waiting("0 of 1 pods are ready")),
             (
-                stateful_set(json!({"observedGeneration": 1, "replicas": 1, "readyReplicas": 1,
+                stateful_set(&json!({"observedGeneration": 1, "replicas": 1, "readyReplicas": 1,
                     "currentRevision": "a", "updateRevision": "b", "updatedReplicas": 0})),
                 waiting("0 of 1 pods are new"),
             ),
             (
-                stateful_set(json!({"observedGeneration": 1, "replicas": 1, "readyReplicas": 1,
+                stateful_set(&json!({"observedGeneration": 1, "replicas": 1, "readyReplicas": 1,
                     "currentRevision": "b", "updateRevision": "b", "updatedReplicas": 1})),
                 Ready,
             ),
             (
-                stateful_set(json!({"observedGeneration": 1, "replicas": 2, "readyReplicas": 1})),
+                stateful_set(&json!({"observedGeneration": 1, "replicas": 2, "readyReplicas": 1})),
                 waiting("1 pods are too many"),
             ),
             (json!({"kind": "PersistentVolumeClaim", "status": {"phase": "Bound"}}), Ready),

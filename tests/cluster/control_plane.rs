@@ -27,6 +27,7 @@ pub(crate) fn control_plane() -> Option<&'static ControlPlane> {
     clippy::disallowed_methods,
     reason = "RELAY_BUNDLE_CLUSTER=required is how a caller asks for all tests"
 )]
+#[expect(clippy::zombie_processes, reason = "the control plane lives as long as this program")]
 fn start() -> Option<ControlPlane> {
     let mut up = Command::new(format!("{FOLDER}/up"))
         .arg("--foreground")
@@ -42,8 +43,10 @@ fn start() -> Option<ControlPlane> {
         up.stderr.take().unwrap().read_to_string(&mut why).unwrap();
         let is_required = std::env::var_os("RELAY_BUNDLE_CLUSTER").is_some_and(|value| value == "required");
         assert!(why.contains("is missing") && !is_required, "the control plane did not start: {why}");
+        up.wait().unwrap();
         // The test harness would hide what goes through `eprintln!`.
-        writeln!(std::io::stderr(), "skipped: no control plane: {}", why.trim()).unwrap();
+        let line = format!("skipped: no control plane: {}\n", why.trim());
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
         return None;
     }
     let cache = tempfile::tempdir().unwrap();
@@ -84,10 +87,21 @@ impl ControlPlane {
     /// Creates what `manifests` say, as kubectl reads them; what is there already stays.
     #[track_caller]
     pub(crate) fn ensure(&self, manifests: &str) {
-        let mut command = self.command(&["apply", "--server-side", "--field-manager=platform", "-f", "-"]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(manifests.as_bytes()).unwrap();
-        assert!(child.wait().unwrap().success());
+        self.feed(&["apply", "--server-side", "--field-manager=platform", "-f", "-"], manifests);
+    }
+
+    /// Replaces an object.
+    #[track_caller]
+    pub(crate) fn replace(&self, object: &Value) {
+        self.feed(&["replace", "-f", "-"], &object.to_string());
+    }
+
+    /// Calls kubectl, which must succeed, with something to read.
+    #[track_caller]
+    pub(crate) fn feed(&self, arguments: &[&str], text: &str) {
+        let mut child = self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success(), "kubectl {arguments:?}");
     }
 
     /// Returns a list of objects.

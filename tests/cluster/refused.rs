@@ -2,7 +2,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::process::Stdio;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -67,7 +66,7 @@ fn a_bundle_for_another_cluster_is_not_applied() {
     let ran = site.apply(&bundle, &["--yes"]);
 
     assert_eq!(ran.code, 3, "{}", ran.stderr);
-    assert!(ran.stderr.contains("WRONG_CLUSTER"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("WRONG_TARGET"), "{}", ran.stderr);
     assert!(!site.plane.has("default", "namespace/other-cluster"));
 }
 
@@ -119,17 +118,8 @@ fn a_field_that_somebody_else_owns_is_named_and_nothing_is_written() {
     site.applied(&site.build("dev", &[]), &[]);
     let patch = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: relay-dev-claude-relay, namespace: conflict}\n\
                  spec: {replicas: 2}\n";
-    let mut command = site.plane.command(&[
-        "apply",
-        "--server-side",
-        "--force-conflicts",
-        "--field-manager=somebody",
-        "-f",
-        "-",
-    ]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(patch.as_bytes()).unwrap();
-    assert!(child.wait().unwrap().success());
+    let arguments = ["apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-"];
+    site.plane.feed(&arguments, patch);
     let before = site.versions();
 
     let ran = site.apply(&site.build("dev", &["config.logLevel=\"info\""]), &["--yes"]);

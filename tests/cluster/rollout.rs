@@ -95,6 +95,74 @@ fn a_pod_that_never_becomes_ready_is_named_with_its_reason_and_a_good_bundle_goe
     assert_eq!(states(&site.head("relay-dev")), [(1, "abandoned"), (2, "deployed")]);
 }
 
+#[test]
+fn a_literal_secret_changes_and_no_report_shows_it() {
+    let Some(site) = Site::new("literal") else { return };
+    site.applied(&site.build("dev", &[]), &[]);
+    let profile = site.path().join("profiles/dev.toml");
+    let text = fs_err::read_to_string(&profile).unwrap();
+    fs_err::write(&profile, text.replace("development-only\"", "another-literal\"")).unwrap();
+
+    let ran = site.apply(&site.build("dev", &[]), &["--yes", "--json"]);
+
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let secret = site.plane.get(&site.namespace, "secret/relay-dev-claude-relay-literal");
+    // The base64 of the new value.
+    assert!(secret["data"].to_string().contains("YW5vdGhlci1saXRlcmFs"), "{secret}");
+    for hidden in ["another-literal", "development-only", "YW5vdGhlci1saXRlcmFs", "ZGV2ZWxvcG1lbnQtb25seQ"] {
+        assert!(!ran.stdout.contains(hidden) && !ran.stderr.contains(hidden), "{hidden}");
+    }
+    assert!(ran.stdout.contains("<redacted>"), "{}", ran.stdout);
+}
+
+#[test]
+fn the_lock_of_a_dead_run_is_taken_and_its_generation_gone_on_with() {
+    let Some(site) = Site::new("dead-run") else { return };
+    let bundle = site.build("dev", &[]);
+    let report = site.applied(&bundle, &[]);
+    assert_eq!(report["done"]["generation"], 1);
+    // As a run leaves it that is killed after its last object.
+    let name = "configmap/relay-bundle.relay-dev";
+    let mut record = site.plane.get(&site.namespace, name);
+    let mut head = site.head("relay-dev");
+    head["generations"][0]["state"] = "pending".into();
+    head["lock"] = json!({"heartbeat": 7, "holder": "process 1 (dead)"});
+    record["data"]["head.json"] = head.to_string().into();
+    site.plane.replace(&record);
+    let before = site.plane.get(&site.namespace, "deployment/relay-dev-claude-relay");
+
+    let report = site.applied(&bundle, &["--break-lock"]);
+
+    assert_eq!((&report["done"]["generation"], &report["done"]["written"]), (&json!(1), &json!(0)));
+    assert_eq!(states(&site.head("relay-dev")), [(1, "deployed")]);
+    let after = site.plane.get(&site.namespace, "deployment/relay-dev-claude-relay");
+    assert_eq!(after["metadata"]["generation"], before["metadata"]["generation"]);
+}
+
+#[test]
+fn a_damaged_record_is_an_error_and_never_an_empty_one() {
+    let Some(site) = Site::new("damaged") else { return };
+    let bundle = site.build("dev", &[]);
+    site.applied(&bundle, &[]);
+    for (key, value) in [("head.json", "{}"), ("head.json", ""), ("state.json", "{}")] {
+        let whole = site.plane.get(&site.namespace, "configmap/relay-bundle.relay-dev");
+        let mut record = whole.clone();
+        record["data"][key] = value.into();
+        site.plane.replace(&record);
+        let before = site.versions();
+
+        let ran = site.apply(&bundle, &["--yes"]);
+
+        assert_eq!(ran.code, 4, "{key}: {}", ran.stderr);
+        assert!(ran.stderr.contains("is damaged"), "{key}: {}", ran.stderr);
+        assert_eq!(site.versions(), before);
+        record["data"] = whole["data"].clone();
+        record["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+        site.plane.replace(&record);
+    }
+    assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
+}
+
 /// What the platform's people have made before `production` comes.
 const PLATFORM: &str = "
 apiVersion: v1

@@ -160,7 +160,7 @@ pub(crate) fn build(
     let (namespace, serial) = (format!("release.namespace=\"{namespace}\""), serial.to_string());
     let mut arguments = vec!["build", profile, "--key", "key.pem", "--serial", &serial, "--archive"];
     arguments.extend([archive.as_str(), "--set", &namespace]);
-    settings.iter().for_each(|setting| arguments.extend(["--set", setting]));
+    arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
     let ran = run(folder, &arguments);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     archive

@@ -36,11 +36,18 @@ pub(super) struct Journal<'a> {
     /// The head's ConfigMap as it was read or written last.
     stored: Option<Value>,
     beat: Instant,
+    /// Whether a person said that whoever holds the lock is dead.
+    break_lock: bool,
 }
 
 impl<'a> Journal<'a> {
     /// Reads the head.
-    pub(super) fn open(cluster: &'a Cluster, name: &ReleaseName, namespace: &str) -> Result<Self, Failure> {
+    pub(super) fn open(
+        cluster: &'a Cluster,
+        name: &ReleaseName,
+        namespace: &str,
+        break_lock: bool,
+    ) -> Result<Self, Failure> {
         let mut journal = Self {
             cluster,
             name: name.clone(),
@@ -49,17 +56,18 @@ impl<'a> Journal<'a> {
             state: State::default(),
             stored: None,
             beat: Instant::now(),
+            break_lock,
         };
         journal.read()?;
         Ok(journal)
     }
 
-    fn key(&self, name: String) -> ObjectKey {
-        key("ConfigMap", &self.namespace, &name).expect("a kind that is known")
+    fn key(&self, name: &str) -> ObjectKey {
+        key("ConfigMap", &self.namespace, name).expect("a kind that is known")
     }
 
     fn head_key(&self) -> ObjectKey {
-        self.key(head_name(&self.name))
+        self.key(&head_name(&self.name))
     }
 
     fn read(&mut self) -> Result<(), Failure> {
@@ -85,7 +93,7 @@ impl<'a> Journal<'a> {
     /// Returns what all kept generations had in the cluster, the newest uid of each object.
     pub(super) fn inventory(&self) -> Result<Vec<Item>, Failure> {
         let names = self.head.generations.iter().map(|entry| generation_name(&self.name, entry.generation));
-        let requests: Vec<Request> = names.map(|name| Request::get(&self.key(name))).collect();
+        let requests: Vec<Request> = names.map(|name| Request::get(&self.key(&name))).collect();
         let mut items = Vec::new();
         for answer in self.cluster.call_all(&requests) {
             let stored = match answer {
@@ -117,16 +125,25 @@ impl<'a> Journal<'a> {
         self.write()
     }
 
-    /// Waits until nobody holds the lock, or its holder has not moved for long.
+    /// Returns when nobody holds the lock, or its holder has not moved for long.
+    ///
+    /// A holder that moves has changed what was planned with: then there is nothing to wait for.
     fn wait_for_lock(&mut self, tell: &dyn Fn(&str)) -> Result<(), Failure> {
         let Some(first) = self.head.lock.clone() else { return Ok(()) };
+        if self.break_lock {
+            tell(&format!("taking the lock of {}", first.holder));
+            return Ok(());
+        }
         tell(&format!("waiting: {} holds the lock; seeing whether it lives", first.holder));
         let start = Instant::now();
         while start.elapsed() < HOLDER_DEAD {
             std::thread::sleep(HEARTBEAT / 3);
             self.read()?;
             match &self.head.lock {
-                None => return Ok(()),
+                None => {
+                    return Err(Failure::world(format!("{} has just finished", first.holder))
+                        .hint("run the command again: it plans with what is there now"));
+                }
                 Some(lock) if *lock != first => {
                     return Err(Failure::world(format!(
                         "another apply is under way: {} holds the lock",
@@ -182,7 +199,7 @@ impl<'a> Journal<'a> {
 
     /// Writes what a generation is, and what it has.
     pub(super) fn write_generation(&self, generation: &Generation, packed: &str) -> Result<(), Failure> {
-        let key = self.key(generation_name(&self.name, generation.generation));
+        let key = self.key(&generation_name(&self.name, generation.generation));
         let stored = self.cluster.find(&key)?;
         let data = json!({GENERATION_KEY: generation.to_text().map_err(Failure::bug)?});
         let object = self.config_map(&key, &data, &json!({BUNDLE_KEY: packed}));
@@ -193,7 +210,7 @@ impl<'a> Journal<'a> {
     /// Removes the records of generations.
     pub(super) fn forget(&self, generations: &[u64]) -> Result<(), Failure> {
         for generation in generations {
-            let key = self.key(generation_name(&self.name, *generation));
+            let key = self.key(&generation_name(&self.name, *generation));
             if let Some(stored) = self.cluster.find(&key)? {
                 delete(self.cluster, &key, &stored)?;
             }

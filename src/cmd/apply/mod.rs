@@ -32,6 +32,7 @@ use crate::model::timestamp::Timestamp;
 use crate::rollout::live;
 use crate::rollout::plan::{Action, Before, Plan, plan};
 use crate::rollout::prune::Candidate;
+use crate::rollout::readiness;
 use crate::rollout::record::{Generation, Item, pack};
 use crate::state_file::StateFile;
 use crate::trust::policy::Policy;
@@ -43,6 +44,7 @@ use report::{ApplyReport, Done};
 use secrets::{Consent, Making};
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(
     after_help = "The bundle is verified before the cluster is asked anything. A run that was interrupted is run again: it
 goes on where it stopped.
@@ -67,6 +69,9 @@ pub struct Args {
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
+    /// Take the lock from whoever holds it, without seeing whether they live
+    #[arg(long)]
+    break_lock: bool,
     /// How many seconds to wait until everything is ready
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     timeout: u64,
@@ -99,13 +104,14 @@ struct Run<'a> {
     cluster: &'a Cluster,
     journal: Journal<'a>,
     is_namespace_there: bool,
+    timeout: Duration,
 }
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let checked = self.check_offline()?;
         let cluster = self.cluster.connect()?;
-        let (mut run, identity) = Run::begin(ctx, &checked, &cluster)?;
+        let (mut run, identity) = self.begin(ctx, &checked, &cluster)?;
         let (before, makings) = run.survey(self.consent())?;
         let uids = known_uids(&before);
         let plan = plan(&checked.bundle, before, FIELD_MANAGER);
@@ -122,10 +128,9 @@ impl Args {
             ctx.printer.report(&report)?;
             return Ok(ExitCode::SUCCESS);
         }
-        run.check_rights(&plan)?;
+        run.check_rights(&plan, &makings)?;
         self.confirm(ctx, &report, &checked, &identity)?;
-        let timeout = Duration::from_secs(self.timeout);
-        report.done = Some(run.execute(&plan, &makings, uids, timeout)?);
+        report.done = Some(run.execute(&plan, &makings, uids)?);
         ctx.printer.report(&report)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -147,6 +152,30 @@ impl Args {
         archive::write(&mut bytes, attestation, bundle.files.open()).map_err(Failure::bug)?;
         let packed = pack(&bytes).map_err(Failure::input)?;
         Ok(Checked { policy, state_file, bundle, packed, now })
+    }
+
+    /// Connects: the right cluster, a version that will do, nothing older than what was accepted there.
+    fn begin<'a>(
+        &self,
+        ctx: &'a Ctx,
+        checked: &'a Checked,
+        cluster: &'a Cluster,
+    ) -> Result<(Run<'a>, Identity), Failure> {
+        let bundle = &checked.bundle;
+        let identity = identify(cluster, &checked.policy)?;
+        preflight::check_version(&identity, bundle)?;
+        let namespace = bundle.index.namespace.as_str();
+        let namespace_key = key("Namespace", "", namespace).expect("a kind that is known");
+        let is_namespace_there = cluster.find(&namespace_key)?.is_some();
+        let journal = Journal::open(cluster, &bundle.index.name, namespace, self.break_lock)?;
+        let statement = &bundle.voucher().statement;
+        let site = checked.policy.target.site.as_ref();
+        journal
+            .state
+            .check(statement, site, checked.now)
+            .map_err(|replay| Failure::from(Refusal::from(Reason::Replay(replay))))?;
+        let timeout = Duration::from_secs(self.timeout);
+        Ok((Run { ctx, checked, cluster, journal, is_namespace_there, timeout }, identity))
     }
 
     /// Asks, and names what is asked about.
@@ -180,25 +209,7 @@ impl Args {
     }
 }
 
-impl<'a> Run<'a> {
-    /// Connects: the right cluster, a version that will do, nothing older than what was accepted there.
-    fn begin(ctx: &'a Ctx, checked: &'a Checked, cluster: &'a Cluster) -> Result<(Self, Identity), Failure> {
-        let bundle = &checked.bundle;
-        let identity = identify(cluster, &checked.policy)?;
-        preflight::check_version(&identity, bundle)?;
-        let namespace = bundle.index.namespace.as_str();
-        let namespace_key = key("Namespace", "", namespace).expect("a kind that is known");
-        let is_namespace_there = cluster.find(&namespace_key)?.is_some();
-        let journal = Journal::open(cluster, &bundle.index.name, namespace)?;
-        let statement = &bundle.voucher().statement;
-        let site = checked.policy.target.site.as_ref();
-        journal
-            .state
-            .check(statement, site, checked.now)
-            .map_err(|replay| Failure::from(Refusal::from(Reason::Replay(replay))))?;
-        Ok((Self { ctx, checked, cluster, journal, is_namespace_there }, identity))
-    }
-
+impl Run<'_> {
     /// Looks at everything that decides what is to be done.
     fn survey(&self, consent: Consent) -> Result<(Before, Vec<Making>), Failure> {
         let bundle = &self.checked.bundle;
@@ -227,28 +238,23 @@ impl<'a> Run<'a> {
                 .is_some_and(|last| last.content_id == bundle.content_id && last.serial == serial)
     }
 
-    fn check_rights(&self, plan: &Plan) -> Result<(), Failure> {
+    fn check_rights(&self, plan: &Plan, makings: &[Making]) -> Result<(), Failure> {
         let verbs = ["get", "create", "update", "delete"];
         let record = verbs.iter().map(|verb| (*verb, "ConfigMap".to_owned()));
         let seen = ["Pod", "ReplicaSet", "ControllerRevision"].map(|kind| ("list", kind.to_owned()));
         let gone = plan.prune.iter().map(|candidate| ("delete", candidate.key.kind.clone()));
-        let mut rights: Vec<_> = record.chain(seen).chain(gone).collect();
+        let made = makings.iter().flat_map(|_| ["create", "update"].map(|verb| (verb, "Secret".to_owned())));
+        let mut rights: Vec<_> = record.chain(seen).chain(gone).chain(made).collect();
         rights.sort();
         rights.dedup();
         preflight::check_rights(self.cluster, self.checked.bundle.index.namespace.as_str(), &rights)
     }
 
     /// Does what was planned; the lock is given back also when that fails.
-    fn execute(
-        &mut self,
-        plan: &Plan,
-        makings: &[Making],
-        mut uids: Uids,
-        timeout: Duration,
-    ) -> Result<Done, Failure> {
+    fn execute(&mut self, plan: &Plan, makings: &[Making], mut uids: Uids) -> Result<Done, Failure> {
         self.make_namespace(&mut uids)?;
         let generation = self.lock_and_journal(&uids)?;
-        let done = self.roll_out(generation, plan, makings, uids, timeout);
+        let done = self.roll_out(generation, plan, makings, uids);
         if done.is_err() && self.journal.release().is_err() {
             self.ctx.printer.tell("the lock could not be given back; another run waits until it has expired");
         }
@@ -300,9 +306,8 @@ impl<'a> Run<'a> {
         plan: &Plan,
         makings: &[Making],
         mut uids: Uids,
-        timeout: Duration,
     ) -> Result<Done, Failure> {
-        let Checked { bundle, packed, now, .. } = self.checked;
+        let Checked { bundle, packed, .. } = self.checked;
         let printer = &self.ctx.printer;
         let tell = |text: &str| printer.say(text);
         for making in makings {
@@ -310,13 +315,15 @@ impl<'a> Run<'a> {
             secrets::make(self.cluster, making)?;
         }
         execute::apply_steps(self.cluster, &mut self.journal, bundle, plan, &mut uids, &tell)?;
-        let all = bundle.manifests.iter().map(|manifest| manifest.key.clone()).collect();
-        wait::wait(self.cluster, &mut self.journal, all, timeout, &tell)?;
+        let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
+        let awaited = keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
+        wait::wait(self.cluster, &mut self.journal, awaited, self.timeout, &tell)?;
         let namespace = bundle.index.namespace.as_str();
         let gone: Vec<Candidate> = execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?;
         self.journal.write_generation(&self.described(generation, &uids), packed)?;
         let mut surplus = Vec::new();
-        self.journal.update(|head| surplus = head.finish(*now))?;
+        let now = clock::now()?;
+        self.journal.update(|head| surplus = head.finish(now))?;
         self.journal.forget(&surplus)?;
         self.journal.release()?;
         let written = plan.count(Action::Create) + plan.count(Action::Update);

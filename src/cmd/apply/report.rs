@@ -113,8 +113,8 @@ fn restart(forecast: &Forecast) -> String {
         Restart::Added => "starts".to_owned(),
         Restart::Removed => "ends".to_owned(),
     };
-    let notes: String = forecast.notes.iter().map(|note| format!(" ({note})")).collect();
-    format!("restart of {}/{}: {answer}{notes}", forecast.kind, forecast.name)
+    let line = format!("restart of {}/{}: {answer}", forecast.kind, forecast.name);
+    forecast.notes.iter().fold(line, |line, note| format!("{line} ({note})"))
 }
 
 impl Report for ApplyReport<'_> {

@@ -154,7 +154,7 @@ pub(super) fn make(cluster: &Cluster, making: &Making) -> Result<(), Failure> {
     }
     let key = &making.key;
     let request = match &making.there {
-        None => Request::create(key, &secret(making, values), Run::Real),
+        None => Request::create(key, &secret(making, &values), Run::Real),
         Some(there) => {
             let mut object = there.clone();
             object["metadata"]["resourceVersion"] = live::resource_version(there).into();
@@ -175,7 +175,7 @@ pub(super) fn make(cluster: &Cluster, making: &Making) -> Result<(), Failure> {
     }
 }
 
-fn secret(making: &Making, values: Map<String, Value>) -> Value {
+fn secret(making: &Making, values: &Map<String, Value>) -> Value {
     let mut object = json!({
         "apiVersion": "v1",
         "kind": "Secret",

@@ -70,17 +70,8 @@ fn look(cluster: &Cluster, keys: &[ObjectKey]) -> Result<Vec<(ObjectKey, Readine
         };
         found.push((key.clone(), state));
     }
-    let pods_are_there =
-        found.iter().all(|(key, state)| readiness::follows_pods(&key.kind) || *state == Readiness::Ready);
-    if !pods_are_there {
-        // What follows pods is no trouble, and not ready, before them.
-        for (key, state) in found.iter_mut().filter(|(key, _)| readiness::follows_pods(&key.kind)) {
-            if matches!(state, Readiness::Waiting(_)) {
-                *state = Readiness::Waiting(format!("its first pod is not there yet, or {key} is not bound"));
-            }
-        }
-        found.sort_by_key(|(key, _)| readiness::follows_pods(&key.kind));
-    }
+    // What waits for pods is told after them.
+    found.sort_by_key(|(key, _)| readiness::follows_pods(&key.kind));
     Ok(found)
 }
 
