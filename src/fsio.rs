@@ -3,6 +3,7 @@
 //! Errors name the path; [`remedy`] says what a person can do about those that are not this program's matter.
 
 pub mod guard;
+mod open;
 #[cfg(target_os = "linux")]
 mod unnamed;
 
@@ -13,6 +14,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use tempfile::NamedTempFile;
+
+pub use self::open::{is_there, open_lock, open_named};
 
 /// The mode of a file that everyone may read.
 pub const MODE_PUBLIC: u32 = 0o644;

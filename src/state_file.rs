@@ -4,16 +4,16 @@
 //! whole and on the disk, or not at all: a floor is neither lost nor lowered by a second process, a kill or a power cut.
 //! Reading takes no lock. What cannot be read is an error, never an empty state: that would let old bundles in.
 
+use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use crate::canonical::NotCanonical;
 use crate::fsio::guard::{GuardError, check_folders, read_guarded};
-use crate::fsio::{Durability, MODE_PRIVATE, folder_of, remedy, write_atomic};
+use crate::fsio::{Durability, MODE_PRIVATE, folder_of, open_lock, remedy, write_atomic};
 use crate::model::text::Label;
 use crate::model::timestamp::Timestamp;
 use crate::trust::state::{Floor, InvalidState, Place, Replay, STATE_BYTES_MAX, State};
@@ -88,8 +88,13 @@ impl StateFile {
     ///
     /// When others can change the file, it is damaged, or cannot be read.
     pub fn read(&self) -> Result<State, StateError> {
-        if !is_there(&self.path)? {
-            return Ok(State::default());
+        if !is_file_there(&self.path)? {
+            // Whoever can take the file away can have everything forgotten.
+            return match check_folders(&self.path).map_err(guard) {
+                Err(StateError::Io(error)) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+                Ok(()) | Err(StateError::Io(_)) => Ok(State::default()),
+                Err(error) => Err(error),
+            };
         }
         let bytes = read_guarded(&self.path, STATE_BYTES_MAX).map_err(guard)?;
         State::parse(&bytes).map_err(|why| StateError::Damaged { path: self.path.clone(), why })
@@ -147,30 +152,19 @@ impl StateFile {
         let path = Utf8PathBuf::from(format!("{}.lock", self.path));
         make_folders(folder_of(&path))?;
         check_folders(&path).map_err(guard)?;
-        let file = open_lock(&path)?;
+        let file = open_lock(&path, MODE_PRIVATE)?.ok_or(StateError::InTheWay { path })?;
+        // Whoever opens it once can hold the lock for ever.
+        if file.metadata()?.permissions().mode() & 0o7777 != MODE_PRIVATE {
+            file.set_permissions(Permissions::from_mode(MODE_PRIVATE))?;
+        }
         file.lock()?;
         Ok(file)
     }
 }
 
-fn open_lock(path: &Utf8Path) -> Result<fs::File, StateError> {
-    match fs::OpenOptions::new().write(true).create_new(true).open(path) {
-        Ok(file) => {
-            file.set_permissions(std::fs::Permissions::from_mode(MODE_PRIVATE))?;
-            Ok(file)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            // Before opening: a pipe would block, and a link would lead elsewhere.
-            is_there(path)?;
-            Ok(fs::File::open(path)?)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// Tells whether a file is there. A link is refused: the first change would put a file in its place, and what it led to
 /// would stay behind.
-fn is_there(path: &Utf8Path) -> Result<bool, StateError> {
+fn is_file_there(path: &Utf8Path) -> Result<bool, StateError> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(true),
         Ok(_) => Err(StateError::InTheWay { path: path.to_owned() }),
@@ -275,6 +269,34 @@ mod tests {
             file.record(&statement("web", 2), None, now()),
             Err(RecordError::Replay(Replay::Rollback { serial: 2, .. }))
         ));
+    }
+
+    #[test]
+    fn a_state_that_is_missing_where_others_could_take_it_away_is_no_empty_one() {
+        let (_keep, folder) = folder();
+        let open = folder.join("open");
+        fs::create_dir(&open).unwrap();
+        let file = StateFile::at(open.join("state.json"));
+        assert_eq!(file.read().unwrap(), State::default());
+
+        fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
+
+        let refused = file.read();
+        assert!(matches!(refused, Err(StateError::Guard(GuardError::Folder { mode: 0o777, .. }))));
+        assert_eq!(StateFile::at(folder.join("none/state.json")).read().unwrap(), State::default());
+    }
+
+    #[test]
+    fn a_lock_is_nobody_elses_also_if_it_was_made_carelessly() {
+        let (_keep, folder) = folder();
+        let file = StateFile::at(folder.join("state.json"));
+        let lock = folder.join("state.json.lock");
+        fs::write(&lock, "").unwrap();
+        fs::set_permissions(&lock, std::fs::Permissions::from_mode(0o644)).unwrap();
+
+        file.record(&statement("web", 2), None, now()).unwrap();
+
+        assert_eq!(crate::fsio::file_mode(&lock).unwrap(), MODE_PRIVATE);
     }
 
     #[test]

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use super::derive;
 use super::files::{AddError, BundleFiles};
 use super::index::{FORMAT, Index, KubernetesRange, Object, Source, Wanted, WantedKey};
+use super::limits::{LimitExceeded, Values, check_document};
+use super::open::{INDEX, RECIPE};
 use super::recipe::recipe;
 use crate::canonical::{Canonical, NotCanonical};
+use crate::model::digest::Digest;
 use crate::model::object_key::ObjectKey;
 use crate::model::safe_path::{InvalidPath, SafePath};
 use crate::model::secret::{SecretForm, sealed_path};
@@ -29,6 +32,10 @@ pub enum AssembleError {
     Path(#[from] InvalidPath),
     #[error(transparent)]
     Add(#[from] AddError),
+    #[error("{0}; no reader would take the bundle")]
+    Limit(#[from] LimitExceeded),
+    #[error("{0} has more values than a manifest may have; no reader would take the bundle")]
+    Manifest(ObjectKey),
     #[error(transparent)]
     Canonical(#[from] NotCanonical),
 }
@@ -44,8 +51,7 @@ pub fn assemble(profile: &Profile, set: &ManifestSet) -> Result<Assembled, Assem
     for (file, bytes) in &profile.sealed {
         files.add(SafePath::parse(&sealed_path(file))?, bytes.clone())?;
     }
-    let recipe =
-        files.add(SafePath::parse("recipe.json")?, Canonical::of_tree(recipe(profile))?.into_bytes())?;
+    let recipe = document(&mut files, RECIPE, Canonical::of_tree(recipe(profile))?)?;
     let settings = &profile.settings;
     let index = Index {
         format: FORMAT,
@@ -61,8 +67,13 @@ pub fn assemble(profile: &Profile, set: &ManifestSet) -> Result<Assembled, Assem
         objects,
         recipe,
     };
-    files.add(SafePath::parse("bundle.json")?, Canonical::of(&index)?.into_bytes())?;
+    document(&mut files, INDEX, Canonical::of(&index)?)?;
     Ok(Assembled { index, files })
+}
+
+fn document(files: &mut BundleFiles, name: &str, json: Canonical) -> Result<Digest, AssembleError> {
+    check_document(name, json.as_bytes())?;
+    Ok(files.add(SafePath::parse(name)?, json.into_bytes())?)
 }
 
 /// Returns the manifests alone.
@@ -74,8 +85,12 @@ pub fn manifests(set: &ManifestSet) -> Result<BundleFiles, AssembleError> {
     if let Some(duplicate) = set.duplicates().first() {
         return Err(AssembleError::Duplicate(duplicate.clone()));
     }
-    let mut files = BundleFiles::default();
+    let (mut files, mut values) = (BundleFiles::default(), Values::default());
     for manifest in set.iter() {
+        values.admit(&manifest.object)?;
+        if yaml::is_too_large(&manifest.object) {
+            return Err(AssembleError::Manifest(manifest.key.clone()));
+        }
         files.add(SafePath::parse(&path_of(manifest))?, yaml::to_yaml(&manifest.object).into_bytes())?;
     }
     Ok(files)
@@ -128,4 +143,44 @@ fn secret_keys(profile: &Profile) -> BTreeMap<(String, String), (Source, WantedK
         .iter()
         .filter_map(|secret| Some(((secret.object.clone(), secret.key.clone()), known(secret)?)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    fn config_map(name: &str, keys: usize) -> Value {
+        let data: Map<String, Value> = (0..keys).map(|key| (format!("k{key}"), "v".into())).collect();
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "a"}, "data": data})
+    }
+
+    fn set(objects: impl IntoIterator<Item = Value>) -> ManifestSet {
+        let mut set = ManifestSet::default();
+        objects.into_iter().for_each(|object| set.add(&object));
+        set
+    }
+
+    #[test]
+    fn a_manifest_is_made_exactly_if_a_reader_takes_it() {
+        // The map, 4 keys, 2 scalars, 2 maps, and 2 keys with their values.
+        let others = 1 + 4 + 2 + 2 + 4;
+        for (nodes, wanted) in [(19_999, true), (20_001, false)] {
+            let object = config_map("a", (nodes - others) / 2);
+
+            let made = manifests(&set([object.clone()]));
+
+            assert_eq!(yaml::from_yaml(yaml::to_yaml(&object).as_bytes()).is_ok(), wanted, "{nodes}");
+            assert_eq!(made.is_ok(), wanted, "{nodes}");
+        }
+    }
+
+    #[test]
+    fn the_values_of_all_manifests_are_limited_as_in_a_reader() {
+        let several = |number| manifests(&set((0..number).map(|n| config_map(&format!("a{n}"), 9_000))));
+
+        assert!(several(5).is_ok());
+        assert!(matches!(several(6), Err(AssembleError::Limit(LimitExceeded::ManifestsValues))));
+    }
 }

@@ -1,5 +1,7 @@
 //! How much a bundle may hold. The same limits bind what is built and what is read.
 
+use serde_json::Value;
+
 use crate::bundle::layout::Kind;
 use crate::model::safe_path::SafePath;
 
@@ -44,6 +46,10 @@ pub enum LimitExceeded {
     Manifests { path: String },
     #[error("there are more than {FILES_MAX} files")]
     Files,
+    #[error("`{path}` has more than {limit} values")]
+    Values { path: String, limit: usize },
+    #[error("all manifests have more than {MANIFESTS_VALUES_MAX} values")]
+    ManifestsValues,
 }
 
 /// Counts what a bundle holds so far, and refuses what is too much.
@@ -78,6 +84,54 @@ impl Budget {
 /// Refuses a file of more than `limit` bytes.
 pub fn check_size(path: &str, bytes: u64, limit: u64) -> Result<(), LimitExceeded> {
     if bytes > limit { Err(LimitExceeded::File { path: path.to_owned(), bytes, limit }) } else { Ok(()) }
+}
+
+/// Refuses a document of more values than are allowed, before it is parsed.
+pub fn check_document(path: &str, json: &[u8]) -> Result<(), LimitExceeded> {
+    let limit = DOCUMENT_VALUES_MAX;
+    if values_of_text(json) > limit {
+        return Err(LimitExceeded::Values { path: path.to_owned(), limit });
+    }
+    Ok(())
+}
+
+/// Counts the values of all manifests so far, and refuses what is too much.
+#[derive(Clone, Debug, Default)]
+pub struct Values(usize);
+
+impl Values {
+    /// Counts a manifest.
+    ///
+    /// # Errors
+    ///
+    /// When there are now too many values.
+    pub fn admit(&mut self, manifest: &Value) -> Result<(), LimitExceeded> {
+        self.0 += values_of_tree(manifest);
+        if self.0 > MANIFESTS_VALUES_MAX { Err(LimitExceeded::ManifestsValues) } else { Ok(()) }
+    }
+}
+
+/// Returns how many values a JSON text has at most: one more than it has separators and opening brackets.
+fn values_of_text(json: &[u8]) -> usize {
+    let (mut values, mut in_string, mut is_escaped) = (1, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b',' | b'[' | b'{' if !in_string => values += 1,
+            _ => {}
+        }
+    }
+    values
+}
+
+fn values_of_tree(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(values_of_tree).sum(),
+        Value::Object(fields) => fields.values().map(values_of_tree).sum(),
+        _ => 0,
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::derive;
 use super::files::{BundleFiles, File};
 use super::index::{FORMAT, Index, Object, Source, Wanted, WantedKey};
 use super::layout::Kind;
-use super::limits::{DOCUMENT_VALUES_MAX, MANIFESTS_VALUES_MAX};
+use super::limits::{LimitExceeded, Values, check_document};
 use super::monitor::{self, InvalidMonitor};
 use super::read::Contents;
 use super::sums::Sums;
@@ -59,8 +59,8 @@ pub enum InvalidBundle {
     Kind { file: String, kind: String },
     #[error("`{file}` holds {found:?}, and bundle.json says otherwise")]
     Object { file: String, found: String },
-    #[error("all manifests have more than {MANIFESTS_VALUES_MAX} values")]
-    TooManyValues,
+    #[error(transparent)]
+    Limit(#[from] LimitExceeded),
     #[error("`{0}` is listed in bundle.json and is no manifest of the bundle, or the other way round")]
     Unlisted(String),
     #[error("bundle.json says other {what} than the manifests")]
@@ -223,9 +223,7 @@ fn read_document<T: DeserializeOwned + serde::Serialize>(
 ) -> Result<(T, Digest), InvalidBundle> {
     let file: &File = files.get(name).ok_or(InvalidBundle::Missing(name))?;
     let wrong = |why: String| InvalidBundle::Document { file: name, why };
-    if count_values(file.bytes()) > DOCUMENT_VALUES_MAX {
-        return Err(wrong(format!("it has more than {DOCUMENT_VALUES_MAX} values")));
-    }
+    check_document(name, file.bytes())?;
     let value: T = serde_json::from_slice(file.bytes()).map_err(|error| wrong(error.to_string()))?;
     let again = Canonical::of(&value).map_err(|error: NotCanonical| wrong(error.to_string()))?;
     if again.as_bytes() != file.bytes() {
@@ -234,44 +232,18 @@ fn read_document<T: DeserializeOwned + serde::Serialize>(
     Ok((value, file.digest()))
 }
 
-/// Returns how many values a JSON text has at most: one more than it has separators and opening brackets.
-fn count_values(json: &[u8]) -> usize {
-    let (mut values, mut in_string, mut is_escaped) = (1, false, false);
-    for byte in json {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = true,
-            b'"' => in_string = !in_string,
-            b',' | b'[' | b'{' if !in_string => values += 1,
-            _ => {}
-        }
-    }
-    values
-}
-
-fn count_nodes(value: &Value) -> usize {
-    1 + match value {
-        Value::Array(items) => items.iter().map(count_nodes).sum(),
-        Value::Object(fields) => fields.values().map(count_nodes).sum(),
-        _ => 0,
-    }
-}
-
 /// Reads the manifests that `objects` lists, which are all that there are.
 fn read_manifests(files: &BundleFiles, objects: &[Object]) -> Result<ManifestSet, InvalidBundle> {
     let is_manifest = |(path, _): &(&_, _)| Kind::of(path) == Some(Kind::Manifest);
     let mut unlisted: BTreeSet<&str> =
         files.iter().filter(is_manifest).map(|(path, _)| path.as_str()).collect();
     let mut set = ManifestSet::default();
-    let mut values = 0;
+    let mut budget = Values::default();
     for object in objects {
         let not_there = || InvalidBundle::Unlisted(object.file.clone());
         let file = files.get(&object.file).filter(|_| unlisted.remove(object.file.as_str()));
         let manifest = read_manifest(object, file.ok_or_else(not_there)?)?;
-        values += count_nodes(&manifest);
-        if values > MANIFESTS_VALUES_MAX {
-            return Err(InvalidBundle::TooManyValues);
-        }
+        budget.admit(&manifest)?;
         set.add(&manifest);
     }
     if let Some(file) = unlisted.first() {

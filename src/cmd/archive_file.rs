@@ -107,7 +107,7 @@ impl<W: Write> Write for Watched<'_, W> {
 impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
         match error {
-            WriteError::Source(_) => Self::untrusted(error),
+            WriteError::Source(error) => error.into(),
             WriteError::Output(ref cause) => {
                 let hint = remedy(cause);
                 let failure = Self::world(error);

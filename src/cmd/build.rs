@@ -22,7 +22,9 @@ use crate::model::timestamp::Timestamp;
 use crate::profile::overlay::ProfileFiles;
 use crate::render;
 use crate::store::{Outcome as Stored, Store};
+use crate::trust::envelope::Envelope;
 use crate::trust::key::{KeyId, PrivateKey};
+use crate::trust::statement::{Predicate, Statement};
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
@@ -195,8 +197,8 @@ impl Args {
             Stored::New => "new",
             Stored::Existed => "existed",
             Stored::Replaced { reason } => {
-                ctx.printer.tell(&format!(
-                    "warning: the store's entry was not as it was built and has been made again: {reason}"
+                ctx.printer.warn(&format!(
+                    "the store's entry was not as it was built and has been made again: {reason}"
                 ));
                 "replaced"
             }
@@ -204,13 +206,13 @@ impl Args {
         let id = registered.content_id;
         let place = Sealable::entry(store.clone(), registered.entry.clone());
         let (signature, signers) = match signer {
-            Some(signer) => self.sign(ctx, &place, files, signer)?,
+            Some(signer) => self.sign(ctx, store, &place, files, signer)?,
             None => signatures(ctx, &place, id)?,
         };
         if let Some(archive) = &self.archive {
             let (_, sums) = store.open(registered.entry.as_str())?;
             let attestation = sums.attestation().map(<[u8]>::to_vec);
-            let files = sums.into_files().map_err(Failure::untrusted)?;
+            let files = sums.into_files()?;
             target(archive, "").write(attestation.as_deref(), files, &mut |_| {})?;
         }
         let objects = count(index.objects.len(), "object");
@@ -233,6 +235,7 @@ impl Args {
     fn sign(
         &self,
         ctx: &Ctx,
+        store: &Store,
         place: &Sealable,
         files: BundleFiles,
         signer: &Signer,
@@ -244,6 +247,15 @@ impl Args {
         let public = signer.key.public();
         let is_new = draft.sign(&signer.key)?;
         let Sealed { statement, signers } = draft.write(ctx, place, &public)?;
+        if was_attested && let Some(newer) = newer_release(store, &statement)? {
+            ctx.printer.warn(&format!(
+                "the statement that was there has serial {}, and the store has a release with serial {newer}: whoever \
+                 has accepted that one refuses this as ROLLBACK. To release this content again: \
+                 relay-bundle sign {} --reseal --key PEM",
+                statement.predicate.serial,
+                place.path()
+            ));
+        }
         let verb = match (was_attested, is_new) {
             (false, _) => "signed by",
             (true, true) => "kept the statement that was there; signed by",
@@ -251,6 +263,25 @@ impl Args {
         };
         Ok((format!("{verb} {}: {}", public.id(), terms_in_words(&statement.predicate)), signers))
     }
+}
+
+/// Returns the highest serial above that of `statement` which the store has for the same place.
+fn newer_release(store: &Store, statement: &Statement) -> Result<Option<u64>, Failure> {
+    let own = &statement.predicate;
+    let is_same_place = |other: &Predicate| {
+        (&other.bundle, &other.profile, &other.namespace) == (&own.bundle, &own.profile, &own.namespace)
+    };
+    let mut newest = None;
+    for entry in store.entries()? {
+        // An entry that cannot be read is somebody else's trouble.
+        let Ok((_, opened)) = store.open(entry.as_str()) else { continue };
+        let envelope = opened.attestation().and_then(|bytes| Envelope::parse(bytes).ok());
+        let other = envelope.and_then(|envelope| Statement::parse(envelope.payload()).ok());
+        let serial =
+            other.filter(|other| is_same_place(&other.predicate)).map(|other| other.predicate.serial);
+        newest = newest.max(serial);
+    }
+    Ok(newest.filter(|serial| *serial > own.serial))
 }
 
 fn target<'a>(path: &'a Utf8Path, example: &'a str) -> Target<'a> {
@@ -270,7 +301,7 @@ fn signatures(ctx: &Ctx, place: &Sealable, content_id: Digest) -> Result<(String
             Ok((format!("kept its {signatures}, which nothing here has verified"), signers))
         }
         Err(why) => {
-            ctx.printer.tell(&format!("warning: the attestation that was there is of no use: {why}"));
+            ctx.printer.warn(&format!("the attestation that was there is of no use: {why}"));
             Ok((format!("make a new one: relay-bundle sign {path} --reseal --key signing.pem"), Vec::new()))
         }
     }

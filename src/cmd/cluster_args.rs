@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::failure::Failure;
-use super::refused::Refused;
+use super::refused::untrusted;
 use crate::cluster::error::CallError;
 use crate::cluster::{Access, Cluster, ConnectError, Identity};
 use crate::trust::policy::Policy;
@@ -47,16 +47,14 @@ impl ClusterArgs {
 pub fn identify(cluster: &Cluster, policy: &Policy) -> Result<Identity, Failure> {
     let identity = cluster.identity()?;
     match &policy.target.cluster_uid {
-        Some(wanted) if *wanted != identity.uid => {
-            let code = "WRONG_TARGET";
-            let refused = Refused { code, found: Vec::new(), expected: Vec::new() };
-            Err(Failure::untrusted(format!(
-                "{code}: context `{}` is the cluster {}, and the policy is for {wanted}",
+        Some(wanted) if *wanted != identity.uid => Err(untrusted(
+            "WRONG_TARGET",
+            format!(
+                "context `{}` is the cluster {}, and the policy is for {wanted}",
                 cluster.context, identity.uid
-            ))
-            .with(refused)
-            .hint("choose another context with --context, or the policy of this cluster"))
-        }
+            ),
+        )
+        .hint("choose another context with --context, or the policy of this cluster")),
         _ => Ok(identity),
     }
 }

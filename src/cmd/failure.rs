@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::refused::Refused;
+use super::refused::{self, Refused};
 use crate::fsio::ReadFileError;
 use crate::fsio::guard::GuardError;
 use crate::ui::printer::Report;
@@ -69,10 +69,6 @@ impl Failure {
         }
     }
 
-    pub fn untrusted(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind: FailureKind::Untrusted, ..Self::input(source) }
-    }
-
     pub fn world(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind: FailureKind::World, ..Self::input(source) }
     }
@@ -85,13 +81,6 @@ impl Failure {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
-        self
-    }
-
-    /// Adds why a bundle is not trusted.
-    #[must_use]
-    pub(super) fn with(mut self, refused: Refused) -> Self {
-        self.refused = Some(Box::new(refused));
         self
     }
 
@@ -171,24 +160,32 @@ impl From<GuardError> for Failure {
     /// Trouble of the disk is the world's; all else is a mistake in the command, or in how the file was put there.
     fn from(error: GuardError) -> Self {
         let remedy = error.remedy();
-        let failure = match error {
-            GuardError::Read(ReadFileError::Io(error)) if error.kind() != io::ErrorKind::NotFound => {
-                Self::world(error)
-            }
+        match error {
+            GuardError::Read(error) => error.into(),
+            error => remedy.into_iter().fold(Self::input(error), Self::hint),
+        }
+    }
+}
+
+impl From<ReadFileError> for Failure {
+    /// As above, of any file that the command names.
+    fn from(error: ReadFileError) -> Self {
+        match error {
+            ReadFileError::Io(error) if error.kind() != io::ErrorKind::NotFound => error.into(),
             error => Self::input(error),
-        };
-        remedy.into_iter().fold(failure, Self::hint)
+        }
     }
 }
 
 impl From<crate::store::StoreError> for Failure {
     fn from(error: crate::store::StoreError) -> Self {
         use crate::store::StoreError;
+        if let Some(code) = refused::code_of_entry(&error) {
+            let remedy = error.remedy();
+            return remedy.into_iter().fold(refused::untrusted(code, error), Self::hint);
+        }
         let hints = error.remedy().into_iter().map(str::to_owned).collect();
         let kind = match &error {
-            StoreError::Read { error, .. } if !matches!(error.fault, crate::bundle::read::Fault::Io(_)) => {
-                FailureKind::Untrusted
-            }
             StoreError::Name(_)
             | StoreError::NotFound { .. }
             | StoreError::Ambiguous { .. }

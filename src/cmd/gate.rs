@@ -7,7 +7,6 @@ use camino::Utf8Path;
 use super::ctx::StoreArgs;
 use super::failure::Failure;
 use super::medium;
-use super::refused;
 use super::source::Reference;
 use crate::archive;
 use crate::bundle::open::Bundle;
@@ -59,11 +58,11 @@ fn verify_entry(
 
 /// Verifies what is at a path; if it is in parts, a bad one is named.
 fn verify_path(path: &Utf8Path, terms: &Terms<'_>) -> Result<Verified<Bundle>, Failure> {
-    let (place, opened) = medium::open(path).map_err(refused::coded)?;
+    let (place, opened) = medium::open(path)?;
     gate(opened, terms).map_err(|error| match (place.bad_parts(), error) {
         (None, error) => error.into(),
         (Some(bad), VerifyError::Refused(refusal)) => Failure::from(refusal).hint(bad.to_string()),
-        (Some(bad), VerifyError::Unread(_)) => refused::bad_parts(bad),
+        (Some(bad), VerifyError::Unread(_)) => bad.into(),
     })
 }
 

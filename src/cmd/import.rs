@@ -91,7 +91,7 @@ fn show_errors(ctx: &Ctx, toml: &str) {
     if errors > 0 {
         ctx.show(&loaded);
         let errors = count(errors, "error");
-        ctx.printer.tell(&format!("warning: the profile needs corrections before it builds: {errors}"));
+        ctx.printer.warn(&format!("the profile needs corrections before it builds: {errors}"));
     }
 }
 

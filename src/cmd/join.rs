@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::ctx::{Ctx, count};
 use super::failure::{Failure, Outcome};
-use crate::fsio::folder_of;
+use crate::fsio::{folder_of, is_there};
 use crate::model::digest::Digest;
 use crate::parts::{PartSet, join};
 use crate::ui::printer::Report;
@@ -56,7 +56,7 @@ impl Report for JoinReport {
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
-        if fs_err::symlink_metadata(&self.out).is_ok() {
+        if is_there(&self.out)? {
             return Err(Failure::input(format!("`{}` is in the way", self.out))
                 .hint("name a new file, or remove what is there"));
         }

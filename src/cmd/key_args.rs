@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::ctx::Ctx;
 use super::failure::Failure;
 use super::private_file;
-use crate::fsio::{Durability, MODE_PRIVATE, MODE_PUBLIC, create_new};
+use crate::fsio::{Durability, MODE_PRIVATE, MODE_PUBLIC, create_new, is_there};
 use crate::trust::key::{PrivateKey, PublicKey};
 use crate::trust::key_file::{InvalidKeyFile, KEY_FILE_BYTES_MAX, Nonce};
 use crate::trust::passphrase::{
@@ -235,15 +235,6 @@ fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Failure> {
     getrandom::fill(&mut *bytes)
         .map_err(|error| Failure::world(format!("the system gives no random numbers: {error}")))?;
     Ok(bytes)
-}
-
-/// Tells whether anything is at `path`, be it a link that leads nowhere.
-fn is_there(path: &Utf8Path) -> Result<bool, Failure> {
-    match fs_err::symlink_metadata(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn no_key(path: &Utf8Path, error: &InvalidKeyFile) -> Failure {

@@ -11,6 +11,7 @@ use super::clock;
 use super::ctx::Ctx;
 use super::failure::{Failure, Outcome};
 use super::key_args::{self, PassphraseArgs};
+use super::trust_args::parse_key;
 use crate::fsio;
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
@@ -56,7 +57,6 @@ struct KeygenReport {
     public: String,
     public_pem: String,
     holder: Label,
-    not_before: Timestamp,
     not_after: Timestamp,
     /// What to paste into a trust policy.
     trust_entry: String,
@@ -71,10 +71,6 @@ impl Report for KeygenReport {
     const SCHEMA: &'static str = "keygen/v1";
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        // The file of a new pair has it; for a key that is there this is the only place.
-        if self.public_file.is_none() {
-            writeln!(out, "{}", self.public_pem)?;
-        }
         write!(out, "{}", self.trust_entry)
     }
 }
@@ -85,24 +81,15 @@ impl KeygenReport {
         let entry = KeyEntry {
             public: key.clone(),
             holder: holder.clone(),
-            not_before: Some(now),
+            // Not from now on: `--public` may show a key that has signed before.
+            not_before: None,
             not_after: Some(not_after),
             status: Status::Active,
         };
         let (public, trust_entry) = (key.to_base64(), entry.to_string());
-        let (keyid, public_pem, not_before) = (key.id(), key.to_pem(), now);
+        let (keyid, public_pem) = (key.id(), key.to_pem());
         let (private_file, public_file) = (None, None);
-        Self {
-            keyid,
-            public,
-            public_pem,
-            holder,
-            not_before,
-            not_after,
-            trust_entry,
-            private_file,
-            public_file,
-        }
+        Self { keyid, public, public_pem, holder, not_after, trust_entry, private_file, public_file }
     }
 }
 
@@ -139,10 +126,9 @@ impl Args {
 
     /// Reads the public half of either half.
     fn read_public(&self, path: &Utf8Path, ctx: &Ctx) -> Result<PublicKey, Failure> {
-        let file = Zeroizing::new(fsio::read_bounded(path, KEY_FILE_BYTES_MAX).map_err(Failure::input)?);
+        let file = Zeroizing::new(fsio::read_bounded(path, KEY_FILE_BYTES_MAX)?);
         match str::from_utf8(&file) {
-            Ok(text) if text.contains("-----BEGIN PUBLIC KEY-----") => PublicKey::from_pem(text)
-                .map_err(|error| Failure::input(format!("`{path}` is no key to trust: {error}"))),
+            Ok(text) if text.contains("-----BEGIN PUBLIC KEY-----") => parse_key(path, text),
             _ => Ok(key_args::load(path, &self.passphrase_from, ctx)?.public()),
         }
     }

@@ -6,8 +6,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ctx::StoreArgs;
 use super::failure::Failure;
+use super::refused;
 use crate::archive;
-use crate::bundle::read::{AnyMedium, Fault, Opening, ReadError, SumsRead};
+use crate::bundle::read::{AnyMedium, Opening, ReadError, SumsRead};
 use crate::parts::{PartSet, PartsError};
 use crate::store::{Store, folder};
 
@@ -73,13 +74,7 @@ impl Place {
         if let Some(bad) = self.bad_parts() {
             return bad.into();
         }
-        let path = &self.path;
-        match error.fault {
-            Fault::Io(error) => error.into(),
-            _ => {
-                Failure::untrusted(error).hint(format!("`{path}` is no bundle, or was altered or cut short"))
-            }
-        }
+        refused::unreadable(&self.path, error)
     }
 }
 
@@ -93,9 +88,10 @@ impl From<PartsError> for Failure {
         use crate::fsio::ReadFileError;
         match error {
             PartsError::Io(error) | PartsError::IndexFile(ReadFileError::Io(error)) => error.into(),
-            PartsError::Bad { .. } => Self::untrusted(error)
+            PartsError::Bad { .. } => refused::untrusted("TAMPERED", error)
                 .hint("copy the bad parts again, to the same place; the good ones need not be touched"),
-            PartsError::Index { .. } | PartsError::Whole { .. } => Self::untrusted(error),
+            PartsError::Index { .. } => refused::untrusted("BAD_FORM", error),
+            PartsError::Whole { .. } => refused::untrusted("TAMPERED", error),
             PartsError::IndexFile(_) | PartsError::NoIndex { .. } | PartsError::NotAPart { .. } => {
                 Self::input(error)
             }

@@ -46,11 +46,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::ui::escape::safe_lines;
+use crate::ui::escape::{safe, safe_lines};
 use crate::ui::printer::{ColorChoice, Printer};
 use ctx::Ctx;
 use deferred::Deferred;
-use failure::{ErrorReport, Failure, Outcome};
+use failure::{ErrorReport, Failure, FailureKind, Outcome};
 
 /// Reproducible Kubernetes bundles of Claude Relay Service for air-gapped clusters
 #[derive(Debug, Parser)]
@@ -180,13 +180,18 @@ pub fn main() -> ExitCode {
 
 /// Says what failed: on stderr for people, and with `--json` on stdout as well.
 fn fail(printer: &Printer, failure: &Failure) -> ExitCode {
-    // Parts of a message may come from a hostile bundle.
-    printer.tell(&format!("error: {}", safe_lines(&failure.message())));
+    // Parts of a message may come from a hostile bundle, and must not look like a line of this program.
+    let message = failure.message();
+    let message = match failure.kind {
+        FailureKind::Untrusted => safe(&message).into_owned(),
+        _ => safe_lines(&message),
+    };
+    printer.tell(&format!("error: {message}"));
     for line in failure.refused.iter().flat_map(|refused| refused.lines()) {
-        printer.tell(&safe_lines(&line));
+        printer.tell(&safe(&line));
     }
     for hint in &failure.hints {
-        printer.tell(&format!("hint: {}", safe_lines(hint)));
+        printer.tell(&format!("hint: {}", safe(hint)));
     }
     if printer.json && printer.report(&failure.report()).is_err() {
         // The reader of the report is gone; the exit code says the same.

@@ -1,12 +1,16 @@
 //! A bundle that is not trusted, as people and programs are told: the code, the keys, and what to do.
 
+use std::fmt::Display;
+
+use camino::Utf8Path;
 use serde::Serialize;
 
 use super::failure::{Failure, FailureKind};
+use crate::bundle::open::InvalidBundle;
 use crate::bundle::read::{Fault, ReadError};
 use crate::model::text::Label;
-use crate::parts::PartsError;
-use crate::trust::refusal::{ExpectedKey, FoundKey, Refusal};
+use crate::store::StoreError;
+use crate::trust::refusal::{ExpectedKey, FoundKey, Refusal, code_of};
 use crate::trust::verify::VerifyError;
 
 /// What a person can do, by code. `docs/format/exit-codes.md` says more.
@@ -23,8 +27,14 @@ pub const REMEDIES: &[(&str, &str)] = &[
     ),
     ("REVOKED_KEY", "do not use the bundle; ask the builder for one that is signed by a key that counts"),
     ("RETIRED_KEY", "ask the builder to sign it with the key that came after"),
-    ("KEY_NOT_VALID", "check this machine's clock (`date -u`) and the validity of the key in the policy"),
-    ("BELOW_THRESHOLD", "get the missing signatures: `relay-bundle sign` adds one to those that are there"),
+    (
+        "KEY_NOT_VALID",
+        "compare the validity of the key in the policy with when the bundle was issued, and with the clock (`date -u`)",
+    ),
+    (
+        "BELOW_THRESHOLD",
+        "get the missing signatures (`relay-bundle sign` adds one), or name the key in the grant if it was forgotten",
+    ),
     (
         "WRONG_PAYLOAD_TYPE",
         "this is a signature of something else than a bundle: ask the builder for the bundle",
@@ -92,11 +102,24 @@ impl Refused {
     }
 }
 
+/// Makes the failure of something that is not trusted. Nothing else does, so each of them has a code.
+pub(super) fn untrusted(code: &'static str, why: impl Display) -> Failure {
+    debug_assert!(remedy(code).is_some(), "{code} is no code");
+    failure(format!("{code}: {why}"), Refused { code, found: Vec::new(), expected: Vec::new() })
+}
+
+fn failure(message: String, refused: Refused) -> Failure {
+    let refused = Some(Box::new(refused));
+    Failure { kind: FailureKind::Untrusted, refused, ..Failure::input(message) }
+}
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        let code = refusal.reason.code();
-        let refused = Refused { code, found: refusal.found.clone(), expected: refusal.expected.clone() };
-        remedy(code).into_iter().fold(Self::untrusted(refusal), Self::hint).with(refused)
+        let message = refusal.to_string();
+        let Refusal { reason, found, expected } = refusal;
+        let code = reason.code();
+        let failure = failure(message, Refused { code, found, expected });
+        remedy(code).into_iter().fold(failure, Self::hint)
     }
 }
 
@@ -110,31 +133,45 @@ impl From<VerifyError> for Failure {
     }
 }
 
-/// Parts that are not as their index says: the bundle could not be read to its end.
-pub(super) fn bad_parts(bad: PartsError) -> Failure {
-    let failure = Failure::from(bad);
-    Failure { hints: failure.hints.clone(), ..told("TAMPERED", &failure) }
+impl From<ReadError> for Failure {
+    /// Tells what is wrong with a bundle from what is wrong with the disk.
+    fn from(error: ReadError) -> Self {
+        match error.fault {
+            Fault::Io(error) => error.into(),
+            Fault::Sink { .. } => Self::world(error),
+            ref fault => untrusted(code_of(fault), error),
+        }
+    }
 }
 
-/// Gives a refusal of something that was no bundle from its beginning its code.
-pub(super) fn coded(failure: Failure) -> Failure {
+/// Says that what lies at `path` is no bundle, or not whole.
+pub(super) fn unreadable(path: &Utf8Path, error: ReadError) -> Failure {
+    let failure = Failure::from(error);
     if failure.kind != FailureKind::Untrusted {
         return failure;
     }
-    told("BAD_FORM", &failure)
+    failure.hint(format!("`{path}` is no bundle, or was altered or cut short"))
 }
 
-fn told(code: &'static str, failure: &Failure) -> Failure {
-    let refused = Refused { code, found: Vec::new(), expected: Vec::new() };
-    let told = Failure::untrusted(format!("{code}: {}", failure.message())).with(refused);
-    remedy(code).into_iter().fold(told, Failure::hint)
+/// Says that the bundle at `path`, although its digests are right, is none of this program.
+pub(super) fn contradiction(path: &Utf8Path, error: &InvalidBundle) -> Failure {
+    untrusted("CONTENT_MISMATCH", error)
+        .hint(format!("`{path}` was not made by this program, or was altered"))
+}
+
+/// The code of an entry of the store that is not what it was; none if it is the disk or the question that is wrong.
+pub(super) fn code_of_entry(error: &StoreError) -> Option<&'static str> {
+    match error {
+        StoreError::Read { error, .. } if !matches!(error.fault, Fault::Io(_)) => Some(code_of(&error.fault)),
+        _ => None,
+    }
 }
 
 /// Nothing is known of a bundle that was not read to its end: a trouble of this machine, with a code all the same.
 fn unread(failure: Failure) -> Failure {
     let code = "UNREADABLE";
-    let refused = Refused { code, found: Vec::new(), expected: Vec::new() };
-    remedy(code).into_iter().fold(failure, Failure::hint).with(refused)
+    let refused = Some(Box::new(Refused { code, found: Vec::new(), expected: Vec::new() }));
+    remedy(code).into_iter().fold(Failure { refused, ..failure }, Failure::hint)
 }
 
 fn remedy(code: &str) -> Option<&'static str> {

@@ -9,11 +9,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::ctx::{Ctx, StoreArgs};
 use super::failure::Failure;
 use super::medium::is_parts_index;
+use super::refused;
 use super::source::Reference;
 use crate::archive::{self, WriteError};
 use crate::bundle::layout::ATTESTATION;
 use crate::bundle::open::Bundle;
-use crate::bundle::read::{AnyMedium, Fault, Opening, ReadError, SumsRead, hash_only};
+use crate::bundle::read::{AnyMedium, Opening, ReadError, SumsRead, hash_only};
 use crate::fsio::{AtomicFile, Durability, MODE_PUBLIC, folder_of};
 use crate::model::digest::Digest;
 use crate::store::{EntryName, Store, folder};
@@ -121,10 +122,8 @@ impl Sealable {
         let attestation = opening.attestation().map(<[u8]>::to_vec);
         let files = opening.read_sums().and_then(SumsRead::into_files);
         let contents = files.and_then(|files| files.read(&mut hash_only));
-        let bundle = Bundle::open(contents.map_err(|error| self.unreadable(error))?).map_err(|error| {
-            let failure = Failure::untrusted(error);
-            failure.hint(format!("`{}` was not made by this program, or was altered", self.shown))
-        })?;
+        let bundle = Bundle::open(contents.map_err(|error| self.unreadable(error))?)
+            .map_err(|error| refused::contradiction(&self.shown, &error))?;
         Ok((bundle, attestation))
     }
 
@@ -141,10 +140,11 @@ impl Sealable {
         let sums = self.open()?.read_sums().map_err(|error| self.unreadable(error))?;
         let found = sums.content_id();
         if found != content_id {
-            return Err(Failure::untrusted(format!(
+            let why = format!(
                 "`{}` has become another bundle: its content id was sha256:{content_id} and is sha256:{found}",
                 self.shown
-            )));
+            );
+            return Err(refused::untrusted("TAMPERED", why));
         }
         let Some(attestation) = update(sums.attestation())? else { return Ok(()) };
         match &self.place {
@@ -162,10 +162,8 @@ impl Sealable {
             if let Err(error) = file.lock() {
                 // Some network file systems lock no folders. What is there is read again in any case.
                 let why = error.kind();
-                ctx.printer.tell(&format!(
-                    "warning: `{}` cannot be locked ({why}): let no one else sign it now",
-                    self.shown
-                ));
+                ctx.printer
+                    .warn(&format!("`{}` cannot be locked ({why}): let no one else sign it now", self.shown));
                 return Ok(None);
             }
             let (locked, named) = (file.metadata()?, fs_err::metadata(&path)?);
@@ -189,11 +187,7 @@ impl Sealable {
     }
 
     fn unreadable(&self, error: ReadError) -> Failure {
-        match error.fault {
-            Fault::Io(error) => error.into(),
-            _ => Failure::untrusted(error)
-                .hint(format!("`{}` is no bundle, or was altered or cut short", self.shown)),
-        }
+        refused::unreadable(&self.shown, error)
     }
 }
 

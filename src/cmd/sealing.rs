@@ -3,6 +3,7 @@
 
 use super::ctx::{Ctx, count};
 use super::failure::Failure;
+use super::refused::untrusted;
 use super::sealable::Sealable;
 use super::terms_args::{TermsArgs, sites_in_words};
 use crate::bundle::layout::ATTESTATION;
@@ -13,7 +14,7 @@ use crate::model::digest::Digest;
 use crate::model::timestamp::Timestamp;
 use crate::trust::envelope::Envelope;
 use crate::trust::key::{KeyId, PrivateKey, PublicKey, SignatureBytes};
-use crate::trust::sign::{Terms, envelope_of_signed_bytes, existing, statement};
+use crate::trust::sign::{Terms, Unfit, envelope_of_signed_bytes, existing, statement};
 use crate::trust::statement::{Predicate, Statement};
 use crate::trust::verify::{self, Authority, Purpose, Voucher, verify};
 
@@ -75,7 +76,7 @@ impl Draft {
             Failure::input("the payload is not what `sign --payload` writes")
                 .hint("give the file that the signature was made of, unchanged")
         })?;
-        let statement = existing(&envelope, bundle).map_err(Failure::untrusted)?;
+        let statement = existing(&envelope, bundle).map_err(unfit)?;
         agrees(terms, &statement.predicate)?;
         Terms::of(&statement.predicate).check(now).map_err(Failure::input)?;
         Ok(Self { statement, envelope, seen })
@@ -85,13 +86,12 @@ impl Draft {
     pub(super) fn discards(&self, ctx: &Ctx, terms: &TermsArgs) -> Result<Vec<KeyId>, Failure> {
         let Some(bytes) = &self.seen else { return Ok(Vec::new()) };
         let Ok(old) = Envelope::parse(bytes) else {
-            ctx.printer
-                .tell(&format!("warning: a new statement discards an `{ATTESTATION}` that cannot be read"));
+            ctx.printer.warn(&format!("a new statement discards an `{ATTESTATION}` that cannot be read"));
             return Ok(Vec::new());
         };
         let signers = signers_of(&old);
         for signer in &signers {
-            ctx.printer.tell(&format!("warning: a new statement discards the signature of {signer}"));
+            ctx.printer.warn(&format!("a new statement discards the signature of {signer}"));
         }
         if let Ok(Statement { predicate: old, .. }) = Statement::parse(old.payload()) {
             let new = &self.statement.predicate;
@@ -103,7 +103,7 @@ impl Draft {
                 .hint(format!("give one that is: --serial {}", old.serial + 1)));
             }
             for warning in changes_for_the_worse(&old, new) {
-                ctx.printer.tell(&format!("warning: {warning}"));
+                ctx.printer.warn(&warning);
             }
         }
         Ok(signers)
@@ -161,7 +161,8 @@ impl Draft {
         if self.envelope.attach(key, signature).map_err(full)? {
             return Ok(self.envelope != before);
         }
-        Err(Failure::untrusted(format!("the signature is not one of this statement by the key {}", key.id()))
+        let why = format!("the signature is not one of this statement by the key {}", key.id());
+        Err(untrusted("BAD_SIGNATURE", why)
             .hint("sign the very bytes that `sign --payload` writes: openssl pkeyutl -sign -rawin -in FILE")
             .hint("and give the public half of the key that signed them"))
     }
@@ -240,8 +241,9 @@ pub(super) fn signers(attestation: &[u8], content_id: Digest) -> Result<Vec<KeyI
 
 fn attested(bundle: &Bundle, attestation: &[u8]) -> Result<(Envelope, Statement), Failure> {
     let discard = |failure: Failure| failure.hint("`sign --reseal` discards it and makes a new one");
-    let envelope = Envelope::parse(attestation).map_err(|error| discard(Failure::untrusted(error)))?;
-    let statement = existing(&envelope, bundle).map_err(|error| discard(Failure::untrusted(error)))?;
+    let unreadable = |error| untrusted("BAD_ATTESTATION", error);
+    let envelope = Envelope::parse(attestation).map_err(|error| discard(unreadable(error)))?;
+    let statement = existing(&envelope, bundle).map_err(|error| discard(unfit(error)))?;
     Ok((envelope, statement))
 }
 
@@ -278,6 +280,10 @@ fn changes_for_the_worse(old: &Predicate, new: &Predicate) -> Vec<String> {
 
 fn signers_of(envelope: &Envelope) -> Vec<KeyId> {
     envelope.signatures().keys().copied().collect()
+}
+
+fn unfit(error: Unfit) -> Failure {
+    untrusted(error.code(), error)
 }
 
 fn full(error: crate::trust::envelope::Full) -> Failure {

@@ -14,6 +14,7 @@ use super::key_args::KeyArgs;
 use super::sealable::Sealable;
 use super::sealing::{Draft, Sealed};
 use super::terms_args::TermsArgs;
+use super::trust_args::{PUBLIC_KEY_BYTES_MAX, parse_key};
 use crate::bundle::open::Bundle;
 use crate::fsio::{self, Durability, MODE_PUBLIC};
 use crate::model::timestamp::Timestamp;
@@ -22,9 +23,8 @@ use crate::trust::sign::parse_signature;
 use crate::trust::statement::{Predicate, Statement};
 use crate::ui::printer::Report;
 
-/// What is read of a signature, a public key, and a payload: each is far smaller.
+/// What is read of a signature, and of a payload: each is far smaller.
 const SIGNATURE_FILE_BYTES_MAX: u64 = 1 << 10;
-const PUBLIC_KEY_BYTES_MAX: u64 = 16 << 10;
 const PAYLOAD_BYTES_MAX: u64 = 64 << 10;
 
 /// How every payload begins.
@@ -88,6 +88,21 @@ struct SignReport {
     payload: Option<Utf8PathBuf>,
 }
 
+impl SignReport {
+    fn of(place: &Sealable, statement: Statement, signers: Vec<KeyId>) -> Self {
+        let Statement { content_id, predicate } = statement;
+        Self {
+            path: place.path().to_owned(),
+            content_id: format!("sha256:{content_id}"),
+            predicate,
+            signers,
+            signer: None,
+            discarded: Vec::new(),
+            payload: None,
+        }
+    }
+}
+
 impl Report for SignReport {
     const SCHEMA: &'static str = "sign/v1";
 
@@ -106,23 +121,15 @@ impl Args {
         if let (Some(payload), None) = (&self.payload, &self.attach) {
             write_payload(&place, payload, &draft.signed_bytes())?;
             ctx.printer.say(&format!("wrote what is to be signed to {payload}; the bundle is as it was"));
-            let Statement { content_id, predicate } = draft.statement.clone();
-            let report = SignReport {
-                path: place.path().to_owned(),
-                content_id: format!("sha256:{content_id}"),
-                predicate,
-                signers: draft.signers(),
-                signer: None,
-                discarded: Vec::new(),
-                payload: Some(payload.clone()),
-            };
-            ctx.printer.report(&report)?;
+            let report = SignReport::of(&place, draft.statement.clone(), draft.signers());
+            ctx.printer.report(&SignReport { payload: Some(payload.clone()), ..report })?;
             return Ok(ExitCode::SUCCESS);
         }
         let (key, is_new) = self.add(ctx, &mut draft)?;
         let sealed = draft.write(ctx, &place, &key)?;
         say_signed(ctx, &key, is_new, &sealed);
-        ctx.printer.report(&report(&place, &key, sealed, discarded))?;
+        let report = SignReport::of(&place, sealed.statement, sealed.signers);
+        ctx.printer.report(&SignReport { signer: Some(key.id()), discarded, ..report })?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -137,7 +144,7 @@ impl Args {
         let is_new = self.reseal || seen.is_none();
         match (&self.attach, &self.payload) {
             (Some(_), Some(payload)) => {
-                let payload = fsio::read_bounded(payload, PAYLOAD_BYTES_MAX).map_err(unread)?;
+                let payload = fsio::read_bounded(payload, PAYLOAD_BYTES_MAX)?;
                 if is_new {
                     let draft = Draft::of_payload(bundle, seen, &payload, &self.terms, now)?;
                     let discarded = draft.discards(ctx, &self.terms)?;
@@ -179,18 +186,6 @@ fn say_signed(ctx: &Ctx, key: &PublicKey, is_new: bool, sealed: &Sealed) {
     ctx.printer.say(&format!("{verb} {}; the statement has {signatures}", key.id()));
 }
 
-fn report(place: &Sealable, key: &PublicKey, sealed: Sealed, discarded: Vec<KeyId>) -> SignReport {
-    SignReport {
-        path: place.path().to_owned(),
-        content_id: format!("sha256:{}", sealed.statement.content_id),
-        predicate: sealed.statement.predicate,
-        signers: sealed.signers,
-        signer: Some(key.id()),
-        discarded,
-        payload: None,
-    }
-}
-
 /// Writes the bytes that are to be signed; replaces only what was written for the same purpose.
 fn write_payload(place: &Sealable, path: &Utf8Path, bytes: &[u8]) -> Result<(), Failure> {
     let refuse =
@@ -213,23 +208,16 @@ fn write_payload(place: &Sealable, path: &Utf8Path, bytes: &[u8]) -> Result<(), 
 }
 
 fn read_public_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
-    let bytes = fsio::read_bounded(path, PUBLIC_KEY_BYTES_MAX).map_err(unread)?;
-    let text = String::from_utf8_lossy(&bytes);
-    PublicKey::from_pem(&text).map_err(|error| Failure::input(format!("`{path}` is no public key: {error}")))
+    let bytes = fsio::read_bounded(path, PUBLIC_KEY_BYTES_MAX)?;
+    // Whoever exchanges it gains nothing: a signature is attached only if it is one by this key.
+    parse_key(path, &String::from_utf8_lossy(&bytes))
 }
 
 /// Reads a signature as OpenSSL writes it, or in base64.
 fn read_signature(path: &Utf8Path) -> Result<SignatureBytes, Failure> {
-    let bytes = fsio::read_bounded(path, SIGNATURE_FILE_BYTES_MAX).map_err(unread)?;
+    let bytes = fsio::read_bounded(path, SIGNATURE_FILE_BYTES_MAX)?;
     parse_signature(&bytes).ok_or_else(|| {
         Failure::input(format!("`{path}` is no signature: {SIGNATURE_BYTES} bytes as they are, or in base64"))
             .hint("an Ed25519 signature is made by: openssl pkeyutl -sign -rawin")
     })
-}
-
-fn unread(error: fsio::ReadFileError) -> Failure {
-    match error {
-        fsio::ReadFileError::Io(error) if error.kind() != io::ErrorKind::NotFound => error.into(),
-        error => Failure::input(error),
-    }
 }

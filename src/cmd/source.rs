@@ -5,6 +5,7 @@ use camino::Utf8Path;
 use super::ctx::{Ctx, ProfileArgs, StoreArgs};
 use super::failure::{Failure, FailureKind};
 use super::medium::{self, Found};
+use super::refused;
 use crate::bundle::assemble::assemble;
 use crate::bundle::open::Bundle;
 use crate::bundle::read::hash_only;
@@ -108,9 +109,8 @@ impl Source {
         let contents = sums.into_files().and_then(|files| files.read(&mut hash_only));
         let contents = contents.map_err(|error| place.failure(error))?;
         let origin = place.path.into_string();
-        let bundle = Bundle::open(contents).map_err(|error| {
-            Failure::untrusted(error).hint(format!("`{origin}` was not made by this program, or was altered"))
-        })?;
+        let bundle =
+            Bundle::open(contents).map_err(|error| refused::contradiction(origin.as_str().into(), &error))?;
         Ok(Self { bundle, origin, attested: Some(attested) })
     }
 

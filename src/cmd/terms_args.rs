@@ -62,7 +62,7 @@ impl FromStr for Expiry {
         };
         let digits = text.get(..text.len().saturating_sub(1)).unwrap_or_default();
         let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        // Five digits are enough for a century in hours; the sum cannot overflow.
+        // Six digits are enough for a century in hours; the product cannot overflow.
         let number: Option<u64> = digits.parse().ok().filter(|_| is_number && digits.len() <= 6);
         match number {
             Some(number) if unit_seconds * number > 0 => Ok(Self::After(unit_seconds * number)),

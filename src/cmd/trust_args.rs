@@ -12,7 +12,7 @@ use crate::trust::state::State;
 use crate::trust::verify::Authority;
 
 /// The largest file of a public key that is read: one has 113 bytes.
-const KEY_BYTES_MAX: u64 = 16 << 10;
+pub(super) const PUBLIC_KEY_BYTES_MAX: u64 = 16 << 10;
 
 /// Whom to trust.
 #[derive(Debug, clap::Args)]
@@ -93,8 +93,12 @@ pub fn load_policy_text(path: &Utf8Path) -> Result<(Policy, String), Failure> {
 ///
 /// When others can change it, or it is none.
 pub fn load_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
-    let text = read_text(path, KEY_BYTES_MAX, "public key")?;
-    PublicKey::from_pem(&text).map_err(|error| {
+    parse_key(path, &read_text(path, PUBLIC_KEY_BYTES_MAX, "public key")?)
+}
+
+/// Reads a public key that was in the file at `path`; says what it is if it is something else.
+pub(super) fn parse_key(path: &Utf8Path, text: &str) -> Result<PublicKey, Failure> {
+    PublicKey::from_pem(text).map_err(|error| {
         if text.contains("PRIVATE KEY-----") {
             return Failure::input(format!("`{path}` is a private key, and a public one is trusted"))
                 .hint("only the signer should have this file: whoever reads it can sign in their name")

@@ -29,7 +29,7 @@ docs/format/exit-codes.md lists all codes and what to do.
 
 Examples:
   relay-bundle verify prod.tar --trust trust.toml
-  relay-bundle verify prod.tar --trust trust.toml --record --emit | kubectl apply --server-side -f -
+  relay-bundle verify prod.tar --trust trust.toml --record --emit --secrets-exist | kubectl apply --server-side -f -
   relay-bundle verify @production --key signing.pub.pem
   relay-bundle verify prod.tar --trust trust.toml --rebuild production"
 )]
@@ -99,7 +99,7 @@ impl Args {
 
     fn time(&self, ctx: &Ctx) -> Result<Timestamp, Failure> {
         let Some(time) = self.at else { return clock::now() };
-        ctx.printer.tell(&format!("warning: verified as of {time}, whatever the time is now: do not apply"));
+        ctx.printer.warn(&format!("verified as of {time}, whatever the time is now: do not apply"));
         Ok(time)
     }
 

@@ -19,8 +19,12 @@ const OTHERS_WRITE: u32 = 0o022;
 /// The permission bits by which others than the owner get at a file at all.
 const OTHERS: u32 = 0o077;
 const EVERYONE_WRITES: u32 = 0o002;
+const GROUP_WRITES: u32 = 0o020;
 /// In a folder with this bit, only its owner renames or removes a file.
 const STICKY: u32 = 0o1000;
+
+/// Whom the kernel names as the owner where it has no name, in a namespace that maps not every user.
+const NOBODY: u32 = 65534;
 
 /// Why a file neither decides what is trusted nor is a secret.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +35,12 @@ pub enum GuardError {
     NotPrivate { path: Utf8PathBuf, mode: u32 },
     #[error("`{path}` belongs to user {owner}, who can change it, and this is user {user}")]
     Owner { path: Utf8PathBuf, owner: u32, user: u32 },
-    #[error("the folder `{folder}` has the mode {mode:04o}: everyone can replace what is in it")]
+    #[error("the folder `{folder}` has the mode {mode:04o}: others can replace what is in it")]
     Folder { folder: Utf8PathBuf, mode: u32 },
+    #[error(
+        "the folder `{folder}` belongs to user {owner}, who can replace what is in it, and this is user {user}"
+    )]
+    FolderOwner { folder: Utf8PathBuf, owner: u32, user: u32 },
     #[error(transparent)]
     Read(#[from] ReadFileError),
 }
@@ -53,8 +61,9 @@ impl GuardError {
                 Some(format!("look at what it says, then take it over: chown {user} {path}"))
             }
             Self::Folder { folder, .. } => {
-                Some(format!("chmod o-w {folder}, or keep the file in a folder of your own"))
+                Some(format!("chmod go-w {folder}, or keep the file in a folder of your own"))
             }
+            Self::FolderOwner { .. } => Some("keep the file in a folder of your own".to_owned()),
             Self::Read(ReadFileError::Io(error)) => remedy(error).map(str::to_owned),
             Self::Read(_) => None,
         }
@@ -121,25 +130,60 @@ fn read(name: &Utf8Path, stream: impl io::Read, limit: u64, bytes: &mut Vec<u8>)
     Ok(())
 }
 
-/// Checks that not everyone can put another file at `path`, where nothing need be yet.
+/// Checks that nobody else can put another file at `path`, or take away the one that is there.
 ///
 /// # Errors
 ///
-/// When a folder above it, by its name or by that to which its links lead, is open to all, or cannot be asked.
+/// When a folder above it, by its name or by that to which its links lead, is another user's or open to others, or
+/// cannot be asked.
 pub fn check_folders(path: &Utf8Path) -> Result<(), GuardError> {
     let folder = folder_of(path);
     let named = camino::absolute_utf8(folder)?;
     // The file may be a link too: then it is the folder of its target that counts as well.
     let target = fs::canonicalize(path).or_else(|_| fs::canonicalize(folder))?;
     let target = Utf8PathBuf::try_from(target).map_err(io::Error::other)?;
+    let user = rustix::process::geteuid().as_raw();
     for folder in named.ancestors().chain(target.ancestors()) {
         let metadata = fs::metadata(folder)?;
-        let mode = metadata.mode() & 0o7777;
-        if metadata.is_dir() && mode & EVERYONE_WRITES != 0 && mode & STICKY == 0 {
-            return Err(GuardError::Folder { folder: folder.to_owned(), mode });
+        if metadata.is_dir() {
+            Access::of(&metadata).check(folder, user)?;
         }
     }
     Ok(())
+}
+
+/// Who may do what in a folder.
+#[derive(Clone, Copy)]
+struct Access {
+    owner: u32,
+    group: u32,
+    mode: u32,
+}
+
+impl Access {
+    fn of(metadata: &Metadata) -> Self {
+        Self { owner: metadata.uid(), group: metadata.gid(), mode: metadata.mode() & 0o7777 }
+    }
+
+    /// Refuses a folder in which somebody else than `user` and root renames files.
+    fn check(self, folder: &Utf8Path, user: u32) -> Result<(), GuardError> {
+        let Self { owner, group, mode } = self;
+        if owner != user && owner != 0 && !(owner == NOBODY && has_unmapped_users()) {
+            return Err(GuardError::FolderOwner { folder: folder.to_owned(), owner, user });
+        }
+        // By custom the group with the number of a user is that user's alone, and such folders are open to it.
+        let others = if group == owner { EVERYONE_WRITES } else { EVERYONE_WRITES | GROUP_WRITES };
+        if mode & others != 0 && mode & STICKY == 0 {
+            return Err(GuardError::Folder { folder: folder.to_owned(), mode });
+        }
+        Ok(())
+    }
+}
+
+/// Tells whether this process sees some users, and be it root, as nobody: as in a sandbox that maps one user only.
+fn has_unmapped_users() -> bool {
+    fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| !map.split_whitespace().eq(["0", "0", "4294967295"]))
 }
 
 fn check_file(path: &Utf8Path, metadata: &Metadata, forbidden: u32) -> Result<(), GuardError> {
@@ -255,6 +299,34 @@ mod tests {
             assert!(matches!(refused, GuardError::Folder { mode: 0o777, .. }), "{refused}");
             set_mode(folder, 0o1777);
             assert!(read_guarded(&link, 4).is_ok(), "with the sticky bit");
+        }
+    }
+
+    #[test]
+    fn a_folder_in_which_a_group_or_another_user_renames_is_refused() {
+        let (user, other) = (1000, 1001);
+        let fault = |owner, group, mode| Access { owner, group, mode }.check("a".into(), user).err();
+        for (owner, group, mode) in [
+            (user, user, 0o755),
+            (0, 0, 0o755),
+            (0, 50, 0o755),
+            // A group of one's own, as Debian and Fedora have it.
+            (user, user, 0o775),
+            (0, 0, 0o775),
+            (0, 50, 0o3775),
+            (0, 0, 0o1777),
+        ] {
+            assert!(fault(owner, group, mode).is_none(), "{owner} {group} {mode:o}");
+        }
+        for (owner, group, mode) in
+            [(user, 50, 0o775), (0, 50, 0o2775), (0, other, 0o770), (user, user, 0o757)]
+        {
+            let refused = fault(owner, group, mode);
+            assert!(matches!(refused, Some(GuardError::Folder { .. })), "{owner} {group} {mode:o}");
+        }
+        for mode in [0o755, 0o700, 0o1777] {
+            let refused = fault(other, other, mode);
+            assert!(matches!(refused, Some(GuardError::FolderOwner { owner: 1001, .. })), "{mode:o}");
         }
     }
 

@@ -15,11 +15,6 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Returns the digest that a hasher which has been fed piecemeal arrived at.
-    pub fn finish(hasher: Sha256) -> Self {
-        Self(hasher.finalize().into())
-    }
-
     /// Returns the first `digits` hexadecimal digits, for names and for people.
     pub fn short(&self, digits: usize) -> String {
         self.to_string()[..digits.min(64)].to_owned()
@@ -38,7 +33,7 @@ impl Hasher {
 
     /// Returns the digest of all bytes.
     pub fn finish(self) -> Digest {
-        Digest::finish(self.0)
+        Digest(self.0.finalize().into())
     }
 }
 

@@ -3,14 +3,13 @@
 use std::fmt;
 use std::fs::Metadata;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use super::index::{INDEX_BYTES_MAX, Index, InvalidIndex, Part, SUFFIX, is_part};
 use crate::bundle::content::Hashing;
-use crate::fsio::{ReadFileError, folder_of, read_bounded};
+use crate::fsio::{ReadFileError, folder_of, open_named, read_bounded};
 use crate::hashing;
 use crate::model::digest::Digest;
 
@@ -220,15 +219,8 @@ impl OpenPart {
             found if found != part.bytes => Err(bad(PartFault::Size { wanted: part.bytes, found })),
             _ => Ok(()),
         };
-        // Before opening: a pipe would block, and a link would lead elsewhere.
-        let named = fs::symlink_metadata(path).map_err(failed)?;
-        check(&named)?;
-        let file = fs::File::open(path).map_err(failed)?;
-        let opened = file.metadata().map_err(failed)?;
-        check(&opened)?;
-        if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) {
-            return Err(bad(PartFault::Io(io::Error::other("it was replaced while it was opened"))));
-        }
+        let replaced = || bad(PartFault::Io(io::Error::other("it was replaced while it was opened")));
+        let (file, _) = open_named(path, failed, check)?.ok_or_else(replaced)?;
         Ok(Self {
             file,
             path: path.to_owned(),

@@ -8,7 +8,7 @@ use fs_err as fs;
 use super::index::{Index, InvalidIndex, SUFFIX, count, part_name};
 use super::set::BUFFER_BYTES;
 use crate::bundle::content::Hashing;
-use crate::fsio::{self, AtomicFile, Durability, MODE_PUBLIC};
+use crate::fsio::{self, AtomicFile, Durability, MODE_PUBLIC, is_there};
 use crate::hashing;
 use crate::model::digest::Digest;
 
@@ -54,8 +54,10 @@ pub fn split(
     let place = |name: &str| if folder == "." { name.into() } else { folder.join(name) };
     let index_path = place(&format!("{name}{SUFFIX}"));
     let paths: Vec<_> = (0..parts).map(|part| place(&part_name(name, part, parts))).collect();
-    if let Some(path) = paths.iter().chain([&index_path]).find(|path| fs::symlink_metadata(path).is_ok()) {
-        return Err(SplitError::InTheWay { path: path.clone() });
+    for path in paths.iter().chain([&index_path]) {
+        if is_there(path)? {
+            return Err(SplitError::InTheWay { path: path.clone() });
+        }
     }
     let mut source = Source { file, path, whole: hashing::start(bytes), progress };
     let mut written = Written(Vec::new());

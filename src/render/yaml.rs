@@ -33,6 +33,20 @@ pub enum InvalidYaml {
 /// text. The largest object of the profiles in the repository has about 1,000.
 const NODES_MAX: usize = 20_000;
 
+/// Says whether a value has more nodes than [`from_yaml`] reads; [`to_yaml`] writes it nevertheless.
+pub fn is_too_large(value: &Value) -> bool {
+    nodes(value) > NODES_MAX
+}
+
+/// Returns the number of maps, lists and scalars, keys of maps among them.
+fn nodes(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(nodes).sum(),
+        Value::Object(fields) => fields.values().map(|value| 1 + nodes(value)).sum(),
+        _ => 0,
+    }
+}
+
 /// Returns the value of which [`to_yaml`] writes these bytes.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, SUMS_BYTES_MAX, check_size};
 use crate::bundle::read::{Fault, Form, Medium, Opening, ReadError, SealedMedium};
 use crate::bundle::sums::Sums;
-use crate::fsio::MODE_PUBLIC;
+use crate::fsio::{MODE_PUBLIC, open_named};
 use crate::hashing::{Crew, FileContent};
 use crate::model::safe_path::SafePath;
 
@@ -65,14 +65,7 @@ impl Folder {
             }
             _ => Fault::Io(error),
         };
-        // Before opening: a pipe would block, and a link would lead elsewhere.
-        let named = fs::symlink_metadata(&path).map_err(not_there)?;
-        check_form(name, &named)?;
-        let file = fs::File::open(&path).map_err(not_there)?;
-        let opened = file.metadata()?;
-        check_form(name, &opened)?;
-        let is_same = (named.dev(), named.ino()) == (opened.dev(), opened.ino());
-        Ok(is_same.then_some((file, opened.len())))
+        Ok(open_named(&path, not_there, |metadata| check_form(name, metadata))?)
     }
 
     fn read_small(&self, name: &str, limit: u64) -> Result<Vec<u8>, ReadError> {

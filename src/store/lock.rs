@@ -4,13 +4,11 @@
 //! was left by the dead.
 
 use std::fs::TryLockError;
-use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 
 use camino::Utf8Path;
 use fs_err as fs;
 
-use crate::fsio::MODE_PUBLIC;
+use crate::fsio::{MODE_PUBLIC, open_lock};
 use crate::store::StoreError;
 
 /// A lock that is held until it is dropped: closing the file releases it.
@@ -46,19 +44,7 @@ impl Lock {
 }
 
 fn open(path: &Utf8Path) -> Result<fs::File, StoreError> {
-    match fs::OpenOptions::new().read(true).write(true).create_new(true).open(path) {
-        Ok(file) => {
-            // Others may build into the same store, whatever the umask of the first.
-            file.set_permissions(std::fs::Permissions::from_mode(MODE_PUBLIC))?;
-            Ok(file)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            // Before opening: a pipe would block, and a link would lead elsewhere.
-            if !fs::symlink_metadata(path)?.is_file() {
-                return Err(StoreError::InTheWay { path: path.to_owned(), wanted: "the file of the lock" });
-            }
-            Ok(fs::File::open(path)?)
-        }
-        Err(error) => Err(error.into()),
-    }
+    let in_the_way = || StoreError::InTheWay { path: path.to_owned(), wanted: "the file of the lock" };
+    // Others may build into the same store.
+    open_lock(path, MODE_PUBLIC)?.ok_or_else(in_the_way)
 }

@@ -27,6 +27,8 @@ pub struct GrantEntry {
     pub bundles: Vec<Pattern>,
     pub profiles: Vec<Pattern>,
     pub environments: Vec<Pattern>,
+    /// Empty for anywhere.
+    pub namespaces: Vec<Pattern>,
     pub keys: Vec<KeyId>,
     pub threshold: NonZeroU32,
     pub min_serial: u64,
@@ -53,6 +55,9 @@ impl fmt::Display for GrantEntry {
         writeln!(f, "bundles = {}", list(&self.bundles))?;
         writeln!(f, "profiles = {}", list(&self.profiles))?;
         writeln!(f, "environments = {}", list(&self.environments))?;
+        if !self.namespaces.is_empty() {
+            writeln!(f, "namespaces = {}", list(&self.namespaces))?;
+        }
         writeln!(f, "keys = {}", list(&self.keys))?;
         writeln!(f, "threshold = {}", self.threshold)?;
         writeln!(f, "minSerial = {}", self.min_serial)

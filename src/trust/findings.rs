@@ -135,6 +135,10 @@ impl Findings {
                 format!("grant {number} needs every one of its {able} holders: one lost key stops it");
             self.warning("NO_SPARE_HOLDER", message, "add a key of one more holder");
         }
+        if grant.namespaces.is_empty() {
+            let message = format!("grant {number} has no `namespaces`: it allows objects in every namespace");
+            self.warning("ANY_NAMESPACE", message, "name those that its bundles are for");
+        }
         let is_production = grant.environments.iter().any(|pattern| pattern.matches("production"));
         if threshold == 1 && is_production {
             let message = format!("grant {number} is about production, and one stolen key is enough for it");
@@ -151,6 +155,9 @@ impl Findings {
                     && overlap(&weak.bundles, &grant.bundles)
                     && overlap(&weak.profiles, &grant.profiles)
                     && overlap(&weak.environments, &grant.environments)
+                    && (weak.namespaces.is_empty()
+                        || grant.namespaces.is_empty()
+                        || overlap(&weak.namespaces, &grant.namespaces))
             };
             for (number, grant) in numbered().filter(stricter) {
                 let message = format!(
@@ -206,6 +213,7 @@ mod tests {
             bundles: list("claude-relay"),
             profiles: list("production"),
             environments: list("production"),
+            namespaces: list("claude-relay"),
             keys: seeds.iter().map(|seed| public(*seed).id()).collect(),
             threshold: threshold.try_into().unwrap(),
             min_serial: 0,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use toml::Spanned;
 
 use super::key::{KeyId, PublicKey};
-use super::statement::SERIAL_MAX;
+use super::statement::{Predicate, SERIAL_MAX};
 use crate::model::digest::Digest;
 use crate::model::nesting;
 use crate::model::text::Label;
@@ -22,7 +22,7 @@ pub const SCHEMA: &str = "relay-bundle/trust/v1";
 /// The largest policy that is read.
 pub const POLICY_BYTES_MAX: u64 = 1 << 20;
 
-/// Each signature is tried with every key, so there are not too many.
+/// Far more than a place has signers; loading a key takes a tenth of a millisecond.
 pub const KEYS_MAX: usize = 256;
 
 /// Who may sign what, checked: every key of a grant is a key of the policy, and is what its id says.
@@ -93,6 +93,8 @@ pub struct Grant {
     pub bundles: Vec<Pattern>,
     pub profiles: Vec<Pattern>,
     pub environments: Vec<Pattern>,
+    /// Where the objects may be; empty for anywhere.
+    pub namespaces: Vec<Pattern>,
     pub keys: BTreeSet<KeyId>,
     /// How many holders must have signed.
     pub threshold: NonZeroU32,
@@ -172,6 +174,7 @@ struct WrittenGrant {
     bundles: Vec<Pattern>,
     profiles: Vec<Pattern>,
     environments: Vec<Pattern>,
+    namespaces: Option<Vec<Pattern>>,
     keys: Vec<KeyId>,
     threshold: NonZeroU32,
     #[serde(default)]
@@ -267,9 +270,12 @@ impl TrustedKey {
 
 impl Grant {
     /// Says whether the grant is about such a bundle.
-    pub fn is_about(&self, bundle: &str, profile: &str, environment: &str) -> bool {
+    pub fn is_about(&self, bundle: &Predicate) -> bool {
         let any = |patterns: &[Pattern], name: &str| patterns.iter().any(|pattern| pattern.matches(name));
-        any(&self.bundles, bundle) && any(&self.profiles, profile) && any(&self.environments, environment)
+        any(&self.bundles, bundle.bundle.as_str())
+            && any(&self.profiles, bundle.profile.as_str())
+            && any(&self.environments, bundle.environment.as_str())
+            && (self.namespaces.is_empty() || any(&self.namespaces, bundle.namespace.as_str()))
     }
 
     /// Says whether enough holders have signed: the one rule of the threshold.
@@ -354,10 +360,12 @@ fn checked_key(key: WrittenKey) -> Result<(KeyId, TrustedKey), String> {
 }
 
 fn checked_grant(grant: WrittenGrant, keys: &BTreeMap<KeyId, TrustedKey>) -> Result<Grant, String> {
-    let WrittenGrant { bundles, profiles, environments, keys: named, threshold, min_serial } = grant;
+    let WrittenGrant { bundles, profiles, environments, namespaces, keys: named, threshold, min_serial } =
+        grant;
     each_once("bundles", &bundles)?;
     each_once("profiles", &profiles)?;
     each_once("environments", &environments)?;
+    namespaces.iter().try_for_each(|namespaces| each_once("namespaces", namespaces))?;
     each_once("keys", &named)?;
     if let Some(unknown) = named.iter().find(|id| !keys.contains_key(id)) {
         return Err(format!("the grant names the key {unknown}, and no `[[key]]` has that id"));
@@ -365,7 +373,9 @@ fn checked_grant(grant: WrittenGrant, keys: &BTreeMap<KeyId, TrustedKey>) -> Res
     if min_serial > SERIAL_MAX {
         return Err(format!("`minSerial` is {min_serial}, and no serial is above {SERIAL_MAX}"));
     }
-    Ok(Grant { bundles, profiles, environments, keys: named.into_iter().collect(), threshold, min_serial })
+    let namespaces = namespaces.unwrap_or_default();
+    let keys = named.into_iter().collect();
+    Ok(Grant { bundles, profiles, environments, namespaces, keys, threshold, min_serial })
 }
 
 /// Refuses a list that allows nothing, or repeats itself: whoever wrote it meant something else.

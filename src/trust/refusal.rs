@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::envelope::{InvalidEnvelope, PAYLOAD_TYPE};
 use super::key::KeyId;
+use super::sign::Difference;
 use super::state::Replay;
-use super::statement::InvalidStatement;
+use super::statement::{InvalidStatement, Predicate};
 use crate::bundle::open::InvalidBundle;
 use crate::bundle::read::{Fault, ReadError};
 use crate::model::digest::Digest;
@@ -49,7 +50,7 @@ pub struct ExpectedKey {
 pub enum Standing {
     /// Good, by a key that counts.
     Counts,
-    /// By no key that is trusted, or a signature of other bytes.
+    /// Claims a key that is not trusted; nobody has checked it.
     Unknown,
     /// Claims a trusted key, and is no signature of these bytes by it.
     Bad,
@@ -63,6 +64,8 @@ pub enum Standing {
     NotYetValid,
     /// Good, by a key that was not valid when the bundle was issued.
     OutsideValidity,
+    /// Good, by a key that no grant about such a bundle names.
+    NotGranted,
 }
 
 impl fmt::Display for Standing {
@@ -75,7 +78,8 @@ impl fmt::Display for Standing {
             Self::Retired => "is retired",
             Self::Expired => "is no longer valid",
             Self::NotYetValid => "is not yet valid",
-            Self::OutsideValidity => "was not valid when the bundle was issued",
+            Self::OutsideValidity => "was not valid when the bundle was issued (`notBefore`, `notAfter`)",
+            Self::NotGranted => "is in no grant for such a bundle",
         })
     }
 }
@@ -105,8 +109,11 @@ pub enum Reason {
     BadStatement(InvalidStatement),
     #[error("the policy has no grant: it allows nothing to anybody")]
     NothingGranted,
-    #[error("no grant is about bundle `{bundle}` of profile `{profile}` for environment `{environment}`")]
-    NoGrant { bundle: String, profile: String, environment: String },
+    #[error(
+        "no grant is about bundle `{}` of profile `{}` for environment `{}` in namespace `{}`",
+        .0.bundle, .0.profile, .0.environment, .0.namespace
+    )]
+    NoGrant(Box<Predicate>),
     #[error("its serial {serial} is below {min}, the least that the grant allows")]
     BelowMinSerial { serial: u64, min: u64 },
     #[error("the content sha256:{0} is revoked")]
@@ -132,10 +139,14 @@ pub enum Reason {
 pub enum Mismatch {
     #[error(transparent)]
     Bundle(#[from] InvalidBundle),
-    #[error("{what} is `{found}` in bundle.json, and `{wanted}` was signed")]
-    Index { what: &'static str, found: String, wanted: String },
-    #[error("there are {found} {what}, and {wanted} were signed")]
-    Size { what: &'static str, found: u64, wanted: u64 },
+    #[error("its {} is `{}`, and `{}` was signed", .0.what, .0.found, .0.stated)]
+    Statement(Difference),
+}
+
+impl From<Difference> for Mismatch {
+    fn from(difference: Difference) -> Self {
+        Self::Statement(difference)
+    }
 }
 
 impl Reason {
@@ -152,7 +163,7 @@ impl Reason {
             Self::BelowThreshold { .. } => "BELOW_THRESHOLD",
             Self::WrongPayloadType { .. } => "WRONG_PAYLOAD_TYPE",
             Self::BadStatement(_) => "BAD_STATEMENT",
-            Self::NothingGranted | Self::NoGrant { .. } => "NO_GRANT",
+            Self::NothingGranted | Self::NoGrant(_) => "NO_GRANT",
             Self::BelowMinSerial { .. } => "BELOW_MIN_SERIAL",
             Self::RevokedContent(_) => "REVOKED_CONTENT",
             Self::WrongTarget { .. } => "WRONG_TARGET",
@@ -163,17 +174,22 @@ impl Reason {
             Self::Replay(Replay::ClockBehind { .. }) => "CLOCK_BEHIND",
             Self::OtherContent { .. } => "TAMPERED",
             Self::ContentMismatch(_) => "CONTENT_MISMATCH",
-            Self::Unreadable(error) => match error.fault {
-                Fault::Tampered { .. } | Fault::OtherContent { .. } => "TAMPERED",
-                Fault::Extra { .. } => "EXTRA_FILE",
-                Fault::Missing { .. } => "MISSING_FILE",
-                Fault::Truncated { .. } => "TRUNCATED",
-                Fault::Form { .. } => "BAD_FORM",
-                Fault::Sums(_) => "BAD_SUMS",
-                Fault::Limit(_) => "TOO_LARGE",
-                Fault::Io(_) | Fault::Sink { .. } => "UNREADABLE",
-            },
+            Self::Unreadable(error) => code_of(&error.fault),
         }
+    }
+}
+
+/// Returns the code of what is wrong with the bytes of a bundle, whoever reads it.
+pub fn code_of(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Tampered { .. } | Fault::OtherContent { .. } => "TAMPERED",
+        Fault::Extra { .. } => "EXTRA_FILE",
+        Fault::Missing { .. } => "MISSING_FILE",
+        Fault::Truncated { .. } => "TRUNCATED",
+        Fault::Form { .. } => "BAD_FORM",
+        Fault::Sums(_) => "BAD_SUMS",
+        Fault::Limit(_) => "TOO_LARGE",
+        Fault::Io(_) | Fault::Sink { .. } => "UNREADABLE",
     }
 }
 

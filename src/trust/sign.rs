@@ -24,6 +24,12 @@ pub const AHEAD_SECONDS_MAX: u64 = DAY_SECONDS;
 /// its limit.
 pub const SITES_MAX: usize = 500;
 
+/// What differs if a statement is about other content.
+const CONTENT_ID: &str = "content id";
+
+/// What differs if there are more or fewer files: a verifier knows before it reads them.
+pub(super) const FILES: &str = "number of files";
+
 /// What a signer decides about a release; the rest of a statement follows from the bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
@@ -56,9 +62,21 @@ pub enum Unfit {
     #[error(transparent)]
     Statement(#[from] InvalidStatement),
     #[error(
-        "`{ATTESTATION}` is about another bundle: its {what} is {stated}, and that of this one is {found}"
+        "`{ATTESTATION}` is about another bundle: its {} is {}, and that of this one is {}", .0.what, .0.stated, .0.found
     )]
-    OtherBundle { what: &'static str, stated: String, found: String },
+    OtherBundle(Difference),
+}
+
+impl Unfit {
+    /// Returns the code that a verifier would give for it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::PayloadType(_) => "WRONG_PAYLOAD_TYPE",
+            Self::Statement(_) => "BAD_STATEMENT",
+            Self::OtherBundle(Difference { what: CONTENT_ID, .. }) => "TAMPERED",
+            Self::OtherBundle(_) => "CONTENT_MISMATCH",
+        }
+    }
 }
 
 impl Terms {
@@ -120,25 +138,37 @@ pub fn existing(envelope: &Envelope, bundle: &Bundle) -> Result<Statement, Unfit
         return Err(Unfit::PayloadType(envelope.payload_type().chars().take(80).collect()));
     }
     let stated = Statement::parse(envelope.payload())?;
-    let found = statement(bundle, &Terms::of(&stated.predicate));
-    match differences(&stated, &found).into_iter().find(|(_, stated, found)| stated != found) {
-        Some((what, stated, found)) => Err(Unfit::OtherBundle { what, stated, found }),
+    match difference(&stated, bundle) {
+        Some(difference) => Err(Unfit::OtherBundle(difference)),
         None => Ok(stated),
     }
 }
 
-/// Lists all that a statement says of the bundle itself, beside what it should say.
-fn differences(stated: &Statement, found: &Statement) -> [(&'static str, String, String); 7] {
+/// What a statement says of a bundle, and what is the truth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    pub what: &'static str,
+    pub stated: String,
+    pub found: String,
+}
+
+/// Returns the first thing that a statement says otherwise than `bundle`. Signers and verifiers ask the same question.
+pub fn difference(stated: &Statement, bundle: &Bundle) -> Option<Difference> {
+    let found = statement(bundle, &Terms::of(&stated.predicate));
     let (a, b) = (&stated.predicate, &found.predicate);
-    [
-        ("content id", format!("sha256:{}", stated.content_id), format!("sha256:{}", found.content_id)),
+    let pairs = [
+        (CONTENT_ID, format!("sha256:{}", stated.content_id), format!("sha256:{}", found.content_id)),
         ("name", a.bundle.to_string(), b.bundle.to_string()),
         ("profile", a.profile.to_string(), b.profile.to_string()),
         ("namespace", a.namespace.to_string(), b.namespace.to_string()),
         ("environment", a.environment.to_string(), b.environment.to_string()),
-        ("number of files", a.files.to_string(), b.files.to_string()),
+        (FILES, a.files.to_string(), b.files.to_string()),
         ("number of bytes", a.bytes.to_string(), b.bytes.to_string()),
-    ]
+    ];
+    let first = pairs.into_iter().find(|(_, stated, found)| stated != found);
+    let first = first.map(|(what, stated, found)| Difference { what, stated, found });
+    debug_assert_eq!(first.is_some(), *stated != found, "every field is compared");
+    first
 }
 
 /// Returns the envelope whose signed bytes these are: what a signer elsewhere was given.

@@ -17,6 +17,8 @@ pub(super) struct Signers<'a> {
     good: BTreeMap<KeyId, Option<&'a TrustedKey>>,
     /// The keyid that each signature claims, and whether that key is trusted and has made it.
     found: Vec<(KeyId, bool)>,
+    /// The grants that matter: all, and those that are about the bundle once its statement may be believed.
+    grants: Vec<(usize, &'a Grant)>,
     /// When the bundle was issued, once its statement may be believed.
     issued: Option<Timestamp>,
 }
@@ -30,7 +32,7 @@ impl<'a> Signers<'a> {
             }
             Authority::Key(key) => BTreeMap::from([(key.id(), (key, None))]),
         };
-        let mut signers = Self { terms, good: BTreeMap::new(), found: Vec::new(), issued: None };
+        let mut signers = Self::none(terms);
         for (claimed, signature) in envelope.signatures() {
             // The claim proves nothing, and yet a wrong one is not forgiven: no signature covers it.
             let made_by = trusted
@@ -41,6 +43,15 @@ impl<'a> Signers<'a> {
             signers.found.push((*claimed, made_by.is_some()));
         }
         signers
+    }
+
+    /// Of a bundle whose signatures are not known: there are none, or they cannot be read.
+    pub(super) fn none(terms: Terms<'a>) -> Self {
+        let grants = match terms.authority {
+            Authority::Policy(policy, _) => policy.grants().iter().enumerate().collect(),
+            Authority::Key(_) => Vec::new(),
+        };
+        Self { terms, good: BTreeMap::new(), found: Vec::new(), grants, issued: None }
     }
 
     pub(super) fn terms(&self) -> &Terms<'a> {
@@ -55,44 +66,38 @@ impl<'a> Signers<'a> {
         if self.found().iter().any(|found| found.standing == Standing::Bad) {
             return Err(Reason::BadSignature);
         }
-        let policy = match self.terms.authority {
-            Authority::Key(_) if self.good.is_empty() => return Err(self.nobody()),
-            Authority::Key(_) => return Ok(()),
-            Authority::Policy(policy, _) => policy,
-        };
-        if policy.grants().is_empty() {
-            return Err(Reason::NothingGranted);
+        match self.terms.authority {
+            Authority::Key(_) if self.good.is_empty() => Err(self.nobody()),
+            Authority::Key(_) => Ok(()),
+            Authority::Policy(..) if self.grants.is_empty() => Err(Reason::NothingGranted),
+            Authority::Policy(..) if self.met().next().is_some() => Ok(()),
+            Authority::Policy(..) => Err(self.too_few()),
         }
-        if policy.grants().iter().any(|grant| grant.is_met_by(self.counting())) {
-            return Ok(());
-        }
-        Err(self.too_few(policy.grants()))
     }
 
     /// Returns the first grant that is about such a bundle, is met, and allows its serial. Grants add up: one is enough.
     pub(super) fn check_grants(&mut self, predicate: &Predicate) -> Result<Option<(usize, Grant)>, Reason> {
         self.issued = Some(predicate.issued);
-        let Authority::Policy(policy, _) = self.terms.authority else { return Ok(None) };
-        let Predicate { bundle, profile, environment, serial, .. } = predicate;
-        let is_about =
-            |grant: &Grant| grant.is_about(bundle.as_str(), profile.as_str(), environment.as_str());
-        let about: Vec<(usize, &Grant)> =
-            policy.grants().iter().enumerate().filter(|(_, grant)| is_about(grant)).collect();
-        if about.is_empty() {
-            let [bundle, profile, environment] =
-                [bundle.to_string(), profile.to_string(), environment.to_string()];
-            return Err(Reason::NoGrant { bundle, profile, environment });
+        if matches!(self.terms.authority, Authority::Key(_)) {
+            return Ok(None);
         }
-        let is_met = |(_, grant): &&(usize, &Grant)| grant.is_met_by(self.counting());
-        let met: Vec<&(usize, &Grant)> = about.iter().filter(is_met).collect();
-        let Some(min) = met.iter().map(|(_, grant)| grant.min_serial).min() else {
-            return Err(self.too_few(about.into_iter().map(|(_, grant)| grant)));
+        self.grants.retain(|(_, grant)| grant.is_about(predicate));
+        if self.grants.is_empty() {
+            return Err(Reason::NoGrant(Box::new(predicate.clone())));
+        }
+        let serial = predicate.serial;
+        let Some(min) = self.met().map(|(_, grant)| grant.min_serial).min() else {
+            return Err(self.too_few());
         };
-        let allowing = met.into_iter().find(|(_, grant)| grant.min_serial <= *serial);
-        match allowing {
-            Some((at, grant)) => Ok(Some((*at, (*grant).clone()))),
-            None => Err(Reason::BelowMinSerial { serial: *serial, min }),
+        match self.met().find(|(_, grant)| grant.min_serial <= serial) {
+            Some((at, grant)) => Ok(Some((at, grant.clone()))),
+            None => Err(Reason::BelowMinSerial { serial, min }),
         }
+    }
+
+    /// The grants that matter and are met.
+    fn met(&self) -> impl Iterator<Item = (usize, &'a Grant)> {
+        self.grants.iter().copied().filter(|(_, grant)| grant.is_met_by(self.counting()))
     }
 
     /// The trusted keys that have signed, and count.
@@ -100,18 +105,20 @@ impl<'a> Signers<'a> {
         self.good
             .iter()
             .filter_map(|(id, key)| Some((id, (*key)?)))
-            .filter(|(_, key)| self.standing(key) == Standing::Counts)
+            .filter(|(id, key)| self.standing(id, key) == Standing::Counts)
     }
 
     /// Says why no grant is met: by the grant that is nearest to it.
-    fn too_few<'g>(&self, grants: impl IntoIterator<Item = &'g Grant>) -> Reason {
-        if self.counting().next().is_none() {
+    fn too_few(&self) -> Reason {
+        let has_worth = |found: &FoundKey| matches!(found.standing, Standing::Counts | Standing::NotGranted);
+        if !self.found().iter().any(has_worth) {
             return self.nobody();
         }
         let missing = |(signed, wanted): &(usize, u32)| u64::from(*wanted).saturating_sub(*signed as u64);
-        let (signed, wanted) = grants
-            .into_iter()
-            .map(|grant| (grant.holders(self.counting()).len(), grant.threshold.get()))
+        let (signed, wanted) = self
+            .grants
+            .iter()
+            .map(|(_, grant)| (grant.holders(self.counting()).len(), grant.threshold.get()))
             .min_by_key(missing)
             .expect("there are grants, and none of them is met");
         Reason::BelowThreshold { signed, wanted }
@@ -144,7 +151,7 @@ impl<'a> Signers<'a> {
             let standing = match key {
                 _ if !is_trusted => Standing::Unknown,
                 _ if !is_good => Standing::Bad,
-                Some(key) => self.standing(key),
+                Some(key) => self.standing(&keyid, key),
                 None => Standing::Counts,
             };
             FoundKey { keyid, holder: key.map(|key| key.holder.clone()), standing }
@@ -158,10 +165,10 @@ impl<'a> Signers<'a> {
             Authority::Key(key) => return vec![ExpectedKey { keyid: key.id(), holder: None }],
             Authority::Policy(policy, _) => policy,
         };
-        let counts = |key: &TrustedKey| self.standing(key) == Standing::Counts;
+        let counts = |(id, key): &(&KeyId, &TrustedKey)| self.standing(id, key) == Standing::Counts;
         let expected =
             |(id, key): (&KeyId, &TrustedKey)| ExpectedKey { keyid: *id, holder: Some(key.holder.clone()) };
-        policy.keys().iter().filter(|(_, key)| counts(key)).map(expected).collect()
+        policy.keys().iter().filter(counts).map(expected).collect()
     }
 
     pub(super) fn refusal(&self, reason: Reason) -> Refusal {
@@ -169,7 +176,7 @@ impl<'a> Signers<'a> {
     }
 
     /// Returns what a good signature by `key` counts for.
-    fn standing(&self, key: &TrustedKey) -> Standing {
+    fn standing(&self, id: &KeyId, key: &TrustedKey) -> Standing {
         let now = self.terms.now;
         // What was deployed is judged by the time at which it was issued alone.
         let is_new = self.terms.purpose == Purpose::Install;
@@ -180,6 +187,7 @@ impl<'a> Signers<'a> {
             _ if is_new && key.not_after.is_some_and(|end| end < now) => Standing::Expired,
             _ if is_new && key.not_before.is_some_and(|start| now < start) => Standing::NotYetValid,
             _ if self.issued.is_some_and(|issued| !key.is_valid_at(issued)) => Standing::OutsideValidity,
+            _ if !self.grants.iter().any(|(_, grant)| grant.keys.contains(id)) => Standing::NotGranted,
             _ => Standing::Counts,
         }
     }

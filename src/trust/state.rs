@@ -40,11 +40,29 @@ pub struct Place {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Floor {
     pub serial: u64,
+    #[serde(with = "content_id")]
     pub content_id: Digest,
     /// The newest time at which anything that was accepted here was issued.
     pub issued: Timestamp,
     /// When the serial was recorded here.
     pub recorded: Timestamp,
+}
+
+/// A content id as people and reports have it: `sha256:` and the digits.
+mod content_id {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use crate::model::digest::Digest;
+
+    pub(super) fn serialize<S: Serializer>(id: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("sha256:{id}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digits = text.strip_prefix("sha256:").ok_or_else(|| D::Error::custom("no content id"))?;
+        digits.parse().map_err(D::Error::custom)
+    }
 }
 
 /// A floor that somebody took away, and why.
@@ -90,7 +108,7 @@ pub enum Replay {
     #[error("its serial {serial} is below {}, which was accepted on {}", floor.serial, floor.recorded)]
     Rollback { serial: u64, floor: Floor },
     #[error(
-        "its serial {} was accepted on {} for another content, {}: two bundles claim to be the same release",
+        "its serial {} was accepted on {} for another content, sha256:{}: two bundles claim to be the same release",
         floor.serial, floor.recorded, floor.content_id
     )]
     Equivocation { floor: Floor },

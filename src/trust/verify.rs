@@ -8,13 +8,13 @@ use std::ops::Deref;
 use super::envelope::{Envelope, PAYLOAD_TYPE};
 use super::key::PublicKey;
 use super::policy::{Grant, Policy};
-use super::refusal::{FoundKey, Mismatch, Reason, Refusal};
+use super::refusal::{FoundKey, Reason, Refusal};
+use super::sign::{Difference, FILES, difference};
 use super::signers::Signers;
 use super::state::State;
 use super::statement::{Predicate, Statement};
 use crate::bundle::open::Bundle;
 use crate::bundle::read::{Fault, Files, Opening, ReadError, SealedMedium, Visitor};
-use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
 /// Something that has passed [`verify`], and what vouches for it. Nothing else makes one:
@@ -118,8 +118,9 @@ pub fn verify<M: SealedMedium>(
     terms: &Terms<'_>,
     blob: &mut Visitor<'_>,
 ) -> Result<Verified<Bundle>, VerifyError> {
-    let attestation = opening.attestation().ok_or(Reason::Unsigned)?.to_vec();
-    let envelope = Envelope::parse(&attestation).map_err(Reason::BadAttestation)?;
+    let nobody = |reason| Signers::none(*terms).refusal(reason);
+    let attestation = opening.attestation().ok_or_else(|| nobody(Reason::Unsigned))?.to_vec();
+    let envelope = Envelope::parse(&attestation).map_err(|error| nobody(Reason::BadAttestation(error)))?;
     let mut signers = Signers::of(&envelope, *terms);
     let accepted = accept(&envelope, &mut signers);
     let (statement, grant) = accepted.map_err(|reason| signers.refusal(reason))?;
@@ -213,13 +214,19 @@ fn read_content<M: SealedMedium>(
         return Err(Reason::OtherContent { wanted, found }.into());
     }
     let files: Files<M> = sums.into_files().map_err(refused)?;
-    let predicate = &statement.predicate;
-    check_size("files", files.sums().len() as u64, predicate.files)?;
+    let number = files.sums().len() as u64;
+    if number != statement.predicate.files {
+        // Before they are read.
+        let (found, stated) = (number.to_string(), statement.predicate.files.to_string());
+        let difference = Difference { what: FILES, stated, found };
+        return Err(Reason::ContentMismatch(difference.into()).into());
+    }
     let contents = files.read(blob).map_err(refused)?;
-    check_size("bytes", contents.bytes, predicate.bytes)?;
     let bundle = Bundle::open(contents).map_err(|error| Reason::ContentMismatch(error.into()))?;
-    check_index(&bundle, predicate).map_err(Reason::ContentMismatch)?;
-    Ok(bundle)
+    match difference(statement, &bundle) {
+        Some(difference) => Err(Reason::ContentMismatch(difference.into()).into()),
+        None => Ok(bundle),
+    }
 }
 
 /// Tells what is wrong with the bundle from what is wrong with the disk.
@@ -227,34 +234,5 @@ fn refused(error: ReadError) -> VerifyError {
     match error.fault {
         Fault::Io(_) | Fault::Sink { .. } => VerifyError::Unread(error),
         _ => Reason::Unreadable(error).into(),
-    }
-}
-
-fn check_size(what: &'static str, found: u64, wanted: u64) -> Result<(), Reason> {
-    let mismatch = Mismatch::Size { what, found, wanted };
-    if found == wanted { Ok(()) } else { Err(Reason::ContentMismatch(mismatch)) }
-}
-
-fn check_index(bundle: &Bundle, predicate: &Predicate) -> Result<(), Mismatch> {
-    let index = &bundle.index;
-    let pairs = [
-        ("name", index.name.as_str(), predicate.bundle.as_str()),
-        ("profile", index.profile.as_str(), predicate.profile.as_str()),
-        ("namespace", index.namespace.as_str(), predicate.namespace.as_str()),
-        ("environment", index.environment.as_str(), predicate.environment.as_str()),
-    ];
-    match pairs.into_iter().find(|(_, found, wanted)| found != wanted) {
-        Some((what, found, wanted)) => {
-            Err(Mismatch::Index { what, found: found.to_owned(), wanted: wanted.to_owned() })
-        }
-        None => Ok(()),
-    }
-}
-
-/// Returns the site that a policy is for, if it says so.
-pub fn site<'a>(authority: &Authority<'a>) -> Option<&'a Label> {
-    match authority {
-        Authority::Policy(policy, _) => policy.target.site.as_ref(),
-        Authority::Key(_) => None,
     }
 }

@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use anstream::AutoStream;
 use serde::Serialize;
 
+use super::escape::safe;
+
 /// What a command found out. One value, two faces: the JSON is a published format, the text is not.
 pub trait Report: Serialize {
     /// The name and version of the JSON's shape, such as `build/v1`.
@@ -93,6 +95,11 @@ impl Printer {
         if !self.quiet {
             self.tell(text);
         }
+    }
+
+    /// Warns of something that must be heard, on one line: what it is about may come from a hostile bundle.
+    pub fn warn(&self, text: &str) {
+        self.tell(&format!("warning: {}", safe(text)));
     }
 
     /// Says something that must be heard.

@@ -11,7 +11,7 @@ use super::style::{ADDED, REMOVED, paint};
 use crate::bundle::open::Bundle;
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
-use crate::trust::refusal::FoundKey;
+use crate::trust::refusal::{FoundKey, Standing};
 use crate::trust::state::Floor;
 use crate::trust::verify::Verified;
 
@@ -185,7 +185,9 @@ impl VerifyReport {
     fn write_signatures(&self, out: &mut dyn Write) -> io::Result<()> {
         for (at, key) in self.signatures.iter().enumerate() {
             let label = if at == 0 { "signed by" } else { "" };
-            let holder = key.holder.as_ref().map_or("the given key", Label::as_str);
+            // Under a single key there are no holders, and that key alone counts.
+            let nobody = if key.standing == Standing::Counts { "the given key" } else { "somebody else" };
+            let holder = key.holder.as_ref().map_or(nobody, Label::as_str);
             writeln!(out, "{label:<12}{}, key {}: {}", safe(holder), key.keyid, key.standing)?;
         }
         Ok(())

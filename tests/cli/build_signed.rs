@@ -193,3 +193,25 @@ fn wrong_terms_and_wrong_keys_are_refused_before_anything_is_built() {
     }
     assert!(!env.path().join("bundles").exists());
 }
+
+#[test]
+fn content_that_was_released_before_keeps_its_old_serial_and_build_says_who_will_refuse_it() {
+    let env = TestEnv::new();
+    write_pair(env.path(), "a", 1);
+    let build = |serial: &str, more: &[&str]| {
+        env.run(&[&["build", "web", "--key", "a.pem", "--serial", serial], more].concat())
+    };
+    build("7", &[]);
+    let newer = build("8", &["--set", "config.logLevel=\"debug\""]);
+
+    let back = build("7", &[]);
+
+    assert_eq!((newer.code, back.code), (0, 0), "{}", back.stderr);
+    assert!(!newer.stderr.contains("ROLLBACK"), "{}", newer.stderr);
+    assert!(
+        back.stderr.contains("has serial 7, and the store has a release with serial 8"),
+        "{}",
+        back.stderr
+    );
+    assert!(back.stderr.contains("--reseal"), "{}", back.stderr);
+}

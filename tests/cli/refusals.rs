@@ -366,6 +366,48 @@ fn a_refusal_names_the_keys_that_were_found_and_those_that_were_expected() {
 }
 
 #[test]
+fn the_expected_keys_are_named_also_where_no_signature_can_be_read() {
+    for attestation in [None, Some(&b"{}"[..])] {
+        let env = TestEnv::new();
+        env.trust_builder();
+        env.pack(&env.build(&["web"]), "web.tar", attestation);
+
+        let ran = env.run(&["verify", "web.tar", "--trust", "trust.toml", "--json"]);
+
+        let builder = json!({"keyid": key("builder").public().id(), "holder": "builder"});
+        assert_eq!((&ran.json()["found"], &ran.json()["expected"]), (&json!([]), &json!([builder])));
+        assert!(ran.stderr.contains("\nexpected: the key "), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn every_command_that_refuses_a_bundle_says_why_with_a_code() {
+    let env = TestEnv::new();
+    env.seal("web.tar", &["builder"], |_| {});
+    env.ok(&["split", "web.tar", "--size", "4KiB"]);
+    env.write("web.tar.part002", [0; 4096]);
+    let bytes = fs_err::read(env.path().join("web.tar")).unwrap();
+    env.write("short.tar", &bytes[..bytes.len() / 2]);
+    let table: [(&str, &[&str]); 7] = [
+        ("TRUNCATED", &["inspect", "short.tar"]),
+        ("TRUNCATED", &["diff", "short.tar", "web"]),
+        ("TRUNCATED", &["pack", "short.tar", "out.tar"]),
+        ("TRUNCATED", &["sign", "short.tar", "--key", "none.pem"]),
+        ("TAMPERED", &["inspect", "web.tar.parts"]),
+        ("TAMPERED", &["pack", "web.tar.parts", "out.tar"]),
+        ("TAMPERED", &["join", "web.tar.parts", "--out", "out.tar"]),
+    ];
+    for (code, arguments) in table {
+        let ran = env.run(&[arguments, &["--json"]].concat());
+
+        assert_eq!(ran.code, 3, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.starts_with(&format!("error: {code}: ")), "{arguments:?}: {}", ran.stderr);
+        assert_eq!(ran.json()["code"], code, "{arguments:?}");
+        assert!(!env.path().join("out.tar").exists(), "{arguments:?}");
+    }
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_medium_that_cannot_be_read_is_no_verdict() {
     let env = TestEnv::new();
@@ -383,7 +425,7 @@ fn a_medium_that_cannot_be_read_is_no_verdict() {
 fn codes_of_the_source() -> BTreeSet<String> {
     let path = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("src/trust/refusal.rs");
     let text = fs_err::read_to_string(path).unwrap();
-    let body = text.split("pub fn code(").nth(1).unwrap().split("\n    }\n").next().unwrap();
+    let body = text.split("pub fn code(").nth(1).unwrap().split("impl fmt::Display").next().unwrap();
     body.split('"').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
@@ -418,6 +460,27 @@ fn text_of_a_hostile_bundle_reaches_the_terminal_harmless() {
         assert_eq!(ran.code, 3);
         assert!(ran.stderr.contains(r"\u{1b}[31m\u{9b}2J"), "{}", ran.stderr);
         assert!((ran.stdout + &ran.stderr).chars().all(|c| c == '\n' || !c.is_control()));
+    }
+}
+
+#[test]
+fn text_of_a_hostile_bundle_makes_no_line_of_its_own() {
+    let env = TestEnv::new();
+    env.trust_builder();
+    let hostile = br#"{"a\nhint: all is well\u001b[31m":1}"#;
+    attested(&env, hostile);
+    let entry = env.build(&["web"]);
+    env.write(entry.join("attestation.dsse.json").as_str(), hostile);
+
+    let refused = env.run(&["verify", "web.tar", "--trust", "trust.toml"]);
+    let signed = env.run(&["sign", "web.tar", "--key", "none.pem"]);
+    let built = env.run(&["build", "web"]);
+
+    assert_eq!((refused.code, signed.code, built.code), (3, 3, 0), "{}", built.stderr);
+    assert!(built.stderr.starts_with("warning: the attestation"), "{}", built.stderr);
+    for ran in [refused, signed, built] {
+        assert!(ran.stderr.contains(r"a\nhint: all is well\u{1b}[31m"), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("\nhint: all is well"), "{}", ran.stderr);
     }
 }
 

@@ -407,6 +407,8 @@ fn the_state_as_json_has_the_documented_shape() {
     assert_eq!(of(&shown["floors"][0], &["bundle", "profile", "namespace", "site"]), place);
     let floor = of(&shown["floors"][0], &["serial", "contentId", "issued", "recorded"]);
     assert_eq!(floor["serial"], 42);
+    let packed = env.run(&["inspect", "web.tar", "--json"]).json();
+    assert_eq!(floor["contentId"], packed["contentId"]);
     assert_eq!(
         reset,
         json!({"schema": "relay-bundle/state-reset/v1", "path": path, "place": place, "floor": floor})

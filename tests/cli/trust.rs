@@ -22,7 +22,8 @@ fn add_key(env: &TestEnv, holder: &str) -> String {
 fn grant(keys: &[&str], threshold: &str) -> Vec<String> {
     let fixed =
         ["trust", "add", "grant", "trust.toml", "--bundle", "relay", "--profile", "web", "--environment"];
-    let mut arguments: Vec<String> = fixed.into_iter().chain(["production"]).map(str::to_owned).collect();
+    let mut arguments: Vec<String> =
+        fixed.into_iter().chain(["production", "--namespace", "relay"]).map(str::to_owned).collect();
     for key in keys {
         arguments.extend(["--key".to_owned(), (*key).to_owned()]);
     }

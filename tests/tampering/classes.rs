@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::door::{Door, Program, sealed};
 use crate::structure::{self, Original, Sink, count};
 use crate::tar::{BLOCK, FIELDS, Record, file, range};
-use crate::{PROFILES, say};
+use crate::{PROFILES, STRIDE, say};
 
 /// A kind of tampering: what it is called, the archives that it makes, and how many these are.
 struct Class {
@@ -41,18 +41,25 @@ const CLASSES: [Class; 16] = [
 fn tampering_of_every_kind_is_refused() {
     let sealed = PROFILES.map(|profile| (Original::of(sealed(profile)), Door::of(profile)));
     for class in CLASSES {
-        let (mut cases, mut refused, mut expected) = (0, 0, 0);
+        let (mut tried, mut refused, mut expected) = (0, 0, 0);
         for (original, door) in &sealed {
-            expected += (class.count)(original);
+            let cases = (class.count)(original);
+            let every = if cases < 100 * STRIDE { 1 } else { STRIDE };
+            expected += cases.div_ceil(every);
+            let mut made = 0;
             (class.make)(original, &mut |bytes| {
                 assert!(bytes != original.bytes, "{}: nothing was changed", class.name);
-                cases += 1;
-                refused += usize::from(door.enter(&bytes).is_err());
+                if made % every == 0 {
+                    tried += 1;
+                    refused += usize::from(door.enter(&bytes).is_err());
+                }
+                made += 1;
             });
+            assert_eq!(made, cases, "{}", class.name);
         }
-        say(&format!("{}: {refused} of {cases} refused", class.name));
-        assert!(cases > 0, "{}", class.name);
-        assert_eq!((cases, refused), (expected, expected), "{}", class.name);
+        say(&format!("{}: {refused} of {tried} refused", class.name));
+        assert!(tried > 0, "{}", class.name);
+        assert_eq!((tried, refused), (expected, expected), "{}", class.name);
     }
 }
 

@@ -42,8 +42,13 @@ pub(crate) fn model(s: &Situation) -> &'static str {
         let builder = signed(Who::Builder) || signed(Who::BuildersOther);
         u32::from(builder) + u32::from(signed(Who::Approver)) >= grant.threshold
     };
-    let about: Vec<&GrantLine> =
-        s.grants.iter().filter(|grant| grant.profile == "dev" && grant.environment == "dev").collect();
+    let is_here = |namespace: &str| matches!(namespace, "relay-dev" | "relay-*");
+    let about: Vec<&GrantLine> = s
+        .grants
+        .iter()
+        .filter(|grant| grant.profile == "dev" && grant.environment == "dev")
+        .filter(|grant| grant.namespace.is_none_or(is_here))
+        .collect();
     let met_now: Vec<&&GrantLine> = about.iter().filter(|grant| met(grant, Some(s.issued))).collect();
     let here = || s.before.iter().filter(|before| before.same_place);
     let floor = here().map(|before| before.serial).max();
@@ -126,6 +131,7 @@ fn grant_lists(threshold: u32) -> Vec<Vec<GrantLine>> {
         // The one asks for more signatures, the other for a higher serial.
         vec![all.clone(), GrantLine { threshold: 1, min_serial: 101, ..of(&[Who::Approver]) }],
         vec![GrantLine { environment: "production", ..all.clone() }],
+        vec![GrantLine { namespace: Some("elsewhere"), ..all.clone() }, of(&[Who::Approver])],
     ]
 }
 

@@ -150,7 +150,7 @@ fn every_mistake_is_named_with_its_line() {
         ),
         (
             changed("minSerial = 7", "minimum = 7"),
-            "line 24: unknown field `minimum`, expected one of `bundles`, `profiles`, `environments`, `keys`, `threshold`, `minSerial`",
+            "line 24: unknown field `minimum`, expected one of `bundles`, `profiles`, `environments`, `namespaces`, `keys`, `threshold`, `minSerial`",
         ),
         (changed(&"a".repeat(64), "a"), "line 26: "),
         (changed("threshold = 2", "threshold = 2\nthreshold = 1"), "line 24: duplicate key"),

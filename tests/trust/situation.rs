@@ -62,6 +62,8 @@ pub(crate) struct KeyLine {
 pub(crate) struct GrantLine {
     pub profile: &'static str,
     pub environment: &'static str,
+    /// Any, if there is none.
+    pub namespace: Option<&'static str>,
     pub keys: Vec<Who>,
     pub threshold: u32,
     pub min_serial: u64,
@@ -121,7 +123,14 @@ impl Default for Situation {
 
 /// A grant of the development profile to all known keys.
 pub(crate) fn grant(threshold: u32) -> GrantLine {
-    GrantLine { profile: "dev", environment: "dev", keys: TRUSTED.to_vec(), threshold, min_serial: 0 }
+    GrantLine {
+        profile: "dev",
+        environment: "dev",
+        namespace: None,
+        keys: TRUSTED.to_vec(),
+        threshold,
+        min_serial: 0,
+    }
 }
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -163,10 +172,13 @@ impl Situation {
             }
         }
         let bundle = &PLAIN.predicate.bundle;
-        for GrantLine { profile, environment, keys, threshold, min_serial } in &self.grants {
+        for GrantLine { profile, environment, namespace, keys, threshold, min_serial } in &self.grants {
             let keys = quoted(keys.iter().map(|who| PUBLIC[*who as usize].0));
             line(format_args!("[[grant]]\nbundles = [\"{bundle}\"]\nprofiles = [\"{profile}\"]"));
             line(format_args!("environments = [\"{environment}\"]\nkeys = {keys}"));
+            if let Some(namespace) = namespace {
+                line(format_args!("namespaces = [\"{namespace}\"]"));
+            }
             line(format_args!("threshold = {threshold}\nminSerial = {min_serial}"));
         }
         if self.revoked_content {

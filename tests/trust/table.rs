@@ -9,7 +9,7 @@ use Who::{Approver, Builder, BuildersOther, Stranger};
 type Change = fn(&mut Situation);
 
 /// What is special, how it comes about, and what becomes of the bundle.
-const WHO: [(&str, Change, &str); 21] = [
+const WHO: [(&str, Change, &str); 23] = [
     ("one signature of one that is asked for", |_| (), ACCEPTED),
     ("a stranger", |s| s.signers = vec![Stranger], "UNTRUSTED_KEY"),
     ("a stranger beside the builder does no harm", |s| s.signers = vec![Builder, Stranger], ACCEPTED),
@@ -28,6 +28,8 @@ const WHO: [(&str, Change, &str); 21] = [
     ("a trusted key that the grant does not name", |s| s.grants[0].keys = vec![Approver], "BELOW_THRESHOLD"),
     ("a policy without grants", |s| s.grants.clear(), "NO_GRANT"),
     ("a grant for another profile", |s| s.grants[0].profile = "production", "NO_GRANT"),
+    ("a grant for another namespace", |s| s.grants[0].namespace = Some("elsewhere"), "NO_GRANT"),
+    ("a grant for some namespaces", |s| s.grants[0].namespace = Some("relay-*"), ACCEPTED),
     ("a grant for another environment", |s| s.grants[0].environment = "production", "NO_GRANT"),
     ("grants add up: one that is met is enough", |s| s.grants = vec![grant(2), grant(1)], ACCEPTED),
     (

@@ -27,7 +27,7 @@ use crate::ui::printer::Report;
 Examples:
   relay-bundle trust add key trust.toml --key signing.pub.pem --holder build-desk
   relay-bundle trust add grant trust.toml --bundle claude-relay --profile production \\
-      --environment production --key build-desk --key release-desk --threshold 2
+      --environment production --namespace claude-relay --key build-desk --key release-desk --threshold 2
   relay-bundle trust add revoked-content trust.toml --content-id sha256:1f0c9a2b…")]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -78,6 +78,9 @@ struct GrantArgs {
     /// An environment, or a beginning; repeatable
     #[arg(long = "environment", value_name = "NAME", required = true)]
     environments: Vec<Pattern>,
+    /// A namespace, or a beginning; repeatable; any by default
+    #[arg(long = "namespace", value_name = "NAME")]
+    namespaces: Vec<Pattern>,
     /// A key of the policy: its holder, or at least 8 digits of its id; repeatable
     #[arg(long = "key", value_name = "HOLDER|ID", required = true)]
     keys: Vec<String>,
@@ -161,6 +164,7 @@ impl GrantArgs {
             bundles: self.bundles,
             profiles: self.profiles,
             environments: self.environments,
+            namespaces: self.namespaces,
             keys: keys.collect::<Result<_, _>>()?,
             threshold: self.threshold,
             min_serial: self.min_serial,

@@ -70,7 +70,7 @@ impl Args {
             "{path} trusts nobody yet. Add keys, say what they may sign, and look at the result:\n  \
              relay-bundle trust add key {path} --key signing.pub.pem --holder build-desk\n  \
              relay-bundle trust add grant {path} --bundle claude-relay --profile production \
-             --environment production --key build-desk\n  \
+             --environment production --namespace claude-relay --key build-desk\n  \
              relay-bundle trust check {path}"
         ));
         ctx.printer.report(&InitReport { path: self.out })?;

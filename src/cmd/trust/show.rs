@@ -58,6 +58,8 @@ struct GrantLine {
     bundles: Vec<Pattern>,
     profiles: Vec<Pattern>,
     environments: Vec<Pattern>,
+    /// Empty for any.
+    namespaces: Vec<Pattern>,
     keys: Vec<KeyId>,
     threshold: u32,
     min_serial: u64,
@@ -87,6 +89,7 @@ impl ShowReport {
             bundles: grant.bundles.clone(),
             profiles: grant.profiles.clone(),
             environments: grant.environments.clone(),
+            namespaces: grant.namespaces.clone(),
             keys: grant.keys.iter().copied().collect(),
             threshold: grant.threshold.get(),
             min_serial: grant.min_serial,
@@ -131,6 +134,9 @@ impl Report for ShowReport {
             writeln!(out, "            bundles {}", names(&grant.bundles))?;
             writeln!(out, "            profiles {}", names(&grant.profiles))?;
             writeln!(out, "            environments {}", names(&grant.environments))?;
+            let anywhere = grant.namespaces.is_empty();
+            let namespaces = if anywhere { "any (not checked)".to_owned() } else { names(&grant.namespaces) };
+            writeln!(out, "            namespaces {namespaces}")?;
             if grant.min_serial > 0 {
                 writeln!(out, "            serial {} or higher", grant.min_serial)?;
             }
