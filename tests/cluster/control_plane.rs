@@ -27,7 +27,6 @@ pub(crate) fn control_plane() -> Option<&'static ControlPlane> {
     clippy::disallowed_methods,
     reason = "RELAY_BUNDLE_CLUSTER=required is how a caller asks for all tests"
 )]
-#[expect(clippy::zombie_processes, reason = "the control plane lives as long as this program")]
 fn start() -> Option<ControlPlane> {
     let mut up = Command::new(format!("{FOLDER}/up"))
         .arg("--foreground")

@@ -77,17 +77,17 @@ impl Site {
         serde_json::from_str(&ran.stdout).unwrap()
     }
 
-    /// Returns every object of the namespace with its version: the same twice if nothing was written.
+    /// Returns every object of the namespace with its version: the same twice if nothing was written. Controllers write the
+    /// status of workloads when they like, so of those it is the generation.
     #[track_caller]
     pub(crate) fn versions(&self) -> Vec<String> {
         let kinds = "configmaps,secrets,services,serviceaccounts,persistentvolumeclaims,deployments,statefulsets,\
                      ingresses,poddisruptionbudgets,networkpolicies,horizontalpodautoscalers";
         let objects = self.plane.list(&self.namespace, kinds);
         let version = |object: &Value| {
-            format!(
-                "{}/{} {}",
-                object["kind"], object["metadata"]["name"], object["metadata"]["resourceVersion"]
-            )
+            let metadata = &object["metadata"];
+            let version = metadata.get("generation").unwrap_or(&metadata["resourceVersion"]);
+            format!("{}/{} {version}", object["kind"], metadata["name"])
         };
         objects.iter().map(version).collect()
     }
