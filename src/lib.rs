@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod bundle;
 pub mod canonical;
+pub mod cluster;
 pub mod cmd;
 pub mod fluent_bit;
 pub mod fsio;
@@ -15,6 +16,7 @@ pub mod parts;
 pub mod plan;
 pub mod profile;
 pub mod render;
+pub mod rollout;
 #[cfg(feature = "age")]
 pub mod sealed;
 pub mod state_file;

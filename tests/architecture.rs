@@ -17,6 +17,7 @@ const MATRIX: &[(&str, &[&str])] = &[
     ("bundle", &["model", "canonical", "profile", "render"]),
     ("trust", &["model", "canonical", "bundle"]),
     ("plan", &["model", "canonical", "render", "bundle"]),
+    ("rollout", &["model", "canonical", "render", "bundle", "trust", "plan"]),
     // The edges. They use `fsio` for files and `hashing` for cores, and not each other.
     ("fsio", &["model"]),
     ("sealed", &["model"]),
@@ -25,6 +26,7 @@ const MATRIX: &[(&str, &[&str])] = &[
     ("store", &["model", "bundle", "fsio", "hashing"]),
     ("parts", &["model", "bundle", "fsio", "hashing"]),
     ("state_file", &["model", "canonical", "trust", "fsio"]),
+    ("cluster", &["model"]),
     ("ui", &["model", "profile", "render", "bundle", "trust", "plan"]),
     (
         "cmd",
@@ -37,6 +39,7 @@ const MATRIX: &[(&str, &[&str])] = &[
             "bundle",
             "trust",
             "plan",
+            "rollout",
             "fsio",
             "sealed",
             "hashing",
@@ -44,6 +47,7 @@ const MATRIX: &[(&str, &[&str])] = &[
             "store",
             "parts",
             "state_file",
+            "cluster",
             "ui",
         ],
     ),
@@ -55,9 +59,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("age", &["sealed"]),
     ("anstream", &["ui"]),
     ("anstyle", &["ui"]),
-    ("base64", &["trust"]),
+    ("base64", &["trust", "rollout"]),
     ("ed25519_dalek", &["trust"]),
+    ("flate2", &["rollout"]),
     ("getrandom", &["cmd"]),
+    ("http", &["cluster"]),
     ("jiff", &["model"]),
     ("pkcs8", &["trust"]),
     ("rpassword", &["cmd"]),
@@ -67,6 +73,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap_complete", &["cmd"]),
     ("clap_mangen", &["cmd"]),
     ("fs_err", &["fsio", "hashing", "archive", "store", "parts", "cmd", "state_file"]),
+    // The cluster is talked to in JSON and in the bytes that were verified: one folder knows the client.
+    ("kube", &["cluster"]),
+    ("tokio", &["cluster"]),
     ("k8s_openapi", &["profile", "render"]),
     ("schemars", &["model", "profile"]),
     // `render` writes YAML; `profile` reads the values of a Helm chart.
@@ -96,7 +105,8 @@ const IMPURE: [&str; 13] = [
     "println!",
     "HashMap",
 ];
-const PURE: [&str; 8] = ["model", "canonical", "fluent_bit", "profile", "render", "bundle", "trust", "plan"];
+const PURE: [&str; 9] =
+    ["model", "canonical", "fluent_bit", "profile", "render", "bundle", "trust", "plan", "rollout"];
 
 /// The source files by module, without comments and without what only tests see.
 fn sources() -> BTreeMap<String, Vec<(String, String)>> {

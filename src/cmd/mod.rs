@@ -1,16 +1,19 @@
 //! The command line: one file a command. Nothing else prints errors or chooses exit codes.
 
+pub mod apply;
 pub mod archive_file;
 pub mod bug;
 pub mod build;
 pub mod check;
 mod clock;
+pub mod cluster_args;
 pub mod completions;
 pub mod ctx;
 pub mod deferred;
 pub mod diff;
 pub mod explain;
 pub mod failure;
+mod gate;
 pub mod gc;
 #[cfg(feature = "age")]
 pub mod identity_args;
@@ -97,6 +100,8 @@ pub enum Command {
     Inspect(Deferred<inspect::Args>),
     /// Check who vouches for a bundle, and every byte of it: the gate before it is applied
     Verify(Deferred<verify::Args>),
+    /// Bring a cluster to a bundle's state: verified, planned, recorded, waited for
+    Apply(Deferred<apply::Args>),
     /// Write, check and show a trust policy
     Trust(trust::Args),
     /// Show what was accepted before, or take a floor away
@@ -147,6 +152,7 @@ impl Command {
             Self::Diff(args) => args.0.run(ctx),
             Self::Inspect(args) => args.0.run(ctx),
             Self::Verify(args) => args.0.run(ctx),
+            Self::Apply(args) => args.0.run(ctx),
             Self::Trust(args) => args.run(ctx),
             Self::State(args) => args.run(ctx),
             #[cfg(feature = "age")]

@@ -1,30 +1,22 @@
 //! `verify`: the gate. Nothing of a bundle is parsed, written or shown before its signatures are good.
 
-use std::io::{self, BufReader};
 use std::process::ExitCode;
-
-use camino::{Utf8Path, Utf8PathBuf};
 
 use super::clock;
 use super::ctx::{Ctx, ProfileArgs, StoreArgs};
 use super::failure::{DIFFERS, Failure, Outcome};
-use super::medium;
-use super::rebuild;
-use super::source::{Reference, STDIN};
 use super::state_args::StateArgs;
 use super::trust_args::{Trust, TrustArgs};
-use crate::archive;
+use super::gate::BundleArgs;
+use super::rebuild;
 use crate::bundle::index::{Source, Wanted};
 use crate::bundle::layout::Kind;
 use crate::bundle::open::Bundle;
-use crate::bundle::read::{Fault, Opening, ReadError, SealedMedium, hash_only};
 use crate::model::text::Label;
 use crate::model::timestamp::Timestamp;
 use crate::state_file::StateFile;
-use crate::store::{Store, folder};
-use crate::trust::refusal::Reason;
 use crate::trust::state::{Place, State};
-use crate::trust::verify::{Purpose, Terms, Verified, VerifyError, verify};
+use crate::trust::verify::{Purpose, Terms, Verified};
 use crate::ui::verify_view::{Replay, Target, VerifyReport};
 
 #[derive(Debug, clap::Args)]
@@ -43,12 +35,8 @@ Examples:
   relay-bundle verify prod.tar --trust trust.toml --rebuild production"
 )]
 pub struct Args {
-    /// The bundle: an archive (FILE.tar, ./FILE, or - for stdin), its parts (FILE.tar.parts), a folder (DIR/), or
-    /// an entry of the store (@ENTRY)
-    bundle: String,
-    /// A part that was copied again to another place, under its own name; repeatable
-    #[arg(long, value_name = "FILE")]
-    part: Vec<Utf8PathBuf>,
+    #[command(flatten)]
+    bundle: BundleArgs,
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
@@ -82,16 +70,14 @@ impl Args {
             )
             .hint("verify twice, or read the report on stderr"));
         }
-        if !self.part.is_empty() && !medium::is_parts_index(self.bundle.as_str().into()) {
-            return Err(medium::no_index(&self.bundle));
-        }
+        self.bundle.check()?;
         let trust = self.trust.load()?;
         let now = self.time(ctx)?;
         let state_file = self.state_file(&trust)?;
         let state = state_file.as_ref().map_or_else(|| Ok(State::default()), StateFile::read)?;
         let terms = Terms { authority: trust.authority(&state), purpose: Purpose::Install, now };
 
-        let (origin, bundle) = self.verify(&terms)?;
+        let (origin, bundle) = self.bundle.verify(&self.store, &terms)?;
 
         let rebuild = self.rebuild.as_deref();
         let rebuild =
@@ -124,43 +110,6 @@ impl Args {
             Trust::Policy(_) => self.state.file().map(Some),
             Trust::Key(_) => Ok(None),
         }
-    }
-
-    /// Verifies the bundle, wherever it is.
-    fn verify(&self, terms: &Terms<'_>) -> Result<(String, Verified<Bundle>), Failure> {
-        if self.bundle == STDIN {
-            let opened = archive::open(BufReader::new(io::stdin().lock()));
-            return Ok(("stdin".to_owned(), gate(opened, terms)?));
-        }
-        match Reference::of(&self.bundle) {
-            Reference::Path(path) => Ok((path.to_string(), verify_path(path, &self.part, terms)?)),
-            Reference::Entry(reference) => self.verify_entry(reference, terms),
-            Reference::Profile(name) => Err(Failure::input(format!(
-                "`{name}` means a profile, and only a bundle that was built can be verified"
-            ))
-            .hint(format!("`@{name}` is the newest build of the profile in the store"))
-            .hint(format!("`./{name}` is the file or folder of that name"))),
-        }
-    }
-
-    fn verify_entry(
-        &self,
-        reference: &str,
-        terms: &Terms<'_>,
-    ) -> Result<(String, Verified<Bundle>), Failure> {
-        let store = Store::at(&self.store.store);
-        let entry = store.find(reference)?;
-        let path = store.path_of(&entry);
-        let bundle = gate(folder::open(&path), terms)?;
-        // The entry's name says the beginning of the content id; a reference may say more of it.
-        let digits = reference.strip_prefix("sha256:").unwrap_or(reference);
-        let asked = if digits.starts_with(entry.id()) && !digits.contains('-') { digits } else { entry.id() };
-        let found = bundle.content_id;
-        if !found.to_string().starts_with(asked) {
-            let fault = Fault::OtherContent { wanted: asked.to_owned(), found };
-            return Err(VerifyError::from(Reason::Unreadable(fault.into())).into());
-        }
-        Ok((path.into_string(), bundle))
     }
 
     /// Tells how the bundle stands to what was accepted before, and remembers it if that is wanted.
@@ -213,21 +162,4 @@ impl Args {
 fn manifests(bundle: &Verified<Bundle>) -> Vec<u8> {
     let files = bundle.files.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::Manifest));
     files.flat_map(|(_, file)| [b"---\n", file.bytes()].concat()).collect()
-}
-
-/// Verifies what is at a path. If a part of it is bad, that is why, whatever else was found before or behind it.
-fn verify_path(
-    path: &Utf8Path,
-    elsewhere: &[Utf8PathBuf],
-    terms: &Terms<'_>,
-) -> Result<Verified<Bundle>, Failure> {
-    let (place, opened) = medium::open(path, elsewhere)?;
-    gate(opened, terms).map_err(|error| place.bad_parts().map_or_else(|| error.into(), Failure::from))
-}
-
-fn gate<M: SealedMedium>(
-    opened: Result<Opening<M>, ReadError>,
-    terms: &Terms<'_>,
-) -> Result<Verified<Bundle>, VerifyError> {
-    verify(opened?, terms, &mut hash_only)
 }

@@ -14,6 +14,7 @@ use super::settings;
 use crate::bundle::index::{Index, Source, Wanted};
 use crate::bundle::open::Bundle;
 use crate::model::digest::Digest;
+use crate::render::manifest_set::ManifestSet;
 use crate::render::references::pod_template;
 
 /// Everything in which two bundles differ.
@@ -74,14 +75,30 @@ pub enum Change {
     Changed,
 }
 
-/// Compares two bundles.
-pub fn diff(old: &Bundle, new: &Bundle) -> Diff {
-    let pairs = pairs(&old.manifests, &new.manifests);
+/// In what two sets of objects differ.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Changes {
+    /// In apply order.
+    pub objects: Vec<ObjectChange>,
+    pub workloads: Vec<Forecast>,
+    /// What will not go as one might think.
+    pub warnings: Vec<String>,
+}
+
+/// Compares two sets of objects.
+pub fn changes(old: &ManifestSet, new: &ManifestSet) -> Changes {
+    let pairs = pairs(old, new);
     let configs = configs(&pairs);
     let objects: Vec<ObjectChange> = pairs.iter().filter_map(|pair| object_change(pair, &configs)).collect();
     let mut warnings: Vec<String> = objects.iter().flat_map(refusals).collect();
     warnings.extend(literal_warnings(&objects));
     warnings.extend(claim_warnings(&objects));
+    Changes { objects, workloads: forecasts(&pairs, &configs), warnings }
+}
+
+/// Compares two bundles.
+pub fn diff(old: &Bundle, new: &Bundle) -> Diff {
+    let Changes { objects, workloads, mut warnings } = changes(&old.manifests, &new.manifests);
     warnings.extend(renderer_warning(&old.recipe, &new.recipe));
     Diff {
         same: old.content_id == new.content_id,
@@ -91,8 +108,8 @@ pub fn diff(old: &Bundle, new: &Bundle) -> Diff {
         settings: settings::changes(&old.recipe, &new.recipe),
         recipe: settings::recipe_changes(&old.recipe, &new.recipe),
         contract: compare(&wanted(&old.index.contract), &wanted(&new.index.contract)),
-        workloads: forecasts(&pairs, &configs),
         objects,
+        workloads,
         warnings,
     }
 }

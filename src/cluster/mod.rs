@@ -1,0 +1,12 @@
+//! The edge to a cluster: connections, credentials, requests and what is tried again. Decides nothing about objects.
+//!
+//! Bodies are bytes and answers are JSON: what was verified is what is sent. Calls block; the runtime below them is an
+//! inner matter of this folder.
+
+mod client;
+pub mod error;
+pub mod request;
+pub mod resource;
+pub mod retry;
+
+pub use client::{Access, Cluster, ConnectError, Identity};

@@ -1,0 +1,103 @@
+//! A request as data: made here, sent by [`super::Cluster`].
+
+use serde_json::{Value, json};
+
+use super::resource::path;
+use crate::model::object_key::ObjectKey;
+
+/// The name under which this program owns fields.
+pub const FIELD_MANAGER: &str = "relay-bundle";
+
+/// What is asked of the API server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub method: Method,
+    pub path: String,
+    pub body: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+    /// Server-side apply.
+    Apply,
+    Delete,
+}
+
+/// Whether a write happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Run {
+    /// The server does all but to store the object.
+    Dry,
+    Real,
+}
+
+impl Request {
+    /// Asks for what is at a path.
+    pub fn get_path(path: impl Into<String>) -> Self {
+        Self { method: Method::Get, path: path.into(), body: Vec::new() }
+    }
+
+    /// Asks for an object, or for all objects of the kind in the namespace if the key has no name.
+    pub fn get(key: &ObjectKey) -> Self {
+        Self::get_path(path(key))
+    }
+
+    /// Applies a manifest: `yaml` is sent as it is.
+    pub fn apply(key: &ObjectKey, yaml: &[u8], run: Run) -> Self {
+        let path = format!("{}?{}{}", path(key), owner(), dry(run));
+        Self { method: Method::Apply, path, body: yaml.to_vec() }
+    }
+
+    /// Creates an object; fails if it is there.
+    pub fn create(key: &ObjectKey, object: &Value, run: Run) -> Self {
+        let folder = ObjectKey { name: String::new(), ..key.clone() };
+        Self::write(Method::Post, &folder, object, run)
+    }
+
+    /// Replaces an object; with a `resourceVersion` in it, only if it is still that one.
+    pub fn replace(key: &ObjectKey, object: &Value) -> Self {
+        Self::write(Method::Put, key, object, Run::Real)
+    }
+
+    fn write(method: Method, key: &ObjectKey, object: &Value, run: Run) -> Self {
+        let path = format!("{}?{}{}", path(key), owner(), dry(run));
+        Self { method, path, body: object.to_string().into_bytes() }
+    }
+
+    /// Deletes an object if it is still the one that was seen; what it owns goes in the background.
+    pub fn delete(key: &ObjectKey, uid: &str, resource_version: &str) -> Self {
+        let body = json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": uid, "resourceVersion": resource_version},
+        });
+        Self { method: Method::Delete, path: path(key), body: body.to_string().into_bytes() }
+    }
+
+    /// Asks whether we may do something.
+    pub fn may_i(verb: &str, group: &str, resource: &str, namespace: &str) -> Self {
+        let attributes = json!({"verb": verb, "group": group, "resource": resource, "namespace": namespace});
+        let body = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        });
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews".to_owned();
+        Self { method: Method::Post, path, body: body.to_string().into_bytes() }
+    }
+}
+
+fn owner() -> String {
+    format!("fieldManager={FIELD_MANAGER}&fieldValidation=Strict")
+}
+
+fn dry(run: Run) -> &'static str {
+    match run {
+        Run::Dry => "&dryRun=All",
+        Run::Real => "",
+    }
+}

@@ -1,0 +1,87 @@
+//! Where the API server keeps the objects of a kind.
+
+use crate::model::object_key::ObjectKey;
+
+/// The kinds that are ever asked for, with their group and the name of their resource; true if in namespaces.
+const RESOURCES: [(&str, &str, &str, bool); 24] = [
+    ("", "Namespace", "namespaces", false),
+    ("", "ServiceAccount", "serviceaccounts", true),
+    ("", "ConfigMap", "configmaps", true),
+    ("", "Secret", "secrets", true),
+    ("", "PersistentVolumeClaim", "persistentvolumeclaims", true),
+    ("", "Service", "services", true),
+    ("", "Pod", "pods", true),
+    ("", "Event", "events", true),
+    ("apps", "StatefulSet", "statefulsets", true),
+    ("apps", "Deployment", "deployments", true),
+    ("apps", "ReplicaSet", "replicasets", true),
+    ("apps", "ControllerRevision", "controllerrevisions", true),
+    ("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers", true),
+    ("policy", "PodDisruptionBudget", "poddisruptionbudgets", true),
+    ("networking.k8s.io", "NetworkPolicy", "networkpolicies", true),
+    ("networking.k8s.io", "Ingress", "ingresses", true),
+    ("networking.k8s.io", "IngressClass", "ingressclasses", false),
+    ("gateway.networking.k8s.io", "HTTPRoute", "httproutes", true),
+    ("gateway.networking.k8s.io", "Gateway", "gateways", true),
+    ("monitoring.coreos.com", "ServiceMonitor", "servicemonitors", true),
+    ("storage.k8s.io", "StorageClass", "storageclasses", false),
+    ("scheduling.k8s.io", "PriorityClass", "priorityclasses", false),
+    ("node.k8s.io", "RuntimeClass", "runtimeclasses", false),
+    ("apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions", false),
+];
+
+/// Returns the group, and the name of the resource, of a kind.
+pub fn resource(kind: &str) -> Option<(&'static str, &'static str)> {
+    RESOURCES.iter().find(|(_, known, ..)| *known == kind).map(|(group, _, name, _)| (*group, *name))
+}
+
+/// Returns the key of an object of a kind that is known, in the version of its API that is stable.
+pub fn key(kind: &str, namespace: &str, name: &str) -> Option<ObjectKey> {
+    let (group, _, _, is_namespaced) = RESOURCES.iter().find(|(_, known, ..)| *known == kind)?;
+    let version = if *group == "autoscaling" { "v2" } else { "v1" };
+    let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let namespace = if *is_namespaced { namespace.to_owned() } else { String::new() };
+    Some(ObjectKey { api_version, kind: kind.to_owned(), namespace, name: name.to_owned() })
+}
+
+/// Returns the path of an object, or of all objects of the kind in a namespace if the key has no name.
+///
+/// # Panics
+///
+/// For a kind that no bundle has and nothing refers to.
+pub fn path(key: &ObjectKey) -> String {
+    let (_, resource) = resource(&key.kind).expect("only kinds of the closed list are asked for");
+    let root = if key.api_version.contains('/') { "/apis/" } else { "/api/" };
+    let namespace = match key.namespace.as_str() {
+        "" => String::new(),
+        namespace => format!("/namespaces/{namespace}"),
+    };
+    let name = if key.name.is_empty() { String::new() } else { format!("/{}", key.name) };
+    format!("{root}{}{namespace}/{resource}{name}", key.api_version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_those_of_the_api_server() {
+        for (kind, name, wanted) in [
+            ("ConfigMap", "a.b", "/api/v1/namespaces/ns/configmaps/a.b"),
+            ("Namespace", "ns", "/api/v1/namespaces/ns"),
+            ("Deployment", "", "/apis/apps/v1/namespaces/ns/deployments"),
+            ("StorageClass", "fast", "/apis/storage.k8s.io/v1/storageclasses/fast"),
+            ("HorizontalPodAutoscaler", "x", "/apis/autoscaling/v2/namespaces/ns/horizontalpodautoscalers/x"),
+        ] {
+            assert_eq!(path(&key(kind, "ns", name).unwrap()), wanted);
+        }
+        assert_eq!(key("ClusterRoleBinding", "", "x"), None);
+    }
+
+    #[test]
+    fn every_kind_of_a_bundle_has_a_place() {
+        for (group, kind, _) in crate::render::manifest_set::KINDS {
+            assert_eq!(resource(kind).unwrap().0, group, "{kind}");
+        }
+    }
+}

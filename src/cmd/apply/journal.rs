@@ -1,0 +1,274 @@
+//! The record in the cluster, read and written: every write says which version it means.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+use crate::cluster::error::CallError;
+use crate::cluster::request::{Request, Run};
+use crate::cluster::resource::key;
+use crate::cmd::failure::Failure;
+use crate::model::object_key::ObjectKey;
+use crate::model::text::ReleaseName;
+use crate::rollout::live;
+use crate::rollout::record::{
+    BUNDLE_KEY, GENERATION_KEY, Generation, HEAD_KEY, Head, InvalidRecord, Item, Lock, STATE_KEY,
+    generation_name, head_name,
+};
+use crate::trust::state::State;
+
+/// How often a holder shows that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(3);
+/// A holder that has not shown it for so long must stop writing.
+const HEARTBEAT_LOST: Duration = Duration::from_secs(30);
+/// Whoever has not moved for so long is dead: longer than [`HEARTBEAT_LOST`], so that two never write.
+const HOLDER_DEAD: Duration = Duration::from_secs(40);
+
+/// The record of one installation.
+pub(super) struct Journal<'a> {
+    cluster: &'a Cluster,
+    name: ReleaseName,
+    namespace: String,
+    pub(super) head: Head,
+    /// What was accepted here before.
+    pub(super) state: State,
+    /// The head's ConfigMap as it was read or written last.
+    stored: Option<Value>,
+    beat: Instant,
+    /// Whether a person said that whoever holds the lock is dead.
+    break_lock: bool,
+}
+
+impl<'a> Journal<'a> {
+    /// Reads the head.
+    pub(super) fn open(
+        cluster: &'a Cluster,
+        name: &ReleaseName,
+        namespace: &str,
+        break_lock: bool,
+    ) -> Result<Self, Failure> {
+        let mut journal = Self {
+            cluster,
+            name: name.clone(),
+            namespace: namespace.to_owned(),
+            head: Head::default(),
+            state: State::default(),
+            stored: None,
+            beat: Instant::now(),
+            break_lock,
+        };
+        journal.read()?;
+        Ok(journal)
+    }
+
+    fn key(&self, name: &str) -> ObjectKey {
+        key("ConfigMap", &self.namespace, name).expect("a kind that is known")
+    }
+
+    fn head_key(&self) -> ObjectKey {
+        self.key(&head_name(&self.name))
+    }
+
+    fn read(&mut self) -> Result<(), Failure> {
+        self.stored = self.cluster.find(&self.head_key())?;
+        if let Some(stored) = &self.stored {
+            self.head = Head::parse(data(stored, HEAD_KEY)).map_err(|why| self.damaged(&why))?;
+            self.state = State::parse(data(stored, STATE_KEY).as_bytes()).map_err(|why| {
+                self.damaged(&InvalidRecord::Json(serde::de::Error::custom(why.to_string())))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, why: &InvalidRecord) -> Failure {
+        let name = head_name(&self.name);
+        Failure::world(format!(
+            "the record of the installation, ConfigMap {name} in {}, is damaged: {why}",
+            self.namespace
+        ))
+        .hint("restore it from a backup; nothing was changed")
+    }
+
+    /// Returns what all kept generations had in the cluster, the newest uid of each object.
+    pub(super) fn inventory(&self) -> Result<Vec<Item>, Failure> {
+        let names = self.head.generations.iter().map(|entry| generation_name(&self.name, entry.generation));
+        let requests: Vec<Request> = names.map(|name| Request::get(&self.key(&name))).collect();
+        let mut items = Vec::new();
+        for answer in self.cluster.call_all(&requests) {
+            let stored = match answer {
+                Ok(stored) => stored,
+                // A run was interrupted before it wrote what it would do: it has done nothing.
+                Err(error) if error.code() == 404 => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let generation =
+                Generation::parse(data(&stored, GENERATION_KEY)).map_err(|why| self.damaged(&why))?;
+            items.extend(generation.inventory);
+        }
+        items.sort();
+        items.dedup();
+        Ok(items)
+    }
+
+    /// Takes the lock; `change` changes the head in the same write.
+    pub(super) fn lock(
+        &mut self,
+        holder: &str,
+        tell: &dyn Fn(&str),
+        change: impl FnOnce(&mut Head, &mut State),
+    ) -> Result<(), Failure> {
+        self.wait_for_lock(tell)?;
+        let heartbeat = self.head.lock.as_ref().map_or(0, |lock| lock.heartbeat) + 1;
+        self.head.lock = Some(Lock { holder: holder.to_owned(), heartbeat });
+        change(&mut self.head, &mut self.state);
+        self.write()
+    }
+
+    /// Returns when nobody holds the lock, or its holder has not moved for long.
+    ///
+    /// A holder that moves has changed what was planned with: then there is nothing to wait for.
+    fn wait_for_lock(&mut self, tell: &dyn Fn(&str)) -> Result<(), Failure> {
+        let Some(first) = self.head.lock.clone() else { return Ok(()) };
+        if self.break_lock {
+            tell(&format!("taking the lock of {}", first.holder));
+            return Ok(());
+        }
+        tell(&format!("waiting: {} holds the lock; seeing whether it lives", first.holder));
+        let start = Instant::now();
+        while start.elapsed() < HOLDER_DEAD {
+            std::thread::sleep(HEARTBEAT / 3);
+            self.read()?;
+            match &self.head.lock {
+                None => {
+                    return Err(Failure::world(format!("{} has just finished", first.holder))
+                        .hint("run the command again: it plans with what is there now"));
+                }
+                Some(lock) if *lock != first => {
+                    return Err(Failure::world(format!(
+                        "another apply is under way: {} holds the lock",
+                        lock.holder
+                    ))
+                    .hint("wait until it is done"));
+                }
+                Some(_) => {}
+            }
+        }
+        tell(&format!("{} has not moved for {} s: taking over", first.holder, HOLDER_DEAD.as_secs()));
+        Ok(())
+    }
+
+    /// Shows that we live, if it is time; called before every write.
+    pub(super) fn beat(&mut self) -> Result<(), Failure> {
+        if self.beat.elapsed() < HEARTBEAT {
+            return Ok(());
+        }
+        if self.beat.elapsed() > HEARTBEAT_LOST {
+            return Err(Failure::world("the lock was not renewed in time: somebody else may hold it now")
+                .hint("run the command again: it goes on where it stopped"));
+        }
+        if let Some(lock) = &mut self.head.lock {
+            lock.heartbeat += 1;
+        }
+        self.write()
+    }
+
+    /// Changes the head.
+    pub(super) fn update(&mut self, change: impl FnOnce(&mut Head)) -> Result<(), Failure> {
+        change(&mut self.head);
+        self.write()
+    }
+
+    /// Gives the lock back.
+    pub(super) fn release(&mut self) -> Result<(), Failure> {
+        self.update(|head| head.lock = None)
+    }
+
+    fn write(&mut self) -> Result<(), Failure> {
+        let state = self.state.to_bytes().map_err(Failure::bug)?;
+        let data = json!({
+            HEAD_KEY: self.head.to_text().map_err(Failure::bug)?,
+            STATE_KEY: String::from_utf8(state).map_err(Failure::bug)?,
+        });
+        let key = self.head_key();
+        let object = self.config_map(&key, &data, &Value::Null);
+        self.stored = Some(self.put(&key, object, self.stored.as_ref())?);
+        self.beat = Instant::now();
+        Ok(())
+    }
+
+    /// Writes what a generation is, and what it has.
+    pub(super) fn write_generation(&self, generation: &Generation, packed: &str) -> Result<(), Failure> {
+        let key = self.key(&generation_name(&self.name, generation.generation));
+        let stored = self.cluster.find(&key)?;
+        let data = json!({GENERATION_KEY: generation.to_text().map_err(Failure::bug)?});
+        let object = self.config_map(&key, &data, &json!({BUNDLE_KEY: packed}));
+        self.put(&key, object, stored.as_ref())?;
+        Ok(())
+    }
+
+    /// Removes the records of generations.
+    pub(super) fn forget(&self, generations: &[u64]) -> Result<(), Failure> {
+        for generation in generations {
+            let key = self.key(&generation_name(&self.name, *generation));
+            if let Some(stored) = self.cluster.find(&key)? {
+                delete(self.cluster, &key, &stored)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn config_map(&self, key: &ObjectKey, data: &Value, binary: &Value) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": key.name, "namespace": key.namespace, "labels": {
+                "app.kubernetes.io/managed-by": "relay-bundle",
+                "app.kubernetes.io/instance": self.name.as_str(),
+                "app.kubernetes.io/component": "record",
+            }},
+            "data": data,
+            "binaryData": binary,
+        })
+    }
+
+    /// Creates an object, or replaces the version of it that is known.
+    fn put(&self, key: &ObjectKey, mut object: Value, known: Option<&Value>) -> Result<Value, Failure> {
+        let request = match known {
+            None => Request::create(key, &object, Run::Real),
+            Some(known) => {
+                object["metadata"]["resourceVersion"] = live::resource_version(known).into();
+                Request::replace(key, &object)
+            }
+        };
+        let error = match self.cluster.call(&request) {
+            Ok(stored) => return Ok(stored),
+            Err(error) => error,
+        };
+        // The answer to a write that happened may be lost: the same write then finds itself.
+        if error.code() == 409
+            && let Some(stored) = self.cluster.find(key)?
+            && stored.get("data") == object.get("data")
+        {
+            return Ok(stored);
+        }
+        if error.code() == 409 {
+            return Err(Failure::world(format!("somebody else changed {key} meanwhile: {error}"))
+                .hint("run the command again: it plans with what is there now"));
+        }
+        Err(error.into())
+    }
+}
+
+/// Deletes the very object that was seen; one that is gone already is as good.
+pub(super) fn delete(cluster: &Cluster, key: &ObjectKey, object: &Value) -> Result<(), CallError> {
+    let request = Request::delete(key, live::uid(object), live::resource_version(object));
+    match cluster.call(&request) {
+        Err(error) if error.code() == 404 => Ok(()),
+        answer => answer.map(|_| ()),
+    }
+}
+
+fn data<'a>(stored: &'a Value, key: &str) -> &'a str {
+    stored.get("data").and_then(|data| data.get(key)).and_then(Value::as_str).unwrap_or_default()
+}

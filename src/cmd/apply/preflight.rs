@@ -1,0 +1,107 @@
+//! What must hold before anything is written: the server's version, our rights, and the contract.
+
+use serde_json::Value;
+
+use crate::bundle::index::{Source, Wanted};
+use crate::bundle::open::Bundle;
+use crate::cluster::error::CallError;
+use crate::cluster::request::Request;
+use crate::cluster::resource::{key, resource};
+use crate::cluster::{Cluster, Identity};
+use crate::cmd::failure::Failure;
+use crate::model::kube_version::KubeVersion;
+
+/// Refuses a server that is older than the bundle may run on.
+pub(super) fn check_version(identity: &Identity, bundle: &Bundle) -> Result<(), Failure> {
+    let mut numbers = identity.version.trim_start_matches('v').split('.');
+    let short = [numbers.next(), numbers.next()].map(Option::unwrap_or_default).join(".");
+    // Vendors write `v1.30+`.
+    let short = short.trim_end_matches('+');
+    let range = &bundle.index.kubernetes;
+    match KubeVersion::try_from(short.to_owned()) {
+        Ok(version) if version < range.min => Err(Failure::world(format!(
+            "the server is Kubernetes {version}, and the bundle needs {} or newer",
+            range.min
+        ))
+        .hint("set `kubernetes.version` of the profile to the server's, and build again")),
+        // A version that cannot be read is newer than all that are known.
+        _ => Ok(()),
+    }
+}
+
+/// What of the contract is missing.
+#[derive(Debug, Default)]
+pub(super) struct Missing {
+    /// What must be there before.
+    pub(super) wanted: Vec<String>,
+    /// What we may not look at.
+    pub(super) unseen: Vec<String>,
+}
+
+/// Compares what the bundle wants of the cluster with what is there; what apply makes itself is not asked for.
+pub(super) fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Result<Missing, Failure> {
+    let wanted: Vec<&Wanted> =
+        bundle.index.contract.iter().filter(|wanted| wanted.source != Source::Generated).collect();
+    let requests: Vec<Request> = wanted.iter().map(|wanted| request(wanted)).collect();
+    let mut missing = Missing::default();
+    for (wanted, answer) in wanted.into_iter().zip(cluster.call_all(&requests)) {
+        let name = match wanted.namespace.as_str() {
+            "" => format!("{} {}", wanted.kind, wanted.name),
+            namespace => format!("{} {} in {namespace}", wanted.kind, wanted.name),
+        };
+        let users = wanted.used_by.join(", ");
+        match answer {
+            Ok(object) => {
+                let keys = wanted.keys.iter().filter(|key| !has_key(&object, &key.key));
+                missing.wanted.extend(keys.map(|key| format!("{name}: the key `{}`, for {users}", key.key)));
+            }
+            Err(error) if error.code() == 404 => missing.wanted.push(format!("{name}, for {users}")),
+            Err(CallError::Status(status)) if status.code == 403 => missing.unseen.push(name),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(missing)
+}
+
+fn request(wanted: &Wanted) -> Request {
+    // Everybody may see which APIs are served; definitions are for administrators.
+    if let Some((_, group)) =
+        wanted.name.split_once('.').filter(|_| wanted.kind == "CustomResourceDefinition")
+    {
+        return Request::get_path(format!("/apis/{group}"));
+    }
+    match key(&wanted.kind, &wanted.namespace, &wanted.name) {
+        Some(key) => Request::get(&key),
+        None => Request::get_path("/version"),
+    }
+}
+
+fn has_key(object: &Value, key: &str) -> bool {
+    ["data", "binaryData"].iter().any(|field| object.get(field).is_some_and(|data| data.get(key).is_some()))
+}
+
+/// Refuses if a right is missing that no dry run needs.
+pub(super) fn check_rights(
+    cluster: &Cluster,
+    namespace: &str,
+    rights: &[(&str, String)],
+) -> Result<(), Failure> {
+    let requests: Vec<Request> = rights
+        .iter()
+        .filter_map(|(verb, kind)| {
+            let (group, resource) = resource(kind)?;
+            Some(Request::may_i(verb, group, resource, namespace))
+        })
+        .collect();
+    let mut lacking = Vec::new();
+    for ((verb, kind), answer) in rights.iter().zip(cluster.call_all(&requests)) {
+        if answer?.pointer("/status/allowed") != Some(&Value::Bool(true)) {
+            lacking.push(format!("{verb} {kind}"));
+        }
+    }
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::world(format!("rights are missing in namespace {namespace}: {}", lacking.join(", ")))
+        .hint("nothing was changed"))
+}

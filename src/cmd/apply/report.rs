@@ -1,0 +1,165 @@
+//! What `apply` says: the plan, and what came of it.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::secrets::{Making, describe};
+use crate::bundle::open::Bundle;
+use crate::cluster::{Cluster, Identity};
+use crate::cmd::ctx::count;
+use crate::cmd::failure::Failure;
+use crate::plan::restart::{Forecast, Restart};
+use crate::rollout::plan::{Action, Plan, Step};
+use crate::rollout::prune::Candidate;
+use crate::trust::verify::Verified;
+use crate::ui::escape::safe;
+use crate::ui::printer::Report;
+
+/// A plan, where it is for, and what came of it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ApplyReport<'a> {
+    content_id: String,
+    context: &'a str,
+    cluster_uid: &'a str,
+    server_version: &'a str,
+    namespace: &'a str,
+    /// Secrets whose values are made, with their keys.
+    generated: Vec<String>,
+    #[serde(flatten)]
+    plan: &'a Plan,
+    /// Absent from a plan that was only shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) done: Option<Done>,
+}
+
+/// What was done.
+#[derive(Serialize)]
+pub(super) struct Done {
+    /// The generation that runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) generation: Option<u64>,
+    /// How many objects were written.
+    pub(super) written: usize,
+    pub(super) pruned: Vec<Candidate>,
+}
+
+impl Done {
+    /// Nothing was to be done.
+    pub(super) fn unchanged(generation: Option<u64>) -> Self {
+        Self { generation, written: 0, pruned: Vec::new() }
+    }
+}
+
+impl<'a> ApplyReport<'a> {
+    pub(super) fn new(
+        bundle: &'a Verified<Bundle>,
+        cluster: &'a Cluster,
+        identity: &'a Identity,
+        plan: &'a Plan,
+        makings: &[Making],
+    ) -> Self {
+        Self {
+            content_id: format!("sha256:{}", bundle.content_id),
+            context: &cluster.context,
+            cluster_uid: &identity.uid,
+            server_version: &identity.version,
+            namespace: bundle.index.namespace.as_str(),
+            generated: describe(makings),
+            plan,
+            done: None,
+        }
+    }
+
+    /// Returns the name of the context.
+    pub(super) fn context(&self) -> &'a str {
+        self.context
+    }
+
+    fn write_plan(&self, out: &mut dyn Write) -> io::Result<()> {
+        for secret in &self.generated {
+            writeln!(out, "generate  {secret}")?;
+        }
+        for step in &self.plan.steps {
+            let verb = match step.action {
+                Action::Create => "create",
+                Action::Update => "update",
+                Action::Keep | Action::Conflict | Action::Refused => continue,
+            };
+            let untried = if step.tried { "" } else { " (new, not tried)" };
+            writeln!(out, "{verb}    {}{untried}", step.key)?;
+        }
+        let gone = self.plan.prune.iter().map(|gone| (gone, "after the rollout"));
+        let later = self.plan.prune_later.iter().map(|gone| (gone, "once no revision names it"));
+        for (candidate, when) in gone.chain(later) {
+            writeln!(out, "delete    {} {when}", candidate.key)?;
+        }
+        for forecast in &self.plan.changes.workloads {
+            writeln!(out, "{}", safe(&restart(forecast)))?;
+        }
+        for warning in &self.plan.changes.warnings {
+            writeln!(out, "warning: {}", safe(warning))?;
+        }
+        Ok(())
+    }
+}
+
+fn restart(forecast: &Forecast) -> String {
+    let reasons = forecast.reasons.join("; ");
+    let answer = match forecast.restart {
+        Restart::Yes => format!("yes, because {reasons}"),
+        Restart::No => "no".to_owned(),
+        Restart::Added => "starts".to_owned(),
+        Restart::Removed => "ends".to_owned(),
+    };
+    let line = format!("restart of {}/{}: {answer}", forecast.kind, forecast.name);
+    forecast.notes.iter().fold(line, |line, note| format!("{line} ({note})"))
+}
+
+impl Report for ApplyReport<'_> {
+    const SCHEMA: &'static str = "apply/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let place = format!("namespace {} of context {}", self.namespace, self.context);
+        match &self.done {
+            None => {
+                writeln!(out, "plan for {} ({})", safe(&place), self.cluster_uid)?;
+                self.write_plan(out)?;
+                let kept = self.plan.count(Action::Keep);
+                writeln!(out, "{} stay as they are", count(kept, "object"))
+            }
+            Some(Done { generation, written: 0, pruned }) if pruned.is_empty() => {
+                let generation = generation.unwrap_or_default();
+                writeln!(out, "{} is at generation {generation} already; nothing was written", safe(&place))
+            }
+            Some(Done { generation, written, pruned }) => {
+                let generation = generation.unwrap_or_default();
+                let (written, pruned) = (count(*written, "object"), pruned.len());
+                writeln!(
+                    out,
+                    "{} is at generation {generation}: {written} written, {pruned} deleted",
+                    safe(&place)
+                )
+            }
+        }
+    }
+}
+
+/// Says what keeps a plan from being carried out.
+pub(super) fn blocked(plan: &Plan) -> Option<Failure> {
+    let lines: Vec<String> = plan.blocked().flat_map(reasons).collect();
+    if lines.is_empty() {
+        return None;
+    }
+    let failure = Failure::world("the plan cannot be carried out; nothing was changed");
+    Some(lines.into_iter().fold(failure, Failure::hint))
+}
+
+fn reasons(step: &Step) -> Vec<String> {
+    let conflicts = step.conflicts.iter();
+    let conflicts =
+        conflicts.map(|conflict| format!("{}: {}: {}", step.key, conflict.field, conflict.manager));
+    let refusal = step.refusal.iter().map(|why| format!("{}: {why}", step.key));
+    conflicts.chain(refusal).collect()
+}

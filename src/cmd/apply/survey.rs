@@ -1,0 +1,124 @@
+//! What is live, and what the server says when each object is tried: everything that a plan is made of.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::bundle::open::Bundle;
+use crate::cluster::Cluster;
+use crate::cluster::error::CallError;
+use crate::cluster::request::{FIELD_MANAGER, Request, Run};
+use crate::cluster::resource::key;
+use crate::cmd::failure::Failure;
+use crate::model::object_key::ObjectKey;
+use crate::rollout::plan::{Before, Conflict, Tried};
+use crate::rollout::prune::{Candidate, candidates, still_named};
+use crate::rollout::record::Item;
+use crate::trust::verify::Verified;
+
+/// Looks at the cluster; changes nothing.
+pub(super) fn survey(
+    cluster: &Cluster,
+    bundle: &Verified<Bundle>,
+    earlier: &[Item],
+    is_namespace_there: bool,
+) -> Result<Before, Failure> {
+    let keys: Vec<ObjectKey> = bundle.manifests.iter().map(|manifest| manifest.key.clone()).collect();
+    let tried = try_all(cluster, bundle, is_namespace_there)?;
+    let others = earlier.iter().map(|item| item.key.clone()).filter(|key| !keys.contains(key));
+    let mut all: Vec<ObjectKey> = keys.iter().cloned().chain(others).collect();
+    all.sort();
+    all.dedup();
+    let live = find_all(cluster, &all)?;
+    let all = candidates(earlier, &bundle.manifests, &live, FIELD_MANAGER);
+    let (prune, prune_later) = split_used(cluster, bundle.index.namespace.as_str(), all)?;
+    Ok(Before { live, tried, prune, prune_later })
+}
+
+fn find_all(cluster: &Cluster, keys: &[ObjectKey]) -> Result<BTreeMap<ObjectKey, Value>, Failure> {
+    let requests: Vec<Request> = keys.iter().map(Request::get).collect();
+    let mut live = BTreeMap::new();
+    for (key, answer) in keys.iter().zip(cluster.call_all(&requests)) {
+        match answer {
+            Ok(object) => {
+                live.insert(key.clone(), object);
+            }
+            Err(error) if error.code() == 404 => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(live)
+}
+
+fn try_all(
+    cluster: &Cluster,
+    bundle: &Verified<Bundle>,
+    is_namespace_there: bool,
+) -> Result<BTreeMap<ObjectKey, Tried>, Failure> {
+    let namespace = bundle.index.namespace.as_str();
+    let is_tried = |key: &ObjectKey| is_namespace_there || key.namespace != namespace;
+    let tried: Vec<_> =
+        bundle.index.objects.iter().zip(bundle.manifests.iter()).filter(|(_, m)| is_tried(&m.key)).collect();
+    let requests: Vec<Request> = tried
+        .iter()
+        .map(|(object, manifest)| Request::apply(&manifest.key, yaml(bundle, &object.file), Run::Dry))
+        .collect();
+    let untried = bundle.manifests.iter().filter(|manifest| !is_tried(&manifest.key));
+    let mut found: BTreeMap<ObjectKey, Tried> =
+        untried.map(|manifest| (manifest.key.clone(), Tried::NotTried)).collect();
+    for ((_, manifest), answer) in tried.iter().zip(cluster.call_all(&requests)) {
+        found.insert(manifest.key.clone(), outcome(answer)?);
+    }
+    Ok(found)
+}
+
+/// Returns the bytes of a manifest: the very ones that were verified.
+pub(super) fn yaml<'a>(bundle: &'a Verified<Bundle>, file: &str) -> &'a [u8] {
+    bundle.files.get(file).expect("the index lists files of the bundle").bytes()
+}
+
+fn outcome(answer: Result<Value, CallError>) -> Result<Tried, Failure> {
+    let status = match answer {
+        Ok(object) => return Ok(Tried::Would(Box::new(object))),
+        Err(CallError::Status(status)) => status,
+        Err(error) => return Err(error.into()),
+    };
+    if status.is_field_conflict() {
+        let conflict = |cause: &crate::cluster::error::Cause| Conflict {
+            field: cause.field.clone(),
+            manager: cause.message.clone(),
+        };
+        return Ok(Tried::Conflict(status.causes.iter().map(conflict).collect()));
+    }
+    match status.code {
+        // The credentials, or the server: no verdict on the object.
+        401 | 429 | 500.. => Err(CallError::Status(status).into()),
+        _ => Ok(Tried::Refused(status.to_string())),
+    }
+}
+
+/// Sets apart the ConfigMaps that pods, or revisions that can be gone back to, still name.
+pub(super) fn split_used(
+    cluster: &Cluster,
+    namespace: &str,
+    all: Vec<Candidate>,
+) -> Result<(Vec<Candidate>, Vec<Candidate>), Failure> {
+    if !all.iter().any(|candidate| candidate.key.kind == "ConfigMap") {
+        return Ok((all, Vec::new()));
+    }
+    let mut owners = Vec::new();
+    for kind in ["Pod", "ReplicaSet", "ControllerRevision"] {
+        owners.extend(list(cluster, kind, namespace)?);
+    }
+    let used = still_named(&owners, "ConfigMap");
+    let is_unused =
+        |candidate: &Candidate| candidate.key.kind != "ConfigMap" || !used.contains(&candidate.key.name);
+    Ok(all.into_iter().partition(is_unused))
+}
+
+/// Lists all objects of a kind.
+pub(super) fn list(cluster: &Cluster, kind: &str, namespace: &str) -> Result<Vec<Value>, CallError> {
+    let folder = key(kind, namespace, "").expect("a kind that is known");
+    let mut list = cluster.call(&Request::get(&folder))?;
+    Ok(list.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default())
+}

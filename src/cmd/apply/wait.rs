@@ -1,0 +1,86 @@
+//! Waits until objects are ready, and says what is wrong when they do not become so.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::journal::Journal;
+use super::survey::list;
+use crate::cluster::Cluster;
+use crate::cluster::request::Request;
+use crate::cmd::failure::Failure;
+use crate::model::object_key::ObjectKey;
+use crate::rollout::pods;
+use crate::rollout::readiness::{self, Readiness};
+
+const POLL_FIRST: Duration = Duration::from_millis(100);
+const POLL_MAX: Duration = Duration::from_secs(2);
+
+/// How many pods are named at most when something is wrong: the first says it all, usually.
+const TROUBLES_SHOWN: usize = 10;
+
+/// Waits until all objects are ready, or one cannot become so, or time is up.
+pub(super) fn wait(
+    cluster: &Cluster,
+    journal: &mut Journal<'_>,
+    mut waiting: Vec<ObjectKey>,
+    timeout: Duration,
+    tell: &dyn Fn(&str),
+) -> Result<(), Failure> {
+    let start = Instant::now();
+    let mut pause = POLL_FIRST;
+    loop {
+        let found = look(cluster, &waiting)?;
+        if let Some((key, why)) = found.iter().find_map(|(key, state)| match state {
+            Readiness::Failed(why) => Some((key, why)),
+            _ => None,
+        }) {
+            return Err(trouble(cluster, &format!("{key}: {why}"), &key.namespace)?);
+        }
+        for (key, _) in found.iter().filter(|(_, state)| *state == Readiness::Ready) {
+            tell(&format!("ready  {key}"));
+        }
+        let unready: Vec<(ObjectKey, String)> = found
+            .into_iter()
+            .filter_map(|(key, state)| match state {
+                Readiness::Waiting(why) => Some((key, why)),
+                _ => None,
+            })
+            .collect();
+        let Some((key, why)) = unready.first() else { return Ok(()) };
+        if start.elapsed() >= timeout {
+            let what = format!("not ready after {} s: {key}: {why}", timeout.as_secs());
+            return Err(trouble(cluster, &what, &key.namespace)?);
+        }
+        journal.beat()?;
+        std::thread::sleep(pause.min(timeout.saturating_sub(start.elapsed())));
+        pause = (pause * 2).min(POLL_MAX);
+        waiting = unready.into_iter().map(|(key, _)| key).collect();
+    }
+}
+
+fn look(cluster: &Cluster, keys: &[ObjectKey]) -> Result<Vec<(ObjectKey, Readiness)>, Failure> {
+    let requests: Vec<Request> = keys.iter().map(Request::get).collect();
+    let mut found = Vec::new();
+    for (key, answer) in keys.iter().zip(cluster.call_all(&requests)) {
+        let state = match answer {
+            Ok(object) => readiness::of(&object),
+            Err(error) if error.code() == 404 => Readiness::Failed("somebody deleted it".to_owned()),
+            Err(error) => return Err(error.into()),
+        };
+        found.push((key.clone(), state));
+    }
+    // What waits for pods is told after them.
+    found.sort_by_key(|(key, _)| readiness::follows_pods(&key.kind));
+    Ok(found)
+}
+
+/// Says what is wrong, with what the pods say.
+fn trouble(cluster: &Cluster, what: &str, namespace: &str) -> Result<Failure, Failure> {
+    let owners: Vec<Value> = list(cluster, "ReplicaSet", namespace)?;
+    let all = list(cluster, "Pod", namespace)?;
+    let reasons = owners.iter().filter_map(pods::owner_trouble).chain(all.iter().filter_map(pods::trouble));
+    let failure = reasons.take(TROUBLES_SHOWN).fold(Failure::world(what.to_owned()), Failure::hint);
+    Ok(failure
+        .hint("the generation stays pending: apply it again to go on, or apply the bundle that ran before"))
+}

@@ -1,0 +1,93 @@
+//! `--kubeconfig` and `--context`: which cluster. Shared by every command that talks to one.
+
+use camino::Utf8PathBuf;
+
+use super::failure::Failure;
+use super::refused::untrusted;
+use crate::cluster::error::CallError;
+use crate::cluster::{Access, Cluster, ConnectError, Identity};
+use crate::trust::policy::Policy;
+
+/// How to reach the cluster.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct ClusterArgs {
+    /// The kubeconfig [default: $KUBECONFIG, or ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<Utf8PathBuf>,
+    /// The context in it [default: the current one]
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+}
+
+impl ClusterArgs {
+    /// Makes a client; nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// When there is no kubeconfig, or it cannot be used.
+    pub fn connect(&self) -> Result<Cluster, Failure> {
+        let kubeconfigs = match &self.kubeconfig {
+            Some(path) => vec![path.to_string()],
+            None => kubeconfigs(),
+        };
+        if kubeconfigs.is_empty() {
+            return Err(Failure::input("it is not known which cluster is meant: there is no kubeconfig")
+                .hint("name one: --kubeconfig FILE"));
+        }
+        Ok(Cluster::connect(&Access { kubeconfigs, context: self.context.clone() })?)
+    }
+}
+
+/// Asks which cluster it is, and refuses if the policy is for another one.
+///
+/// # Errors
+///
+/// When the cluster does not answer, or is not the policy's.
+pub fn identify(cluster: &Cluster, policy: &Policy) -> Result<Identity, Failure> {
+    let identity = cluster.identity()?;
+    match &policy.target.cluster_uid {
+        Some(wanted) if *wanted != identity.uid => Err(untrusted(
+            "WRONG_TARGET",
+            format!(
+                "context `{}` is the cluster {}, and the policy is for {wanted}",
+                cluster.context, identity.uid
+            ),
+        )
+        .hint("choose another context with --context, or the policy of this cluster")),
+        _ => Ok(identity),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that asks where kubeconfigs are")]
+fn kubeconfigs() -> Vec<String> {
+    let is_there = |path: &String| !path.is_empty() && camino::Utf8Path::new(path).exists();
+    if let Ok(list) = std::env::var("KUBECONFIG")
+        && !list.is_empty()
+    {
+        return list.split(':').map(str::to_owned).filter(is_there).collect();
+    }
+    let home = std::env::var("HOME").ok().map(|home| format!("{home}/.kube/config"));
+    home.into_iter().filter(is_there).collect()
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Kubeconfig(_) => Self::input(error),
+            ConnectError::Client(_) => Self::world(error),
+        }
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        let hint = match error.code() {
+            0 => Some("check the server's address, the network, and the proxy (HTTPS_PROXY, NO_PROXY)"),
+            401 => Some("the credentials of the kubeconfig do not count (any more): renew them"),
+            403 => Some("ask for the right that is missing"),
+            _ => None,
+        };
+        hint.into_iter().fold(Self::world(error), Self::hint)
+    }
+}

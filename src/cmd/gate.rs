@@ -1,0 +1,95 @@
+//! The way of every command that trusts a bundle: find it, and verify it before anything of it is used.
+
+use std::io::{self, BufReader};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::ctx::StoreArgs;
+use super::failure::Failure;
+use super::medium;
+use super::source::{Reference, STDIN};
+use crate::archive;
+use crate::bundle::open::Bundle;
+use crate::bundle::read::{Fault, Opening, ReadError, SealedMedium, hash_only};
+use crate::store::{Store, folder};
+use crate::trust::refusal::Reason;
+use crate::trust::verify::{Terms, Verified, VerifyError, verify};
+
+/// A bundle that is verified before anything of it is used.
+#[derive(Debug, clap::Args)]
+pub(super) struct BundleArgs {
+    /// The bundle: an archive (FILE.tar, ./FILE, or - for stdin), its parts (FILE.tar.parts), a folder (DIR/), or
+    /// an entry of the store (@ENTRY)
+    bundle: String,
+    /// A part that was copied again to another place, under its own name; repeatable
+    #[arg(long, value_name = "FILE")]
+    part: Vec<Utf8PathBuf>,
+}
+
+impl BundleArgs {
+    /// Verifies the bundle, wherever it is; also returns where it was found.
+    pub(super) fn verify(
+        &self,
+        store: &StoreArgs,
+        terms: &Terms<'_>,
+    ) -> Result<(String, Verified<Bundle>), Failure> {
+        if self.bundle == STDIN {
+            let opened = archive::open(BufReader::new(io::stdin().lock()));
+            return Ok(("stdin".to_owned(), gate(opened, terms)?));
+        }
+        match Reference::of(&self.bundle) {
+            Reference::Path(path) => Ok((path.to_string(), verify_path(path, &self.part, terms)?)),
+            Reference::Entry(reference) => verify_entry(reference, store, terms),
+            Reference::Profile(name) => Err(Failure::input(format!(
+                "`{name}` means a profile, and only a bundle that was built can be verified"
+            ))
+            .hint(format!("`@{name}` is the newest build of the profile in the store"))
+            .hint(format!("`./{name}` is the file or folder of that name"))),
+        }
+    }
+
+    /// Refuses parts of a bundle that is in none.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        if self.part.is_empty() || medium::is_parts_index(self.bundle.as_str().into()) {
+            return Ok(());
+        }
+        Err(medium::no_index(&self.bundle))
+    }
+}
+
+fn verify_entry(
+    reference: &str,
+    store: &StoreArgs,
+    terms: &Terms<'_>,
+) -> Result<(String, Verified<Bundle>), Failure> {
+    let store = Store::at(&store.store);
+    let entry = store.find(reference)?;
+    let path = store.path_of(&entry);
+    let bundle = gate(folder::open(&path), terms)?;
+    // The entry's name says the beginning of the content id; a reference may say more of it.
+    let digits = reference.strip_prefix("sha256:").unwrap_or(reference);
+    let asked = if digits.starts_with(entry.id()) && !digits.contains('-') { digits } else { entry.id() };
+    let found = bundle.content_id;
+    if !found.to_string().starts_with(asked) {
+        let fault = Fault::OtherContent { wanted: asked.to_owned(), found };
+        return Err(VerifyError::from(Reason::Unreadable(fault.into())).into());
+    }
+    Ok((path.into_string(), bundle))
+}
+
+/// Verifies what is at a path. If a part of it is bad, that is why, whatever else was found before or behind it.
+fn verify_path(
+    path: &Utf8Path,
+    elsewhere: &[Utf8PathBuf],
+    terms: &Terms<'_>,
+) -> Result<Verified<Bundle>, Failure> {
+    let (place, opened) = medium::open(path, elsewhere)?;
+    gate(opened, terms).map_err(|error| place.bad_parts().map_or_else(|| error.into(), Failure::from))
+}
+
+fn gate<M: SealedMedium>(
+    opened: Result<Opening<M>, ReadError>,
+    terms: &Terms<'_>,
+) -> Result<Verified<Bundle>, VerifyError> {
+    verify(opened?, terms, &mut hash_only)
+}

@@ -1,0 +1,52 @@
+//! Live objects, without what the server adds: so that two states of one object can be compared.
+
+use serde_json::Value;
+
+/// Metadata that the server writes.
+const SERVER_METADATA: [&str; 6] =
+    ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
+
+/// An annotation that the controller of Deployments writes.
+const REVISION: &str = "deployment.kubernetes.io/revision";
+
+/// Returns what of an object somebody wanted: no status, no metadata of the server's.
+pub fn wanted(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("status");
+    }
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        for field in SERVER_METADATA {
+            metadata.remove(field);
+        }
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.remove(REVISION);
+            if annotations.is_empty() {
+                metadata.remove("annotations");
+            }
+        }
+    }
+    object
+}
+
+/// Returns the fields of an object that a manager owns by server-side apply.
+pub fn owned<'a>(object: &'a Value, manager: &str) -> Option<&'a Value> {
+    let entries = object.pointer("/metadata/managedFields")?.as_array()?;
+    let entry = entries.iter().find(|entry| entry["manager"] == manager && entry["operation"] == "Apply")?;
+    entry.get("fieldsV1")
+}
+
+/// Tells whether applying changes nothing: neither what is wanted, nor what we own of it.
+pub fn is_same(live: &Value, applied: &Value, manager: &str) -> bool {
+    wanted(live) == wanted(applied) && owned(live, manager) == owned(applied, manager)
+}
+
+/// Returns the uid of a live object.
+pub fn uid(object: &Value) -> &str {
+    object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Returns the version of a live object.
+pub fn resource_version(object: &Value) -> &str {
+    object.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default()
+}

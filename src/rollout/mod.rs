@@ -1,0 +1,10 @@
+//! Bringing a cluster to a bundle's state, as data: the plan, the record, and when an object is ready.
+//!
+//! Pure: what is live comes in as JSON, and what is to be done goes out as values.
+
+pub mod live;
+pub mod plan;
+pub mod pods;
+pub mod prune;
+pub mod readiness;
+pub mod record;

@@ -1,0 +1,127 @@
+//! What goes after a rollout: what an earlier generation had, the new one has not, and nothing uses.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::live;
+use super::record::Item;
+use crate::model::object_key::ObjectKey;
+use crate::render::manifest_set::{ManifestSet, phase};
+use crate::render::references::references;
+
+/// Objects with data that no other object brings back: they stay until a person names them.
+const KEPT: [&str; 2] = ["Namespace", "PersistentVolumeClaim"];
+
+/// The label of what this program manages.
+const MANAGED_BY: &str = "/metadata/labels/app.kubernetes.io~1managed-by";
+
+/// An object that may go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    #[serde(flatten)]
+    pub key: ObjectKey,
+    pub uid: String,
+}
+
+/// Returns what earlier generations had and the new set has not, of what is live, in the order of deletion.
+///
+/// An object counts as ours if it carries our label and has the uid that was recorded; where a rollout was interrupted
+/// before it could record one, if we own fields of it.
+pub fn candidates(
+    earlier: &[Item],
+    wanted: &ManifestSet,
+    live: &BTreeMap<ObjectKey, Value>,
+    manager: &str,
+) -> Vec<Candidate> {
+    let identity = |key: &ObjectKey| (key.kind.clone(), key.namespace.clone(), key.name.clone());
+    let wanted: BTreeSet<_> = wanted.iter().map(|manifest| identity(&manifest.key)).collect();
+    let mut found: BTreeMap<_, Candidate> = BTreeMap::new();
+    for item in earlier.iter().filter(|item| !wanted.contains(&identity(&item.key))) {
+        let Some(object) = live.get(&item.key) else { continue };
+        let is_same = match &item.uid {
+            Some(uid) => live::uid(object) == uid,
+            None => live::owned(object, manager).is_some(),
+        };
+        let is_ours = object.pointer(MANAGED_BY).and_then(Value::as_str) == Some(manager);
+        if is_same && is_ours && !KEPT.contains(&item.key.kind.as_str()) {
+            let candidate = Candidate { key: item.key.clone(), uid: live::uid(object).to_owned() };
+            // What refers to others goes before them.
+            let order = std::cmp::Reverse(phase(&item.key.kind).unwrap_or(0));
+            found.insert((order, identity(&item.key)), candidate);
+        }
+    }
+    found.into_values().collect()
+}
+
+/// Returns the objects of a kind that live pods, or templates that may make pods again, name.
+///
+/// `owners` are pods, and the sets and revisions that make them: an undone rollout finds its old configuration.
+pub fn still_named(owners: &[Value], kind: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for owner in owners {
+        let spec = ["/data/spec/template/spec", "/spec/template/spec", "/spec"]
+            .into_iter()
+            .find_map(|pointer| owner.pointer(pointer));
+        let Some(spec) = spec else { continue };
+        // As a Deployment it has its references where they are looked for.
+        let workload = serde_json::json!({"kind": "Deployment", "metadata": {"namespace": "-"}, "spec": {"template": {"spec": spec}}});
+        let found = references(&workload).into_keys().filter(|target| target.kind == kind);
+        names.extend(found.map(|target| target.name));
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn key(kind: &str, name: &str) -> ObjectKey {
+        ObjectKey { api_version: "v1".into(), kind: kind.into(), namespace: "ns".into(), name: name.into() }
+    }
+
+    fn object(label: &str, uid: &str) -> Value {
+        json!({"metadata": {"uid": uid, "labels": {"app.kubernetes.io/managed-by": label}}})
+    }
+
+    #[test]
+    fn only_what_is_ours_and_the_one_that_was_recorded_goes() {
+        let item = |kind: &str, name: &str| Item { key: key(kind, name), uid: Some("1".into()) };
+        let earlier = [
+            item("ConfigMap", "old"),
+            item("ConfigMap", "made-again"),
+            item("ConfigMap", "of-others"),
+            item("ConfigMap", "gone"),
+            item("PersistentVolumeClaim", "data"),
+            item("Service", "svc"),
+        ];
+        let live = [
+            (key("ConfigMap", "old"), object("relay-bundle", "1")),
+            (key("ConfigMap", "made-again"), object("relay-bundle", "2")),
+            (key("ConfigMap", "of-others"), object("Helm", "1")),
+            (key("PersistentVolumeClaim", "data"), object("relay-bundle", "1")),
+            (key("Service", "svc"), object("relay-bundle", "1")),
+        ];
+
+        let found = candidates(&earlier, &ManifestSet::default(), &live.into(), "relay-bundle");
+
+        let found: Vec<String> = found.iter().map(|candidate| candidate.key.to_string()).collect();
+        assert_eq!(found, ["Service/svc", "ConfigMap/old"]);
+    }
+
+    #[test]
+    fn what_a_pod_or_an_old_revision_names_is_in_use() {
+        let spec = |name: &str| json!({"containers": [{"name": "a", "envFrom": [{"configMapRef": {"name": name}}]}]});
+        let owners = [
+            json!({"kind": "Pod", "spec": spec("pod")}),
+            json!({"kind": "ReplicaSet", "spec": {"template": {"spec": spec("set")}}}),
+            json!({"kind": "ControllerRevision", "data": {"spec": {"template": {"spec": spec("revision")}}}}),
+        ];
+        let names: Vec<String> = still_named(&owners, "ConfigMap").into_iter().collect();
+        assert_eq!(names, ["pod", "revision", "set"]);
+    }
+}

@@ -1,0 +1,223 @@
+//! When an object is ready: the rules of kstatus, per kind.
+
+use serde_json::Value;
+
+/// How far an object is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    Ready,
+    /// Not yet, and why.
+    Waiting(String),
+    /// Its controller has given up, and why.
+    Failed(String),
+}
+
+use Readiness::{Failed, Ready, Waiting};
+
+/// Returns how far a live object is.
+pub fn of(object: &Value) -> Readiness {
+    let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+    if object.pointer("/metadata/deletionTimestamp").is_some() {
+        return Waiting("it is being deleted".to_owned());
+    }
+    let generation = number(object, "/metadata/generation");
+    let observed = object.pointer("/status/observedGeneration").and_then(Value::as_i64);
+    let is_observed = match kind {
+        // These write it always, once they have looked.
+        "Deployment" | "StatefulSet" | "PodDisruptionBudget" => {
+            observed.is_some_and(|seen| seen >= generation)
+        }
+        _ => observed.is_none_or(|seen| seen >= generation),
+    };
+    if !is_observed {
+        return Waiting("its controller has not seen the change yet".to_owned());
+    }
+    match kind {
+        "Deployment" => deployment(object),
+        "StatefulSet" => stateful_set(object),
+        "PersistentVolumeClaim" => claim(object),
+        "Namespace" => namespace(object),
+        "Service" => service(object),
+        _ => Ready,
+    }
+}
+
+/// Tells whether objects of a kind become ready some time after they have been applied.
+pub fn is_awaited(kind: &str) -> bool {
+    let kinds =
+        ["Deployment", "Namespace", "PersistentVolumeClaim", "PodDisruptionBudget", "Service", "StatefulSet"];
+    kinds.contains(&kind)
+}
+
+/// Tells whether pods must be there before an object of a kind can become ready.
+pub fn follows_pods(kind: &str) -> bool {
+    // A class may bind claims only when their first pod is scheduled.
+    kind == "PersistentVolumeClaim"
+}
+
+fn number(object: &Value, pointer: &str) -> i64 {
+    object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0)
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
+    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    conditions.iter().find(|condition| text(condition, "/type") == kind)
+}
+
+fn wanted_replicas(object: &Value) -> i64 {
+    object.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1)
+}
+
+fn deployment(object: &Value) -> Readiness {
+    if let Some(progress) = condition(object, "Progressing")
+        && text(progress, "/reason") == "ProgressDeadlineExceeded"
+    {
+        return Failed(text(progress, "/message").to_owned());
+    }
+    let wanted = wanted_replicas(object);
+    let status = |field: &str| number(object, &format!("/status/{field}"));
+    let (updated, all) = (status("updatedReplicas"), status("replicas"));
+    let (ready, available) = (status("readyReplicas"), status("availableReplicas"));
+    if updated < wanted {
+        return Waiting(format!("{updated} of {wanted} pods are new"));
+    }
+    if all > updated {
+        return Waiting(format!("{} old pods are still there", all - updated));
+    }
+    if ready < wanted {
+        return Waiting(format!("{ready} of {wanted} pods are ready"));
+    }
+    if available < wanted {
+        return Waiting(format!("{available} of {wanted} pods are available"));
+    }
+    Ready
+}
+
+fn stateful_set(object: &Value) -> Readiness {
+    let wanted = wanted_replicas(object);
+    let status = |field: &str| number(object, &format!("/status/{field}"));
+    let (all, ready, updated) = (status("replicas"), status("readyReplicas"), status("updatedReplicas"));
+    if all > wanted {
+        return Waiting(format!("{} pods are too many", all - wanted));
+    }
+    if ready < wanted {
+        return Waiting(format!("{ready} of {wanted} pods are ready"));
+    }
+    if text(object, "/spec/updateStrategy/type") == "OnDelete" {
+        return Ready;
+    }
+    let revision = text(object, "/status/updateRevision");
+    if text(object, "/status/currentRevision") != revision && updated < wanted {
+        return Waiting(format!("{updated} of {wanted} pods are new"));
+    }
+    Ready
+}
+
+fn claim(object: &Value) -> Readiness {
+    match text(object, "/status/phase") {
+        "Bound" => Ready,
+        "Lost" => Failed("its volume is lost".to_owned()),
+        _ => Waiting("no volume is bound to it".to_owned()),
+    }
+}
+
+fn namespace(object: &Value) -> Readiness {
+    match text(object, "/status/phase") {
+        "Active" => Ready,
+        phase => Waiting(format!("it is {}", if phase.is_empty() { "new" } else { phase })),
+    }
+}
+
+fn service(object: &Value) -> Readiness {
+    let needs_address = text(object, "/spec/type") != "ExternalName";
+    if needs_address && text(object, "/spec/clusterIP").is_empty() {
+        return Waiting("it has no address".to_owned());
+    }
+    Ready
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn deployment(status: &Value) -> Value {
+        json!({"kind": "Deployment", "metadata": {"generation": 2}, "spec": {"replicas": 3}, "status": status})
+    }
+
+    fn stateful_set(status: &Value) -> Value {
+        json!({"kind": "StatefulSet", "metadata": {"generation": 1}, "spec": {"replicas": 1}, "status": status})
+    }
+
+    fn waiting(why: &str) -> Readiness {
+        Waiting(why.to_owned())
+    }
+
+    #[test]
+    fn an_object_is_ready_when_its_controllers_say_that_all_is_done() {
+        let done = json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3, "availableReplicas": 3});
+        let with = |field: &str, value: i64| {
+            let mut status = done.clone();
+            status[field] = value.into();
+            deployment(&status)
+        };
+        let mut deleted = deployment(&done);
+        deleted["metadata"]["deletionTimestamp"] = "2026-11-22T10:00:00Z".into();
+        let given_up = json!({"observedGeneration": 2, "conditions": [
+            {"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "too late"}]});
+        let unseen = waiting("its controller has not seen the change yet");
+        let table = [
+            (deployment(&done), Ready),
+            (deployment(&json!({})), unseen.clone()),
+            (with("observedGeneration", 1), unseen.clone()),
+            (with("updatedReplicas", 2), waiting("2 of 3 pods are new")),
+            (with("replicas", 4), waiting("1 old pods are still there")),
+            (with("readyReplicas", 1), waiting("1 of 3 pods are ready")),
+            (with("availableReplicas", 0), waiting("0 of 3 pods are available")),
+            (deleted, waiting("it is being deleted")),
+            (deployment(&given_up), Failed("too late".to_owned())),
+            (stateful_set(&json!({})), unseen),
+            (stateful_set(&json!({"observedGeneration": 1})), waiting("0 of 1 pods are ready")),
+            (
+                stateful_set(&json!({"observedGeneration": 1, "replicas": 1, "readyReplicas": 1,
+                    "currentRevision": "a", "updateRevision": "b", "updatedReplicas": 0})),
+                waiting("0 of 1 pods are new"),
+            ),
+            (
+                stateful_set(&json!({"observedGeneration": 1, "replicas": 1, "readyReplicas": 1,
+                    "currentRevision": "b", "updateRevision": "b", "updatedReplicas": 1})),
+                Ready,
+            ),
+            (
+                stateful_set(&json!({"observedGeneration": 1, "replicas": 2, "readyReplicas": 1})),
+                waiting("1 pods are too many"),
+            ),
+            (json!({"kind": "PersistentVolumeClaim", "status": {"phase": "Bound"}}), Ready),
+            (
+                json!({"kind": "PersistentVolumeClaim", "status": {"phase": "Pending"}}),
+                waiting("no volume is bound to it"),
+            ),
+            (
+                json!({"kind": "PersistentVolumeClaim", "status": {"phase": "Lost"}}),
+                Failed("its volume is lost".to_owned()),
+            ),
+            (json!({"kind": "Namespace", "status": {"phase": "Active"}}), Ready),
+            (json!({"kind": "Namespace"}), waiting("it is new")),
+            (json!({"kind": "Service", "spec": {"clusterIP": "None"}}), Ready),
+            (json!({"kind": "Service", "spec": {}}), waiting("it has no address")),
+            (json!({"kind": "ConfigMap"}), Ready),
+            (
+                json!({"kind": "PodDisruptionBudget", "metadata": {"generation": 1}}),
+                waiting("its controller has not seen the change yet"),
+            ),
+        ];
+        for (object, wanted) in table {
+            assert_eq!(of(&object), wanted, "{object}");
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! The record of an installation, kept beside it: which generations there were, what each held, what was accepted.
+//!
+//! One ConfigMap is the head: lock, journal and the list of generations. One more per generation has the whole bundle,
+//! compressed, with its attestation: `rollback` verifies it again. A damaged record is an error and never an empty one.
+
+use std::io::{Read as _, Write as _};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::limits::{ATTESTATION_BYTES_MAX, DOCUMENT_BYTES_MAX, MANIFESTS_BYTES_MAX, SUMS_BYTES_MAX};
+use crate::canonical::{Canonical, NotCanonical};
+use crate::model::digest::Digest;
+use crate::model::object_key::ObjectKey;
+use crate::model::text::{Label, ReleaseName};
+use crate::model::timestamp::Timestamp;
+
+/// The format of head and generations.
+pub const SCHEMA: &str = "relay-bundle/record/v1";
+
+/// How many generations are kept.
+pub const GENERATIONS_KEPT: usize = 10;
+
+/// The largest compressed bundle: with its inventory and base64 it stays below the 1.5 MiB of a request to etcd.
+pub const COMPRESSED_BYTES_MAX: usize = 700 << 10;
+
+/// The largest bundle that is unpacked: what its parts may have, and as much again for the headers of an archive.
+const UNPACKED_BYTES_MAX: u64 =
+    2 * (ATTESTATION_BYTES_MAX + SUMS_BYTES_MAX + 2 * DOCUMENT_BYTES_MAX + MANIFESTS_BYTES_MAX);
+
+/// The keys of the ConfigMaps.
+pub const HEAD_KEY: &str = "head.json";
+pub const STATE_KEY: &str = "state.json";
+pub const GENERATION_KEY: &str = "generation.json";
+pub const BUNDLE_KEY: &str = "bundle.tar.gz";
+
+/// The head of the record.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Head {
+    pub schema: String,
+    /// Newest last.
+    pub generations: Vec<Entry>,
+    /// Who changes the installation now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<Lock>,
+}
+
+/// A generation, in the head.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Entry {
+    pub generation: u64,
+    pub content_id: Digest,
+    pub profile: Label,
+    pub serial: u64,
+    pub state: Progress,
+    /// When it came to this state, by the clock of who brought it there.
+    pub recorded: Timestamp,
+}
+
+/// How far a generation came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Progress {
+    /// Some of it may be in the cluster.
+    Pending,
+    /// It is what runs.
+    Deployed,
+    /// It was what ran.
+    Superseded,
+    /// Another one was begun before it was done.
+    Abandoned,
+}
+
+/// Who holds the record. Whether they live is judged by watching the heartbeat, not by clocks.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    pub holder: String,
+    pub heartbeat: u64,
+}
+
+/// A generation, in its own ConfigMap.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Generation {
+    pub schema: String,
+    pub generation: u64,
+    pub content_id: Digest,
+    /// Everything that it has in the cluster.
+    pub inventory: Vec<Item>,
+}
+
+/// An object of a generation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Item {
+    #[serde(flatten)]
+    pub key: ObjectKey,
+    /// Known once the object has been applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+}
+
+/// Why a text is no record.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidRecord {
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error("it has the format `{0}`, and `{SCHEMA}` is understood")]
+    Schema(String),
+    #[error("it is not in its only spelling")]
+    Spelling(#[from] NotCanonical),
+    #[error("it was changed by something else than this program: {0}")]
+    Changed(&'static str),
+    #[error("the compressed bundle cannot be unpacked: {0}")]
+    Unpack(#[from] std::io::Error),
+}
+
+/// A bundle that is too large for a record.
+#[derive(Debug, thiserror::Error)]
+#[error("the bundle has {bytes} bytes when compressed, and a record holds {COMPRESSED_BYTES_MAX}")]
+pub struct TooLarge {
+    pub bytes: usize,
+}
+
+/// Returns the name of the head's ConfigMap.
+pub fn head_name(bundle: &ReleaseName) -> String {
+    format!("relay-bundle.{bundle}")
+}
+
+/// Returns the name of a generation's ConfigMap.
+pub fn generation_name(bundle: &ReleaseName, generation: u64) -> String {
+    format!("relay-bundle.{bundle}.{generation}")
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { schema: SCHEMA.to_owned(), generations: Vec::new(), lock: None }
+    }
+}
+
+impl Head {
+    /// Reads a head.
+    ///
+    /// # Errors
+    ///
+    /// When it is none, is spelt otherwise than [`Head::to_text`] spells it, or contradicts itself.
+    pub fn parse(text: &str) -> Result<Self, InvalidRecord> {
+        let head: Self = parse(text)?;
+        let ascends = head.generations.is_sorted_by(|one, next| one.generation < next.generation);
+        let count = |state| head.generations.iter().filter(|entry| entry.state == state).count();
+        match (ascends, count(Progress::Deployed), count(Progress::Pending)) {
+            (true, 0 | 1, 0 | 1) => Ok(head),
+            (false, ..) => Err(InvalidRecord::Changed("its generations are out of order")),
+            _ => Err(InvalidRecord::Changed("several generations are deployed or pending")),
+        }
+    }
+
+    /// Writes a head.
+    ///
+    /// # Errors
+    ///
+    /// When a number is too large.
+    pub fn to_text(&self) -> Result<String, NotCanonical> {
+        to_text(self)
+    }
+
+    /// Returns the generation that runs.
+    pub fn deployed(&self) -> Option<&Entry> {
+        self.generations.iter().find(|entry| entry.state == Progress::Deployed)
+    }
+
+    /// Returns the generation that was begun and not finished.
+    pub fn pending(&self) -> Option<&Entry> {
+        self.generations.iter().find(|entry| entry.state == Progress::Pending)
+    }
+
+    /// Tells whether any generation ever ran here.
+    pub fn was_deployed(&self) -> bool {
+        self.generations.iter().any(|entry| matches!(entry.state, Progress::Deployed | Progress::Superseded))
+    }
+
+    /// Begins a generation, or goes on with the pending one if it has the same content; returns its number.
+    pub fn begin(&mut self, content_id: Digest, profile: &Label, serial: u64, recorded: Timestamp) -> u64 {
+        if let Some(pending) =
+            self.pending().filter(|entry| entry.content_id == content_id && entry.serial == serial)
+        {
+            return pending.generation;
+        }
+        for entry in self.generations.iter_mut().filter(|entry| entry.state == Progress::Pending) {
+            entry.state = Progress::Abandoned;
+        }
+        let generation = self.generations.last().map_or(1, |last| last.generation + 1);
+        let (profile, state) = (profile.clone(), Progress::Pending);
+        self.generations.push(Entry { generation, content_id, profile, serial, state, recorded });
+        generation
+    }
+
+    /// Notes that the pending generation runs; returns the numbers of those that are forgotten for it.
+    pub fn finish(&mut self, recorded: Timestamp) -> Vec<u64> {
+        for entry in &mut self.generations {
+            entry.state = match entry.state {
+                Progress::Deployed => Progress::Superseded,
+                Progress::Pending => Progress::Deployed,
+                state => state,
+            };
+            if entry.state == Progress::Deployed {
+                entry.recorded = recorded;
+            }
+        }
+        let surplus = self.generations.len().saturating_sub(GENERATIONS_KEPT);
+        self.generations.drain(..surplus).map(|entry| entry.generation).collect()
+    }
+}
+
+impl Generation {
+    /// Describes a generation.
+    pub fn new(generation: u64, content_id: Digest, mut inventory: Vec<Item>) -> Self {
+        inventory.sort();
+        Self { schema: SCHEMA.to_owned(), generation, content_id, inventory }
+    }
+
+    /// Reads a generation.
+    ///
+    /// # Errors
+    ///
+    /// When it is none, or spelt otherwise than [`Generation::to_text`] spells it.
+    pub fn parse(text: &str) -> Result<Self, InvalidRecord> {
+        parse(text)
+    }
+
+    /// Writes a generation.
+    ///
+    /// # Errors
+    ///
+    /// When a number is too large.
+    pub fn to_text(&self) -> Result<String, NotCanonical> {
+        to_text(self)
+    }
+}
+
+fn to_text(value: &impl Serialize) -> Result<String, NotCanonical> {
+    let bytes = Canonical::of(value)?.into_bytes();
+    Ok(String::from_utf8(bytes).expect("JSON is UTF-8"))
+}
+
+fn parse<T: DeserializeOwned + Serialize>(text: &str) -> Result<T, InvalidRecord> {
+    let tree: serde_json::Value = serde_json::from_str(text)?;
+    let schema = tree.get("schema").and_then(serde_json::Value::as_str).unwrap_or_default();
+    if schema != SCHEMA {
+        return Err(InvalidRecord::Schema(schema.to_owned()));
+    }
+    let value: T = serde_json::from_value(tree)?;
+    if to_text(&value)? == text { Ok(value) } else { Err(InvalidRecord::Changed("its spelling")) }
+}
+
+/// Compresses the archive of a bundle, and spells it as a ConfigMap holds bytes.
+///
+/// # Errors
+///
+/// When the record could not hold it.
+pub fn pack(archive: &[u8]) -> Result<String, TooLarge> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let packed = encoder.write_all(archive).and_then(|()| encoder.finish()).expect("memory does not fail");
+    if packed.len() > COMPRESSED_BYTES_MAX {
+        return Err(TooLarge { bytes: packed.len() });
+    }
+    Ok(STANDARD.encode(packed))
+}
+
+/// Unpacks the archive of a bundle; nothing of it is trusted yet.
+///
+/// # Errors
+///
+/// When it is damaged, or larger than any bundle.
+pub fn unpack(packed: &str) -> Result<Vec<u8>, InvalidRecord> {
+    let packed = STANDARD.decode(packed).map_err(|_| InvalidRecord::Changed("the bundle is no base64"))?;
+    let mut archive = Vec::new();
+    GzDecoder::new(packed.as_slice()).take(UNPACKED_BYTES_MAX + 1).read_to_end(&mut archive)?;
+    if archive.len() as u64 > UNPACKED_BYTES_MAX {
+        return Err(InvalidRecord::Changed("the bundle is larger than any can be"));
+    }
+    Ok(archive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(byte: u8) -> Digest {
+        Digest::of(&[byte])
+    }
+
+    fn time() -> Timestamp {
+        Timestamp::from_seconds(1_795_341_600).unwrap()
+    }
+
+    fn profile() -> Label {
+        "production".parse().unwrap()
+    }
+
+    fn states(head: &Head) -> Vec<(u64, Progress)> {
+        head.generations.iter().map(|entry| (entry.generation, entry.state)).collect()
+    }
+
+    #[test]
+    fn a_generation_that_was_interrupted_is_gone_on_with_and_another_takes_its_place() {
+        let mut head = Head::default();
+
+        assert_eq!(head.begin(content(1), &profile(), 1, time()), 1);
+        assert_eq!(head.begin(content(1), &profile(), 1, time()), 1);
+        assert_eq!(head.begin(content(2), &profile(), 2, time()), 2);
+        assert_eq!(states(&head), [(1, Progress::Abandoned), (2, Progress::Pending)]);
+        assert!(!head.was_deployed());
+        head.finish(time());
+        assert_eq!(head.begin(content(3), &profile(), 3, time()), 3);
+        head.finish(time());
+
+        let wanted = [(1, Progress::Abandoned), (2, Progress::Superseded), (3, Progress::Deployed)];
+        assert_eq!(states(&head), wanted);
+        assert!(head.was_deployed());
+    }
+
+    #[test]
+    fn the_last_ten_generations_are_kept() {
+        let mut head = Head::default();
+        let mut gone = Vec::new();
+        for serial in 1..=13 {
+            head.begin(content(u8::try_from(serial).unwrap()), &profile(), serial, time());
+            gone.extend(head.finish(time()));
+        }
+        assert_eq!(gone, [1, 2, 3]);
+        assert_eq!(head.generations.len(), GENERATIONS_KEPT);
+        assert_eq!(head.deployed().unwrap().generation, 13);
+    }
+
+    #[test]
+    fn a_record_has_one_spelling_and_a_forged_one_is_refused() {
+        let mut head = Head::default();
+        head.begin(content(1), &profile(), 1, time());
+        head.lock = Some(Lock { holder: "here".to_owned(), heartbeat: 3 });
+        let text = head.to_text().unwrap();
+        assert_eq!(Head::parse(&text).unwrap(), head);
+
+        for wrong in [
+            String::new(),
+            text.replace("v1", "v2"),
+            text.replace(',', ", "),
+            text.replace("\"heartbeat\"", "\"heartbeats\""),
+        ] {
+            assert!(Head::parse(&wrong).is_err(), "{wrong}");
+        }
+        head.begin(content(2), &profile(), 2, time());
+        head.generations[0].state = Progress::Pending;
+        assert!(Head::parse(&head.to_text().unwrap()).is_err());
+        head.generations.reverse();
+        assert!(Head::parse(&head.to_text().unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_bundle_comes_back_as_it_was_and_a_damaged_one_does_not() {
+        let archive: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+        let packed = pack(&archive).unwrap();
+        assert_eq!(unpack(&packed).unwrap(), archive);
+
+        let (start, end) = packed.split_at(packed.len() / 2);
+        for damaged in [start.to_owned(), format!("{start}AAAA{end}"), format!("{start}!{end}")] {
+            assert!(unpack(&damaged).is_err());
+        }
+    }
+}

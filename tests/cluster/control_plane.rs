@@ -1,0 +1,124 @@
+//! One control plane for all tests of this program.
+
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster");
+
+/// A control plane; it goes when this program ends, for then the standard input of `up` does.
+pub(crate) struct ControlPlane {
+    pub(crate) kubeconfig: PathBuf,
+    kubectl: PathBuf,
+    cache: tempfile::TempDir,
+    _up: Child,
+}
+
+/// Returns the control plane; none where its programs are missing.
+pub(crate) fn control_plane() -> Option<&'static ControlPlane> {
+    static PLANE: OnceLock<Option<ControlPlane>> = OnceLock::new();
+    PLANE.get_or_init(start).as_ref()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "RELAY_BUNDLE_CLUSTER=required is how a caller asks for all tests"
+)]
+fn start() -> Option<ControlPlane> {
+    let mut up = Command::new(format!("{FOLDER}/up"))
+        .arg("--foreground")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut path = String::new();
+    up.stdout.take().unwrap().read_to_string(&mut path).unwrap();
+    if path.trim().is_empty() {
+        let mut why = String::new();
+        up.stderr.take().unwrap().read_to_string(&mut why).unwrap();
+        let is_required = std::env::var_os("RELAY_BUNDLE_CLUSTER").is_some_and(|value| value == "required");
+        assert!(why.contains("is missing") && !is_required, "the control plane did not start: {why}");
+        up.wait().unwrap();
+        // The test harness would hide what goes through `eprintln!`.
+        let line = format!("skipped: no control plane: {}\n", why.trim());
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        return None;
+    }
+    let cache = tempfile::tempdir().unwrap();
+    Some(ControlPlane { kubeconfig: path.trim().into(), kubectl: kubectl(), cache, _up: up })
+}
+
+/// Returns the newest kubectl beside the programs that `up` has started.
+#[expect(clippy::disallowed_methods, reason = "the tools are where `up` looks for them")]
+fn kubectl() -> PathBuf {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from);
+    let tools = variable("RELAY_BUNDLE_TOOLS").unwrap_or_else(|| {
+        let cache = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
+        cache.unwrap().join("relay-bundle-tools")
+    });
+    let versions = Path::new(FOLDER).join("tools").read_dir().unwrap();
+    let newest = versions.map(|entry| entry.unwrap().file_name().into_string().unwrap()).max().unwrap();
+    tools.join("cluster").join(newest).join("kubectl")
+}
+
+impl ControlPlane {
+    /// Prepares a call of kubectl.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.kubectl);
+        command.args(arguments).env_clear().env("KUBECONFIG", &self.kubeconfig);
+        command.env("HOME", self.cache.path()).env("KUBECACHEDIR", self.cache.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// Calls kubectl, which must succeed.
+    #[track_caller]
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "kubectl {arguments:?}: {stderr}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Creates what `manifests` say, as kubectl reads them; what is there already stays.
+    #[track_caller]
+    pub(crate) fn ensure(&self, manifests: &str) {
+        self.feed(&["apply", "--server-side", "--field-manager=platform", "-f", "-"], manifests);
+    }
+
+    /// Replaces an object.
+    #[track_caller]
+    pub(crate) fn replace(&self, object: &Value) {
+        self.feed(&["replace", "-f", "-"], &object.to_string());
+    }
+
+    /// Calls kubectl, which must succeed, with something to read.
+    #[track_caller]
+    pub(crate) fn feed(&self, arguments: &[&str], text: &str) {
+        let mut child = self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success(), "kubectl {arguments:?}");
+    }
+
+    /// Returns a list of objects.
+    #[track_caller]
+    pub(crate) fn list(&self, namespace: &str, kinds: &str) -> Vec<Value> {
+        let text = self.kubectl(&["-n", namespace, "get", kinds, "-o", "json"]);
+        let list: Value = serde_json::from_str(&text).unwrap();
+        list["items"].as_array().unwrap().clone()
+    }
+
+    /// Returns an object.
+    #[track_caller]
+    pub(crate) fn get(&self, namespace: &str, object: &str) -> Value {
+        serde_json::from_str(&self.kubectl(&["-n", namespace, "get", object, "-o", "json"])).unwrap()
+    }
+
+    /// Tells whether an object is there.
+    pub(crate) fn has(&self, namespace: &str, object: &str) -> bool {
+        !self.kubectl(&["-n", namespace, "get", object, "--ignore-not-found", "-o", "name"]).is_empty()
+    }
+}

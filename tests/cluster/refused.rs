@@ -1,0 +1,131 @@
+//! What is refused, and that nothing has happened then.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::site::{Site, apply, build, prepare, write_trust};
+
+/// A kubeconfig whose cluster is a listener that we watch.
+fn kubeconfig(folder: &Utf8Path, listener: &TcpListener) -> Utf8PathBuf {
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: t\nclusters: [{{name: t, cluster: {{server: \"{server}\"}}}}]\n\
+         users: [{{name: t, user: {{}}}}]\ncontexts: [{{name: t, context: {{cluster: t, user: t}}}}]\n"
+    );
+    let path = folder.join("kubeconfig");
+    fs_err::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn nothing_is_asked_of_the_cluster_before_the_bundle_is_verified() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = Utf8Path::from_path(home.path()).unwrap();
+    prepare(folder);
+    write_trust(folder, "00000000-0000-0000-0000-000000000000");
+    let good = build(folder, "dev", "relay-dev", 1, &[]);
+    let bytes = fs_err::read(&good).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let config = kubeconfig(folder, &listener);
+
+    let bad = folder.join("bad.tar");
+    for at in [600, 2048, bytes.len() / 2, bytes.len() - 2000] {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        fs_err::write(&bad, damaged).unwrap();
+        let ran = apply(folder, &bad, config.as_str(), &["--yes"]);
+        assert_eq!(ran.code, 3, "byte {at}: {}", ran.stderr);
+        assert!(listener.accept().is_err(), "byte {at}: a connection was made");
+    }
+
+    // The same command with the good bundle does connect: the listener would have seen it.
+    listener.set_nonblocking(false).unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let read = stream.read(&mut request).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}")
+            .unwrap();
+        String::from_utf8_lossy(&request[..read]).into_owned()
+    });
+    let ran = apply(folder, &good, config.as_str(), &["--yes"]);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(server.join().unwrap().starts_with("GET /api/v1/namespaces/kube-system "));
+}
+
+#[test]
+fn a_bundle_for_another_cluster_is_not_applied() {
+    let Some(site) = Site::new("other-cluster") else { return };
+    site.trust("00000000-0000-0000-0000-000000000000");
+    let bundle = site.build("dev", &[]);
+
+    let ran = site.apply(&bundle, &["--yes"]);
+
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("WRONG_TARGET"), "{}", ran.stderr);
+    assert!(!site.plane.has("default", "namespace/other-cluster"));
+}
+
+#[test]
+fn a_dry_run_shows_the_plan_and_writes_nothing() {
+    let Some(site) = Site::new("dry-run") else { return };
+    let site = site.with_namespace();
+    let bundle = site.build("dev", &[]);
+    let before = site.versions();
+
+    let ran = site.apply(&bundle, &["--dry-run"]);
+
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("create    Deployment/relay-dev-claude-relay\n"), "{}", ran.stdout);
+    assert_eq!(site.versions(), before);
+}
+
+#[test]
+fn without_a_terminal_nobody_is_asked_and_nothing_is_done() {
+    let Some(site) = Site::new("no-terminal") else { return };
+    let site = site.with_namespace();
+    let before = site.versions();
+
+    let ran = site.apply(&site.build("dev", &[]), &[]);
+
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert_eq!(site.versions(), before);
+}
+
+#[test]
+fn an_older_bundle_is_refused_by_the_record_alone() {
+    let Some(site) = Site::new("replay") else { return };
+    let (old, new) = (site.build("dev", &[]), site.build("dev", &["config.logLevel=\"info\""]));
+    site.applied(&new, &[]);
+    // Another operator's machine, which knows nothing.
+    fs_err::remove_dir_all(site.path().join(".local")).unwrap();
+    let before = site.versions();
+
+    let ran = site.apply(&old, &["--yes"]);
+
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("ROLLBACK"), "{}", ran.stderr);
+    assert_eq!(site.versions(), before);
+}
+
+#[test]
+fn a_field_that_somebody_else_owns_is_named_and_nothing_is_written() {
+    let Some(site) = Site::new("conflict") else { return };
+    site.applied(&site.build("dev", &[]), &[]);
+    let patch = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: relay-dev-claude-relay, namespace: conflict}\n\
+                 spec: {replicas: 2}\n";
+    let arguments = ["apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-"];
+    site.plane.feed(&arguments, patch);
+    let before = site.versions();
+
+    let ran = site.apply(&site.build("dev", &["config.logLevel=\"info\""]), &["--yes"]);
+
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(ran.stderr.contains("Deployment/relay-dev-claude-relay: .spec.replicas"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("somebody"), "{}", ran.stderr);
+    assert_eq!(site.versions(), before);
+}

@@ -1,0 +1,259 @@
+//! Rollouts: what is written, waited for, recorded and pruned.
+
+use serde_json::{Value, json};
+
+use crate::site::Site;
+use crate::watcher::Watcher;
+
+fn states(head: &Value) -> Vec<(i64, &str)> {
+    let entries = head["generations"].as_array().unwrap().iter();
+    entries.map(|entry| (entry["generation"].as_i64().unwrap(), entry["state"].as_str().unwrap())).collect()
+}
+
+fn restarts(report: &Value) -> Vec<(&str, &str, &Value)> {
+    let workloads = report["workloads"].as_array().unwrap().iter();
+    workloads
+        .map(|of| (of["kind"].as_str().unwrap(), of["restart"].as_str().unwrap(), &of["reasons"]))
+        .collect()
+}
+
+#[test]
+fn a_bundle_is_applied_changed_and_applied_again_and_an_unchanged_one_writes_nothing() {
+    let Some(site) = Site::new("dev-changes") else { return };
+    let first = site.build("dev", &[]);
+
+    let report = site.applied(&first, &[]);
+    assert_eq!(report["done"]["generation"], 1);
+    let watcher = Watcher::of(site.plane, &site.namespace);
+    let before = site.versions();
+    let report = site.applied(&first, &[]);
+    assert_eq!(report["done"], json!({"generation": 1, "written": 0, "pruned": []}));
+    assert_eq!(site.versions(), before);
+
+    let deployment = || site.plane.get(&site.namespace, "deployment/relay-dev-claude-relay");
+    let redis = || site.plane.get(&site.namespace, "statefulset/relay-dev-redis");
+    let (relay_before, redis_before) = (deployment(), redis());
+    let report = site.applied(&site.build("dev", &["config.logLevel=\"info\""]), &[]);
+    assert_eq!(
+        restarts(&report),
+        [("StatefulSet", "no", &json!([])), ("Deployment", "yes", &json!(["config LOG_LEVEL changed"])),]
+    );
+    let revision =
+        |object: &Value| object["metadata"]["annotations"]["deployment.kubernetes.io/revision"].clone();
+    assert_ne!(revision(&deployment()), revision(&relay_before));
+    assert_eq!(redis()["status"]["updateRevision"], redis_before["status"]["updateRevision"]);
+    let head = site.head("relay-dev");
+    assert_eq!(states(&head), [(1, "superseded"), (2, "deployed")]);
+    assert_eq!(head.get("lock"), None);
+    let (wrong, moments) = watcher.end();
+    assert!(wrong.is_empty() && moments > 5, "{wrong:#?} in {moments}");
+}
+
+#[test]
+fn what_the_new_bundle_has_not_goes_after_the_rollout_and_what_others_made_stays() {
+    let Some(site) = Site::new("prune") else { return };
+    let with = [
+        "replicaCount=2",
+        "podDisruptionBudget.enabled=true",
+        "podDisruptionBudget.maxUnavailable=1",
+        "serviceAccount.name=\"own\"",
+    ];
+    site.applied(&site.build("dev", &with), &[]);
+    assert!(site.plane.has(&site.namespace, "pdb/relay-dev-claude-relay"));
+    assert!(site.plane.has(&site.namespace, "serviceaccount/own"));
+    // Somebody deletes it and makes another one of that name.
+    site.plane.kubectl(&["-n", &site.namespace, "delete", "serviceaccount/own"]);
+    site.plane.kubectl(&["-n", &site.namespace, "create", "serviceaccount", "own"]);
+
+    let report = site.applied(&site.build("dev", &[]), &[]);
+
+    let pruned: Vec<&str> = report["done"]["pruned"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|gone| gone["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(pruned, ["PodDisruptionBudget"]);
+    assert!(!site.plane.has(&site.namespace, "pdb/relay-dev-claude-relay"));
+    assert!(site.plane.has(&site.namespace, "serviceaccount/own"));
+}
+
+#[test]
+fn a_pod_that_never_becomes_ready_is_named_with_its_reason_and_a_good_bundle_goes_on() {
+    let Some(site) = Site::new("never-ready") else { return };
+    let bad = site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
+
+    let ran = site.apply(&bad, &["--yes", "--timeout", "5"]);
+
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(ran.stderr.contains("not ready after 5 s: Deployment/relay-dev-claude-relay"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("ImagePullBackOff"), "{}", ran.stderr);
+    let head = site.head("relay-dev");
+    assert_eq!((states(&head), head.get("lock")), (vec![(1, "pending")], None));
+
+    site.applied(&site.build("dev", &[]), &[]);
+    assert_eq!(states(&site.head("relay-dev")), [(1, "abandoned"), (2, "deployed")]);
+}
+
+#[test]
+fn a_literal_secret_changes_and_no_report_shows_it() {
+    let Some(site) = Site::new("literal") else { return };
+    site.applied(&site.build("dev", &[]), &[]);
+    let profile = site.path().join("profiles/dev.toml");
+    let text = fs_err::read_to_string(&profile).unwrap();
+    fs_err::write(&profile, text.replace("development-only\"", "another-literal\"")).unwrap();
+
+    let ran = site.apply(&site.build("dev", &[]), &["--yes", "--json"]);
+
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let secret = site.plane.get(&site.namespace, "secret/relay-dev-claude-relay-literal");
+    // The base64 of the new value.
+    assert!(secret["data"].to_string().contains("YW5vdGhlci1saXRlcmFs"), "{secret}");
+    for hidden in ["another-literal", "development-only", "YW5vdGhlci1saXRlcmFs", "ZGV2ZWxvcG1lbnQtb25seQ"] {
+        assert!(!ran.stdout.contains(hidden) && !ran.stderr.contains(hidden), "{hidden}");
+    }
+    assert!(ran.stdout.contains("<redacted>"), "{}", ran.stdout);
+}
+
+#[test]
+fn the_lock_of_a_dead_run_is_taken_and_its_generation_gone_on_with() {
+    let Some(site) = Site::new("dead-run") else { return };
+    let bundle = site.build("dev", &[]);
+    let report = site.applied(&bundle, &[]);
+    assert_eq!(report["done"]["generation"], 1);
+    // As a run leaves it that is killed after its last object.
+    let name = "configmap/relay-bundle.relay-dev";
+    let mut record = site.plane.get(&site.namespace, name);
+    let mut head = site.head("relay-dev");
+    head["generations"][0]["state"] = "pending".into();
+    head["lock"] = json!({"heartbeat": 7, "holder": "process 1 (dead)"});
+    record["data"]["head.json"] = head.to_string().into();
+    site.plane.replace(&record);
+    let before = site.plane.get(&site.namespace, "deployment/relay-dev-claude-relay");
+
+    let report = site.applied(&bundle, &["--break-lock"]);
+
+    assert_eq!((&report["done"]["generation"], &report["done"]["written"]), (&json!(1), &json!(0)));
+    assert_eq!(states(&site.head("relay-dev")), [(1, "deployed")]);
+    let after = site.plane.get(&site.namespace, "deployment/relay-dev-claude-relay");
+    assert_eq!(after["metadata"]["generation"], before["metadata"]["generation"]);
+}
+
+#[test]
+fn a_damaged_record_is_an_error_and_never_an_empty_one() {
+    let Some(site) = Site::new("damaged") else { return };
+    let bundle = site.build("dev", &[]);
+    site.applied(&bundle, &[]);
+    for (key, value) in [("head.json", "{}"), ("head.json", ""), ("state.json", "{}")] {
+        let whole = site.plane.get(&site.namespace, "configmap/relay-bundle.relay-dev");
+        let mut record = whole.clone();
+        record["data"][key] = value.into();
+        site.plane.replace(&record);
+        let before = site.versions();
+
+        let ran = site.apply(&bundle, &["--yes"]);
+
+        assert_eq!(ran.code, 4, "{key}: {}", ran.stderr);
+        assert!(ran.stderr.contains("is damaged"), "{key}: {}", ran.stderr);
+        assert_eq!(site.versions(), before);
+        record["data"] = whole["data"].clone();
+        record["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+        site.plane.replace(&record);
+    }
+    assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
+}
+
+/// What the platform's people have made before `production` comes.
+const PLATFORM: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: monitoring}
+---
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: nginx}
+spec: {controller: example.internal/nginx}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: servicemonitors.monitoring.coreos.com}
+spec:
+  group: monitoring.coreos.com
+  scope: Namespaced
+  names: {kind: ServiceMonitor, plural: servicemonitors, singular: servicemonitor}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+";
+
+const CONTRACT: &str = "
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: platform-ca, namespace: NAMESPACE}
+data: {ca.crt: none}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: claude-relay-admin, namespace: NAMESPACE}
+stringData: {password: none}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: platform-redis, namespace: NAMESPACE}
+stringData: {password: none}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: relay-tls, namespace: NAMESPACE}
+type: kubernetes.io/tls
+stringData: {tls.crt: none, tls.key: none}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: registry-credentials, namespace: NAMESPACE}
+type: kubernetes.io/dockerconfigjson
+stringData: {.dockerconfigjson: '{}'}
+";
+
+#[test]
+fn production_names_what_it_lacks_and_runs_once_that_is_there() {
+    let Some(site) = Site::new("production") else { return };
+    let site = site.with_namespace();
+    let consent = ["--yes", "--first-install", "--no-recovery"];
+    let bundle = site.build("production", &[]);
+    let before = site.versions();
+
+    let ran = site.apply(&bundle, &consent);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    for lacking in [
+        "Secret platform-redis in production",
+        "ConfigMap platform-ca",
+        "IngressClass nginx",
+        "servicemonitors",
+    ] {
+        assert!(ran.stderr.contains(lacking), "{lacking}: {}", ran.stderr);
+    }
+    assert_eq!(site.versions(), before);
+
+    site.plane.ensure(PLATFORM);
+    site.plane.kubectl(&["wait", "--for=condition=Established", "crd/servicemonitors.monitoring.coreos.com"]);
+    site.plane.ensure(&CONTRACT.replace("NAMESPACE", &site.namespace));
+    let watcher = Watcher::of(site.plane, &site.namespace);
+    let report = site.applied(&bundle, &consent[1..]);
+
+    assert_eq!(report["done"]["generation"], 1);
+    let deployment = site.plane.get(&site.namespace, "deployment/claude-relay");
+    assert_eq!(deployment["status"]["readyReplicas"], 3);
+    assert!(site.plane.has("monitoring", "servicemonitor/claude-relay"));
+    let before = site.versions();
+    assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
+    let stable = |versions: Vec<String>| -> Vec<String> {
+        // The autoscaler writes its own status, again and again.
+        versions.into_iter().filter(|line| !line.contains("HorizontalPodAutoscaler")).collect()
+    };
+    assert_eq!(stable(site.versions()), stable(before));
+    let (wrong, moments) = watcher.end();
+    assert!(wrong.is_empty() && moments > 10, "{wrong:#?} in {moments}");
+}

@@ -1,0 +1,65 @@
+//! Secrets: generated once, with consent, and never again.
+
+use crate::site::Site;
+use crate::watcher::Watcher;
+
+const KEY: &str = "secret/relay-loki-claude-relay-encryption-key";
+const OTHERS: &str = "secret/relay-loki-claude-relay-generated";
+
+fn site(namespace: &str) -> Option<Site> {
+    let site = Site::new(namespace)?.with_namespace();
+    site.plane.kubectl(&[
+        "-n",
+        namespace,
+        "create",
+        "secret",
+        "generic",
+        "loki-credentials",
+        "--from-literal=password=x",
+    ]);
+    Some(site)
+}
+
+#[test]
+fn the_encryption_key_is_generated_only_with_consent_and_never_again() {
+    let Some(site) = site("loki-secrets") else { return };
+    let watcher = Watcher::of(site.plane, &site.namespace);
+    let bundle = site.build("loki-logging", &[]);
+
+    for refused in [&["--yes"][..], &["--yes", "--first-install"], &["--yes", "--no-recovery"]] {
+        let ran = site.apply(&bundle, refused);
+        assert_eq!(ran.code, 2, "{refused:?}: {}", ran.stderr);
+        assert!(!site.plane.has(&site.namespace, KEY), "{refused:?}");
+        assert!(!site.plane.has(&site.namespace, "configmap/relay-bundle.relay-loki"), "{refused:?}");
+    }
+    site.applied(&bundle, &["--first-install", "--no-recovery"]);
+    let made = [KEY, OTHERS].map(|secret| site.plane.get(&site.namespace, secret));
+    assert_eq!(made[0]["immutable"], true);
+    let again = site.build("loki-logging", &["config.logLevel=\"debug\""]);
+    let report = site.applied(&again, &[]);
+
+    assert_eq!(report["generated"], serde_json::json!([]));
+    assert_eq!([KEY, OTHERS].map(|secret| site.plane.get(&site.namespace, secret)), made);
+    let (wrong, moments) = watcher.end();
+    assert!(wrong.is_empty() && moments > 10, "{wrong:#?} in {moments}");
+}
+
+#[test]
+fn a_lost_encryption_key_is_never_replaced() {
+    let Some(site) = site("loki-lost") else { return };
+    let bundle = site.build("loki-logging", &[]);
+    site.applied(&bundle, &["--first-install", "--no-recovery"]);
+    let consent = ["--yes", "--first-install", "--no-recovery"];
+    site.plane.kubectl(&["-n", &site.namespace, "delete", KEY]);
+
+    let ran = site.apply(&bundle, &consent);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(ran.stderr.contains("the relay has run here"), "{}", ran.stderr);
+
+    // Even without a record, the volume of Redis says that there is data.
+    site.plane.kubectl(&["-n", &site.namespace, "delete", "configmap/relay-bundle.relay-loki"]);
+    let ran = site.apply(&bundle, &consent);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(ran.stderr.contains("there is a volume of Redis"), "{}", ran.stderr);
+    assert!(!site.plane.has(&site.namespace, KEY));
+}

@@ -1,0 +1,181 @@
+//! A builder and an operator: a folder with profiles, keys, a trust policy, and a namespace of its own.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use assert_cmd::Command;
+use camino::{Utf8Path, Utf8PathBuf};
+use relay_bundle::trust::key::PrivateKey;
+use serde_json::Value;
+
+use crate::control_plane::{ControlPlane, control_plane};
+
+pub(crate) struct Site {
+    pub(crate) plane: &'static ControlPlane,
+    pub(crate) namespace: String,
+    folder: tempfile::TempDir,
+    serial: AtomicU32,
+}
+
+/// What a command printed, and how it ended.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Site {
+    /// Makes a place for a test; none where no control plane can be.
+    pub(crate) fn new(namespace: &str) -> Option<Self> {
+        let plane = control_plane()?;
+        let site = Self {
+            plane,
+            namespace: namespace.to_owned(),
+            folder: tempfile::tempdir().unwrap(),
+            serial: AtomicU32::new(0),
+        };
+        prepare(site.path());
+        let uid =
+            plane.get("default", "namespace/kube-system")["metadata"]["uid"].as_str().unwrap().to_owned();
+        site.trust(&uid);
+        Some(site)
+    }
+
+    /// Writes a policy for the cluster with this uid.
+    pub(crate) fn trust(&self, uid: &str) {
+        write_trust(self.path(), uid);
+    }
+
+    pub(crate) fn path(&self) -> &Utf8Path {
+        Utf8Path::from_path(self.folder.path()).unwrap()
+    }
+
+    /// Makes the namespace.
+    pub(crate) fn with_namespace(self) -> Self {
+        self.plane.kubectl(&["create", "namespace", &self.namespace]);
+        self
+    }
+
+    /// Builds and signs a profile for the namespace; each bundle has a higher serial than the one before.
+    #[track_caller]
+    pub(crate) fn build(&self, profile: &str, settings: &[&str]) -> Utf8PathBuf {
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed) + 1;
+        build(self.path(), profile, &self.namespace, serial, settings)
+    }
+
+    /// Runs `apply`.
+    pub(crate) fn apply(&self, bundle: &Utf8Path, arguments: &[&str]) -> Ran {
+        let kubeconfig = self.plane.kubeconfig.to_str().unwrap();
+        apply(self.path(), bundle, kubeconfig, arguments)
+    }
+
+    /// Runs `apply --yes`, which must succeed, and returns its report.
+    #[track_caller]
+    pub(crate) fn applied(&self, bundle: &Utf8Path, arguments: &[&str]) -> Value {
+        let all: Vec<&str> = ["--yes", "--json"].into_iter().chain(arguments.iter().copied()).collect();
+        let ran = self.apply(bundle, &all);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        serde_json::from_str(&ran.stdout).unwrap()
+    }
+
+    /// Returns every object of the namespace with its version: the same twice if nothing was written. Controllers write the
+    /// status of workloads when they like, so of those it is the generation.
+    #[track_caller]
+    pub(crate) fn versions(&self) -> Vec<String> {
+        let kinds = "configmaps,secrets,services,serviceaccounts,persistentvolumeclaims,deployments,statefulsets,\
+                     ingresses,poddisruptionbudgets,networkpolicies,horizontalpodautoscalers";
+        let objects = self.plane.list(&self.namespace, kinds);
+        let version = |object: &Value| {
+            let metadata = &object["metadata"];
+            let version = metadata.get("generation").unwrap_or(&metadata["resourceVersion"]);
+            format!("{}/{} {version}", object["kind"], metadata["name"])
+        };
+        objects.iter().map(version).collect()
+    }
+
+    /// Returns the head of the record.
+    #[track_caller]
+    pub(crate) fn head(&self, name: &str) -> Value {
+        let object = self.plane.get(&self.namespace, &format!("configmap/relay-bundle.{name}"));
+        serde_json::from_str(object["data"]["head.json"].as_str().unwrap()).unwrap()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        // What is left of a namespace disturbs nobody; the control plane goes soon.
+        let arguments = ["delete", "namespace", &self.namespace, "--ignore-not-found", "--wait=false"];
+        self.plane.command(&arguments).output().ok();
+    }
+}
+
+fn key() -> PrivateKey {
+    PrivateKey::from_seed(&[7; 32])
+}
+
+/// Copies the shipped profiles and writes a key.
+pub(crate) fn prepare(folder: &Utf8Path) {
+    fs_err::create_dir_all(folder.join("profiles")).unwrap();
+    for entry in Utf8Path::new("profiles").read_dir_utf8().unwrap() {
+        let entry = entry.unwrap();
+        fs_err::copy(entry.path(), folder.join("profiles").join(entry.file_name())).unwrap();
+    }
+    let pem = key().to_pem();
+    let mode = relay_bundle::fsio::MODE_PRIVATE;
+    relay_bundle::fsio::create_new(
+        folder.join("key.pem").as_path(),
+        pem.as_bytes(),
+        mode,
+        relay_bundle::fsio::Durability::Cached,
+    )
+    .unwrap();
+}
+
+/// Writes a policy that trusts the key for everything that is shipped.
+pub(crate) fn write_trust(folder: &Utf8Path, uid: &str) {
+    let public = key().public();
+    let (id, base64) = (public.id(), public.to_base64());
+    let text = format!(
+        "schema = \"relay-bundle/trust/v1\"\n[target]\nclusterUid = \"{uid}\"\n[[key]]\nid = \"{id}\"\n\
+         public = \"{base64}\"\nholder = \"builder\"\n[[grant]]\n\
+         bundles = [\"relay-dev\", \"relay-loki\", \"claude-relay\"]\n\
+         profiles = [\"dev\", \"loki-logging\", \"production\"]\nenvironments = [\"dev\", \"production\"]\n\
+         keys = [\"{id}\"]\nthreshold = 1\n"
+    );
+    let path = folder.join("trust.toml");
+    fs_err::write(&path, text).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    fs_err::set_permissions(&path, mode).unwrap();
+}
+
+/// Builds and signs a profile as an archive.
+#[track_caller]
+pub(crate) fn build(
+    folder: &Utf8Path,
+    profile: &str,
+    namespace: &str,
+    serial: u32,
+    settings: &[&str],
+) -> Utf8PathBuf {
+    let archive = folder.join(format!("{profile}-{serial}.tar"));
+    let (namespace, serial) = (format!("release.namespace=\"{namespace}\""), serial.to_string());
+    let mut arguments = vec!["build", profile, "--key", "key.pem", "--serial", &serial, "--archive"];
+    arguments.extend([archive.as_str(), "--set", &namespace]);
+    arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+    let ran = run(folder, &arguments);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    archive
+}
+
+pub(crate) fn apply(folder: &Utf8Path, bundle: &Utf8Path, kubeconfig: &str, arguments: &[&str]) -> Ran {
+    let own = ["apply", bundle.as_str(), "--trust", "trust.toml", "--kubeconfig", kubeconfig];
+    let all: Vec<&str> = own.into_iter().chain(arguments.iter().copied()).collect();
+    run(folder, &all)
+}
+
+fn run(folder: &Utf8Path, arguments: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
+    let output =
+        command.args(arguments).current_dir(folder).env_clear().env("HOME", folder).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
