@@ -20,6 +20,7 @@ pub mod identity_args;
 pub mod images;
 pub mod import;
 pub mod inspect;
+mod install;
 pub mod join;
 pub mod key_args;
 pub mod keygen;

@@ -99,7 +99,7 @@ mod tests {
     fn what_is_no_private_key_of_age_is_refused_by_what_it_is() {
         let altered = KEY.replace("GQ97", "GQ98");
         let table = [
-            ("".to_owned(), InvalidIdentities::None),
+            (String::new(), InvalidIdentities::None),
             ("# nothing\n".to_owned(), InvalidIdentities::None),
             (format!("{KEY}\n").repeat(33), InvalidIdentities::TooMany),
             ("age-encryption.org/v1\n-> scrypt".to_owned(), InvalidIdentities::Encrypted),

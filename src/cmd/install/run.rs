@@ -1,0 +1,198 @@
+//! One run against one cluster: from the lock to the record.
+
+use std::time::Duration;
+
+use super::Checked;
+use super::execute::{self, Uids};
+use super::journal::Journal;
+use super::preflight;
+use super::report::Done;
+use super::secrets::{self, Consent, Making};
+use super::{survey, wait};
+use crate::cluster::resource::key;
+use crate::cluster::{Cluster, Identity};
+use crate::cmd::clock;
+use crate::cmd::ctx::Ctx;
+use crate::cmd::failure::Failure;
+use crate::model::object_key::ObjectKey;
+use crate::rollout::live;
+use crate::rollout::plan::{Action, Before, Plan};
+use crate::rollout::prune::Candidate;
+use crate::rollout::readiness;
+use crate::rollout::record::{Generation, Item};
+use crate::trust::refusal::{Reason, Refusal};
+
+/// A run against one cluster.
+pub(super) struct Run<'a> {
+    ctx: &'a Ctx,
+    checked: &'a Checked,
+    cluster: &'a Cluster,
+    journal: Journal<'a>,
+    is_namespace_there: bool,
+    timeout: Duration,
+}
+
+impl<'a> Run<'a> {
+    /// A version that will do, and nothing older than what was accepted there.
+    pub(super) fn begin(
+        ctx: &'a Ctx,
+        checked: &'a Checked,
+        (cluster, identity): (&'a Cluster, &Identity),
+        break_lock: bool,
+        timeout: Duration,
+    ) -> Result<Self, Failure> {
+        let bundle = &checked.bundle;
+        preflight::check_version(identity, bundle)?;
+        let namespace = bundle.index.namespace.as_str();
+        let namespace_key = key("Namespace", "", namespace).expect("a kind that is known");
+        let is_namespace_there = cluster.find(&namespace_key)?.is_some();
+        let journal = Journal::open(cluster, &bundle.index.name, namespace, break_lock)?;
+        let statement = &bundle.voucher().statement;
+        let site = checked.policy.target.site.as_ref();
+        journal
+            .state
+            .check(statement, site, checked.now)
+            .map_err(|replay| Failure::from(Refusal::from(Reason::Replay(replay))))?;
+        Ok(Self { ctx, checked, cluster, journal, is_namespace_there, timeout })
+    }
+
+    /// Looks at everything that decides what is to be done.
+    pub(super) fn survey(&self, consent: Consent) -> Result<(Before, Vec<Making>), Failure> {
+        let bundle = &self.checked.bundle;
+        let missing = preflight::check_contract(self.cluster, bundle)?;
+        for unseen in &missing.unseen {
+            self.ctx.printer.say(&format!("not checked: {unseen}: we may not look at it"));
+        }
+        if !missing.wanted.is_empty() {
+            let failure = Failure::world("the cluster lacks what the bundle needs; nothing was changed");
+            return Err(missing.wanted.into_iter().fold(failure, Failure::hint));
+        }
+        let makings = secrets::missing(self.cluster, bundle)?;
+        secrets::check(self.cluster, bundle, &makings, self.journal.head.was_deployed(), consent)?;
+        let earlier = self.journal.inventory()?;
+        let before = survey::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
+        Ok((before, makings))
+    }
+
+    /// Tells whether this very statement is what was deployed last.
+    pub(super) fn is_deployed(&self) -> bool {
+        let (bundle, head) = (&self.checked.bundle, &self.journal.head);
+        let serial = bundle.voucher().statement.predicate.serial;
+        head.pending().is_none()
+            && head
+                .deployed()
+                .is_some_and(|last| last.content_id == bundle.content_id && last.serial == serial)
+    }
+
+    /// Returns the generation that runs.
+    pub(super) fn deployed(&self) -> Option<u64> {
+        self.journal.head.deployed().map(|entry| entry.generation)
+    }
+
+    pub(super) fn check_rights(&self, plan: &Plan, makings: &[Making]) -> Result<(), Failure> {
+        let verbs = ["get", "create", "update", "delete"];
+        let record = verbs.iter().map(|verb| (*verb, "ConfigMap".to_owned()));
+        let seen = ["Pod", "ReplicaSet", "ControllerRevision"].map(|kind| ("list", kind.to_owned()));
+        let gone = plan.prune.iter().map(|candidate| ("delete", candidate.key.kind.clone()));
+        let made = makings.iter().flat_map(|_| ["create", "update"].map(|verb| (verb, "Secret".to_owned())));
+        let mut rights: Vec<_> = record.chain(seen).chain(gone).chain(made).collect();
+        rights.sort();
+        rights.dedup();
+        preflight::check_rights(self.cluster, self.checked.bundle.index.namespace.as_str(), &rights)
+    }
+
+    /// Does what was planned; the lock is given back also when that fails.
+    pub(super) fn execute(
+        &mut self,
+        plan: &Plan,
+        makings: &[Making],
+        mut uids: Uids,
+    ) -> Result<Done, Failure> {
+        self.make_namespace(&mut uids)?;
+        let generation = self.lock_and_journal(&uids)?;
+        let done = self.roll_out(generation, plan, makings, uids);
+        if done.is_err() && self.journal.release().is_err() {
+            self.ctx.printer.tell("the lock could not be given back; another run waits until it has expired");
+        }
+        done
+    }
+
+    /// The record is kept in the namespace: that comes first if the bundle makes it.
+    fn make_namespace(&self, uids: &mut Uids) -> Result<(), Failure> {
+        let bundle = &self.checked.bundle;
+        let made = bundle.index.objects.iter().zip(bundle.manifests.iter());
+        let mut made = made.filter(|(object, _)| object.kind == "Namespace" && !self.is_namespace_there);
+        if let Some((object, manifest)) = made.next() {
+            let uid = execute::apply_one(self.cluster, bundle, object, &manifest.key)?;
+            uids.insert(manifest.key.clone(), uid);
+        }
+        Ok(())
+    }
+
+    /// Takes the lock and notes, before anything is written, what will be.
+    fn lock_and_journal(&mut self, uids: &Uids) -> Result<u64, Failure> {
+        let Checked { policy, state_file, bundle, packed, now } = self.checked;
+        let printer = &self.ctx.printer;
+        let statement = &bundle.voucher().statement;
+        let site = policy.target.site.as_ref();
+        state_file.record(statement, site, *now)?;
+        let mut generation = 0;
+        let (content_id, serial) = (bundle.content_id, statement.predicate.serial);
+        self.journal.lock(&holder()?, &|text| printer.say(text), |head, state| {
+            generation = head.begin(content_id, &bundle.index.profile, serial, *now);
+            state.accept(statement, site, *now);
+        })?;
+        self.journal.write_generation(&self.described(generation, uids), packed)?;
+        Ok(generation)
+    }
+
+    fn described(&self, generation: u64, uids: &Uids) -> Generation {
+        let bundle = &self.checked.bundle;
+        let item = |key: &ObjectKey| Item { key: key.clone(), uid: uids.get(key).cloned() };
+        let inventory = bundle.manifests.iter().map(|manifest| item(&manifest.key)).collect();
+        Generation::new(generation, bundle.content_id, inventory)
+    }
+
+    fn roll_out(
+        &mut self,
+        generation: u64,
+        plan: &Plan,
+        makings: &[Making],
+        mut uids: Uids,
+    ) -> Result<Done, Failure> {
+        let Checked { bundle, packed, .. } = self.checked;
+        let printer = &self.ctx.printer;
+        let tell = |text: &str| printer.say(text);
+        for making in makings {
+            self.journal.beat()?;
+            secrets::make(self.cluster, making)?;
+        }
+        execute::apply_steps(self.cluster, &mut self.journal, bundle, plan, &mut uids, &tell)?;
+        let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
+        let awaited = keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
+        wait::wait(self.cluster, &mut self.journal, awaited, self.timeout, &tell)?;
+        let namespace = bundle.index.namespace.as_str();
+        let gone: Vec<Candidate> = execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?;
+        self.journal.write_generation(&self.described(generation, &uids), packed)?;
+        let mut surplus = Vec::new();
+        let now = clock::now()?;
+        self.journal.update(|head| surplus = head.finish(now))?;
+        self.journal.forget(&surplus)?;
+        self.journal.release()?;
+        let written = plan.count(Action::Create) + plan.count(Action::Update);
+        Ok(Done { generation: Some(generation), written, pruned: gone })
+    }
+}
+
+/// Returns the uids of what is there.
+pub(super) fn known_uids(before: &Before) -> Uids {
+    before.live.iter().map(|(key, object)| (key.clone(), live::uid(object).to_owned())).collect()
+}
+
+/// Returns a name for this run that no other run has, and by which a person may find it.
+fn holder() -> Result<String, Failure> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::world(format!("the system gives no random numbers: {error}")))?;
+    Ok(format!("process {} ({:016x})", std::process::id(), u64::from_be_bytes(bytes)))
+}
