@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod control_plane;
+mod kubectl;
+mod platform;
 mod refused;
 mod rollout;
 mod secrets;
