@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::Checked;
 use super::execute::{self, Uids};
-use super::journal::Journal;
 use super::preflight;
 use super::report::Done;
 use super::secrets::{self, Consent, Making};
@@ -14,6 +13,7 @@ use crate::cluster::{Cluster, Identity};
 use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
+use crate::cmd::journal::Journal;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 use crate::rollout::plan::{Action, Before, Plan};

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::journal::Journal;
 use super::survey::list;
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
 use crate::cmd::failure::Failure;
+use crate::cmd::journal::Journal;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::pods;
 use crate::rollout::readiness::{self, Readiness};
