@@ -64,6 +64,11 @@ fn kubectl() -> PathBuf {
 }
 
 impl ControlPlane {
+    /// Returns the folder that kubectl is in.
+    pub(crate) fn tools(&self) -> &Path {
+        self.kubectl.parent().unwrap()
+    }
+
     /// Prepares a call of kubectl.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.kubectl);

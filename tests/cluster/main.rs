@@ -4,6 +4,8 @@
 //! `CI=true` that is a failure.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../support/console.rs"]
+mod console;
 mod control_plane;
 mod kubectl;
 mod platform;
@@ -11,4 +13,5 @@ mod refused;
 mod rollout;
 mod secrets;
 mod site;
+mod tour;
 mod watcher;
