@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::Checked;
 use super::execute::{self, Uids};
-use super::journal::Journal;
 use super::preflight;
 use super::report::Done;
 use super::secrets::{self, Consent, Making};
@@ -14,6 +13,7 @@ use crate::cluster::{Cluster, Identity};
 use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
+use crate::cmd::journal::Journal;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 use crate::rollout::plan::{Action, Before, Plan};
@@ -169,8 +169,8 @@ impl<'a> Run<'a> {
         }
         execute::apply_steps(self.cluster, &mut self.journal, bundle, plan, &mut uids, &tell)?;
         let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
-        let awaited = keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
-        wait::wait(self.cluster, &mut self.journal, awaited, self.timeout, &tell)?;
+        let awaited: Vec<ObjectKey> = keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
+        wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, &tell)?;
         let namespace = bundle.index.namespace.as_str();
         let gone: Vec<Candidate> = execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?;
         self.journal.write_generation(&self.described(generation, &uids), packed)?;
