@@ -91,8 +91,8 @@ fn is_same(one: &ObjectKey, other: &ObjectKey) -> bool {
 }
 
 fn is_fixed_otherwise(live: &Value, manifest: &Value) -> bool {
-    let is_empty = |value: &&Value| value.as_array().is_none_or(|items| !items.is_empty());
-    let field = |object: &'_ Value, pointer: &str| object.pointer(pointer).filter(is_empty).cloned();
+    let says_something = |value: &&Value| value.as_array().is_none_or(|items| !items.is_empty());
+    let field = |object: &Value, pointer: &str| object.pointer(pointer).filter(says_something).cloned();
     FIXED.iter().any(|pointer| field(live, pointer) != field(manifest, pointer))
 }
 

@@ -39,9 +39,10 @@ pub fn names_helm(object: &Value, words: &str, ours: &str) -> bool {
 /// Returns an object of which our server-side apply owns what Helm owned: what the next apply does not name goes.
 ///
 /// The number of replicas becomes nobody's if the manifest does not give one: it stays what it is, until an autoscaler
-/// changes it.
+/// changes it. Of a Deployment the server's defaults become ours as well: the scheme of a probe that goes would leave half
+/// a probe behind, and the bounds of a rolling update are not allowed beside `Recreate`.
 pub fn handed_over(object: &Value, manifest: &Value, ours: &str) -> Value {
-    let mut set = json!({});
+    let (mut set, mut others) = (json!({}), json!({}));
     let mut rest = Vec::new();
     let mut time = Value::Null;
     for entry in entries(object) {
@@ -50,8 +51,12 @@ pub fn handed_over(object: &Value, manifest: &Value, ours: &str) -> Value {
             set = union(&set, &entry["fieldsV1"]);
             time = entry["time"].clone();
         } else {
+            others = union(&others, &entry["fieldsV1"]);
             rest.push(entry.clone());
         }
+    }
+    if object["kind"] == "Deployment" {
+        claim(&mut set["f:spec"], &object["spec"], &others["f:spec"]);
     }
     if manifest.pointer("/spec/replicas").is_none()
         && let Some(spec) = set.get_mut("f:spec").and_then(Value::as_object_mut)
@@ -63,6 +68,72 @@ pub fn handed_over(object: &Value, manifest: &Value, ours: &str) -> Value {
     let mut object = object.clone();
     object["metadata"]["managedFields"] = rest.into();
     object
+}
+
+/// Adds to a set what of a value is in no set, except lists: their items have owners.
+fn claim(set: &mut Value, value: &Value, others: &Value) {
+    let Some(steps) = set.as_object_mut() else { return };
+    for (step, below) in steps.iter_mut().filter(|(_, below)| !is_leaf(below)) {
+        if let Some(child) = at(value, step) {
+            claim(below, child, &others[step.as_str()]);
+        }
+    }
+    for (name, child) in value.as_object().into_iter().flatten() {
+        let step = format!("f:{name}");
+        if !child.is_array() && !steps.contains_key(&step) && others.get(&step).is_none() {
+            steps.insert(step, whole(child));
+        }
+    }
+}
+
+/// Returns the set of everything in a value.
+fn whole(value: &Value) -> Value {
+    let mut set = Map::new();
+    for (name, child) in value.as_object().into_iter().flatten() {
+        set.insert(".".to_owned(), json!({}));
+        set.insert(format!("f:{name}"), whole(child));
+    }
+    set.into()
+}
+
+/// Returns a new object with what others than Helm and the API server have written into the live one.
+///
+/// Fields of both are the new object's: whether others mind is asked of the server.
+pub fn with_others(new: &Value, live: &Value, ours: &str) -> Value {
+    let is_others = |entry: &&Value| {
+        !is_helms(entry, ours) && entry["manager"] != ours && entry.get("subresource").is_none()
+    };
+    let mut object = new.clone();
+    let mut rest: Vec<Value> =
+        entries(live).filter(|entry| !is_helms(entry, ours) && entry["manager"] != ours).cloned().collect();
+    for entry in entries(live).filter(is_others) {
+        copy(&mut object, live, &entry["fieldsV1"]);
+    }
+    rest.extend(entries(new).filter(|entry| entry["manager"] == ours).cloned());
+    for field in ["name", "uid", "resourceVersion", "creationTimestamp", "generation"] {
+        object["metadata"][field] = live["metadata"][field].clone();
+    }
+    object["metadata"]["managedFields"] = rest.into();
+    if new.pointer("/spec/replicas").is_none() || object["spec"]["replicas"].is_null() {
+        object["spec"]["replicas"] = live["spec"]["replicas"].clone();
+    }
+    object
+}
+
+/// Copies what a set names, where it is missing.
+fn copy(to: &mut Value, from: &Value, set: &Value) {
+    for (step, below) in set.as_object().into_iter().flatten() {
+        let Some(value) = at(from, step) else { continue };
+        if at(to, step).is_none()
+            && let (Some(name), Some(fields)) = (step.strip_prefix("f:"), to.as_object_mut())
+        {
+            let is_whole = is_leaf(below) || !value.is_object();
+            fields.insert(name.to_owned(), if is_whole { value.clone() } else { json!({}) });
+        }
+        if let Some(child) = at_mut(to, step) {
+            copy(child, value, below);
+        }
+    }
 }
 
 /// Returns an object that Helm does not know any more, and that keeps what is in it; `label` says whose it is now.
@@ -163,7 +234,7 @@ fn remove(value: &mut Value, gone: &Value, kept: &Value) {
         let is_member = is_leaf(below) || below.get(".").is_some();
         if kept_below.is_none() && is_member {
             remove_at(value, step);
-        } else if let Some(child) = at(value, step) {
+        } else if let Some(child) = at_mut(value, step) {
             remove(child, below, kept_below.unwrap_or(&Value::Null));
             let is_empty =
                 child.as_object().is_some_and(Map::is_empty) || child.as_array().is_some_and(Vec::is_empty);
@@ -175,13 +246,17 @@ fn remove(value: &mut Value, gone: &Value, kept: &Value) {
 }
 
 /// Returns what a step leads to: `f:NAME` to a field, `k:{…}` to the item with these keys, `v:…` to the value itself.
-fn at<'a>(value: &'a mut Value, step: &str) -> Option<&'a mut Value> {
-    match step.split_once(':')? {
-        ("f", name) => value.get_mut(name),
-        (_, _) => {
-            let position = position(value, step)?;
-            value.get_mut(position)
-        }
+fn at<'a>(value: &'a Value, step: &str) -> Option<&'a Value> {
+    match step.strip_prefix("f:") {
+        Some(name) => value.get(name),
+        None => value.get(position(value, step)?),
+    }
+}
+
+fn at_mut<'a>(value: &'a mut Value, step: &str) -> Option<&'a mut Value> {
+    match step.strip_prefix("f:") {
+        Some(name) => value.get_mut(name),
+        None => value.get_mut(position(value, step)?),
     }
 }
 
@@ -232,7 +307,7 @@ mod tests {
                     {"manager": "kubectl-annotate", "operation": "Update", "apiVersion": "apps/v1",
                         "fieldsV1": {"f:metadata": {"f:annotations": {"f:own": {}}}}},
                 ]},
-            "spec": {"replicas": 2, "template": {"spec": {
+            "spec": {"replicas": 2, "strategy": {"rollingUpdate": {"maxSurge": 1}}, "template": {"spec": {
                 "initContainers": [{"name": "wait", "image": "busybox"}],
                 "containers": [{"name": "relay", "image": "new", "env": [{"name": "A"}, {"name": "B"}], "imagePullPolicy": "Always"}]}}},
         })
@@ -243,9 +318,16 @@ mod tests {
         let manifest = json!({"apiVersion": "apps/v1", "spec": {"replicas": 1}});
         let handed = handed_over(&object(), &manifest, OURS);
         let all = handed["metadata"]["managedFields"].as_array().unwrap();
+        let mut wanted = helms();
+        // What the server set by itself, in an item that Helm owned.
+        wanted["f:spec"]["f:template"]["f:spec"]["f:containers"]["k:{\"name\":\"relay\"}"]["f:imagePullPolicy"] =
+            json!({});
+        wanted["f:spec"]["f:strategy"] = json!({".": {}, "f:rollingUpdate": {".": {}, "f:maxSurge": {}}});
+        wanted["f:spec"]["f:template"]["f:spec"]["f:initContainers"]["k:{\"name\":\"wait\"}"]["f:image"] =
+            json!({});
         let owners: Vec<_> = all.iter().map(|entry| entry["manager"].as_str().unwrap()).collect();
         assert_eq!(owners, ["kubectl-annotate", OURS]);
-        assert_eq!(all[1]["fieldsV1"], helms());
+        assert_eq!(all[1]["fieldsV1"], wanted);
         assert_eq!(all[1]["operation"], "Apply");
         // A second time nothing changes.
         assert_eq!(
@@ -275,11 +357,34 @@ mod tests {
         assert_eq!(after["metadata"]["labels"], json!({"app": "a", "app.kubernetes.io/managed-by": "Helm"}));
         assert_eq!(
             after["spec"],
-            json!({"replicas": 2, "template": {"spec": {
+            json!({"replicas": 2, "strategy": {"rollingUpdate": {"maxSurge": 1}}, "template": {"spec": {
             "containers": [{"name": "relay", "image": "new", "env": [{"name": "B"}], "imagePullPolicy": "Always"}]}}})
         );
         let owners = after["metadata"]["managedFields"].as_array().unwrap();
         assert!(owners.iter().all(|entry| entry["manager"] != "helm"));
+    }
+
+    #[test]
+    fn what_others_wrote_is_in_the_forecast_and_what_helm_wrote_is_not() {
+        let new = json!({"metadata": {"name": "x-new", "labels": {"app": "b"}, "managedFields": [{"manager": OURS, "operation": "Apply"}]},
+            "spec": {"template": {"spec": {"containers": [{"name": "relay"}]}}}});
+        let after = with_others(&new, &object(), OURS);
+        assert_eq!(after["metadata"]["annotations"], json!({"own": "1"}));
+        assert_eq!(
+            (&after["metadata"]["name"], &after["metadata"]["labels"]),
+            (&json!("x"), &json!({"app": "b"}))
+        );
+        assert_eq!(
+            after["spec"],
+            json!({"replicas": 2, "template": {"spec": {"containers": [{"name": "relay"}]}}})
+        );
+        let owners: Vec<_> = after["metadata"]["managedFields"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| &entry["manager"])
+            .collect();
+        assert_eq!(owners, ["kubectl-annotate", OURS]);
     }
 
     #[test]

@@ -82,13 +82,17 @@ pub fn written(secret: &Value, ours: &str) -> Written {
 }
 
 /// Everything that says which key runs.
+#[derive(Clone, Copy)]
 pub struct Evidence<'a> {
     pub release: &'a Release,
     pub reference: &'a Reference,
     /// The value that is stored now.
     pub stored: &'a [u8],
     pub written: Written,
+    /// When the oldest pod that has it from there started.
     pub oldest_pod: Option<Timestamp>,
+    /// Whether pods of the bundle run: an earlier run came that far, with the key that was chosen then.
+    pub is_adopted: bool,
 }
 
 /// A key that revisions had, without its value.
@@ -128,7 +132,9 @@ impl Evidence<'_> {
     pub fn is_doubtful(&self) -> bool {
         match (self.oldest_pod, self.since()) {
             (Some(started), Some(since)) => started <= since,
-            _ => false,
+            // Nothing runs: which key its data has is not known if there were several.
+            (None, Some(_)) => !self.is_adopted,
+            (_, None) => false,
         }
     }
 
@@ -203,14 +209,24 @@ mod tests {
             // Somebody wrote another one by hand; or we did, as the operator chose.
             (1, &["a"], "z", Written::At(time(8)), Some(time(7)), true),
             (1, &["a", "b"], "a", Written::ByUs, Some(time(1)), false),
-            // Nothing runs with it.
-            (1, &["a", "b"], "b", Written::At(time(3)), None, false),
+            // Nothing runs with it, and nobody knows which one ran.
+            (1, &["a", "b"], "b", Written::At(time(3)), None, true),
+            (1, &["a"], "a", Written::At(time(3)), None, false),
         ];
         let reference = Reference { secret: "s".into(), key: "k".into() };
         for (first, keys, stored, written, oldest_pod, wanted) in table {
             let release = release(first, keys);
             let stored = stored.as_bytes();
-            let evidence = Evidence { release: &release, reference: &reference, stored, written, oldest_pod };
+            let evidence = Evidence {
+                release: &release,
+                reference: &reference,
+                stored,
+                written,
+                oldest_pod,
+                is_adopted: false,
+            };
+            let adopted = Evidence { is_adopted: true, oldest_pod: None, ..evidence };
+            assert!(!adopted.is_doubtful());
             assert_eq!(evidence.is_doubtful(), wanted, "{keys:?} {written:?} {oldest_pod:?}");
         }
     }
@@ -220,8 +236,9 @@ mod tests {
         let release = release(1, &["hidden-a", "hidden-b", "hidden-b", "hidden-a"]);
         let reference = Reference { secret: "s".into(), key: "k".into() };
         let (written, oldest_pod) = (Written::Unknown, None);
-        let evidence =
-            Evidence { release: &release, reference: &reference, stored: b"hidden-b", written, oldest_pod };
+        let stored = b"hidden-b";
+        let (release, reference) = (&release, &reference);
+        let evidence = Evidence { release, reference, stored, written, oldest_pod, is_adopted: false };
         let known = evidence.known();
         let shown: Vec<_> = known.iter().map(|known| (known.revisions.as_slice(), known.stored)).collect();
         assert_eq!(shown, [(&[1][..], false), (&[2, 3], true), (&[4], false)]);

@@ -34,6 +34,15 @@ pub enum Run {
     Real,
 }
 
+/// What becomes of what a deleted object owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Propagation {
+    /// It goes first.
+    Foreground,
+    /// It stays, and is nobody's.
+    Orphan,
+}
+
 impl Request {
     /// Asks for what is at a path.
     pub fn get_path(path: impl Into<String>) -> Self {
@@ -79,6 +88,17 @@ impl Request {
             "kind": "DeleteOptions",
             "propagationPolicy": "Background",
             "preconditions": {"uid": uid, "resourceVersion": resource_version},
+        });
+        Self { method: Method::Delete, path: path(key), body: body.to_string().into_bytes() }
+    }
+
+    /// Deletes the object with this uid, whatever its version; says what becomes of what it owns.
+    pub fn delete_as(key: &ObjectKey, uid: &str, propagation: Propagation) -> Self {
+        let body = json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": format!("{propagation:?}"),
+            "preconditions": {"uid": uid},
         });
         Self { method: Method::Delete, path: path(key), body: body.to_string().into_bytes() }
     }

@@ -1,5 +1,6 @@
 //! The command line: one file a command. Nothing else prints errors or chooses exit codes.
 
+pub mod adopt;
 pub mod apply;
 pub mod archive_file;
 pub mod bug;
@@ -106,6 +107,8 @@ pub enum Command {
     Verify(Deferred<verify::Args>),
     /// Bring a cluster to a bundle's state: verified, planned, recorded, waited for
     Apply(Deferred<apply::Args>),
+    /// Take over what Helm installed, with its data and keys
+    Adopt(Deferred<adopt::Args>),
     /// Write, check and show a trust policy
     Trust(trust::Args),
     /// Show what was accepted before, or take a floor away
@@ -157,6 +160,7 @@ impl Command {
             Self::Inspect(args) => args.0.run(ctx),
             Self::Verify(args) => args.0.run(ctx),
             Self::Apply(args) => args.0.run(ctx),
+            Self::Adopt(args) => args.0.run(ctx),
             Self::Trust(args) => args.run(ctx),
             Self::State(args) => args.run(ctx),
             #[cfg(feature = "age")]

@@ -4,9 +4,11 @@
 //! `CI=true` that is a failure.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod adopt;
 #[path = "../support/console.rs"]
 mod console;
 mod control_plane;
+mod helm;
 mod kubectl;
 mod platform;
 mod refused;

@@ -2,6 +2,7 @@
 //!
 //! The order is the promise: verified before any connection, planned before any lock, recorded before any write.
 
+pub(super) mod adopt;
 mod confirm;
 mod execute;
 mod preflight;

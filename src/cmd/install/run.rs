@@ -27,9 +27,11 @@ pub(super) struct Run<'a> {
     ctx: &'a Ctx,
     checked: &'a Checked,
     cluster: &'a Cluster,
-    journal: Journal<'a>,
+    pub(super) journal: Journal<'a>,
     is_namespace_there: bool,
     timeout: Duration,
+    /// What another program left, and this generation takes along until nothing names it.
+    pub(super) leftovers: Vec<Item>,
 }
 
 impl<'a> Run<'a> {
@@ -53,7 +55,7 @@ impl<'a> Run<'a> {
             .state
             .check(statement, site, checked.now)
             .map_err(|replay| Failure::from(Refusal::from(Reason::Replay(replay))))?;
-        Ok(Self { ctx, checked, cluster, journal, is_namespace_there, timeout })
+        Ok(Self { ctx, checked, cluster, journal, is_namespace_there, timeout, leftovers: Vec::new() })
     }
 
     /// Looks at everything that decides what is to be done.
@@ -130,7 +132,7 @@ impl<'a> Run<'a> {
     }
 
     /// Takes the lock and notes, before anything is written, what will be.
-    fn lock_and_journal(&mut self, uids: &Uids) -> Result<u64, Failure> {
+    pub(super) fn lock_and_journal(&mut self, uids: &Uids) -> Result<u64, Failure> {
         let Checked { policy, state_file, bundle, packed, now } = self.checked;
         let printer = &self.ctx.printer;
         let statement = &bundle.voucher().statement;
@@ -149,11 +151,12 @@ impl<'a> Run<'a> {
     fn described(&self, generation: u64, uids: &Uids) -> Generation {
         let bundle = &self.checked.bundle;
         let item = |key: &ObjectKey| Item { key: key.clone(), uid: uids.get(key).cloned() };
-        let inventory = bundle.manifests.iter().map(|manifest| item(&manifest.key)).collect();
+        let inventory = bundle.manifests.iter().map(|manifest| item(&manifest.key));
+        let inventory = inventory.chain(self.leftovers.iter().cloned()).collect();
         Generation::new(generation, bundle.content_id, inventory)
     }
 
-    fn roll_out(
+    pub(super) fn roll_out(
         &mut self,
         generation: u64,
         plan: &Plan,

@@ -1,5 +1,7 @@
 //! Secrets that are made here: once, where none are, and never again.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value, json};
 
 use crate::bundle::index::{Source, Wanted};
@@ -137,6 +139,16 @@ fn redis_claims(bundle: &Bundle) -> Vec<ObjectKey> {
         named.chain([format!("data-{}-0", manifest.key.name)])
     });
     names.filter_map(|name| key("PersistentVolumeClaim", bundle.index.namespace.as_str(), &name)).collect()
+}
+
+impl Making {
+    /// Leaves out keys that come from elsewhere; none if nothing is left to make.
+    pub(super) fn without(mut self, coming: &BTreeMap<String, BTreeSet<String>>) -> Option<Self> {
+        if let Some(keys) = coming.get(&self.key.name) {
+            self.missing.retain(|(key, _)| !keys.contains(key));
+        }
+        (!self.missing.is_empty()).then_some(self)
+    }
 }
 
 /// Says what is made, without values.

@@ -35,7 +35,8 @@ pub(super) fn survey(
     Ok(Before { live, tried, prune, prune_later })
 }
 
-fn find_all(cluster: &Cluster, keys: &[ObjectKey]) -> Result<BTreeMap<ObjectKey, Value>, Failure> {
+/// Returns what is there.
+pub(super) fn find_all(cluster: &Cluster, keys: &[ObjectKey]) -> Result<BTreeMap<ObjectKey, Value>, Failure> {
     let requests: Vec<Request> = keys.iter().map(Request::get).collect();
     let mut live = BTreeMap::new();
     for (key, answer) in keys.iter().zip(cluster.call_all(&requests)) {
@@ -77,7 +78,8 @@ pub(super) fn yaml<'a>(bundle: &'a Verified<Bundle>, file: &str) -> &'a [u8] {
     bundle.files.get(file).expect("the index lists files of the bundle").bytes()
 }
 
-fn outcome(answer: Result<Value, CallError>) -> Result<Tried, Failure> {
+/// Says what an answer to a dry run means.
+pub(super) fn outcome(answer: Result<Value, CallError>) -> Result<Tried, Failure> {
     let status = match answer {
         Ok(object) => return Ok(Tried::Would(Box::new(object))),
         Err(CallError::Status(status)) => status,

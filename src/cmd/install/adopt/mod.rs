@@ -1,0 +1,329 @@
+//! Takes over what Helm installed: prepares ownership, then makes the same run as `apply`, and at the end puts Helm's
+//! records where Helm does not look.
+//!
+//! Everything is decided before the first write. Interrupted anywhere it can be run again: each step finds what is left
+//! of it to do.
+
+mod forecast;
+mod helm;
+mod prepare;
+mod report;
+mod values;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::report::{ApplyReport, Done, blocked};
+use super::run::{self, Run};
+use super::secrets::{self, Making};
+use super::survey::{find_all, split_used};
+use super::{Checked, InstallArgs, preflight};
+use crate::adoption::claims::claims;
+use crate::adoption::fate::{Fate, Handed, fates, find, obstacles};
+use crate::adoption::release::Release;
+use crate::cluster::request::FIELD_MANAGER;
+use crate::cluster::{Cluster, Identity};
+use crate::cmd::ctx::Ctx;
+use crate::cmd::failure::{Failure, Outcome};
+use crate::model::object_key::ObjectKey;
+use crate::model::text::ReleaseName;
+use crate::render::manifest_set::phase;
+use crate::rollout::live;
+use crate::rollout::plan::{Before, Plan, plan};
+use crate::rollout::prune::Candidate;
+use crate::rollout::record::Item;
+use helm::Records;
+use report::{AdoptReport, HelmPart};
+use values::Carried;
+
+/// How a release is taken over.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Helm")]
+pub(in crate::cmd) struct AdoptArgs {
+    /// The Helm release, in the namespace of the bundle
+    #[arg(long, value_name = "RELEASE")]
+    pub(in crate::cmd) from_helm: ReleaseName,
+    /// Agree that the StatefulSet of Redis is deleted and made again on the same volume; asked for otherwise
+    #[arg(long)]
+    recreate_redis: bool,
+    /// The revision whose encryption key the relay runs with, if the stored one is newer than its pods
+    #[arg(long, value_name = "N")]
+    key_from_revision: Option<u64>,
+}
+
+/// What was decided.
+struct Decided {
+    helm: HelmPart,
+    carried: Vec<Carried>,
+    before: Before,
+    makings: Vec<Making>,
+}
+
+/// Plans, asks, and does it.
+pub(in crate::cmd) fn adopt(
+    ctx: &Ctx,
+    checked: &Checked,
+    (cluster, identity): (&Cluster, &Identity),
+    args: &AdoptArgs,
+    install: &InstallArgs,
+) -> Outcome {
+    let timeout = Duration::from_secs(install.timeout);
+    let mut run = Run::begin(ctx, checked, (cluster, identity), install.break_lock, timeout)?;
+    let namespace = checked.bundle.index.namespace.as_str();
+    let records = Records { cluster, namespace, release: &args.from_helm };
+    let release = records.read()?;
+    let Decided { helm, carried, before, makings } =
+        decide(checked, cluster, &run, release.as_ref(), args, install)?;
+    let (uids, leftovers) = (run::known_uids(&before), leftovers(&helm.objects, &before.live));
+    let plan = forecast(checked, before, &helm);
+    let mut report =
+        AdoptReport { helm, apply: ApplyReport::new(&checked.bundle, cluster, identity, &plan, &makings) };
+    if let Some(blocked) = blocked(&plan) {
+        return Err(blocked);
+    }
+    if install.dry_run {
+        ctx.printer.report(&report)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    run.check_rights(&plan, &makings)?;
+    check_rights(cluster, namespace, &report.helm)?;
+    confirm(ctx, checked, identity, &report, args, install)?;
+    run.leftovers = leftovers;
+    let is_done = release.is_none() && makings.is_empty() && plan.is_empty() && run.is_deployed();
+    report.apply.done = Some(if is_done {
+        Done::unchanged(run.deployed())
+    } else {
+        let generation = run.lock_and_journal(&uids)?;
+        let work = Work { ctx, checked, cluster, install, carried: &carried, objects: &report.helm.objects };
+        work.carry_out(&mut run, generation)?
+    });
+    report.helm.archived = records.archive()?;
+    ctx.printer.report(&report)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Looks at everything, and refuses what would cost data or come to nothing.
+fn decide(
+    checked: &Checked,
+    cluster: &Cluster,
+    run: &Run<'_>,
+    release: Option<&Release>,
+    args: &AdoptArgs,
+    install: &InstallArgs,
+) -> Result<Decided, Failure> {
+    let bundle = &checked.bundle;
+    let namespace = bundle.index.namespace.as_str();
+    let missing = preflight::check_contract(cluster, bundle)?;
+    if !missing.wanted.is_empty() {
+        let failure = Failure::world("the cluster lacks what the bundle needs; nothing was changed");
+        return Err(missing.wanted.into_iter().fold(failure, Failure::hint));
+    }
+    let earlier = run.journal.inventory()?;
+    let live = look(cluster, checked, release, &earlier)?;
+    let objects =
+        release.map_or_else(Vec::new, |release| fates(release, namespace, &bundle.manifests, &live));
+    let found = release.map_or_else(Vec::new, |release| {
+        obstacles(args.from_helm.as_str(), release, namespace, &bundle.manifests, &live)
+    });
+    if !found.is_empty() {
+        let failure = Failure::world(format!(
+            "the Helm release `{}` cannot be adopted; nothing was changed",
+            args.from_helm
+        ));
+        return Err(found.into_iter().fold(failure, Failure::hint));
+    }
+    let carried = match release {
+        Some(release) => values::decide(cluster, bundle, release, args.key_from_revision)?,
+        None => Vec::new(),
+    };
+    let coming = values::coming(&carried);
+    let makings = secrets::missing(cluster, bundle)?.into_iter();
+    let makings: Vec<Making> = makings.filter_map(|making| making.without(&coming)).collect();
+    secrets::check(cluster, bundle, &makings, run.journal.head.was_deployed(), install.consent())?;
+    let tried = forecast::try_all(cluster, bundle, &live, &objects)?;
+    let (prune, prune_later) = split_used(cluster, namespace, candidates(&objects, &live))?;
+    let helm = HelmPart {
+        release: args.from_helm.to_string(),
+        revision: release.map(|release| release.newest().number),
+        objects,
+        carried: values::describe(&carried),
+        archived: Vec::new(),
+    };
+    Ok(Decided { helm, carried, before: Before { live, tried, prune, prune_later }, makings })
+}
+
+/// Returns what is there of the bundle, the release, its claims, and earlier generations.
+fn look(
+    cluster: &Cluster,
+    checked: &Checked,
+    release: Option<&Release>,
+    earlier: &[Item],
+) -> Result<BTreeMap<ObjectKey, Value>, Failure> {
+    let bundle = &checked.bundle;
+    let namespace = bundle.index.namespace.as_str();
+    let own = bundle.manifests.iter().map(|manifest| manifest.key.clone());
+    let known = release.into_iter().flat_map(|release| {
+        let claims = release.of_kind("StatefulSet").flat_map(|set| claims(set, namespace));
+        release
+            .keys(namespace)
+            .into_iter()
+            .filter(|key| phase(&key.kind).is_some())
+            .chain(claims)
+            .collect::<Vec<_>>()
+    });
+    let known =
+        known.filter_map(|key| prepare::served(&key)).chain(earlier.iter().map(|item| item.key.clone()));
+    let mut keys: Vec<ObjectKey> = own.collect();
+    let mut seen: BTreeSet<_> = keys.iter().map(identity).collect();
+    keys.extend(known.filter(|key| seen.insert(identity(key))));
+    find_all(cluster, &keys)
+}
+
+fn identity(key: &ObjectKey) -> (String, String, String) {
+    (key.kind.clone(), key.namespace.clone(), key.name.clone())
+}
+
+/// Returns what goes after the rollout, what refers to others first.
+fn candidates(objects: &[Handed], live: &BTreeMap<ObjectKey, Value>) -> Vec<Candidate> {
+    let mut gone: Vec<Candidate> = leftovers(objects, live)
+        .into_iter()
+        .map(|item| Candidate { key: item.key, uid: item.uid.unwrap_or_default() })
+        .collect();
+    gone.sort_by_key(|candidate| std::cmp::Reverse(phase(&candidate.key.kind)));
+    gone
+}
+
+/// Returns what the release has and the bundle has not, and that may go.
+fn leftovers(objects: &[Handed], live: &BTreeMap<ObjectKey, Value>) -> Vec<Item> {
+    let goes = objects.iter().filter(|handed| handed.fate == Fate::Prune);
+    let item = |handed: &Handed| {
+        let uid = live::uid(find(live, &handed.key)?).to_owned();
+        Some(Item { key: prepare::served(&handed.key)?, uid: Some(uid) })
+    };
+    goes.filter_map(item).collect()
+}
+
+/// Makes the plan; what is said of fields that cannot change does not hold for what is made again.
+fn forecast(checked: &Checked, before: Before, helm: &HelmPart) -> Plan {
+    let mut plan = plan(&checked.bundle, before, FIELD_MANAGER);
+    let again: Vec<String> = helm.cleared().map(|handed| format!("{}:", handed.key)).collect();
+    plan.changes.warnings.retain(|warning| !again.iter().any(|start| warning.starts_with(start)));
+    plan
+}
+
+/// Refuses if a right is missing that only adoption needs.
+fn check_rights(cluster: &Cluster, namespace: &str, helm: &HelmPart) -> Result<(), Failure> {
+    let written =
+        helm.objects.iter().filter(|handed| matches!(handed.fate, Fate::Adopt | Fate::Keep | Fate::Prune));
+    let written = written.map(|handed| ("update", handed.key.kind.clone()));
+    let cleared = helm.cleared().map(|handed| ("delete", handed.key.kind.clone()));
+    let records = ["list", "create", "update", "delete"].map(|verb| (verb, "Secret".to_owned()));
+    let rights: BTreeSet<_> = written.chain(cleared).chain(records).collect();
+    preflight::check_rights(cluster, namespace, &rights.into_iter().collect::<Vec<_>>())
+}
+
+/// Asks whether the plan is to be carried out, and separately whether Redis may be made again.
+fn confirm(
+    ctx: &Ctx,
+    checked: &Checked,
+    identity: &Identity,
+    report: &AdoptReport<'_>,
+    args: &AdoptArgs,
+    install: &InstallArgs,
+) -> Result<(), Failure> {
+    let cleared: Vec<String> = report.helm.cleared().map(|handed| handed.key.to_string()).collect();
+    let asks_for_redis = !cleared.is_empty() && !args.recreate_redis;
+    if install.yes && !asks_for_redis {
+        return Ok(());
+    }
+    let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if !is_terminal || (install.yes && asks_for_redis) {
+        let failure = Failure::input("nobody can be asked: there is no terminal, or --yes forbids it");
+        let failure = failure.hint("look at the plan with --dry-run, then say --yes");
+        return Err(if asks_for_redis {
+            failure.hint(format!(
+                "{} is deleted and made again: agree to that with --recreate-redis",
+                cleared.join(", ")
+            ))
+        } else {
+            failure
+        });
+    }
+    ctx.printer.say_report(report)?;
+    let (release, namespace) = (&report.helm.release, &checked.bundle.index.namespace);
+    let (context, uid) = (report.apply.context(), &identity.uid);
+    let site = checked.policy.target.site.as_ref().map_or("any site", |site| site.as_str());
+    ask(&format!(
+        "Take over the Helm release {release} of context {context} (cluster {uid}, {site}), namespace {namespace}?"
+    ))?;
+    if asks_for_redis {
+        ask(&format!("Delete {} and make it again on the same volume?", cleared.join(", ")))?;
+    }
+    Ok(())
+}
+
+fn ask(question: &str) -> Result<(), Failure> {
+    let mut stderr = io::stderr();
+    write!(stderr, "{question} [y/N] ")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    match answer.trim() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Failure::input("nothing was changed")),
+    }
+}
+
+/// What is done under the lock.
+struct Work<'a> {
+    ctx: &'a Ctx,
+    checked: &'a Checked,
+    cluster: &'a Cluster,
+    install: &'a InstallArgs,
+    carried: &'a [Carried],
+    objects: &'a [Handed],
+}
+
+impl Work<'_> {
+    /// Does it; the lock is given back also when that fails.
+    fn carry_out(&self, run: &mut Run<'_>, generation: u64) -> Result<Done, Failure> {
+        let done = self.prepare(run).and_then(|()| self.roll_out(run, generation));
+        if done.is_err() && run.journal.release().is_err() {
+            self.ctx.printer.tell("the lock could not be given back; another run waits until it has expired");
+        }
+        done.map_err(|failure| {
+            failure.hint("what Helm installed is partly taken over: run the same command again, it goes on")
+        })
+    }
+
+    fn prepare(&self, run: &mut Run<'_>) -> Result<(), Failure> {
+        for carried in self.carried {
+            run.journal.beat()?;
+            values::carry(self.cluster, carried)?;
+            self.ctx.printer.say(&format!("carry  {}", carried.secret));
+        }
+        for handed in self.objects {
+            run.journal.beat()?;
+            prepare::hand_over(self.cluster, &self.checked.bundle, handed)?;
+        }
+        let timeout = Duration::from_secs(self.install.timeout);
+        self.objects
+            .iter()
+            .try_for_each(|handed| prepare::clear(self.cluster, &mut run.journal, handed, timeout))
+    }
+
+    /// From here on it is what `apply` does.
+    fn roll_out(&self, run: &mut Run<'_>, generation: u64) -> Result<Done, Failure> {
+        let (before, makings) = run.survey(self.install.consent())?;
+        let uids = run::known_uids(&before);
+        let plan = plan(&self.checked.bundle, before, FIELD_MANAGER);
+        match blocked(&plan) {
+            Some(blocked) => Err(blocked),
+            None => run.roll_out(generation, &plan, &makings, uids),
+        }
+    }
+}
