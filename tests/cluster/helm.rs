@@ -9,7 +9,7 @@ use crate::site::{Ran, Site};
 
 /// The release, whose name is that of the bundle: the app's name is in it, so that the relay's objects bear it.
 pub(crate) const RELEASE: &str = "claude-relay";
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/chart");
+pub(crate) const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/chart");
 
 /// A namespace with a release in it.
 pub(crate) struct Helm {
