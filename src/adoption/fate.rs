@@ -170,7 +170,7 @@ mod tests {
         Release::of(vec![(revision, objects)]).unwrap()
     }
 
-    fn object(kind: &str, name: &str, spec: Value) -> Value {
+    fn object(kind: &str, name: &str, spec: &Value) -> Value {
         let api_version = match kind {
             "Deployment" | "StatefulSet" => "apps/v1",
             _ => "v1",
@@ -194,21 +194,21 @@ mod tests {
     #[test]
     fn what_the_bundle_has_is_taken_data_stays_and_the_rest_goes_after_the_rollout() {
         let chart = [
-            object("Deployment", "relay", selecting("a")),
-            object("ConfigMap", "old", json!({})),
-            object("Secret", "relay-secret", json!({})),
-            object("PersistentVolumeClaim", "relay-logs", json!({})),
-            object("Service", "deleted", json!({})),
-            object("CronJob", "own", json!({})),
+            object("Deployment", "relay", &selecting("a")),
+            object("ConfigMap", "old", &json!({})),
+            object("Secret", "relay-secret", &json!({})),
+            object("PersistentVolumeClaim", "relay-logs", &json!({})),
+            object("Service", "deleted", &json!({})),
+            object("CronJob", "own", &json!({})),
             object(
                 "StatefulSet",
                 "redis",
-                json!({"serviceName": "redis", "volumeClaimTemplates": [{"metadata": {"name": "data"}}]}),
+                &json!({"serviceName": "redis", "volumeClaimTemplates": [{"metadata": {"name": "data"}}]}),
             ),
         ];
         let mut bundle = ManifestSet::default();
-        bundle.add(&object("Deployment", "relay", selecting("a")));
-        bundle.add(&object("StatefulSet", "redis", json!({"serviceName": "redis-headless"})));
+        bundle.add(&object("Deployment", "relay", &selecting("a")));
+        bundle.add(&object("StatefulSet", "redis", &json!({"serviceName": "redis-headless"})));
         let there: Vec<Value> =
             chart.iter().filter(|object| object["metadata"]["name"] != "deleted").cloned().collect();
 
@@ -232,16 +232,16 @@ mod tests {
 
     #[test]
     fn other_selectors_other_releases_and_workloads_without_a_match_are_named() {
-        let mut service = object("Service", "relay", json!({}));
+        let mut service = object("Service", "relay", &json!({}));
         service["metadata"]["annotations"] = json!({"meta.helm.sh/release-name": "second"});
         let chart = [
-            object("Deployment", "relay", selecting("theirs")),
-            object("Deployment", "alone", selecting("a")),
-            object("StatefulSet", "redis", json!({})),
+            object("Deployment", "relay", &selecting("theirs")),
+            object("Deployment", "alone", &selecting("a")),
+            object("StatefulSet", "redis", &json!({})),
         ];
         let mut bundle = ManifestSet::default();
-        bundle.add(&object("Deployment", "relay", selecting("ours")));
-        bundle.add(&object("Service", "relay", json!({})));
+        bundle.add(&object("Deployment", "relay", &selecting("ours")));
+        bundle.add(&object("Service", "relay", &json!({})));
         let there: Vec<Value> = chart.iter().cloned().chain([service]).collect();
 
         let found = obstacles("first", &release(chart.to_vec()), "ns", &bundle, &live(&there));

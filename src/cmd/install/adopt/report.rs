@@ -34,7 +34,7 @@ pub(super) struct HelmPart {
 }
 
 impl HelmPart {
-    /// Returns the StatefulSets that are deleted and made again.
+    /// Returns what holds data and is deleted and made again.
     pub(super) fn cleared(&self) -> impl Iterator<Item = &Handed> {
         self.objects.iter().filter(|handed| matches!(handed.fate, Fate::Recreate | Fate::Replace))
     }
