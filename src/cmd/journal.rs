@@ -102,10 +102,27 @@ impl<'a> Journal<'a> {
     /// Returns what all kept generations had in the cluster, the newest uid of each object.
     pub(super) fn inventory(&self) -> Result<Vec<Item>, Failure> {
         let recorded = self.recorded(|_| true)?;
-        let mut items: Vec<Item> = recorded.into_iter().flat_map(|recorded| recorded.inventory).collect();
+        let mut items: Vec<Item> = recorded
+            .into_iter()
+            .flat_map(|recorded| recorded.inventory.into_iter().chain(recorded.retained))
+            .collect();
         items.sort();
         items.dedup();
         Ok(items)
+    }
+
+    /// Returns the compressed bundle of a generation, as it is stored: nothing has looked at it.
+    pub(super) fn packed_bundle(&self, generation: u64) -> Result<String, Failure> {
+        let name = generation_name(&self.name, generation);
+        match self.cluster.find(&self.key(&name))? {
+            Some(stored) => Ok(text(&stored, "binaryData", BUNDLE_KEY).to_owned()),
+            None => Err(damaged(&self.name, &self.namespace, &name, &"it is missing")),
+        }
+    }
+
+    /// Says that the record of a generation is not as this program wrote it.
+    pub(super) fn damaged(&self, generation: u64, why: &dyn std::fmt::Display) -> Failure {
+        damaged(&self.name, &self.namespace, &generation_name(&self.name, generation), why)
     }
 
     /// Reads the generations that are wanted; one that was interrupted before it wrote what it would do is left out.

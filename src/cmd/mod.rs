@@ -7,7 +7,9 @@ pub mod build;
 pub mod check;
 mod clock;
 pub mod cluster_args;
+mod command_line;
 pub mod completions;
+mod confirm;
 pub mod ctx;
 pub mod deferred;
 pub mod diff;
@@ -36,6 +38,7 @@ mod recorded;
 pub mod refusal_codes;
 pub mod refused;
 pub mod render;
+pub mod rollback;
 pub mod schema;
 mod sealable;
 mod sealing;
@@ -106,6 +109,8 @@ pub enum Command {
     Verify(Deferred<verify::Args>),
     /// Bring a cluster to a bundle's state: verified, planned, recorded, waited for
     Apply(Deferred<apply::Args>),
+    /// Bring a cluster back to what ran there before, from the record that is in it
+    Rollback(Deferred<rollback::Args>),
     /// Write, check and show a trust policy
     Trust(trust::Args),
     /// Show what was accepted before, or take a floor away
@@ -157,6 +162,7 @@ impl Command {
             Self::Inspect(args) => args.0.run(ctx),
             Self::Verify(args) => args.0.run(ctx),
             Self::Apply(args) => args.0.run(ctx),
+            Self::Rollback(args) => args.0.run(ctx),
             Self::Trust(args) => args.run(ctx),
             Self::State(args) => args.run(ctx),
             #[cfg(feature = "age")]

@@ -17,6 +17,8 @@ pub(super) struct Recorded {
     pub(super) entry: Entry,
     /// Everything that it has in the cluster.
     pub(super) inventory: Vec<Item>,
+    /// What earlier generations had, and something named when this one was done.
+    pub(super) retained: Vec<Item>,
     archive: Vec<u8>,
 }
 
@@ -34,7 +36,8 @@ impl Recorded {
         let archive = unpack(text(stored, "binaryData", BUNDLE_KEY))?;
         match content_id(&archive) {
             Some(found) if found == entry.content_id => {
-                Ok(Self { entry: entry.clone(), inventory: generation.inventory, archive })
+                let Generation { inventory, retained, .. } = generation;
+                Ok(Self { entry: entry.clone(), inventory, retained, archive })
             }
             Some(_) => Err(InvalidRecord::Changed("its bundle is another one than the head names")),
             None => Err(InvalidRecord::Changed("its bundle is not whole")),

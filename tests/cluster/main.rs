@@ -6,6 +6,7 @@
 
 mod control_plane;
 mod refused;
+mod rollback;
 mod rollout;
 mod secrets;
 mod site;
