@@ -138,13 +138,14 @@ mod tests {
         let same = hash(purpose(), &a_plan());
         assert_eq!(hash(purpose(), &a_plan()), same);
 
+        let generated = ["Secret/y: z".to_owned()];
         let mut others = vec![
             hash(Purpose { cluster_uid: "v", ..purpose() }, &a_plan()),
             hash(Purpose { namespace: "other", ..purpose() }, &a_plan()),
             hash(Purpose { content_id: Digest::of(b"b"), ..purpose() }, &a_plan()),
             hash(Purpose { serial: 2, ..purpose() }, &a_plan()),
             hash(Purpose { content_of: Some(1), ..purpose() }, &a_plan()),
-            hash(Purpose { generated: &["Secret/y: z".to_owned()], ..purpose() }, &a_plan()),
+            hash(Purpose { generated: &generated, ..purpose() }, &a_plan()),
             plan_hash(purpose(), &a_plan(), &SecretVersions::from([(key("Secret"), "1/8".to_owned())])),
         ];
         let changed = |change: &dyn Fn(&mut Plan)| {
