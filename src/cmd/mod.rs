@@ -15,6 +15,7 @@ pub mod explain;
 pub mod failure;
 mod gate;
 pub mod gc;
+pub mod history;
 #[cfg(feature = "age")]
 pub mod identity_args;
 pub mod images;
@@ -46,6 +47,7 @@ pub mod source;
 pub mod split;
 pub mod state;
 pub mod state_args;
+pub mod status;
 pub mod terms_args;
 pub mod trust;
 pub mod trust_args;
@@ -106,6 +108,10 @@ pub enum Command {
     Verify(Deferred<verify::Args>),
     /// Bring a cluster to a bundle's state: verified, planned, recorded, waited for
     Apply(Deferred<apply::Args>),
+    /// Show what is installed, and whether it is whole and ready
+    Status(Deferred<status::Args>),
+    /// List what was installed before, newest first
+    History(Deferred<history::Args>),
     /// Write, check and show a trust policy
     Trust(trust::Args),
     /// Show what was accepted before, or take a floor away
@@ -157,6 +163,8 @@ impl Command {
             Self::Inspect(args) => args.0.run(ctx),
             Self::Verify(args) => args.0.run(ctx),
             Self::Apply(args) => args.0.run(ctx),
+            Self::Status(args) => args.0.run(ctx),
+            Self::History(args) => args.0.run(ctx),
             Self::Trust(args) => args.run(ctx),
             Self::State(args) => args.run(ctx),
             #[cfg(feature = "age")]

@@ -8,3 +8,4 @@ pub mod pods;
 pub mod prune;
 pub mod readiness;
 pub mod record;
+pub mod standing;
