@@ -1,5 +1,6 @@
 //! Sends requests.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kube::client::{Body, ClientBuilder};
@@ -101,6 +102,30 @@ impl Cluster {
     /// When the server does not answer, or does not let us see.
     pub fn find(&self, key: &ObjectKey) -> Result<Option<Value>, CallError> {
         found(self.call(&Request::get(key)))
+    }
+
+    /// Returns those of the objects that are there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::find`].
+    pub fn find_all(&self, keys: &[ObjectKey]) -> Result<BTreeMap<ObjectKey, Value>, CallError> {
+        let requests: Vec<Request> = keys.iter().map(Request::get).collect();
+        let mut there = BTreeMap::new();
+        for (key, answer) in keys.iter().zip(self.call_all(&requests)) {
+            there.extend(found(answer)?.map(|object| (key.clone(), object)));
+        }
+        Ok(there)
+    }
+
+    /// Sends a request for a list, and returns what is in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::call`].
+    pub fn list(&self, request: &Request) -> Result<Vec<Value>, CallError> {
+        let mut list = self.call(request)?;
+        Ok(list.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default())
     }
 
     /// Sends a request until it is done or refused.

@@ -135,7 +135,10 @@ impl<'a> Journal<'a> {
         for ((entry, name), answer) in entries.into_iter().zip(&names).zip(self.cluster.call_all(&requests)) {
             let wrong = |why: &dyn std::fmt::Display| damaged(&self.name, &self.namespace, name, why);
             match answer {
-                Ok(stored) => all.push(Recorded::read(entry, &stored).map_err(|why| wrong(&why))?),
+                Ok(stored) => {
+                    let place = (&self.name, self.namespace.as_str());
+                    all.push(Recorded::read(entry, place, &stored).map_err(|why| wrong(&why))?);
+                }
                 Err(error) if error.code() == 404 && may_be_missing(entry) => {}
                 Err(error) if error.code() == 404 => {
                     return Err(wrong(&format!(

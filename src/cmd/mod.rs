@@ -17,6 +17,7 @@ pub mod explain;
 pub mod failure;
 mod gate;
 pub mod gc;
+pub mod history;
 #[cfg(feature = "age")]
 pub mod identity_args;
 pub mod images;
@@ -49,6 +50,7 @@ pub mod source;
 pub mod split;
 pub mod state;
 pub mod state_args;
+pub mod status;
 pub mod terms_args;
 pub mod trust;
 pub mod trust_args;
@@ -111,6 +113,10 @@ pub enum Command {
     Apply(Deferred<apply::Args>),
     /// Bring a cluster back to what ran there before, from the record that is in it
     Rollback(Deferred<rollback::Args>),
+    /// Show what is installed, and whether it is whole and ready
+    Status(Deferred<status::Args>),
+    /// List what was installed before, newest first
+    History(Deferred<history::Args>),
     /// Write, check and show a trust policy
     Trust(trust::Args),
     /// Show what was accepted before, or take a floor away
@@ -163,6 +169,8 @@ impl Command {
             Self::Verify(args) => args.0.run(ctx),
             Self::Apply(args) => args.0.run(ctx),
             Self::Rollback(args) => args.0.run(ctx),
+            Self::Status(args) => args.0.run(ctx),
+            Self::History(args) => args.0.run(ctx),
             Self::Trust(args) => args.run(ctx),
             Self::State(args) => args.run(ctx),
             #[cfg(feature = "age")]

@@ -10,3 +10,4 @@ pub mod pods;
 pub mod prune;
 pub mod readiness;
 pub mod record;
+pub mod standing;

@@ -17,8 +17,9 @@ use crate::bundle::limits::{ATTESTATION_BYTES_MAX, DOCUMENT_BYTES_MAX, MANIFESTS
 use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
 use crate::model::object_key::ObjectKey;
-use crate::model::text::{Label, ReleaseName};
+use crate::model::text::{Label, ObjectName, ReleaseName};
 use crate::model::timestamp::Timestamp;
+use crate::render::manifest_set::KINDS;
 
 /// The format of head and generations.
 pub const SCHEMA: &str = "relay-bundle/record/v1";
@@ -190,6 +191,11 @@ pub fn head_labels() -> String {
     format!("app.kubernetes.io/managed-by={MANAGED_BY},app.kubernetes.io/component={HEAD_COMPONENT}")
 }
 
+/// Returns the label that every object of an installation has, and every pod.
+pub fn instance_label(bundle: &ReleaseName) -> String {
+    format!("app.kubernetes.io/instance={bundle}")
+}
+
 /// Returns the name of a generation's ConfigMap.
 pub fn generation_name(bundle: &ReleaseName, generation: u64) -> String {
     format!("relay-bundle.{bundle}.{generation}")
@@ -325,9 +331,18 @@ impl Generation {
     ///
     /// # Errors
     ///
-    /// When it is none, or spelt otherwise than [`Generation::to_text`] spells it.
+    /// When it is none, is spelt otherwise than [`Generation::to_text`] spells it, or names what no bundle has.
     pub fn parse(text: &str) -> Result<Self, InvalidRecord> {
-        parse(text)
+        let generation: Self = parse(text)?;
+        let lists = [&generation.inventory, &generation.retained];
+        if !lists.iter().all(|list| list.is_sorted_by(|one, next| one < next)) {
+            return Err(InvalidRecord::Changed("its inventory is out of order"));
+        }
+        // Names become paths of requests.
+        match lists.into_iter().flatten().all(Item::is_possible) {
+            true => Ok(generation),
+            false => Err(InvalidRecord::Changed("its inventory names what no bundle has")),
+        }
     }
 
     /// Writes a generation.
@@ -337,6 +352,25 @@ impl Generation {
     /// When a number is too large.
     pub fn to_text(&self) -> Result<String, NotCanonical> {
         to_text(self)
+    }
+}
+
+impl Item {
+    fn is_possible(&self) -> bool {
+        let ObjectKey { api_version, kind, namespace, name } = &self.key;
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let version = api_version.rsplit('/').next().unwrap_or_default();
+        let is_plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let is_uid = |uid: &String| {
+            (1..=64).contains(&uid.len()) && uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
+        KINDS.iter().any(|(of, known, _)| (*of, *known) == (group, kind.as_str()))
+            && is_plain(version)
+            && (namespace.is_empty() || namespace.parse::<Label>().is_ok())
+            && namespace.is_empty() == (kind == "Namespace")
+            && !name.is_empty()
+            && name.parse::<ObjectName>().is_ok()
+            && self.uid.as_ref().is_none_or(is_uid)
     }
 }
 
@@ -493,6 +527,43 @@ mod tests {
         assert!(Head::parse(&head.to_text().unwrap()).is_err());
         head.generations.reverse();
         assert!(Head::parse(&head.to_text().unwrap()).is_err());
+    }
+
+    #[test]
+    fn an_inventory_names_objects_that_a_bundle_can_have_and_nothing_else() {
+        let item = |api_version: &str, kind: &str, namespace: &str, name: &str| Item {
+            key: ObjectKey {
+                api_version: api_version.into(),
+                kind: kind.into(),
+                namespace: namespace.into(),
+                name: name.into(),
+            },
+            uid: Some("0b5e-1".into()),
+        };
+        let parsed = |inventory: Vec<Item>| {
+            let generation =
+                Generation { inventory, ..Generation::new(1, content(1), Vec::new(), Vec::new()) };
+            Generation::parse(&generation.to_text().unwrap())
+        };
+        let good = item("apps/v1", "Deployment", "ns", "relay");
+        assert_eq!(parsed(vec![good.clone()]).unwrap().inventory, [good.clone()]);
+        assert!(parsed(vec![item("v1", "Namespace", "", "ns")]).is_ok());
+
+        for wrong in [
+            item("v1", "Pod", "ns", "relay"),
+            item("v1", "Deployment", "ns", "relay"),
+            item("apps/v1?", "Deployment", "ns", "relay"),
+            item("apps/v1", "Deployment", "", "relay"),
+            item("apps/v1", "Deployment", "../kube-system", "relay"),
+            item("apps/v1", "Deployment", "ns", "../../secrets/x"),
+            item("apps/v1", "Deployment", "ns", ""),
+            Item { uid: Some("\u{1b}[2J".into()), ..good.clone() },
+        ] {
+            assert!(parsed(vec![wrong.clone()]).is_err(), "{wrong:?}");
+            let retained = Generation::new(1, content(1), Vec::new(), vec![wrong.clone()]);
+            assert!(Generation::parse(&retained.to_text().unwrap()).is_err(), "{wrong:?}");
+        }
+        assert!(parsed(vec![good.clone(), good]).is_err());
     }
 
     #[test]
