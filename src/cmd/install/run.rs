@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Checked;
 use super::execute::{self, Uids};
-use super::journal::Journal;
+use super::journal::{Given, Journal};
 use super::preflight;
 use super::report::Done;
 use super::secrets::{self, Consent, Making};
@@ -45,7 +45,14 @@ impl<'a> Run<'a> {
         preflight::check_version(identity, bundle)?;
         let namespace = bundle.index.namespace.as_str();
         let namespace_key = key("Namespace", "", namespace).expect("a kind that is known");
-        let is_namespace_there = cluster.find(&namespace_key)?.is_some();
+        let live = cluster.find(&namespace_key)?;
+        if live.as_ref().is_some_and(live::is_going) {
+            return Err(Failure::world(format!("{namespace_key} is being deleted; nothing was changed")).hint(format!(
+                "wait until it is gone (kubectl wait --for=delete namespace/{namespace}), then run the same command \
+                 again"
+            )));
+        }
+        let is_namespace_there = live.is_some();
         let journal = Journal::open(cluster, &bundle.index.name, namespace, break_lock)?;
         let statement = &bundle.voucher().statement;
         let site = checked.policy.target.site.as_ref();
@@ -109,12 +116,18 @@ impl<'a> Run<'a> {
         mut uids: Uids,
     ) -> Result<Done, Failure> {
         self.make_namespace(&mut uids)?;
-        let generation = self.lock_and_journal(&uids)?;
-        let done = self.roll_out(generation, plan, makings, uids);
-        if done.is_err() && self.journal.release().is_err() {
-            self.ctx.printer.tell("the lock could not be given back; another run waits until it has expired");
-        }
-        done
+        let done = self
+            .lock_and_journal(&uids)
+            .and_then(|generation| self.roll_out(generation, plan, makings, uids));
+        done.map_err(|failure| match self.journal.give_back() {
+            Ok(Given::Back) => failure.hint("the lock was given back"),
+            Ok(Given::NotOurs) => failure,
+            Err(why) => failure.hint(format!(
+                "the lock could not be given back ({}): the next run waits until it sees that nobody has it, unless it \
+                 is told --break-lock",
+                why.message()
+            )),
+        })
     }
 
     /// The record is kept in the namespace: that comes first if the bundle makes it.

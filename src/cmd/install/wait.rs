@@ -65,7 +65,7 @@ pub(super) fn wait(
             return Err(trouble(cluster, &what, &key.namespace)?);
         }
         journal.beat()?;
-        std::thread::sleep(pause.min(timeout.saturating_sub(start.elapsed())));
+        cluster.pause(pause.min(timeout.saturating_sub(start.elapsed())))?;
         pause = (pause * 2).min(POLL_MAX);
         waiting = unready.into_iter().map(|(key, _)| key).collect();
     }
