@@ -339,10 +339,10 @@ impl Generation {
             return Err(InvalidRecord::Changed("its inventory is out of order"));
         }
         // Names become paths of requests.
-        match lists.into_iter().flatten().all(Item::is_possible) {
-            true => Ok(generation),
-            false => Err(InvalidRecord::Changed("its inventory names what no bundle has")),
+        if !lists.into_iter().flatten().all(Item::is_possible) {
+            return Err(InvalidRecord::Changed("its inventory names what no bundle has"));
         }
+        Ok(generation)
     }
 
     /// Writes a generation.

@@ -1,6 +1,7 @@
 //! One control plane for all tests of this program.
 
 use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -23,24 +24,20 @@ pub(crate) fn control_plane() -> Option<&'static ControlPlane> {
     PLANE.get_or_init(start).as_ref()
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "RELAY_BUNDLE_CLUSTER=required is how a caller asks for all tests"
-)]
+#[expect(clippy::disallowed_methods, reason = "who calls says which version, and whether all tests must run")]
 fn start() -> Option<ControlPlane> {
-    let mut up = Command::new(format!("{FOLDER}/up"))
-        .arg("--foreground")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut up = Command::new(format!("{FOLDER}/up"));
+    if let Some(version) = std::env::var_os("RELAY_BUNDLE_KUBERNETES") {
+        up.arg("--version").arg(version);
+    }
+    let pipes = up.arg("--foreground").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut up = pipes.spawn().unwrap();
     let mut path = String::new();
     up.stdout.take().unwrap().read_to_string(&mut path).unwrap();
     if path.trim().is_empty() {
         let mut why = String::new();
         up.stderr.take().unwrap().read_to_string(&mut why).unwrap();
-        let is_required = std::env::var_os("RELAY_BUNDLE_CLUSTER").is_some_and(|value| value == "required");
+        let is_required = std::env::var_os("CI").is_some_and(|value| value == "true");
         assert!(why.contains("is missing") && !is_required, "the control plane did not start: {why}");
         up.wait().unwrap();
         // The test harness would hide what goes through `eprintln!`.
@@ -66,6 +63,18 @@ fn kubectl() -> PathBuf {
 }
 
 impl ControlPlane {
+    /// Returns where its keys, logs and process ids are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.kubeconfig.parent().unwrap()
+    }
+
+    /// Returns where its API server listens.
+    pub(crate) fn server(&self) -> SocketAddr {
+        let text = fs_err::read_to_string(&self.kubeconfig).unwrap();
+        let server = text.lines().find_map(|line| line.trim().strip_prefix("server: https://"));
+        server.unwrap().parse().unwrap()
+    }
+
     /// Prepares a call of kubectl.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.kubectl);

@@ -1,10 +1,11 @@
 //! `apply` on a real control plane, which this program starts and takes with it.
 //!
 //! Without the programs of `.ci/cluster-tools` the tests say that they are skipped; with
-//! `RELAY_BUNDLE_CLUSTER=required` that is a failure.
+//! `CI=true` that is a failure.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod control_plane;
+mod proxy;
 mod refused;
 mod rollback;
 mod rollout;

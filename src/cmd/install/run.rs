@@ -13,7 +13,7 @@ use crate::cluster::{Cluster, Identity};
 use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
-use crate::cmd::journal::Journal;
+use crate::cmd::journal::{Given, Journal};
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 use crate::rollout::plan::{Action, Before, Plan};
@@ -45,7 +45,14 @@ impl<'a> Run<'a> {
         preflight::check_version(identity, bundle)?;
         let namespace = bundle.index.namespace.as_str();
         let namespace_key = key("Namespace", "", namespace).expect("a kind that is known");
-        let is_namespace_there = cluster.find(&namespace_key)?.is_some();
+        let live = cluster.find(&namespace_key)?;
+        if live.as_ref().is_some_and(live::is_going) {
+            return Err(Failure::world(format!("{namespace_key} is being deleted; nothing was changed")).hint(format!(
+                "wait until it is gone (kubectl wait --for=delete namespace/{namespace}), then run the same command \
+                 again"
+            )));
+        }
+        let is_namespace_there = live.is_some();
         let journal = Journal::open(cluster, &bundle.index.name, namespace, break_lock)?;
         if let Origin::Brought(_) = checked.origin {
             let statement = &bundle.voucher().statement;
@@ -109,12 +116,22 @@ impl<'a> Run<'a> {
         mut uids: Uids,
     ) -> Result<Done, Failure> {
         self.make_namespace(&mut uids)?;
-        let generation = self.lock_and_journal(plan, &uids)?;
-        let done = self.roll_out(generation, plan, makings, uids);
-        if done.is_err() && self.journal.release().is_err() {
-            self.ctx.printer.tell("the lock could not be given back; another run waits until it has expired");
-        }
-        done.map_err(|failure| self.ways_on(generation, failure))
+        let done = match self.lock_and_journal(plan, &uids) {
+            Ok(generation) => {
+                let done = self.roll_out(generation, plan, makings, uids);
+                done.map_err(|failure| self.ways_on(generation, failure))
+            }
+            Err(failure) => Err(failure),
+        };
+        done.map_err(|failure| match self.journal.give_back() {
+            Ok(Given::Back) => failure.hint("the lock was given back"),
+            Ok(Given::NotOurs) => failure,
+            Err(why) => failure.hint(format!(
+                "the lock could not be given back ({}): the next run waits until it sees that nobody has it, unless it \
+                 is told --break-lock",
+                why.message()
+            )),
+        })
     }
 
     /// Says how to go on from a generation that is not done, and the command that goes back.
@@ -195,8 +212,8 @@ impl<'a> Run<'a> {
         }
         execute::apply_steps(self.cluster, &mut self.journal, bundle, plan, &mut uids, &tell)?;
         let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
-        let awaited = keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
-        wait::wait(self.cluster, &mut self.journal, awaited, self.timeout, &tell)?;
+        let awaited: Vec<ObjectKey> = keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
+        wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, &tell)?;
         let namespace = bundle.index.namespace.as_str();
         let gone: Vec<Candidate> = execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?;
         let earlier = plan.prune.iter().chain(&plan.prune_later);
