@@ -4,11 +4,17 @@
 //! `CI=true` that is a failure.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../support/console.rs"]
+mod console;
 mod control_plane;
+mod kubectl;
+mod platform;
 mod proxy;
+mod record;
 mod refused;
 mod rollback;
 mod rollout;
 mod secrets;
 mod site;
+mod tour;
 mod watcher;
