@@ -81,13 +81,6 @@ impl Site {
         apply(self.path(), bundle, kubeconfig, arguments)
     }
 
-    /// Runs a command on the cluster.
-    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        let kubeconfig = self.plane.kubeconfig.to_str().unwrap();
-        let all: Vec<&str> = arguments.iter().copied().chain(["--kubeconfig", kubeconfig]).collect();
-        run(self.path(), &all)
-    }
-
     /// Runs a command of a cluster with `--yes`, which must succeed, and returns its report.
     #[track_caller]
     pub(crate) fn called(&self, arguments: &[&str]) -> Value {
