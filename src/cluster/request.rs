@@ -35,6 +35,11 @@ pub enum Run {
 }
 
 impl Request {
+    /// Tells whether it may change something.
+    pub fn is_write(&self) -> bool {
+        self.method != Method::Get
+    }
+
     /// Asks for what is at a path.
     pub fn get_path(path: impl Into<String>) -> Self {
         Self { method: Method::Get, path: path.into(), body: Vec::new() }

@@ -32,6 +32,11 @@ impl InstallationArgs {
         self.cluster.connect()
     }
 
+    /// Returns the arguments of a command line that names the same cluster.
+    pub(super) fn cluster_words(&self) -> Vec<String> {
+        self.cluster.words()
+    }
+
     /// Reads the record of the installation that is meant.
     ///
     /// # Errors

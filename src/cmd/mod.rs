@@ -7,7 +7,9 @@ pub mod build;
 pub mod check;
 mod clock;
 pub mod cluster_args;
+mod command_line;
 pub mod completions;
+mod confirm;
 pub mod ctx;
 pub mod deferred;
 pub mod diff;
@@ -37,6 +39,7 @@ mod recorded;
 pub mod refusal_codes;
 pub mod refused;
 pub mod render;
+pub mod rollback;
 pub mod schema;
 mod sealable;
 mod sealing;
@@ -108,6 +111,8 @@ pub enum Command {
     Verify(Deferred<verify::Args>),
     /// Bring a cluster to a bundle's state: verified, planned, recorded, waited for
     Apply(Deferred<apply::Args>),
+    /// Bring a cluster back to what ran there before, from the record that is in it
+    Rollback(Deferred<rollback::Args>),
     /// Show what is installed, and whether it is whole and ready
     Status(Deferred<status::Args>),
     /// List what was installed before, newest first
@@ -163,6 +168,7 @@ impl Command {
             Self::Inspect(args) => args.0.run(ctx),
             Self::Verify(args) => args.0.run(ctx),
             Self::Apply(args) => args.0.run(ctx),
+            Self::Rollback(args) => args.0.run(ctx),
             Self::Status(args) => args.0.run(ctx),
             Self::History(args) => args.0.run(ctx),
             Self::Trust(args) => args.run(ctx),

@@ -20,6 +20,8 @@ pub(super) struct Recorded {
     pub(super) entry: Entry,
     /// Everything that it has in the cluster.
     pub(super) inventory: Vec<Item>,
+    /// What earlier generations had, and something named when this one was done.
+    pub(super) retained: Vec<Item>,
     archive: Vec<u8>,
 }
 
@@ -65,7 +67,8 @@ impl Recorded {
         if !listed.iter().eq(generation.inventory.iter().map(|item| &item.key)) {
             return Err(Damage::Other("its inventory lists other objects than its bundle has"));
         }
-        Ok(Self { entry: entry.clone(), inventory: generation.inventory, archive })
+        let Generation { inventory, retained, .. } = generation;
+        Ok(Self { entry: entry.clone(), inventory, retained, archive })
     }
 
     /// Verifies the bundle; its attestation was recorded with it.
@@ -92,6 +95,9 @@ pub(super) struct EntryReport {
     pub(super) content_id: String,
     pub(super) profile: String,
     pub(super) serial: u64,
+    /// The generation whose content it is, if somebody went back to that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) content_of: Option<u64>,
     /// When it came to this state.
     pub(super) recorded: Timestamp,
 }
@@ -105,6 +111,7 @@ impl EntryReport {
             content_id: format!("sha256:{}", entry.content_id),
             profile: entry.profile.to_string(),
             serial: entry.serial,
+            content_of: entry.content_of,
             recorded: entry.recorded,
         }
     }

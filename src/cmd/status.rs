@@ -123,7 +123,7 @@ fn verify(deployed: &Recorded, policy: &Policy) -> Result<(), Failure> {
 
 /// Returns the generation that runs and all after it, newest first.
 fn current(generations: &[Entry]) -> Vec<EntryReport> {
-    let deployed = generations.iter().rposition(|entry| entry.state == Progress::Deployed);
+    let deployed = generations.iter().rposition(|entry| entry.state.has_run());
     generations.iter().skip(deployed.unwrap_or(0)).rev().map(EntryReport::of).collect()
 }
 
@@ -153,11 +153,12 @@ fn troubles(cluster: &Cluster, journal: &Journal<'_>) -> Result<Vec<String>, Fai
 impl StatusReport {
     fn write_generations(&self, out: &mut dyn Write) -> io::Result<()> {
         for entry in &self.generations {
-            let EntryReport { generation, state, content_id, profile, serial, recorded } = entry;
+            let EntryReport { generation, state, content_id, profile, serial, recorded, content_of } = entry;
             let state = state.to_string();
             let profile = safe(profile);
+            let of = content_of.map(|of| format!("  back to {of}")).unwrap_or_default();
             writeln!(out, "{state:<12}generation {generation}: {profile}, serial {serial}, {recorded}")?;
-            writeln!(out, "{:<12}{content_id}", "")?;
+            writeln!(out, "{:<12}{content_id}{of}", "")?;
         }
         Ok(())
     }

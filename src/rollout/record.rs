@@ -63,6 +63,19 @@ pub struct Entry {
     pub state: Progress,
     /// When it came to this state, by the clock of who brought it there.
     pub recorded: Timestamp,
+    /// The generation whose content it is, if somebody went back to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_of: Option<u64>,
+}
+
+/// What a generation is of, before it has a number.
+#[derive(Clone, Copy, Debug)]
+pub struct NewEntry<'a> {
+    pub content_id: Digest,
+    pub profile: &'a Label,
+    pub serial: u64,
+    /// The generation whose content it is, if somebody goes back to that.
+    pub content_of: Option<u64>,
 }
 
 /// How far a generation came.
@@ -77,6 +90,17 @@ pub enum Progress {
     Superseded,
     /// Another one was begun before it was done.
     Abandoned,
+    /// It was what ran, and is being uninstalled: some of it may be gone.
+    Removing,
+    /// It was what ran until it was uninstalled.
+    Removed,
+}
+
+impl Progress {
+    /// Tells whether a generation in this state has ever run.
+    pub fn has_run(self) -> bool {
+        matches!(self, Self::Deployed | Self::Superseded | Self::Removing | Self::Removed)
+    }
 }
 
 impl std::fmt::Display for Progress {
@@ -86,6 +110,8 @@ impl std::fmt::Display for Progress {
             Self::Deployed => "deployed",
             Self::Superseded => "superseded",
             Self::Abandoned => "abandoned",
+            Self::Removing => "removing",
+            Self::Removed => "removed",
         })
     }
 }
@@ -107,6 +133,9 @@ pub struct Generation {
     pub content_id: Digest,
     /// Everything that it has in the cluster.
     pub inventory: Vec<Item>,
+    /// What earlier generations had, and something still named when this one was done: it goes once nothing does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retained: Vec<Item>,
 }
 
 /// An object of a generation.
@@ -216,22 +245,27 @@ impl Head {
 
     /// Tells whether any generation ever ran here.
     pub fn was_deployed(&self) -> bool {
-        self.generations.iter().any(|entry| matches!(entry.state, Progress::Deployed | Progress::Superseded))
+        self.generations.iter().any(|entry| entry.state.has_run())
     }
 
     /// Begins a generation, or goes on with the pending one if it has the same content; returns its number.
-    pub fn begin(&mut self, content_id: Digest, profile: &Label, serial: u64, recorded: Timestamp) -> u64 {
+    pub fn begin(&mut self, new: NewEntry<'_>, recorded: Timestamp) -> u64 {
+        let NewEntry { content_id, profile, serial, content_of } = new;
         if let Some(pending) =
             self.pending().filter(|entry| entry.content_id == content_id && entry.serial == serial)
         {
             return pending.generation;
         }
-        for entry in self.generations.iter_mut().filter(|entry| entry.state == Progress::Pending) {
-            entry.state = Progress::Abandoned;
+        for entry in &mut self.generations {
+            entry.state = match entry.state {
+                Progress::Pending => Progress::Abandoned,
+                Progress::Removing => Progress::Superseded,
+                state => state,
+            };
         }
         let generation = self.generations.last().map_or(1, |last| last.generation + 1);
         let (profile, state) = (profile.clone(), Progress::Pending);
-        self.generations.push(Entry { generation, content_id, profile, serial, state, recorded });
+        self.generations.push(Entry { generation, content_id, profile, serial, state, recorded, content_of });
         generation
     }
 
@@ -247,16 +281,50 @@ impl Head {
                 entry.recorded = recorded;
             }
         }
-        let surplus = self.generations.len().saturating_sub(GENERATIONS_KEPT);
-        self.generations.drain(..surplus).map(|entry| entry.generation).collect()
+        self.forget_surplus()
+    }
+
+    /// Drops the oldest, first of those that never ran: nobody can go back to them.
+    fn forget_surplus(&mut self) -> Vec<u64> {
+        let mut gone = Vec::new();
+        while self.generations.len() > GENERATIONS_KEPT {
+            let never_ran = self.generations.iter().position(|entry| !entry.state.has_run());
+            gone.push(self.generations.remove(never_ran.unwrap_or(0)).generation);
+        }
+        gone
+    }
+
+    /// Notes that what runs is about to be uninstalled.
+    pub fn begin_removal(&mut self) {
+        for entry in &mut self.generations {
+            entry.state = match entry.state {
+                Progress::Pending => Progress::Abandoned,
+                Progress::Deployed => Progress::Removing,
+                state => state,
+            };
+        }
+    }
+
+    /// Notes that nothing is left of what ran.
+    pub fn finish_removal(&mut self, recorded: Timestamp) {
+        for entry in self.generations.iter_mut().filter(|entry| entry.state == Progress::Removing) {
+            entry.state = Progress::Removed;
+            entry.recorded = recorded;
+        }
     }
 }
 
 impl Generation {
     /// Describes a generation.
-    pub fn new(generation: u64, content_id: Digest, mut inventory: Vec<Item>) -> Self {
+    pub fn new(
+        generation: u64,
+        content_id: Digest,
+        mut inventory: Vec<Item>,
+        mut retained: Vec<Item>,
+    ) -> Self {
         inventory.sort();
-        Self { schema: SCHEMA.to_owned(), generation, content_id, inventory }
+        retained.sort();
+        Self { schema: SCHEMA.to_owned(), generation, content_id, inventory, retained }
     }
 
     /// Reads a generation.
@@ -266,14 +334,15 @@ impl Generation {
     /// When it is none, is spelt otherwise than [`Generation::to_text`] spells it, or names what no bundle has.
     pub fn parse(text: &str) -> Result<Self, InvalidRecord> {
         let generation: Self = parse(text)?;
-        if !generation.inventory.is_sorted_by(|one, next| one < next) {
+        let lists = [&generation.inventory, &generation.retained];
+        if !lists.iter().all(|list| list.is_sorted_by(|one, next| one < next)) {
             return Err(InvalidRecord::Changed("its inventory is out of order"));
         }
         // Names become paths of requests.
-        match generation.inventory.iter().all(Item::is_possible) {
-            true => Ok(generation),
-            false => Err(InvalidRecord::Changed("its inventory names what no bundle has")),
+        if !lists.into_iter().flatten().all(Item::is_possible) {
+            return Err(InvalidRecord::Changed("its inventory names what no bundle has"));
         }
+        Ok(generation)
     }
 
     /// Writes a generation.
@@ -361,8 +430,10 @@ mod tests {
         Timestamp::from_seconds(1_795_341_600).unwrap()
     }
 
-    fn profile() -> Label {
-        "production".parse().unwrap()
+    fn begin(head: &mut Head, byte: u8, serial: u64) -> u64 {
+        let profile = "production".parse().unwrap();
+        let new = NewEntry { content_id: content(byte), profile: &profile, serial, content_of: None };
+        head.begin(new, time())
     }
 
     fn states(head: &Head) -> Vec<(u64, Progress)> {
@@ -373,13 +444,13 @@ mod tests {
     fn a_generation_that_was_interrupted_is_gone_on_with_and_another_takes_its_place() {
         let mut head = Head::default();
 
-        assert_eq!(head.begin(content(1), &profile(), 1, time()), 1);
-        assert_eq!(head.begin(content(1), &profile(), 1, time()), 1);
-        assert_eq!(head.begin(content(2), &profile(), 2, time()), 2);
+        assert_eq!(begin(&mut head, 1, 1), 1);
+        assert_eq!(begin(&mut head, 1, 1), 1);
+        assert_eq!(begin(&mut head, 2, 2), 2);
         assert_eq!(states(&head), [(1, Progress::Abandoned), (2, Progress::Pending)]);
         assert!(!head.was_deployed());
         head.finish(time());
-        assert_eq!(head.begin(content(3), &profile(), 3, time()), 3);
+        assert_eq!(begin(&mut head, 3, 3), 3);
         head.finish(time());
 
         let wanted = [(1, Progress::Abandoned), (2, Progress::Superseded), (3, Progress::Deployed)];
@@ -392,7 +463,7 @@ mod tests {
         let mut head = Head::default();
         let mut gone = Vec::new();
         for serial in 1..=13 {
-            head.begin(content(u8::try_from(serial).unwrap()), &profile(), serial, time());
+            begin(&mut head, u8::try_from(serial).unwrap(), serial);
             gone.extend(head.finish(time()));
         }
         assert_eq!(gone, [1, 2, 3]);
@@ -401,9 +472,44 @@ mod tests {
     }
 
     #[test]
+    fn attempts_that_failed_do_not_push_out_what_can_be_gone_back_to() {
+        let mut head = Head::default();
+        begin(&mut head, 1, 1);
+        head.finish(time());
+        for serial in 2..=15 {
+            begin(&mut head, u8::try_from(serial).unwrap(), serial);
+        }
+
+        let gone = head.finish(time());
+
+        assert_eq!(gone, [2, 3, 4, 5, 6]);
+        assert_eq!(head.generations[0].state, Progress::Superseded);
+        assert_eq!(head.deployed().unwrap().generation, 15);
+    }
+
+    #[test]
+    fn what_ran_is_removing_until_it_is_removed_and_a_new_one_may_be_begun_at_any_time() {
+        let mut head = Head::default();
+        begin(&mut head, 1, 1);
+        head.finish(time());
+        begin(&mut head, 2, 2);
+
+        head.begin_removal();
+        assert_eq!(states(&head), [(1, Progress::Removing), (2, Progress::Abandoned)]);
+        let mut interrupted = head.clone();
+        begin(&mut interrupted, 3, 3);
+        assert_eq!(states(&interrupted)[0], (1, Progress::Superseded));
+        head.finish_removal(time());
+
+        assert_eq!(states(&head), [(1, Progress::Removed), (2, Progress::Abandoned)]);
+        assert!(head.was_deployed() && head.deployed().is_none());
+        assert_eq!(begin(&mut head, 1, 1), 3);
+    }
+
+    #[test]
     fn a_record_has_one_spelling_and_a_forged_one_is_refused() {
         let mut head = Head::default();
-        head.begin(content(1), &profile(), 1, time());
+        begin(&mut head, 1, 1);
         head.lock = Some(Lock { holder: "here".to_owned(), heartbeat: 3 });
         let text = head.to_text().unwrap();
         assert_eq!(Head::parse(&text).unwrap(), head);
@@ -416,7 +522,7 @@ mod tests {
         ] {
             assert!(Head::parse(&wrong).is_err(), "{wrong}");
         }
-        head.begin(content(2), &profile(), 2, time());
+        begin(&mut head, 2, 2);
         head.generations[0].state = Progress::Pending;
         assert!(Head::parse(&head.to_text().unwrap()).is_err());
         head.generations.reverse();
@@ -435,7 +541,8 @@ mod tests {
             uid: Some("0b5e-1".into()),
         };
         let parsed = |inventory: Vec<Item>| {
-            let generation = Generation { inventory, ..Generation::new(1, content(1), Vec::new()) };
+            let generation =
+                Generation { inventory, ..Generation::new(1, content(1), Vec::new(), Vec::new()) };
             Generation::parse(&generation.to_text().unwrap())
         };
         let good = item("apps/v1", "Deployment", "ns", "relay");
@@ -453,6 +560,8 @@ mod tests {
             Item { uid: Some("\u{1b}[2J".into()), ..good.clone() },
         ] {
             assert!(parsed(vec![wrong.clone()]).is_err(), "{wrong:?}");
+            let retained = Generation::new(1, content(1), Vec::new(), vec![wrong.clone()]);
+            assert!(Generation::parse(&retained.to_text().unwrap()).is_err(), "{wrong:?}");
         }
         assert!(parsed(vec![good.clone(), good]).is_err());
     }

@@ -81,11 +81,20 @@ impl Site {
         apply(self.path(), bundle, kubeconfig, arguments)
     }
 
-    /// Runs a command on the cluster.
-    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        let kubeconfig = self.plane.kubeconfig.to_str().unwrap();
-        let all: Vec<&str> = arguments.iter().copied().chain(["--kubeconfig", kubeconfig]).collect();
+    /// Runs a command of a cluster.
+    pub(crate) fn call(&self, arguments: &[&str]) -> Ran {
+        let cluster = ["--kubeconfig", self.plane.kubeconfig.to_str().unwrap()];
+        let all: Vec<&str> = arguments.iter().copied().chain(cluster).collect();
         run(self.path(), &all)
+    }
+
+    /// Runs a command of a cluster with `--yes`, which must succeed, and returns its report.
+    #[track_caller]
+    pub(crate) fn called(&self, arguments: &[&str]) -> Value {
+        let all: Vec<&str> = arguments.iter().copied().chain(["--yes", "--json"]).collect();
+        let ran = self.call(&all);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        serde_json::from_str(&ran.stdout).unwrap()
     }
 
     /// Runs `apply --yes`, which must succeed, and returns its report.
@@ -192,7 +201,7 @@ pub(crate) fn apply(folder: &Utf8Path, bundle: &Utf8Path, kubeconfig: &str, argu
     run(folder, &all)
 }
 
-fn run(folder: &Utf8Path, arguments: &[&str]) -> Ran {
+pub(crate) fn run(folder: &Utf8Path, arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
     let output =
         command.args(arguments).current_dir(folder).env_clear().env("HOME", folder).output().unwrap();
