@@ -82,7 +82,7 @@ impl Site {
     }
 
     /// Runs a command on the cluster.
-    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn on(&self, arguments: &[&str]) -> Ran {
         let kubeconfig = self.plane.kubeconfig.to_str().unwrap();
         let all: Vec<&str> = arguments.iter().copied().chain(["--kubeconfig", kubeconfig]).collect();
         run(self.path(), &all)
