@@ -7,6 +7,7 @@
 #[path = "../support/console.rs"]
 mod console;
 mod control_plane;
+mod drift;
 mod kubectl;
 mod platform;
 mod proxy;
