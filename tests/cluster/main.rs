@@ -5,9 +5,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod control_plane;
+mod killed;
 mod proxy;
 mod refused;
 mod rollout;
 mod secrets;
 mod site;
+mod started;
+mod state;
 mod watcher;
