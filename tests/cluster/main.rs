@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod control_plane;
+mod faults;
 mod killed;
 mod proxy;
 mod refused;
