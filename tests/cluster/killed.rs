@@ -103,16 +103,42 @@ fn assert_same(found: &State, wanted: &State, what: &str) {
     }
 }
 
-/// Kills a run at one request, and runs it again; tells whether it came so far.
-fn kill(name: &str, change: Change, number: usize, when: When, wanted: &State) -> bool {
-    let what = format!("{name}, request {number}, {when:?}");
-    let drill = Drill::begin(&format!("{name}-{number}"), change).unwrap();
+/// How far a run came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reached {
+    /// It ended before the request that was to be disturbed.
+    End,
+    /// The request; before it nothing had been written.
+    Request,
+    /// The request, after others that write.
+    Write,
+}
+
+impl Reached {
+    fn of(proxy: &Proxy, number: usize) -> Self {
+        match proxy.seen() {
+            seen if seen.len() < number => Self::End,
+            seen if seen.iter().any(Seen::is_write) => Self::Write,
+            _ => Self::Request,
+        }
+    }
+}
+
+/// Kills a run at one request, and runs it again if it had begun to write.
+fn kill(drill: &Drill, number: usize, when: When, wanted: &State) -> Reached {
+    let what = format!("{}, request {number}, {when:?}", drill.namespace());
     let (plane, namespace) = (drill.plane(), drill.namespace());
     let (uids_before, mut secrets_before) = (uids(plane, namespace), secrets(plane, namespace));
+    let before = drill.site.versions();
 
     let (ended, proxy) = drill.run(number, Fault::Kill(when), &[]);
-    let was_killed = ended.signal == Some(Signal::KILL.as_raw());
-    assert!(was_killed || proxy.seen().len() < number, "{what}: {ended:?}");
+    let reached = Reached::of(&proxy, number);
+    let killed = (reached != Reached::End).then_some(Signal::KILL.as_raw());
+    assert_eq!(ended.signal, killed, "{what}: {ended:?}");
+    if reached == Reached::Request {
+        assert_eq!(drill.site.versions(), before, "{what}");
+        return reached;
+    }
     secrets_before.append(&mut secrets(plane, namespace));
     // That a lock which was left behind expires is seen elsewhere.
     drill.finish(&["--break-lock"], &what);
@@ -126,28 +152,28 @@ fn kill(name: &str, change: Change, number: usize, when: When, wanted: &State) -
     for (name, uid) in uids_before.iter().filter(|(name, _)| wanted.contains_key(*name)) {
         assert_eq!(uids_now.get(name), Some(uid), "{what}: {name} is another one");
     }
-    was_killed
+    reached
 }
 
-/// Asks a run to stop at one request; tells whether it came so far.
-fn interrupt(name: &str, change: Change, number: usize, when: When, wanted: &State) -> bool {
-    let what = format!("{name}, request {number}, {when:?}");
-    let drill = Drill::begin(&format!("{name}-{number}"), change).unwrap();
+/// Asks a run to stop at one request, and runs it again if it had begun to write.
+fn interrupt(drill: &Drill, number: usize, when: When, wanted: &State) -> Reached {
+    let what = format!("{}, request {number}, {when:?}", drill.namespace());
     let (plane, namespace) = (drill.plane(), drill.namespace());
     let before = drill.site.versions();
 
     let (ended, proxy) = drill.run(number, Fault::Signal(Signal::INT, when), &[]);
-    let came = proxy.seen().len() >= number;
-    let record = "configmap/relay-bundle.relay-loki";
+    let reached = Reached::of(&proxy, number);
     match (ended.code, ended.signal) {
         // Before it takes the lock there is nothing to clean up.
         (None, Some(signal)) => {
-            assert_eq!((signal, drill.site.versions()), (Signal::INT.as_raw(), before), "{what}");
+            assert_eq!((signal, reached), (Signal::INT.as_raw(), Reached::Request), "{what}");
+            assert_eq!(drill.site.versions(), before, "{what}");
+            return reached;
         }
         (Some(130), _) => {
             assert!(ended.stderr.contains("error: interrupted\n"), "{what}: {}", ended.stderr);
             assert!(ended.stderr.contains("run the same command again"), "{what}: {}", ended.stderr);
-            let is_free = !plane.has(namespace, record)
+            let is_free = !plane.has(namespace, "configmap/relay-bundle.relay-loki")
                 || !drill.site.head("relay-loki").as_object().unwrap().contains_key("lock");
             assert!(is_free, "{what}: {}", ended.stderr);
         }
@@ -159,29 +185,42 @@ fn interrupt(name: &str, change: Change, number: usize, when: When, wanted: &Sta
     drill.finish(&[], &what);
 
     assert_same(&state(plane, namespace), wanted, &what);
-    came
+    reached
 }
 
-type Disturb = fn(&str, Change, usize, When, &State) -> bool;
+type Disturb = fn(&Drill, usize, When, &State) -> Reached;
 
 /// Disturbs one write after the other, each time at another moment of it.
 fn disturb_writes(name: &str, change: Change, each: usize, disturb: Disturb) {
     let Some(undisturbed) = undisturbed(name, change) else { return };
     for (index, number) in undisturbed.writes.iter().enumerate().step_by(each) {
-        disturb(name, change, *number, MOMENTS[(index / each) % MOMENTS.len()], &undisturbed.state);
+        let drill = Drill::begin(&format!("{name}-{number}"), change).unwrap();
+        disturb(&drill, *number, MOMENTS[(index / each) % MOMENTS.len()], &undisturbed.state);
     }
 }
 
 /// Disturbs every request at every moment of it.
 fn disturb_all(name: &str, change: Change, moments: &[When], disturb: Disturb) {
     let Some(undisturbed) = undisturbed(name, change) else { return };
-    let mut runs = 0;
+    let (mut runs, mut drill) = (0, None);
     for when in moments {
-        let name = format!("{name}-{when:?}").to_lowercase();
-        let numbers = (1..).take_while(|number| disturb(&name, change, *number, *when, &undisturbed.state));
-        runs += numbers.count();
+        for number in 1.. {
+            let namespace = format!("{name}-{when:?}-{number}").to_lowercase();
+            let place = drill.take().unwrap_or_else(|| Drill::begin(&namespace, change).unwrap());
+            match disturb(&place, number, *when, &undisturbed.state) {
+                Reached::End => break,
+                // Nothing has happened to it.
+                Reached::Request => drill = Some(place),
+                Reached::Write => {}
+            }
+            runs += 1;
+        }
     }
-    println!("{name}: {runs} runs were disturbed; an undisturbed one has {} requests", undisturbed.requests);
+    println!(
+        "{name}: {runs} runs were disturbed; an undisturbed one has {} requests, of which {} write",
+        undisturbed.requests,
+        undisturbed.writes.len()
+    );
 }
 
 #[test]
