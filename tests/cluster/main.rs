@@ -8,6 +8,8 @@
 mod console;
 mod control_plane;
 mod drift;
+mod faults;
+mod killed;
 mod kubectl;
 mod platform;
 mod proxy;
@@ -17,5 +19,7 @@ mod rollback;
 mod rollout;
 mod secrets;
 mod site;
+mod started;
+mod state;
 mod tour;
 mod watcher;

@@ -34,7 +34,11 @@ impl Ran {
 impl Site {
     /// Makes a place for a test; none where no control plane can be.
     pub(crate) fn new(namespace: &str) -> Option<Self> {
-        let plane = control_plane()?;
+        Some(Self::on(control_plane()?, namespace))
+    }
+
+    /// Makes a place for a test on a control plane.
+    pub(crate) fn on(plane: &'static ControlPlane, namespace: &str) -> Self {
         let site = Self {
             plane,
             namespace: namespace.to_owned(),
@@ -45,7 +49,7 @@ impl Site {
         let uid =
             plane.get("default", "namespace/kube-system")["metadata"]["uid"].as_str().unwrap().to_owned();
         site.trust(&uid);
-        Some(site)
+        site
     }
 
     /// Writes a policy for the cluster with this uid.
