@@ -67,6 +67,12 @@ impl Request {
         Self { method: Method::Apply, path, body: object.to_string().into_bytes() }
     }
 
+    /// Asks what an object would be if a manifest were applied, whoever owns its fields: nothing is written.
+    pub fn would_be(key: &ObjectKey, yaml: &[u8]) -> Self {
+        let dry = Self::apply(key, yaml, Run::Dry);
+        Self { path: format!("{}&force=true", dry.path), ..dry }
+    }
+
     /// Creates an object; fails if it is there.
     pub fn create(key: &ObjectKey, object: &Value, run: Run) -> Self {
         let folder = ObjectKey { name: String::new(), ..key.clone() };

@@ -30,6 +30,7 @@ pub mod join;
 mod journal;
 pub mod key_args;
 pub mod keygen;
+mod live;
 pub mod man;
 pub mod medium;
 pub mod out_folder;

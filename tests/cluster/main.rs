@@ -7,6 +7,9 @@
 #[path = "../support/console.rs"]
 mod console;
 mod control_plane;
+mod drift;
+mod faults;
+mod killed;
 mod kubectl;
 mod platform;
 mod proxy;
@@ -18,5 +21,7 @@ mod rollback;
 mod rollout;
 mod secrets;
 mod site;
+mod started;
+mod state;
 mod tour;
 mod watcher;

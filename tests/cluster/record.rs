@@ -26,7 +26,7 @@ fn status_says_what_runs_and_no_as_soon_as_something_is_not_there_or_not_ready()
         "dev",
         &["replicaCount=2", "podDisruptionBudget.enabled=true", "podDisruptionBudget.maxUnavailable=1"],
     );
-    let status = || site.run(&["status", "-n", "status", "--json"]);
+    let status = || site.call(&["status", "-n", "status", "--json"]);
     let ran = status();
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("nothing is installed in namespace status"), "{}", ran.stderr);
@@ -40,7 +40,7 @@ fn status_says_what_runs_and_no_as_soon_as_something_is_not_there_or_not_ready()
     assert_eq!((&found["ok"], &found["verified"]), (&json!(true), &json!(false)));
     assert_eq!(generations(&found), [(1, "deployed")]);
     assert_eq!(standing(&found, "Deployment"), "ready");
-    let ran = site.run(&["status", "-n", "status", "--name", "relay-dev", "--trust", "trust.toml"]);
+    let ran = site.call(&["status", "-n", "status", "--name", "relay-dev", "--trust", "trust.toml"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stdout.contains("verified    the deployed bundle\n"), "{}", ran.stdout);
     assert!(!ran.stderr.contains("nothing was verified"), "{}", ran.stderr);
@@ -68,7 +68,7 @@ fn status_names_the_generation_that_is_pending_and_the_pods_that_keep_it_so() {
     let bad = site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
     assert_eq!(site.apply(&bad, &["--yes", "--timeout", "2"]).code, 4);
 
-    let ran = site.run(&["status", "-n", "status-pending", "--json"]);
+    let ran = site.call(&["status", "-n", "status-pending", "--json"]);
 
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     let found = report(&ran);
@@ -76,7 +76,7 @@ fn status_names_the_generation_that_is_pending_and_the_pods_that_keep_it_so() {
     assert_eq!(found["objectsOf"], 2);
     assert_eq!(standing(&found, "Deployment"), "waiting");
     assert!(found["troubles"].to_string().contains("ImagePullBackOff"), "{}", found["troubles"]);
-    let ran = site.run(&["status", "-n", "status-pending"]);
+    let ran = site.call(&["status", "-n", "status-pending"]);
     assert!(ran.stdout.contains("pending     generation 2: dev, serial 2"), "{}", ran.stdout);
 }
 
@@ -84,7 +84,7 @@ fn status_names_the_generation_that_is_pending_and_the_pods_that_keep_it_so() {
 fn status_refuses_a_deployed_bundle_that_the_policy_does_not_trust() {
     let Some(site) = Site::new("status-revoked") else { return };
     site.applied(&site.build("dev", &[]), &[]);
-    let status = || site.run(&["status", "-n", "status-revoked", "--trust", "trust.toml"]);
+    let status = || site.call(&["status", "-n", "status-revoked", "--trust", "trust.toml"]);
     assert_eq!(status().code, 0);
     let content = site.head("relay-dev")["generations"][0]["contentId"].as_str().unwrap().to_owned();
     let path = site.path().join("trust.toml");
@@ -101,7 +101,7 @@ fn status_refuses_a_deployed_bundle_that_the_policy_does_not_trust() {
 fn the_only_installation_of_a_namespace_needs_no_name_and_one_of_several_does() {
     let Some(site) = Site::new("several") else { return };
     site.applied(&site.build("dev", &[]), &[]);
-    let history = |more: &[&str]| site.run(&[&["history", "-n", "several"], more].concat());
+    let history = |more: &[&str]| site.call(&[&["history", "-n", "several"], more].concat());
     assert_eq!(history(&[]).code, 0);
     let record = site.plane.get("several", "configmap/relay-bundle.relay-dev");
     let other = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": record["data"], "metadata": {
@@ -124,7 +124,7 @@ fn history_lists_the_generations_newest_first() {
         site.applied(&site.build("dev", &[&format!("config.logLevel=\"{level}\"")]), &[]);
     }
 
-    let ran = site.run(&["history", "-n", "history", "--json"]);
+    let ran = site.call(&["history", "-n", "history", "--json"]);
 
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let found = report(&ran);
@@ -140,7 +140,7 @@ fn history_lists_the_generations_newest_first() {
         assert_eq!((&entry["contentId"], &entry["serial"]), (&content.into(), &recorded["serial"]));
         assert_eq!(entry["profile"], "dev");
     }
-    let ran = site.run(&["history", "-n", "history"]);
+    let ran = site.call(&["history", "-n", "history"]);
     assert_eq!(ran.stdout.lines().count(), 3, "{}", ran.stdout);
     assert!(ran.stdout.starts_with("   3  deployed "), "{}", ran.stdout);
 }
@@ -255,7 +255,7 @@ fn every_reader_refuses_a_damaged_or_forged_record_and_says_what_to_do() {
         let before = site.versions();
 
         for reader in readers {
-            let ran = site.run(reader);
+            let ran = site.call(reader);
             assert_eq!(ran.code, 4, "{what}: {}: {}", reader[0], ran.stderr);
             assert!(
                 ran.stderr.contains(&format!("ConfigMap {name} in namespace forged, is damaged")),
@@ -279,5 +279,5 @@ fn every_reader_refuses_a_damaged_or_forged_record_and_says_what_to_do() {
     site.plane.kubectl(&["-n", "forged", "delete", "configmap", "-l", labels]);
     assert!(!site.plane.has("forged", "configmap/relay-bundle.relay-dev.2"));
     assert_eq!(site.applied(&second, &[])["done"]["generation"], 1);
-    assert_eq!(site.run(&["status", "-n", "forged"]).code, 0);
+    assert_eq!(site.call(&["status", "-n", "forged"]).code, 0);
 }

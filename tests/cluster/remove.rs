@@ -38,9 +38,9 @@ fn an_installation_goes_but_for_its_data_and_keys_and_comes_back_to_them() {
     let everything = left(&site);
 
     let remove = ["remove", "-n", "remove", "--name", "relay-loki"];
-    let asked = site.run(&remove);
+    let asked = site.call(&remove);
     assert_eq!(asked.code, 2, "{}", asked.stderr);
-    let shown = site.run(&[&remove[..], &["--dry-run"]].concat());
+    let shown = site.call(&[&remove[..], &["--dry-run"]].concat());
     assert_eq!(shown.code, 0, "{}", shown.stderr);
     assert_eq!(left(&site), everything);
     for said in
@@ -66,7 +66,7 @@ fn an_installation_goes_but_for_its_data_and_keys_and_comes_back_to_them() {
     assert!(wrong.is_empty() && moments > 3, "{wrong:#?} in {moments}");
     let head = site.head("relay-loki");
     assert_eq!((&head["generations"][1]["state"], head.get("lock")), (&"removed".into(), None));
-    let status = site.run(&["status", "-n", "remove"]);
+    let status = site.call(&["status", "-n", "remove"]);
     assert_eq!(status.code, 1, "{}", status.stderr);
     assert!(status.stdout.contains("removed"), "{}", status.stdout);
 

@@ -24,8 +24,8 @@ fn pods_are_replaced_once_and_no_later_command_sees_a_difference() {
     for (at, component) in components.into_iter().enumerate() {
         let before = components.map(|component| pods(&site, component));
         assert_eq!(before[at].len(), 1, "{component}");
-        let shown =
-            site.run(&restart(component).iter().map(String::as_str).chain(["--dry-run"]).collect::<Vec<_>>());
+        let shown = site
+            .call(&restart(component).iter().map(String::as_str).chain(["--dry-run"]).collect::<Vec<_>>());
         assert_eq!(shown.code, 0, "{}", shown.stderr);
         assert_eq!(components.map(|component| pods(&site, component)), before);
 
@@ -68,14 +68,14 @@ fn only_what_is_installed_is_restarted_and_trouble_is_named() {
 
     let restart = |workload: &str, more: &[&str]| {
         let own = ["restart", workload, "-n", "restart-not", "--yes"];
-        site.run(&own.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
+        site.call(&own.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
     };
     for workload in ["redis", "other"] {
         let ran = restart(workload, &[]);
         assert_eq!(ran.code, 2, "{}", ran.stderr);
         assert!(ran.stderr.contains("it has relay-dev-claude-relay"), "{}", ran.stderr);
     }
-    let asked = site.run(&["restart", "relay", "-n", "restart-not"]);
+    let asked = site.call(&["restart", "relay", "-n", "restart-not"]);
     assert_eq!(asked.code, 2, "{}", asked.stderr);
     assert_eq!(site.versions(), before);
 

@@ -45,7 +45,7 @@ fn a_machine_that_has_never_seen_the_bundle_goes_back_and_back_again() {
         }
     }
 
-    let shown = site.run(&to(&site, &["--dry-run"]));
+    let shown = site.call(&to(&site, &["--dry-run"]));
     assert_eq!(shown.code, 0, "{}", shown.stderr);
     assert_eq!(log_level(&site), "info");
     let report = site.called(&to(&site, &[]));
@@ -105,7 +105,7 @@ fn only_a_generation_that_ran_is_gone_back_to_and_the_others_are_listed() {
     let Some(site) = Site::new("back-which") else { return };
     let first = site.build("dev", &[]);
     site.applied(&first, &[]);
-    let ran = site.run(&to(&site, &["--yes"]));
+    let ran = site.call(&to(&site, &["--yes"]));
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("no generation with another content"), "{}", ran.stderr);
     let bad = site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
@@ -113,14 +113,14 @@ fn only_a_generation_that_ran_is_gone_back_to_and_the_others_are_listed() {
     let before = site.versions();
 
     for (number, why) in [("2", "generation 2 is pending"), ("7", "no generation 7")] {
-        let ran = site.run(&to(&site, &["--to", number, "--yes"]));
+        let ran = site.call(&to(&site, &["--to", number, "--yes"]));
 
         assert_eq!(ran.code, 2, "{}", ran.stderr);
         assert!(ran.stderr.contains(why), "{}", ran.stderr);
         assert!(ran.stderr.contains("--to 1: profile dev, deployed"), "{}", ran.stderr);
     }
     site.applied(&site.build("dev", &["config.logLevel=\"info\""]), &[]);
-    let ran = site.run(&to(&site, &["--to", "2", "--yes"]));
+    let ran = site.call(&to(&site, &["--to", "2", "--yes"]));
     assert!(ran.stderr.contains("generation 2 is abandoned"), "{}", ran.stderr);
     assert_ne!(site.versions(), before);
 }
@@ -164,7 +164,7 @@ fn a_record_whose_bundle_was_replaced_is_not_trusted() {
     for (archive, code) in table {
         replace_recorded(&site, 1, &archive);
 
-        let ran = site.run(&to(&site, &["--to", "1", "--yes"]));
+        let ran = site.call(&to(&site, &["--to", "1", "--yes"]));
 
         assert_eq!(ran.code, 3, "{archive}: {}", ran.stderr);
         assert!(ran.stderr.starts_with(&format!("error: {code}: ")), "{archive}: {}", ran.stderr);
@@ -182,7 +182,7 @@ fn a_record_whose_bundle_was_replaced_is_not_trusted() {
     record["data"]["head.json"] = head.to_string().into();
     site.plane.replace(&record);
     replace_recorded(&site, 1, &elsewhere);
-    let ran = site.run(&to(&site, &["--to", "1", "--yes"]));
+    let ran = site.call(&to(&site, &["--to", "1", "--yes"]));
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     assert!(ran.stderr.starts_with("error: WRONG_TARGET: "), "{}", ran.stderr);
     record["data"] = whole["data"].clone();
@@ -214,7 +214,7 @@ fn age_and_retired_keys_do_not_keep_from_going_back_and_revocation_does() {
     for (text, code) in table {
         write(&text);
 
-        let ran = site.run(&to(&site, &["--yes"]));
+        let ran = site.call(&to(&site, &["--yes"]));
 
         assert_eq!(ran.code, 3, "{code}: {}", ran.stderr);
         assert!(ran.stderr.starts_with(&format!("error: {code}: ")), "{}", ran.stderr);
