@@ -4,6 +4,7 @@ pub mod apply;
 pub mod archive_file;
 pub mod bug;
 pub mod build;
+mod change_args;
 pub mod check;
 mod clock;
 pub mod cluster_args;
@@ -39,7 +40,9 @@ mod rebuild;
 mod recorded;
 pub mod refusal_codes;
 pub mod refused;
+pub mod remove;
 pub mod render;
+pub mod restart;
 pub mod rollback;
 pub mod schema;
 mod sealable;
@@ -114,6 +117,10 @@ pub enum Command {
     Apply(Deferred<apply::Args>),
     /// Bring a cluster back to what ran there before, from the record that is in it
     Rollback(Deferred<rollback::Args>),
+    /// Replace the pods of a workload, and wait for them
+    Restart(Deferred<restart::Args>),
+    /// Take an installation away; its data and keys stay
+    Remove(Deferred<remove::Args>),
     /// Show what is installed, and whether it is whole and ready
     Status(Deferred<status::Args>),
     /// List what was installed before, newest first
@@ -170,6 +177,8 @@ impl Command {
             Self::Verify(args) => args.0.run(ctx),
             Self::Apply(args) => args.0.run(ctx),
             Self::Rollback(args) => args.0.run(ctx),
+            Self::Restart(args) => args.0.run(ctx),
+            Self::Remove(args) => args.0.run(ctx),
             Self::Status(args) => args.0.run(ctx),
             Self::History(args) => args.0.run(ctx),
             Self::Trust(args) => args.run(ctx),

@@ -14,9 +14,6 @@ use crate::render::references::references;
 /// Objects with data that no other object brings back: they stay until a person names them.
 const KEPT: [&str; 2] = ["Namespace", "PersistentVolumeClaim"];
 
-/// The label of what this program manages.
-const MANAGED_BY: &str = "/metadata/labels/app.kubernetes.io~1managed-by";
-
 /// An object that may go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -45,8 +42,7 @@ pub fn candidates(
             Some(uid) => live::uid(object) == uid,
             None => live::owned(object, manager).is_some(),
         };
-        let is_ours = object.pointer(MANAGED_BY).and_then(Value::as_str) == Some(manager);
-        if is_same && is_ours && !KEPT.contains(&item.key.kind.as_str()) {
+        if is_same && live::is_managed_by(object, manager) && !KEPT.contains(&item.key.kind.as_str()) {
             let candidate = Candidate { key: item.key.clone(), uid: live::uid(object).to_owned() };
             // What refers to others goes before them.
             let order = std::cmp::Reverse(phase(&item.key.kind).unwrap_or(0));

@@ -3,7 +3,7 @@
 //! The order is the promise: verified before any connection, planned before any lock, recorded before any write.
 
 mod execute;
-mod preflight;
+pub(super) mod preflight;
 mod report;
 mod run;
 mod secrets;
