@@ -18,6 +18,7 @@ pub mod explain;
 pub mod failure;
 mod gate;
 pub mod gc;
+mod gc_live;
 pub mod history;
 #[cfg(feature = "age")]
 pub mod identity_args;

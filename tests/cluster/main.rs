@@ -9,6 +9,7 @@ mod console;
 mod control_plane;
 mod drift;
 mod faults;
+mod garbage;
 mod killed;
 mod kubectl;
 mod platform;
