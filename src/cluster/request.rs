@@ -34,16 +34,12 @@ pub enum Run {
     Real,
 }
 
-/// What becomes of what a deleted object owns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Propagation {
-    /// It goes first.
-    Foreground,
-    /// It stays, and is nobody's.
-    Orphan,
-}
-
 impl Request {
+    /// Tells whether it may change something.
+    pub fn is_write(&self) -> bool {
+        self.method != Method::Get
+    }
+
     /// Asks for what is at a path.
     pub fn get_path(path: impl Into<String>) -> Self {
         Self { method: Method::Get, path: path.into(), body: Vec::new() }
@@ -65,6 +61,18 @@ impl Request {
         Self { method: Method::Apply, path, body: yaml.to_vec() }
     }
 
+    /// Applies fields in the name of another manager than [`FIELD_MANAGER`], whose applying leaves them alone.
+    pub fn apply_as(manager: &str, key: &ObjectKey, object: &Value) -> Self {
+        let path = format!("{}?fieldManager={manager}&fieldValidation=Strict", path(key));
+        Self { method: Method::Apply, path, body: object.to_string().into_bytes() }
+    }
+
+    /// Asks what an object would be if a manifest were applied, whoever owns its fields: nothing is written.
+    pub fn would_be(key: &ObjectKey, yaml: &[u8]) -> Self {
+        let dry = Self::apply(key, yaml, Run::Dry);
+        Self { path: format!("{}&force=true", dry.path), ..dry }
+    }
+
     /// Creates an object; fails if it is there.
     pub fn create(key: &ObjectKey, object: &Value, run: Run) -> Self {
         let folder = ObjectKey { name: String::new(), ..key.clone() };
@@ -83,29 +91,36 @@ impl Request {
 
     /// Deletes an object if it is still the one that was seen; what it owns goes in the background.
     pub fn delete(key: &ObjectKey, uid: &str, resource_version: &str) -> Self {
+        Self::delete_with("Background", key, uid, resource_version)
+    }
+
+    /// As [`Request::delete`]; the object goes after what it owns, so that its pods are gone when it is.
+    pub fn delete_last(key: &ObjectKey, uid: &str, resource_version: &str) -> Self {
+        Self::delete_with("Foreground", key, uid, resource_version)
+    }
+
+    /// As [`Request::delete`]; what the object owns stays, and is nobody's.
+    pub fn delete_alone(key: &ObjectKey, uid: &str, resource_version: &str) -> Self {
+        Self::delete_with("Orphan", key, uid, resource_version)
+    }
+
+    fn delete_with(policy: &str, key: &ObjectKey, uid: &str, resource_version: &str) -> Self {
         let body = json!({
             "apiVersion": "v1",
             "kind": "DeleteOptions",
-            "propagationPolicy": "Background",
+            "propagationPolicy": policy,
             "preconditions": {"uid": uid, "resourceVersion": resource_version},
         });
         Self { method: Method::Delete, path: path(key), body: body.to_string().into_bytes() }
     }
 
-    /// Deletes the object with this uid, whatever its version; says what becomes of what it owns.
-    pub fn delete_as(key: &ObjectKey, uid: &str, propagation: Propagation) -> Self {
-        let body = json!({
-            "apiVersion": "v1",
-            "kind": "DeleteOptions",
-            "propagationPolicy": format!("{propagation:?}"),
-            "preconditions": {"uid": uid},
-        });
-        Self { method: Method::Delete, path: path(key), body: body.to_string().into_bytes() }
-    }
-
-    /// Asks whether we may do something.
-    pub fn may_i(verb: &str, group: &str, resource: &str, namespace: &str) -> Self {
-        let attributes = json!({"verb": verb, "group": group, "resource": resource, "namespace": namespace});
+    /// Asks whether we may do something, with all objects of a resource or with one.
+    pub fn may_i(verb: &str, group: &str, resource: &str, namespace: &str, name: Option<&str>) -> Self {
+        let mut attributes =
+            json!({"verb": verb, "group": group, "resource": resource, "namespace": namespace});
+        if let Some(name) = name {
+            attributes["name"] = name.into();
+        }
         let body = json!({
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",

@@ -8,7 +8,7 @@ use super::ctx::{Ctx, StoreArgs};
 use super::failure::{Failure, Outcome};
 use super::gate::BundleArgs;
 use super::install::adopt::{AdoptArgs, adopt};
-use super::install::{Checked, InstallArgs};
+use super::install::{Checked, InstallArgs, Origin};
 use super::state_args::StateArgs;
 use super::trust_args::load_policy;
 use crate::trust::verify::{Authority, Purpose, Terms};
@@ -68,6 +68,7 @@ impl Args {
             ))
             .hint(format!("`relay-bundle import helm --release {release}` makes a profile for it")));
         }
-        Checked::new(policy, state_file, bundle, now)
+        let origin = Origin::Brought(state_file);
+        Checked::new((policy, &self.trust), origin, bundle, now, self.cluster.words())
     }
 }

@@ -34,7 +34,10 @@ impl Records<'_> {
             for secret in items(&mut list) {
                 read.push(self.revision(secret)?);
             }
-            list.pointer("/metadata/continue").and_then(Value::as_str).unwrap_or_default().clone_into(&mut page);
+            list.pointer("/metadata/continue")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .clone_into(&mut page);
             if page.is_empty() {
                 break;
             }

@@ -4,6 +4,7 @@
 //! Everything is decided before the first write. Interrupted anywhere it can be run again: each step finds what is left
 //! of it to do.
 
+mod consent;
 mod forecast;
 mod helm;
 mod prepare;
@@ -11,12 +12,12 @@ mod report;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::execute::Uids;
 use super::report::{ApplyReport, Done, blocked};
 use super::run::{self, Run};
 use super::secrets::{self, Making};
@@ -28,14 +29,17 @@ use crate::adoption::release::Release;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::Ctx;
-use crate::cmd::failure::{Failure, Outcome};
+use crate::cmd::failure::{DIFFERS, Failure, Outcome};
+use crate::cmd::journal::gave_back;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
-use crate::render::manifest_set::phase;
+use crate::render::manifest_set::{ManifestSet, phase};
 use crate::rollout::live;
 use crate::rollout::plan::{Before, Plan, plan};
-use crate::rollout::prune::Candidate;
+use crate::rollout::plan_hash::secret_versions;
+use crate::rollout::prune::{Candidate, candidates};
 use crate::rollout::record::Item;
+use crate::rollout::rights::Right;
 use helm::Records;
 use report::{AdoptReport, HelmPart};
 use values::Carried;
@@ -78,10 +82,10 @@ pub(in crate::cmd) fn adopt(
     let release = records.read()?;
     let Decided { helm, carried, before, makings } =
         decide(checked, cluster, &run, release.as_ref(), args, install)?;
-    let (uids, leftovers) = (run::known_uids(&before), leftovers(&helm.objects, &before.live));
+    let (uids, versions) = (run::known_uids(&before), secret_versions(&before));
     let plan = forecast(checked, before, &helm);
-    let mut report =
-        AdoptReport { helm, apply: ApplyReport::new(&checked.bundle, cluster, identity, &plan, &makings) };
+    let apply = ApplyReport::new(checked, cluster, identity, &plan, &makings, &versions);
+    let mut report = AdoptReport { helm, apply };
     if let Some(blocked) = blocked(&plan) {
         return Err(blocked);
     }
@@ -89,17 +93,21 @@ pub(in crate::cmd) fn adopt(
         ctx.printer.report(&report)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if install.plan_hash.is_some_and(|approved| approved != report.apply.plan_hash()) {
+        ctx.printer.tell("the plan is another one than was approved; nothing was changed");
+        ctx.printer.report(&report)?;
+        return Ok(ExitCode::from(DIFFERS));
+    }
     run.check_rights(&plan, &makings)?;
     check_rights(cluster, namespace, &report.helm)?;
-    confirm(ctx, checked, identity, &report, args, install)?;
-    run.leftovers = leftovers;
+    consent::ask(ctx, &report, &checked.place(cluster, identity), args, install)?;
     let is_done = release.is_none() && makings.is_empty() && plan.is_empty() && run.is_deployed();
     report.apply.done = Some(if is_done {
         Done::unchanged(run.deployed())
     } else {
-        let generation = run.lock_and_journal(&uids)?;
         let work = Work { ctx, checked, cluster, install, carried: &carried, objects: &report.helm.objects };
-        work.carry_out(&mut run, generation)?
+        let done = work.carry_out(&mut run, &plan, &uids);
+        done.map_err(|failure| gave_back(&mut run.journal, failure))?
     });
     report.helm.archived = records.archive()?;
     ctx.printer.report(&report)?;
@@ -145,7 +153,8 @@ fn decide(
     let makings: Vec<Making> = makings.filter_map(|making| making.without(&coming)).collect();
     secrets::check(cluster, bundle, &makings, run.journal.head.was_deployed(), install.consent())?;
     let tried = forecast::try_all(cluster, bundle, &live, &objects)?;
-    let (prune, prune_later) = split_used(cluster, namespace, candidates(&objects, &live))?;
+    let (prune, prune_later) =
+        split_used(cluster, namespace, gone(&objects, &earlier, &bundle.manifests, &live))?;
     let helm = HelmPart {
         release: args.from_helm.to_string(),
         revision: release.map(|release| release.newest().number),
@@ -187,24 +196,27 @@ fn identity(key: &ObjectKey) -> (String, String, String) {
     (key.kind.clone(), key.namespace.clone(), key.name.clone())
 }
 
-/// Returns what goes after the rollout, what refers to others first.
-fn candidates(objects: &[Handed], live: &BTreeMap<ObjectKey, Value>) -> Vec<Candidate> {
-    let mut gone: Vec<Candidate> = leftovers(objects, live)
-        .into_iter()
-        .map(|item| Candidate { key: item.key, uid: item.uid.unwrap_or_default() })
-        .collect();
+/// Returns what goes after the rollout, what refers to others first: what the release has and the bundle has not, and what
+/// earlier generations left.
+fn gone(
+    objects: &[Handed],
+    earlier: &[Item],
+    bundle: &ManifestSet,
+    live: &BTreeMap<ObjectKey, Value>,
+) -> Vec<Candidate> {
+    let goes = objects.iter().filter(|handed| handed.fate == Fate::Prune);
+    let candidate = |handed: &Handed| {
+        let uid = live::uid(find(live, &handed.key)?).to_owned();
+        Some(Candidate { key: prepare::served(&handed.key)?, uid })
+    };
+    let mut gone: Vec<Candidate> = goes.filter_map(candidate).collect();
+    for left in candidates(earlier, bundle, live, FIELD_MANAGER) {
+        if !gone.iter().any(|known| known.uid == left.uid) {
+            gone.push(left);
+        }
+    }
     gone.sort_by_key(|candidate| std::cmp::Reverse(phase(&candidate.key.kind)));
     gone
-}
-
-/// Returns what the release has and the bundle has not, and that may go.
-fn leftovers(objects: &[Handed], live: &BTreeMap<ObjectKey, Value>) -> Vec<Item> {
-    let goes = objects.iter().filter(|handed| handed.fate == Fate::Prune);
-    let item = |handed: &Handed| {
-        let uid = live::uid(find(live, &handed.key)?).to_owned();
-        Some(Item { key: prepare::served(&handed.key)?, uid: Some(uid) })
-    };
-    goes.filter_map(item).collect()
 }
 
 /// Makes the plan; what is said of fields that cannot change does not hold for what is made again.
@@ -217,65 +229,12 @@ fn forecast(checked: &Checked, before: Before, helm: &HelmPart) -> Plan {
 
 /// Refuses if a right is missing that only adoption needs.
 fn check_rights(cluster: &Cluster, namespace: &str, helm: &HelmPart) -> Result<(), Failure> {
-    let written =
-        helm.objects.iter().filter(|handed| matches!(handed.fate, Fate::Adopt | Fate::Keep | Fate::Prune));
-    let written = written.map(|handed| ("update", handed.key.kind.clone()));
-    let cleared = helm.cleared().map(|handed| ("delete", handed.key.kind.clone()));
-    let records = ["list", "create", "update", "delete"].map(|verb| (verb, "Secret".to_owned()));
-    let rights: BTreeSet<_> = written.chain(cleared).chain(records).collect();
-    preflight::check_rights(cluster, namespace, &rights.into_iter().collect::<Vec<_>>())
-}
-
-/// Asks whether the plan is to be carried out, and separately whether Redis may be made again.
-fn confirm(
-    ctx: &Ctx,
-    checked: &Checked,
-    identity: &Identity,
-    report: &AdoptReport<'_>,
-    args: &AdoptArgs,
-    install: &InstallArgs,
-) -> Result<(), Failure> {
-    let cleared: Vec<String> = report.helm.cleared().map(|handed| handed.key.to_string()).collect();
-    let asks_for_redis = !cleared.is_empty() && !args.recreate_redis;
-    if install.yes && !asks_for_redis {
-        return Ok(());
-    }
-    let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-    if !is_terminal || (install.yes && asks_for_redis) {
-        let failure = Failure::input("nobody can be asked: there is no terminal, or --yes forbids it");
-        let failure = failure.hint("look at the plan with --dry-run, then say --yes");
-        return Err(if asks_for_redis {
-            failure.hint(format!(
-                "{} is deleted and made again: agree to that with --recreate-redis",
-                cleared.join(", ")
-            ))
-        } else {
-            failure
-        });
-    }
-    ctx.printer.say_report(report)?;
-    let (release, namespace) = (&report.helm.release, &checked.bundle.index.namespace);
-    let (context, uid) = (report.apply.context(), &identity.uid);
-    let site = checked.policy.target.site.as_ref().map_or("any site", |site| site.as_str());
-    ask(&format!(
-        "Take over the Helm release {release} of context {context} (cluster {uid}, {site}), namespace {namespace}?"
-    ))?;
-    if asks_for_redis {
-        ask(&format!("Delete {} and make it again on the same volume?", cleared.join(", ")))?;
-    }
-    Ok(())
-}
-
-fn ask(question: &str) -> Result<(), Failure> {
-    let mut stderr = io::stderr();
-    write!(stderr, "{question} [y/N] ")?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    match answer.trim() {
-        "y" | "yes" => Ok(()),
-        _ => Err(Failure::input("nothing was changed")),
-    }
+    let written = helm.objects.iter().filter(|of| matches!(of.fate, Fate::Adopt | Fate::Keep | Fate::Prune));
+    let written = written.map(|of| Right::to_one("update", &of.key.kind, &of.key.namespace, &of.key.name));
+    let cleared =
+        helm.cleared().map(|of| Right::to_one("delete", &of.key.kind, &of.key.namespace, &of.key.name));
+    let records = ["list", "create", "update", "delete"].map(|verb| Right::to_all(verb, "Secret", namespace));
+    preflight::check_rights(cluster, &written.chain(cleared).chain(records).collect())
 }
 
 /// What is done under the lock.
@@ -289,14 +248,14 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Does it; the lock is given back also when that fails.
-    fn carry_out(&self, run: &mut Run<'_>, generation: u64) -> Result<Done, Failure> {
+    fn carry_out(&self, run: &mut Run<'_>, plan: &Plan, uids: &Uids) -> Result<Done, Failure> {
+        let generation = run.lock_and_journal(plan, uids)?;
         let done = self.prepare(run).and_then(|()| self.roll_out(run, generation));
-        if done.is_err() && run.journal.release().is_err() {
-            self.ctx.printer.tell("the lock could not be given back; another run waits until it has expired");
-        }
         done.map_err(|failure| {
-            failure.hint("what Helm installed is partly taken over: run the same command again, it goes on")
+            failure.hint(format!(
+                "generation {generation} stays pending, and what Helm installed is partly taken over: run the same command \
+                 again, and it goes on where it stopped"
+            ))
         })
     }
 

@@ -7,10 +7,10 @@ use crate::adoption::fate::{Fate, Handed, same};
 use crate::adoption::fields::{handed_over, has_helms, release_of, released};
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
-use crate::cluster::request::{FIELD_MANAGER, Propagation, Request};
+use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::resource::key;
 use crate::cmd::failure::Failure;
-use crate::cmd::journal::Journal;
+use crate::cmd::journal::{Journal, delete_with};
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 
@@ -36,7 +36,7 @@ pub(super) fn hand_over(cluster: &Cluster, bundle: &Bundle, handed: &Handed) -> 
             _ => return Ok(()),
         };
         match cluster.call(&Request::replace(&key, &changed)) {
-            Err(error) if error.code() == 409 => std::thread::sleep(PAUSE / 4),
+            Err(error) if error.code() == 409 => cluster.pause(PAUSE / 4)?,
             answer => {
                 return answer
                     .map(|_| ())
@@ -60,18 +60,15 @@ pub(super) fn clear(
     handed: &Handed,
     timeout: Duration,
 ) -> Result<(), Failure> {
-    let propagation = match handed.fate {
-        Fate::Recreate => Propagation::Orphan,
-        Fate::Replace => Propagation::Foreground,
+    let request = match handed.fate {
+        Fate::Recreate => Request::delete_alone,
+        Fate::Replace => Request::delete_last,
         _ => return Ok(()),
     };
     let Some(key) = served(&handed.key) else { return Ok(()) };
     let Some(live) = cluster.find(&key)? else { return Ok(()) };
     let uid = live::uid(&live);
-    match cluster.call(&Request::delete_as(&key, uid, propagation)) {
-        Err(error) if error.code() == 404 => {}
-        answer => drop(answer?),
-    }
+    delete_with(cluster, &key, &live, request)?;
     let start = Instant::now();
     while cluster.find(&key)?.is_some_and(|object| live::uid(&object) == uid) || has_pods(cluster, &key, uid)?
     {
@@ -83,7 +80,7 @@ pub(super) fn clear(
             .hint("see what holds it: finalizers, or a pod that does not end; then run the command again"));
         }
         journal.beat()?;
-        std::thread::sleep(PAUSE);
+        cluster.pause(PAUSE)?;
     }
     Ok(())
 }
