@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use kube::client::{Body, ClientBuilder};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
+use zeroize::Zeroize as _;
 
 use super::error::{CallError, Status};
 use super::request::{Method, Request};
 use super::retry::{Trouble, delay};
+use super::secret::Secret;
 use crate::model::object_key::ObjectKey;
 
 /// How long an answer may take; a call that stalls longer is made again.
@@ -103,12 +107,44 @@ impl Cluster {
         found(self.call(&Request::get(key)))
     }
 
+    /// Returns a Secret, or none if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not answer, or does not let us see.
+    pub fn find_secret(&self, key: &ObjectKey) -> Result<Option<Secret>, CallError> {
+        found(self.call_as(&Request::get(key)))
+    }
+
+    /// Creates a Secret that was made here, or replaces the version that was read; returns what is there then.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses it, or does not answer; with code 409 when it is there already or another one by now.
+    pub fn put_secret(&self, key: &ObjectKey, secret: &Secret) -> Result<Secret, CallError> {
+        let request = if secret.resource_version().is_empty() {
+            Request::create_secret(key, secret)
+        } else {
+            Request::replace_secret(key, secret)
+        };
+        self.call_as(&request)
+    }
+
     /// Sends a request until it is done or refused.
     ///
     /// # Errors
     ///
     /// When the server refuses it, or does not answer however often it is asked.
     pub fn call(&self, request: &Request) -> Result<Value, CallError> {
+        self.call_as(request)
+    }
+
+    /// As [`Cluster::call`], for an answer that is more than JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::call`].
+    fn call_as<T: DeserializeOwned>(&self, request: &Request) -> Result<T, CallError> {
         self.runtime.block_on(call(self.client.clone(), request.clone()))
     }
 
@@ -136,7 +172,7 @@ impl Cluster {
 /// # Errors
 ///
 /// As `answer`, but for 404.
-pub(super) fn found(answer: Result<Value, CallError>) -> Result<Option<Value>, CallError> {
+pub(super) fn found<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallError> {
     match answer {
         Err(error) if error.code() == 404 => Ok(None),
         answer => answer.map(Some),
@@ -173,7 +209,7 @@ fn client(mut config: Config) -> Result<Client, ConnectError> {
     Ok(builder.map_err(|error| ConnectError::Client(chain(&error)))?.build())
 }
 
-async fn call(client: Client, request: Request) -> Result<Value, CallError> {
+async fn call<T: DeserializeOwned>(client: Client, request: Request) -> Result<T, CallError> {
     let mut attempt = 1;
     loop {
         let (error, trouble) = match send(&client, &request).await {
@@ -186,13 +222,17 @@ async fn call(client: Client, request: Request) -> Result<Value, CallError> {
     }
 }
 
-async fn send(client: &Client, request: &Request) -> Result<Value, (CallError, Trouble)> {
+async fn send<T: DeserializeOwned>(client: &Client, request: &Request) -> Result<T, (CallError, Trouble)> {
     let cut = |error: &kube::Error| (CallError::Transport(chain(error)), Trouble::Transport);
     let response = client.send(http_request(request)).await.map_err(|error| cut(&error))?;
     let (code, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
     let body = response.into_body().collect_bytes().await.map_err(|error| cut(&error))?;
     if code < 300 {
         let whole = serde_json::from_slice(&body);
+        // As far as the buffer is ours alone: the answer may be a Secret.
+        if let Ok(mut body) = body.try_into_mut() {
+            body.as_mut().zeroize();
+        }
         return whole.map_err(|error| (CallError::Transport(error.to_string()), Trouble::Transport));
     }
     let status = Status::of(code, &body);
@@ -213,7 +253,7 @@ fn http_request(request: &Request) -> http::Request<Body> {
         .uri(&request.path)
         .header(http::header::CONTENT_TYPE, content_type)
         .header(http::header::ACCEPT, "application/json")
-        .body(Body::from(request.body.clone()))
+        .body(Body::from(Bytes::from_owner(request.body.clone())))
         .expect("paths are made of names that were checked")
 }
 

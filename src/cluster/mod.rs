@@ -8,5 +8,6 @@ pub mod error;
 pub mod request;
 pub mod resource;
 pub mod retry;
+pub mod secret;
 
 pub use client::{Access, Cluster, ConnectError, Identity};
