@@ -70,7 +70,8 @@ impl Secret {
         let encoded = |value: &SecretValue| value.expose().len().div_ceil(3) * 4;
         let data: usize = self.data.iter().map(|(key, value)| key.len() * 6 + encoded(value) + 8).sum();
         // Room for all of it: a text that grows leaves copies behind.
-        let mut text = Zeroizing::new(String::with_capacity(metadata.len() + self.type_.len() * 6 + data + 128));
+        let mut text =
+            Zeroizing::new(String::with_capacity(metadata.len() + self.type_.len() * 6 + data + 128));
         text.push_str("{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":");
         text.push_str(&metadata);
         text.push_str(",\"type\":");
@@ -154,7 +155,9 @@ mod tests {
     fn a_secret_without_data_is_one_and_what_is_no_base64_is_not_repeated() {
         let read = |data: Value| {
             let text = json!({"metadata": {}, "data": data}).to_string();
-            serde_json::from_str::<Secret>(&text).map(|secret| secret.data.len()).map_err(|why| why.to_string())
+            serde_json::from_str::<Secret>(&text)
+                .map(|secret| secret.data.len())
+                .map_err(|why| why.to_string())
         };
         assert_eq!(read(Value::Null).ok(), Some(0));
         let why = read(json!({"k": "s3cr*t"})).unwrap_err();

@@ -41,6 +41,8 @@ pub struct Args {
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let checked = self.check_offline()?;
+        #[cfg(feature = "age")]
+        let checked = checked.open_sealed(self.install.identity())?;
         let cluster = self.cluster.connect()?;
         let identity = identify(&cluster, &checked.policy)?;
         install(ctx, &checked, &cluster, &identity, &self.install)

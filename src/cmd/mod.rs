@@ -33,6 +33,8 @@ pub mod pack;
 mod private_file;
 mod rebuild;
 mod recorded;
+#[cfg(feature = "age")]
+mod recovery_file;
 pub mod refusal_codes;
 pub mod refused;
 pub mod render;

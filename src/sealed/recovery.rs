@@ -101,7 +101,8 @@ impl Recovery {
         let rest = content.strip_prefix(MAGIC.as_bytes()).and_then(|rest| rest.strip_prefix(b"\n"));
         let rest = rest.ok_or(RecoveryError::NotRecovery)?;
         let end = rest.iter().position(|byte| *byte == b'\n').ok_or(RecoveryError::Malformed)?;
-        let document: Document = serde_json::from_slice(&rest[..end]).map_err(|_| RecoveryError::Malformed)?;
+        let document: Document =
+            serde_json::from_slice(&rest[..end]).map_err(|_| RecoveryError::Malformed)?;
         let secrets = document.secrets.into_iter().map(saved).collect::<Option<_>>();
         let secrets = secrets.ok_or(RecoveryError::Malformed)?;
         let recovery = Self { bundle: document.bundle, namespace: document.namespace, secrets };
@@ -164,7 +165,11 @@ impl Saved {
             STANDARD.encode_string(value.expose(), text);
             text.push('"');
         }
-        text.push_str(if self.immutable { "},\"immutable\":true,\"name\":" } else { "},\"immutable\":false,\"name\":" });
+        text.push_str(if self.immutable {
+            "},\"immutable\":true,\"name\":"
+        } else {
+            "},\"immutable\":false,\"name\":"
+        });
         push(text, &self.name);
         text.push_str(",\"type\":");
         push(text, &self.type_);

@@ -1,9 +1,9 @@
 //! Asks a person, and names what is asked about.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
-use super::Checked;
 use super::report::ApplyReport;
+use super::{Checked, can_ask};
 use crate::cluster::Identity;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
@@ -15,7 +15,7 @@ pub(super) fn confirm(
     checked: &Checked,
     identity: &Identity,
 ) -> Result<(), Failure> {
-    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    if !can_ask() {
         return Err(Failure::input("nobody can be asked: there is no terminal")
             .hint("look at the plan with --dry-run, then say --yes"));
     }
@@ -23,13 +23,31 @@ pub(super) fn confirm(
     let site = checked.policy.target.site.as_ref().map_or("any site", |site| site.as_str());
     let (context, uid) = (report.context(), &identity.uid);
     let namespace = &checked.bundle.index.namespace;
-    let mut stderr = io::stderr();
-    write!(stderr, "Apply to context {context} (cluster {uid}, {site}), namespace {namespace}? [y/N] ")?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    match answer.trim() {
+    let question =
+        format!("Apply to context {context} (cluster {uid}, {site}), namespace {namespace}? [y/N] ");
+    match ask(&question)?.as_str() {
         "y" | "yes" => Ok(()),
         _ => Err(Failure::input("nothing was changed")),
     }
+}
+
+/// Has a person write that the relay has never run here: a new encryption key makes everything old worthless.
+pub(super) fn confirm_first_install(namespace: &str) -> Result<(), Failure> {
+    let question = format!(
+        "An encryption key will be generated. If the relay has never run here, and there is no data of it anywhere, write \
+         the namespace ({namespace}): "
+    );
+    if ask(&question)? == namespace {
+        return Ok(());
+    }
+    Err(Failure::input("nothing was changed"))
+}
+
+fn ask(question: &str) -> Result<String, Failure> {
+    let mut stderr = io::stderr();
+    write!(stderr, "{question}")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim().to_owned())
 }

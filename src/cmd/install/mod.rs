@@ -7,19 +7,25 @@ mod execute;
 mod preflight;
 mod report;
 mod run;
-mod secrets;
+pub(super) mod secrets;
 mod survey;
 mod wait;
 
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use camino::{Utf8Path, Utf8PathBuf};
+
 use super::ctx::Ctx;
 use super::failure::{Failure, Outcome};
+#[cfg(feature = "age")]
+use super::identity_args::IdentityArgs;
 use crate::archive;
 use crate::bundle::open::Bundle;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
+use crate::fsio::folder_of;
 use crate::model::timestamp::Timestamp;
 use crate::rollout::plan::plan;
 use crate::rollout::record::pack;
@@ -28,7 +34,7 @@ use crate::trust::policy::Policy;
 use crate::trust::verify::Verified;
 use report::{ApplyReport, Done};
 use run::Run;
-use secrets::Consent;
+use secrets::{Consent, Opened, RecoveryFile};
 
 /// How to go about it.
 #[derive(Debug, clap::Args)]
@@ -52,6 +58,16 @@ pub(super) struct InstallArgs {
     /// Generate secrets of which no encrypted copy is kept
     #[arg(long)]
     no_recovery: bool,
+    /// Generate a new value where the bundle has raised a secret's `generation`
+    #[arg(long)]
+    allow_regenerate: bool,
+    /// Where the encrypted copy of generated secrets goes; a file that is there stays [default: recovery/NAMESPACE-NAME.age
+    /// beside the state]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_recovery")]
+    recovery_file: Option<Utf8PathBuf>,
+    #[cfg(feature = "age")]
+    #[command(flatten)]
+    identity: IdentityArgs,
 }
 
 /// What was verified, and under which terms.
@@ -61,6 +77,10 @@ pub(super) struct Checked {
     bundle: Verified<Bundle>,
     /// The bundle as the record keeps it.
     packed: String,
+    /// What it brings sealed, if it was opened.
+    opened: Option<Opened>,
+    /// Where recovery files go if nobody says otherwise.
+    recovery_folder: Utf8PathBuf,
     now: Timestamp,
 }
 
@@ -76,7 +96,16 @@ impl Checked {
         let attestation = Some(bundle.voucher().attestation.as_slice());
         archive::write(&mut bytes, attestation, bundle.files.open()).map_err(Failure::bug)?;
         let packed = pack(&bytes).map_err(Failure::input)?;
-        Ok(Self { policy, state_file, bundle, packed, now })
+        let recovery_folder = folder_of(state_file.path()).join("recovery");
+        Ok(Self { policy, state_file, bundle, packed, opened: None, recovery_folder, now })
+    }
+
+    /// Opens what is sealed, if there is a key to do so; in memory, and before anything is asked of the cluster.
+    #[cfg(feature = "age")]
+    pub(super) fn open_sealed(self, identity: &IdentityArgs) -> Result<Self, Failure> {
+        let opened =
+            identity.read()?.map(|identities| secrets::open(&self.bundle, &identities)).transpose()?;
+        Ok(Self { opened, ..self })
     }
 }
 
@@ -90,7 +119,7 @@ pub(super) fn install(
 ) -> Outcome {
     let timeout = Duration::from_secs(args.timeout);
     let mut run = Run::begin(ctx, checked, (cluster, identity), args.break_lock, timeout)?;
-    let (before, makings) = run.survey(args.consent())?;
+    let (before, makings) = run.survey(args.consent(&checked.recovery_folder))?;
     let uids = run::known_uids(&before);
     let plan = plan(&checked.bundle, before, FIELD_MANAGER);
     let mut report = ApplyReport::new(&checked.bundle, cluster, identity, &plan, &makings);
@@ -109,6 +138,9 @@ pub(super) fn install(
     run.check_rights(&plan, &makings)?;
     if !args.yes {
         confirm::confirm(ctx, &report, checked, identity)?;
+        if makings.asks_first_install() {
+            confirm::confirm_first_install(checked.bundle.index.namespace.as_str())?;
+        }
     }
     report.done = Some(run.execute(&plan, &makings, uids)?);
     ctx.printer.report(&report)?;
@@ -116,7 +148,25 @@ pub(super) fn install(
 }
 
 impl InstallArgs {
-    fn consent(&self) -> Consent {
-        Consent { first_install: self.first_install, no_recovery: self.no_recovery }
+    fn consent<'a>(&'a self, recovery_folder: &'a Utf8Path) -> Consent<'a> {
+        let recovery_file = self.recovery_file.as_deref();
+        Consent {
+            first_install: self.first_install,
+            no_recovery: self.no_recovery,
+            allow_regenerate: self.allow_regenerate,
+            recovery_file: recovery_file.map_or(RecoveryFile::Below(recovery_folder), RecoveryFile::At),
+            can_ask: !self.yes && !self.dry_run && can_ask(),
+        }
     }
+
+    /// Returns which private keys open what is sealed.
+    #[cfg(feature = "age")]
+    pub(super) fn identity(&self) -> &IdentityArgs {
+        &self.identity
+    }
+}
+
+/// Tells whether somebody sits at a terminal.
+fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
 }

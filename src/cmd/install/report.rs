@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
+use camino::Utf8PathBuf;
 use serde::Serialize;
 
-use super::secrets::{Making, describe};
+use super::secrets::Makings;
 use crate::bundle::open::Bundle;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::count;
@@ -27,6 +28,12 @@ pub(super) struct ApplyReport<'a> {
     namespace: &'a str,
     /// Secrets whose values are made, with their keys.
     generated: Vec<String>,
+    /// Those that get another value.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    regenerated: Vec<String>,
+    /// Secrets whose values the bundle brings sealed, with the keys that are written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sealed: Vec<String>,
     #[serde(flatten)]
     plan: &'a Plan,
     /// Absent from a plan that was only shown.
@@ -43,12 +50,15 @@ pub(super) struct Done {
     /// How many objects were written.
     pub(super) written: usize,
     pub(super) pruned: Vec<Candidate>,
+    /// Where the encrypted copies of what was generated are.
+    #[serde(skip_serializing_if = "Vec::is_empty", rename = "recoveryFiles")]
+    pub(super) recovery_files: Vec<Utf8PathBuf>,
 }
 
 impl Done {
     /// Nothing was to be done.
     pub(super) fn unchanged(generation: Option<u64>) -> Self {
-        Self { generation, written: 0, pruned: Vec::new() }
+        Self { generation, written: 0, pruned: Vec::new(), recovery_files: Vec::new() }
     }
 }
 
@@ -58,7 +68,7 @@ impl<'a> ApplyReport<'a> {
         cluster: &'a Cluster,
         identity: &'a Identity,
         plan: &'a Plan,
-        makings: &[Making],
+        makings: &Makings,
     ) -> Self {
         Self {
             content_id: format!("sha256:{}", bundle.content_id),
@@ -66,7 +76,9 @@ impl<'a> ApplyReport<'a> {
             cluster_uid: &identity.uid,
             server_version: &identity.version,
             namespace: bundle.index.namespace.as_str(),
-            generated: describe(makings),
+            generated: makings.generated(),
+            regenerated: makings.regenerated(),
+            sealed: makings.sealed(),
             plan,
             done: None,
         }
@@ -78,8 +90,12 @@ impl<'a> ApplyReport<'a> {
     }
 
     fn write_plan(&self, out: &mut dyn Write) -> io::Result<()> {
-        for secret in &self.generated {
-            writeln!(out, "generate  {secret}")?;
+        for (verb, secrets) in
+            [("generate  ", &self.generated), ("regenerate", &self.regenerated), ("unseal    ", &self.sealed)]
+        {
+            for secret in secrets {
+                writeln!(out, "{verb}{secret}")?;
+            }
         }
         for step in &self.plan.steps {
             let verb = match step.action {
@@ -129,11 +145,11 @@ impl Report for ApplyReport<'_> {
                 let kept = self.plan.count(Action::Keep);
                 writeln!(out, "{} stay as they are", count(kept, "object"))
             }
-            Some(Done { generation, written: 0, pruned }) if pruned.is_empty() => {
+            Some(Done { generation, written: 0, pruned, .. }) if pruned.is_empty() => {
                 let generation = generation.unwrap_or_default();
                 writeln!(out, "{} is at generation {generation} already; nothing was written", safe(&place))
             }
-            Some(Done { generation, written, pruned }) => {
+            Some(Done { generation, written, pruned, .. }) => {
                 let generation = generation.unwrap_or_default();
                 let (written, pruned) = (count(*written, "object"), pruned.len());
                 writeln!(

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use camino::Utf8PathBuf;
+
 use super::Checked;
 use super::execute::{self, Uids};
 use super::preflight;
 use super::report::Done;
-use super::secrets::{self, Consent, Making};
+use super::secrets::{self, Consent, Context, Makings};
 use super::{survey, wait};
 use crate::cluster::resource::key;
 use crate::cluster::{Cluster, Identity};
@@ -57,7 +59,7 @@ impl<'a> Run<'a> {
     }
 
     /// Looks at everything that decides what is to be done.
-    pub(super) fn survey(&self, consent: Consent) -> Result<(Before, Vec<Making>), Failure> {
+    pub(super) fn survey(&self, consent: Consent<'_>) -> Result<(Before, Makings), Failure> {
         let bundle = &self.checked.bundle;
         let missing = preflight::check_contract(self.cluster, bundle)?;
         for unseen in &missing.unseen {
@@ -67,11 +69,17 @@ impl<'a> Run<'a> {
             let failure = Failure::world("the cluster lacks what the bundle needs; nothing was changed");
             return Err(missing.wanted.into_iter().fold(failure, Failure::hint));
         }
-        let makings = secrets::missing(self.cluster, bundle)?;
-        secrets::check(self.cluster, bundle, &makings, self.journal.head.was_deployed(), consent)?;
         let earlier = self.journal.inventory()?;
+        let was_deployed = self.journal.head.was_deployed();
+        let makings = secrets::survey(self.secrets(), was_deployed, &earlier, consent)?;
         let before = survey::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
         Ok((before, makings))
+    }
+
+    /// Returns what decides about secrets.
+    fn secrets(&self) -> Context<'a> {
+        let (bundle, opened) = (&*self.checked.bundle, self.checked.opened.as_ref());
+        Context { cluster: self.cluster, bundle, opened }
     }
 
     /// Tells whether this very statement is what was deployed last.
@@ -89,12 +97,13 @@ impl<'a> Run<'a> {
         self.journal.head.deployed().map(|entry| entry.generation)
     }
 
-    pub(super) fn check_rights(&self, plan: &Plan, makings: &[Making]) -> Result<(), Failure> {
+    pub(super) fn check_rights(&self, plan: &Plan, makings: &Makings) -> Result<(), Failure> {
         let verbs = ["get", "create", "update", "delete"];
         let record = verbs.iter().map(|verb| (*verb, "ConfigMap".to_owned()));
         let seen = ["Pod", "ReplicaSet", "ControllerRevision"].map(|kind| ("list", kind.to_owned()));
         let gone = plan.prune.iter().map(|candidate| ("delete", candidate.key.kind.clone()));
-        let made = makings.iter().flat_map(|_| ["create", "update"].map(|verb| (verb, "Secret".to_owned())));
+        let made = ["create", "update"].into_iter().filter(|_| !makings.is_empty());
+        let made = made.map(|verb| (verb, "Secret".to_owned()));
         let mut rights: Vec<_> = record.chain(seen).chain(gone).chain(made).collect();
         rights.sort();
         rights.dedup();
@@ -105,7 +114,7 @@ impl<'a> Run<'a> {
     pub(super) fn execute(
         &mut self,
         plan: &Plan,
-        makings: &[Making],
+        makings: &Makings,
         mut uids: Uids,
     ) -> Result<Done, Failure> {
         self.make_namespace(&mut uids)?;
@@ -131,7 +140,7 @@ impl<'a> Run<'a> {
 
     /// Takes the lock and notes, before anything is written, what will be.
     fn lock_and_journal(&mut self, uids: &Uids) -> Result<u64, Failure> {
-        let Checked { policy, state_file, bundle, packed, now } = self.checked;
+        let Checked { policy, state_file, bundle, packed, now, .. } = self.checked;
         let printer = &self.ctx.printer;
         let statement = &bundle.voucher().statement;
         let site = policy.target.site.as_ref();
@@ -157,16 +166,14 @@ impl<'a> Run<'a> {
         &mut self,
         generation: u64,
         plan: &Plan,
-        makings: &[Making],
+        makings: &Makings,
         mut uids: Uids,
     ) -> Result<Done, Failure> {
         let Checked { bundle, packed, .. } = self.checked;
         let printer = &self.ctx.printer;
         let tell = |text: &str| printer.say(text);
-        for making in makings {
-            self.journal.beat()?;
-            secrets::make(self.cluster, making)?;
-        }
+        let recovery_files = makings.make(self.secrets(), &mut self.journal)?;
+        tell_recovery(&recovery_files, &tell);
         execute::apply_steps(self.cluster, &mut self.journal, bundle, plan, &mut uids, &tell)?;
         let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
         let awaited = keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
@@ -180,7 +187,14 @@ impl<'a> Run<'a> {
         self.journal.forget(&surplus)?;
         self.journal.release()?;
         let written = plan.count(Action::Create) + plan.count(Action::Update);
-        Ok(Done { generation: Some(generation), written, pruned: gone })
+        Ok(Done { generation: Some(generation), written, pruned: gone, recovery_files })
+    }
+}
+
+/// Says where what was generated can be recovered from.
+pub(super) fn tell_recovery(files: &[Utf8PathBuf], tell: &dyn Fn(&str)) {
+    for file in files {
+        tell(&format!("what was generated is encrypted in {file}: keep it where backups are"));
     }
 }
 
