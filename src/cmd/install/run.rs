@@ -176,8 +176,8 @@ impl<'a> Run<'a> {
         tell_recovery(&recovery_files, &tell);
         execute::apply_steps(self.cluster, &mut self.journal, bundle, plan, &mut uids, &tell)?;
         let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
-        let awaited = keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
-        wait::wait(self.cluster, &mut self.journal, awaited, self.timeout, &tell)?;
+        let awaited: Vec<ObjectKey> = keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
+        wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, &tell)?;
         let namespace = bundle.index.namespace.as_str();
         let gone: Vec<Candidate> = execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?;
         self.journal.write_generation(&self.described(generation, &uids), packed)?;
