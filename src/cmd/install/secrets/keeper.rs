@@ -2,7 +2,6 @@
 
 use camino::Utf8PathBuf;
 
-use super::RecoveryFile;
 use super::generated::Making;
 use crate::bundle::open::Bundle;
 use crate::cluster::secret::Secret;
@@ -37,8 +36,7 @@ const NO_RECOVERY: &str = "or say that with the namespace they may be lost for e
 #[cfg(feature = "age")]
 mod with_age {
     use super::{
-        Bundle, Failure, Journal, Making, NO_RECOVERY, ObjectKey, RecoveryFile, Secret, Utf8PathBuf, is_dev,
-        named, nobody,
+        Bundle, Failure, Journal, Making, NO_RECOVERY, ObjectKey, Secret, Utf8PathBuf, is_dev, named, nobody,
     };
     use crate::cmd::recovery_file::{saved, write_new};
     use crate::sealed::{Recipients, Recovery};
@@ -54,7 +52,7 @@ mod with_age {
         pub(in crate::cmd::install::secrets) fn of(
             bundle: &Bundle,
             makings: &[Making],
-            file: RecoveryFile<'_>,
+            path: Utf8PathBuf,
         ) -> Result<Option<Self>, Failure> {
             let named = named(bundle);
             if named.is_empty() && is_dev(bundle) {
@@ -67,11 +65,6 @@ mod with_age {
             }
             let recipients = named.into_iter().map(Recipients::parse_one).collect::<Result<Vec<_>, _>>();
             let recipients = recipients.and_then(Recipients::new).map_err(Failure::input)?;
-            let (namespace, name) = (&bundle.index.namespace, &bundle.index.name);
-            let path = match file {
-                RecoveryFile::At(path) => path.to_owned(),
-                RecoveryFile::Below(folder) => folder.join(format!("{namespace}-{name}.age")),
-            };
             Ok(Some(Self { recipients, path }))
         }
 
@@ -95,8 +88,7 @@ mod with_age {
 #[cfg(not(feature = "age"))]
 mod without_age {
     use super::{
-        Bundle, Failure, Journal, Making, NO_RECOVERY, ObjectKey, RecoveryFile, Secret, Utf8PathBuf, is_dev,
-        named, nobody,
+        Bundle, Failure, Journal, Making, NO_RECOVERY, ObjectKey, Secret, Utf8PathBuf, is_dev, named, nobody,
     };
 
     /// Nobody: there is no such value.
@@ -107,7 +99,7 @@ mod without_age {
         pub(in crate::cmd::install::secrets) fn of(
             bundle: &Bundle,
             makings: &[Making],
-            _: RecoveryFile<'_>,
+            _: Utf8PathBuf,
         ) -> Result<Option<Self>, Failure> {
             if named(bundle).is_empty() && is_dev(bundle) {
                 return Ok(None);

@@ -18,12 +18,13 @@ use crate::cluster::Cluster;
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::Journal;
 use crate::rollout::record::Item;
-pub(crate) use generated::GENERATIONS;
 use generated::{Making, Why};
 use keeper::Keeper;
 #[cfg(feature = "age")]
 pub(crate) use opening::open;
-pub(crate) use sealed::{Opened, SEALED};
+pub(crate) use sealed::Opened;
+#[cfg(feature = "age")]
+pub(crate) use {generated::GENERATIONS, sealed::SEALED};
 
 /// What is to be made.
 pub(crate) struct Makings {
@@ -38,6 +39,7 @@ pub(crate) struct Makings {
 
 /// What a person said about secrets.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Consent<'a> {
     pub(crate) first_install: bool,
     pub(crate) no_recovery: bool,
@@ -55,6 +57,17 @@ pub(crate) enum RecoveryFile<'a> {
     At(&'a Utf8Path),
     /// In this folder, named after the installation.
     Below(&'a Utf8Path),
+}
+
+impl RecoveryFile<'_> {
+    fn path(self, bundle: &Bundle) -> Utf8PathBuf {
+        match self {
+            Self::At(path) => path.to_owned(),
+            Self::Below(folder) => {
+                folder.join(format!("{}-{}.age", bundle.index.namespace, bundle.index.name))
+            }
+        }
+    }
 }
 
 /// What decides about secrets, besides the cluster.
@@ -87,7 +100,7 @@ pub(crate) fn survey(
     let keeper = if generated.is_empty() || consent.no_recovery {
         None
     } else {
-        Keeper::of(bundle, &generated, consent.recovery_file)?
+        Keeper::of(bundle, &generated, consent.recovery_file.path(bundle))?
     };
     Ok(Makings { generated, sealed, keeper, asks_first_install })
 }

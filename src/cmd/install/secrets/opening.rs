@@ -27,7 +27,7 @@ pub(crate) fn open(bundle: &Bundle, identities: &Identities) -> Result<Opened, F
                 values.insert((wanted.name.clone(), key.key.clone()), SecretValue::new(bytes));
             }
             Err(OpenError::NoKeyFits) => {
-                closed.push(format!("{path}, for {place}: {}", OpenError::NoKeyFits))
+                closed.push(format!("{path}, for {place}: {}", OpenError::NoKeyFits));
             }
             Err(error @ OpenError::Frame(FrameError::Misplaced(_))) => wrong.push(format!("{path}: {error}")),
             Err(error) => wrong.push(format!("{path}, for {place}: {error}")),
