@@ -34,11 +34,18 @@ fn opaque() -> String {
 }
 
 impl Secret {
-    /// Describes a Secret that is not there yet.
+    /// Describes a Secret of ours that is not there yet.
     pub fn new(key: &ObjectKey) -> Self {
+        let mut secret = Self::of_others(key);
         let labels = json!({"app.kubernetes.io/managed-by": super::request::FIELD_MANAGER});
+        secret.metadata["labels"] = labels;
+        secret
+    }
+
+    /// Describes a Secret that is not there yet, and that others keep.
+    pub fn of_others(key: &ObjectKey) -> Self {
         Self {
-            metadata: json!({"name": key.name, "namespace": key.namespace, "labels": labels}),
+            metadata: json!({"name": key.name, "namespace": key.namespace}),
             type_: opaque(),
             immutable: false,
             data: BTreeMap::new(),

@@ -48,6 +48,7 @@ pub mod source;
 pub mod split;
 pub mod state;
 pub mod state_args;
+mod target_args;
 pub mod terms_args;
 pub mod trust;
 pub mod trust_args;
@@ -112,7 +113,7 @@ pub enum Command {
     Trust(trust::Args),
     /// Show what was accepted before, or take a floor away
     State(state::Args),
-    /// Seal secrets into files that only a key of yours opens, and check them
+    /// Seal secrets into files that only a key of yours opens; make, save and restore those of a cluster
     #[cfg(feature = "age")]
     Secrets(secrets::Args),
     /// List the images of a profile or a bundle

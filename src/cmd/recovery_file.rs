@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::install::secrets::{GENERATIONS, SEALED};
 use crate::cluster::secret::Secret;
 use crate::fsio::{Durability, MODE_PRIVATE, create_new, folder_of};
+use crate::model::object_key::ObjectKey;
 use crate::sealed::Saved;
 
 /// How many recovery files of one name there may be.
@@ -23,6 +24,24 @@ pub(super) fn saved(name: &str, secret: &Secret) -> Saved {
             .collect(),
         data: secret.data.iter().map(|(key, value)| (key.clone(), value.copied())).collect(),
     }
+}
+
+/// Returns a Secret as it was; `ours` if this program makes it.
+pub(super) fn restored(key: &ObjectKey, saved: &Saved, ours: bool) -> Secret {
+    let mut secret = if ours { Secret::new(key) } else { Secret::of_others(key) };
+    secret.type_.clone_from(&saved.type_);
+    secret.immutable = saved.immutable;
+    for (name, value) in &saved.annotations {
+        secret.annotate(name, value);
+    }
+    secret.data = saved.data.iter().map(|(key, value)| (key.clone(), value.copied())).collect();
+    secret
+}
+
+/// Names a Secret and its keys.
+pub(super) fn described(saved: &Saved) -> String {
+    let keys: Vec<&str> = saved.data.keys().map(String::as_str).collect();
+    format!("Secret/{}: {}", saved.name, keys.join(", "))
 }
 
 /// Writes a recovery file, beside those that are there: the only copy of a key may be in one of them.

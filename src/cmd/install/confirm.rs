@@ -2,16 +2,17 @@
 
 use std::io::{self, Write as _};
 
-use super::report::ApplyReport;
 use super::{Checked, can_ask};
 use crate::cluster::Identity;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
+use crate::ui::printer::Report;
 
-/// Asks whether the plan is to be carried out.
+/// Asks whether what a report shows is to be done: `act` in `context`.
 pub(super) fn confirm(
     ctx: &Ctx,
-    report: &ApplyReport<'_>,
+    report: &impl Report,
+    (act, context): (&str, &str),
     checked: &Checked,
     identity: &Identity,
 ) -> Result<(), Failure> {
@@ -21,10 +22,9 @@ pub(super) fn confirm(
     }
     ctx.printer.say_report(report)?;
     let site = checked.policy.target.site.as_ref().map_or("any site", |site| site.as_str());
-    let (context, uid) = (report.context(), &identity.uid);
+    let uid = &identity.uid;
     let namespace = &checked.bundle.index.namespace;
-    let question =
-        format!("Apply to context {context} (cluster {uid}, {site}), namespace {namespace}? [y/N] ");
+    let question = format!("{act} context {context} (cluster {uid}, {site}), namespace {namespace}? [y/N] ");
     match ask(&question)?.as_str() {
         "y" | "yes" => Ok(()),
         _ => Err(Failure::input("nothing was changed")),

@@ -4,6 +4,8 @@
 
 mod confirm;
 mod execute;
+#[cfg(feature = "age")]
+mod init;
 mod preflight;
 mod report;
 mod run;
@@ -32,6 +34,8 @@ use crate::rollout::record::pack;
 use crate::state_file::StateFile;
 use crate::trust::policy::Policy;
 use crate::trust::verify::Verified;
+#[cfg(feature = "age")]
+pub(super) use init::init;
 use report::{ApplyReport, Done};
 use run::Run;
 use secrets::{Consent, Opened, RecoveryFile};
@@ -52,6 +56,14 @@ pub(super) struct InstallArgs {
     /// How many seconds to wait until everything is ready
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     timeout: u64,
+    #[command(flatten)]
+    secrets: SecretArgs,
+}
+
+/// What may be done about secrets.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Secrets")]
+pub(super) struct SecretArgs {
     /// Generate the encryption key: the relay has never run here
     #[arg(long)]
     first_install: bool,
@@ -100,11 +112,17 @@ impl Checked {
         Ok(Self { policy, state_file, bundle, packed, opened: None, recovery_folder, now })
     }
 
+    /// Returns the bundle.
+    #[cfg(feature = "age")]
+    pub(super) fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
     /// Opens what is sealed, if there is a key to do so; in memory, and before anything is asked of the cluster.
     #[cfg(feature = "age")]
-    pub(super) fn open_sealed(self, identity: &IdentityArgs) -> Result<Self, Failure> {
+    pub(super) fn open_sealed(self, args: &SecretArgs) -> Result<Self, Failure> {
         let opened =
-            identity.read()?.map(|identities| secrets::open(&self.bundle, &identities)).transpose()?;
+            args.identity.read()?.map(|identities| secrets::open(&self.bundle, &identities)).transpose()?;
         Ok(Self { opened, ..self })
     }
 }
@@ -137,7 +155,7 @@ pub(super) fn install(
     }
     run.check_rights(&plan, &makings)?;
     if !args.yes {
-        confirm::confirm(ctx, &report, checked, identity)?;
+        confirm::confirm(ctx, &report, ("Apply to", report.context()), checked, identity)?;
         if makings.asks_first_install() {
             confirm::confirm_first_install(checked.bundle.index.namespace.as_str())?;
         }
@@ -149,20 +167,26 @@ pub(super) fn install(
 
 impl InstallArgs {
     fn consent<'a>(&'a self, recovery_folder: &'a Utf8Path) -> Consent<'a> {
+        self.secrets.consent(recovery_folder, !self.yes && !self.dry_run)
+    }
+
+    /// Returns what may be done about secrets.
+    #[cfg(feature = "age")]
+    pub(super) fn secrets(&self) -> &SecretArgs {
+        &self.secrets
+    }
+}
+
+impl SecretArgs {
+    fn consent<'a>(&'a self, recovery_folder: &'a Utf8Path, asks: bool) -> Consent<'a> {
         let recovery_file = self.recovery_file.as_deref();
         Consent {
             first_install: self.first_install,
             no_recovery: self.no_recovery,
             allow_regenerate: self.allow_regenerate,
             recovery_file: recovery_file.map_or(RecoveryFile::Below(recovery_folder), RecoveryFile::At),
-            can_ask: !self.yes && !self.dry_run && can_ask(),
+            can_ask: asks && can_ask(),
         }
-    }
-
-    /// Returns which private keys open what is sealed.
-    #[cfg(feature = "age")]
-    pub(super) fn identity(&self) -> &IdentityArgs {
-        &self.identity
     }
 }
 

@@ -76,6 +76,40 @@ impl<'a> Run<'a> {
         Ok((before, makings))
     }
 
+    /// Looks at what decides about secrets, and at nothing else.
+    #[cfg(feature = "age")]
+    pub(super) fn survey_secrets(&self, consent: Consent<'_>) -> Result<Makings, Failure> {
+        if let Some(lock) = &self.journal.head.lock {
+            return Err(Failure::world(format!(
+                "an apply is under way, or was interrupted: {}",
+                lock.holder
+            ))
+            .hint("wait until it is done, or apply the bundle: that makes its secrets too"));
+        }
+        let bundle = &self.checked.bundle;
+        if !self.is_namespace_there && !bundle.index.objects.iter().any(|object| object.kind == "Namespace") {
+            let namespace = &bundle.index.namespace;
+            return Err(Failure::world(format!(
+                "there is no namespace {namespace}, and the bundle makes none"
+            ))
+            .hint(format!("kubectl create namespace {namespace}")));
+        }
+        let was_deployed = self.journal.head.was_deployed();
+        secrets::survey(self.secrets(), was_deployed, &self.journal.inventory()?, consent)
+    }
+
+    /// Makes secrets, and nothing else; returns where the recovery files are.
+    #[cfg(feature = "age")]
+    pub(super) fn make_secrets(&mut self, makings: &Makings) -> Result<Vec<Utf8PathBuf>, Failure> {
+        let rights = ["get", "create", "update"];
+        let rights =
+            rights.into_iter().flat_map(|verb| ["ConfigMap", "Secret"].map(|kind| (verb, kind.to_owned())));
+        let namespace = self.checked.bundle.index.namespace.as_str();
+        preflight::check_rights(self.cluster, namespace, &rights.collect::<Vec<_>>())?;
+        self.make_namespace(&mut Uids::new())?;
+        makings.make(self.secrets(), &mut self.journal)
+    }
+
     /// Returns what decides about secrets.
     fn secrets(&self) -> Context<'a> {
         let (bundle, opened) = (&*self.checked.bundle, self.checked.opened.as_ref());
