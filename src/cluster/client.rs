@@ -1,6 +1,8 @@
 //! Sends requests.
 
-use std::time::Duration;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kube::client::{Body, ClientBuilder};
@@ -13,8 +15,10 @@ use zeroize::Zeroize as _;
 
 use super::error::{CallError, Status};
 use super::request::{Method, Request};
+use super::resource::Answer;
 use super::retry::{Trouble, delay};
 use super::secret::Secret;
+use super::signals::{Manner, Signals, unless_stopped};
 use crate::model::object_key::ObjectKey;
 
 /// How long an answer may take; a call that stalls longer is made again.
@@ -46,12 +50,42 @@ pub enum ConnectError {
 pub struct Cluster {
     runtime: Runtime,
     client: Client,
+    /// Until when writes are sent, if that is limited.
+    fence: Cell<Option<Instant>>,
+    /// Signals, once they are heeded.
+    signals: RefCell<Option<Signals>>,
     /// The name of the context.
     pub context: String,
     /// Where the API server is.
     pub server: String,
     /// The namespace that the context means when none is named.
     pub namespace: String,
+}
+
+/// What the API server answers.
+trait Reply: DeserializeOwned {
+    fn kind(&self) -> Option<&str>;
+    fn name(&self) -> Option<&str>;
+}
+
+impl Reply for Value {
+    fn kind(&self) -> Option<&str> {
+        self.get("kind")?.as_str()
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.pointer("/metadata/name")?.as_str()
+    }
+}
+
+impl Reply for Secret {
+    fn kind(&self) -> Option<&str> {
+        Some(self.kind())
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name()
+    }
 }
 
 /// Which cluster it is.
@@ -81,7 +115,8 @@ impl Cluster {
             .map_err(|error| ConnectError::Kubeconfig(chain(&error)))?;
         let (server, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
         let client = runtime.block_on(async { client(config) })?;
-        Ok(Self { runtime, client, context, server, namespace })
+        let (fence, signals) = (Cell::new(None), RefCell::new(None));
+        Ok(Self { runtime, client, fence, signals, context, server, namespace })
     }
 
     /// Asks which cluster this is: the first request.
@@ -90,12 +125,13 @@ impl Cluster {
     ///
     /// When the server does not answer, or does not let us see.
     pub fn identity(&self) -> Result<Identity, CallError> {
-        let text = |value: &Value, pointer: &str| {
-            value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        let text = |value: &Value, pointer: &str| match value.pointer(pointer).and_then(Value::as_str) {
+            Some(text) => Ok(text.to_owned()),
+            None => Err(CallError::Transport(format!("an answer has no `{pointer}`: no API server gave it"))),
         };
         let system = self.call(&Request::get_path("/api/v1/namespaces/kube-system"))?;
         let version = self.call(&Request::get_path("/version"))?;
-        Ok(Identity { uid: text(&system, "/metadata/uid"), version: text(&version, "/gitVersion") })
+        Ok(Identity { uid: text(&system, "/metadata/uid")?, version: text(&version, "/gitVersion")? })
     }
 
     /// Returns an object, or none if it is not there.
@@ -111,59 +147,136 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// When the server does not answer, or does not let us see.
+    /// As [`Cluster::find`].
     pub fn find_secret(&self, key: &ObjectKey) -> Result<Option<Secret>, CallError> {
-        found(self.call_as(&Request::get(key)))
+        found(self.call_until(&Request::get(key), None))
     }
 
     /// Creates a Secret that was made here, or replaces the version that was read; returns what is there then.
     ///
     /// # Errors
     ///
-    /// When the server refuses it, or does not answer; with code 409 when it is there already or another one by now.
+    /// As [`Cluster::call`]; with code 409 when it is there already, or another one by now.
     pub fn put_secret(&self, key: &ObjectKey, secret: &Secret) -> Result<Secret, CallError> {
         let request = if secret.resource_version().is_empty() {
             Request::create_secret(key, secret)
         } else {
             Request::replace_secret(key, secret)
         };
-        self.call_as(&request)
+        self.call_until(&request, self.fence.get())
+    }
+
+    /// Returns those of the objects that are there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::find`].
+    pub fn find_all(&self, keys: &[ObjectKey]) -> Result<BTreeMap<ObjectKey, Value>, CallError> {
+        let requests: Vec<Request> = keys.iter().map(Request::get).collect();
+        let mut there = BTreeMap::new();
+        for (key, answer) in keys.iter().zip(self.call_all(&requests)) {
+            there.extend(found(answer)?.map(|object| (key.clone(), object)));
+        }
+        Ok(there)
+    }
+
+    /// Sends a request for a list, and returns what is in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::call`].
+    pub fn list(&self, request: &Request) -> Result<Vec<Value>, CallError> {
+        let mut list = self.call(request)?;
+        Ok(list.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default())
+    }
+
+    /// Limits until when writes are sent; those that [`Cluster::call_unfenced`] sends are not meant.
+    pub fn fence(&self, until: Option<Instant>) {
+        self.fence.set(until);
+    }
+
+    /// From now on SIGINT and SIGTERM do not end the process, but the call or pause that is under way: a write is let
+    /// finish, unless they come twice.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not let us.
+    pub fn heed_signals(&self) -> std::io::Result<()> {
+        let mut signals = self.signals.borrow_mut();
+        if let Some(signals) = signals.as_mut() {
+            signals.takes(1);
+            return Ok(());
+        }
+        let _inside = self.runtime.enter();
+        *signals = Some(Signals::heed()?);
+        Ok(())
+    }
+
+    /// What follows ends the work, as one signal asks: it takes a second one to stop it.
+    pub fn overlook_first_signal(&self) {
+        if let Some(signals) = self.signals.borrow_mut().as_mut() {
+            signals.takes(2);
+        }
+    }
+
+    /// Waits.
+    ///
+    /// # Errors
+    ///
+    /// When a signal asks to stop.
+    pub fn pause(&self, duration: Duration) -> Result<(), CallError> {
+        // The timer is made inside the runtime.
+        self.run(Manner::Drop, async { tokio::time::sleep(duration).await }).ok_or(CallError::Interrupted)
     }
 
     /// Sends a request until it is done or refused.
     ///
     /// # Errors
     ///
-    /// When the server refuses it, or does not answer however often it is asked.
+    /// When the server refuses it, or does not answer however often it is asked; for a write, when it is too late.
     pub fn call(&self, request: &Request) -> Result<Value, CallError> {
-        self.call_as(request)
+        let until = if request.is_write() { self.fence.get() } else { None };
+        self.call_until(request, until)
     }
 
-    /// As [`Cluster::call`], for an answer that is more than JSON.
+    /// As [`Cluster::call`], for a write that says itself what it depends on.
     ///
     /// # Errors
     ///
     /// As [`Cluster::call`].
-    fn call_as<T: DeserializeOwned>(&self, request: &Request) -> Result<T, CallError> {
-        self.runtime.block_on(call(self.client.clone(), request.clone()))
+    pub fn call_unfenced(&self, request: &Request) -> Result<Value, CallError> {
+        self.call_until(request, None)
     }
 
-    /// Sends requests that do not depend on each other; the answers are in their order.
+    fn call_until<T: Reply>(&self, request: &Request, until: Option<Instant>) -> Result<T, CallError> {
+        let mut signals = self.signals.borrow_mut();
+        self.runtime.block_on(call(self.client.clone(), request.clone(), until, signals.as_mut()))
+    }
+
+    /// Sends requests that do not depend on each other and change nothing; the answers are in their order.
     pub fn call_all(&self, requests: &[Request]) -> Vec<Result<Value, CallError>> {
         let mut answers = Vec::with_capacity(requests.len());
         for some in requests.chunks(PARALLEL) {
-            self.runtime.block_on(async {
+            let all = self.run(Manner::Drop, async {
                 let calls: Vec<_> = some
                     .iter()
-                    .map(|request| tokio::spawn(call(self.client.clone(), request.clone())))
+                    .map(|request| tokio::spawn(call(self.client.clone(), request.clone(), None, None)))
                     .collect();
+                let mut all = Vec::with_capacity(some.len());
                 for call in calls {
                     let lost = |error: tokio::task::JoinError| CallError::Transport(error.to_string());
-                    answers.push(call.await.map_err(lost).and_then(|answer| answer));
+                    all.push(call.await.map_err(lost).and_then(|answer| answer));
                 }
+                all
             });
+            answers.extend(all.unwrap_or_else(|| some.iter().map(|_| Err(CallError::Interrupted)).collect()));
         }
         answers
+    }
+
+    fn run<T>(&self, manner: Manner, work: impl Future<Output = T>) -> Option<T> {
+        let mut signals = self.signals.borrow_mut();
+        self.runtime.block_on(unless_stopped(signals.as_mut(), manner, work))
     }
 }
 
@@ -209,31 +322,70 @@ fn client(mut config: Config) -> Result<Client, ConnectError> {
     Ok(builder.map_err(|error| ConnectError::Client(chain(&error)))?.build())
 }
 
-async fn call<T: DeserializeOwned>(client: Client, request: Request) -> Result<T, CallError> {
+/// Sends a request until it is done or refused, or it is too late, or signals ask to stop.
+async fn call<T: Reply>(
+    client: Client,
+    request: Request,
+    until: Option<Instant>,
+    mut signals: Option<&mut Signals>,
+) -> Result<T, CallError> {
+    let manner = if request.is_write() { Manner::Finish } else { Manner::Drop };
     let mut attempt = 1;
+    let mut why = None;
     loop {
-        let (error, trouble) = match send(&client, &request).await {
-            Ok(answer) => return Ok(answer),
-            Err(failed) => failed,
+        let sending = send_before(until, &client, &request);
+        let answer = unless_stopped(signals.as_deref_mut(), manner, sending).await;
+        let (error, trouble) = match answer.ok_or(CallError::Interrupted)? {
+            None => return Err(CallError::Late(why.unwrap_or_default())),
+            Some(Ok(answer)) => return Ok(answer),
+            Some(Err(failed)) => failed,
         };
         let Some(delay) = delay(attempt, trouble) else { return Err(error) };
-        tokio::time::sleep(delay).await;
+        why = Some(format!(": {error}"));
+        let pause = unless_stopped(signals.as_deref_mut(), Manner::Drop, tokio::time::sleep(delay));
+        pause.await.ok_or(CallError::Interrupted)?;
         attempt += 1;
     }
 }
 
-async fn send<T: DeserializeOwned>(client: &Client, request: &Request) -> Result<T, (CallError, Trouble)> {
-    let cut = |error: &kube::Error| (CallError::Transport(chain(error)), Trouble::Transport);
-    let response = client.send(http_request(request)).await.map_err(|error| cut(&error))?;
+type Sent<T> = Result<T, (CallError, Trouble)>;
+
+/// Sends a request once; none when it is too late for it, or becomes so.
+async fn send_before<T: Reply>(
+    until: Option<Instant>,
+    client: &Client,
+    request: &Request,
+) -> Option<Sent<T>> {
+    match until {
+        None => Some(send(client, request).await),
+        Some(until) if until <= Instant::now() => None,
+        Some(until) => tokio::time::timeout_at(until.into(), send(client, request)).await.ok(),
+    }
+}
+
+async fn send<T: Reply>(client: &Client, request: &Request) -> Sent<T> {
+    let cut = |why: String| (CallError::Transport(why), Trouble::Transport);
+    let lost = |error: &kube::Error| match chain(error) {
+        // The TLS library's words; the same certificate will come again.
+        why if why.contains("certificate") => (CallError::Certificate(why), Trouble::Final),
+        why => cut(why),
+    };
+    let response = client.send(http_request(request)).await.map_err(|error| lost(&error))?;
     let (code, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
-    let body = response.into_body().collect_bytes().await.map_err(|error| cut(&error))?;
+    let body = response.into_body().collect_bytes().await.map_err(|error| lost(&error))?;
     if code < 300 {
-        let whole = serde_json::from_slice(&body);
+        let whole = serde_json::from_slice::<T>(&body).map_err(|error| cut(error.to_string()));
         // As far as the buffer is ours alone: the answer may be a Secret.
         if let Ok(mut body) = body.try_into_mut() {
             body.as_mut().zeroize();
         }
-        return whole.map_err(|error| (CallError::Transport(error.to_string()), Trouble::Transport));
+        let whole = whole?;
+        let wanted = Answer::to(request.method, &request.path);
+        return if wanted.is(whole.kind(), whole.name()) {
+            Ok(whole)
+        } else {
+            Err(cut(format!("what came is not {wanted}: something in between may have answered")))
+        };
     }
     let status = Status::of(code, &body);
     let is_race = request.method == Method::Apply && status.causes.is_empty();

@@ -9,5 +9,6 @@ pub mod request;
 pub mod resource;
 pub mod retry;
 pub mod secret;
+mod signals;
 
 pub use client::{Access, Cluster, ConnectError, Identity};

@@ -62,6 +62,11 @@ pub enum Run {
 }
 
 impl Request {
+    /// Tells whether it may change something.
+    pub fn is_write(&self) -> bool {
+        self.method != Method::Get
+    }
+
     /// Asks for what is at a path.
     pub fn get_path(path: impl Into<String>) -> Self {
         Self { method: Method::Get, path: path.into(), body: Body::default() }
@@ -81,6 +86,12 @@ impl Request {
     pub fn apply(key: &ObjectKey, yaml: &[u8], run: Run) -> Self {
         let path = format!("{}?{}{}", path(key), owner(), dry(run));
         Self { method: Method::Apply, path, body: yaml.to_vec().into() }
+    }
+
+    /// Asks what an object would be if a manifest were applied, whoever owns its fields: nothing is written.
+    pub fn would_be(key: &ObjectKey, yaml: &[u8]) -> Self {
+        let dry = Self::apply(key, yaml, Run::Dry);
+        Self { path: format!("{}&force=true", dry.path), ..dry }
     }
 
     /// Creates an object; fails if it is there.

@@ -20,6 +20,8 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// A Secret as it is in the cluster, or is to be there. No `Debug`, for it has values.
 #[derive(Deserialize)]
 pub struct Secret {
+    #[serde(default)]
+    kind: String,
     metadata: Value,
     #[serde(rename = "type", default = "opaque")]
     pub type_: String,
@@ -45,11 +47,20 @@ impl Secret {
     /// Describes a Secret that is not there yet, and that others keep.
     pub fn of_others(key: &ObjectKey) -> Self {
         Self {
+            kind: key.kind.clone(),
             metadata: json!({"name": key.name, "namespace": key.namespace}),
             type_: opaque(),
             immutable: false,
             data: BTreeMap::new(),
         }
+    }
+
+    pub(super) fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    pub(super) fn name(&self) -> Option<&str> {
+        self.metadata.get("name")?.as_str()
     }
 
     /// Returns the version that was read; nothing for a Secret that was made here.

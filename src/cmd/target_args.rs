@@ -7,7 +7,7 @@ use super::cluster_args::{ClusterArgs, identify};
 use super::ctx::StoreArgs;
 use super::failure::Failure;
 use super::gate::BundleArgs;
-use super::install::Checked;
+use super::install::{Checked, Origin};
 use super::state_args::StateArgs;
 use super::trust_args::load_policy;
 use crate::cluster::{Cluster, Identity};
@@ -39,7 +39,8 @@ impl TargetArgs {
         let state = state_file.read()?;
         let terms = Terms { authority: Authority::Policy(&policy, &state), purpose, now };
         let (_, bundle) = self.bundle.verify(&self.store, &terms)?;
-        Checked::new(policy, state_file, bundle, now)
+        let origin = Origin::Brought(state_file);
+        Checked::new((policy, &self.trust), origin, bundle, now, self.cluster.words())
     }
 
     /// Connects, and refuses a cluster that is not the policy's.

@@ -2,9 +2,12 @@
 //!
 //! Pure: what is live comes in as JSON, and what is to be done goes out as values.
 
+pub mod back;
 pub mod live;
 pub mod plan;
+pub mod plan_hash;
 pub mod pods;
 pub mod prune;
 pub mod readiness;
 pub mod record;
+pub mod standing;

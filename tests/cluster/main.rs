@@ -7,11 +7,19 @@
 #[path = "../support/console.rs"]
 mod console;
 mod control_plane;
+mod drift;
+mod faults;
+mod killed;
 mod kubectl;
 mod platform;
+mod proxy;
+mod record;
 mod refused;
+mod rollback;
 mod rollout;
 mod secrets;
 mod site;
+mod started;
+mod state;
 mod tour;
 mod watcher;

@@ -8,8 +8,9 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::run::{Run, tell_recovery};
-use super::{Checked, SecretArgs, confirm};
+use super::{Checked, SecretArgs};
 use crate::cluster::{Cluster, Identity};
+use crate::cmd::confirm::{can_ask, confirm, confirm_first_install, place};
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Outcome;
 use crate::ui::escape::safe;
@@ -63,7 +64,7 @@ pub(in crate::cmd) fn init(
     (dry_run, yes): (bool, bool),
 ) -> Outcome {
     let mut run = Run::begin(ctx, checked, (cluster, identity), false, Duration::ZERO)?;
-    let makings = run.survey_secrets(args.consent(&checked.recovery_folder, !yes && !dry_run))?;
+    let makings = run.survey_secrets(args.consent(!yes && !dry_run && can_ask()))?;
     let mut report = InitReport {
         content_id: format!("sha256:{}", checked.bundle.content_id),
         context: &cluster.context,
@@ -77,10 +78,11 @@ pub(in crate::cmd) fn init(
     };
     if !dry_run && !makings.is_empty() {
         if !yes {
-            confirm::confirm(ctx, &report, ("Make these secrets in", &cluster.context), checked, identity)?;
+            let place = place(cluster, identity, Some(&checked.policy), report.namespace);
+            confirm(ctx, &report, &format!("Make these secrets in {place}?"))?;
         }
         if !yes && makings.asks_first_install() {
-            confirm::confirm_first_install(report.namespace)?;
+            confirm_first_install(report.namespace)?;
         }
         report.recovery_files = run.make_secrets(&makings)?;
         tell_recovery(&report.recovery_files, &|text| ctx.printer.say(text));

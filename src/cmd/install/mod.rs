@@ -2,7 +2,6 @@
 //!
 //! The order is the promise: verified before any connection, planned before any lock, recorded before any write.
 
-mod confirm;
 mod execute;
 #[cfg(feature = "age")]
 mod init;
@@ -11,25 +10,27 @@ mod report;
 mod run;
 pub(super) mod secrets;
 mod survey;
-mod wait;
+pub(super) mod wait;
 
-use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::command_line::command_line;
+use super::confirm::{can_ask, confirm, confirm_first_install, place};
 use super::ctx::Ctx;
-use super::failure::{Failure, Outcome};
+use super::failure::{DIFFERS, Failure, Outcome};
 #[cfg(feature = "age")]
 use super::identity_args::IdentityArgs;
 use crate::archive;
 use crate::bundle::open::Bundle;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
-use crate::fsio::folder_of;
+use crate::model::digest::Digest;
 use crate::model::timestamp::Timestamp;
 use crate::rollout::plan::plan;
+use crate::rollout::plan_hash::secret_versions;
 use crate::rollout::record::pack;
 use crate::state_file::StateFile;
 use crate::trust::policy::Policy;
@@ -38,11 +39,10 @@ use crate::trust::verify::Verified;
 pub(super) use init::init;
 use report::{ApplyReport, Done};
 use run::Run;
-use secrets::{Consent, Opened, RecoveryFile};
+use secrets::{Consent, Opened};
 
 /// How to go about it.
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct InstallArgs {
     /// Show the plan, and change nothing
     #[arg(long)]
@@ -50,6 +50,10 @@ pub(super) struct InstallArgs {
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
+    /// Do what --dry-run has shown under this hash, without asking; if the plan is another one by now, show it and do
+    /// nothing
+    #[arg(long, value_name = "HASH", conflicts_with = "dry_run")]
+    plan_hash: Option<Digest>,
     /// Take the lock from whoever holds it, without seeing whether they live
     #[arg(long)]
     break_lock: bool,
@@ -73,8 +77,8 @@ pub(super) struct SecretArgs {
     /// Generate a new value where the bundle has raised a secret's `generation`
     #[arg(long)]
     allow_regenerate: bool,
-    /// Where the encrypted copy of generated secrets goes; a file that is there stays [default: recovery/NAMESPACE-NAME.age
-    /// beside the state]
+    /// Where the encrypted copy of generated secrets goes; a file that is there stays [default:
+    /// $XDG_STATE_HOME/relay-bundle/recovery/NAMESPACE-NAME.age, or below ~/.local/state]
     #[arg(long, value_name = "FILE", conflicts_with = "no_recovery")]
     recovery_file: Option<Utf8PathBuf>,
     #[cfg(feature = "age")]
@@ -82,34 +86,54 @@ pub(super) struct SecretArgs {
     identity: IdentityArgs,
 }
 
+/// Where a bundle came from.
+pub(super) enum Origin {
+    /// An operator has brought it; what was accepted before is in this file, and is noted there.
+    Brought(StateFile),
+    /// The record of this installation had it, as the content of this generation: no floor holds, and none moves.
+    Recorded(u64),
+}
+
+impl Origin {
+    /// Returns the generation whose content it is.
+    fn generation(&self) -> Option<u64> {
+        match self {
+            Self::Brought(_) => None,
+            Self::Recorded(generation) => Some(*generation),
+        }
+    }
+}
+
 /// What was verified, and under which terms.
 pub(super) struct Checked {
     pub(super) policy: Policy,
-    state_file: StateFile,
+    origin: Origin,
     bundle: Verified<Bundle>,
     /// The bundle as the record keeps it.
     packed: String,
     /// What it brings sealed, if it was opened.
     opened: Option<Opened>,
-    /// Where recovery files go if nobody says otherwise.
-    recovery_folder: Utf8PathBuf,
     now: Timestamp,
+    /// The arguments of a command line that goes back under the same policy, or takes away, in the same cluster.
+    trust: Utf8PathBuf,
+    cluster_words: Vec<String>,
 }
 
 impl Checked {
-    /// Takes a bundle that was verified; refuses one that is too large for a record.
+    /// Takes a bundle that was verified under the policy at `trust`; refuses one that is too large for a record.
     pub(super) fn new(
-        policy: Policy,
-        state_file: StateFile,
+        (policy, trust): (Policy, &Utf8Path),
+        origin: Origin,
         bundle: Verified<Bundle>,
         now: Timestamp,
+        cluster_words: Vec<String>,
     ) -> Result<Self, Failure> {
         let mut bytes = Vec::new();
         let attestation = Some(bundle.voucher().attestation.as_slice());
         archive::write(&mut bytes, attestation, bundle.files.open()).map_err(Failure::bug)?;
         let packed = pack(&bytes).map_err(Failure::input)?;
-        let recovery_folder = folder_of(state_file.path()).join("recovery");
-        Ok(Self { policy, state_file, bundle, packed, opened: None, recovery_folder, now })
+        let trust = trust.to_owned();
+        Ok(Self { policy, origin, bundle, packed, opened: None, now, trust, cluster_words })
     }
 
     /// Returns the bundle.
@@ -118,12 +142,40 @@ impl Checked {
         &self.bundle
     }
 
-    /// Opens what is sealed, if there is a key to do so; in memory, and before anything is asked of the cluster.
+    /// Opens what is sealed, if there is a key to do so; in memory, and before anything is written.
     #[cfg(feature = "age")]
     pub(super) fn open_sealed(self, args: &SecretArgs) -> Result<Self, Failure> {
         let opened =
             args.identity.read()?.map(|identities| secrets::open(&self.bundle, &identities)).transpose()?;
         Ok(Self { opened, ..self })
+    }
+
+    /// Returns what a person is asked before anything is changed.
+    fn question(&self, cluster: &Cluster, identity: &Identity) -> String {
+        let place = place(cluster, identity, Some(&self.policy), self.bundle.index.namespace.as_str());
+        match self.origin {
+            Origin::Brought(_) => format!("Apply to {place}?"),
+            Origin::Recorded(generation) => format!("Go back to generation {generation} in {place}?"),
+        }
+    }
+
+    /// Returns the command line that goes back to a generation.
+    fn rollback_line(&self, generation: u64) -> String {
+        let generation = generation.to_string();
+        let own = ["--to", generation.as_str(), "--trust", self.trust.as_str()];
+        self.line("rollback", &own)
+    }
+
+    /// Returns the command line that takes everything away.
+    fn remove_line(&self) -> String {
+        self.line("remove", &[])
+    }
+
+    fn line(&self, command: &str, own: &[&str]) -> String {
+        let index = &self.bundle.index;
+        let place = [command, "-n", index.namespace.as_str(), "--name", index.name.as_str()];
+        let cluster = self.cluster_words.iter().map(String::as_str);
+        command_line(place.into_iter().chain(own.iter().copied()).chain(cluster))
     }
 }
 
@@ -137,10 +189,11 @@ pub(super) fn install(
 ) -> Outcome {
     let timeout = Duration::from_secs(args.timeout);
     let mut run = Run::begin(ctx, checked, (cluster, identity), args.break_lock, timeout)?;
-    let (before, makings) = run.survey(args.consent(&checked.recovery_folder))?;
+    let (before, makings) = run.survey(args.consent())?;
     let uids = run::known_uids(&before);
+    let secrets = secret_versions(&before);
     let plan = plan(&checked.bundle, before, FIELD_MANAGER);
-    let mut report = ApplyReport::new(&checked.bundle, cluster, identity, &plan, &makings);
+    let mut report = ApplyReport::new(checked, cluster, identity, &plan, &makings, &secrets);
     if let Some(blocked) = report::blocked(&plan) {
         return Err(blocked);
     }
@@ -148,16 +201,21 @@ pub(super) fn install(
         ctx.printer.report(&report)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if args.plan_hash.is_some_and(|approved| approved != report.plan_hash()) {
+        ctx.printer.tell("the plan is another one than was approved; nothing was changed");
+        ctx.printer.report(&report)?;
+        return Ok(ExitCode::from(DIFFERS));
+    }
     if makings.is_empty() && plan.is_empty() && run.is_deployed() {
         report.done = Some(Done::unchanged(run.deployed()));
         ctx.printer.report(&report)?;
         return Ok(ExitCode::SUCCESS);
     }
     run.check_rights(&plan, &makings)?;
-    if !args.yes {
-        confirm::confirm(ctx, &report, ("Apply to", report.context()), checked, identity)?;
+    if !args.yes && args.plan_hash.is_none() {
+        confirm(ctx, &report, &checked.question(cluster, identity))?;
         if makings.asks_first_install() {
-            confirm::confirm_first_install(checked.bundle.index.namespace.as_str())?;
+            confirm_first_install(checked.bundle.index.namespace.as_str())?;
         }
     }
     report.done = Some(run.execute(&plan, &makings, uids)?);
@@ -166,8 +224,9 @@ pub(super) fn install(
 }
 
 impl InstallArgs {
-    fn consent<'a>(&'a self, recovery_folder: &'a Utf8Path) -> Consent<'a> {
-        self.secrets.consent(recovery_folder, !self.yes && !self.dry_run)
+    fn consent(&self) -> Consent<'_> {
+        let approves = self.yes || self.dry_run || self.plan_hash.is_some();
+        self.secrets.consent(!approves && can_ask())
     }
 
     /// Returns what may be done about secrets.
@@ -178,19 +237,13 @@ impl InstallArgs {
 }
 
 impl SecretArgs {
-    fn consent<'a>(&'a self, recovery_folder: &'a Utf8Path, asks: bool) -> Consent<'a> {
-        let recovery_file = self.recovery_file.as_deref();
+    fn consent(&self, can_ask: bool) -> Consent<'_> {
         Consent {
             first_install: self.first_install,
             no_recovery: self.no_recovery,
             allow_regenerate: self.allow_regenerate,
-            recovery_file: recovery_file.map_or(RecoveryFile::Below(recovery_folder), RecoveryFile::At),
-            can_ask: asks && can_ask(),
+            recovery_file: self.recovery_file.as_deref(),
+            can_ask,
         }
     }
-}
-
-/// Tells whether somebody sits at a terminal.
-fn can_ask() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
 }

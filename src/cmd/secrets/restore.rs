@@ -1,7 +1,7 @@
 //! `secrets restore`: the secrets of a recovery file, back into the cluster.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
@@ -12,6 +12,7 @@ use crate::bundle::open::Bundle;
 use crate::cluster::resource::key;
 use crate::cluster::secret::Secret;
 use crate::cluster::{Cluster, Identity};
+use crate::cmd::confirm::{confirm, place};
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::{Failure, Outcome};
 use crate::cmd::identity_args::IdentityArgs;
@@ -99,7 +100,8 @@ impl Args {
         let mut report = plan.report(&cluster, &identity, namespace);
         if !self.dry_run && !plan.writes.is_empty() {
             if !self.yes {
-                confirm(ctx, &report)?;
+                let place = place(&cluster, &identity, Some(&checked.policy), namespace);
+                confirm(ctx, &report, &format!("Restore these Secrets into {place}?"))?;
             }
             for (key, secret) in &plan.writes {
                 put(&cluster, key, secret)?;
@@ -219,24 +221,6 @@ impl Plan {
             lacking: self.lacking.clone(),
             done: false,
         }
-    }
-}
-
-fn confirm(ctx: &Ctx, report: &RestoreReport<'_>) -> Result<(), Failure> {
-    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        return Err(Failure::input("nobody can be asked: there is no terminal")
-            .hint("look at it with --dry-run, then say --yes"));
-    }
-    ctx.printer.say_report(report)?;
-    let RestoreReport { context, cluster_uid, namespace, .. } = report;
-    let mut stderr = io::stderr();
-    write!(stderr, "Restore into context {context} (cluster {cluster_uid}), namespace {namespace}? [y/N] ")?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    match answer.trim() {
-        "y" | "yes" => Ok(()),
-        _ => Err(Failure::input("nothing was changed")),
     }
 }
 

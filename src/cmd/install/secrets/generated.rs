@@ -69,11 +69,12 @@ pub(super) fn read<'a>(cluster: &Cluster, bundle: &'a Bundle) -> Result<Vec<Foun
 pub(super) fn survey(
     cluster: &Cluster,
     bundle: &Bundle,
+    goes_back: bool,
     allow_regenerate: bool,
 ) -> Result<Vec<Making>, Failure> {
     let mut makings = Vec::new();
     for found in read(cluster, bundle)? {
-        if let Some(making) = found.making(bundle)? {
+        if let Some(making) = found.making(bundle, goes_back)? {
             found.secret.as_ref().map_or(Ok(()), |secret| ensure_mutable(&making.key, secret))?;
             makings.push(making);
         }
@@ -100,7 +101,7 @@ pub(super) fn ensure_mutable(key: &ObjectKey, secret: &Secret) -> Result<(), Fai
 
 impl Found<'_> {
     /// Returns what is to be made of the Secret; nothing if it is whole.
-    pub(super) fn making(&self, bundle: &Bundle) -> Result<Option<Making>, Failure> {
+    pub(super) fn making(&self, bundle: &Bundle, goes_back: bool) -> Result<Option<Making>, Failure> {
         let is_encryption_key = encryption_key::is_of(&self.wanted.name, bundle);
         let generations = self.secret.as_ref().map(generations).unwrap_or_default();
         let mut values = Vec::new();
@@ -121,6 +122,8 @@ impl Found<'_> {
                     return Err(encryption_key::never_again(&self.key));
                 }
                 std::cmp::Ordering::Greater => values.push(of(Why::Raised)),
+                // Going back brings no old value back: the new one stays, and the pods get it.
+                std::cmp::Ordering::Less if goes_back => {}
                 std::cmp::Ordering::Less => return Err(self.is_older(wanted, generation, live)),
             }
         }

@@ -1,6 +1,6 @@
 //! Keeps what is generated, encrypted to those who may recover it: in the record and in a file, before it is written.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::generated::Making;
 use crate::bundle::open::Bundle;
@@ -36,9 +36,11 @@ const NO_RECOVERY: &str = "or say that with the namespace they may be lost for e
 #[cfg(feature = "age")]
 mod with_age {
     use super::{
-        Bundle, Failure, Journal, Making, NO_RECOVERY, ObjectKey, Secret, Utf8PathBuf, is_dev, named, nobody,
+        Bundle, Failure, Journal, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path, Utf8PathBuf, is_dev,
+        named, nobody,
     };
     use crate::cmd::recovery_file::{saved, write_new};
+    use crate::cmd::state_args;
     use crate::sealed::{Recipients, Recovery};
 
     /// Who can recover what is generated, and where the file is to be.
@@ -52,7 +54,7 @@ mod with_age {
         pub(in crate::cmd::install::secrets) fn of(
             bundle: &Bundle,
             makings: &[Making],
-            path: Utf8PathBuf,
+            file: Option<&Utf8Path>,
         ) -> Result<Option<Self>, Failure> {
             let named = named(bundle);
             if named.is_empty() && is_dev(bundle) {
@@ -65,6 +67,11 @@ mod with_age {
             }
             let recipients = named.into_iter().map(Recipients::parse_one).collect::<Result<Vec<_>, _>>();
             let recipients = recipients.and_then(Recipients::new).map_err(Failure::input)?;
+            let (namespace, name) = (&bundle.index.namespace, &bundle.index.name);
+            let path = match file {
+                Some(file) => file.to_owned(),
+                None => state_args::recovery_folder()?.join(format!("{namespace}-{name}.age")),
+            };
             Ok(Some(Self { recipients, path }))
         }
 
@@ -88,7 +95,8 @@ mod with_age {
 #[cfg(not(feature = "age"))]
 mod without_age {
     use super::{
-        Bundle, Failure, Journal, Making, NO_RECOVERY, ObjectKey, Secret, Utf8PathBuf, is_dev, named, nobody,
+        Bundle, Failure, Journal, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path, Utf8PathBuf, is_dev,
+        named, nobody,
     };
 
     /// Nobody: there is no such value.
@@ -99,7 +107,7 @@ mod without_age {
         pub(in crate::cmd::install::secrets) fn of(
             bundle: &Bundle,
             makings: &[Making],
-            _: Utf8PathBuf,
+            _: Option<&Utf8Path>,
         ) -> Result<Option<Self>, Failure> {
             if named(bundle).is_empty() && is_dev(bundle) {
                 return Ok(None);

@@ -30,7 +30,7 @@ pub(super) fn make(
 /// counts, and the copy that is kept is made anew if it is not of that.
 fn generate(
     makings: &Makings,
-    Context { cluster, bundle, .. }: Context<'_>,
+    Context { cluster, bundle, goes_back, .. }: Context<'_>,
     journal: &mut Journal<'_>,
 ) -> Result<Vec<Utf8PathBuf>, Failure> {
     let mut files = Vec::new();
@@ -40,7 +40,7 @@ fn generate(
         let found = generated::read(cluster, bundle)?;
         let mut to_make = Vec::new();
         for found in &found {
-            to_make.push(found.making(bundle)?);
+            to_make.push(found.making(bundle, goes_back)?);
         }
         check_planned(makings, to_make.iter().flatten())?;
         let is_done = to_make.iter().all(Option::is_none);

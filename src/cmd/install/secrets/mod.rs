@@ -45,29 +45,9 @@ pub(crate) struct Consent<'a> {
     pub(crate) no_recovery: bool,
     pub(crate) allow_regenerate: bool,
     /// Where the recovery file is to be.
-    pub(crate) recovery_file: RecoveryFile<'a>,
+    pub(crate) recovery_file: Option<&'a Utf8Path>,
     /// Whether somebody can be asked.
     pub(crate) can_ask: bool,
-}
-
-/// Where a recovery file is to be.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum RecoveryFile<'a> {
-    /// Here.
-    At(&'a Utf8Path),
-    /// In this folder, named after the installation.
-    Below(&'a Utf8Path),
-}
-
-impl RecoveryFile<'_> {
-    fn path(self, bundle: &Bundle) -> Utf8PathBuf {
-        match self {
-            Self::At(path) => path.to_owned(),
-            Self::Below(folder) => {
-                folder.join(format!("{}-{}.age", bundle.index.namespace, bundle.index.name))
-            }
-        }
-    }
 }
 
 /// What decides about secrets, besides the cluster.
@@ -76,18 +56,20 @@ pub(crate) struct Context<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) bundle: &'a Bundle,
     pub(crate) opened: Option<&'a Opened>,
+    /// Whether it is gone back to what ran before.
+    pub(crate) goes_back: bool,
 }
 
 /// Looks at what is there, and refuses to make what could cost data.
 pub(crate) fn survey(
-    Context { cluster, bundle, opened }: Context<'_>,
+    Context { cluster, bundle, opened, goes_back }: Context<'_>,
     was_deployed: bool,
     earlier: &[Item],
     consent: Consent<'_>,
 ) -> Result<Makings, Failure> {
     let sealed = sealed::survey(cluster, bundle, opened)?;
     let sealed = sealed.iter().map(sealed::Sealing::describe).collect();
-    let generated = generated::survey(cluster, bundle, consent.allow_regenerate)?;
+    let generated = generated::survey(cluster, bundle, goes_back, consent.allow_regenerate)?;
     encryption_key::check_change(cluster, bundle, opened, earlier)?;
     let mut asks_first_install = false;
     if let Some(making) = generated.iter().find(|making| making.is_encryption_key) {
@@ -100,7 +82,7 @@ pub(crate) fn survey(
     let keeper = if generated.is_empty() || consent.no_recovery {
         None
     } else {
-        Keeper::of(bundle, &generated, consent.recovery_file.path(bundle))?
+        Keeper::of(bundle, &generated, consent.recovery_file)?
     };
     Ok(Makings { generated, sealed, keeper, asks_first_install })
 }
@@ -129,6 +111,11 @@ impl Makings {
     /// Says which sealed values are written.
     pub(crate) fn sealed(&self) -> Vec<String> {
         self.sealed.iter().map(|(name, keys)| format!("Secret/{name}: {}", keys.join(", "))).collect()
+    }
+
+    /// Says all that is made.
+    pub(crate) fn all(&self) -> Vec<String> {
+        [self.generated(), self.regenerated(), self.sealed()].concat()
     }
 
     fn described(&self, why: Why) -> Vec<String> {
