@@ -61,7 +61,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("age", &["sealed"]),
     ("anstream", &["ui"]),
     ("anstyle", &["ui"]),
-    ("base64", &["trust", "rollout", "adoption"]),
+    ("base64", &["trust", "rollout", "adoption", "sealed", "cluster"]),
+    ("bytes", &["cluster"]),
     ("ed25519_dalek", &["trust"]),
     ("flate2", &["rollout", "adoption"]),
     ("getrandom", &["cmd"]),
@@ -88,7 +89,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tempfile", &["fsio", "store", "cmd"]),
     ("toml", &["profile", "trust"]),
     ("walkdir", &["store", "archive"]),
-    ("zeroize", &["fsio", "sealed", "trust", "adoption", "cmd"]),
+    ("zeroize", &["model", "fsio", "sealed", "trust", "adoption", "cluster", "cmd"]),
 ];
 
 /// What the pure layers must not name.

@@ -1,17 +1,11 @@
 //! `adopt`: takes over what Helm installed, without losing data or restarting what need not restart.
 
-use camino::Utf8PathBuf;
-
-use super::clock;
-use super::cluster_args::{ClusterArgs, identify};
-use super::ctx::{Ctx, StoreArgs};
+use super::ctx::Ctx;
 use super::failure::{Failure, Outcome};
-use super::gate::BundleArgs;
+use super::install::InstallArgs;
 use super::install::adopt::{AdoptArgs, adopt};
-use super::install::{Checked, InstallArgs, Origin};
-use super::state_args::StateArgs;
-use super::trust_args::load_policy;
-use crate::trust::verify::{Authority, Purpose, Terms};
+use super::target_args::TargetArgs;
+use crate::trust::verify::Purpose;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -26,49 +20,27 @@ Examples:
 )]
 pub struct Args {
     #[command(flatten)]
-    bundle: BundleArgs,
-    /// The trust policy: who may sign what, and for which place
-    #[arg(long, value_name = "TOML")]
-    trust: Utf8PathBuf,
+    target: TargetArgs,
     #[command(flatten)]
     helm: AdoptArgs,
     #[command(flatten)]
-    cluster: ClusterArgs,
-    #[command(flatten)]
     install: InstallArgs,
-    #[command(flatten)]
-    state: StateArgs,
-    #[command(flatten)]
-    store: StoreArgs,
 }
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
-        let checked = self.check_offline()?;
-        let cluster = self.cluster.connect()?;
-        let identity = identify(&cluster, &checked.policy)?;
-        adopt(ctx, &checked, (&cluster, &identity), &self.helm, &self.install)
-    }
-
-    /// Everything that needs no cluster; there is no connection yet.
-    fn check_offline(&self) -> Result<Checked, Failure> {
-        self.bundle.check()?;
-        let policy = load_policy(&self.trust)?;
-        let now = clock::now()?;
-        let state_file = self.state.file()?;
-        let state = state_file.read()?;
-        let terms = Terms { authority: Authority::Policy(&policy, &state), purpose: Purpose::Install, now };
-        let (_, bundle) = self.bundle.verify(&self.store, &terms)?;
-        let release = &self.helm.from_helm;
-        if bundle.index.name != *release {
+        let checked = self.target.verify(Purpose::Install)?;
+        let (release, name) = (&self.helm.from_helm, &checked.bundle().index.name);
+        if name != release {
             return Err(Failure::input(format!(
-                "the bundle is for the release `{}`, and not for `{release}`: they must have one name, because objects and \
-                 selectors have it",
-                bundle.index.name
+                "the bundle is for the release `{name}`, and not for `{release}`: they must have one name, because objects \
+                 and selectors have it"
             ))
             .hint(format!("`relay-bundle import helm --release {release}` makes a profile for it")));
         }
-        let origin = Origin::Brought(state_file);
-        Checked::new((policy, &self.trust), origin, bundle, now, self.cluster.words())
+        #[cfg(feature = "age")]
+        let checked = checked.open_sealed(self.install.secrets())?;
+        let (cluster, identity) = self.target.connect(&checked)?;
+        adopt(ctx, &checked, (&cluster, &identity), &self.helm, &self.install)
     }
 }

@@ -2,12 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::helm::{Helm, RELEASE};
+use crate::helm::{ADMIN, Helm, RELEASE, SECRET, with_newer_key};
 use crate::watcher::Watcher;
 
-/// With a password the chart makes up none at each start.
-const ADMIN: &str = "config.adminUsername=admin,config.adminPassword=not-for-production";
-const SECRET: &str = "claude-relay-secret";
 const CLAIM: &str = "persistentvolumeclaim/data-claude-relay-redis-0";
 
 /// What becomes of each object, by the report.
@@ -101,35 +98,6 @@ fn a_release_is_taken_over_with_its_keys_its_volume_and_nothing_left_for_helm() 
     assert_eq!((site.versions(), helm.pods()), (before, pods));
 }
 
-/// Waits until the server's clock, which has whole seconds, shows another time.
-fn next_second(helm: &Helm) {
-    let site = &helm.site;
-    let mut last = String::new();
-    for number in 0.. {
-        let name = format!("clock-{number}");
-        site.plane.kubectl(&["-n", &site.namespace, "create", "configmap", &name]);
-        let now = site.plane.get(&site.namespace, &format!("configmap/{name}"));
-        site.plane.kubectl(&["-n", &site.namespace, "delete", "configmap", &name]);
-        let now = now["metadata"]["creationTimestamp"].as_str().unwrap().to_owned();
-        if !last.is_empty() && last != now {
-            return;
-        }
-        last = now;
-    }
-}
-
-/// A release whose upgrade has made a new key, which no pod has: the chart restarts none for it.
-fn with_newer_key(namespace: &str) -> Option<(Helm, [String; 2], [String; 2])> {
-    let helm = Helm::install(namespace, &[ADMIN])?;
-    let keys = || ["encryption-key", "jwt-secret"].map(|key| helm.value(SECRET, key));
-    let running = keys();
-    next_second(&helm);
-    helm.chart("upgrade", &[ADMIN]);
-    let stored = keys();
-    assert_ne!(running, stored);
-    Some((helm, running, stored))
-}
-
 #[test]
 fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_chooses() {
     let Some((helm, running, stored)) = with_newer_key("adopt-newer") else { return };
@@ -161,16 +129,7 @@ fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_choose
 fn the_key_that_runs_becomes_the_one_that_the_bundle_keeps_by_itself() {
     let Some((helm, running, _)) = with_newer_key("adopt-own-key") else { return };
     let site = &helm.site;
-    helm.build(&[]);
-    let profile = site.path().join("profiles/production.toml");
-    let text = fs_err::read_to_string(&profile).unwrap();
-    let kept: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.starts_with("encryptionKey") && !line.starts_with("jwtSecret"))
-        .collect();
-    assert_eq!(text.lines().count(), kept.len() + 2, "{text}");
-    fs_err::write(&profile, kept.join("\n")).unwrap();
-    let bundle = site.build("production", &[]);
+    let bundle = helm.build_with_own_keys();
 
     let report = helm.adopted(&bundle, &["--key-from-revision", "1"]);
 

@@ -11,6 +11,11 @@ use crate::site::{Ran, Site};
 pub(crate) const RELEASE: &str = "claude-relay";
 pub(crate) const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/chart");
 
+/// With a password the chart makes up none at each start.
+pub(crate) const ADMIN: &str = "config.adminUsername=admin,config.adminPassword=not-for-production";
+/// The chart's Secret.
+pub(crate) const SECRET: &str = "claude-relay-secret";
+
 /// A namespace with a release in it.
 pub(crate) struct Helm {
     pub(crate) site: Site,
@@ -58,6 +63,19 @@ impl Helm {
         assert_eq!(imported.code, 0, "{}", imported.stderr);
         fs_err::write(self.site.path().join("profiles/production.toml"), imported.stdout).unwrap();
         self.site.build("production", settings)
+    }
+
+    /// As [`Helm::build`], with keys that the bundle keeps by itself, and not in the chart's Secret.
+    #[track_caller]
+    pub(crate) fn build_with_own_keys(&self) -> Utf8PathBuf {
+        self.build(&[]);
+        let profile = self.site.path().join("profiles/production.toml");
+        let text = fs_err::read_to_string(&profile).unwrap();
+        let is_reference = |line: &&str| line.starts_with("encryptionKey") || line.starts_with("jwtSecret");
+        let kept: Vec<&str> = text.lines().filter(|line| !is_reference(line)).collect();
+        assert_eq!(text.lines().count(), kept.len() + 2, "{text}");
+        fs_err::write(&profile, kept.join("\n")).unwrap();
+        self.site.build("production", &[])
     }
 
     /// Runs `adopt`.
@@ -135,4 +153,33 @@ impl Helm {
         }
         found
     }
+}
+
+/// Waits until the server's clock, which has whole seconds, shows another time.
+fn next_second(helm: &Helm) {
+    let site = &helm.site;
+    let mut last = String::new();
+    for number in 0.. {
+        let name = format!("clock-{number}");
+        site.plane.kubectl(&["-n", &site.namespace, "create", "configmap", &name]);
+        let now = site.plane.get(&site.namespace, &format!("configmap/{name}"));
+        site.plane.kubectl(&["-n", &site.namespace, "delete", "configmap", &name]);
+        let now = now["metadata"]["creationTimestamp"].as_str().unwrap().to_owned();
+        if !last.is_empty() && last != now {
+            return;
+        }
+        last = now;
+    }
+}
+
+/// A release whose upgrade has made a new key, which no pod has: the chart restarts none for it.
+pub(crate) fn with_newer_key(namespace: &str) -> Option<(Helm, [String; 2], [String; 2])> {
+    let helm = Helm::install(namespace, &[ADMIN])?;
+    let keys = || ["encryption-key", "jwt-secret"].map(|key| helm.value(SECRET, key));
+    let running = keys();
+    next_second(&helm);
+    helm.chart("upgrade", &[ADMIN]);
+    let stored = keys();
+    assert_ne!(running, stored);
+    Some((helm, running, stored))
 }

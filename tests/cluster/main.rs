@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod adopt;
+mod adopt_killed;
 #[path = "../support/console.rs"]
 mod console;
 mod control_plane;

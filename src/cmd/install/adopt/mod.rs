@@ -20,7 +20,7 @@ use serde_json::Value;
 use super::execute::Uids;
 use super::report::{ApplyReport, Done, blocked};
 use super::run::{self, Run};
-use super::secrets::{self, Making};
+use super::secrets::{self, Makings};
 use super::survey::{find_all, split_used};
 use super::{Checked, InstallArgs, preflight};
 use crate::adoption::claims::claims;
@@ -64,7 +64,7 @@ struct Decided {
     helm: HelmPart,
     carried: Vec<Carried>,
     before: Before,
-    makings: Vec<Making>,
+    makings: Makings,
 }
 
 /// Plans, asks, and does it.
@@ -148,10 +148,8 @@ fn decide(
         Some(release) => values::decide(cluster, bundle, release, args.key_from_revision)?,
         None => Vec::new(),
     };
-    let coming = values::coming(&carried);
-    let makings = secrets::missing(cluster, bundle)?.into_iter();
-    let makings: Vec<Making> = makings.filter_map(|making| making.without(&coming)).collect();
-    secrets::check(cluster, bundle, &makings, run.journal.head.was_deployed(), install.consent())?;
+    let (coming, was_deployed) = (values::coming(&carried), run.journal.head.was_deployed());
+    let makings = secrets::survey_beside(run.secrets(), was_deployed, &earlier, install.consent(), &coming)?;
     let tried = forecast::try_all(cluster, bundle, &live, &objects)?;
     let (prune, prune_later) =
         split_used(cluster, namespace, gone(&objects, &earlier, &bundle.manifests, &live))?;

@@ -1,11 +1,12 @@
 //! The keys that must go on being what they are: where the bundle wants them, and whether the stored ones are those that
 //! the relay runs with. Values are compared and carried in memory, and overwritten there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::super::secrets::Coming;
 use super::super::survey::list;
 use crate::adoption::keys::{Evidence, KnownKey, Reference, Written, oldest_start, reference, written};
 use crate::adoption::release::{Release, Values, encoded, take_values, wipe};
@@ -287,8 +288,8 @@ pub(super) fn describe(carried: &[Carried]) -> Vec<String> {
 }
 
 /// Returns the keys that come, by Secret.
-pub(super) fn coming(carried: &[Carried]) -> BTreeMap<String, BTreeSet<String>> {
-    let mut coming: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+pub(super) fn coming(carried: &[Carried]) -> Coming {
+    let mut coming = Coming::new();
     for of in carried {
         coming.entry(of.secret.name.clone()).or_default().insert(of.key.clone());
     }
