@@ -47,8 +47,20 @@ impl Request {
 
     /// Applies a manifest: `yaml` is sent as it is.
     pub fn apply(key: &ObjectKey, yaml: &[u8], run: Run) -> Self {
-        let path = format!("{}?{}{}", path(key), owner(), dry(run));
+        Self::apply_as(FIELD_MANAGER, key, yaml, run)
+    }
+
+    /// Applies a manifest under another name than [`FIELD_MANAGER`].
+    pub fn apply_as(manager: &str, key: &ObjectKey, yaml: &[u8], run: Run) -> Self {
+        let path = format!("{}?{}{}", path(key), owner(manager), dry(run));
         Self { method: Method::Apply, path, body: yaml.to_vec() }
+    }
+
+    /// Takes fields that others own.
+    #[must_use]
+    pub fn by_force(mut self) -> Self {
+        self.path.push_str("&force=true");
+        self
     }
 
     /// Creates an object; fails if it is there.
@@ -63,7 +75,7 @@ impl Request {
     }
 
     fn write(method: Method, key: &ObjectKey, object: &Value, run: Run) -> Self {
-        let path = format!("{}?{}{}", path(key), owner(), dry(run));
+        let path = format!("{}?{}{}", path(key), owner(FIELD_MANAGER), dry(run));
         Self { method, path, body: object.to_string().into_bytes() }
     }
 
@@ -91,8 +103,8 @@ impl Request {
     }
 }
 
-fn owner() -> String {
-    format!("fieldManager={FIELD_MANAGER}&fieldValidation=Strict")
+fn owner(manager: &str) -> String {
+    format!("fieldManager={manager}&fieldValidation=Strict")
 }
 
 fn dry(run: Run) -> &'static str {

@@ -5,11 +5,13 @@
 mod confirm;
 mod execute;
 mod journal;
+mod judge;
 mod preflight;
 mod report;
 mod run;
 mod secrets;
 mod survey;
+mod trial;
 mod wait;
 
 use std::process::ExitCode;
@@ -22,8 +24,10 @@ use crate::bundle::open::Bundle;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
 use crate::model::timestamp::Timestamp;
+use crate::rollout::conflict::Permit;
 use crate::rollout::plan::plan;
 use crate::rollout::record::pack;
+use crate::rollout::trial::trials;
 use crate::state_file::StateFile;
 use crate::trust::policy::Policy;
 use crate::trust::verify::Verified;
@@ -53,6 +57,13 @@ pub(super) struct InstallArgs {
     /// Generate secrets of which no encrypted copy is kept
     #[arg(long)]
     no_recovery: bool,
+    /// Take over objects that are there and were not made by this installation
+    #[arg(long)]
+    adopt: bool,
+    /// Take this field from whoever owns it, such as `.spec.replicas`, or `Deployment/relay:.spec.replicas`; of an object,
+    /// every field in conflict must be named
+    #[arg(long, value_name = "FIELD")]
+    force_conflicts: Vec<Permit>,
 }
 
 /// What was verified, and under which terms.
@@ -91,23 +102,28 @@ pub(super) fn install(
 ) -> Outcome {
     let timeout = Duration::from_secs(args.timeout);
     let mut run = Run::begin(ctx, checked, (cluster, identity), args.break_lock, timeout)?;
-    let (before, makings) = run.survey(args.consent())?;
-    let uids = run::known_uids(&before);
-    let plan = plan(&checked.bundle, before, FIELD_MANAGER);
+    let (before, makings) = run.survey(args)?;
+    let (uids, trials) = (run::known_uids(&before), trials(&before));
+    let mut plan = plan(&checked.bundle, before, FIELD_MANAGER);
+    trial::try_pods(cluster, &mut plan, &trials)?;
+    let is_done = makings.is_empty() && plan.is_empty() && run.is_deployed();
+    let lacking = if is_done { Vec::new() } else { run.lacking_rights(&plan, &makings)? };
+    // Whoever only looks needs no right to change anything.
+    if args.dry_run { &mut plan.changes.warnings } else { &mut plan.obstacles }.extend(lacking);
     let mut report = ApplyReport::new(&checked.bundle, cluster, identity, &plan, &makings);
-    if let Some(blocked) = report::blocked(&plan) {
-        return Err(blocked);
-    }
+    let blocked = report::blocked(&plan);
     if args.dry_run {
         ctx.printer.report(&report)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(blocked.map_or(ExitCode::SUCCESS, |failure| report::tell_blocked(&ctx.printer, &failure)));
     }
-    if makings.is_empty() && plan.is_empty() && run.is_deployed() {
+    if let Some(blocked) = blocked {
+        return Err(blocked);
+    }
+    if is_done {
         report.done = Some(Done::unchanged(run.deployed()));
         ctx.printer.report(&report)?;
         return Ok(ExitCode::SUCCESS);
     }
-    run.check_rights(&plan, &makings)?;
     if !args.yes {
         confirm::confirm(ctx, &report, checked, identity)?;
     }

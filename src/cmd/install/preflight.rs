@@ -80,12 +80,12 @@ fn has_key(object: &Value, key: &str) -> bool {
     ["data", "binaryData"].iter().any(|field| object.get(field).is_some_and(|data| data.get(key).is_some()))
 }
 
-/// Refuses if a right is missing that no dry run needs.
-pub(super) fn check_rights(
+/// Returns which rights are missing.
+pub(super) fn lacking_rights(
     cluster: &Cluster,
     namespace: &str,
     rights: &[(&str, String)],
-) -> Result<(), Failure> {
+) -> Result<Vec<String>, Failure> {
     let requests: Vec<Request> = rights
         .iter()
         .filter_map(|(verb, kind)| {
@@ -96,12 +96,8 @@ pub(super) fn check_rights(
     let mut lacking = Vec::new();
     for ((verb, kind), answer) in rights.iter().zip(cluster.call_all(&requests)) {
         if answer?.pointer("/status/allowed") != Some(&Value::Bool(true)) {
-            lacking.push(format!("{verb} {kind}"));
+            lacking.push(format!("right missing in namespace {namespace}: {verb} {kind}"));
         }
     }
-    if lacking.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::world(format!("rights are missing in namespace {namespace}: {}", lacking.join(", ")))
-        .hint("nothing was changed"))
+    Ok(lacking)
 }

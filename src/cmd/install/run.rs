@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::Checked;
 use super::execute::{self, Uids};
 use super::journal::Journal;
+use super::judge::{Leave, judge};
 use super::preflight;
 use super::report::Done;
-use super::secrets::{self, Consent, Making};
-use super::{survey, wait};
+use super::secrets::{self, Making};
+use super::{Checked, InstallArgs, survey, wait};
 use crate::cluster::resource::key;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::clock;
@@ -17,9 +17,8 @@ use crate::cmd::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 use crate::rollout::plan::{Action, Before, Plan};
-use crate::rollout::prune::Candidate;
 use crate::rollout::readiness;
-use crate::rollout::record::{Generation, Item};
+use crate::rollout::record::{Generation, Item, Progress};
 use crate::trust::refusal::{Reason, Refusal};
 
 /// A run against one cluster.
@@ -56,21 +55,29 @@ impl<'a> Run<'a> {
         Ok(Self { ctx, checked, cluster, journal, is_namespace_there, timeout })
     }
 
-    /// Looks at everything that decides what is to be done.
-    pub(super) fn survey(&self, consent: Consent) -> Result<(Before, Vec<Making>), Failure> {
+    /// Looks at everything that decides what is to be done; all that is in the way is told together.
+    pub(super) fn survey(&self, args: &InstallArgs) -> Result<(Before, Vec<Making>), Failure> {
         let bundle = &self.checked.bundle;
         let missing = preflight::check_contract(self.cluster, bundle)?;
         for unseen in &missing.unseen {
             self.ctx.printer.say(&format!("not checked: {unseen}: we may not look at it"));
         }
-        if !missing.wanted.is_empty() {
-            let failure = Failure::world("the cluster lacks what the bundle needs; nothing was changed");
-            return Err(missing.wanted.into_iter().fold(failure, Failure::hint));
-        }
         let makings = secrets::missing(self.cluster, bundle)?;
-        secrets::check(self.cluster, bundle, &makings, self.journal.head.was_deployed(), consent)?;
+        let head = &self.journal.head;
+        let consent = secrets::check(self.cluster, bundle, &makings, head.was_deployed(), args.consent());
         let earlier = self.journal.inventory()?;
-        let before = survey::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
+        let mut before = survey::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
+        let was_here = head.generations.iter().any(|entry| {
+            entry.content_id == bundle.content_id
+                && matches!(entry.state, Progress::Deployed | Progress::Superseded)
+        });
+        let leave = Leave { adopt: args.adopt, permits: &args.force_conflicts, was_here };
+        judge(self.cluster, bundle, &mut before, &earlier, &leave)?;
+        before.obstacles.extend(missing.wanted.into_iter().map(|what| format!("missing: {what}")));
+        match consent {
+            Err(why) if before.is_blocked() => before.obstacles.push(why.message()),
+            consent => consent?,
+        }
         Ok((before, makings))
     }
 
@@ -89,16 +96,18 @@ impl<'a> Run<'a> {
         self.journal.head.deployed().map(|entry| entry.generation)
     }
 
-    pub(super) fn check_rights(&self, plan: &Plan, makings: &[Making]) -> Result<(), Failure> {
+    /// Returns the rights that are missing, of those that no dry run needs.
+    pub(super) fn lacking_rights(&self, plan: &Plan, makings: &[Making]) -> Result<Vec<String>, Failure> {
         let verbs = ["get", "create", "update", "delete"];
         let record = verbs.iter().map(|verb| (*verb, "ConfigMap".to_owned()));
         let seen = ["Pod", "ReplicaSet", "ControllerRevision"].map(|kind| ("list", kind.to_owned()));
-        let gone = plan.prune.iter().map(|candidate| ("delete", candidate.key.kind.clone()));
+        let gone = plan.prune.iter().chain(&plan.prune_first);
+        let gone = gone.map(|candidate| ("delete", candidate.key.kind.clone()));
         let made = makings.iter().flat_map(|_| ["create", "update"].map(|verb| (verb, "Secret".to_owned())));
         let mut rights: Vec<_> = record.chain(seen).chain(gone).chain(made).collect();
         rights.sort();
         rights.dedup();
-        preflight::check_rights(self.cluster, self.checked.bundle.index.namespace.as_str(), &rights)
+        preflight::lacking_rights(self.cluster, self.checked.bundle.index.namespace.as_str(), &rights)
     }
 
     /// Does what was planned; the lock is given back also when that fails.
@@ -167,12 +176,12 @@ impl<'a> Run<'a> {
             self.journal.beat()?;
             secrets::make(self.cluster, making)?;
         }
-        execute::apply_steps(self.cluster, &mut self.journal, bundle, plan, &mut uids, &tell)?;
+        let mut gone = execute::apply_steps(self.cluster, &mut self.journal, bundle, plan, &mut uids, &tell)?;
         let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
         let awaited = keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
         wait::wait(self.cluster, &mut self.journal, awaited, self.timeout, &tell)?;
         let namespace = bundle.index.namespace.as_str();
-        let gone: Vec<Candidate> = execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?;
+        gone.extend(execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?);
         self.journal.write_generation(&self.described(generation, &uids), packed)?;
         let mut surplus = Vec::new();
         let now = clock::now()?;
