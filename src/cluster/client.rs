@@ -46,6 +46,8 @@ pub struct Cluster {
     pub context: String,
     /// Where the API server is.
     pub server: String,
+    /// The namespace that the context means when none is named.
+    pub namespace: String,
 }
 
 /// Which cluster it is.
@@ -73,9 +75,9 @@ impl Cluster {
                 &KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() },
             ))
             .map_err(|error| ConnectError::Kubeconfig(chain(&error)))?;
-        let server = config.cluster_url.to_string();
+        let (server, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
         let client = runtime.block_on(async { client(config) })?;
-        Ok(Self { runtime, client, context, server })
+        Ok(Self { runtime, client, context, server, namespace })
     }
 
     /// Asks which cluster this is: the first request.

@@ -45,6 +45,11 @@ impl Request {
         Self::get_path(path(key))
     }
 
+    /// Asks for the objects of a kind in a namespace that have these labels, as in `a=b,c=d`.
+    pub fn list(folder: &ObjectKey, labels: &str) -> Self {
+        Self::get_path(format!("{}?labelSelector={}", path(folder), labels.replace('=', "%3D")))
+    }
+
     /// Applies a manifest: `yaml` is sent as it is.
     pub fn apply(key: &ObjectKey, yaml: &[u8], run: Run) -> Self {
         Self::apply_as(FIELD_MANAGER, key, yaml, run)

@@ -38,14 +38,22 @@ pub fn of(object: &Value) -> Readiness {
         "PersistentVolumeClaim" => claim(object),
         "Namespace" => namespace(object),
         "Service" => service(object),
+        "HorizontalPodAutoscaler" => autoscaler(object),
         _ => Ready,
     }
 }
 
 /// Tells whether objects of a kind become ready some time after they have been applied.
 pub fn is_awaited(kind: &str) -> bool {
-    let kinds =
-        ["Deployment", "Namespace", "PersistentVolumeClaim", "PodDisruptionBudget", "Service", "StatefulSet"];
+    let kinds = [
+        "Deployment",
+        "HorizontalPodAutoscaler",
+        "Namespace",
+        "PersistentVolumeClaim",
+        "PodDisruptionBudget",
+        "Service",
+        "StatefulSet",
+    ];
     kinds.contains(&kind)
 }
 
@@ -132,6 +140,16 @@ fn namespace(object: &Value) -> Readiness {
     }
 }
 
+/// A new Deployment that is scaled begins with one pod: it has enough once its autoscaler has seen it.
+fn autoscaler(object: &Value) -> Readiness {
+    let least = object.pointer("/spec/minReplicas").and_then(Value::as_i64).unwrap_or(1);
+    let current = number(object, "/status/currentReplicas");
+    if current < least {
+        return Waiting(format!("{current} of at least {least} pods are there"));
+    }
+    Ready
+}
+
 fn service(object: &Value) -> Readiness {
     let needs_address = text(object, "/spec/type") != "ExternalName";
     if needs_address && text(object, "/spec/clusterIP").is_empty() {
@@ -152,6 +170,20 @@ mod tests {
 
     fn stateful_set(status: &Value) -> Value {
         json!({"kind": "StatefulSet", "metadata": {"generation": 1}, "spec": {"replicas": 1}, "status": status})
+    }
+
+    #[test]
+    fn an_autoscaler_is_ready_when_its_least_number_of_pods_is_there() {
+        let with = |status: Value| json!({"kind": "HorizontalPodAutoscaler", "spec": {"minReplicas": 3}, "status": status});
+        let table = [
+            (with(json!({})), waiting("0 of at least 3 pods are there")),
+            (with(json!({"currentReplicas": 1})), waiting("1 of at least 3 pods are there")),
+            (with(json!({"currentReplicas": 3})), Ready),
+            (with(json!({"currentReplicas": 5})), Ready),
+        ];
+        for (object, wanted) in table {
+            assert_eq!(of(&object), wanted, "{object}");
+        }
     }
 
     fn waiting(why: &str) -> Readiness {

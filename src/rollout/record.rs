@@ -78,6 +78,17 @@ pub enum Progress {
     Abandoned,
 }
 
+impl std::fmt::Display for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Pending => "pending",
+            Self::Deployed => "deployed",
+            Self::Superseded => "superseded",
+            Self::Abandoned => "abandoned",
+        })
+    }
+}
+
 /// Who holds the record. Whether they live is judged by watching the heartbeat, not by clocks.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -123,6 +134,11 @@ pub enum InvalidRecord {
     Unpack(#[from] std::io::Error),
 }
 
+/// The labels of the ConfigMaps: of all, and, as their component, of heads and of generations.
+pub const MANAGED_BY: &str = "relay-bundle";
+pub const HEAD_COMPONENT: &str = "record";
+pub const GENERATION_COMPONENT: &str = "record-generation";
+
 /// A bundle that is too large for a record.
 #[derive(Debug, thiserror::Error)]
 #[error("the bundle has {bytes} bytes when compressed, and a record holds {COMPRESSED_BYTES_MAX}")]
@@ -133,6 +149,16 @@ pub struct TooLarge {
 /// Returns the name of the head's ConfigMap.
 pub fn head_name(bundle: &ReleaseName) -> String {
     format!("relay-bundle.{bundle}")
+}
+
+/// Returns the bundle whose head a ConfigMap is, by its name.
+pub fn bundle_of(head_name: &str) -> Option<ReleaseName> {
+    head_name.strip_prefix("relay-bundle.")?.parse().ok()
+}
+
+/// Returns the labels by which the heads in a namespace are found.
+pub fn head_labels() -> String {
+    format!("app.kubernetes.io/managed-by={MANAGED_BY},app.kubernetes.io/component={HEAD_COMPONENT}")
 }
 
 /// Returns the name of a generation's ConfigMap.

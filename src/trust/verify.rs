@@ -20,8 +20,9 @@ use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 /// Something that has passed [`verify`], and what vouches for it. Nothing else makes one:
 ///
 /// ```compile_fail
-/// # fn forge(bundle: relay_bundle::bundle::open::Bundle) {
-/// let verified = relay_bundle::trust::verify::Verified { value: bundle, voucher: todo!() };
+/// # use relay_bundle::{bundle::open::Bundle, trust::verify::{Verified, Voucher}};
+/// # fn forge(bundle: Bundle, voucher: Voucher) -> Verified<Bundle> {
+/// Verified { value: bundle, voucher }
 /// # }
 /// ```
 ///

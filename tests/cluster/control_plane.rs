@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::site::Ran;
+
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster");
 
 /// A control plane; it goes when this program ends, for then the standard input of `up` does.
@@ -23,24 +25,20 @@ pub(crate) fn control_plane() -> Option<&'static ControlPlane> {
     PLANE.get_or_init(start).as_ref()
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "RELAY_BUNDLE_CLUSTER=required is how a caller asks for all tests"
-)]
+#[expect(clippy::disallowed_methods, reason = "who calls says which version, and whether all tests must run")]
 fn start() -> Option<ControlPlane> {
-    let mut up = Command::new(format!("{FOLDER}/up"))
-        .arg("--foreground")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut up = Command::new(format!("{FOLDER}/up"));
+    if let Some(version) = std::env::var_os("RELAY_BUNDLE_KUBERNETES") {
+        up.arg("--version").arg(version);
+    }
+    let pipes = up.arg("--foreground").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut up = pipes.spawn().unwrap();
     let mut path = String::new();
     up.stdout.take().unwrap().read_to_string(&mut path).unwrap();
     if path.trim().is_empty() {
         let mut why = String::new();
         up.stderr.take().unwrap().read_to_string(&mut why).unwrap();
-        let is_required = std::env::var_os("RELAY_BUNDLE_CLUSTER").is_some_and(|value| value == "required");
+        let is_required = std::env::var_os("CI").is_some_and(|value| value == "true");
         assert!(why.contains("is missing") && !is_required, "the control plane did not start: {why}");
         up.wait().unwrap();
         // The test harness would hide what goes through `eprintln!`.
@@ -66,11 +64,21 @@ fn kubectl() -> PathBuf {
 }
 
 impl ControlPlane {
+    /// Returns the folder that kubectl is in.
+    pub(crate) fn tools(&self) -> &Path {
+        self.kubectl.parent().unwrap()
+    }
+
     /// Prepares a call of kubectl.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.kubectl);
         command.args(arguments).env_clear().env("KUBECONFIG", &self.kubeconfig);
-        command.env("HOME", self.cache.path()).env("KUBECACHEDIR", self.cache.path()).stdin(Stdio::null());
+        // `kubectl diff` calls `diff`.
+        command
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.cache.path())
+            .env("KUBECACHEDIR", self.cache.path())
+            .stdin(Stdio::null());
         command
     }
 
@@ -98,9 +106,17 @@ impl ControlPlane {
     /// Calls kubectl, which must succeed, with something to read.
     #[track_caller]
     pub(crate) fn feed(&self, arguments: &[&str], text: &str) {
-        let mut child = self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-        assert!(child.wait().unwrap().success(), "kubectl {arguments:?}");
+        let ran = self.fed(arguments, text);
+        assert_eq!(ran.code, 0, "kubectl {arguments:?}: {}", ran.stderr);
+    }
+
+    /// Calls kubectl with something to read.
+    pub(crate) fn fed(&self, arguments: &[&str], text: &str) -> Ran {
+        let input = tempfile::NamedTempFile::new().unwrap();
+        fs_err::write(input.path(), text).unwrap();
+        let output =
+            self.command(arguments).stdin(fs_err::File::open(input.path()).unwrap().into_parts().0).output();
+        Ran::of(output.unwrap())
     }
 
     /// Returns a list of objects.

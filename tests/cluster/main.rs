@@ -1,12 +1,17 @@
 //! `apply` on a real control plane, which this program starts and takes with it.
 //!
 //! Without the programs of `.ci/cluster-tools` the tests say that they are skipped; with
-//! `RELAY_BUNDLE_CLUSTER=required` that is a failure.
+//! `CI=true` that is a failure.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../support/console.rs"]
+mod console;
 mod control_plane;
+mod kubectl;
+mod platform;
 mod refused;
 mod rollout;
 mod secrets;
 mod site;
+mod tour;
 mod watcher;

@@ -1,5 +1,6 @@
 //! A builder and an operator: a folder with profiles, keys, a trust policy, and a namespace of its own.
 
+use std::process::Output;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use assert_cmd::Command;
@@ -21,6 +22,13 @@ pub(crate) struct Ran {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+impl Ran {
+    pub(crate) fn of(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
 }
 
 impl Site {
@@ -60,6 +68,11 @@ impl Site {
     pub(crate) fn build(&self, profile: &str, settings: &[&str]) -> Utf8PathBuf {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed) + 1;
         build(self.path(), profile, &self.namespace, serial, settings)
+    }
+
+    /// Runs a command of this program in the site's folder.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        run(self.path(), arguments)
     }
 
     /// Runs `apply`.
@@ -176,6 +189,5 @@ fn run(folder: &Utf8Path, arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
     let output =
         command.args(arguments).current_dir(folder).env_clear().env("HOME", folder).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    Ran::of(output)
 }

@@ -4,7 +4,6 @@
 
 mod confirm;
 mod execute;
-mod journal;
 mod judge;
 mod preflight;
 mod report;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::execute::{self, Uids};
-use super::journal::Journal;
 use super::judge::{Leave, judge};
 use super::preflight;
 use super::report::Done;
@@ -14,6 +13,7 @@ use crate::cluster::{Cluster, Identity};
 use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
+use crate::cmd::journal::Journal;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 use crate::rollout::plan::{Action, Before, Plan};
@@ -178,8 +178,8 @@ impl<'a> Run<'a> {
         }
         let mut gone = execute::apply_steps(self.cluster, &mut self.journal, bundle, plan, &mut uids, &tell)?;
         let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
-        let awaited = keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
-        wait::wait(self.cluster, &mut self.journal, awaited, self.timeout, &tell)?;
+        let awaited: Vec<ObjectKey> = keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
+        wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, &tell)?;
         let namespace = bundle.index.namespace.as_str();
         gone.extend(execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?);
         self.journal.write_generation(&self.described(generation, &uids), packed)?;

@@ -1,14 +1,15 @@
 //! Waits until objects are ready, and says what is wrong when they do not become so.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::journal::Journal;
 use super::survey::list;
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
 use crate::cmd::failure::Failure;
+use crate::cmd::journal::Journal;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::pods;
 use crate::rollout::readiness::{self, Readiness};
@@ -23,12 +24,14 @@ const TROUBLES_SHOWN: usize = 10;
 pub(super) fn wait(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
-    mut waiting: Vec<ObjectKey>,
+    awaited: &[ObjectKey],
     timeout: Duration,
     tell: &dyn Fn(&str),
 ) -> Result<(), Failure> {
     let start = Instant::now();
     let mut pause = POLL_FIRST;
+    let mut waiting = awaited.to_vec();
+    let mut told = BTreeSet::new();
     loop {
         let found = look(cluster, &waiting)?;
         if let Some((key, why)) = found.iter().find_map(|(key, state)| match state {
@@ -38,7 +41,9 @@ pub(super) fn wait(
             return Err(trouble(cluster, &format!("{key}: {why}"), &key.namespace)?);
         }
         for (key, _) in found.iter().filter(|(_, state)| *state == Readiness::Ready) {
-            tell(&format!("ready  {key}"));
+            if told.insert(key.clone()) {
+                tell(&format!("ready  {key}"));
+            }
         }
         let unready: Vec<(ObjectKey, String)> = found
             .into_iter()
@@ -47,7 +52,14 @@ pub(super) fn wait(
                 _ => None,
             })
             .collect();
-        let Some((key, why)) = unready.first() else { return Ok(()) };
+        let Some((key, why)) = unready.first() else {
+            if waiting.len() == awaited.len() {
+                return Ok(());
+            }
+            // What was ready first may have been given more to do since: an autoscaler adds pods.
+            waiting = awaited.to_vec();
+            continue;
+        };
         if start.elapsed() >= timeout {
             let what = format!("not ready after {} s: {key}: {why}", timeout.as_secs());
             return Err(trouble(cluster, &what, &key.namespace)?);
