@@ -7,11 +7,15 @@
 #[path = "../support/console.rs"]
 mod console;
 mod control_plane;
+mod forecast;
 mod kubectl;
+mod plan;
 mod platform;
 mod refused;
+mod replicas;
 mod rollout;
 mod secrets;
 mod site;
 mod tour;
+mod transitions;
 mod watcher;
