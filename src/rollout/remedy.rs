@@ -46,6 +46,9 @@ fn made_again(key: &ObjectKey) -> String {
         "ConfigMap" | "Secret" => {
             format!("somebody else made it: if nothing needs it, delete it, {delete}, and apply again")
         }
+        "PersistentVolumeClaim" => {
+            "state in the profile what it has, or move its data to a claim of another name".to_owned()
+        }
         _ => format!("delete it, {delete}, and apply again"),
     }
 }

@@ -4,16 +4,21 @@
 //! `CI=true` that is a failure.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../restart_matrix/bases.rs"]
+mod bases;
 #[path = "../support/console.rs"]
 mod console;
 mod control_plane;
 mod forecast;
+mod happened;
 mod kubectl;
 mod plan;
 mod platform;
 mod refused;
 mod replicas;
 mod rollout;
+#[path = "../restart_matrix/rows.rs"]
+mod rows;
 mod secrets;
 mod site;
 mod tour;

@@ -116,12 +116,7 @@ fn a_volume_grows_and_is_never_shrunk_and_one_that_was_grown_by_hand_is_left_alo
 
     site.applied(&sized("2Gi", "a_"), &[]);
     assert_eq!(asked(), "2Gi");
-    refused(
-        &site,
-        &sized("1Gi", "b_"),
-        &[],
-        &["a claim cannot shrink: it has 2Gi, and the bundle asks for 1Gi"],
-    );
+    refused(&site, &sized("1Gi", "b_"), &[], &["a claim cannot shrink: the bundle that runs asks for 2Gi"]);
     // Whoever goes back has been there.
     let report = site.applied(&sized("1Gi", "a_"), &[]);
     assert!(warnings(&report).contains("it has 2Gi and stays as it is; the bundle asks for 1Gi"), "{report}");

@@ -7,7 +7,7 @@ use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::cmd::failure::Failure;
 use crate::model::object_key::ObjectKey;
-use crate::render::manifest_set::Manifest;
+use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::rollout::claim::{self, Verdict};
 use crate::rollout::conflict::{Conflict, Permit};
 use crate::rollout::dropped::dropped;
@@ -22,8 +22,9 @@ pub(super) struct Leave<'a> {
     pub(super) adopt: bool,
     /// To take fields that somebody else owns.
     pub(super) permits: &'a [Permit],
-    /// Whether the bundle has run here: then it may ask for smaller volumes than there are.
-    pub(super) was_here: bool,
+    /// The objects of the bundle that runs; none if the new one has run here: whoever goes back may ask for smaller volumes
+    /// than there are.
+    pub(super) running: &'a dyn Fn() -> Result<Option<ManifestSet>, Failure>,
 }
 
 /// Completes what was seen of the cluster.
@@ -44,7 +45,7 @@ pub(super) fn judge(
                 before.forced.insert(manifest.key.clone(), conflicts);
             }
         }
-        judge_claim(before, manifest, leave);
+        judge_claim(before, manifest, leave)?;
         refuse_stranger(before, manifest, earlier, bundle.index.name.as_str(), leave);
         hold_replicas(before, manifest);
         tell_dropped(before, manifest);
@@ -86,18 +87,29 @@ fn is_used(permit: &Permit, before: &Before) -> bool {
     open || before.forced.iter().any(|(key, conflicts)| covers(key, conflicts))
 }
 
-fn judge_claim(before: &mut Before, manifest: &Manifest, leave: &Leave<'_>) {
+fn judge_claim(before: &mut Before, manifest: &Manifest, leave: &Leave<'_>) -> Result<(), Failure> {
     let key = &manifest.key;
-    let Some(live) = before.live.get(key).filter(|_| key.kind == "PersistentVolumeClaim") else { return };
-    match claim::judge(live, &manifest.object, FIELD_MANAGER, leave.was_here) {
-        None => {}
+    let Some(live) = before.live.get(key).filter(|_| key.kind == "PersistentVolumeClaim") else {
+        return Ok(());
+    };
+    let why = match claim::judge(live, &manifest.object, FIELD_MANAGER) {
+        None => return Ok(()),
+        Some(Verdict::Refused(why)) => why,
         Some(Verdict::Keep(why)) => {
-            before.warnings.push(format!("{key}: {why}"));
-            before.tried.insert(key.clone(), Tried::Would(Box::new(live.clone())));
-            before.forced.remove(key);
+            let running = (leave.running)()?;
+            let claim = running.iter().flat_map(ManifestSet::iter).find(|running| running.key == *key);
+            let Some(shrinks) = claim.and_then(|claim| claim::shrinks(&claim.object, &manifest.object))
+            else {
+                before.warnings.push(format!("{key}: {why}"));
+                before.tried.insert(key.clone(), Tried::Would(Box::new(live.clone())));
+                before.forced.remove(key);
+                return Ok(());
+            };
+            shrinks
         }
-        Some(Verdict::Refused(why)) => drop(before.tried.insert(key.clone(), Tried::Refused(why))),
-    }
+    };
+    before.tried.insert(key.clone(), Tried::Refused(why));
+    Ok(())
 }
 
 fn refuse_stranger(

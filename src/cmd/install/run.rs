@@ -15,6 +15,7 @@ use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::Journal;
 use crate::model::object_key::ObjectKey;
+use crate::render::manifest_set::ManifestSet;
 use crate::rollout::live;
 use crate::rollout::plan::{Action, Before, Plan};
 use crate::rollout::readiness;
@@ -67,11 +68,8 @@ impl<'a> Run<'a> {
         let consent = secrets::check(self.cluster, bundle, &makings, head.was_deployed(), args.consent());
         let earlier = self.journal.inventory()?;
         let mut before = survey::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
-        let was_here = head.generations.iter().any(|entry| {
-            entry.content_id == bundle.content_id
-                && matches!(entry.state, Progress::Deployed | Progress::Superseded)
-        });
-        let leave = Leave { adopt: args.adopt, permits: &args.force_conflicts, was_here };
+        let running = || self.running();
+        let leave = Leave { adopt: args.adopt, permits: &args.force_conflicts, running: &running };
         judge(self.cluster, bundle, &mut before, &earlier, &leave)?;
         before.obstacles.extend(missing.wanted.into_iter().map(|what| format!("missing: {what}")));
         match consent {
@@ -79,6 +77,19 @@ impl<'a> Run<'a> {
             consent => consent?,
         }
         Ok((before, makings))
+    }
+
+    /// Returns the objects of the bundle that runs, unless the new one has run here already.
+    fn running(&self) -> Result<Option<ManifestSet>, Failure> {
+        let content_id = self.checked.bundle.content_id;
+        let was_here = self.journal.head.generations.iter().any(|entry| {
+            entry.content_id == content_id && matches!(entry.state, Progress::Deployed | Progress::Superseded)
+        });
+        if was_here {
+            return Ok(None);
+        }
+        let recorded = self.journal.recorded(|entry| entry.state == Progress::Deployed)?;
+        recorded.first().map(|recorded| Ok(recorded.bundle()?.manifests)).transpose()
     }
 
     /// Tells whether this very statement is what was deployed last.
