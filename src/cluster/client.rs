@@ -1,6 +1,8 @@
 //! Sends requests.
 
-use std::time::Duration;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use kube::client::{Body, ClientBuilder};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -10,7 +12,9 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::error::{CallError, Status};
 use super::request::{Method, Request};
+use super::resource::Answer;
 use super::retry::{Trouble, delay};
+use super::signals::{Manner, Signals, unless_stopped};
 use crate::model::object_key::ObjectKey;
 
 /// How long an answer may take; a call that stalls longer is made again.
@@ -42,6 +46,10 @@ pub enum ConnectError {
 pub struct Cluster {
     runtime: Runtime,
     client: Client,
+    /// Until when writes are sent, if that is limited.
+    fence: Cell<Option<Instant>>,
+    /// Signals, once they are heeded.
+    signals: RefCell<Option<Signals>>,
     /// The name of the context.
     pub context: String,
     /// Where the API server is.
@@ -77,7 +85,8 @@ impl Cluster {
             .map_err(|error| ConnectError::Kubeconfig(chain(&error)))?;
         let (server, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
         let client = runtime.block_on(async { client(config) })?;
-        Ok(Self { runtime, client, context, server, namespace })
+        let (fence, signals) = (Cell::new(None), RefCell::new(None));
+        Ok(Self { runtime, client, fence, signals, context, server, namespace })
     }
 
     /// Asks which cluster this is: the first request.
@@ -86,12 +95,13 @@ impl Cluster {
     ///
     /// When the server does not answer, or does not let us see.
     pub fn identity(&self) -> Result<Identity, CallError> {
-        let text = |value: &Value, pointer: &str| {
-            value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        let text = |value: &Value, pointer: &str| match value.pointer(pointer).and_then(Value::as_str) {
+            Some(text) => Ok(text.to_owned()),
+            None => Err(CallError::Transport(format!("an answer has no `{pointer}`: no API server gave it"))),
         };
         let system = self.call(&Request::get_path("/api/v1/namespaces/kube-system"))?;
         let version = self.call(&Request::get_path("/version"))?;
-        Ok(Identity { uid: text(&system, "/metadata/uid"), version: text(&version, "/gitVersion") })
+        Ok(Identity { uid: text(&system, "/metadata/uid")?, version: text(&version, "/gitVersion")? })
     }
 
     /// Returns an object, or none if it is not there.
@@ -103,31 +113,117 @@ impl Cluster {
         found(self.call(&Request::get(key)))
     }
 
+    /// Returns those of the objects that are there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::find`].
+    pub fn find_all(&self, keys: &[ObjectKey]) -> Result<BTreeMap<ObjectKey, Value>, CallError> {
+        let requests: Vec<Request> = keys.iter().map(Request::get).collect();
+        let mut there = BTreeMap::new();
+        for (key, answer) in keys.iter().zip(self.call_all(&requests)) {
+            there.extend(found(answer)?.map(|object| (key.clone(), object)));
+        }
+        Ok(there)
+    }
+
+    /// Sends a request for a list, and returns what is in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::call`].
+    pub fn list(&self, request: &Request) -> Result<Vec<Value>, CallError> {
+        let mut list = self.call(request)?;
+        Ok(list.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default())
+    }
+
+    /// Limits until when writes are sent; those that [`Cluster::call_unfenced`] sends are not meant.
+    pub fn fence(&self, until: Option<Instant>) {
+        self.fence.set(until);
+    }
+
+    /// From now on SIGINT and SIGTERM do not end the process, but the call or pause that is under way: a write is let
+    /// finish, unless they come twice.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not let us.
+    pub fn heed_signals(&self) -> std::io::Result<()> {
+        let mut signals = self.signals.borrow_mut();
+        if let Some(signals) = signals.as_mut() {
+            signals.takes(1);
+            return Ok(());
+        }
+        let _inside = self.runtime.enter();
+        *signals = Some(Signals::heed()?);
+        Ok(())
+    }
+
+    /// What follows ends the work, as one signal asks: it takes a second one to stop it.
+    pub fn overlook_first_signal(&self) {
+        if let Some(signals) = self.signals.borrow_mut().as_mut() {
+            signals.takes(2);
+        }
+    }
+
+    /// Waits.
+    ///
+    /// # Errors
+    ///
+    /// When a signal asks to stop.
+    pub fn pause(&self, duration: Duration) -> Result<(), CallError> {
+        // The timer is made inside the runtime.
+        self.run(Manner::Drop, async { tokio::time::sleep(duration).await }).ok_or(CallError::Interrupted)
+    }
+
     /// Sends a request until it is done or refused.
     ///
     /// # Errors
     ///
-    /// When the server refuses it, or does not answer however often it is asked.
+    /// When the server refuses it, or does not answer however often it is asked; for a write, when it is too late.
     pub fn call(&self, request: &Request) -> Result<Value, CallError> {
-        self.runtime.block_on(call(self.client.clone(), request.clone()))
+        let until = if request.is_write() { self.fence.get() } else { None };
+        self.call_until(request, until)
     }
 
-    /// Sends requests that do not depend on each other; the answers are in their order.
+    /// As [`Cluster::call`], for a write that says itself what it depends on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::call`].
+    pub fn call_unfenced(&self, request: &Request) -> Result<Value, CallError> {
+        self.call_until(request, None)
+    }
+
+    fn call_until(&self, request: &Request, until: Option<Instant>) -> Result<Value, CallError> {
+        let mut signals = self.signals.borrow_mut();
+        self.runtime.block_on(call(self.client.clone(), request.clone(), until, signals.as_mut()))
+    }
+
+    /// Sends requests that do not depend on each other and change nothing; the answers are in their order.
     pub fn call_all(&self, requests: &[Request]) -> Vec<Result<Value, CallError>> {
         let mut answers = Vec::with_capacity(requests.len());
         for some in requests.chunks(PARALLEL) {
-            self.runtime.block_on(async {
+            let all = self.run(Manner::Drop, async {
                 let calls: Vec<_> = some
                     .iter()
-                    .map(|request| tokio::spawn(call(self.client.clone(), request.clone())))
+                    .map(|request| tokio::spawn(call(self.client.clone(), request.clone(), None, None)))
                     .collect();
+                let mut all = Vec::with_capacity(some.len());
                 for call in calls {
                     let lost = |error: tokio::task::JoinError| CallError::Transport(error.to_string());
-                    answers.push(call.await.map_err(lost).and_then(|answer| answer));
+                    all.push(call.await.map_err(lost).and_then(|answer| answer));
                 }
+                all
             });
+            answers.extend(all.unwrap_or_else(|| some.iter().map(|_| Err(CallError::Interrupted)).collect()));
         }
         answers
+    }
+
+    fn run<T>(&self, manner: Manner, work: impl Future<Output = T>) -> Option<T> {
+        let mut signals = self.signals.borrow_mut();
+        self.runtime.block_on(unless_stopped(signals.as_mut(), manner, work))
     }
 }
 
@@ -173,27 +269,61 @@ fn client(mut config: Config) -> Result<Client, ConnectError> {
     Ok(builder.map_err(|error| ConnectError::Client(chain(&error)))?.build())
 }
 
-async fn call(client: Client, request: Request) -> Result<Value, CallError> {
+/// Sends a request until it is done or refused, or it is too late, or signals ask to stop.
+async fn call(
+    client: Client,
+    request: Request,
+    until: Option<Instant>,
+    mut signals: Option<&mut Signals>,
+) -> Result<Value, CallError> {
+    let manner = if request.is_write() { Manner::Finish } else { Manner::Drop };
     let mut attempt = 1;
+    let mut why = None;
     loop {
-        let (error, trouble) = match send(&client, &request).await {
-            Ok(answer) => return Ok(answer),
-            Err(failed) => failed,
+        let sending = send_before(until, &client, &request);
+        let answer = unless_stopped(signals.as_deref_mut(), manner, sending).await;
+        let (error, trouble) = match answer.ok_or(CallError::Interrupted)? {
+            None => return Err(CallError::Late(why.unwrap_or_default())),
+            Some(Ok(answer)) => return Ok(answer),
+            Some(Err(failed)) => failed,
         };
         let Some(delay) = delay(attempt, trouble) else { return Err(error) };
-        tokio::time::sleep(delay).await;
+        why = Some(format!(": {error}"));
+        let pause = unless_stopped(signals.as_deref_mut(), Manner::Drop, tokio::time::sleep(delay));
+        pause.await.ok_or(CallError::Interrupted)?;
         attempt += 1;
     }
 }
 
-async fn send(client: &Client, request: &Request) -> Result<Value, (CallError, Trouble)> {
-    let cut = |error: &kube::Error| (CallError::Transport(chain(error)), Trouble::Transport);
-    let response = client.send(http_request(request)).await.map_err(|error| cut(&error))?;
+type Sent = Result<Value, (CallError, Trouble)>;
+
+/// Sends a request once; none when it is too late for it, or becomes so.
+async fn send_before(until: Option<Instant>, client: &Client, request: &Request) -> Option<Sent> {
+    match until {
+        None => Some(send(client, request).await),
+        Some(until) if until <= Instant::now() => None,
+        Some(until) => tokio::time::timeout_at(until.into(), send(client, request)).await.ok(),
+    }
+}
+
+async fn send(client: &Client, request: &Request) -> Sent {
+    let cut = |why: String| (CallError::Transport(why), Trouble::Transport);
+    let lost = |error: &kube::Error| match chain(error) {
+        // The TLS library's words; the same certificate will come again.
+        why if why.contains("certificate") => (CallError::Certificate(why), Trouble::Final),
+        why => cut(why),
+    };
+    let response = client.send(http_request(request)).await.map_err(|error| lost(&error))?;
     let (code, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
-    let body = response.into_body().collect_bytes().await.map_err(|error| cut(&error))?;
+    let body = response.into_body().collect_bytes().await.map_err(|error| lost(&error))?;
     if code < 300 {
-        let whole = serde_json::from_slice(&body);
-        return whole.map_err(|error| (CallError::Transport(error.to_string()), Trouble::Transport));
+        let whole: Value = serde_json::from_slice(&body).map_err(|error| cut(error.to_string()))?;
+        let wanted = Answer::to(request.method, &request.path);
+        return if wanted.is(&whole) {
+            Ok(whole)
+        } else {
+            Err(cut(format!("what came is not {wanted}: something in between may have answered")))
+        };
     }
     let status = Status::of(code, &body);
     let is_race = request.method == Method::Apply && status.causes.is_empty();

@@ -11,6 +11,15 @@ pub enum CallError {
     /// Nothing is known: no whole answer came.
     #[error("the API server did not answer: {0}")]
     Transport(String),
+    /// Whoever answers is not who the kubeconfig means, or does not take us for who we are.
+    #[error("there is no trust between the API server and us: {0}")]
+    Certificate(String),
+    /// The write was not sent (again): others may write by now. What went wrong before is in it, if anything.
+    #[error("the lock was not renewed in time, and somebody else may hold it now{0}")]
+    Late(String),
+    /// A signal came.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 /// What the API server says of a request that it did not do.
@@ -53,6 +62,11 @@ impl Status {
         Self { code, reason: text(&value, "reason"), message, causes }
     }
 
+    /// Tells whether the namespace is about to go.
+    pub fn is_namespace_going(&self) -> bool {
+        self.causes.iter().any(|cause| cause.reason == "NamespaceTerminating")
+    }
+
     /// Tells whether another manager owns fields that were applied.
     pub fn is_field_conflict(&self) -> bool {
         self.code == 409 && self.causes.iter().any(|cause| cause.reason == "FieldManagerConflict")
@@ -64,7 +78,7 @@ impl CallError {
     pub fn status(&self) -> Option<&Status> {
         match self {
             Self::Status(status) => Some(status),
-            Self::Transport(_) => None,
+            _ => None,
         }
     }
 

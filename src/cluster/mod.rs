@@ -8,5 +8,6 @@ pub mod error;
 pub mod request;
 pub mod resource;
 pub mod retry;
+mod signals;
 
 pub use client::{Access, Cluster, ConnectError, Identity};

@@ -35,6 +35,11 @@ pub enum Run {
 }
 
 impl Request {
+    /// Tells whether it may change something.
+    pub fn is_write(&self) -> bool {
+        self.method != Method::Get
+    }
+
     /// Asks for what is at a path.
     pub fn get_path(path: impl Into<String>) -> Self {
         Self { method: Method::Get, path: path.into(), body: Vec::new() }
@@ -66,6 +71,11 @@ impl Request {
     pub fn by_force(mut self) -> Self {
         self.path.push_str("&force=true");
         self
+    }
+
+    /// Asks what an object would be if a manifest were applied, whoever owns its fields: nothing is written.
+    pub fn would_be(key: &ObjectKey, yaml: &[u8]) -> Self {
+        Self::apply(key, yaml, Run::Dry).by_force()
     }
 
     /// Creates an object; fails if it is there.

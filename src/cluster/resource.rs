@@ -1,5 +1,10 @@
 //! Where the API server keeps the objects of a kind.
 
+use std::fmt;
+
+use serde_json::Value;
+
+use super::request::Method;
 use crate::model::object_key::ObjectKey;
 
 /// The kinds that are ever asked for, with their group and the name of their resource; true if in namespaces.
@@ -60,8 +65,62 @@ pub fn path(key: &ObjectKey) -> String {
     format!("{root}{}{namespace}/{resource}{name}", key.api_version)
 }
 
+/// What a good answer to a request is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// None if anything is.
+    kind: Option<String>,
+    /// None if any is.
+    name: Option<String>,
+}
+
+impl Answer {
+    /// Returns what the API server answers to a request for a path.
+    pub fn to(method: Method, path: &str) -> Self {
+        let any = Self { kind: None, name: None };
+        let path = path.split('?').next().unwrap_or_default();
+        let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        let parts = match parts.as_slice() {
+            ["api", _, rest @ ..] | ["apis", _, _, rest @ ..] => rest,
+            _ => return any,
+        };
+        let (resource, name) = match parts {
+            ["namespaces", _, resource] | [resource] => (*resource, None),
+            ["namespaces", _, resource, name] | [resource, name] => (*resource, Some(*name)),
+            _ => return any,
+        };
+        let kind = RESOURCES.iter().find(|(_, _, known, _)| *known == resource).map(|(_, kind, ..)| *kind);
+        match (kind, name, method) {
+            // What is deleted may be answered for by a `Status`.
+            (None, ..) | (.., Method::Delete) => any,
+            (Some(kind), None, Method::Get) => Self { kind: Some(format!("{kind}List")), name: None },
+            (Some(kind), name, _) => Self { kind: Some(kind.to_owned()), name: name.map(str::to_owned) },
+        }
+    }
+
+    /// Tells whether this is it.
+    pub fn is(&self, answer: &Value) -> bool {
+        let has = |pointer: &str, wanted: &Option<String>| {
+            wanted.is_none() || answer.pointer(pointer).and_then(Value::as_str) == wanted.as_deref()
+        };
+        has("/kind", &self.kind) && has("/metadata/name", &self.name)
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.kind.as_deref().unwrap_or("an object");
+        match &self.name {
+            Some(name) => write!(formatter, "{kind}/{name}"),
+            None => formatter.write_str(kind),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -76,6 +135,28 @@ mod tests {
             assert_eq!(path(&key(kind, "ns", name).unwrap()), wanted);
         }
         assert_eq!(key("ClusterRoleBinding", "", "x"), None);
+    }
+
+    #[test]
+    fn an_answer_is_the_object_that_was_asked_for_or_it_is_none() {
+        let object = |kind: &str, name: &str| json!({"kind": kind, "metadata": {"name": name}});
+        let table = [
+            (Method::Get, "/api/v1/namespaces/ns/configmaps/a", object("ConfigMap", "a"), true),
+            (Method::Get, "/api/v1/namespaces/ns/configmaps/a", object("ConfigMap", "b"), false),
+            (Method::Apply, "/apis/apps/v1/namespaces/ns/deployments/a?x=y", object("Deployment", "a"), true),
+            (Method::Apply, "/apis/apps/v1/namespaces/ns/deployments/a?x=y", object("Status", ""), false),
+            (Method::Put, "/api/v1/namespaces/ns/configmaps/a", json!({}), false),
+            (Method::Post, "/api/v1/namespaces/ns/secrets", object("Secret", "a"), true),
+            (Method::Post, "/api/v1/namespaces/ns/secrets", json!({"metadata": {}}), false),
+            (Method::Get, "/api/v1/namespaces/ns/pods", json!({"kind": "PodList", "items": []}), true),
+            (Method::Get, "/api/v1/namespaces/ns/pods", json!([]), false),
+            (Method::Get, "/api/v1/namespaces/ns", object("Namespace", "ns"), true),
+            (Method::Delete, "/api/v1/namespaces/ns/secrets/a", object("Status", ""), true),
+            (Method::Get, "/version", json!({"gitVersion": "v1"}), true),
+        ];
+        for (method, path, answer, is_good) in table {
+            assert_eq!(Answer::to(method, path).is(&answer), is_good, "{method:?} {path} {answer}");
+        }
     }
 
     #[test]

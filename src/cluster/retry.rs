@@ -15,6 +15,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 pub enum Trouble {
     /// No whole answer came: refused, reset, cut off, too slow.
     Transport,
+    /// It would go wrong again.
+    Final,
     /// The server answered with an error.
     Status {
         code: u16,
@@ -37,7 +39,7 @@ pub fn delay(attempt: u32, trouble: Trouble) -> Option<Duration> {
         Trouble::Status { code: 429 | 500 | 502 | 503 | 504, retry_after, .. } => {
             Some(retry_after.map_or(backoff, |asked| asked.min(RETRY_AFTER_MAX)))
         }
-        Trouble::Status { .. } => None,
+        Trouble::Final | Trouble::Status { .. } => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 
-use super::failure::Failure;
+use super::failure::{Failure, FailureKind};
 use super::refused::untrusted;
 use crate::cluster::error::CallError;
 use crate::cluster::{Access, Cluster, ConnectError, Identity};
@@ -21,6 +21,14 @@ pub struct ClusterArgs {
 }
 
 impl ClusterArgs {
+    /// Returns the same arguments once more, for a command line that names the same cluster.
+    pub(super) fn words(&self) -> Vec<String> {
+        let kubeconfig =
+            self.kubeconfig.iter().flat_map(|path| ["--kubeconfig".to_owned(), path.to_string()]);
+        let context = self.context.iter().flat_map(|name| ["--context".to_owned(), name.clone()]);
+        kubeconfig.chain(context).collect()
+    }
+
     /// Makes a client; nothing is sent yet.
     ///
     /// # Errors
@@ -82,12 +90,31 @@ impl From<ConnectError> for Failure {
 
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
-        let hint = match error.code() {
-            0 => Some("check the server's address, the network, and the proxy (HTTPS_PROXY, NO_PROXY)"),
-            401 => Some("the credentials of the kubeconfig do not count (any more): renew them"),
-            403 => Some("ask for the right that is missing"),
-            _ => None,
+        let hint = match &error {
+            CallError::Transport(_) => {
+                "check the server's address, the network, and the proxy (HTTPS_PROXY, NO_PROXY)"
+            }
+            CallError::Certificate(_) => {
+                "compare the authority and the client's certificate in the kubeconfig with those of the cluster; \
+                 something in between may answer for it"
+            }
+            CallError::Late(_) | CallError::Interrupted => {
+                "run the same command again: it goes on where it stopped"
+            }
+            CallError::Status(status) if status.is_namespace_going() => {
+                "the namespace is being deleted: wait until it is gone, then run the same command again"
+            }
+            CallError::Status(status) => match status.code {
+                401 => "the credentials of the kubeconfig do not count (any more): renew them",
+                403 => "ask for the right that is missing",
+                429 | 500.. => "the server is in trouble: run the same command again when it is well",
+                _ => return Self::world(error),
+            },
         };
-        hint.into_iter().fold(Self::world(error), Self::hint)
+        let kind = match error {
+            CallError::Interrupted => FailureKind::Interrupted,
+            _ => FailureKind::World,
+        };
+        Self { kind, ..Self::world(error) }.hint(hint)
     }
 }

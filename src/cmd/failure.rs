@@ -21,6 +21,8 @@ pub const INPUT: u8 = 2;
 pub const UNTRUSTED: u8 = 3;
 /// The world said no: the disk, the cluster.
 pub const WORLD: u8 = 4;
+/// A signal asked to stop: 128 and the number of SIGINT, as a shell says it.
+pub const INTERRUPTED: u8 = 130;
 /// A bug of ours.
 pub const BUG: u8 = 101;
 
@@ -29,6 +31,7 @@ pub enum FailureKind {
     Input,
     Untrusted,
     World,
+    Interrupted,
     Bug,
 }
 
@@ -39,6 +42,7 @@ impl FailureKind {
             Self::Input => INPUT,
             Self::Untrusted => UNTRUSTED,
             Self::World => WORLD,
+            Self::Interrupted => INTERRUPTED,
             Self::Bug => BUG,
         }
     }

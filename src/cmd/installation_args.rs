@@ -32,6 +32,11 @@ impl InstallationArgs {
         self.cluster.connect()
     }
 
+    /// Returns the arguments of a command line that names the same cluster.
+    pub(super) fn cluster_words(&self) -> Vec<String> {
+        self.cluster.words()
+    }
+
     /// Reads the record of the installation that is meant.
     ///
     /// # Errors
@@ -53,14 +58,13 @@ impl InstallationArgs {
     /// Returns the installation that is recorded in a namespace, if there is one and no other.
     fn only_one(&self, cluster: &Cluster, namespace: &str) -> Result<ReleaseName, Failure> {
         let folder = key("ConfigMap", namespace, "").expect("a kind that is known");
-        let list = cluster.call(&Request::list(&folder, &head_labels())).map_err(|error| {
+        let heads = cluster.list(&Request::list(&folder, &head_labels())).map_err(|error| {
             let may_not_list = error.code() == 403;
             let failure = Failure::from(error);
             if may_not_list { failure.hint("or name the installation: --name NAME") } else { failure }
         })?;
-        let heads = list.get("items").and_then(serde_json::Value::as_array).into_iter().flatten();
         let name = |head: &serde_json::Value| bundle_of(head.pointer("/metadata/name")?.as_str()?);
-        let mut names: Vec<ReleaseName> = heads.filter_map(name).collect();
+        let mut names: Vec<ReleaseName> = heads.iter().filter_map(name).collect();
         names.sort();
         match names.as_slice() {
             [name] => Ok(name.clone()),

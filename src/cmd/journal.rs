@@ -26,6 +26,14 @@ const HEARTBEAT_LOST: Duration = Duration::from_secs(30);
 /// Whoever has not moved for so long is dead: longer than [`HEARTBEAT_LOST`], so that two never write.
 const HOLDER_DEAD: Duration = Duration::from_secs(40);
 
+/// What became of the lock after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Given {
+    Back,
+    /// Somebody else has it, or nobody.
+    NotOurs,
+}
+
 /// The record of one installation.
 pub(super) struct Journal<'a> {
     cluster: &'a Cluster,
@@ -36,7 +44,10 @@ pub(super) struct Journal<'a> {
     pub(super) state: State,
     /// The head's ConfigMap as it was read or written last.
     stored: Option<Value>,
+    /// When what shows that we live was sent last.
     beat: Instant,
+    /// How we are called in the lock, once we have asked for it.
+    holder: Option<String>,
     /// Whether a person said that whoever holds the lock is dead.
     break_lock: bool,
 }
@@ -57,6 +68,7 @@ impl<'a> Journal<'a> {
             state: State::default(),
             stored: None,
             beat: Instant::now(),
+            holder: None,
             break_lock,
         };
         journal.read()?;
@@ -102,10 +114,27 @@ impl<'a> Journal<'a> {
     /// Returns what all kept generations had in the cluster, the newest uid of each object.
     pub(super) fn inventory(&self) -> Result<Vec<Item>, Failure> {
         let recorded = self.recorded(|_| true)?;
-        let mut items: Vec<Item> = recorded.into_iter().flat_map(|recorded| recorded.inventory).collect();
+        let mut items: Vec<Item> = recorded
+            .into_iter()
+            .flat_map(|recorded| recorded.inventory.into_iter().chain(recorded.retained))
+            .collect();
         items.sort();
         items.dedup();
         Ok(items)
+    }
+
+    /// Returns the compressed bundle of a generation, as it is stored: nothing has looked at it.
+    pub(super) fn packed_bundle(&self, generation: u64) -> Result<String, Failure> {
+        let name = generation_name(&self.name, generation);
+        match self.cluster.find(&self.key(&name))? {
+            Some(stored) => Ok(text(&stored, "binaryData", BUNDLE_KEY).to_owned()),
+            None => Err(damaged(&self.name, &self.namespace, &name, &"it is missing")),
+        }
+    }
+
+    /// Says that the record of a generation is not as this program wrote it.
+    pub(super) fn damaged(&self, generation: u64, why: &dyn std::fmt::Display) -> Failure {
+        damaged(&self.name, &self.namespace, &generation_name(&self.name, generation), why)
     }
 
     /// Reads the generations that are wanted; one that was interrupted before it wrote what it would do is left out.
@@ -118,7 +147,10 @@ impl<'a> Journal<'a> {
         for ((entry, name), answer) in entries.into_iter().zip(&names).zip(self.cluster.call_all(&requests)) {
             let wrong = |why: &dyn std::fmt::Display| damaged(&self.name, &self.namespace, name, why);
             match answer {
-                Ok(stored) => all.push(Recorded::read(entry, &stored).map_err(|why| wrong(&why))?),
+                Ok(stored) => {
+                    let place = (&self.name, self.namespace.as_str());
+                    all.push(Recorded::read(entry, place, &stored).map_err(|why| wrong(&why))?);
+                }
                 Err(error) if error.code() == 404 && may_be_missing(entry) => {}
                 Err(error) if error.code() == 404 => {
                     return Err(wrong(&format!(
@@ -132,16 +164,19 @@ impl<'a> Journal<'a> {
         Ok(all)
     }
 
-    /// Takes the lock; `change` changes the head in the same write.
+    /// Takes the lock; `change` changes the head in the same write. Signals are heeded from here on, so that whoever asks
+    /// to stop finds the lock given back.
     pub(super) fn lock(
         &mut self,
         holder: &str,
         tell: &dyn Fn(&str),
         change: impl FnOnce(&mut Head, &mut State),
     ) -> Result<(), Failure> {
+        self.cluster.heed_signals()?;
         self.wait_for_lock(tell)?;
         let heartbeat = self.head.lock.as_ref().map_or(0, |lock| lock.heartbeat) + 1;
         self.head.lock = Some(Lock { holder: holder.to_owned(), heartbeat });
+        self.holder = Some(holder.to_owned());
         change(&mut self.head, &mut self.state);
         self.write()
     }
@@ -158,7 +193,7 @@ impl<'a> Journal<'a> {
         tell(&format!("waiting: {} holds the lock; seeing whether it lives", first.holder));
         let start = Instant::now();
         while start.elapsed() < HOLDER_DEAD {
-            std::thread::sleep(HEARTBEAT / 3);
+            self.cluster.pause(HEARTBEAT / 3)?;
             self.read()?;
             match &self.head.lock {
                 None => {
@@ -180,13 +215,11 @@ impl<'a> Journal<'a> {
     }
 
     /// Shows that we live, if it is time; called before every write.
+    ///
+    /// Also when it is late: whoever took the lock meanwhile has changed the record, and then this fails.
     pub(super) fn beat(&mut self) -> Result<(), Failure> {
         if self.beat.elapsed() < HEARTBEAT {
             return Ok(());
-        }
-        if self.beat.elapsed() > HEARTBEAT_LOST {
-            return Err(Failure::world("the lock was not renewed in time: somebody else may hold it now")
-                .hint("run the command again: it goes on where it stopped"));
         }
         if let Some(lock) = &mut self.head.lock {
             lock.heartbeat += 1;
@@ -202,7 +235,23 @@ impl<'a> Journal<'a> {
 
     /// Gives the lock back.
     pub(super) fn release(&mut self) -> Result<(), Failure> {
+        self.cluster.overlook_first_signal();
         self.update(|head| head.lock = None)
+    }
+
+    /// Gives the lock back after a failure, if we have it: that is not known if an answer was lost.
+    pub(super) fn give_back(&mut self) -> Result<Given, Failure> {
+        if self.holder.is_none() {
+            return Ok(Given::NotOurs);
+        }
+        self.cluster.overlook_first_signal();
+        self.read()?;
+        let holder = self.head.lock.as_ref().map(|lock| &lock.holder);
+        if self.stored.is_none() || holder.is_none() || holder != self.holder.as_ref() {
+            return Ok(Given::NotOurs);
+        }
+        self.release()?;
+        Ok(Given::Back)
     }
 
     fn write(&mut self) -> Result<(), Failure> {
@@ -213,8 +262,15 @@ impl<'a> Journal<'a> {
         });
         let key = self.head_key();
         let object = self.config_map(&key, HEAD_COMPONENT, &data, &Value::Null);
-        self.stored = Some(self.put(&key, object, self.stored.as_ref())?);
-        self.beat = Instant::now();
+        // Others see it some time after this; for them the time begins later.
+        let sent = Instant::now();
+        let stored = self.put(&key, object, self.stored.as_ref(), &|request| {
+            // It takes effect only if nobody has changed the record, which is more than any time could prove.
+            self.cluster.call_unfenced(request)
+        })?;
+        self.stored = Some(stored);
+        self.beat = sent;
+        self.cluster.fence(self.head.lock.is_some().then_some(sent + HEARTBEAT_LOST));
         Ok(())
     }
 
@@ -224,7 +280,7 @@ impl<'a> Journal<'a> {
         let stored = self.cluster.find(&key)?;
         let data = json!({GENERATION_KEY: generation.to_text().map_err(Failure::bug)?});
         let object = self.config_map(&key, GENERATION_COMPONENT, &data, &json!({BUNDLE_KEY: packed}));
-        self.put(&key, object, stored.as_ref())?;
+        self.put(&key, object, stored.as_ref(), &|request| self.cluster.call(request))?;
         Ok(())
     }
 
@@ -254,7 +310,13 @@ impl<'a> Journal<'a> {
     }
 
     /// Creates an object, or replaces the version of it that is known.
-    fn put(&self, key: &ObjectKey, mut object: Value, known: Option<&Value>) -> Result<Value, Failure> {
+    fn put(
+        &self,
+        key: &ObjectKey,
+        mut object: Value,
+        known: Option<&Value>,
+        call: &dyn Fn(&Request) -> Result<Value, CallError>,
+    ) -> Result<Value, Failure> {
         let request = match known {
             None => Request::create(key, &object, Run::Real),
             Some(known) => {
@@ -262,30 +324,53 @@ impl<'a> Journal<'a> {
                 Request::replace(key, &object)
             }
         };
-        let error = match self.cluster.call(&request) {
+        let error = match call(&request) {
             Ok(stored) => return Ok(stored),
             Err(error) => error,
         };
-        // The answer to a write that happened may be lost: the same write then finds itself.
-        if error.code() == 409
-            && let Some(stored) = self.cluster.find(key)?
-            && stored.get("data") == object.get("data")
-        {
-            return Ok(stored);
+        let again = "run the command again: it plans with what is there now";
+        match error.code() {
+            404 if known.is_some() => {
+                Err(Failure::world(format!("somebody deleted {key} meanwhile")).hint(again))
+            }
+            409 => {
+                let stored = self.cluster.find(key)?;
+                // The answer to a write that happened may be lost: the same write then finds itself.
+                if let Some(stored) =
+                    stored.as_ref().filter(|stored| stored.get("data") == object.get("data"))
+                {
+                    return Ok(stored.clone());
+                }
+                let lock = stored.and_then(|stored| Head::parse(text(&stored, "data", HEAD_KEY)).ok()?.lock);
+                let who = lock.map_or("somebody else".to_owned(), |lock| lock.holder);
+                Err(Failure::world(format!("{who} changed {key} meanwhile")).hint(again))
+            }
+            _ => Err(error.into()),
         }
-        if error.code() == 409 {
-            return Err(Failure::world(format!("somebody else changed {key} meanwhile: {error}"))
-                .hint("run the command again: it plans with what is there now"));
-        }
-        Err(error.into())
     }
 }
 
 /// Deletes the very object that was seen; one that is gone already is as good.
 pub(super) fn delete(cluster: &Cluster, key: &ObjectKey, object: &Value) -> Result<(), CallError> {
-    let request = Request::delete(key, live::uid(object), live::resource_version(object));
-    match cluster.call(&request) {
-        Err(error) if error.code() == 404 => Ok(()),
-        answer => answer.map(|_| ()),
+    let uid = live::uid(object);
+    let mut version = live::resource_version(object).to_owned();
+    loop {
+        let error = match cluster.call(&Request::delete(key, uid, &version)) {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        match error.code() {
+            404 => return Ok(()),
+            409 => {}
+            _ => return Err(error),
+        }
+        // Its controller may have written its status meanwhile: it is another version, and still the same object.
+        match cluster.find(key)? {
+            Some(now) if live::uid(&now) == uid && live::resource_version(&now) != version => {
+                live::resource_version(&now).clone_into(&mut version);
+            }
+            Some(now) if live::uid(&now) == uid => return Err(error),
+            _ => return Ok(()),
+        }
     }
 }

@@ -7,7 +7,9 @@ pub mod build;
 pub mod check;
 mod clock;
 pub mod cluster_args;
+mod command_line;
 pub mod completions;
+mod confirm;
 pub mod ctx;
 pub mod deferred;
 pub mod diff;
@@ -15,6 +17,7 @@ pub mod explain;
 pub mod failure;
 mod gate;
 pub mod gc;
+pub mod history;
 #[cfg(feature = "age")]
 pub mod identity_args;
 pub mod images;
@@ -26,6 +29,7 @@ pub mod join;
 mod journal;
 pub mod key_args;
 pub mod keygen;
+mod live;
 pub mod man;
 pub mod medium;
 pub mod out_folder;
@@ -36,6 +40,7 @@ mod recorded;
 pub mod refusal_codes;
 pub mod refused;
 pub mod render;
+pub mod rollback;
 pub mod schema;
 mod sealable;
 mod sealing;
@@ -46,6 +51,7 @@ pub mod source;
 pub mod split;
 pub mod state;
 pub mod state_args;
+pub mod status;
 pub mod terms_args;
 pub mod trust;
 pub mod trust_args;
@@ -106,6 +112,12 @@ pub enum Command {
     Verify(Deferred<verify::Args>),
     /// Bring a cluster to a bundle's state: verified, planned, recorded, waited for
     Apply(Deferred<apply::Args>),
+    /// Bring a cluster back to what ran there before, from the record that is in it
+    Rollback(Deferred<rollback::Args>),
+    /// Show what is installed, and whether it is whole and ready
+    Status(Deferred<status::Args>),
+    /// List what was installed before, newest first
+    History(Deferred<history::Args>),
     /// Write, check and show a trust policy
     Trust(trust::Args),
     /// Show what was accepted before, or take a floor away
@@ -157,6 +169,9 @@ impl Command {
             Self::Inspect(args) => args.0.run(ctx),
             Self::Verify(args) => args.0.run(ctx),
             Self::Apply(args) => args.0.run(ctx),
+            Self::Rollback(args) => args.0.run(ctx),
+            Self::Status(args) => args.0.run(ctx),
+            Self::History(args) => args.0.run(ctx),
             Self::Trust(args) => args.run(ctx),
             Self::State(args) => args.run(ctx),
             #[cfg(feature = "age")]

@@ -41,6 +41,17 @@ pub fn is_same(live: &Value, applied: &Value, manager: &str) -> bool {
     wanted(live) == wanted(applied) && owned(live, manager) == owned(applied, manager)
 }
 
+/// Tells whether an object is being deleted: a pod runs on for a while, and never starts again.
+pub fn is_ending(object: &Value) -> bool {
+    object.pointer("/metadata/deletionTimestamp").is_some()
+}
+
+/// Returns the uids of what owns an object.
+pub fn owners(object: &Value) -> impl Iterator<Item = &str> {
+    let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    owners.into_iter().flatten().filter_map(|owner| owner.get("uid")?.as_str())
+}
+
 /// Returns the uid of a live object.
 pub fn uid(object: &Value) -> &str {
     object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default()
@@ -49,4 +60,9 @@ pub fn uid(object: &Value) -> &str {
 /// Returns the version of a live object.
 pub fn resource_version(object: &Value) -> &str {
     object.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Tells whether an object is being deleted.
+pub fn is_going(object: &Value) -> bool {
+    object.pointer("/metadata/deletionTimestamp").is_some()
 }

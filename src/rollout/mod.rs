@@ -2,16 +2,19 @@
 //!
 //! Pure: what is live comes in as JSON, and what is to be done goes out as values.
 
+pub mod back;
 pub mod claim;
 pub mod conflict;
 pub mod dropped;
 pub mod live;
 pub mod plan;
+pub mod plan_hash;
 pub mod pods;
 pub mod prune;
 pub mod readiness;
 pub mod record;
 pub mod remedy;
 pub mod replicas;
+pub mod standing;
 pub mod takeover;
 pub mod trial;

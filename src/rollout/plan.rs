@@ -170,6 +170,11 @@ impl Plan {
             && self.steps.iter().all(|step| step.action == Action::Keep)
     }
 
+    /// Returns everything that goes, now or later.
+    pub fn going(&self) -> impl Iterator<Item = &Candidate> {
+        self.prune_first.iter().chain(&self.prune).chain(&self.prune_later)
+    }
+
     /// Returns the objects that cannot be applied.
     pub fn blocked(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(|step| matches!(step.action, Action::Conflict | Action::Refused))

@@ -1,6 +1,7 @@
 //! One control plane for all tests of this program.
 
 use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -67,6 +68,18 @@ impl ControlPlane {
     /// Returns the folder that kubectl is in.
     pub(crate) fn tools(&self) -> &Path {
         self.kubectl.parent().unwrap()
+    }
+
+    /// Returns where its keys, logs and process ids are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.kubeconfig.parent().unwrap()
+    }
+
+    /// Returns where its API server listens.
+    pub(crate) fn server(&self) -> SocketAddr {
+        let text = fs_err::read_to_string(&self.kubeconfig).unwrap();
+        let server = text.lines().find_map(|line| line.trim().strip_prefix("server: https://"));
+        server.unwrap().parse().unwrap()
     }
 
     /// Prepares a call of kubectl.

@@ -9,18 +9,26 @@ mod bases;
 #[path = "../support/console.rs"]
 mod console;
 mod control_plane;
+mod drift;
+mod faults;
 mod forecast;
 mod happened;
+mod killed;
 mod kubectl;
 mod plan;
 mod platform;
+mod proxy;
+mod record;
 mod refused;
 mod replicas;
+mod rollback;
 mod rollout;
 #[path = "../restart_matrix/rows.rs"]
 mod rows;
 mod secrets;
 mod site;
+mod started;
+mod state;
 mod tour;
 mod transitions;
 mod watcher;

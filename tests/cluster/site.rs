@@ -34,7 +34,11 @@ impl Ran {
 impl Site {
     /// Makes a place for a test; none where no control plane can be.
     pub(crate) fn new(namespace: &str) -> Option<Self> {
-        let plane = control_plane()?;
+        Some(Self::on(control_plane()?, namespace))
+    }
+
+    /// Makes a place for a test on a control plane.
+    pub(crate) fn on(plane: &'static ControlPlane, namespace: &str) -> Self {
         let site = Self {
             plane,
             namespace: namespace.to_owned(),
@@ -45,7 +49,7 @@ impl Site {
         let uid =
             plane.get("default", "namespace/kube-system")["metadata"]["uid"].as_str().unwrap().to_owned();
         site.trust(&uid);
-        Some(site)
+        site
     }
 
     /// Writes a policy for the cluster with this uid.
@@ -79,6 +83,22 @@ impl Site {
     pub(crate) fn apply(&self, bundle: &Utf8Path, arguments: &[&str]) -> Ran {
         let kubeconfig = self.plane.kubeconfig.to_str().unwrap();
         apply(self.path(), bundle, kubeconfig, arguments)
+    }
+
+    /// Runs a command of a cluster.
+    pub(crate) fn call(&self, arguments: &[&str]) -> Ran {
+        let cluster = ["--kubeconfig", self.plane.kubeconfig.to_str().unwrap()];
+        let all: Vec<&str> = arguments.iter().copied().chain(cluster).collect();
+        run(self.path(), &all)
+    }
+
+    /// Runs a command of a cluster with `--yes`, which must succeed, and returns its report.
+    #[track_caller]
+    pub(crate) fn called(&self, arguments: &[&str]) -> Value {
+        let all: Vec<&str> = arguments.iter().copied().chain(["--yes", "--json"]).collect();
+        let ran = self.call(&all);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        serde_json::from_str(&ran.stdout).unwrap()
     }
 
     /// Runs `apply --yes`, which must succeed, and returns its report.
@@ -190,7 +210,7 @@ pub(crate) fn apply(folder: &Utf8Path, bundle: &Utf8Path, kubeconfig: &str, argu
     run(folder, &all)
 }
 
-fn run(folder: &Utf8Path, arguments: &[&str]) -> Ran {
+pub(crate) fn run(folder: &Utf8Path, arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
     let output =
         command.args(arguments).current_dir(folder).env_clear().env("HOME", folder).output().unwrap();

@@ -1,8 +1,9 @@
 //! Does what was planned, and decides nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
-use super::survey::{outcome, split_used, yaml};
+use super::survey::{list, outcome, split_used, yaml};
 use crate::bundle::index::Object;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
@@ -15,6 +16,10 @@ use crate::rollout::plan::{Action, Plan, Step, Tried};
 use crate::rollout::prune::Candidate;
 use crate::rollout::replicas;
 use crate::trust::verify::Verified;
+
+/// How long the garbage collector may take to end what belonged to a workload.
+const END_MAX: Duration = Duration::from_secs(20);
+const END_POLL: Duration = Duration::from_millis(200);
 
 /// The uids of objects, as far as they are known.
 pub(super) type Uids = BTreeMap<ObjectKey, String>;
@@ -93,9 +98,44 @@ pub(super) fn prune(
     namespace: &str,
     tell: &dyn Fn(&str),
 ) -> Result<Vec<Candidate>, Failure> {
-    let all = plan.prune.iter().chain(&plan.prune_later).cloned().collect();
-    let (unused, _) = split_used(cluster, namespace, all)?;
-    delete_all(cluster, journal, &unused, tell)
+    let all = plan.prune.iter().chain(&plan.prune_later).cloned();
+    let (configs, others): (Vec<_>, Vec<_>) = all.partition(|candidate| candidate.key.kind == "ConfigMap");
+    let mut gone = delete_all(cluster, journal, &others, tell)?;
+    await_end(cluster, journal, namespace, &gone)?;
+    let (unused, _) = split_used(cluster, namespace, configs)?;
+    gone.extend(delete_all(cluster, journal, &unused, tell)?);
+    Ok(gone)
+}
+
+/// Waits until the pods and revisions of workloads that went have gone after them: they name ConfigMaps. What takes longer
+/// keeps its ConfigMaps until the next run.
+fn await_end(
+    cluster: &Cluster,
+    journal: &mut Journal<'_>,
+    namespace: &str,
+    gone: &[Candidate],
+) -> Result<(), Failure> {
+    let workloads = gone.iter().filter(|gone| matches!(gone.key.kind.as_str(), "Deployment" | "StatefulSet"));
+    let mut doomed: BTreeSet<String> = workloads.map(|gone| gone.uid.clone()).collect();
+    let start = Instant::now();
+    while !doomed.is_empty() && start.elapsed() < END_MAX {
+        let mut is_left = false;
+        // Sets before pods: what a set owns is doomed with it.
+        for kind in ["ReplicaSet", "ControllerRevision", "Pod"] {
+            for object in list(cluster, kind, namespace)? {
+                if !live::is_ending(&object) && live::owners(&object).any(|owner| doomed.contains(owner)) {
+                    doomed.insert(live::uid(&object).to_owned());
+                    is_left = true;
+                }
+            }
+        }
+        if !is_left {
+            return Ok(());
+        }
+        journal.beat()?;
+        std::thread::sleep(END_POLL);
+    }
+    Ok(())
 }
 
 fn delete_all(

@@ -7,19 +7,21 @@ use super::judge::{Leave, judge};
 use super::preflight;
 use super::report::Done;
 use super::secrets::{self, Making};
-use super::{Checked, InstallArgs, survey, wait};
+use super::{Checked, InstallArgs, Origin, survey, wait};
 use crate::cluster::resource::key;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
-use crate::cmd::journal::Journal;
+use crate::cmd::journal::{Given, Journal};
+use crate::cmd::recorded::Recorded;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::ManifestSet;
 use crate::rollout::live;
 use crate::rollout::plan::{Action, Before, Plan};
+use crate::rollout::prune::Candidate;
 use crate::rollout::readiness;
-use crate::rollout::record::{Generation, Item, Progress};
+use crate::rollout::record::{Generation, Item, NewEntry, Progress};
 use crate::trust::refusal::{Reason, Refusal};
 
 /// A run against one cluster.
@@ -45,14 +47,21 @@ impl<'a> Run<'a> {
         preflight::check_version(identity, bundle)?;
         let namespace = bundle.index.namespace.as_str();
         let namespace_key = key("Namespace", "", namespace).expect("a kind that is known");
-        let is_namespace_there = cluster.find(&namespace_key)?.is_some();
+        let live = cluster.find(&namespace_key)?;
+        if live.as_ref().is_some_and(live::is_going) {
+            return Err(Failure::world(format!("{namespace_key} is being deleted; nothing was changed")).hint(format!(
+                "wait until it is gone (kubectl wait --for=delete namespace/{namespace}), then run the same command \
+                 again"
+            )));
+        }
+        let is_namespace_there = live.is_some();
         let journal = Journal::open(cluster, &bundle.index.name, namespace, break_lock)?;
-        let statement = &bundle.voucher().statement;
-        let site = checked.policy.target.site.as_ref();
-        journal
-            .state
-            .check(statement, site, checked.now)
-            .map_err(|replay| Failure::from(Refusal::from(Reason::Replay(replay))))?;
+        if let Origin::Brought(_) = checked.origin {
+            let statement = &bundle.voucher().statement;
+            let site = checked.policy.target.site.as_ref();
+            let replay = journal.state.check(statement, site, checked.now);
+            replay.map_err(|replay| Failure::from(Refusal::from(Reason::Replay(replay))))?;
+        }
         Ok(Self { ctx, checked, cluster, journal, is_namespace_there, timeout })
     }
 
@@ -89,7 +98,7 @@ impl<'a> Run<'a> {
             return Ok(None);
         }
         let recorded = self.journal.recorded(|entry| entry.state == Progress::Deployed)?;
-        recorded.first().map(|recorded| Ok(recorded.bundle()?.manifests)).transpose()
+        recorded.first().map(Recorded::manifests).transpose()
     }
 
     /// Tells whether this very statement is what was deployed last.
@@ -129,12 +138,36 @@ impl<'a> Run<'a> {
         mut uids: Uids,
     ) -> Result<Done, Failure> {
         self.make_namespace(&mut uids)?;
-        let generation = self.lock_and_journal(&uids)?;
-        let done = self.roll_out(generation, plan, makings, uids);
-        if done.is_err() && self.journal.release().is_err() {
-            self.ctx.printer.tell("the lock could not be given back; another run waits until it has expired");
+        let done = match self.lock_and_journal(plan, &uids) {
+            Ok(generation) => {
+                let done = self.roll_out(generation, plan, makings, uids);
+                done.map_err(|failure| self.ways_on(generation, failure))
+            }
+            Err(failure) => Err(failure),
+        };
+        done.map_err(|failure| match self.journal.give_back() {
+            Ok(Given::Back) => failure.hint("the lock was given back"),
+            Ok(Given::NotOurs) => failure,
+            Err(why) => failure.hint(format!(
+                "the lock could not be given back ({}): the next run waits until it sees that nobody has it, unless it \
+                 is told --break-lock",
+                why.message()
+            )),
+        })
+    }
+
+    /// Says how to go on from a generation that is not done, and the command that goes back.
+    fn ways_on(&self, pending: u64, failure: Failure) -> Failure {
+        let failure = failure.hint(format!(
+            "generation {pending} stays pending: run the same command again, and it goes on where it stopped"
+        ));
+        match self.journal.head.deployed().map(|deployed| deployed.generation) {
+            Some(deployed) => {
+                let line = self.checked.rollback_line(deployed);
+                failure.hint(format!("or go back to generation {deployed}: {line}"))
+            }
+            None => failure.hint(format!("or take away what is there of it: {}", self.checked.remove_line())),
         }
-        done
     }
 
     /// The record is kept in the namespace: that comes first if the bundle makes it.
@@ -150,27 +183,39 @@ impl<'a> Run<'a> {
     }
 
     /// Takes the lock and notes, before anything is written, what will be.
-    fn lock_and_journal(&mut self, uids: &Uids) -> Result<u64, Failure> {
-        let Checked { policy, state_file, bundle, packed, now } = self.checked;
+    fn lock_and_journal(&mut self, plan: &Plan, uids: &Uids) -> Result<u64, Failure> {
+        let Checked { policy, origin, bundle, packed, now, .. } = self.checked;
         let printer = &self.ctx.printer;
         let statement = &bundle.voucher().statement;
         let site = policy.target.site.as_ref();
-        state_file.record(statement, site, *now)?;
+        if let Origin::Brought(state_file) = origin {
+            state_file.record(statement, site, *now)?;
+        }
         let mut generation = 0;
-        let (content_id, serial) = (bundle.content_id, statement.predicate.serial);
+        let new = NewEntry {
+            content_id: bundle.content_id,
+            profile: &bundle.index.profile,
+            serial: statement.predicate.serial,
+            content_of: origin.generation(),
+        };
         self.journal.lock(&holder()?, &|text| printer.say(text), |head, state| {
-            generation = head.begin(content_id, &bundle.index.profile, serial, *now);
-            state.accept(statement, site, *now);
+            generation = head.begin(new, *now);
+            // Going back moves no floor.
+            if let Origin::Brought(_) = origin {
+                state.accept(statement, site, *now);
+            }
         })?;
-        self.journal.write_generation(&self.described(generation, uids), packed)?;
+        let earlier: Vec<&Candidate> = plan.going().collect();
+        self.journal.write_generation(&self.described(generation, uids, &earlier), packed)?;
         Ok(generation)
     }
 
-    fn described(&self, generation: u64, uids: &Uids) -> Generation {
+    fn described(&self, generation: u64, uids: &Uids, earlier: &[&Candidate]) -> Generation {
         let bundle = &self.checked.bundle;
         let item = |key: &ObjectKey| Item { key: key.clone(), uid: uids.get(key).cloned() };
         let inventory = bundle.manifests.iter().map(|manifest| item(&manifest.key)).collect();
-        Generation::new(generation, bundle.content_id, inventory)
+        let retained = earlier.iter().map(|old| Item { key: old.key.clone(), uid: Some(old.uid.clone()) });
+        Generation::new(generation, bundle.content_id, inventory, retained.collect())
     }
 
     fn roll_out(
@@ -193,7 +238,8 @@ impl<'a> Run<'a> {
         wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, &tell)?;
         let namespace = bundle.index.namespace.as_str();
         gone.extend(execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?);
-        self.journal.write_generation(&self.described(generation, &uids), packed)?;
+        let retained: Vec<&Candidate> = plan.going().filter(|candidate| !gone.contains(candidate)).collect();
+        self.journal.write_generation(&self.described(generation, &uids, &retained), packed)?;
         let mut surplus = Vec::new();
         let now = clock::now()?;
         self.journal.update(|head| surplus = head.finish(now))?;

@@ -21,7 +21,7 @@ const POLL_MAX: Duration = Duration::from_secs(2);
 const TROUBLES_SHOWN: usize = 10;
 
 /// Waits until all objects are ready, or one cannot become so, or time is up.
-pub(super) fn wait(
+pub(in crate::cmd) fn wait(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
     awaited: &[ObjectKey],
@@ -65,7 +65,7 @@ pub(super) fn wait(
             return Err(trouble(cluster, &what, &key.namespace)?);
         }
         journal.beat()?;
-        std::thread::sleep(pause.min(timeout.saturating_sub(start.elapsed())));
+        cluster.pause(pause.min(timeout.saturating_sub(start.elapsed())))?;
         pause = (pause * 2).min(POLL_MAX);
         waiting = unready.into_iter().map(|(key, _)| key).collect();
     }
@@ -92,7 +92,5 @@ fn trouble(cluster: &Cluster, what: &str, namespace: &str) -> Result<Failure, Fa
     let owners: Vec<Value> = list(cluster, "ReplicaSet", namespace)?;
     let all = list(cluster, "Pod", namespace)?;
     let reasons = owners.iter().filter_map(pods::owner_trouble).chain(all.iter().filter_map(pods::trouble));
-    let failure = reasons.take(TROUBLES_SHOWN).fold(Failure::world(what.to_owned()), Failure::hint);
-    Ok(failure
-        .hint("the generation stays pending: apply it again to go on, or apply the bundle that ran before"))
+    Ok(reasons.take(TROUBLES_SHOWN).fold(Failure::world(what.to_owned()), Failure::hint))
 }

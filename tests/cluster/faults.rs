@@ -1,0 +1,210 @@
+//! What goes wrong between the program and the API server is tried again or told, and never recorded as done.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::proxy::{Fault, Proxy, Seen};
+use crate::site::Site;
+use crate::state::state;
+
+const HTML: &str = "<html><body>Please accept the terms of use</body></html>";
+
+fn progress(head: &Value) -> Vec<&str> {
+    let generations = head["generations"].as_array().unwrap().iter();
+    generations.map(|entry| entry["state"].as_str().unwrap()).collect()
+}
+
+/// Spoils the first attempt of every request that a test chooses.
+fn first_attempts(choose: impl Fn(&Seen) -> Fault + Send + Sync) -> impl Fn(&Seen) -> Fault + Send + Sync {
+    let known = Mutex::new(BTreeSet::new());
+    move |seen| {
+        let is_first = known.lock().unwrap().insert((seen.method.clone(), seen.path.clone()));
+        if is_first { choose(seen) } else { Fault::None }
+    }
+}
+
+#[test]
+fn trouble_on_the_way_of_every_request_is_tried_again_until_all_is_done() {
+    let Some(site) = Site::new("trouble-none") else { return };
+    site.applied(&site.build("dev", &[]), &[]);
+    let wanted = state(site.plane, &site.namespace);
+    let faults = [
+        Fault::Answer(429, "retry-after: 1", "{}"),
+        Fault::CutAfter,
+        Fault::Answer(500, "", "{}"),
+        Fault::Truncate,
+        Fault::Answer(503, "", HTML),
+        Fault::Instead(HTML),
+        Fault::Cut,
+        Fault::Instead("{}"),
+    ];
+    for offset in [0, 3] {
+        let site = Site::new(&format!("trouble-{offset}")).unwrap();
+        let faults = faults.clone();
+        let script = first_attempts(move |seen| faults[(seen.number + offset) % faults.len()].clone());
+        let proxy = Proxy::before(site.plane, script);
+
+        let ended = site.apply_through(&proxy, &site.build("dev", &[]), &[]);
+
+        assert_eq!(ended.code, Some(0), "{offset}: {}", ended.stderr);
+        assert_eq!(state(site.plane, &site.namespace), wanted, "{offset}");
+        let seen = proxy.seen();
+        let writes: Vec<_> = seen.iter().filter(|seen| seen.is_write()).collect();
+        let once: BTreeSet<_> = writes.iter().map(|seen| (&seen.method, &seen.path)).collect();
+        assert!(writes.len() >= once.len() * 2, "{} of {}", writes.len(), once.len());
+    }
+}
+
+/// What the API server says when an object has changed under its hands, and when a name is taken.
+const RACE: &str = r#"{"kind": "Status", "code": 409, "reason": "Conflict", "message": "please apply your changes to the latest version"}"#;
+
+#[test]
+fn a_race_over_an_object_is_run_again_and_one_over_the_record_is_told() {
+    let Some(site) = Site::new("races") else { return };
+    let bundle = site.build("dev", &[]);
+    let applies = |seen: &Seen| seen.method == "PATCH" && seen.is_write();
+    let proxy = Proxy::before(
+        site.plane,
+        first_attempts(move |seen| {
+            if applies(seen) {
+                Fault::Answer(409, "content-type: application/json", RACE)
+            } else {
+                Fault::None
+            }
+        }),
+    );
+    let ended = site.apply_through(&proxy, &bundle, &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+
+    // The last write but one says that the generation runs; it is answered for by somebody else's.
+    let next = site.build("dev", &["config.logLevel=\"info\""]);
+    let is_last =
+        |seen: &Seen| seen.method == "PUT" && seen.path.contains("/configmaps/relay-bundle.relay-dev?");
+    let proxy = Proxy::before(site.plane, move |seen| match seen {
+        seen if is_last(seen) => Fault::Answer(409, "content-type: application/json", RACE),
+        _ => Fault::None,
+    });
+    let ended = site.apply_through(&proxy, &next, &[]);
+
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert!(ended.stderr.contains("changed ConfigMap/relay-bundle.relay-dev meanwhile"), "{}", ended.stderr);
+    assert_eq!(progress(&site.head("relay-dev")), ["deployed"]);
+    assert!(!proxy.seen().iter().any(Seen::is_object_write));
+}
+
+#[test]
+fn what_stays_wrong_is_told_and_the_generation_stays_pending() {
+    let Some(_) = Site::new("stays-none") else { return };
+    let table = [
+        ("cut", Fault::Cut, "the API server did not answer"),
+        ("lost", Fault::CutAfter, "the API server did not answer"),
+        ("short", Fault::Truncate, "the API server did not answer"),
+        ("other", Fault::Instead(HTML), "the API server did not answer"),
+        ("empty", Fault::Instead("{}"), "something in between may have answered"),
+        ("many", Fault::Answer(429, "", "{}"), "HTTP 429"),
+        ("bug", Fault::Answer(500, "", "{}"), "HTTP 500"),
+        ("busy", Fault::Answer(503, "", HTML), "HTTP 503"),
+        ("expired", Fault::Answer(401, "", "{}"), "do not count (any more)"),
+    ];
+    // Each is patient for some seconds.
+    std::thread::scope(|scope| {
+        for (name, fault, message) in table {
+            scope.spawn(move || stays_wrong(name, &fault, message));
+        }
+    });
+}
+
+fn stays_wrong(name: &str, fault: &Fault, message: &str) {
+    let site = Site::new(&format!("stays-{name}")).unwrap();
+    let bundle = site.build("dev", &[]);
+    let fault = fault.clone();
+    let proxy = Proxy::before(site.plane, move |seen| match seen {
+        seen if seen.is_write() && seen.path.contains("/deployments/") => fault.clone(),
+        _ => Fault::None,
+    });
+
+    let ended = site.apply_through(&proxy, &bundle, &[]);
+
+    assert_eq!(ended.code, Some(4), "{name}: {}", ended.stderr);
+    for wanted in [message, "while applying Deployment/relay-dev-claude-relay", "the lock was given back"] {
+        assert!(ended.stderr.contains(wanted), "{name}: {}", ended.stderr);
+    }
+    let head = site.head("relay-dev");
+    assert_eq!((progress(&head), head.get("lock")), (vec!["pending"], None), "{name}");
+    assert_eq!(site.applied(&bundle, &[])["done"]["generation"], 1, "{name}");
+}
+
+#[test]
+fn credentials_that_expire_on_the_way_leave_a_lock_that_says_so() {
+    let Some(site) = Site::new("expired") else { return };
+    let bundle = site.build("dev", &[]);
+    let is_over = Mutex::new(false);
+    let proxy = Proxy::before(site.plane, move |seen| {
+        let mut is_over = is_over.lock().unwrap();
+        *is_over |= seen.is_write() && seen.path.contains("/deployments/");
+        if *is_over { Fault::Answer(401, "", "{}") } else { Fault::None }
+    });
+
+    let ended = site.apply_through(&proxy, &bundle, &[]);
+
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the lock could not be given back"), "{}", ended.stderr);
+    assert_eq!(progress(&site.head("relay-dev")), ["pending"]);
+    assert_eq!(site.applied(&bundle, &["--break-lock"])["done"]["generation"], 1);
+}
+
+#[test]
+fn one_stall_of_a_write_or_of_the_record_is_survived() {
+    let Some(_) = Site::new("stall-none") else { return };
+    std::thread::scope(|scope| {
+        for (name, path) in [("object", "/services/"), ("record", "/configmaps/relay-bundle.relay-dev.1")] {
+            scope.spawn(move || {
+                let site = Site::new(&format!("stall-{name}")).unwrap();
+                let is_it = move |seen: &Seen| seen.is_write() && seen.path.contains(path);
+                let stall = Fault::Stall(Duration::from_secs(30));
+                let is_over = Mutex::new(false);
+                let proxy = Proxy::before(site.plane, move |seen| {
+                    let mut is_over = is_over.lock().unwrap();
+                    if *is_over || !is_it(seen) {
+                        return Fault::None;
+                    }
+                    *is_over = true;
+                    stall.clone()
+                });
+
+                let ended = site.apply_through(&proxy, &site.build("dev", &[]), &[]);
+
+                assert_eq!(ended.code, Some(0), "{name}: {}", ended.stderr);
+                assert_eq!(progress(&site.head("relay-dev")), ["deployed"], "{name}");
+                assert!(proxy.seen().iter().filter(|seen| is_it(seen)).count() > 1, "{name}");
+            });
+        }
+    });
+}
+
+#[test]
+fn writes_that_stall_longer_than_the_lock_lasts_are_not_sent_again() {
+    let Some(site) = Site::new("stall-on") else { return };
+    let is_it = |seen: &Seen| seen.is_write() && seen.path.contains("/deployments/");
+    let proxy = Proxy::before(site.plane, move |seen| match seen {
+        seen if is_it(seen) => Fault::Stall(Duration::from_secs(35)),
+        _ => Fault::None,
+    });
+    let bundle = site.build("dev", &[]);
+
+    let ended = site.apply_through(&proxy, &bundle, &[]);
+
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the lock was not renewed in time"), "{}", ended.stderr);
+    let seen = proxy.seen();
+    let writes: Vec<&Seen> = seen.iter().filter(|seen| is_it(seen)).collect();
+    let between = writes[writes.len() - 1].at - writes[0].at;
+    assert!(writes.len() == 2 && between < Duration::from_secs(30), "{between:?} of {}", writes.len());
+    // Nobody took the lock meanwhile, so it was still there to be given back.
+    let head = site.head("relay-dev");
+    assert_eq!((progress(&head), head.get("lock")), (vec!["pending"], None));
+    assert_eq!(site.applied(&bundle, &[])["done"]["generation"], 1);
+}

@@ -1,0 +1,62 @@
+//! A run of `apply` that is under way, through a proxy.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, Stdio};
+
+use camino::Utf8Path;
+
+use crate::proxy::Proxy;
+use crate::site::Site;
+
+pub(crate) struct Started(Child);
+
+/// How a run ended, and what it said.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// None if a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) signal: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Site {
+    /// Begins to apply a bundle through a proxy.
+    pub(crate) fn start(&self, proxy: &Proxy, bundle: &Utf8Path, arguments: &[&str]) -> Started {
+        start(self.path(), proxy, bundle, arguments)
+    }
+
+    /// Applies a bundle through a proxy.
+    pub(crate) fn apply_through(&self, proxy: &Proxy, bundle: &Utf8Path, arguments: &[&str]) -> Ended {
+        self.start(proxy, bundle, arguments).end()
+    }
+}
+
+/// Begins to apply a bundle through a proxy, in a folder with a policy.
+pub(crate) fn start(folder: &Utf8Path, proxy: &Proxy, bundle: &Utf8Path, arguments: &[&str]) -> Started {
+    let kubeconfig = tempfile::Builder::new().suffix(".kubeconfig").tempfile_in(folder).unwrap();
+    let (_, kubeconfig) = kubeconfig.keep().unwrap();
+    fs_err::write(&kubeconfig, proxy.kubeconfig()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
+    command.args(["apply", bundle.as_str(), "--trust", "trust.toml", "--yes"]);
+    command.arg("--kubeconfig").arg(kubeconfig).args(arguments);
+    command.current_dir(folder).env_clear().env("HOME", folder);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    proxy.program_is(child.id());
+    Started(child)
+}
+
+impl Started {
+    /// Waits until it has ended.
+    pub(crate) fn end(self) -> Ended {
+        let output = self.0.wait_with_output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Ended {
+            code: output.status.code(),
+            signal: output.status.signal(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Everything that an installation has in its namespace, in a form that is the same for every installation like it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::control_plane::ControlPlane;
+
+/// Everything but pods, whose names are random, and what the cluster itself puts into each namespace.
+const KINDS: &str = "configmaps,secrets,serviceaccounts,persistentvolumeclaims,services,statefulsets,deployments,\
+                     replicasets,controllerrevisions,ingresses,networkpolicies,poddisruptionbudgets,horizontalpodautoscalers";
+
+/// What the server and controllers decide, and choose otherwise each time.
+const CHOSEN: [&str; 6] = [
+    "/spec/clusterIP",
+    "/spec/clusterIPs",
+    "/spec/volumeName",
+    "/spec/template/metadata/creationTimestamp",
+    "/data/spec/template/metadata/creationTimestamp",
+    "/status",
+];
+
+/// The objects of a namespace by kind and name.
+pub(crate) type State = BTreeMap<String, Value>;
+
+/// Returns what is in a namespace, without what is another one in each.
+#[track_caller]
+pub(crate) fn state(plane: &ControlPlane, namespace: &str) -> State {
+    let objects = plane.list(namespace, KINDS);
+    let uids: BTreeSet<String> = objects.iter().map(|object| text(object, "/metadata/uid")).collect();
+    let plain = objects.into_iter().filter(|object| text(object, "/metadata/name") != "kube-root-ca.crt");
+    plain.map(|object| (name(&object), same(object, &uids, namespace))).collect()
+}
+
+/// Returns the uids of the objects of a namespace.
+#[track_caller]
+pub(crate) fn uids(plane: &ControlPlane, namespace: &str) -> BTreeMap<String, String> {
+    plane.list(namespace, KINDS).iter().map(|object| (name(object), text(object, "/metadata/uid"))).collect()
+}
+
+/// Returns the values of all Secrets.
+#[track_caller]
+pub(crate) fn secrets(plane: &ControlPlane, namespace: &str) -> BTreeMap<String, Value> {
+    plane.list(namespace, "secrets").iter().map(|object| (name(object), object["data"].clone())).collect()
+}
+
+fn text(value: &Value, pointer: &str) -> String {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn name(object: &Value) -> String {
+    format!("{}/{}", text(object, "/kind"), text(object, "/metadata/name"))
+}
+
+fn same(mut object: Value, uids: &BTreeSet<String>, namespace: &str) -> Value {
+    for pointer in CHOSEN {
+        let (parent, last) = pointer.rsplit_once('/').unwrap();
+        if let Some(parent) = object.pointer_mut(parent).and_then(Value::as_object_mut) {
+            parent.remove(last);
+        }
+    }
+    let metadata = &object["metadata"];
+    let mut annotations = metadata["annotations"].clone();
+    if let Some(annotations) = annotations.as_object_mut() {
+        let chosen = ["deployment.kubernetes.io/", "volume.", "pv.kubernetes.io/"];
+        annotations.retain(|key, _| !chosen.iter().any(|prefix| key.starts_with(prefix)));
+    }
+    object["metadata"] = json!({"labels": metadata["labels"], "annotations": annotations});
+    if object["kind"] == "Secret" {
+        generated(&mut object);
+    }
+    record(&mut object, uids);
+    serde_json::from_str(&object.to_string().replace(namespace, "NAMESPACE")).unwrap()
+}
+
+/// Of values that are random, how long they are.
+fn generated(secret: &mut Value) {
+    for value in secret["data"].as_object_mut().into_iter().flat_map(serde_json::Map::values_mut) {
+        *value = value.as_str().unwrap().len().into();
+    }
+}
+
+/// Of the record, what does not depend on the bundle and the time: and whether the uids that it names are those that live.
+fn record(object: &mut Value, uids: &BTreeSet<String>) {
+    let Some(data) = object.get_mut("data").and_then(Value::as_object_mut) else { return };
+    data.remove("state.json");
+    for key in ["head.json", "generation.json"] {
+        let Some(text) = data.get(key).and_then(Value::as_str) else { continue };
+        let mut document: Value = serde_json::from_str(text).unwrap();
+        document.as_object_mut().unwrap().remove("contentId");
+        for entry in document["generations"].as_array_mut().into_iter().flatten() {
+            for key in ["contentId", "serial", "recorded"] {
+                entry.as_object_mut().unwrap().remove(key);
+            }
+        }
+        for item in document["inventory"].as_array_mut().into_iter().flatten() {
+            item["uid"] = uids.contains(item["uid"].as_str().unwrap_or_default()).into();
+        }
+        data[key] = document;
+    }
+    object.as_object_mut().unwrap().remove("binaryData");
+}
