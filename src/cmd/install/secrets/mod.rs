@@ -28,6 +28,7 @@ pub(crate) use sealed::Opened;
 pub(crate) use {generated::GENERATIONS, sealed::SEALED};
 
 /// What is to be made.
+#[derive(Default)]
 pub(crate) struct Makings {
     generated: Vec<Making>,
     /// Secrets of sealed values, with the keys that are written.
