@@ -4,6 +4,7 @@
 //! `CI=true` that is a failure.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod contenders;
 mod control_plane;
 mod faults;
 mod killed;
@@ -14,4 +15,5 @@ mod secrets;
 mod site;
 mod started;
 mod state;
+mod unasked;
 mod watcher;

@@ -314,10 +314,7 @@ pub(super) fn delete(cluster: &Cluster, key: &ObjectKey, object: &Value) -> Resu
     let uid = live::uid(object);
     let mut version = live::resource_version(object).to_owned();
     loop {
-        let error = match cluster.call(&Request::delete(key, uid, &version)) {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
+        let Err(error) = cluster.call(&Request::delete(key, uid, &version)) else { return Ok(()) };
         match error.code() {
             404 => return Ok(()),
             409 => {}
