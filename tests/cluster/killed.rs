@@ -1,5 +1,7 @@
 //! `apply` is killed, or asked to stop, at each request that it makes; then it is run again.
 
+use std::time::{Duration, Instant};
+
 use camino::Utf8PathBuf;
 use rustix::process::Signal;
 
@@ -236,6 +238,34 @@ fn an_upgrade_that_is_killed_at_a_write_is_run_again_to_the_same_state() {
 #[test]
 fn an_upgrade_that_is_asked_to_stop_gives_the_lock_back_and_can_be_run_again() {
     disturb_writes("stopped-upgrade", Change::UpgradeWithPrune, 4, interrupt);
+}
+
+#[test]
+fn the_first_signal_lets_a_write_finish_and_the_second_one_does_not() {
+    let Some(drill) = Drill::begin("stopped-twice", Change::FirstInstall) else { return };
+    let is_it = |seen: &Seen| seen.is_write() && seen.path.contains("/services/");
+    let proxy = Proxy::before(drill.plane(), move |seen| match seen {
+        seen if is_it(seen) => Fault::Stall(Duration::from_secs(15)),
+        _ => Fault::None,
+    });
+    let mut started = drill.site.start(&proxy, &drill.bundle, &CONSENT);
+    let start = Instant::now();
+    while !proxy.seen().iter().any(is_it) {
+        assert!(start.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+
+    proxy.signal(Signal::INT);
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(started.is_under_way());
+    let second = Instant::now();
+    proxy.signal(Signal::INT);
+    let ended = started.end();
+
+    assert!(second.elapsed() < Duration::from_secs(8), "{:?}", second.elapsed());
+    assert_eq!(ended.code, Some(130), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the lock could not be given back (interrupted)"), "{}", ended.stderr);
+    drill.finish(&["--break-lock"], "twice");
 }
 
 #[test]

@@ -16,4 +16,5 @@ mod site;
 mod started;
 mod state;
 mod unasked;
+mod unready;
 mod watcher;

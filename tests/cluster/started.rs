@@ -52,6 +52,10 @@ impl Started {
         self.0.id()
     }
 
+    pub(crate) fn is_under_way(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
     /// Waits until it has ended.
     pub(crate) fn end(self) -> Ended {
         let output = self.0.wait_with_output().unwrap();
