@@ -1,28 +1,13 @@
 //! `explain`: every key is documented, every value has a place, and no secret is shown.
 
-use std::collections::{BTreeMap, BTreeSet};
+#[path = "support/profile_files.rs"]
+mod profile_files;
 
+use std::collections::BTreeSet;
+
+use profile_files::Files;
 use relay_bundle::profile::explain::{self, drives, explain_key, origin, reference, unknown_key};
-use relay_bundle::profile::overlay::ProfileFiles;
 use relay_bundle::profile::{self, Loaded, schema, variables};
-
-/// Profiles in memory.
-struct Files(BTreeMap<&'static str, &'static str>);
-
-impl ProfileFiles for Files {
-    fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
-        let text = self.0.get(name).ok_or_else(|| format!("there is no profile `{name}`"))?;
-        Ok((format!("profiles/{name}.toml"), text.as_bytes().to_vec()))
-    }
-
-    fn file(&self, path: &str) -> Result<Vec<u8>, String> {
-        Err(format!("there is no file `{path}`"))
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.0.keys().map(ToString::to_string).collect()
-    }
-}
 
 fn load(profiles: &[(&'static str, &'static str)], sets: &[&str]) -> Loaded {
     let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();

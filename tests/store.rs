@@ -1,27 +1,19 @@
 //! The store as its users see it: entries, links, pins, altered entries, garbage.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/store_home.rs"]
+mod store_home;
+
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use fs_err as fs;
 use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::bundle::read::{Contents, Fault, Form, ReadError, SumsRead, hash_only};
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::safe_path::SafePath;
 use relay_bundle::store::{EntryName, Outcome, Registered, Store, StoreError};
-
-struct Home {
-    _folder: tempfile::TempDir,
-    root: Utf8PathBuf,
-    store: Store,
-}
-
-fn home() -> Home {
-    let folder = tempfile::tempdir().unwrap();
-    let root = Utf8PathBuf::from_path_buf(folder.path().canonicalize().unwrap()).unwrap().join("bundles");
-    Home { _folder: folder, store: Store::at(&root), root }
-}
+use store_home::{Home, home};
 
 fn bundle(text: &str) -> BundleFiles {
     let mut files = BundleFiles::default();

@@ -4,6 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "a test says what it skipped, and what it saw")]
 
+#[path = "support/store_home.rs"]
+mod store_home;
+
 use std::io::{self, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Output, Stdio};
@@ -16,22 +19,11 @@ use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::bundle::read::{Contents, Fault, ReadError, hash_only};
 use relay_bundle::model::safe_path::SafePath;
 use relay_bundle::store::{Outcome, Store, StoreError};
+use store_home::{Home, home};
 
 const SIGABRT: i32 = 6;
 const ROLE: &str = "STORE_CHILD_ROLE";
 const ROOT: &str = "STORE_CHILD_ROOT";
-
-struct Home {
-    _folder: tempfile::TempDir,
-    root: Utf8PathBuf,
-    store: Store,
-}
-
-fn home() -> Home {
-    let folder = tempfile::tempdir().unwrap();
-    let root = Utf8PathBuf::from_path_buf(folder.path().canonicalize().unwrap()).unwrap().join("bundles");
-    Home { _folder: folder, store: Store::at(&root), root }
-}
 
 fn bundle(text: &str) -> BundleFiles {
     let mut files = BundleFiles::default();

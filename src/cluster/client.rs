@@ -1,6 +1,7 @@
 //! Sends requests.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use kube::client::{Body, ClientBuilder};
@@ -53,6 +54,8 @@ pub struct Cluster {
     pub context: String,
     /// Where the API server is.
     pub server: String,
+    /// The namespace that the context means when none is named.
+    pub namespace: String,
 }
 
 /// Which cluster it is.
@@ -80,10 +83,10 @@ impl Cluster {
                 &KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() },
             ))
             .map_err(|error| ConnectError::Kubeconfig(chain(&error)))?;
-        let server = config.cluster_url.to_string();
+        let (server, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
         let client = runtime.block_on(async { client(config) })?;
         let (fence, signals) = (Cell::new(None), RefCell::new(None));
-        Ok(Self { runtime, client, fence, signals, context, server })
+        Ok(Self { runtime, client, fence, signals, context, server, namespace })
     }
 
     /// Asks which cluster this is: the first request.
@@ -108,6 +111,30 @@ impl Cluster {
     /// When the server does not answer, or does not let us see.
     pub fn find(&self, key: &ObjectKey) -> Result<Option<Value>, CallError> {
         found(self.call(&Request::get(key)))
+    }
+
+    /// Returns those of the objects that are there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::find`].
+    pub fn find_all(&self, keys: &[ObjectKey]) -> Result<BTreeMap<ObjectKey, Value>, CallError> {
+        let requests: Vec<Request> = keys.iter().map(Request::get).collect();
+        let mut there = BTreeMap::new();
+        for (key, answer) in keys.iter().zip(self.call_all(&requests)) {
+            there.extend(found(answer)?.map(|object| (key.clone(), object)));
+        }
+        Ok(there)
+    }
+
+    /// Sends a request for a list, and returns what is in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::call`].
+    pub fn list(&self, request: &Request) -> Result<Vec<Value>, CallError> {
+        let mut list = self.call(request)?;
+        Ok(list.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default())
     }
 
     /// Limits until when writes are sent; those that [`Cluster::call_unfenced`] sends are not meant.

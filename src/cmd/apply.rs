@@ -7,7 +7,7 @@ use super::cluster_args::{ClusterArgs, identify};
 use super::ctx::{Ctx, StoreArgs};
 use super::failure::{Failure, Outcome};
 use super::gate::BundleArgs;
-use super::install::{Checked, InstallArgs, install};
+use super::install::{Checked, InstallArgs, Origin, install};
 use super::state_args::StateArgs;
 use super::trust_args::load_policy;
 use crate::trust::verify::{Authority, Purpose, Terms};
@@ -55,6 +55,7 @@ impl Args {
         let state = state_file.read()?;
         let terms = Terms { authority: Authority::Policy(&policy, &state), purpose: Purpose::Install, now };
         let (_, bundle) = self.bundle.verify(&self.store, &terms)?;
-        Checked::new(policy, state_file, bundle, now)
+        let origin = Origin::Brought(state_file);
+        Checked::new((policy, &self.trust), origin, bundle, now, self.cluster.words())
     }
 }

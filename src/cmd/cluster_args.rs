@@ -21,6 +21,14 @@ pub struct ClusterArgs {
 }
 
 impl ClusterArgs {
+    /// Returns the same arguments once more, for a command line that names the same cluster.
+    pub(super) fn words(&self) -> Vec<String> {
+        let kubeconfig =
+            self.kubeconfig.iter().flat_map(|path| ["--kubeconfig".to_owned(), path.to_string()]);
+        let context = self.context.iter().flat_map(|name| ["--context".to_owned(), name.clone()]);
+        kubeconfig.chain(context).collect()
+    }
+
     /// Makes a client; nothing is sent yet.
     ///
     /// # Errors

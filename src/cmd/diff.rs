@@ -1,26 +1,36 @@
-//! `diff`: what changes between two bundles, and which pods restart.
+//! `diff`: what changes between two bundles, or between a cluster and a bundle, and which pods restart.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::cluster_args::ClusterArgs;
 use super::ctx::Ctx;
 use super::failure::{DIFFERS, Failure, FailureKind, Outcome};
-use super::source::{self, SourceArgs};
-use crate::plan::diff::{Diff, diff};
+use super::live::Live;
+use super::source::{self, Source, SourceArgs};
+use crate::cluster::Cluster;
+use crate::plan::diff::{Changes, Diff, diff};
 use crate::ui::diff_view;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("Exit code 0 if both are the same, 1 if they differ.
+#[command(
+    mut_arg("kubeconfig", |argument| argument.requires("live")),
+    mut_arg("context", |argument| argument.requires("live")),
+    after_help = format!("Exit code 0 if both are the same, 1 if they differ.
+
+With --live the old side is the cluster: each object as it is, beside what the server would make of the bundle's if it
+were applied, whoever owns its fields. Nothing is written. It takes the rights to get and to patch the objects.
 
 Examples:
   relay-bundle diff production                  the newest build in the store, and what a build would make now
   relay-bundle diff old.tar new.tar
   relay-bundle diff @production new.tar --json
   relay-bundle diff dev production
+  relay-bundle diff new.tar --live              what applying it would change in the cluster
 
 {}", source::HELP))]
 pub struct Args {
@@ -28,8 +38,13 @@ pub struct Args {
     old: String,
     /// The new bundle
     new: Option<String>,
+    /// Compare the bundle with the cluster
+    #[arg(long, conflicts_with = "new")]
+    live: bool,
     #[command(flatten)]
     source: SourceArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 /// What differs, and where the two came from.
@@ -58,15 +73,77 @@ impl Report for DiffReport {
     }
 }
 
+/// What applying a bundle would change in a cluster.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LiveDiffReport {
+    same: bool,
+    context: String,
+    namespace: String,
+    /// The generation that runs, by the record, and what it is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old_content_id: Option<String>,
+    new_origin: String,
+    new_content_id: String,
+    /// What the server would not take, and why.
+    refused: Vec<String>,
+    #[serde(flatten)]
+    changes: Changes,
+}
+
+impl LiveDiffReport {
+    fn new(cluster: &Cluster, source: &Source, live: &Live<'_>) -> Self {
+        let changes = live.changes();
+        let refused: Vec<String> = live.refused().map(|(key, why)| format!("{key}: {why}")).collect();
+        Self {
+            same: changes.objects.is_empty() && refused.is_empty(),
+            context: cluster.context.clone(),
+            namespace: source.bundle.index.namespace.to_string(),
+            generation: live.deployed.as_ref().map(|entry| entry.generation),
+            old_content_id: live.deployed.as_ref().map(|entry| format!("sha256:{}", entry.content_id)),
+            new_origin: source.origin.clone(),
+            new_content_id: format!("sha256:{}", source.bundle.content_id),
+            refused,
+            changes,
+        }
+    }
+}
+
+impl Report for LiveDiffReport {
+    const SCHEMA: &'static str = "diff-live/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let place = format!("namespace {} of context {}", self.namespace, self.context);
+        let runs = match (self.generation, &self.old_content_id) {
+            (Some(generation), Some(content_id)) => format!("generation {generation}, {content_id}"),
+            _ => "nothing is installed, by the record".to_owned(),
+        };
+        writeln!(out, "old  {}: {runs}", safe(&place))?;
+        writeln!(out, "new  {}, {}", safe(&self.new_origin), self.new_content_id)?;
+        if self.same {
+            return writeln!(out, "no difference: every object is as the bundle has it");
+        }
+        let Changes { objects, workloads, warnings } = &self.changes;
+        diff_view::write_changes(objects, workloads, warnings, out)?;
+        self.refused.iter().try_for_each(|refused| writeln!(out, "  ! the server refuses {}", safe(refused)))
+    }
+}
+
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
+        if self.live {
+            return self.run_live(ctx);
+        }
         let alone = self.new.is_none();
         let (old, new) = match self.new {
             Some(new) => (self.old, new),
             None if source::is_profile(&self.old) => (format!("@{}", self.old), self.old),
             None => {
                 return Err(Failure::input(format!("`{}` is to be compared with what?", self.old))
-                    .hint("name two bundles; a profile alone is compared with its newest build"));
+                    .hint("name two bundles; a profile alone is compared with its newest build")
+                    .hint("--live compares it with the cluster"));
             }
         };
         let old = self.source.open(ctx, &old).map_err(|failure| match failure.kind {
@@ -78,5 +155,14 @@ impl Args {
         let same = diff.same;
         ctx.printer.report(&DiffReport { old_origin: old.origin, new_origin: new.origin, diff })?;
         Ok(if same { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
+    }
+
+    fn run_live(&self, ctx: &Ctx) -> Outcome {
+        let source = self.source.open(ctx, &self.old)?;
+        let cluster = self.cluster.connect()?;
+        let live = Live::look(&cluster, &source.bundle)?;
+        let report = LiveDiffReport::new(&cluster, &source, &live);
+        ctx.printer.report(&report)?;
+        Ok(if report.same { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
     }
 }

@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use super::clock;
+use super::cluster_args::{ClusterArgs, identify};
 use super::ctx::{Ctx, ProfileArgs, StoreArgs};
 use super::failure::{DIFFERS, Failure, Outcome};
 use super::gate::BundleArgs;
+use super::live::Live;
 use super::rebuild;
 use super::state_args::StateArgs;
 use super::trust_args::{Trust, TrustArgs};
@@ -17,6 +19,7 @@ use crate::model::timestamp::Timestamp;
 use crate::state_file::StateFile;
 use crate::trust::state::{Place, State};
 use crate::trust::verify::{Purpose, Terms, Verified};
+use crate::ui::live_view::LiveReport;
 use crate::ui::verify_view::{Replay, Target, VerifyReport};
 
 #[derive(Debug, clap::Args)]
@@ -25,6 +28,8 @@ use crate::ui::verify_view::{Replay, Target, VerifyReport};
     mut_arg("profiles", |argument| argument.requires("rebuild")),
     mut_arg("set", |argument| argument.requires("rebuild")),
     mut_arg("deny_warnings", |argument| argument.requires("rebuild")),
+    mut_arg("kubeconfig", |argument| argument.requires("live")),
+    mut_arg("context", |argument| argument.requires("live")),
     after_help = "Exit code 3 means that the bundle is not trusted; the first word of the message is a stable code.
 `relay-bundle explain CODE` tells what it means and what to do; docs/format/exit-codes.md lists all codes.
 
@@ -32,7 +37,8 @@ Examples:
   relay-bundle verify prod.tar --trust trust.toml
   relay-bundle verify prod.tar --trust trust.toml --record --emit --secrets-exist | kubectl apply --server-side -f -
   relay-bundle verify @production --key signing.pub.pem
-  relay-bundle verify prod.tar --trust trust.toml --rebuild production"
+  relay-bundle verify prod.tar --trust trust.toml --rebuild production
+  relay-bundle verify prod.tar --trust trust.toml --live"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -53,6 +59,9 @@ pub struct Args {
     /// Also build this profile from the source tree, and compare: is the bundle what the source gives?
     #[arg(long, value_name = "PROFILE")]
     rebuild: Option<String>,
+    /// Also compare every object with what is live: exit code 1 if one is missing, was changed, or is too many
+    #[arg(long, conflicts_with = "emit")]
+    live: bool,
     /// Verify as of another time, such as 2026-11-22T10:00:00Z: for audits only
     #[arg(long, value_name = "TIME", conflicts_with_all = ["record", "emit"])]
     at: Option<Timestamp>,
@@ -60,6 +69,8 @@ pub struct Args {
     profiles: ProfileArgs,
     #[command(flatten)]
     store: StoreArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 impl Args {
@@ -94,8 +105,30 @@ impl Args {
             }
             _ => Default::default(),
         };
-        let report = VerifyReport::new(&bundle, origin, now).for_place(target, replay).rebuilt(rebuild);
+        let live = self.live.then(|| self.look(&trust, &bundle)).transpose()?;
+        let differs = differs || live.as_ref().is_some_and(|live| !live.same);
+        let report = VerifyReport::new(&bundle, origin, now).for_place(target, replay);
+        let report = report.rebuilt(rebuild).beside(live);
         self.print(ctx, &report, &bundle, differs)
+    }
+
+    /// Compares a cluster with the bundle.
+    fn look(&self, trust: &Trust, bundle: &Verified<Bundle>) -> Result<LiveReport, Failure> {
+        let cluster = self.cluster.connect()?;
+        let identity = match trust {
+            Trust::Policy(policy) => identify(&cluster, policy)?,
+            Trust::Key(_) => cluster.identity()?,
+        };
+        let live = Live::look(&cluster, bundle)?;
+        let objects = live.drift();
+        Ok(LiveReport {
+            context: cluster.context.clone(),
+            cluster_uid: identity.uid,
+            generation: live.deployed.as_ref().map(|entry| entry.generation),
+            content_id: live.deployed.as_ref().map(|entry| format!("sha256:{}", entry.content_id)),
+            same: objects.is_empty(),
+            objects,
+        })
     }
 
     fn time(&self, ctx: &Ctx) -> Result<Timestamp, Failure> {

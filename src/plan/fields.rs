@@ -109,6 +109,42 @@ fn by_name<'a>(list: &'a [Value], field: &str) -> Option<Named<'a>> {
     (items.len() == names.len()).then_some(Named { names, items })
 }
 
+/// Returns the step from a list to one of its elements, as [`compare`] names it.
+pub(super) fn step_to(list: &[Value], at: usize) -> Step {
+    let named = NAMES.into_iter().find_map(|name| by_name(list, name));
+    named.map_or(Step::Index(at), |named| Step::Item(named.names[at].to_owned()))
+}
+
+/// Returns what an object would be if it had every field of `stated` too.
+///
+/// Elements of lists that have names are those of the same name; other lists are taken whole.
+#[must_use]
+pub fn overlaid(object: &Value, stated: &Value) -> Value {
+    match (object, stated) {
+        (Value::Object(fields), Value::Object(stated)) => {
+            let mut fields = fields.clone();
+            for (key, value) in stated {
+                let value = fields.get(key).map_or_else(|| value.clone(), |field| overlaid(field, value));
+                fields.insert(key.clone(), value);
+            }
+            Value::Object(fields)
+        }
+        (Value::Array(list), Value::Array(stated)) => overlaid_list(list, stated),
+        (_, stated) => stated.clone(),
+    }
+}
+
+fn overlaid_list(list: &[Value], stated: &[Value]) -> Value {
+    let both = |name| by_name(list, name).zip(by_name(stated, name));
+    let Some((known, named)) = NAMES.into_iter().find_map(both) else { return stated.into() };
+    let kept = known.names.iter().map(|name| match named.items.get(name) {
+        Some(stated) => overlaid(known.items[name], stated),
+        None => known.items[name].clone(),
+    });
+    let new = named.names.iter().filter(|name| !known.items.contains_key(*name));
+    kept.chain(new.map(|name| named.items[name].clone())).collect()
+}
+
 fn compare_named(path: &FieldPath, old: &Named<'_>, new: &Named<'_>, changes: &mut Vec<FieldChange>) {
     let gone = old.names.iter().filter(|name| !new.items.contains_key(*name));
     for name in new.names.iter().chain(gone) {
@@ -185,6 +221,17 @@ mod tests {
             format!("{}: {} -> {}", change.path, text(change.old), text(change.new))
         };
         compare(old, new).into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn what_is_stated_is_laid_over_what_is_there() {
+        let live = json!({"spec": {"ports": [{"name": "http", "port": 81, "protocol": "TCP"}, {"name": "own", "port": 9}],
+            "args": ["a", "b"], "type": "ClusterIP"}});
+        let stated = json!({"spec": {"ports": [{"name": "http", "port": 80}, {"name": "new", "port": 1}], "args": ["c"]}});
+        let wanted = json!({"spec": {"ports": [{"name": "http", "port": 80, "protocol": "TCP"}, {"name": "own", "port": 9},
+            {"name": "new", "port": 1}], "args": ["c"], "type": "ClusterIP"}});
+        assert_eq!(overlaid(&live, &stated), wanted);
+        assert_eq!(overlaid(&live, &json!({})), live);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a change would do, as data; nothing here acts or prints.
 
 pub mod diff;
+pub mod drift;
 pub mod fields;
 mod images;
 mod immutable;

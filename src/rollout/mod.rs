@@ -2,9 +2,15 @@
 //!
 //! Pure: what is live comes in as JSON, and what is to be done goes out as values.
 
+pub mod back;
 pub mod live;
 pub mod plan;
+pub mod plan_hash;
 pub mod pods;
 pub mod prune;
 pub mod readiness;
 pub mod record;
+pub mod removal;
+pub mod restart;
+pub mod rights;
+pub mod standing;

@@ -17,8 +17,9 @@ use crate::bundle::limits::{ATTESTATION_BYTES_MAX, DOCUMENT_BYTES_MAX, MANIFESTS
 use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
 use crate::model::object_key::ObjectKey;
-use crate::model::text::{Label, ReleaseName};
+use crate::model::text::{Label, ObjectName, ReleaseName};
 use crate::model::timestamp::Timestamp;
+use crate::render::manifest_set::KINDS;
 
 /// The format of head and generations.
 pub const SCHEMA: &str = "relay-bundle/record/v1";
@@ -62,6 +63,19 @@ pub struct Entry {
     pub state: Progress,
     /// When it came to this state, by the clock of who brought it there.
     pub recorded: Timestamp,
+    /// The generation whose content it is, if somebody went back to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_of: Option<u64>,
+}
+
+/// What a generation is of, before it has a number.
+#[derive(Clone, Copy, Debug)]
+pub struct NewEntry<'a> {
+    pub content_id: Digest,
+    pub profile: &'a Label,
+    pub serial: u64,
+    /// The generation whose content it is, if somebody goes back to that.
+    pub content_of: Option<u64>,
 }
 
 /// How far a generation came.
@@ -76,6 +90,30 @@ pub enum Progress {
     Superseded,
     /// Another one was begun before it was done.
     Abandoned,
+    /// It was what ran, and is being uninstalled: some of it may be gone.
+    Removing,
+    /// It was what ran until it was uninstalled.
+    Removed,
+}
+
+impl Progress {
+    /// Tells whether a generation in this state has ever run.
+    pub fn has_run(self) -> bool {
+        matches!(self, Self::Deployed | Self::Superseded | Self::Removing | Self::Removed)
+    }
+}
+
+impl std::fmt::Display for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Pending => "pending",
+            Self::Deployed => "deployed",
+            Self::Superseded => "superseded",
+            Self::Abandoned => "abandoned",
+            Self::Removing => "removing",
+            Self::Removed => "removed",
+        })
+    }
 }
 
 /// Who holds the record. Whether they live is judged by watching the heartbeat, not by clocks.
@@ -95,6 +133,9 @@ pub struct Generation {
     pub content_id: Digest,
     /// Everything that it has in the cluster.
     pub inventory: Vec<Item>,
+    /// What earlier generations had, and something still named when this one was done: it goes once nothing does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retained: Vec<Item>,
 }
 
 /// An object of a generation.
@@ -123,6 +164,11 @@ pub enum InvalidRecord {
     Unpack(#[from] std::io::Error),
 }
 
+/// The labels of the ConfigMaps: of all, and, as their component, of heads and of generations.
+pub const MANAGED_BY: &str = "relay-bundle";
+pub const HEAD_COMPONENT: &str = "record";
+pub const GENERATION_COMPONENT: &str = "record-generation";
+
 /// A bundle that is too large for a record.
 #[derive(Debug, thiserror::Error)]
 #[error("the bundle has {bytes} bytes when compressed, and a record holds {COMPRESSED_BYTES_MAX}")]
@@ -133,6 +179,26 @@ pub struct TooLarge {
 /// Returns the name of the head's ConfigMap.
 pub fn head_name(bundle: &ReleaseName) -> String {
     format!("relay-bundle.{bundle}")
+}
+
+/// Returns the bundle whose head a ConfigMap is, by its name.
+pub fn bundle_of(head_name: &str) -> Option<ReleaseName> {
+    head_name.strip_prefix("relay-bundle.")?.parse().ok()
+}
+
+/// Returns the labels by which the heads in a namespace are found.
+pub fn head_labels() -> String {
+    format!("app.kubernetes.io/managed-by={MANAGED_BY},app.kubernetes.io/component={HEAD_COMPONENT}")
+}
+
+/// Returns the labels of everything that this program keeps of an installation.
+pub fn managed_labels(bundle: &ReleaseName) -> String {
+    format!("app.kubernetes.io/managed-by={MANAGED_BY},{}", instance_label(bundle))
+}
+
+/// Returns the label that every object of an installation has, and every pod.
+pub fn instance_label(bundle: &ReleaseName) -> String {
+    format!("app.kubernetes.io/instance={bundle}")
 }
 
 /// Returns the name of a generation's ConfigMap.
@@ -184,22 +250,27 @@ impl Head {
 
     /// Tells whether any generation ever ran here.
     pub fn was_deployed(&self) -> bool {
-        self.generations.iter().any(|entry| matches!(entry.state, Progress::Deployed | Progress::Superseded))
+        self.generations.iter().any(|entry| entry.state.has_run())
     }
 
     /// Begins a generation, or goes on with the pending one if it has the same content; returns its number.
-    pub fn begin(&mut self, content_id: Digest, profile: &Label, serial: u64, recorded: Timestamp) -> u64 {
+    pub fn begin(&mut self, new: NewEntry<'_>, recorded: Timestamp) -> u64 {
+        let NewEntry { content_id, profile, serial, content_of } = new;
         if let Some(pending) =
             self.pending().filter(|entry| entry.content_id == content_id && entry.serial == serial)
         {
             return pending.generation;
         }
-        for entry in self.generations.iter_mut().filter(|entry| entry.state == Progress::Pending) {
-            entry.state = Progress::Abandoned;
+        for entry in &mut self.generations {
+            entry.state = match entry.state {
+                Progress::Pending => Progress::Abandoned,
+                Progress::Removing => Progress::Superseded,
+                state => state,
+            };
         }
         let generation = self.generations.last().map_or(1, |last| last.generation + 1);
         let (profile, state) = (profile.clone(), Progress::Pending);
-        self.generations.push(Entry { generation, content_id, profile, serial, state, recorded });
+        self.generations.push(Entry { generation, content_id, profile, serial, state, recorded, content_of });
         generation
     }
 
@@ -215,25 +286,68 @@ impl Head {
                 entry.recorded = recorded;
             }
         }
-        let surplus = self.generations.len().saturating_sub(GENERATIONS_KEPT);
-        self.generations.drain(..surplus).map(|entry| entry.generation).collect()
+        self.forget_surplus()
+    }
+
+    /// Drops the oldest, first of those that never ran: nobody can go back to them.
+    fn forget_surplus(&mut self) -> Vec<u64> {
+        let mut gone = Vec::new();
+        while self.generations.len() > GENERATIONS_KEPT {
+            let never_ran = self.generations.iter().position(|entry| !entry.state.has_run());
+            gone.push(self.generations.remove(never_ran.unwrap_or(0)).generation);
+        }
+        gone
+    }
+
+    /// Notes that what runs is about to be uninstalled.
+    pub fn begin_removal(&mut self) {
+        for entry in &mut self.generations {
+            entry.state = match entry.state {
+                Progress::Pending => Progress::Abandoned,
+                Progress::Deployed => Progress::Removing,
+                state => state,
+            };
+        }
+    }
+
+    /// Notes that nothing is left of what ran.
+    pub fn finish_removal(&mut self, recorded: Timestamp) {
+        for entry in self.generations.iter_mut().filter(|entry| entry.state == Progress::Removing) {
+            entry.state = Progress::Removed;
+            entry.recorded = recorded;
+        }
     }
 }
 
 impl Generation {
     /// Describes a generation.
-    pub fn new(generation: u64, content_id: Digest, mut inventory: Vec<Item>) -> Self {
+    pub fn new(
+        generation: u64,
+        content_id: Digest,
+        mut inventory: Vec<Item>,
+        mut retained: Vec<Item>,
+    ) -> Self {
         inventory.sort();
-        Self { schema: SCHEMA.to_owned(), generation, content_id, inventory }
+        retained.sort();
+        Self { schema: SCHEMA.to_owned(), generation, content_id, inventory, retained }
     }
 
     /// Reads a generation.
     ///
     /// # Errors
     ///
-    /// When it is none, or spelt otherwise than [`Generation::to_text`] spells it.
+    /// When it is none, is spelt otherwise than [`Generation::to_text`] spells it, or names what no bundle has.
     pub fn parse(text: &str) -> Result<Self, InvalidRecord> {
-        parse(text)
+        let generation: Self = parse(text)?;
+        let lists = [&generation.inventory, &generation.retained];
+        if !lists.iter().all(|list| list.is_sorted_by(|one, next| one < next)) {
+            return Err(InvalidRecord::Changed("its inventory is out of order"));
+        }
+        // Names become paths of requests.
+        if !lists.into_iter().flatten().all(Item::is_possible) {
+            return Err(InvalidRecord::Changed("its inventory names what no bundle has"));
+        }
+        Ok(generation)
     }
 
     /// Writes a generation.
@@ -243,6 +357,25 @@ impl Generation {
     /// When a number is too large.
     pub fn to_text(&self) -> Result<String, NotCanonical> {
         to_text(self)
+    }
+}
+
+impl Item {
+    fn is_possible(&self) -> bool {
+        let ObjectKey { api_version, kind, namespace, name } = &self.key;
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let version = api_version.rsplit('/').next().unwrap_or_default();
+        let is_plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let is_uid = |uid: &String| {
+            (1..=64).contains(&uid.len()) && uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
+        KINDS.iter().any(|(of, known, _)| (*of, *known) == (group, kind.as_str()))
+            && is_plain(version)
+            && (namespace.is_empty() || namespace.parse::<Label>().is_ok())
+            && namespace.is_empty() == (kind == "Namespace")
+            && !name.is_empty()
+            && name.parse::<ObjectName>().is_ok()
+            && self.uid.as_ref().is_none_or(is_uid)
     }
 }
 
@@ -302,8 +435,10 @@ mod tests {
         Timestamp::from_seconds(1_795_341_600).unwrap()
     }
 
-    fn profile() -> Label {
-        "production".parse().unwrap()
+    fn begin(head: &mut Head, byte: u8, serial: u64) -> u64 {
+        let profile = "production".parse().unwrap();
+        let new = NewEntry { content_id: content(byte), profile: &profile, serial, content_of: None };
+        head.begin(new, time())
     }
 
     fn states(head: &Head) -> Vec<(u64, Progress)> {
@@ -314,13 +449,13 @@ mod tests {
     fn a_generation_that_was_interrupted_is_gone_on_with_and_another_takes_its_place() {
         let mut head = Head::default();
 
-        assert_eq!(head.begin(content(1), &profile(), 1, time()), 1);
-        assert_eq!(head.begin(content(1), &profile(), 1, time()), 1);
-        assert_eq!(head.begin(content(2), &profile(), 2, time()), 2);
+        assert_eq!(begin(&mut head, 1, 1), 1);
+        assert_eq!(begin(&mut head, 1, 1), 1);
+        assert_eq!(begin(&mut head, 2, 2), 2);
         assert_eq!(states(&head), [(1, Progress::Abandoned), (2, Progress::Pending)]);
         assert!(!head.was_deployed());
         head.finish(time());
-        assert_eq!(head.begin(content(3), &profile(), 3, time()), 3);
+        assert_eq!(begin(&mut head, 3, 3), 3);
         head.finish(time());
 
         let wanted = [(1, Progress::Abandoned), (2, Progress::Superseded), (3, Progress::Deployed)];
@@ -333,7 +468,7 @@ mod tests {
         let mut head = Head::default();
         let mut gone = Vec::new();
         for serial in 1..=13 {
-            head.begin(content(u8::try_from(serial).unwrap()), &profile(), serial, time());
+            begin(&mut head, u8::try_from(serial).unwrap(), serial);
             gone.extend(head.finish(time()));
         }
         assert_eq!(gone, [1, 2, 3]);
@@ -342,9 +477,44 @@ mod tests {
     }
 
     #[test]
+    fn attempts_that_failed_do_not_push_out_what_can_be_gone_back_to() {
+        let mut head = Head::default();
+        begin(&mut head, 1, 1);
+        head.finish(time());
+        for serial in 2..=15 {
+            begin(&mut head, u8::try_from(serial).unwrap(), serial);
+        }
+
+        let gone = head.finish(time());
+
+        assert_eq!(gone, [2, 3, 4, 5, 6]);
+        assert_eq!(head.generations[0].state, Progress::Superseded);
+        assert_eq!(head.deployed().unwrap().generation, 15);
+    }
+
+    #[test]
+    fn what_ran_is_removing_until_it_is_removed_and_a_new_one_may_be_begun_at_any_time() {
+        let mut head = Head::default();
+        begin(&mut head, 1, 1);
+        head.finish(time());
+        begin(&mut head, 2, 2);
+
+        head.begin_removal();
+        assert_eq!(states(&head), [(1, Progress::Removing), (2, Progress::Abandoned)]);
+        let mut interrupted = head.clone();
+        begin(&mut interrupted, 3, 3);
+        assert_eq!(states(&interrupted)[0], (1, Progress::Superseded));
+        head.finish_removal(time());
+
+        assert_eq!(states(&head), [(1, Progress::Removed), (2, Progress::Abandoned)]);
+        assert!(head.was_deployed() && head.deployed().is_none());
+        assert_eq!(begin(&mut head, 1, 1), 3);
+    }
+
+    #[test]
     fn a_record_has_one_spelling_and_a_forged_one_is_refused() {
         let mut head = Head::default();
-        head.begin(content(1), &profile(), 1, time());
+        begin(&mut head, 1, 1);
         head.lock = Some(Lock { holder: "here".to_owned(), heartbeat: 3 });
         let text = head.to_text().unwrap();
         assert_eq!(Head::parse(&text).unwrap(), head);
@@ -357,11 +527,48 @@ mod tests {
         ] {
             assert!(Head::parse(&wrong).is_err(), "{wrong}");
         }
-        head.begin(content(2), &profile(), 2, time());
+        begin(&mut head, 2, 2);
         head.generations[0].state = Progress::Pending;
         assert!(Head::parse(&head.to_text().unwrap()).is_err());
         head.generations.reverse();
         assert!(Head::parse(&head.to_text().unwrap()).is_err());
+    }
+
+    #[test]
+    fn an_inventory_names_objects_that_a_bundle_can_have_and_nothing_else() {
+        let item = |api_version: &str, kind: &str, namespace: &str, name: &str| Item {
+            key: ObjectKey {
+                api_version: api_version.into(),
+                kind: kind.into(),
+                namespace: namespace.into(),
+                name: name.into(),
+            },
+            uid: Some("0b5e-1".into()),
+        };
+        let parsed = |inventory: Vec<Item>| {
+            let generation =
+                Generation { inventory, ..Generation::new(1, content(1), Vec::new(), Vec::new()) };
+            Generation::parse(&generation.to_text().unwrap())
+        };
+        let good = item("apps/v1", "Deployment", "ns", "relay");
+        assert_eq!(parsed(vec![good.clone()]).unwrap().inventory, [good.clone()]);
+        assert!(parsed(vec![item("v1", "Namespace", "", "ns")]).is_ok());
+
+        for wrong in [
+            item("v1", "Pod", "ns", "relay"),
+            item("v1", "Deployment", "ns", "relay"),
+            item("apps/v1?", "Deployment", "ns", "relay"),
+            item("apps/v1", "Deployment", "", "relay"),
+            item("apps/v1", "Deployment", "../kube-system", "relay"),
+            item("apps/v1", "Deployment", "ns", "../../secrets/x"),
+            item("apps/v1", "Deployment", "ns", ""),
+            Item { uid: Some("\u{1b}[2J".into()), ..good.clone() },
+        ] {
+            assert!(parsed(vec![wrong.clone()]).is_err(), "{wrong:?}");
+            let retained = Generation::new(1, content(1), Vec::new(), vec![wrong.clone()]);
+            assert!(Generation::parse(&retained.to_text().unwrap()).is_err(), "{wrong:?}");
+        }
+        assert!(parsed(vec![good.clone(), good]).is_err());
     }
 
     #[test]

@@ -33,11 +33,25 @@ pub fn write(diff: &Diff, out: &mut dyn Write) -> io::Result<()> {
     section("Settings", &diff.settings, out)?;
     section("Recipe", &diff.recipe, out)?;
     section("Wanted in the cluster", &diff.contract, out)?;
-    objects(&diff.objects, out)?;
-    workloads(&diff.workloads, out)?;
-    if !diff.warnings.is_empty() {
+    write_changes(&diff.objects, &diff.workloads, &diff.warnings, out)
+}
+
+/// Writes what differs between two sets of objects.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn write_changes(
+    changed: &[ObjectChange],
+    forecasts: &[Forecast],
+    warnings: &[String],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    objects(changed, out)?;
+    workloads(forecasts, out)?;
+    if !warnings.is_empty() {
         heading("Mind", out)?;
-        diff.warnings.iter().try_for_each(|warning| writeln!(out, "  ! {}", safe(warning)))?;
+        warnings.iter().try_for_each(|warning| writeln!(out, "  ! {}", safe(warning)))?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ pub mod diagnostic;
 pub mod diff_view;
 pub mod escape;
 pub mod inspect_view;
+pub mod live_view;
 pub mod printer;
 pub mod progress;
 mod style;

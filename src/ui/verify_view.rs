@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::escape::safe;
+use super::live_view::{self, LiveReport};
 use super::printer::Report;
 use super::style::{ADDED, REMOVED, paint};
 use crate::bundle::open::Bundle;
@@ -43,6 +44,8 @@ pub struct VerifyReport {
     bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     rebuild: Option<Rebuild>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<LiveReport>,
 }
 
 /// The grant of the policy that is met.
@@ -130,6 +133,7 @@ impl VerifyReport {
             files: bundle.sums.len(),
             bytes: bundle.bytes,
             rebuild: None,
+            live: None,
         }
     }
 
@@ -143,6 +147,12 @@ impl VerifyReport {
     #[must_use]
     pub fn rebuilt(self, rebuild: Option<Rebuild>) -> Self {
         Self { rebuild, ..self }
+    }
+
+    /// Adds how a cluster stands to it.
+    #[must_use]
+    pub fn beside(self, live: Option<LiveReport>) -> Self {
+        Self { live, ..self }
     }
 
     fn target_text(&self) -> String {
@@ -239,7 +249,8 @@ impl Report for VerifyReport {
         for (name, value) in lines {
             writeln!(out, "{name:<12}{}", safe(&value))?;
         }
-        self.write_rebuild(out)
+        self.write_rebuild(out)?;
+        self.live.as_ref().map_or(Ok(()), |live| live_view::write(live, out))
     }
 }
 

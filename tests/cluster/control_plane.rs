@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::site::Ran;
+
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster");
 
 /// A control plane; it goes when this program ends, for then the standard input of `up` does.
@@ -63,6 +65,11 @@ fn kubectl() -> PathBuf {
 }
 
 impl ControlPlane {
+    /// Returns the folder that kubectl is in.
+    pub(crate) fn tools(&self) -> &Path {
+        self.kubectl.parent().unwrap()
+    }
+
     /// Returns where its keys, logs and process ids are.
     pub(crate) fn folder(&self) -> &Path {
         self.kubeconfig.parent().unwrap()
@@ -79,7 +86,12 @@ impl ControlPlane {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.kubectl);
         command.args(arguments).env_clear().env("KUBECONFIG", &self.kubeconfig);
-        command.env("HOME", self.cache.path()).env("KUBECACHEDIR", self.cache.path()).stdin(Stdio::null());
+        // `kubectl diff` calls `diff`.
+        command
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.cache.path())
+            .env("KUBECACHEDIR", self.cache.path())
+            .stdin(Stdio::null());
         command
     }
 
@@ -107,9 +119,17 @@ impl ControlPlane {
     /// Calls kubectl, which must succeed, with something to read.
     #[track_caller]
     pub(crate) fn feed(&self, arguments: &[&str], text: &str) {
-        let mut child = self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-        assert!(child.wait().unwrap().success(), "kubectl {arguments:?}");
+        let ran = self.fed(arguments, text);
+        assert_eq!(ran.code, 0, "kubectl {arguments:?}: {}", ran.stderr);
+    }
+
+    /// Calls kubectl with something to read.
+    pub(crate) fn fed(&self, arguments: &[&str], text: &str) -> Ran {
+        let input = tempfile::NamedTempFile::new().unwrap();
+        fs_err::write(input.path(), text).unwrap();
+        let output =
+            self.command(arguments).stdin(fs_err::File::open(input.path()).unwrap().into_parts().0).output();
+        Ran::of(output.unwrap())
     }
 
     /// Returns a list of objects.

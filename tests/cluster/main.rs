@@ -4,17 +4,28 @@
 //! `CI=true` that is a failure.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../support/console.rs"]
+mod console;
 mod contenders;
 mod control_plane;
+mod drift;
 mod faults;
+mod garbage;
 mod killed;
+mod kubectl;
+mod platform;
 mod proxy;
+mod record;
 mod refused;
+mod remove;
+mod restart;
+mod rollback;
 mod rollout;
 mod secrets;
 mod site;
 mod started;
 mod state;
+mod tour;
 mod unasked;
 mod unready;
 mod watcher;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::platform;
 use crate::site::Site;
 use crate::watcher::Watcher;
 
@@ -163,60 +164,6 @@ fn a_damaged_record_is_an_error_and_never_an_empty_one() {
     assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
 }
 
-/// What the platform's people have made before `production` comes.
-const PLATFORM: &str = "
-apiVersion: v1
-kind: Namespace
-metadata: {name: monitoring}
----
-apiVersion: networking.k8s.io/v1
-kind: IngressClass
-metadata: {name: nginx}
-spec: {controller: example.internal/nginx}
----
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: servicemonitors.monitoring.coreos.com}
-spec:
-  group: monitoring.coreos.com
-  scope: Namespaced
-  names: {kind: ServiceMonitor, plural: servicemonitors, singular: servicemonitor}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-";
-
-const CONTRACT: &str = "
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: platform-ca, namespace: NAMESPACE}
-data: {ca.crt: none}
----
-apiVersion: v1
-kind: Secret
-metadata: {name: claude-relay-admin, namespace: NAMESPACE}
-stringData: {password: none}
----
-apiVersion: v1
-kind: Secret
-metadata: {name: platform-redis, namespace: NAMESPACE}
-stringData: {password: none}
----
-apiVersion: v1
-kind: Secret
-metadata: {name: relay-tls, namespace: NAMESPACE}
-type: kubernetes.io/tls
-stringData: {tls.crt: none, tls.key: none}
----
-apiVersion: v1
-kind: Secret
-metadata: {name: registry-credentials, namespace: NAMESPACE}
-type: kubernetes.io/dockerconfigjson
-stringData: {.dockerconfigjson: '{}'}
-";
-
 #[test]
 fn production_names_what_it_lacks_and_runs_once_that_is_there() {
     let Some(site) = Site::new("production") else { return };
@@ -237,9 +184,7 @@ fn production_names_what_it_lacks_and_runs_once_that_is_there() {
     }
     assert_eq!(site.versions(), before);
 
-    site.plane.ensure(PLATFORM);
-    site.plane.kubectl(&["wait", "--for=condition=Established", "crd/servicemonitors.monitoring.coreos.com"]);
-    site.plane.ensure(&CONTRACT.replace("NAMESPACE", &site.namespace));
+    platform::ensure(site.plane, &site.namespace);
     let watcher = Watcher::of(site.plane, &site.namespace);
     let report = site.applied(&bundle, &consent[1..]);
 

@@ -1,5 +1,6 @@
 //! A builder and an operator: a folder with profiles, keys, a trust policy, and a namespace of its own.
 
+use std::process::Output;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use assert_cmd::Command;
@@ -21,6 +22,13 @@ pub(crate) struct Ran {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+impl Ran {
+    pub(crate) fn of(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
 }
 
 impl Site {
@@ -66,10 +74,31 @@ impl Site {
         build(self.path(), profile, &self.namespace, serial, settings)
     }
 
+    /// Runs a command of this program in the site's folder.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        run(self.path(), arguments)
+    }
+
     /// Runs `apply`.
     pub(crate) fn apply(&self, bundle: &Utf8Path, arguments: &[&str]) -> Ran {
         let kubeconfig = self.plane.kubeconfig.to_str().unwrap();
         apply(self.path(), bundle, kubeconfig, arguments)
+    }
+
+    /// Runs a command of a cluster.
+    pub(crate) fn call(&self, arguments: &[&str]) -> Ran {
+        let cluster = ["--kubeconfig", self.plane.kubeconfig.to_str().unwrap()];
+        let all: Vec<&str> = arguments.iter().copied().chain(cluster).collect();
+        run(self.path(), &all)
+    }
+
+    /// Runs a command of a cluster with `--yes`, which must succeed, and returns its report.
+    #[track_caller]
+    pub(crate) fn called(&self, arguments: &[&str]) -> Value {
+        let all: Vec<&str> = arguments.iter().copied().chain(["--yes", "--json"]).collect();
+        let ran = self.call(&all);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        serde_json::from_str(&ran.stdout).unwrap()
     }
 
     /// Runs `apply --yes`, which must succeed, and returns its report.
@@ -176,10 +205,9 @@ pub(crate) fn apply(folder: &Utf8Path, bundle: &Utf8Path, kubeconfig: &str, argu
     run(folder, &all)
 }
 
-fn run(folder: &Utf8Path, arguments: &[&str]) -> Ran {
+pub(crate) fn run(folder: &Utf8Path, arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
     let output =
         command.args(arguments).current_dir(folder).env_clear().env("HOME", folder).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    Ran::of(output)
 }

@@ -298,13 +298,14 @@ pub(crate) fn dump_of(image: &Image, keys: u32) -> (Vec<u8>, String) {
     (volumes.dump(), fingerprint)
 }
 
-/// A port that nothing listens on, below those that the system hands out by itself.
+/// A port that nothing listens on, below those that the system hands out by itself. It is asked for by a connection: a
+/// listener would live on for a moment in every process that another test starts just then.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 100).unwrap() * 100 + 12_000;
     loop {
         let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             return port;
         }
     }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::journal::{Journal, delete};
 use super::survey::{split_used, yaml};
 use crate::bundle::index::Object;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::request::{Request, Run};
 use crate::cmd::failure::Failure;
+use crate::cmd::journal::{Journal, delete};
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 use crate::rollout::plan::{Action, Plan};

@@ -2,27 +2,31 @@
 //!
 //! The order is the promise: verified before any connection, planned before any lock, recorded before any write.
 
-mod confirm;
 mod execute;
-mod journal;
-mod preflight;
+pub(super) mod preflight;
 mod report;
 mod run;
 mod secrets;
 mod survey;
-mod wait;
+pub(super) mod wait;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::command_line::command_line;
+use super::confirm::{confirm, place};
 use super::ctx::Ctx;
-use super::failure::{Failure, Outcome};
+use super::failure::{DIFFERS, Failure, Outcome};
 use crate::archive;
 use crate::bundle::open::Bundle;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
+use crate::model::digest::Digest;
 use crate::model::timestamp::Timestamp;
 use crate::rollout::plan::plan;
+use crate::rollout::plan_hash::secret_versions;
 use crate::rollout::record::pack;
 use crate::state_file::StateFile;
 use crate::trust::policy::Policy;
@@ -41,6 +45,10 @@ pub(super) struct InstallArgs {
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
+    /// Do what --dry-run has shown under this hash, without asking; if the plan is another one by now, show it and do
+    /// nothing
+    #[arg(long, value_name = "HASH", conflicts_with = "dry_run")]
+    plan_hash: Option<Digest>,
     /// Take the lock from whoever holds it, without seeing whether they live
     #[arg(long)]
     break_lock: bool,
@@ -55,29 +63,79 @@ pub(super) struct InstallArgs {
     no_recovery: bool,
 }
 
+/// Where a bundle came from.
+pub(super) enum Origin {
+    /// An operator has brought it; what was accepted before is in this file, and is noted there.
+    Brought(StateFile),
+    /// The record of this installation had it, as the content of this generation: no floor holds, and none moves.
+    Recorded(u64),
+}
+
+impl Origin {
+    /// Returns the generation whose content it is.
+    fn generation(&self) -> Option<u64> {
+        match self {
+            Self::Brought(_) => None,
+            Self::Recorded(generation) => Some(*generation),
+        }
+    }
+}
+
 /// What was verified, and under which terms.
 pub(super) struct Checked {
     pub(super) policy: Policy,
-    state_file: StateFile,
+    origin: Origin,
     bundle: Verified<Bundle>,
     /// The bundle as the record keeps it.
     packed: String,
     now: Timestamp,
+    /// The arguments of a command line that goes back under the same policy, or takes away, in the same cluster.
+    trust: Utf8PathBuf,
+    cluster_words: Vec<String>,
 }
 
 impl Checked {
-    /// Takes a bundle that was verified; refuses one that is too large for a record.
+    /// Takes a bundle that was verified under the policy at `trust`; refuses one that is too large for a record.
     pub(super) fn new(
-        policy: Policy,
-        state_file: StateFile,
+        (policy, trust): (Policy, &Utf8Path),
+        origin: Origin,
         bundle: Verified<Bundle>,
         now: Timestamp,
+        cluster_words: Vec<String>,
     ) -> Result<Self, Failure> {
         let mut bytes = Vec::new();
         let attestation = Some(bundle.voucher().attestation.as_slice());
         archive::write(&mut bytes, attestation, bundle.files.open()).map_err(Failure::bug)?;
         let packed = pack(&bytes).map_err(Failure::input)?;
-        Ok(Self { policy, state_file, bundle, packed, now })
+        Ok(Self { policy, origin, bundle, packed, now, trust: trust.to_owned(), cluster_words })
+    }
+
+    /// Returns what a person is asked before anything is changed.
+    fn question(&self, cluster: &Cluster, identity: &Identity) -> String {
+        let place = place(cluster, identity, Some(&self.policy), self.bundle.index.namespace.as_str());
+        match self.origin {
+            Origin::Brought(_) => format!("Apply to {place}?"),
+            Origin::Recorded(generation) => format!("Go back to generation {generation} in {place}?"),
+        }
+    }
+
+    /// Returns the command line that goes back to a generation.
+    fn rollback_line(&self, generation: u64) -> String {
+        let generation = generation.to_string();
+        let own = ["--to", generation.as_str(), "--trust", self.trust.as_str()];
+        self.line("rollback", &own)
+    }
+
+    /// Returns the command line that takes everything away.
+    fn remove_line(&self) -> String {
+        self.line("remove", &[])
+    }
+
+    fn line(&self, command: &str, own: &[&str]) -> String {
+        let index = &self.bundle.index;
+        let place = [command, "-n", index.namespace.as_str(), "--name", index.name.as_str()];
+        let cluster = self.cluster_words.iter().map(String::as_str);
+        command_line(place.into_iter().chain(own.iter().copied()).chain(cluster))
     }
 }
 
@@ -93,8 +151,9 @@ pub(super) fn install(
     let mut run = Run::begin(ctx, checked, (cluster, identity), args.break_lock, timeout)?;
     let (before, makings) = run.survey(args.consent())?;
     let uids = run::known_uids(&before);
+    let secrets = secret_versions(&before);
     let plan = plan(&checked.bundle, before, FIELD_MANAGER);
-    let mut report = ApplyReport::new(&checked.bundle, cluster, identity, &plan, &makings);
+    let mut report = ApplyReport::new(checked, cluster, identity, &plan, &makings, &secrets);
     if let Some(blocked) = report::blocked(&plan) {
         return Err(blocked);
     }
@@ -102,14 +161,19 @@ pub(super) fn install(
         ctx.printer.report(&report)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if args.plan_hash.is_some_and(|approved| approved != report.plan_hash()) {
+        ctx.printer.tell("the plan is another one than was approved; nothing was changed");
+        ctx.printer.report(&report)?;
+        return Ok(ExitCode::from(DIFFERS));
+    }
     if makings.is_empty() && plan.is_empty() && run.is_deployed() {
         report.done = Some(Done::unchanged(run.deployed()));
         ctx.printer.report(&report)?;
         return Ok(ExitCode::SUCCESS);
     }
     run.check_rights(&plan, &makings)?;
-    if !args.yes {
-        confirm::confirm(ctx, &report, checked, identity)?;
+    if !args.yes && args.plan_hash.is_none() {
+        confirm(ctx, &report, &checked.question(cluster, identity))?;
     }
     report.done = Some(run.execute(&plan, &makings, uids)?);
     ctx.printer.report(&report)?;

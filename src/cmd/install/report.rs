@@ -4,15 +4,16 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::Checked;
 use super::secrets::{Making, describe};
-use crate::bundle::open::Bundle;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::count;
 use crate::cmd::failure::Failure;
+use crate::model::digest::Digest;
 use crate::plan::restart::{Forecast, Restart};
 use crate::rollout::plan::{Action, Plan, Step};
+use crate::rollout::plan_hash::{Purpose, SecretVersions, plan_hash};
 use crate::rollout::prune::Candidate;
-use crate::trust::verify::Verified;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
@@ -25,6 +26,11 @@ pub(super) struct ApplyReport<'a> {
     cluster_uid: &'a str,
     server_version: &'a str,
     namespace: &'a str,
+    /// The generation whose content it is, if it goes back to that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_of: Option<u64>,
+    /// By which the plan can be approved.
+    plan_hash: Digest,
     /// Secrets whose values are made, with their keys.
     generated: Vec<String>,
     #[serde(flatten)]
@@ -54,27 +60,40 @@ impl Done {
 
 impl<'a> ApplyReport<'a> {
     pub(super) fn new(
-        bundle: &'a Verified<Bundle>,
+        checked: &'a Checked,
         cluster: &'a Cluster,
         identity: &'a Identity,
         plan: &'a Plan,
         makings: &[Making],
+        secrets: &SecretVersions,
     ) -> Self {
+        let bundle = &checked.bundle;
+        let (namespace, generated) = (bundle.index.namespace.as_str(), describe(makings));
+        let purpose = Purpose {
+            cluster_uid: &identity.uid,
+            namespace,
+            content_id: bundle.content_id,
+            serial: bundle.voucher().statement.predicate.serial,
+            content_of: checked.origin.generation(),
+            generated: &generated,
+        };
         Self {
             content_id: format!("sha256:{}", bundle.content_id),
             context: &cluster.context,
             cluster_uid: &identity.uid,
             server_version: &identity.version,
-            namespace: bundle.index.namespace.as_str(),
-            generated: describe(makings),
+            namespace,
+            content_of: purpose.content_of,
+            plan_hash: plan_hash(purpose, plan, secrets),
+            generated,
             plan,
             done: None,
         }
     }
 
-    /// Returns the name of the context.
-    pub(super) fn context(&self) -> &'a str {
-        self.context
+    /// Returns the hash of the plan.
+    pub(super) fn plan_hash(&self) -> Digest {
+        self.plan_hash
     }
 
     fn write_plan(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -127,7 +146,8 @@ impl Report for ApplyReport<'_> {
                 writeln!(out, "plan for {} ({})", safe(&place), self.cluster_uid)?;
                 self.write_plan(out)?;
                 let kept = self.plan.count(Action::Keep);
-                writeln!(out, "{} stay as they are", count(kept, "object"))
+                writeln!(out, "{} stay as they are", count(kept, "object"))?;
+                writeln!(out, "plan hash {}", self.plan_hash)
             }
             Some(Done { generation, written: 0, pruned }) if pruned.is_empty() => {
                 let generation = generation.unwrap_or_default();

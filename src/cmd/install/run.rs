@@ -2,24 +2,25 @@
 
 use std::time::Duration;
 
-use super::Checked;
 use super::execute::{self, Uids};
-use super::journal::{Given, Journal};
 use super::preflight;
 use super::report::Done;
 use super::secrets::{self, Consent, Making};
+use super::{Checked, Origin};
 use super::{survey, wait};
 use crate::cluster::resource::key;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
+use crate::cmd::journal::{Journal, gave_back, holder};
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 use crate::rollout::plan::{Action, Before, Plan};
 use crate::rollout::prune::Candidate;
 use crate::rollout::readiness;
-use crate::rollout::record::{Generation, Item};
+use crate::rollout::record::{Generation, Item, NewEntry};
+use crate::rollout::rights::{Right, of_the_record};
 use crate::trust::refusal::{Reason, Refusal};
 
 /// A run against one cluster.
@@ -54,12 +55,12 @@ impl<'a> Run<'a> {
         }
         let is_namespace_there = live.is_some();
         let journal = Journal::open(cluster, &bundle.index.name, namespace, break_lock)?;
-        let statement = &bundle.voucher().statement;
-        let site = checked.policy.target.site.as_ref();
-        journal
-            .state
-            .check(statement, site, checked.now)
-            .map_err(|replay| Failure::from(Refusal::from(Reason::Replay(replay))))?;
+        if let Origin::Brought(_) = checked.origin {
+            let statement = &bundle.voucher().statement;
+            let site = checked.policy.target.site.as_ref();
+            let replay = journal.state.check(statement, site, checked.now);
+            replay.map_err(|replay| Failure::from(Refusal::from(Reason::Replay(replay))))?;
+        }
         Ok(Self { ctx, checked, cluster, journal, is_namespace_there, timeout })
     }
 
@@ -96,16 +97,23 @@ impl<'a> Run<'a> {
         self.journal.head.deployed().map(|entry| entry.generation)
     }
 
+    /// Refuses if a right is missing that the dry run of the objects did not need.
     pub(super) fn check_rights(&self, plan: &Plan, makings: &[Making]) -> Result<(), Failure> {
-        let verbs = ["get", "create", "update", "delete"];
-        let record = verbs.iter().map(|verb| (*verb, "ConfigMap".to_owned()));
-        let seen = ["Pod", "ReplicaSet", "ControllerRevision"].map(|kind| ("list", kind.to_owned()));
-        let gone = plan.prune.iter().map(|candidate| ("delete", candidate.key.kind.clone()));
-        let made = makings.iter().flat_map(|_| ["create", "update"].map(|verb| (verb, "Secret".to_owned())));
-        let mut rights: Vec<_> = record.chain(seen).chain(gone).chain(made).collect();
-        rights.sort();
-        rights.dedup();
-        preflight::check_rights(self.cluster, self.checked.bundle.index.namespace.as_str(), &rights)
+        let namespace = self.checked.bundle.index.namespace.as_str();
+        let mut rights = of_the_record(namespace);
+        let gone = plan.prune.iter().map(|gone| &gone.key);
+        rights.extend(gone.map(|key| Right::to_one("delete", &key.kind, &key.namespace, &key.name)));
+        for making in makings {
+            let key = making.key();
+            rights.insert(Right::to_all("create", &key.kind, &key.namespace));
+            rights.insert(Right::to_one("update", &key.kind, &key.namespace, &key.name));
+        }
+        let untried = plan.steps.iter().filter(|step| !step.tried && step.key.kind != "Namespace");
+        for key in untried.map(|step| &step.key) {
+            rights.insert(Right::to_all("create", &key.kind, &key.namespace));
+            rights.insert(Right::to_one("patch", &key.kind, &key.namespace, &key.name));
+        }
+        preflight::check_rights(self.cluster, &rights)
     }
 
     /// Does what was planned; the lock is given back also when that fails.
@@ -116,18 +124,28 @@ impl<'a> Run<'a> {
         mut uids: Uids,
     ) -> Result<Done, Failure> {
         self.make_namespace(&mut uids)?;
-        let done = self
-            .lock_and_journal(&uids)
-            .and_then(|generation| self.roll_out(generation, plan, makings, uids));
-        done.map_err(|failure| match self.journal.give_back() {
-            Ok(Given::Back) => failure.hint("the lock was given back"),
-            Ok(Given::NotOurs) => failure,
-            Err(why) => failure.hint(format!(
-                "the lock could not be given back ({}): the next run waits until it sees that nobody has it, unless it \
-                 is told --break-lock",
-                why.message()
-            )),
-        })
+        let done = match self.lock_and_journal(plan, &uids) {
+            Ok(generation) => {
+                let done = self.roll_out(generation, plan, makings, uids);
+                done.map_err(|failure| self.ways_on(generation, failure))
+            }
+            Err(failure) => Err(failure),
+        };
+        done.map_err(|failure| gave_back(&mut self.journal, failure))
+    }
+
+    /// Says how to go on from a generation that is not done, and the command that goes back.
+    fn ways_on(&self, pending: u64, failure: Failure) -> Failure {
+        let failure = failure.hint(format!(
+            "generation {pending} stays pending: run the same command again, and it goes on where it stopped"
+        ));
+        match self.journal.head.deployed().map(|deployed| deployed.generation) {
+            Some(deployed) => {
+                let line = self.checked.rollback_line(deployed);
+                failure.hint(format!("or go back to generation {deployed}: {line}"))
+            }
+            None => failure.hint(format!("or take away what is there of it: {}", self.checked.remove_line())),
+        }
     }
 
     /// The record is kept in the namespace: that comes first if the bundle makes it.
@@ -143,27 +161,39 @@ impl<'a> Run<'a> {
     }
 
     /// Takes the lock and notes, before anything is written, what will be.
-    fn lock_and_journal(&mut self, uids: &Uids) -> Result<u64, Failure> {
-        let Checked { policy, state_file, bundle, packed, now } = self.checked;
+    fn lock_and_journal(&mut self, plan: &Plan, uids: &Uids) -> Result<u64, Failure> {
+        let Checked { policy, origin, bundle, packed, now, .. } = self.checked;
         let printer = &self.ctx.printer;
         let statement = &bundle.voucher().statement;
         let site = policy.target.site.as_ref();
-        state_file.record(statement, site, *now)?;
+        if let Origin::Brought(state_file) = origin {
+            state_file.record(statement, site, *now)?;
+        }
         let mut generation = 0;
-        let (content_id, serial) = (bundle.content_id, statement.predicate.serial);
+        let new = NewEntry {
+            content_id: bundle.content_id,
+            profile: &bundle.index.profile,
+            serial: statement.predicate.serial,
+            content_of: origin.generation(),
+        };
         self.journal.lock(&holder()?, &|text| printer.say(text), |head, state| {
-            generation = head.begin(content_id, &bundle.index.profile, serial, *now);
-            state.accept(statement, site, *now);
+            generation = head.begin(new, *now);
+            // Going back moves no floor.
+            if let Origin::Brought(_) = origin {
+                state.accept(statement, site, *now);
+            }
         })?;
-        self.journal.write_generation(&self.described(generation, uids), packed)?;
+        let earlier: Vec<&Candidate> = plan.prune.iter().chain(&plan.prune_later).collect();
+        self.journal.write_generation(&self.described(generation, uids, &earlier), packed)?;
         Ok(generation)
     }
 
-    fn described(&self, generation: u64, uids: &Uids) -> Generation {
+    fn described(&self, generation: u64, uids: &Uids, earlier: &[&Candidate]) -> Generation {
         let bundle = &self.checked.bundle;
         let item = |key: &ObjectKey| Item { key: key.clone(), uid: uids.get(key).cloned() };
         let inventory = bundle.manifests.iter().map(|manifest| item(&manifest.key)).collect();
-        Generation::new(generation, bundle.content_id, inventory)
+        let retained = earlier.iter().map(|old| Item { key: old.key.clone(), uid: Some(old.uid.clone()) });
+        Generation::new(generation, bundle.content_id, inventory, retained.collect())
     }
 
     fn roll_out(
@@ -186,7 +216,9 @@ impl<'a> Run<'a> {
         wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, &tell)?;
         let namespace = bundle.index.namespace.as_str();
         let gone: Vec<Candidate> = execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?;
-        self.journal.write_generation(&self.described(generation, &uids), packed)?;
+        let earlier = plan.prune.iter().chain(&plan.prune_later);
+        let retained: Vec<&Candidate> = earlier.filter(|candidate| !gone.contains(candidate)).collect();
+        self.journal.write_generation(&self.described(generation, &uids, &retained), packed)?;
         let mut surplus = Vec::new();
         let now = clock::now()?;
         self.journal.update(|head| surplus = head.finish(now))?;
@@ -200,12 +232,4 @@ impl<'a> Run<'a> {
 /// Returns the uids of what is there.
 pub(super) fn known_uids(before: &Before) -> Uids {
     before.live.iter().map(|(key, object)| (key.clone(), live::uid(object).to_owned())).collect()
-}
-
-/// Returns a name for this run that no other run has, and by which a person may find it.
-fn holder() -> Result<String, Failure> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Failure::world(format!("the system gives no random numbers: {error}")))?;
-    Ok(format!("process {} ({:016x})", std::process::id(), u64::from_be_bytes(bytes)))
 }

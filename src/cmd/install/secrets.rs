@@ -28,6 +28,13 @@ pub(super) struct Making {
     is_encryption_key: bool,
 }
 
+impl Making {
+    /// Returns which Secret it is.
+    pub(super) fn key(&self) -> &ObjectKey {
+        &self.key
+    }
+}
+
 /// What a person said about secrets.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Consent {

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::journal::Journal;
 use super::survey::list;
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
 use crate::cmd::failure::Failure;
+use crate::cmd::journal::Journal;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::pods;
 use crate::rollout::readiness::{self, Readiness};
@@ -21,7 +21,7 @@ const POLL_MAX: Duration = Duration::from_secs(2);
 const TROUBLES_SHOWN: usize = 10;
 
 /// Waits until all objects are ready, or one cannot become so, or time is up.
-pub(super) fn wait(
+pub(in crate::cmd) fn wait(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
     awaited: &[ObjectKey],
@@ -92,7 +92,5 @@ fn trouble(cluster: &Cluster, what: &str, namespace: &str) -> Result<Failure, Fa
     let owners: Vec<Value> = list(cluster, "ReplicaSet", namespace)?;
     let all = list(cluster, "Pod", namespace)?;
     let reasons = owners.iter().filter_map(pods::owner_trouble).chain(all.iter().filter_map(pods::trouble));
-    let failure = reasons.take(TROUBLES_SHOWN).fold(Failure::world(what.to_owned()), Failure::hint);
-    Ok(failure
-        .hint("the generation stays pending: apply it again to go on, or apply the bundle that ran before"))
+    Ok(reasons.take(TROUBLES_SHOWN).fold(Failure::world(what.to_owned()), Failure::hint))
 }

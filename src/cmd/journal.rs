@@ -4,17 +4,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::failure::Failure;
+use super::recorded::{Recorded, damaged, may_be_missing, text};
 use crate::cluster::Cluster;
 use crate::cluster::error::CallError;
 use crate::cluster::request::{Request, Run};
 use crate::cluster::resource::key;
-use crate::cmd::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::rollout::live;
 use crate::rollout::record::{
-    BUNDLE_KEY, GENERATION_KEY, Generation, HEAD_KEY, Head, InvalidRecord, Item, Lock, STATE_KEY,
-    generation_name, head_name,
+    BUNDLE_KEY, Entry, GENERATION_COMPONENT, GENERATION_KEY, Generation, HEAD_COMPONENT, HEAD_KEY, Head,
+    Item, Lock, MANAGED_BY, STATE_KEY, generation_name, head_name,
 };
 use crate::trust::state::State;
 
@@ -85,42 +86,82 @@ impl<'a> Journal<'a> {
     fn read(&mut self) -> Result<(), Failure> {
         self.stored = self.cluster.find(&self.head_key())?;
         if let Some(stored) = &self.stored {
-            self.head = Head::parse(data(stored, HEAD_KEY)).map_err(|why| self.damaged(&why))?;
-            self.state = State::parse(data(stored, STATE_KEY).as_bytes()).map_err(|why| {
-                self.damaged(&InvalidRecord::Json(serde::de::Error::custom(why.to_string())))
-            })?;
+            let wrong = |why: &dyn std::fmt::Display| {
+                damaged(&self.name, &self.namespace, &head_name(&self.name), why)
+            };
+            self.head = Head::parse(text(stored, "data", HEAD_KEY)).map_err(|why| wrong(&why))?;
+            let state = text(stored, "data", STATE_KEY).as_bytes();
+            self.state = State::parse(state).map_err(|why| wrong(&format!("{STATE_KEY}: {why}")))?;
         }
         Ok(())
     }
 
-    fn damaged(&self, why: &InvalidRecord) -> Failure {
-        let name = head_name(&self.name);
-        Failure::world(format!(
-            "the record of the installation, ConfigMap {name} in {}, is damaged: {why}",
-            self.namespace
-        ))
-        .hint("restore it from a backup; nothing was changed")
+    /// Returns the name of the installation.
+    pub(super) fn name(&self) -> &ReleaseName {
+        &self.name
+    }
+
+    /// Returns the namespace of the installation.
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Tells whether there is a record.
+    pub(super) fn is_there(&self) -> bool {
+        self.stored.is_some()
     }
 
     /// Returns what all kept generations had in the cluster, the newest uid of each object.
     pub(super) fn inventory(&self) -> Result<Vec<Item>, Failure> {
-        let names = self.head.generations.iter().map(|entry| generation_name(&self.name, entry.generation));
-        let requests: Vec<Request> = names.map(|name| Request::get(&self.key(&name))).collect();
-        let mut items = Vec::new();
-        for answer in self.cluster.call_all(&requests) {
-            let stored = match answer {
-                Ok(stored) => stored,
-                // A run was interrupted before it wrote what it would do: it has done nothing.
-                Err(error) if error.code() == 404 => continue,
-                Err(error) => return Err(error.into()),
-            };
-            let generation =
-                Generation::parse(data(&stored, GENERATION_KEY)).map_err(|why| self.damaged(&why))?;
-            items.extend(generation.inventory);
-        }
+        let recorded = self.recorded(|_| true)?;
+        let mut items: Vec<Item> = recorded
+            .into_iter()
+            .flat_map(|recorded| recorded.inventory.into_iter().chain(recorded.retained))
+            .collect();
         items.sort();
         items.dedup();
         Ok(items)
+    }
+
+    /// Returns the compressed bundle of a generation, as it is stored: nothing has looked at it.
+    pub(super) fn packed_bundle(&self, generation: u64) -> Result<String, Failure> {
+        let name = generation_name(&self.name, generation);
+        match self.cluster.find(&self.key(&name))? {
+            Some(stored) => Ok(text(&stored, "binaryData", BUNDLE_KEY).to_owned()),
+            None => Err(damaged(&self.name, &self.namespace, &name, &"it is missing")),
+        }
+    }
+
+    /// Says that the record of a generation is not as this program wrote it.
+    pub(super) fn damaged(&self, generation: u64, why: &dyn std::fmt::Display) -> Failure {
+        damaged(&self.name, &self.namespace, &generation_name(&self.name, generation), why)
+    }
+
+    /// Reads the generations that are wanted; one that was interrupted before it wrote what it would do is left out.
+    pub(super) fn recorded(&self, is_wanted: impl Fn(&Entry) -> bool) -> Result<Vec<Recorded>, Failure> {
+        let entries: Vec<&Entry> = self.head.generations.iter().filter(|entry| is_wanted(entry)).collect();
+        let names: Vec<String> =
+            entries.iter().map(|entry| generation_name(&self.name, entry.generation)).collect();
+        let requests: Vec<Request> = names.iter().map(|name| Request::get(&self.key(name))).collect();
+        let mut all = Vec::new();
+        for ((entry, name), answer) in entries.into_iter().zip(&names).zip(self.cluster.call_all(&requests)) {
+            let wrong = |why: &dyn std::fmt::Display| damaged(&self.name, &self.namespace, name, why);
+            match answer {
+                Ok(stored) => {
+                    let place = (&self.name, self.namespace.as_str());
+                    all.push(Recorded::read(entry, place, &stored).map_err(|why| wrong(&why))?);
+                }
+                Err(error) if error.code() == 404 && may_be_missing(entry) => {}
+                Err(error) if error.code() == 404 => {
+                    return Err(wrong(&format!(
+                        "generation {} is {}, and it is missing",
+                        entry.generation, entry.state
+                    )));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(all)
     }
 
     /// Takes the lock; `change` changes the head in the same write. Signals are heeded from here on, so that whoever asks
@@ -220,7 +261,7 @@ impl<'a> Journal<'a> {
             STATE_KEY: String::from_utf8(state).map_err(Failure::bug)?,
         });
         let key = self.head_key();
-        let object = self.config_map(&key, &data, &Value::Null);
+        let object = self.config_map(&key, HEAD_COMPONENT, &data, &Value::Null);
         // Others see it some time after this; for them the time begins later.
         let sent = Instant::now();
         let stored = self.put(&key, object, self.stored.as_ref(), &|request| {
@@ -238,7 +279,7 @@ impl<'a> Journal<'a> {
         let key = self.key(&generation_name(&self.name, generation.generation));
         let stored = self.cluster.find(&key)?;
         let data = json!({GENERATION_KEY: generation.to_text().map_err(Failure::bug)?});
-        let object = self.config_map(&key, &data, &json!({BUNDLE_KEY: packed}));
+        let object = self.config_map(&key, GENERATION_COMPONENT, &data, &json!({BUNDLE_KEY: packed}));
         self.put(&key, object, stored.as_ref(), &|request| self.cluster.call(request))?;
         Ok(())
     }
@@ -254,14 +295,14 @@ impl<'a> Journal<'a> {
         Ok(())
     }
 
-    fn config_map(&self, key: &ObjectKey, data: &Value, binary: &Value) -> Value {
+    fn config_map(&self, key: &ObjectKey, component: &str, data: &Value, binary: &Value) -> Value {
         json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": key.name, "namespace": key.namespace, "labels": {
-                "app.kubernetes.io/managed-by": "relay-bundle",
+                "app.kubernetes.io/managed-by": MANAGED_BY,
                 "app.kubernetes.io/instance": self.name.as_str(),
-                "app.kubernetes.io/component": "record",
+                "app.kubernetes.io/component": component,
             }},
             "data": data,
             "binaryData": binary,
@@ -300,7 +341,7 @@ impl<'a> Journal<'a> {
                 {
                     return Ok(stored.clone());
                 }
-                let lock = stored.and_then(|stored| Head::parse(data(&stored, HEAD_KEY)).ok()?.lock);
+                let lock = stored.and_then(|stored| Head::parse(text(&stored, "data", HEAD_KEY)).ok()?.lock);
                 let who = lock.map_or("somebody else".to_owned(), |lock| lock.holder);
                 Err(Failure::world(format!("{who} changed {key} meanwhile")).hint(again))
             }
@@ -311,10 +352,20 @@ impl<'a> Journal<'a> {
 
 /// Deletes the very object that was seen; one that is gone already is as good.
 pub(super) fn delete(cluster: &Cluster, key: &ObjectKey, object: &Value) -> Result<(), CallError> {
+    delete_with(cluster, key, object, Request::delete)
+}
+
+/// As [`delete`], by one of the requests that delete.
+pub(super) fn delete_with(
+    cluster: &Cluster,
+    key: &ObjectKey,
+    object: &Value,
+    request: fn(&ObjectKey, &str, &str) -> Request,
+) -> Result<(), CallError> {
     let uid = live::uid(object);
     let mut version = live::resource_version(object).to_owned();
     loop {
-        let Err(error) = cluster.call(&Request::delete(key, uid, &version)) else { return Ok(()) };
+        let Err(error) = cluster.call(&request(key, uid, &version)) else { return Ok(()) };
         match error.code() {
             404 => return Ok(()),
             409 => {}
@@ -331,6 +382,23 @@ pub(super) fn delete(cluster: &Cluster, key: &ObjectKey, object: &Value) -> Resu
     }
 }
 
-fn data<'a>(stored: &'a Value, key: &str) -> &'a str {
-    stored.get("data").and_then(|data| data.get(key)).and_then(Value::as_str).unwrap_or_default()
+/// Returns a name for this run that no other run has, and by which a person may find it.
+pub(super) fn holder() -> Result<String, Failure> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::world(format!("the system gives no random numbers: {error}")))?;
+    Ok(format!("process {} ({:016x})", std::process::id(), u64::from_be_bytes(bytes)))
+}
+
+/// Gives the lock back after a failure, and says what became of it.
+pub(super) fn gave_back(journal: &mut Journal<'_>, failure: Failure) -> Failure {
+    match journal.give_back() {
+        Ok(Given::Back) => failure.hint("the lock was given back"),
+        Ok(Given::NotOurs) => failure,
+        Err(why) => failure.hint(format!(
+            "the lock could not be given back ({}): the next run waits until it sees that nobody has it, unless it is told \
+             --break-lock",
+            why.message()
+        )),
+    }
 }

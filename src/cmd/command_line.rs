@@ -1,0 +1,28 @@
+//! Command lines that messages name: whoever copies one into a shell runs what is meant.
+
+/// Returns a command of this program, with its words quoted for a shell where they need it.
+pub(super) fn command_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
+    words
+        .into_iter()
+        .fold("relay-bundle".to_owned(), |line, word| format!("{line} {}", quoted(word.as_ref())))
+}
+
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_a_shell_would_take_apart_are_quoted() {
+        let words = ["rollback", "--trust", "my trust.toml", "--context", "a@b:6443", "it's", "", "$x"];
+        let wanted = r"relay-bundle rollback --trust 'my trust.toml' --context a@b:6443 'it'\''s' '' '$x'";
+        assert_eq!(command_line(words), wanted);
+    }
+}

@@ -1,0 +1,71 @@
+//! `history`: the generations of an installation, as its record has them.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::ctx::Ctx;
+use super::failure::Outcome;
+use super::installation_args::InstallationArgs;
+use super::recorded::EntryReport;
+use crate::ui::escape::safe;
+use crate::ui::printer::Report;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Each is read whole and compared with what the head of the record says of it. Signatures are not checked:
+`rollback` checks those of the bundle that it goes back to, and `status --trust` those of the one that runs.
+
+Examples:
+  relay-bundle history -n claude-relay
+  relay-bundle history -n claude-relay --json"
+)]
+pub struct Args {
+    #[command(flatten)]
+    installation: InstallationArgs,
+}
+
+#[derive(Serialize)]
+struct HistoryReport {
+    name: String,
+    namespace: String,
+    context: String,
+    /// Newest first.
+    generations: Vec<EntryReport>,
+}
+
+impl Report for HistoryReport {
+    const SCHEMA: &'static str = "history/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        for entry in &self.generations {
+            let EntryReport { generation, state, content_id, profile, serial, recorded, content_of } = entry;
+            let state = state.to_string();
+            let profile = safe(profile);
+            let of = content_of.map(|of| format!("  back to {of}")).unwrap_or_default();
+            writeln!(
+                out,
+                "{generation:>4}  {state:<10}  {recorded}  {profile}  serial {serial}  {content_id}{of}"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        let cluster = self.installation.connect()?;
+        let journal = self.installation.open(&cluster, false)?;
+        // What cannot be gone back to should be known before it is wanted.
+        journal.recorded(|_| true)?;
+        let report = HistoryReport {
+            name: journal.name().to_string(),
+            namespace: journal.namespace().to_owned(),
+            context: cluster.context.clone(),
+            generations: journal.head.generations.iter().rev().map(EntryReport::of).collect(),
+        };
+        ctx.printer.report(&report)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

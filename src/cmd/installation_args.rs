@@ -1,0 +1,87 @@
+//! `--namespace` and `--name`: which installation. Shared by every command that works from the record in the cluster.
+
+use super::cluster_args::ClusterArgs;
+use super::failure::Failure;
+use super::journal::Journal;
+use crate::cluster::Cluster;
+use crate::cluster::request::Request;
+use crate::cluster::resource::key;
+use crate::model::text::{Label, ReleaseName};
+use crate::rollout::record::{bundle_of, head_labels};
+
+/// Which installation is meant.
+#[derive(Debug, clap::Args)]
+pub struct InstallationArgs {
+    /// The namespace of the installation [default: that of the context]
+    #[arg(long, short, value_name = "NAMESPACE")]
+    namespace: Option<Label>,
+    /// The name of the installation, which is that of its bundles [default: the only one in the namespace]
+    #[arg(long, value_name = "NAME")]
+    name: Option<ReleaseName>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+impl InstallationArgs {
+    /// Makes a client; nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClusterArgs::connect`].
+    pub fn connect(&self) -> Result<Cluster, Failure> {
+        self.cluster.connect()
+    }
+
+    /// Returns the arguments of a command line that names the same cluster.
+    pub(super) fn cluster_words(&self) -> Vec<String> {
+        self.cluster.words()
+    }
+
+    /// Reads the record of the installation that is meant.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, several could be meant, or the record is damaged.
+    pub(super) fn open<'a>(&self, cluster: &'a Cluster, break_lock: bool) -> Result<Journal<'a>, Failure> {
+        let namespace = self.namespace.as_ref().map_or(cluster.namespace.as_str(), Label::as_str);
+        let name = match &self.name {
+            Some(name) => name.clone(),
+            None => self.only_one(cluster, namespace)?,
+        };
+        let journal = Journal::open(cluster, &name, namespace, break_lock)?;
+        if journal.is_there() {
+            return Ok(journal);
+        }
+        Err(self.nowhere(cluster, format!("{name} is not installed in namespace {namespace}")))
+    }
+
+    /// Returns the installation that is recorded in a namespace, if there is one and no other.
+    fn only_one(&self, cluster: &Cluster, namespace: &str) -> Result<ReleaseName, Failure> {
+        let folder = key("ConfigMap", namespace, "").expect("a kind that is known");
+        let heads = cluster.list(&Request::list(&folder, &head_labels())).map_err(|error| {
+            let may_not_list = error.code() == 403;
+            let failure = Failure::from(error);
+            if may_not_list { failure.hint("or name the installation: --name NAME") } else { failure }
+        })?;
+        let name = |head: &serde_json::Value| bundle_of(head.pointer("/metadata/name")?.as_str()?);
+        let mut names: Vec<ReleaseName> = heads.iter().filter_map(name).collect();
+        names.sort();
+        match names.as_slice() {
+            [name] => Ok(name.clone()),
+            [] => Err(self.nowhere(cluster, format!("nothing is installed in namespace {namespace}"))),
+            several => {
+                let list: Vec<&str> = several.iter().map(ReleaseName::as_str).collect();
+                Err(Failure::input(format!("namespace {namespace} has several installations"))
+                    .hint(format!("name one of them: --name {}", list.join(" | "))))
+            }
+        }
+    }
+
+    fn nowhere(&self, cluster: &Cluster, what: String) -> Failure {
+        let failure = Failure::input(format!("{what} of context `{}`", cluster.context));
+        match self.namespace {
+            Some(_) => failure.hint("an installation that `apply` has made has a record there"),
+            None => failure.hint("name the namespace: -n NAMESPACE"),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! A bundle beside what is live: each object as it is, and as the server says that it would be. Changes nothing.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::failure::Failure;
+use super::journal::Journal;
+use crate::bundle::open::Bundle;
+use crate::cluster::Cluster;
+use crate::cluster::error::CallError;
+use crate::cluster::request::{FIELD_MANAGER, Request};
+use crate::cluster::resource::key;
+use crate::model::object_key::ObjectKey;
+use crate::plan::diff::{Changes, changes};
+use crate::plan::drift::{Sides, drifts};
+use crate::plan::fields::overlaid;
+use crate::render::manifest_set::{Manifest, ManifestSet};
+use crate::rollout::live::{owned, uid, wanted};
+use crate::rollout::prune::candidates;
+use crate::rollout::record::{Entry, Item, Progress};
+use crate::ui::live_view::{LiveChange, LiveObject};
+
+/// What is live, beside a bundle.
+pub(super) struct Live<'a> {
+    bundle: &'a Bundle,
+    /// What is there, of the bundle and of what was recorded.
+    objects: BTreeMap<ObjectKey, Value>,
+    /// What the server would make of the bundle; nothing of it if its namespace is not there.
+    tried: BTreeMap<ObjectKey, Tried>,
+    /// The generation that runs.
+    pub(super) deployed: Option<Entry>,
+    /// What the generation that runs, or was begun, has.
+    inventory: Vec<Item>,
+}
+
+/// What the server says of an object that is applied without being stored, whoever else owns fields of it.
+enum Tried {
+    Would(Value),
+    Refused(String),
+}
+
+impl<'a> Live<'a> {
+    /// Looks at the cluster, and at the record of the installation if there is one.
+    pub(super) fn look(cluster: &Cluster, bundle: &'a Bundle) -> Result<Self, Failure> {
+        let namespace = bundle.index.namespace.as_str();
+        let journal = Journal::open(cluster, &bundle.index.name, namespace, false)?;
+        let current = |entry: &Entry| matches!(entry.state, Progress::Deployed | Progress::Pending);
+        let recorded = journal.recorded(current)?;
+        let inventory: Vec<Item> = recorded.into_iter().flat_map(|recorded| recorded.inventory).collect();
+        let mut keys: Vec<ObjectKey> = bundle.manifests.iter().map(|manifest| manifest.key.clone()).collect();
+        keys.extend(inventory.iter().map(|item| item.key.clone()));
+        keys.sort();
+        keys.dedup();
+        let objects = cluster.find_all(&keys)?;
+        let home = key("Namespace", "", namespace).expect("a kind that is known");
+        let is_there = objects.contains_key(&home) || cluster.find(&home)?.is_some();
+        let tried = if is_there { try_all(cluster, bundle)? } else { BTreeMap::new() };
+        Ok(Self { bundle, objects, tried, deployed: journal.head.deployed().cloned(), inventory })
+    }
+
+    /// Returns what applying the bundle would change, with the forecast of restarts.
+    pub(super) fn changes(&self) -> Changes {
+        let (mut old, mut new) = (ManifestSet::default(), ManifestSet::default());
+        for manifest in self.bundle.manifests.iter() {
+            if let Some(object) = self.objects.get(&manifest.key) {
+                old.add(&wanted(object));
+            }
+            new.add(&self.would_be(manifest));
+        }
+        for gone in candidates(&self.inventory, &self.bundle.manifests, &self.objects, FIELD_MANAGER) {
+            old.add(&wanted(&self.objects[&gone.key]));
+        }
+        changes(&old, &new)
+    }
+
+    /// Returns what the server would not take, and why.
+    pub(super) fn refused(&self) -> impl Iterator<Item = (&ObjectKey, &str)> {
+        self.tried.iter().filter_map(|(key, tried)| match tried {
+            Tried::Refused(why) => Some((key, why.as_str())),
+            Tried::Would(_) => None,
+        })
+    }
+
+    /// Returns what an object would be, as far as that is known: with what its manifest states at least.
+    fn would_be(&self, manifest: &Manifest) -> Value {
+        match (self.tried.get(&manifest.key), self.objects.get(&manifest.key)) {
+            (Some(Tried::Would(applied)), _) => wanted(applied),
+            (_, Some(live)) => overlaid(&wanted(live), &manifest.object),
+            (_, None) => manifest.object.clone(),
+        }
+    }
+
+    /// Returns every object that is not as the bundle says, in apply order, and then what it has not.
+    pub(super) fn drift(&self) -> Vec<LiveObject> {
+        let manifests = &self.bundle.manifests;
+        let is_in_bundle = |item: &Item| manifests.iter().any(|manifest| manifest.key == item.key);
+        let mut surplus: Vec<&Item> = self.inventory.iter().filter(|item| !is_in_bundle(item)).collect();
+        surplus.dedup_by_key(|item| &item.key);
+        let surplus = surplus.into_iter().filter(|item| self.is_still_that(item));
+        let surplus = surplus.map(|item| LiveObject::new(item.key.clone(), LiveChange::Surplus));
+        manifests.iter().filter_map(|manifest| self.drift_of(manifest)).chain(surplus).collect()
+    }
+
+    fn is_still_that(&self, item: &Item) -> bool {
+        let live = self.objects.get(&item.key);
+        live.is_some_and(|object| item.uid.as_ref().is_none_or(|recorded| recorded == uid(object)))
+    }
+
+    fn drift_of(&self, manifest: &Manifest) -> Option<LiveObject> {
+        let key = manifest.key.clone();
+        let Some(object) = self.objects.get(&key) else {
+            return Some(LiveObject::new(key, LiveChange::Missing));
+        };
+        let (ours, refused) = match self.tried.get(&key) {
+            Some(Tried::Would(applied)) => (applied, None),
+            Some(Tried::Refused(why)) => (object, Some(why.clone())),
+            None => (object, None),
+        };
+        let fields = drifts(
+            Sides {
+                object,
+                live: &wanted(object),
+                wanted: &self.would_be(manifest),
+                ours: owned(ours, FIELD_MANAGER),
+            },
+            FIELD_MANAGER,
+        );
+        let is_same = fields.is_empty() && refused.is_none();
+        (!is_same).then_some(LiveObject { fields, refused, ..LiveObject::new(key, LiveChange::Differs) })
+    }
+}
+
+/// Has the server apply every object without storing it: its defaults, webhooks and checks act.
+fn try_all(cluster: &Cluster, bundle: &Bundle) -> Result<BTreeMap<ObjectKey, Tried>, Failure> {
+    let all = bundle.index.objects.iter().zip(bundle.manifests.iter());
+    let requests: Vec<Request> = all
+        .map(|(object, manifest)| {
+            let file = bundle.files.get(&object.file).expect("the index lists files of the bundle");
+            Request::would_be(&manifest.key, file.bytes())
+        })
+        .collect();
+    let mut tried = BTreeMap::new();
+    for (manifest, answer) in bundle.manifests.iter().zip(cluster.call_all(&requests)) {
+        let outcome = match answer {
+            Ok(applied) => Tried::Would(applied),
+            // No verdict on the object, but on us, or on the server.
+            Err(CallError::Status(status)) if !matches!(status.code, 401 | 403 | 429 | 500..) => {
+                Tried::Refused(status.to_string())
+            }
+            Err(error) => return Err(error.into()),
+        };
+        tried.insert(manifest.key.clone(), outcome);
+    }
+    Ok(tried)
+}

@@ -1,0 +1,153 @@
+//! Generations as the record has them: read, and compared with what the head says of them.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::failure::Failure;
+use crate::archive;
+use crate::bundle::index::Source;
+use crate::bundle::open::{Bundle, InvalidBundle, read_index};
+use crate::bundle::read::{Contents, ReadError, hash_only};
+use crate::model::object_key::ObjectKey;
+use crate::model::text::ReleaseName;
+use crate::model::timestamp::Timestamp;
+use crate::rollout::record::{
+    BUNDLE_KEY, Entry, GENERATION_KEY, Generation, InvalidRecord, Item, Progress, unpack,
+};
+use crate::trust::verify::{Terms, Verified, verify};
+
+/// A generation as the record has it. It agrees with itself and with the head; its signatures were not checked.
+pub(super) struct Recorded {
+    pub(super) entry: Entry,
+    /// Everything that it has in the cluster.
+    pub(super) inventory: Vec<Item>,
+    /// What earlier generations had, and something named when this one was done.
+    pub(super) retained: Vec<Item>,
+    /// The Secrets that apply makes for it: no inventory has them.
+    pub(super) secrets: Vec<String>,
+    archive: Vec<u8>,
+}
+
+/// Why a generation is not the one that the head names.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Damage {
+    #[error(transparent)]
+    Record(#[from] InvalidRecord),
+    #[error("its bundle is not whole: {0}")]
+    Read(#[from] ReadError),
+    #[error("its bundle contradicts itself: {0}")]
+    Bundle(#[from] InvalidBundle),
+    #[error("{0}")]
+    Other(&'static str),
+}
+
+impl Recorded {
+    /// Reads the ConfigMap of a generation of the installation `name` in `namespace`.
+    ///
+    /// # Errors
+    ///
+    /// When it is not the generation that the head names, or its bundle is not the one that it describes.
+    pub(super) fn read(
+        entry: &Entry,
+        (name, namespace): (&ReleaseName, &str),
+        stored: &Value,
+    ) -> Result<Self, Damage> {
+        let generation = Generation::parse(text(stored, "data", GENERATION_KEY))?;
+        if (generation.generation, generation.content_id) != (entry.generation, entry.content_id) {
+            return Err(Damage::Other("it is another generation than the head names"));
+        }
+        let archive = unpack(text(stored, "binaryData", BUNDLE_KEY))?;
+        let contents = contents(&archive)?;
+        let index = read_index(&contents.files)?;
+        if contents.sums.content_id() != entry.content_id || index.profile != entry.profile {
+            return Err(Damage::Other("its bundle is another one than the head names"));
+        }
+        if (&index.name, index.namespace.as_str()) != (name, namespace) {
+            return Err(Damage::Other("its bundle is for another installation"));
+        }
+        let mut listed: Vec<ObjectKey> = index.objects.into_iter().map(key).collect();
+        listed.sort();
+        if !listed.iter().eq(generation.inventory.iter().map(|item| &item.key)) {
+            return Err(Damage::Other("its inventory lists other objects than its bundle has"));
+        }
+        let Generation { inventory, retained, .. } = generation;
+        let made = index.contract.into_iter().filter(|wanted| wanted.source != Source::Cluster);
+        let secrets = made.map(|wanted| wanted.name).collect();
+        Ok(Self { entry: entry.clone(), inventory, retained, secrets, archive })
+    }
+
+    /// Verifies the bundle; its attestation was recorded with it.
+    pub(super) fn verify(&self, terms: &Terms<'_>) -> Result<Verified<Bundle>, Failure> {
+        Ok(verify(archive::open(self.archive.as_slice())?, terms, &mut hash_only)?)
+    }
+}
+
+fn contents(archive: &[u8]) -> Result<Contents, ReadError> {
+    archive::open(archive)?.read_sums()?.into_files()?.read(&mut hash_only)
+}
+
+fn key(object: crate::bundle::index::Object) -> ObjectKey {
+    let crate::bundle::index::Object { api_version, kind, namespace, name, .. } = object;
+    ObjectKey { api_version, kind, namespace, name }
+}
+
+/// A generation, as reports have it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EntryReport {
+    pub(super) generation: u64,
+    pub(super) state: Progress,
+    pub(super) content_id: String,
+    pub(super) profile: String,
+    pub(super) serial: u64,
+    /// The generation whose content it is, if somebody went back to that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) content_of: Option<u64>,
+    /// When it came to this state.
+    pub(super) recorded: Timestamp,
+}
+
+impl EntryReport {
+    /// Tells of a generation.
+    pub(super) fn of(entry: &Entry) -> Self {
+        Self {
+            generation: entry.generation,
+            state: entry.state,
+            content_id: format!("sha256:{}", entry.content_id),
+            profile: entry.profile.to_string(),
+            serial: entry.serial,
+            content_of: entry.content_of,
+            recorded: entry.recorded,
+        }
+    }
+}
+
+/// Tells whether a generation may lack its ConfigMap: its run ended before that was written, and did nothing.
+pub(super) fn may_be_missing(entry: &Entry) -> bool {
+    matches!(entry.state, Progress::Pending | Progress::Abandoned)
+}
+
+/// Says that a record is not as this program wrote it, and what can be done.
+pub(super) fn damaged(
+    bundle: &ReleaseName,
+    namespace: &str,
+    name: &str,
+    why: &dyn std::fmt::Display,
+) -> Failure {
+    let labels = format!(
+        "app.kubernetes.io/instance={bundle},app.kubernetes.io/component in (record, record-generation)"
+    );
+    Failure::world(format!(
+        "the record of the installation, ConfigMap {name} in namespace {namespace}, is damaged: {why}"
+    ))
+    .hint("nothing was changed; restore that ConfigMap from a backup of the cluster")
+    .hint(format!(
+        "or give the record up, with its history and its floor against replay, and apply the bundle that runs once \
+         more: kubectl -n {namespace} delete configmap -l '{labels}'"
+    ))
+}
+
+/// Returns an entry of a ConfigMap; nothing if it has none.
+pub(super) fn text<'a>(stored: &'a Value, field: &str, key: &str) -> &'a str {
+    stored.get(field).and_then(|data| data.get(key)).and_then(Value::as_str).unwrap_or_default()
+}

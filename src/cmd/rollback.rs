@@ -1,0 +1,114 @@
+//! `rollback`: brings a cluster back to a bundle that ran there, which its record still has.
+//!
+//! The record may have been changed by whoever can write ConfigMaps, so the bundle is verified as if it had just been
+//! brought; only its age and what came after it do not count. No file and no earlier run of this machine is needed.
+
+use camino::Utf8PathBuf;
+
+use super::clock;
+use super::cluster_args::identify;
+use super::ctx::Ctx;
+use super::failure::{Failure, Outcome};
+use super::install::{Checked, InstallArgs, Origin, install};
+use super::installation_args::InstallationArgs;
+use super::journal::Journal;
+use super::refused::untrusted;
+use super::trust_args::load_policy;
+use crate::archive;
+use crate::bundle::open::Bundle;
+use crate::bundle::read::hash_only;
+use crate::model::timestamp::Timestamp;
+use crate::rollout::back::{NoWayBack, way_back, ways_back};
+use crate::rollout::record::{Entry, Head, unpack};
+use crate::trust::policy::Policy;
+use crate::trust::state::State;
+use crate::trust::verify::{Authority, Purpose, Terms, Verified, VerifyError, verify};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The bundle comes from the record in the cluster and is verified again. It may be older than what runs, and its key may
+be retired; a key or content that is revoked, or a serial below `minSerial`, is refused. What the bundle holds becomes a
+new generation. No file and no state of this machine is needed.
+
+Examples:
+  relay-bundle rollback -n claude-relay --trust trust.toml --dry-run
+  relay-bundle rollback -n claude-relay --trust trust.toml
+  relay-bundle rollback -n claude-relay --trust trust.toml --to 7 --yes"
+)]
+pub struct Args {
+    /// The generation to go back to [default: the one that ran before]
+    #[arg(long, value_name = "GENERATION")]
+    to: Option<u64>,
+    /// The trust policy: who may sign what, and for which place
+    #[arg(long, value_name = "TOML")]
+    trust: Utf8PathBuf,
+    #[command(flatten)]
+    installation: InstallationArgs,
+    #[command(flatten)]
+    install: InstallArgs,
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        let policy = load_policy(&self.trust)?;
+        let now = clock::now()?;
+        let cluster = self.installation.connect()?;
+        let identity = identify(&cluster, &policy)?;
+        let journal = self.installation.open(&cluster, false)?;
+        let entry = way_back(&journal.head, self.to).map_err(|why| refusal(why, &journal.head))?;
+        let bundle = verified(&journal, entry, &policy, now)?;
+        let origin = Origin::Recorded(entry.content_of.unwrap_or(entry.generation));
+        let words = self.installation.cluster_words();
+        let checked = Checked::new((policy, &self.trust), origin, bundle, now, words)?;
+        install(ctx, &checked, &cluster, &identity, &self.install)
+    }
+}
+
+/// Says why there is no going back, and to what there is.
+fn refusal(why: NoWayBack, head: &Head) -> Failure {
+    let way = |entry: &Entry| {
+        let Entry { generation, state, recorded, profile, .. } = entry;
+        format!("--to {generation}: profile {profile}, {state} on {recorded}, sha256:{}", entry.content_id)
+    };
+    let failure = ways_back(head).map(way).fold(Failure::input(why), Failure::hint);
+    if failure.hints.is_empty() {
+        return failure.hint("nothing has ever run here: apply a bundle");
+    }
+    failure
+}
+
+/// Verifies the bundle of a generation, and that it is the one that the head names.
+fn verified(
+    journal: &Journal<'_>,
+    entry: &Entry,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Verified<Bundle>, Failure> {
+    let generation = entry.generation;
+    let packed = journal.packed_bundle(generation)?;
+    let bytes = unpack(&packed).map_err(|why| journal.damaged(generation, &why))?;
+    let nothing = State::default();
+    let terms = Terms { authority: Authority::Policy(policy, &nothing), purpose: Purpose::Deployed, now };
+    let bundle = archive::open(bytes.as_slice())
+        .map_err(VerifyError::from)
+        .and_then(|opening| verify(opening, &terms, &mut hash_only))?;
+    let serial = bundle.voucher().statement.predicate.serial;
+    if (bundle.content_id, serial) != (entry.content_id, entry.serial) {
+        let (found, wanted) = (bundle.content_id, entry.content_id);
+        let why = format!(
+            "generation {generation} of the record holds sha256:{found} with serial {serial}, and its head says \
+             sha256:{wanted} with serial {}",
+            entry.serial
+        );
+        return Err(untrusted("TAMPERED", why).hint("somebody changed the record: find out who can write it"));
+    }
+    let place = (&bundle.index.name, bundle.index.namespace.as_str());
+    if place != (journal.name(), journal.namespace()) {
+        let why =
+            format!("generation {generation} of the record holds a bundle for {} in {}", place.0, place.1);
+        return Err(
+            untrusted("WRONG_TARGET", why).hint("somebody changed the record: find out who can write it")
+        );
+    }
+    Ok(bundle)
+}

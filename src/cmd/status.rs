@@ -1,0 +1,197 @@
+//! `status`: what is installed, and how it is.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use camino::Utf8PathBuf;
+use serde::Serialize;
+
+use super::clock;
+use super::cluster_args::identify;
+use super::ctx::{Ctx, count};
+use super::failure::{DIFFERS, Failure, Outcome};
+use super::installation_args::InstallationArgs;
+use super::journal::Journal;
+use super::recorded::{EntryReport, Recorded};
+use super::trust_args::load_policy;
+use crate::cluster::Cluster;
+use crate::cluster::request::Request;
+use crate::cluster::resource::key;
+use crate::model::object_key::ObjectKey;
+use crate::rollout::pods;
+use crate::rollout::record::{Entry, Lock, Progress, instance_label};
+use crate::rollout::standing::Standing;
+use crate::trust::policy::Policy;
+use crate::trust::state::State;
+use crate::trust::verify::{Authority, Purpose, Terms};
+use crate::ui::escape::safe;
+use crate::ui::printer::Report;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit code 0 if a generation is deployed, none is pending, and all its objects are there and ready; 1 if not.
+
+The record says all this of itself. With --trust the bundle that it names as deployed is verified: its signatures, and
+that no key or content was revoked. `verify --live` compares the objects with a bundle, field by field.
+
+Examples:
+  relay-bundle status -n claude-relay
+  relay-bundle status -n claude-relay --trust trust.toml --json"
+)]
+pub struct Args {
+    #[command(flatten)]
+    installation: InstallationArgs,
+    /// Verify the bundle that is recorded as deployed, under this policy
+    #[arg(long, value_name = "TOML")]
+    trust: Option<Utf8PathBuf>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusReport {
+    name: String,
+    namespace: String,
+    context: String,
+    /// Whether it is deployed and ready, and nothing is pending.
+    ok: bool,
+    /// Whether the deployed bundle was verified.
+    verified: bool,
+    /// What is deployed, was begun, or was given up since; newest first.
+    generations: Vec<EntryReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lock: Option<Lock>,
+    /// The generation whose objects these are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    objects_of: Option<u64>,
+    objects: Vec<ObjectReport>,
+    /// What is wrong with pods.
+    troubles: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ObjectReport {
+    #[serde(flatten)]
+    key: ObjectKey,
+    #[serde(flatten)]
+    standing: Standing,
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        let policy = self.trust.as_deref().map(load_policy).transpose()?;
+        let cluster = self.installation.connect()?;
+        if let Some(policy) = &policy {
+            identify(&cluster, policy)?;
+        }
+        let journal = self.installation.open(&cluster, false)?;
+        let recorded =
+            journal.recorded(|entry| matches!(entry.state, Progress::Deployed | Progress::Pending))?;
+        let deployed = recorded.iter().find(|recorded| recorded.entry.state == Progress::Deployed);
+        let verified = match (&policy, deployed) {
+            (Some(policy), Some(deployed)) => verify(deployed, policy).map(|()| true)?,
+            _ => false,
+        };
+        let shown = recorded.last();
+        let objects = shown.map_or_else(|| Ok(Vec::new()), |shown| look(&cluster, shown))?;
+        let is_ready = objects.iter().all(|object| object.standing == Standing::Ready);
+        let report = StatusReport {
+            name: journal.name().to_string(),
+            namespace: journal.namespace().to_owned(),
+            context: cluster.context.clone(),
+            ok: deployed.is_some() && journal.head.pending().is_none() && is_ready,
+            verified,
+            generations: current(&journal.head.generations),
+            lock: journal.head.lock.clone(),
+            objects_of: shown.map(|shown| shown.entry.generation),
+            objects,
+            troubles: troubles(&cluster, &journal)?,
+        };
+        ctx.printer.report(&report)?;
+        if !verified {
+            ctx.printer.say("nothing was verified: this is what the record says of itself; see --trust");
+        }
+        Ok(if report.ok { ExitCode::SUCCESS } else { DIFFERS.into() })
+    }
+}
+
+fn verify(deployed: &Recorded, policy: &Policy) -> Result<(), Failure> {
+    let nothing_before = State::default();
+    let authority = Authority::Policy(policy, &nothing_before);
+    deployed.verify(&Terms { authority, purpose: Purpose::Deployed, now: clock::now()? })?;
+    Ok(())
+}
+
+/// Returns the generation that runs and all after it, newest first.
+fn current(generations: &[Entry]) -> Vec<EntryReport> {
+    let deployed = generations.iter().rposition(|entry| entry.state.has_run());
+    generations.iter().skip(deployed.unwrap_or(0)).rev().map(EntryReport::of).collect()
+}
+
+fn look(cluster: &Cluster, recorded: &Recorded) -> Result<Vec<ObjectReport>, Failure> {
+    let keys: Vec<ObjectKey> = recorded.inventory.iter().map(|item| item.key.clone()).collect();
+    let live = cluster.find_all(&keys)?;
+    let report = |item: &crate::rollout::record::Item| ObjectReport {
+        standing: Standing::of(item, live.get(&item.key)),
+        key: item.key.clone(),
+    };
+    Ok(recorded.inventory.iter().map(report).collect())
+}
+
+/// Says what is wrong with the pods of the installation, and with what makes them.
+fn troubles(cluster: &Cluster, journal: &Journal<'_>) -> Result<Vec<String>, Failure> {
+    let label = instance_label(journal.name());
+    let list = |kind: &str| {
+        let folder = key(kind, journal.namespace(), "").expect("a kind that is known");
+        cluster.list(&Request::list(&folder, &label))
+    };
+    let (owners, all) = (list("ReplicaSet")?, list("Pod")?);
+    let is_going = |object: &&serde_json::Value| object.pointer("/metadata/deletionTimestamp").is_some();
+    let pods = all.iter().filter(|pod| !is_going(pod));
+    Ok(owners.iter().filter_map(pods::owner_trouble).chain(pods.filter_map(pods::trouble)).collect())
+}
+
+impl StatusReport {
+    fn write_generations(&self, out: &mut dyn Write) -> io::Result<()> {
+        for entry in &self.generations {
+            let EntryReport { generation, state, content_id, profile, serial, recorded, content_of } = entry;
+            let state = state.to_string();
+            let profile = safe(profile);
+            let of = content_of.map(|of| format!("  back to {of}")).unwrap_or_default();
+            writeln!(out, "{state:<12}generation {generation}: {profile}, serial {serial}, {recorded}")?;
+            writeln!(out, "{:<12}{content_id}{of}", "")?;
+        }
+        Ok(())
+    }
+}
+
+impl Report for StatusReport {
+    const SCHEMA: &'static str = "status/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let place = format!("{} in namespace {} of context {}", self.name, self.namespace, self.context);
+        writeln!(out, "{}", safe(&place))?;
+        self.write_generations(out)?;
+        if let Some(Lock { holder, .. }) = &self.lock {
+            writeln!(out, "{:<12}held by {}: a run is under way, or was killed", "lock", safe(holder))?;
+        }
+        let verified = if self.verified { "the deployed bundle" } else { "nothing" };
+        writeln!(out, "{:<12}{verified}", "verified")?;
+        let ready = self.objects.iter().filter(|object| object.standing == Standing::Ready).count();
+        let of = self.objects_of.map(|of| format!(" of generation {of}")).unwrap_or_default();
+        let all = count(self.objects.len(), "object");
+        writeln!(out, "{:<12}{ready} of {all}{of} are there and ready", "objects")?;
+        for ObjectReport { key, standing } in &self.objects {
+            let why = match standing {
+                Standing::Ready => continue,
+                Standing::Waiting(why) => format!("not ready: {why}"),
+                Standing::Failed(why) => format!("failed: {why}"),
+                Standing::Replaced => {
+                    "another object has its name: somebody deleted it and made this one".into()
+                }
+                Standing::Missing => "missing".into(),
+            };
+            writeln!(out, "  ! {}: {}", safe(&key.to_string()), safe(&why))?;
+        }
+        self.troubles.iter().try_for_each(|trouble| writeln!(out, "  ! {}", safe(trouble)))
+    }
+}

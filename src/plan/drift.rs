@@ -1,0 +1,249 @@
+//! Drift: in which fields a live object is not as it was applied, and who has them.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::fields::{FieldChange, REDACTED, compare, hide_credentials, redact, step_to};
+use super::path::{FieldPath, Step};
+
+/// A field that is not as it was applied.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Drift {
+    pub path: FieldPath,
+    /// What it is; absent where it is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live: Option<Value>,
+    /// What it is to be; absent where somebody added it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<Value>,
+    /// Who has it; nobody has a field that is gone.
+    pub managers: Vec<String>,
+}
+
+/// A live object, and what it is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Sides<'a> {
+    /// The object as the server has it.
+    pub object: &'a Value,
+    /// The same without what the server adds.
+    pub live: &'a Value,
+    /// What it would be if it were applied again, without what the server adds.
+    pub wanted: &'a Value,
+    /// The fields that would be ours then, as the server writes them.
+    pub ours: Option<&'a Value>,
+}
+
+/// The managers that are parts of Kubernetes: what they add is no drift.
+const CONTROLLERS: [&str; 4] =
+    ["cloud-controller-manager", "kube-controller-manager", "kube-scheduler", "kubelet"];
+
+/// The maps whose entries belong to several managers, even where we have none of them.
+const SHARED: [&str; 2] = ["annotations", "labels"];
+
+/// Returns in which fields a live object is not as it was applied, and what others have added to it.
+///
+/// What `own`, or a manager whose name begins with `own-`, adds is this program's.
+pub fn drifts(sides: Sides<'_>, own: &str) -> Vec<Drift> {
+    let owners = owners(sides.object);
+    let mut owned = Vec::new();
+    for owner in &owners {
+        leaves(owner.fields, sides.object, &FieldPath::default(), &mut |path| {
+            owned.push((path, owner.manager));
+        });
+    }
+    let changed = compare(sides.live, sides.wanted);
+    let mut added = Vec::new();
+    for owner in owners.iter().filter(|owner| owner.is_foreign(own)) {
+        add_foreign(owner.fields, sides.ours, sides.object, &FieldPath::default(), &mut added);
+    }
+    added.retain(|extra| !changed.iter().any(|change| touches(&change.path, &extra.path)));
+    added.dedup();
+    let is_secret = sides.object.get("kind").and_then(Value::as_str) == Some("Secret");
+    if is_secret {
+        changed_secretly(&mut added);
+    }
+    let drift = |mut change: FieldChange| {
+        if is_secret {
+            redact(&mut change);
+        }
+        hide_credentials(&mut change);
+        let managers: BTreeSet<&str> =
+            owned.iter().filter(|(path, _)| touches(path, &change.path)).map(|(_, name)| *name).collect();
+        let managers = managers.into_iter().map(str::to_owned).collect();
+        Drift { path: change.path, live: change.old, wanted: change.new, managers }
+    };
+    changed.into_iter().chain(added).map(drift).collect()
+}
+
+/// Hides what others have added to a Secret: tools write its whole data into annotations.
+fn changed_secretly(added: &mut [FieldChange]) {
+    for change in added {
+        change.old = Some(REDACTED.into());
+    }
+}
+
+/// Tells whether one of two fields is the other, or is in it.
+fn touches(one: &FieldPath, other: &FieldPath) -> bool {
+    one.0.iter().zip(&other.0).all(|(one, other)| one == other)
+}
+
+/// Who owns which fields of an object.
+struct Owner<'a> {
+    manager: &'a str,
+    /// Whether it wrote a part of the object that has an address of its own, such as its status.
+    is_part: bool,
+    fields: &'a Value,
+}
+
+impl Owner<'_> {
+    fn is_foreign(&self, own: &str) -> bool {
+        let rest = self.manager.strip_prefix(own);
+        let is_own = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+        !is_own && !self.is_part && !CONTROLLERS.contains(&self.manager)
+    }
+}
+
+fn owners(object: &Value) -> Vec<Owner<'_>> {
+    let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array);
+    entries.into_iter().flatten().filter_map(owner).collect()
+}
+
+fn owner(entry: &Value) -> Option<Owner<'_>> {
+    let manager = entry.get("manager")?.as_str()?;
+    Some(Owner { manager, is_part: entry.get("subresource").is_some(), fields: entry.get("fieldsV1")? })
+}
+
+/// Calls `found` with each field that a manager owns and that has no others in it.
+fn leaves(fields: &Value, value: &Value, path: &FieldPath, found: &mut impl FnMut(FieldPath)) {
+    let inner = inner(fields, value);
+    if inner.is_empty() {
+        found(path.clone());
+    }
+    for (_, fields, step, value) in inner {
+        leaves(fields, value, &path.then(step), &mut *found);
+    }
+}
+
+/// Adds the fields that a manager owns and we do not; of what is all its own, the outermost.
+fn add_foreign(
+    fields: &Value,
+    ours: Option<&Value>,
+    value: &Value,
+    path: &FieldPath,
+    added: &mut Vec<FieldChange>,
+) {
+    for (name, fields, step, value) in inner(fields, value) {
+        let path = path.then(step);
+        let ours = ours.and_then(|ours| ours.get(name));
+        let is_shared = path.last_key().is_some_and(|key| SHARED.contains(&key));
+        if ours.is_some() || is_shared {
+            add_foreign(fields, ours, value, &path, added);
+        } else {
+            added.push(FieldChange::new(path, Some(value.clone()), None));
+        }
+    }
+}
+
+/// Returns what is owned directly inside a field: its name as the server writes it, what is owned in it, the step to it and
+/// its value. What is owned and not there any more is left out.
+fn inner<'a>(fields: &'a Value, value: &'a Value) -> Vec<(&'a str, &'a Value, Step, &'a Value)> {
+    let found = |(name, fields): (&'a String, &'a Value)| {
+        let (step, value) = resolve(name, value)?;
+        Some((name.as_str(), fields, step, value))
+    };
+    fields.as_object().into_iter().flatten().filter_map(found).collect()
+}
+
+/// Finds what a name of the server's means: `f:` and a field, `k:` and the keys of an element, `v:` and an element.
+fn resolve<'a>(name: &str, value: &'a Value) -> Option<(Step, &'a Value)> {
+    let (form, rest) = name.split_once(':')?;
+    if form == "f" {
+        return Some((Step::Key(rest.to_owned()), value.get(rest)?));
+    }
+    let list = value.as_array()?;
+    let wanted: Value = serde_json::from_str(rest).ok()?;
+    let is_meant = |item: &Value| match (form, &wanted) {
+        ("k", Value::Object(keys)) => keys.iter().all(|(key, value)| item.get(key) == Some(value)),
+        ("v", wanted) => item == wanted,
+        _ => false,
+    };
+    let at = list.iter().position(is_meant)?;
+    Some((step_to(list, at), &list[at]))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A Service of ours, which `kubectl edit` has changed.
+    fn edited() -> Value {
+        json!({
+            "kind": "Service",
+            "metadata": {"name": "relay", "labels": {"a": "1", "mine": "x"}, "managedFields": [
+                {"manager": "relay-bundle", "operation": "Apply", "fieldsV1": {
+                    "f:metadata": {"f:labels": {"f:a": {}}},
+                    "f:spec": {"f:ports": {"k:{\"port\":80}": {".": {}, "f:port": {}}}}}},
+                {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {
+                    "f:metadata": {"f:labels": {"f:mine": {}}},
+                    "f:spec": {"f:type": {}, "f:externalIPs": {".": {}, "v:\"10.0.0.1\"": {}},
+                        "f:ports": {"k:{\"port\":81}": {".": {}, "f:name": {}, "f:port": {}}}}}},
+                {"manager": "kube-controller-manager", "operation": "Update", "fieldsV1": {"f:spec": {"f:clusterIP": {}}}},
+                {"manager": "relay-bundle-restart", "operation": "Apply", "fieldsV1": {"f:spec": {"f:clusterIP": {}}}},
+                {"manager": "balancer", "operation": "Update", "subresource": "status", "fieldsV1": {"f:status": {"f:x": {}}}},
+            ]},
+            "spec": {"type": "NodePort", "clusterIP": "10.1.1.1", "externalIPs": ["10.0.0.1"],
+                "ports": [{"name": "http", "port": 80}, {"name": "own", "port": 81}]},
+            "status": {"x": 1},
+        })
+    }
+
+    fn told(object: &Value, wanted: &Value) -> Vec<String> {
+        let live = json!({"metadata": {"labels": object["metadata"]["labels"]}, "spec": object["spec"]});
+        let ours = &object["metadata"]["managedFields"][0]["fieldsV1"];
+        let found = drifts(Sides { object, live: &live, wanted, ours: Some(ours) }, "relay-bundle");
+        let text = |value: Option<Value>| value.map_or("-".to_owned(), |value| value.to_string());
+        found
+            .into_iter()
+            .map(|drift| {
+                let (live, wanted) = (text(drift.live), text(drift.wanted));
+                format!("{}: {live}, wanted {wanted}, {:?}", drift.path, drift.managers)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_others_changed_or_added_is_told_with_their_names_and_what_controllers_add_is_not() {
+        let object = edited();
+        let mut spec = object["spec"].clone();
+        spec["type"] = "ClusterIP".into();
+        let wanted = json!({"metadata": {"labels": {"a": "1", "b": "2", "mine": "x"}}, "spec": spec});
+        assert_eq!(
+            told(&object, &wanted),
+            [
+                r#"metadata.labels.b: -, wanted "2", []"#,
+                r#"spec.type: "NodePort", wanted "ClusterIP", ["kubectl-edit"]"#,
+                r#"metadata.labels.mine: "x", wanted -, ["kubectl-edit"]"#,
+                r#"spec.externalIPs: ["10.0.0.1"], wanted -, ["kubectl-edit"]"#,
+                r#"spec.ports[own]: {"name":"own","port":81}, wanted -, ["kubectl-edit"]"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn a_secret_is_never_shown_wherever_others_have_written_it() {
+        let object = json!({"kind": "Secret", "data": {"key": "bGl2ZQ=="}, "metadata": {
+            "annotations": {"copy": "bGl2ZQ=="},
+            "managedFields": [{"manager": "kubectl", "fieldsV1":
+                {"f:data": {"f:key": {}}, "f:metadata": {"f:annotations": {"f:copy": {}}}}}]}});
+        let [live, wanted] = ["bGl2ZQ==", "d2FudGVk"].map(|value| json!({"data": {"key": value}}));
+        let ours = json!({"f:data": {"f:key": {}}});
+        let found = drifts(Sides { object: &object, live: &live, wanted: &wanted, ours: Some(&ours) }, "us");
+        let text = serde_json::to_string(&found).unwrap();
+        assert_eq!(found.len(), 2, "{text}");
+        assert!(!text.contains("bGl2ZQ") && !text.contains("d2FudGVk"), "{text}");
+    }
+}

@@ -1,0 +1,91 @@
+//! Which generation to go back to: one that ran here, and none that only began.
+
+use super::record::{Entry, Head, Progress};
+
+/// Why there is no going back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoWayBack {
+    #[error("the record has no generation {0}")]
+    Unknown(u64),
+    #[error("generation {generation} is {state}: it never ran here as a whole")]
+    NeverRan { generation: u64, state: Progress },
+    #[error("no generation with another content than what runs has ever run here")]
+    Nowhere,
+}
+
+/// Returns the generations that can be gone back to, newest first.
+pub fn ways_back(head: &Head) -> impl Iterator<Item = &Entry> {
+    head.generations.iter().rev().filter(|entry| entry.state.has_run())
+}
+
+/// Returns the generation `to`, or the one that ran before what runs or was attempted.
+///
+/// # Errors
+///
+/// When it never ran here, or there is none.
+pub fn way_back(head: &Head, to: Option<u64>) -> Result<&Entry, NoWayBack> {
+    if let Some(generation) = to {
+        let known = head.generations.iter().find(|entry| entry.generation == generation);
+        let entry = known.ok_or(NoWayBack::Unknown(generation))?;
+        let state = entry.state;
+        return if state.has_run() { Ok(entry) } else { Err(NoWayBack::NeverRan { generation, state }) };
+    }
+    // Before an attempt that was not finished, what is deployed ran; before what is deployed, what has another content.
+    let left = head.deployed().filter(|_| head.pending().is_none());
+    let is_other = |entry: &&Entry| left.is_none_or(|left| left.content_id != entry.content_id);
+    ways_back(head).find(is_other).ok_or(NoWayBack::Nowhere)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::Digest;
+    use crate::model::timestamp::Timestamp;
+
+    fn head(entries: &[(u64, u8, Progress)]) -> Head {
+        let entry = |&(generation, content, state): &(u64, u8, Progress)| Entry {
+            generation,
+            content_id: Digest::of(&[content]),
+            profile: "production".parse().unwrap(),
+            serial: generation,
+            state,
+            recorded: Timestamp::from_seconds(1_795_341_600).unwrap(),
+            content_of: None,
+        };
+        Head { generations: entries.iter().map(entry).collect(), ..Head::default() }
+    }
+
+    #[test]
+    fn without_a_number_the_last_other_content_that_ran_is_meant() {
+        use Progress::{Abandoned, Deployed, Pending, Removed, Removing, Superseded};
+        let table: [(&[_], _); 9] = [
+            (&[], Err(NoWayBack::Nowhere)),
+            (&[(1, 1, Deployed)], Err(NoWayBack::Nowhere)),
+            (&[(1, 1, Superseded), (2, 2, Deployed)], Ok(1)),
+            (&[(1, 1, Deployed), (2, 2, Pending)], Ok(1)),
+            (&[(1, 1, Superseded), (2, 2, Abandoned), (3, 1, Deployed)], Err(NoWayBack::Nowhere)),
+            (&[(1, 1, Superseded), (2, 2, Superseded), (3, 1, Deployed)], Ok(2)),
+            (&[(1, 1, Superseded), (2, 2, Removed)], Ok(2)),
+            (&[(1, 1, Superseded), (2, 2, Removing)], Ok(2)),
+            (&[(1, 1, Pending)], Err(NoWayBack::Nowhere)),
+        ];
+        for (entries, wanted) in table {
+            let head = head(entries);
+            assert_eq!(way_back(&head, None).map(|entry| entry.generation), wanted, "{entries:?}");
+        }
+    }
+
+    #[test]
+    fn a_generation_that_never_ran_is_refused_by_its_number() {
+        use Progress::{Abandoned, Deployed, Pending, Superseded};
+        let head = head(&[(2, 1, Superseded), (3, 2, Abandoned), (4, 3, Deployed), (5, 4, Pending)]);
+
+        let answer = |to| way_back(&head, Some(to)).map(|entry| entry.generation);
+
+        assert_eq!((answer(2), answer(4)), (Ok(2), Ok(4)));
+        assert_eq!(answer(1), Err(NoWayBack::Unknown(1)));
+        assert_eq!(answer(3), Err(NoWayBack::NeverRan { generation: 3, state: Abandoned }));
+        assert_eq!(answer(5), Err(NoWayBack::NeverRan { generation: 5, state: Pending }));
+        assert_eq!(ways_back(&head).map(|entry| entry.generation).collect::<Vec<_>>(), [4, 2]);
+    }
+}

@@ -1,0 +1,183 @@
+//! The hash of a plan: what a person has looked at and approved is what is done, or nothing is.
+//!
+//! It covers what the plan says of every object, field by field, where it is for, and of what content. Values of Secrets
+//! are in no plan; the version of one that would be written is.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::plan::{Action, Before, Plan};
+use super::prune::Candidate;
+use crate::canonical::Canonical;
+use crate::model::digest::Digest;
+use crate::model::object_key::ObjectKey;
+use crate::rollout::live;
+
+/// The format of what is hashed.
+const SCHEMA: &str = "relay-bundle/plan/v1";
+
+/// What a plan is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Purpose<'a> {
+    pub cluster_uid: &'a str,
+    pub namespace: &'a str,
+    pub content_id: Digest,
+    pub serial: u64,
+    /// The generation whose content it is, if it goes back.
+    pub content_of: Option<u64>,
+    /// The Secrets whose values are made, in words.
+    pub generated: &'a [String],
+}
+
+/// The versions of the Secrets that are there.
+pub type SecretVersions = BTreeMap<ObjectKey, String>;
+
+/// Returns the versions of the Secrets that are there before.
+pub fn secret_versions(before: &Before) -> SecretVersions {
+    let secrets = before.live.iter().filter(|(key, _)| key.kind == "Secret");
+    secrets
+        .map(|(key, object)| {
+            (key.clone(), format!("{}/{}", live::uid(object), live::resource_version(object)))
+        })
+        .collect()
+}
+
+/// Returns the hash of a plan.
+pub fn plan_hash(purpose: Purpose<'_>, plan: &Plan, secrets: &SecretVersions) -> Digest {
+    let written = plan.steps.iter().filter(|step| step.action != Action::Keep);
+    let versions: Vec<&String> = written.filter_map(|step| secrets.get(&step.key)).collect();
+    // Which of them goes when is seen anew once the rollout is done.
+    let mut gone: Vec<&Candidate> = plan.prune.iter().chain(&plan.prune_later).collect();
+    gone.sort_by(|one, other| (&one.key, &one.uid).cmp(&(&other.key, &other.uid)));
+    let workloads = plan.changes.workloads.iter();
+    let restarts: Vec<Value> =
+        workloads.map(|of| json!([of.kind, of.namespace, of.name, of.restart])).collect();
+    let tree = json!({
+        "schema": SCHEMA,
+        "clusterUid": purpose.cluster_uid,
+        "namespace": purpose.namespace,
+        "contentId": purpose.content_id.to_string(),
+        "serial": purpose.serial,
+        "contentOf": purpose.content_of,
+        "generated": purpose.generated,
+        "steps": plan.steps,
+        "gone": gone,
+        "objects": plan.changes.objects,
+        "restarts": restarts,
+        "secrets": versions,
+    });
+    let bytes = Canonical::of_tree(spelled(tree)).expect("no number is left that has no canonical form");
+    bytes.digest()
+}
+
+/// Spells numbers out that have no canonical form: objects of others may hold some.
+fn spelled(tree: Value) -> Value {
+    match tree {
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) if integer.unsigned_abs() < 1 << 53 => integer.into(),
+            _ => json!(["number", number.to_string()]),
+        },
+        Value::Array(items) => items.into_iter().map(spelled).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, spelled(value))).collect(),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::diff::Changes;
+    use crate::plan::restart::{Forecast, Restart};
+    use crate::rollout::plan::Step;
+
+    fn key(kind: &str) -> ObjectKey {
+        ObjectKey { api_version: "v1".into(), kind: kind.into(), namespace: "ns".into(), name: "x".into() }
+    }
+
+    fn a_plan() -> Plan {
+        let step = |kind: &str, action| Step {
+            key: key(kind),
+            action,
+            conflicts: Vec::new(),
+            refusal: None,
+            tried: true,
+        };
+        let candidate = Candidate { key: key("ConfigMap"), uid: "1".into() };
+        let restart = Forecast {
+            kind: "Deployment".into(),
+            namespace: "ns".into(),
+            name: "x".into(),
+            restart: Restart::No,
+            reasons: Vec::new(),
+            notes: Vec::new(),
+        };
+        Plan {
+            steps: vec![step("Secret", Action::Update), step("Service", Action::Keep)],
+            prune: vec![candidate],
+            prune_later: Vec::new(),
+            changes: Changes { workloads: vec![restart], ..Changes::default() },
+        }
+    }
+
+    fn purpose() -> Purpose<'static> {
+        Purpose {
+            cluster_uid: "u",
+            namespace: "ns",
+            content_id: Digest::of(b"a"),
+            serial: 1,
+            content_of: None,
+            generated: &[],
+        }
+    }
+
+    #[test]
+    fn whatever_would_be_done_otherwise_has_another_hash() {
+        let secrets = SecretVersions::from([(key("Secret"), "1/7".to_owned())]);
+        let hash = |purpose, plan: &Plan| plan_hash(purpose, plan, &secrets);
+        let same = hash(purpose(), &a_plan());
+        assert_eq!(hash(purpose(), &a_plan()), same);
+
+        let generated = ["Secret/y: z".to_owned()];
+        let mut others = vec![
+            hash(Purpose { cluster_uid: "v", ..purpose() }, &a_plan()),
+            hash(Purpose { namespace: "other", ..purpose() }, &a_plan()),
+            hash(Purpose { content_id: Digest::of(b"b"), ..purpose() }, &a_plan()),
+            hash(Purpose { serial: 2, ..purpose() }, &a_plan()),
+            hash(Purpose { content_of: Some(1), ..purpose() }, &a_plan()),
+            hash(Purpose { generated: &generated, ..purpose() }, &a_plan()),
+            plan_hash(purpose(), &a_plan(), &SecretVersions::from([(key("Secret"), "1/8".to_owned())])),
+        ];
+        let changed = |change: &dyn Fn(&mut Plan)| {
+            let mut plan = a_plan();
+            change(&mut plan);
+            hash(purpose(), &plan)
+        };
+        others.push(changed(&|plan| plan.steps[1].action = Action::Create));
+        others.push(changed(&|plan| plan.prune[0].uid = "2".into()));
+        others.push(changed(&|plan| plan.prune.clear()));
+        others.push(changed(&|plan| plan.changes.workloads[0].restart = Restart::Yes));
+        others.push(same);
+        let number = others.len();
+        others.sort();
+        others.dedup();
+        assert_eq!(others.len(), number);
+    }
+
+    #[test]
+    fn when_an_old_object_goes_and_what_is_not_written_do_not_matter() {
+        let secrets = SecretVersions::from([(key("Service"), "1/7".to_owned())]);
+        let mut later = a_plan();
+        later.prune_later = std::mem::take(&mut later.prune);
+
+        let hash = |plan, secrets| plan_hash(purpose(), plan, secrets);
+
+        assert_eq!(hash(&later, &secrets), hash(&a_plan(), &SecretVersions::new()));
+    }
+
+    #[test]
+    fn numbers_of_any_kind_have_a_spelling() {
+        let tree = spelled(json!([1, -1, 1.5, u64::MAX, {"a": 1_u64 << 53}]));
+        assert!(Canonical::of_tree(tree).is_ok());
+    }
+}

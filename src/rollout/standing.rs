@@ -1,0 +1,74 @@
+//! How an object that was recorded stands: whether it is there, is still that one, and is ready.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::live;
+use super::readiness::{self, Readiness};
+use super::record::Item;
+
+/// How an object stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "standing", content = "why", rename_all = "camelCase")]
+pub enum Standing {
+    Ready,
+    /// It is not ready yet.
+    Waiting(String),
+    /// Its controller has given up.
+    Failed(String),
+    /// Another object has its name: somebody deleted it and made this one.
+    Replaced,
+    Missing,
+}
+
+impl Standing {
+    /// Returns how an object of an inventory stands.
+    pub fn of(item: &Item, live: Option<&Value>) -> Self {
+        let Some(object) = live else { return Self::Missing };
+        if item.uid.as_ref().is_some_and(|uid| uid != live::uid(object)) {
+            return Self::Replaced;
+        }
+        match readiness::of(object) {
+            Readiness::Ready => Self::Ready,
+            Readiness::Waiting(why) => Self::Waiting(why),
+            Readiness::Failed(why) => Self::Failed(why),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::object_key::ObjectKey;
+
+    #[test]
+    fn an_object_stands_well_only_if_it_is_the_one_that_was_recorded_and_is_ready() {
+        let key = ObjectKey {
+            api_version: "v1".into(),
+            kind: "PersistentVolumeClaim".into(),
+            namespace: "ns".into(),
+            name: "data".into(),
+        };
+        let recorded = Item { key: key.clone(), uid: Some("1".into()) };
+        let interrupted = Item { key, uid: None };
+        let claim = |uid: &str, phase: &str| json!({"kind": "PersistentVolumeClaim", "metadata": {"uid": uid}, "status": {"phase": phase}});
+        let waiting = Standing::Waiting("no volume is bound to it".into());
+        let lost = Standing::Failed("its volume is lost".into());
+        for (item, live, wanted) in [
+            (&recorded, Some(claim("1", "Bound")), Standing::Ready),
+            (&recorded, Some(claim("1", "Pending")), waiting),
+            (&recorded, Some(claim("1", "Lost")), lost),
+            (&recorded, Some(claim("2", "Bound")), Standing::Replaced),
+            (&interrupted, Some(claim("2", "Bound")), Standing::Ready),
+            (&recorded, None, Standing::Missing),
+        ] {
+            assert_eq!(Standing::of(item, live.as_ref()), wanted);
+        }
+        assert_eq!(
+            serde_json::to_value(Standing::Waiting("x".into())).unwrap(),
+            json!({"standing": "waiting", "why": "x"})
+        );
+    }
+}

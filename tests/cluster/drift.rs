@@ -1,0 +1,195 @@
+//! A bundle beside the cluster: `diff --live` and `verify --live`.
+
+use serde_json::{Value, json};
+
+use crate::site::{Ran, Site};
+
+const RELAY: &str = "relay-dev-claude-relay";
+
+fn report(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {} {}", ran.stdout, ran.stderr))
+}
+
+fn verify(site: &Site, bundle: &str) -> Ran {
+    site.call(&["verify", bundle, "--trust", "trust.toml", "--live", "--json"])
+}
+
+/// Returns each object that differs: how, with fields as `path: live, wanted (managers)`.
+fn told(ran: &Ran) -> Vec<String> {
+    let text = |value: Option<&Value>| value.map_or("-".to_owned(), ToString::to_string);
+    let mut lines = Vec::new();
+    for object in report(ran)["live"]["objects"].as_array().unwrap() {
+        let name = format!("{}/{}", object["kind"].as_str().unwrap(), object["name"].as_str().unwrap());
+        lines.push(format!("{} {name}", object["change"].as_str().unwrap()));
+        for field in object["fields"].as_array().into_iter().flatten() {
+            let managers = field["managers"].to_string();
+            let (live, wanted) = (text(field.get("live")), text(field.get("wanted")));
+            lines.push(format!("  {}: {live}, wanted {wanted}, {managers}", field["path"].as_str().unwrap()));
+        }
+    }
+    lines
+}
+
+#[test]
+fn what_was_edited_added_or_deleted_by_hand_is_named_with_who_did_it() {
+    let Some(site) = Site::new("drift") else { return };
+    let settings =
+        ["replicaCount=2", "podDisruptionBudget.enabled=true", "podDisruptionBudget.maxUnavailable=1"];
+    let bundle = site.build("dev", &settings);
+    site.applied(&bundle, &[]);
+    let ran = verify(&site, bundle.as_str());
+    assert_eq!((ran.code, told(&ran)), (0, vec![]), "{}", ran.stderr);
+    let kubectl = |arguments: &[&str]| drop(site.plane.kubectl(&[&["-n", "drift"], arguments].concat()));
+    let service = format!("service/{RELAY}");
+    let deployment = format!("deployment/{RELAY}");
+
+    let port = r#"[{"op": "replace", "path": "/spec/ports/0/port", "value": 8081}]"#;
+    kubectl(&["patch", &service, "--type=json", "-p", port, "--field-manager=kubectl-edit"]);
+    kubectl(&["label", &service, "app.kubernetes.io/part-of-"]);
+    kubectl(&["scale", &deployment, "--replicas=3"]);
+    kubectl(&["set", "env", &deployment, "--containers=claude-relay", "EXTRA=1"]);
+    kubectl(&["annotate", "statefulset/relay-dev-redis", "example.internal/note=mine"]);
+    kubectl(&["delete", &format!("pdb/{RELAY}")]);
+    let before = site.versions();
+    let ran = verify(&site, bundle.as_str());
+
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert_eq!(
+        told(&ran),
+        [
+            format!("differs Service/{RELAY}"),
+            r#"  metadata.labels["app.kubernetes.io/part-of"]: -, wanted "claude-relay", []"#.to_owned(),
+            r#"  spec.ports[http].port: 8081, wanted 80, ["kubectl-edit"]"#.to_owned(),
+            "differs StatefulSet/relay-dev-redis".to_owned(),
+            r#"  metadata.annotations["example.internal/note"]: "mine", wanted -, ["kubectl-annotate"]"#.to_owned(),
+            format!("differs Deployment/{RELAY}"),
+            r#"  spec.replicas: 3, wanted 2, ["kubectl"]"#.to_owned(),
+            r#"  spec.template.spec.containers[claude-relay].env[EXTRA]: {"name":"EXTRA","value":"1"}, wanted -, ["kubectl-set"]"#.to_owned(),
+            format!("missing PodDisruptionBudget/{RELAY}"),
+        ]
+    );
+    assert_eq!(site.versions(), before);
+    let text = site.call(&["verify", bundle.as_str(), "--trust", "trust.toml", "--live"]).stdout;
+    for line in [
+        "4 objects are not as the bundle says",
+        "- PodDisruptionBudget/relay-dev-claude-relay: it is missing",
+        "spec.replicas: 3, and in the bundle 2 (kubectl)",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+}
+
+#[test]
+fn a_configuration_with_other_content_under_its_name_is_drift_and_so_is_what_the_bundle_has_not() {
+    let Some(site) = Site::new("drift-config") else { return };
+    let (first, second) = (site.build("dev", &[]), site.build("dev", &["serviceAccount.name=\"own\""]));
+    site.applied(&first, &[]);
+    let maps = site.plane.list("drift-config", "configmaps");
+    let mut config = maps
+        .into_iter()
+        .find(|map| {
+            map["immutable"] == true && map["metadata"]["name"].as_str().unwrap().contains("claude-relay")
+        })
+        .unwrap();
+    let name = config["metadata"]["name"].as_str().unwrap().to_owned();
+    // It cannot be edited, and it can be deleted and made again.
+    site.plane.kubectl(&["-n", "drift-config", "delete", "configmap", &name]);
+    config["data"]["LOG_LEVEL"] = "silly".into();
+    let metadata = config["metadata"].as_object_mut().unwrap();
+    metadata.retain(|field, _| ["name", "namespace", "labels"].contains(&field.as_str()));
+    site.plane.feed(&["create", "-f", "-"], &config.to_string());
+
+    let ran = verify(&site, first.as_str());
+
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let lines = told(&ran);
+    assert_eq!(lines[0], format!("differs ConfigMap/{name}"), "{lines:#?}");
+    assert!(lines[1].starts_with("  data.LOG_LEVEL: \"silly\", wanted "), "{lines:#?}");
+    let objects = &report(&ran)["live"]["objects"];
+    assert!(objects[0]["refused"].to_string().contains("immutable"), "{objects}");
+
+    // Beside another bundle than the one that runs.
+    let lines = told(&verify(&site, second.as_str()));
+    assert!(lines.contains(&"missing ServiceAccount/own".to_owned()), "{lines:#?}");
+    assert!(lines.contains(&format!("surplus ServiceAccount/{RELAY}")), "{lines:#?}");
+}
+
+#[test]
+fn what_is_not_verified_or_is_elsewhere_is_not_compared() {
+    let Some(site) = Site::new("drift-refused") else { return };
+    let bundle = site.build("dev", &[]);
+    let ran = verify(&site, bundle.as_str());
+    // Nothing is installed: everything is missing.
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(told(&ran).iter().all(|line| line.starts_with("missing ")), "{:#?}", told(&ran));
+
+    site.trust("00000000-0000-0000-0000-000000000000");
+    let ran = verify(&site, bundle.as_str());
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("WRONG_TARGET"), "{}", ran.stderr);
+}
+
+fn diff(site: &Site, bundle: &str) -> (i32, Value) {
+    let ran = site.call(&["diff", bundle, "--live", "--json"]);
+    (ran.code, report(&ran))
+}
+
+#[test]
+fn a_difference_to_the_cluster_is_what_applying_then_does() {
+    let Some(site) = Site::new("diff-live") else { return };
+    let first = site.build("dev", &[]);
+    let (code, found) = diff(&site, first.as_str());
+    assert_eq!((code, found.get("generation")), (1, None));
+    assert!(found["objects"].as_array().unwrap().iter().all(|object| object["change"] == "added"), "{found}");
+    assert!(!site.plane.has("default", "namespace/diff-live"));
+
+    site.applied(&first, &[]);
+    let (code, found) = diff(&site, first.as_str());
+    assert_eq!((code, &found["same"], &found["generation"]), (0, &json!(true), &json!(1)), "{found}");
+    assert_eq!((&found["objects"], &found["warnings"]), (&json!([]), &json!([])));
+
+    let second = site.build("dev", &["config.logLevel=\"info\"", "service.type=\"NodePort\""]);
+    let before = site.versions();
+    let (code, found) = diff(&site, second.as_str());
+    assert_eq!(site.versions(), before);
+    assert_eq!((code, &found["same"]), (1, &json!(false)));
+    let applied = site.applied(&second, &[]);
+    assert_eq!(found["workloads"], applied["workloads"]);
+    assert_eq!(found["workloads"][1]["reasons"], json!(["config LOG_LEVEL changed"]));
+    assert_eq!(diff(&site, second.as_str()).0, 0);
+    // What an old ReplicaSet still names is neither of this generation nor missing.
+    let ran = verify(&site, second.as_str());
+    assert_eq!((ran.code, told(&ran)), (0, vec![]), "{}", ran.stderr);
+}
+
+#[test]
+fn a_difference_to_the_cluster_shows_hand_made_changes_and_hides_secrets() {
+    let Some(site) = Site::new("diff-hand") else { return };
+    let bundle = site.build("dev", &[]);
+    site.applied(&bundle, &[]);
+    let secret = format!("secret/{RELAY}-literal");
+    let keys = site.plane.get("diff-hand", &secret)["data"].as_object().unwrap().clone();
+    let value = json!({"stringData": {keys.keys().next().unwrap(): "made-by-hand", "more": "made-by-hand"}});
+    site.plane.kubectl(&["-n", "diff-hand", "patch", &secret, "-p", &value.to_string()]);
+    site.plane.kubectl(&["-n", "diff-hand", "scale", &format!("deployment/{RELAY}"), "--replicas=3"]);
+
+    for arguments in [
+        &["diff", bundle.as_str(), "--live"][..],
+        &["verify", bundle.as_str(), "--trust", "trust.toml", "--live"],
+    ] {
+        for json in [&[][..], &["--json"]] {
+            let ran = site.call(&[arguments, json].concat());
+            assert_eq!(ran.code, 1, "{}", ran.stderr);
+            assert!(ran.stdout.contains("spec.replicas"), "{}", ran.stdout);
+            assert!(ran.stdout.contains("redacted"), "{}", ran.stdout);
+            // The base64 of the two values.
+            for hidden in ["made-by-hand", "bWFkZS1ieS1oYW5k", "development-only", "ZGV2ZWxvcG1lbnQtb25seQ"] {
+                assert!(
+                    !ran.stdout.contains(hidden) && !ran.stderr.contains(hidden),
+                    "{hidden}: {}",
+                    ran.stdout
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The way of those who apply with kubectl: the verified manifests on a pipe, or a folder for git.
+
+use camino::Utf8Path;
+
+use crate::platform;
+use crate::site::{Ran, Site};
+
+const EMIT: [&str; 4] = ["--trust", "trust.toml", "--emit", "--quiet"];
+
+/// Runs `verify --emit`.
+fn emit(site: &Site, bundle: &Utf8Path, arguments: &[&str]) -> Ran {
+    let all: Vec<&str> =
+        ["verify", bundle.as_str()].into_iter().chain(EMIT).chain(arguments.iter().copied()).collect();
+    site.run(&all)
+}
+
+#[test]
+fn what_verify_emits_is_applied_by_kubectl_and_then_differs_from_nothing() {
+    let Some(site) = Site::new("emitted") else { return };
+    let site = site.with_namespace();
+    platform::ensure(site.plane, &site.namespace);
+    let bundle = site.build("production", &[]);
+
+    let refused = emit(&site, &bundle, &[]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{}", refused.stderr);
+    for (secret, key) in [("encryption-key", "encryption-key"), ("generated", "jwt-secret")] {
+        let (name, value) =
+            (format!("claude-relay-{secret}"), format!("--from-literal={key}={}", "x".repeat(32)));
+        site.plane.kubectl(&["-n", &site.namespace, "create", "secret", "generic", &name, &value]);
+    }
+    let emitted = emit(&site, &bundle, &["--secrets-exist"]);
+    assert_eq!(emitted.code, 0, "{}", emitted.stderr);
+    site.plane.feed(&["apply", "--server-side", "-f", "-"], &emitted.stdout);
+
+    let deployment = "deployment/claude-relay";
+    site.plane.kubectl(&["-n", &site.namespace, "rollout", "status", "--timeout=60s", deployment]);
+    let again = site.plane.fed(&["diff", "--server-side", "-f", "-"], &emitted.stdout);
+    assert_eq!((again.code, again.stdout.as_str()), (0, ""), "{}", again.stderr);
+}
+
+#[test]
+fn nothing_of_an_altered_bundle_reaches_kubectl() {
+    let Some(site) = Site::new("emitted-altered") else { return };
+    let site = site.with_namespace();
+    let bundle = site.build("dev", &[]);
+    let mut bytes = fs_err::read(&bundle).unwrap();
+    // A letter of the last manifest.
+    let at = bytes.len() - 2048;
+    bytes[at] ^= 1;
+    fs_err::write(&bundle, bytes).unwrap();
+
+    let emitted = emit(&site, &bundle, &["--secrets-exist"]);
+
+    assert_eq!((emitted.code, emitted.stdout.as_str()), (3, ""), "{}", emitted.stderr);
+}
+
+#[test]
+fn kubectl_shows_what_a_rendered_folder_changes_and_nothing_once_it_is_applied() {
+    let Some(site) = Site::new("rendered") else { return };
+    let site = site.with_namespace();
+    let namespace = format!("release.namespace=\"{}\"", site.namespace);
+    let render = |settings: &[&str]| {
+        let own = ["render", "dev", "--out", "folder", "--set", &namespace];
+        let all: Vec<&str> =
+            own.into_iter().chain(settings.iter().flat_map(|setting| ["--set", setting])).collect();
+        let ran = site.run(&all);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        site.path().join("folder")
+    };
+    let folder = render(&[]);
+    let diff = ["diff", "--server-side", "-R", "-f", folder.as_str()];
+    site.plane.kubectl(&["apply", "--server-side", "-R", "-f", folder.as_str()]);
+
+    let same = site.plane.fed(&diff, "");
+    assert_eq!((same.code, same.stdout.as_str()), (0, ""), "{}", same.stderr);
+    render(&["service.annotations={\"example.internal/team\"=\"relay\"}"]);
+    let changed = site.plane.fed(&diff, "");
+
+    assert_eq!(changed.code, 1, "{}", changed.stderr);
+    let added: Vec<&str> =
+        changed.stdout.lines().filter(|line| line.starts_with("+ ")).map(str::trim_end).collect();
+    assert_eq!(added.len(), 2, "{}", changed.stdout);
+    assert!(added[1].ends_with("example.internal/team: relay"), "{added:?}");
+}

@@ -1,0 +1,66 @@
+//! What the platform's people have made before `production` comes.
+
+use crate::control_plane::ControlPlane;
+
+/// What all namespaces have in common.
+const PLATFORM: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: monitoring}
+---
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: nginx}
+spec: {controller: example.internal/nginx}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: servicemonitors.monitoring.coreos.com}
+spec:
+  group: monitoring.coreos.com
+  scope: Namespaced
+  names: {kind: ServiceMonitor, plural: servicemonitors, singular: servicemonitor}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+";
+
+/// What is in the namespace.
+const CONTRACT: &str = "
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: platform-ca, namespace: NAMESPACE}
+data: {ca.crt: none}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: claude-relay-admin, namespace: NAMESPACE}
+stringData: {password: none}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: platform-redis, namespace: NAMESPACE}
+stringData: {password: none}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: relay-tls, namespace: NAMESPACE}
+type: kubernetes.io/tls
+stringData: {tls.crt: none, tls.key: none}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: registry-credentials, namespace: NAMESPACE}
+type: kubernetes.io/dockerconfigjson
+stringData: {.dockerconfigjson: '{}'}
+";
+
+/// Makes it, in a namespace that is there.
+#[track_caller]
+pub(crate) fn ensure(plane: &ControlPlane, namespace: &str) {
+    plane.ensure(PLATFORM);
+    plane.kubectl(&["wait", "--for=condition=Established", "crd/servicemonitors.monitoring.coreos.com"]);
+    plane.ensure(&CONTRACT.replace("NAMESPACE", namespace));
+}

@@ -1,0 +1,286 @@
+//! What reads the record: `status`, `history`, and that nobody believes a record that is damaged or forged.
+
+use relay_bundle::rollout::record::pack;
+use serde_json::{Value, json};
+
+use crate::site::{Ran, Site};
+
+fn report(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {} {}", ran.stdout, ran.stderr))
+}
+
+fn generations(report: &Value) -> Vec<(u64, &str)> {
+    let entries = report["generations"].as_array().unwrap().iter();
+    entries.map(|entry| (entry["generation"].as_u64().unwrap(), entry["state"].as_str().unwrap())).collect()
+}
+
+fn standing<'a>(report: &'a Value, kind: &str) -> &'a Value {
+    let objects = report["objects"].as_array().unwrap();
+    &objects.iter().find(|object| object["kind"] == kind).unwrap()["standing"]
+}
+
+#[test]
+fn status_says_what_runs_and_no_as_soon_as_something_is_not_there_or_not_ready() {
+    let Some(site) = Site::new("status") else { return };
+    let bundle = site.build(
+        "dev",
+        &["replicaCount=2", "podDisruptionBudget.enabled=true", "podDisruptionBudget.maxUnavailable=1"],
+    );
+    let status = || site.call(&["status", "-n", "status", "--json"]);
+    let ran = status();
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("nothing is installed in namespace status"), "{}", ran.stderr);
+    site.applied(&bundle, &[]);
+
+    // All is well.
+    let ran = status();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("nothing was verified"), "{}", ran.stderr);
+    let found = report(&ran);
+    assert_eq!((&found["ok"], &found["verified"]), (&json!(true), &json!(false)));
+    assert_eq!(generations(&found), [(1, "deployed")]);
+    assert_eq!(standing(&found, "Deployment"), "ready");
+    let ran = site.call(&["status", "-n", "status", "--name", "relay-dev", "--trust", "trust.toml"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("verified    the deployed bundle\n"), "{}", ran.stdout);
+    assert!(!ran.stderr.contains("nothing was verified"), "{}", ran.stderr);
+
+    // Somebody deletes one object, and deletes and makes another.
+    site.plane.kubectl(&["-n", "status", "delete", "pdb/relay-dev-claude-relay"]);
+    site.plane.kubectl(&["-n", "status", "delete", "service/relay-dev-redis"]);
+    site.plane.kubectl(&["-n", "status", "create", "service", "clusterip", "relay-dev-redis", "--tcp=6379"]);
+    let ran = status();
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let found = report(&ran);
+    assert_eq!(standing(&found, "PodDisruptionBudget"), "missing");
+    let replaced = found["objects"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|object| object["name"] == "relay-dev-redis" && object["kind"] == "Service");
+    assert_eq!(replaced.unwrap()["standing"], "replaced");
+}
+
+#[test]
+fn status_names_the_generation_that_is_pending_and_the_pods_that_keep_it_so() {
+    let Some(site) = Site::new("status-pending") else { return };
+    site.applied(&site.build("dev", &[]), &[]);
+    let bad = site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
+    assert_eq!(site.apply(&bad, &["--yes", "--timeout", "2"]).code, 4);
+
+    let ran = site.call(&["status", "-n", "status-pending", "--json"]);
+
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let found = report(&ran);
+    assert_eq!(generations(&found), [(2, "pending"), (1, "deployed")]);
+    assert_eq!(found["objectsOf"], 2);
+    assert_eq!(standing(&found, "Deployment"), "waiting");
+    assert!(found["troubles"].to_string().contains("ImagePullBackOff"), "{}", found["troubles"]);
+    let ran = site.call(&["status", "-n", "status-pending"]);
+    assert!(ran.stdout.contains("pending     generation 2: dev, serial 2"), "{}", ran.stdout);
+}
+
+#[test]
+fn status_refuses_a_deployed_bundle_that_the_policy_does_not_trust() {
+    let Some(site) = Site::new("status-revoked") else { return };
+    site.applied(&site.build("dev", &[]), &[]);
+    let status = || site.call(&["status", "-n", "status-revoked", "--trust", "trust.toml"]);
+    assert_eq!(status().code, 0);
+    let content = site.head("relay-dev")["generations"][0]["contentId"].as_str().unwrap().to_owned();
+    let path = site.path().join("trust.toml");
+    let policy = fs_err::read_to_string(&path).unwrap();
+    fs_err::write(&path, format!("{policy}\n[[revokedContent]]\nsha256 = \"{content}\"\n")).unwrap();
+
+    let ran = status();
+
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("REVOKED_CONTENT"), "{}", ran.stderr);
+}
+
+#[test]
+fn the_only_installation_of_a_namespace_needs_no_name_and_one_of_several_does() {
+    let Some(site) = Site::new("several") else { return };
+    site.applied(&site.build("dev", &[]), &[]);
+    let history = |more: &[&str]| site.call(&[&["history", "-n", "several"], more].concat());
+    assert_eq!(history(&[]).code, 0);
+    let record = site.plane.get("several", "configmap/relay-bundle.relay-dev");
+    let other = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": record["data"], "metadata": {
+        "name": "relay-bundle.other", "namespace": "several", "labels": record["metadata"]["labels"]}});
+    site.plane.ensure(&other.to_string());
+
+    let ran = history(&[]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("--name other | relay-dev"), "{}", ran.stderr);
+    assert_eq!(history(&["--name", "relay-dev"]).code, 0);
+    let ran = history(&["--name", "nobody"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("nobody is not installed in namespace several"), "{}", ran.stderr);
+}
+
+#[test]
+fn history_lists_the_generations_newest_first() {
+    let Some(site) = Site::new("history") else { return };
+    for level in ["info", "warn", "debug"] {
+        site.applied(&site.build("dev", &[&format!("config.logLevel=\"{level}\"")]), &[]);
+    }
+
+    let ran = site.call(&["history", "-n", "history", "--json"]);
+
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let found = report(&ran);
+    assert_eq!(generations(&found), [(3, "deployed"), (2, "superseded"), (1, "superseded")]);
+    let head = site.head("relay-dev");
+    for (entry, recorded) in found["generations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(head["generations"].as_array().unwrap().iter().rev())
+    {
+        let content = format!("sha256:{}", recorded["contentId"].as_str().unwrap());
+        assert_eq!((&entry["contentId"], &entry["serial"]), (&content.into(), &recorded["serial"]));
+        assert_eq!(entry["profile"], "dev");
+    }
+    let ran = site.call(&["history", "-n", "history"]);
+    assert_eq!(ran.stdout.lines().count(), 3, "{}", ran.stdout);
+    assert!(ran.stdout.starts_with("   3  deployed "), "{}", ran.stdout);
+}
+
+/// A way to damage a record: what it is, in which ConfigMap, and how; none for one that is deleted.
+type Damage<'a> = (&'static str, &'static str, Option<Box<dyn Fn(&mut Value) + 'a>>);
+
+fn damages(another: &str) -> Vec<Damage<'_>> {
+    const HEAD: &str = "relay-bundle.relay-dev";
+    const DEPLOYED: &str = "relay-bundle.relay-dev.2";
+    fn edit(record: &mut Value, key: &str, change: impl Fn(&str) -> String) {
+        let text = record["data"][key].as_str().unwrap();
+        let changed = change(text);
+        assert_ne!(text, changed);
+        record["data"][key] = changed.into();
+    }
+    vec![
+        ("head is no JSON", HEAD, Some(Box::new(|record| edit(record, "head.json", |_| "{".into())))),
+        (
+            "head is spelt otherwise",
+            HEAD,
+            Some(Box::new(|record| edit(record, "head.json", |text| text.replace(',', ", ")))),
+        ),
+        (
+            "two are deployed",
+            HEAD,
+            Some(Box::new(|record| edit(record, "head.json", |text| text.replace("superseded", "deployed")))),
+        ),
+        (
+            "head is empty",
+            HEAD,
+            Some(Box::new(|record| drop(record["data"].as_object_mut().unwrap().remove("head.json")))),
+        ),
+        (
+            "state is changed",
+            HEAD,
+            Some(Box::new(|record| {
+                edit(record, "state.json", |text| text.replace("\"floors\"", "\"Floors\""))
+            })),
+        ),
+        (
+            "generation is no JSON",
+            DEPLOYED,
+            Some(Box::new(|record| edit(record, "generation.json", |_| "none".into()))),
+        ),
+        (
+            "generation has another number",
+            DEPLOYED,
+            Some(Box::new(|record| {
+                edit(record, "generation.json", |text| text.replace("\"generation\":2", "\"generation\":1"))
+            })),
+        ),
+        (
+            "generation names what no bundle has",
+            DEPLOYED,
+            Some(Box::new(|record| {
+                edit(record, "generation.json", |text| {
+                    text.replace("\"relay-dev-redis\"", "\"../../pods/x\"")
+                })
+            })),
+        ),
+        (
+            "generation lists other objects",
+            DEPLOYED,
+            Some(Box::new(|record| {
+                edit(record, "generation.json", |text| {
+                    text.replace("\"relay-dev-redis\"", "\"relay-dev-other\"")
+                })
+            })),
+        ),
+        (
+            "bundle is another one",
+            DEPLOYED,
+            Some(Box::new(move |record| record["binaryData"]["bundle.tar.gz"] = another.into())),
+        ),
+        (
+            "bundle is cut short",
+            DEPLOYED,
+            Some(Box::new(|record| {
+                let text = record["binaryData"]["bundle.tar.gz"].as_str().unwrap();
+                record["binaryData"]["bundle.tar.gz"] = text[..text.len() / 8 * 4].into();
+            })),
+        ),
+        ("generation is gone", DEPLOYED, None),
+    ]
+}
+
+#[test]
+fn every_reader_refuses_a_damaged_or_forged_record_and_says_what_to_do() {
+    let Some(site) = Site::new("forged") else { return };
+    let first = site.build("dev", &[]);
+    site.applied(&first, &[]);
+    let second = site.build("dev", &["config.logLevel=\"info\""]);
+    site.applied(&second, &[]);
+    let bundle = second.as_str();
+    let readers: [&[&str]; 6] = [
+        &["status", "-n", "forged", "--name", "relay-dev"],
+        &["history", "-n", "forged", "--name", "relay-dev"],
+        &["apply", bundle, "--trust", "trust.toml", "--yes"],
+        &["diff", bundle, "--live"],
+        &["verify", bundle, "--trust", "trust.toml", "--live"],
+        &["gc", "--live", "-n", "forged", "--name", "relay-dev", "--yes"],
+    ];
+    let another = pack(&fs_err::read(&first).unwrap()).unwrap();
+    for (what, name, damage) in damages(&another) {
+        let whole = site.plane.get("forged", &format!("configmap/{name}"));
+        let mut record = whole.clone();
+        match damage {
+            Some(damage) => {
+                damage(&mut record);
+                site.plane.replace(&record);
+            }
+            None => drop(site.plane.kubectl(&["-n", "forged", "delete", "configmap", name])),
+        }
+        let before = site.versions();
+
+        for reader in readers {
+            let ran = site.call(reader);
+            assert_eq!(ran.code, 4, "{what}: {}: {}", reader[0], ran.stderr);
+            assert!(
+                ran.stderr.contains(&format!("ConfigMap {name} in namespace forged, is damaged")),
+                "{what}: {}",
+                ran.stderr
+            );
+            assert!(ran.stderr.contains("restore that ConfigMap"), "{what}: {}", ran.stderr);
+        }
+        assert_eq!(site.versions(), before, "{what}");
+        let mut whole = whole;
+        for field in ["resourceVersion", "uid", "creationTimestamp"] {
+            whole["metadata"].as_object_mut().unwrap().remove(field);
+        }
+        site.plane.kubectl(&["-n", "forged", "delete", "configmap", name, "--ignore-not-found"]);
+        site.plane.feed(&["create", "-f", "-"], &whole.to_string());
+    }
+
+    // The way out that the message names.
+    let labels =
+        "app.kubernetes.io/instance=relay-dev,app.kubernetes.io/component in (record, record-generation)";
+    site.plane.kubectl(&["-n", "forged", "delete", "configmap", "-l", labels]);
+    assert!(!site.plane.has("forged", "configmap/relay-bundle.relay-dev.2"));
+    assert_eq!(site.applied(&second, &[])["done"]["generation"], 1);
+    assert_eq!(site.call(&["status", "-n", "forged"]).code, 0);
+}

@@ -1,0 +1,33 @@
+//! The README's tour with the part that needs a cluster, run as it is written.
+//!
+//! `RELAY_BUNDLE_ACCEPT=1 cargo test --test cluster tour` writes what the commands really print into the README.
+
+use std::path::Path;
+
+use crate::console;
+use crate::control_plane::control_plane;
+use crate::platform;
+
+#[test]
+fn every_command_of_the_tour_prints_what_the_readme_shows() {
+    let Some(plane) = control_plane() else { return };
+    plane.kubectl(&["create", "namespace", "claude-relay"]);
+    platform::ensure(plane, "claude-relay");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs_err::read_to_string(&file).unwrap();
+    let (before, on_a_cluster) = console::split(&readme);
+    let folder = console::folder();
+    let run =
+        |line: &str| console::run(folder.path(), &[plane.tools()], plane.kubeconfig.to_str().unwrap(), line);
+
+    // What the first part prints is the matter of another test; here it makes the bundle and the policy.
+    console::play(before, run);
+    let played = console::play(on_a_cluster, run);
+
+    assert!(played.commands > 1, "{} commands are too few for a tour", played.commands);
+    if console::accepts() {
+        fs_err::write(&file, before.to_owned() + &played.written).unwrap();
+    } else {
+        assert!(played.wrong.is_empty(), "{}", played.wrong.join("\n"));
+    }
+}

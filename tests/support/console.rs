@@ -1,0 +1,151 @@
+//! Documents whose console blocks are run as they are written.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use relay_bundle::model::timestamp::Timestamp;
+
+/// A text in pieces: what stands between commands, and the commands with their output.
+enum Piece {
+    Text(String),
+    Command { line: String, shown: String },
+}
+
+fn pieces(text: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut in_console = false;
+    for line in text.split_inclusive('\n') {
+        match (in_console, line.trim_end()) {
+            (false, fence) => {
+                in_console = fence == "```console";
+                pieces.push(Piece::Text(line.to_owned()));
+            }
+            (true, "```") => {
+                in_console = false;
+                pieces.push(Piece::Text(line.to_owned()));
+            }
+            (true, command) if command.starts_with("$ ") => {
+                pieces.push(Piece::Command { line: command[2..].to_owned(), shown: String::new() });
+            }
+            (true, _) => match pieces.last_mut() {
+                Some(Piece::Command { shown, .. }) => shown.push_str(line),
+                _ => panic!("a console block begins with `{line}`, which is no command"),
+            },
+        }
+    }
+    pieces
+}
+
+/// The heading of the README's part that needs a cluster.
+const ON_A_CLUSTER: &str = "### On a cluster\n";
+
+/// Returns the README in front of the part that needs a cluster, and from there on.
+pub(crate) fn split(readme: &str) -> (&str, &str) {
+    readme.split_at(readme.find(ON_A_CLUSTER).expect("the README has a part for the cluster"))
+}
+
+/// What came of playing a text.
+pub(crate) struct Played {
+    /// The text, with what the commands really printed.
+    pub(crate) written: String,
+    pub(crate) commands: usize,
+    /// What the text shows otherwise.
+    pub(crate) wrong: Vec<String>,
+}
+
+/// Runs all commands of a text, and compares what they print with what it shows.
+pub(crate) fn play(text: &str, run: impl Fn(&str) -> String) -> Played {
+    let mut played = Played { written: String::new(), commands: 0, wrong: Vec::new() };
+    for piece in pieces(text) {
+        match piece {
+            Piece::Text(text) => played.written.push_str(&text),
+            Piece::Command { line, shown } => {
+                played.commands += 1;
+                let printed = run(&line);
+                if steady(&printed) != steady(&shown) {
+                    played.wrong.push(format!("$ {line}\nprints\n{printed}and the text shows\n{shown}"));
+                }
+                played.written.extend(["$ ", &line, "\n", &printed]);
+            }
+        }
+    }
+    played
+}
+
+/// Runs a command as a person at a terminal would see it; `tools` are looked for before those of the machine.
+#[expect(clippy::disallowed_methods, reason = "the tools of the machine are called by name")]
+pub(crate) fn run(folder: &Path, tools: &[&Path], kubeconfig: &str, line: &str) -> String {
+    let binary = Path::new(env!("CARGO_BIN_EXE_relay-bundle"));
+    let own = binary.parent().expect("a binary is in a folder");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let first = [own].into_iter().chain(tools.iter().copied()).map(Path::to_owned);
+    let path = std::env::join_paths(first.chain(std::env::split_paths(&path)));
+    let output = Command::new("bash")
+        .args(["-c", &format!("{{ {line}\n}} 2>&1")])
+        .current_dir(folder)
+        .env_clear()
+        .env("HOME", folder)
+        .env("KUBECONFIG", kubeconfig)
+        .env("LC_ALL", "C")
+        .env("PATH", path.expect("a path can be joined again"))
+        .stdin(Stdio::null())
+        .output()
+        .expect("bash runs");
+    let text = String::from_utf8(output.stdout).expect("output is text");
+    text.lines().fold(String::new(), |text, line| text + line.trim_end() + "\n")
+}
+
+/// Replaces what is another on every machine and day: keys, times, serials, and how long ago that was.
+fn steady(text: &str) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "+/=-".contains(c);
+    let times = text.match_indices('T').filter_map(|(at, _)| text.get(at.checked_sub(10)?..at + 10));
+    let times = times.filter(|time| time.parse::<Timestamp>().is_ok());
+    let text = times.fold(text.to_owned(), |steady, time| steady.replace(time, "TIME"));
+    let mut steady = String::new();
+    for word in text.split_inclusive(|c| !is_word(c)) {
+        let (word, end) = word.split_at(word.trim_end_matches(|c| !is_word(c)).len());
+        let is_key = word.len() == 64 || word.starts_with("MCow") || word == "=";
+        let is_number = word.len() > 9 && word.bytes().all(|byte| byte.is_ascii_digit());
+        let is_uid = word.len() == 36 && word.bytes().filter(|byte| *byte == b'-').count() == 4;
+        steady.push_str(if is_uid {
+            "UID"
+        } else if is_key {
+            "KEY"
+        } else if is_number {
+            "SERIAL"
+        } else {
+            word
+        });
+        steady.push_str(end);
+    }
+    // A second later, 180 days have become 179.
+    let steady = steady.replace("in 180 days", "in 179 days");
+    (0..10).fold(steady, |text, seconds| text.replace(&format!("{seconds} s ago"), "just now"))
+}
+
+/// Makes a folder with what the commands of the documents read.
+pub(crate) fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["docs", "profiles"] {
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(name), &folder.path().join(name));
+    }
+    folder
+}
+
+/// Tells whether the documents are to be written anew.
+#[expect(clippy::disallowed_methods, reason = "RELAY_BUNDLE_ACCEPT is how a person asks for a new text")]
+pub(crate) fn accepts() -> bool {
+    std::env::var_os("RELAY_BUNDLE_ACCEPT").is_some()
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in walkdir::WalkDir::new(from) {
+        let entry = entry.expect("profiles can be listed");
+        let target = to.join(entry.path().strip_prefix(from).expect("it is below"));
+        if entry.file_type().is_dir() {
+            fs_err::create_dir_all(target).expect("a folder is made");
+        } else {
+            fs_err::copy(entry.path(), target).expect("a profile is copied");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Profiles in memory, by name.
+
+use std::collections::BTreeMap;
+
+use relay_bundle::profile::overlay::ProfileFiles;
+
+/// Profiles in memory.
+pub(crate) struct Files(pub(crate) BTreeMap<&'static str, &'static str>);
+
+impl ProfileFiles for Files {
+    fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
+        let text = self.0.get(name).ok_or_else(|| format!("there is no profile `{name}`"))?;
+        Ok((format!("profiles/{name}.toml"), text.as_bytes().to_vec()))
+    }
+
+    fn file(&self, path: &str) -> Result<Vec<u8>, String> {
+        Err(format!("there is no file `{path}`"))
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.keys().map(ToString::to_string).collect()
+    }
+}
