@@ -1,19 +1,31 @@
 //! What does not become ready is named with its reason, and so is what goes away meanwhile.
 
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use crate::proxy::{Fault, Proxy};
 use crate::site::Site;
 
-/// Applies a bundle whose relay does not become ready; returns what is said.
+/// Applies a bundle whose relay does not become ready until it is said why, in a line about that pod or its set.
+///
+/// A machine that is busy may need more than one run: each waits for so long only.
 #[track_caller]
-fn unready(site: &Site, settings: &[&str]) -> String {
-    let ran = site.apply(&site.build("dev", settings), &["--yes", "--timeout", "4"]);
-    assert_eq!(ran.code, 4, "{settings:?}: {}", ran.stderr);
-    let head = site.head("relay-dev");
-    let last = head["generations"].as_array().unwrap().last().unwrap();
-    assert_eq!((&last["state"], head.get("lock")), (&"pending".into(), None), "{settings:?}");
-    ran.stderr
+fn unready(site: &Site, settings: &[&str], wanted: &str) {
+    let bundle = site.build("dev", settings);
+    let start = Instant::now();
+    loop {
+        let ran = site.apply(&bundle, &["--yes", "--timeout", "3"]);
+        assert_eq!(ran.code, 4, "{settings:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("not ready after 3 s: "), "{}", ran.stderr);
+        let head = site.head("relay-dev");
+        let last = head["generations"].as_array().unwrap().last().unwrap();
+        assert_eq!((&last["state"], head.get("lock")), (&"pending".into(), None), "{settings:?}");
+        let about = |line: &&str| line.starts_with("hint: relay-dev-claude-relay-");
+        if ran.stderr.lines().filter(about).any(|line| line.contains(wanted)) {
+            return;
+        }
+        assert!(start.elapsed() < Duration::from_mins(1), "{settings:?}: {}", ran.stderr);
+    }
 }
 
 #[test]
@@ -31,11 +43,8 @@ fn a_pod_that_does_not_become_ready_is_named_with_its_container_and_its_reason()
         ("InitCrashLoop", "prepare: CrashLoopBackOff after Error (exit code 1): back-off 40s"),
     ];
     for (reason, wanted) in table {
-        let told = unready(&site, &[&format!("podAnnotations={{\"relay-bundle.test/fail\"=\"{reason}\"}}")]);
-        let line = told.lines().find(|line| line.starts_with("hint: relay-dev-claude-relay-"));
-        let line = line.unwrap_or_else(|| panic!("{reason}: {told}"));
-        assert!(line.contains(&format!("/{wanted}")), "{reason}: {told}");
-        assert!(told.contains("not ready after 4 s: Deployment/relay-dev-claude-relay"), "{reason}: {told}");
+        let setting = format!("podAnnotations={{\"relay-bundle.test/fail\"=\"{reason}\"}}");
+        unready(&site, &[&setting], &format!("/{wanted}"));
     }
     site.applied(&site.build("dev", &[]), &[]);
 }
@@ -44,9 +53,7 @@ fn a_pod_that_does_not_become_ready_is_named_with_its_container_and_its_reason()
 fn a_pod_that_no_node_takes_is_named_with_what_the_scheduler_says() {
     let Some(site) = Site::new("unschedulable") else { return };
 
-    let told = unready(&site, &["nodeSelector={disk=\"none\"}"]);
-
-    assert!(told.contains(": Unschedulable: 0/3 nodes are available"), "{told}");
+    unready(&site, &["nodeSelector={disk=\"none\"}"], ": Unschedulable: 0/3 nodes are available");
 }
 
 #[test]
@@ -59,11 +66,7 @@ fn a_quota_that_lets_no_pod_in_is_named_with_the_set_that_asked() {
          spec: {hard: {requests.memory: 1Mi}}\n",
     );
 
-    let told = unready(&site, &["config.logLevel=\"info\""]);
-
-    let line = told.lines().find(|line| line.starts_with("hint: relay-dev-claude-relay-"));
-    let line = line.unwrap_or_else(|| panic!("{told}"));
-    assert!(line.contains("FailedCreate") && line.contains("exceeded quota: small"), "{told}");
+    unready(&site, &["config.logLevel=\"info\""], ": FailedCreate: pods \"relay-dev-claude-relay-");
 }
 
 #[test]
