@@ -12,6 +12,7 @@ use crate::cluster::request::{Request, Run};
 use crate::cluster::resource::key;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
+use crate::model::timestamp::Timestamp;
 use crate::rollout::live;
 use crate::rollout::record::{
     BUNDLE_KEY, Entry, GENERATION_COMPONENT, GENERATION_KEY, Generation, HEAD_COMPONENT, HEAD_KEY, Head,
@@ -231,6 +232,18 @@ impl<'a> Journal<'a> {
     pub(super) fn update(&mut self, change: impl FnOnce(&mut Head)) -> Result<(), Failure> {
         change(&mut self.head);
         self.write()
+    }
+
+    /// Notes that the pending generation runs, and gives the lock back, in one write: whoever is killed has done both or
+    /// neither. The records that are too many go before, while they can still be found.
+    pub(super) fn finish(&mut self, now: Timestamp) -> Result<(), Failure> {
+        self.cluster.overlook_first_signal();
+        let surplus = self.head.clone().finish(now);
+        self.forget(&surplus)?;
+        self.update(|head| {
+            head.finish(now);
+            head.lock = None;
+        })
     }
 
     /// Gives the lock back.

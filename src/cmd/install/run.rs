@@ -219,11 +219,7 @@ impl<'a> Run<'a> {
         let earlier = plan.prune.iter().chain(&plan.prune_later);
         let retained: Vec<&Candidate> = earlier.filter(|candidate| !gone.contains(candidate)).collect();
         self.journal.write_generation(&self.described(generation, &uids, &retained), packed)?;
-        let mut surplus = Vec::new();
-        let now = clock::now()?;
-        self.journal.update(|head| surplus = head.finish(now))?;
-        self.journal.forget(&surplus)?;
-        self.journal.release()?;
+        self.journal.finish(clock::now()?)?;
         let written = plan.count(Action::Create) + plan.count(Action::Update);
         Ok(Done { generation: Some(generation), written, pruned: gone })
     }
