@@ -8,6 +8,7 @@
 mod bases;
 #[path = "../support/console.rs"]
 mod console;
+mod contenders;
 mod control_plane;
 mod drift;
 mod faults;
@@ -34,4 +35,6 @@ mod started;
 mod state;
 mod tour;
 mod transitions;
+mod unasked;
+mod unready;
 mod watcher;

@@ -276,11 +276,7 @@ impl<'a> Run<'a> {
         gone.extend(execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?);
         let retained: Vec<&Candidate> = plan.going().filter(|candidate| !gone.contains(candidate)).collect();
         self.journal.write_generation(&self.described(generation, &uids, &retained), packed)?;
-        let mut surplus = Vec::new();
-        let now = clock::now()?;
-        self.journal.update(|head| surplus = head.finish(now))?;
-        self.journal.forget(&surplus)?;
-        self.journal.release()?;
+        self.journal.finish(clock::now()?)?;
         let written = plan.count(Action::Create) + plan.count(Action::Update);
         Ok(Done { generation: Some(generation), written, pruned: gone, recovery_files })
     }
