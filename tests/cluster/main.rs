@@ -4,6 +4,7 @@
 //! `CI=true` that is a failure.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod approved;
 #[path = "../support/console.rs"]
 mod console;
 mod control_plane;
@@ -13,6 +14,7 @@ mod killed;
 mod kubectl;
 mod platform;
 mod proxy;
+mod rbac;
 mod record;
 mod refused;
 mod remove;
@@ -21,6 +23,7 @@ mod rollback;
 mod rollout;
 mod secrets;
 mod site;
+mod soak;
 mod started;
 mod state;
 mod tour;
