@@ -10,6 +10,7 @@ mod console;
 mod control_plane;
 mod drift;
 mod faults;
+mod garbage;
 mod killed;
 mod kubectl;
 mod platform;

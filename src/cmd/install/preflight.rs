@@ -44,7 +44,7 @@ pub(super) struct Missing {
 /// Compares what the bundle wants of the cluster with what is there; what apply makes itself is not asked for.
 pub(super) fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Result<Missing, Failure> {
     let wanted: Vec<&Wanted> =
-        bundle.index.contract.iter().filter(|wanted| wanted.source != Source::Generated).collect();
+        bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Cluster).collect();
     let requests: Vec<Request> = wanted.iter().map(|wanted| request(wanted)).collect();
     let mut missing = Missing::default();
     for (wanted, answer) in wanted.into_iter().zip(cluster.call_all(&requests)) {

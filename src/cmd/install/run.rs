@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use camino::Utf8PathBuf;
+
 use super::execute::{self, Uids};
 use super::preflight;
 use super::report::Done;
-use super::secrets::{self, Consent, Making};
+use super::secrets::{self, Consent, Context, Makings};
 use super::{Checked, Origin};
 use super::{survey, wait};
 use crate::cluster::resource::key;
@@ -65,7 +67,7 @@ impl<'a> Run<'a> {
     }
 
     /// Looks at everything that decides what is to be done.
-    pub(super) fn survey(&self, consent: Consent) -> Result<(Before, Vec<Making>), Failure> {
+    pub(super) fn survey(&self, consent: Consent<'_>) -> Result<(Before, Makings), Failure> {
         let bundle = &self.checked.bundle;
         let missing = preflight::check_contract(self.cluster, bundle)?;
         for unseen in &missing.unseen {
@@ -75,11 +77,51 @@ impl<'a> Run<'a> {
             let failure = Failure::world("the cluster lacks what the bundle needs; nothing was changed");
             return Err(missing.wanted.into_iter().fold(failure, Failure::hint));
         }
-        let makings = secrets::missing(self.cluster, bundle)?;
-        secrets::check(self.cluster, bundle, &makings, self.journal.head.was_deployed(), consent)?;
         let earlier = self.journal.inventory()?;
+        let was_deployed = self.journal.head.was_deployed();
+        let makings = secrets::survey(self.secrets(), was_deployed, &earlier, consent)?;
         let before = survey::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
         Ok((before, makings))
+    }
+
+    /// Looks at what decides about secrets, and at nothing else.
+    #[cfg(feature = "age")]
+    pub(super) fn survey_secrets(&self, consent: Consent<'_>) -> Result<Makings, Failure> {
+        if let Some(lock) = &self.journal.head.lock {
+            return Err(Failure::world(format!(
+                "an apply is under way, or was interrupted: {}",
+                lock.holder
+            ))
+            .hint("wait until it is done, or apply the bundle: that makes its secrets too"));
+        }
+        let bundle = &self.checked.bundle;
+        if !self.is_namespace_there && !bundle.index.objects.iter().any(|object| object.kind == "Namespace") {
+            let namespace = &bundle.index.namespace;
+            return Err(Failure::world(format!(
+                "there is no namespace {namespace}, and the bundle makes none"
+            ))
+            .hint(format!("kubectl create namespace {namespace}")));
+        }
+        let was_deployed = self.journal.head.was_deployed();
+        secrets::survey(self.secrets(), was_deployed, &self.journal.inventory()?, consent)
+    }
+
+    /// Makes secrets, and nothing else; returns where the recovery files are.
+    #[cfg(feature = "age")]
+    pub(super) fn make_secrets(&mut self, makings: &Makings) -> Result<Vec<Utf8PathBuf>, Failure> {
+        let namespace = self.checked.bundle.index.namespace.as_str();
+        let record = ["get", "create", "update"].map(|verb| Right::to_all(verb, "ConfigMap", namespace));
+        let rights = record.into_iter().chain(makings.rights(namespace)).collect();
+        preflight::check_rights(self.cluster, &rights)?;
+        self.make_namespace(&mut Uids::new())?;
+        makings.make(self.secrets(), &mut self.journal)
+    }
+
+    /// Returns what decides about secrets.
+    fn secrets(&self) -> Context<'a> {
+        let Checked { bundle, opened, origin, .. } = self.checked;
+        let goes_back = matches!(origin, Origin::Recorded(_));
+        Context { cluster: self.cluster, bundle, opened: opened.as_ref(), goes_back }
     }
 
     /// Tells whether this very statement is what was deployed last.
@@ -98,16 +140,12 @@ impl<'a> Run<'a> {
     }
 
     /// Refuses if a right is missing that the dry run of the objects did not need.
-    pub(super) fn check_rights(&self, plan: &Plan, makings: &[Making]) -> Result<(), Failure> {
+    pub(super) fn check_rights(&self, plan: &Plan, makings: &Makings) -> Result<(), Failure> {
         let namespace = self.checked.bundle.index.namespace.as_str();
         let mut rights = of_the_record(namespace);
         let gone = plan.prune.iter().map(|gone| &gone.key);
         rights.extend(gone.map(|key| Right::to_one("delete", &key.kind, &key.namespace, &key.name)));
-        for making in makings {
-            let key = making.key();
-            rights.insert(Right::to_all("create", &key.kind, &key.namespace));
-            rights.insert(Right::to_one("update", &key.kind, &key.namespace, &key.name));
-        }
+        rights.extend(makings.rights(namespace));
         let untried = plan.steps.iter().filter(|step| !step.tried && step.key.kind != "Namespace");
         for key in untried.map(|step| &step.key) {
             rights.insert(Right::to_all("create", &key.kind, &key.namespace));
@@ -120,7 +158,7 @@ impl<'a> Run<'a> {
     pub(super) fn execute(
         &mut self,
         plan: &Plan,
-        makings: &[Making],
+        makings: &Makings,
         mut uids: Uids,
     ) -> Result<Done, Failure> {
         self.make_namespace(&mut uids)?;
@@ -200,16 +238,14 @@ impl<'a> Run<'a> {
         &mut self,
         generation: u64,
         plan: &Plan,
-        makings: &[Making],
+        makings: &Makings,
         mut uids: Uids,
     ) -> Result<Done, Failure> {
         let Checked { bundle, packed, .. } = self.checked;
         let printer = &self.ctx.printer;
         let tell = |text: &str| printer.say(text);
-        for making in makings {
-            self.journal.beat()?;
-            secrets::make(self.cluster, making)?;
-        }
+        let recovery_files = makings.make(self.secrets(), &mut self.journal)?;
+        tell_recovery(&recovery_files, &tell);
         execute::apply_steps(self.cluster, &mut self.journal, bundle, plan, &mut uids, &tell)?;
         let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
         let awaited: Vec<ObjectKey> = keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
@@ -225,7 +261,14 @@ impl<'a> Run<'a> {
         self.journal.forget(&surplus)?;
         self.journal.release()?;
         let written = plan.count(Action::Create) + plan.count(Action::Update);
-        Ok(Done { generation: Some(generation), written, pruned: gone })
+        Ok(Done { generation: Some(generation), written, pruned: gone, recovery_files })
+    }
+}
+
+/// Says where what was generated can be recovered from.
+pub(super) fn tell_recovery(files: &[Utf8PathBuf], tell: &dyn Fn(&str)) {
+    for file in files {
+        tell(&format!("what was generated is encrypted in {file}: keep it where backups are"));
     }
 }
 
