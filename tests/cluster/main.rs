@@ -6,6 +6,7 @@
 
 #[path = "../restart_matrix/bases.rs"]
 mod bases;
+mod approved;
 #[path = "../support/console.rs"]
 mod console;
 mod contenders;
@@ -20,6 +21,7 @@ mod kubectl;
 mod plan;
 mod platform;
 mod proxy;
+mod rbac;
 mod record;
 mod refused;
 mod remove;
@@ -31,6 +33,7 @@ mod rollout;
 mod rows;
 mod secrets;
 mod site;
+mod soak;
 mod started;
 mod state;
 mod tour;
