@@ -41,6 +41,6 @@ impl Args {
         #[cfg(feature = "age")]
         let checked = checked.open_sealed(self.install.secrets())?;
         let (cluster, identity) = self.target.connect(&checked)?;
-        adopt(ctx, &checked, (&cluster, &identity), &self.helm, &self.install)
+        adopt(ctx, &checked, (&cluster, &identity), &self.helm, self.install)
     }
 }

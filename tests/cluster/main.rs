@@ -6,26 +6,41 @@
 
 mod adopt;
 mod adopt_killed;
+mod approved;
+#[path = "../restart_matrix/bases.rs"]
+mod bases;
 #[path = "../support/console.rs"]
 mod console;
+mod contenders;
 mod control_plane;
 mod drift;
 mod faults;
+mod forecast;
 mod garbage;
+mod happened;
 mod helm;
 mod killed;
 mod kubectl;
+mod plan;
 mod platform;
 mod proxy;
+mod rbac;
 mod record;
 mod refused;
 mod remove;
+mod replicas;
 mod restart;
 mod rollback;
 mod rollout;
+#[path = "../restart_matrix/rows.rs"]
+mod rows;
 mod secrets;
 mod site;
+mod soak;
 mod started;
 mod state;
 mod tour;
+mod transitions;
+mod unasked;
+mod unready;
 mod watcher;

@@ -52,7 +52,7 @@ pub(super) fn try_all(
             }
             _ => answer,
         };
-        tried.insert(manifest.key.clone(), outcome(answer)?);
+        tried.insert(manifest.key.clone(), outcome(&manifest.key, answer)?);
     }
     Ok(tried)
 }
@@ -81,9 +81,7 @@ fn over_helm(
     let applied = match answer {
         Err(CallError::Status(status)) if status.is_field_conflict() => {
             without_helm(live, status)?;
-            let mut request = Request::apply(&manifest.key, yaml, Run::Dry);
-            request.path.push_str("&force=true");
-            cluster.call(&request)?
+            cluster.call(&Request::apply(&manifest.key, yaml, Run::Dry).by_force())?
         }
         answer => answer?,
     };

@@ -18,10 +18,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::execute::Uids;
-use super::report::{ApplyReport, Done, blocked};
+use super::judge::{Leave, judge};
+use super::report::{ApplyReport, Done, blocked, tell_blocked};
 use super::run::{self, Run};
 use super::secrets::{self, Makings};
 use super::survey::{find_all, split_used};
+use super::trial::try_pods;
 use super::{Checked, InstallArgs, preflight};
 use crate::adoption::claims::claims;
 use crate::adoption::fate::{Fate, Handed, fates, find, obstacles};
@@ -40,6 +42,7 @@ use crate::rollout::plan_hash::secret_versions;
 use crate::rollout::prune::{Candidate, candidates};
 use crate::rollout::record::Item;
 use crate::rollout::rights::Right;
+use crate::rollout::trial::trials;
 use helm::Records;
 use report::{AdoptReport, HelmPart};
 use values::Carried;
@@ -73,33 +76,36 @@ pub(in crate::cmd) fn adopt(
     checked: &Checked,
     (cluster, identity): (&Cluster, &Identity),
     args: &AdoptArgs,
-    install: &InstallArgs,
+    mut install: InstallArgs,
 ) -> Outcome {
+    // What the release has is what is to be taken over.
+    install.adopt = true;
+    let install = &install;
     let timeout = Duration::from_secs(install.timeout);
     let mut run = Run::begin(ctx, checked, (cluster, identity), install.break_lock, timeout)?;
     let namespace = checked.bundle.index.namespace.as_str();
     let records = Records { cluster, namespace, release: &args.from_helm };
     let release = records.read()?;
+    run.adopts = release.is_some();
     let Decided { helm, carried, before, makings } =
         decide(checked, cluster, &run, release.as_ref(), args, install)?;
     let (uids, versions) = (run::known_uids(&before), secret_versions(&before));
-    let plan = forecast(checked, before, &helm);
+    let plan = forecast(cluster, checked, &run, before, &helm, &makings)?;
     let apply = ApplyReport::new(checked, cluster, identity, &plan, &makings, &versions);
     let mut report = AdoptReport { helm, apply };
-    if let Some(blocked) = blocked(&plan) {
-        return Err(blocked);
-    }
+    let blocked = blocked(&plan);
     if install.dry_run {
         ctx.printer.report(&report)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(blocked.map_or(ExitCode::SUCCESS, |failure| tell_blocked(&ctx.printer, &failure)));
+    }
+    if let Some(blocked) = blocked {
+        return Err(blocked);
     }
     if install.plan_hash.is_some_and(|approved| approved != report.apply.plan_hash()) {
         ctx.printer.tell("the plan is another one than was approved; nothing was changed");
         ctx.printer.report(&report)?;
         return Ok(ExitCode::from(DIFFERS));
     }
-    run.check_rights(&plan, &makings)?;
-    check_rights(cluster, namespace, &report.helm)?;
     consent::ask(ctx, &report, &checked.place(cluster, identity), args, install)?;
     let is_done = release.is_none() && makings.is_empty() && plan.is_empty() && run.is_deployed();
     report.apply.done = Some(if is_done {
@@ -150,9 +156,7 @@ fn decide(
     };
     let (coming, was_deployed) = (values::coming(&carried), run.journal.head.was_deployed());
     let makings = secrets::survey_beside(run.secrets(), was_deployed, &earlier, install.consent(), &coming)?;
-    let tried = forecast::try_all(cluster, bundle, &live, &objects)?;
-    let (prune, prune_later) =
-        split_used(cluster, namespace, gone(&objects, &earlier, &bundle.manifests, &live))?;
+    let before = before(checked, cluster, run, (live, &objects), &earlier, install)?;
     let helm = HelmPart {
         release: args.from_helm.to_string(),
         revision: release.map(|release| release.newest().number),
@@ -160,7 +164,34 @@ fn decide(
         carried: values::describe(&carried),
         archived: Vec::new(),
     };
-    Ok(Decided { helm, carried, before: Before { live, tried, prune, prune_later }, makings })
+    Ok(Decided { helm, carried, before, makings })
+}
+
+/// Finds out what the server and the record say to the bundle.
+fn before(
+    checked: &Checked,
+    cluster: &Cluster,
+    run: &Run<'_>,
+    (live, objects): (BTreeMap<ObjectKey, Value>, &[Handed]),
+    earlier: &[Item],
+    install: &InstallArgs,
+) -> Result<Before, Failure> {
+    let bundle = &checked.bundle;
+    let tried = forecast::try_all(cluster, bundle, &live, objects)?;
+    let gone = gone(objects, earlier, &bundle.manifests, &live);
+    // What the release has counts as what ran before.
+    let ran = gone.iter().map(|gone| Item { key: gone.key.clone(), uid: Some(gone.uid.clone()) });
+    let ran: Vec<Item> = ran.chain(earlier.iter().cloned()).collect();
+    let (prune, prune_later) = split_used(cluster, bundle.index.namespace.as_str(), gone)?;
+    let mut before = Before { live, tried, prune, prune_later, ..Before::default() };
+    let running = || run.running();
+    let leave = Leave { adopt: true, permits: &install.force_conflicts, running: &running };
+    judge(cluster, bundle, &mut before, &ran, &leave)?;
+    // It is said already whose these are.
+    let told: Vec<String> =
+        objects.iter().map(|handed| format!("{}: it is taken over: ", handed.key)).collect();
+    before.warnings.retain(|warning| !told.iter().any(|start| warning.starts_with(start)));
+    Ok(before)
 }
 
 /// Returns what is there of the bundle, the release, its claims, and earlier generations.
@@ -187,7 +218,12 @@ fn look(
     let mut keys: Vec<ObjectKey> = own.collect();
     let mut seen: BTreeSet<_> = keys.iter().map(identity).collect();
     keys.extend(known.filter(|key| seen.insert(identity(key))));
-    find_all(cluster, &keys)
+    let (live, unseen) = find_all(cluster, &keys)?;
+    if unseen.is_empty() {
+        return Ok(live);
+    }
+    let failure = Failure::world("not everything may be looked at; nothing was changed");
+    Err(unseen.into_iter().fold(failure, Failure::hint))
 }
 
 fn identity(key: &ObjectKey) -> (String, String, String) {
@@ -218,21 +254,32 @@ fn gone(
 }
 
 /// Makes the plan; what is said of fields that cannot change does not hold for what is made again.
-fn forecast(checked: &Checked, before: Before, helm: &HelmPart) -> Plan {
+fn forecast(
+    cluster: &Cluster,
+    checked: &Checked,
+    run: &Run<'_>,
+    before: Before,
+    helm: &HelmPart,
+    makings: &Makings,
+) -> Result<Plan, Failure> {
+    let trials = trials(&before);
     let mut plan = plan(&checked.bundle, before, FIELD_MANAGER);
+    try_pods(cluster, &mut plan, &trials)?;
     let again: Vec<String> = helm.cleared().map(|handed| format!("{}:", handed.key)).collect();
     plan.changes.warnings.retain(|warning| !again.iter().any(|start| warning.starts_with(start)));
-    plan
+    plan.obstacles.extend(run.lacking_rights(&plan, makings)?);
+    plan.obstacles.extend(lacking_rights(cluster, checked.bundle.index.namespace.as_str(), helm)?);
+    Ok(plan)
 }
 
-/// Refuses if a right is missing that only adoption needs.
-fn check_rights(cluster: &Cluster, namespace: &str, helm: &HelmPart) -> Result<(), Failure> {
+/// Returns the rights that are missing, of those that only adoption needs.
+fn lacking_rights(cluster: &Cluster, namespace: &str, helm: &HelmPart) -> Result<Vec<String>, Failure> {
     let written = helm.objects.iter().filter(|of| matches!(of.fate, Fate::Adopt | Fate::Keep | Fate::Prune));
     let written = written.map(|of| Right::to_one("update", &of.key.kind, &of.key.namespace, &of.key.name));
     let cleared =
         helm.cleared().map(|of| Right::to_one("delete", &of.key.kind, &of.key.namespace, &of.key.name));
     let records = ["list", "create", "update", "delete"].map(|verb| Right::to_all(verb, "Secret", namespace));
-    preflight::check_rights(cluster, &written.chain(cleared).chain(records).collect())
+    preflight::lacking_rights(cluster, &written.chain(cleared).chain(records).collect())
 }
 
 /// What is done under the lock.
@@ -275,7 +322,7 @@ impl Work<'_> {
 
     /// From here on it is what `apply` does.
     fn roll_out(&self, run: &mut Run<'_>, generation: u64) -> Result<Done, Failure> {
-        let (before, makings) = run.survey(self.install.consent())?;
+        let (before, makings) = run.survey(self.install)?;
         let uids = run::known_uids(&before);
         let plan = plan(&self.checked.bundle, before, FIELD_MANAGER);
         match blocked(&plan) {

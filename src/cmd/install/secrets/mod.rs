@@ -33,6 +33,7 @@ pub(crate) use {generated::GENERATIONS, sealed::SEALED};
 pub(crate) type Coming = BTreeMap<String, BTreeSet<String>>;
 
 /// What is to be made.
+#[derive(Default)]
 pub(crate) struct Makings {
     generated: Vec<Making>,
     /// Secrets of sealed values, with the keys that are written.
@@ -64,6 +65,8 @@ pub(crate) struct Context<'a> {
     pub(crate) opened: Option<&'a Opened>,
     /// Whether it is gone back to what ran before.
     pub(crate) goes_back: bool,
+    /// Whether what runs was not installed by this program, and it is known already which key it has.
+    pub(crate) adopts: bool,
 }
 
 /// Looks at what is there, and refuses to make what could cost data.
@@ -78,7 +81,7 @@ pub(crate) fn survey(
 
 /// As [`survey`], where values come from elsewhere before anything is made.
 pub(crate) fn survey_beside(
-    Context { cluster, bundle, opened, goes_back }: Context<'_>,
+    Context { cluster, bundle, opened, goes_back, adopts }: Context<'_>,
     was_deployed: bool,
     earlier: &[Item],
     consent: Consent<'_>,
@@ -88,7 +91,9 @@ pub(crate) fn survey_beside(
     let sealed = sealed.iter().map(sealed::Sealing::describe).collect();
     let generated = generated::survey(cluster, bundle, goes_back, consent.allow_regenerate)?;
     let generated: Vec<Making> = generated.into_iter().filter_map(|making| making.without(coming)).collect();
-    encryption_key::check_change(cluster, bundle, opened, earlier)?;
+    if !adopts {
+        encryption_key::check_change(cluster, bundle, opened, earlier)?;
+    }
     let mut asks_first_install = false;
     if let Some(making) = generated.iter().find(|making| making.is_encryption_key) {
         encryption_key::check_making(cluster, bundle, making, was_deployed)?;
