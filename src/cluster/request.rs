@@ -61,16 +61,16 @@ impl Request {
         Self { method: Method::Apply, path, body: yaml.to_vec() }
     }
 
-    /// Asks what an object would be if a manifest were applied, whoever owns its fields: nothing is written.
-    pub fn would_be(key: &ObjectKey, yaml: &[u8]) -> Self {
-        let dry = Self::apply(key, yaml, Run::Dry);
-        Self { path: format!("{}&force=true", dry.path), ..dry }
-    }
-
     /// Applies fields in the name of another manager than [`FIELD_MANAGER`], whose applying leaves them alone.
     pub fn apply_as(manager: &str, key: &ObjectKey, object: &Value) -> Self {
         let path = format!("{}?fieldManager={manager}&fieldValidation=Strict", path(key));
         Self { method: Method::Apply, path, body: object.to_string().into_bytes() }
+    }
+
+    /// Asks what an object would be if a manifest were applied, whoever owns its fields: nothing is written.
+    pub fn would_be(key: &ObjectKey, yaml: &[u8]) -> Self {
+        let dry = Self::apply(key, yaml, Run::Dry);
+        Self { path: format!("{}&force=true", dry.path), ..dry }
     }
 
     /// Creates an object; fails if it is there.

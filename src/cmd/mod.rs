@@ -37,6 +37,7 @@ pub mod medium;
 pub mod out_folder;
 pub mod pack;
 mod private_file;
+pub mod rbac;
 mod rebuild;
 mod recorded;
 pub mod refusal_codes;
@@ -126,6 +127,8 @@ pub enum Command {
     Status(Deferred<status::Args>),
     /// List what was installed before, newest first
     History(Deferred<history::Args>),
+    /// Print the smallest Role with which a bundle can be applied
+    Rbac(Deferred<rbac::Args>),
     /// Write, check and show a trust policy
     Trust(trust::Args),
     /// Show what was accepted before, or take a floor away
@@ -182,6 +185,7 @@ impl Command {
             Self::Remove(args) => args.0.run(ctx),
             Self::Status(args) => args.0.run(ctx),
             Self::History(args) => args.0.run(ctx),
+            Self::Rbac(args) => args.0.run(ctx),
             Self::Trust(args) => args.run(ctx),
             Self::State(args) => args.run(ctx),
             #[cfg(feature = "age")]

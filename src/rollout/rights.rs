@@ -97,51 +97,89 @@ fn of_the_contract(index: &Index) -> Vec<Right> {
     rights
 }
 
-/// A rule of a Role: verbs, for resources of a group, and for some names if not for all.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Rule {
-    group: &'static str,
-    names: Vec<String>,
-    verbs: Vec<&'static str>,
-    resources: BTreeSet<&'static str>,
-}
+/// Which resource a kind is: its group and its name.
+pub type Resource = (&'static str, &'static str);
 
-/// Returns the rules that give these rights, which are all in one namespace, or all of the cluster.
-///
-/// `resource` says the group and the name of the resource of a kind.
+/// Returns the rules of a Role that give these rights, which are all in one namespace, or all of the cluster.
 pub fn rules<'a>(
     rights: impl Iterator<Item = &'a Right>,
-    resource: impl Fn(&str) -> Option<(&'static str, &'static str)>,
+    resource: impl Fn(&str) -> Option<Resource>,
 ) -> Vec<Value> {
-    type Verbs<'a> = BTreeMap<Option<&'a str>, BTreeSet<&'static str>>;
-    let mut kinds: BTreeMap<(&'static str, &'static str), Verbs<'a>> = BTreeMap::new();
+    let mut verbs: BTreeMap<(Resource, Option<&str>), BTreeSet<&'static str>> = BTreeMap::new();
     for right in rights {
-        let Some(place) = resource(&right.kind) else { continue };
-        kinds.entry(place).or_default().entry(right.name.as_deref()).or_default().insert(right.verb);
-    }
-    let mut rules: BTreeMap<(&'static str, Vec<&str>, Vec<&'static str>), BTreeSet<&'static str>> =
-        BTreeMap::new();
-    for ((group, resource), verbs) in &kinds {
-        let to_all = verbs.get(&None).cloned().unwrap_or_default();
-        let mut named: BTreeMap<Vec<&'static str>, Vec<&str>> = BTreeMap::new();
-        for (name, verbs) in verbs {
-            // Who may do it to all may do it to this one.
-            let more: Vec<&'static str> =
-                verbs.iter().filter(|verb| name.is_none() || !to_all.contains(*verb)).copied().collect();
-            if !more.is_empty() {
-                named.entry(more).or_default().extend(name);
-            }
-        }
-        for (verbs, names) in named {
-            rules.entry((group, names, verbs)).or_default().insert(resource);
+        if let Some(resource) = resource(&right.kind) {
+            verbs.entry((resource, right.name.as_deref())).or_default().insert(right.verb);
         }
     }
-    let rule = |((group, names, verbs), resources)| {
-        let mut rule = json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
-        if !Vec::<&str>::is_empty(&names) {
-            rule["resourceNames"] = json!(names);
+    // Who may do it to all may do it to each.
+    for (resource, name) in verbs.keys().copied().collect::<Vec<_>>() {
+        let to_all = verbs.get(&(resource, None)).cloned().unwrap_or_default();
+        if name.is_some() {
+            verbs.entry((resource, name)).and_modify(|verbs| verbs.retain(|verb| !to_all.contains(verb)));
         }
-        rule
-    };
-    rules.into_iter().map(rule).collect()
+    }
+    // Names that the same may be done to share a rule, and so do resources all of whose objects it may be done to.
+    let mut named: BTreeMap<(Resource, Vec<&str>), Vec<&str>> = BTreeMap::new();
+    let mut unnamed: BTreeMap<(&str, Vec<&str>), Vec<&str>> = BTreeMap::new();
+    for ((resource, name), verbs) in verbs.into_iter().filter(|(_, verbs)| !verbs.is_empty()) {
+        let verbs = verbs.into_iter().collect();
+        match name {
+            Some(name) => named.entry((resource, verbs)).or_default().push(name),
+            None => unnamed.entry((resource.0, verbs)).or_default().push(resource.1),
+        }
+    }
+    let unnamed = unnamed.into_iter().map(
+        |((group, verbs), resources)| json!({"apiGroups": [group], "resources": resources, "verbs": verbs}),
+    );
+    let named = named.into_iter().map(|(((group, resource), verbs), names)| {
+        json!({"apiGroups": [group], "resources": [resource], "resourceNames": names, "verbs": verbs})
+    });
+    unnamed.chain(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_say_nothing_twice_and_name_the_objects_where_not_all_are_meant() {
+        let rights = [
+            Right::to_all("get", "ConfigMap", "ns"),
+            Right::to_all("list", "ConfigMap", "ns"),
+            Right::to_one("get", "ConfigMap", "ns", "ca"),
+            Right::to_all("get", "Service", "ns"),
+            Right::to_all("list", "Service", "ns"),
+            Right::to_all("create", "Secret", "ns"),
+            Right::to_one("get", "Secret", "ns", "a"),
+            Right::to_one("get", "Secret", "ns", "b"),
+            Right::to_one("get", "Secret", "ns", "c"),
+            Right::to_one("patch", "Secret", "ns", "c"),
+        ];
+        let resource = |kind: &str| match kind {
+            "ConfigMap" => Some(("", "configmaps")),
+            "Service" => Some(("", "services")),
+            "Secret" => Some(("", "secrets")),
+            _ => None,
+        };
+
+        let wanted = [
+            json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}),
+            json!({"apiGroups": [""], "resources": ["configmaps", "services"], "verbs": ["get", "list"]}),
+            json!({"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["a", "b"], "verbs": ["get"]}),
+            json!({"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["c"], "verbs": ["get", "patch"]}),
+        ];
+        assert_eq!(rules(rights.iter(), resource), wanted);
+    }
+
+    #[test]
+    fn a_right_says_what_where_and_to_which() {
+        let table = [
+            (Right::to_all("list", "Pod", "ns"), "list Pod in ns"),
+            (Right::to_one("get", "Secret", "ns", "a"), "get Secret/a in ns"),
+            (Right::to_one("get", "Namespace", "", "ns"), "get Namespace/ns of the cluster"),
+        ];
+        for (right, wanted) in table {
+            assert_eq!(right.to_string(), wanted);
+        }
+    }
 }

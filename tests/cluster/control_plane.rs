@@ -65,6 +65,11 @@ fn kubectl() -> PathBuf {
 }
 
 impl ControlPlane {
+    /// Returns the folder that kubectl is in.
+    pub(crate) fn tools(&self) -> &Path {
+        self.kubectl.parent().unwrap()
+    }
+
     /// Returns where its keys, logs and process ids are.
     pub(crate) fn folder(&self) -> &Path {
         self.kubeconfig.parent().unwrap()
@@ -75,11 +80,6 @@ impl ControlPlane {
         let text = fs_err::read_to_string(&self.kubeconfig).unwrap();
         let server = text.lines().find_map(|line| line.trim().strip_prefix("server: https://"));
         server.unwrap().parse().unwrap()
-    }
-
-    /// Returns the folder that kubectl is in.
-    pub(crate) fn tools(&self) -> &Path {
-        self.kubectl.parent().unwrap()
     }
 
     /// Prepares a call of kubectl.

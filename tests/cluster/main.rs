@@ -16,6 +16,8 @@ mod platform;
 mod proxy;
 mod record;
 mod refused;
+mod remove;
+mod restart;
 mod rollback;
 mod rollout;
 mod secrets;
