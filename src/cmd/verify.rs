@@ -40,6 +40,7 @@ Examples:
   relay-bundle verify prod.tar --trust trust.toml --rebuild production
   relay-bundle verify prod.tar --trust trust.toml --live"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
     #[command(flatten)]
     bundle: BundleArgs,
