@@ -88,6 +88,12 @@ impl Request {
         Self { method: Method::Apply, path, body: yaml.to_vec().into() }
     }
 
+    /// Applies fields in the name of another manager than [`FIELD_MANAGER`], whose applying leaves them alone.
+    pub fn apply_as(manager: &str, key: &ObjectKey, object: &Value) -> Self {
+        let path = format!("{}?fieldManager={manager}&fieldValidation=Strict", path(key));
+        Self { method: Method::Apply, path, body: object.to_string().into_bytes().into() }
+    }
+
     /// Asks what an object would be if a manifest were applied, whoever owns its fields: nothing is written.
     pub fn would_be(key: &ObjectKey, yaml: &[u8]) -> Self {
         let dry = Self::apply(key, yaml, Run::Dry);
@@ -123,18 +129,31 @@ impl Request {
 
     /// Deletes an object if it is still the one that was seen; what it owns goes in the background.
     pub fn delete(key: &ObjectKey, uid: &str, resource_version: &str) -> Self {
+        Self::delete_with("Background", key, uid, resource_version)
+    }
+
+    /// As [`Request::delete`]; the object goes after what it owns, so that its pods are gone when it is.
+    pub fn delete_last(key: &ObjectKey, uid: &str, resource_version: &str) -> Self {
+        Self::delete_with("Foreground", key, uid, resource_version)
+    }
+
+    fn delete_with(policy: &str, key: &ObjectKey, uid: &str, resource_version: &str) -> Self {
         let body = json!({
             "apiVersion": "v1",
             "kind": "DeleteOptions",
-            "propagationPolicy": "Background",
+            "propagationPolicy": policy,
             "preconditions": {"uid": uid, "resourceVersion": resource_version},
         });
         Self { method: Method::Delete, path: path(key), body: body.to_string().into_bytes().into() }
     }
 
-    /// Asks whether we may do something.
-    pub fn may_i(verb: &str, group: &str, resource: &str, namespace: &str) -> Self {
-        let attributes = json!({"verb": verb, "group": group, "resource": resource, "namespace": namespace});
+    /// Asks whether we may do something, with all objects of a resource or with one.
+    pub fn may_i(verb: &str, group: &str, resource: &str, namespace: &str, name: Option<&str>) -> Self {
+        let mut attributes =
+            json!({"verb": verb, "group": group, "resource": resource, "namespace": namespace});
+        if let Some(name) = name {
+            attributes["name"] = name.into();
+        }
         let body = json!({
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",

@@ -369,10 +369,20 @@ impl<'a> Journal<'a> {
 
 /// Deletes the very object that was seen; one that is gone already is as good.
 pub(super) fn delete(cluster: &Cluster, key: &ObjectKey, object: &Value) -> Result<(), CallError> {
+    delete_with(cluster, key, object, Request::delete)
+}
+
+/// As [`delete`], by one of the requests that delete.
+pub(super) fn delete_with(
+    cluster: &Cluster,
+    key: &ObjectKey,
+    object: &Value,
+    request: fn(&ObjectKey, &str, &str) -> Request,
+) -> Result<(), CallError> {
     let uid = live::uid(object);
     let mut version = live::resource_version(object).to_owned();
     loop {
-        let error = match cluster.call(&Request::delete(key, uid, &version)) {
+        let error = match cluster.call(&request(key, uid, &version)) {
             Ok(_) => return Ok(()),
             Err(error) => error,
         };
@@ -389,5 +399,26 @@ pub(super) fn delete(cluster: &Cluster, key: &ObjectKey, object: &Value) -> Resu
             Some(now) if live::uid(&now) == uid => return Err(error),
             _ => return Ok(()),
         }
+    }
+}
+
+/// Returns a name for this run that no other run has, and by which a person may find it.
+pub(super) fn holder() -> Result<String, Failure> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::world(format!("the system gives no random numbers: {error}")))?;
+    Ok(format!("process {} ({:016x})", std::process::id(), u64::from_be_bytes(bytes)))
+}
+
+/// Gives the lock back after a failure, and says what became of it.
+pub(super) fn gave_back(journal: &mut Journal<'_>, failure: Failure) -> Failure {
+    match journal.give_back() {
+        Ok(Given::Back) => failure.hint("the lock was given back"),
+        Ok(Given::NotOurs) => failure,
+        Err(why) => failure.hint(format!(
+            "the lock could not be given back ({}): the next run waits until it sees that nobody has it, unless it is told \
+             --break-lock",
+            why.message()
+        )),
     }
 }

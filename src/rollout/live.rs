@@ -41,6 +41,13 @@ pub fn is_same(live: &Value, applied: &Value, manager: &str) -> bool {
     wanted(live) == wanted(applied) && owned(live, manager) == owned(applied, manager)
 }
 
+/// Tells whether an object carries the label of what a program manages.
+pub fn is_managed_by(object: &Value, manager: &str) -> bool {
+    let label =
+        object.pointer("/metadata/labels").and_then(|labels| labels.get("app.kubernetes.io/managed-by"));
+    label.and_then(Value::as_str) == Some(manager)
+}
+
 /// Returns the uid of a live object.
 pub fn uid(object: &Value) -> &str {
     object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default()

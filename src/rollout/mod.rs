@@ -10,4 +10,7 @@ pub mod pods;
 pub mod prune;
 pub mod readiness;
 pub mod record;
+pub mod removal;
+pub mod restart;
+pub mod rights;
 pub mod standing;

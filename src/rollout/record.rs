@@ -195,6 +195,11 @@ pub fn head_labels() -> String {
     format!("app.kubernetes.io/managed-by={MANAGED_BY},app.kubernetes.io/component={HEAD_COMPONENT}")
 }
 
+/// Returns the labels of everything that this program keeps of an installation.
+pub fn managed_labels(bundle: &ReleaseName) -> String {
+    format!("app.kubernetes.io/managed-by={MANAGED_BY},{}", instance_label(bundle))
+}
+
 /// Returns the label that every object of an installation has, and every pod.
 pub fn instance_label(bundle: &ReleaseName) -> String {
     format!("app.kubernetes.io/instance={bundle}")

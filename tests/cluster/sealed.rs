@@ -24,7 +24,11 @@ fn sealed_values_are_opened_with_the_identity_and_written_once() {
 
     let ran = vault.apply(&bundle, &CONSENT);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
-    assert!(ran.stderr.contains("secrets/jwtsecret.age") && ran.stderr.contains("--identity"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("secrets/jwtsecret.age") && ran.stderr.contains("--identity"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(vault.site.versions(), before);
 
     let report = vault.applied(&bundle, &["--first-install", "--identity", "key"]);

@@ -69,13 +69,16 @@ impl Vault {
     pub(crate) fn seal(&self, key: &str, value: &str) -> String {
         let name = key.rsplit('.').next().unwrap().to_lowercase();
         write_private(&self.site.path().join("value"), value);
-        let (set, file) = (format!("release.namespace=\"{}\"", self.site.namespace), format!("secrets/{name}.age"));
-        let arguments = ["secrets", "encrypt", "loki-logging", key, "--value-file", "value", "--replace", "--set"];
+        let (set, file) =
+            (format!("release.namespace=\"{}\"", self.site.namespace), format!("secrets/{name}.age"));
+        let arguments =
+            ["secrets", "encrypt", "loki-logging", key, "--value-file", "value", "--replace", "--set"];
         let path = self.site.path().join("profiles").join(&file);
         let named = ["--file", &file, "--recipient", KEYS[0].1];
         let stated = fs_err::read_to_string(self.site.path().join("profiles/loki-logging.toml")).unwrap();
         let named = if stated.contains(&file) { &named[2..] } else { &named[..] };
-        let all: Vec<&str> = arguments.into_iter().chain([set.as_str()]).chain(named.iter().copied()).collect();
+        let all: Vec<&str> =
+            arguments.into_iter().chain([set.as_str()]).chain(named.iter().copied()).collect();
         self.ok(self.site.run(&all));
         assert!(path.exists());
         format!("{} = {{ age = \"{file}\" }}", key.rsplit('.').next().unwrap())

@@ -5,7 +5,7 @@
 mod execute;
 #[cfg(feature = "age")]
 mod init;
-mod preflight;
+pub(super) mod preflight;
 mod report;
 mod run;
 pub(super) mod secrets;

@@ -15,13 +15,14 @@ use crate::cluster::{Cluster, Identity};
 use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
-use crate::cmd::journal::{Given, Journal};
+use crate::cmd::journal::{Journal, gave_back, holder};
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 use crate::rollout::plan::{Action, Before, Plan};
 use crate::rollout::prune::Candidate;
 use crate::rollout::readiness;
 use crate::rollout::record::{Generation, Item, NewEntry};
+use crate::rollout::rights::{Right, of_the_record};
 use crate::trust::refusal::{Reason, Refusal};
 
 /// A run against one cluster.
@@ -108,11 +109,10 @@ impl<'a> Run<'a> {
     /// Makes secrets, and nothing else; returns where the recovery files are.
     #[cfg(feature = "age")]
     pub(super) fn make_secrets(&mut self, makings: &Makings) -> Result<Vec<Utf8PathBuf>, Failure> {
-        let rights = ["get", "create", "update"];
-        let rights =
-            rights.into_iter().flat_map(|verb| ["ConfigMap", "Secret"].map(|kind| (verb, kind.to_owned())));
         let namespace = self.checked.bundle.index.namespace.as_str();
-        preflight::check_rights(self.cluster, namespace, &rights.collect::<Vec<_>>())?;
+        let mut rights = of_the_record(namespace);
+        rights.extend(makings.names().flat_map(|name| rights_to_secret(namespace, name)));
+        preflight::check_rights(self.cluster, &rights)?;
         self.make_namespace(&mut Uids::new())?;
         makings.make(self.secrets(), &mut self.journal)
     }
@@ -139,17 +139,19 @@ impl<'a> Run<'a> {
         self.journal.head.deployed().map(|entry| entry.generation)
     }
 
+    /// Refuses if a right is missing that the dry run of the objects did not need.
     pub(super) fn check_rights(&self, plan: &Plan, makings: &Makings) -> Result<(), Failure> {
-        let verbs = ["get", "create", "update", "delete"];
-        let record = verbs.iter().map(|verb| (*verb, "ConfigMap".to_owned()));
-        let seen = ["Pod", "ReplicaSet", "ControllerRevision"].map(|kind| ("list", kind.to_owned()));
-        let gone = plan.prune.iter().map(|candidate| ("delete", candidate.key.kind.clone()));
-        let made = ["create", "update"].into_iter().filter(|_| !makings.is_empty());
-        let made = made.map(|verb| (verb, "Secret".to_owned()));
-        let mut rights: Vec<_> = record.chain(seen).chain(gone).chain(made).collect();
-        rights.sort();
-        rights.dedup();
-        preflight::check_rights(self.cluster, self.checked.bundle.index.namespace.as_str(), &rights)
+        let namespace = self.checked.bundle.index.namespace.as_str();
+        let mut rights = of_the_record(namespace);
+        let gone = plan.prune.iter().map(|gone| &gone.key);
+        rights.extend(gone.map(|key| Right::to_one("delete", &key.kind, &key.namespace, &key.name)));
+        rights.extend(makings.names().flat_map(|name| rights_to_secret(namespace, name)));
+        let untried = plan.steps.iter().filter(|step| !step.tried && step.key.kind != "Namespace");
+        for key in untried.map(|step| &step.key) {
+            rights.insert(Right::to_all("create", &key.kind, &key.namespace));
+            rights.insert(Right::to_one("patch", &key.kind, &key.namespace, &key.name));
+        }
+        preflight::check_rights(self.cluster, &rights)
     }
 
     /// Does what was planned; the lock is given back also when that fails.
@@ -167,15 +169,7 @@ impl<'a> Run<'a> {
             }
             Err(failure) => Err(failure),
         };
-        done.map_err(|failure| match self.journal.give_back() {
-            Ok(Given::Back) => failure.hint("the lock was given back"),
-            Ok(Given::NotOurs) => failure,
-            Err(why) => failure.hint(format!(
-                "the lock could not be given back ({}): the next run waits until it sees that nobody has it, unless it \
-                 is told --break-lock",
-                why.message()
-            )),
-        })
+        done.map_err(|failure| gave_back(&mut self.journal, failure))
     }
 
     /// Says how to go on from a generation that is not done, and the command that goes back.
@@ -271,6 +265,11 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Returns what must be allowed to make a Secret, or to change it.
+fn rights_to_secret(namespace: &str, name: &str) -> [Right; 2] {
+    [Right::to_all("create", "Secret", namespace), Right::to_one("update", "Secret", namespace, name)]
+}
+
 /// Says where what was generated can be recovered from.
 pub(super) fn tell_recovery(files: &[Utf8PathBuf], tell: &dyn Fn(&str)) {
     for file in files {
@@ -281,12 +280,4 @@ pub(super) fn tell_recovery(files: &[Utf8PathBuf], tell: &dyn Fn(&str)) {
 /// Returns the uids of what is there.
 pub(super) fn known_uids(before: &Before) -> Uids {
     before.live.iter().map(|(key, object)| (key.clone(), live::uid(object).to_owned())).collect()
-}
-
-/// Returns a name for this run that no other run has, and by which a person may find it.
-fn holder() -> Result<String, Failure> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Failure::world(format!("the system gives no random numbers: {error}")))?;
-    Ok(format!("process {} ({:016x})", std::process::id(), u64::from_be_bytes(bytes)))
 }

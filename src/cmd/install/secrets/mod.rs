@@ -98,6 +98,12 @@ impl Makings {
         self.asks_first_install
     }
 
+    /// Returns the names of the Secrets that are written.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let generated = self.generated.iter().map(|making| making.key.name.as_str());
+        generated.chain(self.sealed.iter().map(|(name, _)| name.as_str()))
+    }
+
     /// Says what is generated where none is.
     pub(crate) fn generated(&self) -> Vec<String> {
         self.described(Why::Missing)
