@@ -78,10 +78,7 @@ impl Answer {
         let any = Self { kind: None, name: None };
         let path = path.split('?').next().unwrap_or_default();
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-        let parts = match parts.as_slice() {
-            ["api", _, rest @ ..] | ["apis", _, _, rest @ ..] => rest,
-            _ => return any,
-        };
+        let (["api", _, parts @ ..] | ["apis", _, _, parts @ ..]) = parts.as_slice() else { return any };
         let (resource, name) = match parts {
             ["namespaces", _, resource] | [resource] => (*resource, None),
             ["namespaces", _, resource, name] | [resource, name] => (*resource, Some(*name)),

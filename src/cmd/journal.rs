@@ -12,6 +12,7 @@ use crate::cluster::request::{Request, Run};
 use crate::cluster::resource::key;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
+use crate::model::timestamp::Timestamp;
 use crate::rollout::live;
 use crate::rollout::record::{
     BUNDLE_KEY, Entry, GENERATION_COMPONENT, GENERATION_KEY, Generation, HEAD_COMPONENT, HEAD_KEY, Head,
@@ -238,6 +239,18 @@ impl<'a> Journal<'a> {
         self.write()
     }
 
+    /// Notes that the pending generation runs, and gives the lock back, in one write: whoever is killed has done both or
+    /// neither. The records that are too many go before, while they can still be found.
+    pub(super) fn finish(&mut self, now: Timestamp) -> Result<(), Failure> {
+        self.cluster.overlook_first_signal();
+        let surplus = self.head.clone().finish(now);
+        self.forget(&surplus)?;
+        self.update(|head| {
+            head.finish(now);
+            head.lock = None;
+        })
+    }
+
     /// Gives the lock back.
     pub(super) fn release(&mut self) -> Result<(), Failure> {
         self.cluster.overlook_first_signal();
@@ -382,10 +395,7 @@ pub(super) fn delete_with(
     let uid = live::uid(object);
     let mut version = live::resource_version(object).to_owned();
     loop {
-        let error = match cluster.call(&request(key, uid, &version)) {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
+        let Err(error) = cluster.call(&request(key, uid, &version)) else { return Ok(()) };
         match error.code() {
             404 => return Ok(()),
             409 => {}

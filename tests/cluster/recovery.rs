@@ -21,8 +21,7 @@ const VALUES: [(&str, &str); 4] = [
 
 /// Returns the values that are live, as `secret/key` and value.
 fn live(vault: &Vault) -> Vec<(String, String)> {
-    let value = |(secret, key): (&str, &str)| Some((format!("{secret}/{key}"), vault.value(secret, key)?));
-    VALUES.into_iter().filter_map(value).collect()
+    vault.values(&VALUES)
 }
 
 #[track_caller]
@@ -95,7 +94,7 @@ fn a_higher_generation_needs_consent_and_a_lower_one_is_refused() {
     assert_eq!(vault.applied(&second, &["--allow-regenerate"])["done"]["written"], 0);
     assert_eq!(live(&vault), after);
 
-    vault.profile(&[]);
+    vault.profile(&["logLevel = \"debug\""]);
     let ran = vault.apply(&vault.build(), &["--allow-regenerate"]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("an old value does not come back"), "{}", ran.stderr);
@@ -132,7 +131,8 @@ fn no_change_of_form_changes_the_encryption_key() {
     // The same key in another form is no change: generated, sealed, kept by others, and generated again.
     vault.profile(&[&other]);
     let sealed = vault.seal("config.encryptionKey", &key);
-    for line in [&sealed, "encryptionKey = { existing = { name = \"own\", key = \"same\" } }", ""] {
+    let kept_by_others = "encryptionKey = { existing = { name = \"own\", key = \"same\" } }";
+    for line in [&sealed, kept_by_others, "logLevel = \"debug\""] {
         vault.profile(&[line]);
         vault.applied(&vault.build(), &["--identity", "key"]);
     }
@@ -241,10 +241,8 @@ fn killed_between_any_two_steps_and_run_again_everything_is_generated_once_and_c
                 vault.copies().iter().flat_map(|copy| recovered(copy.as_bytes(), KEYS[0])).collect();
             assert!(whole.iter().all(|value| kept.contains(value)), "{what}: a value cannot be recovered");
             is_silent_after_init(&vault, &whole);
-            let gone = ["delete", "secret", KEY, GENERATED, crate::vault::SEALED];
-            let record = ["configmap/relay-bundle.relay-loki.recovery"];
-            vault.site.plane.kubectl(&[&["-n", "killed-init"], &gone[..]].concat());
-            vault.site.plane.kubectl(&[&["-n", "killed-init", "delete"], &record[..]].concat());
+            let gone = ["-n", "killed-init", "delete", "secret,configmap", "--all"];
+            vault.site.plane.kubectl(&gone);
             runs += 1;
         }
     }

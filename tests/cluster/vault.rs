@@ -121,24 +121,29 @@ impl Vault {
 
     /// Returns a value of a Secret; none if that or the key is not there.
     pub(crate) fn value(&self, secret: &str, key: &str) -> Option<String> {
-        let name = format!("secret/{secret}");
-        if !self.site.plane.has(&self.site.namespace, &name) {
-            return None;
-        }
-        let object = self.site.plane.get(&self.site.namespace, &name);
-        let bytes = STANDARD.decode(object["data"][key].as_str()?).unwrap();
-        Some(String::from_utf8(bytes).unwrap())
+        self.values(&[(secret, key)]).pop().map(|(_, value)| value)
+    }
+
+    /// Returns those values that are there, as `secret/key` and value.
+    pub(crate) fn values(&self, wanted: &[(&str, &str)]) -> Vec<(String, String)> {
+        let secrets = self.site.plane.list(&self.site.namespace, "secrets");
+        let value = |(secret, key): &(&str, &str)| {
+            let object = secrets.iter().find(|object| object["metadata"]["name"] == *secret)?;
+            let bytes = STANDARD.decode(object["data"][key].as_str()?).unwrap();
+            Some((format!("{secret}/{key}"), String::from_utf8(bytes).unwrap()))
+        };
+        wanted.iter().filter_map(value).collect()
     }
 
     /// Returns the encrypted copies in the record, newest last.
     pub(crate) fn copies(&self) -> Vec<String> {
-        let name = format!("configmap/relay-bundle.{NAME}.recovery");
-        if !self.site.plane.has(&self.site.namespace, &name) {
+        let records = self.site.plane.list(&self.site.namespace, "configmaps");
+        let name = format!("relay-bundle.{NAME}.recovery");
+        let Some(record) = records.iter().find(|record| record["metadata"]["name"] == name.as_str()) else {
             return Vec::new();
-        }
-        let object = self.site.plane.get(&self.site.namespace, &name);
-        let data = object["data"].as_object().unwrap();
-        (1..100).filter_map(|n| Some(data.get(&format!("recovery-{n}.age"))?.as_str()?.to_owned())).collect()
+        };
+        let copy = |number: u32| Some(record["data"][format!("recovery-{number}.age")].as_str()?.to_owned());
+        (1..100).filter_map(copy).collect()
     }
 
     /// Fails if a value, or what could tell it, was printed, or is anywhere in the namespace but in a Secret's data.

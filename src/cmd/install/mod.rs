@@ -5,11 +5,13 @@
 mod execute;
 #[cfg(feature = "age")]
 mod init;
+mod judge;
 pub(super) mod preflight;
 mod report;
 mod run;
 pub(super) mod secrets;
 mod survey;
+mod trial;
 pub(super) mod wait;
 
 use std::process::ExitCode;
@@ -29,9 +31,11 @@ use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
 use crate::model::digest::Digest;
 use crate::model::timestamp::Timestamp;
+use crate::rollout::conflict::Permit;
 use crate::rollout::plan::plan;
 use crate::rollout::plan_hash::secret_versions;
 use crate::rollout::record::pack;
+use crate::rollout::trial::trials;
 use crate::state_file::StateFile;
 use crate::trust::policy::Policy;
 use crate::trust::verify::Verified;
@@ -60,6 +64,13 @@ pub(super) struct InstallArgs {
     /// How many seconds to wait until everything is ready
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     timeout: u64,
+    /// Take over objects that are there and were not made by this installation
+    #[arg(long)]
+    adopt: bool,
+    /// Take this field from whoever owns it, such as `.spec.replicas`, or `Deployment/relay:.spec.replicas`; of an object,
+    /// every field in conflict must be named
+    #[arg(long, value_name = "FIELD")]
+    force_conflicts: Vec<Permit>,
     #[command(flatten)]
     secrets: SecretArgs,
 }
@@ -189,29 +200,34 @@ pub(super) fn install(
 ) -> Outcome {
     let timeout = Duration::from_secs(args.timeout);
     let mut run = Run::begin(ctx, checked, (cluster, identity), args.break_lock, timeout)?;
-    let (before, makings) = run.survey(args.consent())?;
-    let uids = run::known_uids(&before);
+    let (before, makings) = run.survey(args)?;
+    let (uids, trials) = (run::known_uids(&before), trials(&before));
     let secrets = secret_versions(&before);
-    let plan = plan(&checked.bundle, before, FIELD_MANAGER);
+    let mut plan = plan(&checked.bundle, before, FIELD_MANAGER);
+    trial::try_pods(cluster, &mut plan, &trials)?;
+    let is_done = makings.is_empty() && plan.is_empty() && run.is_deployed();
+    let lacking = if is_done { Vec::new() } else { run.lacking_rights(&plan, &makings)? };
+    // Whoever only looks needs no right to change anything.
+    if args.dry_run { &mut plan.changes.warnings } else { &mut plan.obstacles }.extend(lacking);
     let mut report = ApplyReport::new(checked, cluster, identity, &plan, &makings, &secrets);
-    if let Some(blocked) = report::blocked(&plan) {
-        return Err(blocked);
-    }
+    let blocked = report::blocked(&plan);
     if args.dry_run {
         ctx.printer.report(&report)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(blocked.map_or(ExitCode::SUCCESS, |failure| report::tell_blocked(&ctx.printer, &failure)));
+    }
+    if let Some(blocked) = blocked {
+        return Err(blocked);
     }
     if args.plan_hash.is_some_and(|approved| approved != report.plan_hash()) {
         ctx.printer.tell("the plan is another one than was approved; nothing was changed");
         ctx.printer.report(&report)?;
         return Ok(ExitCode::from(DIFFERS));
     }
-    if makings.is_empty() && plan.is_empty() && run.is_deployed() {
+    if is_done {
         report.done = Some(Done::unchanged(run.deployed()));
         ctx.printer.report(&report)?;
         return Ok(ExitCode::SUCCESS);
     }
-    run.check_rights(&plan, &makings)?;
     if !args.yes && args.plan_hash.is_none() {
         confirm(ctx, &report, &checked.question(cluster, identity))?;
         if makings.asks_first_install() {

@@ -85,6 +85,18 @@ fn has_key(object: &Value, key: &str) -> bool {
 
 /// Refuses if a right is missing; all that are missing are named.
 pub(in crate::cmd) fn check_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<(), Failure> {
+    let lacking = lacking_rights(cluster, rights)?;
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let failure =
+        Failure::world(format!("rights are missing, and nothing was changed: {}", lacking.join(", ")));
+    Err(failure
+        .hint("`relay-bundle rbac` prints the Role that has them; whoever governs the cluster applies it"))
+}
+
+/// Returns which rights are missing.
+pub(super) fn lacking_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<Vec<String>, Failure> {
     let asked: Vec<(&Right, Request)> =
         rights.iter().filter_map(|right| Some((right, may_i(right)?))).collect();
     let requests: Vec<Request> = asked.iter().map(|(_, request)| request.clone()).collect();
@@ -94,13 +106,7 @@ pub(in crate::cmd) fn check_rights(cluster: &Cluster, rights: &BTreeSet<Right>) 
             lacking.push(right.to_string());
         }
     }
-    if lacking.is_empty() {
-        return Ok(());
-    }
-    let failure =
-        Failure::world(format!("rights are missing, and nothing was changed: {}", lacking.join(", ")));
-    Err(failure
-        .hint("`relay-bundle rbac` prints the Role that has them; whoever governs the cluster applies it"))
+    Ok(lacking)
 }
 
 fn may_i(right: &Right) -> Option<Request> {

@@ -1,9 +1,11 @@
 //! What `apply` says: the plan, and what came of it.
 
 use std::io::{self, Write};
+use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Checked;
 use super::secrets::Makings;
@@ -12,11 +14,12 @@ use crate::cmd::ctx::count;
 use crate::cmd::failure::Failure;
 use crate::model::digest::Digest;
 use crate::plan::restart::{Forecast, Restart};
+use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Action, Plan, Step};
 use crate::rollout::plan_hash::{Purpose, SecretVersions, plan_hash};
 use crate::rollout::prune::Candidate;
 use crate::ui::escape::safe;
-use crate::ui::printer::Report;
+use crate::ui::printer::{Printer, Report};
 
 /// A plan, where it is for, and what came of it.
 #[derive(Serialize)]
@@ -123,12 +126,19 @@ impl<'a> ApplyReport<'a> {
                 Action::Update => "update",
                 Action::Keep | Action::Conflict | Action::Refused => continue,
             };
-            let untried = if step.tried { "" } else { " (new, not tried)" };
+            let untried = if step.tried { "" } else { " (not tried)" };
             writeln!(out, "{verb}    {}{untried}", step.key)?;
+            for conflict in &step.forced {
+                writeln!(out, "  takes {} from {}", safe(&conflict.field), safe(&conflict.manager))?;
+            }
+            if let Some(replicas) = step.held_replicas {
+                writeln!(out, "  keeps its {replicas} pods until the autoscaler changes the number")?;
+            }
         }
+        let first = self.plan.prune_first.iter().map(|gone| (gone, "before the Deployment"));
         let gone = self.plan.prune.iter().map(|gone| (gone, "after the rollout"));
         let later = self.plan.prune_later.iter().map(|gone| (gone, "once no revision names it"));
-        for (candidate, when) in gone.chain(later) {
+        for (candidate, when) in first.chain(gone).chain(later) {
             writeln!(out, "delete    {} {when}", candidate.key)?;
         }
         for forecast in &self.plan.changes.workloads {
@@ -183,9 +193,15 @@ impl Report for ApplyReport<'_> {
     }
 }
 
-/// Says what keeps a plan from being carried out.
+/// How much of a value a table shows.
+const VALUE_CHARS_MAX: usize = 60;
+
+/// Says what keeps a plan from being carried out, all of it.
 pub(super) fn blocked(plan: &Plan) -> Option<Failure> {
-    let lines: Vec<String> = plan.blocked().flat_map(reasons).collect();
+    let refusals =
+        plan.blocked().filter_map(|step| Some(format!("{}: {}", step.key, step.refusal.as_ref()?)));
+    let mut lines: Vec<String> = refusals.chain(plan.obstacles.iter().cloned()).collect();
+    lines.extend(conflict_lines(plan));
     if lines.is_empty() {
         return None;
     }
@@ -193,10 +209,40 @@ pub(super) fn blocked(plan: &Plan) -> Option<Failure> {
     Some(lines.into_iter().fold(failure, Failure::hint))
 }
 
-fn reasons(step: &Step) -> Vec<String> {
-    let conflicts = step.conflicts.iter();
-    let conflicts =
-        conflicts.map(|conflict| format!("{}: {}: {}", step.key, conflict.field, conflict.manager));
-    let refusal = step.refusal.iter().map(|why| format!("{}: {why}", step.key));
-    conflicts.chain(refusal).collect()
+/// Returns the conflicts as a table, and what to do about them.
+fn conflict_lines(plan: &Plan) -> Vec<String> {
+    let row = |step: &Step, conflict: &Conflict| {
+        let object_and_field = format!("{}:{}", step.key, conflict.field);
+        let through = conflict.subresource.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        let (theirs, ours) = (shown(conflict.theirs.as_ref()), shown(conflict.ours.as_ref()));
+        [object_and_field, format!("{}{through}", conflict.manager), theirs, ours]
+    };
+    let conflicts = plan.steps.iter().flat_map(|step| step.conflicts.iter().map(move |one| (step, one)));
+    let rows: Vec<[String; 4]> = conflicts.map(|(step, one)| row(step, one)).collect();
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let head = ["OBJECT:FIELD", "MANAGER", "THEIRS", "OURS"].map(str::to_owned);
+    let table: Vec<[String; 4]> = [head].into_iter().chain(rows).collect();
+    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths = [width(0), width(1), width(2)];
+    let line = |[field, manager, theirs, ours]: &[String; 4]| {
+        format!("{field:0$}  {manager:1$}  {theirs:2$}  {ours}", widths[0], widths[1], widths[2])
+    };
+    let advice = "a field of a conflict is taken with --force-conflicts OBJECT:FIELD; all fields of an object must be named";
+    table.iter().map(line).chain([advice.to_owned()]).collect()
+}
+
+fn shown(value: Option<&Value>) -> String {
+    let text = value.map_or_else(|| "-".to_owned(), Value::to_string);
+    if text.chars().count() <= VALUE_CHARS_MAX {
+        return text;
+    }
+    text.chars().take(VALUE_CHARS_MAX - 1).chain(['…']).collect()
+}
+
+/// Says what a plan that was only shown runs into.
+pub(super) fn tell_blocked(printer: &Printer, failure: &Failure) -> ExitCode {
+    failure.tell(printer);
+    ExitCode::from(failure.kind.exit_code())
 }

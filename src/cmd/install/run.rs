@@ -5,23 +5,25 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use super::execute::{self, Uids};
+use super::judge::{Leave, judge};
 use super::preflight;
 use super::report::Done;
 use super::secrets::{self, Consent, Context, Makings};
-use super::{Checked, Origin};
-use super::{survey, wait};
+use super::{Checked, InstallArgs, Origin, survey, wait};
 use crate::cluster::resource::key;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::{Journal, gave_back, holder};
+use crate::cmd::recorded::Recorded;
 use crate::model::object_key::ObjectKey;
+use crate::render::manifest_set::ManifestSet;
 use crate::rollout::live;
 use crate::rollout::plan::{Action, Before, Plan};
 use crate::rollout::prune::Candidate;
 use crate::rollout::readiness;
-use crate::rollout::record::{Generation, Item, NewEntry};
+use crate::rollout::record::{Generation, Item, NewEntry, Progress};
 use crate::rollout::rights::{Right, of_the_record};
 use crate::trust::refusal::{Reason, Refusal};
 
@@ -66,21 +68,27 @@ impl<'a> Run<'a> {
         Ok(Self { ctx, checked, cluster, journal, is_namespace_there, timeout })
     }
 
-    /// Looks at everything that decides what is to be done.
-    pub(super) fn survey(&self, consent: Consent<'_>) -> Result<(Before, Makings), Failure> {
+    /// Looks at everything that decides what is to be done; all that is in the way is told together.
+    pub(super) fn survey(&self, args: &InstallArgs) -> Result<(Before, Makings), Failure> {
         let bundle = &self.checked.bundle;
         let missing = preflight::check_contract(self.cluster, bundle)?;
         for unseen in &missing.unseen {
             self.ctx.printer.say(&format!("not checked: {unseen}: we may not look at it"));
         }
-        if !missing.wanted.is_empty() {
-            let failure = Failure::world("the cluster lacks what the bundle needs; nothing was changed");
-            return Err(missing.wanted.into_iter().fold(failure, Failure::hint));
-        }
         let earlier = self.journal.inventory()?;
+        let mut before = survey::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
+        let running = || self.running();
+        let leave = Leave { adopt: args.adopt, permits: &args.force_conflicts, running: &running };
+        judge(self.cluster, bundle, &mut before, &earlier, &leave)?;
+        before.obstacles.extend(missing.wanted.into_iter().map(|what| format!("missing: {what}")));
         let was_deployed = self.journal.head.was_deployed();
-        let makings = secrets::survey(self.secrets(), was_deployed, &earlier, consent)?;
-        let before = survey::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
+        let makings = match secrets::survey(self.secrets(), was_deployed, &earlier, args.consent()) {
+            Err(why) if before.is_blocked() => {
+                before.obstacles.push(why.message());
+                Makings::default()
+            }
+            makings => makings?,
+        };
         Ok((before, makings))
     }
 
@@ -110,8 +118,8 @@ impl<'a> Run<'a> {
     #[cfg(feature = "age")]
     pub(super) fn make_secrets(&mut self, makings: &Makings) -> Result<Vec<Utf8PathBuf>, Failure> {
         let namespace = self.checked.bundle.index.namespace.as_str();
-        let mut rights = of_the_record(namespace);
-        rights.extend(makings.names().flat_map(|name| rights_to_secret(namespace, name)));
+        let record = ["get", "create", "update"].map(|verb| Right::to_all(verb, "ConfigMap", namespace));
+        let rights = record.into_iter().chain(makings.rights(namespace)).collect();
         preflight::check_rights(self.cluster, &rights)?;
         self.make_namespace(&mut Uids::new())?;
         makings.make(self.secrets(), &mut self.journal)
@@ -122,6 +130,19 @@ impl<'a> Run<'a> {
         let Checked { bundle, opened, origin, .. } = self.checked;
         let goes_back = matches!(origin, Origin::Recorded(_));
         Context { cluster: self.cluster, bundle, opened: opened.as_ref(), goes_back }
+    }
+
+    /// Returns the objects of the bundle that runs, unless the new one has run here already.
+    fn running(&self) -> Result<Option<ManifestSet>, Failure> {
+        let content_id = self.checked.bundle.content_id;
+        let was_here = self.journal.head.generations.iter().any(|entry| {
+            entry.content_id == content_id && matches!(entry.state, Progress::Deployed | Progress::Superseded)
+        });
+        if was_here {
+            return Ok(None);
+        }
+        let recorded = self.journal.recorded(|entry| entry.state == Progress::Deployed)?;
+        recorded.first().map(Recorded::manifests).transpose()
     }
 
     /// Tells whether this very statement is what was deployed last.
@@ -139,19 +160,20 @@ impl<'a> Run<'a> {
         self.journal.head.deployed().map(|entry| entry.generation)
     }
 
-    /// Refuses if a right is missing that the dry run of the objects did not need.
-    pub(super) fn check_rights(&self, plan: &Plan, makings: &Makings) -> Result<(), Failure> {
+    /// Returns the rights that are missing, of those that no dry run of the objects needs.
+    pub(super) fn lacking_rights(&self, plan: &Plan, makings: &Makings) -> Result<Vec<String>, Failure> {
         let namespace = self.checked.bundle.index.namespace.as_str();
         let mut rights = of_the_record(namespace);
-        let gone = plan.prune.iter().map(|gone| &gone.key);
+        let gone = plan.prune.iter().chain(&plan.prune_first).map(|gone| &gone.key);
         rights.extend(gone.map(|key| Right::to_one("delete", &key.kind, &key.namespace, &key.name)));
-        rights.extend(makings.names().flat_map(|name| rights_to_secret(namespace, name)));
+        rights.extend(makings.rights(namespace));
         let untried = plan.steps.iter().filter(|step| !step.tried && step.key.kind != "Namespace");
         for key in untried.map(|step| &step.key) {
             rights.insert(Right::to_all("create", &key.kind, &key.namespace));
             rights.insert(Right::to_one("patch", &key.kind, &key.namespace, &key.name));
         }
-        preflight::check_rights(self.cluster, &rights)
+        let lacking = preflight::lacking_rights(self.cluster, &rights)?;
+        Ok(lacking.into_iter().map(|right| format!("right missing: {right}")).collect())
     }
 
     /// Does what was planned; the lock is given back also when that fails.
@@ -221,7 +243,7 @@ impl<'a> Run<'a> {
                 state.accept(statement, site, *now);
             }
         })?;
-        let earlier: Vec<&Candidate> = plan.prune.iter().chain(&plan.prune_later).collect();
+        let earlier: Vec<&Candidate> = plan.going().collect();
         self.journal.write_generation(&self.described(generation, uids, &earlier), packed)?;
         Ok(generation)
     }
@@ -246,28 +268,18 @@ impl<'a> Run<'a> {
         let tell = |text: &str| printer.say(text);
         let recovery_files = makings.make(self.secrets(), &mut self.journal)?;
         tell_recovery(&recovery_files, &tell);
-        execute::apply_steps(self.cluster, &mut self.journal, bundle, plan, &mut uids, &tell)?;
+        let mut gone = execute::apply_steps(self.cluster, &mut self.journal, bundle, plan, &mut uids, &tell)?;
         let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
         let awaited: Vec<ObjectKey> = keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
         wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, &tell)?;
         let namespace = bundle.index.namespace.as_str();
-        let gone: Vec<Candidate> = execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?;
-        let earlier = plan.prune.iter().chain(&plan.prune_later);
-        let retained: Vec<&Candidate> = earlier.filter(|candidate| !gone.contains(candidate)).collect();
+        gone.extend(execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?);
+        let retained: Vec<&Candidate> = plan.going().filter(|candidate| !gone.contains(candidate)).collect();
         self.journal.write_generation(&self.described(generation, &uids, &retained), packed)?;
-        let mut surplus = Vec::new();
-        let now = clock::now()?;
-        self.journal.update(|head| surplus = head.finish(now))?;
-        self.journal.forget(&surplus)?;
-        self.journal.release()?;
+        self.journal.finish(clock::now()?)?;
         let written = plan.count(Action::Create) + plan.count(Action::Update);
         Ok(Done { generation: Some(generation), written, pruned: gone, recovery_files })
     }
-}
-
-/// Returns what must be allowed to make a Secret, or to change it.
-fn rights_to_secret(namespace: &str, name: &str) -> [Right; 2] {
-    [Right::to_all("create", "Secret", namespace), Right::to_one("update", "Secret", namespace, name)]
 }
 
 /// Says where what was generated can be recovered from.

@@ -18,6 +18,7 @@ use crate::cluster::Cluster;
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::Journal;
 use crate::rollout::record::Item;
+use crate::rollout::rights::Right;
 use generated::{Making, Why};
 use keeper::Keeper;
 #[cfg(feature = "age")]
@@ -27,6 +28,7 @@ pub(crate) use sealed::Opened;
 pub(crate) use {generated::GENERATIONS, sealed::SEALED};
 
 /// What is to be made.
+#[derive(Default)]
 pub(crate) struct Makings {
     generated: Vec<Making>,
     /// Secrets of sealed values, with the keys that are written.
@@ -93,15 +95,23 @@ impl Makings {
         self.generated.is_empty() && self.sealed.is_empty()
     }
 
+    /// Returns what must be allowed to write them.
+    pub(crate) fn rights(&self, namespace: &str) -> Vec<Right> {
+        let generated = self.generated.iter().map(|making| making.key.name.as_str());
+        let names = generated.chain(self.sealed.iter().map(|(name, _)| name.as_str()));
+        names
+            .flat_map(|name| {
+                [
+                    Right::to_all("create", "Secret", namespace),
+                    Right::to_one("update", "Secret", namespace, name),
+                ]
+            })
+            .collect()
+    }
+
     /// Tells whether the encryption key is generated, and nobody has agreed yet.
     pub(crate) fn asks_first_install(&self) -> bool {
         self.asks_first_install
-    }
-
-    /// Returns the names of the Secrets that are written.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        let generated = self.generated.iter().map(|making| making.key.name.as_str());
-        generated.chain(self.sealed.iter().map(|(name, _)| name.as_str()))
     }
 
     /// Says what is generated where none is.
