@@ -1,4 +1,4 @@
-//! `gc`: removes from the store what no link and no pin reaches.
+//! `gc`: removes from the store what no link and no pin reaches; with `--live`, from the cluster what nothing names.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -7,22 +7,47 @@ use serde::Serialize;
 
 use super::ctx::{Ctx, StoreArgs, count};
 use super::failure::Outcome;
+use super::gc_live::{How, collect};
+use super::installation_args::InstallationArgs;
 use crate::store::Store;
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Kept is what a link in the store, or in its folder `.pins`, leads to:
+#[command(
+    mut_arg("store", |argument| argument.conflicts_with("live")),
+    mut_arg("namespace", |argument| argument.requires("live")),
+    mut_arg("name", |argument| argument.requires("live")),
+    mut_arg("kubeconfig", |argument| argument.requires("live")),
+    mut_arg("context", |argument| argument.requires("live")),
+    after_help = "Kept is what a link in the store, or in its folder `.pins`, leads to:
   ln -s ../1f0c9a2b…-claude-relay-production bundles/.pins/release-7
+
+With --live it is the cluster that is cleared: of ConfigMaps that this program made and named by their content, and that
+no pod, no ReplicaSet or ControllerRevision (`kubectl rollout undo` goes back to those), and no generation that runs
+or was begun names. `apply` removes them too, when it is run the next time.
 
 Examples:
   relay-bundle gc --dry-run
-  relay-bundle gc --store /var/lib/bundles")]
+  relay-bundle gc --store /var/lib/bundles
+  relay-bundle gc --live -n claude-relay --dry-run"
+)]
 pub struct Args {
     /// Print what would be removed, and remove nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
     store: StoreArgs,
+    /// Clear the cluster, not the store
+    #[arg(long)]
+    live: bool,
+    /// Do not ask
+    #[arg(long, short, requires = "live")]
+    yes: bool,
+    /// Take the lock from whoever holds it, without seeing whether they live
+    #[arg(long, requires = "live")]
+    break_lock: bool,
+    #[command(flatten)]
+    installation: InstallationArgs,
 }
 
 #[derive(Serialize)]
@@ -53,6 +78,10 @@ impl Report for GcReport {
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
+        if self.live {
+            let Self { dry_run, yes, break_lock, .. } = self;
+            return collect(ctx, &self.installation, &How { dry_run, yes, break_lock });
+        }
         let store = Store::at(&self.store.store);
         let garbage = if self.dry_run { store.find_garbage()? } else { store.collect_garbage()? };
         let entries = garbage.entries.iter();

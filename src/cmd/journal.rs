@@ -17,6 +17,8 @@ use crate::rollout::record::{
     BUNDLE_KEY, Entry, GENERATION_COMPONENT, GENERATION_KEY, Generation, HEAD_COMPONENT, HEAD_KEY, Head,
     Item, Lock, MANAGED_BY, STATE_KEY, generation_name, head_name,
 };
+#[cfg(feature = "age")]
+use crate::rollout::record::{RECOVERY_COMPONENT, recovery_name, with_recovery};
 use crate::trust::state::State;
 
 /// How often a holder shows that it lives.
@@ -218,6 +220,9 @@ impl<'a> Journal<'a> {
     ///
     /// Also when it is late: whoever took the lock meanwhile has changed the record, and then this fails.
     pub(super) fn beat(&mut self) -> Result<(), Failure> {
+        if self.head.lock.is_none() {
+            return Ok(());
+        }
         if self.beat.elapsed() < HEARTBEAT {
             return Ok(());
         }
@@ -280,6 +285,18 @@ impl<'a> Journal<'a> {
         let stored = self.cluster.find(&key)?;
         let data = json!({GENERATION_KEY: generation.to_text().map_err(Failure::bug)?});
         let object = self.config_map(&key, GENERATION_COMPONENT, &data, &json!({BUNDLE_KEY: packed}));
+        self.put(&key, object, stored.as_ref(), &|request| self.cluster.call(request))?;
+        Ok(())
+    }
+
+    /// Keeps an encrypted copy of what is generated, beside the last ones.
+    #[cfg(feature = "age")]
+    pub(super) fn keep_recovery(&self, encrypted: &str) -> Result<(), Failure> {
+        let key = self.key(&recovery_name(&self.name));
+        let stored = self.cluster.find(&key)?;
+        let data = stored.as_ref().and_then(|stored| stored.get("data"));
+        let data = with_recovery(data, encrypted);
+        let object = self.config_map(&key, RECOVERY_COMPONENT, &data, &Value::Null);
         self.put(&key, object, stored.as_ref(), &|request| self.cluster.call(request))?;
         Ok(())
     }
@@ -352,10 +369,20 @@ impl<'a> Journal<'a> {
 
 /// Deletes the very object that was seen; one that is gone already is as good.
 pub(super) fn delete(cluster: &Cluster, key: &ObjectKey, object: &Value) -> Result<(), CallError> {
+    delete_with(cluster, key, object, Request::delete)
+}
+
+/// As [`delete`], by one of the requests that delete.
+pub(super) fn delete_with(
+    cluster: &Cluster,
+    key: &ObjectKey,
+    object: &Value,
+    request: fn(&ObjectKey, &str, &str) -> Request,
+) -> Result<(), CallError> {
     let uid = live::uid(object);
     let mut version = live::resource_version(object).to_owned();
     loop {
-        let error = match cluster.call(&Request::delete(key, uid, &version)) {
+        let error = match cluster.call(&request(key, uid, &version)) {
             Ok(_) => return Ok(()),
             Err(error) => error,
         };
@@ -372,5 +399,26 @@ pub(super) fn delete(cluster: &Cluster, key: &ObjectKey, object: &Value) -> Resu
             Some(now) if live::uid(&now) == uid => return Err(error),
             _ => return Ok(()),
         }
+    }
+}
+
+/// Returns a name for this run that no other run has, and by which a person may find it.
+pub(super) fn holder() -> Result<String, Failure> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::world(format!("the system gives no random numbers: {error}")))?;
+    Ok(format!("process {} ({:016x})", std::process::id(), u64::from_be_bytes(bytes)))
+}
+
+/// Gives the lock back after a failure, and says what became of it.
+pub(super) fn gave_back(journal: &mut Journal<'_>, failure: Failure) -> Failure {
+    match journal.give_back() {
+        Ok(Given::Back) => failure.hint("the lock was given back"),
+        Ok(Given::NotOurs) => failure,
+        Err(why) => failure.hint(format!(
+            "the lock could not be given back ({}): the next run waits until it sees that nobody has it, unless it is told \
+             --break-lock",
+            why.message()
+        )),
     }
 }

@@ -4,6 +4,7 @@ pub mod apply;
 pub mod archive_file;
 pub mod bug;
 pub mod build;
+mod change_args;
 pub mod check;
 mod clock;
 pub mod cluster_args;
@@ -17,6 +18,7 @@ pub mod explain;
 pub mod failure;
 mod gate;
 pub mod gc;
+mod gc_live;
 pub mod history;
 #[cfg(feature = "age")]
 pub mod identity_args;
@@ -35,11 +37,16 @@ pub mod medium;
 pub mod out_folder;
 pub mod pack;
 mod private_file;
+pub mod rbac;
 mod rebuild;
 mod recorded;
+#[cfg(feature = "age")]
+mod recovery_file;
 pub mod refusal_codes;
 pub mod refused;
+pub mod remove;
 pub mod render;
+pub mod restart;
 pub mod rollback;
 pub mod schema;
 mod sealable;
@@ -52,6 +59,7 @@ pub mod split;
 pub mod state;
 pub mod state_args;
 pub mod status;
+mod target_args;
 pub mod terms_args;
 pub mod trust;
 pub mod trust_args;
@@ -114,15 +122,21 @@ pub enum Command {
     Apply(Deferred<apply::Args>),
     /// Bring a cluster back to what ran there before, from the record that is in it
     Rollback(Deferred<rollback::Args>),
+    /// Replace the pods of a workload, and wait for them
+    Restart(Deferred<restart::Args>),
+    /// Take an installation away; its data and keys stay
+    Remove(Deferred<remove::Args>),
     /// Show what is installed, and whether it is whole and ready
     Status(Deferred<status::Args>),
     /// List what was installed before, newest first
     History(Deferred<history::Args>),
+    /// Print the smallest Role with which a bundle can be applied
+    Rbac(Deferred<rbac::Args>),
     /// Write, check and show a trust policy
     Trust(trust::Args),
     /// Show what was accepted before, or take a floor away
     State(state::Args),
-    /// Seal secrets into files that only a key of yours opens, and check them
+    /// Seal secrets into files that only a key of yours opens; make, save and restore those of a cluster
     #[cfg(feature = "age")]
     Secrets(secrets::Args),
     /// List the images of a profile or a bundle
@@ -170,8 +184,11 @@ impl Command {
             Self::Verify(args) => args.0.run(ctx),
             Self::Apply(args) => args.0.run(ctx),
             Self::Rollback(args) => args.0.run(ctx),
+            Self::Restart(args) => args.0.run(ctx),
+            Self::Remove(args) => args.0.run(ctx),
             Self::Status(args) => args.0.run(ctx),
             Self::History(args) => args.0.run(ctx),
+            Self::Rbac(args) => args.0.run(ctx),
             Self::Trust(args) => args.run(ctx),
             Self::State(args) => args.run(ctx),
             #[cfg(feature = "age")]

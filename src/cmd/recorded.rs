@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::failure::Failure;
 use crate::archive;
+use crate::bundle::index::Source;
 use crate::bundle::open::{Bundle, InvalidBundle, read_index};
 use crate::bundle::read::{Contents, ReadError, hash_only};
 use crate::model::object_key::ObjectKey;
@@ -23,6 +24,8 @@ pub(super) struct Recorded {
     pub(super) inventory: Vec<Item>,
     /// What earlier generations had, and something named when this one was done.
     pub(super) retained: Vec<Item>,
+    /// The Secrets that apply makes for it: no inventory has them.
+    pub(super) secrets: Vec<String>,
     archive: Vec<u8>,
 }
 
@@ -69,7 +72,9 @@ impl Recorded {
             return Err(Damage::Other("its inventory lists other objects than its bundle has"));
         }
         let Generation { inventory, retained, .. } = generation;
-        Ok(Self { entry: entry.clone(), inventory, retained, archive })
+        let made = index.contract.into_iter().filter(|wanted| wanted.source != Source::Cluster);
+        let secrets = made.map(|wanted| wanted.name).collect();
+        Ok(Self { entry: entry.clone(), inventory, retained, secrets, archive })
     }
 
     /// Returns the objects of the bundle, which nobody has verified.

@@ -3,12 +3,26 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::labels::{Component, metadata};
-use crate::canonical::Canonical;
+use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
 use crate::profile::resolve::Profile;
+
+/// Tells whether an object is a ConfigMap of a release: immutable, and named by its content.
+pub fn is_named_by_content(object: &Value) -> bool {
+    let text = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    let base = text.rsplit_once('-').map_or("", |(base, _)| base);
+    let named = object.get("data").and_then(|data| name(base, data).ok());
+    object.get("immutable") == Some(&Value::Bool(true)) && named.as_deref() == Some(text)
+}
+
+/// Returns the name of a ConfigMap: its base, and the first ten digits of the hash of its content.
+fn name(base: &str, data: &Value) -> Result<String, NotCanonical> {
+    let named = Canonical::of_tree(json!({"kind": "ConfigMap", "name": base, "data": data}))?.digest();
+    Ok(format!("{base}-{}", named.short(10)))
+}
 
 /// A ConfigMap's content under the name that follows from it.
 pub(super) struct Content {
@@ -22,9 +36,8 @@ impl Content {
     /// Names `data` after `base` and the first ten digits of its hash: a name never means two contents.
     pub(super) fn of(base: &str, data: BTreeMap<String, String>) -> Self {
         let canonical = |value| Canonical::of_tree(value).expect("strings have a canonical form");
-        let named = canonical(json!({"kind": "ConfigMap", "name": base, "data": data})).digest();
         let checksum = canonical(json!(data)).digest();
-        Self { name: format!("{base}-{}", named.short(10)), data, checksum }
+        Self { name: name(base, &json!(data)).expect("strings have a canonical form"), data, checksum }
     }
 
     pub(super) fn render(&self, profile: &Profile, component: Component) -> ConfigMap {

@@ -1,6 +1,6 @@
 //! A profile to objects: pure functions, one kind a file. Every decision which objects there are is in [`render`].
 
-mod config_map;
+pub mod config_map;
 mod deployment;
 mod environment;
 pub mod exporter;

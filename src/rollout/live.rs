@@ -41,6 +41,13 @@ pub fn is_same(live: &Value, applied: &Value, manager: &str) -> bool {
     wanted(live) == wanted(applied) && owned(live, manager) == owned(applied, manager)
 }
 
+/// Tells whether an object carries the label of what a program manages.
+pub fn is_managed_by(object: &Value, manager: &str) -> bool {
+    let label =
+        object.pointer("/metadata/labels").and_then(|labels| labels.get("app.kubernetes.io/managed-by"));
+    label.and_then(Value::as_str) == Some(manager)
+}
+
 /// Tells whether an object is being deleted: a pod runs on for a while, and never starts again.
 pub fn is_ending(object: &Value) -> bool {
     object.pointer("/metadata/deletionTimestamp").is_some()

@@ -8,14 +8,12 @@ use serde_json::Value;
 use super::live;
 use super::record::Item;
 use crate::model::object_key::ObjectKey;
+use crate::render::config_map::is_named_by_content;
 use crate::render::manifest_set::{ManifestSet, phase};
 use crate::render::references::references;
 
 /// Objects with data that no other object brings back: they stay until a person names them.
 const KEPT: [&str; 2] = ["Namespace", "PersistentVolumeClaim"];
-
-/// The label of what this program manages.
-const MANAGED_BY: &str = "/metadata/labels/app.kubernetes.io~1managed-by";
 
 /// An object that may go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -45,8 +43,7 @@ pub fn candidates(
             Some(uid) => live::uid(object) == uid,
             None => live::owned(object, manager).is_some(),
         };
-        let is_ours = object.pointer(MANAGED_BY).and_then(Value::as_str) == Some(manager);
-        if is_same && is_ours && !KEPT.contains(&item.key.kind.as_str()) {
+        if is_same && live::is_managed_by(object, manager) && !KEPT.contains(&item.key.kind.as_str()) {
             let candidate = Candidate { key: item.key.clone(), uid: live::uid(object).to_owned() };
             // What refers to others goes before them.
             let order = std::cmp::Reverse(phase(&item.key.kind).unwrap_or(0));
@@ -72,6 +69,18 @@ pub fn still_named(owners: &[Value], kind: &str) -> BTreeSet<String> {
         names.extend(found.map(|target| target.name));
     }
     names
+}
+
+/// Returns, by name and uid, the ConfigMaps that are named by their content, as this program makes them, and that nothing
+/// uses.
+pub fn unnamed<'a>(
+    config_maps: &'a [Value],
+    used: &'a BTreeSet<String>,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    config_maps.iter().filter(|map| is_named_by_content(map)).filter_map(|map| {
+        let name = map.pointer("/metadata/name")?.as_str()?;
+        (!used.contains(name)).then_some((name, live::uid(map)))
+    })
 }
 
 #[cfg(test)]
@@ -111,6 +120,29 @@ mod tests {
 
         let found: Vec<String> = found.iter().map(|candidate| candidate.key.to_string()).collect();
         assert_eq!(found, ["Service/svc", "ConfigMap/old"]);
+    }
+
+    #[test]
+    fn a_configuration_is_garbage_if_its_name_is_its_content_and_nothing_uses_it() {
+        let map = |name: &str, value: &str, immutable: bool| {
+            json!({"immutable": immutable, "data": {"A": value},
+            "metadata": {"name": name, "uid": name}})
+        };
+        // sha256 of {"data":{"A":"1"},"kind":"ConfigMap","name":"relay-config"}
+        let ours = "relay-config-d16a67157a";
+        let maps = [
+            map(ours, "1", true),
+            map(ours, "2", true),
+            map(ours, "1", false),
+            map("relay-config", "1", true),
+            map("relay-bundle.relay", "1", true),
+        ];
+        let found = |used: &[&str]| {
+            let used = used.iter().map(|name| (*name).to_owned()).collect();
+            unnamed(&maps, &used).map(|(name, uid)| format!("{name} {uid}")).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&[]), [format!("{ours} {ours}")]);
+        assert_eq!(found(&[ours]), [""; 0]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod control_plane;
 mod drift;
 mod faults;
 mod forecast;
+mod garbage;
 mod happened;
 mod killed;
 mod kubectl;
@@ -20,7 +21,9 @@ mod platform;
 mod proxy;
 mod record;
 mod refused;
+mod remove;
 mod replicas;
+mod restart;
 mod rollback;
 mod rollout;
 #[path = "../restart_matrix/rows.rs"]

@@ -236,10 +236,13 @@ fn every_reader_refuses_a_damaged_or_forged_record_and_says_what_to_do() {
     let second = site.build("dev", &["config.logLevel=\"info\""]);
     site.applied(&second, &[]);
     let bundle = second.as_str();
-    let readers: [&[&str]; 3] = [
+    let readers: [&[&str]; 6] = [
         &["status", "-n", "forged", "--name", "relay-dev"],
         &["history", "-n", "forged", "--name", "relay-dev"],
         &["apply", bundle, "--trust", "trust.toml", "--yes"],
+        &["diff", bundle, "--live"],
+        &["verify", bundle, "--trust", "trust.toml", "--live"],
+        &["gc", "--live", "-n", "forged", "--name", "relay-dev", "--yes"],
     ];
     let another = pack(&fs_err::read(&first).unwrap()).unwrap();
     for (what, name, damage) in damages(&another) {

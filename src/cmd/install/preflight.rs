@@ -1,5 +1,7 @@
 //! What must hold before anything is written: the server's version, our rights, and the contract.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::bundle::index::{Source, Wanted};
@@ -10,6 +12,7 @@ use crate::cluster::resource::{key, resource};
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::failure::Failure;
 use crate::model::kube_version::KubeVersion;
+use crate::rollout::rights::Right;
 
 /// Refuses a server that is older than the bundle may run on.
 pub(super) fn check_version(identity: &Identity, bundle: &Bundle) -> Result<(), Failure> {
@@ -41,7 +44,7 @@ pub(super) struct Missing {
 /// Compares what the bundle wants of the cluster with what is there; what apply makes itself is not asked for.
 pub(super) fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Result<Missing, Failure> {
     let wanted: Vec<&Wanted> =
-        bundle.index.contract.iter().filter(|wanted| wanted.source != Source::Generated).collect();
+        bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Cluster).collect();
     let requests: Vec<Request> = wanted.iter().map(|wanted| request(wanted)).collect();
     let mut missing = Missing::default();
     for (wanted, answer) in wanted.into_iter().zip(cluster.call_all(&requests)) {
@@ -80,24 +83,33 @@ fn has_key(object: &Value, key: &str) -> bool {
     ["data", "binaryData"].iter().any(|field| object.get(field).is_some_and(|data| data.get(key).is_some()))
 }
 
+/// Refuses if a right is missing; all that are missing are named.
+pub(in crate::cmd) fn check_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<(), Failure> {
+    let lacking = lacking_rights(cluster, rights)?;
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let failure =
+        Failure::world(format!("rights are missing, and nothing was changed: {}", lacking.join(", ")));
+    Err(failure
+        .hint("`relay-bundle rbac` prints the Role that has them; whoever governs the cluster applies it"))
+}
+
 /// Returns which rights are missing.
-pub(super) fn lacking_rights(
-    cluster: &Cluster,
-    namespace: &str,
-    rights: &[(&str, String)],
-) -> Result<Vec<String>, Failure> {
-    let requests: Vec<Request> = rights
-        .iter()
-        .filter_map(|(verb, kind)| {
-            let (group, resource) = resource(kind)?;
-            Some(Request::may_i(verb, group, resource, namespace))
-        })
-        .collect();
+pub(super) fn lacking_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<Vec<String>, Failure> {
+    let asked: Vec<(&Right, Request)> =
+        rights.iter().filter_map(|right| Some((right, may_i(right)?))).collect();
+    let requests: Vec<Request> = asked.iter().map(|(_, request)| request.clone()).collect();
     let mut lacking = Vec::new();
-    for ((verb, kind), answer) in rights.iter().zip(cluster.call_all(&requests)) {
+    for ((right, _), answer) in asked.iter().zip(cluster.call_all(&requests)) {
         if answer?.pointer("/status/allowed") != Some(&Value::Bool(true)) {
-            lacking.push(format!("right missing in namespace {namespace}: {verb} {kind}"));
+            lacking.push(right.to_string());
         }
     }
     Ok(lacking)
+}
+
+fn may_i(right: &Right) -> Option<Request> {
+    let (group, resource) = resource(&right.kind)?;
+    Some(Request::may_i(right.verb, group, resource, &right.namespace, right.name.as_deref()))
 }

@@ -3,11 +3,12 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use camino::Utf8PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Checked;
-use super::secrets::{Making, describe};
+use super::secrets::Makings;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::count;
 use crate::cmd::failure::Failure;
@@ -36,6 +37,12 @@ pub(super) struct ApplyReport<'a> {
     plan_hash: Digest,
     /// Secrets whose values are made, with their keys.
     generated: Vec<String>,
+    /// Those that get another value.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    regenerated: Vec<String>,
+    /// Secrets whose values the bundle brings sealed, with the keys that are written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sealed: Vec<String>,
     #[serde(flatten)]
     plan: &'a Plan,
     /// Absent from a plan that was only shown.
@@ -52,12 +59,15 @@ pub(super) struct Done {
     /// How many objects were written.
     pub(super) written: usize,
     pub(super) pruned: Vec<Candidate>,
+    /// Where the encrypted copies of what was generated are.
+    #[serde(skip_serializing_if = "Vec::is_empty", rename = "recoveryFiles")]
+    pub(super) recovery_files: Vec<Utf8PathBuf>,
 }
 
 impl Done {
     /// Nothing was to be done.
     pub(super) fn unchanged(generation: Option<u64>) -> Self {
-        Self { generation, written: 0, pruned: Vec::new() }
+        Self { generation, written: 0, pruned: Vec::new(), recovery_files: Vec::new() }
     }
 }
 
@@ -67,18 +77,19 @@ impl<'a> ApplyReport<'a> {
         cluster: &'a Cluster,
         identity: &'a Identity,
         plan: &'a Plan,
-        makings: &[Making],
+        makings: &Makings,
         secrets: &SecretVersions,
     ) -> Self {
         let bundle = &checked.bundle;
-        let (namespace, generated) = (bundle.index.namespace.as_str(), describe(makings));
+        let namespace = bundle.index.namespace.as_str();
+        let secrets_made = makings.all();
         let purpose = Purpose {
             cluster_uid: &identity.uid,
             namespace,
             content_id: bundle.content_id,
             serial: bundle.voucher().statement.predicate.serial,
             content_of: checked.origin.generation(),
-            generated: &generated,
+            generated: &secrets_made,
         };
         Self {
             content_id: format!("sha256:{}", bundle.content_id),
@@ -88,7 +99,9 @@ impl<'a> ApplyReport<'a> {
             namespace,
             content_of: purpose.content_of,
             plan_hash: plan_hash(purpose, plan, secrets),
-            generated,
+            generated: makings.generated(),
+            regenerated: makings.regenerated(),
+            sealed: makings.sealed(),
             plan,
             done: None,
         }
@@ -100,8 +113,12 @@ impl<'a> ApplyReport<'a> {
     }
 
     fn write_plan(&self, out: &mut dyn Write) -> io::Result<()> {
-        for secret in &self.generated {
-            writeln!(out, "generate  {secret}")?;
+        for (verb, secrets) in
+            [("generate  ", &self.generated), ("regenerate", &self.regenerated), ("unseal    ", &self.sealed)]
+        {
+            for secret in secrets {
+                writeln!(out, "{verb}{secret}")?;
+            }
         }
         for step in &self.plan.steps {
             let verb = match step.action {
@@ -159,11 +176,11 @@ impl Report for ApplyReport<'_> {
                 writeln!(out, "{} stay as they are", count(kept, "object"))?;
                 writeln!(out, "plan hash {}", self.plan_hash)
             }
-            Some(Done { generation, written: 0, pruned }) if pruned.is_empty() => {
+            Some(Done { generation, written: 0, pruned, .. }) if pruned.is_empty() => {
                 let generation = generation.unwrap_or_default();
                 writeln!(out, "{} is at generation {generation} already; nothing was written", safe(&place))
             }
-            Some(Done { generation, written, pruned }) => {
+            Some(Done { generation, written, pruned, .. }) => {
                 let generation = generation.unwrap_or_default();
                 let (written, pruned) = (count(*written, "object"), pruned.len());
                 writeln!(

@@ -58,7 +58,7 @@ pub(super) fn try_pods(
 
 fn may_create_pods(cluster: &Cluster, namespace: &str) -> Result<bool, Failure> {
     let (group, resource) = resource("Pod").expect("a kind that is known");
-    let answer = cluster.call(&Request::may_i("create", group, resource, namespace))?;
+    let answer = cluster.call(&Request::may_i("create", group, resource, namespace, None))?;
     Ok(answer.pointer("/status/allowed") == Some(&true.into()))
 }
 

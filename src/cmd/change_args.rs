@@ -1,0 +1,27 @@
+//! `--yes`, `--dry-run` and the like: how an installation is changed without a bundle.
+
+use std::time::Duration;
+
+/// How to go about it.
+#[derive(Debug, clap::Args)]
+pub(super) struct ChangeArgs {
+    /// Show what would be done, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(super) yes: bool,
+    /// Take the lock from whoever holds it, without seeing whether they live
+    #[arg(long)]
+    pub(super) break_lock: bool,
+    /// How many seconds to wait until it is done
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    timeout: u64,
+}
+
+impl ChangeArgs {
+    /// Returns how long to wait.
+    pub(super) fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+}

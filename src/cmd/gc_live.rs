@@ -1,0 +1,135 @@
+//! What `gc --live` does: removes from the cluster the configurations that nothing names any more.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::confirm::{confirm, place};
+use super::ctx::{Ctx, count};
+use super::failure::{Failure, Outcome};
+use super::install::preflight::check_rights;
+use super::installation_args::InstallationArgs;
+use super::journal::{Journal, delete, gave_back, holder};
+use crate::cluster::Cluster;
+use crate::cluster::request::Request;
+use crate::cluster::resource::key;
+use crate::model::object_key::ObjectKey;
+use crate::rollout::live;
+use crate::rollout::prune::{still_named, unnamed};
+use crate::rollout::record::{Entry, Progress, managed_labels};
+use crate::rollout::rights::Right;
+use crate::ui::escape::safe;
+use crate::ui::printer::Report;
+
+/// The kinds whose objects name configurations: pods, and what may make pods again.
+const OWNERS: [&str; 3] = ["Pod", "ReplicaSet", "ControllerRevision"];
+
+/// How to go about it.
+pub(super) struct How {
+    pub(super) dry_run: bool,
+    pub(super) yes: bool,
+    pub(super) break_lock: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GcLiveReport<'a> {
+    name: String,
+    namespace: String,
+    context: &'a str,
+    cluster_uid: &'a str,
+    /// Whether they were removed.
+    removed: bool,
+    config_maps: Vec<Garbage>,
+}
+
+/// A ConfigMap that nothing names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct Garbage {
+    name: String,
+    uid: String,
+}
+
+impl Report for GcLiveReport<'_> {
+    const SCHEMA: &'static str = "gc-live/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.config_maps.iter().try_for_each(|garbage| writeln!(out, "ConfigMap/{}", safe(&garbage.name)))
+    }
+}
+
+/// Finds what nothing names, asks, and removes it.
+pub(super) fn collect(ctx: &Ctx, installation: &InstallationArgs, how: &How) -> Outcome {
+    let cluster = installation.connect()?;
+    let identity = cluster.identity()?;
+    let mut journal = installation.open(&cluster, how.break_lock)?;
+    let mut report = GcLiveReport {
+        name: journal.name().to_string(),
+        namespace: journal.namespace().to_owned(),
+        context: &cluster.context,
+        cluster_uid: &identity.uid,
+        removed: false,
+        config_maps: look(&cluster, &journal)?,
+    };
+    let number = count(report.config_maps.len(), "ConfigMap");
+    if how.dry_run || report.config_maps.is_empty() {
+        ctx.printer.report(&report)?;
+        ctx.printer.say(&format!("{number} in namespace {} that nothing names", report.namespace));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rights = ["update", "delete"].map(|verb| Right::to_all(verb, "ConfigMap", journal.namespace()));
+    check_rights(&cluster, &rights.into())?;
+    if !how.yes {
+        let place = place(&cluster, &identity, None, journal.namespace());
+        confirm(ctx, &report, &format!("Remove {number} that nothing names from {place}?"))?;
+    }
+    journal.lock(&holder()?, &|text| ctx.printer.say(text), |_, _| ())?;
+    let removed = remove(&cluster, &mut journal, &report.config_maps);
+    report.config_maps = removed.map_err(|failure| gave_back(&mut journal, failure))?;
+    report.removed = true;
+    ctx.printer.report(&report)?;
+    ctx.printer.say(&format!("removed {}", count(report.config_maps.len(), "ConfigMap")));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Removes what was seen, as far as nothing names it even now that nobody else changes the installation.
+fn remove(cluster: &Cluster, journal: &mut Journal<'_>, seen: &[Garbage]) -> Result<Vec<Garbage>, Failure> {
+    let now: BTreeSet<Garbage> = look(cluster, journal)?.into_iter().collect();
+    let mut removed = Vec::new();
+    for garbage in seen.iter().filter(|garbage| now.contains(garbage)) {
+        journal.beat()?;
+        let key = config_map(journal, &garbage.name);
+        // Another object may have taken the name since.
+        if let Some(object) = cluster.find(&key)?.filter(|object| live::uid(object) == garbage.uid) {
+            delete(cluster, &key, &object)?;
+            removed.push(garbage.clone());
+        }
+    }
+    journal.release()?;
+    Ok(removed)
+}
+
+/// Returns the configurations that neither pods, nor what may make pods again, nor the generation that runs or was begun
+/// names.
+fn look(cluster: &Cluster, journal: &Journal<'_>) -> Result<Vec<Garbage>, Failure> {
+    let current = |entry: &Entry| matches!(entry.state, Progress::Deployed | Progress::Pending);
+    let inventory = journal.recorded(current)?.into_iter().flat_map(|recorded| recorded.inventory);
+    let is_config = |key: &ObjectKey| key.kind == "ConfigMap";
+    let mut used: BTreeSet<String> =
+        inventory.map(|item| item.key).filter(is_config).map(|key| key.name).collect();
+    // First what there is, then who names it: what is made meanwhile is not looked at.
+    let labels = managed_labels(journal.name());
+    let all = cluster.list(&Request::list(&config_map(journal, ""), &labels))?;
+    for kind in OWNERS {
+        let folder = key(kind, journal.namespace(), "").expect("a kind that is known");
+        used.extend(still_named(&cluster.list(&Request::get(&folder))?, "ConfigMap"));
+    }
+    let garbage = unnamed(&all, &used).map(|(name, uid)| Garbage { name: name.into(), uid: uid.into() });
+    Ok(garbage.collect())
+}
+
+fn config_map(journal: &Journal<'_>, name: &str) -> ObjectKey {
+    key("ConfigMap", journal.namespace(), name).expect("a kind that is known")
+}

@@ -1,0 +1,151 @@
+//! `rbac`: the smallest Roles with which bundles can be planned, applied, gone back from, restarted and removed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::ctx::Ctx;
+use super::failure::{Failure, Outcome};
+use super::source::{self, SourceArgs};
+use crate::bundle::index::Index;
+use crate::cluster::resource::resource;
+use crate::model::text::{Label, ObjectName};
+use crate::render::yaml::to_yaml;
+use crate::rollout::rights::{Right, rights, rules};
+use crate::ui::printer::Report;
+
+/// The group of Roles and bindings.
+const GROUP: &str = "rbac.authorization.k8s.io";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("Objects of the namespace are in a Role, also where a monitor goes elsewhere; what belongs to the cluster is in a
+ClusterRole: the identity of the cluster, the namespace itself, and classes. Secrets are named one by one. Several bundles
+of one installation add up: a change from one profile to another needs the rights of both. The namespace comes first.
+
+Examples:
+  relay-bundle rbac production --service-account ci:deployer | kubectl apply -f -
+  relay-bundle rbac production loki-logging
+
+{}", source::HELP))]
+pub struct Args {
+    /// The profiles or bundles, all of one installation
+    #[arg(required = true, value_name = "BUNDLE")]
+    bundles: Vec<String>,
+    /// Bind the Roles to this ServiceAccount
+    #[arg(long, value_name = "NAMESPACE:NAME")]
+    service_account: Option<ServiceAccount>,
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+/// Who gets the rights.
+#[derive(Clone, Debug)]
+struct ServiceAccount {
+    namespace: Label,
+    name: ObjectName,
+}
+
+impl FromStr for ServiceAccount {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (namespace, name) = text.split_once(':').ok_or("write NAMESPACE:NAME, as in `ci:deployer`")?;
+        let name: ObjectName = name.parse().map_err(|error| format!("{error}"))?;
+        if name.as_str().is_empty() {
+            return Err("the name is missing after the `:`".to_owned());
+        }
+        Ok(Self { namespace: namespace.parse().map_err(|error| format!("{error}"))?, name })
+    }
+}
+
+#[derive(Serialize)]
+struct RbacReport {
+    /// Roles and bindings, in the order in which they can be applied.
+    objects: Vec<Value>,
+}
+
+impl Report for RbacReport {
+    const SCHEMA: &'static str = "rbac/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.objects.iter().try_for_each(|object| write!(out, "---\n{}", to_yaml(object)))
+    }
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        let mut all = BTreeSet::new();
+        let mut installation: Option<Index> = None;
+        for argument in &self.bundles {
+            let bundle = self.source.open(ctx, argument)?.bundle;
+            all.extend(rights(&bundle));
+            let first = installation.get_or_insert_with(|| bundle.index.clone());
+            if (&first.name, &first.namespace) != (&bundle.index.name, &bundle.index.namespace) {
+                return Err(Failure::input(format!(
+                    "the bundles are of two installations: {} in {}, and {} in {}",
+                    first.name, first.namespace, bundle.index.name, bundle.index.namespace
+                ))
+                .hint("print the Roles of each by itself"));
+            }
+        }
+        let installation = installation.expect("clap asks for one at least");
+        let objects = objects(&installation, &all, self.service_account.as_ref());
+        ctx.printer.report(&RbacReport { objects })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Returns a Role for each namespace, a `ClusterRole`, and their bindings.
+fn objects(index: &Index, rights: &BTreeSet<Right>, account: Option<&ServiceAccount>) -> Vec<Value> {
+    let mut places: BTreeMap<&str, Vec<&Right>> = BTreeMap::new();
+    for right in rights {
+        places.entry(&right.namespace).or_default().push(right);
+    }
+    let mut objects = Vec::new();
+    for (namespace, rights) in places {
+        let role = role(index, namespace, &rights);
+        let binding = account.map(|account| binding(&role, account));
+        objects.push(role);
+        objects.extend(binding);
+    }
+    objects
+}
+
+fn role(index: &Index, namespace: &str, rights: &[&Right]) -> Value {
+    // Names of the cluster are everybody's, and so is the namespace of a monitor.
+    let own = namespace == index.namespace.as_str();
+    let (release, place) = (&index.name, &index.namespace);
+    let name =
+        if own { format!("relay-bundle-{release}") } else { format!("relay-bundle-{place}-{release}") };
+    let labels = json!({
+        "app.kubernetes.io/instance": release,
+        "app.kubernetes.io/managed-by": "relay-bundle-rbac",
+    });
+    let mut metadata = json!({"name": name, "labels": labels});
+    if !namespace.is_empty() {
+        metadata["namespace"] = namespace.into();
+    }
+    json!({
+        "apiVersion": format!("{GROUP}/v1"),
+        "kind": if namespace.is_empty() { "ClusterRole" } else { "Role" },
+        "metadata": metadata,
+        "rules": rules(rights.iter().copied(), resource),
+    })
+}
+
+fn binding(role: &Value, account: &ServiceAccount) -> Value {
+    let kind = role["kind"].as_str().unwrap_or_default();
+    json!({
+        "apiVersion": role["apiVersion"],
+        "kind": format!("{kind}Binding"),
+        "metadata": role["metadata"],
+        "roleRef": {"apiGroup": GROUP, "kind": kind, "name": role["metadata"]["name"]},
+        "subjects": [
+            {"kind": "ServiceAccount", "namespace": account.namespace, "name": account.name},
+        ],
+    })
+}

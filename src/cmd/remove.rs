@@ -1,0 +1,212 @@
+//! `remove`: takes an installation away. What nothing could bring back stays, and is listed.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::change_args::ChangeArgs;
+use super::clock;
+use super::confirm::{confirm, place};
+use super::ctx::{Ctx, count};
+use super::failure::{Failure, Outcome};
+use super::install::preflight::check_rights;
+use super::installation_args::InstallationArgs;
+use super::journal::{Journal, delete_with, gave_back, holder};
+use crate::cluster::Cluster;
+use crate::cluster::request::{FIELD_MANAGER, Request};
+use crate::cluster::resource::key;
+use crate::model::object_key::ObjectKey;
+use crate::rollout::live;
+use crate::rollout::prune::Candidate;
+use crate::rollout::record::{Progress, instance_label};
+use crate::rollout::removal::{Removal, Stays, removal, stays};
+use crate::rollout::rights::Right;
+use crate::ui::escape::safe;
+use crate::ui::printer::Report;
+
+const POLL: Duration = Duration::from_millis(200);
+
+/// How many pods are named at most that do not go.
+const PODS_SHOWN: usize = 10;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Everything goes that the record says was installed, is the very object that was, and holds no data; pods are waited for.
+Volume claims, Secrets that were made at apply, the record and the namespace stay: the commands that delete them are
+printed. A run that was interrupted is run again. A bundle can be applied again afterwards, to the same data and keys.
+
+Examples:
+  relay-bundle remove -n claude-relay --dry-run
+  relay-bundle remove -n claude-relay"
+)]
+pub struct Args {
+    #[command(flatten)]
+    change: ChangeArgs,
+    #[command(flatten)]
+    installation: InstallationArgs,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RemoveReport<'a> {
+    name: String,
+    namespace: String,
+    context: &'a str,
+    cluster_uid: &'a str,
+    /// What goes, in order.
+    delete: Vec<&'a Candidate>,
+    stays: Vec<Stays>,
+    /// Whether it was done, or only shown.
+    done: bool,
+}
+
+impl Report for RemoveReport<'_> {
+    const SCHEMA: &'static str = "remove/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let place = format!("{} in namespace {} of context {}", self.name, self.namespace, self.context);
+        if self.done {
+            writeln!(out, "{} is removed: {} deleted", safe(&place), count(self.delete.len(), "object"))?;
+        } else {
+            writeln!(out, "removal of {} ({})", safe(&place), self.cluster_uid)?;
+            self.delete.iter().try_for_each(|gone| writeln!(out, "delete    {}", gone.key))?;
+        }
+        for Stays { what, why, command } in &self.stays {
+            writeln!(out, "stays     {what}: {why}\n          {command}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        let cluster = self.installation.connect()?;
+        let identity = cluster.identity()?;
+        let mut journal = self.installation.open(&cluster, self.change.break_lock)?;
+        let (removal, stays) = look(&cluster, &journal)?;
+        let mut report = RemoveReport {
+            name: journal.name().to_string(),
+            namespace: journal.namespace().to_owned(),
+            context: &cluster.context,
+            cluster_uid: &identity.uid,
+            delete: removal.workloads.iter().chain(&removal.rest).collect(),
+            stays,
+            done: false,
+        };
+        if self.change.dry_run {
+            ctx.printer.report(&report)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if !report.delete.is_empty() || !is_removed(&journal) {
+            check_rights_for(&cluster, journal.namespace(), &report.delete)?;
+            if !self.change.yes {
+                let place = place(&cluster, &identity, None, journal.namespace());
+                confirm(ctx, &report, &format!("Remove {} from {place}?", journal.name()))?;
+            }
+            let tell = |text: &str| ctx.printer.say(text);
+            journal.lock(&holder()?, &tell, |head, _| head.begin_removal())?;
+            let done = self.remove(&cluster, &mut journal, &removal, &tell);
+            done.map_err(|failure| {
+                let failure = failure.hint("run the same command again: it goes on where it stopped");
+                gave_back(&mut journal, failure)
+            })?;
+        }
+        report.done = true;
+        ctx.printer.report(&report)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn remove(
+        &self,
+        cluster: &Cluster,
+        journal: &mut Journal<'_>,
+        removal: &Removal,
+        tell: &dyn Fn(&str),
+    ) -> Result<(), Failure> {
+        for part in [&removal.workloads, &removal.rest] {
+            for candidate in part {
+                journal.beat()?;
+                delete(cluster, candidate)?;
+                tell(&format!("delete  {}", candidate.key));
+            }
+            self.wait(cluster, journal, part)?;
+        }
+        let now = clock::now()?;
+        journal.update(|head| head.finish_removal(now))?;
+        journal.release()
+    }
+
+    /// Waits until objects are gone; workloads go after their pods.
+    fn wait(&self, cluster: &Cluster, journal: &mut Journal<'_>, gone: &[Candidate]) -> Result<(), Failure> {
+        let start = Instant::now();
+        let keys: Vec<ObjectKey> = gone.iter().map(|candidate| candidate.key.clone()).collect();
+        loop {
+            let live = cluster.find_all(&keys)?;
+            let is_there =
+                |gone: &&Candidate| live.get(&gone.key).is_some_and(|now| live::uid(now) == gone.uid);
+            let Some(left) = gone.iter().find(is_there) else { return Ok(()) };
+            if start.elapsed() >= self.change.timeout() {
+                let what = format!("not gone after {} s: {}", self.change.timeout().as_secs(), left.key);
+                return Err(pods_left(cluster, journal)?
+                    .into_iter()
+                    .fold(Failure::world(what), Failure::hint));
+            }
+            journal.beat()?;
+            cluster.pause(POLL)?;
+        }
+    }
+}
+
+/// Looks at what is there of all generations that the record has.
+fn look(cluster: &Cluster, journal: &Journal<'_>) -> Result<(Removal, Vec<Stays>), Failure> {
+    let inventory = journal.inventory()?;
+    let mut keys: Vec<ObjectKey> = inventory.iter().map(|item| item.key.clone()).collect();
+    keys.sort();
+    keys.dedup();
+    let live = cluster.find_all(&keys)?;
+    let made: BTreeSet<String> =
+        journal.recorded(|_| true)?.into_iter().flat_map(|recorded| recorded.secrets).collect();
+    let secret = |name: &String| key("Secret", journal.namespace(), name).expect("a kind that is known");
+    let there = cluster.find_all(&made.iter().map(secret).collect::<Vec<_>>())?;
+    let made = made.into_iter().filter(|name| there.contains_key(&secret(name))).collect();
+    let stays = stays((journal.name().as_str(), journal.namespace()), &inventory, &live, &made);
+    Ok((removal(&inventory, &live, FIELD_MANAGER), stays))
+}
+
+fn is_removed(journal: &Journal<'_>) -> bool {
+    let is_left = |state| matches!(state, Progress::Deployed | Progress::Pending | Progress::Removing);
+    !journal.head.generations.iter().any(|entry| is_left(entry.state))
+}
+
+fn check_rights_for(cluster: &Cluster, namespace: &str, gone: &[&Candidate]) -> Result<(), Failure> {
+    let own = [Right::to_all("update", "ConfigMap", namespace), Right::to_all("list", "Pod", namespace)];
+    let delete =
+        |gone: &&Candidate| Right::to_one("delete", &gone.key.kind, &gone.key.namespace, &gone.key.name);
+    check_rights(cluster, &gone.iter().map(delete).chain(own).collect())
+}
+
+/// Deletes an object if it is still the one that was seen; what has pods goes after them.
+fn delete(cluster: &Cluster, candidate: &Candidate) -> Result<(), Failure> {
+    // Another object may have taken the name since.
+    let live = cluster.find(&candidate.key)?.filter(|object| live::uid(object) == candidate.uid);
+    let Some(live) = live.filter(|object| live::is_managed_by(object, FIELD_MANAGER)) else { return Ok(()) };
+    let has_pods = matches!(candidate.key.kind.as_str(), "Deployment" | "StatefulSet");
+    let request = if has_pods { Request::delete_last } else { Request::delete };
+    Ok(delete_with(cluster, &candidate.key, &live, request)?)
+}
+
+/// Names the pods that are still there.
+fn pods_left(cluster: &Cluster, journal: &Journal<'_>) -> Result<Vec<String>, Failure> {
+    let folder = key("Pod", journal.namespace(), "").expect("a kind that is known");
+    let pods = cluster.list(&Request::list(&folder, &instance_label(journal.name())))?;
+    let line = |pod: &serde_json::Value| {
+        let text = |pointer| pod.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let (name, node) = (text("/metadata/name"), text("/spec/nodeName"));
+        let since = text("/metadata/deletionTimestamp");
+        format!("pod {name} on node {node} is still there; it was told to stop at {since}")
+    };
+    Ok(pods.iter().take(PODS_SHOWN).map(line).collect())
+}

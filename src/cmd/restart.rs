@@ -1,0 +1,156 @@
+//! `restart`: new pods of a workload, from the same template, as `kubectl rollout restart` makes them.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::change_args::ChangeArgs;
+use super::clock;
+use super::confirm::{confirm, place};
+use super::ctx::Ctx;
+use super::failure::{Failure, Outcome};
+use super::install::preflight::check_rights;
+use super::install::wait::wait;
+use super::installation_args::InstallationArgs;
+use super::journal::{Journal, gave_back, holder};
+use crate::cluster::request::{FIELD_MANAGER, Request};
+use crate::cluster::{Cluster, Identity};
+use crate::model::object_key::ObjectKey;
+use crate::model::text::ObjectName;
+use crate::model::timestamp::Timestamp;
+use crate::rollout::live;
+use crate::rollout::record::{Item, Progress};
+use crate::rollout::restart::{MANAGER, is_workload, patch, restarted_at, workload};
+use crate::rollout::rights::Right;
+use crate::ui::escape::safe;
+use crate::ui::printer::Report;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Pods are replaced as the workload's strategy says, and waited for. No later apply restarts them again for it, and no
+comparison with the bundle shows it.
+
+Examples:
+  relay-bundle restart relay -n claude-relay
+  relay-bundle restart redis -n claude-relay --yes --timeout 120"
+)]
+pub struct Args {
+    /// The workload: `relay`, `redis`, or the name of its Deployment or StatefulSet
+    #[arg(value_name = "WORKLOAD")]
+    workload: ObjectName,
+    #[command(flatten)]
+    change: ChangeArgs,
+    #[command(flatten)]
+    installation: InstallationArgs,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RestartReport<'a> {
+    context: &'a str,
+    cluster_uid: &'a str,
+    /// What is restarted.
+    #[serde(flatten)]
+    key: &'a ObjectKey,
+    /// Absent if that was only shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restarted_at: Option<Timestamp>,
+}
+
+impl Report for RestartReport<'_> {
+    const SCHEMA: &'static str = "restart/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let place = format!("{} in namespace {} of context {}", self.key, self.key.namespace, self.context);
+        match self.restarted_at {
+            None => writeln!(out, "restart   {}", safe(&place)),
+            Some(at) => writeln!(out, "{} was restarted at {at}, and is ready", safe(&place)),
+        }
+    }
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        let cluster = self.installation.connect()?;
+        let identity = cluster.identity()?;
+        let mut journal = self.installation.open(&cluster, self.change.break_lock)?;
+        let item = self.find(&journal)?;
+        let key = &item.key;
+        let mut report =
+            RestartReport { context: &cluster.context, cluster_uid: &identity.uid, key, restarted_at: None };
+        if self.change.dry_run {
+            ctx.printer.report(&report)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        check(&cluster, key)?;
+        if !self.change.yes {
+            confirm(ctx, &report, &question(&cluster, &identity, key))?;
+        }
+        let now = clock::now()?;
+        let tell = |text: &str| ctx.printer.say(text);
+        journal.lock(&holder()?, &tell, |_, _| {})?;
+        let done = self.restart(&cluster, &mut journal, &item, now, &tell).and_then(|()| journal.release());
+        done.map_err(|failure| gave_back(&mut journal, failure))?;
+        report.restarted_at = Some(now);
+        ctx.printer.report(&report)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Returns the workload that is meant, of what runs.
+    fn find(&self, journal: &Journal<'_>) -> Result<Item, Failure> {
+        let deployed = journal.recorded(|entry| entry.state == Progress::Deployed)?.into_iter().next();
+        let Some(deployed) = deployed else {
+            return Err(Failure::input(format!("no generation of {} runs", journal.name()))
+                .hint("`relay-bundle history` lists what there was"));
+        };
+        let meant = self.workload.as_str();
+        if let Some(item) = workload(&deployed.inventory, meant) {
+            return Ok(item.clone());
+        }
+        let all = deployed.inventory.iter().filter(|item| is_workload(item));
+        let all: Vec<String> = all.map(|item| item.key.name.clone()).collect();
+        Err(Failure::input(format!("{} has no workload `{meant}`", journal.name()))
+            .hint(format!("it has {}", all.join(", "))))
+    }
+
+    fn restart(
+        &self,
+        cluster: &Cluster,
+        journal: &mut Journal<'_>,
+        item: &Item,
+        now: Timestamp,
+        tell: &dyn Fn(&str),
+    ) -> Result<(), Failure> {
+        let key = &item.key;
+        let live = cluster.find(key)?;
+        let is_ours = |object: &serde_json::Value| {
+            item.uid.as_deref() == Some(live::uid(object)) && live::is_managed_by(object, FIELD_MANAGER)
+        };
+        let Some(live) = live.filter(is_ours) else {
+            return Err(Failure::world(format!("{key} is not there, or is not the one that was installed"))
+                .hint("`relay-bundle status` shows what became of it; apply the bundle again"));
+        };
+        if restarted_at(&live) == Some(now.to_string().as_str()) {
+            return Err(Failure::world(format!("{key} was restarted in this very second")));
+        }
+        cluster.call(&Request::apply_as(MANAGER, key, &patch(key, &live, now)))?;
+        tell(&format!("restart  {key}"));
+        wait(cluster, journal, std::slice::from_ref(key), self.change.timeout(), tell)
+    }
+}
+
+/// Refuses before the lock is taken if a right is missing.
+fn check(cluster: &Cluster, key: &ObjectKey) -> Result<(), Failure> {
+    let namespace = &key.namespace;
+    let lists = ["Pod", "ReplicaSet"].map(|kind| Right::to_all("list", kind, namespace));
+    let writes = [
+        Right::to_one("patch", &key.kind, namespace, &key.name),
+        Right::to_all("update", "ConfigMap", namespace),
+    ];
+    check_rights(cluster, &lists.into_iter().chain(writes).collect())
+}
+
+fn question(cluster: &Cluster, identity: &Identity, key: &ObjectKey) -> String {
+    format!("Restart {key} in {}?", place(cluster, identity, None, &key.namespace))
+}

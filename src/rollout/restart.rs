@@ -1,0 +1,78 @@
+//! Restarting a workload: one annotation of its pod template, in the name of a manager of its own.
+//!
+//! That manager owns this annotation and nothing else, and applying a bundle does not know it: so no later apply takes it
+//! away, which would restart the pods once more, and no comparison with a bundle shows it as drift.
+
+use serde_json::{Value, json};
+
+use super::live;
+use super::record::Item;
+use crate::model::object_key::ObjectKey;
+use crate::model::timestamp::Timestamp;
+
+/// Under which name the annotation is owned.
+pub const MANAGER: &str = "relay-bundle-restart";
+
+/// Where the time of the last restart is noted, as `kubectl rollout restart` notes it elsewhere.
+pub const ANNOTATION: &str = "relay-bundle/restarted-at";
+
+/// Returns the workload of an inventory that a person means by `relay`, `redis`, or the name of the object.
+pub fn workload<'a>(inventory: &'a [Item], meant: &str) -> Option<&'a Item> {
+    let kind = match meant {
+        "relay" => Some("Deployment"),
+        "redis" => Some("StatefulSet"),
+        _ => None,
+    };
+    let is_named = |item: &&Item| item.key.name == meant && is_workload(item);
+    let is_of_kind = |item: &&Item| kind == Some(item.key.kind.as_str());
+    inventory.iter().find(is_of_kind).or_else(|| inventory.iter().find(is_named))
+}
+
+/// Tells whether an object has pods that can be restarted.
+pub fn is_workload(item: &Item) -> bool {
+    matches!(item.key.kind.as_str(), "Deployment" | "StatefulSet")
+}
+
+/// Returns when the pods of a live object were restarted last.
+pub fn restarted_at(live: &Value) -> Option<&str> {
+    live.pointer("/spec/template/metadata/annotations")?.get(ANNOTATION)?.as_str()
+}
+
+/// Returns what is applied to restart the pods of a live object; it fits that very object only.
+pub fn patch(key: &ObjectKey, live: &Value, now: Timestamp) -> Value {
+    let at = now.to_string();
+    json!({
+        "apiVersion": key.api_version,
+        "kind": key.kind,
+        "metadata": {"name": key.name, "namespace": key.namespace, "uid": live::uid(live)},
+        "spec": {"template": {"metadata": {"annotations": {ANNOTATION: at}}}},
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(kind: &str, name: &str) -> Item {
+        let key = ObjectKey {
+            api_version: "apps/v1".into(),
+            kind: kind.into(),
+            namespace: "ns".into(),
+            name: name.into(),
+        };
+        Item { key, uid: None }
+    }
+
+    #[test]
+    fn a_workload_is_meant_by_what_it_is_or_by_its_name() {
+        let inventory =
+            [item("Service", "redis"), item("StatefulSet", "a-redis"), item("Deployment", "redis")];
+        let named = |meant| workload(&inventory, meant).map(|item| item.key.to_string());
+
+        assert_eq!(named("relay").as_deref(), Some("Deployment/redis"));
+        assert_eq!(named("redis").as_deref(), Some("StatefulSet/a-redis"));
+        assert_eq!(named("a-redis").as_deref(), Some("StatefulSet/a-redis"));
+        assert_eq!(named("other"), None);
+        assert_eq!(workload(&inventory[..1], "redis"), None);
+    }
+}

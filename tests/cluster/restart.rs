@@ -1,0 +1,97 @@
+//! `restart`: new pods, once, and nothing that a later apply or comparison would stumble over.
+
+use serde_json::Value;
+
+use crate::site::Site;
+use crate::watcher::Watcher;
+
+fn pods(site: &Site, component: &str) -> Vec<String> {
+    let pods = site.plane.list(&site.namespace, "pods");
+    let is_of = |pod: &&Value| pod["metadata"]["labels"]["app.kubernetes.io/component"] == component;
+    let live = pods.iter().filter(is_of).filter(|pod| pod["metadata"].get("deletionTimestamp").is_none());
+    live.map(|pod| pod["metadata"]["uid"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn pods_are_replaced_once_and_no_later_command_sees_a_difference() {
+    let Some(site) = Site::new("restart") else { return };
+    let bundle = site.build("dev", &[]);
+    site.applied(&bundle, &[]);
+    let watcher = Watcher::of(site.plane, &site.namespace);
+    let restart = |workload: &str| ["restart", workload, "-n", "restart"].map(str::to_owned);
+    let components = ["relay", "redis"];
+    let kinds = ["deployment/relay-dev-claude-relay", "statefulset/relay-dev-redis"];
+    for (at, component) in components.into_iter().enumerate() {
+        let before = components.map(|component| pods(&site, component));
+        assert_eq!(before[at].len(), 1, "{component}");
+        let shown = site
+            .call(&restart(component).iter().map(String::as_str).chain(["--dry-run"]).collect::<Vec<_>>());
+        assert_eq!(shown.code, 0, "{}", shown.stderr);
+        assert_eq!(components.map(|component| pods(&site, component)), before);
+
+        let report = site.called(&restart(component).iter().map(String::as_str).collect::<Vec<_>>());
+
+        assert!(report["restartedAt"].as_str().unwrap().ends_with('Z'), "{report}");
+        let after = components.map(|component| pods(&site, component));
+        assert_ne!(after[at], before[at], "{component}");
+        assert_eq!(after[1 - at], before[1 - at], "only {component} restarts");
+        let object = site.plane.get(&site.namespace, kinds[at]);
+        assert_eq!(object["status"]["readyReplicas"], 1);
+    }
+
+    // The bundle again, and another one that changes nothing of the pods: the annotations stay, and the pods.
+    let before = components.map(|component| pods(&site, component));
+    let annotation = |kind: &str| {
+        let object = site.plane.get(&site.namespace, kind);
+        object["spec"]["template"]["metadata"]["annotations"]["relay-bundle/restarted-at"].clone()
+    };
+    let noted = kinds.map(annotation);
+    let report = site.applied(&bundle, &[]);
+    assert_eq!(report["done"]["written"], 0);
+    site.applied(&site.build("dev", &["commonLabels={team=\"x\"}"]), &[]);
+    assert_eq!(components.map(|component| pods(&site, component)), before);
+    // A change of the pods: still there, so that a comparison has nothing to tell.
+    site.applied(&site.build("dev", &["config.logLevel=\"info\""]), &[]);
+    assert_eq!(kinds.map(annotation), noted);
+    assert!(noted.iter().all(Value::is_string), "{noted:?}");
+    let (wrong, moments) = watcher.end();
+    assert!(wrong.is_empty() && moments > 5, "{wrong:#?} in {moments}");
+    assert_eq!(site.head("relay-dev").get("lock"), None);
+}
+
+#[test]
+fn only_what_is_installed_is_restarted_and_trouble_is_named() {
+    let Some(site) = Site::new("restart-not") else { return };
+    let without_redis = ["redis.enabled=false", "externalRedis.host=\"redis.example.internal\""];
+    site.applied(&site.build("dev", &without_redis), &[]);
+    let before = site.versions();
+
+    let restart = |workload: &str, more: &[&str]| {
+        let own = ["restart", workload, "-n", "restart-not", "--yes"];
+        site.call(&own.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
+    };
+    for workload in ["redis", "other"] {
+        let ran = restart(workload, &[]);
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert!(ran.stderr.contains("it has relay-dev-claude-relay"), "{}", ran.stderr);
+    }
+    let asked = site.call(&["restart", "relay", "-n", "restart-not"]);
+    assert_eq!(asked.code, 2, "{}", asked.stderr);
+    assert_eq!(site.versions(), before);
+
+    // New pods cannot run; the old one does.
+    let patch = r#"[{"op":"add","path":"/spec/template/metadata/annotations/relay-bundle.test~1fail","value":"ImagePullBackOff"}]"#;
+    site.plane.kubectl(&[
+        "-n",
+        "restart-not",
+        "patch",
+        "deployment/relay-dev-claude-relay",
+        "--type=json",
+        "-p",
+        patch,
+    ]);
+    let ran = restart("relay", &["--timeout", "2"]);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(ran.stderr.contains("ImagePullBackOff"), "{}", ran.stderr);
+    assert_eq!(site.head("relay-dev").get("lock"), None);
+}
