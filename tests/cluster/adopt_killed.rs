@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::helm::{Helm, RELEASE, with_newer_key};
 use crate::proxy::{Fault, Proxy, Seen, When};
-use crate::started::begin;
+use crate::started::spawn;
 use crate::watcher::Watcher;
 
 const MOMENTS: [When; 3] = [When::Before, When::During, When::After];
@@ -23,10 +23,9 @@ fn kill_and_go_on(helm: &Helm, bundle: &str, step: usize) -> usize {
             if is_it { Fault::Kill(when) } else { Fault::None }
         };
         let proxy = Proxy::before(helm.site.plane, script);
-        let arguments =
-            ["adopt", "--from-helm", RELEASE, bundle, "--trust", "trust.toml", "--yes", "--recreate-redis"];
+        let arguments = ["adopt", "--from-helm", RELEASE, bundle, "--recreate-redis"];
         let more = ["--key-from-revision", "1", "--break-lock"];
-        let ended = begin(helm.site.path(), &proxy, &[&arguments[..], &more].concat()).end();
+        let ended = spawn(helm.site.path(), &proxy, &[&arguments[..], &more].concat()).end();
         if ended.code == Some(0) {
             return killed;
         }
