@@ -1,6 +1,6 @@
 //! What reads the record: `status`, `history`, and that nobody believes a record that is damaged or forged.
 
-use relay_bundle::rollout::record::pack;
+use relay_bundle::rollout::packed::pack;
 use serde_json::{Value, json};
 
 use crate::site::{Ran, Site};
