@@ -84,13 +84,14 @@ impl Request {
 
     /// Applies a manifest: `yaml` is sent as it is.
     pub fn apply(key: &ObjectKey, yaml: &[u8], run: Run) -> Self {
-        Self::apply_as(FIELD_MANAGER, key, yaml, run)
+        let path = format!("{}?{}{}", path(key), owner(), dry(run));
+        Self { method: Method::Apply, path, body: yaml.to_vec().into() }
     }
 
-    /// Applies a manifest under another name than [`FIELD_MANAGER`], whose applying leaves its fields alone.
-    pub fn apply_as(manager: &str, key: &ObjectKey, yaml: &[u8], run: Run) -> Self {
-        let path = format!("{}?{}{}", path(key), owner(manager), dry(run));
-        Self { method: Method::Apply, path, body: yaml.to_vec().into() }
+    /// Applies fields in the name of another manager than [`FIELD_MANAGER`], whose applying leaves them alone.
+    pub fn apply_as(manager: &str, key: &ObjectKey, object: &Value) -> Self {
+        let path = format!("{}?fieldManager={manager}&fieldValidation=Strict", path(key));
+        Self { method: Method::Apply, path, body: object.to_string().into_bytes().into() }
     }
 
     /// Takes fields that others own.
@@ -128,7 +129,7 @@ impl Request {
     }
 
     fn write(method: Method, key: &ObjectKey, body: Body, run: Run) -> Self {
-        let path = format!("{}?{}{}", path(key), owner(FIELD_MANAGER), dry(run));
+        let path = format!("{}?{}{}", path(key), owner(), dry(run));
         Self { method, path, body }
     }
 
@@ -169,8 +170,8 @@ impl Request {
     }
 }
 
-fn owner(manager: &str) -> String {
-    format!("fieldManager={manager}&fieldValidation=Strict")
+fn owner() -> String {
+    format!("fieldManager={FIELD_MANAGER}&fieldValidation=Strict")
 }
 
 fn dry(run: Run) -> &'static str {

@@ -176,10 +176,14 @@ fn lane(base: &str, number: usize) -> Option<Site> {
     Some(site)
 }
 
-/// Why a row is not tried; the profile of some is refused, or is for another place.
+/// Tells whether a row comes as far as a cluster: not if `build` refuses it, as the matrix says why; if its sealed file
+/// only looks like one; or if it is for another namespace.
 fn is_tried(row: &Row) -> bool {
     let is_sealed = row.change.contains("age = ");
-    matches!(row.outcome, Outcome::Pods { .. }) && row.key != "release.namespace" && !is_sealed
+    match row.outcome {
+        Outcome::Refused { because } => because.is_empty(),
+        Outcome::Pods { .. } => row.key != "release.namespace" && !is_sealed,
+    }
 }
 
 /// Tells whether a claim that is there cannot become what the row asks for.

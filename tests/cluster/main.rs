@@ -4,6 +4,7 @@
 //! `CI=true` that is a failure.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod approved;
 #[path = "../restart_matrix/bases.rs"]
 mod bases;
 #[path = "../support/console.rs"]
@@ -20,6 +21,7 @@ mod kubectl;
 mod plan;
 mod platform;
 mod proxy;
+mod rbac;
 mod record;
 mod recovery;
 mod refused;
@@ -33,6 +35,7 @@ mod rows;
 mod sealed;
 mod secrets;
 mod site;
+mod soak;
 mod started;
 mod state;
 mod tour;

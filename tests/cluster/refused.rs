@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::site::{Site, apply, build, prepare, write_trust};
 
 /// A kubeconfig whose cluster is a listener that we watch.
-fn kubeconfig(folder: &Utf8Path, listener: &TcpListener) -> Utf8PathBuf {
+pub(crate) fn kubeconfig(folder: &Utf8Path, listener: &TcpListener) -> Utf8PathBuf {
     let server = format!("http://{}", listener.local_addr().unwrap());
     let text = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: t\nclusters: [{{name: t, cluster: {{server: \"{server}\"}}}}]\n\

@@ -56,8 +56,8 @@ fn apply_step(
     step: &Step,
 ) -> Result<String, Failure> {
     if let Some(replicas) = step.held_replicas {
-        let body = replicas::hold(&step.key, replicas).to_string();
-        cluster.call(&Request::apply_as(replicas::KEEPER, &step.key, body.as_bytes(), Run::Real))?;
+        let held = replicas::hold(&step.key, replicas);
+        cluster.call(&Request::apply_as(replicas::KEEPER, &step.key, &held))?;
     }
     if step.forced.is_empty() {
         return apply_one(cluster, bundle, object, &step.key);

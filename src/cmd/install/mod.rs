@@ -47,6 +47,7 @@ use secrets::{Consent, Opened};
 
 /// How to go about it.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct InstallArgs {
     /// Show the plan, and change nothing
     #[arg(long)]
@@ -206,7 +207,7 @@ pub(super) fn install(
     let mut plan = plan(&checked.bundle, before, FIELD_MANAGER);
     trial::try_pods(cluster, &mut plan, &trials)?;
     let is_done = makings.is_empty() && plan.is_empty() && run.is_deployed();
-    let lacking = if is_done { Vec::new() } else { run.lacking_rights(&plan, &makings)? };
+    let lacking = if is_done { None } else { run.lacking_rights(&plan, &makings)? };
     // Whoever only looks needs no right to change anything.
     if args.dry_run { &mut plan.changes.warnings } else { &mut plan.obstacles }.extend(lacking);
     let mut report = ApplyReport::new(checked, cluster, identity, &plan, &makings, &secrets);

@@ -34,17 +34,22 @@ pub(super) fn check_version(identity: &Identity, bundle: &Bundle) -> Result<(), 
 
 /// What of the contract is missing.
 #[derive(Debug, Default)]
-pub(super) struct Missing {
+pub(in crate::cmd) struct Missing {
     /// What must be there before.
-    pub(super) wanted: Vec<String>,
+    pub(in crate::cmd) wanted: Vec<String>,
     /// What we may not look at.
-    pub(super) unseen: Vec<String>,
+    pub(in crate::cmd) unseen: Vec<String>,
 }
 
 /// Compares what the bundle wants of the cluster with what is there; what apply makes itself is not asked for.
 pub(super) fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Result<Missing, Failure> {
     let wanted: Vec<&Wanted> =
         bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Cluster).collect();
+    check_wanted(cluster, wanted)
+}
+
+/// Compares what is wanted of the cluster with what is there.
+pub(in crate::cmd) fn check_wanted(cluster: &Cluster, wanted: Vec<&Wanted>) -> Result<Missing, Failure> {
     let requests: Vec<Request> = wanted.iter().map(|wanted| request(wanted)).collect();
     let mut missing = Missing::default();
     for (wanted, answer) in wanted.into_iter().zip(cluster.call_all(&requests)) {

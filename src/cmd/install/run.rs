@@ -8,7 +8,9 @@ use super::execute::{self, Uids};
 use super::judge::{Leave, judge};
 use super::preflight;
 use super::report::Done;
-use super::secrets::{self, Consent, Context, Makings};
+#[cfg(feature = "age")]
+use super::secrets::Consent;
+use super::secrets::{self, Context, Makings};
 use super::{Checked, InstallArgs, Origin, survey, wait};
 use crate::cluster::resource::key;
 use crate::cluster::{Cluster, Identity};
@@ -76,20 +78,33 @@ impl<'a> Run<'a> {
             self.ctx.printer.say(&format!("not checked: {unseen}: we may not look at it"));
         }
         let earlier = self.journal.inventory()?;
+        let was_deployed = self.journal.head.was_deployed();
+        let makings = secrets::survey(self.secrets(), was_deployed, &earlier, args.consent());
         let mut before = survey::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
         let running = || self.running();
         let leave = Leave { adopt: args.adopt, permits: &args.force_conflicts, running: &running };
         judge(self.cluster, bundle, &mut before, &earlier, &leave)?;
         before.obstacles.extend(missing.wanted.into_iter().map(|what| format!("missing: {what}")));
-        let was_deployed = self.journal.head.was_deployed();
-        let makings = match secrets::survey(self.secrets(), was_deployed, &earlier, args.consent()) {
+        match makings {
             Err(why) if before.is_blocked() => {
                 before.obstacles.push(why.message());
-                Makings::default()
+                Ok((before, Makings::default()))
             }
-            makings => makings?,
-        };
-        Ok((before, makings))
+            makings => Ok((before, makings?)),
+        }
+    }
+
+    /// Returns the objects of the bundle that runs, unless the new one has run here already.
+    fn running(&self) -> Result<Option<ManifestSet>, Failure> {
+        let content_id = self.checked.bundle.content_id;
+        let was_here = self.journal.head.generations.iter().any(|entry| {
+            entry.content_id == content_id && matches!(entry.state, Progress::Deployed | Progress::Superseded)
+        });
+        if was_here {
+            return Ok(None);
+        }
+        let recorded = self.journal.recorded(|entry| entry.state == Progress::Deployed)?;
+        recorded.first().map(Recorded::manifests).transpose()
     }
 
     /// Looks at what decides about secrets, and at nothing else.
@@ -132,19 +147,6 @@ impl<'a> Run<'a> {
         Context { cluster: self.cluster, bundle, opened: opened.as_ref(), goes_back }
     }
 
-    /// Returns the objects of the bundle that runs, unless the new one has run here already.
-    fn running(&self) -> Result<Option<ManifestSet>, Failure> {
-        let content_id = self.checked.bundle.content_id;
-        let was_here = self.journal.head.generations.iter().any(|entry| {
-            entry.content_id == content_id && matches!(entry.state, Progress::Deployed | Progress::Superseded)
-        });
-        if was_here {
-            return Ok(None);
-        }
-        let recorded = self.journal.recorded(|entry| entry.state == Progress::Deployed)?;
-        recorded.first().map(Recorded::manifests).transpose()
-    }
-
     /// Tells whether this very statement is what was deployed last.
     pub(super) fn is_deployed(&self) -> bool {
         let (bundle, head) = (&self.checked.bundle, &self.journal.head);
@@ -160,11 +162,11 @@ impl<'a> Run<'a> {
         self.journal.head.deployed().map(|entry| entry.generation)
     }
 
-    /// Returns the rights that are missing, of those that no dry run of the objects needs.
-    pub(super) fn lacking_rights(&self, plan: &Plan, makings: &Makings) -> Result<Vec<String>, Failure> {
+    /// Says which rights are missing that the dry run of the objects did not need.
+    pub(super) fn lacking_rights(&self, plan: &Plan, makings: &Makings) -> Result<Option<String>, Failure> {
         let namespace = self.checked.bundle.index.namespace.as_str();
         let mut rights = of_the_record(namespace);
-        let gone = plan.prune.iter().chain(&plan.prune_first).map(|gone| &gone.key);
+        let gone = plan.prune_first.iter().chain(&plan.prune).map(|gone| &gone.key);
         rights.extend(gone.map(|key| Right::to_one("delete", &key.kind, &key.namespace, &key.name)));
         rights.extend(makings.rights(namespace));
         let untried = plan.steps.iter().filter(|step| !step.tried && step.key.kind != "Namespace");
@@ -173,7 +175,13 @@ impl<'a> Run<'a> {
             rights.insert(Right::to_one("patch", &key.kind, &key.namespace, &key.name));
         }
         let lacking = preflight::lacking_rights(self.cluster, &rights)?;
-        Ok(lacking.into_iter().map(|right| format!("right missing: {right}")).collect())
+        let told = || {
+            format!(
+                "rights are missing: {}; `relay-bundle rbac` prints the Role that has them",
+                lacking.join(", ")
+            )
+        };
+        Ok((!lacking.is_empty()).then(told))
     }
 
     /// Does what was planned; the lock is given back also when that fails.
