@@ -12,11 +12,14 @@ use crate::cluster::request::{Request, Run};
 use crate::cluster::resource::key;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
+use crate::model::timestamp::Timestamp;
 use crate::rollout::live;
 use crate::rollout::record::{
     BUNDLE_KEY, Entry, GENERATION_COMPONENT, GENERATION_KEY, Generation, HEAD_COMPONENT, HEAD_KEY, Head,
     Item, Lock, MANAGED_BY, STATE_KEY, generation_name, head_name,
 };
+#[cfg(feature = "age")]
+use crate::rollout::record::{RECOVERY_COMPONENT, recovery_name, with_recovery};
 use crate::trust::state::State;
 
 /// How often a holder shows that it lives.
@@ -218,6 +221,9 @@ impl<'a> Journal<'a> {
     ///
     /// Also when it is late: whoever took the lock meanwhile has changed the record, and then this fails.
     pub(super) fn beat(&mut self) -> Result<(), Failure> {
+        if self.head.lock.is_none() {
+            return Ok(());
+        }
         if self.beat.elapsed() < HEARTBEAT {
             return Ok(());
         }
@@ -231,6 +237,18 @@ impl<'a> Journal<'a> {
     pub(super) fn update(&mut self, change: impl FnOnce(&mut Head)) -> Result<(), Failure> {
         change(&mut self.head);
         self.write()
+    }
+
+    /// Notes that the pending generation runs, and gives the lock back, in one write: whoever is killed has done both or
+    /// neither. The records that are too many go before, while they can still be found.
+    pub(super) fn finish(&mut self, now: Timestamp) -> Result<(), Failure> {
+        self.cluster.overlook_first_signal();
+        let surplus = self.head.clone().finish(now);
+        self.forget(&surplus)?;
+        self.update(|head| {
+            head.finish(now);
+            head.lock = None;
+        })
     }
 
     /// Gives the lock back.
@@ -280,6 +298,18 @@ impl<'a> Journal<'a> {
         let stored = self.cluster.find(&key)?;
         let data = json!({GENERATION_KEY: generation.to_text().map_err(Failure::bug)?});
         let object = self.config_map(&key, GENERATION_COMPONENT, &data, &json!({BUNDLE_KEY: packed}));
+        self.put(&key, object, stored.as_ref(), &|request| self.cluster.call(request))?;
+        Ok(())
+    }
+
+    /// Keeps an encrypted copy of what is generated, beside the last ones.
+    #[cfg(feature = "age")]
+    pub(super) fn keep_recovery(&self, encrypted: &str) -> Result<(), Failure> {
+        let key = self.key(&recovery_name(&self.name));
+        let stored = self.cluster.find(&key)?;
+        let data = stored.as_ref().and_then(|stored| stored.get("data"));
+        let data = with_recovery(data, encrypted);
+        let object = self.config_map(&key, RECOVERY_COMPONENT, &data, &Value::Null);
         self.put(&key, object, stored.as_ref(), &|request| self.cluster.call(request))?;
         Ok(())
     }
@@ -365,10 +395,7 @@ pub(super) fn delete_with(
     let uid = live::uid(object);
     let mut version = live::resource_version(object).to_owned();
     loop {
-        let error = match cluster.call(&request(key, uid, &version)) {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
+        let Err(error) = cluster.call(&request(key, uid, &version)) else { return Ok(()) };
         match error.code() {
             404 => return Ok(()),
             409 => {}

@@ -14,7 +14,7 @@ use super::install::preflight::check_rights;
 use super::install::wait::wait;
 use super::installation_args::InstallationArgs;
 use super::journal::{Journal, gave_back, holder};
-use crate::cluster::request::{FIELD_MANAGER, Request};
+use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::cluster::{Cluster, Identity};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ObjectName;
@@ -134,7 +134,12 @@ impl Args {
         if restarted_at(&live) == Some(now.to_string().as_str()) {
             return Err(Failure::world(format!("{key} was restarted in this very second")));
         }
-        cluster.call(&Request::apply_as(MANAGER, key, &patch(key, &live, now)))?;
+        cluster.call(&Request::apply_as(
+            MANAGER,
+            key,
+            patch(key, &live, now).to_string().as_bytes(),
+            Run::Real,
+        ))?;
         tell(&format!("restart  {key}"));
         wait(cluster, journal, std::slice::from_ref(key), self.change.timeout(), tell)
     }

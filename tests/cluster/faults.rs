@@ -8,13 +8,17 @@ use serde_json::Value;
 
 use crate::proxy::{Fault, Proxy, Seen};
 use crate::site::Site;
-use crate::state::state;
+use crate::state::{State, objects, state};
 
 const HTML: &str = "<html><body>Please accept the terms of use</body></html>";
 
 fn progress(head: &Value) -> Vec<&str> {
     let generations = head["generations"].as_array().unwrap().iter();
     generations.map(|entry| entry["state"].as_str().unwrap()).collect()
+}
+
+fn state_of(site: &Site) -> State {
+    state(&objects(site.plane, &site.namespace), &site.namespace)
 }
 
 /// Spoils the first attempt of every request that a test chooses.
@@ -30,7 +34,7 @@ fn first_attempts(choose: impl Fn(&Seen) -> Fault + Send + Sync) -> impl Fn(&See
 fn trouble_on_the_way_of_every_request_is_tried_again_until_all_is_done() {
     let Some(site) = Site::new("trouble-none") else { return };
     site.applied(&site.build("dev", &[]), &[]);
-    let wanted = state(site.plane, &site.namespace);
+    let wanted = state_of(&site);
     let faults = [
         Fault::Answer(429, "retry-after: 1", "{}"),
         Fault::CutAfter,
@@ -50,7 +54,7 @@ fn trouble_on_the_way_of_every_request_is_tried_again_until_all_is_done() {
         let ended = site.apply_through(&proxy, &site.build("dev", &[]), &[]);
 
         assert_eq!(ended.code, Some(0), "{offset}: {}", ended.stderr);
-        assert_eq!(state(site.plane, &site.namespace), wanted, "{offset}");
+        assert_eq!(state_of(&site), wanted, "{offset}");
         let seen = proxy.seen();
         let writes: Vec<_> = seen.iter().filter(|seen| seen.is_write()).collect();
         let once: BTreeSet<_> = writes.iter().map(|seen| (&seen.method, &seen.path)).collect();
@@ -79,12 +83,12 @@ fn a_race_over_an_object_is_run_again_and_one_over_the_record_is_told() {
     let ended = site.apply_through(&proxy, &bundle, &[]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 
-    // The last write but one says that the generation runs; it is answered for by somebody else's.
+    // The lock is taken by a write to the record, which somebody else was faster with.
     let next = site.build("dev", &["config.logLevel=\"info\""]);
-    let is_last =
+    let is_record =
         |seen: &Seen| seen.method == "PUT" && seen.path.contains("/configmaps/relay-bundle.relay-dev?");
     let proxy = Proxy::before(site.plane, move |seen| match seen {
-        seen if is_last(seen) => Fault::Answer(409, "content-type: application/json", RACE),
+        seen if is_record(seen) => Fault::Answer(409, "content-type: application/json", RACE),
         _ => Fault::None,
     });
     let ended = site.apply_through(&proxy, &next, &[]);

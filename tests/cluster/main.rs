@@ -4,25 +4,37 @@
 //! `CI=true` that is a failure.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../restart_matrix/bases.rs"]
+mod bases;
 #[path = "../support/console.rs"]
 mod console;
+mod contenders;
 mod control_plane;
 mod drift;
 mod faults;
+mod forecast;
 mod garbage;
+mod happened;
 mod killed;
 mod kubectl;
+mod plan;
 mod platform;
 mod proxy;
 mod record;
 mod refused;
 mod remove;
+mod replicas;
 mod restart;
 mod rollback;
 mod rollout;
+#[path = "../restart_matrix/rows.rs"]
+mod rows;
 mod secrets;
 mod site;
 mod started;
 mod state;
 mod tour;
+mod transitions;
+mod unasked;
+mod unready;
 mod watcher;

@@ -125,7 +125,7 @@ fn a_field_that_somebody_else_owns_is_named_and_nothing_is_written() {
     let ran = site.apply(&site.build("dev", &["config.logLevel=\"info\""]), &["--yes"]);
 
     assert_eq!(ran.code, 4, "{}", ran.stderr);
-    assert!(ran.stderr.contains("Deployment/relay-dev-claude-relay: .spec.replicas"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("Deployment/relay-dev-claude-relay:.spec.replicas"), "{}", ran.stderr);
     assert!(ran.stderr.contains("somebody"), "{}", ran.stderr);
     assert_eq!(site.versions(), before);
 }

@@ -16,7 +16,6 @@ pub(crate) struct Ended {
     /// None if a signal ended it.
     pub(crate) code: Option<i32>,
     pub(crate) signal: Option<i32>,
-    pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
@@ -41,22 +40,26 @@ pub(crate) fn start(folder: &Utf8Path, proxy: &Proxy, bundle: &Utf8Path, argumen
     command.args(["apply", bundle.as_str(), "--trust", "trust.toml", "--yes"]);
     command.arg("--kubeconfig").arg(kubeconfig).args(arguments);
     command.current_dir(folder).env_clear().env("HOME", folder);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     proxy.program_is(child.id());
     Started(child)
 }
 
 impl Started {
+    /// Returns the number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub(crate) fn is_under_way(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
     /// Waits until it has ended.
     pub(crate) fn end(self) -> Ended {
         let output = self.0.wait_with_output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ended {
-            code: output.status.code(),
-            signal: output.status.signal(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
+        Ended { code: output.status.code(), signal: output.status.signal(), stderr: text(output.stderr) }
     }
 }

@@ -23,25 +23,29 @@ const CHOSEN: [&str; 6] = [
 /// The objects of a namespace by kind and name.
 pub(crate) type State = BTreeMap<String, Value>;
 
-/// Returns what is in a namespace, without what is another one in each.
+/// Returns what is in a namespace.
 #[track_caller]
-pub(crate) fn state(plane: &ControlPlane, namespace: &str) -> State {
-    let objects = plane.list(namespace, KINDS);
-    let uids: BTreeSet<String> = objects.iter().map(|object| text(object, "/metadata/uid")).collect();
-    let plain = objects.into_iter().filter(|object| text(object, "/metadata/name") != "kube-root-ca.crt");
-    plain.map(|object| (name(&object), same(object, &uids, namespace))).collect()
+pub(crate) fn objects(plane: &ControlPlane, namespace: &str) -> Vec<Value> {
+    plane.list(namespace, KINDS)
 }
 
-/// Returns the uids of the objects of a namespace.
+/// Returns what is in a namespace, without what is another one in each.
 #[track_caller]
-pub(crate) fn uids(plane: &ControlPlane, namespace: &str) -> BTreeMap<String, String> {
-    plane.list(namespace, KINDS).iter().map(|object| (name(object), text(object, "/metadata/uid"))).collect()
+pub(crate) fn state(objects: &[Value], namespace: &str) -> State {
+    let uids = uids(objects).into_values().collect();
+    let plain = objects.iter().filter(|object| text(object, "/metadata/name") != "kube-root-ca.crt");
+    plain.map(|object| (name(object), same(object.clone(), &uids, namespace))).collect()
+}
+
+/// Returns the uids of objects.
+pub(crate) fn uids(objects: &[Value]) -> BTreeMap<String, String> {
+    objects.iter().map(|object| (name(object), text(object, "/metadata/uid"))).collect()
 }
 
 /// Returns the values of all Secrets.
-#[track_caller]
-pub(crate) fn secrets(plane: &ControlPlane, namespace: &str) -> BTreeMap<String, Value> {
-    plane.list(namespace, "secrets").iter().map(|object| (name(object), object["data"].clone())).collect()
+pub(crate) fn secrets(objects: &[Value]) -> BTreeMap<String, Value> {
+    let secrets = objects.iter().filter(|object| object["kind"] == "Secret");
+    secrets.map(|object| (name(object), object["data"].clone())).collect()
 }
 
 fn text(value: &Value, pointer: &str) -> String {

@@ -44,7 +44,7 @@ pub(in crate::cmd) struct Missing {
 /// Compares what the bundle wants of the cluster with what is there; what apply makes itself is not asked for.
 pub(super) fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Result<Missing, Failure> {
     let wanted: Vec<&Wanted> =
-        bundle.index.contract.iter().filter(|wanted| wanted.source != Source::Generated).collect();
+        bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Cluster).collect();
     check_wanted(cluster, wanted)
 }
 
@@ -90,6 +90,18 @@ fn has_key(object: &Value, key: &str) -> bool {
 
 /// Refuses if a right is missing; all that are missing are named.
 pub(in crate::cmd) fn check_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<(), Failure> {
+    let lacking = lacking_rights(cluster, rights)?;
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let failure =
+        Failure::world(format!("rights are missing, and nothing was changed: {}", lacking.join(", ")));
+    Err(failure
+        .hint("`relay-bundle rbac` prints the Role that has them; whoever governs the cluster applies it"))
+}
+
+/// Returns which rights are missing.
+pub(super) fn lacking_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<Vec<String>, Failure> {
     let asked: Vec<(&Right, Request)> =
         rights.iter().filter_map(|right| Some((right, may_i(right)?))).collect();
     let requests: Vec<Request> = asked.iter().map(|(_, request)| request.clone()).collect();
@@ -99,13 +111,7 @@ pub(in crate::cmd) fn check_rights(cluster: &Cluster, rights: &BTreeSet<Right>) 
             lacking.push(right.to_string());
         }
     }
-    if lacking.is_empty() {
-        return Ok(());
-    }
-    let failure =
-        Failure::world(format!("rights are missing, and nothing was changed: {}", lacking.join(", ")));
-    Err(failure
-        .hint("`relay-bundle rbac` prints the Role that has them; whoever governs the cluster applies it"))
+    Ok(lacking)
 }
 
 fn may_i(right: &Right) -> Option<Request> {

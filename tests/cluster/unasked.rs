@@ -1,0 +1,129 @@
+//! The cluster is asked nothing before everything is checked that can be checked without it.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::proxy::Proxy;
+use crate::site::{build, prepare, write_trust};
+use crate::started::start;
+
+struct Desk {
+    home: tempfile::TempDir,
+    bundle: Utf8PathBuf,
+    proxy: Proxy,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(home.path()).unwrap();
+        prepare(folder);
+        write_trust(folder, "00000000-0000-0000-0000-000000000000");
+        let bundle = build(folder, "dev", "relay-dev", 5, &[]);
+        Self { home, bundle, proxy: Proxy::before_nothing() }
+    }
+
+    fn folder(&self) -> &Utf8Path {
+        Utf8Path::from_path(self.home.path()).unwrap()
+    }
+
+    fn change_trust(&self, from: &str, to: &str) {
+        let path = self.folder().join("trust.toml");
+        let text = fs_err::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs_err::write(&path, text.replacen(from, to, 1)).unwrap();
+    }
+
+    #[track_caller]
+    fn refuses(&self, bundle: &Utf8Path, code: i32, why: &str) {
+        let ended = start(self.folder(), &self.proxy, bundle, &[]).end();
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+        assert!(ended.stderr.contains(why), "{}", ended.stderr);
+        assert_eq!(self.proxy.connections(), 0, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_good_bundle_is_what_makes_the_first_connection() {
+    let desk = Desk::new();
+
+    let ended = start(desk.folder(), &desk.proxy, &desk.bundle, &[]).end();
+
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert_eq!(desk.proxy.seen()[0].path, "/api/v1/namespaces/kube-system");
+}
+
+#[test]
+fn a_signature_that_is_none_is_not_asked_about() {
+    let desk = Desk::new();
+    let mut bytes = fs_err::read(&desk.bundle).unwrap();
+    let at = bytes.windows(6).position(|window| window == b"\"sig\":").unwrap() + 12;
+    bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+    let bad = desk.folder().join("bad.tar");
+    fs_err::write(&bad, bytes).unwrap();
+
+    desk.refuses(&bad, 3, "BAD_SIGNATURE");
+}
+
+#[test]
+fn a_bundle_of_a_key_that_the_policy_has_not_is_not_asked_about() {
+    let desk = Desk::new();
+    let other = relay_bundle::trust::key::PrivateKey::from_seed(&[8; 32]);
+    let ours = relay_bundle::trust::key::PrivateKey::from_seed(&[7; 32]).public();
+    for _ in 0..2 {
+        desk.change_trust(&ours.id().to_string(), &other.public().id().to_string());
+    }
+    desk.change_trust(&ours.to_base64(), &other.public().to_base64());
+
+    desk.refuses(&desk.bundle, 3, "UNTRUSTED_KEY");
+}
+
+#[test]
+fn a_revoked_content_or_a_serial_below_the_floor_is_not_asked_about() {
+    let desk = Desk::new();
+    desk.change_trust("threshold = 1", "threshold = 1\nminSerial = 6");
+
+    desk.refuses(&desk.bundle, 3, "BELOW_MIN_SERIAL");
+}
+
+#[test]
+fn a_bundle_that_is_too_old_is_not_asked_about() {
+    let desk = Desk::new();
+    let archive = desk.folder().join("old.tar");
+    let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_relay-bundle"))
+        .args(["build", "dev", "--key", "key.pem", "--serial", "6", "--archive", archive.as_str()])
+        .args(["--issued", "2020-01-01T00:00:00Z", "--expires", "2020-01-02T00:00:00Z"])
+        .current_dir(desk.folder())
+        .env_clear()
+        .env("HOME", desk.folder())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    desk.refuses(&archive, 3, "EXPIRED");
+}
+
+#[test]
+fn an_older_bundle_than_was_verified_here_is_not_asked_about() {
+    let desk = Desk::new();
+    let older = build(desk.folder(), "dev", "relay-dev", 4, &["config.logLevel=\"warn\""]);
+    let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_relay-bundle"))
+        .args(["verify", desk.bundle.as_str(), "--trust", "trust.toml", "--record"])
+        .current_dir(desk.folder())
+        .env_clear()
+        .env("HOME", desk.folder())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    desk.refuses(&older, 3, "ROLLBACK");
+}
+
+#[test]
+fn without_a_policy_or_with_a_damaged_one_nothing_is_asked() {
+    let desk = Desk::new();
+    desk.change_trust("relay-bundle/trust/v1", "relay-bundle/trust/v9");
+    desk.refuses(&desk.bundle, 2, "trust.toml");
+
+    fs_err::remove_file(desk.folder().join("trust.toml")).unwrap();
+    desk.refuses(&desk.bundle, 2, "trust.toml");
+}

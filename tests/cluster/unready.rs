@@ -1,0 +1,177 @@
+//! What does not become ready is named with its reason, and so is what goes away meanwhile.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::proxy::{Fault, Proxy};
+use crate::site::Site;
+
+/// Applies a bundle whose relay does not become ready until it is said why, in a line about that pod or its set.
+///
+/// A machine that is busy may need more than one run: each waits for so long only.
+#[track_caller]
+fn unready(site: &Site, settings: &[&str], wanted: &str) {
+    let bundle = site.build("dev", settings);
+    let start = Instant::now();
+    loop {
+        let ran = site.apply(&bundle, &["--yes", "--timeout", "3"]);
+        assert_eq!(ran.code, 4, "{settings:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("not ready after 3 s: "), "{}", ran.stderr);
+        let head = site.head("relay-dev");
+        let last = head["generations"].as_array().unwrap().last().unwrap();
+        assert_eq!((&last["state"], head.get("lock")), (&"pending".into(), None), "{settings:?}");
+        let about = |line: &&str| line.starts_with("hint: relay-dev-claude-relay-");
+        if ran.stderr.lines().filter(about).any(|line| line.contains(wanted)) {
+            return;
+        }
+        assert!(start.elapsed() < Duration::from_mins(1), "{settings:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_pod_that_does_not_become_ready_is_named_with_its_container_and_its_reason() {
+    let Some(site) = Site::new("unready") else { return };
+    let table = [
+        ("ImagePullBackOff", "claude-relay: ImagePullBackOff: Back-off pulling image"),
+        (
+            "CreateContainerConfigError",
+            "claude-relay: CreateContainerConfigError: secret \"missing\" not found",
+        ),
+        ("CrashLoopBackOff", "claude-relay: CrashLoopBackOff after Error (exit code 1): back-off 40s"),
+        ("OOMKilled", "claude-relay: CrashLoopBackOff after OOMKilled (exit code 137): back-off 40s"),
+        ("NeverReady", "claude-relay: it runs and is not ready"),
+        ("InitCrashLoop", "prepare: CrashLoopBackOff after Error (exit code 1): back-off 40s"),
+    ];
+    for (reason, wanted) in table {
+        let setting = format!("podAnnotations={{\"relay-bundle.test/fail\"=\"{reason}\"}}");
+        unready(&site, &[&setting], &format!("/{wanted}"));
+    }
+    site.applied(&site.build("dev", &[]), &[]);
+}
+
+#[test]
+fn a_pod_that_no_node_takes_is_named_with_what_the_scheduler_says() {
+    let Some(site) = Site::new("unschedulable") else { return };
+
+    unready(&site, &["nodeSelector={disk=\"none\"}"], ": Unschedulable: 0/3 nodes are available");
+}
+
+#[test]
+fn a_quota_that_lets_no_pod_in_is_named_with_the_set_that_asked() {
+    let Some(site) = Site::new("no-quota") else { return };
+    let site = site.with_namespace();
+    site.applied(&site.build("dev", &[]), &[]);
+    site.plane.ensure(
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: small, namespace: no-quota}\n\
+         spec: {hard: {requests.memory: 1Mi}}\n",
+    );
+
+    unready(&site, &["config.logLevel=\"info\""], ": FailedCreate: pods \"relay-dev-claude-relay-");
+}
+
+#[test]
+fn a_namespace_that_is_being_deleted_is_refused_before_anything_is_written() {
+    let Some(site) = Site::new("going") else { return };
+    let site = site.with_namespace();
+    let bundle = site.build("dev", &[]);
+    hold(&site);
+    site.plane.kubectl(&["delete", "namespace", "going", "--wait=false"]);
+
+    let ran = site.apply(&bundle, &["--yes"]);
+
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(ran.stderr.contains("Namespace/going is being deleted; nothing was changed"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("kubectl wait --for=delete namespace/going"), "{}", ran.stderr);
+    release(&site);
+    site.plane.kubectl(&["wait", "--for=delete", "namespace/going", "--timeout=60s"]);
+    assert_eq!(site.applied(&bundle, &[])["done"]["generation"], 1);
+}
+
+#[test]
+fn a_namespace_that_is_deleted_meanwhile_is_told_and_the_bundle_can_be_applied_again() {
+    let Some(site) = Site::new("goes") else { return };
+    let site = site.with_namespace();
+    let bundle = site.build("dev", &[]);
+    hold(&site);
+    let plane = site.plane;
+    let proxy = at_first_service(&site, move || {
+        plane.kubectl(&["delete", "namespace", "goes", "--wait=false"]);
+    });
+
+    let ended = site.apply_through(&proxy, &bundle, &[]);
+
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert!(ended.stderr.contains("because it is being terminated"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("the namespace is being deleted: wait until it is gone"),
+        "{}",
+        ended.stderr
+    );
+    release(&site);
+    plane.kubectl(&["wait", "--for=delete", "namespace/goes", "--timeout=60s"]);
+    assert_eq!(site.applied(&bundle, &[])["done"]["generation"], 1);
+}
+
+#[test]
+fn what_somebody_deletes_meanwhile_is_made_or_told_and_made_by_the_next_run() {
+    let Some(site) = Site::new("deleted") else { return };
+    let plane = site.plane;
+    let first = site.build("dev", &[]);
+    site.applied(&first, &[]);
+    let delete = |name: &'static str| move || drop(plane.kubectl(&["-n", "deleted", "delete", name]));
+    let changed = site.build("dev", &["config.logLevel=\"info\"", "service.annotations={a=\"b\"}"]);
+
+    // Before it is applied: it is created.
+    let proxy = at_first_service(&site, delete("service/relay-dev-claude-relay"));
+    let ended = site.apply_through(&proxy, &changed, &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(plane.has("deleted", "service/relay-dev-claude-relay"));
+
+    // While it is waited for.
+    let again = site.build("dev", &["config.logLevel=\"warn\"", "service.annotations={a=\"c\"}"]);
+    let proxy = at_first_service(&site, delete("statefulset/relay-dev-redis"));
+    let ended = site.apply_through(&proxy, &again, &[]);
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert!(ended.stderr.contains("StatefulSet/relay-dev-redis: somebody deleted it"), "{}", ended.stderr);
+    site.applied(&again, &[]);
+    assert!(plane.has("deleted", "statefulset/relay-dev-redis"));
+
+    // The record itself.
+    let last = site.build("dev", &["config.logLevel=\"error\"", "service.annotations={a=\"d\"}"]);
+    let proxy = at_first_service(&site, delete("configmap/relay-bundle.relay-dev"));
+    let ended = site.apply_through(&proxy, &last, &[]);
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("somebody deleted ConfigMap/relay-bundle.relay-dev meanwhile"),
+        "{}",
+        ended.stderr
+    );
+    site.applied(&last, &[]);
+}
+
+/// Makes a namespace that is deleted stay until it is released.
+fn hold(site: &Site) {
+    let name = &site.namespace;
+    site.plane.ensure(&format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: held, namespace: {name}, finalizers: [relay-bundle.test/held]}}\n"
+    ));
+}
+
+fn release(site: &Site) {
+    let patch = "{\"metadata\": {\"finalizers\": null}}";
+    site.plane.kubectl(&["-n", &site.namespace, "patch", "configmap", "held", "--type=merge", "-p", patch]);
+}
+
+/// Does something once, before the first Service is written.
+fn at_first_service(site: &Site, act: impl FnOnce() + Send + 'static) -> Proxy {
+    let act = Mutex::new(Some(act));
+    Proxy::before(site.plane, move |seen| {
+        if seen.is_write()
+            && seen.path.contains("/services/")
+            && let Some(act) = act.lock().unwrap().take()
+        {
+            act();
+        }
+        Fault::None
+    })
+}
