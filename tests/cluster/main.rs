@@ -6,6 +6,7 @@
 
 #[path = "../restart_matrix/bases.rs"]
 mod bases;
+mod approved;
 #[path = "../support/console.rs"]
 mod console;
 mod contenders;
@@ -20,7 +21,9 @@ mod kubectl;
 mod plan;
 mod platform;
 mod proxy;
+mod rbac;
 mod record;
+mod recovery;
 mod refused;
 mod remove;
 mod replicas;
@@ -29,12 +32,15 @@ mod rollback;
 mod rollout;
 #[path = "../restart_matrix/rows.rs"]
 mod rows;
+mod sealed;
 mod secrets;
 mod site;
+mod soak;
 mod started;
 mod state;
 mod tour;
 mod transitions;
 mod unasked;
 mod unready;
+mod vault;
 mod watcher;

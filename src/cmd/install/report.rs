@@ -114,10 +114,10 @@ impl<'a> ApplyReport<'a> {
 
     fn write_plan(&self, out: &mut dyn Write) -> io::Result<()> {
         for (verb, secrets) in
-            [("generate  ", &self.generated), ("regenerate", &self.regenerated), ("unseal    ", &self.sealed)]
+            [("generate ", &self.generated), ("regenerate", &self.regenerated), ("unseal   ", &self.sealed)]
         {
             for secret in secrets {
-                writeln!(out, "{verb}{secret}")?;
+                writeln!(out, "{verb} {secret}")?;
             }
         }
         for step in &self.plan.steps {

@@ -65,7 +65,7 @@ pub(super) fn check_change(
     let namespace = bundle.index.namespace.as_str();
     let source = source(bundle, &wanted);
     let stays = |place: &Place| *place == wanted && matches!(source, From::Cluster | From::Generated);
-    let live = live_places(cluster, bundle, earlier)?;
+    let (live, runs) = live_places(cluster, bundle, earlier)?;
     if live.iter().all(stays) {
         return Ok(());
     }
@@ -80,7 +80,12 @@ pub(super) fn check_change(
         From::Cluster | From::Generated => there.as_ref().and_then(|secret| secret.data.get(&wanted.key)),
     };
     for place in live.iter().filter(|place| !stays(place)) {
-        let Some(secret) = secret(&place.secret)? else { continue };
+        let secret = match secret(&place.secret) {
+            // It is not known whether there is one, and a Role that is as small as can be does not show it.
+            Err(error) if error.code() == 403 && !runs => continue,
+            secret => secret?,
+        };
+        let Some(secret) = secret else { continue };
         let Some(value) = secret.data.get(&place.key).filter(|value| !value.expose().is_empty()) else {
             continue;
         };
@@ -118,8 +123,9 @@ fn source(bundle: &Bundle, place: &Place) -> From {
     }
 }
 
-/// Returns where the key is that the relay has now. Where none runs, it is what was made for one that did.
-fn live_places(cluster: &Cluster, bundle: &Bundle, earlier: &[Item]) -> Result<Vec<Place>, Failure> {
+/// Returns where the key is that the relay has now, and true; where none runs, where one could be that was made for one
+/// that did.
+fn live_places(cluster: &Cluster, bundle: &Bundle, earlier: &[Item]) -> Result<(Vec<Place>, bool), Failure> {
     let named =
         bundle.manifests.iter().map(|manifest| &manifest.key).chain(earlier.iter().map(|item| &item.key));
     let deployments: BTreeSet<&ObjectKey> = named.filter(|key| key.kind == "Deployment").collect();
@@ -127,12 +133,13 @@ fn live_places(cluster: &Cluster, bundle: &Bundle, earlier: &[Item]) -> Result<V
     for deployment in &deployments {
         live.extend(cluster.find(deployment)?.as_ref().and_then(place_in));
     }
-    if live.is_empty() {
+    let runs = !live.is_empty();
+    if !runs {
         let made =
             |name: &str| SECRETS.map(|end| Place { secret: format!("{name}{end}"), key: KEY.to_owned() });
         live.extend(deployments.iter().flat_map(|deployment| made(&deployment.name)));
     }
-    Ok(live.into_iter().collect())
+    Ok((live.into_iter().collect(), runs))
 }
 
 fn would_change(live: &Place, wanted: &Place, is_generated: bool) -> Failure {

@@ -69,8 +69,10 @@ fn check_planned<'a>(makings: &Makings, to_make: impl Iterator<Item = &'a Making
     for making in to_make {
         let planned = makings.generated.iter().find(|planned| planned.key == making.key);
         let is_planned = |value| planned.is_some_and(|planned| planned.values.contains(value));
-        if !making.values.iter().all(is_planned) || planned.is_some_and(|it| it.is_there && !making.is_there)
-        {
+        // What is there without it may have lost it.
+        let is_damaged = making.is_encryption_key && making.is_there;
+        let is_gone = planned.is_some_and(|planned| planned.is_there && !making.is_there);
+        if !making.values.iter().all(is_planned) || is_damaged || is_gone {
             return Err(Failure::world(format!("somebody else changed {} meanwhile", making.key))
                 .hint("run the command again: it plans with what is there now"));
         }
