@@ -14,7 +14,7 @@ use crate::site::Site;
 const CHANGES: u64 = 12;
 
 /// What each change chooses from: of every line one, independently.
-const CHOICES: [&[&[&str]]; 10] = [
+const CHOICES: [&[&[&str]]; 9] = [
     &[&[], &["config.logLevel=\"info\""], &["config.logLevel=\"warn\""], &["config.logLevel=\"error\""]],
     &[&[], &["replicaCount=2"], &["replicaCount=3"]],
     &[&[], &["podDisruptionBudget.enabled=true", "podDisruptionBudget.maxUnavailable=1", "replicaCount=2"]],
@@ -28,7 +28,6 @@ const CHOICES: [&[&[&str]]; 10] = [
         ],
     ],
     &[&[], &["extraEnv=[{name=\"EXTRA\", value=\"1\"}]"], &["extraEnv=[{name=\"EXTRA\", value=\"2\"}]"]],
-    &[&[], &[], &["autoscaling.enabled=true", "autoscaling.minReplicas=2", "autoscaling.maxReplicas=4"]],
     &[&[], &["config.requestTimeout=500000"], &["config.requestTimeout=700000"]],
 ];
 
