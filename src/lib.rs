@@ -3,6 +3,7 @@
 //! Modules stand in layer order: a module uses only modules above it (`tests/architecture.rs` checks).
 //! Nothing below `cmd` reads the clock, the environment, randomness, the locale or the network.
 
+pub mod adoption;
 pub mod archive;
 pub mod bundle;
 pub mod canonical;

@@ -18,6 +18,7 @@ const MATRIX: &[(&str, &[&str])] = &[
     ("trust", &["model", "canonical", "bundle"]),
     ("plan", &["model", "canonical", "render", "bundle"]),
     ("rollout", &["model", "canonical", "render", "bundle", "trust", "plan"]),
+    ("adoption", &["model", "render"]),
     // The edges. They use `fsio` for files and `hashing` for cores, and not each other.
     ("fsio", &["model"]),
     ("sealed", &["model"]),
@@ -40,6 +41,7 @@ const MATRIX: &[(&str, &[&str])] = &[
             "trust",
             "plan",
             "rollout",
+            "adoption",
             "fsio",
             "sealed",
             "hashing",
@@ -59,10 +61,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("age", &["sealed"]),
     ("anstream", &["ui"]),
     ("anstyle", &["ui"]),
-    ("base64", &["trust", "rollout", "sealed", "cluster"]),
+    ("base64", &["trust", "rollout", "adoption", "sealed", "cluster"]),
     ("bytes", &["cluster"]),
     ("ed25519_dalek", &["trust"]),
-    ("flate2", &["rollout"]),
+    ("flate2", &["rollout", "adoption"]),
     ("getrandom", &["cmd"]),
     ("http", &["cluster"]),
     ("jiff", &["model"]),
@@ -79,15 +81,15 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio", &["cluster"]),
     ("k8s_openapi", &["profile", "render"]),
     ("schemars", &["model", "profile"]),
-    // `render` writes YAML; `profile` reads the values of a Helm chart.
-    ("serde_saphyr", &["render", "profile"]),
+    // `render` writes YAML; `profile` reads the values of a Helm chart, and `adoption` what it was rendered to.
+    ("serde_saphyr", &["render", "profile", "adoption"]),
     ("sha2", &["model"]),
     ("similar", &["plan", "ui"]),
     ("strsim", &["profile", "fluent_bit"]),
     ("tempfile", &["fsio", "store", "cmd"]),
     ("toml", &["profile", "trust"]),
     ("walkdir", &["store", "archive"]),
-    ("zeroize", &["model", "fsio", "sealed", "trust", "cluster", "cmd"]),
+    ("zeroize", &["model", "fsio", "sealed", "trust", "adoption", "cluster", "cmd"]),
 ];
 
 /// What the pure layers must not name.
@@ -106,8 +108,18 @@ const IMPURE: [&str; 13] = [
     "println!",
     "HashMap",
 ];
-const PURE: [&str; 9] =
-    ["model", "canonical", "fluent_bit", "profile", "render", "bundle", "trust", "plan", "rollout"];
+const PURE: [&str; 10] = [
+    "model",
+    "canonical",
+    "fluent_bit",
+    "profile",
+    "render",
+    "bundle",
+    "trust",
+    "plan",
+    "rollout",
+    "adoption",
+];
 
 /// The source files by module, without comments and without what only tests see.
 fn sources() -> BTreeMap<String, Vec<(String, String)>> {

@@ -143,6 +143,11 @@ impl Request {
         Self::delete_with("Foreground", key, uid, resource_version)
     }
 
+    /// As [`Request::delete`]; what the object owns stays, and is nobody's.
+    pub fn delete_alone(key: &ObjectKey, uid: &str, resource_version: &str) -> Self {
+        Self::delete_with("Orphan", key, uid, resource_version)
+    }
+
     fn delete_with(policy: &str, key: &ObjectKey, uid: &str, resource_version: &str) -> Self {
         let body = json!({
             "apiVersion": "v1",

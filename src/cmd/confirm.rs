@@ -16,6 +16,11 @@ pub(super) fn confirm<R: Report>(ctx: &Ctx, report: &R, question: &str) -> Resul
             .hint("look at what would be done with --dry-run, then say --yes"));
     }
     ctx.printer.say_report(report)?;
+    confirm_also(question)
+}
+
+/// Asks one more question of somebody who has just answered one.
+pub(super) fn confirm_also(question: &str) -> Result<(), Failure> {
     match ask(&format!("{} [y/N] ", safe(question)))?.as_str() {
         "y" | "yes" => Ok(()),
         _ => Err(Failure::input("nothing was changed")),

@@ -1,5 +1,6 @@
 //! The command line: one file a command. Nothing else prints errors or chooses exit codes.
 
+pub mod adopt;
 pub mod apply;
 pub mod archive_file;
 pub mod bug;
@@ -63,6 +64,7 @@ mod target_args;
 pub mod terms_args;
 pub mod trust;
 pub mod trust_args;
+mod verified_record;
 pub mod verify;
 
 use std::process::ExitCode;
@@ -120,6 +122,8 @@ pub enum Command {
     Verify(Deferred<verify::Args>),
     /// Bring a cluster to a bundle's state: verified, planned, recorded, waited for
     Apply(Deferred<apply::Args>),
+    /// Take over what Helm installed, with its data and keys
+    Adopt(Deferred<adopt::Args>),
     /// Bring a cluster back to what ran there before, from the record that is in it
     Rollback(Deferred<rollback::Args>),
     /// Replace the pods of a workload, and wait for them
@@ -183,6 +187,7 @@ impl Command {
             Self::Inspect(args) => args.0.run(ctx),
             Self::Verify(args) => args.0.run(ctx),
             Self::Apply(args) => args.0.run(ctx),
+            Self::Adopt(args) => args.0.run(ctx),
             Self::Rollback(args) => args.0.run(ctx),
             Self::Restart(args) => args.0.run(ctx),
             Self::Remove(args) => args.0.run(ctx),

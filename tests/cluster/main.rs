@@ -4,6 +4,8 @@
 //! `CI=true` that is a failure.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod adopt;
+mod adopt_killed;
 mod approved;
 #[path = "../restart_matrix/bases.rs"]
 mod bases;
@@ -16,6 +18,7 @@ mod faults;
 mod forecast;
 mod garbage;
 mod happened;
+mod helm;
 mod killed;
 mod kubectl;
 mod plan;

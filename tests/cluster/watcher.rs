@@ -71,6 +71,23 @@ impl Watcher {
         (wrong, moments)
     }
 
+    /// Returns how many pods named an object at once, at most, until they were gone.
+    pub(crate) fn at_once(&self, kind: &str, name: &str) -> usize {
+        let target = (kind.to_owned(), name.to_owned());
+        let mut there: BTreeSet<String> = BTreeSet::new();
+        let mut most = 0;
+        for (_, (_, is_there, pod)) in self.settle().into_iter().filter(|(_, (of, ..))| *of == "Pod") {
+            let uid = pod["metadata"]["uid"].as_str().unwrap().to_owned();
+            if is_there && named(&pod).contains(&target) {
+                there.insert(uid);
+            } else {
+                there.remove(&uid);
+            }
+            most = most.max(there.len());
+        }
+        most
+    }
+
     /// Waits until the watches have told all that is so now.
     fn settle(&self) -> Events {
         let start = Instant::now();

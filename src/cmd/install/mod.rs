@@ -2,6 +2,7 @@
 //!
 //! The order is the promise: verified before any connection, planned before any lock, recorded before any write.
 
+pub(super) mod adopt;
 mod execute;
 #[cfg(feature = "age")]
 mod init;
@@ -32,9 +33,9 @@ use crate::cluster::{Cluster, Identity};
 use crate::model::digest::Digest;
 use crate::model::timestamp::Timestamp;
 use crate::rollout::conflict::Permit;
+use crate::rollout::packed::pack;
 use crate::rollout::plan::plan;
 use crate::rollout::plan_hash::secret_versions;
-use crate::rollout::record::pack;
 use crate::rollout::trial::trials;
 use crate::state_file::StateFile;
 use crate::trust::policy::Policy;
@@ -149,7 +150,6 @@ impl Checked {
     }
 
     /// Returns the bundle.
-    #[cfg(feature = "age")]
     pub(super) fn bundle(&self) -> &Bundle {
         &self.bundle
     }
@@ -162,9 +162,14 @@ impl Checked {
         Ok(Self { opened, ..self })
     }
 
+    /// Says where something is about to be changed.
+    fn place(&self, cluster: &Cluster, identity: &Identity) -> String {
+        place(cluster, identity, Some(&self.policy), self.bundle.index.namespace.as_str())
+    }
+
     /// Returns what a person is asked before anything is changed.
     fn question(&self, cluster: &Cluster, identity: &Identity) -> String {
-        let place = place(cluster, identity, Some(&self.policy), self.bundle.index.namespace.as_str());
+        let place = self.place(cluster, identity);
         match self.origin {
             Origin::Brought(_) => format!("Apply to {place}?"),
             Origin::Recorded(generation) => format!("Go back to generation {generation} in {place}?"),

@@ -34,9 +34,11 @@ pub(super) struct Run<'a> {
     ctx: &'a Ctx,
     checked: &'a Checked,
     cluster: &'a Cluster,
-    journal: Journal<'a>,
+    pub(super) journal: Journal<'a>,
     is_namespace_there: bool,
     timeout: Duration,
+    /// Whether it takes over what another program installed.
+    pub(super) adopts: bool,
 }
 
 impl<'a> Run<'a> {
@@ -67,7 +69,7 @@ impl<'a> Run<'a> {
             let replay = journal.state.check(statement, site, checked.now);
             replay.map_err(|replay| Failure::from(Refusal::from(Reason::Replay(replay))))?;
         }
-        Ok(Self { ctx, checked, cluster, journal, is_namespace_there, timeout })
+        Ok(Self { ctx, checked, cluster, journal, is_namespace_there, timeout, adopts: false })
     }
 
     /// Looks at everything that decides what is to be done; all that is in the way is told together.
@@ -95,7 +97,7 @@ impl<'a> Run<'a> {
     }
 
     /// Returns the objects of the bundle that runs, unless the new one has run here already.
-    fn running(&self) -> Result<Option<ManifestSet>, Failure> {
+    pub(super) fn running(&self) -> Result<Option<ManifestSet>, Failure> {
         let content_id = self.checked.bundle.content_id;
         let was_here = self.journal.head.generations.iter().any(|entry| {
             entry.content_id == content_id && matches!(entry.state, Progress::Deployed | Progress::Superseded)
@@ -141,10 +143,10 @@ impl<'a> Run<'a> {
     }
 
     /// Returns what decides about secrets.
-    fn secrets(&self) -> Context<'a> {
+    pub(super) fn secrets(&self) -> Context<'a> {
         let Checked { bundle, opened, origin, .. } = self.checked;
         let goes_back = matches!(origin, Origin::Recorded(_));
-        Context { cluster: self.cluster, bundle, opened: opened.as_ref(), goes_back }
+        Context { cluster: self.cluster, bundle, opened: opened.as_ref(), goes_back, adopts: self.adopts }
     }
 
     /// Tells whether this very statement is what was deployed last.
@@ -203,7 +205,7 @@ impl<'a> Run<'a> {
     }
 
     /// Says how to go on from a generation that is not done, and the command that goes back.
-    fn ways_on(&self, pending: u64, failure: Failure) -> Failure {
+    pub(super) fn ways_on(&self, pending: u64, failure: Failure) -> Failure {
         let failure = failure.hint(format!(
             "generation {pending} stays pending: run the same command again, and it goes on where it stopped"
         ));
@@ -229,7 +231,7 @@ impl<'a> Run<'a> {
     }
 
     /// Takes the lock and notes, before anything is written, what will be.
-    fn lock_and_journal(&mut self, plan: &Plan, uids: &Uids) -> Result<u64, Failure> {
+    pub(super) fn lock_and_journal(&mut self, plan: &Plan, uids: &Uids) -> Result<u64, Failure> {
         let Checked { policy, origin, bundle, packed, now, .. } = self.checked;
         let printer = &self.ctx.printer;
         let statement = &bundle.voucher().statement;
@@ -264,7 +266,7 @@ impl<'a> Run<'a> {
         Generation::new(generation, bundle.content_id, inventory, retained.collect())
     }
 
-    fn roll_out(
+    pub(super) fn roll_out(
         &mut self,
         generation: u64,
         plan: &Plan,

@@ -38,7 +38,7 @@ pub(super) fn survey(
 }
 
 /// Returns what is there, and what we may not look at.
-fn find_all(
+pub(super) fn find_all(
     cluster: &Cluster,
     keys: &[ObjectKey],
 ) -> Result<(BTreeMap<ObjectKey, Value>, Vec<String>), Failure> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use super::encryption_key;
+use super::{Coming, encryption_key};
 use crate::bundle::index::{Source, Wanted, WantedKey};
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
@@ -166,6 +166,14 @@ fn generations(secret: &Secret) -> BTreeMap<String, i64> {
 }
 
 impl Making {
+    /// Leaves out what comes from elsewhere; none if nothing is left to make.
+    pub(super) fn without(mut self, coming: &Coming) -> Option<Self> {
+        if let Some(keys) = coming.get(&self.key.name) {
+            self.values.retain(|value| !keys.contains(&value.key));
+        }
+        (!self.values.is_empty()).then_some(self)
+    }
+
     /// Says what is made, without values.
     pub(super) fn describe(&self, why: Why) -> Option<String> {
         let values = self.values.iter().filter(|value| value.why == why);

@@ -11,6 +11,8 @@ mod make;
 mod opening;
 mod sealed;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::bundle::open::Bundle;
@@ -22,10 +24,15 @@ use crate::rollout::rights::Right;
 use generated::{Making, Why};
 use keeper::Keeper;
 #[cfg(feature = "age")]
+pub(crate) use keeper::recovery_recipients;
+#[cfg(feature = "age")]
 pub(crate) use opening::open;
 pub(crate) use sealed::Opened;
 #[cfg(feature = "age")]
 pub(crate) use {generated::GENERATIONS, sealed::SEALED};
+
+/// Keys of Secrets whose values come from elsewhere.
+pub(crate) type Coming = BTreeMap<String, BTreeSet<String>>;
 
 /// What is to be made.
 #[derive(Default)]
@@ -60,19 +67,35 @@ pub(crate) struct Context<'a> {
     pub(crate) opened: Option<&'a Opened>,
     /// Whether it is gone back to what ran before.
     pub(crate) goes_back: bool,
+    /// Whether what runs was not installed by this program, and it is known already which key it has.
+    pub(crate) adopts: bool,
 }
 
 /// Looks at what is there, and refuses to make what could cost data.
 pub(crate) fn survey(
-    Context { cluster, bundle, opened, goes_back }: Context<'_>,
+    context: Context<'_>,
     was_deployed: bool,
     earlier: &[Item],
     consent: Consent<'_>,
 ) -> Result<Makings, Failure> {
+    survey_beside(context, was_deployed, earlier, consent, &Coming::new())
+}
+
+/// As [`survey`], where values come from elsewhere before anything is made.
+pub(crate) fn survey_beside(
+    Context { cluster, bundle, opened, goes_back, adopts }: Context<'_>,
+    was_deployed: bool,
+    earlier: &[Item],
+    consent: Consent<'_>,
+    coming: &Coming,
+) -> Result<Makings, Failure> {
     let sealed = sealed::survey(cluster, bundle, opened)?;
     let sealed = sealed.iter().map(sealed::Sealing::describe).collect();
     let generated = generated::survey(cluster, bundle, goes_back, consent.allow_regenerate)?;
-    encryption_key::check_change(cluster, bundle, opened, earlier)?;
+    let generated: Vec<Making> = generated.into_iter().filter_map(|making| making.without(coming)).collect();
+    if !adopts {
+        encryption_key::check_change(cluster, bundle, opened, earlier)?;
+    }
     let mut asks_first_install = false;
     if let Some(making) = generated.iter().find(|making| making.is_encryption_key) {
         encryption_key::check_making(cluster, bundle, making, was_deployed)?;

@@ -1,0 +1,407 @@
+//! Whose fields are whose: the sets of `managedFields`, and how Helm's become ours.
+
+use serde_json::{Map, Value, json};
+
+/// The annotation by which Helm knows what is its own.
+const RELEASE_NAME: &str = "meta.helm.sh/release-name";
+const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+const CHART: &str = "helm.sh/chart";
+
+/// Returns the release that an object says it belongs to.
+pub fn release_of(object: &Value) -> Option<&str> {
+    object["metadata"]["annotations"][RELEASE_NAME].as_str()
+}
+
+/// Tells whether an entry of `managedFields` is Helm's: it bears the name of the program, or has written whose release the
+/// object belongs to, as programs do that have Helm built in.
+fn is_helms(entry: &Value, ours: &str) -> bool {
+    let path = ["f:metadata", "f:annotations", "f:meta.helm.sh/release-name"];
+    let has_written = path.iter().try_fold(&entry["fieldsV1"], |at, step| at.get(*step)).is_some();
+    entry["manager"] == "helm" || (has_written && entry["manager"] != ours)
+}
+
+fn entries(object: &Value) -> impl Iterator<Item = &Value> {
+    object.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// Tells whether Helm owns any field.
+pub fn has_helms(object: &Value, ours: &str) -> bool {
+    entries(object).any(|entry| is_helms(entry, ours))
+}
+
+/// Tells whether the server's words name a manager of Helm's: `conflict with "helm" using v1`.
+pub fn names_helm(object: &Value, words: &str, ours: &str) -> bool {
+    let named = words.split('"').nth(1).unwrap_or_default();
+    entries(object).any(|entry| entry["manager"] == named && is_helms(entry, ours))
+}
+
+/// Returns an object of which our server-side apply owns what Helm owned: what the next apply does not name goes.
+///
+/// The number of replicas becomes nobody's if the manifest does not give one: it stays what it is, until an autoscaler
+/// changes it. Of a Deployment the server's defaults become ours as well: the scheme of a probe that goes would leave half
+/// a probe behind, and the bounds of a rolling update are not allowed beside `Recreate`.
+pub fn handed_over(object: &Value, manifest: &Value, ours: &str) -> Value {
+    let (mut set, mut others) = (json!({}), json!({}));
+    let mut rest = Vec::new();
+    let mut time = Value::Null;
+    for entry in entries(object) {
+        let is_ours = entry["manager"] == ours && entry["operation"] == "Apply";
+        if is_ours || is_helms(entry, ours) {
+            set = union(&set, &entry["fieldsV1"]);
+            time = entry["time"].clone();
+        } else {
+            others = union(&others, &entry["fieldsV1"]);
+            rest.push(entry.clone());
+        }
+    }
+    if object["kind"] == "Deployment" {
+        claim(&mut set["f:spec"], &object["spec"], &others["f:spec"]);
+    }
+    if manifest.pointer("/spec/replicas").is_none()
+        && let Some(spec) = set.get_mut("f:spec").and_then(Value::as_object_mut)
+    {
+        spec.remove("f:replicas");
+    }
+    rest.push(json!({"manager": ours, "operation": "Apply", "apiVersion": manifest["apiVersion"],
+        "fieldsType": "FieldsV1", "fieldsV1": set, "time": time}));
+    let mut object = object.clone();
+    object["metadata"]["managedFields"] = rest.into();
+    object
+}
+
+/// Adds to a set what of a value is in no set, except lists: their items have owners.
+fn claim(set: &mut Value, value: &Value, others: &Value) {
+    let Some(steps) = set.as_object_mut() else { return };
+    for (step, below) in steps.iter_mut().filter(|(_, below)| !is_leaf(below)) {
+        if let Some(child) = at(value, step) {
+            claim(below, child, &others[step.as_str()]);
+        }
+    }
+    for (name, child) in value.as_object().into_iter().flatten() {
+        let step = format!("f:{name}");
+        if !child.is_array() && !steps.contains_key(&step) && others.get(&step).is_none() {
+            steps.insert(step, whole(child));
+        }
+    }
+}
+
+/// Returns the set of everything in a value.
+fn whole(value: &Value) -> Value {
+    let mut set = Map::new();
+    for (name, child) in value.as_object().into_iter().flatten() {
+        set.insert(".".to_owned(), json!({}));
+        set.insert(format!("f:{name}"), whole(child));
+    }
+    set.into()
+}
+
+/// Returns a new object with what others than Helm and the API server have written into the live one.
+///
+/// Fields of both are the new object's: whether others mind is asked of the server.
+pub fn with_others(new: &Value, live: &Value, ours: &str) -> Value {
+    let is_others = |entry: &&Value| {
+        !is_helms(entry, ours) && entry["manager"] != ours && entry.get("subresource").is_none()
+    };
+    let mut object = new.clone();
+    let mut rest: Vec<Value> =
+        entries(live).filter(|entry| !is_helms(entry, ours) && entry["manager"] != ours).cloned().collect();
+    for entry in entries(live).filter(is_others) {
+        copy(&mut object, live, &entry["fieldsV1"]);
+    }
+    rest.extend(entries(new).filter(|entry| entry["manager"] == ours).cloned());
+    for field in ["name", "uid", "resourceVersion", "creationTimestamp", "generation"] {
+        object["metadata"][field] = live["metadata"][field].clone();
+    }
+    object["metadata"]["managedFields"] = rest.into();
+    if new.pointer("/spec/replicas").is_none() || object["spec"]["replicas"].is_null() {
+        object["spec"]["replicas"] = live["spec"]["replicas"].clone();
+    }
+    object
+}
+
+/// Copies what a set names, where it is missing.
+fn copy(to: &mut Value, from: &Value, set: &Value) {
+    for (step, below) in set.as_object().into_iter().flatten() {
+        let Some(value) = at(from, step) else { continue };
+        if at(to, step).is_none()
+            && let (Some(name), Some(fields)) = (step.strip_prefix("f:"), to.as_object_mut())
+        {
+            let is_whole = is_leaf(below) || !value.is_object();
+            fields.insert(name.to_owned(), if is_whole { value.clone() } else { json!({}) });
+        }
+        if let Some(child) = at_mut(to, step) {
+            copy(child, value, below);
+        }
+    }
+}
+
+/// Returns an object that Helm does not know any more, and that keeps what is in it; `label` says whose it is now.
+pub fn released(object: &Value, label: Option<&str>, ours: &str) -> Value {
+    let mut object = object.clone();
+    for entry in
+        object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut).into_iter().flatten()
+    {
+        if is_helms(entry, ours) {
+            entry["manager"] = ours.into();
+            entry["operation"] = "Update".into();
+        }
+    }
+    merge_same(&mut object);
+    if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        annotations.remove(RELEASE_NAME);
+        annotations.remove(RELEASE_NAMESPACE);
+    }
+    if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+        labels.remove(MANAGED_BY);
+        labels.remove(CHART);
+    }
+    if let Some(label) = label {
+        object["metadata"]["labels"][MANAGED_BY] = label.into();
+    }
+    object
+}
+
+/// The server takes one entry for each manager, operation, version and subresource.
+fn merge_same(object: &mut Value) {
+    let Some(all) = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut) else {
+        return;
+    };
+    let mut merged: Vec<Value> = Vec::new();
+    for entry in std::mem::take(all) {
+        let is_same = |other: &&mut Value| {
+            ["manager", "operation", "apiVersion", "subresource"]
+                .iter()
+                .all(|key| other.get(key) == entry.get(key))
+        };
+        match merged.iter_mut().find(is_same) {
+            Some(other) => other["fieldsV1"] = union(&other["fieldsV1"], &entry["fieldsV1"]),
+            None => merged.push(entry),
+        }
+    }
+    *all = merged;
+}
+
+/// Returns what an applied object is when Helm's fields that nobody else owns have gone: what handing over leads to.
+pub fn without_helms(applied: &Value, manifest: &Value, ours: &str) -> Value {
+    let (mut helms, mut others) = (json!({}), json!({}));
+    for entry in entries(applied) {
+        let set = if is_helms(entry, ours) { &mut helms } else { &mut others };
+        *set = union(set, &entry["fieldsV1"]);
+    }
+    let mut object = applied.clone();
+    if let Some(all) = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut) {
+        all.retain(|entry| !is_helms(entry, ours));
+    }
+    if manifest.pointer("/spec/replicas").is_none()
+        && let Some(spec) = helms.get_mut("f:spec").and_then(Value::as_object_mut)
+    {
+        spec.remove("f:replicas");
+    }
+    remove(&mut object, &helms, &others);
+    object
+}
+
+fn is_leaf(set: &Value) -> bool {
+    set.as_object().is_none_or(Map::is_empty)
+}
+
+/// Returns what is in either set. A field that is in one with fields below it has a `.` there.
+fn union(one: &Value, other: &Value) -> Value {
+    let (Some(one), Some(other)) = (one.as_object(), other.as_object()) else { return json!({}) };
+    let mut both = one.clone();
+    for (step, below) in other {
+        let known = both.get(step).cloned();
+        let merged = match known {
+            None => below.clone(),
+            Some(known) if is_leaf(&known) == is_leaf(below) => union(&known, below),
+            Some(known) => {
+                let mut merged = union(&known, below);
+                merged["."] = json!({});
+                merged
+            }
+        };
+        both.insert(step.clone(), merged);
+    }
+    both.into()
+}
+
+/// Removes from `value` what is in `gone` and not in `kept`.
+fn remove(value: &mut Value, gone: &Value, kept: &Value) {
+    let Some(steps) = gone.as_object() else { return };
+    for (step, below) in steps.iter().filter(|(step, _)| *step != ".") {
+        let kept_below = kept.get(step);
+        let is_member = is_leaf(below) || below.get(".").is_some();
+        if kept_below.is_none() && is_member {
+            remove_at(value, step);
+        } else if let Some(child) = at_mut(value, step) {
+            remove(child, below, kept_below.unwrap_or(&Value::Null));
+            let is_empty =
+                child.as_object().is_some_and(Map::is_empty) || child.as_array().is_some_and(Vec::is_empty);
+            if is_empty && kept_below.is_none() {
+                remove_at(value, step);
+            }
+        }
+    }
+}
+
+/// Returns what a step leads to: `f:NAME` to a field, `k:{…}` to the item with these keys, `v:…` to the value itself.
+fn at<'a>(value: &'a Value, step: &str) -> Option<&'a Value> {
+    match step.strip_prefix("f:") {
+        Some(name) => value.get(name),
+        None => value.get(position(value, step)?),
+    }
+}
+
+fn at_mut<'a>(value: &'a mut Value, step: &str) -> Option<&'a mut Value> {
+    match step.strip_prefix("f:") {
+        Some(name) => value.get_mut(name),
+        None => value.get_mut(position(value, step)?),
+    }
+}
+
+fn remove_at(value: &mut Value, step: &str) {
+    if let Some(name) = step.strip_prefix("f:") {
+        if let Some(fields) = value.as_object_mut() {
+            fields.remove(name);
+        }
+    } else if let Some(position) = position(value, step)
+        && let Some(items) = value.as_array_mut()
+    {
+        items.remove(position);
+    }
+}
+
+fn position(value: &Value, step: &str) -> Option<usize> {
+    let (kind, text) = step.split_once(':')?;
+    let wanted: Value = serde_json::from_str(text).ok()?;
+    let is_it = |item: &Value| match (kind, wanted.as_object()) {
+        ("k", Some(keys)) => keys.iter().all(|(key, value)| item.get(key) == Some(value)),
+        ("v", _) => *item == wanted,
+        _ => false,
+    };
+    value.as_array()?.iter().position(is_it)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: &str = "relay-bundle";
+
+    fn helms() -> Value {
+        json!({
+            "f:metadata": {"f:annotations": {"f:meta.helm.sh/release-name": {}}, "f:labels": {"f:helm.sh/chart": {}, "f:app": {}}},
+            "f:spec": {"f:replicas": {}, "f:template": {"f:spec": {"f:initContainers": {"k:{\"name\":\"wait\"}": {".": {}, "f:name": {}}},
+                "f:containers": {"k:{\"name\":\"relay\"}": {".": {}, "f:name": {}, "f:image": {}, "f:env": {"k:{\"name\":\"A\"}": {".": {}, "f:name": {}}}}}}}},
+        })
+    }
+
+    fn object() -> Value {
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "x", "annotations": {"meta.helm.sh/release-name": "r", "own": "1"},
+                "labels": {"helm.sh/chart": "c", "app": "a", "app.kubernetes.io/managed-by": "Helm"},
+                "managedFields": [
+                    {"manager": "helm", "operation": "Apply", "apiVersion": "apps/v1", "fieldsV1": helms()},
+                    {"manager": "kubectl-annotate", "operation": "Update", "apiVersion": "apps/v1",
+                        "fieldsV1": {"f:metadata": {"f:annotations": {"f:own": {}}}}},
+                ]},
+            "spec": {"replicas": 2, "strategy": {"rollingUpdate": {"maxSurge": 1}}, "template": {"spec": {
+                "initContainers": [{"name": "wait", "image": "busybox"}],
+                "containers": [{"name": "relay", "image": "new", "env": [{"name": "A"}, {"name": "B"}], "imagePullPolicy": "Always"}]}}},
+        })
+    }
+
+    #[test]
+    fn what_helm_owned_is_owned_by_us_and_nothing_is_helms() {
+        let manifest = json!({"apiVersion": "apps/v1", "spec": {"replicas": 1}});
+        let handed = handed_over(&object(), &manifest, OURS);
+        let all = handed["metadata"]["managedFields"].as_array().unwrap();
+        let mut wanted = helms();
+        // What the server set by itself, in an item that Helm owned.
+        wanted["f:spec"]["f:template"]["f:spec"]["f:containers"]["k:{\"name\":\"relay\"}"]["f:imagePullPolicy"] =
+            json!({});
+        wanted["f:spec"]["f:strategy"] = json!({".": {}, "f:rollingUpdate": {".": {}, "f:maxSurge": {}}});
+        wanted["f:spec"]["f:template"]["f:spec"]["f:initContainers"]["k:{\"name\":\"wait\"}"]["f:image"] =
+            json!({});
+        let owners: Vec<_> = all.iter().map(|entry| entry["manager"].as_str().unwrap()).collect();
+        assert_eq!(owners, ["kubectl-annotate", OURS]);
+        assert_eq!(all[1]["fieldsV1"], wanted);
+        assert_eq!(all[1]["operation"], "Apply");
+        // A second time nothing changes.
+        assert_eq!(
+            handed_over(&handed, &manifest, OURS)["metadata"]["managedFields"],
+            handed["metadata"]["managedFields"]
+        );
+    }
+
+    #[test]
+    fn replicas_become_nobodys_if_the_manifest_has_none() {
+        let handed = handed_over(&object(), &json!({"apiVersion": "apps/v1"}), OURS);
+        assert_eq!(handed.pointer("/metadata/managedFields/1/fieldsV1/f:spec/f:replicas"), None);
+        assert_eq!(handed["spec"]["replicas"], 2);
+    }
+
+    #[test]
+    fn what_only_helm_owned_goes_and_what_others_own_too_stays() {
+        let mut applied = object();
+        let ours = json!({"f:metadata": {"f:labels": {"f:app": {}}}, "f:spec": {"f:template": {"f:spec": {
+            "f:containers": {"k:{\"name\":\"relay\"}": {".": {}, "f:name": {}, "f:image": {}}}}}}});
+        applied["metadata"]["managedFields"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"manager": OURS, "operation": "Apply", "apiVersion": "apps/v1", "fieldsV1": ours}));
+        let after = without_helms(&applied, &json!({}), OURS);
+        assert_eq!(after["metadata"]["annotations"], json!({"own": "1"}));
+        assert_eq!(after["metadata"]["labels"], json!({"app": "a", "app.kubernetes.io/managed-by": "Helm"}));
+        assert_eq!(
+            after["spec"],
+            json!({"replicas": 2, "strategy": {"rollingUpdate": {"maxSurge": 1}}, "template": {"spec": {
+            "containers": [{"name": "relay", "image": "new", "env": [{"name": "B"}], "imagePullPolicy": "Always"}]}}})
+        );
+        let owners = after["metadata"]["managedFields"].as_array().unwrap();
+        assert!(owners.iter().all(|entry| entry["manager"] != "helm"));
+    }
+
+    #[test]
+    fn what_others_wrote_is_in_the_forecast_and_what_helm_wrote_is_not() {
+        let new = json!({"metadata": {"name": "x-new", "labels": {"app": "b"}, "managedFields": [{"manager": OURS, "operation": "Apply"}]},
+            "spec": {"template": {"spec": {"containers": [{"name": "relay"}]}}}});
+        let after = with_others(&new, &object(), OURS);
+        assert_eq!(after["metadata"]["annotations"], json!({"own": "1"}));
+        assert_eq!(
+            (&after["metadata"]["name"], &after["metadata"]["labels"]),
+            (&json!("x"), &json!({"app": "b"}))
+        );
+        assert_eq!(
+            after["spec"],
+            json!({"replicas": 2, "template": {"spec": {"containers": [{"name": "relay"}]}}})
+        );
+        let owners: Vec<_> = after["metadata"]["managedFields"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| &entry["manager"])
+            .collect();
+        assert_eq!(owners, ["kubectl-annotate", OURS]);
+    }
+
+    #[test]
+    fn an_object_that_stays_is_not_helms_and_keeps_its_data() {
+        let after = released(&object(), None, OURS);
+        assert!(!has_helms(&after, OURS) && release_of(&after).is_none());
+        assert_eq!(after["metadata"]["labels"], json!({"app": "a"}));
+        assert_eq!(after["spec"], object()["spec"]);
+        assert_eq!(released(&object(), Some(OURS), OURS)["metadata"]["labels"][MANAGED_BY], OURS);
+    }
+
+    #[test]
+    fn a_program_with_helm_built_in_is_known_by_what_it_wrote() {
+        let mut object = object();
+        object["metadata"]["managedFields"][0]["manager"] = "helm-controller".into();
+        assert!(has_helms(&object, OURS));
+        assert!(names_helm(&object, "conflict with \"helm-controller\" using apps/v1", OURS));
+        assert!(!names_helm(&object, "conflict with \"kubectl-annotate\" using apps/v1", OURS));
+    }
+}

@@ -1,0 +1,270 @@
+//! Which encryption key the relay runs with. The chart makes a new one at each upgrade, and a pod keeps the one that it
+//! started with: so the stored key may be one with which nothing was ever encrypted.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::release::Release;
+use crate::model::timestamp::Timestamp;
+
+/// The variable in which the relay has its key.
+const VARIABLE: &str = "ENCRYPTION_KEY";
+
+/// A key of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    pub secret: String,
+    pub key: String,
+}
+
+/// Returns where the pods of a workload, or a pod, have their encryption key from.
+pub fn reference(object: &Value) -> Option<Reference> {
+    variable(object).map(|(_, reference)| reference)
+}
+
+/// Returns the name of the container with the key, and where it has it from.
+fn variable(object: &Value) -> Option<(&str, Reference)> {
+    let spec = object.pointer("/spec/template/spec").or_else(|| object.get("spec"))?;
+    let containers = spec.get("containers").and_then(Value::as_array)?;
+    containers.iter().find_map(|container| {
+        let mut variables = container.get("env").and_then(Value::as_array)?.iter();
+        let of = &variables.find(|variable| variable["name"] == VARIABLE)?["valueFrom"]["secretKeyRef"];
+        let (secret, key) = (of["name"].as_str()?.to_owned(), of["key"].as_str()?.to_owned());
+        Some((container["name"].as_str().unwrap_or_default(), Reference { secret, key }))
+    })
+}
+
+/// Returns when the oldest of the pods that have their key from `wanted` read it: when its container started.
+pub fn oldest_start(pods: &[Value], wanted: &Reference) -> Option<Timestamp> {
+    let is_live = |pod: &&Value| {
+        pod.pointer("/metadata/deletionTimestamp").is_none()
+            && !matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
+    };
+    let start = |pod: &Value| {
+        let (container, reference) = variable(pod)?;
+        let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
+        let status = statuses.into_iter().flatten().find(|status| status["name"] == container);
+        let started = status.and_then(|status| status.pointer("/state/running/startedAt"));
+        let time = started.or_else(|| pod.pointer("/metadata/creationTimestamp"))?.as_str()?;
+        // A time that cannot be read is long ago: then a person is asked.
+        let time = time.parse().or_else(|_| Timestamp::from_seconds(0)).ok()?;
+        (reference == *wanted).then_some(time)
+    };
+    pods.iter().filter(is_live).filter_map(start).min()
+}
+
+/// Who wrote the data of the live Secret last, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// An earlier run of this program: the choice was made.
+    ByUs,
+    At(Timestamp),
+    Unknown,
+}
+
+/// Reads it from what the server knows of the fields.
+pub fn written(secret: &Value, ours: &str) -> Written {
+    let entries = secret.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten();
+    let of_data = entries.filter(|entry| entry.pointer("/fieldsV1/f:data").is_some());
+    let mut found = Written::Unknown;
+    for entry in of_data {
+        if entry["manager"] == ours {
+            return Written::ByUs;
+        }
+        if let Some(time) = entry["time"].as_str().and_then(|text| text.parse().ok()) {
+            found = match found {
+                Written::At(known) if known > time => found,
+                _ => Written::At(time),
+            };
+        }
+    }
+    found
+}
+
+/// Everything that says which key runs.
+#[derive(Clone, Copy)]
+pub struct Evidence<'a> {
+    pub release: &'a Release,
+    pub reference: &'a Reference,
+    /// The value that is stored now.
+    pub stored: &'a [u8],
+    pub written: Written,
+    /// When the oldest pod that has it from there started.
+    pub oldest_pod: Option<Timestamp>,
+    /// Whether pods of the bundle run: an earlier run came that far, with the key that was chosen then.
+    pub is_adopted: bool,
+}
+
+/// A key that revisions had, without its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KnownKey {
+    /// The revisions that have it, one after the other.
+    pub revisions: Vec<u64>,
+    /// When the first of them was recorded.
+    pub recorded: Timestamp,
+    /// Whether it is the one that is stored now.
+    pub stored: bool,
+}
+
+impl Evidence<'_> {
+    /// Returns since when the stored key is stored, if it has not been from the beginning.
+    fn since(&self) -> Option<Timestamp> {
+        let newest_first = || self.release.revisions.iter().rev();
+        let has_it = |value: Option<&[u8]>| value == Some(self.stored);
+        let same = newest_first()
+            .take_while(|revision| has_it(revision.value(&self.reference.secret, &self.reference.key)));
+        let first = same.last();
+        match (first, self.written) {
+            (Some(revision), _) if revision.number == 1 => None,
+            (None, Written::ByUs) => None,
+            // The newest revision brought it, or somebody wrote it by hand.
+            (Some(revision), Written::At(time)) if revision.number == self.release.newest().number => {
+                Some(time)
+            }
+            (None, Written::At(time)) => Some(time),
+            (Some(revision), _) => Some(revision.recorded),
+            (None, Written::Unknown) => Some(self.release.newest().recorded),
+        }
+    }
+
+    /// Tells whether the relay may run with another key than the stored one.
+    pub fn is_doubtful(&self) -> bool {
+        match (self.oldest_pod, self.since()) {
+            (Some(started), Some(since)) => started <= since,
+            // Nothing runs: which key its data has is not known if there were several.
+            (None, Some(_)) => !self.is_adopted,
+            (_, None) => false,
+        }
+    }
+
+    /// Returns the keys of all revisions that are kept, oldest first.
+    pub fn known(&self) -> Vec<KnownKey> {
+        let mut found: Vec<(&[u8], KnownKey)> = Vec::new();
+        for revision in &self.release.revisions {
+            let Some(value) = revision.value(&self.reference.secret, &self.reference.key) else { continue };
+            match found.last_mut() {
+                Some((last, known)) if *last == value => known.revisions.push(revision.number),
+                _ => {
+                    let (number, recorded) = (revision.number, revision.recorded);
+                    found.push((
+                        value,
+                        KnownKey { revisions: vec![number], recorded, stored: value == self.stored },
+                    ));
+                }
+            }
+        }
+        found.into_iter().map(|(_, known)| known).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::adoption::release::Revision;
+
+    fn time(minute: u32) -> Timestamp {
+        format!("2026-11-23T10:{minute:02}:00Z").parse().unwrap()
+    }
+
+    /// Revisions from `first` on, recorded a minute apart, each with its key.
+    fn release(first: u64, keys: &[&str]) -> Release {
+        let revision = |(at, key): (usize, &&str)| {
+            let values = BTreeMap::from([("k".to_owned(), Zeroizing::new(key.as_bytes().to_vec()))]);
+            let number = first + u64::try_from(at).unwrap();
+            let recorded = time(u32::try_from(number).unwrap());
+            (
+                Revision {
+                    number,
+                    status: "x".into(),
+                    recorded,
+                    secrets: BTreeMap::from([("s".to_owned(), values)]),
+                },
+                Vec::new(),
+            )
+        };
+        Release::of(keys.iter().enumerate().map(revision).collect()).unwrap()
+    }
+
+    #[test]
+    fn a_pod_that_started_before_the_stored_key_came_runs_with_another_one() {
+        let table = [
+            // The key never changed.
+            (1, &["a"][..], "a", Written::At(time(9)), Some(time(1)), false),
+            (1, &["a", "a"], "a", Written::At(time(9)), Some(time(1)), false),
+            // An upgrade brought another one, and the pod is older; or younger.
+            (1, &["a", "b"], "b", Written::At(time(3)), Some(time(2)), true),
+            (1, &["a", "b"], "b", Written::At(time(3)), Some(time(3)), true),
+            (1, &["a", "b"], "b", Written::At(time(3)), Some(time(4)), false),
+            // The key came with an earlier upgrade than the newest.
+            (1, &["a", "b", "b"], "b", Written::At(time(9)), Some(time(3)), false),
+            (1, &["a", "b", "b"], "b", Written::At(time(9)), Some(time(1)), true),
+            // What was before the oldest revision is not known.
+            (5, &["a", "a"], "a", Written::At(time(9)), Some(time(4)), true),
+            // Somebody wrote another one by hand; or we did, as the operator chose.
+            (1, &["a"], "z", Written::At(time(8)), Some(time(7)), true),
+            (1, &["a", "b"], "a", Written::ByUs, Some(time(1)), false),
+            // Nothing runs with it, and nobody knows which one ran.
+            (1, &["a", "b"], "b", Written::At(time(3)), None, true),
+            (1, &["a"], "a", Written::At(time(3)), None, false),
+        ];
+        let reference = Reference { secret: "s".into(), key: "k".into() };
+        for (first, keys, stored, written, oldest_pod, wanted) in table {
+            let release = release(first, keys);
+            let stored = stored.as_bytes();
+            let evidence = Evidence {
+                release: &release,
+                reference: &reference,
+                stored,
+                written,
+                oldest_pod,
+                is_adopted: false,
+            };
+            let adopted = Evidence { is_adopted: true, oldest_pod: None, ..evidence };
+            assert!(!adopted.is_doubtful());
+            assert_eq!(evidence.is_doubtful(), wanted, "{keys:?} {written:?} {oldest_pod:?}");
+        }
+    }
+
+    #[test]
+    fn keys_are_listed_by_revision_and_never_by_value() {
+        let release = release(1, &["hidden-a", "hidden-b", "hidden-b", "hidden-a"]);
+        let reference = Reference { secret: "s".into(), key: "k".into() };
+        let (written, oldest_pod) = (Written::Unknown, None);
+        let stored = b"hidden-b";
+        let (release, reference) = (&release, &reference);
+        let evidence = Evidence { release, reference, stored, written, oldest_pod, is_adopted: false };
+        let known = evidence.known();
+        let shown: Vec<_> = known.iter().map(|known| (known.revisions.as_slice(), known.stored)).collect();
+        assert_eq!(shown, [(&[1][..], false), (&[2, 3], true), (&[4], false)]);
+        assert!(!serde_json::to_string(&known).unwrap().contains("hidden"));
+    }
+
+    #[test]
+    fn the_oldest_container_counts_that_has_the_key_from_there() {
+        let pod = |secret: &str, started: &str, more: Value| {
+            let mut pod = json!({"metadata": {"creationTimestamp": "2026-11-23T09:00:00Z"},
+                "spec": {"containers": [{"name": "side"}, {"name": "relay", "env": [{"name": "ENCRYPTION_KEY",
+                    "valueFrom": {"secretKeyRef": {"name": secret, "key": "k"}}}]}]},
+                "status": {"containerStatuses": [{"name": "relay", "state": {"running": {"startedAt": started}}}]}});
+            if more.is_object() {
+                pod["metadata"]["deletionTimestamp"] = "x".into();
+            }
+            pod
+        };
+        let pods = [
+            pod("s", "2026-11-23T10:05:00Z", Value::Null),
+            pod("s", "2026-11-23T10:04:00Z", Value::Null),
+            pod("s", "2026-11-23T10:01:00Z", json!({})),
+            pod("other", "2026-11-23T10:02:00Z", Value::Null),
+        ];
+        let reference = Reference { secret: "s".into(), key: "k".into() };
+        assert_eq!(oldest_start(&pods, &reference), Some(time(4)));
+        assert_eq!(oldest_start(&[], &reference), None);
+    }
+}

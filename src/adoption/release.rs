@@ -1,0 +1,306 @@
+//! Helm's record of a release: one Secret per revision, with base64 of gzip of JSON in it.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
+use serde::Deserialize;
+use serde_json::Value;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::model::object_key::ObjectKey;
+use crate::model::timestamp::Timestamp;
+
+/// How many revisions are read; Helm keeps 10 if nobody says otherwise.
+pub const REVISIONS_MAX: usize = 100;
+/// The largest record: an object of etcd has 1.5 MiB at most.
+const ENCODED_BYTES_MAX: usize = 2 << 20;
+/// The largest record when it is unpacked: it has the chart's files in it.
+const UNPACKED_BYTES_MAX: u64 = 32 << 20;
+/// How many values one manifest may have: no object of a chart has a tenth.
+const NODES_MAX: usize = 20_000;
+const DEPTH_MAX: usize = 64;
+/// How many objects a release may have.
+const OBJECTS_MAX: usize = 1_000;
+
+/// The values of a Secret, by key.
+pub type Values = BTreeMap<String, Zeroizing<Vec<u8>>>;
+
+/// A release that was read.
+pub struct Release {
+    /// Oldest first; never empty.
+    pub revisions: Vec<Revision>,
+    /// What the newest revision installed, without the values of Secrets.
+    pub objects: Vec<Value>,
+}
+
+/// One revision, with the values of its Secrets.
+pub struct Revision {
+    pub number: u64,
+    pub status: String,
+    /// When it was recorded, by the server's clock.
+    pub recorded: Timestamp,
+    /// By name.
+    pub secrets: BTreeMap<String, Values>,
+}
+
+/// Why a Secret is no record of a release. No text of the record is shown: there are secrets in it.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidRelease {
+    #[error("it has no `release`, or one of more than {ENCODED_BYTES_MAX} bytes")]
+    Size,
+    #[error("it is not base64 of base64")]
+    Base64,
+    #[error("it cannot be unpacked within {UNPACKED_BYTES_MAX} bytes")]
+    Unpack,
+    #[error("it is no JSON of a release")]
+    Json,
+    #[error("its manifest {0} cannot be read")]
+    Manifest(String),
+    #[error("it has more than {OBJECTS_MAX} manifests")]
+    Objects,
+    #[error("nobody knows when it was made")]
+    Time,
+    #[error("it is the record of the release `{0}`")]
+    Name(String),
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    name: String,
+    version: u64,
+    #[serde(default)]
+    manifest: String,
+    info: Info,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    status: String,
+}
+
+impl Release {
+    /// Puts revisions together; none if there are none.
+    pub fn of(mut read: Vec<(Revision, Vec<Value>)>) -> Option<Self> {
+        read.sort_by_key(|(revision, _)| revision.number);
+        let objects = std::mem::take(&mut read.last_mut()?.1);
+        Some(Self { revisions: read.into_iter().map(|(revision, _)| revision).collect(), objects })
+    }
+
+    /// Returns the newest revision.
+    pub fn newest(&self) -> &Revision {
+        self.revisions.last().expect("never empty")
+    }
+
+    /// Returns what the newest revision installed; an object without a namespace is in the release's.
+    pub fn keys(&self, namespace: &str) -> Vec<ObjectKey> {
+        self.objects.iter().map(|object| key(object, namespace)).collect()
+    }
+
+    /// Returns the objects of a kind.
+    pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.objects.iter().filter(move |object| object["kind"] == kind)
+    }
+}
+
+fn key(object: &Value, namespace: &str) -> ObjectKey {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let namespace = match object["metadata"]["namespace"].as_str() {
+        None | Some("") => namespace.to_owned(),
+        Some(own) => own.to_owned(),
+    };
+    ObjectKey {
+        api_version: text(&object["apiVersion"]),
+        kind: text(&object["kind"]),
+        namespace,
+        name: text(&object["metadata"]["name"]),
+    }
+}
+
+impl Revision {
+    /// Reads a Secret of Helm's; returns what it installed, too.
+    ///
+    /// # Errors
+    ///
+    /// When it is no record of the release, or is too large.
+    pub fn read(secret: &Value, release: &str) -> Result<(Self, Vec<Value>), InvalidRelease> {
+        let encoded = secret.pointer("/data/release").and_then(Value::as_str);
+        let encoded = encoded.filter(|text| text.len() <= ENCODED_BYTES_MAX).ok_or(InvalidRelease::Size)?;
+        let json = unpack(encoded)?;
+        let raw: Raw = serde_json::from_slice(&json).map_err(|_| InvalidRelease::Json)?;
+        if raw.name != release {
+            return Err(InvalidRelease::Name(raw.name));
+        }
+        let manifest = Zeroizing::new(raw.manifest);
+        let created = secret.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
+        let recorded = created.and_then(|text| text.parse().ok()).ok_or(InvalidRelease::Time)?;
+        let mut objects = documents(&manifest)?;
+        let mut secrets = BTreeMap::new();
+        for object in objects.iter_mut().filter(|object| object["kind"] == "Secret") {
+            let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            secrets.insert(name, take_values(object));
+        }
+        Ok((Self { number: raw.version, status: raw.info.status, recorded, secrets }, objects))
+    }
+
+    /// Returns the value that the revision gave to a key of a Secret.
+    pub fn value(&self, secret: &str, key: &str) -> Option<&[u8]> {
+        self.secrets.get(secret)?.get(key).map(|value| value.as_slice())
+    }
+}
+
+fn unpack(encoded: &str) -> Result<Zeroizing<Vec<u8>>, InvalidRelease> {
+    let decode = |text: &[u8]| STANDARD.decode(text).map(Zeroizing::new).map_err(|_| InvalidRelease::Base64);
+    let packed = decode(&decode(encoded.as_bytes())?)?;
+    // Releases of the first Helm 3 are not compressed.
+    if !packed.starts_with(&[0x1f, 0x8b]) {
+        return Ok(packed);
+    }
+    let mut json = Zeroizing::new(Vec::new());
+    let mut limited = GzDecoder::new(packed.as_slice()).take(UNPACKED_BYTES_MAX + 1);
+    limited.read_to_end(&mut json).map_err(|_| InvalidRelease::Unpack)?;
+    let is_whole = u64::try_from(json.len()).is_ok_and(|length| length <= UNPACKED_BYTES_MAX);
+    if is_whole { Ok(json) } else { Err(InvalidRelease::Unpack) }
+}
+
+/// Returns the objects of a rendered chart.
+fn documents(manifest: &str) -> Result<Vec<Value>, InvalidRelease> {
+    let mut texts = vec![Zeroizing::new(String::new())];
+    for line in manifest.lines() {
+        if line.starts_with("---") {
+            texts.push(Zeroizing::new(String::new()));
+        } else if let Some(text) = texts.last_mut() {
+            // A tab behind a value: Helm reads past it, and a stricter reader does not.
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+    }
+    let mut objects = Vec::new();
+    for (at, text) in texts.iter().enumerate() {
+        let value: Value = serde_saphyr::from_str_with_options(text, options())
+            .map_err(|_| InvalidRelease::Manifest(source(text).unwrap_or_else(|| format!("{at}"))))?;
+        if value.is_object() {
+            objects.push(value);
+        }
+    }
+    if objects.len() > OBJECTS_MAX { Err(InvalidRelease::Objects) } else { Ok(objects) }
+}
+
+/// Returns the name of the template, which Helm writes above each manifest.
+fn source(text: &str) -> Option<String> {
+    text.lines().find_map(|line| line.strip_prefix("# Source: ")).map(str::to_owned)
+}
+
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: DEPTH_MAX,
+            max_nodes: NODES_MAX,
+            max_events: 4 * NODES_MAX,
+            max_documents: 1,
+        },
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
+        with_snippet: false,
+    }
+}
+
+/// Takes the values out of a Secret, live or of a chart, and wipes them there.
+pub fn take_values(secret: &mut Value) -> Values {
+    let mut values = Values::new();
+    for (field, is_encoded) in [("data", true), ("stringData", false)] {
+        let fields = secret.get_mut(field).map(Value::take);
+        let Some(Value::Object(fields)) = fields else { continue };
+        for (key, value) in fields {
+            let Value::String(text) = value else { continue };
+            let text = Zeroizing::new(text);
+            let bytes = if is_encoded {
+                STANDARD.decode(text.as_bytes()).ok()
+            } else {
+                Some(text.as_bytes().to_vec())
+            };
+            // What is no base64 is no value: the server would not have taken it.
+            values.extend(bytes.map(|bytes| (key, Zeroizing::new(bytes))));
+        }
+    }
+    values
+}
+
+/// Returns the base64 of a value, as a Secret has it.
+pub fn encoded(value: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(STANDARD.encode(value))
+}
+
+/// Overwrites every text in a tree that has secrets in it.
+pub fn wipe(tree: &mut Value) {
+    match tree {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(fields) => fields.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(json: &[u8]) -> Value {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(json).unwrap();
+        let text = STANDARD.encode(STANDARD.encode(packed.finish().unwrap()));
+        json!({"metadata": {"creationTimestamp": "2026-11-23T10:00:00Z"}, "data": {"release": text}})
+    }
+
+    fn release(manifest: &str) -> Value {
+        let release = json!({"name": "r", "version": 3, "info": {"status": "deployed"}, "manifest": manifest,
+            "chart": {"values": {}}, "config": {"password": "x"}});
+        record(release.to_string().as_bytes())
+    }
+
+    #[test]
+    fn objects_and_the_values_of_secrets_are_read_apart() {
+        let manifest = "---\n# Source: c/templates/s.yaml\napiVersion: v1\t\nkind: Secret\nmetadata:\n  name: s\ndata:\n  key: dmFsdWU=\n\
+                        ---\n# Source: empty\n---\napiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: other}\n";
+        let read = Revision::read(&release(manifest), "r").unwrap();
+        assert_eq!(read.0.value("s", "key"), Some(&b"value"[..]));
+        let release = Release::of(vec![read]).unwrap();
+        let keys: Vec<_> = release
+            .keys("ns")
+            .iter()
+            .map(|key| format!("{} {key} {}", key.api_version, key.namespace))
+            .collect();
+        assert_eq!(keys, ["v1 Secret/s ns", "v1 Service/a other"]);
+        assert!(!format!("{:?}", release.objects).contains("dmFsdWU"));
+    }
+
+    #[test]
+    fn what_is_no_record_is_refused_without_a_word_of_it() {
+        let bomb = record(&vec![b' '; 40 << 20]);
+        let other = release("").to_string().len();
+        assert!(other > 0);
+        let table = [
+            (json!({}), "it has no `release`, or one of more than 2097152 bytes"),
+            (
+                json!({"data": {"release": "a".repeat(3 << 20)}}),
+                "it has no `release`, or one of more than 2097152 bytes",
+            ),
+            (json!({"data": {"release": "!"}}), "it is not base64 of base64"),
+            (record(b"{\"name\": \"hidden\"}"), "it is no JSON of a release"),
+            (bomb, "it cannot be unpacked within 33554432 bytes"),
+            (release("---\n# Source: c/x.yaml\nhidden: [\n"), "its manifest c/x.yaml cannot be read"),
+        ];
+        for (secret, wanted) in table {
+            let refused = Revision::read(&secret, "r").map(|_| ()).unwrap_err();
+            assert_eq!(refused.to_string(), wanted);
+        }
+        assert!(Revision::read(&release(""), "another").is_err());
+    }
+}

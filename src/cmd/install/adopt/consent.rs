@@ -1,0 +1,44 @@
+//! Asks whether the plan is to be carried out, and separately whether Redis may be made again.
+
+use super::super::InstallArgs;
+use super::AdoptArgs;
+use super::report::AdoptReport;
+use crate::cmd::confirm::{confirm, confirm_also};
+use crate::cmd::ctx::Ctx;
+use crate::cmd::failure::Failure;
+
+/// Returns when a person has agreed, here or by arguments.
+pub(super) fn ask(
+    ctx: &Ctx,
+    report: &AdoptReport<'_>,
+    place: &str,
+    args: &AdoptArgs,
+    install: &InstallArgs,
+) -> Result<(), Failure> {
+    let cleared: Vec<String> = report.helm.cleared().map(|handed| handed.key.to_string()).collect();
+    let asks_for_redis = !cleared.is_empty() && !args.recreate_redis;
+    let cleared = cleared.join(", ");
+    let is_agreed = install.yes || install.plan_hash.is_some();
+    let also = |failure: Failure| {
+        if asks_for_redis {
+            failure.hint(format!("{cleared} is deleted and made again: agree to that with --recreate-redis"))
+        } else {
+            failure
+        }
+    };
+    if is_agreed && asks_for_redis {
+        return Err(also(Failure::input(
+            "the answer to one question is missing, and --yes does not give it",
+        )));
+    }
+    if is_agreed {
+        return Ok(());
+    }
+    confirm(ctx, report, &format!("Take over the Helm release {} of {place}?", report.helm.release))
+        .map_err(also)?;
+    if asks_for_redis {
+        confirm_also(&format!("Delete {cleared}, and make it again on the same volume?"))
+    } else {
+        Ok(())
+    }
+}

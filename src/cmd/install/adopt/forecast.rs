@@ -1,0 +1,123 @@
+//! What applying does once Helm's fields are ours, found out without making them ours.
+//!
+//! The server tries each manifest, over Helm's head if need be; what only Helm owned is then taken out of the answer, and
+//! the server says what it would make of that.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::super::survey::{outcome, yaml};
+use crate::adoption::fate::{Fate, Handed};
+use crate::adoption::fields;
+use crate::bundle::index::Object;
+use crate::bundle::open::Bundle;
+use crate::cluster::Cluster;
+use crate::cluster::error::{CallError, Status};
+use crate::cluster::request::{FIELD_MANAGER, Request, Run};
+use crate::cmd::failure::Failure;
+use crate::model::object_key::ObjectKey;
+use crate::render::manifest_set::Manifest;
+use crate::rollout::plan::Tried;
+use crate::trust::verify::Verified;
+
+type Live = BTreeMap<ObjectKey, Value>;
+
+/// Tries every manifest of the bundle.
+pub(super) fn try_all(
+    cluster: &Cluster,
+    bundle: &Verified<Bundle>,
+    live: &Live,
+    handed: &[Handed],
+) -> Result<BTreeMap<ObjectKey, Tried>, Failure> {
+    let all = || bundle.index.objects.iter().zip(bundle.manifests.iter());
+    let is_made_again = |manifest: &Manifest| {
+        let mut made_again = handed.iter().filter(|handed| handed.fate == Fate::Recreate);
+        made_again.any(|handed| handed.key.kind == manifest.key.kind && handed.key.name == manifest.key.name)
+    };
+    let request = |(object, manifest): (&Object, &Manifest)| {
+        if is_made_again(manifest) {
+            as_new(manifest)
+        } else {
+            Request::apply(&manifest.key, yaml(bundle, &object.file), Run::Dry)
+        }
+    };
+    let requests: Vec<Request> = all().map(request).collect();
+    let mut tried = BTreeMap::new();
+    for ((object, manifest), answer) in all().zip(cluster.call_all(&requests)) {
+        let answer = match live.get(&manifest.key) {
+            _ if is_made_again(manifest) => answer.map(|made| named(made, &manifest.key.name)),
+            Some(live) if fields::has_helms(live, FIELD_MANAGER) => {
+                over_helm(cluster, live, manifest, yaml(bundle, &object.file), answer)
+            }
+            _ => answer,
+        };
+        tried.insert(manifest.key.clone(), outcome(&manifest.key, answer)?);
+    }
+    Ok(tried)
+}
+
+/// A StatefulSet that takes the place of another one is tried under a name that is free.
+fn as_new(manifest: &Manifest) -> Request {
+    let object = named(manifest.object.clone(), &format!("{}-new", manifest.key.name));
+    Request::create(&manifest.key, &object, Run::Dry)
+}
+
+fn named(mut object: Value, name: &str) -> Value {
+    object["metadata"]["name"] = name.into();
+    object
+}
+
+fn over_helm(
+    cluster: &Cluster,
+    live: &Value,
+    manifest: &Manifest,
+    yaml: &[u8],
+    answer: Result<Value, CallError>,
+) -> Result<Value, CallError> {
+    if manifest.key.kind == "Deployment" {
+        return deployment(cluster, live, manifest, answer);
+    }
+    let applied = match answer {
+        Err(CallError::Status(status)) if status.is_field_conflict() => {
+            without_helm(live, status)?;
+            cluster.call(&Request::apply(&manifest.key, yaml, Run::Dry).by_force())?
+        }
+        answer => answer?,
+    };
+    let without = fields::without_helms(&applied, &manifest.object, FIELD_MANAGER);
+    replaced(cluster, &manifest.key, &without)
+}
+
+/// Before Helm's fields are gone, a Deployment with ours beside them may be one that the server cannot take: two ways to
+/// probe, for example. So it is tried as a new one, with what others wrote into the live one.
+fn deployment(
+    cluster: &Cluster,
+    live: &Value,
+    manifest: &Manifest,
+    answer: Result<Value, CallError>,
+) -> Result<Value, CallError> {
+    match answer {
+        Err(CallError::Status(status)) if status.is_field_conflict() => without_helm(live, status)?,
+        Err(CallError::Status(status)) if status.code != 422 => return Err(CallError::Status(status)),
+        Err(CallError::Status(_)) | Ok(_) => {}
+        Err(error) => return Err(error),
+    }
+    let mut new = cluster.call(&as_new(manifest))?;
+    if manifest.object.pointer("/spec/replicas").is_none() {
+        new["spec"]["replicas"] = Value::Null;
+    }
+    replaced(cluster, &manifest.key, &fields::with_others(&new, live, FIELD_MANAGER))
+}
+
+/// Passes on the conflicts with others than Helm.
+fn without_helm(live: &Value, mut status: Box<Status>) -> Result<(), CallError> {
+    status.causes.retain(|cause| !fields::names_helm(live, &cause.message, FIELD_MANAGER));
+    if status.causes.is_empty() { Ok(()) } else { Err(CallError::Status(status)) }
+}
+
+fn replaced(cluster: &Cluster, key: &ObjectKey, object: &Value) -> Result<Value, CallError> {
+    let mut request = Request::replace(key, object);
+    request.path.push_str("&dryRun=All");
+    cluster.call(&request)
+}

@@ -1,0 +1,333 @@
+//! Takes over what Helm installed: prepares ownership, then makes the same run as `apply`, and at the end puts Helm's
+//! records where Helm does not look.
+//!
+//! Everything is decided before the first write. Interrupted anywhere it can be run again: each step finds what is left
+//! of it to do.
+
+mod consent;
+mod forecast;
+mod helm;
+mod prepare;
+mod report;
+mod values;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::execute::Uids;
+use super::judge::{Leave, judge};
+use super::report::{ApplyReport, Done, blocked, tell_blocked};
+use super::run::{self, Run};
+use super::secrets::{self, Makings};
+use super::survey::{find_all, split_used};
+use super::trial::try_pods;
+use super::{Checked, InstallArgs, preflight};
+use crate::adoption::claims::claims;
+use crate::adoption::fate::{Fate, Handed, fates, find, obstacles};
+use crate::adoption::release::Release;
+use crate::cluster::request::FIELD_MANAGER;
+use crate::cluster::{Cluster, Identity};
+use crate::cmd::ctx::Ctx;
+use crate::cmd::failure::{DIFFERS, Failure, Outcome};
+use crate::cmd::journal::gave_back;
+use crate::model::object_key::ObjectKey;
+use crate::model::text::ReleaseName;
+use crate::render::manifest_set::{ManifestSet, phase};
+use crate::rollout::live;
+use crate::rollout::plan::{Before, Plan, plan};
+use crate::rollout::plan_hash::secret_versions;
+use crate::rollout::prune::{Candidate, candidates};
+use crate::rollout::record::Item;
+use crate::rollout::rights::Right;
+use crate::rollout::trial::trials;
+use helm::Records;
+use report::{AdoptReport, HelmPart};
+use values::Carried;
+
+/// How a release is taken over.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Helm")]
+pub(in crate::cmd) struct AdoptArgs {
+    /// The Helm release, in the namespace of the bundle
+    #[arg(long, value_name = "RELEASE")]
+    pub(in crate::cmd) from_helm: ReleaseName,
+    /// Agree that the StatefulSet of Redis is deleted and made again on the same volume; asked for otherwise
+    #[arg(long)]
+    recreate_redis: bool,
+    /// The revision whose encryption key the relay runs with, if the stored one is newer than its pods
+    #[arg(long, value_name = "N")]
+    key_from_revision: Option<u64>,
+}
+
+/// What was decided.
+struct Decided {
+    helm: HelmPart,
+    carried: Vec<Carried>,
+    before: Before,
+    makings: Makings,
+}
+
+/// Plans, asks, and does it.
+pub(in crate::cmd) fn adopt(
+    ctx: &Ctx,
+    checked: &Checked,
+    (cluster, identity): (&Cluster, &Identity),
+    args: &AdoptArgs,
+    mut install: InstallArgs,
+) -> Outcome {
+    // What the release has is what is to be taken over.
+    install.adopt = true;
+    let install = &install;
+    let timeout = Duration::from_secs(install.timeout);
+    let mut run = Run::begin(ctx, checked, (cluster, identity), install.break_lock, timeout)?;
+    let namespace = checked.bundle.index.namespace.as_str();
+    let records = Records { cluster, namespace, release: &args.from_helm };
+    let release = records.read()?;
+    run.adopts = release.is_some();
+    let Decided { helm, carried, before, makings } =
+        decide(checked, cluster, &run, release.as_ref(), args, install)?;
+    let (uids, versions) = (run::known_uids(&before), secret_versions(&before));
+    let plan = forecast(cluster, checked, &run, before, &helm, &makings)?;
+    let apply = ApplyReport::new(checked, cluster, identity, &plan, &makings, &versions);
+    let mut report = AdoptReport { helm, apply };
+    let blocked = blocked(&plan);
+    if install.dry_run {
+        ctx.printer.report(&report)?;
+        return Ok(blocked.map_or(ExitCode::SUCCESS, |failure| tell_blocked(&ctx.printer, &failure)));
+    }
+    if let Some(blocked) = blocked {
+        return Err(blocked);
+    }
+    if install.plan_hash.is_some_and(|approved| approved != report.apply.plan_hash()) {
+        ctx.printer.tell("the plan is another one than was approved; nothing was changed");
+        ctx.printer.report(&report)?;
+        return Ok(ExitCode::from(DIFFERS));
+    }
+    consent::ask(ctx, &report, &checked.place(cluster, identity), args, install)?;
+    let is_done = release.is_none() && makings.is_empty() && plan.is_empty() && run.is_deployed();
+    report.apply.done = Some(if is_done {
+        Done::unchanged(run.deployed())
+    } else {
+        let work = Work { ctx, checked, cluster, install, carried: &carried, objects: &report.helm.objects };
+        let done = work.carry_out(&mut run, &plan, &uids);
+        done.map_err(|failure| gave_back(&mut run.journal, failure))?
+    });
+    report.helm.archived = records.archive()?;
+    ctx.printer.report(&report)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Looks at everything, and refuses what would cost data or come to nothing.
+fn decide(
+    checked: &Checked,
+    cluster: &Cluster,
+    run: &Run<'_>,
+    release: Option<&Release>,
+    args: &AdoptArgs,
+    install: &InstallArgs,
+) -> Result<Decided, Failure> {
+    let bundle = &checked.bundle;
+    let namespace = bundle.index.namespace.as_str();
+    let missing = preflight::check_contract(cluster, bundle)?;
+    if !missing.wanted.is_empty() {
+        let failure = Failure::world("the cluster lacks what the bundle needs; nothing was changed");
+        return Err(missing.wanted.into_iter().fold(failure, Failure::hint));
+    }
+    let earlier = run.journal.inventory()?;
+    let live = look(cluster, checked, release, &earlier)?;
+    let objects =
+        release.map_or_else(Vec::new, |release| fates(release, namespace, &bundle.manifests, &live));
+    let found = release.map_or_else(Vec::new, |release| {
+        obstacles(args.from_helm.as_str(), release, namespace, &bundle.manifests, &live)
+    });
+    if !found.is_empty() {
+        let failure = Failure::world(format!(
+            "the Helm release `{}` cannot be adopted; nothing was changed",
+            args.from_helm
+        ));
+        return Err(found.into_iter().fold(failure, Failure::hint));
+    }
+    let carried = match release {
+        Some(release) => values::decide(cluster, bundle, release, args.key_from_revision)?,
+        None => Vec::new(),
+    };
+    let (coming, was_deployed) = (values::coming(&carried), run.journal.head.was_deployed());
+    let makings = secrets::survey_beside(run.secrets(), was_deployed, &earlier, install.consent(), &coming)?;
+    let before = before(checked, cluster, run, (live, &objects), &earlier, install)?;
+    let helm = HelmPart {
+        release: args.from_helm.to_string(),
+        revision: release.map(|release| release.newest().number),
+        objects,
+        carried: values::describe(&carried),
+        archived: Vec::new(),
+    };
+    Ok(Decided { helm, carried, before, makings })
+}
+
+/// Finds out what the server and the record say to the bundle.
+fn before(
+    checked: &Checked,
+    cluster: &Cluster,
+    run: &Run<'_>,
+    (live, objects): (BTreeMap<ObjectKey, Value>, &[Handed]),
+    earlier: &[Item],
+    install: &InstallArgs,
+) -> Result<Before, Failure> {
+    let bundle = &checked.bundle;
+    let tried = forecast::try_all(cluster, bundle, &live, objects)?;
+    let gone = gone(objects, earlier, &bundle.manifests, &live);
+    // What the release has counts as what ran before.
+    let ran = gone.iter().map(|gone| Item { key: gone.key.clone(), uid: Some(gone.uid.clone()) });
+    let ran: Vec<Item> = ran.chain(earlier.iter().cloned()).collect();
+    let (prune, prune_later) = split_used(cluster, bundle.index.namespace.as_str(), gone)?;
+    let mut before = Before { live, tried, prune, prune_later, ..Before::default() };
+    let running = || run.running();
+    let leave = Leave { adopt: true, permits: &install.force_conflicts, running: &running };
+    judge(cluster, bundle, &mut before, &ran, &leave)?;
+    // It is said already whose these are.
+    let told: Vec<String> =
+        objects.iter().map(|handed| format!("{}: it is taken over: ", handed.key)).collect();
+    before.warnings.retain(|warning| !told.iter().any(|start| warning.starts_with(start)));
+    Ok(before)
+}
+
+/// Returns what is there of the bundle, the release, its claims, and earlier generations.
+fn look(
+    cluster: &Cluster,
+    checked: &Checked,
+    release: Option<&Release>,
+    earlier: &[Item],
+) -> Result<BTreeMap<ObjectKey, Value>, Failure> {
+    let bundle = &checked.bundle;
+    let namespace = bundle.index.namespace.as_str();
+    let own = bundle.manifests.iter().map(|manifest| manifest.key.clone());
+    let known = release.into_iter().flat_map(|release| {
+        let claims = release.of_kind("StatefulSet").flat_map(|set| claims(set, namespace));
+        release
+            .keys(namespace)
+            .into_iter()
+            .filter(|key| phase(&key.kind).is_some())
+            .chain(claims)
+            .collect::<Vec<_>>()
+    });
+    let known =
+        known.filter_map(|key| prepare::served(&key)).chain(earlier.iter().map(|item| item.key.clone()));
+    let mut keys: Vec<ObjectKey> = own.collect();
+    let mut seen: BTreeSet<_> = keys.iter().map(identity).collect();
+    keys.extend(known.filter(|key| seen.insert(identity(key))));
+    let (live, unseen) = find_all(cluster, &keys)?;
+    if unseen.is_empty() {
+        return Ok(live);
+    }
+    let failure = Failure::world("not everything may be looked at; nothing was changed");
+    Err(unseen.into_iter().fold(failure, Failure::hint))
+}
+
+fn identity(key: &ObjectKey) -> (String, String, String) {
+    (key.kind.clone(), key.namespace.clone(), key.name.clone())
+}
+
+/// Returns what goes after the rollout, what refers to others first: what the release has and the bundle has not, and what
+/// earlier generations left.
+fn gone(
+    objects: &[Handed],
+    earlier: &[Item],
+    bundle: &ManifestSet,
+    live: &BTreeMap<ObjectKey, Value>,
+) -> Vec<Candidate> {
+    let goes = objects.iter().filter(|handed| handed.fate == Fate::Prune);
+    let candidate = |handed: &Handed| {
+        let uid = live::uid(find(live, &handed.key)?).to_owned();
+        Some(Candidate { key: prepare::served(&handed.key)?, uid })
+    };
+    let mut gone: Vec<Candidate> = goes.filter_map(candidate).collect();
+    for left in candidates(earlier, bundle, live, FIELD_MANAGER) {
+        if !gone.iter().any(|known| known.uid == left.uid) {
+            gone.push(left);
+        }
+    }
+    gone.sort_by_key(|candidate| std::cmp::Reverse(phase(&candidate.key.kind)));
+    gone
+}
+
+/// Makes the plan; what is said of fields that cannot change does not hold for what is made again.
+fn forecast(
+    cluster: &Cluster,
+    checked: &Checked,
+    run: &Run<'_>,
+    before: Before,
+    helm: &HelmPart,
+    makings: &Makings,
+) -> Result<Plan, Failure> {
+    let trials = trials(&before);
+    let mut plan = plan(&checked.bundle, before, FIELD_MANAGER);
+    try_pods(cluster, &mut plan, &trials)?;
+    let again: Vec<String> = helm.cleared().map(|handed| format!("{}:", handed.key)).collect();
+    plan.changes.warnings.retain(|warning| !again.iter().any(|start| warning.starts_with(start)));
+    plan.obstacles.extend(run.lacking_rights(&plan, makings)?);
+    plan.obstacles.extend(lacking_rights(cluster, checked.bundle.index.namespace.as_str(), helm)?);
+    Ok(plan)
+}
+
+/// Returns the rights that are missing, of those that only adoption needs.
+fn lacking_rights(cluster: &Cluster, namespace: &str, helm: &HelmPart) -> Result<Vec<String>, Failure> {
+    let written = helm.objects.iter().filter(|of| matches!(of.fate, Fate::Adopt | Fate::Keep | Fate::Prune));
+    let written = written.map(|of| Right::to_one("update", &of.key.kind, &of.key.namespace, &of.key.name));
+    let cleared =
+        helm.cleared().map(|of| Right::to_one("delete", &of.key.kind, &of.key.namespace, &of.key.name));
+    let records = ["list", "create", "update", "delete"].map(|verb| Right::to_all(verb, "Secret", namespace));
+    preflight::lacking_rights(cluster, &written.chain(cleared).chain(records).collect())
+}
+
+/// What is done under the lock.
+struct Work<'a> {
+    ctx: &'a Ctx,
+    checked: &'a Checked,
+    cluster: &'a Cluster,
+    install: &'a InstallArgs,
+    carried: &'a [Carried],
+    objects: &'a [Handed],
+}
+
+impl Work<'_> {
+    fn carry_out(&self, run: &mut Run<'_>, plan: &Plan, uids: &Uids) -> Result<Done, Failure> {
+        let generation = run.lock_and_journal(plan, uids)?;
+        let done = self.prepare(run).and_then(|()| self.roll_out(run, generation));
+        done.map_err(|failure| {
+            failure.hint(format!(
+                "generation {generation} stays pending, and what Helm installed is partly taken over: run the same command \
+                 again, and it goes on where it stopped"
+            ))
+        })
+    }
+
+    fn prepare(&self, run: &mut Run<'_>) -> Result<(), Failure> {
+        for carried in self.carried {
+            run.journal.beat()?;
+            values::carry(self.cluster, carried)?;
+            self.ctx.printer.say(&format!("carry  {}", carried.secret));
+        }
+        for handed in self.objects {
+            run.journal.beat()?;
+            prepare::hand_over(self.cluster, &self.checked.bundle, handed)?;
+        }
+        let timeout = Duration::from_secs(self.install.timeout);
+        self.objects
+            .iter()
+            .try_for_each(|handed| prepare::clear(self.cluster, &mut run.journal, handed, timeout))
+    }
+
+    /// From here on it is what `apply` does.
+    fn roll_out(&self, run: &mut Run<'_>, generation: u64) -> Result<Done, Failure> {
+        let (before, makings) = run.survey(self.install)?;
+        let uids = run::known_uids(&before);
+        let plan = plan(&self.checked.bundle, before, FIELD_MANAGER);
+        match blocked(&plan) {
+            Some(blocked) => Err(blocked),
+            None => run.roll_out(generation, &plan, &makings, uids),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The writes before the rollout: whose fields are whose, and what cannot be changed in place.
+
+use std::time::{Duration, Instant};
+
+use super::super::survey::list;
+use crate::adoption::fate::{Fate, Handed, same};
+use crate::adoption::fields::{handed_over, has_helms, release_of, released};
+use crate::bundle::open::Bundle;
+use crate::cluster::Cluster;
+use crate::cluster::request::{FIELD_MANAGER, Request};
+use crate::cluster::resource::key;
+use crate::cmd::failure::Failure;
+use crate::cmd::journal::{Journal, delete_with};
+use crate::model::object_key::ObjectKey;
+use crate::rollout::live;
+
+/// How often an object is read again because a controller wrote its status meanwhile.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Makes an object ours, or nobody's.
+pub(super) fn hand_over(cluster: &Cluster, bundle: &Bundle, handed: &Handed) -> Result<(), Failure> {
+    let Some(key) = served(&handed.key) else { return Ok(()) };
+    for _ in 0..ATTEMPTS {
+        let Some(live) = cluster.find(&key)? else { return Ok(()) };
+        let is_helms = has_helms(&live, FIELD_MANAGER);
+        let changed = match (handed.fate, same(&bundle.manifests, &handed.key)) {
+            (Fate::Adopt, Some(manifest)) if is_helms => handed_over(&live, &manifest.object, FIELD_MANAGER),
+            (Fate::Keep, _) if is_helms || release_of(&live).is_some() => {
+                released(&live, None, FIELD_MANAGER)
+            }
+            // With our label it goes as whatever a bundle has no more.
+            (Fate::Prune, _) if is_helms || release_of(&live).is_some() => {
+                released(&live, Some(FIELD_MANAGER), FIELD_MANAGER)
+            }
+            _ => return Ok(()),
+        };
+        match cluster.call(&Request::replace(&key, &changed)) {
+            Err(error) if error.code() == 409 => cluster.pause(PAUSE / 4)?,
+            answer => {
+                return answer
+                    .map(|_| ())
+                    .map_err(|error| Failure::from(error).hint(format!("while taking over {key}")));
+            }
+        }
+    }
+    Err(Failure::world(format!("{key} changes all the time: it could not be taken over"))
+        .hint("run the command again; see who writes it: `kubectl get --show-managed-fields`"))
+}
+
+/// Returns the key under which an object is asked for, in the version of its API that is stable.
+pub(super) fn served(of: &ObjectKey) -> Option<ObjectKey> {
+    key(&of.kind, &of.namespace, &of.name)
+}
+
+/// Deletes a StatefulSet that cannot become the bundle's, and waits until it is gone: with its pods, or without them.
+pub(super) fn clear(
+    cluster: &Cluster,
+    journal: &mut Journal<'_>,
+    handed: &Handed,
+    timeout: Duration,
+) -> Result<(), Failure> {
+    let request = match handed.fate {
+        Fate::Recreate => Request::delete_alone,
+        Fate::Replace => Request::delete_last,
+        _ => return Ok(()),
+    };
+    let Some(key) = served(&handed.key) else { return Ok(()) };
+    let Some(live) = cluster.find(&key)? else { return Ok(()) };
+    let uid = live::uid(&live);
+    delete_with(cluster, &key, &live, request)?;
+    let start = Instant::now();
+    while cluster.find(&key)?.is_some_and(|object| live::uid(&object) == uid) || has_pods(cluster, &key, uid)?
+    {
+        if start.elapsed() >= timeout {
+            return Err(Failure::world(format!(
+                "{key} is still there after {} s: it was asked to go",
+                timeout.as_secs()
+            ))
+            .hint("see what holds it: finalizers, or a pod that does not end; then run the command again"));
+        }
+        journal.beat()?;
+        cluster.pause(PAUSE)?;
+    }
+    Ok(())
+}
+
+/// Tells whether pods are left that belong to it: two Redis on one volume would damage it.
+fn has_pods(cluster: &Cluster, set: &ObjectKey, uid: &str) -> Result<bool, Failure> {
+    let pods = list(cluster, "Pod", &set.namespace)?;
+    let owners = pods.iter().filter_map(|pod| pod.pointer("/metadata/ownerReferences")?.as_array());
+    Ok(owners.flatten().any(|owner| owner["uid"] == uid))
+}

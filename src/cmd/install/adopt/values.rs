@@ -1,0 +1,323 @@
+//! The keys that must go on being what they are: where the bundle wants them, and whether the stored ones are those that
+//! the relay runs with. Values are compared and carried in memory, and overwritten there.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::super::secrets::Coming;
+use super::super::survey::list;
+use crate::adoption::keys::{Evidence, KnownKey, Reference, Written, oldest_start, reference, written};
+use crate::adoption::release::{Release, Values, encoded, take_values, wipe};
+use crate::bundle::index::{Source, Wanted};
+use crate::bundle::open::Bundle;
+use crate::cluster::Cluster;
+use crate::cluster::request::{FIELD_MANAGER, Request, Run};
+use crate::cluster::resource::key;
+use crate::cmd::failure::Failure;
+use crate::model::object_key::ObjectKey;
+
+/// The chart's key that belongs with the encryption key: both are made up at each upgrade.
+const JWT_SECRET: &str = "jwt-secret";
+
+/// A value that goes to where the bundle wants it.
+pub(super) struct Carried {
+    pub(super) secret: ObjectKey,
+    pub(super) key: String,
+    value: Zeroizing<Vec<u8>>,
+    /// In words, where it comes from.
+    from: String,
+    /// Whether a Secret that is made for it can never change.
+    immutable: bool,
+}
+
+/// Everything that is known of the chart's keys.
+struct Chart<'a> {
+    release: &'a Release,
+    reference: Reference,
+    /// The live values of the chart's Secret.
+    stored: Values,
+    written: Written,
+    pods: Vec<Value>,
+    /// Where the bundle has it from.
+    wanted: Reference,
+}
+
+/// Decides what is carried, or refuses where the encryption key would not be the one that the relay runs with.
+pub(super) fn decide(
+    cluster: &Cluster,
+    bundle: &Bundle,
+    release: &Release,
+    revision: Option<u64>,
+) -> Result<Vec<Carried>, Failure> {
+    let wanted = bundle.manifests.iter().find_map(|manifest| reference(&manifest.object));
+    let wanted =
+        wanted.ok_or_else(|| Failure::input("the bundle's relay has its encryption key from no Secret"))?;
+    let chart = Chart::read(cluster, bundle.index.namespace.as_str(), release, wanted.clone())?;
+    let chosen = chart.choose(revision)?;
+    let mut carried = chart.encryption_key(cluster, bundle, &wanted, &chosen)?;
+    if wanted == chart.reference && !carried.is_empty() {
+        // The two were made together; with the wrong one every session would end.
+        carried.extend(chart.at(revision, JWT_SECRET).map(|value| Carried {
+            secret: secret(bundle, &wanted.secret),
+            key: JWT_SECRET.to_owned(),
+            value,
+            from: format!("revision {} of the release", revision.unwrap_or_default()),
+            immutable: false,
+        }));
+    }
+    let generated = bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Generated);
+    for of in generated.filter(|of| of.name != wanted.secret) {
+        carried.extend(chart.others(cluster, bundle, of, revision.filter(|_| chart.is_doubtful()))?);
+    }
+    Ok(carried)
+}
+
+fn secret(bundle: &Bundle, name: &str) -> ObjectKey {
+    key("Secret", bundle.index.namespace.as_str(), name).expect("a kind that is known")
+}
+
+impl<'a> Chart<'a> {
+    fn read(
+        cluster: &Cluster,
+        namespace: &str,
+        release: &'a Release,
+        wanted: Reference,
+    ) -> Result<Self, Failure> {
+        let reference = release.of_kind("Deployment").find_map(reference).ok_or_else(|| {
+            Failure::world("no Deployment of the release has ENCRYPTION_KEY from a Secret")
+                .hint("it is not known which key the relay runs with: is it the chart `claude-relay`?")
+        })?;
+        let key = key("Secret", namespace, &reference.secret).expect("a kind that is known");
+        let Some(mut live) = cluster.find(&key)? else {
+            return Err(Failure::world(format!(
+                "the chart's {key} is not there: the encryption key is in it"
+            ))
+            .hint("restore it from its backup"));
+        };
+        let written = written(&live, FIELD_MANAGER);
+        let stored = take_values(&mut live);
+        if !stored.contains_key(&reference.key) {
+            return Err(Failure::world(format!("the chart's {key} has no `{}`", reference.key))
+                .hint("restore it from its backup"));
+        }
+        let pods = list(cluster, "Pod", namespace)?;
+        Ok(Self { release, reference, stored, written, pods, wanted })
+    }
+
+    fn stored_key(&self) -> &[u8] {
+        self.stored.get(&self.reference.key).map_or(&[], |value| value.as_slice())
+    }
+
+    fn evidence(&self) -> Evidence<'_> {
+        Evidence {
+            release: self.release,
+            reference: &self.reference,
+            stored: self.stored_key(),
+            written: self.written,
+            oldest_pod: oldest_start(&self.pods, &self.reference),
+            is_adopted: oldest_start(&self.pods, &self.wanted).is_some(),
+        }
+    }
+
+    fn is_doubtful(&self) -> bool {
+        self.evidence().is_doubtful()
+    }
+
+    /// Returns the value that a revision gave to a key of the chart's Secret.
+    fn at(&self, revision: Option<u64>, key: &str) -> Option<Zeroizing<Vec<u8>>> {
+        let mut revisions = self.release.revisions.iter();
+        let revision = revisions.find(|known| Some(known.number) == revision)?;
+        revision.value(&self.reference.secret, key).map(|value| Zeroizing::new(value.to_vec()))
+    }
+
+    /// Returns the key that the relay runs with: the stored one, or the one that the operator chose.
+    fn choose(&self, revision: Option<u64>) -> Result<Chosen, Failure> {
+        let evidence = self.evidence();
+        let stored = Chosen {
+            value: Zeroizing::new(self.stored_key().to_vec()),
+            is_certain: evidence.oldest_pod.is_some(),
+        };
+        let Some(number) = revision else {
+            return if evidence.is_doubtful() { Err(self.doubt(&evidence.known())) } else { Ok(stored) };
+        };
+        let Some(value) = self.at(Some(number), &self.reference.key) else {
+            let failure = Failure::input(format!("Helm keeps no encryption key of revision {number}"));
+            return Err(lines(&evidence.known()).into_iter().fold(failure, Failure::hint));
+        };
+        let is_choice = evidence.is_doubtful() || evidence.oldest_pod.is_none();
+        if is_choice || value == stored.value {
+            return Ok(Chosen { value, is_certain: true });
+        }
+        Err(Failure::input(format!(
+            "the relay runs with the stored encryption key, and that of revision {number} is another one"
+        ))
+        .hint("leave --key-from-revision away"))
+    }
+
+    fn doubt(&self, known: &[KnownKey]) -> Failure {
+        let Reference { secret, key } = &self.reference;
+        let started = oldest_start(&self.pods, &self.reference);
+        let what = match started {
+            Some(time) => format!(
+                "the relay runs with another encryption key than the stored one: its oldest pod started at {time}, and \
+                 `{key}` of Secret {secret} is newer"
+            ),
+            None => format!(
+                "no relay runs, and `{key}` of Secret {secret} has changed: it is not known with which key the data is encrypted"
+            ),
+        };
+        let failure = Failure::world(what)
+        .hint("nothing was changed; do not restart the relay before a key is chosen: one that runs has the right one")
+        .hint(format!("the keys that Helm still has, by revision ({} at all):", known.len()));
+        lines(known)
+            .into_iter()
+            .fold(failure, Failure::hint)
+            .hint("choose the one that was stored when the pod started: --key-from-revision N")
+    }
+
+    /// Brings the encryption key to where the bundle wants it, or sees that it is there.
+    fn encryption_key(
+        &self,
+        cluster: &Cluster,
+        bundle: &Bundle,
+        wanted: &Reference,
+        chosen: &Chosen,
+    ) -> Result<Vec<Carried>, Failure> {
+        let target = secret(bundle, &wanted.secret);
+        let carried = |immutable| Carried {
+            secret: target.clone(),
+            key: wanted.key.clone(),
+            value: chosen.value.clone(),
+            from: self.origin(chosen),
+            immutable,
+        };
+        if *wanted == self.reference {
+            let is_stored = self.stored_key() == chosen.value.as_slice();
+            return Ok(if is_stored { Vec::new() } else { vec![carried(false)] });
+        }
+        let literal = bundle.manifests.iter().find(|manifest| manifest.key == target);
+        let there = match literal {
+            Some(manifest) => Some(take_values(&mut manifest.object.clone())),
+            None => cluster.find(&target)?.map(|mut live| take_values(&mut live)),
+        };
+        let source =
+            bundle.index.contract.iter().find(|known| known.kind == "Secret" && known.name == wanted.secret);
+        match there.and_then(|mut values| values.remove(&wanted.key)) {
+            // After an interrupted run the pods may have it from there already.
+            Some(value) if value == chosen.value || !chosen.is_certain => Ok(Vec::new()),
+            Some(_) => Err(Failure::world(format!(
+                "the encryption key that the bundle wants, `{}` of Secret {}, is not the one that the relay runs with",
+                wanted.key, wanted.secret
+            ))
+            .hint(format!(
+                "refer to the running one: `config.encryptionKey = {{ existing = {{ name = \"{}\", key = \"{}\" }} }}`",
+                self.reference.secret, self.reference.key
+            ))),
+            None if source.is_some_and(|wanted| wanted.source == Source::Generated) => Ok(vec![carried(true)]),
+            None => Err(Failure::world(format!(
+                "the encryption key that the bundle wants, `{}` of Secret {}, cannot be compared with the running one",
+                wanted.key, wanted.secret
+            ))
+            .hint("adopt with the form `existing`, or the generated one, and change the form afterwards")),
+        }
+    }
+
+    fn origin(&self, chosen: &Chosen) -> String {
+        let Reference { secret, key } = &self.reference;
+        if self.stored_key() == chosen.value.as_slice() {
+            return format!("`{key}` of Secret {secret}");
+        }
+        "the revision that was chosen".to_owned()
+    }
+
+    /// Carries what else the bundle would generate, and the chart has.
+    fn others(
+        &self,
+        cluster: &Cluster,
+        bundle: &Bundle,
+        wanted: &Wanted,
+        revision: Option<u64>,
+    ) -> Result<Vec<Carried>, Failure> {
+        let target = secret(bundle, &wanted.name);
+        let there: BTreeSet<String> = cluster
+            .find(&target)?
+            .map(|mut live| take_values(&mut live).into_keys().collect())
+            .unwrap_or_default();
+        let missing = wanted.keys.iter().map(|key| key.key.as_str()).filter(|key| !there.contains(*key));
+        let value = |key: &str| {
+            let early = self.at(revision, key).filter(|_| key == JWT_SECRET);
+            early.or_else(|| self.stored.get(key).cloned())
+        };
+        let carried = missing.filter_map(|key| {
+            let from = format!("`{key}` of Secret {}", self.reference.secret);
+            Some(Carried {
+                secret: target.clone(),
+                key: key.to_owned(),
+                value: value(key)?,
+                from,
+                immutable: false,
+            })
+        });
+        Ok(carried.collect())
+    }
+}
+
+/// The encryption key that the relay runs with.
+struct Chosen {
+    value: Zeroizing<Vec<u8>>,
+    /// Not so when no pod has its key from the chart's Secret any more.
+    is_certain: bool,
+}
+
+/// Lists keys by revision and date.
+fn lines(known: &[KnownKey]) -> Vec<String> {
+    let line = |known: &KnownKey| {
+        let numbers: Vec<String> = known.revisions.iter().map(u64::to_string).collect();
+        let word = if numbers.len() == 1 { "revision" } else { "revisions" };
+        let stored = if known.stored { ": the one that is stored now" } else { "" };
+        format!("{word} {}, of {}{stored}", numbers.join(", "), known.recorded)
+    };
+    known.iter().map(line).collect()
+}
+
+/// Says what is carried, without values.
+pub(super) fn describe(carried: &[Carried]) -> Vec<String> {
+    carried.iter().map(|of| format!("{}: {}, from {}", of.secret, of.key, of.from)).collect()
+}
+
+/// Returns the keys that come, by Secret.
+pub(super) fn coming(carried: &[Carried]) -> Coming {
+    let mut coming = Coming::new();
+    for of in carried {
+        coming.entry(of.secret.name.clone()).or_default().insert(of.key.clone());
+    }
+    coming
+}
+
+/// Writes a value to where it belongs.
+pub(super) fn carry(cluster: &Cluster, carried: &Carried) -> Result<(), Failure> {
+    let there = cluster.find(&carried.secret)?;
+    let is_there = there.is_some();
+    let mut object = there.unwrap_or_else(|| {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": carried.secret.name, "namespace": carried.secret.namespace, "labels": {
+                "app.kubernetes.io/managed-by": FIELD_MANAGER,
+            }},
+            "immutable": carried.immutable,
+        })
+    });
+    object["data"][&carried.key] = encoded(&carried.value).as_str().into();
+    let request = if is_there {
+        Request::replace(&carried.secret, &object)
+    } else {
+        Request::create(&carried.secret, &object, Run::Real)
+    };
+    wipe(&mut object["data"]);
+    let mut answer = cluster.call(&request)?;
+    wipe(&mut answer["data"]);
+    Ok(())
+}

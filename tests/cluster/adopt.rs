@@ -1,0 +1,351 @@
+//! Adoption: what real Helm installed is taken over, with its keys and its data, and Helm is left with nothing.
+
+use serde_json::{Value, json};
+
+use crate::helm::{ADMIN, Helm, RELEASE, SECRET, with_newer_key};
+use crate::watcher::Watcher;
+
+const CLAIM: &str = "persistentvolumeclaim/data-claude-relay-redis-0";
+
+/// What becomes of each object, by the report.
+fn fates(report: &Value) -> Vec<String> {
+    let objects = report["helm"]["objects"].as_array().unwrap().iter();
+    let text = |of: &Value, field: &str| of[field].as_str().unwrap().to_owned();
+    objects.map(|of| format!("{} {}/{}", text(of, "fate"), text(of, "kind"), text(of, "name"))).collect()
+}
+
+fn restarts(report: &Value) -> Vec<(String, String)> {
+    let workloads = report["workloads"].as_array().unwrap().iter();
+    let text = |of: &Value, field: &str| of[field].as_str().unwrap().to_owned();
+    workloads.map(|of| (text(of, "kind"), text(of, "restart"))).collect()
+}
+
+fn uid(helm: &Helm, object: &str) -> String {
+    helm.site.plane.get(&helm.site.namespace, object)["metadata"]["uid"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_release_is_taken_over_with_its_keys_its_volume_and_nothing_left_for_helm() {
+    let Some(helm) = Helm::install("adopt-whole", &[ADMIN, "storage.data.external.enabled=true"]) else {
+        return;
+    };
+    let site = &helm.site;
+    let bundle = helm.build(&[]);
+    let keys = ["encryption-key", "jwt-secret"].map(|key| helm.value(SECRET, key));
+    let (claim, external) = (uid(&helm, CLAIM), "persistentvolumeclaim/claude-relay-external-data");
+    let (external_uid, service) = (uid(&helm, external), uid(&helm, "service/claude-relay"));
+    let (before, pods) = (site.versions(), helm.pods());
+
+    let ran = helm.adopt(&bundle, &["--dry-run", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let plan: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((site.versions(), helm.pods()), (before, pods.clone()), "a dry run wrote something");
+    assert_eq!(
+        fates(&plan),
+        [
+            "adopt Deployment/claude-relay",
+            "recreate StatefulSet/claude-relay-redis",
+            "prune ConfigMap/claude-relay-config",
+            "prune ConfigMap/claude-relay-fluent-bit-config",
+            "prune ConfigMap/claude-relay-redis-config",
+            "adopt PersistentVolumeClaim/claude-relay-external-data",
+            "keep Secret/claude-relay-secret",
+            "adopt Service/claude-relay",
+            "adopt Service/claude-relay-redis",
+            "adopt ServiceAccount/claude-relay",
+        ]
+    );
+    let watcher = Watcher::of(site.plane, &site.namespace);
+
+    let report = helm.adopted(&bundle, &[]);
+
+    assert_eq!(restarts(&report), restarts(&plan));
+    let yes = |kind: &str| (kind.to_owned(), "yes".to_owned());
+    assert_eq!(restarts(&report), [yes("StatefulSet"), yes("Deployment")]);
+    assert_eq!(["encryption-key", "jwt-secret"].map(|key| helm.value(SECRET, key)), keys);
+    assert_eq!(
+        [uid(&helm, CLAIM), uid(&helm, external), uid(&helm, "service/claude-relay")],
+        [claim, external_uid, service]
+    );
+    let redis = site.plane.get(&site.namespace, "pod/claude-relay-redis-0");
+    assert!(
+        redis["spec"]["volumes"].to_string().contains("\"claimName\":\"data-claude-relay-redis-0\""),
+        "{redis}"
+    );
+    assert_eq!(helm.traces(), [""; 0]);
+    assert_eq!(helm.helm(&["list", "--all", "--short"]).stdout, "");
+    let uninstall = helm.helm(&["uninstall", RELEASE]);
+    assert!(uninstall.code != 0 && uninstall.stderr.contains("not found"), "{}", uninstall.stderr);
+    assert_eq!(report["helm"]["archived"], json!(["relay-bundle.claude-relay.helm.v1"]));
+    let deployment = site.plane.get(&site.namespace, "deployment/claude-relay");
+    let spec = &deployment["spec"]["template"]["spec"];
+    assert_eq!(
+        spec["initContainers"].as_array().unwrap().iter().filter(|of| of["name"] == "wait-for-redis").count(),
+        0
+    );
+    assert_eq!(deployment["metadata"]["labels"]["app.kubernetes.io/managed-by"], "relay-bundle");
+    assert_eq!(watcher.at_once("PersistentVolumeClaim", "data-claude-relay-redis-0"), 1);
+    let (wrong, moments) = watcher.end();
+    assert!(wrong.is_empty() && moments > 10, "{wrong:#?} in {moments}");
+    // One rollout of each, as announced: not one for the fields that went and one for those that came.
+    assert_eq!(site.plane.list(&site.namespace, "replicasets").len(), 2);
+    assert_eq!(site.plane.list(&site.namespace, "controllerrevisions").len(), 2);
+
+    let (before, pods) = (site.versions(), helm.pods());
+    let again = site.applied(&bundle, &[]);
+    assert_eq!(again["done"]["written"], 0, "{again:#}");
+    assert_eq!(helm.adopted(&bundle, &[])["done"]["written"], 0);
+    assert_eq!((site.versions(), helm.pods()), (before, pods));
+}
+
+#[test]
+fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_chooses() {
+    let Some((helm, running, stored)) = with_newer_key("adopt-newer") else { return };
+    let site = &helm.site;
+    let bundle = helm.build(&[]);
+    let (before, pods) = (site.versions(), helm.pods());
+
+    let refused = helm.adopt(&bundle, &["--yes", "--recreate-redis"]);
+    assert_eq!(refused.code, 4, "{}", refused.stderr);
+    assert!(refused.stderr.contains("another encryption key than the stored one"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("hint: revision 1, of 20"), "{}", refused.stderr);
+    assert!(refused.stderr.contains(": the one that is stored now"), "{}", refused.stderr);
+    let unknown = helm.adopt(&bundle, &["--yes", "--recreate-redis", "--key-from-revision", "7"]);
+    assert_eq!(unknown.code, 2, "{}", unknown.stderr);
+    assert_eq!((site.versions(), helm.pods()), (before, pods));
+
+    let ran = helm.adopt(&bundle, &["--yes", "--recreate-redis", "--key-from-revision", "1"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(["encryption-key", "jwt-secret"].map(|key| helm.value(SECRET, key)), running);
+    // Neither the values nor what is left of them in base64 is shown.
+    for text in [refused, unknown, ran].iter().flat_map(|ran| [&ran.stdout, &ran.stderr]) {
+        assert!(running.iter().chain(&stored).all(|hidden| !text.contains(&hidden[..16])), "{text}");
+    }
+    assert_eq!(helm.traces(), [""; 0]);
+    assert_eq!(helm.adopted(&bundle, &[])["done"]["written"], 0);
+}
+
+#[test]
+fn the_key_that_runs_becomes_the_one_that_the_bundle_keeps_by_itself() {
+    let Some((helm, running, _)) = with_newer_key("adopt-own-key") else { return };
+    let site = &helm.site;
+    let bundle = helm.build_with_own_keys();
+
+    let report = helm.adopted(&bundle, &["--key-from-revision", "1"]);
+
+    assert_eq!(report["generated"], json!([]));
+    assert_eq!(report["helm"]["carried"].as_array().unwrap().len(), 2, "{report:#}");
+    let secret = site.plane.get(&site.namespace, "secret/claude-relay-encryption-key");
+    assert_eq!((&secret["data"]["encryption-key"], &secret["immutable"]), (&json!(running[0]), &json!(true)));
+    assert_eq!(helm.value("claude-relay-generated", "jwt-secret"), running[1]);
+    assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
+}
+
+#[test]
+fn redis_is_made_again_only_with_consent() {
+    let Some(helm) = Helm::install("adopt-consent", &[ADMIN]) else { return };
+    let bundle = helm.build(&[]);
+    let before = helm.site.versions();
+    for arguments in [&["--yes"][..], &["--recreate-redis"], &[]] {
+        let ran = helm.adopt(&bundle, arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
+    }
+    let ran = helm.adopt(&bundle, &["--yes"]);
+    assert!(
+        ran.stderr.contains("StatefulSet/claude-relay-redis is deleted and made again"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(helm.site.versions(), before);
+}
+
+#[test]
+fn what_cannot_be_adopted_is_refused_with_a_remedy_before_anything_is_written() {
+    let Some(helm) = Helm::install("adopt-refused", &[ADMIN, "fullnameOverride=claude-relay"]) else {
+        return;
+    };
+    let site = &helm.site;
+    let consent = ["--yes", "--recreate-redis"];
+    let good = helm.build(&[]);
+    let refused = |bundle: &camino::Utf8Path, code: i32, words: &[&str]| {
+        let before = site.versions();
+        let ran = helm.adopt(bundle, &consent);
+        assert_eq!(ran.code, code, "{}", ran.stderr);
+        assert!(words.iter().all(|word| ran.stderr.contains(word)), "{words:?}: {}", ran.stderr);
+        assert_eq!(site.versions(), before, "{words:?}");
+    };
+
+    let other_app = helm.build(&["nameOverride=\"another\""]);
+    refused(
+        &other_app,
+        4,
+        &["Deployment/claude-relay selects its pods by", "a selector cannot change", "nameOverride"],
+    );
+    let other_name = helm.build(&["fullnameOverride=\"another\""]);
+    refused(&other_name, 4, &["Deployment/claude-relay is not in the bundle", "fullnameOverride"]);
+    let other_claim = helm.build(&["redis.persistence.existingClaim=\"\""]);
+    refused(&other_claim, 4, &["does not use it", "existingClaim = \"data-claude-relay-redis-0\""]);
+    let other_release = helm.build(&["release.name=\"relay-dev\""]);
+    refused(&other_release, 2, &["the bundle is for the release `relay-dev`"]);
+
+    // A second release owns an object of the bundle.
+    let annotation = "meta.helm.sh/release-name=second";
+    let annotate = ["-n", &site.namespace, "annotate", "service/claude-relay", "--overwrite"];
+    site.plane.kubectl(&[&annotate[..], &[annotation]].concat());
+    refused(&good, 4, &["Service/claude-relay belongs to the Helm release `second`"]);
+    site.plane.kubectl(&[&annotate[..], &["meta.helm.sh/release-name=claude-relay"]].concat());
+
+    // Somebody has edited what the bundle wants otherwise.
+    let replicas = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: claude-relay, namespace: adopt-refused}\n\
+                    spec: {replicas: 2}\n";
+    site.plane.feed(
+        &["apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-"],
+        replicas,
+    );
+    refused(&good, 4, &["Deployment/claude-relay", ".spec.replicas", "somebody"]);
+}
+
+#[test]
+fn a_release_that_is_not_deployed_or_not_there_is_refused() {
+    let Some(helm) = Helm::install("adopt-state", &[ADMIN]) else { return };
+    let site = &helm.site;
+    let bundle = helm.build(&[]);
+    let stuck = [
+        "upgrade",
+        RELEASE,
+        crate::helm::CHART,
+        "--set",
+        ADMIN,
+        "--set",
+        "image.tag=never",
+        "--wait",
+        "--timeout=1s",
+    ];
+    let fails = "podAnnotations.relay-bundle\\.test/fail=ImagePullBackOff";
+    assert_ne!(helm.helm(&[&stuck[..], &["--set", fails]].concat()).code, 0);
+    let before = site.versions();
+
+    let ran = helm.adopt(&bundle, &["--yes", "--recreate-redis"]);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("revision 2 of the Helm release `claude-relay` is `failed`"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("helm rollback"), "{}", ran.stderr);
+    assert_eq!(site.versions(), before);
+
+    assert_eq!(helm.helm(&["uninstall", RELEASE, "--wait"]).code, 0);
+    assert_eq!(helm.helm(&["install", "another-release", crate::helm::CHART]).code, 0);
+    site.plane.kubectl(&[
+        "-n",
+        &site.namespace,
+        "create",
+        "secret",
+        "generic",
+        SECRET,
+        "--from-literal=encryption-key=x",
+    ]);
+    let ran = helm.adopt(&bundle, &["--yes", "--recreate-redis"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("there is no Helm release `claude-relay`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("releases in this namespace: another-release"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_adoption_that_did_not_come_to_its_end_goes_on() {
+    // As older Helm did: without server-side apply.
+    let Some(helm) = Helm::install("adopt-again", &[ADMIN]) else { return };
+    let site = &helm.site;
+    let upgrade = [
+        "upgrade",
+        RELEASE,
+        crate::helm::CHART,
+        "--reuse-values",
+        "--server-side=false",
+        "--set",
+        "replicaCount=2",
+    ];
+    let key = helm.value(SECRET, "encryption-key");
+    let keep = format!("config.encryptionKey={}", decoded(&key));
+    assert_eq!(helm.helm(&[&upgrade[..], &["--set", &keep, "--wait"]].concat()).code, 0);
+    assert_eq!(helm.value(SECRET, "encryption-key"), key);
+    let bad = helm.build(&["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
+    let claim = uid(&helm, CLAIM);
+
+    let ran = helm.adopt(&bad, &["--yes", "--recreate-redis", "--timeout", "3"]);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(ran.stderr.contains("ImagePullBackOff"), "{}", ran.stderr);
+    assert_eq!(site.head(RELEASE).get("lock"), None);
+    assert_eq!(helm.helm(&["list", "--short"]).stdout.trim(), RELEASE);
+
+    let report = helm.adopted(&helm.build(&[]), &[]);
+    assert_eq!(report["done"]["generation"], 2);
+    assert_eq!(report["helm"]["archived"].as_array().unwrap().len(), 2, "{report:#}");
+    assert_eq!((uid(&helm, CLAIM), helm.value(SECRET, "encryption-key")), (claim, key));
+    assert_eq!(helm.traces(), [""; 0]);
+    assert_eq!(helm.helm(&["list", "--all", "--short"]).stdout, "");
+}
+
+#[test]
+fn a_redis_of_another_name_ends_before_the_bundles_starts_on_its_volume() {
+    let Some(helm) = Helm::install("adopt-renamed", &[ADMIN, "redis.fullnameOverride=store"]) else { return };
+    let site = &helm.site;
+    let bundle = helm.build(&[]);
+    let claim = uid(&helm, "persistentvolumeclaim/data-store-0");
+    let watcher = Watcher::of(site.plane, &site.namespace);
+
+    let report = helm.adopted(&bundle, &[]);
+
+    assert!(fates(&report).contains(&"replace StatefulSet/store".to_owned()), "{report:#}");
+    assert!(!site.plane.has(&site.namespace, "statefulset/store"));
+    let redis = site.plane.get(&site.namespace, "pod/claude-relay-redis-0");
+    assert!(redis["spec"]["volumes"].to_string().contains("\"claimName\":\"data-store-0\""), "{redis}");
+    assert_eq!(uid(&helm, "persistentvolumeclaim/data-store-0"), claim);
+    assert_eq!(watcher.at_once("PersistentVolumeClaim", "data-store-0"), 1);
+    let (wrong, moments) = watcher.end();
+    assert!(wrong.is_empty() && moments > 5, "{wrong:#?} in {moments}");
+    assert_eq!(helm.traces(), [""; 0]);
+}
+
+#[test]
+fn replicas_never_drop_when_the_bundle_has_an_autoscaler_and_the_release_had_none() {
+    let Some(helm) = Helm::install("adopt-scaled", &[ADMIN, "replicaCount=3"]) else { return };
+    let site = &helm.site;
+    let bundle =
+        helm.build(&["autoscaling.enabled=true", "autoscaling.minReplicas=2", "autoscaling.maxReplicas=5"]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = format!("/apis/apps/v1/namespaces/{}/deployments?watch=1", site.namespace);
+    let mut watch =
+        site.plane.command(&["get", "--raw", &path]).stdout(file.reopen().unwrap()).spawn().unwrap();
+
+    helm.adopted(&bundle, &[]);
+
+    let last = site.plane.get(&site.namespace, "deployment/claude-relay");
+    let version = last["metadata"]["resourceVersion"].to_string();
+    let start = std::time::Instant::now();
+    let seen = loop {
+        let text = fs_err::read_to_string(file.path()).unwrap();
+        if text.contains(&version) {
+            break text;
+        }
+        assert!(start.elapsed().as_secs() < 30, "the watch does not catch up");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    let whole = &seen[..seen.rfind('\n').unwrap()];
+    let replicas: Vec<i64> = whole
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["object"]["spec"]["replicas"].as_i64().unwrap()
+        })
+        .collect();
+    assert!(replicas.len() > 2 && replicas.iter().all(|replicas| *replicas == 3), "{replicas:?}");
+    assert_eq!(helm.traces(), [""; 0]);
+}
+
+fn decoded(base64: &str) -> String {
+    use base64::Engine as _;
+    String::from_utf8(base64::engine::general_purpose::STANDARD.decode(base64).unwrap()).unwrap()
+}

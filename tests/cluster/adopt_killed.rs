@@ -1,0 +1,82 @@
+//! `adopt` is killed at one write after the other, and run again each time: nothing is lost on the way.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::helm::{Helm, RELEASE, with_newer_key};
+use crate::proxy::{Fault, Proxy, Seen, When};
+use crate::started::spawn;
+use crate::watcher::Watcher;
+
+const MOMENTS: [When; 3] = [When::Before, When::During, When::After];
+
+/// Kills the first run at its first write, the next one at its second, or further by steps, until one comes to its end;
+/// returns how many were killed.
+fn kill_and_go_on(helm: &Helm, bundle: &str, step: usize) -> usize {
+    for killed in 0.. {
+        let (at, when) = (1 + killed * step, MOMENTS[killed % MOMENTS.len()]);
+        let writes = AtomicUsize::new(0);
+        let script = move |seen: &Seen| {
+            let is_it = seen.is_write() && writes.fetch_add(1, Ordering::Relaxed) + 1 == at;
+            if is_it { Fault::Kill(when) } else { Fault::None }
+        };
+        let proxy = Proxy::before(helm.site.plane, script);
+        let arguments = ["adopt", "--from-helm", RELEASE, bundle, "--recreate-redis"];
+        let more = ["--key-from-revision", "1", "--break-lock"];
+        let ended = spawn(helm.site.path(), &proxy, &[&arguments[..], &more].concat()).end();
+        if ended.code == Some(0) {
+            return killed;
+        }
+        assert_eq!(ended.signal, Some(Signal::KILL.as_raw()), "write {at}, {when:?}: {}", ended.stderr);
+    }
+    unreachable!("there is no end of numbers")
+}
+
+fn adopt_with_kills(namespace: &str, step: usize) {
+    let Some((helm, running, _)) = with_newer_key(namespace) else { return };
+    let site = &helm.site;
+    let bundle = helm.build_with_own_keys();
+    let object = |name: &str| site.plane.get(&site.namespace, name)["metadata"]["uid"].clone();
+    let kept = [
+        "persistentvolumeclaim/data-claude-relay-redis-0",
+        "service/claude-relay",
+        "deployment/claude-relay",
+    ];
+    let uids = kept.map(object);
+    let watcher = Watcher::of(site.plane, &site.namespace);
+
+    let killed = kill_and_go_on(&helm, bundle.as_str(), step);
+
+    println!("{namespace}: {killed} runs were killed before one came to its end");
+    assert!(killed > 3, "{killed}");
+    assert_eq!(kept.map(object), uids);
+    assert_eq!(helm.value("claude-relay-encryption-key", "encryption-key"), running[0]);
+    assert_eq!(helm.value("claude-relay-generated", "jwt-secret"), running[1]);
+    assert_eq!(helm.traces(), [""; 0]);
+    assert_eq!(helm.helm(&["list", "--all", "--short"]).stdout, "");
+    for revision in [1, 2] {
+        assert!(
+            site.plane.has(&site.namespace, &format!("secret/relay-bundle.claude-relay.helm.v{revision}"))
+        );
+    }
+    assert_eq!(watcher.at_once("PersistentVolumeClaim", "data-claude-relay-redis-0"), 1);
+    let (wrong, moments) = watcher.end();
+    assert!(wrong.is_empty() && moments > 10, "{wrong:#?} in {moments}");
+    assert_eq!(site.head(RELEASE)["generations"].as_array().unwrap().len(), 1);
+    assert_eq!(site.plane.list(&site.namespace, "replicasets").len(), 2);
+    let again = site.applied(&bundle, &[]);
+    assert_eq!(again["done"], json!({"generation": 1, "written": 0, "pruned": []}));
+}
+
+#[test]
+fn an_adoption_that_is_killed_again_and_again_loses_nothing_and_comes_to_its_end() {
+    adopt_with_kills("adopt-killed", 6);
+}
+
+#[test]
+#[ignore = "some dozen runs, some minutes"]
+fn an_adoption_may_be_killed_at_every_write() {
+    adopt_with_kills("adopt-killed-all", 1);
+}
