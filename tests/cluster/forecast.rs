@@ -239,6 +239,8 @@ fn compare(site: &Site, profile: &str) -> Result<ByWorkload, String> {
 fn try_row(site: &Site, row: &Row) -> Result<Came, String> {
     let extends = format!("extends = [{:?}]\n", row.base);
     let text = if row.change.starts_with("extends") { row.change.to_owned() } else { extends + row.change };
+    // A row that names the namespace means the one that it is in.
+    let text = text.replace("matchNames = [\"relay\"]", &format!("matchNames = [{:?}]", site.namespace));
     fs_err::write(site.path().join("profiles/changed.toml"), text).unwrap();
     if is_fixed(row) {
         let before = site.versions();
@@ -267,7 +269,8 @@ fn try_rows(number: usize, rows: &[&Row]) -> Vec<(String, Result<Came, String>)>
     let mut came = Vec::new();
     for row in rows {
         let result = try_row(&site, row);
-        if result.is_err() {
+        if let Err(why) = &result {
+            println!("{}: {} ({}): {why}", row.base, row.key, row.change);
             // What follows would be compared with something else than the base.
             site.apply(&site.build(row.base, &[]), &["--yes", CONSENT[0], CONSENT[1]]);
         }

@@ -152,8 +152,9 @@ fn everything_that_is_in_the_way_is_named_at_once() {
         "ingress.enabled=true",
         "ingress.className=\"no-ingress\"",
         "ingress.hosts=[{ host = \"relay.example.internal\" }]",
-        "gateway.enabled=true",
-        "gateway.parentRefs=[{ name = \"public\" }]",
+        // Its autoscalers are of a version that no newer server has.
+        "kubernetes.version=\"1.22\"",
+        "autoscaling.enabled=true",
     ];
     let reasons = [
         "Deployment/relay-dev-claude-relay: ",
@@ -163,7 +164,7 @@ fn everything_that_is_in_the_way_is_named_at_once() {
         "Secret no-pull",
         "StorageClass no-class",
         "IngressClass no-ingress",
-        "the cluster does not serve gateway.networking.k8s.io/v1 HTTPRoute",
+        "the cluster does not serve autoscaling/v2beta2 HorizontalPodAutoscaler",
     ];
 
     refused(&site, &site.build("dev", &settings), &[], &reasons);
