@@ -13,6 +13,7 @@ mod faults;
 mod garbage;
 mod killed;
 mod kubectl;
+mod outage;
 mod platform;
 mod proxy;
 mod record;
