@@ -59,7 +59,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("age", &["sealed"]),
     ("anstream", &["ui"]),
     ("anstyle", &["ui"]),
-    ("base64", &["trust", "rollout"]),
+    ("base64", &["trust", "rollout", "sealed", "cluster"]),
+    ("bytes", &["cluster"]),
     ("ed25519_dalek", &["trust"]),
     ("flate2", &["rollout"]),
     ("getrandom", &["cmd"]),
@@ -86,7 +87,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tempfile", &["fsio", "store", "cmd"]),
     ("toml", &["profile", "trust"]),
     ("walkdir", &["store", "archive"]),
-    ("zeroize", &["fsio", "sealed", "trust", "cmd"]),
+    ("zeroize", &["model", "fsio", "sealed", "trust", "cluster", "cmd"]),
 ];
 
 /// What the pure layers must not name.

@@ -4,16 +4,20 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use kube::client::{Body, ClientBuilder};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
+use zeroize::Zeroize as _;
 
 use super::error::{CallError, Status};
 use super::request::{Method, Request};
 use super::resource::Answer;
 use super::retry::{ATTEMPTS_MAX, Trouble, delay};
+use super::secret::Secret;
 use super::signals::{Manner, Signals, unless_stopped};
 use crate::model::object_key::ObjectKey;
 
@@ -58,6 +62,32 @@ pub struct Cluster {
     pub server: String,
     /// The namespace that the context means when none is named.
     pub namespace: String,
+}
+
+/// What the API server answers.
+trait Reply: DeserializeOwned {
+    fn kind(&self) -> Option<&str>;
+    fn name(&self) -> Option<&str>;
+}
+
+impl Reply for Value {
+    fn kind(&self) -> Option<&str> {
+        self.get("kind")?.as_str()
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.pointer("/metadata/name")?.as_str()
+    }
+}
+
+impl Reply for Secret {
+    fn kind(&self) -> Option<&str> {
+        Some(self.kind())
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name()
+    }
 }
 
 /// Which cluster it is.
@@ -114,6 +144,29 @@ impl Cluster {
     /// When the server does not answer, or does not let us see.
     pub fn find(&self, key: &ObjectKey) -> Result<Option<Value>, CallError> {
         found(self.call(&Request::get(key)))
+    }
+
+    /// Returns a Secret, or none if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::find`].
+    pub fn find_secret(&self, key: &ObjectKey) -> Result<Option<Secret>, CallError> {
+        found(self.call_until(&Request::get(key), None))
+    }
+
+    /// Creates a Secret that was made here, or replaces the version that was read; returns what is there then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::call`]; with code 409 when it is there already, or another one by now.
+    pub fn put_secret(&self, key: &ObjectKey, secret: &Secret) -> Result<Secret, CallError> {
+        let request = if secret.resource_version().is_empty() {
+            Request::create_secret(key, secret)
+        } else {
+            Request::replace_secret(key, secret)
+        };
+        self.call_until(&request, self.fence.get())
     }
 
     /// Returns those of the objects that are there.
@@ -204,7 +257,7 @@ impl Cluster {
         self.call_until(request, None)
     }
 
-    fn call_until(&self, request: &Request, until: Option<Instant>) -> Result<Value, CallError> {
+    fn call_until<T: Reply>(&self, request: &Request, until: Option<Instant>) -> Result<T, CallError> {
         let mut signals = self.signals.borrow_mut();
         let limits = Limits { until, attempts: self.attempts.get() };
         self.runtime.block_on(call(self.client.clone(), request.clone(), limits, signals.as_mut()))
@@ -243,7 +296,7 @@ impl Cluster {
 /// # Errors
 ///
 /// As `answer`, but for 404.
-pub(super) fn found(answer: Result<Value, CallError>) -> Result<Option<Value>, CallError> {
+pub(super) fn found<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallError> {
     match answer {
         Err(error) if error.code() == 404 => Ok(None),
         answer => answer.map(Some),
@@ -288,12 +341,12 @@ struct Limits {
 }
 
 /// Sends a request until it is done or refused, or it is too late, or signals ask to stop.
-async fn call(
+async fn call<T: Reply>(
     client: Client,
     request: Request,
     limits: Limits,
     mut signals: Option<&mut Signals>,
-) -> Result<Value, CallError> {
+) -> Result<T, CallError> {
     let manner = if request.is_write() { Manner::Finish } else { Manner::Drop };
     let mut attempt = 1;
     let mut why = None;
@@ -314,10 +367,14 @@ async fn call(
     }
 }
 
-type Sent = Result<Value, (CallError, Trouble)>;
+type Sent<T> = Result<T, (CallError, Trouble)>;
 
 /// Sends a request once; none when it is too late for it, or becomes so.
-async fn send_before(until: Option<Instant>, client: &Client, request: &Request) -> Option<Sent> {
+async fn send_before<T: Reply>(
+    until: Option<Instant>,
+    client: &Client,
+    request: &Request,
+) -> Option<Sent<T>> {
     match until {
         None => Some(send(client, request).await),
         Some(until) if until <= Instant::now() => None,
@@ -325,7 +382,7 @@ async fn send_before(until: Option<Instant>, client: &Client, request: &Request)
     }
 }
 
-async fn send(client: &Client, request: &Request) -> Sent {
+async fn send<T: Reply>(client: &Client, request: &Request) -> Sent<T> {
     let cut = |why: String| (CallError::Transport(why), Trouble::Transport);
     let lost = |error: &kube::Error| match chain(error) {
         // The TLS library's words; the same certificate will come again.
@@ -336,9 +393,14 @@ async fn send(client: &Client, request: &Request) -> Sent {
     let (code, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
     let body = response.into_body().collect_bytes().await.map_err(|error| lost(&error))?;
     if code < 300 {
-        let whole: Value = serde_json::from_slice(&body).map_err(|error| cut(error.to_string()))?;
+        let whole = serde_json::from_slice::<T>(&body).map_err(|error| cut(error.to_string()));
+        // As far as the buffer is ours alone: the answer may be a Secret.
+        if let Ok(mut body) = body.try_into_mut() {
+            body.as_mut().zeroize();
+        }
+        let whole = whole?;
         let wanted = Answer::to(request.method, &request.path);
-        return if wanted.is(&whole) {
+        return if wanted.is(whole.kind(), whole.name()) {
             Ok(whole)
         } else {
             Err(cut(format!("what came is not {wanted}: something in between may have answered")))
@@ -362,7 +424,7 @@ fn http_request(request: &Request) -> http::Request<Body> {
         .uri(&request.path)
         .header(http::header::CONTENT_TYPE, content_type)
         .header(http::header::ACCEPT, "application/json")
-        .body(Body::from(request.body.clone()))
+        .body(Body::from(Bytes::from_owner(request.body.clone())))
         .expect("paths are made of names that were checked")
 }
 

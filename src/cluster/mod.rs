@@ -8,6 +8,7 @@ pub mod error;
 pub mod request;
 pub mod resource;
 pub mod retry;
+pub mod secret;
 mod signals;
 
 pub use client::{Access, Cluster, ConnectError, Identity};

@@ -1,8 +1,13 @@
 //! A request as data: made here, sent by [`super::Cluster`].
 
+use std::fmt;
+use std::sync::Arc;
+
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::resource::path;
+use super::secret::Secret;
 use crate::model::object_key::ObjectKey;
 
 /// The name under which this program owns fields.
@@ -13,7 +18,29 @@ pub const FIELD_MANAGER: &str = "relay-bundle";
 pub struct Request {
     pub method: Method,
     pub path: String,
-    pub body: Vec<u8>,
+    pub body: Body,
+}
+
+/// What a request carries. It may be a secret: it is never shown, and is overwritten when the last copy is dropped.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Body(Arc<Zeroizing<Vec<u8>>>);
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(Zeroizing::new(bytes)))
+    }
+}
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<not shown>")
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +69,7 @@ impl Request {
 
     /// Asks for what is at a path.
     pub fn get_path(path: impl Into<String>) -> Self {
-        Self { method: Method::Get, path: path.into(), body: Vec::new() }
+        Self { method: Method::Get, path: path.into(), body: Body::default() }
     }
 
     /// Asks for an object, or for all objects of the kind in the namespace if the key has no name.
@@ -58,35 +85,52 @@ impl Request {
     /// Applies a manifest: `yaml` is sent as it is.
     pub fn apply(key: &ObjectKey, yaml: &[u8], run: Run) -> Self {
         let path = format!("{}?{}{}", path(key), owner(), dry(run));
-        Self { method: Method::Apply, path, body: yaml.to_vec() }
+        Self { method: Method::Apply, path, body: yaml.to_vec().into() }
     }
 
     /// Applies fields in the name of another manager than [`FIELD_MANAGER`], whose applying leaves them alone.
     pub fn apply_as(manager: &str, key: &ObjectKey, object: &Value) -> Self {
         let path = format!("{}?fieldManager={manager}&fieldValidation=Strict", path(key));
-        Self { method: Method::Apply, path, body: object.to_string().into_bytes() }
+        Self { method: Method::Apply, path, body: object.to_string().into_bytes().into() }
+    }
+
+    /// Takes fields that others own.
+    #[must_use]
+    pub fn by_force(mut self) -> Self {
+        self.path.push_str("&force=true");
+        self
     }
 
     /// Asks what an object would be if a manifest were applied, whoever owns its fields: nothing is written.
     pub fn would_be(key: &ObjectKey, yaml: &[u8]) -> Self {
-        let dry = Self::apply(key, yaml, Run::Dry);
-        Self { path: format!("{}&force=true", dry.path), ..dry }
+        Self::apply(key, yaml, Run::Dry).by_force()
     }
 
     /// Creates an object; fails if it is there.
     pub fn create(key: &ObjectKey, object: &Value, run: Run) -> Self {
         let folder = ObjectKey { name: String::new(), ..key.clone() };
-        Self::write(Method::Post, &folder, object, run)
+        Self::write(Method::Post, &folder, object.to_string().into_bytes().into(), run)
+    }
+
+    /// Creates a Secret; fails if it is there.
+    pub fn create_secret(key: &ObjectKey, secret: &Secret) -> Self {
+        let folder = ObjectKey { name: String::new(), ..key.clone() };
+        Self::write(Method::Post, &folder, secret.to_body(), Run::Real)
+    }
+
+    /// Replaces a Secret, only if it is still the version that was read.
+    pub fn replace_secret(key: &ObjectKey, secret: &Secret) -> Self {
+        Self::write(Method::Put, key, secret.to_body(), Run::Real)
     }
 
     /// Replaces an object; with a `resourceVersion` in it, only if it is still that one.
     pub fn replace(key: &ObjectKey, object: &Value) -> Self {
-        Self::write(Method::Put, key, object, Run::Real)
+        Self::write(Method::Put, key, object.to_string().into_bytes().into(), Run::Real)
     }
 
-    fn write(method: Method, key: &ObjectKey, object: &Value, run: Run) -> Self {
+    fn write(method: Method, key: &ObjectKey, body: Body, run: Run) -> Self {
         let path = format!("{}?{}{}", path(key), owner(), dry(run));
-        Self { method, path, body: object.to_string().into_bytes() }
+        Self { method, path, body }
     }
 
     /// Deletes an object if it is still the one that was seen; what it owns goes in the background.
@@ -106,7 +150,7 @@ impl Request {
             "propagationPolicy": policy,
             "preconditions": {"uid": uid, "resourceVersion": resource_version},
         });
-        Self { method: Method::Delete, path: path(key), body: body.to_string().into_bytes() }
+        Self { method: Method::Delete, path: path(key), body: body.to_string().into_bytes().into() }
     }
 
     /// Asks whether we may do something, with all objects of a resource or with one.
@@ -122,7 +166,7 @@ impl Request {
             "spec": {"resourceAttributes": attributes},
         });
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews".to_owned();
-        Self { method: Method::Post, path, body: body.to_string().into_bytes() }
+        Self { method: Method::Post, path, body: body.to_string().into_bytes().into() }
     }
 }
 
@@ -134,5 +178,23 @@ fn dry(run: Run) -> &'static str {
     match run {
         Run::Dry => "&dryRun=All",
         Run::Real => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_request_carries_is_never_shown() {
+        let request = Request::create(
+            &super::super::resource::key("Secret", "ns", "x").unwrap(),
+            &json!({"stringData": {"password": "s3cret"}}),
+            Run::Real,
+        );
+
+        let shown = format!("{request:?}");
+
+        assert!(shown.contains("/api/v1/namespaces/ns/secrets") && !shown.contains("s3cret"), "{shown}");
     }
 }

@@ -31,6 +31,7 @@ Examples:
   relay-bundle gc --store /var/lib/bundles
   relay-bundle gc --live -n claude-relay --dry-run"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
     /// Print what would be removed, and remove nothing
     #[arg(long)]

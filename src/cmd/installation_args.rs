@@ -52,7 +52,7 @@ impl InstallationArgs {
         if journal.is_there() {
             return Ok(journal);
         }
-        Err(self.nowhere(cluster, format!("{name} is not installed in namespace {namespace}")))
+        Err(self.nowhere(cluster, &format!("{name} is not installed in namespace {namespace}")))
     }
 
     /// Returns the installation that is recorded in a namespace, if there is one and no other.
@@ -68,7 +68,7 @@ impl InstallationArgs {
         names.sort();
         match names.as_slice() {
             [name] => Ok(name.clone()),
-            [] => Err(self.nowhere(cluster, format!("nothing is installed in namespace {namespace}"))),
+            [] => Err(self.nowhere(cluster, &format!("nothing is installed in namespace {namespace}"))),
             several => {
                 let list: Vec<&str> = several.iter().map(ReleaseName::as_str).collect();
                 Err(Failure::input(format!("namespace {namespace} has several installations"))
@@ -77,7 +77,7 @@ impl InstallationArgs {
         }
     }
 
-    fn nowhere(&self, cluster: &Cluster, what: String) -> Failure {
+    fn nowhere(&self, cluster: &Cluster, what: &str) -> Failure {
         let failure = Failure::input(format!("{what} of context `{}`", cluster.context));
         match self.namespace {
             Some(_) => failure.hint("an installation that `apply` has made has a record there"),

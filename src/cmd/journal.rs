@@ -18,6 +18,8 @@ use crate::rollout::record::{
     BUNDLE_KEY, Entry, GENERATION_COMPONENT, GENERATION_KEY, Generation, HEAD_COMPONENT, HEAD_KEY, Head,
     Item, Lock, MANAGED_BY, STATE_KEY, generation_name, head_name,
 };
+#[cfg(feature = "age")]
+use crate::rollout::record::{RECOVERY_COMPONENT, recovery_name, with_recovery};
 use crate::trust::state::State;
 
 /// How often a holder shows that it lives.
@@ -219,6 +221,9 @@ impl<'a> Journal<'a> {
     ///
     /// Also when it is late: whoever took the lock meanwhile has changed the record, and then this fails.
     pub(super) fn beat(&mut self) -> Result<(), Failure> {
+        if self.head.lock.is_none() {
+            return Ok(());
+        }
         if self.beat.elapsed() < HEARTBEAT {
             return Ok(());
         }
@@ -294,6 +299,18 @@ impl<'a> Journal<'a> {
         let stored = self.cluster.find(&key)?;
         let data = json!({GENERATION_KEY: generation.to_text().map_err(Failure::bug)?});
         let object = self.config_map(&key, GENERATION_COMPONENT, &data, &json!({BUNDLE_KEY: packed}));
+        self.put(&key, object, stored.as_ref(), &|request| self.cluster.call(request))?;
+        Ok(())
+    }
+
+    /// Keeps an encrypted copy of what is generated, beside the last ones.
+    #[cfg(feature = "age")]
+    pub(super) fn keep_recovery(&self, encrypted: &str) -> Result<(), Failure> {
+        let key = self.key(&recovery_name(&self.name));
+        let stored = self.cluster.find(&key)?;
+        let data = stored.as_ref().and_then(|stored| stored.get("data"));
+        let data = with_recovery(data, encrypted);
+        let object = self.config_map(&key, RECOVERY_COMPONENT, &data, &Value::Null);
         self.put(&key, object, stored.as_ref(), &|request| self.cluster.call(request))?;
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::failure::Failure;
+use super::install::preflight::{Missing, check_wanted};
 use super::journal::Journal;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
@@ -89,6 +90,12 @@ impl<'a> Live<'a> {
             (_, Some(live)) => overlaid(&wanted(live), &manifest.object),
             (_, None) => manifest.object.clone(),
         }
+    }
+
+    /// Returns what the bundle wants of the cluster and has not itself, as far as it is missing: Secrets that apply makes
+    /// included.
+    pub(super) fn missing(&self, cluster: &Cluster) -> Result<Missing, Failure> {
+        check_wanted(cluster, self.bundle.index.contract.iter().collect())
     }
 
     /// Returns every object that is not as the bundle says, in apply order, and then what it has not.

@@ -40,6 +40,8 @@ mod private_file;
 pub mod rbac;
 mod rebuild;
 mod recorded;
+#[cfg(feature = "age")]
+mod recovery_file;
 pub mod refusal_codes;
 pub mod refused;
 pub mod remove;
@@ -57,6 +59,7 @@ pub mod split;
 pub mod state;
 pub mod state_args;
 pub mod status;
+mod target_args;
 pub mod terms_args;
 pub mod trust;
 pub mod trust_args;
@@ -133,7 +136,7 @@ pub enum Command {
     Trust(trust::Args),
     /// Show what was accepted before, or take a floor away
     State(state::Args),
-    /// Seal secrets into files that only a key of yours opens, and check them
+    /// Seal secrets into files that only a key of yours opens; make, save and restore those of a cluster
     #[cfg(feature = "age")]
     Secrets(secrets::Args),
     /// List the images of a profile or a bundle

@@ -11,6 +11,7 @@ use crate::bundle::read::{Contents, ReadError, hash_only};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::model::timestamp::Timestamp;
+use crate::render::manifest_set::ManifestSet;
 use crate::rollout::record::{
     BUNDLE_KEY, Entry, GENERATION_KEY, Generation, InvalidRecord, Item, Progress, unpack,
 };
@@ -74,6 +75,13 @@ impl Recorded {
         let made = index.contract.into_iter().filter(|wanted| wanted.source != Source::Cluster);
         let secrets = made.map(|wanted| wanted.name).collect();
         Ok(Self { entry: entry.clone(), inventory, retained, secrets, archive })
+    }
+
+    /// Returns the objects of the bundle, which nobody has verified.
+    pub(super) fn manifests(&self) -> Result<ManifestSet, Failure> {
+        let read =
+            || -> Result<ManifestSet, Damage> { Ok(Bundle::open(contents(&self.archive)?)?.manifests) };
+        read().map_err(Failure::world)
     }
 
     /// Verifies the bundle; its attestation was recorded with it.

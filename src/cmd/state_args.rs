@@ -39,6 +39,22 @@ impl StateArgs {
     }
 }
 
+/// Returns the folder for recovery files, beside the user's state.
+///
+/// # Errors
+///
+/// When the environment does not say where that is.
+#[cfg(feature = "age")]
+pub(super) fn recovery_folder() -> Result<Utf8PathBuf, Failure> {
+    let folder = folder().ok_or_else(|| {
+        Failure::input(
+            "it is not known where recovery files are kept: neither XDG_STATE_HOME nor HOME is a path",
+        )
+        .hint("name the file: --recovery-file FILE")
+    })?;
+    Ok(folder.join("relay-bundle/recovery"))
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one place that asks where states are kept")]
 fn folder() -> Option<Utf8PathBuf> {
     // The XDG specification has paths that are not absolute ignored.

@@ -7,6 +7,7 @@ use super::cluster_args::{ClusterArgs, identify};
 use super::ctx::{Ctx, ProfileArgs, StoreArgs};
 use super::failure::{DIFFERS, Failure, Outcome};
 use super::gate::BundleArgs;
+use super::install::preflight::Missing;
 use super::live::Live;
 use super::rebuild;
 use super::state_args::StateArgs;
@@ -40,6 +41,7 @@ Examples:
   relay-bundle verify prod.tar --trust trust.toml --rebuild production
   relay-bundle verify prod.tar --trust trust.toml --live"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
     #[command(flatten)]
     bundle: BundleArgs,
@@ -120,14 +122,16 @@ impl Args {
             Trust::Key(_) => cluster.identity()?,
         };
         let live = Live::look(&cluster, bundle)?;
-        let objects = live.drift();
+        let (objects, Missing { wanted: missing, unseen }) = (live.drift(), live.missing(&cluster)?);
         Ok(LiveReport {
             context: cluster.context.clone(),
             cluster_uid: identity.uid,
             generation: live.deployed.as_ref().map(|entry| entry.generation),
             content_id: live.deployed.as_ref().map(|entry| format!("sha256:{}", entry.content_id)),
-            same: objects.is_empty(),
+            same: objects.is_empty() && missing.is_empty(),
             objects,
+            missing,
+            unseen,
         })
     }
 

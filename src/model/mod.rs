@@ -10,5 +10,6 @@ pub mod relabel;
 pub mod restricted;
 pub mod safe_path;
 pub mod secret;
+pub mod secret_value;
 pub mod text;
 pub mod timestamp;

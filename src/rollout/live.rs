@@ -48,6 +48,17 @@ pub fn is_managed_by(object: &Value, manager: &str) -> bool {
     label.and_then(Value::as_str) == Some(manager)
 }
 
+/// Tells whether an object is being deleted: a pod runs on for a while, and never starts again.
+pub fn is_ending(object: &Value) -> bool {
+    object.pointer("/metadata/deletionTimestamp").is_some()
+}
+
+/// Returns the uids of what owns an object.
+pub fn owners(object: &Value) -> impl Iterator<Item = &str> {
+    let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    owners.into_iter().flatten().filter_map(|owner| owner.get("uid")?.as_str())
+}
+
 /// Returns the uid of a live object.
 pub fn uid(object: &Value) -> &str {
     object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default()

@@ -3,6 +3,9 @@
 //! Pure: what is live comes in as JSON, and what is to be done goes out as values.
 
 pub mod back;
+pub mod claim;
+pub mod conflict;
+pub mod dropped;
 pub mod live;
 pub mod plan;
 pub mod plan_hash;
@@ -10,7 +13,11 @@ pub mod pods;
 pub mod prune;
 pub mod readiness;
 pub mod record;
+pub mod remedy;
 pub mod removal;
+pub mod replicas;
 pub mod restart;
 pub mod rights;
 pub mod standing;
+pub mod takeover;
+pub mod trial;

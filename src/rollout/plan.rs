@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::conflict::Conflict;
 use super::live;
 use super::prune::Candidate;
 use crate::bundle::open::Bundle;
@@ -25,14 +26,6 @@ pub enum Tried {
     Refused(String),
     /// Its namespace is not there yet.
     NotTried,
-}
-
-/// A field that somebody else owns.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Conflict {
-    pub field: String,
-    /// In the server's words, which name the manager.
-    pub manager: String,
 }
 
 /// What happens to one object.
@@ -57,6 +50,12 @@ pub struct Step {
     pub conflicts: Vec<Conflict>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
+    /// Fields that are taken from whoever owns them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forced: Vec<Conflict>,
+    /// The number of pods that is held until an autoscaler has the say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_replicas: Option<i64>,
     /// Whether the server tried it: not before its namespace is there.
     pub tried: bool,
 }
@@ -67,6 +66,10 @@ pub struct Step {
 pub struct Plan {
     /// In apply order.
     pub steps: Vec<Step>,
+    /// What keeps the plan from being carried out, beside refused steps.
+    pub obstacles: Vec<String>,
+    /// Autoscalers that go before the bundle says how many pods there are.
+    pub prune_first: Vec<Candidate>,
     /// What goes when the rollout is done.
     pub prune: Vec<Candidate>,
     /// What an old revision, or a pod, still names: it goes once nothing does.
@@ -83,13 +86,29 @@ pub struct Before {
     pub tried: BTreeMap<ObjectKey, Tried>,
     pub prune: Vec<Candidate>,
     pub prune_later: Vec<Candidate>,
+    pub prune_first: Vec<Candidate>,
+    /// Conflicts that there are leave to win.
+    pub forced: BTreeMap<ObjectKey, Vec<Conflict>>,
+    pub held_replicas: BTreeMap<ObjectKey, i64>,
+    pub obstacles: Vec<String>,
+    pub warnings: Vec<String>,
+}
+
+impl Before {
+    /// Tells whether anything keeps a plan from being carried out.
+    pub fn is_blocked(&self) -> bool {
+        let is_blocked = |tried: &Tried| matches!(tried, Tried::Conflict(_) | Tried::Refused(_));
+        !self.obstacles.is_empty() || self.tried.values().any(is_blocked)
+    }
 }
 
 /// Decides; touches nothing.
 pub fn plan(bundle: &Verified<Bundle>, before: Before, manager: &str) -> Plan {
     let steps = bundle.manifests.iter().map(|manifest| step(manifest, &before, manager)).collect();
-    let changes = forecast(&bundle.manifests, &before);
-    Plan { steps, prune: before.prune, prune_later: before.prune_later, changes }
+    let mut changes = forecast(&bundle.manifests, &before);
+    let Before { prune, prune_later, prune_first, obstacles, warnings, .. } = before;
+    changes.warnings.extend(warnings);
+    Plan { steps, obstacles, prune_first, prune, prune_later, changes }
 }
 
 fn step(manifest: &Manifest, before: &Before, manager: &str) -> Step {
@@ -100,6 +119,8 @@ fn step(manifest: &Manifest, before: &Before, manager: &str) -> Step {
         action: if live.is_some() { Action::Update } else { Action::Create },
         conflicts: Vec::new(),
         refusal: None,
+        forced: before.forced.get(&key).cloned().unwrap_or_default(),
+        held_replicas: before.held_replicas.get(&key).copied(),
         tried: !matches!(tried, None | Some(Tried::NotTried)),
         key,
     };
@@ -132,7 +153,8 @@ fn forecast(wanted: &ManifestSet, before: &Before) -> Changes {
         }
     }
     for (key, object) in &before.live {
-        let goes = before.prune.iter().chain(&before.prune_later).any(|gone| gone.key == *key);
+        let mut gone = before.prune.iter().chain(&before.prune_later).chain(&before.prune_first);
+        let goes = gone.any(|gone| gone.key == *key);
         if goes || wanted.iter().any(|manifest| manifest.key == *key) {
             old.add(&live::wanted(object));
         }
@@ -143,7 +165,14 @@ fn forecast(wanted: &ManifestSet, before: &Before) -> Changes {
 impl Plan {
     /// Tells whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.prune.is_empty() && self.steps.iter().all(|step| step.action == Action::Keep)
+        self.prune.is_empty()
+            && self.prune_first.is_empty()
+            && self.steps.iter().all(|step| step.action == Action::Keep)
+    }
+
+    /// Returns everything that goes, now or later.
+    pub fn going(&self) -> impl Iterator<Item = &Candidate> {
+        self.prune_first.iter().chain(&self.prune).chain(&self.prune_later)
     }
 
     /// Returns the objects that cannot be applied.

@@ -48,7 +48,7 @@ pub fn plan_hash(purpose: Purpose<'_>, plan: &Plan, secrets: &SecretVersions) ->
     let written = plan.steps.iter().filter(|step| step.action != Action::Keep);
     let versions: Vec<&String> = written.filter_map(|step| secrets.get(&step.key)).collect();
     // Which of them goes when is seen anew once the rollout is done.
-    let mut gone: Vec<&Candidate> = plan.prune.iter().chain(&plan.prune_later).collect();
+    let mut gone: Vec<&Candidate> = plan.going().collect();
     gone.sort_by(|one, other| (&one.key, &one.uid).cmp(&(&other.key, &other.uid)));
     let workloads = plan.changes.workloads.iter();
     let restarts: Vec<Value> =
@@ -101,6 +101,8 @@ mod tests {
             action,
             conflicts: Vec::new(),
             refusal: None,
+            forced: Vec::new(),
+            held_replicas: None,
             tried: true,
         };
         let candidate = Candidate { key: key("ConfigMap"), uid: "1".into() };
@@ -114,6 +116,8 @@ mod tests {
         };
         Plan {
             steps: vec![step("Secret", Action::Update), step("Service", Action::Keep)],
+            obstacles: Vec::new(),
+            prune_first: Vec::new(),
             prune: vec![candidate],
             prune_later: Vec::new(),
             changes: Changes { workloads: vec![restart], ..Changes::default() },

@@ -58,7 +58,7 @@ pub fn candidates(
 /// `owners` are pods, and the sets and revisions that make them: an undone rollout finds its old configuration.
 pub fn still_named(owners: &[Value], kind: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for owner in owners {
+    for owner in owners.iter().filter(|owner| !live::is_ending(owner)) {
         let spec = ["/data/spec/template/spec", "/spec/template/spec", "/spec"]
             .into_iter()
             .find_map(|pointer| owner.pointer(pointer));
@@ -150,6 +150,7 @@ mod tests {
         let spec = |name: &str| json!({"containers": [{"name": "a", "envFrom": [{"configMapRef": {"name": name}}]}]});
         let owners = [
             json!({"kind": "Pod", "spec": spec("pod")}),
+            json!({"kind": "Pod", "spec": spec("ending"), "metadata": {"deletionTimestamp": "2026-11-22T10:00:00Z"}}),
             json!({"kind": "ReplicaSet", "spec": {"template": {"spec": spec("set")}}}),
             json!({"kind": "ControllerRevision", "data": {"spec": {"template": {"spec": spec("revision")}}}}),
         ];

@@ -26,12 +26,17 @@ pub enum OpenError {
 
 /// Encrypts a value for a place to recipients, in armour. No two results are alike, for age draws new keys each time.
 pub fn seal(place: &Place, value: &SecretBytes, recipients: &Recipients) -> Vec<u8> {
+    encrypt(&frame(place, value), recipients)
+}
+
+/// Encrypts bytes to recipients, in armour.
+pub(super) fn encrypt(bytes: &[u8], recipients: &Recipients) -> Vec<u8> {
     let keys = recipients.keys();
     let encryptor = age::Encryptor::with_recipients(keys.iter().map(|key| key as &dyn age::Recipient))
         .expect("there is a recipient, and all are of one kind");
     let write = || {
         let mut writer = encryptor.wrap_output(Vec::new())?;
-        writer.write_all(&frame(place, value))?;
+        writer.write_all(bytes)?;
         writer.finish()
     };
     armoured(&write().expect("memory does not fail"))
@@ -43,17 +48,25 @@ pub fn seal(place: &Place, value: &SecretBytes, recipients: &Recipients) -> Vec<
 ///
 /// When it is no sealed secret, none of the identities opens it, one bit was altered, or it is for another place.
 pub fn open(file: &[u8], identities: &Identities, place: &Place) -> Result<SecretBytes, OpenError> {
-    let form = Form::of(file)?;
+    Ok(unframe(place, &decrypt(&Form::of(file)?, identities)?)?)
+}
+
+/// Decrypts what a file holds.
+pub(super) fn decrypt(form: &Form, identities: &Identities) -> Result<Zeroizing<Vec<u8>>, OpenError> {
     let decryptor = age::Decryptor::new_buffered(form.binary()).map_err(|error| refusal(&error))?;
     let mut content = decryptor.decrypt(identities.iter()).map_err(|error| refusal(&error))?;
     // Room for all of it: a vector that grows leaves copies behind.
-    let mut bytes = Zeroizing::new(vec![0; form.frame_bytes()]);
-    content.read_exact(&mut bytes).map_err(|_| OpenError::Altered)?;
-    // The end is part of what is authentic.
-    if content.read(&mut [0]).map_err(|_| OpenError::Altered)? != 0 {
-        return Err(OpenError::Altered);
+    let mut bytes = Zeroizing::new(vec![0; form.frame_bytes() + 1]);
+    let mut length = 0;
+    // To its end, which is part of what is authentic.
+    loop {
+        match content.read(&mut bytes[length..]).map_err(|_| OpenError::Altered)? {
+            0 => break,
+            read => length += read,
+        }
     }
-    Ok(unframe(place, &bytes)?)
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 /// Says what age found. Its own texts are for its own program.

@@ -36,8 +36,8 @@ pub struct Form {
 pub enum FormError {
     #[error("it is no file that age encrypted")]
     NotAge,
-    #[error("it has more than {SEALED_BYTES_MAX} bytes")]
-    TooLarge,
+    #[error("it has more than {0} bytes")]
+    TooLarge(usize),
     #[error("its armour is not as age writes it: it was cut short or altered, or its line ends were changed")]
     Armour,
     #[error("its header is not as age writes it: it was cut short or altered")]
@@ -69,8 +69,20 @@ impl Form {
     ///
     /// When no key of [`super::Identities`] could make a value of it.
     pub fn of(file: &[u8]) -> Result<Self, FormError> {
-        if file.len() > SEALED_BYTES_MAX {
-            return Err(FormError::TooLarge);
+        let form = Self::outside(file, SEALED_BYTES_MAX)?;
+        let bytes = form.frame_bytes;
+        let is_padded = bytes > 0 && bytes <= FRAME_BYTES_MAX && bytes.is_multiple_of(PADDING);
+        if is_padded { Ok(form) } else { Err(FormError::NotPadded) }
+    }
+
+    /// Looks at a file of at most so many bytes, whatever is encrypted.
+    ///
+    /// # Errors
+    ///
+    /// When no key of [`super::Identities`] could open it.
+    pub(super) fn outside(file: &[u8], bytes_max: usize) -> Result<Self, FormError> {
+        if file.len() > bytes_max {
+            return Err(FormError::TooLarge(bytes_max));
         }
         let binary =
             if file.starts_with(ARMOUR_BEGIN.as_bytes()) { without_armour(file)? } else { file.to_vec() };
@@ -86,9 +98,7 @@ impl Form {
             return Err(FormError::Nobody);
         }
         let frame_bytes = rest.len().checked_sub(NONCE_BYTES + TAG_BYTES).ok_or(FormError::NotPadded)?;
-        let is_padded =
-            frame_bytes > 0 && frame_bytes <= FRAME_BYTES_MAX && frame_bytes.is_multiple_of(PADDING);
-        if is_padded { Ok(Self { recipients, frame_bytes, binary }) } else { Err(FormError::NotPadded) }
+        Ok(Self { recipients, frame_bytes, binary })
     }
 
     /// Returns for how many keys it is encrypted.
@@ -96,7 +106,7 @@ impl Form {
         self.recipients
     }
 
-    /// Returns the length of what is encrypted.
+    /// Returns the length of what is encrypted; of long content, which has more than one tag, a little more.
     pub(super) fn frame_bytes(&self) -> usize {
         self.frame_bytes
     }
@@ -203,7 +213,7 @@ mod tests {
             (file(&stanza("x-grease"), 512), FormError::Nobody),
             (file("", 512), FormError::Nobody),
             (file(&RECIPIENT.repeat(17), 512), FormError::TooMany),
-            (file(&stanza("x-grease").repeat(9000), 512), FormError::TooLarge),
+            (file(&stanza("x-grease").repeat(9000), 512), FormError::TooLarge(SEALED_BYTES_MAX)),
             (b"s3cret".to_vec(), FormError::NotAge),
             (Vec::new(), FormError::NotAge),
             (b"age-encryption.org/v2\nanything".to_vec(), FormError::Version),

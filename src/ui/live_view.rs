@@ -28,6 +28,10 @@ pub struct LiveReport {
     pub same: bool,
     /// What is not as the bundle says.
     pub objects: Vec<LiveObject>,
+    /// What the bundle wants of the cluster, and is not there.
+    pub missing: Vec<String>,
+    /// What may not be looked at.
+    pub unseen: Vec<String>,
 }
 
 /// An object that is not as the bundle says.
@@ -73,13 +77,19 @@ pub fn write(report: &LiveReport, out: &mut dyn Write) -> io::Result<()> {
         _ => "no generation runs, by the record".to_owned(),
     };
     writeln!(out, "{:<12}{}: {runs}", "live", safe(&place))?;
-    if report.same {
-        return writeln!(out, "{:<12}every object is as the bundle says", "");
-    }
-    let number = report.objects.len();
-    let text = if number == 1 { "1 object is".to_owned() } else { format!("{number} objects are") };
-    writeln!(out, "{:<12}{}", "", paint(REMOVED, format_args!("{text} not as the bundle says")))?;
-    report.objects.iter().try_for_each(|object| write_object(object, out))
+    report.unseen.iter().try_for_each(|unseen| {
+        writeln!(out, "{:<12}not checked: {}: we may not look at it", "", safe(unseen))
+    })?;
+    let text = match report.objects.len() {
+        0 => "every object is as the bundle says".to_owned(),
+        1 => paint(REMOVED, "1 object is not as the bundle says"),
+        number => paint(REMOVED, format_args!("{number} objects are not as the bundle says")),
+    };
+    writeln!(out, "{:<12}{text}", "")?;
+    report.objects.iter().try_for_each(|object| write_object(object, out))?;
+    report.missing.iter().try_for_each(|missing| {
+        writeln!(out, "  {}: it is wanted, and missing", paint(REMOVED, format_args!("- {}", safe(missing))))
+    })
 }
 
 fn write_object(object: &LiveObject, out: &mut dyn Write) -> io::Result<()> {

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::site::{Ran, Site};
+use crate::refused::kubeconfig;
+use crate::site::{Ran, Site, build, prepare, run, write_trust};
 
 const RELAY: &str = "relay-dev-claude-relay";
 
@@ -127,6 +128,72 @@ fn what_is_not_verified_or_is_elsewhere_is_not_compared() {
     let ran = verify(&site, bundle.as_str());
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     assert!(ran.stderr.contains("WRONG_TARGET"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_secret_that_was_generated_and_is_gone_is_drift() {
+    let Some(site) = Site::new("drift-secret") else { return };
+    let site = site.with_namespace();
+    let wanted = ["create", "secret", "generic", "loki-credentials", "--from-literal=password=x"];
+    site.plane.kubectl(&[&["-n", "drift-secret"], &wanted[..]].concat());
+    let bundle = site.build("loki-logging", &[]);
+    site.applied(&bundle, &["--first-install", "--no-recovery"]);
+    let ran = verify(&site, bundle.as_str());
+    assert_eq!((ran.code, &report(&ran)["live"]["missing"]), (0, &json!([])), "{}", ran.stderr);
+    site.plane.kubectl(&["-n", "drift-secret", "delete", "secret/relay-loki-claude-relay-encryption-key"]);
+
+    let ran = verify(&site, bundle.as_str());
+
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let missing = &report(&ran)["live"]["missing"];
+    assert_eq!(missing.as_array().unwrap().len(), 1, "{missing}");
+    assert!(
+        missing[0]
+            .as_str()
+            .unwrap()
+            .starts_with("Secret relay-loki-claude-relay-encryption-key in drift-secret")
+    );
+}
+
+#[test]
+fn what_kubectl_has_applied_is_no_drift() {
+    let Some(site) = Site::new("drift-kubectl") else { return };
+    let bundle = site.build("dev", &[]);
+    let emitted = site.run(&["verify", bundle.as_str(), "--trust", "trust.toml", "--emit"]);
+    assert_eq!(emitted.code, 0, "{}", emitted.stderr);
+    site.plane.feed(&["apply", "--server-side", "-f", "-"], &emitted.stdout);
+
+    let ran = verify(&site, bundle.as_str());
+
+    assert_eq!((ran.code, told(&ran)), (0, vec![]), "{}", ran.stderr);
+    assert_eq!(report(&ran)["live"].get("generation"), None);
+}
+
+#[test]
+fn nothing_is_asked_of_the_cluster_before_the_bundle_is_verified() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = camino::Utf8Path::from_path(home.path()).unwrap();
+    prepare(folder);
+    write_trust(folder, "00000000-0000-0000-0000-000000000000");
+    let bundle = build(folder, "dev", "relay-dev", 1, &[]);
+    let mut bytes = fs_err::read(&bundle).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let bad = folder.join("bad.tar");
+    fs_err::write(&bad, bytes).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let config = kubeconfig(folder, &listener);
+
+    for (arguments, code) in [
+        (&["verify", "bad.tar", "--trust", "trust.toml", "--live"][..], 3),
+        (&["diff", "./bad.tar", "--live"], 3),
+        (&["status", "--trust", "none.toml"], 2),
+    ] {
+        let ran = run(folder, &[arguments, &["--kubeconfig", config.as_str()]].concat());
+        assert_eq!(ran.code, code, "{arguments:?}: {}", ran.stderr);
+        assert!(listener.accept().is_err(), "{arguments:?}: a connection was made");
+    }
 }
 
 fn diff(site: &Site, bundle: &str) -> (i32, Value) {

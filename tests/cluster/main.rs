@@ -4,29 +4,44 @@
 //! `CI=true` that is a failure.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod approved;
+#[path = "../restart_matrix/bases.rs"]
+mod bases;
 #[path = "../support/console.rs"]
 mod console;
 mod contenders;
 mod control_plane;
 mod drift;
 mod faults;
+mod forecast;
 mod garbage;
+mod happened;
 mod killed;
 mod kubectl;
 mod outage;
+mod plan;
 mod platform;
 mod proxy;
+mod rbac;
 mod record;
+mod recovery;
 mod refused;
 mod remove;
+mod replicas;
 mod restart;
 mod rollback;
 mod rollout;
+#[path = "../restart_matrix/rows.rs"]
+mod rows;
+mod sealed;
 mod secrets;
 mod site;
+mod soak;
 mod started;
 mod state;
 mod tour;
+mod transitions;
 mod unasked;
 mod unready;
+mod vault;
 mod watcher;

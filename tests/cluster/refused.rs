@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::site::{Site, apply, build, prepare, write_trust};
 
 /// A kubeconfig whose cluster is a listener that we watch.
-fn kubeconfig(folder: &Utf8Path, listener: &TcpListener) -> Utf8PathBuf {
+pub(crate) fn kubeconfig(folder: &Utf8Path, listener: &TcpListener) -> Utf8PathBuf {
     let server = format!("http://{}", listener.local_addr().unwrap());
     let text = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: t\nclusters: [{{name: t, cluster: {{server: \"{server}\"}}}}]\n\
@@ -125,7 +125,7 @@ fn a_field_that_somebody_else_owns_is_named_and_nothing_is_written() {
     let ran = site.apply(&site.build("dev", &["config.logLevel=\"info\""]), &["--yes"]);
 
     assert_eq!(ran.code, 4, "{}", ran.stderr);
-    assert!(ran.stderr.contains("Deployment/relay-dev-claude-relay: .spec.replicas"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("Deployment/relay-dev-claude-relay:.spec.replicas"), "{}", ran.stderr);
     assert!(ran.stderr.contains("somebody"), "{}", ran.stderr);
     assert_eq!(site.versions(), before);
 }

@@ -5,9 +5,10 @@ use serde_json::Value;
 use crate::site::Site;
 use crate::watcher::Watcher;
 
-fn pods(site: &Site, component: &str) -> Vec<String> {
+fn pods(site: &Site, workload: &str) -> Vec<String> {
     let pods = site.plane.list(&site.namespace, "pods");
-    let is_of = |pod: &&Value| pod["metadata"]["labels"]["app.kubernetes.io/component"] == component;
+    let name = |pod: &Value| pod["metadata"]["name"].as_str().unwrap().to_owned();
+    let is_of = |pod: &&Value| name(pod).starts_with(workload);
     let live = pods.iter().filter(is_of).filter(|pod| pod["metadata"].get("deletionTimestamp").is_none());
     live.map(|pod| pod["metadata"]["uid"].as_str().unwrap().to_owned()).collect()
 }
@@ -19,22 +20,23 @@ fn pods_are_replaced_once_and_no_later_command_sees_a_difference() {
     site.applied(&bundle, &[]);
     let watcher = Watcher::of(site.plane, &site.namespace);
     let restart = |workload: &str| ["restart", workload, "-n", "restart"].map(str::to_owned);
-    let components = ["relay", "redis"];
+    let words = ["relay", "redis"];
+    let components = ["relay-dev-claude-relay-", "relay-dev-redis-"];
     let kinds = ["deployment/relay-dev-claude-relay", "statefulset/relay-dev-redis"];
-    for (at, component) in components.into_iter().enumerate() {
+    for (at, word) in words.into_iter().enumerate() {
         let before = components.map(|component| pods(&site, component));
-        assert_eq!(before[at].len(), 1, "{component}");
-        let shown = site
-            .call(&restart(component).iter().map(String::as_str).chain(["--dry-run"]).collect::<Vec<_>>());
+        assert_eq!(before[at].len(), 1, "{word}");
+        let shown =
+            site.call(&restart(word).iter().map(String::as_str).chain(["--dry-run"]).collect::<Vec<_>>());
         assert_eq!(shown.code, 0, "{}", shown.stderr);
         assert_eq!(components.map(|component| pods(&site, component)), before);
 
-        let report = site.called(&restart(component).iter().map(String::as_str).collect::<Vec<_>>());
+        let report = site.called(&restart(word).iter().map(String::as_str).collect::<Vec<_>>());
 
         assert!(report["restartedAt"].as_str().unwrap().ends_with('Z'), "{report}");
         let after = components.map(|component| pods(&site, component));
-        assert_ne!(after[at], before[at], "{component}");
-        assert_eq!(after[1 - at], before[1 - at], "only {component} restarts");
+        assert_ne!(after[at], before[at], "{word}");
+        assert_eq!(after[1 - at], before[1 - at], "only {word} restarts");
         let object = site.plane.get(&site.namespace, kinds[at]);
         assert_eq!(object["status"]["readyReplicas"], 1);
     }
@@ -48,7 +50,7 @@ fn pods_are_replaced_once_and_no_later_command_sees_a_difference() {
     let noted = kinds.map(annotation);
     let report = site.applied(&bundle, &[]);
     assert_eq!(report["done"]["written"], 0);
-    site.applied(&site.build("dev", &["commonLabels={team=\"x\"}"]), &[]);
+    site.applied(&site.build("dev", &["service.annotations={\"example.internal/team\"=\"x\"}"]), &[]);
     assert_eq!(components.map(|component| pods(&site, component)), before);
     // A change of the pods: still there, so that a comparison has nothing to tell.
     site.applied(&site.build("dev", &["config.logLevel=\"info\""]), &[]);

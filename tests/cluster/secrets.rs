@@ -26,7 +26,7 @@ fn the_encryption_key_is_generated_only_with_consent_and_never_again() {
     let watcher = Watcher::of(site.plane, &site.namespace);
     let bundle = site.build("loki-logging", &[]);
 
-    for refused in [&["--yes"][..], &["--yes", "--first-install"], &["--yes", "--no-recovery"]] {
+    for refused in [&["--yes"][..], &["--yes", "--no-recovery"], &["--yes", "--allow-regenerate"]] {
         let ran = site.apply(&bundle, refused);
         assert_eq!(ran.code, 2, "{refused:?}: {}", ran.stderr);
         assert!(!site.plane.has(&site.namespace, KEY), "{refused:?}");

@@ -167,11 +167,14 @@ pub(crate) fn prepare(folder: &Utf8Path) {
 pub(crate) fn write_trust(folder: &Utf8Path, uid: &str) {
     let public = key().public();
     let (id, base64) = (public.id(), public.to_base64());
+    let names = fs_err::read_dir(folder.join("profiles")).unwrap().map(|entry| entry.unwrap().path());
+    let profiles: Vec<String> = names.map(|path| format!("{:?}", path.file_stem().unwrap())).collect();
+    let profiles = profiles.join(", ");
     let text = format!(
         "schema = \"relay-bundle/trust/v1\"\n[target]\nclusterUid = \"{uid}\"\n[[key]]\nid = \"{id}\"\n\
          public = \"{base64}\"\nholder = \"builder\"\n[[grant]]\n\
-         bundles = [\"relay-dev\", \"relay-loki\", \"claude-relay\"]\n\
-         profiles = [\"dev\", \"loki-logging\", \"production\"]\nenvironments = [\"dev\", \"production\"]\n\
+         bundles = [\"relay\", \"relay-*\", \"claude-relay\", \"other\"]\n\
+         profiles = [{profiles}]\nenvironments = [\"dev\", \"production\", \"staging\"]\n\
          keys = [\"{id}\"]\nthreshold = 1\n"
     );
     let path = folder.join("trust.toml");
@@ -192,7 +195,9 @@ pub(crate) fn build(
     let archive = folder.join(format!("{profile}-{serial}.tar"));
     let (namespace, serial) = (format!("release.namespace=\"{namespace}\""), serial.to_string());
     let mut arguments = vec!["build", profile, "--key", "key.pem", "--serial", &serial, "--archive"];
-    arguments.extend([archive.as_str(), "--set", &namespace]);
+    // Another store each time: one that has the content keeps the statement that it has.
+    let store = format!("store-{serial}");
+    arguments.extend([archive.as_str(), "--store", &store, "--set", &namespace]);
     arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
     let ran = run(folder, &arguments);
     assert_eq!(ran.code, 0, "{}", ran.stderr);

@@ -33,12 +33,17 @@ impl Site {
 
 /// Begins to apply a bundle through a proxy, in a folder with a policy.
 pub(crate) fn start(folder: &Utf8Path, proxy: &Proxy, bundle: &Utf8Path, arguments: &[&str]) -> Started {
+    spawn(folder, proxy, &[&["apply", bundle.as_str()], arguments].concat())
+}
+
+/// Begins to run a command about a bundle through a proxy, in a folder with a policy.
+pub(crate) fn spawn(folder: &Utf8Path, proxy: &Proxy, arguments: &[&str]) -> Started {
     let kubeconfig = tempfile::Builder::new().suffix(".kubeconfig").tempfile_in(folder).unwrap();
     let (_, kubeconfig) = kubeconfig.keep().unwrap();
     fs_err::write(&kubeconfig, proxy.kubeconfig()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
-    command.args(["apply", bundle.as_str(), "--trust", "trust.toml", "--yes"]);
-    command.arg("--kubeconfig").arg(kubeconfig).args(arguments);
+    command.args(arguments).args(["--trust", "trust.toml", "--yes"]);
+    command.arg("--kubeconfig").arg(kubeconfig);
     command.current_dir(folder).env_clear().env("HOME", folder);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();

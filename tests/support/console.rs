@@ -106,10 +106,13 @@ fn steady(text: &str) -> String {
         let (word, end) = word.split_at(word.trim_end_matches(|c| !is_word(c)).len());
         let is_key = word.len() == 64 || word.starts_with("MCow") || word == "=";
         let is_number = word.len() > 9 && word.bytes().all(|byte| byte.is_ascii_digit());
-        let is_uid = word.len() == 36 && word.bytes().filter(|byte| *byte == b'-').count() == 4;
-        steady.push_str(if is_uid {
-            "UID"
-        } else if is_key {
+        // A volume is named `pvc-` and the uid of its claim.
+        let uid = word.get(word.len().saturating_sub(36)..).filter(|uid| is_uid(uid));
+        if let Some(uid) = uid {
+            steady.extend([&word[..word.len() - uid.len()], "UID", end]);
+            continue;
+        }
+        steady.push_str(if is_key {
             "KEY"
         } else if is_number {
             "SERIAL"
@@ -121,6 +124,11 @@ fn steady(text: &str) -> String {
     // A second later, 180 days have become 179.
     let steady = steady.replace("in 180 days", "in 179 days");
     (0..10).fold(steady, |text, seconds| text.replace(&format!("{seconds} s ago"), "just now"))
+}
+
+fn is_uid(word: &str) -> bool {
+    let is_digit = |byte: u8| byte == b'-' || byte.is_ascii_hexdigit();
+    word.len() == 36 && word.bytes().filter(|byte| *byte == b'-').count() == 4 && word.bytes().all(is_digit)
 }
 
 /// Makes a folder with what the commands of the documents read.

@@ -3,11 +3,15 @@
 //! The order is the promise: verified before any connection, planned before any lock, recorded before any write.
 
 mod execute;
+#[cfg(feature = "age")]
+mod init;
+mod judge;
 pub(super) mod preflight;
 mod report;
 mod run;
-mod secrets;
+pub(super) mod secrets;
 mod survey;
+mod trial;
 pub(super) mod wait;
 
 use std::process::ExitCode;
@@ -16,24 +20,30 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::command_line::command_line;
-use super::confirm::{confirm, place};
+use super::confirm::{can_ask, confirm, confirm_first_install, place};
 use super::ctx::Ctx;
 use super::failure::{DIFFERS, Failure, Outcome};
+#[cfg(feature = "age")]
+use super::identity_args::IdentityArgs;
 use crate::archive;
 use crate::bundle::open::Bundle;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
 use crate::model::digest::Digest;
 use crate::model::timestamp::Timestamp;
+use crate::rollout::conflict::Permit;
 use crate::rollout::plan::plan;
 use crate::rollout::plan_hash::secret_versions;
 use crate::rollout::record::pack;
+use crate::rollout::trial::trials;
 use crate::state_file::StateFile;
 use crate::trust::policy::Policy;
 use crate::trust::verify::Verified;
+#[cfg(feature = "age")]
+pub(super) use init::init;
 use report::{ApplyReport, Done};
 use run::Run;
-use secrets::Consent;
+use secrets::{Consent, Opened};
 
 /// How to go about it.
 #[derive(Debug, clap::Args)]
@@ -55,12 +65,37 @@ pub(super) struct InstallArgs {
     /// How many seconds to wait until everything is ready
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     timeout: u64,
+    /// Take over objects that are there and were not made by this installation
+    #[arg(long)]
+    adopt: bool,
+    /// Take this field from whoever owns it, such as `.spec.replicas`, or `Deployment/relay:.spec.replicas`; of an object,
+    /// every field in conflict must be named
+    #[arg(long, value_name = "FIELD")]
+    force_conflicts: Vec<Permit>,
+    #[command(flatten)]
+    secrets: SecretArgs,
+}
+
+/// What may be done about secrets.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Secrets")]
+pub(super) struct SecretArgs {
     /// Generate the encryption key: the relay has never run here
     #[arg(long)]
     first_install: bool,
     /// Generate secrets of which no encrypted copy is kept
     #[arg(long)]
     no_recovery: bool,
+    /// Generate a new value where the bundle has raised a secret's `generation`
+    #[arg(long)]
+    allow_regenerate: bool,
+    /// Where the encrypted copy of generated secrets goes; a file that is there stays [default:
+    /// $XDG_STATE_HOME/relay-bundle/recovery/NAMESPACE-NAME.age, or below ~/.local/state]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_recovery")]
+    recovery_file: Option<Utf8PathBuf>,
+    #[cfg(feature = "age")]
+    #[command(flatten)]
+    identity: IdentityArgs,
 }
 
 /// Where a bundle came from.
@@ -88,6 +123,8 @@ pub(super) struct Checked {
     bundle: Verified<Bundle>,
     /// The bundle as the record keeps it.
     packed: String,
+    /// What it brings sealed, if it was opened.
+    opened: Option<Opened>,
     now: Timestamp,
     /// The arguments of a command line that goes back under the same policy, or takes away, in the same cluster.
     trust: Utf8PathBuf,
@@ -107,7 +144,22 @@ impl Checked {
         let attestation = Some(bundle.voucher().attestation.as_slice());
         archive::write(&mut bytes, attestation, bundle.files.open()).map_err(Failure::bug)?;
         let packed = pack(&bytes).map_err(Failure::input)?;
-        Ok(Self { policy, origin, bundle, packed, now, trust: trust.to_owned(), cluster_words })
+        let trust = trust.to_owned();
+        Ok(Self { policy, origin, bundle, packed, opened: None, now, trust, cluster_words })
+    }
+
+    /// Returns the bundle.
+    #[cfg(feature = "age")]
+    pub(super) fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
+    /// Opens what is sealed, if there is a key to do so; in memory, and before anything is written.
+    #[cfg(feature = "age")]
+    pub(super) fn open_sealed(self, args: &SecretArgs) -> Result<Self, Failure> {
+        let opened =
+            args.identity.read()?.map(|identities| secrets::open(&self.bundle, &identities)).transpose()?;
+        Ok(Self { opened, ..self })
     }
 
     /// Returns what a person is asked before anything is changed.
@@ -149,31 +201,39 @@ pub(super) fn install(
 ) -> Outcome {
     let timeout = Duration::from_secs(args.timeout);
     let mut run = Run::begin(ctx, checked, (cluster, identity), args.break_lock, timeout)?;
-    let (before, makings) = run.survey(args.consent())?;
-    let uids = run::known_uids(&before);
+    let (before, makings) = run.survey(args)?;
+    let (uids, trials) = (run::known_uids(&before), trials(&before));
     let secrets = secret_versions(&before);
-    let plan = plan(&checked.bundle, before, FIELD_MANAGER);
+    let mut plan = plan(&checked.bundle, before, FIELD_MANAGER);
+    trial::try_pods(cluster, &mut plan, &trials)?;
+    let is_done = makings.is_empty() && plan.is_empty() && run.is_deployed();
+    let lacking = if is_done { None } else { run.lacking_rights(&plan, &makings)? };
+    // Whoever only looks needs no right to change anything.
+    if args.dry_run { &mut plan.changes.warnings } else { &mut plan.obstacles }.extend(lacking);
     let mut report = ApplyReport::new(checked, cluster, identity, &plan, &makings, &secrets);
-    if let Some(blocked) = report::blocked(&plan) {
-        return Err(blocked);
-    }
+    let blocked = report::blocked(&plan);
     if args.dry_run {
         ctx.printer.report(&report)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(blocked.map_or(ExitCode::SUCCESS, |failure| report::tell_blocked(&ctx.printer, &failure)));
+    }
+    if let Some(blocked) = blocked {
+        return Err(blocked);
     }
     if args.plan_hash.is_some_and(|approved| approved != report.plan_hash()) {
         ctx.printer.tell("the plan is another one than was approved; nothing was changed");
         ctx.printer.report(&report)?;
         return Ok(ExitCode::from(DIFFERS));
     }
-    if makings.is_empty() && plan.is_empty() && run.is_deployed() {
+    if is_done {
         report.done = Some(Done::unchanged(run.deployed()));
         ctx.printer.report(&report)?;
         return Ok(ExitCode::SUCCESS);
     }
-    run.check_rights(&plan, &makings)?;
     if !args.yes && args.plan_hash.is_none() {
         confirm(ctx, &report, &checked.question(cluster, identity))?;
+        if makings.asks_first_install() {
+            confirm_first_install(checked.bundle.index.namespace.as_str())?;
+        }
     }
     report.done = Some(run.execute(&plan, &makings, uids)?);
     ctx.printer.report(&report)?;
@@ -181,7 +241,26 @@ pub(super) fn install(
 }
 
 impl InstallArgs {
-    fn consent(&self) -> Consent {
-        Consent { first_install: self.first_install, no_recovery: self.no_recovery }
+    fn consent(&self) -> Consent<'_> {
+        let approves = self.yes || self.dry_run || self.plan_hash.is_some();
+        self.secrets.consent(!approves && can_ask())
+    }
+
+    /// Returns what may be done about secrets.
+    #[cfg(feature = "age")]
+    pub(super) fn secrets(&self) -> &SecretArgs {
+        &self.secrets
+    }
+}
+
+impl SecretArgs {
+    fn consent(&self, can_ask: bool) -> Consent<'_> {
+        Consent {
+            first_install: self.first_install,
+            no_recovery: self.no_recovery,
+            allow_regenerate: self.allow_regenerate,
+            recovery_file: self.recovery_file.as_deref(),
+            can_ask,
+        }
     }
 }

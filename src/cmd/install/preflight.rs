@@ -34,17 +34,22 @@ pub(super) fn check_version(identity: &Identity, bundle: &Bundle) -> Result<(), 
 
 /// What of the contract is missing.
 #[derive(Debug, Default)]
-pub(super) struct Missing {
+pub(in crate::cmd) struct Missing {
     /// What must be there before.
-    pub(super) wanted: Vec<String>,
+    pub(in crate::cmd) wanted: Vec<String>,
     /// What we may not look at.
-    pub(super) unseen: Vec<String>,
+    pub(in crate::cmd) unseen: Vec<String>,
 }
 
 /// Compares what the bundle wants of the cluster with what is there; what apply makes itself is not asked for.
 pub(super) fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Result<Missing, Failure> {
     let wanted: Vec<&Wanted> =
-        bundle.index.contract.iter().filter(|wanted| wanted.source != Source::Generated).collect();
+        bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Cluster).collect();
+    check_wanted(cluster, wanted)
+}
+
+/// Compares what is wanted of the cluster with what is there.
+pub(in crate::cmd) fn check_wanted(cluster: &Cluster, wanted: Vec<&Wanted>) -> Result<Missing, Failure> {
     let requests: Vec<Request> = wanted.iter().map(|wanted| request(wanted)).collect();
     let mut missing = Missing::default();
     for (wanted, answer) in wanted.into_iter().zip(cluster.call_all(&requests)) {
@@ -85,6 +90,18 @@ fn has_key(object: &Value, key: &str) -> bool {
 
 /// Refuses if a right is missing; all that are missing are named.
 pub(in crate::cmd) fn check_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<(), Failure> {
+    let lacking = lacking_rights(cluster, rights)?;
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let failure =
+        Failure::world(format!("rights are missing, and nothing was changed: {}", lacking.join(", ")));
+    Err(failure
+        .hint("`relay-bundle rbac` prints the Role that has them; whoever governs the cluster applies it"))
+}
+
+/// Returns which rights are missing.
+pub(super) fn lacking_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<Vec<String>, Failure> {
     let asked: Vec<(&Right, Request)> =
         rights.iter().filter_map(|right| Some((right, may_i(right)?))).collect();
     let requests: Vec<Request> = asked.iter().map(|(_, request)| request.clone()).collect();
@@ -94,13 +111,7 @@ pub(in crate::cmd) fn check_rights(cluster: &Cluster, rights: &BTreeSet<Right>) 
             lacking.push(right.to_string());
         }
     }
-    if lacking.is_empty() {
-        return Ok(());
-    }
-    let failure =
-        Failure::world(format!("rights are missing, and nothing was changed: {}", lacking.join(", ")));
-    Err(failure
-        .hint("`relay-bundle rbac` prints the Role that has them; whoever governs the cluster applies it"))
+    Ok(lacking)
 }
 
 fn may_i(right: &Right) -> Option<Request> {

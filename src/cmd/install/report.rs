@@ -1,21 +1,25 @@
 //! What `apply` says: the plan, and what came of it.
 
 use std::io::{self, Write};
+use std::process::ExitCode;
 
+use camino::Utf8PathBuf;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Checked;
-use super::secrets::{Making, describe};
+use super::secrets::Makings;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::count;
 use crate::cmd::failure::Failure;
 use crate::model::digest::Digest;
 use crate::plan::restart::{Forecast, Restart};
+use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Action, Plan, Step};
 use crate::rollout::plan_hash::{Purpose, SecretVersions, plan_hash};
 use crate::rollout::prune::Candidate;
 use crate::ui::escape::safe;
-use crate::ui::printer::Report;
+use crate::ui::printer::{Printer, Report};
 
 /// A plan, where it is for, and what came of it.
 #[derive(Serialize)]
@@ -33,6 +37,12 @@ pub(super) struct ApplyReport<'a> {
     plan_hash: Digest,
     /// Secrets whose values are made, with their keys.
     generated: Vec<String>,
+    /// Those that get another value.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    regenerated: Vec<String>,
+    /// Secrets whose values the bundle brings sealed, with the keys that are written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sealed: Vec<String>,
     #[serde(flatten)]
     plan: &'a Plan,
     /// Absent from a plan that was only shown.
@@ -49,12 +59,15 @@ pub(super) struct Done {
     /// How many objects were written.
     pub(super) written: usize,
     pub(super) pruned: Vec<Candidate>,
+    /// Where the encrypted copies of what was generated are.
+    #[serde(skip_serializing_if = "Vec::is_empty", rename = "recoveryFiles")]
+    pub(super) recovery_files: Vec<Utf8PathBuf>,
 }
 
 impl Done {
     /// Nothing was to be done.
     pub(super) fn unchanged(generation: Option<u64>) -> Self {
-        Self { generation, written: 0, pruned: Vec::new() }
+        Self { generation, written: 0, pruned: Vec::new(), recovery_files: Vec::new() }
     }
 }
 
@@ -64,18 +77,19 @@ impl<'a> ApplyReport<'a> {
         cluster: &'a Cluster,
         identity: &'a Identity,
         plan: &'a Plan,
-        makings: &[Making],
+        makings: &Makings,
         secrets: &SecretVersions,
     ) -> Self {
         let bundle = &checked.bundle;
-        let (namespace, generated) = (bundle.index.namespace.as_str(), describe(makings));
+        let namespace = bundle.index.namespace.as_str();
+        let secrets_made = makings.all();
         let purpose = Purpose {
             cluster_uid: &identity.uid,
             namespace,
             content_id: bundle.content_id,
             serial: bundle.voucher().statement.predicate.serial,
             content_of: checked.origin.generation(),
-            generated: &generated,
+            generated: &secrets_made,
         };
         Self {
             content_id: format!("sha256:{}", bundle.content_id),
@@ -85,7 +99,9 @@ impl<'a> ApplyReport<'a> {
             namespace,
             content_of: purpose.content_of,
             plan_hash: plan_hash(purpose, plan, secrets),
-            generated,
+            generated: makings.generated(),
+            regenerated: makings.regenerated(),
+            sealed: makings.sealed(),
             plan,
             done: None,
         }
@@ -97,8 +113,12 @@ impl<'a> ApplyReport<'a> {
     }
 
     fn write_plan(&self, out: &mut dyn Write) -> io::Result<()> {
-        for secret in &self.generated {
-            writeln!(out, "generate  {secret}")?;
+        for (verb, secrets) in
+            [("generate ", &self.generated), ("regenerate", &self.regenerated), ("unseal   ", &self.sealed)]
+        {
+            for secret in secrets {
+                writeln!(out, "{verb} {secret}")?;
+            }
         }
         for step in &self.plan.steps {
             let verb = match step.action {
@@ -106,12 +126,19 @@ impl<'a> ApplyReport<'a> {
                 Action::Update => "update",
                 Action::Keep | Action::Conflict | Action::Refused => continue,
             };
-            let untried = if step.tried { "" } else { " (new, not tried)" };
+            let untried = if step.tried { "" } else { " (not tried)" };
             writeln!(out, "{verb}    {}{untried}", step.key)?;
+            for conflict in &step.forced {
+                writeln!(out, "  takes {} from {}", safe(&conflict.field), safe(&conflict.manager))?;
+            }
+            if let Some(replicas) = step.held_replicas {
+                writeln!(out, "  keeps its {replicas} pods until the autoscaler changes the number")?;
+            }
         }
+        let first = self.plan.prune_first.iter().map(|gone| (gone, "before the Deployment"));
         let gone = self.plan.prune.iter().map(|gone| (gone, "after the rollout"));
         let later = self.plan.prune_later.iter().map(|gone| (gone, "once no revision names it"));
-        for (candidate, when) in gone.chain(later) {
+        for (candidate, when) in first.chain(gone).chain(later) {
             writeln!(out, "delete    {} {when}", candidate.key)?;
         }
         for forecast in &self.plan.changes.workloads {
@@ -149,11 +176,11 @@ impl Report for ApplyReport<'_> {
                 writeln!(out, "{} stay as they are", count(kept, "object"))?;
                 writeln!(out, "plan hash {}", self.plan_hash)
             }
-            Some(Done { generation, written: 0, pruned }) if pruned.is_empty() => {
+            Some(Done { generation, written: 0, pruned, .. }) if pruned.is_empty() => {
                 let generation = generation.unwrap_or_default();
                 writeln!(out, "{} is at generation {generation} already; nothing was written", safe(&place))
             }
-            Some(Done { generation, written, pruned }) => {
+            Some(Done { generation, written, pruned, .. }) => {
                 let generation = generation.unwrap_or_default();
                 let (written, pruned) = (count(*written, "object"), pruned.len());
                 writeln!(
@@ -166,9 +193,15 @@ impl Report for ApplyReport<'_> {
     }
 }
 
-/// Says what keeps a plan from being carried out.
+/// How much of a value a table shows.
+const VALUE_CHARS_MAX: usize = 60;
+
+/// Says what keeps a plan from being carried out, all of it.
 pub(super) fn blocked(plan: &Plan) -> Option<Failure> {
-    let lines: Vec<String> = plan.blocked().flat_map(reasons).collect();
+    let refusals =
+        plan.blocked().filter_map(|step| Some(format!("{}: {}", step.key, step.refusal.as_ref()?)));
+    let mut lines: Vec<String> = refusals.chain(plan.obstacles.iter().cloned()).collect();
+    lines.extend(conflict_lines(plan));
     if lines.is_empty() {
         return None;
     }
@@ -176,10 +209,40 @@ pub(super) fn blocked(plan: &Plan) -> Option<Failure> {
     Some(lines.into_iter().fold(failure, Failure::hint))
 }
 
-fn reasons(step: &Step) -> Vec<String> {
-    let conflicts = step.conflicts.iter();
-    let conflicts =
-        conflicts.map(|conflict| format!("{}: {}: {}", step.key, conflict.field, conflict.manager));
-    let refusal = step.refusal.iter().map(|why| format!("{}: {why}", step.key));
-    conflicts.chain(refusal).collect()
+/// Returns the conflicts as a table, and what to do about them.
+fn conflict_lines(plan: &Plan) -> Vec<String> {
+    let row = |step: &Step, conflict: &Conflict| {
+        let object_and_field = format!("{}:{}", step.key, conflict.field);
+        let through = conflict.subresource.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        let (theirs, ours) = (shown(conflict.theirs.as_ref()), shown(conflict.ours.as_ref()));
+        [object_and_field, format!("{}{through}", conflict.manager), theirs, ours]
+    };
+    let conflicts = plan.steps.iter().flat_map(|step| step.conflicts.iter().map(move |one| (step, one)));
+    let rows: Vec<[String; 4]> = conflicts.map(|(step, one)| row(step, one)).collect();
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let head = ["OBJECT:FIELD", "MANAGER", "THEIRS", "OURS"].map(str::to_owned);
+    let table: Vec<[String; 4]> = [head].into_iter().chain(rows).collect();
+    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths = [width(0), width(1), width(2)];
+    let line = |[field, manager, theirs, ours]: &[String; 4]| {
+        format!("{field:0$}  {manager:1$}  {theirs:2$}  {ours}", widths[0], widths[1], widths[2])
+    };
+    let advice = "a field of a conflict is taken with --force-conflicts OBJECT:FIELD; all fields of an object must be named";
+    table.iter().map(line).chain([advice.to_owned()]).collect()
+}
+
+fn shown(value: Option<&Value>) -> String {
+    let text = value.map_or_else(|| "-".to_owned(), Value::to_string);
+    if text.chars().count() <= VALUE_CHARS_MAX {
+        return text;
+    }
+    text.chars().take(VALUE_CHARS_MAX - 1).chain(['…']).collect()
+}
+
+/// Says what a plan that was only shown runs into.
+pub(super) fn tell_blocked(printer: &Printer, failure: &Failure) -> ExitCode {
+    failure.tell(printer);
+    ExitCode::from(failure.kind.exit_code())
 }

@@ -2,24 +2,30 @@
 
 use std::time::Duration;
 
+use camino::Utf8PathBuf;
+
 use super::execute::{self, Uids};
+use super::judge::{Leave, judge};
 use super::preflight;
 use super::report::Done;
-use super::secrets::{self, Consent, Making};
-use super::{Checked, Origin};
-use super::{survey, wait};
+#[cfg(feature = "age")]
+use super::secrets::Consent;
+use super::secrets::{self, Context, Makings};
+use super::{Checked, InstallArgs, Origin, survey, wait};
 use crate::cluster::resource::key;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::{Journal, gave_back, holder};
+use crate::cmd::recorded::Recorded;
 use crate::model::object_key::ObjectKey;
+use crate::render::manifest_set::ManifestSet;
 use crate::rollout::live;
 use crate::rollout::plan::{Action, Before, Plan};
 use crate::rollout::prune::Candidate;
 use crate::rollout::readiness;
-use crate::rollout::record::{Generation, Item, NewEntry};
+use crate::rollout::record::{Generation, Item, NewEntry, Progress};
 use crate::rollout::rights::{Right, of_the_record};
 use crate::trust::refusal::{Reason, Refusal};
 
@@ -64,22 +70,81 @@ impl<'a> Run<'a> {
         Ok(Self { ctx, checked, cluster, journal, is_namespace_there, timeout })
     }
 
-    /// Looks at everything that decides what is to be done.
-    pub(super) fn survey(&self, consent: Consent) -> Result<(Before, Vec<Making>), Failure> {
+    /// Looks at everything that decides what is to be done; all that is in the way is told together.
+    pub(super) fn survey(&self, args: &InstallArgs) -> Result<(Before, Makings), Failure> {
         let bundle = &self.checked.bundle;
         let missing = preflight::check_contract(self.cluster, bundle)?;
         for unseen in &missing.unseen {
             self.ctx.printer.say(&format!("not checked: {unseen}: we may not look at it"));
         }
-        if !missing.wanted.is_empty() {
-            let failure = Failure::world("the cluster lacks what the bundle needs; nothing was changed");
-            return Err(missing.wanted.into_iter().fold(failure, Failure::hint));
-        }
-        let makings = secrets::missing(self.cluster, bundle)?;
-        secrets::check(self.cluster, bundle, &makings, self.journal.head.was_deployed(), consent)?;
         let earlier = self.journal.inventory()?;
-        let before = survey::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
-        Ok((before, makings))
+        let was_deployed = self.journal.head.was_deployed();
+        let makings = secrets::survey(self.secrets(), was_deployed, &earlier, args.consent());
+        let mut before = survey::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
+        let running = || self.running();
+        let leave = Leave { adopt: args.adopt, permits: &args.force_conflicts, running: &running };
+        judge(self.cluster, bundle, &mut before, &earlier, &leave)?;
+        before.obstacles.extend(missing.wanted.into_iter().map(|what| format!("missing: {what}")));
+        match makings {
+            Err(why) if before.is_blocked() => {
+                before.obstacles.push(why.message());
+                Ok((before, Makings::default()))
+            }
+            makings => Ok((before, makings?)),
+        }
+    }
+
+    /// Returns the objects of the bundle that runs, unless the new one has run here already.
+    fn running(&self) -> Result<Option<ManifestSet>, Failure> {
+        let content_id = self.checked.bundle.content_id;
+        let was_here = self.journal.head.generations.iter().any(|entry| {
+            entry.content_id == content_id && matches!(entry.state, Progress::Deployed | Progress::Superseded)
+        });
+        if was_here {
+            return Ok(None);
+        }
+        let recorded = self.journal.recorded(|entry| entry.state == Progress::Deployed)?;
+        recorded.first().map(Recorded::manifests).transpose()
+    }
+
+    /// Looks at what decides about secrets, and at nothing else.
+    #[cfg(feature = "age")]
+    pub(super) fn survey_secrets(&self, consent: Consent<'_>) -> Result<Makings, Failure> {
+        if let Some(lock) = &self.journal.head.lock {
+            return Err(Failure::world(format!(
+                "an apply is under way, or was interrupted: {}",
+                lock.holder
+            ))
+            .hint("wait until it is done, or apply the bundle: that makes its secrets too"));
+        }
+        let bundle = &self.checked.bundle;
+        if !self.is_namespace_there && !bundle.index.objects.iter().any(|object| object.kind == "Namespace") {
+            let namespace = &bundle.index.namespace;
+            return Err(Failure::world(format!(
+                "there is no namespace {namespace}, and the bundle makes none"
+            ))
+            .hint(format!("kubectl create namespace {namespace}")));
+        }
+        let was_deployed = self.journal.head.was_deployed();
+        secrets::survey(self.secrets(), was_deployed, &self.journal.inventory()?, consent)
+    }
+
+    /// Makes secrets, and nothing else; returns where the recovery files are.
+    #[cfg(feature = "age")]
+    pub(super) fn make_secrets(&mut self, makings: &Makings) -> Result<Vec<Utf8PathBuf>, Failure> {
+        let namespace = self.checked.bundle.index.namespace.as_str();
+        let record = ["get", "create", "update"].map(|verb| Right::to_all(verb, "ConfigMap", namespace));
+        let rights = record.into_iter().chain(makings.rights(namespace)).collect();
+        preflight::check_rights(self.cluster, &rights)?;
+        self.make_namespace(&mut Uids::new())?;
+        makings.make(self.secrets(), &mut self.journal)
+    }
+
+    /// Returns what decides about secrets.
+    fn secrets(&self) -> Context<'a> {
+        let Checked { bundle, opened, origin, .. } = self.checked;
+        let goes_back = matches!(origin, Origin::Recorded(_));
+        Context { cluster: self.cluster, bundle, opened: opened.as_ref(), goes_back }
     }
 
     /// Tells whether this very statement is what was deployed last.
@@ -97,30 +162,33 @@ impl<'a> Run<'a> {
         self.journal.head.deployed().map(|entry| entry.generation)
     }
 
-    /// Refuses if a right is missing that the dry run of the objects did not need.
-    pub(super) fn check_rights(&self, plan: &Plan, makings: &[Making]) -> Result<(), Failure> {
+    /// Says which rights are missing that the dry run of the objects did not need.
+    pub(super) fn lacking_rights(&self, plan: &Plan, makings: &Makings) -> Result<Option<String>, Failure> {
         let namespace = self.checked.bundle.index.namespace.as_str();
         let mut rights = of_the_record(namespace);
-        let gone = plan.prune.iter().map(|gone| &gone.key);
+        let gone = plan.prune_first.iter().chain(&plan.prune).map(|gone| &gone.key);
         rights.extend(gone.map(|key| Right::to_one("delete", &key.kind, &key.namespace, &key.name)));
-        for making in makings {
-            let key = making.key();
-            rights.insert(Right::to_all("create", &key.kind, &key.namespace));
-            rights.insert(Right::to_one("update", &key.kind, &key.namespace, &key.name));
-        }
+        rights.extend(makings.rights(namespace));
         let untried = plan.steps.iter().filter(|step| !step.tried && step.key.kind != "Namespace");
         for key in untried.map(|step| &step.key) {
             rights.insert(Right::to_all("create", &key.kind, &key.namespace));
             rights.insert(Right::to_one("patch", &key.kind, &key.namespace, &key.name));
         }
-        preflight::check_rights(self.cluster, &rights)
+        let lacking = preflight::lacking_rights(self.cluster, &rights)?;
+        let told = || {
+            format!(
+                "rights are missing: {}; `relay-bundle rbac` prints the Role that has them",
+                lacking.join(", ")
+            )
+        };
+        Ok((!lacking.is_empty()).then(told))
     }
 
     /// Does what was planned; the lock is given back also when that fails.
     pub(super) fn execute(
         &mut self,
         plan: &Plan,
-        makings: &[Making],
+        makings: &Makings,
         mut uids: Uids,
     ) -> Result<Done, Failure> {
         self.make_namespace(&mut uids)?;
@@ -183,7 +251,7 @@ impl<'a> Run<'a> {
                 state.accept(statement, site, *now);
             }
         })?;
-        let earlier: Vec<&Candidate> = plan.prune.iter().chain(&plan.prune_later).collect();
+        let earlier: Vec<&Candidate> = plan.going().collect();
         self.journal.write_generation(&self.described(generation, uids, &earlier), packed)?;
         Ok(generation)
     }
@@ -200,28 +268,32 @@ impl<'a> Run<'a> {
         &mut self,
         generation: u64,
         plan: &Plan,
-        makings: &[Making],
+        makings: &Makings,
         mut uids: Uids,
     ) -> Result<Done, Failure> {
         let Checked { bundle, packed, .. } = self.checked;
         let printer = &self.ctx.printer;
         let tell = |text: &str| printer.say(text);
-        for making in makings {
-            self.journal.beat()?;
-            secrets::make(self.cluster, making)?;
-        }
-        execute::apply_steps(self.cluster, &mut self.journal, bundle, plan, &mut uids, &tell)?;
+        let recovery_files = makings.make(self.secrets(), &mut self.journal)?;
+        tell_recovery(&recovery_files, &tell);
+        let mut gone = execute::apply_steps(self.cluster, &mut self.journal, bundle, plan, &mut uids, &tell)?;
         let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
         let awaited: Vec<ObjectKey> = keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
         wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, &tell)?;
         let namespace = bundle.index.namespace.as_str();
-        let gone: Vec<Candidate> = execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?;
-        let earlier = plan.prune.iter().chain(&plan.prune_later);
-        let retained: Vec<&Candidate> = earlier.filter(|candidate| !gone.contains(candidate)).collect();
+        gone.extend(execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?);
+        let retained: Vec<&Candidate> = plan.going().filter(|candidate| !gone.contains(candidate)).collect();
         self.journal.write_generation(&self.described(generation, &uids, &retained), packed)?;
         self.journal.finish(clock::now()?)?;
         let written = plan.count(Action::Create) + plan.count(Action::Update);
-        Ok(Done { generation: Some(generation), written, pruned: gone })
+        Ok(Done { generation: Some(generation), written, pruned: gone, recovery_files })
+    }
+}
+
+/// Says where what was generated can be recovered from.
+pub(super) fn tell_recovery(files: &[Utf8PathBuf], tell: &dyn Fn(&str)) {
+    for file in files {
+        tell(&format!("what was generated is encrypted in {file}: keep it where backups are"));
     }
 }
 

@@ -6,14 +6,16 @@ use serde_json::Value;
 
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
-use crate::cluster::error::CallError;
+use crate::cluster::error::{CallError, Cause};
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::cluster::resource::key;
 use crate::cmd::failure::Failure;
 use crate::model::object_key::ObjectKey;
-use crate::rollout::plan::{Before, Conflict, Tried};
+use crate::rollout::conflict::Conflict;
+use crate::rollout::plan::{Before, Tried};
 use crate::rollout::prune::{Candidate, candidates, still_named};
 use crate::rollout::record::Item;
+use crate::rollout::remedy;
 use crate::trust::verify::Verified;
 
 /// Looks at the cluster; changes nothing.
@@ -29,25 +31,32 @@ pub(super) fn survey(
     let mut all: Vec<ObjectKey> = keys.iter().cloned().chain(others).collect();
     all.sort();
     all.dedup();
-    let live = find_all(cluster, &all)?;
+    let (live, obstacles) = find_all(cluster, &all)?;
     let all = candidates(earlier, &bundle.manifests, &live, FIELD_MANAGER);
     let (prune, prune_later) = split_used(cluster, bundle.index.namespace.as_str(), all)?;
-    Ok(Before { live, tried, prune, prune_later })
+    Ok(Before { live, tried, prune, prune_later, obstacles, ..Before::default() })
 }
 
-fn find_all(cluster: &Cluster, keys: &[ObjectKey]) -> Result<BTreeMap<ObjectKey, Value>, Failure> {
+/// Returns what is there, and what we may not look at.
+fn find_all(
+    cluster: &Cluster,
+    keys: &[ObjectKey],
+) -> Result<(BTreeMap<ObjectKey, Value>, Vec<String>), Failure> {
     let requests: Vec<Request> = keys.iter().map(Request::get).collect();
-    let mut live = BTreeMap::new();
+    let (mut live, mut unseen) = (BTreeMap::new(), Vec::new());
     for (key, answer) in keys.iter().zip(cluster.call_all(&requests)) {
         match answer {
             Ok(object) => {
                 live.insert(key.clone(), object);
             }
             Err(error) if error.code() == 404 => {}
+            Err(error) if error.code() == 403 => {
+                unseen.push(format!("{key} may not be looked at: {error}: ask for the right"));
+            }
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(live)
+    Ok((live, unseen))
 }
 
 fn try_all(
@@ -67,7 +76,7 @@ fn try_all(
     let mut found: BTreeMap<ObjectKey, Tried> =
         untried.map(|manifest| (manifest.key.clone(), Tried::NotTried)).collect();
     for ((_, manifest), answer) in tried.iter().zip(cluster.call_all(&requests)) {
-        found.insert(manifest.key.clone(), outcome(answer)?);
+        found.insert(manifest.key.clone(), outcome(&manifest.key, answer)?);
     }
     Ok(found)
 }
@@ -77,23 +86,21 @@ pub(super) fn yaml<'a>(bundle: &'a Verified<Bundle>, file: &str) -> &'a [u8] {
     bundle.files.get(file).expect("the index lists files of the bundle").bytes()
 }
 
-fn outcome(answer: Result<Value, CallError>) -> Result<Tried, Failure> {
+/// Says what the answer to a dry run means for the object.
+pub(super) fn outcome(key: &ObjectKey, answer: Result<Value, CallError>) -> Result<Tried, Failure> {
     let status = match answer {
         Ok(object) => return Ok(Tried::Would(Box::new(object))),
         Err(CallError::Status(status)) => status,
         Err(error) => return Err(error.into()),
     };
     if status.is_field_conflict() {
-        let conflict = |cause: &crate::cluster::error::Cause| Conflict {
-            field: cause.field.clone(),
-            manager: cause.message.clone(),
-        };
+        let conflict = |cause: &Cause| Conflict::of(&cause.field, &cause.message);
         return Ok(Tried::Conflict(status.causes.iter().map(conflict).collect()));
     }
     match status.code {
         // The credentials, or the server: no verdict on the object.
         401 | 429 | 500.. => Err(CallError::Status(status).into()),
-        _ => Ok(Tried::Refused(status.to_string())),
+        _ => Ok(Tried::Refused(remedy::explain(key, status.code, &status.to_string()))),
     }
 }
 

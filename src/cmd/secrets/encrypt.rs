@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
+use super::recipients::recipients;
 use super::value;
 use crate::cmd::ctx::{Ctx, Folder, ProfileArgs, count};
 use crate::cmd::failure::{Failure, Outcome};
@@ -108,7 +109,8 @@ impl Args {
         let files = BeforeSealing(Folder::new(&self.profiles.profiles));
         let profile = ctx.load_from(&self.profile, &self.profiles, &files)?;
         let target = self.target(&profile)?;
-        let recipients = self.recipients(&profile)?;
+        let of_release = profile.settings.release.recovery_recipients.clone();
+        let recipients = recipients(&self.recipients, Ok(of_release))?;
         let path = self.profiles.profiles.join(target.file.as_str());
         // Before anybody types a value in vain.
         if !self.replace && fs_err::symlink_metadata(&path).is_ok() {
@@ -161,21 +163,6 @@ impl Args {
         let namespace = profile.settings.release.namespace.as_str();
         let place = Place::new(namespace, &profile.sealed_object(), &data_key).map_err(Failure::bug)?;
         Ok(Target { place, purpose: secret.purpose.clone(), file, stated })
-    }
-
-    fn recipients(&self, profile: &Profile) -> Result<Recipients, Failure> {
-        let named = self.recipients.iter().map(|text| Recipients::parse_one(text));
-        let mut named: Vec<AgeRecipient> = named
-            .collect::<Result<_, _>>()
-            .map_err(|error| Failure::input(format!("--recipient: {error}")))?;
-        if named.is_empty() {
-            named.clone_from(&profile.settings.release.recovery_recipients);
-        }
-        Recipients::new(named).map_err(|error| {
-            Failure::input(error)
-                .hint("name a public key: --recipient age1…, or release.recoveryRecipients in the profile")
-                .hint("age-keygen -o key.txt makes a key and prints its public half")
-        })
     }
 
     /// Says what was done, and what is to be done.

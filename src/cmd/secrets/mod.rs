@@ -1,7 +1,11 @@
-//! `secrets`: seals the values of secrets into files, and checks such files.
+//! `secrets`: seals the values of secrets into files, and checks such files; makes, saves and restores those of a cluster.
 
+mod backup;
 mod check;
 mod encrypt;
+mod init;
+mod recipients;
+mod restore;
 mod value;
 
 use super::ctx::Ctx;
@@ -19,6 +23,12 @@ enum Act {
     Encrypt(encrypt::Args),
     /// Check the sealed secrets of a profile or a bundle
     Check(check::Args),
+    /// Make the generated and sealed secrets of a bundle in a cluster, and nothing else
+    Init(Box<init::Args>),
+    /// Save the secrets of an installation in one encrypted file
+    Backup(Box<backup::Args>),
+    /// Bring the secrets of such a file back
+    Restore(Box<restore::Args>),
 }
 
 impl Args {
@@ -26,6 +36,9 @@ impl Args {
         match self.act {
             Act::Encrypt(args) => args.run(ctx),
             Act::Check(args) => args.run(ctx),
+            Act::Init(args) => args.run(ctx),
+            Act::Backup(args) => args.run(ctx),
+            Act::Restore(args) => args.run(ctx),
         }
     }
 }

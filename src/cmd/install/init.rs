@@ -1,0 +1,93 @@
+//! Makes the secrets that `apply` would make, for those who apply with something else.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use serde::Serialize;
+
+use super::run::{Run, tell_recovery};
+use super::{Checked, SecretArgs};
+use crate::cluster::{Cluster, Identity};
+use crate::cmd::confirm::{can_ask, confirm, confirm_first_install, place};
+use crate::cmd::ctx::Ctx;
+use crate::cmd::failure::Outcome;
+use crate::ui::escape::safe;
+use crate::ui::printer::Report;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InitReport<'a> {
+    content_id: String,
+    context: &'a str,
+    cluster_uid: &'a str,
+    namespace: &'a str,
+    /// Secrets whose values are generated, with their keys.
+    generated: Vec<String>,
+    /// Those that get another value.
+    regenerated: Vec<String>,
+    /// Secrets whose values the bundle brings sealed, with the keys that are written.
+    sealed: Vec<String>,
+    /// Whether that was done, and not only shown.
+    done: bool,
+    recovery_files: Vec<Utf8PathBuf>,
+}
+
+impl Report for InitReport<'_> {
+    const SCHEMA: &'static str = "secrets-init/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Self { namespace, context, .. } = self;
+        writeln!(out, "{}", safe(&format!("secrets in namespace {namespace} of context {context}")))?;
+        let verbs = if self.done {
+            ["generated  ", "regenerated", "unsealed   "]
+        } else {
+            ["generate  ", "regenerate", "unseal    "]
+        };
+        for (verb, secrets) in verbs.into_iter().zip([&self.generated, &self.regenerated, &self.sealed]) {
+            for secret in secrets {
+                writeln!(out, "{verb} {secret}")?;
+            }
+        }
+        let nothing = [&self.generated, &self.regenerated, &self.sealed].iter().all(|list| list.is_empty());
+        if nothing { writeln!(out, "all are there; nothing was written") } else { Ok(()) }
+    }
+}
+
+/// Looks, asks, and makes them.
+pub(in crate::cmd) fn init(
+    ctx: &Ctx,
+    checked: &Checked,
+    (cluster, identity): (&Cluster, &Identity),
+    args: &SecretArgs,
+    (dry_run, yes): (bool, bool),
+) -> Outcome {
+    let mut run = Run::begin(ctx, checked, (cluster, identity), false, Duration::ZERO)?;
+    let makings = run.survey_secrets(args.consent(!yes && !dry_run && can_ask()))?;
+    let mut report = InitReport {
+        content_id: format!("sha256:{}", checked.bundle.content_id),
+        context: &cluster.context,
+        cluster_uid: &identity.uid,
+        namespace: checked.bundle.index.namespace.as_str(),
+        generated: makings.generated(),
+        regenerated: makings.regenerated(),
+        sealed: makings.sealed(),
+        done: false,
+        recovery_files: Vec::new(),
+    };
+    if !dry_run && !makings.is_empty() {
+        if !yes {
+            let place = place(cluster, identity, Some(&checked.policy), report.namespace);
+            confirm(ctx, &report, &format!("Make these secrets in {place}?"))?;
+        }
+        if !yes && makings.asks_first_install() {
+            confirm_first_install(report.namespace)?;
+        }
+        report.recovery_files = run.make_secrets(&makings)?;
+        tell_recovery(&report.recovery_files, &|text| ctx.printer.say(text));
+    }
+    report.done = !dry_run;
+    ctx.printer.report(&report)?;
+    Ok(ExitCode::SUCCESS)
+}

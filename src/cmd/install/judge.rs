@@ -1,0 +1,160 @@
+//! What is decided about each object beyond the server's answer: whose it is, which conflicts there is leave to win, what
+//! becomes of claims, and who says how many pods there are.
+
+use super::survey::{outcome, yaml};
+use crate::bundle::open::Bundle;
+use crate::cluster::Cluster;
+use crate::cluster::request::{FIELD_MANAGER, Request, Run};
+use crate::cmd::failure::Failure;
+use crate::model::object_key::ObjectKey;
+use crate::render::manifest_set::{Manifest, ManifestSet};
+use crate::rollout::claim::{self, Verdict};
+use crate::rollout::conflict::{Conflict, Permit};
+use crate::rollout::dropped::dropped;
+use crate::rollout::plan::{Before, Tried};
+use crate::rollout::record::Item;
+use crate::rollout::{replicas, takeover};
+use crate::trust::verify::Verified;
+
+/// What a person, or the record, gives leave to.
+pub(super) struct Leave<'a> {
+    /// To take over objects that somebody else made.
+    pub(super) adopt: bool,
+    /// To take fields that somebody else owns.
+    pub(super) permits: &'a [Permit],
+    /// The objects of the bundle that runs; none if the new one has run here: whoever goes back may ask for smaller volumes
+    /// than there are.
+    pub(super) running: &'a dyn Fn() -> Result<Option<ManifestSet>, Failure>,
+}
+
+/// Completes what was seen of the cluster.
+pub(super) fn judge(
+    cluster: &Cluster,
+    bundle: &Verified<Bundle>,
+    before: &mut Before,
+    earlier: &[Item],
+    leave: &Leave<'_>,
+) -> Result<(), Failure> {
+    let had_autoscaler = earlier.iter().any(|item| item.key.kind == "HorizontalPodAutoscaler");
+    for (object, manifest) in bundle.index.objects.iter().zip(bundle.manifests.iter()) {
+        show_conflicts(before, manifest);
+        if is_allowed(before, manifest, leave, had_autoscaler) {
+            let request = Request::apply(&manifest.key, yaml(bundle, &object.file), Run::Dry).by_force();
+            let forced = outcome(&manifest.key, cluster.call(&request))?;
+            if let Some(Tried::Conflict(conflicts)) = before.tried.insert(manifest.key.clone(), forced) {
+                before.forced.insert(manifest.key.clone(), conflicts);
+            }
+        }
+        judge_claim(before, manifest, leave)?;
+        refuse_stranger(before, manifest, earlier, bundle.index.name.as_str(), leave);
+        hold_replicas(before, manifest);
+        tell_dropped(before, manifest);
+    }
+    let unused = leave.permits.iter().filter(|permit| !is_used(permit, before));
+    let unused = unused.map(|permit| format!("--force-conflicts {permit}: nobody else owns such a field"));
+    let unused: Vec<String> = unused.collect();
+    before.warnings.extend(unused);
+    Ok(())
+}
+
+fn show_conflicts(before: &mut Before, manifest: &Manifest) {
+    let live = before.live.get(&manifest.key);
+    if let Some(Tried::Conflict(conflicts)) = before.tried.get_mut(&manifest.key) {
+        for conflict in conflicts {
+            conflict.show(&manifest.key.kind, live, &manifest.object);
+        }
+    }
+}
+
+/// Tells whether there is leave to win every conflict of an object.
+fn is_allowed(before: &Before, manifest: &Manifest, leave: &Leave<'_>, had_autoscaler: bool) -> bool {
+    let Some(Tried::Conflict(conflicts)) = before.tried.get(&manifest.key) else { return false };
+    let is_permitted = |conflict: &Conflict| {
+        let is_named = leave.permits.iter().any(|permit| permit.covers(&manifest.key, &conflict.field));
+        is_named || replicas::is_given_back(conflict, had_autoscaler)
+    };
+    conflicts.iter().all(is_permitted)
+}
+
+fn is_used(permit: &Permit, before: &Before) -> bool {
+    let covers = |key: &ObjectKey, conflicts: &[Conflict]| {
+        conflicts.iter().any(|conflict| permit.covers(key, &conflict.field))
+    };
+    let open = before.tried.iter().any(|(key, tried)| match tried {
+        Tried::Conflict(conflicts) => covers(key, conflicts),
+        _ => false,
+    });
+    open || before.forced.iter().any(|(key, conflicts)| covers(key, conflicts))
+}
+
+fn judge_claim(before: &mut Before, manifest: &Manifest, leave: &Leave<'_>) -> Result<(), Failure> {
+    let key = &manifest.key;
+    let Some(live) = before.live.get(key).filter(|_| key.kind == "PersistentVolumeClaim") else {
+        return Ok(());
+    };
+    let why = match claim::judge(live, &manifest.object, FIELD_MANAGER) {
+        None => return Ok(()),
+        Some(Verdict::Refused(why)) => why,
+        Some(Verdict::Keep(why)) => {
+            let running = (leave.running)()?;
+            let claim = running.iter().flat_map(ManifestSet::iter).find(|running| running.key == *key);
+            let Some(shrinks) = claim.and_then(|claim| claim::shrinks(&claim.object, &manifest.object))
+            else {
+                before.warnings.push(format!("{key}: {why}"));
+                before.tried.insert(key.clone(), Tried::Would(Box::new(live.clone())));
+                before.forced.remove(key);
+                return Ok(());
+            };
+            shrinks
+        }
+    };
+    before.tried.insert(key.clone(), Tried::Refused(why));
+    Ok(())
+}
+
+fn refuse_stranger(
+    before: &mut Before,
+    manifest: &Manifest,
+    earlier: &[Item],
+    name: &str,
+    leave: &Leave<'_>,
+) {
+    let Some(live) = before.live.get(&manifest.key) else { return };
+    let Some(whose) = takeover::stranger(live, &manifest.key, earlier, FIELD_MANAGER, name) else { return };
+    if leave.adopt {
+        before.warnings.push(format!("{}: it is taken over: {whose}", manifest.key));
+    } else if !matches!(before.tried.get(&manifest.key), Some(Tried::Refused(_))) {
+        let why = format!(
+            "it is there, and this installation did not make it: {whose}: look at it, then say --adopt to take it over"
+        );
+        before.tried.insert(manifest.key.clone(), Tried::Refused(why));
+    }
+}
+
+/// Where the bundle leaves the number of pods to an autoscaler, it stays what it is until that changes it; where the bundle
+/// has the say again, the autoscaler goes first.
+fn hold_replicas(before: &mut Before, manifest: &Manifest) {
+    let live = &before.live;
+    let goes_first = |candidate: &crate::rollout::prune::Candidate| {
+        let autoscaler = live.get(&candidate.key);
+        autoscaler.is_some_and(|object| replicas::goes_first(candidate, object, &manifest.object))
+    };
+    let (first, after) = before.prune.drain(..).partition(goes_first);
+    before.prune = after;
+    before.prune_first.extend::<Vec<_>>(first);
+    let held =
+        live.get(&manifest.key).and_then(|live| replicas::to_hold(live, &manifest.object, FIELD_MANAGER));
+    if let (Some(held), Some(Tried::Would(object))) = (held, before.tried.get_mut(&manifest.key)) {
+        object["spec"]["replicas"] = held.into();
+        before.held_replicas.insert(manifest.key.clone(), held);
+    }
+}
+
+fn tell_dropped(before: &mut Before, manifest: &Manifest) {
+    let Some(Tried::Would(answer)) = before.tried.get(&manifest.key) else { return };
+    let told = dropped(&manifest.object, answer);
+    let told = told.iter().map(|path| {
+        format!("{}: the server drops {path}: it does not know it, or has it switched off", manifest.key)
+    });
+    before.warnings.extend(told);
+}

@@ -1,0 +1,240 @@
+//! The encryption key is the installation: it salts every API key and encrypts every account, and another one kills
+//! both silently. What must not happen to it is refused here.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::generated::Making;
+use super::sealed::Opened;
+use crate::bundle::index::Source;
+use crate::bundle::open::Bundle;
+use crate::cluster::Cluster;
+use crate::cluster::request::Request;
+use crate::cluster::resource::key;
+use crate::cluster::secret::Secret;
+use crate::cmd::failure::Failure;
+use crate::model::object_key::ObjectKey;
+use crate::render::references::{pod_template, references};
+use crate::rollout::record::Item;
+
+/// The variable by which the relay gets it.
+const VARIABLE: &str = "ENCRYPTION_KEY";
+
+/// Its key in the Secrets that apply makes, and what the names of those add to the relay's.
+const KEY: &str = "encryption-key";
+const SECRETS: [&str; 3] = ["-encryption-key", "-sealed", "-literal"];
+
+/// A key of a Secret in the namespace of the bundle.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    secret: String,
+    key: String,
+}
+
+/// Returns where the pods of a workload get the encryption key.
+fn place_in(workload: &Value) -> Option<Place> {
+    let containers = pod_template(workload)?.pointer("/spec/containers")?.as_array()?;
+    let variables = containers.iter().filter_map(|container| container.get("env")?.as_array()).flatten();
+    let reference = variables
+        .filter(|variable| variable["name"] == VARIABLE)
+        .find_map(|variable| variable.pointer("/valueFrom/secretKeyRef"))?;
+    let text = |field: &str| Some(reference.get(field)?.as_str()?.to_owned());
+    Some(Place { secret: text("name")?, key: text("key")? })
+}
+
+/// Returns where the bundle's relay gets the encryption key.
+fn place(bundle: &Bundle) -> Option<Place> {
+    let mut deployments = bundle.manifests.iter().filter(|manifest| manifest.key.kind == "Deployment");
+    deployments.find_map(|manifest| place_in(&manifest.object))
+}
+
+/// Tells whether a Secret of the bundle's is the one with the encryption key.
+pub(super) fn is_of(secret: &str, bundle: &Bundle) -> bool {
+    place(bundle).is_some_and(|place| place.secret == secret)
+}
+
+/// Refuses a bundle whose relay would get another key than the one that runs, or ran last.
+pub(super) fn check_change(
+    cluster: &Cluster,
+    bundle: &Bundle,
+    opened: Option<&Opened>,
+    earlier: &[Item],
+) -> Result<(), Failure> {
+    let Some(wanted) = place(bundle) else { return Ok(()) };
+    let namespace = bundle.index.namespace.as_str();
+    let source = source(bundle, &wanted);
+    let stays = |place: &Place| *place == wanted && matches!(source, From::Cluster | From::Generated);
+    let (live, runs) = live_places(cluster, bundle, earlier)?;
+    if live.iter().all(stays) {
+        return Ok(());
+    }
+    let secret = |name: &str| cluster.find_secret(&secret_key(namespace, name));
+    let there = secret(&wanted.secret)?;
+    let new = match &source {
+        From::Literal(secret) => secret.data.get(&wanted.key),
+        From::Sealed => opened.and_then(|opened| opened.value(&wanted.secret, &wanted.key)).or_else(|| {
+            // It is not opened because it has not changed.
+            there.as_ref()?.data.get(&wanted.key)
+        }),
+        From::Cluster | From::Generated => there.as_ref().and_then(|secret| secret.data.get(&wanted.key)),
+    };
+    for place in live.iter().filter(|place| !stays(place)) {
+        let secret = match secret(&place.secret) {
+            // It is not known whether there is one, and a Role that is as small as can be does not show it.
+            Err(error) if error.code() == 403 && !runs => continue,
+            secret => secret?,
+        };
+        let Some(secret) = secret else { continue };
+        let Some(value) = secret.data.get(&place.key).filter(|value| !value.expose().is_empty()) else {
+            continue;
+        };
+        if new.is_none_or(|new| new != value) {
+            return Err(would_change(place, &wanted, new.is_none()));
+        }
+    }
+    Ok(())
+}
+
+/// Where a bundle says that the key comes from.
+enum From {
+    Cluster,
+    Generated,
+    Sealed,
+    Literal(Box<Secret>),
+}
+
+fn source(bundle: &Bundle, place: &Place) -> From {
+    let literal = bundle
+        .manifests
+        .iter()
+        .find(|manifest| manifest.key.kind == "Secret" && manifest.key.name == place.secret)
+        .and_then(|manifest| serde_json::from_value(manifest.object.clone()).ok());
+    if let Some(secret) = literal {
+        return From::Literal(secret);
+    }
+    let wanted = bundle.index.contract.iter().find(|wanted| {
+        wanted.kind == "Secret" && wanted.name == place.secret && wanted.source != Source::Cluster
+    });
+    match wanted.map(|wanted| wanted.source) {
+        Some(Source::Generated) => From::Generated,
+        Some(Source::Sealed) => From::Sealed,
+        _ => From::Cluster,
+    }
+}
+
+/// Returns where the key is that the relay has now, and true; where none runs, where one could be that was made for one
+/// that did.
+fn live_places(cluster: &Cluster, bundle: &Bundle, earlier: &[Item]) -> Result<(Vec<Place>, bool), Failure> {
+    let named =
+        bundle.manifests.iter().map(|manifest| &manifest.key).chain(earlier.iter().map(|item| &item.key));
+    let deployments: BTreeSet<&ObjectKey> = named.filter(|key| key.kind == "Deployment").collect();
+    let mut live = BTreeSet::new();
+    for deployment in &deployments {
+        live.extend(cluster.find(deployment)?.as_ref().and_then(place_in));
+    }
+    let runs = !live.is_empty();
+    if !runs {
+        let made =
+            |name: &str| SECRETS.map(|end| Place { secret: format!("{name}{end}"), key: KEY.to_owned() });
+        live.extend(deployments.iter().flat_map(|deployment| made(&deployment.name)));
+    }
+    Ok((live.into_iter().collect(), runs))
+}
+
+fn would_change(live: &Place, wanted: &Place, is_generated: bool) -> Failure {
+    let Place { secret, key } = wanted;
+    let how = if is_generated { "a new one would be generated" } else { "the bundle has another one" };
+    Failure::world(format!(
+        "the encryption key would change: the installation has the one in Secret {}, key `{}`, and {how} for Secret \
+         {secret}, key `{key}`; every account and API key would be dead",
+        live.secret, live.key
+    ))
+    .hint("nothing was changed; keep the form that the profile had, or bring the same value in the new one")
+    .hint(format!("if nothing of the installation is to be kept, delete its volume of Redis and Secret {}", live.secret))
+}
+
+/// Refuses to generate it where there could be data that was encrypted with another one.
+pub(super) fn check_making(
+    cluster: &Cluster,
+    bundle: &Bundle,
+    making: &Making,
+    was_deployed: bool,
+) -> Result<(), Failure> {
+    let lost = |why: String| {
+        Err(Failure::world(format!(
+            "the encryption key, Secret {}, is not there, and {why}: a new key would make every account and API key \
+             worthless",
+            making.key.name
+        ))
+        .hint("restore the Secret: relay-bundle secrets restore; docs/recovery.md shows how"))
+    };
+    if was_deployed {
+        return lost("the relay has run here".to_owned());
+    }
+    if making.is_there {
+        return lost("the Secret is there without it".to_owned());
+    }
+    for claim in redis_claims(bundle) {
+        if cluster.find(&claim)?.is_some() {
+            return lost(format!("there is a volume of Redis, {claim}"));
+        }
+        if let Some(volume) = kept_volume(cluster, &claim)? {
+            return lost(format!("there is a volume of Redis, PersistentVolume/{volume}, which {claim} had"));
+        }
+    }
+    Ok(())
+}
+
+/// Returns every claim in which Redis may have data: those of its pods, and the one that a chart's StatefulSet made.
+fn redis_claims(bundle: &Bundle) -> BTreeSet<ObjectKey> {
+    let stateful_sets = bundle.manifests.iter().filter(|manifest| manifest.key.kind == "StatefulSet");
+    let names = stateful_sets.flat_map(|manifest| {
+        let named = references(&manifest.object).into_keys();
+        let named = named.filter(|target| target.kind == "PersistentVolumeClaim").map(|target| target.name);
+        named.chain([format!("data-{}-0", manifest.key.name)])
+    });
+    names.filter_map(|name| key("PersistentVolumeClaim", bundle.index.namespace.as_str(), &name)).collect()
+}
+
+/// Returns the volume that a claim had which is gone, if volumes can be seen: they belong to no namespace.
+fn kept_volume(cluster: &Cluster, claim: &ObjectKey) -> Result<Option<String>, Failure> {
+    let volumes = match cluster.call(&Request::get_path("/api/v1/persistentvolumes")) {
+        Ok(volumes) => volumes,
+        // Without the right the claims alone have to do.
+        Err(error) if error.code() == 403 => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let text = |volume: &Value, pointer: &str| {
+        volume.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let had = |volume: &&Value| {
+        text(volume, "/spec/claimRef/namespace") == claim.namespace
+            && text(volume, "/spec/claimRef/name") == claim.name
+            && volume.pointer("/metadata/deletionTimestamp").is_none()
+    };
+    let mut volumes = volumes["items"].as_array().into_iter().flatten();
+    Ok(volumes.find(had).map(|volume| text(volume, "/metadata/name")))
+}
+
+/// Says that nobody has agreed to generate it.
+pub(super) fn no_consent(making: &Making) -> Failure {
+    Failure::input(format!(
+        "the encryption key, Secret {}, is not there: it is generated only at a first installation",
+        making.key.name
+    ))
+    .hint("if the relay has never run here, say so: --first-install")
+    .hint("else restore the Secret: relay-bundle secrets restore; docs/recovery.md shows how")
+}
+
+/// Says that it is not generated anew, whatever is allowed.
+pub(super) fn never_again(key: &ObjectKey) -> Failure {
+    Failure::input(format!(
+        "the bundle wants a new encryption key in place of the one in {key}: every account and API key would be dead"
+    ))
+    .hint("the encryption key has no generation; take the number out of the profile, and build again")
+}
+
+fn secret_key(namespace: &str, name: &str) -> ObjectKey {
+    key("Secret", namespace, name).expect("a kind that is known")
+}

@@ -1,0 +1,204 @@
+//! What is generated: what is there, and what is missing.
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use super::encryption_key;
+use crate::bundle::index::{Source, Wanted, WantedKey};
+use crate::bundle::open::Bundle;
+use crate::cluster::Cluster;
+use crate::cluster::resource::key;
+use crate::cluster::secret::Secret;
+use crate::cmd::failure::Failure;
+use crate::model::object_key::ObjectKey;
+use crate::model::secret_value::SecretValue;
+
+/// The annotation that says of each key which generation its value is. Without one, it is the first.
+pub(crate) const GENERATIONS: &str = "relay-bundle/generations";
+
+/// 64 characters, so that a byte's lower six bits choose one without a bias.
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// A Secret of which values are to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Making {
+    pub(super) key: ObjectKey,
+    pub(super) values: Vec<NewValue>,
+    pub(super) is_encryption_key: bool,
+    /// Whether the Secret is there with other keys.
+    pub(super) is_there: bool,
+}
+
+/// A value that is to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NewValue {
+    pub(super) key: String,
+    length: usize,
+    generation: i64,
+    pub(super) why: Why,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// There is none.
+    Missing,
+    /// The bundle wants a later one.
+    Raised,
+}
+
+/// A Secret with values that are generated, as it is now.
+pub(super) struct Found<'a> {
+    wanted: &'a Wanted,
+    pub(super) key: ObjectKey,
+    pub(super) secret: Option<Secret>,
+}
+
+/// Reads every Secret with values that are generated.
+pub(super) fn read<'a>(cluster: &Cluster, bundle: &'a Bundle) -> Result<Vec<Found<'a>>, Failure> {
+    let generated = bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Generated);
+    let found = |wanted: &'a Wanted| {
+        let key = key(&wanted.kind, &wanted.namespace, &wanted.name).expect("a Secret, as the gate checked");
+        let secret = cluster.find_secret(&key)?;
+        Ok(Found { wanted, key, secret })
+    };
+    generated.map(found).collect()
+}
+
+/// Returns what is to be made; what would be made anew against the will of a person is refused.
+pub(super) fn survey(
+    cluster: &Cluster,
+    bundle: &Bundle,
+    goes_back: bool,
+    allow_regenerate: bool,
+) -> Result<Vec<Making>, Failure> {
+    let mut makings = Vec::new();
+    for found in read(cluster, bundle)? {
+        if let Some(making) = found.making(bundle, goes_back)? {
+            found.secret.as_ref().map_or(Ok(()), |secret| ensure_mutable(&making.key, secret))?;
+            makings.push(making);
+        }
+    }
+    let raised: Vec<String> = makings.iter().filter_map(|making| making.describe(Why::Raised)).collect();
+    if raised.is_empty() || allow_regenerate {
+        return Ok(makings);
+    }
+    let failure =
+        Failure::input("the bundle wants new values in place of generated ones; nothing was changed")
+            .hint("what the old values protect may be lost with them; if that is meant: --allow-regenerate");
+    Err(raised.into_iter().fold(failure, Failure::hint))
+}
+
+/// Refuses to write into a Secret that nobody can.
+pub(super) fn ensure_mutable(key: &ObjectKey, secret: &Secret) -> Result<(), Failure> {
+    if !secret.immutable {
+        return Ok(());
+    }
+    Err(Failure::world(format!("{key} is immutable, and the bundle wants other values in it")).hint(
+        "make sure that its values are kept elsewhere, delete it, and create it again with all its keys and without `immutable`",
+    ))
+}
+
+impl Found<'_> {
+    /// Returns what is to be made of the Secret; nothing if it is whole.
+    pub(super) fn making(&self, bundle: &Bundle, goes_back: bool) -> Result<Option<Making>, Failure> {
+        let is_encryption_key = encryption_key::is_of(&self.wanted.name, bundle);
+        let generations = self.secret.as_ref().map(generations).unwrap_or_default();
+        let mut values = Vec::new();
+        for wanted in &self.wanted.keys {
+            let secret = self.secret.as_ref();
+            let is_there = secret.is_some_and(|secret| has_value(secret, &wanted.key));
+            let (Some(length), Some(generation)) = (wanted.length, wanted.generation) else {
+                self.check_plain(wanted, is_there)?;
+                continue;
+            };
+            let length = usize::try_from(length).map_err(Failure::bug)?;
+            let of = |why| NewValue { key: wanted.key.clone(), length, generation, why };
+            let live = generations.get(&wanted.key).copied().unwrap_or(1);
+            match generation.cmp(&live) {
+                _ if !is_there => values.push(of(Why::Missing)),
+                std::cmp::Ordering::Equal => {}
+                std::cmp::Ordering::Greater if is_encryption_key => {
+                    return Err(encryption_key::never_again(&self.key));
+                }
+                std::cmp::Ordering::Greater => values.push(of(Why::Raised)),
+                // Going back brings no old value back: the new one stays, and the pods get it.
+                std::cmp::Ordering::Less if goes_back => {}
+                std::cmp::Ordering::Less => return Err(self.is_older(wanted, generation, live)),
+            }
+        }
+        let (key, is_there) = (self.key.clone(), self.secret.is_some());
+        Ok((!values.is_empty()).then_some(Making { key, values, is_encryption_key, is_there }))
+    }
+
+    /// A container of the profile's own asks for a key that nobody generates.
+    fn check_plain(&self, wanted: &WantedKey, is_there: bool) -> Result<(), Failure> {
+        if is_there {
+            return Ok(());
+        }
+        let users = self.wanted.used_by.join(", ");
+        Err(Failure::world(format!(
+            "{}: the key `{}`, for {users}, is not there, and nobody makes it",
+            self.key, wanted.key
+        ))
+        .hint("add it to the Secret, or remove what refers to it from the profile"))
+    }
+
+    fn is_older(&self, wanted: &WantedKey, generation: i64, live: i64) -> Failure {
+        Failure::input(format!(
+            "{}: the value of `{}` is generation {live}, and the bundle wants generation {generation}: an old value does \
+             not come back",
+            self.key, wanted.key
+        ))
+        .hint(format!("set `generation` in the profile to {live} or more, and build again"))
+    }
+}
+
+/// Tells whether a Secret has a key, and something in it.
+pub(super) fn has_value(secret: &Secret, key: &str) -> bool {
+    secret.data.get(key).is_some_and(|value| !value.expose().is_empty())
+}
+
+/// Returns what the annotation says; what is no number was written by somebody else, and counts as the first.
+fn generations(secret: &Secret) -> BTreeMap<String, i64> {
+    let text = secret.annotation(GENERATIONS).unwrap_or("{}");
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+impl Making {
+    /// Says what is made, without values.
+    pub(super) fn describe(&self, why: Why) -> Option<String> {
+        let values = self.values.iter().filter(|value| value.why == why);
+        let keys: Vec<String> = values
+            .map(|value| match why {
+                Why::Missing => value.key.clone(),
+                Why::Raised => format!("{} (generation {})", value.key, value.generation),
+            })
+            .collect();
+        (!keys.is_empty()).then(|| format!("Secret/{}: {}", self.key.name, keys.join(", ")))
+    }
+
+    /// Puts new values into a Secret, or into a new one.
+    pub(super) fn fill(&self, secret: Option<Secret>) -> Result<Secret, Failure> {
+        let mut secret = secret.unwrap_or_else(|| Secret::new(&self.key));
+        let mut generations = generations(&secret);
+        for value in &self.values {
+            secret.data.insert(value.key.clone(), random_text(value.length)?);
+            generations.insert(value.key.clone(), value.generation);
+        }
+        secret.annotate(GENERATIONS, &serde_json::to_string(&generations).map_err(Failure::bug)?);
+        // Nobody changes it by mistake: a container that was started with another key could never tell.
+        secret.immutable |= self.is_encryption_key;
+        Ok(secret)
+    }
+}
+
+fn random_text(length: usize) -> Result<SecretValue, Failure> {
+    let mut bytes = Zeroizing::new(vec![0; length]);
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::world(format!("the system gives no random numbers: {error}")))?;
+    for byte in bytes.iter_mut() {
+        *byte = ALPHABET[usize::from(*byte & 63)];
+    }
+    Ok(SecretValue::new(bytes))
+}

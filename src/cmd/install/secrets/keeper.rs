@@ -1,0 +1,128 @@
+//! Keeps what is generated, encrypted to those who may recover it: in the record and in a file, before it is written.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::generated::Making;
+use crate::bundle::open::Bundle;
+use crate::cluster::secret::Secret;
+use crate::cmd::failure::Failure;
+use crate::cmd::journal::Journal;
+use crate::model::object_key::ObjectKey;
+
+#[cfg(feature = "age")]
+pub(super) use with_age::Keeper;
+#[cfg(not(feature = "age"))]
+pub(super) use without_age::Keeper;
+
+/// Says that what is generated would be kept by nobody.
+fn nobody(makings: &[Making], why: &str) -> Failure {
+    let names: Vec<&str> = makings.iter().map(|making| making.key.name.as_str()).collect();
+    Failure::input(format!("nobody could recover what would be generated into {}: {why}", names.join(", ")))
+}
+
+/// Returns the public keys that the bundle names, as texts.
+fn named(bundle: &Bundle) -> Vec<&str> {
+    let named =
+        bundle.recipe.pointer("/settings/release/recoveryRecipients").and_then(|list| list.as_array());
+    named.into_iter().flatten().filter_map(|name| name.as_str()).collect()
+}
+
+fn is_dev(bundle: &Bundle) -> bool {
+    bundle.index.environment.as_str() == "dev"
+}
+
+const NO_RECOVERY: &str = "or say that with the namespace they may be lost for ever: --no-recovery";
+
+#[cfg(feature = "age")]
+mod with_age {
+    use super::{
+        Bundle, Failure, Journal, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path, Utf8PathBuf, is_dev,
+        named, nobody,
+    };
+    use crate::cmd::recovery_file::{saved, write_new};
+    use crate::cmd::state_args;
+    use crate::sealed::{Recipients, Recovery};
+
+    /// Who can recover what is generated, and where the file is to be.
+    pub(in crate::cmd::install::secrets) struct Keeper {
+        recipients: Recipients,
+        path: Utf8PathBuf,
+    }
+
+    impl Keeper {
+        /// Finds out who keeps what is generated; nobody need in a development environment.
+        pub(in crate::cmd::install::secrets) fn of(
+            bundle: &Bundle,
+            makings: &[Making],
+            file: Option<&Utf8Path>,
+        ) -> Result<Option<Self>, Failure> {
+            let named = named(bundle);
+            if named.is_empty() && is_dev(bundle) {
+                return Ok(None);
+            }
+            if named.is_empty() {
+                return Err(nobody(makings, "the bundle names no recovery recipients")
+                    .hint("name a public key of age in the profile, release.recoveryRecipients, and build again")
+                    .hint(NO_RECOVERY));
+            }
+            let recipients = named.into_iter().map(Recipients::parse_one).collect::<Result<Vec<_>, _>>();
+            let recipients = recipients.and_then(Recipients::new).map_err(Failure::input)?;
+            let (namespace, name) = (&bundle.index.namespace, &bundle.index.name);
+            let path = match file {
+                Some(file) => file.to_owned(),
+                None => state_args::recovery_folder()?.join(format!("{namespace}-{name}.age")),
+            };
+            Ok(Some(Self { recipients, path }))
+        }
+
+        /// Keeps Secrets; returns where the file is.
+        pub(in crate::cmd::install::secrets) fn keep(
+            &self,
+            journal: &Journal<'_>,
+            secrets: &[(ObjectKey, Secret)],
+        ) -> Result<Utf8PathBuf, Failure> {
+            let secrets = secrets.iter().map(|(key, secret)| saved(&key.name, secret)).collect();
+            let (bundle, namespace) = (journal.name().to_string(), journal.namespace().to_owned());
+            let file =
+                Recovery { bundle, namespace, secrets }.seal(&self.recipients).map_err(Failure::world)?;
+            let text = String::from_utf8(file).map_err(Failure::bug)?;
+            journal.keep_recovery(&text)?;
+            write_new(&self.path, text.as_bytes())
+        }
+    }
+}
+
+#[cfg(not(feature = "age"))]
+mod without_age {
+    use super::{
+        Bundle, Failure, Journal, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path, Utf8PathBuf, is_dev,
+        named, nobody,
+    };
+
+    /// Nobody: there is no such value.
+    pub(in crate::cmd::install::secrets) enum Keeper {}
+
+    impl Keeper {
+        /// Refuses, where somebody should keep what is generated.
+        pub(in crate::cmd::install::secrets) fn of(
+            bundle: &Bundle,
+            makings: &[Making],
+            _: Option<&Utf8Path>,
+        ) -> Result<Option<Self>, Failure> {
+            if named(bundle).is_empty() && is_dev(bundle) {
+                return Ok(None);
+            }
+            Err(nobody(makings, "this program was built without `age`, and encrypts nothing")
+                .hint("take a program that was built with it")
+                .hint(NO_RECOVERY))
+        }
+
+        pub(in crate::cmd::install::secrets) fn keep(
+            &self,
+            _: &Journal<'_>,
+            _: &[(ObjectKey, Secret)],
+        ) -> Result<Utf8PathBuf, Failure> {
+            match *self {}
+        }
+    }
+}

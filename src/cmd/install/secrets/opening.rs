@@ -1,0 +1,50 @@
+//! Opens what a bundle brings sealed. Nothing has been asked of a cluster by then.
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use super::Opened;
+use crate::bundle::index::Source;
+use crate::bundle::open::Bundle;
+use crate::cmd::failure::Failure;
+use crate::cmd::refused::untrusted;
+use crate::model::secret_value::SecretValue;
+use crate::sealed::{FrameError, Identities, OpenError, Place, open as open_file};
+
+/// Opens every sealed value, or says which cannot be.
+pub(crate) fn open(bundle: &Bundle, identities: &Identities) -> Result<Opened, Failure> {
+    let sealed = bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Sealed);
+    let keys = sealed.flat_map(|wanted| wanted.keys.iter().map(move |key| (wanted, key)));
+    let (mut values, mut closed, mut wrong) = (BTreeMap::new(), Vec::new(), Vec::new());
+    for (wanted, key) in keys {
+        let Some(path) = &key.file else { continue };
+        let file = bundle.files.get(path).expect("the gate has looked for it");
+        let place = Place::new(&wanted.namespace, &wanted.name, &key.key).map_err(Failure::input)?;
+        match open_file(file.bytes(), identities, &place) {
+            Ok(value) => {
+                let bytes = Zeroizing::new(value.expose().to_vec());
+                values.insert((wanted.name.clone(), key.key.clone()), SecretValue::new(bytes));
+            }
+            Err(OpenError::NoKeyFits) => {
+                closed.push(format!("{path}, for {place}: {}", OpenError::NoKeyFits));
+            }
+            Err(error @ OpenError::Frame(FrameError::Misplaced(_))) => wrong.push(format!("{path}: {error}")),
+            Err(error) => wrong.push(format!("{path}, for {place}: {error}")),
+        }
+    }
+    if let Some((first, more)) = wrong.split_first() {
+        let failure = untrusted("CONTENT_MISMATCH", first.as_str());
+        return Err(more
+            .iter()
+            .fold(failure, |failure, why| failure.hint(why.as_str()))
+            .hint("do not use the bundle: its sealed secrets are not what it needs; tell its signers"));
+    }
+    if closed.is_empty() {
+        return Ok(Opened::new(values));
+    }
+    let failure =
+        Failure::input("the bundle has sealed secrets that the private keys of --identity do not open");
+    let failure = closed.into_iter().fold(failure, Failure::hint);
+    Err(failure.hint("name the file with a private key of a recipient; nothing was asked of the cluster"))
+}

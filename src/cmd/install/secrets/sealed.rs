@@ -1,0 +1,150 @@
+//! What the bundle brings encrypted: opened in memory before anything is asked of the cluster, written where it differs.
+
+use std::collections::BTreeMap;
+
+use super::generated::{ensure_mutable, has_value};
+use crate::bundle::index::{Source, Wanted, WantedKey};
+use crate::bundle::open::Bundle;
+use crate::cluster::Cluster;
+use crate::cluster::resource::key;
+use crate::cluster::secret::Secret;
+use crate::cmd::failure::Failure;
+use crate::model::object_key::ObjectKey;
+use crate::model::secret_value::SecretValue;
+
+/// The annotation that says of each key which ciphertext its value came from: the token that restarts pods, too.
+pub(crate) const SEALED: &str = "relay-bundle/sealed";
+
+/// The sealed values of a bundle, by Secret and key.
+pub(crate) struct Opened(BTreeMap<(String, String), SecretValue>);
+
+impl Opened {
+    /// Takes values that were opened.
+    #[cfg(feature = "age")]
+    pub(crate) fn new(values: BTreeMap<(String, String), SecretValue>) -> Self {
+        Self(values)
+    }
+
+    /// Returns a value.
+    pub(crate) fn value(&self, secret: &str, key: &str) -> Option<&SecretValue> {
+        self.0.get(&(secret.to_owned(), key.to_owned()))
+    }
+}
+
+/// A Secret of sealed values that is not as the bundle has it.
+pub(super) struct Sealing {
+    pub(super) key: ObjectKey,
+    /// As it should be.
+    pub(super) secret: Secret,
+    /// The keys that differ.
+    keys: Vec<String>,
+}
+
+impl Sealing {
+    /// Returns the name, and the keys that are written.
+    pub(super) fn describe(&self) -> (String, Vec<String>) {
+        (self.key.name.clone(), self.keys.clone())
+    }
+}
+
+/// Returns the Secrets that must be written.
+pub(super) fn survey(
+    cluster: &Cluster,
+    bundle: &Bundle,
+    opened: Option<&Opened>,
+) -> Result<Vec<Sealing>, Failure> {
+    let mut sealings = Vec::new();
+    let sealed = bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Sealed);
+    for wanted in sealed {
+        let key = key(&wanted.kind, &wanted.namespace, &wanted.name).expect("a Secret, as the gate checked");
+        let there = cluster.find_secret(&key)?;
+        check_plain(wanted, &key, there.as_ref())?;
+        let differing = differing(bundle, wanted, there.as_ref(), opened);
+        if differing.is_empty() {
+            continue;
+        }
+        let Some(opened) = opened else { return Err(closed(&differing)) };
+        there.as_ref().map_or(Ok(()), |secret| ensure_mutable(&key, secret))?;
+        let keys = differing.iter().map(|key| key.key.clone()).collect();
+        let secret = filled(bundle, wanted, there.unwrap_or_else(|| Secret::new(&key)), opened)?;
+        sealings.push(Sealing { key, secret, keys });
+    }
+    Ok(sealings)
+}
+
+/// A container of the profile's own may ask for a key that nobody seals; it must be there.
+fn check_plain(wanted: &Wanted, key: &ObjectKey, there: Option<&Secret>) -> Result<(), Failure> {
+    let has = |name: &str| there.is_some_and(|secret| has_value(secret, name));
+    let lacking = wanted.keys.iter().find(|wanted| wanted.file.is_none() && !has(&wanted.key));
+    lacking.map_or(Ok(()), |lacking| {
+        let users = wanted.used_by.join(", ");
+        let name = &lacking.key;
+        Err(Failure::world(format!(
+            "{key}: the key `{name}`, for {users}, is not there, and nobody seals it"
+        ))
+        .hint("add it to the Secret, or remove what refers to it from the profile"))
+    })
+}
+
+/// Returns the keys whose values come from another ciphertext, or, if they can be compared, are others.
+fn differing<'a>(
+    bundle: &Bundle,
+    wanted: &'a Wanted,
+    there: Option<&Secret>,
+    opened: Option<&Opened>,
+) -> Vec<&'a WantedKey> {
+    let Some(there) = there else { return sealed_keys(wanted).collect() };
+    let noted = noted(there);
+    let differs = |key: &&WantedKey| {
+        let live = there.data.get(&key.key);
+        let other = match opened {
+            Some(opened) => live != opened.value(&wanted.name, &key.key),
+            None => !has_value(there, &key.key),
+        };
+        other || noted.get(&key.key) != digest(bundle, key).as_ref()
+    };
+    sealed_keys(wanted).filter(differs).collect()
+}
+
+fn sealed_keys(wanted: &Wanted) -> impl Iterator<Item = &WantedKey> {
+    wanted.keys.iter().filter(|key| key.file.is_some())
+}
+
+/// Returns the digest of the ciphertext of a key.
+fn digest(bundle: &Bundle, key: &WantedKey) -> Option<String> {
+    Some(bundle.files.get(key.file.as_deref()?)?.digest().to_string())
+}
+
+/// Returns what the annotation says; what cannot be read was written by somebody else, and says nothing.
+fn noted(secret: &Secret) -> BTreeMap<String, String> {
+    serde_json::from_str(secret.annotation(SEALED).unwrap_or("{}")).unwrap_or_default()
+}
+
+/// Puts the values into a Secret. Other keys stay: pods of an earlier generation may be started again.
+fn filled(bundle: &Bundle, wanted: &Wanted, mut secret: Secret, opened: &Opened) -> Result<Secret, Failure> {
+    let mut noted = noted(&secret);
+    for key in sealed_keys(wanted) {
+        let value = opened.value(&wanted.name, &key.key).expect("all sealed values were opened");
+        secret.data.insert(key.key.clone(), value.copied());
+        noted.extend(digest(bundle, key).map(|digest| (key.key.clone(), digest)));
+    }
+    secret.annotate(SEALED, &serde_json::to_string(&noted).map_err(Failure::bug)?);
+    Ok(secret)
+}
+
+/// Says what cannot be opened.
+fn closed(keys: &[&WantedKey]) -> Failure {
+    let files: Vec<&str> = keys.iter().filter_map(|key| key.file.as_deref()).collect();
+    let failure = Failure::input(format!(
+        "the bundle has sealed secrets that are new in the cluster, and nothing to open them with: {}",
+        files.join(", ")
+    ));
+    if cfg!(feature = "age") {
+        failure.hint("name the file with the private key: --identity FILE").hint(
+            "or --identity <(age -d FILE), if that is encrypted itself; `secrets check BUNDLE --identity` tries it",
+        )
+    } else {
+        failure
+            .hint("this program was built without `age`, and opens nothing: take one that was built with it")
+    }
+}

@@ -1,0 +1,38 @@
+//! `secrets init`: the secrets that `apply` makes, and nothing else.
+
+use crate::cmd::ctx::Ctx;
+use crate::cmd::failure::Outcome;
+use crate::cmd::install::{SecretArgs, init};
+use crate::cmd::target_args::TargetArgs;
+use crate::trust::verify::Purpose;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Makes what the bundle lists as generated, where it is not there yet, and what it brings sealed: with the same checks
+and the same recovery file as `apply`, which does this by itself. It is for those who write the manifests with kubectl or
+GitOps. Killed, it is run again: no value is generated twice.
+
+Examples:
+  relay-bundle secrets init prod.tar --trust trust.toml --first-install
+  relay-bundle secrets init prod.tar --trust trust.toml --identity key.txt --yes"
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    target: TargetArgs,
+    /// Show what would be made, and make nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    secrets: SecretArgs,
+}
+
+impl Args {
+    pub(super) fn run(self, ctx: &Ctx) -> Outcome {
+        let checked = self.target.verify(Purpose::Install)?.open_sealed(&self.secrets)?;
+        let (cluster, identity) = self.target.connect(&checked)?;
+        init(ctx, &checked, (&cluster, &identity), &self.secrets, (self.dry_run, self.yes))
+    }
+}

@@ -1,0 +1,240 @@
+//! `secrets restore`: the secrets of a recovery file, back into the cluster.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use camino::Utf8PathBuf;
+use serde::Serialize;
+
+use crate::bundle::index::{Source, Wanted};
+use crate::bundle::open::Bundle;
+use crate::cluster::resource::key;
+use crate::cluster::secret::Secret;
+use crate::cluster::{Cluster, Identity};
+use crate::cmd::confirm::{confirm, place};
+use crate::cmd::ctx::Ctx;
+use crate::cmd::failure::{Failure, Outcome};
+use crate::cmd::identity_args::IdentityArgs;
+use crate::cmd::recovery_file::{described, restored};
+use crate::cmd::target_args::TargetArgs;
+use crate::fsio;
+use crate::model::object_key::ObjectKey;
+use crate::sealed::{RECOVERY_BYTES_MAX, Recovery, Saved};
+use crate::trust::verify::Purpose;
+use crate::ui::escape::safe;
+use crate::ui::printer::Report;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Only Secrets that the verified bundle refers to are created: anybody who knows a public key could have made the file.
+A Secret that is there with the same values stays; if one value differs, nothing is written. The namespace must be there.
+docs/recovery.md shows the whole way back.
+
+Examples:
+  relay-bundle secrets restore prod.tar secrets.age --trust trust.toml --identity key.txt --dry-run
+  relay-bundle secrets restore prod.tar secrets.age --trust trust.toml --identity <(age -d key.txt.age) --yes"
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    target: TargetArgs,
+    /// The recovery file that `apply`, `secrets init` or `secrets backup` has written
+    recovery_file: Utf8PathBuf,
+    #[command(flatten)]
+    identity: IdentityArgs,
+    /// Show what would be restored, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RestoreReport<'a> {
+    context: &'a str,
+    cluster_uid: &'a str,
+    namespace: &'a str,
+    /// Secrets that come back, with their keys.
+    restored: Vec<String>,
+    /// Secrets that are there with the same values.
+    unchanged: Vec<String>,
+    /// Secrets of the file that the bundle does not refer to.
+    left_out: Vec<String>,
+    /// Secrets that the bundle refers to, and the file does not have.
+    lacking: Vec<String>,
+    /// Whether that was done, and not only shown.
+    done: bool,
+}
+
+impl Report for RestoreReport<'_> {
+    const SCHEMA: &'static str = "secrets-restore/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let verb = if self.done { "restored " } else { "restore  " };
+        let lists = [
+            (verb, &self.restored),
+            ("unchanged", &self.unchanged),
+            ("left out ", &self.left_out),
+            ("lacking  ", &self.lacking),
+        ];
+        for (verb, secrets) in lists {
+            for secret in secrets {
+                writeln!(out, "{verb}  {}", safe(secret))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Args {
+    pub(super) fn run(self, ctx: &Ctx) -> Outcome {
+        let checked = self.target.verify(Purpose::Install)?;
+        let bundle = checked.bundle();
+        let recovery = self.open(bundle)?;
+        let (cluster, identity) = self.target.connect(&checked)?;
+        let namespace = bundle.index.namespace.as_str();
+        check_namespace(&cluster, namespace)?;
+        let plan = plan(&cluster, bundle, &recovery)?;
+        let mut report = plan.report(&cluster, &identity, namespace);
+        if !self.dry_run && !plan.writes.is_empty() {
+            if !self.yes {
+                let place = place(&cluster, &identity, Some(&checked.policy), namespace);
+                confirm(ctx, &report, &format!("Restore these Secrets into {place}?"))?;
+            }
+            for (key, secret) in &plan.writes {
+                put(&cluster, key, secret)?;
+            }
+        }
+        report.done = !self.dry_run;
+        ctx.printer.report(&report)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Opens the file, in memory, and refuses one of another installation.
+    fn open(&self, bundle: &Bundle) -> Result<Recovery, Failure> {
+        let path = &self.recovery_file;
+        let identities = self.identity.read()?.ok_or_else(|| {
+            Failure::input("there is no private key to open the recovery file with")
+                .hint("name the file with the key: --identity FILE")
+        })?;
+        let file = fsio::read_bounded(path, RECOVERY_BYTES_MAX as u64)?;
+        let recovery = Recovery::open(&file, &identities).map_err(|error| {
+            Failure::input(format!("`{path}`: {error}")).hint("nothing was asked of the cluster")
+        })?;
+        let (name, namespace) = (&bundle.index.name, &bundle.index.namespace);
+        if recovery.bundle == name.as_str() && recovery.namespace == namespace.as_str() {
+            return Ok(recovery);
+        }
+        Err(Failure::input(format!(
+            "`{path}` is of {} in namespace {}, and the bundle is {name} for namespace {namespace}",
+            recovery.bundle, recovery.namespace
+        ))
+        .hint("take the file, or the bundle, of this installation"))
+    }
+}
+
+fn check_namespace(cluster: &Cluster, namespace: &str) -> Result<(), Failure> {
+    let there = cluster.find(&key("Namespace", "", namespace).expect("a kind that is known"))?;
+    if there.is_some() {
+        return Ok(());
+    }
+    Err(Failure::world(format!("there is no namespace {namespace}"))
+        .hint(format!("make it first: kubectl create namespace {namespace}")))
+}
+
+/// What is restored.
+struct Plan {
+    writes: Vec<(ObjectKey, Secret)>,
+    restored: Vec<String>,
+    unchanged: Vec<String>,
+    left_out: Vec<String>,
+    lacking: Vec<String>,
+}
+
+/// Compares the file with the cluster, and with what the bundle refers to.
+fn plan(cluster: &Cluster, bundle: &Bundle, recovery: &Recovery) -> Result<Plan, Failure> {
+    let wanted: BTreeMap<&str, &Wanted> = bundle
+        .index
+        .contract
+        .iter()
+        .filter(|wanted| wanted.kind == "Secret" && wanted.namespace == bundle.index.namespace.as_str())
+        .map(|wanted| (wanted.name.as_str(), wanted))
+        .collect();
+    let has = |name: &str| recovery.secrets.iter().any(|saved| saved.name == name);
+    let lacking = wanted.keys().filter(|name| !has(name)).map(|name| format!("Secret/{name}")).collect();
+    let mut plan = Plan {
+        writes: Vec::new(),
+        restored: Vec::new(),
+        unchanged: Vec::new(),
+        left_out: Vec::new(),
+        lacking,
+    };
+    let mut different = Vec::new();
+    for saved in &recovery.secrets {
+        let Some(wanted) = wanted.get(saved.name.as_str()) else {
+            plan.left_out.push(described(saved));
+            continue;
+        };
+        let key = key("Secret", &wanted.namespace, &wanted.name).expect("a kind that is known");
+        match cluster.find_secret(&key)? {
+            None => {
+                plan.writes.push((key.clone(), restored(&key, saved, wanted.source != Source::Cluster)));
+                plan.restored.push(described(saved));
+            }
+            Some(live) if live.data == saved.data => plan.unchanged.push(described(saved)),
+            Some(live) => different.push(difference(saved, &live)),
+        }
+    }
+    if different.is_empty() {
+        return Ok(plan);
+    }
+    let failure = Failure::world("Secrets are there with other values than the file's; nothing was written");
+    let failure = different.into_iter().fold(failure, Failure::hint);
+    Err(failure
+        .hint("if those of the file are the right ones, delete these Secrets, and run the command again"))
+}
+
+/// Names the keys that differ.
+fn difference(saved: &Saved, live: &Secret) -> String {
+    let all: std::collections::BTreeSet<&String> = saved.data.keys().chain(live.data.keys()).collect();
+    let differing = all.into_iter().filter(|key| saved.data.get(*key) != live.data.get(*key));
+    let keys: Vec<&str> = differing.map(String::as_str).collect();
+    format!("Secret/{}: {}", saved.name, keys.join(", "))
+}
+
+impl Plan {
+    fn report<'a>(
+        &self,
+        cluster: &'a Cluster,
+        identity: &'a Identity,
+        namespace: &'a str,
+    ) -> RestoreReport<'a> {
+        RestoreReport {
+            context: &cluster.context,
+            cluster_uid: &identity.uid,
+            namespace,
+            restored: self.restored.clone(),
+            unchanged: self.unchanged.clone(),
+            left_out: self.left_out.clone(),
+            lacking: self.lacking.clone(),
+            done: false,
+        }
+    }
+}
+
+/// Creates a Secret. If an answer was lost, or somebody else did the same, what is there must be the same.
+fn put(cluster: &Cluster, key: &ObjectKey, secret: &Secret) -> Result<(), Failure> {
+    match cluster.put_secret(key, secret) {
+        Ok(_) => Ok(()),
+        Err(error) if error.code() == 409 => match cluster.find_secret(key)? {
+            Some(live) if live.data == secret.data => Ok(()),
+            _ => Err(Failure::world(format!("somebody else has created {key} meanwhile"))
+                .hint("run the command again: it compares with what is there")),
+        },
+        Err(error) => {
+            Err(Failure::from(error).hint(format!("while restoring {key}; what came before it is done")))
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! A bundle, and the cluster that it is for: verified before anything is asked. Shared by the commands that write there.
+
+use camino::Utf8PathBuf;
+
+use super::clock;
+use super::cluster_args::{ClusterArgs, identify};
+use super::ctx::StoreArgs;
+use super::failure::Failure;
+use super::gate::BundleArgs;
+use super::install::{Checked, Origin};
+use super::state_args::StateArgs;
+use super::trust_args::load_policy;
+use crate::cluster::{Cluster, Identity};
+use crate::trust::verify::{Authority, Purpose, Terms};
+
+/// Which bundle, who may have signed it, and which cluster.
+#[derive(Debug, clap::Args)]
+pub(super) struct TargetArgs {
+    #[command(flatten)]
+    bundle: BundleArgs,
+    /// The trust policy: who may sign what, and for which place
+    #[arg(long, value_name = "TOML")]
+    trust: Utf8PathBuf,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
+    state: StateArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+impl TargetArgs {
+    /// Verifies the bundle: everything that needs no cluster. There is no connection yet.
+    pub(super) fn verify(&self, purpose: Purpose) -> Result<Checked, Failure> {
+        self.bundle.check()?;
+        let policy = load_policy(&self.trust)?;
+        let now = clock::now()?;
+        let state_file = self.state.file()?;
+        let state = state_file.read()?;
+        let terms = Terms { authority: Authority::Policy(&policy, &state), purpose, now };
+        let (_, bundle) = self.bundle.verify(&self.store, &terms)?;
+        let origin = Origin::Brought(state_file);
+        Checked::new((policy, &self.trust), origin, bundle, now, self.cluster.words())
+    }
+
+    /// Connects, and refuses a cluster that is not the policy's.
+    pub(super) fn connect(&self, checked: &Checked) -> Result<(Cluster, Identity), Failure> {
+        let cluster = self.cluster.connect()?;
+        let identity = identify(&cluster, &checked.policy)?;
+        Ok((cluster, identity))
+    }
+}

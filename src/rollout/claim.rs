@@ -1,0 +1,99 @@
+//! What becomes of a claim that is there: it grows, or stays; it never shrinks and never moves.
+
+use serde_json::Value;
+
+use super::live;
+use crate::model::number::quantity_milli;
+
+const SIZE: &str = "/spec/resources/requests/storage";
+/// What is fixed once a claim is made, as field ownership spells it, and how a person calls it.
+const FIXED: [(&str, &str, &str); 3] = [
+    ("/spec/storageClassName", "/f:spec/f:storageClassName", "storage class"),
+    ("/spec/accessModes", "/f:spec/f:accessModes", "access mode"),
+    ("/spec/volumeMode", "/f:spec/f:volumeMode", "volume mode"),
+];
+
+/// What is decided about a live claim without asking the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It stays as it is, and why.
+    Keep(String),
+    Refused(String),
+}
+
+/// Compares a live claim with the one that is wanted; none if the server may judge.
+pub fn judge(live: &Value, wanted: &Value, manager: &str) -> Option<Verdict> {
+    for (pointer, owned, what) in FIXED {
+        let Some(old) = live.pointer(pointer) else { continue };
+        let new = wanted.pointer(pointer);
+        // To leave out what we said before is a change, too.
+        let is_ours = live::owned(live, manager).is_some_and(|fields| fields.pointer(owned).is_some());
+        if new.map_or(is_ours, |new| new != old) {
+            return Some(Verdict::Refused(format!(
+                "its {what} is {old} and cannot change: state it in the profile, or move the data to a claim of another \
+                 name and name that (`existingClaim`)"
+            )));
+        }
+    }
+    let (old, new) = (size(live)?, size(wanted)?);
+    (quantity_milli(old)? > quantity_milli(new)?)
+        .then(|| Verdict::Keep(format!("it has {old} and stays as it is; the bundle asks for {new}")))
+}
+
+/// Says that a claim is asked to shrink: the bundle that runs asks for more. One that only somebody has grown is kept.
+pub fn shrinks(running: &Value, wanted: &Value) -> Option<String> {
+    let (old, new) = (size(running)?, size(wanted)?);
+    (quantity_milli(old)? > quantity_milli(new)?).then(|| {
+        format!("a claim cannot shrink: the bundle that runs asks for {old}, and this one for {new}: state {old} in the profile")
+    })
+}
+
+fn size(claim: &Value) -> Option<&str> {
+    claim.pointer(SIZE)?.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn claim(size: &str, class: Option<&str>) -> Value {
+        let mut claim =
+            json!({"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}});
+        if let Some(class) = class {
+            claim["spec"]["storageClassName"] = class.into();
+        }
+        claim
+    }
+
+    #[test]
+    fn a_claim_grows_or_stays_and_is_never_shrunk_or_moved() {
+        let live = claim("10Gi", Some("fast"));
+        let is = |wanted: &Value| match judge(&live, wanted, "me") {
+            None => "judged by the server",
+            Some(Verdict::Keep(_)) => "kept",
+            Some(Verdict::Refused(_)) => "refused",
+        };
+
+        assert_eq!(is(&claim("20Gi", None)), "judged by the server");
+        assert_eq!(is(&claim("10240Mi", Some("fast"))), "judged by the server");
+        assert_eq!(is(&claim("5Gi", None)), "kept");
+        assert_eq!(is(&claim("10Gi", Some("slow"))), "refused");
+        let mut shared = claim("10Gi", None);
+        shared["spec"]["accessModes"] = json!(["ReadWriteMany"]);
+        assert_eq!(is(&shared), "refused");
+        assert!(shrinks(&claim("10Gi", None), &claim("5Gi", None)).is_some());
+        assert_eq!(shrinks(&claim("5Gi", None), &claim("5120Mi", None)), None);
+    }
+
+    #[test]
+    fn a_class_that_was_stated_and_is_left_out_would_change() {
+        let mut live = claim("1Gi", Some("fast"));
+        assert_eq!(judge(&live, &claim("1Gi", None), "me"), None);
+        let fields = json!({"f:spec": {"f:storageClassName": {}}});
+        live["metadata"]["managedFields"] =
+            json!([{"manager": "me", "operation": "Apply", "fieldsV1": fields}]);
+        assert!(matches!(judge(&live, &claim("1Gi", None), "me"), Some(Verdict::Refused(_))));
+    }
+}

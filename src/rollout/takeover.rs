@@ -1,0 +1,85 @@
+//! Whose an object is that is there already: nothing of others is changed without leave.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::live;
+use super::record::Item;
+use crate::model::object_key::ObjectKey;
+
+const INSTANCE: &str = "/metadata/labels/app.kubernetes.io~1instance";
+
+/// Says whose a live object is, if it is not this installation's: one that it recorded, or made and was interrupted.
+pub fn stranger(
+    live: &Value,
+    key: &ObjectKey,
+    earlier: &[Item],
+    manager: &str,
+    instance: &str,
+) -> Option<String> {
+    // Most namespaces are made before, for the Secrets that must be there. They are never pruned.
+    if key.kind == "Namespace" {
+        return None;
+    }
+    let is_same = |item: &&Item| {
+        let (one, other) = (&item.key, key);
+        (&one.kind, &one.namespace, &one.name) == (&other.kind, &other.namespace, &other.name)
+    };
+    let recorded = earlier.iter().filter(is_same).filter_map(|item| item.uid.as_deref());
+    if recorded.into_iter().any(|uid| uid == live::uid(live)) {
+        return None;
+    }
+    let label = live.pointer(INSTANCE).and_then(Value::as_str);
+    match (live::owned(live, manager), label) {
+        (Some(_), None) => None,
+        (Some(_), Some(label)) if label == instance => None,
+        (Some(_), Some(label)) => Some(format!("it belongs to the installation `{label}`")),
+        (None, _) => Some(match managers(live).as_str() {
+            "" => "nobody says whose it is".to_owned(),
+            managers => format!("its fields are those of {managers}"),
+        }),
+    }
+}
+
+fn managers(live: &Value) -> String {
+    let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let names: BTreeSet<&str> =
+        entries.into_iter().flatten().filter_map(|entry| entry["manager"].as_str()).collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_was_recorded_or_made_by_us_is_ours_and_all_else_is_not() {
+        let key = |kind: &str| ObjectKey {
+            api_version: "v1".into(),
+            kind: kind.into(),
+            namespace: "ns".into(),
+            name: "a".into(),
+        };
+        let live = |manager: &str, instance: &str| {
+            json!({"metadata": {"uid": "1", "labels": {"app.kubernetes.io/instance": instance},
+                "managedFields": [{"manager": manager, "operation": "Apply", "fieldsV1": {}}]}})
+        };
+        let recorded = [Item { key: key("Service"), uid: Some("1".into()) }];
+        let is_strange = |live: &Value, kind: &str, earlier: &[Item]| {
+            stranger(live, &key(kind), earlier, "relay-bundle", "relay")
+        };
+
+        assert_eq!(is_strange(&live("relay-bundle", "relay"), "Service", &[]), None);
+        assert_eq!(is_strange(&live("helm", "relay"), "Service", &recorded), None);
+        assert_eq!(is_strange(&live("helm", "relay"), "Namespace", &[]), None);
+        let theirs = is_strange(&live("helm", "relay"), "Service", &[]);
+        assert_eq!(theirs.as_deref(), Some("its fields are those of helm"));
+        let theirs = is_strange(&live("helm", "relay"), "ConfigMap", &recorded);
+        assert!(theirs.is_some());
+        let theirs = is_strange(&live("relay-bundle", "other"), "Service", &[]);
+        assert_eq!(theirs.as_deref(), Some("it belongs to the installation `other`"));
+    }
+}

@@ -1,0 +1,129 @@
+//! Pods as the controllers would make them, for the server to try: Pod Security, quotas and most webhooks look at pods only.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::plan::{Before, Tried};
+use crate::model::object_key::ObjectKey;
+use crate::render::references::pod_template;
+
+/// A workload of the bundle, as the server would store it.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    pub key: ObjectKey,
+    /// What would be created.
+    pub pod: Value,
+    /// Whether old pods go before new ones come: then a full quota says nothing.
+    pub makes_room: bool,
+    /// How many more pods there would be.
+    pub more: i64,
+}
+
+/// Returns a pod of each workload that the server took, by workload.
+pub fn trials(before: &Before) -> BTreeMap<ObjectKey, Trial> {
+    let trial = |(key, tried): (&ObjectKey, &Tried)| {
+        let Tried::Would(object) = tried else { return None };
+        let live = before.live.get(key);
+        let count = |object: &Value| object.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
+        let trial = Trial {
+            key: key.clone(),
+            pod: pod(key, object, before)?,
+            makes_room: live.is_some() && makes_room(object),
+            more: count(object) - live.map_or(0, count),
+        };
+        Some((key.clone(), trial))
+    };
+    before.tried.iter().filter_map(trial).collect()
+}
+
+/// Tells whether a rollout takes pods away before it makes new ones.
+fn makes_room(workload: &Value) -> bool {
+    let at = |pointer: &str| workload.pointer(pointer);
+    let is_some = |value: Option<&Value>| {
+        value.is_some_and(|value| !(*value == json!(0) || *value == json!("0%") || value.is_null()))
+    };
+    workload["kind"] == "StatefulSet"
+        || at("/spec/strategy/type") == Some(&"Recreate".into())
+        || is_some(at("/spec/strategy/rollingUpdate/maxUnavailable"))
+}
+
+fn pod(key: &ObjectKey, workload: &Value, before: &Before) -> Option<Value> {
+    let template = pod_template(workload)?;
+    let mut spec = template.get("spec")?.clone();
+    let mut labels = template.pointer("/metadata/labels").cloned().unwrap_or_default();
+    match key.kind.as_str() {
+        "StatefulSet" => {
+            labels["statefulset.kubernetes.io/pod-name"] = format!("{}-0", key.name).into();
+            labels["apps.kubernetes.io/pod-index"] = "0".into();
+            labels["controller-revision-hash"] = format!("{}-plan", key.name).into();
+        }
+        _ => labels["pod-template-hash"] = "plan".into(),
+    }
+    if is_account_missing(&spec, before) {
+        // It comes with the bundle; a pod that names it would be refused for that alone.
+        for field in ["serviceAccount", "serviceAccountName"] {
+            spec.as_object_mut()?.remove(field);
+        }
+    }
+    let annotations = template.pointer("/metadata/annotations").cloned().unwrap_or_default();
+    Some(json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        // The name of a pod that runs cannot be tried.
+        "metadata": {"generateName": format!("{}-", key.name), "namespace": key.namespace,
+            "labels": labels, "annotations": annotations},
+        "spec": spec,
+    }))
+}
+
+/// Tells whether the bundle brings the ServiceAccount of a pod, and it is not there yet.
+fn is_account_missing(spec: &Value, before: &Before) -> bool {
+    let name = spec.get("serviceAccountName").and_then(Value::as_str).unwrap_or_default();
+    let brought = before.tried.keys().find(|key| key.kind == "ServiceAccount" && key.name == name);
+    brought.is_some_and(|key| !before.live.contains_key(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(kind: &str, name: &str) -> ObjectKey {
+        ObjectKey { api_version: "v1".into(), kind: kind.into(), namespace: "ns".into(), name: name.into() }
+    }
+
+    fn would(object: Value) -> Tried {
+        Tried::Would(Box::new(object))
+    }
+
+    #[test]
+    fn a_pod_is_what_the_controller_would_make() {
+        let template = json!({"metadata": {"labels": {"app": "a"}, "annotations": {"b": "c"}},
+            "spec": {"serviceAccountName": "own", "containers": []}});
+        let deployment = json!({"kind": "Deployment", "spec": {"replicas": 3, "template": template,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}}});
+        let stateful = json!({"kind": "StatefulSet", "spec": {"template": template}});
+        let (relay, redis, account) =
+            (key("Deployment", "relay"), key("StatefulSet", "redis"), key("ServiceAccount", "own"));
+        let mut before = Before::default();
+        before.tried.insert(relay.clone(), would(deployment.clone()));
+        before.tried.insert(redis.clone(), would(stateful));
+        before.tried.insert(account.clone(), would(json!({})));
+        before.live.insert(relay.clone(), json!({"spec": {"replicas": 1}}));
+
+        let found = trials(&before);
+        let (one, other) = (&found[&relay], &found[&redis]);
+        assert_eq!((one.more, one.makes_room), (2, false));
+        assert_eq!(one.pod["metadata"]["labels"], json!({"app": "a", "pod-template-hash": "plan"}));
+        assert_eq!(one.pod["metadata"]["generateName"], "relay-");
+        assert_eq!(one.pod["spec"].get("serviceAccountName"), None);
+        assert_eq!((other.more, other.makes_room), (1, false));
+        assert_eq!(other.pod["metadata"]["labels"]["apps.kubernetes.io/pod-index"], "0");
+
+        before.live.insert(account, json!({}));
+        before.live.insert(redis.clone(), json!({}));
+        let found = trials(&before);
+        assert_eq!(found[&relay].pod["spec"]["serviceAccountName"], "own");
+        assert_eq!((found[&redis].more, found[&redis].makes_room), (0, true));
+    }
+}

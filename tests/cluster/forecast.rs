@@ -1,0 +1,320 @@
+//! The forecast is the truth: for the restart matrix, what the plan says of pods is what the control plane then does.
+
+use std::collections::BTreeMap;
+
+use relay_bundle::profile::overlay::ProfileFiles as _;
+use serde_json::Value;
+
+use crate::bases::{BASES, Bases};
+use crate::happened::{ByWorkload, forecast, happened, revisions};
+use crate::platform;
+use crate::rows::{Outcome, Pods, ROWS, Row};
+use crate::site::Site;
+
+/// How many namespaces have rows at the same time.
+const LANES: usize = 6;
+
+/// Every how manyth row is tried where nobody asks for all of them with `RELAY_BUNDLE_FORECAST=all`.
+const SAMPLE: usize = 9;
+
+/// What the bases and the rows want of the whole cluster.
+const CLUSTER: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: infra}
+---
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {name: relay}
+value: 1
+---
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {name: other}
+value: 2
+---
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: haproxy}
+spec: {controller: example.internal/haproxy}
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: fast}
+provisioner: relay-bundle.test/volumes
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: httproutes.gateway.networking.k8s.io
+  annotations: {api-approved.kubernetes.io: unapproved}
+spec:
+  group: gateway.networking.k8s.io
+  scope: Namespaced
+  names: {kind: HTTPRoute, plural: httproutes, singular: httproute}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: gateways.gateway.networking.k8s.io
+  annotations: {api-approved.kubernetes.io: unapproved}
+spec:
+  group: gateway.networking.k8s.io
+  scope: Namespaced
+  names: {kind: Gateway, plural: gateways, singular: gateway}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+";
+
+const GATEWAYS: &str = "
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: public, namespace: infra}
+spec: {}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: private, namespace: infra}
+spec: {}
+";
+
+/// What they want of their namespace; the key is the same in both its forms.
+const NAMESPACED: &str = "
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: own-ca, namespace: NAMESPACE}
+data: {ca.crt: none}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: other-ca, namespace: NAMESPACE}
+data: {ca.crt: none}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data-relay-redis-0, namespace: NAMESPACE}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: admin, namespace: NAMESPACE}
+stringData: {password: none, other: none}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: redis, namespace: NAMESPACE}
+stringData: {password: none}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: loki, namespace: NAMESPACE}
+stringData: {password: none}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: pull, namespace: NAMESPACE}
+type: kubernetes.io/dockerconfigjson
+stringData: {.dockerconfigjson: '{}'}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: other, namespace: NAMESPACE}
+type: kubernetes.io/dockerconfigjson
+stringData: {.dockerconfigjson: '{}'}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: key, namespace: NAMESPACE}
+stringData: {key: 'one-key-of-thirty-two-characters'}
+";
+
+/// Under every name that the rows give the relay.
+const ENCRYPTION_KEY: &str = "
+apiVersion: v1
+kind: Secret
+metadata: {name: NAME-encryption-key, namespace: NAMESPACE}
+stringData: {encryption-key: 'one-key-of-thirty-two-characters'}
+";
+
+fn prepare_cluster(site: &Site) {
+    platform::ensure(site.plane, &site.namespace);
+    site.plane.ensure(CLUSTER);
+    for definition in ["httproutes", "gateways"] {
+        let name = format!("crd/{definition}.gateway.networking.k8s.io");
+        site.plane.kubectl(&["wait", "--for=condition=Established", &name]);
+    }
+    site.plane.ensure(GATEWAYS);
+    for (node, disk) in [("node-1", "ssd"), ("node-2", "hdd"), ("node-3", "ssd")] {
+        site.plane.kubectl(&["label", "--overwrite", "node", node, &format!("disk={disk}"), "a=b"]);
+    }
+}
+
+/// A namespace for rows of one base.
+fn lane(base: &str, number: usize) -> Option<Site> {
+    let site = Site::new(&format!("forecast-{base}-{number}"))?.with_namespace();
+    site.plane.ensure(&NAMESPACED.replace("NAMESPACE", &site.namespace));
+    platform::ensure(site.plane, &site.namespace);
+    for name in ["relay-claude-relay", "relay-proxy", "proxy", "other-claude-relay"] {
+        let secret = ENCRYPTION_KEY.replace("NAMESPACE", &site.namespace).replace("NAME", name);
+        site.plane.ensure(&secret);
+    }
+    let bases = Bases::with(String::new());
+    for name in bases.names() {
+        let (_, text) = bases.profile(&name).unwrap();
+        fs_err::write(site.path().join(format!("profiles/{name}.toml")), text).unwrap();
+    }
+    let system = site.plane.get("default", "namespace/kube-system");
+    site.trust(system["metadata"]["uid"].as_str().unwrap());
+    Some(site)
+}
+
+/// Tells whether a row comes as far as a cluster: not if `build` refuses it, as the matrix says why; if its sealed file
+/// only looks like one; or if it is for another namespace.
+fn is_tried(row: &Row) -> bool {
+    let is_sealed = row.change.contains("age = ");
+    match row.outcome {
+        Outcome::Refused { because } => because.is_empty(),
+        Outcome::Pods { .. } => row.key != "release.namespace" && !is_sealed,
+    }
+}
+
+/// Tells whether a claim that is there cannot become what the row asks for.
+fn is_fixed(row: &Row) -> bool {
+    ["persistence.storageClass", "persistence.accessMode", "external.storageClass", "external.accessMode"]
+        .iter()
+        .any(|end| row.key.ends_with(end))
+}
+
+/// What the matrix says of a workload, in the words of a forecast; none where that is about names.
+fn wanted(pods: Pods) -> Option<&'static str> {
+    match pods {
+        Pods::Stay => Some("no"),
+        Pods::Restart => Some("yes"),
+        Pods::Added => Some("added"),
+        Pods::Removed => Some("removed"),
+        Pods::Replaced | Pods::Absent => None,
+    }
+}
+
+/// What came of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Came {
+    True,
+    Refused,
+}
+
+const CONSENT: [&str; 2] = ["--first-install", "--no-recovery"];
+
+fn report(stdout: &str) -> Value {
+    serde_json::from_str(stdout).unwrap()
+}
+
+/// Applies a bundle and compares what was forecast with what happened.
+fn compare(site: &Site, profile: &str) -> Result<ByWorkload, String> {
+    let bundle = site.build(profile, &[]);
+    let shown = site.apply(&bundle, &["--dry-run", "--json", CONSENT[0], CONSENT[1]]);
+    if shown.code != 0 {
+        return Err(format!("the plan: {}", shown.stderr));
+    }
+    let before = revisions(site);
+    let ran = site.apply(&bundle, &["--yes", "--json", "--timeout", "60", CONSENT[0], CONSENT[1]]);
+    if ran.code != 0 {
+        return Err(format!("apply: {}", ran.stderr));
+    }
+    let (said, done) = (forecast(&report(&shown.stdout)), happened(&before, &revisions(site)));
+    // What the row before has left under another name is none of this bundle's.
+    let done: ByWorkload = done.into_iter().filter(|(key, _)| said.contains_key(key)).collect();
+    if said == done { Ok(said) } else { Err(format!("forecast {said:?}, and it was {done:?}")) }
+}
+
+/// Tries a row on what its base left, and goes back to that.
+fn try_row(site: &Site, row: &Row) -> Result<Came, String> {
+    let extends = format!("extends = [{:?}]\n", row.base);
+    let text = if row.change.starts_with("extends") { row.change.to_owned() } else { extends + row.change };
+    fs_err::write(site.path().join("profiles/changed.toml"), text).unwrap();
+    if is_fixed(row) {
+        let before = site.versions();
+        let ran = site.apply(&site.build("changed", &[]), &["--yes", CONSENT[0], CONSENT[1]]);
+        let is_said = ran.code == 4 && ran.stderr.contains("cannot change");
+        let is_untouched = site.versions() == before;
+        return if is_said && is_untouched { Ok(Came::Refused) } else { Err(ran.stderr) };
+    }
+    let said = compare(site, "changed")?;
+    let Outcome::Pods { relay, redis, because } = row.outcome else { unreachable!("filtered before") };
+    for (kind, pods) in [("Deployment", relay), ("StatefulSet", redis)] {
+        let all: Vec<&str> =
+            said.iter().filter(|((of, _), _)| of == kind).map(|(_, word)| word.as_str()).collect();
+        if let Some(word) = wanted(pods).filter(|word| all != [*word]) {
+            return Err(format!("{kind}: the matrix says {word} ({because}), the plan {all:?}"));
+        }
+    }
+    compare(site, row.base)?;
+    Ok(Came::True)
+}
+
+/// Tries rows of one base in a namespace of their own.
+fn try_rows(number: usize, rows: &[&Row]) -> Vec<(String, Result<Came, String>)> {
+    let Some(site) = lane(rows[0].base, number) else { return Vec::new() };
+    site.applied(&site.build(rows[0].base, &[]), &CONSENT);
+    let mut came = Vec::new();
+    for row in rows {
+        let result = try_row(&site, row);
+        if result.is_err() {
+            // What follows would be compared with something else than the base.
+            site.apply(&site.build(row.base, &[]), &["--yes", CONSENT[0], CONSENT[1]]);
+        }
+        came.push((format!("{}: {} ({})", row.base, row.key, row.change), result));
+    }
+    came
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "who has the time asks for all rows")]
+fn what_the_plan_says_of_pods_is_what_happens_to_them() {
+    let Some(site) = Site::new("forecast") else { return };
+    let site = site.with_namespace();
+    prepare_cluster(&site);
+    let step =
+        if std::env::var_os("RELAY_BUNDLE_FORECAST").is_some_and(|all| all == "all") { 1 } else { SAMPLE };
+    let mut lanes: Vec<Vec<&Row>> = Vec::new();
+    for base in BASES {
+        let rows: Vec<&Row> =
+            ROWS.iter().filter(|row| row.base == base && is_tried(row)).step_by(step).collect();
+        let length = rows.len().div_ceil(LANES).max(5);
+        lanes.extend(rows.chunks(length).map(<[&Row]>::to_vec));
+    }
+    let start = std::time::Instant::now();
+    let queue = std::sync::Mutex::new(lanes.iter().enumerate().collect::<Vec<_>>());
+    let results = std::sync::Mutex::new(Vec::new());
+
+    std::thread::scope(|scope| {
+        for _ in 0..LANES {
+            scope.spawn(|| {
+                while let Some((number, rows)) = { queue.lock().unwrap().pop() } {
+                    let came = try_rows(number, rows);
+                    results.lock().unwrap().extend(came);
+                }
+            });
+        }
+    });
+
+    let results = results.into_inner().unwrap();
+    let wrong: Vec<String> =
+        results.iter().filter_map(|(row, came)| Some(format!("{row}: {}", came.as_ref().err()?))).collect();
+    assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), results.len(), wrong.join("\n"));
+    let mut counts: BTreeMap<Came, usize> = BTreeMap::new();
+    for came in results.iter().filter_map(|(_, came)| came.as_ref().ok()) {
+        *counts.entry(*came).or_default() += 1;
+    }
+    println!("{} rows in {} s: {counts:?}", results.len(), start.elapsed().as_secs());
+    let tried: usize = lanes.iter().map(Vec::len).sum();
+    assert_eq!(results.len(), tried);
+}

@@ -1,0 +1,387 @@
+//! What the plan sees before anything is written: conflicts, strangers, volumes, what cannot change, what pods run into.
+
+use serde_json::{Value, json};
+
+use crate::site::{Ran, Site};
+
+const RELAY: &str = "relay-dev-claude-relay";
+
+/// Returns the plan as data, also of one that cannot be carried out.
+fn planned(site: &Site, bundle: &camino::Utf8Path, arguments: &[&str]) -> (i32, Value, String) {
+    let all: Vec<&str> = ["--dry-run", "--json"].into_iter().chain(arguments.iter().copied()).collect();
+    let ran = site.apply(bundle, &all);
+    let report = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}{}", ran.stdout, ran.stderr));
+    (ran.code, report, ran.stderr)
+}
+
+/// Runs `apply --yes`, which must refuse, say all of `reasons`, and write nothing; the plan says the same.
+#[track_caller]
+fn refused(site: &Site, bundle: &camino::Utf8Path, arguments: &[&str], reasons: &[&str]) -> Ran {
+    let before = site.versions();
+    let all: Vec<&str> = ["--yes"].into_iter().chain(arguments.iter().copied()).collect();
+    let ran = site.apply(bundle, &all);
+    let (code, _, stderr) = planned(site, bundle, arguments);
+    assert_eq!((ran.code, code), (4, 4), "{}", ran.stderr);
+    for reason in reasons {
+        assert!(ran.stderr.contains(reason), "{reason}: {}", ran.stderr);
+        assert!(stderr.contains(reason), "{reason}: {stderr}");
+    }
+    assert_eq!(site.versions(), before);
+    ran
+}
+
+fn warnings(report: &Value) -> String {
+    report["warnings"].to_string()
+}
+
+#[test]
+fn a_conflict_is_a_row_of_a_table_and_is_won_only_if_each_field_of_the_object_is_named() {
+    let Some(site) = Site::new("conflicts") else { return };
+    site.applied(&site.build("dev", &[]), &[]);
+    let theirs = format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {RELAY}, namespace: conflicts}}\n\
+         spec: {{replicas: 2, revisionHistoryLimit: 3}}\n"
+    );
+    let arguments = ["apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-"];
+    site.plane.feed(&arguments, &theirs);
+    let bundle = site.build("dev", &["config.logLevel=\"info\""]);
+
+    let ran = refused(&site, &bundle, &[], &["OBJECT:FIELD", "somebody"]);
+    let row = ran.stderr.lines().find(|line| line.contains(":.spec.replicas ")).unwrap();
+    let cells: Vec<&str> = row.split_whitespace().skip(1).collect();
+    assert_eq!(cells, [&format!("Deployment/{RELAY}:.spec.replicas"), "somebody", "2", "1"], "{row}");
+    let (_, report, _) = planned(&site, &bundle, &[]);
+    let steps = report["steps"].as_array().unwrap();
+    let step = steps.iter().find(|step| step["action"] == "conflict").unwrap();
+    let wanted = json!([
+        {"field": ".spec.replicas", "manager": "somebody", "ours": 1, "theirs": 2},
+        {"field": ".spec.revisionHistoryLimit", "manager": "somebody", "ours": 10, "theirs": 3},
+    ]);
+    assert_eq!(step["conflicts"], wanted);
+    let one = ["--force-conflicts", ".spec.replicas"];
+    refused(&site, &bundle, &one, &[".spec.revisionHistoryLimit"]);
+    let wrong = ["--force-conflicts", ".spec.replicas", "--force-conflicts"];
+    let other = "Deployment/other:.spec.revisionHistoryLimit";
+    refused(&site, &bundle, &[&wrong[..], &[other]].concat(), &[".spec.revisionHistoryLimit"]);
+
+    let named = format!("Deployment/{RELAY}:.spec.revisionHistoryLimit");
+    let report = site.applied(&bundle, &[&wrong[..], &[&named]].concat());
+
+    let forced = report["steps"].as_array().unwrap().iter().find(|step| step.get("forced").is_some());
+    assert_eq!(forced.unwrap()["forced"], wanted);
+    let live = site.plane.get(&site.namespace, &format!("deployment/{RELAY}"));
+    assert_eq!((&live["spec"]["replicas"], &live["spec"]["revisionHistoryLimit"]), (&json!(1), &json!(10)));
+    assert!(warnings(&site.applied(&bundle, &one)).contains("nobody else owns such a field"));
+}
+
+#[test]
+fn what_somebody_else_made_is_taken_over_only_with_leave() {
+    let Some(site) = Site::new("strangers") else { return };
+    let site = site.with_namespace();
+    let service = format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: {RELAY}, namespace: strangers}}\n\
+         spec: {{ports: [{{port: 81, name: own}}]}}\n"
+    );
+    site.plane.ensure(&service);
+    let bundle = site.build("dev", &[]);
+
+    refused(
+        &site,
+        &bundle,
+        &[],
+        &["Service/relay-dev-claude-relay", "its fields are those of platform", "--adopt"],
+    );
+    let report = site.applied(&bundle, &["--adopt"]);
+
+    assert!(warnings(&report).contains("it is taken over: its fields are those of platform"), "{report}");
+    assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
+    // Another installation of this program is somebody else, too.
+    let name = ["release.name=\"relay-two\"", "fullnameOverride=\"relay-dev-claude-relay\""];
+    refused(&site, &site.build("dev", &name), &[], &["it belongs to the installation `relay-dev`"]);
+}
+
+#[test]
+fn a_volume_grows_and_is_never_shrunk_and_one_that_was_grown_by_hand_is_left_alone() {
+    let Some(site) = Site::new("volumes") else { return };
+    let claim = "persistentvolumeclaim/relay-dev-redis-data";
+    let sized = |size: &str, serial: &str| {
+        let (size, level) =
+            (format!("redis.persistence.size={size:?}"), format!("config.apiKeyPrefix={serial:?}"));
+        site.build("dev", &["redis.persistence.enabled=true", &size, &level])
+    };
+    let asked = || site.plane.get(&site.namespace, claim)["spec"]["resources"]["requests"]["storage"].clone();
+    site.applied(&sized("1Gi", "a_"), &[]);
+    let claims = site.plane.list(&site.namespace, "persistentvolumeclaims");
+    assert_eq!(claims.len(), 1, "{claims:?}");
+
+    site.applied(&sized("2Gi", "a_"), &[]);
+    assert_eq!(asked(), "2Gi");
+    refused(&site, &sized("1Gi", "b_"), &[], &["a claim cannot shrink: the bundle that runs asks for 2Gi"]);
+    // Whoever goes back has been there.
+    let report = site.applied(&sized("1Gi", "a_"), &[]);
+    assert!(warnings(&report).contains("it has 2Gi and stays as it is; the bundle asks for 1Gi"), "{report}");
+    let patch = r#"{"spec":{"resources":{"requests":{"storage":"3Gi"}}}}"#;
+    site.plane.kubectl(&["-n", &site.namespace, "patch", claim, "-p", patch]);
+    let report = site.applied(&sized("2Gi", "c_"), &[]);
+    assert!(warnings(&report).contains("it has 3Gi and stays as it is"), "{report}");
+    assert_eq!(asked(), "3Gi");
+
+    let class = ["redis.persistence.enabled=true", "redis.persistence.storageClass=\"other\""];
+    let modes = ["redis.persistence.enabled=true", "redis.persistence.accessMode=\"ReadWriteMany\""];
+    refused(
+        &site,
+        &site.build("dev", &class),
+        &[],
+        &["its storage class is \"standard\"", "StorageClass other"],
+    );
+    refused(&site, &site.build("dev", &modes), &[], &["its access mode is"]);
+    assert_eq!(asked(), "3Gi");
+}
+
+#[test]
+fn everything_that_is_in_the_way_is_named_at_once() {
+    let Some(site) = Site::new("all-at-once") else { return };
+    site.applied(&site.build("dev", &[]), &[]);
+    let settings = [
+        "nameOverride=\"proxy\"",
+        "fullnameOverride=\"relay-dev-claude-relay\"",
+        "priorityClassName=\"none-such\"",
+        "imagePullSecrets=[{ name = \"no-pull\" }]",
+        "redis.persistence.enabled=true",
+        "redis.persistence.storageClass=\"no-class\"",
+        "ingress.enabled=true",
+        "ingress.className=\"no-ingress\"",
+        "ingress.hosts=[{ host = \"relay.example.internal\" }]",
+        "gateway.enabled=true",
+        "gateway.parentRefs=[{ name = \"public\" }]",
+    ];
+    let reasons = [
+        "Deployment/relay-dev-claude-relay: ",
+        "field is immutable",
+        "kubectl -n all-at-once delete deployment relay-dev-claude-relay",
+        "PriorityClass none-such",
+        "Secret no-pull",
+        "StorageClass no-class",
+        "IngressClass no-ingress",
+        "the cluster does not serve gateway.networking.k8s.io/v1 HTTPRoute",
+    ];
+
+    refused(&site, &site.build("dev", &settings), &[], &reasons);
+}
+
+#[test]
+fn an_immutable_object_that_somebody_has_put_in_place_is_refused_with_what_to_do() {
+    let Some(site) = Site::new("immutable") else { return };
+    let bundle = site.build("dev", &[]);
+    site.applied(&bundle, &[]);
+    let maps = site.plane.list(&site.namespace, "configmaps");
+    let mut config = maps.into_iter().find(|map| map["immutable"] == true).unwrap();
+    let name = config["metadata"]["name"].as_str().unwrap().to_owned();
+    site.plane.kubectl(&["-n", &site.namespace, "delete", "configmap", &name]);
+    config["data"] = json!({"LOG_LEVEL": "forged"});
+    config["metadata"] = json!({"name": name, "namespace": "immutable"});
+    site.plane.ensure(&config.to_string());
+
+    let delete = format!("kubectl -n immutable delete configmap {name}");
+    let leave = ["--adopt", "--force-conflicts", ".data.LOG_LEVEL"];
+    refused(&site, &bundle, &leave, &["field is immutable", &delete]);
+    site.plane.kubectl(&["-n", &site.namespace, "delete", "configmap", &name]);
+    site.applied(&bundle, &[]);
+}
+
+#[test]
+fn pods_that_would_not_be_admitted_are_in_the_plan() {
+    let Some(site) = Site::new("admission") else { return };
+    let site = site.with_namespace();
+    let bundle = site.build("dev", &["release.createNamespace=false"]);
+    let namespace = site.namespace.as_str();
+    site.plane.kubectl(&["label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted"]);
+    let quota = |hard: &str| {
+        format!(
+            "apiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: small, namespace: {namespace}}}\nspec: {{hard: {{{hard}}}}}\n"
+        )
+    };
+    site.plane.ensure(&quota("requests.memory: 100Mi"));
+    refused(&site, &bundle, &[], &["StatefulSet/relay-dev-redis: a pod of it", "exceeded quota: small"]);
+    site.plane.kubectl(&["-n", namespace, "delete", "resourcequota", "small"]);
+    let limits = "apiVersion: v1\nkind: LimitRange\nmetadata: {name: tight, namespace: admission}\n\
+                  spec: {limits: [{type: Container, max: {memory: 200Mi}}]}\n";
+    site.plane.ensure(limits);
+    refused(&site, &bundle, &[], &["maximum memory usage per Container is 200Mi"]);
+    site.plane.kubectl(&["-n", namespace, "delete", "limitrange", "tight"]);
+
+    // A namespace that enforces *restricted* takes the pods as they are.
+    site.applied(&bundle, &[]);
+    // Who restarts Redis needs no more room than it had; who adds a relay does.
+    site.plane.ensure(&quota("pods: 2"));
+    let no_room = |setting: &str| site.build("dev", &["release.createNamespace=false", setting]);
+    let (code, report, stderr) = planned(&site, &no_room("redis.resources.limits.memory=\"1Gi\""), &[]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(warnings(&report).contains("exceeded quota: small"), "{report}");
+    refused(&site, &no_room("replicaCount=2"), &[], &["exceeded quota: small"]);
+    assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
+}
+
+/// A policy of the cluster that denies what `expression` does not hold for, in one namespace.
+fn policy(name: &str, resource: (&str, &str), expression: &str) -> String {
+    let (group, resource) = resource;
+    format!(
+        "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicy\nmetadata: {{name: {name}}}\n\
+         spec:\n  failurePolicy: Fail\n  matchConstraints:\n    resourceRules:\n    - apiGroups: ['{group}']\n      \
+         apiVersions: ['v1']\n      operations: [CREATE, UPDATE]\n      resources: [{resource}]\n  \
+         validations:\n  - expression: \"{expression}\"\n    message: the platform says no\n---\n\
+         apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicyBinding\nmetadata: {{name: {name}}}\n\
+         spec:\n  policyName: {name}\n  validationActions: [Deny]\n  matchResources:\n    namespaceSelector:\n      \
+         matchLabels: {{kubernetes.io/metadata.name: {name}}}\n"
+    )
+}
+
+/// Waits until a policy acts: the API server learns of it some time after it is stored.
+fn await_policy(site: &Site, probe: &str) {
+    let start = std::time::Instant::now();
+    while site.plane.fed(&["create", "--dry-run=server", "-f", "-"], probe).code == 0 {
+        assert!(start.elapsed() < std::time::Duration::from_secs(30), "the policy does not act");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_policy_that_denies_one_object_is_in_the_plan() {
+    let Some(site) = Site::new("deny-service") else { return };
+    let site = site.with_namespace();
+    site.plane.ensure(&policy("deny-service", ("", "services"), "object.spec.type == 'NodePort'"));
+    await_policy(
+        &site,
+        "apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: deny-service}\nspec: {ports: [{port: 80}]}\n",
+    );
+
+    refused(
+        &site,
+        &site.build("dev", &[]),
+        &[],
+        &["Service/relay-dev-claude-relay: ", "the platform says no"],
+    );
+}
+
+const PROBE: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: NAMESPACE, labels: {probe: a}}\n\
+                     spec: {containers: [{name: a, image: a}]}\n";
+
+#[test]
+fn a_policy_that_denies_pods_is_in_the_plan() {
+    let Some(site) = Site::new("deny-pods") else { return };
+    let site = site.with_namespace();
+    let expression = "object.spec.containers.all(c, c.image.startsWith('registry.example.internal/'))";
+    site.plane.ensure(&policy("deny-pods", ("", "pods"), expression));
+    await_policy(&site, &PROBE.replace("NAMESPACE", "deny-pods"));
+
+    let reasons =
+        ["Deployment/relay-dev-claude-relay: a pod of it", "StatefulSet/relay-dev-redis: a pod of it"];
+    refused(&site, &site.build("dev", &[]), &[], &[&reasons[..], &["the platform says no"]].concat());
+    site.applied(&site.build("dev", &["images.registry=\"registry.example.internal\""]), &[]);
+}
+
+#[test]
+fn a_policy_that_denies_the_controllers_pods_alone_is_named_within_the_timeout() {
+    let Some(site) = Site::new("deny-controller") else { return };
+    let site = site.with_namespace();
+    let expression = "!request.userInfo.username.endsWith(':replicaset-controller') && !('probe' in object.metadata.labels)";
+    site.plane.ensure(&policy("deny-controller", ("", "pods"), expression));
+    await_policy(&site, &PROBE.replace("NAMESPACE", "deny-controller"));
+
+    let ran = site.apply(&site.build("dev", &[]), &["--yes", "--timeout", "5"]);
+
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    for said in ["not ready after 5 s", "FailedCreate", "the platform says no"] {
+        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn who_may_not_create_pods_is_told_that_none_was_tried() {
+    let Some(site) = Site::new("no-pods") else { return };
+    let site = site.with_namespace();
+    let account = "
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: operator, namespace: no-pods}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: no-pods}
+rules:
+- {apiGroups: ['*'], resources: ['*'], verbs: [get, list, watch, patch, update, delete]}
+- {apiGroups: [''], resources: [configmaps, secrets, services, serviceaccounts, namespaces], verbs: [create]}
+- {apiGroups: [apps, networking.k8s.io, policy], resources: ['*'], verbs: [create]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: no-pods}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: no-pods}
+subjects: [{kind: ServiceAccount, name: operator, namespace: no-pods}]
+";
+    site.plane.ensure(account);
+    let token = site.plane.kubectl(&["-n", "no-pods", "create", "token", "operator"]);
+    let admin: Value =
+        serde_json::from_str(&site.plane.kubectl(&["config", "view", "--raw", "-o", "json"])).unwrap();
+    let cluster = &admin["clusters"][0]["cluster"];
+    let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "t",
+        "clusters": [{"name": "t", "cluster": cluster}], "users": [{"name": "t", "user": {"token": token.trim()}}],
+        "contexts": [{"name": "t", "context": {"cluster": "t", "user": "t"}}]});
+    let path = site.path().join("operator.json");
+    fs_err::write(&path, config.to_string()).unwrap();
+    let bundle = site.build("dev", &[]);
+
+    let ran = crate::site::apply(site.path(), &bundle, path.as_str(), &["--yes", "--json"]);
+
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("no pod was tried: we may not create pods"), "{}", ran.stdout);
+}
+
+/// Takes the node selectors from Deployments: to us it is the same as a server that does not know them.
+const DROPPING: &str = "
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {name: dropped}
+spec:
+  failurePolicy: Fail
+  reinvocationPolicy: Never
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [apps], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [deployments]}
+  matchConditions:
+  - {name: has-selector, expression: 'has(object.spec.template.spec.nodeSelector)'}
+  mutations:
+  - patchType: JSONPatch
+    jsonPatch:
+      expression: '[JSONPatch{op: \"remove\", path: \"/spec/template/spec/nodeSelector\"}]'
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: dropped}
+spec:
+  policyName: dropped
+  matchResources:
+    namespaceSelector:
+      matchLabels: {kubernetes.io/metadata.name: dropped}
+";
+
+#[test]
+fn a_field_that_the_server_drops_is_in_the_plan() {
+    let Some(site) = Site::new("dropped") else { return };
+    let site = site.with_namespace();
+    let served =
+        site.plane.kubectl(&["api-resources", "--api-group=admissionregistration.k8s.io", "-o", "name"]);
+    if !served.contains("mutatingadmissionpolicies") {
+        // Every field that the oldest server would drop by itself is refused by `build`.
+        return;
+    }
+    site.plane.ensure(DROPPING);
+    let bundle = site.build("dev", &["nodeSelector={ \"kubernetes.io/os\" = \"linux\" }"]);
+    let said = "Deployment/relay-dev-claude-relay: the server drops spec.template.spec.nodeSelector";
+
+    // The API server learns of the policy some time after it is stored.
+    let start = std::time::Instant::now();
+    while !warnings(&planned(&site, &bundle, &[]).1).contains(said) {
+        assert!(start.elapsed() < std::time::Duration::from_secs(30), "{}", planned(&site, &bundle, &[]).1);
+    }
+}

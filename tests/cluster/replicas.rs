@@ -1,0 +1,118 @@
+//! The hand-over between the bundle and an autoscaler: whoever has the say, the number of pods never drops.
+
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+
+use crate::control_plane::ControlPlane;
+use crate::site::Site;
+
+/// Every state of the Deployments of a namespace from a moment on.
+struct Counts {
+    child: Child,
+    file: tempfile::NamedTempFile,
+}
+
+impl Counts {
+    fn of(plane: &ControlPlane, namespace: &str) -> Self {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments?watch=1");
+        let out = std::fs::File::options().append(true).open(file.path()).unwrap();
+        let child =
+            plane.command(&["get", "--raw", &path]).stdout(out).stderr(Stdio::null()).spawn().unwrap();
+        Self { child, file }
+    }
+
+    /// Returns the least number of pods that were wanted, and that were ready, until the Deployment had this version.
+    fn least(mut self, version: &Value) -> (i64, i64, usize) {
+        let start = std::time::Instant::now();
+        let objects = loop {
+            let text = fs_err::read_to_string(self.file.path()).unwrap();
+            let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+            let events =
+                whole.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["object"].clone());
+            let objects: Vec<Value> = events.collect();
+            if objects.iter().any(|object| object["metadata"]["resourceVersion"] == *version) {
+                break objects;
+            }
+            assert!(start.elapsed() < std::time::Duration::from_secs(30), "the watch does not catch up");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        };
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let least = |pointer: &str| {
+            objects
+                .iter()
+                .map(|object| object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0))
+                .min()
+                .unwrap()
+        };
+        (least("/spec/replicas"), least("/status/readyReplicas"), objects.len())
+    }
+}
+
+const OFF: [&str; 1] = ["replicaCount=3"];
+const ON: [&str; 4] =
+    ["replicaCount=3", "autoscaling.enabled=true", "autoscaling.minReplicas=2", "autoscaling.maxReplicas=6"];
+const RELAY: &str = "deployment/relay-dev-claude-relay";
+
+#[test]
+fn an_autoscaler_comes_goes_and_comes_and_the_number_of_pods_never_drops() {
+    let Some(site) = Site::new("hpa-hand-over") else { return };
+    site.applied(&site.build("dev", &OFF), &[]);
+    let counts = Counts::of(site.plane, &site.namespace);
+    let replicas = || site.plane.get(&site.namespace, RELAY)["spec"]["replicas"].clone();
+
+    for turn in 0..2 {
+        let report = site.applied(&site.build("dev", &ON), &[]);
+        let steps = report["steps"].as_array().unwrap();
+        assert!(steps.iter().any(|step| step["heldReplicas"] == 3), "{report}");
+        assert!(report["workloads"].as_array().unwrap().iter().all(|of| of["restart"] == "no"), "{report}");
+        assert_eq!(replicas(), 3, "turn {turn}");
+        let report = site.applied(&site.build("dev", &OFF), &[]);
+        assert_eq!(report["pruneFirst"][0]["kind"], "HorizontalPodAutoscaler", "{report}");
+        assert_eq!(report["done"]["pruned"].as_array().unwrap().len(), 1);
+        assert_eq!(replicas(), 3, "turn {turn}");
+        assert_eq!(site.applied(&site.build("dev", &OFF), &[])["done"]["written"], 0);
+    }
+
+    let live = site.plane.get(&site.namespace, RELAY);
+    let (wanted, ready, states) = counts.least(&live["metadata"]["resourceVersion"]);
+    assert_eq!((wanted, ready), (3, 3), "in {states} states");
+    assert!(states > 4, "{states}");
+}
+
+#[test]
+fn what_an_autoscaler_has_made_of_the_number_is_left_to_it_and_comes_back_when_it_goes() {
+    let Some(site) = Site::new("hpa-scaled") else { return };
+    site.applied(&site.build("dev", &OFF), &[]);
+    let more = [
+        "replicaCount=3",
+        "autoscaling.enabled=true",
+        "autoscaling.minReplicas=5",
+        "autoscaling.maxReplicas=6",
+    ];
+    let counts = Counts::of(site.plane, &site.namespace);
+    let replicas = || site.plane.get(&site.namespace, RELAY)["spec"]["replicas"].clone();
+
+    // The autoscaler raises the number to its least.
+    let scaled = site.build("dev", &more);
+    site.applied(&scaled, &[]);
+    assert_eq!(replicas(), 5);
+    assert_eq!(site.applied(&scaled, &[])["done"]["written"], 0);
+    // The bundle has the say again, and says another number than the autoscaler.
+    let report = site.applied(&site.build("dev", &["replicaCount=4"]), &[]);
+    let forced = report["steps"].as_array().unwrap().iter().find_map(|step| step.get("forced")).unwrap();
+    assert_eq!(forced[0]["field"], ".spec.replicas");
+    assert_eq!(replicas(), 4);
+    assert!(site.plane.list(&site.namespace, "horizontalpodautoscalers").is_empty());
+    // A person who scales is somebody else: nothing is taken from them.
+    site.plane.kubectl(&["-n", &site.namespace, "scale", RELAY, "--replicas=6"]);
+    let ran = site.apply(&site.build("dev", &["replicaCount=5"]), &["--yes"]);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(ran.stderr.contains("kubectl (scale)"), "{}", ran.stderr);
+
+    let live = site.plane.get(&site.namespace, RELAY);
+    let (wanted, ready, _) = counts.least(&live["metadata"]["resourceVersion"]);
+    assert_eq!((wanted, ready), (3, 3));
+}

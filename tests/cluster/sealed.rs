@@ -1,0 +1,96 @@
+//! Sealed secrets: opened in memory, before anything is asked; written where they differ, and said nowhere.
+
+use serde_json::json;
+
+use crate::proxy::Proxy;
+use crate::vault::{KEYS, SEALED, Vault};
+
+const CONSENT: [&str; 1] = ["--first-install"];
+const JWT: &str = "jwt-value-that-nobody-must-see-1";
+const ADMIN: &str = "admin-value-that-nobody-must-see";
+
+fn vault(namespace: &str) -> Option<Vault> {
+    let vault = Vault::new(namespace)?;
+    let lines = [vault.seal("config.jwtSecret", JWT), vault.seal("config.adminPassword", ADMIN)];
+    vault.profile(&[&lines[0], &lines[1]]);
+    Some(vault)
+}
+
+#[test]
+fn sealed_values_are_opened_with_the_identity_and_written_once() {
+    let Some(vault) = vault("sealed") else { return };
+    let bundle = vault.build();
+    let before = vault.site.versions();
+
+    let ran = vault.apply(&bundle, &CONSENT);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("secrets/jwtsecret.age") && ran.stderr.contains("--identity"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(vault.site.versions(), before);
+
+    let report = vault.applied(&bundle, &["--first-install", "--identity", "key"]);
+    assert_eq!(report["sealed"], json!([format!("Secret/{SEALED}: admin-password, jwt-secret")]));
+    assert_eq!(vault.value(SEALED, "jwt-secret").unwrap(), JWT);
+    assert_eq!(vault.value(SEALED, "admin-password").unwrap(), ADMIN);
+
+    // What has not changed is not opened, and not written.
+    let before = vault.site.versions();
+    for arguments in [&[][..], &["--identity", "key"]] {
+        assert_eq!(vault.applied(&bundle, arguments)["done"]["written"], 0);
+    }
+    assert_eq!(vault.site.versions(), before);
+    vault.is_silent(&[JWT, ADMIN]);
+}
+
+#[test]
+fn another_value_is_written_and_restarts_the_pods_and_an_edit_by_hand_is_undone() {
+    let Some(vault) = vault("sealed-again") else { return };
+    vault.applied(&vault.build(), &["--first-install", "--identity", "key"]);
+    let other = "another-jwt-value-that-is-unseen";
+    vault.seal("config.jwtSecret", other);
+    let bundle = vault.build();
+
+    assert_eq!(vault.apply(&bundle, &[]).code, 2);
+    let report = vault.applied(&bundle, &["--identity", "key"]);
+
+    assert_eq!(report["sealed"], json!([format!("Secret/{SEALED}: jwt-secret")]));
+    let relay = &report["workloads"][1];
+    assert_eq!((&relay["kind"], &relay["restart"]), (&json!("Deployment"), &json!("yes")));
+    assert_eq!(vault.value(SEALED, "jwt-secret").unwrap(), other);
+
+    let patch = r#"{"stringData":{"jwt-secret":"edited-by-hand"}}"#;
+    let name = format!("secret/{SEALED}");
+    vault.site.plane.kubectl(&["-n", &vault.site.namespace, "patch", &name, "--type=merge", "-p", patch]);
+    let report = vault.applied(&bundle, &["--identity", "key"]);
+    assert_eq!(report["sealed"], json!([format!("Secret/{SEALED}: jwt-secret")]));
+    assert_eq!(vault.value(SEALED, "jwt-secret").unwrap(), other);
+    vault.is_silent(&[JWT, ADMIN, other]);
+}
+
+#[test]
+fn a_wrong_identity_and_a_swapped_file_are_refused_before_a_connection_is_made() {
+    let Some(vault) = vault("sealed-wrong") else { return };
+    let proxy = Proxy::before_nothing();
+    fs_err::write(vault.site.path().join("nowhere"), proxy.kubeconfig()).unwrap();
+    let apply = |bundle: &str, identity: &str| {
+        let arguments = ["apply", bundle, "--trust", "trust.toml", "--kubeconfig", "nowhere", "--yes"];
+        let identity = ["--first-install", "--identity", identity];
+        vault.hear(vault.site.run(&[&arguments[..], &identity].concat()))
+    };
+
+    let ran = apply(vault.build().as_str(), "other");
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("none of the given keys opens it"), "{}", ran.stderr);
+
+    let secrets = vault.site.path().join("profiles/secrets");
+    fs_err::copy(secrets.join("adminpassword.age"), secrets.join("jwtsecret.age")).unwrap();
+    let ran = apply(vault.build().as_str(), "key");
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("the file was swapped"), "{}", ran.stderr);
+
+    assert_eq!(proxy.connections(), 0);
+    vault.is_silent(&[JWT, ADMIN, KEYS[0].0, KEYS[1].0]);
+}

@@ -1,0 +1,142 @@
+//! Every shipped profile becomes every other one, in place: it works, or is refused before anything is written.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::happened::{forecast, happened, revisions};
+use crate::platform;
+use crate::site::Site;
+
+const CLASSES: &str = "
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: fast-ssd}
+provisioner: relay-bundle.test/volumes
+volumeBindingMode: WaitForFirstConsumer
+allowVolumeExpansion: true
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: bulk}
+provisioner: relay-bundle.test/volumes
+volumeBindingMode: WaitForFirstConsumer
+allowVolumeExpansion: true
+";
+
+/// What the profiles want besides the platform's; the values that `dev` writes out, so that no form of a secret changes one.
+const SECRETS: &str = "
+apiVersion: v1
+kind: Secret
+metadata: {name: loki-credentials, namespace: NAMESPACE}
+stringData: {password: none}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: relay-claude-relay-encryption-key, namespace: NAMESPACE}
+stringData: {encryption-key: 'development-only-32-characters!!'}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: relay-claude-relay-generated, namespace: NAMESPACE}
+stringData: {jwt-secret: development-only, admin-password: change-me-in-dev, redis-password: none}
+";
+
+const NAME: &str = "release.name=\"relay\"";
+const CONSENT: [&str; 2] = ["--first-install", "--no-recovery"];
+
+/// A namespace with all that any profile wants.
+fn place(namespace: &str) -> Option<Site> {
+    let site = Site::new(namespace)?.with_namespace();
+    platform::ensure(site.plane, namespace);
+    site.plane.ensure(CLASSES);
+    site.plane.ensure(&SECRETS.replace("NAMESPACE", namespace));
+    Some(site)
+}
+
+/// Returns what of an installation is there and is neither in the plan nor kept on purpose.
+fn orphans(site: &Site, plan: &Value) -> Vec<String> {
+    let name =
+        |object: &Value| format!("{}/{}", object["kind"].as_str().unwrap(), object["name"].as_str().unwrap());
+    let known = ["steps", "pruneLater"].into_iter().flat_map(|list| plan[list].as_array().unwrap());
+    let known: BTreeSet<String> = known.map(name).collect();
+    let kinds = "networkpolicies,serviceaccounts,configmaps,secrets,services,statefulsets,deployments,\
+                 horizontalpodautoscalers,poddisruptionbudgets,ingresses";
+    let is_ours = |object: &&Value| {
+        let labels = &object["metadata"]["labels"];
+        let component = labels["app.kubernetes.io/component"].as_str().unwrap_or_default();
+        labels["app.kubernetes.io/managed-by"] == "relay-bundle" && !component.starts_with("record")
+    };
+    let live = site.plane.list(&site.namespace, kinds);
+    let named = |object: &Value| {
+        format!("{}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap())
+    };
+    live.iter().filter(is_ours).map(named).filter(|name| !known.contains(name)).collect()
+}
+
+/// Applies one profile and then another, which must work, and leave what it says and nothing else.
+#[track_caller]
+fn becomes(from: &str, to: &str, settings: &[&str]) {
+    let Some(site) = place(&format!("{from}-{to}-{}", settings.len())) else { return };
+    let settings: Vec<&str> = [NAME].into_iter().chain(settings.iter().copied()).collect();
+    site.applied(&site.build(from, &settings), &CONSENT);
+    let before = revisions(&site);
+    let bundle = site.build(to, &settings);
+
+    let report = site.applied(&bundle, &CONSENT);
+
+    assert_eq!(forecast(&report), happened(&before, &revisions(&site)), "{from} to {to}");
+    let ran = site.apply(&bundle, &["--dry-run", "--json"]);
+    let plan: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let changed = plan["steps"].as_array().unwrap().iter().filter(|step| step["action"] != "keep");
+    assert_eq!(changed.collect::<Vec<_>>(), Vec::<&Value>::new(), "{from} to {to}");
+    assert_eq!((&plan["prune"], &plan["pruneFirst"]), (&Value::Array(vec![]), &Value::Array(vec![])));
+    assert_eq!(orphans(&site, &plan), Vec::<String>::new(), "{from} to {to}");
+}
+
+/// Applies one profile and then another, which must be refused for the volume of Redis, and write nothing.
+#[track_caller]
+fn is_refused(from: &str, to: &str) {
+    let Some(site) = place(&format!("{from}-{to}")) else { return };
+    site.applied(&site.build(from, &[NAME]), &CONSENT);
+    let before = site.versions();
+
+    let ran = site.apply(&site.build(to, &[NAME]), &["--yes", CONSENT[0], CONSENT[1]]);
+
+    assert_eq!(ran.code, 4, "{from} to {to}: {}", ran.stderr);
+    let reason = "PersistentVolumeClaim/relay-redis-data: its storage class is";
+    assert!(ran.stderr.contains(reason), "{from} to {to}: {}", ran.stderr);
+    assert_eq!(site.versions(), before);
+}
+
+#[test]
+fn dev_becomes_every_other_profile() {
+    for to in ["production", "loki-logging", "pvc-logs"] {
+        becomes("dev", to, &[]);
+    }
+}
+
+#[test]
+fn production_becomes_every_other_profile() {
+    for to in ["dev", "loki-logging", "pvc-logs"] {
+        becomes("production", to, &[]);
+    }
+}
+
+#[test]
+fn loki_logging_becomes_every_other_profile_but_for_the_class_of_a_volume() {
+    for to in ["dev", "production"] {
+        becomes("loki-logging", to, &[]);
+    }
+    is_refused("loki-logging", "pvc-logs");
+    becomes("loki-logging", "pvc-logs", &["redis.persistence.storageClass=\"fast-ssd\""]);
+}
+
+#[test]
+fn pvc_logs_becomes_every_other_profile_but_for_the_class_of_a_volume() {
+    for to in ["dev", "production"] {
+        becomes("pvc-logs", to, &[]);
+    }
+    is_refused("pvc-logs", "loki-logging");
+    becomes("pvc-logs", "loki-logging", &["redis.persistence.storageClass=\"fast-ssd\""]);
+}
