@@ -16,7 +16,7 @@ use zeroize::Zeroize as _;
 use super::error::{CallError, Status};
 use super::request::{Method, Request};
 use super::resource::Answer;
-use super::retry::{Trouble, delay};
+use super::retry::{ATTEMPTS_MAX, Trouble, delay};
 use super::secret::Secret;
 use super::signals::{Manner, Signals, unless_stopped};
 use crate::model::object_key::ObjectKey;
@@ -52,6 +52,8 @@ pub struct Cluster {
     client: Client,
     /// Until when writes are sent, if that is limited.
     fence: Cell<Option<Instant>>,
+    /// How often a request is sent at most.
+    attempts: Cell<u32>,
     /// Signals, once they are heeded.
     signals: RefCell<Option<Signals>>,
     /// The name of the context.
@@ -115,8 +117,9 @@ impl Cluster {
             .map_err(|error| ConnectError::Kubeconfig(chain(&error)))?;
         let (server, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
         let client = runtime.block_on(async { client(config) })?;
-        let (fence, signals) = (Cell::new(None), RefCell::new(None));
-        Ok(Self { runtime, client, fence, signals, context, server, namespace })
+        let (fence, attempts) = (Cell::new(None), Cell::new(ATTEMPTS_MAX));
+        let signals = RefCell::new(None);
+        Ok(Self { runtime, client, fence, attempts, signals, context, server, namespace })
     }
 
     /// Asks which cluster this is: the first request.
@@ -203,6 +206,7 @@ impl Cluster {
     /// When the system does not let us.
     pub fn heed_signals(&self) -> std::io::Result<()> {
         let mut signals = self.signals.borrow_mut();
+        self.attempts.set(ATTEMPTS_MAX);
         if let Some(signals) = signals.as_mut() {
             signals.takes(1);
             return Ok(());
@@ -217,6 +221,11 @@ impl Cluster {
         if let Some(signals) = self.signals.borrow_mut().as_mut() {
             signals.takes(2);
         }
+    }
+
+    /// What follows is tried once more at most: somebody waits to hear of another failure.
+    pub fn hurry(&self) {
+        self.attempts.set(2);
     }
 
     /// Waits.
@@ -250,17 +259,19 @@ impl Cluster {
 
     fn call_until<T: Reply>(&self, request: &Request, until: Option<Instant>) -> Result<T, CallError> {
         let mut signals = self.signals.borrow_mut();
-        self.runtime.block_on(call(self.client.clone(), request.clone(), until, signals.as_mut()))
+        let limits = Limits { until, attempts: self.attempts.get() };
+        self.runtime.block_on(call(self.client.clone(), request.clone(), limits, signals.as_mut()))
     }
 
     /// Sends requests that do not depend on each other and change nothing; the answers are in their order.
     pub fn call_all(&self, requests: &[Request]) -> Vec<Result<Value, CallError>> {
         let mut answers = Vec::with_capacity(requests.len());
         for some in requests.chunks(PARALLEL) {
+            let limits = Limits { until: None, attempts: self.attempts.get() };
             let all = self.run(Manner::Drop, async {
                 let calls: Vec<_> = some
                     .iter()
-                    .map(|request| tokio::spawn(call(self.client.clone(), request.clone(), None, None)))
+                    .map(|request| tokio::spawn(call(self.client.clone(), request.clone(), limits, None)))
                     .collect();
                 let mut all = Vec::with_capacity(some.len());
                 for call in calls {
@@ -322,25 +333,33 @@ fn client(mut config: Config) -> Result<Client, ConnectError> {
     Ok(builder.map_err(|error| ConnectError::Client(chain(&error)))?.build())
 }
 
+/// How long a request is sent again.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    until: Option<Instant>,
+    attempts: u32,
+}
+
 /// Sends a request until it is done or refused, or it is too late, or signals ask to stop.
 async fn call<T: Reply>(
     client: Client,
     request: Request,
-    until: Option<Instant>,
+    limits: Limits,
     mut signals: Option<&mut Signals>,
 ) -> Result<T, CallError> {
     let manner = if request.is_write() { Manner::Finish } else { Manner::Drop };
     let mut attempt = 1;
     let mut why = None;
     loop {
-        let sending = send_before(until, &client, &request);
+        let sending = send_before(limits.until, &client, &request);
         let answer = unless_stopped(signals.as_deref_mut(), manner, sending).await;
         let (error, trouble) = match answer.ok_or(CallError::Interrupted)? {
             None => return Err(CallError::Late(why.unwrap_or_default())),
             Some(Ok(answer)) => return Ok(answer),
             Some(Err(failed)) => failed,
         };
-        let Some(delay) = delay(attempt, trouble) else { return Err(error) };
+        let delay = delay(attempt, trouble).filter(|_| attempt < limits.attempts);
+        let Some(delay) = delay else { return Err(error) };
         why = Some(format!(": {error}"));
         let pause = unless_stopped(signals.as_deref_mut(), Manner::Drop, tokio::time::sleep(delay));
         pause.await.ok_or(CallError::Interrupted)?;

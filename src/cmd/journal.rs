@@ -263,6 +263,7 @@ impl<'a> Journal<'a> {
             return Ok(Given::NotOurs);
         }
         self.cluster.overlook_first_signal();
+        self.cluster.hurry();
         self.read()?;
         let holder = self.head.lock.as_ref().map(|lock| &lock.holder);
         if self.stored.is_none() || holder.is_none() || holder != self.holder.as_ref() {

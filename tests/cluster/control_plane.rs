@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -24,6 +25,11 @@ pub(crate) struct ControlPlane {
 pub(crate) fn control_plane() -> Option<&'static ControlPlane> {
     static PLANE: OnceLock<Option<ControlPlane>> = OnceLock::new();
     PLANE.get_or_init(start).as_ref()
+}
+
+/// Starts a control plane for one test, whose servers it may stop; it goes when the test says so, or with this program.
+pub(crate) fn own_control_plane() -> Option<&'static ControlPlane> {
+    start().map(|plane| &*Box::leak(Box::new(plane)))
 }
 
 #[expect(clippy::disallowed_methods, reason = "who calls says which version, and whether all tests must run")]
@@ -73,6 +79,30 @@ impl ControlPlane {
     /// Returns where its keys, logs and process ids are.
     pub(crate) fn folder(&self) -> &Path {
         self.kubeconfig.parent().unwrap()
+    }
+
+    /// Stops or starts one of its servers.
+    #[track_caller]
+    pub(crate) fn server_is(&self, action: &str, server: &str) {
+        let mut command = Command::new(format!("{FOLDER}/server"));
+        let command = command.arg(action).arg(self.folder()).arg(server).stdin(Stdio::null());
+        assert!(command.status().unwrap().success(), "{action} {server}");
+    }
+
+    /// Waits until its API server can do what it is asked.
+    #[track_caller]
+    pub(crate) fn await_ready(&self) {
+        let start = Instant::now();
+        while !self.command(&["get", "--raw", "/readyz"]).output().unwrap().status.success() {
+            assert!(start.elapsed() < Duration::from_mins(2), "the API server does not become ready");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Ends it.
+    pub(crate) fn down(&self) {
+        let status = Command::new(format!("{FOLDER}/down")).arg(self.folder()).stdin(Stdio::null()).status();
+        assert!(status.unwrap().success());
     }
 
     /// Returns where its API server listens.

@@ -21,6 +21,7 @@ mod happened;
 mod helm;
 mod killed;
 mod kubectl;
+mod outage;
 mod plan;
 mod platform;
 mod proxy;
