@@ -27,6 +27,12 @@ pub(super) struct BundleArgs {
 }
 
 impl BundleArgs {
+    /// Means a bundle that is in one place.
+    #[cfg(feature = "age")]
+    pub(super) fn of(bundle: String) -> Self {
+        Self { bundle, part: Vec::new() }
+    }
+
     /// Verifies the bundle, wherever it is; also returns where it was found.
     pub(super) fn verify(
         &self,

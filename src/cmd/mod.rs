@@ -64,6 +64,7 @@ mod target_args;
 pub mod terms_args;
 pub mod trust;
 pub mod trust_args;
+mod verified_record;
 pub mod verify;
 
 use std::process::ExitCode;

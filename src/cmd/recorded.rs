@@ -12,9 +12,8 @@ use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::model::timestamp::Timestamp;
 use crate::render::manifest_set::ManifestSet;
-use crate::rollout::record::{
-    BUNDLE_KEY, Entry, GENERATION_KEY, Generation, InvalidRecord, Item, Progress, unpack,
-};
+use crate::rollout::packed::unpack;
+use crate::rollout::record::{BUNDLE_KEY, Entry, GENERATION_KEY, Generation, InvalidRecord, Item, Progress};
 use crate::trust::verify::{Terms, Verified, verify};
 
 /// A generation as the record has it. It agrees with itself and with the head; its signatures were not checked.

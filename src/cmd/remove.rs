@@ -21,7 +21,7 @@ use crate::cluster::resource::key;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 use crate::rollout::prune::Candidate;
-use crate::rollout::record::{Progress, instance_label};
+use crate::rollout::record::{Progress, instance_label, recovery_name};
 use crate::rollout::removal::{Removal, Stays, removal, stays};
 use crate::rollout::rights::Right;
 use crate::ui::escape::safe;
@@ -172,7 +172,9 @@ fn look(cluster: &Cluster, journal: &Journal<'_>) -> Result<(Removal, Vec<Stays>
     let secret = |name: &String| key("Secret", journal.namespace(), name).expect("a kind that is known");
     let there = cluster.find_all(&made.iter().map(secret).collect::<Vec<_>>())?;
     let made = made.into_iter().filter(|name| there.contains_key(&secret(name))).collect();
-    let stays = stays((journal.name().as_str(), journal.namespace()), &inventory, &live, &made);
+    let copies = key("ConfigMap", journal.namespace(), &recovery_name(journal.name()));
+    let has_copies = cluster.find(&copies.expect("a kind that is known"))?.is_some();
+    let stays = stays((journal.name().as_str(), journal.namespace()), &inventory, &live, &made, has_copies);
     Ok((removal(&inventory, &live, FIELD_MANAGER), stays))
 }
 

@@ -4,16 +4,18 @@ use std::fmt;
 
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use zeroize::Zeroizing;
 
 use super::number::Bounded;
 use super::text::{AgeFile, DataKey, ObjectName};
 
-/// A secret value. No `Debug`, `Clone`, `Display` or `Serialize`: [`SecretText::expose`] is the only way to it.
-pub struct SecretText(String);
+/// A secret value. No `Debug`, `Clone`, `Display` or `Serialize`: [`SecretText::expose`] is the only way to it. It is
+/// overwritten when it is dropped.
+pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
     pub fn new(text: String) -> Self {
-        Self(text)
+        Self(Zeroizing::new(text))
     }
 
     /// Returns the value, for the one place that writes it into a Secret.

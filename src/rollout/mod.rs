@@ -7,6 +7,7 @@ pub mod claim;
 pub mod conflict;
 pub mod dropped;
 pub mod live;
+pub mod packed;
 pub mod plan;
 pub mod plan_hash;
 pub mod pods;

@@ -3,17 +3,9 @@
 //! One ConfigMap is the head: lock, journal and the list of generations. One more per generation has the whole bundle,
 //! compressed, with its attestation: `rollback` verifies it again. A damaged record is an error and never an empty one.
 
-use std::io::{Read as _, Write as _};
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::limits::{ATTESTATION_BYTES_MAX, DOCUMENT_BYTES_MAX, MANIFESTS_BYTES_MAX, SUMS_BYTES_MAX};
 use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
 use crate::model::object_key::ObjectKey;
@@ -26,13 +18,6 @@ pub const SCHEMA: &str = "relay-bundle/record/v1";
 
 /// How many generations are kept.
 pub const GENERATIONS_KEPT: usize = 10;
-
-/// The largest compressed bundle: with its inventory and base64 it stays below the 1.5 MiB of a request to etcd.
-pub const COMPRESSED_BYTES_MAX: usize = 700 << 10;
-
-/// The largest bundle that is unpacked: what its parts may have, and as much again for the headers of an archive.
-const UNPACKED_BYTES_MAX: u64 =
-    2 * (ATTESTATION_BYTES_MAX + SUMS_BYTES_MAX + 2 * DOCUMENT_BYTES_MAX + MANIFESTS_BYTES_MAX);
 
 /// The keys of the ConfigMaps.
 pub const HEAD_KEY: &str = "head.json";
@@ -172,13 +157,6 @@ pub const RECOVERY_COMPONENT: &str = "record-recovery";
 
 /// How many encrypted copies of generated secrets are kept: a run that is interrupted leaves one that nobody needs.
 const RECOVERIES_KEPT: usize = 5;
-
-/// A bundle that is too large for a record.
-#[derive(Debug, thiserror::Error)]
-#[error("the bundle has {bytes} bytes when compressed, and a record holds {COMPRESSED_BYTES_MAX}")]
-pub struct TooLarge {
-    pub bytes: usize,
-}
 
 /// Returns the name of the head's ConfigMap.
 pub fn head_name(bundle: &ReleaseName) -> String {
@@ -416,35 +394,6 @@ fn parse<T: DeserializeOwned + Serialize>(text: &str) -> Result<T, InvalidRecord
     if to_text(&value)? == text { Ok(value) } else { Err(InvalidRecord::Changed("its spelling")) }
 }
 
-/// Compresses the archive of a bundle, and spells it as a ConfigMap holds bytes.
-///
-/// # Errors
-///
-/// When the record could not hold it.
-pub fn pack(archive: &[u8]) -> Result<String, TooLarge> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    let packed = encoder.write_all(archive).and_then(|()| encoder.finish()).expect("memory does not fail");
-    if packed.len() > COMPRESSED_BYTES_MAX {
-        return Err(TooLarge { bytes: packed.len() });
-    }
-    Ok(STANDARD.encode(packed))
-}
-
-/// Unpacks the archive of a bundle; nothing of it is trusted yet.
-///
-/// # Errors
-///
-/// When it is damaged, or larger than any bundle.
-pub fn unpack(packed: &str) -> Result<Vec<u8>, InvalidRecord> {
-    let packed = STANDARD.decode(packed).map_err(|_| InvalidRecord::Changed("the bundle is no base64"))?;
-    let mut archive = Vec::new();
-    GzDecoder::new(packed.as_slice()).take(UNPACKED_BYTES_MAX + 1).read_to_end(&mut archive)?;
-    if archive.len() as u64 > UNPACKED_BYTES_MAX {
-        return Err(InvalidRecord::Changed("the bundle is larger than any can be"));
-    }
-    Ok(archive)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -604,17 +553,5 @@ mod tests {
             assert!(Generation::parse(&retained.to_text().unwrap()).is_err(), "{wrong:?}");
         }
         assert!(parsed(vec![good.clone(), good]).is_err());
-    }
-
-    #[test]
-    fn a_bundle_comes_back_as_it_was_and_a_damaged_one_does_not() {
-        let archive: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
-        let packed = pack(&archive).unwrap();
-        assert_eq!(unpack(&packed).unwrap(), archive);
-
-        let (start, end) = packed.split_at(packed.len() / 2);
-        for damaged in [start.to_owned(), format!("{start}AAAA{end}"), format!("{start}!{end}")] {
-            assert!(unpack(&damaged).is_err());
-        }
     }
 }

@@ -38,12 +38,13 @@ pub fn removal(inventory: &[Item], live: &BTreeMap<ObjectKey, Value>, manager: &
     Removal { workloads, rest }
 }
 
-/// Says what stays: of the inventory, and of the Secrets that were made at apply.
+/// Says what stays: of the inventory, of the Secrets that were made at apply, and copies of these.
 pub fn stays(
     (name, namespace): (&str, &str),
     inventory: &[Item],
     live: &BTreeMap<ObjectKey, Value>,
     secrets: &BTreeSet<String>,
+    has_copies: bool,
 ) -> Vec<Stays> {
     let claims = inventory.iter().filter(|item| item.key.kind == "PersistentVolumeClaim");
     let claims: BTreeSet<&str> =
@@ -65,8 +66,13 @@ pub fn stays(
     let labels = format!(
         "app.kubernetes.io/instance={name},app.kubernetes.io/component in (record, record-generation)"
     );
+    let copies = has_copies.then(|| Stays {
+        what: format!("ConfigMap/relay-bundle.{name}.recovery"),
+        why: "it has encrypted copies of the Secrets",
+        command: format!("kubectl -n {namespace} delete configmap relay-bundle.{name}.recovery"),
+    });
     let record = Stays {
-        what: format!("the record, ConfigMaps relay-bundle.{name} and relay-bundle.{name}.*"),
+        what: format!("the record, ConfigMaps relay-bundle.{name} and relay-bundle.{name}.1 and so on"),
         why: "it has the bundles that ran, and keeps older ones out",
         command: format!("kubectl -n {namespace} delete configmap -l '{labels}'"),
     };
@@ -75,7 +81,7 @@ pub fn stays(
         why: "everything above is in it, and what others put there",
         command: format!("kubectl delete namespace {namespace}"),
     };
-    claims.chain(secrets).chain([record, namespace]).collect()
+    claims.chain(secrets).chain(copies).chain([record, namespace]).collect()
 }
 
 #[cfg(test)]
@@ -110,13 +116,17 @@ mod tests {
         let live = kinds.iter().map(|kind| (key(kind), ours.clone())).collect();
 
         let removal = removal(&inventory, &live, "relay-bundle");
-        let stays = stays(("a", "ns"), &inventory, &live, &["a-encryption-key".to_owned()].into());
+        let stays = stays(("a", "ns"), &inventory, &live, &["a-encryption-key".to_owned()].into(), true);
 
         let names = |list: &[Candidate]| list.iter().map(|gone| gone.key.kind.clone()).collect::<Vec<_>>();
         assert_eq!(names(&removal.workloads), ["Ingress", "Deployment", "StatefulSet"]);
         assert_eq!(names(&removal.rest), ["Service", "ConfigMap", "NetworkPolicy"]);
         let stays: Vec<&str> = stays.iter().map(|stays| stays.what.as_str()).collect();
-        let record = "the record, ConfigMaps relay-bundle.a and relay-bundle.a.*";
-        assert_eq!(stays, ["PersistentVolumeClaim/x", "Secret/a-encryption-key", record, "Namespace/ns"]);
+        let record = "the record, ConfigMaps relay-bundle.a and relay-bundle.a.1 and so on";
+        let copies = "ConfigMap/relay-bundle.a.recovery";
+        assert_eq!(
+            stays,
+            ["PersistentVolumeClaim/x", "Secret/a-encryption-key", copies, record, "Namespace/ns"]
+        );
     }
 }

@@ -9,6 +9,9 @@ use crate::bundle::index::{Index, Source};
 use crate::bundle::open::Bundle;
 use crate::render::manifest_set::Manifest;
 
+/// The Secrets that may hold the encryption key: what their names add to that of the relay's Deployment.
+pub const ENCRYPTION_KEY_SECRETS: [&str; 3] = ["-encryption-key", "-sealed", "-literal"];
+
 /// One thing that must be allowed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Right {
@@ -77,6 +80,12 @@ fn of_an_object(manifest: &Manifest) -> Vec<Right> {
         // Others have Secrets beside ours.
         "Secret" => vec![to_all("create"), to_one("get"), to_one("patch"), to_one("delete")],
         "PersistentVolumeClaim" => ["get", "create", "patch"].map(to_all).into(),
+        "Deployment" => {
+            // Where the key was before is looked at, so that no other one takes its place.
+            let secret = |end| Right::to_one("get", "Secret", namespace, &format!("{}{end}", key.name));
+            let all = ["get", "create", "patch", "delete"].map(to_all);
+            all.into_iter().chain(ENCRYPTION_KEY_SECRETS.map(secret)).collect()
+        }
         _ => ["get", "create", "patch", "delete"].map(to_all).into(),
     }
 }

@@ -313,6 +313,12 @@ fn a_backup_brings_back_every_secret_and_takes_the_place_of_none() {
     assert_eq!(report["secrets"].as_array().unwrap().len(), names.len());
     let before = all();
     assert_eq!(before[0][2], true);
+    // From the record alone: no bundle is at hand.
+    let recorded =
+        ["secrets", "backup", "-n", "backup", "--trust", "trust.toml", "--recovery-file", "recorded.age"];
+    vault.ok(vault.call(&recorded));
+    let of = |file: &str, key| recovered(&fs_err::read(vault.site.path().join(file)).unwrap(), key);
+    assert_eq!(of("recorded.age", KEYS[0]), of("backup.age", KEYS[1]));
 
     // Another key opens nothing; what is there with the same values stays.
     assert_eq!(restore(&["--identity", "key", "--yes"]).0, 2);

@@ -127,7 +127,7 @@ fn only_a_generation_that_ran_is_gone_back_to_and_the_others_are_listed() {
 
 /// Puts the bundle of one file into the record of a generation, as whoever can write ConfigMaps could.
 fn replace_recorded(site: &Site, generation: u64, archive: &Utf8Path) {
-    let packed = relay_bundle::rollout::record::pack(&fs_err::read(archive).unwrap()).unwrap();
+    let packed = relay_bundle::rollout::packed::pack(&fs_err::read(archive).unwrap()).unwrap();
     let name = format!("configmap/relay-bundle.relay-dev.{generation}");
     let mut record = site.plane.get(&site.namespace, &name);
     record["binaryData"]["bundle.tar.gz"] = packed.into();

@@ -7,14 +7,25 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::recipients::recipients;
+use crate::bundle::open::Bundle;
+use crate::cluster::Cluster;
 use crate::cluster::resource::key;
-use crate::cmd::ctx::{Ctx, count};
+use crate::cmd::clock;
+use crate::cmd::cluster_args::identify;
+use crate::cmd::ctx::{Ctx, StoreArgs, count};
 use crate::cmd::failure::{Failure, Outcome};
+use crate::cmd::gate::BundleArgs;
+use crate::cmd::install::secrets::recovery_recipients;
+use crate::cmd::installation_args::InstallationArgs;
 use crate::cmd::recovery_file::{described, saved, write_new};
-use crate::cmd::target_args::TargetArgs;
+use crate::cmd::state_args::StateArgs;
+use crate::cmd::trust_args::load_policy;
+use crate::cmd::verified_record::verified;
 use crate::model::text::AgeRecipient;
+use crate::model::timestamp::Timestamp;
 use crate::sealed::{Recipients, Recovery, Saved};
-use crate::trust::verify::Purpose;
+use crate::trust::policy::Policy;
+use crate::trust::verify::{Authority, Purpose, Terms, Verified};
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
@@ -23,15 +34,27 @@ use crate::ui::printer::Report;
 encrypted in memory; the file opens with the private key of any recipient, `secrets restore` brings them back. A backup of
 Redis is worthless without the encryption key that is in this file.
 
-The bundle is the one that is deployed; neither its age nor newer ones count.
+The bundle is the one that is deployed; neither its age nor newer ones count. Without one it is read from the record in the
+cluster, and verified there.
 
 Examples:
+  relay-bundle secrets backup -n claude-relay --trust trust.toml --recovery-file prod-secrets.age
   relay-bundle secrets backup prod.tar --trust trust.toml --recovery-file prod-secrets.age
   relay-bundle secrets backup prod.tar --trust trust.toml --recovery-file x.age --recipient age1…"
 )]
 pub(super) struct Args {
+    /// The bundle, as `verify` takes it [default: the one that the record says is deployed]
+    #[arg(conflicts_with_all = ["namespace", "name"])]
+    bundle: Option<String>,
+    /// The trust policy: who may sign what, and for which place
+    #[arg(long, value_name = "TOML")]
+    trust: Utf8PathBuf,
     #[command(flatten)]
-    target: TargetArgs,
+    installation: InstallationArgs,
+    #[command(flatten)]
+    state: StateArgs,
+    #[command(flatten)]
+    store: StoreArgs,
     /// The file to write; one that is there stays, and the new one gets a number
     #[arg(long, value_name = "FILE")]
     recovery_file: Utf8PathBuf,
@@ -61,42 +84,76 @@ impl Report for BackupReport {
 
 impl Args {
     pub(super) fn run(self, ctx: &Ctx) -> Outcome {
-        let checked = self.target.verify(Purpose::Deployed)?;
-        let bundle = checked.bundle();
-        let named =
-            bundle.recipe.pointer("/settings/release/recoveryRecipients").and_then(|list| list.as_array());
-        let named = named.into_iter().flatten().filter_map(|name| name.as_str());
-        let recipients = recipients(&self.recipients, named.map(Recipients::parse_one).collect())?;
-        let (cluster, _) = self.target.connect(&checked)?;
-        let (mut secrets, mut missing) = (Vec::<Saved>::new(), Vec::new());
-        for wanted in bundle.index.contract.iter().filter(|wanted| wanted.kind == "Secret") {
-            let key = key("Secret", &wanted.namespace, &wanted.name).expect("a kind that is known");
-            match cluster.find_secret(&key)? {
-                Some(secret) => secrets.push(saved(&key.name, &secret)),
-                None => missing.push(format!("{key}, for {}", wanted.used_by.join(", "))),
-            }
-        }
-        if !missing.is_empty() {
-            let failure =
-                Failure::world("not all Secrets are there; a backup of the others would look whole");
-            return Err(missing.into_iter().fold(failure, Failure::hint));
-        }
-        if secrets.is_empty() {
-            return Err(Failure::input("the bundle refers to no Secret: there is nothing to back up"));
-        }
+        let (policy, now) = (load_policy(&self.trust)?, clock::now()?);
+        // What is at hand is verified before there is a connection.
+        let brought = self.brought(&policy, now)?;
+        let cluster = self.installation.connect()?;
+        identify(&cluster, &policy)?;
+        let bundle = match brought {
+            Some(bundle) => bundle,
+            None => self.deployed(&cluster, &policy, now)?,
+        };
+        let of_release = recovery_recipients(&bundle).into_iter().map(Recipients::parse_one).collect();
+        let recipients = recipients(&self.recipients, of_release)?;
+        let secrets = read_all(&cluster, &bundle)?;
         let list = secrets.iter().map(described).collect();
         let (name, namespace) = (bundle.index.name.to_string(), bundle.index.namespace.to_string());
         let recovery = Recovery { bundle: name, namespace: namespace.clone(), secrets };
         let file = recovery.seal(&recipients).map_err(Failure::world)?;
         let path = write_new(&self.recovery_file, &file)?;
-        let report =
-            BackupReport { path, namespace, secrets: list, recipients: recipients.iter().cloned().collect() };
-        for secret in &report.secrets {
+        let recipients: Vec<AgeRecipient> = recipients.iter().cloned().collect();
+        for secret in &list {
             ctx.printer.say(&format!("saved  {secret}"));
         }
-        let number = report.recipients.len();
-        ctx.printer.say(&format!("it opens with the private key of any of {}", count(number, "recipient")));
-        ctx.printer.report(&report)?;
+        let number = count(recipients.len(), "recipient");
+        ctx.printer.say(&format!("it opens with the private key of any of {number}"));
+        ctx.printer.report(&BackupReport { path, namespace, secrets: list, recipients })?;
         Ok(ExitCode::SUCCESS)
     }
+
+    /// Verifies the bundle that was named, if one was.
+    fn brought(&self, policy: &Policy, now: Timestamp) -> Result<Option<Verified<Bundle>>, Failure> {
+        let Some(bundle) = &self.bundle else { return Ok(None) };
+        let state = self.state.file()?.read()?;
+        let terms = Terms { authority: Authority::Policy(policy, &state), purpose: Purpose::Deployed, now };
+        let (_, bundle) = BundleArgs::of(bundle.clone()).verify(&self.store, &terms)?;
+        Ok(Some(bundle))
+    }
+
+    /// Verifies the bundle that the record says is deployed.
+    fn deployed(
+        &self,
+        cluster: &Cluster,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Verified<Bundle>, Failure> {
+        let journal = self.installation.open(cluster, false)?;
+        let entry = journal.head.deployed().ok_or_else(|| {
+            Failure::input("the record says of no generation that it is deployed")
+                .hint("name the bundle whose secrets are meant")
+        })?;
+        verified(&journal, entry, policy, now)
+    }
+}
+
+/// Reads every Secret to which the bundle refers.
+fn read_all(cluster: &Cluster, bundle: &Bundle) -> Result<Vec<Saved>, Failure> {
+    let (mut secrets, mut missing) = (Vec::<Saved>::new(), Vec::new());
+    let namespace = bundle.index.namespace.as_str();
+    let wanted = bundle.index.contract.iter();
+    for wanted in wanted.filter(|wanted| wanted.kind == "Secret" && wanted.namespace == namespace) {
+        let key = key("Secret", &wanted.namespace, &wanted.name).expect("a kind that is known");
+        match cluster.find_secret(&key)? {
+            Some(secret) => secrets.push(saved(&key.name, &secret)),
+            None => missing.push(format!("{key}, for {}", wanted.used_by.join(", "))),
+        }
+    }
+    if !missing.is_empty() {
+        let failure = Failure::world("not all Secrets are there; a backup of the others would look whole");
+        return Err(missing.into_iter().fold(failure, Failure::hint));
+    }
+    if secrets.is_empty() {
+        return Err(Failure::input("the bundle refers to no Secret: there is nothing to back up"));
+    }
+    Ok(secrets)
 }

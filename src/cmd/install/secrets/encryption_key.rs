@@ -17,13 +17,13 @@ use crate::cmd::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::render::references::{pod_template, references};
 use crate::rollout::record::Item;
+use crate::rollout::rights::ENCRYPTION_KEY_SECRETS;
 
 /// The variable by which the relay gets it.
 const VARIABLE: &str = "ENCRYPTION_KEY";
 
-/// Its key in the Secrets that apply makes, and what the names of those add to the relay's.
+/// Its key in the Secrets that apply makes.
 const KEY: &str = "encryption-key";
-const SECRETS: [&str; 3] = ["-encryption-key", "-sealed", "-literal"];
 
 /// A key of a Secret in the namespace of the bundle.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,8 +135,9 @@ fn live_places(cluster: &Cluster, bundle: &Bundle, earlier: &[Item]) -> Result<(
     }
     let runs = !live.is_empty();
     if !runs {
-        let made =
-            |name: &str| SECRETS.map(|end| Place { secret: format!("{name}{end}"), key: KEY.to_owned() });
+        let made = |name: &str| {
+            ENCRYPTION_KEY_SECRETS.map(|end| Place { secret: format!("{name}{end}"), key: KEY.to_owned() })
+        };
         live.extend(deployments.iter().flat_map(|deployment| made(&deployment.name)));
     }
     Ok((live.into_iter().collect(), runs))

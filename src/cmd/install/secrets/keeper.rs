@@ -20,8 +20,8 @@ fn nobody(makings: &[Making], why: &str) -> Failure {
     Failure::input(format!("nobody could recover what would be generated into {}: {why}", names.join(", ")))
 }
 
-/// Returns the public keys that the bundle names, as texts.
-fn named(bundle: &Bundle) -> Vec<&str> {
+/// Returns the public keys that a bundle names, as texts.
+pub(crate) fn recovery_recipients(bundle: &Bundle) -> Vec<&str> {
     let named =
         bundle.recipe.pointer("/settings/release/recoveryRecipients").and_then(|list| list.as_array());
     named.into_iter().flatten().filter_map(|name| name.as_str()).collect()
@@ -37,7 +37,7 @@ const NO_RECOVERY: &str = "or say that with the namespace they may be lost for e
 mod with_age {
     use super::{
         Bundle, Failure, Journal, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path, Utf8PathBuf, is_dev,
-        named, nobody,
+        nobody, recovery_recipients,
     };
     use crate::cmd::recovery_file::{saved, write_new};
     use crate::cmd::state_args;
@@ -56,7 +56,7 @@ mod with_age {
             makings: &[Making],
             file: Option<&Utf8Path>,
         ) -> Result<Option<Self>, Failure> {
-            let named = named(bundle);
+            let named = recovery_recipients(bundle);
             if named.is_empty() && is_dev(bundle) {
                 return Ok(None);
             }
@@ -96,7 +96,7 @@ mod with_age {
 mod without_age {
     use super::{
         Bundle, Failure, Journal, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path, Utf8PathBuf, is_dev,
-        named, nobody,
+        nobody, recovery_recipients,
     };
 
     /// Nobody: there is no such value.
@@ -109,7 +109,7 @@ mod without_age {
             makings: &[Making],
             _: Option<&Utf8Path>,
         ) -> Result<Option<Self>, Failure> {
-            if named(bundle).is_empty() && is_dev(bundle) {
+            if recovery_recipients(bundle).is_empty() && is_dev(bundle) {
                 return Ok(None);
             }
             Err(nobody(makings, "this program was built without `age`, and encrypts nothing")

@@ -24,6 +24,8 @@ use crate::rollout::rights::Right;
 use generated::{Making, Why};
 use keeper::Keeper;
 #[cfg(feature = "age")]
+pub(crate) use keeper::recovery_recipients;
+#[cfg(feature = "age")]
 pub(crate) use opening::open;
 pub(crate) use sealed::Opened;
 #[cfg(feature = "age")]

@@ -1,0 +1,53 @@
+//! Bundles that ran, out of the record: verified again, for whoever can write ConfigMaps may have changed it.
+
+use super::failure::Failure;
+use super::journal::Journal;
+use super::refused::untrusted;
+use crate::archive;
+use crate::bundle::open::Bundle;
+use crate::bundle::read::hash_only;
+use crate::model::timestamp::Timestamp;
+use crate::rollout::record::{Entry, unpack};
+use crate::trust::policy::Policy;
+use crate::trust::state::State;
+use crate::trust::verify::{Authority, Purpose, Terms, Verified, VerifyError, verify};
+
+/// Verifies the bundle of a generation, and that it is the one that the head names.
+///
+/// # Errors
+///
+/// When the record was changed, or the policy does not trust the bundle.
+pub(super) fn verified(
+    journal: &Journal<'_>,
+    entry: &Entry,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Verified<Bundle>, Failure> {
+    let generation = entry.generation;
+    let packed = journal.packed_bundle(generation)?;
+    let bytes = unpack(&packed).map_err(|why| journal.damaged(generation, &why))?;
+    let nothing = State::default();
+    let terms = Terms { authority: Authority::Policy(policy, &nothing), purpose: Purpose::Deployed, now };
+    let bundle = archive::open(bytes.as_slice())
+        .map_err(VerifyError::from)
+        .and_then(|opening| verify(opening, &terms, &mut hash_only))?;
+    let serial = bundle.voucher().statement.predicate.serial;
+    if (bundle.content_id, serial) != (entry.content_id, entry.serial) {
+        let (found, wanted) = (bundle.content_id, entry.content_id);
+        let why = format!(
+            "generation {generation} of the record holds sha256:{found} with serial {serial}, and its head says \
+             sha256:{wanted} with serial {}",
+            entry.serial
+        );
+        return Err(untrusted("TAMPERED", why).hint("somebody changed the record: find out who can write it"));
+    }
+    let place = (&bundle.index.name, bundle.index.namespace.as_str());
+    if place != (journal.name(), journal.namespace()) {
+        let why =
+            format!("generation {generation} of the record holds a bundle for {} in {}", place.0, place.1);
+        return Err(
+            untrusted("WRONG_TARGET", why).hint("somebody changed the record: find out who can write it")
+        );
+    }
+    Ok(bundle)
+}
