@@ -72,7 +72,7 @@ fn adopt_with_kills(namespace: &str, step: usize) {
 
 #[test]
 fn an_adoption_that_is_killed_again_and_again_loses_nothing_and_comes_to_its_end() {
-    adopt_with_kills("adopt-killed", 6);
+    adopt_with_kills("adopt-killed", 2);
 }
 
 #[test]
