@@ -4,9 +4,9 @@
 //! `CI=true` that is a failure.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod approved;
 #[path = "../restart_matrix/bases.rs"]
 mod bases;
-mod approved;
 #[path = "../support/console.rs"]
 mod console;
 mod contenders;
