@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::failure::Failure;
-use super::install::preflight::{Missing, check_wanted};
+use super::install::preflight::{Missing, check_contract};
 use super::journal::Journal;
+use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::error::CallError;
@@ -95,7 +96,21 @@ impl<'a> Live<'a> {
     /// Returns what the bundle wants of the cluster and has not itself, as far as it is missing: Secrets that apply makes
     /// included.
     pub(super) fn missing(&self, cluster: &Cluster) -> Result<Missing, Failure> {
-        check_wanted(cluster, self.bundle.index.contract.iter().collect())
+        let mut missing = check_contract(cluster, self.bundle)?;
+        for wanted in self.bundle.index.contract.iter().filter(|wanted| wanted.source != Source::Cluster) {
+            let key = key("Secret", &wanted.namespace, &wanted.name).expect("a kind that is known");
+            let name = format!("Secret {} in {}", wanted.name, wanted.namespace);
+            match cluster.find_secret(&key) {
+                Ok(Some(secret)) => {
+                    let keys = wanted.keys.iter().filter(|key| !secret.data.contains_key(&key.key));
+                    missing.wanted.extend(keys.map(|key| format!("{name}: the key `{}`", key.key)));
+                }
+                Ok(None) => missing.wanted.push(name),
+                Err(error) if error.code() == 403 => missing.unseen.push(name),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(missing)
     }
 
     /// Returns every object that is not as the bundle says, in apply order, and then what it has not.

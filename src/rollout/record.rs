@@ -535,7 +535,7 @@ mod tests {
             Generation::parse(&generation.to_text().unwrap())
         };
         let good = item("apps/v1", "Deployment", "ns", "relay");
-        assert_eq!(parsed(vec![good.clone()]).unwrap().inventory, [good.clone()]);
+        assert_eq!(parsed(vec![good.clone()]).unwrap().inventory, std::slice::from_ref(&good));
         assert!(parsed(vec![item("v1", "Namespace", "", "ns")]).is_ok());
 
         for wrong in [

@@ -178,7 +178,7 @@ fn damages(another: &str) -> Vec<Damage<'_>> {
             "state is changed",
             HEAD,
             Some(Box::new(|record| {
-                edit(record, "state.json", |text| text.replace("\"floors\"", "\"Floors\""))
+                edit(record, "state.json", |text| text.replace("\"floors\"", "\"Floors\""));
             })),
         ),
         (
@@ -190,7 +190,7 @@ fn damages(another: &str) -> Vec<Damage<'_>> {
             "generation has another number",
             DEPLOYED,
             Some(Box::new(|record| {
-                edit(record, "generation.json", |text| text.replace("\"generation\":2", "\"generation\":1"))
+                edit(record, "generation.json", |text| text.replace("\"generation\":2", "\"generation\":1"));
             })),
         ),
         (
@@ -199,7 +199,7 @@ fn damages(another: &str) -> Vec<Damage<'_>> {
             Some(Box::new(|record| {
                 edit(record, "generation.json", |text| {
                     text.replace("\"relay-dev-redis\"", "\"../../pods/x\"")
-                })
+                });
             })),
         ),
         (
@@ -208,7 +208,7 @@ fn damages(another: &str) -> Vec<Damage<'_>> {
             Some(Box::new(|record| {
                 edit(record, "generation.json", |text| {
                     text.replace("\"relay-dev-redis\"", "\"relay-dev-other\"")
-                })
+                });
             })),
         ),
         (

@@ -42,14 +42,9 @@ pub(in crate::cmd) struct Missing {
 }
 
 /// Compares what the bundle wants of the cluster with what is there; what apply makes itself is not asked for.
-pub(super) fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Result<Missing, Failure> {
+pub(in crate::cmd) fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Result<Missing, Failure> {
     let wanted: Vec<&Wanted> =
         bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Cluster).collect();
-    check_wanted(cluster, wanted)
-}
-
-/// Compares what is wanted of the cluster with what is there.
-pub(in crate::cmd) fn check_wanted(cluster: &Cluster, wanted: Vec<&Wanted>) -> Result<Missing, Failure> {
     let requests: Vec<Request> = wanted.iter().map(|wanted| request(wanted)).collect();
     let mut missing = Missing::default();
     for (wanted, answer) in wanted.into_iter().zip(cluster.call_all(&requests)) {
