@@ -170,12 +170,12 @@ fn interrupt(drill: &Drill, number: usize, when: When, wanted: &State) -> Reache
     let (plane, namespace) = (drill.plane(), drill.namespace());
     let before = drill.objects();
 
-    let (ended, proxy) = drill.run(number, Fault::Signal(Signal::INT, when), &[]);
+    let (ended, proxy) = drill.run(number, Fault::Signal(Signal::TERM, when), &[]);
     let reached = Reached::of(&proxy, number);
     match (ended.code, ended.signal) {
         // Before it takes the lock there is nothing to clean up.
         (None, Some(signal)) => {
-            assert_eq!((signal, reached), (Signal::INT.as_raw(), Reached::Request), "{what}");
+            assert_eq!((signal, reached), (Signal::TERM.as_raw(), Reached::Request), "{what}");
             drill.assert_state(&drill.objects(), &state(&before, namespace), &what);
             return reached;
         }
@@ -261,11 +261,11 @@ fn the_first_signal_lets_a_write_finish_and_the_second_one_does_not() {
         std::thread::sleep(Duration::from_millis(20));
     }
 
-    proxy.signal(Signal::INT);
+    proxy.signal(Signal::TERM);
     std::thread::sleep(Duration::from_millis(500));
     assert!(started.is_under_way());
     let second = Instant::now();
-    proxy.signal(Signal::INT);
+    proxy.signal(Signal::TERM);
     let ended = started.end();
 
     assert!(second.elapsed() < Duration::from_secs(8), "{:?}", second.elapsed());
