@@ -84,6 +84,9 @@ impl Answer {
             ["namespaces", _, resource, name] | [resource, name] => (*resource, Some(*name)),
             _ => return any,
         };
+        if resource == "selfsubjectaccessreviews" {
+            return Self { kind: Some("SelfSubjectAccessReview".to_owned()), name: None };
+        }
         let kind = RESOURCES.iter().find(|(_, _, known, _)| *known == resource).map(|(_, kind, ..)| *kind);
         match (kind, name, method) {
             // What is deleted may be answered for by a `Status`.
@@ -146,6 +149,7 @@ mod tests {
             (Method::Get, "/api/v1/namespaces/ns", object("Namespace", "ns"), true),
             (Method::Delete, "/api/v1/namespaces/ns/secrets/a", object("Status", ""), true),
             (Method::Get, "/version", json!({"gitVersion": "v1"}), true),
+            (Method::Post, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", json!({}), false),
         ];
         for (method, path, answer, is_good) in table {
             let text = |pointer: &str| answer.pointer(pointer).and_then(serde_json::Value::as_str);

@@ -22,11 +22,12 @@ pub(super) struct TargetArgs {
     #[arg(long, value_name = "TOML")]
     trust: Utf8PathBuf,
     #[command(flatten)]
-    cluster: ClusterArgs,
-    #[command(flatten)]
     state: StateArgs,
     #[command(flatten)]
     store: StoreArgs,
+    // Last, for its heading in the help holds for what follows.
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 impl TargetArgs {

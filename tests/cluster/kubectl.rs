@@ -19,7 +19,7 @@ fn what_verify_emits_is_applied_by_kubectl_and_then_differs_from_nothing() {
     let Some(site) = Site::new("emitted") else { return };
     let site = site.with_namespace();
     platform::ensure(site.plane, &site.namespace);
-    let bundle = site.build("production", &[]);
+    let bundle = site.build("production", &[&platform::own_monitoring(&site.namespace)]);
 
     let refused = emit(&site, &bundle, &[]);
     assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{}", refused.stderr);

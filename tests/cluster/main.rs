@@ -3,6 +3,7 @@
 //! Without the programs of `.ci/cluster-tools` the tests say that they are skipped; with
 //! `CI=true` that is a failure.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::print_stdout, reason = "a test says how many runs it has made")]
 
 mod adopt;
 mod adopt_killed;

@@ -105,9 +105,9 @@ fn a_volume_grows_and_is_never_shrunk_and_one_that_was_grown_by_hand_is_left_alo
     let Some(site) = Site::new("volumes") else { return };
     let claim = "persistentvolumeclaim/relay-dev-redis-data";
     let sized = |size: &str, serial: &str| {
-        let (size, level) =
+        let (volume, prefix) =
             (format!("redis.persistence.size={size:?}"), format!("config.apiKeyPrefix={serial:?}"));
-        site.build("dev", &["redis.persistence.enabled=true", &size, &level])
+        site.build("dev", &["redis.persistence.enabled=true", &volume, &prefix])
     };
     let asked = || site.plane.get(&site.namespace, claim)["spec"]["resources"]["requests"]["storage"].clone();
     site.applied(&sized("1Gi", "a_"), &[]);

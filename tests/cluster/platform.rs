@@ -27,8 +27,12 @@ spec:
     schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 ";
 
-/// What is in the namespace.
+/// What is in the namespace, and beside it.
 const CONTRACT: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: NAMESPACE-monitoring}
+---
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: platform-ca, namespace: NAMESPACE}
@@ -56,6 +60,12 @@ metadata: {name: registry-credentials, namespace: NAMESPACE}
 type: kubernetes.io/dockerconfigjson
 stringData: {.dockerconfigjson: '{}'}
 ";
+
+/// Returns the setting that has the ServiceMonitor in a namespace that is the installation's alone: its name is that of the
+/// release, and one cluster serves many tests.
+pub(crate) fn own_monitoring(namespace: &str) -> String {
+    format!("serviceMonitor.namespace=\"{namespace}-monitoring\"")
+}
 
 /// Makes it, in a namespace that is there.
 #[track_caller]

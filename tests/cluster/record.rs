@@ -260,17 +260,14 @@ fn every_reader_refuses_a_damaged_or_forged_record_and_says_what_to_do() {
     });
     for (number, (what, name, damage)) in damages(&another).into_iter().enumerate() {
         let whole = if head["metadata"]["name"] == name { &head } else { &deployed };
-        let restored = match damage {
-            Some(damage) => {
-                let mut record = whole.clone();
-                damage(&mut record);
-                site.plane.replace(&record);
-                "replace"
-            }
-            None => {
-                site.plane.kubectl(&["-n", "forged", "delete", "configmap", name]);
-                "create"
-            }
+        let restored = if let Some(damage) = damage {
+            let mut record = whole.clone();
+            damage(&mut record);
+            site.plane.replace(&record);
+            "replace"
+        } else {
+            site.plane.kubectl(&["-n", "forged", "delete", "configmap", name]);
+            "create"
         };
 
         // All read it by the same door: two of them for each damage, and each of them for some.

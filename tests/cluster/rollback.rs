@@ -152,8 +152,6 @@ fn a_record_whose_bundle_was_replaced_is_not_trusted() {
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         archive
     };
-    // The store would keep the attestation of the content that it has.
-    fs_err::remove_dir_all(site.path().join("bundles")).unwrap();
     let resealed = site.build("dev", &[]);
     let table = [
         (build("unsigned.tar", &[]), "UNSIGNED"),

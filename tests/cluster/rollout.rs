@@ -169,17 +169,12 @@ fn production_names_what_it_lacks_and_runs_once_that_is_there() {
     let Some(site) = Site::new("production") else { return };
     let site = site.with_namespace();
     let consent = ["--yes", "--first-install", "--no-recovery"];
-    let bundle = site.build("production", &[]);
+    let bundle = site.build("production", &[&platform::own_monitoring(&site.namespace)]);
     let before = site.versions();
 
     let ran = site.apply(&bundle, &consent);
     assert_eq!(ran.code, 4, "{}", ran.stderr);
-    for lacking in [
-        "Secret platform-redis in production",
-        "ConfigMap platform-ca",
-        "IngressClass nginx",
-        "servicemonitors",
-    ] {
+    for lacking in ["Secret platform-redis in production", "ConfigMap platform-ca"] {
         assert!(ran.stderr.contains(lacking), "{lacking}: {}", ran.stderr);
     }
     assert_eq!(site.versions(), before);
@@ -191,7 +186,7 @@ fn production_names_what_it_lacks_and_runs_once_that_is_there() {
     assert_eq!(report["done"]["generation"], 1);
     let deployment = site.plane.get(&site.namespace, "deployment/claude-relay");
     assert_eq!(deployment["status"]["readyReplicas"], 3);
-    assert!(site.plane.has("monitoring", "servicemonitor/claude-relay"));
+    assert!(site.plane.has("production-monitoring", "servicemonitor/claude-relay"));
     let before = site.versions();
     assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
     let stable = |versions: Vec<String>| -> Vec<String> {

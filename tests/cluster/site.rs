@@ -168,7 +168,8 @@ pub(crate) fn write_trust(folder: &Utf8Path, uid: &str) {
     let public = key().public();
     let (id, base64) = (public.id(), public.to_base64());
     let names = fs_err::read_dir(folder.join("profiles")).unwrap().map(|entry| entry.unwrap().path());
-    let profiles: Vec<String> = names.map(|path| format!("{:?}", path.file_stem().unwrap())).collect();
+    let profiles: Vec<String> =
+        names.map(|path| format!("\"{}\"", path.file_stem().unwrap().to_str().unwrap())).collect();
     let profiles = profiles.join(", ");
     let text = format!(
         "schema = \"relay-bundle/trust/v1\"\n[target]\nclusterUid = \"{uid}\"\n[[key]]\nid = \"{id}\"\n\

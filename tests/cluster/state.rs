@@ -97,8 +97,10 @@ fn record(object: &mut Value, uids: &BTreeSet<String>) {
                 entry.as_object_mut().unwrap().remove(key);
             }
         }
-        for item in document["inventory"].as_array_mut().into_iter().flatten() {
-            item["uid"] = uids.contains(item["uid"].as_str().unwrap_or_default()).into();
+        for list in ["inventory", "retained"] {
+            for item in document.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+                item["uid"] = uids.contains(item["uid"].as_str().unwrap_or_default()).into();
+            }
         }
         data[key] = document;
     }

@@ -57,16 +57,19 @@ fn a_pod_that_no_node_takes_is_named_with_what_the_scheduler_says() {
 }
 
 #[test]
-fn a_quota_that_lets_no_pod_in_is_named_with_the_set_that_asked() {
+fn a_quota_that_does_not_let_all_pods_in_is_named_with_the_set_that_asked() {
     let Some(site) = Site::new("no-quota") else { return };
     let site = site.with_namespace();
     site.applied(&site.build("dev", &[]), &[]);
-    site.plane.ensure(
-        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: small, namespace: no-quota}\n\
-         spec: {hard: {requests.memory: 1Mi}}\n",
-    );
+    // There is room for one pod more: the plan tries one.
+    let used: u32 = site.plane.list("no-quota", "pods").len().try_into().unwrap();
+    let hard = used + 1;
+    site.plane.ensure(&format!(
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: small, namespace: no-quota}}\n\
+         spec: {{hard: {{pods: {hard}}}}}\n"
+    ));
 
-    unready(&site, &["config.logLevel=\"info\""], ": FailedCreate: pods \"relay-dev-claude-relay-");
+    unready(&site, &["replicaCount=3"], ": FailedCreate: pods \"relay-dev-claude-relay-");
 }
 
 #[test]

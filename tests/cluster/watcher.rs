@@ -21,6 +21,9 @@ const RESOURCES: [(&str, &str); 4] = [
 pub(crate) struct Watcher {
     plane: &'static ControlPlane,
     namespace: String,
+    /// The version of the cluster before. What was there is told with the versions of its last changes: in that order an
+    /// object may seem to come after a pod that names it.
+    begin: u64,
     watches: Vec<(&'static str, &'static str, Child, tempfile::NamedTempFile)>,
 }
 
@@ -37,7 +40,11 @@ impl Watcher {
             let out = File::options().append(true).open(file.path()).unwrap();
             (kind, resource, command.stdout(out).stderr(Stdio::null()).spawn().unwrap(), file)
         };
-        Self { plane, namespace: namespace.to_owned(), watches: RESOURCES.into_iter().map(watch).collect() }
+        let list = plane.kubectl(&["get", "--raw", &format!("/api/v1/namespaces/{namespace}/pods?limit=1")]);
+        let list: Value = serde_json::from_str(&list).unwrap();
+        let begin = version(&list).parse().unwrap();
+        let watches = RESOURCES.into_iter().map(watch).collect();
+        Self { plane, namespace: namespace.to_owned(), begin, watches }
     }
 
     /// Says what was named while it was not there, and how many moments were looked at.
@@ -51,13 +58,16 @@ impl Watcher {
         let mut pods: BTreeMap<String, Value> = BTreeMap::new();
         let mut wrong = Vec::new();
         let moments = events.len();
-        for (_, (kind, is_there, object)) in events {
+        for (at, (kind, is_there, object)) in events {
             let name = object["metadata"]["name"].as_str().unwrap().to_owned();
             match (kind, is_there && is_live(&object)) {
                 ("Pod", true) => drop(pods.insert(name, object)),
                 ("Pod", false) => drop(pods.remove(&name)),
                 _ if is_there => drop(there.insert((kind.to_owned(), name))),
                 _ => drop(there.remove(&(kind.to_owned(), name))),
+            }
+            if at <= self.begin {
+                continue;
             }
             for (pod, object) in &pods {
                 let missing = named(object).into_iter().filter(|target| !there.contains(target));

@@ -48,6 +48,7 @@ use secrets::{Consent, Opened};
 
 /// How to go about it.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Rollout")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct InstallArgs {
     /// Show the plan, and change nothing
