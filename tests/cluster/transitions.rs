@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use camino::Utf8PathBuf;
 use serde_json::Value;
 
 use crate::happened::{forecast, happened, revisions};
@@ -54,6 +55,14 @@ fn place(namespace: &str) -> Option<Site> {
     Some(site)
 }
 
+/// Builds a profile under the one name that all transitions have.
+#[track_caller]
+fn build(site: &Site, profile: &str, settings: &[&str]) -> Utf8PathBuf {
+    let monitoring = platform::own_monitoring(&site.namespace);
+    let own = [NAME].into_iter().chain((profile == "production").then_some(monitoring.as_str()));
+    site.build(profile, &own.chain(settings.iter().copied()).collect::<Vec<_>>())
+}
+
 /// Returns what of an installation is there and is neither in the plan nor kept on purpose.
 fn orphans(site: &Site, plan: &Value) -> Vec<String> {
     let name =
@@ -78,10 +87,9 @@ fn orphans(site: &Site, plan: &Value) -> Vec<String> {
 #[track_caller]
 fn becomes(from: &str, to: &str, settings: &[&str]) {
     let Some(site) = place(&format!("{from}-{to}-{}", settings.len())) else { return };
-    let settings: Vec<&str> = [NAME].into_iter().chain(settings.iter().copied()).collect();
-    site.applied(&site.build(from, &settings), &CONSENT);
+    site.applied(&build(&site, from, settings), &CONSENT);
     let before = revisions(&site);
-    let bundle = site.build(to, &settings);
+    let bundle = build(&site, to, settings);
 
     let report = site.applied(&bundle, &CONSENT);
 
@@ -98,10 +106,10 @@ fn becomes(from: &str, to: &str, settings: &[&str]) {
 #[track_caller]
 fn is_refused(from: &str, to: &str) {
     let Some(site) = place(&format!("{from}-{to}")) else { return };
-    site.applied(&site.build(from, &[NAME]), &CONSENT);
+    site.applied(&build(&site, from, &[]), &CONSENT);
     let before = site.versions();
 
-    let ran = site.apply(&site.build(to, &[NAME]), &["--yes", CONSENT[0], CONSENT[1]]);
+    let ran = site.apply(&build(&site, to, &[]), &["--yes", CONSENT[0], CONSENT[1]]);
 
     assert_eq!(ran.code, 4, "{from} to {to}: {}", ran.stderr);
     let reason = "PersistentVolumeClaim/relay-redis-data: its storage class is";
