@@ -140,7 +140,7 @@ pub enum Command {
     Trust(trust::Args),
     /// Show what was accepted before, or take a floor away
     State(state::Args),
-    /// Seal secrets into files that only a key of yours opens; make, save and restore those of a cluster
+    /// Seal secrets, and make, save and restore those of a cluster
     #[cfg(feature = "age")]
     Secrets(secrets::Args),
     /// List the images of a profile or a bundle
