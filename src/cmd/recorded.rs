@@ -14,7 +14,6 @@ use crate::model::timestamp::Timestamp;
 use crate::render::manifest_set::ManifestSet;
 use crate::rollout::packed::unpack;
 use crate::rollout::record::{BUNDLE_KEY, Entry, GENERATION_KEY, Generation, InvalidRecord, Item, Progress};
-use crate::trust::verify::{Terms, Verified, verify};
 
 /// A generation as the record has it. It agrees with itself and with the head; its signatures were not checked.
 pub(super) struct Recorded {
@@ -81,11 +80,6 @@ impl Recorded {
         let read =
             || -> Result<ManifestSet, Damage> { Ok(Bundle::open(contents(&self.archive)?)?.manifests) };
         read().map_err(Failure::world)
-    }
-
-    /// Verifies the bundle; its attestation was recorded with it.
-    pub(super) fn verify(&self, terms: &Terms<'_>) -> Result<Verified<Bundle>, Failure> {
-        Ok(verify(archive::open(self.archive.as_slice())?, terms, &mut hash_only)?)
     }
 }
 

@@ -14,6 +14,7 @@ use super::installation_args::InstallationArgs;
 use super::journal::Journal;
 use super::recorded::{EntryReport, Recorded};
 use super::trust_args::load_policy;
+use super::verified_record;
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
 use crate::cluster::resource::key;
@@ -21,9 +22,6 @@ use crate::model::object_key::ObjectKey;
 use crate::rollout::pods;
 use crate::rollout::record::{Entry, Lock, Progress, instance_label};
 use crate::rollout::standing::Standing;
-use crate::trust::policy::Policy;
-use crate::trust::state::State;
-use crate::trust::verify::{Authority, Purpose, Terms};
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
@@ -88,7 +86,10 @@ impl Args {
             journal.recorded(|entry| matches!(entry.state, Progress::Deployed | Progress::Pending))?;
         let deployed = recorded.iter().find(|recorded| recorded.entry.state == Progress::Deployed);
         let verified = match (&policy, deployed) {
-            (Some(policy), Some(deployed)) => verify(deployed, policy).map(|()| true)?,
+            (Some(policy), Some(deployed)) => {
+                verified_record::verified(&journal, &deployed.entry, policy, clock::now()?)?;
+                true
+            }
             _ => false,
         };
         let shown = recorded.last();
@@ -112,13 +113,6 @@ impl Args {
         }
         Ok(if report.ok { ExitCode::SUCCESS } else { DIFFERS.into() })
     }
-}
-
-fn verify(deployed: &Recorded, policy: &Policy) -> Result<(), Failure> {
-    let nothing_before = State::default();
-    let authority = Authority::Policy(policy, &nothing_before);
-    deployed.verify(&Terms { authority, purpose: Purpose::Deployed, now: clock::now()? })?;
-    Ok(())
 }
 
 /// Returns the generation that runs and all after it, newest first.
