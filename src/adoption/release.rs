@@ -170,6 +170,10 @@ fn documents(manifest: &str) -> Result<Vec<Value>, InvalidRelease> {
     let mut texts = vec![Zeroizing::new(String::new())];
     for line in manifest.lines() {
         if line.starts_with("---") {
+            // Templates that render to nothing count, too.
+            if texts.len() > OBJECTS_MAX {
+                return Err(InvalidRelease::Objects);
+            }
             texts.push(Zeroizing::new(String::new()));
         } else if let Some(text) = texts.last_mut() {
             // A tab behind a value: Helm reads past it, and a stricter reader does not.
@@ -185,7 +189,7 @@ fn documents(manifest: &str) -> Result<Vec<Value>, InvalidRelease> {
             objects.push(value);
         }
     }
-    if objects.len() > OBJECTS_MAX { Err(InvalidRelease::Objects) } else { Ok(objects) }
+    Ok(objects)
 }
 
 /// Returns the name of the template, which Helm writes above each manifest.

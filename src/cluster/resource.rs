@@ -1,5 +1,6 @@
 //! Where the API server keeps the objects of a kind.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::request::Method;
@@ -57,10 +58,21 @@ pub fn path(key: &ObjectKey) -> String {
     let root = if key.api_version.contains('/') { "/apis/" } else { "/api/" };
     let namespace = match key.namespace.as_str() {
         "" => String::new(),
-        namespace => format!("/namespaces/{namespace}"),
+        namespace => format!("/namespaces/{}", escaped(namespace)),
     };
-    let name = if key.name.is_empty() { String::new() } else { format!("/{}", key.name) };
-    format!("{root}{}{namespace}/{resource}{name}", key.api_version)
+    let name = if key.name.is_empty() { String::new() } else { format!("/{}", escaped(&key.name)) };
+    let api_version: Vec<_> = key.api_version.split('/').map(escaped).collect();
+    format!("{root}{}{namespace}/{resource}{name}", api_version.join("/"))
+}
+
+/// Returns a text as it may stand in a path or a query: names come from objects of others, too.
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
+    if text.bytes().all(is_plain) {
+        return text.into();
+    }
+    let of = |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(of).collect::<String>().into()
 }
 
 /// What a good answer to a request is.
@@ -131,6 +143,8 @@ mod tests {
             assert_eq!(path(&key(kind, "ns", name).unwrap()), wanted);
         }
         assert_eq!(key("ClusterRoleBinding", "", "x"), None);
+        let hostile = key("Secret", "a b", "../x?y#\u{e9}").unwrap();
+        assert_eq!(path(&hostile), "/api/v1/namespaces/a%20b/secrets/..%2Fx%3Fy%23%C3%A9");
     }
 
     #[test]

@@ -85,7 +85,8 @@ pub(super) fn collect(ctx: &Ctx, installation: &InstallationArgs, how: &How) -> 
         let place = place(&cluster, &identity, None, journal.namespace());
         confirm(ctx, &report, &format!("Remove {number} that nothing names from {place}?"))?;
     }
-    journal.lock(&holder()?, &|text| ctx.printer.say(text), |_, _| ())?;
+    let locked = journal.lock(&holder()?, &|text| ctx.printer.say(text), |_, _| ());
+    locked.map_err(|failure| gave_back(&mut journal, failure))?;
     let removed = remove(&cluster, &mut journal, &report.config_maps);
     report.config_maps = removed.map_err(|failure| gave_back(&mut journal, failure))?;
     report.removed = true;

@@ -140,8 +140,11 @@ impl<'a> Journal<'a> {
         damaged(&self.name, &self.namespace, &generation_name(&self.name, generation), why)
     }
 
-    /// Reads the generations that are wanted; one that was interrupted before it wrote what it would do is left out.
+    /// Reads the generations that are wanted; one that was interrupted before it wrote what it would do is left out, and so
+    /// is one that a run had forgotten already when it was interrupted.
     pub(super) fn recorded(&self, is_wanted: impl Fn(&Entry) -> bool) -> Result<Vec<Recorded>, Failure> {
+        let forgotten = self.head.forgotten_next();
+        let may_be_missing = |entry: &Entry| may_be_missing(entry) || forgotten.contains(&entry.generation);
         let entries: Vec<&Entry> = self.head.generations.iter().filter(|entry| is_wanted(entry)).collect();
         let names: Vec<String> =
             entries.iter().map(|entry| generation_name(&self.name, entry.generation)).collect();

@@ -70,6 +70,13 @@ impl Recorded {
             return Err(Damage::Other("its inventory lists other objects than its bundle has"));
         }
         let Generation { inventory, retained, .. } = generation;
+        let is_own = |item: &Item| {
+            let ObjectKey { kind, namespace: of, .. } = &item.key;
+            of == namespace || matches!(kind.as_str(), "Namespace" | "ServiceMonitor")
+        };
+        if !inventory.iter().chain(&retained).all(is_own) {
+            return Err(Damage::Other("it lists objects of another namespace"));
+        }
         let made = index.contract.into_iter().filter(|wanted| wanted.source != Source::Cluster);
         let secrets = made.map(|wanted| wanted.name).collect();
         Ok(Self { entry: entry.clone(), inventory, retained, secrets, archive })

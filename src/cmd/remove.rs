@@ -107,7 +107,8 @@ impl Args {
                 confirm(ctx, &report, &format!("Remove {} from {place}?", journal.name()))?;
             }
             let tell = |text: &str| ctx.printer.say(text);
-            journal.lock(&holder()?, &tell, |head, _| head.begin_removal())?;
+            let locked = journal.lock(&holder()?, &tell, |head, _| head.begin_removal());
+            locked.map_err(|failure| gave_back(&mut journal, failure))?;
             let done = self.remove(&cluster, &mut journal, &removal, &tell);
             done.map_err(|failure| {
                 let failure = failure.hint("run the same command again: it goes on where it stopped");

@@ -89,7 +89,8 @@ impl Args {
         }
         let now = clock::now()?;
         let tell = |text: &str| ctx.printer.say(text);
-        journal.lock(&holder()?, &tell, |_, _| {})?;
+        let locked = journal.lock(&holder()?, &tell, |_, _| {});
+        locked.map_err(|failure| gave_back(&mut journal, failure))?;
         let done = self.restart(&cluster, &mut journal, &item, now, &tell).and_then(|()| journal.release());
         done.map_err(|failure| gave_back(&mut journal, failure))?;
         report.restarted_at = Some(now);

@@ -30,6 +30,12 @@ pub fn way_back(head: &Head, to: Option<u64>) -> Result<&Entry, NoWayBack> {
         let state = entry.state;
         return if state.has_run() { Ok(entry) } else { Err(NoWayBack::NeverRan { generation, state }) };
     }
+    // Going back was begun and not finished: it goes on.
+    let begun = head.pending().filter(|pending| pending.content_of.is_some());
+    if let Some(begun) = begun {
+        let is_it = |entry: &&Entry| (entry.content_id, entry.serial) == (begun.content_id, begun.serial);
+        return ways_back(head).find(is_it).ok_or(NoWayBack::Nowhere);
+    }
     // Before an attempt that was not finished, what is deployed ran; before what is deployed, what has another content.
     let left = head.deployed().filter(|_| head.pending().is_none());
     let is_other = |entry: &&Entry| left.is_none_or(|left| left.content_id != entry.content_id);
@@ -53,6 +59,17 @@ mod tests {
             content_of: None,
         };
         Head { generations: entries.iter().map(entry).collect(), ..Head::default() }
+    }
+
+    #[test]
+    fn a_way_back_that_was_begun_is_gone_on_with() {
+        use Progress::{Deployed, Pending, Superseded};
+        let mut head = head(&[(1, 1, Superseded), (2, 2, Deployed), (3, 1, Pending)]);
+        head.generations[2].content_of = Some(1);
+        head.generations[2].serial = head.generations[0].serial;
+
+        assert_eq!(way_back(&head, None).unwrap().generation, 1);
+        assert_eq!(way_back(&head, Some(2)).unwrap().generation, 2);
     }
 
     #[test]

@@ -43,7 +43,10 @@ pub fn candidates(
             Some(uid) => live::uid(object) == uid,
             None => live::owned(object, manager).is_some(),
         };
-        if is_same && live::is_managed_by(object, manager) && !KEPT.contains(&item.key.kind.as_str()) {
+        let is_ours = is_same && live::is_managed_by(object, manager);
+        // Secrets that are made at apply are created and never applied: no record has them deleted, whoever wrote it.
+        let is_made = item.key.kind == "Secret" && live::owned(object, manager).is_none();
+        if is_ours && !is_made && !KEPT.contains(&item.key.kind.as_str()) {
             let candidate = Candidate { key: item.key.clone(), uid: live::uid(object).to_owned() };
             // What refers to others goes before them.
             let order = std::cmp::Reverse(phase(&item.key.kind).unwrap_or(0));
@@ -143,6 +146,20 @@ mod tests {
         };
         assert_eq!(found(&[]), [format!("{ours} {ours}")]);
         assert_eq!(found(&[ours]), [""; 0]);
+    }
+
+    #[test]
+    fn a_secret_that_was_generated_never_goes_even_if_a_record_says_so() {
+        let earlier = [Item { key: key("Secret", "literal"), uid: Some("1".into()) }];
+        let secret = |operation: &str| {
+            let mut secret = object("relay-bundle", "1");
+            secret["metadata"]["managedFields"] =
+                json!([{"manager": "relay-bundle", "operation": operation, "fieldsV1": {"f:data": {}}}]);
+            [(key("Secret", "literal"), secret)].into()
+        };
+        let found = |live| candidates(&earlier, &ManifestSet::default(), &live, "relay-bundle").len();
+
+        assert_eq!((found(secret("Update")), found(secret("Apply"))), (0, 1));
     }
 
     #[test]

@@ -274,6 +274,11 @@ impl Head {
         generation
     }
 
+    /// Returns which generations go when the pending one runs: its run removes what they have before it says so.
+    pub fn forgotten_next(&self) -> Vec<u64> {
+        self.pending().map_or_else(Vec::new, |pending| self.clone().finish(pending.recorded))
+    }
+
     /// Notes that the pending generation runs; returns the numbers of those that are forgotten for it.
     pub fn finish(&mut self, recorded: Timestamp) -> Vec<u64> {
         for entry in &mut self.generations {

@@ -236,9 +236,6 @@ impl<'a> Run<'a> {
         let printer = &self.ctx.printer;
         let statement = &bundle.voucher().statement;
         let site = policy.target.site.as_ref();
-        if let Origin::Brought(state_file) = origin {
-            state_file.record(statement, site, *now)?;
-        }
         let mut generation = 0;
         let new = NewEntry {
             content_id: bundle.content_id,
@@ -253,6 +250,9 @@ impl<'a> Run<'a> {
                 state.accept(statement, site, *now);
             }
         })?;
+        if let Origin::Brought(state_file) = origin {
+            state_file.record(statement, site, *now)?;
+        }
         let earlier: Vec<&Candidate> = plan.going().collect();
         self.journal.write_generation(&self.described(generation, uids, &earlier), packed)?;
         Ok(generation)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::bundle::index::Wanted;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::error::{CallError, Cause};
@@ -32,9 +33,19 @@ pub(super) fn survey(
     all.sort();
     all.dedup();
     let (live, obstacles) = find_all(cluster, &all)?;
-    let all = candidates(earlier, &bundle.manifests, &live, FIELD_MANAGER);
+    let mut all = candidates(earlier, &bundle.manifests, &live, FIELD_MANAGER);
+    all.retain(|candidate| !is_wanted(bundle, &candidate.key));
     let (prune, prune_later) = split_used(cluster, bundle.index.namespace.as_str(), all)?;
     Ok(Before { live, tried, prune, prune_later, obstacles, ..Before::default() })
+}
+
+/// Tells whether a bundle refers to an object that it does not contain: others are to keep it, as it is.
+pub(super) fn is_wanted(bundle: &Bundle, key: &ObjectKey) -> bool {
+    let is_it = |wanted: &Wanted| {
+        (wanted.kind.as_str(), wanted.namespace.as_str(), wanted.name.as_str())
+            == (key.kind.as_str(), key.namespace.as_str(), key.name.as_str())
+    };
+    bundle.index.contract.iter().any(is_it)
 }
 
 /// Returns what is there, and what we may not look at.

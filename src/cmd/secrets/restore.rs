@@ -90,7 +90,7 @@ impl Report for RestoreReport<'_> {
 
 impl Args {
     pub(super) fn run(self, ctx: &Ctx) -> Outcome {
-        let checked = self.target.verify(Purpose::Install)?;
+        let checked = self.target.verify(Purpose::Deployed)?;
         let bundle = checked.bundle();
         let recovery = self.open(bundle)?;
         let (cluster, identity) = self.target.connect(&checked)?;

@@ -3,15 +3,17 @@
 use super::super::InstallArgs;
 use super::AdoptArgs;
 use super::report::AdoptReport;
-use crate::cmd::confirm::{confirm, confirm_also};
+use crate::cmd::confirm::{confirm, confirm_also, confirm_first_install};
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
 
-/// Returns when a person has agreed, here or by arguments.
+/// Returns when a person has agreed, here or by arguments; `asks_first_install` is the namespace in which an encryption key is
+/// generated.
 pub(super) fn ask(
     ctx: &Ctx,
     report: &AdoptReport<'_>,
     place: &str,
+    asks_first_install: Option<&str>,
     args: &AdoptArgs,
     install: &InstallArgs,
 ) -> Result<(), Failure> {
@@ -37,8 +39,7 @@ pub(super) fn ask(
     confirm(ctx, report, &format!("Take over the Helm release {} of {place}?", report.helm.release))
         .map_err(also)?;
     if asks_for_redis {
-        confirm_also(&format!("Delete {cleared}, and make it again on the same volume?"))
-    } else {
-        Ok(())
+        confirm_also(&format!("Delete {cleared}, and make it again on the same volume?"))?;
     }
+    asks_first_install.map_or(Ok(()), confirm_first_install)
 }

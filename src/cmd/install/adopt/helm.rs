@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::adoption::release::{REVISIONS_MAX, Release, Revision, wipe};
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
-use crate::cluster::resource::{key, path};
+use crate::cluster::resource::{escaped, key, path};
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::delete;
 use crate::model::object_key::ObjectKey;
@@ -76,7 +76,7 @@ impl Records<'_> {
 
     fn page(&self, selector: &str, page: &str) -> Result<Value, Failure> {
         let folder = path(&self.secret(""));
-        let next = if page.is_empty() { String::new() } else { format!("&continue={page}") };
+        let next = if page.is_empty() { String::new() } else { format!("&continue={}", escaped(page)) };
         let request = Request::get_path(format!("{folder}?labelSelector={selector}&limit={PAGE}{next}"));
         Ok(self.cluster.call(&request)?)
     }

@@ -22,7 +22,7 @@ use super::judge::{Leave, judge};
 use super::report::{ApplyReport, Done, blocked, tell_blocked};
 use super::run::{self, Run};
 use super::secrets::{self, Makings};
-use super::survey::{find_all, split_used};
+use super::survey::{find_all, is_wanted, split_used};
 use super::trial::try_pods;
 use super::{Checked, InstallArgs, preflight};
 use crate::adoption::claims::claims;
@@ -106,7 +106,8 @@ pub(in crate::cmd) fn adopt(
         ctx.printer.report(&report)?;
         return Ok(ExitCode::from(DIFFERS));
     }
-    consent::ask(ctx, &report, &checked.place(cluster, identity), args, install)?;
+    let first_install = makings.asks_first_install().then_some(namespace);
+    consent::ask(ctx, &report, &checked.place(cluster, identity), first_install, args, install)?;
     let is_done = release.is_none() && makings.is_empty() && plan.is_empty() && run.is_deployed();
     report.apply.done = Some(if is_done {
         Done::unchanged(run.deployed())
@@ -178,7 +179,8 @@ fn before(
 ) -> Result<Before, Failure> {
     let bundle = &checked.bundle;
     let tried = forecast::try_all(cluster, bundle, &live, objects)?;
-    let gone = gone(objects, earlier, &bundle.manifests, &live);
+    let mut gone = gone(objects, earlier, &bundle.manifests, &live);
+    gone.retain(|candidate| !is_wanted(bundle, &candidate.key));
     // What the release has counts as what ran before.
     let ran = gone.iter().map(|gone| Item { key: gone.key.clone(), uid: Some(gone.uid.clone()) });
     let ran: Vec<Item> = ran.chain(earlier.iter().cloned()).collect();

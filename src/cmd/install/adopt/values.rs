@@ -137,7 +137,8 @@ impl<'a> Chart<'a> {
         let evidence = self.evidence();
         let stored = Chosen {
             value: Zeroizing::new(self.stored_key().to_vec()),
-            is_certain: evidence.oldest_pod.is_some(),
+            // An interrupted run chose, and its pods run with what it chose.
+            is_certain: !evidence.is_adopted || evidence.oldest_pod.is_some(),
         };
         let Some(number) = revision else {
             return if evidence.is_doubtful() { Err(self.doubt(&evidence.known())) } else { Ok(stored) };
