@@ -68,6 +68,29 @@ fn with_the_printed_roles_and_nothing_more_every_command_succeeds() {
 }
 
 #[test]
+fn who_may_not_look_at_volumes_is_told_so_once_and_only_where_an_encryption_key_is_made() {
+    let Some(site) = Site::new("rbac-volumes") else { return };
+    let site = site.with_namespace();
+    let first = site.build("loki-logging", &[]);
+    let second = site.build("loki-logging", &["config.logLevel=\"debug\""]);
+    let kubeconfig = deployer(&site, &[&first, &second]);
+    let apply = |bundle: &Utf8Path, more: &[&str]| {
+        let own = ["apply", bundle.as_str(), "--trust", "trust.toml", "--no-recovery"];
+        may(&site, &kubeconfig, &[&own[..], more].concat(), 0).stderr
+    };
+    let secret = ["create", "secret", "generic", "loki-credentials", "--from-literal=password=x"];
+    site.plane.kubectl(&[&["-n", "rbac-volumes"], &secret[..]].concat());
+
+    for how in ["--dry-run", "--yes"] {
+        let told = apply(&first, &[how, "--first-install"]);
+        assert_eq!(told.matches("volumes were not looked at: ").count(), 1, "{told}");
+        assert!(told.contains("for the claim data-relay-loki-redis-0 or relay-loki-redis-data\n"), "{told}");
+    }
+    let told = apply(&second, &["--yes"]);
+    assert!(!told.contains("volumes were not looked at"), "{told}");
+}
+
+#[test]
 fn a_release_of_helms_is_adopted_with_the_roles_that_are_printed_for_it_and_with_no_smaller_ones() {
     let values = [ADMIN, "storage.data.external.enabled=true"];
     let Some(helm) = Helm::install("rbac-adopt", &values) else { return };
