@@ -146,7 +146,7 @@ impl Args {
     fn verify_running(&self, ctx: &Ctx, policy: &Policy, now: Timestamp) -> Outcome {
         let cluster = self.installation.connect()?;
         let identity = identify(&cluster, policy)?;
-        let journal = self.installation.open(&cluster, false)?;
+        let journal = self.installation.open(&cluster)?;
         let running = journal.running()?;
         let bundle = verified(&journal, running, policy, now)?;
         let origin = format!(

@@ -127,7 +127,7 @@ impl Args {
         policy: &Policy,
         now: Timestamp,
     ) -> Result<Verified<Bundle>, Failure> {
-        let journal = self.installation.open(cluster, false)?;
+        let journal = self.installation.open(cluster)?;
         let running = journal
             .running()
             .map_err(|failure| failure.hint("or name the bundle whose secrets are meant"))?;
