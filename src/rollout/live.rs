@@ -49,7 +49,7 @@ pub fn is_managed_by(object: &Value, manager: &str) -> bool {
 }
 
 /// Tells whether an object is being deleted: a pod runs on for a while, and never starts again.
-pub fn is_ending(object: &Value) -> bool {
+pub fn is_going(object: &Value) -> bool {
     object.pointer("/metadata/deletionTimestamp").is_some()
 }
 
@@ -67,9 +67,4 @@ pub fn uid(object: &Value) -> &str {
 /// Returns the version of a live object.
 pub fn resource_version(object: &Value) -> &str {
     object.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default()
-}
-
-/// Tells whether an object is being deleted.
-pub fn is_going(object: &Value) -> bool {
-    object.pointer("/metadata/deletionTimestamp").is_some()
 }
