@@ -196,8 +196,13 @@ impl Report for ApplyReport<'_> {
 /// How much of a value a table shows.
 const VALUE_CHARS_MAX: usize = 60;
 
-/// Says what keeps a plan from being carried out, all of it.
+/// Says what keeps a plan from being carried out, all of it, before anything was changed.
 pub(super) fn blocked(plan: &Plan) -> Option<Failure> {
+    blocked_after(plan, "nothing was changed")
+}
+
+/// As [`blocked`], where `so_far` was done by then.
+pub(super) fn blocked_after(plan: &Plan, so_far: &str) -> Option<Failure> {
     let refusals =
         plan.blocked().filter_map(|step| Some(format!("{}: {}", step.key, step.refusal.as_ref()?)));
     let mut lines: Vec<String> = refusals.chain(plan.obstacles.iter().cloned()).collect();
@@ -205,7 +210,7 @@ pub(super) fn blocked(plan: &Plan) -> Option<Failure> {
     if lines.is_empty() {
         return None;
     }
-    let failure = Failure::world("the plan cannot be carried out; nothing was changed");
+    let failure = Failure::world(format!("the plan cannot be carried out; {so_far}"));
     Some(lines.into_iter().fold(failure, Failure::hint))
 }
 

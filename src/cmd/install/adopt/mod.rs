@@ -10,6 +10,7 @@ mod helm;
 mod prepare;
 mod report;
 mod values;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -17,7 +18,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::execute::Uids;
 use super::judge::{Leave, judge};
 use super::report::{ApplyReport, Done, blocked, tell_blocked};
 use super::run::{self, Run};
@@ -46,6 +46,7 @@ use crate::rollout::trial::trials;
 use helm::Records;
 use report::{AdoptReport, HelmPart};
 use values::Carried;
+use work::Work;
 
 /// How a release is taken over.
 #[derive(Debug, clap::Args)]
@@ -282,54 +283,4 @@ fn lacking_rights(cluster: &Cluster, namespace: &str, helm: &HelmPart) -> Result
         helm.cleared().map(|of| Right::to_one("delete", &of.key.kind, &of.key.namespace, &of.key.name));
     let records = ["list", "create", "update", "delete"].map(|verb| Right::to_all(verb, "Secret", namespace));
     preflight::lacking_rights(cluster, &written.chain(cleared).chain(records).collect())
-}
-
-/// What is done under the lock.
-struct Work<'a> {
-    ctx: &'a Ctx,
-    checked: &'a Checked,
-    cluster: &'a Cluster,
-    install: &'a InstallArgs,
-    carried: &'a [Carried],
-    objects: &'a [Handed],
-}
-
-impl Work<'_> {
-    fn carry_out(&self, run: &mut Run<'_>, plan: &Plan, uids: &Uids) -> Result<Done, Failure> {
-        let generation = run.lock_and_journal(plan, uids)?;
-        let done = self.prepare(run).and_then(|()| self.roll_out(run, generation));
-        done.map_err(|failure| {
-            failure.hint(format!(
-                "generation {generation} stays pending, and what Helm installed is partly taken over: run the same command \
-                 again, and it goes on where it stopped"
-            ))
-        })
-    }
-
-    fn prepare(&self, run: &mut Run<'_>) -> Result<(), Failure> {
-        for carried in self.carried {
-            run.journal.beat()?;
-            values::carry(self.cluster, carried)?;
-            self.ctx.printer.say(&format!("carry  {}", carried.secret));
-        }
-        for handed in self.objects {
-            run.journal.beat()?;
-            prepare::hand_over(self.cluster, &self.checked.bundle, handed)?;
-        }
-        let timeout = Duration::from_secs(self.install.timeout);
-        self.objects
-            .iter()
-            .try_for_each(|handed| prepare::clear(self.cluster, &mut run.journal, handed, timeout))
-    }
-
-    /// From here on it is what `apply` does.
-    fn roll_out(&self, run: &mut Run<'_>, generation: u64) -> Result<Done, Failure> {
-        let (before, makings) = run.survey(self.install)?;
-        let uids = run::known_uids(&before);
-        let plan = plan(&self.checked.bundle, before, FIELD_MANAGER);
-        match blocked(&plan) {
-            Some(blocked) => Err(blocked),
-            None => run.roll_out(generation, &plan, &makings, uids),
-        }
-    }
 }

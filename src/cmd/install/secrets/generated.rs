@@ -83,9 +83,8 @@ pub(super) fn survey(
     if raised.is_empty() || allow_regenerate {
         return Ok(makings);
     }
-    let failure =
-        Failure::input("the bundle wants new values in place of generated ones; nothing was changed")
-            .hint("what the old values protect may be lost with them; if that is meant: --allow-regenerate");
+    let failure = Failure::input("the bundle wants new values in place of generated ones; none was made")
+        .hint("what the old values protect may be lost with them; if that is meant: --allow-regenerate");
     Err(raised.into_iter().fold(failure, Failure::hint))
 }
 
