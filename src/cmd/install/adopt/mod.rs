@@ -113,8 +113,10 @@ pub(in crate::cmd) fn adopt(
     report.apply.done = Some(if is_done {
         Done::unchanged(run.deployed())
     } else {
-        let work = Work { ctx, checked, cluster, install, carried: &carried, objects: &report.helm.objects };
-        let done = work.carry_out(&mut run, &plan, &uids);
+        let objects = &report.helm.objects;
+        let (plan, makings) = (&plan, &makings);
+        let work = Work { ctx, checked, cluster, install, carried: &carried, objects, plan, makings };
+        let done = work.carry_out(&mut run, &uids);
         done.map_err(|failure| gave_back(&mut run.journal, failure))?
     });
     report.helm.archived = records.archive()?;
