@@ -130,8 +130,20 @@ fn the_key_that_runs_becomes_the_one_that_the_bundle_keeps_by_itself() {
     let Some((helm, running, _)) = with_newer_key("adopt-own-key") else { return };
     let site = &helm.site;
     let bundle = helm.build_with_own_keys();
+    let choice = ["--key-from-revision", "1"];
+    let hash = || {
+        let shown = helm.adopt(&bundle, &[&choice[..], &["--dry-run", "--json"]].concat());
+        assert_eq!(shown.code, 0, "{}", shown.stderr);
+        serde_json::from_str::<Value>(&shown.stdout).unwrap()["planHash"].as_str().unwrap().to_owned()
+    };
 
-    let report = helm.adopted(&bundle, &["--key-from-revision", "1"]);
+    // Where the keys come from is part of what is approved.
+    let early = hash();
+    let secret = format!("secret/{SECRET}");
+    site.plane.kubectl(&["-n", &site.namespace, "annotate", &secret, "example.internal/note=x"]);
+    let refused = helm.adopt(&bundle, &[&choice[..], &["--recreate-redis", "--plan-hash", &early]].concat());
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    let report = helm.adopted(&bundle, &[&choice[..], &["--plan-hash", &hash()]].concat());
 
     assert_eq!(report["generated"], json!([]));
     assert_eq!(report["helm"]["carried"].as_array().unwrap().len(), 2, "{report:#}");

@@ -16,7 +16,7 @@ use crate::model::digest::Digest;
 use crate::plan::restart::{Forecast, Restart};
 use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Action, Plan, Step};
-use crate::rollout::plan_hash::{Purpose, SecretVersions, plan_hash};
+use crate::rollout::plan_hash::{Purpose, SecretVersions, bound, plan_hash};
 use crate::rollout::prune::Candidate;
 use crate::ui::escape::safe;
 use crate::ui::printer::{Printer, Report};
@@ -110,6 +110,11 @@ impl<'a> ApplyReport<'a> {
     /// Returns the hash of the plan.
     pub(super) fn plan_hash(&self) -> Digest {
         self.plan_hash
+    }
+
+    /// Makes the hash one of what else is done, too.
+    pub(super) fn bind(&mut self, more: &Value) {
+        self.plan_hash = bound(self.plan_hash, more);
     }
 
     fn write_plan(&self, out: &mut dyn Write) -> io::Result<()> {

@@ -94,6 +94,7 @@ pub(in crate::cmd) fn adopt(
     let plan = forecast(cluster, checked, &run, before, &helm, &makings)?;
     let apply = ApplyReport::new(checked, cluster, identity, &plan, &makings, &versions);
     let mut report = AdoptReport { helm, apply };
+    report.apply.bind(&report.helm.approved());
     let blocked = blocked(&plan);
     if install.dry_run {
         ctx.printer.report(&report)?;
@@ -154,9 +155,9 @@ fn decide(
         ));
         return Err(found.into_iter().fold(failure, Failure::hint));
     }
-    let carried = match release {
+    let (carried, source) = match release {
         Some(release) => values::decide(cluster, bundle, release, args.key_from_revision)?,
-        None => Vec::new(),
+        None => (Vec::new(), None),
     };
     let (coming, was_deployed) = (values::coming(&carried), run.journal.head.was_deployed());
     let makings = secrets::survey_beside(run.secrets(), was_deployed, &earlier, install.consent(), &coming)?;
@@ -165,7 +166,9 @@ fn decide(
         release: args.from_helm.to_string(),
         revision: release.map(|release| release.newest().number),
         objects,
+        key_from_revision: args.key_from_revision,
         carried: values::describe(&carried),
+        source,
         archived: Vec::new(),
     };
     Ok(Decided { helm, carried, before, makings })

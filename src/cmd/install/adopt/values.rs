@@ -17,6 +17,7 @@ use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::cluster::resource::key;
 use crate::cmd::failure::Failure;
 use crate::model::object_key::ObjectKey;
+use crate::rollout::live;
 
 /// The chart's key that belongs with the encryption key: both are made up at each upgrade.
 const JWT_SECRET: &str = "jwt-secret";
@@ -38,19 +39,22 @@ struct Chart<'a> {
     reference: Reference,
     /// The live values of the chart's Secret.
     stored: Values,
+    /// Its uid and version.
+    version: String,
     written: Written,
     pods: Vec<Value>,
     /// Where the bundle has it from.
     wanted: Reference,
 }
 
-/// Decides what is carried, or refuses where the encryption key would not be the one that the relay runs with.
+/// Decides what is carried, or refuses where the encryption key would not be the one that the relay runs with. Returns the
+/// version of the chart's Secret, too, if anything is carried.
 pub(super) fn decide(
     cluster: &Cluster,
     bundle: &Bundle,
     release: &Release,
     revision: Option<u64>,
-) -> Result<Vec<Carried>, Failure> {
+) -> Result<(Vec<Carried>, Option<String>), Failure> {
     let wanted = bundle.manifests.iter().find_map(|manifest| reference(&manifest.object));
     let wanted =
         wanted.ok_or_else(|| Failure::input("the bundle's relay has its encryption key from no Secret"))?;
@@ -71,7 +75,8 @@ pub(super) fn decide(
     for of in generated.filter(|of| of.name != wanted.secret) {
         carried.extend(chart.others(cluster, bundle, of, revision.filter(|_| chart.is_doubtful()))?);
     }
-    Ok(carried)
+    let source = Some(chart.version).filter(|_| !carried.is_empty());
+    Ok((carried, source))
 }
 
 fn secret(bundle: &Bundle, name: &str) -> ObjectKey {
@@ -97,13 +102,14 @@ impl<'a> Chart<'a> {
             .hint("restore it from its backup"));
         };
         let written = written(&live, FIELD_MANAGER);
+        let version = format!("{}/{}", live::uid(&live), live::resource_version(&live));
         let stored = take_values(&mut live);
         if !stored.contains_key(&reference.key) {
             return Err(Failure::world(format!("the chart's {key} has no `{}`", reference.key))
                 .hint("restore it from its backup"));
         }
         let pods = list(cluster, "Pod", namespace)?;
-        Ok(Self { release, reference, stored, written, pods, wanted })
+        Ok(Self { release, reference, stored, version, written, pods, wanted })
     }
 
     fn stored_key(&self) -> &[u8] {
