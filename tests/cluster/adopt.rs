@@ -129,7 +129,12 @@ fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_choose
 fn the_key_that_runs_becomes_the_one_that_the_bundle_keeps_by_itself() {
     let Some((helm, running, _)) = with_newer_key("adopt-own-key") else { return };
     let site = &helm.site;
-    let bundle = helm.build_with_own_keys();
+    helm.build_with_own_keys();
+    let profile = site.path().join("profiles/production.toml");
+    let text = fs_err::read_to_string(&profile).unwrap();
+    let raised = "[config]\njwtSecret = { generate = { generation = 2 } }\n";
+    fs_err::write(&profile, text.replacen("[config]\n", raised, 1)).unwrap();
+    let bundle = site.build("production", &[]);
     let choice = ["--key-from-revision", "1"];
     let hash = || {
         let shown = helm.adopt(&bundle, &[&choice[..], &["--dry-run", "--json"]].concat());
@@ -149,7 +154,10 @@ fn the_key_that_runs_becomes_the_one_that_the_bundle_keeps_by_itself() {
     assert_eq!(report["helm"]["carried"].as_array().unwrap().len(), 2, "{report:#}");
     let secret = site.plane.get(&site.namespace, "secret/claude-relay-encryption-key");
     assert_eq!((&secret["data"]["encryption-key"], &secret["immutable"]), (&json!(running[0]), &json!(true)));
+    // As if it had been generated as the bundle wants it.
     assert_eq!(helm.value("claude-relay-generated", "jwt-secret"), running[1]);
+    let generated = site.plane.get(&site.namespace, "secret/claude-relay-generated");
+    assert_eq!(generated["metadata"]["annotations"]["relay-bundle/generations"], r#"{"jwt-secret":2}"#);
     assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
 }
 

@@ -3,20 +3,22 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::super::secrets::Coming;
+use super::super::secrets::{Coming, note_generations};
 use super::super::survey::list;
 use crate::adoption::keys::{Evidence, KnownKey, Reference, Written, oldest_start, reference, written};
-use crate::adoption::release::{Release, Values, encoded, take_values, wipe};
+use crate::adoption::release::{Release, Values, take_values};
 use crate::bundle::index::{Source, Wanted};
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
-use crate::cluster::request::{FIELD_MANAGER, Request, Run};
+use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::resource::key;
+use crate::cluster::secret::Secret;
 use crate::cmd::failure::Failure;
 use crate::model::object_key::ObjectKey;
+use crate::model::secret_value::SecretValue;
 use crate::rollout::live;
 
 /// The chart's key that belongs with the encryption key: both are made up at each upgrade.
@@ -27,6 +29,8 @@ pub(super) struct Carried {
     pub(super) secret: ObjectKey,
     pub(super) key: String,
     value: Zeroizing<Vec<u8>>,
+    /// Which one it is of those that the bundle would generate.
+    generation: Option<i64>,
     /// In words, where it comes from.
     from: String,
     /// Whether a Secret that is made for it can never change.
@@ -67,6 +71,7 @@ pub(super) fn decide(
             secret: secret(bundle, &wanted.secret),
             key: JWT_SECRET.to_owned(),
             value,
+            generation: None,
             from: format!("revision {} of the release", revision.unwrap_or_default()),
             immutable: false,
         }));
@@ -81,6 +86,11 @@ pub(super) fn decide(
 
 fn secret(bundle: &Bundle, name: &str) -> ObjectKey {
     key("Secret", bundle.index.namespace.as_str(), name).expect("a kind that is known")
+}
+
+/// Returns the generation of a value that the bundle wants.
+fn generation(wanted: &Wanted, key: &str) -> Option<i64> {
+    wanted.keys.iter().find(|known| known.key == key)?.generation
 }
 
 impl<'a> Chart<'a> {
@@ -193,10 +203,13 @@ impl<'a> Chart<'a> {
         chosen: &Chosen,
     ) -> Result<Vec<Carried>, Failure> {
         let target = secret(bundle, &wanted.secret);
+        let source =
+            bundle.index.contract.iter().find(|known| known.kind == "Secret" && known.name == wanted.secret);
         let carried = |immutable| Carried {
             secret: target.clone(),
             key: wanted.key.clone(),
             value: chosen.value.clone(),
+            generation: source.and_then(|source| generation(source, &wanted.key)),
             from: self.origin(chosen),
             immutable,
         };
@@ -209,8 +222,6 @@ impl<'a> Chart<'a> {
             Some(manifest) => Some(take_values(&mut manifest.object.clone())),
             None => cluster.find(&target)?.map(|mut live| take_values(&mut live)),
         };
-        let source =
-            bundle.index.contract.iter().find(|known| known.kind == "Secret" && known.name == wanted.secret);
         match there.and_then(|mut values| values.remove(&wanted.key)) {
             // After an interrupted run the pods may have it from there already.
             Some(value) if value == chosen.value || !chosen.is_certain => Ok(Vec::new()),
@@ -263,6 +274,7 @@ impl<'a> Chart<'a> {
                 secret: target.clone(),
                 key: key.to_owned(),
                 value: value(key)?,
+                generation: generation(wanted, key),
                 from,
                 immutable: false,
             })
@@ -305,26 +317,19 @@ pub(super) fn coming(carried: &[Carried]) -> Coming {
 
 /// Writes a value to where it belongs.
 pub(super) fn carry(cluster: &Cluster, carried: &Carried) -> Result<(), Failure> {
-    let there = cluster.find(&carried.secret)?;
-    let is_there = there.is_some();
-    let mut object = there.unwrap_or_else(|| {
-        json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": carried.secret.name, "namespace": carried.secret.namespace, "labels": {
-                "app.kubernetes.io/managed-by": FIELD_MANAGER,
-            }},
-            "immutable": carried.immutable,
-        })
-    });
-    object["data"][&carried.key] = encoded(&carried.value).as_str().into();
-    let request = if is_there {
-        Request::replace(&carried.secret, &object)
-    } else {
-        Request::create(&carried.secret, &object, Run::Real)
+    let key = &carried.secret;
+    let mut secret = match cluster.find_secret(key)? {
+        Some(there) => there,
+        None => {
+            let mut new = Secret::new(key);
+            new.immutable = carried.immutable;
+            new
+        }
     };
-    wipe(&mut object["data"]);
-    let mut answer = cluster.call(&request)?;
-    wipe(&mut answer["data"]);
+    secret.data.insert(carried.key.clone(), SecretValue::new(carried.value.clone()));
+    if let Some(generation) = carried.generation {
+        note_generations(&mut secret, [(carried.key.clone(), generation)].into_iter())?;
+    }
+    cluster.put_secret(key, &secret)?;
     Ok(())
 }

@@ -21,6 +21,7 @@ use crate::cmd::failure::Failure;
 use crate::cmd::journal::Journal;
 use crate::rollout::record::Item;
 use crate::rollout::rights::Right;
+pub(crate) use generated::note_generations;
 use generated::{Making, Why};
 use keeper::Keeper;
 #[cfg(feature = "age")]
