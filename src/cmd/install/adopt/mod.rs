@@ -26,7 +26,7 @@ use super::survey::{find_all, is_wanted, split_used};
 use super::trial::try_pods;
 use super::{Checked, InstallArgs, preflight};
 use crate::adoption::claims::claims;
-use crate::adoption::fate::{Fate, Handed, fates, find, obstacles};
+use crate::adoption::fate::{Fate, Handed, Scope, find};
 use crate::adoption::release::Release;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
@@ -143,11 +143,18 @@ fn decide(
     }
     let earlier = run.journal.inventory()?;
     let live = look(cluster, checked, release, &earlier)?;
-    let objects =
-        release.map_or_else(Vec::new, |release| fates(release, namespace, &bundle.manifests, &live));
-    let found = release.map_or_else(Vec::new, |release| {
-        obstacles(args.from_helm.as_str(), release, namespace, &bundle.manifests, &live)
+    let taken = candidates(&earlier, &bundle.manifests, &live, FIELD_MANAGER);
+    let taken = taken.into_iter().map(|taken| taken.uid).collect();
+    let scope = release.map(|release| Scope {
+        name: args.from_helm.as_str(),
+        namespace,
+        release,
+        bundle: &bundle.manifests,
+        live: &live,
+        taken: &taken,
     });
+    let objects = scope.as_ref().map_or_else(Vec::new, Scope::fates);
+    let found = scope.as_ref().map_or_else(Vec::new, Scope::obstacles);
     if !found.is_empty() {
         let failure = Failure::world(format!(
             "the Helm release `{}` cannot be adopted; nothing was changed",
@@ -164,6 +171,7 @@ fn decide(
     let before = before(checked, cluster, run, (live, &objects), &earlier, install)?;
     let helm = HelmPart {
         release: args.from_helm.to_string(),
+        namespace: namespace.to_owned(),
         revision: release.map(|release| release.newest().number),
         objects,
         key_from_revision: args.key_from_revision,

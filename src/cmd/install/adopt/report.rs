@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::report::ApplyReport;
-use crate::adoption::fate::{Fate, Handed};
+use crate::adoption::fate::{Fate, Handed, named};
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
@@ -24,6 +24,8 @@ pub(super) struct AdoptReport<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct HelmPart {
     pub(super) release: String,
+    #[serde(skip)]
+    pub(super) namespace: String,
     /// Absent if it was adopted before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) revision: Option<u64>,
@@ -63,7 +65,7 @@ impl HelmPart {
             self.revision.map_or("adopted before".to_owned(), |number| format!("revision {number}"));
         writeln!(out, "Helm release {} ({revision})", self.release)?;
         for handed in &self.objects {
-            writeln!(out, "{}", safe(&line(handed)))?;
+            writeln!(out, "{}", safe(&self.line(handed)))?;
         }
         for carried in &self.carried {
             writeln!(out, "carry     {}", safe(carried))?;
@@ -73,22 +75,25 @@ impl HelmPart {
         }
         Ok(())
     }
-}
 
-fn line(handed: &Handed) -> String {
-    let key = &handed.key;
-    match handed.fate {
-        Fate::Adopt => format!("adopt     {key}"),
-        Fate::Recreate => {
-            format!("recreate  {key}: deleted without its pods, and made again on the same claim")
+    fn line(&self, handed: &Handed) -> String {
+        let key = named(&handed.key, &self.namespace);
+        match handed.fate {
+            Fate::Adopt => format!("adopt     {key}"),
+            Fate::Recreate => {
+                format!("recreate  {key}: deleted without its pods, and made again on the same claim")
+            }
+            Fate::Replace => {
+                format!("replace   {key}: ends with its pods before the bundle's starts on the same claim")
+            }
+            Fate::Prune => format!("release   {key}: goes after the rollout, once nothing names it"),
+            Fate::Keep => format!("keep      {key}: it has data, and is nobody's release any more"),
+            Fate::Leave => format!("leave     {key}: no bundle has such a kind; nothing deletes it any more"),
+            Fate::Foreign => {
+                format!("foreign   {key}: it does not say that it is of this release, and stays as it is")
+            }
+            Fate::Gone => format!("gone      {key}: somebody has deleted it"),
         }
-        Fate::Replace => {
-            format!("replace   {key}: ends with its pods before the bundle's starts on the same claim")
-        }
-        Fate::Prune => format!("release   {key}: goes after the rollout, once nothing names it"),
-        Fate::Keep => format!("keep      {key}: it has data, and is nobody's release any more"),
-        Fate::Leave => format!("leave     {key}: no bundle has such a kind; nothing deletes it any more"),
-        Fate::Gone => format!("gone      {key}: somebody has deleted it"),
     }
 }
 
@@ -117,6 +122,7 @@ mod tests {
         };
         HelmPart {
             release: "r".into(),
+            namespace: "ns".into(),
             revision: Some(2),
             objects: vec![Handed { key, fate: Fate::Keep }],
             key_from_revision: Some(1),

@@ -105,7 +105,7 @@ fn so_far(objects: &[Handed]) -> String {
     let cleared = objects.iter().filter_map(|handed| match handed.fate {
         Fate::Recreate => Some(format!("{} is deleted, and its pods run on", handed.key)),
         Fate::Replace => Some(format!("{} is deleted with its pods", handed.key)),
-        Fate::Adopt | Fate::Prune | Fate::Keep | Fate::Leave | Fate::Gone => None,
+        Fate::Adopt | Fate::Prune | Fate::Keep | Fate::Leave | Fate::Foreign | Fate::Gone => None,
     });
     let mut done = vec!["the fields that Helm owned are ours by now".to_owned()];
     done.extend(cleared);
