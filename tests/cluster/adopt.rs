@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::helm::{ADMIN, Helm, RELEASE, SECRET, with_newer_key};
+use crate::proxy::{Fault, Proxy, When};
+use crate::started::spawn;
 use crate::watcher::Watcher;
 
 const CLAIM: &str = "persistentvolumeclaim/data-claude-relay-redis-0";
@@ -114,7 +116,18 @@ fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_choose
     assert_eq!(unknown.code, 2, "{}", unknown.stderr);
     assert_eq!((site.versions(), helm.pods()), (before, pods));
 
-    let ran = helm.adopt(&bundle, &["--yes", "--recreate-redis", "--key-from-revision", "1"]);
+    // A run that is killed once it has written a key has written the other as well.
+    let proxy = Proxy::before(site.plane, |seen| {
+        let is_key = seen.is_write() && seen.path.contains("/secrets/claude-relay-secret");
+        if is_key { Fault::Kill(When::After) } else { Fault::None }
+    });
+    let arguments = ["adopt", "--from-helm", RELEASE, bundle.as_str(), "--recreate-redis"];
+    let choice = ["--key-from-revision", "1"];
+    let killed = spawn(site.path(), &proxy, &[&arguments[..], &choice].concat()).end();
+    assert_eq!(killed.code, None, "{}", killed.stderr);
+    assert_eq!(["encryption-key", "jwt-secret"].map(|key| helm.value(SECRET, key)), running);
+
+    let ran = helm.adopt(&bundle, &[&["--yes", "--recreate-redis", "--break-lock"][..], &choice].concat());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(["encryption-key", "jwt-secret"].map(|key| helm.value(SECRET, key)), running);
     // Neither the values nor what is left of them in base64 is shown.

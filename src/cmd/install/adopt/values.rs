@@ -1,7 +1,7 @@
 //! The keys that must go on being what they are: where the bundle wants them, and whether the stored ones are those that
 //! the relay runs with. Values are compared and carried in memory, and overwritten there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -315,21 +315,38 @@ pub(super) fn coming(carried: &[Carried]) -> Coming {
     coming
 }
 
-/// Writes a value to where it belongs.
-pub(super) fn carry(cluster: &Cluster, carried: &Carried) -> Result<(), Failure> {
-    let key = &carried.secret;
-    let mut secret = match cluster.find_secret(key)? {
-        Some(there) => there,
-        None => {
-            let mut new = Secret::new(key);
-            new.immutable = carried.immutable;
-            new
-        }
-    };
-    secret.data.insert(carried.key.clone(), SecretValue::new(carried.value.clone()));
-    if let Some(generation) = carried.generation {
-        note_generations(&mut secret, [(carried.key.clone(), generation)].into_iter())?;
-    }
-    cluster.put_secret(key, &secret)?;
+/// Writes the values that go to one Secret, at once: the keys of a revision belong together, and a run may end between two
+/// writes.
+pub(super) fn carry(cluster: &Cluster, key: &ObjectKey, carried: &[&Carried]) -> Result<(), Failure> {
+    let there = cluster.find_secret(key)?;
+    cluster.put_secret(key, &filled(key, there, carried)?)?;
     Ok(())
+}
+
+/// Puts values into a Secret, or into a new one.
+fn filled(key: &ObjectKey, there: Option<Secret>, carried: &[&Carried]) -> Result<Secret, Failure> {
+    let new = || {
+        let mut secret = Secret::new(key);
+        secret.immutable = carried.iter().any(|carried| carried.immutable);
+        secret
+    };
+    let mut secret = there.unwrap_or_else(new);
+    for carried in carried {
+        secret.data.insert(carried.key.clone(), SecretValue::new(carried.value.clone()));
+    }
+    let generations = carried.iter().filter_map(|carried| Some((carried.key.clone(), carried.generation?)));
+    let generations: Vec<_> = generations.collect();
+    if !generations.is_empty() {
+        note_generations(&mut secret, generations.into_iter())?;
+    }
+    Ok(secret)
+}
+
+/// Returns what is carried, by the Secret to which it goes.
+pub(super) fn by_secret(carried: &[Carried]) -> BTreeMap<&ObjectKey, Vec<&Carried>> {
+    let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for carried in carried {
+        all.entry(&carried.secret).or_default().push(carried);
+    }
+    all
 }

@@ -43,10 +43,10 @@ impl Work<'_> {
     }
 
     fn prepare(&self, run: &mut Run<'_>) -> Result<(), Failure> {
-        for carried in self.carried {
+        for (secret, carried) in values::by_secret(self.carried) {
             run.journal.beat()?;
-            values::carry(self.cluster, carried)?;
-            self.ctx.printer.say(&format!("carry  {}", carried.secret));
+            values::carry(self.cluster, secret, &carried)?;
+            self.ctx.printer.say(&format!("carry  {secret}"));
         }
         for handed in self.objects {
             run.journal.beat()?;
