@@ -312,9 +312,19 @@ fn an_adoption_that_did_not_come_to_its_end_goes_on() {
     assert_eq!(site.head(RELEASE).get("lock"), None);
     assert_eq!(helm.helm(&["list", "--short"]).stdout.trim(), RELEASE);
 
-    let report = helm.adopted(&helm.build(&[]), &[]);
+    // A record that somebody holds on to does not keep the run from its end, or the next one from seeing that it is done.
+    let finalizers = |value: &str| {
+        let patch = format!(r#"{{"metadata":{{"finalizers":{value}}}}}"#);
+        let record = format!("secret/sh.helm.release.v1.{RELEASE}.v1");
+        site.plane.kubectl(&["-n", &site.namespace, "patch", &record, "--type=merge", "-p", &patch]);
+    };
+    finalizers(r#"["example.internal/hold"]"#);
+    let good = helm.build(&[]);
+    let report = helm.adopted(&good, &[]);
     assert_eq!(report["done"]["generation"], 2);
     assert_eq!(report["helm"]["archived"].as_array().unwrap().len(), 2, "{report:#}");
+    assert_eq!(helm.adopted(&good, &[])["helm"].get("revision"), None);
+    finalizers("null");
     assert_eq!((uid(&helm, CLAIM), helm.value(SECRET, "encryption-key")), (claim, key));
     assert_eq!(helm.traces(), [""; 0]);
     assert_eq!(helm.helm(&["list", "--all", "--short"]).stdout, "");
