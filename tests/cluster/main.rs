@@ -8,6 +8,7 @@
 mod adopt;
 mod adopt_again;
 mod adopt_killed;
+mod adopt_sealed;
 mod approved;
 #[path = "../restart_matrix/bases.rs"]
 mod bases;

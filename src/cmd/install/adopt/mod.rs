@@ -163,7 +163,9 @@ fn decide(
         return Err(found.into_iter().fold(failure, Failure::hint));
     }
     let (carried, source) = match release {
-        Some(release) => values::decide(cluster, bundle, release, args.key_from_revision)?,
+        Some(release) => {
+            values::decide(cluster, bundle, release, args.key_from_revision, checked.opened.as_ref())?
+        }
         None => (Vec::new(), None),
     };
     let (coming, was_deployed) = (values::coming(&carried), run.journal.head.was_deployed());

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::super::secrets::{Coming, note_generations};
+use super::super::secrets::{Coming, Opened, note_generations};
 use super::super::survey::list;
 use crate::adoption::keys::{Evidence, KnownKey, Reference, Written, oldest_start, reference, written};
 use crate::adoption::release::{Release, Values, take_values};
@@ -58,13 +58,14 @@ pub(super) fn decide(
     bundle: &Bundle,
     release: &Release,
     revision: Option<u64>,
+    opened: Option<&Opened>,
 ) -> Result<(Vec<Carried>, Option<String>), Failure> {
     let wanted = bundle.manifests.iter().find_map(|manifest| reference(&manifest.object));
     let wanted =
         wanted.ok_or_else(|| Failure::input("the bundle's relay has its encryption key from no Secret"))?;
     let chart = Chart::read(cluster, bundle.index.namespace.as_str(), release, wanted.clone())?;
     let chosen = chart.choose(revision)?;
-    let mut carried = chart.encryption_key(cluster, bundle, &wanted, &chosen)?;
+    let mut carried = chart.encryption_key(cluster, bundle, &chosen, opened)?;
     if wanted == chart.reference && !carried.is_empty() {
         // The two were made together; with the wrong one every session would end.
         carried.extend(chart.at(revision, JWT_SECRET).map(|value| Carried {
@@ -199,9 +200,10 @@ impl<'a> Chart<'a> {
         &self,
         cluster: &Cluster,
         bundle: &Bundle,
-        wanted: &Reference,
         chosen: &Chosen,
+        opened: Option<&Opened>,
     ) -> Result<Vec<Carried>, Failure> {
+        let wanted = &self.wanted;
         let target = secret(bundle, &wanted.secret);
         let source =
             bundle.index.contract.iter().find(|known| known.kind == "Secret" && known.name == wanted.secret);
@@ -217,15 +219,19 @@ impl<'a> Chart<'a> {
             let is_stored = self.stored_key() == chosen.value.as_slice();
             return Ok(if is_stored { Vec::new() } else { vec![carried(false)] });
         }
-        let literal = bundle.manifests.iter().find(|manifest| manifest.key == target);
-        let there = match literal {
-            Some(manifest) => Some(take_values(&mut manifest.object.clone())),
-            None => cluster.find(&target)?.map(|mut live| take_values(&mut live)),
+        let source_is = |wanted| source.is_some_and(|source| source.source == wanted);
+        let mut literal = bundle.manifests.iter().filter(|manifest| manifest.key == target);
+        let brought = match literal.next() {
+            Some(manifest) => take_values(&mut manifest.object.clone()).remove(&wanted.key),
+            None if source_is(Source::Sealed) => opened
+                .and_then(|opened| opened.value(&wanted.secret, &wanted.key))
+                .map(|value| Zeroizing::new(value.expose().to_vec())),
+            None => None,
         };
-        match there.and_then(|mut values| values.remove(&wanted.key)) {
-            // After an interrupted run the pods may have it from there already.
-            Some(value) if value == chosen.value || !chosen.is_certain => Ok(Vec::new()),
-            Some(_) => Err(Failure::world(format!(
+        let live = cluster.find(&target)?.and_then(|mut live| take_values(&mut live).remove(&wanted.key));
+        match standing(brought.as_deref(), live.as_deref(), chosen) {
+            Standing::Runs => Ok(Vec::new()),
+            Standing::Another => Err(Failure::world(format!(
                 "the encryption key that the bundle wants, `{}` of Secret {}, is not the one that the relay runs with",
                 wanted.key, wanted.secret
             ))
@@ -233,12 +239,18 @@ impl<'a> Chart<'a> {
                 "refer to the running one: `config.encryptionKey = {{ existing = {{ name = \"{}\", key = \"{}\" }} }}`",
                 self.reference.secret, self.reference.key
             ))),
-            None if source.is_some_and(|wanted| wanted.source == Source::Generated) => Ok(vec![carried(true)]),
-            None => Err(Failure::world(format!(
-                "the encryption key that the bundle wants, `{}` of Secret {}, cannot be compared with the running one",
-                wanted.key, wanted.secret
-            ))
-            .hint("adopt with the form `existing`, or the generated one, and change the form afterwards")),
+            Standing::Unknown if source_is(Source::Generated) => Ok(vec![carried(true)]),
+            Standing::Unknown => {
+                let failure = Failure::world(format!(
+                    "the encryption key that the bundle wants, `{}` of Secret {}, cannot be compared with the running one",
+                    wanted.key, wanted.secret
+                ));
+                Err(if source_is(Source::Sealed) && opened.is_none() {
+                    failure.hint("it is sealed; name the file with the private key: --identity FILE")
+                } else {
+                    failure.hint("adopt with the form `existing`, or the generated one, and change the form afterwards")
+                })
+            }
         }
     }
 
@@ -288,6 +300,25 @@ struct Chosen {
     value: Zeroizing<Vec<u8>>,
     /// Not so when no pod has its key from the chart's Secret any more.
     is_certain: bool,
+}
+
+/// How the key that the bundle's pods will have stands to the one that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Runs,
+    Another,
+    Unknown,
+}
+
+/// Compares what the bundle brings, or else what is there, with the key that the relay runs with.
+fn standing(brought: Option<&Vec<u8>>, live: Option<&Vec<u8>>, chosen: &Chosen) -> Standing {
+    // After an interrupted run the pods have what is there by now.
+    let runs = if chosen.is_certain { Some(&*chosen.value) } else { live };
+    match (brought.or(live), runs) {
+        (Some(comes), Some(runs)) if comes == runs => Standing::Runs,
+        (Some(_), Some(_)) => Standing::Another,
+        (None, _) | (_, None) => Standing::Unknown,
+    }
 }
 
 /// Lists keys by revision and date.
@@ -349,4 +380,36 @@ pub(super) fn by_secret(carried: &[Carried]) -> BTreeMap<&ObjectKey, Vec<&Carrie
         all.entry(&carried.secret).or_default().push(carried);
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_bundle_brings_counts_and_not_what_lies_where_it_will_be() {
+        let key = |text: &str| text.as_bytes().to_vec();
+        let (runs, other) = (key("runs"), key("other"));
+        let chosen = |is_certain| Chosen { value: Zeroizing::new(key("runs")), is_certain };
+        let table = [
+            (Some(&runs), None, true, Standing::Runs),
+            (Some(&runs), Some(&other), true, Standing::Runs),
+            (Some(&other), Some(&runs), true, Standing::Another),
+            (None, Some(&runs), true, Standing::Runs),
+            (None, Some(&other), true, Standing::Another),
+            (None, None, true, Standing::Unknown),
+            // Pods of the bundle run, with what lies there.
+            (None, Some(&other), false, Standing::Runs),
+            (Some(&other), Some(&other), false, Standing::Runs),
+            (Some(&runs), Some(&other), false, Standing::Another),
+            (Some(&runs), None, false, Standing::Unknown),
+        ];
+        for (brought, live, is_certain, wanted) in table {
+            assert_eq!(
+                standing(brought, live, &chosen(is_certain)),
+                wanted,
+                "{brought:?} {live:?} {is_certain}"
+            );
+        }
+    }
 }
