@@ -24,7 +24,6 @@ pub(super) struct Recorded {
     pub(super) retained: Vec<Item>,
     /// The Secrets that apply makes for it: no inventory has them.
     pub(super) secrets: Vec<String>,
-    archive: Vec<u8>,
 }
 
 /// Why a generation is not the one that the head names.
@@ -51,12 +50,20 @@ impl Recorded {
         (name, namespace): (&ReleaseName, &str),
         stored: &Value,
     ) -> Result<Self, Damage> {
+        Self::open(entry, (name, namespace), stored).map(|(recorded, _)| recorded)
+    }
+
+    fn open(
+        entry: &Entry,
+        (name, namespace): (&ReleaseName, &str),
+        stored: &Value,
+    ) -> Result<(Self, Contents), Damage> {
         let generation = Generation::parse(text(stored, "data", GENERATION_KEY))?;
         if (generation.generation, generation.content_id) != (entry.generation, entry.content_id) {
             return Err(Damage::Other("it is another generation than the head names"));
         }
         let archive = unpack(text(stored, "binaryData", BUNDLE_KEY))?;
-        let contents = contents(&archive)?;
+        let contents = archive::open(archive.as_slice())?.read_sums()?.into_files()?.read(&mut hash_only)?;
         let index = read_index(&contents.files)?;
         if contents.sums.content_id() != entry.content_id || index.profile != entry.profile {
             return Err(Damage::Other("its bundle is another one than the head names"));
@@ -79,19 +86,23 @@ impl Recorded {
         }
         let made = index.contract.into_iter().filter(|wanted| wanted.source != Source::Cluster);
         let secrets = made.map(|wanted| wanted.name).collect();
-        Ok(Self { entry: entry.clone(), inventory, retained, secrets, archive })
-    }
-
-    /// Returns the objects of the bundle, which nobody has verified.
-    pub(super) fn manifests(&self) -> Result<ManifestSet, Failure> {
-        let read =
-            || -> Result<ManifestSet, Damage> { Ok(Bundle::open(contents(&self.archive)?)?.manifests) };
-        read().map_err(Failure::world)
+        Ok((Self { entry: entry.clone(), inventory, retained, secrets }, contents))
     }
 }
 
-fn contents(archive: &[u8]) -> Result<Contents, ReadError> {
-    archive::open(archive)?.read_sums()?.into_files()?.read(&mut hash_only)
+/// Reads the ConfigMap of a generation as [`Recorded::read`] does, and returns the objects of its bundle, which nobody has
+/// verified.
+///
+/// # Errors
+///
+/// As [`Recorded::read`], and when the bundle contradicts itself.
+pub(super) fn manifests(
+    entry: &Entry,
+    place: (&ReleaseName, &str),
+    stored: &Value,
+) -> Result<ManifestSet, Damage> {
+    let (_, contents) = Recorded::open(entry, place, stored)?;
+    Ok(Bundle::open(contents)?.manifests)
 }
 
 fn key(object: crate::bundle::index::Object) -> ObjectKey {
