@@ -48,4 +48,5 @@ mod transitions;
 mod unasked;
 mod unready;
 mod vault;
+mod versions;
 mod watcher;

@@ -66,7 +66,7 @@ fn etcd_goes_away_during_a_run_which_goes_on_or_fails_and_is_run_again() {
 
 #[test]
 fn a_server_of_another_authority_and_credentials_that_count_no_more_are_told_at_once() {
-    let Some(site) = Site::new("strangers") else { return };
+    let Some(site) = Site::new("other-authority") else { return };
     let bundle = site.build("dev", &[]);
     let kubeconfig = fs_err::read_to_string(&site.plane.kubeconfig).unwrap();
     let folder = site.path();
@@ -102,6 +102,6 @@ fn a_server_of_another_authority_and_credentials_that_count_no_more_are_told_at_
 
         assert_eq!(ran.code, 4, "{name}: {}", ran.stderr);
         assert!(ran.stderr.contains(message), "{name}: {}", ran.stderr);
-        assert!(!site.plane.has("default", "namespace/strangers"), "{name}");
+        assert!(!site.plane.has("default", "namespace/other-authority"), "{name}");
     }
 }

@@ -189,11 +189,7 @@ fn production_names_what_it_lacks_and_runs_once_that_is_there() {
     assert!(site.plane.has("production-monitoring", "servicemonitor/claude-relay"));
     let before = site.versions();
     assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
-    let stable = |versions: Vec<String>| -> Vec<String> {
-        // The autoscaler writes its own status, again and again.
-        versions.into_iter().filter(|line| !line.contains("HorizontalPodAutoscaler")).collect()
-    };
-    assert_eq!(stable(site.versions()), stable(before));
+    assert_eq!(site.versions(), before);
     let (wrong, moments) = watcher.end();
     assert!(wrong.is_empty() && moments > 10, "{wrong:#?} in {moments}");
 }

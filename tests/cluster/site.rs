@@ -1,6 +1,8 @@
 //! A builder and an operator: a folder with profiles, keys, a trust policy, and a namespace of its own.
 
+use std::collections::BTreeSet;
 use std::process::Output;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use assert_cmd::Command;
@@ -9,6 +11,7 @@ use relay_bundle::trust::key::PrivateKey;
 use serde_json::Value;
 
 use crate::control_plane::{ControlPlane, control_plane};
+use crate::versions::versions;
 
 pub(crate) struct Site {
     pub(crate) plane: &'static ControlPlane,
@@ -39,6 +42,9 @@ impl Site {
 
     /// Makes a place for a test on a control plane.
     pub(crate) fn on(plane: &'static ControlPlane, namespace: &str) -> Self {
+        static TAKEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+        let is_new = TAKEN.lock().unwrap().insert(namespace.to_owned());
+        assert!(is_new, "two tests would disturb each other in the namespace {namespace}");
         let site = Self {
             plane,
             namespace: namespace.to_owned(),
@@ -110,19 +116,10 @@ impl Site {
         serde_json::from_str(&ran.stdout).unwrap()
     }
 
-    /// Returns every object of the namespace with its version: the same twice if nothing was written. Controllers write the
-    /// status of workloads when they like, so of those it is the generation.
+    /// Returns every object of the namespace with its version: the same twice if nothing was written.
     #[track_caller]
     pub(crate) fn versions(&self) -> Vec<String> {
-        let kinds = "configmaps,secrets,services,serviceaccounts,persistentvolumeclaims,deployments,statefulsets,\
-                     ingresses,poddisruptionbudgets,networkpolicies,horizontalpodautoscalers";
-        let objects = self.plane.list(&self.namespace, kinds);
-        let version = |object: &Value| {
-            let metadata = &object["metadata"];
-            let version = metadata.get("generation").unwrap_or(&metadata["resourceVersion"]);
-            format!("{}/{} {version}", object["kind"], metadata["name"])
-        };
-        objects.iter().map(version).collect()
+        versions(self.plane, &self.namespace)
     }
 
     /// Returns the head of the record.
