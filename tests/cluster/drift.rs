@@ -94,6 +94,7 @@ fn a_configuration_with_other_content_under_its_name_is_drift_and_so_is_what_the
         .unwrap();
     let name = config["metadata"]["name"].as_str().unwrap().to_owned();
     // It cannot be edited, and it can be deleted and made again.
+    site.takes_away_what_pods_name();
     site.plane.kubectl(&["-n", "drift-config", "delete", "configmap", &name]);
     config["data"]["LOG_LEVEL"] = "silly".into();
     let metadata = config["metadata"].as_object_mut().unwrap();
@@ -140,6 +141,7 @@ fn a_secret_that_was_generated_and_is_gone_is_drift() {
     site.applied(&bundle, &["--first-install", "--no-recovery"]);
     let ran = verify(&site, bundle.as_str());
     assert_eq!((ran.code, &report(&ran)["live"]["missing"]), (0, &json!([])), "{}", ran.stderr);
+    site.takes_away_what_pods_name();
     site.plane.kubectl(&["-n", "drift-secret", "delete", "secret/relay-loki-claude-relay-encryption-key"]);
 
     let ran = verify(&site, bundle.as_str());

@@ -326,6 +326,7 @@ fn a_backup_brings_back_every_secret_and_takes_the_place_of_none() {
     let report: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((code, &report["restored"]), (0, &json!([])), "{stderr}");
 
+    vault.site.takes_away_what_pods_name();
     let gone = [&["-n", "backup", "delete", "secret"], &names[..]].concat();
     vault.site.plane.kubectl(&gone);
     let (code, _, stderr) = restore(&["--identity", "other", "--dry-run"]);
