@@ -25,7 +25,7 @@ fn diff(site: &Site, files: &[&str], input: &str) -> Ran {
 /// what a controller has written in between: the status of what was just made, or the number of pods by an autoscaler.
 #[track_caller]
 fn comes_to_differ_from_nothing(site: &Site, files: &[&str], input: &str) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let seen = diff(site, files, input);
         if seen.code == 0 && seen.stdout.is_empty() {
