@@ -1,8 +1,11 @@
 //! Adoption: what real Helm installed is taken over, with its keys and its data, and Helm is left with nothing.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::helm::{ADMIN, Helm, RELEASE, SECRET, with_newer_key};
+use crate::replicas::Counts;
 
 const CLAIM: &str = "persistentvolumeclaim/data-claude-relay-redis-0";
 
@@ -314,34 +317,13 @@ fn replicas_never_drop_when_the_bundle_has_an_autoscaler_and_the_release_had_non
     let site = &helm.site;
     let bundle =
         helm.build(&["autoscaling.enabled=true", "autoscaling.minReplicas=2", "autoscaling.maxReplicas=5"]);
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let path = format!("/apis/apps/v1/namespaces/{}/deployments?watch=1", site.namespace);
-    let mut watch =
-        site.plane.command(&["get", "--raw", &path]).stdout(file.reopen().unwrap()).spawn().unwrap();
+    let counts = Counts::of(site.plane, &site.namespace);
 
     helm.adopted(&bundle, &[]);
 
     let last = site.plane.get(&site.namespace, "deployment/claude-relay");
-    let version = last["metadata"]["resourceVersion"].to_string();
-    let start = std::time::Instant::now();
-    let seen = loop {
-        let text = fs_err::read_to_string(file.path()).unwrap();
-        if text.contains(&version) {
-            break text;
-        }
-        assert!(start.elapsed().as_secs() < 30, "the watch does not catch up");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    };
-    watch.kill().unwrap();
-    watch.wait().unwrap();
-    let whole = &seen[..seen.rfind('\n').unwrap()];
-    let replicas: Vec<i64> = whole
-        .lines()
-        .map(|line| {
-            serde_json::from_str::<Value>(line).unwrap()["object"]["spec"]["replicas"].as_i64().unwrap()
-        })
-        .collect();
-    assert!(replicas.len() > 2 && replicas.iter().all(|replicas| *replicas == 3), "{replicas:?}");
+    let (wanted, _, states) = counts.end(&last["metadata"]["resourceVersion"]);
+    assert!(wanted == BTreeSet::from([3]) && states > 2, "{wanted:?} in {states} states");
     assert_eq!(helm.traces(), [""; 0]);
 }
 
