@@ -43,6 +43,8 @@ mod site;
 mod soak;
 mod started;
 mod state;
+#[path = "../support/tools.rs"]
+mod tools;
 mod tour;
 mod transitions;
 mod unasked;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::control_plane::own_control_plane;
 use crate::proxy::{Fault, Proxy, Seen};
 use crate::site::{Site, apply};
+use crate::tools::find;
 
 #[test]
 fn etcd_goes_away_during_a_run_which_goes_on_or_fails_and_is_run_again() {
@@ -67,11 +68,12 @@ fn etcd_goes_away_during_a_run_which_goes_on_or_fails_and_is_run_again() {
 #[test]
 fn a_server_of_another_authority_and_credentials_that_count_no_more_are_told_at_once() {
     let Some(site) = Site::new("other-authority") else { return };
+    let Some(program) = find("openssl", "openssl") else { return };
     let bundle = site.build("dev", &[]);
     let kubeconfig = fs_err::read_to_string(&site.plane.kubeconfig).unwrap();
     let folder = site.path();
     let openssl = |arguments: &str| {
-        let mut command = Command::new("openssl");
+        let mut command = Command::new(&program);
         let output = command.args(arguments.split(' ')).current_dir(folder).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };

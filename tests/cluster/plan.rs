@@ -371,6 +371,8 @@ fn a_field_that_the_server_drops_is_in_the_plan() {
         site.plane.kubectl(&["api-resources", "--api-group=admissionregistration.k8s.io", "-o", "name"]);
     if !served.contains("mutatingadmissionpolicies") {
         // Every field that the oldest server would drop by itself is refused by `build`.
+        let version = site.plane.kubectl(&["get", "--raw", "/version"]);
+        assert!(version.contains("\"minor\": \"30\""), "{version}");
         return;
     }
     site.plane.ensure(DROPPING);
