@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::journal::Turn;
+
 /// How to go about it.
 #[derive(Debug, clap::Args)]
 pub(super) struct ChangeArgs {
@@ -13,13 +15,18 @@ pub(super) struct ChangeArgs {
     pub(super) yes: bool,
     /// Take the lock from whoever holds it, without seeing whether they live
     #[arg(long)]
-    pub(super) break_lock: bool,
+    break_lock: bool,
     /// How many seconds to wait until it is done
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     timeout: u64,
 }
 
 impl ChangeArgs {
+    /// Returns what to do about somebody else's lock.
+    pub(super) fn turn(&self) -> Turn {
+        Turn::of(self.dry_run, self.break_lock)
+    }
+
     /// Returns how long to wait.
     pub(super) fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout)

@@ -11,7 +11,7 @@ use super::ctx::{Ctx, count};
 use super::failure::{Failure, Outcome};
 use super::install::preflight::check_rights;
 use super::installation_args::InstallationArgs;
-use super::journal::{Journal, delete, gave_back, holder};
+use super::journal::{Journal, Turn, delete, gave_back, holder};
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
 use crate::cluster::resource::key;
@@ -64,7 +64,7 @@ impl Report for GcLiveReport<'_> {
 pub(super) fn collect(ctx: &Ctx, installation: &InstallationArgs, how: &How) -> Outcome {
     let cluster = installation.connect()?;
     let identity = cluster.identity()?;
-    let mut journal = installation.open(&cluster, how.break_lock)?;
+    let mut journal = installation.open(&cluster)?;
     let mut report = GcLiveReport {
         name: journal.name().to_string(),
         namespace: journal.namespace().to_owned(),
@@ -85,7 +85,9 @@ pub(super) fn collect(ctx: &Ctx, installation: &InstallationArgs, how: &How) -> 
         let place = place(&cluster, &identity, None, journal.namespace());
         confirm(ctx, &report, &format!("Remove {number} that nothing names from {place}?"))?;
     }
-    let locked = journal.lock(&holder()?, &|text| ctx.printer.say(text), |_, _| ());
+    // Under the lock everything is looked at once more.
+    journal.await_turn(Turn::of(false, how.break_lock), &|text| ctx.printer.say(text))?;
+    let locked = journal.lock(&holder()?, |_, _| ());
     locked.map_err(|failure| gave_back(&mut journal, failure))?;
     let removed = remove(&cluster, &mut journal, &report.config_maps);
     report.config_maps = removed.map_err(|failure| gave_back(&mut journal, failure))?;

@@ -42,13 +42,13 @@ impl InstallationArgs {
     /// # Errors
     ///
     /// When there is none, several could be meant, or the record is damaged.
-    pub(super) fn open<'a>(&self, cluster: &'a Cluster, break_lock: bool) -> Result<Journal<'a>, Failure> {
+    pub(super) fn open<'a>(&self, cluster: &'a Cluster) -> Result<Journal<'a>, Failure> {
         let namespace = self.namespace.as_ref().map_or(cluster.namespace.as_str(), Label::as_str);
         let name = match &self.name {
             Some(name) => name.clone(),
             None => self.only_one(cluster, namespace)?,
         };
-        let journal = Journal::open(cluster, &name, namespace, break_lock)?;
+        let journal = Journal::open(cluster, &name, namespace)?;
         if journal.is_there() {
             return Ok(journal);
         }

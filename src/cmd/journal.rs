@@ -29,6 +29,28 @@ const HEARTBEAT_LOST: Duration = Duration::from_secs(30);
 /// Whoever has not moved for so long is dead: longer than [`HEARTBEAT_LOST`], so that two never write.
 const HOLDER_DEAD: Duration = Duration::from_secs(40);
 
+/// What a run does about somebody else's lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Leaves it: it only looks.
+    Looks,
+    /// Waits until it is given back, or its holder proves to be dead.
+    Waits,
+    /// Takes it: a person says that its holder is dead.
+    Takes,
+}
+
+impl Turn {
+    /// Returns what the flags say.
+    pub(super) fn of(dry_run: bool, break_lock: bool) -> Self {
+        match (dry_run, break_lock) {
+            (true, _) => Self::Looks,
+            (false, true) => Self::Takes,
+            (false, false) => Self::Waits,
+        }
+    }
+}
+
 /// What became of the lock after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Given {
@@ -51,18 +73,13 @@ pub(super) struct Journal<'a> {
     beat: Instant,
     /// How we are called in the lock, once we have asked for it.
     holder: Option<String>,
-    /// Whether a person said that whoever holds the lock is dead.
-    break_lock: bool,
+    /// The lock that may be taken: whoever holds it is dead.
+    dead: Option<Lock>,
 }
 
 impl<'a> Journal<'a> {
     /// Reads the head.
-    pub(super) fn open(
-        cluster: &'a Cluster,
-        name: &ReleaseName,
-        namespace: &str,
-        break_lock: bool,
-    ) -> Result<Self, Failure> {
+    pub(super) fn open(cluster: &'a Cluster, name: &ReleaseName, namespace: &str) -> Result<Self, Failure> {
         let mut journal = Self {
             cluster,
             name: name.clone(),
@@ -72,7 +89,7 @@ impl<'a> Journal<'a> {
             stored: None,
             beat: Instant::now(),
             holder: None,
-            break_lock,
+            dead: None,
         };
         journal.read()?;
         Ok(journal)
@@ -170,31 +187,21 @@ impl<'a> Journal<'a> {
         Ok(all)
     }
 
-    /// Takes the lock; `change` changes the head in the same write. Signals are heeded from here on, so that whoever asks
-    /// to stop finds the lock given back.
-    pub(super) fn lock(
-        &mut self,
-        holder: &str,
-        tell: &dyn Fn(&str),
-        change: impl FnOnce(&mut Head, &mut State),
-    ) -> Result<(), Failure> {
-        self.cluster.heed_signals()?;
-        self.wait_for_lock(tell)?;
-        let heartbeat = self.head.lock.as_ref().map_or(0, |lock| lock.heartbeat) + 1;
-        self.head.lock = Some(Lock { holder: holder.to_owned(), heartbeat });
-        self.holder = Some(holder.to_owned());
-        change(&mut self.head, &mut self.state);
-        self.write()
-    }
-
-    /// Returns when nobody holds the lock, or its holder has not moved for long.
-    ///
-    /// A holder that moves has changed what was planned with: then there is nothing to wait for.
-    fn wait_for_lock(&mut self, tell: &dyn Fn(&str)) -> Result<(), Failure> {
+    /// Returns when nobody holds the lock, or its holder is dead. Called before anything is planned with: until then they may
+    /// have written.
+    pub(super) fn await_turn(&mut self, turn: Turn, tell: &dyn Fn(&str)) -> Result<(), Failure> {
         let Some(first) = self.head.lock.clone() else { return Ok(()) };
-        if self.break_lock {
-            tell(&format!("taking the lock of {}", first.holder));
-            return Ok(());
+        match turn {
+            Turn::Looks => {
+                tell(&format!("{} holds the lock: what is there may still change", first.holder));
+                return Ok(());
+            }
+            Turn::Takes => {
+                tell(&format!("taking the lock of {}", first.holder));
+                self.dead = Some(first);
+                return Ok(());
+            }
+            Turn::Waits => {}
         }
         tell(&format!("waiting: {} holds the lock; seeing whether it lives", first.holder));
         let start = Instant::now();
@@ -203,21 +210,42 @@ impl<'a> Journal<'a> {
             self.read()?;
             match &self.head.lock {
                 None => {
-                    return Err(Failure::world(format!("{} has just finished", first.holder))
-                        .hint("run the command again: it plans with what is there now"));
+                    tell(&format!("{} has just finished", first.holder));
+                    return Ok(());
                 }
-                Some(lock) if *lock != first => {
-                    return Err(Failure::world(format!(
-                        "another apply is under way: {} holds the lock",
-                        lock.holder
-                    ))
-                    .hint("wait until it is done"));
-                }
+                Some(lock) if *lock != first => return Err(under_way(lock)),
                 Some(_) => {}
             }
         }
         tell(&format!("{} has not moved for {} s: taking over", first.holder, HOLDER_DEAD.as_secs()));
+        self.dead = Some(first);
         Ok(())
+    }
+
+    /// Takes the lock, if nobody has it or who has it is dead; `change` changes the head in the same write. Signals are heeded
+    /// from here on, so that whoever asks to stop finds the lock given back.
+    pub(super) fn lock(
+        &mut self,
+        holder: &str,
+        change: impl FnOnce(&mut Head, &mut State),
+    ) -> Result<(), Failure> {
+        self.cluster.heed_signals()?;
+        if let Some(lock) = self.head.lock.as_ref().filter(|lock| self.dead.as_ref() != Some(lock)) {
+            return Err(under_way(lock));
+        }
+        let heartbeat = self.head.lock.as_ref().map_or(0, |lock| lock.heartbeat) + 1;
+        self.head.lock = Some(Lock { holder: holder.to_owned(), heartbeat });
+        self.holder = Some(holder.to_owned());
+        change(&mut self.head, &mut self.state);
+        self.write()
+    }
+
+    /// Removes the lock of a holder that is dead, where nothing else is to be done.
+    pub(super) fn clear_dead_lock(&mut self) -> Result<(), Failure> {
+        if self.dead.is_none() {
+            return Ok(());
+        }
+        self.update(|head| head.lock = None)
     }
 
     /// Shows that we live, if it is time; called before every write.
@@ -414,6 +442,11 @@ pub(super) fn delete_with(
             _ => return Ok(()),
         }
     }
+}
+
+fn under_way(lock: &Lock) -> Failure {
+    let what = format!("another apply is under way: {} holds the lock", lock.holder);
+    Failure::world(what).hint("wait until it is done")
 }
 
 /// Returns a name for this run that no other run has, and by which a person may find it.

@@ -46,7 +46,7 @@ impl<'a> Live<'a> {
     /// Looks at the cluster, and at the record of the installation if there is one.
     pub(super) fn look(cluster: &Cluster, bundle: &'a Bundle) -> Result<Self, Failure> {
         let namespace = bundle.index.namespace.as_str();
-        let journal = Journal::open(cluster, &bundle.index.name, namespace, false)?;
+        let journal = Journal::open(cluster, &bundle.index.name, namespace)?;
         let current = |entry: &Entry| matches!(entry.state, Progress::Deployed | Progress::Pending);
         let recorded = journal.recorded(current)?;
         let inventory: Vec<Item> = recorded.into_iter().flat_map(|recorded| recorded.inventory).collect();

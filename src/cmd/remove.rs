@@ -85,7 +85,9 @@ impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let cluster = self.installation.connect()?;
         let identity = cluster.identity()?;
-        let mut journal = self.installation.open(&cluster, self.change.break_lock)?;
+        let mut journal = self.installation.open(&cluster)?;
+        let tell = |text: &str| ctx.printer.say(text);
+        journal.await_turn(self.change.turn(), &tell)?;
         let (removal, stays) = look(&cluster, &journal)?;
         let mut report = RemoveReport {
             name: journal.name().to_string(),
@@ -100,14 +102,13 @@ impl Args {
             ctx.printer.report(&report)?;
             return Ok(ExitCode::SUCCESS);
         }
-        if !report.delete.is_empty() || !is_removed(&journal) {
+        if !report.delete.is_empty() || !is_removed(&journal) || journal.head.lock.is_some() {
             check_rights_for(&cluster, journal.namespace(), &report.delete)?;
             if !self.change.yes {
                 let place = place(&cluster, &identity, None, journal.namespace());
                 confirm(ctx, &report, &format!("Remove {} from {place}?", journal.name()))?;
             }
-            let tell = |text: &str| ctx.printer.say(text);
-            let locked = journal.lock(&holder()?, &tell, |head, _| head.begin_removal());
+            let locked = journal.lock(&holder()?, |head, _| head.begin_removal());
             locked.map_err(|failure| gave_back(&mut journal, failure))?;
             let done = self.remove(&cluster, &mut journal, &removal, &tell);
             done.map_err(|failure| {

@@ -74,7 +74,9 @@ impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let cluster = self.installation.connect()?;
         let identity = cluster.identity()?;
-        let mut journal = self.installation.open(&cluster, self.change.break_lock)?;
+        let mut journal = self.installation.open(&cluster)?;
+        let tell = |text: &str| ctx.printer.say(text);
+        journal.await_turn(self.change.turn(), &tell)?;
         let item = self.find(&journal)?;
         let key = &item.key;
         let mut report =
@@ -88,8 +90,7 @@ impl Args {
             confirm(ctx, &report, &question(&cluster, &identity, key))?;
         }
         let now = clock::now()?;
-        let tell = |text: &str| ctx.printer.say(text);
-        let locked = journal.lock(&holder()?, &tell, |_, _| {});
+        let locked = journal.lock(&holder()?, |_, _| {});
         locked.map_err(|failure| gave_back(&mut journal, failure))?;
         let done = self.restart(&cluster, &mut journal, &item, now, &tell).and_then(|()| journal.release());
         done.map_err(|failure| gave_back(&mut journal, failure))?;

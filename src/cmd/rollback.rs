@@ -46,7 +46,7 @@ impl Args {
         let now = clock::now()?;
         let cluster = self.installation.connect()?;
         let identity = identify(&cluster, &policy)?;
-        let journal = self.installation.open(&cluster, false)?;
+        let journal = self.installation.open(&cluster)?;
         let entry = way_back(&journal.head, self.to).map_err(|why| refusal(why, &journal.head))?;
         let bundle = verified(&journal, entry, &policy, now)?;
         let origin = Origin::Recorded(entry.content_of.unwrap_or(entry.generation));

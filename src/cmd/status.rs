@@ -81,7 +81,7 @@ impl Args {
         if let Some(policy) = &policy {
             identify(&cluster, policy)?;
         }
-        let journal = self.installation.open(&cluster, false)?;
+        let journal = self.installation.open(&cluster)?;
         let recorded =
             journal.recorded(|entry| matches!(entry.state, Progress::Deployed | Progress::Pending))?;
         let deployed = recorded.iter().find(|recorded| recorded.entry.state == Progress::Deployed);

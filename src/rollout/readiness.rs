@@ -80,10 +80,19 @@ fn wanted_replicas(object: &Value) -> i64 {
     object.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1)
 }
 
+/// Returns when the controller of a Deployment said that it sees no progress any more. It says so until all pods are there,
+/// however well they come along since.
+pub fn gave_up(object: &Value) -> Option<&str> {
+    given_up(object).map(|progress| text(progress, "/lastUpdateTime"))
+}
+
+fn given_up(object: &Value) -> Option<&Value> {
+    condition(object, "Progressing")
+        .filter(|progress| text(progress, "/reason") == "ProgressDeadlineExceeded")
+}
+
 fn deployment(object: &Value) -> Readiness {
-    if let Some(progress) = condition(object, "Progressing")
-        && text(progress, "/reason") == "ProgressDeadlineExceeded"
-    {
+    if let Some(progress) = given_up(object) {
         return Failed(text(progress, "/message").to_owned());
     }
     let wanted = wanted_replicas(object);

@@ -135,9 +135,22 @@ fn a_run_that_stood_still_for_too_long_writes_no_more_and_the_next_one_takes_ove
         std::thread::sleep(Duration::from_millis(50));
     }
 
-    let other = Proxy::before(site.plane, |_| Fault::None);
-    let second = site.apply_through(&other, &bundle, &[]);
+    // What is there changes as long as it waits: here an object goes that the first had made.
+    let account = "serviceaccount/relay-dev-claude-relay";
+    assert!(site.plane.has(&site.namespace, account));
+    let (plane, namespace) = (site.plane, site.namespace.clone());
+    let looked = Mutex::new(0);
+    let other = Proxy::before(site.plane, move |seen| {
+        let mut looked = looked.lock().unwrap();
+        *looked += i32::from(is_head(seen) && !seen.is_write());
+        if is_head(seen) && *looked == 5 {
+            plane.kubectl(&["-n", &namespace, "delete", account, "--wait"]);
+        }
+        Fault::None
+    });
+    let second = site.apply_through(&other, &bundle, &["--timeout", "60"]);
     assert_eq!(second.code, Some(0), "{}", second.stderr);
+    assert!(site.plane.has(&site.namespace, account), "what was planned with before is not there any more");
     assert!(second.stderr.contains("has not moved for 40 s: taking over"), "{}", second.stderr);
     let before = proxy.seen().len();
     proxy.signal(Signal::CONT);

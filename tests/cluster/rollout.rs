@@ -134,6 +134,16 @@ fn the_lock_of_a_dead_run_is_taken_and_its_generation_gone_on_with() {
     assert_eq!(states(&site.head("relay-dev")), [(1, "deployed")]);
     let after = site.plane.get(&site.namespace, "deployment/relay-dev-claude-relay");
     assert_eq!(after["metadata"]["generation"], before["metadata"]["generation"]);
+
+    // As a run leaves it that is killed when nothing is pending.
+    let mut record = site.plane.get(&site.namespace, name);
+    let mut head = site.head("relay-dev");
+    head["lock"] = json!({"heartbeat": 9, "holder": "process 2 (dead)"});
+    record["data"]["head.json"] = head.to_string().into();
+    site.plane.replace(&record);
+    let report = site.applied(&bundle, &["--break-lock"]);
+    assert_eq!((&report["done"]["generation"], &report["done"]["written"]), (&json!(1), &json!(0)));
+    assert_eq!(site.head("relay-dev").get("lock"), None);
 }
 
 #[test]

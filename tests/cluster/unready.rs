@@ -59,6 +59,37 @@ fn a_pod_that_no_node_takes_is_named_with_what_the_scheduler_says() {
 }
 
 #[test]
+fn a_rollout_that_was_given_up_goes_on_when_what_it_lacked_is_there() {
+    let Some(site) = Site::new("given-up") else { return };
+    let bundle = site.build("dev", &["nodeSelector={\"relay-bundle.test/late\"=\"yes\"}"]);
+    assert_eq!(site.apply(&bundle, &["--yes", "--timeout", "1"]).code, 4);
+    let deployment = "deployment/relay-dev-claude-relay";
+    let kubectl = |arguments: &[&str]| site.plane.kubectl(&[&["-n", "given-up"], arguments].concat());
+    let patch = |seconds: u32| format!(r#"{{"spec": {{"progressDeadlineSeconds": {seconds}}}}}"#);
+    kubectl(&["patch", deployment, "-p", &patch(1)]);
+    let given_up =
+        r#"jsonpath={.status.conditions[?(@.type=="Progressing")].reason}=ProgressDeadlineExceeded"#;
+    kubectl(&["wait", deployment, "--timeout=60s", "--for", given_up]);
+    kubectl(&["patch", deployment, "-p", &patch(600)]);
+
+    // The node comes while it is waited for.
+    let node = kubectl(&["get", "nodes", "-o", "name"]).lines().next().unwrap().to_owned();
+    let plane = site.plane;
+    let looked = Mutex::new(0);
+    let proxy = Proxy::before(site.plane, move |seen| {
+        let mut looked = looked.lock().unwrap();
+        *looked += i32::from(!seen.is_write() && seen.path.ends_with("/deployments/relay-dev-claude-relay"));
+        if *looked == 5 {
+            plane.kubectl(&["label", &node, "relay-bundle.test/late=yes", "--overwrite"]);
+        }
+        Fault::None
+    });
+    let ended = site.apply_through(&proxy, &bundle, &["--timeout", "60"]);
+
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+#[test]
 fn a_quota_that_does_not_let_all_pods_in_is_named_with_the_set_that_asked() {
     let Some(site) = Site::new("no-quota") else { return };
     let site = site.with_namespace();

@@ -13,6 +13,7 @@ use crate::cluster::{Cluster, Identity};
 use crate::cmd::confirm::{can_ask, confirm, confirm_first_install, place};
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Outcome;
+use crate::cmd::journal::Turn;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
@@ -63,7 +64,7 @@ pub(in crate::cmd) fn init(
     args: &SecretArgs,
     (dry_run, yes): (bool, bool),
 ) -> Outcome {
-    let mut run = Run::begin(ctx, checked, (cluster, identity), false, Duration::ZERO)?;
+    let mut run = Run::begin(ctx, checked, (cluster, identity), Turn::Looks, Duration::ZERO)?;
     let makings = run.survey_secrets(args.consent(!yes && !dry_run && can_ask()))?;
     let mut report = InitReport {
         content_id: format!("sha256:{}", checked.bundle.content_id),

@@ -26,6 +26,7 @@ use super::ctx::Ctx;
 use super::failure::{DIFFERS, Failure, Outcome};
 #[cfg(feature = "age")]
 use super::identity_args::IdentityArgs;
+use super::journal::Turn;
 use crate::archive;
 use crate::bundle::open::Bundle;
 use crate::cluster::request::FIELD_MANAGER;
@@ -206,7 +207,7 @@ pub(super) fn install(
     args: &InstallArgs,
 ) -> Outcome {
     let timeout = Duration::from_secs(args.timeout);
-    let mut run = Run::begin(ctx, checked, (cluster, identity), args.break_lock, timeout)?;
+    let mut run = Run::begin(ctx, checked, (cluster, identity), args.turn(), timeout)?;
     let (before, makings) = run.survey(args)?;
     let (uids, trials) = (run::known_uids(&before), trials(&before));
     let secrets = secret_versions(&before);
@@ -231,6 +232,7 @@ pub(super) fn install(
         return Ok(ExitCode::from(DIFFERS));
     }
     if is_done {
+        run.journal.clear_dead_lock()?;
         report.done = Some(Done::unchanged(run.deployed()));
         ctx.printer.report(&report)?;
         return Ok(ExitCode::SUCCESS);
@@ -247,6 +249,10 @@ pub(super) fn install(
 }
 
 impl InstallArgs {
+    fn turn(&self) -> Turn {
+        Turn::of(self.dry_run, self.break_lock)
+    }
+
     fn consent(&self) -> Consent<'_> {
         let approves = self.yes || self.dry_run || self.plan_hash.is_some();
         self.secrets.consent(!approves && can_ask())

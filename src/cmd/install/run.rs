@@ -17,7 +17,7 @@ use crate::cluster::{Cluster, Identity};
 use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
-use crate::cmd::journal::{Journal, gave_back, holder};
+use crate::cmd::journal::{Journal, Turn, gave_back, holder};
 use crate::cmd::recorded::Recorded;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::ManifestSet;
@@ -47,7 +47,7 @@ impl<'a> Run<'a> {
         ctx: &'a Ctx,
         checked: &'a Checked,
         (cluster, identity): (&'a Cluster, &Identity),
-        break_lock: bool,
+        turn: Turn,
         timeout: Duration,
     ) -> Result<Self, Failure> {
         let bundle = &checked.bundle;
@@ -62,7 +62,8 @@ impl<'a> Run<'a> {
             )));
         }
         let is_namespace_there = live.is_some();
-        let journal = Journal::open(cluster, &bundle.index.name, namespace, break_lock)?;
+        let mut journal = Journal::open(cluster, &bundle.index.name, namespace)?;
+        journal.await_turn(turn, &|text| ctx.printer.say(text))?;
         if let Origin::Brought(_) = checked.origin {
             let statement = &bundle.voucher().statement;
             let site = checked.policy.target.site.as_ref();
@@ -233,7 +234,6 @@ impl<'a> Run<'a> {
     /// Takes the lock and notes, before anything is written, what will be.
     pub(super) fn lock_and_journal(&mut self, plan: &Plan, uids: &Uids) -> Result<u64, Failure> {
         let Checked { policy, origin, bundle, packed, now, .. } = self.checked;
-        let printer = &self.ctx.printer;
         let statement = &bundle.voucher().statement;
         let site = policy.target.site.as_ref();
         let mut generation = 0;
@@ -243,7 +243,7 @@ impl<'a> Run<'a> {
             serial: statement.predicate.serial,
             content_of: origin.generation(),
         };
-        self.journal.lock(&holder()?, &|text| printer.say(text), |head, state| {
+        self.journal.lock(&holder()?, |head, state| {
             generation = head.begin(new, *now);
             // Going back moves no floor.
             if let Origin::Brought(_) = origin {

@@ -1,6 +1,6 @@
 //! Waits until objects are ready, and says what is wrong when they do not become so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -32,8 +32,9 @@ pub(in crate::cmd) fn wait(
     let mut pause = POLL_FIRST;
     let mut waiting = awaited.to_vec();
     let mut told = BTreeSet::new();
+    let mut given_up = BTreeMap::new();
     loop {
-        let found = look(cluster, &waiting)?;
+        let found = look(cluster, &waiting, &mut given_up)?;
         if let Some((key, why)) = found.iter().find_map(|(key, state)| match state {
             Readiness::Failed(why) => Some((key, why)),
             _ => None,
@@ -71,12 +72,25 @@ pub(in crate::cmd) fn wait(
     }
 }
 
-fn look(cluster: &Cluster, keys: &[ObjectKey]) -> Result<Vec<(ObjectKey, Readiness)>, Failure> {
+/// Looks how far objects are. `given_up` has what the first look at each has found to be given up, and when: that was an
+/// earlier run, and since then something may have been mended.
+fn look(
+    cluster: &Cluster,
+    keys: &[ObjectKey],
+    given_up: &mut BTreeMap<ObjectKey, Option<String>>,
+) -> Result<Vec<(ObjectKey, Readiness)>, Failure> {
     let requests: Vec<Request> = keys.iter().map(Request::get).collect();
     let mut found = Vec::new();
     for (key, answer) in keys.iter().zip(cluster.call_all(&requests)) {
         let state = match answer {
-            Ok(object) => readiness::of(&object),
+            Ok(object) => {
+                let now = readiness::gave_up(&object).map(str::to_owned);
+                let first = given_up.entry(key.clone()).or_insert_with(|| now.clone());
+                match readiness::of(&object) {
+                    Readiness::Failed(why) if now.is_some() && now == *first => Readiness::Waiting(why),
+                    state => state,
+                }
+            }
             Err(error) if error.code() == 404 => Readiness::Failed("somebody deleted it".to_owned()),
             Err(error) => return Err(error.into()),
         };

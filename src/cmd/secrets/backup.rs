@@ -127,7 +127,7 @@ impl Args {
         policy: &Policy,
         now: Timestamp,
     ) -> Result<Verified<Bundle>, Failure> {
-        let journal = self.installation.open(cluster, false)?;
+        let journal = self.installation.open(cluster)?;
         let entry = journal.head.deployed().ok_or_else(|| {
             Failure::input("the record says of no generation that it is deployed")
                 .hint("name the bundle whose secrets are meant")

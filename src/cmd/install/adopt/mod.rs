@@ -82,7 +82,7 @@ pub(in crate::cmd) fn adopt(
     install.adopt = true;
     let install = &install;
     let timeout = Duration::from_secs(install.timeout);
-    let mut run = Run::begin(ctx, checked, (cluster, identity), install.break_lock, timeout)?;
+    let mut run = Run::begin(ctx, checked, (cluster, identity), install.turn(), timeout)?;
     let namespace = checked.bundle.index.namespace.as_str();
     let records = Records { cluster, namespace, release: &args.from_helm };
     let release = records.read()?;
@@ -110,6 +110,7 @@ pub(in crate::cmd) fn adopt(
     consent::ask(ctx, &report, &checked.place(cluster, identity), first_install, args, install)?;
     let is_done = release.is_none() && makings.is_empty() && plan.is_empty() && run.is_deployed();
     report.apply.done = Some(if is_done {
+        run.journal.clear_dead_lock()?;
         Done::unchanged(run.deployed())
     } else {
         let work = Work { ctx, checked, cluster, install, carried: &carried, objects: &report.helm.objects };
