@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::helm::{ADMIN, Helm, RELEASE};
 use crate::platform;
 use crate::site::{Ran, Site, apply, run};
+use crate::versions::versions;
 
 const ACCOUNT: &str = "deployer";
 
@@ -151,7 +152,16 @@ fn settle(site: &Site, rule: &Value, namespace: &str, is_given: bool) {
 
 /// What is in the namespaces of the installation but for what its platform made.
 fn written(site: &Site) -> Vec<String> {
-    site.versions().into_iter().filter(|line| !line.contains(ACCOUNT)).collect()
+    let monitoring = versions(site.plane, &format!("{}-monitoring", site.namespace));
+    let all = site.versions().into_iter().chain(monitoring);
+    all.chain(monitors(site)).filter(|line| !line.contains(ACCOUNT)).collect()
+}
+
+/// The objects of a kind that not every cluster has.
+fn monitors(site: &Site) -> Vec<String> {
+    let namespace = format!("{}-monitoring", site.namespace);
+    let name = |object: &Value| format!("ServiceMonitor/{}", object["metadata"]["name"]);
+    site.plane.list(&namespace, "servicemonitors").iter().map(name).collect()
 }
 
 #[test]
