@@ -163,7 +163,7 @@ pub(super) fn damaged(
     Failure::world(format!(
         "the record of the installation, ConfigMap {name} in namespace {namespace}, is damaged: {why}"
     ))
-    .hint("nothing was changed; restore that ConfigMap from a backup of the cluster")
+    .hint("restore that ConfigMap from a backup of the cluster")
     .hint(format!(
         "or give the record up, with its history and its floor against replay, and apply the bundle that runs once \
          more: {give_up}"

@@ -24,7 +24,7 @@ pub(super) fn troubles<'a>(
     let sets: Vec<ObjectKey> = objects.filter(|key| key.kind == "StatefulSet").cloned().collect();
     let mut found: Vec<String> = owners.iter().filter_map(pods::owner_trouble).collect();
     found.extend(of_sets(cluster, &sets)?);
-    found.extend(all.iter().filter(|pod| !live::is_going(pod)).filter_map(pods::trouble));
+    found.extend(all.iter().filter(|pod| !live::is_ending(pod)).filter_map(pods::trouble));
     Ok(found)
 }
 

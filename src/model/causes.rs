@@ -23,7 +23,7 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("{0}")]
-    struct Link(&'static str, #[source] Option<Box<Link>>);
+    struct Link(&'static str, #[source] Option<Box<Self>>);
 
     #[test]
     fn each_cause_is_told_once() {

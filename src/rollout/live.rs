@@ -49,7 +49,7 @@ pub fn is_managed_by(object: &Value, manager: &str) -> bool {
 }
 
 /// Tells whether an object is being deleted: a pod runs on for a while, and never starts again.
-pub fn is_going(object: &Value) -> bool {
+pub fn is_ending(object: &Value) -> bool {
     object.pointer("/metadata/deletionTimestamp").is_some()
 }
 

@@ -61,7 +61,7 @@ pub fn candidates(
 /// `owners` are pods, and the sets and revisions that make them: an undone rollout finds its old configuration.
 pub fn still_named(owners: &[Value], kind: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for owner in owners.iter().filter(|owner| !live::is_going(owner)) {
+    for owner in owners.iter().filter(|owner| !live::is_ending(owner)) {
         let spec = ["/data/spec/template/spec", "/spec/template/spec", "/spec"]
             .into_iter()
             .find_map(|pointer| owner.pointer(pointer));

@@ -1,9 +1,13 @@
 //! Adoption: what real Helm installed is taken over, with its keys and its data, and Helm is left with nothing.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::helm::{ADMIN, Helm, RELEASE, SECRET, with_newer_key};
-use crate::watcher::Watcher;
+use crate::proxy::{Fault, Proxy, When};
+use crate::replicas::Counts;
+use crate::started::spawn;
 
 const CLAIM: &str = "persistentvolumeclaim/data-claude-relay-redis-0";
 
@@ -55,7 +59,6 @@ fn a_release_is_taken_over_with_its_keys_its_volume_and_nothing_left_for_helm() 
             "adopt ServiceAccount/claude-relay",
         ]
     );
-    let watcher = Watcher::of(site.plane, &site.namespace);
 
     let report = helm.adopted(&bundle, &[]);
 
@@ -84,9 +87,12 @@ fn a_release_is_taken_over_with_its_keys_its_volume_and_nothing_left_for_helm() 
         0
     );
     assert_eq!(deployment["metadata"]["labels"]["app.kubernetes.io/managed-by"], "relay-bundle");
-    assert_eq!(watcher.at_once("PersistentVolumeClaim", "data-claude-relay-redis-0"), 1);
-    let (wrong, moments) = watcher.end();
-    assert!(wrong.is_empty() && moments > 10, "{wrong:#?} in {moments}");
+    assert_eq!(
+        site.watcher().at_once(&site.namespace, "PersistentVolumeClaim", "data-claude-relay-redis-0"),
+        1
+    );
+    let moments = site.references_hold();
+    assert!(moments > 30, "{moments}");
     // One rollout of each, as announced: not one for the fields that went and one for those that came.
     assert_eq!(site.plane.list(&site.namespace, "replicasets").len(), 2);
     assert_eq!(site.plane.list(&site.namespace, "controllerrevisions").len(), 2);
@@ -114,7 +120,18 @@ fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_choose
     assert_eq!(unknown.code, 2, "{}", unknown.stderr);
     assert_eq!((site.versions(), helm.pods()), (before, pods));
 
-    let ran = helm.adopt(&bundle, &["--yes", "--recreate-redis", "--key-from-revision", "1"]);
+    // A run that is killed once it has written a key has written the other as well.
+    let proxy = Proxy::before(site.plane, |seen| {
+        let is_key = seen.is_write() && seen.path.contains("/secrets/claude-relay-secret");
+        if is_key { Fault::Kill(When::After) } else { Fault::None }
+    });
+    let arguments = ["adopt", "--from-helm", RELEASE, bundle.as_str(), "--recreate-redis"];
+    let choice = ["--key-from-revision", "1"];
+    let killed = spawn(site.path(), &proxy, &[&arguments[..], &choice].concat()).end();
+    assert_eq!(killed.code, None, "{}", killed.stderr);
+    assert_eq!(["encryption-key", "jwt-secret"].map(|key| helm.value(SECRET, key)), running);
+
+    let ran = helm.adopt(&bundle, &[&["--yes", "--recreate-redis", "--break-lock"][..], &choice].concat());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(["encryption-key", "jwt-secret"].map(|key| helm.value(SECRET, key)), running);
     // Neither the values nor what is left of them in base64 is shown.
@@ -129,15 +146,35 @@ fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_choose
 fn the_key_that_runs_becomes_the_one_that_the_bundle_keeps_by_itself() {
     let Some((helm, running, _)) = with_newer_key("adopt-own-key") else { return };
     let site = &helm.site;
-    let bundle = helm.build_with_own_keys();
+    helm.build_with_own_keys();
+    let profile = site.path().join("profiles/production.toml");
+    let text = fs_err::read_to_string(&profile).unwrap();
+    let raised = "[config]\njwtSecret = { generate = { generation = 2 } }\n";
+    fs_err::write(&profile, text.replacen("[config]\n", raised, 1)).unwrap();
+    let bundle = site.build("production", &[]);
+    let choice = ["--key-from-revision", "1"];
+    let hash = || {
+        let shown = helm.adopt(&bundle, &[&choice[..], &["--dry-run", "--json"]].concat());
+        assert_eq!(shown.code, 0, "{}", shown.stderr);
+        serde_json::from_str::<Value>(&shown.stdout).unwrap()["planHash"].as_str().unwrap().to_owned()
+    };
 
-    let report = helm.adopted(&bundle, &["--key-from-revision", "1"]);
+    // Where the keys come from is part of what is approved.
+    let early = hash();
+    let secret = format!("secret/{SECRET}");
+    site.plane.kubectl(&["-n", &site.namespace, "annotate", &secret, "example.internal/note=x"]);
+    let refused = helm.adopt(&bundle, &[&choice[..], &["--recreate-redis", "--plan-hash", &early]].concat());
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    let report = helm.adopted(&bundle, &[&choice[..], &["--plan-hash", &hash()]].concat());
 
     assert_eq!(report["generated"], json!([]));
     assert_eq!(report["helm"]["carried"].as_array().unwrap().len(), 2, "{report:#}");
     let secret = site.plane.get(&site.namespace, "secret/claude-relay-encryption-key");
     assert_eq!((&secret["data"]["encryption-key"], &secret["immutable"]), (&json!(running[0]), &json!(true)));
+    // As if it had been generated as the bundle wants it.
     assert_eq!(helm.value("claude-relay-generated", "jwt-secret"), running[1]);
+    let generated = site.plane.get(&site.namespace, "secret/claude-relay-generated");
+    assert_eq!(generated["metadata"]["annotations"]["relay-bundle/generations"], r#"{"jwt-secret":2}"#);
     assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
 }
 
@@ -235,6 +272,7 @@ fn a_release_that_is_not_deployed_or_not_there_is_refused() {
     assert!(ran.stderr.contains("helm rollback"), "{}", ran.stderr);
     assert_eq!(site.versions(), before);
 
+    site.takes_away_what_pods_name();
     assert_eq!(helm.helm(&["uninstall", RELEASE, "--wait"]).code, 0);
     assert_eq!(helm.helm(&["install", "another-release", crate::helm::CHART]).code, 0);
     site.plane.kubectl(&[
@@ -273,15 +311,24 @@ fn an_adoption_that_did_not_come_to_its_end_goes_on() {
     let bad = helm.build(&["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
     let claim = uid(&helm, CLAIM);
 
-    let ran = helm.adopt(&bad, &["--yes", "--recreate-redis", "--timeout", "3"]);
-    assert_eq!(ran.code, 4, "{}", ran.stderr);
-    assert!(ran.stderr.contains("ImagePullBackOff"), "{}", ran.stderr);
+    let arguments = ["--yes", "--recreate-redis", "--timeout", "3"];
+    site.until_said("ImagePullBackOff", |_| helm.adopt(&bad, &arguments));
     assert_eq!(site.head(RELEASE).get("lock"), None);
     assert_eq!(helm.helm(&["list", "--short"]).stdout.trim(), RELEASE);
 
-    let report = helm.adopted(&helm.build(&[]), &[]);
+    // A record that somebody holds on to does not keep the run from its end, or the next one from seeing that it is done.
+    let finalizers = |value: &str| {
+        let patch = format!(r#"{{"metadata":{{"finalizers":{value}}}}}"#);
+        let record = format!("secret/sh.helm.release.v1.{RELEASE}.v1");
+        site.plane.kubectl(&["-n", &site.namespace, "patch", &record, "--type=merge", "-p", &patch]);
+    };
+    finalizers(r#"["example.internal/hold"]"#);
+    let good = helm.build(&[]);
+    let report = helm.adopted(&good, &[]);
     assert_eq!(report["done"]["generation"], 2);
     assert_eq!(report["helm"]["archived"].as_array().unwrap().len(), 2, "{report:#}");
+    assert_eq!(helm.adopted(&good, &[])["helm"].get("revision"), None);
+    finalizers("null");
     assert_eq!((uid(&helm, CLAIM), helm.value(SECRET, "encryption-key")), (claim, key));
     assert_eq!(helm.traces(), [""; 0]);
     assert_eq!(helm.helm(&["list", "--all", "--short"]).stdout, "");
@@ -293,7 +340,6 @@ fn a_redis_of_another_name_ends_before_the_bundles_starts_on_its_volume() {
     let site = &helm.site;
     let bundle = helm.build(&[]);
     let claim = uid(&helm, "persistentvolumeclaim/data-store-0");
-    let watcher = Watcher::of(site.plane, &site.namespace);
 
     let report = helm.adopted(&bundle, &[]);
 
@@ -302,9 +348,9 @@ fn a_redis_of_another_name_ends_before_the_bundles_starts_on_its_volume() {
     let redis = site.plane.get(&site.namespace, "pod/claude-relay-redis-0");
     assert!(redis["spec"]["volumes"].to_string().contains("\"claimName\":\"data-store-0\""), "{redis}");
     assert_eq!(uid(&helm, "persistentvolumeclaim/data-store-0"), claim);
-    assert_eq!(watcher.at_once("PersistentVolumeClaim", "data-store-0"), 1);
-    let (wrong, moments) = watcher.end();
-    assert!(wrong.is_empty() && moments > 5, "{wrong:#?} in {moments}");
+    assert_eq!(site.watcher().at_once(&site.namespace, "PersistentVolumeClaim", "data-store-0"), 1);
+    let moments = site.references_hold();
+    assert!(moments > 25, "{moments}");
     assert_eq!(helm.traces(), [""; 0]);
 }
 
@@ -314,34 +360,13 @@ fn replicas_never_drop_when_the_bundle_has_an_autoscaler_and_the_release_had_non
     let site = &helm.site;
     let bundle =
         helm.build(&["autoscaling.enabled=true", "autoscaling.minReplicas=2", "autoscaling.maxReplicas=5"]);
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let path = format!("/apis/apps/v1/namespaces/{}/deployments?watch=1", site.namespace);
-    let mut watch =
-        site.plane.command(&["get", "--raw", &path]).stdout(file.reopen().unwrap()).spawn().unwrap();
+    let counts = Counts::of(site.plane, &site.namespace);
 
     helm.adopted(&bundle, &[]);
 
     let last = site.plane.get(&site.namespace, "deployment/claude-relay");
-    let version = last["metadata"]["resourceVersion"].to_string();
-    let start = std::time::Instant::now();
-    let seen = loop {
-        let text = fs_err::read_to_string(file.path()).unwrap();
-        if text.contains(&version) {
-            break text;
-        }
-        assert!(start.elapsed().as_secs() < 30, "the watch does not catch up");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    };
-    watch.kill().unwrap();
-    watch.wait().unwrap();
-    let whole = &seen[..seen.rfind('\n').unwrap()];
-    let replicas: Vec<i64> = whole
-        .lines()
-        .map(|line| {
-            serde_json::from_str::<Value>(line).unwrap()["object"]["spec"]["replicas"].as_i64().unwrap()
-        })
-        .collect();
-    assert!(replicas.len() > 2 && replicas.iter().all(|replicas| *replicas == 3), "{replicas:?}");
+    let (wanted, _, states) = counts.end(&last["metadata"]["resourceVersion"]);
+    assert!(wanted == BTreeSet::from([3]) && states > 2, "{wanted:?} in {states} states");
     assert_eq!(helm.traces(), [""; 0]);
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::helm::{ADMIN, Helm, RELEASE};
 use crate::platform;
 use crate::site::{Ran, Site, apply, run};
+use crate::versions::versions;
 
 const ACCOUNT: &str = "deployer";
 
@@ -54,7 +55,9 @@ fn with_the_printed_roles_and_nothing_more_every_command_succeeds() {
     let place = ["-n", "rbac-all"];
 
     let consent = ["--yes", "--first-install", "--no-recovery"];
-    may(&[&["apply", first.as_str()], &trust[..], &consent].concat(), 0);
+    let installed = may(&[&["apply", first.as_str()], &trust[..], &consent].concat(), 0).stderr;
+    // Its Redis is elsewhere.
+    assert!(!installed.contains("volumes were not looked at"), "{installed}");
     let shown = may(&[&["apply", second.as_str(), "--dry-run"], &trust[..]].concat(), 0);
     assert!(!shown.stderr.contains("not checked: "), "{}", shown.stderr);
     may(&[&["apply", second.as_str(), "--yes"], &trust[..]].concat(), 0);
@@ -151,7 +154,16 @@ fn settle(site: &Site, rule: &Value, namespace: &str, is_given: bool) {
 
 /// What is in the namespaces of the installation but for what its platform made.
 fn written(site: &Site) -> Vec<String> {
-    site.versions().into_iter().filter(|line| !line.contains(ACCOUNT)).collect()
+    let monitoring = versions(site.plane, &format!("{}-monitoring", site.namespace));
+    let all = site.versions().into_iter().chain(monitoring);
+    all.chain(monitors(site)).filter(|line| !line.contains(ACCOUNT)).collect()
+}
+
+/// The objects of a kind that not every cluster has.
+fn monitors(site: &Site) -> Vec<String> {
+    let namespace = format!("{}-monitoring", site.namespace);
+    let name = |object: &Value| format!("ServiceMonitor/{}", object["metadata"]["name"]);
+    site.plane.list(&namespace, "servicemonitors").iter().map(name).collect()
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn await_end(
         // Sets before pods: what a set owns is doomed with it.
         for kind in ["ReplicaSet", "ControllerRevision", "Pod"] {
             for object in list(cluster, kind, namespace)? {
-                if !live::is_going(&object) && live::owners(&object).any(|owner| doomed.contains(owner)) {
+                if !live::is_ending(&object) && live::owners(&object).any(|owner| doomed.contains(owner)) {
                     doomed.insert(live::uid(&object).to_owned());
                     is_left = true;
                 }

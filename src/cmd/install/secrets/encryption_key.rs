@@ -168,6 +168,9 @@ pub(super) fn check_making(
             return lost(format!("there is a volume of Redis, {claim}"));
         }
     }
+    if claims.is_empty() {
+        return Ok(None);
+    }
     // They belong to no namespace, and few may look at them.
     let folder = key("PersistentVolume", "", "").expect("a kind that is known");
     let volumes = match cluster.list(&Request::get(&folder)) {
@@ -211,7 +214,7 @@ fn kept_volume<'a>(volumes: &'a [Value], claim: &ObjectKey) -> Option<&'a str> {
     let had = |volume: &&'a Value| {
         text(volume, "/spec/claimRef/namespace") == claim.namespace
             && text(volume, "/spec/claimRef/name") == claim.name
-            && !live::is_going(volume)
+            && !live::is_ending(volume)
     };
     volumes.iter().find(had).map(|volume| text(volume, "/metadata/name"))
 }

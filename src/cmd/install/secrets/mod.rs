@@ -22,6 +22,7 @@ use crate::cmd::journal::Journal;
 use crate::rollout::record::Item;
 use crate::rollout::rights::Right;
 use crate::ui::printer::Printer;
+pub(crate) use generated::note_generations;
 use generated::{Making, Why};
 use keeper::Keeper;
 #[cfg(feature = "age")]
