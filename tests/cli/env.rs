@@ -9,7 +9,7 @@ const BASE: &str = r#"
 [release]
 name = "relay"
 namespace = "relay"
-recoveryRecipients = ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]
+recoveryRecipients = ["age1vw5psx0afg5ns8pgw25p5auz3c9qnmq7h3hcgchd4snllylqgyxqtufe3f"]
 
 [image]
 digest = "sha256:0123456789012345678901234567890123456789012345678901234567890123"

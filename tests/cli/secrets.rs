@@ -235,7 +235,7 @@ fn recipients_are_those_of_the_profile_unless_others_are_named() {
     let two = ok(&env, &format!("{command} --recipient {} --recipient {}", KEYS[0].1, KEYS[1].1));
     let none = run(&env, "secrets encrypt nobody config.jwtSecret --value-file value");
 
-    assert_eq!(sealed_for(&own)[0], "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p");
+    assert_eq!(sealed_for(&own)[0], "age1vw5psx0afg5ns8pgw25p5auz3c9qnmq7h3hcgchd4snllylqgyxqtufe3f");
     assert_eq!(sealed_for(&two).as_array().unwrap().len(), 2);
     assert!(none.code == 2 && none.stderr.contains("there is no recipient"), "{}", none.stderr);
     assert!(none.stderr.contains("age-keygen"), "{}", none.stderr);
