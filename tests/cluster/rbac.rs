@@ -20,11 +20,30 @@ fn deployer(site: &Site, bundles: &[&Utf8Path]) -> Utf8PathBuf {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     site.plane.feed(&["apply", "-f", "-"], &ran.stdout);
     site.plane.kubectl(&["-n", namespace, "create", "serviceaccount", ACCOUNT]);
-    let token = site.plane.kubectl(&["-n", namespace, "create", "token", ACCOUNT]);
+    for (name, namespace) in printed(site) {
+        let role = site.plane.get(if namespace.is_empty() { "default" } else { &namespace }, &name);
+        settle(site, ACCOUNT, &role["rules"][0], &namespace, true);
+    }
+    kubeconfig_of(site, ACCOUNT)
+}
+
+/// Returns the Roles that `rbac` prints for `production`, and the namespace of each.
+fn printed(site: &Site) -> [(String, String); 3] {
+    let (namespace, name) = (&site.namespace, format!("relay-bundle-{}-claude-relay", site.namespace));
+    [
+        ("role/relay-bundle-claude-relay".to_owned(), namespace.clone()),
+        (format!("role/{name}"), format!("{namespace}-monitoring")),
+        (format!("clusterrole/{name}"), String::new()),
+    ]
+}
+
+/// Returns a kubeconfig with a token of a service account of the namespace.
+pub(crate) fn kubeconfig_of(site: &Site, account: &str) -> Utf8PathBuf {
+    let token = site.plane.kubectl(&["-n", &site.namespace, "create", "token", account]);
     let config = site.plane.kubectl(&["config", "view", "--raw", "--minify", "-o", "json"]);
     let mut config: Value = serde_json::from_str(&config).unwrap();
     config["users"][0]["user"] = json!({"token": token.trim()});
-    let path = site.path().join("deployer.kubeconfig");
+    let path = site.path().join(format!("{account}.kubeconfig"));
     fs_err::write(&path, config.to_string()).unwrap();
     path
 }
@@ -56,6 +75,9 @@ fn with_the_printed_roles_and_nothing_more_every_command_succeeds() {
     let shown = may(&[&["apply", second.as_str(), "--dry-run"], &trust[..]].concat(), 0);
     assert!(!shown.stderr.contains("not checked: "), "{}", shown.stderr);
     may(&[&["apply", second.as_str(), "--yes"], &trust[..]].concat(), 0);
+    may(&["diff", second.as_str(), "--live"], 0);
+    may(&[&["verify", second.as_str(), "--live"], &trust[..]].concat(), 0);
+    may(&[&["gc", "--live", "--yes"], &place[..]].concat(), 0);
     may(&[&["status"], &place[..]].concat(), 0);
     may(&[&["history"], &place[..]].concat(), 0);
     may(&[&["rollback", "--yes"], &place[..], &trust].concat(), 0);
@@ -65,13 +87,13 @@ fn with_the_printed_roles_and_nothing_more_every_command_succeeds() {
     assert!(!site.plane.has("rbac-all-monitoring", "servicemonitor/claude-relay"));
 }
 
-/// Waits until the API server knows what a Role gives.
-fn settle(site: &Site, rule: &Value, namespace: &str, is_given: bool) {
+/// Waits until the API server knows what a Role gives to a service account of the namespace.
+pub(crate) fn settle(site: &Site, account: &str, rule: &Value, namespace: &str, is_given: bool) {
     let (group, resource) = (rule["apiGroups"][0].as_str().unwrap(), rule["resources"][0].as_str().unwrap());
     let verb = rule["verbs"][0].as_str().unwrap();
     let mut attributes = json!({"verb": verb, "group": group, "resource": resource, "namespace": namespace});
     attributes["name"] = rule.pointer("/resourceNames/0").cloned().unwrap_or("".into());
-    let user = format!("system:serviceaccount:{}:{ACCOUNT}", site.namespace);
+    let user = format!("system:serviceaccount:{}:{account}", site.namespace);
     let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
         "spec": {"user": user, "groups": ["system:authenticated"], "resourceAttributes": attributes}});
     let start = std::time::Instant::now();
@@ -88,16 +110,10 @@ fn settle(site: &Site, rule: &Value, namespace: &str, is_given: bool) {
 
 /// What is in the namespaces of the installation but for what its platform made.
 fn written(site: &Site) -> Vec<String> {
-    let monitoring = versions(site.plane, &format!("{}-monitoring", site.namespace));
-    let all = site.versions().into_iter().chain(monitoring);
-    all.chain(monitors(site)).filter(|line| !line.contains(ACCOUNT)).collect()
-}
-
-/// The objects of a kind that not every cluster has.
-fn monitors(site: &Site) -> Vec<String> {
-    let namespace = format!("{}-monitoring", site.namespace);
-    let name = |object: &Value| format!("ServiceMonitor/{}", object["metadata"]["name"]);
-    site.plane.list(&namespace, "servicemonitors").iter().map(name).collect()
+    let monitoring = format!("{}-monitoring", site.namespace);
+    let monitors = site.plane.list(&monitoring, "servicemonitors").into_iter().map(|of| of.to_string());
+    let all = site.versions().into_iter().chain(versions(site.plane, &monitoring)).chain(monitors);
+    all.filter(|line| !line.contains(ACCOUNT)).collect()
 }
 
 #[test]
@@ -108,20 +124,15 @@ fn without_any_rule_of_the_roles_nothing_is_begun() {
     let bundle = site.build("production", &[&platform::own_monitoring(&site.namespace)]);
     let kubeconfig = deployer(&site, &[&bundle]);
     let before = written(&site);
-    let printed = [
-        ("role/relay-bundle-claude-relay", site.namespace.as_str()),
-        ("role/relay-bundle-rbac-each-claude-relay", "rbac-each-monitoring"),
-        ("clusterrole/relay-bundle-rbac-each-claude-relay", ""),
-    ];
     let (mut refused, mut unseen) = (0, 0);
-    for (name, namespace) in printed {
-        let whole = site.plane.get(if namespace.is_empty() { "default" } else { namespace }, name);
+    for (name, namespace) in printed(&site) {
+        let whole = site.plane.get(if namespace.is_empty() { "default" } else { &namespace }, &name);
         for at in 0..whole["rules"].as_array().unwrap().len() {
             let mut without = whole.clone();
             without["metadata"].as_object_mut().unwrap().remove("resourceVersion");
             let rule = without["rules"].as_array_mut().unwrap().remove(at);
             site.plane.replace(&without);
-            settle(&site, &rule, namespace, false);
+            settle(&site, ACCOUNT, &rule, &namespace, false);
 
             // What was there before can be looked at less: that is said, and no reason to refuse.
             let only_looks = rule["verbs"] == json!(["get"]) && rule["resources"][0] != "namespaces";
@@ -142,7 +153,7 @@ fn without_any_rule_of_the_roles_nothing_is_begun() {
             assert_eq!(written(&site), before, "without {rule}");
             without["rules"].as_array_mut().unwrap().push(rule.clone());
             site.plane.replace(&without);
-            settle(&site, &rule, namespace, true);
+            settle(&site, ACCOUNT, &rule, &namespace, true);
         }
     }
     assert!(refused >= 13 && refused > unseen, "{refused} refused, {unseen} not checked");
