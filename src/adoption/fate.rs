@@ -27,6 +27,8 @@ pub enum Fate {
     Keep,
     /// Of a kind that no bundle has: it stays as it is.
     Leave,
+    /// The release has one of its name, and it does not say that it is of this release: it stays as it is.
+    Foreign,
     /// Somebody has deleted it.
     Gone,
 }
@@ -49,31 +51,117 @@ const FIXED: [&str; 4] =
 
 type Live = BTreeMap<ObjectKey, Value>;
 
-/// Decides for each object of the release.
-pub fn fates(release: &Release, namespace: &str, bundle: &ManifestSet, live: &Live) -> Vec<Handed> {
-    let keys: BTreeSet<ObjectKey> = release.keys(namespace).into_iter().collect();
-    keys.into_iter()
-        .map(|key| {
-            let fate = fate(&key, bundle, live);
-            Handed { key, fate }
-        })
-        .collect()
+/// Everything that is decided by.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    /// The name of the release.
+    pub name: &'a str,
+    pub namespace: &'a str,
+    pub release: &'a Release,
+    pub bundle: &'a ManifestSet,
+    pub live: &'a Live,
+    /// The uids of what an earlier run took over, and the bundle has not: it does not say any more whose it was.
+    pub taken: &'a BTreeSet<String>,
 }
 
-fn fate(key: &ObjectKey, bundle: &ManifestSet, live: &Live) -> Fate {
-    if phase(&key.kind).is_none() {
-        return Fate::Leave;
+/// Names an object, with its namespace where that is not the release's.
+pub fn named(key: &ObjectKey, namespace: &str) -> String {
+    if key.namespace.is_empty() || key.namespace == namespace {
+        return key.to_string();
     }
-    let Some(object) = find(live, key) else { return Fate::Gone };
-    match same(bundle, key) {
-        Some(manifest) if key.kind == "StatefulSet" && is_fixed_otherwise(object, &manifest.object) => {
-            Fate::Recreate
+    format!("{key} in namespace {}", key.namespace)
+}
+
+impl Scope<'_> {
+    /// Decides for each object of the release.
+    pub fn fates(&self) -> Vec<Handed> {
+        let keys: BTreeSet<ObjectKey> = self.release.keys(self.namespace).into_iter().collect();
+        keys.into_iter().map(|key| Handed { fate: self.fate(&key), key }).collect()
+    }
+
+    fn fate(&self, key: &ObjectKey) -> Fate {
+        if phase(&key.kind).is_none() {
+            return Fate::Leave;
         }
-        Some(_) => Fate::Adopt,
-        None if KEPT.contains(&key.kind.as_str()) => Fate::Keep,
-        None if key.kind == "StatefulSet" => Fate::Replace,
-        None => Fate::Prune,
+        let Some(object) = find(self.live, key) else { return Fate::Gone };
+        let is_kept = KEPT.contains(&key.kind.as_str());
+        match same(self.bundle, key) {
+            Some(manifest) if key.kind == "StatefulSet" && is_fixed_otherwise(object, &manifest.object) => {
+                Fate::Recreate
+            }
+            Some(_) => Fate::Adopt,
+            None if is_kept && (self.is_of_release(object) || is_nobodys(object)) => Fate::Keep,
+            None if is_kept || !(self.is_of_release(object) || self.is_taken(object)) => Fate::Foreign,
+            None if key.kind == "StatefulSet" => Fate::Replace,
+            None => Fate::Prune,
+        }
     }
+
+    /// A name alone says nothing: another release, or another program, may have an object of that name by now.
+    fn is_of_release(&self, object: &Value) -> bool {
+        fields::release_of(object) == Some(self.name)
+            && fields::release_namespace_of(object) == Some(self.namespace)
+    }
+
+    fn is_taken(&self, object: &Value) -> bool {
+        object["metadata"]["uid"].as_str().is_some_and(|uid| self.taken.contains(uid))
+    }
+
+    /// Says what keeps a release from being taken over, with what to do about it; nothing if all is well.
+    pub fn obstacles(&self) -> Vec<String> {
+        let Self { namespace, bundle, live, .. } = *self;
+        let foreign = bundle.iter().filter_map(|manifest| self.foreign(&manifest.key));
+        let selectors = bundle.iter().filter_map(|manifest| selector(manifest, live));
+        let missing = self.fates().into_iter().filter_map(|handed| self.unmatched(&handed));
+        let sets = self.release.of_kind("StatefulSet");
+        let claims = sets.flat_map(|set| claims::obstacles(set, namespace, bundle, live));
+        foreign.chain(selectors).chain(missing).chain(claims).collect()
+    }
+
+    fn foreign(&self, key: &ObjectKey) -> Option<String> {
+        let object = find(self.live, key)?;
+        let owner = fields::release_of(object)?;
+        let elsewhere = fields::release_namespace_of(object).filter(|other| *other != self.namespace);
+        if owner == self.name && elsewhere.is_none() {
+            return None;
+        }
+        let place = elsewhere.map(|other| format!(" in namespace {other}")).unwrap_or_default();
+        Some(format!(
+            "{key} belongs to the Helm release `{owner}`{place}: adopt that one first, or give the bundle's release another \
+             name"
+        ))
+    }
+
+    /// A workload that is missing from the bundle would run on beside the bundle's, or take its data with it.
+    fn unmatched(&self, handed: &Handed) -> Option<String> {
+        let name = named(&handed.key, self.namespace);
+        let has_kind = |kind: &str| self.bundle.iter().any(|manifest| manifest.key.kind == kind);
+        match (handed.key.kind.as_str(), handed.fate) {
+            ("Deployment", Fate::Prune) => Some(format!(
+                "{name} is not in the bundle: set `release.name`, `nameOverride` and `fullnameOverride` of the profile as \
+                 Helm has them (`relay-bundle import helm`), and build again"
+            )),
+            ("StatefulSet", Fate::Replace) if !has_kind("StatefulSet") => Some(format!(
+                "{name} has the data, and the bundle has no Redis: adopt with `redis.enabled`, and move the data afterwards"
+            )),
+            ("Deployment" | "StatefulSet", Fate::Foreign) => Some(format!(
+                "{name} is in the release and not in the bundle, and does not say that it is the release's: if it is, give \
+                 it Helm's annotations again: kubectl -n {} annotate --overwrite {} {}={} {}={}",
+                handed.key.namespace,
+                handed.key,
+                fields::RELEASE_NAME,
+                self.name,
+                fields::RELEASE_NAMESPACE,
+                self.namespace
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// Tells whether an object belongs to no release, as an earlier run leaves what has data.
+fn is_nobodys(object: &Value) -> bool {
+    fields::release_of(object).is_none() && !fields::is_labelled_helms(object)
 }
 
 /// Returns the live object, in whichever version it was asked for.
@@ -96,30 +184,6 @@ fn is_fixed_otherwise(live: &Value, manifest: &Value) -> bool {
     FIXED.iter().any(|pointer| field(live, pointer) != field(manifest, pointer))
 }
 
-/// Says what keeps a release from being taken over, with what to do about it; nothing if all is well.
-pub fn obstacles(
-    name: &str,
-    release: &Release,
-    namespace: &str,
-    bundle: &ManifestSet,
-    live: &Live,
-) -> Vec<String> {
-    let foreign = bundle.iter().filter_map(|manifest| foreign(name, &manifest.key, live));
-    let selectors = bundle.iter().filter_map(|manifest| selector(manifest, live));
-    let missing =
-        fates(release, namespace, bundle, live).into_iter().filter_map(|handed| unmatched(&handed, bundle));
-    let claims =
-        release.of_kind("StatefulSet").flat_map(|set| claims::obstacles(set, namespace, bundle, live));
-    foreign.chain(selectors).chain(missing).chain(claims).collect()
-}
-
-fn foreign(name: &str, key: &ObjectKey, live: &Live) -> Option<String> {
-    let owner = fields::release_of(find(live, key)?).filter(|owner| *owner != name)?;
-    Some(format!(
-        "{key} belongs to the Helm release `{owner}`: adopt that one first, or give the bundle's release another name"
-    ))
-}
-
 fn selector(manifest: &Manifest, live: &Live) -> Option<String> {
     let labels = |object: &Value| object.pointer("/spec/selector/matchLabels").cloned();
     let key = &manifest.key;
@@ -135,22 +199,6 @@ fn selector(manifest: &Manifest, live: &Live) -> Option<String> {
             text(ours)
         )
     })
-}
-
-/// A workload that is missing from the bundle would run on beside the bundle's, or take its data with it.
-fn unmatched(handed: &Handed, bundle: &ManifestSet) -> Option<String> {
-    let key = &handed.key;
-    let has_kind = |kind: &str| bundle.iter().any(|manifest| manifest.key.kind == kind);
-    match (key.kind.as_str(), handed.fate) {
-        ("Deployment", Fate::Prune) => Some(format!(
-            "{key} is not in the bundle: set `release.name`, `nameOverride` and `fullnameOverride` of the profile as Helm has \
-             them (`relay-bundle import helm`), and build again"
-        )),
-        ("StatefulSet", Fate::Replace) if !has_kind("StatefulSet") => Some(format!(
-            "{key} has the data, and the bundle has no Redis: adopt with `redis.enabled`, and move the data afterwards"
-        )),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -175,7 +223,23 @@ mod tests {
             "Deployment" | "StatefulSet" => "apps/v1",
             _ => "v1",
         };
-        json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": "ns"}, "spec": spec})
+        let annotations =
+            json!({"meta.helm.sh/release-name": "first", "meta.helm.sh/release-namespace": "ns"});
+        json!({"apiVersion": api_version, "kind": kind, "spec": spec,
+            "metadata": {"name": name, "namespace": "ns", "uid": format!("uid-{name}"), "annotations": annotations}})
+    }
+
+    fn scope<'a>(
+        release: &'a Release,
+        bundle: &'a ManifestSet,
+        live: &'a Live,
+        taken: &'a BTreeSet<String>,
+    ) -> Scope<'a> {
+        Scope { name: "first", namespace: "ns", release, bundle, live, taken }
+    }
+
+    fn told(found: &[Handed]) -> Vec<String> {
+        found.iter().map(|handed| format!("{} {:?}", handed.key, handed.fate)).collect()
     }
 
     fn live(objects: &[Value]) -> Live {
@@ -212,12 +276,11 @@ mod tests {
         let there: Vec<Value> =
             chart.iter().filter(|object| object["metadata"]["name"] != "deleted").cloned().collect();
 
-        let found = fates(&release(chart.to_vec()), "ns", &bundle, &live(&there));
+        let (release, live) = (release(chart.to_vec()), live(&there));
+        let found = scope(&release, &bundle, &live, &BTreeSet::new()).fates();
 
-        let found: Vec<String> =
-            found.iter().map(|handed| format!("{} {:?}", handed.key, handed.fate)).collect();
         assert_eq!(
-            found,
+            told(&found),
             [
                 "Deployment/relay Adopt",
                 "StatefulSet/redis Recreate",
@@ -233,7 +296,9 @@ mod tests {
     #[test]
     fn other_selectors_other_releases_and_workloads_without_a_match_are_named() {
         let mut service = object("Service", "relay", &json!({}));
-        service["metadata"]["annotations"] = json!({"meta.helm.sh/release-name": "second"});
+        service["metadata"]["annotations"]["meta.helm.sh/release-name"] = "second".into();
+        let mut elsewhere = object("ConfigMap", "relay", &json!({}));
+        elsewhere["metadata"]["annotations"]["meta.helm.sh/release-namespace"] = "other".into();
         let chart = [
             object("Deployment", "relay", &selecting("theirs")),
             object("Deployment", "alone", &selecting("a")),
@@ -242,12 +307,15 @@ mod tests {
         let mut bundle = ManifestSet::default();
         bundle.add(&object("Deployment", "relay", &selecting("ours")));
         bundle.add(&object("Service", "relay", &json!({})));
-        let there: Vec<Value> = chart.iter().cloned().chain([service]).collect();
+        bundle.add(&object("ConfigMap", "relay", &json!({})));
+        let there: Vec<Value> = chart.iter().cloned().chain([service, elsewhere]).collect();
 
-        let found = obstacles("first", &release(chart.to_vec()), "ns", &bundle, &live(&there));
+        let (release, live) = (release(chart.to_vec()), live(&there));
+        let found = scope(&release, &bundle, &live, &BTreeSet::new()).obstacles();
 
         let starts = [
-            "Service/relay belongs to the Helm release `second`",
+            "ConfigMap/relay belongs to the Helm release `first` in namespace other",
+            "Service/relay belongs to the Helm release `second`: ",
             "Deployment/relay selects its pods by {\"app.kubernetes.io/name\":\"theirs\"} and the bundle by",
             "Deployment/alone is not in the bundle",
             "StatefulSet/redis has the data, and the bundle has no Redis",
@@ -255,5 +323,68 @@ mod tests {
         ];
         assert_eq!(found.len(), starts.len(), "{found:#?}");
         assert!(found.iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{found:#?}");
+    }
+
+    #[test]
+    fn what_only_bears_a_name_of_the_release_is_left_to_whoever_has_it() {
+        let with = |kind: &str, name: &str, metadata: &Value| {
+            let mut object = object(kind, name, &json!({}));
+            for (field, value) in metadata.as_object().unwrap() {
+                object["metadata"][field] = value.clone();
+            }
+            object
+        };
+        let of = |name: &str, namespace: &str| {
+            let annotations =
+                json!({"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": namespace});
+            json!({"annotations": annotations})
+        };
+        let label = json!({"annotations": {}, "labels": {"app.kubernetes.io/managed-by": "Helm"}});
+        let none = json!({"annotations": {}});
+        let there = [
+            with("ConfigMap", "of-another", &of("second", "ns")),
+            with("ConfigMap", "of-another-namespace", &of("first", "other")),
+            with("ConfigMap", "of-nobody", &none),
+            with("ConfigMap", "own", &of("first", "ns")),
+            with("ConfigMap", "own-elsewhere", &json!({"namespace": "other"})),
+            with("ConfigMap", "taken", &none),
+            with("Deployment", "of-nobody", &none),
+            with("PersistentVolumeClaim", "of-another", &of("second", "ns")),
+            with("Secret", "of-another-helm", &label),
+            with("Secret", "released", &none),
+            with("StatefulSet", "of-another", &of("second", "ns")),
+        ];
+        let chart: Vec<Value> = there.to_vec();
+        let (release, live, bundle) = (release(chart), live(&there), ManifestSet::default());
+        let taken = BTreeSet::from(["uid-taken".to_owned()]);
+        let scope = scope(&release, &bundle, &live, &taken);
+
+        let found = scope.fates();
+
+        assert_eq!(
+            told(&found),
+            [
+                "Deployment/of-nobody Foreign",
+                "StatefulSet/of-another Foreign",
+                "ConfigMap/of-another Foreign",
+                "ConfigMap/of-another-namespace Foreign",
+                "ConfigMap/of-nobody Foreign",
+                "ConfigMap/own Prune",
+                "ConfigMap/taken Prune",
+                "ConfigMap/own-elsewhere Prune",
+                "PersistentVolumeClaim/of-another Foreign",
+                "Secret/of-another-helm Foreign",
+                "Secret/released Keep",
+            ]
+        );
+        let elsewhere = found.iter().find(|handed| handed.key.name == "own-elsewhere").unwrap();
+        assert_eq!(named(&elsewhere.key, "ns"), "ConfigMap/own-elsewhere in namespace other");
+        // What may run on beside the bundle's is not left without a word.
+        let obstacles = scope.obstacles();
+        assert_eq!(obstacles.iter().filter(|why| why.contains("does not say")).count(), 2, "{obstacles:#?}");
+        assert!(
+            obstacles[0].contains("annotate --overwrite Deployment/of-nobody meta.helm.sh/"),
+            "{obstacles:#?}"
+        );
     }
 }

@@ -2,15 +2,25 @@
 
 use serde_json::{Map, Value, json};
 
-/// The annotation by which Helm knows what is its own.
-const RELEASE_NAME: &str = "meta.helm.sh/release-name";
-const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
+/// The annotations by which Helm knows what is its own.
+pub(super) const RELEASE_NAME: &str = "meta.helm.sh/release-name";
+pub(super) const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const CHART: &str = "helm.sh/chart";
 
 /// Returns the release that an object says it belongs to.
 pub fn release_of(object: &Value) -> Option<&str> {
     object["metadata"]["annotations"][RELEASE_NAME].as_str()
+}
+
+/// Returns the namespace of the release that an object says it belongs to.
+pub fn release_namespace_of(object: &Value) -> Option<&str> {
+    object["metadata"]["annotations"][RELEASE_NAMESPACE].as_str()
+}
+
+/// Tells whether an object bears the label of what Helm manages.
+pub fn is_labelled_helms(object: &Value) -> bool {
+    object["metadata"]["labels"][MANAGED_BY] == "Helm"
 }
 
 /// Tells whether an entry of `managedFields` is Helm's: it bears the name of the program, or has written whose release the

@@ -231,11 +231,6 @@ pub fn take_values(secret: &mut Value) -> Values {
     values
 }
 
-/// Returns the base64 of a value, as a Secret has it.
-pub fn encoded(value: &[u8]) -> Zeroizing<String> {
-    Zeroizing::new(STANDARD.encode(value))
-}
-
 /// Overwrites every text in a tree that has secrets in it.
 pub fn wipe(tree: &mut Value) {
     match tree {

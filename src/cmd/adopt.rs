@@ -9,6 +9,8 @@ use crate::trust::verify::Purpose;
 
 #[derive(Debug, clap::Args)]
 #[command(
+    // Whatever the release has is taken over: there is nothing to say leave to.
+    mut_arg("adopt", |argument| argument.hide(true).conflicts_with("from_helm")),
     after_help = "The bundle is verified before the cluster is asked anything. What becomes of each object of the release is listed
 first; then its fields become ours, and the bundle is applied. At the end Helm's records are moved to Secrets of their
 own, so that no `helm uninstall` can delete what runs. A run that was interrupted is run again.
@@ -42,5 +44,25 @@ impl Args {
         let checked = checked.open_sealed(self.install.secrets())?;
         let (cluster, identity) = self.target.connect(&checked)?;
         adopt(ctx, &checked, (&cluster, &identity), &self.helm, self.install)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+    use clap::{Args as _, Command};
+
+    use super::Args;
+
+    #[test]
+    fn what_does_nothing_here_is_neither_offered_nor_accepted() {
+        let command = || Args::augment_args(Command::new("adopt"));
+        let help = command().render_long_help().to_string();
+        assert!(help.contains("--force-conflicts") && !help.contains("--adopt"), "{help}");
+
+        let line = ["adopt", "--from-helm", "r", "b.tar", "--trust", "t.toml"];
+        assert!(command().try_get_matches_from(line).is_ok());
+        let refused = command().try_get_matches_from(line.into_iter().chain(["--adopt"])).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ArgumentConflict);
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
-use super::recorded::{Recorded, damaged, may_be_missing, text};
+use super::recorded::{self, Recorded, damaged, may_be_missing, text};
 use crate::cluster::Cluster;
 use crate::cluster::error::CallError;
 use crate::cluster::request::{Request, Run};
@@ -13,6 +13,7 @@ use crate::cluster::resource::key;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::model::timestamp::Timestamp;
+use crate::render::manifest_set::ManifestSet;
 use crate::rollout::live;
 use crate::rollout::record::{
     BUNDLE_KEY, Entry, GENERATION_COMPONENT, GENERATION_KEY, Generation, HEAD_COMPONENT, HEAD_KEY, Head,
@@ -28,6 +29,9 @@ const HEARTBEAT: Duration = Duration::from_secs(3);
 const HEARTBEAT_LOST: Duration = Duration::from_secs(30);
 /// Whoever has not moved for so long is dead: longer than [`HEARTBEAT_LOST`], so that two never write.
 const HOLDER_DEAD: Duration = Duration::from_secs(40);
+
+/// How many generations are read at once.
+const READ_AT_ONCE: usize = 8;
 
 /// What a run does about somebody else's lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +135,14 @@ impl<'a> Journal<'a> {
         self.stored.is_some()
     }
 
+    /// Returns the generation that runs, or says that none does.
+    pub(super) fn running(&self) -> Result<&Entry, Failure> {
+        self.head.deployed().ok_or_else(|| {
+            Failure::input(format!("no generation of {} runs", self.name))
+                .hint("`relay-bundle history` lists what there was")
+        })
+    }
+
     /// Returns what all kept generations had in the cluster, the newest uid of each object.
     pub(super) fn inventory(&self) -> Result<Vec<Item>, Failure> {
         let recorded = self.recorded(|_| true)?;
@@ -145,11 +157,19 @@ impl<'a> Journal<'a> {
 
     /// Returns the compressed bundle of a generation, as it is stored: nothing has looked at it.
     pub(super) fn packed_bundle(&self, generation: u64) -> Result<String, Failure> {
-        let name = generation_name(&self.name, generation);
-        match self.cluster.find(&self.key(&name))? {
-            Some(stored) => Ok(text(&stored, "binaryData", BUNDLE_KEY).to_owned()),
-            None => Err(damaged(&self.name, &self.namespace, &name, &"it is missing")),
-        }
+        Ok(text(&self.stored_generation(generation)?, "binaryData", BUNDLE_KEY).to_owned())
+    }
+
+    /// Returns the objects of a generation's bundle, which nobody has verified.
+    pub(super) fn manifests(&self, entry: &Entry) -> Result<ManifestSet, Failure> {
+        let stored = self.stored_generation(entry.generation)?;
+        let place = (&self.name, self.namespace.as_str());
+        recorded::manifests(entry, place, &stored).map_err(|why| self.damaged(entry.generation, &why))
+    }
+
+    fn stored_generation(&self, generation: u64) -> Result<Value, Failure> {
+        let stored = self.cluster.find(&self.key(&generation_name(&self.name, generation)))?;
+        stored.ok_or_else(|| self.damaged(generation, &"it is missing"))
     }
 
     /// Says that the record of a generation is not as this program wrote it.
@@ -163,25 +183,26 @@ impl<'a> Journal<'a> {
         let forgotten = self.head.forgotten_next();
         let may_be_missing = |entry: &Entry| may_be_missing(entry) || forgotten.contains(&entry.generation);
         let entries: Vec<&Entry> = self.head.generations.iter().filter(|entry| is_wanted(entry)).collect();
-        let names: Vec<String> =
-            entries.iter().map(|entry| generation_name(&self.name, entry.generation)).collect();
-        let requests: Vec<Request> = names.iter().map(|name| Request::get(&self.key(name))).collect();
         let mut all = Vec::new();
-        for ((entry, name), answer) in entries.into_iter().zip(&names).zip(self.cluster.call_all(&requests)) {
-            let wrong = |why: &dyn std::fmt::Display| damaged(&self.name, &self.namespace, name, why);
-            match answer {
-                Ok(stored) => {
-                    let place = (&self.name, self.namespace.as_str());
-                    all.push(Recorded::read(entry, place, &stored).map_err(|why| wrong(&why))?);
+        // Each may hold a bundle of some MiB, and a head that was forged may list thousands.
+        for some in entries.chunks(READ_AT_ONCE) {
+            let names = some.iter().map(|entry| generation_name(&self.name, entry.generation));
+            let requests: Vec<Request> = names.map(|name| Request::get(&self.key(&name))).collect();
+            for (entry, answer) in some.iter().zip(self.cluster.call_all(&requests)) {
+                match answer {
+                    Ok(stored) => {
+                        let place = (&self.name, self.namespace.as_str());
+                        let read = Recorded::read(entry, place, &stored);
+                        all.push(read.map_err(|why| self.damaged(entry.generation, &why))?);
+                    }
+                    Err(error) if error.code() == 404 && may_be_missing(entry) => {}
+                    Err(error) if error.code() == 404 => {
+                        let why =
+                            format!("generation {} is {}, and it is missing", entry.generation, entry.state);
+                        return Err(self.damaged(entry.generation, &why));
+                    }
+                    Err(error) => return Err(error.into()),
                 }
-                Err(error) if error.code() == 404 && may_be_missing(entry) => {}
-                Err(error) if error.code() == 404 => {
-                    return Err(wrong(&format!(
-                        "generation {} is {}, and it is missing",
-                        entry.generation, entry.state
-                    )));
-                }
-                Err(error) => return Err(error.into()),
             }
         }
         Ok(all)

@@ -17,6 +17,9 @@ use crate::rollout::live;
 /// The format of what is hashed.
 const SCHEMA: &str = "relay-bundle/plan/v1";
 
+/// The format of what is hashed where more is done than the plan says.
+const BOUND_SCHEMA: &str = "relay-bundle/bound-plan/v1";
+
 /// What a plan is for.
 #[derive(Clone, Copy, Debug)]
 pub struct Purpose<'a> {
@@ -69,6 +72,12 @@ pub fn plan_hash(purpose: Purpose<'_>, plan: &Plan, secrets: &SecretVersions) ->
     });
     let bytes = Canonical::of_tree(spelled(tree)).expect("no number is left that has no canonical form");
     bytes.digest()
+}
+
+/// Returns the hash of a plan and of what else is done with it.
+pub fn bound(plan: Digest, more: &Value) -> Digest {
+    let tree = json!({"schema": BOUND_SCHEMA, "plan": plan.to_string(), "more": more});
+    Canonical::of_tree(spelled(tree)).expect("no number is left that has no canonical form").digest()
 }
 
 /// Spells numbers out that have no canonical form: objects of others may hold some.

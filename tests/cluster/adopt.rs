@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::helm::{ADMIN, Helm, RELEASE, SECRET, with_newer_key};
+use crate::proxy::{Fault, Proxy, When};
 use crate::replicas::Counts;
+use crate::started::spawn;
 
 const CLAIM: &str = "persistentvolumeclaim/data-claude-relay-redis-0";
 
@@ -118,7 +120,18 @@ fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_choose
     assert_eq!(unknown.code, 2, "{}", unknown.stderr);
     assert_eq!((site.versions(), helm.pods()), (before, pods));
 
-    let ran = helm.adopt(&bundle, &["--yes", "--recreate-redis", "--key-from-revision", "1"]);
+    // A run that is killed once it has written a key has written the other as well.
+    let proxy = Proxy::before(site.plane, |seen| {
+        let is_key = seen.is_write() && seen.path.contains("/secrets/claude-relay-secret");
+        if is_key { Fault::Kill(When::After) } else { Fault::None }
+    });
+    let arguments = ["adopt", "--from-helm", RELEASE, bundle.as_str(), "--recreate-redis"];
+    let choice = ["--key-from-revision", "1"];
+    let killed = spawn(site.path(), &proxy, &[&arguments[..], &choice].concat()).end();
+    assert_eq!(killed.code, None, "{}", killed.stderr);
+    assert_eq!(["encryption-key", "jwt-secret"].map(|key| helm.value(SECRET, key)), running);
+
+    let ran = helm.adopt(&bundle, &[&["--yes", "--recreate-redis", "--break-lock"][..], &choice].concat());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(["encryption-key", "jwt-secret"].map(|key| helm.value(SECRET, key)), running);
     // Neither the values nor what is left of them in base64 is shown.
@@ -133,15 +146,35 @@ fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_choose
 fn the_key_that_runs_becomes_the_one_that_the_bundle_keeps_by_itself() {
     let Some((helm, running, _)) = with_newer_key("adopt-own-key") else { return };
     let site = &helm.site;
-    let bundle = helm.build_with_own_keys();
+    helm.build_with_own_keys();
+    let profile = site.path().join("profiles/production.toml");
+    let text = fs_err::read_to_string(&profile).unwrap();
+    let raised = "[config]\njwtSecret = { generate = { generation = 2 } }\n";
+    fs_err::write(&profile, text.replacen("[config]\n", raised, 1)).unwrap();
+    let bundle = site.build("production", &[]);
+    let choice = ["--key-from-revision", "1"];
+    let hash = || {
+        let shown = helm.adopt(&bundle, &[&choice[..], &["--dry-run", "--json"]].concat());
+        assert_eq!(shown.code, 0, "{}", shown.stderr);
+        serde_json::from_str::<Value>(&shown.stdout).unwrap()["planHash"].as_str().unwrap().to_owned()
+    };
 
-    let report = helm.adopted(&bundle, &["--key-from-revision", "1"]);
+    // Where the keys come from is part of what is approved.
+    let early = hash();
+    let secret = format!("secret/{SECRET}");
+    site.plane.kubectl(&["-n", &site.namespace, "annotate", &secret, "example.internal/note=x"]);
+    let refused = helm.adopt(&bundle, &[&choice[..], &["--recreate-redis", "--plan-hash", &early]].concat());
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    let report = helm.adopted(&bundle, &[&choice[..], &["--plan-hash", &hash()]].concat());
 
     assert_eq!(report["generated"], json!([]));
     assert_eq!(report["helm"]["carried"].as_array().unwrap().len(), 2, "{report:#}");
     let secret = site.plane.get(&site.namespace, "secret/claude-relay-encryption-key");
     assert_eq!((&secret["data"]["encryption-key"], &secret["immutable"]), (&json!(running[0]), &json!(true)));
+    // As if it had been generated as the bundle wants it.
     assert_eq!(helm.value("claude-relay-generated", "jwt-secret"), running[1]);
+    let generated = site.plane.get(&site.namespace, "secret/claude-relay-generated");
+    assert_eq!(generated["metadata"]["annotations"]["relay-bundle/generations"], r#"{"jwt-secret":2}"#);
     assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
 }
 
@@ -283,9 +316,19 @@ fn an_adoption_that_did_not_come_to_its_end_goes_on() {
     assert_eq!(site.head(RELEASE).get("lock"), None);
     assert_eq!(helm.helm(&["list", "--short"]).stdout.trim(), RELEASE);
 
-    let report = helm.adopted(&helm.build(&[]), &[]);
+    // A record that somebody holds on to does not keep the run from its end, or the next one from seeing that it is done.
+    let finalizers = |value: &str| {
+        let patch = format!(r#"{{"metadata":{{"finalizers":{value}}}}}"#);
+        let record = format!("secret/sh.helm.release.v1.{RELEASE}.v1");
+        site.plane.kubectl(&["-n", &site.namespace, "patch", &record, "--type=merge", "-p", &patch]);
+    };
+    finalizers(r#"["example.internal/hold"]"#);
+    let good = helm.build(&[]);
+    let report = helm.adopted(&good, &[]);
     assert_eq!(report["done"]["generation"], 2);
     assert_eq!(report["helm"]["archived"].as_array().unwrap().len(), 2, "{report:#}");
+    assert_eq!(helm.adopted(&good, &[])["helm"].get("revision"), None);
+    finalizers("null");
     assert_eq!((uid(&helm, CLAIM), helm.value(SECRET, "encryption-key")), (claim, key));
     assert_eq!(helm.traces(), [""; 0]);
     assert_eq!(helm.helm(&["list", "--all", "--short"]).stdout, "");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::refused::kubeconfig;
-use crate::site::{Ran, Site, build, prepare, run, write_trust};
+use crate::site::{Ran, Site, build, key, prepare, run, write_trust, write_trusted};
 
 const RELAY: &str = "relay-dev-claude-relay";
 
@@ -131,6 +131,58 @@ fn what_is_not_verified_or_is_elsewhere_is_not_compared() {
     let ran = verify(&site, bundle.as_str());
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     assert!(ran.stderr.contains("WRONG_TARGET"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_runs_since_somebody_went_back_is_compared_by_its_record_and_nothing_else_comes_in_for_it() {
+    let Some(site) = Site::new("drift-back") else { return };
+    let (first, second) = (site.build("dev", &[]), site.build("dev", &["config.logLevel=\"info\""]));
+    site.applied(&first, &[]);
+    site.applied(&second, &[]);
+    site.called(&["rollback", "-n", "drift-back", "--trust", "trust.toml"]);
+    let running = |more: &[&str]| {
+        site.call(&[&["verify", "--live", "-n", "drift-back", "--trust", "trust.toml"], more].concat())
+    };
+
+    let ran = running(&["--json"]);
+
+    assert_eq!((ran.code, told(&ran)), (0, vec![]), "{}", ran.stderr);
+    let shown = report(&ran);
+    assert_eq!((&shown["serial"], &shown["live"]["generation"]), (&json!(1), &json!(3)));
+    assert_eq!(
+        (&shown["contentId"], &shown["replay"]["checked"]),
+        (&shown["live"]["contentId"], &json!(false))
+    );
+    let text = running(&[]).stdout;
+    assert!(text.contains("generation 3 of relay-dev in namespace drift-back, which runs"), "{text}");
+    assert!(text.contains("not checked, it runs here by the record"), "{text}");
+    site.plane.kubectl(&["-n", "drift-back", "scale", &format!("deployment/{RELAY}"), "--replicas=2"]);
+    let ran = running(&["--json"]);
+    assert_eq!(
+        (ran.code, told(&ran)[0].as_str()),
+        (1, &*format!("differs Deployment/{RELAY}")),
+        "{}",
+        ran.stderr
+    );
+
+    // The same bundle as a file is an older one that is brought in.
+    let ran = verify(&site, first.as_str());
+    assert_eq!((ran.code, &report(&ran)["code"]), (3, &json!("ROLLBACK")), "{}", ran.stderr);
+    assert!(report(&ran)["hints"].to_string().contains("`relay-bundle verify --live`"), "{}", ran.stdout);
+    // No policy, no record; and what the policy does not trust any more is not excused by running.
+    write_trusted(&site.path().join("public.pem"), &key().public().to_pem());
+    let ran = site.call(&["verify", "--live", "-n", "drift-back", "--key", "public.pem"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("verified under a policy"), "{}", ran.stderr);
+    let ran = site.call(&["verify", "--live", "-n", "default", "--trust", "trust.toml"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    let policy = fs_err::read_to_string(site.path().join("trust.toml")).unwrap();
+    let content_id = shown["contentId"].as_str().unwrap().trim_start_matches("sha256:");
+    let revoked = format!("{policy}[[revokedContent]]\nsha256 = \"{content_id}\"\n");
+    write_trusted(&site.path().join("trust.toml"), &revoked);
+    let ran = running(&[]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("REVOKED_CONTENT"), "{}", ran.stderr);
 }
 
 #[test]

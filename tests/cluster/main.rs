@@ -6,7 +6,9 @@
 #![expect(clippy::print_stdout, reason = "a test says how many runs it has made")]
 
 mod adopt;
+mod adopt_again;
 mod adopt_killed;
+mod adopt_sealed;
 mod approved;
 #[path = "../restart_matrix/bases.rs"]
 mod bases;

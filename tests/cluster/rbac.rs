@@ -3,38 +3,36 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
+use crate::helm::{ADMIN, Helm, RELEASE};
 use crate::platform;
 use crate::site::{Ran, Site, apply, run};
-use crate::versions::versions;
 
 const ACCOUNT: &str = "deployer";
 
-/// Applies what `rbac` prints for bundles, and returns a kubeconfig that has these rights alone.
-fn deployer(site: &Site, bundles: &[&Utf8Path]) -> Utf8PathBuf {
-    let (namespace, account) = (site.namespace.as_str(), format!("{}:{ACCOUNT}", site.namespace));
-    let own = ["rbac", "--service-account", &account];
-    let ran = run(
-        site.path(),
-        &own.into_iter().chain(bundles.iter().map(|path| path.as_str())).collect::<Vec<_>>(),
-    );
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    site.plane.feed(&["apply", "-f", "-"], &ran.stdout);
-    site.plane.kubectl(&["-n", namespace, "create", "serviceaccount", ACCOUNT]);
-    for (name, namespace) in printed(site) {
-        let role = site.plane.get(if namespace.is_empty() { "default" } else { &namespace }, &name);
-        settle(site, ACCOUNT, &role["rules"][0], &namespace, true);
+/// Applies what `rbac` prints, and waits until the API server knows of it.
+fn grant(site: &Site, arguments: &[&str]) {
+    let account = format!("{}:{ACCOUNT}", site.namespace);
+    let all = [&["rbac", "--service-account", &account], arguments].concat();
+    let [text, data] = [&[][..], &["--json"]].map(|form| {
+        let ran = run(site.path(), &[&all, form].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stdout
+    });
+    site.plane.feed(&["apply", "-f", "-"], &text);
+    let report: Value = serde_json::from_str(&data).unwrap();
+    let roles = report["objects"].as_array().unwrap().iter().filter(|object| object["rules"].is_array());
+    for role in roles {
+        let namespace = role["metadata"]["namespace"].as_str().unwrap_or_default();
+        settle(site, ACCOUNT, &role["rules"][0], namespace, true);
     }
-    kubeconfig_of(site, ACCOUNT)
 }
 
-/// Returns the Roles that `rbac` prints for `production`, and the namespace of each.
-fn printed(site: &Site) -> [(String, String); 3] {
-    let (namespace, name) = (&site.namespace, format!("relay-bundle-{}-claude-relay", site.namespace));
-    [
-        ("role/relay-bundle-claude-relay".to_owned(), namespace.clone()),
-        (format!("role/{name}"), format!("{namespace}-monitoring")),
-        (format!("clusterrole/{name}"), String::new()),
-    ]
+/// Applies what `rbac` prints for bundles, and returns a kubeconfig that has these rights alone.
+fn deployer(site: &Site, bundles: &[&Utf8Path]) -> Utf8PathBuf {
+    grant(site, &bundles.iter().map(|path| path.as_str()).collect::<Vec<_>>());
+    let namespace = site.namespace.as_str();
+    site.plane.kubectl(&["-n", namespace, "create", "serviceaccount", ACCOUNT]);
+    kubeconfig_of(site, ACCOUNT)
 }
 
 /// Returns a kubeconfig with a token of a service account of the namespace.
@@ -87,6 +85,67 @@ fn with_the_printed_roles_and_nothing_more_every_command_succeeds() {
     assert!(!site.plane.has("rbac-all-monitoring", "servicemonitor/claude-relay"));
 }
 
+#[test]
+fn who_may_not_look_at_volumes_is_told_so_once_and_only_where_an_encryption_key_is_made() {
+    let Some(site) = Site::new("rbac-volumes") else { return };
+    let site = site.with_namespace();
+    let first = site.build("loki-logging", &[]);
+    let second = site.build("loki-logging", &["config.logLevel=\"debug\""]);
+    let kubeconfig = deployer(&site, &[&first, &second]);
+    let apply = |bundle: &Utf8Path, more: &[&str]| {
+        let own = ["apply", bundle.as_str(), "--trust", "trust.toml", "--no-recovery"];
+        may(&site, &kubeconfig, &[&own[..], more].concat(), 0).stderr
+    };
+    let secret = ["create", "secret", "generic", "loki-credentials", "--from-literal=password=x"];
+    site.plane.kubectl(&[&["-n", "rbac-volumes"], &secret[..]].concat());
+
+    for how in ["--dry-run", "--yes"] {
+        let told = apply(&first, &[how, "--first-install"]);
+        assert_eq!(told.matches("volumes were not looked at: ").count(), 1, "{told}");
+        assert!(told.contains("for the claim data-relay-loki-redis-0 or relay-loki-redis-data\n"), "{told}");
+    }
+    let told = apply(&second, &["--yes"]);
+    assert!(!told.contains("volumes were not looked at"), "{told}");
+}
+
+#[test]
+fn a_release_of_helms_is_adopted_with_the_roles_that_are_printed_for_it_and_with_no_smaller_ones() {
+    let values = [ADMIN, "storage.data.external.enabled=true"];
+    let Some(helm) = Helm::install("rbac-adopt", &values) else { return };
+    let site = &helm.site;
+    let bundle = helm.build(&[]);
+    let kubeconfig = deployer(site, &[&bundle]);
+    let adopt = [
+        "adopt",
+        "--from-helm",
+        RELEASE,
+        bundle.as_str(),
+        "--trust",
+        "trust.toml",
+        "--yes",
+        "--recreate-redis",
+    ];
+    let before = written(site);
+
+    let refused = may(site, &kubeconfig, &adopt, 4);
+    assert!(refused.stderr.contains("cannot list resource \"secrets\""), "{}", refused.stderr);
+    assert!(refused.stderr.contains("relay-bundle rbac --from-helm"), "{}", refused.stderr);
+    assert_eq!(written(site), before);
+    grant(site, &["--from-helm", bundle.as_str()]);
+    let namespace = site.namespace.as_str();
+    let given = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]});
+    settle(site, ACCOUNT, &given, namespace, true);
+    may(site, &kubeconfig, &adopt, 0);
+
+    assert_eq!(helm.traces(), [""; 0]);
+    // They are taken back, and all goes on without them.
+    grant(site, &[bundle.as_str()]);
+    settle(site, ACCOUNT, &given, namespace, false);
+    let trust = ["apply", bundle.as_str(), "--trust", "trust.toml", "--yes", "--json"];
+    let again: Value = serde_json::from_str(&may(site, &kubeconfig, &trust, 0).stdout).unwrap();
+    assert_eq!(again["done"]["written"], 0, "{again:#}");
+}
+
 /// Waits until the API server knows what a Role gives to a service account of the namespace.
 pub(crate) fn settle(site: &Site, account: &str, rule: &Value, namespace: &str, is_given: bool) {
     let (group, resource) = (rule["apiGroups"][0].as_str().unwrap(), rule["resources"][0].as_str().unwrap());
@@ -108,12 +167,9 @@ pub(crate) fn settle(site: &Site, account: &str, rule: &Value, namespace: &str, 
     }
 }
 
-/// What is in the namespaces of the installation but for what its platform made.
+/// What is in the namespace but for what its platform made.
 fn written(site: &Site) -> Vec<String> {
-    let monitoring = format!("{}-monitoring", site.namespace);
-    let monitors = site.plane.list(&monitoring, "servicemonitors").into_iter().map(|of| of.to_string());
-    let all = site.versions().into_iter().chain(versions(site.plane, &monitoring)).chain(monitors);
-    all.filter(|line| !line.contains(ACCOUNT)).collect()
+    site.versions().into_iter().filter(|line| !line.contains(ACCOUNT)).collect()
 }
 
 #[test]
@@ -123,16 +179,23 @@ fn without_any_rule_of_the_roles_nothing_is_begun() {
     platform::ensure(site.plane, &site.namespace);
     let bundle = site.build("production", &[&platform::own_monitoring(&site.namespace)]);
     let kubeconfig = deployer(&site, &[&bundle]);
-    let before = written(&site);
+    // Its monitor is elsewhere.
+    let written = || (written(&site), site.plane.list("rbac-each-monitoring", "servicemonitors"));
+    let before = written();
+    let printed = [
+        ("role/relay-bundle-claude-relay", site.namespace.as_str()),
+        ("role/relay-bundle-rbac-each-claude-relay", "rbac-each-monitoring"),
+        ("clusterrole/relay-bundle-rbac-each-claude-relay", ""),
+    ];
     let (mut refused, mut unseen) = (0, 0);
-    for (name, namespace) in printed(&site) {
-        let whole = site.plane.get(if namespace.is_empty() { "default" } else { &namespace }, &name);
+    for (name, namespace) in printed {
+        let whole = site.plane.get(if namespace.is_empty() { "default" } else { namespace }, name);
         for at in 0..whole["rules"].as_array().unwrap().len() {
             let mut without = whole.clone();
             without["metadata"].as_object_mut().unwrap().remove("resourceVersion");
             let rule = without["rules"].as_array_mut().unwrap().remove(at);
             site.plane.replace(&without);
-            settle(&site, ACCOUNT, &rule, &namespace, false);
+            settle(&site, ACCOUNT, &rule, namespace, false);
 
             // What was there before can be looked at less: that is said, and no reason to refuse.
             let only_looks = rule["verbs"] == json!(["get"]) && rule["resources"][0] != "namespaces";
@@ -150,10 +213,10 @@ fn without_any_rule_of_the_roles_nothing_is_begun() {
                 assert!(is_clear, "without {rule}: {}", ran.stderr);
                 refused += 1;
             }
-            assert_eq!(written(&site), before, "without {rule}");
+            assert_eq!(written(), before, "without {rule}");
             without["rules"].as_array_mut().unwrap().push(rule.clone());
             site.plane.replace(&without);
-            settle(&site, ACCOUNT, &rule, &namespace, true);
+            settle(&site, ACCOUNT, &rule, namespace, true);
         }
     }
     assert!(refused >= 13 && refused > unseen, "{refused} refused, {unseen} not checked");

@@ -62,3 +62,24 @@ fn a_lost_encryption_key_is_never_replaced() {
     assert!(ran.stderr.contains("there is a volume of Redis"), "{}", ran.stderr);
     assert!(!site.plane.has(&site.namespace, KEY));
 }
+
+#[test]
+fn no_encryption_key_is_made_where_a_former_installation_has_left_its_volume() {
+    let Some(site) = site("loki-volume") else { return };
+    let bundle = site.build("loki-logging", &[]);
+    site.plane.ensure(
+        "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: loki-volume}\nspec:\n  capacity: {storage: 1Gi}\n  \
+         accessModes: [ReadWriteOnce]\n  persistentVolumeReclaimPolicy: Retain\n  hostPath: {path: /nowhere}\n  \
+         claimRef: {namespace: loki-volume, name: data-relay-loki-redis-0}\n",
+    );
+    let consent = ["--yes", "--first-install", "--no-recovery"];
+
+    let ran = site.apply(&bundle, &consent);
+
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    let had = "PersistentVolume/loki-volume, which PersistentVolumeClaim/data-relay-loki-redis-0 had";
+    assert!(ran.stderr.contains(had), "{}", ran.stderr);
+    site.plane.kubectl(&["delete", "persistentvolume/loki-volume"]);
+    let ran = site.apply(&bundle, &consent);
+    assert_eq!((ran.code, ran.stderr.contains("volumes were not looked at")), (0, false), "{}", ran.stderr);
+}

@@ -216,7 +216,7 @@ impl Drop for Site {
     }
 }
 
-fn key() -> PrivateKey {
+pub(crate) fn key() -> PrivateKey {
     PrivateKey::from_seed(&[7; 32])
 }
 
@@ -253,10 +253,14 @@ pub(crate) fn write_trust(folder: &Utf8Path, uid: &str) {
          profiles = [{profiles}]\nenvironments = [\"dev\", \"production\", \"staging\"]\n\
          keys = [\"{id}\"]\nthreshold = 1\n"
     );
-    let path = folder.join("trust.toml");
-    fs_err::write(&path, text).unwrap();
+    write_trusted(&folder.join("trust.toml"), &text);
+}
+
+/// Writes a file that nobody else can change, whatever the umask.
+pub(crate) fn write_trusted(path: &Utf8Path, text: &str) {
+    fs_err::write(path, text).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    fs_err::set_permissions(&path, mode).unwrap();
+    fs_err::set_permissions(path, mode).unwrap();
 }
 
 /// Builds and signs a profile as an archive.

@@ -16,7 +16,7 @@ use crate::model::digest::Digest;
 use crate::plan::restart::{Forecast, Restart};
 use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Action, Plan, Step};
-use crate::rollout::plan_hash::{Purpose, SecretVersions, plan_hash};
+use crate::rollout::plan_hash::{Purpose, SecretVersions, bound, plan_hash};
 use crate::rollout::prune::Candidate;
 use crate::ui::escape::safe;
 use crate::ui::printer::{Printer, Report};
@@ -112,6 +112,11 @@ impl<'a> ApplyReport<'a> {
         self.plan_hash
     }
 
+    /// Makes the hash one of what else is done, too.
+    pub(super) fn bind(&mut self, more: &Value) {
+        self.plan_hash = bound(self.plan_hash, more);
+    }
+
     fn write_plan(&self, out: &mut dyn Write) -> io::Result<()> {
         for (verb, secrets) in
             [("generate ", &self.generated), ("regenerate", &self.regenerated), ("unseal   ", &self.sealed)]
@@ -196,8 +201,13 @@ impl Report for ApplyReport<'_> {
 /// How much of a value a table shows.
 const VALUE_CHARS_MAX: usize = 60;
 
-/// Says what keeps a plan from being carried out, all of it.
+/// Says what keeps a plan from being carried out, all of it, before anything was changed.
 pub(super) fn blocked(plan: &Plan) -> Option<Failure> {
+    blocked_after(plan, "nothing was changed")
+}
+
+/// As [`blocked`], where `so_far` was done by then.
+pub(super) fn blocked_after(plan: &Plan, so_far: &str) -> Option<Failure> {
     let refusals =
         plan.blocked().filter_map(|step| Some(format!("{}: {}", step.key, step.refusal.as_ref()?)));
     let mut lines: Vec<String> = refusals.chain(plan.obstacles.iter().cloned()).collect();
@@ -205,7 +215,7 @@ pub(super) fn blocked(plan: &Plan) -> Option<Failure> {
     if lines.is_empty() {
         return None;
     }
-    let failure = Failure::world("the plan cannot be carried out; nothing was changed");
+    let failure = Failure::world(format!("the plan cannot be carried out; {so_far}"));
     Some(lines.into_iter().fold(failure, Failure::hint))
 }
 

@@ -18,7 +18,6 @@ use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::{Journal, Turn, gave_back, holder};
-use crate::cmd::recorded::Recorded;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::ManifestSet;
 use crate::rollout::live;
@@ -106,8 +105,7 @@ impl<'a> Run<'a> {
         if was_here {
             return Ok(None);
         }
-        let recorded = self.journal.recorded(|entry| entry.state == Progress::Deployed)?;
-        recorded.first().map(Recorded::manifests).transpose()
+        self.journal.head.deployed().map(|entry| self.journal.manifests(entry)).transpose()
     }
 
     /// Looks at what decides about secrets, and at nothing else.

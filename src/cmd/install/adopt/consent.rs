@@ -3,6 +3,7 @@
 use super::super::InstallArgs;
 use super::AdoptArgs;
 use super::report::AdoptReport;
+use crate::adoption::fate::named;
 use crate::cmd::confirm::{confirm, confirm_also, confirm_first_install};
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
@@ -17,7 +18,8 @@ pub(super) fn ask(
     args: &AdoptArgs,
     install: &InstallArgs,
 ) -> Result<(), Failure> {
-    let cleared: Vec<String> = report.helm.cleared().map(|handed| handed.key.to_string()).collect();
+    let cleared: Vec<String> =
+        report.helm.cleared().map(|handed| named(&handed.key, &report.helm.namespace)).collect();
     let asks_for_redis = !cleared.is_empty() && !args.recreate_redis;
     let cleared = cleared.join(", ");
     let is_agreed = install.yes || install.plan_hash.is_some();

@@ -10,9 +10,16 @@ use crate::cmd::failure::Failure;
 use crate::cmd::journal::delete;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
+use crate::rollout::live;
 
 /// How many records are asked for at once: each may have a megabyte.
 const PAGE: usize = 10;
+
+/// How many pages a list may have: some may be empty.
+const PAGES_MAX: usize = REVISIONS_MAX;
+
+/// How often Helm may make a record while they are moved.
+const ROUNDS: usize = 4;
 
 /// What else than a release that runs there can be.
 const READY: &str = "deployed";
@@ -27,29 +34,17 @@ pub(super) struct Records<'a> {
 impl Records<'_> {
     /// Reads the release; none if it was adopted before.
     pub(super) fn read(&self) -> Result<Option<Release>, Failure> {
+        let is_archived = self.has_archive()?;
         let mut read = Vec::new();
-        let mut page = String::new();
-        loop {
-            let mut list = self.page(&self.selector(), &page)?;
-            for secret in items(&mut list) {
-                read.push(self.revision(secret)?);
+        self.each(&self.selector(), |record| {
+            // One that goes was archived before it was deleted.
+            if is_archived && live::is_ending(record) {
+                wipe(&mut record["data"]);
+            } else {
+                read.push(self.revision(record)?);
             }
-            list.pointer("/metadata/continue")
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .clone_into(&mut page);
-            if page.is_empty() {
-                break;
-            }
-            if read.len() >= REVISIONS_MAX {
-                return Err(Failure::world(format!(
-                    "Helm keeps more than {REVISIONS_MAX} revisions of `{}`",
-                    self.release
-                ))
-                .hint("delete the Secrets of the oldest; `helm history` lists them"));
-            }
-        }
-        let is_archived = !self.archives()?.is_empty();
+            Ok(true)
+        })?;
         let Some(release) = Release::of(read) else {
             return if is_archived { Ok(None) } else { Err(self.not_found()?) };
         };
@@ -72,6 +67,15 @@ impl Records<'_> {
             ))
             .hint("nothing was changed; `helm history` shows whether Helm can read it")
         })
+    }
+
+    /// Goes through the Secrets with these labels, as long as `go_on` says so.
+    fn each(
+        &self,
+        selector: &str,
+        go_on: impl FnMut(&mut Value) -> Result<bool, Failure>,
+    ) -> Result<(), Failure> {
+        each_item(self.release, |page| self.page(selector, page), go_on)
     }
 
     fn page(&self, selector: &str, page: &str) -> Result<Value, Failure> {
@@ -117,35 +121,41 @@ impl Records<'_> {
         .hint("bring it to `deployed` first: `helm rollback`, or the upgrade again; `helm history` shows where it is")
     }
 
-    /// Returns the names of the Secrets to which records were moved.
-    pub(super) fn archives(&self) -> Result<Vec<String>, Failure> {
+    /// Tells whether records were moved.
+    fn has_archive(&self) -> Result<bool, Failure> {
         let selector = format!(
             "app.kubernetes.io%2Fcomponent%3D{COMPONENT}%2Capp.kubernetes.io%2Finstance%3D{}",
             self.release
         );
-        let mut list = self.page(&selector, "")?;
-        let name = |secret: &mut Value| {
+        let mut is_there = false;
+        self.each(&selector, |secret| {
             wipe(&mut secret["data"]);
-            secret.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        Ok(items(&mut list).map(name).collect())
+            is_there = true;
+            Ok(false)
+        })?;
+        Ok(is_there)
     }
 
     /// Moves all records; returns the names of the Secrets that have them now.
     pub(super) fn archive(&self) -> Result<Vec<String>, Failure> {
         let mut archived = Vec::new();
-        loop {
-            let mut list = self.page(&self.selector(), "")?;
-            let mut records: Vec<&mut Value> = items(&mut list).collect();
-            if records.is_empty() {
+        for _ in 0..ROUNDS {
+            let names = oldest_first(self.release, |page| self.page(&self.selector(), page))?;
+            if names.is_empty() {
                 return Ok(archived);
             }
-            // The newest last: until it goes, the release is what it was.
-            records.sort_by_key(|record| number(record));
-            for record in records {
-                archived.push(self.archive_one(record)?);
+            for name in names {
+                // Somebody else may have deleted it meanwhile.
+                if let Some(mut record) = self.cluster.find(&self.secret(&name))? {
+                    archived.push(self.archive_one(&mut record)?);
+                }
             }
         }
+        Err(Failure::world(format!(
+            "somebody goes on making revisions of the Helm release `{}`",
+            self.release
+        ))
+        .hint("what the bundle has is applied; stop whoever calls helm, and run the command again"))
     }
 
     fn archive_one(&self, record: &mut Value) -> Result<String, Failure> {
@@ -195,8 +205,107 @@ fn items(list: &mut Value) -> impl Iterator<Item = &mut Value> {
     list.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten()
 }
 
+/// Goes through a list page by page, as long as `go_on` says so; neither items nor empty pages may be without an end.
+fn each_item(
+    release: &ReleaseName,
+    page: impl Fn(&str) -> Result<Value, Failure>,
+    mut go_on: impl FnMut(&mut Value) -> Result<bool, Failure>,
+) -> Result<(), Failure> {
+    let (mut next, mut seen) = (String::new(), 0);
+    for _ in 0..PAGES_MAX {
+        let mut list = page(&next)?;
+        for item in items(&mut list) {
+            seen += 1;
+            if seen > REVISIONS_MAX {
+                return Err(Failure::world(format!(
+                    "Helm keeps more than {REVISIONS_MAX} revisions of `{release}`"
+                ))
+                .hint("delete the Secrets of the oldest; `helm history` lists them"));
+            }
+            if !go_on(item)? {
+                return Ok(());
+            }
+        }
+        next = list.pointer("/metadata/continue").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if next.is_empty() {
+            return Ok(());
+        }
+    }
+    Err(Failure::world(format!("the server's list of the Secrets of `{release}` does not come to an end"))
+        .hint("run the command again; whoever governs the cluster can say what is between it and us"))
+}
+
+/// Returns the names of the records that are not about to go, the newest last: until it goes, the release is what it was.
+fn oldest_first(
+    release: &ReleaseName,
+    page: impl Fn(&str) -> Result<Value, Failure>,
+) -> Result<Vec<String>, Failure> {
+    let mut records = Vec::new();
+    each_item(release, page, |record| {
+        wipe(&mut record["data"]);
+        // A finalizer may hold what was deleted: it was archived before, or somebody else has deleted it.
+        if !live::is_ending(record) {
+            let name = record.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+            records.push((number(record), name.to_owned()));
+        }
+        Ok(true)
+    })?;
+    records.sort();
+    Ok(records.into_iter().map(|(_, name)| name).collect())
+}
+
 /// Returns the number of a record's revision, from its label.
 fn number(record: &Value) -> u64 {
     let label = record.pointer("/metadata/labels/version").and_then(Value::as_str);
     label.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn release() -> ReleaseName {
+        ReleaseName::try_from("r".to_owned()).unwrap()
+    }
+
+    fn record(number: usize) -> Value {
+        json!({"metadata": {"name": format!("sh.helm.release.v1.r.v{number}"),
+            "labels": {"version": number.to_string()}}, "data": {"release": "s3cret"}})
+    }
+
+    /// Serves records as the API server does: in the order of their names, ten at a time.
+    fn pages(mut records: Vec<Value>) -> impl Fn(&str) -> Result<Value, Failure> {
+        records.sort_by_key(|record| record["metadata"]["name"].to_string());
+        move |page| {
+            let start = page.parse().unwrap_or(0);
+            let end = records.len().min(start + PAGE);
+            let next = if end < records.len() { end.to_string() } else { String::new() };
+            Ok(json!({"metadata": {"continue": next}, "items": records[start..end]}))
+        }
+    }
+
+    #[test]
+    fn records_are_moved_oldest_first_over_all_pages_and_those_that_go_are_left() {
+        let mut records: Vec<Value> = (1..=23).map(record).collect();
+        records[3]["metadata"]["deletionTimestamp"] = "2026-11-23T10:00:00Z".into();
+
+        let names = oldest_first(&release(), pages(records)).unwrap();
+
+        let wanted = (1..=23).filter(|number| *number != 4);
+        assert_eq!(names, wanted.map(|number| format!("sh.helm.release.v1.r.v{number}")).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_list_without_an_end_is_refused() {
+        let why = |page: &dyn Fn(&str) -> Result<Value, Failure>| {
+            oldest_first(&release(), page).unwrap_err().message()
+        };
+        let empty = |_: &str| Ok(json!({"metadata": {"continue": "more"}, "items": []}));
+        assert!(why(&empty).contains("does not come to an end"));
+        let full = |_: &str| Ok(json!({"metadata": {"continue": "more"}, "items": [record(1)]}));
+        assert!(why(&full).contains("does not come to an end"));
+        let all = |number| oldest_first(&release(), pages((1..=number).map(record).collect()));
+        assert_eq!(all(REVISIONS_MAX).unwrap().len(), REVISIONS_MAX);
+        assert!(all(REVISIONS_MAX + 1).unwrap_err().message().contains("more than 100 revisions"));
+    }
 }

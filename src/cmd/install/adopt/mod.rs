@@ -10,6 +10,7 @@ mod helm;
 mod prepare;
 mod report;
 mod values;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -17,7 +18,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::execute::Uids;
 use super::judge::{Leave, judge};
 use super::report::{ApplyReport, Done, blocked, tell_blocked};
 use super::run::{self, Run};
@@ -26,7 +26,7 @@ use super::survey::{find_all, is_wanted, split_used};
 use super::trial::try_pods;
 use super::{Checked, InstallArgs, preflight};
 use crate::adoption::claims::claims;
-use crate::adoption::fate::{Fate, Handed, fates, find, obstacles};
+use crate::adoption::fate::{Fate, Handed, Scope, find};
 use crate::adoption::release::Release;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
@@ -46,6 +46,7 @@ use crate::rollout::trial::trials;
 use helm::Records;
 use report::{AdoptReport, HelmPart};
 use values::Carried;
+use work::Work;
 
 /// How a release is taken over.
 #[derive(Debug, clap::Args)]
@@ -93,6 +94,7 @@ pub(in crate::cmd) fn adopt(
     let plan = forecast(cluster, checked, &run, before, &helm, &makings)?;
     let apply = ApplyReport::new(checked, cluster, identity, &plan, &makings, &versions);
     let mut report = AdoptReport { helm, apply };
+    report.apply.bind(&report.helm.approved());
     let blocked = blocked(&plan);
     if install.dry_run {
         ctx.printer.report(&report)?;
@@ -113,8 +115,10 @@ pub(in crate::cmd) fn adopt(
         run.journal.clear_dead_lock()?;
         Done::unchanged(run.deployed())
     } else {
-        let work = Work { ctx, checked, cluster, install, carried: &carried, objects: &report.helm.objects };
-        let done = work.carry_out(&mut run, &plan, &uids);
+        let objects = &report.helm.objects;
+        let (plan, makings) = (&plan, &makings);
+        let work = Work { ctx, checked, cluster, install, carried: &carried, objects, plan, makings };
+        let done = work.carry_out(&mut run, &uids);
         done.map_err(|failure| gave_back(&mut run.journal, failure))?
     });
     report.helm.archived = records.archive()?;
@@ -140,11 +144,18 @@ fn decide(
     }
     let earlier = run.journal.inventory()?;
     let live = look(cluster, checked, release, &earlier)?;
-    let objects =
-        release.map_or_else(Vec::new, |release| fates(release, namespace, &bundle.manifests, &live));
-    let found = release.map_or_else(Vec::new, |release| {
-        obstacles(args.from_helm.as_str(), release, namespace, &bundle.manifests, &live)
+    let taken = candidates(&earlier, &bundle.manifests, &live, FIELD_MANAGER);
+    let taken = taken.into_iter().map(|taken| taken.uid).collect();
+    let scope = release.map(|release| Scope {
+        name: args.from_helm.as_str(),
+        namespace,
+        release,
+        bundle: &bundle.manifests,
+        live: &live,
+        taken: &taken,
     });
+    let objects = scope.as_ref().map_or_else(Vec::new, Scope::fates);
+    let found = scope.as_ref().map_or_else(Vec::new, Scope::obstacles);
     if !found.is_empty() {
         let failure = Failure::world(format!(
             "the Helm release `{}` cannot be adopted; nothing was changed",
@@ -152,18 +163,23 @@ fn decide(
         ));
         return Err(found.into_iter().fold(failure, Failure::hint));
     }
-    let carried = match release {
-        Some(release) => values::decide(cluster, bundle, release, args.key_from_revision)?,
-        None => Vec::new(),
+    let (carried, source) = match release {
+        Some(release) => {
+            values::decide(cluster, bundle, release, args.key_from_revision, checked.opened.as_ref())?
+        }
+        None => (Vec::new(), None),
     };
     let (coming, was_deployed) = (values::coming(&carried), run.journal.head.was_deployed());
     let makings = secrets::survey_beside(run.secrets(), was_deployed, &earlier, install.consent(), &coming)?;
     let before = before(checked, cluster, run, (live, &objects), &earlier, install)?;
     let helm = HelmPart {
         release: args.from_helm.to_string(),
+        namespace: namespace.to_owned(),
         revision: release.map(|release| release.newest().number),
         objects,
+        key_from_revision: args.key_from_revision,
         carried: values::describe(&carried),
+        source,
         archived: Vec::new(),
     };
     Ok(Decided { helm, carried, before, makings })
@@ -283,54 +299,4 @@ fn lacking_rights(cluster: &Cluster, namespace: &str, helm: &HelmPart) -> Result
         helm.cleared().map(|of| Right::to_one("delete", &of.key.kind, &of.key.namespace, &of.key.name));
     let records = ["list", "create", "update", "delete"].map(|verb| Right::to_all(verb, "Secret", namespace));
     preflight::lacking_rights(cluster, &written.chain(cleared).chain(records).collect())
-}
-
-/// What is done under the lock.
-struct Work<'a> {
-    ctx: &'a Ctx,
-    checked: &'a Checked,
-    cluster: &'a Cluster,
-    install: &'a InstallArgs,
-    carried: &'a [Carried],
-    objects: &'a [Handed],
-}
-
-impl Work<'_> {
-    fn carry_out(&self, run: &mut Run<'_>, plan: &Plan, uids: &Uids) -> Result<Done, Failure> {
-        let generation = run.lock_and_journal(plan, uids)?;
-        let done = self.prepare(run).and_then(|()| self.roll_out(run, generation));
-        done.map_err(|failure| {
-            failure.hint(format!(
-                "generation {generation} stays pending, and what Helm installed is partly taken over: run the same command \
-                 again, and it goes on where it stopped"
-            ))
-        })
-    }
-
-    fn prepare(&self, run: &mut Run<'_>) -> Result<(), Failure> {
-        for carried in self.carried {
-            run.journal.beat()?;
-            values::carry(self.cluster, carried)?;
-            self.ctx.printer.say(&format!("carry  {}", carried.secret));
-        }
-        for handed in self.objects {
-            run.journal.beat()?;
-            prepare::hand_over(self.cluster, &self.checked.bundle, handed)?;
-        }
-        let timeout = Duration::from_secs(self.install.timeout);
-        self.objects
-            .iter()
-            .try_for_each(|handed| prepare::clear(self.cluster, &mut run.journal, handed, timeout))
-    }
-
-    /// From here on it is what `apply` does.
-    fn roll_out(&self, run: &mut Run<'_>, generation: u64) -> Result<Done, Failure> {
-        let (before, makings) = run.survey(self.install)?;
-        let uids = run::known_uids(&before);
-        let plan = plan(&self.checked.bundle, before, FIELD_MANAGER);
-        match blocked(&plan) {
-            Some(blocked) => Err(blocked),
-            None => run.roll_out(generation, &plan, &makings, uids),
-        }
-    }
 }

@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::super::report::ApplyReport;
-use crate::adoption::fate::{Fate, Handed};
+use crate::adoption::fate::{Fate, Handed, named};
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
@@ -23,12 +24,20 @@ pub(super) struct AdoptReport<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct HelmPart {
     pub(super) release: String,
+    #[serde(skip)]
+    pub(super) namespace: String,
     /// Absent if it was adopted before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) revision: Option<u64>,
     pub(super) objects: Vec<Handed>,
+    /// The revision of whose keys the operator said that the relay runs with them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) key_from_revision: Option<u64>,
     /// Keys of Secrets that the bundle wants elsewhere than the chart had them.
     pub(super) carried: Vec<String>,
+    /// The version of the Secret that they come from; none if nothing is carried.
+    #[serde(skip)]
+    pub(super) source: Option<String>,
     /// Secrets that have Helm's records now; empty in a plan.
     pub(super) archived: Vec<String>,
 }
@@ -39,12 +48,24 @@ impl HelmPart {
         self.objects.iter().filter(|handed| matches!(handed.fate, Fate::Recreate | Fate::Replace))
     }
 
+    /// Returns what a person approves of it, for the hash of the plan; no values, but the version of the Secret with them.
+    pub(super) fn approved(&self) -> Value {
+        json!({
+            "release": self.release,
+            "revision": self.revision,
+            "objects": self.objects,
+            "keyFromRevision": self.key_from_revision,
+            "carried": self.carried,
+            "source": self.source,
+        })
+    }
+
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let revision =
             self.revision.map_or("adopted before".to_owned(), |number| format!("revision {number}"));
         writeln!(out, "Helm release {} ({revision})", self.release)?;
         for handed in &self.objects {
-            writeln!(out, "{}", safe(&line(handed)))?;
+            writeln!(out, "{}", safe(&self.line(handed)))?;
         }
         for carried in &self.carried {
             writeln!(out, "carry     {}", safe(carried))?;
@@ -54,22 +75,25 @@ impl HelmPart {
         }
         Ok(())
     }
-}
 
-fn line(handed: &Handed) -> String {
-    let key = &handed.key;
-    match handed.fate {
-        Fate::Adopt => format!("adopt     {key}"),
-        Fate::Recreate => {
-            format!("recreate  {key}: deleted without its pods, and made again on the same claim")
+    fn line(&self, handed: &Handed) -> String {
+        let key = named(&handed.key, &self.namespace);
+        match handed.fate {
+            Fate::Adopt => format!("adopt     {key}"),
+            Fate::Recreate => {
+                format!("recreate  {key}: deleted without its pods, and made again on the same claim")
+            }
+            Fate::Replace => {
+                format!("replace   {key}: ends with its pods before the bundle's starts on the same claim")
+            }
+            Fate::Prune => format!("release   {key}: goes after the rollout, once nothing names it"),
+            Fate::Keep => format!("keep      {key}: it has data, and is nobody's release any more"),
+            Fate::Leave => format!("leave     {key}: no bundle has such a kind; nothing deletes it any more"),
+            Fate::Foreign => {
+                format!("foreign   {key}: it does not say that it is of this release, and stays as it is")
+            }
+            Fate::Gone => format!("gone      {key}: somebody has deleted it"),
         }
-        Fate::Replace => {
-            format!("replace   {key}: ends with its pods before the bundle's starts on the same claim")
-        }
-        Fate::Prune => format!("release   {key}: goes after the rollout, once nothing names it"),
-        Fate::Keep => format!("keep      {key}: it has data, and is nobody's release any more"),
-        Fate::Leave => format!("leave     {key}: no bundle has such a kind; nothing deletes it any more"),
-        Fate::Gone => format!("gone      {key}: somebody has deleted it"),
     }
 }
 
@@ -79,5 +103,57 @@ impl Report for AdoptReport<'_> {
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
         self.helm.write(out)?;
         self.apply.write_human(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::Digest;
+    use crate::model::object_key::ObjectKey;
+    use crate::rollout::plan_hash::bound;
+
+    fn part() -> HelmPart {
+        let key = ObjectKey {
+            api_version: "v1".into(),
+            kind: "Secret".into(),
+            namespace: "ns".into(),
+            name: "x".into(),
+        };
+        HelmPart {
+            release: "r".into(),
+            namespace: "ns".into(),
+            revision: Some(2),
+            objects: vec![Handed { key, fate: Fate::Keep }],
+            key_from_revision: Some(1),
+            carried: vec!["Secret/y: k, from revision 1".into()],
+            source: Some("uid/7".into()),
+            archived: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn whatever_becomes_otherwise_of_a_release_has_another_hash() {
+        let hash = |part: &HelmPart| bound(Digest::of(b"plan"), &part.approved());
+        assert_eq!(hash(&part()), hash(&part()));
+        let changed = |change: &dyn Fn(&mut HelmPart)| {
+            let mut part = part();
+            change(&mut part);
+            hash(&part)
+        };
+        let mut all = vec![
+            hash(&part()),
+            bound(Digest::of(b"another plan"), &part().approved()),
+            changed(&|part| part.revision = Some(3)),
+            changed(&|part| part.objects[0].fate = Fate::Leave),
+            changed(&|part| part.objects.clear()),
+            changed(&|part| part.key_from_revision = None),
+            changed(&|part| part.carried.clear()),
+            changed(&|part| part.source = Some("uid/8".into())),
+        ];
+        let number = all.len();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), number);
     }
 }

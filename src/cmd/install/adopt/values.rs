@@ -1,22 +1,25 @@
 //! The keys that must go on being what they are: where the bundle wants them, and whether the stored ones are those that
 //! the relay runs with. Values are compared and carried in memory, and overwritten there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::super::secrets::Coming;
+use super::super::secrets::{Coming, Opened, note_generations};
 use super::super::survey::list;
 use crate::adoption::keys::{Evidence, KnownKey, Reference, Written, oldest_start, reference, written};
-use crate::adoption::release::{Release, Values, encoded, take_values, wipe};
+use crate::adoption::release::{Release, Values, take_values};
 use crate::bundle::index::{Source, Wanted};
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
-use crate::cluster::request::{FIELD_MANAGER, Request, Run};
+use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::resource::key;
+use crate::cluster::secret::Secret;
 use crate::cmd::failure::Failure;
 use crate::model::object_key::ObjectKey;
+use crate::model::secret_value::SecretValue;
+use crate::rollout::live;
 
 /// The chart's key that belongs with the encryption key: both are made up at each upgrade.
 const JWT_SECRET: &str = "jwt-secret";
@@ -26,6 +29,8 @@ pub(super) struct Carried {
     pub(super) secret: ObjectKey,
     pub(super) key: String,
     value: Zeroizing<Vec<u8>>,
+    /// Which one it is of those that the bundle would generate.
+    generation: Option<i64>,
     /// In words, where it comes from.
     from: String,
     /// Whether a Secret that is made for it can never change.
@@ -38,31 +43,36 @@ struct Chart<'a> {
     reference: Reference,
     /// The live values of the chart's Secret.
     stored: Values,
+    /// Its uid and version.
+    version: String,
     written: Written,
     pods: Vec<Value>,
     /// Where the bundle has it from.
     wanted: Reference,
 }
 
-/// Decides what is carried, or refuses where the encryption key would not be the one that the relay runs with.
+/// Decides what is carried, or refuses where the encryption key would not be the one that the relay runs with. Returns the
+/// version of the chart's Secret, too, if anything is carried.
 pub(super) fn decide(
     cluster: &Cluster,
     bundle: &Bundle,
     release: &Release,
     revision: Option<u64>,
-) -> Result<Vec<Carried>, Failure> {
+    opened: Option<&Opened>,
+) -> Result<(Vec<Carried>, Option<String>), Failure> {
     let wanted = bundle.manifests.iter().find_map(|manifest| reference(&manifest.object));
     let wanted =
         wanted.ok_or_else(|| Failure::input("the bundle's relay has its encryption key from no Secret"))?;
     let chart = Chart::read(cluster, bundle.index.namespace.as_str(), release, wanted.clone())?;
     let chosen = chart.choose(revision)?;
-    let mut carried = chart.encryption_key(cluster, bundle, &wanted, &chosen)?;
+    let mut carried = chart.encryption_key(cluster, bundle, &chosen, opened)?;
     if wanted == chart.reference && !carried.is_empty() {
         // The two were made together; with the wrong one every session would end.
         carried.extend(chart.at(revision, JWT_SECRET).map(|value| Carried {
             secret: secret(bundle, &wanted.secret),
             key: JWT_SECRET.to_owned(),
             value,
+            generation: None,
             from: format!("revision {} of the release", revision.unwrap_or_default()),
             immutable: false,
         }));
@@ -71,11 +81,17 @@ pub(super) fn decide(
     for of in generated.filter(|of| of.name != wanted.secret) {
         carried.extend(chart.others(cluster, bundle, of, revision.filter(|_| chart.is_doubtful()))?);
     }
-    Ok(carried)
+    let source = Some(chart.version).filter(|_| !carried.is_empty());
+    Ok((carried, source))
 }
 
 fn secret(bundle: &Bundle, name: &str) -> ObjectKey {
     key("Secret", bundle.index.namespace.as_str(), name).expect("a kind that is known")
+}
+
+/// Returns the generation of a value that the bundle wants.
+fn generation(wanted: &Wanted, key: &str) -> Option<i64> {
+    wanted.keys.iter().find(|known| known.key == key)?.generation
 }
 
 impl<'a> Chart<'a> {
@@ -97,13 +113,14 @@ impl<'a> Chart<'a> {
             .hint("restore it from its backup"));
         };
         let written = written(&live, FIELD_MANAGER);
+        let version = format!("{}/{}", live::uid(&live), live::resource_version(&live));
         let stored = take_values(&mut live);
         if !stored.contains_key(&reference.key) {
             return Err(Failure::world(format!("the chart's {key} has no `{}`", reference.key))
                 .hint("restore it from its backup"));
         }
         let pods = list(cluster, "Pod", namespace)?;
-        Ok(Self { release, reference, stored, written, pods, wanted })
+        Ok(Self { release, reference, stored, version, written, pods, wanted })
     }
 
     fn stored_key(&self) -> &[u8] {
@@ -183,14 +200,18 @@ impl<'a> Chart<'a> {
         &self,
         cluster: &Cluster,
         bundle: &Bundle,
-        wanted: &Reference,
         chosen: &Chosen,
+        opened: Option<&Opened>,
     ) -> Result<Vec<Carried>, Failure> {
+        let wanted = &self.wanted;
         let target = secret(bundle, &wanted.secret);
+        let source =
+            bundle.index.contract.iter().find(|known| known.kind == "Secret" && known.name == wanted.secret);
         let carried = |immutable| Carried {
             secret: target.clone(),
             key: wanted.key.clone(),
             value: chosen.value.clone(),
+            generation: source.and_then(|source| generation(source, &wanted.key)),
             from: self.origin(chosen),
             immutable,
         };
@@ -198,17 +219,19 @@ impl<'a> Chart<'a> {
             let is_stored = self.stored_key() == chosen.value.as_slice();
             return Ok(if is_stored { Vec::new() } else { vec![carried(false)] });
         }
-        let literal = bundle.manifests.iter().find(|manifest| manifest.key == target);
-        let there = match literal {
-            Some(manifest) => Some(take_values(&mut manifest.object.clone())),
-            None => cluster.find(&target)?.map(|mut live| take_values(&mut live)),
+        let source_is = |wanted| source.is_some_and(|source| source.source == wanted);
+        let mut literal = bundle.manifests.iter().filter(|manifest| manifest.key == target);
+        let brought = match literal.next() {
+            Some(manifest) => take_values(&mut manifest.object.clone()).remove(&wanted.key),
+            None if source_is(Source::Sealed) => opened
+                .and_then(|opened| opened.value(&wanted.secret, &wanted.key))
+                .map(|value| Zeroizing::new(value.expose().to_vec())),
+            None => None,
         };
-        let source =
-            bundle.index.contract.iter().find(|known| known.kind == "Secret" && known.name == wanted.secret);
-        match there.and_then(|mut values| values.remove(&wanted.key)) {
-            // After an interrupted run the pods may have it from there already.
-            Some(value) if value == chosen.value || !chosen.is_certain => Ok(Vec::new()),
-            Some(_) => Err(Failure::world(format!(
+        let live = cluster.find(&target)?.and_then(|mut live| take_values(&mut live).remove(&wanted.key));
+        match standing(brought.as_deref(), live.as_deref(), chosen) {
+            Standing::Runs => Ok(Vec::new()),
+            Standing::Another => Err(Failure::world(format!(
                 "the encryption key that the bundle wants, `{}` of Secret {}, is not the one that the relay runs with",
                 wanted.key, wanted.secret
             ))
@@ -216,12 +239,18 @@ impl<'a> Chart<'a> {
                 "refer to the running one: `config.encryptionKey = {{ existing = {{ name = \"{}\", key = \"{}\" }} }}`",
                 self.reference.secret, self.reference.key
             ))),
-            None if source.is_some_and(|wanted| wanted.source == Source::Generated) => Ok(vec![carried(true)]),
-            None => Err(Failure::world(format!(
-                "the encryption key that the bundle wants, `{}` of Secret {}, cannot be compared with the running one",
-                wanted.key, wanted.secret
-            ))
-            .hint("adopt with the form `existing`, or the generated one, and change the form afterwards")),
+            Standing::Unknown if source_is(Source::Generated) => Ok(vec![carried(true)]),
+            Standing::Unknown => {
+                let failure = Failure::world(format!(
+                    "the encryption key that the bundle wants, `{}` of Secret {}, cannot be compared with the running one",
+                    wanted.key, wanted.secret
+                ));
+                Err(if source_is(Source::Sealed) && opened.is_none() {
+                    failure.hint("it is sealed; name the file with the private key: --identity FILE")
+                } else {
+                    failure.hint("adopt with the form `existing`, or the generated one, and change the form afterwards")
+                })
+            }
         }
     }
 
@@ -257,6 +286,7 @@ impl<'a> Chart<'a> {
                 secret: target.clone(),
                 key: key.to_owned(),
                 value: value(key)?,
+                generation: generation(wanted, key),
                 from,
                 immutable: false,
             })
@@ -270,6 +300,25 @@ struct Chosen {
     value: Zeroizing<Vec<u8>>,
     /// Not so when no pod has its key from the chart's Secret any more.
     is_certain: bool,
+}
+
+/// How the key that the bundle's pods will have stands to the one that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Runs,
+    Another,
+    Unknown,
+}
+
+/// Compares what the bundle brings, or else what is there, with the key that the relay runs with.
+fn standing(brought: Option<&Vec<u8>>, live: Option<&Vec<u8>>, chosen: &Chosen) -> Standing {
+    // After an interrupted run the pods have what is there by now.
+    let runs = if chosen.is_certain { Some(&*chosen.value) } else { live };
+    match (brought.or(live), runs) {
+        (Some(comes), Some(runs)) if comes == runs => Standing::Runs,
+        (Some(_), Some(_)) => Standing::Another,
+        (None, _) | (_, None) => Standing::Unknown,
+    }
 }
 
 /// Lists keys by revision and date.
@@ -297,28 +346,70 @@ pub(super) fn coming(carried: &[Carried]) -> Coming {
     coming
 }
 
-/// Writes a value to where it belongs.
-pub(super) fn carry(cluster: &Cluster, carried: &Carried) -> Result<(), Failure> {
-    let there = cluster.find(&carried.secret)?;
-    let is_there = there.is_some();
-    let mut object = there.unwrap_or_else(|| {
-        json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": carried.secret.name, "namespace": carried.secret.namespace, "labels": {
-                "app.kubernetes.io/managed-by": FIELD_MANAGER,
-            }},
-            "immutable": carried.immutable,
-        })
-    });
-    object["data"][&carried.key] = encoded(&carried.value).as_str().into();
-    let request = if is_there {
-        Request::replace(&carried.secret, &object)
-    } else {
-        Request::create(&carried.secret, &object, Run::Real)
-    };
-    wipe(&mut object["data"]);
-    let mut answer = cluster.call(&request)?;
-    wipe(&mut answer["data"]);
+/// Writes the values that go to one Secret, at once: the keys of a revision belong together, and a run may end between two
+/// writes.
+pub(super) fn carry(cluster: &Cluster, key: &ObjectKey, carried: &[&Carried]) -> Result<(), Failure> {
+    let there = cluster.find_secret(key)?;
+    cluster.put_secret(key, &filled(key, there, carried)?)?;
     Ok(())
+}
+
+/// Puts values into a Secret, or into a new one.
+fn filled(key: &ObjectKey, there: Option<Secret>, carried: &[&Carried]) -> Result<Secret, Failure> {
+    let new = || {
+        let mut secret = Secret::new(key);
+        secret.immutable = carried.iter().any(|carried| carried.immutable);
+        secret
+    };
+    let mut secret = there.unwrap_or_else(new);
+    for carried in carried {
+        secret.data.insert(carried.key.clone(), SecretValue::new(carried.value.clone()));
+    }
+    let generations = carried.iter().filter_map(|carried| Some((carried.key.clone(), carried.generation?)));
+    let generations: Vec<_> = generations.collect();
+    if !generations.is_empty() {
+        note_generations(&mut secret, generations.into_iter())?;
+    }
+    Ok(secret)
+}
+
+/// Returns what is carried, by the Secret to which it goes.
+pub(super) fn by_secret(carried: &[Carried]) -> BTreeMap<&ObjectKey, Vec<&Carried>> {
+    let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for carried in carried {
+        all.entry(&carried.secret).or_default().push(carried);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_bundle_brings_counts_and_not_what_lies_where_it_will_be() {
+        let key = |text: &str| text.as_bytes().to_vec();
+        let (runs, other) = (key("runs"), key("other"));
+        let chosen = |is_certain| Chosen { value: Zeroizing::new(key("runs")), is_certain };
+        let table = [
+            (Some(&runs), None, true, Standing::Runs),
+            (Some(&runs), Some(&other), true, Standing::Runs),
+            (Some(&other), Some(&runs), true, Standing::Another),
+            (None, Some(&runs), true, Standing::Runs),
+            (None, Some(&other), true, Standing::Another),
+            (None, None, true, Standing::Unknown),
+            // Pods of the bundle run, with what lies there.
+            (None, Some(&other), false, Standing::Runs),
+            (Some(&other), Some(&other), false, Standing::Runs),
+            (Some(&runs), Some(&other), false, Standing::Another),
+            (Some(&runs), None, false, Standing::Unknown),
+        ];
+        for (brought, live, is_certain, wanted) in table {
+            assert_eq!(
+                standing(brought, live, &chosen(is_certain)),
+                wanted,
+                "{brought:?} {live:?} {is_certain}"
+            );
+        }
+    }
 }

@@ -83,9 +83,8 @@ pub(super) fn survey(
     if raised.is_empty() || allow_regenerate {
         return Ok(makings);
     }
-    let failure =
-        Failure::input("the bundle wants new values in place of generated ones; nothing was changed")
-            .hint("what the old values protect may be lost with them; if that is meant: --allow-regenerate");
+    let failure = Failure::input("the bundle wants new values in place of generated ones; none was made")
+        .hint("what the old values protect may be lost with them; if that is meant: --allow-regenerate");
     Err(raised.into_iter().fold(failure, Failure::hint))
 }
 
@@ -165,6 +164,17 @@ fn generations(secret: &Secret) -> BTreeMap<String, i64> {
     serde_json::from_str(text).unwrap_or_default()
 }
 
+/// Notes of keys which generation their values are.
+pub(crate) fn note_generations(
+    secret: &mut Secret,
+    values: impl Iterator<Item = (String, i64)>,
+) -> Result<(), Failure> {
+    let mut generations = generations(secret);
+    generations.extend(values);
+    secret.annotate(GENERATIONS, &serde_json::to_string(&generations).map_err(Failure::bug)?);
+    Ok(())
+}
+
 impl Making {
     /// Leaves out what comes from elsewhere; none if nothing is left to make.
     pub(super) fn without(mut self, coming: &Coming) -> Option<Self> {
@@ -189,12 +199,11 @@ impl Making {
     /// Puts new values into a Secret, or into a new one.
     pub(super) fn fill(&self, secret: Option<Secret>) -> Result<Secret, Failure> {
         let mut secret = secret.unwrap_or_else(|| Secret::new(&self.key));
-        let mut generations = generations(&secret);
         for value in &self.values {
             secret.data.insert(value.key.clone(), random_text(value.length)?);
-            generations.insert(value.key.clone(), value.generation);
         }
-        secret.annotate(GENERATIONS, &serde_json::to_string(&generations).map_err(Failure::bug)?);
+        let values = self.values.iter().map(|value| (value.key.clone(), value.generation));
+        note_generations(&mut secret, values)?;
         // Nobody changes it by mistake: a container that was started with another key could never tell.
         secret.immutable |= self.is_encryption_key;
         Ok(secret)

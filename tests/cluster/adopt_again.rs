@@ -1,0 +1,75 @@
+//! What the server says once Helm's fields are ours: the plan that is made anew then, and how it is refused.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::helm::{ADMIN, Helm, RELEASE};
+use crate::proxy::{Fault, Proxy, Seen};
+use crate::started::{Ended, spawn};
+
+/// Adopts through a proxy to which `fault` is done at the second look: when the StatefulSet of Redis has been deleted.
+fn adopt_through(
+    helm: &Helm,
+    bundle: &camino::Utf8Path,
+    more: &[&str],
+    fault: impl Fn(&Seen) -> Fault + Send + Sync + 'static,
+) -> Ended {
+    let is_second = AtomicBool::new(false);
+    let script = move |seen: &Seen| {
+        if seen.method == "DELETE" && seen.path.contains("/statefulsets/") {
+            is_second.store(true, Ordering::SeqCst);
+        }
+        if is_second.load(Ordering::SeqCst) { fault(seen) } else { Fault::None }
+    };
+    let proxy = Proxy::before(helm.site.plane, script);
+    let arguments = ["adopt", "--from-helm", RELEASE, bundle.as_str(), "--recreate-redis"];
+    spawn(helm.site.path(), &proxy, &[&arguments[..], more].concat()).end()
+}
+
+#[test]
+fn what_is_refused_after_the_preparation_is_not_said_to_have_changed_nothing() {
+    let Some(helm) = Helm::install("adopt-refused-late", &[ADMIN]) else { return };
+    let bundle = helm.build(&[]);
+
+    let ended = adopt_through(&helm, &bundle, &[], |seen| {
+        let is_trial = seen.path.contains("/deployments/") && seen.path.contains("dryRun=All");
+        let status = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","code":422,"reason":"Invalid","message":"not today"}"#;
+        if is_trial { Fault::Answer(422, "content-type: application/json", status) } else { Fault::None }
+    });
+
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert!(ended.stderr.contains("Deployment/claude-relay: "), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("nothing was changed"), "{}", ended.stderr);
+    let deleted = "StatefulSet/claude-relay-redis is deleted, and its pods run on";
+    assert!(ended.stderr.contains(deleted), "{}", ended.stderr);
+    assert!(!helm.site.plane.has(&helm.site.namespace, "statefulset/claude-relay-redis"));
+    helm.adopted(&bundle, &[]);
+    assert_eq!(helm.traces(), [""; 0]);
+}
+
+#[test]
+fn a_field_that_somebody_has_taken_since_the_plan_was_approved_is_not_taken_back() {
+    let Some(helm) = Helm::install("adopt-taken-late", &[ADMIN]) else { return };
+    let bundle = helm.build(&[]);
+    let plane = helm.site.plane;
+    let replicas = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: claude-relay, namespace: adopt-taken-late}\n\
+                    spec: {replicas: 2}\n";
+    let arguments = ["apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-"];
+    let is_taken = AtomicBool::new(false);
+
+    let ended = adopt_through(&helm, &bundle, &["--force-conflicts", ".spec.replicas"], move |_| {
+        if !is_taken.swap(true, Ordering::SeqCst) {
+            plane.feed(&arguments, replicas);
+        }
+        Fault::None
+    });
+
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the plan is another one than was approved"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("Deployment/claude-relay: .spec.replicas is taken from somebody"),
+        "{}",
+        ended.stderr
+    );
+    let deployment = plane.get(&helm.site.namespace, "deployment/claude-relay");
+    assert_eq!(deployment["spec"]["replicas"], 2);
+}
