@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
 use crate::model::kube_version::KubeVersion;
+use crate::model::object_key::ObjectKey;
 use crate::model::text::{AppVersion, Label, ReleaseName};
 
 /// The version of the bundle format.
@@ -53,6 +54,18 @@ pub struct Object {
     /// The position in apply order, from 1.
     pub phase: usize,
     pub sha256: Digest,
+}
+
+impl Object {
+    /// Returns what names it in a cluster.
+    pub fn key(&self) -> ObjectKey {
+        ObjectKey {
+            api_version: self.api_version.clone(),
+            kind: self.kind.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
 }
 
 /// An image that pods of the bundle run.

@@ -249,7 +249,7 @@ fn read_manifests(files: &BundleFiles, objects: &[Object]) -> Result<ManifestSet
     if let Some(file) = unlisted.first() {
         return Err(InvalidBundle::Unlisted((*file).to_owned()));
     }
-    let in_order = set.iter().zip(objects).all(|(manifest, object)| manifest.key == key_of(object));
+    let in_order = set.iter().zip(objects).all(|(manifest, object)| manifest.key == object.key());
     if in_order && set.len() == objects.len() {
         Ok(set)
     } else {
@@ -270,7 +270,7 @@ fn read_manifest(object: &Object, file: &File) -> Result<Value, InvalidBundle> {
     let key =
         ObjectKey { api_version, kind, namespace: text("/metadata/namespace"), name: text("/metadata/name") };
     let manifest = Manifest { key, phase, object: value };
-    let agrees = manifest.key == key_of(object)
+    let agrees = manifest.key == object.key()
         && !manifest.key.name.is_empty()
         && phase == object.phase
         && file.digest() == object.sha256
@@ -280,13 +280,4 @@ fn read_manifest(object: &Object, file: &File) -> Result<Value, InvalidBundle> {
     }
     let found = format!("{} in namespace `{}`", manifest.key, manifest.key.namespace);
     Err(InvalidBundle::Object { file: object.file.clone(), found })
-}
-
-fn key_of(object: &Object) -> ObjectKey {
-    ObjectKey {
-        api_version: object.api_version.clone(),
-        kind: object.kind.clone(),
-        namespace: object.namespace.clone(),
-        name: object.name.clone(),
-    }
 }

@@ -7,12 +7,13 @@ use super::request::Method;
 use crate::model::object_key::ObjectKey;
 
 /// The kinds that are ever asked for, with their group and the name of their resource; true if in namespaces.
-const RESOURCES: [(&str, &str, &str, bool); 24] = [
+const RESOURCES: [(&str, &str, &str, bool); 25] = [
     ("", "Namespace", "namespaces", false),
     ("", "ServiceAccount", "serviceaccounts", true),
     ("", "ConfigMap", "configmaps", true),
     ("", "Secret", "secrets", true),
     ("", "PersistentVolumeClaim", "persistentvolumeclaims", true),
+    ("", "PersistentVolume", "persistentvolumes", false),
     ("", "Service", "services", true),
     ("", "Pod", "pods", true),
     ("", "Event", "events", true),

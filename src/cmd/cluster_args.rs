@@ -106,7 +106,10 @@ impl From<CallError> for Failure {
             }
             CallError::Status(status) => match status.code {
                 401 => "the credentials of the kubeconfig do not count (any more): renew them",
-                403 => "ask for the right that is missing",
+                403 => {
+                    "ask for the right that is missing: `relay-bundle rbac` prints the Roles, and \
+                     `relay-bundle rbac --from-helm` those for an adoption"
+                }
                 429 | 500.. => "the server is in trouble: run the same command again when it is well",
                 _ => return Self::world(error),
             },

@@ -2,9 +2,16 @@
 
 /// Returns a command of this program, with its words quoted for a shell where they need it.
 pub(super) fn command_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
-    words
-        .into_iter()
-        .fold("relay-bundle".to_owned(), |line, word| format!("{line} {}", quoted(word.as_ref())))
+    line("relay-bundle", words)
+}
+
+/// As [`command_line`], a command of kubectl.
+pub(super) fn kubectl_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
+    line("kubectl", words)
+}
+
+fn line<S: AsRef<str>>(program: &str, words: impl IntoIterator<Item = S>) -> String {
+    words.into_iter().fold(program.to_owned(), |line, word| format!("{line} {}", quoted(word.as_ref())))
 }
 
 fn quoted(word: &str) -> String {
@@ -24,5 +31,8 @@ mod tests {
         let words = ["rollback", "--trust", "my trust.toml", "--context", "a@b:6443", "it's", "", "$x"];
         let wanted = r"relay-bundle rollback --trust 'my trust.toml' --context a@b:6443 'it'\''s' '' '$x'";
         assert_eq!(command_line(words), wanted);
+
+        let words = ["delete", "configmap", "-l", "a=b,c in (d, e)"];
+        assert_eq!(kubectl_line(words), "kubectl delete configmap -l 'a=b,c in (d, e)'");
     }
 }

@@ -135,6 +135,14 @@ impl<'a> Journal<'a> {
         self.stored.is_some()
     }
 
+    /// Returns the generation that runs, or says that none does.
+    pub(super) fn running(&self) -> Result<&Entry, Failure> {
+        self.head.deployed().ok_or_else(|| {
+            Failure::input(format!("no generation of {} runs", self.name))
+                .hint("`relay-bundle history` lists what there was")
+        })
+    }
+
     /// Returns what all kept generations had in the cluster, the newest uid of each object.
     pub(super) fn inventory(&self) -> Result<Vec<Item>, Failure> {
         let recorded = self.recorded(|_| true)?;

@@ -15,7 +15,7 @@ use crate::bundle::index::Index;
 use crate::cluster::resource::resource;
 use crate::model::text::{Label, ObjectName};
 use crate::render::yaml::to_yaml;
-use crate::rollout::rights::{Right, rights, rules};
+use crate::rollout::rights::{Right, of_adoption, rights, rules};
 use crate::ui::printer::Report;
 
 /// The group of Roles and bindings.
@@ -29,12 +29,16 @@ of one installation add up: a change from one profile to another needs the right
 Examples:
   relay-bundle rbac production --service-account ci:deployer | kubectl apply -f -
   relay-bundle rbac production loki-logging
+  relay-bundle rbac production --from-helm --service-account ci:deployer | kubectl apply -f -
 
 {}", source::HELP))]
 pub struct Args {
     /// The profiles or bundles, all of one installation
     #[arg(required = true, value_name = "BUNDLE")]
     bundles: Vec<String>,
+    /// Also what `adopt --from-helm` needs, until it is done: every Secret of the namespace can be read with it
+    #[arg(long)]
+    from_helm: bool,
     /// Bind the Roles to this ServiceAccount
     #[arg(long, value_name = "NAMESPACE:NAME")]
     service_account: Option<ServiceAccount>,
@@ -83,6 +87,9 @@ impl Args {
         for argument in &self.bundles {
             let bundle = self.source.open(ctx, argument)?.bundle;
             all.extend(rights(&bundle));
+            if self.from_helm {
+                all.extend(of_adoption(&bundle));
+            }
             let first = installation.get_or_insert_with(|| bundle.index.clone());
             if (&first.name, &first.namespace) != (&bundle.index.name, &bundle.index.namespace) {
                 return Err(Failure::input(format!(

@@ -3,17 +3,20 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::command_line::kubectl_line;
 use super::failure::Failure;
 use crate::archive;
-use crate::bundle::index::Source;
+use crate::bundle::index::{Object, Source, Wanted};
 use crate::bundle::open::{Bundle, InvalidBundle, read_index};
 use crate::bundle::read::{Contents, ReadError, hash_only};
 use crate::model::object_key::ObjectKey;
-use crate::model::text::ReleaseName;
+use crate::model::text::{ReleaseName, is_subdomain};
 use crate::model::timestamp::Timestamp;
 use crate::render::manifest_set::ManifestSet;
 use crate::rollout::packed::unpack;
-use crate::rollout::record::{BUNDLE_KEY, Entry, GENERATION_KEY, Generation, InvalidRecord, Item, Progress};
+use crate::rollout::record::{
+    BUNDLE_KEY, Entry, GENERATION_KEY, Generation, InvalidRecord, Item, Progress, record_labels,
+};
 
 /// A generation as the record has it. It agrees with itself and with the head; its signatures were not checked.
 pub(super) struct Recorded {
@@ -71,7 +74,7 @@ impl Recorded {
         if (&index.name, index.namespace.as_str()) != (name, namespace) {
             return Err(Damage::Other("its bundle is for another installation"));
         }
-        let mut listed: Vec<ObjectKey> = index.objects.into_iter().map(key).collect();
+        let mut listed: Vec<ObjectKey> = index.objects.iter().map(Object::key).collect();
         listed.sort();
         if !listed.iter().eq(generation.inventory.iter().map(|item| &item.key)) {
             return Err(Damage::Other("its inventory lists other objects than its bundle has"));
@@ -84,8 +87,16 @@ impl Recorded {
         if !inventory.iter().chain(&retained).all(is_own) {
             return Err(Damage::Other("it lists objects of another namespace"));
         }
-        let made = index.contract.into_iter().filter(|wanted| wanted.source != Source::Cluster);
-        let secrets = made.map(|wanted| wanted.name).collect();
+        let made: Vec<Wanted> =
+            index.contract.into_iter().filter(|wanted| wanted.source != Source::Cluster).collect();
+        // Their names become paths of requests, and words of commands.
+        let is_possible = |wanted: &Wanted| {
+            wanted.kind == "Secret" && wanted.namespace == namespace && is_subdomain(&wanted.name)
+        };
+        if !made.iter().all(is_possible) {
+            return Err(Damage::Other("its bundle wants Secrets to be made that cannot be"));
+        }
+        let secrets = made.into_iter().map(|wanted| wanted.name).collect();
         Ok((Self { entry: entry.clone(), inventory, retained, secrets }, contents))
     }
 }
@@ -103,11 +114,6 @@ pub(super) fn manifests(
 ) -> Result<ManifestSet, Damage> {
     let (_, contents) = Recorded::open(entry, place, stored)?;
     Ok(Bundle::open(contents)?.manifests)
-}
-
-fn key(object: crate::bundle::index::Object) -> ObjectKey {
-    let crate::bundle::index::Object { api_version, kind, namespace, name, .. } = object;
-    ObjectKey { api_version, kind, namespace, name }
 }
 
 /// A generation, as reports have it.
@@ -153,20 +159,73 @@ pub(super) fn damaged(
     name: &str,
     why: &dyn std::fmt::Display,
 ) -> Failure {
-    let labels = format!(
-        "app.kubernetes.io/instance={bundle},app.kubernetes.io/component in (record, record-generation)"
-    );
+    let give_up = kubectl_line(["-n", namespace, "delete", "configmap", "-l", &record_labels(bundle)]);
     Failure::world(format!(
         "the record of the installation, ConfigMap {name} in namespace {namespace}, is damaged: {why}"
     ))
     .hint("restore that ConfigMap from a backup of the cluster")
     .hint(format!(
         "or give the record up, with its history and its floor against replay, and apply the bundle that runs once \
-         more: kubectl -n {namespace} delete configmap -l '{labels}'"
+         more: {give_up}"
     ))
 }
 
 /// Returns an entry of a ConfigMap; nothing if it has none.
 pub(super) fn text<'a>(stored: &'a Value, field: &str, key: &str) -> &'a str {
     stored.get(field).and_then(|data| data.get(key)).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::bundle::files::BundleFiles;
+    use crate::canonical::Canonical;
+    use crate::model::digest::Digest;
+    use crate::rollout::packed::pack;
+
+    /// Returns a generation whose bundle wants a Secret that is made at apply, as it is stored, and its entry.
+    fn recorded(kind: &str, namespace: &str, name: &str) -> (Entry, Value) {
+        let wanted = json!({"kind": kind, "namespace": namespace, "name": name, "source": "generated",
+            "keys": [{"key": "a", "length": 32, "generation": 1}], "usedBy": ["Deployment/relay"]});
+        let index = json!({"format": 1, "name": "relay", "namespace": "ns", "environment": "dev", "profile": "dev",
+            "appVersion": "1", "kubernetes": {"min": "1.30", "max": "1.37"}, "objects": [], "images": [],
+            "contract": [wanted], "workloads": [], "recipe": Digest::of(b"")});
+        let mut files = BundleFiles::default();
+        let index = Canonical::of(&index).unwrap().into_bytes();
+        files.add("bundle.json".parse().unwrap(), index).unwrap();
+        let mut archive = Vec::new();
+        archive::write(&mut archive, None, files.open()).unwrap();
+        let content_id = files.sums().content_id();
+        let generation = Generation::new(1, content_id, Vec::new(), Vec::new()).to_text().unwrap();
+        let stored = json!({"data": {GENERATION_KEY: generation}, "binaryData": {BUNDLE_KEY: pack(&archive).unwrap()}});
+        let entry = json!({"generation": 1, "contentId": content_id, "profile": "dev", "serial": 1,
+            "state": "deployed", "recorded": "2026-11-22T10:00:00Z"});
+        (serde_json::from_value(entry).unwrap(), stored)
+    }
+
+    #[test]
+    fn a_record_names_only_secrets_that_apply_could_have_made_there() {
+        let name = "relay".parse().unwrap();
+        let read = |(entry, stored): (Entry, Value)| Recorded::read(&entry, (&name, "ns"), &stored);
+
+        assert_eq!(read(recorded("Secret", "ns", "relay-generated")).unwrap().secrets, ["relay-generated"]);
+
+        for (kind, namespace, name) in [
+            ("Secret", "ns", "x; rm -rf ~"),
+            ("Secret", "ns", "--all"),
+            ("Secret", "ns", "../pods/x"),
+            ("Secret", "ns", "\u{1b}[2J"),
+            ("Secret", "ns", ""),
+            ("Secret", "kube-system", "x"),
+            ("ConfigMap", "ns", "x"),
+        ] {
+            let why = read(recorded(kind, namespace, name)).err().unwrap().to_string();
+            assert_eq!(
+                why, "its bundle wants Secrets to be made that cannot be",
+                "{kind} {namespace} {name:?}"
+            );
+        }
+    }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::change_args::ChangeArgs;
 use super::clock;
+use super::command_line::kubectl_line;
 use super::confirm::{confirm, place};
 use super::ctx::{Ctx, count};
 use super::failure::{Failure, Outcome};
@@ -58,9 +59,24 @@ struct RemoveReport<'a> {
     cluster_uid: &'a str,
     /// What goes, in order.
     delete: Vec<&'a Candidate>,
-    stays: Vec<Stays>,
+    stays: Vec<Left>,
     /// Whether it was done, or only shown.
     done: bool,
+}
+
+/// What is left behind.
+#[derive(Serialize)]
+struct Left {
+    what: String,
+    why: &'static str,
+    /// The command that deletes it after all.
+    command: String,
+}
+
+impl From<Stays> for Left {
+    fn from(Stays { what, why, delete }: Stays) -> Self {
+        Self { what, why, command: kubectl_line(delete) }
+    }
 }
 
 impl Report for RemoveReport<'_> {
@@ -74,8 +90,8 @@ impl Report for RemoveReport<'_> {
             writeln!(out, "removal of {} ({})", safe(&place), self.cluster_uid)?;
             self.delete.iter().try_for_each(|gone| writeln!(out, "delete    {}", gone.key))?;
         }
-        for Stays { what, why, command } in &self.stays {
-            writeln!(out, "stays     {what}: {why}\n          {command}")?;
+        for Left { what, why, command } in &self.stays {
+            writeln!(out, "stays     {}: {why}\n          {}", safe(what), safe(command))?;
         }
         Ok(())
     }
@@ -95,7 +111,7 @@ impl Args {
             context: &cluster.context,
             cluster_uid: &identity.uid,
             delete: removal.workloads.iter().chain(&removal.rest).collect(),
-            stays,
+            stays: stays.into_iter().map(Left::from).collect(),
             done: false,
         };
         if self.change.dry_run {
@@ -176,7 +192,7 @@ fn look(cluster: &Cluster, journal: &Journal<'_>) -> Result<(Removal, Vec<Stays>
     let made = made.into_iter().filter(|name| there.contains_key(&secret(name))).collect();
     let copies = key("ConfigMap", journal.namespace(), &recovery_name(journal.name()));
     let has_copies = cluster.find(&copies.expect("a kind that is known"))?.is_some();
-    let stays = stays((journal.name().as_str(), journal.namespace()), &inventory, &live, &made, has_copies);
+    let stays = stays((journal.name(), journal.namespace()), &inventory, &live, &made, has_copies);
     Ok((removal(&inventory, &live, FIELD_MANAGER), stays))
 }
 

@@ -20,7 +20,7 @@ use crate::model::object_key::ObjectKey;
 use crate::model::text::ObjectName;
 use crate::model::timestamp::Timestamp;
 use crate::rollout::live;
-use crate::rollout::record::{Item, Progress};
+use crate::rollout::record::Item;
 use crate::rollout::restart::{MANAGER, is_workload, patch, restarted_at, workload};
 use crate::rollout::rights::Right;
 use crate::ui::escape::safe;
@@ -101,16 +101,14 @@ impl Args {
 
     /// Returns the workload that is meant, of what runs.
     fn find(&self, journal: &Journal<'_>) -> Result<Item, Failure> {
-        let deployed = journal.recorded(|entry| entry.state == Progress::Deployed)?.into_iter().next();
-        let Some(deployed) = deployed else {
-            return Err(Failure::input(format!("no generation of {} runs", journal.name()))
-                .hint("`relay-bundle history` lists what there was"));
-        };
+        let running = journal.running()?;
+        let recorded = journal.recorded(|entry| entry == running)?;
+        let inventory: Vec<Item> = recorded.into_iter().flat_map(|recorded| recorded.inventory).collect();
         let meant = self.workload.as_str();
-        if let Some(item) = workload(&deployed.inventory, meant) {
+        if let Some(item) = workload(&inventory, meant) {
             return Ok(item.clone());
         }
-        let all = deployed.inventory.iter().filter(|item| is_workload(item));
+        let all = inventory.iter().filter(|item| is_workload(item));
         let all: Vec<String> = all.map(|item| item.key.name.clone()).collect();
         Err(Failure::input(format!("{} has no workload `{meant}`", journal.name()))
             .hint(format!("it has {}", all.join(", "))))

@@ -3,54 +3,66 @@
 use std::process::ExitCode;
 
 use super::clock;
-use super::cluster_args::{ClusterArgs, identify};
+use super::cluster_args::identify;
 use super::ctx::{Ctx, ProfileArgs, StoreArgs};
 use super::failure::{DIFFERS, Failure, Outcome};
 use super::gate::BundleArgs;
 use super::install::preflight::Missing;
+use super::installation_args::InstallationArgs;
 use super::live::Live;
 use super::rebuild;
 use super::state_args::StateArgs;
 use super::trust_args::{Trust, TrustArgs};
+use super::verified_record::verified;
 use crate::bundle::index::{Source, Wanted};
 use crate::bundle::layout::Kind;
 use crate::bundle::open::Bundle;
+use crate::cluster::{Cluster, Identity};
 use crate::model::text::Label;
 use crate::model::timestamp::Timestamp;
 use crate::state_file::StateFile;
+use crate::trust::policy::Policy;
 use crate::trust::state::{Place, State};
 use crate::trust::verify::{Purpose, Terms, Verified};
 use crate::ui::live_view::LiveReport;
-use crate::ui::verify_view::{Replay, Target, VerifyReport};
+use crate::ui::verify_view::{Rebuild, Replay, Target, VerifyReport};
 
 #[derive(Debug, clap::Args)]
 #[command(
+    mut_arg("bundle", |argument| argument.required(false).required_unless_present("live")),
+    mut_arg("part", |argument| argument.requires("bundle")),
     mut_arg("state", |argument| argument.conflicts_with("key")),
     mut_arg("profiles", |argument| argument.requires("rebuild")),
     mut_arg("set", |argument| argument.requires("rebuild")),
     mut_arg("deny_warnings", |argument| argument.requires("rebuild")),
+    mut_arg("namespace", |argument| argument.requires("live").conflicts_with("bundle")),
+    mut_arg("name", |argument| argument.requires("live").conflicts_with("bundle")),
     mut_arg("kubeconfig", |argument| argument.requires("live")),
     mut_arg("context", |argument| argument.requires("live")),
     after_help = "Exit code 3 means that the bundle is not trusted; the first word of the message is a stable code.
 `relay-bundle explain CODE` tells what it means and what to do; docs/format/exit-codes.md lists all codes.
+
+With --live and no BUNDLE it is the bundle that runs, out of the record in the cluster. It is verified as it is for a
+rollback: neither its age nor what was accepted after it counts.
 
 Examples:
   relay-bundle verify prod.tar --trust trust.toml
   relay-bundle verify prod.tar --trust trust.toml --record --emit --secrets-exist | kubectl apply --server-side -f -
   relay-bundle verify @production --key signing.pub.pem
   relay-bundle verify prod.tar --trust trust.toml --rebuild production
-  relay-bundle verify prod.tar --trust trust.toml --live"
+  relay-bundle verify prod.tar --trust trust.toml --live
+  relay-bundle verify --live -n claude-relay --trust trust.toml"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
     #[command(flatten)]
-    bundle: BundleArgs,
+    bundle: Option<BundleArgs>,
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
     state: StateArgs,
     /// Remember the bundle: nothing older is accepted here afterwards
-    #[arg(long, conflicts_with = "key")]
+    #[arg(long, conflicts_with = "key", requires = "bundle")]
     record: bool,
     /// Print the verified manifests on stdout, in apply order, and the report on stderr
     #[arg(long)]
@@ -72,7 +84,7 @@ pub struct Args {
     #[command(flatten)]
     store: StoreArgs,
     #[command(flatten)]
-    cluster: ClusterArgs,
+    installation: InstallationArgs,
 }
 
 impl Args {
@@ -83,56 +95,87 @@ impl Args {
             )
             .hint("verify twice, or read the report on stderr"));
         }
-        self.bundle.check()?;
         let trust = self.trust.load()?;
         let now = self.time(ctx)?;
-        let state_file = self.state_file(&trust)?;
+        match (&self.bundle, &trust) {
+            (Some(bundle), _) => self.verify_brought(ctx, bundle, &trust, now),
+            (None, Trust::Policy(policy)) => self.verify_running(ctx, policy, now),
+            (None, Trust::Key(_)) => {
+                Err(Failure::input("what runs is verified under a policy, and --key names a single key")
+                    .hint("name the policy with --trust, or the bundle"))
+            }
+        }
+    }
+
+    /// Verifies a bundle that an operator has.
+    fn verify_brought(&self, ctx: &Ctx, brought: &BundleArgs, trust: &Trust, now: Timestamp) -> Outcome {
+        brought.check()?;
+        let state_file = self.state_file(trust)?;
         let state = state_file.as_ref().map_or_else(|| Ok(State::default()), StateFile::read)?;
         let terms = Terms { authority: trust.authority(&state), purpose: Purpose::Install, now };
 
-        let (origin, bundle) = self.bundle.verify(&self.store, &terms)?;
+        let verified = brought.verify(&self.store, &terms);
+        let (origin, bundle) = verified.map_err(|failure| self.name_what_runs(failure))?;
 
-        let rebuild = self.rebuild.as_deref();
-        let rebuild =
-            rebuild.map(|name| rebuild::compare(ctx, name, &self.profiles, &bundle.sums)).transpose()?;
+        let rebuild = self.rebuild(ctx, &bundle)?;
         let differs = rebuild.as_ref().is_some_and(|rebuild| !rebuild.same);
         if self.emit && !differs {
             self.check_secrets(&bundle)?;
         }
-        let (target, replay) = match (&trust, &state_file) {
+        let (target, replay) = match (trust, &state_file) {
             (Trust::Policy(policy), Some(file)) => {
-                let site = policy.target.site.as_ref();
-                let replay = self.replay(&bundle, site, (file, &state), now, !differs)?;
-                (Target { policy: true, site: site.cloned() }, replay)
+                let target = Target::of(policy);
+                let replay = self.replay(&bundle, target.site.as_ref(), (file, &state), now, !differs)?;
+                (target, replay)
             }
             _ => Default::default(),
         };
-        let live = self.live.then(|| self.look(&trust, &bundle)).transpose()?;
-        let differs = differs || live.as_ref().is_some_and(|live| !live.same);
+        let live = self.live.then(|| {
+            let cluster = self.installation.connect()?;
+            let identity = match trust {
+                Trust::Policy(policy) => identify(&cluster, policy)?,
+                Trust::Key(_) => cluster.identity()?,
+            };
+            look(&cluster, &identity, &bundle)
+        });
         let report = VerifyReport::new(&bundle, origin, now).for_place(target, replay);
-        let report = report.rebuilt(rebuild).beside(live);
-        self.print(ctx, &report, &bundle, differs)
+        self.print(ctx, &report.rebuilt(rebuild).beside(live.transpose()?), &bundle)
     }
 
-    /// Compares a cluster with the bundle.
-    fn look(&self, trust: &Trust, bundle: &Verified<Bundle>) -> Result<LiveReport, Failure> {
-        let cluster = self.cluster.connect()?;
-        let identity = match trust {
-            Trust::Policy(policy) => identify(&cluster, policy)?,
-            Trust::Key(_) => cluster.identity()?,
-        };
-        let live = Live::look(&cluster, bundle)?;
-        let (objects, Missing { wanted: missing, unseen }) = (live.drift(), live.missing(&cluster)?);
-        Ok(LiveReport {
-            context: cluster.context.clone(),
-            cluster_uid: identity.uid,
-            generation: live.deployed.as_ref().map(|entry| entry.generation),
-            content_id: live.deployed.as_ref().map(|entry| format!("sha256:{}", entry.content_id)),
-            same: objects.is_empty() && missing.is_empty(),
-            objects,
-            missing,
-            unseen,
-        })
+    /// Verifies the bundle that runs, out of the record, and compares the cluster with it.
+    fn verify_running(&self, ctx: &Ctx, policy: &Policy, now: Timestamp) -> Outcome {
+        let cluster = self.installation.connect()?;
+        let identity = identify(&cluster, policy)?;
+        let journal = self.installation.open(&cluster)?;
+        let running = journal.running()?;
+        let bundle = verified(&journal, running, policy, now)?;
+        let origin = format!(
+            "generation {} of {} in namespace {}, which runs by the record",
+            running.generation,
+            journal.name(),
+            journal.namespace()
+        );
+        let rebuild = self.rebuild(ctx, &bundle)?;
+        let live = look(&cluster, &identity, &bundle)?;
+        let report = VerifyReport::new(&bundle, origin, now).for_place(Target::of(policy), Replay::default());
+        self.print(ctx, &report.rebuilt(rebuild).beside(Some(live)), &bundle)
+    }
+
+    /// Says how what runs is compared, where a file of it may not come in any more: somebody went back to it, or it has run
+    /// for long.
+    fn name_what_runs(&self, failure: Failure) -> Failure {
+        let code = failure.refused.as_ref().map(|refused| refused.code);
+        if self.live && matches!(code, Some("ROLLBACK" | "EXPIRED")) {
+            return failure.hint(
+                "what runs is compared with its own bundle by `relay-bundle verify --live`, without BUNDLE",
+            );
+        }
+        failure
+    }
+
+    fn rebuild(&self, ctx: &Ctx, bundle: &Bundle) -> Result<Option<Rebuild>, Failure> {
+        let rebuild = self.rebuild.as_deref();
+        rebuild.map(|name| rebuild::compare(ctx, name, &self.profiles, &bundle.sums)).transpose()
     }
 
     fn time(&self, ctx: &Ctx) -> Result<Timestamp, Failure> {
@@ -182,7 +225,8 @@ impl Args {
         .hint("`relay-bundle inspect` lists their keys"))
     }
 
-    fn print(&self, ctx: &Ctx, report: &VerifyReport, bundle: &Verified<Bundle>, differs: bool) -> Outcome {
+    fn print(&self, ctx: &Ctx, report: &VerifyReport, bundle: &Verified<Bundle>) -> Outcome {
+        let differs = report.differs();
         if self.emit {
             ctx.printer.say_report(report)?;
             if !differs {
@@ -193,6 +237,22 @@ impl Args {
         }
         Ok(if differs { DIFFERS.into() } else { ExitCode::SUCCESS })
     }
+}
+
+/// Compares a cluster with the bundle.
+fn look(cluster: &Cluster, identity: &Identity, bundle: &Bundle) -> Result<LiveReport, Failure> {
+    let live = Live::look(cluster, bundle)?;
+    let (objects, Missing { wanted: missing, unseen }) = (live.drift(), live.missing(cluster)?);
+    Ok(LiveReport {
+        context: cluster.context.clone(),
+        cluster_uid: identity.uid.clone(),
+        generation: live.deployed.as_ref().map(|entry| entry.generation),
+        content_id: live.deployed.as_ref().map(|entry| format!("sha256:{}", entry.content_id)),
+        same: objects.is_empty() && missing.is_empty(),
+        objects,
+        missing,
+        unseen,
+    })
 }
 
 /// Returns the very bytes that were verified, one document after the other; the names of the files are in apply order.

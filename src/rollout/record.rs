@@ -183,6 +183,12 @@ pub fn instance_label(bundle: &ReleaseName) -> String {
     format!("app.kubernetes.io/instance={bundle}")
 }
 
+/// Returns the labels by which all of the record of a bundle is found, but for the copies of its secrets.
+pub fn record_labels(bundle: &ReleaseName) -> String {
+    let label = instance_label(bundle);
+    format!("{label},app.kubernetes.io/component in ({HEAD_COMPONENT}, {GENERATION_COMPONENT})")
+}
+
 /// Returns the name of a generation's ConfigMap.
 pub fn generation_name(bundle: &ReleaseName, generation: u64) -> String {
     format!("relay-bundle.{bundle}.{generation}")

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
 use serde_json::Value;
 
 use super::prune::{Candidate, candidates};
-use super::record::Item;
+use super::record::{Item, head_name, record_labels, recovery_name};
 use crate::model::object_key::ObjectKey;
+use crate::model::text::ReleaseName;
 use crate::render::manifest_set::{ManifestSet, phase};
 
 /// What is deleted, each list in order.
@@ -20,13 +20,12 @@ pub struct Removal {
 }
 
 /// What is left behind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stays {
     pub what: String,
     pub why: &'static str,
-    /// The command that deletes it after all.
-    pub command: String,
+    /// What kubectl is told to delete it after all, word by word.
+    pub delete: Vec<String>,
 }
 
 /// Decides what goes: everything of all generations that is live, ours, and holds no data.
@@ -40,19 +39,26 @@ pub fn removal(inventory: &[Item], live: &BTreeMap<ObjectKey, Value>, manager: &
 
 /// Says what stays: of the inventory, of the Secrets that were made at apply, and copies of these.
 pub fn stays(
-    (name, namespace): (&str, &str),
+    (name, namespace): (&ReleaseName, &str),
     inventory: &[Item],
     live: &BTreeMap<ObjectKey, Value>,
     secrets: &BTreeSet<String>,
     has_copies: bool,
 ) -> Vec<Stays> {
+    let delete = |words: &[&str]| {
+        ["-n", namespace, "delete"]
+            .iter()
+            .chain(words)
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<String>>()
+    };
     let claims = inventory.iter().filter(|item| item.key.kind == "PersistentVolumeClaim");
     let claims: BTreeSet<&str> =
         claims.filter(|item| live.contains_key(&item.key)).map(|item| item.key.name.as_str()).collect();
     let claims = claims.into_iter().map(|claim| Stays {
         what: format!("PersistentVolumeClaim/{claim}"),
         why: "it has the data",
-        command: format!("kubectl -n {namespace} delete pvc {claim}"),
+        delete: delete(&["pvc", claim]),
     });
     let secrets = secrets.iter().map(|secret| Stays {
         what: format!("Secret/{secret}"),
@@ -61,25 +67,24 @@ pub fn stays(
         } else {
             "nothing could make the same values again"
         },
-        command: format!("kubectl -n {namespace} delete secret {secret}"),
+        delete: delete(&["secret", secret]),
     });
-    let labels = format!(
-        "app.kubernetes.io/instance={name},app.kubernetes.io/component in (record, record-generation)"
-    );
+    let copies = recovery_name(name);
     let copies = has_copies.then(|| Stays {
-        what: format!("ConfigMap/relay-bundle.{name}.recovery"),
+        what: format!("ConfigMap/{copies}"),
         why: "it has encrypted copies of the Secrets",
-        command: format!("kubectl -n {namespace} delete configmap relay-bundle.{name}.recovery"),
+        delete: delete(&["configmap", &copies]),
     });
+    let head = head_name(name);
     let record = Stays {
-        what: format!("the record, ConfigMaps relay-bundle.{name} and relay-bundle.{name}.1 and so on"),
+        what: format!("the record, ConfigMaps {head} and {head}.1 and so on"),
         why: "it has the bundles that ran, and keeps older ones out",
-        command: format!("kubectl -n {namespace} delete configmap -l '{labels}'"),
+        delete: delete(&["configmap", "-l", &record_labels(name)]),
     };
     let namespace = Stays {
         what: format!("Namespace/{namespace}"),
         why: "everything above is in it, and what others put there",
-        command: format!("kubectl delete namespace {namespace}"),
+        delete: ["delete", "namespace", namespace].map(str::to_owned).into(),
     };
     claims.chain(secrets).chain(copies).chain([record, namespace]).collect()
 }
@@ -116,11 +121,13 @@ mod tests {
         let live = kinds.iter().map(|kind| (key(kind), ours.clone())).collect();
 
         let removal = removal(&inventory, &live, "relay-bundle");
-        let stays = stays(("a", "ns"), &inventory, &live, &["a-encryption-key".to_owned()].into(), true);
+        let name = "a".parse().unwrap();
+        let stays = stays((&name, "ns"), &inventory, &live, &["a-encryption-key".to_owned()].into(), true);
 
         let names = |list: &[Candidate]| list.iter().map(|gone| gone.key.kind.clone()).collect::<Vec<_>>();
         assert_eq!(names(&removal.workloads), ["Ingress", "Deployment", "StatefulSet"]);
         assert_eq!(names(&removal.rest), ["Service", "ConfigMap", "NetworkPolicy"]);
+        assert_eq!(stays[1].delete, ["-n", "ns", "delete", "secret", "a-encryption-key"]);
         let stays: Vec<&str> = stays.iter().map(|stays| stays.what.as_str()).collect();
         let record = "the record, ConfigMaps relay-bundle.a and relay-bundle.a.1 and so on";
         let copies = "ConfigMap/relay-bundle.a.recovery";

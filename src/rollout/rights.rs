@@ -12,6 +12,20 @@ use crate::render::manifest_set::Manifest;
 /// The Secrets that may hold the encryption key: what their names add to that of the relay's Deployment.
 pub const ENCRYPTION_KEY_SECRETS: [&str; 3] = ["-encryption-key", "-sealed", "-literal"];
 
+/// The kinds of objects that a release of the chart may have.
+const CHART_KINDS: [&str; 10] = [
+    "ConfigMap",
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "Ingress",
+    "PersistentVolumeClaim",
+    "Secret",
+    "Service",
+    "ServiceAccount",
+    "ServiceMonitor",
+    "StatefulSet",
+];
+
 /// One thing that must be allowed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Right {
@@ -56,6 +70,22 @@ pub fn rights(bundle: &Bundle) -> BTreeSet<Right> {
     rights.insert(Right::to_one("get", "Namespace", "", "kube-system"));
     rights.insert(Right::to_one("get", "Namespace", "", index.namespace.as_str()));
     rights
+}
+
+/// Returns what is needed besides while a bundle takes the place of a release of Helm's: which objects that has, only Helm's
+/// records say, and these are Secrets.
+pub fn of_adoption(bundle: &Bundle) -> BTreeSet<Right> {
+    let verbs = |kind: &str| -> &[&'static str] {
+        match kind {
+            "Secret" => &["get", "list", "create", "update", "delete"],
+            // They have data, and are never deleted.
+            "PersistentVolumeClaim" => &["get", "update"],
+            _ => &["get", "update", "delete"],
+        }
+    };
+    let namespace = bundle.index.namespace.as_str();
+    let of_a_kind = |kind| verbs(kind).iter().map(move |verb| Right::to_all(verb, kind, namespace));
+    CHART_KINDS.into_iter().flat_map(of_a_kind).collect()
 }
 
 /// To keep the record, and to see whether pods are well and what they name.

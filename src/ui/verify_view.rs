@@ -12,6 +12,7 @@ use super::style::{ADDED, REMOVED, paint};
 use crate::bundle::open::Bundle;
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
+use crate::trust::policy::Policy;
 use crate::trust::refusal::{FoundKey, Standing};
 use crate::trust::state::Floor;
 use crate::trust::verify::Verified;
@@ -104,6 +105,13 @@ pub enum FileChange {
     OnlyInSource,
 }
 
+impl Target {
+    /// Returns the place of a policy.
+    pub fn of(policy: &Policy) -> Self {
+        Self { policy: true, site: policy.target.site.clone() }
+    }
+}
+
 impl VerifyReport {
     /// Tells of a verified bundle that was found at `origin`, as of `time`.
     pub fn new(bundle: &Verified<Bundle>, origin: String, time: Timestamp) -> Self {
@@ -155,6 +163,12 @@ impl VerifyReport {
         Self { live, ..self }
     }
 
+    /// Tells whether something else is not as the bundle has it.
+    pub fn differs(&self) -> bool {
+        self.rebuild.as_ref().is_some_and(|rebuild| !rebuild.same)
+            || self.live.as_ref().is_some_and(|live| !live.same)
+    }
+
     fn target_text(&self) -> String {
         let sites: Vec<&str> = self.sites.iter().map(Label::as_str).collect();
         let sites = if sites.is_empty() { "any site".to_owned() } else { sites.join(", ") };
@@ -170,6 +184,9 @@ impl VerifyReport {
     fn replay_text(&self) -> String {
         let Replay { checked, floor, recorded } = &self.replay;
         let text = match floor {
+            _ if !checked && self.target.policy => {
+                return "not checked, it runs here by the record".to_owned();
+            }
             _ if !checked => return "NOT checked, one key was trusted".to_owned(),
             None => "first bundle seen here".to_owned(),
             Some(floor) if floor.serial == self.serial => format!("the one recorded on {}", floor.recorded),
@@ -188,7 +205,10 @@ impl VerifyReport {
             0 => format!("{} ago", span(time.seconds_since(issued))),
             ahead => format!("{} ahead of the clock", span(ahead)),
         };
-        let end = self.expires.map(|end| format!("{end}, in {}", span(end.seconds_since(time))));
+        let end = self.expires.map(|end| match time.seconds_since(end) {
+            0 => format!("{end}, in {}", span(end.seconds_since(time))),
+            since => format!("{end}, {} ago", span(since)),
+        });
         (format!("{issued}, {age}"), end.unwrap_or_else(|| "never".to_owned()))
     }
 

@@ -1,11 +1,13 @@
 //! Adoption: what real Helm installed is taken over, with its keys and its data, and Helm is left with nothing.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::helm::{ADMIN, Helm, RELEASE, SECRET, with_newer_key};
 use crate::proxy::{Fault, Proxy, When};
+use crate::replicas::Counts;
 use crate::started::spawn;
-use crate::watcher::Watcher;
 
 const CLAIM: &str = "persistentvolumeclaim/data-claude-relay-redis-0";
 
@@ -57,7 +59,6 @@ fn a_release_is_taken_over_with_its_keys_its_volume_and_nothing_left_for_helm() 
             "adopt ServiceAccount/claude-relay",
         ]
     );
-    let watcher = Watcher::of(site.plane, &site.namespace);
 
     let report = helm.adopted(&bundle, &[]);
 
@@ -86,9 +87,12 @@ fn a_release_is_taken_over_with_its_keys_its_volume_and_nothing_left_for_helm() 
         0
     );
     assert_eq!(deployment["metadata"]["labels"]["app.kubernetes.io/managed-by"], "relay-bundle");
-    assert_eq!(watcher.at_once("PersistentVolumeClaim", "data-claude-relay-redis-0"), 1);
-    let (wrong, moments) = watcher.end();
-    assert!(wrong.is_empty() && moments > 10, "{wrong:#?} in {moments}");
+    assert_eq!(
+        site.watcher().at_once(&site.namespace, "PersistentVolumeClaim", "data-claude-relay-redis-0"),
+        1
+    );
+    let moments = site.references_hold();
+    assert!(moments > 30, "{moments}");
     // One rollout of each, as announced: not one for the fields that went and one for those that came.
     assert_eq!(site.plane.list(&site.namespace, "replicasets").len(), 2);
     assert_eq!(site.plane.list(&site.namespace, "controllerrevisions").len(), 2);
@@ -268,6 +272,7 @@ fn a_release_that_is_not_deployed_or_not_there_is_refused() {
     assert!(ran.stderr.contains("helm rollback"), "{}", ran.stderr);
     assert_eq!(site.versions(), before);
 
+    site.takes_away_what_pods_name();
     assert_eq!(helm.helm(&["uninstall", RELEASE, "--wait"]).code, 0);
     assert_eq!(helm.helm(&["install", "another-release", crate::helm::CHART]).code, 0);
     site.plane.kubectl(&[
@@ -306,9 +311,8 @@ fn an_adoption_that_did_not_come_to_its_end_goes_on() {
     let bad = helm.build(&["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
     let claim = uid(&helm, CLAIM);
 
-    let ran = helm.adopt(&bad, &["--yes", "--recreate-redis", "--timeout", "3"]);
-    assert_eq!(ran.code, 4, "{}", ran.stderr);
-    assert!(ran.stderr.contains("ImagePullBackOff"), "{}", ran.stderr);
+    let arguments = ["--yes", "--recreate-redis", "--timeout", "3"];
+    site.until_said("ImagePullBackOff", |_| helm.adopt(&bad, &arguments));
     assert_eq!(site.head(RELEASE).get("lock"), None);
     assert_eq!(helm.helm(&["list", "--short"]).stdout.trim(), RELEASE);
 
@@ -336,7 +340,6 @@ fn a_redis_of_another_name_ends_before_the_bundles_starts_on_its_volume() {
     let site = &helm.site;
     let bundle = helm.build(&[]);
     let claim = uid(&helm, "persistentvolumeclaim/data-store-0");
-    let watcher = Watcher::of(site.plane, &site.namespace);
 
     let report = helm.adopted(&bundle, &[]);
 
@@ -345,9 +348,9 @@ fn a_redis_of_another_name_ends_before_the_bundles_starts_on_its_volume() {
     let redis = site.plane.get(&site.namespace, "pod/claude-relay-redis-0");
     assert!(redis["spec"]["volumes"].to_string().contains("\"claimName\":\"data-store-0\""), "{redis}");
     assert_eq!(uid(&helm, "persistentvolumeclaim/data-store-0"), claim);
-    assert_eq!(watcher.at_once("PersistentVolumeClaim", "data-store-0"), 1);
-    let (wrong, moments) = watcher.end();
-    assert!(wrong.is_empty() && moments > 5, "{wrong:#?} in {moments}");
+    assert_eq!(site.watcher().at_once(&site.namespace, "PersistentVolumeClaim", "data-store-0"), 1);
+    let moments = site.references_hold();
+    assert!(moments > 25, "{moments}");
     assert_eq!(helm.traces(), [""; 0]);
 }
 
@@ -357,34 +360,13 @@ fn replicas_never_drop_when_the_bundle_has_an_autoscaler_and_the_release_had_non
     let site = &helm.site;
     let bundle =
         helm.build(&["autoscaling.enabled=true", "autoscaling.minReplicas=2", "autoscaling.maxReplicas=5"]);
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let path = format!("/apis/apps/v1/namespaces/{}/deployments?watch=1", site.namespace);
-    let mut watch =
-        site.plane.command(&["get", "--raw", &path]).stdout(file.reopen().unwrap()).spawn().unwrap();
+    let counts = Counts::of(site.plane, &site.namespace);
 
     helm.adopted(&bundle, &[]);
 
     let last = site.plane.get(&site.namespace, "deployment/claude-relay");
-    let version = last["metadata"]["resourceVersion"].to_string();
-    let start = std::time::Instant::now();
-    let seen = loop {
-        let text = fs_err::read_to_string(file.path()).unwrap();
-        if text.contains(&version) {
-            break text;
-        }
-        assert!(start.elapsed().as_secs() < 30, "the watch does not catch up");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    };
-    watch.kill().unwrap();
-    watch.wait().unwrap();
-    let whole = &seen[..seen.rfind('\n').unwrap()];
-    let replicas: Vec<i64> = whole
-        .lines()
-        .map(|line| {
-            serde_json::from_str::<Value>(line).unwrap()["object"]["spec"]["replicas"].as_i64().unwrap()
-        })
-        .collect();
-    assert!(replicas.len() > 2 && replicas.iter().all(|replicas| *replicas == 3), "{replicas:?}");
+    let (wanted, _, states) = counts.end(&last["metadata"]["resourceVersion"]);
+    assert!(wanted == BTreeSet::from([3]) && states > 2, "{wanted:?} in {states} states");
     assert_eq!(helm.traces(), [""; 0]);
 }
 

@@ -8,7 +8,6 @@ use serde_json::json;
 use crate::helm::{Helm, RELEASE, with_newer_key};
 use crate::proxy::{Fault, Proxy, Seen, When};
 use crate::started::spawn;
-use crate::watcher::Watcher;
 
 const MOMENTS: [When; 3] = [When::Before, When::During, When::After];
 
@@ -45,7 +44,6 @@ fn adopt_with_kills(namespace: &str, step: usize) {
         "deployment/claude-relay",
     ];
     let uids = kept.map(object);
-    let watcher = Watcher::of(site.plane, &site.namespace);
 
     let killed = kill_and_go_on(&helm, bundle.as_str(), step);
 
@@ -61,9 +59,12 @@ fn adopt_with_kills(namespace: &str, step: usize) {
             site.plane.has(&site.namespace, &format!("secret/relay-bundle.claude-relay.helm.v{revision}"))
         );
     }
-    assert_eq!(watcher.at_once("PersistentVolumeClaim", "data-claude-relay-redis-0"), 1);
-    let (wrong, moments) = watcher.end();
-    assert!(wrong.is_empty() && moments > 10, "{wrong:#?} in {moments}");
+    assert_eq!(
+        site.watcher().at_once(&site.namespace, "PersistentVolumeClaim", "data-claude-relay-redis-0"),
+        1
+    );
+    let moments = site.references_hold();
+    assert!(moments > 30, "{moments}");
     assert_eq!(site.head(RELEASE)["generations"].as_array().unwrap().len(), 1);
     assert_eq!(site.plane.list(&site.namespace, "replicasets").len(), 2);
     let again = site.applied(&bundle, &[]);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::refused::kubeconfig;
-use crate::site::{Ran, Site, build, prepare, run, write_trust};
+use crate::site::{Ran, Site, build, key, prepare, run, write_trust, write_trusted};
 
 const RELAY: &str = "relay-dev-claude-relay";
 
@@ -94,6 +94,7 @@ fn a_configuration_with_other_content_under_its_name_is_drift_and_so_is_what_the
         .unwrap();
     let name = config["metadata"]["name"].as_str().unwrap().to_owned();
     // It cannot be edited, and it can be deleted and made again.
+    site.takes_away_what_pods_name();
     site.plane.kubectl(&["-n", "drift-config", "delete", "configmap", &name]);
     config["data"]["LOG_LEVEL"] = "silly".into();
     let metadata = config["metadata"].as_object_mut().unwrap();
@@ -122,12 +123,66 @@ fn what_is_not_verified_or_is_elsewhere_is_not_compared() {
     let ran = verify(&site, bundle.as_str());
     // Nothing is installed: everything is missing.
     assert_eq!(ran.code, 1, "{}", ran.stderr);
-    assert!(told(&ran).iter().all(|line| line.starts_with("missing ")), "{:#?}", told(&ran));
+    let lines = told(&ran);
+    assert!(lines.contains(&format!("missing Deployment/{RELAY}")), "{lines:#?}");
+    assert!(lines.iter().all(|line| line.starts_with("missing ")), "{lines:#?}");
 
     site.trust("00000000-0000-0000-0000-000000000000");
     let ran = verify(&site, bundle.as_str());
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     assert!(ran.stderr.contains("WRONG_TARGET"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_runs_since_somebody_went_back_is_compared_by_its_record_and_nothing_else_comes_in_for_it() {
+    let Some(site) = Site::new("drift-back") else { return };
+    let (first, second) = (site.build("dev", &[]), site.build("dev", &["config.logLevel=\"info\""]));
+    site.applied(&first, &[]);
+    site.applied(&second, &[]);
+    site.called(&["rollback", "-n", "drift-back", "--trust", "trust.toml"]);
+    let running = |more: &[&str]| {
+        site.call(&[&["verify", "--live", "-n", "drift-back", "--trust", "trust.toml"], more].concat())
+    };
+
+    let ran = running(&["--json"]);
+
+    assert_eq!((ran.code, told(&ran)), (0, vec![]), "{}", ran.stderr);
+    let shown = report(&ran);
+    assert_eq!((&shown["serial"], &shown["live"]["generation"]), (&json!(1), &json!(3)));
+    assert_eq!(
+        (&shown["contentId"], &shown["replay"]["checked"]),
+        (&shown["live"]["contentId"], &json!(false))
+    );
+    let text = running(&[]).stdout;
+    assert!(text.contains("generation 3 of relay-dev in namespace drift-back, which runs"), "{text}");
+    assert!(text.contains("not checked, it runs here by the record"), "{text}");
+    site.plane.kubectl(&["-n", "drift-back", "scale", &format!("deployment/{RELAY}"), "--replicas=2"]);
+    let ran = running(&["--json"]);
+    assert_eq!(
+        (ran.code, told(&ran)[0].as_str()),
+        (1, &*format!("differs Deployment/{RELAY}")),
+        "{}",
+        ran.stderr
+    );
+
+    // The same bundle as a file is an older one that is brought in.
+    let ran = verify(&site, first.as_str());
+    assert_eq!((ran.code, &report(&ran)["code"]), (3, &json!("ROLLBACK")), "{}", ran.stderr);
+    assert!(report(&ran)["hints"].to_string().contains("`relay-bundle verify --live`"), "{}", ran.stdout);
+    // No policy, no record; and what the policy does not trust any more is not excused by running.
+    write_trusted(&site.path().join("public.pem"), &key().public().to_pem());
+    let ran = site.call(&["verify", "--live", "-n", "drift-back", "--key", "public.pem"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("verified under a policy"), "{}", ran.stderr);
+    let ran = site.call(&["verify", "--live", "-n", "default", "--trust", "trust.toml"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    let policy = fs_err::read_to_string(site.path().join("trust.toml")).unwrap();
+    let content_id = shown["contentId"].as_str().unwrap().trim_start_matches("sha256:");
+    let revoked = format!("{policy}[[revokedContent]]\nsha256 = \"{content_id}\"\n");
+    write_trusted(&site.path().join("trust.toml"), &revoked);
+    let ran = running(&[]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("REVOKED_CONTENT"), "{}", ran.stderr);
 }
 
 #[test]
@@ -140,6 +195,7 @@ fn a_secret_that_was_generated_and_is_gone_is_drift() {
     site.applied(&bundle, &["--first-install", "--no-recovery"]);
     let ran = verify(&site, bundle.as_str());
     assert_eq!((ran.code, &report(&ran)["live"]["missing"]), (0, &json!([])), "{}", ran.stderr);
+    site.takes_away_what_pods_name();
     site.plane.kubectl(&["-n", "drift-secret", "delete", "secret/relay-loki-claude-relay-encryption-key"]);
 
     let ran = verify(&site, bundle.as_str());
@@ -207,7 +263,8 @@ fn a_difference_to_the_cluster_is_what_applying_then_does() {
     let first = site.build("dev", &[]);
     let (code, found) = diff(&site, first.as_str());
     assert_eq!((code, found.get("generation")), (1, None));
-    assert!(found["objects"].as_array().unwrap().iter().all(|object| object["change"] == "added"), "{found}");
+    let objects = found["objects"].as_array().unwrap();
+    assert!(objects.len() > 5 && objects.iter().all(|object| object["change"] == "added"), "{found}");
     assert!(!site.plane.has("default", "namespace/diff-live"));
 
     site.applied(&first, &[]);

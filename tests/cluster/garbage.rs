@@ -51,6 +51,7 @@ fn a_configuration_goes_once_no_pod_and_no_revision_names_it() {
     assert_eq!(names(&gc(&["--dry-run"])), [""; 0]);
     site.plane.kubectl(&["-n", "garbage", "delete", "pod/own", "--force", "--grace-period=0"]);
 
+    site.await_leaving_pods();
     let before = site.versions();
     assert_eq!(names(&gc(&["--dry-run"])), std::slice::from_ref(&old));
     let ran = gc(&[]);

@@ -1,11 +1,13 @@
 //! A release of the chart in `chart`, made by the real helm, and the profile that `import helm` makes of it.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
 use crate::site::{Ran, Site};
+use crate::tools::skip;
 
 /// The release, whose name is that of the bundle: the app's name is in it, so that the relay's objects bear it.
 pub(crate) const RELEASE: &str = "claude-relay";
@@ -19,12 +21,19 @@ pub(crate) const SECRET: &str = "claude-relay-secret";
 /// A namespace with a release in it.
 pub(crate) struct Helm {
     pub(crate) site: Site,
+    program: PathBuf,
 }
 
 impl Helm {
-    /// Installs the chart; none where no control plane can be.
+    /// Installs the chart; none where no control plane or no helm can be.
     pub(crate) fn install(namespace: &str, values: &[&str]) -> Option<Self> {
-        let helm = Self { site: Site::new(namespace)?.with_namespace() };
+        let site = Site::new(namespace)?;
+        let program = site.plane.tools().ancestors().nth(2).unwrap().join("clients/helm");
+        if !program.is_file() {
+            skip("helm is missing: `.ci/tools` brings it");
+            return None;
+        }
+        let helm = Self { site: site.with_namespace(), program };
         helm.chart("install", values);
         Some(helm)
     }
@@ -40,15 +49,10 @@ impl Helm {
 
     /// Calls helm in the namespace.
     pub(crate) fn helm(&self, arguments: &[&str]) -> Ran {
-        let clients = self.site.plane.tools().ancestors().nth(2).unwrap().join("clients");
-        let mut command = Command::new(clients.join("helm"));
+        let mut command = Command::new(&self.program);
         command.args(arguments).args(["--namespace", &self.site.namespace]).env_clear();
         command.env("KUBECONFIG", &self.site.plane.kubeconfig).env("HOME", self.site.path());
-        Ran::of(
-            command
-                .output()
-                .unwrap_or_else(|error| panic!("helm is missing, `.ci/tools` brings it: {error}")),
-        )
+        Ran::of(command.output().unwrap())
     }
 
     /// Makes a profile of the release's values, as the documentation says, and builds and signs it.

@@ -45,9 +45,12 @@ mod site;
 mod soak;
 mod started;
 mod state;
+#[path = "../support/tools.rs"]
+mod tools;
 mod tour;
 mod transitions;
 mod unasked;
 mod unready;
 mod vault;
+mod versions;
 mod watcher;

@@ -1,5 +1,7 @@
 //! What the platform's people have made before `production` comes.
 
+use serde_json::json;
+
 use crate::control_plane::ControlPlane;
 
 /// What all namespaces have in common.
@@ -12,19 +14,6 @@ apiVersion: networking.k8s.io/v1
 kind: IngressClass
 metadata: {name: nginx}
 spec: {controller: example.internal/nginx}
----
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: servicemonitors.monitoring.coreos.com}
-spec:
-  group: monitoring.coreos.com
-  scope: Namespaced
-  names: {kind: ServiceMonitor, plural: servicemonitors, singular: servicemonitor}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 ";
 
 /// What is in the namespace, and beside it.
@@ -71,6 +60,23 @@ pub(crate) fn own_monitoring(namespace: &str) -> String {
 #[track_caller]
 pub(crate) fn ensure(plane: &ControlPlane, namespace: &str) {
     plane.ensure(PLATFORM);
-    plane.kubectl(&["wait", "--for=condition=Established", "crd/servicemonitors.monitoring.coreos.com"]);
+    serve(plane, "monitoring.coreos.com", "ServiceMonitor");
     plane.ensure(&CONTRACT.replace("NAMESPACE", namespace));
+}
+
+/// Has the cluster serve a kind, whose objects may say anything.
+#[track_caller]
+pub(crate) fn serve(plane: &ControlPlane, group: &str, kind: &str) {
+    let singular = kind.to_lowercase();
+    let (plural, name) = (format!("{singular}s"), format!("{singular}s.{group}"));
+    let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": name, "annotations": {"api-approved.kubernetes.io": "unapproved"}},
+        "spec": {"group": group, "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": singular},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}]},
+    });
+    plane.ensure(&definition.to_string());
+    plane.kubectl(&["wait", "--for=condition=Established", &format!("crd/{name}")]);
 }

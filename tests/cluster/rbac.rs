@@ -3,21 +3,25 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
+use crate::helm::{ADMIN, Helm, RELEASE};
 use crate::platform;
 use crate::site::{Ran, Site, apply, run};
+use crate::versions::versions;
 
 const ACCOUNT: &str = "deployer";
 
-/// Applies what `rbac` prints for bundles, and returns a kubeconfig that has these rights alone.
-fn deployer(site: &Site, bundles: &[&Utf8Path]) -> Utf8PathBuf {
-    let (namespace, account) = (site.namespace.as_str(), format!("{}:{ACCOUNT}", site.namespace));
-    let own = ["rbac", "--service-account", &account];
-    let ran = run(
-        site.path(),
-        &own.into_iter().chain(bundles.iter().map(|path| path.as_str())).collect::<Vec<_>>(),
-    );
+/// Applies what `rbac` prints.
+fn grant(site: &Site, arguments: &[&str]) {
+    let account = format!("{}:{ACCOUNT}", site.namespace);
+    let ran = run(site.path(), &[&["rbac", "--service-account", &account], arguments].concat());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     site.plane.feed(&["apply", "-f", "-"], &ran.stdout);
+}
+
+/// Applies what `rbac` prints for bundles, and returns a kubeconfig that has these rights alone.
+fn deployer(site: &Site, bundles: &[&Utf8Path]) -> Utf8PathBuf {
+    grant(site, &bundles.iter().map(|path| path.as_str()).collect::<Vec<_>>());
+    let namespace = site.namespace.as_str();
     site.plane.kubectl(&["-n", namespace, "create", "serviceaccount", ACCOUNT]);
     let token = site.plane.kubectl(&["-n", namespace, "create", "token", ACCOUNT]);
     let config = site.plane.kubectl(&["config", "view", "--raw", "--minify", "-o", "json"]);
@@ -64,6 +68,67 @@ fn with_the_printed_roles_and_nothing_more_every_command_succeeds() {
     assert!(!site.plane.has("rbac-all-monitoring", "servicemonitor/claude-relay"));
 }
 
+#[test]
+fn who_may_not_look_at_volumes_is_told_so_once_and_only_where_an_encryption_key_is_made() {
+    let Some(site) = Site::new("rbac-volumes") else { return };
+    let site = site.with_namespace();
+    let first = site.build("loki-logging", &[]);
+    let second = site.build("loki-logging", &["config.logLevel=\"debug\""]);
+    let kubeconfig = deployer(&site, &[&first, &second]);
+    let apply = |bundle: &Utf8Path, more: &[&str]| {
+        let own = ["apply", bundle.as_str(), "--trust", "trust.toml", "--no-recovery"];
+        may(&site, &kubeconfig, &[&own[..], more].concat(), 0).stderr
+    };
+    let secret = ["create", "secret", "generic", "loki-credentials", "--from-literal=password=x"];
+    site.plane.kubectl(&[&["-n", "rbac-volumes"], &secret[..]].concat());
+
+    for how in ["--dry-run", "--yes"] {
+        let told = apply(&first, &[how, "--first-install"]);
+        assert_eq!(told.matches("volumes were not looked at: ").count(), 1, "{told}");
+        assert!(told.contains("for the claim data-relay-loki-redis-0 or relay-loki-redis-data\n"), "{told}");
+    }
+    let told = apply(&second, &["--yes"]);
+    assert!(!told.contains("volumes were not looked at"), "{told}");
+}
+
+#[test]
+fn a_release_of_helms_is_adopted_with_the_roles_that_are_printed_for_it_and_with_no_smaller_ones() {
+    let values = [ADMIN, "storage.data.external.enabled=true"];
+    let Some(helm) = Helm::install("rbac-adopt", &values) else { return };
+    let site = &helm.site;
+    let bundle = helm.build(&[]);
+    let kubeconfig = deployer(site, &[&bundle]);
+    let adopt = [
+        "adopt",
+        "--from-helm",
+        RELEASE,
+        bundle.as_str(),
+        "--trust",
+        "trust.toml",
+        "--yes",
+        "--recreate-redis",
+    ];
+    let before = written(site);
+
+    let refused = may(site, &kubeconfig, &adopt, 4);
+    assert!(refused.stderr.contains("cannot list resource \"secrets\""), "{}", refused.stderr);
+    assert!(refused.stderr.contains("relay-bundle rbac --from-helm"), "{}", refused.stderr);
+    assert_eq!(written(site), before);
+    grant(site, &["--from-helm", bundle.as_str()]);
+    let namespace = site.namespace.as_str();
+    let given = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]});
+    settle(site, &given, namespace, true);
+    may(site, &kubeconfig, &adopt, 0);
+
+    assert_eq!(helm.traces(), [""; 0]);
+    // They are taken back, and all goes on without them.
+    grant(site, &[bundle.as_str()]);
+    settle(site, &given, namespace, false);
+    let trust = ["apply", bundle.as_str(), "--trust", "trust.toml", "--yes", "--json"];
+    let again: Value = serde_json::from_str(&may(site, &kubeconfig, &trust, 0).stdout).unwrap();
+    assert_eq!(again["done"]["written"], 0, "{again:#}");
+}
+
 /// Waits until the API server knows what a Role gives.
 fn settle(site: &Site, rule: &Value, namespace: &str, is_given: bool) {
     let (group, resource) = (rule["apiGroups"][0].as_str().unwrap(), rule["resources"][0].as_str().unwrap());
@@ -87,7 +152,16 @@ fn settle(site: &Site, rule: &Value, namespace: &str, is_given: bool) {
 
 /// What is in the namespaces of the installation but for what its platform made.
 fn written(site: &Site) -> Vec<String> {
-    site.versions().into_iter().filter(|line| !line.contains(ACCOUNT)).collect()
+    let monitoring = versions(site.plane, &format!("{}-monitoring", site.namespace));
+    let all = site.versions().into_iter().chain(monitoring);
+    all.chain(monitors(site)).filter(|line| !line.contains(ACCOUNT)).collect()
+}
+
+/// The objects of a kind that not every cluster has.
+fn monitors(site: &Site) -> Vec<String> {
+    let namespace = format!("{}-monitoring", site.namespace);
+    let name = |object: &Value| format!("ServiceMonitor/{}", object["metadata"]["name"]);
+    site.plane.list(&namespace, "servicemonitors").iter().map(name).collect()
 }
 
 #[test]

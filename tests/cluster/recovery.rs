@@ -10,6 +10,7 @@ use crate::control_plane::control_plane;
 use crate::proxy::{Fault, Proxy, Seen, When};
 use crate::site::{build, prepare, write_trust};
 use crate::started::spawn;
+use crate::tools::find;
 use crate::vault::{GENERATED, KEY, KEYS, NAME, Vault, recovered, write_private};
 
 const VALUES: [(&str, &str); 4] = [
@@ -147,7 +148,11 @@ fn a_literal_encryption_key_stays_the_one_that_is_live() {
     let text = fs_err::read_to_string(&profile).unwrap();
     let line = "encryptionKey = \"development-only-32-characters!!\"";
     assert!(text.contains(line));
-    vault.hear(vault.site.apply(&vault.site.build("dev", &[]), &["--yes"]));
+    vault.ok(vault.site.apply(&vault.site.build("dev", &[]), &["--yes"]));
+    let secret =
+        || vault.site.plane.get("literal-key", "secret/relay-dev-claude-relay-literal")["data"].clone();
+    let before = secret();
+    assert!(before["encryption-key"].is_string());
     for other in ["encryptionKey = \"another-literal-32-characters!!!\"", ""] {
         fs_err::write(&profile, text.replace(line, other)).unwrap();
 
@@ -155,6 +160,7 @@ fn a_literal_encryption_key_stays_the_one_that_is_live() {
 
         assert_eq!(ran.code, 4, "{other}: {}", ran.stderr);
         assert!(ran.stderr.contains("the encryption key would change"), "{other}: {}", ran.stderr);
+        assert_eq!(secret(), before, "{other}");
     }
     vault.is_silent(&["development-only-32-characters!!", "another-literal-32-characters!!!"]);
 }
@@ -219,7 +225,6 @@ fn killed_between_any_two_steps_and_run_again_everything_is_generated_once_and_c
     let line = vault.seal("config.adminPassword", "an-admin-password-of-the-operator");
     vault.profile(&[&line]);
     let bundle = vault.build();
-    let mut runs = 0;
     for number in 1..=4 {
         for fault in
             [Fault::Kill(When::Before), Fault::Kill(When::During), Fault::Kill(When::After), Fault::CutAfter]
@@ -243,17 +248,17 @@ fn killed_between_any_two_steps_and_run_again_everything_is_generated_once_and_c
             is_silent_after_init(&vault, &whole);
             let gone = ["-n", "killed-init", "delete", "secret,configmap", "--all"];
             vault.site.plane.kubectl(&gone);
-            runs += 1;
         }
     }
-    assert_eq!(runs, 16);
 }
 
 fn is_silent_after_init(vault: &Vault, whole: &[(String, String)]) {
     let values: Vec<&str> = whole.iter().map(|(_, value)| value.as_str()).collect();
     let folder = vault.site.path().join(".local/state/relay-bundle/recovery");
-    for entry in folder.read_dir_utf8().unwrap() {
-        let text = fs_err::read_to_string(entry.unwrap().path()).unwrap();
+    let files: Vec<_> = folder.read_dir_utf8().unwrap().map(Result::unwrap).collect();
+    assert!(!files.is_empty());
+    for file in files {
+        let text = fs_err::read_to_string(file.path()).unwrap();
         assert!(values.iter().all(|value| !text.contains(value)));
     }
 }
@@ -326,6 +331,7 @@ fn a_backup_brings_back_every_secret_and_takes_the_place_of_none() {
     let report: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((code, &report["restored"]), (0, &json!([])), "{stderr}");
 
+    vault.site.takes_away_what_pods_name();
     let gone = [&["-n", "backup", "delete", "secret"], &names[..]].concat();
     vault.site.plane.kubectl(&gone);
     let (code, _, stderr) = restore(&["--identity", "other", "--dry-run"]);
@@ -351,6 +357,7 @@ fn a_backup_brings_back_every_secret_and_takes_the_place_of_none() {
 #[test]
 fn the_commands_of_the_recovery_drill_bring_the_installation_back_with_its_encryption_key() {
     let Some(plane) = control_plane() else { return };
+    let Some(_) = find("bash", "bash") else { return };
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/recovery.md");
     let text = fs_err::read_to_string(&file).unwrap();
     let home = console::folder();

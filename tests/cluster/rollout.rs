@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use crate::platform;
 use crate::site::Site;
-use crate::watcher::Watcher;
 
 fn states(head: &Value) -> Vec<(i64, &str)> {
     let entries = head["generations"].as_array().unwrap().iter();
@@ -25,7 +24,6 @@ fn a_bundle_is_applied_changed_and_applied_again_and_an_unchanged_one_writes_not
 
     let report = site.applied(&first, &[]);
     assert_eq!(report["done"]["generation"], 1);
-    let watcher = Watcher::of(site.plane, &site.namespace);
     let before = site.versions();
     let report = site.applied(&first, &[]);
     assert_eq!(report["done"], json!({"generation": 1, "written": 0, "pruned": []}));
@@ -46,8 +44,8 @@ fn a_bundle_is_applied_changed_and_applied_again_and_an_unchanged_one_writes_not
     let head = site.head("relay-dev");
     assert_eq!(states(&head), [(1, "superseded"), (2, "deployed")]);
     assert_eq!(head.get("lock"), None);
-    let (wrong, moments) = watcher.end();
-    assert!(wrong.is_empty() && moments > 5, "{wrong:#?} in {moments}");
+    let moments = site.references_hold();
+    assert!(moments > 12, "{moments}");
 }
 
 #[test]
@@ -84,11 +82,9 @@ fn a_pod_that_never_becomes_ready_is_named_with_its_reason_and_a_good_bundle_goe
     let Some(site) = Site::new("never-ready") else { return };
     let bad = site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
 
-    let ran = site.apply(&bad, &["--yes", "--timeout", "5"]);
+    let ran = site.until_said("ImagePullBackOff", |site| site.apply(&bad, &["--yes", "--timeout", "5"]));
 
-    assert_eq!(ran.code, 4, "{}", ran.stderr);
     assert!(ran.stderr.contains("not ready after 5 s: Deployment/relay-dev-claude-relay"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("ImagePullBackOff"), "{}", ran.stderr);
     let head = site.head("relay-dev");
     assert_eq!((states(&head), head.get("lock")), (vec![(1, "pending")], None));
 
@@ -190,7 +186,6 @@ fn production_names_what_it_lacks_and_runs_once_that_is_there() {
     assert_eq!(site.versions(), before);
 
     platform::ensure(site.plane, &site.namespace);
-    let watcher = Watcher::of(site.plane, &site.namespace);
     let report = site.applied(&bundle, &consent[1..]);
 
     assert_eq!(report["done"]["generation"], 1);
@@ -199,11 +194,7 @@ fn production_names_what_it_lacks_and_runs_once_that_is_there() {
     assert!(site.plane.has("production-monitoring", "servicemonitor/claude-relay"));
     let before = site.versions();
     assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
-    let stable = |versions: Vec<String>| -> Vec<String> {
-        // The autoscaler writes its own status, again and again.
-        versions.into_iter().filter(|line| !line.contains("HorizontalPodAutoscaler")).collect()
-    };
-    assert_eq!(stable(site.versions()), stable(before));
-    let (wrong, moments) = watcher.end();
-    assert!(wrong.is_empty() && moments > 10, "{wrong:#?} in {moments}");
+    assert_eq!(site.versions(), before);
+    let moments = site.references_hold();
+    assert!(moments > 12, "{moments}");
 }

@@ -1,20 +1,29 @@
 //! A builder and an operator: a folder with profiles, keys, a trust policy, and a namespace of its own.
 
+use std::collections::BTreeSet;
 use std::process::Output;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use relay_bundle::trust::key::PrivateKey;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::control_plane::{ControlPlane, control_plane};
+use crate::versions::versions;
+use crate::watcher::Watcher;
 
 pub(crate) struct Site {
     pub(crate) plane: &'static ControlPlane,
     pub(crate) namespace: String,
     folder: tempfile::TempDir,
     serial: AtomicU32,
+    /// None where a test stops the servers: then the watches end.
+    watcher: Option<&'static Watcher>,
+    /// Whether the test itself takes away what pods name.
+    takes_away: AtomicBool,
 }
 
 /// What a command printed, and how it ended.
@@ -32,18 +41,27 @@ impl Ran {
 }
 
 impl Site {
-    /// Makes a place for a test; none where no control plane can be.
+    /// Makes a place for a test; none where no control plane can be. When it goes, everything that a live pod has named must
+    /// have been there at each moment.
     pub(crate) fn new(namespace: &str) -> Option<Self> {
-        Some(Self::on(control_plane()?, namespace))
+        let plane = control_plane()?;
+        let mut site = Self::on(plane, namespace);
+        site.watcher = Some(Watcher::of(plane));
+        Some(site)
     }
 
-    /// Makes a place for a test on a control plane.
+    /// Makes a place for a test on a control plane of its own.
     pub(crate) fn on(plane: &'static ControlPlane, namespace: &str) -> Self {
+        static TAKEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+        let is_new = TAKEN.lock().unwrap().insert(namespace.to_owned());
+        assert!(is_new, "two tests would disturb each other in the namespace {namespace}");
         let site = Self {
             plane,
             namespace: namespace.to_owned(),
             folder: tempfile::tempdir().unwrap(),
             serial: AtomicU32::new(0),
+            watcher: None,
+            takes_away: AtomicBool::new(false),
         };
         prepare(site.path());
         let uid =
@@ -110,19 +128,74 @@ impl Site {
         serde_json::from_str(&ran.stdout).unwrap()
     }
 
-    /// Returns every object of the namespace with its version: the same twice if nothing was written. Controllers write the
-    /// status of workloads when they like, so of those it is the generation.
+    /// Returns every object of the namespace with its version: the same twice if nothing was written.
     #[track_caller]
     pub(crate) fn versions(&self) -> Vec<String> {
-        let kinds = "configmaps,secrets,services,serviceaccounts,persistentvolumeclaims,deployments,statefulsets,\
-                     ingresses,poddisruptionbudgets,networkpolicies,horizontalpodautoscalers";
-        let objects = self.plane.list(&self.namespace, kinds);
-        let version = |object: &Value| {
-            let metadata = &object["metadata"];
-            let version = metadata.get("generation").unwrap_or(&metadata["resourceVersion"]);
-            format!("{}/{} {version}", object["kind"], metadata["name"])
-        };
-        objects.iter().map(version).collect()
+        versions(self.plane, &self.namespace)
+    }
+
+    /// Runs something that is patient for so long only, and then must say why it failed: a machine that is busy may need more
+    /// than one run until the cluster knows.
+    #[track_caller]
+    pub(crate) fn until_said(&self, why: &str, run: impl Fn(&Self) -> Ran) -> Ran {
+        let start = Instant::now();
+        loop {
+            let ran = run(self);
+            assert_eq!(ran.code, 4, "{}", ran.stderr);
+            if ran.stderr.contains(why) {
+                return ran;
+            }
+            assert!(start.elapsed() < Duration::from_mins(1), "{why}: {}", ran.stderr);
+        }
+    }
+
+    /// Waits until no pod is about to go: a set counts such a one no more, and what it names is still named.
+    #[track_caller]
+    pub(crate) fn await_leaving_pods(&self) {
+        let start = Instant::now();
+        let is_leaving = |pod: &Value| pod["metadata"].get("deletionTimestamp").is_some();
+        while self.plane.list(&self.namespace, "pods").iter().any(is_leaving) {
+            assert!(start.elapsed() < Duration::from_mins(1), "a pod does not go");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Limits what the pods of the namespace may use, and waits until the limits count: before, whatever they limit is
+    /// refused for another reason.
+    #[track_caller]
+    pub(crate) fn limit(&self, hard: &Value) {
+        let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": hard},
+            "metadata": {"name": "small", "namespace": self.namespace}});
+        self.plane.ensure(&quota.to_string());
+        let start = Instant::now();
+        loop {
+            let status = &self.plane.get(&self.namespace, "resourcequota/small")["status"];
+            if status["hard"] == *hard && status["used"].is_object() {
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_mins(1), "the quota is not counted: {status}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Returns the watcher of what pods name.
+    pub(crate) fn watcher(&self) -> &'static Watcher {
+        self.watcher.unwrap()
+    }
+
+    /// Asserts that everything was there that live pods have named so far, and returns how many moments were looked at.
+    #[track_caller]
+    pub(crate) fn references_hold(&self) -> usize {
+        let (missed, moments) = self.watcher().missed(&self.namespace);
+        assert!(missed.is_empty(), "{missed:#?} in {}", self.namespace);
+        moments
+    }
+
+    /// Asserts the same for the last time: from here on the test itself takes away what pods name.
+    #[track_caller]
+    pub(crate) fn takes_away_what_pods_name(&self) {
+        self.references_hold();
+        self.takes_away.store(true, Ordering::Relaxed);
     }
 
     /// Returns the head of the record.
@@ -135,13 +208,17 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
+        let is_over = std::thread::panicking() || self.takes_away.load(Ordering::Relaxed);
+        if !is_over && self.watcher.is_some() {
+            self.references_hold();
+        }
         // What is left of a namespace disturbs nobody; the control plane goes soon.
         let arguments = ["delete", "namespace", &self.namespace, "--ignore-not-found", "--wait=false"];
         self.plane.command(&arguments).output().ok();
     }
 }
 
-fn key() -> PrivateKey {
+pub(crate) fn key() -> PrivateKey {
     PrivateKey::from_seed(&[7; 32])
 }
 
@@ -178,10 +255,14 @@ pub(crate) fn write_trust(folder: &Utf8Path, uid: &str) {
          profiles = [{profiles}]\nenvironments = [\"dev\", \"production\", \"staging\"]\n\
          keys = [\"{id}\"]\nthreshold = 1\n"
     );
-    let path = folder.join("trust.toml");
-    fs_err::write(&path, text).unwrap();
+    write_trusted(&folder.join("trust.toml"), &text);
+}
+
+/// Writes a file that nobody else can change, whatever the umask.
+pub(crate) fn write_trusted(path: &Utf8Path, text: &str) {
+    fs_err::write(path, text).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    fs_err::set_permissions(&path, mode).unwrap();
+    fs_err::set_permissions(path, mode).unwrap();
 }
 
 /// Builds and signs a profile as an archive.

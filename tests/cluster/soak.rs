@@ -78,12 +78,17 @@ fn all_kept(report: &Value) -> BTreeSet<String> {
     steps.iter().map(name).collect()
 }
 
-/// Checks that nothing is there of ours but the bundle's objects, and what an old revision, or a pod, still names.
-fn nothing_is_left_over(site: &Site, wanted: &BTreeSet<String>) {
+/// Returns the ConfigMaps that revisions and pods name.
+fn named(site: &Site) -> BTreeSet<String> {
+    still_named(&site.plane.list(&site.namespace, "pods,replicasets,controllerrevisions"), "ConfigMap")
+}
+
+/// Checks that nothing is there of ours but the bundle's objects, and what an old revision, or a pod, still names or has named
+/// before the last run.
+fn nothing_is_left_over(site: &Site, wanted: &BTreeSet<String>, before: &BTreeSet<String>) {
     let kinds = "configmaps,secrets,serviceaccounts,services,persistentvolumeclaims,deployments,statefulsets,\
                  poddisruptionbudgets,networkpolicies,ingresses,horizontalpodautoscalers";
-    let owners = site.plane.list(&site.namespace, "pods,replicasets,controllerrevisions");
-    let named = still_named(&owners, "ConfigMap");
+    let named: BTreeSet<String> = named(site).union(before).cloned().collect();
     let deployed =
         site.head("relay-dev")["generations"].as_array().unwrap().last().unwrap()["generation"].clone();
     let record = site.plane.get(&site.namespace, &format!("configmap/relay-bundle.relay-dev.{deployed}"));
@@ -102,7 +107,7 @@ fn nothing_is_left_over(site: &Site, wanted: &BTreeSet<String>) {
         }
         let is_named = object["kind"] == "ConfigMap" && named.contains(text);
         // Its revision may have gone since the run looked; then the next run deletes it.
-        assert!(is_named || retained.contains(text), "{} is left over", name(&object));
+        assert!(is_named, "{} is left over", name(&object));
         assert!(retained.contains(text), "{} is forgotten", name(&object));
     }
 }
@@ -124,6 +129,7 @@ fn after_any_upgrade_and_rollback_the_cluster_equals_the_bundle_and_nothing_else
     let made = values();
     let (mut upgrades, mut rollbacks) = (0, 0);
     for change in 1..=changes {
+        let before = named(&site);
         let head = site.head("relay-dev");
         let ran: Vec<u64> = head["generations"]
             .as_array()
@@ -149,11 +155,11 @@ fn after_any_upgrade_and_rollback_the_cluster_equals_the_bundle_and_nothing_else
 
         assert_eq!(shown.code, 0, "change {change} of seed {seed}: {}", shown.stderr);
         let wanted = all_kept(&serde_json::from_str(&shown.stdout).unwrap());
-        nothing_is_left_over(&site, &wanted);
+        nothing_is_left_over(&site, &wanted, &before);
         assert_eq!(values(), made, "change {change} of seed {seed}");
     }
     assert!(changes < CHANGES || upgrades > 0 && rollbacks > 0, "{upgrades} upgrades, {rollbacks} rollbacks");
     site.called(&["remove", "-n", "soak"]);
-    nothing_is_left_over(&site, &BTreeSet::new());
+    nothing_is_left_over(&site, &BTreeSet::new(), &BTreeSet::new());
     assert_eq!(values(), made);
 }

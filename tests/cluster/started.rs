@@ -57,6 +57,13 @@ impl Started {
         self.0.id()
     }
 
+    /// Returns how often it has had nothing to do and has waited.
+    pub(crate) fn times_asleep(&self) -> u64 {
+        let status = fs_err::read_to_string(format!("/proc/{}/status", self.process())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.unwrap().trim().parse().unwrap()
+    }
+
     pub(crate) fn is_under_way(&mut self) -> bool {
         self.0.try_wait().unwrap().is_none()
     }

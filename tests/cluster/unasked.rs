@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::proxy::Proxy;
-use crate::site::{build, prepare, write_trust};
+use crate::site::{build, prepare, run, write_trust};
 use crate::started::start;
 
 struct Desk {
@@ -31,6 +31,13 @@ impl Desk {
         let text = fs_err::read_to_string(&path).unwrap();
         assert!(text.contains(from), "{text}");
         fs_err::write(&path, text.replacen(from, to, 1)).unwrap();
+    }
+
+    /// Runs a command that needs no cluster, which must succeed.
+    #[track_caller]
+    fn ok(&self, arguments: &[&str]) {
+        let ran = run(self.folder(), arguments);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
 
     #[track_caller]
@@ -81,23 +88,22 @@ fn a_bundle_of_a_key_that_the_policy_has_not_is_not_asked_about() {
 fn a_revoked_content_or_a_serial_below_the_floor_is_not_asked_about() {
     let desk = Desk::new();
     desk.change_trust("threshold = 1", "threshold = 1\nminSerial = 6");
-
     desk.refuses(&desk.bundle, 3, "BELOW_MIN_SERIAL");
+
+    let seen = run(desk.folder(), &["inspect", desk.bundle.as_str(), "--json"]);
+    let seen: serde_json::Value = serde_json::from_str(&seen.stdout).unwrap();
+    let content = seen["contentId"].as_str().unwrap().trim_start_matches("sha256:");
+    desk.change_trust("[[grant]]", &format!("[[revokedContent]]\nsha256 = \"{content}\"\n[[grant]]"));
+    desk.refuses(&desk.bundle, 3, "REVOKED_CONTENT");
 }
 
 #[test]
 fn a_bundle_that_is_too_old_is_not_asked_about() {
     let desk = Desk::new();
     let archive = desk.folder().join("old.tar");
-    let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_relay-bundle"))
-        .args(["build", "dev", "--key", "key.pem", "--serial", "6", "--archive", archive.as_str()])
-        .args(["--issued", "2020-01-01T00:00:00Z", "--expires", "2020-01-02T00:00:00Z"])
-        .current_dir(desk.folder())
-        .env_clear()
-        .env("HOME", desk.folder())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let build = ["build", "dev", "--key", "key.pem", "--serial", "6", "--archive", archive.as_str()];
+    let times = ["--issued", "2020-01-01T00:00:00Z", "--expires", "2020-01-02T00:00:00Z"];
+    desk.ok(&[&build[..], &times].concat());
 
     desk.refuses(&archive, 3, "EXPIRED");
 }
@@ -106,14 +112,7 @@ fn a_bundle_that_is_too_old_is_not_asked_about() {
 fn an_older_bundle_than_was_verified_here_is_not_asked_about() {
     let desk = Desk::new();
     let older = build(desk.folder(), "dev", "relay-dev", 4, &["config.logLevel=\"warn\""]);
-    let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_relay-bundle"))
-        .args(["verify", desk.bundle.as_str(), "--trust", "trust.toml", "--record"])
-        .current_dir(desk.folder())
-        .env_clear()
-        .env("HOME", desk.folder())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    desk.ok(&["verify", desk.bundle.as_str(), "--trust", "trust.toml", "--record"]);
 
     desk.refuses(&older, 3, "ROLLBACK");
 }

@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::proxy::{Fault, Proxy};
 use crate::site::Site;
 
@@ -93,12 +95,8 @@ fn a_quota_that_does_not_let_all_pods_in_is_named_with_the_set_that_asked() {
     let site = site.with_namespace();
     site.applied(&site.build("dev", &[]), &[]);
     // There is room for one pod more: the plan tries one.
-    let used: u32 = site.plane.list("no-quota", "pods").len().try_into().unwrap();
-    let hard = used + 1;
-    site.plane.ensure(&format!(
-        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: small, namespace: no-quota}}\n\
-         spec: {{hard: {{pods: {hard}}}}}\n"
-    ));
+    let used = site.plane.list("no-quota", "pods").len();
+    site.limit(&json!({"pods": (used + 1).to_string()}));
 
     unready(&site, &["replicaCount=3"], ": FailedCreate: pods \"relay-dev-claude-relay-");
 }

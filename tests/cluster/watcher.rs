@@ -1,8 +1,11 @@
 //! The reference watcher: at each moment, everything that a live pod names is there. The simulated kubelets would not mind.
+//!
+//! One watch of each kind sees all namespaces from before the first test on; each test asks about its own.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::process::{Child, Stdio};
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use relay_bundle::render::references::references;
@@ -17,137 +20,155 @@ const RESOURCES: [(&str, &str); 4] = [
     ("PersistentVolumeClaim", "persistentvolumeclaims"),
 ];
 
-/// Watches a namespace until it is asked.
+/// Watches the control plane that the tests share.
 pub(crate) struct Watcher {
     plane: &'static ControlPlane,
-    namespace: String,
-    /// The version of the cluster before. What was there is told with the versions of its last changes: in that order an
-    /// object may seem to come after a pod that names it.
-    begin: u64,
-    watches: Vec<(&'static str, &'static str, Child, tempfile::NamedTempFile)>,
+    seen: Arc<Seen>,
 }
 
-/// What was seen: the version of the whole cluster at which it happened, and the object.
-type Events = BTreeMap<u64, (&'static str, bool, Value)>;
+/// What happened in each namespace, by the version of the whole cluster at which it did.
+type Seen = Mutex<BTreeMap<String, BTreeMap<u64, Event>>>;
+
+#[derive(Clone)]
+struct Event {
+    kind: &'static str,
+    name: String,
+    uid: String,
+    is_there: bool,
+    /// Whether the containers of a pod run, or will.
+    is_live: bool,
+    /// What a pod names, by kind and name.
+    names: Vec<(String, String)>,
+}
 
 impl Watcher {
-    /// Begins to watch.
-    pub(crate) fn of(plane: &'static ControlPlane, namespace: &str) -> Self {
-        let watch = |(kind, resource): (&'static str, &'static str)| {
-            let file = tempfile::NamedTempFile::new().unwrap();
-            let path = format!("/api/v1/namespaces/{namespace}/{resource}?watch=1");
-            let mut command = plane.command(&["get", "--raw", &path]);
-            let out = File::options().append(true).open(file.path()).unwrap();
-            (kind, resource, command.stdout(out).stderr(Stdio::null()).spawn().unwrap(), file)
-        };
-        let list = plane.kubectl(&["get", "--raw", &format!("/api/v1/namespaces/{namespace}/pods?limit=1")]);
-        let list: Value = serde_json::from_str(&list).unwrap();
-        let begin = version(&list).parse().unwrap();
-        let watches = RESOURCES.into_iter().map(watch).collect();
-        Self { plane, namespace: namespace.to_owned(), begin, watches }
+    /// Returns the one watcher; it begins when it is first asked for, which is before any test has done anything.
+    pub(crate) fn of(plane: &'static ControlPlane) -> &'static Self {
+        static WATCHER: OnceLock<Watcher> = OnceLock::new();
+        WATCHER.get_or_init(|| Self::begin(plane))
     }
 
-    /// Says what was named while it was not there, and how many moments were looked at.
-    pub(crate) fn end(mut self) -> (Vec<String>, usize) {
-        let events = self.settle();
-        for (_, _, child, _) in &mut self.watches {
-            child.kill().unwrap();
-            child.wait().unwrap();
+    fn begin(plane: &'static ControlPlane) -> Self {
+        let seen = Arc::new(Seen::default());
+        let list: Value =
+            serde_json::from_str(&plane.kubectl(&["get", "--raw", "/api/v1/pods?limit=1"])).unwrap();
+        let from = version(&list);
+        for (kind, resource) in RESOURCES {
+            let seen = Arc::clone(&seen);
+            std::thread::spawn(move || follow(plane, kind, resource, from, &seen));
         }
-        let mut there: BTreeSet<(String, String)> = BTreeSet::new();
-        let mut pods: BTreeMap<String, Value> = BTreeMap::new();
-        let mut wrong = Vec::new();
+        Self { plane, seen }
+    }
+
+    /// Returns what live pods of a namespace named while it was not there, and how many moments were looked at.
+    pub(crate) fn missed(&self, namespace: &str) -> (BTreeSet<String>, usize) {
+        let events = self.settle(namespace);
         let moments = events.len();
-        for (at, (kind, is_there, object)) in events {
-            let name = object["metadata"]["name"].as_str().unwrap().to_owned();
-            match (kind, is_there && is_live(&object)) {
-                ("Pod", true) => drop(pods.insert(name, object)),
-                ("Pod", false) => drop(pods.remove(&name)),
-                _ if is_there => drop(there.insert((kind.to_owned(), name))),
-                _ => drop(there.remove(&(kind.to_owned(), name))),
+        let mut there: BTreeSet<(String, String)> = BTreeSet::new();
+        let mut pods: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        let mut missed = BTreeSet::new();
+        for event in events.into_values() {
+            match (event.kind, event.is_there && event.is_live) {
+                ("Pod", true) => drop(pods.insert(event.name, event.names)),
+                ("Pod", false) => drop(pods.remove(&event.name)),
+                (kind, true) => drop(there.insert((kind.to_owned(), event.name))),
+                (kind, false) => drop(there.remove(&(kind.to_owned(), event.name))),
             }
-            if at <= self.begin {
-                continue;
-            }
-            for (pod, object) in &pods {
-                let missing = named(object).into_iter().filter(|target| !there.contains(target));
-                wrong.extend(
-                    missing.map(|(kind, name)| format!("{pod} names {kind}/{name}, which is not there")),
+            for (pod, names) in &pods {
+                let missing = names.iter().filter(|target| !there.contains(target));
+                missed.extend(
+                    missing.map(|(kind, name)| format!("{pod} named {kind}/{name}, which was not there")),
                 );
             }
         }
-        wrong.sort();
-        wrong.dedup();
-        (wrong, moments)
+        (missed, moments)
     }
 
-    /// Returns how many pods named an object at once, at most, until they were gone.
-    pub(crate) fn at_once(&self, kind: &str, name: &str) -> usize {
+    /// Returns how many pods of a namespace named an object at once, at most, until they were gone.
+    pub(crate) fn at_once(&self, namespace: &str, kind: &str, name: &str) -> usize {
         let target = (kind.to_owned(), name.to_owned());
         let mut there: BTreeSet<String> = BTreeSet::new();
         let mut most = 0;
-        for (_, (_, is_there, pod)) in self.settle().into_iter().filter(|(_, (of, ..))| *of == "Pod") {
-            let uid = pod["metadata"]["uid"].as_str().unwrap().to_owned();
-            if is_there && named(&pod).contains(&target) {
-                there.insert(uid);
+        for event in self.settle(namespace).into_values().filter(|event| event.kind == "Pod") {
+            if event.is_there && event.names.contains(&target) {
+                there.insert(event.uid);
             } else {
-                there.remove(&uid);
+                there.remove(&event.uid);
             }
             most = most.max(there.len());
         }
         most
     }
 
-    /// Waits until the watches have told all that is so now.
-    fn settle(&self) -> Events {
+    /// Waits until the watches have told all that is so now in a namespace.
+    fn settle(&self, namespace: &str) -> BTreeMap<u64, Event> {
+        let kinds = RESOURCES.map(|(_, resource)| resource).join(",");
         let start = Instant::now();
         loop {
-            let events = self.read();
-            let is_seen = |kind: &str, resource: &str| {
-                let now: BTreeSet<String> =
-                    self.plane.list(&self.namespace, resource).iter().map(version).collect();
-                let mut last: BTreeMap<String, Option<String>> = BTreeMap::new();
-                for (of, is_there, object) in events.values().filter(|(of, ..)| *of == kind) {
-                    assert_eq!(*of, kind);
-                    let uid = object["metadata"]["uid"].as_str().unwrap().to_owned();
-                    last.insert(uid, is_there.then(|| version(object)));
+            let now = self.plane.list(namespace, &kinds);
+            let now: BTreeMap<String, u64> =
+                now.iter().map(|object| (uid(object), version(object))).collect();
+            let events = self.seen.lock().unwrap().get(namespace).cloned().unwrap_or_default();
+            let mut last: BTreeMap<String, u64> = BTreeMap::new();
+            for (at, event) in &events {
+                if event.is_there {
+                    last.insert(event.uid.clone(), *at);
+                } else {
+                    last.remove(&event.uid);
                 }
-                last.into_values().flatten().collect::<BTreeSet<_>>() == now
-            };
-            if self.watches.iter().all(|(kind, resource, ..)| is_seen(kind, resource)) {
+            }
+            if last == now {
                 return events;
             }
-            assert!(start.elapsed() < Duration::from_secs(30), "the watches do not catch up");
+            assert!(start.elapsed() < Duration::from_mins(1), "the watches do not catch up with {namespace}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
 
-    fn read(&self) -> Events {
-        let mut events = Events::new();
-        for (kind, _, _, file) in &self.watches {
-            let text = fs_err::read_to_string(file.path()).unwrap();
-            // The last line may be half written.
-            let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-            for line in whole.lines() {
-                let event: Value = serde_json::from_str(line).unwrap();
-                let object = event["object"].clone();
-                let is_there = match event["type"].as_str().unwrap() {
-                    "ADDED" | "MODIFIED" => true,
-                    "DELETED" => false,
-                    other => panic!("{other}: {object}"),
-                };
-                events.insert(version(&object).parse().unwrap(), (kind, is_there, object));
-            }
+/// Notes what happens to the objects of a kind, as long as the control plane lives. The server may end a watch when it likes:
+/// the next one goes on where that has stopped.
+fn follow(plane: &ControlPlane, kind: &'static str, resource: &str, mut from: u64, seen: &Seen) {
+    loop {
+        let path = format!("/api/v1/{resource}?watch=1&timeoutSeconds=86400&resourceVersion={from}");
+        let mut command = plane.command(&["get", "--raw", &path]);
+        let mut watch = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        // A line that is cut short is told again.
+        let lines = BufReader::new(watch.stdout.take().unwrap()).lines().map_while(Result::ok);
+        for event in lines.map_while(|line| serde_json::from_str::<Value>(&line).ok()) {
+            let object = &event["object"];
+            let is_there = match event["type"].as_str().unwrap() {
+                "ADDED" | "MODIFIED" => true,
+                "DELETED" => false,
+                other => panic!("the watch of {resource} says {other}: {object}"),
+            };
+            from = version(object);
+            let namespace = object["metadata"]["namespace"].as_str().unwrap().to_owned();
+            let event = Event::of(kind, object, is_there);
+            seen.lock().unwrap().entry(namespace).or_default().insert(from, event);
         }
-        events
+        watch.wait().unwrap();
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
-fn version(object: &Value) -> String {
-    object["metadata"]["resourceVersion"].as_str().unwrap().to_owned()
+impl Event {
+    fn of(kind: &'static str, object: &Value, is_there: bool) -> Self {
+        let is_pod = kind == "Pod";
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        let names = if is_pod { named(object) } else { Vec::new() };
+        Self { kind, name, uid: uid(object), is_there, is_live: !is_pod || is_live(object), names }
+    }
 }
 
-/// Tells whether the containers of a pod run, or will.
+fn version(object: &Value) -> u64 {
+    object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap()
+}
+
+fn uid(object: &Value) -> String {
+    object["metadata"]["uid"].as_str().unwrap().to_owned()
+}
+
 fn is_live(pod: &Value) -> bool {
     pod.pointer("/metadata/deletionTimestamp").is_none()
         && !matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))

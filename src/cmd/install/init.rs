@@ -66,6 +66,7 @@ pub(in crate::cmd) fn init(
 ) -> Outcome {
     let mut run = Run::begin(ctx, checked, (cluster, identity), Turn::Looks, Duration::ZERO)?;
     let makings = run.survey_secrets(args.consent(!yes && !dry_run && can_ask()))?;
+    makings.tell_unseen(&ctx.printer);
     let mut report = InitReport {
         content_id: format!("sha256:{}", checked.bundle.content_id),
         context: &cluster.context,

@@ -209,6 +209,7 @@ pub(super) fn install(
     let timeout = Duration::from_secs(args.timeout);
     let mut run = Run::begin(ctx, checked, (cluster, identity), args.turn(), timeout)?;
     let (before, makings) = run.survey(args)?;
+    makings.tell_unseen(&ctx.printer);
     let (uids, trials) = (run::known_uids(&before), trials(&before));
     let secrets = secret_versions(&before);
     let mut plan = plan(&checked.bundle, before, FIELD_MANAGER);

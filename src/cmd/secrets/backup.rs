@@ -128,11 +128,10 @@ impl Args {
         now: Timestamp,
     ) -> Result<Verified<Bundle>, Failure> {
         let journal = self.installation.open(cluster)?;
-        let entry = journal.head.deployed().ok_or_else(|| {
-            Failure::input("the record says of no generation that it is deployed")
-                .hint("name the bundle whose secrets are meant")
-        })?;
-        verified(&journal, entry, policy, now)
+        let running = journal
+            .running()
+            .map_err(|failure| failure.hint("or name the bundle whose secrets are meant"))?;
+        verified(&journal, running, policy, now)
     }
 }
 

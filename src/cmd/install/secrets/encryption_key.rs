@@ -16,6 +16,7 @@ use crate::cluster::secret::Secret;
 use crate::cmd::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::render::references::{pod_template, references};
+use crate::rollout::live;
 use crate::rollout::record::Item;
 use crate::rollout::rights::ENCRYPTION_KEY_SECRETS;
 
@@ -155,13 +156,13 @@ fn would_change(live: &Place, wanted: &Place, is_generated: bool) -> Failure {
     .hint(format!("if nothing of the installation is to be kept, delete its volume of Redis and Secret {}", live.secret))
 }
 
-/// Refuses to generate it where there could be data that was encrypted with another one.
+/// Refuses to generate it where there could be data that was encrypted with another one; returns what was not looked at.
 pub(super) fn check_making(
     cluster: &Cluster,
     bundle: &Bundle,
     making: &Making,
     was_deployed: bool,
-) -> Result<(), Failure> {
+) -> Result<Option<String>, Failure> {
     let lost = |why: String| {
         Err(Failure::world(format!(
             "the encryption key, Secret {}, is not there, and {why}: a new key would make every account and API key \
@@ -176,15 +177,34 @@ pub(super) fn check_making(
     if making.is_there {
         return lost("the Secret is there without it".to_owned());
     }
-    for claim in redis_claims(bundle) {
-        if cluster.find(&claim)?.is_some() {
+    let claims = redis_claims(bundle);
+    for claim in &claims {
+        if cluster.find(claim)?.is_some() {
             return lost(format!("there is a volume of Redis, {claim}"));
         }
-        if let Some(volume) = kept_volume(cluster, &claim)? {
-            return lost(format!("there is a volume of Redis, PersistentVolume/{volume}, which {claim} had"));
-        }
     }
-    Ok(())
+    // They belong to no namespace, and few may look at them.
+    let folder = key("PersistentVolume", "", "").expect("a kind that is known");
+    let volumes = match cluster.list(&Request::get(&folder)) {
+        Err(error) if error.code() == 403 => return Ok(Some(unseen(&claims))),
+        volumes => volumes?,
+    };
+    let had = |claim| kept_volume(&volumes, claim).map(|volume| (volume, claim));
+    match claims.iter().find_map(had) {
+        Some((volume, claim)) => {
+            lost(format!("there is a volume of Redis, PersistentVolume/{volume}, which {claim} had"))
+        }
+        None => Ok(None),
+    }
+}
+
+fn unseen(claims: &BTreeSet<ObjectKey>) -> String {
+    let names: Vec<&str> = claims.iter().map(|claim| claim.name.as_str()).collect();
+    format!(
+        "volumes were not looked at: we may not list PersistentVolumes. A former installation may have left one with its \
+         data, which a new encryption key makes worthless: let somebody look who may, `kubectl get pv`, for the claim {}",
+        names.join(" or ")
+    )
 }
 
 /// Returns every claim in which Redis may have data: those of its pods, and the one that a chart's StatefulSet made.
@@ -198,24 +218,17 @@ fn redis_claims(bundle: &Bundle) -> BTreeSet<ObjectKey> {
     names.filter_map(|name| key("PersistentVolumeClaim", bundle.index.namespace.as_str(), &name)).collect()
 }
 
-/// Returns the volume that a claim had which is gone, if volumes can be seen: they belong to no namespace.
-fn kept_volume(cluster: &Cluster, claim: &ObjectKey) -> Result<Option<String>, Failure> {
-    let volumes = match cluster.call(&Request::get_path("/api/v1/persistentvolumes")) {
-        Ok(volumes) => volumes,
-        // Without the right the claims alone have to do.
-        Err(error) if error.code() == 403 => return Ok(None),
-        Err(error) => return Err(error.into()),
+/// Returns the name of the volume that a claim had which is gone.
+fn kept_volume<'a>(volumes: &'a [Value], claim: &ObjectKey) -> Option<&'a str> {
+    let text = |volume: &'a Value, pointer: &str| {
+        volume.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     };
-    let text = |volume: &Value, pointer: &str| {
-        volume.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
-    let had = |volume: &&Value| {
+    let had = |volume: &&'a Value| {
         text(volume, "/spec/claimRef/namespace") == claim.namespace
             && text(volume, "/spec/claimRef/name") == claim.name
-            && volume.pointer("/metadata/deletionTimestamp").is_none()
+            && !live::is_going(volume)
     };
-    let mut volumes = volumes["items"].as_array().into_iter().flatten();
-    Ok(volumes.find(had).map(|volume| text(volume, "/metadata/name")))
+    volumes.iter().find(had).map(|volume| text(volume, "/metadata/name"))
 }
 
 /// Says that nobody has agreed to generate it.

@@ -21,6 +21,7 @@ use crate::cmd::failure::Failure;
 use crate::cmd::journal::Journal;
 use crate::rollout::record::Item;
 use crate::rollout::rights::Right;
+use crate::ui::printer::Printer;
 pub(crate) use generated::note_generations;
 use generated::{Making, Why};
 use keeper::Keeper;
@@ -45,6 +46,8 @@ pub(crate) struct Makings {
     keeper: Option<Keeper>,
     /// Whether a person has still to say that the relay has never run here.
     asks_first_install: bool,
+    /// What could not be looked at before the encryption key is made.
+    unseen: Option<String>,
 }
 
 /// What a person said about secrets.
@@ -97,9 +100,9 @@ pub(crate) fn survey_beside(
     if !adopts {
         encryption_key::check_change(cluster, bundle, opened, earlier)?;
     }
-    let mut asks_first_install = false;
+    let (mut asks_first_install, mut unseen) = (false, None);
     if let Some(making) = generated.iter().find(|making| making.is_encryption_key) {
-        encryption_key::check_making(cluster, bundle, making, was_deployed)?;
+        unseen = encryption_key::check_making(cluster, bundle, making, was_deployed)?;
         asks_first_install = !consent.first_install;
         if asks_first_install && !consent.can_ask {
             return Err(encryption_key::no_consent(making));
@@ -110,7 +113,7 @@ pub(crate) fn survey_beside(
     } else {
         Keeper::of(bundle, &generated, consent.recovery_file)?
     };
-    Ok(Makings { generated, sealed, keeper, asks_first_install })
+    Ok(Makings { generated, sealed, keeper, asks_first_install, unseen })
 }
 
 impl Makings {
@@ -136,6 +139,13 @@ impl Makings {
     /// Tells whether the encryption key is generated, and nobody has agreed yet.
     pub(crate) fn asks_first_install(&self) -> bool {
         self.asks_first_install
+    }
+
+    /// Says what could not be looked at, and might have forbidden to make them.
+    pub(crate) fn tell_unseen(&self, printer: &Printer) {
+        if let Some(unseen) = &self.unseen {
+            printer.warn(unseen);
+        }
     }
 
     /// Says what is generated where none is.
