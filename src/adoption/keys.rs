@@ -11,7 +11,7 @@ use crate::model::timestamp::Timestamp;
 const VARIABLE: &str = "ENCRYPTION_KEY";
 
 /// A key of a Secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reference {
     pub secret: String,
     pub key: String,

@@ -19,6 +19,7 @@ use super::resource::Answer;
 use super::retry::{ATTEMPTS_MAX, Trouble, delay};
 use super::secret::Secret;
 use super::signals::{Manner, Signals, unless_stopped};
+use crate::model::causes::with_causes;
 use crate::model::object_key::ObjectKey;
 
 /// How long an answer may take; a call that stalls longer is made again.
@@ -114,7 +115,7 @@ impl Cluster {
                 config,
                 &KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() },
             ))
-            .map_err(|error| ConnectError::Kubeconfig(chain(&error)))?;
+            .map_err(|error| ConnectError::Kubeconfig(with_causes(&error)))?;
         let (server, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
         let client = runtime.block_on(async { client(config) })?;
         let (fence, attempts) = (Cell::new(None), Cell::new(ATTEMPTS_MAX));
@@ -307,10 +308,13 @@ fn read_config(access: &Access) -> Result<(Kubeconfig, String), ConnectError> {
     let mut merged: Option<Kubeconfig> = None;
     for path in &access.kubeconfigs {
         let next = Kubeconfig::read_from(path);
-        let next = next.map_err(|error| ConnectError::Kubeconfig(format!("`{path}`: {}", chain(&error))))?;
+        let next =
+            next.map_err(|error| ConnectError::Kubeconfig(format!("`{path}`: {}", with_causes(&error))))?;
         merged = Some(match merged {
             None => next,
-            Some(first) => first.merge(next).map_err(|error| ConnectError::Kubeconfig(chain(&error)))?,
+            Some(first) => {
+                first.merge(next).map_err(|error| ConnectError::Kubeconfig(with_causes(&error)))?
+            }
         });
     }
     let config = merged.ok_or_else(|| ConnectError::Kubeconfig("there is none".to_owned()))?;
@@ -330,7 +334,7 @@ fn client(mut config: Config) -> Result<Client, ConnectError> {
     // A connection that was idle is not slow.
     config.reset_reader_on_write = true;
     let builder = ClientBuilder::try_from(config);
-    Ok(builder.map_err(|error| ConnectError::Client(chain(&error)))?.build())
+    Ok(builder.map_err(|error| ConnectError::Client(with_causes(&error)))?.build())
 }
 
 /// How long a request is sent again.
@@ -384,12 +388,13 @@ async fn send_before<T: Reply>(
 
 async fn send<T: Reply>(client: &Client, request: &Request) -> Sent<T> {
     let cut = |why: String| (CallError::Transport(why), Trouble::Transport);
-    let lost = |error: &kube::Error| match chain(error) {
+    let lost = |error: &kube::Error| match with_causes(error) {
         // The TLS library's words; the same certificate will come again.
         why if why.contains("certificate") => (CallError::Certificate(why), Trouble::Final),
         why => cut(why),
     };
-    let response = client.send(http_request(request)).await.map_err(|error| lost(&error))?;
+    let sent = http_request(request).map_err(|error| (error, Trouble::Final))?;
+    let response = client.send(sent).await.map_err(|error| lost(&error))?;
     let (code, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
     let body = response.into_body().collect_bytes().await.map_err(|error| lost(&error))?;
     if code < 300 {
@@ -411,7 +416,7 @@ async fn send<T: Reply>(client: &Client, request: &Request) -> Sent<T> {
     Err((CallError::Status(Box::new(status)), Trouble::Status { code, retry_after, is_race }))
 }
 
-fn http_request(request: &Request) -> http::Request<Body> {
+fn http_request(request: &Request) -> Result<http::Request<Body>, CallError> {
     let (method, content_type) = match request.method {
         Method::Get => (http::Method::GET, "application/json"),
         Method::Post => (http::Method::POST, "application/json"),
@@ -425,7 +430,7 @@ fn http_request(request: &Request) -> http::Request<Body> {
         .header(http::header::CONTENT_TYPE, content_type)
         .header(http::header::ACCEPT, "application/json")
         .body(Body::from(Bytes::from_owner(request.body.clone())))
-        .expect("paths are made of names that were checked")
+        .map_err(|error| CallError::Unsendable(format!("{}: {error}", request.path.escape_debug())))
 }
 
 fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
@@ -433,16 +438,19 @@ fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// Returns an error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let why = error.to_string();
-        if !text.contains(&why) {
-            text = format!("{text}: {why}");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_cannot_be_sent_is_an_error_and_one_that_can_is_sent_as_it_is() {
+        let sent = |path: &str| http_request(&Request::get_path(path)).map(|sent| sent.uri().to_string());
+
+        assert_eq!(sent("/api/v1/pods?limit=1").ok().as_deref(), Some("/api/v1/pods?limit=1"));
+        for path in ["/api/v1/a b", "/api/v1/\u{1b}[2J", "/\n"] {
+            let why = sent(path).unwrap_err().to_string();
+            assert!(why.starts_with("the request cannot be made: /"), "{why}");
+            assert!(!why.contains(|c: char| c.is_control()), "{why}");
         }
-        cause = error.source();
     }
-    text
 }

@@ -14,6 +14,9 @@ pub enum CallError {
     /// Whoever answers is not who the kubeconfig means, or does not take us for who we are.
     #[error("there is no trust between the API server and us: {0}")]
     Certificate(String),
+    /// There is no such request: a name in its path is none.
+    #[error("the request cannot be made: {0}")]
+    Unsendable(String),
     /// The write was not sent (again): others may write by now. What went wrong before is in it, if anything.
     #[error("the lock was not renewed in time, and somebody else may hold it now{0}")]
     Late(String),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::resource::path;
+use super::resource::{escaped, key, path};
 use super::secret::Secret;
 use crate::model::object_key::ObjectKey;
 
@@ -80,6 +80,12 @@ impl Request {
     /// Asks for the objects of a kind in a namespace that have these labels, as in `a=b,c=d`.
     pub fn list(folder: &ObjectKey, labels: &str) -> Self {
         Self::get_path(format!("{}?labelSelector={}", path(folder), labels.replace('=', "%3D")))
+    }
+
+    /// Asks for the events about the object with this uid.
+    pub fn events(namespace: &str, uid: &str) -> Self {
+        let folder = key("Event", namespace, "").expect("a kind that is known");
+        Self::get_path(format!("{}?fieldSelector=involvedObject.uid%3D{}", path(&folder), escaped(uid)))
     }
 
     /// Applies a manifest: `yaml` is sent as it is.

@@ -1,10 +1,12 @@
-//! `--yes`, `--dry-run` and the like: how an installation is changed without a bundle.
+//! Which installation is changed without a bundle, and how: `--yes`, `--dry-run` and the like.
 
 use std::time::Duration;
 
+use super::installation_args::InstallationArgs;
+
 use super::journal::Turn;
 
-/// How to go about it.
+/// What is changed, and how to go about it.
 #[derive(Debug, clap::Args)]
 pub(super) struct ChangeArgs {
     /// Show what would be done, and change nothing
@@ -19,6 +21,8 @@ pub(super) struct ChangeArgs {
     /// How many seconds to wait until it is done
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     timeout: u64,
+    #[command(flatten)]
+    pub(super) installation: InstallationArgs,
 }
 
 impl ChangeArgs {

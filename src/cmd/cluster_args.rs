@@ -98,6 +98,7 @@ impl From<CallError> for Failure {
                 "compare the authority and the client's certificate in the kubeconfig with those of the cluster; \
                  something in between may answer for it"
             }
+            CallError::Unsendable(_) => return Self::world(error),
             CallError::Late(_) | CallError::Interrupted => {
                 "run the same command again: it goes on where it stopped"
             }

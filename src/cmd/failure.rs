@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::refused::{self, Refused};
 use crate::fsio::ReadFileError;
 use crate::fsio::guard::GuardError;
+use crate::model::causes::with_causes;
 use crate::ui::escape::{safe, safe_within};
 use crate::ui::printer::{Printer, ReaderGone, Report};
 
@@ -104,17 +105,7 @@ impl Failure {
 
     /// Returns the message with its causes: `what: why: why`.
     pub fn message(&self) -> String {
-        let mut text = self.source.to_string();
-        let mut cause = self.source.source();
-        while let Some(error) = cause {
-            let why = error.to_string();
-            // Some errors repeat their cause in their own text.
-            if !text.contains(&why) {
-                text = format!("{text}: {why}");
-            }
-            cause = error.source();
-        }
-        text
+        with_causes(&*self.source)
     }
 }
 

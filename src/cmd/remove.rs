@@ -14,7 +14,6 @@ use super::confirm::{confirm, place};
 use super::ctx::{Ctx, count};
 use super::failure::{Failure, Outcome};
 use super::install::preflight::check_rights;
-use super::installation_args::InstallationArgs;
 use super::journal::{Journal, delete_with, gave_back, holder};
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request};
@@ -46,8 +45,6 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     change: ChangeArgs,
-    #[command(flatten)]
-    installation: InstallationArgs,
 }
 
 #[derive(Serialize)]
@@ -99,9 +96,9 @@ impl Report for RemoveReport<'_> {
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
-        let cluster = self.installation.connect()?;
+        let cluster = self.change.installation.connect()?;
         let identity = cluster.identity()?;
-        let mut journal = self.installation.open(&cluster)?;
+        let mut journal = self.change.installation.open(&cluster)?;
         let tell = |text: &str| ctx.printer.say(text);
         journal.await_turn(self.change.turn(), &tell)?;
         let (removal, stays) = look(&cluster, &journal)?;

@@ -12,7 +12,6 @@ use super::ctx::Ctx;
 use super::failure::{Failure, Outcome};
 use super::install::preflight::check_rights;
 use super::install::wait::wait;
-use super::installation_args::InstallationArgs;
 use super::journal::{Journal, gave_back, holder};
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::{Cluster, Identity};
@@ -41,8 +40,6 @@ pub struct Args {
     workload: ObjectName,
     #[command(flatten)]
     change: ChangeArgs,
-    #[command(flatten)]
-    installation: InstallationArgs,
 }
 
 #[derive(Serialize)]
@@ -72,9 +69,9 @@ impl Report for RestartReport<'_> {
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
-        let cluster = self.installation.connect()?;
+        let cluster = self.change.installation.connect()?;
         let identity = cluster.identity()?;
-        let mut journal = self.installation.open(&cluster)?;
+        let mut journal = self.change.installation.open(&cluster)?;
         let tell = |text: &str| ctx.printer.say(text);
         journal.await_turn(self.change.turn(), &tell)?;
         let item = self.find(&journal)?;

@@ -11,16 +11,13 @@ use super::cluster_args::identify;
 use super::ctx::{Ctx, count};
 use super::failure::{DIFFERS, Failure, Outcome};
 use super::installation_args::InstallationArgs;
-use super::journal::Journal;
 use super::recorded::{EntryReport, Recorded};
+use super::troubles::troubles;
 use super::trust_args::load_policy;
 use super::verified_record;
 use crate::cluster::Cluster;
-use crate::cluster::request::Request;
-use crate::cluster::resource::key;
 use crate::model::object_key::ObjectKey;
-use crate::rollout::pods;
-use crate::rollout::record::{Entry, Lock, Progress, instance_label};
+use crate::rollout::record::{Entry, Lock, Progress};
 use crate::rollout::standing::Standing;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
@@ -94,6 +91,8 @@ impl Args {
         };
         let shown = recorded.last();
         let objects = shown.map_or_else(|| Ok(Vec::new()), |shown| look(&cluster, shown))?;
+        let keys = objects.iter().map(|object| &object.key);
+        let troubles = troubles(&cluster, (journal.name(), journal.namespace()), keys)?;
         let is_ready = objects.iter().all(|object| object.standing == Standing::Ready);
         let report = StatusReport {
             name: journal.name().to_string(),
@@ -105,7 +104,7 @@ impl Args {
             lock: journal.head.lock.clone(),
             objects_of: shown.map(|shown| shown.entry.generation),
             objects,
-            troubles: troubles(&cluster, &journal)?,
+            troubles,
         };
         ctx.printer.report(&report)?;
         if !verified {
@@ -129,19 +128,6 @@ fn look(cluster: &Cluster, recorded: &Recorded) -> Result<Vec<ObjectReport>, Fai
         key: item.key.clone(),
     };
     Ok(recorded.inventory.iter().map(report).collect())
-}
-
-/// Says what is wrong with the pods of the installation, and with what makes them.
-fn troubles(cluster: &Cluster, journal: &Journal<'_>) -> Result<Vec<String>, Failure> {
-    let label = instance_label(journal.name());
-    let list = |kind: &str| {
-        let folder = key(kind, journal.namespace(), "").expect("a kind that is known");
-        cluster.list(&Request::list(&folder, &label))
-    };
-    let (owners, all) = (list("ReplicaSet")?, list("Pod")?);
-    let is_going = |object: &&serde_json::Value| object.pointer("/metadata/deletionTimestamp").is_some();
-    let pods = all.iter().filter(|pod| !is_going(pod));
-    Ok(owners.iter().filter_map(pods::owner_trouble).chain(pods.filter_map(pods::trouble)).collect())
 }
 
 impl StatusReport {

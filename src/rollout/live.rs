@@ -68,8 +68,3 @@ pub fn uid(object: &Value) -> &str {
 pub fn resource_version(object: &Value) -> &str {
     object.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default()
 }
-
-/// Tells whether an object is being deleted.
-pub fn is_going(object: &Value) -> bool {
-    object.pointer("/metadata/deletionTimestamp").is_some()
-}

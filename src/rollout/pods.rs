@@ -64,12 +64,32 @@ fn container_trouble(container: &Value) -> Option<(String, &str)> {
     }
 }
 
-/// Returns why a ReplicaSet or StatefulSet cannot make pods, if its status says so.
+/// Returns why a ReplicaSet cannot make pods, if its status says so.
 pub fn owner_trouble(owner: &Value) -> Option<String> {
     let failure = items(owner, "/status/conditions").find(|condition| {
         text(condition, "/type") == "ReplicaFailure" && text(condition, "/status") == "True"
     })?;
     Some(line(text(owner, "/metadata/name"), text(failure, "/reason"), text(failure, "/message")))
+}
+
+/// Tells whether a StatefulSet has fewer pods than it wants.
+pub fn lacks_pods(set: &Value) -> bool {
+    let number = |pointer: &str| set.pointer(pointer).and_then(Value::as_i64);
+    number("/status/replicas").unwrap_or(0) < number("/spec/replicas").unwrap_or(1)
+}
+
+/// Returns why a StatefulSet cannot make pods, if that is the last that its events say of making them: its status does not.
+pub fn set_trouble(set: &Value, events: &[Value]) -> Option<String> {
+    let time = |event: &&Value| {
+        let times =
+            ["/lastTimestamp", "/series/lastObservedTime", "/eventTime", "/metadata/creationTimestamp"];
+        times.into_iter().find_map(|pointer| event.pointer(pointer)?.as_str().map(str::to_owned))
+    };
+    let is_about_making =
+        |event: &&Value| matches!(text(event, "/reason"), "FailedCreate" | "SuccessfulCreate");
+    let last = events.iter().filter(is_about_making).max_by_key(time)?;
+    let reason = text(last, "/reason");
+    (reason == "FailedCreate").then(|| line(text(set, "/metadata/name"), reason, text(last, "/message")))
 }
 
 fn line(place: &str, reason: &str, message: &str) -> String {
@@ -114,6 +134,25 @@ mod tests {
         for (status, wanted) in table {
             let pod = json!({"metadata": {"name": "p"}, "status": status});
             assert_eq!(trouble(&pod).as_deref(), wanted, "{pod}");
+        }
+    }
+    #[test]
+    fn a_stateful_set_that_makes_no_pods_says_so_in_the_last_of_its_events() {
+        let set = |replicas: i64| json!({"metadata": {"name": "redis"}, "spec": {"replicas": 1}, "status": {"replicas": replicas}});
+        assert!(lacks_pods(&set(0)) && !lacks_pods(&set(1)) && lacks_pods(&json!({"spec": {}})));
+
+        let event = |reason: &str, minute: u8| json!({"reason": reason, "message": "no", "lastTimestamp": format!("2026-11-22T10:{minute:02}:00Z")});
+        // As newer parts of Kubernetes write it.
+        let new = json!({"reason": "FailedCreate", "message": "new", "lastTimestamp": null, "eventTime": "2026-11-22T10:09:00.000000Z"});
+        let table = [
+            (vec![], None),
+            (vec![event("FailedCreate", 1)], Some("redis: FailedCreate: no")),
+            (vec![event("FailedCreate", 2), event("SuccessfulCreate", 1)], Some("redis: FailedCreate: no")),
+            (vec![event("FailedCreate", 1), event("SuccessfulCreate", 2)], None),
+            (vec![event("SuccessfulCreate", 2), new, event("Other", 59)], Some("redis: FailedCreate: new")),
+        ];
+        for (events, wanted) in table {
+            assert_eq!(set_trouble(&set(0), &events).as_deref(), wanted, "{events:?}");
         }
     }
 }

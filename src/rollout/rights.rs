@@ -67,6 +67,8 @@ pub fn rights(bundle: &Bundle) -> BTreeSet<Right> {
     let mut rights = of_the_record(index.namespace.as_str());
     rights.extend(bundle.manifests.iter().flat_map(of_an_object));
     rights.extend(of_the_contract(index));
+    // They say why a StatefulSet makes no pods; without the right that is not said.
+    rights.insert(Right::to_all("list", "Event", index.namespace.as_str()));
     rights.insert(Right::to_one("get", "Namespace", "", "kube-system"));
     rights.insert(Right::to_one("get", "Namespace", "", index.namespace.as_str()));
     rights

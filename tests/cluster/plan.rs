@@ -278,21 +278,36 @@ fn a_policy_that_denies_pods_is_in_the_plan() {
     site.applied(&site.build("dev", &["images.registry=\"registry.example.internal\""]), &[]);
 }
 
-#[test]
-fn a_policy_that_denies_the_controllers_pods_alone_is_named_within_the_timeout() {
-    let Some(site) = Site::new("deny-controller") else { return };
+/// Applies a bundle where the pods of one controller alone are denied: the plan cannot see it. `set` is what makes them.
+fn denied(namespace: &str, controller: &str, set: &str) {
+    let Some(site) = Site::new(namespace) else { return };
     let site = site.with_namespace();
-    let expression = "!request.userInfo.username.endsWith(':replicaset-controller') && !('probe' in object.metadata.labels)";
-    site.plane.ensure(&policy("deny-controller", ("", "pods"), expression));
-    await_policy(&site, &PROBE.replace("NAMESPACE", "deny-controller"));
+    let expression = format!(
+        "!request.userInfo.username.endsWith(':{controller}') && !('probe' in object.metadata.labels)"
+    );
+    site.plane.ensure(&policy(namespace, ("", "pods"), &expression));
+    await_policy(&site, &PROBE.replace("NAMESPACE", namespace));
 
     let bundle = site.build("dev", &[]);
 
     let ran = site.until_said("FailedCreate", |site| site.apply(&bundle, &["--yes", "--timeout", "5"]));
 
-    for said in ["not ready after 5 s", "FailedCreate", "the platform says no"] {
-        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(ran.stderr.contains("not ready after 5 s"), "{}", ran.stderr);
+    let status = site.call(&["status", "-n", namespace]);
+    assert_eq!(status.code, 1, "{}", status.stderr);
+    for (said, start) in [(ran.stderr, "hint: "), (status.stdout, "  ! ")] {
+        let about =
+            |line: &&str| line.starts_with(&format!("{start}{set}")) && line.contains(": FailedCreate: ");
+        let line = said.lines().find(about).unwrap_or_else(|| panic!("{set}: {said}"));
+        assert!(line.contains("the platform says no"), "{line}");
     }
+}
+
+#[test]
+fn a_policy_that_denies_the_controllers_pods_alone_is_named_within_the_timeout() {
+    denied("deny-controller", "replicaset-controller", "relay-dev-claude-relay-");
+    denied("deny-redis", "statefulset-controller", "relay-dev-redis: FailedCreate: ");
 }
 
 #[test]

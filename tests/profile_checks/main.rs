@@ -45,7 +45,7 @@ fn load_strict(text: &str) -> Loaded {
     let strict = format!(
         "image.digest = \"{digest}\"\nstorage.logs.fluentbit.image.digest = \"{digest}\"\n\
          serviceMonitor.exporter.image.digest = \"{digest}\"\n\
-         release.recoveryRecipients = [\"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\"]\n\
+         release.recoveryRecipients = [\"age19gxp379vj3ffq4kl7h3lmy2nnpcld3p5rpl2sdpj43ldwth6qc5qmedqms\"]\n\
          redis.auth.enabled = true\n{text}"
     );
     load_bytes(strict.as_bytes())

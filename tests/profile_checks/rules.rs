@@ -454,6 +454,25 @@ fn nothing_is_said_about_a_default_that_stands_in_for_a_wrong_value() {
 }
 
 #[test]
+fn the_recovery_key_of_the_shipped_profiles_is_to_be_replaced() {
+    let own = "\"age19gxp379vj3ffq4kl7h3lmy2nnpcld3p5rpl2sdpj43ldwth6qc5qmedqms\"";
+    let example = "\"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\"";
+    let both = format!("{own}, {example}");
+    for (environment, keys, wanted) in [
+        ("production", own, None),
+        ("production", example, Some("RB0418 release.recoveryRecipients[0]")),
+        ("production", &both, Some("RB0418 release.recoveryRecipients[1]")),
+        ("dev", example, Some("RB0418 release.recoveryRecipients[0]")),
+    ] {
+        let text =
+            format!("release.environment = \"{environment}\"\nrelease.recoveryRecipients = [{keys}]\n");
+        let found = findings(&load_bytes(text.as_bytes()));
+        let found = found.iter().find(|finding| finding.starts_with("RB0418"));
+        assert_eq!(found.map(String::as_str), wanted, "{text}");
+    }
+}
+
+#[test]
 fn encrypted_files_keep_apart_in_the_bundle() {
     let file = || b"age-encryption.org/v1\n-> X25519 ...".to_vec();
     for (one, other) in [("secrets/a/b.age", "secrets/a-b.age"), ("secrets/a.age", "a.age")] {

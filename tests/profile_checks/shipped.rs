@@ -1,4 +1,4 @@
-//! The profiles of the repository: free of errors, and with no warning but the one that waits for digests.
+//! The profiles of the repository: free of errors, and with no warning but those that wait for digests and for a key.
 
 use std::path::{Path, PathBuf};
 
@@ -25,12 +25,15 @@ impl ProfileFiles for Folder {
 }
 
 #[test]
-fn the_shipped_profiles_have_no_errors_and_no_warning_but_missing_digests() {
+fn the_shipped_profiles_have_no_errors_and_no_warning_but_what_their_users_must_bring() {
     let folder = Folder(Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles"));
     for name in ["dev", "production", "loki-logging", "pvc-logs"] {
         let loaded = profile::load(name, &[], &folder);
         assert!(loaded.profile.is_some(), "{name}:\n{}", words(&loaded));
-        let other: Vec<_> = loaded.diagnostics.iter().filter(|finding| finding.code != "RB0402").collect();
+        let (brought, other): (Vec<_>, Vec<_>) =
+            loaded.diagnostics.iter().partition(|finding| ["RB0402", "RB0418"].contains(&finding.code));
         assert!(other.is_empty(), "{name}:\n{}", words(&loaded));
+        let keys = brought.iter().filter(|finding| finding.code == "RB0418").count();
+        assert_eq!(keys, usize::from(name != "dev"), "{name}:\n{}", words(&loaded));
     }
 }

@@ -54,7 +54,7 @@ impl<'a> Run<'a> {
         let namespace = bundle.index.namespace.as_str();
         let namespace_key = key("Namespace", "", namespace).expect("a kind that is known");
         let live = cluster.find(&namespace_key)?;
-        if live.as_ref().is_some_and(live::is_going) {
+        if live.as_ref().is_some_and(live::is_ending) {
             return Err(Failure::world(format!("{namespace_key} is being deleted; nothing was changed")).hint(format!(
                 "wait until it is gone (kubectl wait --for=delete namespace/{namespace}), then run the same command \
                  again"

@@ -3,15 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-use super::survey::list;
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::Journal;
+use crate::cmd::troubles::troubles;
 use crate::model::object_key::ObjectKey;
-use crate::rollout::pods;
 use crate::rollout::readiness::{self, Readiness};
 
 const POLL_FIRST: Duration = Duration::from_millis(100);
@@ -39,7 +36,7 @@ pub(in crate::cmd) fn wait(
             Readiness::Failed(why) => Some((key, why)),
             _ => None,
         }) {
-            return Err(trouble(cluster, &format!("{key}: {why}"), &key.namespace)?);
+            return Err(trouble(cluster, journal, awaited, format!("{key}: {why}"))?);
         }
         for (key, _) in found.iter().filter(|(_, state)| *state == Readiness::Ready) {
             if told.insert(key.clone()) {
@@ -63,7 +60,7 @@ pub(in crate::cmd) fn wait(
         };
         if start.elapsed() >= timeout {
             let what = format!("not ready after {} s: {key}: {why}", timeout.as_secs());
-            return Err(trouble(cluster, &what, &key.namespace)?);
+            return Err(trouble(cluster, journal, awaited, what)?);
         }
         journal.beat()?;
         cluster.pause(pause.min(timeout.saturating_sub(start.elapsed())))?;
@@ -101,10 +98,14 @@ fn look(
     Ok(found)
 }
 
-/// Says what is wrong, with what the pods say.
-fn trouble(cluster: &Cluster, what: &str, namespace: &str) -> Result<Failure, Failure> {
-    let owners: Vec<Value> = list(cluster, "ReplicaSet", namespace)?;
-    let all = list(cluster, "Pod", namespace)?;
-    let reasons = owners.iter().filter_map(pods::owner_trouble).chain(all.iter().filter_map(pods::trouble));
-    Ok(reasons.take(TROUBLES_SHOWN).fold(Failure::world(what.to_owned()), Failure::hint))
+/// Says what is wrong, with what the pods, and what makes them, say.
+fn trouble(
+    cluster: &Cluster,
+    journal: &Journal<'_>,
+    awaited: &[ObjectKey],
+    what: String,
+) -> Result<Failure, Failure> {
+    let place = (journal.name(), journal.namespace());
+    let reasons = troubles(cluster, place, awaited.iter())?;
+    Ok(reasons.into_iter().take(TROUBLES_SHOWN).fold(Failure::world(what), Failure::hint))
 }

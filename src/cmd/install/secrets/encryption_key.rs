@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::generated::Making;
 use super::sealed::Opened;
+use crate::adoption::keys::{Reference, reference};
 use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
@@ -15,39 +16,18 @@ use crate::cluster::resource::key;
 use crate::cluster::secret::Secret;
 use crate::cmd::failure::Failure;
 use crate::model::object_key::ObjectKey;
-use crate::render::references::{pod_template, references};
+use crate::render::references::references;
 use crate::rollout::live;
 use crate::rollout::record::Item;
 use crate::rollout::rights::ENCRYPTION_KEY_SECRETS;
 
-/// The variable by which the relay gets it.
-const VARIABLE: &str = "ENCRYPTION_KEY";
-
 /// Its key in the Secrets that apply makes.
 const KEY: &str = "encryption-key";
 
-/// A key of a Secret in the namespace of the bundle.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    secret: String,
-    key: String,
-}
-
-/// Returns where the pods of a workload get the encryption key.
-fn place_in(workload: &Value) -> Option<Place> {
-    let containers = pod_template(workload)?.pointer("/spec/containers")?.as_array()?;
-    let variables = containers.iter().filter_map(|container| container.get("env")?.as_array()).flatten();
-    let reference = variables
-        .filter(|variable| variable["name"] == VARIABLE)
-        .find_map(|variable| variable.pointer("/valueFrom/secretKeyRef"))?;
-    let text = |field: &str| Some(reference.get(field)?.as_str()?.to_owned());
-    Some(Place { secret: text("name")?, key: text("key")? })
-}
-
 /// Returns where the bundle's relay gets the encryption key.
-fn place(bundle: &Bundle) -> Option<Place> {
+fn place(bundle: &Bundle) -> Option<Reference> {
     let mut deployments = bundle.manifests.iter().filter(|manifest| manifest.key.kind == "Deployment");
-    deployments.find_map(|manifest| place_in(&manifest.object))
+    deployments.find_map(|manifest| reference(&manifest.object))
 }
 
 /// Tells whether a Secret of the bundle's is the one with the encryption key.
@@ -65,7 +45,7 @@ pub(super) fn check_change(
     let Some(wanted) = place(bundle) else { return Ok(()) };
     let namespace = bundle.index.namespace.as_str();
     let source = source(bundle, &wanted);
-    let stays = |place: &Place| *place == wanted && matches!(source, From::Cluster | From::Generated);
+    let stays = |place: &Reference| *place == wanted && matches!(source, From::Cluster | From::Generated);
     let (live, runs) = live_places(cluster, bundle, earlier)?;
     if live.iter().all(stays) {
         return Ok(());
@@ -105,7 +85,7 @@ enum From {
     Literal(Box<Secret>),
 }
 
-fn source(bundle: &Bundle, place: &Place) -> From {
+fn source(bundle: &Bundle, place: &Reference) -> From {
     let literal = bundle
         .manifests
         .iter()
@@ -126,26 +106,31 @@ fn source(bundle: &Bundle, place: &Place) -> From {
 
 /// Returns where the key is that the relay has now, and true; where none runs, where one could be that was made for one
 /// that did.
-fn live_places(cluster: &Cluster, bundle: &Bundle, earlier: &[Item]) -> Result<(Vec<Place>, bool), Failure> {
+fn live_places(
+    cluster: &Cluster,
+    bundle: &Bundle,
+    earlier: &[Item],
+) -> Result<(Vec<Reference>, bool), Failure> {
     let named =
         bundle.manifests.iter().map(|manifest| &manifest.key).chain(earlier.iter().map(|item| &item.key));
     let deployments: BTreeSet<&ObjectKey> = named.filter(|key| key.kind == "Deployment").collect();
     let mut live = BTreeSet::new();
     for deployment in &deployments {
-        live.extend(cluster.find(deployment)?.as_ref().and_then(place_in));
+        live.extend(cluster.find(deployment)?.as_ref().and_then(reference));
     }
     let runs = !live.is_empty();
     if !runs {
         let made = |name: &str| {
-            ENCRYPTION_KEY_SECRETS.map(|end| Place { secret: format!("{name}{end}"), key: KEY.to_owned() })
+            ENCRYPTION_KEY_SECRETS
+                .map(|end| Reference { secret: format!("{name}{end}"), key: KEY.to_owned() })
         };
         live.extend(deployments.iter().flat_map(|deployment| made(&deployment.name)));
     }
     Ok((live.into_iter().collect(), runs))
 }
 
-fn would_change(live: &Place, wanted: &Place, is_generated: bool) -> Failure {
-    let Place { secret, key } = wanted;
+fn would_change(live: &Reference, wanted: &Reference, is_generated: bool) -> Failure {
+    let Reference { secret, key } = wanted;
     let how = if is_generated { "a new one would be generated" } else { "the bundle has another one" };
     Failure::world(format!(
         "the encryption key would change: the installation has the one in Secret {}, key `{}`, and {how} for Secret \
@@ -182,6 +167,9 @@ pub(super) fn check_making(
         if cluster.find(claim)?.is_some() {
             return lost(format!("there is a volume of Redis, {claim}"));
         }
+    }
+    if claims.is_empty() {
+        return Ok(None);
     }
     // They belong to no namespace, and few may look at them.
     let folder = key("PersistentVolume", "", "").expect("a kind that is known");
@@ -226,7 +214,7 @@ fn kept_volume<'a>(volumes: &'a [Value], claim: &ObjectKey) -> Option<&'a str> {
     let had = |volume: &&'a Value| {
         text(volume, "/spec/claimRef/namespace") == claim.namespace
             && text(volume, "/spec/claimRef/name") == claim.name
-            && !live::is_going(volume)
+            && !live::is_ending(volume)
     };
     volumes.iter().find(had).map(|volume| text(volume, "/metadata/name"))
 }
