@@ -46,9 +46,8 @@ pub(super) fn described(saved: &Saved) -> String {
 
 /// Writes a recovery file, beside those that are there: the only copy of a key may be in one of them.
 pub(super) fn write_new(path: &Utf8Path, bytes: &[u8]) -> Result<Utf8PathBuf, Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::from(error).hint("nothing was generated; choose another place: --recovery-file FILE")
-    };
+    let failed =
+        |error: std::io::Error| Failure::from(error).hint("choose another place: --recovery-file FILE");
     fs_err::create_dir_all(folder_of(path)).map_err(failed)?;
     for number in 1..=FILES_MAX {
         let path = numbered(path, number);
@@ -85,5 +84,16 @@ mod tests {
             (1..4).map(|_| write_new(&path, b"x").unwrap().file_name().unwrap().to_owned()).collect();
 
         assert_eq!(written, ["a.age", "a.2.age", "a.3.age"]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_says_nothing_of_what_was_generated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(folder.path()).unwrap().join("file");
+        fs_err::write(&path, "").unwrap();
+
+        let failure = write_new(&path.join("a.age"), b"x").unwrap_err();
+
+        assert_eq!(failure.hints, ["choose another place: --recovery-file FILE"]);
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::rbac::{kubeconfig_of, settle};
 use crate::site::{Ran, Site};
 
 const RELAY: &str = "relay-dev-claude-relay";
@@ -333,15 +334,9 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: no-pods}
 subjects: [{kind: ServiceAccount, name: operator, namespace: no-pods}]
 ";
     site.plane.ensure(account);
-    let token = site.plane.kubectl(&["-n", "no-pods", "create", "token", "operator"]);
-    let admin: Value =
-        serde_json::from_str(&site.plane.kubectl(&["config", "view", "--raw", "-o", "json"])).unwrap();
-    let cluster = &admin["clusters"][0]["cluster"];
-    let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "t",
-        "clusters": [{"name": "t", "cluster": cluster}], "users": [{"name": "t", "user": {"token": token.trim()}}],
-        "contexts": [{"name": "t", "context": {"cluster": "t", "user": "t"}}]});
-    let path = site.path().join("operator.json");
-    fs_err::write(&path, config.to_string()).unwrap();
+    let rule = json!({"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["create"]});
+    settle(&site, "operator", &rule, "no-pods", true);
+    let path = kubeconfig_of(&site, "operator");
     let bundle = site.build("dev", &[]);
 
     let ran = crate::site::apply(site.path(), &bundle, path.as_str(), &["--yes", "--json"]);

@@ -6,16 +6,25 @@ use serde_json::{Value, json};
 use crate::helm::{ADMIN, Helm, RELEASE};
 use crate::platform;
 use crate::site::{Ran, Site, apply, run};
-use crate::versions::versions;
 
 const ACCOUNT: &str = "deployer";
 
-/// Applies what `rbac` prints.
+/// Applies what `rbac` prints, and waits until the API server knows of it.
 fn grant(site: &Site, arguments: &[&str]) {
     let account = format!("{}:{ACCOUNT}", site.namespace);
-    let ran = run(site.path(), &[&["rbac", "--service-account", &account], arguments].concat());
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    site.plane.feed(&["apply", "-f", "-"], &ran.stdout);
+    let all = [&["rbac", "--service-account", &account], arguments].concat();
+    let [text, data] = [&[][..], &["--json"]].map(|form| {
+        let ran = run(site.path(), &[&all, form].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stdout
+    });
+    site.plane.feed(&["apply", "-f", "-"], &text);
+    let report: Value = serde_json::from_str(&data).unwrap();
+    let roles = report["objects"].as_array().unwrap().iter().filter(|object| object["rules"].is_array());
+    for role in roles {
+        let namespace = role["metadata"]["namespace"].as_str().unwrap_or_default();
+        settle(site, ACCOUNT, &role["rules"][0], namespace, true);
+    }
 }
 
 /// Applies what `rbac` prints for bundles, and returns a kubeconfig that has these rights alone.
@@ -23,11 +32,16 @@ fn deployer(site: &Site, bundles: &[&Utf8Path]) -> Utf8PathBuf {
     grant(site, &bundles.iter().map(|path| path.as_str()).collect::<Vec<_>>());
     let namespace = site.namespace.as_str();
     site.plane.kubectl(&["-n", namespace, "create", "serviceaccount", ACCOUNT]);
-    let token = site.plane.kubectl(&["-n", namespace, "create", "token", ACCOUNT]);
+    kubeconfig_of(site, ACCOUNT)
+}
+
+/// Returns a kubeconfig with a token of a service account of the namespace.
+pub(crate) fn kubeconfig_of(site: &Site, account: &str) -> Utf8PathBuf {
+    let token = site.plane.kubectl(&["-n", &site.namespace, "create", "token", account]);
     let config = site.plane.kubectl(&["config", "view", "--raw", "--minify", "-o", "json"]);
     let mut config: Value = serde_json::from_str(&config).unwrap();
     config["users"][0]["user"] = json!({"token": token.trim()});
-    let path = site.path().join("deployer.kubeconfig");
+    let path = site.path().join(format!("{account}.kubeconfig"));
     fs_err::write(&path, config.to_string()).unwrap();
     path
 }
@@ -61,6 +75,9 @@ fn with_the_printed_roles_and_nothing_more_every_command_succeeds() {
     let shown = may(&[&["apply", second.as_str(), "--dry-run"], &trust[..]].concat(), 0);
     assert!(!shown.stderr.contains("not checked: "), "{}", shown.stderr);
     may(&[&["apply", second.as_str(), "--yes"], &trust[..]].concat(), 0);
+    may(&["diff", second.as_str(), "--live"], 0);
+    may(&[&["verify", second.as_str(), "--live"], &trust[..]].concat(), 0);
+    may(&[&["gc", "--live", "--yes"], &place[..]].concat(), 0);
     may(&[&["status"], &place[..]].concat(), 0);
     may(&[&["history"], &place[..]].concat(), 0);
     may(&[&["rollback", "--yes"], &place[..], &trust].concat(), 0);
@@ -119,25 +136,25 @@ fn a_release_of_helms_is_adopted_with_the_roles_that_are_printed_for_it_and_with
     grant(site, &["--from-helm", bundle.as_str()]);
     let namespace = site.namespace.as_str();
     let given = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]});
-    settle(site, &given, namespace, true);
+    settle(site, ACCOUNT, &given, namespace, true);
     may(site, &kubeconfig, &adopt, 0);
 
     assert_eq!(helm.traces(), [""; 0]);
     // They are taken back, and all goes on without them.
     grant(site, &[bundle.as_str()]);
-    settle(site, &given, namespace, false);
+    settle(site, ACCOUNT, &given, namespace, false);
     let trust = ["apply", bundle.as_str(), "--trust", "trust.toml", "--yes", "--json"];
     let again: Value = serde_json::from_str(&may(site, &kubeconfig, &trust, 0).stdout).unwrap();
     assert_eq!(again["done"]["written"], 0, "{again:#}");
 }
 
-/// Waits until the API server knows what a Role gives.
-fn settle(site: &Site, rule: &Value, namespace: &str, is_given: bool) {
+/// Waits until the API server knows what a Role gives to a service account of the namespace.
+pub(crate) fn settle(site: &Site, account: &str, rule: &Value, namespace: &str, is_given: bool) {
     let (group, resource) = (rule["apiGroups"][0].as_str().unwrap(), rule["resources"][0].as_str().unwrap());
     let verb = rule["verbs"][0].as_str().unwrap();
     let mut attributes = json!({"verb": verb, "group": group, "resource": resource, "namespace": namespace});
     attributes["name"] = rule.pointer("/resourceNames/0").cloned().unwrap_or("".into());
-    let user = format!("system:serviceaccount:{}:{ACCOUNT}", site.namespace);
+    let user = format!("system:serviceaccount:{}:{account}", site.namespace);
     let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
         "spec": {"user": user, "groups": ["system:authenticated"], "resourceAttributes": attributes}});
     let start = std::time::Instant::now();
@@ -152,18 +169,9 @@ fn settle(site: &Site, rule: &Value, namespace: &str, is_given: bool) {
     }
 }
 
-/// What is in the namespaces of the installation but for what its platform made.
+/// What is in the namespace but for what its platform made.
 fn written(site: &Site) -> Vec<String> {
-    let monitoring = versions(site.plane, &format!("{}-monitoring", site.namespace));
-    let all = site.versions().into_iter().chain(monitoring);
-    all.chain(monitors(site)).filter(|line| !line.contains(ACCOUNT)).collect()
-}
-
-/// The objects of a kind that not every cluster has.
-fn monitors(site: &Site) -> Vec<String> {
-    let namespace = format!("{}-monitoring", site.namespace);
-    let name = |object: &Value| format!("ServiceMonitor/{}", object["metadata"]["name"]);
-    site.plane.list(&namespace, "servicemonitors").iter().map(name).collect()
+    site.versions().into_iter().filter(|line| !line.contains(ACCOUNT)).collect()
 }
 
 #[test]
@@ -173,7 +181,9 @@ fn without_any_rule_of_the_roles_nothing_is_begun() {
     platform::ensure(site.plane, &site.namespace);
     let bundle = site.build("production", &[&platform::own_monitoring(&site.namespace)]);
     let kubeconfig = deployer(&site, &[&bundle]);
-    let before = written(&site);
+    // Its monitor is elsewhere.
+    let written = || (written(&site), site.plane.list("rbac-each-monitoring", "servicemonitors"));
+    let before = written();
     let printed = [
         ("role/relay-bundle-claude-relay", site.namespace.as_str()),
         ("role/relay-bundle-rbac-each-claude-relay", "rbac-each-monitoring"),
@@ -187,7 +197,7 @@ fn without_any_rule_of_the_roles_nothing_is_begun() {
             without["metadata"].as_object_mut().unwrap().remove("resourceVersion");
             let rule = without["rules"].as_array_mut().unwrap().remove(at);
             site.plane.replace(&without);
-            settle(&site, &rule, namespace, false);
+            settle(&site, ACCOUNT, &rule, namespace, false);
 
             // What was there before can be looked at less: that is said, and no reason to refuse.
             let only_looks = rule["verbs"] == json!(["get"]) && rule["resources"][0] != "namespaces";
@@ -205,10 +215,10 @@ fn without_any_rule_of_the_roles_nothing_is_begun() {
                 assert!(is_clear, "without {rule}: {}", ran.stderr);
                 refused += 1;
             }
-            assert_eq!(written(&site), before, "without {rule}");
+            assert_eq!(written(), before, "without {rule}");
             without["rules"].as_array_mut().unwrap().push(rule.clone());
             site.plane.replace(&without);
-            settle(&site, &rule, namespace, true);
+            settle(&site, ACCOUNT, &rule, namespace, true);
         }
     }
     assert!(refused >= 13 && refused > unseen, "{refused} refused, {unseen} not checked");

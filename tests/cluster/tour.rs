@@ -8,6 +8,7 @@ use crate::console;
 use crate::control_plane::control_plane;
 use crate::platform;
 use crate::tools::find;
+use crate::watcher::Watcher;
 
 #[test]
 fn every_command_of_the_tour_prints_what_the_readme_shows() {
@@ -18,6 +19,7 @@ fn every_command_of_the_tour_prints_what_the_readme_shows() {
     {
         return;
     }
+    let watcher = Watcher::of(plane);
     plane.kubectl(&["create", "namespace", "claude-relay"]);
     platform::ensure(plane, "claude-relay");
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
@@ -32,6 +34,7 @@ fn every_command_of_the_tour_prints_what_the_readme_shows() {
     let played = console::play(on_a_cluster, run);
 
     assert!(played.commands > 1, "{} commands are too few for a tour", played.commands);
+    watcher.references_hold("claude-relay");
     if console::accepts() {
         fs_err::write(&file, before.to_owned() + &played.written).unwrap();
     } else {

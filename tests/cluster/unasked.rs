@@ -90,6 +90,7 @@ fn a_revoked_content_or_a_serial_below_the_floor_is_not_asked_about() {
     desk.change_trust("threshold = 1", "threshold = 1\nminSerial = 6");
     desk.refuses(&desk.bundle, 3, "BELOW_MIN_SERIAL");
 
+    desk.change_trust("\nminSerial = 6", "");
     let seen = run(desk.folder(), &["inspect", desk.bundle.as_str(), "--json"]);
     let seen: serde_json::Value = serde_json::from_str(&seen.stdout).unwrap();
     let content = seen["contentId"].as_str().unwrap().trim_start_matches("sha256:");

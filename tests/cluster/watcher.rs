@@ -60,8 +60,17 @@ impl Watcher {
         Self { plane, seen }
     }
 
+    /// Asserts that everything in a namespace was there that live pods have named so far, and returns how many moments were
+    /// looked at.
+    #[track_caller]
+    pub(crate) fn references_hold(&self, namespace: &str) -> usize {
+        let (missed, moments) = self.missed(namespace);
+        assert!(missed.is_empty(), "{missed:#?} in {namespace}");
+        moments
+    }
+
     /// Returns what live pods of a namespace named while it was not there, and how many moments were looked at.
-    pub(crate) fn missed(&self, namespace: &str) -> (BTreeSet<String>, usize) {
+    fn missed(&self, namespace: &str) -> (BTreeSet<String>, usize) {
         let events = self.settle(namespace);
         let moments = events.len();
         let mut there: BTreeSet<(String, String)> = BTreeSet::new();

@@ -226,7 +226,7 @@ fn each_item(
                 return Ok(());
             }
         }
-        next = list.pointer("/metadata/continue").and_then(Value::as_str).unwrap_or_default().to_owned();
+        list.pointer("/metadata/continue").and_then(Value::as_str).unwrap_or_default().clone_into(&mut next);
         if next.is_empty() {
             return Ok(());
         }

@@ -297,6 +297,7 @@ fn lacking_rights(cluster: &Cluster, namespace: &str, helm: &HelmPart) -> Result
     let written = written.map(|of| Right::to_one("update", &of.key.kind, &of.key.namespace, &of.key.name));
     let cleared =
         helm.cleared().map(|of| Right::to_one("delete", &of.key.kind, &of.key.namespace, &of.key.name));
-    let records = ["list", "create", "update", "delete"].map(|verb| Right::to_all(verb, "Secret", namespace));
+    let records =
+        ["get", "list", "create", "update", "delete"].map(|verb| Right::to_all(verb, "Secret", namespace));
     preflight::lacking_rights(cluster, &written.chain(cleared).chain(records).collect())
 }
