@@ -180,7 +180,7 @@ enum Came {
     Refused,
 }
 
-const CONSENT: [&str; 2] = ["--first-install", "--no-recovery"];
+const CONSENT: [&str; 3] = ["--first-install", "--no-recovery", "--allow-regenerate"];
 
 fn report(stdout: &str) -> Value {
     serde_json::from_str(stdout).unwrap()
@@ -189,12 +189,12 @@ fn report(stdout: &str) -> Value {
 /// Applies a bundle and compares what was forecast with what happened.
 fn compare(site: &Site, profile: &str) -> Result<ByWorkload, String> {
     let bundle = site.build(profile, &[]);
-    let shown = site.apply(&bundle, &["--dry-run", "--json", CONSENT[0], CONSENT[1]]);
+    let shown = site.apply(&bundle, &[&["--dry-run", "--json"], &CONSENT[..]].concat());
     if shown.code != 0 {
         return Err(format!("the plan: {}", shown.stderr));
     }
     let before = revisions(site);
-    let ran = site.apply(&bundle, &["--yes", "--json", "--timeout", "60", CONSENT[0], CONSENT[1]]);
+    let ran = site.apply(&bundle, &[&["--yes", "--json", "--timeout", "60"], &CONSENT[..]].concat());
     if ran.code != 0 {
         return Err(format!("apply: {}", ran.stderr));
     }
@@ -213,7 +213,7 @@ fn try_row(site: &Site, row: &Row) -> Result<Came, String> {
     fs_err::write(site.path().join("profiles/changed.toml"), text).unwrap();
     if is_fixed(row) {
         let before = site.versions();
-        let ran = site.apply(&site.build("changed", &[]), &["--yes", CONSENT[0], CONSENT[1]]);
+        let ran = site.apply(&site.build("changed", &[]), &[&["--yes"], &CONSENT[..]].concat());
         let is_said = ran.code == 4 && ran.stderr.contains("cannot change");
         let is_untouched = site.versions() == before;
         return if is_said && is_untouched { Ok(Came::Refused) } else { Err(ran.stderr) };
@@ -241,7 +241,7 @@ fn try_rows(number: usize, rows: &[&Row]) -> Vec<(String, Result<Came, String>)>
         if let Err(why) = &result {
             println!("{}: {} ({}): {why}", row.base, row.key, row.change);
             // What follows would be compared with something else than the base.
-            site.apply(&site.build(row.base, &[]), &["--yes", CONSENT[0], CONSENT[1]]);
+            site.apply(&site.build(row.base, &[]), &[&["--yes"], &CONSENT[..]].concat());
         }
         came.push((format!("{}: {} ({})", row.base, row.key, row.change), result));
     }
