@@ -133,7 +133,7 @@ fn await_end(
             return Ok(());
         }
         journal.beat()?;
-        std::thread::sleep(END_POLL);
+        cluster.pause(END_POLL)?;
     }
     Ok(())
 }

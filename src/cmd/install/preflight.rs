@@ -37,21 +37,22 @@ pub(super) fn check_version(identity: &Identity, bundle: &Bundle) -> Result<(), 
 pub(in crate::cmd) struct Missing {
     /// What must be there before.
     pub(in crate::cmd) wanted: Vec<String>,
-    /// What we may not look at.
+    /// What we may not look at, or cannot.
     pub(in crate::cmd) unseen: Vec<String>,
 }
 
 /// Compares what the bundle wants of the cluster with what is there; what apply makes itself is not asked for.
 pub(in crate::cmd) fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Result<Missing, Failure> {
-    let wanted: Vec<&Wanted> =
-        bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Cluster).collect();
-    let requests: Vec<Request> = wanted.iter().map(|wanted| request(wanted)).collect();
+    let wanted = bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Cluster);
+    let (known, unknown): (Vec<_>, Vec<_>) =
+        wanted.map(|wanted| (wanted, request(wanted))).partition(|(_, request)| request.is_some());
+    let (known, requests): (Vec<&Wanted>, Vec<Request>) =
+        known.into_iter().filter_map(|(wanted, request)| Some((wanted, request?))).unzip();
     let mut missing = Missing::default();
-    for (wanted, answer) in wanted.into_iter().zip(cluster.call_all(&requests)) {
-        let name = match wanted.namespace.as_str() {
-            "" => format!("{} {}", wanted.kind, wanted.name),
-            namespace => format!("{} {} in {namespace}", wanted.kind, wanted.name),
-        };
+    // Of a kind that is not known nobody can say where it would be.
+    missing.unseen.extend(unknown.into_iter().map(|(wanted, _)| named(wanted)));
+    for (wanted, answer) in known.into_iter().zip(cluster.call_all(&requests)) {
+        let name = named(wanted);
         let users = wanted.used_by.join(", ");
         match answer {
             Ok(object) => {
@@ -66,17 +67,22 @@ pub(in crate::cmd) fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Resu
     Ok(missing)
 }
 
-fn request(wanted: &Wanted) -> Request {
+fn named(wanted: &Wanted) -> String {
+    match wanted.namespace.as_str() {
+        "" => format!("{} {}", wanted.kind, wanted.name),
+        namespace => format!("{} {} in {namespace}", wanted.kind, wanted.name),
+    }
+}
+
+/// Returns how it is asked whether something is there; none for a kind that is not known.
+fn request(wanted: &Wanted) -> Option<Request> {
     // Everybody may see which APIs are served; definitions are for administrators.
     if let Some((_, group)) =
         wanted.name.split_once('.').filter(|_| wanted.kind == "CustomResourceDefinition")
     {
-        return Request::get_path(format!("/apis/{group}"));
+        return Some(Request::get_path(format!("/apis/{group}")));
     }
-    match key(&wanted.kind, &wanted.namespace, &wanted.name) {
-        Some(key) => Request::get(&key),
-        None => Request::get_path("/version"),
-    }
+    key(&wanted.kind, &wanted.namespace, &wanted.name).map(|key| Request::get(&key))
 }
 
 fn has_key(object: &Value, key: &str) -> bool {

@@ -90,6 +90,7 @@ pub(in crate::cmd) fn adopt(
     run.adopts = release.is_some();
     let Decided { helm, carried, before, makings } =
         decide(checked, cluster, &run, release.as_ref(), args, install)?;
+    makings.tell_unseen(&ctx.printer);
     let (uids, versions) = (run::known_uids(&before), secret_versions(&before));
     let plan = forecast(cluster, checked, &run, before, &helm, &makings)?;
     let apply = ApplyReport::new(checked, cluster, identity, &plan, &makings, &versions);
