@@ -69,6 +69,8 @@ struct Decided {
     carried: Vec<Carried>,
     before: Before,
     makings: Makings,
+    /// Whether nothing is left to take over but Helm's records: an earlier run did the rest.
+    is_over: bool,
 }
 
 /// Plans, asks, and does it.
@@ -88,7 +90,7 @@ pub(in crate::cmd) fn adopt(
     let records = Records { cluster, namespace, release: &args.from_helm };
     let release = records.read()?;
     run.adopts = release.is_some();
-    let Decided { helm, carried, before, makings } =
+    let Decided { helm, carried, before, makings, is_over } =
         decide(checked, cluster, &run, release.as_ref(), args, install)?;
     makings.tell_unseen(&ctx.printer);
     let (uids, versions) = (run::known_uids(&before), secret_versions(&before));
@@ -111,7 +113,7 @@ pub(in crate::cmd) fn adopt(
     }
     let first_install = makings.asks_first_install().then_some(namespace);
     consent::ask(ctx, &report, &checked.place(cluster, identity), first_install, args, install)?;
-    let is_done = release.is_none() && makings.is_empty() && plan.is_empty() && run.is_deployed();
+    let is_done = is_over && makings.is_empty() && plan.is_empty() && run.is_deployed();
     report.apply.done = Some(if is_done {
         run.journal.clear_dead_lock()?;
         Done::unchanged(run.deployed())
@@ -172,6 +174,10 @@ fn decide(
     };
     let (coming, was_deployed) = (values::coming(&carried), run.journal.head.was_deployed());
     let makings = secrets::survey_beside(run.secrets(), was_deployed, &earlier, install.consent(), &coming)?;
+    let is_taken = |handed: &Handed| {
+        find(&live, &handed.key).is_none_or(|object| prepare::is_over(bundle, handed, object))
+    };
+    let is_over = carried.is_empty() && objects.iter().all(is_taken);
     let before = before(checked, cluster, run, (live, &objects), &earlier, install)?;
     let helm = HelmPart {
         release: args.from_helm.to_string(),
@@ -183,7 +189,7 @@ fn decide(
         source,
         archived: Vec::new(),
     };
-    Ok(Decided { helm, carried, before, makings })
+    Ok(Decided { helm, carried, before, makings, is_over })
 }
 
 /// Finds out what the server and the record say to the bundle.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::super::survey::list;
 use crate::adoption::fate::{Fate, Handed, same};
 use crate::adoption::fields::{handed_over, has_helms, release_of, released};
@@ -23,18 +25,7 @@ pub(super) fn hand_over(cluster: &Cluster, bundle: &Bundle, handed: &Handed) -> 
     let Some(key) = served(&handed.key) else { return Ok(()) };
     for _ in 0..ATTEMPTS {
         let Some(live) = cluster.find(&key)? else { return Ok(()) };
-        let is_helms = has_helms(&live, FIELD_MANAGER);
-        let changed = match (handed.fate, same(&bundle.manifests, &handed.key)) {
-            (Fate::Adopt, Some(manifest)) if is_helms => handed_over(&live, &manifest.object, FIELD_MANAGER),
-            (Fate::Keep, _) if is_helms || release_of(&live).is_some() => {
-                released(&live, None, FIELD_MANAGER)
-            }
-            // With our label it goes as whatever a bundle has no more.
-            (Fate::Prune, _) if is_helms || release_of(&live).is_some() => {
-                released(&live, Some(FIELD_MANAGER), FIELD_MANAGER)
-            }
-            _ => return Ok(()),
-        };
+        let Some(changed) = changed(bundle, handed, &live) else { return Ok(()) };
         match cluster.call(&Request::replace(&key, &changed)) {
             Err(error) if error.code() == 409 => cluster.pause(PAUSE / 4)?,
             answer => {
@@ -46,6 +37,27 @@ pub(super) fn hand_over(cluster: &Cluster, bundle: &Bundle, handed: &Handed) -> 
     }
     Err(Failure::world(format!("{key} changes all the time: it could not be taken over"))
         .hint("run the command again; see who writes it: `kubectl get --show-managed-fields`"))
+}
+
+/// Returns an object as it is when it is ours, or nobody's; none if it is already.
+fn changed(bundle: &Bundle, handed: &Handed, live: &Value) -> Option<Value> {
+    let is_helms = has_helms(live, FIELD_MANAGER);
+    match (handed.fate, same(&bundle.manifests, &handed.key)) {
+        (Fate::Adopt, Some(manifest)) if is_helms => Some(handed_over(live, &manifest.object, FIELD_MANAGER)),
+        (Fate::Keep, _) if is_helms || release_of(live).is_some() => {
+            Some(released(live, None, FIELD_MANAGER))
+        }
+        // With our label it goes as whatever a bundle has no more.
+        (Fate::Prune, _) if is_helms || release_of(live).is_some() => {
+            Some(released(live, Some(FIELD_MANAGER), FIELD_MANAGER))
+        }
+        _ => None,
+    }
+}
+
+/// Tells whether nothing is to be done about an object any more.
+pub(super) fn is_over(bundle: &Bundle, handed: &Handed, live: &Value) -> bool {
+    !matches!(handed.fate, Fate::Recreate | Fate::Replace) && changed(bundle, handed, live).is_none()
 }
 
 /// Returns the key under which an object is asked for, in the version of its API that is stable.
