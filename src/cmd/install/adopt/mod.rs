@@ -298,13 +298,20 @@ fn forecast(
     Ok(plan)
 }
 
-/// Returns the rights that are missing, of those that only adoption needs.
-fn lacking_rights(cluster: &Cluster, namespace: &str, helm: &HelmPart) -> Result<Vec<String>, Failure> {
+/// Says which rights are missing, of those that only adoption needs.
+fn lacking_rights(cluster: &Cluster, namespace: &str, helm: &HelmPart) -> Result<Option<String>, Failure> {
     let written = helm.objects.iter().filter(|of| matches!(of.fate, Fate::Adopt | Fate::Keep | Fate::Prune));
     let written = written.map(|of| Right::to_one("update", &of.key.kind, &of.key.namespace, &of.key.name));
     let cleared =
         helm.cleared().map(|of| Right::to_one("delete", &of.key.kind, &of.key.namespace, &of.key.name));
     let records =
         ["get", "list", "create", "update", "delete"].map(|verb| Right::to_all(verb, "Secret", namespace));
-    preflight::lacking_rights(cluster, &written.chain(cleared).chain(records).collect())
+    let lacking = preflight::lacking_rights(cluster, &written.chain(cleared).chain(records).collect())?;
+    let told = || {
+        format!(
+            "rights are missing: {}; `relay-bundle rbac --from-helm` prints the Roles that have them",
+            lacking.join(", ")
+        )
+    };
+    Ok((!lacking.is_empty()).then(told))
 }
