@@ -166,16 +166,12 @@ fn is_nobodys(object: &Value) -> bool {
 
 /// Returns the live object, in whichever version it was asked for.
 pub fn find<'a>(live: &'a Live, key: &ObjectKey) -> Option<&'a Value> {
-    live.iter().find(|(known, _)| is_same(known, key)).map(|(_, object)| object)
+    live.iter().find(|(known, _)| known.identity() == key.identity()).map(|(_, object)| object)
 }
 
 /// Returns the bundle's manifest of an object.
 pub fn same<'a>(bundle: &'a ManifestSet, key: &ObjectKey) -> Option<&'a Manifest> {
-    bundle.iter().find(|manifest| is_same(&manifest.key, key))
-}
-
-fn is_same(one: &ObjectKey, other: &ObjectKey) -> bool {
-    (&one.kind, &one.namespace, &one.name) == (&other.kind, &other.namespace, &other.name)
+    bundle.iter().find(|manifest| manifest.key.identity() == key.identity())
 }
 
 fn is_fixed_otherwise(live: &Value, manifest: &Value) -> bool {

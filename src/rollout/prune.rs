@@ -34,10 +34,9 @@ pub fn candidates(
     live: &BTreeMap<ObjectKey, Value>,
     manager: &str,
 ) -> Vec<Candidate> {
-    let identity = |key: &ObjectKey| (key.kind.clone(), key.namespace.clone(), key.name.clone());
-    let wanted: BTreeSet<_> = wanted.iter().map(|manifest| identity(&manifest.key)).collect();
+    let wanted: BTreeSet<_> = wanted.iter().map(|manifest| manifest.key.identity()).collect();
     let mut found: BTreeMap<_, Candidate> = BTreeMap::new();
-    for item in earlier.iter().filter(|item| !wanted.contains(&identity(&item.key))) {
+    for item in earlier.iter().filter(|item| !wanted.contains(&item.key.identity())) {
         let Some(object) = live.get(&item.key) else { continue };
         let is_same = match &item.uid {
             Some(uid) => live::uid(object) == uid,
@@ -50,7 +49,7 @@ pub fn candidates(
             let candidate = Candidate { key: item.key.clone(), uid: live::uid(object).to_owned() };
             // What refers to others goes before them.
             let order = std::cmp::Reverse(phase(&item.key.kind).unwrap_or(0));
-            found.insert((order, identity(&item.key)), candidate);
+            found.insert((order, item.key.identity()), candidate);
         }
     }
     found.into_values().collect()

@@ -22,10 +22,7 @@ pub fn stranger(
     if key.kind == "Namespace" {
         return None;
     }
-    let is_same = |item: &&Item| {
-        let (one, other) = (&item.key, key);
-        (&one.kind, &one.namespace, &one.name) == (&other.kind, &other.namespace, &other.name)
-    };
+    let is_same = |item: &&Item| item.key.identity() == key.identity();
     let recorded = earlier.iter().filter(is_same).filter_map(|item| item.uid.as_deref());
     if recorded.into_iter().any(|uid| uid == live::uid(live)) {
         return None;

@@ -241,19 +241,15 @@ fn look(
     });
     let known =
         known.filter_map(|key| prepare::served(&key)).chain(earlier.iter().map(|item| item.key.clone()));
-    let mut keys: Vec<ObjectKey> = own.collect();
-    let mut seen: BTreeSet<_> = keys.iter().map(identity).collect();
-    keys.extend(known.filter(|key| seen.insert(identity(key))));
+    let all: Vec<ObjectKey> = own.chain(known).collect();
+    let mut seen = BTreeSet::new();
+    let keys: Vec<ObjectKey> = all.iter().filter(|key| seen.insert(key.identity())).cloned().collect();
     let (live, unseen) = find_all(cluster, &keys)?;
     if unseen.is_empty() {
         return Ok(live);
     }
     let failure = Failure::world("not everything may be looked at; nothing was changed");
     Err(unseen.into_iter().fold(failure, Failure::hint))
-}
-
-fn identity(key: &ObjectKey) -> (String, String, String) {
-    (key.kind.clone(), key.namespace.clone(), key.name.clone())
 }
 
 /// Returns what goes after the rollout, what refers to others first: what the release has and the bundle has not, and what
