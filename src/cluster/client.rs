@@ -167,7 +167,7 @@ impl Cluster {
         } else {
             Request::replace_secret(key, secret)
         };
-        self.call_until(&request, self.fence.get())
+        self.call_until(&request, self.fence.get()).map_err(CallError::without_words)
     }
 
     /// Returns those of the objects that are there.

@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+/// The cause by which the server says that the namespace is being deleted.
+const NAMESPACE_GOES: &str = "NamespaceTerminating";
+
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -67,7 +70,7 @@ impl Status {
 
     /// Tells whether the namespace is about to go.
     pub fn is_namespace_going(&self) -> bool {
-        self.causes.iter().any(|cause| cause.reason == "NamespaceTerminating")
+        self.causes.iter().any(|cause| cause.reason == NAMESPACE_GOES)
     }
 
     /// Tells whether another manager owns fields that were applied.
@@ -77,6 +80,25 @@ impl Status {
 }
 
 impl CallError {
+    /// Leaves out what the server said: a webhook, or whatever is in between, may quote the Secret that was sent.
+    #[must_use]
+    pub fn without_words(self) -> Self {
+        match self {
+            Self::Status(status) => {
+                let message =
+                    "the server's words are not shown, for they may have the values in them".to_owned();
+                let is_known = |reason: &String| {
+                    ["AlreadyExists", "Conflict", "Forbidden", "Invalid"].contains(&reason.as_str())
+                };
+                let reason = Some(status.reason).filter(is_known).unwrap_or_default();
+                let mut causes = status.causes;
+                causes.retain(|cause| cause.reason == NAMESPACE_GOES);
+                Self::Status(Box::new(Status { code: status.code, reason, message, causes }))
+            }
+            other => other,
+        }
+    }
+
     /// Returns what the server said, if it said anything.
     pub fn status(&self) -> Option<&Status> {
         match self {
@@ -88,5 +110,24 @@ impl CallError {
     /// Returns the code of the server's answer; 0 if none came.
     pub fn code(&self) -> u16 {
         self.status().map_or(0, |status| status.code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_secret_that_is_refused_no_words_are_shown() {
+        let body = br#"{"reason": "Invalid", "message": "Secret is invalid: {\"key\":\"R3VkUEhE\"}",
+            "details": {"causes": [{"reason": "R3VkUEhE", "message": "R3VkUEhE"}, {"reason": "NamespaceTerminating"}]}}"#;
+        let refused = CallError::Status(Box::new(Status::of(422, body)));
+        assert!(refused.to_string().contains("R3VkUEhE"));
+
+        let silent = refused.without_words();
+
+        assert!(!format!("{silent} {silent:?}").contains("R3VkUEhE"));
+        assert_eq!(silent.code(), 422);
+        assert!(silent.status().unwrap().is_namespace_going());
     }
 }

@@ -70,7 +70,12 @@ impl<'a> Live<'a> {
             }
             new.add(&self.would_be(manifest));
         }
-        for gone in candidates(&self.inventory, &self.bundle.manifests, &self.objects, FIELD_MANAGER) {
+        for gone in candidates(
+            &self.inventory,
+            &self.bundle.manifests,
+            &self.objects,
+            (FIELD_MANAGER, self.bundle.index.name.as_str()),
+        ) {
             old.add(&wanted(&self.objects[&gone.key]));
         }
         changes(&old, &new)

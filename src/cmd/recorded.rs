@@ -9,6 +9,7 @@ use crate::archive;
 use crate::bundle::index::{Object, Source, Wanted};
 use crate::bundle::open::{Bundle, InvalidBundle, read_index};
 use crate::bundle::read::{Contents, ReadError, hash_only};
+use crate::cluster::resource;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::{ReleaseName, is_subdomain};
 use crate::model::timestamp::Timestamp;
@@ -27,6 +28,8 @@ pub(super) struct Recorded {
     pub(super) retained: Vec<Item>,
     /// The Secrets that apply makes for it: no inventory has them.
     pub(super) secrets: Vec<String>,
+    /// The Secrets and claims that others made in its namespace, and that it refers to.
+    pub(super) referred: Vec<ObjectKey>,
 }
 
 /// Why a generation is not the one that the head names.
@@ -87,8 +90,8 @@ impl Recorded {
         if !inventory.iter().chain(&retained).all(is_own) {
             return Err(Damage::Other("it lists objects of another namespace"));
         }
-        let made: Vec<Wanted> =
-            index.contract.into_iter().filter(|wanted| wanted.source != Source::Cluster).collect();
+        let (others, made): (Vec<Wanted>, Vec<Wanted>) =
+            index.contract.into_iter().partition(|wanted| wanted.source == Source::Cluster);
         // Their names become paths of requests, and words of commands.
         let is_possible = |wanted: &Wanted| {
             wanted.kind == "Secret" && wanted.namespace == namespace && is_subdomain(&wanted.name)
@@ -97,7 +100,15 @@ impl Recorded {
             return Err(Damage::Other("its bundle wants Secrets to be made that cannot be"));
         }
         let secrets = made.into_iter().map(|wanted| wanted.name).collect();
-        Ok((Self { entry: entry.clone(), inventory, retained, secrets }, contents))
+        let is_here = |wanted: &&Wanted| {
+            let has_data = ["PersistentVolumeClaim", "Secret"].contains(&wanted.kind.as_str());
+            has_data && wanted.namespace == namespace && is_subdomain(&wanted.name)
+        };
+        let others = others.iter().filter(is_here);
+        let referred = others
+            .filter_map(|wanted| resource::key(&wanted.kind, &wanted.namespace, &wanted.name))
+            .collect();
+        Ok((Self { entry: entry.clone(), inventory, retained, secrets, referred }, contents))
     }
 }
 

@@ -94,7 +94,7 @@ pub const CODES: &[RefusalCode] = &[
     RefusalCode {
         code: "ROLLBACK",
         meaning: "a bundle with a higher serial was accepted here for this place",
-        remedy: "take a newer bundle; to go back on purpose, have the old content sealed again with a higher serial",
+        remedy: "take a newer bundle; `relay-bundle rollback` goes back to what ran in a cluster before; what never ran there is sealed again with a higher serial",
     },
     RefusalCode {
         code: "EQUIVOCATION",

@@ -19,10 +19,11 @@ use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::resource::key;
 use crate::model::object_key::ObjectKey;
+use crate::model::text::ReleaseName;
 use crate::rollout::live;
 use crate::rollout::prune::Candidate;
 use crate::rollout::record::{Progress, instance_label, recovery_name};
-use crate::rollout::removal::{Removal, Stays, removal, stays};
+use crate::rollout::removal::{Kept, Removal, Stays, removal, stays};
 use crate::rollout::rights::Right;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
@@ -144,7 +145,7 @@ impl Args {
         for part in [&removal.workloads, &removal.rest] {
             for candidate in part {
                 journal.beat()?;
-                delete(cluster, candidate)?;
+                delete(cluster, journal.name(), candidate)?;
                 tell(&format!("delete  {}", candidate.key));
             }
             self.wait(cluster, journal, part)?;
@@ -182,15 +183,32 @@ fn look(cluster: &Cluster, journal: &Journal<'_>) -> Result<(Removal, Vec<Stays>
     keys.sort();
     keys.dedup();
     let live = cluster.find_all(&keys)?;
-    let made: BTreeSet<String> =
-        journal.recorded(|_| true)?.into_iter().flat_map(|recorded| recorded.secrets).collect();
+    let recorded = journal.recorded(|_| true)?;
+    let made: BTreeSet<String> = recorded.iter().flat_map(|of| of.secrets.iter().cloned()).collect();
+    let referred: BTreeSet<ObjectKey> = recorded.iter().flat_map(|of| of.referred.iter().cloned()).collect();
+    let others = not_gone(cluster, referred)?;
     let secret = |name: &String| key("Secret", journal.namespace(), name).expect("a kind that is known");
     let there = cluster.find_all(&made.iter().map(secret).collect::<Vec<_>>())?;
     let made = made.into_iter().filter(|name| there.contains_key(&secret(name))).collect();
     let copies = key("ConfigMap", journal.namespace(), &recovery_name(journal.name()));
     let has_copies = cluster.find(&copies.expect("a kind that is known"))?.is_some();
-    let stays = stays((journal.name(), journal.namespace()), &inventory, &live, &made, has_copies);
-    Ok((removal(&inventory, &live, FIELD_MANAGER), stays))
+    let stays =
+        stays((journal.name(), journal.namespace()), &inventory, &live, &Kept { made, others, has_copies });
+    Ok((removal(&inventory, &live, (FIELD_MANAGER, journal.name().as_str())), stays))
+}
+
+/// Returns those of the objects that are there, or may be: which of them we may look at is not ours to say.
+fn not_gone(cluster: &Cluster, keys: BTreeSet<ObjectKey>) -> Result<BTreeSet<ObjectKey>, Failure> {
+    let requests: Vec<Request> = keys.iter().map(Request::get).collect();
+    let mut there = BTreeSet::new();
+    for (key, answer) in keys.into_iter().zip(cluster.call_all(&requests)) {
+        match answer {
+            Err(error) if error.code() == 404 => {}
+            Err(error) if error.code() != 403 => return Err(error.into()),
+            _ => drop(there.insert(key)),
+        }
+    }
+    Ok(there)
 }
 
 fn is_removed(journal: &Journal<'_>) -> bool {
@@ -206,10 +224,11 @@ fn check_rights_for(cluster: &Cluster, namespace: &str, gone: &[&Candidate]) -> 
 }
 
 /// Deletes an object if it is still the one that was seen; what has pods goes after them.
-fn delete(cluster: &Cluster, candidate: &Candidate) -> Result<(), Failure> {
+fn delete(cluster: &Cluster, name: &ReleaseName, candidate: &Candidate) -> Result<(), Failure> {
     // Another object may have taken the name since.
     let live = cluster.find(&candidate.key)?.filter(|object| live::uid(object) == candidate.uid);
-    let Some(live) = live.filter(|object| live::is_managed_by(object, FIELD_MANAGER)) else { return Ok(()) };
+    let is_ours = |object: &serde_json::Value| live::is_managed_by(object, FIELD_MANAGER, name.as_str());
+    let Some(live) = live.filter(is_ours) else { return Ok(()) };
     let has_pods = matches!(candidate.key.kind.as_str(), "Deployment" | "StatefulSet");
     let request = if has_pods { Request::delete_last } else { Request::delete };
     Ok(delete_with(cluster, &candidate.key, &live, request)?)

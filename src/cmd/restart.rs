@@ -122,7 +122,8 @@ impl Args {
         let key = &item.key;
         let live = cluster.find(key)?;
         let is_ours = |object: &serde_json::Value| {
-            item.uid.as_deref() == Some(live::uid(object)) && live::is_managed_by(object, FIELD_MANAGER)
+            item.uid.as_deref() == Some(live::uid(object))
+                && live::is_managed_by(object, FIELD_MANAGER, journal.name().as_str())
         };
         let Some(live) = live.filter(is_ours) else {
             return Err(Failure::world(format!("{key} is not there, or is not the one that was installed"))

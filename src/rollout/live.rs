@@ -41,11 +41,11 @@ pub fn is_same(live: &Value, applied: &Value, manager: &str) -> bool {
     wanted(live) == wanted(applied) && owned(live, manager) == owned(applied, manager)
 }
 
-/// Tells whether an object carries the label of what a program manages.
-pub fn is_managed_by(object: &Value, manager: &str) -> bool {
-    let label =
-        object.pointer("/metadata/labels").and_then(|labels| labels.get("app.kubernetes.io/managed-by"));
-    label.and_then(Value::as_str) == Some(manager)
+/// Tells whether an object carries the labels of what a program manages of an installation.
+pub fn is_managed_by(object: &Value, manager: &str, instance: &str) -> bool {
+    let label = |name: &str| object.pointer("/metadata/labels")?.get(name)?.as_str();
+    label("app.kubernetes.io/managed-by") == Some(manager)
+        && label("app.kubernetes.io/instance") == Some(instance)
 }
 
 /// Tells whether an object is being deleted: a pod runs on for a while, and never starts again.

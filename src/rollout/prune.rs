@@ -26,13 +26,13 @@ pub struct Candidate {
 
 /// Returns what earlier generations had and the new set has not, of what is live, in the order of deletion.
 ///
-/// An object counts as ours if it carries our label and has the uid that was recorded; where a rollout was interrupted
+/// An object counts as ours if it carries the labels of this installation and has the uid that was recorded; where a rollout was interrupted
 /// before it could record one, if we own fields of it.
 pub fn candidates(
     earlier: &[Item],
     wanted: &ManifestSet,
     live: &BTreeMap<ObjectKey, Value>,
-    manager: &str,
+    (manager, instance): (&str, &str),
 ) -> Vec<Candidate> {
     let wanted: BTreeSet<_> = wanted.iter().map(|manifest| manifest.key.identity()).collect();
     let mut found: BTreeMap<_, Candidate> = BTreeMap::new();
@@ -42,7 +42,7 @@ pub fn candidates(
             Some(uid) => live::uid(object) == uid,
             None => live::owned(object, manager).is_some(),
         };
-        let is_ours = is_same && live::is_managed_by(object, manager);
+        let is_ours = is_same && live::is_managed_by(object, manager, instance);
         // Secrets that are made at apply are created and never applied: no record has them deleted, whoever wrote it.
         let is_made = item.key.kind == "Secret" && live::owned(object, manager).is_none();
         if is_ours && !is_made && !KEPT.contains(&item.key.kind.as_str()) {
@@ -96,7 +96,12 @@ mod tests {
     }
 
     fn object(label: &str, uid: &str) -> Value {
-        json!({"metadata": {"uid": uid, "labels": {"app.kubernetes.io/managed-by": label}}})
+        of_instance("relay", label, uid)
+    }
+
+    fn of_instance(instance: &str, label: &str, uid: &str) -> Value {
+        let labels = json!({"app.kubernetes.io/managed-by": label, "app.kubernetes.io/instance": instance});
+        json!({"metadata": {"uid": uid, "labels": labels}})
     }
 
     #[test]
@@ -106,6 +111,7 @@ mod tests {
             item("ConfigMap", "old"),
             item("ConfigMap", "made-again"),
             item("ConfigMap", "of-others"),
+            item("ConfigMap", "of-a-neighbour"),
             item("ConfigMap", "gone"),
             item("PersistentVolumeClaim", "data"),
             item("Service", "svc"),
@@ -114,11 +120,12 @@ mod tests {
             (key("ConfigMap", "old"), object("relay-bundle", "1")),
             (key("ConfigMap", "made-again"), object("relay-bundle", "2")),
             (key("ConfigMap", "of-others"), object("Helm", "1")),
+            (key("ConfigMap", "of-a-neighbour"), of_instance("neighbour", "relay-bundle", "1")),
             (key("PersistentVolumeClaim", "data"), object("relay-bundle", "1")),
             (key("Service", "svc"), object("relay-bundle", "1")),
         ];
 
-        let found = candidates(&earlier, &ManifestSet::default(), &live.into(), "relay-bundle");
+        let found = candidates(&earlier, &ManifestSet::default(), &live.into(), ("relay-bundle", "relay"));
 
         let found: Vec<String> = found.iter().map(|candidate| candidate.key.to_string()).collect();
         assert_eq!(found, ["Service/svc", "ConfigMap/old"]);
@@ -156,7 +163,8 @@ mod tests {
                 json!([{"manager": "relay-bundle", "operation": operation, "fieldsV1": {"f:data": {}}}]);
             [(key("Secret", "literal"), secret)].into()
         };
-        let found = |live| candidates(&earlier, &ManifestSet::default(), &live, "relay-bundle").len();
+        let found =
+            |live| candidates(&earlier, &ManifestSet::default(), &live, ("relay-bundle", "relay")).len();
 
         assert_eq!((found(secret("Update")), found(secret("Apply"))), (0, 1));
     }

@@ -19,6 +19,12 @@ pub const SCHEMA: &str = "relay-bundle/record/v1";
 /// How many generations are kept.
 pub const GENERATIONS_KEPT: usize = 10;
 
+/// The largest number in a head: there is room to count on below the largest that canonical JSON has.
+const NUMBER_MAX: u64 = 1 << 52;
+
+/// The longest name of a run that holds the lock.
+const HOLDER_BYTES_MAX: usize = 128;
+
 /// The keys of the ConfigMaps.
 pub const HEAD_KEY: &str = "head.json";
 pub const STATE_KEY: &str = "state.json";
@@ -226,6 +232,16 @@ impl Head {
     /// When it is none, is spelt otherwise than [`Head::to_text`] spells it, or contradicts itself.
     pub fn parse(text: &str) -> Result<Self, InvalidRecord> {
         let head: Self = parse(text)?;
+        let numbers = head.generations.iter().map(|entry| entry.generation);
+        if numbers.chain(head.lock.as_ref().map(|lock| lock.heartbeat)).any(|number| number > NUMBER_MAX) {
+            return Err(InvalidRecord::Changed("its numbers are larger than any that were counted"));
+        }
+        // It is shown to people.
+        let is_possible =
+            |lock: &Lock| lock.holder.len() <= HOLDER_BYTES_MAX && !lock.holder.contains(char::is_control);
+        if !head.lock.as_ref().is_none_or(is_possible) {
+            return Err(InvalidRecord::Changed("its lock is held by what no run is called"));
+        }
         let ascends = head.generations.is_sorted_by(|one, next| one.generation < next.generation);
         let count = |state| head.generations.iter().filter(|entry| entry.state == state).count();
         match (ascends, count(Progress::Deployed), count(Progress::Pending)) {
@@ -509,6 +525,18 @@ mod tests {
         ] {
             assert!(Head::parse(&wrong).is_err(), "{wrong}");
         }
+        for holder in ["a\nhint: do this", "\u{1b}[2J", &"a".repeat(129)] {
+            let mut forged = head.clone();
+            forged.lock = Some(Lock { holder: holder.to_owned(), heartbeat: 3 });
+            assert!(Head::parse(&forged.to_text().unwrap()).is_err(), "{holder}");
+        }
+        let largest = (1 << 53) - 1;
+        let mut forged = head.clone();
+        forged.lock = Some(Lock { holder: "here".to_owned(), heartbeat: largest });
+        assert!(Head::parse(&forged.to_text().unwrap()).is_err());
+        forged = head.clone();
+        forged.generations[0].generation = largest;
+        assert!(Head::parse(&forged.to_text().unwrap()).is_err());
         begin(&mut head, 2, 2);
         head.generations[0].state = Progress::Pending;
         assert!(Head::parse(&head.to_text().unwrap()).is_err());

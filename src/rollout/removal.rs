@@ -28,22 +28,36 @@ pub struct Stays {
     pub delete: Vec<String>,
 }
 
+/// What stays beside the inventory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Secrets that were made at apply.
+    pub made: BTreeSet<String>,
+    /// Secrets and claims that others made, and that a bundle refers to.
+    pub others: BTreeSet<ObjectKey>,
+    /// Whether there are encrypted copies of Secrets.
+    pub has_copies: bool,
+}
+
 /// Decides what goes: everything of all generations that is live, ours, and holds no data.
-pub fn removal(inventory: &[Item], live: &BTreeMap<ObjectKey, Value>, manager: &str) -> Removal {
-    let all = candidates(inventory, &ManifestSet::default(), live, manager);
+pub fn removal(
+    inventory: &[Item],
+    live: &BTreeMap<ObjectKey, Value>,
+    (manager, instance): (&str, &str),
+) -> Removal {
+    let all = candidates(inventory, &ManifestSet::default(), live, (manager, instance));
     let first = phase("StatefulSet").expect("a kind that is rendered");
     let (workloads, rest) =
         all.into_iter().partition(|candidate| phase(&candidate.key.kind).is_some_and(|phase| phase >= first));
     Removal { workloads, rest }
 }
 
-/// Says what stays: of the inventory, of the Secrets that were made at apply, and copies of these.
+/// Says what stays: of the inventory, and what else keys and data are in.
 pub fn stays(
     (name, namespace): (&ReleaseName, &str),
     inventory: &[Item],
     live: &BTreeMap<ObjectKey, Value>,
-    secrets: &BTreeSet<String>,
-    has_copies: bool,
+    kept: &Kept,
 ) -> Vec<Stays> {
     let delete = |words: &[&str]| {
         ["-n", namespace, "delete"]
@@ -53,14 +67,15 @@ pub fn stays(
             .collect::<Vec<String>>()
     };
     let claims = inventory.iter().filter(|item| item.key.kind == "PersistentVolumeClaim");
-    let claims: BTreeSet<&str> =
-        claims.filter(|item| live.contains_key(&item.key)).map(|item| item.key.name.as_str()).collect();
+    let claims = claims.filter(|item| live.contains_key(&item.key)).map(|item| &item.key);
+    let others = kept.others.iter().filter(|other| other.kind == "PersistentVolumeClaim");
+    let claims: BTreeSet<&str> = claims.chain(others).map(|claim| claim.name.as_str()).collect();
     let claims = claims.into_iter().map(|claim| Stays {
         what: format!("PersistentVolumeClaim/{claim}"),
         why: "it has the data",
         delete: delete(&["pvc", claim]),
     });
-    let secrets = secrets.iter().map(|secret| Stays {
+    let secrets = kept.made.iter().map(|secret| Stays {
         what: format!("Secret/{secret}"),
         why: if secret.ends_with("-encryption-key") {
             "without this key all accounts and API keys in the data are lost"
@@ -69,8 +84,13 @@ pub fn stays(
         },
         delete: delete(&["secret", secret]),
     });
+    let others = kept.others.iter().filter(|other| other.kind == "Secret").map(|other| Stays {
+        what: other.to_string(),
+        why: "it was there before; if the encryption key is in it, all accounts and API keys in the data are lost without it",
+        delete: delete(&["secret", &other.name]),
+    });
     let copies = recovery_name(name);
-    let copies = has_copies.then(|| Stays {
+    let copies = kept.has_copies.then(|| Stays {
         what: format!("ConfigMap/{copies}"),
         why: "it has encrypted copies of the Secrets",
         delete: delete(&["configmap", &copies]),
@@ -86,7 +106,7 @@ pub fn stays(
         why: "everything above is in it, and what others put there",
         delete: ["delete", "namespace", namespace].map(str::to_owned).into(),
     };
-    claims.chain(secrets).chain(copies).chain([record, namespace]).collect()
+    claims.chain(secrets).chain(others).chain(copies).chain([record, namespace]).collect()
 }
 
 #[cfg(test)]
@@ -114,26 +134,42 @@ mod tests {
             "Deployment",
             "Ingress",
         ];
-        let ours =
-            json!({"metadata": {"uid": "1", "labels": {"app.kubernetes.io/managed-by": "relay-bundle"}}});
+        let labels =
+            json!({"app.kubernetes.io/managed-by": "relay-bundle", "app.kubernetes.io/instance": "a"});
+        let ours = json!({"metadata": {"uid": "1", "labels": labels}});
         let inventory: Vec<Item> =
             kinds.iter().map(|kind| Item { key: key(kind), uid: Some("1".into()) }).collect();
         let live = kinds.iter().map(|kind| (key(kind), ours.clone())).collect();
 
-        let removal = removal(&inventory, &live, "relay-bundle");
+        let other = |kind: &str| ObjectKey { name: "theirs".into(), ..key(kind) };
+        let kept = Kept {
+            made: ["a-encryption-key".to_owned()].into(),
+            others: ["PersistentVolumeClaim", "Secret"].map(other).into(),
+            has_copies: true,
+        };
+
+        let removal = removal(&inventory, &live, ("relay-bundle", "a"));
         let name = "a".parse().unwrap();
-        let stays = stays((&name, "ns"), &inventory, &live, &["a-encryption-key".to_owned()].into(), true);
+        let stays = stays((&name, "ns"), &inventory, &live, &kept);
 
         let names = |list: &[Candidate]| list.iter().map(|gone| gone.key.kind.clone()).collect::<Vec<_>>();
         assert_eq!(names(&removal.workloads), ["Ingress", "Deployment", "StatefulSet"]);
         assert_eq!(names(&removal.rest), ["Service", "ConfigMap", "NetworkPolicy"]);
-        assert_eq!(stays[1].delete, ["-n", "ns", "delete", "secret", "a-encryption-key"]);
+        assert_eq!(stays[2].delete, ["-n", "ns", "delete", "secret", "a-encryption-key"]);
         let stays: Vec<&str> = stays.iter().map(|stays| stays.what.as_str()).collect();
         let record = "the record, ConfigMaps relay-bundle.a and relay-bundle.a.1 and so on";
         let copies = "ConfigMap/relay-bundle.a.recovery";
         assert_eq!(
             stays,
-            ["PersistentVolumeClaim/x", "Secret/a-encryption-key", copies, record, "Namespace/ns"]
+            [
+                "PersistentVolumeClaim/theirs",
+                "PersistentVolumeClaim/x",
+                "Secret/a-encryption-key",
+                "Secret/theirs",
+                copies,
+                record,
+                "Namespace/ns"
+            ]
         );
     }
 }

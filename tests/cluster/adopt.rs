@@ -76,7 +76,8 @@ fn a_release_is_taken_over_with_its_keys_its_volume_and_nothing_left_for_helm() 
         "{redis}"
     );
     assert_eq!(helm.traces(), [""; 0]);
-    assert_eq!(helm.helm(&["list", "--all", "--short"]).stdout, "");
+    let listed = helm.helm(&["list", "--short"]);
+    assert_eq!((listed.code, listed.stdout.as_str()), (0, ""), "{}", listed.stderr);
     let uninstall = helm.helm(&["uninstall", RELEASE]);
     assert!(uninstall.code != 0 && uninstall.stderr.contains("not found"), "{}", uninstall.stderr);
     assert_eq!(report["helm"]["archived"], json!(["relay-bundle.claude-relay.helm.v1"]));
@@ -331,7 +332,8 @@ fn an_adoption_that_did_not_come_to_its_end_goes_on() {
     finalizers("null");
     assert_eq!((uid(&helm, CLAIM), helm.value(SECRET, "encryption-key")), (claim, key));
     assert_eq!(helm.traces(), [""; 0]);
-    assert_eq!(helm.helm(&["list", "--all", "--short"]).stdout, "");
+    let listed = helm.helm(&["list", "--short"]);
+    assert_eq!((listed.code, listed.stdout.as_str()), (0, ""), "{}", listed.stderr);
 }
 
 #[test]

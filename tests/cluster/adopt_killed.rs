@@ -53,7 +53,8 @@ fn adopt_with_kills(namespace: &str, step: usize) {
     assert_eq!(helm.value("claude-relay-encryption-key", "encryption-key"), running[0]);
     assert_eq!(helm.value("claude-relay-generated", "jwt-secret"), running[1]);
     assert_eq!(helm.traces(), [""; 0]);
-    assert_eq!(helm.helm(&["list", "--all", "--short"]).stdout, "");
+    let listed = helm.helm(&["list", "--short"]);
+    assert_eq!((listed.code, listed.stdout.as_str()), (0, ""), "{}", listed.stderr);
     for revision in [1, 2] {
         assert!(
             site.plane.has(&site.namespace, &format!("secret/relay-bundle.claude-relay.helm.v{revision}"))

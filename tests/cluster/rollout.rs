@@ -93,6 +93,19 @@ fn a_pod_that_never_becomes_ready_is_named_with_its_reason_and_a_good_bundle_goe
 }
 
 #[test]
+fn what_the_pods_of_a_workload_name_goes_after_them() {
+    let Some(site) = Site::new("renamed") else { return };
+    site.applied(&site.build("dev", &["fullnameOverride=\"proxy\""]), &[]);
+    assert!(site.plane.has(&site.namespace, "secret/proxy-literal"));
+
+    site.applied(&site.build("dev", &[]), &[]);
+
+    assert!(!site.plane.has(&site.namespace, "secret/proxy-literal"));
+    assert!(!site.plane.has(&site.namespace, "deployment/proxy"));
+    site.references_hold();
+}
+
+#[test]
 fn a_literal_secret_changes_and_no_report_shows_it() {
     let Some(site) = Site::new("literal") else { return };
     site.applied(&site.build("dev", &[]), &[]);

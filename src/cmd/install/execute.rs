@@ -11,6 +11,7 @@ use crate::cluster::request::{Request, Run};
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::{Journal, delete};
 use crate::model::object_key::ObjectKey;
+use crate::render::manifest_set::phase;
 use crate::rollout::live;
 use crate::rollout::plan::{Action, Plan, Step, Tried};
 use crate::rollout::prune::Candidate;
@@ -100,14 +101,17 @@ pub(super) fn prune(
 ) -> Result<Vec<Candidate>, Failure> {
     let all = plan.prune.iter().chain(&plan.prune_later).cloned();
     let (configs, others): (Vec<_>, Vec<_>) = all.partition(|candidate| candidate.key.kind == "ConfigMap");
-    let mut gone = delete_all(cluster, journal, &others, tell)?;
+    let has_pods = |candidate: &Candidate| phase(&candidate.key.kind) >= phase("StatefulSet");
+    let (workloads, others): (Vec<_>, Vec<_>) = others.into_iter().partition(has_pods);
+    let mut gone = delete_all(cluster, journal, &workloads, tell)?;
     await_end(cluster, journal, namespace, &gone)?;
+    gone.extend(delete_all(cluster, journal, &others, tell)?);
     let (unused, _) = split_used(cluster, namespace, configs)?;
     gone.extend(delete_all(cluster, journal, &unused, tell)?);
     Ok(gone)
 }
 
-/// Waits until the pods and revisions of workloads that went have gone after them: they name ConfigMaps. What takes longer
+/// Waits until the pods and revisions of workloads that went have gone after them: they name what else goes. What takes longer
 /// keeps its ConfigMaps until the next run.
 fn await_end(
     cluster: &Cluster,

@@ -125,7 +125,7 @@ fn refuse_stranger(
         before.warnings.push(format!("{}: it is taken over: {whose}", manifest.key));
     } else if !matches!(before.tried.get(&manifest.key), Some(Tried::Refused(_))) {
         let why = format!(
-            "it is there, and this installation did not make it: {whose}: look at it, then say --adopt to take it over"
+            "it is there, and this installation did not make it: {whose}: look at it, then say --adopt to take it over; a release of Helm is taken over by `relay-bundle adopt`"
         );
         before.tried.insert(manifest.key.clone(), Tried::Refused(why));
     }

@@ -33,7 +33,7 @@ pub(super) fn survey(
     all.sort();
     all.dedup();
     let (live, obstacles) = find_all(cluster, &all)?;
-    let mut all = candidates(earlier, &bundle.manifests, &live, FIELD_MANAGER);
+    let mut all = candidates(earlier, &bundle.manifests, &live, (FIELD_MANAGER, bundle.index.name.as_str()));
     all.retain(|candidate| !is_wanted(bundle, &candidate.key));
     let (prune, prune_later) = split_used(cluster, bundle.index.namespace.as_str(), all)?;
     Ok(Before { live, tried, prune, prune_later, obstacles, ..Before::default() })

@@ -28,6 +28,7 @@ use super::{Checked, InstallArgs, preflight};
 use crate::adoption::claims::claims;
 use crate::adoption::fate::{Fate, Handed, Scope, find};
 use crate::adoption::release::Release;
+use crate::bundle::open::Bundle;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::Ctx;
@@ -35,7 +36,7 @@ use crate::cmd::failure::{DIFFERS, Failure, Outcome};
 use crate::cmd::journal::gave_back;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
-use crate::render::manifest_set::{ManifestSet, phase};
+use crate::render::manifest_set::phase;
 use crate::rollout::live;
 use crate::rollout::plan::{Before, Plan, plan};
 use crate::rollout::plan_hash::secret_versions;
@@ -147,7 +148,7 @@ fn decide(
     }
     let earlier = run.journal.inventory()?;
     let live = look(cluster, checked, release, &earlier)?;
-    let taken = candidates(&earlier, &bundle.manifests, &live, FIELD_MANAGER);
+    let taken = candidates(&earlier, &bundle.manifests, &live, (FIELD_MANAGER, bundle.index.name.as_str()));
     let taken = taken.into_iter().map(|taken| taken.uid).collect();
     let scope = release.map(|release| Scope {
         name: args.from_helm.as_str(),
@@ -203,7 +204,7 @@ fn before(
 ) -> Result<Before, Failure> {
     let bundle = &checked.bundle;
     let tried = forecast::try_all(cluster, bundle, &live, objects)?;
-    let mut gone = gone(objects, earlier, &bundle.manifests, &live);
+    let mut gone = gone(objects, earlier, bundle, &live);
     gone.retain(|candidate| !is_wanted(bundle, &candidate.key));
     // What the release has counts as what ran before.
     let ran = gone.iter().map(|gone| Item { key: gone.key.clone(), uid: Some(gone.uid.clone()) });
@@ -257,7 +258,7 @@ fn look(
 fn gone(
     objects: &[Handed],
     earlier: &[Item],
-    bundle: &ManifestSet,
+    bundle: &Bundle,
     live: &BTreeMap<ObjectKey, Value>,
 ) -> Vec<Candidate> {
     let goes = objects.iter().filter(|handed| handed.fate == Fate::Prune);
@@ -266,7 +267,7 @@ fn gone(
         Some(Candidate { key: prepare::served(&handed.key)?, uid })
     };
     let mut gone: Vec<Candidate> = goes.filter_map(candidate).collect();
-    for left in candidates(earlier, bundle, live, FIELD_MANAGER) {
+    for left in candidates(earlier, &bundle.manifests, live, (FIELD_MANAGER, bundle.index.name.as_str())) {
         if !gone.iter().any(|known| known.uid == left.uid) {
             gone.push(left);
         }
