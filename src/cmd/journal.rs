@@ -231,8 +231,8 @@ impl<'a> Journal<'a> {
             self.read()?;
             match &self.head.lock {
                 None => {
-                    tell(&format!("{} has just finished", first.holder));
-                    return Ok(());
+                    return Err(Failure::world(format!("{} has just finished", first.holder))
+                        .hint("run the command again: it plans with what is there now"));
                 }
                 Some(lock) if *lock != first => return Err(under_way(lock)),
                 Some(_) => {}

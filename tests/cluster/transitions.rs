@@ -1,12 +1,14 @@
 //! Every shipped profile becomes every other one, in place: it works, or is refused before anything is written.
 
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 use camino::Utf8PathBuf;
 use serde_json::Value;
 
 use crate::happened::{forecast, happened, revisions};
 use crate::platform;
+use crate::proxy::{Fault, Proxy};
 use crate::site::Site;
 
 const CLASSES: &str = "
@@ -115,6 +117,43 @@ fn is_refused(from: &str, to: &str) {
     let reason = "PersistentVolumeClaim/relay-redis-data: its storage class is";
     assert!(ran.stderr.contains(reason), "{from} to {to}: {}", ran.stderr);
     assert_eq!(site.versions(), before);
+}
+
+#[test]
+fn an_autoscaler_that_was_still_at_work_when_it_went_does_not_have_the_last_word() {
+    let Some(site) = place("last-word") else { return };
+    site.applied(&build(&site, "production", &[]), &CONSENT);
+    let bundle = build(&site, "dev", &[]);
+    // Its controller writes once more, after the Deployment was applied.
+    let (plane, namespace) = (site.plane, site.namespace.clone());
+    let stage = Mutex::new(0);
+    let proxy = Proxy::before(site.plane, move |seen| {
+        let mut stage = stage.lock().unwrap();
+        let is_deployment = seen.path.contains("/deployments/relay-claude-relay");
+        *stage = match *stage {
+            0 if seen.is_write()
+                && seen.path.contains("/horizontalpodautoscalers/")
+                && !seen.path.contains("dryRun") =>
+            {
+                1
+            }
+            1 if seen.is_write() && is_deployment && !seen.path.contains("dryRun") => 2,
+            2 if !seen.is_write() && is_deployment => {
+                let scale = ["patch", "deployment/relay-claude-relay", "--subresource=scale", "--type=merge"];
+                let by = ["--field-manager=kube-controller-manager", "-p", r#"{"spec": {"replicas": 3}}"#];
+                plane.kubectl(&[&["-n", &namespace], &scale[..], &by].concat());
+                3
+            }
+            other => other,
+        };
+        Fault::None
+    });
+
+    let ended = site.apply_through(&proxy, &bundle, &CONSENT);
+
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let replicas = &site.plane.get(&site.namespace, "deployment/relay-claude-relay")["spec"]["replicas"];
+    assert_eq!(*replicas, 1, "{}", ended.stderr);
 }
 
 #[test]

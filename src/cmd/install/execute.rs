@@ -50,6 +50,38 @@ pub(super) fn apply_steps(
     Ok(gone)
 }
 
+/// Applies Deployments once more whose number of pods is another one again: an autoscaler that went may still have been at
+/// work. Tells whether there was one.
+pub(super) fn unscale(
+    cluster: &Cluster,
+    journal: &mut Journal<'_>,
+    bundle: &Verified<Bundle>,
+    plan: &Plan,
+    tell: &dyn Fn(&str),
+) -> Result<bool, Failure> {
+    let mut is_any = false;
+    let steps = bundle.index.objects.iter().zip(bundle.manifests.iter()).zip(&plan.steps);
+    for ((object, manifest), step) in steps.filter(|(_, step)| step.key.kind == "Deployment") {
+        let Some(wanted) = manifest.object.pointer("/spec/replicas") else { continue };
+        let live = cluster.find(&step.key)?;
+        if live.is_some_and(|live| live.pointer("/spec/replicas") != Some(wanted)) {
+            journal.beat()?;
+            let yaml = yaml(bundle, &object.file);
+            let dry = outcome(&step.key, cluster.call(&Request::apply(&step.key, yaml, Run::Dry)))?;
+            let request = Request::apply(&step.key, yaml, Run::Real);
+            let is_given_back = |conflict| replicas::is_given_back(conflict, true);
+            let request = match dry {
+                Tried::Conflict(conflicts) if conflicts.iter().all(is_given_back) => request.by_force(),
+                _ => request,
+            };
+            cluster.call(&request)?;
+            tell(&format!("update  {}", step.key));
+            is_any = true;
+        }
+    }
+    Ok(is_any)
+}
+
 fn apply_step(
     cluster: &Cluster,
     bundle: &Verified<Bundle>,

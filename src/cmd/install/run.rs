@@ -280,6 +280,9 @@ impl<'a> Run<'a> {
         let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
         let awaited: Vec<ObjectKey> = keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
         wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, &tell)?;
+        if !gone.is_empty() && execute::unscale(self.cluster, &mut self.journal, bundle, plan, &tell)? {
+            wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, &tell)?;
+        }
         let namespace = bundle.index.namespace.as_str();
         gone.extend(execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?);
         let retained: Vec<&Candidate> = plan.going().filter(|candidate| !gone.contains(candidate)).collect();
