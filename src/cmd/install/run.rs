@@ -77,7 +77,7 @@ impl<'a> Run<'a> {
         let bundle = &self.checked.bundle;
         let missing = preflight::check_contract(self.cluster, bundle)?;
         for unseen in &missing.unseen {
-            self.ctx.printer.say(&format!("not checked: {unseen}: we may not look at it"));
+            self.ctx.printer.say(&format!("not checked: {unseen}"));
         }
         let earlier = self.journal.inventory()?;
         let was_deployed = self.journal.head.was_deployed();
@@ -223,8 +223,8 @@ impl<'a> Run<'a> {
         let made = bundle.index.objects.iter().zip(bundle.manifests.iter());
         let mut made = made.filter(|(object, _)| object.kind == "Namespace" && !self.is_namespace_there);
         if let Some((object, manifest)) = made.next() {
-            let uid = execute::apply_one(self.cluster, bundle, object, &manifest.key)?;
-            uids.insert(manifest.key.clone(), uid);
+            let made = execute::apply_one(self.cluster, bundle, object, &manifest.key)?;
+            uids.insert(manifest.key.clone(), live::uid(&made).to_owned());
         }
         Ok(())
     }
