@@ -18,7 +18,7 @@ pub fn additions(key: &ObjectKey, live: &Value, ours: Option<&Value>, own: &str)
     for (path, manager) in added(live, ours, own) {
         fields.entry(manager).or_default().push(path.to_string());
     }
-    let line = |(manager, fields): (String, Vec<String>)| {
+    let told = |(manager, fields): (String, Vec<String>)| {
         let more = match fields.len().saturating_sub(FIELDS_SHOWN) {
             0 => String::new(),
             more => format!(" and {more} more"),
@@ -29,7 +29,7 @@ pub fn additions(key: &ObjectKey, live: &Value, ours: Option<&Value>, own: &str)
             shown.join(", ")
         )
     };
-    fields.into_iter().map(line).collect()
+    fields.into_iter().map(told).collect()
 }
 
 #[cfg(test)]

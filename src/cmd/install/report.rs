@@ -150,12 +150,14 @@ impl<'a> ApplyReport<'a> {
         }
         for step in &self.plan.steps {
             let verb = match step.action {
-                Action::Create => "create",
-                Action::Update => "update",
-                Action::Keep | Action::Conflict | Action::Refused => continue,
+                Action::Create => "create  ",
+                Action::Update => "update  ",
+                Action::Conflict => "conflict",
+                Action::Refused => "refused ",
+                Action::Keep => continue,
             };
             let untried = if step.tried { "" } else { " (not tried)" };
-            writeln!(out, "{verb}    {}{untried}", step.key)?;
+            writeln!(out, "{verb}  {}{untried}", step.key)?;
             if let Some(change) = self.plan.change_of(&step.key) {
                 write_fields(change, out)?;
             }
@@ -237,16 +239,20 @@ pub(super) fn blocked(plan: &Plan) -> Option<Failure> {
 pub(super) fn blocked_after(plan: &Plan, so_far: &str) -> Option<Failure> {
     let refusals =
         plan.blocked().filter_map(|step| Some(format!("{}: {}", step.key, step.refusal.as_ref()?)));
-    let mut lines: Vec<String> = refusals.chain(plan.obstacles.iter().cloned()).collect();
-    lines.extend(conflict_lines(plan));
+    let conflicts = conflict_lines(plan);
+    let advice = (!conflicts.is_empty()).then_some(
+        "a field of a conflict is taken with --force-conflicts OBJECT:FIELD; all fields of an object must be named",
+    );
+    let lines: Vec<String> = refusals.chain(plan.obstacles.iter().cloned()).chain(conflicts).collect();
     if lines.is_empty() {
         return None;
     }
     let failure = Failure::world(format!("the plan cannot be carried out; {so_far}"));
-    Some(lines.into_iter().fold(failure, Failure::hint))
+    let failure = lines.into_iter().fold(failure, Failure::reason);
+    Some(advice.into_iter().fold(failure, Failure::hint))
 }
 
-/// Returns the conflicts as a table, and what to do about them.
+/// Returns the conflicts as a table.
 fn conflict_lines(plan: &Plan) -> Vec<String> {
     let row = |step: &Step, conflict: &Conflict| {
         let object_and_field = format!("{}:{}", step.key, conflict.field);
@@ -266,9 +272,7 @@ fn conflict_lines(plan: &Plan) -> Vec<String> {
     let line = |[field, manager, theirs, ours]: &[String; 4]| {
         format!("{field:0$}  {manager:1$}  {theirs:2$}  {ours}", widths[0], widths[1], widths[2])
     };
-    let advice = "a field of a conflict is taken with --force-conflicts OBJECT:FIELD; all fields of an object must be \
-                  named";
-    table.iter().map(line).chain([advice.to_owned()]).collect()
+    table.iter().map(line).collect()
 }
 
 fn shown(value: Option<&Value>) -> String {
