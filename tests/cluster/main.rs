@@ -54,3 +54,4 @@ mod unready;
 mod vault;
 mod versions;
 mod watcher;
+mod wire;
