@@ -331,8 +331,9 @@ fn drip(mut out: &TcpStream, head: &[u8], body: &[u8]) -> io::Result<()> {
 /// Writes an answer until nobody reads it any more.
 fn flood(mut out: &TcpStream) -> io::Result<()> {
     out.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"a\": \"")?;
+    let piece = vec![b'x'; 1 << 16];
     loop {
-        out.write_all(&[b'x'; 1 << 16])?;
+        out.write_all(&piece)?;
     }
 }
 

@@ -19,6 +19,7 @@ use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::{Journal, Turn, gave_back, holder};
 use crate::model::object_key::ObjectKey;
+use crate::model::text::ReleaseName;
 use crate::render::manifest_set::ManifestSet;
 use crate::rollout::live;
 use crate::rollout::plan::{Action, Before, Plan};
@@ -36,8 +37,8 @@ pub(super) struct Run<'a> {
     pub(super) journal: Journal<'a>,
     is_namespace_there: bool,
     timeout: Duration,
-    /// Whether it takes over what another program installed.
-    pub(super) adopts: bool,
+    /// The release of Helm that it takes over.
+    pub(super) adopts: Option<&'a ReleaseName>,
 }
 
 impl<'a> Run<'a> {
@@ -69,7 +70,7 @@ impl<'a> Run<'a> {
             let replay = journal.state.check(statement, site, checked.now);
             replay.map_err(|replay| Failure::from(Refusal::from(Reason::Replay(replay))))?;
         }
-        Ok(Self { ctx, checked, cluster, journal, is_namespace_there, timeout, adopts: false })
+        Ok(Self { ctx, checked, cluster, journal, is_namespace_there, timeout, adopts: None })
     }
 
     /// Looks at everything that decides what is to be done; all that is in the way is told together.
@@ -145,7 +146,13 @@ impl<'a> Run<'a> {
     pub(super) fn secrets(&self) -> Context<'a> {
         let Checked { bundle, opened, origin, .. } = self.checked;
         let goes_back = matches!(origin, Origin::Recorded(_));
-        Context { cluster: self.cluster, bundle, opened: opened.as_ref(), goes_back, adopts: self.adopts }
+        Context {
+            cluster: self.cluster,
+            bundle,
+            opened: opened.as_ref(),
+            goes_back,
+            adopts: self.adopts.is_some(),
+        }
     }
 
     /// Tells whether this very statement is what was deployed last.
@@ -241,8 +248,10 @@ impl<'a> Run<'a> {
             serial: statement.predicate.serial,
             content_of: origin.generation(),
         };
+        let adopts = self.adopts;
         self.journal.lock(&holder()?, |head, state| {
             generation = head.begin(new, *now);
+            head.adopting = adopts.cloned().or(head.adopting.take());
             // Going back moves no floor.
             if let Origin::Brought(_) = origin {
                 state.accept(statement, site, *now);
