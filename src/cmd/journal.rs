@@ -163,14 +163,7 @@ impl<'a> Journal<'a> {
 
     /// Returns what all kept generations had in the cluster, the newest uid of each object.
     pub(super) fn inventory(&self) -> Result<Vec<Item>, Failure> {
-        let recorded = self.recorded(|_| true)?;
-        let mut items: Vec<Item> = recorded
-            .into_iter()
-            .flat_map(|recorded| recorded.inventory.into_iter().chain(recorded.retained))
-            .collect();
-        items.sort();
-        items.dedup();
-        Ok(items)
+        Ok(recorded::inventory(&self.recorded(|_| true)?))
     }
 
     /// Returns the compressed bundle of a generation, as it is stored: nothing has looked at it.

@@ -1,5 +1,7 @@
 //! Generations as the record has them: read, and compared with what the head says of them.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -125,6 +127,13 @@ pub(super) fn manifests(
 ) -> Result<ManifestSet, Damage> {
     let (_, contents) = Recorded::open(entry, place, stored)?;
     Ok(Bundle::open(contents)?.manifests)
+}
+
+/// Returns what generations have in the cluster, and what they had to leave there, the newest uid of each object.
+pub(super) fn inventory(recorded: &[Recorded]) -> Vec<Item> {
+    let items = recorded.iter().flat_map(|recorded| recorded.inventory.iter().chain(&recorded.retained));
+    let items: BTreeSet<&Item> = items.collect();
+    items.into_iter().cloned().collect()
 }
 
 /// A generation, as reports have it.

@@ -25,6 +25,7 @@ mod happened;
 mod helm;
 mod killed;
 mod kubectl;
+mod meanwhile;
 mod outage;
 mod plan;
 mod platform;
