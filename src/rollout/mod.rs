@@ -5,7 +5,9 @@
 pub mod back;
 pub mod claim;
 pub mod conflict;
+pub mod copies;
 pub mod dropped;
+pub mod known;
 pub mod live;
 pub mod packed;
 pub mod plan;

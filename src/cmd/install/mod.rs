@@ -209,12 +209,14 @@ pub(super) fn install(
     let timeout = Duration::from_secs(args.timeout);
     let mut run = Run::begin(ctx, checked, (cluster, identity), args.turn(), timeout)?;
     let (before, makings) = run.survey(args)?;
-    makings.tell_unseen(&ctx.printer);
+    if args.is_agreed() {
+        makings.tell_warnings(&ctx.printer);
+    }
     let (uids, trials) = (run::known_uids(&before), trials(&before));
     let secrets = secret_versions(&before);
     let mut plan = plan(&checked.bundle, before, FIELD_MANAGER);
     trial::try_pods(cluster, &mut plan, &trials)?;
-    let is_done = makings.is_empty() && plan.is_empty() && run.is_deployed();
+    let is_done = makings.is_empty() && !makings.notes_others() && plan.is_empty() && run.is_deployed();
     let lacking = if is_done { None } else { run.lacking_rights(&plan, &makings)? };
     // Whoever only looks needs no right to change anything.
     if args.dry_run { &mut plan.changes.warnings } else { &mut plan.obstacles }.extend(lacking);
@@ -238,7 +240,7 @@ pub(super) fn install(
         ctx.printer.report(&report)?;
         return Ok(ExitCode::SUCCESS);
     }
-    if !args.yes && args.plan_hash.is_none() {
+    if !args.is_agreed() {
         confirm(ctx, &report, &checked.question(cluster, identity))?;
         if makings.asks_first_install() {
             confirm_first_install(checked.bundle.index.namespace.as_str())?;
@@ -252,6 +254,11 @@ pub(super) fn install(
 impl InstallArgs {
     fn turn(&self) -> Turn {
         Turn::of(self.dry_run, self.break_lock)
+    }
+
+    /// Tells whether nobody is shown the plan and asked.
+    fn is_agreed(&self) -> bool {
+        !self.dry_run && (self.yes || self.plan_hash.is_some())
     }
 
     fn consent(&self) -> Consent<'_> {

@@ -32,7 +32,7 @@ pub(super) struct Work<'a> {
 
 impl Work<'_> {
     pub(super) fn carry_out(&self, run: &mut Run<'_>, uids: &Uids) -> Result<Done, Failure> {
-        let generation = run.lock_and_journal(self.plan, uids)?;
+        let generation = run.lock_and_journal(self.plan, self.makings, uids)?;
         let done = self.prepare(run).and_then(|()| self.roll_out(run, generation));
         done.map_err(|failure| {
             failure.hint(format!(
@@ -45,7 +45,7 @@ impl Work<'_> {
     fn prepare(&self, run: &mut Run<'_>) -> Result<(), Failure> {
         for (secret, carried) in values::by_secret(self.carried) {
             run.journal.beat()?;
-            values::carry(self.cluster, secret, &carried)?;
+            values::carry(self.cluster, secret, &carried, self.checked.bundle.index.name.as_str())?;
             self.ctx.printer.say(&format!("carry  {secret}"));
         }
         for handed in self.objects {
