@@ -126,9 +126,9 @@ impl Seen<'_> {
 
     fn another(&self, generation: u64, other: &str, lacks: &[&str]) -> String {
         let (key, made) = (self.key, self.made());
-        let lacks: String = lacks.iter().map(|lack| format!("; {lack}")).collect();
+        let made = [&[made.as_str()], lacks].concat().join("; ");
         format!(
-            "{key} is not the one that generation {generation} used (uid {other}, now {}): {made}{lacks}. If you have \
+            "{key} is not the one that generation {generation} used (uid {other}, now {}): {made}. If you have \
              restored it, all is well: the next generation that is applied takes note of it. If nobody of you did, whoever \
              made it knows its values: `relay-bundle secrets restore --dry-run` compares them with a recovery file",
             uid(self.metadata)

@@ -95,7 +95,9 @@ impl Args {
         };
         let of_release = recovery_recipients(&bundle).into_iter().map(Recipients::parse_one).collect();
         let recipients = recipients(&self.recipients, of_release)?;
-        example_warning(&recipients).inspect(|warning| ctx.printer.warn(warning));
+        if let Some(warning) = example_warning(&recipients) {
+            ctx.printer.warn(&warning);
+        }
         let secrets = read_all(&cluster, &bundle)?;
         let list = secrets.iter().map(described).collect();
         let (name, namespace) = (bundle.index.name.to_string(), bundle.index.namespace.to_string());
