@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::installation_args::InstallationArgs;
-
 use super::journal::Turn;
 
 /// What is changed, and how to go about it.

@@ -122,11 +122,13 @@ impl Report for LiveDiffReport {
         };
         writeln!(out, "old  {}: {runs}", safe(&place))?;
         writeln!(out, "new  {}, {}", safe(&self.new_origin), self.new_content_id)?;
-        if self.same {
-            return writeln!(out, "no difference: every object is as the bundle has it");
-        }
         let Changes { objects, workloads, warnings } = &self.changes;
-        diff_view::write_changes(objects, workloads, warnings, out)?;
+        if self.same {
+            writeln!(out, "no difference: everything that the bundle states is so")?;
+            diff_view::write_warnings(warnings, out)?;
+        } else {
+            diff_view::write_changes(objects, workloads, warnings, out)?;
+        }
         self.refused.iter().try_for_each(|refused| writeln!(out, "  ! the server refuses {}", safe(refused)))
     }
 }

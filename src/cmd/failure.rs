@@ -54,6 +54,8 @@ impl FailureKind {
 pub struct Failure {
     pub kind: FailureKind,
     pub source: Box<dyn Error + Send + Sync>,
+    /// All that is in the way, one by one, where it is more than one thing.
+    pub reasons: Vec<String>,
     pub hints: Vec<String>,
     /// What was found in a profile, as data, if that is why.
     pub diagnostics: Option<Value>,
@@ -69,6 +71,7 @@ impl Failure {
         Self {
             kind: FailureKind::Input,
             source: source.into(),
+            reasons: Vec::new(),
             hints: Vec::new(),
             diagnostics: None,
             refused: None,
@@ -84,9 +87,20 @@ impl Failure {
         Self { kind: FailureKind::Bug, ..Self::input(source) }
     }
 
+    /// Adds a thing that is in the way.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reasons.push(reason.into());
+        self
+    }
+
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+        let hint = hint.into();
+        // Whoever passes a failure on may know the same way out.
+        if !self.hints.contains(&hint) {
+            self.hints.push(hint);
+        }
         self
     }
 
@@ -114,6 +128,8 @@ impl Failure {
 #[serde(rename_all = "camelCase")]
 pub(super) struct ErrorReport<'a> {
     pub(super) error: String,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub(super) reasons: &'a [String],
     pub(super) hints: &'a [String],
     pub(super) exit_code: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,6 +151,9 @@ impl Failure {
         for line in self.refused.iter().flat_map(|refused| refused.lines()) {
             printer.tell(&safe(&line));
         }
+        for reason in &self.reasons {
+            printer.tell(&format!("  {}", safe(reason)));
+        }
         for hint in &self.hints {
             printer.tell(&format!("hint: {}", safe(hint)));
         }
@@ -143,6 +162,7 @@ impl Failure {
     pub(super) fn report(&self) -> ErrorReport<'_> {
         ErrorReport {
             error: self.message(),
+            reasons: &self.reasons,
             hints: &self.hints,
             exit_code: self.kind.exit_code(),
             diagnostics: self.diagnostics.as_ref(),

@@ -10,6 +10,7 @@ use super::confirm::{confirm, place};
 use super::ctx::{Ctx, count};
 use super::failure::{Failure, Outcome};
 use super::install::preflight::check_rights;
+use super::install::survey::owners;
 use super::installation_args::InstallationArgs;
 use super::journal::{Journal, Turn, delete, gave_back, holder};
 use crate::cluster::Cluster;
@@ -22,9 +23,6 @@ use crate::rollout::record::{Entry, Progress, managed_labels};
 use crate::rollout::rights::Right;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
-
-/// The kinds whose objects name configurations: pods, and what may make pods again.
-const OWNERS: [&str; 3] = ["Pod", "ReplicaSet", "ControllerRevision"];
 
 /// How to go about it.
 pub(super) struct How {
@@ -125,10 +123,7 @@ fn look(cluster: &Cluster, journal: &Journal<'_>) -> Result<Vec<Garbage>, Failur
     // First what there is, then who names it: what is made meanwhile is not looked at.
     let labels = managed_labels(journal.name());
     let all = cluster.list(&Request::list(&config_map(journal, ""), &labels))?;
-    for kind in OWNERS {
-        let folder = key(kind, journal.namespace(), "").expect("a kind that is known");
-        used.extend(still_named(&cluster.list(&Request::get(&folder))?, "ConfigMap"));
-    }
+    used.extend(still_named(&owners(cluster, journal.namespace())?, "ConfigMap"));
     let garbage = unnamed(&all, &used).map(|(name, uid)| Garbage { name: name.into(), uid: uid.into() });
     Ok(garbage.collect())
 }

@@ -146,11 +146,6 @@ impl<'a> Journal<'a> {
         })
     }
 
-    /// Returns what all kept generations had in the cluster, the newest uid of each object.
-    pub(super) fn inventory(&self) -> Result<Vec<Item>, Failure> {
-        Ok(recorded::items(&self.recorded(|_| true)?))
-    }
-
     /// Returns the compressed bundle of a generation, as it is stored: nothing has looked at it.
     pub(super) fn packed_bundle(&self, generation: u64) -> Result<String, Failure> {
         Ok(text(&self.stored_generation(generation)?, "binaryData", BUNDLE_KEY).to_owned())

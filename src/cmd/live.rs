@@ -20,6 +20,7 @@ use crate::plan::diff::{Changes, changes};
 use crate::plan::drift::{Sides, drifts};
 use crate::plan::fields::overlaid;
 use crate::render::manifest_set::{Manifest, ManifestSet};
+use crate::rollout::additions::additions;
 use crate::rollout::known::{KnownSecrets, Whose};
 use crate::rollout::live::{owned, uid, wanted};
 use crate::rollout::prune::candidates;
@@ -84,7 +85,19 @@ impl<'a> Live<'a> {
         ) {
             old.add(&wanted(&self.objects[&gone.key]));
         }
-        changes(&old, &new)
+        let mut changes = changes(&old, &new);
+        changes.warnings.extend(self.bundle.manifests.iter().flat_map(|manifest| self.additions(manifest)));
+        changes
+    }
+
+    /// Says what others have added to an object, and applying leaves.
+    fn additions(&self, manifest: &Manifest) -> Vec<String> {
+        match (self.tried.get(&manifest.key), self.objects.get(&manifest.key)) {
+            (Some(Tried::Would(applied)), Some(object)) => {
+                additions(&manifest.key, object, owned(applied, FIELD_MANAGER), FIELD_MANAGER)
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Returns what the server would not take, and why.
@@ -120,7 +133,9 @@ impl<'a> Live<'a> {
                     }
                 }
                 Ok(None) => missing.wanted.push(name),
-                Err(error) if error.code() == 403 => missing.unseen.push(name),
+                Err(error) if error.code() == 403 => {
+                    missing.unseen.push(format!("{name}: we may not look at it"));
+                }
                 Err(error) => return Err(error.into()),
             }
         }

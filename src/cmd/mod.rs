@@ -62,8 +62,8 @@ pub mod state_args;
 pub mod status;
 mod target_args;
 pub mod terms_args;
-pub mod troubles;
-mod trust;
+mod troubles;
+pub mod trust;
 pub mod trust_args;
 mod verified_record;
 pub mod verify;
@@ -244,8 +244,14 @@ fn usage(error: &clap::Error) -> ExitCode {
     let wants_json = std::env::args_os().any(|argument| argument == "--json");
     if wants_json && error.use_stderr() {
         let (error, hints) = in_one_line(&error.to_string());
-        let report =
-            ErrorReport { error, hints: &hints, exit_code: failure::INPUT, diagnostics: None, refused: None };
+        let report = ErrorReport {
+            error,
+            reasons: &[],
+            hints: &hints,
+            exit_code: failure::INPUT,
+            diagnostics: None,
+            refused: None,
+        };
         // Whoever does not read the report has the exit code.
         Printer::new(true, false, ColorChoice::Auto).report(&report).ok();
     }

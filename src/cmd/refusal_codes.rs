@@ -64,7 +64,8 @@ pub const CODES: &[RefusalCode] = &[
     RefusalCode {
         code: "NO_GRANT",
         meaning: "the policy has no grant, or none that is about such a bundle, profile and environment",
-        remedy: "it may be the wrong bundle; if not, the policy lacks a grant for it",
+        remedy: "it may be the wrong bundle; if not, the policy lacks a grant for it, which `relay-bundle trust add grant` \
+                 adds",
     },
     RefusalCode {
         code: "BELOW_MIN_SERIAL",
@@ -94,7 +95,8 @@ pub const CODES: &[RefusalCode] = &[
     RefusalCode {
         code: "ROLLBACK",
         meaning: "a bundle with a higher serial was accepted here for this place",
-        remedy: "take a newer bundle; `relay-bundle rollback` goes back to what ran in a cluster before; what never ran there is sealed again with a higher serial",
+        remedy: "take a newer bundle; `relay-bundle rollback` goes back to what ran in a cluster before; what never ran \
+                 there is sealed again with a higher serial",
     },
     RefusalCode {
         code: "EQUIVOCATION",

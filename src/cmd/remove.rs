@@ -15,6 +15,7 @@ use super::ctx::{Ctx, count};
 use super::failure::{Failure, Outcome};
 use super::install::preflight::check_rights;
 use super::journal::{Journal, delete_with, gave_back, holder};
+use super::recorded::inventory;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::resource::key;
@@ -178,34 +179,33 @@ impl Args {
 
 /// Looks at what is there of all generations that the record has.
 fn look(cluster: &Cluster, journal: &Journal<'_>) -> Result<(Removal, Vec<Stays>), Failure> {
-    let inventory = journal.inventory()?;
-    let mut keys: Vec<ObjectKey> = inventory.iter().map(|item| item.key.clone()).collect();
-    keys.sort();
-    keys.dedup();
-    let live = cluster.find_all(&keys)?;
     let recorded = journal.recorded(|_| true)?;
-    let made: BTreeSet<String> = recorded.iter().flat_map(|of| of.secrets.iter().cloned()).collect();
-    let referred: BTreeSet<ObjectKey> = recorded.iter().flat_map(|of| of.referred.iter().cloned()).collect();
-    let others = not_gone(cluster, referred)?;
+    let inventory = inventory(&recorded);
+    let keys: BTreeSet<ObjectKey> = inventory.iter().map(|item| item.key.clone()).collect();
+    let live = cluster.find_all(&Vec::from_iter(keys))?;
     let secret = |name: &String| key("Secret", journal.namespace(), name).expect("a kind that is known");
-    let there = cluster.find_all(&made.iter().map(secret).collect::<Vec<_>>())?;
-    let made = made.into_iter().filter(|name| there.contains_key(&secret(name))).collect();
+    let made = recorded.iter().flat_map(|of| of.secrets.iter().map(secret));
+    let made = not_gone(cluster, made.collect())?.into_iter().map(|key| key.name).collect();
+    let others = not_gone(cluster, recorded.iter().flat_map(|of| of.referred.iter().cloned()).collect())?;
     let copies = key("ConfigMap", journal.namespace(), &recovery_name(journal.name()));
     let has_copies = cluster.find(&copies.expect("a kind that is known"))?.is_some();
-    let stays =
-        stays((journal.name(), journal.namespace()), &inventory, &live, &Kept { made, others, has_copies });
+    let kept = Kept { made, others, has_copies };
+    let stays = stays((journal.name(), journal.namespace()), &inventory, &live, &kept);
     Ok((removal(&inventory, &live, (FIELD_MANAGER, journal.name().as_str())), stays))
 }
 
 /// Returns those of the objects that are there, or may be: which of them we may look at is not ours to say.
 fn not_gone(cluster: &Cluster, keys: BTreeSet<ObjectKey>) -> Result<BTreeSet<ObjectKey>, Failure> {
-    let requests: Vec<Request> = keys.iter().map(Request::get).collect();
     let mut there = BTreeSet::new();
-    for (key, answer) in keys.into_iter().zip(cluster.call_all(&requests)) {
-        match answer {
-            Err(error) if error.code() == 404 => {}
+    for key in keys {
+        let found = match key.kind.as_str() {
+            "Secret" => cluster.find_secret(&key).map(|found| found.is_some()),
+            _ => cluster.find(&key).map(|found| found.is_some()),
+        };
+        match found {
+            Ok(false) => {}
             Err(error) if error.code() != 403 => return Err(error.into()),
-            _ => drop(there.insert(key)),
+            Ok(true) | Err(_) => drop(there.insert(key)),
         }
     }
     Ok(there)

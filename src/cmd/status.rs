@@ -18,10 +18,13 @@ use super::troubles::troubles;
 use super::trust_args::load_policy;
 use super::verified_record;
 use crate::cluster::Cluster;
+use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::resource::key;
 use crate::model::object_key::ObjectKey;
+use crate::rollout::additions::additions;
 use crate::rollout::known::{KnownSecrets, Whose};
-use crate::rollout::record::{Entry, Lock, Progress};
+use crate::rollout::live::owned;
+use crate::rollout::record::{Entry, Item, Lock, Progress};
 use crate::rollout::standing::Standing;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
@@ -80,6 +83,9 @@ struct ObjectReport {
     key: ObjectKey,
     #[serde(flatten)]
     standing: Standing,
+    /// What others have added to it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    additions: Vec<String>,
 }
 
 /// How a Secret stands that no inventory has.
@@ -159,9 +165,14 @@ fn current(generations: &[Entry]) -> Vec<EntryReport> {
 fn look(cluster: &Cluster, recorded: &Recorded) -> Result<Vec<ObjectReport>, Failure> {
     let keys: Vec<ObjectKey> = recorded.inventory.iter().map(|item| item.key.clone()).collect();
     let live = cluster.find_all(&keys)?;
-    let report = |item: &crate::rollout::record::Item| ObjectReport {
-        standing: Standing::of(item, live.get(&item.key)),
-        key: item.key.clone(),
+    let report = |item: &Item| {
+        let live = live.get(&item.key);
+        let added = |live| additions(&item.key, live, owned(live, FIELD_MANAGER), FIELD_MANAGER);
+        ObjectReport {
+            standing: Standing::of(item, live),
+            additions: live.map(added).unwrap_or_default(),
+            key: item.key.clone(),
+        }
     };
     Ok(recorded.inventory.iter().map(report).collect())
 }
@@ -236,7 +247,7 @@ impl Report for StatusReport {
         let of = self.objects_of.map(|of| format!(" of generation {of}")).unwrap_or_default();
         let all = count(self.objects.len(), "object");
         writeln!(out, "{:<12}{ready} of {all}{of} are there and ready", "objects")?;
-        for ObjectReport { key, standing } in &self.objects {
+        for ObjectReport { key, standing, .. } in &self.objects {
             let why = match standing {
                 Standing::Ready => continue,
                 Standing::Waiting(why) => format!("not ready: {why}"),
@@ -251,6 +262,8 @@ impl Report for StatusReport {
         for line in self.secrets.iter().filter_map(SecretReport::line) {
             writeln!(out, "  {}", safe(&line))?;
         }
+        let additions = self.objects.iter().flat_map(|object| &object.additions);
+        additions.into_iter().try_for_each(|added| writeln!(out, "  ~ {}", safe(added)))?;
         self.troubles.iter().try_for_each(|trouble| writeln!(out, "  ! {}", safe(trouble)))
     }
 }

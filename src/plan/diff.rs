@@ -8,13 +8,13 @@ use serde_json::Value;
 use super::fields::{FieldChange, compare, hide_credentials, redact};
 use super::images::{self, ImageChange};
 use super::immutable::refusal;
-use super::pairs::{Pair, pairs};
+use super::pairs::{Pair, pairs, renamed};
 use super::restart::{self, Configs, Forecast, Restart};
 use super::settings;
 use crate::bundle::index::{Index, Source, Wanted};
 use crate::bundle::open::Bundle;
 use crate::model::digest::Digest;
-use crate::render::manifest_set::ManifestSet;
+use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::references::pod_template;
 
 /// Everything in which two bundles differ.
@@ -88,7 +88,7 @@ pub struct Changes {
 /// Compares two sets of objects.
 pub fn changes(old: &ManifestSet, new: &ManifestSet) -> Changes {
     let pairs = pairs(old, new);
-    let configs = configs(&pairs);
+    let configs = configs(old, new);
     let objects: Vec<ObjectChange> = pairs.iter().filter_map(|pair| object_change(pair, &configs)).collect();
     let mut warnings: Vec<String> = objects.iter().flat_map(refusals).collect();
     warnings.extend(literal_warnings(&objects));
@@ -123,17 +123,17 @@ fn side(content_id: &Digest, index: &Index) -> Side {
     }
 }
 
-/// Returns what changed in each ConfigMap that has another name now.
-fn configs(pairs: &[Pair<'_>]) -> Configs {
-    let config = |pair: &Pair<'_>| {
-        let (old, new) = pair.renamed().filter(|_| pair.any().key.kind == "ConfigMap")?;
-        let fields = compare(&pair.old?.object, &pair.new?.object);
+/// Returns in what each ConfigMap of the old set differs from those of the new one that have its name but for the hash: also
+/// where both sets have several of them.
+fn configs(old: &ManifestSet, new: &ManifestSet) -> Configs {
+    let config = |(old, new): (&Manifest, &Manifest)| {
+        let fields = compare(&old.object, &new.object);
         let is_data = |change: &FieldChange| {
             change.path.starts_with(&["data"]) || change.path.starts_with(&["binaryData"])
         };
-        Some(((old.to_owned(), new.to_owned()), fields.into_iter().filter(is_data).collect()))
+        ((old.key.name.clone(), new.key.name.clone()), fields.into_iter().filter(is_data).collect())
     };
-    pairs.iter().filter_map(config).collect()
+    renamed(old, new, "ConfigMap").into_iter().map(config).collect()
 }
 
 fn object_change(pair: &Pair<'_>, configs: &Configs) -> Option<ObjectChange> {

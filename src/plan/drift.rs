@@ -77,6 +77,24 @@ pub fn drifts(sides: Sides<'_>, own: &str) -> Vec<Drift> {
     changed.into_iter().chain(added).map(drift).collect()
 }
 
+/// Returns who else than `own` has written to an object, beside the parts of Kubernetes.
+pub fn foreign_managers<'a>(object: &'a Value, own: &str) -> BTreeSet<&'a str> {
+    owners(object).iter().filter(|owner| owner.is_foreign(own)).map(|owner| owner.manager).collect()
+}
+
+/// Returns the fields that others have added to an object and that stay when it is applied: neither labels nor annotations,
+/// which every controller adds. `ours` are the fields that are ours then, as the server writes them.
+pub fn added(object: &Value, ours: Option<&Value>, own: &str) -> Vec<(FieldPath, String)> {
+    let mut all = Vec::new();
+    for owner in owners(object).iter().filter(|owner| owner.is_foreign(own)) {
+        let mut added = Vec::new();
+        add_foreign(owner.fields, ours, object, &FieldPath::default(), &mut added);
+        added.retain(|field| !field.path.starts_with(&["metadata"]));
+        all.extend(added.into_iter().map(|field| (field.path, owner.manager.to_owned())));
+    }
+    all
+}
+
 /// Hides what others have added to a Secret: tools write its whole data into annotations.
 fn changed_secretly(added: &mut [FieldChange]) {
     for change in added {

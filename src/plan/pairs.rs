@@ -7,6 +7,8 @@ use crate::render::manifest_set::{Manifest, ManifestSet};
 /// The kinds whose names end in a hash of their content.
 const HASHED: [&str; 2] = ["ConfigMap", "NetworkPolicy"];
 const HASH_DIGITS: usize = 10;
+/// How many objects of a set may differ in their hash alone and still be compared with each other.
+const ALIKE_MAX: usize = 16;
 
 /// An object of the old set, the new one, or both.
 pub(super) struct Pair<'a> {
@@ -50,6 +52,25 @@ pub(super) fn pairs<'a>(old: &'a ManifestSet, new: &'a ManifestSet) -> Vec<Pair<
         sides.entry(identity(manifest)).or_default().1 = Some(manifest);
     }
     sides.into_iter().map(|((_, _, base), (old, new))| Pair { base, old, new }).collect()
+}
+
+/// Returns which objects of a kind differ in the hash of their names only, unless too many have one name without it.
+pub(super) fn renamed<'a>(
+    old: &'a ManifestSet,
+    new: &'a ManifestSet,
+    kind: &str,
+) -> Vec<(&'a Manifest, &'a Manifest)> {
+    let mut sides: BTreeMap<Identity, [Vec<&Manifest>; 2]> = BTreeMap::new();
+    for (at, set) in [old, new].into_iter().enumerate() {
+        for manifest in set.iter().filter(|manifest| manifest.key.kind == kind) {
+            sides.entry(based(manifest)).or_default()[at].push(manifest);
+        }
+    }
+    let few = sides.into_values().filter(|[old, new]| old.len().max(new.len()) <= ALIKE_MAX);
+    let both = |[old, new]: [Vec<&'a Manifest>; 2]| {
+        old.into_iter().flat_map(move |old| new.clone().into_iter().map(move |new| (old, new)))
+    };
+    few.flat_map(both).filter(|(old, new)| old.key.name != new.key.name).collect()
 }
 
 fn based(manifest: &Manifest) -> Identity {

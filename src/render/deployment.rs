@@ -200,7 +200,8 @@ fn prepare(profile: &Profile, environment: &Content) -> Container {
     // The relay's own mounts bring the file; without them Node.js would warn of it at each start.
     let no_authorities = (!settings.config.node_extra_ca_certs.as_str().is_empty()).then(|| EnvVar {
         name: "NODE_EXTRA_CA_CERTS".into(),
-        value: Some(String::new()),
+        // Empty, and stated in the only way in which a server keeps it.
+        value: None,
         value_from: None,
     });
     Container {

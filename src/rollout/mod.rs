@@ -2,6 +2,7 @@
 //!
 //! Pure: what is live comes in as JSON, and what is to be done goes out as values.
 
+pub mod additions;
 pub mod back;
 pub mod claim;
 pub mod conflict;

@@ -10,7 +10,8 @@ use super::live;
 use super::prune::Candidate;
 use crate::bundle::open::Bundle;
 use crate::model::object_key::ObjectKey;
-use crate::plan::diff::{Changes, changes};
+use crate::plan::diff::{Changes, ObjectChange, changes};
+use crate::plan::fields::overlaid;
 use crate::plan::restart::Restart;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::trust::verify::Verified;
@@ -143,13 +144,15 @@ fn step(manifest: &Manifest, before: &Before, manager: &str) -> Step {
     step
 }
 
-/// Compares what is live with what the server would make of the bundle: both with the server's defaults.
+/// Compares what is live with what the server would make of the bundle: both with the server's defaults. Of what it refuses
+/// that is not known, and what the bundle does not state counts as it is.
 fn forecast(wanted: &ManifestSet, before: &Before) -> Changes {
     let (mut old, mut new) = (ManifestSet::default(), ManifestSet::default());
     for manifest in wanted.iter() {
-        match before.tried.get(&manifest.key) {
-            Some(Tried::Would(applied)) => new.add(&live::wanted(applied)),
-            _ => new.add(&manifest.object),
+        match (before.tried.get(&manifest.key), before.live.get(&manifest.key)) {
+            (Some(Tried::Would(applied)), _) => new.add(&live::wanted(applied)),
+            (_, Some(live)) => new.add(&overlaid(&live::wanted(live), &manifest.object)),
+            (_, None) => new.add(&manifest.object),
         }
     }
     for (key, object) in &before.live {
@@ -173,6 +176,14 @@ impl Plan {
     /// Returns everything that goes, now or later.
     pub fn going(&self) -> impl Iterator<Item = &Candidate> {
         self.prune_first.iter().chain(&self.prune).chain(&self.prune_later)
+    }
+
+    /// Returns in which fields an object of the bundle changes.
+    pub fn change_of(&self, key: &ObjectKey) -> Option<&ObjectChange> {
+        self.changes.objects.iter().find(|change| {
+            let name = change.new_name.as_ref().unwrap_or(&change.name);
+            (change.kind.as_str(), change.namespace.as_str(), name.as_str()) == key.identity()
+        })
     }
 
     /// Returns the objects that cannot be applied.

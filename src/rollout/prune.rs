@@ -15,6 +15,9 @@ use crate::render::references::references;
 /// Objects with data that no other object brings back: they stay until a person names them.
 const KEPT: [&str; 2] = ["Namespace", "PersistentVolumeClaim"];
 
+/// The kinds whose objects name configurations: pods, and before them what may make pods again.
+pub const OWNERS: [&str; 3] = ["ReplicaSet", "ControllerRevision", "Pod"];
+
 /// An object that may go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -26,8 +29,8 @@ pub struct Candidate {
 
 /// Returns what earlier generations had and the new set has not, of what is live, in the order of deletion.
 ///
-/// An object counts as ours if it carries the labels of this installation and has the uid that was recorded; where a rollout was interrupted
-/// before it could record one, if we own fields of it.
+/// An object counts as ours if it carries the labels of this installation and has the uid that was recorded; where a rollout
+/// was interrupted before it could record one, if we own fields of it.
 pub fn candidates(
     earlier: &[Item],
     wanted: &ManifestSet,
@@ -53,6 +56,12 @@ pub fn candidates(
         }
     }
     found.into_values().collect()
+}
+
+/// Parts what has pods, or acts on them, from what pods use: that goes once the pods are gone.
+pub fn workloads_first(all: Vec<Candidate>) -> (Vec<Candidate>, Vec<Candidate>) {
+    let first = phase("StatefulSet").expect("a kind that is rendered");
+    all.into_iter().partition(|candidate| phase(&candidate.key.kind).is_some_and(|phase| phase >= first))
 }
 
 /// Returns the objects of a kind that live pods, or templates that may make pods again, name.

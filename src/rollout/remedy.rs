@@ -16,6 +16,7 @@ pub fn explain(key: &ObjectKey, code: u16, message: &str) -> String {
         return format!("the cluster does not serve {} {}: {}", key.api_version, key.kind, served(key));
     }
     let way = match code {
+        422 if message.contains("Duplicate value") => undone(key),
         422 if FIXED.iter().any(|text| message.contains(text)) => made_again(key),
         403 if message.contains("exceeded quota") => "have the quota raised".to_owned(),
         403 if message.contains("cannot ") => "ask for the right".to_owned(),
@@ -31,6 +32,14 @@ fn served(key: &ObjectKey) -> &'static str {
     } else {
         "set `kubernetes.version` of the profile to the server's, and build again"
     }
+}
+
+/// Returns what to do where somebody changed that by which the elements of a list are told apart: both are in it then.
+fn undone(key: &ObjectKey) -> String {
+    let (kind, namespace, name) = (key.kind.to_lowercase(), &key.namespace, &key.name);
+    format!(
+        "somebody changed it by hand: take that back, `kubectl -n {namespace} edit {kind} {name}`, and apply again"
+    )
 }
 
 /// Returns how an object is made again whose fields are fixed.
@@ -73,6 +82,7 @@ mod tests {
                 "--cascade=orphan",
             ),
             (key("v1", "Service"), 422, "spec.clusterIP: may not change once set", "delete service a"),
+            (key("v1", "Service"), 422, r#"spec.ports[1].name: Duplicate value: "http""#, "edit service a"),
             (key("v1", "ConfigMap"), 422, "data: field is immutable when", "somebody else made it"),
             (
                 key("policy/v1beta1", "PodDisruptionBudget"),

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::prune::{Candidate, candidates};
+use super::prune::{Candidate, candidates, workloads_first};
 use super::record::{Item, head_name, record_labels, recovery_name};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
-use crate::render::manifest_set::{ManifestSet, phase};
+use crate::render::manifest_set::ManifestSet;
 
 /// What is deleted, each list in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,9 +46,7 @@ pub fn removal(
     (manager, instance): (&str, &str),
 ) -> Removal {
     let all = candidates(inventory, &ManifestSet::default(), live, (manager, instance));
-    let first = phase("StatefulSet").expect("a kind that is rendered");
-    let (workloads, rest) =
-        all.into_iter().partition(|candidate| phase(&candidate.key.kind).is_some_and(|phase| phase >= first));
+    let (workloads, rest) = workloads_first(all);
     Removal { workloads, rest }
 }
 
@@ -86,7 +84,8 @@ pub fn stays(
     });
     let others = kept.others.iter().filter(|other| other.kind == "Secret").map(|other| Stays {
         what: other.to_string(),
-        why: "it was there before; if the encryption key is in it, all accounts and API keys in the data are lost without it",
+        why: "it was there before; if the encryption key is in it, all accounts and API keys in the data are lost \
+              without it",
         delete: delete(&["secret", &other.name]),
     });
     let copies = recovery_name(name);

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::prune::OWNERS;
 use crate::bundle::index::{Index, Source};
 use crate::bundle::open::Bundle;
 use crate::render::manifest_set::Manifest;
@@ -94,7 +95,7 @@ pub fn of_adoption(bundle: &Bundle) -> BTreeSet<Right> {
 pub fn of_the_record(namespace: &str) -> BTreeSet<Right> {
     let record = ["get", "list", "create", "update", "delete"];
     let record = record.map(|verb| Right::to_all(verb, "ConfigMap", namespace));
-    let seen = ["Pod", "ReplicaSet", "ControllerRevision"].map(|kind| Right::to_all("list", kind, namespace));
+    let seen = OWNERS.map(|kind| Right::to_all("list", kind, namespace));
     // Where Redis has data, no encryption key is generated.
     let claims = Right::to_all("get", "PersistentVolumeClaim", namespace);
     record.into_iter().chain(seen).chain([claims]).collect()

@@ -22,6 +22,10 @@ pub enum InvalidIdentities {
     Encrypted,
     #[error("it is a private key of SSH; make a key with `age-keygen`")]
     Ssh,
+    #[error(
+        "it is a PEM file, as keys that sign are; the private key of age is what `age-keygen` has written"
+    )]
+    Pem,
     #[error("line {0} is the key of a plugin, and no plugin runs here; make a key with `age-keygen`")]
     Plugin(usize),
     #[error("line {0} is a private key of another kind than `age-keygen` makes by default")]
@@ -42,8 +46,11 @@ impl Identities {
         if file.starts_with(ARMOUR_BEGIN.as_bytes()) || file.starts_with(MAGIC_BEGIN.as_bytes()) {
             return Err(InvalidIdentities::Encrypted);
         }
-        if file.starts_with(b"-----BEGIN ") {
+        if file.starts_with(b"-----BEGIN OPENSSH") {
             return Err(InvalidIdentities::Ssh);
+        }
+        if file.starts_with(b"-----BEGIN ") {
+            return Err(InvalidIdentities::Pem);
         }
         let mut identities = Vec::new();
         for (number, line) in (1..).zip(file.split(|byte| *byte == b'\n')) {
@@ -105,6 +112,7 @@ mod tests {
             ("age-encryption.org/v1\n-> scrypt".to_owned(), InvalidIdentities::Encrypted),
             (format!("{ARMOUR_BEGIN}\n"), InvalidIdentities::Encrypted),
             ("-----BEGIN OPENSSH PRIVATE KEY-----\n".to_owned(), InvalidIdentities::Ssh),
+            ("-----BEGIN PRIVATE KEY-----\n".to_owned(), InvalidIdentities::Pem),
             (format!("{KEY}\nAGE-PLUGIN-YUBIKEY-1QQQ\n"), InvalidIdentities::Plugin(2)),
             ("AGE-SECRET-KEY-PQ-1QQQ".to_owned(), InvalidIdentities::OtherKind(1)),
             (

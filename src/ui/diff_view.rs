@@ -49,6 +49,15 @@ pub fn write_changes(
 ) -> io::Result<()> {
     objects(changed, out)?;
     workloads(forecasts, out)?;
+    write_warnings(warnings, out)
+}
+
+/// Writes what will not go as one might think.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn write_warnings(warnings: &[String], out: &mut dyn Write) -> io::Result<()> {
     if !warnings.is_empty() {
         heading("Mind", out)?;
         warnings.iter().try_for_each(|warning| writeln!(out, "  ! {}", safe(warning)))?;
@@ -109,6 +118,15 @@ fn object(object: &ObjectChange, out: &mut dyn Write) -> io::Result<()> {
     };
     let name = format!("{}/{}", safe(&object.kind), safe(&object.name));
     writeln!(out, "  {}{}", paint(style, format_args!("{mark} {name}")), renamed)?;
+    write_fields(object, out)
+}
+
+/// Writes in which fields an object changes; of those that only follow from other changes, how many.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn write_fields(object: &ObjectChange, out: &mut dyn Write) -> io::Result<()> {
     let (following, own): (Vec<_>, Vec<_>) = object.fields.iter().partition(|field| field.follows);
     own.into_iter().try_for_each(|change| field(change, "      ", out))?;
     match following.len() {

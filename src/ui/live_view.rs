@@ -79,9 +79,7 @@ pub fn write(report: &LiveReport, out: &mut dyn Write) -> io::Result<()> {
         _ => "no generation runs, by the record".to_owned(),
     };
     writeln!(out, "{:<12}{}: {runs}", "live", safe(&place))?;
-    report.unseen.iter().try_for_each(|unseen| {
-        writeln!(out, "{:<12}not checked: {}: we may not look at it", "", safe(unseen))
-    })?;
+    report.unseen.iter().try_for_each(|unseen| writeln!(out, "{:<12}not checked: {}", "", safe(unseen)))?;
     let text = match report.objects.len() {
         0 => "every object is as the bundle says".to_owned(),
         1 => paint(REMOVED, "1 object is not as the bundle says"),

@@ -101,6 +101,7 @@ fn a_release_is_taken_over_with_its_keys_its_volume_and_nothing_left_for_helm() 
     let (before, pods) = (site.versions(), helm.pods());
     let again = site.applied(&bundle, &[]);
     assert_eq!(again["done"]["written"], 0, "{again:#}");
+    assert!(!again["warnings"].to_string().contains("has added"), "{again:#}");
     assert_eq!(helm.adopted(&bundle, &[])["done"]["written"], 0);
     assert_eq!((site.versions(), helm.pods()), (before, pods));
 }

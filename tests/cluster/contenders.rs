@@ -143,7 +143,7 @@ fn a_run_that_stood_still_for_too_long_writes_no_more_and_the_next_one_takes_ove
     let other = Proxy::before(site.plane, move |seen| {
         let mut looked = looked.lock().unwrap();
         *looked += i32::from(is_head(seen) && !seen.is_write());
-        if is_head(seen) && *looked == 5 {
+        if is_head(seen) && !seen.is_write() && *looked == 5 {
             plane.kubectl(&["-n", &namespace, "delete", account, "--wait"]);
         }
         Fault::None

@@ -85,17 +85,7 @@ impl Helm {
     /// Runs `adopt`.
     pub(crate) fn adopt(&self, bundle: &Utf8Path, arguments: &[&str]) -> Ran {
         let kubeconfig = self.site.plane.kubeconfig.to_str().unwrap();
-        let own = [
-            "adopt",
-            "--from-helm",
-            RELEASE,
-            bundle.as_str(),
-            "--trust",
-            "trust.toml",
-            "--kubeconfig",
-            kubeconfig,
-        ];
-        self.site.run(&own.into_iter().chain(arguments.iter().copied()).collect::<Vec<_>>())
+        self.site.run(&[&adoption(bundle)[..], &["--kubeconfig", kubeconfig], arguments].concat())
     }
 
     /// Adopts the release, which must succeed, and returns the report.
@@ -186,4 +176,9 @@ pub(crate) fn with_newer_key(namespace: &str) -> Option<(Helm, [String; 2], [Str
     let stored = keys();
     assert_ne!(running, stored);
     Some((helm, running, stored))
+}
+
+/// Returns the command line that has a bundle take the place of the release.
+pub(crate) fn adoption(bundle: &Utf8Path) -> [&str; 6] {
+    ["adopt", "--from-helm", RELEASE, bundle.as_str(), "--trust", "trust.toml"]
 }

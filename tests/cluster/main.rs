@@ -25,6 +25,7 @@ mod helm;
 mod keys;
 mod killed;
 mod kubectl;
+mod meanwhile;
 mod outage;
 mod plan;
 mod platform;

@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
-use crate::helm::{ADMIN, Helm, RELEASE};
+use crate::helm::{ADMIN, Helm, adoption};
 use crate::platform;
 use crate::site::{Ran, Site, apply, run};
 
@@ -117,16 +117,7 @@ fn a_release_of_helms_is_adopted_with_the_roles_that_are_printed_for_it_and_with
     let site = &helm.site;
     let bundle = helm.build(&[]);
     let kubeconfig = deployer(site, &[&bundle]);
-    let adopt = [
-        "adopt",
-        "--from-helm",
-        RELEASE,
-        bundle.as_str(),
-        "--trust",
-        "trust.toml",
-        "--yes",
-        "--recreate-redis",
-    ];
+    let adopt = [&adoption(&bundle)[..], &["--yes", "--recreate-redis"]].concat();
     let before = written(site);
 
     let refused = may(site, &kubeconfig, &adopt, 4);

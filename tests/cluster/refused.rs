@@ -109,7 +109,24 @@ fn an_older_bundle_is_refused_by_the_record_alone() {
 
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     assert!(ran.stderr.contains("ROLLBACK"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("which ran here"), "{}", ran.stderr);
     assert_eq!(site.versions(), before);
+}
+
+#[test]
+fn an_older_bundle_that_ran_here_is_refused_with_the_command_that_goes_back_to_it() {
+    let Some(site) = Site::new("replay-ran") else { return };
+    let (old, new) = (site.build("dev", &[]), site.build("dev", &["config.logLevel=\"info\""]));
+    site.applied(&old, &[]);
+    site.applied(&new, &[]);
+    fs_err::remove_dir_all(site.path().join(".local")).unwrap();
+
+    let ran = site.apply(&old, &["--yes"]);
+
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    let line =
+        "it is generation 1, which ran here: relay-bundle rollback -n replay-ran --name relay-dev --to 1";
+    assert!(ran.stderr.contains(line), "{}", ran.stderr);
 }
 
 #[test]

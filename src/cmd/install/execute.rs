@@ -3,18 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::survey::{list, outcome, split_used, yaml};
+use serde_json::Value;
+
+use super::survey::{outcome, owners, split_used, yaml};
 use crate::bundle::index::Object;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
-use crate::cluster::request::{Request, Run};
+use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::{Journal, delete};
 use crate::model::object_key::ObjectKey;
-use crate::render::manifest_set::phase;
+use crate::plan::drift::foreign_managers;
+use crate::rollout::conflict::Conflict;
 use crate::rollout::live;
 use crate::rollout::plan::{Action, Plan, Step, Tried};
-use crate::rollout::prune::Candidate;
+use crate::rollout::prune::{Candidate, workloads_first};
 use crate::rollout::replicas;
 use crate::trust::verify::Verified;
 
@@ -43,7 +46,7 @@ pub(super) fn apply_steps(
             continue;
         }
         journal.beat()?;
-        let uid = apply_step(cluster, bundle, object, step)?;
+        let uid = apply_step(cluster, bundle, object, step, uids)?;
         uids.insert(step.key.clone(), uid);
         tell(&format!("{}  {}", if step.action == Action::Create { "create" } else { "update" }, step.key));
     }
@@ -66,15 +69,7 @@ pub(super) fn unscale(
         let live = cluster.find(&step.key)?;
         if live.is_some_and(|live| live.pointer("/spec/replicas") != Some(wanted)) {
             journal.beat()?;
-            let yaml = yaml(bundle, &object.file);
-            let dry = outcome(&step.key, cluster.call(&Request::apply(&step.key, yaml, Run::Dry)))?;
-            let request = Request::apply(&step.key, yaml, Run::Real);
-            let is_given_back = |conflict| replicas::is_given_back(conflict, true);
-            let request = match dry {
-                Tried::Conflict(conflicts) if conflicts.iter().all(is_given_back) => request.by_force(),
-                _ => request,
-            };
-            cluster.call(&request)?;
+            apply_forced(cluster, bundle, object, &step.key, &|new| replicas::is_given_back(new, true))?;
             tell(&format!("update  {}", step.key));
             is_any = true;
         }
@@ -87,40 +82,78 @@ fn apply_step(
     bundle: &Verified<Bundle>,
     object: &Object,
     step: &Step,
+    seen: &Uids,
 ) -> Result<String, Failure> {
+    let key = &step.key;
+    let live = cluster.find(key)?;
+    let is_new = live.is_none();
+    // What is applied to an object that nobody has looked at is merged with whatever is in it.
+    if let Some(other) = live.filter(|live| seen.get(key).is_none_or(|seen| seen != live::uid(live))) {
+        let who = names(foreign_managers(&other, FIELD_MANAGER));
+        return Err(made_meanwhile(&format!(
+            "{key} was made{who} since the plan was, and nothing was written to it"
+        )));
+    }
     if let Some(replicas) = step.held_replicas {
-        let held = replicas::hold(&step.key, replicas);
-        cluster.call(&Request::apply_as(replicas::KEEPER, &step.key, &held))?;
+        let held = replicas::hold(key, replicas);
+        cluster.call(&Request::apply_as(replicas::KEEPER, key, &held))?;
     }
-    if step.forced.is_empty() {
-        return apply_one(cluster, bundle, object, &step.key);
+    let applied = if step.forced.is_empty() {
+        apply_one(cluster, bundle, object, key)?
+    } else {
+        let is_seen = |new: &Conflict| step.forced.iter().any(|seen| seen.field == new.field);
+        apply_forced(cluster, bundle, object, key, &is_seen)?
+    };
+    let others = foreign_managers(&applied, FIELD_MANAGER);
+    if is_new && !others.is_empty() {
+        let who = names(others);
+        return Err(made_meanwhile(&format!(
+            "{key} was made{who} in the very moment in which it was written, and has fields of both"
+        )));
     }
-    // Force takes whatever is in conflict by now; leave is for what was seen.
+    Ok(live::uid(&applied).to_owned())
+}
+
+fn names(managers: BTreeSet<&str>) -> String {
+    let names: Vec<&str> = managers.into_iter().collect();
+    if names.is_empty() { String::new() } else { format!(" by {}", names.join(", ")) }
+}
+
+fn made_meanwhile(what: &str) -> Failure {
+    Failure::world(what).hint("look at it, then run the command again: it plans with what is there now")
+}
+
+/// Applies a manifest and takes the fields of others that there is leave to take: force takes whatever is in conflict by
+/// then. Returns the object.
+fn apply_forced(
+    cluster: &Cluster,
+    bundle: &Verified<Bundle>,
+    object: &Object,
+    key: &ObjectKey,
+    may_be_taken: &dyn Fn(&Conflict) -> bool,
+) -> Result<Value, Failure> {
     let yaml = yaml(bundle, &object.file);
-    let dry = outcome(&step.key, cluster.call(&Request::apply(&step.key, yaml, Run::Dry)))?;
+    let dry = outcome(key, cluster.call(&Request::apply(key, yaml, Run::Dry)))?;
     if let Tried::Conflict(conflicts) = dry
-        && let Some(new) = conflicts.iter().find(|new| !step.forced.iter().any(|old| old.field == new.field))
+        && let Some(Conflict { field, manager, .. }) = conflicts.iter().find(|new| !may_be_taken(new))
     {
-        let (key, field, manager) = (&step.key, &new.field, &new.manager);
         return Err(Failure::world(format!("{key}: {field} has come to be owned by {manager} meanwhile"))
             .hint("run the command again: it plans with what is there now"));
     }
-    let request = Request::apply(&step.key, yaml, Run::Real).by_force();
-    Ok(live::uid(&cluster.call(&request)?).to_owned())
+    Ok(cluster.call(&Request::apply(key, yaml, Run::Real).by_force())?)
 }
 
-/// Applies one manifest; returns the uid of the object.
+/// Applies one manifest; returns the object.
 pub(super) fn apply_one(
     cluster: &Cluster,
     bundle: &Verified<Bundle>,
     object: &Object,
     key: &ObjectKey,
-) -> Result<String, Failure> {
+) -> Result<Value, Failure> {
     let request = Request::apply(key, yaml(bundle, &object.file), Run::Real);
-    let applied = cluster.call(&request).map_err(|error| {
+    cluster.call(&request).map_err(|error| {
         Failure::from(error).hint(format!("while applying {key}; what came before it is done"))
-    })?;
-    Ok(live::uid(&applied).to_owned())
+    })
 }
 
 /// Deletes what goes, unless something names it by now; returns what went.
@@ -132,9 +165,8 @@ pub(super) fn prune(
     tell: &dyn Fn(&str),
 ) -> Result<Vec<Candidate>, Failure> {
     let all = plan.prune.iter().chain(&plan.prune_later).cloned();
-    let (configs, others): (Vec<_>, Vec<_>) = all.partition(|candidate| candidate.key.kind == "ConfigMap");
-    let has_pods = |candidate: &Candidate| phase(&candidate.key.kind) >= phase("StatefulSet");
-    let (workloads, others): (Vec<_>, Vec<_>) = others.into_iter().partition(has_pods);
+    let (configs, others) = all.partition(|candidate| candidate.key.kind == "ConfigMap");
+    let (workloads, others) = workloads_first(others);
     let mut gone = delete_all(cluster, journal, &workloads, tell)?;
     await_end(cluster, journal, namespace, &gone)?;
     gone.extend(delete_all(cluster, journal, &others, tell)?);
@@ -143,8 +175,8 @@ pub(super) fn prune(
     Ok(gone)
 }
 
-/// Waits until the pods and revisions of workloads that went have gone after them: they name what else goes. What takes longer
-/// keeps its ConfigMaps until the next run.
+/// Waits until the pods and revisions of workloads that went have gone after them: they name what else goes. What takes
+/// longer keeps its ConfigMaps until the next run.
 fn await_end(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
@@ -156,13 +188,11 @@ fn await_end(
     let start = Instant::now();
     while !doomed.is_empty() && start.elapsed() < END_MAX {
         let mut is_left = false;
-        // Sets before pods: what a set owns is doomed with it.
-        for kind in ["ReplicaSet", "ControllerRevision", "Pod"] {
-            for object in list(cluster, kind, namespace)? {
-                if !live::is_ending(&object) && live::owners(&object).any(|owner| doomed.contains(owner)) {
-                    doomed.insert(live::uid(&object).to_owned());
-                    is_left = true;
-                }
+        // Sets come before pods: what a set owns is doomed with it.
+        for object in owners(cluster, namespace)? {
+            if !live::is_ending(&object) && live::owners(&object).any(|owner| doomed.contains(owner)) {
+                doomed.insert(live::uid(&object).to_owned());
+                is_left = true;
             }
         }
         if !is_left {

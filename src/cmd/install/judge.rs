@@ -1,5 +1,5 @@
 //! What is decided about each object beyond the server's answer: whose it is, which conflicts there is leave to win, what
-//! becomes of claims, and who says how many pods there are.
+//! becomes of claims, what others have added, and who says how many pods there are.
 
 use super::survey::{outcome, yaml};
 use crate::bundle::open::Bundle;
@@ -8,12 +8,13 @@ use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::cmd::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet};
+use crate::rollout::additions::additions;
 use crate::rollout::claim::{self, Verdict};
 use crate::rollout::conflict::{Conflict, Permit};
 use crate::rollout::dropped::dropped;
 use crate::rollout::plan::{Before, Tried};
 use crate::rollout::record::Item;
-use crate::rollout::{replicas, takeover};
+use crate::rollout::{live, replicas, takeover};
 use crate::trust::verify::Verified;
 
 /// What a person, or the record, gives leave to.
@@ -22,8 +23,8 @@ pub(super) struct Leave<'a> {
     pub(super) adopt: bool,
     /// To take fields that somebody else owns.
     pub(super) permits: &'a [Permit],
-    /// The objects of the bundle that runs; none if the new one has run here: whoever goes back may ask for smaller volumes
-    /// than there are.
+    /// The objects of the bundle that runs; none if the new one has run here: whoever goes back may ask for smaller
+    /// volumes than there are.
     pub(super) running: &'a dyn Fn() -> Result<Option<ManifestSet>, Failure>,
 }
 
@@ -49,6 +50,7 @@ pub(super) fn judge(
         refuse_stranger(before, manifest, earlier, bundle.index.name.as_str(), leave);
         hold_replicas(before, manifest);
         tell_dropped(before, manifest);
+        tell_additions(before, manifest);
     }
     let unused = leave.permits.iter().filter(|permit| !is_used(permit, before));
     let unused = unused.map(|permit| format!("--force-conflicts {permit}: nobody else owns such a field"));
@@ -125,29 +127,40 @@ fn refuse_stranger(
         before.warnings.push(format!("{}: it is taken over: {whose}", manifest.key));
     } else if !matches!(before.tried.get(&manifest.key), Some(Tried::Refused(_))) {
         let why = format!(
-            "it is there, and this installation did not make it: {whose}: look at it, then say --adopt to take it over; a release of Helm is taken over by `relay-bundle adopt`"
+            "it is there, and this installation did not make it: {whose}: look at it, then say --adopt to take it over; \
+             a release of Helm is taken over by `relay-bundle adopt`"
         );
         before.tried.insert(manifest.key.clone(), Tried::Refused(why));
     }
 }
 
-/// Where the bundle leaves the number of pods to an autoscaler, it stays what it is until that changes it; where the bundle
-/// has the say again, the autoscaler goes first.
+/// Where the bundle leaves the number of pods to an autoscaler, it stays what it is until that changes it; where the
+/// bundle has the say again, the autoscaler goes first.
 fn hold_replicas(before: &mut Before, manifest: &Manifest) {
-    let live = &before.live;
+    let objects = &before.live;
     let goes_first = |candidate: &crate::rollout::prune::Candidate| {
-        let autoscaler = live.get(&candidate.key);
+        let autoscaler = objects.get(&candidate.key);
         autoscaler.is_some_and(|object| replicas::goes_first(candidate, object, &manifest.object))
     };
     let (first, after) = before.prune.drain(..).partition(goes_first);
     before.prune = after;
     before.prune_first.extend::<Vec<_>>(first);
     let held =
-        live.get(&manifest.key).and_then(|live| replicas::to_hold(live, &manifest.object, FIELD_MANAGER));
+        objects.get(&manifest.key).and_then(|live| replicas::to_hold(live, &manifest.object, FIELD_MANAGER));
     if let (Some(held), Some(Tried::Would(object))) = (held, before.tried.get_mut(&manifest.key)) {
         object["spec"]["replicas"] = held.into();
         before.held_replicas.insert(manifest.key.clone(), held);
     }
+}
+
+fn tell_additions(before: &mut Before, manifest: &Manifest) {
+    let Some(live) = before.live.get(&manifest.key) else { return };
+    let ours = match before.tried.get(&manifest.key) {
+        Some(Tried::Would(applied)) => live::owned(applied, FIELD_MANAGER),
+        // What would be taken over is told as a whole.
+        _ => return,
+    };
+    before.warnings.extend(additions(&manifest.key, live, ours, FIELD_MANAGER));
 }
 
 fn tell_dropped(before: &mut Before, manifest: &Manifest) {

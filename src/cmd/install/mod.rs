@@ -11,7 +11,7 @@ pub(super) mod preflight;
 mod report;
 mod run;
 pub(super) mod secrets;
-mod survey;
+pub(super) mod survey;
 mod trial;
 pub(super) mod wait;
 
@@ -209,9 +209,6 @@ pub(super) fn install(
     let timeout = Duration::from_secs(args.timeout);
     let mut run = Run::begin(ctx, checked, (cluster, identity), args.turn(), timeout)?;
     let (before, makings) = run.survey(args)?;
-    if args.is_agreed() {
-        makings.tell_warnings(&ctx.printer);
-    }
     let (uids, trials) = (run::known_uids(&before), trials(&before));
     let secrets = secret_versions(&before);
     let mut plan = plan(&checked.bundle, before, FIELD_MANAGER);
@@ -234,13 +231,17 @@ pub(super) fn install(
         ctx.printer.report(&report)?;
         return Ok(ExitCode::from(DIFFERS));
     }
+    if args.goes_without_asking() || is_done {
+        // Whoever is asked has them before the question.
+        plan.changes.warnings.iter().for_each(|warning| ctx.printer.warn(warning));
+    }
     if is_done {
         run.journal.clear_dead_lock()?;
         report.done = Some(Done::unchanged(run.deployed()));
         ctx.printer.report(&report)?;
         return Ok(ExitCode::SUCCESS);
     }
-    if !args.is_agreed() {
+    if !args.goes_without_asking() {
         confirm(ctx, &report, &checked.question(cluster, identity))?;
         if makings.asks_first_install() {
             confirm_first_install(checked.bundle.index.namespace.as_str())?;
@@ -256,13 +257,12 @@ impl InstallArgs {
         Turn::of(self.dry_run, self.break_lock)
     }
 
-    /// Tells whether nobody is shown the plan and asked.
-    fn is_agreed(&self) -> bool {
-        !self.dry_run && (self.yes || self.plan_hash.is_some())
+    fn goes_without_asking(&self) -> bool {
+        self.yes || self.plan_hash.is_some()
     }
 
     fn consent(&self) -> Consent<'_> {
-        let approves = self.yes || self.dry_run || self.plan_hash.is_some();
+        let approves = self.goes_without_asking() || self.dry_run;
         self.secrets.consent(!approves && can_ask())
     }
 

@@ -39,20 +39,23 @@ pub(in crate::cmd) struct Missing {
     pub(in crate::cmd) wanted: Vec<String>,
     /// Secrets in the place of those that the last generation used.
     pub(in crate::cmd) others: Vec<String>,
-    /// What we may not look at, or cannot.
+    /// What we may not look at, or cannot, and why.
     pub(in crate::cmd) unseen: Vec<String>,
 }
 
 /// Compares what the bundle wants of the cluster with what is there; what apply makes itself is not asked for.
 pub(in crate::cmd) fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Result<Missing, Failure> {
-    let wanted = bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Cluster);
-    let (known, unknown): (Vec<_>, Vec<_>) =
-        wanted.map(|wanted| (wanted, request(wanted))).partition(|(_, request)| request.is_some());
-    let (known, requests): (Vec<&Wanted>, Vec<Request>) =
-        known.into_iter().filter_map(|(wanted, request)| Some((wanted, request?))).unzip();
     let mut missing = Missing::default();
-    // Of a kind that is not known nobody can say where it would be.
-    missing.unseen.extend(unknown.into_iter().map(|(wanted, _)| named(wanted)));
+    let (mut known, mut requests) = (Vec::new(), Vec::new());
+    for wanted in bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Cluster) {
+        if let Some(request) = request(wanted) {
+            known.push(wanted);
+            requests.push(request);
+        } else {
+            // Nobody can say where it would be.
+            missing.unseen.push(format!("{}: its kind is not known", named(wanted)));
+        }
+    }
     for (wanted, answer) in known.into_iter().zip(cluster.call_all(&requests)) {
         let name = named(wanted);
         let users = wanted.used_by.join(", ");
@@ -62,7 +65,9 @@ pub(in crate::cmd) fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Resu
                 missing.wanted.extend(keys.map(|key| format!("{name}: the key `{}`, for {users}", key.key)));
             }
             Err(error) if error.code() == 404 => missing.wanted.push(format!("{name}, for {users}")),
-            Err(CallError::Status(status)) if status.code == 403 => missing.unseen.push(name),
+            Err(CallError::Status(status)) if status.code == 403 => {
+                missing.unseen.push(format!("{name}: we may not look at it"));
+            }
             Err(error) => return Err(error.into()),
         }
     }

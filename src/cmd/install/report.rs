@@ -18,6 +18,8 @@ use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Action, Plan, Step};
 use crate::rollout::plan_hash::{Purpose, SecretVersions, bound, plan_hash};
 use crate::rollout::prune::Candidate;
+use crate::trust::refusal::{FoundKey, Standing};
+use crate::ui::diff_view::write_fields;
 use crate::ui::escape::safe;
 use crate::ui::printer::{Printer, Report};
 
@@ -26,6 +28,10 @@ use crate::ui::printer::{Printer, Report};
 #[serde(rename_all = "camelCase")]
 pub(super) struct ApplyReport<'a> {
     content_id: String,
+    profile: &'a str,
+    environment: &'a str,
+    serial: u64,
+    signatures: &'a [FoundKey],
     context: &'a str,
     cluster_uid: &'a str,
     server_version: &'a str,
@@ -84,13 +90,14 @@ impl<'a> ApplyReport<'a> {
         secrets: &SecretVersions,
     ) -> Self {
         let bundle = &checked.bundle;
-        let namespace = bundle.index.namespace.as_str();
+        let voucher = bundle.voucher();
+        let (serial, namespace) = (voucher.statement.predicate.serial, bundle.index.namespace.as_str());
         let (secrets_made, recovery) = (makings.all(), makings.recovery());
         let purpose = Purpose {
             cluster_uid: &identity.uid,
             namespace,
             content_id: bundle.content_id,
-            serial: bundle.voucher().statement.predicate.serial,
+            serial,
             content_of: checked.origin.generation(),
             generated: &secrets_made,
             recipients: recovery.as_ref().map_or(&[], |recovery| &recovery.recipients),
@@ -98,6 +105,10 @@ impl<'a> ApplyReport<'a> {
         };
         Self {
             content_id: format!("sha256:{}", bundle.content_id),
+            profile: bundle.index.profile.as_str(),
+            environment: bundle.index.environment.as_str(),
+            serial,
+            signatures: &voucher.signatures,
             context: &cluster.context,
             cluster_uid: &identity.uid,
             server_version: &identity.version,
@@ -123,6 +134,18 @@ impl<'a> ApplyReport<'a> {
         self.plan_hash = bound(self.plan_hash, more);
     }
 
+    fn write_bundle(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Self { profile, environment, serial, .. } = self;
+        let of = self.content_of.map(|of| format!("generation {of}, ")).unwrap_or_default();
+        let counting = self.signatures.iter().filter(|key| key.standing == Standing::Counts);
+        let signers: Vec<&str> = counting.filter_map(|key| Some(key.holder.as_ref()?.as_str())).collect();
+        let text = format!(
+            "bundle    {of}profile {profile}, environment {environment}, serial {serial}, signed by {}",
+            signers.join(", ")
+        );
+        writeln!(out, "{}", safe(&text))
+    }
+
     fn write_plan(&self, out: &mut dyn Write) -> io::Result<()> {
         for (verb, secrets) in
             [("generate ", &self.generated), ("regenerate", &self.regenerated), ("unseal   ", &self.sealed)]
@@ -136,12 +159,17 @@ impl<'a> ApplyReport<'a> {
         }
         for step in &self.plan.steps {
             let verb = match step.action {
-                Action::Create => "create",
-                Action::Update => "update",
-                Action::Keep | Action::Conflict | Action::Refused => continue,
+                Action::Create => "create  ",
+                Action::Update => "update  ",
+                Action::Conflict => "conflict",
+                Action::Refused => "refused ",
+                Action::Keep => continue,
             };
             let untried = if step.tried { "" } else { " (not tried)" };
-            writeln!(out, "{verb}    {}{untried}", step.key)?;
+            writeln!(out, "{verb}  {}{untried}", step.key)?;
+            if let Some(change) = self.plan.change_of(&step.key) {
+                write_fields(change, out)?;
+            }
             for conflict in &step.forced {
                 writeln!(out, "  takes {} from {}", safe(&conflict.field), safe(&conflict.manager))?;
             }
@@ -185,6 +213,7 @@ impl Report for ApplyReport<'_> {
         match &self.done {
             None => {
                 writeln!(out, "plan for {} ({})", safe(&place), self.cluster_uid)?;
+                self.write_bundle(out)?;
                 self.write_plan(out)?;
                 let kept = self.plan.count(Action::Keep);
                 writeln!(out, "{} stay as they are", count(kept, "object"))?;
@@ -219,16 +248,20 @@ pub(super) fn blocked(plan: &Plan) -> Option<Failure> {
 pub(super) fn blocked_after(plan: &Plan, so_far: &str) -> Option<Failure> {
     let refusals =
         plan.blocked().filter_map(|step| Some(format!("{}: {}", step.key, step.refusal.as_ref()?)));
-    let mut lines: Vec<String> = refusals.chain(plan.obstacles.iter().cloned()).collect();
-    lines.extend(conflict_lines(plan));
+    let conflicts = conflict_lines(plan);
+    let advice = (!conflicts.is_empty()).then_some(
+        "a field of a conflict is taken with --force-conflicts OBJECT:FIELD; all fields of an object must be named",
+    );
+    let lines: Vec<String> = refusals.chain(plan.obstacles.iter().cloned()).chain(conflicts).collect();
     if lines.is_empty() {
         return None;
     }
     let failure = Failure::world(format!("the plan cannot be carried out; {so_far}"));
-    Some(lines.into_iter().fold(failure, Failure::hint))
+    let failure = lines.into_iter().fold(failure, Failure::reason);
+    Some(advice.into_iter().fold(failure, Failure::hint))
 }
 
-/// Returns the conflicts as a table, and what to do about them.
+/// Returns the conflicts as a table.
 fn conflict_lines(plan: &Plan) -> Vec<String> {
     let row = |step: &Step, conflict: &Conflict| {
         let object_and_field = format!("{}:{}", step.key, conflict.field);
@@ -248,8 +281,7 @@ fn conflict_lines(plan: &Plan) -> Vec<String> {
     let line = |[field, manager, theirs, ours]: &[String; 4]| {
         format!("{field:0$}  {manager:1$}  {theirs:2$}  {ours}", widths[0], widths[1], widths[2])
     };
-    let advice = "a field of a conflict is taken with --force-conflicts OBJECT:FIELD; all fields of an object must be named";
-    table.iter().map(line).chain([advice.to_owned()]).collect()
+    table.iter().map(line).collect()
 }
 
 fn shown(value: Option<&Value>) -> String {

@@ -18,14 +18,15 @@ use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::{Journal, Turn, gave_back, holder};
-use crate::cmd::recorded::{items, known_secrets};
+use crate::cmd::recorded::{inventory, known_secrets};
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::ManifestSet;
+use crate::rollout::back::ways_back;
 use crate::rollout::live;
 use crate::rollout::plan::{Action, Before, Plan};
 use crate::rollout::prune::Candidate;
 use crate::rollout::readiness;
-use crate::rollout::record::{Generation, Item, NewEntry, Progress};
+use crate::rollout::record::{Entry, Generation, Item, NewEntry, Progress};
 use crate::rollout::rights::{Right, of_the_record};
 use crate::trust::refusal::{Reason, Refusal};
 
@@ -68,7 +69,14 @@ impl<'a> Run<'a> {
             let statement = &bundle.voucher().statement;
             let site = checked.policy.target.site.as_ref();
             let replay = journal.state.check(statement, site, checked.now);
-            replay.map_err(|replay| Failure::from(Refusal::from(Reason::Replay(replay))))?;
+            replay.map_err(|replay| {
+                let failure = Failure::from(Refusal::from(Reason::Replay(replay)));
+                let ran = ways_back(&journal.head).find(|entry| entry.content_id == bundle.content_id);
+                ran.into_iter().fold(failure, |failure, Entry { generation, .. }| {
+                    let back = checked.rollback_line(*generation);
+                    failure.hint(format!("it is generation {generation}, which ran here: {back}"))
+                })
+            })?;
         }
         Ok(Self { ctx, checked, cluster, journal, is_namespace_there, timeout, adopts: false })
     }
@@ -78,10 +86,10 @@ impl<'a> Run<'a> {
         let bundle = &self.checked.bundle;
         let missing = preflight::check_contract(self.cluster, bundle)?;
         for unseen in &missing.unseen {
-            self.ctx.printer.say(&format!("not checked: {unseen}: we may not look at it"));
+            self.ctx.printer.say(&format!("not checked: {unseen}"));
         }
         let recorded = self.journal.recorded(|_| true)?;
-        let (earlier, known) = (items(&recorded), known_secrets(&self.journal.head, &recorded));
+        let (earlier, known) = (inventory(&recorded), known_secrets(&self.journal.head, &recorded));
         let makings = secrets::survey(self.secrets(), &known, &earlier, args.consent());
         let mut before = survey::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
         let running = || self.running();
@@ -133,7 +141,7 @@ impl<'a> Run<'a> {
         }
         let recorded = self.journal.recorded(|_| true)?;
         let known = known_secrets(&self.journal.head, &recorded);
-        secrets::survey(self.secrets(), &known, &items(&recorded), consent)
+        secrets::survey(self.secrets(), &known, &inventory(&recorded), consent)
     }
 
     /// Makes secrets, and nothing else; returns where the recovery files are.
@@ -211,9 +219,9 @@ impl<'a> Run<'a> {
 
     /// Says how to go on from a generation that is not done, and the command that goes back.
     pub(super) fn ways_on(&self, pending: u64, failure: Failure) -> Failure {
-        let failure = failure.hint(format!(
-            "generation {pending} stays pending: run the same command again, and it goes on where it stopped"
-        ));
+        let failure = failure
+            .hint(format!("generation {pending} stays pending"))
+            .hint("run the same command again: it goes on where it stopped");
         match self.journal.head.deployed().map(|deployed| deployed.generation) {
             Some(deployed) => {
                 let line = self.checked.rollback_line(deployed);
@@ -229,8 +237,8 @@ impl<'a> Run<'a> {
         let made = bundle.index.objects.iter().zip(bundle.manifests.iter());
         let mut made = made.filter(|(object, _)| object.kind == "Namespace" && !self.is_namespace_there);
         if let Some((object, manifest)) = made.next() {
-            let uid = execute::apply_one(self.cluster, bundle, object, &manifest.key)?;
-            uids.insert(manifest.key.clone(), uid);
+            let made = execute::apply_one(self.cluster, bundle, object, &manifest.key)?;
+            uids.insert(manifest.key.clone(), live::uid(&made).to_owned());
         }
         Ok(())
     }

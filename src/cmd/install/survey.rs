@@ -14,7 +14,7 @@ use crate::cmd::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Before, Tried};
-use crate::rollout::prune::{Candidate, candidates, still_named};
+use crate::rollout::prune::{Candidate, OWNERS, candidates, still_named};
 use crate::rollout::record::Item;
 use crate::rollout::remedy;
 use crate::trust::verify::Verified;
@@ -41,10 +41,7 @@ pub(super) fn survey(
 
 /// Tells whether a bundle refers to an object that it does not contain: others are to keep it, as it is.
 pub(super) fn is_wanted(bundle: &Bundle, key: &ObjectKey) -> bool {
-    let is_it = |wanted: &Wanted| {
-        (wanted.kind.as_str(), wanted.namespace.as_str(), wanted.name.as_str())
-            == (key.kind.as_str(), key.namespace.as_str(), key.name.as_str())
-    };
+    let is_it = |wanted: &Wanted| key.identity() == (&*wanted.kind, &*wanted.namespace, &*wanted.name);
     bundle.index.contract.iter().any(is_it)
 }
 
@@ -124,11 +121,7 @@ pub(super) fn split_used(
     if !all.iter().any(|candidate| candidate.key.kind == "ConfigMap") {
         return Ok((all, Vec::new()));
     }
-    let mut owners = Vec::new();
-    for kind in ["Pod", "ReplicaSet", "ControllerRevision"] {
-        owners.extend(list(cluster, kind, namespace)?);
-    }
-    let used = still_named(&owners, "ConfigMap");
+    let used = still_named(&owners(cluster, namespace)?, "ConfigMap");
     let is_unused =
         |candidate: &Candidate| candidate.key.kind != "ConfigMap" || !used.contains(&candidate.key.name);
     Ok(all.into_iter().partition(is_unused))
@@ -136,7 +129,14 @@ pub(super) fn split_used(
 
 /// Lists all objects of a kind.
 pub(super) fn list(cluster: &Cluster, kind: &str, namespace: &str) -> Result<Vec<Value>, CallError> {
-    let folder = key(kind, namespace, "").expect("a kind that is known");
-    let mut list = cluster.call(&Request::get(&folder))?;
-    Ok(list.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default())
+    cluster.list(&Request::get(&key(kind, namespace, "").expect("a kind that is known")))
+}
+
+/// Lists all pods, and what may make pods again.
+pub(in crate::cmd) fn owners(cluster: &Cluster, namespace: &str) -> Result<Vec<Value>, CallError> {
+    let mut owners = Vec::new();
+    for kind in OWNERS {
+        owners.extend(list(cluster, kind, namespace)?);
+    }
+    Ok(owners)
 }

@@ -32,7 +32,7 @@ pub(super) fn ask(
     };
     if is_agreed && asks_for_redis {
         return Err(also(Failure::input(
-            "the answer to one question is missing, and --yes does not give it",
+            "nobody has agreed yet to what is deleted and made again, and --yes alone does not say so",
         )));
     }
     if is_agreed {

@@ -34,7 +34,7 @@ use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::{DIFFERS, Failure, Outcome};
 use crate::cmd::journal::gave_back;
-use crate::cmd::recorded::{items, known_secrets};
+use crate::cmd::recorded::{inventory, known_secrets};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::render::manifest_set::phase;
@@ -94,9 +94,6 @@ pub(in crate::cmd) fn adopt(
     run.adopts = release.is_some();
     let Decided { helm, carried, before, makings, is_over } =
         decide(checked, cluster, &run, release.as_ref(), args, install)?;
-    if install.is_agreed() {
-        makings.tell_warnings(&ctx.printer);
-    }
     let (uids, versions) = (run::known_uids(&before), secret_versions(&before));
     let plan = forecast(cluster, checked, &run, before, &helm, &makings)?;
     let apply = ApplyReport::new(checked, cluster, identity, &plan, &makings, &versions);
@@ -114,6 +111,10 @@ pub(in crate::cmd) fn adopt(
         ctx.printer.tell("the plan is another one than was approved; nothing was changed");
         ctx.printer.report(&report)?;
         return Ok(ExitCode::from(DIFFERS));
+    }
+    if install.goes_without_asking() {
+        // Whoever is asked has them before the question.
+        plan.changes.warnings.iter().for_each(|warning| ctx.printer.warn(warning));
     }
     let first_install = makings.asks_first_install().then_some(namespace);
     consent::ask(ctx, &report, &checked.place(cluster, identity), first_install, args, install)?;
@@ -151,7 +152,7 @@ fn decide(
         return Err(missing.wanted.into_iter().fold(failure, Failure::hint));
     }
     let recorded = run.journal.recorded(|_| true)?;
-    let (earlier, known) = (items(&recorded), known_secrets(&run.journal.head, &recorded));
+    let (earlier, known) = (inventory(&recorded), known_secrets(&run.journal.head, &recorded));
     let live = look(cluster, checked, release, &earlier)?;
     let taken = candidates(&earlier, &bundle.manifests, &live, (FIELD_MANAGER, bundle.index.name.as_str()));
     let taken = taken.into_iter().map(|taken| taken.uid).collect();

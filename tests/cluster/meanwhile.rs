@@ -1,0 +1,156 @@
+//! What others write while a bundle is planned and applied, or have added to what it applied: nothing is merged in silence.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
+
+use crate::control_plane::ControlPlane;
+use crate::platform;
+use crate::proxy::{Fault, Proxy, Seen};
+use crate::site::Site;
+
+const RELAY: &str = "relay-dev-claude-relay";
+
+/// Makes a Service of the name that the bundle's has, once, as somebody else.
+fn intrude(plane: &ControlPlane, namespace: &str, done: &AtomicBool) {
+    if !done.swap(true, Ordering::SeqCst) {
+        let service = format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: {RELAY}, namespace: {namespace}}}\n\
+             spec: {{ports: [{{port: 81, name: own}}]}}\n"
+        );
+        plane.feed(&["create", "--field-manager=intruder", "-f", "-"], &service);
+    }
+}
+
+fn is_service_write(seen: &Seen) -> bool {
+    seen.is_object_write() && seen.path.contains(&format!("/services/{RELAY}?"))
+}
+
+#[test]
+fn an_object_that_somebody_makes_after_the_plan_is_not_written_to() {
+    let Some(site) = Site::new("meanwhile-plan") else { return };
+    let (plane, namespace, done) = (site.plane, site.namespace.clone(), AtomicBool::new(false));
+    let proxy = Proxy::before(plane, move |seen| {
+        // The lock is taken once the plan is made.
+        if seen.method == "POST" && seen.is_write() && seen.path.contains("/configmaps") {
+            intrude(plane, &namespace, &done);
+        }
+        Fault::None
+    });
+    let bundle = site.build("dev", &[]);
+
+    let ended = site.apply_through(&proxy, &bundle, &[]);
+
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    let why =
+        format!("Service/{RELAY} was made by intruder since the plan was, and nothing was written to it");
+    assert!(ended.stderr.contains(&why), "{}", ended.stderr);
+    assert!(!proxy.seen().iter().any(is_service_write));
+    let again = site.apply(&bundle, &["--yes"]);
+    assert_eq!(again.code, 4, "{}", again.stderr);
+    assert!(again.stderr.contains("its fields are those of intruder"), "{}", again.stderr);
+    site.plane.kubectl(&["-n", &site.namespace, "delete", "service", RELAY]);
+    site.applied(&bundle, &[]);
+}
+
+#[test]
+fn an_object_that_somebody_makes_in_the_moment_of_the_write_is_told_and_the_run_ends() {
+    let Some(site) = Site::new("meanwhile-moment") else { return };
+    let (plane, namespace, done) = (site.plane, site.namespace.clone(), AtomicBool::new(false));
+    let proxy = Proxy::before(plane, move |seen| {
+        if is_service_write(seen) {
+            intrude(plane, &namespace, &done);
+        }
+        Fault::None
+    });
+    let bundle = site.build("dev", &[]);
+
+    let ended = site.apply_through(&proxy, &bundle, &[]);
+
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert!(ended.stderr.contains("was made by intruder in the very moment"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("generation 1 stays pending"), "{}", ended.stderr);
+    // What is left of the other is told from now on.
+    let again = site.applied(&bundle, &[]);
+    assert!(again["warnings"].to_string().contains("spec.ports[own]"), "{again}");
+}
+
+#[test]
+fn what_others_have_added_is_told_by_apply_diff_and_status_although_it_stays() {
+    let Some(site) = Site::new("additions") else { return };
+    let bundle = site.build("dev", &[]);
+    site.applied(&bundle, &[]);
+    let deployment = format!("deployment/{RELAY}");
+    let set = ["-n", "additions", "set", "env", &deployment, "--containers=claude-relay", "EXTRA=1"];
+    site.plane.kubectl(&set);
+    let told = format!(
+        "Deployment/{RELAY}: kubectl-set has added spec.template.spec.containers[claude-relay].env[EXTRA]"
+    );
+
+    let ran = site.apply(&bundle, &["--yes"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains(&told) && ran.stdout.contains("nothing was written"), "{}", ran.stderr);
+    let ran = site.call(&["diff", bundle.as_str(), "--live"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains(&told) && ran.stdout.contains("no difference"), "{}", ran.stdout);
+    let status = || site.call(&["status", "-n", "additions", "--name", "relay-dev"]).stdout;
+    assert!(status().contains(&told), "{}", status());
+
+    let unset = ["-n", "additions", "set", "env", &deployment, "--containers=claude-relay", "EXTRA-"];
+    site.plane.kubectl(&unset);
+    assert!(!status().contains("kubectl-set"), "{}", status());
+}
+
+#[test]
+fn a_port_that_was_changed_by_hand_is_explained_and_nothing_else_is_said_to_change() {
+    let Some(site) = Site::new("port-by-hand") else { return };
+    site.applied(&site.build("dev", &[]), &[]);
+    let port = r#"[{"op": "replace", "path": "/spec/ports/0/port", "value": 8081}]"#;
+    let service = format!("service/{RELAY}");
+    site.plane.kubectl(&["-n", "port-by-hand", "patch", &service, "--type=json", "-p", port]);
+    let bundle = site.build("dev", &["config.logLevel=\"info\""]);
+
+    let ran = site.apply(&bundle, &["--dry-run", "--json"]);
+
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    let way = format!("take that back, `kubectl -n port-by-hand edit service {RELAY}`, and apply again");
+    assert!(ran.stderr.contains("Duplicate value") && ran.stderr.contains(&way), "{}", ran.stderr);
+    assert!(!ran.stdout.contains("clusterIP"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_plan_with_a_conflict_forecasts_by_what_is_live_and_not_by_what_the_bundle_leaves_open() {
+    let Some(site) = Site::new("conflict-forecast") else { return };
+    site.applied(&site.build("dev", &[]), &[]);
+    let theirs = format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {RELAY}, namespace: conflict-forecast}}\n\
+         spec: {{revisionHistoryLimit: 3}}\n"
+    );
+    let arguments = ["apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-"];
+    site.plane.feed(&arguments, &theirs);
+
+    let ran = site.apply(&site.build("dev", &["replicaCount=1"]), &["--dry-run", "--json"]);
+
+    let plan: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    for workload in plan["workloads"].as_array().unwrap() {
+        assert_eq!(workload["restart"], "no", "{workload}");
+    }
+}
+
+#[test]
+fn kubectl_and_apply_can_follow_each_other_although_a_variable_is_empty() {
+    let Some(site) = Site::new("empty-variable") else { return };
+    let site = site.with_namespace();
+    platform::ensure(site.plane, &site.namespace);
+    let bundle = site.build("production", &[&platform::own_monitoring(&site.namespace)]);
+    site.applied(&bundle, &["--first-install", "--no-recovery"]);
+    let emit = ["verify", bundle.as_str(), "--trust", "trust.toml", "--emit", "--secrets-exist", "--quiet"];
+    let emitted = site.run(&emit).stdout;
+    assert!(emitted.contains("- name: NODE_EXTRA_CA_CERTS\n"), "{emitted}");
+
+    site.plane.feed(&["apply", "--server-side", "-f", "-"], &emitted);
+
+    assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
+    site.plane.feed(&["apply", "--server-side", "-f", "-"], &emitted);
+}
