@@ -17,7 +17,7 @@ use crate::render::manifest_set::ManifestSet;
 use crate::rollout::live;
 use crate::rollout::record::{
     BUNDLE_KEY, Entry, GENERATION_COMPONENT, GENERATION_KEY, Generation, HEAD_COMPONENT, HEAD_KEY, Head,
-    Item, Lock, MANAGED_BY, STATE_KEY, generation_name, head_name,
+    Lock, MANAGED_BY, STATE_KEY, generation_name, head_name,
 };
 #[cfg(feature = "age")]
 use crate::rollout::{

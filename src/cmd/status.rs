@@ -33,6 +33,9 @@ use crate::ui::printer::Report;
 const LOST: &str = "pods that run still have it, and none that starts can: restore it, `relay-bundle secrets restore`, before any \
                     pod starts anew; docs/recovery.md shows how";
 
+/// The same, while a run is pending.
+const NOT_MADE: &str = "the run that was begun has not made it, or somebody deleted it since: run that again";
+
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit code 0 if a generation is deployed, none is pending, all its objects are there and ready, and the Secrets that apply
@@ -184,12 +187,13 @@ fn look_at_secrets(
     recorded: &Recorded,
     known: &KnownSecrets,
 ) -> Result<Vec<SecretReport>, Failure> {
+    let lost = if recorded.entry.state == Progress::Pending { NOT_MADE } else { LOST };
     let report = |name: &String| {
         let key = key("Secret", journal.namespace(), name).expect("a kind that is known");
         let (standing, why) = match cluster.find_secret(&key) {
             Err(error) if error.code() == 403 => (SecretStanding::Unseen, None),
             Err(error) => return Err(error.into()),
-            Ok(None) => (SecretStanding::Missing, Some(LOST.to_owned())),
+            Ok(None) => (SecretStanding::Missing, Some(lost.to_owned())),
             Ok(Some(secret)) => match known.whose(seen(&key, &secret)) {
                 Whose::Another(why) => (SecretStanding::Replaced, Some(why)),
                 Whose::Ours | Whose::Taken(_) => (SecretStanding::Ready, None),
