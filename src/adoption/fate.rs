@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::claims;
 use super::fields;
-use super::release::Release;
+use super::release::{Release, key};
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet, phase};
 
@@ -48,6 +48,9 @@ const KEPT: [&str; 2] = ["PersistentVolumeClaim", "Secret"];
 /// Fields of a StatefulSet that cannot change.
 const FIXED: [&str; 4] =
     ["/spec/selector", "/spec/serviceName", "/spec/podManagementPolicy", "/spec/volumeClaimTemplates"];
+
+/// The label by which charts tell the pods of one release from those of another.
+const INSTANCE: &str = "app.kubernetes.io/instance";
 
 type Live = BTreeMap<ObjectKey, Value>;
 
@@ -114,6 +117,7 @@ impl Scope<'_> {
         let selectors = bundle.iter().filter_map(|manifest| selector(manifest, live));
         let missing = self.fates().into_iter().filter_map(|handed| self.unmatched(&handed));
         let sets = self.release.of_kind("StatefulSet");
+        let sets = sets.filter(|set| self.fate(&key(set, namespace)) != Fate::Foreign);
         let claims = sets.flat_map(|set| claims::obstacles(set, namespace, bundle, live));
         foreign.chain(selectors).chain(missing).chain(claims).collect()
     }
@@ -144,18 +148,33 @@ impl Scope<'_> {
             ("StatefulSet", Fate::Replace) if !has_kind("StatefulSet") => Some(format!(
                 "{name} has the data, and the bundle has no Redis: adopt with `redis.enabled`, and move the data afterwards"
             )),
-            ("Deployment" | "StatefulSet", Fate::Foreign) => Some(format!(
-                "{name} is in the release and not in the bundle, and does not say that it is the release's: if it is, give \
-                 it Helm's annotations again: kubectl -n {} annotate --overwrite {} {}={} {}={}",
-                handed.key.namespace,
-                handed.key,
-                fields::RELEASE_NAME,
-                self.name,
-                fields::RELEASE_NAMESPACE,
-                self.namespace
-            )),
+            ("Deployment" | "StatefulSet", Fate::Foreign) => self.unclaimed(&handed.key),
             _ => None,
         }
+    }
+
+    /// A workload that is nobody's may be the release's all the same. What others have stays theirs: whoever marked that as
+    /// the release's would have it deleted.
+    fn unclaimed(&self, key: &ObjectKey) -> Option<String> {
+        let object = find(self.live, key).filter(|object| fields::release_of(object).is_none())?;
+        let what = format!(
+            "{} is in the release and not in the bundle, and does not say that it is the release's",
+            named(key, self.namespace)
+        );
+        if object["spec"]["selector"]["matchLabels"][INSTANCE] != self.name {
+            return Some(format!(
+                "{what}, nor do its pods: see whose it is; if it is somebody else's, take it out of the release (`helm \
+                 upgrade` with a chart or values that have it not)"
+            ));
+        }
+        Some(format!(
+            "{what}: if it is, give it Helm's annotations again: kubectl -n {} annotate --overwrite {key} {}={} {}={}",
+            key.namespace,
+            fields::RELEASE_NAME,
+            self.name,
+            fields::RELEASE_NAMESPACE,
+            self.namespace
+        ))
     }
 }
 
@@ -375,11 +394,26 @@ mod tests {
         );
         let elsewhere = found.iter().find(|handed| handed.key.name == "own-elsewhere").unwrap();
         assert_eq!(named(&elsewhere.key, "ns"), "ConfigMap/own-elsewhere in namespace other");
-        // What may run on beside the bundle's is not left without a word.
+        // What may run on beside the bundle's is not left without a word, and nobody is told to mark what others have.
         let obstacles = scope.obstacles();
-        assert_eq!(obstacles.iter().filter(|why| why.contains("does not say")).count(), 2, "{obstacles:#?}");
+        let [why] = obstacles.as_slice() else { panic!("{obstacles:#?}") };
+        assert!(why.contains("does not say") && why.contains("see whose it is"), "{why}");
+        assert!(!why.contains("annotate"), "{why}");
+    }
+
+    #[test]
+    fn a_workload_whose_pods_are_the_releases_may_be_given_its_annotations_again() {
+        let spec = json!({"selector": {"matchLabels": {"app.kubernetes.io/instance": "first"}}});
+        let mut set = object("StatefulSet", "store", &spec);
+        set["metadata"]["annotations"] = json!({});
+        let there = [set];
+        let (release, live, bundle) = (release(there.to_vec()), live(&there), ManifestSet::default());
+        let taken = BTreeSet::new();
+
+        let obstacles = scope(&release, &bundle, &live, &taken).obstacles();
+
         assert!(
-            obstacles[0].contains("annotate --overwrite Deployment/of-nobody meta.helm.sh/"),
+            obstacles[0].contains("annotate --overwrite StatefulSet/store meta.helm.sh/"),
             "{obstacles:#?}"
         );
     }

@@ -11,7 +11,9 @@ use serde_json::Value;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::model::object_key::ObjectKey;
+use crate::model::text::{Label, ObjectName};
 use crate::model::timestamp::Timestamp;
+use crate::render::manifest_set::phase;
 
 /// How many revisions are read; Helm keeps 10 if nobody says otherwise.
 pub const REVISIONS_MAX: usize = 100;
@@ -24,6 +26,9 @@ const NODES_MAX: usize = 20_000;
 const DEPTH_MAX: usize = 64;
 /// How many objects a release may have.
 const OBJECTS_MAX: usize = 1_000;
+
+/// The longest name of a template that is shown.
+const SOURCE_BYTES_MAX: usize = 256;
 
 /// The values of a Secret, by key.
 pub type Values = BTreeMap<String, Zeroizing<Vec<u8>>>;
@@ -59,6 +64,10 @@ pub enum InvalidRelease {
     Json,
     #[error("its manifest {0} cannot be read")]
     Manifest(String),
+    #[error(
+        "its manifest {0} has an object with a kind, name or namespace that there cannot be in a cluster"
+    )]
+    Object(String),
     #[error("it has more than {OBJECTS_MAX} manifests")]
     Objects,
     #[error("nobody knows when it was made")]
@@ -105,7 +114,8 @@ impl Release {
     }
 }
 
-fn key(object: &Value, namespace: &str) -> ObjectKey {
+/// Returns the key of an object of a release; without a namespace it is in the release's.
+pub(super) fn key(object: &Value, namespace: &str) -> ObjectKey {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let namespace = match object["metadata"]["namespace"].as_str() {
         None | Some("") => namespace.to_owned(),
@@ -169,12 +179,12 @@ fn unpack(encoded: &str) -> Result<Zeroizing<Vec<u8>>, InvalidRelease> {
 fn documents(manifest: &str) -> Result<Vec<Value>, InvalidRelease> {
     let mut texts = vec![Zeroizing::new(String::new())];
     for line in manifest.lines() {
-        if line.starts_with("---") {
+        if let Some(rest) = marked(line) {
             // Templates that render to nothing count, too.
             if texts.len() > OBJECTS_MAX {
                 return Err(InvalidRelease::Objects);
             }
-            texts.push(Zeroizing::new(String::new()));
+            texts.push(Zeroizing::new(format!("{rest}\n")));
         } else if let Some(text) = texts.last_mut() {
             // A tab behind a value: Helm reads past it, and a stricter reader does not.
             text.push_str(line.trim_end());
@@ -183,18 +193,51 @@ fn documents(manifest: &str) -> Result<Vec<Value>, InvalidRelease> {
     }
     let mut objects = Vec::new();
     for (at, text) in texts.iter().enumerate() {
+        let place = || source(text).map_or_else(|| at.to_string(), str::to_owned);
         let value: Value = serde_saphyr::from_str_with_options(text, options())
-            .map_err(|_| InvalidRelease::Manifest(source(text).unwrap_or_else(|| format!("{at}"))))?;
+            .map_err(|_| InvalidRelease::Manifest(place()))?;
         if value.is_object() {
+            if !is_possible(&value) {
+                return Err(InvalidRelease::Object(place()));
+            }
             objects.push(value);
         }
     }
     Ok(objects)
 }
 
-/// Returns the name of the template, which Helm writes above each manifest.
-fn source(text: &str) -> Option<String> {
-    text.lines().find_map(|line| line.strip_prefix("# Source: ")).map(str::to_owned)
+/// Returns what follows the mark at which a document begins; a key in PEM begins with more dashes.
+fn marked(line: &str) -> Option<&str> {
+    line.strip_prefix("---").filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r']))
+}
+
+/// Returns the name of the template, which Helm writes above each manifest: what stands further below may be a value.
+fn source(text: &str) -> Option<&str> {
+    let first = text.lines().find(|line| !line.trim().is_empty())?.trim();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    first
+        .strip_prefix("# Source: ")
+        .filter(|name| name.len() <= SOURCE_BYTES_MAX && name.chars().all(is_plain))
+}
+
+/// Tells whether an object is called as Kubernetes calls one: its name becomes the path of a request, and a part of commands
+/// that people are told to run.
+fn is_possible(object: &Value) -> bool {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
+    let namespace = text(&object["metadata"]["namespace"]);
+    let is_plain =
+        |text: &str, also: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c));
+    // Kinds that no bundle has may have other names, such as `system:a`, or none, as lists.
+    let is_name = if phase(&kind).is_some() {
+        !name.is_empty() && name.parse::<ObjectName>().is_ok()
+    } else {
+        name.len() <= ObjectName::LEN_MAX && name != "." && name != ".." && is_plain(&name, "-_.:@")
+    };
+    is_name
+        && is_plain(&kind, "")
+        && is_plain(&text(&object["apiVersion"]), "-./")
+        && (namespace.is_empty() || namespace.parse::<Label>().is_ok())
 }
 
 fn options() -> serde_saphyr::Options {
@@ -278,6 +321,50 @@ pub(super) mod tests {
             .collect();
         assert_eq!(keys, ["v1 Secret/s ns", "v1 Service/a other"]);
         assert!(!format!("{:?}", release.objects).contains("dmFsdWU"));
+    }
+
+    #[test]
+    fn only_a_mark_of_its_own_divides_documents_and_a_value_is_no_name_of_a_template() {
+        let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData:\n  pem: |\n    # Source: hidden\n    ---\n    \
+                      -----BEGIN KEY-----\n  more: \"a\n-----b\"\n";
+        let read =
+            Revision::read(&release(&format!("--- # first\n# Source: c/s.yaml\n{secret}")), "r").unwrap();
+        assert_eq!(read.0.value("s", "pem"), Some(&b"# Source: hidden\n---\n-----BEGIN KEY-----\n"[..]));
+        assert_eq!(read.0.value("s", "more"), Some(&b"a -----b"[..]));
+
+        let broken = release("---\nkind: Secret\nstringData:\n  key: |\n# Source: hidden\n  [\n");
+        let refused = Revision::read(&broken, "r").map(|_| ()).unwrap_err();
+        assert_eq!(refused.to_string(), "its manifest 1 cannot be read");
+    }
+
+    #[test]
+    fn an_object_that_is_called_as_none_can_be_is_refused() {
+        let of = |kind: &str, name: &str, namespace: &str| {
+            let object =
+                json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}});
+            Revision::read(&release(&format!("---\n# Source: c/x.yaml\n{object}\n")), "r").map(|_| ())
+        };
+        for (kind, name, namespace) in
+            [("Secret", "a.b", ""), ("Secret", "a", "ns"), ("ClusterRole", "system:a", ""), ("List", "", "")]
+        {
+            assert!(of(kind, name, namespace).is_ok(), "{kind} {name}");
+        }
+        for (kind, name, namespace) in [
+            ("Secret", "..", ""),
+            ("Secret", "", ""),
+            ("Service", "../secrets/x", ""),
+            ("Service", "a; rm -r ~", ""),
+            ("Service", "a", "../x"),
+            ("Role", "..", ""),
+            ("Role", "a/b", ""),
+            ("Ro le", "a", ""),
+        ] {
+            let refused = of(kind, name, namespace).unwrap_err().to_string();
+            assert!(
+                refused.starts_with("its manifest c/x.yaml has an object with a kind, name"),
+                "{refused}"
+            );
+        }
     }
 
     #[test]

@@ -11,8 +11,8 @@ use kube::{Client, Config};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
-use zeroize::Zeroize as _;
 
+use super::body::{Lost, receive};
 use super::error::{CallError, Status};
 use super::request::{Method, Request};
 use super::resource::Answer;
@@ -22,8 +22,12 @@ use super::signals::{Manner, Signals, unless_stopped};
 use crate::model::causes::with_causes;
 use crate::model::object_key::ObjectKey;
 
-/// How long an answer may take; a call that stalls longer is made again.
+/// How long nothing may come of an answer; a call that stalls longer is made again.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a whole answer may take, however steadily it drips.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// The same for somebody who waits for the end.
+const ANSWER_HURRIED_MAX: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many requests are under way at once.
@@ -53,8 +57,8 @@ pub struct Cluster {
     client: Client,
     /// Until when writes are sent, if that is limited.
     fence: Cell<Option<Instant>>,
-    /// How often a request is sent at most.
-    attempts: Cell<u32>,
+    /// How much patience there is with a request.
+    patience: Cell<Patience>,
     /// Signals, once they are heeded.
     signals: RefCell<Option<Signals>>,
     /// The name of the context.
@@ -118,9 +122,9 @@ impl Cluster {
             .map_err(|error| ConnectError::Kubeconfig(with_causes(&error)))?;
         let (server, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
         let client = runtime.block_on(async { client(config) })?;
-        let (fence, attempts) = (Cell::new(None), Cell::new(ATTEMPTS_MAX));
+        let (fence, patience) = (Cell::new(None), Cell::new(Patience::USUAL));
         let signals = RefCell::new(None);
-        Ok(Self { runtime, client, fence, attempts, signals, context, server, namespace })
+        Ok(Self { runtime, client, fence, patience, signals, context, server, namespace })
     }
 
     /// Asks which cluster this is: the first request.
@@ -167,7 +171,7 @@ impl Cluster {
         } else {
             Request::replace_secret(key, secret)
         };
-        self.call_until(&request, self.fence.get()).map_err(CallError::without_words)
+        self.call_until(&request, self.fence.get())
     }
 
     /// Returns those of the objects that are there.
@@ -207,7 +211,7 @@ impl Cluster {
     /// When the system does not let us.
     pub fn heed_signals(&self) -> std::io::Result<()> {
         let mut signals = self.signals.borrow_mut();
-        self.attempts.set(ATTEMPTS_MAX);
+        self.patience.set(Patience::USUAL);
         if let Some(signals) = signals.as_mut() {
             signals.takes(1);
             return Ok(());
@@ -224,9 +228,9 @@ impl Cluster {
         }
     }
 
-    /// What follows is tried once more at most: somebody waits to hear of another failure.
+    /// What follows is tried once more at most, and for some seconds: somebody waits to hear of another failure.
     pub fn hurry(&self) {
-        self.attempts.set(2);
+        self.patience.set(Patience::HURRIED);
     }
 
     /// Waits.
@@ -260,7 +264,7 @@ impl Cluster {
 
     fn call_until<T: Reply>(&self, request: &Request, until: Option<Instant>) -> Result<T, CallError> {
         let mut signals = self.signals.borrow_mut();
-        let limits = Limits { until, attempts: self.attempts.get() };
+        let limits = Limits { until, patience: self.patience.get() };
         self.runtime.block_on(call(self.client.clone(), request.clone(), limits, signals.as_mut()))
     }
 
@@ -268,7 +272,7 @@ impl Cluster {
     pub fn call_all(&self, requests: &[Request]) -> Vec<Result<Value, CallError>> {
         let mut answers = Vec::with_capacity(requests.len());
         for some in requests.chunks(PARALLEL) {
-            let limits = Limits { until: None, attempts: self.attempts.get() };
+            let limits = Limits { until: None, patience: self.patience.get() };
             let all = self.run(Manner::Drop, async {
                 let calls: Vec<_> = some
                     .iter()
@@ -341,7 +345,19 @@ fn client(mut config: Config) -> Result<Client, ConnectError> {
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     until: Option<Instant>,
+    patience: Patience,
+}
+
+/// How often a request is sent, and how long each answer may take.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
     attempts: u32,
+    answer: Duration,
+}
+
+impl Patience {
+    const USUAL: Self = Self { attempts: ATTEMPTS_MAX, answer: ANSWER_MAX };
+    const HURRIED: Self = Self { attempts: 2, answer: ANSWER_HURRIED_MAX };
 }
 
 /// Sends a request until it is done or refused, or it is too late, or signals ask to stop.
@@ -355,14 +371,14 @@ async fn call<T: Reply>(
     let mut attempt = 1;
     let mut why = None;
     loop {
-        let sending = send_before(limits.until, &client, &request);
+        let sending = send_before(limits, &client, &request);
         let answer = unless_stopped(signals.as_deref_mut(), manner, sending).await;
         let (error, trouble) = match answer.ok_or(CallError::Interrupted)? {
             None => return Err(CallError::Late(why.unwrap_or_default())),
             Some(Ok(answer)) => return Ok(answer),
             Some(Err(failed)) => failed,
         };
-        let delay = delay(attempt, trouble).filter(|_| attempt < limits.attempts);
+        let delay = delay(attempt, trouble).filter(|_| attempt < limits.patience.attempts);
         let Some(delay) = delay else { return Err(error) };
         why = Some(format!(": {error}"));
         let pause = unless_stopped(signals.as_deref_mut(), Manner::Drop, tokio::time::sleep(delay));
@@ -374,15 +390,19 @@ async fn call<T: Reply>(
 type Sent<T> = Result<T, (CallError, Trouble)>;
 
 /// Sends a request once; none when it is too late for it, or becomes so.
-async fn send_before<T: Reply>(
-    until: Option<Instant>,
-    client: &Client,
-    request: &Request,
-) -> Option<Sent<T>> {
-    match until {
-        None => Some(send(client, request).await),
+async fn send_before<T: Reply>(limits: Limits, client: &Client, request: &Request) -> Option<Sent<T>> {
+    let whole = limits.patience.answer;
+    let sending = async {
+        let sent = tokio::time::timeout(whole, send(client, request)).await;
+        sent.unwrap_or_else(|_| {
+            let why = format!("no whole answer came within {} s", whole.as_secs());
+            Err((CallError::Transport(why), Trouble::Slow))
+        })
+    };
+    match limits.until {
+        None => Some(sending.await),
         Some(until) if until <= Instant::now() => None,
-        Some(until) => tokio::time::timeout_at(until.into(), send(client, request)).await.ok(),
+        Some(until) => tokio::time::timeout_at(until.into(), sending).await.ok(),
     }
 }
 
@@ -396,23 +416,29 @@ async fn send<T: Reply>(client: &Client, request: &Request) -> Sent<T> {
     let sent = http_request(request).map_err(|error| (error, Trouble::Final))?;
     let response = client.send(sent).await.map_err(|error| lost(&error))?;
     let (code, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
-    let body = response.into_body().collect_bytes().await.map_err(|error| lost(&error))?;
+    let to = header(response.headers(), &http::header::LOCATION).map(str::to_owned);
+    let wanted = Answer::to(request.method, &request.path);
+    let body = receive(response.into_body(), wanted.bytes_max()).await.map_err(|why| match why {
+        Lost::Cut(error) => lost(&error),
+        Lost::TooLarge(bytes_max) => (CallError::TooLarge { bytes_max }, Trouble::Final),
+    })?;
     if code < 300 {
-        let whole = serde_json::from_slice::<T>(&body).map_err(|error| cut(error.to_string()));
-        // As far as the buffer is ours alone: the answer may be a Secret.
-        if let Ok(mut body) = body.try_into_mut() {
-            body.as_mut().zeroize();
-        }
-        let whole = whole?;
-        let wanted = Answer::to(request.method, &request.path);
+        // Its own words may quote a value.
+        let whole = serde_json::from_slice::<T>(&body).map_err(|error| {
+            cut(format!("what came is no JSON of {wanted}: line {}, column {}", error.line(), error.column()))
+        })?;
         return if wanted.is(whole.kind(), whole.name()) {
             Ok(whole)
         } else {
             Err(cut(format!("what came is not {wanted}: something in between may have answered")))
         };
     }
+    if let (300..=399, Some(to)) = (code, to) {
+        return Err((CallError::Elsewhere { code, to }, Trouble::Final));
+    }
     let status = Status::of(code, &body);
     let is_race = request.method == Method::Apply && status.causes.is_empty();
+    let status = if request.carries_secret() { status.without_words() } else { status };
     Err((CallError::Status(Box::new(status)), Trouble::Status { code, retry_after, is_race }))
 }
 
@@ -434,8 +460,12 @@ fn http_request(request: &Request) -> Result<http::Request<Body>, CallError> {
 }
 
 fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    let seconds = header(headers, &http::header::RETRY_AFTER)?.parse().ok()?;
     Some(Duration::from_secs(seconds))
+}
+
+fn header<'a>(headers: &'a http::HeaderMap, name: &http::HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }
 
 #[cfg(test)]

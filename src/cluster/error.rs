@@ -4,6 +4,23 @@ use serde_json::Value;
 
 /// The cause by which the server says that the namespace is being deleted.
 const NAMESPACE_GOES: &str = "NamespaceTerminating";
+/// The cause by which it says that another manager owns a field.
+const FIELD_CONFLICT: &str = "FieldManagerConflict";
+
+/// What the server says of any object, and what is shown of it where its words are not: from these the remedy follows.
+const SAYINGS: [(&str, &str); 5] = [
+    ("immutable", "a field is immutable"),
+    ("exceeded quota", "exceeded quota"),
+    ("\" cannot ", "this user cannot do that"),
+    ("namespaces \"", "of the namespaces this one is missing"),
+    ("does not support dry run", "an admission webhook does not support dry run"),
+];
+
+/// The reasons that say nothing but which kind of refusal it is.
+const REASONS: [&str; 5] = ["AlreadyExists", "Conflict", "Forbidden", "Invalid", "NotFound"];
+
+/// The longest name that Kubernetes knows is shorter.
+const NAME_BYTES_MAX: usize = 300;
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +31,12 @@ pub enum CallError {
     /// Nothing is known: no whole answer came.
     #[error("the API server did not answer: {0}")]
     Transport(String),
+    /// More came than any API server sends.
+    #[error("the answer has more than {} MiB, which no API server sends", .bytes_max >> 20)]
+    TooLarge { bytes_max: usize },
+    /// Somebody else is to be asked, and is not: whoever answers there has not been named in the kubeconfig.
+    #[error("the server does not answer, but points to `{to}` (HTTP {code}), which is not followed")]
+    Elsewhere { code: u16, to: String },
     /// Whoever answers is not who the kubeconfig means, or does not take us for who we are.
     #[error("there is no trust between the API server and us: {0}")]
     Certificate(String),
@@ -68,6 +91,21 @@ impl Status {
         Self { code, reason: text(&value, "reason"), message, causes }
     }
 
+    /// Leaves out what the server said, but for what it says of every object: a webhook, or whatever is in between, may
+    /// quote the Secret that was sent.
+    #[must_use]
+    pub(super) fn without_words(self) -> Self {
+        let known = SAYINGS.iter().filter(|(words, _)| self.message.contains(words)).map(|(_, shown)| *shown);
+        let mut said: Vec<String> = known.map(str::to_owned).collect();
+        said.extend(webhook(&self.message).map(|name| format!("the admission webhook {name} denies it")));
+        said.push("the server's words are not shown, for they may have the values in them".to_owned());
+        let mut causes = self.causes;
+        causes.retain_mut(Cause::keep_names);
+        let reason =
+            Some(self.reason).filter(|reason| REASONS.contains(&reason.as_str())).unwrap_or_default();
+        Self { code: self.code, reason, message: said.join("; "), causes }
+    }
+
     /// Tells whether the namespace is about to go.
     pub fn is_namespace_going(&self) -> bool {
         self.causes.iter().any(|cause| cause.reason == NAMESPACE_GOES)
@@ -75,30 +113,43 @@ impl Status {
 
     /// Tells whether another manager owns fields that were applied.
     pub fn is_field_conflict(&self) -> bool {
-        self.code == 409 && self.causes.iter().any(|cause| cause.reason == "FieldManagerConflict")
+        self.code == 409 && self.causes.iter().any(|cause| cause.reason == FIELD_CONFLICT)
     }
 }
 
-impl CallError {
-    /// Leaves out what the server said: a webhook, or whatever is in between, may quote the Secret that was sent.
-    #[must_use]
-    pub fn without_words(self) -> Self {
-        match self {
-            Self::Status(status) => {
-                let message =
-                    "the server's words are not shown, for they may have the values in them".to_owned();
-                let is_known = |reason: &String| {
-                    ["AlreadyExists", "Conflict", "Forbidden", "Invalid"].contains(&reason.as_str())
-                };
-                let reason = Some(status.reason).filter(is_known).unwrap_or_default();
-                let mut causes = status.causes;
-                causes.retain(|cause| cause.reason == NAMESPACE_GOES);
-                Self::Status(Box::new(Status { code: status.code, reason, message, causes }))
+impl Cause {
+    /// Leaves only names in it: of the field that is in conflict, and of its manager. Tells whether anything is left.
+    fn keep_names(&mut self) -> bool {
+        let is_plain = |text: &str, also: &str| {
+            text.len() <= NAME_BYTES_MAX
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
+        };
+        match self.reason.as_str() {
+            NAMESPACE_GOES => {
+                (self.message, self.field) = (String::new(), String::new());
+                true
             }
-            other => other,
+            FIELD_CONFLICT => {
+                let manager =
+                    self.message.strip_prefix("conflict with \"").and_then(|rest| rest.split('"').next());
+                let manager = manager.filter(|manager| is_plain(manager, "-_.:/@ ")).map(str::to_owned);
+                let Some(manager) = manager.filter(|_| self.field.starts_with('.')) else { return false };
+                self.message = format!("conflict with \"{manager}\"");
+                is_plain(&self.field, "-_./")
+            }
+            _ => false,
         }
     }
+}
 
+/// Returns the name of the webhook that refuses an object.
+fn webhook(message: &str) -> Option<&str> {
+    let (name, _) = message.strip_prefix("admission webhook \"")?.split_once("\" denied the request")?;
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    (name.len() <= NAME_BYTES_MAX && name.chars().all(is_name)).then_some(name)
+}
+
+impl CallError {
     /// Returns what the server said, if it said anything.
     pub fn status(&self) -> Option<&Status> {
         match self {
@@ -115,19 +166,63 @@ impl CallError {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    fn silent(code: u16, body: &Value) -> Status {
+        Status::of(code, body.to_string().as_bytes()).without_words()
+    }
 
     #[test]
     fn of_a_secret_that_is_refused_no_words_are_shown() {
-        let body = br#"{"reason": "Invalid", "message": "Secret is invalid: {\"key\":\"R3VkUEhE\"}",
-            "details": {"causes": [{"reason": "R3VkUEhE", "message": "R3VkUEhE"}, {"reason": "NamespaceTerminating"}]}}"#;
-        let refused = CallError::Status(Box::new(Status::of(422, body)));
-        assert!(refused.to_string().contains("R3VkUEhE"));
+        let quoted = "R3VkUEhE";
+        let cause =
+            |reason: &str, message: String| json!({"reason": reason, "message": message, "field": quoted});
+        let silent = silent(
+            422,
+            &json!({"reason": quoted, "message": format!("Secret is invalid: {{\"key\":\"{quoted}\"}}"),
+            "details": {"causes": [
+                cause(quoted, quoted.to_owned()),
+                cause("FieldManagerConflict", quoted.to_owned()),
+                cause("FieldManagerConflict", format!("conflict with \"a\": {quoted}")),
+                cause("NamespaceTerminating", quoted.to_owned()),
+            ]}}),
+        );
 
-        let silent = refused.without_words();
+        assert!(!format!("{silent} {silent:?}").contains(quoted), "{silent:?}");
+        assert_eq!(silent.code, 422);
+        assert!(silent.is_namespace_going());
+    }
 
-        assert!(!format!("{silent} {silent:?}").contains("R3VkUEhE"));
-        assert_eq!(silent.code(), 422);
-        assert!(silent.status().unwrap().is_namespace_going());
+    #[test]
+    fn what_decides_about_the_remedy_is_still_known() {
+        let said = |message: &str| silent(422, &json!({"message": message})).message;
+        for (message, wanted) in [
+            ("Secret \"a\" is invalid: data: field is immutable when `immutable` is set: x", "immutable"),
+            ("secrets \"a\" is forbidden: exceeded quota: q, requested: x", "exceeded quota"),
+            ("secrets \"a\" is forbidden: User \"u\" cannot patch resource \"secrets\"", "cannot "),
+            ("namespaces \"ns\" not found", "namespaces "),
+            ("admission webhook \"w.example.com\" denied the request: x", "webhook w.example.com denies it"),
+        ] {
+            let said = said(message);
+            assert!(said.contains(wanted) && !said.contains(": x"), "{said}");
+        }
+        assert!(!said("admission webhook \"S3cret\" denied the request").contains("S3cret"));
+    }
+
+    #[test]
+    fn of_a_conflict_the_names_of_field_and_manager_stay() {
+        let message = "conflict with \"kubectl-client-side-apply\" using v1";
+        let cause =
+            json!({"reason": "FieldManagerConflict", "message": message, "field": ".data.jwt-secret"});
+        let silent = silent(409, &json!({"reason": "Conflict", "details": {"causes": [cause]}}));
+
+        assert!(silent.is_field_conflict());
+        let Cause { message, field, .. } = &silent.causes[0];
+        assert_eq!(
+            (message.as_str(), field.as_str()),
+            ("conflict with \"kubectl-client-side-apply\"", ".data.jwt-secret")
+        );
     }
 }

@@ -3,6 +3,7 @@
 //! Bodies are bytes and answers are JSON: what was verified is what is sent. Calls block; the runtime below them is an
 //! inner matter of this folder.
 
+mod body;
 mod client;
 pub mod error;
 pub mod request;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::resource::{escaped, key, path};
+use super::resource::{escaped, is_of_secrets, key, path};
 use super::secret::Secret;
 use crate::model::object_key::ObjectKey;
 
@@ -65,6 +65,11 @@ impl Request {
     /// Tells whether it may change something.
     pub fn is_write(&self) -> bool {
         self.method != Method::Get
+    }
+
+    /// Tells whether it sends values that nobody may see: what is answered may quote them.
+    pub(super) fn carries_secret(&self) -> bool {
+        self.is_write() && is_of_secrets(&self.path)
     }
 
     /// Asks for what is at a path.

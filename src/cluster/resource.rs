@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::body::{LIST_BYTES_MAX, OBJECT_BYTES_MAX};
 use super::request::Method;
 use crate::model::object_key::ObjectKey;
 
@@ -76,6 +77,23 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     text.bytes().map(of).collect::<String>().into()
 }
 
+/// Returns the resource that a path leads to, and the name of the object if it is about one.
+fn split(path: &str) -> Option<(&str, Option<&str>)> {
+    let path = path.split('?').next().unwrap_or_default();
+    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let (["api", _, parts @ ..] | ["apis", _, _, parts @ ..]) = parts.as_slice() else { return None };
+    match parts {
+        ["namespaces", _, resource] | [resource] => Some((resource, None)),
+        ["namespaces", _, resource, name] | [resource, name] => Some((resource, Some(name))),
+        _ => None,
+    }
+}
+
+/// Tells whether a path leads to a Secret, or to all of them.
+pub(super) fn is_of_secrets(path: &str) -> bool {
+    split(path).is_some_and(|(resource, _)| resource == "secrets")
+}
+
 /// What a good answer to a request is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -89,14 +107,7 @@ impl Answer {
     /// Returns what the API server answers to a request for a path.
     pub fn to(method: Method, path: &str) -> Self {
         let any = Self { kind: None, name: None };
-        let path = path.split('?').next().unwrap_or_default();
-        let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-        let (["api", _, parts @ ..] | ["apis", _, _, parts @ ..]) = parts.as_slice() else { return any };
-        let (resource, name) = match parts {
-            ["namespaces", _, resource] | [resource] => (*resource, None),
-            ["namespaces", _, resource, name] | [resource, name] => (*resource, Some(*name)),
-            _ => return any,
-        };
+        let Some((resource, name)) = split(path) else { return any };
         if resource == "selfsubjectaccessreviews" {
             return Self { kind: Some("SelfSubjectAccessReview".to_owned()), name: None };
         }
@@ -107,6 +118,12 @@ impl Answer {
             (Some(kind), None, Method::Get) => Self { kind: Some(format!("{kind}List")), name: None },
             (Some(kind), name, _) => Self { kind: Some(kind.to_owned()), name: name.map(str::to_owned) },
         }
+    }
+
+    /// Returns how many bytes it may have.
+    pub(super) fn bytes_max(&self) -> usize {
+        let is_list = self.kind.as_ref().is_some_and(|kind| kind.ends_with("List"));
+        if is_list { LIST_BYTES_MAX } else { OBJECT_BYTES_MAX }
     }
 
     /// Tells whether this is it.
@@ -170,6 +187,22 @@ mod tests {
             let text = |pointer: &str| answer.pointer(pointer).and_then(serde_json::Value::as_str);
             let is_answer = Answer::to(method, path).is(text("/kind"), text("/metadata/name"));
             assert_eq!(is_answer, is_good, "{method:?} {path} {answer}");
+        }
+    }
+
+    #[test]
+    fn a_list_may_have_more_than_an_object_and_what_is_a_secret_is_known_by_its_path() {
+        let bytes_max = |path: &str| Answer::to(Method::Get, path).bytes_max();
+        assert_eq!(bytes_max("/api/v1/namespaces/ns/pods?labelSelector=a"), LIST_BYTES_MAX);
+        assert_eq!(bytes_max("/api/v1/namespaces/ns/pods/a"), OBJECT_BYTES_MAX);
+        assert_eq!(bytes_max("/version"), OBJECT_BYTES_MAX);
+        for (path, is_it) in [
+            ("/api/v1/namespaces/ns/secrets/a?dryRun=All", true),
+            ("/api/v1/namespaces/ns/secrets", true),
+            ("/api/v1/namespaces/secrets", false),
+            ("/api/v1/namespaces/ns/configmaps/secrets", false),
+        ] {
+            assert_eq!(is_of_secrets(path), is_it, "{path}");
         }
     }
 

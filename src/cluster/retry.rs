@@ -15,6 +15,9 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 pub enum Trouble {
     /// No whole answer came: refused, reset, cut off, too slow.
     Transport,
+    /// The answer did not come to its end in time, though something came of it: it will hardly be faster, so it is tried
+    /// once more at most.
+    Slow,
     /// It would go wrong again.
     Final,
     /// The server answered with an error.
@@ -35,6 +38,7 @@ pub fn delay(attempt: u32, trouble: Trouble) -> Option<Duration> {
     let backoff = DELAY_FIRST.saturating_mul(1 << attempt.min(10)).min(DELAY_MAX);
     match trouble {
         Trouble::Transport => Some(backoff),
+        Trouble::Slow => (attempt == 1).then_some(backoff),
         Trouble::Status { code: 409, is_race, .. } => is_race.then_some(backoff),
         Trouble::Status { code: 429 | 500 | 502 | 503 | 504, retry_after, .. } => {
             Some(retry_after.map_or(backoff, |asked| asked.min(RETRY_AFTER_MAX)))
@@ -60,6 +64,7 @@ mod tests {
             assert!(delay(1, status(code)).is_some(), "{code}");
         }
         assert!(delay(1, Trouble::Transport).is_some());
+        assert!(delay(1, Trouble::Slow).is_some() && delay(2, Trouble::Slow).is_none());
         assert!(delay(1, Trouble::Status { code: 409, retry_after: None, is_race: true }).is_some());
     }
 

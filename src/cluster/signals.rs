@@ -3,8 +3,12 @@
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How long a write that is under way is waited for by somebody who has asked to stop.
+const FINISH_MAX: Duration = Duration::from_secs(10);
 
 /// The signals since somebody began to heed them.
 pub(super) struct Signals {
@@ -51,7 +55,7 @@ impl Signals {
 pub(super) enum Manner {
     /// Nothing is lost when it is dropped.
     Drop,
-    /// It is let finish, unless somebody asks twice: half done is worse than done.
+    /// It is let finish for [`FINISH_MAX`], unless somebody asks twice: half done is worse than done.
     Finish,
 }
 
@@ -64,6 +68,7 @@ pub(super) async fn unless_stopped<T>(
     let Some(signals) = signals else { return Some(work.await) };
     let mut work = pin!(work);
     let mut has_begun = false;
+    let mut last = None;
     std::future::poll_fn(|context| {
         signals.count(context);
         let stops = match manner {
@@ -72,6 +77,12 @@ pub(super) async fn unless_stopped<T>(
         };
         if stops {
             return Poll::Ready(None);
+        }
+        if manner == Manner::Finish && signals.is_asked() {
+            let last = last.get_or_insert_with(|| Box::pin(tokio::time::sleep(FINISH_MAX)));
+            if last.as_mut().poll(context).is_ready() {
+                return Poll::Ready(None);
+            }
         }
         has_begun = true;
         work.as_mut().poll(context).map(Some)

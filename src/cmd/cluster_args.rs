@@ -94,6 +94,14 @@ impl From<CallError> for Failure {
             CallError::Transport(_) => {
                 "check the server's address, the network, and the proxy (HTTPS_PROXY, NO_PROXY)"
             }
+            CallError::TooLarge { .. } => {
+                "check the server's address and the proxy (HTTPS_PROXY, NO_PROXY): something in between may answer for the \
+                 API server; if it is a list, see whether the namespace has thousands of objects"
+            }
+            CallError::Elsewhere { .. } => {
+                "check the server's address in the kubeconfig (https, port, path) and the proxy (HTTPS_PROXY, NO_PROXY): a \
+                 login page or a load balancer may answer in place of the API server"
+            }
             CallError::Certificate(_) => {
                 "compare the authority and the client's certificate in the kubeconfig with those of the cluster; \
                  something in between may answer for it"

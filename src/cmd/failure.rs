@@ -147,15 +147,15 @@ impl Failure {
             FailureKind::Untrusted => safe(&message).into_owned(),
             _ => safe_within(&message),
         };
-        printer.tell(&format!("error: {message}"));
+        printer.tell_lines(&format!("error: {message}"));
         for line in self.refused.iter().flat_map(|refused| refused.lines()) {
-            printer.tell(&safe(&line));
+            printer.tell(&line);
         }
         for reason in &self.reasons {
             printer.tell(&format!("  {}", safe(reason)));
         }
         for hint in &self.hints {
-            printer.tell(&format!("hint: {}", safe(hint)));
+            printer.tell(&format!("hint: {hint}"));
         }
     }
 

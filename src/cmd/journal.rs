@@ -138,6 +138,24 @@ impl<'a> Journal<'a> {
         self.stored.is_some()
     }
 
+    /// Says that a release of Helm is only partly taken over, and how that goes on.
+    pub(super) fn unfinished_adoption(&self) -> Option<String> {
+        self.head.adopting.as_ref().map(|release| {
+            format!(
+                "the adoption of the Helm release `{release}` is not finished: run `relay-bundle adopt --from-helm \
+                 {release}` with its bundle again"
+            )
+        })
+    }
+
+    /// Notes that nothing is left to take over.
+    pub(super) fn finish_adoption(&mut self) -> Result<(), Failure> {
+        if self.head.adopting.is_none() {
+            return Ok(());
+        }
+        self.update(|head| head.adopting = None)
+    }
+
     /// Returns the generation that runs, or says that none does.
     pub(super) fn running(&self) -> Result<&Entry, Failure> {
         self.head.deployed().ok_or_else(|| {

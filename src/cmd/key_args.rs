@@ -185,7 +185,7 @@ pub fn make_pair(private: &Utf8Path, passphrase: Option<&Passphrase>) -> Result<
 pub(super) fn tell_of_new_pair(private: &Utf8Path, is_encrypted: bool, key: &PublicKey, ctx: &Ctx) {
     let how = if is_encrypted { "under its passphrase" } else { "without a passphrase" };
     let public = public_path(private);
-    ctx.printer.say(&format!(
+    ctx.printer.say_lines(&format!(
         "made `{private}`, the private key, {how}: keep a copy offline, for nobody can make it again; give it to nobody
 made `{public}`, the public key {id}
 whoever accepts your bundles needs its entry in trust.toml, and a grant that names it; compare the keyid by telephone

@@ -12,6 +12,7 @@ pub mod cluster_args;
 mod command_line;
 pub mod completions;
 mod confirm;
+mod core_dump;
 pub mod ctx;
 pub mod deferred;
 pub mod diff;
@@ -222,6 +223,8 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let ctx = Ctx { printer: Printer::new(cli.json, cli.quiet, cli.color) };
+    // Many commands have keys or secrets in memory; none has a use for dumps.
+    core_dump::forbid();
     match bug::catch(|| cli.command.run(&ctx)).unwrap_or_else(Err) {
         Ok(code) => code,
         Err(failure) if failure.is_reader_gone() => ExitCode::SUCCESS,

@@ -59,6 +59,9 @@ struct RemoveReport<'a> {
     /// What goes, in order.
     delete: Vec<&'a Candidate>,
     stays: Vec<Left>,
+    /// The release of Helm that is only partly taken over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adopting: Option<ReleaseName>,
     /// Whether it was done, or only shown.
     done: bool,
 }
@@ -104,6 +107,9 @@ impl Args {
         let tell = |text: &str| ctx.printer.say(text);
         journal.await_turn(self.change.turn(), &tell)?;
         let (removal, stays) = look(&cluster, &journal)?;
+        if let Some(unfinished) = journal.unfinished_adoption() {
+            ctx.printer.warn(&format!("{unfinished}; Helm still has records of what is removed here"));
+        }
         let mut report = RemoveReport {
             name: journal.name().to_string(),
             namespace: journal.namespace().to_owned(),
@@ -111,6 +117,7 @@ impl Args {
             cluster_uid: &identity.uid,
             delete: removal.workloads.iter().chain(&removal.rest).collect(),
             stays: stays.into_iter().map(Left::from).collect(),
+            adopting: journal.head.adopting.clone(),
             done: false,
         };
         if self.change.dry_run {

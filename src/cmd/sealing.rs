@@ -121,7 +121,7 @@ impl Draft {
         let expires =
             predicate.expires.map_or_else(|| "when the trust policy says".to_owned(), |t| t.to_string());
         let Predicate { bundle: name, profile, namespace, environment, .. } = predicate;
-        ctx.printer.say(&format!(
+        ctx.printer.say_lines(&format!(
             "signing {}: {kind}
   content      sha256:{content_id}
   bundle       {name}, profile {profile}

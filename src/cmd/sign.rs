@@ -21,7 +21,6 @@ use crate::model::timestamp::Timestamp;
 use crate::trust::key::{KeyId, PublicKey, SIGNATURE_BYTES, SignatureBytes};
 use crate::trust::sign::parse_signature;
 use crate::trust::statement::{Predicate, Statement};
-use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
 /// What is read of a signature, and of a payload: each is far smaller.
@@ -121,10 +120,7 @@ impl Args {
         draft.show(ctx, place.path().as_str());
         if let (Some(payload), None) = (&self.payload, &self.attach) {
             write_payload(&place, payload, &draft.signed_bytes())?;
-            ctx.printer.say(&format!(
-                "wrote what is to be signed to {}; the bundle is as it was",
-                safe(payload.as_str())
-            ));
+            ctx.printer.say(&format!("wrote what is to be signed to {}; the bundle is as it was", payload));
             let report = SignReport::of(&place, draft.statement.clone(), draft.signers());
             ctx.printer.report(&SignReport { payload: Some(payload.clone()), ..report })?;
             return Ok(ExitCode::SUCCESS);

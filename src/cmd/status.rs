@@ -21,6 +21,7 @@ use crate::cluster::Cluster;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::resource::key;
 use crate::model::object_key::ObjectKey;
+use crate::model::text::ReleaseName;
 use crate::rollout::additions::additions;
 use crate::rollout::known::{KnownSecrets, Whose};
 use crate::rollout::live::owned;
@@ -38,8 +39,8 @@ const NOT_MADE: &str = "the run that was begun has not made it, or somebody dele
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit code 0 if a generation is deployed, none is pending, all its objects are there and ready, and the Secrets that apply
-made for it are there; 1 if not.
+    after_help = "Exit code 0 if a generation is deployed, none is pending, no release of Helm is partly taken over, all its objects are
+there and ready, and so are the Secrets that apply made for it; 1 if not.
 
 The record says all this of itself. With --trust the bundle that it names as deployed is verified: its signatures, and
 that no key or content was revoked. `verify --live` compares the objects with a bundle, field by field.
@@ -70,6 +71,9 @@ struct StatusReport {
     generations: Vec<EntryReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lock: Option<Lock>,
+    /// The release of Helm that is only partly taken over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adopting: Option<ReleaseName>,
     /// The generation whose objects these are.
     #[serde(skip_serializing_if = "Option::is_none")]
     objects_of: Option<u64>,
@@ -138,20 +142,25 @@ impl Args {
         let troubles = troubles(&cluster, (journal.name(), journal.namespace()), keys)?;
         let is_ready = objects.iter().all(|object| object.standing == Standing::Ready)
             && secrets.iter().all(SecretReport::is_well);
+        let is_whole = journal.head.pending().is_none() && journal.head.adopting.is_none();
         let report = StatusReport {
             name: journal.name().to_string(),
             namespace: journal.namespace().to_owned(),
             context: cluster.context.clone(),
-            ok: deployed.is_some() && journal.head.pending().is_none() && is_ready,
+            ok: deployed.is_some() && is_whole && is_ready,
             verified,
             generations: current(&journal.head.generations),
             lock: journal.head.lock.clone(),
+            adopting: journal.head.adopting.clone(),
             objects_of: shown.map(|shown| shown.entry.generation),
             objects,
             secrets,
             troubles,
         };
         ctx.printer.report(&report)?;
+        if let Some(unfinished) = journal.unfinished_adoption() {
+            ctx.printer.say(&unfinished);
+        }
         if !verified {
             ctx.printer.say("nothing was verified: this is what the record says of itself; see --trust");
         }
@@ -244,6 +253,9 @@ impl Report for StatusReport {
         self.write_generations(out)?;
         if let Some(Lock { holder, .. }) = &self.lock {
             writeln!(out, "{:<12}held by {}: a run is under way, or was killed", "lock", safe(holder))?;
+        }
+        if let Some(release) = &self.adopting {
+            writeln!(out, "{:<12}the Helm release {release}: under way, or interrupted", "adopting")?;
         }
         let verified = if self.verified { "the deployed bundle" } else { "nothing" };
         writeln!(out, "{:<12}{verified}", "verified")?;

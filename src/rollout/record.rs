@@ -41,6 +41,9 @@ pub struct Head {
     /// Who changes the installation now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<Lock>,
+    /// The release of Helm that is being taken over: from the lock until Helm has no records of it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopting: Option<ReleaseName>,
 }
 
 /// A generation, in the head.
@@ -208,7 +211,7 @@ pub fn recovery_name(bundle: &ReleaseName) -> String {
 
 impl Default for Head {
     fn default() -> Self {
-        Self { schema: SCHEMA.to_owned(), generations: Vec::new(), lock: None }
+        Self { schema: SCHEMA.to_owned(), generations: Vec::new(), lock: None, adopting: None }
     }
 }
 
@@ -533,6 +536,11 @@ mod tests {
         forged = head.clone();
         forged.generations[0].generation = largest;
         assert!(Head::parse(&forged.to_text().unwrap()).is_err());
+        for release in ["../x", "a b", ""] {
+            let forged = text.replacen('{', &format!(r#"{{"adopting":"{release}","#), 1);
+            assert!(Head::parse(&forged).is_err(), "{forged}");
+        }
+        assert!(Head::parse(&text.replacen('{', r#"{"adopting":"relay","#, 1)).is_ok());
         begin(&mut head, 2, 2);
         head.generations[0].state = Progress::Pending;
         assert!(Head::parse(&head.to_text().unwrap()).is_err());

@@ -101,25 +101,37 @@ impl Printer {
         })
     }
 
-    /// Says something to the person in front of the terminal.
-    pub fn say(&self, text: &str) {
+    /// Says one line to the person in front of the terminal.
+    pub fn say(&self, line: &str) {
         if !self.quiet {
-            self.tell(text);
+            self.tell(line);
         }
     }
 
-    /// Warns of something that must be heard, on one line: what it is about may come from a hostile bundle.
-    pub fn warn(&self, text: &str) {
-        self.tell(&format!("warning: {}", safe(text)));
+    /// As [`Printer::say`], of several lines: whatever is from outside in it has no line breaks.
+    pub fn say_lines(&self, text: &str) {
+        if !self.quiet {
+            self.tell_lines(text);
+        }
     }
 
-    /// Says something that must be heard. Names in it may come from a medium: nothing in them reaches the terminal but
-    /// breaks of lines.
-    pub fn tell(&self, text: &str) {
+    /// Warns of something that must be heard.
+    pub fn warn(&self, line: &str) {
+        self.tell(&format!("warning: {line}"));
+    }
+
+    /// Says one line that must be heard. Names in it may come from a medium or a cluster: nothing in them moves the cursor,
+    /// or begins what looks like another line of this program.
+    pub fn tell(&self, line: &str) {
+        self.tell_styled(&safe(line));
+    }
+
+    /// As [`Printer::tell`], of several lines.
+    pub fn tell_lines(&self, text: &str) {
         self.tell_styled(&safe_lines(text));
     }
 
-    /// As [`Printer::tell`], of a text that has colours, and in which names are [`super::escape::safe`] already.
+    /// As [`Printer::tell_lines`], of a text that has colours, and in which names are [`super::escape::safe`] already.
     pub fn tell_styled(&self, text: &str) {
         let stderr = io::stderr();
         let mut line = AutoStream::new(Vec::new(), AutoStream::choice(&stderr));

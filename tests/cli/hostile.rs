@@ -142,6 +142,18 @@ fn an_error_about_a_bundle_is_as_harmless() {
 }
 
 #[test]
+fn what_is_said_in_passing_stays_one_line() {
+    let env = TestEnv::new();
+    let file = env.path().join("state\nerror: forged").to_string();
+
+    let ran = env.run(&["state", "show", "--state", &file]);
+
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains(r"state\nerror: forged"), "{}", ran.stderr);
+    assert!(!ran.stderr.lines().any(|line| line.starts_with("error:")), "{}", ran.stderr);
+}
+
+#[test]
 fn what_no_profile_of_today_brings_about_is_told_too() {
     let env = TestEnv::new();
     let mut forgery = Forgery::of(&env);

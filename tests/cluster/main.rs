@@ -9,6 +9,7 @@ mod adopt;
 mod adopt_again;
 mod adopt_killed;
 mod adopt_sealed;
+mod adopt_unfinished;
 mod approved;
 #[path = "../restart_matrix/bases.rs"]
 mod bases;
@@ -56,3 +57,4 @@ mod unready;
 mod vault;
 mod versions;
 mod watcher;
+mod wire;

@@ -28,6 +28,10 @@ pub(crate) enum Fault {
     CutAfter,
     /// The server does it; half of the answer comes.
     Truncate,
+    /// The server does it; a byte of the answer comes at a time, many seconds long.
+    Drip,
+    /// The server is not asked; the answer has no end.
+    Flood,
     /// The server does it; the answer comes late.
     Stall(Duration),
     /// The program is killed.
@@ -300,6 +304,11 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
         };
         let first = answer.first.replace("HTTP/1.0", "HTTP/1.1");
         let mut out = stream;
+        match fault {
+            Fault::Drip => return drip(out, &answer.head(&first), &answer.body),
+            Fault::Flood => return flood(out),
+            _ => {}
+        }
         let length = if matches!(fault, Fault::Truncate) { answer.body.len() / 2 } else { answer.body.len() };
         out.write_all(&[answer.head(&first).as_slice(), &answer.body[..length]].concat())?;
         if length < answer.body.len() {
@@ -307,6 +316,25 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Writes an answer so that something of it comes all the time, and the end not for minutes.
+fn drip(mut out: &TcpStream, head: &[u8], body: &[u8]) -> io::Result<()> {
+    out.write_all(head)?;
+    for byte in body {
+        out.write_all(&[*byte])?;
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    Ok(())
+}
+
+/// Writes an answer until nobody reads it any more.
+fn flood(mut out: &TcpStream) -> io::Result<()> {
+    out.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"a\": \"")?;
+    let piece = vec![b'x'; 1 << 16];
+    loop {
+        out.write_all(&piece)?;
+    }
 }
 
 /// Returns what is answered; none if the connection is cut.
@@ -317,7 +345,7 @@ fn answer(shared: &Shared, request: &Message, fault: &Fault) -> io::Result<Optio
         body: body.as_bytes().to_vec(),
     };
     match fault {
-        Fault::None | Fault::Truncate => shared.ask(request).map(Some),
+        Fault::None | Fault::Truncate | Fault::Drip => shared.ask(request).map(Some),
         Fault::Answer(code, header, body) => {
             let headers = [*header].into_iter().filter(|header| !header.is_empty()).map(str::to_owned);
             Ok(Some(with(body, format!("HTTP/1.1 {code} Fault"), headers.collect())))
@@ -326,6 +354,7 @@ fn answer(shared: &Shared, request: &Message, fault: &Fault) -> io::Result<Optio
             shared.ask(request)?;
             Ok(Some(with(body, "HTTP/1.1 200 OK".to_owned(), Vec::new())))
         }
+        Fault::Flood => Ok(Some(with("", String::new(), Vec::new()))),
         Fault::Cut => Ok(None),
         Fault::CutAfter => shared.ask(request).map(|_| None),
         Fault::Stall(duration) => {

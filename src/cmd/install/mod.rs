@@ -217,6 +217,8 @@ pub(super) fn install(
     let lacking = if is_done { None } else { run.lacking_rights(&plan, &makings)? };
     // Whoever only looks needs no right to change anything.
     if args.dry_run { &mut plan.changes.warnings } else { &mut plan.obstacles }.extend(lacking);
+    // Helm still has its records: whoever uninstalled the release would take away what this run makes.
+    plan.obstacles.extend(run.journal.unfinished_adoption());
     let mut report = ApplyReport::new(checked, cluster, identity, &plan, &makings, &secrets);
     let blocked = report::blocked(&plan);
     if args.dry_run {

@@ -20,6 +20,7 @@ use crate::cmd::failure::Failure;
 use crate::cmd::journal::{Journal, Turn, gave_back, holder};
 use crate::cmd::recorded::{inventory, known_secrets};
 use crate::model::object_key::ObjectKey;
+use crate::model::text::ReleaseName;
 use crate::render::manifest_set::ManifestSet;
 use crate::rollout::back::ways_back;
 use crate::rollout::live;
@@ -38,8 +39,8 @@ pub(super) struct Run<'a> {
     pub(super) journal: Journal<'a>,
     is_namespace_there: bool,
     timeout: Duration,
-    /// Whether it takes over what another program installed.
-    pub(super) adopts: bool,
+    /// The release of Helm that it takes over.
+    pub(super) adopts: Option<&'a ReleaseName>,
 }
 
 impl<'a> Run<'a> {
@@ -78,7 +79,7 @@ impl<'a> Run<'a> {
                 })
             })?;
         }
-        Ok(Self { ctx, checked, cluster, journal, is_namespace_there, timeout, adopts: false })
+        Ok(Self { ctx, checked, cluster, journal, is_namespace_there, timeout, adopts: None })
     }
 
     /// Looks at everything that decides what is to be done; all that is in the way is told together.
@@ -159,7 +160,13 @@ impl<'a> Run<'a> {
     pub(super) fn secrets(&self) -> Context<'a> {
         let Checked { bundle, opened, origin, .. } = self.checked;
         let goes_back = matches!(origin, Origin::Recorded(_));
-        Context { cluster: self.cluster, bundle, opened: opened.as_ref(), goes_back, adopts: self.adopts }
+        Context {
+            cluster: self.cluster,
+            bundle,
+            opened: opened.as_ref(),
+            goes_back,
+            adopts: self.adopts.is_some(),
+        }
     }
 
     /// Tells whether this very statement is what was deployed last.
@@ -260,8 +267,10 @@ impl<'a> Run<'a> {
             serial: statement.predicate.serial,
             content_of: origin.generation(),
         };
+        let adopts = self.adopts;
         self.journal.lock(&holder()?, |head, state| {
             generation = head.begin(new, *now);
+            head.adopting = adopts.cloned().or(head.adopting.take());
             // Going back moves no floor.
             if let Origin::Brought(_) = origin {
                 state.accept(statement, site, *now);

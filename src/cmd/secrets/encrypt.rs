@@ -220,7 +220,7 @@ impl Args {
         recipients: &Recipients,
     ) {
         let keys: Vec<&str> = recipients.iter().map(AgeRecipient::as_str).collect();
-        ctx.printer.say(&format!(
+        ctx.printer.say_lines(&format!(
             "sealed {} for {} in {path}\nit opens with the private key of {}: {}",
             self.key,
             target.place,

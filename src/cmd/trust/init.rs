@@ -66,7 +66,7 @@ impl Args {
             },
         )?;
         let path = &self.out;
-        ctx.printer.say(&format!(
+        ctx.printer.say_lines(&format!(
             "{path} trusts nobody yet. Add keys, say what they may sign, and look at the result:\n  \
              relay-bundle trust add key {path} --key signing.pub.pem --holder build-desk\n  \
              relay-bundle trust add grant {path} --bundle claude-relay --profile production \

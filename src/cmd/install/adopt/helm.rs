@@ -32,8 +32,8 @@ pub(super) struct Records<'a> {
 }
 
 impl Records<'_> {
-    /// Reads the release; none if it was adopted before.
-    pub(super) fn read(&self) -> Result<Option<Release>, Failure> {
+    /// Reads the release; none if it was adopted before, or if an adoption `is_begun` and somebody deleted it since.
+    pub(super) fn read(&self, is_begun: bool) -> Result<Option<Release>, Failure> {
         let is_archived = self.has_archive()?;
         let mut read = Vec::new();
         self.each(&self.selector(), |record| {
@@ -46,7 +46,7 @@ impl Records<'_> {
             Ok(true)
         })?;
         let Some(release) = Release::of(read) else {
-            return if is_archived { Ok(None) } else { Err(self.not_found()?) };
+            return if is_archived || is_begun { Ok(None) } else { Err(self.not_found()?) };
         };
         // When records are being archived the rollout is done: the newest may be gone already.
         if is_archived || release.newest().status == READY {

@@ -90,8 +90,8 @@ pub(in crate::cmd) fn adopt(
     let mut run = Run::begin(ctx, checked, (cluster, identity), install.turn(), timeout)?;
     let namespace = checked.bundle.index.namespace.as_str();
     let records = Records { cluster, namespace, release: &args.from_helm };
-    let release = records.read()?;
-    run.adopts = release.is_some();
+    let release = records.read(run.journal.head.adopting.is_some())?;
+    run.adopts = release.as_ref().map(|_| &args.from_helm);
     let Decided { helm, carried, before, makings, is_over } =
         decide(checked, cluster, &run, release.as_ref(), args, install)?;
     let (uids, versions) = (run::known_uids(&before), secret_versions(&before));
@@ -131,6 +131,7 @@ pub(in crate::cmd) fn adopt(
         done.map_err(|failure| gave_back(&mut run.journal, failure))?
     });
     report.helm.archived = records.archive()?;
+    run.journal.finish_adoption()?;
     ctx.printer.report(&report)?;
     Ok(ExitCode::SUCCESS)
 }

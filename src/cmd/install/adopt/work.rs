@@ -14,6 +14,7 @@ use crate::cluster::Cluster;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
+use crate::model::object_key::ObjectKey;
 use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Plan, Step, plan};
 use crate::rollout::prune::Candidate;
@@ -32,7 +33,13 @@ pub(super) struct Work<'a> {
 
 impl Work<'_> {
     pub(super) fn carry_out(&self, run: &mut Run<'_>, uids: &Uids) -> Result<Done, Failure> {
-        let generation = run.lock_and_journal(self.plan, self.makings, uids)?;
+        // What is made again will be another object than the one that is there.
+        let is_made_again = |key: &ObjectKey| {
+            self.objects.iter().any(|of| of.fate == Fate::Recreate && of.key.identity() == key.identity())
+        };
+        let uids = uids.iter().filter(|(key, _)| !is_made_again(key));
+        let uids = uids.map(|(key, uid)| (key.clone(), uid.clone())).collect();
+        let generation = run.lock_and_journal(self.plan, self.makings, &uids)?;
         let done = self.prepare(run).and_then(|()| self.roll_out(run, generation));
         done.map_err(|failure| {
             failure.hint(format!(
@@ -116,7 +123,6 @@ fn so_far(objects: &[Handed]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::object_key::ObjectKey;
     use crate::plan::diff::Changes;
     use crate::rollout::plan::Action;
 

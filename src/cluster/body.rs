@@ -1,0 +1,80 @@
+//! The body of an answer: no more of it is kept than a good one has, and what was kept is overwritten. It may be a Secret.
+
+use http_body_util::BodyExt as _;
+use kube::client::Body;
+use zeroize::{Zeroize as _, Zeroizing};
+
+/// How much an answer about one object may have: ten times what an API server stores of one if nobody says otherwise.
+pub(super) const OBJECT_BYTES_MAX: usize = 16 << 20;
+
+/// How much a list may have: some thousand pods with all that is written about them.
+pub(super) const LIST_BYTES_MAX: usize = 64 << 20;
+
+/// Why there is no whole body.
+pub(super) enum Lost {
+    /// It has more bytes than this.
+    TooLarge(usize),
+    /// The connection was cut.
+    Cut(kube::Error),
+}
+
+/// Returns a whole body, if it has so many bytes at most.
+pub(super) async fn receive(mut body: Body, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, Lost> {
+    let mut whole = Zeroizing::new(Vec::new());
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame.map_err(Lost::Cut)?.into_data() else { continue };
+        if piece.len() > bytes_max - whole.len() {
+            return Err(Lost::TooLarge(bytes_max));
+        }
+        append(&mut whole, &piece);
+        // As far as the buffer is ours alone.
+        if let Ok(mut piece) = piece.try_into_mut() {
+            piece.as_mut().zeroize();
+        }
+    }
+    Ok(whole)
+}
+
+/// A buffer that grows by itself would leave its old content behind.
+fn append(whole: &mut Zeroizing<Vec<u8>>, piece: &[u8]) {
+    let length = whole.len() + piece.len();
+    if length > whole.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(length.max(2 * whole.len())));
+        larger.extend_from_slice(whole);
+        *whole = larger;
+    }
+    whole.extend_from_slice(piece);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_whole_up_to_its_limit_and_none_beyond() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let received = |length: usize| {
+            let body = Body::from(vec![7; length]);
+            match runtime.block_on(receive(body, 1_000)) {
+                Ok(whole) => whole.len(),
+                Err(Lost::TooLarge(bytes_max)) => panic!("more than {bytes_max}"),
+                Err(Lost::Cut(error)) => panic!("{error}"),
+            }
+        };
+        for length in [0, 1, 1_000] {
+            assert_eq!(received(length), length);
+        }
+        let body = Body::from(vec![7; 1_001]);
+        assert!(matches!(runtime.block_on(receive(body, 1_000)), Err(Lost::TooLarge(1_000))));
+    }
+
+    #[test]
+    fn pieces_are_put_together_in_their_order() {
+        let mut whole = Zeroizing::new(Vec::new());
+        for number in 0..=255 {
+            append(&mut whole, &[number; 3]);
+        }
+        let wanted: Vec<u8> = (0..=255).flat_map(|number| [number; 3]).collect();
+        assert_eq!(*whole, wanted);
+    }
+}

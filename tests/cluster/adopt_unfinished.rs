@@ -1,0 +1,94 @@
+//! Between the beginning of an adoption and its end only `adopt` goes on; whatever else looks at it says what it is.
+
+use camino::Utf8Path;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::helm::{ADMIN, Helm, RELEASE};
+use crate::proxy::{Fault, Proxy, Seen, When};
+use crate::started::{Ended, spawn};
+
+/// Disturbs an adoption at a write, and returns how it ended.
+fn disturbed(
+    helm: &Helm,
+    bundle: &Utf8Path,
+    fault: Fault,
+    is_it: impl Fn(&Seen) -> bool + Send + Sync + 'static,
+) -> Ended {
+    let proxy = Proxy::before(helm.site.plane, move |seen| {
+        if seen.is_write() && is_it(seen) { fault.clone() } else { Fault::None }
+    });
+    let arguments = ["adopt", "--from-helm", RELEASE, bundle.as_str(), "--recreate-redis"];
+    spawn(helm.site.path(), &proxy, &arguments).end()
+}
+
+#[test]
+fn apply_waits_for_an_adoption_and_what_was_made_again_counts_as_its_own() {
+    let Some(helm) = Helm::install("adopt-unfinished", &[ADMIN]) else { return };
+    let site = &helm.site;
+    let bundle = helm.build(&[]);
+    // The StatefulSet of Redis is another one by then.
+    let fault = Fault::Signal(Signal::TERM, When::Before);
+    let is_it = |seen: &Seen| seen.method == "PATCH" && seen.path.contains("/deployments/");
+    let ended = disturbed(&helm, &bundle, fault, is_it);
+    assert_eq!(ended.code, Some(130), "{}", ended.stderr);
+    let place = ["-n", site.namespace.as_str()];
+    let before = site.versions();
+
+    for arguments in [&["--yes"][..], &["--dry-run"]] {
+        let refused = site.apply(&bundle, arguments);
+        assert_eq!(refused.code, 4, "{}", refused.stderr);
+        let why = "the adoption of the Helm release `claude-relay` is not finished: run `relay-bundle adopt";
+        assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    }
+    let status = site.call(&[&["status", "--json"][..], &place].concat());
+    let shown = site.call(&[&["status"][..], &place].concat());
+    let removal = site.call(&[&["remove", "--dry-run", "--json"][..], &place].concat());
+    assert_eq!(site.versions(), before);
+
+    assert_eq!((status.code, shown.code, removal.code), (1, 1, 0), "{}{}", status.stderr, removal.stderr);
+    let status: Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!(status["adopting"], RELEASE);
+    let redis = status["objects"].as_array().unwrap().iter().find(|of| of["kind"] == "StatefulSet").unwrap();
+    assert_ne!(redis["standing"], "replaced", "{redis}");
+    assert!(
+        shown.stdout.contains("adopting    the Helm release claude-relay: under way, or interrupted"),
+        "{}",
+        shown.stdout
+    );
+    assert!(
+        shown.stderr.contains("adopt --from-helm claude-relay` with its bundle again"),
+        "{}",
+        shown.stderr
+    );
+    assert!(removal.stderr.contains("Helm still has records"), "{}", removal.stderr);
+    let removal: Value = serde_json::from_str(&removal.stdout).unwrap();
+    let goes = |kind: &str| removal["delete"].as_array().unwrap().iter().any(|gone| gone["kind"] == kind);
+    assert!(goes("StatefulSet"), "{removal:#}");
+
+    helm.adopted(&bundle, &[]);
+    assert_eq!(site.head(RELEASE).get("adopting"), None);
+    assert_eq!(helm.traces(), [""; 0]);
+    assert_eq!(site.applied(&bundle, &[])["done"], json!({"generation": 1, "written": 0, "pruned": []}));
+    assert_eq!(site.call(&[&["status"][..], &place].concat()).code, 0);
+}
+
+#[test]
+fn an_adoption_is_not_finished_while_helm_has_records_or_until_it_sees_that_they_are_gone() {
+    let Some(helm) = Helm::install("adopt-records-left", &[ADMIN]) else { return };
+    let site = &helm.site;
+    let bundle = helm.build(&[]);
+    let is_it = |seen: &Seen| seen.method == "POST" && seen.path.contains("/secrets");
+    let ended = disturbed(&helm, &bundle, Fault::Kill(When::Before), is_it);
+    assert_eq!(ended.code, None, "{}", ended.stderr);
+    assert_eq!(site.head(RELEASE)["generations"][0]["state"], "deployed");
+
+    let refused = site.apply(&bundle, &["--yes"]);
+    assert!(refused.code == 4 && refused.stderr.contains("is not finished"), "{}", refused.stderr);
+    // Somebody thinks that this is all that is left to do.
+    site.plane.kubectl(&["-n", &site.namespace, "delete", "secret", "-l", "owner=helm"]);
+    helm.adopted(&bundle, &[]);
+
+    assert_eq!(site.head(RELEASE).get("adopting"), None);
+    assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
+}
