@@ -1,5 +1,7 @@
 //! Generations as the record has them: read, and compared with what the head says of them.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -122,15 +124,6 @@ impl Recorded {
     }
 }
 
-/// Returns what generations had in the cluster.
-pub(super) fn items(recorded: &[Recorded]) -> Vec<Item> {
-    let all = recorded.iter().flat_map(|recorded| recorded.inventory.iter().chain(&recorded.retained));
-    let mut items: Vec<Item> = all.cloned().collect();
-    items.sort();
-    items.dedup();
-    items
-}
-
 /// Returns what a record has noted of the Secrets that are made at apply.
 pub(super) fn known_secrets(head: &Head, recorded: &[Recorded]) -> KnownSecrets {
     let noted = recorded.iter().map(|recorded| (recorded.entry.generation, recorded.noted.as_slice()));
@@ -150,6 +143,13 @@ pub(super) fn manifests(
 ) -> Result<ManifestSet, Damage> {
     let (_, contents) = Recorded::open(entry, place, stored)?;
     Ok(Bundle::open(contents)?.manifests)
+}
+
+/// Returns what generations have in the cluster, and what they had to leave there, the newest uid of each object.
+pub(super) fn inventory(recorded: &[Recorded]) -> Vec<Item> {
+    let items = recorded.iter().flat_map(|recorded| recorded.inventory.iter().chain(&recorded.retained));
+    let items: BTreeSet<&Item> = items.collect();
+    items.into_iter().cloned().collect()
 }
 
 /// A generation, as reports have it.

@@ -34,10 +34,13 @@ use crate::ui::printer::Report;
 const LOST: &str = "pods that run still have it, and none that starts can: restore it, `relay-bundle secrets restore`, before any \
                     pod starts anew; docs/recovery.md shows how";
 
+/// The same, while a run is pending.
+const NOT_MADE: &str = "the run that was begun has not made it, or somebody deleted it since: run that again";
+
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit code 0 if a generation is deployed, none is pending, no release of Helm is partly taken over, all its objects are
-there and ready, and the Secrets that apply made for it are there; 1 if not.
+there and ready, and so are the Secrets that apply made for it; 1 if not.
 
 The record says all this of itself. With --trust the bundle that it names as deployed is verified: its signatures, and
 that no key or content was revoked. `verify --live` compares the objects with a bundle, field by field.
@@ -193,12 +196,13 @@ fn look_at_secrets(
     recorded: &Recorded,
     known: &KnownSecrets,
 ) -> Result<Vec<SecretReport>, Failure> {
+    let lost = if recorded.entry.state == Progress::Pending { NOT_MADE } else { LOST };
     let report = |name: &String| {
         let key = key("Secret", journal.namespace(), name).expect("a kind that is known");
         let (standing, why) = match cluster.find_secret(&key) {
             Err(error) if error.code() == 403 => (SecretStanding::Unseen, None),
             Err(error) => return Err(error.into()),
-            Ok(None) => (SecretStanding::Missing, Some(LOST.to_owned())),
+            Ok(None) => (SecretStanding::Missing, Some(lost.to_owned())),
             Ok(Some(secret)) => match known.whose(seen(&key, &secret)) {
                 Whose::Another(why) => (SecretStanding::Replaced, Some(why)),
                 Whose::Ours | Whose::Taken(_) => (SecretStanding::Ready, None),

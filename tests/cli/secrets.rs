@@ -169,7 +169,7 @@ fn who_seals_a_secret_hears_of_nothing_else_in_the_profile() {
     let example = "\"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\"";
 
     profile(example);
-    let checked = run(&env, "check web");
+    let checked = run(&env, "render web --out out");
     let to_example = seal("");
     let to_own = seal(&format!(" --recipient {}", KEYS[0].1));
 

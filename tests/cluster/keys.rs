@@ -252,4 +252,13 @@ fn no_record_makes_a_neighbours_encryption_key_ours() {
     assert_eq!(ran.code, 4, "{}", ran.stderr);
     assert!(ran.stderr.contains(&format!("delete its volume of Redis and Secret {KEY}")), "{}", ran.stderr);
     assert!(!ran.stderr.contains("next-door"), "{}", ran.stderr);
+    // Where no relay runs, neither.
+    let labels = ["app.kubernetes.io/managed-by=relay-bundle", "app.kubernetes.io/instance=next-door"];
+    plane.kubectl(
+        &[&["-n", "neighbours", "label", "secret", "next-door-encryption-key"], &labels[..]].concat(),
+    );
+    plane.kubectl(&["-n", "neighbours", "delete", "deployment", "next-door"]);
+    vault.site.called(&["remove", "-n", "neighbours"]);
+    vault.profile(&["logLevel = \"debug\""]);
+    vault.applied(&vault.build(), &[]);
 }

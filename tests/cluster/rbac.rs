@@ -96,7 +96,8 @@ fn who_may_not_look_at_volumes_is_told_so_once_and_only_where_an_encryption_key_
     let kubeconfig = deployer(&site, &[&first, &second]);
     let apply = |bundle: &Utf8Path, more: &[&str]| {
         let own = ["apply", bundle.as_str(), "--trust", "trust.toml", "--no-recovery"];
-        may(&site, &kubeconfig, &[&own[..], more].concat(), 0).stderr
+        let ran = may(&site, &kubeconfig, &[&own[..], more].concat(), 0);
+        ran.stdout + &ran.stderr
     };
     let secret = ["create", "secret", "generic", "loki-credentials", "--from-literal=password=x"];
     site.plane.kubectl(&[&["-n", "rbac-volumes"], &secret[..]].concat());

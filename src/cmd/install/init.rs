@@ -79,7 +79,7 @@ pub(in crate::cmd) fn init(
     let mut run = Run::begin(ctx, checked, (cluster, identity), Turn::Looks, Duration::ZERO)?;
     let makings = run.survey_secrets(args.consent(!yes && !dry_run && can_ask()))?;
     if yes && !dry_run {
-        makings.tell_warnings(&ctx.printer);
+        makings.warnings().iter().for_each(|warning| ctx.printer.warn(warning));
     }
     let mut report = InitReport {
         content_id: format!("sha256:{}", checked.bundle.content_id),

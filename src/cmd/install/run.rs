@@ -18,7 +18,7 @@ use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::{Journal, Turn, gave_back, holder};
-use crate::cmd::recorded::{items, known_secrets};
+use crate::cmd::recorded::{inventory, known_secrets};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::render::manifest_set::ManifestSet;
@@ -90,7 +90,7 @@ impl<'a> Run<'a> {
             self.ctx.printer.say(&format!("not checked: {unseen}"));
         }
         let recorded = self.journal.recorded(|_| true)?;
-        let (earlier, known) = (items(&recorded), known_secrets(&self.journal.head, &recorded));
+        let (earlier, known) = (inventory(&recorded), known_secrets(&self.journal.head, &recorded));
         let makings = secrets::survey(self.secrets(), &known, &earlier, args.consent());
         let mut before = survey::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
         let running = || self.running();
@@ -142,7 +142,7 @@ impl<'a> Run<'a> {
         }
         let recorded = self.journal.recorded(|_| true)?;
         let known = known_secrets(&self.journal.head, &recorded);
-        secrets::survey(self.secrets(), &known, &items(&recorded), consent)
+        secrets::survey(self.secrets(), &known, &inventory(&recorded), consent)
     }
 
     /// Makes secrets, and nothing else; returns where the recovery files are.

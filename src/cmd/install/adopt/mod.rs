@@ -34,7 +34,7 @@ use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::{DIFFERS, Failure, Outcome};
 use crate::cmd::journal::gave_back;
-use crate::cmd::recorded::{items, known_secrets};
+use crate::cmd::recorded::{inventory, known_secrets};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::render::manifest_set::phase;
@@ -96,6 +96,7 @@ pub(in crate::cmd) fn adopt(
         decide(checked, cluster, &run, release.as_ref(), args, install)?;
     let (uids, versions) = (run::known_uids(&before), secret_versions(&before));
     let plan = forecast(cluster, checked, &run, before, &helm, &makings)?;
+    // Whoever is asked, or only looks, has them with the plan.
     if install.is_agreed() {
         tell_warnings(&ctx.printer, &plan);
     }
@@ -152,7 +153,7 @@ fn decide(
         return Err(missing.wanted.into_iter().fold(failure, Failure::hint));
     }
     let recorded = run.journal.recorded(|_| true)?;
-    let (earlier, known) = (items(&recorded), known_secrets(&run.journal.head, &recorded));
+    let (earlier, known) = (inventory(&recorded), known_secrets(&run.journal.head, &recorded));
     let live = look(cluster, checked, release, &earlier)?;
     let taken = candidates(&earlier, &bundle.manifests, &live, (FIELD_MANAGER, bundle.index.name.as_str()));
     let taken = taken.into_iter().map(|taken| taken.uid).collect();

@@ -117,7 +117,14 @@ mod with_age {
                 Recovery { bundle, namespace, secrets }.seal(&self.recipients).map_err(Failure::world)?;
             let encrypted = String::from_utf8(file).map_err(Failure::bug)?;
             let before = journal.keep_recovery(&encrypted)?;
-            let file = write_new(&self.path, encrypted.as_bytes())?;
+            // Nothing is generated without a file: the record must not say that there was something.
+            let unkept = |failure: Failure| match journal.discard_recovery(&encrypted, before.as_ref()) {
+                Ok(()) => failure,
+                Err(why) => {
+                    failure.hint(format!("the newest copy in the record is worthless ({})", why.message()))
+                }
+            };
+            let file = write_new(&self.path, encrypted.as_bytes()).map_err(unkept)?;
             Ok(Kept { file, encrypted, before })
         }
     }

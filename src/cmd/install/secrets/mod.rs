@@ -26,7 +26,6 @@ use crate::cmd::journal::Journal;
 use crate::rollout::known::{KnownSecrets, Whose};
 use crate::rollout::record::Item;
 use crate::rollout::rights::Right;
-use crate::ui::printer::Printer;
 use found::Found;
 pub(crate) use found::seen;
 pub(crate) use generated::note_generations;
@@ -229,11 +228,6 @@ impl Makings {
     /// Returns what a person should know before anything is made.
     pub(crate) fn warnings(&self) -> &[String] {
         &self.warnings
-    }
-
-    /// Says what a person should know, where no plan says it.
-    pub(crate) fn tell_warnings(&self, printer: &Printer) {
-        self.warnings.iter().for_each(|warning| printer.warn(warning));
     }
 
     /// Returns the Secrets that were there.
