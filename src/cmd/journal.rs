@@ -15,9 +15,10 @@ use crate::model::text::ReleaseName;
 use crate::model::timestamp::Timestamp;
 use crate::render::manifest_set::ManifestSet;
 use crate::rollout::live;
+use crate::rollout::lock::Lock;
 use crate::rollout::record::{
     BUNDLE_KEY, Entry, GENERATION_COMPONENT, GENERATION_KEY, Generation, HEAD_COMPONENT, HEAD_KEY, Head,
-    Item, Lock, MANAGED_BY, STATE_KEY, generation_name, head_name,
+    Item, MANAGED_BY, STATE_KEY, generation_name, head_name,
 };
 #[cfg(feature = "age")]
 use crate::rollout::record::{RECOVERY_COMPONENT, recovery_name, with_recovery};
@@ -225,17 +226,17 @@ impl<'a> Journal<'a> {
         let Some(first) = self.head.lock.clone() else { return Ok(()) };
         match turn {
             Turn::Looks => {
-                tell(&format!("{} holds the lock: what is there may still change", first.holder));
+                tell(&format!("{first} holds the lock: what is there may still change"));
                 return Ok(());
             }
             Turn::Takes => {
-                tell(&format!("taking the lock of {}", first.holder));
+                tell(&format!("taking the lock: {first} has it now"));
                 self.dead = Some(first);
                 return Ok(());
             }
             Turn::Waits => {}
         }
-        tell(&format!("waiting: {} holds the lock; seeing whether it lives", first.holder));
+        tell(&format!("waiting: {first} holds the lock; seeing whether it lives"));
         let start = Instant::now();
         while start.elapsed() < HOLDER_DEAD {
             self.cluster.pause(HEARTBEAT / 3)?;
@@ -258,7 +259,7 @@ impl<'a> Journal<'a> {
     /// from here on, so that whoever asks to stop finds the lock given back.
     pub(super) fn lock(
         &mut self,
-        holder: &str,
+        holder: Lock,
         change: impl FnOnce(&mut Head, &mut State),
     ) -> Result<(), Failure> {
         self.cluster.heed_signals()?;
@@ -266,8 +267,8 @@ impl<'a> Journal<'a> {
             return Err(under_way(lock));
         }
         let heartbeat = self.head.lock.as_ref().map_or(0, |lock| lock.heartbeat) + 1;
-        self.head.lock = Some(Lock { holder: holder.to_owned(), heartbeat });
-        self.holder = Some(holder.to_owned());
+        self.holder = Some(holder.holder.clone());
+        self.head.lock = Some(Lock { heartbeat, ..holder });
         change(&mut self.head, &mut self.state);
         self.write()
     }
@@ -436,7 +437,7 @@ impl<'a> Journal<'a> {
                     return Ok(stored.clone());
                 }
                 let lock = stored.and_then(|stored| Head::parse(text(&stored, "data", HEAD_KEY)).ok()?.lock);
-                let who = lock.map_or("somebody else".to_owned(), |lock| lock.holder);
+                let who = lock.map_or("somebody else".to_owned(), |lock| lock.to_string());
                 Err(Failure::world(format!("{who} changed {key} meanwhile")).hint(again))
             }
             _ => Err(error.into()),
@@ -477,16 +478,8 @@ pub(super) fn delete_with(
 }
 
 fn under_way(lock: &Lock) -> Failure {
-    let what = format!("another apply is under way: {} holds the lock", lock.holder);
+    let what = format!("another run is under way: {lock} holds the lock");
     Failure::world(what).hint("wait until it is done")
-}
-
-/// Returns a name for this run that no other run has, and by which a person may find it.
-pub(super) fn holder() -> Result<String, Failure> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Failure::world(format!("the system gives no random numbers: {error}")))?;
-    Ok(format!("process {} ({:016x})", std::process::id(), u64::from_be_bytes(bytes)))
 }
 
 /// Gives the lock back after a failure, and says what became of it.

@@ -10,9 +10,10 @@ use super::clock;
 use super::confirm::{confirm, place};
 use super::ctx::Ctx;
 use super::failure::{Failure, Outcome};
+use super::holder::holder;
 use super::install::preflight::check_rights;
 use super::install::wait::wait;
-use super::journal::{Journal, gave_back, holder};
+use super::journal::{Journal, gave_back};
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::{Cluster, Identity};
 use crate::model::object_key::ObjectKey;
@@ -87,7 +88,7 @@ impl Args {
             confirm(ctx, &report, &question(&cluster, &identity, key))?;
         }
         let now = clock::now()?;
-        let locked = journal.lock(&holder()?, |_, _| {});
+        let locked = journal.lock(holder("restart")?, |_, _| {});
         locked.map_err(|failure| gave_back(&mut journal, failure))?;
         let done = self.restart(&cluster, &mut journal, &item, now, &tell).and_then(|()| journal.release());
         done.map_err(|failure| gave_back(&mut journal, failure))?;

@@ -8,6 +8,7 @@ pub mod claim;
 pub mod conflict;
 pub mod dropped;
 pub mod live;
+pub mod lock;
 pub mod packed;
 pub mod plan;
 pub mod plan_hash;
