@@ -83,6 +83,12 @@ impl Args {
             ctx.printer.report(&report)?;
             return Ok(ExitCode::SUCCESS);
         }
+        if let Some(pending) = journal.head.pending() {
+            let pending = pending.generation;
+            ctx.printer.warn(&format!(
+                "generation {pending} is pending: pods come with as much of it as is there; apply its bundle again, or go back"
+            ));
+        }
         check(&cluster, key)?;
         if !self.change.yes {
             confirm(ctx, &report, &question(&cluster, &identity, key))?;
