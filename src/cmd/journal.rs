@@ -31,6 +31,10 @@ const HEARTBEAT_LOST: Duration = Duration::from_secs(30);
 /// Whoever has not moved for so long is dead: longer than [`HEARTBEAT_LOST`], so that two never write.
 const HOLDER_DEAD: Duration = Duration::from_secs(40);
 
+/// How many objects the generations of a record may list together, several times more than ten bundles have: each is asked
+/// for, and a record that was forged has room for ten thousands.
+const ITEMS_MAX: usize = 2_000;
+
 /// How many generations are read at once.
 const READ_AT_ONCE: usize = 8;
 
@@ -195,7 +199,8 @@ impl<'a> Journal<'a> {
         let forgotten = self.head.forgotten_next();
         let may_be_missing = |entry: &Entry| may_be_missing(entry) || forgotten.contains(&entry.generation);
         let entries: Vec<&Entry> = self.head.generations.iter().filter(|entry| is_wanted(entry)).collect();
-        let mut all = Vec::new();
+        let mut all: Vec<Recorded> = Vec::new();
+        let mut items = 0;
         // Each may hold a bundle of some MiB, and a head that was forged may list thousands.
         for some in entries.chunks(READ_AT_ONCE) {
             let names = some.iter().map(|entry| generation_name(&self.name, entry.generation));
@@ -205,7 +210,13 @@ impl<'a> Journal<'a> {
                     Ok(stored) => {
                         let place = (&self.name, self.namespace.as_str());
                         let read = Recorded::read(entry, place, &stored);
-                        all.push(read.map_err(|why| self.damaged(entry.generation, &why))?);
+                        let read = read.map_err(|why| self.damaged(entry.generation, &why))?;
+                        items += read.inventory.len() + read.retained.len();
+                        if items > ITEMS_MAX {
+                            let why = format!("with it the record lists more than {ITEMS_MAX} objects");
+                            return Err(self.damaged(entry.generation, &why));
+                        }
+                        all.push(read);
                     }
                     Err(error) if error.code() == 404 && may_be_missing(entry) => {}
                     Err(error) if error.code() == 404 => {

@@ -62,7 +62,7 @@ impl Watch {
         }
         match troubles(cluster, place, awaited.iter()) {
             Ok(found) => {
-                self.told_first(found, now).iter().for_each(|trouble| tell(&format!("trouble  {trouble}")))
+                self.told_first(found, now).iter().for_each(|trouble| tell(&format!("trouble  {trouble}")));
             }
             Err(failure) if failure.kind == FailureKind::Interrupted => return Err(failure),
             Err(_) => {
