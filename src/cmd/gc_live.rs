@@ -9,10 +9,11 @@ use serde::Serialize;
 use super::confirm::{confirm, place};
 use super::ctx::{Ctx, count};
 use super::failure::{Failure, Outcome};
+use super::holder::holder;
 use super::install::preflight::check_rights;
 use super::install::survey::owners;
 use super::installation_args::InstallationArgs;
-use super::journal::{Journal, Turn, delete, gave_back, holder};
+use super::journal::{Journal, Turn, delete, gave_back};
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
 use crate::cluster::resource::key;
@@ -85,7 +86,7 @@ pub(super) fn collect(ctx: &Ctx, installation: &InstallationArgs, how: &How) -> 
     }
     // Under the lock everything is looked at once more.
     journal.await_turn(Turn::of(false, how.break_lock), &|text| ctx.printer.say(text))?;
-    let locked = journal.lock(&holder()?, |_, _| ());
+    let locked = journal.lock(holder("gc --live")?, |_, _| ());
     locked.map_err(|failure| gave_back(&mut journal, failure))?;
     let removed = remove(&cluster, &mut journal, &report.config_maps);
     report.config_maps = removed.map_err(|failure| gave_back(&mut journal, failure))?;

@@ -15,9 +15,10 @@ use crate::model::text::ReleaseName;
 use crate::model::timestamp::Timestamp;
 use crate::render::manifest_set::ManifestSet;
 use crate::rollout::live;
+use crate::rollout::lock::Lock;
 use crate::rollout::record::{
     BUNDLE_KEY, Entry, GENERATION_COMPONENT, GENERATION_KEY, Generation, HEAD_COMPONENT, HEAD_KEY, Head,
-    Lock, MANAGED_BY, STATE_KEY, generation_name, head_name,
+    MANAGED_BY, STATE_KEY, generation_name, head_name,
 };
 #[cfg(feature = "age")]
 use crate::rollout::{
@@ -32,6 +33,10 @@ const HEARTBEAT: Duration = Duration::from_secs(3);
 const HEARTBEAT_LOST: Duration = Duration::from_secs(30);
 /// Whoever has not moved for so long is dead: longer than [`HEARTBEAT_LOST`], so that two never write.
 const HOLDER_DEAD: Duration = Duration::from_secs(40);
+
+/// How many objects the generations of a record may list together, several times more than ten bundles have: each is asked
+/// for, and a record that was forged has room for ten thousands.
+const ITEMS_MAX: usize = 2_000;
 
 /// How many generations are read at once.
 const READ_AT_ONCE: usize = 8;
@@ -192,7 +197,8 @@ impl<'a> Journal<'a> {
         let forgotten = self.head.forgotten_next();
         let may_be_missing = |entry: &Entry| may_be_missing(entry) || forgotten.contains(&entry.generation);
         let entries: Vec<&Entry> = self.head.generations.iter().filter(|entry| is_wanted(entry)).collect();
-        let mut all = Vec::new();
+        let mut all: Vec<Recorded> = Vec::new();
+        let mut items = 0;
         // Each may hold a bundle of some MiB, and a head that was forged may list thousands.
         for some in entries.chunks(READ_AT_ONCE) {
             let names = some.iter().map(|entry| generation_name(&self.name, entry.generation));
@@ -202,7 +208,13 @@ impl<'a> Journal<'a> {
                     Ok(stored) => {
                         let place = (&self.name, self.namespace.as_str());
                         let read = Recorded::read(entry, place, &stored);
-                        all.push(read.map_err(|why| self.damaged(entry.generation, &why))?);
+                        let read = read.map_err(|why| self.damaged(entry.generation, &why))?;
+                        items += read.inventory.len() + read.retained.len();
+                        if items > ITEMS_MAX {
+                            let why = format!("with it the record lists more than {ITEMS_MAX} objects");
+                            return Err(self.damaged(entry.generation, &why));
+                        }
+                        all.push(read);
                     }
                     Err(error) if error.code() == 404 && may_be_missing(entry) => {}
                     Err(error) if error.code() == 404 => {
@@ -223,17 +235,17 @@ impl<'a> Journal<'a> {
         let Some(first) = self.head.lock.clone() else { return Ok(()) };
         match turn {
             Turn::Looks => {
-                tell(&format!("{} holds the lock: what is there may still change", first.holder));
+                tell(&format!("{first} holds the lock: what is there may still change"));
                 return Ok(());
             }
             Turn::Takes => {
-                tell(&format!("taking the lock of {}", first.holder));
+                tell(&format!("taking the lock: {first} has it now"));
                 self.dead = Some(first);
                 return Ok(());
             }
             Turn::Waits => {}
         }
-        tell(&format!("waiting: {} holds the lock; seeing whether it lives", first.holder));
+        tell(&format!("waiting: {first} holds the lock; seeing whether it lives"));
         let start = Instant::now();
         while start.elapsed() < HOLDER_DEAD {
             self.cluster.pause(HEARTBEAT / 3)?;
@@ -256,7 +268,7 @@ impl<'a> Journal<'a> {
     /// from here on, so that whoever asks to stop finds the lock given back.
     pub(super) fn lock(
         &mut self,
-        holder: &str,
+        holder: Lock,
         change: impl FnOnce(&mut Head, &mut State),
     ) -> Result<(), Failure> {
         self.cluster.heed_signals()?;
@@ -264,8 +276,8 @@ impl<'a> Journal<'a> {
             return Err(under_way(lock));
         }
         let heartbeat = self.head.lock.as_ref().map_or(0, |lock| lock.heartbeat) + 1;
-        self.head.lock = Some(Lock { holder: holder.to_owned(), heartbeat });
-        self.holder = Some(holder.to_owned());
+        self.holder = Some(holder.holder.clone());
+        self.head.lock = Some(Lock { heartbeat, ..holder });
         change(&mut self.head, &mut self.state);
         self.write()
     }
@@ -449,7 +461,7 @@ impl<'a> Journal<'a> {
                     return Ok(stored.clone());
                 }
                 let lock = stored.and_then(|stored| Head::parse(text(&stored, "data", HEAD_KEY)).ok()?.lock);
-                let who = lock.map_or("somebody else".to_owned(), |lock| lock.holder);
+                let who = lock.map_or("somebody else".to_owned(), |lock| lock.to_string());
                 Err(Failure::world(format!("{who} changed {key} meanwhile")).hint(again))
             }
             _ => Err(error.into()),
@@ -490,16 +502,8 @@ pub(super) fn delete_with(
 }
 
 fn under_way(lock: &Lock) -> Failure {
-    let what = format!("another apply is under way: {} holds the lock", lock.holder);
+    let what = format!("another run is under way: {lock} holds the lock");
     Failure::world(what).hint("wait until it is done")
-}
-
-/// Returns a name for this run that no other run has, and by which a person may find it.
-pub(super) fn holder() -> Result<String, Failure> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Failure::world(format!("the system gives no random numbers: {error}")))?;
-    Ok(format!("process {} ({:016x})", std::process::id(), u64::from_be_bytes(bytes)))
 }
 
 /// Gives the lock back after a failure, and says what became of it.

@@ -22,6 +22,7 @@ mod gate;
 pub mod gc;
 mod gc_live;
 pub mod history;
+mod holder;
 #[cfg(feature = "age")]
 pub mod identity_args;
 pub mod images;

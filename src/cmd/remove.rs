@@ -13,8 +13,9 @@ use super::command_line::kubectl_line;
 use super::confirm::{confirm, place};
 use super::ctx::{Ctx, count};
 use super::failure::{Failure, Outcome};
+use super::holder::holder;
 use super::install::preflight::check_rights;
-use super::journal::{Journal, delete_with, gave_back, holder};
+use super::journal::{Journal, delete_with, gave_back};
 use super::recorded::inventory;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request};
@@ -130,7 +131,7 @@ impl Args {
                 let place = place(&cluster, &identity, None, journal.namespace());
                 confirm(ctx, &report, &format!("Remove {} from {place}?", journal.name()))?;
             }
-            let locked = journal.lock(&holder()?, |head, _| head.begin_removal());
+            let locked = journal.lock(holder("remove")?, |head, _| head.begin_removal());
             locked.map_err(|failure| gave_back(&mut journal, failure))?;
             let done = self.remove(&cluster, &mut journal, &removal, &tell);
             done.map_err(|failure| {

@@ -10,9 +10,10 @@ use super::clock;
 use super::confirm::{confirm, place};
 use super::ctx::Ctx;
 use super::failure::{Failure, Outcome};
+use super::holder::holder;
 use super::install::preflight::check_rights;
 use super::install::wait::wait;
-use super::journal::{Journal, gave_back, holder};
+use super::journal::{Journal, gave_back};
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::{Cluster, Identity};
 use crate::model::object_key::ObjectKey;
@@ -82,12 +83,18 @@ impl Args {
             ctx.printer.report(&report)?;
             return Ok(ExitCode::SUCCESS);
         }
+        if let Some(pending) = journal.head.pending() {
+            let pending = pending.generation;
+            ctx.printer.warn(&format!(
+                "generation {pending} is pending: pods come with as much of it as is there; apply its bundle again, or go back"
+            ));
+        }
         check(&cluster, key)?;
         if !self.change.yes {
             confirm(ctx, &report, &question(&cluster, &identity, key))?;
         }
         let now = clock::now()?;
-        let locked = journal.lock(&holder()?, |_, _| {});
+        let locked = journal.lock(holder("restart")?, |_, _| {});
         locked.map_err(|failure| gave_back(&mut journal, failure))?;
         let done = self.restart(&cluster, &mut journal, &item, now, &tell).and_then(|()| journal.release());
         done.map_err(|failure| gave_back(&mut journal, failure))?;

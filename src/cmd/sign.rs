@@ -120,7 +120,7 @@ impl Args {
         draft.show(ctx, place.path().as_str());
         if let (Some(payload), None) = (&self.payload, &self.attach) {
             write_payload(&place, payload, &draft.signed_bytes())?;
-            ctx.printer.say(&format!("wrote what is to be signed to {}; the bundle is as it was", payload));
+            ctx.printer.say(&format!("wrote what is to be signed to {payload}; the bundle is as it was"));
             let report = SignReport::of(&place, draft.statement.clone(), draft.signers());
             ctx.printer.report(&SignReport { payload: Some(payload.clone()), ..report })?;
             return Ok(ExitCode::SUCCESS);

@@ -25,7 +25,8 @@ use crate::model::text::ReleaseName;
 use crate::rollout::additions::additions;
 use crate::rollout::known::{KnownSecrets, Whose};
 use crate::rollout::live::owned;
-use crate::rollout::record::{Entry, Item, Lock, Progress};
+use crate::rollout::lock::Lock;
+use crate::rollout::record::{Entry, Item, Progress};
 use crate::rollout::standing::Standing;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
@@ -251,8 +252,9 @@ impl Report for StatusReport {
         let place = format!("{} in namespace {} of context {}", self.name, self.namespace, self.context);
         writeln!(out, "{}", safe(&place))?;
         self.write_generations(out)?;
-        if let Some(Lock { holder, .. }) = &self.lock {
-            writeln!(out, "{:<12}held by {}: a run is under way, or was killed", "lock", safe(holder))?;
+        if let Some(lock) = &self.lock {
+            let who = lock.to_string();
+            writeln!(out, "{:<12}held by {}: a run is under way, or was killed", "lock", safe(&who))?;
         }
         if let Some(release) = &self.adopting {
             writeln!(out, "{:<12}the Helm release {release}: under way, or interrupted", "adopting")?;

@@ -1,6 +1,9 @@
 //! What is wrong with the pods of an installation, and with what makes them.
 
-use super::failure::Failure;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::failure::{Failure, FailureKind};
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
 use crate::cluster::resource::key;
@@ -28,6 +31,69 @@ pub(super) fn troubles<'a>(
     Ok(found)
 }
 
+/// How often somebody who waits looks for trouble.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// How long a container may run without being ready before that is trouble.
+const START_MAX: Duration = Duration::from_secs(30);
+
+/// Tells somebody who waits of each trouble once, soon after it has come up.
+pub(super) struct Watch {
+    next: Option<Instant>,
+    /// When each trouble was seen first; none once it was told.
+    seen: BTreeMap<String, Option<Instant>>,
+}
+
+impl Watch {
+    pub(super) fn begin() -> Self {
+        Self { next: Some(Instant::now() + LOOK_EVERY), seen: BTreeMap::new() }
+    }
+
+    /// Looks, if it is time. Who may not look, or gets no answer, is told of what keeps from being ready at the end.
+    pub(super) fn look(
+        &mut self,
+        cluster: &Cluster,
+        place: (&ReleaseName, &str),
+        awaited: &[ObjectKey],
+        tell: &dyn Fn(&str),
+    ) -> Result<(), Failure> {
+        let now = Instant::now();
+        if self.next.is_none_or(|next| now < next) {
+            return Ok(());
+        }
+        match troubles(cluster, place, awaited.iter()) {
+            Ok(found) => {
+                self.told_first(found, now).iter().for_each(|trouble| tell(&format!("trouble  {trouble}")));
+            }
+            Err(failure) if failure.kind == FailureKind::Interrupted => return Err(failure),
+            Err(_) => {
+                self.next = None;
+                return Ok(());
+            }
+        }
+        self.next = Some(Instant::now() + LOOK_EVERY);
+        Ok(())
+    }
+
+    /// Returns what is to be told of what was found.
+    fn told_first(&mut self, found: Vec<String>, now: Instant) -> Vec<String> {
+        let mut new = Vec::new();
+        for trouble in found {
+            let since = self.seen.entry(which(&trouble).to_owned()).or_insert(Some(now));
+            let patience = if trouble.ends_with(pods::NOT_READY) { START_MAX } else { Duration::ZERO };
+            if since.is_some_and(|since| now - since >= patience) {
+                *since = None;
+                new.push(trouble);
+            }
+        }
+        new
+    }
+}
+
+/// Returns what makes a trouble the same one as before: whose it is, and its reason. What is said of it changes with time.
+fn which(trouble: &str) -> &str {
+    trouble.match_indices(": ").nth(1).map_or(trouble, |(end, _)| &trouble[..end])
+}
+
 /// A StatefulSet says only in events why it makes no pods.
 fn of_sets(cluster: &Cluster, sets: &[ObjectKey]) -> Result<Vec<String>, Failure> {
     let mut found = Vec::new();
@@ -41,4 +107,26 @@ fn of_sets(cluster: &Cluster, sets: &[ObjectKey]) -> Result<Vec<String>, Failure
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trouble_is_told_once_whatever_is_said_of_it_later_and_a_slow_start_is_none_at_first() {
+        let mut watch = Watch::begin();
+        let start = Instant::now();
+        let mut told = |seconds, found: &[&str]| {
+            let found = found.iter().map(|text| (*text).to_owned()).collect();
+            watch.told_first(found, start + Duration::from_secs(seconds))
+        };
+        let (pulls, slow) = ("a/relay: ImagePullBackOff: Back-off 10s", "b/relay: it runs and is not ready");
+
+        assert_eq!(told(3, &[pulls, slow]), [pulls]);
+        assert_eq!(told(6, &["a/relay: ImagePullBackOff: Back-off 20s", slow]), [""; 0]);
+        assert_eq!(told(9, &["a/relay: ErrImagePull: no"]), ["a/relay: ErrImagePull: no"]);
+        assert_eq!(told(36, &[slow]), [slow]);
+        assert_eq!(told(39, &[slow]), [""; 0]);
+    }
 }

@@ -10,6 +10,7 @@ pub mod copies;
 pub mod dropped;
 pub mod known;
 pub mod live;
+pub mod lock;
 pub mod packed;
 pub mod plan;
 pub mod plan_hash;

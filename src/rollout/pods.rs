@@ -13,6 +13,9 @@ fn items<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value>
 /// Reasons for which a container waits while all goes well.
 const STARTING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
+/// What is said of a container that has started and is not ready: all do that for a while.
+pub const NOT_READY: &str = "it runs and is not ready";
+
 /// Returns why a pod is not ready, if its status says so: `pod/container: reason: message`.
 pub fn trouble(pod: &Value) -> Option<String> {
     let name = text(pod, "/metadata/name");
@@ -57,9 +60,7 @@ fn container_trouble(container: &Value) -> Option<(String, &str)> {
     let is_ready = container.pointer("/ready").and_then(Value::as_bool).unwrap_or(false);
     match ended_as {
         Some(ended) if !is_ready => Some((ended, "")),
-        _ if !is_ready && container.pointer("/state/running").is_some() => {
-            Some(("it runs and is not ready".to_owned(), ""))
-        }
+        _ if !is_ready && container.pointer("/state/running").is_some() => Some((NOT_READY.to_owned(), "")),
         _ => None,
     }
 }

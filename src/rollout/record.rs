@@ -6,6 +6,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::lock::Lock;
 use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
 use crate::model::object_key::ObjectKey;
@@ -21,9 +22,6 @@ pub const GENERATIONS_KEPT: usize = 10;
 
 /// The largest number in a head: there is room to count on below the largest that canonical JSON has.
 const NUMBER_MAX: u64 = 1 << 52;
-
-/// The longest name of a run that holds the lock.
-const HOLDER_BYTES_MAX: usize = 128;
 
 /// The keys of the ConfigMaps.
 pub const HEAD_KEY: &str = "head.json";
@@ -108,14 +106,6 @@ impl std::fmt::Display for Progress {
             Self::Removed => "removed",
         })
     }
-}
-
-/// Who holds the record. Whether they live is judged by watching the heartbeat, not by clocks.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Lock {
-    pub holder: String,
-    pub heartbeat: u64,
 }
 
 /// A generation, in its own ConfigMap.
@@ -227,10 +217,7 @@ impl Head {
         if numbers.chain(head.lock.as_ref().map(|lock| lock.heartbeat)).any(|number| number > NUMBER_MAX) {
             return Err(InvalidRecord::Changed("its numbers are larger than any that were counted"));
         }
-        // It is shown to people.
-        let is_possible =
-            |lock: &Lock| lock.holder.len() <= HOLDER_BYTES_MAX && !lock.holder.contains(char::is_control);
-        if !head.lock.as_ref().is_none_or(is_possible) {
+        if !head.lock.as_ref().is_none_or(Lock::is_possible) {
             return Err(InvalidRecord::Changed("its lock is held by what no run is called"));
         }
         let ascends = head.generations.is_sorted_by(|one, next| one.generation < next.generation);
@@ -512,7 +499,7 @@ mod tests {
     fn a_record_has_one_spelling_and_a_forged_one_is_refused() {
         let mut head = Head::default();
         begin(&mut head, 1, 1);
-        head.lock = Some(Lock { holder: "here".to_owned(), heartbeat: 3 });
+        head.lock = Some(Lock { holder: "here".to_owned(), heartbeat: 3, by: None });
         let text = head.to_text().unwrap();
         assert_eq!(Head::parse(&text).unwrap(), head);
 
@@ -526,12 +513,12 @@ mod tests {
         }
         for holder in ["a\nhint: do this", "\u{1b}[2J", &"a".repeat(129)] {
             let mut forged = head.clone();
-            forged.lock = Some(Lock { holder: holder.to_owned(), heartbeat: 3 });
+            forged.lock = Some(Lock { holder: holder.to_owned(), heartbeat: 3, by: None });
             assert!(Head::parse(&forged.to_text().unwrap()).is_err(), "{holder}");
         }
         let largest = (1 << 53) - 1;
         let mut forged = head.clone();
-        forged.lock = Some(Lock { holder: "here".to_owned(), heartbeat: largest });
+        forged.lock = Some(Lock { holder: "here".to_owned(), heartbeat: largest, by: None });
         assert!(Head::parse(&forged.to_text().unwrap()).is_err());
         forged = head.clone();
         forged.generations[0].generation = largest;

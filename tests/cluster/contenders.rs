@@ -69,6 +69,8 @@ fn whoever_comes_while_another_writes_is_told_who_it_is_and_writes_nothing() {
     });
     let started = site.start(&proxy, &first, &[]);
     arrived.pass();
+    let shown = site.call(&["status", "-n", &site.namespace]);
+    assert!(shown.stdout.contains("held by `apply` by uid "), "{}", shown.stdout);
 
     // Once it has seen the lock and looks again, the first goes on.
     let other = site.build("dev", &["config.logLevel=\"info\""]);
@@ -86,6 +88,7 @@ fn whoever_comes_while_another_writes_is_told_who_it_is_and_writes_nothing() {
     assert_eq!(refused.code, Some(4), "{}", refused.stderr);
     let holder = format!("process {} (", started.process());
     assert!(refused.stderr.contains(&holder), "{}", refused.stderr);
+    assert!(refused.stderr.contains("waiting: `apply` by uid "), "{}", refused.stderr);
     assert!(!second.seen().iter().any(Seen::is_write));
     let ended = started.end();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

@@ -220,6 +220,21 @@ fn damages(another: &str) -> Vec<Damage<'_>> {
             })),
         ),
         (
+            "generation lists thousands of objects",
+            DEPLOYED,
+            Some(Box::new(|record| {
+                let item = |number| {
+                    json!({"apiVersion": "v1", "kind": "ConfigMap", "name": format!("c-{number:04}"),
+                        "namespace": "forged", "uid": "0b5e-1"})
+                };
+                edit(record, "generation.json", |text| {
+                    let mut generation: Value = serde_json::from_str(text).unwrap();
+                    generation["retained"] = (0..8_000).map(item).collect();
+                    generation.to_string()
+                });
+            })),
+        ),
+        (
             "bundle is another one",
             DEPLOYED,
             Some(Box::new(move |record| record["binaryData"]["bundle.tar.gz"] = another.into())),
@@ -284,6 +299,8 @@ fn every_reader_refuses_a_damaged_or_forged_record_and_says_what_to_do() {
             assert_eq!(ran.code, 4, "{what}: {}: {}", reader[0], ran.stderr);
             let wanted = format!("ConfigMap {name} in namespace forged, is damaged");
             assert!(ran.stderr.contains(&wanted), "{what}: {}", ran.stderr);
+            let says_why = !what.contains("thousands") || ran.stderr.contains("lists more than 2000 objects");
+            assert!(says_why, "{what}: {}", ran.stderr);
             assert!(ran.stderr.contains("restore that ConfigMap"), "{what}: {}", ran.stderr);
         }
         site.plane.feed(&[restored, "-f", "-"], &whole.to_string());

@@ -59,6 +59,27 @@ fn a_pod_that_no_node_takes_is_named_with_what_the_scheduler_says() {
 }
 
 #[test]
+fn trouble_is_told_once_as_soon_as_it_is_there_and_a_restart_meanwhile_says_what_is_pending() {
+    let Some(site) = Site::new("told-early") else { return };
+    site.applied(&site.build("dev", &[]), &[]);
+    let bundle = site.build("dev", &["nodeSelector={disk=\"none\"}"]);
+
+    // The cluster may need some time to know it.
+    let ran = site.until_said("trouble  relay-dev-claude-relay-", |site| {
+        site.apply(&bundle, &["--yes", "--timeout", "8"])
+    });
+
+    let about = |line: &&str| line.starts_with("trouble  relay-dev-claude-relay-");
+    let told: Vec<&str> = ran.stderr.lines().filter(about).collect();
+    assert!(told.len() == 1 && told[0].contains(": Unschedulable: 0/3 nodes are available"), "{told:#?}");
+    let at = |text: &str| ran.stderr.find(text).unwrap();
+    assert!(at("trouble  ") < at("not ready after 8 s"), "{}", ran.stderr);
+    let restarted =
+        site.call(&["restart", "relay-dev-claude-relay", "-n", "told-early", "--yes", "--timeout", "1"]);
+    assert!(restarted.stderr.contains("warning: generation 2 is pending: "), "{}", restarted.stderr);
+}
+
+#[test]
 fn a_rollout_that_was_given_up_goes_on_when_what_it_lacked_is_there() {
     let Some(site) = Site::new("given-up") else { return };
     let bundle = site.build("dev", &["nodeSelector={\"relay-bundle.test/late\"=\"yes\"}"]);

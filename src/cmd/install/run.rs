@@ -17,7 +17,8 @@ use crate::cluster::{Cluster, Identity};
 use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
-use crate::cmd::journal::{Journal, Turn, gave_back, holder};
+use crate::cmd::holder::holder;
+use crate::cmd::journal::{Journal, Turn, gave_back};
 use crate::cmd::recorded::{inventory, known_secrets};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
@@ -126,11 +127,8 @@ impl<'a> Run<'a> {
     #[cfg(feature = "age")]
     pub(super) fn survey_secrets(&self, consent: Consent<'_>) -> Result<Makings, Failure> {
         if let Some(lock) = &self.journal.head.lock {
-            return Err(Failure::world(format!(
-                "an apply is under way, or was interrupted: {}",
-                lock.holder
-            ))
-            .hint("wait until it is done, or apply the bundle: that makes its secrets too"));
+            return Err(Failure::world(format!("another run is under way, or was interrupted: {lock}"))
+                .hint("wait until it is done, or apply the bundle: that makes its secrets too"));
         }
         let bundle = &self.checked.bundle;
         if !self.is_namespace_there && !bundle.index.objects.iter().any(|object| object.kind == "Namespace") {
@@ -268,7 +266,12 @@ impl<'a> Run<'a> {
             content_of: origin.generation(),
         };
         let adopts = self.adopts;
-        self.journal.lock(&holder()?, |head, state| {
+        let command = match origin {
+            _ if self.journal.head.adopting.is_some() || adopts.is_some() => "adopt",
+            Origin::Brought(_) => "apply",
+            Origin::Recorded(_) => "rollback",
+        };
+        self.journal.lock(holder(command)?, |head, state| {
             generation = head.begin(new, *now);
             head.adopting = adopts.cloned().or(head.adopting.take());
             // Going back moves no floor.

@@ -7,7 +7,7 @@ use crate::cluster::Cluster;
 use crate::cluster::request::Request;
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::Journal;
-use crate::cmd::troubles::troubles;
+use crate::cmd::troubles::{Watch, troubles};
 use crate::model::object_key::ObjectKey;
 use crate::rollout::readiness::{self, Readiness};
 
@@ -30,6 +30,7 @@ pub(in crate::cmd) fn wait(
     let mut waiting = awaited.to_vec();
     let mut told = BTreeSet::new();
     let mut given_up = BTreeMap::new();
+    let mut watch = Watch::begin();
     loop {
         let found = look(cluster, &waiting, &mut given_up)?;
         if let Some((key, why)) = found.iter().find_map(|(key, state)| match state {
@@ -63,6 +64,7 @@ pub(in crate::cmd) fn wait(
             return Err(trouble(cluster, journal, awaited, what)?);
         }
         journal.beat()?;
+        watch.look(cluster, (journal.name(), journal.namespace()), awaited, tell)?;
         cluster.pause(pause.min(timeout.saturating_sub(start.elapsed())))?;
         pause = (pause * 2).min(POLL_MAX);
         waiting = unready.into_iter().map(|(key, _)| key).collect();

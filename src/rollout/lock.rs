@@ -1,0 +1,89 @@
+//! Who holds the record of an installation, in words for people.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::timestamp::Timestamp;
+
+/// The longest name of a run, a host, a user or a command.
+pub const NAME_BYTES_MAX: usize = 128;
+
+/// Who holds the record. Whether they live is judged by watching the heartbeat, not by clocks.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    /// A name that no other run has.
+    pub holder: String,
+    pub heartbeat: u64,
+    /// Where to ask; runs of older versions did not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
+}
+
+/// Whose run it is, as that run says.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct By {
+    pub command: String,
+    pub host: String,
+    /// When it took the lock, by its clock.
+    pub since: Timestamp,
+    pub user: String,
+}
+
+impl Lock {
+    /// Tells whether it says what a run of this program may say: it is shown to people.
+    pub fn is_possible(&self) -> bool {
+        let by = self.by.iter().flat_map(|by| [&by.command, &by.host, &by.user]);
+        let is_name = |name: &String| name.len() <= NAME_BYTES_MAX && !name.contains(char::is_control);
+        std::iter::once(&self.holder).chain(by).all(is_name)
+    }
+}
+
+impl fmt::Display for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(By { command, host, since, user }) = &self.by {
+            write!(f, "`{command}` by {user} on {host} since {since}, ")?;
+        }
+        f.write_str(&self.holder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock() -> Lock {
+        let since = Timestamp::from_seconds(1_795_341_600).unwrap();
+        let by = By { command: "apply".into(), host: "ops-1".into(), since, user: "ana".into() };
+        Lock { holder: "process 7 (0a)".into(), heartbeat: 3, by: Some(by) }
+    }
+
+    #[test]
+    fn a_lock_says_whom_to_ask_and_one_that_does_not_is_read_all_the_same() {
+        let text = serde_json::to_string(&lock()).unwrap();
+        let read: Lock = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.to_string(), "`apply` by ana on ops-1 since 2026-11-22T10:00:00Z, process 7 (0a)");
+
+        let old: Lock = serde_json::from_str(r#"{"heartbeat":7,"holder":"process 7 (0a)"}"#).unwrap();
+        assert_eq!(old.to_string(), "process 7 (0a)");
+    }
+
+    #[test]
+    fn what_no_run_is_called_is_no_name() {
+        assert!(lock().is_possible());
+        for wrong in ["a\nhint: do this", "\u{1b}[2J", &"a".repeat(129)] {
+            for edit in [
+                (|lock, name| lock.holder = name) as fn(&mut Lock, String),
+                |lock, name| lock.by.as_mut().unwrap().host = name,
+                |lock, name| lock.by.as_mut().unwrap().user = name,
+                |lock, name| lock.by.as_mut().unwrap().command = name,
+            ] {
+                let mut lock = lock();
+                edit(&mut lock, wrong.to_owned());
+                assert!(!lock.is_possible(), "{lock:?}");
+            }
+        }
+    }
+}
