@@ -36,10 +36,13 @@ fn opaque() -> String {
 }
 
 impl Secret {
-    /// Describes a Secret of ours that is not there yet.
-    pub fn new(key: &ObjectKey) -> Self {
+    /// Describes a Secret of ours that is not there yet, of the installation `instance`.
+    pub fn new(key: &ObjectKey, instance: &str) -> Self {
         let mut secret = Self::of_others(key);
-        let labels = json!({"app.kubernetes.io/managed-by": super::request::FIELD_MANAGER});
+        let labels = json!({
+            "app.kubernetes.io/managed-by": super::request::FIELD_MANAGER,
+            "app.kubernetes.io/instance": instance,
+        });
         secret.metadata["labels"] = labels;
         secret
     }
@@ -66,6 +69,11 @@ impl Secret {
     /// Returns the version that was read; nothing for a Secret that was made here.
     pub fn resource_version(&self) -> &str {
         self.metadata.get("resourceVersion").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Returns what the server and others keep of it beside the values.
+    pub fn metadata(&self) -> &Value {
+        &self.metadata
     }
 
     /// Returns an annotation.

@@ -60,7 +60,23 @@ impl Ctx {
         args: &ProfileArgs,
         files: &dyn ProfileFiles,
     ) -> Result<Profile, Failure> {
-        let loaded = profile::load(name, &args.set, files);
+        self.load_about(name, args, files, &|_| true)
+    }
+
+    /// As [`Ctx::load_from`], with no warnings but of keys that `concerns`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ctx::load`].
+    pub fn load_about(
+        &self,
+        name: &str,
+        args: &ProfileArgs,
+        files: &dyn ProfileFiles,
+        concerns: &dyn Fn(&str) -> bool,
+    ) -> Result<Profile, Failure> {
+        let mut loaded = profile::load(name, &args.set, files);
+        loaded.diagnostics.only_warnings_of(concerns);
         self.show(&loaded);
         let warned = loaded.diagnostics.iter().count();
         match loaded.profile {

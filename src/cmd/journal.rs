@@ -18,10 +18,13 @@ use crate::rollout::live;
 use crate::rollout::lock::Lock;
 use crate::rollout::record::{
     BUNDLE_KEY, Entry, GENERATION_COMPONENT, GENERATION_KEY, Generation, HEAD_COMPONENT, HEAD_KEY, Head,
-    Item, MANAGED_BY, STATE_KEY, generation_name, head_name,
+    MANAGED_BY, STATE_KEY, generation_name, head_name,
 };
 #[cfg(feature = "age")]
-use crate::rollout::record::{RECOVERY_COMPONENT, recovery_name, with_recovery};
+use crate::rollout::{
+    copies::{with_recovery, without_recovery},
+    record::{RECOVERY_COMPONENT, recovery_name},
+};
 use crate::trust::state::State;
 
 /// How often a holder shows that it lives.
@@ -164,11 +167,6 @@ impl<'a> Journal<'a> {
             Failure::input(format!("no generation of {} runs", self.name))
                 .hint("`relay-bundle history` lists what there was")
         })
-    }
-
-    /// Returns what all kept generations had in the cluster, the newest uid of each object.
-    pub(super) fn inventory(&self) -> Result<Vec<Item>, Failure> {
-        Ok(recorded::inventory(&self.recorded(|_| true)?))
     }
 
     /// Returns the compressed bundle of a generation, as it is stored: nothing has looked at it.
@@ -378,15 +376,30 @@ impl<'a> Journal<'a> {
         Ok(())
     }
 
-    /// Keeps an encrypted copy of what is generated, beside the last ones.
+    /// Keeps an encrypted copy of what is generated, beside the last ones; returns those that were there.
     #[cfg(feature = "age")]
-    pub(super) fn keep_recovery(&self, encrypted: &str) -> Result<(), Failure> {
+    pub(super) fn keep_recovery(&self, encrypted: &str) -> Result<Option<Value>, Failure> {
         let key = self.key(&recovery_name(&self.name));
         let stored = self.cluster.find(&key)?;
-        let data = stored.as_ref().and_then(|stored| stored.get("data"));
-        let data = with_recovery(data, encrypted);
+        let before = stored.as_ref().and_then(|stored| stored.get("data"));
+        let data = with_recovery(before, encrypted);
         let object = self.config_map(&key, RECOVERY_COMPONENT, &data, &Value::Null);
         self.put(&key, object, stored.as_ref(), &|request| self.cluster.call(request))?;
+        Ok(before.cloned())
+    }
+
+    /// Takes a copy away again that is of nothing that is there, and puts back those that went for it.
+    #[cfg(feature = "age")]
+    pub(super) fn discard_recovery(&self, encrypted: &str, before: Option<&Value>) -> Result<(), Failure> {
+        let key = self.key(&recovery_name(&self.name));
+        let Some(stored) = self.cluster.find(&key)? else { return Ok(()) };
+        match without_recovery(stored.get("data"), encrypted, before) {
+            None => delete(self.cluster, &key, &stored)?,
+            Some(data) => {
+                let object = self.config_map(&key, RECOVERY_COMPONENT, &data, &Value::Null);
+                self.put(&key, object, Some(&stored), &|request| self.cluster.call(request))?;
+            }
+        }
         Ok(())
     }
 

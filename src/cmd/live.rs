@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::failure::Failure;
 use super::install::preflight::{Missing, check_contract};
+use super::install::secrets::seen;
 use super::journal::Journal;
+use super::recorded::known_secrets;
 use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
@@ -19,6 +21,7 @@ use crate::plan::drift::{Sides, drifts};
 use crate::plan::fields::overlaid;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::rollout::additions::additions;
+use crate::rollout::known::{KnownSecrets, Whose};
 use crate::rollout::live::{owned, uid, wanted};
 use crate::rollout::prune::candidates;
 use crate::rollout::record::{Entry, Item, Progress};
@@ -35,6 +38,8 @@ pub(super) struct Live<'a> {
     pub(super) deployed: Option<Entry>,
     /// What the generation that runs, or was begun, has.
     inventory: Vec<Item>,
+    /// What it has noted of the Secrets that are made at apply.
+    known: KnownSecrets,
 }
 
 /// What the server says of an object that is applied without being stored, whoever else owns fields of it.
@@ -50,6 +55,7 @@ impl<'a> Live<'a> {
         let journal = Journal::open(cluster, &bundle.index.name, namespace)?;
         let current = |entry: &Entry| matches!(entry.state, Progress::Deployed | Progress::Pending);
         let recorded = journal.recorded(current)?;
+        let known = known_secrets(&journal.head, &recorded);
         let inventory: Vec<Item> = recorded.into_iter().flat_map(|recorded| recorded.inventory).collect();
         let mut keys: Vec<ObjectKey> = bundle.manifests.iter().map(|manifest| manifest.key.clone()).collect();
         keys.extend(inventory.iter().map(|item| item.key.clone()));
@@ -59,7 +65,7 @@ impl<'a> Live<'a> {
         let home = key("Namespace", "", namespace).expect("a kind that is known");
         let is_there = objects.contains_key(&home) || cluster.find(&home)?.is_some();
         let tried = if is_there { try_all(cluster, bundle)? } else { BTreeMap::new() };
-        Ok(Self { bundle, objects, tried, deployed: journal.head.deployed().cloned(), inventory })
+        Ok(Self { bundle, objects, tried, deployed: journal.head.deployed().cloned(), inventory, known })
     }
 
     /// Returns what applying the bundle would change, with the forecast of restarts.
@@ -122,6 +128,9 @@ impl<'a> Live<'a> {
                 Ok(Some(secret)) => {
                     let keys = wanted.keys.iter().filter(|key| !secret.data.contains_key(&key.key));
                     missing.wanted.extend(keys.map(|key| format!("{name}: the key `{}`", key.key)));
+                    if let Whose::Another(why) = self.known.whose(seen(&key, &secret)) {
+                        missing.others.push(why);
+                    }
                 }
                 Ok(None) => missing.wanted.push(name),
                 Err(error) if error.code() == 403 => {

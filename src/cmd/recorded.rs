@@ -1,7 +1,5 @@
 //! Generations as the record has them: read, and compared with what the head says of them.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 use serde_json::Value;
 
@@ -16,9 +14,10 @@ use crate::model::object_key::ObjectKey;
 use crate::model::text::{ReleaseName, is_subdomain};
 use crate::model::timestamp::Timestamp;
 use crate::render::manifest_set::ManifestSet;
+use crate::rollout::known::KnownSecrets;
 use crate::rollout::packed::unpack;
 use crate::rollout::record::{
-    BUNDLE_KEY, Entry, GENERATION_KEY, Generation, InvalidRecord, Item, Progress, record_labels,
+    BUNDLE_KEY, Entry, GENERATION_KEY, Generation, Head, InvalidRecord, Item, Progress, record_labels,
 };
 
 /// A generation as the record has it. It agrees with itself and with the head; its signatures were not checked.
@@ -30,6 +29,8 @@ pub(super) struct Recorded {
     pub(super) retained: Vec<Item>,
     /// The Secrets that apply makes for it: no inventory has them.
     pub(super) secrets: Vec<String>,
+    /// Which they were when it was done, as far as that was noted.
+    pub(super) noted: Vec<Item>,
     /// The Secrets and claims that others made in its namespace, and that it refers to.
     pub(super) referred: Vec<ObjectKey>,
 }
@@ -84,7 +85,7 @@ impl Recorded {
         if !listed.iter().eq(generation.inventory.iter().map(|item| &item.key)) {
             return Err(Damage::Other("its inventory lists other objects than its bundle has"));
         }
-        let Generation { inventory, retained, .. } = generation;
+        let Generation { inventory, retained, secrets: noted, .. } = generation;
         let is_own = |item: &Item| {
             let ObjectKey { kind, namespace: of, .. } = &item.key;
             of == namespace || matches!(kind.as_str(), "Namespace" | "ServiceMonitor")
@@ -101,7 +102,14 @@ impl Recorded {
         if !made.iter().all(is_possible) {
             return Err(Damage::Other("its bundle wants Secrets to be made that cannot be"));
         }
-        let secrets = made.into_iter().map(|wanted| wanted.name).collect();
+        let secrets: Vec<String> = made.into_iter().map(|wanted| wanted.name).collect();
+        let is_made = |item: &Item| {
+            let ObjectKey { kind, namespace: of, name, .. } = &item.key;
+            kind == "Secret" && of == namespace && secrets.contains(name) && item.uid.is_some()
+        };
+        if !noted.iter().all(is_made) {
+            return Err(Damage::Other("it notes Secrets that are not made for it"));
+        }
         let is_here = |wanted: &&Wanted| {
             let has_data = ["PersistentVolumeClaim", "Secret"].contains(&wanted.kind.as_str());
             has_data && wanted.namespace == namespace && is_subdomain(&wanted.name)
@@ -110,8 +118,23 @@ impl Recorded {
         let referred = others
             .filter_map(|wanted| resource::key(&wanted.kind, &wanted.namespace, &wanted.name))
             .collect();
-        Ok((Self { entry: entry.clone(), inventory, retained, secrets, referred }, contents))
+        Ok((Self { entry: entry.clone(), inventory, retained, secrets, noted, referred }, contents))
     }
+}
+
+/// Returns what generations had in the cluster.
+pub(super) fn items(recorded: &[Recorded]) -> Vec<Item> {
+    let all = recorded.iter().flat_map(|recorded| recorded.inventory.iter().chain(&recorded.retained));
+    let mut items: Vec<Item> = all.cloned().collect();
+    items.sort();
+    items.dedup();
+    items
+}
+
+/// Returns what a record has noted of the Secrets that are made at apply.
+pub(super) fn known_secrets(head: &Head, recorded: &[Recorded]) -> KnownSecrets {
+    let noted = recorded.iter().map(|recorded| (recorded.entry.generation, recorded.noted.as_slice()));
+    KnownSecrets::of(head, noted)
 }
 
 /// Reads the ConfigMap of a generation as [`Recorded::read`] does, and returns the objects of its bundle, which nobody has
@@ -127,13 +150,6 @@ pub(super) fn manifests(
 ) -> Result<ManifestSet, Damage> {
     let (_, contents) = Recorded::open(entry, place, stored)?;
     Ok(Bundle::open(contents)?.manifests)
-}
-
-/// Returns what generations have in the cluster, and what they had to leave there, the newest uid of each object.
-pub(super) fn inventory(recorded: &[Recorded]) -> Vec<Item> {
-    let items = recorded.iter().flat_map(|recorded| recorded.inventory.iter().chain(&recorded.retained));
-    let items: BTreeSet<&Item> = items.collect();
-    items.into_iter().cloned().collect()
 }
 
 /// A generation, as reports have it.

@@ -1,5 +1,7 @@
 //! Recovery files: where they are, and what of a Secret is in them.
 
+use std::os::unix::fs::DirBuilderExt as _;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::failure::Failure;
@@ -7,10 +9,13 @@ use super::install::secrets::{GENERATIONS, SEALED};
 use crate::cluster::secret::Secret;
 use crate::fsio::{Durability, MODE_PRIVATE, create_new, folder_of};
 use crate::model::object_key::ObjectKey;
-use crate::sealed::Saved;
+use crate::sealed::{Recipients, Saved};
 
 /// How many recovery files of one name there may be.
 const FILES_MAX: usize = 1000;
+
+/// The mode of folders that are made for them.
+const MODE_FOLDER: u32 = 0o700;
 
 /// Returns what is kept of a Secret.
 pub(super) fn saved(name: &str, secret: &Secret) -> Saved {
@@ -26,9 +31,9 @@ pub(super) fn saved(name: &str, secret: &Secret) -> Saved {
     }
 }
 
-/// Returns a Secret as it was; `ours` if this program makes it.
-pub(super) fn restored(key: &ObjectKey, saved: &Saved, ours: bool) -> Secret {
-    let mut secret = if ours { Secret::new(key) } else { Secret::of_others(key) };
+/// Returns a Secret as it was; `instance` is the installation for which this program makes it, if it does.
+pub(super) fn restored(key: &ObjectKey, saved: &Saved, instance: Option<&str>) -> Secret {
+    let mut secret = instance.map_or_else(|| Secret::of_others(key), |instance| Secret::new(key, instance));
     secret.type_.clone_from(&saved.type_);
     secret.immutable = saved.immutable;
     for (name, value) in &saved.annotations {
@@ -44,11 +49,38 @@ pub(super) fn described(saved: &Saved) -> String {
     format!("Secret/{}: {}", saved.name, keys.join(", "))
 }
 
+/// Says that the example of the shipped profiles is among those who can open a copy.
+pub(super) fn example_warning(recipients: &Recipients) -> Option<String> {
+    let others = recipients.iter().filter(|recipient| !recipient.is_example()).count();
+    if others == recipients.iter().len() {
+        return None;
+    }
+    let who = if others == 0 {
+        "the encrypted copy opens only with the private key of the example in the shipped profiles, which is no key of yours: \
+         nobody of yours can restore it, and somebody else may"
+    } else {
+        "the encrypted copy opens also with the private key of the example in the shipped profiles, which is no key of yours"
+    };
+    Some(format!("{who}; write a key of your own into release.recoveryRecipients, and build again (RB0418)"))
+}
+
+/// Returns where a recovery file would be written now.
+pub(super) fn next_free(path: &Utf8Path) -> Utf8PathBuf {
+    let mut all = (1..=FILES_MAX).map(|number| numbered(path, number));
+    all.find(|path| fs_err::symlink_metadata(path).is_err()).unwrap_or_else(|| path.to_owned())
+}
+
 /// Writes a recovery file, beside those that are there: the only copy of a key may be in one of them.
 pub(super) fn write_new(path: &Utf8Path, bytes: &[u8]) -> Result<Utf8PathBuf, Failure> {
     let failed =
         |error: std::io::Error| Failure::from(error).hint("choose another place: --recovery-file FILE");
-    fs_err::create_dir_all(folder_of(path)).map_err(failed)?;
+    // Others need not even see how many there are.
+    let mut folders = std::fs::DirBuilder::new();
+    let made = folders.recursive(true).mode(MODE_FOLDER).create(folder_of(path));
+    made.map_err(|error| {
+        let why = format!("failed to make the folder `{}`: {}", folder_of(path), error.kind());
+        failed(std::io::Error::new(error.kind(), why))
+    })?;
     for number in 1..=FILES_MAX {
         let path = numbered(path, number);
         match create_new(&path, bytes, MODE_PRIVATE, Durability::Synced) {
@@ -73,6 +105,8 @@ fn numbered(path: &Utf8Path, number: usize) -> Utf8PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -84,6 +118,9 @@ mod tests {
             (1..4).map(|_| write_new(&path, b"x").unwrap().file_name().unwrap().to_owned()).collect();
 
         assert_eq!(written, ["a.age", "a.2.age", "a.3.age"]);
+        assert_eq!(next_free(&path), path.with_file_name("a.4.age"));
+        let mode = fs_err::metadata(folder_of(&path)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 
     #[test]

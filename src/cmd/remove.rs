@@ -16,7 +16,7 @@ use super::failure::{Failure, Outcome};
 use super::holder::holder;
 use super::install::preflight::check_rights;
 use super::journal::{Journal, delete_with, gave_back};
-use super::recorded::inventory;
+use super::recorded::items;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::resource::key;
@@ -188,7 +188,7 @@ impl Args {
 /// Looks at what is there of all generations that the record has.
 fn look(cluster: &Cluster, journal: &Journal<'_>) -> Result<(Removal, Vec<Stays>), Failure> {
     let recorded = journal.recorded(|_| true)?;
-    let inventory = inventory(&recorded);
+    let inventory = items(&recorded);
     let keys: BTreeSet<ObjectKey> = inventory.iter().map(|item| item.key.clone()).collect();
     let live = cluster.find_all(&Vec::from_iter(keys))?;
     let secret = |name: &String| key("Secret", journal.namespace(), name).expect("a kind that is known");

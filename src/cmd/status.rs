@@ -10,16 +10,20 @@ use super::clock;
 use super::cluster_args::identify;
 use super::ctx::{Ctx, count};
 use super::failure::{DIFFERS, Failure, Outcome};
+use super::install::secrets::seen;
 use super::installation_args::InstallationArgs;
-use super::recorded::{EntryReport, Recorded};
+use super::journal::Journal;
+use super::recorded::{EntryReport, Recorded, known_secrets};
 use super::troubles::troubles;
 use super::trust_args::load_policy;
 use super::verified_record;
 use crate::cluster::Cluster;
 use crate::cluster::request::FIELD_MANAGER;
+use crate::cluster::resource::key;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::rollout::additions::additions;
+use crate::rollout::known::{KnownSecrets, Whose};
 use crate::rollout::live::owned;
 use crate::rollout::lock::Lock;
 use crate::rollout::record::{Entry, Item, Progress};
@@ -27,10 +31,14 @@ use crate::rollout::standing::Standing;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
+/// What to do about a Secret that is gone.
+const LOST: &str = "pods that run still have it, and none that starts can: restore it, `relay-bundle secrets restore`, before any \
+                    pod starts anew; docs/recovery.md shows how";
+
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit code 0 if a generation is deployed, none is pending, no release of Helm is partly taken over, and all its objects are
-there and ready; 1 if not.
+    after_help = "Exit code 0 if a generation is deployed, none is pending, no release of Helm is partly taken over, all its objects are
+there and ready, and the Secrets that apply made for it are there; 1 if not.
 
 The record says all this of itself. With --trust the bundle that it names as deployed is verified: its signatures, and
 that no key or content was revoked. `verify --live` compares the objects with a bundle, field by field.
@@ -68,6 +76,8 @@ struct StatusReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     objects_of: Option<u64>,
     objects: Vec<ObjectReport>,
+    /// The Secrets that are made at apply, of the same generation.
+    secrets: Vec<SecretReport>,
     /// What is wrong with pods.
     troubles: Vec<String>,
 }
@@ -81,6 +91,26 @@ struct ObjectReport {
     /// What others have added to it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     additions: Vec<String>,
+}
+
+/// How a Secret stands that no inventory has.
+#[derive(Serialize)]
+struct SecretReport {
+    name: String,
+    standing: SecretStanding,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum SecretStanding {
+    Ready,
+    Missing,
+    /// It is not the one that the last generation that ran has noted.
+    Replaced,
+    /// We may not look at it.
+    Unseen,
 }
 
 impl Args {
@@ -103,9 +133,13 @@ impl Args {
         };
         let shown = recorded.last();
         let objects = shown.map_or_else(|| Ok(Vec::new()), |shown| look(&cluster, shown))?;
+        let known = known_secrets(&journal.head, &recorded);
+        let secrets = shown
+            .map_or_else(|| Ok(Vec::new()), |shown| look_at_secrets(&cluster, &journal, shown, &known))?;
         let keys = objects.iter().map(|object| &object.key);
         let troubles = troubles(&cluster, (journal.name(), journal.namespace()), keys)?;
-        let is_ready = objects.iter().all(|object| object.standing == Standing::Ready);
+        let is_ready = objects.iter().all(|object| object.standing == Standing::Ready)
+            && secrets.iter().all(SecretReport::is_well);
         let is_whole = journal.head.pending().is_none() && journal.head.adopting.is_none();
         let report = StatusReport {
             name: journal.name().to_string(),
@@ -118,6 +152,7 @@ impl Args {
             adopting: journal.head.adopting.clone(),
             objects_of: shown.map(|shown| shown.entry.generation),
             objects,
+            secrets,
             troubles,
         };
         ctx.printer.report(&report)?;
@@ -150,6 +185,46 @@ fn look(cluster: &Cluster, recorded: &Recorded) -> Result<Vec<ObjectReport>, Fai
         }
     };
     Ok(recorded.inventory.iter().map(report).collect())
+}
+
+/// Looks whether the Secrets are there, and are those that were noted.
+fn look_at_secrets(
+    cluster: &Cluster,
+    journal: &Journal<'_>,
+    recorded: &Recorded,
+    known: &KnownSecrets,
+) -> Result<Vec<SecretReport>, Failure> {
+    let report = |name: &String| {
+        let key = key("Secret", journal.namespace(), name).expect("a kind that is known");
+        let (standing, why) = match cluster.find_secret(&key) {
+            Err(error) if error.code() == 403 => (SecretStanding::Unseen, None),
+            Err(error) => return Err(error.into()),
+            Ok(None) => (SecretStanding::Missing, Some(LOST.to_owned())),
+            Ok(Some(secret)) => match known.whose(seen(&key, &secret)) {
+                Whose::Another(why) => (SecretStanding::Replaced, Some(why)),
+                Whose::Ours | Whose::Taken(_) => (SecretStanding::Ready, None),
+            },
+        };
+        Ok(SecretReport { name: name.clone(), standing, why })
+    };
+    recorded.secrets.iter().map(report).collect()
+}
+
+impl SecretReport {
+    fn is_well(&self) -> bool {
+        matches!(self.standing, SecretStanding::Ready | SecretStanding::Unseen)
+    }
+
+    fn line(&self) -> Option<String> {
+        let Self { name, standing, why } = self;
+        let why = why.as_deref().unwrap_or_default();
+        match standing {
+            SecretStanding::Ready => None,
+            SecretStanding::Missing => Some(format!("! Secret/{name}: missing: {why}")),
+            SecretStanding::Replaced => Some(format!("! {why}")),
+            SecretStanding::Unseen => Some(format!("  Secret/{name}: not checked: we may not look at it")),
+        }
+    }
 }
 
 impl StatusReport {
@@ -197,6 +272,9 @@ impl Report for StatusReport {
                 Standing::Missing => "missing".into(),
             };
             writeln!(out, "  ! {}: {}", safe(&key.to_string()), safe(&why))?;
+        }
+        for line in self.secrets.iter().filter_map(SecretReport::line) {
+            writeln!(out, "  {}", safe(&line))?;
         }
         let additions = self.objects.iter().flat_map(|object| &object.additions);
         additions.into_iter().try_for_each(|added| writeln!(out, "  ~ {}", safe(added)))?;

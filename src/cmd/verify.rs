@@ -242,15 +242,16 @@ impl Args {
 /// Compares a cluster with the bundle.
 fn look(cluster: &Cluster, identity: &Identity, bundle: &Bundle) -> Result<LiveReport, Failure> {
     let live = Live::look(cluster, bundle)?;
-    let (objects, Missing { wanted: missing, unseen }) = (live.drift(), live.missing(cluster)?);
+    let (objects, Missing { wanted: missing, others, unseen }) = (live.drift(), live.missing(cluster)?);
     Ok(LiveReport {
         context: cluster.context.clone(),
         cluster_uid: identity.uid.clone(),
         generation: live.deployed.as_ref().map(|entry| entry.generation),
         content_id: live.deployed.as_ref().map(|entry| format!("sha256:{}", entry.content_id)),
-        same: objects.is_empty() && missing.is_empty(),
+        same: objects.is_empty() && missing.is_empty() && others.is_empty(),
         objects,
         missing,
+        replaced: others,
         unseen,
     })
 }

@@ -238,6 +238,16 @@ checked_text! {
     |text| is_age_recipient(text)
 }
 
+impl AgeRecipient {
+    /// The one in the documentation of age, which the shipped profiles have: its private key is nobody's here.
+    const EXAMPLE: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+
+    /// Tells whether it is the example of the shipped profiles.
+    pub fn is_example(&self) -> bool {
+        self.as_str() == Self::EXAMPLE
+    }
+}
+
 checked_text! {
     /// A file of the profiles' folder with an encrypted secret.
     AgeFile, max = 92, pattern = "^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*\\.age$",

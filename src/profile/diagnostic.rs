@@ -76,6 +76,13 @@ impl Diagnostics {
         self.0.iter()
     }
 
+    /// Leaves warnings out, but for those of keys that `concerns`.
+    pub fn only_warnings_of(&mut self, concerns: &dyn Fn(&str) -> bool) {
+        let is_about =
+            |diagnostic: &Diagnostic| diagnostic.path.as_ref().is_none_or(|path| concerns(&path.to_string()));
+        self.0.retain(|diagnostic| diagnostic.severity == Severity::Error || is_about(diagnostic));
+    }
+
     /// Returns the errors, without the warnings.
     #[must_use]
     pub fn only_errors(&self) -> Self {

@@ -12,6 +12,7 @@ pub mod logs;
 pub mod node;
 pub mod overlay;
 pub mod parse;
+pub mod placement;
 pub mod reserved;
 pub mod resolve;
 pub mod schema;

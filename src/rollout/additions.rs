@@ -7,6 +7,9 @@ use serde_json::Value;
 use crate::model::object_key::ObjectKey;
 use crate::plan::drift::added;
 
+/// What `kubectl rollout restart` writes: it has done what it was for.
+const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
+
 /// How many fields of one manager are named.
 const FIELDS_SHOWN: usize = 5;
 
@@ -16,6 +19,9 @@ const FIELDS_SHOWN: usize = 5;
 pub fn additions(key: &ObjectKey, live: &Value, ours: Option<&Value>, own: &str) -> Vec<String> {
     let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (path, manager) in added(live, ours, own) {
+        if path.last_key() == Some(RESTARTED) {
+            continue;
+        }
         fields.entry(manager).or_default().push(path.to_string());
     }
     let told = |(manager, fields): (String, Vec<String>)| {
@@ -49,13 +55,16 @@ mod tests {
         let variables: serde_json::Map<String, Value> =
             (0..7).map(|at| (format!("k:{{\"name\":\"V{at}\"}}"), json!({".": {}, "f:name": {}}))).collect();
         let env: Vec<Value> = (0..7).map(|at| json!({"name": format!("V{at}")})).collect();
-        let live = json!({"spec": {"minReadySeconds": 5, "paused": true, "env": env},
+        let live = json!({"spec": {"minReadySeconds": 5, "paused": true, "env": env,
+                "template": {"metadata": {"annotations": {RESTARTED: "now"}}}},
             "metadata": {"annotations": {"a": "b"}, "managedFields": [
-                {"manager": "relay-bundle", "operation": "Apply", "fieldsV1": {"f:spec": {"f:env": {}}}},
+                {"manager": "relay-bundle", "operation": "Apply", "fieldsV1": {
+                    "f:spec": {"f:env": {}, "f:template": {"f:metadata": {}}}}},
                 {"manager": "kubectl-set", "operation": "Update", "fieldsV1": {"f:spec": {"f:env": variables}}},
                 {"manager": "kubectl-patch", "operation": "Update", "fieldsV1": {
                     "f:metadata": {"f:annotations": {"f:a": {}}},
-                    "f:spec": {"f:minReadySeconds": {}, "f:paused": {}}}},
+                    "f:spec": {"f:minReadySeconds": {}, "f:paused": {},
+                        "f:template": {"f:metadata": {"f:annotations": {format!("f:{RESTARTED}"): {}}}}}}},
         ]}});
         let ours = &live["metadata"]["managedFields"][0]["fieldsV1"];
 
@@ -71,7 +80,7 @@ mod tests {
             "{}",
             told[1]
         );
-        let all = json!({"f:spec": {"f:env": variables, "f:minReadySeconds": {}, "f:paused": {}}});
+        let all = json!({"f:spec": {"f:env": variables, "f:minReadySeconds": {}, "f:paused": {}, "f:template": {"f:metadata": {}}}});
         assert_eq!(additions(&key, &live, Some(&all), "relay-bundle"), [""; 0]);
     }
 }

@@ -13,6 +13,7 @@ use crate::canonical::Canonical;
 use crate::model::digest::Digest;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
+use crate::rollout::record::Item;
 
 /// The format of what is hashed.
 const SCHEMA: &str = "relay-bundle/plan/v1";
@@ -31,6 +32,10 @@ pub struct Purpose<'a> {
     pub content_of: Option<u64>,
     /// The Secrets whose values are made, in words.
     pub generated: &'a [String],
+    /// The public keys of those who can recover them; none if nobody can.
+    pub recipients: &'a [String],
+    /// The Secrets that are there and are not those that are known.
+    pub strange: &'a [Item],
 }
 
 /// The versions of the Secrets that are there.
@@ -64,6 +69,8 @@ pub fn plan_hash(purpose: Purpose<'_>, plan: &Plan, secrets: &SecretVersions) ->
         "serial": purpose.serial,
         "contentOf": purpose.content_of,
         "generated": purpose.generated,
+        "recipients": purpose.recipients,
+        "strange": purpose.strange,
         "steps": plan.steps,
         "gone": gone,
         "objects": plan.changes.objects,
@@ -141,6 +148,8 @@ mod tests {
             serial: 1,
             content_of: None,
             generated: &[],
+            recipients: &[],
+            strange: &[],
         }
     }
 
@@ -152,6 +161,7 @@ mod tests {
         assert_eq!(hash(purpose(), &a_plan()), same);
 
         let generated = ["Secret/y: z".to_owned()];
+        let [one, other] = ["1", "2"].map(|uid| [Item { key: key("Secret"), uid: Some(uid.into()) }]);
         let mut others = vec![
             hash(Purpose { cluster_uid: "v", ..purpose() }, &a_plan()),
             hash(Purpose { namespace: "other", ..purpose() }, &a_plan()),
@@ -159,6 +169,9 @@ mod tests {
             hash(Purpose { serial: 2, ..purpose() }, &a_plan()),
             hash(Purpose { content_of: Some(1), ..purpose() }, &a_plan()),
             hash(Purpose { generated: &generated, ..purpose() }, &a_plan()),
+            hash(Purpose { recipients: &generated, ..purpose() }, &a_plan()),
+            hash(Purpose { strange: &one, ..purpose() }, &a_plan()),
+            hash(Purpose { strange: &other, ..purpose() }, &a_plan()),
             plan_hash(purpose(), &a_plan(), &SecretVersions::from([(key("Secret"), "1/8".to_owned())])),
         ];
         let changed = |change: &dyn Fn(&mut Plan)| {

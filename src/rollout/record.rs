@@ -120,6 +120,10 @@ pub struct Generation {
     /// What earlier generations had, and something still named when this one was done: it goes once nothing does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retained: Vec<Item>,
+    /// The Secrets that its pods got of those that are made at apply: which they were, and nothing of their values. Absent
+    /// until they are there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<Item>,
 }
 
 /// An object of a generation.
@@ -153,9 +157,6 @@ pub const MANAGED_BY: &str = "relay-bundle";
 pub const HEAD_COMPONENT: &str = "record";
 pub const GENERATION_COMPONENT: &str = "record-generation";
 pub const RECOVERY_COMPONENT: &str = "record-recovery";
-
-/// How many encrypted copies of generated secrets are kept: a run that is interrupted leaves one that nobody needs.
-const RECOVERIES_KEPT: usize = 5;
 
 /// Returns the name of the head's ConfigMap.
 pub fn head_name(bundle: &ReleaseName) -> String {
@@ -196,19 +197,6 @@ pub fn generation_name(bundle: &ReleaseName, generation: u64) -> String {
 /// Returns the name of the ConfigMap with encrypted copies of generated secrets.
 pub fn recovery_name(bundle: &ReleaseName) -> String {
     format!("relay-bundle.{bundle}.recovery")
-}
-
-/// Adds an encrypted copy to those that a ConfigMap has: `recovery-7.age` comes after `recovery-6.age`.
-pub fn with_recovery(data: Option<&serde_json::Value>, encrypted: &str) -> serde_json::Value {
-    let number = |key: &str| key.strip_prefix("recovery-")?.strip_suffix(".age")?.parse::<u64>().ok();
-    let kept = data.and_then(serde_json::Value::as_object).into_iter().flatten();
-    let mut copies: Vec<(u64, serde_json::Value)> =
-        kept.filter_map(|(key, copy)| Some((number(key)?, copy.clone()))).collect();
-    copies.sort_by_key(|(number, _)| *number);
-    let next = copies.last().map_or(1, |(last, _)| last.saturating_add(1));
-    copies.push((next, encrypted.into()));
-    let surplus = copies.len().saturating_sub(RECOVERIES_KEPT);
-    copies.into_iter().skip(surplus).map(|(number, copy)| (format!("recovery-{number}.age"), copy)).collect()
 }
 
 impl Default for Head {
@@ -346,7 +334,15 @@ impl Generation {
     ) -> Self {
         inventory.sort();
         retained.sort();
-        Self { schema: SCHEMA.to_owned(), generation, content_id, inventory, retained }
+        let schema = SCHEMA.to_owned();
+        Self { schema, generation, content_id, inventory, retained, secrets: Vec::new() }
+    }
+
+    /// Notes which Secrets its pods got.
+    #[must_use]
+    pub fn with_secrets(self, mut secrets: Vec<Item>) -> Self {
+        secrets.sort();
+        Self { secrets, ..self }
     }
 
     /// Reads a generation.
@@ -356,7 +352,7 @@ impl Generation {
     /// When it is none, is spelt otherwise than [`Generation::to_text`] spells it, or names what no bundle has.
     pub fn parse(text: &str) -> Result<Self, InvalidRecord> {
         let generation: Self = parse(text)?;
-        let lists = [&generation.inventory, &generation.retained];
+        let lists = [&generation.inventory, &generation.retained, &generation.secrets];
         if !lists.iter().all(|list| list.is_sorted_by(|one, next| one < next)) {
             return Err(InvalidRecord::Changed("its inventory is out of order"));
         }
@@ -537,19 +533,6 @@ mod tests {
         assert!(Head::parse(&head.to_text().unwrap()).is_err());
         head.generations.reverse();
         assert!(Head::parse(&head.to_text().unwrap()).is_err());
-    }
-
-    #[test]
-    fn the_last_copies_of_secrets_are_kept() {
-        let mut data = None;
-        for number in 1..=12 {
-            data = Some(with_recovery(data.as_ref(), &format!("copy {number}")));
-        }
-        let wanted = serde_json::json!({
-            "recovery-8.age": "copy 8", "recovery-9.age": "copy 9", "recovery-10.age": "copy 10",
-            "recovery-11.age": "copy 11", "recovery-12.age": "copy 12",
-        });
-        assert_eq!(data, Some(wanted));
     }
 
     #[test]

@@ -32,15 +32,16 @@ pub fn stranger(
         (Some(_), None) => None,
         (Some(_), Some(label)) if label == instance => None,
         (Some(_), Some(label)) => Some(format!("it belongs to the installation `{label}`")),
-        (None, _) => Some(match managers(live).as_str() {
+        (None, _) => Some(match live.get("metadata").map(managers).unwrap_or_default().as_str() {
             "" => "nobody says whose it is".to_owned(),
             managers => format!("its fields are those of {managers}"),
         }),
     }
 }
 
-fn managers(live: &Value) -> String {
-    let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
+/// Returns who has written fields of an object, by its metadata.
+pub fn managers(metadata: &Value) -> String {
+    let entries = metadata.get("managedFields").and_then(Value::as_array);
     let names: BTreeSet<&str> =
         entries.into_iter().flatten().filter_map(|entry| entry["manager"].as_str()).collect();
     names.into_iter().collect::<Vec<_>>().join(", ")

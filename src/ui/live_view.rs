@@ -30,6 +30,8 @@ pub struct LiveReport {
     pub objects: Vec<LiveObject>,
     /// What the bundle wants of the cluster, and is not there.
     pub missing: Vec<String>,
+    /// Secrets in the place of those that the last generation used.
+    pub replaced: Vec<String>,
     /// What may not be looked at.
     pub unseen: Vec<String>,
 }
@@ -87,7 +89,11 @@ pub fn write(report: &LiveReport, out: &mut dyn Write) -> io::Result<()> {
     report.objects.iter().try_for_each(|object| write_object(object, out))?;
     report.missing.iter().try_for_each(|missing| {
         writeln!(out, "  {}: it is wanted, and missing", paint(REMOVED, format_args!("- {}", safe(missing))))
-    })
+    })?;
+    report
+        .replaced
+        .iter()
+        .try_for_each(|other| writeln!(out, "  {}", paint(CHANGED, format_args!("~ {}", safe(other)))))
 }
 
 fn write_object(object: &LiveObject, out: &mut dyn Write) -> io::Result<()> {

@@ -126,13 +126,62 @@ fn what_the_profile_does_not_say_yet_is_printed_and_fits() {
         ok(&env, "secrets encrypt web redis.auth.password --value-file value --file secrets/r/1.age --json");
 
     assert_eq!(ran.stdout, "config.jwtSecret = { age = \"secrets/web-jwt-secret.age\" }\n");
-    assert!(ran.stderr.contains("put this into `profiles/web.toml`"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("put this into `profiles/web.toml`, above its first table:"),
+        "{}",
+        ran.stderr
+    );
     let report = named.json();
-    assert_eq!(report["entry"], "redis.auth.password = { age = \"secrets/r/1.age\" }");
+    assert_eq!(report["entry"], "password = { age = \"secrets/r/1.age\" }");
+    assert_eq!(report["under"], "[redis.auth]");
     assert_eq!((&report["stated"], &report["secretKey"]), (&false.into(), &"redis-password".into()));
-    let entries = format!("{}{}\n", ran.stdout, report["entry"].as_str().unwrap());
-    env.write_profile("web", &format!("extends = [\"base\"]\n{entries}redis.auth.enabled = true\n"));
+    assert!(
+        named.stderr.contains("put this into `profiles/web.toml`, below `[redis.auth]` in line 2:"),
+        "{}",
+        named.stderr
+    );
+    let text = fs_err::read_to_string(env.path().join("profiles/web.toml")).unwrap();
+    let entry = format!("[redis.auth]\n{}\n", report["entry"].as_str().unwrap());
+    env.write_profile("web", &format!("{}{}", ran.stdout, text.replace("[redis.auth]\n", &entry)));
     assert_eq!(ok(&env, "secrets check web").stdout.lines().count(), 2);
+    // Of a key that has another form, the line takes the place.
+    env.write_profile(
+        "web",
+        "extends = [\"base\"]\n[config]\nlogLevel = \"debug\"\njwtSecret = { generate = {} }\n",
+    );
+    let ran = ok(&env, "secrets encrypt web config.jwtSecret --value-file value --replace");
+    assert_eq!(ran.stdout, "jwtSecret = { age = \"secrets/web-jwt-secret.age\" }\n");
+    assert!(ran.stderr.contains("in place of what line 4 says of `config.jwtSecret`:"), "{}", ran.stderr);
+}
+
+#[test]
+fn who_seals_a_secret_hears_of_nothing_else_in_the_profile() {
+    let env = place();
+    let profile = |recipients: &str| {
+        let text = format!(
+            "extends = [\"base\"]\nimage.digest = \"\"\nrelease.recoveryRecipients = [{recipients}]\n"
+        );
+        env.write_profile("web", &text);
+    };
+    let seal = |own: &str| {
+        ok(&env, &format!("secrets encrypt web config.jwtSecret --value-file value --replace{own}"))
+    };
+    let example = "\"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\"";
+
+    profile(example);
+    let checked = run(&env, "check web");
+    let to_example = seal("");
+    let to_own = seal(&format!(" --recipient {}", KEYS[0].1));
+
+    for code in ["RB0402", "RB0418"] {
+        assert!(checked.stderr.contains(code), "{}", checked.stderr);
+    }
+    assert!(
+        to_example.stderr.contains("RB0418") && !to_example.stderr.contains("RB0402"),
+        "{}",
+        to_example.stderr
+    );
+    assert!(!to_own.stderr.contains("RB04"), "{}", to_own.stderr);
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod forecast;
 mod garbage;
 mod happened;
 mod helm;
+mod keys;
 mod killed;
 mod kubectl;
 mod meanwhile;

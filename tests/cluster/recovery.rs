@@ -9,7 +9,7 @@ use crate::console;
 use crate::control_plane::control_plane;
 use crate::proxy::{Fault, Proxy, Seen, When};
 use crate::site::{build, prepare, write_trust};
-use crate::started::spawn;
+use crate::started::{Ended, spawn};
 use crate::tools::find;
 use crate::vault::{GENERATED, KEY, KEYS, NAME, Vault, recovered, write_private};
 use crate::watcher::Watcher;
@@ -264,30 +264,63 @@ fn is_silent_after_init(vault: &Vault, whole: &[(String, String)]) {
     }
 }
 
-#[test]
-fn what_somebody_else_creates_meanwhile_counts_and_is_what_is_kept() {
-    let Some(vault) = Vault::new("meanwhile") else { return };
-    let bundle = vault.build();
-    let plane = vault.site.plane;
-    // At our second write, which is the first Secret, all of the other one is there; that lacks a key.
+/// Runs `secrets init` while somebody else creates a Secret with a key just before it is created.
+fn overtaken(vault: &Vault, bundle: &Utf8Path, secret: &'static str, key: &'static str) -> Ended {
+    let (plane, namespace) = (vault.site.plane, vault.site.namespace.clone());
     let script = move |seen: &Seen| {
-        if seen.method == "POST" && seen.path.contains("/secrets") && seen.path.contains("meanwhile") {
-            let make =
-                ["create", "secret", "generic", GENERATED, "--from-literal=jwt-secret=of-somebody-else"];
+        if seen.method == "POST" && seen.path.contains("/secrets") {
+            let value = format!("--from-literal={key}=of-somebody-else-and-32-characters");
+            let make = ["-n", &namespace, "create", "secret", "generic", secret, &value];
             // The second time it is there.
-            plane.command(&[&["-n", "meanwhile"], &make[..]].concat()).output().unwrap();
+            plane.command(&make).output().unwrap();
         }
         Fault::None
     };
     let proxy = Proxy::before(plane, script);
-    let ended =
-        spawn(vault.site.path(), &proxy, &["secrets", "init", bundle.as_str(), "--first-install"]).end();
+    spawn(vault.site.path(), &proxy, &["secrets", "init", bundle.as_str(), "--first-install"]).end()
+}
 
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let live = live(&vault);
-    assert_eq!(live.len(), VALUES.len());
-    assert_eq!(vault.value(GENERATED, "jwt-secret").unwrap(), "of-somebody-else");
-    assert_eq!(recovered(vault.copies().last().unwrap().as_bytes(), KEYS[0]), live);
+/// Returns the recovery files, by name.
+fn files(vault: &Vault) -> Vec<(String, Vec<u8>)> {
+    let folder = vault.site.path().join(".local/state/relay-bundle/recovery");
+    let entries = folder.read_dir_utf8().unwrap().map(Result::unwrap);
+    entries.map(|entry| (entry.file_name().to_owned(), fs_err::read(entry.path()).unwrap())).collect()
+}
+
+#[test]
+fn no_copy_stays_of_values_that_somebody_else_was_faster_than() {
+    let Some(vault) = Vault::new("overtaken") else { return };
+    let bundle = vault.build();
+
+    // The first Secret: nothing of ours is there.
+    let ended = overtaken(&vault, &bundle, KEY, "encryption-key");
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    let said = format!("somebody else has made or changed Secret/{KEY} at the same moment");
+    assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("overtaken-{NAME}.age, was deleted again")), "{}", ended.stderr);
+    assert_eq!((files(&vault), vault.copies()), (Vec::new(), Vec::new()));
+
+    // The second: the first is kept in a copy of what is there.
+    vault.site.plane.kubectl(&["-n", "overtaken", "delete", "secret", KEY]);
+    let ended = overtaken(&vault, &bundle, GENERATED, "jwt-secret");
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    let kept = files(&vault);
+    assert_eq!((kept.len(), vault.copies().len()), (1, 1), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&kept[0].0), "{}", ended.stderr);
+    let now = live(&vault);
+    assert_eq!(now.len(), 2);
+    assert_eq!(recovered(&kept[0].1, KEYS[0]), now);
+    assert_eq!(recovered(vault.copies()[0].as_bytes(), KEYS[0]), now);
+
+    // What is there by then counts, and nobody is left without a word about it.
+    let ran = vault.call(&["secrets", "init", bundle.as_str(), "--trust", "trust.toml", "--yes"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let taken = format!("warning: Secret/{GENERATED}: it is taken as it is");
+    assert!(ran.stderr.contains(&taken), "{}", ran.stderr);
+    let whole = live(&vault);
+    assert_eq!(whole.len(), VALUES.len());
+    assert!(now.iter().all(|value| whole.contains(value)));
+    assert_eq!(recovered(vault.copies().last().unwrap().as_bytes(), KEYS[0]), whole);
 }
 
 #[test]

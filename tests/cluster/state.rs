@@ -97,7 +97,7 @@ fn record(object: &mut Value, uids: &BTreeSet<String>) {
                 entry.as_object_mut().unwrap().remove(key);
             }
         }
-        for list in ["inventory", "retained"] {
+        for list in ["inventory", "retained", "secrets"] {
             for item in document.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
                 item["uid"] = uids.contains(item["uid"].as_str().unwrap_or_default()).into();
             }

@@ -8,6 +8,7 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::run::{Run, tell_recovery};
+use super::secrets::RecoveryPlan;
 use super::{Checked, SecretArgs};
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::confirm::{can_ask, confirm, confirm_first_install, place};
@@ -30,6 +31,11 @@ struct InitReport<'a> {
     regenerated: Vec<String>,
     /// Secrets whose values the bundle brings sealed, with the keys that are written.
     sealed: Vec<String>,
+    /// Who can recover what is generated, and from where; absent if nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery: Option<RecoveryPlan>,
+    /// What a person should know before.
+    warnings: &'a [String],
     /// Whether that was done, and not only shown.
     done: bool,
     recovery_files: Vec<Utf8PathBuf>,
@@ -51,6 +57,12 @@ impl Report for InitReport<'_> {
                 writeln!(out, "{verb} {secret}")?;
             }
         }
+        if let Some(recovery) = self.recovery.as_ref().filter(|_| !self.done) {
+            writeln!(out, "{}", safe(&recovery.to_string()))?;
+        }
+        for warning in self.warnings.iter().filter(|_| !self.done) {
+            writeln!(out, "warning: {}", safe(warning))?;
+        }
         let nothing = [&self.generated, &self.regenerated, &self.sealed].iter().all(|list| list.is_empty());
         if nothing { writeln!(out, "all are there; nothing was written") } else { Ok(()) }
     }
@@ -66,7 +78,9 @@ pub(in crate::cmd) fn init(
 ) -> Outcome {
     let mut run = Run::begin(ctx, checked, (cluster, identity), Turn::Looks, Duration::ZERO)?;
     let makings = run.survey_secrets(args.consent(!yes && !dry_run && can_ask()))?;
-    makings.tell_unseen(&ctx.printer);
+    if yes && !dry_run {
+        makings.tell_warnings(&ctx.printer);
+    }
     let mut report = InitReport {
         content_id: format!("sha256:{}", checked.bundle.content_id),
         context: &cluster.context,
@@ -75,6 +89,8 @@ pub(in crate::cmd) fn init(
         generated: makings.generated(),
         regenerated: makings.regenerated(),
         sealed: makings.sealed(),
+        recovery: makings.recovery(),
+        warnings: makings.warnings(),
         done: false,
         recovery_files: Vec::new(),
     };

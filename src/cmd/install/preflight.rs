@@ -37,6 +37,8 @@ pub(super) fn check_version(identity: &Identity, bundle: &Bundle) -> Result<(), 
 pub(in crate::cmd) struct Missing {
     /// What must be there before.
     pub(in crate::cmd) wanted: Vec<String>,
+    /// Secrets in the place of those that the last generation used.
+    pub(in crate::cmd) others: Vec<String>,
     /// What we may not look at, or cannot, and why.
     pub(in crate::cmd) unseen: Vec<String>,
 }

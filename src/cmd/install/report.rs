@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Checked;
-use super::secrets::Makings;
+use super::secrets::{Makings, RecoveryPlan};
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::count;
 use crate::cmd::failure::Failure;
@@ -49,6 +49,9 @@ pub(super) struct ApplyReport<'a> {
     /// Secrets whose values the bundle brings sealed, with the keys that are written.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     sealed: Vec<String>,
+    /// Who can recover what is generated, and from where; absent if nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery: Option<RecoveryPlan>,
     #[serde(flatten)]
     plan: &'a Plan,
     /// Absent from a plan that was only shown.
@@ -89,7 +92,7 @@ impl<'a> ApplyReport<'a> {
         let bundle = &checked.bundle;
         let voucher = bundle.voucher();
         let (serial, namespace) = (voucher.statement.predicate.serial, bundle.index.namespace.as_str());
-        let secrets_made = makings.all();
+        let (secrets_made, recovery) = (makings.all(), makings.recovery());
         let purpose = Purpose {
             cluster_uid: &identity.uid,
             namespace,
@@ -97,6 +100,8 @@ impl<'a> ApplyReport<'a> {
             serial,
             content_of: checked.origin.generation(),
             generated: &secrets_made,
+            recipients: recovery.as_ref().map_or(&[], |recovery| &recovery.recipients),
+            strange: makings.strange(),
         };
         Self {
             content_id: format!("sha256:{}", bundle.content_id),
@@ -113,6 +118,7 @@ impl<'a> ApplyReport<'a> {
             generated: makings.generated(),
             regenerated: makings.regenerated(),
             sealed: makings.sealed(),
+            recovery,
             plan,
             done: None,
         }
@@ -147,6 +153,9 @@ impl<'a> ApplyReport<'a> {
             for secret in secrets {
                 writeln!(out, "{verb} {secret}")?;
             }
+        }
+        if let Some(recovery) = &self.recovery {
+            writeln!(out, "{}", safe(&recovery.to_string()))?;
         }
         for step in &self.plan.steps {
             let verb = match step.action {
@@ -281,6 +290,11 @@ fn shown(value: Option<&Value>) -> String {
         return text;
     }
     text.chars().take(VALUE_CHARS_MAX - 1).chain(['…']).collect()
+}
+
+/// Says what a person should know of a plan that is not shown.
+pub(super) fn tell_warnings(printer: &Printer, plan: &Plan) {
+    plan.changes.warnings.iter().for_each(|warning| printer.warn(warning));
 }
 
 /// Says what a plan that was only shown runs into.

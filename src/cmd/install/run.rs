@@ -19,6 +19,7 @@ use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
 use crate::cmd::holder::holder;
 use crate::cmd::journal::{Journal, Turn, gave_back};
+use crate::cmd::recorded::{items, known_secrets};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::render::manifest_set::ManifestSet;
@@ -89,9 +90,9 @@ impl<'a> Run<'a> {
         for unseen in &missing.unseen {
             self.ctx.printer.say(&format!("not checked: {unseen}"));
         }
-        let earlier = self.journal.inventory()?;
-        let was_deployed = self.journal.head.was_deployed();
-        let makings = secrets::survey(self.secrets(), was_deployed, &earlier, args.consent());
+        let recorded = self.journal.recorded(|_| true)?;
+        let (earlier, known) = (items(&recorded), known_secrets(&self.journal.head, &recorded));
+        let makings = secrets::survey(self.secrets(), &known, &earlier, args.consent());
         let mut before = survey::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
         let running = || self.running();
         let leave = Leave { adopt: args.adopt, permits: &args.force_conflicts, running: &running };
@@ -102,7 +103,11 @@ impl<'a> Run<'a> {
                 before.obstacles.push(why.message());
                 Ok((before, Makings::default()))
             }
-            makings => Ok((before, makings?)),
+            makings => {
+                let makings = makings?;
+                before.warnings.extend(makings.warnings().iter().cloned());
+                Ok((before, makings))
+            }
         }
     }
 
@@ -133,8 +138,9 @@ impl<'a> Run<'a> {
             ))
             .hint(format!("kubectl create namespace {namespace}")));
         }
-        let was_deployed = self.journal.head.was_deployed();
-        secrets::survey(self.secrets(), was_deployed, &self.journal.inventory()?, consent)
+        let recorded = self.journal.recorded(|_| true)?;
+        let known = known_secrets(&self.journal.head, &recorded);
+        secrets::survey(self.secrets(), &known, &items(&recorded), consent)
     }
 
     /// Makes secrets, and nothing else; returns where the recovery files are.
@@ -206,7 +212,7 @@ impl<'a> Run<'a> {
         mut uids: Uids,
     ) -> Result<Done, Failure> {
         self.make_namespace(&mut uids)?;
-        let done = match self.lock_and_journal(plan, &uids) {
+        let done = match self.lock_and_journal(plan, makings, &uids) {
             Ok(generation) => {
                 let done = self.roll_out(generation, plan, makings, uids);
                 done.map_err(|failure| self.ways_on(generation, failure))
@@ -243,7 +249,12 @@ impl<'a> Run<'a> {
     }
 
     /// Takes the lock and notes, before anything is written, what will be.
-    pub(super) fn lock_and_journal(&mut self, plan: &Plan, uids: &Uids) -> Result<u64, Failure> {
+    pub(super) fn lock_and_journal(
+        &mut self,
+        plan: &Plan,
+        makings: &Makings,
+        uids: &Uids,
+    ) -> Result<u64, Failure> {
         let Checked { policy, origin, bundle, packed, now, .. } = self.checked;
         let statement = &bundle.voucher().statement;
         let site = policy.target.site.as_ref();
@@ -272,7 +283,8 @@ impl<'a> Run<'a> {
             state_file.record(statement, site, *now)?;
         }
         let earlier: Vec<&Candidate> = plan.going().collect();
-        self.journal.write_generation(&self.described(generation, uids, &earlier), packed)?;
+        let described = self.described(generation, uids, &earlier).with_secrets(makings.seen().to_vec());
+        self.journal.write_generation(&described, packed)?;
         Ok(generation)
     }
 
@@ -296,6 +308,7 @@ impl<'a> Run<'a> {
         let tell = |text: &str| printer.say(text);
         let recovery_files = makings.make(self.secrets(), &mut self.journal)?;
         tell_recovery(&recovery_files, &tell);
+        let noted = makings.noted(self.cluster, bundle)?;
         let mut gone = execute::apply_steps(self.cluster, &mut self.journal, bundle, plan, &mut uids, &tell)?;
         let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
         let awaited: Vec<ObjectKey> = keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
@@ -306,7 +319,9 @@ impl<'a> Run<'a> {
         let namespace = bundle.index.namespace.as_str();
         gone.extend(execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?);
         let retained: Vec<&Candidate> = plan.going().filter(|candidate| !gone.contains(candidate)).collect();
-        self.journal.write_generation(&self.described(generation, &uids, &retained), packed)?;
+        secrets::check_noted(self.cluster, bundle, &noted)?;
+        let described = self.described(generation, &uids, &retained).with_secrets(noted);
+        self.journal.write_generation(&described, packed)?;
         self.journal.finish(clock::now()?)?;
         let written = plan.count(Action::Create) + plan.count(Action::Update);
         Ok(Done { generation: Some(generation), written, pruned: gone, recovery_files })

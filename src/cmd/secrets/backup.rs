@@ -17,7 +17,7 @@ use crate::cmd::failure::{Failure, Outcome};
 use crate::cmd::gate::BundleArgs;
 use crate::cmd::install::secrets::recovery_recipients;
 use crate::cmd::installation_args::InstallationArgs;
-use crate::cmd::recovery_file::{described, saved, write_new};
+use crate::cmd::recovery_file::{described, example_warning, saved, write_new};
 use crate::cmd::state_args::StateArgs;
 use crate::cmd::trust_args::load_policy;
 use crate::cmd::verified_record::verified;
@@ -95,6 +95,9 @@ impl Args {
         };
         let of_release = recovery_recipients(&bundle).into_iter().map(Recipients::parse_one).collect();
         let recipients = recipients(&self.recipients, of_release)?;
+        if let Some(warning) = example_warning(&recipients) {
+            ctx.printer.warn(&warning);
+        }
         let secrets = read_all(&cluster, &bundle)?;
         let list = secrets.iter().map(described).collect();
         let (name, namespace) = (bundle.index.name.to_string(), bundle.index.namespace.to_string());

@@ -10,10 +10,12 @@ use super::recipients::recipients;
 use super::value;
 use crate::cmd::ctx::{Ctx, Folder, ProfileArgs, count};
 use crate::cmd::failure::{Failure, Outcome};
-use crate::fsio::{Durability, MODE_PUBLIC, create_new, folder_of, write_atomic};
+use crate::fsio::{self, Durability, MODE_PUBLIC, create_new, folder_of, write_atomic};
 use crate::model::secret::{GENERATED_LENGTH, SecretForm};
 use crate::model::text::{AgeFile, AgeRecipient};
 use crate::profile::overlay::ProfileFiles;
+use crate::profile::parse::TEXT_BYTES_MAX;
+use crate::profile::placement::{Placement, Where, placement};
 use crate::profile::resolve::{Profile, Purpose};
 use crate::sealed::{Place, Recipients, SecretBytes, seal};
 use crate::ui::printer::Report;
@@ -63,8 +65,10 @@ struct EncryptReport {
     secret: String,
     secret_key: String,
     recipients: Vec<AgeRecipient>,
-    /// What the profile must say.
+    /// What the profile must say, and below which header.
     entry: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    under: Option<String>,
     /// Whether it does.
     stated: bool,
 }
@@ -107,10 +111,12 @@ impl ProfileFiles for BeforeSealing<'_> {
 impl Args {
     pub(super) fn run(self, ctx: &Ctx) -> Outcome {
         let files = BeforeSealing(Folder::new(&self.profiles.profiles));
-        let profile = ctx.load_from(&self.profile, &self.profiles, &files)?;
+        let concerns = |path: &str| self.concerns(path);
+        let profile = ctx.load_about(&self.profile, &self.profiles, &files, &concerns)?;
         let target = self.target(&profile)?;
         let of_release = profile.settings.release.recovery_recipients.clone();
         let recipients = recipients(&self.recipients, Ok(of_release))?;
+        let placement = self.placement(&target)?;
         let path = self.profiles.profiles.join(target.file.as_str());
         // Before anybody types a value in vain.
         if !self.replace && fs_err::symlink_metadata(&path).is_ok() {
@@ -119,13 +125,20 @@ impl Args {
         let value = value::read(self.value_file.as_deref(), &self.key)?;
         write(&path, &seal(&target.place, &value, &recipients), self.replace)?;
         self.tell(ctx, &target, &value, &path, &recipients);
+        if !target.stated {
+            self.tell_place(ctx, &placement.place);
+        }
         ctx.printer.report(&EncryptReport {
             path,
             namespace: target.place.namespace().to_owned(),
             secret: target.place.name().to_owned(),
             secret_key: target.place.key().to_owned(),
             recipients: recipients.iter().cloned().collect(),
-            entry: format!("{} = {{ age = \"{}\" }}", self.key, target.file),
+            entry: placement.line,
+            under: match placement.place {
+                Where::Under { table, .. } => Some(table),
+                Where::Top | Where::Instead { .. } | Where::Into { .. } => None,
+            },
             stated: target.stated,
             key: self.key,
         })?;
@@ -165,7 +178,39 @@ impl Args {
         Ok(Target { place, purpose: secret.purpose.clone(), file, stated })
     }
 
-    /// Says what was done, and what is to be done.
+    /// Tells whether what was found in the profile concerns what is done here.
+    fn concerns(&self, path: &str) -> bool {
+        let default = self.recipients.is_empty().then_some("release.recoveryRecipients");
+        [Some(self.key.as_str()), default].into_iter().flatten().any(|key| path.starts_with(key))
+    }
+
+    fn toml(&self) -> Utf8PathBuf {
+        self.profiles.profiles.join(format!("{}.toml", self.profile))
+    }
+
+    /// Finds out what the profile must say, and where.
+    fn placement(&self, target: &Target) -> Result<Placement, Failure> {
+        let limit = u64::try_from(TEXT_BYTES_MAX).map_err(Failure::bug)?;
+        let text = fsio::read_bounded(&self.toml(), limit)?;
+        let value = format!("{{ age = \"{}\" }}", target.file);
+        let found = placement(&String::from_utf8_lossy(&text), &self.key, &value);
+        // An item of a list: only the value can be given.
+        Ok(found.unwrap_or(Placement { line: value, place: Where::Into { table: self.key.clone() } }))
+    }
+
+    /// Says where the line goes that is printed.
+    fn tell_place(&self, ctx: &Ctx, place: &Where) {
+        let toml = self.toml();
+        let place = match place {
+            Where::Top => "above its first table".to_owned(),
+            Where::Under { table, at } => format!("below `{table}` in line {at}"),
+            Where::Instead { at } => format!("in place of what line {at} says of `{}`", self.key),
+            Where::Into { table } => format!("where it has `{table}`"),
+        };
+        ctx.printer.say(&format!("put this into `{toml}`, {place}:"));
+    }
+
+    /// Says what was done.
     fn tell(
         &self,
         ctx: &Ctx,
@@ -186,12 +231,6 @@ impl Args {
             },
             keys.join(", ")
         ));
-        if !target.stated {
-            let toml = self.profiles.profiles.join(format!("{}.toml", self.profile));
-            ctx.printer.say(&format!(
-                "put this into `{toml}`, above its first table or without the table's name in it:"
-            ));
-        }
         if target.purpose != Purpose::EncryptionKey {
             return;
         }

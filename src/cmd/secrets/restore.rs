@@ -73,18 +73,15 @@ impl Report for RestoreReport<'_> {
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
         let verb = if self.done { "restored " } else { "restore  " };
-        let lists = [
-            (verb, &self.restored),
-            ("unchanged", &self.unchanged),
-            ("left out ", &self.left_out),
-            ("lacking  ", &self.lacking),
-        ];
+        let lists = [(verb, &self.restored), ("unchanged", &self.unchanged), ("left out ", &self.left_out)];
         for (verb, secrets) in lists {
             for secret in secrets {
                 writeln!(out, "{verb}  {}", safe(secret))?;
             }
         }
-        Ok(())
+        self.lacking
+            .iter()
+            .try_for_each(|secret| writeln!(out, "lacking    {}: the file has it not", safe(secret)))
     }
 }
 
@@ -109,6 +106,11 @@ impl Args {
         }
         report.done = !self.dry_run;
         ctx.printer.report(&report)?;
+        if report.done && !report.restored.is_empty() {
+            ctx.printer.say(
+                "the record has got no copy of them: keep the file, or make another one with `relay-bundle secrets backup`",
+            );
+        }
         Ok(ExitCode::SUCCESS)
     }
 
@@ -180,7 +182,9 @@ fn plan(cluster: &Cluster, bundle: &Bundle, recovery: &Recovery) -> Result<Plan,
         let key = key("Secret", &wanted.namespace, &wanted.name).expect("a kind that is known");
         match cluster.find_secret(&key)? {
             None => {
-                plan.writes.push((key.clone(), restored(&key, saved, wanted.source != Source::Cluster)));
+                let is_made = wanted.source != Source::Cluster;
+                let instance = is_made.then_some(bundle.index.name.as_str());
+                plan.writes.push((key.clone(), restored(&key, saved, instance)));
                 plan.restored.push(described(saved));
             }
             Some(live) if live.data == saved.data => plan.unchanged.push(described(saved)),

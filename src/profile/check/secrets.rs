@@ -13,9 +13,6 @@ const SEALED_BYTES_MAX: usize = 64 << 10;
 /// How a file of age starts: binary, or in its armour.
 const AGE_BEGINNINGS: [&[u8]; 2] = [b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----\n"];
 
-/// The recipient of the shipped profiles: it is published with age, and stands there until somebody writes their own.
-const EXAMPLE_RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
-
 /// Reads the encrypted files that the profile's secrets name.
 pub(super) fn read_sealed(profile: &mut Profile, files: &dyn ProfileFiles, report: &mut Report<'_>) {
     let named: Vec<(Path, String)> = profile
@@ -92,8 +89,7 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
         report.warning("RB0401", "release.recoveryRecipients", message, help);
     }
     let recipients = settings.release.recovery_recipients.iter();
-    for (index, _) in recipients.enumerate().filter(|(_, recipient)| recipient.as_str() == EXAMPLE_RECIPIENT)
-    {
+    for (index, _) in recipients.enumerate().filter(|(_, recipient)| recipient.is_example()) {
         let message = "this is the example of the shipped profiles, not a key of yours: nobody of yours can restore what is \
                        encrypted for it, and somebody else may";
         let help = "write the public key that `age-keygen` prints, and keep its file offline";

@@ -19,7 +19,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::judge::{Leave, judge};
-use super::report::{ApplyReport, Done, blocked, tell_blocked};
+use super::report::{ApplyReport, Done, blocked, tell_blocked, tell_warnings};
 use super::run::{self, Run};
 use super::secrets::{self, Makings};
 use super::survey::{find_all, is_wanted, split_used};
@@ -34,6 +34,7 @@ use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::{DIFFERS, Failure, Outcome};
 use crate::cmd::journal::gave_back;
+use crate::cmd::recorded::{items, known_secrets};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::render::manifest_set::phase;
@@ -93,9 +94,11 @@ pub(in crate::cmd) fn adopt(
     run.adopts = release.as_ref().map(|_| &args.from_helm);
     let Decided { helm, carried, before, makings, is_over } =
         decide(checked, cluster, &run, release.as_ref(), args, install)?;
-    makings.tell_unseen(&ctx.printer);
     let (uids, versions) = (run::known_uids(&before), secret_versions(&before));
     let plan = forecast(cluster, checked, &run, before, &helm, &makings)?;
+    if install.is_agreed() {
+        tell_warnings(&ctx.printer, &plan);
+    }
     let apply = ApplyReport::new(checked, cluster, identity, &plan, &makings, &versions);
     let mut report = AdoptReport { helm, apply };
     report.apply.bind(&report.helm.approved());
@@ -114,7 +117,8 @@ pub(in crate::cmd) fn adopt(
     }
     let first_install = makings.asks_first_install().then_some(namespace);
     consent::ask(ctx, &report, &checked.place(cluster, identity), first_install, args, install)?;
-    let is_done = is_over && makings.is_empty() && plan.is_empty() && run.is_deployed();
+    let is_known = makings.is_empty() && !makings.notes_others();
+    let is_done = is_over && is_known && plan.is_empty() && run.is_deployed();
     report.apply.done = Some(if is_done {
         run.journal.clear_dead_lock()?;
         Done::unchanged(run.deployed())
@@ -147,7 +151,8 @@ fn decide(
         let failure = Failure::world("the cluster lacks what the bundle needs; nothing was changed");
         return Err(missing.wanted.into_iter().fold(failure, Failure::hint));
     }
-    let earlier = run.journal.inventory()?;
+    let recorded = run.journal.recorded(|_| true)?;
+    let (earlier, known) = (items(&recorded), known_secrets(&run.journal.head, &recorded));
     let live = look(cluster, checked, release, &earlier)?;
     let taken = candidates(&earlier, &bundle.manifests, &live, (FIELD_MANAGER, bundle.index.name.as_str()));
     let taken = taken.into_iter().map(|taken| taken.uid).collect();
@@ -174,13 +179,14 @@ fn decide(
         }
         None => (Vec::new(), None),
     };
-    let (coming, was_deployed) = (values::coming(&carried), run.journal.head.was_deployed());
-    let makings = secrets::survey_beside(run.secrets(), was_deployed, &earlier, install.consent(), &coming)?;
+    let coming = values::coming(&carried);
+    let makings = secrets::survey_beside(run.secrets(), &known, &earlier, install.consent(), &coming)?;
     let is_taken = |handed: &Handed| {
         find(&live, &handed.key).is_none_or(|object| prepare::is_over(bundle, handed, object))
     };
     let is_over = carried.is_empty() && objects.iter().all(is_taken);
-    let before = before(checked, cluster, run, (live, &objects), &earlier, install)?;
+    let mut before = before(checked, cluster, run, (live, &objects), &earlier, install)?;
+    before.warnings.extend(makings.warnings().iter().cloned());
     let helm = HelmPart {
         release: args.from_helm.to_string(),
         namespace: namespace.to_owned(),

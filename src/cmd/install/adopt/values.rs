@@ -348,16 +348,22 @@ pub(super) fn coming(carried: &[Carried]) -> Coming {
 
 /// Writes the values that go to one Secret, at once: the keys of a revision belong together, and a run may end between two
 /// writes.
-pub(super) fn carry(cluster: &Cluster, key: &ObjectKey, carried: &[&Carried]) -> Result<(), Failure> {
+pub(super) fn carry(
+    cluster: &Cluster,
+    key: &ObjectKey,
+    carried: &[&Carried],
+    instance: &str,
+) -> Result<(), Failure> {
     let there = cluster.find_secret(key)?;
-    cluster.put_secret(key, &filled(key, there, carried)?)?;
+    let new = || Secret::new(key, instance);
+    cluster.put_secret(key, &filled(there, new, carried)?)?;
     Ok(())
 }
 
 /// Puts values into a Secret, or into a new one.
-fn filled(key: &ObjectKey, there: Option<Secret>, carried: &[&Carried]) -> Result<Secret, Failure> {
+fn filled(there: Option<Secret>, new: impl Fn() -> Secret, carried: &[&Carried]) -> Result<Secret, Failure> {
     let new = || {
-        let mut secret = Secret::new(key);
+        let mut secret = new();
         secret.immutable = carried.iter().any(|carried| carried.immutable);
         secret
     };

@@ -39,7 +39,7 @@ impl Work<'_> {
         };
         let uids = uids.iter().filter(|(key, _)| !is_made_again(key));
         let uids = uids.map(|(key, uid)| (key.clone(), uid.clone())).collect();
-        let generation = run.lock_and_journal(self.plan, &uids)?;
+        let generation = run.lock_and_journal(self.plan, self.makings, &uids)?;
         let done = self.prepare(run).and_then(|()| self.roll_out(run, generation));
         done.map_err(|failure| {
             failure.hint(format!(
@@ -52,7 +52,7 @@ impl Work<'_> {
     fn prepare(&self, run: &mut Run<'_>) -> Result<(), Failure> {
         for (secret, carried) in values::by_secret(self.carried) {
             run.journal.beat()?;
-            values::carry(self.cluster, secret, &carried)?;
+            values::carry(self.cluster, secret, &carried, self.checked.bundle.index.name.as_str())?;
             self.ctx.printer.say(&format!("carry  {secret}"));
         }
         for handed in self.objects {

@@ -11,7 +11,7 @@ use crate::adoption::keys::{Reference, reference};
 use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
-use crate::cluster::request::Request;
+use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::resource::key;
 use crate::cluster::secret::Secret;
 use crate::cmd::failure::Failure;
@@ -26,8 +26,8 @@ const KEY: &str = "encryption-key";
 
 /// Returns where the bundle's relay gets the encryption key.
 fn place(bundle: &Bundle) -> Option<Reference> {
-    let mut deployments = bundle.manifests.iter().filter(|manifest| manifest.key.kind == "Deployment");
-    deployments.find_map(|manifest| reference(&manifest.object))
+    let mut all = bundle.manifests.iter().filter(|manifest| manifest.key.kind == "Deployment");
+    all.find_map(|manifest| reference(&manifest.object))
 }
 
 /// Tells whether a Secret of the bundle's is the one with the encryption key.
@@ -70,8 +70,17 @@ pub(super) fn check_change(
         let Some(value) = secret.data.get(&place.key).filter(|value| !value.expose().is_empty()) else {
             continue;
         };
+        if !runs && !may_be_ours(&secret, bundle) {
+            continue;
+        }
         if new.is_none_or(|new| new != value) {
-            return Err(would_change(place, &wanted, new.is_none()));
+            let failure = would_change(place, &wanted, new.is_none());
+            // Nobody is told to delete what is of somebody else.
+            return Err(if is_made_here(place, &secret, bundle) {
+                failure.hint(start_anew(place))
+            } else {
+                failure
+            });
         }
     }
     Ok(())
@@ -105,28 +114,55 @@ fn source(bundle: &Bundle, place: &Reference) -> From {
 }
 
 /// Returns where the key is that the relay has now, and true; where none runs, where one could be that was made for one
-/// that did.
+/// that did. What only a record says is of this installation must say so itself.
 fn live_places(
     cluster: &Cluster,
     bundle: &Bundle,
     earlier: &[Item],
 ) -> Result<(Vec<Reference>, bool), Failure> {
-    let named =
-        bundle.manifests.iter().map(|manifest| &manifest.key).chain(earlier.iter().map(|item| &item.key));
-    let deployments: BTreeSet<&ObjectKey> = named.filter(|key| key.kind == "Deployment").collect();
-    let mut live = BTreeSet::new();
-    for deployment in &deployments {
-        live.extend(cluster.find(deployment)?.as_ref().and_then(reference));
+    let own: BTreeSet<&ObjectKey> = deployments(bundle).collect();
+    let recorded = earlier.iter().map(|item| &item.key).filter(|key| key.kind == "Deployment");
+    let all: BTreeSet<&ObjectKey> = own.iter().copied().chain(recorded).collect();
+    let (mut live, mut ours) = (BTreeSet::new(), Vec::new());
+    for deployment in all {
+        let there = cluster.find(deployment)?;
+        let is_ours = |object: &Value| live::is_managed_by(object, FIELD_MANAGER, bundle.index.name.as_str());
+        if own.contains(deployment) || there.as_ref().is_none_or(is_ours) {
+            live.extend(there.as_ref().and_then(reference));
+            ours.push(deployment);
+        }
     }
     let runs = !live.is_empty();
     if !runs {
-        let made = |name: &str| {
-            ENCRYPTION_KEY_SECRETS
-                .map(|end| Reference { secret: format!("{name}{end}"), key: KEY.to_owned() })
-        };
-        live.extend(deployments.iter().flat_map(|deployment| made(&deployment.name)));
+        live.extend(ours.into_iter().flat_map(|deployment| made_for(&deployment.name)));
     }
     Ok((live.into_iter().collect(), runs))
+}
+
+fn deployments(bundle: &Bundle) -> impl Iterator<Item = &ObjectKey> {
+    bundle.manifests.iter().map(|manifest| &manifest.key).filter(|key| key.kind == "Deployment")
+}
+
+/// Returns where the key can be that was made for the Deployment `name`.
+fn made_for(name: &str) -> [Reference; 3] {
+    ENCRYPTION_KEY_SECRETS.map(|end| Reference { secret: format!("{name}{end}"), key: KEY.to_owned() })
+}
+
+/// Tells whether nothing says that a Secret is of another installation.
+fn may_be_ours(secret: &Secret, bundle: &Bundle) -> bool {
+    let instance = label(secret, "app.kubernetes.io/instance");
+    instance.is_none_or(|instance| instance == bundle.index.name.as_str())
+}
+
+/// Tells whether a Secret is one that this program has made for the bundle's own relay.
+fn is_made_here(place: &Reference, secret: &Secret, bundle: &Bundle) -> bool {
+    label(secret, "app.kubernetes.io/managed-by") == Some(FIELD_MANAGER)
+        && may_be_ours(secret, bundle)
+        && deployments(bundle).any(|deployment| made_for(&deployment.name).contains(place))
+}
+
+fn label<'a>(secret: &'a Secret, name: &str) -> Option<&'a str> {
+    secret.metadata().get("labels")?.get(name)?.as_str()
 }
 
 fn would_change(live: &Reference, wanted: &Reference, is_generated: bool) -> Failure {
@@ -138,7 +174,13 @@ fn would_change(live: &Reference, wanted: &Reference, is_generated: bool) -> Fai
         live.secret, live.key
     ))
     .hint("nothing was changed; keep the form that the profile had, or bring the same value in the new one")
-    .hint(format!("if nothing of the installation is to be kept, delete its volume of Redis and Secret {}", live.secret))
+}
+
+fn start_anew(live: &Reference) -> String {
+    format!(
+        "if nothing of the installation is to be kept, delete its volume of Redis and Secret {}",
+        live.secret
+    )
 }
 
 /// Refuses to generate it where there could be data that was encrypted with another one; returns what was not looked at.

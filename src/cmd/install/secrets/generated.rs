@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
+use super::found::Found;
 use super::{Coming, encryption_key};
-use crate::bundle::index::{Source, Wanted, WantedKey};
+use crate::bundle::index::WantedKey;
 use crate::bundle::open::Bundle;
-use crate::cluster::Cluster;
-use crate::cluster::resource::key;
 use crate::cluster::secret::Secret;
 use crate::cmd::failure::Failure;
 use crate::model::object_key::ObjectKey;
@@ -47,33 +46,15 @@ pub(super) enum Why {
     Raised,
 }
 
-/// A Secret with values that are generated, as it is now.
-pub(super) struct Found<'a> {
-    wanted: &'a Wanted,
-    pub(super) key: ObjectKey,
-    pub(super) secret: Option<Secret>,
-}
-
-/// Reads every Secret with values that are generated.
-pub(super) fn read<'a>(cluster: &Cluster, bundle: &'a Bundle) -> Result<Vec<Found<'a>>, Failure> {
-    let generated = bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Generated);
-    let found = |wanted: &'a Wanted| {
-        let key = key(&wanted.kind, &wanted.namespace, &wanted.name).expect("a Secret, as the gate checked");
-        let secret = cluster.find_secret(&key)?;
-        Ok(Found { wanted, key, secret })
-    };
-    generated.map(found).collect()
-}
-
 /// Returns what is to be made; what would be made anew against the will of a person is refused.
 pub(super) fn survey(
-    cluster: &Cluster,
+    all: &[Found<'_>],
     bundle: &Bundle,
     goes_back: bool,
     allow_regenerate: bool,
 ) -> Result<Vec<Making>, Failure> {
     let mut makings = Vec::new();
-    for found in read(cluster, bundle)? {
+    for found in all {
         if let Some(making) = found.making(bundle, goes_back)? {
             found.secret.as_ref().map_or(Ok(()), |secret| ensure_mutable(&making.key, secret))?;
             makings.push(making);
@@ -105,10 +86,9 @@ impl Found<'_> {
         let generations = self.secret.as_ref().map(generations).unwrap_or_default();
         let mut values = Vec::new();
         for wanted in &self.wanted.keys {
-            let secret = self.secret.as_ref();
-            let is_there = secret.is_some_and(|secret| has_value(secret, &wanted.key));
+            let is_there = self.has(&wanted.key);
             let (Some(length), Some(generation)) = (wanted.length, wanted.generation) else {
-                self.check_plain(wanted, is_there)?;
+                self.check_plain(wanted)?;
                 continue;
             };
             let length = usize::try_from(length).map_err(Failure::bug)?;
@@ -130,19 +110,6 @@ impl Found<'_> {
         Ok((!values.is_empty()).then_some(Making { key, values, is_encryption_key, is_there }))
     }
 
-    /// A container of the profile's own asks for a key that nobody generates.
-    fn check_plain(&self, wanted: &WantedKey, is_there: bool) -> Result<(), Failure> {
-        if is_there {
-            return Ok(());
-        }
-        let users = self.wanted.used_by.join(", ");
-        Err(Failure::world(format!(
-            "{}: the key `{}`, for {users}, is not there, and nobody makes it",
-            self.key, wanted.key
-        ))
-        .hint("add it to the Secret, or remove what refers to it from the profile"))
-    }
-
     fn is_older(&self, wanted: &WantedKey, generation: i64, live: i64) -> Failure {
         Failure::input(format!(
             "{}: the value of `{}` is generation {live}, and the bundle wants generation {generation}: an old value does \
@@ -151,11 +118,6 @@ impl Found<'_> {
         ))
         .hint(format!("set `generation` in the profile to {live} or more, and build again"))
     }
-}
-
-/// Tells whether a Secret has a key, and something in it.
-pub(super) fn has_value(secret: &Secret, key: &str) -> bool {
-    secret.data.get(key).is_some_and(|value| !value.expose().is_empty())
 }
 
 /// Returns what the annotation says; what is no number was written by somebody else, and counts as the first.
@@ -196,9 +158,9 @@ impl Making {
         (!keys.is_empty()).then(|| format!("Secret/{}: {}", self.key.name, keys.join(", ")))
     }
 
-    /// Puts new values into a Secret, or into a new one.
-    pub(super) fn fill(&self, secret: Option<Secret>) -> Result<Secret, Failure> {
-        let mut secret = secret.unwrap_or_else(|| Secret::new(&self.key));
+    /// Puts new values into a Secret, or into a new one of the installation `instance`.
+    pub(super) fn fill(&self, secret: Option<Secret>, instance: &str) -> Result<Secret, Failure> {
+        let mut secret = secret.unwrap_or_else(|| Secret::new(&self.key, instance));
         for value in &self.values {
             secret.data.insert(value.key.clone(), random_text(value.length)?);
         }

@@ -1,6 +1,8 @@
 //! Keeps what is generated, encrypted to those who may recover it: in the record and in a file, before it is written.
 
 use camino::{Utf8Path, Utf8PathBuf};
+#[cfg(feature = "age")]
+use serde_json::Value;
 
 use super::generated::Making;
 use crate::bundle::open::Bundle;
@@ -13,6 +15,19 @@ use crate::model::object_key::ObjectKey;
 pub(super) use with_age::Keeper;
 #[cfg(not(feature = "age"))]
 pub(super) use without_age::Keeper;
+
+/// A copy that was kept.
+pub(super) struct Kept {
+    pub(super) file: Utf8PathBuf,
+    /// Without `age` there is none.
+    #[cfg(not(feature = "age"))]
+    never: std::convert::Infallible,
+    #[cfg(feature = "age")]
+    encrypted: String,
+    /// The copies that the record had before.
+    #[cfg(feature = "age")]
+    before: Option<Value>,
+}
 
 /// Says that what is generated would be kept by nobody.
 fn nobody(makings: &[Making], why: &str) -> Failure {
@@ -36,10 +51,10 @@ const NO_RECOVERY: &str = "or say that with the namespace they may be lost for e
 #[cfg(feature = "age")]
 mod with_age {
     use super::{
-        Bundle, Failure, Journal, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path, Utf8PathBuf, is_dev,
-        nobody, recovery_recipients,
+        Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path, Utf8PathBuf,
+        is_dev, nobody, recovery_recipients,
     };
-    use crate::cmd::recovery_file::{saved, write_new};
+    use crate::cmd::recovery_file::{example_warning, next_free, saved, write_new};
     use crate::cmd::state_args;
     use crate::sealed::{Recipients, Recovery};
 
@@ -75,19 +90,43 @@ mod with_age {
             Ok(Some(Self { recipients, path }))
         }
 
-        /// Keeps Secrets; returns where the file is.
+        /// Returns the public keys of those who can recover it.
+        pub(in crate::cmd::install::secrets) fn recipients(&self) -> Vec<String> {
+            self.recipients.iter().map(|recipient| recipient.as_str().to_owned()).collect()
+        }
+
+        /// Returns where the file will be.
+        pub(in crate::cmd::install::secrets) fn file(&self) -> Utf8PathBuf {
+            next_free(&self.path)
+        }
+
+        /// Says what is wrong with who can recover it.
+        pub(in crate::cmd::install::secrets) fn warning(&self) -> Option<String> {
+            example_warning(&self.recipients)
+        }
+
+        /// Keeps Secrets.
         pub(in crate::cmd::install::secrets) fn keep(
             &self,
             journal: &Journal<'_>,
             secrets: &[(ObjectKey, Secret)],
-        ) -> Result<Utf8PathBuf, Failure> {
+        ) -> Result<Kept, Failure> {
             let secrets = secrets.iter().map(|(key, secret)| saved(&key.name, secret)).collect();
             let (bundle, namespace) = (journal.name().to_string(), journal.namespace().to_owned());
             let file =
                 Recovery { bundle, namespace, secrets }.seal(&self.recipients).map_err(Failure::world)?;
-            let text = String::from_utf8(file).map_err(Failure::bug)?;
-            journal.keep_recovery(&text)?;
-            write_new(&self.path, text.as_bytes())
+            let encrypted = String::from_utf8(file).map_err(Failure::bug)?;
+            let before = journal.keep_recovery(&encrypted)?;
+            let file = write_new(&self.path, encrypted.as_bytes())?;
+            Ok(Kept { file, encrypted, before })
+        }
+    }
+
+    impl Kept {
+        /// Deletes the copy, here and in the record: it is of values that are nowhere.
+        pub(in crate::cmd::install::secrets) fn discard(&self, journal: &Journal<'_>) -> Result<(), Failure> {
+            fs_err::remove_file(&self.file)?;
+            journal.discard_recovery(&self.encrypted, self.before.as_ref())
         }
     }
 }
@@ -95,8 +134,8 @@ mod with_age {
 #[cfg(not(feature = "age"))]
 mod without_age {
     use super::{
-        Bundle, Failure, Journal, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path, Utf8PathBuf, is_dev,
-        nobody, recovery_recipients,
+        Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path, Utf8PathBuf,
+        is_dev, nobody, recovery_recipients,
     };
 
     /// Nobody: there is no such value.
@@ -117,12 +156,30 @@ mod without_age {
                 .hint(NO_RECOVERY))
         }
 
+        pub(in crate::cmd::install::secrets) fn recipients(&self) -> Vec<String> {
+            match *self {}
+        }
+
+        pub(in crate::cmd::install::secrets) fn file(&self) -> Utf8PathBuf {
+            match *self {}
+        }
+
+        pub(in crate::cmd::install::secrets) fn warning(&self) -> Option<String> {
+            match *self {}
+        }
+
         pub(in crate::cmd::install::secrets) fn keep(
             &self,
             _: &Journal<'_>,
             _: &[(ObjectKey, Secret)],
-        ) -> Result<Utf8PathBuf, Failure> {
+        ) -> Result<Kept, Failure> {
             match *self {}
+        }
+    }
+
+    impl Kept {
+        pub(in crate::cmd::install::secrets) fn discard(&self, _: &Journal<'_>) -> Result<(), Failure> {
+            match self.never {}
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Secrets that are made here: generated once and never again, or opened in memory. No value is ever shown.
 //!
-//! `generated` says what is missing, `encryption_key` what must not happen to the one that is the installation, `sealed`
+//! `found` reads what is there, `generated` says what is missing, `encryption_key` what must not happen to the one that is the installation, `sealed`
 //! what the bundle brings encrypted; `keeper` encrypts what is generated for recovery, before `make` writes it.
 
 mod encryption_key;
+mod found;
 mod generated;
 mod keeper;
 mod make;
@@ -12,16 +13,22 @@ mod opening;
 mod sealed;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
 
+use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::Journal;
+use crate::rollout::known::{KnownSecrets, Whose};
 use crate::rollout::record::Item;
 use crate::rollout::rights::Right;
 use crate::ui::printer::Printer;
+use found::Found;
+pub(crate) use found::seen;
 pub(crate) use generated::note_generations;
 use generated::{Making, Why};
 use keeper::Keeper;
@@ -46,8 +53,35 @@ pub(crate) struct Makings {
     keeper: Option<Keeper>,
     /// Whether a person has still to say that the relay has never run here.
     asks_first_install: bool,
-    /// What could not be looked at before the encryption key is made.
-    unseen: Option<String>,
+    /// What a person should know before: what could not be looked at, who could recover what is made, and which Secrets are
+    /// not those that are known.
+    warnings: Vec<String>,
+    /// Those Secrets, and all that are there.
+    strange: Vec<Item>,
+    seen: Vec<Item>,
+    /// Whether the record is to note other Secrets than it does.
+    notes: bool,
+}
+
+/// Who can recover what is made.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct RecoveryPlan {
+    /// Public keys; nobody can if there are none.
+    pub(crate) recipients: Vec<String>,
+    /// Where the encrypted copy will be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<Utf8PathBuf>,
+}
+
+impl fmt::Display for RecoveryPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.file {
+            Some(file) => {
+                write!(f, "keep      an encrypted copy in {file}, for {}", self.recipients.join(", "))
+            }
+            None => f.write_str("keep      no copy of what is generated: nobody can recover it"),
+        }
+    }
 }
 
 /// What a person said about secrets.
@@ -78,42 +112,71 @@ pub(crate) struct Context<'a> {
 /// Looks at what is there, and refuses to make what could cost data.
 pub(crate) fn survey(
     context: Context<'_>,
-    was_deployed: bool,
+    known: &KnownSecrets,
     earlier: &[Item],
     consent: Consent<'_>,
 ) -> Result<Makings, Failure> {
-    survey_beside(context, was_deployed, earlier, consent, &Coming::new())
+    survey_beside(context, known, earlier, consent, &Coming::new())
 }
 
 /// As [`survey`], where values come from elsewhere before anything is made.
 pub(crate) fn survey_beside(
     Context { cluster, bundle, opened, goes_back, adopts }: Context<'_>,
-    was_deployed: bool,
+    known: &KnownSecrets,
     earlier: &[Item],
     consent: Consent<'_>,
     coming: &Coming,
 ) -> Result<Makings, Failure> {
-    let sealed = sealed::survey(cluster, bundle, opened)?;
-    let sealed = sealed.iter().map(sealed::Sealing::describe).collect();
-    let generated = generated::survey(cluster, bundle, goes_back, consent.allow_regenerate)?;
-    let generated: Vec<Making> = generated.into_iter().filter_map(|making| making.without(coming)).collect();
+    let to_seal = found::read(cluster, bundle, Source::Sealed)?;
+    let to_generate = found::read(cluster, bundle, Source::Generated)?;
+    let mut makings = Makings::default();
+    to_generate.iter().chain(&to_seal).for_each(|found| makings.judge(found, known));
+    let sealed = sealed::survey(to_seal, bundle, opened)?;
+    makings.sealed = sealed.iter().map(sealed::Sealing::describe).collect();
+    let generated = generated::survey(&to_generate, bundle, goes_back, consent.allow_regenerate)?;
+    makings.generated = generated.into_iter().filter_map(|making| making.without(coming)).collect();
     if !adopts {
         encryption_key::check_change(cluster, bundle, opened, earlier)?;
     }
-    let (mut asks_first_install, mut unseen) = (false, None);
-    if let Some(making) = generated.iter().find(|making| making.is_encryption_key) {
-        unseen = encryption_key::check_making(cluster, bundle, making, was_deployed)?;
-        asks_first_install = !consent.first_install;
-        if asks_first_install && !consent.can_ask {
+    if let Some(making) = makings.generated.iter().find(|making| making.is_encryption_key) {
+        makings.warnings.extend(encryption_key::check_making(cluster, bundle, making, known.has_run())?);
+        makings.asks_first_install = !consent.first_install;
+        if makings.asks_first_install && !consent.can_ask {
             return Err(encryption_key::no_consent(making));
         }
     }
-    let keeper = if generated.is_empty() || consent.no_recovery {
-        None
-    } else {
-        Keeper::of(bundle, &generated, consent.recovery_file)?
-    };
-    Ok(Makings { generated, sealed, keeper, asks_first_install, unseen })
+    if !makings.generated.is_empty() && !consent.no_recovery {
+        makings.keeper = Keeper::of(bundle, &makings.generated, consent.recovery_file)?;
+        makings.warnings.extend(makings.keeper.as_ref().and_then(Keeper::warning));
+    }
+    Ok(makings)
+}
+
+/// Returns which Secrets are there of those that are made, for the record.
+fn noted(cluster: &Cluster, bundle: &Bundle) -> Result<Vec<Item>, Failure> {
+    let mut items = Vec::new();
+    for source in [Source::Generated, Source::Sealed] {
+        items.extend(found::read(cluster, bundle, source)?.iter().filter_map(Found::item));
+    }
+    Ok(items)
+}
+
+/// Refuses to call done what lacks a Secret that its pods need, or has another one by now than they got.
+pub(crate) fn check_noted(cluster: &Cluster, bundle: &Bundle, then: &[Item]) -> Result<(), Failure> {
+    let now = noted(cluster, bundle)?;
+    let of = |items: &[Item], name: &str| items.iter().find(|item| item.key.name == name).cloned();
+    let made = bundle.index.contract.iter().filter(|wanted| wanted.source != Source::Cluster);
+    for name in made.map(|wanted| wanted.name.as_str()) {
+        let what = match of(&now, name) {
+            None => "it is not there any more",
+            Some(now) if of(then, name).as_ref() != Some(&now) => "another one has its name by now",
+            Some(_) => continue,
+        };
+        return Err(Failure::world(format!("somebody took Secret/{name} away during the rollout: {what}"))
+            .hint("pods that run still have the old values; those that start next do not")
+            .hint("restore the Secret: relay-bundle secrets restore; docs/recovery.md shows how"));
+    }
+    Ok(())
 }
 
 impl Makings {
@@ -141,11 +204,63 @@ impl Makings {
         self.asks_first_install
     }
 
-    /// Says what could not be looked at, and might have forbidden to make them.
-    pub(crate) fn tell_unseen(&self, printer: &Printer) {
-        if let Some(unseen) = &self.unseen {
-            printer.warn(unseen);
+    /// Notes whose a Secret is, if it is not one that is known.
+    fn judge(&mut self, found: &Found<'_>, known: &KnownSecrets) {
+        self.seen.extend(found.item());
+        match found.whose(known) {
+            None | Some(Whose::Ours) => {}
+            Some(Whose::Taken(why)) => {
+                self.warnings.push(why);
+                self.strange.extend(found.item());
+            }
+            Some(Whose::Another(why)) => {
+                self.warnings.push(why);
+                self.strange.extend(found.item());
+                self.notes = true;
+            }
         }
+    }
+
+    /// Tells whether the record is to note other Secrets than it does: they took the place of those that it knows.
+    pub(crate) fn notes_others(&self) -> bool {
+        self.notes
+    }
+
+    /// Returns what a person should know before anything is made.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Says what a person should know, where no plan says it.
+    pub(crate) fn tell_warnings(&self, printer: &Printer) {
+        self.warnings.iter().for_each(|warning| printer.warn(warning));
+    }
+
+    /// Returns the Secrets that were there.
+    pub(crate) fn seen(&self) -> &[Item] {
+        &self.seen
+    }
+
+    /// Returns which Secrets are there once all are made; refuses another one in the place of one that was seen.
+    pub(crate) fn noted(&self, cluster: &Cluster, bundle: &Bundle) -> Result<Vec<Item>, Failure> {
+        let now = noted(cluster, bundle)?;
+        match self.seen.iter().find(|item| !now.contains(item)) {
+            None => Ok(now),
+            Some(lost) => Err(Failure::world(format!("somebody else changed {} meanwhile", lost.key))
+                .hint("run the command again: it plans with what is there now")),
+        }
+    }
+
+    /// Returns the Secrets that are not those that are known.
+    pub(crate) fn strange(&self) -> &[Item] {
+        &self.strange
+    }
+
+    /// Returns who can recover what is generated; nothing if nothing is.
+    pub(crate) fn recovery(&self) -> Option<RecoveryPlan> {
+        let keeper = self.keeper.as_ref();
+        let recipients = keeper.map(Keeper::recipients).unwrap_or_default();
+        (!self.generated.is_empty()).then(|| RecoveryPlan { recipients, file: keeper.map(Keeper::file) })
     }
 
     /// Says what is generated where none is.

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::generated::{ensure_mutable, has_value};
-use crate::bundle::index::{Source, Wanted, WantedKey};
+use super::found::{Found, has_value};
+use super::generated::ensure_mutable;
+use crate::bundle::index::{Wanted, WantedKey};
 use crate::bundle::open::Bundle;
-use crate::cluster::Cluster;
-use crate::cluster::resource::key;
 use crate::cluster::secret::Secret;
 use crate::cmd::failure::Failure;
 use crate::model::object_key::ObjectKey;
@@ -49,16 +48,19 @@ impl Sealing {
 
 /// Returns the Secrets that must be written.
 pub(super) fn survey(
-    cluster: &Cluster,
+    all: Vec<Found<'_>>,
     bundle: &Bundle,
     opened: Option<&Opened>,
 ) -> Result<Vec<Sealing>, Failure> {
     let mut sealings = Vec::new();
-    let sealed = bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Sealed);
-    for wanted in sealed {
-        let key = key(&wanted.kind, &wanted.namespace, &wanted.name).expect("a Secret, as the gate checked");
-        let there = cluster.find_secret(&key)?;
-        check_plain(wanted, &key, there.as_ref())?;
+    for found in all {
+        found
+            .wanted
+            .keys
+            .iter()
+            .filter(|key| key.file.is_none())
+            .try_for_each(|key| found.check_plain(key))?;
+        let Found { wanted, key, secret: there } = found;
         let differing = differing(bundle, wanted, there.as_ref(), opened);
         if differing.is_empty() {
             continue;
@@ -66,24 +68,11 @@ pub(super) fn survey(
         let Some(opened) = opened else { return Err(closed(&differing)) };
         there.as_ref().map_or(Ok(()), |secret| ensure_mutable(&key, secret))?;
         let keys = differing.iter().map(|key| key.key.clone()).collect();
-        let secret = filled(bundle, wanted, there.unwrap_or_else(|| Secret::new(&key)), opened)?;
+        let secret = there.unwrap_or_else(|| Secret::new(&key, bundle.index.name.as_str()));
+        let secret = filled(bundle, wanted, secret, opened)?;
         sealings.push(Sealing { key, secret, keys });
     }
     Ok(sealings)
-}
-
-/// A container of the profile's own may ask for a key that nobody seals; it must be there.
-fn check_plain(wanted: &Wanted, key: &ObjectKey, there: Option<&Secret>) -> Result<(), Failure> {
-    let has = |name: &str| there.is_some_and(|secret| has_value(secret, name));
-    let lacking = wanted.keys.iter().find(|wanted| wanted.file.is_none() && !has(&wanted.key));
-    lacking.map_or(Ok(()), |lacking| {
-        let users = wanted.used_by.join(", ");
-        let name = &lacking.key;
-        Err(Failure::world(format!(
-            "{key}: the key `{name}`, for {users}, is not there, and nobody seals it"
-        ))
-        .hint("add it to the Secret, or remove what refers to it from the profile"))
-    })
 }
 
 /// Returns the keys whose values come from another ciphertext, or, if they can be compared, are others.

@@ -1,0 +1,79 @@
+//! The Secrets of the contract that are made here, as they are now.
+
+use crate::bundle::index::{Source, Wanted, WantedKey};
+use crate::bundle::open::Bundle;
+use crate::cluster::Cluster;
+use crate::cluster::resource::key;
+use crate::cluster::secret::Secret;
+use crate::cmd::failure::Failure;
+use crate::model::object_key::ObjectKey;
+use crate::rollout::known::{KnownSecrets, Seen, Whose, uid};
+use crate::rollout::record::Item;
+use crate::rollout::rights::ENCRYPTION_KEY_SECRETS;
+
+/// A Secret that the bundle wants to be made, as it is now.
+pub(super) struct Found<'a> {
+    pub(super) wanted: &'a Wanted,
+    pub(super) key: ObjectKey,
+    pub(super) secret: Option<Secret>,
+}
+
+/// Reads every Secret whose values come from `source`.
+pub(super) fn read<'a>(
+    cluster: &Cluster,
+    bundle: &'a Bundle,
+    source: Source,
+) -> Result<Vec<Found<'a>>, Failure> {
+    let wanted = bundle.index.contract.iter().filter(|wanted| wanted.source == source);
+    let found = |wanted: &'a Wanted| {
+        let key = key(&wanted.kind, &wanted.namespace, &wanted.name).expect("a Secret, as the gate checked");
+        let secret = cluster.find_secret(&key)?;
+        Ok(Found { wanted, key, secret })
+    };
+    wanted.map(found).collect()
+}
+
+impl Found<'_> {
+    /// Tells whether it is there with a key, and something in that.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.secret.as_ref().is_some_and(|secret| has_value(secret, key))
+    }
+
+    /// A container of the profile's own may ask for a key that nobody makes; it must be there.
+    pub(super) fn check_plain(&self, wanted: &WantedKey) -> Result<(), Failure> {
+        if self.has(&wanted.key) {
+            return Ok(());
+        }
+        let (key, users) = (&self.key, self.wanted.used_by.join(", "));
+        let makes = if self.wanted.source == Source::Sealed { "seals" } else { "makes" };
+        Err(Failure::world(format!(
+            "{key}: the key `{}`, for {users}, is not there, and nobody {makes} it",
+            wanted.key
+        ))
+        .hint("add it to the Secret, or remove what refers to it from the profile"))
+    }
+
+    /// Says whose it is, if it is there.
+    pub(super) fn whose(&self, known: &KnownSecrets) -> Option<Whose> {
+        let secret = self.secret.as_ref()?;
+        Some(known.whose(seen(&self.key, secret)))
+    }
+
+    /// Returns which it is, for the record; nothing if it is not there.
+    pub(super) fn item(&self) -> Option<Item> {
+        let uid = uid(self.secret.as_ref()?.metadata()).to_owned();
+        Some(Item { key: self.key.clone(), uid: Some(uid) })
+    }
+}
+
+/// Tells whether a Secret has a key, and something in it.
+pub(super) fn has_value(secret: &Secret, key: &str) -> bool {
+    secret.data.get(key).is_some_and(|value| !value.expose().is_empty())
+}
+
+/// Returns what may be said of a Secret.
+pub(crate) fn seen<'a>(key: &'a ObjectKey, secret: &'a Secret) -> Seen<'a> {
+    let [generated_key, ..] = ENCRYPTION_KEY_SECRETS;
+    let is_key = key.name.ends_with(generated_key);
+    Seen { key, metadata: secret.metadata(), is_immutable: secret.immutable, is_key }
+}

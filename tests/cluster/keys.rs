@@ -1,0 +1,255 @@
+//! Secrets that are made at apply, and others in their place: nothing is taken without a word, and nothing gone unnoticed.
+
+use std::sync::Mutex;
+
+use relay_bundle::rollout::record::{Generation, Item};
+use serde_json::{Value, json};
+
+use crate::proxy::{Fault, Proxy};
+use crate::site::{Ran, Site};
+use crate::vault::{GENERATED, KEY, KEYS, Vault};
+
+fn report(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}{}", ran.stdout, ran.stderr))
+}
+
+/// Makes a Secret as somebody else would.
+fn make(site: &Site, name: &str, keys: &[&str]) {
+    let literals: Vec<String> =
+        keys.iter().map(|key| format!("--from-literal={key}={key}-of-somebody-else-0000000")).collect();
+    let create = ["-n", &site.namespace, "create", "secret", "generic", name];
+    let all: Vec<&str> = create.into_iter().chain(literals.iter().map(String::as_str)).collect();
+    site.plane.kubectl(&all);
+}
+
+const OTHERS: [&str; 3] = ["admin-password", "jwt-secret", "redis-password"];
+
+#[test]
+fn secrets_that_are_there_before_the_first_installation_are_not_taken_without_a_word() {
+    let Some(vault) = Vault::new("premade") else { return };
+    let bundle = vault.build();
+    make(&vault.site, KEY, &["encryption-key"]);
+    make(&vault.site, GENERATED, &OTHERS);
+    let plan = |arguments: &[&str]| vault.site.apply(&bundle, &[&["--dry-run"], arguments].concat());
+
+    let planned = report(&plan(&["--json"]));
+    let warnings: Vec<&str> =
+        planned["warnings"].as_array().unwrap().iter().map(|warning| warning.as_str().unwrap()).collect();
+    let of = |name: &str| {
+        warnings.iter().find(|warning| warning.starts_with(&format!("Secret/{name}: "))).unwrap()
+    };
+    for part in
+        ["it is taken as it is", "made by kubectl-create at 20", "the label of this program", "not immutable"]
+    {
+        assert!(of(KEY).contains(part), "{}", of(KEY));
+    }
+    assert!(
+        of(GENERATED).contains("whoever made it knows its values") && !of(GENERATED).contains("immutable")
+    );
+    let shown = plan(&[]);
+    assert!(
+        shown.stdout.contains(&format!("warning: Secret/{KEY}: it is taken as it is")),
+        "{}",
+        shown.stdout
+    );
+    // Another one by the time of the yes is another plan.
+    vault.site.plane.kubectl(&["-n", "premade", "delete", "secret", KEY]);
+    make(&vault.site, KEY, &["encryption-key"]);
+    let ran = vault.site.apply(&bundle, &["--plan-hash", planned["planHash"].as_str().unwrap()]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+
+    let ran = vault.apply(&bundle, &["--first-install"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("warning: Secret/{KEY}: it is taken as it is")), "{}", ran.stderr);
+    // They are known by then.
+    assert_eq!(vault.applied(&bundle, &[])["warnings"], json!([]));
+    assert_eq!(vault.call(&["status", "-n", "premade"]).code, 0);
+}
+
+#[test]
+fn another_secret_in_the_place_of_one_that_is_known_is_told_until_it_is_taken() {
+    let Some(vault) = Vault::new("swapped") else { return };
+    let bundle = vault.build();
+    vault.applied(&bundle, &["--first-install"]);
+    let status = || vault.call(&["status", "-n", "swapped", "--json"]);
+    let verify = || vault.call(&["verify", "--live", "-n", "swapped", "--trust", "trust.toml", "--json"]);
+    assert_eq!((status().code, verify().code), (0, 0), "{}", status().stderr);
+    let secret = format!("secret/{GENERATED}");
+    let uid = || vault.site.plane.get("swapped", &secret)["metadata"]["uid"].as_str().unwrap().to_owned();
+    let first = uid();
+    vault.site.takes_away_what_pods_name();
+    vault.site.plane.kubectl(&["-n", "swapped", "delete", &secret]);
+    make(&vault.site, GENERATED, &OTHERS);
+
+    let said =
+        format!("Secret/{GENERATED} is not the one that generation 1 used (uid {first}, now {})", uid());
+    let (status_now, verify_now) = (status(), verify());
+    assert_eq!((status_now.code, verify_now.code), (1, 1));
+    let secrets = report(&status_now)["secrets"].clone();
+    let standing = |index: usize| secrets[index]["standing"].as_str().unwrap().to_owned();
+    assert_eq!([standing(0), standing(1)], ["ready", "replaced"], "{secrets}");
+    let text = vault.call(&["status", "-n", "swapped"]).stdout;
+    assert!(text.contains(&format!("  ! {said}")), "{text}");
+    let replaced = report(&verify_now)["live"]["replaced"].clone();
+    assert!(replaced[0].as_str().unwrap().starts_with(&said), "{replaced}");
+    assert_eq!(report(&verify_now)["live"]["same"], false);
+    let planned = report(&vault.site.apply(&bundle, &["--dry-run", "--json"]));
+    assert!(planned["warnings"][0].as_str().unwrap().starts_with(&said), "{planned}");
+
+    // To apply once more is to take it.
+    let ran = vault.apply(&bundle, &[]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(&said) && ran.stdout.contains("is at generation 2"),
+        "{}{}",
+        ran.stdout,
+        ran.stderr
+    );
+    assert_eq!((status().code, verify().code), (0, 0));
+    assert_eq!(vault.applied(&bundle, &[])["warnings"], json!([]));
+}
+
+#[test]
+fn status_says_no_where_a_secret_is_gone_that_apply_made() {
+    let Some(vault) = Vault::new("gone") else { return };
+    let bundle = vault.build();
+    vault.applied(&bundle, &["--first-install", "--recovery-file", "gone.age"]);
+    vault.site.takes_away_what_pods_name();
+    vault.site.plane.kubectl(&["-n", "gone", "delete", "secret", KEY]);
+
+    let ran = vault.call(&["status", "-n", "gone"]);
+
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stdout.contains(&format!("  ! Secret/{KEY}: missing: ")), "{}", ran.stdout);
+    assert!(ran.stdout.contains("relay-bundle secrets restore"), "{}", ran.stdout);
+    let found = report(&vault.call(&["status", "-n", "gone", "--json"]));
+    assert_eq!(found["secrets"][0]["standing"], "missing");
+    // It comes back as another object with the same values.
+    let restore =
+        ["secrets", "restore", bundle.as_str(), "gone.age", "--trust", "trust.toml", "--identity", "key"];
+    let ran = vault.ok(vault.call(&[&restore[..], &["--yes"]].concat()));
+    assert!(ran.stderr.contains("the record has got no copy of them"), "{}", ran.stderr);
+    assert!(ran.stdout.contains("lacking    Secret/loki-credentials: the file has it not"), "{}", ran.stdout);
+    let ran = vault.call(&["status", "-n", "gone"]);
+    assert!(ran.stdout.contains("If you have restored it, all is well"), "{}", ran.stdout);
+    vault.applied(&bundle, &[]);
+    assert_eq!(vault.call(&["status", "-n", "gone"]).code, 0);
+}
+
+#[test]
+fn nothing_is_called_done_that_has_lost_a_secret_on_the_way() {
+    let Some(vault) = Vault::new("on-the-way") else { return };
+    let bundle = vault.build();
+    vault.site.takes_away_what_pods_name();
+    let plane = vault.site.plane;
+    let act = Mutex::new(Some(|| drop(plane.kubectl(&["-n", "on-the-way", "delete", "secret", KEY]))));
+    let proxy = Proxy::before(plane, move |seen| {
+        let is_it = seen.is_write() && seen.path.contains("/deployments/");
+        if let Some(act) = is_it.then(|| act.lock().unwrap().take()).flatten() {
+            act();
+        }
+        Fault::None
+    });
+
+    let ended =
+        vault.site.apply_through(&proxy, &bundle, &["--first-install", "--recovery-file", "kept.age"]);
+
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    let said = format!("somebody took Secret/{KEY} away during the rollout: it is not there any more");
+    assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+    assert_eq!(vault.site.head("relay-loki")["generations"][0]["state"], "pending");
+    let restore = [
+        "secrets",
+        "restore",
+        bundle.as_str(),
+        "kept.age",
+        "--trust",
+        "trust.toml",
+        "--identity",
+        "key",
+        "--yes",
+    ];
+    vault.ok(vault.call(&restore));
+    vault.applied(&bundle, &[]);
+    assert_eq!(vault.call(&["status", "-n", "on-the-way"]).code, 0);
+}
+
+#[test]
+fn who_can_recover_what_is_generated_is_part_of_the_plan_and_the_example_is_warned_of() {
+    let Some(vault) = Vault::new("recipients") else { return };
+    let bundle = vault.build();
+    let plan = |bundle: &camino::Utf8Path, arguments: &[&str]| {
+        let ran = vault.site.apply(bundle, &[&["--dry-run", "--first-install"], arguments].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran
+    };
+    let planned = |arguments: &[&str]| report(&plan(&bundle, &[&["--json"], arguments].concat()));
+    let kept = planned(&["--recovery-file", "a.age"]);
+    assert_eq!(kept["recovery"], json!({"recipients": [KEYS[0].1], "file": "a.age"}));
+    let text = plan(&bundle, &["--recovery-file", "a.age"]).stdout;
+    assert!(text.contains(&format!("keep      an encrypted copy in a.age, for {}\n", KEYS[0].1)), "{text}");
+    let unkept = planned(&["--no-recovery"]);
+    assert_eq!(unkept["recovery"], json!({"recipients": []}));
+    assert!(plan(&bundle, &["--no-recovery"]).stdout.contains("keep      no copy of what is generated"));
+    // Where the file is does not matter; whether there is one does.
+    assert_eq!(kept["planHash"], planned(&["--recovery-file", "b.age"])["planHash"]);
+    assert_ne!(kept["planHash"], unkept["planHash"]);
+
+    let example = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    vault.profile_for(&[example], &[]);
+    let shipped = vault.build();
+    let said =
+        "warning: the encrypted copy opens only with the private key of the example in the shipped profiles";
+    assert!(plan(&shipped, &[]).stdout.contains(said));
+    let init = ["secrets", "init", shipped.as_str(), "--trust", "trust.toml", "--first-install"];
+    let shown = vault.ok(vault.call(&[&init[..], &["--dry-run"]].concat()));
+    assert!(
+        shown.stdout.contains(said) && shown.stdout.contains("keep      an encrypted copy in "),
+        "{}",
+        shown.stdout
+    );
+    let ran = vault.ok(vault.call(&[&init[..], &["--yes"]].concat()));
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    let backup = ["secrets", "backup", shipped.as_str(), "--trust", "trust.toml", "--recovery-file", "b.age"];
+    let ran = vault.ok(vault.call(&backup));
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+}
+
+#[test]
+fn no_record_makes_a_neighbours_encryption_key_ours() {
+    let Some(vault) = Vault::new("neighbours") else { return };
+    let bundle = vault.build();
+    vault.applied(&bundle, &["--first-install"]);
+    let plane = vault.site.plane;
+    make(&vault.site, "next-door-encryption-key", &["encryption-key"]);
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "next-door", "namespace": "neighbours"},
+        "spec": {"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": {
+            "metadata": {"labels": {"a": "b"}},
+            "spec": {"containers": [{"name": "claude-relay", "image": "a", "env": [{"name": "ENCRYPTION_KEY",
+                "valueFrom": {"secretKeyRef": {"name": "next-door-encryption-key", "key": "encryption-key"}}}]}]}}}});
+    plane.ensure(&deployment.to_string());
+    // Somebody who may write ConfigMaps says that it is ours.
+    let name = "configmap/relay-bundle.relay-loki.1";
+    let stored = plane.get("neighbours", name);
+    let mut generation = Generation::parse(stored["data"]["generation.json"].as_str().unwrap()).unwrap();
+    let mut key = generation.inventory.iter().find(|item| item.key.kind == "Deployment").unwrap().key.clone();
+    key.name = "next-door".to_owned();
+    let uid = plane.get("neighbours", "deployment/next-door")["metadata"]["uid"].as_str().unwrap().to_owned();
+    generation.retained.push(Item { key, uid: Some(uid) });
+    let patch = json!({"data": {"generation.json": generation.to_text().unwrap()}}).to_string();
+    plane.kubectl(&["-n", "neighbours", "patch", name, "--type=merge", "-p", &patch]);
+
+    vault.profile(&["logLevel = \"debug\""]);
+    let ran = vault.apply(&vault.build(), &[]);
+
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(plane.has("neighbours", "deployment/next-door"));
+    // Where the key would really change, only a Secret of our own is named for deletion.
+    make(&vault.site, "own", &["encryption-key"]);
+    vault.profile(&["encryptionKey = { existing = { name = \"own\", key = \"encryption-key\" } }"]);
+    let ran = vault.apply(&vault.build(), &[]);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("delete its volume of Redis and Secret {KEY}")), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("next-door"), "{}", ran.stderr);
+}
