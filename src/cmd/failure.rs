@@ -152,7 +152,7 @@ impl Failure {
             printer.tell(&line);
         }
         for reason in &self.reasons {
-            printer.tell(&format!("  {}", safe(reason)));
+            printer.tell(&format!("  {reason}"));
         }
         for hint in &self.hints {
             printer.tell(&format!("hint: {hint}"));

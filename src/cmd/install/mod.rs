@@ -219,6 +219,10 @@ pub(super) fn install(
     if args.dry_run { &mut plan.changes.warnings } else { &mut plan.obstacles }.extend(lacking);
     // Helm still has its records: whoever uninstalled the release would take away what this run makes.
     plan.obstacles.extend(run.journal.unfinished_adoption());
+    // Whoever is asked, or only looks, has them with the plan.
+    if args.is_agreed() || is_done && !args.dry_run {
+        report::tell_warnings(&ctx.printer, &plan);
+    }
     let mut report = ApplyReport::new(checked, cluster, identity, &plan, &makings, &secrets);
     let blocked = report::blocked(&plan);
     if args.dry_run {
@@ -233,17 +237,13 @@ pub(super) fn install(
         ctx.printer.report(&report)?;
         return Ok(ExitCode::from(DIFFERS));
     }
-    if args.goes_without_asking() || is_done {
-        // Whoever is asked has them before the question.
-        plan.changes.warnings.iter().for_each(|warning| ctx.printer.warn(warning));
-    }
     if is_done {
         run.journal.clear_dead_lock()?;
         report.done = Some(Done::unchanged(run.deployed()));
         ctx.printer.report(&report)?;
         return Ok(ExitCode::SUCCESS);
     }
-    if !args.goes_without_asking() {
+    if !args.is_agreed() {
         confirm(ctx, &report, &checked.question(cluster, identity))?;
         if makings.asks_first_install() {
             confirm_first_install(checked.bundle.index.namespace.as_str())?;
@@ -259,13 +259,13 @@ impl InstallArgs {
         Turn::of(self.dry_run, self.break_lock)
     }
 
-    fn goes_without_asking(&self) -> bool {
-        self.yes || self.plan_hash.is_some()
+    /// Tells whether nobody is shown the plan and asked.
+    fn is_agreed(&self) -> bool {
+        !self.dry_run && (self.yes || self.plan_hash.is_some())
     }
 
     fn consent(&self) -> Consent<'_> {
-        let approves = self.goes_without_asking() || self.dry_run;
-        self.secrets.consent(!approves && can_ask())
+        self.secrets.consent(!self.is_agreed() && !self.dry_run && can_ask())
     }
 
     /// Returns what may be done about secrets.

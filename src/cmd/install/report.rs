@@ -292,6 +292,11 @@ fn shown(value: Option<&Value>) -> String {
     text.chars().take(VALUE_CHARS_MAX - 1).chain(['…']).collect()
 }
 
+/// Says what a person should know of a plan that is not shown.
+pub(super) fn tell_warnings(printer: &Printer, plan: &Plan) {
+    plan.changes.warnings.iter().for_each(|warning| printer.warn(warning));
+}
+
 /// Says what a plan that was only shown runs into.
 pub(super) fn tell_blocked(printer: &Printer, failure: &Failure) -> ExitCode {
     failure.tell(printer);

@@ -19,7 +19,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::judge::{Leave, judge};
-use super::report::{ApplyReport, Done, blocked, tell_blocked};
+use super::report::{ApplyReport, Done, blocked, tell_blocked, tell_warnings};
 use super::run::{self, Run};
 use super::secrets::{self, Makings};
 use super::survey::{find_all, is_wanted, split_used};
@@ -96,6 +96,10 @@ pub(in crate::cmd) fn adopt(
         decide(checked, cluster, &run, release.as_ref(), args, install)?;
     let (uids, versions) = (run::known_uids(&before), secret_versions(&before));
     let plan = forecast(cluster, checked, &run, before, &helm, &makings)?;
+    // Whoever is asked, or only looks, has them with the plan.
+    if install.is_agreed() {
+        tell_warnings(&ctx.printer, &plan);
+    }
     let apply = ApplyReport::new(checked, cluster, identity, &plan, &makings, &versions);
     let mut report = AdoptReport { helm, apply };
     report.apply.bind(&report.helm.approved());
@@ -111,10 +115,6 @@ pub(in crate::cmd) fn adopt(
         ctx.printer.tell("the plan is another one than was approved; nothing was changed");
         ctx.printer.report(&report)?;
         return Ok(ExitCode::from(DIFFERS));
-    }
-    if install.goes_without_asking() {
-        // Whoever is asked has them before the question.
-        plan.changes.warnings.iter().for_each(|warning| ctx.printer.warn(warning));
     }
     let first_install = makings.asks_first_install().then_some(namespace);
     consent::ask(ctx, &report, &checked.place(cluster, identity), first_install, args, install)?;
