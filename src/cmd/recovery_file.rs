@@ -124,6 +124,20 @@ mod tests {
     }
 
     #[test]
+    fn the_example_among_those_who_can_open_a_copy_is_told() {
+        let example = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+        let own = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
+        let warning = |texts: &[&str]| {
+            let all = texts.iter().map(|text| Recipients::parse_one(text).unwrap());
+            example_warning(&Recipients::new(all).unwrap())
+        };
+
+        assert_eq!(warning(&[own]), None);
+        assert!(warning(&[example]).unwrap().contains("opens only with"));
+        assert!(warning(&[example, own]).unwrap().contains("opens also with"));
+    }
+
+    #[test]
     fn a_file_that_cannot_be_written_says_nothing_of_what_was_generated() {
         let folder = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(folder.path()).unwrap().join("file");

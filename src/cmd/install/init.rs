@@ -78,7 +78,8 @@ pub(in crate::cmd) fn init(
 ) -> Outcome {
     let mut run = Run::begin(ctx, checked, (cluster, identity), Turn::Looks, Duration::ZERO)?;
     let makings = run.survey_secrets(args.consent(!yes && !dry_run && can_ask()))?;
-    if yes && !dry_run {
+    // Where there is something to ask, or to show, it is said with that.
+    if !dry_run && (yes || makings.is_empty()) {
         makings.warnings().iter().for_each(|warning| ctx.printer.warn(warning));
     }
     let mut report = InitReport {

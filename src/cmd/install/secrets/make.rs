@@ -49,10 +49,11 @@ fn generate(
         makings.keeper.as_ref().map(|keeper| keeper.keep(journal, secrets)).transpose()
     };
     let kept = keep(&whole, journal).map_err(|failure| failure.hint("nothing was generated"))?;
-    let made = whole.iter().zip(&to_make).filter(|(_, making)| making.is_some());
-    for ((key, secret), _) in made.clone() {
+    let made: Vec<(&Secret, &Making)> =
+        to_make.iter().flatten().map(|making| (secret_of(&whole, making), making)).collect();
+    for (secret, making) in &made {
         journal.beat()?;
-        if !put(cluster, key, secret)? {
+        if !put(cluster, &making.key, secret)? {
             break;
         }
     }
@@ -61,7 +62,7 @@ fn generate(
     let Some((lost, _)) = whole.iter().find(|(key, secret)| !is_live(key, secret, &found)) else {
         return Ok(kept.into_iter().map(|kept| kept.file).collect());
     };
-    let is_any_ours = made.clone().any(|((key, secret), _)| is_live(key, secret, &found));
+    let is_any_ours = made.iter().any(|(secret, making)| has_any_live(making, secret, &found));
     let there: Vec<(ObjectKey, Secret)> =
         found.into_iter().filter_map(|found| Some((found.key, found.secret?))).collect();
     // Some of ours are there: they are in no other copy.
@@ -135,6 +136,18 @@ fn fill(
 fn is_live(key: &ObjectKey, secret: &Secret, found: &[Found<'_>]) -> bool {
     let live = found.iter().find(|found| found.key == *key).and_then(|found| found.secret.as_ref());
     live.is_some_and(|live| live.data == secret.data)
+}
+
+/// Tells whether any value that was made is there.
+fn has_any_live(making: &Making, secret: &Secret, found: &[Found<'_>]) -> bool {
+    let live = found.iter().find(|found| found.key == making.key).and_then(|found| found.secret.as_ref());
+    let is_live = |key: &String| live.is_some_and(|live| live.data.get(key) == secret.data.get(key));
+    making.values.iter().any(|value| is_live(&value.key))
+}
+
+fn secret_of<'a>(whole: &'a [(ObjectKey, Secret)], making: &Making) -> &'a Secret {
+    let (_, secret) = whole.iter().find(|(key, _)| *key == making.key).expect("each making was filled");
+    secret
 }
 
 /// Writes a Secret; false if somebody else was first. The answer to a write that happened may be lost: it then finds itself.
