@@ -177,7 +177,7 @@ impl Args {
                 let what = format!("not gone after {} s: {}", self.change.timeout().as_secs(), left.key);
                 return Err(pods_left(cluster, journal)?
                     .into_iter()
-                    .fold(Failure::world(what), Failure::hint));
+                    .fold(Failure::world(what), Failure::reason));
             }
             journal.beat()?;
             cluster.pause(POLL)?;

@@ -296,7 +296,7 @@ fn denied(namespace: &str, controller: &str, set: &str) {
     assert!(ran.stderr.contains("not ready after 5 s"), "{}", ran.stderr);
     let status = site.call(&["status", "-n", namespace]);
     assert_eq!(status.code, 1, "{}", status.stderr);
-    for (said, start) in [(ran.stderr, "hint: "), (status.stdout, "  ! ")] {
+    for (said, start) in [(ran.stderr, "  "), (status.stdout, "  ! ")] {
         let about =
             |line: &&str| line.starts_with(&format!("{start}{set}")) && line.contains(": FailedCreate: ");
         let line = said.lines().find(about).unwrap_or_else(|| panic!("{set}: {said}"));

@@ -22,7 +22,7 @@ fn unready(site: &Site, settings: &[&str], wanted: &str) {
         let head = site.head("relay-dev");
         let last = head["generations"].as_array().unwrap().last().unwrap();
         assert_eq!((&last["state"], head.get("lock")), (&"pending".into(), None), "{settings:?}");
-        let about = |line: &&str| line.starts_with("hint: relay-dev-claude-relay-");
+        let about = |line: &&str| line.starts_with("  relay-dev-claude-relay-");
         if ran.stderr.lines().filter(about).any(|line| line.contains(wanted)) {
             return;
         }

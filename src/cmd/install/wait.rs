@@ -109,5 +109,5 @@ fn trouble(
 ) -> Result<Failure, Failure> {
     let place = (journal.name(), journal.namespace());
     let reasons = troubles(cluster, place, awaited.iter())?;
-    Ok(reasons.into_iter().take(TROUBLES_SHOWN).fold(Failure::world(what), Failure::hint))
+    Ok(reasons.into_iter().take(TROUBLES_SHOWN).fold(Failure::world(what), Failure::reason))
 }

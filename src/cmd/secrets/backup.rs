@@ -152,7 +152,7 @@ fn read_all(cluster: &Cluster, bundle: &Bundle) -> Result<Vec<Saved>, Failure> {
     }
     if !missing.is_empty() {
         let failure = Failure::world("not all Secrets are there; a backup of the others would look whole");
-        return Err(missing.into_iter().fold(failure, Failure::hint));
+        return Err(missing.into_iter().fold(failure, Failure::reason));
     }
     if secrets.is_empty() {
         return Err(Failure::input("the bundle refers to no Secret: there is nothing to back up"));

@@ -195,7 +195,7 @@ fn plan(cluster: &Cluster, bundle: &Bundle, recovery: &Recovery) -> Result<Plan,
         return Ok(plan);
     }
     let failure = Failure::world("Secrets are there with other values than the file's; nothing was written");
-    let failure = different.into_iter().fold(failure, Failure::hint);
+    let failure = different.into_iter().fold(failure, Failure::reason);
     Err(failure
         .hint("if those of the file are the right ones, delete these Secrets, and run the command again"))
 }

@@ -150,7 +150,7 @@ fn decide(
     let missing = preflight::check_contract(cluster, bundle)?;
     if !missing.wanted.is_empty() {
         let failure = Failure::world("the cluster lacks what the bundle needs; nothing was changed");
-        return Err(missing.wanted.into_iter().fold(failure, Failure::hint));
+        return Err(missing.wanted.into_iter().fold(failure, Failure::reason));
     }
     let recorded = run.journal.recorded(|_| true)?;
     let (earlier, known) = (inventory(&recorded), known_secrets(&run.journal.head, &recorded));
@@ -172,7 +172,7 @@ fn decide(
             "the Helm release `{}` cannot be adopted; nothing was changed",
             args.from_helm
         ));
-        return Err(found.into_iter().fold(failure, Failure::hint));
+        return Err(found.into_iter().fold(failure, Failure::reason));
     }
     let (carried, source) = match release {
         Some(release) => {
@@ -258,7 +258,7 @@ fn look(
         return Ok(live);
     }
     let failure = Failure::world("not everything may be looked at; nothing was changed");
-    Err(unseen.into_iter().fold(failure, Failure::hint))
+    Err(unseen.into_iter().fold(failure, Failure::reason))
 }
 
 /// Returns what goes after the rollout, what refers to others first: what the release has and the bundle has not, and what

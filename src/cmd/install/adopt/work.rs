@@ -86,7 +86,7 @@ impl Work<'_> {
             return run.roll_out(generation, &plan, &makings, uids);
         }
         let failure = Failure::world(format!("the plan is another one than was approved; {so_far}"));
-        Err(new.into_iter().fold(failure, Failure::hint))
+        Err(new.into_iter().fold(failure, Failure::reason))
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn survey(
     }
     let failure = Failure::input("the bundle wants new values in place of generated ones; none was made")
         .hint("what the old values protect may be lost with them; if that is meant: --allow-regenerate");
-    Err(raised.into_iter().fold(failure, Failure::hint))
+    Err(raised.into_iter().fold(failure, Failure::reason))
 }
 
 /// Refuses to write into a Secret that nobody can.

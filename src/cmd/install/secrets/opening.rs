@@ -45,6 +45,6 @@ pub(crate) fn open(bundle: &Bundle, identities: &Identities) -> Result<Opened, F
     }
     let failure =
         Failure::input("the bundle has sealed secrets that the private keys of --identity do not open");
-    let failure = closed.into_iter().fold(failure, Failure::hint);
+    let failure = closed.into_iter().fold(failure, Failure::reason);
     Err(failure.hint("name the file with a private key of a recipient; nothing was asked of the cluster"))
 }
