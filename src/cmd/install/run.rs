@@ -100,7 +100,8 @@ impl<'a> Run<'a> {
         before.obstacles.extend(missing.wanted.into_iter().map(|what| format!("missing: {what}")));
         match makings {
             Err(why) if before.is_blocked() => {
-                before.obstacles.push(why.message());
+                let parts = [vec![why.message()], why.reasons, why.hints].concat();
+                before.obstacles.push(parts.join("; "));
                 Ok((before, Makings::default()))
             }
             makings => {
