@@ -69,8 +69,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio", &["cluster"]),
     ("k8s_openapi", &["profile", "render"]),
     ("schemars", &["model", "profile"]),
-    // `render` writes YAML; `profile` reads the values of a Helm chart, and `adoption` what it was rendered to.
-    ("serde_saphyr", &["render", "profile", "adoption"]),
+    // `render` writes YAML; `profile` reads the values of a Helm chart, and `adoption` what it was rendered to; `cluster` tells
+    // mistakes in a kubeconfig apart.
+    ("serde_saphyr", &["render", "profile", "adoption", "cluster"]),
     ("sha2", &["model"]),
     ("similar", &["plan", "ui"]),
     ("strsim", &["profile", "fluent_bit"]),

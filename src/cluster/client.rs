@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kube::client::{Body, ClientBuilder};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -14,12 +14,12 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::body::{Lost, receive};
 use super::error::{CallError, Status};
+use super::kubeconfig;
 use super::request::{Method, Request};
 use super::resource::Answer;
 use super::retry::{ATTEMPTS_MAX, Trouble, delay};
 use super::secret::Secret;
 use super::signals::{Manner, Signals, unless_stopped};
-use crate::model::causes::with_causes;
 use crate::model::object_key::ObjectKey;
 
 /// How long nothing may come of an answer; a call that stalls longer is made again.
@@ -111,7 +111,7 @@ impl Cluster {
     ///
     /// When there is no such file or context, or its credentials cannot be read.
     pub fn connect(access: &Access) -> Result<Self, ConnectError> {
-        let (config, context) = read_config(access)?;
+        let (config, context) = kubeconfig::read(access)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| ConnectError::Client(error.to_string()))?;
         let config = runtime
@@ -119,7 +119,8 @@ impl Cluster {
                 config,
                 &KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() },
             ))
-            .map_err(|error| ConnectError::Kubeconfig(with_causes(&error)))?;
+            .map_err(|error| kubeconfig::unusable(&error))?;
+        kubeconfig::check_token(&config.auth_info)?;
         let (server, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
         let client = runtime.block_on(async { client(config) })?;
         let (fence, patience) = (Cell::new(None), Cell::new(Patience::USUAL));
@@ -308,29 +309,6 @@ pub(super) fn found<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallEr
     }
 }
 
-fn read_config(access: &Access) -> Result<(Kubeconfig, String), ConnectError> {
-    let mut merged: Option<Kubeconfig> = None;
-    for path in &access.kubeconfigs {
-        let next = Kubeconfig::read_from(path);
-        let next =
-            next.map_err(|error| ConnectError::Kubeconfig(format!("`{path}`: {}", with_causes(&error))))?;
-        merged = Some(match merged {
-            None => next,
-            Some(first) => {
-                first.merge(next).map_err(|error| ConnectError::Kubeconfig(with_causes(&error)))?
-            }
-        });
-    }
-    let config = merged.ok_or_else(|| ConnectError::Kubeconfig("there is none".to_owned()))?;
-    let context = access.context.clone().or_else(|| config.current_context.clone()).unwrap_or_default();
-    if config.contexts.iter().any(|known| known.name == context) {
-        return Ok((config, context));
-    }
-    let known: Vec<&str> = config.contexts.iter().map(|known| known.name.as_str()).collect();
-    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    Err(ConnectError::Kubeconfig(format!("it has no context `{context}`; it has {known}")))
-}
-
 fn client(mut config: Config) -> Result<Client, ConnectError> {
     config.default_retry = false;
     config.read_timeout = Some(READ_TIMEOUT);
@@ -338,7 +316,7 @@ fn client(mut config: Config) -> Result<Client, ConnectError> {
     // A connection that was idle is not slow.
     config.reset_reader_on_write = true;
     let builder = ClientBuilder::try_from(config);
-    Ok(builder.map_err(|error| ConnectError::Client(with_causes(&error)))?.build())
+    Ok(builder.map_err(|error| ConnectError::Client(kubeconfig::words(&error)))?.build())
 }
 
 /// How long a request is sent again.
@@ -408,7 +386,7 @@ async fn send_before<T: Reply>(limits: Limits, client: &Client, request: &Reques
 
 async fn send<T: Reply>(client: &Client, request: &Request) -> Sent<T> {
     let cut = |why: String| (CallError::Transport(why), Trouble::Transport);
-    let lost = |error: &kube::Error| match with_causes(error) {
+    let lost = |error: &kube::Error| match kubeconfig::words(error) {
         // The TLS library's words; the same certificate will come again.
         why if why.contains("certificate") => (CallError::Certificate(why), Trouble::Final),
         why => cut(why),

@@ -6,6 +6,7 @@
 mod body;
 mod client;
 pub mod error;
+mod kubeconfig;
 pub mod request;
 pub mod resource;
 pub mod retry;
