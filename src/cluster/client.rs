@@ -121,7 +121,7 @@ impl Cluster {
             ))
             .map_err(|error| kubeconfig::unusable(&error))?;
         kubeconfig::check_token(&config.auth_info)?;
-        let (server, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
+        let (server, namespace) = (address(&config.cluster_url), config.default_namespace.clone());
         let client = runtime.block_on(async { client(config) })?;
         let (fence, patience) = (Cell::new(None), Cell::new(Patience::USUAL));
         let signals = RefCell::new(None);
@@ -266,7 +266,9 @@ impl Cluster {
     fn call_until<T: Reply>(&self, request: &Request, until: Option<Instant>) -> Result<T, CallError> {
         let mut signals = self.signals.borrow_mut();
         let limits = Limits { until, patience: self.patience.get() };
-        self.runtime.block_on(call(self.client.clone(), request.clone(), limits, signals.as_mut()))
+        let answer =
+            self.runtime.block_on(call(self.client.clone(), request.clone(), limits, signals.as_mut()));
+        answer.map_err(|error| self.place(error))
     }
 
     /// Sends requests that do not depend on each other and change nothing; the answers are in their order.
@@ -282,13 +284,18 @@ impl Cluster {
                 let mut all = Vec::with_capacity(some.len());
                 for call in calls {
                     let lost = |error: tokio::task::JoinError| CallError::Transport(error.to_string());
-                    all.push(call.await.map_err(lost).and_then(|answer| answer));
+                    all.push(call.await.map_err(lost).flatten().map_err(|error| self.place(error)));
                 }
                 all
             });
             answers.extend(all.unwrap_or_else(|| some.iter().map(|_| Err(CallError::Interrupted)).collect()));
         }
         answers
+    }
+
+    /// Says in an error whom it is about.
+    fn place(&self, error: CallError) -> CallError {
+        error.about(&format!("{} of context `{}`", self.server, self.context))
     }
 
     fn run<T>(&self, manner: Manner, work: impl Future<Output = T>) -> Option<T> {
@@ -307,6 +314,14 @@ pub(super) fn found<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallEr
         Err(error) if error.code() == 404 => Ok(None),
         answer => answer.map(Some),
     }
+}
+
+/// Returns the address of a server; a name and a password in it are left out.
+fn address(url: &http::Uri) -> String {
+    let scheme = url.scheme_str().unwrap_or("http");
+    let host = url.host().unwrap_or_default();
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{scheme}://{host}{port}{}", url.path().trim_end_matches('/'))
 }
 
 fn client(mut config: Config) -> Result<Client, ConnectError> {
@@ -449,6 +464,14 @@ fn header<'a>(headers: &'a http::HeaderMap, name: &http::HeaderName) -> Option<&
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_a_password() {
+        let shown = |url: &str| address(&url.parse().unwrap());
+
+        assert_eq!(shown("https://10.0.0.1:6443"), "https://10.0.0.1:6443");
+        assert_eq!(shown("https://me:s3cret@[::1]/k8s/clusters/c-1/?x"), "https://[::1]/k8s/clusters/c-1");
+    }
 
     #[test]
     fn a_path_that_cannot_be_sent_is_an_error_and_one_that_can_is_sent_as_it_is() {

@@ -150,6 +150,15 @@ fn webhook(message: &str) -> Option<&str> {
 }
 
 impl CallError {
+    /// Names the server where there may be a wrong one, or none.
+    pub(super) fn about(self, server: &str) -> Self {
+        match self {
+            Self::Transport(why) => Self::Transport(format!("{server}: {why}")),
+            Self::Certificate(why) => Self::Certificate(format!("{server}: {why}")),
+            other => other,
+        }
+    }
+
     /// Returns what the server said, if it said anything.
     pub fn status(&self) -> Option<&Status> {
         match self {

@@ -37,12 +37,8 @@ impl ClusterArgs {
     pub fn connect(&self) -> Result<Cluster, Failure> {
         let kubeconfigs = match &self.kubeconfig {
             Some(path) => vec![path.to_string()],
-            None => kubeconfigs(),
+            None => kubeconfigs()?,
         };
-        if kubeconfigs.is_empty() {
-            return Err(Failure::input("it is not known which cluster is meant: there is no kubeconfig")
-                .hint("name one: --kubeconfig FILE"));
-        }
         Ok(Cluster::connect(&Access { kubeconfigs, context: self.context.clone() })?)
     }
 }
@@ -67,16 +63,26 @@ pub fn identify(cluster: &Cluster, policy: &Policy) -> Result<Identity, Failure>
     }
 }
 
+/// Returns the kubeconfigs that are there, or says where none is.
 #[expect(clippy::disallowed_methods, reason = "the one place that asks where kubeconfigs are")]
-fn kubeconfigs() -> Vec<String> {
-    let is_there = |path: &String| !path.is_empty() && camino::Utf8Path::new(path).exists();
-    if let Ok(list) = std::env::var("KUBECONFIG")
-        && !list.is_empty()
-    {
-        return list.split(':').map(str::to_owned).filter(is_there).collect();
+fn kubeconfigs() -> Result<Vec<String>, Failure> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let (tried, from): (Vec<String>, _) = match (variable("KUBECONFIG"), variable("HOME")) {
+        (Some(list), _) => {
+            (list.split(':').filter(|path| !path.is_empty()).map(str::to_owned).collect(), " ($KUBECONFIG)")
+        }
+        (None, Some(home)) => (vec![format!("{home}/.kube/config")], ""),
+        (None, None) => (Vec::new(), ""),
+    };
+    let there: Vec<String> =
+        tried.iter().filter(|path| camino::Utf8Path::new(path).exists()).cloned().collect();
+    if !there.is_empty() {
+        return Ok(there);
     }
-    let home = std::env::var("HOME").ok().map(|home| format!("{home}/.kube/config"));
-    home.into_iter().filter(is_there).collect()
+    let places: Vec<String> = tried.iter().map(|path| format!("`{path}`")).collect();
+    let place = if places.is_empty() { String::new() } else { format!(" at {}{from}", places.join(" or ")) };
+    Err(Failure::input(format!("it is not known which cluster is meant: there is no kubeconfig{place}"))
+        .hint("name one: --kubeconfig FILE"))
 }
 
 impl From<ConnectError> for Failure {
@@ -116,8 +122,8 @@ impl From<CallError> for Failure {
             CallError::Status(status) => match status.code {
                 401 => "the credentials of the kubeconfig do not count (any more): renew them",
                 403 => {
-                    "ask for the right that is missing: `relay-bundle rbac` prints the Roles, and \
-                     `relay-bundle rbac --from-helm` those for an adoption"
+                    "ask for the right that is missing: `relay-bundle rbac` prints the Roles, for all bundles together \
+                     between which one goes (`relay-bundle rbac OLD.tar NEW.tar`), and with --from-helm for an adoption"
                 }
                 429 | 500.. => "the server is in trouble: run the same command again when it is well",
                 _ => return Self::world(error),
