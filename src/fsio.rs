@@ -206,6 +206,11 @@ impl Temporary {
         }
         let named = tempfile::Builder::new().prefix(&prefix_aside(path)).tempfile_in(folder);
         named.map(Self::Named).map_err(|error| match error.kind() {
+            // Such as `/proc`.
+            io::ErrorKind::NotFound if folder.is_dir() => {
+                let why = format!("failed to create file `{path}`: no file can be made in `{folder}`");
+                io::Error::new(io::ErrorKind::PermissionDenied, why)
+            }
             io::ErrorKind::NotFound => io::Error::new(
                 io::ErrorKind::NotFound,
                 format!("failed to create file `{path}`: there is no folder `{folder}`"),
@@ -438,6 +443,19 @@ mod tests {
 
         assert!(read.contains(path.as_str()), "{read}");
         assert_eq!(write, format!("failed to create file `{path}`: there is no folder `{folder}/no/such`"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_takes_no_files_is_not_called_missing() {
+        let path = Utf8Path::new("/proc/x.age");
+
+        let error = create_new(path, b"", MODE_PRIVATE, Durability::Cached).unwrap_err().to_string();
+
+        assert!(
+            error.starts_with("failed to create file `/proc/x.age`: ") && !error.contains("there is no"),
+            "{error}"
+        );
     }
 
     #[test]

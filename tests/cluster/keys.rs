@@ -195,6 +195,25 @@ fn who_can_recover_what_is_generated_is_part_of_the_plan_and_the_example_is_warn
     assert_eq!(kept["planHash"], planned(&["--recovery-file", "b.age"])["planHash"]);
     assert_ne!(kept["planHash"], unkept["planHash"]);
 
+    // Nobody makes a folder for what may be a slip, or a medium that is not there.
+    let before = vault.site.versions();
+    let init = ["secrets", "init", bundle.as_str(), "--trust", "trust.toml", "--first-install", "--yes"];
+    let backup = ["secrets", "backup", bundle.as_str(), "--trust", "trust.toml"];
+    let nowhere = ["--recovery-file", "nowhere/a.age"];
+    let refused = [
+        vault.site.apply(&bundle, &[&["--dry-run", "--first-install"][..], &nowhere].concat()),
+        vault.site.apply(&bundle, &[&["--yes", "--first-install"][..], &nowhere].concat()),
+        vault.call(&[&init[..], &nowhere].concat()),
+        vault.call(&[&backup[..], &nowhere].concat()),
+    ];
+    for ran in refused {
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        let said = "there is no folder `nowhere` for the recovery file `nowhere/a.age`";
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    }
+    assert!(!vault.site.path().join("nowhere").exists());
+    assert_eq!(vault.site.versions(), before);
+
     let example = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
     vault.profile_for(&[example], &[]);
     let shipped = vault.build();

@@ -17,7 +17,7 @@ use crate::cmd::failure::{Failure, Outcome};
 use crate::cmd::gate::BundleArgs;
 use crate::cmd::install::secrets::recovery_recipients;
 use crate::cmd::installation_args::InstallationArgs;
-use crate::cmd::recovery_file::{described, example_warning, saved, write_new};
+use crate::cmd::recovery_file::{check_place, described, example_warning, saved, write_new};
 use crate::cmd::state_args::StateArgs;
 use crate::cmd::trust_args::load_policy;
 use crate::cmd::verified_record::verified;
@@ -30,12 +30,13 @@ use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Reads every Secret that the bundle refers to and does not hold: generated, sealed, and those of others. They are
-encrypted in memory; the file opens with the private key of any recipient, `secrets restore` brings them back. A backup of
-Redis is worthless without the encryption key that is in this file.
+    after_help = "Reads every Secret that the bundle refers to and does not hold: generated, sealed, and those of
+others. They are encrypted in memory; the file opens with the private key of any recipient,
+`secrets restore` brings them back. A backup of Redis is worthless without the encryption key that
+is in this file.
 
-The bundle is the one that is deployed; neither its age nor newer ones count. Without one it is read from the record in the
-cluster, and verified there.
+The bundle is the one that is deployed; neither its age nor newer ones count. Without one it is
+read from the record in the cluster, and verified there.
 
 Examples:
   relay-bundle secrets backup -n claude-relay --trust trust.toml --recovery-file prod-secrets.age
@@ -84,6 +85,7 @@ impl Report for BackupReport {
 
 impl Args {
     pub(super) fn run(self, ctx: &Ctx) -> Outcome {
+        check_place(&self.recovery_file)?;
         let (policy, now) = (load_policy(&self.trust)?, clock::now()?);
         // What is at hand is verified before there is a connection.
         let brought = self.brought(&policy, now)?;

@@ -54,7 +54,7 @@ mod with_age {
         Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path, Utf8PathBuf,
         is_dev, nobody, recovery_recipients,
     };
-    use crate::cmd::recovery_file::{example_warning, next_free, saved, write_new};
+    use crate::cmd::recovery_file::{check_place, example_warning, make_place, next_free, saved, write_new};
     use crate::cmd::state_args;
     use crate::sealed::{Recipients, Recovery};
 
@@ -62,6 +62,8 @@ mod with_age {
     pub(in crate::cmd::install::secrets) struct Keeper {
         recipients: Recipients,
         path: Utf8PathBuf,
+        /// Whether a person named the path, and not this program.
+        is_named: bool,
     }
 
     impl Keeper {
@@ -84,10 +86,13 @@ mod with_age {
             let recipients = recipients.and_then(Recipients::new).map_err(Failure::input)?;
             let (namespace, name) = (&bundle.index.namespace, &bundle.index.name);
             let path = match file {
-                Some(file) => file.to_owned(),
+                Some(file) => {
+                    check_place(file)?;
+                    file.to_owned()
+                }
                 None => state_args::recovery_folder()?.join(format!("{namespace}-{name}.age")),
             };
-            Ok(Some(Self { recipients, path }))
+            Ok(Some(Self { recipients, path, is_named: file.is_some() }))
         }
 
         /// Returns the public keys of those who can recover it.
@@ -124,7 +129,8 @@ mod with_age {
                     failure.hint(format!("the newest copy in the record is worthless ({})", why.message()))
                 }
             };
-            let file = write_new(&self.path, encrypted.as_bytes()).map_err(unkept)?;
+            let place = if self.is_named { Ok(()) } else { make_place(&self.path) };
+            let file = place.and_then(|()| write_new(&self.path, encrypted.as_bytes())).map_err(unkept)?;
             Ok(Kept { file, encrypted, before })
         }
     }
