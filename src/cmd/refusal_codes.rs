@@ -79,8 +79,9 @@ pub const CODES: &[RefusalCode] = &[
     },
     RefusalCode {
         code: "WRONG_TARGET",
-        meaning: "the bundle was signed for other sites than the policy's",
-        remedy: "take the bundle that is for this site",
+        meaning: "the bundle was signed for other sites than the policy's; or the cluster is not the policy's",
+        remedy: "take the bundle that is for this site; if it is the cluster, choose its context with --context, or the \
+                 policy of this cluster",
     },
     RefusalCode {
         code: "ISSUED_IN_FUTURE",
