@@ -11,16 +11,18 @@ use super::ctx::Ctx;
 use super::failure::{Failure, Outcome};
 use super::install::{Checked, InstallArgs, Origin, install};
 use super::installation_args::InstallationArgs;
+use super::journal::Journal;
 use super::trust_args::load_policy;
 use super::verified_record::verified;
-use crate::rollout::back::{NoWayBack, way_back, ways_back};
-use crate::rollout::record::{Entry, Head};
+use crate::rollout::back::{NoWayBack, way_back, ways_elsewhere};
+use crate::rollout::record::Entry;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The bundle comes from the record in the cluster and is verified again. It may be older than what runs, and its key may
-be retired; a key or content that is revoked, or a serial below `minSerial`, is refused. What the bundle holds becomes a
-new generation. No file and no state of this machine is needed.
+    after_help = "The bundle comes from the record in the cluster and is verified again. It may be older than what
+runs, and its key may be retired; a key or content that is revoked, or a serial below `minSerial`,
+is refused. What the bundle holds becomes a new generation. No file and no state of this machine
+is needed.
 
 Examples:
   relay-bundle rollback -n claude-relay --trust trust.toml --dry-run
@@ -47,7 +49,7 @@ impl Args {
         let cluster = self.installation.connect()?;
         let identity = identify(&cluster, &policy)?;
         let journal = self.installation.open(&cluster)?;
-        let entry = way_back(&journal.head, self.to).map_err(|why| refusal(why, &journal.head))?;
+        let entry = way_back(&journal.head, self.to).map_err(|why| refusal(why, &journal))?;
         let bundle = verified(&journal, entry, &policy, now)?;
         let origin = Origin::Recorded(entry.content_of.unwrap_or(entry.generation));
         let words = self.installation.cluster_words();
@@ -59,14 +61,20 @@ impl Args {
 }
 
 /// Says why there is no going back, and to what there is.
-fn refusal(why: NoWayBack, head: &Head) -> Failure {
+fn refusal(why: NoWayBack, journal: &Journal<'_>) -> Failure {
+    if let Some(unfinished) = journal.unfinished_adoption() {
+        return Failure::world(unfinished);
+    }
     let way = |entry: &Entry| {
         let Entry { generation, state, recorded, profile, .. } = entry;
         format!("--to {generation}: profile {profile}, {state} on {recorded}, sha256:{}", entry.content_id)
     };
-    let failure = ways_back(head).map(way).fold(Failure::input(why), Failure::hint);
+    let failure = ways_elsewhere(&journal.head).map(way).fold(Failure::input(why), Failure::hint);
     if failure.hints.is_empty() {
-        return failure.hint("nothing has ever run here: apply a bundle");
+        return failure.hint(match journal.head.deployed() {
+            Some(_) => "what runs is all that has run here: apply another bundle",
+            None => "nothing has ever run here: apply a bundle",
+        });
     }
     failure
 }

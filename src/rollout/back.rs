@@ -18,6 +18,13 @@ pub fn ways_back(head: &Head) -> impl Iterator<Item = &Entry> {
     head.generations.iter().rev().filter(|entry| entry.state.has_run())
 }
 
+/// As [`ways_back`], those that have another content than what runs.
+pub fn ways_elsewhere(head: &Head) -> impl Iterator<Item = &Entry> {
+    // Before an attempt that was not finished, what is deployed ran; before what is deployed, what has another content.
+    let left = head.deployed().filter(|_| head.pending().is_none());
+    ways_back(head).filter(move |entry| left.is_none_or(|left| left.content_id != entry.content_id))
+}
+
 /// Returns the generation `to`, or the one that ran before what runs or was attempted.
 ///
 /// # Errors
@@ -36,10 +43,7 @@ pub fn way_back(head: &Head, to: Option<u64>) -> Result<&Entry, NoWayBack> {
         let is_it = |entry: &&Entry| (entry.content_id, entry.serial) == (begun.content_id, begun.serial);
         return ways_back(head).find(is_it).ok_or(NoWayBack::Nowhere);
     }
-    // Before an attempt that was not finished, what is deployed ran; before what is deployed, what has another content.
-    let left = head.deployed().filter(|_| head.pending().is_none());
-    let is_other = |entry: &&Entry| left.is_none_or(|left| left.content_id != entry.content_id);
-    ways_back(head).find(is_other).ok_or(NoWayBack::Nowhere)
+    ways_elsewhere(head).next().ok_or(NoWayBack::Nowhere)
 }
 
 #[cfg(test)]
@@ -104,5 +108,17 @@ mod tests {
         assert_eq!(answer(3), Err(NoWayBack::NeverRan { generation: 3, state: Abandoned }));
         assert_eq!(answer(5), Err(NoWayBack::NeverRan { generation: 5, state: Pending }));
         assert_eq!(ways_back(&head).map(|entry| entry.generation).collect::<Vec<_>>(), [4, 2]);
+    }
+
+    #[test]
+    fn what_runs_is_no_way_elsewhere() {
+        use Progress::{Deployed, Pending, Superseded};
+        let elsewhere = |entries: &[_]| -> Vec<u64> {
+            ways_elsewhere(&head(entries)).map(|entry| entry.generation).collect()
+        };
+
+        assert_eq!(elsewhere(&[(1, 1, Deployed)]), [0; 0]);
+        assert_eq!(elsewhere(&[(1, 2, Superseded), (2, 1, Superseded), (3, 1, Deployed)]), [1]);
+        assert_eq!(elsewhere(&[(1, 1, Deployed), (2, 2, Pending)]), [1]);
     }
 }

@@ -41,6 +41,14 @@ fn apply_waits_for_an_adoption_and_what_was_made_again_counts_as_its_own() {
         let why = "the adoption of the Helm release `claude-relay` is not finished: run `relay-bundle adopt";
         assert!(refused.stderr.contains(why), "{}", refused.stderr);
     }
+    let back = site.call(&[&["rollback", "--yes", "--trust", "trust.toml"][..], &place].concat());
+    assert_eq!(back.code, 4, "{}", back.stderr);
+    assert!(
+        back.stderr.contains("the adoption of the Helm release `claude-relay` is not finished"),
+        "{}",
+        back.stderr
+    );
+    assert!(!back.stderr.contains("nothing has ever run"), "{}", back.stderr);
     let status = site.call(&[&["status", "--json"][..], &place].concat());
     let shown = site.call(&[&["status"][..], &place].concat());
     let removal = site.call(&[&["remove", "--dry-run", "--json"][..], &place].concat());

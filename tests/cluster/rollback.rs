@@ -108,6 +108,7 @@ fn only_a_generation_that_ran_is_gone_back_to_and_the_others_are_listed() {
     let ran = site.call(&to(&site, &["--yes"]));
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("no generation with another content"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("--to ") && ran.stderr.contains("all that has run here"), "{}", ran.stderr);
     let bad = site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
     assert_eq!(site.apply(&bad, &["--yes", "--timeout", "1"]).code, 4);
     let before = site.versions();
