@@ -9,7 +9,7 @@ use super::change_args::ChangeArgs;
 use super::clock;
 use super::confirm::{confirm, place};
 use super::ctx::Ctx;
-use super::failure::{Failure, Outcome};
+use super::failure::{Failure, FailureKind, Outcome};
 use super::holder::holder;
 use super::install::preflight::check_rights;
 use super::install::wait::wait;
@@ -28,8 +28,8 @@ use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Pods are replaced as the workload's strategy says, and waited for. No later apply restarts them again for it, and no
-comparison with the bundle shows it.
+    after_help = "Pods are replaced as the workload's strategy says, and waited for. No later apply restarts them
+again for it, and no comparison with the bundle shows it.
 
 Examples:
   relay-bundle restart relay -n claude-relay
@@ -113,7 +113,7 @@ impl Args {
             return Ok(item.clone());
         }
         let all = inventory.iter().filter(|item| is_workload(item));
-        let all: Vec<String> = all.map(|item| item.key.name.clone()).collect();
+        let all: Vec<String> = all.map(|item| described(&inventory, item)).collect();
         Err(Failure::input(format!("{} has no workload `{meant}`", journal.name()))
             .hint(format!("it has {}", all.join(", "))))
     }
@@ -141,7 +141,22 @@ impl Args {
         }
         cluster.call(&Request::apply_as(MANAGER, key, &patch(key, &live, now)))?;
         tell(&format!("restart  {key}"));
-        wait(cluster, journal, std::slice::from_ref(key), self.change.timeout(), tell)
+        let ready = wait(cluster, journal, std::slice::from_ref(key), self.change.timeout(), tell);
+        ready.map_err(|failure| match failure.kind {
+            FailureKind::World => failure
+                .hint("nothing was undone, and the new pods may still come: `relay-bundle status` shows how far they are")
+                .hint("if what runs is at fault, apply a bundle that mends it, or go back: relay-bundle rollback"),
+            _ => failure,
+        })
+    }
+}
+
+/// Names a workload, with the shorter word for it if there is one.
+fn described(inventory: &[Item], item: &Item) -> String {
+    let is_short = |word: &&str| workload(inventory, word) == Some(item);
+    match ["relay", "redis"].into_iter().find(is_short) {
+        Some(word) => format!("`{word}` ({})", item.key.name),
+        None => format!("`{}`", item.key.name),
     }
 }
 

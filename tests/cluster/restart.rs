@@ -73,7 +73,7 @@ fn only_what_is_installed_is_restarted_and_trouble_is_named() {
     for workload in ["redis", "other"] {
         let ran = restart(workload, &[]);
         assert_eq!(ran.code, 2, "{}", ran.stderr);
-        assert!(ran.stderr.contains("it has relay-dev-claude-relay"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("it has `relay` (relay-dev-claude-relay)"), "{}", ran.stderr);
     }
     let asked = site.call(&["restart", "relay", "-n", "restart-not"]);
     assert_eq!(asked.code, 2, "{}", asked.stderr);
