@@ -22,9 +22,10 @@ use crate::ui::printer::Report;
 const GROUP: &str = "rbac.authorization.k8s.io";
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("Objects of the namespace are in a Role, also where a monitor goes elsewhere; what belongs to the cluster is in a
-ClusterRole: the identity of the cluster, the namespace itself, and classes. Secrets are named one by one. Several bundles
-of one installation add up: a change from one profile to another needs the rights of both. The namespace comes first.
+#[command(after_help = format!("Objects of the namespace are in a Role, also where a monitor goes elsewhere; what belongs to the
+cluster is in a ClusterRole: the identity of the cluster, the namespace itself, and classes.
+Secrets are named one by one. Name all bundles of the installation between which one goes, as
+`apply` of another and `rollback` do: the way needs the rights of both. The namespace comes first.
 
 Examples:
   relay-bundle rbac production --service-account ci:deployer | kubectl apply -f -
