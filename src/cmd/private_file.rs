@@ -1,6 +1,7 @@
 //! Files that nobody else may read: keys and passphrases.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt as _;
 
 use camino::Utf8Path;
@@ -44,7 +45,10 @@ pub(super) fn read_key(path: &Utf8Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
 ///
 /// As [`read`].
 pub(super) fn read_file_or_pipe(path: &Utf8Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let metadata = fs_err::metadata(path).map_err(GuardError::from)?;
+    let metadata = fs_err::metadata(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Failure::input(format!("there is no file `{path}`")),
+        _ => GuardError::from(error).into(),
+    })?;
     if metadata.file_type().is_fifo() {
         return Ok(guard::read_secret(path, fs_err::File::open(path)?, limit)?);
     }

@@ -80,7 +80,10 @@ pub fn load_policy_text(path: &Utf8Path) -> Result<(Policy, String), Failure> {
         let line = error.line.map(|line| format!(":{line}")).unwrap_or_default();
         let failure = Failure::input(format!("{path}{line}: {}", error.message));
         if text.contains("-----BEGIN ") {
-            return failure.hint("this is a key; `--key` trusts a single public key");
+            return failure.hint(format!(
+                "this is a key, and a policy says what it may sign: `relay-bundle trust init` writes one, and \
+                 `relay-bundle trust add key POLICY --key {path} --holder NAME` takes the key into it"
+            ));
         }
         failure.hint("`docs/format/trust-policy.md` describes every key of a policy")
     })?;

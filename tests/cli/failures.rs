@@ -38,6 +38,45 @@ fn a_failure_as_json_is_one_document_with_the_exit_code_in_it() {
 }
 
 #[test]
+fn without_a_kubeconfig_it_is_said_where_one_was_looked_for() {
+    let env = TestEnv::new();
+
+    let by_variable =
+        env.command(&["status", "-n", "x"]).env("KUBECONFIG", "/no/such:/nor/this").output().unwrap();
+    let by_name = env.run(&["status", "-n", "x", "--kubeconfig", "/no/such"]);
+
+    assert_eq!((by_variable.status.code(), by_name.code), (Some(2), 2));
+    let told = String::from_utf8(by_variable.stderr).unwrap();
+    assert!(told.contains("no kubeconfig at `/no/such` or `/nor/this` ($KUBECONFIG)"), "{told}");
+    assert!(by_name.stderr.contains("`/no/such`: there is no such file"), "{}", by_name.stderr);
+}
+
+#[test]
+fn a_key_where_a_policy_is_wanted_is_told_how_to_get_into_one() {
+    let env = TestEnv::new();
+    env.ok(&["keygen", "--out", "signing.pem"]);
+    env.build(&["web", "--archive", "web.tar"]);
+
+    let ran = env.run(&["apply", "web.tar", "--trust", "signing.pub.pem"]);
+
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    let wanted = "`relay-bundle trust add key POLICY --key signing.pub.pem --holder NAME`";
+    assert!(ran.stderr.contains(wanted) && !ran.stderr.contains("`--key` trusts"), "{}", ran.stderr);
+}
+
+#[cfg(feature = "age")]
+#[test]
+fn private_keys_that_are_not_there_are_called_so() {
+    let env = TestEnv::new();
+    env.build(&["web", "--archive", "web.tar"]);
+
+    let ran = env.run(&["secrets", "check", "web.tar", "--identity", "nosuch.key"]);
+
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("error: there is no file `nosuch.key`\n"), "{}", ran.stderr);
+}
+
+#[test]
 fn the_mistakes_of_a_profile_are_part_of_the_failure() {
     let env = TestEnv::new();
     env.write_profile("wrong", "[config]\nlogLevle = \"info\"\nport = 70000\n");
