@@ -11,9 +11,10 @@ use crate::trust::verify::Purpose;
 #[command(
     // Whatever the release has is taken over: there is nothing to say leave to.
     mut_arg("adopt", |argument| argument.hide(true).conflicts_with("from_helm")),
-    after_help = "The bundle is verified before the cluster is asked anything. What becomes of each object of the release is listed
-first; then its fields become ours, and the bundle is applied. At the end Helm's records are moved to Secrets of their
-own, so that no `helm uninstall` can delete what runs. A run that was interrupted is run again.
+    after_help = "The bundle is verified before the cluster is asked anything. What becomes of each object of the
+release is listed first; then its fields become ours, and the bundle is applied. At the end Helm's
+records are moved to Secrets of their own, so that no `helm uninstall` can delete what runs. A run
+that was interrupted is run again.
 
 Examples:
   relay-bundle adopt --from-helm prod prod.tar --trust trust.toml --dry-run

@@ -22,8 +22,9 @@ use crate::ui::printer::Report;
     mut_arg("context", |argument| argument.requires("live")),
     after_help = format!("Exit code 0 if both are the same, 1 if they differ.
 
-With --live the old side is the cluster: each object as it is, beside what the server would make of the bundle's if it
-were applied, whoever owns its fields. Nothing is written. It takes the rights to get and to patch the objects.
+With --live the old side is the cluster: each object as it is, beside what the server would make
+of the bundle's if it were applied, whoever owns its fields. Nothing is written. It takes the
+rights to get and to patch the objects.
 
 Examples:
   relay-bundle diff production                  the newest build in the store, and what a build would make now

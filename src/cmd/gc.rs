@@ -22,9 +22,10 @@ use crate::ui::printer::Report;
     after_help = "Kept is what a link in the store, or in its folder `.pins`, leads to:
   ln -s ../1f0c9a2b…-claude-relay-production bundles/.pins/release-7
 
-With --live it is the cluster that is cleared: of ConfigMaps that this program made and named by their content, and that
-no pod, no ReplicaSet or ControllerRevision (`kubectl rollout undo` goes back to those), and no generation that runs
-or was begun names. `apply` removes them too, when it is run the next time.
+With --live it is the cluster that is cleared: of ConfigMaps that this program made and named by
+their content, and that no pod, no ReplicaSet or ControllerRevision (`kubectl rollout undo` goes
+back to those), and no generation that runs or was begun names. `apply` removes them too, when it
+is run the next time.
 
 Examples:
   relay-bundle gc --dry-run

@@ -14,8 +14,9 @@ use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Each is read whole and compared with what the head of the record says of it. Signatures are not checked:
-`rollback` checks those of the bundle that it goes back to, and `status --trust` those of the one that runs.
+    after_help = "Each is read whole and compared with what the head of the record says of it. Signatures are not
+checked: `rollback` checks those of the bundle that it goes back to, and `status --trust` those of
+the one that runs.
 
 Examples:
   relay-bundle history -n claude-relay

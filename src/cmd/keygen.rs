@@ -24,8 +24,8 @@ use crate::ui::printer::Report;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The private key stays with you, in a file with mode 0600 that is never replaced; keep a copy of it
-offline. What is printed goes into the trust.toml of every place that accepts your bundles, by a way
-that you trust: compare the keyid by telephone.
+offline. What is printed goes into the trust.toml of every place that accepts your bundles, by a
+way that you trust: compare the keyid by telephone.
 
 Examples:
   relay-bundle keygen --holder build-desk

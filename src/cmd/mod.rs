@@ -89,7 +89,8 @@ use failure::{ErrorReport, Failure, Outcome};
   relay-bundle diff production         what a build would change, and which pods restart
   relay-bundle explain ingress.routes  what a key means
 
-Exit codes: 0 done, 1 no or different, 2 your input, 3 not trusted, 4 disk or cluster, 101 our bug, 130 stopped."
+Exit codes: 0 done, 1 no or different, 2 your input, 3 not trusted, 4 disk or cluster, 101 our
+bug, 130 stopped."
 )]
 pub struct Cli {
     /// Print a report as JSON

@@ -37,9 +37,10 @@ const PODS_SHOWN: usize = 10;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Everything goes that the record says was installed, is the very object that was, and holds no data; pods are waited for.
-Volume claims, Secrets that were made at apply, the record and the namespace stay: the commands that delete them are
-printed. A run that was interrupted is run again. A bundle can be applied again afterwards, to the same data and keys.
+    after_help = "Everything goes that the record says was installed, is the very object that was, and holds no
+data; pods are waited for. Volume claims, Secrets that were made at apply, the record and the
+namespace stay: the commands that delete them are printed. A run that was interrupted is run
+again. A bundle can be applied again afterwards, to the same data and keys.
 
 Examples:
   relay-bundle remove -n claude-relay --dry-run

@@ -41,7 +41,8 @@ struct ShowArgs {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Afterwards any serial is accepted for the place, also an old bundle: record the right one at once.
-To go back to an old release no reset is needed: have its content sealed again with a higher serial.
+To go back to an old release no reset is needed: have its content sealed again with a higher
+serial.
 
 Example:
   relay-bundle state reset --bundle claude-relay --profile production --namespace claude-relay \\

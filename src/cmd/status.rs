@@ -40,11 +40,12 @@ const NOT_MADE: &str = "the run that was begun has not made it, or somebody dele
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit code 0 if a generation is deployed, none is pending, no release of Helm is partly taken over, all its objects are
-there and ready, and so are the Secrets that apply made for it; 1 if not.
+    after_help = "Exit code 0 if a generation is deployed, none is pending, no release of Helm is partly taken over,
+all its objects are there and ready, and so are the Secrets that apply made for it; 1 if not.
 
-The record says all this of itself. With --trust the bundle that it names as deployed is verified: its signatures, and
-that no key or content was revoked. `verify --live` compares the objects with a bundle, field by field.
+The record says all this of itself. With --trust the bundle that it names as deployed is verified:
+its signatures, and that no key or content was revoked. `verify --live` compares the objects with
+a bundle, field by field.
 
 Examples:
   relay-bundle status -n claude-relay

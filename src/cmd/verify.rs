@@ -40,10 +40,11 @@ use crate::ui::verify_view::{Rebuild, Replay, Target, VerifyReport};
     mut_arg("kubeconfig", |argument| argument.requires("live")),
     mut_arg("context", |argument| argument.requires("live")),
     after_help = "Exit code 3 means that the bundle is not trusted; the first word of the message is a stable code.
-`relay-bundle explain CODE` tells what it means and what to do; docs/format/exit-codes.md lists all codes.
+`relay-bundle explain CODE` tells what it means and what to do; docs/format/exit-codes.md lists
+all codes.
 
-With --live and no BUNDLE it is the bundle that runs, out of the record in the cluster. It is verified as it is for a
-rollback: neither its age nor what was accepted after it counts.
+With --live and no BUNDLE it is the bundle that runs, out of the record in the cluster. It is
+verified as it is for a rollback: neither its age nor what was accepted after it counts.
 
 Examples:
   relay-bundle verify prod.tar --trust trust.toml

@@ -9,6 +9,7 @@ mod diff;
 mod env;
 mod failures;
 mod gc;
+mod help;
 mod hostile;
 mod images;
 mod import;

@@ -17,9 +17,10 @@ use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("Without --identity: whether each sealed file is one that could be opened where the bundle is applied, and for how
-many keys. With it: whether it opens, unaltered, and is for the namespace, Secret and key at which the bundle uses it. Values
-are decrypted in memory, and nothing of them is shown. Signatures are not verified.
+#[command(after_help = format!("Without --identity: whether each sealed file is one that could be opened where the bundle is
+applied, and for how many keys. With it: whether it opens, unaltered, and is for the namespace,
+Secret and key at which the bundle uses it. Values are decrypted in memory, and nothing of them is
+shown. Signatures are not verified.
 
 Exit code 1 when a secret is not ok.
 

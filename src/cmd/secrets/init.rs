@@ -8,9 +8,10 @@ use crate::trust::verify::Purpose;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Makes what the bundle lists as generated, where it is not there yet, and what it brings sealed: with the same checks
-and the same recovery file as `apply`, which does this by itself. It is for those who write the manifests with kubectl or
-GitOps. Killed, it is run again: no value is generated twice.
+    after_help = "Makes what the bundle lists as generated, where it is not there yet, and what it brings sealed:
+with the same checks and the same recovery file as `apply`, which does this by itself. It is for
+those who write the manifests with kubectl or GitOps. Killed, it is run again: no value is
+generated twice.
 
 Examples:
   relay-bundle secrets init prod.tar --trust trust.toml --first-install

@@ -27,9 +27,9 @@ use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Only Secrets that the verified bundle refers to are created: anybody who knows a public key could have made the file.
-A Secret that is there with the same values stays; if one value differs, nothing is written. The namespace must be there.
-docs/recovery.md shows the whole way back.
+    after_help = "Only Secrets that the verified bundle refers to are created: anybody who knows a public key could
+have made the file. A Secret that is there with the same values stays; if one value differs,
+nothing is written. The namespace must be there. docs/recovery.md shows the whole way back.
 
 Examples:
   relay-bundle secrets restore prod.tar secrets.age --trust trust.toml --identity key.txt --dry-run

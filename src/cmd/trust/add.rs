@@ -27,7 +27,8 @@ use crate::ui::printer::Report;
 Examples:
   relay-bundle trust add key trust.toml --key signing.pub.pem --holder build-desk
   relay-bundle trust add grant trust.toml --bundle claude-relay --profile production \\
-      --environment production --namespace claude-relay --key build-desk --key release-desk --threshold 2
+      --environment production --namespace claude-relay --key build-desk --key release-desk \\
+      --threshold 2
   relay-bundle trust add revoked-content trust.toml --content-id sha256:1f0c9a2b…")]
 pub(super) struct Args {
     #[command(subcommand)]

@@ -16,8 +16,8 @@ use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The policy trusts nobody until a key and a grant are added. It belongs to the operator's side, and comes
-there by another way than the bundles.
+    after_help = "The policy trusts nobody until a key and a grant are added. It belongs to the operator's side, and
+comes there by another way than the bundles.
 
 Examples:
   relay-bundle trust init --site plant-7 --max-age-days 180

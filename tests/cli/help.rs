@@ -1,0 +1,37 @@
+//! Help texts, at the width at which they are written.
+
+use clap::{Command, CommandFactory as _};
+use relay_bundle::cmd::Cli;
+
+/// How wide help is at most; wider terminals get no wider lines.
+const COLUMNS: usize = 100;
+
+/// Collects the lines that are too long, of a command and those below it; returns how many commands that are.
+fn too_long(command: &mut Command, path: &str, found: &mut Vec<String>) -> usize {
+    // What follows the options is wrapped by hand: a line that is too long would be wrapped once more, in mid-sentence.
+    let by_hand = [command.get_after_help(), command.get_after_long_help()];
+    let by_hand: Vec<String> = by_hand.into_iter().flatten().map(ToString::to_string).collect();
+    // An example may be long: it is copied, and not read.
+    let is_example = |line: &&str| line.starts_with("  ") && line.contains("relay-bundle ");
+    let by_hand = by_hand.iter().flat_map(|text| text.lines()).filter(|line| !is_example(line));
+    let rendered = command.clone().render_long_help().to_string();
+    // The parser never wraps a synopsis.
+    let rendered = rendered.lines().filter(|line| !line.starts_with("Usage: "));
+    for line in by_hand.chain(rendered).filter(|line| line.chars().count() > COLUMNS) {
+        found.push(format!("{path}: {line}"));
+    }
+    let below = command.get_subcommands_mut();
+    below.map(|sub| too_long(sub, &format!("{path} {}", sub.get_name()), found)).sum::<usize>() + 1
+}
+
+#[test]
+fn no_help_is_wider_than_a_hundred_columns_and_no_line_of_it_is_wrapped_twice() {
+    let mut command = Cli::command();
+    command.build();
+    let mut found = Vec::new();
+
+    let commands = too_long(&mut command, "relay-bundle", &mut found);
+
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    assert!(commands > 40, "only {commands} commands were looked at");
+}
