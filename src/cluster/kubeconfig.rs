@@ -154,7 +154,9 @@ fn of_credentials(error: &AuthError) -> String {
 fn of_tls(error: &RustlsTlsError) -> String {
     let what = match error {
         RustlsTlsError::AddRootCertificate(_) => "certificate-authority is no certificate",
-        RustlsTlsError::NoValidNativeRootCA(_) => "certificate-authority is missing, and this machine has none",
+        RustlsTlsError::NoValidNativeRootCA(_) => {
+            "certificate-authority is missing, and this machine has none"
+        }
         RustlsTlsError::InvalidServerName(_) => "tls-server-name is no name",
         RustlsTlsError::MissingCertificate => "client-certificate has no certificate",
         RustlsTlsError::MissingPrivateKey => "client-key has no private key (PKCS8 or RSA)",
@@ -219,7 +221,10 @@ mod tests {
                 format!("    client-certificate-data: {pem}\n    client-key-data: \"{SECRET}!\"\n"),
                 "client-key-data is no base64",
             ),
-            (format!("    client-certificate-data: {pem}\n    client-key-data: {pem}\n"), "the kubeconfig's client-"),
+            (
+                format!("    client-certificate-data: {pem}\n    client-key-data: {pem}\n"),
+                "the kubeconfig's client-",
+            ),
             (format!("    token: \"{SECRET}\\u0001\"\n"), "its token has a control character"),
             (exec(&format!("echo {SECRET}; echo {SECRET} >&2; exit 3")), "failed (exit status: 3)"),
             (exec(&format!("echo 'token: [{SECRET}'")), "printed no ExecCredential"),

@@ -104,7 +104,7 @@ fn what_stays_wrong_is_told_and_the_generation_stays_pending() {
     let Some(_) = Site::new("stays-none") else { return };
     let table = [
         ("cut", Fault::Cut, "the API server did not answer"),
-        ("lost", Fault::CutAfter, "the API server did not answer"),
+        ("lost", Fault::CutAfter, " of context `"),
         ("short", Fault::Truncate, "the API server did not answer"),
         ("other", Fault::Instead(HTML), "the API server did not answer"),
         ("empty", Fault::Instead("{}"), "something in between may have answered"),
