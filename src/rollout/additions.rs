@@ -31,7 +31,9 @@ pub fn others(key: &ObjectKey, live: &Value, stated: &Value, own: &str) -> Other
     let mut fields: BTreeMap<String, Vec<FieldPath>> = BTreeMap::new();
     for Drift { path, managers, .. } in added {
         if path.last_key() != Some(RESTARTED) {
-            managers.into_iter().for_each(|who| fields.entry(who).or_default().push(path.clone()));
+            for who in managers {
+                fields.entry(who).or_default().push(path.clone());
+            }
         }
     }
     let told = |(manager, fields): (String, Vec<FieldPath>)| {
