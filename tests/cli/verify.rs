@@ -277,7 +277,10 @@ fn a_mistake_in_a_policy_is_told_with_file_and_line() {
         (policy("", &[policy_grant(&["builder"], 1, "")]), "trust.toml:3: the grant names the key "),
         (policy("", &[key.replace("MCow", "MCox")]), "trust.toml:3: "),
         ("[[key]".to_owned(), "trust.toml:1: "),
-        (crate::sealing::key("builder").public().to_pem(), "`--key` trusts a single public key"),
+        (
+            crate::sealing::key("builder").public().to_pem(),
+            "`relay-bundle trust add key POLICY --key trust.toml --holder NAME`",
+        ),
     ];
     for (text, why) in table {
         env.write("trust.toml", text);
