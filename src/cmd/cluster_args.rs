@@ -3,6 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::failure::{Failure, FailureKind};
+use super::install::AGAIN;
 use super::refused::untrusted;
 use crate::cluster::error::CallError;
 use crate::cluster::{Access, Cluster, ConnectError, Identity};
@@ -107,9 +108,7 @@ impl From<CallError> for Failure {
                  something in between may answer for it"
             }
             CallError::Unsendable(_) => return Self::world(error),
-            CallError::Late(_) | CallError::Interrupted => {
-                "run the same command again: it goes on where it stopped"
-            }
+            CallError::Late(_) | CallError::Interrupted => AGAIN,
             CallError::Status(status) if status.is_namespace_going() => {
                 "the namespace is being deleted: wait until it is gone, then run the same command again"
             }

@@ -15,7 +15,8 @@ pub(super) fn confirm<R: Report>(ctx: &Ctx, report: &R, question: &str) -> Resul
         return Err(Failure::input("nobody can be asked: there is no terminal")
             .hint("look at what would be done with --dry-run, then say --yes"));
     }
-    ctx.printer.say_report(report)?;
+    // Nobody agrees to what they have not seen, however quiet it is to be.
+    ctx.printer.tell_report(report)?;
     confirm_also(question)
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::cluster_args::ClusterArgs;
 use super::ctx::Ctx;
 use super::failure::{DIFFERS, Failure, FailureKind, Outcome};
+use super::install::preflight::{Missing, check_contract};
 use super::live::Live;
 use super::source::{self, Source, SourceArgs};
 use crate::cluster::Cluster;
@@ -89,16 +90,28 @@ struct LiveDiffReport {
     new_content_id: String,
     /// What the server would not take, and why.
     refused: Vec<String>,
+    /// What the bundle wants of the cluster, and is not there.
+    missing: Vec<String>,
+    /// What may not be looked at.
+    unseen: Vec<String>,
     #[serde(flatten)]
     changes: Changes,
 }
 
 impl LiveDiffReport {
-    fn new(cluster: &Cluster, source: &Source, live: &Live<'_>) -> Self {
-        let changes = live.changes();
+    fn new(cluster: &Cluster, source: &Source, live: &Live<'_>) -> Result<Self, Failure> {
+        let mut changes = live.changes();
+        // What is generated is missing only where it has been.
+        let missing = if live.deployed.is_some() {
+            live.missing(cluster)
+        } else {
+            check_contract(cluster, &source.bundle)
+        };
+        let Missing { wanted: missing, others, unseen } = missing?;
+        changes.warnings.extend(others);
         let refused: Vec<String> = live.refused().map(|(key, why)| format!("{key}: {why}")).collect();
-        Self {
-            same: changes.objects.is_empty() && refused.is_empty(),
+        Ok(Self {
+            same: changes.objects.is_empty() && refused.is_empty() && missing.is_empty(),
             context: cluster.context.clone(),
             namespace: source.bundle.index.namespace.to_string(),
             generation: live.deployed.as_ref().map(|entry| entry.generation),
@@ -106,8 +119,10 @@ impl LiveDiffReport {
             new_origin: source.origin.clone(),
             new_content_id: format!("sha256:{}", source.bundle.content_id),
             refused,
+            missing,
+            unseen,
             changes,
-        }
+        })
     }
 }
 
@@ -129,7 +144,11 @@ impl Report for LiveDiffReport {
         } else {
             diff_view::write_changes(objects, workloads, warnings, out)?;
         }
-        self.refused.iter().try_for_each(|refused| writeln!(out, "  ! the server refuses {}", safe(refused)))
+        self.refused
+            .iter()
+            .try_for_each(|refused| writeln!(out, "  ! the server refuses {}", safe(refused)))?;
+        self.missing.iter().try_for_each(|missing| writeln!(out, "  ! missing: {}", safe(missing)))?;
+        self.unseen.iter().try_for_each(|unseen| writeln!(out, "  not checked: {}", safe(unseen)))
     }
 }
 
@@ -163,7 +182,7 @@ impl Args {
         let source = self.source.open(ctx, &self.old)?;
         let cluster = self.cluster.connect()?;
         let live = Live::look(&cluster, &source.bundle)?;
-        let report = LiveDiffReport::new(&cluster, &source, &live);
+        let report = LiveDiffReport::new(&cluster, &source, &live)?;
         ctx.printer.report(&report)?;
         Ok(if report.same { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
     }

@@ -11,7 +11,7 @@ use crate::cluster::error::CallError;
 use crate::cluster::request::{Request, Run};
 use crate::cluster::resource::key;
 use crate::model::object_key::ObjectKey;
-use crate::model::text::ReleaseName;
+use crate::model::text::{Label, ReleaseName};
 use crate::model::timestamp::Timestamp;
 use crate::render::manifest_set::ManifestSet;
 use crate::rollout::live;
@@ -185,6 +185,14 @@ impl<'a> Journal<'a> {
         let stored = self.stored_generation(entry.generation)?;
         let place = (&self.name, self.namespace.as_str());
         recorded::manifests(entry, place, &stored).map_err(|why| self.damaged(entry.generation, &why))
+    }
+
+    /// Returns what the bundle of a generation is for, which nobody has verified.
+    pub(super) fn environment(&self, entry: &Entry) -> Result<Label, Failure> {
+        let stored = self.stored_generation(entry.generation)?;
+        let place = (&self.name, self.namespace.as_str());
+        let read = Recorded::read(entry, place, &stored);
+        read.map(|recorded| recorded.environment).map_err(|why| self.damaged(entry.generation, &why))
     }
 
     fn stored_generation(&self, generation: u64) -> Result<Value, Failure> {

@@ -20,7 +20,7 @@ use crate::plan::diff::{Changes, changes};
 use crate::plan::drift::{Sides, drifts};
 use crate::plan::fields::overlaid;
 use crate::render::manifest_set::{Manifest, ManifestSet};
-use crate::rollout::additions::additions;
+use crate::rollout::additions::others;
 use crate::rollout::known::{KnownSecrets, Whose};
 use crate::rollout::live::{owned, uid, wanted};
 use crate::rollout::prune::candidates;
@@ -92,12 +92,8 @@ impl<'a> Live<'a> {
 
     /// Says what others have added to an object, and applying leaves.
     fn additions(&self, manifest: &Manifest) -> Vec<String> {
-        match (self.tried.get(&manifest.key), self.objects.get(&manifest.key)) {
-            (Some(Tried::Would(applied)), Some(object)) => {
-                additions(&manifest.key, object, owned(applied, FIELD_MANAGER), FIELD_MANAGER)
-            }
-            _ => Vec::new(),
-        }
+        let Some(object) = self.objects.get(&manifest.key) else { return Vec::new() };
+        others(&manifest.key, object, &manifest.object, FIELD_MANAGER).additions
     }
 
     /// Returns what the server would not take, and why.

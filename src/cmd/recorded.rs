@@ -13,7 +13,7 @@ use crate::bundle::open::{Bundle, InvalidBundle, read_index};
 use crate::bundle::read::{Contents, ReadError, hash_only};
 use crate::cluster::resource;
 use crate::model::object_key::ObjectKey;
-use crate::model::text::{ReleaseName, is_subdomain};
+use crate::model::text::{Label, ReleaseName, is_subdomain};
 use crate::model::timestamp::Timestamp;
 use crate::render::manifest_set::ManifestSet;
 use crate::rollout::known::KnownSecrets;
@@ -35,6 +35,8 @@ pub(super) struct Recorded {
     pub(super) noted: Vec<Item>,
     /// The Secrets and claims that others made in its namespace, and that it refers to.
     pub(super) referred: Vec<ObjectKey>,
+    /// What its bundle is for.
+    pub(super) environment: Label,
 }
 
 /// Why a generation is not the one that the head names.
@@ -120,7 +122,11 @@ impl Recorded {
         let referred = others
             .filter_map(|wanted| resource::key(&wanted.kind, &wanted.namespace, &wanted.name))
             .collect();
-        Ok((Self { entry: entry.clone(), inventory, retained, secrets, noted, referred }, contents))
+        let environment = index.environment;
+        Ok((
+            Self { entry: entry.clone(), inventory, retained, secrets, noted, referred, environment },
+            contents,
+        ))
     }
 }
 

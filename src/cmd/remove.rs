@@ -1,11 +1,12 @@
 //! `remove`: takes an installation away. What nothing could bring back stays, and is listed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::change_args::ChangeArgs;
 use super::clock;
@@ -14,6 +15,7 @@ use super::confirm::{confirm, place};
 use super::ctx::{Ctx, count};
 use super::failure::{Failure, Outcome};
 use super::holder::holder;
+use super::install::AGAIN;
 use super::install::preflight::check_rights;
 use super::journal::{Journal, delete_with, gave_back};
 use super::recorded::inventory;
@@ -72,13 +74,14 @@ struct RemoveReport<'a> {
 struct Left {
     what: String,
     why: &'static str,
-    /// The command that deletes it after all.
-    command: String,
+    /// The command that deletes it after all; absent where that is not ours to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<String>,
 }
 
 impl From<Stays> for Left {
     fn from(Stays { what, why, delete }: Stays) -> Self {
-        Self { what, why, command: kubectl_line(delete) }
+        Self { what, why, command: (!delete.is_empty()).then(|| kubectl_line(delete)) }
     }
 }
 
@@ -94,7 +97,8 @@ impl Report for RemoveReport<'_> {
             self.delete.iter().try_for_each(|gone| writeln!(out, "delete    {}", gone.key))?;
         }
         for Left { what, why, command } in &self.stays {
-            writeln!(out, "stays     {}: {why}\n          {}", safe(what), safe(command))?;
+            writeln!(out, "stays     {}: {why}", safe(what))?;
+            command.iter().try_for_each(|command| writeln!(out, "          {}", safe(command)))?;
         }
         Ok(())
     }
@@ -135,7 +139,7 @@ impl Args {
             locked.map_err(|failure| gave_back(&mut journal, failure))?;
             let done = self.remove(&cluster, &mut journal, &removal, &tell);
             done.map_err(|failure| {
-                let failure = failure.hint("run the same command again: it goes on where it stopped");
+                let failure = failure.hint(AGAIN);
                 gave_back(&mut journal, failure)
             })?;
         }
@@ -192,28 +196,42 @@ fn look(cluster: &Cluster, journal: &Journal<'_>) -> Result<(Removal, Vec<Stays>
     let keys: BTreeSet<ObjectKey> = inventory.iter().map(|item| item.key.clone()).collect();
     let live = cluster.find_all(&Vec::from_iter(keys))?;
     let secret = |name: &String| key("Secret", journal.namespace(), name).expect("a kind that is known");
-    let made = recorded.iter().flat_map(|of| of.secrets.iter().map(secret));
-    let made = not_gone(cluster, made.collect())?.into_iter().map(|key| key.name).collect();
-    let others = not_gone(cluster, recorded.iter().flat_map(|of| of.referred.iter().cloned()).collect())?;
+    let made = recorded.iter().flat_map(|of| of.secrets.iter().map(secret)).collect();
+    let referred = recorded.iter().flat_map(|of| of.referred.iter().cloned()).collect();
+    let (mut kept, mut others) = (Kept::default(), there(cluster, referred)?);
+    for (key, secret) in there(cluster, made)? {
+        if secret.is_some_and(|secret| live::is_of_instance(&secret, journal.name().as_str())) {
+            kept.made.insert(key.name);
+        } else {
+            others.insert(key, None);
+        }
+    }
+    kept.others = others.into_keys().collect();
     let copies = key("ConfigMap", journal.namespace(), &recovery_name(journal.name()));
-    let has_copies = cluster.find(&copies.expect("a kind that is known"))?.is_some();
-    let kept = Kept { made, others, has_copies };
+    kept.has_copies = cluster.find(&copies.expect("a kind that is known"))?.is_some();
     let stays = stays((journal.name(), journal.namespace()), &inventory, &live, &kept);
     Ok((removal(&inventory, &live, (FIELD_MANAGER, journal.name().as_str())), stays))
 }
 
-/// Returns those of the objects that are there, or may be: which of them we may look at is not ours to say.
-fn not_gone(cluster: &Cluster, keys: BTreeSet<ObjectKey>) -> Result<BTreeSet<ObjectKey>, Failure> {
-    let mut there = BTreeSet::new();
+/// Returns those of the objects that are there, and of Secrets no value; or that may be there: which of them we may look at
+/// is not ours to say.
+fn there(
+    cluster: &Cluster,
+    keys: BTreeSet<ObjectKey>,
+) -> Result<BTreeMap<ObjectKey, Option<Value>>, Failure> {
+    let mut there = BTreeMap::new();
     for key in keys {
         let found = match key.kind.as_str() {
-            "Secret" => cluster.find_secret(&key).map(|found| found.is_some()),
-            _ => cluster.find(&key).map(|found| found.is_some()),
+            "Secret" => cluster.find_secret(&key).map(|found| {
+                found.map(|secret| json!({"metadata": {"labels": secret.metadata().get("labels")}}))
+            }),
+            _ => cluster.find(&key),
         };
         match found {
-            Ok(false) => {}
-            Err(error) if error.code() != 403 => return Err(error.into()),
-            Ok(true) | Err(_) => drop(there.insert(key)),
+            Ok(None) => {}
+            Ok(found) => drop(there.insert(key, found)),
+            Err(error) if error.code() == 403 => drop(there.insert(key, None)),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(there)
@@ -235,7 +253,7 @@ fn check_rights_for(cluster: &Cluster, namespace: &str, gone: &[&Candidate]) -> 
 fn delete(cluster: &Cluster, name: &ReleaseName, candidate: &Candidate) -> Result<(), Failure> {
     // Another object may have taken the name since.
     let live = cluster.find(&candidate.key)?.filter(|object| live::uid(object) == candidate.uid);
-    let is_ours = |object: &serde_json::Value| live::is_managed_by(object, FIELD_MANAGER, name.as_str());
+    let is_ours = |object: &Value| live::is_managed_by(object, FIELD_MANAGER, name.as_str());
     let Some(live) = live.filter(is_ours) else { return Ok(()) };
     let has_pods = matches!(candidate.key.kind.as_str(), "Deployment" | "StatefulSet");
     let request = if has_pods { Request::delete_last } else { Request::delete };
@@ -246,8 +264,8 @@ fn delete(cluster: &Cluster, name: &ReleaseName, candidate: &Candidate) -> Resul
 fn pods_left(cluster: &Cluster, journal: &Journal<'_>) -> Result<Vec<String>, Failure> {
     let folder = key("Pod", journal.namespace(), "").expect("a kind that is known");
     let pods = cluster.list(&Request::list(&folder, &instance_label(journal.name())))?;
-    let line = |pod: &serde_json::Value| {
-        let text = |pointer| pod.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default();
+    let line = |pod: &Value| {
+        let text = |pointer| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let (name, node) = (text("/metadata/name"), text("/spec/nodeName"));
         let since = text("/metadata/deletionTimestamp");
         format!("pod {name} on node {node} is still there; it was told to stop at {since}")

@@ -11,15 +11,18 @@ use super::ctx::Ctx;
 use super::failure::{Failure, Outcome};
 use super::install::{Checked, InstallArgs, Origin, install};
 use super::installation_args::InstallationArgs;
+use super::journal::Journal;
 use super::trust_args::load_policy;
 use super::verified_record::verified;
+use crate::bundle::open::Bundle;
 use crate::rollout::back::{NoWayBack, way_back, ways_back};
 use crate::rollout::record::{Entry, Head};
 
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The bundle comes from the record in the cluster and is verified again. It may be older than what runs, and its key may
-be retired; a key or content that is revoked, or a serial below `minSerial`, is refused. What the bundle holds becomes a
+be retired; a key or content that is revoked, or a serial below `minSerial`, is refused, and without --to also one for another
+environment than what runs. What the bundle holds becomes a
 new generation. No file and no state of this machine is needed.
 
 Examples:
@@ -49,6 +52,9 @@ impl Args {
         let journal = self.installation.open(&cluster)?;
         let entry = way_back(&journal.head, self.to).map_err(|why| refusal(why, &journal.head))?;
         let bundle = verified(&journal, entry, &policy, now)?;
+        if self.to.is_none() {
+            refuse_another_place(&journal, entry, &bundle)?;
+        }
         let origin = Origin::Recorded(entry.content_of.unwrap_or(entry.generation));
         let words = self.installation.cluster_words();
         let checked = Checked::new((policy, &self.trust), origin, bundle, now, words)?;
@@ -56,6 +62,25 @@ impl Args {
         let checked = checked.open_sealed(self.install.secrets())?;
         install(ctx, &checked, &cluster, &identity, &self.install)
     }
+}
+
+/// Refuses a bundle for another environment than what runs, unless a person has named it: whoever may write the record and
+/// sign for one environment could bring that into the other.
+fn refuse_another_place(journal: &Journal<'_>, entry: &Entry, bundle: &Bundle) -> Result<(), Failure> {
+    let Some(running) = journal.head.deployed() else { return Ok(()) };
+    let (wanted, found) = (journal.environment(running)?, &bundle.index.environment);
+    if wanted == *found {
+        return Ok(());
+    }
+    let generation = entry.generation;
+    let what = format!(
+        "generation {generation} is for environment {found}, and what runs, generation {}, is for {wanted}",
+        running.generation
+    );
+    Err(Failure::input(what).hint(format!(
+        "look at it with --to {generation} --dry-run: who has signed it, and what it changes; if it is meant, say --to \
+         {generation}"
+    )))
 }
 
 /// Says why there is no going back, and to what there is.

@@ -22,13 +22,14 @@ use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::resource::key;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
-use crate::rollout::additions::additions;
+use crate::plan::drift::Drift;
+use crate::rollout::additions::{Others, others};
 use crate::rollout::known::{KnownSecrets, Whose};
-use crate::rollout::live::owned;
 use crate::rollout::lock::Lock;
 use crate::rollout::record::{Entry, Item, Progress};
 use crate::rollout::standing::Standing;
 use crate::ui::escape::safe;
+use crate::ui::live_view::drift_line;
 use crate::ui::printer::Report;
 
 /// What to do about a Secret that is gone.
@@ -91,9 +92,20 @@ struct ObjectReport {
     key: ObjectKey,
     #[serde(flatten)]
     standing: Standing,
-    /// What others have added to it.
+    /// What others have changed in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changed: Vec<Drift>,
+    /// What they have added to it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     additions: Vec<String>,
+}
+
+impl ObjectReport {
+    fn is_well(&self) -> bool {
+        // A claim that was grown by hand keeps its size.
+        let is_same = self.changed.is_empty() || self.key.kind == "PersistentVolumeClaim";
+        self.standing == Standing::Ready && is_same
+    }
 }
 
 /// How a Secret stands that no inventory has.
@@ -135,14 +147,13 @@ impl Args {
             _ => false,
         };
         let shown = recorded.last();
-        let objects = shown.map_or_else(|| Ok(Vec::new()), |shown| look(&cluster, shown))?;
+        let objects = shown.map_or_else(|| Ok(Vec::new()), |shown| look(&cluster, &journal, shown))?;
         let known = known_secrets(&journal.head, &recorded);
         let secrets = shown
             .map_or_else(|| Ok(Vec::new()), |shown| look_at_secrets(&cluster, &journal, shown, &known))?;
         let keys = objects.iter().map(|object| &object.key);
         let troubles = troubles(&cluster, (journal.name(), journal.namespace()), keys)?;
-        let is_ready = objects.iter().all(|object| object.standing == Standing::Ready)
-            && secrets.iter().all(SecretReport::is_well);
+        let is_ready = objects.iter().all(ObjectReport::is_well) && secrets.iter().all(SecretReport::is_well);
         let is_whole = journal.head.pending().is_none() && journal.head.adopting.is_none();
         let report = StatusReport {
             name: journal.name().to_string(),
@@ -175,17 +186,18 @@ fn current(generations: &[Entry]) -> Vec<EntryReport> {
     generations.iter().skip(deployed.unwrap_or(0)).rev().map(EntryReport::of).collect()
 }
 
-fn look(cluster: &Cluster, recorded: &Recorded) -> Result<Vec<ObjectReport>, Failure> {
+fn look(cluster: &Cluster, journal: &Journal<'_>, recorded: &Recorded) -> Result<Vec<ObjectReport>, Failure> {
     let keys: Vec<ObjectKey> = recorded.inventory.iter().map(|item| item.key.clone()).collect();
     let live = cluster.find_all(&keys)?;
+    let manifests = journal.manifests(&recorded.entry)?;
     let report = |item: &Item| {
         let live = live.get(&item.key);
-        let added = |live| additions(&item.key, live, owned(live, FIELD_MANAGER), FIELD_MANAGER);
-        ObjectReport {
-            standing: Standing::of(item, live),
-            additions: live.map(added).unwrap_or_default(),
-            key: item.key.clone(),
-        }
+        let manifest = manifests.iter().find(|manifest| manifest.key == item.key);
+        let beside = live
+            .zip(manifest)
+            .map(|(live, manifest)| others(&item.key, live, &manifest.object, FIELD_MANAGER));
+        let Others { changed, additions } = beside.unwrap_or_default();
+        ObjectReport { standing: Standing::of(item, live), key: item.key.clone(), changed, additions }
     };
     Ok(recorded.inventory.iter().map(report).collect())
 }
@@ -280,8 +292,13 @@ impl Report for StatusReport {
         for line in self.secrets.iter().filter_map(SecretReport::line) {
             writeln!(out, "  {}", safe(&line))?;
         }
-        let additions = self.objects.iter().flat_map(|object| &object.additions);
-        additions.into_iter().try_for_each(|added| writeln!(out, "  ~ {}", safe(added)))?;
+        for object in &self.objects {
+            let mark = if object.is_well() { '~' } else { '!' };
+            for drift in &object.changed {
+                writeln!(out, "  {mark} {}: {}", safe(&object.key.to_string()), drift_line(drift))?;
+            }
+            object.additions.iter().try_for_each(|added| writeln!(out, "  ~ {}", safe(added)))?;
+        }
         self.troubles.iter().try_for_each(|trouble| writeln!(out, "  ! {}", safe(trouble)))
     }
 }

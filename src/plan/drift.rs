@@ -82,17 +82,85 @@ pub fn foreign_managers<'a>(object: &'a Value, own: &str) -> BTreeSet<&'a str> {
     owners(object).iter().filter(|owner| owner.is_foreign(own)).map(|owner| owner.manager).collect()
 }
 
-/// Returns the fields that others have added to an object and that stay when it is applied: neither labels nor annotations,
-/// which every controller adds. `ours` are the fields that are ours then, as the server writes them.
-pub fn added(object: &Value, ours: Option<&Value>, own: &str) -> Vec<(FieldPath, String)> {
-    let mut all = Vec::new();
-    for owner in owners(object).iter().filter(|owner| owner.is_foreign(own)) {
-        let mut added = Vec::new();
-        add_foreign(owner.fields, ours, object, &FieldPath::default(), &mut added);
-        added.retain(|field| !field.path.starts_with(&["metadata"]));
-        all.extend(added.into_iter().map(|field| (field.path, owner.manager.to_owned())));
+/// Returns the fields of a live object that others have, as far as they are not as `stated`: what a manifest states and is
+/// otherwise, and what it leaves open. Labels and annotations count only where they are stated: every controller adds some.
+pub fn foreign(object: &Value, stated: &Value, own: &str) -> Vec<Drift> {
+    let is_secret = object.get("kind").and_then(Value::as_str) == Some("Secret");
+    let mut found: Vec<Drift> = Vec::new();
+    for owner in owners(object).iter().filter(|owner| !owner.is_known(own)) {
+        let mut fields = Vec::new();
+        beside(owner, owner.fields, (object, Some(stated)), &FieldPath::default(), &mut fields);
+        for mut change in fields {
+            if is_secret {
+                redact(&mut change);
+            }
+            hide_credentials(&mut change);
+            match found.iter_mut().find(|drift| drift.path == change.path) {
+                Some(known) => known.managers.push(owner.manager.to_owned()),
+                None => found.push(Drift {
+                    path: change.path,
+                    live: change.old,
+                    wanted: change.new,
+                    managers: vec![owner.manager.to_owned()],
+                }),
+            }
+        }
     }
-    all
+    found
+}
+
+/// Collects what one manager has otherwise than it is stated, or where nothing is; of what is all its own, the outermost.
+fn beside(
+    owner: &Owner<'_>,
+    fields: &Value,
+    (value, stated): (&Value, Option<&Value>),
+    path: &FieldPath,
+    found: &mut Vec<FieldChange>,
+) {
+    for (name, fields, step, value) in inner(fields, value) {
+        let path = path.then(step);
+        let is_leaf = inner(fields, value).is_empty();
+        match stated.and_then(|stated| counterpart(name, stated)) {
+            Some(stated) if is_leaf => {
+                if !holds(value, stated) {
+                    found.push(FieldChange::new(path, Some(value.clone()), Some(stated.clone())));
+                }
+            }
+            Some(stated) => beside(owner, fields, (value, Some(stated)), &path, found),
+            // A status, or the number of pods that an autoscaler sets.
+            None if owner.is_part || path.starts_with(&["metadata"]) => {}
+            None if path.last_key().is_some_and(|key| SHARED.contains(&key)) => {
+                beside(owner, fields, (value, None), &path, found);
+            }
+            None => found.push(FieldChange::new(path, Some(value.clone()), None)),
+        }
+    }
+}
+
+/// Finds what a name of the server's means in a manifest, which may leave a part of the key of an element to its default.
+fn counterpart<'a>(name: &str, stated: &'a Value) -> Option<&'a Value> {
+    let Some(("k", keys)) = name.split_once(':') else {
+        return resolve(name, stated).map(|(_, value)| value);
+    };
+    let wanted: Value = serde_json::from_str(keys).ok()?;
+    let fits = |item: &&Value| {
+        let known = wanted.as_object().into_iter().flatten().filter(|(key, _)| item.get(key).is_some());
+        known.clone().count() > 0 && known.into_iter().all(|(key, value)| item.get(key) == Some(value))
+    };
+    stated.as_array()?.iter().find(fits)
+}
+
+/// Tells whether a live value has everything that is stated: the server adds its defaults.
+fn holds(live: &Value, stated: &Value) -> bool {
+    match (live, stated) {
+        (Value::Object(live), Value::Object(stated)) => {
+            stated.iter().all(|(key, stated)| live.get(key).is_some_and(|live| holds(live, stated)))
+        }
+        (Value::Array(live), Value::Array(stated)) => {
+            live.len() == stated.len() && live.iter().zip(stated).all(|(live, stated)| holds(live, stated))
+        }
+        (live, stated) => live == stated,
+    }
 }
 
 /// Hides what others have added to a Secret: tools write its whole data into annotations.
@@ -117,9 +185,14 @@ struct Owner<'a> {
 
 impl Owner<'_> {
     fn is_foreign(&self, own: &str) -> bool {
+        !self.is_part && !self.is_known(own)
+    }
+
+    /// Tells whether it is this program, or a part of Kubernetes.
+    fn is_known(&self, own: &str) -> bool {
         let rest = self.manager.strip_prefix(own);
         let is_own = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
-        !is_own && !self.is_part && !CONTROLLERS.contains(&self.manager)
+        is_own || CONTROLLERS.contains(&self.manager)
     }
 }
 

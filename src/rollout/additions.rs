@@ -1,11 +1,13 @@
-//! What others have added to an object: applying takes nothing from them, so it stays, and pods may run with it.
+//! What others have in an object: fields that a manifest states and that are otherwise now, and fields that they have added.
+//! Applying takes nothing from them, so what they have added stays, and pods may run with it.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use crate::model::object_key::ObjectKey;
-use crate::plan::drift::added;
+use crate::plan::drift::{Drift, foreign};
+use crate::plan::path::FieldPath;
 
 /// What `kubectl rollout restart` writes: it has done what it was for.
 const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
@@ -13,29 +15,39 @@ const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
 /// How many fields of one manager are named.
 const FIELDS_SHOWN: usize = 5;
 
-/// Says which fields others have added to a live object, a line for each of them.
-///
-/// `ours` are the fields that would be ours if it were applied.
-pub fn additions(key: &ObjectKey, live: &Value, ours: Option<&Value>, own: &str) -> Vec<String> {
-    let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (path, manager) in added(live, ours, own) {
-        if path.last_key() == Some(RESTARTED) {
-            continue;
+/// What others have in a live object.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Others {
+    /// Fields that are stated, and are otherwise.
+    pub changed: Vec<Drift>,
+    /// What they have added, in words: a line for each of them.
+    pub additions: Vec<String>,
+}
+
+/// Says what others than `own` have in a live object beside what its manifest states.
+pub fn others(key: &ObjectKey, live: &Value, stated: &Value, own: &str) -> Others {
+    let (changed, added): (Vec<Drift>, Vec<Drift>) =
+        foreign(live, stated, own).into_iter().partition(|drift| drift.wanted.is_some());
+    let mut fields: BTreeMap<String, Vec<FieldPath>> = BTreeMap::new();
+    for Drift { path, managers, .. } in added {
+        if path.last_key() != Some(RESTARTED) {
+            for who in managers {
+                fields.entry(who).or_default().push(path.clone());
+            }
         }
-        fields.entry(manager).or_default().push(path.to_string());
     }
-    let told = |(manager, fields): (String, Vec<String>)| {
+    let told = |(manager, fields): (String, Vec<FieldPath>)| {
         let more = match fields.len().saturating_sub(FIELDS_SHOWN) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let shown: Vec<String> = fields.into_iter().take(FIELDS_SHOWN).collect();
+        let shown: Vec<String> = fields.iter().take(FIELDS_SHOWN).map(ToString::to_string).collect();
         format!(
             "{key}: {manager} has added {}{more}; applying leaves that as it is, and `kubectl edit` takes it out",
             shown.join(", ")
         )
     };
-    fields.into_iter().map(told).collect()
+    Others { changed, additions: fields.into_iter().map(told).collect() }
 }
 
 #[cfg(test)]
@@ -44,43 +56,77 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn what_others_have_added_is_told_by_who_did_and_annotations_are_not() {
-        let key = ObjectKey {
+    fn key() -> ObjectKey {
+        ObjectKey {
             api_version: "apps/v1".into(),
             kind: "Deployment".into(),
             namespace: "ns".into(),
             name: "relay".into(),
-        };
+        }
+    }
+
+    #[test]
+    fn what_others_have_added_is_told_by_who_did_and_annotations_are_not() {
         let variables: serde_json::Map<String, Value> =
             (0..7).map(|at| (format!("k:{{\"name\":\"V{at}\"}}"), json!({".": {}, "f:name": {}}))).collect();
         let env: Vec<Value> = (0..7).map(|at| json!({"name": format!("V{at}")})).collect();
         let live = json!({"spec": {"minReadySeconds": 5, "paused": true, "env": env,
                 "template": {"metadata": {"annotations": {RESTARTED: "now"}}}},
             "metadata": {"annotations": {"a": "b"}, "managedFields": [
-                {"manager": "relay-bundle", "operation": "Apply", "fieldsV1": {
-                    "f:spec": {"f:env": {}, "f:template": {"f:metadata": {}}}}},
+                {"manager": "relay-bundle", "operation": "Apply", "fieldsV1": {"f:spec": {"f:env": {}}}},
                 {"manager": "kubectl-set", "operation": "Update", "fieldsV1": {"f:spec": {"f:env": variables}}},
                 {"manager": "kubectl-patch", "operation": "Update", "fieldsV1": {
                     "f:metadata": {"f:annotations": {"f:a": {}}},
                     "f:spec": {"f:minReadySeconds": {}, "f:paused": {},
                         "f:template": {"f:metadata": {"f:annotations": {format!("f:{RESTARTED}"): {}}}}}}},
         ]}});
-        let ours = &live["metadata"]["managedFields"][0]["fieldsV1"];
+        let stated =
+            json!({"spec": {"env": [], "template": {"metadata": {"annotations": {"checksum": "1"}}}}});
 
-        let told = additions(&key, &live, Some(ours), "relay-bundle");
+        let told = others(&key(), &live, &stated, "relay-bundle").additions;
 
         assert_eq!(told.len(), 2, "{told:?}");
-        assert!(
-            told[0]
-                .starts_with("Deployment/relay: kubectl-patch has added spec.minReadySeconds, spec.paused;")
+        let patch = "Deployment/relay: kubectl-patch has added spec.minReadySeconds, spec.paused;";
+        assert!(told[0].starts_with(patch), "{}", told[0]);
+        let set = "kubectl-set has added spec.env[V0]";
+        assert!(told[1].contains(set) && told[1].contains(" and 2 more"), "{}", told[1]);
+        let stated = json!({"spec": live["spec"]});
+        assert_eq!(others(&key(), &live, &stated, "relay-bundle"), Others::default());
+    }
+
+    #[test]
+    fn what_is_stated_and_is_otherwise_is_no_addition_and_defaults_of_the_server_are_nothing() {
+        let spec = json!({"replicas": 4, "image": "evil", "ingress": [{}],
+            "ports": [{"port": 80, "protocol": "TCP", "name": "http"}],
+            "egress": [{"ports": [{"port": 53, "protocol": "UDP"}]}]});
+        let live = json!({"spec": spec, "status": {"x": 1}, "metadata": {"managedFields": [
+            {"manager": "kubectl", "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
+            {"manager": "balancer", "subresource": "status", "fieldsV1": {"f:status": {"f:x": {}}}},
+            {"manager": "kube-controller-manager", "fieldsV1": {"f:spec": {"f:image": {}}}},
+            {"manager": "kubectl-set", "fieldsV1": {"f:spec": {"f:image": {}, "f:ingress": {}, "f:egress": {},
+                "f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:name": {}, "f:port": {}}}}}},
+        ]}});
+        let stated = json!({"spec": {"replicas": 2, "image": "good", "ingress": [], "egress": [{"ports": [{"port": 53}]}],
+            "ports": [{"name": "http", "port": 80}]}});
+
+        let found = others(&key(), &live, &stated, "relay-bundle");
+
+        let changed = found
+            .changed
+            .iter()
+            .map(|drift| format!("{}: {} {:?}", drift.path, drift.wanted.as_ref().unwrap(), drift.managers));
+        assert_eq!(
+            changed.collect::<Vec<_>>(),
+            [
+                r#"spec.replicas: 2 ["kubectl"]"#,
+                r#"spec.image: "good" ["kubectl-set"]"#,
+                r#"spec.ingress: [] ["kubectl-set"]"#,
+            ]
         );
-        assert!(
-            told[1].contains("kubectl-set has added spec.env[V0]") && told[1].contains(" and 2 more"),
-            "{}",
-            told[1]
-        );
-        let all = json!({"f:spec": {"f:env": variables, "f:minReadySeconds": {}, "f:paused": {}, "f:template": {"f:metadata": {}}}});
-        assert_eq!(additions(&key, &live, Some(&all), "relay-bundle"), [""; 0]);
+        assert_eq!(found.additions, [""; 0]);
+        // Where an autoscaler has the say, nobody's number is wrong.
+        let open = json!({"spec": {"image": "evil", "ingress": [{}], "egress": [], "ports": []}});
+        let found = others(&key(), &live, &open, "relay-bundle").changed;
+        assert!(found.iter().all(|drift| drift.path.to_string() != "spec.replicas"), "{found:?}");
     }
 }

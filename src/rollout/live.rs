@@ -43,9 +43,13 @@ pub fn is_same(live: &Value, applied: &Value, manager: &str) -> bool {
 
 /// Tells whether an object carries the labels of what a program manages of an installation.
 pub fn is_managed_by(object: &Value, manager: &str, instance: &str) -> bool {
-    let label = |name: &str| object.pointer("/metadata/labels")?.get(name)?.as_str();
-    label("app.kubernetes.io/managed-by") == Some(manager)
-        && label("app.kubernetes.io/instance") == Some(instance)
+    let by = object.pointer("/metadata/labels/app.kubernetes.io~1managed-by").and_then(Value::as_str);
+    by == Some(manager) && is_of_instance(object, instance)
+}
+
+/// Tells whether an object carries the label of an installation, whoever made it.
+pub fn is_of_instance(object: &Value, instance: &str) -> bool {
+    object.pointer("/metadata/labels/app.kubernetes.io~1instance").and_then(Value::as_str) == Some(instance)
 }
 
 /// Tells whether an object is being deleted: a pod runs on for a while, and never starts again.

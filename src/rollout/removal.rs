@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::live;
 use super::prune::{Candidate, candidates, workloads_first};
 use super::record::{Item, head_name, record_labels, recovery_name};
 use crate::model::object_key::ObjectKey;
@@ -24,16 +25,16 @@ pub struct Removal {
 pub struct Stays {
     pub what: String,
     pub why: &'static str,
-    /// What kubectl is told to delete it after all, word by word.
+    /// What kubectl is told to delete it after all, word by word; nothing where that is not ours to say.
     pub delete: Vec<String>,
 }
 
 /// What stays beside the inventory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
-    /// Secrets that were made at apply.
+    /// Secrets that were made at apply, and have the labels of this installation.
     pub made: BTreeSet<String>,
-    /// Secrets and claims that others made, and that a bundle refers to.
+    /// Secrets and claims that are there and that others made, as far as is known, and that the record refers to.
     pub others: BTreeSet<ObjectKey>,
     /// Whether there are encrypted copies of Secrets.
     pub has_copies: bool,
@@ -65,10 +66,11 @@ pub fn stays(
             .collect::<Vec<String>>()
     };
     let claims = inventory.iter().filter(|item| item.key.kind == "PersistentVolumeClaim");
-    let claims = claims.filter(|item| live.contains_key(&item.key)).map(|item| &item.key);
-    let others = kept.others.iter().filter(|other| other.kind == "PersistentVolumeClaim");
-    let claims: BTreeSet<&str> = claims.chain(others).map(|claim| claim.name.as_str()).collect();
-    let claims = claims.into_iter().map(|claim| Stays {
+    let claims = claims.filter_map(|item| Some((&item.key, live.get(&item.key)?)));
+    let (ours, strange): (Vec<_>, Vec<_>) =
+        claims.partition(|(_, object)| live::is_of_instance(object, name.as_str()));
+    let ours: BTreeSet<&str> = ours.into_iter().map(|(claim, _)| claim.name.as_str()).collect();
+    let claims = ours.into_iter().map(|claim| Stays {
         what: format!("PersistentVolumeClaim/{claim}"),
         why: "it has the data",
         delete: delete(&["pvc", claim]),
@@ -82,11 +84,18 @@ pub fn stays(
         },
         delete: delete(&["secret", secret]),
     });
-    let others = kept.others.iter().filter(|other| other.kind == "Secret").map(|other| Stays {
+    // A record may name what is others': nobody is told to delete that.
+    let others: BTreeSet<&ObjectKey> =
+        strange.into_iter().map(|(claim, _)| claim).chain(&kept.others).collect();
+    let others = others.into_iter().map(|other| Stays {
         what: other.to_string(),
-        why: "it was there before; if the encryption key is in it, all accounts and API keys in the data are lost \
-              without it",
-        delete: delete(&["secret", &other.name]),
+        why: if other.kind == "Secret" {
+            "it was there before, or is others'; if the encryption key is in it, all accounts and API keys in the data \
+             are lost without it"
+        } else {
+            "it was there before, or is others', and may have the data"
+        },
+        delete: Vec::new(),
     });
     let copies = recovery_name(name);
     let copies = kept.has_copies.then(|| Stays {
@@ -154,16 +163,17 @@ mod tests {
         let names = |list: &[Candidate]| list.iter().map(|gone| gone.key.kind.clone()).collect::<Vec<_>>();
         assert_eq!(names(&removal.workloads), ["Ingress", "Deployment", "StatefulSet"]);
         assert_eq!(names(&removal.rest), ["Service", "ConfigMap", "NetworkPolicy"]);
-        assert_eq!(stays[2].delete, ["-n", "ns", "delete", "secret", "a-encryption-key"]);
+        assert_eq!(stays[1].delete, ["-n", "ns", "delete", "secret", "a-encryption-key"]);
+        assert!(stays[2].delete.is_empty() && stays[3].delete.is_empty());
         let stays: Vec<&str> = stays.iter().map(|stays| stays.what.as_str()).collect();
         let record = "the record, ConfigMaps relay-bundle.a and relay-bundle.a.1 and so on";
         let copies = "ConfigMap/relay-bundle.a.recovery";
         assert_eq!(
             stays,
             [
-                "PersistentVolumeClaim/theirs",
                 "PersistentVolumeClaim/x",
                 "Secret/a-encryption-key",
+                "PersistentVolumeClaim/theirs",
                 "Secret/theirs",
                 copies,
                 record,

@@ -104,23 +104,23 @@ fn write_object(object: &LiveObject, out: &mut dyn Write) -> io::Result<()> {
     };
     let name = object.key.to_string();
     writeln!(out, "  {}{what}", paint(style, format_args!("{mark} {}", safe(&name))))?;
-    for Drift { path, live, wanted, managers } in &object.fields {
-        let path = path.to_string();
-        let text = match (live, wanted) {
-            (Some(live), Some(wanted)) => format!("{}, and in the bundle {}", shown(live), shown(wanted)),
-            (None, Some(wanted)) => format!("gone, and in the bundle {}", shown(wanted)),
-            (live, None) => {
-                format!("{}, and not in the bundle", live.as_ref().map(shown).unwrap_or_default())
-            }
-        };
-        let managers =
-            if managers.is_empty() { String::new() } else { format!(" ({})", managers.join(", ")) };
-        writeln!(out, "      {}: {}{}", safe(&path), safe(&text), paint(FAINT, safe(&managers)))?;
-    }
+    object.fields.iter().try_for_each(|drift| writeln!(out, "      {}", drift_line(drift)))?;
     match &object.refused {
         Some(why) => writeln!(out, "      the server refuses the bundle's: {}", safe(why)),
         None => Ok(()),
     }
+}
+
+/// Returns what is to be said of a field that is not as the bundle says, on one line.
+pub fn drift_line(Drift { path, live, wanted, managers }: &Drift) -> String {
+    let path = path.to_string();
+    let text = match (live, wanted) {
+        (Some(live), Some(wanted)) => format!("{}, and in the bundle {}", shown(live), shown(wanted)),
+        (None, Some(wanted)) => format!("gone, and in the bundle {}", shown(wanted)),
+        (live, None) => format!("{}, and not in the bundle", live.as_ref().map(shown).unwrap_or_default()),
+    };
+    let managers = if managers.is_empty() { String::new() } else { format!(" ({})", managers.join(", ")) };
+    format!("{}: {}{}", safe(&path), safe(&text), paint(FAINT, safe(&managers)))
 }
 
 fn shown(value: &Value) -> String {

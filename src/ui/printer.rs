@@ -80,11 +80,18 @@ impl Printer {
     ///
     /// When the report cannot be written.
     pub fn say_report<R: Report>(&self, report: &R) -> io::Result<()> {
+        if self.quiet { Ok(()) } else { self.tell_report(report) }
+    }
+
+    /// As [`Printer::say_report`], of what must be heard.
+    ///
+    /// # Errors
+    ///
+    /// When the report cannot be written.
+    pub fn tell_report<R: Report>(&self, report: &R) -> io::Result<()> {
         let mut text = Vec::new();
         report.write_human(&mut text)?;
-        if !self.quiet {
-            self.tell_styled(String::from_utf8_lossy(&text).trim_end());
-        }
+        self.tell_styled(String::from_utf8_lossy(&text).trim_end());
         Ok(())
     }
 

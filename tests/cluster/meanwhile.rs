@@ -69,10 +69,14 @@ fn an_object_that_somebody_makes_in_the_moment_of_the_write_is_told_and_the_run_
 
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
     assert!(ended.stderr.contains("was made by intruder in the very moment"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("what was written to it was taken back"), "{}", ended.stderr);
     assert!(ended.stderr.contains("generation 1 stays pending"), "{}", ended.stderr);
-    // What is left of the other is told from now on.
-    let again = site.applied(&bundle, &[]);
-    assert!(again["warnings"].to_string().contains("spec.ports[own]"), "{again}");
+    // It is the other's as before, and nothing of it is taken without leave.
+    let again = site.apply(&bundle, &["--yes"]);
+    assert_eq!(again.code, 4, "{}", again.stderr);
+    assert!(again.stderr.contains("its fields are those of intruder"), "{}", again.stderr);
+    let taken = site.applied(&bundle, &["--adopt"]);
+    assert!(taken["warnings"].to_string().contains("spec.ports[own]"), "{taken}");
 }
 
 #[test]
@@ -96,9 +100,27 @@ fn what_others_have_added_is_told_by_apply_diff_and_status_although_it_stays() {
     let status = || site.call(&["status", "-n", "additions", "--name", "relay-dev"]).stdout;
     assert!(status().contains(&told), "{}", status());
 
+    // What the bundle states and is otherwise is no addition.
+    let (image, scale) = ("claude-relay=evil:1", "--replicas=4");
+    site.plane.kubectl(&["-n", "additions", "set", "image", &deployment, image]);
+    site.plane.kubectl(&["-n", "additions", "scale", &deployment, scale]);
+    let changed = site.call(&["status", "-n", "additions", "--name", "relay-dev"]);
+    assert_eq!(changed.code, 1, "{}", changed.stdout);
+    let image = format!(
+        "  ! Deployment/{RELAY}: spec.template.spec.containers[claude-relay].image: \"evil:1\", and in the bundle "
+    );
+    for line in [image, format!("  ! Deployment/{RELAY}: spec.replicas: 4, and in the bundle 1 (kubectl)")] {
+        assert!(changed.stdout.contains(&line), "{line}: {}", changed.stdout);
+    }
+    assert!(
+        !changed.stdout.contains("has added spec.template.spec.containers[claude-relay].image"),
+        "{}",
+        changed.stdout
+    );
+
     let unset = ["-n", "additions", "set", "env", &deployment, "--containers=claude-relay", "EXTRA-"];
     site.plane.kubectl(&unset);
-    assert!(!status().contains("kubectl-set"), "{}", status());
+    assert!(!status().contains("has added"), "{}", status());
 }
 
 #[test]

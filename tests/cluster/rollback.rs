@@ -222,3 +222,28 @@ fn age_and_retired_keys_do_not_keep_from_going_back_and_revocation_does() {
     site.called(&to(&site, &[]));
     assert_eq!(log_level(&site), "debug");
 }
+
+#[test]
+fn what_is_for_another_environment_than_what_runs_is_gone_back_to_only_if_a_person_names_it() {
+    let Some(site) = Site::new("back-elsewhere") else { return };
+    let site = site.with_namespace();
+    let credentials = ["create", "secret", "generic", "loki-credentials", "--from-literal=password=example"];
+    site.plane.kubectl(&[&["-n", "back-elsewhere"], &credentials[..]].concat());
+    let install = ["--first-install", "--no-recovery"];
+    site.applied(&site.build("loki-logging", &["release.environment=\"staging\""]), &install);
+    site.applied(&site.build("loki-logging", &["config.logLevel=\"warn\""]), &[]);
+    let before = site.versions();
+
+    let refused = site.call(&to(&site, &["--yes"]));
+
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    let why = "generation 1 is for environment staging, and what runs, generation 2, is for production";
+    assert!(
+        refused.stderr.contains(why) && refused.stderr.contains("--to 1 --dry-run"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(site.versions(), before);
+    let report = site.called(&to(&site, &["--to", "1"]));
+    assert_eq!((&report["environment"], &report["done"]["generation"]), (&json!("staging"), &json!(3)));
+}

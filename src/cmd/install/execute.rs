@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::survey::{outcome, owners, split_used, yaml};
 use crate::bundle::index::Object;
@@ -107,8 +107,16 @@ fn apply_step(
     let others = foreign_managers(&applied, FIELD_MANAGER);
     if is_new && !others.is_empty() {
         let who = names(others);
+        // What is ours in it would count as ours from now on.
+        let nothing = json!({"apiVersion": key.api_version, "kind": key.kind,
+            "metadata": {"name": key.name, "namespace": key.namespace}});
+        let withdrawn = cluster.call(&Request::apply(key, nothing.to_string().as_bytes(), Run::Real));
+        let left = match withdrawn {
+            Ok(_) => "what was written to it was taken back".to_owned(),
+            Err(why) => format!("it has fields of both, for ours could not be taken back ({why})"),
+        };
         return Err(made_meanwhile(&format!(
-            "{key} was made{who} in the very moment in which it was written, and has fields of both"
+            "{key} was made{who} in the very moment in which it was written; {left}"
         )));
     }
     Ok(live::uid(&applied).to_owned())

@@ -1,5 +1,5 @@
 //! What is decided about each object beyond the server's answer: whose it is, which conflicts there is leave to win, what
-//! becomes of claims, what others have added, and who says how many pods there are.
+//! becomes of claims, and who says how many pods there are.
 
 use super::survey::{outcome, yaml};
 use crate::bundle::open::Bundle;
@@ -8,18 +8,31 @@ use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::cmd::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet};
-use crate::rollout::additions::additions;
+use crate::rollout::additions::others;
 use crate::rollout::claim::{self, Verdict};
 use crate::rollout::conflict::{Conflict, Permit};
 use crate::rollout::dropped::dropped;
 use crate::rollout::plan::{Before, Tried};
 use crate::rollout::record::Item;
-use crate::rollout::{live, replicas, takeover};
+use crate::rollout::{replicas, takeover};
 use crate::trust::verify::Verified;
 
 /// What is to be done about an object that somebody else made.
 pub(super) const STRANGER_REMEDY: &str =
     "look at it, then say --adopt to take it over; a release of Helm is taken over by `relay-bundle adopt`";
+
+/// Says what others have added to objects, and applying leaves there.
+pub(super) fn tell_additions(before: &mut Before, manifests: &ManifestSet) {
+    for manifest in manifests.iter() {
+        // A conflict has a table of its own.
+        if let (Some(live), Some(Tried::Would(_))) =
+            (before.live.get(&manifest.key), before.tried.get(&manifest.key))
+        {
+            let others = others(&manifest.key, live, &manifest.object, FIELD_MANAGER);
+            before.warnings.extend(others.additions);
+        }
+    }
+}
 
 /// What a person, or the record, gives leave to.
 pub(super) struct Leave<'a> {
@@ -56,7 +69,6 @@ pub(super) fn judge(
         refuse_stranger(before, manifest, earlier, bundle.index.name.as_str(), leave);
         hold_replicas(before, manifest);
         tell_dropped(before, manifest);
-        tell_additions(before, manifest);
     }
     let unused = leave.permits.iter().filter(|permit| !is_used(permit, before));
     let unused = unused.map(|permit| format!("--force-conflicts {permit}: nobody else owns such a field"));
@@ -154,16 +166,6 @@ fn hold_replicas(before: &mut Before, manifest: &Manifest) {
         object["spec"]["replicas"] = held.into();
         before.held_replicas.insert(manifest.key.clone(), held);
     }
-}
-
-fn tell_additions(before: &mut Before, manifest: &Manifest) {
-    let Some(live) = before.live.get(&manifest.key) else { return };
-    let ours = match before.tried.get(&manifest.key) {
-        Some(Tried::Would(applied)) => live::owned(applied, FIELD_MANAGER),
-        // What would be taken over is told as a whole.
-        _ => return,
-    };
-    before.warnings.extend(additions(&manifest.key, live, ours, FIELD_MANAGER));
 }
 
 fn tell_dropped(before: &mut Before, manifest: &Manifest) {

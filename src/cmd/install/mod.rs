@@ -47,6 +47,9 @@ use report::{ApplyReport, Done};
 use run::Run;
 use secrets::{Consent, Opened};
 
+/// How a run that did not come to its end goes on.
+pub(super) const AGAIN: &str = "run the same command again: it goes on where it stopped";
+
 /// How to go about it.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Rollout")]
@@ -232,16 +235,17 @@ pub(super) fn install(
     if let Some(blocked) = blocked {
         return Err(blocked);
     }
-    if args.plan_hash.is_some_and(|approved| approved != report.plan_hash()) {
-        ctx.printer.tell("the plan is another one than was approved; nothing was changed");
-        ctx.printer.report(&report)?;
-        return Ok(ExitCode::from(DIFFERS));
-    }
+    // Whatever was approved, and did it, may be said again.
     if is_done {
         run.journal.clear_dead_lock()?;
         report.done = Some(Done::unchanged(run.deployed()));
         ctx.printer.report(&report)?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if args.plan_hash.is_some_and(|approved| approved != report.plan_hash()) {
+        ctx.printer.tell("the plan is another one than was approved; nothing was changed");
+        ctx.printer.report(&report)?;
+        return Ok(ExitCode::from(DIFFERS));
     }
     if !args.is_agreed() {
         confirm(ctx, &report, &checked.question(cluster, identity))?;
@@ -249,7 +253,8 @@ pub(super) fn install(
             confirm_first_install(checked.bundle.index.namespace.as_str())?;
         }
     }
-    report.done = Some(run.execute(&plan, &makings, uids)?);
+    let done = run.execute(&plan, &makings, uids);
+    report.done = Some(done.map_err(|failure| args.planned_again(failure))?);
     ctx.printer.report(&report)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -257,6 +262,17 @@ pub(super) fn install(
 impl InstallArgs {
     fn turn(&self) -> Turn {
         Turn::of(self.dry_run, self.break_lock)
+    }
+
+    /// What is left of a plan that was approved is another plan.
+    fn planned_again(&self, mut failure: Failure) -> Failure {
+        if self.plan_hash.is_none() {
+            return failure;
+        }
+        failure.hints.retain(|hint| hint != AGAIN);
+        failure.hint(
+            "what is left is another plan: see it with --dry-run, and run it with its hash, or with --yes",
+        )
     }
 
     /// Tells whether nobody is shown the plan and asked.

@@ -13,6 +13,7 @@ use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::count;
 use crate::cmd::failure::Failure;
 use crate::model::digest::Digest;
+use crate::plan::diff::ObjectChange;
 use crate::plan::restart::{Forecast, Restart};
 use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Action, Plan, Step};
@@ -65,6 +66,9 @@ pub(super) struct Done {
     /// The generation that runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) generation: Option<u64>,
+    /// Whether a generation was recorded or completed, even if no object had to be written.
+    #[serde(skip)]
+    pub(super) is_new: bool,
     /// How many objects were written.
     pub(super) written: usize,
     pub(super) pruned: Vec<Candidate>,
@@ -76,7 +80,7 @@ pub(super) struct Done {
 impl Done {
     /// Nothing was to be done.
     pub(super) fn unchanged(generation: Option<u64>) -> Self {
-        Self { generation, written: 0, pruned: Vec::new(), recovery_files: Vec::new() }
+        Self { generation, is_new: false, written: 0, pruned: Vec::new(), recovery_files: Vec::new() }
     }
 }
 
@@ -168,7 +172,7 @@ impl<'a> ApplyReport<'a> {
             let untried = if step.tried { "" } else { " (not tried)" };
             writeln!(out, "{verb}  {}{untried}", step.key)?;
             if let Some(change) = self.plan.change_of(&step.key) {
-                write_fields(change, out)?;
+                write_changes(change, out)?;
             }
             for conflict in &step.forced {
                 writeln!(out, "  takes {} from {}", safe(&conflict.field), safe(&conflict.manager))?;
@@ -190,6 +194,19 @@ impl<'a> ApplyReport<'a> {
             writeln!(out, "warning: {}", safe(warning))?;
         }
         Ok(())
+    }
+}
+
+/// Writes in which fields an object changes; scripts and the like are cut short.
+fn write_changes(change: &ObjectChange, out: &mut dyn Write) -> io::Result<()> {
+    let mut text = Vec::new();
+    write_fields(change, &mut text)?;
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    lines.iter().take(CHANGE_LINES_MAX).try_for_each(|line| writeln!(out, "{line}"))?;
+    match lines.len().saturating_sub(CHANGE_LINES_MAX) {
+        0 => Ok(()),
+        more => writeln!(out, "      … {more} more lines: `relay-bundle diff FILE --live` has them"),
     }
 }
 
@@ -219,7 +236,7 @@ impl Report for ApplyReport<'_> {
                 writeln!(out, "{} stay as they are", count(kept, "object"))?;
                 writeln!(out, "plan hash {}", self.plan_hash)
             }
-            Some(Done { generation, written: 0, pruned, .. }) if pruned.is_empty() => {
+            Some(Done { generation, is_new: false, .. }) => {
                 let generation = generation.unwrap_or_default();
                 writeln!(out, "{} is at generation {generation} already; nothing was written", safe(&place))
             }
@@ -235,6 +252,9 @@ impl Report for ApplyReport<'_> {
         }
     }
 }
+
+/// How many lines of the changes of one object a plan shows.
+const CHANGE_LINES_MAX: usize = 16;
 
 /// How much of a value a table shows.
 const VALUE_CHARS_MAX: usize = 60;

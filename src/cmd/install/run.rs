@@ -5,13 +5,13 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use super::execute::{self, Uids};
-use super::judge::{self, Leave, judge};
+use super::judge::{self, Leave, judge, tell_additions};
 use super::preflight;
 use super::report::Done;
 #[cfg(feature = "age")]
 use super::secrets::Consent;
 use super::secrets::{self, Context, Makings};
-use super::{Checked, InstallArgs, Origin, survey, wait};
+use super::{AGAIN, Checked, InstallArgs, Origin, survey, wait};
 use crate::cluster::resource::key;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::clock;
@@ -102,6 +102,7 @@ impl<'a> Run<'a> {
             running: &running,
         };
         judge(self.cluster, bundle, &mut before, &earlier, &leave)?;
+        tell_additions(&mut before, &bundle.manifests);
         before.obstacles.extend(missing.wanted.into_iter().map(|what| format!("missing: {what}")));
         match makings {
             Err(why) if before.is_blocked() => {
@@ -230,9 +231,7 @@ impl<'a> Run<'a> {
 
     /// Says how to go on from a generation that is not done, and the command that goes back.
     pub(super) fn ways_on(&self, pending: u64, failure: Failure) -> Failure {
-        let failure = failure
-            .hint(format!("generation {pending} stays pending"))
-            .hint("run the same command again: it goes on where it stopped");
+        let failure = failure.hint(format!("generation {pending} stays pending")).hint(AGAIN);
         match self.journal.head.deployed().map(|deployed| deployed.generation) {
             Some(deployed) => {
                 let line = self.checked.rollback_line(deployed);
@@ -330,7 +329,7 @@ impl<'a> Run<'a> {
         self.journal.write_generation(&described, packed)?;
         self.journal.finish(clock::now()?)?;
         let written = plan.count(Action::Create) + plan.count(Action::Update);
-        Ok(Done { generation: Some(generation), written, pruned: gone, recovery_files })
+        Ok(Done { generation: Some(generation), is_new: true, written, pruned: gone, recovery_files })
     }
 }
 
