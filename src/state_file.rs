@@ -100,6 +100,18 @@ impl StateFile {
         State::parse(&bytes).map_err(|why| StateError::Damaged { path: self.path.clone(), why })
     }
 
+    /// Refuses a place where others could change the state once it is there; what is missing of it will be made.
+    ///
+    /// # Errors
+    ///
+    /// When the nearest folder that is there, or one above it, is open to others, or cannot be asked.
+    pub fn check_place(&self) -> Result<(), StateError> {
+        let above = camino::absolute_utf8(&self.path)?;
+        let nearest = above.ancestors().skip(1).find(|folder| folder.exists());
+        let place = nearest.unwrap_or(Utf8Path::new("/")).join("state.json");
+        check_folders(&place).map_err(guard)
+    }
+
     /// Changes the state; it is on the disk when this returns. Nothing is written if `change` fails or changes nothing.
     ///
     /// # Errors
@@ -284,6 +296,20 @@ mod tests {
         let refused = file.read();
         assert!(matches!(refused, Err(StateError::Guard(GuardError::Folder { mode: 0o777, .. }))));
         assert_eq!(StateFile::at(folder.join("none/state.json")).read().unwrap(), State::default());
+    }
+
+    #[test]
+    fn a_place_that_is_yet_to_be_made_is_as_open_as_the_folder_above_it() {
+        let (_keep, folder) = folder();
+        let file = StateFile::at(folder.join("open/a/b/state.json"));
+        fs::create_dir(folder.join("open")).unwrap();
+        file.check_place().unwrap();
+
+        fs::set_permissions(folder.join("open"), std::fs::Permissions::from_mode(0o777)).unwrap();
+
+        let refused = file.check_place();
+        assert!(matches!(refused, Err(StateError::Guard(GuardError::Folder { mode: 0o777, .. }))));
+        assert!(!folder.join("open/a").exists());
     }
 
     #[test]

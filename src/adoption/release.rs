@@ -11,7 +11,7 @@ use serde_json::Value;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::model::object_key::ObjectKey;
-use crate::model::text::{Label, ObjectName};
+use crate::model::text::{Label, ObjectName, ReleaseName};
 use crate::model::timestamp::Timestamp;
 use crate::render::manifest_set::phase;
 
@@ -21,6 +21,10 @@ pub const REVISIONS_MAX: usize = 100;
 const ENCODED_BYTES_MAX: usize = 2 << 20;
 /// The largest record when it is unpacked: it has the chart's files in it.
 const UNPACKED_BYTES_MAX: u64 = 32 << 20;
+/// How large all records of a release are together when they are unpacked: each is read, one after the other.
+pub const UNPACKED_SUM_MAX: u64 = 64 << 20;
+/// The longest status of a release: each is one of a few words.
+const STATUS_BYTES_MAX: usize = 63;
 /// How many values one manifest may have: no object of a chart has a tenth.
 const NODES_MAX: usize = 20_000;
 const DEPTH_MAX: usize = 64;
@@ -73,7 +77,13 @@ pub enum InvalidRelease {
     #[error("nobody knows when it was made")]
     Time,
     #[error("it is the record of the release `{0}`")]
-    Name(String),
+    Name(ReleaseName),
+    #[error("it has a name that no release has")]
+    NoName,
+    #[error("it has a status that no release has")]
+    Status,
+    #[error("with it, the records have more than {} MiB when they are unpacked", UNPACKED_SUM_MAX >> 20)]
+    Sum,
 }
 
 #[derive(Deserialize)]
@@ -130,18 +140,28 @@ pub(super) fn key(object: &Value, namespace: &str) -> ObjectKey {
 }
 
 impl Revision {
-    /// Reads a Secret of Helm's; returns what it installed, too.
+    /// Reads a Secret of Helm's; returns what it installed, too. What it has when it is unpacked is taken from `room`, which
+    /// is [`UNPACKED_SUM_MAX`] at first.
     ///
     /// # Errors
     ///
     /// When it is no record of the release, or is too large.
-    pub fn read(secret: &Value, release: &str) -> Result<(Self, Vec<Value>), InvalidRelease> {
+    pub fn read(
+        secret: &Value,
+        release: &ReleaseName,
+        room: &mut u64,
+    ) -> Result<(Self, Vec<Value>), InvalidRelease> {
         let encoded = secret.pointer("/data/release").and_then(Value::as_str);
         let encoded = encoded.filter(|text| text.len() <= ENCODED_BYTES_MAX).ok_or(InvalidRelease::Size)?;
-        let json = unpack(encoded)?;
+        let json = unpack(encoded, *room)?;
+        *room = room.saturating_sub(length(&json));
         let raw: Raw = serde_json::from_slice(&json).map_err(|_| InvalidRelease::Json)?;
-        if raw.name != release {
-            return Err(InvalidRelease::Name(raw.name));
+        let name = ReleaseName::try_from(raw.name).map_err(|_| InvalidRelease::NoName)?;
+        if name != *release {
+            return Err(InvalidRelease::Name(name));
+        }
+        if !is_status(&raw.info.status) {
+            return Err(InvalidRelease::Status);
         }
         let manifest = Zeroizing::new(raw.manifest);
         let created = secret.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
@@ -161,18 +181,31 @@ impl Revision {
     }
 }
 
-fn unpack(encoded: &str) -> Result<Zeroizing<Vec<u8>>, InvalidRelease> {
+/// Tells whether a text can be the status of a release, in the words of any version of Helm: it is shown to people.
+fn is_status(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'-' || byte == b'_';
+    (1..=STATUS_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_plain)
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+fn unpack(encoded: &str, room: u64) -> Result<Zeroizing<Vec<u8>>, InvalidRelease> {
     let decode = |text: &[u8]| STANDARD.decode(text).map(Zeroizing::new).map_err(|_| InvalidRelease::Base64);
     let packed = decode(&decode(encoded.as_bytes())?)?;
     // Releases of the first Helm 3 are not compressed.
     if !packed.starts_with(&[0x1f, 0x8b]) {
-        return Ok(packed);
+        return if length(&packed) <= room { Ok(packed) } else { Err(InvalidRelease::Sum) };
     }
     let mut json = Zeroizing::new(Vec::new());
-    let mut limited = GzDecoder::new(packed.as_slice()).take(UNPACKED_BYTES_MAX + 1);
+    let mut limited = GzDecoder::new(packed.as_slice()).take(UNPACKED_BYTES_MAX.min(room) + 1);
     limited.read_to_end(&mut json).map_err(|_| InvalidRelease::Unpack)?;
-    let is_whole = u64::try_from(json.len()).is_ok_and(|length| length <= UNPACKED_BYTES_MAX);
-    if is_whole { Ok(json) } else { Err(InvalidRelease::Unpack) }
+    match length(&json) {
+        length if length > UNPACKED_BYTES_MAX => Err(InvalidRelease::Unpack),
+        length if length > room => Err(InvalidRelease::Sum),
+        _ => Ok(json),
+    }
 }
 
 /// Returns the objects of a rendered chart.
@@ -307,11 +340,50 @@ pub(super) mod tests {
         record(release.to_string().as_bytes())
     }
 
+    fn read(secret: &Value, release: &str) -> Result<(Revision, Vec<Value>), InvalidRelease> {
+        let mut room = UNPACKED_SUM_MAX;
+        Revision::read(secret, &release.parse().unwrap(), &mut room)
+    }
+
+    #[test]
+    fn what_is_said_of_a_release_is_short_and_plain() {
+        let of = |name: &str, status: &str| {
+            let release = json!({"name": name, "version": 1, "info": {"status": status}});
+            let read = read(&record(release.to_string().as_bytes()), "r");
+            read.map(|(revision, _)| revision.status).map_err(|why| why.to_string())
+        };
+        assert_eq!(of("r", "pending-upgrade").as_deref(), Ok("pending-upgrade"));
+        for status in ["", "a\u{1b}[2J", "two words", &"a".repeat(64)] {
+            assert_eq!(of("r", status), Err("it has a status that no release has".to_owned()));
+        }
+        assert_eq!(of("other", "deployed"), Err("it is the record of the release `other`".to_owned()));
+        for name in ["", "a\nhint: do this", &"a".repeat(1_000)] {
+            assert_eq!(of(name, "deployed"), Err("it has a name that no release has".to_owned()));
+        }
+    }
+
+    #[test]
+    fn all_records_together_have_room_and_no_more() {
+        let release = release("");
+        let (name, mut room) = ("r".parse().unwrap(), UNPACKED_SUM_MAX);
+        Revision::read(&release, &name, &mut room).ok().unwrap();
+        let one = UNPACKED_SUM_MAX - room;
+        assert!(one > 0);
+
+        room = 2 * one;
+        for _ in 0..2 {
+            assert!(Revision::read(&release, &name, &mut room).is_ok());
+        }
+        let refused = Revision::read(&release, &name, &mut room).map(|_| ()).unwrap_err();
+
+        assert_eq!(refused.to_string(), "with it, the records have more than 64 MiB when they are unpacked");
+    }
+
     #[test]
     fn objects_and_the_values_of_secrets_are_read_apart() {
         let manifest = "---\n# Source: c/templates/s.yaml\napiVersion: v1\t\nkind: Secret\nmetadata:\n  name: s\ndata:\n  key: dmFsdWU=\n\
                         ---\n# Source: empty\n---\napiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: other}\n";
-        let read = Revision::read(&release(manifest), "r").unwrap();
+        let read = read(&release(manifest), "r").unwrap();
         assert_eq!(read.0.value("s", "key"), Some(&b"value"[..]));
         let release = Release::of(vec![read]).unwrap();
         let keys: Vec<_> = release
@@ -327,13 +399,12 @@ pub(super) mod tests {
     fn only_a_mark_of_its_own_divides_documents_and_a_value_is_no_name_of_a_template() {
         let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData:\n  pem: |\n    # Source: hidden\n    ---\n    \
                       -----BEGIN KEY-----\n  more: \"a\n-----b\"\n";
-        let read =
-            Revision::read(&release(&format!("--- # first\n# Source: c/s.yaml\n{secret}")), "r").unwrap();
-        assert_eq!(read.0.value("s", "pem"), Some(&b"# Source: hidden\n---\n-----BEGIN KEY-----\n"[..]));
-        assert_eq!(read.0.value("s", "more"), Some(&b"a -----b"[..]));
+        let found = read(&release(&format!("--- # first\n# Source: c/s.yaml\n{secret}")), "r").unwrap();
+        assert_eq!(found.0.value("s", "pem"), Some(&b"# Source: hidden\n---\n-----BEGIN KEY-----\n"[..]));
+        assert_eq!(found.0.value("s", "more"), Some(&b"a -----b"[..]));
 
         let broken = release("---\nkind: Secret\nstringData:\n  key: |\n# Source: hidden\n  [\n");
-        let refused = Revision::read(&broken, "r").map(|_| ()).unwrap_err();
+        let refused = read(&broken, "r").map(|_| ()).unwrap_err();
         assert_eq!(refused.to_string(), "its manifest 1 cannot be read");
     }
 
@@ -342,7 +413,7 @@ pub(super) mod tests {
         let of = |kind: &str, name: &str, namespace: &str| {
             let object =
                 json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}});
-            Revision::read(&release(&format!("---\n# Source: c/x.yaml\n{object}\n")), "r").map(|_| ())
+            read(&release(&format!("---\n# Source: c/x.yaml\n{object}\n")), "r").map(|_| ())
         };
         for (kind, name, namespace) in
             [("Secret", "a.b", ""), ("Secret", "a", "ns"), ("ClusterRole", "system:a", ""), ("List", "", "")]
@@ -384,9 +455,9 @@ pub(super) mod tests {
             (release("---\n# Source: c/x.yaml\nhidden: [\n"), "its manifest c/x.yaml cannot be read"),
         ];
         for (secret, wanted) in table {
-            let refused = Revision::read(&secret, "r").map(|_| ()).unwrap_err();
+            let refused = read(&secret, "r").map(|_| ()).unwrap_err();
             assert_eq!(refused.to_string(), wanted);
         }
-        assert!(Revision::read(&release(""), "another").is_err());
+        assert!(read(&release(""), "another").is_err());
     }
 }

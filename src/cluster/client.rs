@@ -20,7 +20,7 @@ use super::resource::Answer;
 use super::retry::{ATTEMPTS_MAX, Trouble, delay};
 use super::secret::Secret;
 use super::signals::{Manner, Signals, unless_stopped};
-use crate::model::object_key::ObjectKey;
+use crate::model::object_key::{ObjectKey, is_uid};
 
 /// How long nothing may come of an answer; a call that stalls longer is made again.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
@@ -32,6 +32,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many requests are under way at once.
 const PARALLEL: usize = 8;
+
+/// The longest version of a server: those of vendors have some thirty characters.
+const VERSION_BYTES_MAX: usize = 128;
 
 /// How to reach a cluster.
 #[derive(Clone, Debug)]
@@ -134,13 +137,10 @@ impl Cluster {
     ///
     /// When the server does not answer, or does not let us see.
     pub fn identity(&self) -> Result<Identity, CallError> {
-        let text = |value: &Value, pointer: &str| match value.pointer(pointer).and_then(Value::as_str) {
-            Some(text) => Ok(text.to_owned()),
-            None => Err(CallError::Transport(format!("an answer has no `{pointer}`: no API server gave it"))),
-        };
         let system = self.call(&Request::get_path("/api/v1/namespaces/kube-system"))?;
+        let uid = told(&system, "/metadata/uid", is_uid)?;
         let version = self.call(&Request::get_path("/version"))?;
-        Ok(Identity { uid: text(&system, "/metadata/uid")?, version: text(&version, "/gitVersion")? })
+        Ok(Identity { uid, version: told(&version, "/gitVersion", is_version)? })
     }
 
     /// Returns an object, or none if it is not there.
@@ -304,6 +304,22 @@ impl Cluster {
     }
 }
 
+/// Returns a text of an answer that is shown to people as it is.
+fn told(answer: &Value, pointer: &str, is_possible: fn(&str) -> bool) -> Result<String, CallError> {
+    let text = answer.pointer(pointer).and_then(Value::as_str).filter(|text| is_possible(text));
+    text.map(str::to_owned).ok_or_else(|| {
+        CallError::Transport(format!(
+            "an answer has no `{pointer}`, or one that there cannot be: no API server gave it"
+        ))
+    })
+}
+
+/// Tells whether a text looks like the version of a server, whatever its vendor adds.
+fn is_version(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-+_~".contains(&byte);
+    (1..=VERSION_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_plain)
+}
+
 /// Takes an object that is not there for none.
 ///
 /// # Errors
@@ -430,7 +446,7 @@ async fn send<T: Reply>(client: &Client, request: &Request) -> Sent<T> {
         return Err((CallError::Elsewhere { code, to }, Trouble::Final));
     }
     let status = Status::of(code, &body);
-    let is_race = request.method == Method::Apply && status.causes.is_empty();
+    let is_race = request.method == Method::Apply && status.causes.is_empty() && status.more_causes == 0;
     let status = if request.carries_secret() { status.without_words() } else { status };
     Err((CallError::Status(Box::new(status)), Trouble::Status { code, retry_after, is_race }))
 }

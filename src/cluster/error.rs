@@ -19,6 +19,11 @@ const SAYINGS: [(&str, &str); 5] = [
 /// The reasons that say nothing but which kind of refusal it is.
 const REASONS: [&str; 5] = ["AlreadyExists", "Conflict", "Forbidden", "Invalid", "NotFound"];
 
+/// How many causes of an answer are kept: each is a line for a person to read.
+const CAUSES_MAX: usize = 100;
+/// The longest texts of a cause that is kept; the path of a field has some hundred bytes.
+const CAUSE_BYTES_MAX: usize = 1_000;
+
 /// The longest name that Kubernetes knows is shorter.
 const NAME_BYTES_MAX: usize = 300;
 
@@ -59,6 +64,8 @@ pub struct Status {
     pub reason: String,
     pub message: String,
     pub causes: Vec<Cause>,
+    /// How many more there are, which are not kept.
+    pub more_causes: usize,
 }
 
 /// One reason of several.
@@ -87,8 +94,11 @@ impl Status {
             }
             message => message,
         };
-        let causes = causes.into_iter().flatten().map(cause).collect();
-        Self { code, reason: text(&value, "reason"), message, causes }
+        let all: Vec<Cause> = causes.into_iter().flatten().map(cause).collect();
+        let number = all.len();
+        let causes: Vec<Cause> = all.into_iter().filter(Cause::is_short).take(CAUSES_MAX).collect();
+        let more_causes = number - causes.len();
+        Self { code, reason: text(&value, "reason"), message, causes, more_causes }
     }
 
     /// Leaves out what the server said, but for what it says of every object: a webhook, or whatever is in between, may
@@ -99,11 +109,13 @@ impl Status {
         let mut said: Vec<String> = known.map(str::to_owned).collect();
         said.extend(webhook(&self.message).map(|name| format!("the admission webhook {name} denies it")));
         said.push("the server's words are not shown, for they may have the values in them".to_owned());
-        let mut causes = self.causes;
+        let (mut causes, number) = (self.causes, self.more_causes);
+        let number = number + causes.len();
         causes.retain_mut(Cause::keep_names);
+        let more_causes = number - causes.len();
         let reason =
             Some(self.reason).filter(|reason| REASONS.contains(&reason.as_str())).unwrap_or_default();
-        Self { code: self.code, reason, message: said.join("; "), causes }
+        Self { code: self.code, reason, message: said.join("; "), causes, more_causes }
     }
 
     /// Tells whether the namespace is about to go.
@@ -118,6 +130,10 @@ impl Status {
 }
 
 impl Cause {
+    fn is_short(&self) -> bool {
+        [&self.reason, &self.message, &self.field].iter().all(|text| text.len() <= CAUSE_BYTES_MAX)
+    }
+
     /// Leaves only names in it: of the field that is in conflict, and of its manager. Tells whether anything is left.
     fn keep_names(&mut self) -> bool {
         let is_plain = |text: &str, also: &str| {
@@ -202,6 +218,19 @@ mod tests {
         assert!(!format!("{silent} {silent:?}").contains(quoted), "{silent:?}");
         assert_eq!(silent.code, 422);
         assert!(silent.is_namespace_going());
+    }
+
+    #[test]
+    fn a_hundred_causes_are_kept_and_how_many_more_there_are() {
+        let of = |number: usize, field: &str| {
+            let cause = json!({"reason": FIELD_CONFLICT, "message": "conflict with \"a\"", "field": field});
+            let body = json!({"details": {"causes": vec![cause; number]}}).to_string();
+            let status = Status::of(409, body.as_bytes());
+            (status.causes.len(), status.more_causes)
+        };
+        assert_eq!(of(100, ".spec.a"), (100, 0));
+        assert_eq!(of(60_000, ".spec.a"), (100, 59_900));
+        assert_eq!(of(2, &format!(".{}", "a".repeat(CAUSE_BYTES_MAX))), (0, 2));
     }
 
     #[test]

@@ -122,6 +122,12 @@ impl<'a> Journal<'a> {
                 damaged(&self.name, &self.namespace, &head_name(&self.name), why)
             };
             self.head = Head::parse(text(stored, "data", HEAD_KEY)).map_err(|why| wrong(&why))?;
+            // What is adopted has the name of the installation.
+            if let Some(other) = self.head.adopting.as_ref().filter(|release| **release != self.name) {
+                return Err(wrong(&format!(
+                    "it says that the Helm release `{other}` is adopted, and that has another name"
+                )));
+            }
             let state = text(stored, "data", STATE_KEY).as_bytes();
             self.state = State::parse(state).map_err(|why| wrong(&format!("{STATE_KEY}: {why}")))?;
         }
@@ -283,7 +289,7 @@ impl<'a> Journal<'a> {
         if let Some(lock) = self.head.lock.as_ref().filter(|lock| self.dead.as_ref() != Some(lock)) {
             return Err(under_way(lock));
         }
-        let heartbeat = self.head.lock.as_ref().map_or(0, |lock| lock.heartbeat) + 1;
+        let heartbeat = Lock::next_heartbeat(self.head.lock.as_ref().map_or(0, |lock| lock.heartbeat));
         self.holder = Some(holder.holder.clone());
         self.head.lock = Some(Lock { heartbeat, ..holder });
         change(&mut self.head, &mut self.state);
@@ -309,7 +315,7 @@ impl<'a> Journal<'a> {
             return Ok(());
         }
         if let Some(lock) = &mut self.head.lock {
-            lock.heartbeat += 1;
+            lock.heartbeat = Lock::next_heartbeat(lock.heartbeat);
         }
         self.write()
     }
@@ -355,6 +361,10 @@ impl<'a> Journal<'a> {
     }
 
     fn write(&mut self) -> Result<(), Failure> {
+        // What could not be read again must not be written: a number that was forged may leave no room to count on.
+        self.head
+            .check()
+            .map_err(|why| damaged(&self.name, &self.namespace, &head_name(&self.name), &why))?;
         let state = self.state.to_bytes().map_err(Failure::bug)?;
         let data = json!({
             HEAD_KEY: self.head.to_text().map_err(Failure::bug)?,

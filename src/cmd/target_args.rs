@@ -38,6 +38,8 @@ impl TargetArgs {
         let now = clock::now()?;
         let state_file = self.state.file()?;
         let state = state_file.read()?;
+        // It is written once the lock is held: that nobody may is known before anybody is asked.
+        state_file.check_place()?;
         let terms = Terms { authority: Authority::Policy(&policy, &state), purpose, now };
         let (_, bundle) = self.bundle.verify(&self.store, &terms)?;
         let origin = Origin::Brought(state_file);

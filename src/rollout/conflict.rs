@@ -42,6 +42,11 @@ impl Conflict {
         }
     }
 
+    /// Stands for fields that are not told one by one: nobody can give leave to take them.
+    pub fn more(number: usize) -> Self {
+        Self::of(&format!("({number} more fields)"), "others")
+    }
+
     /// Adds what both sides say; of a Secret, and of what looks like a credential, nothing is shown.
     pub fn show(&mut self, kind: &str, live: Option<&Value>, wanted: &Value) {
         let shown = |object: &Value| {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::record::NUMBER_MAX;
 use crate::model::timestamp::Timestamp;
 
 /// The longest name of a run, a host, a user or a command.
@@ -33,6 +34,11 @@ pub struct By {
 }
 
 impl Lock {
+    /// Returns the heartbeat that follows one: only that it is another one counts, so the largest is followed by the first.
+    pub fn next_heartbeat(heartbeat: u64) -> u64 {
+        heartbeat % NUMBER_MAX + 1
+    }
+
     /// Tells whether it says what a run of this program may say: it is shown to people.
     pub fn is_possible(&self) -> bool {
         let by = self.by.iter().flat_map(|by| [&by.command, &by.host, &by.user]);
@@ -68,6 +74,11 @@ mod tests {
 
         let old: Lock = serde_json::from_str(r#"{"heartbeat":7,"holder":"process 7 (0a)"}"#).unwrap();
         assert_eq!(old.to_string(), "process 7 (0a)");
+    }
+
+    #[test]
+    fn after_the_largest_heartbeat_comes_the_first() {
+        assert_eq!([0, 1, NUMBER_MAX].map(Lock::next_heartbeat), [1, 2, 1]);
     }
 
     #[test]

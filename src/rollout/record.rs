@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::lock::Lock;
 use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
-use crate::model::object_key::ObjectKey;
+use crate::model::object_key::{ObjectKey, is_uid};
 use crate::model::text::{Label, ObjectName, ReleaseName};
 use crate::model::timestamp::Timestamp;
 use crate::render::manifest_set::KINDS;
@@ -21,7 +21,7 @@ pub const SCHEMA: &str = "relay-bundle/record/v1";
 pub const GENERATIONS_KEPT: usize = 10;
 
 /// The largest number in a head: there is room to count on below the largest that canonical JSON has.
-const NUMBER_MAX: u64 = 1 << 52;
+pub(super) const NUMBER_MAX: u64 = 1 << 52;
 
 /// The keys of the ConfigMaps.
 pub const HEAD_KEY: &str = "head.json";
@@ -213,17 +213,27 @@ impl Head {
     /// When it is none, is spelt otherwise than [`Head::to_text`] spells it, or contradicts itself.
     pub fn parse(text: &str) -> Result<Self, InvalidRecord> {
         let head: Self = parse(text)?;
-        let numbers = head.generations.iter().map(|entry| entry.generation);
-        if numbers.chain(head.lock.as_ref().map(|lock| lock.heartbeat)).any(|number| number > NUMBER_MAX) {
+        head.check()?;
+        Ok(head)
+    }
+
+    /// Refuses a head that contradicts itself: none is believed, and none is written.
+    ///
+    /// # Errors
+    ///
+    /// When it does.
+    pub fn check(&self) -> Result<(), InvalidRecord> {
+        let numbers = self.generations.iter().map(|entry| entry.generation);
+        if numbers.chain(self.lock.as_ref().map(|lock| lock.heartbeat)).any(|number| number > NUMBER_MAX) {
             return Err(InvalidRecord::Changed("its numbers are larger than any that were counted"));
         }
-        if !head.lock.as_ref().is_none_or(Lock::is_possible) {
+        if !self.lock.as_ref().is_none_or(Lock::is_possible) {
             return Err(InvalidRecord::Changed("its lock is held by what no run is called"));
         }
-        let ascends = head.generations.is_sorted_by(|one, next| one.generation < next.generation);
-        let count = |state| head.generations.iter().filter(|entry| entry.state == state).count();
+        let ascends = self.generations.is_sorted_by(|one, next| one.generation < next.generation);
+        let count = |state| self.generations.iter().filter(|entry| entry.state == state).count();
         match (ascends, count(Progress::Deployed), count(Progress::Pending)) {
-            (true, 0 | 1, 0 | 1) => Ok(head),
+            (true, 0 | 1, 0 | 1) => Ok(()),
             (false, ..) => Err(InvalidRecord::Changed("its generations are out of order")),
             _ => Err(InvalidRecord::Changed("several generations are deployed or pending")),
         }
@@ -379,16 +389,13 @@ impl Item {
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         let version = api_version.rsplit('/').next().unwrap_or_default();
         let is_plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let is_uid = |uid: &String| {
-            (1..=64).contains(&uid.len()) && uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-        };
         KINDS.iter().any(|(of, known, _)| (*of, *known) == (group, kind.as_str()))
             && is_plain(version)
             && (namespace.is_empty() || namespace.parse::<Label>().is_ok())
             && namespace.is_empty() == (kind == "Namespace")
             && !name.is_empty()
             && name.parse::<ObjectName>().is_ok()
-            && self.uid.as_ref().is_none_or(is_uid)
+            && self.uid.as_deref().is_none_or(is_uid)
     }
 }
 
@@ -532,6 +539,19 @@ mod tests {
         head.generations[0].state = Progress::Pending;
         assert!(Head::parse(&head.to_text().unwrap()).is_err());
         head.generations.reverse();
+        assert!(Head::parse(&head.to_text().unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_head_with_the_largest_number_is_read_and_the_next_one_is_none() {
+        let mut head = Head::default();
+        begin(&mut head, 1, 1);
+        head.generations[0].generation = NUMBER_MAX;
+        assert!(Head::parse(&head.to_text().unwrap()).is_ok());
+
+        begin(&mut head, 2, 2);
+
+        assert!(head.check().is_err());
         assert!(Head::parse(&head.to_text().unwrap()).is_err());
     }
 

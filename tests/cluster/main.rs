@@ -20,6 +20,7 @@ mod control_plane;
 mod drift;
 mod faults;
 mod forecast;
+mod forged;
 mod garbage;
 mod happened;
 mod helm;

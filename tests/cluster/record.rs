@@ -178,6 +178,13 @@ fn damages(another: &str) -> Vec<Damage<'_>> {
             Some(Box::new(|record| edit(record, "head.json", |text| text.replace("superseded", "deployed")))),
         ),
         (
+            "head adopts another release",
+            HEAD,
+            Some(Box::new(|record| {
+                edit(record, "head.json", |text| text.replacen('{', r#"{"adopting":"another","#, 1));
+            })),
+        ),
+        (
             "head is empty",
             HEAD,
             Some(Box::new(|record| drop(record["data"].as_object_mut().unwrap().remove("head.json")))),

@@ -17,6 +17,10 @@ use crate::rollout::record::Item;
 use crate::rollout::{replicas, takeover};
 use crate::trust::verify::Verified;
 
+/// What is to be done about an object that somebody else made.
+pub(super) const STRANGER_REMEDY: &str =
+    "look at it, then say --adopt to take it over; a release of Helm is taken over by `relay-bundle adopt`";
+
 /// Says what others have added to objects, and applying leaves there.
 pub(super) fn tell_additions(before: &mut Before, manifests: &ManifestSet) {
     for manifest in manifests.iter() {
@@ -34,6 +38,8 @@ pub(super) fn tell_additions(before: &mut Before, manifests: &ManifestSet) {
 pub(super) struct Leave<'a> {
     /// To take over objects that somebody else made.
     pub(super) adopt: bool,
+    /// What is to be done about such an object without that.
+    pub(super) remedy: &'a str,
     /// To take fields that somebody else owns.
     pub(super) permits: &'a [Permit],
     /// The objects of the bundle that runs; none if the new one has run here: whoever goes back may ask for smaller
@@ -138,10 +144,7 @@ fn refuse_stranger(
     if leave.adopt {
         before.warnings.push(format!("{}: it is taken over: {whose}", manifest.key));
     } else if !matches!(before.tried.get(&manifest.key), Some(Tried::Refused(_))) {
-        let why = format!(
-            "it is there, and this installation did not make it: {whose}: look at it, then say --adopt to take it over; \
-             a release of Helm is taken over by `relay-bundle adopt`"
-        );
+        let why = format!("it is there, and this installation did not make it: {whose}: {}", leave.remedy);
         before.tried.insert(manifest.key.clone(), Tried::Refused(why));
     }
 }

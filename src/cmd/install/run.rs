@@ -5,7 +5,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use super::execute::{self, Uids};
-use super::judge::{Leave, judge, tell_additions};
+use super::judge::{self, Leave, judge, tell_additions};
 use super::preflight;
 use super::report::Done;
 #[cfg(feature = "age")]
@@ -95,7 +95,12 @@ impl<'a> Run<'a> {
         let makings = secrets::survey(self.secrets(), &known, &earlier, args.consent());
         let mut before = survey::survey(self.cluster, bundle, &earlier, self.is_namespace_there)?;
         let running = || self.running();
-        let leave = Leave { adopt: args.adopt, permits: &args.force_conflicts, running: &running };
+        let leave = Leave {
+            adopt: args.adopt,
+            remedy: judge::STRANGER_REMEDY,
+            permits: &args.force_conflicts,
+            running: &running,
+        };
         judge(self.cluster, bundle, &mut before, &earlier, &leave)?;
         tell_additions(&mut before, &bundle.manifests);
         before.obstacles.extend(missing.wanted.into_iter().map(|what| format!("missing: {what}")));

@@ -103,7 +103,8 @@ pub(super) fn outcome(key: &ObjectKey, answer: Result<Value, CallError>) -> Resu
     };
     if status.is_field_conflict() {
         let conflict = |cause: &Cause| Conflict::of(&cause.field, &cause.message);
-        return Ok(Tried::Conflict(status.causes.iter().map(conflict).collect()));
+        let more = (status.more_causes > 0).then(|| Conflict::more(status.more_causes));
+        return Ok(Tried::Conflict(status.causes.iter().map(conflict).chain(more).collect()));
     }
     match status.code {
         // The credentials, or the server: no verdict on the object.

@@ -113,7 +113,7 @@ fn deployment(
 /// Passes on the conflicts with others than Helm.
 fn without_helm(live: &Value, mut status: Box<Status>) -> Result<(), CallError> {
     status.causes.retain(|cause| !fields::names_helm(live, &cause.message, FIELD_MANAGER));
-    if status.causes.is_empty() { Ok(()) } else { Err(CallError::Status(status)) }
+    if status.causes.is_empty() && status.more_causes == 0 { Ok(()) } else { Err(CallError::Status(status)) }
 }
 
 fn replaced(cluster: &Cluster, key: &ObjectKey, object: &Value) -> Result<Value, CallError> {

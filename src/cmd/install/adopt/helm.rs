@@ -1,13 +1,17 @@
 //! Helm's records of a release: read, and at the end moved to where Helm does not look.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
-use crate::adoption::release::{REVISIONS_MAX, Release, Revision, wipe};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::adoption::release::{REVISIONS_MAX, Release, Revision, UNPACKED_SUM_MAX, wipe};
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::cluster::resource::{escaped, key, path};
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::delete;
+use crate::model::digest::Digest;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::rollout::live;
@@ -31,42 +35,128 @@ pub(super) struct Records<'a> {
     pub(super) release: &'a ReleaseName,
 }
 
+/// What there is of a release.
+pub(super) struct Found {
+    /// None if Helm has no record of it: it was adopted before, or somebody has deleted it since an adoption was begun.
+    pub(super) release: Option<Release>,
+    /// Whether records were moved already.
+    pub(super) is_archived: bool,
+    /// What each record will be known by once it is moved, by the number of its revision.
+    contents: BTreeMap<u64, Digest>,
+}
+
 impl Records<'_> {
-    /// Reads the release; none if it was adopted before, or if an adoption `is_begun` and somebody deleted it since.
-    pub(super) fn read(&self, is_begun: bool) -> Result<Option<Release>, Failure> {
+    /// Reads the release; it may be gone only if it was adopted before, or if an adoption `is_begun`.
+    pub(super) fn read(&self, is_begun: bool) -> Result<Found, Failure> {
         let is_archived = self.has_archive()?;
-        let mut read = Vec::new();
+        let (mut read, mut contents, mut room) = (Vec::new(), BTreeMap::new(), UNPACKED_SUM_MAX);
         self.each(&self.selector(), |record| {
             // One that goes was archived before it was deleted.
             if is_archived && live::is_ending(record) {
                 wipe(&mut record["data"]);
-            } else {
-                read.push(self.revision(record)?);
+                return Ok(true);
             }
+            let content = content(record);
+            let (revision, objects) = self.revision(record, &mut room)?;
+            if contents.insert(revision.number, content).is_some() {
+                return Err(self.two_of(revision.number));
+            }
+            read.push((revision, objects));
             Ok(true)
         })?;
-        let Some(release) = Release::of(read) else {
-            return if is_archived || is_begun { Ok(None) } else { Err(self.not_found()?) };
-        };
-        // When records are being archived the rollout is done: the newest may be gone already.
-        if is_archived || release.newest().status == READY {
-            Ok(Some(release))
-        } else {
-            Err(self.not_ready(&release))
+        let release = Release::of(read);
+        match &release {
+            None if is_archived || is_begun => {}
+            None => return Err(self.not_found()?),
+            // When records are being archived the rollout is done: the newest may be gone already.
+            Some(release) if is_archived || release.newest().status == READY => {}
+            Some(release) => return Err(self.not_ready(release)),
         }
+        Ok(Found { release, is_archived, contents })
     }
 
-    fn revision(&self, secret: &mut Value) -> Result<(Revision, Vec<Value>), Failure> {
-        let read = Revision::read(secret, self.release.as_str());
+    fn revision(&self, secret: &mut Value, room: &mut u64) -> Result<(Revision, Vec<Value>), Failure> {
+        let read = Revision::read(secret, self.release, room);
         wipe(&mut secret["data"]);
-        let name = secret.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-        read.map_err(|why| {
-            Failure::world(format!(
-                "Secret {name} in {}, Helm's record of a revision, cannot be read: {why}",
-                self.namespace
-            ))
-            .hint("nothing was changed; `helm history` shows whether Helm can read it")
+        let (revision, objects) = read.map_err(|why| {
+            self.unreadable(secret, &why)
+                .hint("nothing was changed; `helm history` shows whether Helm can read it")
+        })?;
+        // Its archive is called by this number.
+        if number(secret) != Some(revision.number) {
+            return Err(self
+                .unreadable(secret, &"its label `version` is not the revision that it is of")
+                .hint("nothing was changed; see who has changed it: Helm writes the label"));
+        }
+        Ok((revision, objects))
+    }
+
+    fn unreadable(&self, secret: &Value, why: &dyn std::fmt::Display) -> Failure {
+        let name = name_of(secret);
+        Failure::world(format!(
+            "Secret {name} in {}, Helm's record of a revision, cannot be read: {why}",
+            self.namespace
+        ))
+    }
+
+    fn two_of(&self, number: u64) -> Failure {
+        Failure::world(format!(
+            "there are two records of revision {number} of the Helm release `{}` in {}",
+            self.release, self.namespace
+        ))
+        .hint("nothing was changed; Helm makes one Secret for each revision: see who has made the other")
+    }
+
+    /// Says which names of archives are taken by something else than the records that would be moved there.
+    pub(super) fn taken_names(&self, found: &Found) -> Result<Vec<String>, Failure> {
+        let mut taken = Vec::new();
+        for (number, wanted) in &found.contents {
+            let name = self.archive_name(*number);
+            let there = match self.cluster.find(&self.secret(&name)) {
+                // The right that is missing is told with the others.
+                Err(error) if error.code() == 403 => continue,
+                there => there?,
+            };
+            let Some(mut there) = there else { continue };
+            if !(self.is_marked(&there) && content(&there) == *wanted) {
+                taken.push(format!(
+                    "Secret/{name}: the name of the archive of Helm's revision {number} is taken by something else: move \
+                     it away"
+                ));
+            }
+            wipe(&mut there["data"]);
+        }
+        Ok(taken)
+    }
+
+    fn archive_name(&self, number: u64) -> String {
+        format!("relay-bundle.{}.helm.v{number}", self.release)
+    }
+
+    /// Returns the labels of an archive.
+    fn marks(&self) -> Value {
+        json!({
+            "app.kubernetes.io/managed-by": FIELD_MANAGER,
+            "app.kubernetes.io/instance": self.release.as_str(),
+            "app.kubernetes.io/component": COMPONENT,
         })
+    }
+
+    /// Tells whether a Secret is as an archive is made.
+    fn is_marked(&self, secret: &Value) -> bool {
+        let marks = self.marks();
+        let labels = secret.pointer("/metadata/labels").and_then(Value::as_object);
+        let has = |(label, value): (&String, &Value)| labels.is_some_and(|all| all.get(label) == Some(value));
+        secret["type"] == "Opaque"
+            && secret["immutable"] == true
+            && marks.as_object().into_iter().flatten().all(has)
+    }
+
+    /// Tells whether a Secret is an archive, and not only called so: one of our making, with a record in it.
+    fn is_archive(&self, secret: &Value, room: &mut u64) -> bool {
+        self.is_marked(secret)
+            && Revision::read(secret, self.release, room)
+                .is_ok_and(|(revision, _)| name_of(secret) == self.archive_name(revision.number))
     }
 
     /// Goes through the Secrets with these labels, as long as `go_on` says so.
@@ -127,11 +217,11 @@ impl Records<'_> {
             "app.kubernetes.io%2Fcomponent%3D{COMPONENT}%2Capp.kubernetes.io%2Finstance%3D{}",
             self.release
         );
-        let mut is_there = false;
+        let (mut is_there, mut room) = (false, UNPACKED_SUM_MAX);
         self.each(&selector, |secret| {
+            is_there = self.is_archive(secret, &mut room);
             wipe(&mut secret["data"]);
-            is_there = true;
-            Ok(false)
+            Ok(!is_there)
         })?;
         Ok(is_there)
     }
@@ -159,16 +249,13 @@ impl Records<'_> {
     }
 
     fn archive_one(&self, record: &mut Value) -> Result<String, Failure> {
-        let name = format!("relay-bundle.{}.helm.v{}", self.release, number(record));
+        let number = number(record).ok_or_else(|| without_number(record))?;
+        let name = self.archive_name(number);
         let target = self.secret(&name);
         let mut copy = json!({
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": name, "namespace": self.namespace, "labels": {
-                "app.kubernetes.io/managed-by": FIELD_MANAGER,
-                "app.kubernetes.io/instance": self.release.as_str(),
-                "app.kubernetes.io/component": COMPONENT,
-            }},
+            "metadata": {"name": name, "namespace": self.namespace, "labels": self.marks()},
             "immutable": true,
             "data": record["data"],
         });
@@ -176,7 +263,7 @@ impl Records<'_> {
         let made = match self.cluster.call(&request) {
             // An earlier run made it, if it is the same.
             Err(error) if error.code() == 409 => match self.cluster.find(&target)? {
-                Some(mut there) if there["data"] == record["data"] => {
+                Some(mut there) if self.is_marked(&there) && there["data"] == record["data"] => {
                     wipe(&mut there["data"]);
                     Ok(())
                 }
@@ -192,8 +279,7 @@ impl Records<'_> {
         wipe(&mut copy["data"]);
         wipe(&mut record["data"]);
         made?;
-        let own = record.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-        delete(self.cluster, &self.secret(own), record)?;
+        delete(self.cluster, &self.secret(name_of(record)), record)?;
         Ok(name)
     }
 }
@@ -245,8 +331,8 @@ fn oldest_first(
         wipe(&mut record["data"]);
         // A finalizer may hold what was deleted: it was archived before, or somebody else has deleted it.
         if !live::is_ending(record) {
-            let name = record.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-            records.push((number(record), name.to_owned()));
+            let number = number(record).ok_or_else(|| without_number(record))?;
+            records.push((number, name_of(record).to_owned()));
         }
         Ok(true)
     })?;
@@ -255,9 +341,25 @@ fn oldest_first(
 }
 
 /// Returns the number of a record's revision, from its label.
-fn number(record: &Value) -> u64 {
-    let label = record.pointer("/metadata/labels/version").and_then(Value::as_str);
-    label.and_then(|text| text.parse().ok()).unwrap_or(0)
+fn number(record: &Value) -> Option<u64> {
+    record.pointer("/metadata/labels/version")?.as_str()?.parse().ok()
+}
+
+fn without_number(record: &Value) -> Failure {
+    Failure::world(format!(
+        "Secret {}, a record of Helm's, has no label that says its revision",
+        name_of(record)
+    ))
+    .hint("what the bundle has is applied; see who has changed the Secret, and run the command again")
+}
+
+fn name_of(secret: &Value) -> &str {
+    secret.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Returns what a Secret's values are known by.
+fn content(secret: &Value) -> Digest {
+    Digest::of(Zeroizing::new(secret["data"].to_string()).as_bytes())
 }
 
 #[cfg(test)]
@@ -293,6 +395,14 @@ mod tests {
 
         let wanted = (1..=23).filter(|number| *number != 4);
         assert_eq!(names, wanted.map(|number| format!("sh.helm.release.v1.r.v{number}")).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_record_that_says_no_revision_is_not_moved() {
+        let mut unnumbered = record(2);
+        unnumbered["metadata"]["labels"] = json!({});
+        let refused = oldest_first(&release(), pages(vec![record(1), unnumbered])).unwrap_err();
+        assert!(refused.message().contains("sh.helm.release.v1.r.v2, a record of Helm's, has no label"));
     }
 
     #[test]

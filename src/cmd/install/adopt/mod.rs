@@ -45,10 +45,14 @@ use crate::rollout::prune::{Candidate, candidates};
 use crate::rollout::record::Item;
 use crate::rollout::rights::Right;
 use crate::rollout::trial::trials;
-use helm::Records;
+use helm::{Found, Records};
 use report::{AdoptReport, HelmPart};
 use values::Carried;
 use work::Work;
+
+/// What is to be done about an object of others where Helm has no record of the release.
+const NO_RECORD: &str =
+    "Helm has no record of the release, so nothing of others is taken over: look at it, and move it away";
 
 /// How a release is taken over.
 #[derive(Debug, clap::Args)]
@@ -83,19 +87,20 @@ pub(in crate::cmd) fn adopt(
     args: &AdoptArgs,
     mut install: InstallArgs,
 ) -> Outcome {
-    // What the release has is what is to be taken over.
-    install.adopt = true;
-    let install = &install;
     let timeout = Duration::from_secs(install.timeout);
     let mut run = Run::begin(ctx, checked, (cluster, identity), install.turn(), timeout)?;
     let namespace = checked.bundle.index.namespace.as_str();
     let records = Records { cluster, namespace, release: &args.from_helm };
-    let release = records.read(run.journal.head.adopting.is_some())?;
-    run.adopts = release.as_ref().map(|_| &args.from_helm);
+    let found = records.read(run.journal.head.adopting.is_some())?;
+    run.adopts = found.release.as_ref().map(|_| &args.from_helm);
+    // What the release has is what is to be taken over; where there is none, nothing of others is.
+    install.adopt = found.release.is_some();
+    let install = &install;
     let Decided { helm, carried, before, makings, is_over } =
-        decide(checked, cluster, &run, release.as_ref(), args, install)?;
+        decide(checked, cluster, &run, &found, args, install)?;
     let (uids, versions) = (run::known_uids(&before), secret_versions(&before));
-    let plan = forecast(cluster, checked, &run, before, &helm, &makings)?;
+    let mut plan = forecast(cluster, checked, &run, before, &helm, &makings)?;
+    plan.obstacles.extend(records.taken_names(&found)?);
     // Whoever is asked, or only looks, has them with the plan.
     if install.is_agreed() {
         tell_warnings(&ctx.printer, &plan);
@@ -141,10 +146,11 @@ fn decide(
     checked: &Checked,
     cluster: &Cluster,
     run: &Run<'_>,
-    release: Option<&Release>,
+    found: &Found,
     args: &AdoptArgs,
     install: &InstallArgs,
 ) -> Result<Decided, Failure> {
+    let release = found.release.as_ref();
     let bundle = &checked.bundle;
     let namespace = bundle.index.namespace.as_str();
     let missing = preflight::check_contract(cluster, bundle)?;
@@ -166,13 +172,13 @@ fn decide(
         taken: &taken,
     });
     let objects = scope.as_ref().map_or_else(Vec::new, Scope::fates);
-    let found = scope.as_ref().map_or_else(Vec::new, Scope::obstacles);
-    if !found.is_empty() {
+    let obstacles = scope.as_ref().map_or_else(Vec::new, Scope::obstacles);
+    if !obstacles.is_empty() {
         let failure = Failure::world(format!(
             "the Helm release `{}` cannot be adopted; nothing was changed",
             args.from_helm
         ));
-        return Err(found.into_iter().fold(failure, Failure::reason));
+        return Err(obstacles.into_iter().fold(failure, Failure::reason));
     }
     let (carried, source) = match release {
         Some(release) => {
@@ -192,6 +198,7 @@ fn decide(
         release: args.from_helm.to_string(),
         namespace: namespace.to_owned(),
         revision: release.map(|release| release.newest().number),
+        is_archived: found.is_archived,
         objects,
         key_from_revision: args.key_from_revision,
         carried: values::describe(&carried),
@@ -220,7 +227,12 @@ fn before(
     let (prune, prune_later) = split_used(cluster, bundle.index.namespace.as_str(), gone)?;
     let mut before = Before { live, tried, prune, prune_later, ..Before::default() };
     let running = || run.running();
-    let leave = Leave { adopt: true, permits: &install.force_conflicts, running: &running };
+    let leave = Leave {
+        adopt: install.adopt,
+        remedy: NO_RECORD,
+        permits: &install.force_conflicts,
+        running: &running,
+    };
     judge(cluster, bundle, &mut before, &ran, &leave)?;
     // It is said already whose these are.
     let told: Vec<String> =

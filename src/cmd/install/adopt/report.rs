@@ -26,9 +26,12 @@ pub(super) struct HelmPart {
     pub(super) release: String,
     #[serde(skip)]
     pub(super) namespace: String,
-    /// Absent if it was adopted before.
+    /// Absent if Helm has no record of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) revision: Option<u64>,
+    /// Whether the archive says that it was adopted before.
+    #[serde(skip)]
+    pub(super) is_archived: bool,
     pub(super) objects: Vec<Handed>,
     /// The revision of whose keys the operator said that the relay runs with them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,8 +64,11 @@ impl HelmPart {
     }
 
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let revision =
-            self.revision.map_or("adopted before".to_owned(), |number| format!("revision {number}"));
+        let revision = match self.revision {
+            Some(number) => format!("revision {number}"),
+            None if self.is_archived => "adopted before".to_owned(),
+            None => "Helm has no record of it".to_owned(),
+        };
         writeln!(out, "Helm release {} ({revision})", self.release)?;
         for handed in &self.objects {
             writeln!(out, "{}", safe(&self.line(handed)))?;
@@ -124,6 +130,7 @@ mod tests {
             release: "r".into(),
             namespace: "ns".into(),
             revision: Some(2),
+            is_archived: false,
             objects: vec![Handed { key, fate: Fate::Keep }],
             key_from_revision: Some(1),
             carried: vec!["Secret/y: k, from revision 1".into()],
