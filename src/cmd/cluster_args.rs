@@ -122,7 +122,8 @@ impl From<CallError> for Failure {
                 401 => "the credentials of the kubeconfig do not count (any more): renew them",
                 403 => {
                     "ask for the right that is missing: `relay-bundle rbac` prints the Roles, for all bundles together \
-                     between which one goes (`relay-bundle rbac OLD.tar NEW.tar`), and with --from-helm for an adoption"
+                     between which one goes (`relay-bundle rbac OLD.tar NEW.tar`), and `relay-bundle rbac --from-helm` those for \
+                     an adoption"
                 }
                 429 | 500.. => "the server is in trouble: run the same command again when it is well",
                 _ => return Self::world(error),
