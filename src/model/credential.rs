@@ -43,8 +43,12 @@ pub fn credentials(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
+/// How private keys of age begin, in either case.
+const AGE_PRIVATE: &str = "AGE-SECRET-KEY-";
+
 fn is_credential(word: &str) -> bool {
-    word.to_ascii_uppercase().contains("AGE-SECRET-KEY-") || has_password(word)
+    let is_key = |part: &[u8]| part.eq_ignore_ascii_case(AGE_PRIVATE.as_bytes());
+    word.as_bytes().windows(AGE_PRIVATE.len()).any(is_key) || has_password(word)
 }
 
 /// Tells whether a word is `scheme://user:password@…` or `user:password@host`.

@@ -23,17 +23,28 @@ const OUTPUT_CONFIG: &str = "storage.logs.fluentbit.output.config";
 
 /// Tells whether a value at `path` is a secret or inside one.
 pub fn is_secret_path(path: &Path) -> bool {
-    let known = SECRET_KEYS.iter().any(|key| path.starts_with(&Path::of(key)));
+    let known = SECRET_KEYS.iter().any(|key| rest_below(path, key).is_some());
     known || is_output_credential(path)
 }
 
-fn is_output_credential(path: &Path) -> bool {
-    let output = Path::of(OUTPUT_CONFIG);
-    if !path.starts_with(&output) {
-        return false;
+/// Returns what of a path is below a key; nothing if it leads elsewhere. Every value of a text is asked for it, so no path is
+/// made of the key.
+fn rest_below<'a>(path: &'a Path, key: &str) -> Option<&'a [Segment]> {
+    let mut rest = path.0.as_slice();
+    for part in key.split('.') {
+        let (first, below) = rest.split_first()?;
+        if first.as_key() != Some(part) {
+            return None;
+        }
+        rest = below;
     }
+    Some(rest)
+}
+
+fn is_output_credential(path: &Path) -> bool {
+    let Some(rest) = rest_below(path, OUTPUT_CONFIG) else { return false };
     // An argument's path has the dots of `rdkafka.ssl.key.pem` and perhaps its quotes.
-    let keys: Vec<&str> = path.0[output.0.len()..].iter().filter_map(Segment::as_key).collect();
+    let keys: Vec<&str> = rest.iter().filter_map(Segment::as_key).collect();
     let property = keys.join(".");
     is_librdkafka_secret(property.trim_matches(['"', '\''])) || last_key(path).is_some_and(sounds_secret)
 }
@@ -165,7 +176,7 @@ fn collect(node: &Node, secret: bool, path: &Path, found: &mut Vec<Origin>) {
 
 /// Tells whether a key that sounds like a secret takes names: `secret` does as the source of a volume.
 fn is_name(path: &Path, key: &str) -> bool {
-    NAMES.contains(&key) || (key == "secret" && path.starts_with(&Path::of("extraVolumes")))
+    NAMES.contains(&key) || (key == "secret" && rest_below(path, "extraVolumes").is_some())
 }
 
 #[cfg(test)]
