@@ -2,25 +2,33 @@
 
 use std::ops::Range;
 
+/// What the name of a credential has in it, in lower case.
+const SECRET_WORDS: [&str; 12] = [
+    "secret",
+    "passw",
+    "pwd",
+    "token",
+    "encryptionkey",
+    "shared_key",
+    "api_key",
+    "apikey",
+    "private",
+    "credential",
+    "auth",
+    "header",
+];
+
 /// Tells whether a key's name says that its value is a credential.
 pub fn sounds_secret(key: &str) -> bool {
-    let key = key.to_lowercase();
-    [
-        "secret",
-        "passw",
-        "pwd",
-        "token",
-        "encryptionkey",
-        "shared_key",
-        "api_key",
-        "apikey",
-        "private",
-        "credential",
-        "auth",
-        "header",
-    ]
-    .iter()
-    .any(|word| key.contains(word))
+    if !key.is_ascii() {
+        // Some letters of other scripts have one of these as their small letter.
+        let key = key.to_lowercase();
+        return SECRET_WORDS.iter().any(|word| key.contains(word));
+    }
+    let begins = |rest: &[u8], word: &str| {
+        rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    (0..key.len()).any(|at| SECRET_WORDS.iter().any(|word| begins(&key.as_bytes()[at..], word)))
 }
 
 /// Tells whether `key` is the value of a pair whose name sounds secret: `{ name = "LDAP_PASSWORD", value = "…" }`.
@@ -72,6 +80,16 @@ fn has_password(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_sounds_secret_in_any_case_and_place() {
+        for name in ["password", "MY_PASSWD", "jwtSecret", "x-auth", "to\u{212a}en", "HEADER"] {
+            assert!(sounds_secret(name), "{name}");
+        }
+        for name in ["", "logLevel", "pass", "toke", "n\u{e4}me"] {
+            assert!(!sounds_secret(name), "{name}");
+        }
+    }
 
     #[test]
     fn a_password_in_front_of_a_host_and_a_private_key_are_credentials() {
