@@ -21,6 +21,8 @@ const REASONS: [&str; 5] = ["AlreadyExists", "Conflict", "Forbidden", "Invalid",
 
 /// How many causes of an answer are kept: each is a line for a person to read.
 const CAUSES_MAX: usize = 100;
+/// The longest message that is kept: one that lists every mistake of a manifest has some thousand bytes.
+const MESSAGE_BYTES_MAX: usize = 16_000;
 /// The longest texts of a cause that is kept; the path of a field has some hundred bytes.
 const CAUSE_BYTES_MAX: usize = 1_000;
 
@@ -88,12 +90,16 @@ impl Status {
             message: text(cause, "message"),
             field: text(cause, "field"),
         };
-        let message = match text(&value, "message") {
+        let mut message = match text(&value, "message") {
             message if message.is_empty() => {
                 String::from_utf8_lossy(&body[..body.len().min(200)]).trim().to_owned()
             }
             message => message,
         };
+        if message.len() > MESSAGE_BYTES_MAX {
+            message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+            message.push('…');
+        }
         let all: Vec<Cause> = causes.into_iter().flatten().map(cause).collect();
         let number = all.len();
         let causes: Vec<Cause> = all.into_iter().filter(Cause::is_short).take(CAUSES_MAX).collect();
@@ -231,6 +237,8 @@ mod tests {
         assert_eq!(of(100, ".spec.a"), (100, 0));
         assert_eq!(of(60_000, ".spec.a"), (100, 59_900));
         assert_eq!(of(2, &format!(".{}", "a".repeat(CAUSE_BYTES_MAX))), (0, 2));
+        let long = json!({"message": "\u{e9}".repeat(MESSAGE_BYTES_MAX)}).to_string();
+        assert!(Status::of(500, long.as_bytes()).message.len() <= MESSAGE_BYTES_MAX + '…'.len_utf8());
     }
 
     #[test]

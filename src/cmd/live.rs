@@ -22,7 +22,7 @@ use crate::plan::fields::overlaid;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::rollout::additions::others;
 use crate::rollout::known::{KnownSecrets, Whose};
-use crate::rollout::live::{owned, uid, wanted};
+use crate::rollout::live::{uid, wanted};
 use crate::rollout::prune::candidates;
 use crate::rollout::record::{Entry, Item, Progress};
 use crate::ui::live_view::{LiveChange, LiveObject};
@@ -159,17 +159,16 @@ impl<'a> Live<'a> {
         let Some(object) = self.objects.get(&key) else {
             return Some(LiveObject::new(key, LiveChange::Missing));
         };
-        let (ours, refused) = match self.tried.get(&key) {
-            Some(Tried::Would(applied)) => (applied, None),
-            Some(Tried::Refused(why)) => (object, Some(why.clone())),
-            None => (object, None),
+        let refused = match self.tried.get(&key) {
+            Some(Tried::Refused(why)) => Some(why.clone()),
+            Some(Tried::Would(_)) | None => None,
         };
         let fields = drifts(
             Sides {
                 object,
                 live: &wanted(object),
                 wanted: &self.would_be(manifest),
-                ours: owned(ours, FIELD_MANAGER),
+                stated: &manifest.object,
             },
             FIELD_MANAGER,
         );

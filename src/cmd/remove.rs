@@ -1,12 +1,12 @@
 //! `remove`: takes an installation away. What nothing could bring back stays, and is listed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::change_args::ChangeArgs;
 use super::clock;
@@ -40,8 +40,8 @@ const PODS_SHOWN: usize = 10;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Everything goes that the record says was installed, is the very object that was, and holds no
-data; pods are waited for. Volume claims, Secrets that were made at apply, the record and the
-namespace stay: the commands that delete them are printed. A run that was interrupted is run
+data; pods are waited for. Volume claims, Secrets, the record and the namespace stay: the commands
+that delete what is labelled as this installation's are printed. A run that was interrupted is run
 again. A bundle can be applied again afterwards, to the same data and keys.
 
 Examples:
@@ -199,43 +199,40 @@ fn look(cluster: &Cluster, journal: &Journal<'_>) -> Result<(Removal, Vec<Stays>
     let secret = |name: &String| key("Secret", journal.namespace(), name).expect("a kind that is known");
     let made = recorded.iter().flat_map(|of| of.secrets.iter().map(secret)).collect();
     let referred = recorded.iter().flat_map(|of| of.referred.iter().cloned()).collect();
-    let (mut kept, mut others) = (Kept::default(), there(cluster, referred)?);
-    for (key, secret) in there(cluster, made)? {
-        if secret.is_some_and(|secret| live::is_of_instance(&secret, journal.name().as_str())) {
-            kept.made.insert(key.name);
-        } else {
-            others.insert(key, None);
-        }
-    }
-    kept.others = others.into_keys().collect();
+    let (ours, mut others) = there(cluster, made, journal.name())?;
+    let (theirs, unlabelled) = there(cluster, referred, journal.name())?;
+    others.extend(theirs.into_iter().chain(unlabelled));
     let copies = key("ConfigMap", journal.namespace(), &recovery_name(journal.name()));
-    kept.has_copies = cluster.find(&copies.expect("a kind that is known"))?.is_some();
+    let has_copies = cluster.find(&copies.expect("a kind that is known"))?.is_some();
+    let made = ours.into_iter().map(|key| key.name).collect();
+    let kept = Kept { made, others, has_copies };
     let stays = stays((journal.name(), journal.namespace()), &inventory, &live, &kept);
     Ok((removal(&inventory, &live, (FIELD_MANAGER, journal.name().as_str())), stays))
 }
 
-/// Returns those of the objects that are there, and of Secrets no value; or that may be there: which of them we may look at
-/// is not ours to say.
+/// Returns those of the objects that are there and have the label of the installation, and those that are there without it,
+/// or may be: which of them we may look at is not ours to say.
 fn there(
     cluster: &Cluster,
     keys: BTreeSet<ObjectKey>,
-) -> Result<BTreeMap<ObjectKey, Option<Value>>, Failure> {
-    let mut there = BTreeMap::new();
+    name: &ReleaseName,
+) -> Result<(BTreeSet<ObjectKey>, BTreeSet<ObjectKey>), Failure> {
+    let is_ours = |metadata: &Value| live::label(metadata, live::INSTANCE_LABEL) == Some(name.as_str());
+    let (mut ours, mut others) = (BTreeSet::new(), BTreeSet::new());
     for key in keys {
         let found = match key.kind.as_str() {
-            "Secret" => cluster.find_secret(&key).map(|found| {
-                found.map(|secret| json!({"metadata": {"labels": secret.metadata().get("labels")}}))
-            }),
-            _ => cluster.find(&key),
+            "Secret" => cluster.find_secret(&key).map(|found| found.map(|found| is_ours(found.metadata()))),
+            _ => cluster.find(&key).map(|found| found.map(|found| is_ours(&found["metadata"]))),
         };
         match found {
             Ok(None) => {}
-            Ok(found) => drop(there.insert(key, found)),
-            Err(error) if error.code() == 403 => drop(there.insert(key, None)),
+            Ok(Some(true)) => drop(ours.insert(key)),
+            Ok(Some(false)) => drop(others.insert(key)),
+            Err(error) if error.code() == 403 => drop(others.insert(key)),
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(there)
+    Ok((ours, others))
 }
 
 fn is_removed(journal: &Journal<'_>) -> bool {

@@ -82,7 +82,8 @@ pub fn load_policy_text(path: &Utf8Path) -> Result<(Policy, String), Failure> {
         if text.contains("-----BEGIN ") {
             return failure.hint(format!(
                 "this is a key, and a policy says what it may sign: `relay-bundle trust init` writes one, and \
-                 `relay-bundle trust add key POLICY --key {path} --holder NAME` takes the key into it"
+                 `relay-bundle trust add key POLICY --key {path} --holder NAME` takes the key into it; \
+                 `verify` trusts a single key too, with --key"
             ));
         }
         failure.hint("`docs/format/trust-policy.md` describes every key of a policy")

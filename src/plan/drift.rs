@@ -31,8 +31,8 @@ pub struct Sides<'a> {
     pub live: &'a Value,
     /// What it would be if it were applied again, without what the server adds.
     pub wanted: &'a Value,
-    /// The fields that would be ours then, as the server writes them.
-    pub ours: Option<&'a Value>,
+    /// What its manifest states.
+    pub stated: &'a Value,
 }
 
 /// The managers that are parts of Kubernetes: what they add is no drift.
@@ -54,18 +54,12 @@ pub fn drifts(sides: Sides<'_>, own: &str) -> Vec<Drift> {
         });
     }
     let changed = compare(sides.live, sides.wanted);
-    let mut added = Vec::new();
-    for owner in owners.iter().filter(|owner| owner.is_foreign(own)) {
-        add_foreign(owner.fields, sides.ours, sides.object, &FieldPath::default(), &mut added);
-    }
-    added.retain(|extra| !changed.iter().any(|change| touches(&change.path, &extra.path)));
-    added.dedup();
-    let is_secret = sides.object.get("kind").and_then(Value::as_str) == Some("Secret");
-    if is_secret {
-        changed_secretly(&mut added);
-    }
+    let mut added = foreign(sides.object, sides.stated, own);
+    added.retain(|extra| {
+        extra.wanted.is_none() && !changed.iter().any(|change| touches(&change.path, &extra.path))
+    });
     let drift = |mut change: FieldChange| {
-        if is_secret {
+        if is_secret(sides.object) {
             redact(&mut change);
         }
         hide_credentials(&mut change);
@@ -74,7 +68,7 @@ pub fn drifts(sides: Sides<'_>, own: &str) -> Vec<Drift> {
         let managers = managers.into_iter().map(str::to_owned).collect();
         Drift { path: change.path, live: change.old, wanted: change.new, managers }
     };
-    changed.into_iter().chain(added).map(drift).collect()
+    changed.into_iter().map(drift).chain(added).collect()
 }
 
 /// Returns who else than `own` has written to an object, beside the parts of Kubernetes.
@@ -83,16 +77,15 @@ pub fn foreign_managers<'a>(object: &'a Value, own: &str) -> BTreeSet<&'a str> {
 }
 
 /// Returns the fields of a live object that others have, as far as they are not as `stated`: what a manifest states and is
-/// otherwise, and what it leaves open. Labels and annotations count only where they are stated: every controller adds some.
+/// otherwise, and what it leaves open.
 pub fn foreign(object: &Value, stated: &Value, own: &str) -> Vec<Drift> {
-    let is_secret = object.get("kind").and_then(Value::as_str) == Some("Secret");
     let mut found: Vec<Drift> = Vec::new();
     for owner in owners(object).iter().filter(|owner| !owner.is_known(own)) {
         let mut fields = Vec::new();
         beside(owner, owner.fields, (object, Some(stated)), &FieldPath::default(), &mut fields);
         for mut change in fields {
-            if is_secret {
-                redact(&mut change);
+            if is_secret(object) {
+                hide_all(&mut change);
             }
             hide_credentials(&mut change);
             match found.iter_mut().find(|drift| drift.path == change.path) {
@@ -128,7 +121,7 @@ fn beside(
             }
             Some(stated) => beside(owner, fields, (value, Some(stated)), &path, found),
             // A status, or the number of pods that an autoscaler sets.
-            None if owner.is_part || path.starts_with(&["metadata"]) => {}
+            None if owner.is_part => {}
             None if path.last_key().is_some_and(|key| SHARED.contains(&key)) => {
                 beside(owner, fields, (value, None), &path, found);
             }
@@ -163,10 +156,14 @@ fn holds(live: &Value, stated: &Value) -> bool {
     }
 }
 
-/// Hides what others have added to a Secret: tools write its whole data into annotations.
-fn changed_secretly(added: &mut [FieldChange]) {
-    for change in added {
-        change.old = Some(REDACTED.into());
+fn is_secret(object: &Value) -> bool {
+    object.get("kind").and_then(Value::as_str) == Some("Secret")
+}
+
+/// Hides what others have in a Secret: tools write its whole data into annotations.
+fn hide_all(change: &mut FieldChange) {
+    for value in [&mut change.old, &mut change.new].into_iter().flatten() {
+        *value = REDACTED.into();
     }
 }
 
@@ -214,26 +211,6 @@ fn leaves(fields: &Value, value: &Value, path: &FieldPath, found: &mut impl FnMu
     }
     for (_, fields, step, value) in inner {
         leaves(fields, value, &path.then(step), &mut *found);
-    }
-}
-
-/// Adds the fields that a manager owns and we do not; of what is all its own, the outermost.
-fn add_foreign(
-    fields: &Value,
-    ours: Option<&Value>,
-    value: &Value,
-    path: &FieldPath,
-    added: &mut Vec<FieldChange>,
-) {
-    for (name, fields, step, value) in inner(fields, value) {
-        let path = path.then(step);
-        let ours = ours.and_then(|ours| ours.get(name));
-        let is_shared = path.last_key().is_some_and(|key| SHARED.contains(&key));
-        if ours.is_some() || is_shared {
-            add_foreign(fields, ours, value, &path, added);
-        } else {
-            added.push(FieldChange::new(path, Some(value.clone()), None));
-        }
     }
 }
 
@@ -294,8 +271,8 @@ mod tests {
 
     fn told(object: &Value, wanted: &Value) -> Vec<String> {
         let live = json!({"metadata": {"labels": object["metadata"]["labels"]}, "spec": object["spec"]});
-        let ours = &object["metadata"]["managedFields"][0]["fieldsV1"];
-        let found = drifts(Sides { object, live: &live, wanted, ours: Some(ours) }, "relay-bundle");
+        let stated = json!({"metadata": {"labels": {"a": "1"}}, "spec": {"ports": [{"port": 80}]}});
+        let found = drifts(Sides { object, live: &live, wanted, stated: &stated }, "relay-bundle");
         let text = |value: Option<Value>| value.map_or("-".to_owned(), |value| value.to_string());
         found
             .into_iter()
@@ -331,10 +308,12 @@ mod tests {
             "managedFields": [{"manager": "kubectl", "fieldsV1":
                 {"f:data": {"f:key": {}}, "f:metadata": {"f:annotations": {"f:copy": {}}}}}]}});
         let [live, wanted] = ["bGl2ZQ==", "d2FudGVk"].map(|value| json!({"data": {"key": value}}));
-        let ours = json!({"f:data": {"f:key": {}}});
-        let found = drifts(Sides { object: &object, live: &live, wanted: &wanted, ours: Some(&ours) }, "us");
-        let text = serde_json::to_string(&found).unwrap();
-        assert_eq!(found.len(), 2, "{text}");
-        assert!(!text.contains("bGl2ZQ") && !text.contains("d2FudGVk"), "{text}");
+        let stated = wanted.clone();
+        let sides = Sides { object: &object, live: &live, wanted: &wanted, stated: &stated };
+        for found in [drifts(sides, "us"), foreign(&object, &stated, "us")] {
+            let text = serde_json::to_string(&found).unwrap();
+            assert_eq!(found.len(), 2, "{text}");
+            assert!(!text.contains("bGl2ZQ") && !text.contains("d2FudGVk"), "{text}");
+        }
     }
 }

@@ -29,11 +29,12 @@ pub fn others(key: &ObjectKey, live: &Value, stated: &Value, own: &str) -> Other
     let (changed, added): (Vec<Drift>, Vec<Drift>) =
         foreign(live, stated, own).into_iter().partition(|drift| drift.wanted.is_some());
     let mut fields: BTreeMap<String, Vec<FieldPath>> = BTreeMap::new();
-    for Drift { path, managers, .. } in added {
-        if path.last_key() != Some(RESTARTED) {
-            for who in managers {
-                fields.entry(who).or_default().push(path.clone());
-            }
+    // Every controller adds labels and annotations of its own.
+    let is_told =
+        |drift: &Drift| !drift.path.starts_with(&["metadata"]) && drift.path.last_key() != Some(RESTARTED);
+    for Drift { path, managers, .. } in added.into_iter().filter(is_told) {
+        for who in managers {
+            fields.entry(who).or_default().push(path.clone());
         }
     }
     let told = |(manager, fields): (String, Vec<FieldPath>)| {

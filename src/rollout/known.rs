@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::live::{MANAGED_BY_LABEL, label};
 use super::record::{Head, Item};
 use super::takeover::managers;
 use crate::model::object_key::ObjectKey;
@@ -92,8 +93,7 @@ pub fn uid(metadata: &Value) -> &str {
 impl Seen<'_> {
     /// Returns what it has not, and would have if this program had made it.
     fn lacks(&self) -> Vec<&'static str> {
-        let label = self.metadata.pointer("/labels/app.kubernetes.io~1managed-by");
-        let is_labelled = label.and_then(Value::as_str) == Some(super::record::MANAGED_BY);
+        let is_labelled = label(self.metadata, MANAGED_BY_LABEL) == Some(super::record::MANAGED_BY);
         let label = (!is_labelled).then_some("it has not the label of this program");
         let immutable = (self.is_key && !self.is_immutable).then_some("it is not immutable");
         label.into_iter().chain(immutable).collect()

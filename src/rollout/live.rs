@@ -6,6 +6,10 @@ use serde_json::Value;
 const SERVER_METADATA: [&str; 6] =
     ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
 
+/// The labels that say which program made an object, and for which installation.
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
+
 /// An annotation that the controller of Deployments writes.
 const REVISION: &str = "deployment.kubernetes.io/revision";
 
@@ -43,13 +47,13 @@ pub fn is_same(live: &Value, applied: &Value, manager: &str) -> bool {
 
 /// Tells whether an object carries the labels of what a program manages of an installation.
 pub fn is_managed_by(object: &Value, manager: &str, instance: &str) -> bool {
-    let by = object.pointer("/metadata/labels/app.kubernetes.io~1managed-by").and_then(Value::as_str);
-    by == Some(manager) && is_of_instance(object, instance)
+    let metadata = object.get("metadata").unwrap_or(&Value::Null);
+    label(metadata, MANAGED_BY_LABEL) == Some(manager) && label(metadata, INSTANCE_LABEL) == Some(instance)
 }
 
-/// Tells whether an object carries the label of an installation, whoever made it.
-pub fn is_of_instance(object: &Value, instance: &str) -> bool {
-    object.pointer("/metadata/labels/app.kubernetes.io~1instance").and_then(Value::as_str) == Some(instance)
+/// Returns a label, from the metadata of an object.
+pub fn label<'a>(metadata: &'a Value, name: &str) -> Option<&'a str> {
+    metadata.get("labels")?.get(name)?.as_str()
 }
 
 /// Tells whether an object is being deleted: a pod runs on for a while, and never starts again.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::live;
+use super::live::{self, INSTANCE_LABEL};
 use super::prune::{Candidate, candidates, workloads_first};
 use super::record::{Item, head_name, record_labels, recovery_name};
 use crate::model::object_key::ObjectKey;
@@ -67,8 +67,8 @@ pub fn stays(
     };
     let claims = inventory.iter().filter(|item| item.key.kind == "PersistentVolumeClaim");
     let claims = claims.filter_map(|item| Some((&item.key, live.get(&item.key)?)));
-    let (ours, strange): (Vec<_>, Vec<_>) =
-        claims.partition(|(_, object)| live::is_of_instance(object, name.as_str()));
+    let (ours, strange): (Vec<_>, Vec<_>) = claims
+        .partition(|(_, object)| live::label(&object["metadata"], INSTANCE_LABEL) == Some(name.as_str()));
     let ours: BTreeSet<&str> = ours.into_iter().map(|(claim, _)| claim.name.as_str()).collect();
     let claims = ours.into_iter().map(|claim| Stays {
         what: format!("PersistentVolumeClaim/{claim}"),

@@ -8,8 +8,6 @@ use super::live;
 use super::record::Item;
 use crate::model::object_key::ObjectKey;
 
-const INSTANCE: &str = "/metadata/labels/app.kubernetes.io~1instance";
-
 /// Says whose a live object is, if it is not this installation's: one that it recorded, or made and was interrupted.
 pub fn stranger(
     live: &Value,
@@ -27,12 +25,13 @@ pub fn stranger(
     if recorded.into_iter().any(|uid| uid == live::uid(live)) {
         return None;
     }
-    let label = live.pointer(INSTANCE).and_then(Value::as_str);
+    let metadata = live.get("metadata").unwrap_or(&Value::Null);
+    let label = live::label(metadata, live::INSTANCE_LABEL);
     match (live::owned(live, manager), label) {
         (Some(_), None) => None,
         (Some(_), Some(label)) if label == instance => None,
         (Some(_), Some(label)) => Some(format!("it belongs to the installation `{label}`")),
-        (None, _) => Some(match live.get("metadata").map(managers).unwrap_or_default().as_str() {
+        (None, _) => Some(match managers(metadata).as_str() {
             "" => "nobody says whose it is".to_owned(),
             managers => format!("its fields are those of {managers}"),
         }),

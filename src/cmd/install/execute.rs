@@ -110,7 +110,7 @@ fn apply_step(
         // What is ours in it would count as ours from now on.
         let nothing = json!({"apiVersion": key.api_version, "kind": key.kind,
             "metadata": {"name": key.name, "namespace": key.namespace}});
-        let withdrawn = cluster.call(&Request::apply(key, nothing.to_string().as_bytes(), Run::Real));
+        let withdrawn = cluster.call(&Request::apply_as(FIELD_MANAGER, key, &nothing));
         let left = match withdrawn {
             Ok(_) => "what was written to it was taken back".to_owned(),
             Err(why) => format!("it has fields of both, for ours could not be taken back ({why})"),

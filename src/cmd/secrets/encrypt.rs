@@ -25,10 +25,11 @@ use crate::ui::printer::Report;
     after_help = "The value is asked for on the terminal, and not shown; or it is read with --value-file. It is
 never an argument, which other processes can see. One end of a line after it does not count.
 
-The file stands below the folder of the profiles, where the profile names it: config.jwtSecret = {
-age = \"secrets/x.age\" }. If it names none yet, what is printed belongs into it. Commit the file:
-only who has a private key of a recipient can open it, and it serves the namespace, Secret and key
-that it was sealed for and no other.
+The file stands below the folder of the profiles, where the profile names it:
+  config.jwtSecret = { age = \"secrets/x.age\" }
+If it names none yet, what is printed belongs into it. Commit the file: only who has a private key
+of a recipient can open it, and it serves the namespace, Secret and key that it was sealed for and
+no other.
 
 Examples:
   relay-bundle secrets encrypt production config.jwtSecret

@@ -22,7 +22,7 @@ pub(super) fn ask(
         report.helm.cleared().map(|handed| named(&handed.key, &report.helm.namespace)).collect();
     let asks_for_redis = !cleared.is_empty() && !args.recreate_redis;
     let cleared = cleared.join(", ");
-    let is_agreed = install.yes || install.plan_hash.is_some();
+    let is_agreed = install.is_agreed();
     let also = |failure: Failure| {
         if asks_for_redis {
             failure.hint(format!("{cleared} is deleted and made again: agree to that with --recreate-redis"))

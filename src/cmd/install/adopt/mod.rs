@@ -116,15 +116,17 @@ pub(in crate::cmd) fn adopt(
     if let Some(blocked) = blocked {
         return Err(blocked);
     }
-    if install.plan_hash.is_some_and(|approved| approved != report.apply.plan_hash()) {
+    let is_known = makings.is_empty() && !makings.notes_others();
+    let is_done = is_over && is_known && plan.is_empty() && run.is_deployed();
+    // Whatever was approved, and did it, may be said again; but archiving Helm's records is a change.
+    let is_over = is_done && found.release.is_none();
+    if !is_over && install.plan_hash.is_some_and(|approved| approved != report.apply.plan_hash()) {
         ctx.printer.tell("the plan is another one than was approved; nothing was changed");
         ctx.printer.report(&report)?;
         return Ok(ExitCode::from(DIFFERS));
     }
     let first_install = makings.asks_first_install().then_some(namespace);
     consent::ask(ctx, &report, &checked.place(cluster, identity), first_install, args, install)?;
-    let is_known = makings.is_empty() && !makings.notes_others();
-    let is_done = is_over && is_known && plan.is_empty() && run.is_deployed();
     report.apply.done = Some(if is_done {
         run.journal.clear_dead_lock()?;
         Done::unchanged(run.deployed())
@@ -133,6 +135,7 @@ pub(in crate::cmd) fn adopt(
         let (plan, makings) = (&plan, &makings);
         let work = Work { ctx, checked, cluster, install, carried: &carried, objects, plan, makings };
         let done = work.carry_out(&mut run, &uids);
+        let done = done.map_err(|failure| install.planned_again(failure));
         done.map_err(|failure| gave_back(&mut run.journal, failure))?
     });
     report.helm.archived = records.archive()?;

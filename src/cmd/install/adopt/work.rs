@@ -6,7 +6,7 @@ use super::super::execute::Uids;
 use super::super::report::{Done, blocked_after};
 use super::super::run::{self, Run};
 use super::super::secrets::Makings;
-use super::super::{Checked, InstallArgs};
+use super::super::{AGAIN, Checked, InstallArgs};
 use super::prepare;
 use super::values::{self, Carried};
 use crate::adoption::fate::{Fate, Handed};
@@ -42,10 +42,10 @@ impl Work<'_> {
         let generation = run.lock_and_journal(self.plan, self.makings, &uids)?;
         let done = self.prepare(run).and_then(|()| self.roll_out(run, generation));
         done.map_err(|failure| {
-            failure.hint(format!(
-                "generation {generation} stays pending, and what Helm installed is partly taken over: run the same command \
-                 again, and it goes on where it stopped"
-            ))
+            let left = format!(
+                "generation {generation} stays pending, and what Helm installed is partly taken over"
+            );
+            failure.hint(left).hint(AGAIN)
         })
     }
 

@@ -150,19 +150,15 @@ fn made_for(name: &str) -> [Reference; 3] {
 
 /// Tells whether nothing says that a Secret is of another installation.
 fn may_be_ours(secret: &Secret, bundle: &Bundle) -> bool {
-    let instance = label(secret, "app.kubernetes.io/instance");
+    let instance = live::label(secret.metadata(), live::INSTANCE_LABEL);
     instance.is_none_or(|instance| instance == bundle.index.name.as_str())
 }
 
 /// Tells whether a Secret is one that this program has made for the bundle's own relay.
 fn is_made_here(place: &Reference, secret: &Secret, bundle: &Bundle) -> bool {
-    label(secret, "app.kubernetes.io/managed-by") == Some(FIELD_MANAGER)
+    live::label(secret.metadata(), live::MANAGED_BY_LABEL) == Some(FIELD_MANAGER)
         && may_be_ours(secret, bundle)
         && deployments(bundle).any(|deployment| made_for(&deployment.name).contains(place))
-}
-
-fn label<'a>(secret: &'a Secret, name: &str) -> Option<&'a str> {
-    secret.metadata().get("labels")?.get(name)?.as_str()
 }
 
 fn would_change(live: &Reference, wanted: &Reference, is_generated: bool) -> Failure {

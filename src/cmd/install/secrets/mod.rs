@@ -1,7 +1,8 @@
 //! Secrets that are made here: generated once and never again, or opened in memory. No value is ever shown.
 //!
-//! `found` reads what is there, `generated` says what is missing, `encryption_key` what must not happen to the one that is the installation, `sealed`
-//! what the bundle brings encrypted; `keeper` encrypts what is generated for recovery, before `make` writes it.
+//! `found` reads what is there, `generated` says what is missing, `encryption_key` what must not happen to the one that is
+//! the installation, `sealed` what the bundle brings encrypted; `keeper` encrypts what is generated for recovery, before
+//! `make` writes it.
 
 mod encryption_key;
 mod found;
@@ -206,18 +207,16 @@ impl Makings {
     /// Notes whose a Secret is, if it is not one that is known.
     fn judge(&mut self, found: &Found<'_>, known: &KnownSecrets) {
         self.seen.extend(found.item());
-        match found.whose(known) {
-            None | Some(Whose::Ours) => {}
-            Some(Whose::Taken(why)) => {
-                self.warnings.push(why);
-                self.strange.extend(found.item());
-            }
+        let why = match found.whose(known) {
+            None | Some(Whose::Ours) => return,
+            Some(Whose::Taken(why)) => why,
             Some(Whose::Another(why)) => {
-                self.warnings.push(why);
-                self.strange.extend(found.item());
                 self.notes = true;
+                why
             }
-        }
+        };
+        self.warnings.push(why);
+        self.strange.extend(found.item());
     }
 
     /// Tells whether the record is to note other Secrets than it does: they took the place of those that it knows.
