@@ -13,6 +13,7 @@ mod adopt_unfinished;
 mod approved;
 #[path = "../restart_matrix/bases.rs"]
 mod bases;
+mod compat;
 #[path = "../support/console.rs"]
 mod console;
 mod contenders;
