@@ -12,6 +12,7 @@ pub mod cmd;
 pub mod fluent_bit;
 pub mod fsio;
 pub mod hashing;
+pub mod images;
 pub mod model;
 pub mod parts;
 pub mod plan;

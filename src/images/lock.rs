@@ -1,0 +1,277 @@
+//! `profiles/images.lock`: which digest each tag led to, and what the image consists of. TOML in one spelling.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+
+use super::manifest::{BLOB_BYTES_MAX, MANIFEST_BYTES_MAX, MediaType};
+use super::platform::Platform;
+use super::reference::Reference;
+use crate::model::digest::Digest;
+use crate::model::text::Label;
+
+const SCHEMA: &str = "relay-bundle/images-lock/v1";
+
+/// The largest lock: 4,000 blobs of 85 bytes, and what surrounds them.
+pub const LOCK_BYTES_MAX: u64 = 1 << 20;
+/// The most images of a lock or a bundle.
+pub const IMAGES_MAX: usize = 64;
+/// The most blobs of all images together, each counted once.
+pub const BLOBS_MAX: usize = 2_000;
+/// The most blobs of all images, counted once an image.
+pub const BLOB_ENTRIES_MAX: usize = 4_000;
+
+/// The images of the listed profiles, each pinned to a digest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lock {
+    pub platform: Platform,
+    /// The profiles whose images are locked.
+    pub profiles: BTreeSet<Label>,
+    /// By the name of the image before `images.registry` rewrites it.
+    pub images: BTreeMap<Reference, LockedImage>,
+}
+
+/// What an image's name led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedImage {
+    /// What the tag named, an index mostly.
+    pub tagged: Digest,
+    /// The manifest of the platform: what is pinned and carried.
+    pub digest: Digest,
+    pub media_type: MediaType,
+    /// The bytes of the manifest.
+    pub size: u64,
+    /// The size of each config and layer.
+    pub blobs: BTreeMap<Digest, u64>,
+}
+
+/// A lock that is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct InvalidLock {
+    /// From 1; none where no one line is at fault.
+    pub line: Option<usize>,
+    pub message: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    schema: String,
+    platform: String,
+    profiles: Vec<String>,
+    #[serde(default)]
+    image: Vec<toml::Spanned<WrittenImage>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WrittenImage {
+    name: String,
+    tagged: String,
+    digest: String,
+    media_type: String,
+    size: u64,
+    blobs: Vec<String>,
+}
+
+impl Lock {
+    /// Reads a lock.
+    ///
+    /// # Errors
+    ///
+    /// When it is no lock of this version, breaks a limit, or is not spelled as [`Self::to_text`] spells it.
+    pub fn parse(text: &str) -> Result<Self, InvalidLock> {
+        let line_of = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
+        let whole = |message: String| InvalidLock { line: None, message };
+        if text.len() as u64 > LOCK_BYTES_MAX {
+            return Err(whole(format!("it has {} bytes, and {LOCK_BYTES_MAX} are allowed", text.len())));
+        }
+        let written: Written = toml::from_str(text).map_err(|error| InvalidLock {
+            line: error.span().map(|span| line_of(span.start)),
+            message: error.message().to_owned(),
+        })?;
+        if written.schema != SCHEMA {
+            return Err(whole(format!("the schema is `{}`, and `{SCHEMA}` is understood", written.schema)));
+        }
+        let platform = written.platform.parse().map_err(|error| whole(format!("{error}")))?;
+        let profiles = written.profiles.iter().map(|name| name.parse::<Label>());
+        let profiles = profiles.collect::<Result<_, _>>().map_err(|error| whole(error.to_string()))?;
+        let mut images = BTreeMap::new();
+        for image in written.image {
+            let line = Some(line_of(image.span().start));
+            let (name, image) =
+                image.into_inner().checked().map_err(|message| InvalidLock { line, message })?;
+            images.insert(name, image);
+        }
+        let lock = Self { platform, profiles, images };
+        lock.check_limits().map_err(whole)?;
+        match first_difference(text, &lock.to_text()) {
+            Some(line) => {
+                let message = "the lock is not spelled as `relay-bundle lock` writes it".to_owned();
+                Err(InvalidLock { line: Some(line), message })
+            }
+            None => Ok(lock),
+        }
+    }
+
+    /// Returns the one spelling of the lock.
+    pub fn to_text(&self) -> String {
+        let profiles: Vec<String> = self.profiles.iter().map(|name| format!("\"{name}\"")).collect();
+        let mut text = format!(
+            "# Written by `relay-bundle lock`.\nschema = \"{SCHEMA}\"\nplatform = \"{}\"\nprofiles = [{}]\n",
+            self.platform,
+            profiles.join(", ")
+        );
+        for (name, image) in &self.images {
+            let LockedImage { tagged, digest, media_type, size, blobs } = image;
+            let media_type = media_type.as_str();
+            write!(
+                text,
+                "\n[[image]]\nname = \"{name}\"\ntagged = \"sha256:{tagged}\"\ndigest = \"sha256:{digest}\"\n\
+                 mediaType = \"{media_type}\"\nsize = {size}\nblobs = [\n"
+            )
+            .expect("a string takes all text");
+            for (digest, size) in blobs {
+                writeln!(text, "  \"sha256:{digest} {size}\",").expect("a string takes all text");
+            }
+            text.push_str("]\n");
+        }
+        text
+    }
+
+    fn check_limits(&self) -> Result<(), String> {
+        let entries: usize = self.images.values().map(|image| image.blobs.len()).sum();
+        let blobs: BTreeSet<&Digest> = self.images.values().flat_map(|image| image.blobs.keys()).collect();
+        let counts = [
+            ("images", self.images.len(), IMAGES_MAX),
+            ("blobs", blobs.len(), BLOBS_MAX),
+            ("blobs in all images together", entries, BLOB_ENTRIES_MAX),
+        ];
+        match counts.iter().find(|(_, number, most)| number > most) {
+            Some((what, number, most)) => Err(format!("it has {number} {what}, and {most} are allowed")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl WrittenImage {
+    fn checked(self) -> Result<(Reference, LockedImage), String> {
+        let name: Reference = self.name.parse().map_err(|error| format!("{error}"))?;
+        let media_type = MediaType::of(&self.media_type).filter(|media_type| !media_type.is_index());
+        let media_type = media_type
+            .ok_or_else(|| format!("`{}` is not the type of an image manifest", self.media_type))?;
+        if !(1..=MANIFEST_BYTES_MAX).contains(&self.size) {
+            return Err(format!("a manifest has 1 to {MANIFEST_BYTES_MAX} bytes, not {}", self.size));
+        }
+        let (tagged, digest) = (digest(&self.tagged)?, digest(&self.digest)?);
+        if name.digest().is_some_and(|stated| stated != tagged) {
+            return Err(format!("`{name}` has a digest, and `tagged` is another one"));
+        }
+        let blobs = self.blobs.iter().map(|line| blob(line)).collect::<Result<_, _>>()?;
+        Ok((name, LockedImage { tagged, digest, media_type, size: self.size, blobs }))
+    }
+}
+
+fn digest(text: &str) -> Result<Digest, String> {
+    let hex = text.strip_prefix("sha256:").ok_or_else(|| "a digest starts with `sha256:`".to_owned())?;
+    hex.parse().map_err(|error| format!("{error}"))
+}
+
+fn blob(line: &str) -> Result<(Digest, u64), String> {
+    let (name, size) =
+        line.split_once(' ').ok_or_else(|| "a blob is a digest and its size in bytes".to_owned())?;
+    let size = size.parse().ok().filter(|size| (1..=BLOB_BYTES_MAX).contains(size));
+    let size = size.ok_or_else(|| format!("a blob has 1 to {BLOB_BYTES_MAX} bytes"))?;
+    Ok((digest(name)?, size))
+}
+
+/// Returns the first line, from 1, in which two texts differ.
+fn first_difference(text: &str, wanted: &str) -> Option<usize> {
+    if text == wanted {
+        return None;
+    }
+    let same = text.split('\n').zip(wanted.split('\n')).take_while(|(one, other)| one == other).count();
+    Some(same + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock() -> Lock {
+        let of = |text: &str| Digest::of(text.as_bytes());
+        let image = LockedImage {
+            tagged: of("index"),
+            digest: of("manifest"),
+            media_type: MediaType::OciManifest,
+            size: 707,
+            blobs: BTreeMap::from([(of("config"), 470), (of("layer"), 915_714)]),
+        };
+        let pinned = format!("docker.io/redis:8.2.2@sha256:{}", of("index"));
+        Lock {
+            platform: Platform::default(),
+            profiles: ["dev", "production"].map(|name| name.parse().unwrap()).into(),
+            images: [("quay.io/x/y:1", image.clone()), (pinned.as_str(), image)]
+                .map(|(name, image)| (name.parse().unwrap(), image))
+                .into(),
+        }
+    }
+
+    #[test]
+    fn lock_has_one_spelling() {
+        let text = lock().to_text();
+        assert_eq!(Lock::parse(&text).unwrap(), lock());
+        let line = |change: &dyn Fn(&str) -> String| Lock::parse(&change(&text)).unwrap_err().line;
+        assert_eq!(line(&|text| text.replace("by `", "with `")), Some(1));
+        assert_eq!(line(&|text| text.replace("size = 707", "size = 0707")), Some(10));
+        assert_eq!(line(&|text| text.replacen("size = 707", "size  = 707", 1)), Some(10));
+        assert_eq!(
+            line(&|text| text.replace("[\"dev\", \"production\"]", "[\"production\", \"dev\"]")),
+            Some(4)
+        );
+        assert_eq!(line(&|text| format!("{text}\n")), Some(text.lines().count() + 1));
+        assert_eq!(line(&|text| text.replace('\n', "\r\n")), Some(1));
+        assert_eq!(line(&|text| text.replace("linux/amd64", "linux/arm64/v8")), Some(3));
+    }
+
+    #[test]
+    fn lock_that_states_something_wrong_is_refused() {
+        let text = lock().to_text();
+        let tagged = format!("tagged = \"sha256:{}\"", Digest::of(b"index"));
+        for (from, to) in [
+            ("images-lock/v1", "images-lock/v2"),
+            ("linux/amd64", "amd64"),
+            ("\"production\"", "\"Production\""),
+            ("size = 707", "size = 0"),
+            ("size = 707", "size = 4194305"),
+            (" 470\"", " 0\""),
+            (" 470\"", " 8589934592\""),
+            (" 470\"", "\""),
+            ("image.manifest", "image.index"),
+            ("quay.io/x/y:1", "quay.io/X/y:1"),
+            ("quay.io/x/y:1", "docker.io/redis:8"),
+            (tagged.as_str(), "tagged = \"x\""),
+            ("blobs = [", "more = 1\nblobs = ["),
+        ] {
+            assert!(text.contains(from), "{from}");
+            assert!(Lock::parse(&text.replacen(from, to, 1)).is_err(), "{from} -> {to}");
+        }
+        // A digest in the name is what was tagged.
+        let other = tagged.replace(&Digest::of(b"index").to_string(), &Digest::of(b"other").to_string());
+        let first = Lock::parse(&text.replacen(&tagged, &other, 1)).unwrap_err();
+        assert!(first.message.contains("has a digest"), "{first}");
+    }
+
+    #[test]
+    fn lock_over_a_limit_is_refused() {
+        let mut many = lock();
+        let image = many.images.values().next().unwrap().clone();
+        for number in 0..IMAGES_MAX {
+            many.images.insert(format!("x/y:{number}").parse().unwrap(), image.clone());
+        }
+        let error = Lock::parse(&many.to_text()).unwrap_err();
+        assert_eq!(error.message, "it has 66 images, and 64 are allowed");
+    }
+}

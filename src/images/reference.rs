@@ -1,0 +1,234 @@
+//! Image references in the OCI grammar: `registry/repository:tag@sha256:…`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::model::digest::Digest;
+
+/// The registry of references that name none.
+const DOCKER_HUB: &str = "docker.io";
+
+/// A reference as it is written; [`Self::full`] is how other programs compare it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reference {
+    registry: Option<String>,
+    repository: String,
+    tag: Option<String>,
+    digest: Option<Digest>,
+}
+
+/// A text that is not an image reference.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not an image reference: {why}")]
+pub struct InvalidReference {
+    text: String,
+    why: &'static str,
+}
+
+impl Reference {
+    pub const BYTES_MAX: usize = 512;
+
+    /// Returns the host and port of the registry; `docker.io` where the reference names none.
+    pub fn registry(&self) -> &str {
+        match self.registry.as_deref() {
+            None | Some("index.docker.io") => DOCKER_HUB,
+            Some(registry) => registry,
+        }
+    }
+
+    /// Returns the path in the registry; `library/redis` for `redis` of Docker Hub.
+    pub fn repository(&self) -> String {
+        if self.registry() == DOCKER_HUB && !self.repository.contains('/') {
+            format!("library/{}", self.repository)
+        } else {
+            self.repository.clone()
+        }
+    }
+
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    pub fn digest(&self) -> Option<Digest> {
+        self.digest
+    }
+
+    /// Returns the reference with registry and full path, as container runtimes store its name.
+    #[must_use]
+    pub fn full(&self) -> Self {
+        let registry = Some(self.registry().to_owned());
+        Self { registry, repository: self.repository(), ..self.clone() }
+    }
+
+    /// Returns the reference pinned to `digest`; its tag stays.
+    #[must_use]
+    pub fn pinned(&self, digest: Digest) -> Self {
+        Self { digest: Some(digest), ..self.clone() }
+    }
+}
+
+impl FromStr for Reference {
+    type Err = InvalidReference;
+
+    fn from_str(text: &str) -> Result<Self, InvalidReference> {
+        let invalid = |why| InvalidReference { text: text.chars().take(80).collect(), why };
+        if text.len() > Self::BYTES_MAX {
+            return Err(invalid("it is longer than 512 bytes"));
+        }
+        let (name, digest) = match text.split_once('@') {
+            None => (text, None),
+            Some((name, digest)) => {
+                let digest = digest.strip_prefix("sha256:").and_then(|hex| hex.parse().ok());
+                (
+                    name,
+                    Some(digest.ok_or_else(|| invalid("a digest is `sha256:` and 64 hexadecimal digits"))?),
+                )
+            }
+        };
+        let (registry, path) = match name.split_once('/') {
+            Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (Some(first), rest),
+            _ => (None, name),
+        };
+        let (repository, tag) = match path.split_once(':') {
+            None => (path, None),
+            Some((repository, tag)) => (repository, Some(tag)),
+        };
+        if !registry.is_none_or(is_host) {
+            return Err(invalid("a registry is a host name, with a port at most"));
+        }
+        if !repository.split('/').all(is_segment) {
+            return Err(invalid(
+                "a repository has segments of lowercase letters and digits, joined by `.`, `_`, `__` or `-`",
+            ));
+        }
+        if !tag.is_none_or(is_tag) {
+            return Err(invalid("a tag has at most 128 letters, digits, `.`, `_` and `-`"));
+        }
+        Ok(Self {
+            registry: registry.map(str::to_owned),
+            repository: repository.to_owned(),
+            tag: tag.map(str::to_owned),
+            digest,
+        })
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(registry) = &self.registry {
+            write!(f, "{registry}/")?;
+        }
+        f.write_str(&self.repository)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        self.digest.map_or(Ok(()), |digest| write!(f, "@sha256:{digest}"))
+    }
+}
+
+fn is_host(text: &str) -> bool {
+    let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+    let is_label = |label: &str| {
+        let bytes = label.as_bytes();
+        let ends = [bytes.first(), bytes.last()];
+        bytes.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
+            && ends.iter().all(|end| end.is_some_and(|byte| *byte != b'-'))
+    };
+    host.split('.').all(is_label)
+        && port.is_none_or(|port| !port.is_empty() && !port.starts_with('0') && port.parse::<u16>().is_ok())
+}
+
+/// One segment of a path: `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
+fn is_segment(text: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let separators = text.split(|letter: char| letter.is_ascii() && is_word(letter as u8));
+    let inner = separators.filter(|separator| !separator.is_empty());
+    let is_separator = |text: &str| matches!(text, "." | "_" | "__") || text.bytes().all(|byte| byte == b'-');
+    let ends = [text.bytes().next(), text.bytes().next_back()];
+    ends.into_iter().all(|end| end.is_some_and(is_word)) && inner.into_iter().all(is_separator)
+}
+
+fn is_tag(text: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    text.len() <= 128
+        && text.bytes().next().is_some_and(is_word)
+        && text.bytes().all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Reference {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn reference_prints_as_written() {
+        let digest = "a".repeat(64);
+        for text in [
+            "redis",
+            "redis:8.2.2",
+            "localhost/x",
+            "localhost:5000/x/y:1",
+            "ghcr.io/wei-shaw/claude-relay-service:v1.1.314",
+            "r.example:443/a__b/c-d.e_f/g---h",
+            &format!("docker.io/redis:8@sha256:{digest}"),
+            &format!("redis@sha256:{digest}"),
+        ] {
+            assert_eq!(of(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn reference_outside_the_grammar_is_refused() {
+        let upper = "A".repeat(64);
+        for text in [
+            "",
+            "/",
+            "a/",
+            "/a",
+            "a//b",
+            "A",
+            "a:",
+            "a:-b",
+            ":b",
+            "a@",
+            "a@sha256:",
+            "a@sha512:00",
+            "a b",
+            "a.",
+            "a___b",
+            "a._b",
+            "-a",
+            "a-",
+            "x.y:0/a",
+            "x.y:99999/a",
+            "x.y:08/a",
+            "x..y/a",
+            "X.y/a",
+            "https://x.y/a",
+            "a:b:c",
+            "a@sha256:x@sha256:y",
+            "\u{e9}",
+            &format!("a@sha256:{upper}"),
+            &"a".repeat(513),
+        ] {
+            assert!(text.parse::<Reference>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn full_name_follows_the_rules_of_container_runtimes() {
+        for (text, full) in [
+            ("redis:8", "docker.io/library/redis:8"),
+            ("docker.io/redis", "docker.io/library/redis"),
+            ("index.docker.io/redis", "docker.io/library/redis"),
+            ("fluent/fluent-bit", "docker.io/fluent/fluent-bit"),
+            ("localhost/x", "localhost/x"),
+            ("quay.io/x", "quay.io/x"),
+        ] {
+            assert_eq!(of(text).full().to_string(), full);
+        }
+    }
+}
