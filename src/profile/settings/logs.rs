@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{AccessMode, Image};
 use crate::model::number::Size;
 use crate::model::secret::SecretForm;
-use crate::model::text::StorageClass;
+use crate::model::text::{LogField, StorageClass};
 
 /// The relay's log files.
 #[derive(Deserialize, Serialize, JsonSchema)]
@@ -49,6 +49,9 @@ pub struct FluentBit {
     /// Its resources.
     pub resources: ResourceRequirements,
     pub output: Output,
+    /// Fields of the relay's log that are sent as they are, beside time, level, message, request and error: `req`, `res`,
+    /// `query` and `body` hold passwords, keys and prompts.
+    pub extra_fields: Vec<LogField>,
 }
 
 /// Where Fluent Bit sends records.

@@ -84,8 +84,6 @@ pub struct Config {
     pub node_max_old_space_mb: Option<Bounded<64, 1_048_576>>,
     /// A file with further certificate authorities (`NODE_EXTRA_CA_CERTS`); `extraVolumeMounts` brings it.
     pub node_extra_ca_certs: FilePath,
-    /// The proxy for outgoing requests (`HTTPS_PROXY`).
-    pub https_proxy: Url,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
