@@ -314,6 +314,8 @@ enabled = true
             "externalRedis.password: is now a reference",
             "ingress.hosts[0].paths: not set",
             "image.tag: not set",
+            "resources.limits.memory: not set",
+            "config.requestMaxSizeMb: not set",
         ]
     );
 }

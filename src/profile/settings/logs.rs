@@ -49,8 +49,7 @@ pub struct FluentBit {
     /// Its resources.
     pub resources: ResourceRequirements,
     pub output: Output,
-    /// Fields of the relay's log that are sent as they are, beside time, level, message, request and error: `req`, `res`,
-    /// `query` and `body` hold passwords, keys and prompts.
+    /// Further fields of the relay's log to send, as they are; `req`, `res`, `query` and `body` hold credentials.
     pub extra_fields: Vec<LogField>,
 }
 

@@ -1,7 +1,14 @@
-//! The sidecar's configuration as a file: an independent YAML reader must see what was meant, and the patterns in it
-//! must pick the files that the relay really writes. (That Fluent Bit itself accepts it is not tried here.)
+//! The sidecar's configuration as a file: an independent YAML reader must see what was meant, the patterns in it must pick
+//! the files that the relay writes, and no credential of a log line may reach a receiver.
 
-use std::collections::BTreeMap;
+mod fields;
+mod lines;
+mod receiver;
+mod sidecar;
+#[path = "../support/tools.rs"]
+mod tools;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -120,7 +127,9 @@ fn rendered(output: Output, settings: &Settings) -> Value {
         logs_dir: "/app/logs",
         state_dir: "/fluent-bit/state",
         grace_seconds: 20,
+        http_listen: "0.0.0.0",
         http_port: 2020,
+        extra_fields: &BTreeSet::new(),
     })
 }
 
