@@ -308,6 +308,7 @@ enabled = true
     assert_eq!(
         notes,
         [
+            "config.requestMaxSizeMb: not set",
             "config.adminPassword: is now a reference",
             "config.encryptionKey: is now a reference",
             "config.jwtSecret: is now a reference",
@@ -315,7 +316,6 @@ enabled = true
             "ingress.hosts[0].paths: not set",
             "image.tag: not set",
             "resources.limits.memory: not set",
-            "config.requestMaxSizeMb: not set",
         ]
     );
 }

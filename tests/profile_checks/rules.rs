@@ -16,7 +16,8 @@ fn an_empty_profile_for_production_is_valid_and_says_what_is_better_stated() {
             "RB0401 release.recoveryRecipients",
             "RB0402 image.digest",
             "RB0402 storage.logs.fluentbit.image.digest",
-            "RB0417 redis.auth.enabled"
+            "RB0417 redis.auth.enabled",
+            "RB0420 config.logLevel"
         ]
     );
     assert_eq!(findings(&load_strict("")), Vec::<String>::new());
@@ -107,7 +108,7 @@ fn memory_is_enough_for_what_fills_it() {
     expect(
         load_dev,
         &[
-            ("config.nodeMaxOldSpaceMb = 512", &["RB0305 config.nodeMaxOldSpaceMb"]),
+            ("config.nodeMaxOldSpaceMb = 1024", &["RB0305 config.nodeMaxOldSpaceMb"]),
             ("config.nodeMaxOldSpaceMb = 384", &[]),
             (
                 "resources = { limits.memory = \"128Mi\", requests.memory = \"128Mi\" }",

@@ -189,7 +189,7 @@ pub(crate) const ROWS: &[Row] = &[
         "securityContext.readOnlyRootFilesystem = false",
         "securityContext of claude-relay changed",
     ),
-    relay("resources", "resources.limits.memory = \"1Gi\"", "config NODE_OPTIONS changed"),
+    relay("resources", "resources.limits.memory = \"2Gi\"", "config NODE_OPTIONS changed"),
     relay("resources", "resources.requests.cpu = \"300m\"", "resources of claude-relay changed"),
     none("strategy", "strategy = { type = \"RollingUpdate\", rollingUpdate = { maxSurge = 2 } }"),
     row("strategy", SINGLE, "strategy = { type = \"Recreate\" }", Pods::Stay, Pods::Stay, ""),

@@ -16,7 +16,6 @@ pub(super) fn apply(import: &mut Import<'_>) {
     // Variables win over `config`, so they come before what looks at it.
     relay::environment(import);
     relay::config(import);
-    limits(import);
     // The claim and the secrets follow the subchart's own keys, which go with them.
     secrets::apply(import);
     redis(import);
@@ -26,6 +25,7 @@ pub(super) fn apply(import: &mut Import<'_>) {
     autoscaling(import);
     storage(import);
     output::apply(import);
+    limits(import);
 }
 
 fn drop_nulls(map: &mut Map, path: &Path, import: &mut Import<'_>) {
