@@ -126,6 +126,13 @@ checked_text! {
 }
 
 checked_text! {
+    /// A field of the relay's log.
+    LogField, max = 63, pattern = "^[A-Za-z_][-._A-Za-z0-9]*$",
+    rule = "write the name of a field, such as `key` or `ua`",
+    |text| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+}
+
+checked_text! {
     /// A host that a server answers at: a DNS name or an IP address, or nothing.
     Host, max = 253, pattern = "^[-A-Za-z0-9.:]*$",
     rule = "write a DNS name or an IP address, without scheme and port",

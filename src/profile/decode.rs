@@ -12,7 +12,7 @@ use serde::de::{self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
 
 use super::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
 use super::node::{Node, Origin, Path, Segment, Table, Value, Way};
-use super::suggest;
+use super::{removed, suggest};
 use crate::model::credential::holds_credential;
 
 /// Returns the typed value of `tree`, with each mistake in `diagnostics`; `None` when nothing can be made of it.
@@ -92,6 +92,11 @@ struct Unknown {
 fn report_unknown(unknown: Vec<Unknown>, diagnostics: &mut Diagnostics) {
     for Unknown { path, origin, known } in unknown.into_iter().take(DIAGNOSTICS_MAX) {
         let Some((parent, Segment::Key(key))) = path.split_last() else { continue };
+        if let Some(removed) = removed::find(&path) {
+            let message = format!("`{path}`: the key was removed: {}", removed.why);
+            diagnostics.push(Diagnostic::error(removed.code, message).at(origin).on(&path).help(removed.help));
+            continue;
+        }
         let place = if parent.0.is_empty() { "a profile".to_owned() } else { format!("`{parent}`") };
         let message = format!("unknown key `{key}` in {place}");
         let help = suggest::key(&path, key, known);

@@ -13,6 +13,7 @@ pub mod node;
 pub mod overlay;
 pub mod parse;
 pub mod placement;
+pub mod removed;
 pub mod reserved;
 pub mod resolve;
 pub mod schema;

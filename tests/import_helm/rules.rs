@@ -246,6 +246,7 @@ extraEnv:
 - {name: LDAP_BIND_PASSWORD, value: s3cret}
 - {name: ENCRYPTION_KEY, valueFrom: {secretKeyRef: {name: own, key: enc}}}
 - {name: RATE_LIMIT_CLEANUP_INTERVAL, value: '5'}
+- {name: HTTPS_PROXY, value: 'http://u:s3cret@proxy:3128'}
 - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
 - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
 ";
@@ -262,7 +263,33 @@ extraEnv:
     assert_eq!(names, ["A", "LDAP_BIND_PASSWORD", "POD_IP"]);
     assert_eq!(text(&profile, "extraEnv.0.value"), "2");
     assert_eq!(text(&profile, "extraEnv.1.valueFrom.secretKeyRef.name"), "prod-claude-relay-env");
+    assert_eq!(what(&imported, "extraEnv[7]"), "dropped");
     assert!(!format!("{}{:?}", imported.toml, imported.notes).contains("s3cret"));
+}
+
+#[test]
+fn limits_that_the_chart_lacked_are_told() {
+    let (_, imported) = sane("replicaCount: 1\n", &release("prod"));
+    assert_eq!(what(&imported, "resources.limits.memory"), "not set");
+    assert_eq!(what(&imported, "config.requestMaxSizeMb"), "not set");
+    let (profile, imported) = sane("resources: {limits: {memory: 512Mi}}\n", &release("prod"));
+    assert_eq!(text(&profile, "resources.limits.memory"), "512Mi");
+    assert_eq!(what(&imported, "resources.limits.memory"), "");
+}
+
+#[test]
+fn images_get_the_registry_that_nodes_assumed() {
+    let values = "image: {repository: 'ghcr.io/own/relay'}\nredis: {image: {repository: bitnami/redis, registry: r.example}}\n\
+                  storage: {logs: {fluentbit: {image: {repository: fluent/fluent-bit}}}}\n";
+    let (profile, imported) = sane(values, &release("prod"));
+    let repository = |image: &str| text(&profile, &format!("{image}.repository")).to_owned();
+    assert_eq!(repository("storage.logs.fluentbit.image"), "docker.io/fluent/fluent-bit");
+    assert_eq!(repository("image"), "ghcr.io/own/relay");
+    assert_eq!(repository("redis.image"), "bitnami/redis");
+    assert_eq!(
+        what(&imported, "storage.logs.fluentbit.image.repository"),
+        "is now `docker.io/fluent/fluent-bit`"
+    );
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn amounts_are_amounts_and_limits_are_not_below_requests() {
                 &["RB0110 resources.limits.cpu", "RB0111 resources.limits.cpu"],
             ),
             ("resources.limits.memory = \"900Mim\"", &["RB0110 resources.limits.memory"]),
-            ("resources.requests.memory = \"1Gi\"", &["RB0111 resources.limits.memory"]),
+            ("resources.requests.memory = \"2Gi\"", &["RB0111 resources.limits.memory"]),
             ("resources.requests.cpu = 2\nresources.limits.cpu = 2", &[]),
             ("resources.limits.memroy = \"1Gi\"", &["RB0113 resources.limits.memroy"]),
             ("resources.limits.\"example.com/gpu\" = 1", &[]),

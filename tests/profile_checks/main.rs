@@ -42,11 +42,12 @@ fn load_bytes(bytes: &[u8]) -> Loaded {
 /// Loads a profile for production that gives no reason for a warning, with `text` behind it.
 fn load_strict(text: &str) -> Loaded {
     let digest = format!("sha256:{}", "0".repeat(64));
+    let level = if text.contains("logLevel") { "" } else { "config.logLevel = \"warn\"\n" };
     let strict = format!(
         "image.digest = \"{digest}\"\nstorage.logs.fluentbit.image.digest = \"{digest}\"\n\
          serviceMonitor.exporter.image.digest = \"{digest}\"\n\
          release.recoveryRecipients = [\"age19gxp379vj3ffq4kl7h3lmy2nnpcld3p5rpl2sdpj43ldwth6qc5qmedqms\"]\n\
-         redis.auth.enabled = true\n{text}"
+         redis.auth.enabled = true\n{level}{text}"
     );
     load_bytes(strict.as_bytes())
 }

@@ -16,7 +16,8 @@ fn an_empty_profile_for_production_is_valid_and_says_what_is_better_stated() {
             "RB0401 release.recoveryRecipients",
             "RB0402 image.digest",
             "RB0402 storage.logs.fluentbit.image.digest",
-            "RB0417 redis.auth.enabled"
+            "RB0417 redis.auth.enabled",
+            "RB0420 config.logLevel"
         ]
     );
     assert_eq!(findings(&load_strict("")), Vec::<String>::new());
@@ -107,7 +108,7 @@ fn memory_is_enough_for_what_fills_it() {
     expect(
         load_dev,
         &[
-            ("config.nodeMaxOldSpaceMb = 512", &["RB0305 config.nodeMaxOldSpaceMb"]),
+            ("config.nodeMaxOldSpaceMb = 1024", &["RB0305 config.nodeMaxOldSpaceMb"]),
             ("config.nodeMaxOldSpaceMb = 384", &[]),
             (
                 "resources = { limits.memory = \"128Mi\", requests.memory = \"128Mi\" }",
@@ -386,14 +387,127 @@ fn a_credential_in_a_variable_is_named_outside_dev() {
 
 #[test]
 fn a_url_of_the_config_map_holds_no_password() {
-    for key in ["httpsProxy", "priceMirrorBaseUrl"] {
-        let loaded = load_dev(&format!("config.{key} = \"http://user:hunter2@proxy:3128\""));
-        assert_eq!(findings(&loaded), [format!("RB0205 config.{key}")]);
-        assert!(loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"));
-    }
+    let loaded = load_dev("config.priceMirrorBaseUrl = \"http://user:hunter2@proxy:3128\"");
+    assert_eq!(findings(&loaded), ["RB0205 config.priceMirrorBaseUrl"]);
+    assert!(loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"));
     // What is no URL at all is not shown either.
-    let loaded = load_dev("config.httpsProxy = \"socks://user:hunter2@proxy\"");
+    let loaded = load_dev("config.priceMirrorBaseUrl = \"socks://user:hunter2@proxy\"");
     assert!(loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"), "{}", words(&loaded));
+}
+
+#[test]
+fn proxy_for_the_whole_relay_is_refused_with_the_accounts_as_remedy() {
+    for text in [
+        "config.httpsProxy = \"http://user:hunter2@proxy:3128\"",
+        "config.httpsProxy = \"\"",
+        "extraEnv = [{ name = \"HTTPS_PROXY\", value = \"http://proxy:3128\" }]",
+        "extraEnv = [{ name = \"https_proxy\", value = \"http://proxy:3128\" }]",
+        "extraEnv = [{ name = \"ALL_PROXY\", valueFrom = { secretKeyRef = { name = \"p\", key = \"url\" } } }]",
+    ] {
+        let loaded = load_dev(text);
+        let found = words(&loaded);
+        assert!(loaded.diagnostics.has_errors() && found.starts_with("Error[RB0307]"), "{text}: {found}");
+        assert!(found.contains("each account") && found.contains("networkPolicy.egressTo"), "{found}");
+        assert!(!found.contains("hunter2"), "{found}");
+    }
+    assert_eq!(findings(&load_dev("extraEnv = [{ name = \"NO_PROXY\", value = \"a\" }]")), [""; 0]);
+}
+
+#[test]
+fn verbose_log_outside_dev_is_warned_of() {
+    let warned: &[&str] = &["RB0420 config.logLevel"];
+    expect(
+        load_strict,
+        &[
+            ("config.logLevel = \"info\"", warned),
+            ("config.logLevel = \"debug\"", warned),
+            ("config.logLevel = \"warn\"", &[]),
+            ("config.logLevel = \"error\"", &[]),
+        ],
+    );
+    expect(load_dev, &[("config.logLevel = \"debug\"", &[])]);
+    let kept = load_strict("config.logLevel = \"info\"\nstorage.logs.mode = \"pvc\"");
+    assert!(words(&kept).contains("on the volume"), "{}", words(&kept));
+}
+
+#[test]
+fn large_requests_fit_into_the_memory_or_are_warned_of() {
+    let warned: &[&str] = &["RB0421 config.requestMaxSizeMb"];
+    expect(
+        load_dev,
+        &[
+            ("config.requestMaxSizeMb = 60", &[]),
+            ("config.requestMaxSizeMb = 60\nresources.limits.memory = \"512Mi\"", warned),
+            ("config.requestMaxSizeMb = 54\nresources.limits.memory = \"512Mi\"", &[]),
+            ("config.requestMaxSizeMb = 55\nresources.limits.memory = \"512Mi\"", warned),
+            ("config.requestMaxSizeMb = 200", warned),
+            // The heap alone can be too small.
+            ("config.requestMaxSizeMb = 60\nconfig.nodeMaxOldSpaceMb = 384", warned),
+        ],
+    );
+    let told = words(&load_dev("config.requestMaxSizeMb = 60\nresources.limits.memory = \"512Mi\""));
+    assert!(told.contains("need 555 MiB") && told.contains("\"555Mi\"") && told.contains("54 or less"), "{told}");
+}
+
+#[test]
+fn addresses_of_ipv6_beside_a_host_of_ipv4_are_warned_of() {
+    let balanced = "service.type = \"LoadBalancer\"\nservice.loadBalancerSourceRanges";
+    let range = format!("{balanced} = [\"10.0.0.0/8\", \"fd00::/8\"]");
+    let policy = "networkPolicy.enabled = true\nnetworkPolicy.egressTo = [{}]\nnetworkPolicy";
+    let dns = format!("{policy}.dns.nodeLocalDns = \"fd00::10\"");
+    let peer = format!("{policy}.ingressFrom = [{{ ipBlock = {{ cidr = \"fd00::/8\" }} }}]");
+    expect(
+        load_dev,
+        &[
+            (&range, &["RB0422 service.loadBalancerSourceRanges[1]"]),
+            (&dns, &["RB0422 networkPolicy.dns.nodeLocalDns"]),
+            (&peer, &["RB0422 networkPolicy.ingressFrom[0].ipBlock.cidr"]),
+            (&format!("config.host = \"::\"\n{range}"), &[]),
+            (&format!("{balanced} = [\"10.0.0.0/8\"]"), &[]),
+        ],
+    );
+}
+
+#[test]
+fn fields_of_the_log_leave_the_pod_only_with_a_warning() {
+    expect(
+        load_dev,
+        &[
+            (
+                "storage.logs.fluentbit.extraFields = [\"key\", \"req\"]",
+                &["RB0505 storage.logs.fluentbit.extraFields[0]", "RB0505 storage.logs.fluentbit.extraFields[1]"],
+            ),
+            ("storage.logs.fluentbit.extraFields = [\"a b\"]", &["RB0004 storage.logs.fluentbit.extraFields[0]"]),
+            ("storage.logs.fluentbit.extraFields = [\"a\\\"] = 1\"]", &["RB0004 storage.logs.fluentbit.extraFields[0]"]),
+        ],
+    );
+}
+
+#[test]
+fn relay_whose_log_is_text_ships_nothing_and_is_warned_of() {
+    expect(
+        load_dev,
+        &[
+            ("release.appVersion = \"v1.1.272\"", &["RB0506 release.appVersion"]),
+            ("release.appVersion = \"v1.1.273\"", &[]),
+            ("image.tag = \"v1.1.241\"", &["RB0506 image.tag"]),
+            ("image.tag = \"v1.1.241\"\nstorage.logs.mode = \"emptyDir\"", &[]),
+            ("image.tag = \"own-build\"", &[]),
+        ],
+    );
+}
+
+#[test]
+fn image_without_a_registry_is_warned_of() {
+    let short = "storage.logs.fluentbit.image.repository = \"fluent/fluent-bit\"";
+    expect(
+        load_dev,
+        &[
+            ("", &[]),
+            (short, &["RB0423 storage.logs.fluentbit.image.repository"]),
+            (&format!("{short}\nimages.registry = \"mirror.example.internal\""), &[]),
+        ],
+    );
 }
 
 #[test]

@@ -199,6 +199,7 @@ fn pods() -> Vec<Row> {
         row("resources", raw(&RESOURCES)),
         row("redis.resources", raw(&RESOURCES)),
         row("storage.logs.fluentbit.resources", raw(&RESOURCES)),
+        row("storage.logs.fluentbit.extraFields", raw(&["[]", "[\"key\"]", "[\"msg\", \"end\"]"])),
         row("podSecurityContext.runAsUser", integer(1..=70_000)),
         row("podSecurityContext.supplementalGroups", raw(&["[]", "[1, 2]"])),
         row("securityContext.readOnlyRootFilesystem", boolean()),
@@ -265,7 +266,6 @@ fn config() -> Vec<Row> {
         row("config.priceMirrorBaseUrl", word(&["", "https://prices.example.internal"])),
         row("config.nodeMaxOldSpaceMb", integer(64..=400)),
         row("config.nodeExtraCaCerts", word(&["", "/etc/ca.crt"])),
-        row("config.httpsProxy", word(&["", "http://proxy.example.internal:3128"])),
     ]
 }
 

@@ -65,7 +65,9 @@ proptest! {
             logs_dir: "/app/logs",
             state_dir: "/state",
             grace_seconds: 20,
+            http_listen: "0.0.0.0",
             http_port: 2020,
+            extra_fields: &std::collections::BTreeSet::new(),
         });
 
         prop_assert!(Canonical::of(&rendered).is_ok(), "{}", rendered);

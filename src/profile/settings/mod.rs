@@ -74,7 +74,7 @@ pub struct Settings {
     pub strategy: Option<DeploymentStrategy>,
     /// The priority class of all pods.
     pub priority_class_name: ObjectName,
-    /// Labels of the nodes that the relay may run on.
+    /// Labels of the nodes that the relay may run on; of Linux unless the profile names another system.
     pub node_selector: BTreeMap<String, String>,
     /// Taints that the relay's pods tolerate.
     pub tolerations: Vec<Toleration>,
