@@ -1,6 +1,6 @@
 //! What people see of a profile's text: names, but no secrets.
 
-use relay_bundle::profile::secrets::mask;
+use relay_bundle::profile::masking::mask;
 
 #[test]
 fn names_of_secrets_are_shown() {

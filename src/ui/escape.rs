@@ -29,6 +29,36 @@ pub fn safe_within(text: &str) -> String {
     text.split('\n').map(safe).collect::<Vec<_>>().join("\n    ")
 }
 
+/// Returns a text of several lines and with colours in which every other character that a terminal might act on, or not
+/// show, is written as an escape.
+///
+/// Whatever is printed passes here, so that a name that was not made [`safe`] before can at most change colours.
+pub fn safe_styled(text: &str) -> Cow<'_, str> {
+    let stays = |character: char| character == '\n' || character == '\t' || is_harmless(character);
+    if text.chars().all(stays) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let style = style_bytes(rest);
+        if style.is_some() || stays(character) {
+            shown.push_str(&rest[..style.unwrap_or(character.len_utf8())]);
+        } else {
+            shown.extend(character.escape_debug());
+        }
+        rest = &rest[style.unwrap_or(character.len_utf8())..];
+    }
+    Cow::Owned(shown)
+}
+
+/// Returns the length of the sequence of colours that a text begins with.
+fn style_bytes(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\u{1b}[")?;
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    parameters[end..].starts_with('m').then_some("\u{1b}[".len() + end + 1)
+}
+
 /// Returns a JSON text in which such characters are escapes of JSON.
 ///
 /// JSON's own rule leaves DEL, the C1 controls (one of which begins a terminal's sequences) and marks of direction as
@@ -73,6 +103,15 @@ mod tests {
         assert_eq!(safe("user\u{202e}txt.exe"), r"user\u{202e}txt.exe");
         assert_eq!(safe_lines("a\n\u{1b}b"), "a\n\\u{1b}b");
         assert_eq!(safe_within("a\n\u{1b}b\nerror: c"), "a\n    \\u{1b}b\n    error: c");
+    }
+
+    #[test]
+    fn colours_stay_and_other_sequences_become_visible() {
+        assert_eq!(safe_styled("plain\n\tb"), "plain\n\tb");
+        assert_eq!(safe_styled("\u{1b}[1;31mred\u{1b}[0m"), "\u{1b}[1;31mred\u{1b}[0m");
+        assert_eq!(safe_styled("\u{1b}[2J\u{9b}2J"), r"\u{1b}[2J\u{9b}2J");
+        assert_eq!(safe_styled("\u{1b}[1"), r"\u{1b}[1");
+        assert_eq!(safe_styled("a\u{200b}\u{feff}\u{202e}é"), r"a\u{200b}\u{feff}\u{202e}é");
     }
 
     #[test]
