@@ -74,8 +74,7 @@ fn holds_nearly(text: &[u8], word: &[u8], slips: usize) -> bool {
         for row in 1..=word.len() {
             let replaced = column[row - 1] + usize::from(word[row - 1] != text[at]);
             next[row] = replaced.min(column[row] + 1).min(next[row - 1] + 1);
-            let is_swapped =
-                row > 1 && at > 0 && word[row - 1] == text[at - 1] && word[row - 2] == text[at];
+            let is_swapped = row > 1 && at > 0 && word[row - 1] == text[at - 1] && word[row - 2] == text[at];
             if is_swapped {
                 next[row] = next[row].min(before[row - 2].saturating_add(1));
             }
@@ -88,11 +87,12 @@ fn holds_nearly(text: &[u8], word: &[u8], slips: usize) -> bool {
     false
 }
 
-/// Returns whether a text states a credential: `LDAP_PASSWORD=…`, `--password=…`, `Authorization: …`.
-pub fn assigns_secret(text: &str) -> bool {
-    text.split_once(['=', ':']).is_some_and(|(name, value)| {
-        !value.is_empty() && !name.contains(char::is_whitespace) && sounds_secret(name)
-    })
+/// Returns whether a text may state a credential with its name: `LDAP_PASSWORD=…`, `--password=…`, `Authorization: …`.
+pub fn may_assign_secret(text: &str) -> bool {
+    let name = text.split(['=', ':']).next().unwrap_or_default();
+    // An option may have lost its sign.
+    let is_stated = name.len() < text.len() || name.starts_with('-');
+    is_stated && resembles_secret(name)
 }
 
 /// Tells whether `key` is the value of a pair whose name sounds secret: `{ name = "LDAP_PASSWORD", value = "…" }`.
@@ -108,6 +108,23 @@ pub fn holds_credential(text: &str) -> bool {
 /// Returns whether a text holds something in PEM: a private key, as far as anybody can tell.
 pub fn holds_pem(text: &str) -> bool {
     text.contains("-----BEGIN")
+}
+
+/// Returns whether a text may hold a login in front of a host that a slip has made unrecognisable to
+/// [`holds_credential`]: `https://user:a b@proxy`, `https://user:password.proxy:3128`.
+pub fn may_hold_login(text: &str) -> bool {
+    let has_login = |(login, host): (&str, &str)| {
+        login.contains(':') && !host.starts_with("sha256:") && !login.starts_with("mailto:")
+    };
+    text.rsplit_once('@').is_some_and(has_login)
+        || text.split_once("://").is_some_and(|(_, rest)| {
+            let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            !host.starts_with('[') && host.split_once(':').is_some_and(|(_, port)| !is_number(port))
+        })
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Returns where a text holds such: whole words, because a part of a password is one too.
@@ -163,8 +180,18 @@ mod tests {
     #[test]
     fn misspelt_name_of_credential_resembles_secret() {
         for name in [
-            "jwtSecrt", "jwtSercet", "Secre", "adminPasswrd", "pasword", "encryptonKey", "encKey", "tokne", "http_pass",
-            "api-ky-token", "shared_ky_credntial", "jwt",
+            "jwtSecrt",
+            "jwtSercet",
+            "Secre",
+            "adminPasswrd",
+            "pasword",
+            "encryptonKey",
+            "encKey",
+            "tokne",
+            "http_pass",
+            "api-ky-token",
+            "shared_ky_credntial",
+            "jwt",
         ] {
             assert!(resembles_secret(name), "{name}");
         }
@@ -174,12 +201,36 @@ mod tests {
     }
 
     #[test]
-    fn assignment_to_name_of_credential_is_recognised() {
-        for text in ["LDAP_PASSWORD=a", "--password=a", "Authorization: Bearer a"] {
-            assert!(assigns_secret(text), "{text}");
+    fn damaged_login_in_front_of_host_is_recognised() {
+        for text in [
+            "http://user:a b@proxy",
+            "http:/user:a b@proxy",
+            "http://userpass@proxy",
+            "http://user:pass.proxy:3128",
+        ] {
+            assert!(may_hold_login(text), "{text}");
         }
-        for text in ["LOG_LEVEL=a", "https://host/auth", "a password: b", "password="] {
-            assert!(!assigns_secret(text), "{text}");
+        for text in [
+            "http://proxy:3128/a",
+            "http://proxy",
+            "https://[::1]:3128/",
+            "a/b:1.0@sha256:00",
+            "mailto:a@b",
+            "12:30",
+        ] {
+            assert!(!may_hold_login(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn assignment_to_name_of_credential_is_recognised() {
+        for text in
+            ["LDAP_PASSWORD=a", "--password=a", "--paswordabc", "Authorization: Bearer a", "a password: b"]
+        {
+            assert!(may_assign_secret(text), "{text}");
+        }
+        for text in ["LOG_LEVEL=a", "https://host/auth", "password", "--verbose", "", "ghcr.io/a/b:1"] {
+            assert!(!may_assign_secret(text), "{text}");
         }
     }
 

@@ -37,7 +37,8 @@ pub fn decode<T: DeserializeOwned>(
             Err(error) => {
                 let path = error.path.clone().unwrap_or_default();
                 let origin = error.origin.unwrap_or_else(|| tree.nearest_origin(&path));
-                let error = if masking::is_hidden(tree, &path) { error.without(tree.get(&path)) } else { error };
+                let error =
+                    if masking::is_hidden(tree, &path) { error.without(tree.get(&path)) } else { error };
                 diagnostics.push(error.into_diagnostic(&path, origin));
                 if !prune(tree, defaults, &path) {
                     report_unknown(unknown, diagnostics);

@@ -13,7 +13,8 @@ use crate::fluent_bit::Output;
 static KEY_NAMES: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
     let mut names = BTreeSet::new();
     collect_keys(schema::schema(), &mut names);
-    let properties = Output::ALL.into_iter().flat_map(|output| output.properties().iter().chain(output.generic()));
+    let properties =
+        Output::ALL.into_iter().flat_map(|output| output.properties().iter().chain(output.generic()));
     names.extend(properties.map(|property| property.name));
     names
 });
@@ -81,5 +82,4 @@ mod tests {
             assert!(!is_known(name), "{name}");
         }
     }
-
 }

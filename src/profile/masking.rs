@@ -12,8 +12,10 @@ use super::diagnostic::Diagnostics;
 use super::known_words;
 use super::node::{Entry, Node, Path, Segment, Table, Value, Visibility};
 use super::parse::parse;
-use super::secrets::{is_name, is_reference, is_secret_path};
-use crate::model::credential::{assigns_secret, credentials, holds_pem, resembles_secret, sounds_secret};
+use super::secrets::{is_key, is_name, is_reference, is_secret_path, is_unknown_property};
+use crate::model::credential::{
+    credentials, holds_pem, may_assign_secret, may_hold_login, resembles_secret, sounds_secret,
+};
 
 /// A text whose secrets are covered, line by line.
 pub struct ShownText<'a> {
@@ -160,7 +162,7 @@ fn is_secret(node: &Node, steps: &[Step<'_>]) -> bool {
         Value::Text(text) => text.as_str(),
         _ => "",
     };
-    if assigns_secret(text) {
+    if may_assign_secret(text) || may_hold_login(text) {
         return true;
     }
     let mut path = Path::default();
@@ -182,9 +184,10 @@ fn is_secret(node: &Node, steps: &[Step<'_>]) -> bool {
 
 fn is_secret_key(path: &Path, key: &str) -> bool {
     if sounds_secret(key) {
-        return !is_name(path, key);
+        // Those of ours that take a secret are known by their paths.
+        return !is_name(path, key) && !is_key(path);
     }
-    resembles_secret(key) && !known_words::is_key_name(key)
+    is_unknown_property(path) || resembles_secret(key) && !known_words::is_key_name(key)
 }
 
 /// Returns whether `key` is the value of a pair such as `{ name = "LDAP_PASSWORD", value = "…" }`, with either key
@@ -192,7 +195,7 @@ fn is_secret_key(path: &Path, key: &str) -> bool {
 fn is_in_pair(table: &Table, key: &str) -> bool {
     let names_secret = |(name, entry): (&String, &Entry)| match &entry.node.value {
         Value::Text(text) if name != key => {
-            resembles_secret(text) && is_plain(text) && (name == "name" || !known_words::is_key_name(name))
+            resembles_secret(text) && (name == "name" || !known_words::is_key_name(name))
         }
         _ => false,
     };

@@ -287,7 +287,12 @@ mod tests {
 
     #[test]
     fn an_argument_whose_key_sounds_secret_is_refused_without_its_value() {
-        for path in ["config.jwtsecret", "config.jwtSecrt", "config.jwtSecrt.value", "storage.logs.fluentbit.output.config.\"rdkafka.ssl.key.pem\""] {
+        for path in [
+            "config.jwtsecret",
+            "config.jwtSecrt",
+            "config.jwtSecrt.value",
+            "storage.logs.fluentbit.output.config.\"rdkafka.ssl.key.pem\"",
+        ] {
             let mut diagnostics = Diagnostics::default();
             let set = format!("{path}=\"s3cr3t\"");
             assert!(set_layer(&set, &mut Sources::default(), &mut diagnostics).is_none(), "{path}");

@@ -1,9 +1,8 @@
 //! Which keys hold secrets, and how they are kept out of messages.
 
-use super::node::{Node, Path, Segment, Table, Value};
+use super::node::{Node, Path, Segment, Value};
 use super::{explain, known_words, schema};
 use crate::fluent_bit::is_librdkafka_secret;
-use crate::model::credential;
 use crate::model::credential::resembles_secret;
 pub use crate::model::credential::sounds_secret;
 
@@ -46,12 +45,21 @@ fn is_output_credential(path: &Path) -> bool {
     is_librdkafka_secret(property.trim_matches(['"', '\''])) || last_key(path).is_some_and(sounds_secret)
 }
 
+/// Returns whether `path` is that of a property which no output of Fluent Bit has: perhaps a misspelt credential.
+pub(super) fn is_unknown_property(path: &Path) -> bool {
+    let property = rest_below(path, OUTPUT_CONFIG).and_then(|rest| rest.first()?.as_key());
+    property.is_some_and(|key| {
+        let lower = key.to_ascii_lowercase();
+        !known_words::is_key_name(&lower) && !lower.starts_with("rdkafka.")
+    })
+}
+
 /// Tells whether the key at `path` sounds like a secret and is none that takes something else, such as
 /// `config.defaultTokenLimit`.
 pub fn may_be_secret(path: &Path) -> bool {
     let sounds =
         path.0.last().and_then(Segment::as_key).is_some_and(|key| sounds_secret(key) && !is_name(path, key));
-    is_secret_path(path) || sounds && !is_known(path)
+    is_secret_path(path) || sounds && !is_key(path)
 }
 
 /// Returns whether a key on the way to `path` is none of a profile's and may be a misspelt secret, such as
@@ -62,7 +70,8 @@ pub fn may_be_misspelt(path: &Path) -> bool {
     is_free && keys.any(|key| resembles_secret(key) && !known_words::is_key_name(key))
 }
 
-fn is_known(path: &Path) -> bool {
+/// Returns whether a profile has a key of ours at `path`.
+pub(super) fn is_key(path: &Path) -> bool {
     let name = path.to_string();
     schema::key_paths().iter().any(|known| known == name.as_str())
 }
@@ -94,15 +103,6 @@ pub fn forms(layer: &Node) -> Vec<Path> {
 
 fn last_key(path: &Path) -> Option<&str> {
     path.0.iter().rev().find_map(Segment::as_key)
-}
-
-/// Tells whether `key` of a table is the value of a pair whose name sounds secret.
-pub fn is_paired(table: &Table, key: &str) -> bool {
-    let name = table.get("name").and_then(|entry| match &entry.node.value {
-        Value::Text(name) => Some(name.as_str()),
-        _ => None,
-    });
-    credential::is_paired(name, key)
 }
 
 /// Keys that sound like secrets and take names of objects, files or a number.

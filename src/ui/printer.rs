@@ -154,7 +154,9 @@ impl Printer {
         let stderr = io::stderr();
         let mut line = AutoStream::new(Vec::new(), AutoStream::choice(&stderr));
         // There is nobody left to tell that stderr is gone.
-        writeln!(line, "{}", safe_styled(text)).and_then(|()| stderr.lock().write_all(&line.into_inner())).ok();
+        writeln!(line, "{}", safe_styled(text))
+            .and_then(|()| stderr.lock().write_all(&line.into_inner()))
+            .ok();
     }
 
     /// Tells whether a person watches.

@@ -27,14 +27,18 @@ const SECRETS: [(&str, &str); 12] = [
     ("redis.auth", "enabled = true\npassword = \"SECRET\""),
     ("externalRedis", "host = \"redis\"\npassword = \"\"\"\nSECRET\"\"\""),
     ("", "extraEnv = [{ name = \"LDAP_PASSWORD\", value = \"SECRET\" }]"),
-    ("", "extraEnv = [\n  { name = \"A\", value = \"b\" },\n  { name = \"API_TOKEN\", value = \"SECRET\" },\n]"),
+    (
+        "",
+        "extraEnv = [\n  { name = \"A\", value = \"b\" },\n  { name = \"API_TOKEN\", value = \"SECRET\" },\n]",
+    ),
     ("", "extraContainers = [{ name = \"a\", image = \"a:1\", args = [\"--password=SECRET\"] }]"),
     ("storage.logs.fluentbit.output", "type = \"es\"\nconfig = { host = \"es\", http_passwd = \"SECRET\" }"),
     ("", "[[extraEnv]]\nname = \"SMTP_PASSWORD\"\nvalue = \"SECRET\""),
 ];
 
 /// Secrets that a slip takes apart in different ways.
-const VALUES: [&str; 4] = ["qvzk1", "qvzk1=qvzk2", "qvzk1 qvzk2#qvzk3", "qvzk1,qvzk2=qvzk3.qvzk4]qvzk5}qvzk6"];
+const VALUES: [&str; 4] =
+    ["qvzk1", "qvzk1=qvzk2", "qvzk1 qvzk2#qvzk3", "qvzk1,qvzk2=qvzk3.qvzk4]qvzk5}qvzk6"];
 
 fn shipped(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("profiles/{name}.toml"));
@@ -79,7 +83,8 @@ fn said(loaded: &Loaded) -> String {
 fn assert_silent(text: &str, sets: &[&str]) {
     let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
     let said = said(&load(text, &sets));
-    assert!(!said.contains(MARK), "of\n{text}\n{sets:?}\nis said\n{said}");
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains(MARK)).collect();
+    assert!(lines.is_empty(), "of\n{text}\n{sets:?}\nis said\n{}", lines.join("\n"));
 }
 
 #[test]
@@ -206,8 +211,6 @@ proptest! {
                 }
             }
         }
-        let said = said(&load(&text, &[]));
-        // A secret that a slip has broken out of its mark is no longer recognised by this test.
-        prop_assert!(!said.contains(MARK), "of\n{text}\nis said\n{said}");
+        assert_silent(&text, &[]);
     }
 }
