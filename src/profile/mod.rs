@@ -56,6 +56,7 @@ pub fn load(name: &str, sets: &[String], files: &dyn ProfileFiles) -> Loaded {
         let name = name.parse::<Label>().ok()?;
         let mut profile = Profile { name, settings, names, sealed: BTreeMap::new(), sets: sets.to_vec() };
         check::check(&mut profile, &tree, files, &mut diagnostics);
+        check::modes::check(&tree, &sources, &mut diagnostics);
         Some(profile)
     });
     diagnostics.sort();

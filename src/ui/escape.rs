@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 
+use crate::model::printable::is_printable;
+
 /// Returns `text` with every character that a terminal might act on, or not show, written as an escape.
 pub fn safe(text: &str) -> Cow<'_, str> {
-    if text.chars().all(is_harmless) {
+    if text.chars().all(is_printable) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for character in text.chars() {
-        if is_harmless(character) {
+        if is_printable(character) {
             shown.push(character);
         } else {
             shown.extend(character.escape_debug());
@@ -34,7 +36,7 @@ pub fn safe_within(text: &str) -> String {
 ///
 /// Whatever is printed passes here, so that a name that was not made [`safe`] before can at most change colours.
 pub fn safe_styled(text: &str) -> Cow<'_, str> {
-    let stays = |character: char| character == '\n' || character == '\t' || is_harmless(character);
+    let stays = |character: char| character == '\n' || character == '\t' || is_printable(character);
     if text.chars().all(stays) {
         return Cow::Borrowed(text);
     }
@@ -64,7 +66,7 @@ fn style_bytes(text: &str) -> Option<usize> {
 /// JSON's own rule leaves DEL, the C1 controls (one of which begins a terminal's sequences) and marks of direction as
 /// they are.
 pub fn safe_json(text: &str) -> Cow<'_, str> {
-    let stays = |character: char| character == '\n' || is_harmless(character);
+    let stays = |character: char| character == '\n' || is_printable(character);
     if text.chars().all(stays) {
         return Cow::Borrowed(text);
     }
@@ -79,15 +81,6 @@ pub fn safe_json(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
-}
-
-fn is_harmless(character: char) -> bool {
-    let is_invisible = matches!(
-        character,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-    );
-    !character.is_control() && !is_invisible
 }
 
 #[cfg(test)]
@@ -121,7 +114,7 @@ mod tests {
 
         let shown = safe_json(&text);
 
-        assert!(shown.chars().all(|character| character == '\n' || is_harmless(character)), "{shown}");
+        assert!(shown.chars().all(|character| character == '\n' || is_printable(character)), "{shown}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
     }
 }
