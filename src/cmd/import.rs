@@ -72,7 +72,7 @@ impl Args {
         show_errors(ctx, &imported.toml);
         if ctx.printer.json {
             let report = json!({"schema": "relay-bundle/import/v1", "profile": imported.toml, "notes": imported.notes});
-            ctx.printer.data(format!("{report:#}\n").as_bytes())?;
+            ctx.printer.data_json(&report)?;
             return Ok(ExitCode::SUCCESS);
         }
         for note in &imported.notes {

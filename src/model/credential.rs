@@ -31,14 +31,100 @@ pub fn sounds_secret(key: &str) -> bool {
     (0..key.len()).any(|at| SECRET_WORDS.iter().any(|word| begins(&key.as_bytes()[at..], word)))
 }
 
+/// What the name of a credential has in it even after a slip of the fingers: letters only, in lower case.
+const LONG_WORDS: [&str; 9] = [
+    "secret",
+    "token",
+    "passwd",
+    "password",
+    "passphrase",
+    "apikey",
+    "privatekey",
+    "encryptionkey",
+    "credential",
+];
+
+/// Words of credentials that are too short for a slip.
+const SHORT_WORDS: [&str; 3] = ["pass", "jwt", "key"];
+
+/// A longer name is not compared letter by letter: it resembles everything.
+const NAME_BYTES_MAX: usize = 128;
+
+/// Returns whether a key that no type knows may be a misspelt credential: `jwtSecrt`, `pasword`, `http_pass`.
+///
+/// Broader than [`sounds_secret`]: it may hide a value, and must not decide what is one.
+pub fn resembles_secret(name: &str) -> bool {
+    if sounds_secret(name) || name.len() > NAME_BYTES_MAX {
+        return true;
+    }
+    let letters: Vec<u8> =
+        name.bytes().filter(u8::is_ascii_alphabetic).map(|byte| byte.to_ascii_lowercase()).collect();
+    SHORT_WORDS.iter().any(|word| letters.windows(word.len()).any(|part| part == word.as_bytes()))
+        || LONG_WORDS.iter().any(|word| holds_nearly(&letters, word.as_bytes(), word.len() / 4))
+}
+
+/// Returns whether a part of `text` differs from `word` by at most `slips` letters that are wrong, missing, added or
+/// swapped.
+fn holds_nearly(text: &[u8], word: &[u8], slips: usize) -> bool {
+    // One column a letter of `text`; row `n` is the distance of the first `n` letters of `word` to a part that ends here.
+    let mut before = vec![usize::MAX; word.len() + 1];
+    let mut column: Vec<usize> = (0..=word.len()).collect();
+    for at in 0..text.len() {
+        let mut next = vec![0; word.len() + 1];
+        for row in 1..=word.len() {
+            let replaced = column[row - 1] + usize::from(word[row - 1] != text[at]);
+            next[row] = replaced.min(column[row] + 1).min(next[row - 1] + 1);
+            let is_swapped = row > 1 && at > 0 && word[row - 1] == text[at - 1] && word[row - 2] == text[at];
+            if is_swapped {
+                next[row] = next[row].min(before[row - 2].saturating_add(1));
+            }
+        }
+        (before, column) = (column, next);
+        if column[word.len()] <= slips {
+            return true;
+        }
+    }
+    false
+}
+
+/// Returns whether a text may state a credential with its name: `LDAP_PASSWORD=…`, `--password=…`, `Authorization: …`.
+pub fn may_assign_secret(text: &str) -> bool {
+    let name = text.split(['=', ':']).next().unwrap_or_default();
+    // An option may have lost its sign.
+    let is_stated = name.len() < text.len() || name.starts_with('-');
+    is_stated && resembles_secret(name)
+}
+
 /// Tells whether `key` is the value of a pair whose name sounds secret: `{ name = "LDAP_PASSWORD", value = "…" }`.
 pub fn is_paired(name: Option<&str>, key: &str) -> bool {
     key == "value" && name.is_some_and(sounds_secret)
 }
 
-/// Tells whether a text holds a password in front of a host, or a private key of age.
+/// Tells whether a text holds a password in front of a host, or a private key.
 pub fn holds_credential(text: &str) -> bool {
-    credentials(text).next().is_some()
+    holds_pem(text) || credentials(text).next().is_some()
+}
+
+/// Returns whether a text holds something in PEM: a private key, as far as anybody can tell.
+pub fn holds_pem(text: &str) -> bool {
+    text.contains("-----BEGIN")
+}
+
+/// Returns whether a text may hold a login in front of a host that a slip has made unrecognisable to
+/// [`holds_credential`]: `https://user:a b@proxy`, `https://user:password.proxy:3128`.
+pub fn may_hold_login(text: &str) -> bool {
+    let has_login = |(login, host): (&str, &str)| {
+        login.contains(':') && !host.starts_with("sha256:") && !login.starts_with("mailto:")
+    };
+    text.rsplit_once('@').is_some_and(has_login)
+        || text.split_once("://").is_some_and(|(_, rest)| {
+            let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            !host.starts_with('[') && host.split_once(':').is_some_and(|(_, port)| !is_number(port))
+        })
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Returns where a text holds such: whole words, because a part of a password is one too.
@@ -92,6 +178,63 @@ mod tests {
     }
 
     #[test]
+    fn misspelt_name_of_credential_resembles_secret() {
+        for name in [
+            "jwtSecrt",
+            "jwtSercet",
+            "Secre",
+            "adminPasswrd",
+            "pasword",
+            "encryptonKey",
+            "encKey",
+            "tokne",
+            "http_pass",
+            "api-ky-token",
+            "shared_ky_credntial",
+            "jwt",
+        ] {
+            assert!(resembles_secret(name), "{name}");
+        }
+        for name in ["", "logLevle", "replicaCuont", "pahts", "operater", "lgoMaxSize", "hots", "namespce"] {
+            assert!(!resembles_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn damaged_login_in_front_of_host_is_recognised() {
+        for text in [
+            "http://user:a b@proxy",
+            "http:/user:a b@proxy",
+            "http://userpass@proxy",
+            "http://user:pass.proxy:3128",
+        ] {
+            assert!(may_hold_login(text), "{text}");
+        }
+        for text in [
+            "http://proxy:3128/a",
+            "http://proxy",
+            "https://[::1]:3128/",
+            "a/b:1.0@sha256:00",
+            "mailto:a@b",
+            "12:30",
+        ] {
+            assert!(!may_hold_login(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn assignment_to_name_of_credential_is_recognised() {
+        for text in
+            ["LDAP_PASSWORD=a", "--password=a", "--paswordabc", "Authorization: Bearer a", "a password: b"]
+        {
+            assert!(may_assign_secret(text), "{text}");
+        }
+        for text in ["LOG_LEVEL=a", "https://host/auth", "password", "--verbose", "", "ghcr.io/a/b:1"] {
+            assert!(!may_assign_secret(text), "{text}");
+        }
+    }
+
+    #[test]
     fn a_password_in_front_of_a_host_and_a_private_key_are_credentials() {
         for text in [
             "http://user:pass@proxy:3128",
@@ -101,6 +244,7 @@ mod tests {
             "see http://user:pass@proxy now",
             "AGE-SECRET-KEY-1QQQ",
             "age-secret-key-1qqq",
+            "-----BEGIN PRIVATE KEY-----",
         ] {
             assert!(holds_credential(text), "{text}");
         }

@@ -7,6 +7,7 @@ pub mod kube_version;
 pub mod nesting;
 pub mod number;
 pub mod object_key;
+pub mod printable;
 pub mod relabel;
 pub mod restricted;
 pub mod safe_path;

@@ -1,5 +1,6 @@
 //! Strings that were checked when they were made: names, hosts, images, durations.
 
+use super::credential::{holds_credential, may_hold_login};
 use std::net::IpAddr;
 
 /// Declares a checked string: its rule in words, its pattern for the JSON Schema, and the check itself.
@@ -73,7 +74,7 @@ pub struct InvalidText {
 
 impl InvalidText {
     fn new(text: &str, rule: &'static str) -> Self {
-        if super::credential::holds_credential(text) {
+        if holds_credential(text) || may_hold_login(text) {
             return Self { text: "***".to_owned(), rule };
         }
         let mut shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();

@@ -12,7 +12,7 @@ use serde::de::{self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
 
 use super::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
 use super::node::{Node, Origin, Path, Segment, Table, Value, Way};
-use super::{removed, suggest};
+use super::{masking, removed, suggest};
 use crate::model::credential::holds_credential;
 
 /// Returns the typed value of `tree`, with each mistake in `diagnostics`; `None` when nothing can be made of it.
@@ -37,6 +37,8 @@ pub fn decode<T: DeserializeOwned>(
             Err(error) => {
                 let path = error.path.clone().unwrap_or_default();
                 let origin = error.origin.unwrap_or_else(|| tree.nearest_origin(&path));
+                let error =
+                    if masking::is_hidden(tree, &path) { error.without(tree.get(&path)) } else { error };
                 diagnostics.push(error.into_diagnostic(&path, origin));
                 if !prune(tree, defaults, &path) {
                     report_unknown(unknown, diagnostics);
@@ -124,6 +126,20 @@ impl DecodeError {
         if self.path.is_none() {
             self.path = Some(way.path());
             self.origin = Some(origin);
+        }
+        self
+    }
+
+    /// Takes out of the message what it repeats of a value that may be a secret.
+    fn without(mut self, node: Option<&Node>) -> Self {
+        match node.map(|node| &node.value) {
+            Some(Value::Integer(number)) => {
+                self.message = self.message.replace(&format!("the integer {number}"), "an integer");
+            }
+            Some(Value::Text(_)) if self.message.starts_with('`') => {
+                "the text is not valid here".clone_into(&mut self.message);
+            }
+            _ => {}
         }
         self
     }

@@ -8,7 +8,9 @@ pub mod decode;
 pub mod diagnostic;
 pub mod explain;
 pub mod helm;
+mod known_words;
 pub mod logs;
+pub mod masking;
 pub mod node;
 pub mod overlay;
 pub mod parse;
@@ -55,6 +57,7 @@ pub fn load(name: &str, sets: &[String], files: &dyn ProfileFiles) -> Loaded {
         let name = name.parse::<Label>().ok()?;
         let mut profile = Profile { name, settings, names, sealed: BTreeMap::new(), sets: sets.to_vec() };
         check::check(&mut profile, &tree, files, &mut diagnostics);
+        check::modes::check(&tree, &sources, &mut diagnostics);
         Some(profile)
     });
     diagnostics.sort();

@@ -412,3 +412,27 @@ fn the_oldest_server_must_know_every_field() {
         ],
     );
 }
+
+#[test]
+fn mode_in_decimal_that_looks_octal_is_refused() {
+    let volume = |source: &str| {
+        format!(
+            "extraVolumes = [{{ name = \"a\", {source} }}]\nextraVolumeMounts = [{{ name = \"a\", mountPath = \"/etc/a\" }}]"
+        )
+    };
+    let secret = |mode: &str| volume(&format!("secret = {{ secretName = \"a\", defaultMode = {mode} }}"));
+    let item = volume(
+        "projected = { sources = [{ secret = { name = \"a\", items = [{ key = \"k\", path = \"p\", mode = 755 }] } }] }",
+    );
+    let default_mode: &[&str] = &["RB0145 extraVolumes[0].secret.defaultMode"];
+    expect(
+        load_dev,
+        &[
+            (&secret("400"), default_mode),
+            (&secret("0o400"), &[]),
+            (&secret("420"), &[]),
+            (&secret("0o1777"), default_mode),
+            (&item, &["RB0145 extraVolumes[0].projected.sources[0].secret.items[0].mode"]),
+        ],
+    );
+}

@@ -2,6 +2,7 @@
 
 mod defects;
 mod fragments;
+mod leaks;
 mod robustness;
 mod rules;
 mod shipped;

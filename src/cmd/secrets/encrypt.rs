@@ -13,6 +13,7 @@ use crate::cmd::failure::{Failure, Outcome};
 use crate::fsio::{self, Durability, MODE_PUBLIC, create_new, folder_of, write_atomic};
 use crate::model::secret::{GENERATED_LENGTH, SecretForm};
 use crate::model::text::{AgeFile, AgeRecipient};
+use crate::profile::node::Visibility;
 use crate::profile::overlay::ProfileFiles;
 use crate::profile::parse::TEXT_BYTES_MAX;
 use crate::profile::placement::{Placement, Where, placement};
@@ -98,6 +99,10 @@ struct BeforeSealing<'a>(Folder<'a>);
 impl ProfileFiles for BeforeSealing<'_> {
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
         self.0.profile(name)
+    }
+
+    fn visibility(&self, name: &str) -> Visibility {
+        self.0.visibility(name)
     }
 
     /// Returns how every file of age begins: what comes after it does not matter to the rest of a profile.

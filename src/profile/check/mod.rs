@@ -9,6 +9,7 @@ mod ingress;
 mod labels;
 mod logs;
 mod metrics;
+pub(super) mod modes;
 mod naming;
 mod network;
 mod pod_security;

@@ -63,6 +63,11 @@ pub fn explain_key(path: &str) -> Option<KeyDoc> {
     })
 }
 
+/// Returns whether a profile has a key at `path`, in a table with names of the user's own too.
+pub(super) fn is_key(path: &Path) -> bool {
+    find(path).is_some()
+}
+
 /// Returns the help for a path that no key has.
 pub fn unknown_key(path: &str) -> String {
     let mut known = Path::default();

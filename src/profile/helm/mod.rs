@@ -20,6 +20,7 @@ pub use notes::Note;
 pub use yaml::VALUES_BYTES_MAX;
 
 use notes::Notes;
+use yaml::Values;
 
 use super::resolve::Names;
 use crate::model::kube_version::KubeVersion;
@@ -62,13 +63,19 @@ pub enum ImportError {
     NotValues { found: &'static str },
 }
 
+/// Why a number that begins with 0 becomes another one.
+const OCTAL: &str = "Helm takes a number that begins with 0 for octal: 0400 is 256";
+
 /// The release's name when nobody says, which is also that of the defaults.
 const RELEASE: &str = "claude-relay";
 
 /// Turns Helm values, or what `helm get values` prints, into a profile.
 pub fn import(values: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
-    let values = yaml::parse(values)?;
+    let Values { map: values, octals } = yaml::parse(values)?;
     let mut notes = Notes::new(&values);
+    for path in octals {
+        notes.add(path.to_string(), "read as octal", OCTAL);
+    }
     if values.0.is_empty() {
         notes.add_first(
             "values",

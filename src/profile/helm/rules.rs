@@ -2,8 +2,11 @@
 
 use super::value::{Map, Value};
 use super::{Import, ingress, output, relay, secrets};
-use crate::profile::node::Path;
+use crate::model::credential::resembles_secret;
+use crate::profile::known_words;
+use crate::profile::node::{Path, Segment};
 use crate::profile::resolve::names_registry;
+use crate::profile::secrets::is_secret_path;
 
 /// Applies all rules; the order matters only where a comment says so.
 pub(super) fn apply(import: &mut Import<'_>) {
@@ -42,6 +45,8 @@ fn keep(value: &mut Value, path: &Path, import: &mut Import<'_>) -> bool {
             );
             return false;
         }
+        // In a secret, `{abc}` is a password without its quotes: a map whose key is not repeated.
+        Value::Map(_) if may_hold_secret(path) => {}
         Value::Map(map) => drop_nulls(map, path, import),
         Value::List(items) => {
             let mut index = 0;
@@ -53,6 +58,12 @@ fn keep(value: &mut Value, path: &Path, import: &mut Import<'_>) -> bool {
         _ => {}
     }
     true
+}
+
+fn may_hold_secret(path: &Path) -> bool {
+    let last = path.0.last().and_then(Segment::as_key);
+    is_secret_path(path)
+        || last.is_some_and(|key| key == "value" || resembles_secret(key) && !known_words::is_key_name(key))
 }
 
 /// Keys that mean something in a profile and nothing to the chart.
