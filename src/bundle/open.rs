@@ -15,6 +15,7 @@ use super::layout::Kind;
 use super::limits::{LimitExceeded, Values, check_document};
 use super::monitor::{self, InvalidMonitor};
 use super::read::Contents;
+use super::recipe::{self, Recipe};
 use super::sums::Sums;
 use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
@@ -33,7 +34,7 @@ pub struct Bundle {
     pub content_id: Digest,
     pub index: Index,
     /// `recipe.json`: every input, resolved.
-    pub recipe: Value,
+    pub recipe: Recipe,
     /// The objects, in apply order.
     pub manifests: ManifestSet,
     /// The list of all files, blobs included.
@@ -49,8 +50,8 @@ pub struct Bundle {
 pub enum InvalidBundle {
     #[error("`{0}` is missing")]
     Missing(&'static str),
-    #[error("the bundle has format {found}, and this program reads format {FORMAT}")]
-    Format { found: String },
+    #[error("`{file}` has format {found}, and this program reads format {wanted}")]
+    Format { file: &'static str, found: String, wanted: u32 },
     #[error("`{file}` is not what this program writes: {why}")]
     Document { file: &'static str, why: String },
     #[error("`{file}` is not what this program writes: {why}")]
@@ -86,7 +87,7 @@ impl Bundle {
     pub fn open(contents: Contents) -> Result<Self, InvalidBundle> {
         let Contents { sums, files, bytes } = contents;
         let index = read_index(&files)?;
-        let (recipe, digest) = read_document::<Value>(&files, RECIPE)?;
+        let (recipe, digest) = read_formatted::<Recipe>(&files, RECIPE, recipe::FORMAT)?;
         if digest != index.recipe {
             return Err(InvalidBundle::OtherRecipe);
         }
@@ -110,17 +111,19 @@ impl Bundle {
 }
 
 /// The index repeats what the recipe says of the release.
-fn agrees_with_recipe(index: &Index, recipe: &Value) -> Result<(), InvalidBundle> {
+fn agrees_with_recipe(index: &Index, recipe: &Recipe) -> Result<(), InvalidBundle> {
     let min = index.kubernetes.min.to_string();
     let repeated = [
-        ("profile", "/profile", index.profile.as_str()),
-        ("name", "/settings/release/name", index.name.as_str()),
-        ("namespace", "/settings/release/namespace", index.namespace.as_str()),
-        ("environment", "/settings/release/environment", index.environment.as_str()),
-        ("appVersion", "/settings/release/appVersion", index.app_version.as_str()),
-        ("oldest version of Kubernetes", "/settings/kubernetes/version", min.as_str()),
+        ("name", "/release/name", index.name.as_str()),
+        ("namespace", "/release/namespace", index.namespace.as_str()),
+        ("environment", "/release/environment", index.environment.as_str()),
+        ("appVersion", "/release/appVersion", index.app_version.as_str()),
+        ("oldest version of Kubernetes", "/kubernetes/version", min.as_str()),
     ];
-    let differs = |pointer, text| recipe.pointer(pointer).and_then(Value::as_str) != Some(text);
+    if recipe.profile != index.profile {
+        return Err(InvalidBundle::OtherThanRecipe { what: "profile" });
+    }
+    let differs = |pointer, text| recipe.settings.pointer(pointer).and_then(Value::as_str) != Some(text);
     match repeated.into_iter().find(|(_, pointer, text)| differs(pointer, *text)) {
         Some((what, ..)) => Err(InvalidBundle::OtherThanRecipe { what }),
         None => Ok(()),
@@ -128,18 +131,13 @@ fn agrees_with_recipe(index: &Index, recipe: &Value) -> Result<(), InvalidBundle
 }
 
 /// The recipe names every encrypted file, by its path in the profiles' folder, and its digest.
-fn sealed_as_in_recipe(recipe: &Value, files: &BundleFiles) -> Result<(), InvalidBundle> {
-    let named = recipe.get("sealed").and_then(Value::as_object).into_iter().flatten();
-    let named: BTreeMap<String, &str> =
-        named.map(|(file, digest)| (sealed_path(file), digest.as_str().unwrap_or_default())).collect();
+fn sealed_as_in_recipe(recipe: &Recipe, files: &BundleFiles) -> Result<(), InvalidBundle> {
+    let named: BTreeMap<String, Digest> =
+        recipe.sealed.iter().map(|(file, digest)| (sealed_path(file), *digest)).collect();
     let found = files.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::SealedSecret));
-    let found: BTreeMap<String, String> =
-        found.map(|(path, file)| (path.to_string(), file.digest().to_string())).collect();
-    let same = named
-        .iter()
-        .map(|(path, digest)| (path.as_str(), *digest))
-        .eq(found.iter().map(|(path, digest)| (path.as_str(), digest.as_str())));
-    if same { Ok(()) } else { Err(InvalidBundle::OtherThanRecipe { what: "sealed files" }) }
+    let found: BTreeMap<String, Digest> =
+        found.map(|(path, file)| (path.to_string(), file.digest())).collect();
+    if named == found { Ok(()) } else { Err(InvalidBundle::OtherThanRecipe { what: "sealed files" }) }
 }
 
 fn agrees_with_manifests(index: &Index, manifests: &ManifestSet) -> Result<(), InvalidBundle> {
@@ -204,16 +202,24 @@ fn check_source(wanted: &Wanted, files: &BundleFiles) -> Result<(), InvalidBundl
 ///
 /// When it is missing, has another format, or is spelt otherwise than this program writes it.
 pub fn read_index(files: &BundleFiles) -> Result<Index, InvalidBundle> {
+    Ok(read_formatted::<Index>(files, INDEX, FORMAT)?.0)
+}
+
+/// Reads a document of the format `wanted`.
+fn read_formatted<T: DeserializeOwned + serde::Serialize>(
+    files: &BundleFiles,
+    file: &'static str,
+    wanted: u32,
+) -> Result<(T, Digest), InvalidBundle> {
     // Another format has other fields: say that rather than which field is unknown.
-    let (value, _) = read_document::<Value>(files, INDEX)?;
+    let (value, _) = read_document::<Value>(files, file)?;
     match value.get("format") {
-        Some(format) if *format == FORMAT => {}
+        Some(format) if *format == wanted => read_document::<T>(files, file),
         format => {
             let found = format.map_or_else(|| "unknown".to_owned(), ToString::to_string);
-            return Err(InvalidBundle::Format { found });
+            Err(InvalidBundle::Format { file, found, wanted })
         }
     }
-    Ok(read_document::<Index>(files, INDEX)?.0)
 }
 
 /// Reads canonical JSON, and nothing else.

@@ -1,7 +1,6 @@
 //! What `inspect` shows of a bundle: what it is, holds, wants and consumes. Read only; nothing here is verified.
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::index::{Image, KubernetesRange, Wanted, Workload};
 use super::open::Bundle;
@@ -19,9 +18,9 @@ pub struct Summary {
     pub environment: String,
     pub app_version: String,
     pub kubernetes: KubernetesRange,
-    pub render_abi: Value,
+    pub render_abi: u32,
     /// The arguments `--set` that the bundle was built with.
-    pub set: Value,
+    pub set: Vec<String>,
     pub files: usize,
     pub bytes: u64,
     pub manifests_bytes: u64,
@@ -67,8 +66,8 @@ pub fn summary(bundle: &Bundle) -> Summary {
         environment: index.environment.to_string(),
         app_version: index.app_version.to_string(),
         kubernetes: index.kubernetes.clone(),
-        render_abi: bundle.recipe["renderAbi"].clone(),
-        set: bundle.recipe["set"].clone(),
+        render_abi: bundle.recipe.render_abi,
+        set: bundle.recipe.set.clone(),
         files: bundle.sums.len(),
         bytes: bundle.bytes,
         manifests_bytes: objects.iter().map(|object| object.bytes as u64).sum(),

@@ -58,8 +58,7 @@ fn identity(summary: &Summary, signature: &str, out: &mut dyn Write) -> io::Resu
     for (name, value) in lines {
         writeln!(out, "{name:<12}{}", safe(&value))?;
     }
-    let set = summary.set.as_array().into_iter().flatten().filter_map(|set| set.as_str());
-    set.into_iter().try_for_each(|set| writeln!(out, "{:<12}{}", "--set", safe(set)))
+    summary.set.iter().try_for_each(|set| writeln!(out, "{:<12}{}", "--set", safe(set)))
 }
 
 fn objects(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {

@@ -418,13 +418,73 @@ fn the_documents_agree_and_are_canonical() {
             (
                 "an encrypted file that is only in the recipe",
                 |forger| {
-                    forger.document(RECIPE, |recipe| recipe["sealed"] = json!({"secrets/x.age": "0"}));
+                    forger.document(RECIPE, |recipe| recipe["sealed"] = json!({"secrets/x.age": Digest::of(b"x")}));
                     forger.digests();
                 },
                 "sealed files",
             ),
         ],
     );
+}
+
+/// Returns what the verifier says of a bundle whose recipe has another value at a pointer; null removes the field.
+fn recipe_outcome(pointer: &str, value: Option<Value>) -> String {
+    let outcome = forged(&PRODUCTION, |forger| {
+        forger.document(RECIPE, |recipe| {
+            let (parent, field) = pointer.rsplit_once('/').unwrap();
+            let parent = recipe.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+            match value {
+                Some(value) => drop(parent.insert(field.to_owned(), value)),
+                None => drop(parent.remove(field)),
+            }
+        });
+        forger.digests();
+    });
+    outcome.map_or_else(|refusal| refusal.to_string(), |_| ACCEPTED.to_owned())
+}
+
+#[test]
+fn recipe_with_another_envelope_is_refused() {
+    let table = [
+        ("/more", Some(json!(1)), "unknown field"),
+        ("/format", Some(json!(99)), "format 99"),
+        ("/format", Some(json!("1")), "format"),
+        ("/format", None, "format unknown"),
+        ("/profile", Some(json!({"a": 1})), "not what this program writes"),
+        ("/profile", None, "missing field"),
+        ("/renderAbi", Some(json!("2")), "not what this program writes"),
+        ("/renderAbi", Some(json!(-1)), "not what this program writes"),
+        ("/renderAbi", None, "missing field"),
+        ("/sealed", Some(json!(null)), "not what this program writes"),
+        ("/sealed", Some(json!([])), "not what this program writes"),
+        ("/sealed", Some(json!({"secrets/x.age": "0"})), "not what this program writes"),
+        ("/sealed", None, "missing field"),
+        ("/set", Some(json!(null)), "not what this program writes"),
+        ("/set", Some(json!("a=1")), "not what this program writes"),
+        ("/set", Some(json!([{"a": 1}])), "not what this program writes"),
+        ("/set", None, "missing field"),
+        ("/settings", Some(json!(null)), "another name than"),
+        ("/settings", Some(json!([])), "another name than"),
+        ("/settings", None, "missing field"),
+    ];
+    for (pointer, value, reason) in table {
+        let outcome = recipe_outcome(pointer, value.clone());
+
+        assert!(outcome.starts_with("CONTENT_MISMATCH"), "{pointer} {value:?}: {outcome}");
+        assert!(outcome.contains(reason), "{pointer} {value:?}: {outcome}");
+    }
+}
+
+#[test]
+fn recipe_of_a_newer_release_is_accepted() {
+    for (pointer, value) in [
+        ("/renderAbi", json!(4_000_000_000_u32)),
+        ("/settings/newKey", json!({"a": [1, null]})),
+        ("/settings/config/newKey", json!("x")),
+        ("/set", json!(["newKey=x"])),
+    ] {
+        assert_eq!(recipe_outcome(pointer, Some(value)), ACCEPTED, "{pointer}");
+    }
 }
 
 fn recipe(forger: &mut Forger, pointer: &str) {
