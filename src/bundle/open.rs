@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::confinement::{self, Forbidden};
 use super::derive;
 use super::files::{BundleFiles, File};
 use super::index::{FORMAT, Index, Object, Source, Wanted, WantedKey};
 use super::layout::Kind;
 use super::limits::{LimitExceeded, Values, check_document};
-use super::monitor::{self, InvalidMonitor};
+use super::monitor::{self, InvalidMonitor, Release};
 use super::read::Contents;
 use super::recipe::{self, Recipe};
 use super::sums::Sums;
@@ -72,6 +73,10 @@ pub enum InvalidBundle {
     Namespace { object: String, namespace: String },
     #[error("`{object}` stands outside the bundle's namespace: {why}")]
     Monitor { object: String, why: InvalidMonitor },
+    #[error("`{object}` gives Prometheus more to read than the bundle: {why}")]
+    OwnMonitor { object: String, why: InvalidMonitor },
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     #[error("bundle.json has another {what} than recipe.json")]
     OtherThanRecipe { what: &'static str },
     #[error("recipe.json is not the one that bundle.json names")]
@@ -83,8 +88,28 @@ impl Bundle {
     ///
     /// # Errors
     ///
-    /// When a document or a manifest is missing, is spelt otherwise than this program writes it, or contradicts another.
+    /// When a document or a manifest is missing, is spelt otherwise than this program writes it, or contradicts another; or when
+    /// an object has what no bundle may have.
     pub fn open(contents: Contents) -> Result<Self, InvalidBundle> {
+        Self::read(contents, |manifests, index| Ok(confinement::check(manifests, index.name.as_str())?))
+    }
+
+    /// Makes a bundle of the files that a record in a cluster has, to compare with what is there.
+    ///
+    /// An earlier release may have applied what no bundle may have now. It can be replaced and removed; [`Bundle::open`] decides
+    /// whether it may be applied again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bundle::open`], but for what an object may have.
+    pub fn open_recorded(contents: Contents) -> Result<Self, InvalidBundle> {
+        Self::read(contents, |_, _| Ok(()))
+    }
+
+    fn read(
+        contents: Contents,
+        check_objects: impl FnOnce(&ManifestSet, &Index) -> Result<(), InvalidBundle>,
+    ) -> Result<Self, InvalidBundle> {
         let Contents { sums, files, bytes } = contents;
         let index = read_index(&files)?;
         let (recipe, digest) = read_formatted::<Recipe>(&files, RECIPE, recipe::FORMAT)?;
@@ -94,6 +119,8 @@ impl Bundle {
         let manifests = read_manifests(&files, &index.objects)?;
         agrees_with_recipe(&index, &recipe)?;
         sealed_as_in_recipe(&recipe, &files)?;
+        manifests.iter().try_for_each(|manifest| check_namespace(manifest, &index, &manifests))?;
+        check_objects(&manifests, &index)?;
         agrees_with_manifests(&index, &manifests)?;
         index.contract.iter().try_for_each(|wanted| check_source(wanted, &files))?;
         Ok(Self { content_id: sums.content_id(), index, recipe, manifests, sums, files, bytes })
@@ -141,9 +168,6 @@ fn sealed_as_in_recipe(recipe: &Recipe, files: &BundleFiles) -> Result<(), Inval
 }
 
 fn agrees_with_manifests(index: &Index, manifests: &ManifestSet) -> Result<(), InvalidBundle> {
-    for manifest in manifests.iter() {
-        check_namespace(manifest, index, manifests)?;
-    }
     let plain = |wanted: &Wanted| Wanted {
         source: Source::Cluster,
         keys: wanted.keys.iter().map(|key| WantedKey::plain(key.key.clone())).collect(),
@@ -162,14 +186,19 @@ fn agrees_with_manifests(index: &Index, manifests: &ManifestSet) -> Result<(), I
     }
 }
 
-/// Only a monitor may be elsewhere: Prometheus often reads those of its own namespace.
+/// Checks that an object is in the bundle's namespace. Only a monitor may be elsewhere: Prometheus often reads those of its own
+/// namespace.
 fn check_namespace(manifest: &Manifest, index: &Index, manifests: &ManifestSet) -> Result<(), InvalidBundle> {
     let (key, namespace) = (&manifest.key, index.namespace.as_str());
     let right = match key.kind.as_str() {
         "Namespace" => key.namespace.is_empty() && key.name == namespace,
-        "ServiceMonitor" if key.namespace != namespace && !key.namespace.is_empty() => {
-            let checked = monitor::check(&manifest.object, index.name.as_str(), namespace, manifests);
-            return checked.map_err(|why| InvalidBundle::Monitor { object: key.to_string(), why });
+        "ServiceMonitor" if !key.namespace.is_empty() => {
+            let release = Release { name: index.name.as_str(), namespace };
+            let (object, is_elsewhere) = (key.to_string(), key.namespace != namespace);
+            return monitor::check(&manifest.object, release, manifests).map_err(|why| match is_elsewhere {
+                true => InvalidBundle::Monitor { object, why },
+                false => InvalidBundle::OwnMonitor { object, why },
+            });
         }
         _ => key.namespace == namespace,
     };

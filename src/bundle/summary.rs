@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::index::{Image, KubernetesRange, Wanted, Workload};
 use super::open::Bundle;
 use super::posture::{Posture, posture};
+use super::reach::{Reach, reach};
 
 /// A bundle on one page.
 #[derive(Clone, Debug, Serialize)]
@@ -29,6 +30,8 @@ pub struct Summary {
     pub contract: Vec<Wanted>,
     pub workloads: Vec<Workload>,
     pub posture: Posture,
+    /// What reaches beyond the namespace.
+    pub reach: Vec<Reach>,
 }
 
 /// An object of the bundle.
@@ -76,5 +79,6 @@ pub fn summary(bundle: &Bundle) -> Summary {
         contract: index.contract.clone(),
         workloads: index.workloads.clone(),
         posture: posture(&bundle.manifests),
+        reach: reach(&bundle.manifests, index.namespace.as_str()),
     }
 }
