@@ -148,7 +148,7 @@ pub(super) fn manifests(
     stored: &Value,
 ) -> Result<ManifestSet, Damage> {
     let (_, contents) = Recorded::open(entry, place, stored)?;
-    Ok(Bundle::open(contents)?.manifests)
+    Ok(Bundle::open_recorded(contents)?.manifests)
 }
 
 /// Returns what generations have in the cluster, and what they had to leave there, the newest uid of each object.

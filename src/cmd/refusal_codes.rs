@@ -150,6 +150,11 @@ pub const CODES: &[RefusalCode] = &[
         remedy: "do not use the bundle: its signers signed what is no bundle of this program; tell them",
     },
     RefusalCode {
+        code: "FORBIDDEN_CONTENT",
+        meaning: "every byte is the one that was signed, and an object has what no bundle may have, whoever signs it",
+        remedy: "do not use the bundle: it asks for more of the cluster than a bundle may; tell its signers, and keep it",
+    },
+    RefusalCode {
         code: "UNREADABLE",
         meaning: "the medium failed before the end of the bundle; nothing is known of it. The exit code is 4, not 3",
         remedy: "check the medium, and copy the bundle again",

@@ -11,7 +11,7 @@ use crate::bundle::open::InvalidBundle;
 use crate::bundle::read::{Fault, ReadError};
 use crate::model::text::Label;
 use crate::store::StoreError;
-use crate::trust::refusal::{ExpectedKey, FoundKey, Refusal, code_of};
+use crate::trust::refusal::{ExpectedKey, FoundKey, Refusal, code_of, code_of_content};
 use crate::trust::verify::VerifyError;
 
 /// A refusal, as data.
@@ -92,9 +92,9 @@ pub(super) fn unreadable(path: &Utf8Path, error: ReadError) -> Failure {
     failure.hint(format!("`{path}` is no bundle, or was altered or cut short"))
 }
 
-/// Says that the bundle at `path`, although its digests are right, is none of this program.
+/// Returns the failure of a bundle at `path` whose digests are right, and whose content this program does not make.
 pub(super) fn contradiction(path: &Utf8Path, error: &InvalidBundle) -> Failure {
-    untrusted("CONTENT_MISMATCH", error)
+    untrusted(code_of_content(error), error)
         .hint(format!("`{path}` was not made by this program, or was altered"))
 }
 

@@ -173,7 +173,8 @@ impl Reason {
             Self::Replay(Replay::Equivocation { .. }) => "EQUIVOCATION",
             Self::Replay(Replay::ClockBehind { .. }) => "CLOCK_BEHIND",
             Self::OtherContent { .. } => "TAMPERED",
-            Self::ContentMismatch(_) => "CONTENT_MISMATCH",
+            Self::ContentMismatch(Mismatch::Bundle(error)) => code_of_content(error),
+            Self::ContentMismatch(Mismatch::Statement(_)) => "CONTENT_MISMATCH",
             Self::Unreadable(error) => code_of(&error.fault),
         }
     }
@@ -190,6 +191,14 @@ pub fn code_of(fault: &Fault) -> &'static str {
         Fault::Sums(_) => "BAD_SUMS",
         Fault::Limit(_) => "TOO_LARGE",
         Fault::Io(_) | Fault::Sink { .. } => "UNREADABLE",
+    }
+}
+
+/// Returns the code of what is wrong with the content of a bundle whose bytes are right.
+pub fn code_of_content(error: &InvalidBundle) -> &'static str {
+    match error {
+        InvalidBundle::Forbidden(_) | InvalidBundle::OwnMonitor { .. } => "FORBIDDEN_CONTENT",
+        _ => "CONTENT_MISMATCH",
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::escape::safe;
+use super::reach_view;
 use super::style::{ADDED, FAINT, HEADING, REMOVED, paint};
 use crate::bundle::index::{Source, Wanted, WantedKey};
 use crate::bundle::posture::{Posture, WorkloadPosture};
@@ -23,6 +24,8 @@ pub fn write(summary: &Summary, signature: &str, out: &mut dyn Write) -> io::Res
     }
     contract(&summary.contract, out)?;
     security(&summary.posture, out)?;
+    heading("Reaches beyond the namespace", out)?;
+    reach_view::lines(&summary.reach).iter().try_for_each(|line| writeln!(out, "  {}", safe(line)))?;
     heading("Consumed by pods", out)?;
     for workload in &summary.workloads {
         writeln!(out, "  {}/{}", safe(&workload.kind), safe(&workload.name))?;
@@ -58,8 +61,7 @@ fn identity(summary: &Summary, signature: &str, out: &mut dyn Write) -> io::Resu
     for (name, value) in lines {
         writeln!(out, "{name:<12}{}", safe(&value))?;
     }
-    let set = summary.set.as_array().into_iter().flatten().filter_map(|set| set.as_str());
-    set.into_iter().try_for_each(|set| writeln!(out, "{:<12}{}", "--set", safe(set)))
+    summary.set.iter().try_for_each(|set| writeln!(out, "{:<12}{}", "--set", safe(set)))
 }
 
 fn objects(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {

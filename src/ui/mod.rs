@@ -7,5 +7,6 @@ pub mod inspect_view;
 pub mod live_view;
 pub mod printer;
 pub mod progress;
+pub mod reach_view;
 mod style;
 pub mod verify_view;

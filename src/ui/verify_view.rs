@@ -8,8 +8,10 @@ use serde::Serialize;
 use super::escape::safe;
 use super::live_view::{self, LiveReport};
 use super::printer::Report;
+use super::reach_view;
 use super::style::{ADDED, REMOVED, paint};
 use crate::bundle::open::Bundle;
+use crate::bundle::reach::{Reach, reach};
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 use crate::trust::policy::Policy;
@@ -40,6 +42,8 @@ pub struct VerifyReport {
     grant: Option<GrantUsed>,
     target: Target,
     replay: Replay,
+    /// What reaches beyond the namespace.
+    reach: Vec<Reach>,
     objects: usize,
     files: usize,
     bytes: u64,
@@ -137,6 +141,7 @@ impl VerifyReport {
                 .map(|(at, grant)| GrantUsed { number: at + 1, threshold: grant.threshold.get() }),
             target: Target::default(),
             replay: Replay::default(),
+            reach: reach(&bundle.manifests, bundle.index.namespace.as_str()),
             objects: bundle.manifests.len(),
             files: bundle.sums.len(),
             bytes: bundle.bytes,
@@ -268,6 +273,9 @@ impl Report for VerifyReport {
         ];
         for (name, value) in lines {
             writeln!(out, "{name:<12}{}", safe(&value))?;
+        }
+        for (at, line) in reach_view::lines(&self.reach).iter().enumerate() {
+            writeln!(out, "{:<12}{}", if at == 0 { "reaches" } else { "" }, safe(line))?;
         }
         self.write_rebuild(out)?;
         self.live.as_ref().map_or(Ok(()), |live| live_view::write(live, out))

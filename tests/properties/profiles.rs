@@ -202,7 +202,15 @@ fn pods() -> Vec<Row> {
         row("storage.logs.fluentbit.extraFields", raw(&["[]", "[\"key\"]", "[\"msg\", \"end\"]"])),
         row("podSecurityContext.runAsUser", integer(1..=70_000)),
         row("podSecurityContext.supplementalGroups", raw(&["[]", "[1, 2]"])),
+        row("podSecurityContext.seLinuxOptions", raw(&["{ level = \"s0:c1,c2\" }", "{ type = \"container_t\" }"])),
+        row(
+            "podSecurityContext.sysctls",
+            raw(&["[]", "[{ name = \"net.ipv4.tcp_syncookies\", value = \"1\" }]"]),
+        ),
         row("securityContext.readOnlyRootFilesystem", boolean()),
+        row("securityContext.privileged", raw(&["false"])),
+        row("securityContext.procMount", word(&["Default"])),
+        row("securityContext.capabilities", raw(&["{ drop = [\"ALL\"], add = [\"NET_BIND_SERVICE\"] }"])),
         row(
             "extraEnv",
             (line(), "[A-Z]{3,8}")
@@ -213,6 +221,8 @@ fn pods() -> Vec<Row> {
             &[
                 "extraVolumes = [{ name = \"x\", emptyDir = {} }]; extraVolumeMounts = [{ name = \"x\", mountPath = \"/x\" }]",
                 "extraVolumes = [{ name = \"y\", secret = { secretName = \"s\" } }]; extraVolumeMounts = [{ name = \"y\", mountPath = \"/y\", readOnly = true }]",
+                "extraVolumes = [{ name = \"v\", csi = { driver = \"x.example\" } }]",
+                "extraVolumes = [{ name = \"w\", ephemeral = { volumeClaimTemplate = { spec = { accessModes = [\"ReadWriteOnce\"], resources = { requests = { storage = \"1Gi\" } } } } } }]",
                 "extraVolumes = [{ name = \"z\", projected = { sources = [{ configMap = { name = \"c\" } }] } }]",
             ],
         ),
@@ -225,6 +235,7 @@ fn pods() -> Vec<Row> {
         row(
             "initContainers",
             raw(&[
+                "[{ name = \"j\", image = \"r.example/j:1\", resources = { limits = { cpu = 1, memory = \"64Mi\" }, requests = { cpu = 1, memory = \"64Mi\" } }, restartPolicy = \"Always\", volumeDevices = [], stdin = true, securityContext = { privileged = false, runAsUser = 5, seccompProfile = { type = \"RuntimeDefault\" } }, ports = [{ containerPort = 4100, hostPort = 0 }], livenessProbe = { tcpSocket = { port = 4100, host = \"\" } } }]",
                 "[{ name = \"i\", image = \"r.example/i:1\", resources = { limits = { cpu = 1, memory = \"64Mi\" }, requests = { cpu = 1, memory = \"64Mi\" } }, envFrom = [{ configMapRef = { name = \"c\" } }] }]",
             ]),
         ),
@@ -429,8 +440,11 @@ fn routes() -> Vec<Row> {
                 "serviceMonitor.interval",
                 "serviceMonitor.scrapeTimeout",
                 "serviceMonitor.exporter.enabled",
+                "serviceMonitor.relabelings",
+                "serviceMonitor.namespaceSelector",
             ],
             &[
+                "serviceMonitor.enabled = true; serviceMonitor.relabelings = [{ targetLabel = \"__address__\", replacement = \"a:1\" }]; serviceMonitor.namespaceSelector = { any = true }",
                 "serviceMonitor.enabled = true",
                 "serviceMonitor.enabled = true; serviceMonitor.namespace = \"monitoring\"; serviceMonitor.interval = \"1m\"; serviceMonitor.scrapeTimeout = \"1m\"",
                 "serviceMonitor.enabled = true; serviceMonitor.exporter.enabled = false",

@@ -4,6 +4,8 @@
 
 mod confusion;
 mod content;
+mod forbidden;
+mod forger;
 mod gate;
 mod order;
 mod policy;

@@ -38,7 +38,7 @@ fn nobody(makings: &[Making], why: &str) -> Failure {
 /// Returns the public keys that a bundle names, as texts.
 pub(crate) fn recovery_recipients(bundle: &Bundle) -> Vec<&str> {
     let named =
-        bundle.recipe.pointer("/settings/release/recoveryRecipients").and_then(|list| list.as_array());
+        bundle.recipe.settings.pointer("/release/recoveryRecipients").and_then(|list| list.as_array());
     named.into_iter().flatten().filter_map(|name| name.as_str()).collect()
 }
 
