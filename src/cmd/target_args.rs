@@ -4,14 +4,16 @@ use camino::Utf8PathBuf;
 
 use super::clock;
 use super::cluster_args::{ClusterArgs, identify};
-use super::ctx::StoreArgs;
+use super::ctx::{Ctx, StoreArgs};
 use super::failure::Failure;
 use super::gate::BundleArgs;
 use super::install::{Checked, Origin};
 use super::state_args::StateArgs;
 use super::trust_args::load_policy;
 use crate::cluster::{Cluster, Identity};
+use crate::trust::state::Place;
 use crate::trust::verify::{Authority, Purpose, Terms};
+use crate::ui::verify_view::not_compared;
 
 /// Which bundle, who may have signed it, and which cluster.
 #[derive(Debug, clap::Args)]
@@ -32,7 +34,7 @@ pub(super) struct TargetArgs {
 
 impl TargetArgs {
     /// Verifies the bundle: everything that needs no cluster. There is no connection yet.
-    pub(super) fn verify(&self, purpose: Purpose) -> Result<Checked, Failure> {
+    pub(super) fn verify(&self, ctx: &Ctx, purpose: Purpose) -> Result<Checked, Failure> {
         self.bundle.check()?;
         let policy = load_policy(&self.trust)?;
         let now = clock::now()?;
@@ -42,6 +44,12 @@ impl TargetArgs {
         state_file.check_place()?;
         let terms = Terms { authority: Authority::Policy(&policy, &state), purpose, now };
         let (_, bundle) = self.bundle.verify(&self.store, &terms)?;
+        let place = Place::of(&bundle.voucher().statement, &policy.target);
+        if purpose == Purpose::Install
+            && let Some(others) = not_compared(&state.compare(&place).not_compared)
+        {
+            ctx.printer.warn(&format!("this is the first bundle of its place here; {others}"));
+        }
         let origin = Origin::Brought(state_file);
         Checked::new((policy, &self.trust), origin, bundle, now, self.cluster.words())
     }

@@ -18,10 +18,9 @@ use crate::bundle::index::{Source, Wanted};
 use crate::bundle::layout::Kind;
 use crate::bundle::open::Bundle;
 use crate::cluster::{Cluster, Identity};
-use crate::model::text::Label;
 use crate::model::timestamp::Timestamp;
 use crate::state_file::StateFile;
-use crate::trust::policy::Policy;
+use crate::trust::policy::{self, Policy};
 use crate::trust::state::{Place, State};
 use crate::trust::verify::{Purpose, Terms, Verified};
 use crate::ui::live_view::LiveReport;
@@ -126,7 +125,7 @@ impl Args {
         let (target, replay) = match (trust, &state_file) {
             (Trust::Policy(policy), Some(file)) => {
                 let target = Target::of(policy);
-                let replay = self.replay(&bundle, target.site.as_ref(), (file, &state), now, !differs)?;
+                let replay = self.replay(&bundle, &policy.target, (file, &state), now, !differs)?;
                 (target, replay)
             }
             _ => Default::default(),
@@ -197,17 +196,16 @@ impl Args {
     fn replay(
         &self,
         bundle: &Verified<Bundle>,
-        site: Option<&Label>,
+        target: &policy::Target,
         (file, state): (&StateFile, &State),
         now: Timestamp,
         may_record: bool,
     ) -> Result<Replay, Failure> {
         let statement = &bundle.voucher().statement;
         if self.record && may_record {
-            return Ok(Replay { checked: true, floor: file.record(statement, site, now)?, recorded: true });
+            return Ok(Replay::of(file.record(statement, target, now)?, true));
         }
-        let floor = state.floors().get(&Place::of(statement, site)).cloned();
-        Ok(Replay { checked: true, floor, recorded: false })
+        Ok(Replay::of(state.compare(&Place::of(statement, target)), false))
     }
 
     /// Refuses to hand out manifests whose pods would wait for Secrets that only `apply` makes.
