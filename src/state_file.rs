@@ -13,7 +13,9 @@ use fs_err as fs;
 
 use crate::canonical::NotCanonical;
 use crate::fsio::guard::{GuardError, check_folders, read_guarded};
-use crate::fsio::{Durability, MODE_PRIVATE, folder_of, open_lock, remedy, write_atomic};
+use crate::fsio::{
+    Durability, MODE_PRIVATE, Sharing, Waits, folder_of, lock_file, open_lock, remedy, write_atomic,
+};
 use crate::model::timestamp::Timestamp;
 use crate::trust::policy::Target;
 use crate::trust::state::{Comparison, InvalidState, Place, Replay, STATE_BYTES_MAX, State};
@@ -26,6 +28,7 @@ const MODE_FOLDER: u32 = 0o700;
 #[derive(Clone, Debug)]
 pub struct StateFile {
     path: Utf8PathBuf,
+    waits: Waits,
 }
 
 /// Why a state was neither read nor changed.
@@ -74,7 +77,13 @@ impl StateError {
 impl StateFile {
     /// Names a state. Touches nothing: the first change makes the file and its folder.
     pub fn at(path: impl Into<Utf8PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), waits: Waits::default() }
+    }
+
+    /// Tells `waits` of a lock that is not free.
+    #[must_use]
+    pub fn telling(self, waits: Waits) -> Self {
+        Self { waits, ..self }
     }
 
     /// Returns the path of the file.
@@ -169,7 +178,7 @@ impl StateFile {
         if file.metadata()?.permissions().mode() & 0o7777 != MODE_PRIVATE {
             file.set_permissions(Permissions::from_mode(MODE_PRIVATE))?;
         }
-        file.lock()?;
+        lock_file(&file, Sharing::Exclusive, &self.waits)?;
         Ok(file)
     }
 }

@@ -42,6 +42,7 @@ pub mod pack;
 mod private_file;
 pub mod rbac;
 mod rebuild;
+mod releases;
 mod recorded;
 #[cfg(feature = "age")]
 mod recovery_file;

@@ -141,7 +141,7 @@ impl Args {
 
 impl ShowArgs {
     fn run(&self, ctx: &Ctx) -> Outcome {
-        let file = self.state.file()?;
+        let file = self.state.file(ctx)?;
         let state = file.read()?;
         ctx.printer.report(&StateReport::new(file.path().to_owned(), &state))?;
         if state.floors().is_empty() && state.resets().is_empty() {
@@ -153,7 +153,7 @@ impl ShowArgs {
 
 impl ResetArgs {
     fn run(self, ctx: &Ctx) -> Outcome {
-        let file = self.state.file()?;
+        let file = self.state.file(ctx)?;
         let place = Place {
             bundle: self.bundle,
             profile: self.profile,

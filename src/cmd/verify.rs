@@ -12,6 +12,7 @@ use super::installation_args::InstallationArgs;
 use super::live::Live;
 use super::rebuild;
 use super::state_args::StateArgs;
+use super::terms_args::serial_warning;
 use super::trust_args::{Trust, TrustArgs};
 use super::verified_record::verified;
 use crate::bundle::index::{Source, Wanted};
@@ -110,12 +111,15 @@ impl Args {
     /// Verifies a bundle that an operator has.
     fn verify_brought(&self, ctx: &Ctx, brought: &BundleArgs, trust: &Trust, now: Timestamp) -> Outcome {
         brought.check()?;
-        let state_file = self.state_file(trust)?;
+        let state_file = self.state_file(ctx, trust)?;
         let state = state_file.as_ref().map_or_else(|| Ok(State::default()), StateFile::read)?;
         let terms = Terms { authority: trust.authority(&state), purpose: Purpose::Install, now };
 
         let verified = brought.verify(&self.store, &terms);
         let (origin, bundle) = verified.map_err(|failure| self.name_what_runs(failure))?;
+        if let Some(warning) = serial_warning(&bundle.voucher().statement.predicate) {
+            ctx.printer.warn(&warning);
+        }
 
         let rebuild = self.rebuild(ctx, &bundle)?;
         let differs = rebuild.as_ref().is_some_and(|rebuild| !rebuild.same);
@@ -185,9 +189,9 @@ impl Args {
     }
 
     /// Under a policy, a state is read; a single key has none.
-    fn state_file(&self, trust: &Trust) -> Result<Option<StateFile>, Failure> {
+    fn state_file(&self, ctx: &Ctx, trust: &Trust) -> Result<Option<StateFile>, Failure> {
         match trust {
-            Trust::Policy(_) => self.state.file().map(Some),
+            Trust::Policy(_) => self.state.file(ctx).map(Some),
             Trust::Key(_) => Ok(None),
         }
     }
