@@ -16,7 +16,8 @@ const EPOCH: &str = "SOURCE_DATE_EPOCH";
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Terms of a new statement")]
 pub struct TermsArgs {
-    /// The number that rises from release to release [default: the seconds of --issued]
+    /// The number that rises from release to release [default: the seconds of --issued, or one
+    /// more than the newest release of the profile in the store]
     #[arg(long, value_name = "N")]
     serial: Option<u64>,
     /// When the release was issued, such as 2026-11-22T10:00:00Z [default: now]
