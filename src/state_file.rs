@@ -263,9 +263,11 @@ mod tests {
                 scope.spawn(move || {
                     for serial in 1..=8 {
                         // Of the shared place, a lower serial than another thread's is refused.
-                        let shared = file.record(&statement("shared", serial * 4 + thread), &Target::default(), now());
+                        let shared =
+                            file.record(&statement("shared", serial * 4 + thread), &Target::default(), now());
                         assert!(matches!(shared, Ok(_) | Err(RecordError::Replay(Replay::Rollback { .. }))));
-                        file.record(&statement(&format!("own-{thread}"), serial), &Target::default(), now()).unwrap();
+                        file.record(&statement(&format!("own-{thread}"), serial), &Target::default(), now())
+                            .unwrap();
                     }
                 });
             }

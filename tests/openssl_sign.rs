@@ -338,7 +338,10 @@ fn the_shell_script_takes_names_that_mean_something_to_other_programs() {
     let env = &home.env;
     env.ok(&[&["sign", "@web", "--key", "ours.pem"], &TERMS[..]].concat());
     env.ok(&["build", "web", "--archive", "web.tar"]);
-    make(env, "cp web.tar host:web.tar; cp web.tar ./-d.tar; cp -R bundles/web/ ./-folder; cp ours.pub.pem a:b.pem");
+    make(
+        env,
+        "cp web.tar host:web.tar; cp web.tar ./-d.tar; cp -R bundles/web/ ./-folder; cp ours.pub.pem a:b.pem",
+    );
     for shell in shells(&home) {
         for bundle in ["host:web.tar", "-d.tar", "-folder"] {
             let output = verify(env, &shell, bundle, &["a:b.pem"]);

@@ -60,7 +60,10 @@ static ENVELOPES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 
 static STATES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let anywhere = Target::default();
-    let site = Target { site: Some("plant-7".parse().unwrap()), cluster_uid: Some("0f8fad5b-d9cb-469f-a165-70867728950e".to_owned()) };
+    let site = Target {
+        site: Some("plant-7".parse().unwrap()),
+        cluster_uid: Some("0f8fad5b-d9cb-469f-a165-70867728950e".to_owned()),
+    };
     let mut state = State::default();
     let mut states = vec![state.to_bytes().unwrap()];
     for serial in 1..4 {

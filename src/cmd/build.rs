@@ -265,7 +265,9 @@ impl Args {
         let verb = match (was_attested, kept, is_new) {
             (true, true, true) => "kept the statement that was there; signed by",
             (true, true, false) => "kept the statement that was there; it was signed already by",
-            (true, false, _) => "made a new statement, since other content was released in between; signed by",
+            (true, false, _) => {
+                "made a new statement, since other content was released in between; signed by"
+            }
             (false, ..) => "signed by",
         };
         Ok((format!("{verb} {}: {}", public.id(), terms_in_words(&statement.predicate)), signers))

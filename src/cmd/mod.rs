@@ -42,12 +42,12 @@ pub mod pack;
 mod private_file;
 pub mod rbac;
 mod rebuild;
-mod releases;
 mod recorded;
 #[cfg(feature = "age")]
 mod recovery_file;
 pub mod refusal_codes;
 pub mod refused;
+mod releases;
 pub mod remove;
 pub mod render;
 pub mod restart;

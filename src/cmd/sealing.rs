@@ -4,8 +4,8 @@
 use super::ctx::{Ctx, count};
 use super::failure::Failure;
 use super::refused::untrusted;
-use super::sealable::Sealable;
 use super::releases::{NewTerms, Releases};
+use super::sealable::Sealable;
 use super::terms_args::{TermsArgs, serial_warning, sites_in_words};
 use crate::bundle::layout::ATTESTATION;
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, check_size};

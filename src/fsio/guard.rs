@@ -71,9 +71,7 @@ impl GuardError {
                 Some(format!("chmod go-w {folder}, or keep the file in a folder of your own"))
             }
             Self::FolderOwner { .. } => Some("keep the file in a folder of your own".to_owned()),
-            Self::Link { .. } => {
-                Some("name the file itself, and keep it in a folder of your own".to_owned())
-            }
+            Self::Link { .. } => Some("name the file itself, and keep it in a folder of your own".to_owned()),
             Self::Read(ReadFileError::Io(error)) => remedy(error).map(str::to_owned),
             Self::Read(_) => None,
         }
@@ -171,7 +169,9 @@ pub fn check_folders(path: &Utf8Path) -> Result<(), GuardError> {
         if metadata.is_symlink() {
             links += 1;
             if links > LINKS_MAX {
-                return Err(io::Error::other(format!("`{path}` leads over more than {LINKS_MAX} links")).into());
+                return Err(
+                    io::Error::other(format!("`{path}` leads over more than {LINKS_MAX} links")).into()
+                );
             }
             access.check_link(&here, metadata.uid(), user)?;
             let leads_to = Utf8PathBuf::try_from(fs::read_link(&here)?).map_err(io::Error::other)?;
@@ -190,9 +190,10 @@ pub fn check_folders(path: &Utf8Path) -> Result<(), GuardError> {
 
 /// Returns the names of a path from the last to the first.
 fn names_from_last(path: &Utf8Path) -> impl Iterator<Item = String> {
-    let names = path.components().rev().filter(|component| {
-        matches!(component, Utf8Component::Normal(_) | Utf8Component::ParentDir)
-    });
+    let names = path
+        .components()
+        .rev()
+        .filter(|component| matches!(component, Utf8Component::Normal(_) | Utf8Component::ParentDir));
     names.map(|component| component.as_str().to_owned())
 }
 
@@ -232,8 +233,7 @@ impl Access {
 
     fn others_write(self) -> bool {
         // By custom the group with the number of a user is that user's alone, and such folders are open to it.
-        let others =
-            if self.group == self.owner { EVERYONE_WRITES } else { EVERYONE_WRITES | GROUP_WRITES };
+        let others = if self.group == self.owner { EVERYONE_WRITES } else { EVERYONE_WRITES | GROUP_WRITES };
         self.mode & others != 0
     }
 }
@@ -395,7 +395,8 @@ mod tests {
     #[test]
     fn link_of_another_user_is_refused_only_where_others_make_links() {
         let (user, other) = (1000, 1001);
-        let fault = |mode, owner| Access { owner: 0, group: 0, mode }.check_link("a".into(), owner, user).err();
+        let fault =
+            |mode, owner| Access { owner: 0, group: 0, mode }.check_link("a".into(), owner, user).err();
         for (mode, owner) in [(0o1777, user), (0o1777, 0), (0o755, other), (0o1755, other), (0o1775, other)] {
             assert!(fault(mode, owner).is_none(), "{mode:o} {owner}");
         }

@@ -141,16 +141,15 @@ mod tests {
         let waits = Waits::told_to(move |waited| sender.send(waited.to_owned()).unwrap());
         let held = fs::File::open(&path).unwrap();
         held.lock().unwrap();
-        let told = std::thread::scope(|scope| {
-            let releasing = scope.spawn(|| {
-                let told = receiver.recv().unwrap();
-                drop(held);
-                told
-            });
-            lock_file(&fs::File::open(&path).unwrap(), Sharing::Exclusive, &waits).unwrap();
-            releasing.join().unwrap()
+        let releasing = std::thread::spawn(move || {
+            let told: Utf8PathBuf = receiver.recv().unwrap();
+            drop(held);
+            (told, receiver)
         });
 
+        lock_file(&fs::File::open(&path).unwrap(), Sharing::Exclusive, &waits).unwrap();
+
+        let (told, receiver) = releasing.join().unwrap();
         assert_eq!(told, path);
         assert!(receiver.try_recv().is_err(), "it is told once");
     }

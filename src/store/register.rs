@@ -14,7 +14,9 @@ use crate::bundle::read::{Fault, Files, ReadError, SumsRead};
 use crate::fsio::open_named;
 use crate::model::digest::Digest;
 use crate::store::lock::Lock;
-use crate::store::{EntryName, InvalidName, LOCK, SERIALS_LOCK, Store, StoreError, TMP, read_folder, read_sums, utf8};
+use crate::store::{
+    EntryName, InvalidName, LOCK, SERIALS_LOCK, Store, StoreError, TMP, read_folder, read_sums, utf8,
+};
 
 /// The name under which an altered entry waits for its removal.
 const REPLACED: &str = "old";
@@ -268,7 +270,8 @@ fn salvage_attestation(entry: &Utf8Path) -> Result<Option<Vec<u8>>, StoreError> 
         if metadata.is_file() && metadata.len() <= ATTESTATION_BYTES_MAX { Ok(()) } else { Err(None) }
     };
     let opened = open_named(&path, Some, small_file);
-    let is_absent = |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    let is_absent =
+        |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
     match opened {
         Ok(Some((file, size))) => {
             let mut bytes = Vec::new();

@@ -185,7 +185,8 @@ impl State {
     /// Returns the floor that counts for `place`; without one, the floors that were not compared.
     pub fn compare(&self, place: &Place) -> Comparison {
         let floor = self.floor(place).cloned();
-        let others = self.floors.iter().filter(|(other, _)| floor.is_none() && other.is_same_installation(place));
+        let others =
+            self.floors.iter().filter(|(other, _)| floor.is_none() && other.is_same_installation(place));
         let not_compared = others.map(|(other, floor)| Elsewhere {
             site: other.site.clone(),
             cluster_uid: other.cluster_uid.clone(),

@@ -121,7 +121,9 @@ fn file_that_turns_into_a_pipe_and_a_link_is_never_waited_for_nor_followed() {
     }
     let (target, aside) = (root.join("bundle.json"), root.with_file_name("aside"));
     put(&root.with_file_name("other"), b"bundle.json");
-    assert!(std::process::Command::new("mkfifo").arg(root.with_file_name("pipe")).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo").arg(root.with_file_name("pipe")).status().unwrap().success()
+    );
     let (sender, receiver) = std::sync::mpsc::channel();
     let swap = move || {
         for _ in 0..1_500 {
@@ -138,7 +140,8 @@ fn file_that_turns_into_a_pipe_and_a_link_is_never_waited_for_nor_followed() {
         let mut found = [0_u32; 2];
         while !swapping.is_finished() {
             let opened = folder::open(&root).and_then(|opened| opened.read_sums());
-            let read = opened.and_then(|sums| sums.into_files()).and_then(|files| files.read(&mut |_, _| Ok(())));
+            let read =
+                opened.and_then(|sums| sums.into_files()).and_then(|files| files.read(&mut |_, _| Ok(())));
             match read.map_err(|error| error.fault) {
                 Ok(_) => found[0] += 1,
                 Err(Fault::Form { .. } | Fault::Io(_)) => found[1] += 1,
@@ -149,7 +152,8 @@ fn file_that_turns_into_a_pipe_and_a_link_is_never_waited_for_nor_followed() {
     };
     std::thread::spawn(reader);
 
-    let found = receiver.recv_timeout(std::time::Duration::from_secs(120)).expect("the reader waits for a pipe");
+    let found =
+        receiver.recv_timeout(std::time::Duration::from_secs(120)).expect("the reader waits for a pipe");
 
     assert!(found[1] > 0, "{found:?}");
 }

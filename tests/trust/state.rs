@@ -1,8 +1,8 @@
 //! `state.json`: floors that rise, and what takes one away.
 
+use proptest::prelude::*;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::timestamp::Timestamp;
-use proptest::prelude::*;
 use relay_bundle::trust::policy::Target;
 use relay_bundle::trust::state::{Elsewhere, Place, Replay, State};
 use relay_bundle::trust::statement::{SERIAL_MAX, Statement};
@@ -20,8 +20,7 @@ fn other_content(statement: Statement) -> Statement {
     Statement { content_id: Digest::of(b"other"), ..statement }
 }
 
-const UIDS: [&str; 2] =
-    ["0f6a1c2e-3f0b-4f0e-9b63-6a1f3a1b2c3d", "0f6a1c2e-3f0b-4f0e-9b63-6a1f3a1b2c3e"];
+const UIDS: [&str; 2] = ["0f6a1c2e-3f0b-4f0e-9b63-6a1f3a1b2c3d", "0f6a1c2e-3f0b-4f0e-9b63-6a1f3a1b2c3e"];
 
 fn at_site(site: &str) -> Target {
     Target { site: Some(site.parse().unwrap()), cluster_uid: None }
@@ -85,10 +84,7 @@ fn each_place_has_its_floor() {
         assert_eq!(state.check(other, &target, now()), Ok(()));
     }
     assert_eq!(state.check(&statement(1, 0), &Target::default(), now()), Ok(()));
-    assert!(matches!(
-        state.check(&statement(8, 0), &target, now()),
-        Err(Replay::Rollback { serial: 8, .. })
-    ));
+    assert!(matches!(state.check(&statement(8, 0), &target, now()), Err(Replay::Rollback { serial: 8, .. })));
     // Neither environment nor sites make another place.
     let mut same = statement(8, 0);
     same.predicate.environment = "other".parse().unwrap();

@@ -117,7 +117,12 @@ impl Args {
     }
 
     /// Verifies the bundle that was named, if one was.
-    fn brought(&self, ctx: &Ctx, policy: &Policy, now: Timestamp) -> Result<Option<Verified<Bundle>>, Failure> {
+    fn brought(
+        &self,
+        ctx: &Ctx,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Option<Verified<Bundle>>, Failure> {
         let Some(bundle) = &self.bundle else { return Ok(None) };
         let state = self.state.file(ctx)?.read()?;
         let terms = Terms { authority: Authority::Policy(policy, &state), purpose: Purpose::Deployed, now };
