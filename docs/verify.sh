@@ -151,7 +151,7 @@ else
   found=$(sum_sizes <"$work/described") && [ "$found" -eq "$bytes" ] ||
     refuse "the files in the archive do not have the size that was signed"
   mkdir "$work/files"
-  # Whatever the archive has become meanwhile: no file that is larger than all of them.
+  # In case the archive is exchanged now: no file larger than all of them together.
   (ulimit -f $((bytes / 512 + 1)) && tar -xf - -C "$work/files" <"$bundle") ||
     refuse "the archive is damaged"
   files=$work/files

@@ -257,11 +257,13 @@ impl Args {
         let serial = statement.predicate.serial;
         if kept && let Some(newer) = releases.newest().filter(|newest| *newest > serial) {
             warnings.push(format!(
-                "the statement that was there has serial {serial}, and the store has a release with serial {newer}: whoever \
-                 has accepted that one refuses this as ROLLBACK. To release this content again, build it without --serial"
+                "the statement that was there has serial {serial}, and the store has a release with serial {newer}: a \
+                 place that has accepted that one refuses this as ROLLBACK. To release this content again, build it without --serial"
             ));
         }
-        warnings.iter().for_each(|warning| ctx.printer.warn(warning));
+        for warning in &warnings {
+            ctx.printer.warn(warning);
+        }
         let verb = match (was_attested, kept, is_new) {
             (true, true, true) => "kept the statement that was there; signed by",
             (true, true, false) => "kept the statement that was there; it was signed already by",

@@ -48,7 +48,7 @@ impl Ctx {
 
     /// Tells of each lock that is waited for.
     pub fn waits(&self) -> Waits {
-        let printer = self.printer;
+        let printer = self.printer.clone();
         Waits::told_to(move |path| {
             printer.say(&format!("waiting for another process, which holds the lock of `{path}`"));
         })

@@ -21,7 +21,7 @@ pub(super) fn write(ctx: &Ctx, folder: &Utf8Path, set: &ManifestSet) -> Result<(
     // Of two that render into one folder, the second meets what the first has made.
     let lock = lock_named(folder, &ctx.waits())?;
     if let Locked::Unsupported(why) = &lock {
-        ctx.printer.warn(&format!("`{folder}` cannot be locked ({why}): let nobody else render into it now"));
+        ctx.printer.warn(&format!("`{folder}` cannot be locked ({why}): run no other render into it now"));
     }
     let before = claim(folder)?;
     let now: BTreeSet<String> = set.iter().map(Manifest::file_name).collect();

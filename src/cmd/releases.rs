@@ -27,12 +27,13 @@ impl Releases {
     pub(super) fn of_store(store: &Store, index: &Index) -> Result<Self, Failure> {
         let attestations = store.attestations(index.name.as_str(), index.profile.as_str())?;
         let statements = attestations.iter().filter_map(|bytes| statement_of(bytes));
-        Ok(Self(statements.filter(|stated| is_about(&stated.predicate, index)).map(Release::of).collect()))
+        let own = statements.filter(|stated| is_about(&stated.predicate, index));
+        Ok(Self(own.map(|stated| Release::of(&stated)).collect()))
     }
 
     /// Returns the statement of a single attestation: all that is known of a bundle outside a store.
     pub(super) fn of_attestation(attestation: Option<&[u8]>) -> Self {
-        Self(attestation.and_then(statement_of).map(Release::of).into_iter().collect())
+        Self(attestation.and_then(statement_of).iter().map(Release::of).collect())
     }
 
     /// Returns the highest serial.
@@ -78,7 +79,7 @@ impl Releases {
 }
 
 impl Release {
-    fn of(statement: Statement) -> Self {
+    fn of(statement: &Statement) -> Self {
         Self { serial: statement.predicate.serial, content_id: statement.content_id }
     }
 }

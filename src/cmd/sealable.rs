@@ -158,7 +158,10 @@ impl Sealable {
         }
         let Some(attestation) = update(sums.attestation())? else { return Ok(()) };
         match &self.place {
-            Place::Folder(path) => put(path, &attestation),
+            Place::Folder(path) => {
+                self.check_current(lock.as_ref())?;
+                put(path, &attestation)
+            }
             Place::Entry(store, entry) => Ok(store.attach(entry, &attestation)?),
             Place::Archive(path) => self.copy(path, lock.as_ref(), sums, &attestation),
         }
@@ -207,12 +210,17 @@ impl Sealable {
             WriteError::Source(error) => self.unreadable(error),
             error => error.into(),
         })?;
-        // A build that writes the archive anew takes no notice of a signer.
-        if lock.is_some_and(|lock| !lock.is_current().unwrap_or(false)) {
-            return Err(Failure::world(format!("`{}` was replaced while it was signed", self.shown))
-                .hint("nothing was written: sign the new one"));
-        }
+        self.check_current(lock)?;
         Ok(file.commit()?)
+    }
+
+    /// Refuses to write over what took the bundle's place in the meantime, such as the archive of a new build.
+    fn check_current(&self, lock: Option<&NamedLock>) -> Result<(), Failure> {
+        match lock.map(NamedLock::is_current).transpose()? {
+            Some(false) => Err(Failure::world(format!("`{}` was replaced while it was signed", self.shown))
+                .hint("nothing was written: sign the new one")),
+            Some(true) | None => Ok(()),
+        }
     }
 
     fn unreadable(&self, error: ReadError) -> Failure {

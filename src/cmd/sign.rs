@@ -119,7 +119,9 @@ impl Args {
         let terms = NewTerms { args: &self.terms, now: clock::now()?, releases: &releases };
         let (mut draft, discarded) = self.draft(ctx, &bundle, seen, &terms)?;
         draft.show(ctx, place.path().as_str());
-        draft.check_serial(&releases)?.iter().for_each(|warning| ctx.printer.warn(warning));
+        for warning in draft.check_serial(&releases)? {
+            ctx.printer.warn(&warning);
+        }
         if let (Some(payload), None) = (&self.payload, &self.attach) {
             write_payload(&place, payload, &draft.signed_bytes())?;
             ctx.printer.say(&format!("wrote what is to be signed to {payload}; the bundle is as it was"));
@@ -128,7 +130,7 @@ impl Args {
             return Ok(ExitCode::SUCCESS);
         }
         let (key, is_new) = self.add(ctx, &mut draft)?;
-        // Nobody is asked for a passphrase under the lock: another release may have got the serial meanwhile.
+        // The passphrase is asked for before the lock is taken, so another release may have got the serial.
         let _serials = place.lock_serials()?;
         draft.check_serial(&place.releases(&bundle, None)?)?;
         let sealed = draft.write(ctx, &place, &key)?;

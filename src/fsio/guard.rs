@@ -222,8 +222,8 @@ impl Access {
         Ok(())
     }
 
-    /// Refuses a link of somebody else where others make links: the sticky bit keeps them from replacing ours, and not from
-    /// taking a name before us.
+    /// Refuses another user's link in a folder where other users can create links: the sticky bit protects existing names, not
+    /// names that are still free.
     fn check_link(self, link: &Utf8Path, owner: u32, user: u32) -> Result<(), GuardError> {
         if self.others_write() && is_other(owner, user) {
             return Err(GuardError::Link { link: link.to_owned(), owner, user });

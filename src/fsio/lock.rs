@@ -1,4 +1,4 @@
-//! Locks between processes, which go with the process that holds them. Whoever waits for one hears so after a second.
+//! Locks between processes, released when the holder closes the file or ends. A wait of more than a second is reported.
 
 use std::fmt;
 use std::fs::TryLockError;
@@ -17,9 +17,11 @@ use super::open::open_for_reading;
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Is told once of each lock that was not free for a second, by its path. The default tells nobody.
+/// The listener that gets the path of each lock that was not free for a second, once. The default has none.
 #[derive(Clone, Default)]
-pub struct Waits(Option<Arc<dyn Fn(&Utf8Path) + Send + Sync>>);
+pub struct Waits(Option<Arc<Listener>>);
+
+type Listener = dyn Fn(&Utf8Path) + Send + Sync;
 
 impl Waits {
     /// Tells `listener`.

@@ -1,7 +1,7 @@
-//! Opens the very file that has a name: not what a link leads to, not a pipe, and nothing that took the name meanwhile.
+//! Opens the very file that has a name: not the target of a link, not a pipe, and no file that takes the name during the open.
 //!
-//! No open here waits: whatever takes the place of a file between question and open, a pipe without a writer included, is
-//! opened at once and found out by what the open file is.
+//! No open here blocks. A pipe that takes the place of a file between the check and the open is opened at once, and the
+//! second check, of the open file, refuses it.
 
 use std::fs::{Metadata, Permissions};
 use std::io;
@@ -14,7 +14,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::{ReadFileError, metadata};
 
-/// Opens whatever is at `path` for reading, without waiting for it.
+/// Opens `path` for reading, and never blocks on a pipe.
 ///
 /// # Errors
 ///

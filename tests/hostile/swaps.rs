@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use camino::Utf8Path;
 use fs_err as fs;
-use relay_bundle::bundle::read::{Contents, Fault, Files, Form, ReadError};
+use relay_bundle::bundle::read::{Contents, Fault, Files, Form, Opening, ReadError, SumsRead};
 use relay_bundle::model::digest::Digest;
 use relay_bundle::store::folder::{self, Folder};
 
@@ -139,9 +139,8 @@ fn file_that_turns_into_a_pipe_and_a_link_is_never_waited_for_nor_followed() {
         let swapping = std::thread::spawn(swap);
         let mut found = [0_u32; 2];
         while !swapping.is_finished() {
-            let opened = folder::open(&root).and_then(|opened| opened.read_sums());
-            let read =
-                opened.and_then(|sums| sums.into_files()).and_then(|files| files.read(&mut |_, _| Ok(())));
+            let opened = folder::open(&root).and_then(Opening::read_sums);
+            let read = opened.and_then(SumsRead::into_files).and_then(|files| files.read(&mut |_, _| Ok(())));
             match read.map_err(|error| error.fault) {
                 Ok(_) => found[0] += 1,
                 Err(Fault::Form { .. } | Fault::Io(_)) => found[1] += 1,
@@ -153,7 +152,7 @@ fn file_that_turns_into_a_pipe_and_a_link_is_never_waited_for_nor_followed() {
     std::thread::spawn(reader);
 
     let found =
-        receiver.recv_timeout(std::time::Duration::from_secs(120)).expect("the reader waits for a pipe");
+        receiver.recv_timeout(std::time::Duration::from_mins(2)).expect("the reader waits for a pipe");
 
     assert!(found[1] > 0, "{found:?}");
 }

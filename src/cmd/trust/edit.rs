@@ -30,7 +30,7 @@ impl<'a> PolicyEdit<'a> {
         let lock = match lock_named(&target, &ctx.waits())? {
             Locked::Yes(lock) => Some(lock),
             Locked::Unsupported(why) => {
-                ctx.printer.warn(&format!("`{path}` cannot be locked ({why}): let nobody else edit it now"));
+                ctx.printer.warn(&format!("`{path}` cannot be locked ({why}): do not edit it elsewhere now"));
                 None
             }
         };
