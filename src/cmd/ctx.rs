@@ -3,13 +3,14 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::failure::Failure;
-use crate::fsio;
+use crate::fsio::{self, Waits};
 use crate::model::text::Label;
 use crate::profile::node::Visibility;
 use crate::profile::overlay::ProfileFiles;
 use crate::profile::parse::TEXT_BYTES_MAX;
 use crate::profile::resolve::Profile;
 use crate::profile::{self, Loaded};
+use crate::store::Store;
 use crate::ui::diagnostic;
 use crate::ui::printer::Printer;
 
@@ -41,6 +42,19 @@ pub struct StoreArgs {
 }
 
 impl Ctx {
+    /// Names a store whose locks, when they are waited for, are told.
+    pub fn store(&self, args: &StoreArgs) -> Store {
+        Store::at(&args.store).telling(self.waits())
+    }
+
+    /// Tells of each lock that is waited for.
+    pub fn waits(&self) -> Waits {
+        let printer = self.printer.clone();
+        Waits::told_to(move |path| {
+            printer.say(&format!("waiting for another process, which holds the lock of `{path}`"));
+        })
+    }
+
     /// Reads a profile and shows what was found; an error when it cannot be built.
     ///
     /// # Errors

@@ -119,7 +119,14 @@ impl Args {
             public_file: Some(public.clone()),
             ..KeygenReport::new(&key, self.holder, now)
         };
-        ctx.printer.report(&report)?;
+        ctx.printer.report(&report).map_err(|error| {
+            Failure::from(error).hint(format!("the pair is complete: `{}` and `{public}`", self.out)).hint(
+                format!(
+                    "print its trust entry: relay-bundle keygen --public {public} --holder {}",
+                    report.holder
+                ),
+            )
+        })?;
         key_args::tell_of_new_pair(&self.out, passphrase.is_some(), &key, ctx);
         Ok(())
     }

@@ -47,6 +47,7 @@ mod recorded;
 mod recovery_file;
 pub mod refusal_codes;
 pub mod refused;
+mod releases;
 pub mod remove;
 pub mod render;
 pub mod restart;

@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 
+use super::ctx::Ctx;
 use super::failure::Failure;
 use crate::state_file::{RecordError, StateError, StateFile};
 use crate::trust::refusal::{Reason, Refusal};
@@ -23,7 +24,7 @@ impl StateArgs {
     /// # Errors
     ///
     /// When none is named and the environment does not say where the user's is.
-    pub fn file(&self) -> Result<StateFile, Failure> {
+    pub fn file(&self, ctx: &Ctx) -> Result<StateFile, Failure> {
         let path = match &self.state {
             Some(path) => path.clone(),
             None => folder()
@@ -35,7 +36,7 @@ impl StateArgs {
                 })?
                 .join(FILE),
         };
-        Ok(StateFile::at(path))
+        Ok(StateFile::at(path).telling(ctx.waits()))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::bundle::layout::SUMS;
 use crate::canonical::Canonical;
 use crate::model::digest::Digest;
 use crate::model::text::{Label, ReleaseName};
-use crate::model::timestamp::Timestamp;
+use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
 const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 
@@ -50,6 +50,14 @@ pub struct Predicate {
     pub serial: u64,
     /// Where the bundle may be applied; empty for anywhere.
     pub sites: BTreeSet<Label>,
+}
+
+impl Predicate {
+    /// Returns whether the serial is more than a day beyond the time of issue, in seconds: a slip, or a builder's clock that
+    /// was wrong.
+    pub fn is_serial_ahead(&self) -> bool {
+        self.serial.saturating_sub(self.issued.seconds()) > DAY_SECONDS
+    }
 }
 
 /// The statement as it is written.

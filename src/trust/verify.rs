@@ -186,7 +186,7 @@ fn check_circumstances(statement: &Statement, terms: &Terms<'_>) -> Result<(), R
         return Err(Reason::IssuedInFuture { issued, now });
     }
     if let Authority::Policy(policy, state) = terms.authority {
-        state.check(statement, policy.target.site.as_ref(), now).map_err(Reason::Replay)?;
+        state.check(statement, &policy.target, now).map_err(Reason::Replay)?;
     }
     match expiry(&statement.predicate, terms) {
         Some(expires) if expires < now => Err(Reason::Expired { expires, now }),

@@ -37,6 +37,7 @@ pub enum ColorChoice {
 }
 
 /// Writes to stdout and stderr.
+#[derive(Clone, Debug)]
 pub struct Printer {
     pub json: bool,
     pub quiet: bool,

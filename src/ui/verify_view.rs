@@ -16,7 +16,7 @@ use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 use crate::trust::policy::Policy;
 use crate::trust::refusal::{FoundKey, Standing};
-use crate::trust::state::Floor;
+use crate::trust::state::{Comparison, Elsewhere, Floor};
 use crate::trust::verify::Verified;
 
 /// A bundle that was verified.
@@ -80,6 +80,9 @@ pub struct Replay {
     /// What was accepted before; absent for the first bundle of its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub floor: Option<Floor>,
+    /// What was accepted before for other sites and clusters, in the first report of a place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_compared: Vec<Elsewhere>,
     /// Whether the bundle is remembered from now on.
     pub recorded: bool,
 }
@@ -114,6 +117,26 @@ impl Target {
     pub fn of(policy: &Policy) -> Self {
         Self { policy: true, site: policy.target.site.clone() }
     }
+}
+
+impl Replay {
+    /// Returns the report of a comparison with the state.
+    pub fn of(comparison: Comparison, recorded: bool) -> Self {
+        let Comparison { floor, not_compared } = comparison;
+        Self { checked: true, floor, not_compared, recorded }
+    }
+}
+
+/// Returns which floors of other places were not compared; nothing without one.
+pub fn not_compared(others: &[Elsewhere]) -> Option<String> {
+    let place = |Elsewhere { site, cluster_uid, serial }: &Elsewhere| {
+        let site = site.as_ref().map(|site| format!("site {site}"));
+        let cluster = cluster_uid.as_ref().map(|uid| format!("cluster {uid}"));
+        let names: Vec<String> = site.into_iter().chain(cluster).collect();
+        format!("{}, serial {serial}", names.join(" in "))
+    };
+    let places: Vec<String> = others.iter().map(place).collect();
+    (!places.is_empty()).then(|| format!("recorded before for {}: not compared", places.join("; for ")))
 }
 
 impl VerifyReport {
@@ -187,13 +210,16 @@ impl VerifyReport {
     }
 
     fn replay_text(&self) -> String {
-        let Replay { checked, floor, recorded } = &self.replay;
+        let Replay { checked, floor, not_compared: others, recorded } = &self.replay;
         let text = match floor {
             _ if !checked && self.target.policy => {
                 return "not checked, it runs here by the record".to_owned();
             }
             _ if !checked => return "NOT checked, one key was trusted".to_owned(),
-            None => "first bundle seen here".to_owned(),
+            None => match not_compared(others) {
+                None => "first bundle seen here".to_owned(),
+                Some(others) => format!("first bundle seen here; {others}"),
+            },
             Some(floor) if floor.serial == self.serial => format!("the one recorded on {}", floor.recorded),
             Some(floor) => format!("newer than serial {}, recorded on {}", floor.serial, floor.recorded),
         };

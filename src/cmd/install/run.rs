@@ -69,8 +69,8 @@ impl<'a> Run<'a> {
         journal.await_turn(turn, &|text| ctx.printer.say(text))?;
         if let Origin::Brought(_) = checked.origin {
             let statement = &bundle.voucher().statement;
-            let site = checked.policy.target.site.as_ref();
-            let replay = journal.state.check(statement, site, checked.now);
+            let target = checked.policy.target.within_cluster();
+            let replay = journal.state.check(statement, &target, checked.now);
             replay.map_err(|replay| {
                 let failure = Failure::from(Refusal::from(Reason::Replay(replay)));
                 let ran = ways_back(&journal.head).find(|entry| entry.content_id == bundle.content_id);
@@ -262,7 +262,6 @@ impl<'a> Run<'a> {
     ) -> Result<u64, Failure> {
         let Checked { policy, origin, bundle, packed, now, .. } = self.checked;
         let statement = &bundle.voucher().statement;
-        let site = policy.target.site.as_ref();
         let mut generation = 0;
         let new = NewEntry {
             content_id: bundle.content_id,
@@ -281,11 +280,11 @@ impl<'a> Run<'a> {
             head.adopting = adopts.cloned().or(head.adopting.take());
             // Going back moves no floor.
             if let Origin::Brought(_) = origin {
-                state.accept(statement, site, *now);
+                state.accept(statement, &policy.target.within_cluster(), *now);
             }
         })?;
         if let Origin::Brought(state_file) = origin {
-            state_file.record(statement, site, *now)?;
+            state_file.record(statement, &policy.target, *now)?;
         }
         let earlier: Vec<&Candidate> = plan.going().collect();
         let described = self.described(generation, uids, &earlier).with_secrets(makings.seen().to_vec());

@@ -88,7 +88,7 @@ impl Args {
         check_place(&self.recovery_file)?;
         let (policy, now) = (load_policy(&self.trust)?, clock::now()?);
         // What is at hand is verified before there is a connection.
-        let brought = self.brought(&policy, now)?;
+        let brought = self.brought(ctx, &policy, now)?;
         let cluster = self.installation.connect()?;
         identify(&cluster, &policy)?;
         let bundle = match brought {
@@ -117,9 +117,14 @@ impl Args {
     }
 
     /// Verifies the bundle that was named, if one was.
-    fn brought(&self, policy: &Policy, now: Timestamp) -> Result<Option<Verified<Bundle>>, Failure> {
+    fn brought(
+        &self,
+        ctx: &Ctx,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Option<Verified<Bundle>>, Failure> {
         let Some(bundle) = &self.bundle else { return Ok(None) };
-        let state = self.state.file()?.read()?;
+        let state = self.state.file(ctx)?.read()?;
         let terms = Terms { authority: Authority::Policy(policy, &state), purpose: Purpose::Deployed, now };
         let (_, bundle) = BundleArgs::of(bundle.clone()).verify(&self.store, &terms)?;
         Ok(Some(bundle))

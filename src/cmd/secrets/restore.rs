@@ -87,7 +87,7 @@ impl Report for RestoreReport<'_> {
 
 impl Args {
     pub(super) fn run(self, ctx: &Ctx) -> Outcome {
-        let checked = self.target.verify(Purpose::Deployed)?;
+        let checked = self.target.verify(ctx, Purpose::Deployed)?;
         let bundle = checked.bundle();
         let recovery = self.open(bundle)?;
         let (cluster, identity) = self.target.connect(&checked)?;
