@@ -14,5 +14,6 @@ pub mod open;
 pub mod posture;
 pub mod read;
 pub mod recipe;
+pub mod sealed;
 pub mod summary;
 pub mod sums;

@@ -15,6 +15,7 @@ use super::layout::Kind;
 use super::limits::{LimitExceeded, Values, check_document};
 use super::monitor::{self, InvalidMonitor};
 use super::read::Contents;
+use super::sealed::InvalidSealed;
 use super::sums::Sums;
 use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
@@ -75,6 +76,8 @@ pub enum InvalidBundle {
     OtherThanRecipe { what: &'static str },
     #[error("recipe.json is not the one that bundle.json names")]
     OtherRecipe,
+    #[error(transparent)]
+    Sealed(#[from] InvalidSealed),
 }
 
 impl Bundle {

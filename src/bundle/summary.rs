@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::index::{Image, KubernetesRange, Wanted, Workload};
 use super::open::Bundle;
 use super::posture::{Posture, posture};
+use super::sealed::AgeKeys;
 
 /// A bundle on one page.
 #[derive(Clone, Debug, Serialize)]
@@ -22,6 +23,8 @@ pub struct Summary {
     pub render_abi: Value,
     /// The arguments `--set` that the bundle was built with.
     pub set: Value,
+    #[serde(flatten)]
+    pub age_keys: AgeKeys,
     pub files: usize,
     pub bytes: u64,
     pub manifests_bytes: u64,
@@ -69,6 +72,7 @@ pub fn summary(bundle: &Bundle) -> Summary {
         kubernetes: index.kubernetes.clone(),
         render_abi: bundle.recipe["renderAbi"].clone(),
         set: bundle.recipe["set"].clone(),
+        age_keys: AgeKeys::of(&bundle.recipe),
         files: bundle.sums.len(),
         bytes: bundle.bytes,
         manifests_bytes: objects.iter().map(|object| object.bytes as u64).sum(),

@@ -1,8 +1,10 @@
 //! Private keys of age, as `age-keygen` writes them.
 
+use age::secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
-use super::form::{ARMOUR_BEGIN, MAGIC_BEGIN};
+use crate::age_file::{ARMOUR_BEGIN, MAGIC_BEGIN};
+use crate::model::text::AgeRecipient;
 
 /// The greatest length of a file of identities.
 pub const IDENTITIES_BYTES_MAX: u64 = 16 << 10;
@@ -10,6 +12,26 @@ const IDENTITIES_MAX: usize = 32;
 
 /// The private keys that may open sealed secrets. They cannot be printed, and are overwritten when they are dropped.
 pub struct Identities(Vec<age::x25519::Identity>);
+
+/// A new private key, and its public half.
+pub struct NewIdentity {
+    pub public: AgeRecipient,
+    /// The line of the private key, as `age-keygen` writes it.
+    pub line: Zeroizing<String>,
+}
+
+impl NewIdentity {
+    /// Makes a key; age draws it from the system.
+    pub fn generate() -> Self {
+        let identity = age::x25519::Identity::generate();
+        let line = Zeroizing::new(identity.to_string().expose_secret().to_owned());
+        Self { public: public_half(&identity), line }
+    }
+}
+
+fn public_half(identity: &age::x25519::Identity) -> AgeRecipient {
+    identity.to_public().to_string().parse().expect("the public half of a private key is a recipient")
+}
 
 /// Why a file has no private keys. Says nothing of what is in it but the number of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +85,11 @@ impl Identities {
             }
         }
         if identities.is_empty() { Err(InvalidIdentities::None) } else { Ok(Self(identities)) }
+    }
+
+    /// Returns the public halves.
+    pub fn recipients(&self) -> Vec<AgeRecipient> {
+        self.0.iter().map(public_half).collect()
     }
 
     /// Yields the keys as age wants them.

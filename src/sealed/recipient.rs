@@ -2,11 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::form::{ARMOUR_BEGIN, MAGIC_BEGIN};
+use crate::age_file::{ARMOUR_BEGIN, MAGIC_BEGIN, RECIPIENTS_MAX};
 use crate::model::text::AgeRecipient;
-
-/// The greatest number of recipients of one secret.
-pub const RECIPIENTS_MAX: usize = 16;
 
 /// The recipients of a secret: at least one, each once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +77,11 @@ impl Recipients {
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &AgeRecipient> {
         self.0.iter()
+    }
+
+    /// Returns whether the example of the shipped profiles is among them, which is no key of the user's.
+    pub fn has_example(&self) -> bool {
+        self.iter().any(AgeRecipient::is_example)
     }
 
     /// Returns the recipients as age has them.

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::age_keys_view;
 use super::escape::safe;
 use super::style::{ADDED, FAINT, HEADING, REMOVED, paint};
 use crate::bundle::index::{Source, Wanted, WantedKey};
@@ -58,6 +59,7 @@ fn identity(summary: &Summary, signature: &str, out: &mut dyn Write) -> io::Resu
     for (name, value) in lines {
         writeln!(out, "{name:<12}{}", safe(&value))?;
     }
+    age_keys_view::write(&summary.age_keys, out)?;
     let set = summary.set.as_array().into_iter().flatten().filter_map(|set| set.as_str());
     set.into_iter().try_for_each(|set| writeln!(out, "{:<12}{}", "--set", safe(set)))
 }

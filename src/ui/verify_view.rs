@@ -5,11 +5,13 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::age_keys_view;
 use super::escape::safe;
 use super::live_view::{self, LiveReport};
 use super::printer::Report;
 use super::style::{ADDED, REMOVED, paint};
 use crate::bundle::open::Bundle;
+use crate::bundle::sealed::AgeKeys;
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 use crate::trust::policy::Policy;
@@ -40,6 +42,8 @@ pub struct VerifyReport {
     grant: Option<GrantUsed>,
     target: Target,
     replay: Replay,
+    #[serde(flatten)]
+    age_keys: AgeKeys,
     objects: usize,
     files: usize,
     bytes: u64,
@@ -137,6 +141,7 @@ impl VerifyReport {
                 .map(|(at, grant)| GrantUsed { number: at + 1, threshold: grant.threshold.get() }),
             target: Target::default(),
             replay: Replay::default(),
+            age_keys: AgeKeys::of(&bundle.recipe),
             objects: bundle.manifests.len(),
             files: bundle.sums.len(),
             bytes: bundle.bytes,
@@ -269,6 +274,7 @@ impl Report for VerifyReport {
         for (name, value) in lines {
             writeln!(out, "{name:<12}{}", safe(&value))?;
         }
+        age_keys_view::write(&self.age_keys, out)?;
         self.write_rebuild(out)?;
         self.live.as_ref().map_or(Ok(()), |live| live_view::write(live, out))
     }

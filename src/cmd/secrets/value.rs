@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::cmd::failure::Failure;
 use crate::cmd::private_file;
-use crate::sealed::{SecretBytes, VALUE_BYTES_MAX};
+use crate::age_file::VALUE_BYTES_MAX;
+use crate::sealed::SecretBytes;
 
 /// Reads a value from a file, from stdin (`-`), or from the terminal, which shows nothing of it.
 pub(super) fn read(from: Option<&Utf8Path>, key: &str) -> Result<SecretBytes, Failure> {

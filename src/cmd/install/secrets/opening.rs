@@ -10,7 +10,8 @@ use crate::bundle::open::Bundle;
 use crate::cmd::failure::Failure;
 use crate::cmd::refused::untrusted;
 use crate::model::secret_value::SecretValue;
-use crate::sealed::{FrameError, Identities, OpenError, Place, open as open_file};
+use crate::age_file::Place;
+use crate::sealed::{FrameError, Identities, OpenError, open as open_file};
 
 /// Opens every sealed value, or says which cannot be.
 pub(crate) fn open(bundle: &Bundle, identities: &Identities) -> Result<Opened, Failure> {
