@@ -204,7 +204,9 @@ mod tests {
     #[test]
     fn a_stanza_that_makes_age_give_up_is_refused() {
         let (identities, public) = key();
-        let binary = Form::of(&sealed(&[&public])).ok().unwrap().binary().to_vec();
+        let recipients = Recipients::new([public]).unwrap();
+        let file = encrypt(&frame(&place(), &secret("s3cret")), &recipients, None);
+        let binary = Form::of(&file).ok().unwrap().binary().to_vec();
         let at = binary.iter().position(|byte| *byte == b'\n').unwrap() + 1;
         let zeros = format!("-> X25519 {}\n{}\n", "A".repeat(43), "A".repeat(43));
 
