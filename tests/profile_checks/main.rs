@@ -4,6 +4,8 @@ mod defects;
 mod fragments;
 mod robustness;
 mod rules;
+#[path = "../support/sealed_files.rs"]
+mod sealed_files;
 mod shipped;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,6 +7,8 @@ mod content;
 mod gate;
 mod order;
 mod policy;
+#[path = "../support/sealed_files.rs"]
+mod sealed_files;
 mod situation;
 mod state;
 mod table;
