@@ -269,12 +269,13 @@ impl Report for VerifyReport {
             ("expires", expires),
             ("target", self.target_text()),
             ("replay", self.replay_text()),
-            ("size", format!("{} objects, {} files, {} bytes", self.objects, self.files, self.bytes)),
         ];
         for (name, value) in lines {
             writeln!(out, "{name:<12}{}", safe(&value))?;
         }
         age_keys_view::write(&self.age_keys, out)?;
+        let Self { objects, files, bytes, .. } = self;
+        writeln!(out, "{:<12}{objects} objects, {files} files, {bytes} bytes", "size")?;
         self.write_rebuild(out)?;
         self.live.as_ref().map_or(Ok(()), |live| live_view::write(live, out))
     }
