@@ -48,8 +48,7 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
 
 #[test]
 fn git_adds_no_key_policy_or_archive_of_the_tour() {
-    let programs =
-        [("git", "git"), ("bash", "bash"), ("openssl", "openssl"), ("kubectl", "kubectl")];
+    let programs = [("git", "git"), ("bash", "bash"), ("openssl", "openssl"), ("kubectl", "kubectl")];
     if programs.iter().any(|(program, package)| find(program, package).is_none()) {
         return;
     }
@@ -75,7 +74,9 @@ fn git_adds_no_key_policy_or_archive_of_the_tour() {
 
     git(path, &["add", "."]);
 
-    for name in ["signing.pem", "signing.pub.pem", "trust.toml", "production.tar", "recovery.key", "operator.key"] {
+    for name in
+        ["signing.pem", "signing.pub.pem", "trust.toml", "production.tar", "recovery.key", "operator.key"]
+    {
         assert!(path.join(name).exists(), "the tour makes no {name}");
     }
     // Sealed secrets are committed, and so is nothing else.

@@ -55,9 +55,7 @@ pub enum FormError {
     Address,
     #[error("it is of a version of age's format that this program does not know")]
     Version,
-    #[error(
-        "it is encrypted with a passphrase, which `apply` does not ask for; seal it for an `age1…` key"
-    )]
+    #[error("it is encrypted with a passphrase, which `apply` does not ask for; seal it for an `age1…` key")]
     Passphrase,
     #[error("it is encrypted for a key of SSH, which is not taken; seal it for `age1…` keys")]
     Ssh,
@@ -176,7 +174,8 @@ impl Header {
         match kind {
             Kind::Recipient => {
                 self.recipients += 1;
-                let is_whole = matches!(arguments[..], [share] if is_key_length(share)) && is_key_length(&body);
+                let is_whole =
+                    matches!(arguments[..], [share] if is_key_length(share)) && is_key_length(&body);
                 if !is_whole {
                     return Err(FormError::Header);
                 }
@@ -365,8 +364,7 @@ mod tests {
     /// The stanza of an address whose body is this text.
     fn address(place: &str, body: &str) -> String {
         let body = STANDARD_NO_PAD.encode(body);
-        let lines: Vec<&str> =
-            body.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
+        let lines: Vec<&str> = body.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
         format!("-> {ADDRESS_STANZA} {place}\n{}\n", lines.join("\n"))
     }
 
@@ -402,7 +400,10 @@ mod tests {
             address(PLACE, &format!("{KEY}\r\n")),
             address(PLACE, &good).repeat(2),
             // It names two keys, and there is one recipient.
-            address(PLACE, &format!("{KEY}\nage1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa\n")),
+            address(
+                PLACE,
+                &format!("{KEY}\nage1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa\n"),
+            ),
         ];
         for stanza in stanzas {
             let file = file(&format!("{RECIPIENT}{stanza}"), 512);

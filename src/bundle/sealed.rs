@@ -39,8 +39,7 @@ pub fn check_sealed(bundle: &Bundle) -> Result<(), InvalidSealed> {
     let mut places = places(bundle);
     for (path, file) in bundle.files.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::SealedSecret)) {
         let places = places.remove(path.as_str()).unwrap_or_default();
-        check_file(file.bytes(), places)
-            .map_err(|fault| InvalidSealed { file: path.to_string(), fault })?;
+        check_file(file.bytes(), places).map_err(|fault| InvalidSealed { file: path.to_string(), fault })?;
     }
     Ok(())
 }

@@ -132,11 +132,8 @@ impl Args {
 
     fn make(self, now: Timestamp, ctx: &Ctx) -> Result<(), Failure> {
         let out = self.out.unwrap_or_else(|| "signing.pem".into());
-        let passphrase = if self.passphrase {
-            Some(key_args::ask_for_new(&out)?)
-        } else {
-            self.passphrase_from.read()?
-        };
+        let passphrase =
+            if self.passphrase { Some(key_args::ask_for_new(&out)?) } else { self.passphrase_from.read()? };
         let key = key_args::make_pair(&out, passphrase.as_ref())?.public();
         let public = key_args::public_path(&out);
         let report = KeygenReport {

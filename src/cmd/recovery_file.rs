@@ -50,12 +50,10 @@ pub(super) fn described(saved: &Saved) -> String {
 }
 
 /// Why nothing is encrypted for the example of the shipped profiles.
-pub(super) const EXAMPLE: &str =
-    "a recipient is the example of the shipped profiles (RB0418): you cannot open what is encrypted for it, and somebody else may";
+pub(super) const EXAMPLE: &str = "a recipient is the example of the shipped profiles (RB0418): you cannot open what is encrypted for it, and somebody else may";
 
 /// What to do about it where a bundle names the recipients.
-pub(super) const OWN_KEY: &str =
-    "name a key of your own in the profile, release.recoveryRecipients (`relay-bundle keygen --age` makes one), and build again";
+pub(super) const OWN_KEY: &str = "name a key of your own in the profile, release.recoveryRecipients (`relay-bundle keygen --age` makes one), and build again";
 
 /// Returns where a recovery file would be written now.
 pub(super) fn next_free(path: &Utf8Path) -> Utf8PathBuf {

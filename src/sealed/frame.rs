@@ -10,7 +10,9 @@ use crate::age_file::{FRAME_MAGIC, PADDING, Place, VALUE_BYTES_MAX};
 pub enum FrameError {
     #[error("its content is no sealed secret: it was encrypted with age alone, which binds it to no place")]
     NotFramed,
-    #[error("it is sealed for {0}: the file was swapped or copied from another site, or the release was renamed")]
+    #[error(
+        "it is sealed for {0}: the file was swapped or copied from another site, or the release was renamed"
+    )]
     Misplaced(Place),
     #[error("its content is not what this program seals")]
     Malformed,

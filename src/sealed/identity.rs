@@ -42,17 +42,19 @@ pub enum InvalidIdentities {
     TooMany,
     #[error("it is encrypted itself; decrypt it on the way: --identity <(age -d FILE)")]
     Encrypted,
-    #[error("it is a private key of SSH; make a key with `age-keygen`")]
+    #[error("it is a private key of SSH; make a key with `relay-bundle keygen --age`")]
     Ssh,
     #[error(
-        "it is a PEM file, as keys that sign are; the private key of age is what `age-keygen` has written"
+        "it is a PEM file, as keys that sign are; a private key of age is in the file that `keygen --age` or `age-keygen` has written"
     )]
     Pem,
-    #[error("line {0} is the key of a plugin, and no plugin runs here; make a key with `age-keygen`")]
+    #[error(
+        "line {0} is the key of a plugin, and no plugin runs here; make a key with `relay-bundle keygen --age`"
+    )]
     Plugin(usize),
     #[error("line {0} is a private key of another kind than `age-keygen` makes by default")]
     OtherKind(usize),
-    #[error("line {0} is a public key; the private one is in the file that `age-keygen -o` wrote")]
+    #[error("line {0} is a public key; the private one is in the file that `keygen --age --out` wrote")]
     PublicKey(usize),
     #[error("line {0} is no private key of age")]
     Malformed(usize),

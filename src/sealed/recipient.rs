@@ -17,10 +17,12 @@ pub enum InvalidRecipient {
     #[error("there are more than {RECIPIENTS_MAX} recipients")]
     TooMany,
     #[error(
-        "this is a private key of age: change it, for it was seen, and name its public key, which `age-keygen -y` prints"
+        "this is a private key of age: change it, for it was seen, and name its public key, which `relay-bundle keygen --age --public FILE` prints"
     )]
     PrivateKey,
-    #[error("keys of SSH are not taken: make a key with `age-keygen` and name its `age1…` line")]
+    #[error(
+        "keys of SSH are not taken: make a key with `relay-bundle keygen --age` and name its `age1…` line"
+    )]
     Ssh,
     #[error(
         "`{0}` is a key of a plugin or of another kind than `age-keygen` makes, and no plugin runs where a bundle is applied"

@@ -232,7 +232,11 @@ fn build_refuses_sealed_file_copied_from_another_site() {
     assert_eq!(built.code, 2, "{}", built.stderr);
     assert_eq!(built.stderr.matches("error[RB0215]").count(), 2, "{}", built.stderr);
     let place = "plant-8/relay-claude-relay-sealed/jwt-secret";
-    assert!(built.stderr.contains(&format!("is sealed for {PLACE}, and this is {place}")), "{}", built.stderr);
+    assert!(
+        built.stderr.contains(&format!("is sealed for {PLACE}, and this is {place}")),
+        "{}",
+        built.stderr
+    );
     assert_eq!((checked.code, problems(&checked).len()), (1, 2), "{}", checked.stdout);
 }
 
@@ -629,7 +633,13 @@ fn file_of_stock_age_states_no_place_and_is_ok_only_when_opened() {
 
     let built = ok(&env, "build sealed");
     let outside = run(&env, "secrets check sealed --json");
-    ok(&env, &format!("secrets encrypt sealed config.adminPassword --value-file value --replace --recipient {}", KEYS[0].1));
+    ok(
+        &env,
+        &format!(
+            "secrets encrypt sealed config.adminPassword --value-file value --replace --recipient {}",
+            KEYS[0].1
+        ),
+    );
     ok(&env, "secrets check sealed --identity key");
 
     assert_eq!(built.stderr.matches("warning[RB0430]").count(), 1, "{}", built.stderr);

@@ -87,6 +87,7 @@ fn a_wrong_identity_and_a_swapped_file_are_refused_before_a_connection_is_made()
     let ran = apply(vault.build().as_str(), "other");
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("none of the given keys opens it"), "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("its recipients are {}", KEYS[0].1)), "{}", ran.stderr);
 
     // A file of stock age states no place: only the key shows that it is for another one.
     if let Some(age) = find("age", "age") {

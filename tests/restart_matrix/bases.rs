@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use relay_bundle::profile::overlay::ProfileFiles;
 
-use crate::sealed_files;
+#[path = "../support/sealed_files.rs"]
+#[expect(dead_code, reason = "other tests have sealed files that state their place")]
+mod sealed_files;
 
 /// Its own Redis with a password, Fluent Bit, the exporter, and everything around the pods.
 pub(crate) const INTERNAL: &str = "internal";

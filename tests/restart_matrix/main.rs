@@ -4,9 +4,6 @@
 
 mod bases;
 mod rows;
-#[path = "../support/sealed_files.rs"]
-#[expect(dead_code, reason = "other tests have sealed files that state their place")]
-mod sealed_files;
 
 use std::collections::{BTreeMap, BTreeSet};
 

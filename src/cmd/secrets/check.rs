@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use crate::age_file::{Form, FormError, InvalidPlace, Place, Stated};
 use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::bundle::sealed::AgeKeys;
@@ -13,10 +14,9 @@ use crate::cmd::ctx::{Ctx, Folder, count};
 use crate::cmd::failure::{DIFFERS, Outcome};
 use crate::cmd::identity_args::IdentityArgs;
 use crate::cmd::source::{self, SourceArgs};
-use crate::age_file::{Form, FormError, InvalidPlace, Place, Stated};
-use crate::sealed::{FrameError, Identities, OpenError, open};
 use crate::model::text::AgeRecipient;
 use crate::profile::overlay::ProfileFiles;
+use crate::sealed::{FrameError, Identities, OpenError, open};
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
@@ -82,7 +82,9 @@ enum Problem {
     NoFile,
     #[error("nothing in the bundle uses the file")]
     Unused,
-    #[error("it does not state its place: it was sealed with stock age or an earlier version; open it with --identity, or seal it again")]
+    #[error(
+        "it does not state its place: it was sealed with stock age or an earlier version; open it with --identity, or seal it again"
+    )]
     PlaceUnknown,
     #[error("it is not sealed for {0}, which release.sealRecipients names: seal it again")]
     NotFor(String),

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::recipients::recipients;
 use super::value;
+use crate::age_file::Place;
 use crate::cmd::ctx::{Ctx, Folder, ProfileArgs, count};
 use crate::cmd::failure::{Failure, Outcome};
 use crate::fsio::{self, Durability, MODE_PUBLIC, create_new, folder_of, write_atomic};
@@ -17,7 +18,6 @@ use crate::profile::overlay::ProfileFiles;
 use crate::profile::parse::TEXT_BYTES_MAX;
 use crate::profile::placement::{Placement, Where, placement};
 use crate::profile::resolve::{Profile, Purpose};
-use crate::age_file::Place;
 use crate::sealed::{Recipients, SecretBytes, seal};
 use crate::ui::printer::Report;
 

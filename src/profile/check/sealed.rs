@@ -90,7 +90,8 @@ fn judge(secret: &Named, bytes: &[u8], wanted: &[AgeRecipient], report: &mut Rep
         }
     };
     let Some(place) = place else { return };
-    let again = format!("seal the value for this place: relay-bundle secrets encrypt PROFILE {path} --replace");
+    let again =
+        format!("seal the value for this place: relay-bundle secrets encrypt PROFILE {path} --replace");
     match form.stated(place) {
         Stated::Same => {}
         Stated::Other(other) => {
@@ -98,7 +99,9 @@ fn judge(secret: &Named, bytes: &[u8], wanted: &[AgeRecipient], report: &mut Rep
             report.error("RB0215", path, message, again);
         }
         Stated::Unknown => {
-            let message = format!("`{file}` does not state its place: if it was not sealed for {place}, `apply` refuses it");
+            let message = format!(
+                "`{file}` does not state its place: if it was not sealed for {place}, `apply` refuses it"
+            );
             let help = format!("{again}; or try it: relay-bundle secrets check PROFILE --identity FILE");
             report.warning("RB0430", path, message, help);
         }

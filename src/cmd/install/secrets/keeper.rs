@@ -45,8 +45,8 @@ const NO_RECOVERY: &str = "or say that with the namespace they may be lost for e
 #[cfg(feature = "age")]
 mod with_age {
     use super::{
-        Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path, Utf8PathBuf,
-        is_dev, nobody, AgeKeys,
+        AgeKeys, Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path,
+        Utf8PathBuf, is_dev, nobody,
     };
     use crate::cmd::recovery_file::{EXAMPLE, OWN_KEY, check_place, make_place, next_free, saved, write_new};
     use crate::cmd::state_args;
@@ -76,7 +76,8 @@ mod with_age {
                     .hint("name a public key of age in the profile, release.recoveryRecipients, and build again")
                     .hint(NO_RECOVERY));
             }
-            let recipients = named.iter().map(|key| Recipients::parse_one(key)).collect::<Result<Vec<_>, _>>();
+            let recipients =
+                named.iter().map(|key| Recipients::parse_one(key)).collect::<Result<Vec<_>, _>>();
             let recipients = recipients.and_then(Recipients::new).map_err(Failure::input)?;
             if recipients.has_example() {
                 return Err(nobody(makings, EXAMPLE).hint(OWN_KEY).hint(NO_RECOVERY));
@@ -139,8 +140,8 @@ mod with_age {
 #[cfg(not(feature = "age"))]
 mod without_age {
     use super::{
-        Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path, Utf8PathBuf,
-        is_dev, nobody, AgeKeys,
+        AgeKeys, Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path,
+        Utf8PathBuf, is_dev, nobody,
     };
 
     /// Nobody: there is no such value.
