@@ -12,9 +12,10 @@ const CORE: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("canonical", &["model"]),
     ("fluent_bit", &["model"]),
-    ("profile", &["model", "canonical", "fluent_bit"]),
+    ("age_file", &["model"]),
+    ("profile", &["model", "canonical", "fluent_bit", "age_file"]),
     ("render", &["model", "canonical", "fluent_bit", "profile"]),
-    ("bundle", &["model", "canonical", "profile", "render"]),
+    ("bundle", &["model", "canonical", "age_file", "profile", "render"]),
     ("trust", &["model", "canonical", "bundle"]),
     ("plan", &["model", "canonical", "render", "bundle"]),
     ("rollout", &["model", "canonical", "render", "bundle", "trust", "plan"]),
@@ -24,7 +25,7 @@ const CORE: &[(&str, &[&str])] = &[
 /// The edges: they use `fsio` for files and `hashing` for cores, and not each other.
 const EDGES: &[(&str, &[&str])] = &[
     ("fsio", &["model"]),
-    ("sealed", &["model"]),
+    ("sealed", &["model", "age_file"]),
     ("hashing", &["model", "bundle"]),
     ("archive", &["model", "bundle", "fsio", "hashing"]),
     ("store", &["model", "bundle", "fsio", "hashing"]),
@@ -46,9 +47,10 @@ fn matrix() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
 /// Where each crate may be named.
 const CRATES: &[(&str, &[&str])] = &[
     ("age", &["sealed"]),
+    ("age_core", &["sealed"]),
     ("anstream", &["ui"]),
     ("anstyle", &["ui"]),
-    ("base64", &["trust", "rollout", "adoption", "sealed", "cluster"]),
+    ("base64", &["age_file", "trust", "rollout", "adoption", "sealed", "cluster"]),
     ("bytes", &["cluster"]),
     ("ed25519_dalek", &["trust"]),
     ("flate2", &["rollout", "adoption"]),

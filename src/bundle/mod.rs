@@ -16,5 +16,6 @@ pub mod posture;
 pub mod reach;
 pub mod read;
 pub mod recipe;
+pub mod sealed;
 pub mod summary;
 pub mod sums;

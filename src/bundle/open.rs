@@ -17,6 +17,7 @@ use super::limits::{LimitExceeded, Values, check_document};
 use super::monitor::{self, InvalidMonitor, Release};
 use super::read::Contents;
 use super::recipe::{self, Recipe};
+use super::sealed::InvalidSealed;
 use super::sums::Sums;
 use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
@@ -81,6 +82,8 @@ pub enum InvalidBundle {
     OtherThanRecipe { what: &'static str },
     #[error("recipe.json is not the one that bundle.json names")]
     OtherRecipe,
+    #[error(transparent)]
+    Sealed(#[from] InvalidSealed),
 }
 
 impl Bundle {

@@ -6,6 +6,7 @@ use super::index::{Image, KubernetesRange, Wanted, Workload};
 use super::open::Bundle;
 use super::posture::{Posture, posture};
 use super::reach::{Reach, reach};
+use super::sealed::AgeKeys;
 
 /// A bundle on one page.
 #[derive(Clone, Debug, Serialize)]
@@ -22,6 +23,8 @@ pub struct Summary {
     pub render_abi: u32,
     /// The arguments `--set` that the bundle was built with.
     pub set: Vec<String>,
+    #[serde(flatten)]
+    pub age_keys: AgeKeys,
     pub files: usize,
     pub bytes: u64,
     pub manifests_bytes: u64,
@@ -71,6 +74,7 @@ pub fn summary(bundle: &Bundle) -> Summary {
         kubernetes: index.kubernetes.clone(),
         render_abi: bundle.recipe.render_abi,
         set: bundle.recipe.set.clone(),
+        age_keys: AgeKeys::of(&bundle.recipe),
         files: bundle.sums.len(),
         bytes: bundle.bytes,
         manifests_bytes: objects.iter().map(|object| object.bytes as u64).sum(),

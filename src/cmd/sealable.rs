@@ -14,8 +14,9 @@ use super::releases::Releases;
 use super::source::{Reference, STDIN, no_stdin};
 use crate::archive::{self, WriteError};
 use crate::bundle::layout::ATTESTATION;
-use crate::bundle::open::Bundle;
+use crate::bundle::open::{Bundle, InvalidBundle};
 use crate::bundle::read::{AnyMedium, Opening, ReadError, SumsRead, hash_only};
+use crate::bundle::sealed::check_sealed;
 use crate::fsio::{
     AtomicFile, Durability, Locked, MODE_PUBLIC, NamedLock, folder_of, lock_named, open_regular,
 };
@@ -133,6 +134,7 @@ impl Sealable {
         let files = opening.read_sums().and_then(SumsRead::into_files);
         let contents = files.and_then(|files| files.read(&mut hash_only));
         let bundle = Bundle::open(contents.map_err(|error| self.unreadable(error))?)
+            .and_then(|bundle| check_sealed(&bundle).map(|()| bundle).map_err(InvalidBundle::from))
             .map_err(|error| refused::contradiction(&self.shown, &error))?;
         Ok((bundle, attestation))
     }

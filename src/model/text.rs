@@ -240,9 +240,9 @@ checked_text! {
 }
 
 checked_text! {
-    /// A public key of age that may decrypt what is generated.
+    /// A public key of age, whose private half opens what is encrypted for it.
     AgeRecipient, max = 62, pattern = "^age1[02-9ac-hj-np-z]{58}$",
-    rule = "write the `age1…` line that `age-keygen` prints",
+    rule = "write the `age1…` line that `relay-bundle keygen --age` prints",
     |text| is_age_recipient(text)
 }
 

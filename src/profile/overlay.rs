@@ -39,6 +39,12 @@ pub trait ProfileFiles {
     /// With the reason in words when it cannot be read.
     fn file(&self, path: &str) -> Result<Vec<u8>, String>;
 
+    /// Returns whether the checks judge what [`ProfileFiles::file`] returns. A command that seals files, or judges them
+    /// itself, says no.
+    fn judges_sealed(&self) -> bool {
+        true
+    }
+
     /// Returns the names of all profiles, sorted.
     fn names(&self) -> Vec<String>;
 }

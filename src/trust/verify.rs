@@ -13,8 +13,9 @@ use super::sign::{Difference, FILES, difference};
 use super::signers::Signers;
 use super::state::State;
 use super::statement::{Predicate, Statement};
-use crate::bundle::open::Bundle;
+use crate::bundle::open::{Bundle, InvalidBundle};
 use crate::bundle::read::{Fault, Files, Opening, ReadError, SealedMedium, Visitor};
+use crate::bundle::sealed::check_sealed;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
 /// Something that has passed [`verify`], and what vouches for it. Nothing else makes one:
@@ -224,6 +225,7 @@ fn read_content<M: SealedMedium>(
     }
     let contents = files.read(blob).map_err(refused)?;
     let bundle = Bundle::open(contents).map_err(|error| Reason::ContentMismatch(error.into()))?;
+    check_sealed(&bundle).map_err(|error| Reason::ContentMismatch(InvalidBundle::from(error).into()))?;
     match difference(statement, &bundle) {
         Some(difference) => Err(Reason::ContentMismatch(difference.into()).into()),
         None => Ok(bundle),

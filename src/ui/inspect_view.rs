@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::age_keys_view;
 use super::escape::safe;
 use super::reach_view;
 use super::style::{ADDED, FAINT, HEADING, REMOVED, paint};
@@ -61,6 +62,7 @@ fn identity(summary: &Summary, signature: &str, out: &mut dyn Write) -> io::Resu
     for (name, value) in lines {
         writeln!(out, "{name:<12}{}", safe(&value))?;
     }
+    age_keys_view::write(&summary.age_keys, out)?;
     summary.set.iter().try_for_each(|set| writeln!(out, "{:<12}{}", "--set", safe(set)))
 }
 

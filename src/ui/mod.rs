@@ -1,5 +1,6 @@
 //! What people see: stdout is data, stderr is talk.
 
+pub mod age_keys_view;
 pub mod diagnostic;
 pub mod diff_view;
 pub mod escape;

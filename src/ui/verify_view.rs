@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::age_keys_view;
 use super::escape::safe;
 use super::live_view::{self, LiveReport};
 use super::printer::Report;
@@ -12,6 +13,7 @@ use super::reach_view;
 use super::style::{ADDED, REMOVED, paint};
 use crate::bundle::open::Bundle;
 use crate::bundle::reach::{Reach, reach};
+use crate::bundle::sealed::AgeKeys;
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 use crate::trust::policy::Policy;
@@ -44,6 +46,8 @@ pub struct VerifyReport {
     replay: Replay,
     /// What reaches beyond the namespace.
     reach: Vec<Reach>,
+    #[serde(flatten)]
+    age_keys: AgeKeys,
     objects: usize,
     files: usize,
     bytes: u64,
@@ -165,6 +169,7 @@ impl VerifyReport {
             target: Target::default(),
             replay: Replay::default(),
             reach: reach(&bundle.manifests, bundle.index.namespace.as_str()),
+            age_keys: AgeKeys::of(&bundle.recipe),
             objects: bundle.manifests.len(),
             files: bundle.sums.len(),
             bytes: bundle.bytes,
@@ -295,14 +300,16 @@ impl Report for VerifyReport {
             ("expires", expires),
             ("target", self.target_text()),
             ("replay", self.replay_text()),
-            ("size", format!("{} objects, {} files, {} bytes", self.objects, self.files, self.bytes)),
         ];
         for (name, value) in lines {
             writeln!(out, "{name:<12}{}", safe(&value))?;
         }
+        age_keys_view::write(&self.age_keys, out)?;
         for (at, line) in reach_view::lines(&self.reach).iter().enumerate() {
             writeln!(out, "{:<12}{}", if at == 0 { "reaches" } else { "" }, safe(line))?;
         }
+        let Self { objects, files, bytes, .. } = self;
+        writeln!(out, "{:<12}{objects} objects, {files} files, {bytes} bytes", "size")?;
         self.write_rebuild(out)?;
         self.live.as_ref().map_or(Ok(()), |live| live_view::write(live, out))
     }

@@ -5,6 +5,8 @@ mod fragments;
 mod leaks;
 mod robustness;
 mod rules;
+#[path = "../support/sealed_files.rs"]
+mod sealed_files;
 mod shipped;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use relay_bundle::profile;
 
+use super::sealed_files::{RECIPIENT, sealed_for, without_place};
 use super::{Files, expect, findings, load_bytes, load_dev, load_strict, words};
 
 #[test]
@@ -49,25 +50,64 @@ fn an_existing_secret_is_not_one_of_the_bundle() {
 #[test]
 fn a_sealed_secret_is_a_small_file_of_age_for_one_place() {
     let sealed = BTreeMap::from([
-        ("secrets/good.age".to_owned(), b"age-encryption.org/v1\n-> X25519 ...".to_vec()),
+        ("secrets/good.age".to_owned(), sealed_for("claude-relay/claude-relay-sealed/jwt-secret")),
+        ("secrets/old.age".to_owned(), without_place()),
+        ("secrets/moved.age".to_owned(), sealed_for("plant-7/claude-relay-sealed/jwt-secret")),
+        ("secrets/swapped.age".to_owned(), sealed_for("claude-relay/claude-relay-sealed/admin-password")),
+        ("secrets/cut.age".to_owned(), without_place()[..300].to_vec()),
         ("secrets/armour.age".to_owned(), b"-----BEGIN AGE ENCRYPTED FILE-----\nabc".to_vec()),
         ("secrets/clear.age".to_owned(), b"hunter2".to_vec()),
         ("secrets/large.age".to_owned(), [b"age-encryption.org/v1\n".to_vec(), vec![0; 65536]].concat()),
     ]);
-    let codes = |text: &str| {
+    let loaded = |text: &str| {
         let profiles =
             BTreeMap::from([("p".to_owned(), format!("release.environment = \"dev\"\n{text}").into_bytes())]);
-        let loaded = profile::load("p", &[], &Files { profiles, sealed: sealed.clone() });
+        profile::load("p", &[], &Files { profiles, sealed: sealed.clone() })
+    };
+    let codes = |text: &str| {
+        let loaded = loaded(text);
         (findings(&loaded), loaded.profile.map_or(0, |profile| profile.sealed.len()))
     };
     let one = |file: &str| format!("config.jwtSecret = {{ age = \"secrets/{file}.age\" }}");
     assert_eq!(codes(&one("good")), (vec![], 1));
-    assert_eq!(codes(&one("armour")), (vec![], 1));
-    for (file, code) in [("clear", "RB0211"), ("large", "RB0212"), ("missing", "RB0210")] {
+    assert_eq!(codes(&one("old")), (vec!["RB0430 config.jwtSecret".to_owned()], 1));
+    for (file, code) in [
+        ("clear", "RB0211"),
+        ("cut", "RB0211"),
+        ("armour", "RB0211"),
+        ("large", "RB0212"),
+        ("missing", "RB0210"),
+        ("moved", "RB0215"),
+        ("swapped", "RB0215"),
+    ] {
         assert_eq!(codes(&one(file)), (vec![format!("{code} config.jwtSecret")], 0));
+        assert!(!words(&loaded(&one(file))).contains("hunter2"));
     }
     let both = format!("{}\nconfig.adminPassword = {{ age = \"secrets/good.age\" }}", one("good"));
     assert_eq!(codes(&both).0, ["RB0213 config.adminPassword"]);
+}
+
+#[test]
+fn sealed_secret_is_for_every_seal_recipient() {
+    let own = format!("\"{RECIPIENT}\"");
+    let other = "\"age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa\"";
+    let sealed = sealed_for("claude-relay/claude-relay-sealed/jwt-secret");
+    for (keys, wanted) in [
+        (own.clone(), vec![]),
+        (String::new(), vec![]),
+        (format!("{own}, {other}"), vec!["RB0431 config.jwtSecret"]),
+        (other.to_owned(), vec!["RB0431 config.jwtSecret"]),
+    ] {
+        let text = format!(
+            "release = {{ environment = \"dev\", sealRecipients = [{keys}] }}\nconfig.jwtSecret.age = \"secrets/a.age\""
+        );
+        let profiles = BTreeMap::from([("p".to_owned(), text.into_bytes())]);
+        let sealed = BTreeMap::from([("secrets/a.age".to_owned(), sealed.clone())]);
+
+        let loaded = profile::load("p", &[], &Files { profiles, sealed });
+
+        assert_eq!(findings(&loaded), wanted, "{keys}");
+    }
 }
 
 #[test]
@@ -578,17 +618,19 @@ fn the_recovery_key_of_the_shipped_profiles_is_to_be_replaced() {
         ("production", &both, Some("RB0418 release.recoveryRecipients[1]")),
         ("dev", example, Some("RB0418 release.recoveryRecipients[0]")),
     ] {
-        let text =
-            format!("release.environment = \"{environment}\"\nrelease.recoveryRecipients = [{keys}]\n");
-        let found = findings(&load_bytes(text.as_bytes()));
-        let found = found.iter().find(|finding| finding.starts_with("RB0418"));
-        assert_eq!(found.map(String::as_str), wanted, "{text}");
+        for list in ["recoveryRecipients", "sealRecipients"] {
+            let text = format!("release.environment = \"{environment}\"\nrelease.{list} = [{keys}]\n");
+            let found = findings(&load_bytes(text.as_bytes()));
+            let found = found.iter().find(|finding| finding.starts_with("RB0418"));
+            let wanted = wanted.map(|wanted| wanted.replace("recoveryRecipients", list));
+            assert_eq!(found, wanted.as_ref(), "{text}");
+        }
     }
 }
 
 #[test]
 fn encrypted_files_keep_apart_in_the_bundle() {
-    let file = || b"age-encryption.org/v1\n-> X25519 ...".to_vec();
+    let file = || sealed_for("claude-relay/claude-relay-sealed/jwt-secret");
     for (one, other) in [("secrets/a/b.age", "secrets/a-b.age"), ("secrets/a.age", "a.age")] {
         let text = format!(
             "release.environment = \"dev\"\nconfig = {{ jwtSecret.age = \"{one}\", adminPassword.age = \"{other}\" }}"

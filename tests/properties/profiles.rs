@@ -160,6 +160,10 @@ fn names_and_images() -> Vec<Row> {
             "release.recoveryRecipients",
             raw(&["[]", "[\"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\"]"]),
         ),
+        row(
+            "release.sealRecipients",
+            raw(&["[]", "[\"age19gxp379vj3ffq4kl7h3lmy2nnpcld3p5rpl2sdpj43ldwth6qc5qmedqms\"]"]),
+        ),
         row("kubernetes.version", (19..=37_u8).prop_map(|minor| format!("\"1.{minor}\""))),
         row("nameOverride", like("[a-z]([-a-z0-9]{0,8}[a-z0-9])?")),
         row("fullnameOverride", like(NAME)),

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use relay_bundle::profile::overlay::ProfileFiles;
 
+#[path = "../support/sealed_files.rs"]
+#[expect(dead_code, reason = "other tests have sealed files that state their place")]
+mod sealed_files;
+
 /// Its own Redis with a password, Fluent Bit, the exporter, and everything around the pods.
 pub(crate) const INTERNAL: &str = "internal";
 /// The same with one pod, which single-node volumes need.
@@ -132,7 +136,7 @@ impl ProfileFiles for Bases {
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {
         match path {
-            "secrets/one.age" => Ok(b"age-encryption.org/v1\none".to_vec()),
+            "secrets/one.age" => Ok(sealed_files::without_place()),
             _ => Err(format!("there is no file `{path}`")),
         }
     }

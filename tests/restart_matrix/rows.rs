@@ -80,6 +80,10 @@ pub(crate) const ROWS: &[Row] = &[
     row("release.environment", EXTERNAL, "release.environment = \"staging\"", Pods::Stay, Pods::Absent, ""),
     relay("release.appVersion", "release.appVersion = \"v1.1.315\"", "image of claude-relay changed"),
     none("release.recoveryRecipients", "release.recoveryRecipients = []"),
+    none(
+        "release.sealRecipients",
+        "release.sealRecipients = [\"age19gxp379vj3ffq4kl7h3lmy2nnpcld3p5rpl2sdpj43ldwth6qc5qmedqms\"]",
+    ),
     none("kubernetes.version", "kubernetes.version = \"1.30\""),
     relay("kubernetes.version", "kubernetes.version = \"1.28\"", "container fluent-bit"),
     row(

@@ -1,5 +1,6 @@
 //! Signed, and wrong nevertheless: content that contradicts itself or its statement is refused, whoever signed it.
 
+use camino::Utf8Path;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::render::yaml::{from_yaml, to_yaml};
 use relay_bundle::trust::refusal::Refusal;
@@ -7,6 +8,7 @@ use relay_bundle::trust::statement::Predicate;
 use serde_json::{Value, json};
 
 use super::forger::{Forger, INDEX, RECIPE};
+use super::sealed_files::{sealed_for, without_place};
 use super::world::{ACCEPTED, Content, DEV, PRODUCTION, key, verify_by_key};
 
 /// Signs the changed files of a bundle, and returns what the verifier says.
@@ -404,6 +406,68 @@ fn recipe_of_a_newer_release_is_accepted() {
 fn recipe(forger: &mut Forger, pointer: &str) {
     forger.document(RECIPE, |recipe| *recipe.pointer_mut(pointer).unwrap() = json!("other"));
     forger.digests();
+}
+
+/// A bundle with one sealed secret.
+fn sealed_bundle() -> Content {
+    let folder = tempfile::tempdir().unwrap();
+    let profiles = Utf8Path::from_path(folder.path()).unwrap();
+    fs_err::create_dir(profiles.join("secrets")).unwrap();
+    let text = "release.environment = \"dev\"\nconfig.jwtSecret.age = \"secrets/jwt.age\"\n";
+    fs_err::write(profiles.join("sealed.toml"), text).unwrap();
+    fs_err::write(profiles.join("secrets/jwt.age"), sealed_for(PLACE)).unwrap();
+    Content::of_profile(profiles.as_str(), "sealed")
+}
+
+const PLACE: &str = "claude-relay/claude-relay-sealed/jwt-secret";
+
+/// Puts another file in the place of the sealed one.
+fn reseal(forger: &mut Forger, file: Vec<u8>) {
+    let digest = json!(Digest::of(&file).to_string());
+    forger.0.files.insert("secrets/jwt.age".to_owned(), file);
+    forger.document(RECIPE, |recipe| recipe["sealed"]["secrets/jwt.age"] = digest);
+    forger.digests();
+}
+
+#[test]
+fn sealed_files_that_nobody_could_open_are_refused() {
+    are_refused(
+        &sealed_bundle(),
+        &[
+            ("clear text", |forger| reseal(forger, b"hunter2".to_vec()), "no file that age encrypted"),
+            (
+                "a file that was cut short",
+                |forger| reseal(forger, sealed_for(PLACE)[..400].to_vec()),
+                "not padded to 512 bytes",
+            ),
+            (
+                "a damaged header",
+                |forger| {
+                    let file = String::from_utf8(without_place()).unwrap();
+                    reseal(forger, file.replacen("-> X25519 ", "-> X25519 A", 1).into_bytes());
+                },
+                "its header is not as age writes it",
+            ),
+            (
+                "a recipient of another kind",
+                |forger| {
+                    let file = String::from_utf8(without_place()).unwrap();
+                    reseal(forger, file.replacen("-> X25519 ", "-> piv-p256 ", 1).into_bytes());
+                },
+                "needs a plugin",
+            ),
+            (
+                "a file of another site",
+                |forger| reseal(forger, sealed_for("plant-7/claude-relay-sealed/jwt-secret")),
+                "sealed for plant-7/claude-relay-sealed/jwt-secret, and the bundle uses it for claude-relay/",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn sealed_file_of_an_earlier_version_is_accepted() {
+    assert!(forged(&sealed_bundle(), |forger| reseal(forger, without_place())).is_ok());
 }
 
 #[test]

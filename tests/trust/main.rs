@@ -9,6 +9,8 @@ mod forger;
 mod gate;
 mod order;
 mod policy;
+#[path = "../support/sealed_files.rs"]
+mod sealed_files;
 mod situation;
 mod state;
 mod table;

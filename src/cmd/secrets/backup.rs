@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::recipients::recipients;
 use crate::bundle::open::Bundle;
+use crate::bundle::sealed::AgeKeys;
 use crate::cluster::Cluster;
 use crate::cluster::resource::key;
 use crate::cmd::clock;
@@ -15,9 +16,8 @@ use crate::cmd::cluster_args::identify;
 use crate::cmd::ctx::{Ctx, StoreArgs, count};
 use crate::cmd::failure::{Failure, Outcome};
 use crate::cmd::gate::BundleArgs;
-use crate::cmd::install::secrets::recovery_recipients;
 use crate::cmd::installation_args::InstallationArgs;
-use crate::cmd::recovery_file::{check_place, described, example_warning, saved, write_new};
+use crate::cmd::recovery_file::{check_place, described, saved, write_new};
 use crate::cmd::state_args::StateArgs;
 use crate::cmd::trust_args::load_policy;
 use crate::cmd::verified_record::verified;
@@ -95,11 +95,9 @@ impl Args {
             Some(bundle) => bundle,
             None => self.deployed(&cluster, &policy, now)?,
         };
-        let of_release = recovery_recipients(&bundle).into_iter().map(Recipients::parse_one).collect();
-        let recipients = recipients(&self.recipients, of_release)?;
-        if let Some(warning) = example_warning(&recipients) {
-            ctx.printer.warn(&warning);
-        }
+        let of_release = AgeKeys::of(&bundle.recipe).recovery;
+        let of_release = of_release.iter().map(|key| Recipients::parse_one(key)).collect();
+        let recipients = recipients(&self.recipients, of_release, "release.recoveryRecipients")?;
         let secrets = read_all(&cluster, &bundle)?;
         let list = secrets.iter().map(described).collect();
         let (name, namespace) = (bundle.index.name.to_string(), bundle.index.namespace.to_string());

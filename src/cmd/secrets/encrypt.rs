@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::recipients::recipients;
 use super::value;
+use crate::age_file::Place;
 use crate::cmd::ctx::{Ctx, Folder, ProfileArgs, count};
 use crate::cmd::failure::{Failure, Outcome};
 use crate::fsio::{self, Durability, MODE_PUBLIC, create_new, folder_of, write_atomic};
@@ -18,7 +19,7 @@ use crate::profile::overlay::ProfileFiles;
 use crate::profile::parse::TEXT_BYTES_MAX;
 use crate::profile::placement::{Placement, Where, placement};
 use crate::profile::resolve::{Profile, Purpose};
-use crate::sealed::{Place, Recipients, SecretBytes, seal};
+use crate::sealed::{Recipients, SecretBytes, seal};
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
@@ -28,9 +29,9 @@ never an argument, which other processes can see. One end of a line after it doe
 
 The file stands below the folder of the profiles, where the profile names it:
   config.jwtSecret = { age = \"secrets/x.age\" }
-If it names none yet, what is printed belongs into it. Commit the file: only who has a private key
-of a recipient can open it, and it serves the namespace, Secret and key that it was sealed for and
-no other.
+If it names none yet, what is printed belongs into it. Commit the file: it opens with the private
+key of a recipient only, and serves the namespace, Secret and key for which it was sealed and no
+other.
 
 Examples:
   relay-bundle secrets encrypt production config.jwtSecret
@@ -45,7 +46,7 @@ pub(super) struct Args {
     /// Read the value from a file with mode 0600 or a pipe; `-` is stdin
     #[arg(long, value_name = "FILE")]
     value_file: Option<Utf8PathBuf>,
-    /// A public key that can open it; repeatable [default: the profile's release.recoveryRecipients]
+    /// A public key that can open it; repeatable [default: the profile's release.sealRecipients]
     // Text: an error of the parser would show a private key that was given by mistake.
     #[arg(long = "recipient", value_name = "AGE1")]
     recipients: Vec<String>,
@@ -84,6 +85,9 @@ impl Report for EncryptReport {
     }
 }
 
+/// The key of a profile that names for whom its secrets are sealed.
+const SEAL_RECIPIENTS: &str = "release.sealRecipients";
+
 /// A secret of a profile, and the file for it.
 struct Target {
     place: Place,
@@ -105,9 +109,13 @@ impl ProfileFiles for BeforeSealing<'_> {
         self.0.visibility(name)
     }
 
-    /// Returns how every file of age begins: what comes after it does not matter to the rest of a profile.
+    /// Returns nothing: the content does not matter to the rest of a profile.
     fn file(&self, _: &str) -> Result<Vec<u8>, String> {
-        Ok(b"age-encryption.org/v1\n".to_vec())
+        Ok(Vec::new())
+    }
+
+    fn judges_sealed(&self) -> bool {
+        false
     }
 
     fn names(&self) -> Vec<String> {
@@ -121,8 +129,7 @@ impl Args {
         let concerns = |path: &str| self.concerns(path);
         let profile = ctx.load_about(&self.profile, &self.profiles, &files, &concerns)?;
         let target = self.target(&profile)?;
-        let of_release = profile.settings.release.recovery_recipients.clone();
-        let recipients = recipients(&self.recipients, Ok(of_release))?;
+        let recipients = self.chosen_recipients(ctx, &profile)?;
         let placement = self.placement(&target)?;
         let path = self.profiles.profiles.join(target.file.as_str());
         // Before anybody types a value in vain.
@@ -150,6 +157,22 @@ impl Args {
             key: self.key,
         })?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Returns the recipients. A profile of an earlier version names only those of the recovery, whose keys then leave
+    /// their safe for every new secret.
+    fn chosen_recipients(&self, ctx: &Ctx, profile: &Profile) -> Result<Recipients, Failure> {
+        let release = &profile.settings.release;
+        let has_own = !release.seal_recipients.is_empty();
+        let of_release = if has_own { &release.seal_recipients } else { &release.recovery_recipients };
+        let recipients = recipients(&self.recipients, Ok(of_release.clone()), SEAL_RECIPIENTS)?;
+        if self.recipients.is_empty() && !has_own {
+            ctx.printer.warn(
+                "sealed for release.recoveryRecipients: `apply` needs that key to open it; name the operator's key in \
+                 release.sealRecipients, so that the recovery key stays in its safe",
+            );
+        }
+        Ok(recipients)
     }
 
     /// Finds the secret that is meant, and the file for it.
@@ -187,7 +210,7 @@ impl Args {
 
     /// Tells whether what was found in the profile concerns what is done here.
     fn concerns(&self, path: &str) -> bool {
-        let default = self.recipients.is_empty().then_some("release.recoveryRecipients");
+        let default = self.recipients.is_empty().then_some(SEAL_RECIPIENTS);
         [Some(self.key.as_str()), default].into_iter().flatten().any(|key| path.starts_with(key))
     }
 

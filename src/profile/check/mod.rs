@@ -18,6 +18,7 @@ mod relay;
 mod resources;
 mod scaling;
 mod scheduling;
+mod sealed;
 mod secrets;
 mod storage;
 mod text;
@@ -43,7 +44,7 @@ pub fn check(profile: &mut Profile, tree: &Node, files: &dyn ProfileFiles, diagn
     let mut report = Report { tree, is_whole, broken, refused, diagnostics };
     // First of all: it makes secrets of what a profile for development writes out.
     logs::check(&mut profile.settings, &mut report);
-    secrets::read_sealed(profile, files, &mut report);
+    sealed::read(profile, files, &mut report);
     secrets::check(profile, &mut report);
     naming::check(profile, &mut report);
 

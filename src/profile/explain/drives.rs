@@ -106,6 +106,7 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
     ),
     ("release.namespace", &["metadata.namespace of every object"]),
     ("release.recoveryRecipients", &["no field: who can decrypt the copy of what apply generates"]),
+    ("release.sealRecipients", &["no field: for whom `secrets encrypt` seals"]),
     ("replicaCount", &["Deployment spec.replicas"]),
     (
         "resources",

@@ -20,7 +20,7 @@ pub struct InvalidPlace;
 
 impl Place {
     /// The greatest length of a place as text.
-    pub(super) const BYTES_MAX: usize = Label::LEN_MAX + 1 + ObjectName::LEN_MAX + 1 + DataKey::LEN_MAX;
+    pub const BYTES_MAX: usize = Label::LEN_MAX + 1 + ObjectName::LEN_MAX + 1 + DataKey::LEN_MAX;
 
     /// Returns the place of a key in a Secret.
     ///
