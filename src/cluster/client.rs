@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::body::{Lost, receive};
 use super::credentials::{self, Credentials};
 use super::error::{CallError, Status};
+use super::handshake;
 use super::kubeconfig::{self, Context};
 use super::proxy::{ProxyEnvironment, choose};
 use super::request::{Method, Request};
@@ -24,6 +25,7 @@ use super::signals::{Manner, Signals, unless_stopped};
 use super::tls::{self, ClientCertificate};
 use super::transport::Transport;
 use crate::model::object_key::{ObjectKey, is_uid};
+use crate::model::url::without_user_info;
 
 /// How long a whole answer may take, however steadily it drips.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -464,10 +466,10 @@ async fn send_before<T: Reply>(limits: Limits, client: &Client, request: &Reques
 
 async fn send<T: Reply>(client: &Client, request: &Request) -> Sent<T> {
     let cut = |why: String| (CallError::Transport(why), Trouble::Transport);
-    let lost = |error: &kube::Error| match kubeconfig::words(error) {
-        // The TLS library's words; the same certificate will come again.
-        why if why.contains("certificate") => (CallError::Certificate(why), Trouble::Final),
-        why => cut(why),
+    let lost = |error: &kube::Error| match handshake::failure(error) {
+        // The same certificate will come again.
+        Some(why) => (CallError::Certificate(why), Trouble::Final),
+        None => cut(kubeconfig::words(error)),
     };
     let sent = http_request(request).map_err(|error| (error, Trouble::Final))?;
     let response = client.send(sent).await.map_err(|error| lost(&error))?;
@@ -490,6 +492,7 @@ async fn send<T: Reply>(client: &Client, request: &Request) -> Sent<T> {
         };
     }
     if let (300..=399, Some(to)) = (code, to) {
+        let to = without_user_info(&to).into_owned();
         return Err((CallError::Elsewhere { code, to }, Trouble::Final));
     }
     let status = Status::of(code, &body);

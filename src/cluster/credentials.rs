@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use kube::config::AuthInfo;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::client::ConnectError;
@@ -42,7 +42,7 @@ impl Credentials {
             (Some(path), token, _) => Self::from_file(path, token)?,
             (None, Some(token), _) => Self::Fixed(bearer(&token, "its token")?),
             (None, None, Some(username)) => {
-                let password = password.as_ref().map(|password| password.expose_secret()).unwrap_or_default();
+                let password = password.as_ref().map(SecretString::expose_secret).unwrap_or_default();
                 Self::Fixed(basic(&username, password))
             }
             (None, None, None) => Self::Elsewhere,

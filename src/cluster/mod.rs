@@ -7,6 +7,7 @@ mod body;
 mod client;
 mod credentials;
 pub mod error;
+mod handshake;
 mod kubeconfig;
 mod proxy;
 pub mod request;

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, SignatureScheme};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::client::ConnectError;
@@ -74,7 +74,7 @@ impl ClientCertificate {
         let Self(user) = self;
         let (data, path) = (user.client_certificate_data.as_deref(), user.client_certificate.as_deref());
         let certificate = load("client-certificate", data, path)?.unwrap_or_default();
-        let key_data = user.client_key_data.as_ref().map(|key| key.expose_secret());
+        let key_data = user.client_key_data.as_ref().map(SecretString::expose_secret);
         let key = load("client-key", key_data, user.client_key.as_deref())?;
         let key = key.ok_or_else(|| refused("its user has a client-certificate and no client-key"))?;
         Identity::new(&certificate, &key)
@@ -150,13 +150,15 @@ impl ResolvesClientCert for Identity {
     }
 }
 
+/// Says why there is no key.
 fn absent(key: &[u8]) -> &'static str {
-    let is_encrypted = key.windows(10).any(|part| part == b"ENCRYPTED ");
-    match is_encrypted || key.windows(10).any(|part| part == b",ENCRYPTED") {
-        true => {
-            "its client-key has a passphrase, which a kubeconfig cannot give: decrypt it with `openssl pkey -in KEY -out PLAIN`"
-        }
-        false => "its client-key has no private key (PEM of PKCS#8, PKCS#1 or SEC 1)",
+    let is_encrypted =
+        key.windows(10).any(|part| [b"ENCRYPTED ", b",ENCRYPTED"].iter().any(|mark| part == *mark));
+    if is_encrypted {
+        "its client-key has a passphrase, which a kubeconfig cannot give: decrypt it with \
+         `openssl pkey -in KEY -out PLAIN`"
+    } else {
+        "its client-key has no private key (PEM of PKCS#8, PKCS#1 or SEC 1)"
     }
 }
 

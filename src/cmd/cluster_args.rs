@@ -116,7 +116,7 @@ impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         let hint = match &error {
             CallError::Transport(_) => {
-                "check the server's address, the network, and the proxy (HTTPS_PROXY, NO_PROXY)"
+                "check the server's address, the network, and the proxy (proxy-url in the kubeconfig, HTTPS_PROXY, NO_PROXY)"
             }
             CallError::TooLarge { .. } => {
                 "check the server's address and the proxy (HTTPS_PROXY, NO_PROXY): something in between may answer for the \
@@ -127,8 +127,8 @@ impl From<CallError> for Failure {
                  login page or a load balancer may answer in place of the API server"
             }
             CallError::Certificate(_) => {
-                "compare the authority and the client's certificate in the kubeconfig with those of the cluster; \
-                 something in between may answer for it"
+                "compare the authority and the client certificate in the kubeconfig with those of the cluster; a proxy \
+                 may answer in its place"
             }
             CallError::Unsendable(_) => return Self::world(error),
             CallError::Late(_) | CallError::Interrupted => AGAIN,

@@ -63,7 +63,10 @@ impl Certificates {
             }
         }
         run("pkey -in rsa.key -aes256 -passout pass:EXAMPLE -out encrypted.key");
+        // `openssl ecparam -genkey` writes the parameters in front of the key.
         run("ecparam -name prime256v1 -out parameters.pem");
+        let read = |file: &str| fs_err::read_to_string(folder.path().join(file)).unwrap();
+        fs_err::write(folder.path().join("both.key"), read("parameters.pem") + &read("p256.key")).unwrap();
         Some(Self { folder })
     }
 

@@ -103,6 +103,7 @@ fn client_certificates_arrive_as_from_kubectl() {
         row("client-certificate: p256.crt, client-key: p256.key", "directly, certificate p256"),
         row("client-certificate-data: <p384.crt>, client-key-data: <p384.key>", "directly, certificate p384"),
         row("client-certificate: p384.crt, client-key-data: <p384.key>", "directly, certificate p384"),
+        row("client-certificate: p256.crt, client-key: both.key", "directly, certificate p256"),
         row("client-certificate: ed25519.crt, client-key: ed25519.key", "directly, certificate ed25519"),
         row("client-certificate: rsa.crt, client-key: rsa.key", "directly, certificate rsa"),
         row("client-certificate: version1.crt, client-key: version1.key", "directly, certificate version1"),

@@ -11,7 +11,9 @@ fn said(cluster: &str, user: &str, environment: &[(&str, &str)]) -> Option<Strin
 
 #[track_caller]
 fn assert_said(stderr: &str, words: &[&str]) {
-    words.iter().for_each(|words| assert!(stderr.contains(words), "{words}: {stderr}"));
+    for words in words {
+        assert!(stderr.contains(words), "{words}: {stderr}");
+    }
 }
 
 #[test]

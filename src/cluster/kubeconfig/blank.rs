@@ -66,10 +66,7 @@ fn of_user(user: &mut AuthInfo, blank_path: &str) {
     }
     join_lines(&mut user.client_certificate_data);
     let key = user.client_key_data.take();
-    user.client_key_data = key.map(|key| match key.expose_secret().contains(['\r', '\n']) {
-        true => SecretString::from(key.expose_secret().replace(['\r', '\n'], "")),
-        false => key,
-    });
+    user.client_key_data = key.map(|key| SecretString::from(key.expose_secret().replace(['\r', '\n'], "")));
 }
 
 fn drop_text(value: &mut Option<String>) {

@@ -109,19 +109,21 @@ fn of_credentials(error: &AuthError) -> String {
     format!("there are no credentials for the kubeconfig's user: {why}")
 }
 
+/// Says what is wrong with TLS: with what a plugin gave, for the kubeconfig's own files are read elsewhere.
 fn of_tls(error: &RustlsTlsError) -> String {
     let what = match error {
-        RustlsTlsError::AddRootCertificate(_) => "certificate-authority is no certificate",
-        RustlsTlsError::NoValidNativeRootCA(_) => {
-            "certificate-authority is missing, and this machine has none"
+        RustlsTlsError::AddRootCertificate(_) | RustlsTlsError::NoValidNativeRootCA(_) => {
+            return "the kubeconfig has no certificate-authority, and this machine has no usable one"
+                .to_owned();
         }
-        RustlsTlsError::InvalidServerName(_) => "tls-server-name is no name",
-        RustlsTlsError::MissingCertificate => "client-certificate has no certificate",
-        RustlsTlsError::MissingPrivateKey => "client-key has no private key (PKCS8 or RSA)",
-        RustlsTlsError::InvalidIdentityPem(_) => "client-certificate or client-key is no PEM",
+        RustlsTlsError::InvalidServerName(_) => "a tls-server-name that is not the name of a server",
+        RustlsTlsError::MissingCertificate => "no client certificate",
+        RustlsTlsError::MissingPrivateKey => "no private key (PEM of PKCS#8, PKCS#1 or SEC 1)",
+        RustlsTlsError::InvalidIdentityPem(_) => "a client certificate or key that is not PEM",
         RustlsTlsError::InvalidPrivateKey(_) | RustlsTlsError::UnknownPrivateKeyFormat => {
-            "client-key is no private key that belongs to its client-certificate"
+            "a private key that does not belong to its client certificate, or a pair that this program cannot use: it takes \
+             certificates of X.509 version 3 with RSA (2048 to 4096 bits), P-256, P-384 or Ed25519 keys"
         }
     };
-    format!("the kubeconfig's {what}")
+    format!("the kubeconfig's credential plugin gave {what}")
 }

@@ -112,15 +112,15 @@ mod tests {
         };
         let pem = "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tczNjcmV0VDBrZW4K";
         let table = [
-            (format!("    client-certificate-data: \"{SECRET}!\"\n"), "client-certificate-data is not base64"),
+            (
+                format!("    client-certificate-data: \"{SECRET}!\"\n"),
+                "client-certificate-data is not base64",
+            ),
             (
                 format!("    client-certificate-data: {pem}\n    client-key-data: \"{SECRET}!\"\n"),
                 "client-key-data is not base64",
             ),
-            (
-                format!("    client-certificate-data: {pem}\n    client-key-data: {pem}\n"),
-                "its client-",
-            ),
+            (format!("    client-certificate-data: {pem}\n    client-key-data: {pem}\n"), "its client-"),
             (format!("    token: \"{SECRET}\\u0001\"\n"), "its token contains a control character"),
             (exec(&format!("echo {SECRET}; echo {SECRET} >&2; exit 3")), "failed (exit status: 3)"),
             (exec(&format!("echo 'token: [{SECRET}'")), "printed no ExecCredential"),

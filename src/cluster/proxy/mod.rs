@@ -53,9 +53,10 @@ pub(super) fn choose(
         return Proxy::parse(url).map(Some).map_err(told("proxy-url"));
     }
     let is_https = server.scheme() == Some(&http::uri::Scheme::HTTPS);
-    let (setting, value, default_port) = match is_https {
-        true => ("HTTPS_PROXY", &environment.https, 443),
-        false => ("HTTP_PROXY", &environment.http, 80),
+    let (setting, value, default_port) = if is_https {
+        ("HTTPS_PROXY", &environment.https, 443)
+    } else {
+        ("HTTP_PROXY", &environment.http, 80)
     };
     let Some(value) = value else { return Ok(None) };
     let (host, port) = (server.host().unwrap_or_default(), server.port_u16().unwrap_or(default_port));

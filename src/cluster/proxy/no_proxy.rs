@@ -70,11 +70,9 @@ impl Exception {
             return Some(Self::Address { address: address.to_canonical(), port });
         }
         let host = if host.starts_with("*.") { &host[1..] } else { host };
-        match host.starts_with('.') {
-            _ if host.is_empty() => None,
-            true => Some(Self::Domain { suffix: host.to_owned(), itself: false, port }),
-            false => Some(Self::Domain { suffix: format!(".{host}"), itself: true, port }),
-        }
+        let itself = !host.starts_with('.');
+        let suffix = if itself { format!(".{host}") } else { host.to_owned() };
+        (!host.is_empty()).then_some(Self::Domain { suffix, itself, port })
     }
 }
 
