@@ -5,30 +5,32 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kube::client::{Body, ClientBuilder};
-use kube::config::KubeConfigOptions;
+use kube::client::Body;
 use kube::{Client, Config};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 use super::body::{Lost, receive};
+use super::credentials::{self, Credentials};
 use super::error::{CallError, Status};
-use super::kubeconfig;
+use super::handshake;
+use super::kubeconfig::{self, Context};
+use super::proxy::{ProxyEnvironment, choose};
 use super::request::{Method, Request};
 use super::resource::Answer;
 use super::retry::{ATTEMPTS_MAX, Trouble, delay};
 use super::secret::Secret;
 use super::signals::{Manner, Signals, unless_stopped};
+use super::tls::{self, ClientCertificate};
+use super::transport::Transport;
 use crate::model::object_key::{ObjectKey, is_uid};
+use crate::model::url::without_user_info;
 
-/// How long nothing may come of an answer; a call that stalls longer is made again.
-const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a whole answer may take, however steadily it drips.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// The same for somebody who waits for the end.
 const ANSWER_HURRIED_MAX: Duration = Duration::from_secs(5);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many requests are under way at once.
 const PARALLEL: usize = 8;
@@ -36,13 +38,15 @@ const PARALLEL: usize = 8;
 /// The longest version of a server: those of vendors have some thirty characters.
 const VERSION_BYTES_MAX: usize = 128;
 
-/// How to reach a cluster.
-#[derive(Clone, Debug)]
+/// How to reach a cluster. No `Debug`, for the address of a proxy may have a password.
+#[derive(Clone)]
 pub struct Access {
     /// The kubeconfig files; earlier ones win.
     pub kubeconfigs: Vec<String>,
     /// The context; else the current one.
     pub context: Option<String>,
+    /// The proxies of the environment.
+    pub proxies: ProxyEnvironment,
 }
 
 /// Why there is no connection to speak of.
@@ -50,6 +54,9 @@ pub struct Access {
 pub enum ConnectError {
     #[error("the kubeconfig cannot be used: {0}")]
     Kubeconfig(String),
+    /// The proxy of the kubeconfig, or of the environment.
+    #[error("unusable proxy: {0}")]
+    Proxy(String),
     #[error("the client cannot be made: {0}")]
     Client(String),
 }
@@ -70,6 +77,18 @@ pub struct Cluster {
     pub server: String,
     /// The namespace that the context means when none is named.
     pub namespace: String,
+    /// The proxy on the way, without its login.
+    proxy: Option<String>,
+    /// Settings that a person should know of.
+    pub warnings: Vec<ConnectWarning>,
+}
+
+/// A setting that works, and may not be meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectWarning {
+    /// The server is whoever answers.
+    #[error("the certificate of the API server is not verified: the kubeconfig has insecure-skip-tls-verify")]
+    Unverified,
 }
 
 /// What the API server answers.
@@ -114,21 +133,28 @@ impl Cluster {
     ///
     /// When there is no such file or context, or its credentials cannot be read.
     pub fn connect(access: &Access) -> Result<Self, ConnectError> {
-        let (config, context) = kubeconfig::read(access)?;
+        let context = kubeconfig::read(access)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| ConnectError::Client(error.to_string()))?;
-        let config = runtime
-            .block_on(Config::from_custom_kubeconfig(
-                config,
-                &KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() },
-            ))
-            .map_err(|error| kubeconfig::unusable(&error))?;
-        kubeconfig::check_token(&config.auth_info)?;
-        let (server, namespace) = (address(&config.cluster_url), config.default_namespace.clone());
-        let client = runtime.block_on(async { client(config) })?;
-        let (fence, patience) = (Cell::new(None), Cell::new(Patience::USUAL));
-        let signals = RefCell::new(None);
-        Ok(Self { runtime, client, fence, patience, signals, context, server, namespace })
+        let url = server_url(&context.cluster)?;
+        let proxy = choose(&url, context.cluster.proxy_url.as_deref(), &access.proxies)
+            .map_err(|error| ConnectError::Proxy(error.to_string()))?;
+        let (server, name, namespace) = (address(&url), context.name.clone(), context.namespace.clone());
+        let transport = transport(url, context)?;
+        let unverified = transport.config.accept_invalid_certs.then_some(ConnectWarning::Unverified);
+        let client = runtime.block_on(async { transport.client(proxy.as_ref()) })?;
+        Ok(Self {
+            runtime,
+            client,
+            fence: Cell::new(None),
+            patience: Cell::new(Patience::USUAL),
+            signals: RefCell::new(None),
+            context: name,
+            server,
+            namespace,
+            proxy: proxy.map(|proxy| proxy.to_string()),
+            warnings: unverified.into_iter().collect(),
+        })
     }
 
     /// Asks which cluster this is: the first request.
@@ -295,7 +321,8 @@ impl Cluster {
 
     /// Says in an error whom it is about.
     fn place(&self, error: CallError) -> CallError {
-        error.about(&format!("{} of context `{}`", self.server, self.context))
+        let through = self.proxy.as_ref().map(|proxy| format!(", through the proxy {proxy}"));
+        error.about(&format!("{} of context `{}`{}", self.server, self.context, through.unwrap_or_default()))
     }
 
     fn run<T>(&self, manner: Manner, work: impl Future<Output = T>) -> Option<T> {
@@ -340,14 +367,36 @@ fn address(url: &http::Uri) -> String {
     format!("{scheme}://{host}{port}{}", url.path().trim_end_matches('/'))
 }
 
-fn client(mut config: Config) -> Result<Client, ConnectError> {
+/// Returns where the API server is; an address without a scheme is one of `http`.
+fn server_url(cluster: &kube::config::Cluster) -> Result<http::Uri, ConnectError> {
+    let mistake = |why: &str| ConnectError::Kubeconfig(format!("its cluster has {why}"));
+    let server = cluster.server.as_deref().ok_or_else(|| mistake("no server"))?;
+    let url = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
+    let url: Option<http::Uri> = url.parse().ok();
+    let is_known = |url: &http::Uri| matches!(url.scheme_str(), Some("http" | "https"));
+    url.filter(is_known)
+        .ok_or_else(|| mistake("a server that is not an address such as https://10.0.0.1:6443"))
+}
+
+/// Decides what requests are sent with. Without TLS there is nobody to trust: neither authority nor credentials count.
+fn transport(url: http::Uri, context: Context) -> Result<Transport, ConnectError> {
+    let Context { namespace, cluster, mut user, .. } = context;
+    credentials::check(&user)?;
+    let is_https = url.scheme() == Some(&http::uri::Scheme::HTTPS);
+    let mut config = Config::new(url);
+    config.default_namespace = namespace;
     config.default_retry = false;
-    config.read_timeout = Some(READ_TIMEOUT);
-    config.connect_timeout = Some(CONNECT_TIMEOUT);
-    // A connection that was idle is not slow.
-    config.reset_reader_on_write = true;
-    let builder = ClientBuilder::try_from(config);
-    Ok(builder.map_err(|error| ConnectError::Client(kubeconfig::words(&error)))?.build())
+    if is_https {
+        tls::trust(&mut config, &cluster)?;
+    } else {
+        credentials::remove_all(&mut user);
+    }
+    let credentials = Credentials::take(&mut user)?;
+    let certificate = ClientCertificate::take(&mut user);
+    // What is left is for kube: plugins, and who is impersonated.
+    config.auth_info = user;
+    let tls = tls::configure(&config, certificate)?;
+    Ok(Transport { config, tls, credentials })
 }
 
 /// How long a request is sent again.
@@ -417,10 +466,10 @@ async fn send_before<T: Reply>(limits: Limits, client: &Client, request: &Reques
 
 async fn send<T: Reply>(client: &Client, request: &Request) -> Sent<T> {
     let cut = |why: String| (CallError::Transport(why), Trouble::Transport);
-    let lost = |error: &kube::Error| match kubeconfig::words(error) {
-        // The TLS library's words; the same certificate will come again.
-        why if why.contains("certificate") => (CallError::Certificate(why), Trouble::Final),
-        why => cut(why),
+    let lost = |error: &kube::Error| match handshake::failure(error) {
+        // The same certificate will come again.
+        Some(why) => (CallError::Certificate(why), Trouble::Final),
+        None => cut(kubeconfig::words(error)),
     };
     let sent = http_request(request).map_err(|error| (error, Trouble::Final))?;
     let response = client.send(sent).await.map_err(|error| lost(&error))?;
@@ -443,6 +492,7 @@ async fn send<T: Reply>(client: &Client, request: &Request) -> Sent<T> {
         };
     }
     if let (300..=399, Some(to)) = (code, to) {
+        let to = without_user_info(&to).into_owned();
         return Err((CallError::Elsewhere { code, to }, Trouble::Final));
     }
     let status = Status::of(code, &body);

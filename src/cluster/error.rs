@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::model::url::without_user_info;
+
 /// The cause by which the server says that the namespace is being deleted.
 const NAMESPACE_GOES: &str = "NamespaceTerminating";
 /// The cause by which it says that another manager owns a field.
@@ -44,8 +46,8 @@ pub enum CallError {
     /// Somebody else is to be asked, and is not: whoever answers there has not been named in the kubeconfig.
     #[error("the server does not answer, but points to `{to}` (HTTP {code}), which is not followed")]
     Elsewhere { code: u16, to: String },
-    /// Whoever answers is not who the kubeconfig means, or does not take us for who we are.
-    #[error("there is no trust between the API server and us: {0}")]
+    /// The server is not the one that the kubeconfig means, or it does not accept our certificate.
+    #[error("the TLS handshake with the API server failed: {0}")]
     Certificate(String),
     /// There is no such request: a name in its path is none.
     #[error("the request cannot be made: {0}")]
@@ -87,15 +89,16 @@ impl Status {
         let causes = value.pointer("/details/causes").and_then(Value::as_array);
         let cause = |cause: &Value| Cause {
             reason: text(cause, "reason"),
-            message: text(cause, "message"),
+            message: without_user_info(&text(cause, "message")).into_owned(),
             field: text(cause, "field"),
         };
-        let mut message = match text(&value, "message") {
+        let message = match text(&value, "message") {
             message if message.is_empty() => {
                 String::from_utf8_lossy(&body[..body.len().min(200)]).trim().to_owned()
             }
             message => message,
         };
+        let mut message = without_user_info(&message).into_owned();
         if message.len() > MESSAGE_BYTES_MAX {
             message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
             message.push('…');
@@ -239,6 +242,17 @@ mod tests {
         assert_eq!(of(2, &format!(".{}", "a".repeat(CAUSE_BYTES_MAX))), (0, 2));
         let long = json!({"message": "\u{e9}".repeat(MESSAGE_BYTES_MAX)}).to_string();
         assert!(Status::of(500, long.as_bytes()).message.len() <= MESSAGE_BYTES_MAX + '…'.len_utf8());
+    }
+
+    #[test]
+    fn password_in_an_address_is_kept_out_of_a_message() {
+        let url = "https://alice:EXAMPLEpw@hook.example.com/validate";
+        let body = json!({"message": format!("failed calling webhook: Post \"{url}\": EOF"),
+            "details": {"causes": [{"message": url}]}});
+        let status = Status::of(500, body.to_string().as_bytes());
+
+        assert_eq!(status.message, "failed calling webhook: Post \"https://hook.example.com/validate\": EOF");
+        assert_eq!(status.causes[0].message, "https://hook.example.com/validate");
     }
 
     #[test]

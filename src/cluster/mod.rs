@@ -5,12 +5,18 @@
 
 mod body;
 mod client;
+mod credentials;
 pub mod error;
+mod handshake;
 mod kubeconfig;
+mod proxy;
 pub mod request;
 pub mod resource;
 pub mod retry;
 pub mod secret;
 mod signals;
+mod tls;
+mod transport;
 
-pub use client::{Access, Cluster, ConnectError, Identity};
+pub use client::{Access, Cluster, ConnectError, ConnectWarning, Identity};
+pub use proxy::ProxyEnvironment;

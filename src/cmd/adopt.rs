@@ -43,7 +43,7 @@ impl Args {
         }
         #[cfg(feature = "age")]
         let checked = checked.open_sealed(self.install.secrets())?;
-        let (cluster, identity) = self.target.connect(&checked)?;
+        let (cluster, identity) = self.target.connect(&ctx.printer, &checked)?;
         adopt(ctx, &checked, (&cluster, &identity), &self.helm, self.install)
     }
 }

@@ -28,7 +28,7 @@ impl Args {
         let checked = self.target.verify(ctx, Purpose::Install)?;
         #[cfg(feature = "age")]
         let checked = checked.open_sealed(self.install.secrets())?;
-        let (cluster, identity) = self.target.connect(&checked)?;
+        let (cluster, identity) = self.target.connect(&ctx.printer, &checked)?;
         install(ctx, &checked, &cluster, &identity, &self.install)
     }
 }

@@ -47,7 +47,7 @@ impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let policy = load_policy(&self.trust)?;
         let now = clock::now()?;
-        let cluster = self.installation.connect()?;
+        let cluster = self.installation.connect(&ctx.printer)?;
         let identity = identify(&cluster, &policy)?;
         let journal = self.installation.open(&cluster)?;
         let entry = way_back(&journal.head, self.to).map_err(|why| refusal(why, &journal))?;

@@ -14,6 +14,7 @@ use super::trust_args::load_policy;
 use crate::cluster::{Cluster, Identity};
 use crate::trust::state::Place;
 use crate::trust::verify::{Authority, Purpose, Terms};
+use crate::ui::printer::Printer;
 use crate::ui::verify_view::not_compared;
 
 /// Which bundle, who may have signed it, and which cluster.
@@ -60,8 +61,12 @@ impl TargetArgs {
     }
 
     /// Connects, and refuses a cluster that is not the policy's.
-    pub(super) fn connect(&self, checked: &Checked) -> Result<(Cluster, Identity), Failure> {
-        let cluster = self.cluster.connect()?;
+    pub(super) fn connect(
+        &self,
+        printer: &Printer,
+        checked: &Checked,
+    ) -> Result<(Cluster, Identity), Failure> {
+        let cluster = self.cluster.connect(printer)?;
         let identity = identify(&cluster, &checked.policy)?;
         Ok((cluster, identity))
     }

@@ -135,7 +135,7 @@ impl Args {
             _ => Default::default(),
         };
         let live = self.live.then(|| {
-            let cluster = self.installation.connect()?;
+            let cluster = self.installation.connect(&ctx.printer)?;
             let identity = match trust {
                 Trust::Policy(policy) => identify(&cluster, policy)?,
                 Trust::Key(_) => cluster.identity()?,
@@ -148,7 +148,7 @@ impl Args {
 
     /// Verifies the bundle that runs, out of the record, and compares the cluster with it.
     fn verify_running(&self, ctx: &Ctx, policy: &Policy, now: Timestamp) -> Outcome {
-        let cluster = self.installation.connect()?;
+        let cluster = self.installation.connect(&ctx.printer)?;
         let identity = identify(&cluster, policy)?;
         let journal = self.installation.open(&cluster)?;
         let running = journal.running()?;

@@ -15,3 +15,4 @@ pub mod secret;
 pub mod secret_value;
 pub mod text;
 pub mod timestamp;
+pub mod url;

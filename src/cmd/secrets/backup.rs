@@ -89,7 +89,7 @@ impl Args {
         let (policy, now) = (load_policy(&self.trust)?, clock::now()?);
         // What is at hand is verified before there is a connection.
         let brought = self.brought(ctx, &policy, now)?;
-        let cluster = self.installation.connect()?;
+        let cluster = self.installation.connect(&ctx.printer)?;
         identify(&cluster, &policy)?;
         let bundle = match brought {
             Some(bundle) => bundle,

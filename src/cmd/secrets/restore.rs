@@ -90,7 +90,7 @@ impl Args {
         let checked = self.target.verify(ctx, Purpose::Deployed)?;
         let bundle = checked.bundle();
         let recovery = self.open(bundle)?;
-        let (cluster, identity) = self.target.connect(&checked)?;
+        let (cluster, identity) = self.target.connect(&ctx.printer, &checked)?;
         let namespace = bundle.index.namespace.as_str();
         check_namespace(&cluster, namespace)?;
         let plan = plan(&cluster, bundle, &recovery)?;
