@@ -185,6 +185,18 @@ impl State {
         Ok(())
     }
 
+    /// Returns the places whose floors keep a statement out.
+    pub fn places_above(&self, statement: &Statement, site: Option<&Label>) -> impl Iterator<Item = &Place> {
+        let place = Place::of(statement, site);
+        let (serial, content_id) = (statement.predicate.serial, statement.content_id);
+        let is_above = move |floor: &Floor| {
+            serial < floor.serial || serial == floor.serial && content_id != floor.content_id
+        };
+        let counts = move |other: &Place| *other == place;
+        let found = self.floors.iter().filter(move |(place, floor)| counts(place) && is_above(floor));
+        found.map(|(place, _)| place)
+    }
+
     /// Raises the floor of a place to a statement that [`State::check`] let pass; neither its serial nor its time falls.
     pub fn accept(&mut self, statement: &Statement, site: Option<&Label>, now: Timestamp) {
         let Predicate { serial, issued, .. } = statement.predicate;

@@ -17,6 +17,7 @@ mod bases;
 mod console;
 mod contenders;
 mod control_plane;
+mod deployed_again;
 mod drift;
 mod faults;
 mod forecast;
