@@ -7,13 +7,13 @@ use crate::model::denial::{Denial, FaultKind, FieldFault};
 use crate::model::object_key::ObjectKey;
 
 /// Whose the object of that name is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
     /// There is none.
     Nobody,
     Ours,
-    /// This installation did not make it.
-    Others,
+    /// This installation did not make it; in words, whose it is.
+    Others(String),
 }
 
 /// The fields that are fixed once an object exists, as validation refuses to change them.
@@ -33,11 +33,17 @@ const FIXED: [(&str, FaultKind, &str); 12] = [
 ];
 
 /// Returns what to do about a refused object; nothing where that does not follow from the structure of the answer.
-pub fn remedy(key: &ObjectKey, denial: &Denial, holder: Holder) -> Option<String> {
+pub fn remedy(key: &ObjectKey, denial: &Denial, holder: &Holder) -> Option<String> {
     match denial.code {
         404 if denial.resource == "namespaces" => Some("create the namespace".to_owned()),
         404 if denial.resource.is_empty() => Some(served(key)),
-        422 if holder == Holder::Ours => of_ours(key, &denial.faults),
+        422 => match holder {
+            Holder::Nobody => None,
+            Holder::Ours => of_ours(key, &denial.faults),
+            Holder::Others(whose) => denial.faults.iter().any(|fault| is_fixed(&key.kind, fault)).then(|| {
+                format!("this installation did not make it ({whose}): see what needs it; who owns it can move it away")
+            }),
+        },
         _ => None,
     }
 }
@@ -129,24 +135,23 @@ mod tests {
             ("ConfigMap", Forbidden, "data", "delete configmap a"),
             ("PersistentVolumeClaim", Forbidden, "spec", "state in the profile"),
         ] {
-            let text = remedy(&key("v1", kind), &invalid(fault, field), Holder::Ours).unwrap();
+            let text = remedy(&key("v1", kind), &invalid(fault, field), &Holder::Ours).unwrap();
             assert!(text.contains(wanted), "{text}");
         }
     }
 
     #[test]
-    fn object_that_is_not_there_or_not_ours_has_none() {
-        for holder in [Holder::Nobody, Holder::Others] {
+    fn object_that_is_not_there_or_not_ours_is_never_to_be_deleted() {
+        let others = Holder::Others("its fields are those of platform".into());
+        for holder in [Holder::Nobody, others] {
             for (kind, fault, field) in [
                 ("Deployment", FaultKind::Invalid, "spec.selector"),
                 ("ConfigMap", FaultKind::Forbidden, "data"),
                 ("Service", FaultKind::Duplicate, "spec.ports[1].name"),
             ] {
-                assert_eq!(
-                    remedy(&key("v1", kind), &invalid(fault, field), holder),
-                    None,
-                    "{kind} {holder:?}"
-                );
+                let text = remedy(&key("v1", kind), &invalid(fault, field), &holder).unwrap_or_default();
+                assert!(!text.contains("kubectl"), "{text}");
+                assert!(text.is_empty() || text.contains("those of platform"), "{text}");
             }
         }
     }
@@ -160,20 +165,20 @@ mod tests {
             ("Service", FaultKind::Other, "spec.ports"),
         ] {
             assert_eq!(
-                remedy(&key("v1", kind), &invalid(fault, field), Holder::Ours),
+                remedy(&key("v1", kind), &invalid(fault, field), &Holder::Ours),
                 None,
                 "{kind} {field}"
             );
         }
         let silent = Denial { code: 422, ..Denial::default() };
-        assert_eq!(remedy(&key("apps/v1", "Deployment"), &silent, Holder::Ours), None);
+        assert_eq!(remedy(&key("apps/v1", "Deployment"), &silent, &Holder::Ours), None);
     }
 
     #[test]
     fn missing_namespace_and_missing_kind_differ() {
         let of = |api_version: &str, kind: &str, resource: &str| {
             let denial = Denial { code: 404, resource: resource.into(), ..Denial::default() };
-            remedy(&key(api_version, kind), &denial, Holder::Nobody).unwrap_or_default()
+            remedy(&key(api_version, kind), &denial, &Holder::Nobody).unwrap_or_default()
         };
         assert_eq!(of("v1", "Service", "namespaces"), "create the namespace");
         let monitor = of("monitoring.coreos.com/v1", "ServiceMonitor", "");

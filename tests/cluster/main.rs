@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::print_stdout, reason = "a test says how many runs it has made")]
 
+mod abandon;
 mod adopt;
 mod adopt_again;
 mod adopt_killed;

@@ -131,7 +131,7 @@ impl Asked<'_> {
         }
         let remedy = match status.code {
             403 if !is_denied => self.permission(key)?,
-            _ => remedy(key, &status.denial(), self.holder(key)),
+            _ => remedy(key, &status.denial(), &self.holder(key)),
         };
         Ok(Tried::Refused(remedy.map_or_else(|| status.to_string(), |remedy| format!("{status}: {remedy}"))))
     }
@@ -140,7 +140,7 @@ impl Asked<'_> {
         let Some(live) = self.live.get(key) else { return Holder::Nobody };
         match takeover::stranger(live, key, self.earlier, FIELD_MANAGER, self.instance) {
             None => Holder::Ours,
-            Some(_) => Holder::Others,
+            Some(whose) => Holder::Others(whose),
         }
     }
 

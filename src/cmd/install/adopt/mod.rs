@@ -4,6 +4,7 @@
 //! Everything is decided before the first write. Interrupted anywhere it can be run again: each step finds what is left
 //! of it to do.
 
+pub(in crate::cmd) mod abandon;
 mod consent;
 mod forecast;
 mod helm;
