@@ -163,6 +163,7 @@ fn adoption_with_the_bundles_redis_is_abandoned_and_uninstalled_by_helm() {
     let report = abandoned(&helm);
 
     is_helms(&helm, &before, &report);
+    helm.site.takes_away_what_pods_name();
     let ran = helm.helm(&["uninstall", RELEASE, "--wait"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     helm.site.await_leaving_pods();
