@@ -32,7 +32,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
-        let checked = self.target.verify(ctx, Purpose::Install)?;
+        let checked = self.target.verify(ctx, Purpose::Apply)?;
         let (release, name) = (&self.helm.from_helm, &checked.bundle().index.name);
         if name != release {
             return Err(Failure::input(format!(

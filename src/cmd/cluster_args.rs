@@ -137,9 +137,10 @@ impl From<CallError> for Failure {
             }
             CallError::Status(status) => match status.code {
                 401 => "the credentials of the kubeconfig do not count (any more): renew them",
+                _ if status.admission.is_some() => return Self::world(error),
                 403 => {
-                    "ask for the right that is missing: `relay-bundle rbac` prints the Roles, for all bundles together \
-                     between which one goes (`relay-bundle rbac OLD.tar NEW.tar`), and `relay-bundle rbac --from-helm` those for \
+                    "if a permission is missing, apply the Roles that `relay-bundle rbac` prints, for all bundles together \
+                     between which one goes (`relay-bundle rbac OLD.tar NEW.tar`), and `relay-bundle rbac --from-helm` for \
                      an adoption"
                 }
                 429 | 500.. => "the server is in trouble: run the same command again when it is well",

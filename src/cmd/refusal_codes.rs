@@ -96,8 +96,9 @@ pub const CODES: &[RefusalCode] = &[
     RefusalCode {
         code: "ROLLBACK",
         meaning: "a bundle with a higher serial was accepted here for this place",
-        remedy: "take a newer bundle; `relay-bundle rollback` goes back to what ran in a cluster before; what never ran \
-                 there is sealed again with a higher serial",
+        remedy: "take a newer bundle; `relay-bundle apply` accepts older content where it is deployed, `relay-bundle \
+                 rollback` goes back to what ran in a cluster before; what never ran there is sealed again with a higher \
+                 serial",
     },
     RefusalCode {
         code: "EQUIVOCATION",

@@ -54,10 +54,16 @@ fn failure(message: String, refused: Refused) -> Failure {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        let message = refusal.to_string();
+        Self::from(&refusal)
+    }
+}
+
+impl From<&Refusal> for Failure {
+    fn from(refusal: &Refusal) -> Self {
         let Refusal { reason, found, expected } = refusal;
         let code = reason.code();
-        let failure = failure(message, Refused { code, found, expected });
+        let refused = Refused { code, found: found.clone(), expected: expected.clone() };
+        let failure = failure(refusal.to_string(), refused);
         remedy(code).into_iter().fold(failure, Self::hint)
     }
 }

@@ -19,6 +19,11 @@ pub struct StateArgs {
 }
 
 impl StateArgs {
+    /// Returns the same arguments once more, for a command line that names the same state.
+    pub(super) fn words(&self) -> Vec<String> {
+        self.state.iter().flat_map(|path| ["--state".to_owned(), path.to_string()]).collect()
+    }
+
     /// Returns the named file, or the user's.
     ///
     /// # Errors

@@ -5,9 +5,9 @@ use camino::Utf8PathBuf;
 use super::clock;
 use super::cluster_args::{ClusterArgs, identify};
 use super::ctx::{Ctx, StoreArgs};
-use super::failure::Failure;
+use super::failure::{Failure, FailureKind};
 use super::gate::BundleArgs;
-use super::install::{Checked, Origin};
+use super::install::{Accepted, Checked, Origin};
 use super::state_args::StateArgs;
 use super::terms_args::serial_warning;
 use super::trust_args::load_policy;
@@ -48,7 +48,7 @@ impl TargetArgs {
         let (_, bundle) = self.bundle.verify(&self.store, &terms)?;
         let statement = &bundle.voucher().statement;
         let place = Place::of(statement, &policy.target);
-        if purpose == Purpose::Install
+        if purpose == Purpose::Apply
             && let Some(others) = not_compared(&state.compare(&place).not_compared)
         {
             ctx.printer.warn(&format!("this is the first bundle of its place here; {others}"));
@@ -56,18 +56,26 @@ impl TargetArgs {
         if let Some(warning) = serial_warning(&statement.predicate) {
             ctx.printer.warn(&warning);
         }
-        let origin = Origin::Brought(state_file);
+        let origin = Origin::Brought(Accepted { file: state_file, words: self.state.words() });
         Checked::new((policy, &self.trust), origin, bundle, now, self.cluster.words())
     }
 
-    /// Connects, and refuses a cluster that is not the policy's.
+    /// Connects, and refuses a cluster that is not the policy's. Where only deployed content is accepted and the cluster
+    /// cannot be asked for it, the bundle is refused.
     pub(super) fn connect(
         &self,
         printer: &Printer,
         checked: &Checked,
     ) -> Result<(Cluster, Identity), Failure> {
-        let cluster = self.cluster.connect(printer)?;
-        let identity = identify(&cluster, &checked.policy)?;
-        Ok((cluster, identity))
+        let connect = || {
+            let cluster = self.cluster.connect(printer)?;
+            let identity = identify(&cluster, &checked.policy)?;
+            Ok((cluster, identity))
+        };
+        connect().map_err(|why: Failure| match checked.only_if_deployed() {
+            Some(refused) if why.kind != FailureKind::Untrusted => refused
+                .reason(format!("the cluster was not asked whether it runs this content: {}", why.message())),
+            _ => why,
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod causes;
 pub mod credential;
+pub mod denial;
 pub mod digest;
 pub mod kube_version;
 pub mod nesting;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::live::{self, INSTANCE_LABEL};
 use super::prune::{Candidate, candidates, workloads_first};
-use super::record::{Item, head_name, record_labels, recovery_name};
+use super::record::{HELM_ARCHIVE, Item, head_name, instance_label, record_labels, recovery_name};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::render::manifest_set::ManifestSet;
@@ -38,15 +38,21 @@ pub struct Kept {
     pub others: BTreeSet<ObjectKey>,
     /// Whether there are encrypted copies of Secrets.
     pub has_copies: bool,
+    /// Whether there are archived records of Helm.
+    pub has_archive: bool,
+    /// Pods of the installation that no set owns.
+    pub orphans: BTreeSet<String>,
 }
 
-/// Decides what goes: everything of all generations that is live, ours, and holds no data.
+/// Decides what goes: everything of all generations that is live, ours, and holds no data, but for what a release of Helm
+/// has again.
 pub fn removal(
     inventory: &[Item],
+    helms: &ManifestSet,
     live: &BTreeMap<ObjectKey, Value>,
     (manager, instance): (&str, &str),
 ) -> Removal {
-    let all = candidates(inventory, &ManifestSet::default(), live, (manager, instance));
+    let all = candidates(inventory, helms, live, (manager, instance));
     let (workloads, rest) = workloads_first(all);
     Removal { workloads, rest }
 }
@@ -84,16 +90,23 @@ pub fn stays(
         },
         delete: delete(&["secret", secret]),
     });
+    let orphans = kept.orphans.iter().map(|pod| Stays {
+        what: format!("Pod/{pod}"),
+        why: "no set owns it, and nothing would make it again",
+        delete: delete(&["pod", pod]),
+    });
     // A record may name what is others': nobody is told to delete that.
     let others: BTreeSet<&ObjectKey> =
         strange.into_iter().map(|(claim, _)| claim).chain(&kept.others).collect();
     let others = others.into_iter().map(|other| Stays {
         what: other.to_string(),
-        why: if other.kind == "Secret" {
-            "it was there before, or is others'; if the encryption key is in it, all accounts and API keys in the data \
-             are lost without it"
-        } else {
-            "it was there before, or is others', and may have the data"
+        why: match other.kind.as_str() {
+            "Secret" => {
+                "it was there before, or is others'; if the encryption key is in it, all accounts and API keys in the \
+                 data are lost without it"
+            }
+            "PersistentVolumeClaim" => "it was there before, or is others', and may have the data",
+            _ => "it is not the one that was installed, or is others' by its labels: see whose it is",
         },
         delete: Vec::new(),
     });
@@ -102,6 +115,12 @@ pub fn stays(
         what: format!("ConfigMap/{copies}"),
         why: "it has encrypted copies of the Secrets",
         delete: delete(&["configmap", &copies]),
+    });
+    let archive_labels = format!("{},app.kubernetes.io/component={HELM_ARCHIVE}", instance_label(name));
+    let archive = kept.has_archive.then(|| Stays {
+        what: format!("the archived records of Helm, Secrets relay-bundle.{name}.helm.v1 and so on"),
+        why: "passwords are in them; nobody needs them but to look back",
+        delete: delete(&["secret", "-l", &archive_labels]),
     });
     let head = head_name(name);
     let record = Stays {
@@ -114,7 +133,14 @@ pub fn stays(
         why: "everything above is in it, and what others put there",
         delete: ["delete", "namespace", namespace].map(str::to_owned).into(),
     };
-    claims.chain(secrets).chain(others).chain(copies).chain([record, namespace]).collect()
+    claims
+        .chain(secrets)
+        .chain(orphans)
+        .chain(others)
+        .chain(copies)
+        .chain(archive)
+        .chain([record, namespace])
+        .collect()
 }
 
 #[cfg(test)]
@@ -154,9 +180,12 @@ mod tests {
             made: ["a-encryption-key".to_owned()].into(),
             others: ["PersistentVolumeClaim", "Secret"].map(other).into(),
             has_copies: true,
+            has_archive: true,
+            orphans: ["a-redis-0".to_owned()].into(),
         };
 
-        let removal = removal(&inventory, &live, ("relay-bundle", "a"));
+        let none = ManifestSet::default();
+        let removal = removal(&inventory, &none, &live, ("relay-bundle", "a"));
         let name = "a".parse().unwrap();
         let stays = stays((&name, "ns"), &inventory, &live, &kept);
 
@@ -164,7 +193,8 @@ mod tests {
         assert_eq!(names(&removal.workloads), ["Ingress", "Deployment", "StatefulSet"]);
         assert_eq!(names(&removal.rest), ["Service", "ConfigMap", "NetworkPolicy"]);
         assert_eq!(stays[1].delete, ["-n", "ns", "delete", "secret", "a-encryption-key"]);
-        assert!(stays[2].delete.is_empty() && stays[3].delete.is_empty());
+        assert_eq!(stays[2].delete, ["-n", "ns", "delete", "pod", "a-redis-0"]);
+        assert!(stays[3].delete.is_empty() && stays[4].delete.is_empty());
         let stays: Vec<&str> = stays.iter().map(|stays| stays.what.as_str()).collect();
         let record = "the record, ConfigMaps relay-bundle.a and relay-bundle.a.1 and so on";
         let copies = "ConfigMap/relay-bundle.a.recovery";
@@ -173,9 +203,11 @@ mod tests {
             [
                 "PersistentVolumeClaim/x",
                 "Secret/a-encryption-key",
+                "Pod/a-redis-0",
                 "PersistentVolumeClaim/theirs",
                 "Secret/theirs",
                 copies,
+                "the archived records of Helm, Secrets relay-bundle.a.helm.v1 and so on",
                 record,
                 "Namespace/ns"
             ]

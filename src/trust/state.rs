@@ -218,6 +218,18 @@ impl State {
         Ok(())
     }
 
+    /// Returns the places whose floors keep a statement out.
+    pub fn places_above(&self, statement: &Statement, target: &Target) -> impl Iterator<Item = &Place> {
+        let place = Place::of(statement, target);
+        let (serial, content_id) = (statement.predicate.serial, statement.content_id);
+        let is_above = move |floor: &Floor| {
+            serial < floor.serial || serial == floor.serial && content_id != floor.content_id
+        };
+        let counts = move |other: &Place| other.covers(&place);
+        let found = self.floors.iter().filter(move |(place, floor)| counts(place) && is_above(floor));
+        found.map(|(place, _)| place)
+    }
+
     /// Raises the floor of a place to a statement that [`State::check`] let pass; neither its serial nor its time falls.
     ///
     /// A floor that counts for the place is copied to it.

@@ -32,7 +32,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self, ctx: &Ctx) -> Outcome {
-        let checked = self.target.verify(ctx, Purpose::Install)?.open_sealed(&self.secrets)?;
+        let checked = self.target.verify(ctx, Purpose::Apply)?.open_sealed(&self.secrets)?;
         let (cluster, identity) = self.target.connect(&ctx.printer, &checked)?;
         init(ctx, &checked, (&cluster, &identity), &self.secrets, (self.dry_run, self.yes))
     }
