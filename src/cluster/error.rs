@@ -133,7 +133,7 @@ impl Status {
             field: text(cause, "field"),
         };
         let resource = value.pointer("/details/kind").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let mut message = match text(&value, "message") {
+        let message = match text(&value, "message") {
             message if message.is_empty() => {
                 String::from_utf8_lossy(&body[..body.len().min(200)]).trim().to_owned()
             }
