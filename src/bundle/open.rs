@@ -197,10 +197,13 @@ fn check_namespace(manifest: &Manifest, index: &Index, manifests: &ManifestSet) 
         "Namespace" => key.namespace.is_empty() && key.name == namespace,
         "ServiceMonitor" if !key.namespace.is_empty() => {
             let release = Release { name: index.name.as_str(), namespace };
-            let (object, is_elsewhere) = (key.to_string(), key.namespace != namespace);
-            return monitor::check(&manifest.object, release, manifests).map_err(|why| match is_elsewhere {
-                true => InvalidBundle::Monitor { object, why },
-                false => InvalidBundle::OwnMonitor { object, why },
+            let object = key.to_string();
+            return monitor::check(&manifest.object, release, manifests).map_err(|why| {
+                if key.namespace == namespace {
+                    InvalidBundle::OwnMonitor { object, why }
+                } else {
+                    InvalidBundle::Monitor { object, why }
+                }
             });
         }
         _ => key.namespace == namespace,

@@ -57,7 +57,7 @@ pub fn posture(set: &ManifestSet) -> Posture {
             name: manifest.key.name.clone(),
             service_account_token: template.pointer("/spec/automountServiceAccountToken")
                 != Some(&Value::Bool(false)),
-            violations: texts(pod_violations(template)),
+            violations: texts(&pod_violations(template)),
             containers: containers(template)
                 .map(|container| container_posture(template, container))
                 .collect(),
@@ -79,13 +79,13 @@ pub fn posture(set: &ManifestSet) -> Posture {
 fn container_posture(template: &Value, container: &Value) -> ContainerPosture {
     ContainerPosture {
         name: container.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        violations: texts(container_violations(template, container)),
+        violations: texts(&container_violations(template, container)),
         read_only_root: container.pointer("/securityContext/readOnlyRootFilesystem")
             == Some(&Value::Bool(true)),
     }
 }
 
-fn texts(violations: Vec<Violation>) -> Vec<String> {
+fn texts(violations: &[Violation]) -> Vec<String> {
     violations.iter().map(ToString::to_string).collect()
 }
 

@@ -153,7 +153,9 @@ impl Found<'_> {
     }
 
     fn http_route(&mut self, spec: &Value) {
-        items(&spec["hostnames"]).iter().for_each(|host| self.some(Way::Host, host));
+        for host in items(&spec["hostnames"]) {
+            self.some(Way::Host, host);
+        }
         if items(&spec["hostnames"]).is_empty() {
             self.add(Way::Host, "*");
         }
@@ -202,15 +204,14 @@ impl Found<'_> {
                 Some(_) => {}
             }
         }
-        items(&spec["volumes"]).iter().for_each(|volume| self.volume(volume));
+        for volume in items(&spec["volumes"]) {
+            self.volume(volume);
+        }
     }
 
     fn volume(&mut self, volume: &Value) {
         self.some(Way::Driver, &volume["csi"]["driver"]);
-        self.some(
-            Way::PersistentVolume,
-            &volume["ephemeral"]["volumeClaimTemplate"]["spec"]["volumeName"],
-        );
+        self.some(Way::PersistentVolume, &volume["ephemeral"]["volumeClaimTemplate"]["spec"]["volumeName"]);
         let mut sources = items(&volume["projected"]["sources"]).iter();
         if sources.any(|source| source.get("serviceAccountToken").is_some()) {
             self.some(Way::Token, &volume["name"]);
@@ -293,14 +294,24 @@ mod tests {
             ("Service", json!({"type": "NodePort", "ports": [{"nodePort": 30080}]}), Way::NodePort, "30080"),
             ("PersistentVolumeClaim", json!({"volumeName": "pv"}), Way::PersistentVolume, "pv"),
             ("ServiceMonitor", json!({"namespaceSelector": {"any": true}}), Way::Monitoring, "*"),
-            ("ServiceMonitor", json!({"namespaceSelector": {"matchNames": ["own", "b"]}}), Way::Monitoring, "b"),
+            (
+                "ServiceMonitor",
+                json!({"namespaceSelector": {"matchNames": ["own", "b"]}}),
+                Way::Monitoring,
+                "b",
+            ),
             (
                 "ServiceMonitor",
                 json!({"endpoints": [{"relabelings": [{"targetLabel": "__address__"}]}]}),
                 Way::Relabeling,
                 "__address__",
             ),
-            ("Deployment", template(json!({"metadata": {"labels": {"x.example/a": "b"}}})), Way::PodLabel, "x.example/a"),
+            (
+                "Deployment",
+                template(json!({"metadata": {"labels": {"x.example/a": "b"}}})),
+                Way::PodLabel,
+                "x.example/a",
+            ),
             (
                 "Deployment",
                 template(json!({"metadata": {"annotations": {"x.example/a": "b", "checksum/config": "1"}}})),
@@ -313,10 +324,17 @@ mod tests {
                 Way::PriorityClass,
                 "system-node-critical",
             ),
-            ("Deployment", template(json!({"spec": {"tolerations": [{"operator": "Exists"}]}})), Way::Toleration, "*"),
             (
                 "Deployment",
-                template(json!({"spec": {"tolerations": [{"key": "node-role.kubernetes.io/control-plane"}]}})),
+                template(json!({"spec": {"tolerations": [{"operator": "Exists"}]}})),
+                Way::Toleration,
+                "*",
+            ),
+            (
+                "Deployment",
+                template(
+                    json!({"spec": {"tolerations": [{"key": "node-role.kubernetes.io/control-plane"}]}}),
+                ),
                 Way::Toleration,
                 "node-role.kubernetes.io/control-plane",
             ),
@@ -386,8 +404,11 @@ mod tests {
     fn object_that_stays_in_its_namespace_reaches_nothing() {
         for (kind, spec) in [
             ("Service", json!({"type": "ClusterIP", "ports": [{"port": 80}]})),
-            ("Deployment", json!({"template": {"spec": {"priorityClassName": "batch",
-                "tolerations": [{"key": "gpu"}], "volumes": [{"name": "a", "emptyDir": {}}]}}})),
+            (
+                "Deployment",
+                json!({"template": {"spec": {"priorityClassName": "batch",
+                "tolerations": [{"key": "gpu"}], "volumes": [{"name": "a", "emptyDir": {}}]}}}),
+            ),
             ("ServiceMonitor", json!({"namespaceSelector": {"matchNames": ["own"]}})),
         ] {
             assert_eq!(ways(&object(kind, &spec)), [], "{kind}");

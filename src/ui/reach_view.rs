@@ -22,13 +22,30 @@ pub fn lines(reach: &[Reach]) -> Vec<String> {
 fn line(reach: &[Reach]) -> String {
     let Reach { kind, name, way, value, .. } = &reach[0];
     let targets: Vec<&str> = reach.iter().map(|reach| reach.target.as_str()).collect();
-    let targets = targets.join(", ");
+    let targets = match way {
+        Way::Annotation | Way::PodLabel => by_prefix(&targets),
+        _ => targets.join(", "),
+    };
     match value {
         Some(value) if *way == Way::Snippet => {
             format!("{kind}/{name}: {} {targets} = {}", words(*way), shortened(value))
         }
         _ => format!("{kind}/{name}: {} {targets}", words(*way)),
     }
+}
+
+/// Returns sorted keys with each prefix once: `a.example/{b, c}, d`.
+fn by_prefix(keys: &[&str]) -> String {
+    let prefix = |key: &&str| key.rsplit_once('/').map(|(prefix, _)| prefix.to_owned());
+    let groups = keys.chunk_by(|a, b| prefix(a).is_some() && prefix(a) == prefix(b));
+    let groups = groups.map(|group| match (group, prefix(&group[0])) {
+        ([_, _, ..], Some(prefix)) => {
+            let names: Vec<&str> = group.iter().map(|key| &key[prefix.len() + 1..]).collect();
+            format!("{prefix}/{{{}}}", names.join(", "))
+        }
+        _ => group.join(", "),
+    });
+    groups.collect::<Vec<_>>().join(", ")
 }
 
 fn shortened(text: &str) -> String {
@@ -71,8 +88,11 @@ mod tests {
     #[test]
     fn targets_of_one_object_share_a_line_and_snippets_do_not() {
         let all = [
+            reach(Way::Annotation, "a", Some("1")),
+            reach(Way::Annotation, "b", Some("1")),
             reach(Way::Annotation, "x.example/a", Some("1")),
             reach(Way::Annotation, "x.example/b", Some("2")),
+            reach(Way::Annotation, "y.example/c", Some("2")),
             reach(Way::Snippet, "x.example/snippet", Some("return 200;")),
             reach(Way::Snippet, "y.example/snippet", Some(&"x".repeat(300))),
             reach(Way::Host, "a.example", None),
@@ -83,7 +103,7 @@ mod tests {
         assert_eq!(
             lines(&all),
             [
-                "Ingress/a: has annotations for controllers: x.example/a, x.example/b".to_owned(),
+                "Ingress/a: has annotations for controllers: a, b, x.example/{a, b}, y.example/c".to_owned(),
                 "Ingress/a: puts a snippet into a controller's configuration: x.example/snippet = return 200;"
                     .to_owned(),
                 format!(

@@ -484,6 +484,29 @@ fn every_code_is_reached_has_a_remedy_and_is_documented() {
 }
 
 #[test]
+fn forbidden_object_is_neither_signed_nor_shown() {
+    let env = TestEnv::new();
+    env.trust_builder();
+    let [folder, ..] = &with_the_network_of_the_node(&env)[..] else { panic!("a folder") };
+    env.write("key.pem", key("builder").to_pem().as_bytes());
+    set_mode(&env.path().join("key.pem"), 0o600);
+
+    for command in [&["inspect", folder][..], &["diff", folder, "web"], &["sign", folder, "--key", "key.pem"]]
+    {
+        let ran = env.run(command);
+
+        assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{command:?}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains(
+                "FORBIDDEN_CONTENT: Deployment/relay-claude-relay, pod template: `spec.hostNetwork`"
+            ),
+            "{}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
 fn text_of_a_hostile_bundle_reaches_the_terminal_harmless() {
     let env = TestEnv::new();
     env.trust_builder();

@@ -206,7 +206,10 @@ fn pods() -> Vec<Row> {
         row("storage.logs.fluentbit.extraFields", raw(&["[]", "[\"key\"]", "[\"msg\", \"end\"]"])),
         row("podSecurityContext.runAsUser", integer(1..=70_000)),
         row("podSecurityContext.supplementalGroups", raw(&["[]", "[1, 2]"])),
-        row("podSecurityContext.seLinuxOptions", raw(&["{ level = \"s0:c1,c2\" }", "{ type = \"container_t\" }"])),
+        row(
+            "podSecurityContext.seLinuxOptions",
+            raw(&["{ level = \"s0:c1,c2\" }", "{ type = \"container_t\" }"]),
+        ),
         row(
             "podSecurityContext.sysctls",
             raw(&["[]", "[{ name = \"net.ipv4.tcp_syncookies\", value = \"1\" }]"]),

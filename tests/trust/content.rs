@@ -334,7 +334,9 @@ fn the_documents_agree_and_are_canonical() {
             (
                 "an encrypted file that is only in the recipe",
                 |forger| {
-                    forger.document(RECIPE, |recipe| recipe["sealed"] = json!({"secrets/x.age": Digest::of(b"x")}));
+                    forger.document(RECIPE, |recipe| {
+                        recipe["sealed"] = json!({"secrets/x.age": Digest::of(b"x")});
+                    });
                     forger.digests();
                 },
                 "sealed files",
@@ -343,20 +345,20 @@ fn the_documents_agree_and_are_canonical() {
     );
 }
 
-/// Returns what the verifier says of a bundle whose recipe has another value at a pointer; null removes the field.
+/// Returns what the verifier says of a bundle whose recipe has another value at a pointer; none removes the field.
 fn recipe_outcome(pointer: &str, value: Option<Value>) -> String {
     let outcome = forged(&PRODUCTION, |forger| {
         forger.document(RECIPE, |recipe| {
             let (parent, field) = pointer.rsplit_once('/').unwrap();
             let parent = recipe.pointer_mut(parent).unwrap().as_object_mut().unwrap();
             match value {
-                Some(value) => drop(parent.insert(field.to_owned(), value)),
-                None => drop(parent.remove(field)),
-            }
+                Some(value) => parent.insert(field.to_owned(), value),
+                None => parent.remove(field),
+            };
         });
         forger.digests();
     });
-    outcome.map_or_else(|refusal| refusal.to_string(), |_| ACCEPTED.to_owned())
+    outcome.map_or_else(|refusal| refusal.to_string(), |()| ACCEPTED.to_owned())
 }
 
 #[test]

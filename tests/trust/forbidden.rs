@@ -120,7 +120,11 @@ fn pod_that_reaches_the_node_is_forbidden() {
         ("securityContext/seLinuxOptions", json!({"user": "system_u"}), "seLinuxOptions"),
         ("securityContext/seLinuxOptions", json!({"role": "sysadm_r"}), "seLinuxOptions"),
         ("securityContext/windowsOptions", json!({"hostProcess": true}), "windowsOptions"),
-        ("securityContext/sysctls", json!([{"name": "kernel.msgmax", "value": "1"}]), "sysctls[kernel.msgmax]"),
+        (
+            "securityContext/sysctls",
+            json!([{"name": "kernel.msgmax", "value": "1"}]),
+            "sysctls[kernel.msgmax]",
+        ),
         ("securityContext", json!(null), "runAsNonRoot"),
     ];
     for kind in ["deploy", "sts"] {
@@ -167,7 +171,11 @@ fn container_that_reaches_the_node_is_forbidden_in_every_list() {
         ("ports", json!([{"containerPort": 1, "hostPort": 80}]), "hostPort"),
         ("livenessProbe", json!({"httpGet": {"host": "10.0.0.1", "port": 80}}), "livenessProbe.httpGet.host"),
         ("startupProbe", json!({"tcpSocket": {"host": "a", "port": 80}}), "startupProbe.tcpSocket.host"),
-        ("lifecycle", json!({"preStop": {"httpGet": {"host": "a", "port": 80}}}), "lifecycle.preStop.httpGet.host"),
+        (
+            "lifecycle",
+            json!({"preStop": {"httpGet": {"host": "a", "port": 80}}}),
+            "lifecycle.preStop.httpGet.host",
+        ),
         ("notYetInvented", json!(1), "`notYetInvented`"),
     ];
     for list in ["containers", "initContainers"] {

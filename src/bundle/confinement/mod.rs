@@ -12,7 +12,6 @@ use std::fmt;
 use serde_json::Value;
 
 use super::derive::containers;
-use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::references::pod_template;
 
@@ -61,7 +60,8 @@ impl fmt::Display for Violation {
 #[derive(Debug, thiserror::Error)]
 #[error("{object}, {part}: {violation}")]
 pub struct Forbidden {
-    pub object: ObjectKey,
+    /// The object, as `Kind/name`.
+    pub object: String,
     pub part: Part,
     pub violation: Violation,
 }
@@ -95,7 +95,7 @@ pub fn check(manifests: &ManifestSet, release: &str) -> Result<(), Forbidden> {
 
 fn check_object(manifest: &Manifest, release: &str) -> Result<(), Forbidden> {
     let forbid = |part: Part, violations: Vec<Violation>| match violations.into_iter().next() {
-        Some(violation) => Err(Forbidden { object: manifest.key.clone(), part, violation }),
+        Some(violation) => Err(Forbidden { object: manifest.key.to_string(), part, violation }),
         None => Ok(()),
     };
     forbid(Part::Object, object::violations(manifest, release))?;

@@ -13,7 +13,8 @@ pub fn pod_violations(template: &Value) -> Vec<Violation> {
     let mut found = Found::default();
     found.fields(Some(template), "", &["metadata", "spec"]);
     found.fields(template.get("metadata"), "metadata", &TEMPLATE_METADATA);
-    for (key, value) in template.pointer("/metadata/annotations").and_then(Value::as_object).into_iter().flatten()
+    for (key, value) in
+        template.pointer("/metadata/annotations").and_then(Value::as_object).into_iter().flatten()
     {
         let confines = value.as_str().is_some_and(|value| is_confining(key, value));
         found.require(confines, &format!("metadata.annotations[{key}]"), Rule::Restricted);
@@ -37,8 +38,12 @@ pub fn pod_violations(template: &Value) -> Vec<Violation> {
 /// A volume has one source, of an allowed type.
 fn check_volume(volume: &Value, found: &mut Found) {
     let name = found.text(volume, "name", "spec.volumes[]");
-    let sources: Vec<&String> =
-        volume.as_object().into_iter().flat_map(|fields| fields.keys()).filter(|key| *key != "name").collect();
+    let sources: Vec<&String> = volume
+        .as_object()
+        .into_iter()
+        .flat_map(|fields| fields.keys())
+        .filter(|key| *key != "name")
+        .collect();
     match sources[..] {
         [source] => {
             let field = format!("spec.volumes[{name}].{source}");
@@ -118,9 +123,8 @@ fn check_seccomp(profile: &Value, path: &str, found: &mut Found) {
 }
 
 fn check_capabilities(capabilities: &Value, found: &mut Found) {
-    let [added, dropped] = ["add", "drop"].map(|list| {
-        found.items(capabilities.get(list), &format!("securityContext.capabilities.{list}"))
-    });
+    let [added, dropped] = ["add", "drop"]
+        .map(|list| found.items(capabilities.get(list), &format!("securityContext.capabilities.{list}")));
     let adds_no_more = added.iter().all(|name| name == CAPABILITY_ADDED);
     found.require(adds_no_more, "securityContext.capabilities.add", Rule::Restricted);
     let drops_all = dropped.iter().any(|name| name == CAPABILITIES_DROPPED);
@@ -129,13 +133,8 @@ fn check_capabilities(capabilities: &Value, found: &mut Found) {
 
 /// A probe or a hook of another host would make the kubelet connect from the node's network.
 fn check_handlers(container: &Value, found: &mut Found) {
-    let handlers = [
-        "/livenessProbe",
-        "/readinessProbe",
-        "/startupProbe",
-        "/lifecycle/postStart",
-        "/lifecycle/preStop",
-    ];
+    let handlers =
+        ["/livenessProbe", "/readinessProbe", "/startupProbe", "/lifecycle/postStart", "/lifecycle/preStop"];
     for handler in handlers {
         for action in ["httpGet", "tcpSocket"] {
             let host = container.pointer(&format!("{handler}/{action}/host"));

@@ -8,7 +8,8 @@ use k8s_openapi::api::core::v1::{
 };
 
 use crate::model::restricted::{
-    CAPABILITIES_DROPPED, CAPABILITY_ADDED, PROC_MOUNT, SYSCTLS, is_app_armor, is_confining, is_seccomp, is_selinux,
+    CAPABILITIES_DROPPED, CAPABILITY_ADDED, PROC_MOUNT, SYSCTLS, is_app_armor, is_confining, is_seccomp,
+    is_selinux,
 };
 use crate::profile::node::Path;
 use crate::profile::settings::Settings;
@@ -118,7 +119,11 @@ fn container_context(path: &Path, context: &SecurityContext, report: &mut Report
             (is_unconfined(context.seccomp_profile.as_ref()), "seccompProfile.type", SECCOMP),
             (is_odd_app_armor(context.app_armor_profile.as_ref()), "appArmorProfile.type", APP_ARMOR),
             (context.se_linux_options.as_ref().is_some_and(is_odd_selinux), "seLinuxOptions", SELINUX),
-            (context.proc_mount.as_deref().is_some_and(|mount| mount != PROC_MOUNT), "procMount", "remove it"),
+            (
+                context.proc_mount.as_deref().is_some_and(|mount| mount != PROC_MOUNT),
+                "procMount",
+                "remove it",
+            ),
             (context.windows_options.is_some(), "windowsOptions", "remove it: the images are Linux images"),
         ],
         report,
