@@ -83,7 +83,7 @@ pub enum InvalidBundle {
     #[error("recipe.json is not the one that bundle.json names")]
     OtherRecipe,
     #[error(transparent)]
-    Sealed(#[from] InvalidSealed),
+    Sealed(#[from] Box<InvalidSealed>),
 }
 
 impl Bundle {

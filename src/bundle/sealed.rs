@@ -20,7 +20,7 @@ pub enum SealedFault {
     #[error(transparent)]
     Place(#[from] InvalidPlace),
     #[error("it is sealed for {found}, and the bundle uses it for {used}")]
-    Misplaced { found: Place, used: Place },
+    Misplaced { found: Box<Place>, used: Box<Place> },
 }
 
 /// A sealed file that is of no use.
@@ -36,11 +36,12 @@ pub struct InvalidSealed {
 /// # Errors
 ///
 /// With the first file of which that is not so.
-pub fn check_sealed(bundle: &Bundle) -> Result<(), InvalidSealed> {
+pub fn check_sealed(bundle: &Bundle) -> Result<(), Box<InvalidSealed>> {
     let mut places = places(bundle);
     for (path, file) in bundle.files.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::SealedSecret)) {
         let places = places.remove(path.as_str()).unwrap_or_default();
-        check_file(file.bytes(), places).map_err(|fault| InvalidSealed { file: path.to_string(), fault })?;
+        check_file(file.bytes(), places)
+            .map_err(|fault| Box::new(InvalidSealed { file: path.to_string(), fault }))?;
     }
     Ok(())
 }
@@ -63,7 +64,7 @@ fn check_file(bytes: &[u8], places: Vec<Result<Place, InvalidPlace>>) -> Result<
     for used in places {
         let used = used?;
         if let Stated::Other(found) = form.stated(&used) {
-            return Err(SealedFault::Misplaced { found: found.clone(), used });
+            return Err(SealedFault::Misplaced { found: Box::new(found.clone()), used: Box::new(used) });
         }
     }
     Ok(())

@@ -1,6 +1,5 @@
 //! age around a frame, and off it again.
 
-use std::collections::HashSet;
 use std::io::{Read as _, Write as _};
 
 use age_core::format::{FileKey, Stanza};
@@ -56,13 +55,20 @@ pub(super) fn encrypt(bytes: &[u8], recipients: &Recipients, address: Option<&Ad
 struct AddressStanza<'a>(&'a Address);
 
 impl age::Recipient for AddressStanza<'_> {
-    fn wrap_file_key(&self, _: &FileKey) -> Result<(Vec<Stanza>, HashSet<String>), age::EncryptError> {
+    #[expect(
+        clippy::disallowed_types,
+        reason = "age's trait has a set, and this one is empty: it has no order"
+    )]
+    fn wrap_file_key(
+        &self,
+        _: &FileKey,
+    ) -> Result<(Vec<Stanza>, std::collections::HashSet<String>), age::EncryptError> {
         let stanza = Stanza {
             tag: ADDRESS_STANZA.to_owned(),
             args: vec![self.0.place.to_string()],
             body: self.0.body(),
         };
-        Ok((vec![stanza], HashSet::new()))
+        Ok((vec![stanza], std::collections::HashSet::new()))
     }
 }
 
