@@ -84,7 +84,7 @@ fn the_service_is_probed_keeps_its_backlog_on_disk_and_does_not_reload() {
 
 #[test]
 fn every_record_says_which_pod_it_is_from() {
-    let filter = rendered(Output::Stdout, &settings! {}, 8)["pipeline"]["filters"][0].clone();
+    let filter = rendered(Output::Stdout, &settings! {}, 8)["pipeline"]["filters"][2].clone();
 
     for variable in METADATA {
         let line = json!(format!("{} ${{{variable}}}", variable.to_lowercase()));
@@ -99,7 +99,9 @@ fn parser_tag_and_match_agree() {
 
     assert_eq!(pipeline["inputs"][0]["parser"], all["parsers"][0]["name"]);
     assert_eq!(pipeline["outputs"][0]["match"], pipeline["inputs"][0]["tag"]);
-    assert_eq!(pipeline["filters"][0]["match"], pipeline["inputs"][0]["tag"]);
+    for filter in pipeline["filters"].as_array().unwrap() {
+        assert_eq!(filter["match"], pipeline["inputs"][0]["tag"]);
+    }
 }
 
 #[test]
