@@ -269,7 +269,6 @@ impl Report for VerifyReport {
             ("expires", expires),
             ("target", self.target_text()),
             ("replay", self.replay_text()),
-            ("size", format!("{} objects, {} files, {} bytes", self.objects, self.files, self.bytes)),
         ];
         for (name, value) in lines {
             writeln!(out, "{name:<12}{}", safe(&value))?;
@@ -277,6 +276,8 @@ impl Report for VerifyReport {
         for (at, line) in reach_view::lines(&self.reach).iter().enumerate() {
             writeln!(out, "{:<12}{}", if at == 0 { "reaches" } else { "" }, safe(line))?;
         }
+        let Self { objects, files, bytes, .. } = self;
+        writeln!(out, "{:<12}{objects} objects, {files} files, {bytes} bytes", "size")?;
         self.write_rebuild(out)?;
         self.live.as_ref().map_or(Ok(()), |live| live_view::write(live, out))
     }
