@@ -7,7 +7,6 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::clock;
-use super::command_line::command_line;
 use super::ctx::Ctx;
 use super::failure::{Failure, Outcome};
 use super::state_args::StateArgs;
@@ -225,20 +224,6 @@ fn still_counting(state: &State, place: &Place) -> Option<(Place, u64)> {
     let wider = state.floors().iter().filter(|(other, _)| other.covers(place));
     let highest = wider.max_by_key(|(_, floor)| floor.serial);
     highest.map(|(other, floor)| (other.clone(), floor.serial))
-}
-
-/// The reason that a printed command line gives; the operator may give a better one.
-const LOST: &str = "the installation was lost";
-
-/// Returns the command line that takes away the floor of a place; `state` are the arguments that name the state.
-pub(super) fn reset_line(place: &Place, state: &[String]) -> String {
-    let Place { bundle, profile, namespace, site, cluster_uid } = place;
-    let own = ["state", "reset", "--bundle", bundle.as_str(), "--profile", profile.as_str()];
-    let own = own.into_iter().chain(["--namespace", namespace.as_str()]);
-    let site = site.iter().flat_map(|site| ["--site", site.as_str()]);
-    let cluster = cluster_uid.iter().flat_map(|uid| ["--cluster-uid", uid.as_str()]);
-    let state = state.iter().map(String::as_str);
-    command_line(own.chain(site).chain(cluster).chain(["--reason", LOST]).chain(state))
 }
 
 fn show(place: &Place) -> String {
