@@ -5,25 +5,22 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use kube::Client;
 use kube::client::Body;
-use kube::{Client, Config};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 use super::body::{Lost, receive};
-use super::credentials::{self, Credentials};
+use super::connection::{Access, ConnectError, ConnectWarning, Connection};
 use super::error::{CallError, Status};
 use super::handshake;
-use super::kubeconfig::{self, Context};
-use super::proxy::{ProxyEnvironment, choose};
+use super::kubeconfig;
 use super::request::{Method, Request};
 use super::resource::Answer;
 use super::retry::{ATTEMPTS_MAX, Trouble, delay};
 use super::secret::Secret;
 use super::signals::{Manner, Signals, unless_stopped};
-use super::tls::{self, ClientCertificate};
-use super::transport::Transport;
 use crate::model::object_key::{ObjectKey, is_uid};
 use crate::model::url::without_user_info;
 
@@ -37,29 +34,6 @@ const PARALLEL: usize = 8;
 
 /// The longest version of a server: those of vendors have some thirty characters.
 const VERSION_BYTES_MAX: usize = 128;
-
-/// How to reach a cluster. No `Debug`, for the address of a proxy may have a password.
-#[derive(Clone)]
-pub struct Access {
-    /// The kubeconfig files; earlier ones win.
-    pub kubeconfigs: Vec<String>,
-    /// The context; else the current one.
-    pub context: Option<String>,
-    /// The proxies of the environment.
-    pub proxies: ProxyEnvironment,
-}
-
-/// Why there is no connection to speak of.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    #[error("the kubeconfig cannot be used: {0}")]
-    Kubeconfig(String),
-    /// The proxy of the kubeconfig, or of the environment.
-    #[error("unusable proxy: {0}")]
-    Proxy(String),
-    #[error("the client cannot be made: {0}")]
-    Client(String),
-}
 
 /// A cluster, through one context.
 pub struct Cluster {
@@ -81,14 +55,6 @@ pub struct Cluster {
     proxy: Option<String>,
     /// Settings that a person should know of.
     pub warnings: Vec<ConnectWarning>,
-}
-
-/// A setting that works, and may not be meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConnectWarning {
-    /// The server is whoever answers.
-    #[error("the certificate of the API server is not verified: the kubeconfig has insecure-skip-tls-verify")]
-    Unverified,
 }
 
 /// What the API server answers.
@@ -133,15 +99,10 @@ impl Cluster {
     ///
     /// When there is no such file or context, or its credentials cannot be read.
     pub fn connect(access: &Access) -> Result<Self, ConnectError> {
-        let context = kubeconfig::read(access)?;
+        let Connection { context, namespace, server, proxy, transport, warnings } =
+            Connection::decide(access)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| ConnectError::Client(error.to_string()))?;
-        let url = server_url(&context.cluster)?;
-        let proxy = choose(&url, context.cluster.proxy_url.as_deref(), &access.proxies)
-            .map_err(|error| ConnectError::Proxy(error.to_string()))?;
-        let (server, name, namespace) = (address(&url), context.name.clone(), context.namespace.clone());
-        let transport = transport(url, context)?;
-        let unverified = transport.config.accept_invalid_certs.then_some(ConnectWarning::Unverified);
         let client = runtime.block_on(async { transport.client(proxy.as_ref()) })?;
         Ok(Self {
             runtime,
@@ -149,11 +110,11 @@ impl Cluster {
             fence: Cell::new(None),
             patience: Cell::new(Patience::USUAL),
             signals: RefCell::new(None),
-            context: name,
+            context,
             server,
             namespace,
             proxy: proxy.map(|proxy| proxy.to_string()),
-            warnings: unverified.into_iter().collect(),
+            warnings,
         })
     }
 
@@ -359,46 +320,6 @@ pub(super) fn found<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallEr
     }
 }
 
-/// Returns the address of a server; a name and a password in it are left out.
-fn address(url: &http::Uri) -> String {
-    let scheme = url.scheme_str().unwrap_or("http");
-    let host = url.host().unwrap_or_default();
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{scheme}://{host}{port}{}", url.path().trim_end_matches('/'))
-}
-
-/// Returns where the API server is; an address without a scheme is one of `http`.
-fn server_url(cluster: &kube::config::Cluster) -> Result<http::Uri, ConnectError> {
-    let mistake = |why: &str| ConnectError::Kubeconfig(format!("its cluster has {why}"));
-    let server = cluster.server.as_deref().ok_or_else(|| mistake("no server"))?;
-    let url = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
-    let url: Option<http::Uri> = url.parse().ok();
-    let is_known = |url: &http::Uri| matches!(url.scheme_str(), Some("http" | "https"));
-    url.filter(is_known)
-        .ok_or_else(|| mistake("a server that is not an address such as https://10.0.0.1:6443"))
-}
-
-/// Decides what requests are sent with. Without TLS there is nobody to trust: neither authority nor credentials count.
-fn transport(url: http::Uri, context: Context) -> Result<Transport, ConnectError> {
-    let Context { namespace, cluster, mut user, .. } = context;
-    credentials::check(&user)?;
-    let is_https = url.scheme() == Some(&http::uri::Scheme::HTTPS);
-    let mut config = Config::new(url);
-    config.default_namespace = namespace;
-    config.default_retry = false;
-    if is_https {
-        tls::trust(&mut config, &cluster)?;
-    } else {
-        credentials::remove_all(&mut user);
-    }
-    let credentials = Credentials::take(&mut user)?;
-    let certificate = ClientCertificate::take(&mut user);
-    // What is left is for kube: plugins, and who is impersonated.
-    config.auth_info = user;
-    let tls = tls::configure(&config, certificate)?;
-    Ok(Transport { config, tls, credentials })
-}
-
 /// How long a request is sent again.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
@@ -530,14 +451,6 @@ fn header<'a>(headers: &'a http::HeaderMap, name: &http::HeaderName) -> Option<&
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_is_shown_without_a_password() {
-        let shown = |url: &str| address(&url.parse().unwrap());
-
-        assert_eq!(shown("https://10.0.0.1:6443"), "https://10.0.0.1:6443");
-        assert_eq!(shown("https://me:s3cret@[::1]/k8s/clusters/c-1/?x"), "https://[::1]/k8s/clusters/c-1");
-    }
 
     #[test]
     fn a_path_that_cannot_be_sent_is_an_error_and_one_that_can_is_sent_as_it_is() {

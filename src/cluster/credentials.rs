@@ -19,7 +19,7 @@ use kube::config::AuthInfo;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
-use super::client::ConnectError;
+use super::connection::ConnectError;
 
 /// What `Authorization` is. No `Debug`.
 pub(super) enum Credentials {

@@ -9,13 +9,12 @@ use rustls::{AlertDescription, CertificateError};
 pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<String> {
     let mut link = Some(error);
     while let Some(this) = link {
-        // An I/O error hides the error that it was made of from those who ask for its source.
-        let inner = this.downcast_ref().and_then(io::Error::get_ref);
-        let found = inner.and_then(|inner| inner.downcast_ref()).or_else(|| this.downcast_ref());
-        if let Some(error) = found {
+        if let Some(error) = this.downcast_ref() {
             return words(error);
         }
-        link = this.source();
+        // An I/O error does not give the error that it was made of as its source.
+        let inner = this.downcast_ref().and_then(io::Error::get_ref);
+        link = inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| this.source());
     }
     None
 }
@@ -72,7 +71,7 @@ mod tests {
     use super::*;
 
     fn told(error: rustls::Error) -> Option<String> {
-        failure(&io::Error::other(error))
+        failure(&io::Error::other(io::Error::other(error)))
     }
 
     #[test]

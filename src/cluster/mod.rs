@@ -5,6 +5,7 @@
 
 mod body;
 mod client;
+mod connection;
 mod credentials;
 pub mod error;
 mod handshake;
@@ -18,5 +19,6 @@ mod signals;
 mod tls;
 mod transport;
 
-pub use client::{Access, Cluster, ConnectError, ConnectWarning, Identity};
+pub use client::{Cluster, Identity};
+pub use connection::{Access, ConnectError, ConnectWarning};
 pub use proxy::ProxyEnvironment;

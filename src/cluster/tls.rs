@@ -15,7 +15,7 @@ use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
-use super::client::ConnectError;
+use super::connection::ConnectError;
 use super::credentials::has_certificate;
 use super::kubeconfig::words;
 

@@ -17,7 +17,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tower::{BoxError, Service, ServiceBuilder};
 
-use super::client::ConnectError;
+use super::connection::ConnectError;
 use super::credentials::{Credentials, proxy_authorization};
 use super::kubeconfig::words;
 use super::proxy::{Proxy, Scheme};

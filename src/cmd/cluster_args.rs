@@ -106,7 +106,9 @@ fn kubeconfigs() -> Result<Vec<String>, Failure> {
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match error {
-            ConnectError::Kubeconfig(_) | ConnectError::Proxy(_) => Self::input(error),
+            ConnectError::Kubeconfig(_) => Self::input(error),
+            ConnectError::Proxy(_) => Self::input(error)
+                .hint("correct it, or name the API server in NO_PROXY if no proxy leads to it (a proxy-url wins over NO_PROXY)"),
             ConnectError::Client(_) => Self::world(error),
         }
     }

@@ -98,3 +98,16 @@ fn key_that_cannot_be_used_is_told_by_its_kind_with_a_remedy() {
         assert!(!stderr.contains("BEGIN"), "{stderr}");
     }
 }
+
+#[test]
+fn handshake_that_cannot_succeed_is_told_once_with_its_reason() {
+    let other = "server: 'https://127.0.0.1:{TLS}', certificate-authority: other-ca.crt";
+    let Some(stderr) = said(other, "token: T", &[]) else { return };
+    assert_said(
+        &stderr,
+        &[
+            "the TLS handshake with the API server failed",
+            "no certificate-authority of the kubeconfig has signed",
+        ],
+    );
+}

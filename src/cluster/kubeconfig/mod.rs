@@ -6,7 +6,7 @@ mod mistakes;
 use camino::Utf8Path;
 use kube::config::{AuthInfo, Cluster, ExecAuthCluster, Kubeconfig};
 
-use super::client::{Access, ConnectError};
+use super::connection::{Access, ConnectError};
 pub(super) use mistakes::words;
 
 /// What one context of a kubeconfig says: no value in it is empty.
