@@ -7,7 +7,6 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::clock;
-use super::command_line::command_line;
 use super::ctx::Ctx;
 use super::failure::{Failure, Outcome};
 use super::state_args::StateArgs;
@@ -204,19 +203,6 @@ fn no_floor(place: &Place, state: &State) -> Failure {
     let failure = Failure::input(format!("no floor is recorded for {}", show(place)));
     let others: Vec<String> = state.floors().keys().map(show).collect();
     if others.is_empty() { failure } else { failure.hint(format!("there is one for {}", others.join("; "))) }
-}
-
-/// The reason that a printed command line gives; whoever types it may give a better one.
-const LOST: &str = "the installation was lost";
-
-/// Returns the command line that takes away the floor of a place; `state` are the arguments that name the state.
-pub(super) fn reset_line(place: &Place, state: &[String]) -> String {
-    let Place { bundle, profile, namespace, site } = place;
-    let own = ["state", "reset", "--bundle", bundle.as_str(), "--profile", profile.as_str()];
-    let own = own.into_iter().chain(["--namespace", namespace.as_str()]);
-    let site = site.iter().flat_map(|site| ["--site", site.as_str()]);
-    let state = state.iter().map(String::as_str);
-    command_line(own.chain(site).chain(["--reason", LOST]).chain(state))
 }
 
 fn show(place: &Place) -> String {
