@@ -47,9 +47,10 @@ data; pods are waited for. Volume claims, Secrets, the record and the namespace 
 that delete what is labelled as this installation's are printed. A run that was interrupted is run
 again. A bundle can be applied again afterwards, to the same data and keys.
 
-While an adoption is not finished, --abandon gives the release back to Helm: what was taken over is as
-Helm's record has it, what was deleted is made again, and what the bundle brought goes. Secrets keep
-their values. `helm upgrade`, `helm uninstall` and `relay-bundle adopt` work afterwards.
+While an adoption is not finished, --abandon gives the release back to Helm: what was taken over
+is as Helm's record has it, what was deleted is made again, and what the bundle brought goes.
+Secrets keep their values. `helm upgrade`, `helm uninstall` and `relay-bundle adopt` work
+afterwards.
 
 Examples:
   relay-bundle remove -n claude-relay --dry-run

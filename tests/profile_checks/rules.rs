@@ -486,7 +486,10 @@ fn large_requests_fit_into_the_memory_or_are_warned_of() {
         ],
     );
     let told = words(&load_dev("config.requestMaxSizeMb = 60\nresources.limits.memory = \"512Mi\""));
-    assert!(told.contains("need 555 MiB") && told.contains("\"555Mi\"") && told.contains("54 or less"), "{told}");
+    assert!(
+        told.contains("need 555 MiB") && told.contains("\"555Mi\"") && told.contains("54 or less"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -515,10 +518,19 @@ fn fields_of_the_log_leave_the_pod_only_with_a_warning() {
         &[
             (
                 "storage.logs.fluentbit.extraFields = [\"key\", \"req\"]",
-                &["RB0505 storage.logs.fluentbit.extraFields[0]", "RB0505 storage.logs.fluentbit.extraFields[1]"],
+                &[
+                    "RB0505 storage.logs.fluentbit.extraFields[0]",
+                    "RB0505 storage.logs.fluentbit.extraFields[1]",
+                ],
             ),
-            ("storage.logs.fluentbit.extraFields = [\"a b\"]", &["RB0004 storage.logs.fluentbit.extraFields[0]"]),
-            ("storage.logs.fluentbit.extraFields = [\"a\\\"] = 1\"]", &["RB0004 storage.logs.fluentbit.extraFields[0]"]),
+            (
+                "storage.logs.fluentbit.extraFields = [\"a b\"]",
+                &["RB0004 storage.logs.fluentbit.extraFields[0]"],
+            ),
+            (
+                "storage.logs.fluentbit.extraFields = [\"a\\\"] = 1\"]",
+                &["RB0004 storage.logs.fluentbit.extraFields[0]"],
+            ),
         ],
     );
 }

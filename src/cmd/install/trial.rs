@@ -60,9 +60,8 @@ fn is_verdict(cluster: &Cluster, trial: &Trial, status: &Status) -> Result<bool,
     match status.admission {
         Some(Admission::WebhookWithoutDryRun(_)) => Ok(false),
         Some(Admission::Quota) => Ok(!trial.makes_room),
-        Some(Admission::Webhook(_)) => Ok(true),
         None if status.code == 403 => Ok(!is_account_missing(cluster, trial)?),
-        None => Ok(true),
+        Some(Admission::Webhook(_)) | None => Ok(true),
     }
 }
 
