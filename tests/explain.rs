@@ -104,15 +104,7 @@ fn every_key_drives_something_and_no_line_of_the_tables_is_dead() {
 
 #[test]
 fn the_variables_are_those_that_the_relay_gets() {
-    let profile = load(
-        &[(
-            "p",
-            "config.nodeExtraCaCerts = \"/ca.crt\"\n",
-        )],
-        &[],
-    )
-    .profile
-    .unwrap();
+    let profile = load(&[("p", "config.nodeExtraCaCerts = \"/ca.crt\"\n")], &[]).profile.unwrap();
     let set = relay_bundle::render::render(&profile);
     let config = set
         .iter()

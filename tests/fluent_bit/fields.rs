@@ -32,7 +32,8 @@ fn keep(filter: &Value, record: &Value) -> Value {
 fn expression(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
-            let fields = fields.iter().map(|(key, value)| format!("[{}] = {}", quoted(key), expression(value)));
+            let fields =
+                fields.iter().map(|(key, value)| format!("[{}] = {}", quoted(key), expression(value)));
             format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
         }
         Value::Array(items) => {
@@ -87,7 +88,9 @@ fn filtered_records_hold_no_secret() {
     for text in KEPT {
         assert!(told.contains(text), "{text} is not in\n{told}");
     }
-    for field in ["url=/api/v1/messages\n", "status=500\n", "duration=12.5\n", "ip=10.0.0.7\n", "type=success\n"] {
+    for field in
+        ["url=/api/v1/messages\n", "status=500\n", "duration=12.5\n", "ip=10.0.0.7\n", "type=success\n"]
+    {
         assert!(told.contains(field), "{field} is not in\n{told}");
     }
 }
@@ -97,14 +100,18 @@ fn first_filter_alone_passes_listed_fields_only() {
     let filters = filters(&CASES[0]);
     for record in records() {
         let kept = keep(&filters[0], &record);
-        let unknown = kept.as_object().unwrap().keys().find(|name| !FIELDS.contains(&name.to_lowercase().as_str()));
+        let unknown =
+            kept.as_object().unwrap().keys().find(|name| !FIELDS.contains(&name.to_lowercase().as_str()));
         assert!(unknown.is_none_or(|name| name == "requestId"), "{unknown:?}");
     }
 }
 
 #[test]
 fn extra_field_is_sent_as_it_is() {
-    let case = Case { profile: "storage.logs.fluentbit.extraFields = [\"req\", \"msg\", \"end\"]", output: "stdout" };
+    let case = Case {
+        profile: "storage.logs.fluentbit.extraFields = [\"req\", \"msg\", \"end\"]",
+        output: "stdout",
+    };
     let filters = filters(&case);
     let record = records().remove(1);
     let with_request = records().remove(0);

@@ -47,8 +47,16 @@ pub(crate) fn records() -> Vec<Value> {
             &json!({"query": format!("key={}", secret("query")), "key": secret("name")}),
         ),
         line("debug", "▶ [r] POST /admin/api-keys", &json!({"body": {"apiKey": secret("body")}})),
-        line("debug", &format!("Client headers received: {}", json!({"authorization": secret("header")})), &json!({})),
-        line("debug", &format!("Account data to save: {{\n  \"apiKey\": \"{}\"\n}}", secret("account")), &json!({})),
+        line(
+            "debug",
+            &format!("Client headers received: {}", json!({"authorization": secret("header")})),
+            &json!({}),
+        ),
+        line(
+            "debug",
+            &format!("Account data to save: {{\n  \"apiKey\": \"{}\"\n}}", secret("account")),
+            &json!({}),
+        ),
         line("info", &format!("Invalidated session: {token}"), &json!({})),
         line("error", &format!("connect to http://user:{}@proxy:3128/ failed", secret("proxy")), &json!({})),
         line(
@@ -73,7 +81,8 @@ pub(crate) fn records() -> Vec<Value> {
 
 /// Returns the log file: the records, and lines that are no records.
 pub(crate) fn file() -> String {
-    let mut lines = vec![format!("a line of text with {SECRET}-text"), format!("{{\"ts\":\"x\",\"cut\":\"{SECRET}-cut")];
+    let mut lines =
+        vec![format!("a line of text with {SECRET}-text"), format!("{{\"ts\":\"x\",\"cut\":\"{SECRET}-cut")];
     lines.extend(records().iter().map(Value::to_string));
     lines.join("\n") + "\n"
 }

@@ -33,7 +33,10 @@ pub(crate) const CASES: [Case; 8] = [
         output: "forward",
         profile: "OUTPUT.type = \"forward\"\nOUTPUT.config = { host = \"127.0.0.1\", port = PORT, require_ack_response = false }",
     },
-    Case { output: "es", profile: "OUTPUT.type = \"es\"\nOUTPUT.config = { host = \"127.0.0.1\", port = PORT }" },
+    Case {
+        output: "es",
+        profile: "OUTPUT.type = \"es\"\nOUTPUT.config = { host = \"127.0.0.1\", port = PORT }",
+    },
     Case {
         output: "loki",
         profile: "OUTPUT.type = \"loki\"\nOUTPUT.config = { host = \"127.0.0.1\", port = PORT }",
@@ -91,7 +94,8 @@ impl Case {
         let profile = self.profile.replace("OUTPUT", OUTPUT).replace("PORT", &port.to_string());
         let set = render(&load(&profile));
         let maps = set.iter().filter(|manifest| manifest.key.kind == "ConfigMap");
-        let mut texts = maps.filter_map(|map| map.object["data"]["fluent-bit.yaml"].as_str().map(str::to_owned));
+        let mut texts =
+            maps.filter_map(|map| map.object["data"]["fluent-bit.yaml"].as_str().map(str::to_owned));
         texts.next().expect("the sidecar has a configuration")
     }
 }
@@ -100,7 +104,8 @@ impl Case {
 #[expect(clippy::disallowed_methods, reason = "the program under test is that of the machine")]
 fn fluent_bit() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join("fluent-bit")).find(|file| file.is_file());
+    let found =
+        std::env::split_paths(&path).map(|folder| folder.join("fluent-bit")).find(|file| file.is_file());
     if found.is_none() {
         writeln!(std::io::stderr(), "skipped: fluent-bit not found").expect("standard error is open");
     }
@@ -111,7 +116,7 @@ fn fluent_bit() -> Option<PathBuf> {
 fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
+        assert!(start.elapsed() < Duration::from_mins(1), "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -142,13 +147,22 @@ impl Sidecar {
         let mut command = match tracer {
             Some(strace) => {
                 let mut command = Command::new(strace);
-                command.args(["-f", "-s", "1000000", "-e", "trace=write,writev,sendto,sendmsg", "-o", &path("sent")]);
+                command.args([
+                    "-f",
+                    "-s",
+                    "1000000",
+                    "-e",
+                    "trace=write,writev,sendto,sendmsg",
+                    "-o",
+                    &path("sent"),
+                ]);
                 command.arg(program);
                 command
             }
             None => Command::new(program),
         };
-        let variables = ["NODE_NAME", "POD_NAME", "POD_NAMESPACE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+        let variables =
+            ["NODE_NAME", "POD_NAME", "POD_NAMESPACE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
         command.process_group(0).env_clear().envs(variables.map(|name| (name, "x"))).stdin(Stdio::null());
         let child = command
             .args(["-c", &path("fluent-bit.yaml")])
@@ -156,7 +170,7 @@ impl Sidecar {
             .stdout(told)
             .spawn()
             .expect("Fluent Bit starts");
-        Self { child, http_port, folder }
+        Self { folder, child, http_port }
     }
 
     /// Returns what it printed, and what it sent if it was traced.
@@ -190,7 +204,11 @@ fn no_receiver_gets_a_secret_from_the_real_fluent_bit() {
         assert!(!arrived.contains(SECRET), "{}: {arrived}", case.output);
         for text in KEPT {
             // JSON may escape slashes.
-            assert!(arrived.replace("\\/", "/").contains(text), "{}: {text} is not in {arrived}", case.output);
+            assert!(
+                arrived.replace("\\/", "/").contains(text),
+                "{}: {text} is not in {arrived}",
+                case.output
+            );
         }
     }
 }

@@ -443,10 +443,14 @@ fn large_requests_fit_into_the_memory_or_are_warned_of() {
             ("config.requestMaxSizeMb = 200", warned),
             // The heap alone can be too small.
             ("config.requestMaxSizeMb = 60\nconfig.nodeMaxOldSpaceMb = 384", warned),
+            ("config.nodeMaxOldSpaceMb = 64", warned),
         ],
     );
     let told = words(&load_dev("config.requestMaxSizeMb = 60\nresources.limits.memory = \"512Mi\""));
-    assert!(told.contains("need 555 MiB") && told.contains("\"555Mi\"") && told.contains("54 or less"), "{told}");
+    assert!(
+        told.contains("need 555 MiB") && told.contains("\"555Mi\"") && told.contains("54 or less"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -475,10 +479,19 @@ fn fields_of_the_log_leave_the_pod_only_with_a_warning() {
         &[
             (
                 "storage.logs.fluentbit.extraFields = [\"key\", \"req\"]",
-                &["RB0505 storage.logs.fluentbit.extraFields[0]", "RB0505 storage.logs.fluentbit.extraFields[1]"],
+                &[
+                    "RB0505 storage.logs.fluentbit.extraFields[0]",
+                    "RB0505 storage.logs.fluentbit.extraFields[1]",
+                ],
             ),
-            ("storage.logs.fluentbit.extraFields = [\"a b\"]", &["RB0004 storage.logs.fluentbit.extraFields[0]"]),
-            ("storage.logs.fluentbit.extraFields = [\"a\\\"] = 1\"]", &["RB0004 storage.logs.fluentbit.extraFields[0]"]),
+            (
+                "storage.logs.fluentbit.extraFields = [\"a b\"]",
+                &["RB0004 storage.logs.fluentbit.extraFields[0]"],
+            ),
+            (
+                "storage.logs.fluentbit.extraFields = [\"a\\\"] = 1\"]",
+                &["RB0004 storage.logs.fluentbit.extraFields[0]"],
+            ),
         ],
     );
 }
