@@ -34,7 +34,9 @@ pub(super) fn filters(tag: &str, extra: &BTreeSet<&str>) -> [Value; 2] {
 fn script(extra: &BTreeSet<&str>) -> String {
     let cleaned = FIELDS.into_iter().filter(|field| !extra.contains(field));
     let mut code = String::new();
-    for (table, fields) in [("cleaned", cleaned.collect()), ("whole", extra.iter().copied().collect::<Vec<_>>())] {
+    for (table, fields) in
+        [("cleaned", cleaned.collect()), ("whole", extra.iter().copied().collect::<Vec<_>>())]
+    {
         let entries: Vec<String> = fields.iter().map(|field| format!("[\"{field}\"] = true")).collect();
         writeln!(code, "local {table} = {{ {} }}", entries.join(", ")).expect("a String takes any text");
     }

@@ -96,7 +96,8 @@ fn report_unknown(unknown: Vec<Unknown>, diagnostics: &mut Diagnostics) {
         let Some((parent, Segment::Key(key))) = path.split_last() else { continue };
         if let Some(removed) = removed::find(&path) {
             let message = format!("`{path}`: the key was removed: {}", removed.why);
-            diagnostics.push(Diagnostic::error(removed.code, message).at(origin).on(&path).help(removed.help));
+            diagnostics
+                .push(Diagnostic::error(removed.code, message).at(origin).on(&path).help(removed.help));
             continue;
         }
         let place = if parent.0.is_empty() { "a profile".to_owned() } else { format!("`{parent}`") };

@@ -34,7 +34,7 @@ impl Receiver {
 
 fn serve(mut stream: TcpStream, all: &Mutex<Vec<u8>>) {
     let mut request = Vec::new();
-    let mut buffer = [0; 65_536];
+    let mut buffer = [0; 8192];
     while let Ok(read @ 1..) = stream.read(&mut buffer) {
         all.lock().expect("no thread has failed").extend(&buffer[..read]);
         request.extend(&buffer[..read]);

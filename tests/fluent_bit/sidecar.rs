@@ -116,7 +116,7 @@ fn fluent_bit() -> Option<PathBuf> {
 fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
+        assert!(start.elapsed() < Duration::from_mins(1), "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -170,7 +170,7 @@ impl Sidecar {
             .stdout(told)
             .spawn()
             .expect("Fluent Bit starts");
-        Self { child, http_port, folder }
+        Self { folder, child, http_port }
     }
 
     /// Returns what it printed, and what it sent if it was traced.

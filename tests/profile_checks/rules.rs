@@ -483,6 +483,7 @@ fn large_requests_fit_into_the_memory_or_are_warned_of() {
             ("config.requestMaxSizeMb = 200", warned),
             // The heap alone can be too small.
             ("config.requestMaxSizeMb = 60\nconfig.nodeMaxOldSpaceMb = 384", warned),
+            ("config.nodeMaxOldSpaceMb = 64", warned),
         ],
     );
     let told = words(&load_dev("config.requestMaxSizeMb = 60\nresources.limits.memory = \"512Mi\""));

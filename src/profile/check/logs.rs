@@ -59,7 +59,8 @@ fn format(settings: &Settings, report: &mut Report<'_>) {
     };
     if relay_version(tag).is_some_and(|version| version < FIRST_JSON) {
         let message = "the log files of this relay are text, of which nothing leaves the pod";
-        let help = "use v1.1.273 or newer, or `storage.logs.mode = \"emptyDir\"` and the relay's standard output";
+        let help =
+            "use v1.1.273 or newer, or `storage.logs.mode = \"emptyDir\"` and the relay's standard output";
         report.warning("RB0506", path, message, help);
     }
 }

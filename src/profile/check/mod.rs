@@ -8,6 +8,7 @@ mod images;
 mod ingress;
 mod labels;
 mod logs;
+mod memory;
 mod metrics;
 pub(super) mod modes;
 mod naming;
@@ -49,7 +50,7 @@ pub fn check(profile: &mut Profile, tree: &Node, files: &dyn ProfileFiles, diagn
     naming::check(profile, &mut report);
 
     let settings = &profile.settings;
-    let rules: [fn(&Settings, &mut Report<'_>); 17] = [
+    let rules: [fn(&Settings, &mut Report<'_>); 18] = [
         text::check,
         versions::check,
         labels::check,
@@ -60,6 +61,7 @@ pub fn check(profile: &mut Profile, tree: &Node, files: &dyn ProfileFiles, diagn
         containers::check,
         pod_security::check,
         relay::check,
+        memory::check,
         redis::check,
         images::check,
         scaling::check,

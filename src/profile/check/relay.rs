@@ -7,7 +7,7 @@ use crate::profile::node::Path;
 use crate::profile::reserved::FLUENT_BIT_PORT;
 use crate::profile::settings::{LogLevel, LogMode, Settings};
 
-use super::{Report, resources};
+use super::Report;
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     credentials(settings, report);
@@ -27,8 +27,6 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     }
     host(settings, report);
     ports(settings, report);
-    heap(settings, report);
-    bodies(settings, report);
     log_level(settings, report);
     authorities(settings, report);
     if report.is_written("config.rateLimitCleanupInterval") {
@@ -122,62 +120,6 @@ fn ports(settings: &Settings, report: &mut Report<'_>) {
         }
     }
 }
-
-fn heap(settings: &Settings, report: &mut Report<'_>) {
-    let limit = resources::memory_limit(&settings.resources);
-    let wanted = settings.config.node_max_old_space_mb.map(|mebibytes| i128::from(mebibytes.get()) << 20);
-    match (limit, wanted) {
-        (Some(limit), Some(wanted)) if wanted >= limit => {
-            let message =
-                "the heap fills the container's whole memory limit: it would be killed, not collected";
-            let help = "write about 75 % of `resources.limits.memory`, leave it out, or raise the limit";
-            report.error("RB0305", "config.nodeMaxOldSpaceMb", message, help);
-        }
-        (Some(limit), _) if limit < RELAY_BYTES_MIN => {
-            let message =
-                "the relay alone needs about 150 MiB, and each large request several times its size";
-            report.error(
-                "RB0305",
-                "resources.limits",
-                message,
-                "set `resources.limits.memory` to \"1Gi\"",
-            );
-        }
-        _ => {}
-    }
-}
-
-/// Bodies are parsed, and kept as text for the log, before an API key is checked: anybody can send them.
-fn bodies(settings: &Settings, report: &mut Report<'_>) {
-    let heap = settings.config.node_max_old_space_mb.map(|mebibytes| i128::from(mebibytes.get()) << 20);
-    // The heap has three quarters of the limit by default; a smaller one is as a smaller limit.
-    let memory = [resources::memory_limit(&settings.resources), heap.map(|heap| heap * 4 / 3)];
-    let Some(memory) = memory.into_iter().flatten().min().filter(|memory| *memory >= RELAY_BYTES_MIN) else {
-        return;
-    };
-    let body = i128::from(settings.config.request_max_size_mb.get()) << 20;
-    if (memory - IDLE_BYTES) * 10 >= BODIES_MIN * body * BODY_TENTHS {
-        return;
-    }
-    let largest = (memory - IDLE_BYTES) * 10 / (BODIES_MIN * BODY_TENTHS) >> 20;
-    let needed = (IDLE_BYTES + BODIES_MIN * body * BODY_TENTHS / 10 >> 20) + 1;
-    let message = format!(
-        "two requests of this size need {needed} MiB of memory, and the relay has {}: they kill it, and need no valid key",
-        memory >> 20
-    );
-    let help = format!("set `resources.limits.memory` to \"{needed}Mi\" or more, or this to {largest} or less");
-    report.warning("RB0421", "config.requestMaxSizeMb", message, help);
-}
-
-/// The memory of the relay without requests.
-const IDLE_BYTES: i128 = 110 << 20;
-/// The memory that a body takes, in tenths of its size, where several are on their way; a single one takes 7 times its size.
-const BODY_TENTHS: i128 = 37;
-/// The number of bodies at once that the memory must have room for.
-const BODIES_MIN: i128 = 2;
-
-/// Below this the relay is killed after a few requests: seen with 107 MiB at the start and 149 MiB after 120 requests.
-const RELAY_BYTES_MIN: i128 = 192 << 20;
 
 fn authorities(settings: &Settings, report: &mut Report<'_>) {
     let file = settings.config.node_extra_ca_certs.as_str();

@@ -79,7 +79,9 @@ pub fn unknown_key(path: &str) -> String {
             let beside: Vec<&str> = words::keys(parent).collect();
             let known_before = if known.0.is_empty() { String::new() } else { format!("{known}.") };
             return match suggest::among(key, &beside) {
-                Some(near) if removed::find(&next).is_none() => format!("did you mean `{known_before}{near}`?"),
+                Some(near) if removed::find(&next).is_none() => {
+                    format!("did you mean `{known_before}{near}`?")
+                }
                 _ => suggest::key(&next, key, &beside),
             };
         }

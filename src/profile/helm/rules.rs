@@ -125,7 +125,8 @@ fn images(import: &mut Import<'_>) {
 fn name_registry(import: &mut Import<'_>, image: &str) {
     let key = format!("{image}.repository");
     let has_registry = import.values.text(&format!("{image}.registry")).is_some_and(|text| !text.is_empty());
-    let Some(repository) = import.values.text(&key).filter(|text| !has_registry && !names_registry(text)) else {
+    let Some(repository) = import.values.text(&key).filter(|text| !has_registry && !names_registry(text))
+    else {
         return;
     };
     let full = format!("docker.io/{repository}");
