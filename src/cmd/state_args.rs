@@ -63,19 +63,6 @@ pub(super) fn recovery_folder() -> Result<Utf8PathBuf, Failure> {
     Ok(folder.join("relay-bundle/recovery"))
 }
 
-/// The reason that a printed command line gives; whoever types it may give a better one.
-const LOST: &str = "the installation was lost";
-
-/// Returns the command line that takes away the floor of a place; `state` are the arguments that name the state.
-pub(super) fn reset_line(place: &Place, state: &[String]) -> String {
-    let Place { bundle, profile, namespace, site } = place;
-    let own = ["state", "reset", "--bundle", bundle.as_str(), "--profile", profile.as_str()];
-    let own = own.into_iter().chain(["--namespace", namespace.as_str()]);
-    let site = site.iter().flat_map(|site| ["--site", site.as_str()]);
-    let state = state.iter().map(String::as_str);
-    command_line(own.chain(site).chain(["--reason", LOST]).chain(state))
-}
-
 #[expect(clippy::disallowed_methods, reason = "the one place that asks where states are kept")]
 fn folder() -> Option<Utf8PathBuf> {
     // The XDG specification has paths that are not absolute ignored.

@@ -41,13 +41,19 @@ fn collect_keys(schema: &'static Value, names: &mut BTreeSet<&'static str>) {
         match (keyword.as_str(), value) {
             ("properties", Value::Object(properties)) => {
                 names.extend(properties.keys().map(String::as_str));
-                properties.values().for_each(|property| collect_keys(property, names));
+                for property in properties.values() {
+                    collect_keys(property, names);
+                }
             }
             ("$defs", Value::Object(schemas)) => {
-                schemas.values().for_each(|schema| collect_keys(schema, names));
+                for schema in schemas.values() {
+                    collect_keys(schema, names);
+                }
             }
             ("anyOf" | "oneOf" | "allOf", Value::Array(schemas)) => {
-                schemas.iter().for_each(|schema| collect_keys(schema, names));
+                for schema in schemas {
+                    collect_keys(schema, names);
+                }
             }
             ("items" | "additionalProperties", value) => collect_keys(value, names),
             _ => {}
@@ -61,9 +67,15 @@ fn collect_values(schema: &'static Value, values: &mut BTreeSet<&'static str>) {
             if let Some(Value::Array(choices)) = fields.get("enum") {
                 values.extend(choices.iter().filter_map(Value::as_str));
             }
-            fields.values().for_each(|value| collect_values(value, values));
+            for value in fields.values() {
+                collect_values(value, values);
+            }
         }
-        Value::Array(items) => items.iter().for_each(|item| collect_values(item, values)),
+        Value::Array(items) => {
+            for item in items {
+                collect_values(item, values);
+            }
+        }
         _ => {}
     }
 }

@@ -197,11 +197,11 @@ fn text_of(file: &str, bytes: Vec<u8>) -> Result<String, String> {
 /// Returns the layer of one `--set path=value`.
 fn set_layer(set: &str, sources: &mut Sources, diagnostics: &mut Diagnostics) -> Option<Node> {
     let layer = read_set(set, sources);
-    layer.map_err(|refusal| diagnostics.push(refusal)).ok()
+    layer.map_err(|refusal| diagnostics.push(*refusal)).ok()
 }
 
-fn read_set(set: &str, sources: &mut Sources) -> Result<Node, Diagnostic> {
-    let refuse = |message: String, help: String| Diagnostic::error("RB0009", message).help(help);
+fn read_set(set: &str, sources: &mut Sources) -> Result<Node, Box<Diagnostic>> {
+    let refuse = |message: String, help: String| Box::new(Diagnostic::error("RB0009", message).help(help));
     let (path, value) = set.split_once('=').filter(|(path, _)| !path.trim().is_empty()).ok_or_else(|| {
         refuse("`--set` takes `path=value`".into(), "for example --set replicaCount=3".into())
     })?;
@@ -226,19 +226,19 @@ fn read_set(set: &str, sources: &mut Sources) -> Result<Node, Diagnostic> {
         let (what, help) = not_toml(path, value.trim());
         return Err(refuse(format!("`--set {path}`: {what}"), help));
     }
-    secrets::first_secret(&layer).map_or(Ok(layer), |secret| Err(refuse_set(&secret)))
+    secrets::first_secret(&layer).map_or(Ok(layer), |secret| Err(refuse_set(&secret).into()))
 }
 
 /// Refuses a path that is a secret's, or would be but for a slip.
-fn refuse_secret(path: &Path) -> Result<(), Diagnostic> {
+fn refuse_secret(path: &Path) -> Result<(), Box<Diagnostic>> {
     if secrets::may_be_secret(path) {
-        return Err(refuse_set(path));
+        return Err(refuse_set(path).into());
     }
     if !secrets::may_be_misspelt(path) {
         return Ok(());
     }
     let message = format!("`--set {path}`: there is no such key, and a secret's has nearly that name");
-    Err(Diagnostic::error("RB0009", message).help(explain::unknown_key(&path.to_string())))
+    Err(Diagnostic::error("RB0009", message).help(explain::unknown_key(&path.to_string())).into())
 }
 
 fn refuse_set(secret: &Path) -> Diagnostic {

@@ -31,29 +31,44 @@ fn one<'a>(
     };
     let mut group = Group::with_title(level.primary_title(safe(&diagnostic.message)).id(diagnostic.code));
     let source = diagnostic.origin.map(|origin| (origin, sources.get(origin.source)));
+    let mut shifted = None;
     if let Some((origin, source)) =
         source.filter(|(_, source)| source.kind != SourceKind::Default && !source.text.is_empty())
     {
         let text = texts.entry(origin.source).or_insert_with(|| source.shown());
-        group = group.element(snippet(origin, source, text));
+        let (element, places) = excerpt(origin, source, text);
+        group = group.element(element);
+        shifted = places;
     }
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(safe(help)));
     }
-    renderer.render(&[group])
+    let text = renderer.render(&[group]);
+    match shifted {
+        Some((counted, place)) => text.replacen(&counted, &place, 1),
+        None => text,
+    }
 }
 
-/// Returns the underlined line of an origin, or its place where the line may not be shown.
-fn snippet(origin: Origin, source: &Source, text: &ShownText<'_>) -> Element<'static> {
-    let (line, column) = line_and_column(&source.text, origin.start);
+/// Returns the underlined line of an origin, or its place where the line may not be shown; and, where the renderer counts
+/// escapes that the file has not, the place that it will say and the right one.
+fn excerpt(
+    origin: Origin,
+    source: &Source,
+    text: &ShownText<'_>,
+) -> (Element<'static>, Option<(String, String)>) {
     let name = safe(&source.name).into_owned();
+    let (line, column) = line_and_column(&source.text, origin.start);
     let Some(shown) = text.line_at(origin.start) else {
-        return Place::path(name).line(line).char_column(column).into();
+        return (Place::path(name).line(line).char_column(column).into(), None);
     };
     // A table's span may be long: its first line says enough.
     let (escaped, marked) = escape(&shown, origin.span());
+    let counted = escaped[..marked.start].chars().count() + 1;
+    let place = |column| format!("{name}:{line}:{column}");
+    let shifted = (counted != column).then(|| (place(counted), place(column)));
     let annotation = AnnotationKind::Primary.span(marked);
-    Snippet::source(escaped).line_start(line).path(name).annotation(annotation).into()
+    (Snippet::source(escaped).line_start(line).path(name).annotation(annotation).into(), shifted)
 }
 
 /// Escapes a line, and returns it with the range in it that has become of `span`, a range of the source.

@@ -106,7 +106,7 @@ fn column_of_a_finding_behind_escaped_characters_is_that_of_the_file() {
         report["diagnostics"].as_array().unwrap().iter().find(|finding| finding["code"] == "RB0002").unwrap()
             ["place"]["column"]
             .clone();
-    assert!(ran.stderr.contains(&format!("profiles/bad.toml:2:{column}")), "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("profiles/bad.toml:2:{column}\n")), "{}", ran.stderr);
 }
 
 #[test]
