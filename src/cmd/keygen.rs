@@ -34,8 +34,8 @@ Examples:
   relay-bundle keygen --out keys/approver.pem --holder approver --passphrase
   relay-bundle keygen --public signing.pem      show a key that is there; a public key will do
 
-With --age, a key pair of age: the public key is printed and goes into the profile. The private key of
-release.sealRecipients is with the operators; that of release.recoveryRecipients stays in a safe.
+With --age, a key pair of age: the public key is printed and goes into the profile. The private key
+of release.sealRecipients is with the operators; that of release.recoveryRecipients stays in a safe.
 
   relay-bundle keygen --age --out operator.key
   relay-bundle keygen --age --out recovery.key

@@ -112,6 +112,8 @@ fn the_report_as_json_has_the_documented_shape() {
             "profile": "web",
             "namespace": "relay",
             "environment": "production",
+            "recoveryRecipients": ["age1vw5psx0afg5ns8pgw25p5auz3c9qnmq7h3hcgchd4snllylqgyxqtufe3f"],
+            "sealRecipients": [],
             "serial": 42,
             "sites": [],
             "signatures": [{"keyid": keyid, "holder": "builder", "standing": "counts"}],
