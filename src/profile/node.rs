@@ -83,6 +83,15 @@ impl Sources {
         &self.0[index]
     }
 
+    /// Returns the indices of the texts of which this may be shown.
+    pub fn indices_with(&self, visibility: Visibility) -> impl Iterator<Item = usize> {
+        self.0
+            .iter()
+            .enumerate()
+            .filter(move |(_, source)| source.visibility == visibility)
+            .map(|(index, _)| index)
+    }
+
     /// Returns `name:line:column` of an origin, or `default`.
     pub fn place(&self, origin: Origin) -> String {
         let source = self.get(origin.source);
