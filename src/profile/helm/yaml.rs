@@ -6,6 +6,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::ImportError;
 use super::value::{Map, Value};
+use crate::profile::known_words;
 use crate::profile::node::Path;
 
 /// Values of a release are a few kilobytes; Helm itself cannot keep more than 1 MiB.
@@ -66,10 +67,15 @@ enum Numbers {
     AsWritten,
 }
 
+fn begins_with_zero(digits: &str) -> bool {
+    let rest = digits.trim_start_matches(['+', '-']).strip_prefix('0');
+    rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '_'))
+}
+
 /// Finds the numbers of `value` that are octal: `written` is the same text, in which they are texts.
 fn find_octals(value: &Value, written: &Value, path: &Path, octals: &mut Vec<Path>) {
     match (value, written) {
-        (Value::Integer(_), Value::Text(_)) => octals.push(path.clone()),
+        (Value::Integer(_), Value::Text(digits)) if begins_with_zero(digits) => octals.push(path.clone()),
         (Value::List(items), Value::List(written)) => {
             for (index, (item, written)) in items.iter().zip(written).enumerate() {
                 find_octals(item, written, &path.index(index), octals);
@@ -118,6 +124,7 @@ fn options(numbers: Numbers) -> serde_saphyr::Options {
         with_snippet: false,
         legacy_octal_numbers: true,
         leading_zero_numbers_as_strings: numbers == Numbers::AsWritten,
+        underscored_numbers_as_strings: numbers == Numbers::AsWritten,
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: NODES_MAX,
             max_replay_stack_depth: 16,
@@ -132,6 +139,11 @@ fn message(error: &serde_saphyr::Error) -> String {
     let line = plain.lines().next().unwrap_or_default();
     let line = line.split(" at line ").next().unwrap_or_default();
     let line = line.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
+    // In place of a password may stand `{a, a}`.
+    let key = line.strip_prefix("duplicate mapping key: ");
+    if key.is_some_and(|key| !known_words::is_key_name(key)) {
+        return "duplicate mapping key".to_owned();
+    }
     let limits = [
         ("budget breached: Documents", "there is more than one document"),
         ("budget breached: Depth", "they are nested too deep"),
@@ -285,7 +297,7 @@ mod tests {
             );
             assert_eq!(values.octals, [Path::of("a[0].b")], "{text}");
         }
-        for text in ["0", "400", "0o400", "0x10", "\"0400\"", "089", "0400.5", "04e2"] {
+        for text in ["0", "400", "0o400", "0x10", "1_000", "\"0400\"", "089", "0400.5", "04e2"] {
             assert!(parse(format!("a: {text}\n").as_bytes()).ok().unwrap().octals.is_empty(), "{text}");
         }
         let octal = parse(b"a: 0o400\n").ok().unwrap();
@@ -356,7 +368,8 @@ mod tests {
         assert!(refused(&deep).ends_with("they are nested too deep"));
         assert!(refused(&wide).ends_with("they are too many"));
         assert!(refused("a: 1\n---\nb: 2\n").ends_with("there is more than one document"));
-        assert!(refused("a: 1\na: 2\n").ends_with("(line 2): duplicate mapping key: a"));
+        assert!(refused("a: 1\na: 2\n").ends_with("(line 2): duplicate mapping key"));
+        assert!(refused("image: 1\nimage: 2\n").ends_with("(line 2): duplicate mapping key: image"));
         assert!(refused("[1]").contains("a list"));
         assert!(refused(&" ".repeat(VALUES_BYTES_MAX + 1)).contains("1048577"));
         assert!(parse(b"a: \xff").is_err());
