@@ -76,6 +76,8 @@ fn the_record_alone_refuses_other_content_and_not_what_is_deployed() {
     let Some((site, good)) = with_failed_upgrade("again-record") else { return };
     let kept = site.path().join("good.tar");
     fs_err::rename(&good, &kept).unwrap();
+    // Another store: one in which a release has this serial gives it to no other content.
+    fs_err::remove_dir_all(site.path().join("store-1")).unwrap();
     let other = build(site.path(), "dev", "again-record", 1, &["config.logLevel=\"warn\""]);
     roll_back(&site);
     fs_err::remove_dir_all(site.path().join(".local")).unwrap();
