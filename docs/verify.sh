@@ -74,6 +74,8 @@ sed -n 's|^{"payload":"\([A-Za-z0-9+/=]*\)","payloadType":"'$type'","signatures"
   "$work/attestation.dsse.json" >"$work/payload.b64"
 [ -s "$work/payload.b64" ] || refuse "attestation.dsse.json is no envelope of a bundle"
 base64 -d <"$work/payload.b64" >"$work/payload" || refuse "the payload is no base64"
+# It is shown below: nothing in it may act on a terminal, and no escape may hide what it says.
+[ $(($(tr -d '\040-\133\135-\176' <"$work/payload" | wc -c))) -eq 0 ] || refuse "the statement has characters that no statement has"
 
 # --- what is signed: the pre-authentication encoding of DSSE v1 ---
 
@@ -108,7 +110,7 @@ esac
 number() {
   sed -n 's/.*[{,]"'"$1"'":\([0-9]\{1,16\}\),.*/\1/p' "$work/payload.line"
 }
-echo "$payload" >"$work/payload.line"
+printf '%s\n' "$payload" >"$work/payload.line"
 files_signed=$(number files)
 bytes_signed=$(number bytes)
 [ -n "$files_signed" ] && [ -n "$bytes_signed" ] || refuse "the statement does not say how large the bundle is"
@@ -165,4 +167,4 @@ cmp -s "$work/SHA256SUMS" "$files/SHA256SUMS" || refuse "SHA256SUMS was replaced
 (cd "$files" && sha256sum -c SHA256SUMS) >"$work/checked" 2>&1 || { cat "$work/checked" >&2; refuse "a file was altered"; }
 
 echo "content id sha256:$id, $(($(wc -l <"$work/SHA256SUMS"))) files"
-echo "statement $payload"
+printf 'statement %s\n' "$payload"

@@ -380,6 +380,38 @@ fn the_shell_script_writes_no_more_than_was_signed() {
     }
 }
 
+#[test]
+fn the_shell_script_refuses_a_statement_that_acts_on_a_terminal() {
+    let Some(home) = home() else { return };
+    let env = &home.env;
+    env.ok(&[&["sign", "@web", "--key", "ours.pem"], &TERMS[..]].concat());
+    env.ok(&["build", "web", "--archive", "web.tar"]);
+    make(env, "mkdir files; tar -xf web.tar -C files");
+    let resign = r#"
+        type=application/vnd.in-toto+json
+        sed 's/.*"payload":"\([^"]*\)".*/\1/' files/attestation.dsse.json | base64 -d | sed "s/\"sites\":\[[^]]*\]/\"sites\":[\"$1\"]/" >payload
+        { printf 'DSSEv1 %d %s %d ' ${#type} $type $(wc -c <payload); cat payload; } >signed
+        openssl pkeyutl -sign -rawin -inkey ours.pem -in signed -out sig
+        keyid=$(sed 's/.*"keyid":"\([0-9a-f]*\)".*/\1/' files/attestation.dsse.json)
+        printf '{"payload":"%s","payloadType":"%s","signatures":[{"keyid":"%s","sig":"%s"}]}' \
+            "$(base64 -w0 payload)" $type $keyid "$(base64 -w0 sig)" >files/attestation.dsse.json
+    "#;
+    let shells = shells(&home);
+    for (site, wanted) in [("plant-7", None), (r"\\\\033[2J", Some(3)), ("$(printf '\\033')", Some(3))] {
+        make(env, &format!("set -- \"{site}\"; {resign}"));
+        for shell in &shells {
+            let script = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify.sh");
+            let mut command = Command::new(&shell.command[0]);
+            command.args(&shell.command[1..]).args([script.as_str(), "files", "ours.pub.pem"]);
+            let output =
+                command.current_dir(env.path()).env_clear().env("PATH", &shell.path).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(wanted.unwrap_or(0)), "{} {site}: {said}", shell.name);
+            assert!(!output.stdout.contains(&0x1b), "{} {site}", shell.name);
+        }
+    }
+}
+
 // --- cosign ---
 
 #[test]

@@ -107,9 +107,10 @@ impl<C: Content> Archive<C> {
                 if let Some(program) = compressed_with(block).filter(|_| self.file_at == 0) {
                     return Err(Fault::Compressed { program }.into());
                 }
-                let name = block.split(|byte| *byte == 0).next().unwrap_or_default();
-                let name = String::from_utf8_lossy(&name[..name.len().min(SafePath::BYTES_MAX)]).into_owned();
-                Err(Fault::Form { name, form: Form::Header { field } }.at(self.file_at))
+                let Some(name) = shown_name(block, self.file_at) else {
+                    return Err(Fault::NoHeader { field }.at(self.file_at));
+                };
+                Err(Fault::Form { name: name.to_owned(), form: Form::Header { field } }.at(self.file_at))
             }
         }
     }
@@ -180,6 +181,15 @@ impl<C: Content> Medium for Archive<C> {
     fn offset(&self) -> Option<u64> {
         Some(self.file_at)
     }
+}
+
+/// Returns the name in a damaged header, if it can be that of a file at `offset`: somebody may have given a private key
+/// in place of an archive, and its first bytes must not be shown.
+fn shown_name(block: &Block, offset: u64) -> Option<&str> {
+    let name = block.split(|byte| *byte == 0).next().unwrap_or_default();
+    let name = std::str::from_utf8(name).ok()?;
+    let is_first = [ATTESTATION, SUMS].contains(&name);
+    (is_first || offset > 0 && name.parse::<SafePath>().is_ok()).then_some(name)
 }
 
 /// How the files begin that people make of an archive, and the programs that undo it.

@@ -49,11 +49,13 @@ pub enum Way {
     PriorityClass,
     /// The pods run on nodes that keep others away; `*` for all nodes.
     Toleration,
-    /// The pods get a token for the API server.
+    /// The pods are kept together with, or apart from, pods of this namespace; `*` for namespaces chosen by labels.
+    Affinity,
+    /// The pods get a token or a certificate for the API server.
     Token,
     /// A driver on the node mounts the volume.
     Driver,
-    /// The claim names a volume of the cluster.
+    /// The claim names a volume of the cluster; `*` where it chooses one by labels.
     PersistentVolume,
     /// Prometheus looks for Services in these namespaces; `*` for all.
     Monitoring,
@@ -79,7 +81,7 @@ fn reach_of(manifest: &Manifest, namespace: &str) -> Vec<Reach> {
         "Service" => found.service(&object["spec"]),
         "Ingress" => found.ingress(&object["spec"]),
         "HTTPRoute" => found.http_route(&object["spec"]),
-        "PersistentVolumeClaim" => found.some(Way::PersistentVolume, &object["spec"]["volumeName"]),
+        "PersistentVolumeClaim" => found.claim(&object["spec"]),
         "ServiceMonitor" => found.monitor(&object["spec"]),
         _ => {}
     }
@@ -159,6 +161,9 @@ impl Found<'_> {
         if items(&spec["hostnames"]).is_empty() {
             self.add(Way::Host, "*");
         }
+        if spec.get("useDefaultGateways").is_some_and(|scope| scope != "None") {
+            self.add(Way::Gateway, "*");
+        }
         for parent in items(&spec["parentRefs"]) {
             let namespace = parent["namespace"].as_str().filter(|namespace| *namespace != self.namespace);
             if let Some(namespace) = namespace {
@@ -200,10 +205,12 @@ impl Found<'_> {
         for toleration in items(&spec["tolerations"]) {
             match toleration["key"].as_str().filter(|key| !key.is_empty()) {
                 None => self.add(Way::Toleration, "*"),
-                Some(key) if key.starts_with("node-role.kubernetes.io/") => self.add(Way::Toleration, key),
-                Some(_) => {}
+                // For these a node that fails keeps pods away.
+                Some("node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable") => {}
+                Some(key) => self.add(Way::Toleration, key),
             }
         }
+        self.affinity(&spec["affinity"]);
         for volume in items(&spec["volumes"]) {
             self.volume(volume);
         }
@@ -211,10 +218,38 @@ impl Found<'_> {
 
     fn volume(&mut self, volume: &Value) {
         self.some(Way::Driver, &volume["csi"]["driver"]);
-        self.some(Way::PersistentVolume, &volume["ephemeral"]["volumeClaimTemplate"]["spec"]["volumeName"]);
+        self.claim(&volume["ephemeral"]["volumeClaimTemplate"]["spec"]);
         let mut sources = items(&volume["projected"]["sources"]).iter();
-        if sources.any(|source| source.get("serviceAccountToken").is_some()) {
+        let credential = |source: &Value| {
+            ["podCertificate", "serviceAccountToken"].iter().any(|kind| source.get(kind).is_some())
+        };
+        if sources.any(credential) {
             self.some(Way::Token, &volume["name"]);
+        }
+    }
+
+    /// Adds the volume of the cluster that a claim names, or `*` for one that it chooses by its labels.
+    fn claim(&mut self, spec: &Value) {
+        self.some(Way::PersistentVolume, &spec["volumeName"]);
+        if spec.get("selector").is_some() {
+            self.add(Way::PersistentVolume, "*");
+        }
+    }
+
+    /// Adds the namespaces in which an affinity looks for pods; the scheduler keeps those away from the node as well.
+    fn affinity(&mut self, affinity: &Value) {
+        match affinity {
+            Value::Object(fields) => {
+                if fields.contains_key("namespaceSelector") {
+                    self.add(Way::Affinity, "*");
+                }
+                let names = fields.get("namespaces").map(items).unwrap_or_default();
+                let own = self.namespace;
+                names.iter().filter(|name| **name != own).for_each(|name| self.some(Way::Affinity, name));
+                fields.values().for_each(|field| self.affinity(field));
+            }
+            Value::Array(terms) => terms.iter().for_each(|term| self.affinity(term)),
+            _ => {}
         }
     }
 
@@ -351,6 +386,34 @@ mod tests {
                 Way::PersistentVolume,
                 "pv",
             ),
+            (
+                "Deployment",
+                volume(json!({"name": "t", "projected": {"sources": [{"podCertificate": {}}]}})),
+                Way::Token,
+                "t",
+            ),
+            (
+                "Deployment",
+                template(json!({"spec": {"tolerations": [{"key": "dedicated"}]}})),
+                Way::Toleration,
+                "dedicated",
+            ),
+            (
+                "Deployment",
+                template(json!({"spec": {"affinity": {"podAntiAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": [{"namespaceSelector": {}}]}}}})),
+                Way::Affinity,
+                "*",
+            ),
+            (
+                "Deployment",
+                template(json!({"spec": {"affinity": {"podAffinity": {
+                    "preferredDuringSchedulingIgnoredDuringExecution": [
+                        {"podAffinityTerm": {"namespaces": ["own", "kube-system"]}}]}}}})),
+                Way::Affinity,
+                "kube-system",
+            ),
+            ("PersistentVolumeClaim", json!({"selector": {"matchLabels": {}}}), Way::PersistentVolume, "*"),
             ("PersistentVolumeClaim", json!({"dataSourceRef": {"namespace": "b"}}), Way::Reference, "b"),
         ];
         for (kind, spec, way, target) in table {
@@ -407,7 +470,7 @@ mod tests {
             (
                 "Deployment",
                 json!({"template": {"spec": {"priorityClassName": "batch",
-                "tolerations": [{"key": "gpu"}], "volumes": [{"name": "a", "emptyDir": {}}]}}}),
+                "tolerations": [{"key": "node.kubernetes.io/not-ready"}], "volumes": [{"name": "a", "emptyDir": {}}]}}}),
             ),
             ("ServiceMonitor", json!({"namespaceSelector": {"matchNames": ["own"]}})),
         ] {

@@ -328,6 +328,8 @@ pub enum Fault {
     /// An archive of another kind around the archive.
     #[error("it is compressed with {program}: decompress it first")]
     Compressed { program: &'static str },
+    #[error("there is no header of a file here, but something else (field `{field}`)")]
+    NoHeader { field: &'static str },
     #[error("`{}` {form}", name.escape_debug())]
     Form { name: String, form: Form },
     #[error(transparent)]

@@ -187,7 +187,7 @@ pub fn code_of(fault: &Fault) -> &'static str {
         Fault::Extra { .. } => "EXTRA_FILE",
         Fault::Missing { .. } => "MISSING_FILE",
         Fault::Truncated { .. } | Fault::Empty => "TRUNCATED",
-        Fault::Form { .. } | Fault::Compressed { .. } => "BAD_FORM",
+        Fault::Form { .. } | Fault::NoHeader { .. } | Fault::Compressed { .. } => "BAD_FORM",
         Fault::Sums(_) => "BAD_SUMS",
         Fault::Limit(_) => "TOO_LARGE",
         Fault::Io(_) | Fault::Sink { .. } => "UNREADABLE",

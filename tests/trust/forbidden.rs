@@ -160,6 +160,7 @@ fn container_that_reaches_the_node_is_forbidden_in_every_list() {
         ("securityContext/capabilities", json!(null), "must contain `ALL`"),
         ("securityContext/capabilities/drop", json!(["NET_RAW"]), "must contain `ALL`"),
         ("securityContext/capabilities/add", json!(["SYS_ADMIN"]), "capabilities.add"),
+        ("securityContext/capabilities/Add", json!(["SYS_ADMIN"]), "capabilities.Add"),
         ("securityContext/capabilities/add", json!(["NET_BIND_SERVICE", "CHOWN"]), "capabilities.add"),
         ("securityContext/procMount", json!("Unmasked"), "procMount"),
         ("securityContext/seccompProfile", json!({"type": "Unconfined"}), "seccompProfile"),
@@ -187,6 +188,13 @@ fn container_that_reaches_the_node_is_forbidden_in_every_list() {
     }
     let sidecar = json!({"name": "x", "image": "x", "restartPolicy": "Always", "securityContext": {"privileged": true}});
     are_forbidden("deploy", &[("/spec/template/spec/initContainers/-", sidecar, "container x: ")]);
+}
+
+#[test]
+fn set_with_claims_of_its_own_is_forbidden() {
+    let claims =
+        json!([{"metadata": {"name": "a", "finalizers": ["x/y"]}, "spec": {"volumeName": "pv-of-others"}}]);
+    are_forbidden("sts", &[("/spec/volumeClaimTemplates", claims, "`spec.volumeClaimTemplates`")]);
 }
 
 #[test]

@@ -123,6 +123,12 @@ fn check_seccomp(profile: &Value, path: &str, found: &mut Found) {
 }
 
 fn check_capabilities(capabilities: &Value, found: &mut Found) {
+    // Readers that ignore case would take `Add` for `add`.
+    found.fields(
+        Some(capabilities).filter(|map| !map.is_null()),
+        "securityContext.capabilities",
+        &["add", "drop"],
+    );
     let [added, dropped] = ["add", "drop"]
         .map(|list| found.items(capabilities.get(list), &format!("securityContext.capabilities.{list}")));
     let adds_no_more = added.iter().all(|name| name == CAPABILITY_ADDED);
