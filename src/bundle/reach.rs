@@ -310,8 +310,6 @@ mod tests {
 
     #[test]
     fn each_way_out_of_a_namespace_is_found() {
-        let template = |template: Value| json!({"template": template});
-        let volume = |volume: Value| template(json!({"spec": {"volumes": [volume]}}));
         let table = [
             ("Ingress", json!({"rules": [{"host": "a.example"}]}), Way::Host, "a.example"),
             ("Ingress", json!({"rules": [{}]}), Way::Host, "*"),
@@ -341,6 +339,19 @@ mod tests {
                 Way::Relabeling,
                 "__address__",
             ),
+            ("PersistentVolumeClaim", json!({"selector": {"matchLabels": {}}}), Way::PersistentVolume, "*"),
+            ("PersistentVolumeClaim", json!({"dataSourceRef": {"namespace": "b"}}), Way::Reference, "b"),
+        ];
+        for (kind, spec, way, target) in table {
+            assert_eq!(ways(&object(kind, &spec)), [(way, target.to_owned())], "{kind} {spec}");
+        }
+    }
+
+    #[test]
+    fn each_way_of_a_pod_out_of_its_namespace_is_found() {
+        let template = |template: Value| json!({"template": template});
+        let volume = |volume: Value| template(json!({"spec": {"volumes": [volume]}}));
+        let table = [
             (
                 "Deployment",
                 template(json!({"metadata": {"labels": {"x.example/a": "b"}}})),
@@ -413,8 +424,6 @@ mod tests {
                 Way::Affinity,
                 "kube-system",
             ),
-            ("PersistentVolumeClaim", json!({"selector": {"matchLabels": {}}}), Way::PersistentVolume, "*"),
-            ("PersistentVolumeClaim", json!({"dataSourceRef": {"namespace": "b"}}), Way::Reference, "b"),
         ];
         for (kind, spec, way, target) in table {
             assert_eq!(ways(&object(kind, &spec)), [(way, target.to_owned())], "{kind} {spec}");

@@ -142,12 +142,10 @@ impl Args {
             ..KeygenReport::new(&key, self.holder, now)
         };
         ctx.printer.report(&report).map_err(|error| {
-            Failure::from(error).hint(format!("the pair is complete: `{}` and `{public}`", out)).hint(
-                format!(
-                    "print its trust entry: relay-bundle keygen --public {public} --holder {}",
-                    report.holder
-                ),
-            )
+            Failure::from(error).hint(format!("the pair is complete: `{out}` and `{public}`")).hint(format!(
+                "print its trust entry: relay-bundle keygen --public {public} --holder {}",
+                report.holder
+            ))
         })?;
         key_args::tell_of_new_pair(&out, passphrase.is_some(), &key, ctx);
         Ok(())
