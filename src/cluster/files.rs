@@ -21,7 +21,8 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 pub(super) fn read(path: &str) -> Result<Zeroizing<Vec<u8>>, String> {
     let path = Utf8Path::new(path);
     // The path is in the caller's words.
-    let plain = |error: io::Error| error.raw_os_error().map_or(error, io::Error::from_raw_os_error).to_string();
+    let plain =
+        |error: io::Error| error.raw_os_error().map_or(error, io::Error::from_raw_os_error).to_string();
     let file = open_for_reading(path).map_err(plain)?;
     read_secret(path, file, FILE_BYTES_MAX).map_err(|error| error.to_string())
 }

@@ -108,9 +108,9 @@ impl Recorded {
         if !made.iter().all(is_possible) {
             return Err(Damage::Other("its bundle wants Secrets to be made that cannot be"));
         }
-        let values = made.iter().flat_map(|wanted| {
-            wanted.keys.iter().map(|value| (wanted.name.clone(), value.key.clone()))
-        });
+        let values = made
+            .iter()
+            .flat_map(|wanted| wanted.keys.iter().map(|value| (wanted.name.clone(), value.key.clone())));
         let values = values.collect();
         let secrets: Vec<String> = made.into_iter().map(|wanted| wanted.name).collect();
         let is_made = |item: &Item| {

@@ -83,7 +83,11 @@ fn lost_generated_values_are_made_again_only_with_consent() {
 
     let ran = site.apply(&newer, &["--yes", "--no-recovery", "--allow-regenerate"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stderr.contains("pods that run keep the old ones: restart Redis and the relay"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("pods that run keep the old ones: restart Redis and the relay"),
+        "{}",
+        ran.stderr
+    );
     assert!(site.plane.has(&site.namespace, OTHERS));
 }
 

@@ -25,8 +25,7 @@ pub(super) fn read(access: &Access) -> Result<Context, ConnectError> {
         let next = Kubeconfig::read_from(path);
         let mut next =
             next.map_err(|error| ConnectError::Kubeconfig(format!("`{path}`{}", mistakes::in_file(&error))))?;
-        flags::check(&next, path)
-            .map_err(|why| ConnectError::Kubeconfig(format!("`{path}`: {why}")))?;
+        flags::check(&next, path).map_err(|why| ConnectError::Kubeconfig(format!("`{path}`: {why}")))?;
         blank::drop_blank(&mut next, Utf8Path::new(path).parent());
         merged = Some(match merged {
             None => next,

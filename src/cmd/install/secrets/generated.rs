@@ -83,10 +83,11 @@ pub(super) fn check_lost(
         return Ok(None);
     }
     if allow_regenerate {
+        let namespace = makings.first().map(|making| making.key.namespace.as_str()).unwrap_or_default();
         return Ok(Some(format!(
             "{}: the installation runs with values that are gone; new ones are generated, and pods that run keep the old \
-             ones: restart Redis and the relay together after this run: `relay-bundle restart redis`, `relay-bundle restart \
-             relay`",
+             ones: restart Redis and the relay after this run: `relay-bundle restart redis -n {namespace}`, then \
+             `relay-bundle restart relay -n {namespace}`",
             lost.join("; ")
         )));
     }
@@ -178,9 +179,8 @@ impl Making {
 
     /// Says which values are gone that the installation runs with.
     fn lost(&self, known: &KnownSecrets) -> Option<String> {
-        let is_lost = |value: &&NewValue| {
-            value.why == Why::Missing && known.has_used(&self.key.name, &value.key)
-        };
+        let is_lost =
+            |value: &&NewValue| value.why == Why::Missing && known.has_used(&self.key.name, &value.key);
         let keys: Vec<&str> = self.values.iter().filter(is_lost).map(|value| value.key.as_str()).collect();
         (!keys.is_empty()).then(|| format!("Secret/{}: {}", self.key.name, keys.join(", ")))
     }
