@@ -31,7 +31,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("store", &["model", "bundle", "fsio", "hashing"]),
     ("parts", &["model", "bundle", "fsio", "hashing"]),
     ("state_file", &["model", "canonical", "trust", "fsio"]),
-    ("cluster", &["model"]),
+    ("cluster", &["model", "fsio"]),
     ("ui", &["model", "profile", "render", "bundle", "trust", "plan"]),
 ];
 

@@ -53,6 +53,8 @@ pub struct Cluster {
     pub namespace: String,
     /// The proxy on the way, without its login.
     proxy: Option<String>,
+    /// Whether the kubeconfig gives no credentials.
+    is_anonymous: bool,
     /// Settings that a person should know of.
     pub warnings: Vec<ConnectWarning>,
 }
@@ -103,6 +105,7 @@ impl Cluster {
             Connection::decide(access)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| ConnectError::Client(error.to_string()))?;
+        let is_anonymous = transport.is_anonymous;
         let client = runtime.block_on(async { transport.client(proxy.as_ref()) })?;
         Ok(Self {
             runtime,
@@ -114,6 +117,7 @@ impl Cluster {
             server,
             namespace,
             proxy: proxy.map(|proxy| proxy.to_string()),
+            is_anonymous,
             warnings,
         })
     }
@@ -280,8 +284,9 @@ impl Cluster {
         answers
     }
 
-    /// Says in an error whom it is about.
+    /// Says in an error whom it is about, and who asked.
     fn place(&self, error: CallError) -> CallError {
+        let error = if self.is_anonymous { error.anonymous() } else { error };
         let through = self.proxy.as_ref().map(|proxy| format!(", through the proxy {proxy}"));
         error.about(&format!("{} of context `{}`{}", self.server, self.context, through.unwrap_or_default()))
     }

@@ -104,10 +104,13 @@ fn transport(url: Uri, context: Context) -> Result<Transport, ConnectError> {
     }
     let credentials = Credentials::take(&mut user)?;
     let certificate = ClientCertificate::take(&mut user);
+    let is_given = certificate.is_some() || credentials.is_given() || user.exec.is_some();
+    // Without TLS the server is one that asks for none.
+    let is_anonymous = is_https && !is_given && user.auth_provider.is_none();
     // What is left is for kube: plugins, and who is impersonated.
     config.auth_info = user;
     let tls = tls::configure(&config, certificate)?;
-    Ok(Transport { config, tls, credentials })
+    Ok(Transport { config, tls, credentials, is_anonymous })
 }
 
 /// Returns the address of a server; a name and a password in it are left out.

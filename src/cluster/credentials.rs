@@ -20,6 +20,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::connection::ConnectError;
+use super::files;
 
 /// What `Authorization` is. No `Debug`.
 pub(super) enum Credentials {
@@ -54,6 +55,11 @@ impl Credentials {
             user.exec = None;
         }
         Ok(credentials)
+    }
+
+    /// Returns whether there are any that are sent from here.
+    pub(super) fn is_given(&self) -> bool {
+        !matches!(self, Self::Elsewhere)
     }
 
     fn from_file(path: String, token: Option<Zeroizing<String>>) -> Result<Self, ConnectError> {
@@ -121,12 +127,9 @@ pub(super) fn check(user: &AuthInfo) -> Result<(), ConnectError> {
 
 /// Reads the token in a file.
 fn read_token(path: &str) -> Result<HeaderValue, String> {
-    let read = std::fs::File::open(path).and_then(|mut file| {
-        let mut text = Zeroizing::new(String::new());
-        std::io::Read::read_to_string(&mut file, &mut text).map(|_| text)
-    });
     let what = format!("its tokenFile `{path}`");
-    let text = read.map_err(|error| format!("{what} cannot be read: {error}"))?;
+    let bytes = files::read(path).map_err(|error| format!("{what} cannot be read: {error}"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{what} is not text"))?;
     match text.trim() {
         "" => Err(format!("{what} is empty")),
         token => header(token).ok_or_else(|| format!("{what} {UNSENDABLE}")),

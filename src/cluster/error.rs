@@ -71,6 +71,8 @@ pub struct Status {
     pub causes: Vec<Cause>,
     /// How many more there are, which are not kept.
     pub more_causes: usize,
+    /// Whether it was an answer to a request without credentials.
+    pub is_anonymous: bool,
 }
 
 /// Admission that the API server itself names in front of the words of others.
@@ -149,7 +151,7 @@ impl Status {
         let causes: Vec<Cause> = all.into_iter().filter(Cause::is_short).take(CAUSES_MAX).collect();
         let more_causes = number - causes.len();
         let (reason, admission) = (text(&value, "reason"), Admission::of(&message));
-        Self { code, reason, message, resource, admission, causes, more_causes }
+        Self { code, reason, message, resource, admission, causes, more_causes, is_anonymous: false }
     }
 
     /// Leaves out what the server said, but for names that it says of every object: a webhook, or whatever is in between, may
@@ -172,7 +174,8 @@ impl Status {
         let reason =
             Some(self.reason).filter(|reason| REASONS.contains(&reason.as_str())).unwrap_or_default();
         let (code, message, admission) = (self.code, said.join("; "), self.admission);
-        Self { code, reason, message, resource, admission, causes, more_causes }
+        let is_anonymous = self.is_anonymous;
+        Self { code, reason, message, resource, admission, causes, more_causes, is_anonymous }
     }
 
     /// Returns the structure of the refusal.
@@ -186,6 +189,13 @@ impl Status {
         let is_validation = self.reason == "Invalid" && self.admission.is_none();
         let faults = faults.filter(|_| is_validation).unwrap_or_default();
         Denial { code: self.code, resource: self.resource.clone(), faults }
+    }
+
+    /// Returns whether the answer judges the object that was sent, and not the credentials or the server's health.
+    ///
+    /// A webhook may deny with any code.
+    pub fn is_verdict(&self) -> bool {
+        matches!(self.admission, Some(Admission::Webhook(_))) || !matches!(self.code, 401 | 429 | 500..)
     }
 
     /// Tells whether the namespace is about to go.
@@ -248,6 +258,14 @@ impl CallError {
         }
     }
 
+    /// Notes that the request had no credentials.
+    pub(super) fn anonymous(mut self) -> Self {
+        if let Self::Status(status) = &mut self {
+            status.is_anonymous = true;
+        }
+        self
+    }
+
     /// Returns what the server said, if it said anything.
     pub fn status(&self) -> Option<&Status> {
         match self {
@@ -291,6 +309,18 @@ mod tests {
         assert!(!format!("{silent} {silent:?}").contains(quoted), "{silent:?}");
         assert_eq!(silent.code, 422);
         assert!(silent.is_namespace_going());
+    }
+
+    #[test]
+    fn denial_by_a_webhook_is_a_verdict_whatever_its_code() {
+        let is_verdict = |code: u16, message: &str| {
+            Status::of(code, json!({"message": message}).to_string().as_bytes()).is_verdict()
+        };
+        for code in [401, 429, 500, 503] {
+            assert!(is_verdict(code, "admission webhook \"a.example.com\" denied the request: no"), "{code}");
+            assert!(!is_verdict(code, "the server is overloaded"), "{code}");
+        }
+        assert!(is_verdict(403, "no") && is_verdict(422, "no"));
     }
 
     #[test]

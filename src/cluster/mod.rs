@@ -8,6 +8,7 @@ mod client;
 mod connection;
 mod credentials;
 pub mod error;
+mod files;
 mod handshake;
 mod kubeconfig;
 mod proxy;

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::connection::ConnectError;
 use super::credentials::has_certificate;
+use super::files;
 use super::kubeconfig::words;
 
 /// How an elliptic curve that the TLS library cannot sign with is written in a key, and its name.
@@ -103,18 +104,14 @@ fn load(
     let loaded = match (data, path) {
         (Some(data), _) => STANDARD
             .decode(data)
+            .map(Zeroizing::new)
             .map_err(|_| ConnectError::Kubeconfig(format!("its {what}-data is not base64"))),
-        (None, Some(path)) => std::fs::File::open(path)
-            .and_then(|mut file| {
-                let mut bytes = Vec::new();
-                std::io::Read::read_to_end(&mut file, &mut bytes).map(|_| bytes)
-            })
-            .map_err(|error| {
-                ConnectError::Kubeconfig(format!("its {what} `{path}` cannot be read: {error}"))
-            }),
+        (None, Some(path)) => files::read(path).map_err(|error| {
+            ConnectError::Kubeconfig(format!("its {what} `{path}` cannot be read: {error}"))
+        }),
         (None, None) => return Ok(None),
     };
-    loaded.map(|bytes| Some(Zeroizing::new(bytes)))
+    loaded.map(Some)
 }
 
 /// A client certificate with its key. It is sent whatever its version: the TLS library itself parses certificates of

@@ -33,6 +33,8 @@ pub(super) struct Transport {
     pub(super) config: Config,
     pub(super) tls: ClientConfig,
     pub(super) credentials: Credentials,
+    /// Whether there are none that could have been sent.
+    pub(super) is_anonymous: bool,
 }
 
 impl Transport {

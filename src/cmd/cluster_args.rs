@@ -138,6 +138,10 @@ impl From<CallError> for Failure {
                 "the namespace is being deleted: wait until it is gone, then run the same command again"
             }
             CallError::Status(status) => match status.code {
+                401 | 403 if status.is_anonymous => {
+                    "the kubeconfig gives no credentials: choose a context whose user has some (--context), or another file \
+                     (--kubeconfig)"
+                }
                 401 => "the credentials of the kubeconfig do not count (any more): renew them",
                 _ if status.admission.is_some() => return Self::world(error),
                 403 => {

@@ -22,11 +22,21 @@ pub struct Refused {
     pub found: Vec<FoundKey>,
     /// The keys that could have counted.
     pub expected: Vec<ExpectedKey>,
+    /// Whether the keys explain the refusal to people.
+    #[serde(skip)]
+    is_about_keys: bool,
 }
 
 impl Refused {
-    /// Returns a line for each key.
+    fn without_keys(code: &'static str) -> Self {
+        Self { code, found: Vec::new(), expected: Vec::new(), is_about_keys: false }
+    }
+
+    /// Returns a line for each key, if the keys are why.
     pub fn lines(&self) -> Vec<String> {
+        if !self.is_about_keys {
+            return Vec::new();
+        }
         let holder = |holder: Option<&str>| holder.map(|name| format!(" of {name}")).unwrap_or_default();
         let found = self.found.iter().map(|key| {
             let holder = holder(key.holder.as_ref().map(Label::as_str));
@@ -44,7 +54,7 @@ impl Refused {
 /// Makes the failure of something that is not trusted. Nothing else does, so each of them has a code.
 pub(super) fn untrusted(code: &'static str, why: impl Display) -> Failure {
     debug_assert!(remedy(code).is_some(), "{code} is no code");
-    failure(format!("{code}: {why}"), Refused { code, found: Vec::new(), expected: Vec::new() })
+    failure(format!("{code}: {why}"), Refused::without_keys(code))
 }
 
 fn failure(message: String, refused: Refused) -> Failure {
@@ -62,7 +72,12 @@ impl From<&Refusal> for Failure {
     fn from(refusal: &Refusal) -> Self {
         let Refusal { reason, found, expected } = refusal;
         let code = reason.code();
-        let refused = Refused { code, found: found.clone(), expected: expected.clone() };
+        let refused = Refused {
+            code,
+            found: found.clone(),
+            expected: expected.clone(),
+            is_about_keys: reason.is_about_keys(),
+        };
         let failure = failure(refusal.to_string(), refused);
         remedy(code).into_iter().fold(failure, Self::hint)
     }
@@ -115,7 +130,7 @@ pub(super) fn code_of_entry(error: &StoreError) -> Option<&'static str> {
 /// Nothing is known of a bundle that was not read to its end: a trouble of this machine, with a code all the same.
 pub(super) fn unread(failure: Failure) -> Failure {
     let code = "UNREADABLE";
-    let refused = Some(Box::new(Refused { code, found: Vec::new(), expected: Vec::new() }));
+    let refused = Some(Box::new(Refused::without_keys(code)));
     remedy(code).into_iter().fold(Failure { refused, ..failure }, Failure::hint)
 }
 

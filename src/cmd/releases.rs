@@ -61,13 +61,17 @@ impl Releases {
         let others = self.0.iter().filter(|release| release.content_id != statement.content_id);
         let highest = others.clone().map(|release| release.serial).max();
         if let Some(other) = others.clone().find(|release| release.serial == serial) {
-            let next = self.next_serial(statement.predicate.issued);
-            return Err(Failure::input(format!(
+            let issued = statement.predicate.issued;
+            let next = self.next_serial(issued);
+            let failure = Failure::input(format!(
                 "serial {serial} is taken: the store has a release with it, and that is another content, sha256:{}",
                 other.content_id
             ))
             .hint("verifiers refuse two contents with one serial as EQUIVOCATION")
-            .hint(format!("leave --serial away, or give a higher one: --serial {next}")));
+            .hint(format!("leave --serial away, or give a higher one: --serial {next}"));
+            // Serials are times unless a person chose them.
+            let is_beyond_time = serial > issued.seconds();
+            return Err(if is_beyond_time { failure.hint(way_down(other, issued)) } else { failure });
         }
         Ok(highest.filter(|highest| serial < *highest).map(|highest| {
             format!(
@@ -76,6 +80,17 @@ impl Releases {
             )
         }))
     }
+}
+
+/// Says how to take a serial back that was mistyped.
+fn way_down(release: &Release, issued: Timestamp) -> String {
+    let (content_id, serial) = (release.content_id.to_string(), issued.seconds());
+    format!(
+        "if {} was mistyped, and no place has accepted it, seal that release again: relay-bundle sign @{} --reseal --serial \
+         {serial} --key KEY",
+        release.serial,
+        &content_id[..12]
+    )
 }
 
 impl Release {

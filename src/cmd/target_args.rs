@@ -73,7 +73,7 @@ impl TargetArgs {
             Ok((cluster, identity))
         };
         connect().map_err(|why: Failure| match checked.only_if_deployed() {
-            Some(refused) if why.kind != FailureKind::Untrusted => refused
+            Some(refused) if why.kind != FailureKind::Untrusted => Failure::from(refused)
                 .reason(format!("the cluster was not asked whether it runs this content: {}", why.message())),
             _ => why,
         })

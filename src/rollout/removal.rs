@@ -128,11 +128,7 @@ pub fn stays(
         why: "it has the bundles that ran, and keeps older ones out",
         delete: delete(&["configmap", "-l", &record_labels(name)]),
     };
-    let namespace = Stays {
-        what: format!("Namespace/{namespace}"),
-        why: "everything above is in it, and what others put there",
-        delete: ["delete", "namespace", namespace].map(str::to_owned).into(),
-    };
+    let namespace = namespace_stays(name, namespace, live);
     claims
         .chain(secrets)
         .chain(orphans)
@@ -141,6 +137,19 @@ pub fn stays(
         .chain(archive)
         .chain([record, namespace])
         .collect()
+}
+
+/// Says what becomes of the namespace: only one that was installed, and has the label of the installation, is its own.
+fn namespace_stays(name: &ReleaseName, namespace: &str, live: &BTreeMap<ObjectKey, Value>) -> Stays {
+    let what = format!("Namespace/{namespace}");
+    let is_it = |key: &ObjectKey| key.kind == "Namespace" && key.name == namespace;
+    let found = live.iter().find(|(key, _)| is_it(key)).map(|(_, object)| &object["metadata"]);
+    if found.and_then(|metadata| live::label(metadata, INSTANCE_LABEL)) == Some(name.as_str()) {
+        let delete = ["delete", "namespace", namespace].map(str::to_owned).into();
+        return Stays { what, why: "everything above is in it, and what others put there", delete };
+    }
+    let why = "it does not belong to this installation; everything above is in it, and what others put there";
+    Stays { what, why, delete: Vec::new() }
 }
 
 #[cfg(test)]
@@ -156,7 +165,7 @@ mod tests {
             api_version: "v1".into(),
             kind: kind.into(),
             namespace: "ns".into(),
-            name: "x".into(),
+            name: if kind == "Namespace" { "ns" } else { "x" }.into(),
         };
         let kinds = [
             "Namespace",
@@ -195,6 +204,7 @@ mod tests {
         assert_eq!(stays[1].delete, ["-n", "ns", "delete", "secret", "a-encryption-key"]);
         assert_eq!(stays[2].delete, ["-n", "ns", "delete", "pod", "a-redis-0"]);
         assert!(stays[3].delete.is_empty() && stays[4].delete.is_empty());
+        assert_eq!(stays.last().unwrap().delete, ["delete", "namespace", "ns"]);
         let stays: Vec<&str> = stays.iter().map(|stays| stays.what.as_str()).collect();
         let record = "the record, ConfigMaps relay-bundle.a and relay-bundle.a.1 and so on";
         let copies = "ConfigMap/relay-bundle.a.recovery";
@@ -212,5 +222,25 @@ mod tests {
                 "Namespace/ns"
             ]
         );
+    }
+    #[test]
+    fn namespace_of_others_has_no_command_that_deletes_it() {
+        let key = ObjectKey {
+            api_version: "v1".into(),
+            kind: "Namespace".into(),
+            namespace: String::new(),
+            name: "ns".into(),
+        };
+        let stays = |live: &BTreeMap<ObjectKey, Value>| namespace_stays(&"a".parse().unwrap(), "ns", live);
+        let labelled = |instance: &str| {
+            let labels = json!({"app.kubernetes.io/instance": instance});
+            BTreeMap::from([(key.clone(), json!({"metadata": {"labels": labels}}))])
+        };
+
+        assert_eq!(stays(&labelled("a")).delete, ["delete", "namespace", "ns"]);
+        for others in [BTreeMap::new(), labelled("b")] {
+            let Stays { why, delete, .. } = stays(&others);
+            assert!(delete.is_empty() && why.starts_with("it does not belong to this installation"), "{why}");
+        }
     }
 }

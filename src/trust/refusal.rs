@@ -150,6 +150,23 @@ impl From<Difference> for Mismatch {
 }
 
 impl Reason {
+    /// Returns whether keys decide: only then do those that were found and expected explain the refusal.
+    pub fn is_about_keys(&self) -> bool {
+        matches!(
+            self,
+            Self::Unsigned
+                | Self::BadAttestation(_)
+                | Self::BadSignature
+                | Self::UntrustedKey
+                | Self::RevokedKey
+                | Self::RetiredKey
+                | Self::KeyNotValid
+                | Self::BelowThreshold { .. }
+                | Self::NothingGranted
+                | Self::NoGrant(_)
+        )
+    }
+
     /// Returns the code: stable, for programs. `docs/format/exit-codes.md` lists them.
     pub fn code(&self) -> &'static str {
         match self {

@@ -312,6 +312,24 @@ fn serial_of_another_content_is_refused() {
 }
 
 #[test]
+fn serial_beyond_all_times_is_taken_back_with_the_printed_line() {
+    let env = TestEnv::new();
+    write_pair(env.path(), "a", 1);
+    let (_, first) = release(&env, &["--serial", "9000000000000"]);
+    env.ok(&[&["build", "web"], &DEBUG[..]].concat());
+
+    let ran = env.run(&["sign", "@web", "--key", "a.pem", "--serial", "9000000000000"]);
+
+    let id = first.content_id.to_string();
+    let line = format!("relay-bundle sign @{} --reseal --serial ", &id[..12]);
+    let (_, serial) = ran.stderr.split_once(&line).unwrap_or_else(|| panic!("{}", ran.stderr));
+    let (serial, _) = serial.split_once(' ').unwrap();
+    let entry = format!("@{}", &id[..12]);
+    env.ok(&["sign", &entry, "--reseal", "--serial", serial, "--key", "a.pem"]);
+    env.ok(&["sign", "@web", "--key", "a.pem"]);
+}
+
+#[test]
 fn sign_gives_an_entry_the_next_serial_of_the_store() {
     let env = TestEnv::new();
     write_pair(env.path(), "a", 1);

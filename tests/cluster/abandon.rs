@@ -258,3 +258,28 @@ fn what_is_left_of_a_release_without_records_is_listed() {
         assert!(stays.contains(left), "{left}: {report:#}");
     }
 }
+
+#[test]
+fn abandon_of_archived_records_is_refused() {
+    let Some(helm) = Helm::install("abandon-archived", &[ADMIN]) else { return };
+    let (site, bundle) = (&helm.site, helm.build(&[]));
+    // Helm has no records any more, and the head still says that the adoption is under way.
+    let proxy = Proxy::before(site.plane, |seen| {
+        if of(seen, "DELETE", "/secrets/sh.helm.release") { Fault::Kill(When::After) } else { Fault::None }
+    });
+    let arguments = ["adopt", "--from-helm", RELEASE, bundle.as_str(), "--recreate-redis"];
+    spawn(site.path(), &proxy, &arguments).end();
+    assert_eq!(site.head(RELEASE)["adopting"], RELEASE);
+    let before = site.versions();
+
+    for more in [&["--yes"][..], &["--dry-run"]] {
+        let refused = remove(&helm, &[more, &["--abandon", "--break-lock"]].concat());
+        assert_eq!(refused.code, 4, "{}", refused.stderr);
+        assert!(refused.stderr.contains("nothing can be given back"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("adopt --from-helm claude-relay"), "{}", refused.stderr);
+    }
+
+    assert_eq!(site.versions(), before);
+    helm.adopted(&bundle, &[]);
+    assert_eq!(site.head(RELEASE).get("adopting"), None);
+}

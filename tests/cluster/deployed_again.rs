@@ -162,3 +162,26 @@ fn shell(folder: &Utf8Path, line: &str) {
     let command = command.args(["-c", &format!("'{binary}' {line}")]).current_dir(folder);
     command.env_clear().env("HOME", folder).assert().success();
 }
+
+#[test]
+fn reset_is_not_advised_where_it_would_not_help() {
+    let Some((site, good)) = with_failed_upgrade("again-no-reset") else { return };
+    site.takes_away_what_pods_name();
+    site.plane.kubectl(&["delete", "namespace", "again-no-reset"]);
+    let kept = site.path().join("good.tar");
+    fs_err::rename(&good, &kept).unwrap();
+    fs_err::remove_dir_all(site.path().join("store-2")).unwrap();
+    let twin = build(site.path(), "dev", "again-no-reset", 2, &["config.logLevel=\"warn\""]);
+    let refused = |bundle: &Utf8Path, code: &str| {
+        let ran = site.apply(bundle, &["--yes"]);
+        assert_eq!(ran.code, 3, "{}", ran.stderr);
+        assert!(ran.stderr.starts_with(&format!("error: {code}: ")), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("nothing is installed here"), "{}", ran.stderr);
+    };
+
+    refused(&twin, "EQUIVOCATION");
+    change_trust(&site, |policy| {
+        policy.replace("holder = \"builder\"", "holder = \"builder\"\nstatus = \"retired\"")
+    });
+    refused(&kept, "RETIRED_KEY");
+}

@@ -1,6 +1,7 @@
 //! Reads kubeconfigs as kubectl does, and says what is wrong with them without quoting them.
 
 mod blank;
+mod flags;
 mod mistakes;
 
 use camino::Utf8Path;
@@ -24,6 +25,7 @@ pub(super) fn read(access: &Access) -> Result<Context, ConnectError> {
         let next = Kubeconfig::read_from(path);
         let mut next =
             next.map_err(|error| ConnectError::Kubeconfig(format!("`{path}`{}", mistakes::in_file(&error))))?;
+        flags::check(&next, path).map_err(|why| ConnectError::Kubeconfig(format!("`{path}`: {why}")))?;
         blank::drop_blank(&mut next, Utf8Path::new(path).parent());
         merged = Some(match merged {
             None => next,
@@ -85,6 +87,32 @@ mod tests {
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains(SECRET), "{shown}");
         error.to_string().replace(&path, "FILE")
+    }
+
+    #[test]
+    fn verification_is_turned_off_by_a_boolean_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kubeconfig").to_str().unwrap().to_owned();
+        let connect = |skips: &str| {
+            let text = format!(
+                "clusters: [{{name: t, cluster: {{server: \"https://t\", insecure-skip-tls-verify: {skips}}}}}]\n\
+                 contexts: [{{name: t, context: {{cluster: t}}}}]\ncurrent-context: t\n"
+            );
+            fs_err::write(&path, text).unwrap();
+            let access = Access {
+                kubeconfigs: vec![path.clone()],
+                context: None,
+                proxies: crate::cluster::ProxyEnvironment::default(),
+            };
+            Cluster::connect(&access).map(|_| ()).map_err(|error| error.to_string())
+        };
+        for text in ["\"yes\"", "'true'", "\"false\""] {
+            let why = connect(text).unwrap_err();
+            assert!(why.contains("insecure-skip-tls-verify is not a boolean"), "{text}: {why}");
+        }
+        for boolean in ["true", "yes", "false"] {
+            assert_eq!(connect(boolean), Ok(()), "{boolean}");
+        }
     }
 
     #[test]

@@ -41,6 +41,7 @@ use crate::rollout::plan_hash::secret_versions;
 use crate::rollout::trial::trials;
 use crate::state_file::StateFile;
 use crate::trust::policy::Policy;
+use crate::trust::refusal::Refusal;
 use crate::trust::verify::Verified;
 #[cfg(feature = "age")]
 pub(super) use init::init;
@@ -168,8 +169,8 @@ impl Checked {
     }
 
     /// Returns why the bundle is refused unless its content is deployed already.
-    pub(super) fn only_if_deployed(&self) -> Option<Failure> {
-        self.bundle.voucher().only_if_deployed.as_deref().map(Failure::from)
+    pub(super) fn only_if_deployed(&self) -> Option<&Refusal> {
+        self.bundle.voucher().only_if_deployed.as_deref()
     }
 
     /// Opens what is sealed, if there is a key to do so; in memory, and before anything is written.

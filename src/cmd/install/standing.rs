@@ -10,6 +10,7 @@ use crate::cmd::state_args::reset_line;
 use crate::rollout::back::ways_back;
 use crate::rollout::record::Entry;
 use crate::trust::refusal::{Reason, Refusal};
+use crate::trust::state::Replay;
 
 /// How a bundle stands to the record.
 pub(super) enum Standing {
@@ -29,11 +30,12 @@ impl Standing {
         let Origin::Brought(accepted) = &checked.origin else { return Ok(Self::Recorded) };
         let bundle = &checked.bundle;
         let is_deployed = journal.head.deployed().is_some_and(|entry| entry.content_id == bundle.content_id);
-        let refused = checked.only_if_deployed().or_else(|| refused_by_record(checked, journal));
+        let by_record = refused_by_record(checked, journal);
+        let refused = checked.only_if_deployed().or(by_record.as_ref());
         match refused {
             None if is_deployed => Ok(Self::Deployed),
             None => Ok(Self::New),
-            Some(refused) if is_deployed => Ok(Self::Excused(refused.message())),
+            Some(refused) if is_deployed => Ok(Self::Excused(refused.to_string())),
             Some(refused) => Err(with_ways_on(refused, accepted, checked, journal)?),
         }
     }
@@ -62,27 +64,27 @@ impl Standing {
     }
 }
 
-fn refused_by_record(checked: &Checked, journal: &Journal<'_>) -> Option<Failure> {
+fn refused_by_record(checked: &Checked, journal: &Journal<'_>) -> Option<Refusal> {
     let (statement, target) = (&checked.bundle.voucher().statement, checked.policy.target.within_cluster());
     let replay = journal.state.check(statement, &target, checked.now).err()?;
-    Some(Refusal::from(Reason::Replay(replay)).into())
+    Some(Refusal::from(Reason::Replay(replay)))
 }
 
 /// Adds the command that goes back to the content, if it ran here; or, where nothing is installed, those that let it come
 /// back to a place that was lost.
 fn with_ways_on(
-    refused: Failure,
+    refusal: &Refusal,
     accepted: &Accepted,
     checked: &Checked,
     journal: &Journal<'_>,
 ) -> Result<Failure, Failure> {
-    let bundle = &checked.bundle;
+    let (bundle, refused) = (&checked.bundle, Failure::from(refusal));
     let ran = ways_back(&journal.head).find(|entry| entry.content_id == bundle.content_id);
     if let Some(Entry { generation, .. }) = ran {
         let back = checked.rollback_line(*generation);
         return Ok(refused.hint(format!("it is generation {generation}, which ran here: {back}")));
     }
-    if journal.is_there() {
+    if journal.is_there() || !is_only_below(refusal, checked) {
         return Ok(refused);
     }
     let state = accepted.file.read()?;
@@ -94,4 +96,11 @@ fn with_ways_on(
             reset_line(place, &accepted.words)
         ))
     }))
+}
+
+/// Returns whether the bundle would be accepted but for a higher serial: only then does forgetting that one help. Two
+/// contents with one serial are no lost place, and neither keys nor time come back by a reset.
+fn is_only_below(refusal: &Refusal, checked: &Checked) -> bool {
+    let is_expired = checked.bundle.voucher().expires.is_some_and(|expires| expires < checked.now);
+    matches!(*refusal.reason, Reason::Replay(Replay::Rollback { .. })) && !is_expired
 }

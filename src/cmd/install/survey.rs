@@ -125,8 +125,7 @@ impl Asked<'_> {
             return Ok(Tried::Conflict(conflicts));
         }
         let is_denied = matches!(status.admission, Some(Admission::Webhook(_)));
-        // The credentials, or the server: no verdict on the object.
-        if matches!(status.code, 401 | 429 | 500..) && !is_denied {
+        if !status.is_verdict() {
             return Err(CallError::Status(status).into());
         }
         let remedy = match status.code {

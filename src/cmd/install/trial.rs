@@ -42,11 +42,11 @@ pub(super) fn try_pods(
     for (trial, answer) in trials.into_iter().zip(cluster.call_all(&requests)) {
         let status = match answer {
             Ok(_) => continue,
-            Err(CallError::Status(status)) if !matches!(status.code, 401 | 429 | 500..) => status,
+            Err(CallError::Status(status)) if status.is_verdict() => status,
             Err(error) => return Err(error.into()),
         };
         let says = format!("{}: a pod of it, tried as you and not as its controller: {status}", trial.key);
-        if is_verdict(cluster, trial, &status)? {
+        if binds_controller(cluster, trial, &status)? {
             plan.obstacles.push(says);
         } else {
             plan.changes.warnings.push(says);
@@ -56,7 +56,7 @@ pub(super) fn try_pods(
 }
 
 /// Tells whether the controller's pod would be refused, too.
-fn is_verdict(cluster: &Cluster, trial: &Trial, status: &Status) -> Result<bool, Failure> {
+fn binds_controller(cluster: &Cluster, trial: &Trial, status: &Status) -> Result<bool, Failure> {
     match status.admission {
         Some(Admission::WebhookWithoutDryRun(_)) => Ok(false),
         Some(Admission::Quota) => Ok(!trial.makes_room),

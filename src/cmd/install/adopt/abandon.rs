@@ -60,7 +60,9 @@ pub(in crate::cmd) struct ReleasePart {
 }
 
 impl<'a> Abandonment<'a> {
-    /// Decides what becomes of the release that is being adopted; none if Helm has no record of it any more.
+    /// Decides what becomes of the release that is being adopted; none if its records were deleted.
+    ///
+    /// Archived records mean that the adoption is finished but for its note in the head: giving back would delete it.
     pub(in crate::cmd) fn plan(
         cluster: &'a Cluster,
         release: &'a ReleaseName,
@@ -68,7 +70,10 @@ impl<'a> Abandonment<'a> {
         inventory: &[Item],
     ) -> Result<Option<Self>, Failure> {
         let records = Records { cluster, namespace, release };
-        let Some(found) = records.read(true)?.release else { return Ok(None) };
+        let found = records.read(true)?;
+        let Some(found) = found.release else {
+            return if found.is_archived { Err(all_archived(release)) } else { Ok(None) };
+        };
         let owner = Owner { release: release.as_str(), namespace, ours: FIELD_MANAGER };
         let manifests = manifests(&found, owner);
         let keys: Vec<ObjectKey> = manifests.iter().filter_map(|manifest| served(&manifest.key)).collect();
@@ -231,6 +236,16 @@ pub(in crate::cmd) fn has_archive(
         return Ok(false);
     }
     Records { cluster, namespace, release }.has_archive()
+}
+
+fn all_archived(release: &ReleaseName) -> Failure {
+    Failure::world(format!(
+        "all of Helm's records of the release `{release}` are archived: nothing can be given back; nothing was changed"
+    ))
+    .hint(format!(
+        "finish the adoption, which has nothing left to do but to note its end: `relay-bundle adopt --from-helm {release}` \
+         with its bundle"
+    ))
 }
 
 fn has_same(one: Option<&Secret>, one_key: &str, other: Option<&Secret>, other_key: &str) -> bool {

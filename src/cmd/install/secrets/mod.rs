@@ -142,6 +142,8 @@ pub(crate) fn survey_beside(
             return Err(encryption_key::no_consent(making));
         }
     }
+    let lost = generated::check_lost(&makings.generated, known, consent.allow_regenerate)?;
+    makings.warnings.extend(lost);
     if !makings.generated.is_empty() && !consent.no_recovery {
         makings.keeper = Keeper::of(bundle, &makings.generated, consent.recovery_file)?;
     }
