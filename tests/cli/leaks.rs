@@ -26,9 +26,13 @@ fn profile_that_is_a_link_out_of_its_folder_shows_no_line() {
     symlink("../home/file", env.path().join("profiles/linked.toml")).unwrap();
     for text in FOREIGN {
         fs_err::write(env.path().join("home/file"), text).unwrap();
-        for arguments in
-            [&["build", "linked"][..], &["build", "linked", "--json"], &["explain", "linked", "replicaCount"]]
-        {
+        for arguments in [
+            &["build", "linked"][..],
+            &["build", "linked", "--json"],
+            &["explain", "linked", "replicaCount"],
+            &["secrets", "check", "linked"],
+            &["secrets", "encrypt", "linked", "config.jwtSecret"],
+        ] {
             assert_silent(&env.run(arguments));
         }
     }
