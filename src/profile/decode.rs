@@ -133,14 +133,8 @@ impl DecodeError {
 
     /// Takes out of the message what it repeats of a value that may be a secret.
     fn without(mut self, node: Option<&Node>) -> Self {
-        match node.map(|node| &node.value) {
-            Some(Value::Integer(number)) => {
-                self.message = self.message.replace(&format!("the integer {number}"), "an integer");
-            }
-            Some(Value::Text(_)) if self.message.starts_with('`') => {
-                "the text is not valid here".clone_into(&mut self.message);
-            }
-            _ => {}
+        if matches!(node.map(|node| &node.value), Some(Value::Text(_))) && self.message.starts_with('`') {
+            "the text is not valid here".clone_into(&mut self.message);
         }
         self
     }
@@ -218,12 +212,11 @@ fn in_toml_words(expected: &str) -> &str {
     }
 }
 
-/// Names a type and never a text: the text may be a secret in the wrong place.
+/// Names a type and never a value: it may be a secret in the wrong place, a number too. The line is shown where it may be.
 fn describe(found: Unexpected<'_>) -> String {
     match found {
-        Unexpected::Bool(value) => format!("the boolean {value}"),
-        Unexpected::Unsigned(value) => format!("the integer {value}"),
-        Unexpected::Signed(value) => format!("the integer {value}"),
+        Unexpected::Bool(_) => "a boolean".to_owned(),
+        Unexpected::Unsigned(_) | Unexpected::Signed(_) => "an integer".to_owned(),
         Unexpected::Str(_) => "a string".to_owned(),
         Unexpected::Seq => "an array".to_owned(),
         Unexpected::Map => "a table".to_owned(),
