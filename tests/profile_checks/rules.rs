@@ -426,6 +426,19 @@ fn a_credential_in_a_variable_is_named_outside_dev() {
 }
 
 #[test]
+fn mode_with_leading_zero_or_quotes_is_told_in_octal() {
+    for mode in ["0400", "\"0400\""] {
+        let volume = format!(
+            "extraVolumes = [{{ name = \"a\", secret = {{ secretName = \"a\", defaultMode = {mode} }} }}]"
+        );
+        let loaded = load_dev(&volume);
+        let helps: Vec<&str> =
+            loaded.diagnostics.iter().filter_map(|finding| finding.help.as_deref()).collect();
+        assert!(helps.iter().any(|help| help.contains("write `0o400`")), "{mode}: {helps:?}");
+    }
+}
+
+#[test]
 fn value_that_holds_a_credential_is_refused_outside_dev() {
     let variable = |value: &str| format!("extraEnv = [{{ name = \"UPSTREAM\", value = {value} }}]");
     let annotation = |value: &str| format!("service.annotations.\"x.y/z\" = {value}");
