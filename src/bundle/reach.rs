@@ -6,7 +6,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::model::credential::credentials;
+use crate::model::annotation::{is_snippet, shown_value};
 use crate::model::relabel::redirects;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::references::pod_template;
@@ -20,7 +20,7 @@ pub struct Reach {
     pub way: Way,
     /// What is reached: a host, a namespace, the key of an annotation.
     pub target: String,
-    /// The value of an annotation.
+    /// The value of an annotation, as far as it holds no credential.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
@@ -125,7 +125,7 @@ impl Found<'_> {
         for (key, value) in annotations.and_then(Value::as_object).into_iter().flatten() {
             if !key.starts_with("checksum/") {
                 let way = if is_snippet(key) { Way::Snippet } else { Way::Annotation };
-                self.add_value(way, key, value.as_str().map(without_credentials));
+                self.add_value(way, key, value.as_str().map(|value| shown_value(key, value)));
             }
         }
     }
@@ -270,22 +270,6 @@ impl Found<'_> {
             _ => {}
         }
     }
-}
-
-/// Returns whether a controller takes the annotation's value into its configuration as it is.
-fn is_snippet(annotation: &str) -> bool {
-    let (prefix, name) = annotation.rsplit_once('/').unwrap_or_default();
-    name.contains("snippet") || prefix.contains("haproxy") && name.starts_with("config-")
-}
-
-fn without_credentials(text: &str) -> String {
-    let (mut shown, mut at) = (String::new(), 0);
-    for credential in credentials(text) {
-        shown.push_str(&text[at..credential.start]);
-        shown.push_str("<redacted>");
-        at = credential.end;
-    }
-    shown + &text[at..]
 }
 
 fn items(value: &Value) -> &[Value] {
@@ -463,13 +447,20 @@ mod tests {
 
     #[test]
     fn annotation_shows_no_credential() {
-        let mut object = object("Ingress", &json!({}));
-        let value = "proxy_pass http://user:s3cret@inner/;";
-        object["metadata"]["annotations"] = json!({"nginx.org/location-snippets": value});
-        let mut set = ManifestSet::default();
-        set.add(&object);
+        for (annotation, value) in [
+            ("nginx.org/location-snippets", "proxy_pass http://user:s3cret@inner/;"),
+            ("nginx.org/location-snippets", "proxy_set_header X-Api-Key s3cret;"),
+            ("x.y/password", "s3cret"),
+        ] {
+            let mut object = object("Ingress", &json!({}));
+            object["metadata"]["annotations"] = json!({annotation: value});
+            let mut set = ManifestSet::default();
+            set.add(&object);
 
-        assert_eq!(reach(&set, "own")[0].value.as_deref(), Some("proxy_pass <redacted>"));
+            let shown = reach(&set, "own")[0].value.clone().expect("an annotation has a value");
+
+            assert!(shown.contains("<redacted>") && !shown.contains("s3cret"), "{shown}");
+        }
     }
 
     #[test]

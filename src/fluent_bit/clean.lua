@@ -1,6 +1,8 @@
 local uuid_length = 36
 
 local function cut(text)
+  -- A password may have a slash that is not escaped; a path with `@` behind a port is cut too.
+  text = text:gsub("://[^/%s]*:%S*@", "://")
   text = text:gsub("://[^/%s]*@", "://")
   text = text:gsub("%?%S+", "")
   text = text:gsub("{.*", "{...")

@@ -2,8 +2,13 @@
 
 use std::ops::Range;
 
+use serde_json::Value;
+
+/// Stands for a value that must not be shown.
+pub const REDACTED: &str = "<redacted>";
+
 /// What the name of a credential has in it, in lower case.
-const SECRET_WORDS: [&str; 12] = [
+const SECRET_WORDS: [&str; 13] = [
     "secret",
     "passw",
     "pwd",
@@ -11,6 +16,7 @@ const SECRET_WORDS: [&str; 12] = [
     "encryptionkey",
     "shared_key",
     "api_key",
+    "api-key",
     "apikey",
     "private",
     "credential",
@@ -102,9 +108,52 @@ pub fn is_paired(name: Option<&str>, key: &str) -> bool {
     key == "value" && name.is_some_and(sounds_secret)
 }
 
-/// Tells whether a text holds a password in front of a host, or a private key.
+/// Returns whether a text holds a password in front of a host, a private key, an API key, a token behind its scheme, or
+/// JSON with a password.
 pub fn holds_credential(text: &str) -> bool {
-    holds_pem(text) || credentials(text).next().is_some()
+    holds_pem(text) || credentials(text).next().is_some() || is_json_with_secret(text)
+}
+
+/// Returns whether a text is JSON in which a key that names a credential has a text.
+fn is_json_with_secret(text: &str) -> bool {
+    let text = text.trim_start();
+    let json = text.starts_with(['{', '[']).then(|| serde_json::from_str(text).ok()).flatten();
+    json.is_some_and(|value| states_secret(&value))
+}
+
+fn states_secret(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.iter().any(|(key, value)| match value {
+            Value::String(text) => names_credential(key) && !text.is_empty() && !is_placeholder(text),
+            value => states_secret(value),
+        }),
+        Value::Array(items) => items.iter().any(states_secret),
+        _ => false,
+    }
+}
+
+/// Returns whether a name ends with the word of a credential. Stricter than [`sounds_secret`]: `secretName` and
+/// `tokenEndpoint` name other things.
+fn names_credential(name: &str) -> bool {
+    const WORDS: [&str; 9] = [
+        "secret",
+        "token",
+        "passwd",
+        "password",
+        "passphrase",
+        "apikey",
+        "privatekey",
+        "encryptionkey",
+        "authorization",
+    ];
+    let letters: String =
+        name.chars().filter(char::is_ascii_alphabetic).map(|letter| letter.to_ascii_lowercase()).collect();
+    WORDS.iter().any(|word| letters.ends_with(word))
+}
+
+/// Returns whether a text stands for another one: `$(DB_PASSWORD)`, `${TOKEN}`, `{{ token }}`.
+fn is_placeholder(text: &str) -> bool {
+    ["$(", "${", "{{"].iter().any(|start| text.starts_with(start))
 }
 
 /// Returns whether a text holds something in PEM: a private key, as far as anybody can tell.
@@ -132,7 +181,12 @@ fn is_number(text: &str) -> bool {
 /// Returns where a text holds such: whole words, because a part of a password is one too.
 pub fn credentials(text: &str) -> impl Iterator<Item = Range<usize>> {
     let ends = |c: char| c.is_whitespace() || c.is_control() || "\"'`<>".contains(c);
-    let words = text.split(ends).filter(|word| is_credential(word));
+    let mut before = "";
+    let words = text.split(ends).filter(|word| !word.is_empty());
+    let words = words.filter(move |word| {
+        let scheme = std::mem::replace(&mut before, word);
+        is_credential(word) || is_scheme(scheme) && is_token(word)
+    });
     words.map(|word| {
         let start = word.as_ptr() as usize - text.as_ptr() as usize;
         start..start + word.len()
@@ -144,7 +198,40 @@ const AGE_PRIVATE: &str = "AGE-SECRET-KEY-";
 
 fn is_credential(word: &str) -> bool {
     let is_key = |part: &[u8]| part.eq_ignore_ascii_case(AGE_PRIVATE.as_bytes());
-    word.as_bytes().windows(AGE_PRIVATE.len()).any(is_key) || has_password(word)
+    word.as_bytes().windows(AGE_PRIVATE.len()).any(is_key) || has_api_key(word) || has_password(word)
+}
+
+/// How API keys begin that say whose they are.
+const API_KEYS: [&str; 6] = ["sk-ant-", "sk-proj-", "ghp_", "github_pat_", "glpat-", "xoxb-"];
+
+/// An example such as `sk-ant-api03-…` is shorter behind its start.
+const API_KEY_BYTES_MIN: usize = 8;
+
+fn has_api_key(word: &str) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_key = |(_, rest): (&str, &str)| rest.bytes().take_while(is_part).count() >= API_KEY_BYTES_MIN;
+    API_KEYS.iter().any(|start| word.split_once(start).is_some_and(is_key))
+}
+
+/// Returns whether a word is a scheme in front of a token: `Authorization: Bearer …`.
+fn is_scheme(word: &str) -> bool {
+    ["Bearer", "Basic"].iter().any(|scheme| {
+        let start = word.len().checked_sub(scheme.len()).and_then(|at| word.get(at..));
+        start.is_some_and(|end| end.eq_ignore_ascii_case(scheme))
+    })
+}
+
+/// Returns whether a word behind a scheme is a token and not a word of a sentence: it has a digit, or is of mixed case.
+fn is_token(word: &str) -> bool {
+    let token = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+    let is_sign = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    let is_mixed = || {
+        token.bytes().skip(1).any(|byte| byte.is_ascii_uppercase())
+            && token.bytes().any(|byte| byte.is_ascii_lowercase())
+    };
+    token.len() >= 8
+        && token.bytes().all(is_sign)
+        && (token.bytes().any(|byte| byte.is_ascii_digit()) || is_mixed())
 }
 
 /// Tells whether a word is `scheme://user:password@…` or `user:password@host`.
@@ -248,6 +335,12 @@ mod tests {
             "AGE-SECRET-KEY-1QQQ",
             "age-secret-key-1qqq",
             "-----BEGIN PRIVATE KEY-----",
+            "sk-ant-api03-EXAMPLEexample",
+            "key=ghp_EXAMPLEexample",
+            "proxy_set_header Authorization \"Bearer Sup3rS3cretD\";",
+            "Authorization:Basic dXNlcjpwYXNz",
+            "{\"password\":\"hunter\"}",
+            " [{\"a\":{\"client_secret\":\"x\"}}]",
         ] {
             assert!(holds_credential(text), "{text}");
         }
@@ -259,6 +352,12 @@ mod tests {
             "mailto:ops@example.org",
             "ops@example.org",
             "12:30",
+            "sk-ant-api03-\u{2026}",
+            "set the Bearer authentication, or Basic authentication.",
+            "Authorization: Bearer $token",
+            "{\"password\":\"$(DB_PASSWORD)\",\"token\":\"\"}",
+            "{\"secretName\":\"oidc\",\"tokenEndpoint\":\"https://a\",\"token\":3}",
+            "{token: x}",
         ] {
             assert!(!holds_credential(text), "{text}");
         }

@@ -1,5 +1,6 @@
 //! Vocabulary: values that are checked once, when they are made. Pure, no I/O.
 
+pub mod annotation;
 pub mod causes;
 pub mod credential;
 pub mod denial;

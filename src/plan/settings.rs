@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::fields::{FieldChange, REDACTED, compare, hide_credentials};
+use super::fields::{FieldChange, compare, hide_credentials};
 use crate::bundle::recipe::Recipe;
-use crate::model::credential::sounds_secret;
+use crate::model::credential::{REDACTED, sounds_secret};
 
 /// Returns the settings that differ, by key path.
 pub(super) fn changes(old: &Recipe, new: &Recipe) -> Vec<FieldChange> {

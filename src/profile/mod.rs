@@ -11,6 +11,7 @@ pub mod helm;
 mod known_words;
 pub mod logs;
 pub mod masking;
+mod mode_text;
 pub mod node;
 pub mod overlay;
 pub mod parse;

@@ -28,9 +28,7 @@ pub trait ProfileFiles {
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String>;
 
     /// Returns what messages may show of profile `name`.
-    fn visibility(&self, _name: &str) -> Visibility {
-        Visibility::Lines
-    }
+    fn visibility(&self, name: &str) -> Visibility;
 
     /// Returns the bytes of a file below the profiles' folder.
     ///

@@ -8,6 +8,7 @@ use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
 use super::known_words;
+use super::mode_text;
 use super::node::{Entry, Node, Origin, Table, Value};
 use crate::model::nesting;
 
@@ -72,9 +73,11 @@ fn report(source: usize, text: &str, errors: &[toml::de::Error], diagnostics: &m
         end_of_line =
             text.get(span.start..).and_then(|rest| rest.find('\n')).map_or(text.len(), |at| span.start + at);
         let code = if error.message().contains("duplicate key") { "RB0006" } else { "RB0001" };
-        let help = match code {
-            "RB0006" => "keep one of them; tables may be reopened only under another name",
-            _ => "profiles are TOML 1.1: strings need quotes, keys are separated by `=`",
+        let mode = mode_text::in_toml_at(text, span.start);
+        let help = match (code, mode) {
+            ("RB0006", _) => "keep one of them; tables may be reopened only under another name".to_owned(),
+            (_, Some(mode)) => format!("TOML writes octal numbers with `0o`: write `{mode}`"),
+            _ => "profiles are TOML 1.1: strings need quotes, keys are separated by `=`".to_owned(),
         };
         diagnostics.push(Diagnostic::error(code, error.message()).at(Origin::new(source, span)).help(help));
     }

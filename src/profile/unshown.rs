@@ -13,11 +13,11 @@ const REPEATED_CHARS: usize = 80;
 /// A shorter text is part of many words: only where it is quoted is it repeated.
 const UNQUOTED_CHARS_MIN: usize = 4;
 
-/// The texts that are not repeated, as messages write them.
+/// The texts and numbers that are not repeated, as messages write them.
 pub(super) struct UnshownTexts(BTreeSet<String>);
 
 impl UnshownTexts {
-    /// Collects the texts of `tree`, before any is taken out of it because it is wrong.
+    /// Collects the texts and numbers of `tree`, before any is taken out of it because it is wrong.
     pub(super) fn new(tree: &Node, sources: &Sources, diagnostics: &Diagnostics) -> Self {
         let mut hidden: BTreeSet<usize> = diagnostics
             .iter()
@@ -62,6 +62,9 @@ fn collect(node: &Node, hidden: &BTreeSet<usize>, texts: &mut BTreeSet<String>) 
         Value::Array(items) => items.iter().for_each(|item| collect(item, hidden, texts)),
         Value::Text(text) if hidden.contains(&node.origin.source) && !known_words::is_known(text) => {
             texts.insert(text.chars().take(REPEATED_CHARS).flat_map(char::escape_debug).collect());
+        }
+        Value::Integer(number) if hidden.contains(&node.origin.source) => {
+            texts.insert(number.to_string());
         }
         _ => {}
     }

@@ -126,7 +126,7 @@ fn security(posture: &Posture, out: &mut dyn Write) -> io::Result<()> {
         names => writeln!(out, "  NetworkPolicies: {}", safe(&names.join(", ")))?,
     }
     match posture.literal_secrets.as_slice() {
-        [] => writeln!(out, "  no secret value is in the bundle"),
+        [] => writeln!(out, "  no Secret of the bundle states a value"),
         keys => {
             let text = format!("! secret values in the bundle: {}", keys.join(", "));
             writeln!(out, "  {}", paint(REMOVED, safe(&text)))

@@ -26,11 +26,35 @@ fn profile_that_is_a_link_out_of_its_folder_shows_no_line() {
     symlink("../home/file", env.path().join("profiles/linked.toml")).unwrap();
     for text in FOREIGN {
         fs_err::write(env.path().join("home/file"), text).unwrap();
-        for arguments in
-            [&["build", "linked"][..], &["build", "linked", "--json"], &["explain", "linked", "replicaCount"]]
-        {
+        for arguments in [
+            &["build", "linked"][..],
+            &["build", "linked", "--json"],
+            &["explain", "linked", "replicaCount"],
+            &["secrets", "check", "linked"],
+            &["secrets", "encrypt", "linked", "config.jwtSecret"],
+        ] {
             assert_silent(&env.run(arguments));
         }
+    }
+}
+
+#[test]
+fn number_of_linked_file_is_not_repeated() {
+    let env = TestEnv::new();
+    fs_err::create_dir(env.path().join("home")).unwrap();
+    symlink("../home/file", env.path().join("profiles/linked.toml")).unwrap();
+    for text in [
+        "config = 73313\n",
+        "replicaCount = 73313\n",
+        "fullnameOverride = 73313\n",
+        "extraVolumes = [{ name = \"a\", secret = { secretName = \"a\", defaultMode = 73313 } }]\n",
+        "extraVolumes = [{ name = \"a\", secret = { secretName = \"a\", defaultMode = \"73313\" } }]\n",
+    ] {
+        fs_err::write(env.path().join("home/file"), text).unwrap();
+
+        let ran = env.run(&["build", "linked"]);
+
+        assert!(ran.code == 2 && !ran.stderr.contains("73313"), "{}", ran.stderr);
     }
 }
 

@@ -241,6 +241,29 @@ fn build_refuses_sealed_file_copied_from_another_site() {
 }
 
 #[test]
+fn file_of_another_site_is_not_replaced_and_help_names_one_of_its_own() {
+    let env = place();
+    seal(&env);
+    release(&env, "namespace = \"plant-8\"");
+    let file = env.path().join("profiles/secrets/jwt.age");
+    let before = fs_err::read(&file).unwrap();
+
+    let built = run(&env, "build sealed");
+    let replaced = run(&env, "secrets encrypt sealed config.jwtSecret --value-file value --replace");
+
+    let own = "config.jwtSecret = { age = \"secrets/sealed-jwt-secret.age\" }";
+    assert!(built.stderr.contains(own), "{}", built.stderr);
+    assert!(
+        built.stderr.contains("relay-bundle secrets encrypt sealed config.jwtSecret\n"),
+        "{}",
+        built.stderr
+    );
+    assert_eq!(replaced.code, 2, "{}", replaced.stderr);
+    assert!(replaced.stderr.contains(own) && replaced.stderr.contains(PLACE), "{}", replaced.stderr);
+    assert_eq!(fs_err::read(&file).unwrap(), before);
+}
+
+#[test]
 fn seal_recipient_named_after_sealing_is_told() {
     let env = place();
     seal(&env);

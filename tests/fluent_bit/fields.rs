@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::process::Command;
 
 use relay_bundle::fluent_bit::FIELDS;
-use serde_json::Value;
+use relay_bundle::model::url::without_user_info;
+use serde_json::{Value, json};
 
 use super::lines::{KEPT, SECRET, records};
 use super::sidecar::{CASES, Case, load};
@@ -93,6 +94,34 @@ fn filtered_records_hold_no_secret() {
     {
         assert!(told.contains(field), "{field} is not in\n{told}");
     }
+}
+
+/// Texts with a login in front of a host, as every masker shows them.
+const LOGINS: [(&str, &str); 6] = [
+    ("socks5://alice:EXAMPLEpw@127.0.0.1:28556/", "socks5://127.0.0.1:28556/"),
+    ("from http://a:b@p:1 to http://token@p:2", "from http://p:1 to http://p:2"),
+    ("http://a:b@c:d@proxy", "http://proxy"),
+    ("http://bob:pa/ss@proxy:3128", "http://proxy:3128"),
+    ("http://a:b/c:d/e@proxy", "http://proxy"),
+    ("http://a:b://c@proxy", "http://proxy"),
+];
+
+/// Texts without a login, which every masker leaves alone.
+const NO_LOGINS: [&str; 4] =
+    ["mail of alice@example.org", "https://host:8080/a at b@c", "https://host/a@b", "https://[::1]:6443"];
+
+#[test]
+fn login_of_url_is_cut_by_filter_as_in_messages() {
+    let table: Vec<(&str, &str)> = LOGINS.iter().copied().chain(NO_LOGINS.map(|text| (text, text))).collect();
+    for (text, shown) in &table {
+        assert_eq!(without_user_info(text), *shown, "{text}");
+    }
+    let records: Vec<Value> = table.iter().map(|(text, _)| json!({"msg": text})).collect();
+
+    let Some(told) = clean(&filters(&CASES[0])[1], &records) else { return };
+
+    let wanted: Vec<String> = table.iter().map(|(_, shown)| format!("msg={shown}")).collect();
+    assert_eq!(told.lines().collect::<Vec<_>>(), wanted);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use relay_bundle::profile::node::Visibility;
 use relay_bundle::profile::overlay::ProfileFiles;
 use relay_bundle::profile::resolve::Profile;
 use relay_bundle::render::render;
@@ -65,6 +66,10 @@ struct Text(String);
 impl ProfileFiles for Text {
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
         Ok((format!("{name}.toml"), self.0.as_bytes().to_vec()))
+    }
+
+    fn visibility(&self, _: &str) -> Visibility {
+        Visibility::Lines
     }
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {

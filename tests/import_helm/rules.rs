@@ -454,6 +454,29 @@ fn mode_in_quotes_is_read_as_octal_and_variable_of_relay_as_decimal() {
 }
 
 #[test]
+fn note_of_octal_number_names_it_unless_it_may_be_a_password() {
+    let values = "extraVolumes:\n  - {name: a, secret: {secretName: a, defaultMode: 0755}}\n  - {name: b, secret: {secretName: b, defaultMode: 400}}\n\
+                  redis: {auth: {password: 0123456}}\n";
+    let imported = convert(values, &release("prod"));
+
+    let why = |key: &str| {
+        let notes =
+            imported.notes.iter().filter(|note| note.key == key && note.why.starts_with("Helm takes"));
+        notes.map(|note| note.why.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(
+        why("extraVolumes[0].secret.defaultMode"),
+        "Helm takes a number that begins with 0 for octal: 0755 is 493"
+    );
+    assert_eq!(
+        why("extraVolumes[1].secret.defaultMode"),
+        "Helm takes 400 for decimal; write `0o400` if that is meant"
+    );
+    assert_eq!(what(&imported, "extraVolumes[1].secret.defaultMode"), "is the mode `0o620`");
+    assert_eq!(why("redis.auth.password"), "Helm takes a number that begins with 0 for octal");
+}
+
+#[test]
 fn mode_that_helm_shows_as_decimal_is_written_in_octal() {
     let (_, imported) = sane(
         "extraVolumes:\n  - {name: a, secret: {secretName: a, defaultMode: 256}}\nextraVolumeMounts:\n  - {name: a, mountPath: /etc/a}\n",

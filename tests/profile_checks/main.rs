@@ -12,6 +12,7 @@ mod shipped;
 use std::collections::{BTreeMap, BTreeSet};
 
 use relay_bundle::profile::diagnostic::Diagnostic;
+use relay_bundle::profile::node::Visibility;
 use relay_bundle::profile::overlay::ProfileFiles;
 use relay_bundle::profile::{self, Loaded};
 
@@ -26,6 +27,10 @@ impl ProfileFiles for Files {
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
         let bytes = self.profiles.get(name).ok_or_else(|| format!("there is no profile `{name}`"))?;
         Ok((format!("profiles/{name}.toml"), bytes.clone()))
+    }
+
+    fn visibility(&self, _: &str) -> Visibility {
+        Visibility::Lines
     }
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {

@@ -426,6 +426,46 @@ fn a_credential_in_a_variable_is_named_outside_dev() {
 }
 
 #[test]
+fn mode_with_leading_zero_or_quotes_is_told_in_octal() {
+    for mode in ["0400", "\"0400\""] {
+        let volume = format!(
+            "extraVolumes = [{{ name = \"a\", secret = {{ secretName = \"a\", defaultMode = {mode} }} }}]"
+        );
+        let loaded = load_dev(&volume);
+        let helps: Vec<&str> =
+            loaded.diagnostics.iter().filter_map(|finding| finding.help.as_deref()).collect();
+        assert!(helps.iter().any(|help| help.contains("write `0o400`")), "{mode}: {helps:?}");
+    }
+}
+
+#[test]
+fn value_that_holds_a_credential_is_refused_outside_dev() {
+    let variable = |value: &str| format!("extraEnv = [{{ name = \"UPSTREAM\", value = {value} }}]");
+    let annotation = |value: &str| format!("service.annotations.\"x.y/z\" = {value}");
+    for value in [
+        "'sk-ant-api03-hunter2hunter2'",
+        "'{\"password\":\"hunter2\"}'",
+        "'https://u:hunter2@x/'",
+        "'proxy_set_header Authorization \"Bearer hunter2X\";'",
+    ] {
+        for (profile, finding) in [
+            (variable(value), "RB0204 extraEnv[0].value"),
+            (annotation(value), "RB0204 service.annotations.\"x.y/z\""),
+        ] {
+            let loaded = load_strict(&profile);
+            assert_eq!(findings(&loaded), [finding], "{profile}");
+            assert!(!words(&loaded).contains("hunter2"), "{profile}");
+        }
+    }
+    expect(load_dev, &[(&annotation("'https://u:hunter2@x/'"), &[])]);
+    for value in
+        ["'basic-auth'", "'{\"secretName\":\"oidc\"}'", "'https://auth.example/oauth2/auth?rd=$escaped'"]
+    {
+        assert_eq!(findings(&load_strict(&annotation(value))), [] as [&str; 0], "{value}");
+    }
+}
+
+#[test]
 fn a_url_of_the_config_map_holds_no_password() {
     let loaded = load_dev("config.priceMirrorBaseUrl = \"http://user:hunter2@proxy:3128\"");
     assert_eq!(findings(&loaded), ["RB0205 config.priceMirrorBaseUrl"]);

@@ -15,6 +15,7 @@ use crate::cmd::failure::{DIFFERS, Outcome};
 use crate::cmd::identity_args::IdentityArgs;
 use crate::cmd::source::{self, SourceArgs};
 use crate::model::text::AgeRecipient;
+use crate::profile::node::Visibility;
 use crate::profile::overlay::ProfileFiles;
 use crate::sealed::{FrameError, Identities, OpenError, open};
 use crate::ui::escape::safe;
@@ -120,6 +121,10 @@ struct Unjudged<'a>(Folder<'a>);
 impl ProfileFiles for Unjudged<'_> {
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
         self.0.profile(name)
+    }
+
+    fn visibility(&self, name: &str) -> Visibility {
+        self.0.visibility(name)
     }
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::recipients::recipients;
 use super::value;
-use crate::age_file::Place;
+use crate::age_file::{Form, Place, SEALED_BYTES_MAX, Stated};
 use crate::cmd::ctx::{Ctx, Folder, ProfileArgs, count};
 use crate::cmd::failure::{Failure, Outcome};
 use crate::fsio::{self, Durability, MODE_PUBLIC, create_new, folder_of, write_atomic};
@@ -50,10 +50,11 @@ pub(super) struct Args {
     // Text: an error of the parser would show a private key that was given by mistake.
     #[arg(long = "recipient", value_name = "AGE1")]
     recipients: Vec<String>,
-    /// The file below the folder of the profiles, if the profile names none [default: secrets/PROFILE-KEY.age]
+    /// The file below the folder of the profiles, if the profile names none [default:
+    /// secrets/PROFILE-DATAKEY.age, where DATAKEY is the key of the Secret, such as jwt-secret]
     #[arg(long, value_name = "FILE")]
     file: Option<AgeFile>,
-    /// Replace the file that is there
+    /// Replace the file that is there, unless it is sealed for another place
     #[arg(long)]
     replace: bool,
     #[command(flatten)]
@@ -136,6 +137,7 @@ impl Args {
         if !self.replace && fs_err::symlink_metadata(&path).is_ok() {
             return Err(is_there(&path));
         }
+        self.refuse_other_place(&path, &target)?;
         let value = value::read(self.value_file.as_deref(), &self.key)?;
         write(&path, &seal(&target.place, &value, &recipients), self.replace)?;
         self.tell(ctx, &target, &value, &path, &recipients);
@@ -216,6 +218,26 @@ impl Args {
 
     fn toml(&self) -> Utf8PathBuf {
         self.profiles.profiles.join(format!("{}.toml", self.profile))
+    }
+
+    /// Refuses to replace a file that is sealed for another place: another site uses it.
+    fn refuse_other_place(&self, path: &Utf8Path, target: &Target) -> Result<(), Failure> {
+        let limit = u64::try_from(SEALED_BYTES_MAX).map_err(Failure::bug)?;
+        let Some(form) = fsio::read_bounded(path, limit).ok().and_then(|bytes| Form::of(&bytes).ok()) else {
+            return Ok(());
+        };
+        let Stated::Other(other) = form.stated(&target.place) else { return Ok(()) };
+        let own = format!("secrets/{}-{}.age", self.profile, target.place.key());
+        let failure = Failure::input(format!("`{path}` is sealed for {other}, not for {}", target.place));
+        let failure = match &target.file {
+            file if file.as_str() == own => failure,
+            _ => failure.hint(format!(
+                "name a file of its own in `{}`: {} = {{ age = \"{own}\" }}",
+                self.toml(),
+                self.key
+            )),
+        };
+        Err(failure.hint("if no other profile names the file, delete it first"))
     }
 
     /// Finds out what the profile must say, and where.

@@ -140,8 +140,7 @@ fn credential(path: &Path, variable: &EnvVar, is_dev: bool, report: &mut Report<
             format!("`{}` sounds like a credential, and its value stands here in clear text", variable.name);
         report.error("RB0204", path.key("value"), message, help);
     } else if variable.value.as_deref().is_some_and(holds_credential) {
-        let message =
-            format!("the value of `{}` holds a password or a private key in clear text", variable.name);
+        let message = format!("the value of `{}` holds a credential in clear text", variable.name);
         report.error("RB0204", path.key("value"), message, help);
     }
 }

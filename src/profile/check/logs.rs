@@ -40,12 +40,23 @@ pub(super) fn check(settings: &mut Settings, report: &mut Report<'_>) {
 fn extra_fields(settings: &Settings, report: &mut Report<'_>) {
     let path = Path::of("storage.logs.fluentbit.extraFields");
     for (index, field) in settings.storage.logs.fluentbit.extra_fields.iter().enumerate() {
-        let message = format!(
-            "`{field}` leaves the pod as the relay writes it: `req`, `res`, `query` and `body` hold passwords, sessions, API \
-             keys and prompts, and `msg` and `stack` may"
-        );
-        let help = "remove it, unless all readers of the logs may be administrators of the relay";
+        let message = format!("`{field}` leaves the pod as the relay writes it: {}", content(field.as_str()));
+        let help = "remove it, unless all readers of the logs may read that";
         report.warning("RB0505", path.index(index), message, help);
+    }
+}
+
+/// Returns what a field of the relay's log holds.
+fn content(field: &str) -> &'static str {
+    match field {
+        "req" | "res" | "query" | "body" => {
+            "it holds bodies and queries, with passwords, sessions, API keys and prompts: all readers of the logs could \
+             become administrators"
+        }
+        "msg" | "stack" | "url" => {
+            "it may hold passwords, sessions and API keys, which are cut out otherwise"
+        }
+        _ => "nothing is cut out of it, whatever a release of the relay puts there",
     }
 }
 

@@ -1,10 +1,8 @@
 //! Modes of files: people write them in octal, TOML reads `400` as decimal, and 400 is 0o620.
 
 use crate::profile::diagnostic::{Diagnostic, Diagnostics};
+use crate::profile::mode_text::{MODE_MAX, is_mode_key, meant};
 use crate::profile::node::{Node, Origin, Path, Sources, Value, Way};
-
-/// The most that Kubernetes takes.
-const MODE_MAX: i64 = 0o777;
 
 /// Checks the modes in `extraVolumes`. The source tells whether a number was written in octal.
 pub(in crate::profile) fn check(tree: &Node, sources: &Sources, diagnostics: &mut Diagnostics) {
@@ -27,7 +25,7 @@ fn collect(node: &Node, way: Way<'_>, modes: &mut Vec<(Path, i64, Origin)>) {
             for (key, entry) in table {
                 let way = Way::Key(&way, key);
                 match entry.node.value {
-                    Value::Integer(mode) if key == "defaultMode" || key == "mode" => {
+                    Value::Integer(mode) if is_mode_key(key) => {
                         modes.push((way.path(), mode, entry.node.origin));
                     }
                     _ => collect(&entry.node, way, modes),
@@ -57,18 +55,6 @@ fn problem(mode: i64, written: &str) -> Option<(String, String)> {
     }
     let message = format!("{mode} is not a mode that Kubernetes takes");
     (!is_taken).then(|| (message, "write one from `0o000` to `0o777`".to_owned()))
-}
-
-/// Returns the mode whose octal digits stand in decimal: one that people give to files. Others, such as 420, which is
-/// 0o644, make no sense in octal.
-fn meant(written: &str) -> Option<i64> {
-    let mode = i64::from_str_radix(written, 8).ok().filter(|mode| written.len() == 3 && *mode <= MODE_MAX)?;
-    let (owner, group, other) = (mode >> 6, mode >> 3 & 7, mode & 7);
-    // Nobody may write or execute what they may not read, and nobody has more permissions than the owner.
-    let is_sensible = |class: i64| class == 0 || class & 4 != 0;
-    let is_within = |class: i64, wider: i64| class & !wider == 0;
-    let is_usual = owner & 4 != 0 && is_sensible(group) && is_sensible(other);
-    (is_usual && is_within(group, owner) && is_within(other, group)).then_some(mode)
 }
 
 #[cfg(test)]

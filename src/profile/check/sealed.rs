@@ -2,7 +2,7 @@
 
 use crate::age_file::{Address, Form, FormError, Place, Stated};
 use crate::model::secret::sealed_path;
-use crate::model::text::AgeRecipient;
+use crate::model::text::{AgeRecipient, Label};
 use crate::profile::node::Path;
 use crate::profile::overlay::ProfileFiles;
 use crate::profile::resolve::Profile;
@@ -11,6 +11,8 @@ use super::Report;
 
 /// A secret whose value is in a file, and that file.
 struct Named {
+    /// The name of the profile.
+    profile: Label,
     /// The key of the profile.
     path: Path,
     file: String,
@@ -34,7 +36,10 @@ pub(super) fn read(profile: &mut Profile, files: &dyn ProfileFiles, report: &mut
                 profile.sealed.insert(secret.file.clone(), bytes);
             }
             Err(reason) => {
-                let help = "the path starts at the folder of the profiles; `relay-bundle secrets encrypt PROFILE KEY` makes the file";
+                let help = format!(
+                    "the path starts at the folder of the profiles; `relay-bundle secrets encrypt {} {}` makes the file",
+                    secret.profile, secret.path
+                );
                 report.error("RB0210", &secret.path, reason, help);
             }
         }
@@ -46,6 +51,7 @@ fn named(profile: &Profile) -> Vec<Named> {
     let secrets = profile.secrets();
     let named = secrets.iter().filter_map(|secret| {
         Some(Named {
+            profile: profile.name.clone(),
             path: profile.key_of(&secret.purpose),
             file: secret.form.age_file()?,
             place: Place::new(namespace, &secret.object, &secret.key).ok(),
@@ -76,7 +82,7 @@ fn is_named_before(secret: &Named, earlier: &[Named], report: &mut Report<'_>) -
 
 /// Judges a file without a key.
 fn judge(secret: &Named, bytes: &[u8], wanted: &[AgeRecipient], report: &mut Report<'_>) {
-    let Named { path, file, place } = secret;
+    let Named { profile, path, file, place } = secret;
     let form = match Form::of(bytes) {
         Ok(form) => form,
         Err(FormError::TooLarge(limit)) => {
@@ -90,25 +96,41 @@ fn judge(secret: &Named, bytes: &[u8], wanted: &[AgeRecipient], report: &mut Rep
         }
     };
     let Some(place) = place else { return };
-    let again =
-        format!("seal the value for this place: relay-bundle secrets encrypt PROFILE {path} --replace");
     match form.stated(place) {
         Stated::Same => {}
         Stated::Other(other) => {
             let message = format!("`{file}` is sealed for {other}, and this is {place}");
-            report.error("RB0215", path, message, again);
+            report.error("RB0215", path, message, own_file(secret, place));
         }
         Stated::Unknown => {
             let message = format!(
                 "`{file}` does not state its place: if it was not sealed for {place}, `apply` refuses it"
             );
-            let help = format!("{again}; or try it: relay-bundle secrets check PROFILE --identity FILE");
+            let help = format!(
+                "seal the value for this place: relay-bundle secrets encrypt {profile} {path} --replace; or try it: \
+                 relay-bundle secrets check {profile} --identity FILE"
+            );
             report.warning("RB0430", path, message, help);
         }
     }
     if let Some(address) = form.address() {
         recipients(secret, address, wanted, report);
     }
+}
+
+/// Returns how to give a secret a file of its own: the one that it names is that of another site.
+fn own_file(secret: &Named, place: &Place) -> String {
+    let Named { profile, path, file, .. } = secret;
+    let own = format!("secrets/{profile}-{}.age", place.key());
+    let encrypt = format!("relay-bundle secrets encrypt {profile} {path}");
+    if *file == own {
+        return format!(
+            "delete the file if no other profile names it, and seal the value for this place: {encrypt}"
+        );
+    }
+    format!(
+        "name a file of its own in this profile, `{path} = {{ age = \"{own}\" }}`, and seal the value for it: {encrypt}"
+    )
 }
 
 /// Warns of an operator's key that does not open the file: it was named after the file was sealed.
@@ -122,6 +144,7 @@ fn recipients(secret: &Named, address: &Address, wanted: &[AgeRecipient], report
         secret.file,
         lacking.join(", ")
     );
-    let help = format!("seal it again: relay-bundle secrets encrypt PROFILE {} --replace", secret.path);
+    let help =
+        format!("seal it again: relay-bundle secrets encrypt {} {} --replace", secret.profile, secret.path);
     report.warning("RB0431", &secret.path, message, help);
 }

@@ -1,6 +1,6 @@
 //! Where each value of a loaded profile was written.
 
-use crate::model::credential::holds_credential;
+use crate::model::credential::{REDACTED, holds_credential};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -18,8 +18,6 @@ pub struct Setting {
     /// `profiles/production.toml:12:3`, `default`, `--set replicaCount=3`.
     pub place: String,
 }
-
-const REDACTED: &str = "<redacted>";
 
 /// Returns the value at `path` and its place; of a table, every value in it. Empty when no key has that path.
 pub fn origin(loaded: &Loaded, path: &str) -> Vec<Setting> {

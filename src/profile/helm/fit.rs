@@ -2,8 +2,8 @@
 
 use serde_json::Value as Schema;
 
-use super::OCTAL;
 use super::notes::Notes;
+use super::octal::note_octal;
 use super::value::{Map, Value, switch, whole};
 use crate::profile::diagnostic::{DIAGNOSTICS_MAX, Diagnostics};
 use crate::profile::node::{Path, Segment};
@@ -143,7 +143,7 @@ fn is_octal(text: &str) -> bool {
 
 fn octal_in(text: &str, path: &Path, notes: &mut Notes) -> Option<i64> {
     let number = i64::from_str_radix(text.trim(), 8).ok()?;
-    notes.add(path.to_string(), "read as octal", OCTAL);
+    note_octal(number, path, notes);
     Some(number)
 }
 

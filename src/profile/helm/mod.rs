@@ -6,6 +6,7 @@
 mod fit;
 mod ingress;
 mod notes;
+mod octal;
 mod output;
 mod relay;
 mod rules;
@@ -63,9 +64,6 @@ pub enum ImportError {
     NotValues { found: &'static str },
 }
 
-/// Why a number that begins with 0 becomes another one.
-const OCTAL: &str = "Helm takes a number that begins with 0 for octal: 0400 is 256";
-
 /// The release's name when nobody says, which is also that of the defaults.
 const RELEASE: &str = "claude-relay";
 
@@ -73,9 +71,7 @@ const RELEASE: &str = "claude-relay";
 pub fn import(values: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
     let Values { map: values, octals } = yaml::parse(values)?;
     let mut notes = Notes::new(&values);
-    for path in octals {
-        notes.add(path.to_string(), "read as octal", OCTAL);
-    }
+    octal::note_all(&values, &octals, &mut notes);
     if values.0.is_empty() {
         notes.add_first(
             "values",

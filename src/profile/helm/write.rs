@@ -7,6 +7,7 @@ use super::value::{Map, Value};
 use super::{ImportOptions, RELEASE};
 use crate::model::printable::is_printable;
 use crate::model::text::ReleaseName;
+use crate::profile::mode_text::is_mode_key;
 use crate::profile::schema;
 
 /// What fits in a line beside its key.
@@ -115,7 +116,7 @@ fn inline(value: &Value) -> toml_edit::Value {
 
 /// Returns whether a value is the mode of a file, which people read in octal.
 fn is_mode(key: &str, value: &Value) -> bool {
-    ["defaultMode", "mode"].contains(&key) && matches!(value, Value::Integer(0..=0o7777))
+    is_mode_key(key) && matches!(value, Value::Integer(0..=0o7777))
 }
 
 fn octal(value: &Value) -> toml_edit::Value {
