@@ -72,6 +72,18 @@ pub(crate) fn records() -> Vec<Value> {
                 "stack": format!("Error: {{\"token\":\"{0}\"}}\n{0}\n    at run (/app/src/app.js:10:5)", secret("stack")),
             }),
         ),
+        line(
+            "error",
+            &format!("Unexpected token 'p', \"password={}\" is not valid JSON", secret("node")),
+            &json!({}),
+        ),
+        line("error", &format!("login username=admin&password={} failed", secret("form")), &json!({})),
+        line("debug", &format!("authorization: Bearer {}", secret("bearer")), &json!({})),
+        line("debug", &format!("sent Basic {}, got 401", secret("basic")), &json!({})),
+        line("debug", &format!("x-api-key: {}", secret("api")), &json!({})),
+        line("info", "callback", &json!({"url": format!("/cb#access_token={}", secret("fragment"))})),
+        line("info", "callback", &json!({"url": format!("/cb;token={}", secret("parameter"))})),
+        line("info", &format!("renewed ya29.A0b/{SECRET}+0123456789.abcdefghijkl"), &json!({})),
         // The next release: another field, another spelling, an object where a text was.
         line("info", "next week", &json!({"fifthField": secret("unknown"), "Url": secret("spelling")})),
         line("info", "next month", &json!({"type": {"token": secret("nested")}, "ip": [secret("listed")]})),
