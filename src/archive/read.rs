@@ -107,7 +107,7 @@ impl<C: Content> Archive<C> {
                 if let Some(program) = compressed_with(block).filter(|_| self.file_at == 0) {
                     return Err(Fault::Compressed { program }.into());
                 }
-                let Some(name) = shown_name(block, self.file_at) else {
+                let Some(name) = shown_name(block) else {
                     return Err(Fault::NoHeader { field }.at(self.file_at));
                 };
                 Err(Fault::Form { name: name.to_owned(), form: Form::Header { field } }.at(self.file_at))
@@ -183,13 +183,13 @@ impl<C: Content> Medium for Archive<C> {
     }
 }
 
-/// Returns the name in a damaged header, if it can be that of a file at `offset`: somebody may have given a private key
-/// in place of an archive, and its first bytes must not be shown.
-fn shown_name(block: &Block, offset: u64) -> Option<&str> {
-    let name = block.split(|byte| *byte == 0).next().unwrap_or_default();
-    let name = std::str::from_utf8(name).ok()?;
-    let is_first = [ATTESTATION, SUMS].contains(&name);
-    (is_first || offset > 0 && name.parse::<SafePath>().is_ok()).then_some(name)
+/// Returns the name in a damaged header, if it is one: a private key may have been given in place of an archive, and the
+/// first bytes of a text must not be shown. A text has no zero byte.
+fn shown_name(block: &Block) -> Option<&str> {
+    let end = block.iter().position(|byte| *byte == 0).filter(|end| *end <= SafePath::BYTES_MAX)?;
+    let name = std::str::from_utf8(&block[..end]).ok()?;
+    let is_of_a_path = |byte: u8| byte.is_ascii_alphanumeric() || b"@-._/".contains(&byte);
+    name.bytes().all(is_of_a_path).then_some(name)
 }
 
 /// How the files begin that people make of an archive, and the programs that undo it.

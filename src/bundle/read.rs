@@ -328,7 +328,9 @@ pub enum Fault {
     /// An archive of another kind around the archive.
     #[error("it is compressed with {program}: decompress it first")]
     Compressed { program: &'static str },
-    #[error("there is no header of a file here, but something else (field `{field}`)")]
+    #[error(
+        "an entry has a header whose field `{field}` is not what this program writes: is this an archive?"
+    )]
     NoHeader { field: &'static str },
     #[error("`{}` {form}", name.escape_debug())]
     Form { name: String, form: Form },

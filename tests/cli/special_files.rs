@@ -182,5 +182,5 @@ fn private_key_in_place_of_an_archive_is_not_shown() {
     let secret = key.lines().nth(1).unwrap();
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     assert!(!ran.stderr.contains(&secret[..20]) && !ran.stderr.contains("BEGIN"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("no header of a file"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("is this an archive?"), "{}", ran.stderr);
 }
