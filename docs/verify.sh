@@ -1,11 +1,12 @@
 #!/bin/sh
-# Checks a signed bundle without relay-bundle. Needs a POSIX shell, openssl 3, and sha256sum, base64, tar, sed, find as
-# GNU and busybox have them.
+# Checks a signed bundle without relay-bundle. Needs a POSIX shell, openssl 3, and sha256sum, base64, tar, head, sed, find
+# as GNU and busybox have them.
 #
 #     sh verify.sh BUNDLE PUBLIC.pem [PUBLIC.pem ...]
 #
 # BUNDLE is a folder or an archive. Every key that is named must have signed it; take the keys from a place that you
-# trust, never from where the bundle came from. Nothing of an archive is unpacked before its signatures are good.
+# trust, never from where the bundle came from. Nothing of an archive is unpacked before its signatures are good, and then
+# no more than the bytes that were signed.
 #
 # Exit status: 0 the signatures and every file are good, 3 they are not, 2 the command is wrong.
 #
@@ -28,6 +29,15 @@ refuse() {
 bundle=$1
 shift
 [ -d "$bundle" ] || [ -f "$bundle" ] || usage
+# No option, and nothing to look for in $CDPATH.
+case $bundle in
+/*) ;;
+*) bundle=./$bundle ;;
+esac
+
+# The limits of the format.
+attestation_bytes_max=65536
+sums_bytes_max=4194304
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -35,17 +45,26 @@ trap 'exit 2' HUP INT TERM
 
 # --- the two files that come first ---
 
-if [ -d "$bundle" ]; then
-  for name in attestation.dsse.json SHA256SUMS; do
-    [ -f "$bundle/$name" ] && [ ! -h "$bundle/$name" ] || refuse "$name is missing"
-    cat "$bundle/$name" >"$work/$name"
-  done
-else
-  # Only to standard output: nothing in the archive chooses where it is written.
-  for name in attestation.dsse.json SHA256SUMS; do
-    tar -xOf "$bundle" "$name" >"$work/$name" 2>/dev/null || refuse "$name is missing"
-  done
+# Reads a file of the bundle, and refuses more bytes than it may have.
+first() {
+  if [ -d "$bundle" ]; then
+    [ -f "$bundle/$1" ] && [ ! -h "$bundle/$1" ] || refuse "$1 is missing"
+    head -c $(($2 + 1)) <"$bundle/$1" >"$work/$1"
+  else
+    # To standard output: nothing in the archive chooses where it is written. From standard input: to tar, a name with a
+    # colon is another host's.
+    tar -xOf - "$1" <"$bundle" 2>/dev/null | head -c $(($2 + 1)) >"$work/$1"
+  fi
+  [ -s "$work/$1" ] || refuse "$1 is missing"
+  [ $(($(wc -c <"$work/$1"))) -le "$2" ] || refuse "$1 has more than $2 bytes"
+}
+
+# Before tar, which would decompress: a megabyte can be a thousand. No compressed file begins with a name.
+if [ -f "$bundle" ] && [ "$(head -c 21 <"$bundle" | tr -d '\000')" != attestation.dsse.json ]; then
+  refuse "this is no signed archive of a bundle; decompress one that is compressed"
 fi
+first attestation.dsse.json $attestation_bytes_max
+first SHA256SUMS $sums_bytes_max
 
 # --- the envelope: {"payload":BASE64,"payloadType":TYPE,"signatures":[{"keyid":HEX,"sig":BASE64},...]} ---
 
@@ -55,6 +74,8 @@ sed -n 's|^{"payload":"\([A-Za-z0-9+/=]*\)","payloadType":"'$type'","signatures"
   "$work/attestation.dsse.json" >"$work/payload.b64"
 [ -s "$work/payload.b64" ] || refuse "attestation.dsse.json is no envelope of a bundle"
 base64 -d <"$work/payload.b64" >"$work/payload" || refuse "the payload is no base64"
+# It is shown below: nothing in it may act on a terminal, and no escape may hide what it says.
+[ $(($(tr -d '\040-\133\135-\176' <"$work/payload" | wc -c))) -eq 0 ] || refuse "the statement has characters that no statement has"
 
 # --- what is signed: the pre-authentication encoding of DSSE v1 ---
 
@@ -65,13 +86,13 @@ bytes=$(wc -c <"$work/payload")
 } >"$work/signed"
 
 for public in "$@"; do
-  openssl pkey -pubin -in "$public" -outform DER -out "$work/key.der" 2>/dev/null ||
+  openssl pkey -pubin -outform DER -out "$work/key.der" <"$public" 2>/dev/null ||
     { echo "$public is no public key" >&2; exit 2; }
   keyid=$(sha256sum <"$work/key.der" | cut -c1-64)
   sed -n 's|.*{"keyid":"'"$keyid"'","sig":"\([A-Za-z0-9+/=]*\)"}.*|\1|p' "$work/attestation.dsse.json" >"$work/sig.b64"
   [ -s "$work/sig.b64" ] || refuse "$public ($keyid) has not signed it"
   base64 -d <"$work/sig.b64" >"$work/sig" || refuse "the signature of $keyid is no base64"
-  openssl pkeyutl -verify -rawin -pubin -inkey "$public" -in "$work/signed" -sigfile "$work/sig" >/dev/null 2>&1 ||
+  openssl pkeyutl -verify -rawin -pubin -keyform DER -inkey "$work/key.der" -in "$work/signed" -sigfile "$work/sig" >/dev/null 2>&1 ||
     refuse "the signature of $public ($keyid) is wrong"
   echo "signed by $public, keyid $keyid"
 done
@@ -85,26 +106,56 @@ case $payload in
 *) refuse "the statement is about another bundle: the content id of this one is sha256:$id" ;;
 esac
 
+# How many files and bytes were signed; a number of a statement has at most 16 digits.
+number() {
+  sed -n 's/.*[{,]"'"$1"'":\([0-9]\{1,16\}\),.*/\1/p' "$work/payload.line"
+}
+printf '%s\n' "$payload" >"$work/payload.line"
+files_signed=$(number files)
+bytes_signed=$(number bytes)
+[ -n "$files_signed" ] && [ -n "$bytes_signed" ] || refuse "the statement does not say how large the bundle is"
+
 # --- SHA256SUMS lists what may be there, and nothing else is ---
 
 if sed -n '/^[0-9a-f]\{64\}  [a-z0-9][a-z0-9._-]*\(\/[a-z0-9][a-z0-9._-]*\)*$/!p' "$work/SHA256SUMS" | grep -q .; then
   refuse "SHA256SUMS has a line that is none of a bundle"
 fi
+[ $(($(wc -l <"$work/SHA256SUMS"))) -eq "$files_signed" ] || refuse "SHA256SUMS lists another number of files"
 {
   echo attestation.dsse.json
   echo SHA256SUMS
   cut -c67- "$work/SHA256SUMS"
 } >"$work/expected"
 
+# Adds up the sizes of a verbose list of tar; a size of more than 13 digits is no size of a file.
+sum_sizes() {
+  total=0
+  while read -r mode owner size rest; do
+    case $size in
+    '' | *[!0-9]* | ??????????????*) return 1 ;;
+    esac
+    total=$((total + size))
+  done
+  echo $total
+}
+
 if [ -d "$bundle" ]; then
   files=$bundle
 else
-  tar -tf "$bundle" >"$work/listed" || refuse "the archive is damaged"
+  lines=$((files_signed + 3))
+  tar -tf - <"$bundle" 2>/dev/null | head -n $lines >"$work/listed"
   cmp -s "$work/expected" "$work/listed" || refuse "the archive holds other files than SHA256SUMS lists"
-  tar -tvf "$bundle" | grep -v '^-rw-r--r-- ' >"$work/odd" || true
+  tar -tvf - <"$bundle" 2>/dev/null | head -n $lines >"$work/described"
+  grep -v '^-rw-r--r-- ' "$work/described" >"$work/odd" || true
   [ ! -s "$work/odd" ] || refuse "the archive has something that is no plain file"
+  # Holes take no room in an archive, and every byte of a disk.
+  bytes=$(($(cat "$work/attestation.dsse.json" "$work/SHA256SUMS" | wc -c) + bytes_signed))
+  found=$(sum_sizes <"$work/described") && [ "$found" -eq "$bytes" ] ||
+    refuse "the files in the archive do not have the size that was signed"
   mkdir "$work/files"
-  tar -xf "$bundle" -C "$work/files" || refuse "the archive is damaged"
+  # In case the archive is exchanged now: no file larger than all of them together.
+  (ulimit -f $((bytes / 512 + 1)) && tar -xf - -C "$work/files" <"$bundle") ||
+    refuse "the archive is damaged"
   files=$work/files
 fi
 (cd "$files" && find . ! -type d ! -type f) >"$work/odd"
@@ -116,4 +167,4 @@ cmp -s "$work/SHA256SUMS" "$files/SHA256SUMS" || refuse "SHA256SUMS was replaced
 (cd "$files" && sha256sum -c SHA256SUMS) >"$work/checked" 2>&1 || { cat "$work/checked" >&2; refuse "a file was altered"; }
 
 echo "content id sha256:$id, $(($(wc -l <"$work/SHA256SUMS"))) files"
-echo "statement $payload"
+printf 'statement %s\n' "$payload"

@@ -3,6 +3,7 @@
 //! Errors name the path; [`remedy`] says what a person can do about those that are not this program's matter.
 
 pub mod guard;
+mod lock;
 mod open;
 #[cfg(target_os = "linux")]
 mod unnamed;
@@ -15,7 +16,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use tempfile::NamedTempFile;
 
-pub use self::open::{is_there, open_lock, open_named};
+pub use self::lock::{Locked, NamedLock, Sharing, Waits, lock_file, lock_named};
+pub use self::open::{is_there, open_below, open_for_reading, open_lock, open_named, open_regular};
 
 /// The mode of a file that everyone may read.
 pub const MODE_PUBLIC: u32 = 0o644;
@@ -50,13 +52,8 @@ pub enum ReadFileError {
 /// When it is no regular file, cannot be read, or is larger; no more than the limit is ever kept in memory.
 pub fn read_bounded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, ReadFileError> {
     let too_large = || ReadFileError::TooLarge { path: path.to_owned(), limit };
-    // Before opening: a pipe would block until somebody writes.
-    if !metadata(path)?.is_file() {
-        return Err(ReadFileError::NotRegular { path: path.to_owned() });
-    }
-    let file = fs::File::open(path)?;
+    let (file, claimed) = open_regular(path)?;
     // Files of the kernel say 0 here and are bounded below; a file may grow while it is read.
-    let claimed = file.metadata()?.len();
     if claimed > limit {
         return Err(too_large());
     }
@@ -323,6 +320,31 @@ mod tests {
         let maps = Utf8Path::new("/proc/self/maps");
 
         assert!(matches!(read_bounded(maps, 10), Err(ReadFileError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn pipe_that_takes_the_place_of_a_file_is_never_waited_for() {
+        let (_keep, folder) = folder();
+        let (path, pipe) = (folder.join("a"), folder.join("pipe"));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        std::thread::scope(|scope| {
+            let swapping = scope.spawn(|| {
+                for _ in 0..2_000 {
+                    fs::write(folder.join("new"), "12345").unwrap();
+                    fs::rename(folder.join("new"), &path).unwrap();
+                    fs::hard_link(&pipe, folder.join("new")).unwrap();
+                    fs::rename(folder.join("new"), &path).unwrap();
+                }
+            });
+            while !swapping.is_finished() {
+                match read_bounded(&path, 5) {
+                    Ok(bytes) => assert_eq!(bytes, b"12345"),
+                    Err(ReadFileError::NotRegular { .. }) => {}
+                    Err(ReadFileError::Io(error)) => assert_eq!(error.kind(), io::ErrorKind::NotFound),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
     }
 
     #[test]

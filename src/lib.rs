@@ -4,6 +4,7 @@
 //! Nothing below `cmd` reads the clock, the environment, randomness, the locale or the network.
 
 pub mod adoption;
+pub mod age_file;
 pub mod archive;
 pub mod bundle;
 pub mod canonical;

@@ -13,10 +13,12 @@ use fs_err as fs;
 
 use crate::canonical::NotCanonical;
 use crate::fsio::guard::{GuardError, check_folders, read_guarded};
-use crate::fsio::{Durability, MODE_PRIVATE, folder_of, open_lock, remedy, write_atomic};
-use crate::model::text::Label;
+use crate::fsio::{
+    Durability, MODE_PRIVATE, Sharing, Waits, folder_of, lock_file, open_lock, remedy, write_atomic,
+};
 use crate::model::timestamp::Timestamp;
-use crate::trust::state::{Floor, InvalidState, Place, Replay, STATE_BYTES_MAX, State};
+use crate::trust::policy::Target;
+use crate::trust::state::{Comparison, InvalidState, Place, Replay, STATE_BYTES_MAX, State};
 use crate::trust::statement::Statement;
 
 /// The mode of folders that are made for the state, as the XDG specification wants it.
@@ -26,6 +28,7 @@ const MODE_FOLDER: u32 = 0o700;
 #[derive(Clone, Debug)]
 pub struct StateFile {
     path: Utf8PathBuf,
+    waits: Waits,
 }
 
 /// Why a state was neither read nor changed.
@@ -74,7 +77,13 @@ impl StateError {
 impl StateFile {
     /// Names a state. Touches nothing: the first change makes the file and its folder.
     pub fn at(path: impl Into<Utf8PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), waits: Waits::default() }
+    }
+
+    /// Tells `waits` of a lock that is not free.
+    #[must_use]
+    pub fn telling(self, waits: Waits) -> Self {
+        Self { waits, ..self }
     }
 
     /// Returns the path of the file.
@@ -131,7 +140,7 @@ impl StateFile {
         Ok(done)
     }
 
-    /// Raises the floor of a statement's place to it, and returns the floor that held before.
+    /// Raises the floor of a statement's place to it, and returns how the place stood before.
     ///
     /// # Errors
     ///
@@ -139,14 +148,14 @@ impl StateFile {
     pub fn record(
         &self,
         statement: &Statement,
-        site: Option<&Label>,
+        target: &Target,
         now: Timestamp,
-    ) -> Result<Option<Floor>, RecordError> {
+    ) -> Result<Comparison, RecordError> {
         self.update(|state| {
             // Verified against a state that was read without the lock: it counts what is there now.
-            state.check(statement, site, now)?;
-            let before = state.floors().get(&Place::of(statement, site)).cloned();
-            state.accept(statement, site, now);
+            state.check(statement, target, now)?;
+            let before = state.compare(&Place::of(statement, target));
+            state.accept(statement, target, now);
             Ok(before)
         })
     }
@@ -169,7 +178,7 @@ impl StateFile {
         if file.metadata()?.permissions().mode() & 0o7777 != MODE_PRIVATE {
             file.set_permissions(Permissions::from_mode(MODE_PRIVATE))?;
         }
-        file.lock()?;
+        lock_file(&file, Sharing::Exclusive, &self.waits)?;
         Ok(file)
     }
 }
@@ -254,9 +263,11 @@ mod tests {
                 scope.spawn(move || {
                     for serial in 1..=8 {
                         // Of the shared place, a lower serial than another thread's is refused.
-                        let shared = file.record(&statement("shared", serial * 4 + thread), None, now());
+                        let shared =
+                            file.record(&statement("shared", serial * 4 + thread), &Target::default(), now());
                         assert!(matches!(shared, Ok(_) | Err(RecordError::Replay(Replay::Rollback { .. }))));
-                        file.record(&statement(&format!("own-{thread}"), serial), None, now()).unwrap();
+                        file.record(&statement(&format!("own-{thread}"), serial), &Target::default(), now())
+                            .unwrap();
                     }
                 });
             }
@@ -274,11 +285,12 @@ mod tests {
         let (_keep, folder) = folder();
         let file = StateFile::at(folder.join("a/b/state.json"));
 
-        assert_eq!(file.record(&statement("web", 2), None, now()).unwrap(), None);
-        let before = file.record(&statement("web", 3), None, now()).unwrap();
-        assert_eq!(before.map(|floor| floor.serial), Some(2));
+        let first = file.record(&statement("web", 2), &Target::default(), now()).unwrap();
+        assert_eq!(first, Comparison::default());
+        let before = file.record(&statement("web", 3), &Target::default(), now()).unwrap();
+        assert_eq!(before.floor.map(|floor| floor.serial), Some(2));
         assert!(matches!(
-            file.record(&statement("web", 2), None, now()),
+            file.record(&statement("web", 2), &Target::default(), now()),
             Err(RecordError::Replay(Replay::Rollback { serial: 2, .. }))
         ));
     }
@@ -320,7 +332,7 @@ mod tests {
         fs::write(&lock, "").unwrap();
         fs::set_permissions(&lock, std::fs::Permissions::from_mode(0o644)).unwrap();
 
-        file.record(&statement("web", 2), None, now()).unwrap();
+        file.record(&statement("web", 2), &Target::default(), now()).unwrap();
 
         assert_eq!(crate::fsio::file_mode(&lock).unwrap(), MODE_PRIVATE);
     }
@@ -331,7 +343,7 @@ mod tests {
         let file = StateFile::at(folder.join("state.json"));
 
         let failed = file.update(|state| {
-            state.accept(&statement("web", 2), None, now());
+            state.accept(&statement("web", 2), &Target::default(), now());
             Err::<(), _>(StateError::InTheWay { path: "x".into() })
         });
 

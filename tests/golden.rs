@@ -16,6 +16,7 @@ use relay_bundle::bundle::open::Bundle;
 use relay_bundle::cmd::ctx::Folder;
 use relay_bundle::profile;
 use relay_bundle::profile::diagnostic::Severity;
+use relay_bundle::profile::node::Visibility;
 use relay_bundle::profile::overlay::ProfileFiles;
 use relay_bundle::render::{RENDER_ABI, render};
 use serde_json::Value;
@@ -42,6 +43,10 @@ impl ProfileFiles for Variant<'_> {
         let path = self.folder.join(INPUT);
         let bytes = fs_err::read(&path).map_err(|error| error.to_string())?;
         Ok((path.into_string(), bytes))
+    }
+
+    fn visibility(&self, _: &str) -> Visibility {
+        Visibility::Lines
     }
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {

@@ -211,6 +211,7 @@ fn shells(home: &Home) -> Vec<Shell> {
             "cut",
             "find",
             "grep",
+            "head",
             "mkdir",
             "mktemp",
             "rm",
@@ -218,6 +219,7 @@ fn shells(home: &Home) -> Vec<Shell> {
             "sha256sum",
             "sort",
             "tar",
+            "tr",
             "wc",
         ];
         for applet in applets {
@@ -321,6 +323,92 @@ fn the_shell_script_refuses_what_was_altered_on_the_way() {
             "{}",
             shell.name
         );
+    }
+}
+
+/// Runs a program of the system in a folder of the test.
+fn make(env: &TestEnv, line: &str) {
+    let status = Command::new("/bin/sh").args(["-euc", line]).current_dir(env.path()).status().unwrap();
+    assert!(status.success(), "{line}");
+}
+
+#[test]
+fn the_shell_script_takes_names_that_mean_something_to_other_programs() {
+    let Some(home) = home() else { return };
+    let env = &home.env;
+    env.ok(&[&["sign", "@web", "--key", "ours.pem"], &TERMS[..]].concat());
+    env.ok(&["build", "web", "--archive", "web.tar"]);
+    make(
+        env,
+        "cp web.tar host:web.tar; cp web.tar ./-d.tar; cp -R bundles/web/ ./-folder; cp ours.pub.pem a:b.pem",
+    );
+    for shell in shells(&home) {
+        for bundle in ["host:web.tar", "-d.tar", "-folder"] {
+            let output = verify(env, &shell, bundle, &["a:b.pem"]);
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{} {bundle}: {complaint}", shell.name);
+        }
+    }
+}
+
+#[test]
+fn the_shell_script_writes_no_more_than_was_signed() {
+    let Some(home) = home() else { return };
+    let env = &home.env;
+    env.ok(&[&["sign", "@web", "--key", "ours.pem"], &TERMS[..]].concat());
+    env.ok(&["build", "web", "--archive", "web.tar"]);
+    make(env, "gzip <web.tar >gzip.tar; mkdir files; tar -xf web.tar -C files");
+    // 64 MiB of nothing in a few KiB: under a name that is read before any signature, and under one that is unpacked.
+    make(env, "cp -R files first; truncate -s 64M first/attestation.dsse.json");
+    make(env, "cp -R files later; truncate -s 64M later/recipe.json");
+    let pack = "tar --sparse --format=gnu --mode=0644 -cf ../$1.tar attestation.dsse.json SHA256SUMS $(cut -c67- SHA256SUMS)";
+    make(env, &format!("for name in first later; do set -- $name; (cd $1; {pack}); done"));
+    make(env, "[ $(wc -c <later.tar) -lt 1000000 ]; mkdir work");
+    for shell in shells(&home) {
+        for bundle in ["gzip.tar", "first.tar", "later.tar"] {
+            let script = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify.sh");
+            let mut command = Command::new("/bin/sh");
+            // A file of more than 8 MiB ends the script by a signal.
+            command.args(["-c", "ulimit -f 16384; \"$@\"", "sh"]).args(&shell.command);
+            command.args([script.as_str(), bundle, "ours.pub.pem"]).current_dir(env.path());
+            let output = command.env_clear().env("PATH", &shell.path).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(3), "{} {bundle}: {said}", shell.name);
+            assert!(said.contains("NOT TRUSTED"), "{} {bundle}: {said}", shell.name);
+            assert!(!said.contains("damaged"), "{} {bundle}: {said}", shell.name);
+        }
+    }
+}
+
+#[test]
+fn the_shell_script_refuses_a_statement_that_acts_on_a_terminal() {
+    let Some(home) = home() else { return };
+    let env = &home.env;
+    env.ok(&[&["sign", "@web", "--key", "ours.pem"], &TERMS[..]].concat());
+    env.ok(&["build", "web", "--archive", "web.tar"]);
+    make(env, "mkdir files; tar -xf web.tar -C files");
+    let resign = r#"
+        type=application/vnd.in-toto+json
+        sed 's/.*"payload":"\([^"]*\)".*/\1/' files/attestation.dsse.json | base64 -d | sed "s/\"sites\":\[[^]]*\]/\"sites\":[\"$1\"]/" >payload
+        { printf 'DSSEv1 %d %s %d ' ${#type} $type $(wc -c <payload); cat payload; } >signed
+        openssl pkeyutl -sign -rawin -inkey ours.pem -in signed -out sig
+        keyid=$(sed 's/.*"keyid":"\([0-9a-f]*\)".*/\1/' files/attestation.dsse.json)
+        printf '{"payload":"%s","payloadType":"%s","signatures":[{"keyid":"%s","sig":"%s"}]}' \
+            "$(base64 -w0 payload)" $type $keyid "$(base64 -w0 sig)" >files/attestation.dsse.json
+    "#;
+    let shells = shells(&home);
+    for (site, wanted) in [("plant-7", None), (r"\\\\033[2J", Some(3)), ("$(printf '\\033')", Some(3))] {
+        make(env, &format!("set -- \"{site}\"; {resign}"));
+        for shell in &shells {
+            let script = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify.sh");
+            let mut command = Command::new(&shell.command[0]);
+            command.args(&shell.command[1..]).args([script.as_str(), "files", "ours.pub.pem"]);
+            let output =
+                command.current_dir(env.path()).env_clear().env("PATH", &shell.path).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(wanted.unwrap_or(0)), "{} {site}: {said}", shell.name);
+            assert!(!output.stdout.contains(&0x1b), "{} {site}", shell.name);
+        }
     }
 }
 

@@ -294,6 +294,27 @@ fn a_missing_or_empty_variable_is_named_at_once() {
 }
 
 #[test]
+fn control_characters_in_credentials_are_refused_at_once() {
+    for (name, value) in [
+        ("ADMIN_PASSWORD", "hunter2\n"),
+        ("ADMIN_PASSWORD", "hunter2\r\n"),
+        ("ADMIN_PASSWORD", "hun\tter2"),
+        ("ADMIN_PASSWORD", "hunter2\u{7f}"),
+        ("ADMIN_PASSWORD", "hunter2\u{85}"),
+        ("ADMIN_USERNAME", "hunter2\n"),
+    ] {
+        let Some(pod) = Pod::new() else { return };
+        let pod = pod.with(name, value);
+
+        let end = pod.run();
+
+        assert_eq!(end.code, Some(1), "{value:?}: {}", end.told);
+        assert!(end.told.contains("control characters") && end.told.contains(name), "{}", end.told);
+        assert!(!end.told.contains("hun") && pod.names().is_empty(), "{}", end.told);
+    }
+}
+
+#[test]
 fn a_port_that_is_none_is_refused() {
     for port in ["tcp://10.0.0.1:6379", "0", "65536", "-1", "6379 ", "0x10"] {
         let Some(pod) = Pod::new() else { return };

@@ -106,7 +106,7 @@ fn defaults_stand_at_the_keys_even_where_one_type_serves_several() {
     assert_eq!(at("redis.image.repository")["default"], "docker.io/redis");
     assert_eq!(at("config.tokenUsageRetention")["default"], 2_592_000_000_i64);
     assert_eq!(at("ingress.blockedPaths")["default"], serde_json::json!(["/metrics", "/prometheus"]));
-    assert_eq!(at("resources")["default"]["limits"]["memory"], "512Mi");
+    assert_eq!(at("resources")["default"]["limits"]["memory"], "1Gi");
 }
 
 #[test]

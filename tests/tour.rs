@@ -9,6 +9,7 @@ mod console;
 mod tools;
 
 use std::path::Path;
+use std::process::Command;
 
 use tools::find;
 
@@ -33,4 +34,53 @@ fn every_command_of_the_tour_prints_what_the_readme_shows() {
     } else {
         assert!(played.wrong.is_empty(), "{}", played.wrong.join("\n"));
     }
+}
+
+/// Runs git in a folder, without the settings of the machine.
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(find("git", "git").expect("the test has looked for it"));
+    command.args(["-c", "user.name=a", "-c", "user.email=a@b"]).args(arguments).current_dir(folder);
+    command.env("HOME", folder).env("GIT_CONFIG_NOSYSTEM", "1");
+    let output = command.output().expect("git runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("paths are text")
+}
+
+#[test]
+fn git_adds_no_key_policy_or_archive_of_the_tour() {
+    let programs = [("git", "git"), ("bash", "bash"), ("openssl", "openssl"), ("kubectl", "kubectl")];
+    if programs.iter().any(|(program, package)| find(program, package).is_none()) {
+        return;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs_err::read_to_string(root.join("README.md")).expect("there is a README");
+    let folder = console::folder();
+    let path = folder.path();
+    fs_err::copy(root.join(".gitignore"), path.join(".gitignore")).expect("there is a .gitignore");
+    git(path, &["init", "--quiet"]);
+    git(path, &["add", "."]);
+    git(path, &["commit", "--quiet", "--message", "before"]);
+    console::play(console::split(&readme).0, |line| console::run(path, &[], "", line));
+    // What the part for a cluster and other documents make.
+    let made = ["changed.tar", "relay-secrets.age", "recovery/relay-relay.age", "trust-2.toml", "age.key"];
+    for name in made.iter().chain(&["production.tar.parts", "production.tar.part001"]) {
+        let file = path.join(name);
+        fs_err::create_dir_all(file.parent().expect("it is in a folder")).expect("folders can be made");
+        fs_err::write(file, "").expect("files can be written");
+    }
+    let sealed = path.join("profiles/secrets/jwt.age");
+    fs_err::create_dir_all(sealed.parent().expect("it is in a folder")).expect("folders can be made");
+    fs_err::write(sealed, "").expect("files can be written");
+
+    git(path, &["add", "."]);
+
+    for name in
+        ["signing.pem", "signing.pub.pem", "trust.toml", "production.tar", "recovery.key", "operator.key"]
+    {
+        assert!(path.join(name).exists(), "the tour makes no {name}");
+    }
+    // Sealed secrets are committed, and so is nothing else.
+    let added = git(path, &["diff", "--cached", "--name-only"]);
+    let added: Vec<&str> = added.lines().filter(|name| !name.starts_with(".local/")).collect();
+    assert_eq!(added, ["profiles/secrets/jwt.age"]);
 }

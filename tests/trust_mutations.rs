@@ -13,7 +13,7 @@ use relay_bundle::model::digest::Digest;
 use relay_bundle::model::timestamp::Timestamp;
 use relay_bundle::trust::envelope::Envelope;
 use relay_bundle::trust::key::PrivateKey;
-use relay_bundle::trust::policy::Policy;
+use relay_bundle::trust::policy::{Policy, Target};
 use relay_bundle::trust::state::{Place, State};
 use relay_bundle::trust::statement::{Predicate, Statement};
 
@@ -59,14 +59,18 @@ static ENVELOPES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 });
 
 static STATES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let site = "plant-7".parse().unwrap();
+    let anywhere = Target::default();
+    let site = Target {
+        site: Some("plant-7".parse().unwrap()),
+        cluster_uid: Some("0f8fad5b-d9cb-469f-a165-70867728950e".to_owned()),
+    };
     let mut state = State::default();
     let mut states = vec![state.to_bytes().unwrap()];
     for serial in 1..4 {
-        state.accept(&statement(serial), None, at(serial));
-        state.accept(&statement(serial + 1), Some(&site), at(serial));
+        state.accept(&statement(serial), &anywhere, at(serial));
+        state.accept(&statement(serial + 1), &site, at(serial));
         states.push(state.to_bytes().unwrap());
-        state.reset(&Place::of(&statement(serial), None), at(serial), "a reason");
+        state.reset(&Place::of(&statement(serial), &anywhere), at(serial), "a reason");
         states.push(state.to_bytes().unwrap());
     }
     states

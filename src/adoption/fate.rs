@@ -43,7 +43,7 @@ pub struct Handed {
 }
 
 /// Kinds with data that no other object brings back.
-const KEPT: [&str; 2] = ["PersistentVolumeClaim", "Secret"];
+pub(super) const KEPT: [&str; 2] = ["PersistentVolumeClaim", "Secret"];
 
 /// Fields of a StatefulSet that cannot change.
 const FIXED: [&str; 4] =
@@ -217,7 +217,7 @@ fn selector(manifest: &Manifest, live: &Live) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;

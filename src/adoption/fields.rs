@@ -5,6 +5,8 @@ use serde_json::{Map, Value, json};
 /// The annotations by which Helm knows what is its own.
 pub(super) const RELEASE_NAME: &str = "meta.helm.sh/release-name";
 pub(super) const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
+/// The name under which Helm owns fields.
+pub const HELM: &str = "helm";
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const CHART: &str = "helm.sh/chart";
 
@@ -28,7 +30,7 @@ pub fn is_labelled_helms(object: &Value) -> bool {
 fn is_helms(entry: &Value, ours: &str) -> bool {
     let path = ["f:metadata", "f:annotations", "f:meta.helm.sh/release-name"];
     let has_written = path.iter().try_fold(&entry["fieldsV1"], |at, step| at.get(*step)).is_some();
-    entry["manager"] == "helm" || (has_written && entry["manager"] != ours)
+    entry["manager"] == HELM || (has_written && entry["manager"] != ours)
 }
 
 fn entries(object: &Value) -> impl Iterator<Item = &Value> {
@@ -144,6 +146,45 @@ fn copy(to: &mut Value, from: &Value, set: &Value) {
             copy(child, value, below);
         }
     }
+}
+
+/// Tells whether a manager owns any field, but for those of a subresource.
+pub fn has_ours(object: &Value, ours: &str) -> bool {
+    entries(object).any(|entry| entry["manager"] == ours && entry.get("subresource").is_none())
+}
+
+/// Returns an object with the marks by which Helm knows its own.
+pub fn marked(mut object: Value, release: &str, namespace: &str) -> Value {
+    let metadata = &mut object["metadata"];
+    metadata["labels"][MANAGED_BY] = "Helm".into();
+    metadata["annotations"][RELEASE_NAME] = release.into();
+    metadata["annotations"][RELEASE_NAMESPACE] = namespace.into();
+    object
+}
+
+/// Returns an object of which Helm owns what `ours` owned, with the labels and annotations of Helm's manifest: the reverse of
+/// [`handed_over`]. The next apply of Helm takes away what it does not name; replicas that it does not name stay what they
+/// are.
+pub fn given_back(object: &Value, manifest: &Value, ours: &str) -> Value {
+    let mut object = object.clone();
+    for field in ["labels", "annotations"] {
+        for (name, value) in manifest["metadata"][field].as_object().into_iter().flatten() {
+            object["metadata"][field][name.as_str()] = value.clone();
+        }
+    }
+    let all = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut);
+    for entry in all.into_iter().flatten().filter(|entry| entry.get("subresource").is_none()) {
+        if is_helms(entry, ours) || entry["manager"] == ours {
+            (entry["manager"], entry["operation"]) = (HELM.into(), "Apply".into());
+            entry["apiVersion"] = manifest["apiVersion"].clone();
+            let spec = entry.pointer_mut("/fieldsV1/f:spec").and_then(Value::as_object_mut);
+            if let Some(spec) = spec.filter(|_| manifest.pointer("/spec/replicas").is_none()) {
+                spec.remove("f:replicas");
+            }
+        }
+    }
+    merge_same(&mut object);
+    object
 }
 
 /// Returns an object that Helm does not know any more, and that keeps what is in it; `label` says whose it is now.
@@ -395,6 +436,22 @@ mod tests {
             .map(|entry| &entry["manager"])
             .collect();
         assert_eq!(owners, ["kubectl-annotate", OURS]);
+    }
+
+    #[test]
+    fn what_was_handed_over_is_helms_again() {
+        let manifest = marked(json!({"apiVersion": "apps/v1", "spec": {"replicas": 1}}), "r", "ns");
+        let taken = handed_over(&object(), &manifest, OURS);
+
+        let after = given_back(&taken, &manifest, OURS);
+
+        assert!(has_helms(&after, OURS) && !has_ours(&after, OURS));
+        assert_eq!((release_of(&after), release_namespace_of(&after)), (Some("r"), Some("ns")));
+        assert_eq!(after["spec"], object()["spec"]);
+        let owners: Vec<_> = entries(&after).map(|entry| entry["manager"].as_str().unwrap()).collect();
+        assert_eq!(owners, ["kubectl-annotate", "helm"]);
+        let scaled = given_back(&after, &json!({"apiVersion": "apps/v1"}), OURS);
+        assert_eq!(scaled.pointer("/metadata/managedFields/1/fieldsV1/f:spec/f:replicas"), None);
     }
 
     #[test]

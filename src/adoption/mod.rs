@@ -4,6 +4,7 @@
 //! Pure: releases and live objects come in as JSON, and what is to be done goes out as values. Values of secrets are
 //! compared and carried here, and never written into a message.
 
+pub mod abandon;
 pub mod claims;
 pub mod fate;
 pub mod fields;

@@ -125,7 +125,7 @@ impl Release {
 }
 
 /// Returns the key of an object of a release; without a namespace it is in the release's.
-pub(super) fn key(object: &Value, namespace: &str) -> ObjectKey {
+pub fn key(object: &Value, namespace: &str) -> ObjectKey {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let namespace = match object["metadata"]["namespace"].as_str() {
         None | Some("") => namespace.to_owned(),

@@ -107,9 +107,10 @@ impl<C: Content> Archive<C> {
                 if let Some(program) = compressed_with(block).filter(|_| self.file_at == 0) {
                     return Err(Fault::Compressed { program }.into());
                 }
-                let name = block.split(|byte| *byte == 0).next().unwrap_or_default();
-                let name = String::from_utf8_lossy(&name[..name.len().min(SafePath::BYTES_MAX)]).into_owned();
-                Err(Fault::Form { name, form: Form::Header { field } }.at(self.file_at))
+                let Some(name) = shown_name(block) else {
+                    return Err(Fault::NoHeader { field }.at(self.file_at));
+                };
+                Err(Fault::Form { name: name.to_owned(), form: Form::Header { field } }.at(self.file_at))
             }
         }
     }
@@ -180,6 +181,15 @@ impl<C: Content> Medium for Archive<C> {
     fn offset(&self) -> Option<u64> {
         Some(self.file_at)
     }
+}
+
+/// Returns the name in a damaged header, if it is one: a private key may have been given in place of an archive, and the
+/// first bytes of a text must not be shown. A text has no zero byte.
+fn shown_name(block: &Block) -> Option<&str> {
+    let end = block.iter().position(|byte| *byte == 0).filter(|end| *end <= SafePath::BYTES_MAX)?;
+    let name = std::str::from_utf8(&block[..end]).ok()?;
+    let is_of_a_path = |byte: u8| byte.is_ascii_alphanumeric() || b"@-._/".contains(&byte);
+    name.bytes().all(is_of_a_path).then_some(name)
 }
 
 /// How the files begin that people make of an archive, and the programs that undo it.

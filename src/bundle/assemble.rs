@@ -7,7 +7,7 @@ use super::files::{AddError, BundleFiles};
 use super::index::{FORMAT, Index, KubernetesRange, Object, Source, Wanted, WantedKey};
 use super::limits::{LimitExceeded, Values, check_document};
 use super::open::{INDEX, RECIPE};
-use super::recipe::recipe;
+use super::recipe::Recipe;
 use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
 use crate::model::object_key::ObjectKey;
@@ -51,7 +51,7 @@ pub fn assemble(profile: &Profile, set: &ManifestSet) -> Result<Assembled, Assem
     for (file, bytes) in &profile.sealed {
         files.add(SafePath::parse(&sealed_path(file))?, bytes.clone())?;
     }
-    let recipe = document(&mut files, RECIPE, Canonical::of_tree(recipe(profile))?)?;
+    let recipe = document(&mut files, RECIPE, Canonical::of(&Recipe::of(profile))?)?;
     let settings = &profile.settings;
     let index = Index {
         format: FORMAT,

@@ -12,9 +12,9 @@ use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::references::{Keys, Target, pod_template, references};
 use crate::render::served;
 
-/// Returns the containers of a pod template, those that run first in front.
+/// Returns the containers of a pod template, those that run first in front; init containers and sidecars among them.
 pub fn containers(template: &Value) -> impl Iterator<Item = &Value> {
-    ["/spec/initContainers", "/spec/containers"]
+    ["/spec/initContainers", "/spec/containers", "/spec/ephemeralContainers"]
         .into_iter()
         .filter_map(|pointer| template.pointer(pointer)?.as_array())
         .flatten()

@@ -3,6 +3,7 @@
 //! Pure: names no file system. `docs/format/bundle.md` specifies what these modules implement.
 
 pub mod assemble;
+pub mod confinement;
 pub mod content;
 pub mod derive;
 pub mod files;
@@ -12,7 +13,9 @@ pub mod limits;
 pub mod monitor;
 pub mod open;
 pub mod posture;
+pub mod reach;
 pub mod read;
 pub mod recipe;
+pub mod sealed;
 pub mod summary;
 pub mod sums;

@@ -1,7 +1,10 @@
 //! The one object that may stand outside the bundle's namespace: a `ServiceMonitor` beside Prometheus.
 //!
-//! There it could make Prometheus read every namespace, or hand Secrets of that namespace to whom it likes. So it has to be
-//! of the shape that this program renders, and must lead to a Service of this bundle and nowhere else.
+//! There it could make Prometheus read every namespace, or send Secrets of that namespace anywhere. So it has to be of the
+//! shape that this program renders, and must lead to a Service of this bundle and nowhere else.
+//!
+//! In the bundle's own namespace it could still make Prometheus send a file of its own, such as its token, to a pod of the
+//! bundle. So it has the same fields there; a profile may choose other namespaces and relabel the target.
 
 use std::net::Ipv4Addr;
 
@@ -12,7 +15,21 @@ use crate::render::exporter::{MODULE, PROBE_PATH};
 use crate::render::manifest_set::ManifestSet;
 use crate::render::service::{METRICS_PORT, METRICS_ROLE, RELAY_ROLE, ROLE_LABEL};
 
-/// Why a `ServiceMonitor` of another namespace is refused.
+/// The release whose bundle has a `ServiceMonitor`.
+#[derive(Clone, Copy)]
+pub(super) struct Release<'a> {
+    pub name: &'a str,
+    pub namespace: &'a str,
+}
+
+/// Where a `ServiceMonitor` stands, which decides how far it may lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stand {
+    Own,
+    Elsewhere,
+}
+
+/// Why a `ServiceMonitor` is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidMonitor {
     #[error("`{0}` is not what this program renders there")]
@@ -26,11 +43,10 @@ pub enum InvalidMonitor {
 }
 
 /// The fields that such an object has, level by level.
-const FIELDS: [(&str, &[&str]); 6] = [
+const FIELDS: [(&str, &[&str]); 5] = [
     ("", &["apiVersion", "kind", "metadata", "spec"]),
     ("/metadata", &["annotations", "labels", "name", "namespace"]),
     ("/spec", &["endpoints", "namespaceSelector", "selector"]),
-    ("/spec/namespaceSelector", &["matchNames"]),
     ("/spec/selector", &["matchLabels"]),
     (
         "/spec/endpoints/0",
@@ -41,25 +57,40 @@ const FIELDS: [(&str, &[&str]); 6] = [
 const STEP_FIELDS: [&str; 7] =
     ["action", "modulus", "regex", "replacement", "separator", "sourceLabels", "targetLabel"];
 
-/// Checks a `ServiceMonitor` that is not in the bundle's namespace.
+/// Checks a `ServiceMonitor`, wherever it stands.
 pub(super) fn check(
     monitor: &Value,
-    name: &str,
-    namespace: &str,
+    release: Release<'_>,
     manifests: &ManifestSet,
 ) -> Result<(), InvalidMonitor> {
+    let is_own = monitor["metadata"]["namespace"] == release.namespace;
+    let stand = if is_own { Stand::Own } else { Stand::Elsewhere };
     for (pointer, fields) in FIELDS {
         only(monitor, pointer, fields)?;
     }
+    check_namespaces(monitor, release.namespace, stand)?;
     let spec = &monitor["spec"];
-    if spec["namespaceSelector"]["matchNames"] != json!([namespace]) {
-        return Err(InvalidMonitor::Namespace(namespace.to_owned()));
-    }
     if spec["endpoints"].as_array().is_none_or(|endpoints| endpoints.len() != 1) {
         return Err(InvalidMonitor::Field("/spec/endpoints".to_owned()));
     }
-    let role = selected_role(&spec["selector"]["matchLabels"], name, manifests)?;
-    check_endpoint(&spec["endpoints"][0], role)
+    let role = selected_role(&spec["selector"]["matchLabels"], release.name, manifests)?;
+    check_endpoint(&spec["endpoints"][0], role, stand)
+}
+
+/// Outside the bundle's namespace, that one is selected and no other.
+fn check_namespaces(monitor: &Value, namespace: &str, stand: Stand) -> Result<(), InvalidMonitor> {
+    const POINTER: &str = "/spec/namespaceSelector";
+    match stand {
+        Stand::Own if monitor.pointer(POINTER).is_none() => return Ok(()),
+        Stand::Own => return only(monitor, POINTER, &["any", "matchNames"]).map(|_| ()),
+        Stand::Elsewhere => {}
+    }
+    let selector = only(monitor, POINTER, &["matchNames"])?;
+    if selector.get("matchNames") == Some(&json!([namespace])) {
+        Ok(())
+    } else {
+        Err(InvalidMonitor::Namespace(namespace.to_owned()))
+    }
 }
 
 /// Refuses what is no map, and every field that is not among `fields`.
@@ -100,7 +131,7 @@ fn selected_role(
     }
 }
 
-fn check_endpoint(endpoint: &Value, role: &str) -> Result<(), InvalidMonitor> {
+fn check_endpoint(endpoint: &Value, role: &str, stand: Stand) -> Result<(), InvalidMonitor> {
     let wrong = |field: &str| InvalidMonitor::Field(format!("/spec/endpoints/0/{field}"));
     let text = |field: &str| endpoint.get(field).and_then(Value::as_str);
     for field in ["interval", "path", "port", "scrapeTimeout"] {
@@ -129,7 +160,8 @@ fn check_endpoint(endpoint: &Value, role: &str) -> Result<(), InvalidMonitor> {
             for key in ["action", "targetLabel"] {
                 step.get(key).map_or(Some(""), Value::as_str).ok_or_else(|| wrong(field))?;
             }
-            if field == "relabelings" && redirects(text("action"), text("targetLabel")) {
+            let is_bound = stand == Stand::Elsewhere && field == "relabelings";
+            if is_bound && redirects(text("action"), text("targetLabel")) {
                 return Err(InvalidMonitor::Redirects);
             }
         }

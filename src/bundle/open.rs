@@ -8,13 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::confinement::{self, Forbidden};
 use super::derive;
 use super::files::{BundleFiles, File};
 use super::index::{FORMAT, Index, Object, Source, Wanted, WantedKey};
 use super::layout::Kind;
 use super::limits::{LimitExceeded, Values, check_document};
-use super::monitor::{self, InvalidMonitor};
+use super::monitor::{self, InvalidMonitor, Release};
 use super::read::Contents;
+use super::recipe::{self, Recipe};
+use super::sealed::InvalidSealed;
 use super::sums::Sums;
 use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
@@ -33,7 +36,7 @@ pub struct Bundle {
     pub content_id: Digest,
     pub index: Index,
     /// `recipe.json`: every input, resolved.
-    pub recipe: Value,
+    pub recipe: Recipe,
     /// The objects, in apply order.
     pub manifests: ManifestSet,
     /// The list of all files, blobs included.
@@ -49,8 +52,8 @@ pub struct Bundle {
 pub enum InvalidBundle {
     #[error("`{0}` is missing")]
     Missing(&'static str),
-    #[error("the bundle has format {found}, and this program reads format {FORMAT}")]
-    Format { found: String },
+    #[error("`{file}` has format {found}, and this program reads format {wanted}")]
+    Format { file: &'static str, found: String, wanted: u32 },
     #[error("`{file}` is not what this program writes: {why}")]
     Document { file: &'static str, why: String },
     #[error("`{file}` is not what this program writes: {why}")]
@@ -71,10 +74,16 @@ pub enum InvalidBundle {
     Namespace { object: String, namespace: String },
     #[error("`{object}` stands outside the bundle's namespace: {why}")]
     Monitor { object: String, why: InvalidMonitor },
+    #[error("`{object}` gives Prometheus more to read than the bundle: {why}")]
+    OwnMonitor { object: String, why: InvalidMonitor },
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     #[error("bundle.json has another {what} than recipe.json")]
     OtherThanRecipe { what: &'static str },
     #[error("recipe.json is not the one that bundle.json names")]
     OtherRecipe,
+    #[error(transparent)]
+    Sealed(#[from] Box<InvalidSealed>),
 }
 
 impl Bundle {
@@ -82,17 +91,39 @@ impl Bundle {
     ///
     /// # Errors
     ///
-    /// When a document or a manifest is missing, is spelt otherwise than this program writes it, or contradicts another.
+    /// When a document or a manifest is missing, is spelt otherwise than this program writes it, or contradicts another; or when
+    /// an object has what no bundle may have.
     pub fn open(contents: Contents) -> Result<Self, InvalidBundle> {
+        Self::read(contents, |manifests, index| Ok(confinement::check(manifests, index.name.as_str())?))
+    }
+
+    /// Makes a bundle of the files that a record in a cluster has, to compare with what is there.
+    ///
+    /// An earlier release may have applied what no bundle may have now. It can be replaced and removed; [`Bundle::open`] decides
+    /// whether it may be applied again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bundle::open`], but for what an object may have.
+    pub fn open_recorded(contents: Contents) -> Result<Self, InvalidBundle> {
+        Self::read(contents, |_, _| Ok(()))
+    }
+
+    fn read(
+        contents: Contents,
+        check_objects: impl FnOnce(&ManifestSet, &Index) -> Result<(), InvalidBundle>,
+    ) -> Result<Self, InvalidBundle> {
         let Contents { sums, files, bytes } = contents;
         let index = read_index(&files)?;
-        let (recipe, digest) = read_document::<Value>(&files, RECIPE)?;
+        let (recipe, digest) = read_formatted::<Recipe>(&files, RECIPE, recipe::FORMAT)?;
         if digest != index.recipe {
             return Err(InvalidBundle::OtherRecipe);
         }
         let manifests = read_manifests(&files, &index.objects)?;
         agrees_with_recipe(&index, &recipe)?;
         sealed_as_in_recipe(&recipe, &files)?;
+        manifests.iter().try_for_each(|manifest| check_namespace(manifest, &index, &manifests))?;
+        check_objects(&manifests, &index)?;
         agrees_with_manifests(&index, &manifests)?;
         index.contract.iter().try_for_each(|wanted| check_source(wanted, &files))?;
         Ok(Self { content_id: sums.content_id(), index, recipe, manifests, sums, files, bytes })
@@ -110,17 +141,19 @@ impl Bundle {
 }
 
 /// The index repeats what the recipe says of the release.
-fn agrees_with_recipe(index: &Index, recipe: &Value) -> Result<(), InvalidBundle> {
+fn agrees_with_recipe(index: &Index, recipe: &Recipe) -> Result<(), InvalidBundle> {
     let min = index.kubernetes.min.to_string();
     let repeated = [
-        ("profile", "/profile", index.profile.as_str()),
-        ("name", "/settings/release/name", index.name.as_str()),
-        ("namespace", "/settings/release/namespace", index.namespace.as_str()),
-        ("environment", "/settings/release/environment", index.environment.as_str()),
-        ("appVersion", "/settings/release/appVersion", index.app_version.as_str()),
-        ("oldest version of Kubernetes", "/settings/kubernetes/version", min.as_str()),
+        ("name", "/release/name", index.name.as_str()),
+        ("namespace", "/release/namespace", index.namespace.as_str()),
+        ("environment", "/release/environment", index.environment.as_str()),
+        ("appVersion", "/release/appVersion", index.app_version.as_str()),
+        ("oldest version of Kubernetes", "/kubernetes/version", min.as_str()),
     ];
-    let differs = |pointer, text| recipe.pointer(pointer).and_then(Value::as_str) != Some(text);
+    if recipe.profile != index.profile {
+        return Err(InvalidBundle::OtherThanRecipe { what: "profile" });
+    }
+    let differs = |pointer, text| recipe.settings.pointer(pointer).and_then(Value::as_str) != Some(text);
     match repeated.into_iter().find(|(_, pointer, text)| differs(pointer, *text)) {
         Some((what, ..)) => Err(InvalidBundle::OtherThanRecipe { what }),
         None => Ok(()),
@@ -128,24 +161,16 @@ fn agrees_with_recipe(index: &Index, recipe: &Value) -> Result<(), InvalidBundle
 }
 
 /// The recipe names every encrypted file, by its path in the profiles' folder, and its digest.
-fn sealed_as_in_recipe(recipe: &Value, files: &BundleFiles) -> Result<(), InvalidBundle> {
-    let named = recipe.get("sealed").and_then(Value::as_object).into_iter().flatten();
-    let named: BTreeMap<String, &str> =
-        named.map(|(file, digest)| (sealed_path(file), digest.as_str().unwrap_or_default())).collect();
+fn sealed_as_in_recipe(recipe: &Recipe, files: &BundleFiles) -> Result<(), InvalidBundle> {
+    let named: BTreeMap<String, Digest> =
+        recipe.sealed.iter().map(|(file, digest)| (sealed_path(file), *digest)).collect();
     let found = files.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::SealedSecret));
-    let found: BTreeMap<String, String> =
-        found.map(|(path, file)| (path.to_string(), file.digest().to_string())).collect();
-    let same = named
-        .iter()
-        .map(|(path, digest)| (path.as_str(), *digest))
-        .eq(found.iter().map(|(path, digest)| (path.as_str(), digest.as_str())));
-    if same { Ok(()) } else { Err(InvalidBundle::OtherThanRecipe { what: "sealed files" }) }
+    let found: BTreeMap<String, Digest> =
+        found.map(|(path, file)| (path.to_string(), file.digest())).collect();
+    if named == found { Ok(()) } else { Err(InvalidBundle::OtherThanRecipe { what: "sealed files" }) }
 }
 
 fn agrees_with_manifests(index: &Index, manifests: &ManifestSet) -> Result<(), InvalidBundle> {
-    for manifest in manifests.iter() {
-        check_namespace(manifest, index, manifests)?;
-    }
     let plain = |wanted: &Wanted| Wanted {
         source: Source::Cluster,
         keys: wanted.keys.iter().map(|key| WantedKey::plain(key.key.clone())).collect(),
@@ -164,14 +189,22 @@ fn agrees_with_manifests(index: &Index, manifests: &ManifestSet) -> Result<(), I
     }
 }
 
-/// Only a monitor may be elsewhere: Prometheus often reads those of its own namespace.
+/// Checks that an object is in the bundle's namespace. Only a monitor may be elsewhere: Prometheus often reads those of its own
+/// namespace.
 fn check_namespace(manifest: &Manifest, index: &Index, manifests: &ManifestSet) -> Result<(), InvalidBundle> {
     let (key, namespace) = (&manifest.key, index.namespace.as_str());
     let right = match key.kind.as_str() {
         "Namespace" => key.namespace.is_empty() && key.name == namespace,
-        "ServiceMonitor" if key.namespace != namespace && !key.namespace.is_empty() => {
-            let checked = monitor::check(&manifest.object, index.name.as_str(), namespace, manifests);
-            return checked.map_err(|why| InvalidBundle::Monitor { object: key.to_string(), why });
+        "ServiceMonitor" if !key.namespace.is_empty() => {
+            let release = Release { name: index.name.as_str(), namespace };
+            let object = key.to_string();
+            return monitor::check(&manifest.object, release, manifests).map_err(|why| {
+                if key.namespace == namespace {
+                    InvalidBundle::OwnMonitor { object, why }
+                } else {
+                    InvalidBundle::Monitor { object, why }
+                }
+            });
         }
         _ => key.namespace == namespace,
     };
@@ -204,16 +237,24 @@ fn check_source(wanted: &Wanted, files: &BundleFiles) -> Result<(), InvalidBundl
 ///
 /// When it is missing, has another format, or is spelt otherwise than this program writes it.
 pub fn read_index(files: &BundleFiles) -> Result<Index, InvalidBundle> {
+    Ok(read_formatted::<Index>(files, INDEX, FORMAT)?.0)
+}
+
+/// Reads a document of the format `wanted`.
+fn read_formatted<T: DeserializeOwned + serde::Serialize>(
+    files: &BundleFiles,
+    file: &'static str,
+    wanted: u32,
+) -> Result<(T, Digest), InvalidBundle> {
     // Another format has other fields: say that rather than which field is unknown.
-    let (value, _) = read_document::<Value>(files, INDEX)?;
+    let (value, _) = read_document::<Value>(files, file)?;
     match value.get("format") {
-        Some(format) if *format == FORMAT => {}
+        Some(format) if *format == wanted => read_document::<T>(files, file),
         format => {
             let found = format.map_or_else(|| "unknown".to_owned(), ToString::to_string);
-            return Err(InvalidBundle::Format { found });
+            Err(InvalidBundle::Format { file, found, wanted })
         }
     }
-    Ok(read_document::<Index>(files, INDEX)?.0)
 }
 
 /// Reads canonical JSON, and nothing else.

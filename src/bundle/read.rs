@@ -328,6 +328,10 @@ pub enum Fault {
     /// An archive of another kind around the archive.
     #[error("it is compressed with {program}: decompress it first")]
     Compressed { program: &'static str },
+    #[error(
+        "an entry has a header whose field `{field}` is not what this program writes: is this an archive?"
+    )]
+    NoHeader { field: &'static str },
     #[error("`{}` {form}", name.escape_debug())]
     Form { name: String, form: Form },
     #[error(transparent)]

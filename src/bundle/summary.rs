@@ -1,11 +1,12 @@
 //! What `inspect` shows of a bundle: what it is, holds, wants and consumes. Read only; nothing here is verified.
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::index::{Image, KubernetesRange, Wanted, Workload};
 use super::open::Bundle;
 use super::posture::{Posture, posture};
+use super::reach::{Reach, reach};
+use super::sealed::AgeKeys;
 
 /// A bundle on one page.
 #[derive(Clone, Debug, Serialize)]
@@ -19,9 +20,11 @@ pub struct Summary {
     pub environment: String,
     pub app_version: String,
     pub kubernetes: KubernetesRange,
-    pub render_abi: Value,
+    pub render_abi: u32,
     /// The arguments `--set` that the bundle was built with.
-    pub set: Value,
+    pub set: Vec<String>,
+    #[serde(flatten)]
+    pub age_keys: AgeKeys,
     pub files: usize,
     pub bytes: u64,
     pub manifests_bytes: u64,
@@ -30,6 +33,8 @@ pub struct Summary {
     pub contract: Vec<Wanted>,
     pub workloads: Vec<Workload>,
     pub posture: Posture,
+    /// What reaches beyond the namespace.
+    pub reach: Vec<Reach>,
 }
 
 /// An object of the bundle.
@@ -67,8 +72,9 @@ pub fn summary(bundle: &Bundle) -> Summary {
         environment: index.environment.to_string(),
         app_version: index.app_version.to_string(),
         kubernetes: index.kubernetes.clone(),
-        render_abi: bundle.recipe["renderAbi"].clone(),
-        set: bundle.recipe["set"].clone(),
+        render_abi: bundle.recipe.render_abi,
+        set: bundle.recipe.set.clone(),
+        age_keys: AgeKeys::of(&bundle.recipe),
         files: bundle.sums.len(),
         bytes: bundle.bytes,
         manifests_bytes: objects.iter().map(|object| object.bytes as u64).sum(),
@@ -77,5 +83,6 @@ pub fn summary(bundle: &Bundle) -> Summary {
         contract: index.contract.clone(),
         workloads: index.workloads.clone(),
         posture: posture(&bundle.manifests),
+        reach: reach(&bundle.manifests, index.namespace.as_str()),
     }
 }

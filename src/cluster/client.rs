@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kube::client::{Body, ClientBuilder};
-use kube::config::KubeConfigOptions;
-use kube::{Client, Config};
+use kube::Client;
+use kube::client::Body;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 use super::body::{Lost, receive};
+use super::connection::{Access, ConnectError, ConnectWarning, Connection};
 use super::error::{CallError, Status};
+use super::handshake;
 use super::kubeconfig;
 use super::request::{Method, Request};
 use super::resource::Answer;
@@ -21,38 +22,18 @@ use super::retry::{ATTEMPTS_MAX, Trouble, delay};
 use super::secret::Secret;
 use super::signals::{Manner, Signals, unless_stopped};
 use crate::model::object_key::{ObjectKey, is_uid};
+use crate::model::url::without_user_info;
 
-/// How long nothing may come of an answer; a call that stalls longer is made again.
-const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a whole answer may take, however steadily it drips.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// The same for somebody who waits for the end.
 const ANSWER_HURRIED_MAX: Duration = Duration::from_secs(5);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many requests are under way at once.
 const PARALLEL: usize = 8;
 
 /// The longest version of a server: those of vendors have some thirty characters.
 const VERSION_BYTES_MAX: usize = 128;
-
-/// How to reach a cluster.
-#[derive(Clone, Debug)]
-pub struct Access {
-    /// The kubeconfig files; earlier ones win.
-    pub kubeconfigs: Vec<String>,
-    /// The context; else the current one.
-    pub context: Option<String>,
-}
-
-/// Why there is no connection to speak of.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    #[error("the kubeconfig cannot be used: {0}")]
-    Kubeconfig(String),
-    #[error("the client cannot be made: {0}")]
-    Client(String),
-}
 
 /// A cluster, through one context.
 pub struct Cluster {
@@ -70,6 +51,12 @@ pub struct Cluster {
     pub server: String,
     /// The namespace that the context means when none is named.
     pub namespace: String,
+    /// The proxy on the way, without its login.
+    proxy: Option<String>,
+    /// Whether the kubeconfig gives no credentials.
+    is_anonymous: bool,
+    /// Settings that a person should know of.
+    pub warnings: Vec<ConnectWarning>,
 }
 
 /// What the API server answers.
@@ -114,21 +101,25 @@ impl Cluster {
     ///
     /// When there is no such file or context, or its credentials cannot be read.
     pub fn connect(access: &Access) -> Result<Self, ConnectError> {
-        let (config, context) = kubeconfig::read(access)?;
+        let Connection { context, namespace, server, proxy, transport, warnings } =
+            Connection::decide(access)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| ConnectError::Client(error.to_string()))?;
-        let config = runtime
-            .block_on(Config::from_custom_kubeconfig(
-                config,
-                &KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() },
-            ))
-            .map_err(|error| kubeconfig::unusable(&error))?;
-        kubeconfig::check_token(&config.auth_info)?;
-        let (server, namespace) = (address(&config.cluster_url), config.default_namespace.clone());
-        let client = runtime.block_on(async { client(config) })?;
-        let (fence, patience) = (Cell::new(None), Cell::new(Patience::USUAL));
-        let signals = RefCell::new(None);
-        Ok(Self { runtime, client, fence, patience, signals, context, server, namespace })
+        let is_anonymous = transport.is_anonymous;
+        let client = runtime.block_on(async { transport.client(proxy.as_ref()) })?;
+        Ok(Self {
+            runtime,
+            client,
+            fence: Cell::new(None),
+            patience: Cell::new(Patience::USUAL),
+            signals: RefCell::new(None),
+            context,
+            server,
+            namespace,
+            proxy: proxy.map(|proxy| proxy.to_string()),
+            is_anonymous,
+            warnings,
+        })
     }
 
     /// Asks which cluster this is: the first request.
@@ -293,9 +284,11 @@ impl Cluster {
         answers
     }
 
-    /// Says in an error whom it is about.
+    /// Says in an error whom it is about, and who asked.
     fn place(&self, error: CallError) -> CallError {
-        error.about(&format!("{} of context `{}`", self.server, self.context))
+        let error = if self.is_anonymous { error.anonymous() } else { error };
+        let through = self.proxy.as_ref().map(|proxy| format!(", through the proxy {proxy}"));
+        error.about(&format!("{} of context `{}`{}", self.server, self.context, through.unwrap_or_default()))
     }
 
     fn run<T>(&self, manner: Manner, work: impl Future<Output = T>) -> Option<T> {
@@ -330,24 +323,6 @@ pub(super) fn found<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallEr
         Err(error) if error.code() == 404 => Ok(None),
         answer => answer.map(Some),
     }
-}
-
-/// Returns the address of a server; a name and a password in it are left out.
-fn address(url: &http::Uri) -> String {
-    let scheme = url.scheme_str().unwrap_or("http");
-    let host = url.host().unwrap_or_default();
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{scheme}://{host}{port}{}", url.path().trim_end_matches('/'))
-}
-
-fn client(mut config: Config) -> Result<Client, ConnectError> {
-    config.default_retry = false;
-    config.read_timeout = Some(READ_TIMEOUT);
-    config.connect_timeout = Some(CONNECT_TIMEOUT);
-    // A connection that was idle is not slow.
-    config.reset_reader_on_write = true;
-    let builder = ClientBuilder::try_from(config);
-    Ok(builder.map_err(|error| ConnectError::Client(kubeconfig::words(&error)))?.build())
 }
 
 /// How long a request is sent again.
@@ -417,10 +392,10 @@ async fn send_before<T: Reply>(limits: Limits, client: &Client, request: &Reques
 
 async fn send<T: Reply>(client: &Client, request: &Request) -> Sent<T> {
     let cut = |why: String| (CallError::Transport(why), Trouble::Transport);
-    let lost = |error: &kube::Error| match kubeconfig::words(error) {
-        // The TLS library's words; the same certificate will come again.
-        why if why.contains("certificate") => (CallError::Certificate(why), Trouble::Final),
-        why => cut(why),
+    let lost = |error: &kube::Error| match handshake::failure(error) {
+        // The same certificate will come again.
+        Some(why) => (CallError::Certificate(why), Trouble::Final),
+        None => cut(kubeconfig::words(error)),
     };
     let sent = http_request(request).map_err(|error| (error, Trouble::Final))?;
     let response = client.send(sent).await.map_err(|error| lost(&error))?;
@@ -443,6 +418,7 @@ async fn send<T: Reply>(client: &Client, request: &Request) -> Sent<T> {
         };
     }
     if let (300..=399, Some(to)) = (code, to) {
+        let to = without_user_info(&to).into_owned();
         return Err((CallError::Elsewhere { code, to }, Trouble::Final));
     }
     let status = Status::of(code, &body);
@@ -480,14 +456,6 @@ fn header<'a>(headers: &'a http::HeaderMap, name: &http::HeaderName) -> Option<&
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_is_shown_without_a_password() {
-        let shown = |url: &str| address(&url.parse().unwrap());
-
-        assert_eq!(shown("https://10.0.0.1:6443"), "https://10.0.0.1:6443");
-        assert_eq!(shown("https://me:s3cret@[::1]/k8s/clusters/c-1/?x"), "https://[::1]/k8s/clusters/c-1");
-    }
 
     #[test]
     fn a_path_that_cannot_be_sent_is_an_error_and_one_that_can_is_sent_as_it_is() {

@@ -1,20 +1,19 @@
 //! Why a request was not done.
 
+use std::fmt;
+
 use serde_json::Value;
+
+use crate::model::denial::{Denial, FaultKind, FieldFault};
+use crate::model::url::without_user_info;
 
 /// The cause by which the server says that the namespace is being deleted.
 const NAMESPACE_GOES: &str = "NamespaceTerminating";
 /// The cause by which it says that another manager owns a field.
 const FIELD_CONFLICT: &str = "FieldManagerConflict";
 
-/// What the server says of any object, and what is shown of it where its words are not: from these the remedy follows.
-const SAYINGS: [(&str, &str); 5] = [
-    ("immutable", "a field is immutable"),
-    ("exceeded quota", "exceeded quota"),
-    ("\" cannot ", "this user cannot do that"),
-    ("namespaces \"", "of the namespaces this one is missing"),
-    ("does not support dry run", "an admission webhook does not support dry run"),
-];
+/// The fields of a Secret that may be named where the server's words are not shown.
+const SECRET_FIELDS: [&str; 4] = ["data", "immutable", "metadata.name", "type"];
 
 /// The reasons that say nothing but which kind of refusal it is.
 const REASONS: [&str; 5] = ["AlreadyExists", "Conflict", "Forbidden", "Invalid", "NotFound"];
@@ -44,8 +43,8 @@ pub enum CallError {
     /// Somebody else is to be asked, and is not: whoever answers there has not been named in the kubeconfig.
     #[error("the server does not answer, but points to `{to}` (HTTP {code}), which is not followed")]
     Elsewhere { code: u16, to: String },
-    /// Whoever answers is not who the kubeconfig means, or does not take us for who we are.
-    #[error("there is no trust between the API server and us: {0}")]
+    /// The server is not the one that the kubeconfig means, or it does not accept our certificate.
+    #[error("the TLS handshake with the API server failed: {0}")]
     Certificate(String),
     /// There is no such request: a name in its path is none.
     #[error("the request cannot be made: {0}")]
@@ -65,9 +64,54 @@ pub struct Status {
     pub code: u16,
     pub reason: String,
     pub message: String,
+    /// The resource that the answer is about, such as `namespaces`; empty if it names none.
+    pub resource: String,
+    /// Who refused the request in place of the API server's own checks, as far as the server says so.
+    pub admission: Option<Admission>,
     pub causes: Vec<Cause>,
     /// How many more there are, which are not kept.
     pub more_causes: usize,
+    /// Whether it was an answer to a request without credentials.
+    pub is_anonymous: bool,
+}
+
+/// Admission that the API server itself names in front of the words of others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// This webhook said no.
+    Webhook(String),
+    /// This webhook is not called for a dry run, so none can be made.
+    WebhookWithoutDryRun(String),
+    Quota,
+}
+
+impl Admission {
+    /// Reads how a message begins. Kubernetes gives these answers no reason and no cause of their own, but puts its own words
+    /// in front of those of webhooks and policies: what follows is not looked at.
+    fn of(message: &str) -> Option<Self> {
+        if let Some(named) = message.strip_prefix("admission webhook \"") {
+            let (name, rest) = named.split_once("\" ").filter(|(name, _)| is_name(name)).unwrap_or_default();
+            let name = name.to_owned();
+            return Some(match rest {
+                "does not support dry run" => Self::WebhookWithoutDryRun(name),
+                _ => Self::Webhook(name),
+            });
+        }
+        let (_, why) = message.split_once(" is forbidden: ")?;
+        why.starts_with("exceeded quota: ").then_some(Self::Quota)
+    }
+}
+
+impl fmt::Display for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Webhook(name) => write!(f, "the admission webhook {name} denies it"),
+            Self::WebhookWithoutDryRun(name) => {
+                write!(f, "the admission webhook {name} does not support dry run")
+            }
+            Self::Quota => f.write_str("exceeded quota"),
+        }
+    }
 }
 
 /// One reason of several.
@@ -87,15 +131,17 @@ impl Status {
         let causes = value.pointer("/details/causes").and_then(Value::as_array);
         let cause = |cause: &Value| Cause {
             reason: text(cause, "reason"),
-            message: text(cause, "message"),
+            message: without_user_info(&text(cause, "message")).into_owned(),
             field: text(cause, "field"),
         };
-        let mut message = match text(&value, "message") {
+        let resource = value.pointer("/details/kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let message = match text(&value, "message") {
             message if message.is_empty() => {
                 String::from_utf8_lossy(&body[..body.len().min(200)]).trim().to_owned()
             }
             message => message,
         };
+        let mut message = without_user_info(&message).into_owned();
         if message.len() > MESSAGE_BYTES_MAX {
             message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
             message.push('…');
@@ -104,24 +150,52 @@ impl Status {
         let number = all.len();
         let causes: Vec<Cause> = all.into_iter().filter(Cause::is_short).take(CAUSES_MAX).collect();
         let more_causes = number - causes.len();
-        Self { code, reason: text(&value, "reason"), message, causes, more_causes }
+        let (reason, admission) = (text(&value, "reason"), Admission::of(&message));
+        Self { code, reason, message, resource, admission, causes, more_causes, is_anonymous: false }
     }
 
-    /// Leaves out what the server said, but for what it says of every object: a webhook, or whatever is in between, may
+    /// Leaves out what the server said, but for names that it says of every object: a webhook, or whatever is in between, may
     /// quote the Secret that was sent.
     #[must_use]
     pub(super) fn without_words(self) -> Self {
-        let known = SAYINGS.iter().filter(|(words, _)| self.message.contains(words)).map(|(_, shown)| *shown);
-        let mut said: Vec<String> = known.map(str::to_owned).collect();
-        said.extend(webhook(&self.message).map(|name| format!("the admission webhook {name} denies it")));
-        said.push("the server's words are not shown, for they may have the values in them".to_owned());
         let (mut causes, number) = (self.causes, self.more_causes);
         let number = number + causes.len();
         causes.retain_mut(Cause::keep_names);
         let more_causes = number - causes.len();
+        let faults = causes.iter().filter(|cause| FaultKind::of(&cause.reason).is_some());
+        let mut said: Vec<String> =
+            faults.map(|cause| format!("`{}`: {}", cause.field, cause.reason)).collect();
+        let resource = Some(self.resource).filter(|resource| resource == "namespaces").unwrap_or_default();
+        if self.code == 404 && !resource.is_empty() {
+            said.push("the namespace is not there".to_owned());
+        }
+        said.extend(self.admission.as_ref().map(Admission::to_string));
+        said.push("the server's words are not shown, for they may have the values in them".to_owned());
         let reason =
             Some(self.reason).filter(|reason| REASONS.contains(&reason.as_str())).unwrap_or_default();
-        Self { code: self.code, reason, message: said.join("; "), causes, more_causes }
+        let (code, message, admission) = (self.code, said.join("; "), self.admission);
+        let is_anonymous = self.is_anonymous;
+        Self { code, reason, message, resource, admission, causes, more_causes, is_anonymous }
+    }
+
+    /// Returns the structure of the refusal.
+    pub fn denial(&self) -> Denial {
+        let fault = |cause: &Cause| {
+            let kind = FaultKind::of(&cause.reason).filter(|_| !cause.field.is_empty())?;
+            Some(FieldFault { kind, field: cause.field.clone() })
+        };
+        let faults: Option<Vec<FieldFault>> = self.causes.iter().map(fault).collect();
+        // Policies answer with causes without a field, and webhooks with whatever they like.
+        let is_validation = self.reason == "Invalid" && self.admission.is_none();
+        let faults = faults.filter(|_| is_validation).unwrap_or_default();
+        Denial { code: self.code, resource: self.resource.clone(), faults }
+    }
+
+    /// Returns whether the answer judges the object that was sent, and not the credentials or the server's health.
+    ///
+    /// A webhook may deny with any code.
+    pub fn is_verdict(&self) -> bool {
+        matches!(self.admission, Some(Admission::Webhook(_))) || !matches!(self.code, 401 | 429 | 500..)
     }
 
     /// Tells whether the namespace is about to go.
@@ -159,16 +233,19 @@ impl Cause {
                 self.message = format!("conflict with \"{manager}\"");
                 is_plain(&self.field, "-_./")
             }
+            reason if FaultKind::of(reason).is_some_and(|kind| kind != FaultKind::Other) => {
+                self.message = String::new();
+                SECRET_FIELDS.contains(&self.field.as_str())
+            }
             _ => false,
         }
     }
 }
 
-/// Returns the name of the webhook that refuses an object.
-fn webhook(message: &str) -> Option<&str> {
-    let (name, _) = message.strip_prefix("admission webhook \"")?.split_once("\" denied the request")?;
-    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
-    (name.len() <= NAME_BYTES_MAX && name.chars().all(is_name)).then_some(name)
+/// Tells whether a text can be the name of a webhook.
+fn is_name(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    text.len() <= NAME_BYTES_MAX && text.chars().all(is_plain)
 }
 
 impl CallError {
@@ -179,6 +256,14 @@ impl CallError {
             Self::Certificate(why) => Self::Certificate(format!("{server}: {why}")),
             other => other,
         }
+    }
+
+    /// Notes that the request had no credentials.
+    pub(super) fn anonymous(mut self) -> Self {
+        if let Self::Status(status) = &mut self {
+            status.is_anonymous = true;
+        }
+        self
     }
 
     /// Returns what the server said, if it said anything.
@@ -227,6 +312,18 @@ mod tests {
     }
 
     #[test]
+    fn denial_by_a_webhook_is_a_verdict_whatever_its_code() {
+        let is_verdict = |code: u16, message: &str| {
+            Status::of(code, json!({"message": message}).to_string().as_bytes()).is_verdict()
+        };
+        for code in [401, 429, 500, 503] {
+            assert!(is_verdict(code, "admission webhook \"a.example.com\" denied the request: no"), "{code}");
+            assert!(!is_verdict(code, "the server is overloaded"), "{code}");
+        }
+        assert!(is_verdict(403, "no") && is_verdict(422, "no"));
+    }
+
+    #[test]
     fn a_hundred_causes_are_kept_and_how_many_more_there_are() {
         let of = |number: usize, field: &str| {
             let cause = json!({"reason": FIELD_CONFLICT, "message": "conflict with \"a\"", "field": field});
@@ -242,19 +339,88 @@ mod tests {
     }
 
     #[test]
-    fn what_decides_about_the_remedy_is_still_known() {
+    fn password_in_an_address_is_kept_out_of_a_message() {
+        let url = "https://alice:EXAMPLEpw@hook.example.com/validate";
+        let body = json!({"message": format!("failed calling webhook: Post \"{url}\": EOF"),
+            "details": {"causes": [{"message": url}]}});
+        let status = Status::of(500, body.to_string().as_bytes());
+
+        assert_eq!(status.message, "failed calling webhook: Post \"https://hook.example.com/validate\": EOF");
+        assert_eq!(status.causes[0].message, "https://hook.example.com/validate");
+    }
+
+    #[test]
+    fn silent_status_keeps_what_decides_about_the_remedy() {
+        let cause =
+            |reason: &str, field: &str| json!({"reason": reason, "field": field, "message": "x: s3cret"});
+        let invalid =
+            |cause: Value| json!({"reason": "Invalid", "message": "x", "details": {"causes": [cause]}});
+        let fixed = silent(422, &invalid(cause("FieldValueForbidden", "data")));
+        assert!(fixed.message.starts_with("`data`: FieldValueForbidden; "), "{fixed}");
+        assert_eq!(fixed.denial().faults, [FieldFault { kind: FaultKind::Forbidden, field: "data".into() }]);
+        let quoted = silent(422, &invalid(cause("FieldValueInvalid", "data[s3cret]")));
+        assert!(!format!("{quoted:?}").contains("s3cret"), "{quoted:?}");
+        let missing = json!({"reason": "NotFound", "message": "x", "details": {"kind": "namespaces"}});
+        assert_eq!(silent(404, &missing).denial().resource, "namespaces");
         let said = |message: &str| silent(422, &json!({"message": message})).message;
         for (message, wanted) in [
-            ("Secret \"a\" is invalid: data: field is immutable when `immutable` is set: x", "immutable"),
-            ("secrets \"a\" is forbidden: exceeded quota: q, requested: x", "exceeded quota"),
-            ("secrets \"a\" is forbidden: User \"u\" cannot patch resource \"secrets\"", "cannot "),
-            ("namespaces \"ns\" not found", "namespaces "),
-            ("admission webhook \"w.example.com\" denied the request: x", "webhook w.example.com denies it"),
+            ("secrets \"a\" is forbidden: exceeded quota: q, requested: s3cret", "exceeded quota; "),
+            (
+                "admission webhook \"w.example.com\" denied the request: s3cret",
+                "webhook w.example.com denies it",
+            ),
         ] {
             let said = said(message);
-            assert!(said.contains(wanted) && !said.contains(": x"), "{said}");
+            assert!(said.contains(wanted) && !said.contains("s3cret"), "{said}");
         }
         assert!(!said("admission webhook \"S3cret\" denied the request").contains("S3cret"));
+    }
+
+    #[test]
+    fn words_of_a_policy_are_no_kind_of_refusal() {
+        let words =
+            "exceeded quota: q; field is immutable; does not support dry run; namespaces \"a\" not found";
+        let status = |message: String, causes: Value| {
+            let body = json!({"reason": "Invalid", "message": message,
+                "details": {"kind": "deployments", "causes": causes}});
+            Status::of(422, body.to_string().as_bytes())
+        };
+        let fixed = json!([{"reason": "FieldValueForbidden", "field": "spec", "message": "x"}]);
+        let webhook =
+            status(format!("admission webhook \"w.example.com\" denied the request: {words}"), fixed.clone());
+        assert_eq!(webhook.admission, Some(Admission::Webhook("w.example.com".into())));
+        assert_eq!(webhook.denial().faults, []);
+        let policy = "ValidatingAdmissionPolicy 'p' with binding 'b' denied request";
+        let policy = status(
+            format!("deployments.apps \"a\" is forbidden: {policy}: {words}"),
+            json!([{"message": words}]),
+        );
+        assert_eq!((policy.admission.as_ref(), policy.denial().faults), (None, Vec::new()));
+        let server = status("Deployment.apps \"a\" is invalid: spec: Forbidden: x".into(), fixed);
+        assert_eq!(server.denial().faults.len(), 1);
+    }
+
+    #[test]
+    fn webhook_without_dry_run_and_quota_are_told_from_denials() {
+        let of = |message: &str| Admission::of(message);
+        let name = "w.example.com".to_owned();
+        let frame = "admission webhook \"w.example.com\"";
+        assert_eq!(
+            of(&format!("{frame} does not support dry run")),
+            Some(Admission::WebhookWithoutDryRun(name.clone()))
+        );
+        assert_eq!(
+            of(&format!("{frame} denied the request: it does not support dry run")),
+            Some(Admission::Webhook(name))
+        );
+        assert_eq!(
+            of("pods \"a-x\" is forbidden: exceeded quota: small, requested: x"),
+            Some(Admission::Quota)
+        );
+        assert_eq!(
+            of("pods \"a-x\" is forbidden: violates PodSecurity \"restricted\": exceeded quota: x"),
+            None
+        );
     }
 
     #[test]

@@ -5,12 +5,21 @@
 
 mod body;
 mod client;
+mod connection;
+mod credentials;
 pub mod error;
+mod files;
+mod handshake;
 mod kubeconfig;
+mod proxy;
 pub mod request;
 pub mod resource;
 pub mod retry;
 pub mod secret;
 mod signals;
+mod tls;
+mod transport;
 
-pub use client::{Access, Cluster, ConnectError, Identity};
+pub use client::{Cluster, Identity};
+pub use connection::{Access, ConnectError, ConnectWarning};
+pub use proxy::ProxyEnvironment;

@@ -105,6 +105,13 @@ impl Request {
         Self { method: Method::Apply, path, body: object.to_string().into_bytes().into() }
     }
 
+    /// Lets a field pass that the server does not know: what others wrote is taken as the server takes it from them.
+    #[must_use]
+    pub fn leniently(mut self) -> Self {
+        self.path = self.path.replace("fieldValidation=Strict", "fieldValidation=Ignore");
+        self
+    }
+
     /// Takes fields that others own.
     #[must_use]
     pub fn by_force(mut self) -> Self {
@@ -137,6 +144,12 @@ impl Request {
     /// Replaces an object; with a `resourceVersion` in it, only if it is still that one.
     pub fn replace(key: &ObjectKey, object: &Value) -> Self {
         Self::write(Method::Put, key, object.to_string().into_bytes().into(), Run::Real)
+    }
+
+    /// As [`Request::replace`], in the name of another manager than [`FIELD_MANAGER`].
+    pub fn replace_as(manager: &str, key: &ObjectKey, object: &Value) -> Self {
+        let path = format!("{}?fieldManager={manager}&fieldValidation=Strict", path(key));
+        Self { method: Method::Put, path, body: object.to_string().into_bytes().into() }
     }
 
     fn write(method: Method, key: &ObjectKey, body: Body, run: Run) -> Self {

@@ -32,7 +32,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
-        let checked = self.target.verify(Purpose::Install)?;
+        let checked = self.target.verify(ctx, Purpose::Apply)?;
         let (release, name) = (&self.helm.from_helm, &checked.bundle().index.name);
         if name != release {
             return Err(Failure::input(format!(
@@ -43,7 +43,7 @@ impl Args {
         }
         #[cfg(feature = "age")]
         let checked = checked.open_sealed(self.install.secrets())?;
-        let (cluster, identity) = self.target.connect(&checked)?;
+        let (cluster, identity) = self.target.connect(&ctx.printer, &checked)?;
         adopt(ctx, &checked, (&cluster, &identity), &self.helm, self.install)
     }
 }

@@ -25,10 +25,10 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
-        let checked = self.target.verify(Purpose::Install)?;
+        let checked = self.target.verify(ctx, Purpose::Apply)?;
         #[cfg(feature = "age")]
         let checked = checked.open_sealed(self.install.secrets())?;
-        let (cluster, identity) = self.target.connect(&checked)?;
+        let (cluster, identity) = self.target.connect(&ctx.printer, &checked)?;
         install(ctx, &checked, &cluster, &identity, &self.install)
     }
 }

@@ -5,11 +5,14 @@ use std::path::PathBuf;
 
 use camino::Utf8Path;
 
+use super::ctx::Ctx;
 use super::failure::Failure;
 use crate::archive::{WriteError, write as write_archive};
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::read::{Files, Medium};
-use crate::fsio::{AtomicFile, Durability, MODE_PUBLIC, folder_of, remedy};
+use crate::fsio::{
+    AtomicFile, Durability, Locked, MODE_PUBLIC, folder_of, is_there, lock_named, open_for_reading, remedy,
+};
 
 /// A path to write an archive to.
 pub(super) struct Target<'a> {
@@ -66,23 +69,56 @@ impl Target<'_> {
         Err(self.refused(why).hint(hint))
     }
 
+    /// Locks what is to be replaced, if anything is there.
+    fn lock(&self, ctx: &Ctx) -> io::Result<Option<Locked>> {
+        is_there(self.path)?.then(|| lock_named(self.path, &ctx.waits())).transpose()
+    }
+
     fn refused(&self, why: &str) -> Failure {
         Failure::input(format!("`{}{}`: {why}", self.option, self.path))
     }
 
     /// Writes the archive of `files`: whole, on the disk, or not at all. Returns its size.
+    ///
+    /// An archive that is there is locked from before its replacement: a signer who has it adds a signature first, or meets
+    /// the new one. What took its place meanwhile is not replaced.
     pub(super) fn write<M: Medium>(
         &self,
+        ctx: &Ctx,
         attestation: Option<&[u8]>,
         files: Files<M>,
         progress: &mut dyn FnMut(u64),
-    ) -> Result<u64, WriteError> {
+    ) -> Result<u64, TargetError> {
         let mut file =
             AtomicFile::create(self.path, MODE_PUBLIC, Durability::Synced).map_err(WriteError::Output)?;
         let out = BufWriter::new(Watched { out: &mut file, progress });
         let bytes = write_archive(out, attestation, files)?;
+        let _lock = self.lock(ctx).map_err(WriteError::Output)?;
+        self.check_replaceable().map_err(TargetError::InTheWay)?;
         file.commit().map_err(WriteError::Output)?;
         Ok(bytes)
+    }
+}
+
+/// Why an archive was not written.
+pub(super) enum TargetError {
+    Write(WriteError),
+    /// Something that is not replaced has come to the path since it was checked.
+    InTheWay(Failure),
+}
+
+impl From<WriteError> for TargetError {
+    fn from(error: WriteError) -> Self {
+        Self::Write(error)
+    }
+}
+
+impl From<TargetError> for Failure {
+    fn from(error: TargetError) -> Self {
+        match error {
+            TargetError::Write(error) => error.into(),
+            TargetError::InTheWay(failure) => failure,
+        }
     }
 }
 
@@ -135,7 +171,7 @@ fn real(path: &Utf8Path) -> io::Result<PathBuf> {
 /// Tells whether the first header of a file is one that our archives begin with.
 fn begins_like_ours(path: &Utf8Path) -> io::Result<bool> {
     let mut start = Vec::new();
-    fs_err::File::open(path)?.take(512).read_to_end(&mut start)?;
+    open_for_reading(path)?.take(512).read_to_end(&mut start)?;
     let is_first =
         |name: &str| start.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(&[0]));
     Ok([ATTESTATION, SUMS].into_iter().any(is_first) && start.get(257..262) == Some(b"ustar"))

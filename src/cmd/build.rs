@@ -11,6 +11,7 @@ use super::clock;
 use super::ctx::{Ctx, Folder, ProfileArgs, StoreArgs, count};
 use super::failure::{Failure, FailureKind, Outcome};
 use super::key_args::{KeyArgs, Origin, tell_of_new_pair};
+use super::releases::{NewTerms, Releases};
 use super::sealable::Sealable;
 use super::sealing::{Draft, Sealed, signers, terms_in_words};
 use super::terms_args::TermsArgs;
@@ -22,9 +23,7 @@ use crate::model::timestamp::Timestamp;
 use crate::profile::overlay::ProfileFiles;
 use crate::render;
 use crate::store::{Outcome as Stored, Store};
-use crate::trust::envelope::Envelope;
 use crate::trust::key::{KeyId, PrivateKey};
-use crate::trust::statement::{Predicate, Statement};
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
@@ -126,7 +125,7 @@ impl Args {
         if let (Some(archive), Some(name)) = (&self.archive, names.first()) {
             target(archive, &format!("{name}.tar")).check(&self.store.store)?;
         }
-        let store = Store::at(&self.store.store);
+        let store = ctx.store(&self.store);
         let signer = self.signer(ctx)?;
         let mut bundles = Vec::with_capacity(names.len());
         let mut failed = Vec::new();
@@ -192,6 +191,8 @@ impl Args {
         if self.check {
             super::check::check(ctx, name, &self.profiles, &files)?;
         }
+        // From here to the signature, so that the profile's link and the highest serial are of the same build.
+        let serials = signer.map(|_| store.lock_serials()).transpose()?;
         let registered = store.register(&files, index.name.as_str(), name)?;
         let entry = match &registered.outcome {
             Stored::New => "new",
@@ -206,14 +207,15 @@ impl Args {
         let id = registered.content_id;
         let place = Sealable::entry(store.clone(), registered.entry.clone());
         let (signature, signers) = match signer {
-            Some(signer) => self.sign(ctx, store, &place, files, signer)?,
+            Some(signer) => self.sign(ctx, (store, &place), files, signer)?,
             None => signatures(ctx, &place, id)?,
         };
+        drop(serials);
         if let Some(archive) = &self.archive {
             let (_, sums) = store.open(registered.entry.as_str())?;
             let attestation = sums.attestation().map(<[u8]>::to_vec);
             let files = sums.into_files()?;
-            target(archive, "").write(attestation.as_deref(), files, &mut |_| {})?;
+            target(archive, "").write(ctx, attestation.as_deref(), files, &mut |_| {})?;
         }
         let objects = count(index.objects.len(), "object");
         let state = if signers.is_empty() { "unsigned" } else { "signed" };
@@ -231,57 +233,47 @@ impl Args {
         })
     }
 
-    /// Signs an entry of the store; says how, and by whom it is signed now.
+    /// Signs an entry of the store, whose lock for serials is held; says how, and by whom it is signed now.
     fn sign(
         &self,
         ctx: &Ctx,
-        store: &Store,
-        place: &Sealable,
+        entry: (&Store, &Sealable),
         files: BundleFiles,
         signer: &Signer,
     ) -> Result<(String, Vec<KeyId>), Failure> {
+        let (store, place) = entry;
         let bundle = Bundle::of_files(files).map_err(Failure::bug)?;
         let seen = place.open()?.attestation().map(<[u8]>::to_vec);
         let was_attested = seen.is_some();
-        let mut draft = Draft::of(&bundle, seen, &self.terms, signer.now)?;
+        let releases = Releases::of_store(store, &bundle.index)?;
+        let terms = NewTerms { args: &self.terms, now: signer.now, releases: &releases };
+        let mut draft = Draft::of_build(&bundle, seen, &terms)?;
         let public = signer.key.public();
+        let kept = draft.keeps_statement();
+        let mut warnings = draft.superseded(place, public.id());
+        warnings.extend(draft.check_serial(&releases)?);
         let is_new = draft.sign(&signer.key)?;
         let Sealed { statement, signers } = draft.write(ctx, place, &public)?;
-        if was_attested && let Some(newer) = newer_release(store, &statement)? {
-            ctx.printer.warn(&format!(
-                "the statement that was there has serial {}, and the store has a release with serial {newer}: whoever \
-                 has accepted that one refuses this as ROLLBACK. To release this content again: \
-                 relay-bundle sign {} --reseal --key PEM",
-                statement.predicate.serial,
-                place.path()
+        let serial = statement.predicate.serial;
+        if kept && let Some(newer) = releases.newest().filter(|newest| *newest > serial) {
+            warnings.push(format!(
+                "the statement that was there has serial {serial}, and the store has a release with serial {newer}: a \
+                 place that has accepted that one refuses this as ROLLBACK. To release this content again, build it without --serial"
             ));
         }
-        let verb = match (was_attested, is_new) {
-            (false, _) => "signed by",
-            (true, true) => "kept the statement that was there; signed by",
-            (true, false) => "kept the statement that was there; it was signed already by",
+        for warning in &warnings {
+            ctx.printer.warn(warning);
+        }
+        let verb = match (was_attested, kept, is_new) {
+            (true, true, true) => "kept the statement that was there; signed by",
+            (true, true, false) => "kept the statement that was there; it was signed already by",
+            (true, false, _) => {
+                "made a new statement, since other content was released in between; signed by"
+            }
+            (false, ..) => "signed by",
         };
         Ok((format!("{verb} {}: {}", public.id(), terms_in_words(&statement.predicate)), signers))
     }
-}
-
-/// Returns the highest serial above that of `statement` which the store has for the same place.
-fn newer_release(store: &Store, statement: &Statement) -> Result<Option<u64>, Failure> {
-    let own = &statement.predicate;
-    let is_same_place = |other: &Predicate| {
-        (&other.bundle, &other.profile, &other.namespace) == (&own.bundle, &own.profile, &own.namespace)
-    };
-    let mut newest = None;
-    for entry in store.entries()? {
-        // An entry that cannot be read is somebody else's trouble.
-        let Ok((_, opened)) = store.open(entry.as_str()) else { continue };
-        let envelope = opened.attestation().and_then(|bytes| Envelope::parse(bytes).ok());
-        let other = envelope.and_then(|envelope| Statement::parse(envelope.payload()).ok());
-        let serial =
-            other.filter(|other| is_same_place(&other.predicate)).map(|other| other.predicate.serial);
-        newest = newest.max(serial);
-    }
-    Ok(newest.filter(|serial| *serial > own.serial))
 }
 
 fn target<'a>(path: &'a Utf8Path, example: &'a str) -> Target<'a> {

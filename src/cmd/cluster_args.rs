@@ -6,8 +6,9 @@ use super::failure::{Failure, FailureKind};
 use super::install::AGAIN;
 use super::refused::untrusted;
 use crate::cluster::error::CallError;
-use crate::cluster::{Access, Cluster, ConnectError, Identity};
+use crate::cluster::{Access, Cluster, ConnectError, Identity, ProxyEnvironment};
 use crate::trust::policy::Policy;
+use crate::ui::printer::Printer;
 
 /// How to reach the cluster.
 #[derive(Debug, clap::Args)]
@@ -30,17 +31,20 @@ impl ClusterArgs {
         kubeconfig.chain(context).collect()
     }
 
-    /// Makes a client; nothing is sent yet.
+    /// Makes a client, and warns of settings that may not be meant; nothing is sent yet.
     ///
     /// # Errors
     ///
     /// When there is no kubeconfig, or it cannot be used.
-    pub fn connect(&self) -> Result<Cluster, Failure> {
+    pub(super) fn connect(&self, printer: &Printer) -> Result<Cluster, Failure> {
         let kubeconfigs = match &self.kubeconfig {
             Some(path) => vec![path.to_string()],
             None => kubeconfigs()?,
         };
-        Ok(Cluster::connect(&Access { kubeconfigs, context: self.context.clone() })?)
+        let access = Access { kubeconfigs, context: self.context.clone(), proxies: proxies() };
+        let cluster = Cluster::connect(&access)?;
+        cluster.warnings.iter().for_each(|warning| printer.warn(&warning.to_string()));
+        Ok(cluster)
     }
 }
 
@@ -61,6 +65,19 @@ pub fn identify(cluster: &Cluster, policy: &Policy) -> Result<Identity, Failure>
         )
         .hint("choose another context with --context, or the policy of this cluster")),
         _ => Ok(identity),
+    }
+}
+
+/// Returns the proxy settings of the environment; the name in capitals wins.
+#[expect(clippy::disallowed_methods, reason = "the one place that asks for proxies")]
+fn proxies() -> ProxyEnvironment {
+    let first_of = |names: [&str; 2]| {
+        names.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    };
+    ProxyEnvironment {
+        https: first_of(["HTTPS_PROXY", "https_proxy"]),
+        http: first_of(["HTTP_PROXY", "http_proxy"]),
+        exceptions: first_of(["NO_PROXY", "no_proxy"]),
     }
 }
 
@@ -90,6 +107,8 @@ impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Kubeconfig(_) => Self::input(error),
+            ConnectError::Proxy(_) => Self::input(error)
+                .hint("correct it, or name the API server in NO_PROXY if no proxy leads to it (a proxy-url wins over NO_PROXY)"),
             ConnectError::Client(_) => Self::world(error),
         }
     }
@@ -99,7 +118,7 @@ impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         let hint = match &error {
             CallError::Transport(_) => {
-                "check the server's address, the network, and the proxy (HTTPS_PROXY, NO_PROXY)"
+                "check the server's address, the network, and the proxy (proxy-url in the kubeconfig, HTTPS_PROXY, NO_PROXY)"
             }
             CallError::TooLarge { .. } => {
                 "check the server's address and the proxy (HTTPS_PROXY, NO_PROXY): something in between may answer for the \
@@ -110,8 +129,8 @@ impl From<CallError> for Failure {
                  login page or a load balancer may answer in place of the API server"
             }
             CallError::Certificate(_) => {
-                "compare the authority and the client's certificate in the kubeconfig with those of the cluster; \
-                 something in between may answer for it"
+                "compare the authority and the client certificate in the kubeconfig with those of the cluster; a proxy \
+                 may answer in its place"
             }
             CallError::Unsendable(_) => return Self::world(error),
             CallError::Late(_) | CallError::Interrupted => AGAIN,
@@ -119,10 +138,15 @@ impl From<CallError> for Failure {
                 "the namespace is being deleted: wait until it is gone, then run the same command again"
             }
             CallError::Status(status) => match status.code {
+                401 | 403 if status.is_anonymous => {
+                    "the kubeconfig gives no credentials: choose a context whose user has some (--context), or another file \
+                     (--kubeconfig)"
+                }
                 401 => "the credentials of the kubeconfig do not count (any more): renew them",
+                _ if status.admission.is_some() => return Self::world(error),
                 403 => {
-                    "ask for the right that is missing: `relay-bundle rbac` prints the Roles, for all bundles together \
-                     between which one goes (`relay-bundle rbac OLD.tar NEW.tar`), and `relay-bundle rbac --from-helm` those for \
+                    "if a permission is missing, apply the Roles that `relay-bundle rbac` prints, for all bundles together \
+                     between which one goes (`relay-bundle rbac OLD.tar NEW.tar`), and `relay-bundle rbac --from-helm` for \
                      an adoption"
                 }
                 429 | 500.. => "the server is in trouble: run the same command again when it is well",

@@ -3,12 +3,14 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::failure::Failure;
-use crate::fsio;
+use crate::fsio::{self, Waits};
 use crate::model::text::Label;
+use crate::profile::node::Visibility;
 use crate::profile::overlay::ProfileFiles;
 use crate::profile::parse::TEXT_BYTES_MAX;
 use crate::profile::resolve::Profile;
 use crate::profile::{self, Loaded};
+use crate::store::Store;
 use crate::ui::diagnostic;
 use crate::ui::printer::Printer;
 
@@ -40,6 +42,19 @@ pub struct StoreArgs {
 }
 
 impl Ctx {
+    /// Names a store whose locks, when they are waited for, are told.
+    pub fn store(&self, args: &StoreArgs) -> Store {
+        Store::at(&args.store).telling(self.waits())
+    }
+
+    /// Tells of each lock that is waited for.
+    pub fn waits(&self) -> Waits {
+        let printer = self.printer.clone();
+        Waits::told_to(move |path| {
+            printer.say(&format!("waiting for another process, which holds the lock of `{path}`"));
+        })
+    }
+
     /// Reads a profile and shows what was found; an error when it cannot be built.
     ///
     /// # Errors
@@ -121,16 +136,36 @@ impl<'a> Folder<'a> {
     }
 }
 
+impl Folder<'_> {
+    /// Returns whether the real path of a file is in the folder, or there is no such file.
+    fn keeps(&self, path: &Utf8Path) -> bool {
+        let (folder, file) = (self.path.canonicalize(), path.canonicalize());
+        folder.ok().zip(file.ok()).is_none_or(|(folder, file)| file.starts_with(folder))
+    }
+
+    fn toml(&self, name: &str) -> Utf8PathBuf {
+        self.path.join(format!("{name}.toml"))
+    }
+}
+
 impl ProfileFiles for Folder<'_> {
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
-        let path = self.path.join(format!("{name}.toml"));
+        let path = self.toml(name);
         let limit = u64::try_from(TEXT_BYTES_MAX).map_err(|error| error.to_string())?;
         let bytes = fsio::read_bounded(&path, limit).map_err(|error| error.to_string())?;
         Ok((path.into_string(), bytes))
     }
 
+    fn visibility(&self, name: &str) -> Visibility {
+        if self.keeps(&self.toml(name)) { Visibility::Lines } else { Visibility::Places }
+    }
+
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {
-        fsio::read_bounded(&self.path.join(path), 64 << 10).map_err(|error| error.to_string())
+        let file = self.path.join(path);
+        if !self.keeps(&file) {
+            return Err(format!("`{file}` is a link out of `{}`", self.path));
+        }
+        fsio::read_bounded(&file, 64 << 10).map_err(|error| error.to_string())
     }
 
     fn names(&self) -> Vec<String> {

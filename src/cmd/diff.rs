@@ -181,7 +181,7 @@ impl Args {
 
     fn run_live(&self, ctx: &Ctx) -> Outcome {
         let source = self.source.open(ctx, &self.old)?;
-        let cluster = self.cluster.connect()?;
+        let cluster = self.cluster.connect(&ctx.printer)?;
         let live = Live::look(&cluster, &source.bundle)?;
         let report = LiveDiffReport::new(&cluster, &source, &live)?;
         ctx.printer.report(&report)?;

@@ -9,7 +9,6 @@ use super::ctx::{Ctx, StoreArgs, count};
 use super::failure::Outcome;
 use super::gc_live::{How, collect};
 use super::installation_args::InstallationArgs;
-use crate::store::Store;
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
@@ -84,7 +83,7 @@ impl Args {
             let Self { dry_run, yes, break_lock, .. } = self;
             return collect(ctx, &self.installation, &How { dry_run, yes, break_lock });
         }
-        let store = Store::at(&self.store.store);
+        let store = ctx.store(&self.store);
         let garbage = if self.dry_run { store.find_garbage()? } else { store.collect_garbage()? };
         let entries = garbage.entries.iter();
         let report = GcReport {

@@ -61,7 +61,7 @@ impl Report for GcLiveReport<'_> {
 
 /// Finds what nothing names, asks, and removes it.
 pub(super) fn collect(ctx: &Ctx, installation: &InstallationArgs, how: &How) -> Outcome {
-    let cluster = installation.connect()?;
+    let cluster = installation.connect(&ctx.printer)?;
     let identity = cluster.identity()?;
     let mut journal = installation.open(&cluster)?;
     let mut report = GcLiveReport {

@@ -56,7 +56,7 @@ impl Report for HistoryReport {
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
-        let cluster = self.installation.connect()?;
+        let cluster = self.installation.connect(&ctx.printer)?;
         let journal = self.installation.open(&cluster)?;
         // What cannot be gone back to should be known before it is wanted.
         journal.recorded(|_| true)?;

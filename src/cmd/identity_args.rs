@@ -26,7 +26,7 @@ impl IdentityArgs {
         let identities = Identities::parse(&file);
         identities.map(Some).map_err(|error| {
             Failure::input(format!("`{path}` opens nothing: {error}"))
-                .hint("age-keygen -o key.txt makes a key; its public half is what secrets are sealed for")
+                .hint("relay-bundle keygen --age makes a key; secrets are sealed for its public half")
         })
     }
 }

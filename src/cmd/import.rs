@@ -13,6 +13,7 @@ use crate::model::kube_version::KubeVersion;
 use crate::model::text::{Label, ReleaseName};
 use crate::profile;
 use crate::profile::helm::{self, ImportError, ImportOptions, VALUES_BYTES_MAX};
+use crate::profile::node::Visibility;
 use crate::profile::overlay::ProfileFiles;
 
 #[derive(Debug, clap::Args)]
@@ -72,7 +73,7 @@ impl Args {
         show_errors(ctx, &imported.toml);
         if ctx.printer.json {
             let report = json!({"schema": "relay-bundle/import/v1", "profile": imported.toml, "notes": imported.notes});
-            ctx.printer.data(format!("{report:#}\n").as_bytes())?;
+            ctx.printer.data_json(&report)?;
             return Ok(ExitCode::SUCCESS);
         }
         for note in &imported.notes {
@@ -101,6 +102,10 @@ struct OneText<'a>(&'a str);
 impl ProfileFiles for OneText<'_> {
     fn profile(&self, _: &str) -> Result<(String, Vec<u8>), String> {
         Ok(("imported profile".to_owned(), self.0.as_bytes().to_vec()))
+    }
+
+    fn visibility(&self, _: &str) -> Visibility {
+        Visibility::Lines
     }
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {

@@ -8,6 +8,7 @@ use crate::cluster::request::Request;
 use crate::cluster::resource::key;
 use crate::model::text::{Label, ReleaseName};
 use crate::rollout::record::{bundle_of, head_labels};
+use crate::ui::printer::Printer;
 
 /// Which installation is meant.
 #[derive(Debug, clap::Args)]
@@ -28,8 +29,8 @@ impl InstallationArgs {
     /// # Errors
     ///
     /// As [`ClusterArgs::connect`].
-    pub fn connect(&self) -> Result<Cluster, Failure> {
-        self.cluster.connect()
+    pub(super) fn connect(&self, printer: &Printer) -> Result<Cluster, Failure> {
+        self.cluster.connect(printer)
     }
 
     /// Returns the arguments of a command line that names the same cluster.

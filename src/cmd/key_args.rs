@@ -173,9 +173,12 @@ pub fn make_pair(private: &Utf8Path, passphrase: Option<&Passphrase>) -> Result<
     create_new(private, pem.as_bytes(), MODE_PRIVATE, Durability::Synced)?;
     create_new(&public, key.public().to_pem().as_bytes(), MODE_PUBLIC, Durability::Synced).map_err(
         |error| {
-            Failure::from(error).hint(format!(
-                "the private key is complete; its public half: relay-bundle keygen --public {private}"
-            ))
+            Failure::from(error)
+                .hint(format!(
+                    "the private key `{private}` is complete; make its public half when there is room: \
+                     openssl pkey -in {private} -pubout -out {public}"
+                ))
+                .hint(format!("print its trust entry: relay-bundle keygen --public {private} --holder NAME"))
         },
     )?;
     Ok(key)

@@ -7,6 +7,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+#[cfg(feature = "age")]
+use super::age_key;
 use super::clock;
 use super::ctx::Ctx;
 use super::failure::{Failure, Outcome};
@@ -30,12 +32,24 @@ way that you trust: compare the keyid by telephone.
 Examples:
   relay-bundle keygen --holder build-desk
   relay-bundle keygen --out keys/approver.pem --holder approver --passphrase
-  relay-bundle keygen --public signing.pem      show a key that is there; a public key will do"
+  relay-bundle keygen --public signing.pem      show a key that is there; a public key will do
+
+With --age, a key pair of age: the public key is printed and goes into the profile. The private key
+of release.sealRecipients is with the operators; that of release.recoveryRecipients stays in a safe.
+
+  relay-bundle keygen --age --out operator.key
+  relay-bundle keygen --age --out recovery.key
+  relay-bundle keygen --age --public recovery.key"
 )]
 pub struct Args {
-    /// The file of the private key; the public key is put beside it, as in signing.pub.pem
-    #[arg(long, value_name = "PEM", default_value = "signing.pem", conflicts_with = "public")]
-    out: Utf8PathBuf,
+    /// The file of the private key; the public key of a signer is put beside it, as in signing.pub.pem
+    /// [default: signing.pem, or age.key with --age]
+    #[arg(long, value_name = "FILE", conflicts_with = "public")]
+    out: Option<Utf8PathBuf>,
+    /// Make a key pair of age, for sealed secrets and for recovery
+    #[cfg(feature = "age")]
+    #[arg(long, conflicts_with_all = ["passphrase", "passphrase_file", "passphrase_fd", "holder"])]
+    age: bool,
     /// Ask on the terminal for a passphrase of the new key
     #[arg(long, conflicts_with_all = ["passphrase_file", "passphrase_fd", "public"])]
     passphrase: bool,
@@ -45,7 +59,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", default_value = "builder")]
     holder: Label,
     /// Make nothing: show the public half of a private or public key
-    #[arg(long, value_name = "PEM")]
+    #[arg(long, value_name = "FILE")]
     public: Option<Utf8PathBuf>,
 }
 
@@ -96,6 +110,16 @@ impl KeygenReport {
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let now = clock::now()?;
+        #[cfg(feature = "age")]
+        if self.age {
+            let out = self.out.as_deref().unwrap_or("age.key".into());
+            let report = match &self.public {
+                Some(path) => age_key::shown(path)?,
+                None => age_key::made(out, now, ctx)?,
+            };
+            ctx.printer.report(&report)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         match &self.public {
             Some(path) => {
                 let key = self.read_public(path, ctx)?;
@@ -107,20 +131,23 @@ impl Args {
     }
 
     fn make(self, now: Timestamp, ctx: &Ctx) -> Result<(), Failure> {
-        let passphrase = if self.passphrase {
-            Some(key_args::ask_for_new(&self.out)?)
-        } else {
-            self.passphrase_from.read()?
-        };
-        let key = key_args::make_pair(&self.out, passphrase.as_ref())?.public();
-        let public = key_args::public_path(&self.out);
+        let out = self.out.unwrap_or_else(|| "signing.pem".into());
+        let passphrase =
+            if self.passphrase { Some(key_args::ask_for_new(&out)?) } else { self.passphrase_from.read()? };
+        let key = key_args::make_pair(&out, passphrase.as_ref())?.public();
+        let public = key_args::public_path(&out);
         let report = KeygenReport {
-            private_file: Some(self.out.clone()),
+            private_file: Some(out.clone()),
             public_file: Some(public.clone()),
             ..KeygenReport::new(&key, self.holder, now)
         };
-        ctx.printer.report(&report)?;
-        key_args::tell_of_new_pair(&self.out, passphrase.is_some(), &key, ctx);
+        ctx.printer.report(&report).map_err(|error| {
+            Failure::from(error).hint(format!("the pair is complete: `{out}` and `{public}`")).hint(format!(
+                "print its trust entry: relay-bundle keygen --public {public} --holder {}",
+                report.holder
+            ))
+        })?;
+        key_args::tell_of_new_pair(&out, passphrase.is_some(), &key, ctx);
         Ok(())
     }
 

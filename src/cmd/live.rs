@@ -190,8 +190,10 @@ fn try_all(cluster: &Cluster, bundle: &Bundle) -> Result<BTreeMap<ObjectKey, Tri
     for (manifest, answer) in bundle.manifests.iter().zip(cluster.call_all(&requests)) {
         let outcome = match answer {
             Ok(applied) => Tried::Would(applied),
-            // No verdict on the object, but on us, or on the server.
-            Err(CallError::Status(status)) if !matches!(status.code, 401 | 403 | 429 | 500..) => {
+            // Of permissions, 403 judges the caller and not the object.
+            Err(CallError::Status(status))
+                if status.is_verdict() && (status.code != 403 || status.admission.is_some()) =>
+            {
                 Tried::Refused(status.to_string())
             }
             Err(error) => return Err(error.into()),

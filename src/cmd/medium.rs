@@ -11,6 +11,7 @@ use super::refused;
 use crate::archive;
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::read::{AnyMedium, Opening, ReadError, SumsRead};
+use crate::fsio::open_regular;
 use crate::parts::{PartFault, PartSet, PartsError, SUFFIX, is_part};
 use crate::store::{Store, folder};
 
@@ -61,7 +62,7 @@ pub(super) fn open(
     } else if metadata.is_dir() {
         folder::open(path).map(Opening::boxed)
     } else if metadata.is_file() {
-        archive::open_file(fs_err::File::open(path)?).map(Opening::boxed)
+        archive::open_file(open_regular(path)?.0).map(Opening::boxed)
     } else {
         archive::open(BufReader::new(fs_err::File::open(path)?)).map(Opening::boxed)
     };

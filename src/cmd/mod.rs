@@ -1,6 +1,8 @@
 //! The command line: one file a command. Nothing else prints errors or chooses exit codes.
 
 pub mod adopt;
+#[cfg(feature = "age")]
+mod age_key;
 pub mod apply;
 pub mod archive_file;
 pub mod bug;
@@ -47,6 +49,7 @@ mod recorded;
 mod recovery_file;
 pub mod refusal_codes;
 pub mod refused;
+mod releases;
 pub mod remove;
 pub mod render;
 pub mod restart;

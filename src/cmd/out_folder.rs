@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::ctx::{Ctx, count};
 use super::failure::Failure;
-use crate::fsio::{self, Durability, MODE_PUBLIC};
+use crate::fsio::{self, Durability, Locked, MODE_PUBLIC, lock_named};
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::yaml;
 
@@ -17,6 +17,12 @@ const LIST_BYTES_MAX: u64 = 4 << 20;
 
 /// Makes `folder` hold the manifests of `set`, and takes away those of before that are none of them.
 pub(super) fn write(ctx: &Ctx, folder: &Utf8Path, set: &ManifestSet) -> Result<(), Failure> {
+    fs_err::create_dir_all(folder)?;
+    // Of two that render into one folder, the second meets what the first has made.
+    let lock = lock_named(folder, &ctx.waits())?;
+    if let Locked::Unsupported(why) = &lock {
+        ctx.printer.warn(&format!("`{folder}` cannot be locked ({why}): run no other render into it now"));
+    }
     let before = claim(folder)?;
     let now: BTreeSet<String> = set.iter().map(Manifest::file_name).collect();
     // Until it is done the list names both, so that a next run knows the files of one that was killed.
@@ -35,13 +41,13 @@ pub(super) fn write(ctx: &Ctx, folder: &Utf8Path, set: &ManifestSet) -> Result<(
         ctx.printer.say(&format!("removed {stale}"));
     }
     write_list(folder, now.iter())?;
+    drop(lock);
     ctx.printer.say(&format!("wrote {} into {folder}", count(set.len(), "manifest")));
     Ok(())
 }
 
-/// Makes the folder, or sees that it is empty or ours; returns the files of before.
+/// Sees that the folder is empty or ours; returns the files of before.
 fn claim(folder: &Utf8Path) -> Result<BTreeSet<String>, Failure> {
-    fs_err::create_dir_all(folder)?;
     let list = folder.join(LIST);
     if !list.is_file() {
         if folder.read_dir_utf8()?.next().is_none() {

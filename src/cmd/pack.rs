@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
-use super::archive_file;
+use super::archive_file::{self, TargetError};
 use super::ctx::{Ctx, StoreArgs};
 use super::failure::{Failure, Outcome};
 use super::medium::{self, Found};
@@ -67,10 +67,10 @@ impl Args {
         let files = sums.into_files().map_err(|error| place.failure(error))?;
         let count = files.sums().len();
         let mut progress = Progress::new(&ctx.printer, "packed", None);
-        let written = target.write(attestation.as_deref(), files, &mut |bytes| progress.advance(bytes));
+        let written = target.write(ctx, attestation.as_deref(), files, &mut |bytes| progress.advance(bytes));
         drop(progress);
         let bytes = written.map_err(|error| match error {
-            WriteError::Source(error) => place.failure(error),
+            TargetError::Write(WriteError::Source(error)) => place.failure(error),
             error => Failure::from(error),
         })?;
         let content_id = format!("sha256:{id}");

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use crate::fsio::guard::{self, GuardError};
+use crate::fsio::open_for_reading;
 
 /// What every private key in PEM has in its first line and its last.
 const SECRET: &[u8] = b"PRIVATE KEY";
@@ -31,7 +32,7 @@ pub(super) fn read(path: &Utf8Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Fa
 pub(super) fn read_key(path: &Utf8Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
     match guard::read_private(path, limit) {
         Err(error @ GuardError::NotPrivate { .. }) => {
-            let file = guard::read_secret(path, fs_err::File::open(path)?, limit)?;
+            let file = guard::read_secret(path, open_for_reading(path)?, limit)?;
             let is_secret = file.windows(SECRET.len()).any(|window| window == SECRET);
             if is_secret { Err(error.into()) } else { Ok(file) }
         }

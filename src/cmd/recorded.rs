@@ -31,6 +31,8 @@ pub(super) struct Recorded {
     pub(super) retained: Vec<Item>,
     /// The Secrets that apply makes for it: no inventory has them.
     pub(super) secrets: Vec<String>,
+    /// The values in them, each a Secret and a key of it.
+    pub(super) values: BTreeSet<(String, String)>,
     /// Which they were when it was done, as far as that was noted.
     pub(super) noted: Vec<Item>,
     /// The Secrets and claims that others made in its namespace, and that it refers to.
@@ -106,6 +108,10 @@ impl Recorded {
         if !made.iter().all(is_possible) {
             return Err(Damage::Other("its bundle wants Secrets to be made that cannot be"));
         }
+        let values = made
+            .iter()
+            .flat_map(|wanted| wanted.keys.iter().map(|value| (wanted.name.clone(), value.key.clone())));
+        let values = values.collect();
         let secrets: Vec<String> = made.into_iter().map(|wanted| wanted.name).collect();
         let is_made = |item: &Item| {
             let ObjectKey { kind, namespace: of, name, .. } = &item.key;
@@ -124,7 +130,7 @@ impl Recorded {
             .collect();
         let environment = index.environment;
         Ok((
-            Self { entry: entry.clone(), inventory, retained, secrets, noted, referred, environment },
+            Self { entry: entry.clone(), inventory, retained, secrets, values, noted, referred, environment },
             contents,
         ))
     }
@@ -133,7 +139,9 @@ impl Recorded {
 /// Returns what a record has noted of the Secrets that are made at apply.
 pub(super) fn known_secrets(head: &Head, recorded: &[Recorded]) -> KnownSecrets {
     let noted = recorded.iter().map(|recorded| (recorded.entry.generation, recorded.noted.as_slice()));
-    KnownSecrets::of(head, noted)
+    recorded.iter().fold(KnownSecrets::of(head, noted), |known, recorded| {
+        known.with_values(recorded.entry.generation, &recorded.values)
+    })
 }
 
 /// Reads the ConfigMap of a generation as [`Recorded::read`] does, and returns the objects of its bundle, which nobody has
@@ -148,7 +156,7 @@ pub(super) fn manifests(
     stored: &Value,
 ) -> Result<ManifestSet, Damage> {
     let (_, contents) = Recorded::open(entry, place, stored)?;
-    Ok(Bundle::open(contents)?.manifests)
+    Ok(Bundle::open_recorded(contents)?.manifests)
 }
 
 /// Returns what generations have in the cluster, and what they had to leave there, the newest uid of each object.

@@ -9,7 +9,7 @@ use super::install::secrets::{GENERATIONS, SEALED};
 use crate::cluster::secret::Secret;
 use crate::fsio::{Durability, MODE_PRIVATE, create_new, folder_of};
 use crate::model::object_key::ObjectKey;
-use crate::sealed::{Recipients, Saved};
+use crate::sealed::Saved;
 
 /// How many recovery files of one name there may be.
 const FILES_MAX: usize = 1000;
@@ -49,20 +49,11 @@ pub(super) fn described(saved: &Saved) -> String {
     format!("Secret/{}: {}", saved.name, keys.join(", "))
 }
 
-/// Says that the example of the shipped profiles is among those who can open a copy.
-pub(super) fn example_warning(recipients: &Recipients) -> Option<String> {
-    let others = recipients.iter().filter(|recipient| !recipient.is_example()).count();
-    if others == recipients.iter().len() {
-        return None;
-    }
-    let who = if others == 0 {
-        "the encrypted copy opens only with the private key of the example in the shipped profiles, which is no key of yours: \
-         nobody of yours can restore it, and somebody else may"
-    } else {
-        "the encrypted copy opens also with the private key of the example in the shipped profiles, which is no key of yours"
-    };
-    Some(format!("{who}; write a key of your own into release.recoveryRecipients, and build again (RB0418)"))
-}
+/// Why nothing is encrypted for the example of the shipped profiles.
+pub(super) const EXAMPLE: &str = "a recipient is the example of the shipped profiles (RB0418): you cannot open what is encrypted for it, and somebody else may";
+
+/// What to do about it where a bundle names the recipients.
+pub(super) const OWN_KEY: &str = "name a key of your own in the profile, release.recoveryRecipients (`relay-bundle keygen --age` makes one), and build again";
 
 /// Returns where a recovery file would be written now.
 pub(super) fn next_free(path: &Utf8Path) -> Utf8PathBuf {
@@ -145,20 +136,6 @@ mod tests {
         assert_eq!(next_free(&path), path.with_file_name("a.4.age"));
         let mode = fs_err::metadata(folder_of(&path)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
-    }
-
-    #[test]
-    fn the_example_among_those_who_can_open_a_copy_is_told() {
-        let example = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
-        let own = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
-        let warning = |texts: &[&str]| {
-            let all = texts.iter().map(|text| Recipients::parse_one(text).unwrap());
-            example_warning(&Recipients::new(all).unwrap())
-        };
-
-        assert_eq!(warning(&[own]), None);
-        assert!(warning(&[example]).unwrap().contains("opens only with"));
-        assert!(warning(&[example, own]).unwrap().contains("opens also with"));
     }
 
     #[test]

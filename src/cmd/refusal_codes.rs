@@ -96,8 +96,9 @@ pub const CODES: &[RefusalCode] = &[
     RefusalCode {
         code: "ROLLBACK",
         meaning: "a bundle with a higher serial was accepted here for this place",
-        remedy: "take a newer bundle; `relay-bundle rollback` goes back to what ran in a cluster before; what never ran \
-                 there is sealed again with a higher serial",
+        remedy: "take a newer bundle; `relay-bundle apply` accepts older content where it is deployed, `relay-bundle \
+                 rollback` goes back to what ran in a cluster before; what never ran there is sealed again with a higher \
+                 serial",
     },
     RefusalCode {
         code: "EQUIVOCATION",
@@ -148,6 +149,11 @@ pub const CODES: &[RefusalCode] = &[
         code: "CONTENT_MISMATCH",
         meaning: "every byte is the one that was signed, and contradicts the statement or itself",
         remedy: "do not use the bundle: its signers signed what is no bundle of this program; tell them",
+    },
+    RefusalCode {
+        code: "FORBIDDEN_CONTENT",
+        meaning: "every byte is the one that was signed, and an object has what no bundle may have, whoever signs it",
+        remedy: "do not use the bundle: it asks for more of the cluster than a bundle may; tell its signers, and keep it",
     },
     RefusalCode {
         code: "UNREADABLE",

@@ -11,7 +11,7 @@ use crate::bundle::open::InvalidBundle;
 use crate::bundle::read::{Fault, ReadError};
 use crate::model::text::Label;
 use crate::store::StoreError;
-use crate::trust::refusal::{ExpectedKey, FoundKey, Refusal, code_of};
+use crate::trust::refusal::{ExpectedKey, FoundKey, Refusal, code_of, code_of_content};
 use crate::trust::verify::VerifyError;
 
 /// A refusal, as data.
@@ -22,11 +22,21 @@ pub struct Refused {
     pub found: Vec<FoundKey>,
     /// The keys that could have counted.
     pub expected: Vec<ExpectedKey>,
+    /// Whether the keys explain the refusal to people.
+    #[serde(skip)]
+    is_about_keys: bool,
 }
 
 impl Refused {
-    /// Returns a line for each key.
+    fn without_keys(code: &'static str) -> Self {
+        Self { code, found: Vec::new(), expected: Vec::new(), is_about_keys: false }
+    }
+
+    /// Returns a line for each key, if the keys are why.
     pub fn lines(&self) -> Vec<String> {
+        if !self.is_about_keys {
+            return Vec::new();
+        }
         let holder = |holder: Option<&str>| holder.map(|name| format!(" of {name}")).unwrap_or_default();
         let found = self.found.iter().map(|key| {
             let holder = holder(key.holder.as_ref().map(Label::as_str));
@@ -44,7 +54,7 @@ impl Refused {
 /// Makes the failure of something that is not trusted. Nothing else does, so each of them has a code.
 pub(super) fn untrusted(code: &'static str, why: impl Display) -> Failure {
     debug_assert!(remedy(code).is_some(), "{code} is no code");
-    failure(format!("{code}: {why}"), Refused { code, found: Vec::new(), expected: Vec::new() })
+    failure(format!("{code}: {why}"), Refused::without_keys(code))
 }
 
 fn failure(message: String, refused: Refused) -> Failure {
@@ -54,10 +64,21 @@ fn failure(message: String, refused: Refused) -> Failure {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        let message = refusal.to_string();
+        Self::from(&refusal)
+    }
+}
+
+impl From<&Refusal> for Failure {
+    fn from(refusal: &Refusal) -> Self {
         let Refusal { reason, found, expected } = refusal;
         let code = reason.code();
-        let failure = failure(message, Refused { code, found, expected });
+        let refused = Refused {
+            code,
+            found: found.clone(),
+            expected: expected.clone(),
+            is_about_keys: reason.is_about_keys(),
+        };
+        let failure = failure(refusal.to_string(), refused);
         remedy(code).into_iter().fold(failure, Self::hint)
     }
 }
@@ -92,9 +113,9 @@ pub(super) fn unreadable(path: &Utf8Path, error: ReadError) -> Failure {
     failure.hint(format!("`{path}` is no bundle, or was altered or cut short"))
 }
 
-/// Says that the bundle at `path`, although its digests are right, is none of this program.
+/// Returns the failure of a bundle at `path` whose digests are right, and whose content this program does not make.
 pub(super) fn contradiction(path: &Utf8Path, error: &InvalidBundle) -> Failure {
-    untrusted("CONTENT_MISMATCH", error)
+    untrusted(code_of_content(error), error)
         .hint(format!("`{path}` was not made by this program, or was altered"))
 }
 
@@ -109,7 +130,7 @@ pub(super) fn code_of_entry(error: &StoreError) -> Option<&'static str> {
 /// Nothing is known of a bundle that was not read to its end: a trouble of this machine, with a code all the same.
 pub(super) fn unread(failure: Failure) -> Failure {
     let code = "UNREADABLE";
-    let refused = Some(Box::new(Refused { code, found: Vec::new(), expected: Vec::new() }));
+    let refused = Some(Box::new(Refused::without_keys(code)));
     remedy(code).into_iter().fold(Failure { refused, ..failure }, Failure::hint)
 }
 

@@ -10,20 +10,23 @@ use serde_json::Value;
 
 use super::change_args::ChangeArgs;
 use super::clock;
-use super::command_line::kubectl_line;
+use super::command_line::{command_line, kubectl_line};
 use super::confirm::{confirm, place};
 use super::ctx::{Ctx, count};
 use super::failure::{Failure, Outcome};
 use super::holder::holder;
 use super::install::AGAIN;
+use super::install::adopt::abandon::{Abandonment, ReleasePart, has_archive};
 use super::install::preflight::check_rights;
 use super::journal::{Journal, delete_with, gave_back};
-use super::recorded::inventory;
+use super::recorded::{Recorded, inventory};
+use crate::adoption::abandon::{Return, Returned};
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::resource::key;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
+use crate::render::manifest_set::ManifestSet;
 use crate::rollout::live;
 use crate::rollout::prune::Candidate;
 use crate::rollout::record::{Progress, instance_label, recovery_name};
@@ -44,11 +47,20 @@ data; pods are waited for. Volume claims, Secrets, the record and the namespace 
 that delete what is labelled as this installation's are printed. A run that was interrupted is run
 again. A bundle can be applied again afterwards, to the same data and keys.
 
+While an adoption is not finished, --abandon gives the release back to Helm: what was taken over
+is as Helm's record has it, what was deleted is made again, and what the bundle brought goes.
+Secrets keep their values. `helm upgrade`, `helm uninstall` and `relay-bundle adopt` work
+afterwards.
+
 Examples:
   relay-bundle remove -n claude-relay --dry-run
-  relay-bundle remove -n claude-relay"
+  relay-bundle remove -n claude-relay
+  relay-bundle remove -n claude-relay --abandon"
 )]
 pub struct Args {
+    /// Give a release that was only partly adopted back to Helm
+    #[arg(long)]
+    abandon: bool,
     #[command(flatten)]
     change: ChangeArgs,
 }
@@ -66,6 +78,9 @@ struct RemoveReport<'a> {
     /// The release of Helm that is only partly taken over.
     #[serde(skip_serializing_if = "Option::is_none")]
     adopting: Option<ReleaseName>,
+    /// What becomes of that release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    helm: Option<&'a ReleasePart>,
     /// Whether it was done, or only shown.
     done: bool,
 }
@@ -97,6 +112,7 @@ impl Report for RemoveReport<'_> {
             writeln!(out, "removal of {} ({})", safe(&place), self.cluster_uid)?;
             self.delete.iter().try_for_each(|gone| writeln!(out, "delete    {}", gone.key))?;
         }
+        self.helm.iter().try_for_each(|part| write_release(part, out))?;
         for Left { what, why, command } in &self.stays {
             writeln!(out, "stays     {}: {why}", safe(what))?;
             command.iter().try_for_each(|command| writeln!(out, "          {}", safe(command)))?;
@@ -105,17 +121,56 @@ impl Report for RemoveReport<'_> {
     }
 }
 
+/// Writes what becomes of each object of a release.
+fn write_release(part: &ReleasePart, out: &mut dyn Write) -> io::Result<()> {
+    let revision = part.revision;
+    for Returned { key, act } in &part.objects {
+        let (verb, what) = match act {
+            Return::Untouched => ("untouched", "Helm's, as it was".to_owned()),
+            Return::Return => ("return   ", format!("Helm's again, as its revision {revision} has it")),
+            Return::ReturnData => {
+                ("return   ", "Helm's again, with what is in it; `helm uninstall` deletes it".to_owned())
+            }
+            Return::Recreate => {
+                ("create   ", format!("Helm's, made again as its revision {revision} has it"))
+            }
+            Return::Replace => {
+                ("replace  ", format!("ends with its pods, and is made again as revision {revision} has it"))
+            }
+            Return::Missing => ("missing  ", "somebody has deleted it: restore it from a backup".to_owned()),
+            Return::Foreign => ("foreign  ", "it is not of this release, and stays as it is".to_owned()),
+            Return::Other => ("untouched", "Helm's; adoption touches no such kind".to_owned()),
+        };
+        writeln!(out, "{verb} {}: {what}", safe(&key.to_string()))?;
+    }
+    let keys = part.encryption_key.iter().map(|secret| {
+        format!(
+            "; save Secret {secret} before an upgrade: the chart makes a new encryption key if none is given"
+        )
+    });
+    let keys: String = keys.collect();
+    let release = &part.release;
+    let what = format!(
+        "release {release} is Helm's: `helm upgrade`, `helm uninstall` or `relay-bundle adopt`{keys}"
+    );
+    writeln!(out, "helm      {}", safe(&what))
+}
+
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
-        let cluster = self.change.installation.connect()?;
+        let cluster = self.change.installation.connect(&ctx.printer)?;
         let identity = cluster.identity()?;
         let mut journal = self.change.installation.open(&cluster)?;
         let tell = |text: &str| ctx.printer.say(text);
         journal.await_turn(self.change.turn(), &tell)?;
-        let (removal, stays) = look(&cluster, &journal)?;
-        if let Some(unfinished) = journal.unfinished_adoption() {
-            ctx.printer.warn(&format!("{unfinished}; Helm still has records of what is removed here"));
-        }
+        let adopting = self.adoption(&journal)?;
+        let namespace = journal.namespace().to_owned();
+        let recorded = journal.recorded(|_| true)?;
+        let abandonment = adopting
+            .as_ref()
+            .map(|release| Abandonment::plan(&cluster, release, &namespace, &inventory(&recorded)));
+        let abandonment = abandonment.transpose()?.flatten();
+        let (removal, stays) = look(&cluster, &journal, &recorded, abandonment.as_ref())?;
         let mut report = RemoveReport {
             name: journal.name().to_string(),
             namespace: journal.namespace().to_owned(),
@@ -123,22 +178,28 @@ impl Args {
             cluster_uid: &identity.uid,
             delete: removal.workloads.iter().chain(&removal.rest).collect(),
             stays: stays.into_iter().map(Left::from).collect(),
-            adopting: journal.head.adopting.clone(),
+            helm: abandonment.as_ref().map(|abandonment| &abandonment.part),
+            adopting: adopting.clone(),
             done: false,
         };
         if self.change.dry_run {
             ctx.printer.report(&report)?;
             return Ok(ExitCode::SUCCESS);
         }
-        if !report.delete.is_empty() || !is_removed(&journal) || journal.head.lock.is_some() {
-            check_rights_for(&cluster, journal.namespace(), &report.delete)?;
+        let is_over = report.delete.is_empty() && adopting.is_none() && is_removed(&journal);
+        if !is_over || journal.head.lock.is_some() {
+            check_rights_for(&cluster, &namespace, &report.delete, abandonment.as_ref())?;
             if !self.change.yes {
                 let place = place(&cluster, &identity, None, journal.namespace());
-                confirm(ctx, &report, &format!("Remove {} from {place}?", journal.name()))?;
+                let question = match &abandonment {
+                    Some(_) => format!("Give {} back to Helm in {place}?", journal.name()),
+                    None => format!("Remove {} from {place}?", journal.name()),
+                };
+                confirm(ctx, &report, &question)?;
             }
             let locked = journal.lock(holder("remove")?, |head, _| head.begin_removal());
             locked.map_err(|failure| gave_back(&mut journal, failure))?;
-            let done = self.remove(&cluster, &mut journal, &removal, &tell);
+            let done = self.remove(&cluster, &mut journal, (&removal, abandonment.as_ref()), &tell);
             done.map_err(|failure| {
                 let failure = failure.hint(AGAIN);
                 gave_back(&mut journal, failure)
@@ -149,24 +210,56 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
+    /// Returns the release of Helm whose adoption is abandoned; refuses to remove what is only partly taken over, and to
+    /// abandon what is not.
+    fn adoption(&self, journal: &Journal<'_>) -> Result<Option<ReleaseName>, Failure> {
+        match (journal.unfinished_adoption(), self.abandon) {
+            (Some(unfinished), false) => {
+                let place =
+                    ["remove", "--abandon", "-n", journal.namespace(), "--name", journal.name().as_str()];
+                let cluster = self.change.installation.cluster_words();
+                let line = command_line(place.into_iter().chain(cluster.iter().map(String::as_str)));
+                Err(Failure::world(unfinished).hint(format!("or give the release back to Helm: {line}")))
+            }
+            (None, true) => Err(Failure::input("no adoption is under way: there is nothing to abandon")
+                .hint("`relay-bundle remove` without --abandon takes the installation away")),
+            _ => Ok(journal.head.adopting.clone()),
+        }
+    }
+
     fn remove(
         &self,
         cluster: &Cluster,
         journal: &mut Journal<'_>,
-        removal: &Removal,
+        (removal, abandonment): (&Removal, Option<&Abandonment<'_>>),
         tell: &dyn Fn(&str),
     ) -> Result<(), Failure> {
-        for part in [&removal.workloads, &removal.rest] {
-            for candidate in part {
-                journal.beat()?;
-                delete(cluster, journal.name(), candidate)?;
-                tell(&format!("delete  {}", candidate.key));
-            }
-            self.wait(cluster, journal, part)?;
+        self.delete_all(cluster, journal, &removal.workloads, tell)?;
+        if let Some(abandonment) = abandonment {
+            abandonment.carry_out(journal, &removal.rest, self.change.timeout(), tell)?;
         }
+        self.delete_all(cluster, journal, &removal.rest, tell)?;
         let now = clock::now()?;
-        journal.update(|head| head.finish_removal(now))?;
+        journal.update(|head| {
+            head.finish_removal(now);
+            head.adopting = None;
+        })?;
         journal.release()
+    }
+
+    fn delete_all(
+        &self,
+        cluster: &Cluster,
+        journal: &mut Journal<'_>,
+        gone: &[Candidate],
+        tell: &dyn Fn(&str),
+    ) -> Result<(), Failure> {
+        for candidate in gone {
+            journal.beat()?;
+            delete(cluster, journal.name(), candidate)?;
+            tell(&format!("delete  {}", candidate.key));
+        }
+        self.wait(cluster, journal, gone)
     }
 
     /// Waits until objects are gone; workloads go after their pods.
@@ -190,24 +283,55 @@ impl Args {
     }
 }
 
-/// Looks at what is there of all generations that the record has.
-fn look(cluster: &Cluster, journal: &Journal<'_>) -> Result<(Removal, Vec<Stays>), Failure> {
-    let recorded = journal.recorded(|_| true)?;
-    let inventory = inventory(&recorded);
+/// Looks at what is there of all generations that the record has; what a release of Helm has again is not looked at.
+fn look(
+    cluster: &Cluster,
+    journal: &Journal<'_>,
+    recorded: &[Recorded],
+    abandonment: Option<&Abandonment<'_>>,
+) -> Result<(Removal, Vec<Stays>), Failure> {
+    let none = ManifestSet::default();
+    let helms = abandonment.map_or(&none, Abandonment::manifests);
+    let is_helms = |key: &ObjectKey| helms.iter().any(|of| of.key.identity() == key.identity());
+    let mut inventory = inventory(recorded);
+    inventory.retain(|item| !is_helms(&item.key));
     let keys: BTreeSet<ObjectKey> = inventory.iter().map(|item| item.key.clone()).collect();
     let live = cluster.find_all(&Vec::from_iter(keys))?;
+    let removal = removal(&inventory, helms, &live, (FIELD_MANAGER, journal.name().as_str()));
     let secret = |name: &String| key("Secret", journal.namespace(), name).expect("a kind that is known");
-    let made = recorded.iter().flat_map(|of| of.secrets.iter().map(secret)).collect();
-    let referred = recorded.iter().flat_map(|of| of.referred.iter().cloned()).collect();
+    let made = recorded.iter().flat_map(|of| of.secrets.iter().map(secret)).filter(|key| !is_helms(key));
+    let made = made.collect();
+    let referred = recorded.iter().flat_map(|of| of.referred.iter().cloned()).filter(|key| !is_helms(key));
+    let referred = referred.collect();
     let (ours, mut others) = there(cluster, made, journal.name())?;
     let (theirs, unlabelled) = there(cluster, referred, journal.name())?;
     others.extend(theirs.into_iter().chain(unlabelled));
+    let goes = |key: &ObjectKey| removal.workloads.iter().chain(&removal.rest).any(|gone| gone.key == *key);
+    // Claims are told with their data.
+    let is_told = |key: &ObjectKey| matches!(key.kind.as_str(), "PersistentVolumeClaim" | "Namespace");
+    others.extend(live.keys().filter(|key| !goes(key) && !is_told(key)).cloned());
     let copies = key("ConfigMap", journal.namespace(), &recovery_name(journal.name()));
     let has_copies = cluster.find(&copies.expect("a kind that is known"))?.is_some();
     let made = ours.into_iter().map(|key| key.name).collect();
-    let kept = Kept { made, others, has_copies };
+    let takes_pods = abandonment.is_some_and(Abandonment::takes_pods);
+    let orphans = if takes_pods { BTreeSet::new() } else { orphans(cluster, journal)? };
+    let has_archive = has_archive(cluster, journal.name(), journal.namespace())?;
+    let kept = Kept { made, others, has_copies, has_archive, orphans };
     let stays = stays((journal.name(), journal.namespace()), &inventory, &live, &kept);
-    Ok((removal(&inventory, &live, (FIELD_MANAGER, journal.name().as_str())), stays))
+    Ok((removal, stays))
+}
+
+/// Returns the pods of the installation that no set owns: an adoption leaves Redis' pod so for a while.
+fn orphans(cluster: &Cluster, journal: &Journal<'_>) -> Result<BTreeSet<String>, Failure> {
+    let folder = key("Pod", journal.namespace(), "").expect("a kind that is known");
+    let pods = match cluster.list(&Request::list(&folder, &instance_label(journal.name()))) {
+        // Who only looks may lack the permission.
+        Err(error) if error.code() == 403 => return Ok(BTreeSet::new()),
+        pods => pods?,
+    };
+    let is_orphan = |pod: &&Value| live::owners(pod).next().is_none() && !live::is_ending(pod);
+    let name = |pod: &Value| pod.pointer("/metadata/name").and_then(Value::as_str).map(str::to_owned);
+    Ok(pods.iter().filter(is_orphan).filter_map(name).collect())
 }
 
 /// Returns those of the objects that are there and have the label of the installation, and those that are there without it,
@@ -240,11 +364,17 @@ fn is_removed(journal: &Journal<'_>) -> bool {
     !journal.head.generations.iter().any(|entry| is_left(entry.state))
 }
 
-fn check_rights_for(cluster: &Cluster, namespace: &str, gone: &[&Candidate]) -> Result<(), Failure> {
+fn check_rights_for(
+    cluster: &Cluster,
+    namespace: &str,
+    gone: &[&Candidate],
+    abandonment: Option<&Abandonment<'_>>,
+) -> Result<(), Failure> {
     let own = [Right::to_all("update", "ConfigMap", namespace), Right::to_all("list", "Pod", namespace)];
     let delete =
         |gone: &&Candidate| Right::to_one("delete", &gone.key.kind, &gone.key.namespace, &gone.key.name);
-    check_rights(cluster, &gone.iter().map(delete).chain(own).collect())
+    let returns = abandonment.map(Abandonment::rights).unwrap_or_default();
+    check_rights(cluster, &gone.iter().map(delete).chain(own).chain(returns).collect())
 }
 
 /// Deletes an object if it is still the one that was seen; what has pods goes after them.

@@ -34,7 +34,7 @@ impl Args {
         } else if ctx.printer.json {
             let objects: Vec<&serde_json::Value> = set.iter().map(|manifest| &manifest.object).collect();
             let report = serde_json::json!({"schema": "relay-bundle/render/v1", "objects": objects});
-            ctx.printer.data(format!("{report:#}\n").as_bytes())?;
+            ctx.printer.data_json(&report)?;
         } else {
             let files = assemble::manifests(&set).map_err(Failure::input)?;
             let parts = files.iter().flat_map(|(_, file)| [b"---\n", file.bytes()]);

@@ -70,7 +70,7 @@ impl Report for RestartReport<'_> {
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
-        let cluster = self.change.installation.connect()?;
+        let cluster = self.change.installation.connect(&ctx.printer)?;
         let identity = cluster.identity()?;
         let mut journal = self.change.installation.open(&cluster)?;
         let tell = |text: &str| ctx.printer.say(text);

@@ -7,6 +7,7 @@ use camino::Utf8PathBuf;
 
 use super::clock;
 use super::cluster_args::identify;
+use super::command_line::command_line;
 use super::ctx::Ctx;
 use super::failure::{Failure, Outcome};
 use super::install::{Checked, InstallArgs, Origin, install};
@@ -47,7 +48,7 @@ impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let policy = load_policy(&self.trust)?;
         let now = clock::now()?;
-        let cluster = self.installation.connect()?;
+        let cluster = self.installation.connect(&ctx.printer)?;
         let identity = identify(&cluster, &policy)?;
         let journal = self.installation.open(&cluster)?;
         let entry = way_back(&journal.head, self.to).map_err(|why| refusal(why, &journal))?;
@@ -92,7 +93,12 @@ fn refusal(why: NoWayBack, journal: &Journal<'_>) -> Failure {
         let Entry { generation, state, recorded, profile, .. } = entry;
         format!("--to {generation}: profile {profile}, {state} on {recorded}, sha256:{}", entry.content_id)
     };
+    let is_unknown = matches!(why, NoWayBack::Unknown(_));
     let failure = ways_elsewhere(&journal.head).map(way).fold(Failure::input(why), Failure::hint);
+    if is_unknown {
+        let place = ["history", "-n", journal.namespace(), "--name", journal.name().as_str()];
+        return failure.hint(format!("see which generations there are: {}", command_line(place)));
+    }
     if failure.hints.is_empty() {
         return failure.hint(match journal.head.deployed() {
             Some(_) => "what runs is all that has run here: apply another bundle",

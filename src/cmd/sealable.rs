@@ -2,7 +2,7 @@
 //! replaced in one step, and without losing what another process adds meanwhile.
 
 use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -10,14 +10,18 @@ use super::ctx::{Ctx, StoreArgs};
 use super::failure::Failure;
 use super::medium::{check_place, is_parts_index};
 use super::refused;
+use super::releases::Releases;
 use super::source::{Reference, STDIN, no_stdin};
 use crate::archive::{self, WriteError};
 use crate::bundle::layout::ATTESTATION;
-use crate::bundle::open::Bundle;
+use crate::bundle::open::{Bundle, InvalidBundle};
 use crate::bundle::read::{AnyMedium, Opening, ReadError, SumsRead, hash_only};
-use crate::fsio::{AtomicFile, Durability, MODE_PUBLIC, folder_of};
+use crate::bundle::sealed::check_sealed;
+use crate::fsio::{
+    AtomicFile, Durability, Locked, MODE_PUBLIC, NamedLock, folder_of, lock_named, open_regular,
+};
 use crate::model::digest::Digest;
-use crate::store::{EntryName, Store, folder};
+use crate::store::{self, EntryName, Store, folder};
 
 /// A bundle on the disk.
 pub(super) struct Sealable {
@@ -39,14 +43,14 @@ pub(super) type Update<'a> = dyn FnOnce(Option<&[u8]>) -> Result<Option<Vec<u8>>
 
 impl Sealable {
     /// Finds the bundle that `argument` means.
-    pub(super) fn find(argument: &str, store: &StoreArgs) -> Result<Self, Failure> {
+    pub(super) fn find(ctx: &Ctx, argument: &str, store: &StoreArgs) -> Result<Self, Failure> {
         if argument == STDIN {
             return Err(no_stdin("is not signed"));
         }
         match Reference::of(argument) {
-            Reference::Path(path) => Self::at(path),
+            Reference::Path(path) => Self::at(ctx, path),
             Reference::Entry(reference) => {
-                let store = Store::at(&store.store);
+                let store = ctx.store(store);
                 let (entry, _) = store.open(reference)?;
                 Ok(Self::entry(store, entry))
             }
@@ -63,7 +67,7 @@ impl Sealable {
         Self { shown: store.path_of(&entry), place: Place::Entry(store, entry) }
     }
 
-    fn at(path: &Utf8Path) -> Result<Self, Failure> {
+    fn at(ctx: &Ctx, path: &Utf8Path) -> Result<Self, Failure> {
         let metadata = match fs_err::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -82,7 +86,10 @@ impl Sealable {
         } else if metadata.is_file() {
             Place::Archive(real)
         } else if metadata.is_dir() {
-            entry_at(&real).map_or(Place::Folder(real), |(store, entry)| Place::Entry(store, entry))
+            match entry_at(&real) {
+                Some((store, entry)) => Place::Entry(store.telling(ctx.waits()), entry),
+                None => Place::Folder(real),
+            }
         } else {
             return Err(Failure::input(format!("`{path}` is neither a file nor a folder")));
         };
@@ -112,7 +119,7 @@ impl Sealable {
     /// Opens the bundle: only its attestation has been read.
     pub(super) fn open(&self) -> Result<Opening<AnyMedium>, Failure> {
         let opening = match &self.place {
-            Place::Archive(path) => archive::open_file(fs_err::File::open(path)?).map(Opening::boxed),
+            Place::Archive(path) => archive::open_file(open_regular(path)?.0).map(Opening::boxed),
             Place::Folder(_) | Place::Entry(..) => folder::open(&self.real_path()).map(Opening::boxed),
         };
         opening.map_err(|error| self.unreadable(error))
@@ -127,6 +134,7 @@ impl Sealable {
         let files = opening.read_sums().and_then(SumsRead::into_files);
         let contents = files.and_then(|files| files.read(&mut hash_only));
         let bundle = Bundle::open(contents.map_err(|error| self.unreadable(error))?)
+            .and_then(|bundle| check_sealed(&bundle).map(|()| bundle).map_err(InvalidBundle::from))
             .map_err(|error| refused::contradiction(&self.shown, &error))?;
         Ok((bundle, attestation))
     }
@@ -140,7 +148,7 @@ impl Sealable {
         content_id: Digest,
         update: Box<Update<'_>>,
     ) -> Result<(), Failure> {
-        let _lock = self.lock(ctx)?;
+        let lock = self.lock(ctx)?;
         let sums = self.open()?.read_sums().map_err(|error| self.unreadable(error))?;
         let found = sums.content_id();
         if found != content_id {
@@ -152,33 +160,50 @@ impl Sealable {
         }
         let Some(attestation) = update(sums.attestation())? else { return Ok(()) };
         match &self.place {
-            Place::Folder(path) => put(path, &attestation),
+            Place::Folder(path) => {
+                self.check_current(lock.as_ref())?;
+                put(path, &attestation)
+            }
             Place::Entry(store, entry) => Ok(store.attach(entry, &attestation)?),
-            Place::Archive(path) => self.copy(path, sums, &attestation),
+            Place::Archive(path) => self.copy(path, lock.as_ref(), sums, &attestation),
         }
     }
 
-    /// Locks folder or file until the value is dropped; a file that is replaced while we wait is locked anew.
-    fn lock(&self, ctx: &Ctx) -> Result<Option<fs_err::File>, Failure> {
-        let path = self.real_path();
-        loop {
-            let file = fs_err::File::open(&path)?;
-            if let Err(error) = file.lock() {
-                // Some network file systems lock no folders. What is there is read again in any case.
-                let why = error.kind();
+    /// Waits, for an entry of a store, until no other process gives out serials there.
+    pub(super) fn lock_serials(&self) -> Result<Option<store::Lock>, Failure> {
+        let Place::Entry(store, _) = &self.place else { return Ok(None) };
+        Ok(Some(store.lock_serials()?))
+    }
+
+    /// Returns the releases among which a new statement gets its serial: those of the store, or the one that is there.
+    pub(super) fn releases(&self, bundle: &Bundle, seen: Option<&[u8]>) -> Result<Releases, Failure> {
+        match &self.place {
+            Place::Entry(store, _) => Releases::of_store(store, &bundle.index),
+            Place::Folder(_) | Place::Archive(_) => Ok(Releases::of_attestation(seen)),
+        }
+    }
+
+    /// Locks folder or file until the value is dropped.
+    fn lock(&self, ctx: &Ctx) -> Result<Option<NamedLock>, Failure> {
+        match lock_named(&self.real_path(), &ctx.waits())? {
+            Locked::Yes(lock) => Ok(Some(lock)),
+            Locked::Unsupported(why) => {
+                // What is there is read again in any case.
                 ctx.printer
                     .warn(&format!("`{}` cannot be locked ({why}): let no one else sign it now", self.shown));
-                return Ok(None);
-            }
-            let (locked, named) = (file.metadata()?, fs_err::metadata(&path)?);
-            if (locked.dev(), locked.ino()) == (named.dev(), named.ino()) {
-                return Ok(Some(file));
+                Ok(None)
             }
         }
     }
 
     /// Copies an archive over itself with another attestation; memory does not grow with it.
-    fn copy(&self, path: &Utf8Path, sums: SumsRead<AnyMedium>, attestation: &[u8]) -> Result<(), Failure> {
+    fn copy(
+        &self,
+        path: &Utf8Path,
+        lock: Option<&NamedLock>,
+        sums: SumsRead<AnyMedium>,
+        attestation: &[u8],
+    ) -> Result<(), Failure> {
         let mode = fs_err::metadata(path)?.permissions().mode() & 0o777;
         let files = sums.into_files().map_err(|error| self.unreadable(error))?;
         let mut file = AtomicFile::create(path, mode, Durability::Synced)?;
@@ -187,7 +212,17 @@ impl Sealable {
             WriteError::Source(error) => self.unreadable(error),
             error => error.into(),
         })?;
+        self.check_current(lock)?;
         Ok(file.commit()?)
+    }
+
+    /// Refuses to write over what took the bundle's place in the meantime, such as the archive of a new build.
+    fn check_current(&self, lock: Option<&NamedLock>) -> Result<(), Failure> {
+        match lock.map(NamedLock::is_current).transpose()? {
+            Some(false) => Err(Failure::world(format!("`{}` was replaced while it was signed", self.shown))
+                .hint("nothing was written: sign the new one")),
+            Some(true) | None => Ok(()),
+        }
     }
 
     fn unreadable(&self, error: ReadError) -> Failure {

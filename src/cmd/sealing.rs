@@ -4,14 +4,14 @@
 use super::ctx::{Ctx, count};
 use super::failure::Failure;
 use super::refused::untrusted;
+use super::releases::{NewTerms, Releases};
 use super::sealable::Sealable;
-use super::terms_args::{TermsArgs, sites_in_words};
+use super::terms_args::{TermsArgs, serial_warning, sites_in_words};
 use crate::bundle::layout::ATTESTATION;
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, check_size};
 use crate::bundle::open::Bundle;
 use crate::bundle::read::hash_only;
 use crate::model::digest::Digest;
-use crate::model::timestamp::Timestamp;
 use crate::trust::envelope::Envelope;
 use crate::trust::key::{KeyId, PrivateKey, PublicKey, SignatureBytes};
 use crate::trust::sign::{Terms, Unfit, envelope_of_signed_bytes, existing, statement};
@@ -35,21 +35,68 @@ pub(super) struct Sealed {
 
 impl Draft {
     /// Takes the statement that is there, or makes a new one on the terms given.
-    pub(super) fn of(
-        bundle: &Bundle,
-        seen: Option<Vec<u8>>,
-        terms: &TermsArgs,
-        now: Timestamp,
-    ) -> Result<Self, Failure> {
-        let Some(bytes) = &seen else { return Ok(Self::new(bundle, seen, &terms.terms(now)?)) };
+    pub(super) fn of(bundle: &Bundle, seen: Option<Vec<u8>>, terms: &NewTerms<'_>) -> Result<Self, Failure> {
+        let Some(bytes) = &seen else { return Self::new(bundle, seen, terms) };
         let (envelope, statement) = attested(bundle, bytes)?;
-        agrees(terms, &statement.predicate)?;
+        agrees(terms.args, &statement.predicate)?;
         Ok(Self { statement, envelope, seen })
     }
 
-    fn new(bundle: &Bundle, seen: Option<Vec<u8>>, terms: &Terms) -> Self {
-        let statement = statement(bundle, terms);
-        Self { envelope: Envelope::unsigned(statement.to_bytes()), statement, seen }
+    fn new(bundle: &Bundle, seen: Option<Vec<u8>>, terms: &NewTerms<'_>) -> Result<Self, Failure> {
+        let statement = statement(bundle, &terms.terms()?);
+        Ok(Self { envelope: Envelope::unsigned(statement.to_bytes()), statement, seen })
+    }
+
+    /// Takes the statement that is there if it is the newest release; makes a new one of content that is released again.
+    pub(super) fn of_build(
+        bundle: &Bundle,
+        seen: Option<Vec<u8>>,
+        terms: &NewTerms<'_>,
+    ) -> Result<Self, Failure> {
+        let Some((_, stated)) = seen.as_deref().map(|bytes| attested(bundle, bytes)).transpose()? else {
+            return Self::new(bundle, seen, terms);
+        };
+        // A serial that a person names again means the release that has it.
+        let is_meant = terms.args.serial() == Some(stated.predicate.serial);
+        if is_meant || terms.releases.is_newest(bundle.content_id) {
+            Self::of(bundle, seen, terms)
+        } else {
+            Self::new(bundle, seen, terms)
+        }
+    }
+
+    /// Returns what a new statement in place of the one that was there means for others than the signer `own`; nothing if
+    /// the old statement is kept.
+    pub(super) fn superseded(&self, place: &Sealable, own: KeyId) -> Vec<String> {
+        let old = self.seen.as_deref().and_then(|bytes| Envelope::parse(bytes).ok());
+        let Some(old) = old.filter(|_| !self.keeps_statement()) else { return Vec::new() };
+        let Ok(Statement { predicate, .. }) = Statement::parse(old.payload()) else { return Vec::new() };
+        let mut warnings = changes_for_the_worse(&predicate, &self.statement.predicate);
+        let others: Vec<String> =
+            signers_of(&old).iter().filter(|signer| **signer != own).map(ToString::to_string).collect();
+        if !others.is_empty() {
+            warnings.push(format!(
+                "the old statement, serial {}, had the {} of {}: they sign the new one again with \
+                 `relay-bundle sign {} --key PEM`",
+                predicate.serial,
+                if others.len() == 1 { "signature" } else { "signatures" },
+                others.join(", "),
+                place.path()
+            ));
+        }
+        warnings
+    }
+
+    /// Returns whether the statement is the one that was there.
+    pub(super) fn keeps_statement(&self) -> bool {
+        let seen = self.seen.as_deref().and_then(|bytes| Envelope::parse(bytes).ok());
+        seen.is_some_and(|seen| seen.signed_bytes() == self.signed_bytes())
+    }
+
+    /// Returns the warnings about the serial; refuses a new statement with the serial of another release.
+    pub(super) fn check_serial(&self, releases: &Releases) -> Result<Vec<String>, Failure> {
+        let below = if self.keeps_statement() { None } else { releases.check(&self.statement)? };
+        Ok(below.into_iter().chain(serial_warning(&self.statement.predicate)).collect())
     }
 
     /// Makes a new statement in place of the one that is there, and says whose signatures go with that.
@@ -57,11 +104,10 @@ impl Draft {
         ctx: &Ctx,
         bundle: &Bundle,
         seen: Option<Vec<u8>>,
-        terms: &TermsArgs,
-        now: Timestamp,
+        terms: &NewTerms<'_>,
     ) -> Result<(Self, Vec<KeyId>), Failure> {
-        let draft = Self::new(bundle, seen, &terms.terms(now)?);
-        let discarded = draft.discards(ctx, terms)?;
+        let draft = Self::new(bundle, seen, terms)?;
+        let discarded = draft.discards(ctx, terms.args)?;
         Ok((draft, discarded))
     }
 
@@ -70,16 +116,15 @@ impl Draft {
         bundle: &Bundle,
         seen: Option<Vec<u8>>,
         payload: &[u8],
-        terms: &TermsArgs,
-        now: Timestamp,
+        terms: &NewTerms<'_>,
     ) -> Result<Self, Failure> {
         let envelope = envelope_of_signed_bytes(payload).ok_or_else(|| {
             Failure::input("the payload is not what `sign --payload` writes")
                 .hint("give the file that the signature was made of, unchanged")
         })?;
         let statement = existing(&envelope, bundle).map_err(unfit)?;
-        agrees(terms, &statement.predicate)?;
-        Terms::of(&statement.predicate).check(now).map_err(Failure::input)?;
+        agrees(terms.args, &statement.predicate)?;
+        Terms::of(&statement.predicate).check(terms.now).map_err(Failure::input)?;
         Ok(Self { statement, envelope, seen })
     }
 
@@ -96,7 +141,7 @@ impl Draft {
         }
         if let Ok(Statement { predicate: old, .. }) = Statement::parse(old.payload()) {
             let new = &self.statement.predicate;
-            if new.serial <= old.serial && !terms.has_serial() {
+            if new.serial <= old.serial && terms.serial().is_none() {
                 return Err(Failure::input(format!(
                     "the new serial {} is not above {}, the one that is there",
                     new.serial, old.serial

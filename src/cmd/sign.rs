@@ -11,13 +11,13 @@ use super::clock;
 use super::ctx::{Ctx, StoreArgs, count};
 use super::failure::{Failure, Outcome};
 use super::key_args::KeyArgs;
+use super::releases::NewTerms;
 use super::sealable::Sealable;
 use super::sealing::{Draft, Sealed};
 use super::terms_args::TermsArgs;
 use super::trust_args::{PUBLIC_KEY_BYTES_MAX, parse_key};
 use crate::bundle::open::Bundle;
 use crate::fsio::{self, Durability, MODE_PUBLIC};
-use crate::model::timestamp::Timestamp;
 use crate::trust::key::{KeyId, PublicKey, SIGNATURE_BYTES, SignatureBytes};
 use crate::trust::sign::parse_signature;
 use crate::trust::statement::{Predicate, Statement};
@@ -113,11 +113,15 @@ impl Report for SignReport {
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
-        let place = Sealable::find(&self.bundle, &self.store)?;
+        let place = Sealable::find(ctx, &self.bundle, &self.store)?;
         let (bundle, seen) = place.read()?;
-        let now = clock::now()?;
-        let (mut draft, discarded) = self.draft(ctx, &bundle, seen, now)?;
+        let releases = place.releases(&bundle, seen.as_deref())?;
+        let terms = NewTerms { args: &self.terms, now: clock::now()?, releases: &releases };
+        let (mut draft, discarded) = self.draft(ctx, &bundle, seen, &terms)?;
         draft.show(ctx, place.path().as_str());
+        for warning in draft.check_serial(&releases)? {
+            ctx.printer.warn(&warning);
+        }
         if let (Some(payload), None) = (&self.payload, &self.attach) {
             write_payload(&place, payload, &draft.signed_bytes())?;
             ctx.printer.say(&format!("wrote what is to be signed to {payload}; the bundle is as it was"));
@@ -126,6 +130,9 @@ impl Args {
             return Ok(ExitCode::SUCCESS);
         }
         let (key, is_new) = self.add(ctx, &mut draft)?;
+        // The passphrase is asked for before the lock is taken, so another release may have got the serial.
+        let _serials = place.lock_serials()?;
+        draft.check_serial(&place.releases(&bundle, None)?)?;
         let sealed = draft.write(ctx, &place, &key)?;
         say_signed(ctx, &key, is_new, &sealed);
         let report = SignReport::of(&place, sealed.statement, sealed.signers);
@@ -139,18 +146,18 @@ impl Args {
         ctx: &Ctx,
         bundle: &Bundle,
         seen: Option<Vec<u8>>,
-        now: Timestamp,
+        terms: &NewTerms<'_>,
     ) -> Result<(Draft, Vec<KeyId>), Failure> {
         let is_new = self.reseal || seen.is_none();
         match (&self.attach, &self.payload) {
             (Some(_), Some(payload)) => {
                 let payload = fsio::read_bounded(payload, PAYLOAD_BYTES_MAX)?;
                 if is_new {
-                    let draft = Draft::of_payload(bundle, seen, &payload, &self.terms, now)?;
+                    let draft = Draft::of_payload(bundle, seen, &payload, terms)?;
                     let discarded = draft.discards(ctx, &self.terms)?;
                     return Ok((draft, discarded));
                 }
-                let draft = Draft::of(bundle, seen, &self.terms, now)?;
+                let draft = Draft::of(bundle, seen, terms)?;
                 if draft.signed_bytes() == payload {
                     return Ok((draft, Vec::new()));
                 }
@@ -162,8 +169,8 @@ impl Args {
                 Err(Failure::input("the signature is of a statement that the bundle does not have")
                     .hint("give the file that was signed as well: --payload FILE"))
             }
-            _ if self.reseal => Draft::reseal(ctx, bundle, seen, &self.terms, now),
-            _ => Ok((Draft::of(bundle, seen, &self.terms, now)?, Vec::new())),
+            _ if self.reseal => Draft::reseal(ctx, bundle, seen, terms),
+            _ => Ok((Draft::of(bundle, seen, terms)?, Vec::new())),
         }
     }
 

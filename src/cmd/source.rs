@@ -2,13 +2,14 @@
 
 use camino::Utf8Path;
 
-use super::ctx::{Ctx, ProfileArgs, StoreArgs};
+use super::ctx::{Ctx, Folder, ProfileArgs, StoreArgs};
 use super::failure::{Failure, FailureKind};
 use super::medium::{self, Found};
 use super::refused;
 use crate::bundle::assemble::assemble;
 use crate::bundle::open::Bundle;
 use crate::bundle::read::hash_only;
+use crate::profile::overlay::ProfileFiles;
 use crate::render;
 use crate::store::Store;
 
@@ -84,18 +85,29 @@ pub(super) fn is_profile(argument: &str) -> bool {
 impl SourceArgs {
     /// Returns the bundle that `argument` means. It is whole and agrees with itself; its signatures are not checked.
     pub(super) fn open(&self, ctx: &Ctx, argument: &str) -> Result<Source, Failure> {
+        self.open_from(ctx, argument, &Folder::new(&self.profiles.profiles))
+    }
+
+    /// As [`SourceArgs::open`], with the files of a profile from elsewhere.
+    pub(super) fn open_from(
+        &self,
+        ctx: &Ctx,
+        argument: &str,
+        files: &dyn ProfileFiles,
+    ) -> Result<Source, Failure> {
         if argument == STDIN {
             return Err(no_stdin("is not read"));
         }
         match Reference::of(argument) {
             Reference::Path(path) => Source::read(medium::open_path(path)?),
             Reference::Entry(entry) => Source::read(medium::open_entry(&self.store, entry)?),
-            Reference::Profile(name) => self.build(ctx, name),
+            Reference::Profile(name) => self.build(ctx, name, files),
         }
     }
 
-    fn build(&self, ctx: &Ctx, name: &str) -> Result<Source, Failure> {
-        let profile = ctx.load(name, &self.profiles).map_err(|failure| self.suggest(name, failure))?;
+    fn build(&self, ctx: &Ctx, name: &str, files: &dyn ProfileFiles) -> Result<Source, Failure> {
+        let loaded = ctx.load_from(name, &self.profiles, files);
+        let profile = loaded.map_err(|failure| self.suggest(name, failure))?;
         let assembled = assemble(&profile, &render::render(&profile)).map_err(Failure::input)?;
         let bundle = Bundle::of_files(assembled.files).map_err(Failure::bug)?;
         let origin = format!("profile {}", self.profiles.profiles.join(format!("{name}.toml")));

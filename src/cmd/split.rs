@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::ctx::{Ctx, count};
 use super::failure::{Failure, Outcome};
-use crate::fsio::folder_of;
+use crate::fsio::{ReadFileError, folder_of};
 use crate::model::digest::Digest;
 use crate::parts::{Index, SplitError, split};
 use crate::ui::printer::Report;
@@ -130,13 +130,15 @@ impl Args {
 impl From<SplitError> for Failure {
     fn from(error: SplitError) -> Self {
         match error {
-            SplitError::Io(error) if error.kind() == io::ErrorKind::NotFound => Self::input(error),
-            SplitError::Io(error) => error.into(),
+            SplitError::Io(error) | SplitError::File(ReadFileError::Io(error)) => match error.kind() {
+                io::ErrorKind::NotFound => Self::input(error),
+                _ => error.into(),
+            },
             SplitError::Shrank { .. } => Self::world(error),
             SplitError::InTheWay { .. } => {
                 Self::input(error).hint("remove it, or name another folder with `--out DIR`")
             }
-            SplitError::Invalid { .. } | SplitError::NotRegular { .. } => Self::input(error),
+            SplitError::Invalid { .. } | SplitError::File(_) => Self::input(error),
         }
     }
 }

@@ -61,6 +61,9 @@ struct ResetArgs {
     /// The site of the policy, if it has one
     #[arg(long)]
     site: Option<Label>,
+    /// The clusterUid of the policy, if it has one
+    #[arg(long, value_name = "UID")]
+    cluster_uid: Option<String>,
     /// Why; it is kept
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
@@ -138,7 +141,7 @@ impl Args {
 
 impl ShowArgs {
     fn run(&self, ctx: &Ctx) -> Outcome {
-        let file = self.state.file()?;
+        let file = self.state.file(ctx)?;
         let state = file.read()?;
         ctx.printer.report(&StateReport::new(file.path().to_owned(), &state))?;
         if state.floors().is_empty() && state.resets().is_empty() {
@@ -150,25 +153,36 @@ impl ShowArgs {
 
 impl ResetArgs {
     fn run(self, ctx: &Ctx) -> Outcome {
-        let file = self.state.file()?;
-        let place =
-            Place { bundle: self.bundle, profile: self.profile, namespace: self.namespace, site: self.site };
+        let file = self.state.file(ctx)?;
+        let place = Place {
+            bundle: self.bundle,
+            profile: self.profile,
+            namespace: self.namespace,
+            site: self.site,
+            cluster_uid: self.cluster_uid,
+        };
         let state = file.read()?;
         let shown = state.floors().get(&place).ok_or_else(|| no_floor(&place, &state))?;
         if !self.yes {
             confirm(&place, shown)?;
         }
         let now = clock::now()?;
-        let floor = file.update(|state| {
+        let (floor, left) = file.update(|state| {
             let floor = state.floors().get(&place).cloned().ok_or_else(|| no_floor(&place, state))?;
             if floor != *shown {
                 return Err(Failure::world("another process has changed this floor meanwhile")
                     .hint("look at it again: relay-bundle state show"));
             }
             state.reset(&place, now, &self.reason);
-            Ok(floor)
+            Ok((floor, still_counting(state, &place)))
         })?;
         ctx.printer.say(&format!("{}: serial {} is no floor any more", show(&place), floor.serial));
+        if let Some((wider, serial)) = left {
+            ctx.printer.warn(&format!(
+                "serial {serial} of {} still counts there: reset that place too, unless the floor is right",
+                show(&wider)
+            ));
+        }
         if ctx.printer.json {
             ctx.printer.report(&ResetReport {
                 path: file.path().to_owned(),
@@ -205,10 +219,18 @@ fn no_floor(place: &Place, state: &State) -> Failure {
     if others.is_empty() { failure } else { failure.hint(format!("there is one for {}", others.join("; "))) }
 }
 
+/// Returns the highest floor that still counts for a place after its own was reset, and the place that has it.
+fn still_counting(state: &State, place: &Place) -> Option<(Place, u64)> {
+    let wider = state.floors().iter().filter(|(other, _)| other.covers(place));
+    let highest = wider.max_by_key(|(_, floor)| floor.serial);
+    highest.map(|(other, floor)| (other.clone(), floor.serial))
+}
+
 fn show(place: &Place) -> String {
-    let Place { bundle, profile, namespace, site } = place;
+    let Place { bundle, profile, namespace, site, cluster_uid } = place;
     let site = site.as_ref().map(|site| format!(", site {site}")).unwrap_or_default();
-    format!("bundle {bundle}, profile {profile}, namespace {namespace}{site}")
+    let cluster = cluster_uid.as_ref().map(|uid| format!(", cluster {uid}")).unwrap_or_default();
+    format!("bundle {bundle}, profile {profile}, namespace {namespace}{site}{cluster}")
 }
 
 fn reason(text: &str) -> Result<String, String> {

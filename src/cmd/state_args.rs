@@ -2,9 +2,12 @@
 
 use camino::Utf8PathBuf;
 
+use super::command_line::command_line;
+use super::ctx::Ctx;
 use super::failure::Failure;
 use crate::state_file::{RecordError, StateError, StateFile};
 use crate::trust::refusal::{Reason, Refusal};
+use crate::trust::state::Place;
 
 /// The file below the folder for states.
 const FILE: &str = "relay-bundle/state.json";
@@ -18,12 +21,17 @@ pub struct StateArgs {
 }
 
 impl StateArgs {
+    /// Returns the same arguments once more, for a command line that names the same state.
+    pub(super) fn words(&self) -> Vec<String> {
+        self.state.iter().flat_map(|path| ["--state".to_owned(), path.to_string()]).collect()
+    }
+
     /// Returns the named file, or the user's.
     ///
     /// # Errors
     ///
     /// When none is named and the environment does not say where the user's is.
-    pub fn file(&self) -> Result<StateFile, Failure> {
+    pub fn file(&self, ctx: &Ctx) -> Result<StateFile, Failure> {
         let path = match &self.state {
             Some(path) => path.clone(),
             None => folder()
@@ -35,7 +43,7 @@ impl StateArgs {
                 })?
                 .join(FILE),
         };
-        Ok(StateFile::at(path))
+        Ok(StateFile::at(path).telling(ctx.waits()))
     }
 }
 
@@ -76,4 +84,18 @@ impl From<RecordError> for Failure {
             RecordError::Replay(replay) => Refusal::from(Reason::Replay(replay)).into(),
         }
     }
+}
+
+/// The reason that a printed command line gives; the operator may give a better one.
+const LOST: &str = "the installation was lost";
+
+/// Returns the command line that takes away the floor of a place; `state` are the arguments that name the state.
+pub(super) fn reset_line(place: &Place, state: &[String]) -> String {
+    let Place { bundle, profile, namespace, site, cluster_uid } = place;
+    let own = ["state", "reset", "--bundle", bundle.as_str(), "--profile", profile.as_str()];
+    let own = own.into_iter().chain(["--namespace", namespace.as_str()]);
+    let site = site.iter().flat_map(|site| ["--site", site.as_str()]);
+    let cluster = cluster_uid.iter().flat_map(|uid| ["--cluster-uid", uid.as_str()]);
+    let state = state.iter().map(String::as_str);
+    command_line(own.chain(site).chain(cluster).chain(["--reason", LOST]).chain(state))
 }

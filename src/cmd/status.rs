@@ -132,7 +132,7 @@ enum SecretStanding {
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let policy = self.trust.as_deref().map(load_policy).transpose()?;
-        let cluster = self.installation.connect()?;
+        let cluster = self.installation.connect(&ctx.printer)?;
         if let Some(policy) = &policy {
             identify(&cluster, policy)?;
         }

@@ -4,14 +4,18 @@ use camino::Utf8PathBuf;
 
 use super::clock;
 use super::cluster_args::{ClusterArgs, identify};
-use super::ctx::StoreArgs;
-use super::failure::Failure;
+use super::ctx::{Ctx, StoreArgs};
+use super::failure::{Failure, FailureKind};
 use super::gate::BundleArgs;
-use super::install::{Checked, Origin};
+use super::install::{Accepted, Checked, Origin};
 use super::state_args::StateArgs;
+use super::terms_args::serial_warning;
 use super::trust_args::load_policy;
 use crate::cluster::{Cluster, Identity};
+use crate::trust::state::Place;
 use crate::trust::verify::{Authority, Purpose, Terms};
+use crate::ui::printer::Printer;
+use crate::ui::verify_view::not_compared;
 
 /// Which bundle, who may have signed it, and which cluster.
 #[derive(Debug, clap::Args)]
@@ -32,24 +36,46 @@ pub(super) struct TargetArgs {
 
 impl TargetArgs {
     /// Verifies the bundle: everything that needs no cluster. There is no connection yet.
-    pub(super) fn verify(&self, purpose: Purpose) -> Result<Checked, Failure> {
+    pub(super) fn verify(&self, ctx: &Ctx, purpose: Purpose) -> Result<Checked, Failure> {
         self.bundle.check()?;
         let policy = load_policy(&self.trust)?;
         let now = clock::now()?;
-        let state_file = self.state.file()?;
+        let state_file = self.state.file(ctx)?;
         let state = state_file.read()?;
         // It is written once the lock is held: that nobody may is known before anybody is asked.
         state_file.check_place()?;
         let terms = Terms { authority: Authority::Policy(&policy, &state), purpose, now };
         let (_, bundle) = self.bundle.verify(&self.store, &terms)?;
-        let origin = Origin::Brought(state_file);
+        let statement = &bundle.voucher().statement;
+        let place = Place::of(statement, &policy.target);
+        if purpose == Purpose::Apply
+            && let Some(others) = not_compared(&state.compare(&place).not_compared)
+        {
+            ctx.printer.warn(&format!("this is the first bundle of its place here; {others}"));
+        }
+        if let Some(warning) = serial_warning(&statement.predicate) {
+            ctx.printer.warn(&warning);
+        }
+        let origin = Origin::Brought(Accepted { file: state_file, words: self.state.words() });
         Checked::new((policy, &self.trust), origin, bundle, now, self.cluster.words())
     }
 
-    /// Connects, and refuses a cluster that is not the policy's.
-    pub(super) fn connect(&self, checked: &Checked) -> Result<(Cluster, Identity), Failure> {
-        let cluster = self.cluster.connect()?;
-        let identity = identify(&cluster, &checked.policy)?;
-        Ok((cluster, identity))
+    /// Connects, and refuses a cluster that is not the policy's. Where only deployed content is accepted and the cluster
+    /// cannot be asked for it, the bundle is refused.
+    pub(super) fn connect(
+        &self,
+        printer: &Printer,
+        checked: &Checked,
+    ) -> Result<(Cluster, Identity), Failure> {
+        let connect = || {
+            let cluster = self.cluster.connect(printer)?;
+            let identity = identify(&cluster, &checked.policy)?;
+            Ok((cluster, identity))
+        };
+        connect().map_err(|why: Failure| match checked.only_if_deployed() {
+            Some(refused) if why.kind != FailureKind::Untrusted => Failure::from(refused)
+                .reason(format!("the cluster was not asked whether it runs this content: {}", why.message())),
+            _ => why,
+        })
     }
 }

@@ -16,7 +16,8 @@ const EPOCH: &str = "SOURCE_DATE_EPOCH";
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Terms of a new statement")]
 pub struct TermsArgs {
-    /// The number that rises from release to release [default: the seconds of --issued]
+    /// The number that rises from release to release [default: the seconds of --issued, or one
+    /// more than the newest release of the profile in the store]
     #[arg(long, value_name = "N")]
     serial: Option<u64>,
     /// When the release was issued, such as 2026-11-22T10:00:00Z [default: now]
@@ -76,9 +77,9 @@ impl FromStr for Expiry {
 }
 
 impl TermsArgs {
-    /// Tells whether the serial was chosen by a person.
-    pub(super) fn has_serial(&self) -> bool {
-        self.serial.is_some()
+    /// Returns the serial, if a person chose it.
+    pub(super) fn serial(&self) -> Option<u64> {
+        self.serial
     }
 
     /// Returns the terms of a statement that is made now.
@@ -111,6 +112,17 @@ impl TermsArgs {
             None
         }
     }
+}
+
+/// Returns the warning about a serial far beyond the time of issue: it shuts out every release that is numbered by its time.
+pub(super) fn serial_warning(predicate: &Predicate) -> Option<String> {
+    let Predicate { serial, issued, .. } = predicate;
+    predicate.is_serial_ahead().then(|| {
+        format!(
+            "the serial {serial} is more than 24 h beyond the time of issue, {issued}: a place that accepts it refuses \
+             every release with a lower serial from then on"
+        )
+    })
 }
 
 /// Says when a release ends, as the end of a sentence about it.

@@ -12,16 +12,16 @@ use super::installation_args::InstallationArgs;
 use super::live::Live;
 use super::rebuild;
 use super::state_args::StateArgs;
+use super::terms_args::serial_warning;
 use super::trust_args::{Trust, TrustArgs};
 use super::verified_record::verified;
 use crate::bundle::index::{Source, Wanted};
 use crate::bundle::layout::Kind;
 use crate::bundle::open::Bundle;
 use crate::cluster::{Cluster, Identity};
-use crate::model::text::Label;
 use crate::model::timestamp::Timestamp;
 use crate::state_file::StateFile;
-use crate::trust::policy::Policy;
+use crate::trust::policy::{self, Policy};
 use crate::trust::state::{Place, State};
 use crate::trust::verify::{Purpose, Terms, Verified};
 use crate::ui::live_view::LiveReport;
@@ -111,12 +111,15 @@ impl Args {
     /// Verifies a bundle that an operator has.
     fn verify_brought(&self, ctx: &Ctx, brought: &BundleArgs, trust: &Trust, now: Timestamp) -> Outcome {
         brought.check()?;
-        let state_file = self.state_file(trust)?;
+        let state_file = self.state_file(ctx, trust)?;
         let state = state_file.as_ref().map_or_else(|| Ok(State::default()), StateFile::read)?;
         let terms = Terms { authority: trust.authority(&state), purpose: Purpose::Install, now };
 
         let verified = brought.verify(&self.store, &terms);
         let (origin, bundle) = verified.map_err(|failure| self.name_what_runs(failure))?;
+        if let Some(warning) = serial_warning(&bundle.voucher().statement.predicate) {
+            ctx.printer.warn(&warning);
+        }
 
         let rebuild = self.rebuild(ctx, &bundle)?;
         let differs = rebuild.as_ref().is_some_and(|rebuild| !rebuild.same);
@@ -126,13 +129,13 @@ impl Args {
         let (target, replay) = match (trust, &state_file) {
             (Trust::Policy(policy), Some(file)) => {
                 let target = Target::of(policy);
-                let replay = self.replay(&bundle, target.site.as_ref(), (file, &state), now, !differs)?;
+                let replay = self.replay(&bundle, &policy.target, (file, &state), now, !differs)?;
                 (target, replay)
             }
             _ => Default::default(),
         };
         let live = self.live.then(|| {
-            let cluster = self.installation.connect()?;
+            let cluster = self.installation.connect(&ctx.printer)?;
             let identity = match trust {
                 Trust::Policy(policy) => identify(&cluster, policy)?,
                 Trust::Key(_) => cluster.identity()?,
@@ -145,7 +148,7 @@ impl Args {
 
     /// Verifies the bundle that runs, out of the record, and compares the cluster with it.
     fn verify_running(&self, ctx: &Ctx, policy: &Policy, now: Timestamp) -> Outcome {
-        let cluster = self.installation.connect()?;
+        let cluster = self.installation.connect(&ctx.printer)?;
         let identity = identify(&cluster, policy)?;
         let journal = self.installation.open(&cluster)?;
         let running = journal.running()?;
@@ -186,9 +189,9 @@ impl Args {
     }
 
     /// Under a policy, a state is read; a single key has none.
-    fn state_file(&self, trust: &Trust) -> Result<Option<StateFile>, Failure> {
+    fn state_file(&self, ctx: &Ctx, trust: &Trust) -> Result<Option<StateFile>, Failure> {
         match trust {
-            Trust::Policy(_) => self.state.file().map(Some),
+            Trust::Policy(_) => self.state.file(ctx).map(Some),
             Trust::Key(_) => Ok(None),
         }
     }
@@ -197,17 +200,16 @@ impl Args {
     fn replay(
         &self,
         bundle: &Verified<Bundle>,
-        site: Option<&Label>,
+        target: &policy::Target,
         (file, state): (&StateFile, &State),
         now: Timestamp,
         may_record: bool,
     ) -> Result<Replay, Failure> {
         let statement = &bundle.voucher().statement;
         if self.record && may_record {
-            return Ok(Replay { checked: true, floor: file.record(statement, site, now)?, recorded: true });
+            return Ok(Replay::of(file.record(statement, target, now)?, true));
         }
-        let floor = state.floors().get(&Place::of(statement, site)).cloned();
-        Ok(Replay { checked: true, floor, recorded: false })
+        Ok(Replay::of(state.compare(&Place::of(statement, target)), false))
     }
 
     /// Refuses to hand out manifests whose pods would wait for Secrets that only `apply` makes.

@@ -2,13 +2,13 @@
 //!
 //! Strings stay strings: `"on"` and `"+0800"` are quoted by the writer, and every number is an integer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
 use super::property::{Kind, Output};
 use super::value::{OutputValue, parse_integer, parse_switch};
-use super::{defaults, rdkafka};
+use super::{defaults, fields, rdkafka};
 
 /// The variables that say where a record comes from. The sidecar must have all of them: each becomes a field of every
 /// record, and with an empty one Fluent Bit does not start.
@@ -31,8 +31,12 @@ pub struct ConfigInput<'a> {
     pub state_dir: &'a str,
     /// How long Fluent Bit may go on sending after it was told to stop.
     pub grace_seconds: u32,
+    /// The address that the relay listens on: the kubelet reaches the sidecar's server in the same way.
+    pub http_listen: &'a str,
     /// Where the probes ask.
     pub http_port: u16,
+    /// The fields that leave the pod as they are, beside [`super::FIELDS`].
+    pub extra_fields: &'a BTreeSet<&'a str>,
 }
 
 /// Returns the configuration in the form of `fluent-bit.yaml`.
@@ -42,7 +46,7 @@ pub fn config(input: &ConfigInput) -> Value {
         "parsers": [parser(input.timezone_offset_hours)],
         "pipeline": {
             "inputs": [tail(input)],
-            "filters": [metadata()],
+            "filters": filters(input),
             "outputs": [output(input)],
         },
     })
@@ -53,9 +57,9 @@ fn service(input: &ConfigInput) -> Value {
         "flush": 1,
         "grace": input.grace_seconds,
         "log_level": "info",
-        // The kubelet asks at the pod's address. Reloading is left off: that server has no authentication.
+        // Reloading is left off: that server has no authentication.
         "http_server": "on",
-        "http_listen": "0.0.0.0",
+        "http_listen": input.http_listen,
         "http_port": input.http_port,
         "hot_reload": "off",
         // Without it the path is unknown to some versions and always good in others.
@@ -99,13 +103,20 @@ fn tail(input: &ConfigInput) -> Value {
         // An inode alone is used again by the next file.
         "db.compare_filename": "on",
         "read_from_head": "on",
-        "refresh_interval": 5,
+        // Under load the relay rotates and packs a file within seconds.
+        "refresh_interval": 1,
         "rotate_wait": 10,
         // The relay's lines reach 50,000 characters; a longer one than the buffer is skipped, not the whole file.
         "buffer_max_size": "1M",
         "skip_long_lines": "on",
         "storage.type": "filesystem",
     })
+}
+
+/// The names of the pod come last, so that no record brings its own.
+fn filters(input: &ConfigInput) -> [Value; 3] {
+    let [keep, clean] = fields::filters(TAG, input.extra_fields);
+    [keep, clean, metadata()]
 }
 
 /// `Set` overwrites; `record_modifier` would add a second key of the same name.

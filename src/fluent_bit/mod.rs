@@ -7,6 +7,7 @@
 mod check;
 mod config;
 mod defaults;
+mod fields;
 mod property;
 mod rdkafka;
 mod rules;
@@ -17,6 +18,7 @@ mod version;
 pub use check::{Problem, ProblemKind, Severity, check, is_credential, is_librdkafka_secret};
 pub use config::{ConfigInput, METADATA, config};
 pub use defaults::buffer_bytes;
+pub use fields::FIELDS;
 pub use property::{Kind, Output, Property, Since, UnknownOutput};
 pub use value::{OutputValue, env_name};
 pub use version::{TooOld, Version, parse_tag};

@@ -8,11 +8,11 @@ use std::fs::Metadata;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use zeroize::Zeroizing;
 
-use crate::fsio::{self, MODE_PRIVATE, ReadFileError, folder_of, remedy};
+use crate::fsio::{self, MODE_PRIVATE, ReadFileError, open_for_reading, remedy};
 
 /// The permission bits by which others than the owner write.
 const OTHERS_WRITE: u32 = 0o022;
@@ -22,6 +22,9 @@ const EVERYONE_WRITES: u32 = 0o002;
 const GROUP_WRITES: u32 = 0o020;
 /// In a folder with this bit, only its owner renames or removes a file.
 const STICKY: u32 = 0o1000;
+
+/// As many links as Linux follows.
+const LINKS_MAX: u32 = 40;
 
 /// Whom the kernel names as the owner where it has no name, in a namespace that maps not every user.
 const NOBODY: u32 = 65534;
@@ -41,6 +44,10 @@ pub enum GuardError {
         "the folder `{folder}` belongs to user {owner}, who can replace what is in it, and this is user {user}"
     )]
     FolderOwner { folder: Utf8PathBuf, owner: u32, user: u32 },
+    #[error(
+        "the link `{link}` belongs to user {owner}, and others can put links into its folder; this is user {user}"
+    )]
+    Link { link: Utf8PathBuf, owner: u32, user: u32 },
     #[error(transparent)]
     Read(#[from] ReadFileError),
 }
@@ -64,6 +71,7 @@ impl GuardError {
                 Some(format!("chmod go-w {folder}, or keep the file in a folder of your own"))
             }
             Self::FolderOwner { .. } => Some("keep the file in a folder of your own".to_owned()),
+            Self::Link { .. } => Some("name the file itself, and keep it in a folder of your own".to_owned()),
             Self::Read(ReadFileError::Io(error)) => remedy(error).map(str::to_owned),
             Self::Read(_) => None,
         }
@@ -114,10 +122,10 @@ pub fn read_secret(
 }
 
 fn open(path: &Utf8Path, forbidden: u32) -> Result<fs::File, GuardError> {
-    // Before opening: a pipe would block until somebody writes.
+    // Before opening as well: to open a device can do something.
     check_regular(path, &fsio::metadata(path)?)?;
     check_folders(path)?;
-    let file = fs::File::open(path)?;
+    let file = open_for_reading(path)?;
     check_file(path, &file.metadata()?, forbidden)?;
     Ok(file)
 }
@@ -132,24 +140,61 @@ fn read(name: &Utf8Path, stream: impl io::Read, limit: u64, bytes: &mut Vec<u8>)
 
 /// Checks that nobody else can put another file at `path`, or take away the one that is there.
 ///
+/// Every folder on the way counts: those of the name, and those to which links lead, one after the other. A link in a folder
+/// in which others make files, such as `/tmp`, must be this user's or root's.
+///
 /// # Errors
 ///
-/// When a folder above it, by its name or by that to which its links lead, is another user's or open to others, or
-/// cannot be asked.
+/// When a folder or a link on the way is another user's or open to others, or cannot be asked.
 pub fn check_folders(path: &Utf8Path) -> Result<(), GuardError> {
-    let folder = folder_of(path);
-    let named = camino::absolute_utf8(folder)?;
-    // The file may be a link too: then it is the folder of its target that counts as well.
-    let target = fs::canonicalize(path).or_else(|_| fs::canonicalize(folder))?;
-    let target = Utf8PathBuf::try_from(target).map_err(io::Error::other)?;
     let user = rustix::process::geteuid().as_raw();
-    for folder in named.ancestors().chain(target.ancestors()) {
-        let metadata = fs::metadata(folder)?;
-        if metadata.is_dir() {
-            Access::of(&metadata).check(folder, user)?;
+    let named = camino::absolute_utf8(path)?;
+    let mut ahead: Vec<String> = names_from_last(&named).collect();
+    let mut folder = Utf8PathBuf::from("/");
+    let mut access = Access::of(&fs::metadata(&folder)?);
+    let mut links = 0;
+    while let Some(name) = ahead.pop() {
+        access.check(&folder, user)?;
+        if name == ".." {
+            folder.pop();
+            access = Access::of(&fs::metadata(&folder)?);
+            continue;
+        }
+        let here = folder.join(&name);
+        let metadata = match fs::symlink_metadata(&here) {
+            // What is yet to be made: its folder was asked.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && ahead.is_empty() => return Ok(()),
+            asked => asked?,
+        };
+        if metadata.is_symlink() {
+            links += 1;
+            if links > LINKS_MAX {
+                return Err(
+                    io::Error::other(format!("`{path}` leads over more than {LINKS_MAX} links")).into()
+                );
+            }
+            access.check_link(&here, metadata.uid(), user)?;
+            let leads_to = Utf8PathBuf::try_from(fs::read_link(&here)?).map_err(io::Error::other)?;
+            if leads_to.is_absolute() {
+                folder = Utf8PathBuf::from("/");
+                access = Access::of(&fs::metadata(&folder)?);
+            }
+            ahead.extend(names_from_last(&leads_to));
+        } else if metadata.is_dir() {
+            folder = here;
+            access = Access::of(&metadata);
         }
     }
     Ok(())
+}
+
+/// Returns the names of a path from the last to the first.
+fn names_from_last(path: &Utf8Path) -> impl Iterator<Item = String> {
+    let names = path
+        .components()
+        .rev()
+        .filter(|component| matches!(component, Utf8Component::Normal(_) | Utf8Component::ParentDir));
+    names.map(|component| component.as_str().to_owned())
 }
 
 /// Who may do what in a folder.
@@ -167,17 +212,34 @@ impl Access {
 
     /// Refuses a folder in which somebody else than `user` and root renames files.
     fn check(self, folder: &Utf8Path, user: u32) -> Result<(), GuardError> {
-        let Self { owner, group, mode } = self;
-        if owner != user && owner != 0 && !(owner == NOBODY && has_unmapped_users()) {
+        let Self { owner, mode, .. } = self;
+        if is_other(owner, user) {
             return Err(GuardError::FolderOwner { folder: folder.to_owned(), owner, user });
         }
-        // By custom the group with the number of a user is that user's alone, and such folders are open to it.
-        let others = if group == owner { EVERYONE_WRITES } else { EVERYONE_WRITES | GROUP_WRITES };
-        if mode & others != 0 && mode & STICKY == 0 {
+        if self.others_write() && mode & STICKY == 0 {
             return Err(GuardError::Folder { folder: folder.to_owned(), mode });
         }
         Ok(())
     }
+
+    /// Refuses another user's link in a folder where other users can create links: the sticky bit protects existing names, not
+    /// names that are still free.
+    fn check_link(self, link: &Utf8Path, owner: u32, user: u32) -> Result<(), GuardError> {
+        if self.others_write() && is_other(owner, user) {
+            return Err(GuardError::Link { link: link.to_owned(), owner, user });
+        }
+        Ok(())
+    }
+
+    fn others_write(self) -> bool {
+        // By custom the group with the number of a user is that user's alone, and such folders are open to it.
+        let others = if self.group == self.owner { EVERYONE_WRITES } else { EVERYONE_WRITES | GROUP_WRITES };
+        self.mode & others != 0
+    }
+}
+
+fn is_other(owner: u32, user: u32) -> bool {
+    owner != user && owner != 0 && !(owner == NOBODY && has_unmapped_users())
 }
 
 /// Tells whether this process sees some users, and be it root, as nobody: as in a sandbox that maps one user only.
@@ -328,6 +390,61 @@ mod tests {
             let refused = fault(other, other, mode);
             assert!(matches!(refused, Some(GuardError::FolderOwner { owner: 1001, .. })), "{mode:o}");
         }
+    }
+
+    #[test]
+    fn link_of_another_user_is_refused_only_where_others_make_links() {
+        let (user, other) = (1000, 1001);
+        let fault =
+            |mode, owner| Access { owner: 0, group: 0, mode }.check_link("a".into(), owner, user).err();
+        for (mode, owner) in [(0o1777, user), (0o1777, 0), (0o755, other), (0o1755, other), (0o1775, other)] {
+            assert!(fault(mode, owner).is_none(), "{mode:o} {owner}");
+        }
+        let refused = fault(0o1777, other);
+        assert!(matches!(refused, Some(GuardError::Link { owner: 1001, user: 1000, .. })));
+    }
+
+    #[test]
+    fn policy_behind_a_link_of_another_user_in_a_sticky_folder_is_refused() {
+        let Place { folder, file, .. } = &place();
+        let shared = folder.join("shared");
+        fs::create_dir(&shared).unwrap();
+        set_mode(&shared, 0o1777);
+        let link = shared.join("trust.toml");
+        fs::os::unix::fs::symlink(file, &link).unwrap();
+        fs::os::unix::fs::symlink(folder, shared.join("way")).unwrap();
+        assert_eq!(read_guarded(&link, 4).unwrap(), b"text");
+        if std::os::unix::fs::lchown(&link, Some(4711), Some(4711)).is_err() {
+            return; // Only root gives links away.
+        }
+        std::os::unix::fs::lchown(shared.join("way"), Some(4711), Some(4711)).unwrap();
+
+        for path in [&link, &shared.join("way/trust.toml")] {
+            let refused = read_guarded(path, 4).unwrap_err();
+            assert!(matches!(refused, GuardError::Link { owner: 4711, .. }), "{refused}");
+        }
+    }
+
+    #[test]
+    fn folder_between_two_links_counts() {
+        let (here, between, there) = (place(), place(), place());
+        let (first, second) = (here.folder.join("link"), between.folder.join("link"));
+        fs::os::unix::fs::symlink(&there.file, &second).unwrap();
+        fs::os::unix::fs::symlink(&second, &first).unwrap();
+        assert_eq!(read_guarded(&first, 4).unwrap(), b"text");
+
+        set_mode(&between.folder, 0o777);
+
+        let refused = read_guarded(&first, 4).unwrap_err();
+        assert!(matches!(refused, GuardError::Folder { mode: 0o777, .. }), "{refused}");
+    }
+
+    #[test]
+    fn link_that_leads_in_a_circle_is_an_error() {
+        let Place { folder, .. } = &place();
+        fs::os::unix::fs::symlink("round", folder.join("round")).unwrap();
+
+        assert!(check_folders(&folder.join("round")).is_err());
     }
 
     #[test]

@@ -1,4 +1,7 @@
-//! Opens the very file that has a name: not what a link leads to, not a pipe, and nothing that took the name meanwhile.
+//! Opens the very file that has a name: not the target of a link, not a pipe, and no file that takes the name during the open.
+//!
+//! No open here blocks. A pipe that takes the place of a file between the check and the open is opened at once, and the
+//! second check, of the open file, refuses it.
 
 use std::fs::{Metadata, Permissions};
 use std::io;
@@ -7,6 +10,35 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use camino::Utf8Path;
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+
+use super::{ReadFileError, metadata};
+
+/// Opens `path` for reading, and never blocks on a pipe.
+///
+/// # Errors
+///
+/// When it cannot be opened.
+pub fn open_for_reading(path: &Utf8Path) -> io::Result<fs::File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    fs::OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+/// Opens the regular file at `path`, which may be a link to it, and returns it with its size.
+///
+/// # Errors
+///
+/// When there is none, it is no regular file, or it cannot be opened.
+pub fn open_regular(path: &Utf8Path) -> Result<(fs::File, u64), ReadFileError> {
+    let not_regular = || ReadFileError::NotRegular { path: path.to_owned() };
+    // Before opening as well: to open a device can do something.
+    if !metadata(path)?.is_file() {
+        return Err(not_regular());
+    }
+    let file = open_for_reading(path)?;
+    let opened = file.metadata()?;
+    if opened.is_file() { Ok((file, opened.len())) } else { Err(not_regular()) }
+}
 
 /// Opens the file at `path`, and returns it with its size; none if another one took its name meanwhile.
 ///
@@ -20,14 +52,50 @@ pub fn open_named<E>(
     failed: impl Fn(io::Error) -> E,
     check: impl Fn(&Metadata) -> Result<(), E>,
 ) -> Result<Option<(fs::File, u64)>, E> {
-    // Before opening: a pipe would block, and a link would lead elsewhere.
-    let named = fs::symlink_metadata(path).map_err(&failed)?;
+    let (folder, name) = (super::folder_of(path), path.file_name().unwrap_or_default());
+    open_below(folder, name.as_ref(), failed, check)
+}
+
+/// As [`open_named`], of a file at a relative path below the folder `root`: no folder on the way there may be a link either.
+///
+/// # Errors
+///
+/// As [`open_named`].
+pub fn open_below<E>(
+    root: &Utf8Path,
+    relative: &Utf8Path,
+    failed: impl Fn(io::Error) -> E,
+    check: impl Fn(&Metadata) -> Result<(), E>,
+) -> Result<Option<(fs::File, u64)>, E> {
+    let path = root.join(relative);
+    let named = fs::symlink_metadata(&path).map_err(&failed)?;
     check(&named)?;
-    let file = fs::File::open(path).map_err(&failed)?;
+    let file = match open_beneath(root, relative) {
+        Ok(file) => fs::File::from_parts(file, path.as_std_path()),
+        // It has become a link.
+        Err(rustix::io::Errno::LOOP) => return Ok(None),
+        Err(error) => {
+            let error = io::Error::from(error);
+            let why = format!("failed to open file `{path}`: {}", error.kind());
+            return Err(failed(io::Error::new(error.kind(), why)));
+        }
+    };
     let opened = file.metadata().map_err(&failed)?;
     check(&opened)?;
     let is_same = (named.dev(), named.ino()) == (opened.dev(), opened.ino());
     Ok(is_same.then_some((file, opened.len())))
+}
+
+/// Opens a file folder by folder, each relative to the one before it and none of them a link.
+fn open_beneath(root: &Utf8Path, relative: &Utf8Path) -> rustix::io::Result<std::fs::File> {
+    let (always, none) = (OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty());
+    let mut folder = openat(CWD, root.as_std_path(), always | OFlags::DIRECTORY, none)?;
+    let mut names = relative.iter().peekable();
+    while let Some(name) = names.next() {
+        let kind = if names.peek().is_some() { OFlags::DIRECTORY } else { OFlags::empty() };
+        folder = openat(&folder, name, always | kind | OFlags::NOFOLLOW, none)?;
+    }
+    Ok(folder.into())
 }
 
 /// Opens the file at `path`, which is only ever locked, and makes it with this mode if it is not there; none if something
@@ -44,8 +112,12 @@ pub fn open_lock(path: &Utf8Path, mode: u32) -> io::Result<Option<fs::File>> {
             Ok(Some(file))
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            // Before opening: a pipe would block, and a link would lead elsewhere.
-            if fs::symlink_metadata(path)?.is_file() { fs::File::open(path).map(Some) } else { Ok(None) }
+            let regular = |metadata: &Metadata| if metadata.is_file() { Ok(()) } else { Err(None) };
+            match open_named(path, Some, regular) {
+                Ok(opened) => Ok(opened.map(|(file, _)| file)),
+                Err(None) => Ok(None),
+                Err(Some(error)) => Err(error),
+            }
         }
         Err(error) => Err(error),
     }

@@ -1,12 +1,15 @@
 //! Vocabulary: values that are checked once, when they are made. Pure, no I/O.
 
+pub mod annotation;
 pub mod causes;
 pub mod credential;
+pub mod denial;
 pub mod digest;
 pub mod kube_version;
 pub mod nesting;
 pub mod number;
 pub mod object_key;
+pub mod printable;
 pub mod relabel;
 pub mod restricted;
 pub mod safe_path;
@@ -14,3 +17,4 @@ pub mod secret;
 pub mod secret_value;
 pub mod text;
 pub mod timestamp;
+pub mod url;

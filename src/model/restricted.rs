@@ -1,4 +1,186 @@
-//! What the Pod Security Standard *restricted* allows: one list for the profiles that are checked and the bundles that are read.
+//! What the objects of a bundle may have: the Pod Security Standard *restricted*, and fields from closed lists.
+//!
+//! One list for the profiles that are checked and the bundles that are read; `docs/format/bundle.md` repeats it. To take
+//! something away here refuses bundles that were built before. To add something refuses bundles at older verifiers.
+
+/// The fields of every object's metadata.
+pub const METADATA: [&str; 4] = ["annotations", "labels", "name", "namespace"];
+
+/// The fields of a pod template's metadata.
+pub const TEMPLATE_METADATA: [&str; 2] = ["annotations", "labels"];
+
+/// The fields of a Namespace: no finalizer that keeps it, and no annotation that chooses nodes.
+pub const NAMESPACE: [&str; 3] = ["apiVersion", "kind", "metadata"];
+
+/// The labels of a Namespace whose values are fixed.
+pub const NAMESPACE_LABELS: [(&str, &str); 5] = [
+    ("app.kubernetes.io/managed-by", "relay-bundle"),
+    ("app.kubernetes.io/part-of", "claude-relay"),
+    ("pod-security.kubernetes.io/audit", "restricted"),
+    ("pod-security.kubernetes.io/enforce", "restricted"),
+    ("pod-security.kubernetes.io/warn", "restricted"),
+];
+
+/// The labels of a Namespace that name what it is for: the app, and the release.
+pub const NAMESPACE_APP: &str = "app.kubernetes.io/name";
+pub const NAMESPACE_RELEASE: &str = "app.kubernetes.io/instance";
+
+/// The fields of a Service's specification: none that sends traffic of other namespaces elsewhere.
+pub const SERVICE: [&str; 14] = [
+    "allocateLoadBalancerNodePorts",
+    "clusterIP",
+    "externalTrafficPolicy",
+    "internalTrafficPolicy",
+    "ipFamilies",
+    "ipFamilyPolicy",
+    "loadBalancerIP",
+    "loadBalancerSourceRanges",
+    "ports",
+    "publishNotReadyAddresses",
+    "selector",
+    "sessionAffinity",
+    "sessionAffinityConfig",
+    "type",
+];
+
+pub const SERVICE_TYPES: [&str; 3] = ["ClusterIP", "LoadBalancer", "NodePort"];
+
+/// The only type of a Secret: another one may be filled with a token by a controller.
+pub const SECRET_TYPE: &str = "Opaque";
+
+/// The fields of a pod's specification.
+pub const POD: [&str; 24] = [
+    "affinity",
+    "automountServiceAccountToken",
+    "containers",
+    "dnsConfig",
+    "dnsPolicy",
+    "enableServiceLinks",
+    "hostAliases",
+    "hostUsers",
+    "hostname",
+    "imagePullSecrets",
+    "initContainers",
+    "nodeSelector",
+    "priorityClassName",
+    "readinessGates",
+    "restartPolicy",
+    "securityContext",
+    "serviceAccountName",
+    "setHostnameAsFQDN",
+    "shareProcessNamespace",
+    "subdomain",
+    "terminationGracePeriodSeconds",
+    "tolerations",
+    "topologySpreadConstraints",
+    "volumes",
+];
+
+/// The fields of a pod's security context.
+pub const POD_CONTEXT: [&str; 12] = [
+    "appArmorProfile",
+    "fsGroup",
+    "fsGroupChangePolicy",
+    "runAsGroup",
+    "runAsNonRoot",
+    "runAsUser",
+    "seLinuxChangePolicy",
+    "seLinuxOptions",
+    "seccompProfile",
+    "supplementalGroups",
+    "supplementalGroupsPolicy",
+    "sysctls",
+];
+
+/// The fields of a container, of whichever list.
+pub const CONTAINER: [&str; 25] = [
+    "args",
+    "command",
+    "env",
+    "envFrom",
+    "image",
+    "imagePullPolicy",
+    "lifecycle",
+    "livenessProbe",
+    "name",
+    "ports",
+    "readinessProbe",
+    "resizePolicy",
+    "resources",
+    "restartPolicy",
+    "restartPolicyRules",
+    "securityContext",
+    "startupProbe",
+    "stdin",
+    "stdinOnce",
+    "terminationMessagePath",
+    "terminationMessagePolicy",
+    "tty",
+    "volumeDevices",
+    "volumeMounts",
+    "workingDir",
+];
+
+/// The fields of a container's security context.
+pub const CONTAINER_CONTEXT: [&str; 11] = [
+    "allowPrivilegeEscalation",
+    "appArmorProfile",
+    "capabilities",
+    "privileged",
+    "procMount",
+    "readOnlyRootFilesystem",
+    "runAsGroup",
+    "runAsNonRoot",
+    "runAsUser",
+    "seLinuxOptions",
+    "seccompProfile",
+];
+
+/// The only capability that may be added, and the one that is dropped: all others.
+pub const CAPABILITY_ADDED: &str = "NET_BIND_SERVICE";
+pub const CAPABILITIES_DROPPED: &str = "ALL";
+
+/// The only kind of `/proc`.
+pub const PROC_MOUNT: &str = "Default";
+
+/// The types of profiles of seccomp and AppArmor.
+const CONFINED: [&str; 2] = ["RuntimeDefault", "Localhost"];
+
+/// The starts of the annotations by which older servers confine containers, each before the name of one.
+const APP_ARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
+const SECCOMP_ANNOTATIONS: [&str; 2] =
+    ["container.seccomp.security.alpha.kubernetes.io/", "seccomp.security.alpha.kubernetes.io/"];
+
+/// Returns whether a seccomp profile confines a container, and is one that a server takes.
+pub fn is_seccomp(kind: &str, localhost_profile: Option<&str>) -> bool {
+    match kind {
+        "RuntimeDefault" => localhost_profile.is_none(),
+        "Localhost" => localhost_profile.is_some_and(|profile| !profile.is_empty()),
+        _ => false,
+    }
+}
+
+/// Returns whether an AppArmor profile of this type confines a container.
+pub fn is_app_armor(kind: &str) -> bool {
+    CONFINED.contains(&kind)
+}
+
+/// Returns whether SELinux options leave the user and the role to the node, and choose a type of containers.
+pub fn is_selinux(user: &str, role: &str, kind: &str) -> bool {
+    user.is_empty() && role.is_empty() && SELINUX_TYPES.contains(&kind)
+}
+
+/// Returns whether an annotation of a pod leaves its containers confined.
+///
+/// Servers before 1.27 read seccomp profiles from annotations, and those before 1.30 AppArmor profiles.
+pub fn is_confining(annotation: &str, value: &str) -> bool {
+    let is_default = value == "runtime/default" || value.starts_with("localhost/");
+    if annotation.starts_with(APP_ARMOR_ANNOTATION) {
+        return value.is_empty() || is_default;
+    }
+    let is_seccomp = SECCOMP_ANNOTATIONS.iter().any(|prefix| annotation.starts_with(prefix));
+    !is_seccomp || is_default || value == "docker/default"
+}
 
 /// The sources of volumes.
 pub const VOLUMES: [&str; 9] = [
@@ -30,5 +212,43 @@ pub const SYSCTLS: [&str; 12] = [
 ];
 
 /// The types of SELinux that pods may have.
-pub const SELINUX_TYPES: [&str; 5] =
+const SELINUX_TYPES: [&str; 5] =
     ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn annotation_that_unconfines_a_container_is_found() {
+        for (annotation, value, wanted) in [
+            ("container.apparmor.security.beta.kubernetes.io/relay", "unconfined", false),
+            ("container.apparmor.security.beta.kubernetes.io/relay", "", true),
+            ("container.apparmor.security.beta.kubernetes.io/relay", "runtime/default", true),
+            ("container.apparmor.security.beta.kubernetes.io/relay", "localhost/relay", true),
+            ("container.seccomp.security.alpha.kubernetes.io/relay", "unconfined", false),
+            ("container.seccomp.security.alpha.kubernetes.io/relay", "", false),
+            ("container.seccomp.security.alpha.kubernetes.io/relay", "docker/default", true),
+            ("seccomp.security.alpha.kubernetes.io/pod", "unconfined", false),
+            ("seccomp.security.alpha.kubernetes.io/pod", "runtime/default", true),
+            ("example.com/profile", "unconfined", true),
+        ] {
+            assert_eq!(is_confining(annotation, value), wanted, "{annotation} {value}");
+        }
+    }
+
+    #[test]
+    fn seccomp_profile_is_one_that_a_server_takes() {
+        for (kind, file, wanted) in [
+            ("RuntimeDefault", None, true),
+            ("RuntimeDefault", Some("x.json"), false),
+            ("Localhost", Some("x.json"), true),
+            ("Localhost", Some(""), false),
+            ("Localhost", None, false),
+            ("Unconfined", None, false),
+            ("", None, false),
+        ] {
+            assert_eq!(is_seccomp(kind, file), wanted, "{kind} {file:?}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Strings that were checked when they were made: names, hosts, images, durations.
 
+use super::credential::{holds_credential, may_hold_login};
 use std::net::IpAddr;
 
 /// Declares a checked string: its rule in words, its pattern for the JSON Schema, and the check itself.
@@ -73,7 +74,7 @@ pub struct InvalidText {
 
 impl InvalidText {
     fn new(text: &str, rule: &'static str) -> Self {
-        if super::credential::holds_credential(text) {
+        if holds_credential(text) || may_hold_login(text) {
             return Self { text: "***".to_owned(), rule };
         }
         let mut shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
@@ -123,6 +124,13 @@ checked_text! {
     DataKey, max = 253, pattern = "^[-._a-zA-Z0-9]+$",
     rule = "write letters, digits, `-`, `_` and `.`",
     |text| !text.is_empty() && text != "." && text != ".." && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+}
+
+checked_text! {
+    /// A field of the relay's log.
+    LogField, max = 63, pattern = "^[A-Za-z_][-._A-Za-z0-9]*$",
+    rule = "write the name of a field, such as `key` or `ua`",
+    |text| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
 }
 
 checked_text! {
@@ -232,9 +240,9 @@ checked_text! {
 }
 
 checked_text! {
-    /// A public key of age that may decrypt what is generated.
+    /// A public key of age, whose private half opens what is encrypted for it.
     AgeRecipient, max = 62, pattern = "^age1[02-9ac-hj-np-z]{58}$",
-    rule = "write the `age1…` line that `age-keygen` prints",
+    rule = "write the `age1…` line that `relay-bundle keygen --age` prints",
     |text| is_age_recipient(text)
 }
 

@@ -8,7 +8,7 @@ use fs_err as fs;
 use super::index::{Index, InvalidIndex, SUFFIX, count, part_name};
 use super::set::BUFFER_BYTES;
 use crate::bundle::content::Hashing;
-use crate::fsio::{self, AtomicFile, Durability, MODE_PUBLIC, is_there};
+use crate::fsio::{self, AtomicFile, Durability, MODE_PUBLIC, ReadFileError, is_there};
 use crate::hashing;
 use crate::model::digest::Digest;
 
@@ -17,8 +17,8 @@ use crate::model::digest::Digest;
 pub enum SplitError {
     #[error("`{path}` cannot be split: {invalid}")]
     Invalid { path: Utf8PathBuf, invalid: InvalidIndex },
-    #[error("`{path}` is not a regular file")]
-    NotRegular { path: Utf8PathBuf },
+    #[error(transparent)]
+    File(#[from] ReadFileError),
     #[error("`{path}` is in the way")]
     InTheWay { path: Utf8PathBuf },
     #[error("`{path}` became shorter while it was read")]
@@ -42,12 +42,7 @@ pub fn split(
     progress: &mut dyn FnMut(u64),
 ) -> Result<(Index, Utf8PathBuf), SplitError> {
     let invalid = |invalid| SplitError::Invalid { path: path.to_owned(), invalid };
-    // Before opening: a pipe would block.
-    if !fsio::metadata(path)?.is_file() {
-        return Err(SplitError::NotRegular { path: path.to_owned() });
-    }
-    let file = fs::File::open(path)?;
-    let bytes = file.metadata()?.len();
+    let (file, bytes) = fsio::open_regular(path)?;
     let name = path.file_name().unwrap_or_default();
     let parts =
         usize::try_from(count(name, bytes, part_bytes).map_err(invalid)?).map_err(io::Error::other)?;

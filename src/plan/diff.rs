@@ -13,6 +13,7 @@ use super::restart::{self, Configs, Forecast, Restart};
 use super::settings;
 use crate::bundle::index::{Index, Source, Wanted};
 use crate::bundle::open::Bundle;
+use crate::bundle::recipe::Recipe;
 use crate::model::digest::Digest;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::references::pod_template;
@@ -200,8 +201,8 @@ fn claim_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = String> {
 }
 
 /// The renderer changed too, and may be why some fields differ.
-fn renderer_warning(old: &Value, new: &Value) -> Option<String> {
-    let [old, new] = [old, new].map(|recipe| recipe["renderAbi"].to_string());
+fn renderer_warning(old: &Recipe, new: &Recipe) -> Option<String> {
+    let [old, new] = [old, new].map(|recipe| recipe.render_abi);
     (old != new).then(|| {
         format!("renderAbi {old}, now {new}: another release of relay-bundle renders otherwise, and may restart pods by itself")
     })

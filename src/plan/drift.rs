@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::fields::{FieldChange, REDACTED, compare, hide_credentials, redact, step_to};
+use super::fields::{FieldChange, compare, hide_credentials, redact, step_to};
 use super::path::{FieldPath, Step};
+use crate::model::credential::REDACTED;
 
 /// A field that is not as it was applied.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::credential::{holds_credential, is_paired};
+use crate::model::annotation;
+use crate::model::credential::{REDACTED, holds_credential, is_paired};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -162,9 +163,6 @@ fn compare_named(path: &FieldPath, old: &Named<'_>, new: &Named<'_>, changes: &m
     }
 }
 
-/// Stands for a value that must not be shown.
-pub const REDACTED: &str = "<redacted>";
-
 /// Hides every value of a change inside a Secret's data; that it changed is all that may be seen.
 pub(super) fn redact(change: &mut FieldChange) {
     let is_data = ["data", "stringData"].iter().any(|field| change.path.starts_with(&[field]));
@@ -182,8 +180,36 @@ pub(super) fn hide_credentials(change: &mut FieldChange) {
         [.., Step::Item(name), Step::Key(key)] => is_paired(Some(name), key),
         _ => false,
     };
+    let annotation = match change.path.0.as_slice() {
+        [.., Step::Key(map), Step::Key(key)] if holds_annotations(map) => Some(key.as_str()),
+        _ => None,
+    };
+    let is_map = change.path.last_key().is_some_and(holds_annotations);
     for value in [&mut change.old, &mut change.new].into_iter().flatten() {
-        if paired { redact_value(value) } else { hide(value) }
+        match annotation {
+            _ if paired => redact_value(value),
+            Some(key) => hide_annotation(key, value),
+            None if is_map => hide_annotations(value),
+            None => hide(value),
+        }
+    }
+}
+
+/// Returns whether a key is that of annotations, in an object or in the settings.
+fn holds_annotations(key: &str) -> bool {
+    key == "annotations" || key == "podAnnotations"
+}
+
+fn hide_annotations(value: &mut Value) {
+    for (key, value) in value.as_object_mut().into_iter().flatten() {
+        hide_annotation(key, value);
+    }
+}
+
+fn hide_annotation(key: &str, value: &mut Value) {
+    match value {
+        Value::String(text) => *text = annotation::shown_value(key, text),
+        other => hide(other),
     }
 }
 
@@ -192,7 +218,11 @@ fn hide(value: &mut Value) {
         Value::Object(fields) => {
             let name = fields.get("name").and_then(Value::as_str).map(str::to_owned);
             for (key, inner) in fields {
-                if is_paired(name.as_deref(), key) { redact_value(inner) } else { hide(inner) }
+                match key.as_str() {
+                    key if is_paired(name.as_deref(), key) => redact_value(inner),
+                    key if holds_annotations(key) => hide_annotations(inner),
+                    _ => hide(inner),
+                }
             }
         }
         Value::Array(items) => items.iter_mut().for_each(hide),
@@ -274,6 +304,26 @@ mod tests {
 
         let text = serde_json::to_string(&found).unwrap();
         assert!(found.len() >= 3 && !text.contains("s3cret"), "{text}");
+    }
+
+    #[test]
+    fn annotation_that_may_be_a_credential_is_not_in_a_change() {
+        let snippet = "nginx.ingress.kubernetes.io/configuration-snippet";
+        let old = json!({"podAnnotations": {"vault.token": "s3cret1", snippet: "return 200;"}});
+        let new = json!({
+            "podAnnotations": {"vault.token": "s3cret2", snippet: "set $password s3cret;"},
+            "service": {"annotations": {"x.y/password": "s3cret"}},
+        });
+        let mut found = compare(&old, &new);
+        found.extend(compare(
+            &json!({}),
+            &json!({"template": {"metadata": {"annotations": {"x.y/password": "s3cret"}}}}),
+        ));
+        found.iter_mut().for_each(hide_credentials);
+
+        let text = serde_json::to_string(&found).unwrap();
+        assert_eq!(found.len(), 4, "{text}");
+        assert!(!text.contains("s3cret") && text.contains("return 200;"), "{text}");
     }
 
     #[test]

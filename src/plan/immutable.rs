@@ -23,7 +23,8 @@ pub(super) fn refusal(kind: &str, name: &str, change: &FieldChange) -> Option<St
     if is_fixed {
         let way = match kind {
             "PersistentVolumeClaim" => "a new claim is needed, and its data must be copied",
-            _ => "the object must be deleted (its pods may stay: --cascade=orphan) and made again",
+            // Whose the object is decides about the way, and is not known here.
+            _ => "the API server refuses it for an object that is there; the plan of `apply` names the way",
         };
         return Some(format!("{kind}/{name}: {} cannot change: {way}", change.path));
     }

@@ -1,17 +1,18 @@
 //! Which settings changed, from the two recipes.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::fields::{FieldChange, REDACTED, compare, hide_credentials};
-use crate::model::credential::sounds_secret;
+use super::fields::{FieldChange, compare, hide_credentials};
+use crate::bundle::recipe::Recipe;
+use crate::model::credential::{REDACTED, sounds_secret};
 
 /// Returns the settings that differ, by key path.
-pub(super) fn changes(old: &Value, new: &Value) -> Vec<FieldChange> {
-    hidden(compare(&shown(&old["settings"]), &shown(&new["settings"])))
+pub(super) fn changes(old: &Recipe, new: &Recipe) -> Vec<FieldChange> {
+    hidden(compare(&shown(&old.settings), &shown(&new.settings)))
 }
 
 /// Returns what differs in the rest of the recipes: the profile's name, `renderAbi`, `set`, sealed files.
-pub(super) fn recipe_changes(old: &Value, new: &Value) -> Vec<FieldChange> {
+pub(super) fn recipe_changes(old: &Recipe, new: &Recipe) -> Vec<FieldChange> {
     hidden(compare(&without_settings(old), &without_settings(new)))
 }
 
@@ -21,25 +22,17 @@ fn hidden(mut changes: Vec<FieldChange>) -> Vec<FieldChange> {
 }
 
 /// Returns an argument of `--set` without a value that speaks of a credential: `extraEnv=[{name="MY_TOKEN",value="…"}]`.
-fn argument(set: &Value) -> Value {
-    let parts = set.as_str().and_then(|text| text.split_once('='));
-    match parts.filter(|(_, value)| sounds_secret(value)) {
-        Some((path, _)) => format!("{path}={REDACTED}").into(),
-        None => set.clone(),
+fn argument(set: &str) -> String {
+    match set.split_once('=').filter(|(_, value)| sounds_secret(value)) {
+        Some((path, _)) => format!("{path}={REDACTED}"),
+        None => set.to_owned(),
     }
 }
 
-fn without_settings(recipe: &Value) -> Value {
-    let mut recipe = recipe.clone();
-    if let Some(fields) = recipe.as_object_mut() {
-        fields.remove("settings");
-        if let Some(Value::Array(sets)) = fields.get_mut("set") {
-            for set in sets {
-                *set = argument(set);
-            }
-        }
-    }
-    recipe
+fn without_settings(recipe: &Recipe) -> Value {
+    let Recipe { format, profile, render_abi, sealed, set, settings: _ } = recipe;
+    let set: Vec<String> = set.iter().map(|set| argument(set)).collect();
+    json!({"format": format, "profile": profile, "renderAbi": render_abi, "sealed": sealed, "set": set})
 }
 
 /// Returns the settings with each secret as one text: another form of it is one change.
@@ -76,13 +69,18 @@ fn secret(fields: &Map<String, Value>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn a_secret_that_takes_another_form_is_one_change() {
-        let recipe = |secret: Value| json!({"renderAbi": 1, "settings": {"config": {"jwtSecret": secret}}});
+        let recipe = |secret: Value| Recipe {
+            format: 1,
+            profile: "web".parse().unwrap(),
+            render_abi: 1,
+            sealed: [].into(),
+            set: Vec::new(),
+            settings: json!({"config": {"jwtSecret": secret}}),
+        };
         let old = recipe(json!({"generate": {"length": 32, "generation": 1}}));
         let new = recipe(json!({"existing": {"name": "own", "key": "jwt", "revision": 2}}));
 

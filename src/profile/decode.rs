@@ -12,7 +12,7 @@ use serde::de::{self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
 
 use super::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
 use super::node::{Node, Origin, Path, Segment, Table, Value, Way};
-use super::suggest;
+use super::{masking, mode_text, removed, suggest};
 use crate::model::credential::holds_credential;
 
 /// Returns the typed value of `tree`, with each mistake in `diagnostics`; `None` when nothing can be made of it.
@@ -37,6 +37,9 @@ pub fn decode<T: DeserializeOwned>(
             Err(error) => {
                 let path = error.path.clone().unwrap_or_default();
                 let origin = error.origin.unwrap_or_else(|| tree.nearest_origin(&path));
+                let error =
+                    if masking::is_hidden(tree, &path) { error.without(tree.get(&path)) } else { error };
+                let error = error.with_mode(&path, tree.get(&path));
                 diagnostics.push(error.into_diagnostic(&path, origin));
                 if !prune(tree, defaults, &path) {
                     report_unknown(unknown, diagnostics);
@@ -92,6 +95,12 @@ struct Unknown {
 fn report_unknown(unknown: Vec<Unknown>, diagnostics: &mut Diagnostics) {
     for Unknown { path, origin, known } in unknown.into_iter().take(DIAGNOSTICS_MAX) {
         let Some((parent, Segment::Key(key))) = path.split_last() else { continue };
+        if let Some(removed) = removed::find(&path) {
+            let message = format!("`{path}`: the key was removed: {}", removed.why);
+            diagnostics
+                .push(Diagnostic::error(removed.code, message).at(origin).on(&path).help(removed.help));
+            continue;
+        }
         let place = if parent.0.is_empty() { "a profile".to_owned() } else { format!("`{parent}`") };
         let message = format!("unknown key `{key}` in {place}");
         let help = suggest::key(&path, key, known);
@@ -119,6 +128,24 @@ impl DecodeError {
         if self.path.is_none() {
             self.path = Some(way.path());
             self.origin = Some(origin);
+        }
+        self
+    }
+
+    /// Takes out of the message what it repeats of a value that may be a secret.
+    fn without(mut self, node: Option<&Node>) -> Self {
+        if matches!(node.map(|node| &node.value), Some(Value::Text(_))) && self.message.starts_with('`') {
+            "the text is not valid here".clone_into(&mut self.message);
+        }
+        self
+    }
+
+    /// Says how TOML writes a mode that is a text: `"0400"`.
+    fn with_mode(mut self, path: &Path, node: Option<&Node>) -> Self {
+        let is_mode = path.0.last().and_then(Segment::as_key).is_some_and(mode_text::is_mode_key);
+        if let (true, Some(Value::Text(text))) = (is_mode, node.map(|node| &node.value)) {
+            let help = mode_text::in_toml(text).map(|mode| format!("write `{mode}`, without quotes"));
+            self.help = help.or(self.help);
         }
         self
     }
@@ -196,12 +223,11 @@ fn in_toml_words(expected: &str) -> &str {
     }
 }
 
-/// Names a type and never a text: the text may be a secret in the wrong place.
+/// Names a type and never a value: it may be a secret in the wrong place, a number too. The line is shown where it may be.
 fn describe(found: Unexpected<'_>) -> String {
     match found {
-        Unexpected::Bool(value) => format!("the boolean {value}"),
-        Unexpected::Unsigned(value) => format!("the integer {value}"),
-        Unexpected::Signed(value) => format!("the integer {value}"),
+        Unexpected::Bool(_) => "a boolean".to_owned(),
+        Unexpected::Unsigned(_) | Unexpected::Signed(_) => "an integer".to_owned(),
         Unexpected::Str(_) => "a string".to_owned(),
         Unexpected::Seq => "an array".to_owned(),
         Unexpected::Map => "a table".to_owned(),

@@ -76,6 +76,11 @@ impl Diagnostics {
         self.0.iter()
     }
 
+    /// Changes each finding.
+    pub(super) fn edit(&mut self, change: impl FnMut(&mut Diagnostic)) {
+        self.0.iter_mut().for_each(change);
+    }
+
     /// Leaves warnings out, but for those of keys that `concerns`.
     pub fn only_warnings_of(&mut self, concerns: &dyn Fn(&str) -> bool) {
         let is_about =

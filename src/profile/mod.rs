@@ -8,17 +8,22 @@ pub mod decode;
 pub mod diagnostic;
 pub mod explain;
 pub mod helm;
+mod known_words;
 pub mod logs;
+pub mod masking;
+mod mode_text;
 pub mod node;
 pub mod overlay;
 pub mod parse;
 pub mod placement;
+pub mod removed;
 pub mod reserved;
 pub mod resolve;
 pub mod schema;
 pub mod secrets;
 pub mod settings;
 pub mod suggest;
+mod unshown;
 pub mod variables;
 
 use std::collections::BTreeMap;
@@ -28,6 +33,7 @@ use node::{Node, Path, Sources, Way};
 use overlay::ProfileFiles;
 use resolve::{Names, Profile};
 use settings::Settings;
+use unshown::UnshownTexts;
 
 use crate::model::text::Label;
 
@@ -47,6 +53,7 @@ pub fn load(name: &str, sets: &[String], files: &dyn ProfileFiles) -> Loaded {
     let mut diagnostics = Diagnostics::default();
     let layers = overlay::overlay(name, sets, files, &mut diagnostics);
     let (sources, mut tree) = (layers.sources, layers.merged);
+    let unshown = UnshownTexts::new(&tree, &sources, &diagnostics);
     let settings: Option<Settings> = decode::decode(&mut tree, layers.defaults, &mut diagnostics);
     let profile = settings.and_then(|settings| {
         report_missing(&tree, &settings, &mut diagnostics);
@@ -54,8 +61,10 @@ pub fn load(name: &str, sets: &[String], files: &dyn ProfileFiles) -> Loaded {
         let name = name.parse::<Label>().ok()?;
         let mut profile = Profile { name, settings, names, sealed: BTreeMap::new(), sets: sets.to_vec() };
         check::check(&mut profile, &tree, files, &mut diagnostics);
+        check::modes::check(&tree, &sources, &mut diagnostics);
         Some(profile)
     });
+    unshown.redact(&mut diagnostics);
     diagnostics.sort();
     let profile = profile.filter(|_| !diagnostics.has_errors());
     Loaded { profile, diagnostics, sources, tree }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
-use super::secrets;
+use super::masking::{self, ShownText};
 
 /// The place of a key or value: a source of [`Sources`] and a range of bytes in its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +37,15 @@ pub enum SourceKind {
     Set,
 }
 
+/// What may be shown of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// Its lines, with stars over secrets.
+    Lines,
+    /// Places in it, and no line: a link leads to it that may lead to any file, such as a private key.
+    Places,
+}
+
 /// One text that settings came from.
 #[derive(Clone)]
 pub struct Source {
@@ -44,12 +53,18 @@ pub struct Source {
     /// What messages call it: a path, or `--set`.
     pub name: String,
     pub text: String,
+    pub visibility: Visibility,
 }
 
 impl Source {
-    /// Returns the text for people: of the same length, with stars in place of secrets. It is parsed again for that.
-    pub fn shown(&self) -> String {
-        secrets::mask(&self.text)
+    /// Returns the lines that people may see. The text is parsed again for that.
+    pub fn shown(&self) -> ShownText<'_> {
+        ShownText::new(&self.text, self.visibility)
+    }
+
+    /// Returns the text of an argument, with stars in place of secrets.
+    pub fn argument(&self) -> String {
+        masking::mask(&self.text)
     }
 }
 
@@ -68,12 +83,21 @@ impl Sources {
         &self.0[index]
     }
 
+    /// Returns the indices of the texts of which this may be shown.
+    pub fn indices_with(&self, visibility: Visibility) -> impl Iterator<Item = usize> {
+        self.0
+            .iter()
+            .enumerate()
+            .filter(move |(_, source)| source.visibility == visibility)
+            .map(|(index, _)| index)
+    }
+
     /// Returns `name:line:column` of an origin, or `default`.
     pub fn place(&self, origin: Origin) -> String {
         let source = self.get(origin.source);
         match source.kind {
             SourceKind::Default => "default".to_owned(),
-            SourceKind::Set => format!("--set {}", source.shown()),
+            SourceKind::Set => format!("--set {}", source.argument()),
             SourceKind::File => {
                 let (line, column) = line_and_column(&source.text, origin.start);
                 format!("{}:{line}:{column}", source.name)

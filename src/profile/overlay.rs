@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::node::{Entry, Node, Origin, Path, Source, SourceKind, Sources, Table, Value};
-use super::{parse, secrets, suggest};
+use super::node::{Entry, Node, Origin, Path, Source, SourceKind, Sources, Table, Value, Visibility};
+use super::{explain, parse, secrets, suggest};
+use crate::model::credential;
 use crate::model::text::Label;
 
 /// How many files one profile may be made of.
@@ -26,12 +27,21 @@ pub trait ProfileFiles {
     /// With the reason in words when it cannot be read.
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String>;
 
+    /// Returns what messages may show of profile `name`.
+    fn visibility(&self, name: &str) -> Visibility;
+
     /// Returns the bytes of a file below the profiles' folder.
     ///
     /// # Errors
     ///
     /// With the reason in words when it cannot be read.
     fn file(&self, path: &str) -> Result<Vec<u8>, String>;
+
+    /// Returns whether the checks judge what [`ProfileFiles::file`] returns. A command that seals files, or judges them
+    /// itself, says no.
+    fn judges_sealed(&self) -> bool {
+        true
+    }
 
     /// Returns the names of all profiles, sorted.
     fn names(&self) -> Vec<String>;
@@ -71,19 +81,13 @@ static DEFAULT_TREE: LazyLock<Node> =
 
 fn add_defaults(sources: &mut Sources) -> &'static Node {
     let (name, text) = ("default".to_owned(), DEFAULTS.to_owned());
-    sources.add(Source { kind: SourceKind::Default, name, text });
+    sources.add(Source { kind: SourceKind::Default, name, text, visibility: Visibility::Lines });
     &DEFAULT_TREE
 }
 
 /// Parses a text, and keeps it for messages.
-fn add_source(
-    kind: SourceKind,
-    name: &str,
-    text: String,
-    sources: &mut Sources,
-    diagnostics: &mut Diagnostics,
-) -> Node {
-    let index = sources.add(Source { kind, name: name.to_owned(), text });
+fn add_source(source: Source, sources: &mut Sources, diagnostics: &mut Diagnostics) -> Node {
+    let index = sources.add(source);
     parse::parse(index, &sources.get(index).text, diagnostics)
 }
 
@@ -141,7 +145,9 @@ impl Reader<'_> {
         };
         match read.and_then(|(file, bytes)| text_of(&file, bytes).map(|text| (file, text))) {
             Ok((file, text)) => {
-                Some(add_source(SourceKind::File, &file, text, self.sources, self.diagnostics))
+                let visibility = self.files.visibility(name);
+                let source = Source { kind: SourceKind::File, name: file, text, visibility };
+                Some(add_source(source, self.sources, self.diagnostics))
             }
             Err(reason) => {
                 let names = self.files.names();
@@ -188,43 +194,54 @@ fn text_of(file: &str, bytes: Vec<u8>) -> Result<String, String> {
 
 /// Returns the layer of one `--set path=value`.
 fn set_layer(set: &str, sources: &mut Sources, diagnostics: &mut Diagnostics) -> Option<Node> {
-    let mut refuse =
-        |message: String, help: String| diagnostics.push(Diagnostic::error("RB0009", message).help(help));
-    let Some((path, value)) = set.split_once('=').filter(|(path, _)| !path.trim().is_empty()) else {
-        refuse("`--set` takes `path=value`".into(), "for example --set replicaCount=3".into());
-        return None;
-    };
-    // The value must not be shown before it is known that the path is no secret's.
+    let layer = read_set(set, sources);
+    layer.map_err(|refusal| diagnostics.push(*refusal)).ok()
+}
+
+fn read_set(set: &str, sources: &mut Sources) -> Result<Node, Box<Diagnostic>> {
+    let refuse = |message: String, help: String| Box::new(Diagnostic::error("RB0009", message).help(help));
+    let (path, value) = set.split_once('=').filter(|(path, _)| !path.trim().is_empty()).ok_or_else(|| {
+        refuse("`--set` takes `path=value`".into(), "for example --set replicaCount=3".into())
+    })?;
     let path = path.trim();
-    if secrets::may_be_secret(&Path::of(path)) {
-        refuse(
-            format!("`--set` cannot set the secret `{path}`"),
-            "arguments are seen by others and kept in the recipe: write it in the profile".into(),
-        );
-        return None;
+    // Nothing of the argument is shown before it is known that it holds no secret.
+    if !path.chars().all(|c| c.is_alphanumeric() || "-_.[]/\"'".contains(c)) {
+        let help = "write keys with dots between them, such as --set config.logLevel='\"debug\"'";
+        return Err(refuse("`--set`: what stands before `=` is not a path of keys".into(), help.into()));
     }
-    if path.contains(['[', '\n']) {
-        refuse(
+    refuse_secret(&Path::of(path))?;
+    if path.contains('[') {
+        return Err(refuse(
             format!("`--set {path}`: the path goes into an array"),
             "set the whole array, such as --set 'ingress.hosts=[{host=\"relay.example.internal\"}]'".into(),
-        );
-        return None;
+        ));
     }
     let mut problems = Diagnostics::default();
-    let layer = add_source(SourceKind::Set, "--set", set.to_owned(), sources, &mut problems);
+    let (name, text) = ("--set".to_owned(), set.to_owned());
+    let source = Source { kind: SourceKind::Set, name, text, visibility: Visibility::Lines };
+    let layer = add_source(source, sources, &mut problems);
     if problems.has_errors() || set.contains('\n') {
         let (what, help) = not_toml(path, value.trim());
-        refuse(format!("`--set {path}`: {what}"), help);
-        return None;
+        return Err(refuse(format!("`--set {path}`: {what}"), help));
     }
-    if let Some(secret) = secrets::first_secret(&layer) {
-        refuse(
-            format!("`--set` cannot set the secret `{secret}`"),
-            "arguments are seen by others and kept in the recipe: write it in the profile".into(),
-        );
-        return None;
+    secrets::first_secret(&layer).map_or(Ok(layer), |secret| Err(refuse_set(&secret).into()))
+}
+
+/// Refuses a path that is a secret's, or would be but for a slip.
+fn refuse_secret(path: &Path) -> Result<(), Box<Diagnostic>> {
+    if secrets::may_be_secret(path) {
+        return Err(refuse_set(path).into());
     }
-    Some(layer)
+    if !secrets::may_be_misspelt(path) {
+        return Ok(());
+    }
+    let message = format!("`--set {path}`: there is no such key, and a secret's has nearly that name");
+    Err(Diagnostic::error("RB0009", message).help(explain::unknown_key(&path.to_string())).into())
+}
+
+fn refuse_set(secret: &Path) -> Diagnostic {
+    Diagnostic::error("RB0009", format!("`--set` cannot set the secret `{secret}`"))
+        .help("arguments are seen by others and kept in the recipe: write it in the profile")
 }
 
 /// Returns what is wrong with a value that is not TOML, and what was meant.
@@ -235,8 +252,17 @@ fn not_toml(path: &str, value: &str) -> (&'static str, String) {
         "true" | "false" => {
             ("the value is not TOML", format!("TOML writes it in lower case: --set {path}={switch}"))
         }
-        _ => ("the value is not TOML", format!("a string needs quotes: --set '{path}={value:?}'")),
+        _ if is_word_for(path, value) => {
+            ("the value is not TOML", format!("a string needs quotes: --set '{path}={value:?}'"))
+        }
+        _ => ("the value is not TOML", format!("a string needs quotes: --set '{path}=\"…\"'")),
     }
+}
+
+/// Returns whether a value is one word for one key, so that no part of it can be a secret's.
+fn is_word_for(path: &str, value: &str) -> bool {
+    let is_word = value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/".contains(c));
+    is_word && explain::is_key(&Path::of(path)) && !credential::holds_credential(value)
 }
 
 /// Takes away a digest that belongs to another tag: one that was written in a layer below the tag's.
@@ -265,7 +291,12 @@ mod tests {
 
     #[test]
     fn an_argument_whose_key_sounds_secret_is_refused_without_its_value() {
-        for path in ["config.jwtsecret", "storage.logs.fluentbit.output.config.\"rdkafka.ssl.key.pem\""] {
+        for path in [
+            "config.jwtsecret",
+            "config.jwtSecrt",
+            "config.jwtSecrt.value",
+            "storage.logs.fluentbit.output.config.\"rdkafka.ssl.key.pem\"",
+        ] {
             let mut diagnostics = Diagnostics::default();
             let set = format!("{path}=\"s3cr3t\"");
             assert!(set_layer(&set, &mut Sources::default(), &mut diagnostics).is_none(), "{path}");

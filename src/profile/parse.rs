@@ -1,9 +1,14 @@
 //! TOML text to a tree; every syntax error of the text at once, the first of each line.
+//!
+//! The parser goes on after an error, and may take a piece of a value for a key: where a comma is missing, a password. So
+//! of a text with errors only keys stay that a profile may have; every message names the keys of this tree.
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
+use super::known_words;
+use super::mode_text;
 use super::node::{Entry, Node, Origin, Table, Value};
 use crate::model::nesting;
 
@@ -37,11 +42,20 @@ pub fn parse(source: usize, text: &str, diagnostics: &mut Diagnostics) -> Node {
     }
     let (table, errors) = DeTable::parse_recoverable(text);
     report(source, text, &errors, diagnostics);
+    let keys = if errors.is_empty() { Keys::All } else { Keys::Known };
     let span = table.span();
     Node {
-        value: Value::Table(convert_table(source, table.into_inner(), diagnostics)),
+        value: Value::Table(Converter { source, keys, diagnostics }.table(table.into_inner())),
         origin: Origin::new(source, span),
     }
+}
+
+/// Which keys of a text become keys of the tree.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    All,
+    /// Those that a profile may have somewhere: the text has errors.
+    Known,
 }
 
 fn report(source: usize, text: &str, errors: &[toml::de::Error], diagnostics: &mut Diagnostics) {
@@ -59,26 +73,14 @@ fn report(source: usize, text: &str, errors: &[toml::de::Error], diagnostics: &m
         end_of_line =
             text.get(span.start..).and_then(|rest| rest.find('\n')).map_or(text.len(), |at| span.start + at);
         let code = if error.message().contains("duplicate key") { "RB0006" } else { "RB0001" };
-        let help = match code {
-            "RB0006" => "keep one of them; tables may be reopened only under another name",
-            _ => "profiles are TOML 1.1: strings need quotes, keys are separated by `=`",
+        let mode = mode_text::in_toml_at(text, span.start);
+        let help = match (code, mode) {
+            ("RB0006", _) => "keep one of them; tables may be reopened only under another name".to_owned(),
+            (_, Some(mode)) => format!("TOML writes octal numbers with `0o`: write `{mode}`"),
+            _ => "profiles are TOML 1.1: strings need quotes, keys are separated by `=`".to_owned(),
         };
         diagnostics.push(Diagnostic::error(code, error.message()).at(Origin::new(source, span)).help(help));
     }
-}
-
-fn convert_table(source: usize, table: DeTable<'_>, diagnostics: &mut Diagnostics) -> Table {
-    let mut converted = Table::new();
-    for (key, value) in table {
-        let origin = Origin::new(source, key.span());
-        if let Some((code, message, help)) = refused_key(key.get_ref()) {
-            diagnostics.push(Diagnostic::error(code, message).at(origin).help(help));
-            continue;
-        }
-        let node = convert(source, value, diagnostics);
-        converted.insert(key.into_inner().into_owned(), Entry { key: origin, node });
-    }
-    converted
 }
 
 /// Returns what is wrong with a key, whatever type reads it.
@@ -90,30 +92,54 @@ fn refused_key(key: &str) -> Option<(&'static str, &'static str, &'static str)> 
     control.then_some(("RB0101", "the key holds a control character", "write the key without it"))
 }
 
-fn convert(source: usize, value: Spanned<DeValue<'_>>, diagnostics: &mut Diagnostics) -> Node {
-    let origin = Origin::new(source, value.span());
-    let value = match value.into_inner() {
-        DeValue::Boolean(value) => Value::Bool(value),
-        DeValue::Integer(integer) => {
-            // Beyond 2^53 readers of JSON disagree about a number.
-            let exact = |value: &i64| value.unsigned_abs() < 1 << 53;
-            if let Some(value) = i64::from_str_radix(integer.as_str(), integer.radix()).ok().filter(exact) {
-                Value::Integer(value)
-            } else {
-                let shown: String = integer.as_str().chars().take(40).collect();
-                let message = format!("`{shown}` is not an integer below 2^53");
-                diagnostics
-                    .push(Diagnostic::error("RB0004", message).at(origin).help("write a smaller number"));
-                Value::Integer(0)
+struct Converter<'a> {
+    source: usize,
+    keys: Keys,
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl Converter<'_> {
+    fn table(&mut self, table: DeTable<'_>) -> Table {
+        let mut converted = Table::new();
+        for (key, value) in table {
+            let origin = Origin::new(self.source, key.span());
+            if let Some((code, message, help)) = refused_key(key.get_ref()) {
+                self.diagnostics.push(Diagnostic::error(code, message).at(origin).help(help));
+                continue;
             }
+            if self.keys == Keys::Known && !known_words::is_key_name(key.get_ref()) {
+                continue;
+            }
+            let node = self.value(value);
+            converted.insert(key.into_inner().into_owned(), Entry { key: origin, node });
         }
-        DeValue::Float(float) => Value::Float(float.to_string()),
-        DeValue::Datetime(datetime) => Value::Datetime(datetime.to_string()),
-        DeValue::String(text) => Value::Text(text.into_owned()),
-        DeValue::Array(items) => {
-            Value::Array(items.into_iter().map(|item| convert(source, item, diagnostics)).collect())
+        converted
+    }
+
+    fn value(&mut self, value: Spanned<DeValue<'_>>) -> Node {
+        let origin = Origin::new(self.source, value.span());
+        let value = match value.into_inner() {
+            DeValue::Boolean(value) => Value::Bool(value),
+            DeValue::Integer(integer) => self.integer(&integer, origin),
+            DeValue::Float(float) => Value::Float(float.to_string()),
+            DeValue::Datetime(datetime) => Value::Datetime(datetime.to_string()),
+            DeValue::String(text) => Value::Text(text.into_owned()),
+            DeValue::Array(items) => Value::Array(items.into_iter().map(|item| self.value(item)).collect()),
+            DeValue::Table(table) => Value::Table(self.table(table)),
+        };
+        Node { value, origin }
+    }
+
+    fn integer(&mut self, integer: &DeInteger<'_>, origin: Origin) -> Value {
+        // Beyond 2^53 readers of JSON disagree about a number.
+        let exact = |value: &i64| value.unsigned_abs() < 1 << 53;
+        let value = i64::from_str_radix(integer.as_str(), integer.radix()).ok().filter(exact);
+        if value.is_none() {
+            // The number may be a password without its quotes: the message does not repeat it.
+            let message = "the number is not an integer below 2^53";
+            let help = "write a smaller number; a string of digits needs quotes";
+            self.diagnostics.push(Diagnostic::error("RB0004", message).at(origin).help(help));
         }
-        DeValue::Table(table) => Value::Table(convert_table(source, table, diagnostics)),
-    };
-    Node { value, origin }
+        Value::Integer(value.unwrap_or(0))
+    }
 }

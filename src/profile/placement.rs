@@ -25,9 +25,7 @@ pub enum Where {
 }
 
 /// A header such as `[config]`.
-struct Header<'a> {
-    /// As it is written.
-    text: &'a str,
+struct Header {
     /// The number of its line, and where in the text that ends.
     line: usize,
     end: usize,
@@ -53,12 +51,14 @@ pub fn placement(text: &str, key: &str, value: &str) -> Option<Placement> {
         let new = format!("{}{line}\n{}", &text[..start], &text[start..]);
         new.parse::<Table>().is_ok_and(|new| new == wanted)
     };
-    let mut above: Vec<&Header<'_>> = headers.iter().filter(|header| is_above(&header.path, &path)).collect();
+    let mut above: Vec<&Header> = headers.iter().filter(|header| is_above(&header.path, &path)).collect();
     above.sort_by_key(|header| std::cmp::Reverse(header.path.len()));
-    for Header { text: table, line: at, end, path: of } in above {
+    for Header { line: at, end, path: of } in above {
         let line = line_from(of.len());
         if is_right(*end, &line) {
-            return Some(Placement { line, place: Where::Under { table: (*table).to_owned(), at: *at } });
+            // Without the comment that the line may have: it may hold anything.
+            let table = format!("[{}]", dotted(of));
+            return Some(Placement { line, place: Where::Under { table, at: *at } });
         }
     }
     if is_right(0, &line_from(0)) {
@@ -79,7 +79,7 @@ fn only_path(table: &Table) -> Option<Vec<String>> {
     (!path.is_empty()).then_some(path)
 }
 
-fn headers(text: &str) -> Vec<Header<'_>> {
+fn headers(text: &str) -> Vec<Header> {
     let mut end = 0;
     let mut found = Vec::new();
     for (index, whole) in text.split_inclusive('\n').enumerate() {
@@ -88,7 +88,7 @@ fn headers(text: &str) -> Vec<Header<'_>> {
         // What only looks like one, within a text of several lines, is found out when the line is tried there.
         let is_one = trimmed.starts_with('[') && !trimmed.starts_with("[[") && whole.ends_with('\n');
         if let Some(path) = trimmed.parse::<Table>().ok().filter(|_| is_one).as_ref().and_then(only_path) {
-            found.push(Header { text: trimmed, line: index + 1, end, path });
+            found.push(Header { line: index + 1, end, path });
         }
     }
     found
@@ -157,12 +157,7 @@ mod tests {
         goes("", key, key, Where::Top);
         goes("a = 1\n[other]\nb = 2\n", key, key, Where::Top);
         goes("config.logLevel = \"info\"\n", key, key, Where::Top);
-        goes(
-            "a = 1\n\n[config] # of the relay\nb = 2\n",
-            key,
-            "jwtSecret",
-            under("[config] # of the relay", 3),
-        );
+        goes("a = 1\n\n[config] # of the relay\nb = 2\n", key, "jwtSecret", under("[config]", 3));
         goes(
             "[redis]\nx = 1\n[redis.auth]\ny = 1\n",
             "redis.auth.password",

@@ -61,3 +61,12 @@ pub const SECRET_ENVIRONMENT: [&str; 7] = [
     "WEBHOOK_URLS",
     "WEB_SESSION_SECRET",
 ];
+
+/// The variables from which the relay's HTTP client takes a proxy for URLs with `https`; letter case does not count.
+const PROXY_ENVIRONMENT: [&str; 4] =
+    ["ALL_PROXY", "HTTPS_PROXY", "NPM_CONFIG_HTTPS_PROXY", "NPM_CONFIG_PROXY"];
+
+/// Returns whether the relay's HTTP client takes a proxy from the variable `name`.
+pub fn is_proxy(name: &str) -> bool {
+    PROXY_ENVIRONMENT.iter().any(|known| known.eq_ignore_ascii_case(name))
+}

@@ -271,6 +271,11 @@ fn split_registry(reference: &str) -> (&str, &str) {
     }
 }
 
+/// Returns whether a reference names its registry; what that is otherwise, each node decides.
+pub fn names_registry(reference: &str) -> bool {
+    !split_registry(reference).0.is_empty()
+}
+
 /// Returns `reference` as it is called in `registry`; as it is when that is empty.
 fn in_registry(registry: &str, reference: &str) -> String {
     let (_, path) = split_registry(reference);

@@ -1,13 +1,9 @@
 //! Which keys hold secrets, and how they are kept out of messages.
 
-use std::ops::Range;
-
-use super::diagnostic::Diagnostics;
-use super::node::{Node, Origin, Path, Segment, Table, Value};
-use super::parse::parse;
-use super::schema;
+use super::node::{Node, Path, Segment, Value};
+use super::{explain, known_words, schema};
 use crate::fluent_bit::is_librdkafka_secret;
-use crate::model::credential;
+use crate::model::credential::resembles_secret;
 pub use crate::model::credential::sounds_secret;
 
 /// The keys that take a secret; the credentials of Fluent Bit outputs are found by their names.
@@ -49,16 +45,35 @@ fn is_output_credential(path: &Path) -> bool {
     is_librdkafka_secret(property.trim_matches(['"', '\''])) || last_key(path).is_some_and(sounds_secret)
 }
 
+/// Returns whether `path` is that of a property which no output of Fluent Bit has: perhaps a misspelt credential.
+pub(super) fn is_unknown_property(path: &Path) -> bool {
+    let property = rest_below(path, OUTPUT_CONFIG).and_then(|rest| rest.first()?.as_key());
+    property.is_some_and(|key| {
+        let lower = key.to_ascii_lowercase();
+        !known_words::is_key_name(&lower) && !lower.starts_with("rdkafka.")
+    })
+}
+
 /// Tells whether the key at `path` sounds like a secret and is none that takes something else, such as
-/// `config.defaultTokenLimit`: perhaps a slip of a secret's name.
+/// `config.defaultTokenLimit`.
 pub fn may_be_secret(path: &Path) -> bool {
-    let is_known = || {
-        let name = path.to_string();
-        schema::key_paths().iter().any(|known| known == name.as_str())
-    };
     let sounds =
         path.0.last().and_then(Segment::as_key).is_some_and(|key| sounds_secret(key) && !is_name(path, key));
-    is_secret_path(path) || sounds && !is_known()
+    is_secret_path(path) || sounds && !is_key(path)
+}
+
+/// Returns whether a key on the way to `path` is none of a profile's and may be a misspelt secret, such as
+/// `config.jwtSecrt`.
+pub fn may_be_misspelt(path: &Path) -> bool {
+    let mut keys = path.0.iter().filter_map(Segment::as_key);
+    let is_free = !explain::is_key(path) || rest_below(path, OUTPUT_CONFIG).is_some();
+    is_free && keys.any(|key| resembles_secret(key) && !known_words::is_key_name(key))
+}
+
+/// Returns whether a profile has a key of ours at `path`.
+pub(super) fn is_key(path: &Path) -> bool {
+    let name = path.to_string();
+    schema::key_paths().iter().any(|known| known == name.as_str())
 }
 
 /// Returns the path of the first secret in a layer.
@@ -90,15 +105,6 @@ fn last_key(path: &Path) -> Option<&str> {
     path.0.iter().rev().find_map(Segment::as_key)
 }
 
-/// Tells whether `key` of a table is the value of a pair whose name sounds secret.
-pub fn is_paired(table: &Table, key: &str) -> bool {
-    let name = table.get("name").and_then(|entry| match &entry.node.value {
-        Value::Text(name) => Some(name.as_str()),
-        _ => None,
-    });
-    credential::is_paired(name, key)
-}
-
 /// Keys that sound like secrets and take names of objects, files or a number.
 const NAMES: [&str; 6] = [
     "secretName",
@@ -118,85 +124,7 @@ pub fn is_reference(path: &Path) -> bool {
     )
 }
 
-/// Returns `text` with stars over every value whose key is a secret's or sounds like one. Where a text cannot be parsed,
-/// the rest of every line that begins with such a key is covered too.
-pub fn mask(text: &str) -> String {
-    let mut problems = Diagnostics::default();
-    let tree = parse(0, text, &mut problems);
-    let mut bytes = text.as_bytes().to_vec();
-    let mut cover = |range: Range<usize>| {
-        bytes[range].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*');
-    };
-    for origin in secret_values(&tree) {
-        cover(origin.span());
-    }
-    for range in credential::credentials(text) {
-        cover(range);
-    }
-    let mut start = 0;
-    for line in text.split('\n').filter(|_| problems.has_errors()) {
-        if let Some(equals) = line.find('=').filter(|equals| sounds_secret(&line[..*equals])) {
-            cover(start + equals + 1..start + line.len());
-        }
-        start += line.len() + 1;
-    }
-    String::from_utf8(bytes).expect("whole values and ends of lines were replaced by ASCII")
-}
-
-/// Returns the places of all values whose key is a secret's or sounds like one.
-fn secret_values(tree: &Node) -> Vec<Origin> {
-    let mut found = Vec::new();
-    collect(tree, false, &Path::default(), &mut found);
-    found
-}
-
-fn collect(node: &Node, secret: bool, path: &Path, found: &mut Vec<Origin>) {
-    match &node.value {
-        Value::Table(table) => {
-            for (key, entry) in table {
-                let path = path.key(key);
-                let secret = secret
-                    || is_secret_path(&path)
-                    || is_paired(table, key)
-                    || (sounds_secret(key) && !is_name(&path, key));
-                collect(&entry.node, secret, &path, found);
-            }
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                collect(item, secret, &path.index(index), found);
-            }
-        }
-        // A switch tells nothing; a number may be a password without its quotes.
-        Value::Bool(_) => {}
-        _ if secret && !is_reference(path) => found.push(node.origin),
-        _ => {}
-    }
-}
-
 /// Tells whether a key that sounds like a secret takes names: `secret` does as the source of a volume.
-fn is_name(path: &Path, key: &str) -> bool {
+pub(super) fn is_name(path: &Path, key: &str) -> bool {
     NAMES.contains(&key) || (key == "secret" && rest_below(path, "extraVolumes").is_some())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_credential_is_hidden_wherever_it_stands() {
-        let text = "config.httpsProxy = \"http://user:s3cret@proxy\"\nextraEnv = [{ name = \"MY_PASSWORD\", value = \"s3cret\" }]\n";
-        let shown = mask(text);
-        assert_eq!(shown.len(), text.len());
-        assert!(!shown.contains("s3cret") && shown.contains("MY_PASSWORD"), "{shown}");
-    }
-
-    #[test]
-    fn a_shown_text_keeps_its_shape_and_hides_every_secret() {
-        let text = "[config]\njwtSecret = \"s3cret\"\nlogLevel = \"info\"\npasswrod_or_password = \"s3cret\n[x]\ny = { adminPassword = { value = \"s3cret\" } }\n";
-        let shown = mask(text);
-        assert_eq!(shown.len(), text.len());
-        assert!(!shown.contains("s3cret"), "{shown}");
-        assert!(shown.contains("logLevel = \"info\""), "{shown}");
-    }
 }

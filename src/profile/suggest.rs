@@ -1,7 +1,7 @@
 //! Did-you-mean.
 
 use super::node::Path;
-use super::schema;
+use super::{removed, schema};
 
 const WORD_BYTES_MAX: usize = 128;
 
@@ -20,6 +20,9 @@ pub fn among<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
 
 /// Returns the help for an unknown key: the nearest key beside it, or the same or a near key elsewhere.
 pub fn key(path: &Path, key: &str, beside: &[&str]) -> String {
+    if let Some(removed) = removed::find(path) {
+        return format!("the key was removed: {}; {}", removed.why, removed.help);
+    }
     if let Some(near) = among(key, beside) {
         return format!("did you mean `{near}`?");
     }

@@ -1,7 +1,7 @@
 //! Which key becomes which environment variable of the relay. Tests hold the tables against the schema and the renderers.
 
 /// The keys that become a variable of the relay's `ConfigMap`.
-pub const VARIABLES: [(&str, &str); 34] = [
+pub const VARIABLES: [(&str, &str); 33] = [
     ("config.accountTestSchedulerEnabled", "ACCOUNT_TEST_SCHEDULER_ENABLED"),
     ("config.adminSessionTimeout", "ADMIN_SESSION_TIMEOUT"),
     ("config.adminUsername", "ADMIN_USERNAME"),
@@ -13,7 +13,6 @@ pub const VARIABLES: [(&str, &str); 34] = [
     ("config.enableCors", "ENABLE_CORS"),
     ("config.healthCheckInterval", "HEALTH_CHECK_INTERVAL"),
     ("config.host", "HOST"),
-    ("config.httpsProxy", "HTTPS_PROXY"),
     ("config.logLevel", "LOG_LEVEL"),
     ("config.logMaxFiles", "LOG_MAX_FILES"),
     ("config.logMaxSize", "LOG_MAX_SIZE"),

@@ -65,7 +65,6 @@ fn variables(profile: &Profile) -> BTreeMap<String, String> {
         ("TRUST_PROXY", config.trust_proxy.to_string()),
     ];
     let optional = [
-        ("HTTPS_PROXY", Some(config.https_proxy.to_string())),
         ("NODE_EXTRA_CA_CERTS", Some(config.node_extra_ca_certs.to_string())),
         ("NODE_OPTIONS", old_space_mb(profile).map(|mb| format!("--max-old-space-size={mb}"))),
         ("PRICE_MIRROR_BASE_URL", Some(config.price_mirror_base_url.to_string())),

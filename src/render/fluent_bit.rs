@@ -11,6 +11,7 @@ use super::config_map::Content;
 use super::deployment::{LOGS_PATH, LOGS_VOLUME};
 use super::{pod, security, yaml};
 use crate::fluent_bit::{self, ConfigInput, env_name};
+use crate::model::text::LogField;
 use crate::profile::logs::{output, output_settings};
 use crate::profile::resolve::{Profile, Purpose};
 
@@ -35,7 +36,9 @@ pub(super) fn content(profile: &Profile) -> Content {
         logs_dir: LOGS_PATH,
         state_dir: STATE_PATH,
         grace_seconds: u32::try_from(GRACE_SECONDS).expect("a small constant"),
+        http_listen: settings.config.host.as_str(),
         http_port: u16::try_from(PORT).expect("a port"),
+        extra_fields: &settings.storage.logs.fluentbit.extra_fields.iter().map(LogField::as_str).collect(),
     });
     let data = BTreeMap::from([(CONFIG_FILE.to_owned(), yaml::to_yaml(&config))]);
     Content::of(&format!("{}-fluent-bit", profile.names.full), data)

@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(of("proxy-read-timeout"), "900");
         assert_eq!(of("proxy-send-timeout"), "605");
         assert_eq!(of("proxy-buffering"), "off");
-        assert_eq!(of("proxy-body-size"), "64m");
+        assert_eq!(of("proxy-body-size"), "36m");
         assert_eq!(annotations["nginx.org/proxy-buffering"], "False");
 
         let object = ingress("className = \"haproxy\"");

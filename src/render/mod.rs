@@ -37,7 +37,7 @@ use crate::profile::resolve::Profile;
 use crate::profile::settings::LogMode;
 
 /// Rises if, and only if, the same profile renders to other bytes than before.
-pub const RENDER_ABI: u32 = 2;
+pub const RENDER_ABI: u32 = 3;
 
 /// Renders a profile.
 pub fn render(profile: &Profile) -> ManifestSet {

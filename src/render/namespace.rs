@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::labels::{Component, metadata};
+use crate::model::restricted::NAMESPACE_LABELS;
 use crate::profile::resolve::Profile;
 
 pub(super) fn render(profile: &Profile) -> Namespace {
@@ -12,8 +13,6 @@ pub(super) fn render(profile: &Profile) -> Namespace {
     // The namespace is no part of a component, and outlives every version.
     labels.remove("app.kubernetes.io/component");
     labels.remove("app.kubernetes.io/version");
-    for mode in ["enforce", "audit", "warn"] {
-        labels.insert(format!("pod-security.kubernetes.io/{mode}"), "restricted".into());
-    }
+    labels.extend(NAMESPACE_LABELS.map(|(label, value)| (label.to_owned(), value.to_owned())));
     Namespace { metadata: ObjectMeta { namespace: None, ..meta }, ..Namespace::default() }
 }

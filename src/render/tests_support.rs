@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::profile;
+use crate::profile::node::Visibility;
 use crate::profile::overlay::ProfileFiles;
 use crate::profile::resolve::Profile;
 
@@ -15,6 +16,10 @@ struct Text<'a>(&'a str);
 impl ProfileFiles for Text<'_> {
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
         Ok((format!("profiles/{name}.toml"), self.0.as_bytes().to_vec()))
+    }
+
+    fn visibility(&self, _: &str) -> Visibility {
+        Visibility::Lines
     }
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {

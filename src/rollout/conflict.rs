@@ -6,9 +6,8 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::model::credential::holds_credential;
+use crate::model::credential::{REDACTED, holds_credential};
 use crate::model::object_key::ObjectKey;
-use crate::plan::fields::REDACTED;
 
 /// A field that somebody else owns, and that would be changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::live::{MANAGED_BY_LABEL, label};
-use super::record::{Head, Item};
+use super::record::{Head, Item, Progress};
 use super::takeover::managers;
 use crate::model::object_key::ObjectKey;
 
@@ -22,6 +22,9 @@ pub struct KnownSecrets {
     /// The generation that ran last, and the uids of those that its pods got, by name; none were noted before this program
     /// did so.
     used: Option<(u64, BTreeMap<String, String>)>,
+    /// The generation that runs, or is being removed, and the values that were made for it: Secret and key.
+    running: Option<u64>,
+    values: BTreeSet<(String, String)>,
 }
 
 /// A Secret that is there.
@@ -48,9 +51,11 @@ pub enum Whose {
 impl KnownSecrets {
     /// Collects what the generations of a record have noted.
     pub fn of<'a>(head: &Head, noted: impl Iterator<Item = (u64, &'a [Item])>) -> Self {
-        let last = head.generations.iter().rfind(|entry| entry.state.has_run()).map(|entry| entry.generation);
-        let mut known =
-            Self { was_begun: !head.generations.is_empty(), has_run: last.is_some(), ..Self::default() };
+        let ran = head.generations.iter().rfind(|entry| entry.state.has_run());
+        let last = ran.map(|entry| entry.generation);
+        let running = ran.filter(|entry| entry.state != Progress::Removed).map(|entry| entry.generation);
+        let (was_begun, has_run) = (!head.generations.is_empty(), last.is_some());
+        let mut known = Self { was_begun, has_run, running, ..Self::default() };
         for (generation, items) in noted {
             let named = items.iter().filter_map(|item| Some((item.key.name.clone(), item.uid.clone()?)));
             let named: BTreeMap<String, String> = named.collect();
@@ -60,6 +65,20 @@ impl KnownSecrets {
             }
         }
         known
+    }
+
+    /// Adds the values, each a Secret and a key of it, that were made for a generation; only those of the one that runs count.
+    #[must_use]
+    pub fn with_values(mut self, generation: u64, values: &BTreeSet<(String, String)>) -> Self {
+        if self.running == Some(generation) {
+            self.values.clone_from(values);
+        }
+        self
+    }
+
+    /// Returns whether the generation that runs was given the value of this key.
+    pub fn has_used(&self, secret: &str, key: &str) -> bool {
+        self.values.iter().any(|(of, value)| of == secret && value == key)
     }
 
     /// Tells whether any generation ever ran here.

@@ -103,7 +103,10 @@ fn deployment(object: &Value) -> Readiness {
         return Waiting(format!("{updated} of {wanted} pods are new"));
     }
     if all > updated {
-        return Waiting(format!("{} old pods are still there", all - updated));
+        return Waiting(match all - updated {
+            1 => "1 old pod is still there".to_owned(),
+            old => format!("{old} old pods are still there"),
+        });
     }
     if ready < wanted {
         return Waiting(format!("{ready} of {wanted} pods are ready"));
@@ -119,7 +122,10 @@ fn stateful_set(object: &Value) -> Readiness {
     let status = |field: &str| number(object, &format!("/status/{field}"));
     let (all, ready, updated) = (status("replicas"), status("readyReplicas"), status("updatedReplicas"));
     if all > wanted {
-        return Waiting(format!("{} pods are too many", all - wanted));
+        return Waiting(match all - wanted {
+            1 => "1 pod is too many".to_owned(),
+            more => format!("{more} pods are too many"),
+        });
     }
     if ready < wanted {
         return Waiting(format!("{ready} of {wanted} pods are ready"));
@@ -217,7 +223,7 @@ mod tests {
             (deployment(&json!({})), unseen.clone()),
             (with("observedGeneration", 1), unseen.clone()),
             (with("updatedReplicas", 2), waiting("2 of 3 pods are new")),
-            (with("replicas", 4), waiting("1 old pods are still there")),
+            (with("replicas", 4), waiting("1 old pod is still there")),
             (with("readyReplicas", 1), waiting("1 of 3 pods are ready")),
             (with("availableReplicas", 0), waiting("0 of 3 pods are available")),
             (deleted, waiting("it is being deleted")),
@@ -236,7 +242,7 @@ mod tests {
             ),
             (
                 stateful_set(&json!({"observedGeneration": 1, "replicas": 2, "readyReplicas": 1})),
-                waiting("1 pods are too many"),
+                waiting("1 pod is too many"),
             ),
             (json!({"kind": "PersistentVolumeClaim", "status": {"phase": "Bound"}}), Ready),
             (

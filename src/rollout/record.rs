@@ -157,6 +157,8 @@ pub const MANAGED_BY: &str = "relay-bundle";
 pub const HEAD_COMPONENT: &str = "record";
 pub const GENERATION_COMPONENT: &str = "record-generation";
 pub const RECOVERY_COMPONENT: &str = "record-recovery";
+/// The component of the Secrets that have Helm's records after an adoption.
+pub const HELM_ARCHIVE: &str = "helm-archive";
 
 /// Returns the name of the head's ConfigMap.
 pub fn head_name(bundle: &ReleaseName) -> String {

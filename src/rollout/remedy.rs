@@ -1,37 +1,82 @@
-//! What to do about an object that the server refuses.
+//! The remedy for an object that the server refuses: from codes, reasons, fields, and whose the live object is.
+//!
+//! The server's words decide nothing. A policy may write "immutable" about an image, and deleting the Deployment is no answer
+//! to that. Where admission speaks, its words stand alone.
 
+use crate::model::denial::{Denial, FaultKind, FieldFault};
 use crate::model::object_key::ObjectKey;
 
-/// What the server says of fields that are fixed once an object exists.
-const FIXED: [&str; 4] = [
-    "immutable",
-    "updates to statefulset spec",
-    "may not change once set",
-    "may not be specified when strategy",
-];
-
-/// Says why an object is refused, and what to do.
-pub fn explain(key: &ObjectKey, code: u16, message: &str) -> String {
-    if code == 404 && !message.contains("namespaces ") {
-        return format!("the cluster does not serve {} {}: {}", key.api_version, key.kind, served(key));
-    }
-    let way = match code {
-        422 if message.contains("Duplicate value") => undone(key),
-        422 if FIXED.iter().any(|text| message.contains(text)) => made_again(key),
-        403 if message.contains("exceeded quota") => "have the quota raised".to_owned(),
-        403 if message.contains("cannot ") => "ask for the right".to_owned(),
-        404 => "have the namespace made".to_owned(),
-        _ => return message.to_owned(),
-    };
-    format!("{message}: {way}")
+/// Whose the object of that name is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// There is none.
+    Nobody,
+    Ours,
+    /// This installation did not make it; in words, whose it is.
+    Others(String),
 }
 
-fn served(key: &ObjectKey) -> &'static str {
-    if key.api_version.contains(".coreos.com") || key.api_version.starts_with("gateway.") {
-        "have its definition installed, or switch it off in the profile"
+/// The fields that are fixed once an object exists, as validation refuses to change them.
+const FIXED: [(&str, FaultKind, &str); 12] = [
+    ("Deployment", FaultKind::Invalid, "spec.selector"),
+    ("Deployment", FaultKind::Forbidden, "spec.strategy.rollingUpdate"),
+    ("StatefulSet", FaultKind::Forbidden, "spec"),
+    ("Service", FaultKind::Invalid, "spec.clusterIP"),
+    ("Service", FaultKind::Invalid, "spec.clusterIPs"),
+    ("Service", FaultKind::Invalid, "spec.ipFamilies"),
+    ("ConfigMap", FaultKind::Forbidden, "data"),
+    ("ConfigMap", FaultKind::Forbidden, "binaryData"),
+    ("ConfigMap", FaultKind::Forbidden, "immutable"),
+    ("Secret", FaultKind::Forbidden, "data"),
+    ("Secret", FaultKind::Forbidden, "immutable"),
+    ("Secret", FaultKind::Invalid, "type"),
+];
+
+/// Returns what to do about a refused object; nothing where that does not follow from the structure of the answer.
+pub fn remedy(key: &ObjectKey, denial: &Denial, holder: &Holder) -> Option<String> {
+    match denial.code {
+        404 if denial.resource == "namespaces" => Some("create the namespace".to_owned()),
+        404 if denial.resource.is_empty() => Some(served(key)),
+        422 => match holder {
+            Holder::Nobody => None,
+            Holder::Ours => of_ours(key, &denial.faults),
+            Holder::Others(whose) => denial.faults.iter().any(|fault| is_fixed(&key.kind, fault)).then(|| {
+                format!("this installation did not make it ({whose}): see what needs it; who owns it can move it away")
+            }),
+        },
+        _ => None,
+    }
+}
+
+fn of_ours(key: &ObjectKey, faults: &[FieldFault]) -> Option<String> {
+    if faults.iter().any(|fault| fault.kind == FaultKind::Duplicate) {
+        return Some(undone(key));
+    }
+    if key.kind == "PersistentVolumeClaim" && faults.iter().any(|fault| fault.kind == FaultKind::Forbidden) {
+        return Some(
+            "state in the profile what it has, or move its data to a PVC of another name".to_owned(),
+        );
+    }
+    faults.iter().any(|fault| is_fixed(&key.kind, fault)).then(|| made_again(key))
+}
+
+fn is_fixed(kind: &str, fault: &FieldFault) -> bool {
+    let is_it = |field: &str| match fault.field.strip_prefix(field) {
+        Some("") => true,
+        // `spec` of a StatefulSet stands for all that is fixed; a field below it is a mistake of its own.
+        Some(rest) => rest.starts_with('[') && field != "data" && field != "binaryData",
+        None => false,
+    };
+    FIXED.iter().any(|(of, why, field)| *of == kind && *why == fault.kind && is_it(field))
+}
+
+fn served(key: &ObjectKey) -> String {
+    let way = if key.api_version.contains(".coreos.com") || key.api_version.starts_with("gateway.") {
+        "install its CustomResourceDefinition, or switch it off in the profile"
     } else {
         "set `kubernetes.version` of the profile to the server's, and build again"
-    }
+    };
+    format!("the cluster does not serve {} {}: {way}", key.api_version, key.kind)
 }
 
 /// Returns what to do where somebody changed that by which the elements of a list are told apart: both are in it then.
@@ -48,15 +93,14 @@ fn made_again(key: &ObjectKey) -> String {
     let delete = format!("`kubectl -n {namespace} delete {kind} {name}`");
     match key.kind.as_str() {
         "StatefulSet" => format!(
-            "delete it without its pods and claims, `kubectl -n {namespace} delete {kind} {name} --cascade=orphan`, and \
+            "delete it without its pods and PVCs, `kubectl -n {namespace} delete {kind} {name} --cascade=orphan`, and \
              apply again"
         ),
-        "Deployment" => format!("delete it, {delete}, and apply again: its pods are away meanwhile"),
+        "Deployment" => format!("delete it, {delete}, and apply again: its pods are away in between"),
         "ConfigMap" | "Secret" => {
-            format!("somebody else made it: if nothing needs it, delete it, {delete}, and apply again")
-        }
-        "PersistentVolumeClaim" => {
-            "state in the profile what it has, or move its data to a claim of another name".to_owned()
+            format!(
+                "somebody changed it: if nothing needs what is in it, delete it, {delete}, and apply again"
+            )
         }
         _ => format!("delete it, {delete}, and apply again"),
     }
@@ -66,50 +110,81 @@ fn made_again(key: &ObjectKey) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_refusal_says_what_to_do() {
-        let key = |api_version: &str, kind: &str| ObjectKey {
+    fn key(api_version: &str, kind: &str) -> ObjectKey {
+        ObjectKey {
             api_version: api_version.into(),
             kind: kind.into(),
             namespace: "ns".into(),
             name: "a".into(),
-        };
-        for (key, code, message, wanted) in [
-            (
-                key("apps/v1", "StatefulSet"),
-                422,
-                "updates to statefulset spec for fields",
-                "--cascade=orphan",
-            ),
-            (key("v1", "Service"), 422, "spec.clusterIP: may not change once set", "delete service a"),
-            (key("v1", "Service"), 422, r#"spec.ports[1].name: Duplicate value: "http""#, "edit service a"),
-            (key("v1", "ConfigMap"), 422, "data: field is immutable when", "somebody else made it"),
-            (
-                key("policy/v1beta1", "PodDisruptionBudget"),
-                404,
-                "not find",
-                "serve policy/v1beta1 PodDisruptionBudget",
-            ),
-            (
-                key("monitoring.coreos.com/v1", "ServiceMonitor"),
-                404,
-                "not find",
-                "have its definition installed",
-            ),
-            (
-                key("monitoring.coreos.com/v1", "ServiceMonitor"),
-                404,
-                "namespaces \"m\" not found",
-                "namespace made",
-            ),
-            (key("v1", "Service"), 403, "User \"a\" cannot patch", "ask for the right"),
+        }
+    }
+
+    fn invalid(kind: FaultKind, field: &str) -> Denial {
+        let faults = vec![FieldFault { kind, field: field.into() }];
+        Denial { code: 422, faults, ..Denial::default() }
+    }
+
+    #[test]
+    fn fixed_field_of_our_object_has_a_remedy() {
+        use FaultKind::{Duplicate, Forbidden, Invalid};
+        for (kind, fault, field, wanted) in [
+            ("StatefulSet", Forbidden, "spec", "--cascade=orphan"),
+            ("Deployment", Invalid, "spec.selector", "delete deployment a"),
+            ("Service", Invalid, "spec.clusterIPs[0]", "delete service a"),
+            ("Service", Duplicate, "spec.ports[1].name", "edit service a"),
+            ("ConfigMap", Forbidden, "data", "delete configmap a"),
+            ("PersistentVolumeClaim", Forbidden, "spec", "state in the profile"),
         ] {
-            let text = explain(&key, code, message);
+            let text = remedy(&key("v1", kind), &invalid(fault, field), &Holder::Ours).unwrap();
             assert!(text.contains(wanted), "{text}");
         }
-        assert_eq!(
-            explain(&key("v1", "Service"), 422, "spec.ports: Required value"),
-            "spec.ports: Required value"
-        );
+    }
+
+    #[test]
+    fn object_that_is_not_there_or_not_ours_is_never_to_be_deleted() {
+        let others = Holder::Others("its fields are those of platform".into());
+        for holder in [Holder::Nobody, others] {
+            for (kind, fault, field) in [
+                ("Deployment", FaultKind::Invalid, "spec.selector"),
+                ("ConfigMap", FaultKind::Forbidden, "data"),
+                ("Service", FaultKind::Duplicate, "spec.ports[1].name"),
+            ] {
+                let text = remedy(&key("v1", kind), &invalid(fault, field), &holder).unwrap_or_default();
+                assert!(!text.contains("kubectl"), "{text}");
+                assert!(text.is_empty() || text.contains("those of platform"), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn mistake_in_a_field_that_can_change_has_none() {
+        for (kind, fault, field) in [
+            ("Deployment", FaultKind::Invalid, "spec.template.spec.containers[0].image"),
+            ("StatefulSet", FaultKind::Forbidden, "spec.template.spec.hostNetwork"),
+            ("ConfigMap", FaultKind::Invalid, "data[a b]"),
+            ("Service", FaultKind::Other, "spec.ports"),
+        ] {
+            assert_eq!(
+                remedy(&key("v1", kind), &invalid(fault, field), &Holder::Ours),
+                None,
+                "{kind} {field}"
+            );
+        }
+        let silent = Denial { code: 422, ..Denial::default() };
+        assert_eq!(remedy(&key("apps/v1", "Deployment"), &silent, &Holder::Ours), None);
+    }
+
+    #[test]
+    fn missing_namespace_and_missing_kind_differ() {
+        let of = |api_version: &str, kind: &str, resource: &str| {
+            let denial = Denial { code: 404, resource: resource.into(), ..Denial::default() };
+            remedy(&key(api_version, kind), &denial, &Holder::Nobody).unwrap_or_default()
+        };
+        assert_eq!(of("v1", "Service", "namespaces"), "create the namespace");
+        let monitor = of("monitoring.coreos.com/v1", "ServiceMonitor", "");
+        assert!(monitor.contains("install its CustomResourceDefinition"), "{monitor}");
+        let budget = of("policy/v1beta1", "PodDisruptionBudget", "");
+        assert!(budget.contains("does not serve policy/v1beta1 PodDisruptionBudget"), "{budget}");
+        assert_eq!(of("v1", "Service", "services"), "");
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::live::{self, INSTANCE_LABEL};
 use super::prune::{Candidate, candidates, workloads_first};
-use super::record::{Item, head_name, record_labels, recovery_name};
+use super::record::{HELM_ARCHIVE, Item, head_name, instance_label, record_labels, recovery_name};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::render::manifest_set::ManifestSet;
@@ -38,15 +38,21 @@ pub struct Kept {
     pub others: BTreeSet<ObjectKey>,
     /// Whether there are encrypted copies of Secrets.
     pub has_copies: bool,
+    /// Whether there are archived records of Helm.
+    pub has_archive: bool,
+    /// Pods of the installation that no set owns.
+    pub orphans: BTreeSet<String>,
 }
 
-/// Decides what goes: everything of all generations that is live, ours, and holds no data.
+/// Decides what goes: everything of all generations that is live, ours, and holds no data, but for what a release of Helm
+/// has again.
 pub fn removal(
     inventory: &[Item],
+    helms: &ManifestSet,
     live: &BTreeMap<ObjectKey, Value>,
     (manager, instance): (&str, &str),
 ) -> Removal {
-    let all = candidates(inventory, &ManifestSet::default(), live, (manager, instance));
+    let all = candidates(inventory, helms, live, (manager, instance));
     let (workloads, rest) = workloads_first(all);
     Removal { workloads, rest }
 }
@@ -84,16 +90,23 @@ pub fn stays(
         },
         delete: delete(&["secret", secret]),
     });
+    let orphans = kept.orphans.iter().map(|pod| Stays {
+        what: format!("Pod/{pod}"),
+        why: "no set owns it, and nothing would make it again",
+        delete: delete(&["pod", pod]),
+    });
     // A record may name what is others': nobody is told to delete that.
     let others: BTreeSet<&ObjectKey> =
         strange.into_iter().map(|(claim, _)| claim).chain(&kept.others).collect();
     let others = others.into_iter().map(|other| Stays {
         what: other.to_string(),
-        why: if other.kind == "Secret" {
-            "it was there before, or is others'; if the encryption key is in it, all accounts and API keys in the data \
-             are lost without it"
-        } else {
-            "it was there before, or is others', and may have the data"
+        why: match other.kind.as_str() {
+            "Secret" => {
+                "it was there before, or is others'; if the encryption key is in it, all accounts and API keys in the \
+                 data are lost without it"
+            }
+            "PersistentVolumeClaim" => "it was there before, or is others', and may have the data",
+            _ => "it is not the one that was installed, or is others' by its labels: see whose it is",
         },
         delete: Vec::new(),
     });
@@ -103,18 +116,40 @@ pub fn stays(
         why: "it has encrypted copies of the Secrets",
         delete: delete(&["configmap", &copies]),
     });
+    let archive_labels = format!("{},app.kubernetes.io/component={HELM_ARCHIVE}", instance_label(name));
+    let archive = kept.has_archive.then(|| Stays {
+        what: format!("the archived records of Helm, Secrets relay-bundle.{name}.helm.v1 and so on"),
+        why: "passwords are in them; nobody needs them but to look back",
+        delete: delete(&["secret", "-l", &archive_labels]),
+    });
     let head = head_name(name);
     let record = Stays {
         what: format!("the record, ConfigMaps {head} and {head}.1 and so on"),
         why: "it has the bundles that ran, and keeps older ones out",
         delete: delete(&["configmap", "-l", &record_labels(name)]),
     };
-    let namespace = Stays {
-        what: format!("Namespace/{namespace}"),
-        why: "everything above is in it, and what others put there",
-        delete: ["delete", "namespace", namespace].map(str::to_owned).into(),
-    };
-    claims.chain(secrets).chain(others).chain(copies).chain([record, namespace]).collect()
+    let namespace = namespace_stays(name, namespace, live);
+    claims
+        .chain(secrets)
+        .chain(orphans)
+        .chain(others)
+        .chain(copies)
+        .chain(archive)
+        .chain([record, namespace])
+        .collect()
+}
+
+/// Says what becomes of the namespace: only one that was installed, and has the label of the installation, is its own.
+fn namespace_stays(name: &ReleaseName, namespace: &str, live: &BTreeMap<ObjectKey, Value>) -> Stays {
+    let what = format!("Namespace/{namespace}");
+    let is_it = |key: &ObjectKey| key.kind == "Namespace" && key.name == namespace;
+    let found = live.iter().find(|(key, _)| is_it(key)).map(|(_, object)| &object["metadata"]);
+    if found.and_then(|metadata| live::label(metadata, INSTANCE_LABEL)) == Some(name.as_str()) {
+        let delete = ["delete", "namespace", namespace].map(str::to_owned).into();
+        return Stays { what, why: "everything above is in it, and what others put there", delete };
+    }
+    let why = "it does not belong to this installation; everything above is in it, and what others put there";
+    Stays { what, why, delete: Vec::new() }
 }
 
 #[cfg(test)]
@@ -130,7 +165,7 @@ mod tests {
             api_version: "v1".into(),
             kind: kind.into(),
             namespace: "ns".into(),
-            name: "x".into(),
+            name: if kind == "Namespace" { "ns" } else { "x" }.into(),
         };
         let kinds = [
             "Namespace",
@@ -154,9 +189,12 @@ mod tests {
             made: ["a-encryption-key".to_owned()].into(),
             others: ["PersistentVolumeClaim", "Secret"].map(other).into(),
             has_copies: true,
+            has_archive: true,
+            orphans: ["a-redis-0".to_owned()].into(),
         };
 
-        let removal = removal(&inventory, &live, ("relay-bundle", "a"));
+        let none = ManifestSet::default();
+        let removal = removal(&inventory, &none, &live, ("relay-bundle", "a"));
         let name = "a".parse().unwrap();
         let stays = stays((&name, "ns"), &inventory, &live, &kept);
 
@@ -164,7 +202,9 @@ mod tests {
         assert_eq!(names(&removal.workloads), ["Ingress", "Deployment", "StatefulSet"]);
         assert_eq!(names(&removal.rest), ["Service", "ConfigMap", "NetworkPolicy"]);
         assert_eq!(stays[1].delete, ["-n", "ns", "delete", "secret", "a-encryption-key"]);
-        assert!(stays[2].delete.is_empty() && stays[3].delete.is_empty());
+        assert_eq!(stays[2].delete, ["-n", "ns", "delete", "pod", "a-redis-0"]);
+        assert!(stays[3].delete.is_empty() && stays[4].delete.is_empty());
+        assert_eq!(stays.last().unwrap().delete, ["delete", "namespace", "ns"]);
         let stays: Vec<&str> = stays.iter().map(|stays| stays.what.as_str()).collect();
         let record = "the record, ConfigMaps relay-bundle.a and relay-bundle.a.1 and so on";
         let copies = "ConfigMap/relay-bundle.a.recovery";
@@ -173,12 +213,34 @@ mod tests {
             [
                 "PersistentVolumeClaim/x",
                 "Secret/a-encryption-key",
+                "Pod/a-redis-0",
                 "PersistentVolumeClaim/theirs",
                 "Secret/theirs",
                 copies,
+                "the archived records of Helm, Secrets relay-bundle.a.helm.v1 and so on",
                 record,
                 "Namespace/ns"
             ]
         );
+    }
+    #[test]
+    fn namespace_of_others_has_no_command_that_deletes_it() {
+        let key = ObjectKey {
+            api_version: "v1".into(),
+            kind: "Namespace".into(),
+            namespace: String::new(),
+            name: "ns".into(),
+        };
+        let stays = |live: &BTreeMap<ObjectKey, Value>| namespace_stays(&"a".parse().unwrap(), "ns", live);
+        let labelled = |instance: &str| {
+            let labels = json!({"app.kubernetes.io/instance": instance});
+            BTreeMap::from([(key.clone(), json!({"metadata": {"labels": labels}}))])
+        };
+
+        assert_eq!(stays(&labelled("a")).delete, ["delete", "namespace", "ns"]);
+        for others in [BTreeMap::new(), labelled("b")] {
+            let Stays { why, delete, .. } = stays(&others);
+            assert!(delete.is_empty() && why.starts_with("it does not belong to this installation"), "{why}");
+        }
     }
 }

@@ -83,7 +83,8 @@ pub fn of_adoption(bundle: &Bundle) -> BTreeSet<Right> {
             "Secret" => &["get", "list", "create", "update", "delete"],
             // They have data, and are never deleted.
             "PersistentVolumeClaim" => &["get", "update"],
-            _ => &["get", "update", "delete"],
+            // What an adoption deleted is made again if it is abandoned.
+            _ => &["get", "create", "update", "patch", "delete"],
         }
     };
     let namespace = bundle.index.namespace.as_str();

@@ -2,14 +2,14 @@
 
 use std::io::{Read as _, Write as _};
 
+use age_core::format::{FileKey, Stanza};
 use zeroize::Zeroizing;
 
-use super::form::{Form, FormError, armoured};
 use super::frame::{FrameError, frame, unframe};
 use super::identity::Identities;
-use super::place::Place;
 use super::recipient::Recipients;
 use super::value::SecretBytes;
+use crate::age_file::{ADDRESS_STANZA, Address, Form, FormError, Place, Stated, armoured};
 
 /// Why a file does not give the value for a place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,17 +22,25 @@ pub enum OpenError {
     Altered,
     #[error(transparent)]
     Frame(#[from] FrameError),
+    #[error("its content is for the right place, and its address names {0}: another program sealed it")]
+    Contradiction(Place),
 }
 
 /// Encrypts a value for a place to recipients, in armour. No two results are alike, for age draws new keys each time.
+///
+/// The place is in the frame, where only a key reads it, and in the header, where everyone can.
 pub fn seal(place: &Place, value: &SecretBytes, recipients: &Recipients) -> Vec<u8> {
-    encrypt(&frame(place, value), recipients)
+    let address = Address { place: place.clone(), recipients: recipients.iter().cloned().collect() };
+    encrypt(&frame(place, value), recipients, Some(&address))
 }
 
 /// Encrypts bytes to recipients, in armour.
-pub(super) fn encrypt(bytes: &[u8], recipients: &Recipients) -> Vec<u8> {
+pub(super) fn encrypt(bytes: &[u8], recipients: &Recipients, address: Option<&Address>) -> Vec<u8> {
     let keys = recipients.keys();
-    let encryptor = age::Encryptor::with_recipients(keys.iter().map(|key| key as &dyn age::Recipient))
+    let address = address.map(AddressStanza);
+    let keys = keys.iter().map(|key| key as &dyn age::Recipient);
+    let address = address.as_ref().map(|address| address as &dyn age::Recipient);
+    let encryptor = age::Encryptor::with_recipients(keys.chain(address))
         .expect("there is a recipient, and all are of one kind");
     let write = || {
         let mut writer = encryptor.wrap_output(Vec::new())?;
@@ -42,13 +50,40 @@ pub(super) fn encrypt(bytes: &[u8], recipients: &Recipients) -> Vec<u8> {
     armoured(&write().expect("memory does not fail"))
 }
 
+/// Writes an address into a header. To age it is one more recipient: age protects the stanzas of all recipients with a code
+/// that only a holder of the file's key can compute.
+struct AddressStanza<'a>(&'a Address);
+
+impl age::Recipient for AddressStanza<'_> {
+    #[expect(
+        clippy::disallowed_types,
+        reason = "age's trait has a set, and this one is empty: it has no order"
+    )]
+    fn wrap_file_key(
+        &self,
+        _: &FileKey,
+    ) -> Result<(Vec<Stanza>, std::collections::HashSet<String>), age::EncryptError> {
+        let stanza = Stanza {
+            tag: ADDRESS_STANZA.to_owned(),
+            args: vec![self.0.place.to_string()],
+            body: self.0.body(),
+        };
+        Ok((vec![stanza], std::collections::HashSet::new()))
+    }
+}
+
 /// Decrypts a sealed file, and returns its value if it was sealed for `place`.
 ///
 /// # Errors
 ///
 /// When it is no sealed secret, none of the identities opens it, one bit was altered, or it is for another place.
 pub fn open(file: &[u8], identities: &Identities, place: &Place) -> Result<SecretBytes, OpenError> {
-    Ok(unframe(place, &decrypt(&Form::of(file)?, identities)?)?)
+    let form = Form::of(file)?;
+    let value = unframe(place, &decrypt(&form, identities)?)?;
+    match form.stated(place) {
+        Stated::Same | Stated::Unknown => Ok(value),
+        Stated::Other(other) => Err(OpenError::Contradiction(other.clone())),
+    }
 }
 
 /// Decrypts what a file holds.
@@ -175,12 +210,67 @@ mod tests {
     #[test]
     fn a_stanza_that_makes_age_give_up_is_refused() {
         let (identities, public) = key();
-        let binary = Form::of(&sealed(&[&public])).ok().unwrap().binary().to_vec();
+        let recipients = Recipients::new([public]).unwrap();
+        let file = encrypt(&frame(&place(), &secret("s3cret")), &recipients, None);
+        let binary = Form::of(&file).ok().unwrap().binary().to_vec();
         let at = binary.iter().position(|byte| *byte == b'\n').unwrap() + 1;
         let zeros = format!("-> X25519 {}\n{}\n", "A".repeat(43), "A".repeat(43));
 
         let forged = [&binary[..at], zeros.as_bytes(), &binary[at..]].concat();
 
         assert_eq!(opened(&forged, &identities), Err(OpenError::Altered));
+    }
+
+    #[test]
+    fn sealed_file_states_its_address() {
+        let ((_, one), (_, two)) = (key(), key());
+        let form = Form::of(&sealed(&[&one, &two])).ok().unwrap();
+
+        let address = form.address().unwrap();
+
+        assert_eq!(form.stated(&place()), Stated::Same);
+        assert_eq!(address.recipients, [one, two].into());
+    }
+
+    #[test]
+    fn file_with_changed_or_removed_address_does_not_open() {
+        let (identities, public) = key();
+        let binary = Form::of(&sealed(&[&public])).ok().unwrap().binary().to_vec();
+        let header = String::from_utf8_lossy(&binary).split("--- ").next().unwrap().len();
+        let (text, rest) = (str::from_utf8(&binary[..header]).unwrap(), &binary[header..]);
+        let at = text.find("-> relay-bundle-address-grease").unwrap();
+        let end = at + 3 + text[at + 3..].find("-> ").unwrap();
+        let moved = text.replace(&place().to_string(), "other/relay-sealed/jwt-secret");
+        let removed = format!("{}{}", &text[..at], &text[end..]);
+        for header in [moved, removed] {
+            assert_ne!(header, text);
+            let file = [header.as_bytes(), rest].concat();
+
+            assert!(Form::of(&file).is_ok());
+            assert_eq!(opened(&file, &identities), Err(OpenError::Altered));
+        }
+    }
+
+    #[test]
+    fn address_that_contradicts_the_content_is_refused() {
+        let (identities, public) = key();
+        let recipients = Recipients::new([public.clone()]).unwrap();
+        let other: Place = "other/relay-sealed/jwt-secret".parse().unwrap();
+        let address = Address { place: other.clone(), recipients: [public].into() };
+
+        let file = encrypt(&frame(&place(), &secret("s3cret")), &recipients, Some(&address));
+
+        assert_eq!(opened(&file, &identities), Err(OpenError::Contradiction(other)));
+    }
+
+    #[test]
+    fn file_without_address_still_opens() {
+        let (identities, public) = key();
+        let recipients = Recipients::new([public]).unwrap();
+
+        let file = encrypt(&frame(&place(), &secret("s3cret")), &recipients, None);
+
+        assert_eq!(Form::of(&file).ok().unwrap().stated(&place()), Stated::Unknown);
+        assert_eq!(opened(&file, &identities).unwrap(), b"s3cret");
     }
 }

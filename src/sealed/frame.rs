@@ -2,25 +2,17 @@
 
 use zeroize::Zeroizing;
 
-use super::place::Place;
-use super::value::{SecretBytes, VALUE_BYTES_MAX};
-
-/// The first line of every frame.
-const MAGIC: &str = "relay-bundle/sealed/v1";
-
-/// A frame's length is a multiple of this.
-pub(super) const PADDING: usize = 512;
-
-/// The greatest length of a frame.
-pub(super) const FRAME_BYTES_MAX: usize =
-    (MAGIC.len() + 1 + Place::BYTES_MAX + 1 + "8192\n".len() + VALUE_BYTES_MAX).next_multiple_of(PADDING);
+use super::value::SecretBytes;
+use crate::age_file::{FRAME_MAGIC, PADDING, Place, VALUE_BYTES_MAX};
 
 /// Why what was decrypted is not the value for a place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     #[error("its content is no sealed secret: it was encrypted with age alone, which binds it to no place")]
     NotFramed,
-    #[error("it is sealed for {0}: the file was swapped, or the release was renamed")]
+    #[error(
+        "it is sealed for {0}: the file was swapped or copied from another site, or the release was renamed"
+    )]
     Misplaced(Place),
     #[error("its content is not what this program seals")]
     Malformed,
@@ -29,7 +21,7 @@ pub enum FrameError {
 /// Returns the frame of a value, of which there is exactly one.
 pub(super) fn frame(place: &Place, value: &SecretBytes) -> Zeroizing<Vec<u8>> {
     let value = value.expose();
-    let head = Zeroizing::new(format!("{MAGIC}\n{place}\n{}\n", value.len()));
+    let head = Zeroizing::new(format!("{FRAME_MAGIC}\n{place}\n{}\n", value.len()));
     let length = (head.len() + value.len()).next_multiple_of(PADDING);
     // Room for all of it: a vector that grows leaves copies behind.
     let mut frame = Zeroizing::new(Vec::with_capacity(length));
@@ -41,7 +33,7 @@ pub(super) fn frame(place: &Place, value: &SecretBytes) -> Zeroizing<Vec<u8>> {
 
 /// Returns the value of a frame that is for `place`.
 pub(super) fn unframe(place: &Place, bytes: &[u8]) -> Result<SecretBytes, FrameError> {
-    let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or(FrameError::NotFramed)?;
+    let rest = bytes.strip_prefix(FRAME_MAGIC.as_bytes()).ok_or(FrameError::NotFramed)?;
     let (empty, rest) = line(rest)?;
     let (found, rest) = line(rest)?;
     let (length, rest) = line(rest)?;
@@ -70,6 +62,7 @@ fn line(bytes: &[u8]) -> Result<(&str, &[u8]), FrameError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::age_file::FRAME_BYTES_MAX;
 
     fn place() -> Place {
         "relay/relay-sealed/jwt-secret".parse().unwrap()

@@ -1,8 +1,10 @@
 //! Private keys of age, as `age-keygen` writes them.
 
+use age::secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
-use super::form::{ARMOUR_BEGIN, MAGIC_BEGIN};
+use crate::age_file::{ARMOUR_BEGIN, MAGIC_BEGIN};
+use crate::model::text::AgeRecipient;
 
 /// The greatest length of a file of identities.
 pub const IDENTITIES_BYTES_MAX: u64 = 16 << 10;
@@ -10,6 +12,26 @@ const IDENTITIES_MAX: usize = 32;
 
 /// The private keys that may open sealed secrets. They cannot be printed, and are overwritten when they are dropped.
 pub struct Identities(Vec<age::x25519::Identity>);
+
+/// A new private key, and its public half.
+pub struct NewIdentity {
+    pub public: AgeRecipient,
+    /// The line of the private key, as `age-keygen` writes it.
+    pub line: Zeroizing<String>,
+}
+
+impl NewIdentity {
+    /// Makes a key; age draws it from the system.
+    pub fn generate() -> Self {
+        let identity = age::x25519::Identity::generate();
+        let line = Zeroizing::new(identity.to_string().expose_secret().to_owned());
+        Self { public: public_half(&identity), line }
+    }
+}
+
+fn public_half(identity: &age::x25519::Identity) -> AgeRecipient {
+    identity.to_public().to_string().parse().expect("the public half of a private key is a recipient")
+}
 
 /// Why a file has no private keys. Says nothing of what is in it but the number of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,17 +42,19 @@ pub enum InvalidIdentities {
     TooMany,
     #[error("it is encrypted itself; decrypt it on the way: --identity <(age -d FILE)")]
     Encrypted,
-    #[error("it is a private key of SSH; make a key with `age-keygen`")]
+    #[error("it is a private key of SSH; make a key with `relay-bundle keygen --age`")]
     Ssh,
     #[error(
-        "it is a PEM file, as keys that sign are; the private key of age is what `age-keygen` has written"
+        "it is a PEM file, as keys that sign are; a private key of age is in the file that `keygen --age` or `age-keygen` has written"
     )]
     Pem,
-    #[error("line {0} is the key of a plugin, and no plugin runs here; make a key with `age-keygen`")]
+    #[error(
+        "line {0} is the key of a plugin, and no plugin runs here; make a key with `relay-bundle keygen --age`"
+    )]
     Plugin(usize),
     #[error("line {0} is a private key of another kind than `age-keygen` makes by default")]
     OtherKind(usize),
-    #[error("line {0} is a public key; the private one is in the file that `age-keygen -o` wrote")]
+    #[error("line {0} is a public key; the private one is in the file that `keygen --age --out` wrote")]
     PublicKey(usize),
     #[error("line {0} is no private key of age")]
     Malformed(usize),
@@ -63,6 +87,11 @@ impl Identities {
             }
         }
         if identities.is_empty() { Err(InvalidIdentities::None) } else { Ok(Self(identities)) }
+    }
+
+    /// Returns the public halves.
+    pub fn recipients(&self) -> Vec<AgeRecipient> {
+        self.0.iter().map(public_half).collect()
     }
 
     /// Yields the keys as age wants them.

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::form::{ARMOUR_BEGIN, MAGIC_BEGIN};
+use crate::age_file::{ARMOUR_BEGIN, MAGIC_BEGIN, RECIPIENTS_MAX};
 use crate::model::text::AgeRecipient;
-
-/// The greatest number of recipients of one secret.
-pub const RECIPIENTS_MAX: usize = 16;
 
 /// The recipients of a secret: at least one, each once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +17,12 @@ pub enum InvalidRecipient {
     #[error("there are more than {RECIPIENTS_MAX} recipients")]
     TooMany,
     #[error(
-        "this is a private key of age: change it, for it was seen, and name its public key, which `age-keygen -y` prints"
+        "this is a private key of age: change it, for it was seen, and name its public key, which `relay-bundle keygen --age --public FILE` prints"
     )]
     PrivateKey,
-    #[error("keys of SSH are not taken: make a key with `age-keygen` and name its `age1…` line")]
+    #[error(
+        "keys of SSH are not taken: make a key with `relay-bundle keygen --age` and name its `age1…` line"
+    )]
     Ssh,
     #[error(
         "`{0}` is a key of a plugin or of another kind than `age-keygen` makes, and no plugin runs where a bundle is applied"
@@ -80,6 +79,11 @@ impl Recipients {
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &AgeRecipient> {
         self.0.iter()
+    }
+
+    /// Returns whether the example of the shipped profiles is among them, which is no key of the user's.
+    pub fn has_example(&self) -> bool {
+        self.iter().any(AgeRecipient::is_example)
     }
 
     /// Returns the recipients as age has them.

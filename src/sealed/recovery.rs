@@ -11,9 +11,9 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::cipher::{OpenError, decrypt, encrypt};
-use super::form::Form;
 use super::identity::Identities;
 use super::recipient::Recipients;
+use crate::age_file::Form;
 use crate::model::secret_value::SecretValue;
 
 /// The first line.
@@ -86,7 +86,7 @@ impl Recovery {
     ///
     /// When they are too large.
     pub fn seal(&self, recipients: &Recipients) -> Result<Vec<u8>, RecoveryError> {
-        let file = encrypt(&self.content(), recipients);
+        let file = encrypt(&self.content(), recipients, None);
         if file.len() > RECOVERY_BYTES_MAX { Err(RecoveryError::TooLarge) } else { Ok(file) }
     }
 
@@ -263,7 +263,7 @@ mod tests {
         let (identities, recipients) = key();
         let right = recovery().content();
         let text = String::from_utf8(right.to_vec()).unwrap();
-        assert!(Recovery::open(&encrypt(&right, &recipients), &identities).is_ok());
+        assert!(Recovery::open(&encrypt(&right, &recipients, None), &identities).is_ok());
         for wrong in [
             String::new(),
             "s3cret".to_owned(),
@@ -274,7 +274,7 @@ mod tests {
             text.trim_end_matches('\0').to_owned(),
             text.clone() + "\0",
         ] {
-            let refused = Recovery::open(&encrypt(wrong.as_bytes(), &recipients), &identities).err();
+            let refused = Recovery::open(&encrypt(wrong.as_bytes(), &recipients, None), &identities).err();
             let why = refused.unwrap_or_else(|| panic!("taken: {wrong}")).to_string();
             assert!(!why.contains("s3cret") && !why.contains("czNj"), "{why}");
         }

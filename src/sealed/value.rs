@@ -2,8 +2,7 @@
 
 use zeroize::Zeroizing;
 
-/// The greatest length of a value.
-pub const VALUE_BYTES_MAX: usize = 8 << 10;
+use crate::age_file::VALUE_BYTES_MAX;
 
 /// The value of a secret: text without control characters, as everywhere in a profile.
 ///

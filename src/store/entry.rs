@@ -53,6 +53,13 @@ impl EntryName {
         &self.0
     }
 
+    /// Returns whether the entry is a build of this profile. Another bundle and profile may spell the same name: `a-b` of
+    /// `c`, and `a` of `b-c`.
+    pub fn is_of(&self, name: &str, profile: &str) -> bool {
+        let rest = self.0[ID_DIGITS..].strip_prefix('-').and_then(|rest| rest.strip_prefix(name));
+        rest.and_then(|rest| rest.strip_prefix('-')) == Some(profile)
+    }
+
     /// Returns the digits of the content id that begin the name.
     pub fn id(&self) -> &str {
         &self.0[..ID_DIGITS]
@@ -81,6 +88,8 @@ mod tests {
 
         assert_eq!(entry.as_str(), "e3b0c44298fc1c149afbf4c8996fb924-claude-relay-production");
         assert_eq!(entry.id(), "e3b0c44298fc1c149afbf4c8996fb924");
+        assert!(entry.is_of("claude-relay", "production") && entry.is_of("claude", "relay-production"));
+        assert!(!entry.is_of("claude-relay", "prod") && !entry.is_of("relay", "production"));
         assert_eq!(EntryName::parse(entry.as_str()), Some(entry));
     }
 

@@ -18,7 +18,7 @@ use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, SUMS_BYTES_MAX, check_size};
 use crate::bundle::read::{Fault, Form, Medium, Opening, ReadError, SealedMedium};
 use crate::bundle::sums::Sums;
-use crate::fsio::{MODE_PUBLIC, open_named};
+use crate::fsio::{MODE_PUBLIC, open_below};
 use crate::hashing::{Crew, FileContent};
 use crate::model::safe_path::SafePath;
 
@@ -58,14 +58,13 @@ impl Folder {
 
     /// Opens a file; none if another one had its name meanwhile.
     fn try_open(&self, name: &str) -> Result<Option<(fs::File, u64)>, ReadError> {
-        let path = self.root.join(name);
         let not_there = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                 Fault::Missing { path: name.to_owned() }
             }
             _ => Fault::Io(error),
         };
-        Ok(open_named(&path, not_there, |metadata| check_form(name, metadata))?)
+        Ok(open_below(&self.root, name.into(), not_there, |metadata| check_form(name, metadata))?)
     }
 
     fn read_small(&self, name: &str, limit: u64) -> Result<Vec<u8>, ReadError> {

@@ -68,7 +68,7 @@ impl Store {
     }
 
     fn lock_exclusive(&self) -> Result<Lock, StoreError> {
-        Lock::exclusive(&self.root.join(LOCK))
+        Lock::exclusive(&self.root.join(LOCK), &self.waits)
     }
 
     fn garbage(&self) -> Result<Garbage, StoreError> {

@@ -2,33 +2,35 @@
 //!
 //! A lock goes with the process that holds it. So whoever has the exclusive lock knows that everything in `.tmp`
 //! was left by the dead.
+//!
+//! A second file has the lock of those who give out serials: a build that signs, and `sign`.
 
 use std::fs::TryLockError;
 
 use camino::Utf8Path;
 use fs_err as fs;
 
-use crate::fsio::{MODE_PUBLIC, open_lock};
+use crate::fsio::{MODE_PUBLIC, Sharing, Waits, lock_file, open_lock};
 use crate::store::StoreError;
 
 /// A lock that is held until it is dropped: closing the file releases it.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub struct Lock {
     _file: fs::File,
 }
 
 impl Lock {
     /// Waits until no one removes anything; makes the file of the lock if there is none.
-    pub(super) fn shared(path: &Utf8Path) -> Result<Self, StoreError> {
+    pub(super) fn shared(path: &Utf8Path, waits: &Waits) -> Result<Self, StoreError> {
         let file = open(path)?;
-        file.lock_shared()?;
+        lock_file(&file, Sharing::Shared, waits)?;
         Ok(Self { _file: file })
     }
 
     /// Waits until no one else uses the store; makes the file of the lock if there is none.
-    pub(super) fn exclusive(path: &Utf8Path) -> Result<Self, StoreError> {
+    pub(super) fn exclusive(path: &Utf8Path, waits: &Waits) -> Result<Self, StoreError> {
         let file = open(path)?;
-        file.lock()?;
+        lock_file(&file, Sharing::Exclusive, waits)?;
         Ok(Self { _file: file })
     }
 

@@ -21,16 +21,18 @@ use tempfile::TempDir;
 pub use self::disk::{Change, Observer};
 pub use self::entry::{EntryName, ID_DIGITS, InvalidName, NAME_BYTES_MAX};
 pub use self::gc::{Garbage, Unreachable};
+pub use self::lock::Lock;
 pub use self::register::{Outcome, Registered};
 
 use self::disk::Disk;
 use self::folder::Folder;
 use crate::bundle::limits::LimitExceeded;
 use crate::bundle::read::{Fault, ReadError, SumsRead};
-use crate::fsio;
+use crate::fsio::{self, Waits};
 
 const TMP: &str = ".tmp";
 const LOCK: &str = ".lock";
+const SERIALS_LOCK: &str = ".serials.lock";
 const PINS: &str = ".pins";
 
 /// A folder of bundles, by default `bundles/`.
@@ -38,6 +40,7 @@ const PINS: &str = ".pins";
 pub struct Store {
     root: Utf8PathBuf,
     disk: Disk,
+    waits: Waits,
 }
 
 /// Why the store could not do what was asked.
@@ -83,12 +86,18 @@ impl StoreError {
 impl Store {
     /// Names the store in the folder `root`. Touches nothing: the first build makes the folder.
     pub fn at(root: impl Into<Utf8PathBuf>) -> Self {
-        Self { root: root.into(), disk: Disk::default() }
+        Self { root: root.into(), disk: Disk::default(), waits: Waits::default() }
     }
 
     /// Names a store of which `observer` hears each change before it is made.
     pub fn observed(root: impl Into<Utf8PathBuf>, observer: Observer) -> Self {
-        Self { root: root.into(), disk: Disk::observed(observer) }
+        Self { root: root.into(), disk: Disk::observed(observer), waits: Waits::default() }
+    }
+
+    /// Tells `waits` of a lock that is not free.
+    #[must_use]
+    pub fn telling(self, waits: Waits) -> Self {
+        Self { waits, ..self }
     }
 
     /// Returns the folder of the store.
@@ -164,6 +173,19 @@ impl Store {
         }
         entries.sort();
         Ok(entries)
+    }
+
+    /// Returns the attestations of all builds of a profile, as they are. An entry that cannot be read has none.
+    ///
+    /// Entries are told apart by their names: a store with many profiles is not read for one of them.
+    ///
+    /// # Errors
+    ///
+    /// When the folder of the store cannot be read.
+    pub fn attestations(&self, name: &str, profile: &str) -> Result<Vec<Vec<u8>>, StoreError> {
+        let entries = self.entries()?.into_iter().filter(|entry| entry.is_of(name, profile));
+        let opened = entries.filter_map(|entry| folder::open(&self.path_of(&entry)).ok());
+        Ok(opened.filter_map(|opened| opened.attestation().map(<[u8]>::to_vec)).collect())
     }
 
     fn not_found(&self, reference: &str) -> StoreError {

@@ -1,7 +1,8 @@
 //! Puts bundles into the store: rendered aside, renamed into place.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::fs::Metadata;
+use std::io::{self, Read as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -10,9 +11,12 @@ use crate::bundle::files::BundleFiles;
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, check_size};
 use crate::bundle::read::{Fault, Files, ReadError, SumsRead};
+use crate::fsio::open_named;
 use crate::model::digest::Digest;
 use crate::store::lock::Lock;
-use crate::store::{EntryName, InvalidName, LOCK, Store, StoreError, TMP, read_folder, read_sums, utf8};
+use crate::store::{
+    EntryName, InvalidName, LOCK, SERIALS_LOCK, Store, StoreError, TMP, read_folder, read_sums, utf8,
+};
 
 /// The name under which an altered entry waits for its removal.
 const REPLACED: &str = "old";
@@ -58,14 +62,14 @@ impl Store {
         let build = Build::new(files, name, profile)?;
         self.make_root()?;
         self.sweep_if_alone()?;
-        let mut lock = Lock::shared(&self.root.join(LOCK))?;
+        let mut lock = Lock::shared(&self.root.join(LOCK), &self.waits)?;
         self.check_link_place(profile)?;
         let outcome = if let Some(outcome) = self.add(&build)? {
             outcome
         } else {
             // Two builds must not repair at once: the second would take away what the first has put there.
             drop(lock);
-            lock = Lock::exclusive(&self.root.join(LOCK))?;
+            lock = Lock::exclusive(&self.root.join(LOCK), &self.waits)?;
             self.add_or_replace(&build)?
         };
         self.point(profile, &build.entry)?;
@@ -86,12 +90,22 @@ impl Store {
             return Err(self.not_found(entry.as_str()));
         }
         self.make_root()?;
-        let _lock = Lock::shared(&self.root.join(LOCK))?;
+        let _lock = Lock::shared(&self.root.join(LOCK), &self.waits)?;
         // Not beside its place: a file that a dead process leaves there would be one too many.
         let (_work, folder) = self.make_work_folder()?;
         let file = folder.join(ATTESTATION);
         self.disk.write_file(&file, attestation)?;
         Ok(self.disk.rename(&file, &path.join(ATTESTATION))?)
+    }
+
+    /// Waits until no other process gives out serials here; the lock goes with the value.
+    ///
+    /// # Errors
+    ///
+    /// When the folder or the file of the lock cannot be made.
+    pub fn lock_serials(&self) -> Result<Lock, StoreError> {
+        self.make_root()?;
+        Lock::exclusive(&self.root.join(SERIALS_LOCK), &self.waits)
     }
 
     /// Removes what killed builds left, unless a living one is at work.
@@ -252,15 +266,21 @@ impl<'a> Build<'a> {
 /// Reads the attestation of an altered entry: signatures cannot be made again, and whoever uses them checks them.
 fn salvage_attestation(entry: &Utf8Path) -> Result<Option<Vec<u8>>, StoreError> {
     let path = entry.join(ATTESTATION);
-    match fs::symlink_metadata(&path) {
-        Ok(metadata) if metadata.is_file() && metadata.len() <= ATTESTATION_BYTES_MAX => {
-            Ok(Some(fs::read(path)?))
+    let small_file = |metadata: &Metadata| {
+        if metadata.is_file() && metadata.len() <= ATTESTATION_BYTES_MAX { Ok(()) } else { Err(None) }
+    };
+    let opened = open_named(&path, Some, small_file);
+    let is_absent =
+        |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    match opened {
+        Ok(Some((file, size))) => {
+            let mut bytes = Vec::new();
+            file.take(size).read_to_end(&mut bytes)?;
+            Ok(Some(bytes))
         }
-        Ok(_) => Ok(None),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
+        Ok(None) | Err(None) => Ok(None),
+        Err(Some(error)) if is_absent(&error) => Ok(None),
+        Err(Some(error)) => Err(error.into()),
     }
 }
 

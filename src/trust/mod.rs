@@ -11,6 +11,7 @@ pub mod key;
 pub mod key_file;
 pub mod passphrase;
 mod pem;
+mod place;
 pub mod policy;
 pub mod refusal;
 pub mod sign;

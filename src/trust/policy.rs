@@ -47,6 +47,15 @@ pub struct Target {
     pub cluster_uid: Option<String>,
 }
 
+impl Target {
+    /// Returns the target without its cluster: the record in a cluster is about that cluster alone, and operators whose
+    /// policies name it share one floor there with those whose policies do not.
+    #[must_use]
+    pub fn within_cluster(&self) -> Self {
+        Self { cluster_uid: None, ..self.clone() }
+    }
+}
+
 /// A key that counts for something.
 #[derive(Clone, Debug)]
 pub struct TrustedKey {
@@ -423,7 +432,7 @@ fn each_once<T: fmt::Display>(list: &str, items: &[T]) -> Result<(), String> {
 }
 
 /// Reads a uid as API servers make them: a UUID in lower case.
-fn uid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub(super) fn uid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     let is_right = |(at, byte)| if [8, 13, 18, 23].contains(&at) { byte == b'-' } else { is_hex(byte) };

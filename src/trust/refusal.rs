@@ -150,6 +150,23 @@ impl From<Difference> for Mismatch {
 }
 
 impl Reason {
+    /// Returns whether keys decide: only then do those that were found and expected explain the refusal.
+    pub fn is_about_keys(&self) -> bool {
+        matches!(
+            self,
+            Self::Unsigned
+                | Self::BadAttestation(_)
+                | Self::BadSignature
+                | Self::UntrustedKey
+                | Self::RevokedKey
+                | Self::RetiredKey
+                | Self::KeyNotValid
+                | Self::BelowThreshold { .. }
+                | Self::NothingGranted
+                | Self::NoGrant(_)
+        )
+    }
+
     /// Returns the code: stable, for programs. `docs/format/exit-codes.md` lists them.
     pub fn code(&self) -> &'static str {
         match self {
@@ -173,7 +190,8 @@ impl Reason {
             Self::Replay(Replay::Equivocation { .. }) => "EQUIVOCATION",
             Self::Replay(Replay::ClockBehind { .. }) => "CLOCK_BEHIND",
             Self::OtherContent { .. } => "TAMPERED",
-            Self::ContentMismatch(_) => "CONTENT_MISMATCH",
+            Self::ContentMismatch(Mismatch::Bundle(error)) => code_of_content(error),
+            Self::ContentMismatch(Mismatch::Statement(_)) => "CONTENT_MISMATCH",
             Self::Unreadable(error) => code_of(&error.fault),
         }
     }
@@ -186,10 +204,18 @@ pub fn code_of(fault: &Fault) -> &'static str {
         Fault::Extra { .. } => "EXTRA_FILE",
         Fault::Missing { .. } => "MISSING_FILE",
         Fault::Truncated { .. } | Fault::Empty => "TRUNCATED",
-        Fault::Form { .. } | Fault::Compressed { .. } => "BAD_FORM",
+        Fault::Form { .. } | Fault::NoHeader { .. } | Fault::Compressed { .. } => "BAD_FORM",
         Fault::Sums(_) => "BAD_SUMS",
         Fault::Limit(_) => "TOO_LARGE",
         Fault::Io(_) | Fault::Sink { .. } => "UNREADABLE",
+    }
+}
+
+/// Returns the code of what is wrong with the content of a bundle whose bytes are right.
+pub fn code_of_content(error: &InvalidBundle) -> &'static str {
+    match error {
+        InvalidBundle::Forbidden(_) | InvalidBundle::OwnMonitor { .. } => "FORBIDDEN_CONTENT",
+        _ => "CONTENT_MISMATCH",
     }
 }
 

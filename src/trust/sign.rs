@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::envelope::{Envelope, PAYLOAD_TYPE};
 use super::key::SignatureBytes;
-use super::statement::{InvalidStatement, Predicate, SERIAL_MAX, Statement};
+use super::statement::{InvalidStatement, Predicate, SERIAL_MAX, SITES_MAX, Statement};
 use crate::bundle::layout::ATTESTATION;
 use crate::bundle::open::Bundle;
 use crate::model::text::Label;
@@ -19,10 +19,6 @@ use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 /// How far ahead of the clock a release may be issued: further, a wrong clock would raise the floor below which
 /// verifiers accept no serial.
 pub const AHEAD_SECONDS_MAX: u64 = DAY_SECONDS;
-
-/// The most sites that a statement names: with the longest names and sixteen signatures, the attestation is within
-/// its limit.
-pub const SITES_MAX: usize = 500;
 
 /// What differs if a statement is about other content.
 const CONTENT_ID: &str = "content id";

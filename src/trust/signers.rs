@@ -179,7 +179,7 @@ impl<'a> Signers<'a> {
     fn standing(&self, id: &KeyId, key: &TrustedKey) -> Standing {
         let now = self.terms.now;
         // What was deployed is judged by the time at which it was issued alone.
-        let is_new = self.terms.purpose == Purpose::Install;
+        let is_new = self.terms.purpose != Purpose::Deployed;
         match key.status {
             Status::Revoked => Standing::Revoked,
             Status::Retired if is_new => Standing::Retired,

@@ -1,13 +1,18 @@
-//! What was accepted before: so that an old bundle does not come back, and no serial means two contents.
+//! The bundles accepted before: an old bundle does not come back, and no serial means two contents.
+//!
+//! A floor counts for its own place and for each place that [`Place::covers`]: every site and cluster of the same
+//! installation where the floor names none.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::place::Place;
+use super::policy::Target;
 use super::statement::{Predicate, Statement};
 use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
-use crate::model::text::{Label, ReleaseName};
+use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
 /// The format of the state.
@@ -21,18 +26,6 @@ pub const STATE_BYTES_MAX: u64 = 4 << 20;
 pub struct State {
     floors: BTreeMap<Place, Floor>,
     resets: Vec<Reset>,
-}
-
-/// For what a floor holds.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Place {
-    pub bundle: ReleaseName,
-    pub profile: Label,
-    pub namespace: Label,
-    /// The site of the trust policy, if it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub site: Option<Label>,
 }
 
 /// What was accepted last.
@@ -73,6 +66,26 @@ pub struct Reset {
     pub floor: Floor,
     pub time: Timestamp,
     pub reason: String,
+}
+
+/// The comparison of a place with the floors of a state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// The floor that counts for the place.
+    pub floor: Option<Floor>,
+    /// The floors of other sites and clusters, where no floor counts for the place: none of them is compared.
+    pub not_compared: Vec<Elsewhere>,
+}
+
+/// A floor of the same installation that does not count: its site or its cluster is another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Elsewhere {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<Label>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_uid: Option<String>,
+    pub serial: u64,
 }
 
 /// The state as it is written.
@@ -162,19 +175,39 @@ impl State {
         &self.resets
     }
 
-    /// Checks a statement against what was accepted before.
+    /// Returns the floor that counts for `place`: the highest of its own and of those that cover it. Of equal serials the
+    /// narrowest place wins, so that a bundle recorded for the very place stays acceptable there.
+    pub fn floor(&self, place: &Place) -> Option<&Floor> {
+        let counting = self.floors.iter().filter(|(other, _)| other.covers(place));
+        counting.max_by_key(|(_, floor)| floor.serial).map(|(_, floor)| floor)
+    }
+
+    /// Returns the floor that counts for `place`; without one, the floors that were not compared.
+    pub fn compare(&self, place: &Place) -> Comparison {
+        let floor = self.floor(place).cloned();
+        let others =
+            self.floors.iter().filter(|(other, _)| floor.is_none() && other.is_same_installation(place));
+        let not_compared = others.map(|(other, floor)| Elsewhere {
+            site: other.site.clone(),
+            cluster_uid: other.cluster_uid.clone(),
+            serial: floor.serial,
+        });
+        Comparison { not_compared: not_compared.collect(), floor }
+    }
+
+    /// Checks a statement against what was accepted before at `target`.
     ///
     /// # Errors
     ///
     /// When it is older than what was accepted for its place, its serial was another content's, or the clock cannot
     /// be right.
-    pub fn check(&self, statement: &Statement, site: Option<&Label>, now: Timestamp) -> Result<(), Replay> {
+    pub fn check(&self, statement: &Statement, target: &Target, now: Timestamp) -> Result<(), Replay> {
         if let Some(issued) = self.floors.values().map(|floor| floor.issued).max()
             && issued.seconds_since(now) > DAY_SECONDS
         {
             return Err(Replay::ClockBehind { now, issued });
         }
-        let Some(floor) = self.floors.get(&Place::of(statement, site)) else { return Ok(()) };
+        let Some(floor) = self.floor(&Place::of(statement, target)) else { return Ok(()) };
         let serial = statement.predicate.serial;
         if serial < floor.serial {
             return Err(Replay::Rollback { serial, floor: floor.clone() });
@@ -185,17 +218,33 @@ impl State {
         Ok(())
     }
 
+    /// Returns the places whose floors keep a statement out.
+    pub fn places_above(&self, statement: &Statement, target: &Target) -> impl Iterator<Item = &Place> {
+        let place = Place::of(statement, target);
+        let (serial, content_id) = (statement.predicate.serial, statement.content_id);
+        let is_above = move |floor: &Floor| {
+            serial < floor.serial || serial == floor.serial && content_id != floor.content_id
+        };
+        let counts = move |other: &Place| other.covers(&place);
+        let found = self.floors.iter().filter(move |(place, floor)| counts(place) && is_above(floor));
+        found.map(|(place, _)| place)
+    }
+
     /// Raises the floor of a place to a statement that [`State::check`] let pass; neither its serial nor its time falls.
-    pub fn accept(&mut self, statement: &Statement, site: Option<&Label>, now: Timestamp) {
+    ///
+    /// A floor that counts for the place is copied to it.
+    pub fn accept(&mut self, statement: &Statement, target: &Target, now: Timestamp) {
         let Predicate { serial, issued, .. } = statement.predicate;
+        let place = Place::of(statement, target);
         let new = Floor { serial, content_id: statement.content_id, issued, recorded: now };
-        let floor = self.floors.entry(Place::of(statement, site)).or_insert_with(|| new.clone());
+        let mut floor = self.floor(&place).unwrap_or(&new).clone();
         // A higher serial may have been issued earlier: the clock is compared with the newest time of all.
         let newest = floor.issued.max(issued);
         if floor.serial < serial {
-            *floor = new;
+            floor = new;
         }
         floor.issued = newest;
+        self.floors.insert(place, floor);
     }
 
     /// Takes a floor away and keeps a line about it; says no if there is none.
@@ -203,18 +252,5 @@ impl State {
         let Some(floor) = self.floors.remove(place) else { return false };
         self.resets.push(Reset { place: place.clone(), floor, time: now, reason: reason.to_owned() });
         true
-    }
-}
-
-impl Place {
-    /// Returns the place that a statement is about.
-    pub fn of(statement: &Statement, site: Option<&Label>) -> Self {
-        let predicate = &statement.predicate;
-        Self {
-            bundle: predicate.bundle.clone(),
-            profile: predicate.profile.clone(),
-            namespace: predicate.namespace.clone(),
-            site: site.cloned(),
-        }
     }
 }

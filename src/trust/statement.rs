@@ -8,7 +8,7 @@ use crate::bundle::layout::SUMS;
 use crate::canonical::Canonical;
 use crate::model::digest::Digest;
 use crate::model::text::{Label, ReleaseName};
-use crate::model::timestamp::Timestamp;
+use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
 const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 
@@ -17,6 +17,10 @@ pub const PREDICATE_TYPE: &str = "urn:relay-bundle:bundle:v1";
 
 /// The largest serial, the largest integer of canonical JSON.
 pub const SERIAL_MAX: u64 = (1 << 53) - 1;
+
+/// The most sites that a statement names: with the longest names and sixteen signatures, the attestation is within
+/// its limit.
+pub const SITES_MAX: usize = 500;
 
 /// What signers say: which content is whose release, from when, and where it may go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +50,14 @@ pub struct Predicate {
     pub serial: u64,
     /// Where the bundle may be applied; empty for anywhere.
     pub sites: BTreeSet<Label>,
+}
+
+impl Predicate {
+    /// Returns whether the serial is more than a day beyond the time of issue, in seconds: a slip, or a builder's clock that
+    /// was wrong.
+    pub fn is_serial_ahead(&self) -> bool {
+        self.serial.saturating_sub(self.issued.seconds()) > DAY_SECONDS
+    }
 }
 
 /// The statement as it is written.
@@ -81,8 +93,10 @@ pub enum InvalidStatement {
     Type { found: String, wanted: &'static str },
     #[error("the signed statement is about something else than `{SUMS}`")]
     Subject,
-    #[error("the signed statement expires ({expires}) before it was issued ({issued})")]
-    ExpiresBeforeIssued { issued: Timestamp, expires: Timestamp },
+    #[error("the signed statement was issued at {issued} and expires at {expires}, which is not later")]
+    Expiry { issued: Timestamp, expires: Timestamp },
+    #[error("the signed statement names {0} sites, and {SITES_MAX} are the most")]
+    Sites(usize),
     #[error("the signed statement is not in its only spelling, canonical JSON")]
     NotCanonical,
 }
@@ -127,9 +141,12 @@ impl Statement {
             return Err(InvalidStatement::Subject);
         }
         let statement = Self { content_id: digest.sha256, predicate: written.predicate };
-        let Predicate { issued, expires, .. } = statement.predicate;
-        if let Some(expires) = expires.filter(|expires| *expires < issued) {
-            return Err(InvalidStatement::ExpiresBeforeIssued { issued, expires });
+        let Predicate { issued, expires, ref sites, .. } = statement.predicate;
+        if let Some(expires) = expires.filter(|expires| *expires <= issued) {
+            return Err(InvalidStatement::Expiry { issued, expires });
+        }
+        if sites.len() > SITES_MAX {
+            return Err(InvalidStatement::Sites(sites.len()));
         }
         if statement.canonical().as_deref() == Some(bytes) {
             Ok(statement)
@@ -160,6 +177,20 @@ mod tests {
         r#""subject":[{"digest":{"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},"#,
         r#""name":"SHA256SUMS"}]}"#
     );
+
+    /// Returns a list of `number` sites, sorted.
+    fn sites(number: usize) -> String {
+        let names: Vec<String> = (0..number).map(|number| format!("\"s{number:04}\"")).collect();
+        format!("[{}]", names.join(","))
+    }
+
+    #[test]
+    fn statement_at_its_limits_is_read() {
+        let text = EXAMPLE.replacen("[]", &sites(SITES_MAX), 1);
+        let text = text.replacen("\"files\"", "\"expires\":\"2026-11-22T10:00:01Z\",\"files\"", 1);
+
+        assert_eq!(Statement::parse(text.as_bytes()).unwrap().predicate.sites.len(), SITES_MAX);
+    }
 
     fn example() -> Statement {
         Statement::parse(EXAMPLE.as_bytes()).unwrap()
@@ -229,6 +260,8 @@ mod tests {
             ("duplicate sites", replace("[]", r#"["a","a"]"#)),
             ("a site that is none", replace("[]", r#"["A b"]"#)),
             ("an early end", replace("\"files\"", "\"expires\":\"2026-11-22T09:59:59Z\",\"files\"")),
+            ("an end at once", replace("\"files\"", "\"expires\":\"2026-11-22T10:00:00Z\",\"files\"")),
+            ("too many sites", replace("[]", &sites(SITES_MAX + 1))),
         ];
         for (what, text) in table {
             assert!(Statement::parse(text.as_bytes()).is_err(), "{what}: {text}");

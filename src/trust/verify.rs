@@ -4,6 +4,7 @@
 //! the bundle is parsed before enough holders have signed it, and no file is read before the statement is accepted.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use super::envelope::{Envelope, PAYLOAD_TYPE};
 use super::key::PublicKey;
@@ -13,8 +14,9 @@ use super::sign::{Difference, FILES, difference};
 use super::signers::Signers;
 use super::state::State;
 use super::statement::{Predicate, Statement};
-use crate::bundle::open::Bundle;
+use crate::bundle::open::{Bundle, InvalidBundle};
 use crate::bundle::read::{Fault, Files, Opening, ReadError, SealedMedium, Visitor};
+use crate::bundle::sealed::check_sealed;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
 /// Something that has passed [`verify`], and what vouches for it. Nothing else makes one:
@@ -67,6 +69,9 @@ pub struct Voucher {
     pub expires: Option<Timestamp>,
     /// The bytes of the attestation.
     pub attestation: Vec<u8>,
+    /// The refusal of everything but deployed content; only verifying for [`Purpose::Apply`] sets it, and the caller has to
+    /// heed it.
+    pub only_if_deployed: Option<Arc<Refusal>>,
 }
 
 /// What is trusted.
@@ -83,6 +88,9 @@ pub enum Authority<'a> {
 pub enum Purpose {
     /// To be brought in.
     Install,
+    /// To be brought in; or, where its content is deployed already, to be applied again under the terms of
+    /// [`Purpose::Deployed`]. The verifier knows no cluster: [`Voucher::only_if_deployed`] says which of the two it is.
+    Apply,
     /// To be gone back to, since it was deployed here: neither its age nor what came after it counts.
     Deployed,
 }
@@ -123,8 +131,22 @@ pub fn verify<M: SealedMedium>(
     let attestation = opening.attestation().ok_or_else(|| nobody(Reason::Unsigned))?.to_vec();
     let envelope = Envelope::parse(&attestation).map_err(|error| nobody(Reason::BadAttestation(error)))?;
     let mut signers = Signers::of(&envelope, *terms);
-    let accepted = accept(&envelope, &mut signers);
-    let (statement, grant) = accepted.map_err(|reason| signers.refusal(reason))?;
+    let accepted = accept(&envelope, &mut signers).map_err(|reason| signers.refusal(reason));
+    let mut only_if_deployed = None;
+    let (statement, grant) = match accepted {
+        Ok(accepted) => accepted,
+        Err(refusal) if terms.purpose == Purpose::Apply => {
+            signers = Signers::of(&envelope, Terms { purpose: Purpose::Deployed, ..*terms });
+            match accept(&envelope, &mut signers) {
+                Ok(accepted) => {
+                    only_if_deployed = Some(Arc::new(refusal));
+                    accepted
+                }
+                Err(_) => return Err(refusal.into()),
+            }
+        }
+        Err(refusal) => return Err(refusal.into()),
+    };
     let bundle = read_content(opening, &statement, blob).map_err(|error| match error {
         VerifyError::Refused(refusal) => signers.refusal(*refusal.reason).into(),
         unread @ VerifyError::Unread(_) => unread,
@@ -132,7 +154,14 @@ pub fn verify<M: SealedMedium>(
     let expires = expiry(&statement.predicate, terms);
     Ok(Verified {
         value: bundle,
-        voucher: Voucher { statement, signatures: signers.found(), grant, expires, attestation },
+        voucher: Voucher {
+            statement,
+            signatures: signers.found(),
+            grant,
+            expires,
+            attestation,
+            only_if_deployed,
+        },
     })
 }
 
@@ -186,7 +215,7 @@ fn check_circumstances(statement: &Statement, terms: &Terms<'_>) -> Result<(), R
         return Err(Reason::IssuedInFuture { issued, now });
     }
     if let Authority::Policy(policy, state) = terms.authority {
-        state.check(statement, policy.target.site.as_ref(), now).map_err(Reason::Replay)?;
+        state.check(statement, &policy.target, now).map_err(Reason::Replay)?;
     }
     match expiry(&statement.predicate, terms) {
         Some(expires) if expires < now => Err(Reason::Expired { expires, now }),
@@ -224,6 +253,7 @@ fn read_content<M: SealedMedium>(
     }
     let contents = files.read(blob).map_err(refused)?;
     let bundle = Bundle::open(contents).map_err(|error| Reason::ContentMismatch(error.into()))?;
+    check_sealed(&bundle).map_err(|error| Reason::ContentMismatch(InvalidBundle::from(error).into()))?;
     match difference(statement, &bundle) {
         Some(difference) => Err(Reason::ContentMismatch(difference.into()).into()),
         None => Ok(bundle),

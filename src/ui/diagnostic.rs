@@ -1,14 +1,17 @@
 //! Shows diagnostics: the source line, underlined, with what to do; or as data.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin as Place, Renderer, Snippet};
 use serde_json::{Value, json};
 
+use super::escape::safe;
 use crate::profile::diagnostic::{Diagnostic, Diagnostics, Severity};
-use crate::profile::node::{SourceKind, Sources, line_and_column};
+use crate::profile::masking::{ShownLine, ShownText};
+use crate::profile::node::{Origin, Source, SourceKind, Sources, line_and_column};
 
-/// Returns the text of all diagnostics, with ANSI colours, secrets masked.
+/// Returns the text of all diagnostics, with ANSI colours, secrets masked, characters that a terminal acts on escaped.
 pub fn to_text(diagnostics: &Diagnostics, sources: &Sources) -> String {
     let renderer = Renderer::styled();
     let mut texts = BTreeMap::new();
@@ -16,34 +19,68 @@ pub fn to_text(diagnostics: &Diagnostics, sources: &Sources) -> String {
 }
 
 /// Shows one; `texts` keeps what people may see of each source.
-fn one(
+fn one<'a>(
     renderer: &Renderer,
     diagnostic: &Diagnostic,
-    sources: &Sources,
-    texts: &mut BTreeMap<usize, String>,
+    sources: &'a Sources,
+    texts: &mut BTreeMap<usize, ShownText<'a>>,
 ) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
+    let mut group = Group::with_title(level.primary_title(safe(&diagnostic.message)).id(diagnostic.code));
     let source = diagnostic.origin.map(|origin| (origin, sources.get(origin.source)));
-    let mut group = Group::with_title(title);
+    let mut shifted = None;
     if let Some((origin, source)) =
         source.filter(|(_, source)| source.kind != SourceKind::Default && !source.text.is_empty())
     {
-        let text = texts.entry(origin.source).or_insert_with(|| source.shown()).as_str();
-        let start = text.floor_char_boundary(origin.start.min(text.len()));
-        // A table's span may be long: its first line says enough.
-        let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
-        let end = text.ceil_char_boundary(origin.end.clamp(start, line_end));
-        let annotation = AnnotationKind::Primary.span(start..end);
-        group = group.element(Snippet::source(text).path(source.name.as_str()).annotation(annotation));
+        let text = texts.entry(origin.source).or_insert_with(|| source.shown());
+        let (element, places) = excerpt(origin, source, text);
+        group = group.element(element);
+        shifted = places;
     }
     if let Some(help) = &diagnostic.help {
-        group = group.element(Level::HELP.message(help.as_str()));
+        group = group.element(Level::HELP.message(safe(help)));
     }
-    renderer.render(&[group])
+    let text = renderer.render(&[group]);
+    match shifted {
+        Some((counted, place)) => text.replacen(&counted, &place, 1),
+        None => text,
+    }
+}
+
+/// Returns the underlined line of an origin, or its place where the line may not be shown; and, where the renderer counts
+/// escapes that the file has not, the place that it will say and the right one.
+fn excerpt(
+    origin: Origin,
+    source: &Source,
+    text: &ShownText<'_>,
+) -> (Element<'static>, Option<(String, String)>) {
+    let name = safe(&source.name).into_owned();
+    let (line, column) = line_and_column(&source.text, origin.start);
+    let Some(shown) = text.line_at(origin.start) else {
+        return (Place::path(name).line(line).char_column(column).into(), None);
+    };
+    // A table's span may be long: its first line says enough.
+    let (escaped, marked) = escape(&shown, origin.span());
+    let counted = escaped[..marked.start].chars().count() + 1;
+    let place = |column| format!("{name}:{line}:{column}");
+    let shifted = (counted != column).then(|| (place(counted), place(column)));
+    let annotation = AnnotationKind::Primary.span(marked);
+    (Snippet::source(escaped).line_start(line).path(name).annotation(annotation).into(), shifted)
+}
+
+/// Escapes a line, and returns it with the range in it that has become of `span`, a range of the source.
+fn escape(line: &ShownLine, span: Range<usize>) -> (String, Range<usize>) {
+    let text = &line.text;
+    let start = text.floor_char_boundary(span.start.saturating_sub(line.start).min(text.len()));
+    let end = text.ceil_char_boundary(span.end.saturating_sub(line.start).clamp(start, text.len()));
+    // A tab moves nothing but what is behind it, and the snippet has blanks in its place.
+    let safe = |text: &str| text.split('\t').map(safe).collect::<Vec<_>>().join("\t");
+    let (before, marked, after) = (safe(&text[..start]), safe(&text[start..end]), safe(&text[end..]));
+    let range = before.len()..before.len() + marked.len();
+    (before + &marked + &after, range)
 }
 
 /// Returns the diagnostics as data.
@@ -54,7 +91,7 @@ pub fn to_json(diagnostics: &Diagnostics, sources: &Sources) -> Value {
             let (line, column) = line_and_column(&source.text, origin.start);
             match source.kind {
                 SourceKind::Default => json!({"layer": "default"}),
-                SourceKind::Set => json!({"layer": "set", "argument": source.shown()}),
+                SourceKind::Set => json!({"layer": "set", "argument": source.argument()}),
                 SourceKind::File => {
                     json!({"layer": "file", "file": source.name, "line": line, "column": column})
                 }

@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 
+use crate::model::printable::is_printable;
+
 /// Returns `text` with every character that a terminal might act on, or not show, written as an escape.
 pub fn safe(text: &str) -> Cow<'_, str> {
-    if text.chars().all(is_harmless) {
+    if text.chars().all(is_printable) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for character in text.chars() {
-        if is_harmless(character) {
+        if is_printable(character) {
             shown.push(character);
         } else {
             shown.extend(character.escape_debug());
@@ -29,12 +31,42 @@ pub fn safe_within(text: &str) -> String {
     text.split('\n').map(safe).collect::<Vec<_>>().join("\n    ")
 }
 
+/// Returns a text of several lines and with colours in which every other character that a terminal might act on, or not
+/// show, is written as an escape.
+///
+/// Whatever is printed passes here, so that a name that was not made [`safe`] before can at most change colours.
+pub fn safe_styled(text: &str) -> Cow<'_, str> {
+    let stays = |character: char| character == '\n' || character == '\t' || is_printable(character);
+    if text.chars().all(stays) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let style = style_bytes(rest);
+        if style.is_some() || stays(character) {
+            shown.push_str(&rest[..style.unwrap_or(character.len_utf8())]);
+        } else {
+            shown.extend(character.escape_debug());
+        }
+        rest = &rest[style.unwrap_or(character.len_utf8())..];
+    }
+    Cow::Owned(shown)
+}
+
+/// Returns the length of the sequence of colours that a text begins with.
+fn style_bytes(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\u{1b}[")?;
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    parameters[end..].starts_with('m').then_some("\u{1b}[".len() + end + 1)
+}
+
 /// Returns a JSON text in which such characters are escapes of JSON.
 ///
 /// JSON's own rule leaves DEL, the C1 controls (one of which begins a terminal's sequences) and marks of direction as
 /// they are.
 pub fn safe_json(text: &str) -> Cow<'_, str> {
-    let stays = |character: char| character == '\n' || is_harmless(character);
+    let stays = |character: char| character == '\n' || is_printable(character);
     if text.chars().all(stays) {
         return Cow::Borrowed(text);
     }
@@ -49,15 +81,6 @@ pub fn safe_json(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
-}
-
-fn is_harmless(character: char) -> bool {
-    let is_invisible = matches!(
-        character,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-    );
-    !character.is_control() && !is_invisible
 }
 
 #[cfg(test)]
@@ -76,13 +99,22 @@ mod tests {
     }
 
     #[test]
+    fn colours_stay_and_other_sequences_become_visible() {
+        assert_eq!(safe_styled("plain\n\tb"), "plain\n\tb");
+        assert_eq!(safe_styled("\u{1b}[1;31mred\u{1b}[0m"), "\u{1b}[1;31mred\u{1b}[0m");
+        assert_eq!(safe_styled("\u{1b}[2J\u{9b}2J"), r"\u{1b}[2J\u{9b}2J");
+        assert_eq!(safe_styled("\u{1b}[1"), r"\u{1b}[1");
+        assert_eq!(safe_styled("a\u{200b}\u{feff}\u{202e}é"), r"a\u{200b}\u{feff}\u{202e}é");
+    }
+
+    #[test]
     fn json_stays_the_same_value() {
         let value = serde_json::json!({"a\u{9b}": "\u{7f}\u{202e}\u{1b}\u{e0001}\n"});
         let text = format!("{value:#}");
 
         let shown = safe_json(&text);
 
-        assert!(shown.chars().all(|character| character == '\n' || is_harmless(character)), "{shown}");
+        assert!(shown.chars().all(|character| character == '\n' || is_printable(character)), "{shown}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
     }
 }

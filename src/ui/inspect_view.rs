@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
+use super::age_keys_view;
 use super::escape::safe;
+use super::reach_view;
 use super::style::{ADDED, FAINT, HEADING, REMOVED, paint};
 use crate::bundle::index::{Source, Wanted, WantedKey};
 use crate::bundle::posture::{Posture, WorkloadPosture};
@@ -23,6 +25,8 @@ pub fn write(summary: &Summary, signature: &str, out: &mut dyn Write) -> io::Res
     }
     contract(&summary.contract, out)?;
     security(&summary.posture, out)?;
+    heading("Reaches beyond the namespace", out)?;
+    reach_view::lines(&summary.reach).iter().try_for_each(|line| writeln!(out, "  {}", safe(line)))?;
     heading("Consumed by pods", out)?;
     for workload in &summary.workloads {
         writeln!(out, "  {}/{}", safe(&workload.kind), safe(&workload.name))?;
@@ -58,8 +62,8 @@ fn identity(summary: &Summary, signature: &str, out: &mut dyn Write) -> io::Resu
     for (name, value) in lines {
         writeln!(out, "{name:<12}{}", safe(&value))?;
     }
-    let set = summary.set.as_array().into_iter().flatten().filter_map(|set| set.as_str());
-    set.into_iter().try_for_each(|set| writeln!(out, "{:<12}{}", "--set", safe(set)))
+    age_keys_view::write(&summary.age_keys, out)?;
+    summary.set.iter().try_for_each(|set| writeln!(out, "{:<12}{}", "--set", safe(set)))
 }
 
 fn objects(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
@@ -122,7 +126,7 @@ fn security(posture: &Posture, out: &mut dyn Write) -> io::Result<()> {
         names => writeln!(out, "  NetworkPolicies: {}", safe(&names.join(", ")))?,
     }
     match posture.literal_secrets.as_slice() {
-        [] => writeln!(out, "  no secret value is in the bundle"),
+        [] => writeln!(out, "  no Secret of the bundle states a value"),
         keys => {
             let text = format!("! secret values in the bundle: {}", keys.join(", "));
             writeln!(out, "  {}", paint(REMOVED, safe(&text)))

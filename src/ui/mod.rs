@@ -1,5 +1,6 @@
 //! What people see: stdout is data, stderr is talk.
 
+pub mod age_keys_view;
 pub mod diagnostic;
 pub mod diff_view;
 pub mod escape;
@@ -7,5 +8,6 @@ pub mod inspect_view;
 pub mod live_view;
 pub mod printer;
 pub mod progress;
+pub mod reach_view;
 mod style;
 pub mod verify_view;

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use anstream::AutoStream;
 use serde::Serialize;
 
-use super::escape::{safe, safe_lines};
+use super::escape::{safe, safe_json, safe_lines, safe_styled};
 
 /// What a command found out. One value, two faces: the JSON is a published format, the text is not.
 pub trait Report: Serialize {
@@ -37,6 +37,7 @@ pub enum ColorChoice {
 }
 
 /// Writes to stdout and stderr.
+#[derive(Clone, Debug)]
 pub struct Printer {
     pub json: bool,
     pub quiet: bool,
@@ -67,9 +68,11 @@ impl Printer {
             if let Some(fields) = value.as_object_mut() {
                 fields.insert("schema".into(), format!("relay-bundle/{}", R::SCHEMA).into());
             }
-            writeln!(out, "{}", super::escape::safe_json(&format!("{value:#}")))?;
+            writeln!(out, "{}", safe_json(&format!("{value:#}")))?;
         } else {
-            report.write_human(&mut out)?;
+            let mut text = Vec::new();
+            report.write_human(&mut text)?;
+            out.write_all(safe_styled(&String::from_utf8_lossy(&text)).as_bytes())?;
         }
         self.data(&out.into_inner())
     }
@@ -108,6 +111,15 @@ impl Printer {
         })
     }
 
+    /// Writes a value to stdout as JSON that a terminal may show.
+    ///
+    /// # Errors
+    ///
+    /// As [`Printer::data`].
+    pub fn data_json(&self, value: &serde_json::Value) -> io::Result<()> {
+        self.data(safe_json(&format!("{value:#}\n")).as_bytes())
+    }
+
     /// Says one line to the person in front of the terminal.
     pub fn say(&self, line: &str) {
         if !self.quiet {
@@ -138,12 +150,14 @@ impl Printer {
         self.tell_styled(&safe_lines(text));
     }
 
-    /// As [`Printer::tell_lines`], of a text that has colours, and in which names are [`super::escape::safe`] already.
+    /// As [`Printer::tell_lines`], of a text that has colours, and in which names are [`safe`] already.
     pub fn tell_styled(&self, text: &str) {
         let stderr = io::stderr();
         let mut line = AutoStream::new(Vec::new(), AutoStream::choice(&stderr));
         // There is nobody left to tell that stderr is gone.
-        writeln!(line, "{text}").and_then(|()| stderr.lock().write_all(&line.into_inner())).ok();
+        writeln!(line, "{}", safe_styled(text))
+            .and_then(|()| stderr.lock().write_all(&line.into_inner()))
+            .ok();
     }
 
     /// Tells whether a person watches.

@@ -5,16 +5,20 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::age_keys_view;
 use super::escape::safe;
 use super::live_view::{self, LiveReport};
 use super::printer::Report;
+use super::reach_view;
 use super::style::{ADDED, REMOVED, paint};
 use crate::bundle::open::Bundle;
+use crate::bundle::reach::{Reach, reach};
+use crate::bundle::sealed::AgeKeys;
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 use crate::trust::policy::Policy;
 use crate::trust::refusal::{FoundKey, Standing};
-use crate::trust::state::Floor;
+use crate::trust::state::{Comparison, Elsewhere, Floor};
 use crate::trust::verify::Verified;
 
 /// A bundle that was verified.
@@ -40,6 +44,10 @@ pub struct VerifyReport {
     grant: Option<GrantUsed>,
     target: Target,
     replay: Replay,
+    /// What reaches beyond the namespace.
+    reach: Vec<Reach>,
+    #[serde(flatten)]
+    age_keys: AgeKeys,
     objects: usize,
     files: usize,
     bytes: u64,
@@ -76,6 +84,9 @@ pub struct Replay {
     /// What was accepted before; absent for the first bundle of its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub floor: Option<Floor>,
+    /// What was accepted before for other sites and clusters, in the first report of a place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_compared: Vec<Elsewhere>,
     /// Whether the bundle is remembered from now on.
     pub recorded: bool,
 }
@@ -112,6 +123,26 @@ impl Target {
     }
 }
 
+impl Replay {
+    /// Returns the report of a comparison with the state.
+    pub fn of(comparison: Comparison, recorded: bool) -> Self {
+        let Comparison { floor, not_compared } = comparison;
+        Self { checked: true, floor, not_compared, recorded }
+    }
+}
+
+/// Returns which floors of other places were not compared; nothing without one.
+pub fn not_compared(others: &[Elsewhere]) -> Option<String> {
+    let place = |Elsewhere { site, cluster_uid, serial }: &Elsewhere| {
+        let site = site.as_ref().map(|site| format!("site {site}"));
+        let cluster = cluster_uid.as_ref().map(|uid| format!("cluster {uid}"));
+        let names: Vec<String> = site.into_iter().chain(cluster).collect();
+        format!("{}, serial {serial}", names.join(" in "))
+    };
+    let places: Vec<String> = others.iter().map(place).collect();
+    (!places.is_empty()).then(|| format!("recorded before for {}: not compared", places.join("; for ")))
+}
+
 impl VerifyReport {
     /// Tells of a verified bundle that was found at `origin`, as of `time`.
     pub fn new(bundle: &Verified<Bundle>, origin: String, time: Timestamp) -> Self {
@@ -137,6 +168,8 @@ impl VerifyReport {
                 .map(|(at, grant)| GrantUsed { number: at + 1, threshold: grant.threshold.get() }),
             target: Target::default(),
             replay: Replay::default(),
+            reach: reach(&bundle.manifests, bundle.index.namespace.as_str()),
+            age_keys: AgeKeys::of(&bundle.recipe),
             objects: bundle.manifests.len(),
             files: bundle.sums.len(),
             bytes: bundle.bytes,
@@ -182,13 +215,16 @@ impl VerifyReport {
     }
 
     fn replay_text(&self) -> String {
-        let Replay { checked, floor, recorded } = &self.replay;
+        let Replay { checked, floor, not_compared: others, recorded } = &self.replay;
         let text = match floor {
             _ if !checked && self.target.policy => {
                 return "not checked, it runs here by the record".to_owned();
             }
             _ if !checked => return "NOT checked, one key was trusted".to_owned(),
-            None => "first bundle seen here".to_owned(),
+            None => match not_compared(others) {
+                None => "first bundle seen here".to_owned(),
+                Some(others) => format!("first bundle seen here; {others}"),
+            },
             Some(floor) if floor.serial == self.serial => format!("the one recorded on {}", floor.recorded),
             Some(floor) => format!("newer than serial {}, recorded on {}", floor.serial, floor.recorded),
         };
@@ -264,11 +300,16 @@ impl Report for VerifyReport {
             ("expires", expires),
             ("target", self.target_text()),
             ("replay", self.replay_text()),
-            ("size", format!("{} objects, {} files, {} bytes", self.objects, self.files, self.bytes)),
         ];
         for (name, value) in lines {
             writeln!(out, "{name:<12}{}", safe(&value))?;
         }
+        age_keys_view::write(&self.age_keys, out)?;
+        for (at, line) in reach_view::lines(&self.reach).iter().enumerate() {
+            writeln!(out, "{:<12}{}", if at == 0 { "reaches" } else { "" }, safe(line))?;
+        }
+        let Self { objects, files, bytes, .. } = self;
+        writeln!(out, "{:<12}{objects} objects, {files} files, {bytes} bytes", "size")?;
         self.write_rebuild(out)?;
         self.live.as_ref().map_or(Ok(()), |live| live_view::write(live, out))
     }

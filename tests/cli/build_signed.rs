@@ -1,11 +1,18 @@
 //! `build --key`: entries and archives that are signed when they are built.
 
+use std::collections::BTreeMap;
+use std::process::Stdio;
+
 use camino::Utf8PathBuf;
+use relay_bundle::model::timestamp::{DAY_SECONDS, Timestamp};
+use relay_bundle::trust::envelope::Envelope;
 use relay_bundle::trust::key::PublicKey;
+use relay_bundle::trust::statement::Statement;
 use serde_json::json;
 
 use crate::env::TestEnv;
 use crate::keys::{attestation_of, signed, write_pair};
+use crate::sealing::{key, set_mode};
 
 const SIGNED: [&str; 8] =
     ["build", "web", "--key", "a.pem", "--serial", "7", "--issued", "2026-01-02T03:04:05Z"];
@@ -213,5 +220,188 @@ fn content_that_was_released_before_keeps_its_old_serial_and_build_says_who_will
         "{}",
         back.stderr
     );
-    assert!(back.stderr.contains("--reseal"), "{}", back.stderr);
+    assert!(back.stderr.contains("build it without --serial"), "{}", back.stderr);
+}
+
+// --- the serials of releases ---
+
+const DEBUG: [&str; 2] = ["--set", "config.logLevel=\"debug\""];
+
+/// Builds `web` with the key `a.pem`, and returns what was said and the statement.
+#[track_caller]
+fn release(env: &TestEnv, more: &[&str]) -> (crate::env::Ran, Statement) {
+    let ran = env.run(&[&["build", "web", "--key", "a.pem"], more].concat());
+    assert_eq!(ran.code, 0, "{more:?}: {}", ran.stderr);
+    let envelope = Envelope::parse(&attestation_of(&env.path().join(ran.stdout.trim()))).unwrap();
+    (ran, Statement::parse(envelope.payload()).unwrap())
+}
+
+#[test]
+fn builds_within_one_second_get_rising_serials() {
+    let env = TestEnv::new();
+    write_pair(env.path(), "a", 1);
+    let replicas = ["--set", "replicaCount=2"];
+
+    let serials = [&[][..], &DEBUG, &replicas, &[]].map(|more| release(&env, more).1.predicate.serial);
+
+    assert!(serials.is_sorted_by(|before, after| before < after), "{serials:?}");
+}
+
+#[test]
+fn content_that_is_released_again_gets_the_next_serial_and_is_accepted() {
+    let env = TestEnv::new();
+    env.write("a.pem", key("builder").to_pem().as_bytes());
+    set_mode(&env.path().join("a.pem"), 0o600);
+    env.trust_builder();
+    let accept = |archive: &str| env.run(&["verify", archive, "--trust", "trust.toml", "--record"]);
+    let (_, first) = release(&env, &["--archive", "1.tar"]);
+    let (_, debug) = release(&env, &[&["--archive", "2.tar"], &DEBUG[..]].concat());
+
+    let (back, again) = release(&env, &["--archive", "3.tar"]);
+    let (kept, same) = release(&env, &["--archive", "4.tar"]);
+
+    assert_eq!((first.content_id == again.content_id, again == same), (true, true));
+    assert!(again.predicate.serial > debug.predicate.serial);
+    assert!(back.stderr.contains("made a new statement"), "{}", back.stderr);
+    assert!(!back.stderr.contains("warning: "), "{}", back.stderr);
+    assert!(kept.stderr.contains("kept the statement that was there"), "{}", kept.stderr);
+    for archive in ["1.tar", "2.tar", "3.tar", "4.tar"] {
+        let ran = accept(archive);
+        assert_eq!(ran.code, 0, "{archive}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn signatures_of_others_on_the_old_statement_are_named() {
+    let env = TestEnv::new();
+    let (a, b) = (write_pair(env.path(), "a", 1), write_pair(env.path(), "b", 2));
+    let (first, old) = release(&env, &["--site", "lab"]);
+    let entry = env.path().join(first.stdout.trim());
+    env.ok(&["sign", "@web", "--key", "b.pem"]);
+    release(&env, &DEBUG);
+
+    let (again, _) = release(&env, &[]);
+
+    let other = b.public().id().to_string();
+    let said = format!("serial {}, had the signature of {other}", old.predicate.serial);
+    assert!(again.stderr.contains(&said), "{}", again.stderr);
+    assert!(again.stderr.contains(" sign bundles/"), "{}", again.stderr);
+    assert!(again.stderr.contains("was for site lab; the new one is for any site"), "{}", again.stderr);
+    assert_eq!(signed(&entry, &[&a]).1, [a.public().id()].into());
+}
+
+#[test]
+fn serial_of_another_content_is_refused() {
+    let env = TestEnv::new();
+    let key = write_pair(env.path(), "a", 1);
+    let (_, first) = release(&env, &["--serial", "7"]);
+    let archive = env.path().join("web.tar");
+    env.ok(&[&["build", "web", "--archive", "web.tar"], &DEBUG[..]].concat());
+
+    let build = [&["build", "web", "--key", "a.pem", "--serial", "7"], &DEBUG[..]].concat();
+    for arguments in [&build[..], &["sign", "@web", "--key", "a.pem", "--serial", "7"]] {
+        let ran = env.run(arguments);
+
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
+        assert!(ran.stderr.contains("serial 7 is taken"), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&first.content_id.to_string()), "{}", ran.stderr);
+    }
+    // Nothing is known of other releases of an archive.
+    env.ok(&["sign", "web.tar", "--key", "a.pem", "--serial", "7"]);
+    assert_eq!(signed(&archive, &[&key]).0.predicate.serial, 7);
+}
+
+#[test]
+fn serial_beyond_all_times_is_taken_back_with_the_printed_line() {
+    let env = TestEnv::new();
+    write_pair(env.path(), "a", 1);
+    let (_, first) = release(&env, &["--serial", "9000000000000"]);
+    env.ok(&[&["build", "web"], &DEBUG[..]].concat());
+
+    let ran = env.run(&["sign", "@web", "--key", "a.pem", "--serial", "9000000000000"]);
+
+    let id = first.content_id.to_string();
+    let line = format!("relay-bundle sign @{} --reseal --serial ", &id[..12]);
+    let (_, serial) = ran.stderr.split_once(&line).unwrap_or_else(|| panic!("{}", ran.stderr));
+    let (serial, _) = serial.split_once(' ').unwrap();
+    let entry = format!("@{}", &id[..12]);
+    env.ok(&["sign", &entry, "--reseal", "--serial", serial, "--key", "a.pem"]);
+    env.ok(&["sign", "@web", "--key", "a.pem"]);
+}
+
+#[test]
+fn sign_gives_an_entry_the_next_serial_of_the_store() {
+    let env = TestEnv::new();
+    write_pair(env.path(), "a", 1);
+    let (_, first) = release(&env, &[]);
+    let entry = env.build(&[&["web"], &DEBUG[..]].concat());
+
+    env.ok(&["sign", "@web", "--key", "a.pem"]);
+    let envelope = Envelope::parse(&attestation_of(&entry)).unwrap();
+    let second = Statement::parse(envelope.payload()).unwrap();
+    env.ok(&["sign", "@web", "--key", "a.pem", "--reseal"]);
+    let envelope = Envelope::parse(&attestation_of(&entry)).unwrap();
+    let third = Statement::parse(envelope.payload()).unwrap();
+
+    assert!(first.predicate.serial < second.predicate.serial);
+    assert!(second.predicate.serial < third.predicate.serial);
+}
+
+#[test]
+fn releases_of_other_profiles_leave_the_serial_alone() {
+    let env = TestEnv::new();
+    write_pair(env.path(), "a", 1);
+    env.ok(&["build", "dev", "--key", "a.pem", "--serial", "9000000000000000"]);
+
+    let (_, web) = release(&env, &[]);
+
+    assert_eq!(web.predicate.serial, web.predicate.issued.seconds());
+}
+
+#[test]
+fn serial_far_beyond_the_time_of_issue_is_warned_of_by_build_sign_and_verify() {
+    let env = TestEnv::new();
+    write_pair(env.path(), "a", 1);
+    let issued: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+    let serial = |ahead: u64| (issued.seconds() + ahead).to_string();
+    let warning = "more than 24 h beyond the time of issue";
+    for (ahead, is_warned) in [(DAY_SECONDS, false), (DAY_SECONDS + 1, true)] {
+        let store = format!("store-{ahead}");
+        let serial = serial(ahead);
+        let terms = ["--serial", serial.as_str(), "--issued", "2026-01-02T03:04:05Z"];
+        let built = [&["build", "web", "--store", &store, "--key", "a.pem"], &terms[..]].concat();
+        env.ok(&["build", "web", "--store", "plain", "--archive", "web.tar"]);
+        let signed = [&["sign", "web.tar", "--key", "a.pem"], &terms[..]].concat();
+        for arguments in [&built[..], &signed, &["verify", "web.tar", "--key", "a.pub.pem"]] {
+            let ran = env.run(arguments);
+            assert_eq!(ran.code, 0, "{}", ran.stderr);
+            assert_eq!(ran.stderr.contains(warning), is_warned, "{arguments:?}: {}", ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn parallel_builds_get_serials_of_their_own_and_the_link_leads_to_the_newest() {
+    let env = TestEnv::new();
+    let key = write_pair(env.path(), "a", 1);
+    let sets: Vec<String> = (1..=8).map(|number| format!("replicaCount={number}")).collect();
+    let start = |set: &String| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
+        command.args(["build", "web", "--quiet", "--key", "a.pem", "--set", set]);
+        command.current_dir(env.path()).env_clear().env("HOME", env.path());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+
+    let children: Vec<_> = sets.iter().map(start).collect();
+    let outputs: Vec<_> = children.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
+
+    let mut serials = BTreeMap::new();
+    for output in outputs {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let entry = env.path().join(String::from_utf8(output.stdout).unwrap().trim());
+        serials.insert(signed(&entry, &[&key]).0.predicate.serial, entry);
+    }
+    assert_eq!(serials.len(), sets.len());
+    let linked = env.path().join("bundles/web").canonicalize_utf8().unwrap();
+    assert_eq!(linked.file_name(), serials.last_key_value().unwrap().1.file_name());
 }

@@ -15,8 +15,8 @@ fn a_profile_alone_is_compared_with_its_newest_build() {
     assert_eq!((same.code, changed.code), (0, 1), "{}{}", same.stderr, changed.stderr);
     assert!(same.stdout.starts_with("no difference: both are sha256:"), "{}", same.stdout);
     let wanted = [
-        "Settings\n  ~ config.logLevel: info -> debug\n",
-        "      ~ data.LOG_LEVEL: info -> debug\n",
+        "Settings\n  ~ config.logLevel: warn -> debug\n",
+        "      ~ data.LOG_LEVEL: warn -> debug\n",
         "  Deployment/relay-claude-relay  restart: yes, because config LOG_LEVEL changed\n",
         "  StatefulSet/relay-redis  restart: no\n",
     ];

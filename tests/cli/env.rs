@@ -6,6 +6,8 @@ use serde_json::Value;
 
 /// What all profiles share; nothing in it deserves a warning.
 const BASE: &str = r#"
+config.logLevel = "warn"
+
 [release]
 name = "relay"
 namespace = "relay"

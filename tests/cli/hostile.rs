@@ -87,14 +87,14 @@ fn nothing_in_a_bundle_reaches_the_terminal_as_a_control_sequence() {
     let env = TestEnv::new();
     let mut forgery = Forgery::of(&env);
     forgery.edit_manifest("-svc-relay-claude-relay.yaml", |service| {
-        service["metadata"]["annotations"] = json!({ATTACK: ATTACK});
-        service["spec"]["type"] = ATTACK.into();
+        service["metadata"]["annotations"] = json!({ATTACK: ATTACK, "x/snippet": ATTACK});
+        service["spec"]["sessionAffinity"] = ATTACK.into();
     });
     forgery.edit_manifest("-deploy-", |deployment| {
         let template = &mut deployment["spec"]["template"];
         template["metadata"]["annotations"][format!("checksum/secret-{ATTACK}")] = ATTACK.into();
         template["spec"]["volumes"][0]["name"] = ATTACK.into();
-        template["spec"][ATTACK] = json!({"a": [ATTACK]});
+        template["spec"]["affinity"] = json!({ATTACK: [ATTACK]});
     });
     forgery.edit_json("bundle.json", |index| {
         index["workloads"][1]["checksums"][format!("checksum/secret-{ATTACK}")] = ATTACK.into();
@@ -103,7 +103,6 @@ fn nothing_in_a_bundle_reaches_the_terminal_as_a_control_sequence() {
         recipe["settings"]["config"][ATTACK] = format!("one\n{ATTACK}").into();
         recipe["settings"]["config"]["apiKeyPrefix"] = format!("one\n{ATTACK}").into();
         recipe["set"] = json!([ATTACK]);
-        recipe["renderAbi"] = ATTACK.into();
     });
     forgery.write(&env, "evil.tar");
 

@@ -22,7 +22,7 @@ fn the_images_of_a_profile_are_those_of_its_bundle_sorted_and_each_once() {
         .map(|image| image["reference"].as_str().unwrap())
         .collect();
     assert_eq!(of_bundle, lines);
-    assert_eq!(report["images"][0]["containers"][0], "relay-redis/redis");
+    assert_eq!(report["images"][1]["containers"][0], "relay-redis/redis");
 }
 
 #[test]

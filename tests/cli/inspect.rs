@@ -15,7 +15,7 @@ fn a_page_tells_what_a_bundle_is_holds_wants_and_consumes() {
         "kubernetes  1.25 to ",
         "  Deployment/relay-claude-relay: restricted, no API token\n",
         "  no NetworkPolicies: any pod of the cluster may connect\n",
-        "  no secret value is in the bundle\n",
+        "  no Secret of the bundle states a value\n",
         "  Secret/relay-claude-relay-encryption-key: encryption-key (32 characters, generation 1)\n",
         "Wanted: there before apply\n  Namespace/relay\n",
         "      PersistentVolumeClaim/relay-redis-data\n",

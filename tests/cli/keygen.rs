@@ -447,3 +447,20 @@ fn a_key_whose_lines_have_another_length_is_the_same_key() {
         assert_eq!(keyid("narrow.pem"), keyid(file), "{file}");
     }
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn pair_whose_entry_could_not_be_printed_says_how_to_print_it() {
+    let env = TestEnv::new();
+    let full = fs_err::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
+    command.args(["keygen", "--holder", "desk"]).current_dir(env.path()).env_clear();
+
+    let output = command.stdout(full.into_parts().0).output().unwrap();
+
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("the pair is complete: `signing.pem` and `signing.pub.pem`"), "{said}");
+    let line = said.lines().find_map(|line| line.split_once("relay-bundle ")).unwrap().1;
+    assert!(env.ok(&line.split(' ').collect::<Vec<_>>()).contains("holder = \"desk\""));
+}

@@ -17,6 +17,7 @@ mod inspect;
 mod keygen;
 #[path = "../support/keys.rs"]
 mod keys;
+mod leaks;
 mod pack;
 mod parts;
 mod refusals;

@@ -22,7 +22,7 @@ struct Case {
     prepare: fn(&TestEnv) -> Vec<String>,
 }
 
-const CASES: [Case; 34] = [
+const CASES: [Case; 35] = [
     Case {
         code: "UNSIGNED",
         prepare: |env| {
@@ -236,6 +236,7 @@ const CASES: [Case; 34] = [
         code: "CONTENT_MISMATCH",
         prepare: |env| sealed(env, &["builder"], |predicate| predicate.files += 1),
     },
+    Case { code: "FORBIDDEN_CONTENT", prepare: with_the_network_of_the_node },
 ];
 
 fn trust() -> [String; 2] {
@@ -278,6 +279,36 @@ fn key_that_is(env: &TestEnv, status: &str) -> Vec<String> {
 fn recorded(env: &TestEnv, serial: u64) {
     env.seal("web.tar", &["builder"], |predicate| predicate.serial = serial);
     env.ok(&["verify", "web.tar", "--trust", "trust.toml", "--record"]);
+}
+
+/// A bundle whose pods use the network of their node, consistent and signed by the builder.
+fn with_the_network_of_the_node(env: &TestEnv) -> Vec<String> {
+    let entry = env.build(&["web"]);
+    let mut signed = statement(&read(&entry));
+    let text = |name: &str| fs_err::read_to_string(entry.join(name)).unwrap();
+    let mut index: Value = serde_json::from_str(&text("bundle.json")).unwrap();
+    let objects = index["objects"].as_array_mut().unwrap();
+    let object = objects.iter_mut().find(|object| object["kind"] == "Deployment").unwrap();
+    let path = object["file"].as_str().unwrap().to_owned();
+    let links = "\n      enableServiceLinks: false\n";
+    let manifest = text(&path).replacen(links, &format!("{links}      hostNetwork: true\n"), 1);
+    object["sha256"] = json!(Digest::of(manifest.as_bytes()));
+    let index = serde_json::to_string(&index).unwrap();
+    let old = text("SHA256SUMS");
+    let mut sums = old.clone();
+    for (name, new) in [(path.as_str(), &manifest), ("bundle.json", &index)] {
+        let [before, after] = [&text(name), new].map(|text| Digest::of(text.as_bytes()).to_string());
+        assert_ne!(before, after, "{name}");
+        sums = sums.replace(&before, &after);
+        signed.predicate.bytes = signed.predicate.bytes + new.len() as u64 - text(name).len() as u64;
+    }
+    signed.content_id = Digest::of(sums.as_bytes());
+    for (name, new) in [(path.as_str(), &manifest), ("bundle.json", &index), ("SHA256SUMS", &sums)] {
+        fs_err::write(entry.join(name), new).unwrap();
+    }
+    let attestation = envelope(&signed, &["builder"]).to_bytes();
+    env.write(entry.join("attestation.dsse.json").as_str(), attestation);
+    folder(&entry)
 }
 
 /// The signed folder, after `harm`.
@@ -450,6 +481,29 @@ fn every_code_is_reached_has_a_remedy_and_is_documented() {
     assert_eq!(codes, reached, "reached");
     assert_eq!(codes, remedies, "has a remedy");
     assert_eq!(codes, documented, "is documented");
+}
+
+#[test]
+fn forbidden_object_is_neither_signed_nor_shown() {
+    let env = TestEnv::new();
+    env.trust_builder();
+    let [folder, ..] = &with_the_network_of_the_node(&env)[..] else { panic!("a folder") };
+    env.write("key.pem", key("builder").to_pem().as_bytes());
+    set_mode(&env.path().join("key.pem"), 0o600);
+
+    for command in [&["inspect", folder][..], &["diff", folder, "web"], &["sign", folder, "--key", "key.pem"]]
+    {
+        let ran = env.run(command);
+
+        assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{command:?}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains(
+                "FORBIDDEN_CONTENT: Deployment/relay-claude-relay, pod template: `spec.hostNetwork`"
+            ),
+            "{}",
+            ran.stderr
+        );
+    }
 }
 
 #[test]

@@ -69,3 +69,29 @@ fn a_folder_loses_what_is_no_longer_rendered_and_keeps_what_is_not_ours() {
     let foreign = env.run(&["render", "less", "--out", "."]);
     assert_eq!(foreign.code, 2, "a folder with files that are not ours is refused");
 }
+
+#[test]
+fn folder_that_two_render_into_at_once_holds_the_manifests_of_one() {
+    let env = TestEnv::new();
+    env.write_profile("less", "redis.enabled = false\nexternalRedis.host = \"redis.example.internal\"\n");
+    let names = |folder: &str| -> std::collections::BTreeSet<String> {
+        let folder = fs_err::read_dir(env.path().join(folder)).unwrap();
+        folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    env.ok(&["render", "web", "--out", "web"]);
+    env.ok(&["render", "less", "--out", "less"]);
+    let start = |profile: &&str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
+        command.args(["-q", "render", profile, "--out", "manifests"]);
+        command.current_dir(env.path()).env_clear().spawn().unwrap()
+    };
+
+    let profiles = ["web", "less", "web", "less", "web", "less", "web", "less"];
+    let children: Vec<_> = profiles.iter().map(start).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+
+    let found = names("manifests");
+    assert!(found == names("web") || found == names("less"), "{found:?}");
+}

@@ -154,34 +154,128 @@ fn what_the_profile_does_not_say_yet_is_printed_and_fits() {
     assert!(ran.stderr.contains("in place of what line 4 says of `config.jwtSecret`:"), "{}", ran.stderr);
 }
 
-#[test]
-fn who_seals_a_secret_hears_of_nothing_else_in_the_profile() {
-    let env = place();
-    let profile = |recipients: &str| {
-        let text = format!(
-            "extends = [\"base\"]\nimage.digest = \"\"\nrelease.recoveryRecipients = [{recipients}]\n"
-        );
-        env.write_profile("web", &text);
-    };
-    let seal = |own: &str| {
-        ok(&env, &format!("secrets encrypt web config.jwtSecret --value-file value --replace{own}"))
-    };
-    let example = "\"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\"";
+/// Writes the profile `web` with these lines of `[release]`, and nothing that says what its image is.
+fn web_with(env: &TestEnv, release: &str) {
+    env.write_profile("web", &format!("extends = [\"base\"]\nimage.digest = \"\"\n[release]\n{release}\n"));
+}
 
-    profile(example);
+const EXAMPLE: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+
+#[test]
+fn encrypt_shows_only_warnings_of_its_own_keys() {
+    let env = place();
+    web_with(&env, &format!("recoveryRecipients = [\"{EXAMPLE}\"]"));
+
     let checked = run(&env, "render web --out out");
-    let to_example = seal("");
-    let to_own = seal(&format!(" --recipient {}", KEYS[0].1));
+    let sealed = ok(
+        &env,
+        &format!("secrets encrypt web config.jwtSecret --value-file value --recipient {}", KEYS[0].1),
+    );
 
     for code in ["RB0402", "RB0418"] {
         assert!(checked.stderr.contains(code), "{}", checked.stderr);
     }
+    assert!(!sealed.stderr.contains("RB04"), "{}", sealed.stderr);
+}
+
+#[test]
+fn encrypt_refuses_published_example_key() {
+    let env = place();
+    for release in ["recoveryRecipients", "sealRecipients"] {
+        web_with(&env, &format!("{release} = [\"{EXAMPLE}\", \"{}\"]", KEYS[0].1));
+        for named in [String::new(), format!(" --recipient {EXAMPLE}")] {
+            let ran = run(&env, &format!("secrets encrypt web config.jwtSecret --value-file value{named}"));
+
+            assert_eq!(ran.code, 2, "{}", ran.stderr);
+            assert!(ran.stderr.contains("the example of the shipped profiles (RB0418)"), "{}", ran.stderr);
+        }
+    }
+    assert!(!env.path().join("profiles/secrets").exists());
+}
+
+#[test]
+fn encrypt_takes_seal_recipients_and_leaves_the_recovery_key_out() {
+    let env = place();
+    web_with(&env, &format!("sealRecipients = [\"{}\"]", KEYS[0].1));
+
+    let sealed = ok(&env, "secrets encrypt web config.jwtSecret --value-file value --json");
+
+    assert_eq!(sealed.json()["recipients"], serde_json::json!([KEYS[0].1]));
+    assert!(!sealed.stderr.contains("warning"), "{}", sealed.stderr);
+}
+
+#[test]
+fn encrypt_warns_when_it_seals_for_the_recovery_key() {
+    let env = place();
+
+    let sealed = ok(&env, "secrets encrypt web config.jwtSecret --value-file value");
+
+    assert!(sealed.stderr.contains("warning: sealed for release.recoveryRecipients"), "{}", sealed.stderr);
+}
+
+/// Adds lines of `[release]` to the profile `sealed`.
+fn release(env: &TestEnv, lines: &str) {
+    let path = env.path().join("profiles/sealed.toml");
+    let text = fs_err::read_to_string(&path).unwrap();
+    fs_err::write(path, format!("{text}[release]\n{lines}\n")).unwrap();
+}
+
+#[test]
+fn build_refuses_sealed_file_copied_from_another_site() {
+    let env = place();
+    seal(&env);
+    release(&env, "namespace = \"plant-8\"");
+
+    let built = run(&env, "build sealed");
+    let checked = run(&env, "secrets check sealed --json");
+
+    assert_eq!(built.code, 2, "{}", built.stderr);
+    assert_eq!(built.stderr.matches("error[RB0215]").count(), 2, "{}", built.stderr);
+    let place = "plant-8/relay-claude-relay-sealed/jwt-secret";
     assert!(
-        to_example.stderr.contains("RB0418") && !to_example.stderr.contains("RB0402"),
+        built.stderr.contains(&format!("is sealed for {PLACE}, and this is {place}")),
         "{}",
-        to_example.stderr
+        built.stderr
     );
-    assert!(!to_own.stderr.contains("RB04"), "{}", to_own.stderr);
+    assert_eq!((checked.code, problems(&checked).len()), (1, 2), "{}", checked.stdout);
+}
+
+#[test]
+fn file_of_another_site_is_not_replaced_and_help_names_one_of_its_own() {
+    let env = place();
+    seal(&env);
+    release(&env, "namespace = \"plant-8\"");
+    let file = env.path().join("profiles/secrets/jwt.age");
+    let before = fs_err::read(&file).unwrap();
+
+    let built = run(&env, "build sealed");
+    let replaced = run(&env, "secrets encrypt sealed config.jwtSecret --value-file value --replace");
+
+    let own = "config.jwtSecret = { age = \"secrets/sealed-jwt-secret.age\" }";
+    assert!(built.stderr.contains(own), "{}", built.stderr);
+    assert!(
+        built.stderr.contains("relay-bundle secrets encrypt sealed config.jwtSecret\n"),
+        "{}",
+        built.stderr
+    );
+    assert_eq!(replaced.code, 2, "{}", replaced.stderr);
+    assert!(replaced.stderr.contains(own) && replaced.stderr.contains(PLACE), "{}", replaced.stderr);
+    assert_eq!(fs_err::read(&file).unwrap(), before);
+}
+
+#[test]
+fn seal_recipient_named_after_sealing_is_told() {
+    let env = place();
+    seal(&env);
+    release(&env, &format!("sealRecipients = [\"{}\", \"{}\"]", KEYS[0].1, KEYS[1].1));
+
+    let built = ok(&env, "build sealed");
+    let checked = run(&env, "secrets check sealed --identity key --json");
+
+    assert!(built.stderr.contains("warning[RB0431]") && built.stderr.contains(KEYS[1].1), "{}", built.stderr);
+    assert!(!built.stderr.contains(KEYS[0].1), "{}", built.stderr);
+    assert_eq!(checked.code, 1);
+    assert!(problems(&checked).iter().all(|(_, problem)| problem.contains("it is not sealed for")));
 }
 
 #[test]
@@ -212,7 +306,8 @@ fn the_encryption_key_is_not_replaced_or_weak_without_a_word() {
     let env = place();
     private(&env, "short", "too-short");
 
-    let first = ok(&env, "secrets encrypt web config.encryptionKey --value-file value");
+    let own = format!("--recipient {}", KEYS[0].1);
+    let first = ok(&env, &format!("secrets encrypt web config.encryptionKey --value-file value {own}"));
     let again = ok(&env, "secrets encrypt web config.encryptionKey --value-file short --replace --quiet");
 
     assert!(!first.stderr.contains("warning"), "{}", first.stderr);
@@ -287,7 +382,7 @@ fn recipients_are_those_of_the_profile_unless_others_are_named() {
     assert_eq!(sealed_for(&own)[0], "age1vw5psx0afg5ns8pgw25p5auz3c9qnmq7h3hcgchd4snllylqgyxqtufe3f");
     assert_eq!(sealed_for(&two).as_array().unwrap().len(), 2);
     assert!(none.code == 2 && none.stderr.contains("there is no recipient"), "{}", none.stderr);
-    assert!(none.stderr.contains("age-keygen"), "{}", none.stderr);
+    assert!(none.stderr.contains("keygen --age"), "{}", none.stderr);
 }
 
 #[test]
@@ -324,7 +419,7 @@ fn a_key_that_is_no_secret_of_the_profile_is_answered_with_those_that_are() {
 }
 
 #[test]
-fn swapped_files_and_another_namespace_are_found_by_opening() {
+fn swapped_files_and_another_namespace_are_found_with_and_without_a_key() {
     let env = place();
     seal(&env);
     let elsewhere = run(&env, "secrets check sealed --identity key --set release.namespace=\"other\" --json");
@@ -333,11 +428,10 @@ fn swapped_files_and_another_namespace_are_found_by_opening() {
     fs_err::rename(file("admin"), file("jwt")).unwrap();
     fs_err::rename(file("aside"), file("admin")).unwrap();
 
-    let outside = ok(&env, "secrets check sealed");
+    let outside = run(&env, "secrets check sealed --json");
     let opened = run(&env, "secrets check sealed --identity key --json");
 
-    assert!(outside.stdout.starts_with("ok "), "{}", outside.stdout);
-    for ran in [&elsewhere, &opened] {
+    for ran in [&elsewhere, &outside, &opened] {
         let found = problems(ran);
         assert_eq!((ran.code, found.len()), (1, 2), "{}", ran.stdout);
         assert!(
@@ -361,14 +455,20 @@ fn altered_files_are_found_and_files_that_could_never_be_opened_even_without_a_k
     let good = fs_err::read_to_string(&file).unwrap();
     let header = "age-encryption.org/v1\n";
     let cut = good.split_inclusive('\n').take(8).collect::<String>();
+    let key = "A".repeat(43);
     for (content, why) in [
         (good.replace('\n', "\r\n").replacen('\r', "", 1), "its line ends were changed"),
         (cut, "its armour is not as age writes it"),
         (format!("{header}-> scrypt AAAA 22\nAAAA\n--- AAAA\n"), "encrypted with a passphrase"),
         (format!("{header}-> ssh-ed25519 AAAA AAAA\nAAAA\n--- AAAA\n"), "for a key of SSH"),
+        (format!("{header}-> X25519 {key}\n{key}\n--- {key}\n{}", "x".repeat(300)), "cut short"),
+        (format!("{header}-> X25519 {key}\n{key}\n--- AAAA\n"), "its header is not as age writes it"),
         (format!("{header}-> piv-p256 AAAA AAAA\nAAAA\n--- AAAA\n"), "needs a plugin"),
     ] {
         fs_err::write(&file, content).unwrap();
+        let built = run(&env, "build sealed");
+        assert!(built.code == 2 && built.stderr.contains("error[RB0211]"), "{why}: {}", built.stderr);
+        assert!(built.stderr.contains(why), "{why}: {}", built.stderr);
         let ran = run(&env, "secrets check sealed --json");
         let found = problems(&ran);
         assert!(
@@ -543,6 +643,97 @@ fn what_the_real_age_sealed_opens_here_if_it_is_framed_and_for_keys_that_are_tak
             ran.stdout
         );
         assert!(found.iter().all(|(_, problem)| problem.contains(why)), "{arguments:?}: {found:?}");
+    }
+}
+
+#[test]
+fn file_of_stock_age_states_no_place_and_is_ok_only_when_opened() {
+    let env = place();
+    seal(&env);
+    let Some(program) = tools::find("age", "age") else { return };
+    let sealed = age(&program, &["-r", KEYS[0].1], &frame(PLACE, VALUE));
+    fs_err::write(env.path().join("profiles/secrets/jwt.age"), sealed.stdout).unwrap();
+
+    let built = ok(&env, "build sealed");
+    let outside = run(&env, "secrets check sealed --json");
+    ok(
+        &env,
+        &format!(
+            "secrets encrypt sealed config.adminPassword --value-file value --replace --recipient {}",
+            KEYS[0].1
+        ),
+    );
+    ok(&env, "secrets check sealed --identity key");
+
+    assert_eq!(built.stderr.matches("warning[RB0430]").count(), 1, "{}", built.stderr);
+    let found = problems(&outside);
+    assert_eq!((outside.code, found.len()), (1, 1), "{}", outside.stdout);
+    assert!(found[0].1.starts_with("it does not state its place"), "{found:?}");
+}
+
+#[test]
+fn real_age_refuses_file_whose_address_was_changed() {
+    let env = place();
+    seal(&env);
+    let Some(program) = tools::find("age", "age") else { return };
+    let file = env.path().join("profiles/secrets/jwt.age");
+    let armour = fs_err::read_to_string(&file).unwrap();
+    let text: String = armour.lines().filter(|line| !line.starts_with("-----")).collect();
+    let engine = base64::engine::general_purpose::STANDARD;
+    let binary = engine.decode(text).unwrap();
+    let at = binary.windows(PLACE.len()).position(|window| window == PLACE.as_bytes()).unwrap();
+    let mut moved = binary;
+    moved[at..at + 5].copy_from_slice(b"other");
+    fs_err::write(&file, moved).unwrap();
+
+    let output = age(&program, &["-d", "-i", env.path().join("key").as_str(), file.as_str()], b"");
+    let checked = run(&env, "secrets check sealed --set release.namespace=\"other\" --identity key --json");
+
+    assert!(!output.status.success());
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert!(why.contains("bad header MAC"), "{why}");
+    assert!(
+        problems(&checked).iter().any(|(_, problem)| problem == "it was altered or cut short"),
+        "{}",
+        checked.stdout
+    );
+}
+
+#[test]
+fn keys_of_our_keygen_are_taken_here_and_by_the_real_age() {
+    let env = place();
+    let made = ok(&env, "keygen --age --out made.key");
+    let public = made.stdout.trim();
+    let path = env.path().join("made.key");
+    assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    for key in ["config.jwtSecret", "config.adminPassword"] {
+        ok(&env, &format!("secrets encrypt sealed {key} --value-file value --recipient {public}"));
+    }
+
+    ok(&env, "secrets check sealed --identity made.key");
+    let shown = ok(&env, "keygen --age --public made.key --json").json();
+    assert_eq!(shown["recipients"], serde_json::json!([public]));
+    assert_eq!(shown["schema"], "relay-bundle/keygen-age/v1");
+    if let Some(program) = tools::find("age-keygen", "age") {
+        let derived = age(&program, &["-y", path.as_str()], b"");
+        assert_eq!(String::from_utf8(derived.stdout).unwrap().trim(), public);
+    }
+}
+
+#[test]
+fn keygen_of_age_replaces_no_key_and_does_not_show_it() {
+    let env = place();
+    let made = ok(&env, "keygen --age");
+    let before = fs_err::read_to_string(env.path().join("age.key")).unwrap();
+    let private = before.lines().find(|line| line.starts_with("AGE-SECRET-KEY-1")).unwrap();
+
+    let again = run(&env, "keygen --age");
+
+    assert_eq!(again.code, 2);
+    assert!(again.stderr.contains("`age.key` is there already"), "{}", again.stderr);
+    assert_eq!(fs_err::read_to_string(env.path().join("age.key")).unwrap(), before);
+    for text in [&made.stdout, &made.stderr, &again.stderr] {
+        assert!(!text.contains(private), "{text}");
     }
 }
 

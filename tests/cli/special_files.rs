@@ -170,3 +170,17 @@ fn what_is_no_profile_by_its_name_is_not_built_with_all() {
 
     assert_eq!((ran.code, ran.stdout.lines().count()), (0, 2), "{}", ran.stderr);
 }
+
+#[test]
+fn private_key_in_place_of_an_archive_is_not_shown() {
+    let env = TestEnv::new();
+    let key = relay_bundle::trust::key::PrivateKey::from_seed(&[9; 32]).to_pem();
+    fs_err::write(env.path().join("key.pem"), [key.as_str(), &"x".repeat(600)].concat()).unwrap();
+
+    let ran = env.run(&["inspect", "./key.pem"]);
+
+    let secret = key.lines().nth(1).unwrap();
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(!ran.stderr.contains(&secret[..20]) && !ran.stderr.contains("BEGIN"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("is this an archive?"), "{}", ran.stderr);
+}

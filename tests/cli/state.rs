@@ -96,6 +96,90 @@ fn floors_are_for_one_place() {
     assert_eq!(places, [json!(["dev", SITE, 7]), json!(["web", null, 41]), json!(["web", SITE, 42])]);
 }
 
+/// Writes a policy for a site, or for none.
+fn trust_at(env: &TestEnv, name: &str, target: &str) {
+    let parts = [policy_key("builder", ""), policy_grant(&["builder"], 1, "")];
+    env.write(name, policy(target, &parts));
+}
+
+#[test]
+fn naming_the_site_and_the_cluster_forgets_no_floor() {
+    let env = trusting();
+    trust_at(&env, "anywhere.toml", "");
+    let uid = "clusterUid = \"0f6a1c2e-3f0b-4f0e-9b63-6a1f3a1b2c3d\"";
+    trust_at(&env, "cluster.toml", &format!("[target]\nsite = \"{SITE}\"\n{uid}\n"));
+    seal(&env, "web.tar", 42);
+    env.ok(&["verify", "web.tar", "--trust", "anywhere.toml", "--record"]);
+
+    for policy in ["trust.toml", "cluster.toml"] {
+        let record = ["verify", "web.tar", "--trust", policy, "--record"];
+        seal(&env, "web.tar", 41);
+        let older = env.run(&record);
+        seal(&env, "web.tar", 42);
+        let same = env.ok(&record);
+
+        assert_eq!(older.code, 3, "{policy}");
+        assert!(older.stderr.starts_with("error: ROLLBACK: its serial 41 is below 42"), "{}", older.stderr);
+        assert!(same.contains("replay      the one recorded on "), "{same}");
+    }
+    let state = env.run(&["state", "show", "--json"]).json();
+    assert_eq!(state["floors"].as_array().unwrap().len(), 3, "{state}");
+    let page = env.ok(&["state", "show"]);
+    assert!(page.contains(", site plant-7, cluster 0f6a1c2e-"), "{page}");
+}
+
+#[test]
+fn first_bundle_of_a_site_names_what_was_recorded_for_another_one() {
+    let env = trusting();
+    trust_at(&env, "other.toml", "[target]\nsite = \"plant-8\"\n");
+    seal(&env, "web.tar", 42);
+    env.ok(&RECORD);
+    seal(&env, "web.tar", 41);
+
+    let verify = ["verify", "web.tar", "--trust", "other.toml"];
+    let page = env.ok(&verify);
+    let report = env.run(&[&verify[..], &["--json"]].concat()).json();
+
+    let said = "first bundle seen here; recorded before for site plant-7, serial 42: not compared; --record";
+    assert!(page.contains(said), "{page}");
+    assert_eq!(report["replay"]["notCompared"], json!([{"site": SITE, "serial": 42}]));
+}
+
+#[test]
+fn floor_that_still_counts_after_a_reset_is_named() {
+    let env = trusting();
+    trust_at(&env, "anywhere.toml", "");
+    seal(&env, "web.tar", 42);
+    env.ok(&["verify", "web.tar", "--trust", "anywhere.toml", "--record"]);
+    env.ok(&RECORD);
+
+    let reset = env.run(&[&RESET[..], &["--yes"]].concat());
+
+    let said = "serial 42 of bundle relay, profile web, namespace relay still counts there";
+    assert!(reset.stderr.contains(said), "{}", reset.stderr);
+}
+
+#[test]
+fn lock_that_is_held_for_long_is_told() {
+    let env = trusting();
+    seal(&env, "web.tar", 42);
+    env.ok(&RECORD);
+    let lock = fs_err::File::open(default_path(&env).with_extension("json.lock")).unwrap();
+    lock.lock().unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
+    command.args(RECORD).current_dir(env.path()).env_clear().env("HOME", env.path());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+
+    let mut said = String::new();
+    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    std::io::BufRead::read_line(&mut stderr, &mut said).unwrap();
+    drop(lock);
+
+    assert!(child.wait().unwrap().success());
+    assert!(said.starts_with("waiting for another process, which holds the lock of `"), "{said}");
+    assert!(said.contains("state.json.lock"), "{said}");
+}
+
 #[test]
 fn the_state_is_where_the_user_or_the_option_says() {
     let env = trusting();

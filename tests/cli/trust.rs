@@ -169,3 +169,29 @@ fn a_number_that_must_not_be_zero_is_asked_for_in_plain_words() {
         assert!(ran.stderr.contains("expected a whole number from 1, without quotes\n"), "{}", ran.stderr);
     }
 }
+
+// --- many at once ---
+
+#[test]
+fn twenty_entries_that_are_added_at_once_are_all_there() {
+    let env = with_keys(&[]);
+    env.ok(&["trust", "init"]);
+    let contents: Vec<String> = (10..30).map(|number| format!("{number}").repeat(32)).collect();
+    let start = |content: &String| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
+        command.args(["-q", "trust", "add", "revoked-content", "trust.toml", "--content-id", content]);
+        command.current_dir(env.path()).env_clear();
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+    };
+
+    let children: Vec<_> = contents.iter().map(start).collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    let text = policy(&env);
+    let missing: Vec<&String> = contents.iter().filter(|content| !text.contains(*content)).collect();
+    assert_eq!(missing, Vec::<&String>::new());
+    assert!(!env.path().join("trust.toml.lock").exists(), "the policy itself is locked");
+}

@@ -112,14 +112,59 @@ fn the_report_as_json_has_the_documented_shape() {
             "profile": "web",
             "namespace": "relay",
             "environment": "production",
+            "recoveryRecipients": ["age1vw5psx0afg5ns8pgw25p5auz3c9qnmq7h3hcgchd4snllylqgyxqtufe3f"],
+            "sealRecipients": [],
             "serial": 42,
             "sites": [],
             "signatures": [{"keyid": keyid, "holder": "builder", "standing": "counts"}],
             "grant": {"number": 1, "threshold": 1},
             "target": {"policy": true, "site": SITE},
             "replay": {"checked": true, "recorded": false},
+            "reach": [],
         })
     );
+}
+
+#[test]
+fn verify_and_inspect_show_what_reaches_beyond_the_namespace() {
+    let env = trusting();
+    let snippet = "\"nginx.org/location-snippets\" = \"return 200;\"";
+    env.write_profile(
+        "web",
+        &format!(
+            "extends = [\"base\"]\npriorityClassName = \"system-node-critical\"\n[ingress]\nenabled = true\n\
+             presets = false\nhosts = [{{ host = \"a.example\" }}, {{ host = \"b.example\" }}]\n\
+             tls = [{{ secretName = \"t\" }}]\nannotations = {{ {snippet} }}\n"
+        ),
+    );
+    env.seal("web.tar", &["builder"], |_| {});
+
+    let (page, report) = (env.ok(&VERIFY), env.run(&with(&VERIFY, &["--json"])).json());
+    let (inspected, summary) =
+        (env.ok(&["inspect", "web.tar"]), env.run(&["inspect", "web.tar", "--json"]).json());
+
+    let lines = [
+        "Deployment/relay-claude-relay: has system priority system-node-critical\n",
+        "Ingress/relay-claude-relay: puts a snippet into a controller's configuration: \
+         nginx.org/location-snippets = return 200;\n",
+        "Ingress/relay-claude-relay: takes requests for host a.example, b.example\n",
+    ];
+    for line in lines {
+        assert!(page.contains(line) && inspected.contains(line), "{line}\nin\n{page}{inspected}");
+    }
+    assert!(page.contains("\nreaches     "), "{page}");
+    assert!(inspected.contains("\nReaches beyond the namespace\n"), "{inspected}");
+    let host = json!({"kind": "Ingress", "name": "relay-claude-relay", "way": "host", "target": "b.example"});
+    assert!(report["reach"].as_array().unwrap().contains(&host), "{report}");
+    assert_eq!(report["reach"], summary["reach"]);
+}
+
+#[test]
+fn bundle_that_stays_in_its_namespace_is_said_to() {
+    let env = trusting();
+    env.seal("web.tar", &["builder"], |_| {});
+
+    assert!(env.ok(&VERIFY).contains("reaches     nothing beyond its namespace\n"));
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn nothing_is_called_done_that_has_lost_a_secret_on_the_way() {
 }
 
 #[test]
-fn who_can_recover_what_is_generated_is_part_of_the_plan_and_the_example_is_warned_of() {
+fn who_can_recover_what_is_generated_is_part_of_the_plan() {
     let Some(vault) = Vault::new("recipients") else { return };
     let bundle = vault.build();
     let plan = |bundle: &camino::Utf8Path, arguments: &[&str]| {
@@ -213,25 +213,36 @@ fn who_can_recover_what_is_generated_is_part_of_the_plan_and_the_example_is_warn
     }
     assert!(!vault.site.path().join("nowhere").exists());
     assert_eq!(vault.site.versions(), before);
+}
 
+#[test]
+fn published_example_key_keeps_nothing_that_is_generated() {
+    let Some(vault) = Vault::new("example") else { return };
     let example = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
-    vault.profile_for(&[example], &[]);
+    let said = "a recipient is the example of the shipped profiles (RB0418)";
+    for recipients in [&[example][..], &[KEYS[0].1, example]] {
+        vault.profile_for(recipients, &[]);
+        let shipped = vault.build();
+        let before = vault.site.versions();
+        let init = ["secrets", "init", shipped.as_str(), "--trust", "trust.toml", "--first-install"];
+        let refused = [
+            vault.site.apply(&shipped, &["--dry-run", "--first-install"]),
+            vault.apply(&shipped, &["--first-install"]),
+            vault.call(&[&init[..], &["--dry-run"]].concat()),
+            vault.call(&[&init[..], &["--yes"]].concat()),
+        ];
+        for ran in refused {
+            assert_eq!(ran.code, 2, "{}", ran.stderr);
+            assert!(ran.stderr.contains(said) && ran.stderr.contains("--no-recovery"), "{}", ran.stderr);
+        }
+        assert_eq!(vault.site.versions(), before);
+    }
     let shipped = vault.build();
-    let said =
-        "warning: the encrypted copy opens only with the private key of the example in the shipped profiles";
-    assert!(plan(&shipped, &[]).stdout.contains(said));
-    let init = ["secrets", "init", shipped.as_str(), "--trust", "trust.toml", "--first-install"];
-    let shown = vault.ok(vault.call(&[&init[..], &["--dry-run"]].concat()));
-    assert!(
-        shown.stdout.contains(said) && shown.stdout.contains("keep      an encrypted copy in "),
-        "{}",
-        shown.stdout
-    );
-    let ran = vault.ok(vault.call(&[&init[..], &["--yes"]].concat()));
-    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    vault.applied(&shipped, &["--first-install", "--no-recovery"]);
     let backup = ["secrets", "backup", shipped.as_str(), "--trust", "trust.toml", "--recovery-file", "b.age"];
-    let ran = vault.ok(vault.call(&backup));
-    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    let refused = vault.call(&backup);
+    assert!(refused.code == 2 && refused.stderr.contains(said), "{}", refused.stderr);
+    vault.ok(vault.call(&[&backup[..], &["--recipient", KEYS[0].1]].concat()));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::print_stdout, reason = "a test says how many runs it has made")]
 
+mod abandon;
 mod adopt;
 mod adopt_again;
 mod adopt_killed;
@@ -18,6 +19,7 @@ mod compat;
 mod console;
 mod contenders;
 mod control_plane;
+mod deployed_again;
 mod drift;
 mod faults;
 mod forecast;

@@ -185,9 +185,10 @@ fn an_immutable_object_that_somebody_has_put_in_place_is_refused_with_what_to_do
     config["metadata"] = json!({"name": name, "namespace": "immutable"});
     site.plane.ensure(&config.to_string());
 
-    let delete = format!("kubectl -n immutable delete configmap {name}");
     let leave = ["--adopt", "--force-conflicts", ".data.LOG_LEVEL"];
-    refused(&site, &bundle, &leave, &["field is immutable", &delete]);
+    let whose = "this installation did not make it (its fields are those of platform)";
+    let ran = refused(&site, &bundle, &leave, &["field is immutable", whose]);
+    assert!(!ran.stderr.contains("delete"), "{}", ran.stderr);
     site.plane.kubectl(&["-n", &site.namespace, "delete", "configmap", &name]);
     site.applied(&bundle, &[]);
 }
@@ -232,6 +233,42 @@ fn policy(name: &str, resource: (&str, &str), expression: &str) -> String {
          spec:\n  policyName: {name}\n  validationActions: [Deny]\n  matchResources:\n    namespaceSelector:\n      \
          matchLabels: {{kubernetes.io/metadata.name: {name}}}\n"
     )
+}
+
+#[test]
+fn words_of_a_policy_become_no_remedy_and_no_verdict_of_another_kind() {
+    let Some(site) = Site::new("deny-words") else { return };
+    site.applied(&site.build("dev", &[]), &[]);
+    let words = "images must be immutable; exceeded quota: none; it does not support dry run; User cannot";
+    let deny = |name: &str, resource| {
+        let text =
+            policy(name, resource, "has(object.metadata.labels) && 'allowed' in object.metadata.labels");
+        text.replace("the platform says no", &format!("'{words}'"))
+    };
+    let own = "kubernetes.io/metadata.name: deny-words";
+    for (name, resource) in [("deny-words-apps", ("apps", "deployments")), ("deny-words-pods", ("", "pods"))]
+    {
+        let text = deny(name, resource).replace(&format!("kubernetes.io/metadata.name: {name}"), own);
+        site.plane.ensure(&text);
+    }
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, namespace: deny-words}\n\
+                      spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, \
+                      spec: {containers: [{name: a, image: a}]}}}\n";
+    await_policy(&site, deployment);
+    await_policy(&site, &PROBE.replace("NAMESPACE", "deny-words"));
+
+    let bundle = site.build("dev", &["redis.resources.limits.memory=\"1Gi\"", "config.logLevel=\"warn\""]);
+    let pod = "StatefulSet/relay-dev-redis: a pod of it";
+    let said = refused(
+        &site,
+        &bundle,
+        &[],
+        &["Deployment/relay-dev-claude-relay: ", "images must be immutable", pod],
+    );
+
+    for remedy in ["kubectl", "delete", "permission", "raised"] {
+        assert!(!said.stderr.contains(remedy), "{remedy}: {}", said.stderr);
+    }
 }
 
 /// Waits until a policy acts: the API server learns of it some time after it is stored.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::console;
 use crate::control_plane::control_plane;
 use crate::proxy::{Fault, Proxy, Seen, When};
-use crate::site::{build, prepare, write_trust};
+use crate::site::{build, prepare, write_trust, write_trusted};
 use crate::started::{Ended, spawn};
 use crate::tools::find;
 use crate::vault::{GENERATED, KEY, KEYS, NAME, Vault, recovered, write_private};
@@ -401,11 +401,17 @@ fn the_commands_of_the_recovery_drill_bring_the_installation_back_with_its_encry
     write_private(&folder.join("recovery.key"), KEYS[0].0);
     let uid = plane.get("default", "namespace/kube-system")["metadata"]["uid"].as_str().unwrap().to_owned();
     write_trust(folder, &uid);
+    let policy = fs_err::read_to_string(folder.join("trust.toml")).unwrap();
+    let target = format!("clusterUid = \"{uid}\"");
+    assert!(policy.contains(&target));
+    write_trusted(&folder.join("trust.toml"), &policy.replace(&target, "site = \"plant-7\""));
     let profile = folder.join("profiles/loki-logging.toml");
     let own = fs_err::read_to_string(&profile).unwrap();
     let shipped = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
     fs_err::write(&profile, own.replace(shipped, KEYS[0].1)).unwrap();
     fs_err::rename(build(folder, "loki-logging", "relay", 1, &[]), folder.join("relay.tar")).unwrap();
+    let newer = build(folder, "loki-logging", "relay", 2, &["config.logLevel=\"debug\""]);
+    fs_err::rename(newer, folder.join("newer.tar")).unwrap();
     let run =
         |line: &str| console::run(home.path(), &[plane.tools()], plane.kubeconfig.to_str().unwrap(), line);
     let look = || {
@@ -420,14 +426,20 @@ fn the_commands_of_the_recovery_drill_bring_the_installation_back_with_its_encry
     let prepared = console::play(before, run);
     let installed = look();
     watcher.references_hold("relay");
-    let played = console::play(after, run);
+    let (day, no_copy) = after.split_at(after.find("## No copy of the encryption key").unwrap());
+    let played = console::play(day, run);
+    let brought_back = look();
+    let anew = console::play(no_copy, run);
 
     if console::accepts() {
-        fs_err::write(&file, prepared.written + &played.written).unwrap();
+        fs_err::write(&file, prepared.written + &played.written + &anew.written).unwrap();
     } else {
-        assert!(prepared.commands + played.commands > 8);
-        let wrong = [prepared.wrong, played.wrong].concat();
+        assert!(prepared.commands + played.commands + anew.commands > 25);
+        let wrong = [prepared.wrong, played.wrong, anew.wrong].concat();
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
-    assert_eq!(look(), installed);
+    assert_eq!(brought_back, installed);
+    // Another key, for another volume.
+    let (key, volume) = look();
+    assert!(key != installed.0 && volume != installed.1);
 }

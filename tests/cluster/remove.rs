@@ -78,7 +78,7 @@ fn an_installation_goes_but_for_its_data_and_keys_and_comes_back_to_them() {
         |claims: &[Value]| claims.iter().map(|claim| claim["metadata"]["uid"].clone()).collect::<Vec<_>>();
     assert_eq!(uids(&site.plane.list(&site.namespace, "persistentvolumeclaims")), uids(&claims));
     site.called(&remove);
-    site.applied(&site.build("loki-logging", &["config.logLevel=\"warn\""]), &[]);
+    site.applied(&site.build("loki-logging", &["config.logLevel=\"error\""]), &[]);
     assert_eq!(kept.map(|secret| get(secret)["data"].clone()), values);
 }
 

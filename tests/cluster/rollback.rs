@@ -232,7 +232,7 @@ fn what_is_for_another_environment_than_what_runs_is_gone_back_to_only_if_a_pers
     site.plane.kubectl(&[&["-n", "back-elsewhere"], &credentials[..]].concat());
     let install = ["--first-install", "--no-recovery"];
     site.applied(&site.build("loki-logging", &["release.environment=\"staging\""]), &install);
-    site.applied(&site.build("loki-logging", &["config.logLevel=\"warn\""]), &[]);
+    site.applied(&site.build("loki-logging", &["config.logLevel=\"error\""]), &[]);
     let before = site.versions();
 
     let refused = site.call(&to(&site, &["--yes"]));

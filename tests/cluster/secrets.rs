@@ -64,6 +64,34 @@ fn a_lost_encryption_key_is_never_replaced() {
 }
 
 #[test]
+fn lost_generated_values_are_made_again_only_with_consent() {
+    let Some(site) = site("loki-lost-values") else { return };
+    let bundle = site.build("loki-logging", &[]);
+    site.applied(&bundle, &["--first-install", "--no-recovery"]);
+    let newer = site.build("loki-logging", &["config.logLevel=\"debug\""]);
+    site.takes_away_what_pods_name();
+    site.plane.kubectl(&["-n", &site.namespace, "delete", OTHERS]);
+
+    for bundle in [&bundle, &newer] {
+        let ran = site.apply(bundle, &["--yes", "--no-recovery"]);
+        assert_eq!(ran.code, 4, "{}", ran.stderr);
+        for said in ["redis-password", "relay-bundle secrets restore", "--allow-regenerate"] {
+            assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
+        }
+        assert!(!site.plane.has(&site.namespace, OTHERS));
+    }
+
+    let ran = site.apply(&newer, &["--yes", "--no-recovery", "--allow-regenerate"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("pods that run keep the old ones: restart Redis and the relay"),
+        "{}",
+        ran.stderr
+    );
+    assert!(site.plane.has(&site.namespace, OTHERS));
+}
+
+#[test]
 fn no_encryption_key_is_made_where_a_former_installation_has_left_its_volume() {
     let Some(site) = site("loki-volume") else { return };
     let bundle = site.build("loki-logging", &[]);

@@ -38,12 +38,16 @@ pub(crate) fn start(folder: &Utf8Path, proxy: &Proxy, bundle: &Utf8Path, argumen
 
 /// Begins to run a command about a bundle through a proxy, in a folder with a policy.
 pub(crate) fn spawn(folder: &Utf8Path, proxy: &Proxy, arguments: &[&str]) -> Started {
+    spawn_as_it_is(folder, proxy, &[arguments, &["--trust", "trust.toml", "--yes"]].concat())
+}
+
+/// Begins to run a command through a proxy.
+pub(crate) fn spawn_as_it_is(folder: &Utf8Path, proxy: &Proxy, arguments: &[&str]) -> Started {
     let kubeconfig = tempfile::Builder::new().suffix(".kubeconfig").tempfile_in(folder).unwrap();
     let (_, kubeconfig) = kubeconfig.keep().unwrap();
     fs_err::write(&kubeconfig, proxy.kubeconfig()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
-    command.args(arguments).args(["--trust", "trust.toml", "--yes"]);
-    command.arg("--kubeconfig").arg(kubeconfig);
+    command.args(arguments).arg("--kubeconfig").arg(kubeconfig);
     command.current_dir(folder).env_clear().env("HOME", folder);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();

@@ -40,6 +40,16 @@ impl Desk {
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
 
+    /// The cluster does not answer.
+    #[track_caller]
+    fn refuses_unless_deployed(&self, bundle: &Utf8Path, why: &str) {
+        let ended = start(self.folder(), &self.proxy, bundle, &[]).end();
+        assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+        assert!(ended.stderr.starts_with(&format!("error: {why}: ")), "{}", ended.stderr);
+        let asked = "the cluster was not asked whether it runs this content: the API server did not answer";
+        assert!(ended.stderr.contains(asked), "{}", ended.stderr);
+    }
+
     #[track_caller]
     fn refuses(&self, bundle: &Utf8Path, code: i32, why: &str) {
         let ended = start(self.folder(), &self.proxy, bundle, &[]).end();
@@ -99,23 +109,23 @@ fn a_revoked_content_or_a_serial_below_the_floor_is_not_asked_about() {
 }
 
 #[test]
-fn a_bundle_that_is_too_old_is_not_asked_about() {
+fn a_bundle_that_is_too_old_is_refused_if_the_cluster_does_not_say_that_it_runs() {
     let desk = Desk::new();
     let archive = desk.folder().join("old.tar");
     let build = ["build", "dev", "--key", "key.pem", "--serial", "6", "--archive", archive.as_str()];
     let times = ["--issued", "2020-01-01T00:00:00Z", "--expires", "2020-01-02T00:00:00Z"];
     desk.ok(&[&build[..], &times].concat());
 
-    desk.refuses(&archive, 3, "EXPIRED");
+    desk.refuses_unless_deployed(&archive, "EXPIRED");
 }
 
 #[test]
-fn an_older_bundle_than_was_verified_here_is_not_asked_about() {
+fn an_older_bundle_is_refused_if_the_cluster_does_not_say_that_it_runs() {
     let desk = Desk::new();
     let older = build(desk.folder(), "dev", "relay-dev", 4, &["config.logLevel=\"warn\""]);
     desk.ok(&["verify", desk.bundle.as_str(), "--trust", "trust.toml", "--record"]);
 
-    desk.refuses(&older, 3, "ROLLBACK");
+    desk.refuses_unless_deployed(&older, "ROLLBACK");
 }
 
 #[test]

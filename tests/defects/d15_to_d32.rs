@@ -111,8 +111,20 @@ fn d17b_pull_secrets_and_placement_apply_to_redis_too() {
     ));
     let redis = &rendered.template("StatefulSet")["spec"];
     assert_eq!(redis["imagePullSecrets"], json!([{"name": "mirror"}]));
-    assert_eq!(redis["nodeSelector"], json!({"disk": "ssd"}));
+    assert_eq!(redis["nodeSelector"], json!({"disk": "ssd", "kubernetes.io/os": "linux"}));
     assert_eq!(redis["tolerations"], json!([{"operator": "Exists"}]));
+}
+
+#[test]
+fn pods_go_to_nodes_with_linux_unless_the_profile_names_another_system() {
+    let system = |text: &str| {
+        let rendered = render(text);
+        ["Deployment", "StatefulSet"]
+            .map(|kind| rendered.template(kind)["spec"]["nodeSelector"]["kubernetes.io/os"].clone())
+    };
+    assert_eq!(system(""), [json!("linux"), json!("linux")]);
+    let own = "nodeSelector.\"kubernetes.io/os\" = \"own\"\nredis.nodeSelector = { \"kubernetes.io/os\" = \"other\" }";
+    assert_eq!(system(own), [json!("own"), json!("other")]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use camino::Utf8Path;
 use fs_err as fs;
-use relay_bundle::bundle::read::{Contents, Fault, Files, Form, ReadError};
+use relay_bundle::bundle::read::{Contents, Fault, Files, Form, Opening, ReadError, SumsRead};
 use relay_bundle::model::digest::Digest;
 use relay_bundle::store::folder::{self, Folder};
 
@@ -105,7 +105,56 @@ fn a_folder_that_is_swapped_is_found_out_by_its_bytes() {
 
     let fault = read(elsewhere).0.unwrap_err().fault;
 
-    assert!(matches!(&fault, Fault::Tampered { path, .. } if path == "manifests/a.yaml"), "{fault:?}");
+    // Below the folder no link is followed, wherever it leads.
+    assert!(matches!(&fault, Fault::Missing { path } if path == "manifests/a.yaml"), "{fault:?}");
+}
+
+/// Opens the bundle again and again while one of its files is a pipe, a link and itself in turn.
+#[test]
+fn file_that_turns_into_a_pipe_and_a_link_is_never_waited_for_nor_followed() {
+    let keep = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(keep.path()).unwrap().join("bundle");
+    let line = |name: &str| format!("{}  {name}\n", Digest::of(name.as_bytes()));
+    put(&root.join("SHA256SUMS"), ["bundle.json", "recipe.json"].map(line).concat().as_bytes());
+    for name in ["bundle.json", "recipe.json"] {
+        put(&root.join(name), name.as_bytes());
+    }
+    let (target, aside) = (root.join("bundle.json"), root.with_file_name("aside"));
+    put(&root.with_file_name("other"), b"bundle.json");
+    assert!(
+        std::process::Command::new("mkfifo").arg(root.with_file_name("pipe")).status().unwrap().success()
+    );
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let swap = move || {
+        for _ in 0..1_500 {
+            fs::hard_link(aside.with_file_name("pipe"), &aside).unwrap();
+            fs::rename(&aside, &target).unwrap();
+            symlink("../other", &aside).unwrap();
+            fs::rename(&aside, &target).unwrap();
+            put(&aside, b"bundle.json");
+            fs::rename(&aside, &target).unwrap();
+        }
+    };
+    let reader = move || {
+        let swapping = std::thread::spawn(swap);
+        let mut found = [0_u32; 2];
+        while !swapping.is_finished() {
+            let opened = folder::open(&root).and_then(Opening::read_sums);
+            let read = opened.and_then(SumsRead::into_files).and_then(|files| files.read(&mut |_, _| Ok(())));
+            match read.map_err(|error| error.fault) {
+                Ok(_) => found[0] += 1,
+                Err(Fault::Form { .. } | Fault::Io(_)) => found[1] += 1,
+                Err(fault) => panic!("{fault:?}"),
+            }
+        }
+        sender.send(found).unwrap();
+    };
+    std::thread::spawn(reader);
+
+    let found =
+        receiver.recv_timeout(std::time::Duration::from_mins(2)).expect("the reader waits for a pipe");
+
+    assert!(found[1] > 0, "{found:?}");
 }
 
 #[test]

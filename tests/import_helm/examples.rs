@@ -308,12 +308,14 @@ enabled = true
     assert_eq!(
         notes,
         [
+            "config.requestMaxSizeMb: not set",
             "config.adminPassword: is now a reference",
             "config.encryptionKey: is now a reference",
             "config.jwtSecret: is now a reference",
             "externalRedis.password: is now a reference",
             "ingress.hosts[0].paths: not set",
             "image.tag: not set",
+            "resources.limits.memory: not set",
         ]
     );
 }

@@ -7,6 +7,7 @@ mod rules;
 
 use relay_bundle::profile::diagnostic::Severity;
 use relay_bundle::profile::helm::{ImportOptions, Imported, import};
+use relay_bundle::profile::node::Visibility;
 use relay_bundle::profile::overlay::ProfileFiles;
 use relay_bundle::profile::{self, Loaded};
 
@@ -20,6 +21,10 @@ impl ProfileFiles for File {
         } else {
             Err("none".into())
         }
+    }
+
+    fn visibility(&self, _: &str) -> Visibility {
+        Visibility::Lines
     }
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {

@@ -246,6 +246,7 @@ extraEnv:
 - {name: LDAP_BIND_PASSWORD, value: s3cret}
 - {name: ENCRYPTION_KEY, valueFrom: {secretKeyRef: {name: own, key: enc}}}
 - {name: RATE_LIMIT_CLEANUP_INTERVAL, value: '5'}
+- {name: HTTPS_PROXY, value: 'http://u:s3cret@proxy:3128'}
 - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
 - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
 ";
@@ -262,7 +263,33 @@ extraEnv:
     assert_eq!(names, ["A", "LDAP_BIND_PASSWORD", "POD_IP"]);
     assert_eq!(text(&profile, "extraEnv.0.value"), "2");
     assert_eq!(text(&profile, "extraEnv.1.valueFrom.secretKeyRef.name"), "prod-claude-relay-env");
+    assert_eq!(what(&imported, "extraEnv[7]"), "dropped");
     assert!(!format!("{}{:?}", imported.toml, imported.notes).contains("s3cret"));
+}
+
+#[test]
+fn limits_that_the_chart_lacked_are_told() {
+    let (_, imported) = sane("replicaCount: 1\n", &release("prod"));
+    assert_eq!(what(&imported, "resources.limits.memory"), "not set");
+    assert_eq!(what(&imported, "config.requestMaxSizeMb"), "not set");
+    let (profile, imported) = sane("resources: {limits: {memory: 512Mi}}\n", &release("prod"));
+    assert_eq!(text(&profile, "resources.limits.memory"), "512Mi");
+    assert_eq!(what(&imported, "resources.limits.memory"), "");
+}
+
+#[test]
+fn images_get_the_registry_that_nodes_assumed() {
+    let values = "image: {repository: 'ghcr.io/own/relay'}\nredis: {image: {repository: bitnami/redis, registry: r.example}}\n\
+                  storage: {logs: {fluentbit: {image: {repository: fluent/fluent-bit}}}}\n";
+    let (profile, imported) = sane(values, &release("prod"));
+    let repository = |image: &str| text(&profile, &format!("{image}.repository")).to_owned();
+    assert_eq!(repository("storage.logs.fluentbit.image"), "docker.io/fluent/fluent-bit");
+    assert_eq!(repository("image"), "ghcr.io/own/relay");
+    assert_eq!(repository("redis.image"), "bitnami/redis");
+    assert_eq!(
+        what(&imported, "storage.logs.fluentbit.image.repository"),
+        "is now `docker.io/fluent/fluent-bit`"
+    );
 }
 
 #[test]
@@ -394,4 +421,89 @@ fn tls_to_redis_as_a_map_becomes_the_switch() {
         assert_eq!(at(&profile, "externalRedis.tls").as_bool(), Some(expected), "{tls}");
         assert_eq!(what(&imported, "externalRedis.tls"), format!("changed to `{expected}`"));
     }
+}
+
+#[test]
+fn number_with_leading_zero_becomes_the_mode_that_helm_reads() {
+    let values = "extraVolumes:\n  - name: ldap-tls\n    secret: {secretName: ldap-tls, defaultMode: 0400, items: [{key: a, path: a, mode: 0755}]}\n\
+                  podSecurityContext: {fsGroup: 01750}\nextraVolumeMounts:\n  - {name: ldap-tls, mountPath: /etc/ldap, readOnly: true}\n";
+    let (profile, imported) = sane(values, &release("prod"));
+
+    assert_eq!(at(&profile, "extraVolumes.0.secret.defaultMode").as_integer(), Some(0o400));
+    assert_eq!(at(&profile, "extraVolumes.0.secret.items.0.mode").as_integer(), Some(0o755));
+    assert_eq!(at(&profile, "podSecurityContext.fsGroup").as_integer(), Some(1000));
+    assert!(
+        imported.toml.contains("defaultMode = 0o400") && imported.toml.contains("mode = 0o755"),
+        "{}",
+        imported.toml
+    );
+    assert_eq!(what(&imported, "extraVolumes[0].secret.defaultMode"), "read as octal");
+    assert_eq!(what(&imported, "podSecurityContext.fsGroup"), "read as octal");
+}
+
+#[test]
+fn mode_in_quotes_is_read_as_octal_and_variable_of_relay_as_decimal() {
+    let values = "extraVolumes:\n  - {name: a, secret: {secretName: a, defaultMode: \"0400\"}}\nconfig: {maxApiKeys: 5, port: \"03000\"}\n\
+                  extraVolumeMounts:\n  - {name: a, mountPath: /etc/a}\n";
+    let imported = convert(values, &release("prod"));
+    let profile: toml::Table = imported.toml.parse().unwrap();
+
+    assert_eq!(at(&profile, "extraVolumes.0.secret.defaultMode").as_integer(), Some(0o400));
+    assert_eq!(what(&imported, "extraVolumes[0].secret.defaultMode"), "read as octal");
+    assert_eq!(at(&profile, "config.port").as_integer(), Some(3000));
+}
+
+#[test]
+fn note_of_octal_number_names_it_unless_it_may_be_a_password() {
+    let values = "extraVolumes:\n  - {name: a, secret: {secretName: a, defaultMode: 0755}}\n  - {name: b, secret: {secretName: b, defaultMode: 400}}\n\
+                  redis: {auth: {password: 0123456}}\n";
+    let imported = convert(values, &release("prod"));
+
+    let why = |key: &str| {
+        let notes =
+            imported.notes.iter().filter(|note| note.key == key && note.why.starts_with("Helm takes"));
+        notes.map(|note| note.why.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(
+        why("extraVolumes[0].secret.defaultMode"),
+        "Helm takes a number that begins with 0 for octal: 0755 is 493"
+    );
+    assert_eq!(
+        why("extraVolumes[1].secret.defaultMode"),
+        "Helm takes 400 for decimal; write `0o400` if that is meant"
+    );
+    assert_eq!(what(&imported, "extraVolumes[1].secret.defaultMode"), "is the mode `0o620`");
+    assert_eq!(why("redis.auth.password"), "Helm takes a number that begins with 0 for octal");
+}
+
+#[test]
+fn mode_that_helm_shows_as_decimal_is_written_in_octal() {
+    let (_, imported) = sane(
+        "extraVolumes:\n  - {name: a, secret: {secretName: a, defaultMode: 256}}\nextraVolumeMounts:\n  - {name: a, mountPath: /etc/a}\n",
+        &release("prod"),
+    );
+    assert!(imported.toml.contains("defaultMode = 0o400"), "{}", imported.toml);
+    assert_eq!(what(&imported, "extraVolumes[0].secret.defaultMode"), "");
+}
+
+#[test]
+fn characters_that_a_terminal_does_not_show_are_escaped_in_the_profile() {
+    let values = "podAnnotations: {\"a/b\\u200Bc\": \"x\\u009B2Jy\\u202E\\uFEFF\\U000E0001\\\"\\\\\"}\ningress: {hosts: [{host: \"a\\u200Bb\"}]}\n";
+    let imported = convert(values, &release("prod"));
+    let profile: toml::Table = imported.toml.parse().unwrap();
+
+    let hidden = |c: char| c != '\n' && (c.is_control() || "\u{200b}\u{202e}\u{feff}\u{e0001}".contains(c));
+    assert!(!imported.toml.contains(hidden), "{:?}", imported.toml);
+    let annotations = profile["podAnnotations"].as_table().unwrap();
+    assert_eq!(annotations["a/b\u{200b}c"].as_str(), Some("x\u{9b}2Jy\u{202e}\u{feff}\u{e0001}\"\\"));
+}
+
+#[test]
+fn password_that_yaml_takes_for_a_map_is_in_no_note() {
+    let values = "config: {jwtSecret: {qvzk1}, adminPassword: {qvzk1: qvzk2}, jwtSecrt: {qvzk1}}\nredis: {auth: {enabled: true, password: {qvzk1}, existingSecret: null}}\n\
+                  extraEnv: [{name: LDAP_PASSWORD, value: {qvzk1}}]\n";
+    let imported = convert(values, &release("prod"));
+
+    assert!(!format!("{:?}", imported.notes).contains("qvzk"), "{:?}", imported.notes);
+    assert!(!imported.toml.contains("qvzk"), "{}", imported.toml);
 }

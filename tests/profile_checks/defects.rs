@@ -221,6 +221,18 @@ fn d17_no_container_leaves_the_restricted_standard() {
                 "securityContext.capabilities.drop = [\"NET_RAW\"]",
                 &["RB0160 securityContext.capabilities.drop"],
             ),
+            (
+                "podAnnotations = { \"container.apparmor.security.beta.kubernetes.io/claude-relay\" = \"unconfined\" }",
+                &["RB0160 podAnnotations.\"container.apparmor.security.beta.kubernetes.io/claude-relay\""],
+            ),
+            (
+                "podAnnotations = { \"container.apparmor.security.beta.kubernetes.io/claude-relay\" = \"runtime/default\" }",
+                &[],
+            ),
+            (
+                "podAnnotations = { \"seccomp.security.alpha.kubernetes.io/pod\" = \"unconfined\" }",
+                &["RB0160 podAnnotations.\"seccomp.security.alpha.kubernetes.io/pod\""],
+            ),
         ],
     );
 }

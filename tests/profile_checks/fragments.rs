@@ -20,7 +20,7 @@ fn amounts_are_amounts_and_limits_are_not_below_requests() {
                 &["RB0110 resources.limits.cpu", "RB0111 resources.limits.cpu"],
             ),
             ("resources.limits.memory = \"900Mim\"", &["RB0110 resources.limits.memory"]),
-            ("resources.requests.memory = \"1Gi\"", &["RB0111 resources.limits.memory"]),
+            ("resources.requests.memory = \"2Gi\"", &["RB0111 resources.limits.memory"]),
             ("resources.requests.cpu = 2\nresources.limits.cpu = 2", &[]),
             ("resources.limits.memroy = \"1Gi\"", &["RB0113 resources.limits.memroy"]),
             ("resources.limits.\"example.com/gpu\" = 1", &[]),
@@ -409,6 +409,30 @@ fn the_oldest_server_must_know_every_field() {
                 ],
             ),
             (&at("1.21", by_name), &[]),
+        ],
+    );
+}
+
+#[test]
+fn mode_in_decimal_that_looks_octal_is_refused() {
+    let volume = |source: &str| {
+        format!(
+            "extraVolumes = [{{ name = \"a\", {source} }}]\nextraVolumeMounts = [{{ name = \"a\", mountPath = \"/etc/a\" }}]"
+        )
+    };
+    let secret = |mode: &str| volume(&format!("secret = {{ secretName = \"a\", defaultMode = {mode} }}"));
+    let item = volume(
+        "projected = { sources = [{ secret = { name = \"a\", items = [{ key = \"k\", path = \"p\", mode = 755 }] } }] }",
+    );
+    let default_mode: &[&str] = &["RB0145 extraVolumes[0].secret.defaultMode"];
+    expect(
+        load_dev,
+        &[
+            (&secret("400"), default_mode),
+            (&secret("0o400"), &[]),
+            (&secret("420"), &[]),
+            (&secret("0o1777"), default_mode),
+            (&item, &["RB0145 extraVolumes[0].projected.sources[0].secret.items[0].mode"]),
         ],
     );
 }

@@ -2,13 +2,17 @@
 
 mod defects;
 mod fragments;
+mod leaks;
 mod robustness;
 mod rules;
+#[path = "../support/sealed_files.rs"]
+mod sealed_files;
 mod shipped;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use relay_bundle::profile::diagnostic::Diagnostic;
+use relay_bundle::profile::node::Visibility;
 use relay_bundle::profile::overlay::ProfileFiles;
 use relay_bundle::profile::{self, Loaded};
 
@@ -23,6 +27,10 @@ impl ProfileFiles for Files {
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
         let bytes = self.profiles.get(name).ok_or_else(|| format!("there is no profile `{name}`"))?;
         Ok((format!("profiles/{name}.toml"), bytes.clone()))
+    }
+
+    fn visibility(&self, _: &str) -> Visibility {
+        Visibility::Lines
     }
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {
@@ -42,11 +50,12 @@ fn load_bytes(bytes: &[u8]) -> Loaded {
 /// Loads a profile for production that gives no reason for a warning, with `text` behind it.
 fn load_strict(text: &str) -> Loaded {
     let digest = format!("sha256:{}", "0".repeat(64));
+    let level = if text.contains("logLevel") { "" } else { "config.logLevel = \"warn\"\n" };
     let strict = format!(
         "image.digest = \"{digest}\"\nstorage.logs.fluentbit.image.digest = \"{digest}\"\n\
          serviceMonitor.exporter.image.digest = \"{digest}\"\n\
          release.recoveryRecipients = [\"age19gxp379vj3ffq4kl7h3lmy2nnpcld3p5rpl2sdpj43ldwth6qc5qmedqms\"]\n\
-         redis.auth.enabled = true\n{text}"
+         redis.auth.enabled = true\n{level}{text}"
     );
     load_bytes(strict.as_bytes())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use relay_bundle::profile;
 
+use super::sealed_files::{RECIPIENT, sealed_for, without_place};
 use super::{Files, expect, findings, load_bytes, load_dev, load_strict, words};
 
 #[test]
@@ -16,7 +17,8 @@ fn an_empty_profile_for_production_is_valid_and_says_what_is_better_stated() {
             "RB0401 release.recoveryRecipients",
             "RB0402 image.digest",
             "RB0402 storage.logs.fluentbit.image.digest",
-            "RB0417 redis.auth.enabled"
+            "RB0417 redis.auth.enabled",
+            "RB0420 config.logLevel"
         ]
     );
     assert_eq!(findings(&load_strict("")), Vec::<String>::new());
@@ -48,25 +50,64 @@ fn an_existing_secret_is_not_one_of_the_bundle() {
 #[test]
 fn a_sealed_secret_is_a_small_file_of_age_for_one_place() {
     let sealed = BTreeMap::from([
-        ("secrets/good.age".to_owned(), b"age-encryption.org/v1\n-> X25519 ...".to_vec()),
+        ("secrets/good.age".to_owned(), sealed_for("claude-relay/claude-relay-sealed/jwt-secret")),
+        ("secrets/old.age".to_owned(), without_place()),
+        ("secrets/moved.age".to_owned(), sealed_for("plant-7/claude-relay-sealed/jwt-secret")),
+        ("secrets/swapped.age".to_owned(), sealed_for("claude-relay/claude-relay-sealed/admin-password")),
+        ("secrets/cut.age".to_owned(), without_place()[..300].to_vec()),
         ("secrets/armour.age".to_owned(), b"-----BEGIN AGE ENCRYPTED FILE-----\nabc".to_vec()),
         ("secrets/clear.age".to_owned(), b"hunter2".to_vec()),
         ("secrets/large.age".to_owned(), [b"age-encryption.org/v1\n".to_vec(), vec![0; 65536]].concat()),
     ]);
-    let codes = |text: &str| {
+    let loaded = |text: &str| {
         let profiles =
             BTreeMap::from([("p".to_owned(), format!("release.environment = \"dev\"\n{text}").into_bytes())]);
-        let loaded = profile::load("p", &[], &Files { profiles, sealed: sealed.clone() });
+        profile::load("p", &[], &Files { profiles, sealed: sealed.clone() })
+    };
+    let codes = |text: &str| {
+        let loaded = loaded(text);
         (findings(&loaded), loaded.profile.map_or(0, |profile| profile.sealed.len()))
     };
     let one = |file: &str| format!("config.jwtSecret = {{ age = \"secrets/{file}.age\" }}");
     assert_eq!(codes(&one("good")), (vec![], 1));
-    assert_eq!(codes(&one("armour")), (vec![], 1));
-    for (file, code) in [("clear", "RB0211"), ("large", "RB0212"), ("missing", "RB0210")] {
+    assert_eq!(codes(&one("old")), (vec!["RB0430 config.jwtSecret".to_owned()], 1));
+    for (file, code) in [
+        ("clear", "RB0211"),
+        ("cut", "RB0211"),
+        ("armour", "RB0211"),
+        ("large", "RB0212"),
+        ("missing", "RB0210"),
+        ("moved", "RB0215"),
+        ("swapped", "RB0215"),
+    ] {
         assert_eq!(codes(&one(file)), (vec![format!("{code} config.jwtSecret")], 0));
+        assert!(!words(&loaded(&one(file))).contains("hunter2"));
     }
     let both = format!("{}\nconfig.adminPassword = {{ age = \"secrets/good.age\" }}", one("good"));
     assert_eq!(codes(&both).0, ["RB0213 config.adminPassword"]);
+}
+
+#[test]
+fn sealed_secret_is_for_every_seal_recipient() {
+    let own = format!("\"{RECIPIENT}\"");
+    let other = "\"age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa\"";
+    let sealed = sealed_for("claude-relay/claude-relay-sealed/jwt-secret");
+    for (keys, wanted) in [
+        (own.clone(), vec![]),
+        (String::new(), vec![]),
+        (format!("{own}, {other}"), vec!["RB0431 config.jwtSecret"]),
+        (other.to_owned(), vec!["RB0431 config.jwtSecret"]),
+    ] {
+        let text = format!(
+            "release = {{ environment = \"dev\", sealRecipients = [{keys}] }}\nconfig.jwtSecret.age = \"secrets/a.age\""
+        );
+        let profiles = BTreeMap::from([("p".to_owned(), text.into_bytes())]);
+        let sealed = BTreeMap::from([("secrets/a.age".to_owned(), sealed.clone())]);
+
+        let loaded = profile::load("p", &[], &Files { profiles, sealed });
+
+        assert_eq!(findings(&loaded), wanted, "{keys}");
+    }
 }
 
 #[test]
@@ -107,7 +148,7 @@ fn memory_is_enough_for_what_fills_it() {
     expect(
         load_dev,
         &[
-            ("config.nodeMaxOldSpaceMb = 512", &["RB0305 config.nodeMaxOldSpaceMb"]),
+            ("config.nodeMaxOldSpaceMb = 1024", &["RB0305 config.nodeMaxOldSpaceMb"]),
             ("config.nodeMaxOldSpaceMb = 384", &[]),
             (
                 "resources = { limits.memory = \"128Mi\", requests.memory = \"128Mi\" }",
@@ -385,15 +426,181 @@ fn a_credential_in_a_variable_is_named_outside_dev() {
 }
 
 #[test]
-fn a_url_of_the_config_map_holds_no_password() {
-    for key in ["httpsProxy", "priceMirrorBaseUrl"] {
-        let loaded = load_dev(&format!("config.{key} = \"http://user:hunter2@proxy:3128\""));
-        assert_eq!(findings(&loaded), [format!("RB0205 config.{key}")]);
-        assert!(loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"));
+fn mode_with_leading_zero_or_quotes_is_told_in_octal() {
+    for mode in ["0400", "\"0400\""] {
+        let volume = format!(
+            "extraVolumes = [{{ name = \"a\", secret = {{ secretName = \"a\", defaultMode = {mode} }} }}]"
+        );
+        let loaded = load_dev(&volume);
+        let helps: Vec<&str> =
+            loaded.diagnostics.iter().filter_map(|finding| finding.help.as_deref()).collect();
+        assert!(helps.iter().any(|help| help.contains("write `0o400`")), "{mode}: {helps:?}");
     }
+}
+
+#[test]
+fn value_that_holds_a_credential_is_refused_outside_dev() {
+    let variable = |value: &str| format!("extraEnv = [{{ name = \"UPSTREAM\", value = {value} }}]");
+    let annotation = |value: &str| format!("service.annotations.\"x.y/z\" = {value}");
+    for value in [
+        "'sk-ant-api03-hunter2hunter2'",
+        "'{\"password\":\"hunter2\"}'",
+        "'https://u:hunter2@x/'",
+        "'proxy_set_header Authorization \"Bearer hunter2X\";'",
+    ] {
+        for (profile, finding) in [
+            (variable(value), "RB0204 extraEnv[0].value"),
+            (annotation(value), "RB0204 service.annotations.\"x.y/z\""),
+        ] {
+            let loaded = load_strict(&profile);
+            assert_eq!(findings(&loaded), [finding], "{profile}");
+            assert!(!words(&loaded).contains("hunter2"), "{profile}");
+        }
+    }
+    expect(load_dev, &[(&annotation("'https://u:hunter2@x/'"), &[])]);
+    for value in
+        ["'basic-auth'", "'{\"secretName\":\"oidc\"}'", "'https://auth.example/oauth2/auth?rd=$escaped'"]
+    {
+        assert_eq!(findings(&load_strict(&annotation(value))), [] as [&str; 0], "{value}");
+    }
+}
+
+#[test]
+fn a_url_of_the_config_map_holds_no_password() {
+    let loaded = load_dev("config.priceMirrorBaseUrl = \"http://user:hunter2@proxy:3128\"");
+    assert_eq!(findings(&loaded), ["RB0205 config.priceMirrorBaseUrl"]);
+    assert!(loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"));
     // What is no URL at all is not shown either.
-    let loaded = load_dev("config.httpsProxy = \"socks://user:hunter2@proxy\"");
+    let loaded = load_dev("config.priceMirrorBaseUrl = \"socks://user:hunter2@proxy\"");
     assert!(loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"), "{}", words(&loaded));
+}
+
+#[test]
+fn proxy_for_the_whole_relay_is_refused_with_the_accounts_as_remedy() {
+    for text in [
+        "config.httpsProxy = \"http://user:hunter2@proxy:3128\"",
+        "config.httpsProxy = \"\"",
+        "extraEnv = [{ name = \"HTTPS_PROXY\", value = \"http://proxy:3128\" }]",
+        "extraEnv = [{ name = \"https_proxy\", value = \"http://proxy:3128\" }]",
+        "extraEnv = [{ name = \"ALL_PROXY\", valueFrom = { secretKeyRef = { name = \"p\", key = \"url\" } } }]",
+    ] {
+        let loaded = load_dev(text);
+        let found = words(&loaded);
+        assert!(loaded.diagnostics.has_errors() && found.starts_with("Error[RB0307]"), "{text}: {found}");
+        assert!(found.contains("each account") && found.contains("networkPolicy.egressTo"), "{found}");
+        assert!(!found.contains("hunter2"), "{found}");
+    }
+    assert_eq!(findings(&load_dev("extraEnv = [{ name = \"NO_PROXY\", value = \"a\" }]")), [""; 0]);
+}
+
+#[test]
+fn verbose_log_outside_dev_is_warned_of() {
+    let warned: &[&str] = &["RB0420 config.logLevel"];
+    expect(
+        load_strict,
+        &[
+            ("config.logLevel = \"info\"", warned),
+            ("config.logLevel = \"debug\"", warned),
+            ("config.logLevel = \"warn\"", &[]),
+            ("config.logLevel = \"error\"", &[]),
+        ],
+    );
+    expect(load_dev, &[("config.logLevel = \"debug\"", &[])]);
+    let kept = load_strict("config.logLevel = \"info\"\nstorage.logs.mode = \"pvc\"");
+    assert!(words(&kept).contains("on the volume"), "{}", words(&kept));
+}
+
+#[test]
+fn large_requests_fit_into_the_memory_or_are_warned_of() {
+    let warned: &[&str] = &["RB0421 config.requestMaxSizeMb"];
+    expect(
+        load_dev,
+        &[
+            ("config.requestMaxSizeMb = 60", &[]),
+            ("config.requestMaxSizeMb = 60\nresources.limits.memory = \"512Mi\"", warned),
+            ("config.requestMaxSizeMb = 54\nresources.limits.memory = \"512Mi\"", &[]),
+            ("config.requestMaxSizeMb = 55\nresources.limits.memory = \"512Mi\"", warned),
+            ("config.requestMaxSizeMb = 200", warned),
+            // The heap alone can be too small.
+            ("config.requestMaxSizeMb = 60\nconfig.nodeMaxOldSpaceMb = 384", warned),
+            ("config.nodeMaxOldSpaceMb = 64", warned),
+        ],
+    );
+    let told = words(&load_dev("config.requestMaxSizeMb = 60\nresources.limits.memory = \"512Mi\""));
+    assert!(
+        told.contains("need 555 MiB") && told.contains("\"555Mi\"") && told.contains("54 or less"),
+        "{told}"
+    );
+}
+
+#[test]
+fn addresses_of_ipv6_beside_a_host_of_ipv4_are_warned_of() {
+    let balanced = "service.type = \"LoadBalancer\"\nservice.loadBalancerSourceRanges";
+    let range = format!("{balanced} = [\"10.0.0.0/8\", \"fd00::/8\"]");
+    let policy = "networkPolicy.enabled = true\nnetworkPolicy.egressTo = [{}]\nnetworkPolicy";
+    let dns = format!("{policy}.dns.nodeLocalDns = \"fd00::10\"");
+    let peer = format!("{policy}.ingressFrom = [{{ ipBlock = {{ cidr = \"fd00::/8\" }} }}]");
+    expect(
+        load_dev,
+        &[
+            (&range, &["RB0422 service.loadBalancerSourceRanges[1]"]),
+            (&dns, &["RB0422 networkPolicy.dns.nodeLocalDns"]),
+            (&peer, &["RB0422 networkPolicy.ingressFrom[0].ipBlock.cidr"]),
+            (&format!("config.host = \"::\"\n{range}"), &[]),
+            (&format!("{balanced} = [\"10.0.0.0/8\"]"), &[]),
+        ],
+    );
+}
+
+#[test]
+fn fields_of_the_log_leave_the_pod_only_with_a_warning() {
+    expect(
+        load_dev,
+        &[
+            (
+                "storage.logs.fluentbit.extraFields = [\"key\", \"req\"]",
+                &[
+                    "RB0505 storage.logs.fluentbit.extraFields[0]",
+                    "RB0505 storage.logs.fluentbit.extraFields[1]",
+                ],
+            ),
+            (
+                "storage.logs.fluentbit.extraFields = [\"a b\"]",
+                &["RB0004 storage.logs.fluentbit.extraFields[0]"],
+            ),
+            (
+                "storage.logs.fluentbit.extraFields = [\"a\\\"] = 1\"]",
+                &["RB0004 storage.logs.fluentbit.extraFields[0]"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn relay_whose_log_is_text_ships_nothing_and_is_warned_of() {
+    expect(
+        load_dev,
+        &[
+            ("release.appVersion = \"v1.1.272\"", &["RB0506 release.appVersion"]),
+            ("release.appVersion = \"v1.1.273\"", &[]),
+            ("image.tag = \"v1.1.241\"", &["RB0506 image.tag"]),
+            ("image.tag = \"v1.1.241\"\nstorage.logs.mode = \"emptyDir\"", &[]),
+            ("image.tag = \"own-build\"", &[]),
+        ],
+    );
+}
+
+#[test]
+fn image_without_a_registry_is_warned_of() {
+    let short = "storage.logs.fluentbit.image.repository = \"fluent/fluent-bit\"";
+    expect(
+        load_dev,
+        &[
+            ("", &[]),
+            (short, &["RB0423 storage.logs.fluentbit.image.repository"]),
+            (&format!("{short}\nimages.registry = \"mirror.example.internal\""), &[]),
+        ],
+    );
 }
 
 #[test]
@@ -464,17 +671,19 @@ fn the_recovery_key_of_the_shipped_profiles_is_to_be_replaced() {
         ("production", &both, Some("RB0418 release.recoveryRecipients[1]")),
         ("dev", example, Some("RB0418 release.recoveryRecipients[0]")),
     ] {
-        let text =
-            format!("release.environment = \"{environment}\"\nrelease.recoveryRecipients = [{keys}]\n");
-        let found = findings(&load_bytes(text.as_bytes()));
-        let found = found.iter().find(|finding| finding.starts_with("RB0418"));
-        assert_eq!(found.map(String::as_str), wanted, "{text}");
+        for list in ["recoveryRecipients", "sealRecipients"] {
+            let text = format!("release.environment = \"{environment}\"\nrelease.{list} = [{keys}]\n");
+            let found = findings(&load_bytes(text.as_bytes()));
+            let found = found.iter().find(|finding| finding.starts_with("RB0418"));
+            let wanted = wanted.map(|wanted| wanted.replace("recoveryRecipients", list));
+            assert_eq!(found, wanted.as_ref(), "{text}");
+        }
     }
 }
 
 #[test]
 fn encrypted_files_keep_apart_in_the_bundle() {
-    let file = || b"age-encryption.org/v1\n-> X25519 ...".to_vec();
+    let file = || sealed_for("claude-relay/claude-relay-sealed/jwt-secret");
     for (one, other) in [("secrets/a/b.age", "secrets/a-b.age"), ("secrets/a.age", "a.age")] {
         let text = format!(
             "release.environment = \"dev\"\nconfig = {{ jwtSecret.age = \"{one}\", adminPassword.age = \"{other}\" }}"

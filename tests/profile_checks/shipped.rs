@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use relay_bundle::profile;
+use relay_bundle::profile::node::Visibility;
 use relay_bundle::profile::overlay::ProfileFiles;
 
 use super::words;
@@ -13,6 +14,10 @@ impl ProfileFiles for Folder {
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
         let file = format!("{name}.toml");
         Ok((format!("profiles/{file}"), self.file(&file)?))
+    }
+
+    fn visibility(&self, _: &str) -> Visibility {
+        Visibility::Lines
     }
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use relay_bundle::bundle::index::Index;
+use relay_bundle::bundle::open::Bundle;
 use relay_bundle::model::safe_path::SafePath;
 use relay_bundle::render::yaml::to_yaml;
 use serde_json::{Map, Value};
@@ -14,6 +15,7 @@ pub(crate) fn faults(rendered: &Rendered) -> Vec<String> {
     let objects: Vec<&Value> = rendered.set.iter().map(|manifest| &manifest.object).collect();
     let mut faults = files(rendered);
     faults.extend(objects.iter().filter_map(|object| reads_back(object)));
+    faults.extend(Bundle::of_files(rendered.bundle.files.clone()).err().map(|error| error.to_string()));
     faults.extend(selectors(&objects));
     faults.extend(unresolved(&objects, &rendered.bundle.index));
     for pod in objects.iter().filter_map(|object| object.pointer("/spec/template/spec")) {
@@ -170,7 +172,7 @@ fn unrestricted(pod: &Value) -> Vec<String> {
                 .as_array()
                 .is_some_and(|drop| drop.contains(&Value::from("ALL")))
             && context["runAsUser"] != 0
-            && context.get("privileged").is_none();
+            && context["privileged"] != true;
         let stated = ["limits", "requests"].into_iter().all(|bound| {
             ["cpu", "memory"].into_iter().all(|amount| container["resources"][bound].get(amount).is_some())
         });

@@ -160,6 +160,10 @@ fn names_and_images() -> Vec<Row> {
             "release.recoveryRecipients",
             raw(&["[]", "[\"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\"]"]),
         ),
+        row(
+            "release.sealRecipients",
+            raw(&["[]", "[\"age19gxp379vj3ffq4kl7h3lmy2nnpcld3p5rpl2sdpj43ldwth6qc5qmedqms\"]"]),
+        ),
         row("kubernetes.version", (19..=37_u8).prop_map(|minor| format!("\"1.{minor}\""))),
         row("nameOverride", like("[a-z]([-a-z0-9]{0,8}[a-z0-9])?")),
         row("fullnameOverride", like(NAME)),
@@ -199,9 +203,21 @@ fn pods() -> Vec<Row> {
         row("resources", raw(&RESOURCES)),
         row("redis.resources", raw(&RESOURCES)),
         row("storage.logs.fluentbit.resources", raw(&RESOURCES)),
+        row("storage.logs.fluentbit.extraFields", raw(&["[]", "[\"key\"]", "[\"msg\", \"end\"]"])),
         row("podSecurityContext.runAsUser", integer(1..=70_000)),
         row("podSecurityContext.supplementalGroups", raw(&["[]", "[1, 2]"])),
+        row(
+            "podSecurityContext.seLinuxOptions",
+            raw(&["{ level = \"s0:c1,c2\" }", "{ type = \"container_t\" }"]),
+        ),
+        row(
+            "podSecurityContext.sysctls",
+            raw(&["[]", "[{ name = \"net.ipv4.tcp_syncookies\", value = \"1\" }]"]),
+        ),
         row("securityContext.readOnlyRootFilesystem", boolean()),
+        row("securityContext.privileged", raw(&["false"])),
+        row("securityContext.procMount", word(&["Default"])),
+        row("securityContext.capabilities", raw(&["{ drop = [\"ALL\"], add = [\"NET_BIND_SERVICE\"] }"])),
         row(
             "extraEnv",
             (line(), "[A-Z]{3,8}")
@@ -212,6 +228,8 @@ fn pods() -> Vec<Row> {
             &[
                 "extraVolumes = [{ name = \"x\", emptyDir = {} }]; extraVolumeMounts = [{ name = \"x\", mountPath = \"/x\" }]",
                 "extraVolumes = [{ name = \"y\", secret = { secretName = \"s\" } }]; extraVolumeMounts = [{ name = \"y\", mountPath = \"/y\", readOnly = true }]",
+                "extraVolumes = [{ name = \"v\", csi = { driver = \"x.example\" } }]",
+                "extraVolumes = [{ name = \"w\", ephemeral = { volumeClaimTemplate = { spec = { accessModes = [\"ReadWriteOnce\"], resources = { requests = { storage = \"1Gi\" } } } } } }]",
                 "extraVolumes = [{ name = \"z\", projected = { sources = [{ configMap = { name = \"c\" } }] } }]",
             ],
         ),
@@ -224,6 +242,7 @@ fn pods() -> Vec<Row> {
         row(
             "initContainers",
             raw(&[
+                "[{ name = \"j\", image = \"r.example/j:1\", resources = { limits = { cpu = 1, memory = \"64Mi\" }, requests = { cpu = 1, memory = \"64Mi\" } }, restartPolicy = \"Always\", volumeDevices = [], stdin = true, securityContext = { privileged = false, runAsUser = 5, seccompProfile = { type = \"RuntimeDefault\" } }, ports = [{ containerPort = 4100, hostPort = 0 }], livenessProbe = { tcpSocket = { port = 4100, host = \"\" } } }]",
                 "[{ name = \"i\", image = \"r.example/i:1\", resources = { limits = { cpu = 1, memory = \"64Mi\" }, requests = { cpu = 1, memory = \"64Mi\" } }, envFrom = [{ configMapRef = { name = \"c\" } }] }]",
             ]),
         ),
@@ -265,7 +284,6 @@ fn config() -> Vec<Row> {
         row("config.priceMirrorBaseUrl", word(&["", "https://prices.example.internal"])),
         row("config.nodeMaxOldSpaceMb", integer(64..=400)),
         row("config.nodeExtraCaCerts", word(&["", "/etc/ca.crt"])),
-        row("config.httpsProxy", word(&["", "http://proxy.example.internal:3128"])),
     ]
 }
 
@@ -429,8 +447,11 @@ fn routes() -> Vec<Row> {
                 "serviceMonitor.interval",
                 "serviceMonitor.scrapeTimeout",
                 "serviceMonitor.exporter.enabled",
+                "serviceMonitor.relabelings",
+                "serviceMonitor.namespaceSelector",
             ],
             &[
+                "serviceMonitor.enabled = true; serviceMonitor.relabelings = [{ targetLabel = \"__address__\", replacement = \"a:1\" }]; serviceMonitor.namespaceSelector = { any = true }",
                 "serviceMonitor.enabled = true",
                 "serviceMonitor.enabled = true; serviceMonitor.namespace = \"monitoring\"; serviceMonitor.interval = \"1m\"; serviceMonitor.scrapeTimeout = \"1m\"",
                 "serviceMonitor.enabled = true; serviceMonitor.exporter.enabled = false",

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use relay_bundle::profile::node::Visibility;
 use relay_bundle::profile::overlay::ProfileFiles;
+
+#[path = "../support/sealed_files.rs"]
+#[expect(dead_code, reason = "other tests have sealed files that state their place")]
+mod sealed_files;
 
 /// Its own Redis with a password, Fluent Bit, the exporter, and everything around the pods.
 pub(crate) const INTERNAL: &str = "internal";
@@ -130,9 +135,13 @@ impl ProfileFiles for Bases {
         Ok((format!("{name}.toml"), text.as_bytes().to_vec()))
     }
 
+    fn visibility(&self, _: &str) -> Visibility {
+        Visibility::Lines
+    }
+
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {
         match path {
-            "secrets/one.age" => Ok(b"age-encryption.org/v1\none".to_vec()),
+            "secrets/one.age" => Ok(sealed_files::without_place()),
             _ => Err(format!("there is no file `{path}`")),
         }
     }

@@ -80,6 +80,10 @@ pub(crate) const ROWS: &[Row] = &[
     row("release.environment", EXTERNAL, "release.environment = \"staging\"", Pods::Stay, Pods::Absent, ""),
     relay("release.appVersion", "release.appVersion = \"v1.1.315\"", "image of claude-relay changed"),
     none("release.recoveryRecipients", "release.recoveryRecipients = []"),
+    none(
+        "release.sealRecipients",
+        "release.sealRecipients = [\"age19gxp379vj3ffq4kl7h3lmy2nnpcld3p5rpl2sdpj43ldwth6qc5qmedqms\"]",
+    ),
     none("kubernetes.version", "kubernetes.version = \"1.30\""),
     relay("kubernetes.version", "kubernetes.version = \"1.28\"", "container fluent-bit"),
     row(
@@ -189,7 +193,7 @@ pub(crate) const ROWS: &[Row] = &[
         "securityContext.readOnlyRootFilesystem = false",
         "securityContext of claude-relay changed",
     ),
-    relay("resources", "resources.limits.memory = \"1Gi\"", "config NODE_OPTIONS changed"),
+    relay("resources", "resources.limits.memory = \"2Gi\"", "config NODE_OPTIONS changed"),
     relay("resources", "resources.requests.cpu = \"300m\"", "resources of claude-relay changed"),
     none("strategy", "strategy = { type = \"RollingUpdate\", rollingUpdate = { maxSurge = 2 } }"),
     row("strategy", SINGLE, "strategy = { type = \"Recreate\" }", Pods::Stay, Pods::Stay, ""),
@@ -336,11 +340,6 @@ pub(crate) const ROWS: &[Row] = &[
         "config.nodeExtraCaCerts = \"/etc/own-ca/ca.crt\"",
         "config NODE_EXTRA_CA_CERTS added",
     ),
-    relay(
-        "config.httpsProxy",
-        "config.httpsProxy = \"http://proxy.example.internal:3128\"",
-        "config HTTPS_PROXY added",
-    ),
     // Redis.
     row(
         "redis.enabled",
@@ -381,7 +380,7 @@ pub(crate) const ROWS: &[Row] = &[
     redis("redis.resources", "redis.resources.limits.memory = \"1Gi\"", "config redis.conf changed"),
     redis("redis.resources", "redis.resources.requests.cpu = \"150m\"", "resources of redis changed"),
     both("redis.service.port", "redis.service.port = 6380", "config REDIS_PORT changed"),
-    redis("redis.nodeSelector", "redis.nodeSelector = { disk = \"ssd\" }", "nodeSelector added"),
+    redis("redis.nodeSelector", "redis.nodeSelector = { disk = \"ssd\" }", "nodeSelector changed"),
     redis(
         "redis.tolerations",
         "redis.tolerations = [{ key = \"relay\", operator = \"Exists\" }]",
@@ -532,6 +531,11 @@ pub(crate) const ROWS: &[Row] = &[
         "storage.logs.fluentbit.enabled",
         "storage.logs.fluentbit.enabled = false",
         "container fluent-bit removed",
+    ),
+    relay(
+        "storage.logs.fluentbit.extraFields",
+        "storage.logs.fluentbit.extraFields = [\"key\"]",
+        "config fluent-bit.yaml changed",
     ),
     relay(
         "storage.logs.fluentbit.resources",

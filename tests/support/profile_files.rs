@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use relay_bundle::profile::node::Visibility;
 use relay_bundle::profile::overlay::ProfileFiles;
 
 /// Profiles in memory.
@@ -11,6 +12,10 @@ impl ProfileFiles for Files {
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
         let text = self.0.get(name).ok_or_else(|| format!("there is no profile `{name}`"))?;
         Ok((format!("profiles/{name}.toml"), text.as_bytes().to_vec()))
+    }
+
+    fn visibility(&self, _: &str) -> Visibility {
+        Visibility::Lines
     }
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {

@@ -1,6 +1,7 @@
 //! Profiles in memory, and what they render to.
 
 use relay_bundle::bundle::assemble::{Assembled, assemble};
+use relay_bundle::profile::node::Visibility;
 use relay_bundle::profile::overlay::ProfileFiles;
 use relay_bundle::profile::resolve::Profile;
 use relay_bundle::profile::{self, Loaded};
@@ -13,6 +14,10 @@ struct Text<'a>(&'a str);
 impl ProfileFiles for Text<'_> {
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
         Ok((format!("profiles/{name}.toml"), self.0.as_bytes().to_vec()))
+    }
+
+    fn visibility(&self, _: &str) -> Visibility {
+        Visibility::Lines
     }
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {

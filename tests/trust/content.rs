@@ -1,99 +1,15 @@
 //! Signed, and wrong nevertheless: content that contradicts itself or its statement is refused, whoever signed it.
 
-use relay_bundle::canonical::Canonical;
+use camino::Utf8Path;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::render::yaml::{from_yaml, to_yaml};
 use relay_bundle::trust::refusal::Refusal;
 use relay_bundle::trust::statement::Predicate;
 use serde_json::{Value, json};
 
+use super::forger::{Forger, INDEX, RECIPE};
+use super::sealed_files::{sealed_for, without_place};
 use super::world::{ACCEPTED, Content, DEV, PRODUCTION, key, verify_by_key};
-
-const INDEX: &str = "bundle.json";
-const RECIPE: &str = "recipe.json";
-
-/// How a forger with a good key changes the files of a bundle.
-struct Forger(Content);
-
-impl Forger {
-    /// The name of the first manifest with a kind's short name.
-    fn manifest(&self, short: &str) -> String {
-        let mut names = self.0.files.keys().filter(|path| path.contains(&format!("-{short}-")));
-        names.next().unwrap_or_else(|| panic!("the bundle has a {short}")).clone()
-    }
-
-    /// Changes a manifest's text.
-    fn text(&mut self, short: &str, edit: impl FnOnce(&str) -> String) {
-        let path = self.manifest(short);
-        let old = String::from_utf8(self.0.files[&path].clone()).unwrap();
-        let new = edit(&old);
-        assert_ne!(old, new, "{path} stays as it was");
-        self.0.files.insert(path, new.into_bytes());
-    }
-
-    /// Changes a manifest's object, and writes it as this program does.
-    fn object(&mut self, short: &str, edit: impl FnOnce(&mut Value)) {
-        self.text(short, |text| {
-            let mut object = from_yaml(text.as_bytes()).unwrap();
-            edit(&mut object);
-            to_yaml(&object)
-        });
-    }
-
-    /// Changes a document, and keeps it canonical.
-    fn document(&mut self, path: &str, edit: impl FnOnce(&mut Value)) {
-        let mut value = self.0.document(path);
-        edit(&mut value);
-        let bytes = Canonical::of(&value).expect("documents hold no floats").into_bytes();
-        self.0.files.insert(path.to_owned(), bytes);
-    }
-
-    fn index(&mut self, edit: impl FnOnce(&mut Value)) {
-        self.document(INDEX, edit);
-    }
-
-    /// Changes what the index says of the first manifest of a kind.
-    fn entry(&mut self, short: &str, edit: impl FnOnce(&mut Value)) {
-        let path = self.manifest(short);
-        self.index(|index| {
-            let mut entries = index["objects"].as_array_mut().unwrap().iter_mut();
-            edit(entries.find(|entry| entry["file"] == path.as_str()).unwrap());
-        });
-    }
-
-    /// Adds an object, with its line in the index.
-    fn add(&mut self, phase: usize, short: &str, object: &Value) {
-        let text =
-            |pointer: &str| object.pointer(pointer).map_or("", |text| text.as_str().unwrap()).to_owned();
-        let name = text("/metadata/name");
-        let file = format!("manifests/{phase:02}-{short}-{name}.yaml");
-        let bytes = to_yaml(object).into_bytes();
-        let entry = json!({
-            "apiVersion": text("/apiVersion"), "kind": text("/kind"), "namespace": text("/metadata/namespace"),
-            "name": name, "file": file, "phase": phase, "sha256": Digest::of(&bytes).to_string(),
-        });
-        self.0.files.insert(file, bytes);
-        self.index(|index| {
-            let objects = index["objects"].as_array_mut().unwrap();
-            objects.push(entry);
-            objects.sort_by_key(|entry| (entry["phase"].as_u64(), entry["name"].to_string()));
-        });
-    }
-
-    /// Makes the digests in the index right again.
-    fn digests(&mut self) {
-        let files = self.0.files.clone();
-        let digest = |path: &str| files.get(path).map(|bytes| json!(Digest::of(bytes).to_string()));
-        self.index(|index| {
-            for entry in index["objects"].as_array_mut().unwrap() {
-                if let Some(digest) = digest(entry["file"].as_str().unwrap()) {
-                    entry["sha256"] = digest;
-                }
-            }
-            index["recipe"] = digest(RECIPE).unwrap_or_default();
-        });
-    }
-}
 
 /// Signs the changed files of a bundle, and returns what the verifier says.
 fn forged(original: &Content, edit: impl FnOnce(&mut Forger)) -> Result<(), Refusal> {
@@ -418,7 +334,9 @@ fn the_documents_agree_and_are_canonical() {
             (
                 "an encrypted file that is only in the recipe",
                 |forger| {
-                    forger.document(RECIPE, |recipe| recipe["sealed"] = json!({"secrets/x.age": "0"}));
+                    forger.document(RECIPE, |recipe| {
+                        recipe["sealed"] = json!({"secrets/x.age": Digest::of(b"x")});
+                    });
                     forger.digests();
                 },
                 "sealed files",
@@ -427,9 +345,131 @@ fn the_documents_agree_and_are_canonical() {
     );
 }
 
+/// Returns what the verifier says of a bundle whose recipe has another value at a pointer; none removes the field.
+fn recipe_outcome(pointer: &str, value: Option<Value>) -> String {
+    let outcome = forged(&PRODUCTION, |forger| {
+        forger.document(RECIPE, |recipe| {
+            let (parent, field) = pointer.rsplit_once('/').unwrap();
+            let parent = recipe.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+            match value {
+                Some(value) => parent.insert(field.to_owned(), value),
+                None => parent.remove(field),
+            };
+        });
+        forger.digests();
+    });
+    outcome.map_or_else(|refusal| refusal.to_string(), |()| ACCEPTED.to_owned())
+}
+
+#[test]
+fn recipe_with_another_envelope_is_refused() {
+    let table = [
+        ("/more", Some(json!(1)), "unknown field"),
+        ("/format", Some(json!(99)), "format 99"),
+        ("/format", Some(json!("1")), "format"),
+        ("/format", None, "format unknown"),
+        ("/profile", Some(json!({"a": 1})), "not what this program writes"),
+        ("/profile", None, "missing field"),
+        ("/renderAbi", Some(json!("2")), "not what this program writes"),
+        ("/renderAbi", Some(json!(-1)), "not what this program writes"),
+        ("/renderAbi", None, "missing field"),
+        ("/sealed", Some(json!(null)), "not what this program writes"),
+        ("/sealed", Some(json!([])), "not what this program writes"),
+        ("/sealed", Some(json!({"secrets/x.age": "0"})), "not what this program writes"),
+        ("/sealed", None, "missing field"),
+        ("/set", Some(json!(null)), "not what this program writes"),
+        ("/set", Some(json!("a=1")), "not what this program writes"),
+        ("/set", Some(json!([{"a": 1}])), "not what this program writes"),
+        ("/set", None, "missing field"),
+        ("/settings", Some(json!(null)), "another name than"),
+        ("/settings", Some(json!([])), "another name than"),
+        ("/settings", None, "missing field"),
+    ];
+    for (pointer, value, reason) in table {
+        let outcome = recipe_outcome(pointer, value.clone());
+
+        assert!(outcome.starts_with("CONTENT_MISMATCH"), "{pointer} {value:?}: {outcome}");
+        assert!(outcome.contains(reason), "{pointer} {value:?}: {outcome}");
+    }
+}
+
+#[test]
+fn recipe_of_a_newer_release_is_accepted() {
+    for (pointer, value) in [
+        ("/renderAbi", json!(4_000_000_000_u32)),
+        ("/settings/newKey", json!({"a": [1, null]})),
+        ("/settings/config/newKey", json!("x")),
+        ("/set", json!(["newKey=x"])),
+    ] {
+        assert_eq!(recipe_outcome(pointer, Some(value)), ACCEPTED, "{pointer}");
+    }
+}
+
 fn recipe(forger: &mut Forger, pointer: &str) {
     forger.document(RECIPE, |recipe| *recipe.pointer_mut(pointer).unwrap() = json!("other"));
     forger.digests();
+}
+
+/// A bundle with one sealed secret.
+fn sealed_bundle() -> Content {
+    let folder = tempfile::tempdir().unwrap();
+    let profiles = Utf8Path::from_path(folder.path()).unwrap();
+    fs_err::create_dir(profiles.join("secrets")).unwrap();
+    let text = "release.environment = \"dev\"\nconfig.jwtSecret.age = \"secrets/jwt.age\"\n";
+    fs_err::write(profiles.join("sealed.toml"), text).unwrap();
+    fs_err::write(profiles.join("secrets/jwt.age"), sealed_for(PLACE)).unwrap();
+    Content::of_profile(profiles.as_str(), "sealed")
+}
+
+const PLACE: &str = "claude-relay/claude-relay-sealed/jwt-secret";
+
+/// Puts another file in the place of the sealed one.
+fn reseal(forger: &mut Forger, file: Vec<u8>) {
+    let digest = json!(Digest::of(&file).to_string());
+    forger.0.files.insert("secrets/jwt.age".to_owned(), file);
+    forger.document(RECIPE, |recipe| recipe["sealed"]["secrets/jwt.age"] = digest);
+    forger.digests();
+}
+
+#[test]
+fn sealed_files_that_nobody_could_open_are_refused() {
+    are_refused(
+        &sealed_bundle(),
+        &[
+            ("clear text", |forger| reseal(forger, b"hunter2".to_vec()), "no file that age encrypted"),
+            (
+                "a file that was cut short",
+                |forger| reseal(forger, sealed_for(PLACE)[..400].to_vec()),
+                "not padded to 512 bytes",
+            ),
+            (
+                "a damaged header",
+                |forger| {
+                    let file = String::from_utf8(without_place()).unwrap();
+                    reseal(forger, file.replacen("-> X25519 ", "-> X25519 A", 1).into_bytes());
+                },
+                "its header is not as age writes it",
+            ),
+            (
+                "a recipient of another kind",
+                |forger| {
+                    let file = String::from_utf8(without_place()).unwrap();
+                    reseal(forger, file.replacen("-> X25519 ", "-> piv-p256 ", 1).into_bytes());
+                },
+                "needs a plugin",
+            ),
+            (
+                "a file of another site",
+                |forger| reseal(forger, sealed_for("plant-7/claude-relay-sealed/jwt-secret")),
+                "sealed for plant-7/claude-relay-sealed/jwt-secret, and the bundle uses it for claude-relay/",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn sealed_file_of_an_earlier_version_is_accepted() {
+    assert!(forged(&sealed_bundle(), |forger| reseal(forger, without_place())).is_ok());
 }
 
 #[test]

@@ -11,9 +11,10 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use relay_bundle::trust::policy::Policy;
+use relay_bundle::trust::verify::{Purpose, Terms};
 
 use super::situation::{Before, DAY, EVERYBODY, GrantLine, HOUR, KeyLine, Situation, TRUSTED, Who, grant};
-use super::world::{Content, Step, code_of, verify_until};
+use super::world::{Content, DEV, Step, code_of, verify_until};
 
 /// The name of an outcome that the gate has no objection to.
 const PASSED: &str = "TAMPERED";
@@ -205,7 +206,7 @@ fn place_time_and_what_came_before_are_judged_as_the_model_says_in_every_combina
                     (Some(DAY), None),
                     (None, Some(2)),
                     (Some(DAY), Some(2)),
-                    (Some(0), Some(1)),
+                    (Some(1), Some(1)),
                 ] {
                     for (revoked_content, deployed) in
                         [(false, false), (false, true), (true, false), (true, true)]
@@ -258,7 +259,7 @@ fn situation() -> impl Strategy<Value = Situation> {
                 signers,
                 serial,
                 issued: issued * HOUR,
-                expires: ends.map(|days| issued * HOUR + days * DAY),
+                expires: ends.map(|days| issued * HOUR + (days * DAY).max(1)),
                 sites: sites.to_vec(),
                 site,
                 max_age_days,
@@ -287,4 +288,30 @@ fn everything_together_is_judged_as_the_model_says() {
             Ok(())
         })
         .unwrap();
+}
+
+#[test]
+fn apply_accepts_what_is_new_or_may_be_gone_back_to_and_says_which() {
+    for before in histories() {
+        for (now, status) in
+            CLOCKS.into_iter().flat_map(|now| [(now, "active"), (now, "retired"), (now, "revoked")])
+        {
+            let mut situation =
+                Situation { before: before.clone(), now, expires: Some(DAY), ..Situation::default() };
+            situation.keys.get_mut(&Who::Builder).unwrap().status = status;
+            let (policy, state) = (Policy::parse(&situation.policy_text()).unwrap(), situation.state());
+            let content = situation.attested(DEV.clone());
+            let verified = |purpose| {
+                let terms = Terms { purpose, ..situation.terms(&policy, &state) };
+                verify_until(&content, &terms, Step::Files)
+            };
+
+            let [new, deployed, either] = [Purpose::Install, Purpose::Deployed, Purpose::Apply].map(verified);
+
+            assert_eq!(either.is_ok(), deployed.is_ok(), "{situation:?}");
+            let excused = either.as_ref().ok().and_then(|of| of.voucher().only_if_deployed.clone());
+            let refused = either.as_ref().err().or(excused.as_deref()).map(|refusal| refusal.reason.code());
+            assert_eq!(refused, new.as_ref().err().map(|refusal| refusal.reason.code()), "{situation:?}");
+        }
+    }
 }

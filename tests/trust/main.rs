@@ -4,9 +4,13 @@
 
 mod confusion;
 mod content;
+mod forbidden;
+mod forger;
 mod gate;
 mod order;
 mod policy;
+#[path = "../support/sealed_files.rs"]
+mod sealed_files;
 mod situation;
 mod state;
 mod table;

@@ -33,8 +33,8 @@ fn a_bundle_is_refused_for_the_first_of_its_faults_in_this_order() {
     content.list();
     let mut statement = content.statement_like(&DEV.statement());
     statement.predicate.files += 1;
-    statement.predicate.expires = Some(time(ISSUED));
-    let late = time(ISSUED).plus_seconds(1);
+    statement.predicate.expires = Some(time(ISSUED).plus_seconds(1));
+    let late = time(ISSUED).plus_seconds(2);
     let list = content.sums.clone();
     let good = signed(content.clone(), &statement);
     let public = key(1).public();

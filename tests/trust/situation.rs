@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::timestamp::Timestamp;
 use relay_bundle::trust::key::{KeyId, PrivateKey};
-use relay_bundle::trust::policy::Policy;
+use relay_bundle::trust::policy::{Policy, Target};
 use relay_bundle::trust::state::State;
 use relay_bundle::trust::statement::Statement;
 use relay_bundle::trust::verify::{Authority, Purpose, Terms};
@@ -189,7 +189,7 @@ impl Situation {
 
     pub(crate) fn state(&self) -> State {
         let mut state = State::default();
-        let site = self.site.map(|site| site.parse().unwrap());
+        let target = Target { site: self.site.map(|site| site.parse().unwrap()), cluster_uid: None };
         for Before { same_place, same_content, serial, issued } in &self.before {
             let mut statement = PLAIN.clone();
             (statement.predicate.serial, statement.predicate.issued) = (*serial, at(*issued));
@@ -199,7 +199,7 @@ impl Situation {
             if !same_content {
                 statement.content_id = Digest::of(b"another content");
             }
-            state.accept(&statement, site.as_ref(), at(*issued));
+            state.accept(&statement, &target, at(*issued));
         }
         state
     }

@@ -1,8 +1,10 @@
 //! `state.json`: floors that rise, and what takes one away.
 
+use proptest::prelude::*;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::timestamp::Timestamp;
-use relay_bundle::trust::state::{Place, Replay, State};
+use relay_bundle::trust::policy::Target;
+use relay_bundle::trust::state::{Elsewhere, Place, Replay, State};
 use relay_bundle::trust::statement::{SERIAL_MAX, Statement};
 
 use super::situation::{DAY, at};
@@ -18,6 +20,16 @@ fn other_content(statement: Statement) -> Statement {
     Statement { content_id: Digest::of(b"other"), ..statement }
 }
 
+const UIDS: [&str; 2] = ["0f6a1c2e-3f0b-4f0e-9b63-6a1f3a1b2c3d", "0f6a1c2e-3f0b-4f0e-9b63-6a1f3a1b2c3e"];
+
+fn at_site(site: &str) -> Target {
+    Target { site: Some(site.parse().unwrap()), cluster_uid: None }
+}
+
+fn in_cluster(target: Target, uid: &str) -> Target {
+    Target { cluster_uid: Some(uid.to_owned()), ..target }
+}
+
 fn now() -> Timestamp {
     at(60)
 }
@@ -25,7 +37,7 @@ fn now() -> Timestamp {
 fn accepted(statements: &[Statement]) -> State {
     let mut state = State::default();
     for statement in statements {
-        state.accept(statement, None, now());
+        state.accept(statement, &Target::default(), now());
     }
     state
 }
@@ -33,13 +45,13 @@ fn accepted(statements: &[Statement]) -> State {
 #[test]
 fn a_floor_rises_and_never_falls() {
     let mut state = accepted(&[statement(5, 0)]);
-    let place = Place::of(&statement(5, 0), None);
+    let place = Place::of(&statement(5, 0), &Target::default());
 
-    state.accept(&other_content(statement(4, 0)), None, now());
+    state.accept(&other_content(statement(4, 0)), &Target::default(), now());
     assert_eq!(state, accepted(&[statement(5, 0)]));
-    state.accept(&other_content(statement(5, 0)), None, at(99));
+    state.accept(&other_content(statement(5, 0)), &Target::default(), at(99));
     assert_eq!(state, accepted(&[statement(5, 0)]));
-    state.accept(&other_content(statement(6, 0)), None, at(99));
+    state.accept(&other_content(statement(6, 0)), &Target::default(), at(99));
     let floor = &state.floors()[&place];
     assert_eq!((floor.serial, floor.content_id, floor.recorded), (6, Digest::of(b"other"), at(99)));
 }
@@ -49,49 +61,46 @@ fn the_newest_time_of_issue_stays_whatever_the_serials_are() {
     for later in [statement(6, -DAY), statement(5, -DAY), statement(4, -DAY)] {
         let state = accepted(&[statement(5, 2 * DAY), later.clone()]);
 
-        let refused = state.check(&statement(9, 0), None, at(DAY - 1));
+        let refused = state.check(&statement(9, 0), &Target::default(), at(DAY - 1));
         assert_eq!(refused, Err(Replay::ClockBehind { now: at(DAY - 1), issued: at(2 * DAY) }));
-        assert_eq!(state.check(&statement(9, 0), None, at(DAY)), Ok(()));
+        assert_eq!(state.check(&statement(9, 0), &Target::default(), at(DAY)), Ok(()));
     }
     // The same release, sealed again later: its serial says nothing new, its time does.
     let state = accepted(&[statement(5, 0), statement(5, 2 * DAY)]);
-    assert!(state.check(&statement(9, 0), None, at(0)).is_err());
+    assert!(state.check(&statement(9, 0), &Target::default(), at(0)).is_err());
 }
 
 #[test]
 fn each_place_has_its_floor() {
-    let site = "plant-7".parse().unwrap();
+    let target = at_site("plant-7");
     let mut state = State::default();
-    state.accept(&statement(9, 0), Some(&site), now());
+    state.accept(&statement(9, 0), &target, now());
     let mut others = [1, 2, 3].map(|serial| statement(serial, 0));
     others[0].predicate.bundle = "other".parse().unwrap();
     others[1].predicate.profile = "other".parse().unwrap();
     others[2].predicate.namespace = "other".parse().unwrap();
 
     for other in &others {
-        assert_eq!(state.check(other, Some(&site), now()), Ok(()));
+        assert_eq!(state.check(other, &target, now()), Ok(()));
     }
-    assert_eq!(state.check(&statement(1, 0), None, now()), Ok(()));
-    assert!(matches!(
-        state.check(&statement(8, 0), Some(&site), now()),
-        Err(Replay::Rollback { serial: 8, .. })
-    ));
+    assert_eq!(state.check(&statement(1, 0), &Target::default(), now()), Ok(()));
+    assert!(matches!(state.check(&statement(8, 0), &target, now()), Err(Replay::Rollback { serial: 8, .. })));
     // Neither environment nor sites make another place.
     let mut same = statement(8, 0);
     same.predicate.environment = "other".parse().unwrap();
-    same.predicate.sites = [site.clone()].into();
-    assert!(state.check(&same, Some(&site), now()).is_err());
+    same.predicate.sites = target.site.iter().cloned().collect();
+    assert!(state.check(&same, &target, now()).is_err());
 }
 
 #[test]
 fn a_floor_is_taken_away_with_a_line_about_it() {
     let mut state = accepted(&[statement(SERIAL_MAX, 9 * DAY)]);
-    let place = Place::of(&statement(1, 0), None);
-    assert!(state.check(&statement(100, 0), None, now()).is_err());
+    let place = Place::of(&statement(1, 0), &Target::default());
+    assert!(state.check(&statement(100, 0), &Target::default(), now()).is_err());
 
     assert!(state.reset(&place, now(), "the builder's clock was wrong"));
 
-    assert_eq!(state.check(&statement(100, 0), None, now()), Ok(()));
+    assert_eq!(state.check(&statement(100, 0), &Target::default(), now()), Ok(()));
     let [reset] = state.resets() else { panic!("there is one line") };
     assert_eq!((reset.floor.serial, reset.time, &reset.place), (SERIAL_MAX, now(), &place));
     assert_eq!(reset.reason, "the builder's clock was wrong");
@@ -101,11 +110,10 @@ fn a_floor_is_taken_away_with_a_line_about_it() {
 
 #[test]
 fn a_state_has_one_spelling() {
-    let site = "plant-7".parse().unwrap();
     let mut state = accepted(&[statement(5, 0)]);
-    state.accept(&statement(7, 0), Some(&site), now());
-    state.reset(&Place::of(&statement(1, 0), None), now(), "\"why\"\n");
-    state.accept(&statement(6, 0), None, now());
+    state.accept(&statement(7, 0), &at_site("plant-7"), now());
+    state.reset(&Place::of(&statement(1, 0), &Target::default()), now(), "\"why\"\n");
+    state.accept(&statement(6, 0), &Target::default(), now());
     let text = String::from_utf8(state.to_bytes().unwrap()).unwrap();
     assert_eq!(State::parse(text.as_bytes()).unwrap(), state);
     assert_eq!(State::parse(&State::default().to_bytes().unwrap()).unwrap(), State::default());
@@ -134,5 +142,154 @@ fn a_state_has_one_spelling() {
     for (what, bad) in table {
         assert_ne!(bad, text, "{what}");
         assert!(State::parse(bad.as_bytes()).is_err(), "{what}: {bad}");
+    }
+}
+
+// --- sites and clusters ---
+
+#[test]
+fn floor_without_site_counts_for_a_site_that_is_named_later() {
+    let state = accepted(&[statement(9, 0)]);
+
+    for target in [at_site("plant-7"), in_cluster(at_site("plant-7"), UIDS[0])] {
+        let refused = state.check(&statement(8, 0), &target, now());
+        assert!(matches!(refused, Err(Replay::Rollback { serial: 8, .. })), "{refused:?}");
+        let refused = state.check(&other_content(statement(9, 0)), &target, now());
+        assert!(matches!(refused, Err(Replay::Equivocation { .. })), "{refused:?}");
+        assert_eq!(state.check(&statement(9, 0), &target, now()), Ok(()));
+    }
+}
+
+#[test]
+fn floor_without_site_is_copied_to_the_site() {
+    let mut state = accepted(&[statement(9, 0)]);
+    let wider = Place::of(&statement(9, 0), &Target::default());
+
+    state.accept(&statement(9, 0), &at_site("plant-7"), at(99));
+    state.reset(&wider, now(), "why");
+
+    let refused = state.check(&statement(8, 0), &at_site("plant-7"), now());
+    assert!(matches!(refused, Err(Replay::Rollback { .. })), "{refused:?}");
+}
+
+#[test]
+fn floor_of_a_site_counts_neither_for_another_site_nor_for_none() {
+    let mut state = State::default();
+    state.accept(&statement(9, 0), &in_cluster(at_site("plant-7"), UIDS[0]), now());
+
+    for target in [
+        Target::default(),
+        at_site("plant-7"),
+        at_site("plant-8"),
+        in_cluster(at_site("plant-7"), UIDS[1]),
+        in_cluster(Target::default(), UIDS[0]),
+    ] {
+        assert_eq!(state.check(&statement(1, 0), &target, now()), Ok(()), "{target:?}");
+    }
+}
+
+#[test]
+fn first_bundle_of_a_place_names_the_floors_that_do_not_count() {
+    let mut state = State::default();
+    state.accept(&statement(9, 0), &at_site("plant-7"), now());
+    state.accept(&statement(7, 0), &in_cluster(at_site("plant-7"), UIDS[0]), now());
+    let standing = |state: &State, site| state.compare(&Place::of(&statement(1, 0), &at_site(site)));
+    let elsewhere = |uid: Option<&str>, serial| Elsewhere {
+        site: Some("plant-7".parse().unwrap()),
+        cluster_uid: uid.map(str::to_owned),
+        serial,
+    };
+
+    let first = standing(&state, "plant-8");
+    state.accept(&statement(1, 0), &at_site("plant-8"), now());
+    let second = standing(&state, "plant-8");
+
+    assert_eq!(first.floor, None);
+    assert_eq!(first.not_compared, [elsewhere(None, 9), elsewhere(Some(UIDS[0]), 9)]);
+    assert_eq!((second.floor.map(|floor| floor.serial), second.not_compared.len()), (Some(1), 0));
+}
+
+#[test]
+fn bundle_recorded_for_the_very_place_stays_acceptable_beside_an_equal_serial_of_a_wider_one() {
+    // As two policies left it, one of which named no site, before the floor of a place without a site counted.
+    let mut state = State::default();
+    state.accept(&statement(9, 0), &at_site("plant-7"), now());
+    state.accept(&other_content(statement(9, 0)), &Target::default(), now());
+
+    assert_eq!(state.check(&statement(9, 0), &at_site("plant-7"), now()), Ok(()));
+    assert!(state.check(&other_content(statement(9, 0)), &at_site("plant-7"), now()).is_err());
+}
+
+#[test]
+fn state_without_cluster_uids_is_read_and_written_as_before() {
+    let floor = r#"{"contentId":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","issued":"2026-11-22T10:00:00Z","recorded":"2026-11-22T10:00:00Z","serial":9}"#;
+    let place = r#"{"bundle":"relay","namespace":"relay","profile":"dev","site":"plant-7"}"#;
+    let text = format!(
+        r#"{{"floors":[{{"floor":{floor},"place":{place}}}],"resets":[],"schema":"relay-bundle/state/v1"}}"#
+    );
+
+    let state = State::parse(text.as_bytes()).unwrap();
+
+    assert_eq!(String::from_utf8(state.to_bytes().unwrap()).unwrap(), text);
+}
+
+#[test]
+fn cluster_uid_of_another_form_is_damage() {
+    let mut state = State::default();
+    state.accept(&statement(9, 0), &in_cluster(at_site("plant-7"), UIDS[0]), now());
+    let text = String::from_utf8(state.to_bytes().unwrap()).unwrap();
+    assert_eq!(State::parse(text.as_bytes()).unwrap(), state);
+
+    for bad in [text.replace(UIDS[0], "x"), text.replace(&format!("\"{}\"", UIDS[0]), "null")] {
+        assert_ne!(bad, text);
+        assert!(State::parse(bad.as_bytes()).is_err(), "{bad}");
+    }
+}
+
+fn targets() -> impl Strategy<Value = Target> {
+    let sites = prop::option::of(prop::sample::select(&["plant-7", "plant-8"][..]));
+    (sites, prop::option::of(prop::sample::select(&UIDS[..]))).prop_map(|(site, uid)| Target {
+        site: site.map(|site| site.parse().unwrap()),
+        cluster_uid: uid.map(str::to_owned),
+    })
+}
+
+/// What the rules say, without the code under test: a name that is absent stands for every name.
+fn covers(wide: &Target, narrow: &Target) -> bool {
+    (wide.site.is_none() || wide.site == narrow.site)
+        && (wide.cluster_uid.is_none() || wide.cluster_uid == narrow.cluster_uid)
+}
+
+proptest! {
+    /// Any sequence of bundles at any places: a place accepts exactly what is not below the highest serial accepted at a
+    /// place that covers it.
+    #[test]
+    fn place_refuses_exactly_what_is_below_the_places_that_cover_it(
+        releases in prop::collection::vec((targets(), 1_u64..6), 0..20),
+        asked in targets(),
+        serial in 1_u64..6,
+    ) {
+        let mut state = State::default();
+        let mut accepted: Vec<(Target, u64)> = Vec::new();
+        for (target, serial) in releases {
+            let before = state.clone();
+            if state.check(&statement(serial, 0), &target, now()).is_ok() {
+                state.accept(&statement(serial, 0), &target, now());
+                accepted.push((target, serial));
+            }
+            for (place, floor) in before.floors() {
+                prop_assert!(state.floors()[place].serial >= floor.serial, "a floor falls");
+            }
+        }
+        let counting = accepted.iter().filter(|(target, _)| covers(target, &asked));
+        let highest = counting.map(|(_, serial)| *serial).max();
+
+        let checked = state.check(&statement(serial, 0), &asked, now());
+        let standing = state.compare(&Place::of(&statement(serial, 0), &asked));
+
+        prop_assert_eq!(checked.is_err(), highest.is_some_and(|highest| serial < highest));
+        prop_assert_eq!(standing.floor.map(|floor| floor.serial), highest);
+        prop_assert_eq!(standing.not_compared.is_empty(), highest.is_some() || accepted.is_empty());
+        prop_assert_eq!(State::parse(&state.to_bytes().unwrap()).unwrap(), state);
     }
 }

@@ -100,7 +100,7 @@ const WHAT_WHERE_AND_WHEN: [(&str, Change, &str); 27] = [
     ("a second older", |s| (s.max_age_days, s.now) = (Some(180), 180 * DAY + 1), "EXPIRED"),
     (
         "expired, but deployed",
-        |s| (s.expires, s.max_age_days, s.now, s.deployed) = (Some(0), Some(1), 400 * DAY, true),
+        |s| (s.expires, s.max_age_days, s.now, s.deployed) = (Some(1), Some(1), 400 * DAY, true),
         ACCEPTED,
     ),
     ("the same bundle again", |s| s.before = vec![before(100, true)], ACCEPTED),
@@ -128,7 +128,7 @@ const WHAT_WHERE_AND_WHEN: [(&str, Change, &str); 27] = [
     ),
     (
         "revocation is judged before place, place before time",
-        |s| (s.revoked_content, s.site, s.sites, s.expires) = (true, Some("a"), vec!["b"], Some(0)),
+        |s| (s.revoked_content, s.site, s.sites, s.expires) = (true, Some("a"), vec!["b"], Some(1)),
         "REVOKED_CONTENT",
     ),
 ];

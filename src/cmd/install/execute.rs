@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::survey::{outcome, owners, split_used, yaml};
+use super::survey::{conflicts, owners, split_used, yaml};
 use crate::bundle::index::Object;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
+use crate::cluster::error::CallError;
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::{Journal, delete};
@@ -16,7 +17,7 @@ use crate::model::object_key::ObjectKey;
 use crate::plan::drift::foreign_managers;
 use crate::rollout::conflict::Conflict;
 use crate::rollout::live;
-use crate::rollout::plan::{Action, Plan, Step, Tried};
+use crate::rollout::plan::{Action, Plan, Step};
 use crate::rollout::prune::{Candidate, workloads_first};
 use crate::rollout::replicas;
 use crate::trust::verify::Verified;
@@ -141,10 +142,11 @@ fn apply_forced(
     may_be_taken: &dyn Fn(&Conflict) -> bool,
 ) -> Result<Value, Failure> {
     let yaml = yaml(bundle, &object.file);
-    let dry = outcome(key, cluster.call(&Request::apply(key, yaml, Run::Dry)))?;
-    if let Tried::Conflict(conflicts) = dry
-        && let Some(Conflict { field, manager, .. }) = conflicts.iter().find(|new| !may_be_taken(new))
-    {
+    let dry = match cluster.call(&Request::apply(key, yaml, Run::Dry)) {
+        Err(CallError::Status(status)) => conflicts(&status).unwrap_or_default(),
+        answer => answer.map(|_| Vec::new())?,
+    };
+    if let Some(Conflict { field, manager, .. }) = dry.iter().find(|new| !may_be_taken(new)) {
         return Err(Failure::world(format!("{key}: {field} has come to be owned by {manager} meanwhile"))
             .hint("run the command again: it plans with what is there now"));
     }

@@ -77,6 +77,7 @@ pub(in crate::cmd) fn init(
     (dry_run, yes): (bool, bool),
 ) -> Outcome {
     let mut run = Run::begin(ctx, checked, (cluster, identity), Turn::Looks, Duration::ZERO)?;
+    run.excused().iter().for_each(|warning| ctx.printer.warn(warning));
     let makings = run.survey_secrets(args.consent(!yes && !dry_run && can_ask()))?;
     // Where there is something to ask, or to show, it is said with that.
     if !dry_run && (yes || makings.is_empty()) {

@@ -1,7 +1,7 @@
 //! What is decided about each object beyond the server's answer: whose it is, which conflicts there is leave to win, what
 //! becomes of claims, and who says how many pods there are.
 
-use super::survey::{outcome, yaml};
+use super::survey::{Asked, yaml};
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
@@ -60,7 +60,9 @@ pub(super) fn judge(
         show_conflicts(before, manifest);
         if is_allowed(before, manifest, leave, had_autoscaler) {
             let request = Request::apply(&manifest.key, yaml(bundle, &object.file), Run::Dry).by_force();
-            let forced = outcome(&manifest.key, cluster.call(&request))?;
+            let answer = cluster.call(&request);
+            let asked = Asked { cluster, instance: bundle.index.name.as_str(), earlier, live: &before.live };
+            let forced = asked.outcome(&manifest.key, answer)?;
             if let Some(Tried::Conflict(conflicts)) = before.tried.insert(manifest.key.clone(), forced) {
                 before.forced.insert(manifest.key.clone(), conflicts);
             }

@@ -11,6 +11,7 @@ pub(super) mod preflight;
 mod report;
 mod run;
 pub(super) mod secrets;
+mod standing;
 pub(super) mod survey;
 mod trial;
 pub(super) mod wait;
@@ -40,6 +41,7 @@ use crate::rollout::plan_hash::secret_versions;
 use crate::rollout::trial::trials;
 use crate::state_file::StateFile;
 use crate::trust::policy::Policy;
+use crate::trust::refusal::Refusal;
 use crate::trust::verify::Verified;
 #[cfg(feature = "age")]
 pub(super) use init::init;
@@ -106,10 +108,17 @@ pub(super) struct SecretArgs {
 
 /// Where a bundle came from.
 pub(super) enum Origin {
-    /// An operator has brought it; what was accepted before is in this file, and is noted there.
-    Brought(StateFile),
+    /// An operator has brought it.
+    Brought(Accepted),
     /// The record of this installation had it, as the content of this generation: no floor holds, and none moves.
     Recorded(u64),
+}
+
+/// The state with what was accepted before; what is accepted now is noted there.
+pub(super) struct Accepted {
+    pub(super) file: StateFile,
+    /// The arguments of a command line that names the same state.
+    pub(super) words: Vec<String>,
 }
 
 impl Origin {
@@ -157,6 +166,11 @@ impl Checked {
     /// Returns the bundle.
     pub(super) fn bundle(&self) -> &Bundle {
         &self.bundle
+    }
+
+    /// Returns why the bundle is refused unless its content is deployed already.
+    pub(super) fn only_if_deployed(&self) -> Option<&Refusal> {
+        self.bundle.voucher().only_if_deployed.as_deref()
     }
 
     /// Opens what is sealed, if there is a key to do so; in memory, and before anything is written.
@@ -222,6 +236,7 @@ pub(super) fn install(
     if args.dry_run { &mut plan.changes.warnings } else { &mut plan.obstacles }.extend(lacking);
     // Helm still has its records: whoever uninstalled the release would take away what this run makes.
     plan.obstacles.extend(run.journal.unfinished_adoption());
+    plan.changes.warnings.extend(run.excused());
     // Whoever is asked, or only looks, has them with the plan.
     if args.is_agreed() || is_done && !args.dry_run {
         report::tell_warnings(&ctx.printer, &plan);

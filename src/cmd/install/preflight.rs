@@ -109,7 +109,10 @@ pub(in crate::cmd) fn check_rights(cluster: &Cluster, rights: &BTreeSet<Right>) 
 }
 
 /// Returns which rights are missing.
-pub(super) fn lacking_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<Vec<String>, Failure> {
+pub(in crate::cmd) fn lacking_rights(
+    cluster: &Cluster,
+    rights: &BTreeSet<Right>,
+) -> Result<Vec<String>, Failure> {
     let asked: Vec<(&Right, Request)> =
         rights.iter().filter_map(|right| Some((right, may_i(right)?))).collect();
     let requests: Vec<Request> = asked.iter().map(|(_, request)| request.clone()).collect();

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Checked;
 use super::secrets::{Makings, RecoveryPlan};
+use crate::bundle::reach::{Reach, reach};
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::count;
 use crate::cmd::failure::Failure;
@@ -23,6 +24,7 @@ use crate::trust::refusal::{FoundKey, Standing};
 use crate::ui::diff_view::write_fields;
 use crate::ui::escape::safe;
 use crate::ui::printer::{Printer, Report};
+use crate::ui::reach_view;
 
 /// A plan, where it is for, and what came of it.
 #[derive(Serialize)]
@@ -37,6 +39,8 @@ pub(super) struct ApplyReport<'a> {
     cluster_uid: &'a str,
     server_version: &'a str,
     namespace: &'a str,
+    /// What of the bundle reaches beyond the namespace.
+    reach: Vec<Reach>,
     /// The generation whose content it is, if it goes back to that.
     #[serde(skip_serializing_if = "Option::is_none")]
     content_of: Option<u64>,
@@ -117,6 +121,7 @@ impl<'a> ApplyReport<'a> {
             cluster_uid: &identity.uid,
             server_version: &identity.version,
             namespace,
+            reach: reach(&bundle.manifests, namespace),
             content_of: purpose.content_of,
             plan_hash: plan_hash(purpose, plan, secrets),
             generated: makings.generated(),
@@ -147,7 +152,8 @@ impl<'a> ApplyReport<'a> {
             "bundle    {of}profile {profile}, environment {environment}, serial {serial}, signed by {}",
             signers.join(", ")
         );
-        writeln!(out, "{}", safe(&text))
+        writeln!(out, "{}", safe(&text))?;
+        reach_view::lines(&self.reach).iter().try_for_each(|line| writeln!(out, "reaches   {}", safe(line)))
     }
 
     fn write_plan(&self, out: &mut dyn Write) -> io::Result<()> {

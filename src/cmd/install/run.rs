@@ -11,7 +11,8 @@ use super::report::Done;
 #[cfg(feature = "age")]
 use super::secrets::Consent;
 use super::secrets::{self, Context, Makings};
-use super::{AGAIN, Checked, InstallArgs, Origin, survey, wait};
+use super::standing::Standing;
+use super::{AGAIN, Accepted, Checked, InstallArgs, Origin, survey, wait};
 use crate::cluster::resource::key;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::clock;
@@ -23,14 +24,12 @@ use crate::cmd::recorded::{inventory, known_secrets};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::render::manifest_set::ManifestSet;
-use crate::rollout::back::ways_back;
 use crate::rollout::live;
 use crate::rollout::plan::{Action, Before, Plan};
 use crate::rollout::prune::Candidate;
 use crate::rollout::readiness;
-use crate::rollout::record::{Entry, Generation, Item, NewEntry, Progress};
+use crate::rollout::record::{Generation, Item, NewEntry, Progress};
 use crate::rollout::rights::{Right, of_the_record};
-use crate::trust::refusal::{Reason, Refusal};
 
 /// A run against one cluster.
 pub(super) struct Run<'a> {
@@ -40,6 +39,7 @@ pub(super) struct Run<'a> {
     pub(super) journal: Journal<'a>,
     is_namespace_there: bool,
     timeout: Duration,
+    standing: Standing,
     /// The release of Helm that it takes over.
     pub(super) adopts: Option<&'a ReleaseName>,
 }
@@ -67,20 +67,13 @@ impl<'a> Run<'a> {
         let is_namespace_there = live.is_some();
         let mut journal = Journal::open(cluster, &bundle.index.name, namespace)?;
         journal.await_turn(turn, &|text| ctx.printer.say(text))?;
-        if let Origin::Brought(_) = checked.origin {
-            let statement = &bundle.voucher().statement;
-            let site = checked.policy.target.site.as_ref();
-            let replay = journal.state.check(statement, site, checked.now);
-            replay.map_err(|replay| {
-                let failure = Failure::from(Refusal::from(Reason::Replay(replay)));
-                let ran = ways_back(&journal.head).find(|entry| entry.content_id == bundle.content_id);
-                ran.into_iter().fold(failure, |failure, Entry { generation, .. }| {
-                    let back = checked.rollback_line(*generation);
-                    failure.hint(format!("it is generation {generation}, which ran here: {back}"))
-                })
-            })?;
-        }
-        Ok(Self { ctx, checked, cluster, journal, is_namespace_there, timeout, adopts: None })
+        let standing = Standing::of(checked, &journal)?;
+        Ok(Self { ctx, checked, cluster, journal, is_namespace_there, timeout, standing, adopts: None })
+    }
+
+    /// Says why the bundle would be refused if its content were not deployed.
+    pub(super) fn excused(&self) -> Option<String> {
+        self.standing.excused(&self.journal)
     }
 
     /// Looks at everything that decides what is to be done; all that is in the way is told together.
@@ -163,13 +156,12 @@ impl<'a> Run<'a> {
 
     /// Returns what decides about secrets.
     pub(super) fn secrets(&self) -> Context<'a> {
-        let Checked { bundle, opened, origin, .. } = self.checked;
-        let goes_back = matches!(origin, Origin::Recorded(_));
+        let Checked { bundle, opened, .. } = self.checked;
         Context {
             cluster: self.cluster,
             bundle,
             opened: opened.as_ref(),
-            goes_back,
+            goes_back: self.standing.ran_here(),
             adopts: self.adopts.is_some(),
         }
     }
@@ -262,7 +254,6 @@ impl<'a> Run<'a> {
     ) -> Result<u64, Failure> {
         let Checked { policy, origin, bundle, packed, now, .. } = self.checked;
         let statement = &bundle.voucher().statement;
-        let site = policy.target.site.as_ref();
         let mut generation = 0;
         let new = NewEntry {
             content_id: bundle.content_id,
@@ -270,7 +261,7 @@ impl<'a> Run<'a> {
             serial: statement.predicate.serial,
             content_of: origin.generation(),
         };
-        let adopts = self.adopts;
+        let (adopts, accepted) = (self.adopts, self.standing.accepted(origin));
         let command = match origin {
             _ if self.journal.head.adopting.is_some() || adopts.is_some() => "adopt",
             Origin::Brought(_) => "apply",
@@ -279,13 +270,12 @@ impl<'a> Run<'a> {
         self.journal.lock(holder(command)?, |head, state| {
             generation = head.begin(new, *now);
             head.adopting = adopts.cloned().or(head.adopting.take());
-            // Going back moves no floor.
-            if let Origin::Brought(_) = origin {
-                state.accept(statement, site, *now);
+            if accepted.is_some() {
+                state.accept(statement, &policy.target.within_cluster(), *now);
             }
         })?;
-        if let Origin::Brought(state_file) = origin {
-            state_file.record(statement, site, *now)?;
+        if let Some(Accepted { file, .. }) = accepted {
+            file.record(statement, &policy.target, *now)?;
         }
         let earlier: Vec<&Candidate> = plan.going().collect();
         let described = self.described(generation, uids, &earlier).with_secrets(makings.seen().to_vec());

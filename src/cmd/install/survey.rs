@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::preflight::lacking_rights;
 use crate::bundle::index::Wanted;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
-use crate::cluster::error::{CallError, Cause};
+use crate::cluster::error::{Admission, CallError, Cause, Status};
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::cluster::resource::key;
 use crate::cmd::failure::Failure;
@@ -16,7 +17,9 @@ use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Before, Tried};
 use crate::rollout::prune::{Candidate, OWNERS, candidates, still_named};
 use crate::rollout::record::Item;
-use crate::rollout::remedy;
+use crate::rollout::remedy::{Holder, remedy};
+use crate::rollout::rights::Right;
+use crate::rollout::takeover;
 use crate::trust::verify::Verified;
 
 /// Looks at the cluster; changes nothing.
@@ -27,12 +30,13 @@ pub(super) fn survey(
     is_namespace_there: bool,
 ) -> Result<Before, Failure> {
     let keys: Vec<ObjectKey> = bundle.manifests.iter().map(|manifest| manifest.key.clone()).collect();
-    let tried = try_all(cluster, bundle, is_namespace_there)?;
     let others = earlier.iter().map(|item| item.key.clone()).filter(|key| !keys.contains(key));
     let mut all: Vec<ObjectKey> = keys.iter().cloned().chain(others).collect();
     all.sort();
     all.dedup();
     let (live, obstacles) = find_all(cluster, &all)?;
+    let asked = Asked { cluster, instance: bundle.index.name.as_str(), earlier, live: &live };
+    let tried = try_all(&asked, bundle, is_namespace_there)?;
     let mut all = candidates(earlier, &bundle.manifests, &live, (FIELD_MANAGER, bundle.index.name.as_str()));
     all.retain(|candidate| !is_wanted(bundle, &candidate.key));
     let (prune, prune_later) = split_used(cluster, bundle.index.namespace.as_str(), all)?;
@@ -68,7 +72,7 @@ pub(super) fn find_all(
 }
 
 fn try_all(
-    cluster: &Cluster,
+    asked: &Asked<'_>,
     bundle: &Verified<Bundle>,
     is_namespace_there: bool,
 ) -> Result<BTreeMap<ObjectKey, Tried>, Failure> {
@@ -83,8 +87,8 @@ fn try_all(
     let untried = bundle.manifests.iter().filter(|manifest| !is_tried(&manifest.key));
     let mut found: BTreeMap<ObjectKey, Tried> =
         untried.map(|manifest| (manifest.key.clone(), Tried::NotTried)).collect();
-    for ((_, manifest), answer) in tried.iter().zip(cluster.call_all(&requests)) {
-        found.insert(manifest.key.clone(), outcome(&manifest.key, answer)?);
+    for ((_, manifest), answer) in tried.iter().zip(asked.cluster.call_all(&requests)) {
+        found.insert(manifest.key.clone(), asked.outcome(&manifest.key, answer)?);
     }
     Ok(found)
 }
@@ -94,23 +98,72 @@ pub(super) fn yaml<'a>(bundle: &'a Verified<Bundle>, file: &str) -> &'a [u8] {
     bundle.files.get(file).expect("the index lists files of the bundle").bytes()
 }
 
-/// Says what the answer to a dry run means for the object.
-pub(super) fn outcome(key: &ObjectKey, answer: Result<Value, CallError>) -> Result<Tried, Failure> {
-    let status = match answer {
-        Ok(object) => return Ok(Tried::Would(Box::new(object))),
-        Err(CallError::Status(status)) => status,
-        Err(error) => return Err(error.into()),
-    };
-    if status.is_field_conflict() {
-        let conflict = |cause: &Cause| Conflict::of(&cause.field, &cause.message);
-        let more = (status.more_causes > 0).then(|| Conflict::more(status.more_causes));
-        return Ok(Tried::Conflict(status.causes.iter().map(conflict).chain(more).collect()));
+/// What the meaning of an answer depends on: what is there, and whose it is.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) cluster: &'a Cluster,
+    /// The name of the installation.
+    pub(super) instance: &'a str,
+    /// What earlier generations had.
+    pub(super) earlier: &'a [Item],
+    pub(super) live: &'a BTreeMap<ObjectKey, Value>,
+}
+
+impl Asked<'_> {
+    /// Returns what the answer to a dry run means for the object.
+    pub(super) fn outcome(
+        &self,
+        key: &ObjectKey,
+        answer: Result<Value, CallError>,
+    ) -> Result<Tried, Failure> {
+        let status = match answer {
+            Ok(object) => return Ok(Tried::Would(Box::new(object))),
+            Err(CallError::Status(status)) => status,
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(conflicts) = conflicts(&status) {
+            return Ok(Tried::Conflict(conflicts));
+        }
+        let is_denied = matches!(status.admission, Some(Admission::Webhook(_)));
+        if !status.is_verdict() {
+            return Err(CallError::Status(status).into());
+        }
+        let remedy = match status.code {
+            403 if !is_denied => self.permission(key)?,
+            _ => remedy(key, &status.denial(), &self.holder(key)),
+        };
+        Ok(Tried::Refused(remedy.map_or_else(|| status.to_string(), |remedy| format!("{status}: {remedy}"))))
     }
-    match status.code {
-        // The credentials, or the server: no verdict on the object.
-        401 | 429 | 500.. => Err(CallError::Status(status).into()),
-        _ => Ok(Tried::Refused(remedy::explain(key, status.code, &status.to_string()))),
+
+    fn holder(&self, key: &ObjectKey) -> Holder {
+        let Some(live) = self.live.get(key) else { return Holder::Nobody };
+        match takeover::stranger(live, key, self.earlier, FIELD_MANAGER, self.instance) {
+            None => Holder::Ours,
+            Some(whose) => Holder::Others(whose),
+        }
     }
+
+    /// Returns the remedy where a permission is missing: the answer itself does not tell that from a policy or a quota.
+    fn permission(&self, key: &ObjectKey) -> Result<Option<String>, Failure> {
+        let patch = Right::to_one("patch", &key.kind, &key.namespace, &key.name);
+        let create = Right::to_all("create", &key.kind, &key.namespace);
+        let needed = [Some(patch), Some(create).filter(|_| !self.live.contains_key(key))];
+        let lacking = lacking_rights(self.cluster, &needed.into_iter().flatten().collect())?;
+        let told = || {
+            format!(
+                "missing permissions: {}: apply the Role that `relay-bundle rbac` prints",
+                lacking.join(", ")
+            )
+        };
+        Ok((!lacking.is_empty()).then(told))
+    }
+}
+
+/// Returns the fields that others own, if that is why a request is refused.
+pub(super) fn conflicts(status: &Status) -> Option<Vec<Conflict>> {
+    let conflict = |cause: &Cause| Conflict::of(&cause.field, &cause.message);
+    let more = (status.more_causes > 0).then(|| Conflict::more(status.more_causes));
+    status.is_field_conflict().then(|| status.causes.iter().map(conflict).chain(more).collect())
 }
 
 /// Sets apart the ConfigMaps that pods, or revisions that can be gone back to, still name.

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::cluster::Cluster;
-use crate::cluster::error::CallError;
+use crate::cluster::error::{Admission, CallError, Status};
 use crate::cluster::request::{Request, Run};
 use crate::cluster::resource::{key, resource};
 use crate::cmd::failure::Failure;
@@ -40,20 +42,38 @@ pub(super) fn try_pods(
     for (trial, answer) in trials.into_iter().zip(cluster.call_all(&requests)) {
         let status = match answer {
             Ok(_) => continue,
-            Err(CallError::Status(status)) if !matches!(status.code, 401 | 429 | 500..) => status,
+            Err(CallError::Status(status)) if status.is_verdict() => status,
             Err(error) => return Err(error.into()),
         };
         let says = format!("{}: a pod of it, tried as you and not as its controller: {status}", trial.key);
-        let is_no_verdict = status.message.contains("does not support dry run")
-            || status.message.contains("error looking up service account")
-            || trial.makes_room && status.message.contains("exceeded quota");
-        if is_no_verdict {
-            plan.changes.warnings.push(says);
-        } else {
+        if binds_controller(cluster, trial, &status)? {
             plan.obstacles.push(says);
+        } else {
+            plan.changes.warnings.push(says);
         }
     }
     Ok(())
+}
+
+/// Tells whether the controller's pod would be refused, too.
+fn binds_controller(cluster: &Cluster, trial: &Trial, status: &Status) -> Result<bool, Failure> {
+    match status.admission {
+        Some(Admission::WebhookWithoutDryRun(_)) => Ok(false),
+        Some(Admission::Quota) => Ok(!trial.makes_room),
+        None if status.code == 403 => Ok(!is_account_missing(cluster, trial)?),
+        Some(Admission::Webhook(_)) | None => Ok(true),
+    }
+}
+
+/// Tells whether the ServiceAccount of the pod is not there yet: until it is, every pod is refused for that alone.
+fn is_account_missing(cluster: &Cluster, trial: &Trial) -> Result<bool, Failure> {
+    let name = trial.pod.pointer("/spec/serviceAccountName").and_then(Value::as_str).unwrap_or("default");
+    let account = key("ServiceAccount", &trial.key.namespace, name).expect("a kind that is known");
+    match cluster.find(&account) {
+        Ok(found) => Ok(found.is_none()),
+        Err(error) if error.code() == 403 => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn may_create_pods(cluster: &Cluster, namespace: &str) -> Result<bool, Failure> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::recipients::recipients;
 use crate::bundle::open::Bundle;
+use crate::bundle::sealed::AgeKeys;
 use crate::cluster::Cluster;
 use crate::cluster::resource::key;
 use crate::cmd::clock;
@@ -15,9 +16,8 @@ use crate::cmd::cluster_args::identify;
 use crate::cmd::ctx::{Ctx, StoreArgs, count};
 use crate::cmd::failure::{Failure, Outcome};
 use crate::cmd::gate::BundleArgs;
-use crate::cmd::install::secrets::recovery_recipients;
 use crate::cmd::installation_args::InstallationArgs;
-use crate::cmd::recovery_file::{check_place, described, example_warning, saved, write_new};
+use crate::cmd::recovery_file::{check_place, described, saved, write_new};
 use crate::cmd::state_args::StateArgs;
 use crate::cmd::trust_args::load_policy;
 use crate::cmd::verified_record::verified;
@@ -88,18 +88,16 @@ impl Args {
         check_place(&self.recovery_file)?;
         let (policy, now) = (load_policy(&self.trust)?, clock::now()?);
         // What is at hand is verified before there is a connection.
-        let brought = self.brought(&policy, now)?;
-        let cluster = self.installation.connect()?;
+        let brought = self.brought(ctx, &policy, now)?;
+        let cluster = self.installation.connect(&ctx.printer)?;
         identify(&cluster, &policy)?;
         let bundle = match brought {
             Some(bundle) => bundle,
             None => self.deployed(&cluster, &policy, now)?,
         };
-        let of_release = recovery_recipients(&bundle).into_iter().map(Recipients::parse_one).collect();
-        let recipients = recipients(&self.recipients, of_release)?;
-        if let Some(warning) = example_warning(&recipients) {
-            ctx.printer.warn(&warning);
-        }
+        let of_release = AgeKeys::of(&bundle.recipe).recovery;
+        let of_release = of_release.iter().map(|key| Recipients::parse_one(key)).collect();
+        let recipients = recipients(&self.recipients, of_release, "release.recoveryRecipients")?;
         let secrets = read_all(&cluster, &bundle)?;
         let list = secrets.iter().map(described).collect();
         let (name, namespace) = (bundle.index.name.to_string(), bundle.index.namespace.to_string());
@@ -117,9 +115,14 @@ impl Args {
     }
 
     /// Verifies the bundle that was named, if one was.
-    fn brought(&self, policy: &Policy, now: Timestamp) -> Result<Option<Verified<Bundle>>, Failure> {
+    fn brought(
+        &self,
+        ctx: &Ctx,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Option<Verified<Bundle>>, Failure> {
         let Some(bundle) = &self.bundle else { return Ok(None) };
-        let state = self.state.file()?.read()?;
+        let state = self.state.file(ctx)?.read()?;
         let terms = Terms { authority: Authority::Policy(policy, &state), purpose: Purpose::Deployed, now };
         let (_, bundle) = BundleArgs::of(bundle.clone()).verify(&self.store, &terms)?;
         Ok(Some(bundle))

@@ -6,21 +6,29 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use crate::age_file::{Form, FormError, InvalidPlace, Place, Stated};
 use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
-use crate::cmd::ctx::{Ctx, count};
+use crate::bundle::sealed::AgeKeys;
+use crate::cmd::ctx::{Ctx, Folder, count};
 use crate::cmd::failure::{DIFFERS, Outcome};
 use crate::cmd::identity_args::IdentityArgs;
 use crate::cmd::source::{self, SourceArgs};
-use crate::sealed::{Form, FormError, Identities, InvalidPlace, OpenError, Place, open};
+use crate::model::text::AgeRecipient;
+use crate::profile::node::Visibility;
+use crate::profile::overlay::ProfileFiles;
+use crate::sealed::{FrameError, Identities, OpenError, open};
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("Without --identity: whether each sealed file is one that could be opened where the bundle is
-applied, and for how many keys. With it: whether it opens, unaltered, and is for the namespace,
-Secret and key at which the bundle uses it. Values are decrypted in memory, and nothing of them is
-shown. Signatures are not verified.
+applied, states the place at which the bundle uses it, and is sealed for release.sealRecipients. A
+file that was sealed with stock age or an earlier version states no place, and is ok only once it is
+opened.
+
+With --identity: whether it also opens, unaltered, and is for the namespace, Secret and key at which
+the bundle uses it. Values are decrypted in memory and not shown. Signatures are not verified.
 
 Exit code 1 when a secret is not ok.
 
@@ -60,6 +68,9 @@ struct Finding {
     /// For how many keys it is sealed, if that can be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     recipients: Option<usize>,
+    /// Its recipients, if the file states them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sealed_for: Option<Vec<AgeRecipient>>,
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
@@ -72,6 +83,12 @@ enum Problem {
     NoFile,
     #[error("nothing in the bundle uses the file")]
     Unused,
+    #[error(
+        "it does not state its place: it was sealed with stock age or an earlier version; open it with --identity, or seal it again"
+    )]
+    PlaceUnknown,
+    #[error("it is not sealed for {0}, which release.sealRecipients names: seal it again")]
+    NotFor(String),
     #[error(transparent)]
     Place(#[from] InvalidPlace),
     #[error(transparent)]
@@ -98,11 +115,48 @@ impl Report for CheckReport {
     }
 }
 
+/// The files of a profile, whose sealed ones are judged here.
+struct Unjudged<'a>(Folder<'a>);
+
+impl ProfileFiles for Unjudged<'_> {
+    fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
+        self.0.profile(name)
+    }
+
+    fn visibility(&self, name: &str) -> Visibility {
+        self.0.visibility(name)
+    }
+
+    fn file(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.0.file(path)
+    }
+
+    fn judges_sealed(&self) -> bool {
+        false
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.names()
+    }
+}
+
+/// What the files are judged by.
+struct Criteria<'a> {
+    /// The keys that must open every file; earlier versions named none.
+    wanted: Vec<AgeRecipient>,
+    identities: Option<&'a Identities>,
+}
+
 impl Args {
     pub(super) fn run(self, ctx: &Ctx) -> Outcome {
         let identities = self.identity.read()?;
-        let source = self.source.open(ctx, &self.bundle)?;
-        let secrets = findings(&source.bundle, identities.as_ref());
+        let files = Unjudged(Folder::new(&self.source.profiles.profiles));
+        let source = self.source.open_from(ctx, &self.bundle, &files)?;
+        let keys = AgeKeys::of(&source.bundle.recipe);
+        // A recipe that was not verified may hold anything: what is no key cannot be asked for.
+        let wanted = keys.seal.iter().filter_map(|key| key.parse().ok()).collect();
+        let criteria = Criteria { wanted, identities: identities.as_ref() };
+        let secrets = findings(&source.bundle, &criteria);
         let report = CheckReport { origin: source.origin, opened: identities.is_some(), secrets };
         ctx.printer.report(&report)?;
         let bad = report.secrets.iter().filter(|secret| !secret.ok).count();
@@ -117,7 +171,7 @@ impl Args {
 }
 
 /// Judges every sealed secret that the bundle wants, and every file that nothing wants.
-fn findings(bundle: &Bundle, identities: Option<&Identities>) -> Vec<Finding> {
+fn findings(bundle: &Bundle, criteria: &Criteria<'_>) -> Vec<Finding> {
     let sealed = bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Sealed);
     let wanted = sealed.flat_map(|wanted| wanted.keys.iter().map(move |key| (wanted, key)));
     let mut used = BTreeSet::new();
@@ -129,7 +183,7 @@ fn findings(bundle: &Bundle, identities: Option<&Identities>) -> Vec<Finding> {
         let judgement = match (place, file) {
             (Err(error), _) => Err(error.into()),
             (Ok(_), None) => Err(Problem::NoFile),
-            (Ok(place), Some(file)) => judge(file.bytes(), &place, identities),
+            (Ok(place), Some(file)) => criteria.judge(file.bytes(), &place),
         };
         let place = format!("{}/{}/{}", wanted.namespace, wanted.name, key.key);
         findings.push(Finding::new(Some(place), key.file.clone(), judgement));
@@ -141,20 +195,37 @@ fn findings(bundle: &Bundle, identities: Option<&Identities>) -> Vec<Finding> {
     findings
 }
 
-/// Returns for how many keys a file is sealed, if all that can be checked is right.
-fn judge(bytes: &[u8], place: &Place, identities: Option<&Identities>) -> Result<usize, Problem> {
-    let recipients = Form::of(bytes)?.recipients();
-    if let Some(identities) = identities {
-        // The value is dropped, and overwritten, at once.
-        open(bytes, identities, place)?;
+impl Criteria<'_> {
+    /// Judges a file at the place where the bundle uses it.
+    fn judge(&self, bytes: &[u8], place: &Place) -> Result<Form, Problem> {
+        let form = Form::of(bytes)?;
+        if let Stated::Other(other) = form.stated(place) {
+            return Err(OpenError::from(FrameError::Misplaced(other.clone())).into());
+        }
+        if let Some(address) = form.address() {
+            let lacking: Vec<&str> =
+                address.lacking(&self.wanted).into_iter().map(AgeRecipient::as_str).collect();
+            if !lacking.is_empty() {
+                return Err(Problem::NotFor(lacking.join(", ")));
+            }
+        }
+        match self.identities {
+            // The value is dropped, and overwritten, at once.
+            Some(identities) => drop(open(bytes, identities, place)?),
+            None if form.address().is_none() => return Err(Problem::PlaceUnknown),
+            None => {}
+        }
+        Ok(form)
     }
-    Ok(recipients)
 }
 
 impl Finding {
-    fn new(place: Option<String>, file: Option<String>, judgement: Result<usize, Problem>) -> Self {
-        let (ok, recipients) = (judgement.is_ok(), judgement.as_ref().ok().copied());
-        let problem = judgement.err().map(|problem| problem.to_string());
-        Self { place, file, recipients, ok, problem }
+    fn new(place: Option<String>, file: Option<String>, judgement: Result<Form, Problem>) -> Self {
+        let form = judgement.as_ref().ok();
+        let recipients = form.map(Form::recipients);
+        let address = form.and_then(Form::address);
+        let sealed_for = address.map(|address| address.recipients.iter().cloned().collect());
+        let (ok, problem) = (judgement.is_ok(), judgement.err().map(|problem| problem.to_string()));
+        Self { place, file, recipients, sealed_for, ok, problem }
     }
 }

@@ -8,16 +8,18 @@ use serde::Serialize;
 
 use super::recipients::recipients;
 use super::value;
+use crate::age_file::{Form, Place, SEALED_BYTES_MAX, Stated};
 use crate::cmd::ctx::{Ctx, Folder, ProfileArgs, count};
 use crate::cmd::failure::{Failure, Outcome};
 use crate::fsio::{self, Durability, MODE_PUBLIC, create_new, folder_of, write_atomic};
 use crate::model::secret::{GENERATED_LENGTH, SecretForm};
 use crate::model::text::{AgeFile, AgeRecipient};
+use crate::profile::node::Visibility;
 use crate::profile::overlay::ProfileFiles;
 use crate::profile::parse::TEXT_BYTES_MAX;
 use crate::profile::placement::{Placement, Where, placement};
 use crate::profile::resolve::{Profile, Purpose};
-use crate::sealed::{Place, Recipients, SecretBytes, seal};
+use crate::sealed::{Recipients, SecretBytes, seal};
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
@@ -27,9 +29,9 @@ never an argument, which other processes can see. One end of a line after it doe
 
 The file stands below the folder of the profiles, where the profile names it:
   config.jwtSecret = { age = \"secrets/x.age\" }
-If it names none yet, what is printed belongs into it. Commit the file: only who has a private key
-of a recipient can open it, and it serves the namespace, Secret and key that it was sealed for and
-no other.
+If it names none yet, what is printed belongs into it. Commit the file: it opens with the private
+key of a recipient only, and serves the namespace, Secret and key for which it was sealed and no
+other.
 
 Examples:
   relay-bundle secrets encrypt production config.jwtSecret
@@ -44,14 +46,15 @@ pub(super) struct Args {
     /// Read the value from a file with mode 0600 or a pipe; `-` is stdin
     #[arg(long, value_name = "FILE")]
     value_file: Option<Utf8PathBuf>,
-    /// A public key that can open it; repeatable [default: the profile's release.recoveryRecipients]
+    /// A public key that can open it; repeatable [default: the profile's release.sealRecipients]
     // Text: an error of the parser would show a private key that was given by mistake.
     #[arg(long = "recipient", value_name = "AGE1")]
     recipients: Vec<String>,
-    /// The file below the folder of the profiles, if the profile names none [default: secrets/PROFILE-KEY.age]
+    /// The file below the folder of the profiles, if the profile names none [default:
+    /// secrets/PROFILE-DATAKEY.age, where DATAKEY is the key of the Secret, such as jwt-secret]
     #[arg(long, value_name = "FILE")]
     file: Option<AgeFile>,
-    /// Replace the file that is there
+    /// Replace the file that is there, unless it is sealed for another place
     #[arg(long)]
     replace: bool,
     #[command(flatten)]
@@ -83,6 +86,9 @@ impl Report for EncryptReport {
     }
 }
 
+/// The key of a profile that names for whom its secrets are sealed.
+const SEAL_RECIPIENTS: &str = "release.sealRecipients";
+
 /// A secret of a profile, and the file for it.
 struct Target {
     place: Place,
@@ -100,9 +106,17 @@ impl ProfileFiles for BeforeSealing<'_> {
         self.0.profile(name)
     }
 
-    /// Returns how every file of age begins: what comes after it does not matter to the rest of a profile.
+    fn visibility(&self, name: &str) -> Visibility {
+        self.0.visibility(name)
+    }
+
+    /// Returns nothing: the content does not matter to the rest of a profile.
     fn file(&self, _: &str) -> Result<Vec<u8>, String> {
-        Ok(b"age-encryption.org/v1\n".to_vec())
+        Ok(Vec::new())
+    }
+
+    fn judges_sealed(&self) -> bool {
+        false
     }
 
     fn names(&self) -> Vec<String> {
@@ -116,14 +130,14 @@ impl Args {
         let concerns = |path: &str| self.concerns(path);
         let profile = ctx.load_about(&self.profile, &self.profiles, &files, &concerns)?;
         let target = self.target(&profile)?;
-        let of_release = profile.settings.release.recovery_recipients.clone();
-        let recipients = recipients(&self.recipients, Ok(of_release))?;
+        let recipients = self.chosen_recipients(ctx, &profile)?;
         let placement = self.placement(&target)?;
         let path = self.profiles.profiles.join(target.file.as_str());
         // Before anybody types a value in vain.
         if !self.replace && fs_err::symlink_metadata(&path).is_ok() {
             return Err(is_there(&path));
         }
+        self.refuse_other_place(&path, &target)?;
         let value = value::read(self.value_file.as_deref(), &self.key)?;
         write(&path, &seal(&target.place, &value, &recipients), self.replace)?;
         self.tell(ctx, &target, &value, &path, &recipients);
@@ -145,6 +159,22 @@ impl Args {
             key: self.key,
         })?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Returns the recipients. A profile of an earlier version names only those of the recovery, whose keys then leave
+    /// their safe for every new secret.
+    fn chosen_recipients(&self, ctx: &Ctx, profile: &Profile) -> Result<Recipients, Failure> {
+        let release = &profile.settings.release;
+        let has_own = !release.seal_recipients.is_empty();
+        let of_release = if has_own { &release.seal_recipients } else { &release.recovery_recipients };
+        let recipients = recipients(&self.recipients, Ok(of_release.clone()), SEAL_RECIPIENTS)?;
+        if self.recipients.is_empty() && !has_own {
+            ctx.printer.warn(
+                "sealed for release.recoveryRecipients: `apply` needs that key to open it; name the operator's key in \
+                 release.sealRecipients, so that the recovery key stays in its safe",
+            );
+        }
+        Ok(recipients)
     }
 
     /// Finds the secret that is meant, and the file for it.
@@ -182,12 +212,32 @@ impl Args {
 
     /// Tells whether what was found in the profile concerns what is done here.
     fn concerns(&self, path: &str) -> bool {
-        let default = self.recipients.is_empty().then_some("release.recoveryRecipients");
+        let default = self.recipients.is_empty().then_some(SEAL_RECIPIENTS);
         [Some(self.key.as_str()), default].into_iter().flatten().any(|key| path.starts_with(key))
     }
 
     fn toml(&self) -> Utf8PathBuf {
         self.profiles.profiles.join(format!("{}.toml", self.profile))
+    }
+
+    /// Refuses to replace a file that is sealed for another place: another site uses it.
+    fn refuse_other_place(&self, path: &Utf8Path, target: &Target) -> Result<(), Failure> {
+        let limit = u64::try_from(SEALED_BYTES_MAX).map_err(Failure::bug)?;
+        let Some(form) = fsio::read_bounded(path, limit).ok().and_then(|bytes| Form::of(&bytes).ok()) else {
+            return Ok(());
+        };
+        let Stated::Other(other) = form.stated(&target.place) else { return Ok(()) };
+        let own = format!("secrets/{}-{}.age", self.profile, target.place.key());
+        let failure = Failure::input(format!("`{path}` is sealed for {other}, not for {}", target.place));
+        let failure = match &target.file {
+            file if file.as_str() == own => failure,
+            _ => failure.hint(format!(
+                "name a file of its own in `{}`: {} = {{ age = \"{own}\" }}",
+                self.toml(),
+                self.key
+            )),
+        };
+        Err(failure.hint("if no other profile names the file, delete it first"))
     }
 
     /// Finds out what the profile must say, and where.

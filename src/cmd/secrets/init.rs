@@ -32,8 +32,8 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self, ctx: &Ctx) -> Outcome {
-        let checked = self.target.verify(Purpose::Install)?.open_sealed(&self.secrets)?;
-        let (cluster, identity) = self.target.connect(&checked)?;
+        let checked = self.target.verify(ctx, Purpose::Apply)?.open_sealed(&self.secrets)?;
+        let (cluster, identity) = self.target.connect(&ctx.printer, &checked)?;
         init(ctx, &checked, (&cluster, &identity), &self.secrets, (self.dry_run, self.yes))
     }
 }

@@ -1,22 +1,29 @@
 //! For whom something is encrypted.
 
 use crate::cmd::failure::Failure;
+use crate::cmd::recovery_file::EXAMPLE;
 use crate::model::text::AgeRecipient;
 use crate::sealed::{InvalidRecipient, Recipients};
 
-/// Returns the named recipients, or, if none is named, those of the release.
+/// Returns the named recipients, or, if none is named, those of the release, which `key` of the profile names.
 pub(super) fn recipients(
     named: &[String],
     of_release: Result<Vec<AgeRecipient>, InvalidRecipient>,
+    key: &str,
 ) -> Result<Recipients, Failure> {
     let parsed = named.iter().map(|text| Recipients::parse_one(text)).collect::<Result<Vec<_>, _>>();
     let mut all = parsed.map_err(|error| Failure::input(format!("--recipient: {error}")))?;
     if all.is_empty() {
         all = of_release.map_err(Failure::input)?;
     }
-    Recipients::new(all).map_err(|error| {
-        Failure::input(error)
-            .hint("name a public key: --recipient age1…, or release.recoveryRecipients in the profile")
-            .hint("age-keygen -o key.txt makes a key and prints its public half")
-    })
+    let hints = |failure: Failure| {
+        failure
+            .hint(format!("name a public key: --recipient age1…, or {key} in the profile"))
+            .hint("relay-bundle keygen --age makes a key and prints its public half")
+    };
+    let recipients = Recipients::new(all).map_err(|error| hints(Failure::input(error)))?;
+    if recipients.has_example() {
+        return Err(hints(Failure::input(format!("nothing was encrypted: {EXAMPLE}"))));
+    }
+    Ok(recipients)
 }

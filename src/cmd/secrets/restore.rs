@@ -87,10 +87,10 @@ impl Report for RestoreReport<'_> {
 
 impl Args {
     pub(super) fn run(self, ctx: &Ctx) -> Outcome {
-        let checked = self.target.verify(Purpose::Deployed)?;
+        let checked = self.target.verify(ctx, Purpose::Deployed)?;
         let bundle = checked.bundle();
         let recovery = self.open(bundle)?;
-        let (cluster, identity) = self.target.connect(&checked)?;
+        let (cluster, identity) = self.target.connect(&ctx.printer, &checked)?;
         let namespace = bundle.index.namespace.as_str();
         check_namespace(&cluster, namespace)?;
         let plan = plan(&cluster, bundle, &recovery)?;

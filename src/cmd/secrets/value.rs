@@ -7,9 +7,10 @@ use std::os::fd::AsFd as _;
 use camino::Utf8Path;
 use zeroize::Zeroizing;
 
+use crate::age_file::VALUE_BYTES_MAX;
 use crate::cmd::failure::Failure;
 use crate::cmd::private_file;
-use crate::sealed::{SecretBytes, VALUE_BYTES_MAX};
+use crate::sealed::SecretBytes;
 
 /// Reads a value from a file, from stdin (`-`), or from the terminal, which shows nothing of it.
 pub(super) fn read(from: Option<&Utf8Path>, key: &str) -> Result<SecretBytes, Failure> {

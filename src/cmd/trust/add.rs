@@ -7,18 +7,18 @@ use std::process::ExitCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
+use super::edit::PolicyEdit;
 use super::find_key;
 use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::{Failure, Outcome};
-use crate::cmd::trust_args::{load_key, load_policy_text};
-use crate::fsio::{Durability, file_mode, write_atomic};
+use crate::cmd::trust_args::load_key;
 use crate::model::digest::Digest;
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 use crate::trust::entry::{GrantEntry, KeyEntry, VALID_DAYS};
 use crate::trust::key::PublicKey;
-use crate::trust::policy::{Pattern, Policy, Status};
+use crate::trust::policy::{Pattern, Status};
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
@@ -129,13 +129,13 @@ impl Args {
 
 impl KeyArgs {
     fn run(self, ctx: &Ctx) -> Outcome {
-        let (policy, text) = load_policy_text(&self.file)?;
+        let edit = PolicyEdit::begin(ctx, &self.file)?;
         let public = if self.key.starts_with("MCow") && !Utf8Path::new(&self.key).exists() {
             PublicKey::from_base64(&self.key).map_err(|error| Failure::input(format!("`--key`: {error}")))?
         } else {
             load_key(Utf8Path::new(&self.key))?
         };
-        if let Some(known) = policy.keys().get(&public.id()) {
+        if let Some(known) = edit.policy().keys().get(&public.id()) {
             return Err(Failure::input(format!(
                 "`{}` has this key already: {} of {}",
                 self.file,
@@ -153,14 +153,14 @@ impl KeyArgs {
             not_after: Some(self.not_after.map_or_else(from_now, Ok::<_, Failure>)?),
             status: self.status,
         };
-        append(ctx, &self.file, text, entry.to_string())
+        append(ctx, edit, entry.to_string())
     }
 }
 
 impl GrantArgs {
     fn run(self, ctx: &Ctx) -> Outcome {
-        let (policy, text) = load_policy_text(&self.file)?;
-        let keys = self.keys.iter().map(|named| find_key(&policy, &self.file, named));
+        let edit = PolicyEdit::begin(ctx, &self.file)?;
+        let keys = self.keys.iter().map(|named| find_key(edit.policy(), &self.file, named));
         let entry = GrantEntry {
             bundles: self.bundles,
             profiles: self.profiles,
@@ -170,35 +170,26 @@ impl GrantArgs {
             threshold: self.threshold,
             min_serial: self.min_serial,
         };
-        append(ctx, &self.file, text, entry.to_string())
+        append(ctx, edit, entry.to_string())
     }
 }
 
 impl ContentArgs {
     fn run(self, ctx: &Ctx) -> Outcome {
-        let (policy, text) = load_policy_text(&self.file)?;
+        let edit = PolicyEdit::begin(ctx, &self.file)?;
         let digits = self.content_id.strip_prefix("sha256:").unwrap_or(&self.content_id);
         let content: Digest = digits.parse().map_err(Failure::input)?;
-        if policy.revoked_content().contains(&content) {
+        if edit.policy().revoked_content().contains(&content) {
             return Err(Failure::input(format!("`{}` revokes sha256:{content} already", self.file)));
         }
-        append(ctx, &self.file, text, format!("[[revokedContent]]\nsha256 = \"{content}\"\n"))
+        append(ctx, edit, format!("[[revokedContent]]\nsha256 = \"{content}\"\n"))
     }
 }
 
-/// Appends an entry, if the policy is one with it, and replaces the file in one step.
-fn append(ctx: &Ctx, path: &Utf8Path, mut text: String, added: String) -> Outcome {
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text = format!("{text}\n{added}");
-    Policy::parse(&text).map_err(|error| {
-        let failure = Failure::input(format!("`{path}` would be no policy with it: {}", error.message));
-        failure.hint("nothing was written")
-    })?;
-    // A link stays one: what it leads to is replaced.
-    let target = Utf8PathBuf::try_from(fs_err::canonicalize(path)?).map_err(io::Error::other)?;
-    write_atomic(&target, text.as_bytes(), file_mode(&target)?, Durability::Synced)?;
+/// Appends an entry, and says so.
+fn append(ctx: &Ctx, edit: PolicyEdit<'_>, added: String) -> Outcome {
+    let path = edit.path();
+    edit.append(&added)?;
     ctx.printer
         .say(&format!("added to {path}; `relay-bundle trust check {path}` finds what is odd about it"));
     ctx.printer.report(&AddReport { path: path.to_owned(), added })?;

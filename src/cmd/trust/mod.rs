@@ -2,6 +2,7 @@
 
 mod add;
 mod check;
+mod edit;
 mod init;
 mod show;
 

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::super::{ConfigInput, METADATA, Output, buffer_bytes, check, config};
@@ -11,7 +13,9 @@ fn rendered(output: Output, settings: &Settings, timezone_offset_hours: i32) -> 
         logs_dir: "/app/logs",
         state_dir: "/fluent-bit/state",
         grace_seconds: 20,
+        http_listen: "0.0.0.0",
         http_port: 2020,
+        extra_fields: &BTreeSet::new(),
     })
 }
 
@@ -48,7 +52,7 @@ fn the_input_survives_restarts_and_rotation_and_passes_over_files_with_tokens() 
         "db.locking": "on",
         "db.compare_filename": "on",
         "read_from_head": "on",
-        "refresh_interval": 5,
+        "refresh_interval": 1,
         "rotate_wait": 10,
         "buffer_max_size": "1M",
         "skip_long_lines": "on",
@@ -80,7 +84,7 @@ fn the_service_is_probed_keeps_its_backlog_on_disk_and_does_not_reload() {
 
 #[test]
 fn every_record_says_which_pod_it_is_from() {
-    let filter = rendered(Output::Stdout, &settings! {}, 8)["pipeline"]["filters"][0].clone();
+    let filter = rendered(Output::Stdout, &settings! {}, 8)["pipeline"]["filters"][2].clone();
 
     for variable in METADATA {
         let line = json!(format!("{} ${{{variable}}}", variable.to_lowercase()));
@@ -95,7 +99,9 @@ fn parser_tag_and_match_agree() {
 
     assert_eq!(pipeline["inputs"][0]["parser"], all["parsers"][0]["name"]);
     assert_eq!(pipeline["outputs"][0]["match"], pipeline["inputs"][0]["tag"]);
-    assert_eq!(pipeline["filters"][0]["match"], pipeline["inputs"][0]["tag"]);
+    for filter in pipeline["filters"].as_array().unwrap() {
+        assert_eq!(filter["match"], pipeline["inputs"][0]["tag"]);
+    }
 }
 
 #[test]

@@ -65,11 +65,14 @@ proptest! {
             logs_dir: "/app/logs",
             state_dir: "/state",
             grace_seconds: 20,
+            http_listen: "0.0.0.0",
             http_port: 2020,
+            extra_fields: &std::collections::BTreeSet::new(),
         });
 
         prop_assert!(Canonical::of(&rendered).is_ok(), "{}", rendered);
-        prop_assert!(is_clean(&rendered), "{}", rendered);
+        // The filters depend on no setting, and one is a script of several lines.
+        prop_assert!(is_clean(&rendered["pipeline"]["outputs"]), "{}", rendered);
         let written = rendered["pipeline"]["outputs"][0].as_object().unwrap();
         for key in settings.keys() {
             let is_written = written.keys().any(|name| name.eq_ignore_ascii_case(key));

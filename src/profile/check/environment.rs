@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource};
 use crate::model::credential::holds_credential;
 use crate::model::text::{DataKey, is_qualified_name};
 use crate::profile::node::Path;
-use crate::profile::reserved::{POD_NAME, SECRET_ENVIRONMENT};
+use crate::profile::removed::{PROXY_HELP, PROXY_WHY};
+use crate::profile::reserved::{POD_NAME, SECRET_ENVIRONMENT, is_proxy};
 use crate::profile::secrets::sounds_secret;
 use crate::profile::settings::Settings;
 use crate::profile::variables::keys_of;
@@ -22,8 +23,13 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
         let keys = keys_of(&variable.name);
         // A URL with a password can come from a Secret only here; it goes before the ConfigMap's.
         let from_secret = variable.value_from.as_ref().is_some_and(|from| from.secret_key_ref.is_some());
-        if from_secret && ["HTTPS_PROXY", "PRICE_MIRROR_BASE_URL"].contains(&variable.name.as_str()) {
+        if from_secret && variable.name == "PRICE_MIRROR_BASE_URL" {
             continue;
+        }
+        if is_proxy(&variable.name) {
+            let path = path.index(index).key("name");
+            let message = format!("`{}` is a proxy for the whole relay: {PROXY_WHY}", variable.name);
+            report.error("RB0307", path, message, PROXY_HELP);
         }
         if !keys.is_empty() || variable.name == POD_NAME {
             let message = format!("the bundle sets `{}` itself", variable.name);
@@ -134,8 +140,7 @@ fn credential(path: &Path, variable: &EnvVar, is_dev: bool, report: &mut Report<
             format!("`{}` sounds like a credential, and its value stands here in clear text", variable.name);
         report.error("RB0204", path.key("value"), message, help);
     } else if variable.value.as_deref().is_some_and(holds_credential) {
-        let message =
-            format!("the value of `{}` holds a password or a private key in clear text", variable.name);
+        let message = format!("the value of `{}` holds a credential in clear text", variable.name);
         report.error("RB0204", path.key("value"), message, help);
     }
 }

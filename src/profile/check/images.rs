@@ -1,11 +1,17 @@
 //! Images: something that decides what runs, best a digest.
 
+use crate::profile::resolve::names_registry;
 use crate::profile::settings::{Image, Settings};
 
 use super::Report;
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
-    for path in settings.images_used().into_keys() {
+    for (path, image) in settings.images_used() {
+        if !names_registry(&image.reference) {
+            let message = format!("`{}` names no registry: nodes with CRI-O refuse it", image.reference);
+            let help = format!("write `docker.io/{}`, or set `{path}.registry`", image.reference);
+            report.warning("RB0423", format!("{path}.repository"), message, help);
+        }
         let (image, version) = match path {
             "image" => (&settings.image, settings.release.app_version.as_str()),
             "redis.image" => (&settings.redis.image, ""),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
+use crate::model::credential::holds_credential;
 use crate::model::text::{is_label_value, is_qualified_name, is_subdomain};
 use crate::profile::node::Path;
 use crate::profile::reserved;
@@ -34,12 +35,20 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
         report,
     );
 
-    annotations("podAnnotations", &settings.pod_annotations, report);
-    annotations("serviceAccount.annotations", &settings.service_account.annotations, report);
-    annotations("service.annotations", &settings.service.annotations, report);
-    annotations("ingress.annotations", &settings.ingress.annotations, report);
-    annotations("gateway.annotations", &settings.gateway.annotations, report);
-    annotations("serviceMonitor.annotations", &settings.service_monitor.annotations, report);
+    let all = [
+        ("podAnnotations", &settings.pod_annotations),
+        ("serviceAccount.annotations", &settings.service_account.annotations),
+        ("service.annotations", &settings.service.annotations),
+        ("ingress.annotations", &settings.ingress.annotations),
+        ("gateway.annotations", &settings.gateway.annotations),
+        ("serviceMonitor.annotations", &settings.service_monitor.annotations),
+    ];
+    for (path, map) in all {
+        annotations(path, map, report);
+        if !settings.is_dev() {
+            credentials(path, map, report);
+        }
+    }
 
     pull_secrets(settings, report);
 }
@@ -86,6 +95,16 @@ fn annotations(path: &str, map: &Map, report: &mut Report<'_>) {
     if bytes > ANNOTATION_BYTES_MAX {
         let message = format!("the annotations have {bytes} bytes; Kubernetes takes {ANNOTATION_BYTES_MAX}");
         report.error("RB0104", &path, message, "keep large texts in a ConfigMap of your own");
+    }
+}
+
+/// Annotations are part of the manifests, as variables are.
+fn credentials(path: &str, map: &Map, report: &mut Report<'_>) {
+    for (key, _) in map.iter().filter(|(_, value)| holds_credential(value)) {
+        let message = "the annotation holds a credential in clear text";
+        let help =
+            "remove the credential, and name a Secret in the annotation that the controller reads instead";
+        report.error("RB0204", Path::of(path).key(key), message, help);
     }
 }
 

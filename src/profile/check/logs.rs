@@ -32,6 +32,57 @@ pub(super) fn check(settings: &mut Settings, report: &mut Report<'_>) {
         }
     }
     secrets(settings, report);
+    extra_fields(settings, report);
+    format(settings, report);
+}
+
+/// What the profile sends beyond the fields without credentials.
+fn extra_fields(settings: &Settings, report: &mut Report<'_>) {
+    let path = Path::of("storage.logs.fluentbit.extraFields");
+    for (index, field) in settings.storage.logs.fluentbit.extra_fields.iter().enumerate() {
+        let message = format!("`{field}` leaves the pod as the relay writes it: {}", content(field.as_str()));
+        let help = "remove it, unless all readers of the logs may read that";
+        report.warning("RB0505", path.index(index), message, help);
+    }
+}
+
+/// Returns what a field of the relay's log holds.
+fn content(field: &str) -> &'static str {
+    match field {
+        "req" | "res" | "query" | "body" => {
+            "it holds bodies and queries, with passwords, sessions, API keys and prompts: all readers of the logs could \
+             become administrators"
+        }
+        "msg" | "stack" | "url" => {
+            "it may hold passwords, sessions and API keys, which are cut out otherwise"
+        }
+        _ => "nothing is cut out of it, whatever a release of the relay puts there",
+    }
+}
+
+/// The first relay whose log files are JSON: of other lines none leaves the pod, because nothing tells what they hold.
+const FIRST_JSON: (u32, u32, u32) = (1, 1, 273);
+
+fn format(settings: &Settings, report: &mut Report<'_>) {
+    let (path, tag) = match settings.image.tag.as_str() {
+        "" => ("release.appVersion", settings.release.app_version.as_str()),
+        tag => ("image.tag", tag),
+    };
+    if relay_version(tag).is_some_and(|version| version < FIRST_JSON) {
+        let message = "the log files of this relay are text, of which nothing leaves the pod";
+        let help =
+            "use v1.1.273 or newer, or `storage.logs.mode = \"emptyDir\"` and the relay's standard output";
+        report.warning("RB0506", path, message, help);
+    }
+}
+
+/// Returns the version that a tag such as `v1.1.314` names.
+fn relay_version(tag: &str) -> Option<(u32, u32, u32)> {
+    let mut parts = tag.strip_prefix('v').unwrap_or(tag).split('.').map(str::parse);
+    match (parts.next()?, parts.next()?, parts.next()?, parts.next()) {
+        (Ok(major), Ok(minor), Ok(patch), None) => Some((major, minor, patch)),
+        _ => None,
+    }
 }
 
 /// The name of an annotation has at most 63 characters, and the one with a secret's revision starts with `secret-`.

@@ -8,7 +8,9 @@ mod images;
 mod ingress;
 mod labels;
 mod logs;
+mod memory;
 mod metrics;
+pub(super) mod modes;
 mod naming;
 mod network;
 mod pod_security;
@@ -17,6 +19,7 @@ mod relay;
 mod resources;
 mod scaling;
 mod scheduling;
+mod sealed;
 mod secrets;
 mod storage;
 mod text;
@@ -42,12 +45,12 @@ pub fn check(profile: &mut Profile, tree: &Node, files: &dyn ProfileFiles, diagn
     let mut report = Report { tree, is_whole, broken, refused, diagnostics };
     // First of all: it makes secrets of what a profile for development writes out.
     logs::check(&mut profile.settings, &mut report);
-    secrets::read_sealed(profile, files, &mut report);
+    sealed::read(profile, files, &mut report);
     secrets::check(profile, &mut report);
     naming::check(profile, &mut report);
 
     let settings = &profile.settings;
-    let rules: [fn(&Settings, &mut Report<'_>); 17] = [
+    let rules: [fn(&Settings, &mut Report<'_>); 18] = [
         text::check,
         versions::check,
         labels::check,
@@ -58,6 +61,7 @@ pub fn check(profile: &mut Profile, tree: &Node, files: &dyn ProfileFiles, diagn
         containers::check,
         pod_security::check,
         relay::check,
+        memory::check,
         redis::check,
         images::check,
         scaling::check,

@@ -218,7 +218,7 @@ fn egress(settings: &Settings, report: &mut Report<'_>) {
             "RB0415",
             place,
             message,
-            "add a rule with the addresses of the upstream, or of the proxy in `config.httpsProxy`",
+            "add a rule with the addresses of the upstream, or of the proxy that the accounts name",
         );
         if settings.config.price_mirror_base_url.as_str().is_empty() {
             let message = "every start waits minutes for prices that the policy keeps out of reach";

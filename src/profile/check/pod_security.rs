@@ -7,7 +7,10 @@ use k8s_openapi::api::core::v1::{
     SeccompProfile, SecurityContext,
 };
 
-use crate::model::restricted::{SELINUX_TYPES, SYSCTLS};
+use crate::model::restricted::{
+    CAPABILITIES_DROPPED, CAPABILITY_ADDED, PROC_MOUNT, SYSCTLS, is_app_armor, is_confining, is_seccomp,
+    is_selinux,
+};
 use crate::profile::node::Path;
 use crate::profile::settings::Settings;
 use crate::profile::suggest;
@@ -20,6 +23,7 @@ type Rule = (bool, &'static str, &'static str);
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     pod(&Path::of("podSecurityContext"), &settings.pod_security_context, report);
     container_context(&Path::of("securityContext"), &settings.security_context, report);
+    annotations(settings, report);
     for (key, containers) in
         [("initContainers", &settings.init_containers), ("extraContainers", &settings.extra_containers)]
     {
@@ -34,6 +38,15 @@ fn refuse(path: &Path, rules: &[Rule], report: &mut Report<'_>) {
         let place = field.split('.').fold(path.clone(), |path, key| path.key(key));
         let message = "every pod must meet Pod Security *restricted*, which does not allow this";
         report.error("RB0160", place, message, *help);
+    }
+}
+
+/// Servers before 1.30 read from annotations of a pod how its containers are confined.
+fn annotations(settings: &Settings, report: &mut Report<'_>) {
+    for (key, _) in settings.pod_annotations.iter().filter(|(key, value)| !is_confining(key, value)) {
+        let message = "every pod must meet Pod Security *restricted*, which does not allow this profile";
+        let help = "remove it, or write `runtime/default` or `localhost/` and the name of a profile";
+        report.error("RB0160", Path::of("podAnnotations").key(key), message, help);
     }
 }
 
@@ -88,8 +101,8 @@ fn container_context(path: &Path, context: &SecurityContext, report: &mut Report
     let capabilities = context.capabilities.as_ref();
     let dropped = capabilities.and_then(|capabilities| capabilities.drop.as_ref());
     let added = capabilities.and_then(|capabilities| capabilities.add.as_ref());
-    let adds_more = added.is_some_and(|added| added.iter().any(|name| name != "NET_BIND_SERVICE"));
-    let keeps_some = dropped.is_some_and(|dropped| !dropped.iter().any(|name| name == "ALL"));
+    let adds_more = added.is_some_and(|added| added.iter().any(|name| name != CAPABILITY_ADDED));
+    let keeps_some = dropped.is_some_and(|dropped| !dropped.iter().any(|name| name == CAPABILITIES_DROPPED));
     refuse(
         path,
         &[
@@ -106,7 +119,11 @@ fn container_context(path: &Path, context: &SecurityContext, report: &mut Report
             (is_unconfined(context.seccomp_profile.as_ref()), "seccompProfile.type", SECCOMP),
             (is_odd_app_armor(context.app_armor_profile.as_ref()), "appArmorProfile.type", APP_ARMOR),
             (context.se_linux_options.as_ref().is_some_and(is_odd_selinux), "seLinuxOptions", SELINUX),
-            (context.proc_mount.as_deref().is_some_and(|mount| mount != "Default"), "procMount", "remove it"),
+            (
+                context.proc_mount.as_deref().is_some_and(|mount| mount != PROC_MOUNT),
+                "procMount",
+                "remove it",
+            ),
             (context.windows_options.is_some(), "windowsOptions", "remove it: the images are Linux images"),
         ],
         report,
@@ -118,21 +135,17 @@ const APP_ARMOR: &str = "write `RuntimeDefault` or `Localhost`, or remove it";
 const SELINUX: &str = "leave `user` and `role` out; `type` is one of container_t, container_init_t, container_kvm_t, container_engine_t";
 
 fn is_unconfined(profile: Option<&SeccompProfile>) -> bool {
-    profile.is_some_and(|profile| match profile.type_.as_str() {
-        "RuntimeDefault" => profile.localhost_profile.is_some(),
-        "Localhost" => profile.localhost_profile.as_ref().is_none_or(String::is_empty),
-        _ => true,
-    })
+    profile.is_some_and(|profile| !is_seccomp(&profile.type_, profile.localhost_profile.as_deref()))
 }
 
 fn is_odd_app_armor(profile: Option<&AppArmorProfile>) -> bool {
-    profile.is_some_and(|profile| !["RuntimeDefault", "Localhost"].contains(&profile.type_.as_str()))
+    profile.is_some_and(|profile| !is_app_armor(&profile.type_))
 }
 
 fn is_odd_selinux(options: &SELinuxOptions) -> bool {
-    let set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-    let kind = options.type_.as_deref().unwrap_or_default();
-    set(&options.user) || set(&options.role) || !SELINUX_TYPES.contains(&kind)
+    let [user, role, kind] =
+        [&options.user, &options.role, &options.type_].map(|text| text.as_deref().unwrap_or_default());
+    !is_selinux(user, role, kind)
 }
 
 fn is_set(host: Option<&String>) -> bool {

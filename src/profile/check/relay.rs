@@ -1,12 +1,13 @@
 //! `config`: what the relay would take for something else, or not reach.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::model::credential::holds_credential;
+use crate::profile::node::Path;
 use crate::profile::reserved::FLUENT_BIT_PORT;
-use crate::profile::settings::Settings;
+use crate::profile::settings::{LogLevel, LogMode, Settings};
 
-use super::{Report, resources};
+use super::Report;
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     credentials(settings, report);
@@ -26,7 +27,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     }
     host(settings, report);
     ports(settings, report);
-    heap(settings, report);
+    log_level(settings, report);
     authorities(settings, report);
     if report.is_written("config.rateLimitCleanupInterval") {
         let message = "the relay does not read this: it cleans up rate limits every 5 minutes";
@@ -36,17 +37,10 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
 
 /// The settings become a ConfigMap, which many can read.
 fn credentials(settings: &Settings, report: &mut Report<'_>) {
-    let config = &settings.config;
-    let urls = [
-        ("config.httpsProxy", "HTTPS_PROXY", &config.https_proxy),
-        ("config.priceMirrorBaseUrl", "PRICE_MIRROR_BASE_URL", &config.price_mirror_base_url),
-    ];
-    for (path, variable, _) in urls.into_iter().filter(|(.., url)| holds_credential(url.as_str())) {
+    if holds_credential(settings.config.price_mirror_base_url.as_str()) {
         let message = "the URL holds a password, and it would stand in a ConfigMap in clear text";
-        let help = format!(
-            "keep the URL in a Secret and write `extraEnv = [{{ name = \"{variable}\", valueFrom = {{ secretKeyRef = {{ name = \"…\", key = \"…\" }} }} }}]`"
-        );
-        report.error("RB0205", path, message, help);
+        let help = "keep the URL in a Secret and write `extraEnv = [{ name = \"PRICE_MIRROR_BASE_URL\", valueFrom = { secretKeyRef = { name = \"…\", key = \"…\" } } }]`";
+        report.error("RB0205", "config.priceMirrorBaseUrl", message, help);
     }
 }
 
@@ -58,6 +52,54 @@ fn host(settings: &Settings, report: &mut Report<'_>) {
         let message = "the relay would listen where neither probes nor the Service reach it";
         report.error("RB0304", "config.host", message, "write \"0.0.0.0\", or \"::\" for IPv6 too");
     }
+    let listens_on_ipv4_only = settings.config.host.as_str().parse::<Ipv4Addr>().is_ok();
+    for path in ipv6_addresses(settings).into_iter().filter(|_| listens_on_ipv4_only) {
+        let message = format!(
+            "this is an address of IPv6, and relay and Fluent Bit listen on `{}` only: with pods that have no address of IPv4 \
+             no probe is answered, and the relay never starts",
+            settings.config.host
+        );
+        report.warning("RB0422", path, message, "set `config.host = \"::\"`, which listens on both families");
+    }
+}
+
+/// Returns the keys with an address of IPv6 that pods or their clients have.
+fn ipv6_addresses(settings: &Settings) -> Vec<Path> {
+    let is_ipv6 = |text: &str| text.contains(':');
+    let (service, policy) = (&settings.service, &settings.network_policy);
+    let single = [
+        ("service.loadBalancerIP", service.load_balancer_ip.as_str()),
+        ("networkPolicy.dns.nodeLocalDns", policy.dns.node_local_dns.as_str()),
+    ];
+    let single = single.into_iter().filter(|(_, address)| is_ipv6(address)).map(|(path, _)| Path::of(path));
+    let ranges = service.load_balancer_source_ranges.iter().enumerate();
+    let ranges = ranges
+        .filter(|(_, range)| is_ipv6(range.as_str()))
+        .map(|(index, _)| Path::of("service.loadBalancerSourceRanges").index(index));
+    let peers = policy.ingress_from.iter().enumerate();
+    let peers = peers
+        .filter(|(_, peer)| peer.ip_block.as_ref().is_some_and(|block| is_ipv6(&block.cidr)))
+        .map(|(index, _)| Path::of("networkPolicy.ingressFrom").index(index).key("ipBlock").key("cidr"));
+    single.chain(ranges).chain(peers).collect()
+}
+
+/// The relay writes the bodies of requests and answers into its log, above all at `info` and below.
+fn log_level(settings: &Settings, report: &mut Report<'_>) {
+    if settings.is_dev() || matches!(settings.config.log_level, LogLevel::Error | LogLevel::Warn) {
+        return;
+    }
+    let volume = match settings.storage.logs.mode {
+        LogMode::Pvc => " and to the files on the volume of `storage.logs.mode = \"pvc\"`",
+        LogMode::Fluentbit | LogMode::Forward | LogMode::EmptyDir => "",
+    };
+    let message = format!(
+        "at `{}` the relay writes the bodies of all requests and answers, with passwords, sessions and API keys, to its \
+         standard output{volume}",
+        settings.config.log_level.as_str()
+    );
+    let help = "set `config.logLevel = \"warn\"`: then only those of failed requests are written; or keep collectors of \
+                logs away from the pod";
+    report.warning("RB0420", "config.logLevel", message, help);
 }
 
 fn ports(settings: &Settings, report: &mut Report<'_>) {
@@ -78,33 +120,6 @@ fn ports(settings: &Settings, report: &mut Report<'_>) {
         }
     }
 }
-
-fn heap(settings: &Settings, report: &mut Report<'_>) {
-    let limit = resources::memory_limit(&settings.resources);
-    let wanted = settings.config.node_max_old_space_mb.map(|mebibytes| i128::from(mebibytes.get()) << 20);
-    match (limit, wanted) {
-        (Some(limit), Some(wanted)) if wanted >= limit => {
-            let message =
-                "the heap fills the container's whole memory limit: it would be killed, not collected";
-            let help = "write about 75 % of `resources.limits.memory`, leave it out, or raise the limit";
-            report.error("RB0305", "config.nodeMaxOldSpaceMb", message, help);
-        }
-        (Some(limit), _) if limit < RELAY_BYTES_MIN => {
-            let message =
-                "the relay alone needs about 150 MiB, and each large request several times its size";
-            report.error(
-                "RB0305",
-                "resources.limits",
-                message,
-                "set `resources.limits.memory` to \"256Mi\" or more",
-            );
-        }
-        _ => {}
-    }
-}
-
-/// Below this the relay is killed after a few requests: seen with 107 MiB at the start and 149 MiB after 120 requests.
-const RELAY_BYTES_MIN: i128 = 192 << 20;
 
 fn authorities(settings: &Settings, report: &mut Report<'_>) {
     let file = settings.config.node_extra_ca_certs.as_str();

@@ -15,6 +15,7 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
     ("autoscaling.targetCPUUtilizationPercentage", &["HorizontalPodAutoscaler spec.metrics[]: cpu"]),
     ("autoscaling.targetMemoryUtilizationPercentage", &["HorizontalPodAutoscaler spec.metrics[]: memory"]),
     ("config", &["ConfigMap <fullname>-config-<hash>"]),
+    ("config.host", &["ConfigMap <fullname>-fluent-bit-<hash>: http_listen"]),
     ("config.logMaxFiles", &["Deployment spec.template.spec.volumes[logs].emptyDir.sizeLimit"]),
     ("config.logMaxSize", &["Deployment spec.template.spec.volumes[logs].emptyDir.sizeLimit"]),
     ("config.port", &["Deployment container claude-relay: ports[http].containerPort"]),
@@ -105,6 +106,7 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
     ),
     ("release.namespace", &["metadata.namespace of every object"]),
     ("release.recoveryRecipients", &["no field: who can decrypt the copy of what apply generates"]),
+    ("release.sealRecipients", &["no field: for whom `secrets encrypt` seals"]),
     ("replicaCount", &["Deployment spec.replicas"]),
     (
         "resources",
@@ -171,6 +173,7 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
         "storage.logs.fluentbit",
         &["Deployment container fluent-bit", "ConfigMap <fullname>-fluent-bit-<hash>"],
     ),
+    ("storage.logs.fluentbit.extraFields", &["ConfigMap <fullname>-fluent-bit-<hash>: pipeline.filters"]),
     ("storage.logs.fluentbit.image", &["Deployment container fluent-bit: image"]),
     ("storage.logs.fluentbit.image.pullPolicy", &["Deployment container fluent-bit: imagePullPolicy"]),
     (

@@ -13,7 +13,7 @@ pub use reference::reference;
 
 use super::node::{Path, Segment};
 use super::schema;
-use super::suggest;
+use super::{removed, suggest};
 
 /// What is known about a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -63,6 +63,11 @@ pub fn explain_key(path: &str) -> Option<KeyDoc> {
     })
 }
 
+/// Returns whether a profile has a key at `path`, in a table with names of the user's own too.
+pub(super) fn is_key(path: &Path) -> bool {
+    find(path).is_some()
+}
+
 /// Returns the help for a path that no key has.
 pub fn unknown_key(path: &str) -> String {
     let mut known = Path::default();
@@ -74,8 +79,10 @@ pub fn unknown_key(path: &str) -> String {
             let beside: Vec<&str> = words::keys(parent).collect();
             let known_before = if known.0.is_empty() { String::new() } else { format!("{known}.") };
             return match suggest::among(key, &beside) {
-                Some(near) => format!("did you mean `{known_before}{near}`?"),
-                None => suggest::key(&next, key, &beside),
+                Some(near) if removed::find(&next).is_none() => {
+                    format!("did you mean `{known_before}{near}`?")
+                }
+                _ => suggest::key(&next, key, &beside),
             };
         }
         known = next;

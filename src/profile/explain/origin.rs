@@ -1,13 +1,13 @@
 //! Where each value of a loaded profile was written.
 
-use crate::model::credential::holds_credential;
+use crate::model::credential::{REDACTED, holds_credential};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::words;
 use crate::profile::Loaded;
-use crate::profile::node::{self, Node, Path, Segment, Sources};
-use crate::profile::secrets;
+use crate::profile::node::{self, Node, Path, Segment};
+use crate::profile::{masking, secrets};
 
 /// A value of a profile, and where it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -19,19 +19,13 @@ pub struct Setting {
     pub place: String,
 }
 
-const REDACTED: &str = "<redacted>";
-
 /// Returns the value at `path` and its place; of a table, every value in it. Empty when no key has that path.
 pub fn origin(loaded: &Loaded, path: &str) -> Vec<Setting> {
     let path = Path::of(path);
     let mut settings = Vec::new();
     match loaded.tree.get(&path) {
         Some(node) => {
-            let parent = path
-                .split_last()
-                .and_then(|(parent, last)| loaded.tree.get(&parent)?.as_table().zip(last.as_key()));
-            let hidden = parent.is_some_and(|(table, key)| secrets::is_paired(table, key));
-            list(node, hidden, &path, &loaded.sources, &mut settings);
+            list(node, &path, loaded, &mut settings);
             let inside = |key: &Path| key.starts_with(&path) && loaded.tree.get(key).is_none();
             let secrets = secrets::SECRET_KEYS.iter().map(|key| Path::of(key)).filter(inside);
             settings.extend(secrets.filter_map(|key| unset(&key)));
@@ -50,41 +44,37 @@ fn unset(path: &Path) -> Option<Setting> {
     Some(Setting { path: path.to_string(), value, place: "default".to_owned() })
 }
 
-fn list(node: &Node, hidden: bool, path: &Path, sources: &Sources, settings: &mut Vec<Setting>) {
+fn list(node: &Node, path: &Path, loaded: &Loaded, settings: &mut Vec<Setting>) {
     match node.as_table() {
         Some(table) if !table.is_empty() && !secrets::is_secret_path(path) => {
             for (key, entry) in table {
-                let hidden = secrets::is_paired(table, key);
-                list(&entry.node, hidden, &path.key(key), sources, settings);
+                list(&entry.node, &path.key(key), loaded, settings);
             }
         }
         _ => settings.push(Setting {
             path: path.to_string(),
-            value: Some(words::toml(&if hidden { json!(REDACTED) } else { shown(node, path) })),
-            place: sources.place(node.origin),
+            value: Some(words::toml(&shown(node, path, &loaded.tree))),
+            place: loaded.sources.place(node.origin),
         }),
     }
 }
 
-/// Returns a value for people: references to secrets are shown, secrets are not.
-fn shown(node: &Node, path: &Path) -> Value {
+/// Returns a value of `tree` for people: references to secrets are shown, secrets are not.
+fn shown(node: &Node, path: &Path, tree: &Node) -> Value {
     match &node.value {
         node::Value::Bool(value) => json!(value),
-        node::Value::Integer(value) => json!(value),
-        node::Value::Text(_) if secrets::is_secret_path(path) && !secrets::is_reference(path) => {
-            json!(REDACTED)
-        }
-        node::Value::Text(text) if holds_credential(text) => json!(REDACTED),
-        node::Value::Float(text) | node::Value::Datetime(text) | node::Value::Text(text) => json!(text),
         node::Value::Array(items) => {
-            items.iter().enumerate().map(|(index, item)| shown(item, &path.index(index))).collect()
+            items.iter().enumerate().map(|(index, item)| shown(item, &path.index(index), tree)).collect()
         }
         node::Value::Table(table) => {
             let value = |(key, entry): (&String, &node::Entry)| {
-                let hidden = secrets::is_paired(table, key);
-                (key.clone(), if hidden { json!(REDACTED) } else { shown(&entry.node, &path.key(key)) })
+                (key.clone(), shown(&entry.node, &path.key(key), tree))
             };
             table.iter().map(value).collect()
         }
+        _ if masking::is_hidden(tree, path) => json!(REDACTED),
+        node::Value::Integer(value) => json!(value),
+        node::Value::Text(text) if holds_credential(text) => json!(REDACTED),
+        node::Value::Float(text) | node::Value::Datetime(text) | node::Value::Text(text) => json!(text),
     }
 }

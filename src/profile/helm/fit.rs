@@ -3,6 +3,7 @@
 use serde_json::Value as Schema;
 
 use super::notes::Notes;
+use super::octal::note_octal;
 use super::value::{Map, Value, switch, whole};
 use crate::profile::diagnostic::{DIAGNOSTICS_MAX, Diagnostics};
 use crate::profile::node::{Path, Segment};
@@ -120,6 +121,7 @@ fn fit_integer(value: &Value, schema: &Schema, path: &Path, notes: &mut Notes) -
     let integer = match value {
         Value::Integer(integer) => Some(*integer),
         Value::Float(number) => round(*number, path, notes),
+        Value::Text(text) if is_octal(text) && !is_config(path) => octal_in(text, path, notes),
         Value::Text(text) => number_in(text, path).inspect(|_| changed(value, "an integer", path, notes)),
         _ => None,
     };
@@ -130,6 +132,19 @@ fn fit_integer(value: &Value, schema: &Schema, path: &Path, notes: &mut Notes) -
         return None;
     }
     Some(Value::Integer(integer))
+}
+
+/// Returns whether a text is a number that begins with 0. The relay reads its variables as decimal, all else is octal:
+/// templates print such a text without its quotes, and nobody else writes a mode like this.
+fn is_octal(text: &str) -> bool {
+    let digits = text.trim().strip_prefix('0');
+    digits.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn octal_in(text: &str, path: &Path, notes: &mut Notes) -> Option<i64> {
+    let number = i64::from_str_radix(text.trim(), 8).ok()?;
+    note_octal(number, path, notes);
+    Some(number)
 }
 
 fn round(number: f64, path: &Path, notes: &mut Notes) -> Option<i64> {

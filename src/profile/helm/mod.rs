@@ -6,6 +6,7 @@
 mod fit;
 mod ingress;
 mod notes;
+mod octal;
 mod output;
 mod relay;
 mod rules;
@@ -20,6 +21,7 @@ pub use notes::Note;
 pub use yaml::VALUES_BYTES_MAX;
 
 use notes::Notes;
+use yaml::Values;
 
 use super::resolve::Names;
 use crate::model::kube_version::KubeVersion;
@@ -67,8 +69,9 @@ const RELEASE: &str = "claude-relay";
 
 /// Turns Helm values, or what `helm get values` prints, into a profile.
 pub fn import(values: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
-    let values = yaml::parse(values)?;
+    let Values { map: values, octals } = yaml::parse(values)?;
     let mut notes = Notes::new(&values);
+    octal::note_all(&values, &octals, &mut notes);
     if values.0.is_empty() {
         notes.add_first(
             "values",

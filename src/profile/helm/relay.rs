@@ -2,7 +2,8 @@
 
 use super::value::{Map, Value};
 use super::{Import, secrets};
-use crate::profile::reserved::{POD_NAME, SECRET_ENVIRONMENT};
+use crate::profile::removed::PROXY_WHY;
+use crate::profile::reserved::{POD_NAME, SECRET_ENVIRONMENT, is_proxy};
 use crate::profile::variables::{SECRET_VARIABLES, VARIABLES};
 
 pub(super) fn config(import: &mut Import<'_>) {
@@ -71,6 +72,10 @@ fn into_key(import: &mut Import<'_>, path: &str, name: &str, variable: Value) ->
             "dropped",
             "the bundle keeps the name for itself, and the relay reads no such variable",
         );
+        return None;
+    }
+    if is_proxy(name) {
+        import.note(path, "dropped", format!("{PROXY_WHY}: name the proxy in each account of the relay"));
         return None;
     }
     let external = !import.values.is_on("redis.enabled", true);

@@ -2,7 +2,11 @@
 
 use super::value::{Map, Value};
 use super::{Import, ingress, output, relay, secrets};
-use crate::profile::node::Path;
+use crate::model::credential::resembles_secret;
+use crate::profile::known_words;
+use crate::profile::node::{Path, Segment};
+use crate::profile::resolve::names_registry;
+use crate::profile::secrets::is_secret_path;
 
 /// Applies all rules; the order matters only where a comment says so.
 pub(super) fn apply(import: &mut Import<'_>) {
@@ -24,6 +28,7 @@ pub(super) fn apply(import: &mut Import<'_>) {
     autoscaling(import);
     storage(import);
     output::apply(import);
+    limits(import);
 }
 
 fn drop_nulls(map: &mut Map, path: &Path, import: &mut Import<'_>) {
@@ -40,6 +45,8 @@ fn keep(value: &mut Value, path: &Path, import: &mut Import<'_>) -> bool {
             );
             return false;
         }
+        // In a secret, `{abc}` is a password without its quotes: a map whose key is not repeated.
+        Value::Map(_) if may_hold_secret(path) => {}
         Value::Map(map) => drop_nulls(map, path, import),
         Value::List(items) => {
             let mut index = 0;
@@ -51,6 +58,12 @@ fn keep(value: &mut Value, path: &Path, import: &mut Import<'_>) -> bool {
         _ => {}
     }
     true
+}
+
+fn may_hold_secret(path: &Path) -> bool {
+    let last = path.0.last().and_then(Segment::as_key);
+    is_secret_path(path)
+        || last.is_some_and(|key| key == "value" || resembles_secret(key) && !known_words::is_key_name(key))
 }
 
 /// Keys that mean something in a profile and nothing to the chart.
@@ -84,6 +97,9 @@ fn globals(import: &mut Import<'_>) {
 }
 
 fn images(import: &mut Import<'_>) {
+    for image in ["image", "redis.image", "storage.logs.fluentbit.image"] {
+        name_registry(import, image);
+    }
     import.rename("redis.image.imagePullPolicy", "redis.image.pullPolicy", "a profile has one name for it");
     for image in ["image", "redis.image", "storage.logs.fluentbit.image"] {
         let tag = format!("{image}.tag");
@@ -102,6 +118,35 @@ fn images(import: &mut Import<'_>) {
             "the chart took its appVersion, a profile takes `release.appVersion`: set that to the version that runs, \
              or upgrade with this profile",
         );
+    }
+}
+
+/// Names Docker Hub, which the chart left to the nodes: CRI-O refuses an image without a registry.
+fn name_registry(import: &mut Import<'_>, image: &str) {
+    let key = format!("{image}.repository");
+    let has_registry = import.values.text(&format!("{image}.registry")).is_some_and(|text| !text.is_empty());
+    let Some(repository) = import.values.text(&key).filter(|text| !has_registry && !names_registry(text))
+    else {
+        return;
+    };
+    let full = format!("docker.io/{repository}");
+    import.note(&key, format!("is now `{full}`"), "nodes with CRI-O refuse an image without a registry");
+    import.values.set(&key, Value::Text(full));
+}
+
+/// Limits that the chart did not set, or set lower: two large requests ended its relay.
+fn limits(import: &mut Import<'_>) {
+    let limit = "resources.limits.memory";
+    if import.values.get(limit).is_none() {
+        let why = "the chart's limit was 512Mi, ours is 1Gi: two large requests, which need no valid key, ended the relay; \
+                   raise a ResourceQuota that is full";
+        import.note(limit, "not set", why);
+    }
+    let size = "config.requestMaxSizeMb";
+    if import.values.get(size).is_none() {
+        let why = "the chart's relay took bodies of 60 MiB, ours of 32 MiB; if clients send larger ones, set it together \
+                   with the memory";
+        import.note(size, "not set", why);
     }
 }
 

@@ -1,11 +1,13 @@
 //! Values to TOML that people read: tables of ours as sections, small maps in one line.
 
 use serde_json::Value as Schema;
-use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Key, Table};
 
 use super::value::{Map, Value};
 use super::{ImportOptions, RELEASE};
+use crate::model::printable::is_printable;
 use crate::model::text::ReleaseName;
+use crate::profile::mode_text::is_mode_key;
 use crate::profile::schema;
 
 /// What fits in a line beside its key.
@@ -45,7 +47,8 @@ pub(super) fn draft(values: &Map) -> String {
 fn fill(table: &mut Table, values: &Map, schema: Option<&Schema>) {
     for (key, value) in &values.0 {
         let schema = schema.and_then(|schema| schema.get("properties")?.get(key));
-        table.insert(key, item(value, schema));
+        let item = if is_mode(key, value) { Item::Value(octal(value)) } else { item(value, schema) };
+        table.insert_formatted(&toml_key(key), item);
     }
     let is_section = |item: &Item| matches!(item, Item::Table(_) | Item::ArrayOfTables(_));
     table.set_implicit(!table.is_empty() && table.iter().all(|(_, item)| is_section(item)));
@@ -97,14 +100,49 @@ fn inline(value: &Value) -> toml_edit::Value {
         Value::Bool(value) => (*value).into(),
         Value::Integer(value) => (*value).into(),
         Value::Float(value) => (*value).into(),
-        Value::Text(text) => text.as_str().into(),
+        Value::Text(text) if text.chars().all(is_plain) => text.as_str().into(),
+        Value::Text(text) => quoted(text).parse().unwrap_or_else(|_| text.as_str().into()),
         Value::List(items) => items.iter().map(inline).collect::<Array>().into(),
         Value::Map(map) => {
             let mut table = InlineTable::new();
             for (key, value) in &map.0 {
-                table.insert(key, inline(value));
+                let value = if is_mode(key, value) { octal(value) } else { inline(value) };
+                table.insert_formatted(&toml_key(key), value);
             }
             table.into()
         }
     }
+}
+
+/// Returns whether a value is the mode of a file, which people read in octal.
+fn is_mode(key: &str, value: &Value) -> bool {
+    is_mode_key(key) && matches!(value, Value::Integer(0..=0o7777))
+}
+
+fn octal(value: &Value) -> toml_edit::Value {
+    let Value::Integer(mode) = value else { return inline(value) };
+    format!("0o{mode:o}").parse().unwrap_or_else(|_| inline(value))
+}
+
+/// Returns whether a character stands in the profile as it is; of others TOML's own writer escapes only some.
+fn is_plain(character: char) -> bool {
+    character == '\n' || character == '\t' || is_printable(character)
+}
+
+fn toml_key(key: &str) -> Key {
+    if key.chars().all(is_plain) {
+        Key::new(key)
+    } else {
+        quoted(key).parse().unwrap_or_else(|_| Key::new(key))
+    }
+}
+
+/// Returns a text as a basic string of TOML, with an escape for each character that a terminal does not show.
+fn quoted(text: &str) -> String {
+    let escape = |character: char| match character {
+        '"' | '\\' => format!("\\{character}"),
+        _ if is_printable(character) => character.to_string(),
+        _ => format!("\\U{:08X}", u32::from(character)),
+    };
+    format!("\"{}\"", text.chars().map(escape).collect::<String>())
 }

@@ -6,6 +6,8 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::ImportError;
 use super::value::{Map, Value};
+use crate::profile::known_words;
+use crate::profile::node::Path;
 
 /// Values of a release are a few kilobytes; Helm itself cannot keep more than 1 MiB.
 pub const VALUES_BYTES_MAX: usize = 1 << 20;
@@ -17,8 +19,16 @@ const NODES_MAX: usize = 20_000;
 /// What `helm get values` writes above the values.
 const TITLES: [&str; 2] = ["USER-SUPPLIED VALUES:", "COMPUTED VALUES:"];
 
+/// The values of a text, as Helm reads them.
+#[derive(Default)]
+pub(super) struct Values {
+    pub(super) map: Map,
+    /// Where a number begins with 0, and so is octal.
+    pub(super) octals: Vec<Path>,
+}
+
 /// Returns the values of a text.
-pub(super) fn parse(bytes: &[u8]) -> Result<Map, ImportError> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Values, ImportError> {
     if bytes.len() > VALUES_BYTES_MAX {
         return Err(ImportError::TooLarge { bytes: bytes.len(), limit: VALUES_BYTES_MAX });
     }
@@ -30,18 +40,53 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Map, ImportError> {
     if is_empty(body) {
         return Err(ImportError::Empty);
     }
-    let value = serde_saphyr::from_str_with_options::<Value>(body, options()).map_err(|error| {
-        let location = error.location();
-        let lines_before = text[..text.len() - body.len()].matches('\n').count();
-        ImportError::Yaml {
-            line: location.map_or(0, |place| usize::try_from(place.line()).unwrap_or(0) + lines_before),
-            message: message(&error),
-        }
-    })?;
+    let read = |numbers| {
+        serde_saphyr::from_str_with_options::<Value>(body, options(numbers)).map_err(|error| {
+            let lines_before = text[..text.len() - body.len()].matches('\n').count();
+            let line =
+                |place: serde_saphyr::Location| usize::try_from(place.line()).unwrap_or(0) + lines_before;
+            ImportError::Yaml { line: error.location().map_or(0, line), message: message(&error) }
+        })
+    };
+    let value = read(Numbers::OfYaml11)?;
+    let mut octals = Vec::new();
+    find_octals(&value, &read(Numbers::AsWritten)?, &Path::default(), &mut octals);
     match value {
-        Value::Map(map) => Ok(map),
-        Value::Null => Ok(Map::default()),
+        Value::Map(map) => Ok(Values { map, octals }),
+        Value::Null => Ok(Values::default()),
         other => Err(ImportError::NotValues { found: other.type_name() }),
+    }
+}
+
+/// What becomes of a number that begins with 0.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Numbers {
+    /// It is octal, as for Helm.
+    OfYaml11,
+    /// It stays a text.
+    AsWritten,
+}
+
+fn begins_with_zero(digits: &str) -> bool {
+    let rest = digits.trim_start_matches(['+', '-']).strip_prefix('0');
+    rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '_'))
+}
+
+/// Finds the numbers of `value` that are octal: `written` is the same text, in which they are texts.
+fn find_octals(value: &Value, written: &Value, path: &Path, octals: &mut Vec<Path>) {
+    match (value, written) {
+        (Value::Integer(_), Value::Text(digits)) if begins_with_zero(digits) => octals.push(path.clone()),
+        (Value::List(items), Value::List(written)) => {
+            for (index, (item, written)) in items.iter().zip(written).enumerate() {
+                find_octals(item, written, &path.index(index), octals);
+            }
+        }
+        (Value::Map(map), Value::Map(written)) => {
+            for ((key, value), (_, written)) in map.0.iter().zip(&written.0) {
+                find_octals(value, written, &path.key(key), octals);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -68,7 +113,7 @@ fn is_empty(text: &str) -> bool {
     text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
-fn options() -> serde_saphyr::Options {
+fn options(numbers: Numbers) -> serde_saphyr::Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: DEPTH_MAX,
@@ -77,6 +122,9 @@ fn options() -> serde_saphyr::Options {
             max_documents: 1,
         },
         with_snippet: false,
+        legacy_octal_numbers: true,
+        leading_zero_numbers_as_strings: numbers == Numbers::AsWritten,
+        underscored_numbers_as_strings: numbers == Numbers::AsWritten,
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: NODES_MAX,
             max_replay_stack_depth: 16,
@@ -91,6 +139,11 @@ fn message(error: &serde_saphyr::Error) -> String {
     let line = plain.lines().next().unwrap_or_default();
     let line = line.split(" at line ").next().unwrap_or_default();
     let line = line.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
+    // In place of a password may stand `{a, a}`.
+    let key = line.strip_prefix("duplicate mapping key: ");
+    if key.is_some_and(|key| !known_words::is_key_name(key)) {
+        return "duplicate mapping key".to_owned();
+    }
     let limits = [
         ("budget breached: Documents", "there is more than one document"),
         ("budget breached: Depth", "they are nested too deep"),
@@ -190,7 +243,7 @@ mod tests {
 
     #[test]
     fn the_order_of_keys_is_kept() {
-        let map = parse(b"b: 1\na: {d: 2, c: 3}\n").ok().unwrap();
+        let map = parse(b"b: 1\na: {d: 2, c: 3}\n").ok().unwrap().map;
         let keys: Vec<&str> = map.0.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(keys, ["b", "a"]);
     }
@@ -198,7 +251,7 @@ mod tests {
     #[test]
     fn scalars_have_the_types_that_helm_sees() {
         let text = "a: 8.64e+07\nb: 0x10\nc: yes\nd: ~\ne: '3'\nf: 1.5\ng: true\nh: 2025-11-01\ni: 18446744073709551615\nj:\n1: x\n";
-        let map = parse(text.as_bytes()).ok().unwrap();
+        let map = parse(text.as_bytes()).ok().unwrap().map;
         let shown: Vec<String> = map
             .0
             .iter()
@@ -225,6 +278,63 @@ mod tests {
     }
 
     #[test]
+    fn number_with_leading_zero_is_octal() {
+        // As `helm template` shows them.
+        for (text, number) in [
+            ("0400", 256),
+            ("0755", 493),
+            ("01750", 1000),
+            ("0_400", 256),
+            ("-0400", -256),
+            ("+0400", 256),
+            ("000", 0),
+        ] {
+            let values = parse(format!("a: [{{b: {text}}}]\n").as_bytes()).ok().unwrap();
+            assert!(
+                values.map.get("a")
+                    == Some(&Value::List(vec![Value::Map(Map::of([("b", Value::Integer(number))]))])),
+                "{text}"
+            );
+            assert_eq!(values.octals, [Path::of("a[0].b")], "{text}");
+        }
+        for text in ["0", "400", "0o400", "0x10", "1_000", "\"0400\"", "089", "0400.5", "04e2"] {
+            assert!(parse(format!("a: {text}\n").as_bytes()).ok().unwrap().octals.is_empty(), "{text}");
+        }
+        let octal = parse(b"a: 0o400\n").ok().unwrap();
+        assert!(octal.map.get("a") == Some(&Value::Integer(256)));
+    }
+
+    #[test]
+    fn error_of_yaml_quotes_no_value() {
+        for value in [
+            "*qvzk1",
+            "&qvzk1",
+            "!qvzk1 x: y",
+            "@qvzk1",
+            "%qvzk1",
+            "`qvzk1`",
+            "qvzk1: x",
+            "\"qvzk1",
+            "'qvzk1",
+            "{qvzk1",
+            "[qvzk1",
+            "|qvzk1",
+            ">qvzk1",
+            "\tqvzk1: x",
+            "\"\\qvzk1\"",
+            "{qvzk1, qvzk1}",
+            "!!int qvzk1",
+            "!!binary qvzk1",
+            "<<: *qvzk1",
+        ] {
+            let text = format!("a: 1\npassword: {value}\nb: 2\n");
+            if let Err(error) = parse(text.as_bytes()) {
+                assert!(!error.to_string().contains("qvzk"), "{value}: {error}");
+            }
+        }
+    }
+
+    #[test]
     fn the_title_of_helm_get_values_and_json_are_understood() {
         for text in [
             "USER-SUPPLIED VALUES:\nreplicaCount: 2\n",
@@ -232,10 +342,10 @@ mod tests {
             "{\"replicaCount\": 2}",
             "\u{feff}---\r\nreplicaCount: 2\r\n",
         ] {
-            assert!(parse(text.as_bytes()).ok().unwrap().get("replicaCount").is_some(), "{text}");
+            assert!(parse(text.as_bytes()).ok().unwrap().map.get("replicaCount").is_some(), "{text}");
         }
         for text in ["null", "USER-SUPPLIED VALUES:\nnull\n", "{}\n"] {
-            assert!(parse(text.as_bytes()).ok().unwrap().0.is_empty(), "{text}");
+            assert!(parse(text.as_bytes()).ok().unwrap().map.0.is_empty(), "{text}");
         }
     }
 
@@ -258,7 +368,8 @@ mod tests {
         assert!(refused(&deep).ends_with("they are nested too deep"));
         assert!(refused(&wide).ends_with("they are too many"));
         assert!(refused("a: 1\n---\nb: 2\n").ends_with("there is more than one document"));
-        assert!(refused("a: 1\na: 2\n").ends_with("(line 2): duplicate mapping key: a"));
+        assert!(refused("a: 1\na: 2\n").ends_with("(line 2): duplicate mapping key"));
+        assert!(refused("image: 1\nimage: 2\n").ends_with("(line 2): duplicate mapping key: image"));
         assert!(refused("[1]").contains("a list"));
         assert!(refused(&" ".repeat(VALUES_BYTES_MAX + 1)).contains("1048577"));
         assert!(parse(b"a: \xff").is_err());

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{AccessMode, Image};
 use crate::model::number::Size;
 use crate::model::secret::SecretForm;
-use crate::model::text::StorageClass;
+use crate::model::text::{LogField, StorageClass};
 
 /// The relay's log files.
 #[derive(Deserialize, Serialize, JsonSchema)]
@@ -49,6 +49,8 @@ pub struct FluentBit {
     /// Its resources.
     pub resources: ResourceRequirements,
     pub output: Output,
+    /// Further fields of the relay's log to send, as they are; `req`, `res`, `query` and `body` hold credentials.
+    pub extra_fields: Vec<LogField>,
 }
 
 /// Where Fluent Bit sends records.

@@ -74,7 +74,7 @@ pub struct Settings {
     pub strategy: Option<DeploymentStrategy>,
     /// The priority class of all pods.
     pub priority_class_name: ObjectName,
-    /// Labels of the nodes that the relay may run on.
+    /// Labels of the nodes that the relay may run on; of Linux unless the profile names another system.
     pub node_selector: BTreeMap<String, String>,
     /// Taints that the relay's pods tolerate.
     pub tolerations: Vec<Toleration>,
@@ -121,8 +121,13 @@ pub struct Release {
     pub environment: Label,
     /// The version of the relay, and its image's tag unless `image.tag` is set.
     pub app_version: AppVersion,
-    /// The age keys that can decrypt a backup of what is generated.
+    /// The age keys that can decrypt a backup of what is generated: their private halves stay in a safe.
     pub recovery_recipients: Vec<AgeRecipient>,
+    /// The age keys that open sealed secrets: of the operators who apply the bundle. Without any, `secrets encrypt` takes
+    /// those of `recoveryRecipients`.
+    // A recipe without them is that of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seal_recipients: Vec<AgeRecipient>,
 }
 
 /// The clusters that the bundle must run on.

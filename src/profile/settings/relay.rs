@@ -19,7 +19,7 @@ pub struct Config {
     pub node_env: NodeEnv,
     /// The port that the relay listens on (`PORT`).
     pub port: HighPort,
-    /// The address that the relay listens on (`HOST`).
+    /// The address that the relay (`HOST`) and Fluent Bit listen on: `0.0.0.0`, or `::` for both families.
     pub host: Line,
     /// A secret whose presence the relay checks (`JWT_SECRET`); changing it is harmless.
     #[serde(default)]
@@ -36,7 +36,7 @@ pub struct Config {
     /// The administrator's password (`ADMIN_PASSWORD`). The Secret is the source of truth.
     #[serde(default)]
     pub admin_password: SecretForm,
-    /// How much is logged (`LOG_LEVEL`).
+    /// How much is logged (`LOG_LEVEL`); at `info` and below also the bodies of all requests, with credentials.
     pub log_level: LogLevel,
     /// The size at which a log file is rotated (`LOG_MAX_SIZE`).
     pub log_max_size: LogSize,
@@ -64,7 +64,7 @@ pub struct Config {
     pub sticky_session_renewal_threshold_minutes: Bounded<0, 525_600>,
     /// How long a blocked console account rests, in minutes (`CLAUDE_CONSOLE_BLOCKED_HANDLING_MINUTES`).
     pub claude_console_blocked_handling_minutes: Bounded<0, 525_600>,
-    /// The largest body of a request, in MiB (`REQUEST_MAX_SIZE_MB`); also the Ingress's limit.
+    /// The largest body of a request, in MiB (`REQUEST_MAX_SIZE_MB`); also the Ingress's limit. Each takes several times its size of memory.
     pub request_max_size_mb: Bounded<1, 2048>,
     /// How long a request to the upstream may take, in milliseconds (`REQUEST_TIMEOUT`).
     pub request_timeout: Bounded<1000, 86_400_000>,
@@ -84,8 +84,6 @@ pub struct Config {
     pub node_max_old_space_mb: Option<Bounded<64, 1_048_576>>,
     /// A file with further certificate authorities (`NODE_EXTRA_CA_CERTS`); `extraVolumeMounts` brings it.
     pub node_extra_ca_certs: FilePath,
-    /// The proxy for outgoing requests (`HTTPS_PROXY`).
-    pub https_proxy: Url,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

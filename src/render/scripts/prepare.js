@@ -22,6 +22,13 @@ function check() {
     .filter(([, value]) => !value)
     .map(([name]) => name);
   if (missing.length > 0) fail(`missing or empty in the environment: ${missing.join(', ')}`);
+  // A line break at the end of a Secret's value becomes part of the password, and no login form can send it.
+  const untypable = Object.entries({ ADMIN_USERNAME, ADMIN_PASSWORD })
+    .filter(([, value]) => /\p{Cc}/u.test(value))
+    .map(([name]) => name);
+  if (untypable.length > 0) {
+    fail(`control characters, such as a line break at the end, in the value of: ${untypable.join(', ')}`);
+  }
   if (!/^[0-9]{1,5}$/.test(REDIS_PORT) || REDIS_PORT < 1 || REDIS_PORT > 65535) fail('REDIS_PORT is not a port');
   if (!file) fail('usage: node -e SCRIPT -- FILE');
 }

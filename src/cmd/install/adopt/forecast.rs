@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::super::survey::{outcome, yaml};
+use super::super::survey::{Asked, yaml};
 use crate::adoption::fate::{Fate, Handed};
 use crate::adoption::fields;
 use crate::bundle::index::Object;
@@ -43,6 +43,7 @@ pub(super) fn try_all(
         }
     };
     let requests: Vec<Request> = all().map(request).collect();
+    let asked = Asked { cluster, instance: bundle.index.name.as_str(), earlier: &[], live };
     let mut tried = BTreeMap::new();
     for ((object, manifest), answer) in all().zip(cluster.call_all(&requests)) {
         let answer = match live.get(&manifest.key) {
@@ -52,7 +53,7 @@ pub(super) fn try_all(
             }
             _ => answer,
         };
-        tried.insert(manifest.key.clone(), outcome(&manifest.key, answer)?);
+        tried.insert(manifest.key.clone(), asked.outcome(&manifest.key, answer)?);
     }
     Ok(tried)
 }

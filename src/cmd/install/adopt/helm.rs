@@ -15,6 +15,7 @@ use crate::model::digest::Digest;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::rollout::live;
+use crate::rollout::record::HELM_ARCHIVE;
 
 /// How many records are asked for at once: each may have a megabyte.
 const PAGE: usize = 10;
@@ -138,7 +139,7 @@ impl Records<'_> {
         json!({
             "app.kubernetes.io/managed-by": FIELD_MANAGER,
             "app.kubernetes.io/instance": self.release.as_str(),
-            "app.kubernetes.io/component": COMPONENT,
+            "app.kubernetes.io/component": HELM_ARCHIVE,
         })
     }
 
@@ -212,9 +213,9 @@ impl Records<'_> {
     }
 
     /// Tells whether records were moved.
-    fn has_archive(&self) -> Result<bool, Failure> {
+    pub(super) fn has_archive(&self) -> Result<bool, Failure> {
         let selector = format!(
-            "app.kubernetes.io%2Fcomponent%3D{COMPONENT}%2Capp.kubernetes.io%2Finstance%3D{}",
+            "app.kubernetes.io%2Fcomponent%3D{HELM_ARCHIVE}%2Capp.kubernetes.io%2Finstance%3D{}",
             self.release
         );
         let (mut is_there, mut room) = (false, UNPACKED_SUM_MAX);
@@ -283,9 +284,6 @@ impl Records<'_> {
         Ok(name)
     }
 }
-
-/// The label of archived records.
-const COMPONENT: &str = "helm-archive";
 
 fn items(list: &mut Value) -> impl Iterator<Item = &mut Value> {
     list.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten()

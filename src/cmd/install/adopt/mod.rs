@@ -4,6 +4,7 @@
 //! Everything is decided before the first write. Interrupted anywhere it can be run again: each step finds what is left
 //! of it to do.
 
+pub(in crate::cmd) mod abandon;
 mod consent;
 mod forecast;
 mod helm;
@@ -101,6 +102,7 @@ pub(in crate::cmd) fn adopt(
     let (uids, versions) = (run::known_uids(&before), secret_versions(&before));
     let mut plan = forecast(cluster, checked, &run, before, &helm, &makings)?;
     plan.obstacles.extend(records.taken_names(&found)?);
+    plan.changes.warnings.extend(run.excused());
     // Whoever is asked, or only looks, has them with the plan.
     if install.is_agreed() {
         tell_warnings(&ctx.printer, &plan);

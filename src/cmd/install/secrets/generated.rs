@@ -12,6 +12,7 @@ use crate::cluster::secret::Secret;
 use crate::cmd::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::model::secret_value::SecretValue;
+use crate::rollout::known::KnownSecrets;
 
 /// The annotation that says of each key which generation its value is. Without one, it is the first.
 pub(crate) const GENERATIONS: &str = "relay-bundle/generations";
@@ -67,6 +68,36 @@ pub(super) fn survey(
     let failure = Failure::input("the bundle wants new values in place of generated ones; none was made")
         .hint("what the old values protect may be lost with them; if that is meant: --allow-regenerate");
     Err(raised.into_iter().fold(failure, Failure::reason))
+}
+
+/// Refuses to replace values that the installation runs with and that are gone; returns the warning if a person allows it.
+///
+/// Pods that run keep the old value, and those that start get the new one: Redis would refuse the relay.
+pub(super) fn check_lost(
+    makings: &[Making],
+    known: &KnownSecrets,
+    allow_regenerate: bool,
+) -> Result<Option<String>, Failure> {
+    let lost: Vec<String> = makings.iter().filter_map(|making| making.lost(known)).collect();
+    if lost.is_empty() {
+        return Ok(None);
+    }
+    if allow_regenerate {
+        let namespace = makings.first().map(|making| making.key.namespace.as_str()).unwrap_or_default();
+        return Ok(Some(format!(
+            "{}: the installation runs with values that are gone; new ones are generated, and pods that run keep the old \
+             ones: restart Redis and the relay after this run: `relay-bundle restart redis -n {namespace}`, then \
+             `relay-bundle restart relay -n {namespace}`",
+            lost.join("; ")
+        )));
+    }
+    let failure = Failure::world(
+        "generated values that the installation runs with are gone; nothing was changed: pods that run keep the old ones, and \
+         those that start would get others",
+    )
+    .hint("restore the Secret: relay-bundle secrets restore; docs/recovery.md shows how")
+    .hint("if the old values are lost for good, let new ones be generated: --allow-regenerate");
+    Err(lost.into_iter().fold(failure, Failure::reason))
 }
 
 /// Refuses to write into a Secret that nobody can.
@@ -144,6 +175,14 @@ impl Making {
             self.values.retain(|value| !keys.contains(&value.key));
         }
         (!self.values.is_empty()).then_some(self)
+    }
+
+    /// Says which values are gone that the installation runs with.
+    fn lost(&self, known: &KnownSecrets) -> Option<String> {
+        let is_lost =
+            |value: &&NewValue| value.why == Why::Missing && known.has_used(&self.key.name, &value.key);
+        let keys: Vec<&str> = self.values.iter().filter(is_lost).map(|value| value.key.as_str()).collect();
+        (!keys.is_empty()).then(|| format!("Secret/{}: {}", self.key.name, keys.join(", ")))
     }
 
     /// Says what is made, without values.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::generated::Making;
 use crate::bundle::open::Bundle;
+use crate::bundle::sealed::AgeKeys;
 use crate::cluster::secret::Secret;
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::Journal;
@@ -29,17 +30,10 @@ pub(super) struct Kept {
     before: Option<Value>,
 }
 
-/// Says that what is generated would be kept by nobody.
+/// Says that what is generated could not be recovered.
 fn nobody(makings: &[Making], why: &str) -> Failure {
     let names: Vec<&str> = makings.iter().map(|making| making.key.name.as_str()).collect();
     Failure::input(format!("nobody could recover what would be generated into {}: {why}", names.join(", ")))
-}
-
-/// Returns the public keys that a bundle names, as texts.
-pub(crate) fn recovery_recipients(bundle: &Bundle) -> Vec<&str> {
-    let named =
-        bundle.recipe.pointer("/settings/release/recoveryRecipients").and_then(|list| list.as_array());
-    named.into_iter().flatten().filter_map(|name| name.as_str()).collect()
 }
 
 fn is_dev(bundle: &Bundle) -> bool {
@@ -51,10 +45,10 @@ const NO_RECOVERY: &str = "or say that with the namespace they may be lost for e
 #[cfg(feature = "age")]
 mod with_age {
     use super::{
-        Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path, Utf8PathBuf,
-        is_dev, nobody, recovery_recipients,
+        AgeKeys, Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path,
+        Utf8PathBuf, is_dev, nobody,
     };
-    use crate::cmd::recovery_file::{check_place, example_warning, make_place, next_free, saved, write_new};
+    use crate::cmd::recovery_file::{EXAMPLE, OWN_KEY, check_place, make_place, next_free, saved, write_new};
     use crate::cmd::state_args;
     use crate::sealed::{Recipients, Recovery};
 
@@ -73,7 +67,7 @@ mod with_age {
             makings: &[Making],
             file: Option<&Utf8Path>,
         ) -> Result<Option<Self>, Failure> {
-            let named = recovery_recipients(bundle);
+            let named = AgeKeys::of(&bundle.recipe).recovery;
             if named.is_empty() && is_dev(bundle) {
                 return Ok(None);
             }
@@ -82,8 +76,12 @@ mod with_age {
                     .hint("name a public key of age in the profile, release.recoveryRecipients, and build again")
                     .hint(NO_RECOVERY));
             }
-            let recipients = named.into_iter().map(Recipients::parse_one).collect::<Result<Vec<_>, _>>();
+            let recipients =
+                named.iter().map(|key| Recipients::parse_one(key)).collect::<Result<Vec<_>, _>>();
             let recipients = recipients.and_then(Recipients::new).map_err(Failure::input)?;
+            if recipients.has_example() {
+                return Err(nobody(makings, EXAMPLE).hint(OWN_KEY).hint(NO_RECOVERY));
+            }
             let (namespace, name) = (&bundle.index.namespace, &bundle.index.name);
             let path = match file {
                 Some(file) => {
@@ -103,11 +101,6 @@ mod with_age {
         /// Returns where the file will be.
         pub(in crate::cmd::install::secrets) fn file(&self) -> Utf8PathBuf {
             next_free(&self.path)
-        }
-
-        /// Says what is wrong with who can recover it.
-        pub(in crate::cmd::install::secrets) fn warning(&self) -> Option<String> {
-            example_warning(&self.recipients)
         }
 
         /// Keeps Secrets.
@@ -147,8 +140,8 @@ mod with_age {
 #[cfg(not(feature = "age"))]
 mod without_age {
     use super::{
-        Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path, Utf8PathBuf,
-        is_dev, nobody, recovery_recipients,
+        AgeKeys, Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path,
+        Utf8PathBuf, is_dev, nobody,
     };
 
     /// Nobody: there is no such value.
@@ -161,7 +154,7 @@ mod without_age {
             makings: &[Making],
             _: Option<&Utf8Path>,
         ) -> Result<Option<Self>, Failure> {
-            if recovery_recipients(bundle).is_empty() && is_dev(bundle) {
+            if AgeKeys::of(&bundle.recipe).recovery.is_empty() && is_dev(bundle) {
                 return Ok(None);
             }
             Err(nobody(makings, "this program was built without `age`, and encrypts nothing")
@@ -174,10 +167,6 @@ mod without_age {
         }
 
         pub(in crate::cmd::install::secrets) fn file(&self) -> Utf8PathBuf {
-            match *self {}
-        }
-
-        pub(in crate::cmd::install::secrets) fn warning(&self) -> Option<String> {
             match *self {}
         }
 

@@ -33,8 +33,6 @@ pub(crate) use generated::note_generations;
 use generated::{Making, Why};
 use keeper::Keeper;
 #[cfg(feature = "age")]
-pub(crate) use keeper::recovery_recipients;
-#[cfg(feature = "age")]
 pub(crate) use opening::open;
 pub(crate) use sealed::Opened;
 #[cfg(feature = "age")]
@@ -53,8 +51,7 @@ pub(crate) struct Makings {
     keeper: Option<Keeper>,
     /// Whether a person has still to say that the relay has never run here.
     asks_first_install: bool,
-    /// What a person should know before: what could not be looked at, who could recover what is made, and which Secrets are
-    /// not those that are known.
+    /// What the operator should know before: what could not be looked at, and which Secrets are not those that are known.
     warnings: Vec<String>,
     /// Those Secrets, and all that are there.
     strange: Vec<Item>,
@@ -145,9 +142,10 @@ pub(crate) fn survey_beside(
             return Err(encryption_key::no_consent(making));
         }
     }
+    let lost = generated::check_lost(&makings.generated, known, consent.allow_regenerate)?;
+    makings.warnings.extend(lost);
     if !makings.generated.is_empty() && !consent.no_recovery {
         makings.keeper = Keeper::of(bundle, &makings.generated, consent.recovery_file)?;
-        makings.warnings.extend(makings.keeper.as_ref().and_then(Keeper::warning));
     }
     Ok(makings)
 }

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 use super::Opened;
+use crate::age_file::{Form, Place};
 use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::cmd::failure::Failure;
 use crate::cmd::refused::untrusted;
 use crate::model::secret_value::SecretValue;
-use crate::sealed::{FrameError, Identities, OpenError, Place, open as open_file};
+use crate::model::text::AgeRecipient;
+use crate::sealed::{FrameError, Identities, OpenError, open as open_file};
 
 /// Opens every sealed value, or says which cannot be.
 pub(crate) fn open(bundle: &Bundle, identities: &Identities) -> Result<Opened, Failure> {
@@ -27,7 +29,8 @@ pub(crate) fn open(bundle: &Bundle, identities: &Identities) -> Result<Opened, F
                 values.insert((wanted.name.clone(), key.key.clone()), SecretValue::new(bytes));
             }
             Err(OpenError::NoKeyFits) => {
-                closed.push(format!("{path}, for {place}: {}", OpenError::NoKeyFits));
+                let recipients = recipients(file.bytes());
+                closed.push(format!("{path}, for {place}: {}{recipients}", OpenError::NoKeyFits));
             }
             Err(error @ OpenError::Frame(FrameError::Misplaced(_))) => wrong.push(format!("{path}: {error}")),
             Err(error) => wrong.push(format!("{path}, for {place}: {error}")),
@@ -47,4 +50,12 @@ pub(crate) fn open(bundle: &Bundle, identities: &Identities) -> Result<Opened, F
         Failure::input("the bundle has sealed secrets that the private keys of --identity do not open");
     let failure = closed.into_iter().fold(failure, Failure::reason);
     Err(failure.hint("name the file with a private key of a recipient; nothing was asked of the cluster"))
+}
+
+/// Names the recipients of a file that states them: the operator learns whose key is needed.
+fn recipients(file: &[u8]) -> String {
+    let Ok(form) = Form::of(file) else { return String::new() };
+    let Some(address) = form.address() else { return String::new() };
+    let keys: Vec<&str> = address.recipients.iter().map(AgeRecipient::as_str).collect();
+    format!("; its recipients are {}", keys.join(", "))
 }

@@ -1,0 +1,188 @@
+//! What becomes of each object of a release whose adoption is abandoned: it is Helm's again, as Helm's record has it.
+//!
+//! Data and values of Secrets stay as they are: what the record says of them may be older than what runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::claims::claims;
+use super::fate::{KEPT, find};
+use super::fields::{has_ours, marked, release_namespace_of, release_of};
+use super::release::{Release, key};
+use crate::model::object_key::ObjectKey;
+use crate::render::manifest_set::{ManifestSet, phase};
+
+/// What becomes of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Return {
+    /// Nothing of it was taken over.
+    Untouched,
+    /// Helm owns it again, and it becomes what Helm's record says.
+    Return,
+    /// Helm owns it again, and the data or the values in it stay.
+    ReturnData,
+    /// The adoption deleted it: it is made again.
+    Recreate,
+    /// A StatefulSet of the bundle has its place: it ends with its pods, and Helm's is made again.
+    Replace,
+    /// A Secret or a claim that somebody has deleted: nothing could bring its content back.
+    Missing,
+    /// Something else has its name: it stays as it is.
+    Foreign,
+    /// Of a kind that no bundle has: adoption never touches it.
+    Other,
+}
+
+/// An object of the release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Returned {
+    #[serde(flatten)]
+    pub key: ObjectKey,
+    #[serde(rename = "return")]
+    pub act: Return,
+}
+
+/// Whose the objects are to be again.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'a> {
+    /// The name of the release.
+    pub release: &'a str,
+    pub namespace: &'a str,
+    /// The field manager that took them over.
+    pub ours: &'a str,
+}
+
+impl Owner<'_> {
+    fn has(&self, object: &Value) -> bool {
+        release_of(object) == Some(self.release) && release_namespace_of(object) == Some(self.namespace)
+    }
+}
+
+/// Returns the objects of the release that a bundle could have, with Helm's marks, as Helm writes them.
+pub fn manifests(release: &Release, owner: Owner<'_>) -> ManifestSet {
+    let mut set = ManifestSet::default();
+    for object in &release.objects {
+        let of = key(object, owner.namespace);
+        if phase(&of.kind).is_some() {
+            let mut object = object.clone();
+            object["metadata"]["namespace"] = of.namespace.into();
+            set.add(&marked(object, owner.release, owner.namespace));
+        }
+    }
+    set
+}
+
+/// Decides for each object of the release. `recorded` are the uids of what the adoption has noted as its own.
+pub fn returns(
+    release: &Release,
+    live: &BTreeMap<ObjectKey, Value>,
+    recorded: &BTreeSet<String>,
+    owner: Owner<'_>,
+) -> Vec<Returned> {
+    let objects = release.objects.iter();
+    let mut all: Vec<Returned> = objects
+        .map(|object| {
+            let key = key(object, owner.namespace);
+            let act = act(object, find(live, &key), recorded, owner);
+            Returned { key, act }
+        })
+        .collect();
+    all.sort_by(|one, other| (phase(&one.key.kind), &one.key).cmp(&(phase(&other.key.kind), &other.key)));
+    all
+}
+
+fn act(object: &Value, live: Option<&Value>, recorded: &BTreeSet<String>, owner: Owner<'_>) -> Return {
+    let kind = object["kind"].as_str().unwrap_or_default();
+    let is_kept = KEPT.contains(&kind);
+    if phase(kind).is_none() {
+        return Return::Other;
+    }
+    let Some(live) = live else { return if is_kept { Return::Missing } else { Return::Recreate } };
+    let is_recorded = live["metadata"]["uid"].as_str().is_some_and(|uid| recorded.contains(uid));
+    if !has_ours(live, owner.ours) {
+        let is_nobodys = is_kept && release_of(live).is_none();
+        return match (owner.has(live), is_nobodys) {
+            (true, _) if is_recorded && !is_kept => Return::Return,
+            (true, _) => Return::Untouched,
+            (false, true) => Return::ReturnData,
+            (false, false) => Return::Foreign,
+        };
+    }
+    match kind {
+        _ if is_kept => Return::ReturnData,
+        "StatefulSet" if is_another_set(live, object, owner.namespace) => Return::Replace,
+        _ => Return::Return,
+    }
+}
+
+/// Tells whether a StatefulSet differs in what cannot change.
+fn is_another_set(live: &Value, object: &Value, namespace: &str) -> bool {
+    let differs = |pointer: &str| object.pointer(pointer).is_some_and(|of| live.pointer(pointer) != Some(of));
+    ["/spec/selector/matchLabels", "/spec/serviceName", "/spec/podManagementPolicy"].into_iter().any(differs)
+        || claims(live, namespace) != claims(object, namespace)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::adoption::fate::tests::release;
+
+    const OWNER: Owner<'static> = Owner { release: "r", namespace: "ns", ours: "relay-bundle" };
+
+    fn chart(kind: &str, spec: &Value) -> Value {
+        let api_version = if kind == "StatefulSet" { "apps/v1" } else { "v1" };
+        json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}, "spec": spec})
+    }
+
+    fn live(manager: &str, spec: &Value) -> Value {
+        let mut object = marked(json!({"metadata": {"uid": "1", "name": "x"}, "spec": spec}), "r", "ns");
+        object["metadata"]["managedFields"] =
+            json!([{"manager": manager, "operation": "Apply", "fieldsV1": {}}]);
+        object
+    }
+
+    fn act_of(kind: &str, spec: &Value, there: Option<Value>) -> Return {
+        let key = key(&chart(kind, spec), "ns");
+        let live = there.map(|object| (key, object)).into_iter().collect();
+        returns(&release(vec![chart(kind, spec)]), &live, &BTreeSet::new(), OWNER)[0].act
+    }
+
+    #[test]
+    fn object_that_was_taken_over_is_returned_and_others_are_not_touched() {
+        let none = json!({});
+        let mut foreign = live("kubectl", &none);
+        foreign["metadata"]["annotations"] = json!({});
+        for (kind, there, wanted) in [
+            ("Service", Some(live("helm", &none)), Return::Untouched),
+            ("Service", Some(live("relay-bundle", &none)), Return::Return),
+            ("Service", Some(foreign.clone()), Return::Foreign),
+            ("Service", None, Return::Recreate),
+            ("Secret", Some(live("relay-bundle", &none)), Return::ReturnData),
+            ("Secret", Some(foreign), Return::ReturnData),
+            ("Secret", None, Return::Missing),
+            ("CronJob", None, Return::Other),
+        ] {
+            assert_eq!(act_of(kind, &none, there), wanted, "{kind}");
+        }
+    }
+
+    #[test]
+    fn stateful_set_that_cannot_become_helms_is_replaced() {
+        let templates = json!([{"metadata": {"name": "data"}}]);
+        let own = json!({"serviceName": "x", "volumeClaimTemplates": templates});
+        let defaults = json!([{"metadata": {"name": "data"}, "status": {"phase": "Pending"}}]);
+        let same = json!({"serviceName": "x", "podManagementPolicy": "OrderedReady", "volumeClaimTemplates": defaults});
+
+        let of = |spec: &Value| act_of("StatefulSet", &own, Some(live("relay-bundle", spec)));
+
+        assert_eq!(of(&same), Return::Return);
+        assert_eq!(of(&json!({"serviceName": "x"})), Return::Replace);
+        assert_eq!(of(&json!({"serviceName": "y", "volumeClaimTemplates": templates})), Return::Replace);
+    }
+}

@@ -1,0 +1,46 @@
+//! The address of a sealed file: its place and its recipients, in a stanza of its header that needs no key.
+//!
+//! age computes a code over the whole header, so an address that was changed or removed makes the file unopenable. Stock
+//! age, and earlier versions of this program, skip stanzas whose type ends in `-grease`.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+
+use super::place::Place;
+use crate::model::text::AgeRecipient;
+
+/// The type of the stanza. Its argument is the place, its body a line for each recipient.
+pub const ADDRESS_STANZA: &str = "relay-bundle-address-grease";
+
+/// Where a sealed value belongs, and who can open it, as the program that sealed it wrote down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    pub place: Place,
+    pub recipients: BTreeSet<AgeRecipient>,
+}
+
+impl Address {
+    /// Returns the body of the stanza.
+    pub fn body(&self) -> Vec<u8> {
+        let lines = self.recipients.iter().map(|recipient| format!("{recipient}\n"));
+        lines.collect::<String>().into_bytes()
+    }
+
+    /// Reads a stanza; nothing if it is spelled otherwise than [`Address::body`] spells it.
+    pub(super) fn parse(arguments: &[&[u8]], body: &[u8]) -> Option<Self> {
+        let [place] = arguments else { return None };
+        let place = str::from_utf8(place).ok()?.parse().ok()?;
+        let body = STANDARD_NO_PAD.decode(body).ok()?;
+        let lines = str::from_utf8(&body).ok()?.lines();
+        let recipients = lines.map(|line| line.parse().ok()).collect::<Option<_>>()?;
+        let address = Self { place, recipients };
+        (address.body() == body).then_some(address)
+    }
+
+    /// Returns those of `wanted` for whom the file is not sealed.
+    pub fn lacking<'a>(&self, wanted: &'a [AgeRecipient]) -> Vec<&'a AgeRecipient> {
+        wanted.iter().filter(|recipient| !self.recipients.contains(recipient)).collect()
+    }
+}

@@ -1,0 +1,82 @@
+//! Where a sealed value belongs.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::model::text::{DataKey, Label, ObjectName};
+
+/// A key of a Secret, as `namespace/name/key`: none of the three has a `/` or an end of a line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    namespace: Label,
+    name: ObjectName,
+    key: DataKey,
+}
+
+/// A text that is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is no key of a Secret, as `namespace/name/key`")]
+pub struct InvalidPlace;
+
+impl Place {
+    /// The greatest length of a place as text.
+    pub const BYTES_MAX: usize = Label::LEN_MAX + 1 + ObjectName::LEN_MAX + 1 + DataKey::LEN_MAX;
+
+    /// Returns the place of a key in a Secret.
+    ///
+    /// # Errors
+    ///
+    /// When one of the three is not what Kubernetes takes.
+    pub fn new(namespace: &str, name: &str, key: &str) -> Result<Self, InvalidPlace> {
+        let place = Self {
+            namespace: namespace.parse().map_err(|_| InvalidPlace)?,
+            name: name.parse().map_err(|_| InvalidPlace)?,
+            key: key.parse().map_err(|_| InvalidPlace)?,
+        };
+        // The type of names has an empty one, for names that a profile leaves out.
+        if name.is_empty() { Err(InvalidPlace) } else { Ok(place) }
+    }
+
+    pub fn namespace(&self) -> &str {
+        self.namespace.as_str()
+    }
+
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    pub fn key(&self) -> &str {
+        self.key.as_str()
+    }
+}
+
+impl FromStr for Place {
+    type Err = InvalidPlace;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPlace> {
+        match text.split('/').collect::<Vec<_>>()[..] {
+            [namespace, name, key] => Self::new(namespace, name, key),
+            _ => Err(InvalidPlace),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.namespace, self.name, self.key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_has_three_names_of_kubernetes() {
+        let good = "claude-relay/claude-relay-sealed/jwt-secret";
+        assert_eq!(good.parse::<Place>().unwrap().to_string(), good);
+        for bad in ["", "a/b", "a/b/c/d", "/b/c", "a//c", "a/b/", "A/b/c", "a/b/c\n", "a.b/c/d", "a/b/../c"] {
+            assert_eq!(bad.parse::<Place>(), Err(InvalidPlace), "{bad:?}");
+        }
+    }
+}

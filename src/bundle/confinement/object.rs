@@ -1,0 +1,61 @@
+//! Objects without pods: what would reach beyond the namespace, or open it.
+
+use serde_json::Value;
+
+use super::{Found, Rule, Violation};
+use crate::model::restricted::{
+    METADATA, NAMESPACE, NAMESPACE_APP, NAMESPACE_LABELS, NAMESPACE_RELEASE, SECRET_TYPE, SERVICE,
+    SERVICE_TYPES,
+};
+use crate::render::manifest_set::Manifest;
+
+/// Returns the violations of an object itself, without those of its pods.
+pub(super) fn violations(manifest: &Manifest, release: &str) -> Vec<Violation> {
+    let object = &manifest.object;
+    let mut found = Found::default();
+    found.fields(object.get("metadata"), "metadata", &METADATA);
+    match manifest.key.kind.as_str() {
+        "Namespace" => check_namespace(object, release, &mut found),
+        "Service" => check_service(&object["spec"], &mut found),
+        "Secret" => {
+            let kind = object.get("type");
+            found.require(kind.is_none_or(|kind| kind == SECRET_TYPE), "type", Rule::Value);
+        }
+        // The controller would make claims of its own, with metadata and volumes that no list closes.
+        "StatefulSet" => {
+            let templates = object.pointer("/spec/volumeClaimTemplates");
+            found.require(templates.is_none(), "spec.volumeClaimTemplates", Rule::Unknown);
+        }
+        _ => {}
+    }
+    found.0
+}
+
+/// A Namespace has the labels with which it is rendered: all of them, and no other.
+fn check_namespace(namespace: &Value, release: &str, found: &mut Found) {
+    found.fields(Some(namespace), "", &NAMESPACE);
+    found.fields(namespace.get("metadata"), "metadata", &["labels", "name"]);
+    let labels = &namespace["metadata"]["labels"];
+    let fixed = NAMESPACE_LABELS.into_iter().chain([(NAMESPACE_RELEASE, release)]);
+    for (label, value) in fixed {
+        let is_rendered = labels.get(label).is_some_and(|found| found == value);
+        found.require(is_rendered, &format!("metadata.labels[{label}]"), Rule::Value);
+    }
+    let is_known = |label: &str| {
+        [NAMESPACE_APP, NAMESPACE_RELEASE].contains(&label)
+            || NAMESPACE_LABELS.iter().any(|(known, _)| *known == label)
+    };
+    for label in labels.as_object().into_iter().flat_map(|labels| labels.keys()) {
+        found.require(is_known(label), &format!("metadata.labels[{label}]"), Rule::Unknown);
+    }
+}
+
+/// A Service leads to pods, and takes no address but those that are allocated for it.
+fn check_service(spec: &Value, found: &mut Found) {
+    found.fields(Some(spec), "spec", &SERVICE);
+    let kind = spec.get("type");
+    let is_known = kind.is_none_or(|kind| SERVICE_TYPES.iter().any(|known| kind == known));
+    found.require(is_known, "spec.type", Rule::Value);
+    let address = spec.get("clusterIP");
+    found.require(address.is_none_or(|address| address == "None"), "spec.clusterIP", Rule::Value);
+}

@@ -1,0 +1,93 @@
+//! The sealed files of a bundle, judged without a key: a file that nobody could open at its place is refused before the
+//! bundle goes anywhere.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::index::Source;
+use super::layout::Kind;
+use super::open::Bundle;
+use super::recipe::Recipe;
+use crate::age_file::{Form, FormError, InvalidPlace, Place, Stated};
+
+/// Why a sealed file of a bundle is of no use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealedFault {
+    #[error(transparent)]
+    Form(#[from] FormError),
+    #[error(transparent)]
+    Place(#[from] InvalidPlace),
+    #[error("it is sealed for {found}, and the bundle uses it for {used}")]
+    Misplaced { found: Box<Place>, used: Box<Place> },
+}
+
+/// A sealed file that is of no use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{file}`: {fault}")]
+pub struct InvalidSealed {
+    pub file: String,
+    pub fault: SealedFault,
+}
+
+/// Checks that every sealed file could be opened, and that none states another place than the one where the bundle uses it.
+///
+/// # Errors
+///
+/// With the first file of which that is not so.
+pub fn check_sealed(bundle: &Bundle) -> Result<(), Box<InvalidSealed>> {
+    let mut places = places(bundle);
+    for (path, file) in bundle.files.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::SealedSecret)) {
+        let places = places.remove(path.as_str()).unwrap_or_default();
+        check_file(file.bytes(), places)
+            .map_err(|fault| Box::new(InvalidSealed { file: path.to_string(), fault }))?;
+    }
+    Ok(())
+}
+
+/// The places where the bundle uses its sealed files, by file.
+fn places(bundle: &Bundle) -> BTreeMap<&str, Vec<Result<Place, InvalidPlace>>> {
+    let mut places: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for wanted in bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Sealed) {
+        for key in &wanted.keys {
+            let Some(file) = key.file.as_deref() else { continue };
+            let place = Place::new(&wanted.namespace, &wanted.name, &key.key);
+            places.entry(file).or_default().push(place);
+        }
+    }
+    places
+}
+
+fn check_file(bytes: &[u8], places: Vec<Result<Place, InvalidPlace>>) -> Result<(), SealedFault> {
+    let form = Form::of(bytes)?;
+    for used in places {
+        let used = used?;
+        if let Stated::Other(found) = form.stated(&used) {
+            return Err(SealedFault::Misplaced { found: Box::new(found.clone()), used: Box::new(used) });
+        }
+    }
+    Ok(())
+}
+
+/// The public keys of age that a bundle's recipe names, as texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AgeKeys {
+    /// `release.sealRecipients`: they open sealed secrets.
+    #[serde(rename = "sealRecipients")]
+    pub seal: Vec<String>,
+    /// `release.recoveryRecipients`: what `apply` generates is encrypted for them.
+    #[serde(rename = "recoveryRecipients")]
+    pub recovery: Vec<String>,
+}
+
+impl AgeKeys {
+    /// Reads them from a recipe. Recipes of earlier versions have no list for sealing.
+    pub fn of(recipe: &Recipe) -> Self {
+        let list = |name: &str| {
+            let list = recipe.settings.pointer(&format!("/release/{name}")).and_then(Value::as_array);
+            list.into_iter().flatten().filter_map(|key| key.as_str().map(str::to_owned)).collect()
+        };
+        Self { seal: list("sealRecipients"), recovery: list("recoveryRecipients") }
+    }
+}

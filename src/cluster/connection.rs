@@ -1,0 +1,149 @@
+//! Decides how a cluster is reached: where, through which proxy, as whom. Nothing is sent.
+
+use http::Uri;
+use http::uri::Scheme;
+use kube::Config;
+
+use super::credentials::{self, Credentials};
+use super::kubeconfig::{self, Context};
+use super::proxy::{Proxy, ProxyEnvironment, choose};
+use super::tls::{self, ClientCertificate};
+use super::transport::Transport;
+
+/// How to reach a cluster. No `Debug`, for the address of a proxy may have a password.
+#[derive(Clone)]
+pub struct Access {
+    /// The kubeconfig files; earlier ones win.
+    pub kubeconfigs: Vec<String>,
+    /// The context; else the current one.
+    pub context: Option<String>,
+    /// The proxies of the environment.
+    pub proxies: ProxyEnvironment,
+}
+
+/// Why there is no connection to speak of.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("the kubeconfig cannot be used: {0}")]
+    Kubeconfig(String),
+    /// The proxy of the kubeconfig, or of the environment.
+    #[error("unusable proxy: {0}")]
+    Proxy(String),
+    #[error("the client cannot be made: {0}")]
+    Client(String),
+}
+
+/// A setting that works, and may not be meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectWarning {
+    /// The server is whoever answers.
+    #[error("the certificate of the API server is not verified: the kubeconfig has insecure-skip-tls-verify")]
+    Unverified,
+}
+
+/// The way to a cluster.
+pub(super) struct Connection {
+    /// The name of the context.
+    pub(super) context: String,
+    pub(super) namespace: String,
+    /// The address of the API server, as it is shown.
+    pub(super) server: String,
+    pub(super) proxy: Option<Proxy>,
+    pub(super) transport: Transport,
+    pub(super) warnings: Vec<ConnectWarning>,
+}
+
+impl Connection {
+    /// Reads the kubeconfig, and decides.
+    pub(super) fn decide(access: &Access) -> Result<Self, ConnectError> {
+        let context = kubeconfig::read(access)?;
+        let url = server_url(&context.cluster)?;
+        let proxy = choose(&url, context.cluster.proxy_url.as_deref(), &access.proxies)
+            .map_err(|error| ConnectError::Proxy(error.to_string()))?;
+        let (name, namespace, server) = (context.name.clone(), context.namespace.clone(), address(&url));
+        let transport = transport(url, context)?;
+        let unverified = transport.config.accept_invalid_certs.then_some(ConnectWarning::Unverified);
+        let warnings = unverified.into_iter().collect();
+        Ok(Self { context: name, namespace, server, proxy, transport, warnings })
+    }
+}
+
+/// Returns where the API server is; an address without a scheme is one of `http`.
+fn server_url(cluster: &kube::config::Cluster) -> Result<Uri, ConnectError> {
+    let mistake = |why: &str| ConnectError::Kubeconfig(format!("its cluster has {why}"));
+    let server = cluster.server.as_deref().ok_or_else(|| mistake("no server"))?;
+    let url = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
+    let url: Option<Uri> = url.parse().ok().and_then(with_port);
+    let is_known = |url: &Uri| matches!(url.scheme_str(), Some("http" | "https"));
+    url.filter(is_known)
+        .ok_or_else(|| mistake("a server that is not an address such as https://10.0.0.1:6443"))
+}
+
+/// Adds the port of `http` to an address without one: a proxy is asked for 443 else.
+fn with_port(url: Uri) -> Option<Uri> {
+    if url.scheme() != Some(&Scheme::HTTP) || url.port().is_some() {
+        return Some(url);
+    }
+    let mut parts = url.into_parts();
+    parts.authority = format!("{}:80", parts.authority?.host()).parse().ok();
+    Uri::from_parts(parts).ok()
+}
+
+/// Decides what requests are sent with. Without TLS there is nobody to trust: neither authority nor credentials count.
+fn transport(url: Uri, context: Context) -> Result<Transport, ConnectError> {
+    let Context { namespace, cluster, mut user, .. } = context;
+    credentials::check(&user)?;
+    let is_https = url.scheme() == Some(&Scheme::HTTPS);
+    let mut config = Config::new(url);
+    config.default_namespace = namespace;
+    config.default_retry = false;
+    if is_https {
+        tls::trust(&mut config, &cluster)?;
+    } else {
+        credentials::remove_all(&mut user);
+    }
+    let credentials = Credentials::take(&mut user)?;
+    let certificate = ClientCertificate::take(&mut user);
+    let is_given = certificate.is_some() || credentials.is_given() || user.exec.is_some();
+    // Without TLS the server is one that asks for none.
+    let is_anonymous = is_https && !is_given && user.auth_provider.is_none();
+    // What is left is for kube: plugins, and who is impersonated.
+    config.auth_info = user;
+    let tls = tls::configure(&config, certificate)?;
+    Ok(Transport { config, tls, credentials, is_anonymous })
+}
+
+/// Returns the address of a server; a name and a password in it are left out.
+fn address(url: &Uri) -> String {
+    let scheme = url.scheme_str().unwrap_or("http");
+    let host = url.host().unwrap_or_default();
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{scheme}://{host}{port}{}", url.path().trim_end_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_a_password() {
+        let shown = |url: &str| address(&url.parse().unwrap());
+
+        assert_eq!(shown("https://10.0.0.1:6443"), "https://10.0.0.1:6443");
+        assert_eq!(shown("https://me:s3cret@[::1]/k8s/clusters/c-1/?x"), "https://[::1]/k8s/clusters/c-1");
+    }
+
+    #[test]
+    fn server_of_a_kubeconfig_is_http_unless_it_says_https() {
+        let url = |server: &str| {
+            let cluster = kube::config::Cluster { server: Some(server.to_owned()), ..Default::default() };
+            server_url(&cluster).map(|url| url.to_string()).ok()
+        };
+        assert_eq!(url("https://10.0.0.1").as_deref(), Some("https://10.0.0.1/"));
+        assert_eq!(url("10.0.0.1:6443").as_deref(), Some("http://10.0.0.1:6443/"));
+        assert_eq!(url("http://[::1]/k8s").as_deref(), Some("http://[::1]:80/k8s"));
+        for server in ["ftp://10.0.0.1", "https://", "https://a b"] {
+            assert_eq!(url(server), None, "{server}");
+        }
+    }
+}

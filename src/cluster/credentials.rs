@@ -1,0 +1,248 @@
+//! Decides by which of a user's credentials requests are signed, by the rules of kubectl.
+//!
+//! | given | sent |
+//! |---|---|
+//! | `tokenFile` | its token, read again for each request; `token` only while the file cannot be read |
+//! | `token` | the token |
+//! | `username` | user name and password; refused beside a token |
+//! | none of these, and no client certificate | what `exec` gives, or `auth-provider` |
+//!
+//! A server without TLS gets none of them.
+
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
+use kube::config::AuthInfo;
+use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
+
+use super::connection::ConnectError;
+use super::files;
+
+/// What `Authorization` is. No `Debug`.
+pub(super) enum Credentials {
+    /// None, or what a plugin gives.
+    Elsewhere,
+    Fixed(HeaderValue),
+    File {
+        path: String,
+        /// What was read last: a file that goes away does not take the token with it.
+        last: Mutex<HeaderValue>,
+    },
+}
+
+impl Credentials {
+    /// Takes the credentials that are sent out of `user`, and removes those that are not.
+    pub(super) fn take(user: &mut AuthInfo) -> Result<Self, ConnectError> {
+        let token = user.token.take().map(|token| Zeroizing::new(token.expose_secret().to_owned()));
+        let (username, password) = (user.username.take(), user.password.take());
+        let credentials = match (user.token_file.take(), token, username) {
+            (Some(path), token, _) => Self::from_file(path, token)?,
+            (None, Some(token), _) => Self::Fixed(bearer(&token, "its token")?),
+            (None, None, Some(username)) => {
+                let password = password.as_ref().map(SecretString::expose_secret).unwrap_or_default();
+                Self::Fixed(basic(&username, password))
+            }
+            (None, None, None) => Self::Elsewhere,
+        };
+        if !matches!(credentials, Self::Elsewhere) {
+            user.auth_provider = None;
+        }
+        if !matches!(credentials, Self::Elsewhere) || has_certificate(user) {
+            user.exec = None;
+        }
+        Ok(credentials)
+    }
+
+    /// Returns whether there are any that are sent from here.
+    pub(super) fn is_given(&self) -> bool {
+        !matches!(self, Self::Elsewhere)
+    }
+
+    fn from_file(path: String, token: Option<Zeroizing<String>>) -> Result<Self, ConnectError> {
+        let last = match (read_token(&path), token) {
+            (Ok(last), _) => last,
+            (Err(_), Some(token)) => bearer(&token, "its token")?,
+            (Err(why), None) => return Err(ConnectError::Kubeconfig(why)),
+        };
+        Ok(Self::File { path, last: Mutex::new(last) })
+    }
+
+    /// Signs a request.
+    pub(super) fn sign(&self, headers: &mut http::HeaderMap) {
+        let value = match self {
+            Self::Elsewhere => return,
+            Self::Fixed(value) => value.clone(),
+            Self::File { path, last } => {
+                let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Ok(token) = read_token(path) {
+                    *last = token;
+                }
+                last.clone()
+            }
+        };
+        headers.insert(AUTHORIZATION, value);
+    }
+}
+
+/// Removes all credentials from `user`; who is impersonated stays.
+pub(super) fn remove_all(user: &mut AuthInfo) {
+    let AuthInfo { impersonate, impersonate_uid, impersonate_groups, impersonate_user_extra, .. } =
+        std::mem::take(user);
+    *user = AuthInfo {
+        impersonate,
+        impersonate_uid,
+        impersonate_groups,
+        impersonate_user_extra,
+        ..AuthInfo::default()
+    };
+}
+
+/// Tells whether TLS carries a certificate of the user.
+pub(super) fn has_certificate(user: &AuthInfo) -> bool {
+    user.client_certificate.is_some() || user.client_certificate_data.is_some()
+}
+
+/// Refuses what kubectl refuses.
+pub(super) fn check(user: &AuthInfo) -> Result<(), ConnectError> {
+    let has_login = user.username.is_some() || user.password.is_some();
+    let is_both = user.token.is_some() && has_login || user.token_file.is_some() && user.username.is_some();
+    let is_impersonating = user.impersonate_uid.is_some()
+        || user.impersonate_groups.is_some()
+        || user.impersonate_user_extra.is_some();
+    let why = if is_both {
+        "its user has a token and a username: remove one of them"
+    } else if user.exec.is_some() && user.auth_provider.is_some() {
+        "its user has `exec` and `auth-provider`: remove one of them"
+    } else if is_impersonating && user.impersonate.is_none() {
+        "its user has `as-uid`, `as-groups` or `as-user-extra` without `as`"
+    } else {
+        return Ok(());
+    };
+    Err(ConnectError::Kubeconfig(why.to_owned()))
+}
+
+/// Reads the token in a file.
+fn read_token(path: &str) -> Result<HeaderValue, String> {
+    let what = format!("its tokenFile `{path}`");
+    let bytes = files::read(path).map_err(|error| format!("{what} cannot be read: {error}"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{what} is not text"))?;
+    match text.trim() {
+        "" => Err(format!("{what} is empty")),
+        token => header(token).ok_or_else(|| format!("{what} {UNSENDABLE}")),
+    }
+}
+
+const UNSENDABLE: &str = "contains a control character, such as a line break";
+
+fn bearer(token: &str, what: &str) -> Result<HeaderValue, ConnectError> {
+    header(token).ok_or_else(|| ConnectError::Kubeconfig(format!("{what} {UNSENDABLE}")))
+}
+
+/// Returns the header that carries a token; none if it cannot. Blanks around a token are not part of it.
+fn header(token: &str) -> Option<HeaderValue> {
+    sensitive(&Zeroizing::new(format!("Bearer {}", token.trim())))
+}
+
+fn basic(username: &str, password: &str) -> HeaderValue {
+    let plain = Zeroizing::new(format!("{username}:{password}"));
+    let value = Zeroizing::new(format!("Basic {}", STANDARD.encode(plain.as_bytes())));
+    sensitive(&value).expect("base64 has only characters that a header may have")
+}
+
+/// Returns a header that no log shows.
+fn sensitive(value: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_bytes(value.as_bytes()).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Returns the header that carries the login of a proxy.
+pub(super) fn proxy_authorization(username: &str, password: &str) -> HeaderValue {
+    basic(username, password)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::config::Kubeconfig;
+
+    use super::*;
+
+    fn user(fields: &str) -> AuthInfo {
+        let config = Kubeconfig::from_yaml(&format!("{{users: [{{name: u, user: {{{fields}}}}}]}}")).unwrap();
+        config.auth_infos[0].auth_info.clone().unwrap()
+    }
+
+    fn sent(credentials: &Credentials) -> Option<String> {
+        let mut headers = http::HeaderMap::new();
+        credentials.sign(&mut headers);
+        headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned())
+    }
+
+    fn sent_by(fields: &str) -> Option<String> {
+        sent(&Credentials::take(&mut user(fields)).unwrap())
+    }
+
+    #[test]
+    fn token_is_sent_without_blanks_around_it() {
+        assert_eq!(sent_by("token: \" T\\r\\n\"").as_deref(), Some("Bearer T"));
+        assert_eq!(sent_by("username: u, password: p").as_deref(), Some("Basic dTpw"));
+        assert_eq!(sent_by("username: u").as_deref(), Some("Basic dTo="));
+        assert_eq!(sent_by("password: p"), None);
+    }
+
+    #[test]
+    fn token_file_wins_over_token_and_is_read_for_each_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let fields = format!("token: fallback, tokenFile: {}", path.to_str().unwrap());
+        let write = |text: &str| fs_err::write(&path, text).unwrap();
+        assert_eq!(sent_by(&fields).as_deref(), Some("Bearer fallback"));
+
+        write("first\n");
+        let credentials = Credentials::take(&mut user(&fields)).unwrap();
+        assert_eq!(sent(&credentials).as_deref(), Some("Bearer first"));
+        write("\tsecond\r\n\n");
+        assert_eq!(sent(&credentials).as_deref(), Some("Bearer second"));
+        for text in ["", " \n", "a\nb"] {
+            write(text);
+            assert_eq!(sent(&credentials).as_deref(), Some("Bearer second"));
+        }
+        fs_err::remove_file(&path).unwrap();
+        assert_eq!(sent(&credentials).as_deref(), Some("Bearer second"));
+    }
+
+    #[test]
+    fn plugin_is_kept_only_where_nothing_else_is_given() {
+        let exec = "exec: {command: x}";
+        let left = |fields: &str| {
+            let mut user = user(fields);
+            Credentials::take(&mut user).unwrap();
+            (user.exec.is_some(), user.auth_provider.is_some())
+        };
+        assert_eq!(left(exec), (true, false));
+        assert_eq!(left(&format!("token: t, {exec}")), (false, false));
+        assert_eq!(left(&format!("client-certificate: c, {exec}")), (false, false));
+        assert_eq!(left("token: t, auth-provider: {name: oidc}"), (false, false));
+        assert_eq!(left("client-certificate: c, auth-provider: {name: oidc}"), (false, true));
+    }
+
+    #[test]
+    fn contradicting_credentials_are_refused_and_not_quoted() {
+        for (fields, wanted) in [
+            ("token: s3cret, username: u", "a token and a username"),
+            ("tokenFile: s3cret, username: u", "a token and a username"),
+            ("exec: {command: s3cret}, auth-provider: {name: oidc}", "`exec` and `auth-provider`"),
+            ("as-groups: [s3cret]", "without `as`"),
+            ("token: \"s3\\ncret\"", "its token contains a control character"),
+        ] {
+            let mut user = user(fields);
+            let taken = check(&user).and_then(|()| Credentials::take(&mut user));
+            let why = taken.err().unwrap().to_string();
+            assert!(why.contains(wanted) && !why.contains("s3"), "{why}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Why a TLS handshake failed, in words that lead to a remedy.
+
+use std::error::Error;
+use std::io;
+
+use rustls::{AlertDescription, CertificateError};
+
+/// Returns why TLS failed; none if another layer did, or if the next attempt may succeed.
+pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut link = Some(error);
+    while let Some(this) = link {
+        if let Some(error) = this.downcast_ref() {
+            return words(error);
+        }
+        // An I/O error does not give the error that it was made of as its source.
+        let inner = this.downcast_ref().and_then(io::Error::get_ref);
+        link = inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| this.source());
+    }
+    None
+}
+
+fn words(error: &rustls::Error) -> Option<String> {
+    match error {
+        rustls::Error::InvalidCertificate(why) => Some(of_server(why, error)),
+        rustls::Error::AlertReceived(alert) => of_alert(*alert),
+        _ => None,
+    }
+}
+
+fn of_server(why: &CertificateError, error: &rustls::Error) -> String {
+    use CertificateError as E;
+    match why {
+        E::UnknownIssuer => "no certificate-authority of the kubeconfig has signed the server's certificate".to_owned(),
+        E::UnsupportedSignatureAlgorithmContext { .. }
+        | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "the server's certificate, or that of an authority, has a key or a signature that this program cannot verify: \
+             it knows RSA, Ed25519, P-256 and P-384, and not P-521"
+                .to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Returns what a server means by an alert that it will send each time.
+fn of_alert(alert: AlertDescription) -> Option<String> {
+    use AlertDescription as A;
+    match alert {
+        A::CertificateRequired => {
+            Some("the server asks for a client certificate, and the kubeconfig's user has none".to_owned())
+        }
+        A::AccessDenied
+        | A::BadCertificate
+        | A::CertificateExpired
+        | A::CertificateRevoked
+        | A::CertificateUnknown
+        | A::DecryptError
+        | A::UnknownCA
+        | A::UnsupportedCertificate => {
+            Some(format!("the server does not accept the kubeconfig's client certificate ({alert:?})"))
+        }
+        A::HandshakeFailure | A::ProtocolVersion | A::InsufficientSecurity => Some(format!(
+            "the server and this program have no version or algorithm of TLS in common ({alert:?}): the program knows TLS 1.2 \
+             and 1.3, and certificates with RSA, Ed25519, P-256 or P-384 keys, not P-521"
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(error: rustls::Error) -> Option<String> {
+        failure(&io::Error::other(io::Error::other(error)))
+    }
+
+    #[test]
+    fn failure_of_tls_is_found_inside_an_io_error() {
+        let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        assert!(told(unknown).unwrap().contains("certificate-authority"));
+        let required = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
+        assert!(told(required).unwrap().contains("asks for a client certificate"));
+        let p521 = rustls::Error::InvalidCertificate(
+            CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
+                signature_algorithm_id: Vec::new(),
+                public_key_algorithm_id: Vec::new(),
+            },
+        );
+        assert!(told(p521).unwrap().contains("not P-521"));
+    }
+
+    #[test]
+    fn failure_that_may_pass_is_not_one_of_tls() {
+        assert_eq!(told(rustls::Error::AlertReceived(AlertDescription::InternalError)), None);
+        assert_eq!(failure(&io::Error::from(io::ErrorKind::ConnectionReset)), None);
+    }
+}

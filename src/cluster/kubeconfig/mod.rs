@@ -1,0 +1,162 @@
+//! Reads kubeconfigs as kubectl does, and says what is wrong with them without quoting them.
+
+mod blank;
+mod flags;
+mod mistakes;
+
+use camino::Utf8Path;
+use kube::config::{AuthInfo, Cluster, ExecAuthCluster, Kubeconfig};
+
+use super::connection::{Access, ConnectError};
+pub(super) use mistakes::words;
+
+/// What one context of a kubeconfig says: no value in it is empty.
+pub(super) struct Context {
+    pub(super) name: String,
+    pub(super) namespace: String,
+    pub(super) cluster: Cluster,
+    pub(super) user: AuthInfo,
+}
+
+/// Reads the kubeconfigs as one, and returns the context that is meant.
+pub(super) fn read(access: &Access) -> Result<Context, ConnectError> {
+    let mut merged: Option<Kubeconfig> = None;
+    for path in &access.kubeconfigs {
+        let next = Kubeconfig::read_from(path);
+        let mut next =
+            next.map_err(|error| ConnectError::Kubeconfig(format!("`{path}`{}", mistakes::in_file(&error))))?;
+        flags::check(&next, path).map_err(|why| ConnectError::Kubeconfig(format!("`{path}`: {why}")))?;
+        blank::drop_blank(&mut next, Utf8Path::new(path).parent());
+        merged = Some(match merged {
+            None => next,
+            Some(first) => first.merge(next).map_err(|error| ConnectError::Kubeconfig(words(&error)))?,
+        });
+    }
+    let config = merged.ok_or_else(|| ConnectError::Kubeconfig("there is none".to_owned()))?;
+    let name = access.context.clone().or_else(|| config.current_context.clone()).unwrap_or_default();
+    select(config, name)
+}
+
+/// Takes a context, its cluster and its user out of a kubeconfig; a user that is missing has no credentials.
+fn select(config: Kubeconfig, name: String) -> Result<Context, ConnectError> {
+    let Some(context) = config.contexts.iter().find(|known| known.name == name) else {
+        let known: Vec<&str> = config.contexts.iter().map(|known| known.name.as_str()).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        return Err(ConnectError::Kubeconfig(format!("it has no context `{name}`; it has {known}")));
+    };
+    let context = context.context.clone().unwrap_or_default();
+    let cluster = config.clusters.into_iter().find(|known| known.name == context.cluster);
+    let Some(cluster) = cluster.and_then(|known| known.cluster) else {
+        let cluster = context.cluster;
+        return Err(ConnectError::Kubeconfig(format!(
+            "context `{name}` has no cluster: `{cluster}` is missing"
+        )));
+    };
+    let user = config.auth_infos.into_iter().find(|known| Some(&known.name) == context.user.as_ref());
+    let mut user = user.and_then(|known| known.auth_info).unwrap_or_default();
+    if let Some(exec) = user.exec.as_mut().filter(|exec| exec.provide_cluster_info) {
+        let told = ExecAuthCluster::try_from(&cluster);
+        exec.cluster = Some(told.map_err(|error| ConnectError::Kubeconfig(words(&error)))?);
+    }
+    let namespace = context.namespace.unwrap_or_else(|| "default".to_owned());
+    Ok(Context { name, namespace, cluster, user })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::Cluster;
+    use super::*;
+
+    /// What must never be shown.
+    const SECRET: &str = "s3cretT0ken";
+
+    fn refused(user: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kubeconfig").to_str().unwrap().to_owned();
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: t\nclusters: [{{name: t, cluster: {{server: \"https://t\"}}}}]\n\
+             contexts: [{{name: t, context: {{cluster: t, user: t}}}}]\nusers:\n- name: t\n  user:\n{user}"
+        );
+        fs_err::write(&path, text).unwrap();
+        let access = Access {
+            kubeconfigs: vec![path.clone()],
+            context: None,
+            proxies: crate::cluster::ProxyEnvironment::default(),
+        };
+        let error = Cluster::connect(&access).err().unwrap();
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains(SECRET), "{shown}");
+        error.to_string().replace(&path, "FILE")
+    }
+
+    #[test]
+    fn verification_is_turned_off_by_a_boolean_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kubeconfig").to_str().unwrap().to_owned();
+        let connect = |skips: &str| {
+            let text = format!(
+                "clusters: [{{name: t, cluster: {{server: \"https://t\", insecure-skip-tls-verify: {skips}}}}}]\n\
+                 contexts: [{{name: t, context: {{cluster: t}}}}]\ncurrent-context: t\n"
+            );
+            fs_err::write(&path, text).unwrap();
+            let access = Access {
+                kubeconfigs: vec![path.clone()],
+                context: None,
+                proxies: crate::cluster::ProxyEnvironment::default(),
+            };
+            Cluster::connect(&access).map(|_| ()).map_err(|error| error.to_string())
+        };
+        for text in ["\"yes\"", "'true'", "\"false\""] {
+            let why = connect(text).unwrap_err();
+            assert!(why.contains("insecure-skip-tls-verify is not a boolean"), "{text}: {why}");
+        }
+        for boolean in ["true", "yes", "false"] {
+            assert_eq!(connect(boolean), Ok(()), "{boolean}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_a_kubeconfig_is_told_by_its_place_and_kind_and_quotes_nothing() {
+        let table = [
+            (format!("    token: {SECRET}\n   other: x\n"), "`FILE`:10:"),
+            (format!("    token: [{SECRET}]\n"), "`FILE`:9:12: a value is of another kind"),
+            (format!("    token: \"{SECRET}\n"), "no YAML"),
+            (format!("    token: {SECRET}\n    token: {SECRET}\n"), "a key is there twice"),
+            (format!("    exec: {{command: {SECRET}, args: {SECRET}}}\n"), "`FILE`:9:"),
+        ];
+        for (user, wanted) in table {
+            let told = refused(&user);
+            assert!(told.contains(wanted), "{user}: {told}");
+        }
+    }
+
+    #[test]
+    fn credentials_that_cannot_be_used_are_named_and_not_quoted() {
+        let exec = |script: &str| {
+            format!(
+                "    exec:\n      apiVersion: client.authentication.k8s.io/v1\n      command: /bin/sh\n      \
+                 interactiveMode: Never\n      args: [\"-c\", \"{script}\"]\n"
+            )
+        };
+        let pem = "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tczNjcmV0VDBrZW4K";
+        let table = [
+            (
+                format!("    client-certificate-data: \"{SECRET}!\"\n"),
+                "client-certificate-data is not base64",
+            ),
+            (
+                format!("    client-certificate-data: {pem}\n    client-key-data: \"{SECRET}!\"\n"),
+                "client-key-data is not base64",
+            ),
+            (format!("    client-certificate-data: {pem}\n    client-key-data: {pem}\n"), "its client-"),
+            (format!("    token: \"{SECRET}\\u0001\"\n"), "its token contains a control character"),
+            (exec(&format!("echo {SECRET}; echo {SECRET} >&2; exit 3")), "failed (exit status: 3)"),
+            (exec(&format!("echo 'token: [{SECRET}'")), "printed no ExecCredential"),
+            (exec(&format!("echo '{{status: {{token: [{SECRET}]}}}}'")), "printed no ExecCredential"),
+        ];
+        for (user, wanted) in table {
+            let told = refused(&user);
+            assert!(told.contains(wanted), "{user}: {told}");
+        }
+    }
+}

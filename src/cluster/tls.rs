@@ -1,0 +1,179 @@
+//! TLS to the API server: which authority it must have, and with which certificate we come.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kube::Config;
+use kube::client::ConfigExt as _;
+use kube::config::{AuthInfo, Cluster};
+use rustls::client::ResolvesClientCert;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, SignatureScheme};
+use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
+
+use super::connection::ConnectError;
+use super::credentials::has_certificate;
+use super::files;
+use super::kubeconfig::words;
+
+/// How an elliptic curve that the TLS library cannot sign with is written in a key, and its name.
+const CURVES: [(&[u8], &str); 3] = [
+    (&[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23], "P-521"),
+    (&[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x21], "P-224"),
+    (&[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a], "secp256k1"),
+];
+
+/// How RSA is written in a key of PKCS#8.
+const RSA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+
+/// Sets which authority the server's certificate must have, or that none is asked for.
+pub(super) fn trust(config: &mut Config, cluster: &Cluster) -> Result<(), ConnectError> {
+    let authority = load(
+        "certificate-authority",
+        cluster.certificate_authority_data.as_deref(),
+        cluster.certificate_authority.as_deref(),
+    )?;
+    config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or_default();
+    config.tls_server_name.clone_from(&cluster.tls_server_name);
+    let Some(pem) = authority else { return Ok(()) };
+    if config.accept_invalid_certs {
+        return Err(refused(
+            "its cluster has a certificate-authority and insecure-skip-tls-verify: remove one of them",
+        ));
+    }
+    let is_usable = |certificate: &CertificateDer| RootCertStore::empty().add(certificate.clone()).is_ok();
+    let certificates = CertificateDer::pem_slice_iter(&pem).flatten().filter(is_usable);
+    let certificates: Vec<Vec<u8>> = certificates.map(|certificate| certificate.to_vec()).collect();
+    if certificates.is_empty() {
+        return Err(refused("its certificate-authority has no certificate (PEM)"));
+    }
+    config.root_cert = Some(certificates);
+    Ok(())
+}
+
+/// The client certificate of a user, and where its key is.
+pub(super) struct ClientCertificate(AuthInfo);
+
+impl ClientCertificate {
+    /// Takes the client certificate out of `user`; a key alone means nothing.
+    pub(super) fn take(user: &mut AuthInfo) -> Option<Self> {
+        let taken = AuthInfo {
+            client_certificate: user.client_certificate.take(),
+            client_certificate_data: user.client_certificate_data.take(),
+            client_key: user.client_key.take(),
+            client_key_data: user.client_key_data.take(),
+            ..AuthInfo::default()
+        };
+        has_certificate(&taken).then_some(Self(taken))
+    }
+
+    fn load(&self) -> Result<Identity, ConnectError> {
+        let Self(user) = self;
+        let (data, path) = (user.client_certificate_data.as_deref(), user.client_certificate.as_deref());
+        let certificate = load("client-certificate", data, path)?.unwrap_or_default();
+        let key_data = user.client_key_data.as_ref().map(SecretString::expose_secret);
+        let key = load("client-key", key_data, user.client_key.as_deref())?;
+        let key = key.ok_or_else(|| refused("its user has a client-certificate and no client-key"))?;
+        Identity::new(&certificate, &key)
+    }
+}
+
+/// Makes the configuration of TLS connections.
+pub(super) fn configure(
+    config: &Config,
+    certificate: Option<ClientCertificate>,
+) -> Result<ClientConfig, ConnectError> {
+    let made = config.rustls_client_config();
+    let mut made = made.map_err(|error| ConnectError::Client(words(&error)))?;
+    if let Some(certificate) = certificate {
+        made.client_auth_cert_resolver = Arc::new(certificate.load()?);
+    }
+    Ok(made)
+}
+
+/// Reads what a kubeconfig has in it, or in a file; data wins.
+fn load(
+    what: &str,
+    data: Option<&str>,
+    path: Option<&str>,
+) -> Result<Option<Zeroizing<Vec<u8>>>, ConnectError> {
+    let loaded = match (data, path) {
+        (Some(data), _) => STANDARD
+            .decode(data)
+            .map(Zeroizing::new)
+            .map_err(|_| ConnectError::Kubeconfig(format!("its {what}-data is not base64"))),
+        (None, Some(path)) => files::read(path).map_err(|error| {
+            ConnectError::Kubeconfig(format!("its {what} `{path}` cannot be read: {error}"))
+        }),
+        (None, None) => return Ok(None),
+    };
+    loaded.map(Some)
+}
+
+/// A client certificate with its key. It is sent whatever its version: the TLS library itself parses certificates of
+/// version 3 only, which servers do not ask for.
+#[derive(Debug)]
+struct Identity(Arc<CertifiedKey>);
+
+impl Identity {
+    fn new(certificate: &[u8], key: &[u8]) -> Result<Self, ConnectError> {
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();
+        let chain = chain.ok().filter(|chain| !chain.is_empty());
+        let chain = chain.ok_or_else(|| refused("its client-certificate has no certificate (PEM)"))?;
+        let der = PrivateKeyDer::from_pem_slice(key).map_err(|_| refused(absent(key)))?;
+        let signing = rustls::crypto::ring::sign::any_supported_type(&der);
+        let signing = signing.map_err(|_| unusable(der.secret_der()))?;
+        // Public keys have one spelling, in a certificate as elsewhere.
+        let public = signing.public_key();
+        let belongs = public.is_none_or(|key| chain[0].windows(key.len()).any(|part| part == key.as_ref()));
+        if !belongs {
+            return Err(refused("its client-key does not belong to its client-certificate"));
+        }
+        Ok(Self(Arc::new(CertifiedKey::new(chain, signing))))
+    }
+}
+
+impl ResolvesClientCert for Identity {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// Says why there is no key.
+fn absent(key: &[u8]) -> &'static str {
+    let is_encrypted =
+        key.windows(10).any(|part| [b"ENCRYPTED ", b",ENCRYPTED"].iter().any(|mark| part == *mark));
+    if is_encrypted {
+        "its client-key has a passphrase, which a kubeconfig cannot give: decrypt it with \
+         `openssl pkey -in KEY -out PLAIN`"
+    } else {
+        "its client-key has no private key (PEM of PKCS#8, PKCS#1 or SEC 1)"
+    }
+}
+
+/// Says of which kind a key is that cannot be used.
+fn unusable(key: &[u8]) -> ConnectError {
+    let has = |part: &[u8]| key.windows(part.len()).any(|window| window == part);
+    let curve = CURVES.iter().find(|(oid, _)| has(oid)).map(|(_, name)| *name);
+    let what = match curve {
+        Some(curve) => format!("is on the curve {curve}"),
+        None if has(RSA) => "is an RSA key of another size than 2048 to 4096 bits".to_owned(),
+        None => "is of an unknown kind".to_owned(),
+    };
+    refused(&format!(
+        "its client-key {what}, which this program cannot sign with: use a client certificate with an RSA key of 2048 to \
+         4096 bits, or a key on P-256, P-384 or Ed25519"
+    ))
+}
+
+fn refused(why: &str) -> ConnectError {
+    ConnectError::Kubeconfig(why.to_owned())
+}

@@ -1,0 +1,115 @@
+//! The way of a request: base address, credentials, TLS, the proxy, time limits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use hyper::rt::{Read, Write};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
+use hyper_timeout::TimeoutConnector;
+use hyper_util::client::legacy::Builder;
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
+use hyper_util::client::legacy::connect::{Connection, HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use kube::client::{Body, ClientBuilder, ConfigExt as _};
+use kube::{Client, Config};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tower::{BoxError, Service, ServiceBuilder};
+
+use super::connection::ConnectError;
+use super::credentials::{Credentials, proxy_authorization};
+use super::kubeconfig::words;
+use super::proxy::{Proxy, Scheme};
+
+/// How long nothing may come of an answer; a call that stalls longer is made again.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long nothing may be taken of a request.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What requests are sent with.
+pub(super) struct Transport {
+    pub(super) config: Config,
+    pub(super) tls: ClientConfig,
+    pub(super) credentials: Credentials,
+    /// Whether there are none that could have been sent.
+    pub(super) is_anonymous: bool,
+}
+
+impl Transport {
+    /// Makes a client whose connections go through `proxy`, if there is one.
+    pub(super) fn client(self, proxy: Option<&Proxy>) -> Result<Client, ConnectError> {
+        let mut direct = HttpConnector::new();
+        direct.enforce_http(false);
+        let Some(proxy) = proxy else { return self.build(direct) };
+        match proxy.scheme {
+            Scheme::Http => self.build(tunnel(proxy, direct)),
+            Scheme::Https => {
+                let inside_tls = self.https(direct)?;
+                self.build(tunnel(proxy, inside_tls))
+            }
+            Scheme::Socks5 => {
+                let mut socks = SocksV5::new(proxy.uri(), direct);
+                if let Some(login) = &proxy.login {
+                    socks = socks.with_auth(login.user.to_string(), login.password.to_string());
+                }
+                self.build(socks)
+            }
+        }
+    }
+
+    fn https<C>(&self, connector: C) -> Result<HttpsConnector<C>, ConnectError> {
+        let builder = HttpsConnectorBuilder::new().with_tls_config(self.tls.clone()).https_or_http();
+        let builder = match &self.config.tls_server_name {
+            None => builder,
+            Some(name) => {
+                let name = ServerName::try_from(name.clone());
+                let name = name.map_err(|_| {
+                    ConnectError::Kubeconfig("its tls-server-name is not the name of a server".to_owned())
+                })?;
+                builder.with_server_name_resolver(FixedServerNameResolver::new(name))
+            }
+        };
+        Ok(builder.enable_http1().wrap_connector(connector))
+    }
+
+    fn build<C>(self, connector: C) -> Result<Client, ConnectError>
+    where
+        C: Service<Uri> + Clone + Send + Sync + 'static,
+        C::Response: Connection + Read + Write + Send + Unpin + 'static,
+        C::Future: Send + 'static,
+        C::Error: Into<BoxError>,
+    {
+        let mut connector = TimeoutConnector::new(self.https(connector)?);
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        connector.set_read_timeout(Some(READ_TIMEOUT));
+        connector.set_write_timeout(Some(WRITE_TIMEOUT));
+        // A connection that was idle is not slow.
+        connector.set_reset_reader_on_write(true);
+        let sender = Builder::new(TokioExecutor::new()).build::<_, Body>(connector);
+        let Self { config, credentials, .. } = self;
+        let credentials = Arc::new(credentials);
+        let unusable = |error: kube::Error| ConnectError::Client(words(&error));
+        let service = ServiceBuilder::new()
+            .layer(config.base_uri_layer())
+            .option_layer(config.auth_layer().map_err(unusable)?)
+            .layer(config.extra_headers_layer().map_err(unusable)?)
+            .map_request(move |mut request: http::Request<Body>| {
+                credentials.sign(request.headers_mut());
+                request
+            })
+            .map_err(BoxError::from)
+            .service(sender);
+        Ok(ClientBuilder::new(service, config.default_namespace).build())
+    }
+}
+
+/// Leads through a proxy that knows `CONNECT`.
+fn tunnel<C>(proxy: &Proxy, connector: C) -> Tunnel<C> {
+    let tunnel = Tunnel::new(proxy.uri(), connector);
+    match &proxy.login {
+        None => tunnel,
+        Some(login) => tunnel.with_auth(proxy_authorization(&login.user, &login.password)),
+    }
+}

@@ -1,0 +1,262 @@
+//! Gives a release that was partly taken over back to Helm, for `remove --abandon`.
+//!
+//! Two writes for each object, the reverse of taking it over: Helm owns again what we owned, and then Helm's record is
+//! applied in Helm's name, which takes away what only the bundle had. Values of Secrets and claims stay.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::super::preflight::lacking_rights;
+use super::super::survey::list;
+use super::helm::Records;
+use super::prepare::{self, served};
+use crate::adoption::abandon::{Owner, Return, Returned, manifests, returns};
+use crate::adoption::fate::{Fate, Handed, find, same};
+use crate::adoption::fields::{HELM, given_back, has_ours};
+use crate::adoption::keys::{Reference, reference};
+use crate::adoption::release::{Release, key as key_of, wipe};
+use crate::cluster::Cluster;
+use crate::cluster::error::CallError;
+use crate::cluster::request::{FIELD_MANAGER, Request};
+use crate::cluster::resource::key;
+use crate::cluster::secret::Secret;
+use crate::cmd::command_line::kubectl_line;
+use crate::cmd::failure::Failure;
+use crate::cmd::journal::Journal;
+use crate::model::object_key::ObjectKey;
+use crate::model::text::ReleaseName;
+use crate::render::manifest_set::ManifestSet;
+use crate::rollout::prune::{Candidate, still_named};
+use crate::rollout::record::Item;
+use crate::rollout::rights::Right;
+
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// A release that becomes Helm's again.
+pub(in crate::cmd) struct Abandonment<'a> {
+    cluster: &'a Cluster,
+    namespace: &'a str,
+    /// What Helm's record has, with Helm's marks.
+    manifests: ManifestSet,
+    live: BTreeMap<ObjectKey, Value>,
+    pub(in crate::cmd) part: ReleasePart,
+}
+
+/// What becomes of the release, as reports have it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cmd) struct ReleasePart {
+    pub(in crate::cmd) release: ReleaseName,
+    /// The revision that is the release's again.
+    pub(in crate::cmd) revision: u64,
+    pub(in crate::cmd) objects: Vec<Returned>,
+    /// The Secret with the encryption key of the release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::cmd) encryption_key: Option<String>,
+}
+
+impl<'a> Abandonment<'a> {
+    /// Decides what becomes of the release that is being adopted; none if its records were deleted.
+    ///
+    /// Archived records mean that the adoption is finished but for its note in the head: giving back would delete it.
+    pub(in crate::cmd) fn plan(
+        cluster: &'a Cluster,
+        release: &'a ReleaseName,
+        namespace: &'a str,
+        inventory: &[Item],
+    ) -> Result<Option<Self>, Failure> {
+        let records = Records { cluster, namespace, release };
+        let found = records.read(true)?;
+        let Some(found) = found.release else {
+            return if found.is_archived { Err(all_archived(release)) } else { Ok(None) };
+        };
+        let owner = Owner { release: release.as_str(), namespace, ours: FIELD_MANAGER };
+        let manifests = manifests(&found, owner);
+        let keys: Vec<ObjectKey> = manifests.iter().filter_map(|manifest| served(&manifest.key)).collect();
+        let live = cluster.find_all(&keys)?;
+        let recorded = inventory.iter().filter_map(|item| item.uid.clone()).collect();
+        let objects = returns(&found, &live, &recorded, owner);
+        let chart = found.of_kind("Deployment").find_map(reference);
+        let (release_name, revision) = (release.clone(), found.newest().number);
+        let encryption_key = chart.as_ref().map(|of| of.secret.clone());
+        let part = ReleasePart { release: release_name, revision, objects, encryption_key };
+        let planned = Self { cluster, namespace, manifests, live, part };
+        planned.check_key(&found, chart.as_ref())?;
+        Ok(Some(planned))
+    }
+
+    /// Returns what Helm's record has.
+    pub(in crate::cmd) fn manifests(&self) -> &ManifestSet {
+        &self.manifests
+    }
+
+    /// Tells whether pods without an owner become those of a StatefulSet that is made again.
+    pub(in crate::cmd) fn takes_pods(&self) -> bool {
+        self.part.objects.iter().any(|of| of.key.kind == "StatefulSet" && of.act == Return::Recreate)
+    }
+
+    /// Refuses where pods of the release would start with another encryption key than the relay has now.
+    fn check_key(&self, release: &Release, chart: Option<&Reference>) -> Result<(), Failure> {
+        let Some(chart) = chart else { return Ok(()) };
+        let key = release.of_kind("Deployment").find(|object| reference(object).is_some());
+        let now = key.and_then(|object| reference(find(&self.live, &key_of(object, self.namespace))?));
+        let Some(now) = now.filter(|now| now != chart) else { return Ok(()) };
+        let secret = |name: &str| key_secret(self.namespace, name);
+        let found = |of: &Reference| self.cluster.find_secret(&secret(&of.secret));
+        if has_same(found(&now)?.as_ref(), &now.key, found(chart)?.as_ref(), &chart.key) {
+            return Ok(());
+        }
+        let template = format!("jsonpath={{.data.{}}}", now.key.replace('.', "\\."));
+        let read = kubectl_line(["-n", self.namespace, "get", "secret", &now.secret, "-o", &template]);
+        let patch = format!(
+            "kubectl -n {} patch secret {} -p \"{{\\\"data\\\":{{\\\"{}\\\":\\\"$({read})\\\"}}}}\"",
+            self.namespace, chart.secret, chart.key
+        );
+        Err(Failure::world(format!(
+            "the relay runs with the encryption key in Secret {}, key `{}`, and pods of the release would start with \
+             another one, Secret {}, key `{}`: every account and API key would be dead; nothing was changed",
+            now.secret, now.key, chart.secret, chart.key
+        ))
+        .hint(format!("finish the adoption, or bring the key to the release first: {patch}")))
+    }
+
+    /// Returns what must be allowed.
+    pub(in crate::cmd) fn rights(&self) -> BTreeSet<Right> {
+        let mut rights = BTreeSet::new();
+        for Returned { key, act } in &self.part.objects {
+            let to_one = |verb| Right::to_one(verb, &key.kind, &key.namespace, &key.name);
+            let create = Right::to_all("create", &key.kind, &key.namespace);
+            match act {
+                Return::Return => rights.extend(["update", "patch"].map(to_one)),
+                Return::ReturnData => rights.extend([to_one("update")]),
+                Return::Recreate => rights.extend([create, to_one("patch")]),
+                Return::Replace => rights.extend([to_one("delete"), create, to_one("patch")]),
+                Return::Untouched | Return::Missing | Return::Foreign | Return::Other => {}
+            }
+        }
+        rights
+    }
+
+    /// Gives everything back, and waits until no pod names what goes afterwards.
+    pub(in crate::cmd) fn carry_out(
+        &self,
+        journal: &mut Journal<'_>,
+        going: &[Candidate],
+        timeout: Duration,
+        tell: &dyn Fn(&str),
+    ) -> Result<(), Failure> {
+        for Returned { key, act } in &self.part.objects {
+            journal.beat()?;
+            match act {
+                Return::Return => {
+                    self.give_back(key)?;
+                    self.apply(key)?;
+                }
+                Return::ReturnData => self.give_back(key)?,
+                Return::Recreate => self.apply(key)?,
+                Return::Replace => {
+                    let handed = Handed { key: key.clone(), fate: Fate::Replace };
+                    prepare::clear(self.cluster, journal, &handed, timeout)?;
+                    self.apply(key)?;
+                }
+                Return::Untouched | Return::Missing | Return::Foreign | Return::Other => continue,
+            }
+            tell(&format!("return  {key}"));
+        }
+        self.await_unnamed(journal, going, timeout)
+    }
+
+    fn give_back(&self, of: &ObjectKey) -> Result<(), Failure> {
+        let (Some(key), Some(manifest)) = (served(of), same(&self.manifests, of)) else { return Ok(()) };
+        for _ in 0..ATTEMPTS {
+            let Some(live) = self.cluster.find(&key)? else { return Ok(()) };
+            let mut changed = given_back(&live, &manifest.object, FIELD_MANAGER);
+            let answer = self.cluster.call(&Request::replace_as(HELM, &key, &changed));
+            wipe(&mut changed["data"]);
+            match answer {
+                Err(error) if error.code() == 409 => self.cluster.pause(PAUSE / 4)?,
+                answer => return answer.map(|_| ()).map_err(|error| returning(error, &key)),
+            }
+        }
+        Err(Failure::world(format!("{key} changes all the time: it could not be given back"))
+            .hint("run the command again; see who writes it: `kubectl get --show-managed-fields`"))
+    }
+
+    /// Applies what Helm's record has, in Helm's name.
+    fn apply(&self, of: &ObjectKey) -> Result<(), Failure> {
+        let Some(manifest) = same(&self.manifests, of) else { return Ok(()) };
+        let request = Request::apply_as(HELM, &manifest.key, &manifest.object).leniently();
+        // What the adoption did not come to is as Helm and others left it.
+        let was_ours = find(&self.live, of).is_none_or(|live| has_ours(live, FIELD_MANAGER));
+        match self.cluster.call(&if was_ours { request.by_force() } else { request }) {
+            Err(CallError::Status(status)) if status.is_field_conflict() && !was_ours => Ok(()),
+            answer => answer.map(|_| ()).map_err(|error| returning(error, of)),
+        }
+    }
+
+    /// Waits until no pod names the configurations that go: those of the bundle's pods are there until they have gone.
+    fn await_unnamed(
+        &self,
+        journal: &mut Journal<'_>,
+        going: &[Candidate],
+        timeout: Duration,
+    ) -> Result<(), Failure> {
+        let start = Instant::now();
+        loop {
+            let pods = list(self.cluster, "Pod", self.namespace)?;
+            let named = still_named(&pods, "ConfigMap");
+            let is_named = |gone: &&Candidate| gone.key.kind == "ConfigMap" && named.contains(&gone.key.name);
+            let Some(left) = going.iter().find(is_named) else { return Ok(()) };
+            if start.elapsed() >= timeout {
+                return Err(Failure::world(format!(
+                    "pods still name {} after {} s: the release's own pods are not ready",
+                    left.key,
+                    timeout.as_secs()
+                ))
+                .hint(format!("see why: kubectl -n {} get pods", self.namespace)));
+            }
+            journal.beat()?;
+            self.cluster.pause(PAUSE)?;
+        }
+    }
+}
+
+/// Tells whether there are archived records of a release; no, if they may not be looked at.
+pub(in crate::cmd) fn has_archive(
+    cluster: &Cluster,
+    release: &ReleaseName,
+    namespace: &str,
+) -> Result<bool, Failure> {
+    let list = BTreeSet::from([Right::to_all("list", "Secret", namespace)]);
+    if !lacking_rights(cluster, &list)?.is_empty() {
+        return Ok(false);
+    }
+    Records { cluster, namespace, release }.has_archive()
+}
+
+fn all_archived(release: &ReleaseName) -> Failure {
+    Failure::world(format!(
+        "all of Helm's records of the release `{release}` are archived: nothing can be given back; nothing was changed"
+    ))
+    .hint(format!(
+        "finish the adoption, which has nothing left to do but to note its end: `relay-bundle adopt --from-helm {release}` \
+         with its bundle"
+    ))
+}
+
+fn has_same(one: Option<&Secret>, one_key: &str, other: Option<&Secret>, other_key: &str) -> bool {
+    let value = one.and_then(|secret| secret.data.get(one_key));
+    value.is_some() && value == other.and_then(|secret| secret.data.get(other_key))
+}
+
+fn key_secret(namespace: &str, name: &str) -> ObjectKey {
+    key("Secret", namespace, name).expect("a kind that is known")
+}
+
+fn returning(error: CallError, key: &ObjectKey) -> Failure {
+    Failure::from(error).hint(format!("while giving {key} back to Helm"))
+}

@@ -1,0 +1,159 @@
+//! The releases of a profile in a store: which one is the newest, and which serial comes next.
+//!
+//! Nothing here is verified. A store is its builder's own, and a forged serial there only makes the next one higher.
+
+use super::failure::Failure;
+use super::terms_args::TermsArgs;
+use crate::bundle::index::Index;
+use crate::model::digest::Digest;
+use crate::model::timestamp::Timestamp;
+use crate::store::Store;
+use crate::trust::envelope::Envelope;
+use crate::trust::sign::Terms;
+use crate::trust::statement::{Predicate, SERIAL_MAX, Statement};
+
+/// The statements about builds of one bundle, profile and namespace.
+#[derive(Debug, Default)]
+pub(super) struct Releases(Vec<Release>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Release {
+    serial: u64,
+    content_id: Digest,
+}
+
+impl Releases {
+    /// Reads the statements that a store has about builds of the bundle `index`.
+    pub(super) fn of_store(store: &Store, index: &Index) -> Result<Self, Failure> {
+        let attestations = store.attestations(index.name.as_str(), index.profile.as_str())?;
+        let statements = attestations.iter().filter_map(|bytes| statement_of(bytes));
+        let own = statements.filter(|stated| is_about(&stated.predicate, index));
+        Ok(Self(own.map(|stated| Release::of(&stated)).collect()))
+    }
+
+    /// Returns the statement of a single attestation: all that is known of a bundle outside a store.
+    pub(super) fn of_attestation(attestation: Option<&[u8]>) -> Self {
+        Self(attestation.and_then(statement_of).iter().map(Release::of).collect())
+    }
+
+    /// Returns the highest serial.
+    pub(super) fn newest(&self) -> Option<u64> {
+        self.0.iter().map(|release| release.serial).max()
+    }
+
+    /// Returns whether the highest serial is that of this content, and of no other.
+    pub(super) fn is_newest(&self, content_id: Digest) -> bool {
+        let newest = self.newest();
+        let mut of_newest = self.0.iter().filter(|release| Some(release.serial) == newest);
+        newest.is_some() && of_newest.all(|release| release.content_id == content_id)
+    }
+
+    /// Returns the serial of a next release: its time, or one more than the highest that there is.
+    fn next_serial(&self, issued: Timestamp) -> u64 {
+        let above = self.newest().map_or(0, |newest| newest.saturating_add(1)).min(SERIAL_MAX);
+        issued.seconds().max(above)
+    }
+
+    /// Refuses a new statement whose serial another content has; returns a warning about one that is below another
+    /// content's.
+    pub(super) fn check(&self, statement: &Statement) -> Result<Option<String>, Failure> {
+        let serial = statement.predicate.serial;
+        let others = self.0.iter().filter(|release| release.content_id != statement.content_id);
+        let highest = others.clone().map(|release| release.serial).max();
+        if let Some(other) = others.clone().find(|release| release.serial == serial) {
+            let issued = statement.predicate.issued;
+            let next = self.next_serial(issued);
+            let failure = Failure::input(format!(
+                "serial {serial} is taken: the store has a release with it, and that is another content, sha256:{}",
+                other.content_id
+            ))
+            .hint("verifiers refuse two contents with one serial as EQUIVOCATION")
+            .hint(format!("leave --serial away, or give a higher one: --serial {next}"));
+            // Serials are times unless a person chose them.
+            let is_beyond_time = serial > issued.seconds();
+            return Err(if is_beyond_time { failure.hint(way_down(other, issued)) } else { failure });
+        }
+        Ok(highest.filter(|highest| serial < *highest).map(|highest| {
+            format!(
+                "the serial {serial} is below {highest}, the newest release in the store: a place that has accepted \
+                 that one refuses this as ROLLBACK"
+            )
+        }))
+    }
+}
+
+/// Says how to take a serial back that was mistyped.
+fn way_down(release: &Release, issued: Timestamp) -> String {
+    let (content_id, serial) = (release.content_id.to_string(), issued.seconds());
+    format!(
+        "if {} was mistyped, and no place has accepted it, seal that release again: relay-bundle sign @{} --reseal --serial \
+         {serial} --key KEY",
+        release.serial,
+        &content_id[..12]
+    )
+}
+
+impl Release {
+    fn of(statement: &Statement) -> Self {
+        Self { serial: statement.predicate.serial, content_id: statement.content_id }
+    }
+}
+
+/// The terms of a statement that is about to be made, among the releases that there are.
+pub(super) struct NewTerms<'a> {
+    pub(super) args: &'a TermsArgs,
+    pub(super) now: Timestamp,
+    pub(super) releases: &'a Releases,
+}
+
+impl NewTerms<'_> {
+    /// Returns the terms: the serial is the next one unless a person chose it.
+    pub(super) fn terms(&self) -> Result<Terms, Failure> {
+        let mut terms = self.args.terms(self.now)?;
+        terms.serial = terms.serial.or_else(|| Some(self.releases.next_serial(terms.issued)));
+        Ok(terms)
+    }
+}
+
+fn statement_of(attestation: &[u8]) -> Option<Statement> {
+    let envelope = Envelope::parse(attestation).ok()?;
+    Statement::parse(envelope.payload()).ok()
+}
+
+fn is_about(predicate: &Predicate, index: &Index) -> bool {
+    (&predicate.bundle, &predicate.profile, &predicate.namespace)
+        == (&index.name, &index.profile, &index.namespace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn releases(serials: &[(u64, &str)]) -> Releases {
+        let release = |(serial, content): &(u64, &str)| Release {
+            serial: *serial,
+            content_id: Digest::of(content.as_bytes()),
+        };
+        Releases(serials.iter().map(release).collect())
+    }
+
+    #[test]
+    fn next_serial_is_the_time_or_one_above_the_newest() {
+        let now = Timestamp::from_seconds(100).unwrap();
+
+        assert_eq!(releases(&[]).next_serial(now), 100);
+        assert_eq!(releases(&[(7, "a"), (99, "b")]).next_serial(now), 100);
+        assert_eq!(releases(&[(100, "b"), (7, "a")]).next_serial(now), 101);
+        assert_eq!(releases(&[(SERIAL_MAX, "a")]).next_serial(now), SERIAL_MAX);
+    }
+
+    #[test]
+    fn serial_that_two_contents_have_is_the_newest_of_neither() {
+        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+
+        assert!(releases(&[(7, "a"), (8, "b")]).is_newest(b));
+        assert!(!releases(&[(7, "a"), (8, "b")]).is_newest(a));
+        assert!(!releases(&[(8, "a"), (8, "b")]).is_newest(a));
+        assert!(!releases(&[]).is_newest(a));
+    }
+}

@@ -1,0 +1,150 @@
+//! Sealed files: each is one that can be opened where the bundle is applied, and is for the place at which it is used.
+
+use crate::age_file::{Address, Form, FormError, Place, Stated};
+use crate::model::secret::sealed_path;
+use crate::model::text::{AgeRecipient, Label};
+use crate::profile::node::Path;
+use crate::profile::overlay::ProfileFiles;
+use crate::profile::resolve::Profile;
+
+use super::Report;
+
+/// A secret whose value is in a file, and that file.
+struct Named {
+    /// The name of the profile.
+    profile: Label,
+    /// The key of the profile.
+    path: Path,
+    file: String,
+    /// Where the bundle uses it; nothing if the names of the release are not what Kubernetes takes.
+    place: Option<Place>,
+}
+
+/// Reads the encrypted files that the profile's secrets name.
+pub(super) fn read(profile: &mut Profile, files: &dyn ProfileFiles, report: &mut Report<'_>) {
+    let named = named(profile);
+    let wanted = profile.settings.release.seal_recipients.clone();
+    for (index, secret) in named.iter().enumerate() {
+        if is_named_before(secret, &named[..index], report) {
+            continue;
+        }
+        match files.file(&secret.file) {
+            Ok(bytes) => {
+                if files.judges_sealed() {
+                    judge(secret, &bytes, &wanted, report);
+                }
+                profile.sealed.insert(secret.file.clone(), bytes);
+            }
+            Err(reason) => {
+                let help = format!(
+                    "the path starts at the folder of the profiles; `relay-bundle secrets encrypt {} {}` makes the file",
+                    secret.profile, secret.path
+                );
+                report.error("RB0210", &secret.path, reason, help);
+            }
+        }
+    }
+}
+
+fn named(profile: &Profile) -> Vec<Named> {
+    let namespace = profile.settings.release.namespace.as_str();
+    let secrets = profile.secrets();
+    let named = secrets.iter().filter_map(|secret| {
+        Some(Named {
+            profile: profile.name.clone(),
+            path: profile.key_of(&secret.purpose),
+            file: secret.form.age_file()?,
+            place: Place::new(namespace, &secret.object, &secret.key).ok(),
+        })
+    });
+    named.collect()
+}
+
+/// Refuses a file that has the name of an earlier one, here or in the bundle.
+fn is_named_before(secret: &Named, earlier: &[Named], report: &mut Report<'_>) -> bool {
+    let Named { path, file, .. } = secret;
+    if earlier.iter().any(|earlier| earlier.file == *file) {
+        let message = format!("`{file}` is named for another secret already; each is sealed for one place");
+        report.error("RB0213", path, message, "encrypt this secret into a file of its own");
+        return true;
+    }
+    let in_bundle = sealed_path(file);
+    let Some(other) = earlier.iter().find(|earlier| sealed_path(&earlier.file) == in_bundle) else {
+        return false;
+    };
+    let message = format!(
+        "`{file}` would become `{in_bundle}` in the bundle, as `{}` of `{}` does already",
+        other.file, other.path
+    );
+    report.error("RB0214", path, message, "rename one of the two files");
+    true
+}
+
+/// Judges a file without a key.
+fn judge(secret: &Named, bytes: &[u8], wanted: &[AgeRecipient], report: &mut Report<'_>) {
+    let Named { profile, path, file, place } = secret;
+    let form = match Form::of(bytes) {
+        Ok(form) => form,
+        Err(FormError::TooLarge(limit)) => {
+            let message = format!("`{file}` has {} bytes; a sealed secret has at most {limit}", bytes.len());
+            return report.error("RB0212", path, message, "is this the right file?");
+        }
+        Err(why) => {
+            let message = format!("`{file}` is no sealed secret: {why}");
+            let help = "seal it with `relay-bundle secrets encrypt`, and change the secret if it was committed in clear text";
+            return report.error("RB0211", path, message, help);
+        }
+    };
+    let Some(place) = place else { return };
+    match form.stated(place) {
+        Stated::Same => {}
+        Stated::Other(other) => {
+            let message = format!("`{file}` is sealed for {other}, and this is {place}");
+            report.error("RB0215", path, message, own_file(secret, place));
+        }
+        Stated::Unknown => {
+            let message = format!(
+                "`{file}` does not state its place: if it was not sealed for {place}, `apply` refuses it"
+            );
+            let help = format!(
+                "seal the value for this place: relay-bundle secrets encrypt {profile} {path} --replace; or try it: \
+                 relay-bundle secrets check {profile} --identity FILE"
+            );
+            report.warning("RB0430", path, message, help);
+        }
+    }
+    if let Some(address) = form.address() {
+        recipients(secret, address, wanted, report);
+    }
+}
+
+/// Returns how to give a secret a file of its own: the one that it names is that of another site.
+fn own_file(secret: &Named, place: &Place) -> String {
+    let Named { profile, path, file, .. } = secret;
+    let own = format!("secrets/{profile}-{}.age", place.key());
+    let encrypt = format!("relay-bundle secrets encrypt {profile} {path}");
+    if *file == own {
+        return format!(
+            "delete the file if no other profile names it, and seal the value for this place: {encrypt}"
+        );
+    }
+    format!(
+        "name a file of its own in this profile, `{path} = {{ age = \"{own}\" }}`, and seal the value for it: {encrypt}"
+    )
+}
+
+/// Warns of an operator's key that does not open the file: it was named after the file was sealed.
+fn recipients(secret: &Named, address: &Address, wanted: &[AgeRecipient], report: &mut Report<'_>) {
+    let lacking: Vec<&str> = address.lacking(wanted).into_iter().map(AgeRecipient::as_str).collect();
+    if lacking.is_empty() {
+        return;
+    }
+    let message = format!(
+        "`{}` is not sealed for {}, which `release.sealRecipients` names: that key does not open it",
+        secret.file,
+        lacking.join(", ")
+    );
+    let help =
+        format!("seal it again: relay-bundle secrets encrypt {} {} --replace", secret.profile, secret.path);
+    report.warning("RB0431", &secret.path, message, help);
+}

@@ -1,0 +1,49 @@
+//! Numbers that Helm takes for octal, and modes that it takes for decimal.
+
+use super::notes::Notes;
+use super::value::{Map, Value};
+use crate::model::credential::resembles_secret;
+use crate::profile::mode_text::{is_mode_key, meant};
+use crate::profile::node::{Path, Segment};
+
+/// Adds a note for each number that begins with 0, and for each mode that looks octal and is not.
+pub(super) fn note_all(values: &Map, octals: &[Path], notes: &mut Notes) {
+    note_map(values, &Path::default(), octals, notes);
+}
+
+fn note_map(values: &Map, path: &Path, octals: &[Path], notes: &mut Notes) {
+    values.0.iter().for_each(|(key, value)| note_value(value, &path.key(key), octals, notes));
+}
+
+fn note_value(value: &Value, path: &Path, octals: &[Path], notes: &mut Notes) {
+    match value {
+        Value::Map(map) => note_map(map, path, octals, notes),
+        Value::List(items) => {
+            for (index, item) in items.iter().enumerate() {
+                note_value(item, &path.index(index), octals, notes);
+            }
+        }
+        Value::Integer(number) if octals.contains(path) => note_octal(*number, path, notes),
+        Value::Integer(number) if is_mode(path) => note_decimal(*number, path, notes),
+        _ => {}
+    }
+}
+
+/// Adds the note for a number that begins with 0. It names the number unless that may be a password.
+pub(super) fn note_octal(number: i64, path: &Path, notes: &mut Notes) {
+    let mut keys = path.0.iter().filter_map(Segment::as_key);
+    let is_shown = is_mode(path) || !keys.any(resembles_secret);
+    let example = if is_shown && number >= 0 { format!(": 0{number:o} is {number}") } else { String::new() };
+    let why = format!("Helm takes a number that begins with 0 for octal{example}");
+    notes.add(path.to_string(), "read as octal", why);
+}
+
+fn note_decimal(number: i64, path: &Path, notes: &mut Notes) {
+    let Some(meant) = meant(&number.to_string()) else { return };
+    let why = format!("Helm takes {number} for decimal; write `0o{meant:o}` if that is meant");
+    notes.add(path.to_string(), format!("is the mode `0o{number:o}`"), why);
+}
+
+fn is_mode(path: &Path) -> bool {
+    path.0.last().and_then(Segment::as_key).is_some_and(is_mode_key)
+}

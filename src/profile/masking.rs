@@ -1,0 +1,278 @@
+//! What people may see of a profile's text: names, but no secrets.
+//!
+//! | text | what is shown |
+//! |---|---|
+//! | TOML | every line, with stars over values that are secrets, sound like one or resemble one |
+//! | not TOML | only lines of known words without quotes: a piece of a secret may stand anywhere |
+//! | a link out of the profiles' folder, or with PEM in it | no line: it may be any file |
+
+use std::ops::Range;
+
+use super::diagnostic::Diagnostics;
+use super::known_words;
+use super::node::{Entry, Node, Path, Segment, Table, Value, Visibility};
+use super::parse::parse;
+use super::secrets::{is_key, is_name, is_reference, is_secret_path, is_unknown_property};
+use crate::model::credential::{
+    credentials, holds_pem, may_assign_secret, may_hold_login, resembles_secret, sounds_secret,
+};
+
+/// A text whose secrets are covered, line by line.
+pub struct ShownText<'a> {
+    text: &'a str,
+    tree: Node,
+    lines: Lines,
+}
+
+enum Lines {
+    Masked,
+    OfKnownWords,
+    None,
+}
+
+/// One line as people may see it: of the same length as the line that was written.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ShownLine {
+    /// Where it begins in the text.
+    pub start: usize,
+    pub text: String,
+}
+
+impl<'a> ShownText<'a> {
+    /// Reads a text once more, for what may be shown of it.
+    pub fn new(text: &'a str, visibility: Visibility) -> Self {
+        let mut problems = Diagnostics::default();
+        let tree = parse(0, text, &mut problems);
+        // A number that is too large is the one problem that leaves the tree whole.
+        let is_whole = problems.iter().all(|problem| problem.code == "RB0004");
+        let lines = match visibility {
+            Visibility::Places => Lines::None,
+            Visibility::Lines if holds_pem(text) => Lines::None,
+            Visibility::Lines if is_whole => Lines::Masked,
+            Visibility::Lines => Lines::OfKnownWords,
+        };
+        Self { text, tree, lines }
+    }
+
+    /// Returns the line that has the byte at `offset`, if it may be shown.
+    pub fn line_at(&self, offset: usize) -> Option<ShownLine> {
+        let offset = self.text.floor_char_boundary(offset);
+        let start = self.text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
+        let end = self.text[start..].find('\n').map_or(self.text.len(), |length| start + length);
+        let line = &self.text[start..end];
+        let text = match self.lines {
+            Lines::None => None,
+            Lines::OfKnownWords => has_known_words_only(line).then(|| line.to_owned()),
+            Lines::Masked => Some(self.masked(start..end)),
+        };
+        text.map(|text| ShownLine { start, text })
+    }
+
+    fn masked(&self, line: Range<usize>) -> String {
+        let mut bytes = self.text.as_bytes()[line.clone()].to_vec();
+        let mut hidden = Vec::new();
+        collect(&self.tree, &line, &mut Vec::new(), &mut hidden);
+        let in_text = |range: Range<usize>| line.start + range.start..line.start + range.end;
+        hidden.extend(credentials(&self.text[line.clone()]).map(in_text));
+        for range in hidden {
+            let (from, to) = (range.start.max(line.start), range.end.min(line.end));
+            bytes[from - line.start..to - line.start].fill(b'*');
+        }
+        String::from_utf8(bytes).expect("whole values were replaced by ASCII")
+    }
+}
+
+/// Returns `text` with stars over every secret, and over every line that may not be shown.
+pub fn mask(text: &str) -> String {
+    let shown = ShownText::new(text, Visibility::Lines);
+    let mut start = 0;
+    let lines = text.split('\n').map(|line| {
+        let masked = shown.line_at(start).map_or_else(|| "*".repeat(line.len()), |line| line.text);
+        start += line.len() + 1;
+        masked
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Returns whether the value at `path` is a secret, or may be one.
+pub(super) fn is_hidden(tree: &Node, path: &Path) -> bool {
+    let mut steps = Vec::new();
+    let mut node = tree;
+    for segment in &path.0 {
+        let (step, next) = match (segment, &node.value) {
+            (Segment::Key(key), Value::Table(table)) => {
+                let Some((key, Entry { node, .. })) = table.get_key_value(key) else { break };
+                (Step::Key(table, key), node)
+            }
+            (Segment::Index(index), Value::Array(items)) => {
+                let Some(node) = items.get(*index) else { break };
+                (Step::Index(items, *index), node)
+            }
+            _ => break,
+        };
+        steps.push(step);
+        node = next;
+    }
+    is_secret(node, &steps)
+}
+
+/// One step from the root of a tree to a value, with what stands beside it.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Key(&'a Table, &'a str),
+    Index(&'a [Node], usize),
+}
+
+/// Collects the places of secrets that are in `line`; `steps` is the way to `node`.
+fn collect<'a>(
+    node: &'a Node,
+    line: &Range<usize>,
+    steps: &mut Vec<Step<'a>>,
+    hidden: &mut Vec<Range<usize>>,
+) {
+    match &node.value {
+        Value::Table(table) => {
+            for (key, entry) in table {
+                steps.push(Step::Key(table, key));
+                collect(&entry.node, line, steps, hidden);
+                steps.pop();
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                steps.push(Step::Index(items, index));
+                collect(item, line, steps, hidden);
+                steps.pop();
+            }
+        }
+        _ => {
+            let span = node.origin.span();
+            if span.start < line.end && span.end > line.start && is_secret(node, steps) {
+                hidden.push(span);
+            }
+        }
+    }
+}
+
+/// Returns whether a value is a secret: by its key, by one further out, by what stands beside it, or by itself.
+fn is_secret(node: &Node, steps: &[Step<'_>]) -> bool {
+    let text = match &node.value {
+        // A switch tells nothing; a number may be a password without its quotes.
+        Value::Bool(_) => return false,
+        Value::Text(text) => text.as_str(),
+        _ => "",
+    };
+    if may_assign_secret(text) || may_hold_login(text) {
+        return true;
+    }
+    let mut path = Path::default();
+    let mut found = false;
+    for step in steps {
+        match *step {
+            Step::Index(items, index) => {
+                // An option may be written without the sign between its name and its value.
+                let is_option = is_argument(&path) && resembles_secret(text);
+                found = found || is_option || follows_option(items, index);
+                path = path.index(index);
+            }
+            Step::Key(table, key) => {
+                found = found || is_torn(path.0.last(), key);
+                path = path.key(key);
+                found = found || is_secret_path(&path) || is_secret_key(&path, key) || is_in_pair(table, key);
+            }
+        }
+    }
+    found && !(is_reference(&path) && is_plain(text))
+}
+
+fn is_secret_key(path: &Path, key: &str) -> bool {
+    if sounds_secret(key) {
+        // Those of ours that take a secret are known by their paths.
+        return !is_name(path, key) && !is_key(path);
+    }
+    is_unknown_property(path) || resembles_secret(key) && !known_words::is_key_name(key)
+}
+
+/// Returns whether a dot has come into the name of a secret: `adminPass.word`.
+fn is_torn(before: Option<&Segment>, key: &str) -> bool {
+    let Some(before) = before.and_then(Segment::as_key) else { return false };
+    resembles_secret(&format!("{before}{key}"))
+        && !known_words::is_key_name(before)
+        && !known_words::is_key_name(key)
+}
+
+/// Returns whether `key` is the value of a pair such as `{ name = "LDAP_PASSWORD", value = "…" }`, with either key
+/// misspelt perhaps.
+fn is_in_pair(table: &Table, key: &str) -> bool {
+    let names_secret = |(name, entry): (&String, &Entry)| match &entry.node.value {
+        Value::Text(text) if name != key => {
+            resembles_secret(text) && (name == "name" || !known_words::is_key_name(name))
+        }
+        _ => false,
+    };
+    key != "name" && table.iter().any(names_secret) && (key == "value" || !known_words::is_key_name(key))
+}
+
+/// Returns whether `path` is a list of arguments of a program.
+fn is_argument(path: &Path) -> bool {
+    matches!(path.0.last().and_then(Segment::as_key), Some("args" | "command"))
+}
+
+/// Returns whether an item is the value of an option before it: `["--password", "…"]`.
+fn follows_option(items: &[Node], index: usize) -> bool {
+    let before = index.checked_sub(1).and_then(|before| items.get(before)).map(|node| &node.value);
+    matches!(before, Some(Value::Text(text)) if text.starts_with('-') && sounds_secret(text))
+}
+
+/// Returns whether a text could be a name of an object, a key or a file.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
+}
+
+/// Returns whether a line of a text that is not TOML tells nothing but names of keys and choices, and small numbers
+/// behind them.
+fn has_known_words_only(line: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let is_sign = |c: char| " \t[]{}=,.".contains(c);
+    if sounds_secret(line) || !line.chars().all(|c| is_word(c) || is_sign(c)) {
+        return false;
+    }
+    let mut words = line.split(is_sign).filter(|word| !word.is_empty());
+    let is_number = |word: &str| word.len() < 6 && word.bytes().all(|byte| byte.is_ascii_digit());
+    words.next().is_none_or(known_words::is_key_name)
+        && words.all(|word| known_words::is_known(word) || is_number(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str, number: usize) -> Option<String> {
+        let start = text.split_inclusive('\n').take(number - 1).map(str::len).sum();
+        ShownText::new(text, Visibility::Lines).line_at(start).map(|line| line.text)
+    }
+
+    #[test]
+    fn line_of_broken_text_shows_known_words_only() {
+        let text = "replicaCount 3\nlogLevel = info\nx = y\njwtSecret =\ns3cret\n73313\nlogLevel = 'info'\n[ingress\nredis.auth = 1\n";
+        let shown: Vec<bool> = (1..=9).map(|number| line(text, number).is_some()).collect();
+        assert_eq!(shown, [true, true, false, false, false, false, false, true, false]);
+    }
+
+    #[test]
+    fn text_with_pem_shows_no_line() {
+        assert_eq!(line("replicaCount = 1\n# -----BEGIN PRIVATE KEY-----\n", 1), None);
+    }
+
+    #[test]
+    fn text_of_places_shows_no_line() {
+        assert_eq!(ShownText::new("replicaCount = 1", Visibility::Places).line_at(0), None);
+    }
+
+    #[test]
+    fn secret_of_several_lines_is_covered_in_each() {
+        let text = "config.jwtSecret = \"\"\"s3cret\ns3cret\"\"\"\nreplicaCount = 1";
+        assert!(!mask(text).contains("s3cret"), "{}", mask(text));
+        assert_eq!(line(text, 3).as_deref(), Some("replicaCount = 1"));
+    }
+}

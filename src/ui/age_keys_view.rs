@@ -1,0 +1,50 @@
+//! The public keys of age that a bundle names: for whom its secrets are sealed, and who can recover what is generated.
+
+use std::io::{self, Write};
+
+use super::escape::safe;
+use crate::bundle::sealed::AgeKeys;
+use crate::model::text::AgeRecipient;
+
+/// Writes both lists, a line for each key.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn write(keys: &AgeKeys, out: &mut dyn Write) -> io::Result<()> {
+    list("sealed for", &keys.seal, out)?;
+    list("recovery", &keys.recovery, out)
+}
+
+fn list(label: &str, keys: &[String], out: &mut dyn Write) -> io::Result<()> {
+    if keys.is_empty() {
+        return writeln!(out, "{label:<12}no key is named");
+    }
+    for (index, key) in keys.iter().enumerate() {
+        let label = if index == 0 { label } else { "" };
+        let is_example = key.parse::<AgeRecipient>().is_ok_and(|key| key.is_example());
+        let note = if is_example { " (the example of the shipped profiles)" } else { "" };
+        writeln!(out, "{label:<12}{}{note}", safe(key))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_name_each_key_and_mark_the_example() {
+        let own = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
+        let example = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+        let keys = AgeKeys { seal: Vec::new(), recovery: vec![own.to_owned(), example.to_owned()] };
+        let mut out = Vec::new();
+
+        write(&keys, &mut out).unwrap();
+
+        let wanted = format!(
+            "sealed for  no key is named\nrecovery    {own}\n            {example} (the example of the shipped profiles)\n"
+        );
+        assert_eq!(String::from_utf8(out).unwrap(), wanted);
+    }
+}

@@ -1,0 +1,95 @@
+//! The certificates of the test, made by openssl once.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use tempfile::TempDir;
+
+use crate::tools::find;
+
+/// The client certificates, and how the key of each is made.
+pub(crate) const CLIENTS: [(&str, &str); 7] = [
+    ("p256", "-newkey ec -pkeyopt ec_paramgen_curve:P-256"),
+    ("p384", "-newkey ec -pkeyopt ec_paramgen_curve:P-384"),
+    ("p521", "-newkey ec -pkeyopt ec_paramgen_curve:P-521"),
+    ("ed25519", "-newkey ed25519"),
+    ("rsa", "-newkey rsa:2048"),
+    ("rsa1024", "-newkey rsa:1024"),
+    ("version1", "-newkey rsa:2048"),
+];
+
+/// A folder with `ca.crt`, `server.crt`, `server.key`, and a certificate with its key for each client.
+pub(crate) struct Certificates {
+    folder: TempDir,
+}
+
+impl Certificates {
+    /// Returns the certificates; none without openssl.
+    pub(crate) fn get() -> Option<&'static Self> {
+        static MADE: OnceLock<Option<Certificates>> = OnceLock::new();
+        MADE.get_or_init(Self::make).as_ref()
+    }
+
+    fn make() -> Option<Self> {
+        let openssl = find("openssl", "openssl")?;
+        let folder = tempfile::tempdir().unwrap();
+        let run = |line: &str| {
+            let output = Command::new(&openssl).args(line.split(' ')).current_dir(&folder).output().unwrap();
+            assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        };
+        let ca = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -batch";
+        run(&format!("req -x509 {ca} -subj /CN=ca -keyout ca.key -out ca.crt"));
+        run(&format!("req -x509 {ca} -subj /CN=other-ca -keyout other-ca.key -out other-ca.crt"));
+        let names = "subjectAltName=IP:127.0.0.1,IP:0.0.0.0,DNS:localhost,DNS:api.example.invalid,DNS:named.example.invalid";
+        run(&format!(
+            "req -x509 {ca} -subj /CN=server -addext {names} -addext basicConstraints=critical,CA:FALSE \
+             -CA ca.crt -CAkey ca.key -keyout server.key -out server.crt"
+        ));
+        for (name, key) in CLIENTS {
+            run(&format!("req {key} -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"));
+            let sign = format!("x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -days 2 -out {name}.crt");
+            if name != "version1" {
+                fs_err::write(folder.path().join("extensions"), "extendedKeyUsage=clientAuth\n").unwrap();
+                run(&format!("{sign} -extfile extensions"));
+                continue;
+            }
+            // Newer openssl asks to be told; older ones know no such option.
+            run(&sign);
+            if !is_version_1(&folder.path().join("version1.crt")) {
+                run(&format!("{sign} -x509v1"));
+            }
+        }
+        run("pkey -in rsa.key -aes256 -passout pass:EXAMPLE -out encrypted.key");
+        // `openssl ecparam -genkey` writes the parameters in front of the key.
+        run("ecparam -name prime256v1 -out parameters.pem");
+        let read = |file: &str| fs_err::read_to_string(folder.path().join(file)).unwrap();
+        fs_err::write(folder.path().join("both.key"), read("parameters.pem") + &read("p256.key")).unwrap();
+        Some(Self { folder })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn text(&self, file: &str) -> String {
+        fs_err::read_to_string(self.folder().join(file)).unwrap()
+    }
+
+    /// Returns whose certificate this is.
+    pub(crate) fn owner(&self, certificate: &CertificateDer) -> String {
+        let is_his = |name: &str| {
+            CertificateDer::from_pem_file(self.folder().join(format!("{name}.crt"))).unwrap() == *certificate
+        };
+        let owner = CLIENTS.iter().find(|(name, _)| is_his(name));
+        owner.map_or("unknown", |(name, _)| name).to_owned()
+    }
+}
+
+/// Tells whether a certificate says no version, which is how it says 1.
+fn is_version_1(file: &Path) -> bool {
+    let certificate = CertificateDer::from_pem_file(file).unwrap();
+    !certificate.windows(5).any(|part| part == [0xa0, 3, 2, 1, 2])
+}

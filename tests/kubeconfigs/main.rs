@@ -1,0 +1,15 @@
+//! Kubeconfigs and environments, with kubectl as the oracle: both programs talk to a server of this test, which notes
+//! what arrives. No control plane is needed.
+//!
+//! Without kubectl and openssl the tests say that they are skipped; with `CI=true` that is a failure.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod certificates;
+mod clients;
+mod credentials;
+mod messages;
+mod proxies;
+mod recorder;
+mod table;
+#[path = "../support/tools.rs"]
+mod tools;
