@@ -225,8 +225,8 @@ mod tests {
         assert_eq!(Lock::parse(&text).unwrap(), lock());
         let line = |change: &dyn Fn(&str) -> String| Lock::parse(&change(&text)).unwrap_err().line;
         assert_eq!(line(&|text| text.replace("by `", "with `")), Some(1));
-        assert_eq!(line(&|text| text.replace("size = 707", "size = 0707")), Some(10));
-        assert_eq!(line(&|text| text.replacen("size = 707", "size  = 707", 1)), Some(10));
+        assert_eq!(line(&|text| text.replace("size = 707", "size = 0707")), Some(11));
+        assert_eq!(line(&|text| text.replacen("size = 707", "size  = 707", 1)), Some(11));
         assert_eq!(
             line(&|text| text.replace("[\"dev\", \"production\"]", "[\"production\", \"dev\"]")),
             Some(4)
