@@ -192,7 +192,7 @@ fn first_difference(text: &str, wanted: &str) -> Option<usize> {
     if text == wanted {
         return None;
     }
-    let same = text.split('\n').zip(wanted.split('\n')).take_while(|(one, other)| one == other).count();
+    let same = text.split_inclusive('\n').zip(wanted.split_inclusive('\n')).take_while(|(one, other)| one == other).count();
     Some(same + 1)
 }
 
