@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use super::derive;
 use super::files::{AddError, BundleFiles};
-use super::index::{FORMAT, Index, KubernetesRange, Object, Source, Wanted, WantedKey};
+use super::index::{FORMAT, Image, Index, KubernetesRange, Object, Source, Wanted, WantedKey};
 use super::limits::{LimitExceeded, Values, check_document};
 use super::open::{INDEX, RECIPE};
 use super::recipe::Recipe;
 use crate::canonical::{Canonical, NotCanonical};
+use crate::images::list::{IMAGES, ImageList, InvalidImageList};
 use crate::model::digest::Digest;
 use crate::model::object_key::ObjectKey;
 use crate::model::safe_path::{InvalidPath, SafePath};
@@ -38,6 +39,8 @@ pub enum AssembleError {
     Manifest(ObjectKey),
     #[error(transparent)]
     Canonical(#[from] NotCanonical),
+    #[error("the images do not make a bundle: {0}")]
+    Images(#[from] InvalidImageList),
 }
 
 /// Makes the bundle of a profile from its rendered objects.
@@ -52,6 +55,10 @@ pub fn assemble(profile: &Profile, set: &ManifestSet) -> Result<Assembled, Assem
         files.add(SafePath::parse(&sealed_path(file))?, bytes.clone())?;
     }
     let recipe = document(&mut files, RECIPE, Canonical::of(&Recipe::of(profile))?)?;
+    let images = derive::images(set);
+    if profile.lock.is_some() {
+        files.add(SafePath::parse(IMAGES)?, list(profile, &images)?.to_bytes())?;
+    }
     let settings = &profile.settings;
     let index = Index {
         format: FORMAT,
@@ -61,7 +68,7 @@ pub fn assemble(profile: &Profile, set: &ManifestSet) -> Result<Assembled, Assem
         profile: profile.name.clone(),
         app_version: settings.release.app_version.clone(),
         kubernetes: KubernetesRange { min: settings.kubernetes.version, max: derive::newest_kubernetes(set) },
-        images: derive::images(set),
+        images,
         contract: contract(profile, set),
         workloads: derive::workloads(set),
         objects,
@@ -106,6 +113,17 @@ fn object(files: &BundleFiles, manifest: &Manifest) -> Object {
     let sha256 = files.get(&file).expect("every manifest was added").digest();
     let ObjectKey { api_version, kind, namespace, name } = manifest.key.clone();
     Object { api_version, kind, namespace, name, file, phase: manifest.phase, sha256 }
+}
+
+/// Lists the images of a locked profile, by the references that its manifests have.
+fn list(profile: &Profile, images: &[Image]) -> Result<ImageList, InvalidImageList> {
+    let sources = profile.images();
+    let locked = |image: &Image| {
+        let reference = image.reference.parse().expect("the references of a locked profile were checked");
+        let source = sources.get(&image.reference).expect("the profile states every image that it renders");
+        (reference, profile.locked(&source.source).expect("a locked profile has each of its images locked"))
+    };
+    ImageList::of(images.iter().map(locked))
 }
 
 /// Returns what must be in the cluster, with what is known of the Secrets that apply makes.

@@ -1,6 +1,7 @@
 //! Which files a bundle may hold, and where they stand.
 
 use crate::bundle::limits::{DOCUMENT_BYTES_MAX, FILE_BYTES_MAX, MANIFEST_BYTES_MAX};
+use crate::images::list::{IMAGES, IMAGES_BYTES_MAX};
 use crate::model::safe_path::SafePath;
 
 /// The signed statement; the only file that is added or replaced after the bundle was built.
@@ -14,6 +15,8 @@ pub const SUMS: &str = "SHA256SUMS";
 pub enum Kind {
     /// `bundle.json` or `recipe.json`.
     Document,
+    /// `images.json`: every image, manifest, config and layer.
+    ImageList,
     /// `manifests/<name>.yaml`: one Kubernetes object. No subfolders, which `kubectl apply -f` would not visit.
     Manifest,
     /// `secrets/<name>.age`: ciphertext.
@@ -27,6 +30,7 @@ impl Kind {
     pub fn of(path: &SafePath) -> Option<Self> {
         match path.as_str().split_once('/') {
             None if matches!(path.as_str(), "bundle.json" | "recipe.json") => Some(Self::Document),
+            None if path.as_str() == IMAGES => Some(Self::ImageList),
             Some(("manifests", name)) if is_one_segment(name, ".yaml") => Some(Self::Manifest),
             Some(("secrets", name)) if is_one_segment(name, ".age") => Some(Self::SealedSecret),
             Some(("images", _)) => Some(Self::Blob),
@@ -38,6 +42,7 @@ impl Kind {
     pub fn bytes_max(self) -> u64 {
         match self {
             Self::Document => DOCUMENT_BYTES_MAX,
+            Self::ImageList => IMAGES_BYTES_MAX,
             Self::Manifest | Self::SealedSecret => MANIFEST_BYTES_MAX,
             Self::Blob => FILE_BYTES_MAX,
         }
@@ -56,6 +61,7 @@ mod tests {
     fn only_the_files_of_the_format_have_a_kind() {
         let table = [
             ("bundle.json", Some(Kind::Document)),
+            ("images.json", Some(Kind::ImageList)),
             ("recipe.json", Some(Kind::Document)),
             ("manifests/10-cm-a.yaml", Some(Kind::Manifest)),
             ("secrets/a.age", Some(Kind::SealedSecret)),

@@ -20,6 +20,7 @@ use super::recipe::{self, Recipe};
 use super::sealed::InvalidSealed;
 use super::sums::Sums;
 use crate::canonical::{Canonical, NotCanonical};
+use crate::images::list::{IMAGES, IMAGES_BYTES_MAX, ImageList, InvalidImageList};
 use crate::model::digest::Digest;
 use crate::model::object_key::ObjectKey;
 use crate::model::secret::sealed_path;
@@ -39,9 +40,10 @@ pub struct Bundle {
     pub recipe: Recipe,
     /// The objects, in apply order.
     pub manifests: ManifestSet,
-    /// The list of all files, blobs included.
+    /// The images, each pinned; none if the profile is not locked.
+    pub images: Option<ImageList>,
+    /// The list of all files.
     pub sums: Sums,
-    /// The files that are not blobs.
     pub files: BundleFiles,
     /// The sizes of all files, added up.
     pub bytes: u64,
@@ -84,6 +86,10 @@ pub enum InvalidBundle {
     OtherRecipe,
     #[error(transparent)]
     Sealed(#[from] Box<InvalidSealed>),
+    #[error("`{IMAGES}` is not a list of images: {0}")]
+    Images(InvalidImageList),
+    #[error("`{IMAGES}` lists other images than the manifests: `{reference}` is in one of them only")]
+    OtherImages { reference: String },
 }
 
 impl Bundle {
@@ -126,7 +132,8 @@ impl Bundle {
         check_objects(&manifests, &index)?;
         agrees_with_manifests(&index, &manifests)?;
         index.contract.iter().try_for_each(|wanted| check_source(wanted, &files))?;
-        Ok(Self { content_id: sums.content_id(), index, recipe, manifests, sums, files, bytes })
+        let images = read_images(&files, &index)?;
+        Ok(Self { content_id: sums.content_id(), index, recipe, manifests, images, sums, files, bytes })
     }
 
     /// Makes a bundle of files in memory, which were just assembled.
@@ -137,6 +144,24 @@ impl Bundle {
     pub fn of_files(files: BundleFiles) -> Result<Self, InvalidBundle> {
         let bytes = files.iter().map(|(_, file)| file.bytes().len() as u64).sum();
         Self::open(Contents { sums: files.sums(), files, bytes })
+    }
+}
+
+/// Reads `images.json`, if it is there: it lists the images that the manifests run, and no other.
+fn read_images(files: &BundleFiles, index: &Index) -> Result<Option<ImageList>, InvalidBundle> {
+    let Some(file) = files.get(IMAGES) else { return Ok(None) };
+    let images = ImageList::parse(file.bytes()).map_err(|error| match error {
+        InvalidImageList::TooLarge { found } => {
+            LimitExceeded::File { path: IMAGES.to_owned(), bytes: found as u64, limit: IMAGES_BYTES_MAX }
+                .into()
+        }
+        error => InvalidBundle::Images(error),
+    })?;
+    let listed: BTreeSet<&str> = images.references().collect();
+    let run: BTreeSet<&str> = index.images.iter().map(|image| image.reference.as_str()).collect();
+    match listed.symmetric_difference(&run).next() {
+        Some(reference) => Err(InvalidBundle::OtherImages { reference: (*reference).to_owned() }),
+        None => Ok(Some(images)),
     }
 }
 

@@ -3,7 +3,8 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::failure::Failure;
-use crate::fsio::{self, Waits};
+use crate::fsio::{self, ReadFileError, Waits};
+use crate::images::lock::{LOCK_BYTES_MAX, LOCK_FILE};
 use crate::model::text::Label;
 use crate::profile::node::Visibility;
 use crate::profile::overlay::ProfileFiles;
@@ -166,6 +167,15 @@ impl ProfileFiles for Folder<'_> {
             return Err(format!("`{file}` is a link out of `{}`", self.path));
         }
         fsio::read_bounded(&file, 64 << 10).map_err(|error| error.to_string())
+    }
+
+    fn images_lock(&self) -> Result<Option<String>, String> {
+        let path = self.path.join(LOCK_FILE);
+        match fsio::read_bounded(&path, LOCK_BYTES_MAX) {
+            Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| format!("`{path}` is not UTF-8")),
+            Err(ReadFileError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     fn names(&self) -> Vec<String> {

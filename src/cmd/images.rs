@@ -78,18 +78,9 @@ impl Args {
     fn mirror(&self, ctx: &Ctx) -> Outcome {
         // A bundle knows only what its pods pull.
         let profile = ctx.load(&self.bundle, &self.source.profiles)?;
-        let settings = &profile.settings;
-        let own = settings
-            .init_containers
-            .iter()
-            .chain(&settings.extra_containers)
-            .filter_map(|own| own.image.clone());
-        let own = own.map(|from| Copy { to: settings.mirrored(&from), from });
-        let ours = settings
-            .images_used()
-            .into_values()
-            .map(|image| Copy { from: image.source, to: image.reference });
-        ctx.printer.report(&MirrorReport { copies: ours.chain(own).collect() })?;
+        let images = profile.images().into_values();
+        let copies = images.map(|image| Copy { from: image.source, to: image.reference }).collect();
+        ctx.printer.report(&MirrorReport { copies })?;
         Ok(ExitCode::SUCCESS)
     }
 }

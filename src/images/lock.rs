@@ -11,6 +11,9 @@ use super::reference::Reference;
 use crate::model::digest::Digest;
 use crate::model::text::Label;
 
+/// The name of the lock in the folder of the profiles; every `*.toml` there is a profile.
+pub const LOCK_FILE: &str = "images.lock";
+
 const SCHEMA: &str = "relay-bundle/images-lock/v1";
 
 /// The largest lock: 4,000 blobs of 85 bytes, and what surrounds them.
@@ -192,7 +195,11 @@ fn first_difference(text: &str, wanted: &str) -> Option<usize> {
     if text == wanted {
         return None;
     }
-    let same = text.split_inclusive('\n').zip(wanted.split_inclusive('\n')).take_while(|(one, other)| one == other).count();
+    let same = text
+        .split_inclusive('\n')
+        .zip(wanted.split_inclusive('\n'))
+        .take_while(|(one, other)| one == other)
+        .count();
     Some(same + 1)
 }
 

@@ -3,6 +3,8 @@
 //! Pure. `registry` is the edge that talks to registries; `bundle` carries what is pinned.
 
 pub mod json;
+pub mod layout;
+pub mod list;
 pub mod lock;
 pub mod manifest;
 pub mod platform;

@@ -88,6 +88,24 @@ impl<'de> serde::Deserialize<'de> for Digest {
     }
 }
 
+/// A digest as the OCI formats write it, with its algorithm: for `#[serde(with = "sha256")]`.
+pub mod sha256 {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::Digest;
+
+    pub fn serialize<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("sha256:{digest}"))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let hex =
+            text.strip_prefix("sha256:").ok_or_else(|| D::Error::custom("a digest starts with `sha256:`"))?;
+        hex.parse().map_err(D::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,7 @@ pub mod diagnostic;
 pub mod explain;
 pub mod helm;
 mod known_words;
+mod locked;
 pub mod logs;
 pub mod masking;
 mod mode_text;
@@ -59,7 +60,9 @@ pub fn load(name: &str, sets: &[String], files: &dyn ProfileFiles) -> Loaded {
         report_missing(&tree, &settings, &mut diagnostics);
         let names = Names::of(&settings);
         let name = name.parse::<Label>().ok()?;
-        let mut profile = Profile { name, settings, names, sealed: BTreeMap::new(), sets: sets.to_vec() };
+        let lock = locked::read(&name, files, &mut diagnostics);
+        let mut profile =
+            Profile { name, settings, names, sealed: BTreeMap::new(), sets: sets.to_vec(), lock };
         check::check(&mut profile, &tree, files, &mut diagnostics);
         check::modes::check(&tree, &sources, &mut diagnostics);
         Some(profile)

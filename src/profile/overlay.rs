@@ -37,6 +37,15 @@ pub trait ProfileFiles {
     /// With the reason in words when it cannot be read.
     fn file(&self, path: &str) -> Result<Vec<u8>, String>;
 
+    /// Returns the text of the lock of the images; none if there is no lock.
+    ///
+    /// # Errors
+    ///
+    /// With the reason in words when it cannot be read.
+    fn images_lock(&self) -> Result<Option<String>, String> {
+        Ok(None)
+    }
+
     /// Returns whether the checks judge what [`ProfileFiles::file`] returns. A command that seals files, or judges them
     /// itself, says no.
     fn judges_sealed(&self) -> bool {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::node::Path;
 use super::settings::{Image, LogMode, OutputKind, OutputValue, PullPolicy, Settings};
+use crate::images::lock::{Lock, LockedImage};
+use crate::images::reference::Reference;
 use crate::model::digest::Digest;
 use crate::model::secret::SecretForm;
 use crate::model::text::{Label, Tag};
@@ -18,6 +20,8 @@ pub struct Profile {
     pub sealed: BTreeMap<String, Vec<u8>>,
     /// The arguments `--set`, as they were given.
     pub sets: Vec<String>,
+    /// The lock of the images; none unless it lists this profile.
+    pub lock: Option<Lock>,
 }
 
 /// The app name of the chart: part of names and the value of a selector.
@@ -282,6 +286,42 @@ fn in_registry(registry: &str, reference: &str) -> String {
     if registry.is_empty() { reference.to_owned() } else { format!("{registry}/{path}") }
 }
 
+impl Profile {
+    /// Returns the reference of `image` in the cluster, pinned if the profile is locked.
+    pub fn image_ref(&self, image: &Image) -> ImageRef {
+        self.pin(self.settings.image_ref(image, None))
+    }
+
+    /// Returns the reference of the relay's image in the cluster, pinned if the profile is locked.
+    pub fn relay_image(&self) -> ImageRef {
+        self.pin(self.settings.relay_image())
+    }
+
+    /// Returns the reference in the cluster of an image that the profile's own container names.
+    pub fn own_image(&self, source: &str) -> String {
+        self.pin(self.settings.own_image(source)).reference
+    }
+
+    /// Returns each image that the profile's pods run, by its reference in the cluster.
+    pub fn images(&self) -> BTreeMap<String, ImageRef> {
+        let images = self.settings.images_used().into_values();
+        let own = self.settings.own_images().map(|(_, image)| image);
+        images.chain(own).map(|image| self.pin(image)).map(|image| (image.reference.clone(), image)).collect()
+    }
+
+    /// Returns what the lock says of the image that `source` names.
+    pub fn locked(&self, source: &str) -> Option<&LockedImage> {
+        let source: Reference = source.parse().ok()?;
+        self.lock.as_ref()?.images.get(&source)
+    }
+
+    fn pin(&self, image: ImageRef) -> ImageRef {
+        let Some(locked) = self.locked(&image.source) else { return image };
+        let name = image.reference.split('@').next().unwrap_or_default();
+        ImageRef { reference: format!("{name}@sha256:{}", locked.digest), ..image }
+    }
+}
+
 impl Settings {
     /// Returns the reference of `image` after the rewrite of `images.registry`; `tag` is for an image without one.
     pub fn image_ref(&self, image: &Image, tag: Option<&Tag>) -> ImageRef {
@@ -300,7 +340,12 @@ impl Settings {
     }
 
     /// Returns an image that a profile's own container names after the rewrite of `images.registry`.
-    pub fn mirrored(&self, reference: &str) -> String {
+    pub fn own_image(&self, source: &str) -> ImageRef {
+        let pull_policy = self.images.pull_policy.unwrap_or(PullPolicy::IfNotPresent);
+        ImageRef { reference: self.mirrored(source), source: source.to_owned(), pull_policy }
+    }
+
+    fn mirrored(&self, reference: &str) -> String {
         in_registry(self.images.registry.as_str(), reference)
     }
 
@@ -308,6 +353,19 @@ impl Settings {
         let version =
             Tag::try_from(self.release.app_version.to_string()).expect("a version is a tag by its rule");
         self.image_ref(&self.image, Some(&version))
+    }
+
+    /// Returns the images of the profile's own containers, by the key that sets them.
+    pub fn own_images(&self) -> impl Iterator<Item = (Path, ImageRef)> {
+        [("initContainers", &self.init_containers), ("extraContainers", &self.extra_containers)]
+            .into_iter()
+            .flat_map(|(key, containers)| {
+                containers
+                    .iter()
+                    .enumerate()
+                    .map(move |(index, own)| (Path::of(key).index(index).key("image"), own))
+            })
+            .filter_map(|(path, own)| Some((path, self.own_image(own.image.as_deref()?))))
     }
 
     /// Returns the images that the pods of this profile run, by the key that sets them.

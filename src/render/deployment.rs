@@ -127,7 +127,7 @@ fn annotations(profile: &Profile, contents: &Contents<'_>) -> BTreeMap<String, S
 fn pod_spec(profile: &Profile, contents: &Contents<'_>) -> PodSpec {
     let settings = &profile.settings;
     let mut init_containers = vec![prepare(profile, contents.environment)];
-    init_containers.extend(settings.init_containers.iter().map(|own| security::restrict(settings, own)));
+    init_containers.extend(settings.init_containers.iter().map(|own| security::restrict(profile, own)));
     let mut containers = vec![relay(profile, contents.environment)];
     let mut volumes =
         vec![pod::empty_dir("data", settings.storage.data.size_limit.to_string()), logs_volume(profile)];
@@ -147,7 +147,7 @@ fn pod_spec(profile: &Profile, contents: &Contents<'_>) -> PodSpec {
         containers.push(exporter::container(profile));
         volumes.push(exporter::volume(content));
     }
-    containers.extend(settings.extra_containers.iter().map(|own| security::restrict(settings, own)));
+    containers.extend(settings.extra_containers.iter().map(|own| security::restrict(profile, own)));
     volumes.extend(settings.extra_volumes.iter().cloned());
     PodSpec {
         affinity: settings.affinity.clone(),
@@ -194,7 +194,7 @@ fn environment_source(content: &Content) -> Vec<EnvFromSource> {
 /// Returns the container that waits for Redis and writes the first administrator.
 fn prepare(profile: &Profile, environment: &Content) -> Container {
     let settings = &profile.settings;
-    let image = settings.relay_image();
+    let image = profile.relay_image();
     let password =
         profile.secret(&Purpose::AdminPassword).map(|secret| pod::secret_env("ADMIN_PASSWORD", &secret));
     // The relay's own mounts bring the file; without them Node.js would warn of it at each start.
@@ -220,7 +220,7 @@ fn prepare(profile: &Profile, environment: &Content) -> Container {
 
 fn relay(profile: &Profile, environment: &Content) -> Container {
     let settings = &profile.settings;
-    let image = settings.relay_image();
+    let image = profile.relay_image();
     Container {
         name: CONTAINER.into(),
         env: Some(relay_env(profile)),

@@ -83,7 +83,7 @@ pub(super) fn content(profile: &Profile) -> Content {
 /// Returns the sidecar. It has no readiness probe: where metrics fail, requests must still be served.
 pub(super) fn container(profile: &Profile) -> Container {
     let exporter = &profile.settings.service_monitor.exporter;
-    let image = profile.settings.image_ref(&exporter.image, None);
+    let image = profile.image_ref(&exporter.image);
     Container {
         name: "json-exporter".into(),
         args: Some(arguments(&format!("{CONFIG_PATH}/{CONFIG_FILE}"), &format!(":{}", exporter.port))),

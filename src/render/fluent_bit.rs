@@ -47,7 +47,7 @@ pub(super) fn content(profile: &Profile) -> Content {
 pub(super) fn container(profile: &Profile, native: bool) -> Container {
     let settings = &profile.settings;
     let fluentbit = &settings.storage.logs.fluentbit;
-    let image = settings.image_ref(&fluentbit.image, None);
+    let image = profile.image_ref(&fluentbit.image);
     Container {
         name: "fluent-bit".into(),
         args: Some(vec!["-c".into(), format!("{CONFIG_PATH}/{CONFIG_FILE}")]),

@@ -145,7 +145,7 @@ fn pod_spec(profile: &Profile, content: &Content) -> PodSpec {
 
 fn container(profile: &Profile) -> Container {
     let settings = &profile.settings;
-    let image = settings.image_ref(&settings.redis.image, None);
+    let image = profile.image_ref(&settings.redis.image);
     let password = profile
         .secret(&Purpose::RedisPassword)
         .map(|secret| vec![pod::secret_env("REDIS_PASSWORD", &secret)]);

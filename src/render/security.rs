@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{
 };
 
 use crate::model::kube_version::KubeVersion;
-use crate::profile::settings::Settings;
+use crate::profile::resolve::Profile;
 
 /// Returns the security context of a container that needs nothing.
 pub(super) fn container() -> SecurityContext {
@@ -37,7 +37,7 @@ pub(super) fn pod(id: i64) -> PodSecurityContext {
 }
 
 /// Gives a profile's own container what it left open, the restricted settings, and its image from the mirror.
-pub(super) fn restrict(settings: &Settings, own: &Container) -> Container {
+pub(super) fn restrict(profile: &Profile, own: &Container) -> Container {
     let restricted = container();
     let mut context = own.security_context.clone().unwrap_or_default();
     context.allow_privilege_escalation =
@@ -45,9 +45,9 @@ pub(super) fn restrict(settings: &Settings, own: &Container) -> Container {
     let mut capabilities = context.capabilities.take().unwrap_or_default();
     capabilities.drop = capabilities.drop.or(Some(vec!["ALL".into()]));
     context.capabilities = Some(capabilities);
-    let policy = settings.images.pull_policy.map(|policy| policy.as_str().to_owned());
+    let policy = profile.settings.images.pull_policy.map(|policy| policy.as_str().to_owned());
     Container {
-        image: own.image.as_deref().map(|image| settings.mirrored(image)),
+        image: own.image.as_deref().map(|image| profile.own_image(image)),
         image_pull_policy: own.image_pull_policy.clone().or(policy),
         security_context: Some(context),
         ..own.clone()

@@ -131,6 +131,10 @@ impl ProfileFiles for Unjudged<'_> {
         self.0.file(path)
     }
 
+    fn images_lock(&self) -> Result<Option<String>, String> {
+        self.0.images_lock()
+    }
+
     fn judges_sealed(&self) -> bool {
         false
     }

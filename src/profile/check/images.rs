@@ -1,11 +1,16 @@
 //! Images: something that decides what runs, best a digest.
 
-use crate::profile::resolve::names_registry;
-use crate::profile::settings::{Image, Settings};
+use std::collections::BTreeMap;
+
+use crate::images::reference::Reference;
+use crate::model::digest::Digest;
+use crate::profile::node::Path;
+use crate::profile::resolve::{ImageRef, Profile, names_registry};
 
 use super::Report;
 
-pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
+pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
+    let settings = &profile.settings;
     for (path, image) in settings.images_used() {
         if !names_registry(&image.reference) {
             let message = format!("`{}` names no registry: nodes with CRI-O refuse it", image.reference);
@@ -18,37 +23,81 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
             "storage.logs.fluentbit.image" => (&settings.storage.logs.fluentbit.image, ""),
             _ => (&settings.service_monitor.exporter.image, ""),
         };
-        check_image(path, image, version, settings.is_dev(), report);
+        if image.digest.as_str().is_empty() {
+            let tag = if image.tag.as_str().is_empty() { version } else { image.tag.as_str() };
+            check_tag(profile, path, tag, report);
+        }
+    }
+    check_locked(profile, report);
+}
+
+/// Checks the tag of an image without a digest.
+fn check_tag(profile: &Profile, path: &str, tag: &str, report: &mut Report<'_>) {
+    let (at, is_locked) = (format!("{path}.tag"), profile.lock.is_some());
+    match tag {
+        "" => {
+            let message =
+                "the image has neither tag nor digest: it would be `latest`, whatever that is on the day";
+            report.error("RB0350", at, message, format!("set `{path}.digest`, or at least `{path}.tag`"));
+        }
+        _ if is_locked => {}
+        "latest" => {
+            let message = "`latest` is another image tomorrow";
+            report.warning("RB0403", at, message, format!("name a version, better `{path}.digest`"));
+        }
+        _ if !profile.settings.is_dev() => {
+            let message = format!("only the tag `{tag}` says what runs, and a registry may move it");
+            let help = format!("pin all images: relay-bundle lock {}; or set `{path}.digest`", profile.name);
+            report.warning("RB0402", format!("{path}.digest"), message, help);
+        }
+        _ => {}
     }
 }
 
-fn check_image(path: &str, image: &Image, version: &str, is_dev: bool, report: &mut Report<'_>) {
-    let tag = match image.tag.as_str() {
-        "" => version,
-        tag => tag,
-    };
-    if !image.digest.as_str().is_empty() {
+/// Checks that the lock, if it lists the profile, pins every image, and each reference to one digest.
+fn check_locked(profile: &Profile, report: &mut Report<'_>) {
+    if profile.lock.is_none() {
         return;
     }
-    if tag.is_empty() {
-        let message =
-            "the image has neither tag nor digest: it would be `latest`, whatever that is on the day";
-        report.error(
-            "RB0350",
-            format!("{path}.tag"),
-            message,
-            format!("set `{path}.digest`, or at least `{path}.tag`"),
-        );
-    } else if tag == "latest" {
-        let message = "`latest` is another image tomorrow";
-        report.warning(
-            "RB0403",
-            format!("{path}.tag"),
-            message,
-            format!("name a version, better `{path}.digest`"),
-        );
-    } else if !is_dev {
-        let message = format!("only the tag `{tag}` says what runs, and a registry may move it");
-        report.warning("RB0402", format!("{path}.digest"), message, format!("set `{path}.digest`"));
+    let ours = profile.settings.images_used().into_iter().map(|(path, image)| (Path::of(path), image));
+    let mut pinned: BTreeMap<String, (Digest, Path)> = BTreeMap::new();
+    for (path, image) in ours.chain(profile.settings.own_images()) {
+        let Some(digest) = digest_in_lock(profile, &path, &image, report) else { continue };
+        let name = image.reference.split('@').next().unwrap_or_default().to_owned();
+        let (first, at) = pinned.entry(name.clone()).or_insert_with(|| (digest, path.clone()));
+        if *first != digest {
+            let message = format!(
+                "`{name}` would be two images: `{at}` is another one, with the same name in the cluster"
+            );
+            report.error(
+                "RB0362",
+                path,
+                message,
+                "give one of them another tag, or map their registries apart",
+            );
+        }
     }
+}
+
+fn digest_in_lock(
+    profile: &Profile,
+    path: &Path,
+    image: &ImageRef,
+    report: &mut Report<'_>,
+) -> Option<Digest> {
+    for text in [&image.source, &image.reference] {
+        if let Err(error) = text.parse::<Reference>() {
+            let help = "a locked image has a reference in the grammar of OCI registries";
+            report.error("RB0361", path.clone(), error.to_string(), help);
+            return None;
+        }
+    }
+    let locked = profile.locked(&image.source);
+    if locked.is_none() {
+        let message =
+            format!("`{}` is not in the lock of the images, which lists this profile", image.source);
+        let help = format!("look it up, with a network: relay-bundle lock {}", profile.name);
+        report.error("RB0361", path.clone(), message, help);
+    }
+    locked.map(|locked| locked.digest)
 }

@@ -48,9 +48,10 @@ pub fn check(profile: &mut Profile, tree: &Node, files: &dyn ProfileFiles, diagn
     sealed::read(profile, files, &mut report);
     secrets::check(profile, &mut report);
     naming::check(profile, &mut report);
+    images::check(profile, &mut report);
 
     let settings = &profile.settings;
-    let rules: [fn(&Settings, &mut Report<'_>); 18] = [
+    let rules: [fn(&Settings, &mut Report<'_>); 17] = [
         text::check,
         versions::check,
         labels::check,
@@ -63,7 +64,6 @@ pub fn check(profile: &mut Profile, tree: &Node, files: &dyn ProfileFiles, diagn
         relay::check,
         memory::check,
         redis::check,
-        images::check,
         scaling::check,
         storage::check,
         network::check,

@@ -1,0 +1,95 @@
+//! The OCI image layout in an archive: `oci-layout`, `index.json` and `blobs/sha256/…`, as container runtimes import it.
+//!
+//! Both files are derived from `images.json`, so a reader builds their bytes and compares.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::list::{ImageList, InvalidImageList, contradiction};
+use super::manifest::MediaType;
+use crate::canonical::Canonical;
+use crate::model::digest::Digest;
+
+/// The file that says that an image layout is here, and its bytes.
+pub const OCI_LAYOUT: &str = "oci-layout";
+pub const OCI_LAYOUT_BYTES: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+
+/// The file that names the images.
+pub const INDEX: &str = "index.json";
+
+/// The folder of the manifests, configs and layers, each named by its digest.
+pub const BLOBS: &str = "blobs/sha256/";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Index {
+    manifests: Vec<Entry>,
+    media_type: &'static str,
+    schema_version: u32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    annotations: Annotations,
+    digest: String,
+    media_type: &'static str,
+    size: u64,
+}
+
+#[derive(Serialize)]
+struct Annotations {
+    /// For containerd.
+    #[serde(rename = "io.containerd.image.name")]
+    containerd: String,
+    /// For all others.
+    #[serde(rename = "org.opencontainers.image.ref.name")]
+    oci: String,
+}
+
+/// Returns the path of a manifest, config or layer.
+pub fn path_of(digest: &Digest) -> String {
+    format!("{BLOBS}{digest}")
+}
+
+/// Returns the digest that a path of [`path_of`] names.
+pub fn digest_of(path: &str) -> Option<Digest> {
+    path.strip_prefix(BLOBS)?.parse().ok()
+}
+
+/// Returns the bytes of `index.json`.
+pub fn index(images: &ImageList) -> Vec<u8> {
+    let manifests: BTreeMap<_, _> = images.manifests().collect();
+    let entry = |(name, digest): (String, Digest)| Entry {
+        annotations: Annotations { containerd: name.clone(), oci: name },
+        digest: format!("sha256:{digest}"),
+        media_type: manifests[&digest].media_type.as_str(),
+        size: manifests[&digest].size,
+    };
+    let names = names(images).expect("a list of images has no name twice");
+    let index = Index {
+        manifests: names.into_iter().map(entry).collect(),
+        media_type: MediaType::OciIndex.as_str(),
+        schema_version: 2,
+    };
+    Canonical::of(&index).expect("sizes are far below 2^53").into_bytes()
+}
+
+/// Returns the names under which a runtime stores the images, each with the digest of the manifest.
+///
+/// A kubelet finds `repository:tag@digest` after an import only if both `repository:tag` and `repository@digest` are there.
+pub(super) fn names(images: &ImageList) -> Result<BTreeMap<String, Digest>, InvalidImageList> {
+    let mut names = BTreeMap::new();
+    for image in images.images() {
+        let full = image.reference.full();
+        let pinned = format!("{}/{}@sha256:{}", full.registry(), full.repository(), image.digest);
+        let tagged = full.tag().map(|tag| format!("{}/{}:{tag}", full.registry(), full.repository()));
+        for name in tagged.into_iter().chain([pinned]) {
+            if *names.entry(name.clone()).or_insert(image.digest) != image.digest {
+                return Err(contradiction(format!("`{name}` would be two images")));
+            }
+        }
+    }
+    Ok(names)
+}

@@ -1,0 +1,328 @@
+//! `images.json`: the images of a bundle, and each manifest, config and layer that they consist of.
+//!
+//! `SHA256SUMS` lists this file and none of the blobs, so the signature covers them through it: the same bundle has one content
+//! id with all, some or none of its images.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::lock::{BLOB_ENTRIES_MAX, BLOBS_MAX, IMAGES_MAX, LockedImage};
+use super::manifest::{BLOB_BYTES_MAX, MANIFEST_BYTES_MAX, MediaType};
+use super::reference::Reference;
+use crate::canonical::Canonical;
+use crate::model::digest::{Digest, sha256};
+
+/// The name of the list in a bundle.
+pub const IMAGES: &str = "images.json";
+
+/// The largest list: 64 images, 2,000 blobs and 4,000 mentions of one take 600 KiB.
+pub const IMAGES_BYTES_MAX: u64 = 1 << 20;
+
+const FORMAT: u32 = 1;
+
+/// The images of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageList {
+    /// Configs and layers: their size by digest.
+    blobs: BTreeMap<Digest, u64>,
+    manifests: BTreeMap<Digest, ListedManifest>,
+    /// By reference, in the order of its bytes.
+    images: BTreeMap<String, ListedImage>,
+}
+
+/// The manifest of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListedManifest {
+    pub media_type: MediaType,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// An image, under one reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedImage {
+    pub reference: Reference,
+    /// Of its manifest; also the digest in the reference.
+    pub digest: Digest,
+    /// Its config and layers.
+    pub blobs: BTreeSet<Digest>,
+}
+
+/// Something that a bundle with images may carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carryable {
+    Manifest(ListedManifest),
+    /// A config or a layer: opaque bytes.
+    Blob {
+        size: u64,
+    },
+}
+
+impl Carryable {
+    pub fn size(self) -> u64 {
+        match self {
+            Self::Manifest(manifest) => manifest.size,
+            Self::Blob { size } => size,
+        }
+    }
+}
+
+/// Why there is no list of images.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidImageList {
+    #[error("it is not JSON of this format: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("it has format {found}, and this program reads format {FORMAT}")]
+    Format { found: u32 },
+    #[error("it is not spelled as this program writes it")]
+    Spelling,
+    #[error("it has {found} {what}, and {most} are allowed")]
+    TooMany { what: &'static str, found: usize, most: usize },
+    #[error("it has {found} bytes, and {IMAGES_BYTES_MAX} are allowed")]
+    TooLarge { found: usize },
+    #[error("{0}")]
+    Contradiction(String),
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    blobs: Vec<WrittenBlob>,
+    format: u32,
+    images: Vec<WrittenImage>,
+    manifests: Vec<WrittenManifest>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenBlob {
+    #[serde(with = "sha256")]
+    digest: Digest,
+    size: u64,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenImage {
+    blobs: Vec<PrefixedDigest>,
+    #[serde(with = "sha256")]
+    digest: Digest,
+    reference: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WrittenManifest {
+    #[serde(with = "sha256")]
+    digest: Digest,
+    media_type: String,
+    size: u64,
+}
+
+/// A digest in a list.
+#[derive(Deserialize, Serialize)]
+#[serde(transparent)]
+struct PrefixedDigest(#[serde(with = "sha256")] Digest);
+
+impl ImageList {
+    /// Lists images, by their reference in the cluster.
+    ///
+    /// # Errors
+    ///
+    /// When they exceed a limit, or contradict each other.
+    pub fn of<'a>(
+        images: impl IntoIterator<Item = (Reference, &'a LockedImage)>,
+    ) -> Result<Self, InvalidImageList> {
+        let mut list = Self { blobs: BTreeMap::new(), manifests: BTreeMap::new(), images: BTreeMap::new() };
+        for (reference, locked) in images {
+            let LockedImage { digest, media_type, size, blobs, .. } = locked;
+            let manifest = ListedManifest { media_type: *media_type, size: *size };
+            if *list.manifests.entry(*digest).or_insert(manifest) != manifest {
+                return Err(contradiction(format!("sha256:{digest} has two sizes or media types")));
+            }
+            for (blob, size) in blobs {
+                if list.blobs.entry(*blob).or_insert(*size) != size {
+                    return Err(contradiction(format!("sha256:{blob} has two sizes")));
+                }
+            }
+            let blobs = blobs.keys().copied().collect();
+            list.images.insert(reference.to_string(), ListedImage { reference, digest: *digest, blobs });
+        }
+        list.check()?;
+        match list.to_bytes() {
+            bytes if bytes.len() as u64 > IMAGES_BYTES_MAX => {
+                Err(InvalidImageList::TooLarge { found: bytes.len() })
+            }
+            _ => Ok(list),
+        }
+    }
+
+    /// Reads the bytes of `images.json`.
+    ///
+    /// # Errors
+    ///
+    /// When they exceed a limit, contradict themselves, or are not what [`Self::to_bytes`] writes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, InvalidImageList> {
+        if bytes.len() as u64 > IMAGES_BYTES_MAX {
+            return Err(InvalidImageList::TooLarge { found: bytes.len() });
+        }
+        let Written { blobs, format, images, manifests } = serde_json::from_slice(bytes)?;
+        if format != FORMAT {
+            return Err(InvalidImageList::Format { found: format });
+        }
+        let list = Self {
+            blobs: blobs.into_iter().map(|blob| (blob.digest, blob.size)).collect(),
+            manifests: manifests.into_iter().map(WrittenManifest::read).collect::<Result<_, _>>()?,
+            images: images.into_iter().map(WrittenImage::read).collect::<Result<_, _>>()?,
+        };
+        list.check()?;
+        // Duplicates and another order are another spelling, too.
+        if list.to_bytes() == bytes { Ok(list) } else { Err(InvalidImageList::Spelling) }
+    }
+
+    /// Returns the bytes of `images.json`.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let blobs = self.blobs.iter().map(|(digest, size)| WrittenBlob { digest: *digest, size: *size });
+        let images = self.images.iter().map(|(reference, image)| WrittenImage {
+            blobs: image.blobs.iter().copied().map(PrefixedDigest).collect(),
+            digest: image.digest,
+            reference: reference.clone(),
+        });
+        let manifests = self.manifests.iter().map(|(digest, manifest)| WrittenManifest {
+            digest: *digest,
+            media_type: manifest.media_type.as_str().to_owned(),
+            size: manifest.size,
+        });
+        let written = Written {
+            blobs: blobs.collect(),
+            format: FORMAT,
+            images: images.collect(),
+            manifests: manifests.collect(),
+        };
+        Canonical::of(&written).expect("sizes are far below 2^53").into_bytes()
+    }
+
+    /// Yields the images, in the order of their references.
+    pub fn images(&self) -> impl ExactSizeIterator<Item = &ListedImage> {
+        self.images.values()
+    }
+
+    /// Yields the references of the images, in the order of their bytes.
+    pub fn references(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.images.keys().map(String::as_str)
+    }
+
+    /// Yields the manifests by digest.
+    pub fn manifests(&self) -> impl ExactSizeIterator<Item = (Digest, ListedManifest)> {
+        self.manifests.iter().map(|(digest, manifest)| (*digest, *manifest))
+    }
+
+    /// Yields configs and layers by digest, each with its size.
+    pub fn blobs(&self) -> impl ExactSizeIterator<Item = (Digest, u64)> {
+        self.blobs.iter().map(|(digest, size)| (*digest, *size))
+    }
+
+    /// Returns what `digest` names.
+    pub fn get(&self, digest: &Digest) -> Option<Carryable> {
+        let blob = || self.blobs.get(digest).map(|size| Carryable::Blob { size: *size });
+        self.manifests.get(digest).copied().map(Carryable::Manifest).or_else(blob)
+    }
+
+    /// Yields everything that a bundle with these images may carry, in the order of its digests.
+    pub fn carryable(&self) -> impl Iterator<Item = (Digest, Carryable)> {
+        let manifests = self.manifests().map(|(digest, manifest)| (digest, Carryable::Manifest(manifest)));
+        let blobs = self.blobs().map(|(digest, size)| (digest, Carryable::Blob { size }));
+        manifests.chain(blobs).collect::<BTreeMap<_, _>>().into_iter()
+    }
+
+    fn check(&self) -> Result<(), InvalidImageList> {
+        let entries: usize = self.images.values().map(|image| image.blobs.len()).sum();
+        let counts = [
+            ("images", self.images.len(), IMAGES_MAX),
+            ("blobs", self.blobs.len(), BLOBS_MAX),
+            ("blobs in all images together", entries, BLOB_ENTRIES_MAX),
+        ];
+        if let Some((what, found, most)) = counts.into_iter().find(|(_, number, most)| number > most) {
+            return Err(InvalidImageList::TooMany { what, found, most });
+        }
+        if self.images.is_empty() {
+            return Err(contradiction("it has no image".to_owned()));
+        }
+        self.check_sizes()?;
+        self.images.values().try_for_each(|image| self.check_image(image))?;
+        self.check_uses()
+    }
+
+    fn check_sizes(&self) -> Result<(), InvalidImageList> {
+        let manifests =
+            self.manifests().map(|(digest, manifest)| (digest, manifest.size, MANIFEST_BYTES_MAX));
+        let blobs = self.blobs().map(|(digest, size)| (digest, size, BLOB_BYTES_MAX));
+        match manifests.chain(blobs).find(|(_, size, most)| !(1..=*most).contains(size)) {
+            Some((digest, size, most)) => {
+                Err(contradiction(format!("sha256:{digest} has {size} bytes, and 1 to {most} are allowed")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn check_image(&self, image: &ListedImage) -> Result<(), InvalidImageList> {
+        let ListedImage { reference, digest, blobs } = image;
+        if reference.digest() != Some(*digest) {
+            return Err(contradiction(format!("`{reference}` is not pinned to sha256:{digest}")));
+        }
+        if !self.manifests.contains_key(digest) {
+            return Err(contradiction(format!("the manifest sha256:{digest} is not listed")));
+        }
+        if let Some(blob) = blobs.iter().find(|blob| !self.blobs.contains_key(*blob)) {
+            return Err(contradiction(format!("sha256:{blob} of `{reference}` is not listed")));
+        }
+        let is_same = |other: &&ListedImage| other.digest == *digest && other.blobs != *blobs;
+        if let Some(other) = self.images.values().find(is_same) {
+            let why = format!("`{reference}` and `{}` have one manifest and other blobs", other.reference);
+            return Err(contradiction(why));
+        }
+        Ok(())
+    }
+
+    /// Checks that nothing is listed that no image has, or in two roles.
+    fn check_uses(&self) -> Result<(), InvalidImageList> {
+        let used: BTreeSet<Digest> = self.images.values().flat_map(|image| &image.blobs).copied().collect();
+        let heads: BTreeSet<Digest> = self.images.values().map(|image| image.digest).collect();
+        let unused = self.blobs.keys().find(|blob| !used.contains(*blob));
+        if let Some(unused) = unused.or_else(|| self.manifests.keys().find(|one| !heads.contains(*one))) {
+            return Err(contradiction(format!("sha256:{unused} belongs to no image")));
+        }
+        match self.manifests.keys().find(|digest| self.blobs.contains_key(*digest)) {
+            Some(both) => Err(contradiction(format!("sha256:{both} is a manifest and a blob"))),
+            None => super::layout::names(self).map(drop),
+        }
+    }
+}
+
+impl WrittenImage {
+    fn read(self) -> Result<(String, ListedImage), InvalidImageList> {
+        let Self { blobs, digest, reference } = self;
+        let parsed = reference.parse().map_err(|error| contradiction(format!("{error}")))?;
+        let blobs = blobs.into_iter().map(|blob| blob.0).collect();
+        Ok((reference, ListedImage { reference: parsed, digest, blobs }))
+    }
+}
+
+impl WrittenManifest {
+    fn read(self) -> Result<(Digest, ListedManifest), InvalidImageList> {
+        let Self { digest, media_type, size } = self;
+        let known = MediaType::ALL
+            .into_iter()
+            .find(|known| known.as_str() == media_type && !known.is_index())
+            .ok_or_else(|| contradiction(format!("sha256:{digest} has a media type of no image manifest")))?;
+        Ok((digest, ListedManifest { media_type: known, size }))
+    }
+}
+
+pub(super) fn contradiction(why: String) -> InvalidImageList {
+    InvalidImageList::Contradiction(why)
+}
+
+#[cfg(test)]
+mod tests;
