@@ -17,7 +17,9 @@ use fs_err as fs;
 use tempfile::NamedTempFile;
 
 pub use self::lock::{Locked, NamedLock, Sharing, Waits, lock_file, lock_named};
-pub use self::open::{is_there, open_below, open_for_reading, open_lock, open_named, open_regular};
+pub use self::open::{
+    is_there, open_below, open_for_reading, open_lock, open_named, open_regular, open_to_extend,
+};
 
 /// The mode of a file that everyone may read.
 pub const MODE_PUBLIC: u32 = 0o644;

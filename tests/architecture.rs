@@ -28,12 +28,12 @@ const EDGES: &[(&str, &[&str])] = &[
     ("fsio", &["model"]),
     ("sealed", &["model", "age_file"]),
     ("hashing", &["model", "bundle"]),
-    ("archive", &["model", "bundle", "fsio", "hashing"]),
-    ("store", &["model", "bundle", "fsio", "hashing"]),
+    ("archive", &["model", "images", "bundle", "fsio", "hashing"]),
+    ("store", &["model", "images", "bundle", "fsio", "hashing"]),
     ("parts", &["model", "bundle", "fsio", "hashing"]),
     ("state_file", &["model", "canonical", "trust", "fsio"]),
     ("cluster", &["model", "fsio"]),
-    ("ui", &["model", "profile", "render", "bundle", "trust", "plan"]),
+    ("ui", &["model", "images", "profile", "render", "bundle", "trust", "plan"]),
 ];
 
 /// What each module of `src/` may use; the commands use all of them.

@@ -9,4 +9,4 @@ mod read;
 mod write;
 
 pub use self::read::{Archive, open, open_file};
-pub use self::write::{WriteError, write};
+pub use self::write::{WriteError, Writer, size, write};

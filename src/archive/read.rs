@@ -12,7 +12,7 @@ use crate::archive::write::padding_after;
 use crate::bundle::content::{Content, Hashing, Pending};
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, SUMS_BYTES_MAX, check_size};
-use crate::bundle::read::{Fault, Form, Medium, Opening, ReadError, SealedMedium};
+use crate::bundle::read::{Fault, Form, Medium, Opening, ReadError, SealedMedium, Unlisted};
 use crate::bundle::sums::Sums;
 use crate::hashing::{Crew, FileContent, Stream};
 use crate::model::safe_path::SafePath;
@@ -115,6 +115,21 @@ impl<C: Content> Archive<C> {
         }
     }
 
+    /// Checks that a second zero block follows the first, and nothing follows that.
+    fn check_end(&mut self) -> Result<(), ReadError> {
+        let mut second = ZERO;
+        self.read_exact(&mut second)?;
+        if second != ZERO {
+            return Err(self.form(Form::EndBlocks).at(self.file_at));
+        }
+        let end = self.input.read;
+        match self.input.read_exact(&mut [0]) {
+            Ok(()) => Err(self.form(Form::TrailingData).at(end)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+            Err(error) => Err(Fault::Io(error).at(end)),
+        }
+    }
+
     fn read_small(&mut self, bytes: u64, limit: u64) -> Result<Vec<u8>, ReadError> {
         check_size(&self.name, bytes, limit).map_err(|error| Fault::Limit(error).at(self.file_at))?;
         let mut content = Vec::with_capacity(usize::try_from(bytes).map_err(io::Error::other)?);
@@ -160,22 +175,13 @@ impl<C: Content> Medium for Archive<C> {
         Err(if is_later { missing() } else { Fault::Extra { name: name.to_owned() } }.at(self.file_at))
     }
 
-    fn end(&mut self) -> Result<(), ReadError> {
-        if let Some(block) = self.next_header()? {
-            let name = self.enter(&block)?.0.to_owned();
-            return Err(Fault::Extra { name }.at(self.file_at));
-        }
-        let mut second = ZERO;
-        self.read_exact(&mut second)?;
-        if second != ZERO {
-            return Err(self.form(Form::EndBlocks).at(self.file_at));
-        }
-        let end = self.input.read;
-        match self.input.read_exact(&mut [0]) {
-            Ok(()) => Err(self.form(Form::TrailingData).at(end)),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
-            Err(error) => Err(Fault::Io(error).at(end)),
-        }
+    fn next_file(&mut self) -> Result<Option<Unlisted<'_>>, ReadError> {
+        let Some(block) = self.next_header()? else {
+            self.check_end()?;
+            return Ok(None);
+        };
+        let (name, bytes) = self.enter(&block)?;
+        Ok(Some(Unlisted { name: name.to_owned(), bytes, content: &mut self.input }))
     }
 
     fn offset(&self) -> Option<u64> {
@@ -221,6 +227,12 @@ impl<C: Content> Read for Counted<C> {
 }
 
 impl<C: Content> Content for Counted<C> {
+    fn skip(&mut self, bytes: u64) -> io::Result<u64> {
+        let skipped = self.input.skip(bytes)?;
+        self.read += skipped;
+        Ok(skipped)
+    }
+
     fn hash_beside(&mut self, bytes: u64) -> Option<Pending> {
         let pending = self.input.hash_beside(bytes)?;
         self.read += bytes;

@@ -3,9 +3,13 @@
 use std::io::{self, Read, Write};
 
 use crate::archive::header::{BLOCK_BYTES, ZERO, encode};
+use crate::bundle::carried::{Entry, Tail};
+use crate::bundle::files::BundleFiles;
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, LimitExceeded, check_size};
-use crate::bundle::read::{Fault, Files, Medium, ReadError};
+use crate::bundle::read::{Fault, Medium, ReadError};
+use crate::images::layout::{self, INDEX, OCI_LAYOUT, OCI_LAYOUT_BYTES};
+use crate::images::list::ImageList;
 
 /// Large enough that system calls cost little beside SHA-256.
 const BUFFER_BYTES: usize = 128 << 10;
@@ -22,43 +26,122 @@ pub enum WriteError {
     Output(io::Error),
 }
 
-/// Writes the archive of `files` to `out`, and returns its size in bytes. A file is best wrapped in a `BufWriter`.
-///
-/// Each file is hashed as it passes, and compared with `SHA256SUMS`: an archive that was written to its end is good.
+impl From<ReadError> for WriteError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError { fault: Fault::Sink { error, .. }, .. } => Self::Output(error),
+            error => Self::Source(error),
+        }
+    }
+}
+
+/// Writes the archive of a bundle that carries no images, and returns its size in bytes.
 ///
 /// # Errors
 ///
-/// When the attestation is too large, a file is not what `SHA256SUMS` says or cannot be read, or `out` fails.
-pub fn write<M: Medium>(
-    mut out: impl Write,
+/// As [`Writer`]'s methods.
+pub fn write(out: impl Write, attestation: Option<&[u8]>, files: &BundleFiles) -> Result<u64, WriteError> {
+    Writer::new(out, attestation, files, None)?.finish()
+}
+
+/// Returns the size of an archive in bytes, with the configs, layers and manifests of these sizes.
+pub fn size(
     attestation: Option<&[u8]>,
-    files: Files<M>,
-) -> Result<u64, WriteError> {
-    let mut total = 0;
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let sums = files.sums().encode();
-    if let Some(bytes) = attestation {
-        check_size(ATTESTATION, bytes.len() as u64, ATTESTATION_BYTES_MAX)?;
-    }
-    for (name, bytes) in [(ATTESTATION, attestation), (SUMS, Some(sums.as_bytes()))] {
-        if let Some(mut bytes) = bytes {
-            let size = bytes.len() as u64;
-            total += write_file(&mut out, name, size, &mut bytes, &mut buffer).map_err(WriteError::Output)?;
+    files: &BundleFiles,
+    images: Option<&ImageList>,
+    carried: impl Iterator<Item = u64>,
+) -> u64 {
+    let sums = files.sums().encode().len() as u64;
+    let small = attestation.map(|bytes| bytes.len() as u64).into_iter().chain([sums]);
+    let listed = files.iter().map(|(_, file)| file.bytes().len() as u64);
+    let carried: Vec<u64> = carried.collect();
+    let derived = images
+        .filter(|_| !carried.is_empty())
+        .map(|images| [OCI_LAYOUT_BYTES.len() as u64, layout::index(images).len() as u64]);
+    let all = small.chain(listed).chain(derived.into_iter().flatten()).chain(carried);
+    all.map(size_in_archive).sum::<u64>() + 2 * BLOCK_BYTES as u64
+}
+
+/// An archive that is being written: the listed files are, the images follow. `out` is best a `BufWriter`.
+pub struct Writer<'a, W> {
+    out: W,
+    images: Option<&'a ImageList>,
+    has_layout: bool,
+    total: u64,
+    buffer: Vec<u8>,
+}
+
+impl<'a, W: Write> Writer<'a, W> {
+    /// Writes the attestation, `SHA256SUMS` and the files.
+    ///
+    /// # Errors
+    ///
+    /// When the attestation is too large, or `out` fails.
+    pub fn new(
+        out: W,
+        attestation: Option<&[u8]>,
+        files: &BundleFiles,
+        images: Option<&'a ImageList>,
+    ) -> Result<Self, WriteError> {
+        if let Some(bytes) = attestation {
+            check_size(ATTESTATION, bytes.len() as u64, ATTESTATION_BYTES_MAX)?;
         }
+        let mut writer = Self { out, images, has_layout: false, total: 0, buffer: vec![0; BUFFER_BYTES] };
+        writer.add_listed(attestation, files).map_err(WriteError::Output)?;
+        Ok(writer)
     }
-    let written = files.each(&mut |entry, reader| {
-        total += write_file(&mut out, entry.path.as_str(), entry.bytes, reader, &mut buffer)?;
+
+    fn add_listed(&mut self, attestation: Option<&[u8]>, files: &BundleFiles) -> io::Result<()> {
+        if let Some(bytes) = attestation {
+            self.add(ATTESTATION, bytes)?;
+        }
+        self.add(SUMS, files.sums().encode().as_bytes())?;
+        files.iter().try_for_each(|(path, file)| self.add(path.as_str(), file.bytes()))
+    }
+
+    /// Adds a manifest, config or layer, the first one behind the files of the image layout. The caller checks its bytes, and
+    /// adds all manifests, in the order of the digests.
+    ///
+    /// # Errors
+    ///
+    /// When `content` or `out` fails.
+    pub fn carry(&mut self, entry: Entry<'_>, content: &mut dyn Read) -> io::Result<()> {
+        if let Some(images) = self.images.filter(|_| !self.has_layout) {
+            self.has_layout = true;
+            self.add(OCI_LAYOUT, OCI_LAYOUT_BYTES)?;
+            self.add(INDEX, &layout::index(images))?;
+        }
+        let Self { out, total, buffer, .. } = self;
+        *total += write_file(out, entry.path.as_str(), entry.bytes, content, buffer)?;
         Ok(())
-    });
-    written.map_err(|error| match error {
-        ReadError { fault: Fault::Sink { error, .. }, .. } => WriteError::Output(error),
-        error => WriteError::Source(error),
-    })?;
-    out.write_all(&ZERO)
-        .and_then(|()| out.write_all(&ZERO))
-        .and_then(|()| out.flush())
-        .map_err(WriteError::Output)?;
-    Ok(total + 2 * BLOCK_BYTES as u64)
+    }
+
+    /// Copies the image layout of another archive, hashing it: an archive that was written to its end is good.
+    ///
+    /// # Errors
+    ///
+    /// When a file is not the one that is listed or cannot be read, or `out` fails.
+    pub fn copy_images<M: Medium>(mut self, tail: Tail<M>) -> Result<Self, WriteError> {
+        tail.check(self.images, &mut |entry, content| self.carry(entry, content))?;
+        Ok(self)
+    }
+
+    /// Ends the archive, and returns its size in bytes.
+    ///
+    /// # Errors
+    ///
+    /// When `out` fails.
+    pub fn finish(mut self) -> Result<u64, WriteError> {
+        let end = self.out.write_all(&[ZERO, ZERO].concat()).and_then(|()| self.out.flush());
+        end.map_err(WriteError::Output)?;
+        Ok(self.total + 2 * BLOCK_BYTES as u64)
+    }
+
+    fn add(&mut self, name: &str, mut bytes: &[u8]) -> io::Result<()> {
+        let size = bytes.len() as u64;
+        self.total += write_file(&mut self.out, name, size, &mut bytes, &mut self.buffer)?;
+        Ok(())
+    }
 }
 
 /// Writes header, content and padding of a file, and returns how many bytes they are.
@@ -80,9 +163,13 @@ fn write_file(
             Err(error) => return Err(error),
         }
     }
-    let padding = padding_after(bytes);
-    out.write_all(&ZERO[..padding])?;
-    Ok(BLOCK_BYTES as u64 + bytes + padding as u64)
+    out.write_all(&ZERO[..padding_after(bytes)])?;
+    Ok(size_in_archive(bytes))
+}
+
+/// Returns the size of a file with its header and padding.
+fn size_in_archive(bytes: u64) -> u64 {
+    BLOCK_BYTES as u64 + bytes + padding_after(bytes) as u64
 }
 
 /// Returns how many zero bytes fill the last block of a content.

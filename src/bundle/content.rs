@@ -5,7 +5,8 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
-use crate::bundle::read::{Entry, Fault, ReadError, Visitor};
+use crate::bundle::carried::{Entry, Visitor};
+use crate::bundle::read::{Fault, ReadError};
 use crate::model::digest::{Digest, Hasher};
 use crate::model::safe_path::SafePath;
 
@@ -14,6 +15,11 @@ const WAITING_MAX: usize = 64;
 
 /// The bytes of an open file of a bundle.
 pub trait Content: Read {
+    /// Passes over the next `bytes` bytes, and returns how many there were.
+    fn skip(&mut self, bytes: u64) -> io::Result<u64> {
+        io::copy(&mut self.take(bytes), &mut io::sink())
+    }
+
     /// Begins to hash the next `bytes` bytes while the caller goes on, and leaves the reader behind them; none,
     /// and the reader where it is, if they are to be read here.
     fn hash_beside(&mut self, bytes: u64) -> Option<Pending> {

@@ -1,11 +1,9 @@
-//! The files of a bundle that stay in memory: all but the blobs below `images/`.
+//! The files of a bundle that `SHA256SUMS` lists. They stay in memory; the images do not.
 
 use std::collections::BTreeMap;
 
-use crate::bundle::content::Content;
 use crate::bundle::layout::Kind;
 use crate::bundle::limits::{Budget, LimitExceeded};
-use crate::bundle::read::{Files, Medium, ReadError};
 use crate::bundle::sums::Sums;
 use crate::model::digest::Digest;
 use crate::model::safe_path::SafePath;
@@ -29,7 +27,7 @@ pub struct File {
 pub enum AddError {
     #[error(transparent)]
     Limit(#[from] LimitExceeded),
-    #[error("`{0}` is no file that a bundle has in memory")]
+    #[error("`{0}` is not a file of a bundle")]
     Misplaced(SafePath),
     #[error("`{0}` is there already")]
     Duplicate(SafePath),
@@ -52,8 +50,7 @@ impl BundleFiles {
     ///
     /// # Errors
     ///
-    /// When a limit is exceeded, the path is none of `bundle.json`, `recipe.json`, `manifests/*.yaml` and
-    /// `secrets/*.age`, or it is taken.
+    /// When a limit is exceeded, a bundle has no file of that path, or it is taken.
     pub fn add(&mut self, path: SafePath, bytes: Vec<u8>) -> Result<Digest, AddError> {
         let digest = Digest::of(&bytes);
         self.add_hashed(path, bytes, digest)?;
@@ -67,10 +64,7 @@ impl BundleFiles {
         bytes: Vec<u8>,
         digest: Digest,
     ) -> Result<(), AddError> {
-        let kind = match Kind::of(&path) {
-            None | Some(Kind::Blob) => return Err(AddError::Misplaced(path)),
-            Some(kind) => kind,
-        };
+        let Some(kind) = Kind::of(&path) else { return Err(AddError::Misplaced(path)) };
         if self.files.contains_key(&path) {
             return Err(AddError::Duplicate(path));
         }
@@ -89,30 +83,11 @@ impl BundleFiles {
         self.files.iter()
     }
 
-    /// Returns the list of the files; its digest is the content id of a bundle that has no blobs.
+    /// Returns the list of the files; its digest is the content id of the bundle.
     pub fn sums(&self) -> Sums {
         let entries = self.files.iter().map(|(path, file)| (path.clone(), file.digest)).collect();
         // `add` admits only files that can be listed, and none of their folders is the name of a file.
         Sums::of_checked(entries)
-    }
-
-    /// Returns the files as a medium, for a writer that takes one.
-    pub fn open(&self) -> Files<InMemory<'_>> {
-        Files::new(InMemory { files: self, rest: &[] }, self.sums())
-    }
-}
-
-/// Files in memory, read like those of an archive or a folder.
-#[derive(Debug)]
-pub struct InMemory<'a> {
-    files: &'a BundleFiles,
-    rest: &'a [u8],
-}
-
-impl Medium for InMemory<'_> {
-    fn open_file(&mut self, path: &SafePath, _: &Sums) -> Result<(u64, &mut dyn Content), ReadError> {
-        self.rest = self.files.files.get(path).expect("the list was made from these files").bytes();
-        Ok((self.rest.len() as u64, &mut self.rest))
     }
 }
 

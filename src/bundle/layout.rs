@@ -1,6 +1,6 @@
 //! Which files a bundle may hold, and where they stand.
 
-use crate::bundle::limits::{DOCUMENT_BYTES_MAX, FILE_BYTES_MAX, MANIFEST_BYTES_MAX};
+use crate::bundle::limits::{DOCUMENT_BYTES_MAX, MANIFEST_BYTES_MAX};
 use crate::images::list::{IMAGES, IMAGES_BYTES_MAX};
 use crate::model::safe_path::SafePath;
 
@@ -21,8 +21,6 @@ pub enum Kind {
     Manifest,
     /// `secrets/<name>.age`: ciphertext.
     SealedSecret,
-    /// Anything below `images/`: large, never in memory.
-    Blob,
 }
 
 impl Kind {
@@ -33,7 +31,6 @@ impl Kind {
             None if path.as_str() == IMAGES => Some(Self::ImageList),
             Some(("manifests", name)) if is_one_segment(name, ".yaml") => Some(Self::Manifest),
             Some(("secrets", name)) if is_one_segment(name, ".age") => Some(Self::SealedSecret),
-            Some(("images", _)) => Some(Self::Blob),
             _ => None,
         }
     }
@@ -44,7 +41,6 @@ impl Kind {
             Self::Document => DOCUMENT_BYTES_MAX,
             Self::ImageList => IMAGES_BYTES_MAX,
             Self::Manifest | Self::SealedSecret => MANIFEST_BYTES_MAX,
-            Self::Blob => FILE_BYTES_MAX,
         }
     }
 }
@@ -65,7 +61,10 @@ mod tests {
             ("recipe.json", Some(Kind::Document)),
             ("manifests/10-cm-a.yaml", Some(Kind::Manifest)),
             ("secrets/a.age", Some(Kind::SealedSecret)),
-            ("images/blobs/sha256/0a", Some(Kind::Blob)),
+            ("images/blobs/sha256/0a", None),
+            ("blobs/sha256/0a", None),
+            ("index.json", None),
+            ("oci-layout", None),
             ("attestation.dsse.json", None),
             ("manifests/sub/a.yaml", None),
             ("manifests/a.yml", None),

@@ -32,9 +32,6 @@ pub const DOCUMENT_VALUES_MAX: usize = 50_000;
 /// Values in all manifests together, for the same reason.
 pub const MANIFESTS_VALUES_MAX: usize = 50_000;
 
-/// Any file: 8 GiB − 1 is the largest size that the eleven octal digits of a tar header can say.
-pub const FILE_BYTES_MAX: u64 = (8 << 30) - 1;
-
 /// A bundle, or a file of one, that is larger than allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LimitExceeded {
@@ -137,6 +134,7 @@ fn values_of_tree(value: &Value) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::images::list::IMAGES_BYTES_MAX;
 
     fn path(text: &str) -> SafePath {
         SafePath::parse(text).unwrap()
@@ -148,7 +146,7 @@ mod tests {
             ("manifests/a.yaml", Kind::Manifest, MANIFEST_BYTES_MAX),
             ("secrets/a.age", Kind::SealedSecret, MANIFEST_BYTES_MAX),
             ("bundle.json", Kind::Document, DOCUMENT_BYTES_MAX),
-            ("images/a", Kind::Blob, FILE_BYTES_MAX),
+            ("images.json", Kind::ImageList, IMAGES_BYTES_MAX),
         ];
         for (file, kind, limit) in table {
             assert_eq!(Budget::default().admit(&path(file), kind, limit), Ok(()));
@@ -180,8 +178,8 @@ mod tests {
 
         let mut budget = Budget::default();
         for number in 0..FILES_MAX {
-            budget.admit(&path(&format!("images/{number}")), Kind::Blob, 0).unwrap();
+            budget.admit(&path(&format!("manifests/{number}.yaml")), Kind::Manifest, 0).unwrap();
         }
-        assert_eq!(budget.admit(&path("images/x"), Kind::Blob, 0), Err(LimitExceeded::Files));
+        assert_eq!(budget.admit(&path("manifests/x.yaml"), Kind::Manifest, 0), Err(LimitExceeded::Files));
     }
 }

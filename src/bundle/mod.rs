@@ -3,6 +3,7 @@
 //! Pure: names no file system. `docs/format/bundle.md` specifies what these modules implement.
 
 pub mod assemble;
+pub mod carried;
 pub mod confinement;
 pub mod content;
 pub mod derive;

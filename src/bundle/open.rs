@@ -149,14 +149,7 @@ impl Bundle {
 
 /// Reads `images.json`, if it is there: it lists the images that the manifests run, and no other.
 fn read_images(files: &BundleFiles, index: &Index) -> Result<Option<ImageList>, InvalidBundle> {
-    let Some(file) = files.get(IMAGES) else { return Ok(None) };
-    let images = ImageList::parse(file.bytes()).map_err(|error| match error {
-        InvalidImageList::TooLarge { found } => {
-            LimitExceeded::File { path: IMAGES.to_owned(), bytes: found as u64, limit: IMAGES_BYTES_MAX }
-                .into()
-        }
-        error => InvalidBundle::Images(error),
-    })?;
+    let Some(images) = images_of(files)? else { return Ok(None) };
     let listed: BTreeSet<&str> = images.references().collect();
     let run: BTreeSet<&str> = index.images.iter().map(|image| image.reference.as_str()).collect();
     match listed.symmetric_difference(&run).next() {
@@ -254,6 +247,22 @@ fn check_source(wanted: &Wanted, files: &BundleFiles) -> Result<(), InvalidBundl
         return Ok(());
     }
     Err(InvalidBundle::Source { kind: wanted.kind.clone(), name: wanted.name.clone() })
+}
+
+/// Reads `images.json` by itself; none if the images are not pinned.
+///
+/// # Errors
+///
+/// When it is not a list of images.
+pub fn images_of(files: &BundleFiles) -> Result<Option<ImageList>, InvalidBundle> {
+    let file = files.get(IMAGES);
+    file.map(|file| ImageList::parse(file.bytes())).transpose().map_err(|error| match error {
+        InvalidImageList::TooLarge { found } => {
+            LimitExceeded::File { path: IMAGES.to_owned(), bytes: found as u64, limit: IMAGES_BYTES_MAX }
+                .into()
+        }
+        error => InvalidBundle::Images(error),
+    })
 }
 
 /// Reads `bundle.json` by itself; what it says of other files is not compared with them.

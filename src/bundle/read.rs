@@ -1,22 +1,20 @@
-//! How a bundle is read, from whatever holds it: the attestation, then `SHA256SUMS`, then the files.
+//! How a bundle is read, from whatever holds it: the attestation, then `SHA256SUMS`, the files that it lists, and the images.
 //!
 //! The caller decides between the steps; nothing is parsed before it asks for the files. Every byte that is handed
 //! out as good was hashed in the same pass, and compared with `SHA256SUMS`. Memory is bounded by
-//! [`crate::bundle::limits`], whatever the medium claims.
+//! [`crate::bundle::limits`], whatever the medium claims. `carried` reads the images, which only an archive has.
 
 use std::fmt;
 use std::io::{self, Read};
 
-use crate::bundle::content::{Beside, Content, visit_checked};
+use crate::bundle::carried::Tail;
+use crate::bundle::content::Content;
 use crate::bundle::files::BundleFiles;
 use crate::bundle::layout::Kind;
 use crate::bundle::limits::{Budget, LimitExceeded};
 use crate::bundle::sums::{InvalidSums, Sums};
 use crate::model::digest::Digest;
 use crate::model::safe_path::SafePath;
-
-/// Large enough that system calls cost little beside SHA-256.
-const BUFFER_BYTES: usize = 128 << 10;
 
 /// What holds a bundle's files: an archive, a folder, or memory. Used through [`Opening`] and [`Files`] only.
 pub trait Medium {
@@ -28,15 +26,23 @@ pub trait Medium {
     /// Opens the file at `path`, which is the next in `sums`; returns its size and its bytes.
     fn open_file(&mut self, path: &SafePath, sums: &Sums) -> Result<(u64, &mut dyn Content), ReadError>;
 
-    /// Checks that nothing follows the last file.
-    fn end(&mut self) -> Result<(), ReadError> {
-        Ok(())
+    /// Opens the next file behind those that `sums` lists; none at the end of the bundle, which nothing follows.
+    fn next_file(&mut self) -> Result<Option<Unlisted<'_>>, ReadError> {
+        Ok(None)
     }
 
     /// Returns where the header of the open file begins, in bytes from the start of an archive.
     fn offset(&self) -> Option<u64> {
         None
     }
+}
+
+/// A file that `SHA256SUMS` does not list.
+pub struct Unlisted<'a> {
+    /// As the medium has it: anything.
+    pub name: String,
+    pub bytes: u64,
+    pub content: &'a mut dyn Content,
 }
 
 /// A [`Medium`] that also holds the two files which come before all others.
@@ -57,8 +63,8 @@ impl<M: Medium + ?Sized> Medium for Box<M> {
         (**self).open_file(path, sums)
     }
 
-    fn end(&mut self) -> Result<(), ReadError> {
-        (**self).end()
+    fn next_file(&mut self) -> Result<Option<Unlisted<'_>>, ReadError> {
+        (**self).next_file()
     }
 
     fn offset(&self) -> Option<u64> {
@@ -167,19 +173,6 @@ impl<M: SealedMedium> SumsRead<M> {
     }
 }
 
-/// A file whose bytes are about to be read.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry<'a> {
-    pub path: &'a SafePath,
-    pub kind: Kind,
-    pub bytes: u64,
-    /// What `SHA256SUMS` lists; the bytes are compared with it once they are read.
-    pub digest: Digest,
-}
-
-/// What is done with the bytes of each file.
-pub type Visitor<'a> = dyn FnMut(Entry<'_>, &mut dyn Read) -> io::Result<()> + 'a;
-
 /// The files of a bundle, not yet read.
 #[derive(Debug)]
 pub struct Files<M> {
@@ -187,14 +180,12 @@ pub struct Files<M> {
     sums: Sums,
 }
 
-/// All of a bundle: its small files in memory, its blobs checked.
+/// All files that `SHA256SUMS` lists.
 #[derive(Clone, Debug)]
 pub struct Contents {
-    /// Every file that the bundle has, blobs included.
     pub sums: Sums,
-    /// The files that are not blobs.
     pub files: BundleFiles,
-    /// The sizes of all files that `sums` lists, added up.
+    /// The sizes of all files, added up.
     pub bytes: u64,
 }
 
@@ -208,85 +199,60 @@ impl<M: Medium> Files<M> {
         &self.sums
     }
 
-    /// Shows every file to `visit`, in order, and returns the sum of the sizes.
-    ///
-    /// What `visit` leaves unread is read and checked nevertheless; a large file of which it reads nothing is hashed
-    /// while it is shown the next ones. **No byte is known to be good before this method has returned**: `visit` may
-    /// copy bytes to where a failure discards them, and must not act on them.
-    ///
-    /// The error is that of the first file, in order, that is not good, whatever else is wrong and however many cores
-    /// hash.
+    /// Reads and hashes every file that is listed. What follows them is read through the [`Tail`].
     ///
     /// # Errors
     ///
-    /// When a file differs from `SHA256SUMS`, is missing, too many or too large; when the medium cannot be read;
-    /// or [`Fault::Sink`] when `visit` failed.
-    pub fn each(mut self, visit: &mut Visitor<'_>) -> Result<u64, ReadError> {
-        let mut beside = Beside::default();
-        let shown = self.each_in_order(visit, &mut beside);
-        // Whatever went wrong meanwhile comes later in the order of the files.
-        beside.settle()?;
-        shown
-    }
-
-    fn each_in_order(&mut self, visit: &mut Visitor<'_>, beside: &mut Beside) -> Result<u64, ReadError> {
-        let mut budget = Budget::default();
-        let mut buffer = vec![0; BUFFER_BYTES];
-        let mut total = 0;
+    /// When a file differs from `SHA256SUMS`, is missing, too many or too large, or when the medium cannot be read.
+    pub fn read(mut self) -> Result<(Contents, Tail<M>), ReadError> {
+        let (mut budget, mut files, mut total) = (Budget::default(), BundleFiles::default(), 0);
         self.medium.begin(&self.sums)?;
         for (path, digest) in self.sums.iter() {
             let (bytes, content) = self.medium.open_file(path, &self.sums)?;
-            let entry = |kind| Entry { path, kind, bytes, digest };
-            let checked = admit(&mut budget, path, bytes)
-                .and_then(|kind| visit_checked(entry(kind), content, visit, &mut buffer).map(|p| (kind, p)));
+            let read =
+                admit(&mut budget, path, bytes).and_then(|()| read_checked(path, digest, bytes, content));
             let offset = self.medium.offset();
-            if let (kind, Some(pending)) = checked.map_err(|fault| ReadError { fault, offset })? {
-                beside.add(entry(kind), offset, pending)?;
-            }
+            let content = read.map_err(|fault| ReadError { fault, offset })?;
+            files.add_hashed(path.clone(), content, digest).map_err(io::Error::other)?;
             total += bytes;
         }
-        self.medium.end()?;
-        Ok(total)
+        Ok((Contents { sums: self.sums, files, bytes: total }, Tail::new(self.medium)))
     }
 
-    /// Reads everything: blobs are shown to `blob` as in [`Files::each`], the other files are kept.
+    /// Reads a bundle that carries no images, such as a folder.
     ///
     /// # Errors
     ///
-    /// As [`Files::each`].
-    pub fn read(self, blob: &mut Visitor<'_>) -> Result<Contents, ReadError> {
-        let sums = self.sums.clone();
-        let mut files = BundleFiles::default();
-        let bytes = self.each(&mut |entry, reader| {
-            if entry.kind == Kind::Blob {
-                return blob(entry, reader);
-            }
-            let mut content = Vec::with_capacity(usize::try_from(entry.bytes).map_err(io::Error::other)?);
-            reader.read_to_end(&mut content)?;
-            files.add_hashed(entry.path.clone(), content, entry.digest).map_err(io::Error::other)
-        })?;
-        Ok(Contents { sums, files, bytes })
-    }
-
-    /// Checks every file and keeps none; returns the sum of the sizes.
-    ///
-    /// # Errors
-    ///
-    /// As [`Files::each`].
-    pub fn check(self) -> Result<u64, ReadError> {
-        self.each(&mut hash_only)
+    /// As [`Files::read`], and when something follows the listed files.
+    pub fn read_to_end(self) -> Result<Contents, ReadError> {
+        let (contents, tail) = self.read()?;
+        tail.end()?;
+        Ok(contents)
     }
 }
 
-/// A visitor for [`Files::each`] and [`Files::read`] that wants no bytes; they are checked all the same.
-pub fn hash_only(_: Entry<'_>, _: &mut dyn Read) -> io::Result<()> {
-    Ok(())
-}
-
-fn admit(budget: &mut Budget, path: &SafePath, bytes: u64) -> Result<Kind, Fault> {
+fn admit(budget: &mut Budget, path: &SafePath, bytes: u64) -> Result<(), Fault> {
     let kind = Kind::of(path).ok_or_else(|| Fault::Sums(InvalidSums::Misplaced { path: path.clone() }))?;
-    budget.admit(path, kind, bytes)?;
-    Ok(kind)
+    Ok(budget.admit(path, kind, bytes)?)
+}
+
+fn read_checked(
+    path: &SafePath,
+    wanted: Digest,
+    bytes: u64,
+    content: &mut dyn Content,
+) -> Result<Vec<u8>, Fault> {
+    let file = read_whole(path.as_str(), bytes, content)?;
+    let found = Digest::of(&file);
+    if found == wanted { Ok(file) } else { Err(Fault::Tampered { path: path.to_string(), wanted, found }) }
+}
+
+/// Reads a file of `bytes` bytes, which its limit allows.
+pub(super) fn read_whole(name: &str, bytes: u64, content: &mut dyn Content) -> Result<Vec<u8>, Fault> {
+    let mut file =
+        Vec::with_capacity(usize::try_from(bytes).map_err(|error| Fault::Io(io::Error::other(error)))?);
+    content.take(bytes).read_to_end(&mut file).map_err(Fault::Io)?;
+    if (file.len() as u64) < bytes { Err(Fault::Truncated { name: name.to_owned() }) } else { Ok(file) }
 }
 
 /// Why a bundle could not be read, and where.
@@ -311,6 +277,12 @@ pub enum Fault {
     /// The bytes of a listed file are others.
     #[error("`{path}` was altered: SHA256SUMS lists {wanted}, its bytes have {found}")]
     Tampered { path: String, wanted: Digest, found: Digest },
+    /// A manifest, config or layer has another size than `images.json` lists.
+    #[error("`{path}` was altered: images.json lists {wanted} bytes, it has {found}")]
+    Size { path: String, wanted: u64, found: u64 },
+    /// A manifest is not one that `images.json` describes, although its bytes are those that were signed.
+    #[error("`{path}` is not the manifest that images.json describes: {why}")]
+    Manifest { path: String, why: String },
     /// The whole bundle is another one than was asked for.
     #[error("the bundle was altered: its content id should begin with {wanted} and is {found}")]
     OtherContent { wanted: String, found: Digest },
@@ -362,6 +334,10 @@ pub enum Form {
     Mode { mode: u32 },
     #[error("is a folder in which no file of the bundle is")]
     StrayFolder,
+    #[error("does not have the bytes that images.json leads to")]
+    Layout,
+    #[error("is there without a config or a layer: then an archive has no image layout at all")]
+    EmptyLayout,
 }
 
 impl Fault {

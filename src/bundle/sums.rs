@@ -13,7 +13,7 @@ use crate::model::safe_path::{InvalidPath, SafePath};
 
 /// The digest of every file of a bundle except `SHA256SUMS` and the attestation.
 ///
-/// Each path is one that a bundle may hold, and no path is also the folder of another.
+/// Each path is one that a bundle may hold; of those none is also the folder of another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sums(BTreeMap<SafePath, Digest>);
 
@@ -36,8 +36,6 @@ pub enum InvalidSums {
     NotCanonical { line: usize },
     #[error("SHA256SUMS lists `{path}`, which is no file of a bundle")]
     Misplaced { path: SafePath },
-    #[error("SHA256SUMS lists `{file}` as a file, and as the folder of `{inside}`")]
-    FileIsFolder { file: String, inside: SafePath },
 }
 
 impl Sums {
@@ -67,7 +65,7 @@ impl Sums {
     ///
     /// # Errors
     ///
-    /// When there are too many, one has a path that no file of a bundle has, or one is the folder of another.
+    /// When there are too many, or one has a path that no file of a bundle has.
     pub fn new(entries: BTreeMap<SafePath, Digest>) -> Result<Self, InvalidSums> {
         if entries.len() > FILES_MAX {
             return Err(InvalidSums::TooMany { files: entries.len() });
@@ -75,9 +73,6 @@ impl Sums {
         for path in entries.keys() {
             if Kind::of(path).is_none() {
                 return Err(InvalidSums::Misplaced { path: path.clone() });
-            }
-            if let Some(file) = path.folders().find(|folder| entries.contains_key(*folder)) {
-                return Err(InvalidSums::FileIsFolder { file: file.to_owned(), inside: path.clone() });
             }
         }
         Ok(Self(entries))
@@ -199,27 +194,11 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_not_both_a_file_and_a_folder() {
-        // A neighbour that sorts between the two does not hide them from each other.
-        let text = line("images/a") + &line("images/a-b") + &line("images/a/c");
-
-        let error = Sums::parse(text.as_bytes()).unwrap_err();
-
-        assert_eq!(
-            error,
-            InvalidSums::FileIsFolder {
-                file: "images/a".to_owned(),
-                inside: SafePath::parse("images/a/c").unwrap()
-            }
-        );
-    }
-
-    #[test]
     fn lists_beyond_the_limits_are_refused() {
         let large = vec![b'a'; usize::try_from(SUMS_BYTES_MAX).unwrap() + 1];
         assert!(matches!(Sums::parse(&large), Err(InvalidSums::TooLarge { .. })));
 
-        let entry = |n: usize| (SafePath::parse(&format!("images/{n}")).unwrap(), Digest::of(b""));
+        let entry = |n: usize| (SafePath::parse(&format!("manifests/{n}.yaml")).unwrap(), Digest::of(b""));
         assert!(Sums::new((0..FILES_MAX).map(entry).collect()).is_ok());
         let error = Sums::new((0..=FILES_MAX).map(entry).collect()).unwrap_err();
         assert_eq!(error, InvalidSums::TooMany { files: FILES_MAX + 1 });

@@ -7,9 +7,8 @@ use camino::Utf8Path;
 
 use super::ctx::Ctx;
 use super::failure::Failure;
-use crate::archive::{WriteError, write as write_archive};
+use crate::archive::WriteError;
 use crate::bundle::layout::{ATTESTATION, SUMS};
-use crate::bundle::read::{Files, Medium};
 use crate::fsio::{
     AtomicFile, Durability, Locked, MODE_PUBLIC, folder_of, is_there, lock_named, open_for_reading, remedy,
 };
@@ -78,23 +77,21 @@ impl Target<'_> {
         Failure::input(format!("`{}{}`: {why}", self.option, self.path))
     }
 
-    /// Writes the archive of `files`: whole, on the disk, or not at all. Returns its size.
+    /// Has `write` write the archive: whole, on the disk, or not at all. Returns what `write` does, its size.
     ///
     /// An archive that is there is locked from before its replacement: a signer who has it adds a signature first, or meets
     /// the new one. What took its place meanwhile is not replaced.
-    pub(super) fn write<M: Medium>(
+    pub(super) fn write(
         &self,
         ctx: &Ctx,
-        attestation: Option<&[u8]>,
-        files: Files<M>,
         progress: &mut dyn FnMut(u64),
+        write: impl FnOnce(&mut dyn Write) -> Result<u64, TargetError>,
     ) -> Result<u64, TargetError> {
         let mut file =
             AtomicFile::create(self.path, MODE_PUBLIC, Durability::Synced).map_err(WriteError::Output)?;
-        let out = BufWriter::new(Watched { out: &mut file, progress });
-        let bytes = write_archive(out, attestation, files)?;
+        let bytes = write(&mut BufWriter::new(Watched { out: &mut file, progress }))?;
         let _lock = self.lock(ctx).map_err(WriteError::Output)?;
-        self.check_replaceable().map_err(TargetError::InTheWay)?;
+        self.check_replaceable().map_err(TargetError::Failure)?;
         file.commit().map_err(WriteError::Output)?;
         Ok(bytes)
     }
@@ -103,8 +100,8 @@ impl Target<'_> {
 /// Why an archive was not written.
 pub(super) enum TargetError {
     Write(WriteError),
-    /// Something that is not replaced has come to the path since it was checked.
-    InTheWay(Failure),
+    /// Something that is not replaced has come to the path since it was checked; or what goes into the archive cannot.
+    Failure(Failure),
 }
 
 impl From<WriteError> for TargetError {
@@ -113,11 +110,17 @@ impl From<WriteError> for TargetError {
     }
 }
 
+impl From<Failure> for TargetError {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
 impl From<TargetError> for Failure {
     fn from(error: TargetError) -> Self {
         match error {
             TargetError::Write(error) => error.into(),
-            TargetError::InTheWay(failure) => failure,
+            TargetError::Failure(failure) => failure,
         }
     }
 }

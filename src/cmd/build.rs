@@ -1,5 +1,6 @@
 //! `build`: profiles to bundles in the store.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -7,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::archive_file::Target;
+use super::carry::{self, Cargo, Wanted};
 use super::clock;
 use super::ctx::{Ctx, Folder, ProfileArgs, StoreArgs, count};
 use super::failure::{Failure, FailureKind, Outcome};
@@ -16,15 +18,19 @@ use super::sealable::Sealable;
 use super::sealing::{Draft, Sealed, signers, terms_in_words};
 use super::terms_args::TermsArgs;
 use crate::bundle::assemble::{Assembled, assemble};
+use crate::bundle::carried::{Carried, Tail};
 use crate::bundle::files::BundleFiles;
-use crate::bundle::open::Bundle;
+use crate::bundle::index::Index;
+use crate::bundle::open::{Bundle, images_of};
+use crate::bundle::read::AnyMedium;
 use crate::model::digest::Digest;
 use crate::model::timestamp::Timestamp;
 use crate::profile::overlay::ProfileFiles;
 use crate::render;
-use crate::store::{Outcome as Stored, Store};
+use crate::store::{EntryName, Outcome as Stored, Store};
 use crate::trust::key::{KeyId, PrivateKey};
 use crate::ui::printer::Report;
+use crate::ui::progress::{Progress, size};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -36,6 +42,8 @@ use crate::ui::printer::Report;
   relay-bundle build production                      into bundles/, and print the path
   relay-bundle build production --check              prove that it can be repeated
   relay-bundle build production --archive prod.tar   also one file to carry
+  relay-bundle build production --archive prod.tar --images all   with the images
+  relay-bundle build --all --archives out            one file a profile
   relay-bundle build production --key signing.pem --keygen   signed, with a new key if there is none
   relay-bundle build --all --store /var/lib/bundles"
 )]
@@ -50,8 +58,14 @@ pub struct Args {
     #[arg(long)]
     check: bool,
     /// Also write the bundle into one file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "archives")]
     archive: Option<Utf8PathBuf>,
+    /// Also write each bundle into a file `PROFILE.tar` in this folder
+    #[arg(long, value_name = "DIR")]
+    archives: Option<Utf8PathBuf>,
+    /// What goes into the archive of the images: all, none, or since:FILE (without what that bundle lists) [default: none]
+    #[arg(long, value_name = "WHAT")]
+    images: Option<Wanted>,
     #[command(flatten)]
     key: KeyArgs,
     /// Make the key pair first if there is none
@@ -120,10 +134,16 @@ impl Args {
         let names = self.names()?;
         if self.archive.is_some() && names.len() > 1 {
             return Err(Failure::input("--archive writes one bundle, and several are built")
-                .hint("build them one by one"));
+                .hint("write each into a folder: --archives DIR"));
         }
-        if let (Some(archive), Some(name)) = (&self.archive, names.first()) {
-            target(archive, &format!("{name}.tar")).check(&self.store.store)?;
+        if self.images.is_some() && self.archive.is_none() && self.archives.is_none() {
+            return Err(Failure::input("--images says what goes into an archive, and none is written")
+                .hint("name it: --archive FILE"));
+        }
+        for name in &names {
+            if let Some(archive) = self.archive_of(name) {
+                target(&archive, &format!("{name}.tar")).check(&self.store.store)?;
+            }
         }
         let store = ctx.store(&self.store);
         let signer = self.signer(ctx)?;
@@ -150,6 +170,33 @@ impl Args {
         // The report has said so already: it is the only document on stdout.
         ctx.printer.tell(&format!("error: {of_all} could not be built"));
         Ok(FailureKind::Input.into())
+    }
+
+    /// Returns where the archive of a profile is written, if it is.
+    fn archive_of(&self, name: &str) -> Option<Utf8PathBuf> {
+        let in_folder = self.archives.as_ref().map(|folder| folder.join(format!("{name}.tar")));
+        self.archive.clone().or(in_folder)
+    }
+
+    /// Decides what goes into the archive of the images, before anything is stored or signed.
+    fn choose_images(
+        &self,
+        ctx: &Ctx,
+        store: &Store,
+        index: &Index,
+        files: &BundleFiles,
+    ) -> Result<BTreeSet<Digest>, Failure> {
+        let images = images_of(files).map_err(Failure::bug)?;
+        if self.images.is_none() && images.is_some() {
+            ctx.printer.say("the archive carries no images: `--images all` adds them");
+        }
+        let wanted = self.images.as_ref().unwrap_or(&Wanted::None);
+        let carry = carry::choose(ctx, &self.store, (index.name.as_str(), images.as_ref()), wanted)?;
+        if let Some(images) = &images {
+            let fetch = format!("relay-bundle fetch {}", index.profile);
+            carry::check_there(&store.blobs(), images, &carry, (&Carried::default(), &fetch))?;
+        }
+        Ok(carry)
     }
 
     fn names(&self) -> Result<Vec<String>, Failure> {
@@ -191,6 +238,8 @@ impl Args {
         if self.check {
             super::check::check(ctx, name, &self.profiles, &files)?;
         }
+        let archive = self.archive_of(name);
+        let carry = archive.as_ref().map(|_| self.choose_images(ctx, store, &index, &files)).transpose()?;
         // From here to the signature, so that the profile's link and the highest serial are of the same build.
         let serials = signer.map(|_| store.lock_serials()).transpose()?;
         let registered = store.register(&files, index.name.as_str(), name)?;
@@ -211,11 +260,8 @@ impl Args {
             None => signatures(ctx, &place, id)?,
         };
         drop(serials);
-        if let Some(archive) = &self.archive {
-            let (_, sums) = store.open(registered.entry.as_str())?;
-            let attestation = sums.attestation().map(<[u8]>::to_vec);
-            let files = sums.into_files()?;
-            target(archive, "").write(ctx, attestation.as_deref(), files, &mut |_| {})?;
+        if let (Some(archive), Some(carry)) = (&archive, carry) {
+            write_archive(ctx, store, &registered.entry, (archive, carry))?;
         }
         let objects = count(index.objects.len(), "object");
         let state = if signers.is_empty() { "unsigned" } else { "signed" };
@@ -229,7 +275,7 @@ impl Args {
             entry,
             signed: !signers.is_empty(),
             signers,
-            archive: self.archive.clone(),
+            archive,
         })
     }
 
@@ -274,6 +320,30 @@ impl Args {
         };
         Ok((format!("{verb} {}: {}", public.id(), terms_in_words(&statement.predicate)), signers))
     }
+}
+
+/// Writes an entry of the store, with these manifests, configs and layers of its images.
+fn write_archive(
+    ctx: &Ctx,
+    store: &Store,
+    entry: &EntryName,
+    (path, carry): (&Utf8Path, BTreeSet<Digest>),
+) -> Result<(), Failure> {
+    let (_, sums) = store.open(entry.as_str())?;
+    let attestation = sums.attestation().map(<[u8]>::to_vec);
+    let contents = sums.into_files()?.read_to_end()?;
+    let images = images_of(&contents.files).map_err(Failure::bug)?;
+    let cargo =
+        Cargo { attestation: attestation.as_deref(), files: &contents.files, images: images.as_ref(), carry };
+    let total = cargo.size();
+    if !cargo.carry.is_empty() {
+        ctx.printer.say(&format!("`{path}` gets {} with its images", size(total)));
+    }
+    let mut progress = Progress::new(&ctx.printer, "written", Some(total));
+    target(path, "").write(ctx, &mut |bytes| progress.advance(bytes), |out| {
+        Ok(cargo.write(out, None::<Tail<AnyMedium>>, &store.blobs())?)
+    })?;
+    Ok(())
 }
 
 fn target<'a>(path: &'a Utf8Path, example: &'a str) -> Target<'a> {

@@ -29,6 +29,8 @@ pub const BUG: u8 = 101;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
+    /// The answer is no.
+    Differs,
     Input,
     Untrusted,
     World,
@@ -40,6 +42,7 @@ impl FailureKind {
     /// Returns the exit code of such a failure.
     pub fn exit_code(self) -> u8 {
         match self {
+            Self::Differs => DIFFERS,
             Self::Input => INPUT,
             Self::Untrusted => UNTRUSTED,
             Self::World => WORLD,
@@ -76,6 +79,11 @@ impl Failure {
             diagnostics: None,
             refused: None,
         }
+    }
+
+    /// The answer to a question is no.
+    pub fn differs(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: FailureKind::Differs, ..Self::input(source) }
     }
 
     pub fn world(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

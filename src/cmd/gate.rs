@@ -10,10 +10,11 @@ use super::medium;
 use super::source::{Reference, STDIN};
 use crate::archive;
 use crate::bundle::open::Bundle;
-use crate::bundle::read::{Fault, Opening, ReadError, SealedMedium, hash_only};
+use crate::bundle::read::{Fault, Opening, ReadError, SealedMedium};
 use crate::store::{Store, folder};
 use crate::trust::refusal::Reason;
 use crate::trust::verify::{Terms, Verified, VerifyError, verify};
+use crate::ui::images_view::{ImagesSummary, Place};
 
 /// A bundle that is verified before anything of it is used.
 #[derive(Debug, clap::Args)]
@@ -52,6 +53,20 @@ impl BundleArgs {
             .hint(format!("`@{name}` is the newest build of the profile in the store"))
             .hint(format!("`./{name}` is the file or folder of that name"))),
         }
+    }
+
+    /// Returns what there is of the images of the bundle that was verified: in its archive, or in the store that it is in.
+    pub(super) fn images(
+        &self,
+        store: &StoreArgs,
+        bundle: &Verified<Bundle>,
+    ) -> Result<Option<ImagesSummary>, Failure> {
+        let Some(images) = &bundle.images else { return Ok(None) };
+        if matches!(Reference::of(&self.bundle), Reference::Entry(_)) {
+            let missing = Store::at(&store.store).blobs().missing(images)?;
+            return Ok(Some(ImagesSummary::of(images, Place::Store, |digest| !missing.contains_key(digest))));
+        }
+        Ok(Some(ImagesSummary::of(images, Place::Archive, |digest| bundle.carried().contains(digest))))
     }
 
     /// Refuses parts of a bundle that is in none.
@@ -97,5 +112,5 @@ fn gate<M: SealedMedium>(
     opened: Result<Opening<M>, ReadError>,
     terms: &Terms<'_>,
 ) -> Result<Verified<Bundle>, VerifyError> {
-    verify(opened?, terms, &mut hash_only)
+    verify(opened?, terms)
 }

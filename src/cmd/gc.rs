@@ -9,6 +9,7 @@ use super::ctx::{Ctx, StoreArgs, count};
 use super::failure::Outcome;
 use super::gc_live::{How, collect};
 use super::installation_args::InstallationArgs;
+use crate::store::Scope;
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
@@ -29,6 +30,7 @@ is run the next time.
 Examples:
   relay-bundle gc --dry-run
   relay-bundle gc --store /var/lib/bundles
+  relay-bundle gc --blobs                            also images that no bundle lists
   relay-bundle gc --live -n claude-relay --dry-run"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -38,6 +40,9 @@ pub struct Args {
     dry_run: bool,
     #[command(flatten)]
     store: StoreArgs,
+    /// Also remove blobs of images that no remaining bundle lists, and fetches that were not finished
+    #[arg(long, conflicts_with = "live")]
+    blobs: bool,
     /// Clear the cluster, not the store
     #[arg(long)]
     live: bool,
@@ -59,7 +64,17 @@ struct GcReport {
     entries: Vec<Entry>,
     /// What killed builds had left.
     leftover_bytes: u64,
+    /// Of images; only with `--blobs`.
+    blobs: Vec<Blob>,
+    /// Fetches that were not finished; only with `--blobs`.
+    partial_blob_bytes: u64,
     /// All of it.
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Blob {
+    digest: String,
     bytes: u64,
 }
 
@@ -73,7 +88,8 @@ impl Report for GcReport {
     const SCHEMA: &'static str = "gc/v1";
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.entries.iter().try_for_each(|entry| writeln!(out, "{}", entry.name))
+        self.entries.iter().try_for_each(|entry| writeln!(out, "{}", entry.name))?;
+        self.blobs.iter().try_for_each(|blob| writeln!(out, "{}", blob.digest))
     }
 }
 
@@ -84,7 +100,8 @@ impl Args {
             return collect(ctx, &self.installation, &How { dry_run, yes, break_lock });
         }
         let store = ctx.store(&self.store);
-        let garbage = if self.dry_run { store.find_garbage()? } else { store.collect_garbage()? };
+        let scope = if self.blobs { Scope::EntriesAndBlobs } else { Scope::Entries };
+        let garbage = if self.dry_run { store.find_garbage(scope)? } else { store.collect_garbage(scope)? };
         let entries = garbage.entries.iter();
         let report = GcReport {
             removed: !self.dry_run,
@@ -92,12 +109,21 @@ impl Args {
                 .map(|entry| Entry { name: entry.entry.to_string(), bytes: entry.bytes })
                 .collect(),
             leftover_bytes: garbage.leftover_bytes,
+            blobs: garbage
+                .blobs
+                .blobs
+                .iter()
+                .map(|(digest, bytes)| Blob { digest: format!("sha256:{digest}"), bytes: *bytes })
+                .collect(),
+            partial_blob_bytes: garbage.blobs.partial_bytes,
             bytes: garbage.bytes(),
         };
         ctx.printer.report(&report)?;
         let verb = if self.dry_run { "would free" } else { "freed" };
         let bundles = count(report.entries.len(), "bundle");
-        ctx.printer.say(&format!("{verb} {} bytes: {bundles}", report.bytes));
+        let blobs =
+            if self.blobs { format!(", {}", count(report.blobs.len(), "blob")) } else { String::new() };
+        ctx.printer.say(&format!("{verb} {} bytes: {bundles}{blobs}", report.bytes));
         Ok(ExitCode::SUCCESS)
     }
 }

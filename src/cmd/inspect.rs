@@ -10,6 +10,7 @@ use super::failure::Outcome;
 use super::source::{self, SourceArgs};
 use crate::bundle::summary::{Summary, summary};
 use crate::ui::escape::safe;
+use crate::ui::images_view::ImagesSummary;
 use crate::ui::inspect_view;
 use crate::ui::printer::Report;
 
@@ -39,6 +40,9 @@ struct InspectReport {
     verified: bool,
     #[serde(skip)]
     signature: &'static str,
+    /// What came with it of its images; absent where they are not pinned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    carried: Option<ImagesSummary>,
     #[serde(flatten)]
     summary: Summary,
 }
@@ -48,6 +52,9 @@ impl Report for InspectReport {
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{:<12}{}", "from", safe(&self.origin))?;
+        if let Some(images) = &self.carried {
+            writeln!(out, "{:<12}{images}", "images")?;
+        }
         inspect_view::write(&self.summary, self.signature, out)
     }
 }
@@ -59,6 +66,7 @@ impl Args {
             attested: source.attested,
             verified: false,
             signature: source.signature(),
+            carried: source.images(&self.source.store)?,
             summary: summary(&source.bundle),
             origin: source.origin,
         };

@@ -7,6 +7,7 @@ pub mod apply;
 pub mod archive_file;
 pub mod bug;
 pub mod build;
+mod carry;
 mod change_args;
 pub mod check;
 mod clock;

@@ -1,5 +1,6 @@
 //! `pack`: a bundle that has been built as one file.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -7,11 +8,19 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::archive_file::{self, TargetError};
-use super::ctx::{Ctx, StoreArgs};
+use super::carry::{self, Cargo, Wanted};
+use super::ctx::{Ctx, StoreArgs, count};
 use super::failure::{Failure, Outcome};
-use super::medium::{self, Found};
+use super::medium::{self, Found, Place};
+use super::refused;
 use super::source::{Reference, STDIN, no_stdin};
 use crate::archive::WriteError;
+use crate::bundle::carried::{Carried, Tail};
+use crate::bundle::open::{images_of, read_index};
+use crate::bundle::read::{AnyMedium, Contents, Files};
+use crate::images::list::ImageList;
+use crate::model::digest::Digest;
+use crate::store::blobs::Blobs;
 use crate::ui::printer::Report;
 use crate::ui::progress::Progress;
 
@@ -23,13 +32,18 @@ verified. The same bundle gives the same file, to the last byte.
 Examples:
   relay-bundle pack @production production.tar
   relay-bundle pack bundles/production/ /media/usb/production.tar
-  relay-bundle pack production.tar.parts production.tar"
+  relay-bundle pack production.tar.parts production.tar
+  relay-bundle pack @production production.tar --images all
+  relay-bundle pack @production update.tar --images since:last.tar   without what last.tar lists"
 )]
 pub struct Args {
     /// The bundle: `@NAME` in the store, a folder, an archive, or the index of an archive in parts
     bundle: String,
     /// The file to write
     file: Utf8PathBuf,
+    /// What goes along of the images: all, none, or since:FILE (without what that bundle lists) [default: what the bundle carries]
+    #[arg(long, value_name = "WHAT")]
+    images: Option<Wanted>,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -43,6 +57,8 @@ struct PackReport {
     bytes: u64,
     content_id: String,
     files: usize,
+    /// The manifests, configs and layers of images that it carries.
+    blobs: usize,
     signed: bool,
 }
 
@@ -54,31 +70,101 @@ impl Report for PackReport {
     }
 }
 
+/// What is packed.
+struct Survey {
+    place: Place,
+    attestation: Option<Vec<u8>>,
+    contents: Contents,
+    images: Option<ImageList>,
+    /// What the source has of the images.
+    carried: Carried,
+    /// What goes into the archive of them.
+    carry: BTreeSet<Digest>,
+    blobs: Blobs,
+}
+
+impl Survey {
+    fn cargo(&self) -> Cargo<'_> {
+        Cargo {
+            attestation: self.attestation.as_deref(),
+            files: &self.contents.files,
+            images: self.images.as_ref(),
+            carry: self.carry.clone(),
+        }
+    }
+}
+
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let target = archive_file::Target { path: &self.file, option: "", example: "bundle.tar" };
         target.check(&self.store.store)?;
-        let Found { sums, place } = self.open()?;
-        if place.path.is_dir() {
-            target.check_outside(&place.path, "inside the bundle")?;
-        }
-        let (id, signed) = (sums.content_id(), sums.attestation().is_some());
-        let attestation = sums.attestation().map(<[u8]>::to_vec);
-        let files = sums.into_files().map_err(|error| place.failure(error))?;
-        let count = files.sums().len();
-        let mut progress = Progress::new(&ctx.printer, "packed", None);
-        let written = target.write(ctx, attestation.as_deref(), files, &mut |bytes| progress.advance(bytes));
+        let survey = self.survey(ctx)?;
+        let cargo = survey.cargo();
+        let total = cargo.size();
+        let mut progress = Progress::new(&ctx.printer, "packed", Some(total));
+        let written = target.write(ctx, &mut |bytes| progress.advance(bytes), |out| {
+            // Without images everything is in memory.
+            let tail = if survey.carried.is_empty() { None } else { Some(self.reopen(&survey)?) };
+            Ok(cargo.write(out, tail, &survey.blobs)?)
+        });
         drop(progress);
         let bytes = written.map_err(|error| match error {
-            TargetError::Write(WriteError::Source(error)) => place.failure(error),
+            TargetError::Write(WriteError::Source(error)) => survey.place.failure(error),
             error => Failure::from(error),
         })?;
+        let (id, signed) = (survey.contents.sums.content_id(), survey.attestation.is_some());
         let content_id = format!("sha256:{id}");
         let signature = if signed { "signed (not verified here)" } else { "unsigned" };
-        let report = PackReport { path: self.file, bytes, content_id, files: count, signed };
+        let (files, blobs) = (survey.contents.sums.len(), cargo.carry.len());
+        let report = PackReport { path: self.file.clone(), bytes, content_id, files, blobs, signed };
         ctx.printer.report(&report)?;
-        ctx.printer.say(&format!("packed {}: {bytes} bytes, {signature}", report.content_id));
+        let images = match (survey.images.is_some(), blobs) {
+            (false, _) => String::new(),
+            (true, 0) => ", no images".to_owned(),
+            (true, _) => format!(", {} of images", count(blobs, "blob")),
+        };
+        ctx.printer.say(&format!("packed {}: {bytes} bytes{images}, {signature}", report.content_id));
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Reads everything but the images, and decides which of them go along.
+    fn survey(&self, ctx: &Ctx) -> Result<Survey, Failure> {
+        let Found { sums, place } = self.open()?;
+        if place.path.is_dir() {
+            archive_file::Target { path: &self.file, option: "", example: "bundle.tar" }
+                .check_outside(&place.path, "inside the bundle")?;
+        }
+        let attestation = sums.attestation().map(<[u8]>::to_vec);
+        let read = sums.into_files().and_then(Files::read);
+        let (contents, tail) = read.map_err(|error| place.failure(error))?;
+        let disagrees = |error| refused::contradiction(&place.path, &error);
+        let images = images_of(&contents.files).map_err(disagrees)?;
+        let carried = tail.skim(images.as_ref()).map_err(|error| place.failure(error))?;
+        let blobs = ctx.store(&self.store).blobs();
+        let carry = match &self.images {
+            None => carried.digests().collect(),
+            Some(wanted) => {
+                let index = read_index(&contents.files).map_err(disagrees)?;
+                let carry = carry::choose(ctx, &self.store, (index.name.as_str(), images.as_ref()), wanted)?;
+                if let Some(images) = &images {
+                    let fetch = format!("relay-bundle fetch {}", self.bundle);
+                    carry::check_there(&blobs, images, &carry, (&carried, &fetch))?;
+                }
+                carry
+            }
+        };
+        Ok(Survey { place, attestation, contents, images, carried, carry, blobs })
+    }
+
+    /// Reads the bundle again, up to its images.
+    fn reopen(&self, survey: &Survey) -> Result<Tail<AnyMedium>, Failure> {
+        let Found { sums, place } = self.open()?;
+        let read = sums.into_files().and_then(Files::read);
+        let (contents, tail) = read.map_err(|error| place.failure(error))?;
+        if contents.sums != survey.contents.sums {
+            return Err(Failure::world(format!("`{}` was replaced while it was packed", self.bundle)));
+        }
+        Ok(tail)
     }
 
     fn open(&self) -> Result<Found, Failure> {

@@ -10,7 +10,7 @@ use super::failure::Failure;
 use crate::archive;
 use crate::bundle::index::{Object, Source, Wanted};
 use crate::bundle::open::{Bundle, InvalidBundle, read_index};
-use crate::bundle::read::{Contents, ReadError, hash_only};
+use crate::bundle::read::{Contents, ReadError};
 use crate::cluster::resource;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::{Label, ReleaseName, is_subdomain};
@@ -78,7 +78,7 @@ impl Recorded {
             return Err(Damage::Other("it is another generation than the head names"));
         }
         let archive = unpack(text(stored, "binaryData", BUNDLE_KEY))?;
-        let contents = archive::open(archive.as_slice())?.read_sums()?.into_files()?.read(&mut hash_only)?;
+        let contents = archive::open(archive.as_slice())?.read_sums()?.into_files()?.read_to_end()?;
         let index = read_index(&contents.files)?;
         if contents.sums.content_id() != entry.content_id || index.profile != entry.profile {
             return Err(Damage::Other("its bundle is another one than the head names"));
@@ -246,7 +246,7 @@ mod tests {
         let index = Canonical::of(&index).unwrap().into_bytes();
         files.add("bundle.json".parse().unwrap(), index).unwrap();
         let mut archive = Vec::new();
-        archive::write(&mut archive, None, files.open()).unwrap();
+        archive::write(&mut archive, None, &files).unwrap();
         let content_id = files.sums().content_id();
         let generation = Generation::new(1, content_id, Vec::new(), Vec::new()).to_text().unwrap();
         let stored = json!({"data": {GENERATION_KEY: generation}, "binaryData": {BUNDLE_KEY: pack(&archive).unwrap()}});

@@ -160,6 +160,11 @@ pub const CODES: &[RefusalCode] = &[
         meaning: "the medium failed before the end of the bundle; nothing is known of it. The exit code is 4, not 3",
         remedy: "check the medium, and copy the bundle again",
     },
+    RefusalCode {
+        code: "IMAGES_MISSING",
+        meaning: "`verify --images all` found a config or layer of an image missing; the bundle is trusted all the same",
+        remedy: "carry the images: `relay-bundle pack BUNDLE FILE --images all`, where they are in the store",
+    },
 ];
 
 /// Returns what is known of a code, however its letters are written.

@@ -12,10 +12,11 @@ use super::medium::{check_place, is_parts_index};
 use super::refused;
 use super::releases::Releases;
 use super::source::{Reference, STDIN, no_stdin};
-use crate::archive::{self, WriteError};
+use crate::archive::{self, WriteError, Writer};
+use crate::bundle::carried::hash_only;
 use crate::bundle::layout::ATTESTATION;
-use crate::bundle::open::{Bundle, InvalidBundle};
-use crate::bundle::read::{AnyMedium, Opening, ReadError, SumsRead, hash_only};
+use crate::bundle::open::{Bundle, InvalidBundle, images_of};
+use crate::bundle::read::{AnyMedium, Files, Opening, ReadError, SumsRead};
 use crate::bundle::sealed::check_sealed;
 use crate::fsio::{
     AtomicFile, Durability, Locked, MODE_PUBLIC, NamedLock, folder_of, lock_named, open_regular,
@@ -131,11 +132,12 @@ impl Sealable {
     pub(super) fn read(&self) -> Result<(Bundle, Option<Vec<u8>>), Failure> {
         let opening = self.open()?;
         let attestation = opening.attestation().map(<[u8]>::to_vec);
-        let files = opening.read_sums().and_then(SumsRead::into_files);
-        let contents = files.and_then(|files| files.read(&mut hash_only));
-        let bundle = Bundle::open(contents.map_err(|error| self.unreadable(error))?)
+        let read = opening.read_sums().and_then(SumsRead::into_files).and_then(Files::read);
+        let (contents, tail) = read.map_err(|error| self.unreadable(error))?;
+        let bundle = Bundle::open(contents)
             .and_then(|bundle| check_sealed(&bundle).map(|()| bundle).map_err(InvalidBundle::from))
             .map_err(|error| refused::contradiction(&self.shown, &error))?;
+        tail.check(bundle.images.as_ref(), &mut hash_only).map_err(|error| self.unreadable(error))?;
         Ok((bundle, attestation))
     }
 
@@ -205,9 +207,15 @@ impl Sealable {
         attestation: &[u8],
     ) -> Result<(), Failure> {
         let mode = fs_err::metadata(path)?.permissions().mode() & 0o777;
-        let files = sums.into_files().map_err(|error| self.unreadable(error))?;
+        let (contents, tail) =
+            sums.into_files().and_then(Files::read).map_err(|error| self.unreadable(error))?;
+        let images =
+            images_of(&contents.files).map_err(|error| refused::contradiction(&self.shown, &error))?;
         let mut file = AtomicFile::create(path, mode, Durability::Synced)?;
-        let written = archive::write(BufWriter::new(&mut file), Some(attestation), files);
+        let out = BufWriter::new(&mut file);
+        let written = Writer::new(out, Some(attestation), &contents.files, images.as_ref())
+            .and_then(|writer| writer.copy_images(tail))
+            .and_then(Writer::finish);
         written.map_err(|error| match error {
             WriteError::Source(error) => self.unreadable(error),
             error => error.into(),

@@ -10,7 +10,6 @@ use super::terms_args::{TermsArgs, serial_warning, sites_in_words};
 use crate::bundle::layout::ATTESTATION;
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, check_size};
 use crate::bundle::open::Bundle;
-use crate::bundle::read::hash_only;
 use crate::model::digest::Digest;
 use crate::trust::envelope::Envelope;
 use crate::trust::key::{KeyId, PrivateKey, PublicKey, SignatureBytes};
@@ -252,7 +251,7 @@ impl Draft {
         // A release that has ended by now may be signed again, to the same bytes.
         let terms =
             verify::Terms { authority, purpose: Purpose::Deployed, now: self.statement.predicate.issued };
-        let verified = verify(place.open()?, &terms, &mut hash_only);
+        let verified = verify(place.open()?, &terms);
         let lost = |why: String| {
             Failure::world(format!("`{}` was signed, and is not good now: {why}", place.path()))
                 .hint("someone else replaced it, or the disk lost it: look at what is there")

@@ -1,5 +1,7 @@
 //! Arguments that mean a bundle: a file, a folder, an entry of the store, or a profile as it is now.
 
+use std::io;
+
 use camino::Utf8Path;
 
 use super::ctx::{Ctx, Folder, ProfileArgs, StoreArgs};
@@ -7,11 +9,14 @@ use super::failure::{Failure, FailureKind};
 use super::medium::{self, Found};
 use super::refused;
 use crate::bundle::assemble::assemble;
+use crate::bundle::carried::Carried;
 use crate::bundle::open::Bundle;
-use crate::bundle::read::hash_only;
+use crate::bundle::read::Files;
+use crate::model::digest::Digest;
 use crate::profile::overlay::ProfileFiles;
 use crate::render;
 use crate::store::Store;
+use crate::ui::images_view::{ImagesSummary, Place};
 
 /// How arguments are read, for the help of commands.
 pub(super) const HELP: &str = "A bundle is named by one of:
@@ -35,6 +40,10 @@ pub struct SourceArgs {
 /// A bundle, and where it was found.
 pub(super) struct Source {
     pub(super) bundle: Bundle,
+    /// What came with it of its images; not hashed.
+    carried: Carried,
+    /// Whether it is a file, and not in the store or only a profile.
+    is_archive: bool,
     /// Where it was found, in words.
     pub(super) origin: String,
     /// Whether it has an attestation, which nothing here has verified; none for a profile.
@@ -111,7 +120,7 @@ impl SourceArgs {
         let assembled = assemble(&profile, &render::render(&profile)).map_err(Failure::input)?;
         let bundle = Bundle::of_files(assembled.files).map_err(Failure::bug)?;
         let origin = format!("profile {}", self.profiles.profiles.join(format!("{name}.toml")));
-        Ok(Source { bundle, origin, attested: None })
+        Ok(Source { bundle, carried: Carried::default(), is_archive: false, origin, attested: None })
     }
 
     /// Adds what else the name of a profile that cannot be built could mean.
@@ -129,14 +138,26 @@ impl SourceArgs {
 }
 
 impl Source {
-    fn read(Found { sums, place }: Found) -> Result<Self, Failure> {
+    /// Reads a bundle; its images are not hashed.
+    pub(super) fn read(Found { sums, place }: Found) -> Result<Self, Failure> {
         let attested = sums.attestation().is_some();
-        let contents = sums.into_files().and_then(|files| files.read(&mut hash_only));
-        let contents = contents.map_err(|error| place.failure(error))?;
-        let origin = place.path.into_string();
-        let bundle =
-            Bundle::open(contents).map_err(|error| refused::contradiction(origin.as_str().into(), &error))?;
-        Ok(Self { bundle, origin, attested: Some(attested) })
+        let read = sums.into_files().and_then(Files::read);
+        let (contents, tail) = read.map_err(|error| place.failure(error))?;
+        let bundle = Bundle::open(contents).map_err(|error| refused::contradiction(&place.path, &error))?;
+        let carried = tail.skim(bundle.images.as_ref()).map_err(|error| place.failure(error))?;
+        let is_archive = !place.path.is_dir();
+        Ok(Self { bundle, carried, is_archive, origin: place.path.into_string(), attested: Some(attested) })
+    }
+
+    /// Returns what there is of its images: in its archive, by the headers alone, or in the store.
+    pub(super) fn images(&self, store: &StoreArgs) -> io::Result<Option<ImagesSummary>> {
+        let Some(images) = &self.bundle.images else { return Ok(None) };
+        if self.is_archive {
+            let is_there = |digest: &Digest| self.carried.contains(digest);
+            return Ok(Some(ImagesSummary::of(images, Place::Headers, is_there)));
+        }
+        let missing = Store::at(&store.store).blobs().missing(images)?;
+        Ok(Some(ImagesSummary::of(images, Place::Store, |digest| !missing.contains_key(digest))))
     }
 
     /// Returns what is known of the bundle's signatures.

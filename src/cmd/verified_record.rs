@@ -5,7 +5,6 @@ use super::journal::Journal;
 use super::refused::untrusted;
 use crate::archive;
 use crate::bundle::open::Bundle;
-use crate::bundle::read::hash_only;
 use crate::model::timestamp::Timestamp;
 use crate::rollout::packed::unpack;
 use crate::rollout::record::Entry;
@@ -31,7 +30,7 @@ pub(super) fn verified(
     let terms = Terms { authority: Authority::Policy(policy, &nothing), purpose: Purpose::Deployed, now };
     let bundle = archive::open(bytes.as_slice())
         .map_err(VerifyError::from)
-        .and_then(|opening| verify(opening, &terms, &mut hash_only))?;
+        .and_then(|opening| verify(opening, &terms))?;
     let serial = bundle.voucher().statement.predicate.serial;
     if (bundle.content_id, serial) != (entry.content_id, entry.serial) {
         let (found, wanted) = (bundle.content_id, entry.content_id);

@@ -24,6 +24,7 @@ use crate::state_file::StateFile;
 use crate::trust::policy::{self, Policy};
 use crate::trust::state::{Place, State};
 use crate::trust::verify::{Purpose, Terms, Verified};
+use crate::ui::images_view::ImagesSummary;
 use crate::ui::live_view::LiveReport;
 use crate::ui::verify_view::{Rebuild, Replay, Target, VerifyReport};
 
@@ -74,6 +75,9 @@ pub struct Args {
     /// Also build this profile from the source tree, and compare: is the bundle what the source gives?
     #[arg(long, value_name = "PROFILE")]
     rebuild: Option<String>,
+    /// Ask for all images as well: exit code 1 and IMAGES_MISSING if a config or layer is not there
+    #[arg(long, value_name = "WHAT", requires = "bundle")]
+    images: Option<WantedImages>,
     /// Also compare every object with what is live: exit code 1 if one is missing, was changed, or is too many
     #[arg(long, conflicts_with = "emit")]
     live: bool,
@@ -86,6 +90,12 @@ pub struct Args {
     store: StoreArgs,
     #[command(flatten)]
     installation: InstallationArgs,
+}
+
+/// Which images must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum WantedImages {
+    All,
 }
 
 impl Args {
@@ -121,6 +131,8 @@ impl Args {
             ctx.printer.warn(&warning);
         }
 
+        let images = brought.images(&self.store, &bundle)?;
+        self.check_images(&bundle, images.as_ref())?;
         let rebuild = self.rebuild(ctx, &bundle)?;
         let differs = rebuild.as_ref().is_some_and(|rebuild| !rebuild.same);
         if self.emit && !differs {
@@ -142,7 +154,7 @@ impl Args {
             };
             look(&cluster, &identity, &bundle)
         });
-        let report = VerifyReport::new(&bundle, origin, now).for_place(target, replay);
+        let report = VerifyReport::new(&bundle, origin, now).for_place(target, replay).with_images(images);
         self.print(ctx, &report.rebuilt(rebuild).beside(live.transpose()?), &bundle)
     }
 
@@ -226,6 +238,25 @@ impl Args {
         ))
         .hint(format!("if they are in namespace {} already, say so: --secrets-exist", bundle.index.namespace))
         .hint("`relay-bundle inspect` lists their keys"))
+    }
+
+    /// Refuses a bundle whose images are wanted and are not all there.
+    fn check_images(&self, bundle: &Bundle, images: Option<&ImagesSummary>) -> Result<(), Failure> {
+        match (self.images, images) {
+            (None, _) => Ok(()),
+            (Some(WantedImages::All), Some(images)) if images.is_complete() => Ok(()),
+            (Some(WantedImages::All), Some(images)) => {
+                let missing =
+                    format!("IMAGES_MISSING: the bundle is good, and lacks {}", images.missing_text());
+                let profile = &bundle.index.profile;
+                Err(Failure::differs(missing)
+                    .hint(format!("where it was built: relay-bundle pack @{profile} FILE --images all")))
+            }
+            (Some(WantedImages::All), None) => {
+                Err(Failure::differs("IMAGES_MISSING: the bundle is good, and its images are not pinned")
+                    .hint("where it was built: relay-bundle lock, then build it again"))
+            }
+        }
     }
 
     fn print(&self, ctx: &Ctx, report: &VerifyReport, bundle: &Verified<Bundle>) -> Outcome {

@@ -123,6 +123,24 @@ pub fn open_lock(path: &Utf8Path, mode: u32) -> io::Result<Option<fs::File>> {
     }
 }
 
+/// Opens the file at `path` to read and extend it, and makes it with this mode if it is not there; none if something else
+/// stands there.
+///
+/// # Errors
+///
+/// When it can neither be made nor opened.
+pub fn open_to_extend(path: &Utf8Path, mode: u32) -> io::Result<Option<fs::File>> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(mode);
+    let file = match options.custom_flags(flags.bits().cast_signed()).open(path) {
+        Ok(file) => file,
+        Err(_) if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(if file.metadata()?.is_file() { Some(file) } else { None })
+}
+
 /// Tells whether anything is at `path`, be it a link that leads nowhere.
 ///
 /// # Errors

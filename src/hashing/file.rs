@@ -34,6 +34,13 @@ impl Read for FileContent {
 }
 
 impl Content for FileContent {
+    fn skip(&mut self, bytes: u64) -> io::Result<u64> {
+        let left = self.file.metadata()?.len().saturating_sub(self.at);
+        let skipped = bytes.min(left);
+        self.at += skipped;
+        Ok(skipped)
+    }
+
     fn hash_beside(&mut self, bytes: u64) -> Option<Pending> {
         if bytes < CREW_BYTES_MIN {
             return None;
@@ -50,6 +57,12 @@ impl Content for FileContent {
 
 /// An archive is read header by header, and has small files: those come out of a buffer.
 impl Content for BufReader<FileContent> {
+    fn skip(&mut self, bytes: u64) -> io::Result<u64> {
+        let buffered = usize::try_from(bytes).unwrap_or(usize::MAX).min(self.buffer().len());
+        self.consume(buffered);
+        Ok(buffered as u64 + self.get_mut().skip(bytes - buffered as u64)?)
+    }
+
     fn hash_beside(&mut self, bytes: u64) -> Option<Pending> {
         if bytes < CREW_BYTES_MIN {
             return None;

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize as _;
+use serde_json::Value;
+
 use super::node::Path;
 use super::settings::{Image, LogMode, OutputKind, OutputValue, PullPolicy, Settings};
 use crate::images::lock::{Lock, LockedImage};
@@ -322,18 +325,49 @@ impl Profile {
     }
 }
 
+/// Returns the reference that `image` states; `tag` is for an image without one.
+fn source_of(image: &Image, tag: &str) -> String {
+    let mut source = in_registry(image.registry.as_str(), image.repository.as_str());
+    let tag = if image.tag.as_str().is_empty() { tag } else { image.tag.as_str() };
+    for (separator, part) in [(':', tag), ('@', image.digest.as_str())] {
+        if !part.is_empty() {
+            source.push(separator);
+            source.push_str(part);
+        }
+    }
+    source
+}
+
+/// Returns where images come from, by their name in the cluster without a digest, out of the settings in a recipe. Settings of
+/// another version of the language may lack some.
+pub fn image_sources(settings: &Value) -> BTreeMap<String, String> {
+    let text = |pointer: &str| settings.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let ours = [
+        ("/image", text("/release/appVersion")),
+        ("/redis/image", ""),
+        ("/storage/logs/fluentbit/image", ""),
+        ("/serviceMonitor/exporter/image", ""),
+    ];
+    let ours = ours.into_iter().filter_map(|(pointer, tag)| {
+        let image = Image::deserialize(settings.pointer(pointer)?).ok()?;
+        Some(source_of(&image, tag))
+    });
+    let own = ["/initContainers", "/extraContainers"].into_iter();
+    let own = own.filter_map(|pointer| settings.pointer(pointer)?.as_array()).flatten();
+    let own = own.filter_map(|container| Some(container.get("image")?.as_str()?.to_owned()));
+    let registry = text("/images/registry");
+    ours.chain(own)
+        .map(|source| {
+            let name = in_registry(registry, &source);
+            (name.split('@').next().unwrap_or_default().to_owned(), source)
+        })
+        .collect()
+}
+
 impl Settings {
     /// Returns the reference of `image` after the rewrite of `images.registry`; `tag` is for an image without one.
     pub fn image_ref(&self, image: &Image, tag: Option<&Tag>) -> ImageRef {
-        let mut source = in_registry(image.registry.as_str(), image.repository.as_str());
-        let tag =
-            if image.tag.as_str().is_empty() { tag.map_or("", Tag::as_str) } else { image.tag.as_str() };
-        for (separator, part) in [(':', tag), ('@', image.digest.as_str())] {
-            if !part.is_empty() {
-                source.push(separator);
-                source.push_str(part);
-            }
-        }
+        let source = source_of(image, tag.map_or("", Tag::as_str));
         // A tag may move, a digest cannot; either is fetched once unless a profile says otherwise.
         let pull_policy = image.pull_policy.or(self.images.pull_policy).unwrap_or(PullPolicy::IfNotPresent);
         ImageRef { reference: self.mirrored(&source), source, pull_policy }

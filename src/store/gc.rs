@@ -1,10 +1,15 @@
 //! Garbage: entries that no link reaches, and what killed builds left.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use camino::Utf8Path;
 use walkdir::WalkDir;
 
+use crate::bundle::open::images_of;
+use crate::bundle::read::Files;
+use crate::images::list::ImageList;
+use crate::store::blobs::BlobGarbage;
 use crate::store::lock::Lock;
 use crate::store::{EntryName, LOCK, Store, StoreError, links};
 
@@ -15,6 +20,8 @@ pub struct Garbage {
     pub entries: Vec<Unreachable>,
     /// The bytes of files that killed builds left in `.tmp`.
     pub leftover_bytes: u64,
+    /// Blobs of images that no entry which stays names; none unless they are wanted.
+    pub blobs: BlobGarbage,
 }
 
 /// An entry to which no profile's link and no pin leads.
@@ -28,8 +35,17 @@ pub struct Unreachable {
 impl Garbage {
     /// Returns how many bytes its removal frees.
     pub fn bytes(&self) -> u64 {
-        self.leftover_bytes + self.entries.iter().map(|entry| entry.bytes).sum::<u64>()
+        let entries: u64 = self.entries.iter().map(|entry| entry.bytes).sum();
+        let blobs: u64 = self.blobs.blobs.values().sum();
+        self.leftover_bytes + entries + blobs + self.blobs.partial_bytes
     }
+}
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Entries,
+    EntriesAndBlobs,
 }
 
 impl Store {
@@ -38,10 +54,11 @@ impl Store {
     /// # Errors
     ///
     /// When the store cannot be read, or a link cannot be followed.
-    pub fn find_garbage(&self) -> Result<Garbage, StoreError> {
+    pub fn find_garbage(&self, scope: Scope) -> Result<Garbage, StoreError> {
         // Without a lock file no one has built here.
         let _lock = if self.root.join(LOCK).exists() { Some(self.lock_exclusive()?) } else { None };
-        self.garbage()
+        let _blobs = self.blobs().lock_exclusive()?;
+        self.garbage(scope)
     }
 
     /// Removes what no link and no pin reaches, and returns it. Waits for builds to end.
@@ -49,12 +66,13 @@ impl Store {
     /// # Errors
     ///
     /// When the store cannot be read or written, or a link cannot be followed.
-    pub fn collect_garbage(&self) -> Result<Garbage, StoreError> {
+    pub fn collect_garbage(&self, scope: Scope) -> Result<Garbage, StoreError> {
         if !self.root.is_dir() {
             return Ok(Garbage::default());
         }
         let _lock = self.lock_exclusive()?;
-        let garbage = self.garbage()?;
+        let _blobs = self.blobs().lock_exclusive()?;
+        let garbage = self.garbage(scope)?;
         self.make_root()?;
         self.sweep()?;
         for unreachable in &garbage.entries {
@@ -64,6 +82,9 @@ impl Store {
             self.disk.rename(&self.path_of(&unreachable.entry), &doomed)?;
             self.disk.remove(&doomed)?;
         }
+        if scope == Scope::EntriesAndBlobs {
+            self.blobs().remove(&garbage.blobs)?;
+        }
         Ok(garbage)
     }
 
@@ -71,7 +92,7 @@ impl Store {
         Lock::exclusive(&self.root.join(LOCK), &self.waits)
     }
 
-    fn garbage(&self) -> Result<Garbage, StoreError> {
+    fn garbage(&self, scope: Scope) -> Result<Garbage, StoreError> {
         let reachable = links::reachable(&self.root)?;
         let mut garbage = Garbage::default();
         for entry in self.entries()?.into_iter().filter(|entry| !reachable.contains(entry)) {
@@ -81,7 +102,25 @@ impl Store {
         for path in self.leftovers()? {
             garbage.leftover_bytes += bytes_below(&path)?;
         }
+        if scope == Scope::EntriesAndBlobs {
+            let mut named = BTreeSet::new();
+            for entry in reachable {
+                named.extend(
+                    self.images_of(&entry)?.iter().flat_map(ImageList::carryable).map(|(digest, _)| digest),
+                );
+            }
+            garbage.blobs = self.blobs().garbage(&named)?;
+        }
         Ok(garbage)
+    }
+
+    /// Returns the images of an entry, if they are pinned.
+    fn images_of(&self, entry: &EntryName) -> Result<Option<ImageList>, StoreError> {
+        let about = |error| StoreError::Read { entry: entry.clone(), error: Box::new(error) };
+        let (_, sums) = self.open(entry.as_str())?;
+        let contents = sums.into_files().and_then(Files::read_to_end).map_err(about)?;
+        let images = images_of(&contents.files);
+        images.map_err(|error| StoreError::Images { entry: entry.clone(), why: error.to_string() })
     }
 }
 

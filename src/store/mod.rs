@@ -4,6 +4,7 @@
 //! afterwards but for its attestation. Nothing here is synced: what a power cut tears is found when it is read,
 //! since every read hashes, and a build makes it again. `docs/format/store.md` specifies the layout.
 
+pub mod blobs;
 mod disk;
 mod entry;
 pub mod folder;
@@ -20,7 +21,7 @@ use tempfile::TempDir;
 
 pub use self::disk::{Change, Observer};
 pub use self::entry::{EntryName, ID_DIGITS, InvalidName, NAME_BYTES_MAX};
-pub use self::gc::{Garbage, Unreachable};
+pub use self::gc::{Garbage, Scope, Unreachable};
 pub use self::lock::Lock;
 pub use self::register::{Outcome, Registered};
 
@@ -60,6 +61,8 @@ pub enum StoreError {
     InTheWay { path: Utf8PathBuf, wanted: &'static str },
     #[error("store entry `{entry}`: {error}")]
     Read { entry: EntryName, error: Box<ReadError> },
+    #[error("store entry `{entry}`: {why}")]
+    Images { entry: EntryName, why: String },
     #[error(transparent)]
     Limit(#[from] LimitExceeded),
     #[error(transparent)]
@@ -78,7 +81,7 @@ impl StoreError {
             Self::NotALink { .. } | Self::InTheWay { .. } => Some("move it away"),
             Self::BadLink { .. } => Some("build the profile again, or remove the link"),
             Self::Ambiguous { .. } => Some("give more digits"),
-            Self::Name(_) | Self::NotFound { .. } | Self::Limit(_) => None,
+            Self::Name(_) | Self::NotFound { .. } | Self::Images { .. } | Self::Limit(_) => None,
         }
     }
 }

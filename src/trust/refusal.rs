@@ -200,7 +200,8 @@ impl Reason {
 /// Returns the code of what is wrong with the bytes of a bundle, whoever reads it.
 pub fn code_of(fault: &Fault) -> &'static str {
     match fault {
-        Fault::Tampered { .. } | Fault::OtherContent { .. } => "TAMPERED",
+        Fault::Tampered { .. } | Fault::Size { .. } | Fault::OtherContent { .. } => "TAMPERED",
+        Fault::Manifest { .. } => "CONTENT_MISMATCH",
         Fault::Extra { .. } => "EXTRA_FILE",
         Fault::Missing { .. } => "MISSING_FILE",
         Fault::Truncated { .. } | Fault::Empty => "TRUNCATED",

@@ -14,8 +14,9 @@ use super::sign::{Difference, FILES, difference};
 use super::signers::Signers;
 use super::state::State;
 use super::statement::{Predicate, Statement};
+use crate::bundle::carried::{Carried, hash_only};
 use crate::bundle::open::{Bundle, InvalidBundle};
-use crate::bundle::read::{Fault, Files, Opening, ReadError, SealedMedium, Visitor};
+use crate::bundle::read::{Fault, Files, Opening, ReadError, SealedMedium};
 use crate::bundle::sealed::check_sealed;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
@@ -40,6 +41,7 @@ use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 pub struct Verified<T> {
     value: T,
     voucher: Voucher,
+    carried: Carried,
 }
 
 impl<T> Deref for Verified<T> {
@@ -54,6 +56,11 @@ impl<T> Verified<T> {
     /// Returns what vouches for it.
     pub fn voucher(&self) -> &Voucher {
         &self.voucher
+    }
+
+    /// Returns which manifests, configs and layers of its images came with it, each with the bytes that were signed.
+    pub fn carried(&self) -> &Carried {
+        &self.carried
     }
 }
 
@@ -117,15 +124,12 @@ pub enum VerifyError {
 
 /// Verifies a bundle: its signatures, its statement, every byte of it, and that its content is what was signed.
 ///
-/// Blobs are shown to `blob` as in [`Files::each`]; whoever copies them discards them unless this function succeeds.
-///
 /// # Errors
 ///
 /// When the bundle is not trusted, or cannot be read.
 pub fn verify<M: SealedMedium>(
     opening: Opening<M>,
     terms: &Terms<'_>,
-    blob: &mut Visitor<'_>,
 ) -> Result<Verified<Bundle>, VerifyError> {
     let nobody = |reason| Signers::none(*terms).refusal(reason);
     let attestation = opening.attestation().ok_or_else(|| nobody(Reason::Unsigned))?.to_vec();
@@ -147,13 +151,14 @@ pub fn verify<M: SealedMedium>(
         }
         Err(refusal) => return Err(refusal.into()),
     };
-    let bundle = read_content(opening, &statement, blob).map_err(|error| match error {
+    let (bundle, carried) = read_content(opening, &statement).map_err(|error| match error {
         VerifyError::Refused(refusal) => signers.refusal(*refusal.reason).into(),
         unread @ VerifyError::Unread(_) => unread,
     })?;
     let expires = expiry(&statement.predicate, terms);
     Ok(Verified {
         value: bundle,
+        carried,
         voucher: Voucher {
             statement,
             signatures: signers.found(),
@@ -236,8 +241,7 @@ fn expiry(predicate: &Predicate, terms: &Terms<'_>) -> Option<Timestamp> {
 fn read_content<M: SealedMedium>(
     opening: Opening<M>,
     statement: &Statement,
-    blob: &mut Visitor<'_>,
-) -> Result<Bundle, VerifyError> {
+) -> Result<(Bundle, Carried), VerifyError> {
     let sums = opening.read_sums().map_err(refused)?;
     let (wanted, found) = (statement.content_id, sums.content_id());
     if wanted != found {
@@ -251,13 +255,14 @@ fn read_content<M: SealedMedium>(
         let difference = Difference { what: FILES, stated, found };
         return Err(Reason::ContentMismatch(difference.into()).into());
     }
-    let contents = files.read(blob).map_err(refused)?;
+    let (contents, tail) = files.read().map_err(refused)?;
     let bundle = Bundle::open(contents).map_err(|error| Reason::ContentMismatch(error.into()))?;
     check_sealed(&bundle).map_err(|error| Reason::ContentMismatch(InvalidBundle::from(error).into()))?;
-    match difference(statement, &bundle) {
-        Some(difference) => Err(Reason::ContentMismatch(difference.into()).into()),
-        None => Ok(bundle),
+    if let Some(difference) = difference(statement, &bundle) {
+        return Err(Reason::ContentMismatch(difference.into()).into());
     }
+    let carried = tail.check(bundle.images.as_ref(), &mut hash_only).map_err(refused)?;
+    Ok((bundle, carried))
 }
 
 /// Tells what is wrong with the bundle from what is wrong with the disk.

@@ -4,6 +4,7 @@ pub mod age_keys_view;
 pub mod diagnostic;
 pub mod diff_view;
 pub mod escape;
+pub mod images_view;
 pub mod inspect_view;
 pub mod live_view;
 pub mod printer;

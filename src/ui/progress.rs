@@ -49,7 +49,10 @@ impl Progress {
         let of_total = self.total.map_or_else(String::new, |total| format!(" of {}", size(total)));
         let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
         let rate = self.done.saturating_mul(1000) / millis;
-        format!("{} {}{of_total}, {}/s", self.verb, size(self.done), size(rate))
+        let left = self.total.and_then(|total| total.saturating_sub(self.done).checked_div(rate));
+        let left =
+            left.map_or_else(String::new, |seconds| format!(", {}:{:02} left", seconds / 60, seconds % 60));
+        format!("{} {}{of_total}, {}/s{left}", self.verb, size(self.done), size(rate))
     }
 }
 
@@ -62,7 +65,7 @@ impl Drop for Progress {
 }
 
 /// Returns a number of bytes as people read it, in powers of 1000.
-fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB")];
     match units.into_iter().find(|(unit, _)| bytes >= *unit) {
         Some((unit, name)) => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
@@ -88,7 +91,7 @@ mod tests {
         let mut progress = Progress::new(&printer, "joined", Some(4_000_000_000));
         progress.advance(3_000_000_000);
 
-        assert_eq!(progress.line(Duration::from_secs(2)), "joined 3.0 GB of 4.0 GB, 1.5 GB/s");
+        assert_eq!(progress.line(Duration::from_secs(2)), "joined 3.0 GB of 4.0 GB, 1.5 GB/s, 0:00 left");
         assert_eq!(progress.shown, None);
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::age_keys_view;
 use super::escape::safe;
+use super::images_view::ImagesSummary;
 use super::live_view::{self, LiveReport};
 use super::printer::Report;
 use super::reach_view;
@@ -51,6 +52,9 @@ pub struct VerifyReport {
     objects: usize,
     files: usize,
     bytes: u64,
+    /// Absent where the images are not pinned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<ImagesSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rebuild: Option<Rebuild>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -173,6 +177,7 @@ impl VerifyReport {
             objects: bundle.manifests.len(),
             files: bundle.sums.len(),
             bytes: bundle.bytes,
+            images: None,
             rebuild: None,
             live: None,
         }
@@ -182,6 +187,12 @@ impl VerifyReport {
     #[must_use]
     pub fn for_place(self, target: Target, replay: Replay) -> Self {
         Self { target, replay, ..self }
+    }
+
+    /// Adds what came with it of its images.
+    #[must_use]
+    pub fn with_images(self, images: Option<ImagesSummary>) -> Self {
+        Self { images, ..self }
     }
 
     /// Adds how it stands to a source tree.
@@ -310,6 +321,9 @@ impl Report for VerifyReport {
         }
         let Self { objects, files, bytes, .. } = self;
         writeln!(out, "{:<12}{objects} objects, {files} files, {bytes} bytes", "size")?;
+        if let Some(images) = &self.images {
+            writeln!(out, "{:<12}{images}", "images")?;
+        }
         self.write_rebuild(out)?;
         self.live.as_ref().map_or(Ok(()), |live| live_view::write(live, out))
     }

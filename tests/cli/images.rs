@@ -43,8 +43,29 @@ fn a_mirror_gets_every_image_also_those_of_a_profiles_own_containers() {
         "ghcr.io/wei-shaw/claude-relay-service:v1.1.314 r.example.internal:5000/m/wei-shaw/claude-relay-service:v1.1.314",
     ];
     assert_eq!(copies.lines().collect::<Vec<_>>(), wanted);
+    env.build(&["gap", "--archive", "gap.tar"]);
+    for bundle in ["gap.tar", "@gap"] {
+        assert_eq!(env.ok(&["images", bundle, "--mirror"]), copies);
+    }
     let pulled: Vec<&str> = copies.lines().filter_map(|line| line.split(' ').nth(1)).collect();
     let mut listed: Vec<&str> = images.lines().collect();
     listed.sort_by_key(|image| pulled.iter().position(|pulled| pulled == image));
     assert_eq!(listed, pulled);
+}
+
+#[test]
+fn image_with_a_digest_is_copied_by_it_and_gets_its_tag() {
+    let env = TestEnv::new();
+    let digest = format!("sha256:{}", "a".repeat(64));
+    env.write_profile(
+        "gap",
+        &format!("images.registry = \"r.example.internal:5000\"\nimage.digest = \"{digest}\"\n"),
+    );
+
+    let copies = env.ok(&["images", "gap", "--mirror"]);
+
+    let wanted = format!(
+        "ghcr.io/wei-shaw/claude-relay-service@{digest} r.example.internal:5000/wei-shaw/claude-relay-service:v1.1.314"
+    );
+    assert!(copies.lines().any(|line| line == wanted), "{copies}");
 }

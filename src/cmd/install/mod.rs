@@ -157,7 +157,7 @@ impl Checked {
     ) -> Result<Self, Failure> {
         let mut bytes = Vec::new();
         let attestation = Some(bundle.voucher().attestation.as_slice());
-        archive::write(&mut bytes, attestation, bundle.files.open()).map_err(Failure::bug)?;
+        archive::write(&mut bytes, attestation, &bundle.files).map_err(Failure::bug)?;
         let packed = pack(&bytes).map_err(Failure::input)?;
         let trust = trust.to_owned();
         Ok(Self { policy, origin, bundle, packed, opened: None, now, trust, cluster_words })

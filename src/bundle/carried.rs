@@ -1,0 +1,292 @@
+//! The images behind the listed files of an archive: an OCI image layout of what `images.json` lists.
+//!
+//! A config or layer may be absent, never different, and nothing else is there. All manifests are there as soon as one config or
+//! layer is; without any, an archive has no image layout.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read};
+
+use super::content::{Beside, Content, Pending, visit_checked};
+use super::read::{Fault, Form, Medium, ReadError, Unlisted, read_whole};
+use crate::images::layout::{self, INDEX, OCI_LAYOUT, OCI_LAYOUT_BYTES};
+use crate::images::list::{Carryable, ImageList, ListedManifest};
+use crate::images::manifest::Manifest;
+use crate::model::digest::Digest;
+use crate::model::safe_path::SafePath;
+
+/// Large enough that system calls cost little beside SHA-256.
+const BUFFER_BYTES: usize = 128 << 10;
+
+/// A manifest, config or layer whose bytes are about to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    pub path: &'a SafePath,
+    pub bytes: u64,
+    pub digest: Digest,
+}
+
+/// What is done with the bytes of each manifest, config and layer.
+pub type Visitor<'a> = dyn FnMut(Entry<'_>, &mut dyn Read) -> io::Result<()> + 'a;
+
+/// A visitor that wants no bytes; they are checked all the same.
+pub fn hash_only(_: Entry<'_>, _: &mut dyn Read) -> io::Result<()> {
+    Ok(())
+}
+
+/// What an archive carries of its images.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    digests: BTreeSet<Digest>,
+}
+
+impl Carried {
+    /// Returns whether there is an image layout.
+    pub fn is_empty(&self) -> bool {
+        self.digests.is_empty()
+    }
+
+    /// Returns whether the manifest, config or layer of that digest is there.
+    pub fn contains(&self, digest: &Digest) -> bool {
+        self.digests.contains(digest)
+    }
+
+    /// Yields the digests of everything that is there.
+    pub fn digests(&self) -> impl ExactSizeIterator<Item = Digest> + '_ {
+        self.digests.iter().copied()
+    }
+
+    /// Yields the configs and layers of `images` that are not there, each with its size.
+    pub fn missing<'a>(&'a self, images: &'a ImageList) -> impl Iterator<Item = (Digest, u64)> + 'a {
+        images.blobs().filter(|(digest, _)| !self.contains(digest))
+    }
+}
+
+/// What follows the listed files of a bundle.
+#[derive(Debug)]
+pub struct Tail<M> {
+    medium: M,
+}
+
+impl<M: Medium> Tail<M> {
+    pub(super) fn new(medium: M) -> Self {
+        Self { medium }
+    }
+
+    /// Checks that nothing follows.
+    ///
+    /// # Errors
+    ///
+    /// When something does, or the medium cannot be read.
+    pub fn end(mut self) -> Result<(), ReadError> {
+        match self.medium.next_file()? {
+            Some(Unlisted { name, .. }) => Err(self.error(Fault::Extra { name })),
+            None => Ok(()),
+        }
+    }
+
+    /// Hashes everything that follows, and shows each manifest, config and layer to `visit`, in the order of the digests.
+    ///
+    /// What `visit` leaves unread is checked nevertheless; a large file of which it reads nothing is hashed while it is shown
+    /// the next ones. **No byte is known to be good before this method has returned**: `visit` may copy bytes to where a failure
+    /// discards them, and must not act on them.
+    ///
+    /// The error is that of the first file, in order, that is not good, however many cores hash.
+    ///
+    /// # Errors
+    ///
+    /// When a file is not the one that `images` lists, or is missing or too many; when the medium cannot be read; or
+    /// [`Fault::Sink`] when `visit` failed.
+    pub fn check(self, images: Option<&ImageList>, visit: &mut Visitor<'_>) -> Result<Carried, ReadError> {
+        let mut hashing = Hashing { visit, beside: Beside::default(), buffer: vec![0; BUFFER_BYTES] };
+        let walked = self.walk(images, &mut hashing);
+        // Whatever else went wrong comes later in the order of the files.
+        hashing.beside.settle()?;
+        walked
+    }
+
+    /// Reads the headers of what follows, and hashes no config and no layer: **nothing is known of their bytes**.
+    ///
+    /// # Errors
+    ///
+    /// When there is a file that `images` does not list, or of another size.
+    pub fn skim(self, images: Option<&ImageList>) -> Result<Carried, ReadError> {
+        self.walk(images, &mut Skimming)
+    }
+
+    fn walk(mut self, images: Option<&ImageList>, reading: &mut dyn Reading) -> Result<Carried, ReadError> {
+        let Some(images) = images else { return self.end().map(|()| Carried::default()) };
+        if !self.read_derived(OCI_LAYOUT, OCI_LAYOUT_BYTES)? {
+            return Ok(Carried::default());
+        }
+        if !self.read_derived(INDEX, &layout::index(images))? {
+            return Err(self.missing(INDEX));
+        }
+        let mut carried = Carried::default();
+        let mut rest = images.carryable();
+        while let Some(file) = self.medium.next_file()? {
+            let found = layout::digest_of(&file.name);
+            let listed = rest.find(|(digest, one)| {
+                // Every manifest is there: one that is passed over is missing.
+                found == Some(*digest) || matches!(one, Carryable::Manifest(_))
+            });
+            let fault = match listed {
+                Some((digest, one)) if found == Some(digest) => {
+                    carried.digests.insert(digest);
+                    read_one(images, (digest, one), file, reading)
+                        .map(|pending| (digest, one.size(), pending))
+                }
+                Some((digest, _))
+                    if found.is_some_and(|found| found > digest && images.get(&found).is_some()) =>
+                {
+                    Err(Fault::Missing { path: layout::path_of(&digest) })
+                }
+                _ => Err(Fault::Extra { name: file.name }),
+            };
+            let offset = self.medium.offset();
+            match fault {
+                Ok((_, _, None)) => {}
+                Ok((digest, bytes, Some(pending))) => {
+                    let path = path_of(&digest);
+                    reading.wait(Entry { path: &path, bytes, digest }, offset, pending)?;
+                }
+                Err(fault) => return Err(ReadError { fault, offset }),
+            }
+        }
+        if let Some((digest, _)) = rest.find(|(_, one)| matches!(one, Carryable::Manifest(_))) {
+            return Err(self.missing(&layout::path_of(&digest)));
+        }
+        if images.blobs().all(|(digest, _)| !carried.contains(&digest)) {
+            return Err(self.error(Fault::Form { name: OCI_LAYOUT.to_owned(), form: Form::EmptyLayout }));
+        }
+        Ok(carried)
+    }
+
+    /// Reads a file whose bytes follow from `images.json`; no if the bundle ends here.
+    fn read_derived(&mut self, name: &str, wanted: &[u8]) -> Result<bool, ReadError> {
+        let Some(file) = self.medium.next_file()? else { return Ok(false) };
+        let fault = if file.name != name {
+            Fault::Extra { name: file.name }
+        } else if file.bytes != wanted.len() as u64 {
+            Fault::Form { name: name.to_owned(), form: Form::Layout }
+        } else {
+            match read_whole(name, file.bytes, file.content) {
+                Ok(found) if found == wanted => return Ok(true),
+                Ok(_) => Fault::Form { name: name.to_owned(), form: Form::Layout },
+                Err(fault) => fault,
+            }
+        };
+        Err(self.error(fault))
+    }
+
+    fn missing(&self, path: &str) -> ReadError {
+        self.error(Fault::Missing { path: path.to_owned() })
+    }
+
+    fn error(&self, fault: Fault) -> ReadError {
+        ReadError { fault, offset: self.medium.offset() }
+    }
+}
+
+/// Reads a file that is listed: a manifest at once, everything else as `reading` does.
+fn read_one(
+    images: &ImageList,
+    (digest, one): (Digest, Carryable),
+    file: Unlisted<'_>,
+    reading: &mut dyn Reading,
+) -> Result<Option<Pending>, Fault> {
+    let Unlisted { name, bytes, content } = file;
+    if bytes != one.size() {
+        return Err(Fault::Size { path: name, wanted: one.size(), found: bytes });
+    }
+    let path = path_of(&digest);
+    let entry = Entry { path: &path, bytes, digest };
+    match one {
+        Carryable::Manifest(_) if !reading.hashes() => reading.read(entry, content),
+        Carryable::Manifest(manifest) => {
+            let read = read_whole(&name, bytes, content)?;
+            let found = Digest::of(&read);
+            if found != digest {
+                return Err(Fault::Tampered { path: name, wanted: digest, found });
+            }
+            check_manifest(images, digest, manifest, &read)
+                .map_err(|why| Fault::Manifest { path: name, why })?;
+            reading.read(entry, &mut read.as_slice())
+        }
+        Carryable::Blob { .. } => reading.read(entry, content),
+    }
+}
+
+/// Checks that a manifest names the configs and layers that are listed, and no other. Its bytes are the ones listed.
+fn check_manifest(
+    images: &ImageList,
+    digest: Digest,
+    listed: ListedManifest,
+    bytes: &[u8],
+) -> Result<(), String> {
+    let named = Manifest::parse(bytes, listed.media_type).map_err(|error| error.to_string())?.blobs();
+    let image = images.images().find(|image| image.digest == digest);
+    let blobs = &image.expect("each listed manifest belongs to an image").blobs;
+    let is_listed = |(blob, size): (&Digest, &u64)| {
+        blobs.contains(blob) && images.get(blob) == Some(Carryable::Blob { size: *size })
+    };
+    match named.iter().find(|(blob, size)| !is_listed((blob, size))) {
+        Some((blob, _)) => Err(format!("it names sha256:{blob}, which is not listed for it")),
+        None if named.len() != blobs.len() => Err("it names fewer blobs than are listed for it".to_owned()),
+        None => Ok(()),
+    }
+}
+
+fn path_of(digest: &Digest) -> SafePath {
+    SafePath::parse(&layout::path_of(digest)).expect("hexadecimal digits make a path")
+}
+
+/// What is done with manifests, configs and layers on the way.
+trait Reading {
+    /// Returns whether bytes are hashed.
+    fn hashes(&self) -> bool;
+
+    /// Reads one; returns what to wait for if it is hashed beside others.
+    fn read(&mut self, entry: Entry<'_>, content: &mut dyn Content) -> Result<Option<Pending>, Fault>;
+
+    fn wait(&mut self, entry: Entry<'_>, offset: Option<u64>, pending: Pending) -> Result<(), ReadError>;
+}
+
+struct Hashing<'a, 'v> {
+    visit: &'a mut Visitor<'v>,
+    beside: Beside,
+    buffer: Vec<u8>,
+}
+
+impl Reading for Hashing<'_, '_> {
+    fn hashes(&self) -> bool {
+        true
+    }
+
+    fn read(&mut self, entry: Entry<'_>, content: &mut dyn Content) -> Result<Option<Pending>, Fault> {
+        visit_checked(entry, content, self.visit, &mut self.buffer)
+    }
+
+    fn wait(&mut self, entry: Entry<'_>, offset: Option<u64>, pending: Pending) -> Result<(), ReadError> {
+        self.beside.add(entry, offset, pending)
+    }
+}
+
+struct Skimming;
+
+impl Reading for Skimming {
+    fn hashes(&self) -> bool {
+        false
+    }
+
+    fn read(&mut self, entry: Entry<'_>, content: &mut dyn Content) -> Result<Option<Pending>, Fault> {
+        let skipped = content.skip(entry.bytes).map_err(Fault::Io)?;
+        if skipped < entry.bytes {
+            return Err(Fault::Truncated { name: entry.path.to_string() });
+        }
+        Ok(None)
+    }
+
+    fn wait(&mut self, _: Entry<'_>, _: Option<u64>, _: Pending) -> Result<(), ReadError> {
+        Ok(())
+    }
+}

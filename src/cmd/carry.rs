@@ -1,0 +1,198 @@
+//! Which manifests, configs and layers go into an archive: `--images` of `build` and `pack`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read, Write};
+use std::str::FromStr;
+
+use super::ctx::{Ctx, StoreArgs, count};
+use super::failure::Failure;
+use super::medium;
+use super::source::{Reference, Source};
+use crate::archive::{self, WriteError, Writer};
+use crate::bundle::carried::{Carried, Entry, Tail};
+use crate::bundle::files::BundleFiles;
+use crate::bundle::read::Medium;
+use crate::images::layout;
+use crate::images::list::{Carryable, ImageList};
+use crate::model::digest::{Digest, Hasher};
+use crate::model::safe_path::SafePath;
+use crate::store::blobs::Blobs;
+use crate::ui::progress::size;
+
+/// What goes into an archive of the images.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    None,
+    All,
+    /// All but the configs and layers that the bundle which this argument names lists.
+    Since(String),
+}
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "none" => Ok(Self::None),
+            None if text == "all" => Ok(Self::All),
+            Some(("since", base)) if !base.is_empty() => Ok(Self::Since(base.to_owned())),
+            _ => Err("expected all, none, since:FILE or since:@ENTRY".to_owned()),
+        }
+    }
+}
+
+/// The bundle that is written, and what of its images goes into the archive.
+pub(super) struct Cargo<'a> {
+    pub(super) attestation: Option<&'a [u8]>,
+    pub(super) files: &'a BundleFiles,
+    pub(super) images: Option<&'a ImageList>,
+    /// What goes along; empty for an archive without an image layout.
+    pub(super) carry: BTreeSet<Digest>,
+}
+
+impl Cargo<'_> {
+    /// Returns the size of the archive in bytes.
+    pub(super) fn size(&self) -> u64 {
+        let carried = self.images.iter().flat_map(|images| images.carryable());
+        let sizes = carried.filter(|(digest, _)| self.carry.contains(digest)).map(|(_, one)| one.size());
+        archive::size(self.attestation, self.files, self.images, sizes)
+    }
+
+    /// Writes the archive: what `tail` has comes from there, and the rest from `blobs`. Every byte is hashed.
+    pub(super) fn write<M: Medium>(
+        &self,
+        out: &mut dyn Write,
+        tail: Option<Tail<M>>,
+        blobs: &Blobs,
+    ) -> Result<u64, WriteError> {
+        let mut writer = Writer::new(out, self.attestation, self.files, self.images)?;
+        let carryable = self.images.iter().flat_map(|images| images.carryable());
+        let mut rest = carryable.filter(|(digest, _)| self.carry.contains(digest)).peekable();
+        if let Some(tail) = tail {
+            tail.check(self.images, &mut |entry, content| {
+                while let Some((digest, one)) = rest.next_if(|(digest, _)| *digest < entry.digest) {
+                    carry_stored(&mut writer, blobs, (digest, one))?;
+                }
+                match rest.next_if(|(digest, _)| *digest == entry.digest) {
+                    Some(_) => writer.carry(entry, content),
+                    None => Ok(()),
+                }
+            })?;
+        }
+        for one in rest {
+            carry_stored(&mut writer, blobs, one).map_err(WriteError::Output)?;
+        }
+        writer.finish()
+    }
+}
+
+/// Adds a blob of the store, hashing it.
+fn carry_stored<W: Write>(
+    writer: &mut Writer<'_, W>,
+    blobs: &Blobs,
+    (digest, one): (Digest, Carryable),
+) -> io::Result<()> {
+    let gone = || io::Error::other(format!("sha256:{digest} is no longer in the store: fetch it again"));
+    let mut content =
+        Hashed { inner: blobs.open(&digest, one.size())?.ok_or_else(gone)?, hasher: Hasher::default() };
+    let path = SafePath::parse(&layout::path_of(&digest)).expect("hexadecimal digits make a path");
+    writer.carry(Entry { path: &path, bytes: one.size(), digest }, &mut content)?;
+    let found = content.hasher.finish();
+    if found == digest {
+        return Ok(());
+    }
+    let path = blobs.path_of(&digest);
+    Err(io::Error::other(format!(
+        "`{path}` was altered, its bytes have sha256:{found}: remove it and fetch it again"
+    )))
+}
+
+struct Hashed<R> {
+    inner: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+/// Decides what goes along with a bundle called `name`, and reports what does not.
+pub(super) fn choose(
+    ctx: &Ctx,
+    store: &StoreArgs,
+    (name, images): (&str, Option<&ImageList>),
+    wanted: &Wanted,
+) -> Result<BTreeSet<Digest>, Failure> {
+    let Some(images) = images else {
+        return match wanted {
+            Wanted::None => Ok(BTreeSet::new()),
+            _ => Err(Failure::input(
+                "the images of this bundle are not pinned, so an archive cannot carry them",
+            )
+            .hint("on a machine with a network: relay-bundle lock PROFILE, then build it again")),
+        };
+    };
+    let left_out = match wanted {
+        Wanted::None => return Ok(BTreeSet::new()),
+        Wanted::All => BTreeMap::new(),
+        Wanted::Since(base) => in_base(store, name, images, base)?,
+    };
+    if let Wanted::Since(base) = wanted {
+        let bytes: u64 = left_out.values().sum();
+        let blobs = count(left_out.len(), "blob");
+        ctx.printer
+            .say(&format!("left out {blobs} ({}) that `{base}` lists: the site must have them", size(bytes)));
+    }
+    let carried = images.blobs().any(|(digest, _)| !left_out.contains_key(&digest));
+    let along = images.carryable().map(|(digest, _)| digest).filter(|digest| !left_out.contains_key(digest));
+    Ok(along.filter(|_| carried).collect())
+}
+
+/// Returns the configs and layers that the bundle which `base` names lists, too.
+fn in_base(
+    store: &StoreArgs,
+    name: &str,
+    images: &ImageList,
+    base: &str,
+) -> Result<BTreeMap<Digest, u64>, Failure> {
+    let found = match Reference::of(base) {
+        Reference::Entry(entry) => medium::open_entry(store, entry)?,
+        Reference::Path(path) => medium::open_path(path)?,
+        Reference::Profile(file) => medium::open_path(file.into())?,
+    };
+    let bundle = Source::read(found)?.bundle;
+    if bundle.index.name.as_str() != name {
+        return Err(Failure::input(format!(
+            "`{base}` is a bundle of {}, and this is one of {name}: their images have nothing to do with each other",
+            bundle.index.name
+        )));
+    }
+    let base_images = bundle.images.ok_or_else(|| {
+        Failure::input(format!("the images of `{base}` are not pinned: nothing can be left out"))
+            .hint("carry all: --images all")
+    })?;
+    Ok(images.blobs().filter(|(digest, _)| base_images.get(digest).is_some()).collect())
+}
+
+/// Refuses to write an archive of which neither `carried` nor the store has something; `fetch` is the command that brings it.
+pub(super) fn check_there(
+    blobs: &Blobs,
+    images: &ImageList,
+    carry: &BTreeSet<Digest>,
+    (carried, fetch): (&Carried, &str),
+) -> Result<(), Failure> {
+    let missing = blobs.missing(images)?;
+    let missing = missing.iter().filter(|(digest, _)| carry.contains(digest) && !carried.contains(digest));
+    let sizes: Vec<u64> = missing.map(|(_, size)| *size).collect();
+    if sizes.is_empty() {
+        return Ok(());
+    }
+    let (number, bytes) = (count(sizes.len(), "blob"), size(sizes.iter().sum()));
+    Err(Failure::input(format!("the store lacks {number} of the images ({bytes})"))
+        .hint(format!("fetch them: {fetch}"))
+        .hint("or leave the images out: --images none"))
+}

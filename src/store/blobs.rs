@@ -1,0 +1,276 @@
+//! The blobs of images in the store: manifests, configs and layers, each once, under the name of its digest.
+//!
+//! | path in the store | content |
+//! |---|---|
+//! | `.blobs/sha256/<hex>` | a blob: whole, and hashed before it got this name |
+//! | `.blobs/.partial/<hex>` | a blob that is being fetched, or was when a process was killed; locked while it grows |
+//! | `.blobs/.lock` | shared by those who add or read blobs, exclusive for their removal |
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use super::lock::Lock;
+use super::{Store, StoreError, check_own_folder, read_folder};
+use crate::fsio::{MODE_PUBLIC, Sharing, Waits, lock_file, open_named, open_to_extend};
+use crate::images::list::ImageList;
+use crate::model::digest::{Digest, Hasher};
+
+const FOLDER: &str = ".blobs";
+const WHOLE: &str = "sha256";
+const PARTIAL: &str = ".partial";
+const LOCK: &str = ".lock";
+
+/// Large enough that system calls cost little beside SHA-256.
+const BUFFER_BYTES: usize = 128 << 10;
+
+/// The blobs of a store.
+#[derive(Debug)]
+pub struct Blobs {
+    root: Utf8PathBuf,
+    waits: Waits,
+}
+
+/// What [`Blobs::begin`] found.
+pub enum Begun {
+    /// The blob is there.
+    Stored,
+    Partial(PartialBlob),
+}
+
+/// A blob that is being written; it keeps what it has if it is dropped before its end.
+pub struct PartialBlob {
+    file: fs::File,
+    path: Utf8PathBuf,
+    target: Utf8PathBuf,
+    digest: Digest,
+    size: u64,
+    bytes: u64,
+    hasher: Hasher,
+}
+
+/// What became of a blob that was written to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finished {
+    Stored,
+    /// The bytes are others; they were discarded.
+    Wrong {
+        found: Digest,
+    },
+}
+
+/// Blobs that no bundle of the store names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlobGarbage {
+    /// Their sizes.
+    pub blobs: BTreeMap<Digest, u64>,
+    /// The bytes of those that were not fetched to their end.
+    pub partial_bytes: u64,
+}
+
+impl Store {
+    /// Returns the blobs of the store. Touches nothing.
+    pub fn blobs(&self) -> Blobs {
+        Blobs { root: self.root.join(FOLDER), waits: self.waits.clone() }
+    }
+}
+
+impl Blobs {
+    /// Keeps others from removing blobs until the value is dropped; makes the folders if they are not there.
+    ///
+    /// # Errors
+    ///
+    /// When something else stands in their place, or they cannot be made.
+    pub fn share(&self) -> Result<Lock, StoreError> {
+        self.make_folders()?;
+        Lock::shared(&self.root.join(LOCK), &self.waits)
+    }
+
+    /// Opens a blob; none if it is not there, or of another size. **Its bytes are not checked.**
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened.
+    pub fn open(&self, digest: &Digest, size: u64) -> io::Result<Option<fs::File>> {
+        let is_it = |metadata: &std::fs::Metadata| {
+            if metadata.is_file() && metadata.len() == size { Ok(()) } else { Err(None) }
+        };
+        match open_named(&self.path_of(digest), Some, is_it) {
+            Ok(opened) => Ok(opened.map(|(file, _)| file)),
+            Err(None) => Ok(None),
+            Err(Some(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(Some(error)) => Err(error),
+        }
+    }
+
+    /// Returns the manifests, configs and layers of `images` that are not there, each with its size.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read.
+    pub fn missing(&self, images: &ImageList) -> io::Result<BTreeMap<Digest, u64>> {
+        let mut missing = BTreeMap::new();
+        for (digest, one) in images.carryable() {
+            if self.open(&digest, one.size())?.is_none() {
+                missing.insert(digest, one.size());
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Begins a blob, or goes on where a killed process ended: what that wrote is hashed again. Waits while another process
+    /// writes it.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be made, locked or read.
+    pub fn begin(&self, digest: Digest, size: u64) -> Result<Begun, StoreError> {
+        let path = self.root.join(PARTIAL).join(digest.to_string());
+        let in_the_way = || StoreError::InTheWay { path: path.clone(), wanted: "a file that grows" };
+        loop {
+            if self.open(&digest, size)?.is_some() {
+                return Ok(Begun::Stored);
+            }
+            let file = open_to_extend(&path, MODE_PUBLIC)?.ok_or_else(in_the_way)?;
+            lock_file(&file, Sharing::Exclusive, &self.waits)?;
+            // Another process may have written the blob to its end, and renamed the file.
+            if is_at(&file, &path)? {
+                let (target, hasher) = (self.path_of(&digest), Hasher::default());
+                let mut partial = PartialBlob { file, path, target, digest, size, bytes: 0, hasher };
+                partial.resume()?;
+                return Ok(Begun::Partial(partial));
+            }
+        }
+    }
+
+    /// Waits until no other process uses the blobs; none if there are none.
+    pub(super) fn lock_exclusive(&self) -> Result<Option<Lock>, StoreError> {
+        let path = self.root.join(LOCK);
+        if path.exists() { Lock::exclusive(&path, &self.waits).map(Some) } else { Ok(None) }
+    }
+
+    /// Returns what is not `named`; the caller holds the exclusive lock.
+    pub(super) fn garbage(&self, named: &BTreeSet<Digest>) -> Result<BlobGarbage, StoreError> {
+        let mut garbage = BlobGarbage::default();
+        for item in read_folder(&self.root.join(WHOLE))? {
+            let digest = item.file_name().to_str().and_then(|name| name.parse::<Digest>().ok());
+            if let Some(digest) = digest.filter(|digest| !named.contains(digest)) {
+                garbage.blobs.insert(digest, item.metadata()?.len());
+            }
+        }
+        for item in self.partial()? {
+            garbage.partial_bytes += item.metadata()?.len();
+        }
+        Ok(garbage)
+    }
+
+    /// Removes what was found; the caller holds the exclusive lock.
+    pub(super) fn remove(&self, garbage: &BlobGarbage) -> Result<(), StoreError> {
+        for digest in garbage.blobs.keys() {
+            fs::remove_file(self.path_of(digest))?;
+        }
+        for item in self.partial()? {
+            fs::remove_file(item.path())?;
+        }
+        Ok(())
+    }
+
+    fn partial(&self) -> Result<Vec<fs::DirEntry>, StoreError> {
+        let is_ours = |item: &fs::DirEntry| {
+            item.file_name().to_str().is_some_and(|name| name.parse::<Digest>().is_ok())
+                && item.file_type().is_ok_and(|kind| kind.is_file())
+        };
+        Ok(read_folder(&self.root.join(PARTIAL))?.into_iter().filter(is_ours).collect())
+    }
+
+    /// Returns the path of a blob, whether or not it is there.
+    pub fn path_of(&self, digest: &Digest) -> Utf8PathBuf {
+        self.root.join(WHOLE).join(digest.to_string())
+    }
+
+    fn make_folders(&self) -> Result<(), StoreError> {
+        for folder in [self.root.clone(), self.root.join(WHOLE), self.root.join(PARTIAL)] {
+            fs::create_dir_all(&folder)?;
+            check_own_folder(&folder)?;
+        }
+        Ok(())
+    }
+}
+
+impl PartialBlob {
+    /// Returns how many bytes are there.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Forgets the bytes that are there.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be cut.
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        (self.bytes, self.hasher) = (0, Hasher::default());
+        Ok(())
+    }
+
+    /// Appends bytes.
+    ///
+    /// # Errors
+    ///
+    /// When they are more than the blob has, or cannot be written.
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.bytes + bytes.len() as u64 > self.size {
+            return Err(io::Error::other(format!("sha256:{} has only {} bytes", self.digest, self.size)));
+        }
+        self.file.write_all(bytes)?;
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Gives the blob its name, if its bytes are the right ones.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be renamed.
+    pub fn finish(mut self) -> io::Result<Finished> {
+        let found = self.hasher.clone().finish();
+        if (found, self.bytes) == (self.digest, self.size) {
+            fs::rename(&self.path, &self.target)?;
+            return Ok(Finished::Stored);
+        }
+        self.restart()?;
+        Ok(Finished::Wrong { found })
+    }
+
+    /// Hashes what is there; more than the blob has is of no use.
+    fn resume(&mut self) -> io::Result<()> {
+        if self.file.metadata()?.len() > self.size {
+            return self.restart();
+        }
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            match self.file.read(&mut buffer)? {
+                0 => return Ok(()),
+                read => {
+                    self.hasher.update(&buffer[..read]);
+                    self.bytes += read as u64;
+                }
+            }
+        }
+    }
+}
+
+fn is_at(file: &fs::File, path: &Utf8Path) -> io::Result<bool> {
+    let opened = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(named) => Ok((opened.dev(), opened.ino()) == (named.dev(), named.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}

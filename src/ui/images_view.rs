@@ -1,0 +1,122 @@
+//! How many images a bundle has, and what came with it of them.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::progress::size;
+use crate::images::list::ImageList;
+use crate::model::digest::Digest;
+
+/// The images of a bundle whose images are pinned.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImagesSummary {
+    images: usize,
+    /// Configs and layers, each once.
+    blobs: usize,
+    /// Their sizes.
+    bytes: u64,
+    /// Configs and layers that are not there.
+    missing: usize,
+    missing_bytes: u64,
+    place: Place,
+    /// Whether the bytes of those that are there were compared with their digests.
+    hashed: bool,
+}
+
+/// Where blobs were looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Place {
+    /// In the archive that was read and hashed.
+    Archive,
+    /// In an archive of which only the headers were read.
+    Headers,
+    /// In the store.
+    Store,
+}
+
+impl ImagesSummary {
+    /// Counts what `is_there` of the images.
+    pub fn of(images: &ImageList, place: Place, is_there: impl Fn(&Digest) -> bool) -> Self {
+        let missing: Vec<u64> =
+            images.blobs().filter(|(digest, _)| !is_there(digest)).map(|(_, size)| size).collect();
+        Self {
+            images: images.images().len(),
+            blobs: images.blobs().len(),
+            bytes: images.blobs().map(|(_, size)| size).sum(),
+            missing: missing.len(),
+            missing_bytes: missing.iter().sum(),
+            place,
+            hashed: place == Place::Archive,
+        }
+    }
+
+    /// Returns whether every config and layer is there.
+    pub fn is_complete(&self) -> bool {
+        self.missing == 0
+    }
+
+    /// Returns how much is missing, in words.
+    pub fn missing_text(&self) -> String {
+        format!("{} of {} blobs ({})", self.missing, self.blobs, size(self.missing_bytes))
+    }
+}
+
+impl fmt::Display for ImagesSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { images, blobs, missing, .. } = self;
+        let there = if self.place == Place::Store { "in the store" } else { "carried" };
+        let hashed = if self.hashed { "" } else { ", not hashed" };
+        let plural = if *images == 1 { "image" } else { "images" };
+        let bytes = size(self.bytes);
+        match missing {
+            0 => write!(f, "{images} {plural}, {blobs} blobs, {bytes}: all {there}{hashed}"),
+            _ if missing == blobs => write!(f, "{images} {plural}, {blobs} blobs, {bytes}: none {there}"),
+            _ => write!(
+                f,
+                "{images} {plural}, {} of {blobs} blobs {there}{hashed}, {missing} missing ({})",
+                blobs - missing,
+                size(self.missing_bytes)
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::images::lock::LockedImage;
+    use crate::images::manifest::MediaType;
+    use crate::images::reference::Reference;
+
+    #[test]
+    fn summary_names_what_is_there_and_what_is_missing() {
+        let digest = Digest::of(b"manifest");
+        let [config, layer] = [b"config".as_slice(), b"layer"].map(Digest::of);
+        let locked = LockedImage {
+            tagged: digest,
+            digest,
+            media_type: MediaType::OciManifest,
+            size: 707,
+            blobs: [(config, 470), (layer, 268_000_000)].into(),
+        };
+        let reference: Reference = "redis:8".parse().unwrap();
+        let images = ImageList::of([(reference.pinned(digest), &locked)]).unwrap();
+        let text = |place, there: &[Digest]| {
+            ImagesSummary::of(&images, place, |one| there.contains(one)).to_string()
+        };
+
+        assert_eq!(text(Place::Archive, &[config, layer]), "1 image, 2 blobs, 268.0 MB: all carried");
+        assert_eq!(
+            text(Place::Headers, &[config, layer]),
+            "1 image, 2 blobs, 268.0 MB: all carried, not hashed"
+        );
+        assert_eq!(text(Place::Archive, &[]), "1 image, 2 blobs, 268.0 MB: none carried");
+        assert_eq!(
+            text(Place::Store, &[config]),
+            "1 image, 1 of 2 blobs in the store, not hashed, 1 missing (268.0 MB)"
+        );
+    }
+}
