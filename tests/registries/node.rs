@@ -1,13 +1,16 @@
 //! A node without a registry imports an archive, and the kubelet finds the image under the reference of the pod.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tempfile::TempDir;
 
 use crate::oci::containerd::{Containerd, ImageStatus};
 use crate::oci::image::{Content, Format, Image};
+use crate::oci::is_root;
 use crate::oci::layout::{archive, archive_without, names};
 use crate::oci::skopeo::{Place, Skopeo};
+use crate::tools::find;
 
 const REPOSITORY: &str = "registry.example.internal:5000/wei-shaw/claude-relay-service";
 /// Files of a bundle, which precede the images.
@@ -85,18 +88,38 @@ fn import_without_layer_fails_but_keeps_names() {
     assert!(names.iter().all(|name| found.contains(name)), "{found:?}");
 }
 
+/// skopeo unpacks an archive itself and gives the folders that have no header to root, so an ordinary user cannot.
 #[test]
-fn skopeo_reads_archive_under_each_name() {
-    let Some(skopeo) = Skopeo::find() else { return };
+fn skopeo_reads_archive_under_each_name_as_root() {
+    let Some(skopeo) = Skopeo::find().filter(|_| is_root("skopeo with an archive")) else { return };
     let image = Image::small(Format::Oci, "hello");
     let names = names(REPOSITORY, "v1", &image);
     let (folder, file) = written(&archive(&FRONT, &names, &image));
     for (number, name) in names.iter().enumerate() {
         let copy = folder.path().join(number.to_string());
         skopeo.copy(Place::Archive(&file, name), Place::Folder(&copy, "copy"));
-        for Content { digest, bytes, .. } in image.contents() {
-            let blob = copy.join("blobs/sha256").join(&digest["sha256:".len()..]);
-            assert_eq!(&fs_err::read(blob).unwrap(), bytes, "{digest}");
+        assert_eq!(fs_err::read(blob(&copy, &image.manifest)).unwrap(), image.manifest.bytes, "{name}");
+    }
+}
+
+#[test]
+fn skopeo_reads_unpacked_archive_under_each_name() {
+    let Some((skopeo, tar)) = Skopeo::find().zip(find("tar", "tar")) else { return };
+    let image = Image::small(Format::Oci, "hello");
+    let names = names(REPOSITORY, "v1", &image);
+    let (folder, file) = written(&archive(&FRONT, &names, &image));
+    let mut unpack = Command::new(tar);
+    unpack.arg("-xf").arg(&file).arg("-C").arg(folder.path()).args(["oci-layout", "index.json", "blobs"]);
+    assert!(unpack.status().unwrap().success());
+    for (number, name) in names.iter().enumerate() {
+        let copy = folder.path().join(number.to_string());
+        skopeo.copy(Place::Folder(folder.path(), name), Place::Folder(&copy, "copy"));
+        for content in image.contents() {
+            assert_eq!(fs_err::read(blob(&copy, content)).unwrap(), content.bytes, "{name}");
         }
     }
+}
+
+fn blob(layout: &Path, content: &Content) -> PathBuf {
+    layout.join("blobs/sha256").join(content.hex())
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::{isolated, run};
-use crate::tools::{find, skip};
+use super::{is_root, isolated, run};
+use crate::tools::find;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -59,8 +59,7 @@ impl Containerd {
     pub(crate) fn start() -> Option<Self> {
         let program = find("containerd", "containerd")?;
         let (ctr, curl) = (find("ctr", "containerd")?, find("curl", "curl")?);
-        if !rustix::process::geteuid().is_root() {
-            skip("containerd needs root (run the tests as root)");
+        if !is_root("containerd") {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
