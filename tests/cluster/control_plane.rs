@@ -66,7 +66,8 @@ fn kubectl() -> PathBuf {
         cache.unwrap().join("relay-bundle-tools")
     });
     let versions = Path::new(FOLDER).join("tools").read_dir().unwrap();
-    let newest = versions.map(|entry| entry.unwrap().file_name().into_string().unwrap()).max().unwrap();
+    let names = versions.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let newest = names.filter(|name| name.starts_with('v')).max().unwrap();
     tools.join("cluster").join(newest).join("kubectl")
 }
 

@@ -4,14 +4,19 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 /// Returns where a program is. Where it is missing, the test is skipped with a note; in CI it fails.
-#[expect(clippy::disallowed_methods, reason = "the programs under test are those of the machine")]
 pub(crate) fn find(program: &str, package: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
+    let found = on_path(program);
     if found.is_none() {
         skip(&format!("{program} not found (apt-get install {package})"));
     }
     found
+}
+
+/// Returns where a program is, if it is on the path.
+#[expect(clippy::disallowed_methods, reason = "the programs under test are those of the machine")]
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 /// Says that a test does not run. In CI nothing may be skipped.
