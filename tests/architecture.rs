@@ -19,7 +19,7 @@ const CORE: &[(&str, &[&str])] = &[
     ("bundle", &["model", "canonical", "age_file", "images", "profile", "render"]),
     ("trust", &["model", "canonical", "bundle"]),
     ("plan", &["model", "canonical", "render", "bundle"]),
-    ("rollout", &["model", "canonical", "render", "bundle", "trust", "plan"]),
+    ("rollout", &["model", "canonical", "images", "render", "bundle", "trust", "plan"]),
     ("adoption", &["model", "render"]),
 ];
 

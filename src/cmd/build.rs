@@ -17,6 +17,7 @@ use super::releases::{NewTerms, Releases};
 use super::sealable::Sealable;
 use super::sealing::{Draft, Sealed, signers, terms_in_words};
 use super::terms_args::TermsArgs;
+use crate::archive;
 use crate::bundle::assemble::{Assembled, assemble};
 use crate::bundle::carried::{Carried, Tail};
 use crate::bundle::files::BundleFiles;
@@ -27,6 +28,7 @@ use crate::model::digest::Digest;
 use crate::model::timestamp::Timestamp;
 use crate::profile::overlay::ProfileFiles;
 use crate::render;
+use crate::rollout::packed::{COMPRESSED_BYTES_MAX, pack};
 use crate::store::{EntryName, Outcome as Stored, Store};
 use crate::trust::key::{KeyId, PrivateKey};
 use crate::ui::printer::Report;
@@ -238,6 +240,7 @@ impl Args {
         if self.check {
             super::check::check(ctx, name, &self.profiles, &files)?;
         }
+        check_recordable(&files)?;
         let archive = self.archive_of(name);
         let carry = archive.as_ref().map(|_| self.choose_images(ctx, store, &index, &files)).transpose()?;
         // From here to the signature, so that the profile's link and the highest serial are of the same build.
@@ -320,6 +323,17 @@ impl Args {
         };
         Ok((format!("{verb} {}: {}", public.id(), terms_in_words(&statement.predicate)), signers))
     }
+}
+
+/// Refuses a bundle that `apply` could not record in the cluster.
+fn check_recordable(files: &BundleFiles) -> Result<(), Failure> {
+    let mut archive = Vec::new();
+    archive::write(&mut archive, None, files)?;
+    // Compression takes time, and what is small fits in any case.
+    if archive.len() > COMPRESSED_BYTES_MAX {
+        pack(&archive).map_err(Failure::input)?;
+    }
+    Ok(())
 }
 
 /// Writes an entry of the store, with these manifests, configs and layers of its images.

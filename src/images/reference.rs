@@ -45,6 +45,12 @@ impl Reference {
         }
     }
 
+    /// Returns registry and repository as they are written.
+    pub fn name(&self) -> String {
+        let registry = self.registry.as_ref().map(|registry| format!("{registry}/"));
+        registry.unwrap_or_default() + &self.repository
+    }
+
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }

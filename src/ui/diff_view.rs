@@ -7,6 +7,7 @@ use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
 use super::escape::safe;
+use crate::images::reference::Reference;
 use super::style::{ADDED, CHANGED, FAINT, HEADING, REMOVED, paint};
 use crate::plan::diff::{Change, Diff, ObjectChange};
 use crate::plan::fields::FieldChange;
@@ -76,15 +77,39 @@ fn images(diff: &Diff, out: &mut dyn Write) -> io::Result<()> {
     heading("Images", out)?;
     for image in &diff.images {
         let (mark, style) = mark(image.old.is_some(), image.new.is_some());
-        let both = [&image.old, &image.new].map(|image| image.as_deref().map(safe));
+        let both = [&image.old, &image.new].map(Option::as_deref);
         let text = match both {
-            [Some(old), Some(new)] => format!("{old} -> {new}"),
-            [one, other] => one.or(other).unwrap_or_default().into_owned(),
+            [Some(old), Some(new)] => image_change(old, new),
+            [one, other] => one.or(other).unwrap_or_default().to_owned(),
         };
-        writeln!(out, "  {}", paint(style, format_args!("{mark} {text}")))?;
+        writeln!(out, "  {}", paint(style, format_args!("{mark} {}", safe(&text))))?;
         writeln!(out, "      {}", paint(FAINT, safe(&image.containers.join(", "))))?;
     }
     Ok(())
+}
+
+/// How many digits of a digest are shown.
+const DIGEST_DIGITS: usize = 12;
+
+/// Returns what is another of an image: of the same repository only what differs.
+fn image_change(old: &str, new: &str) -> String {
+    let whole = format!("{old} -> {new}");
+    let (Ok(old), Ok(new)) = (old.parse::<Reference>(), new.parse::<Reference>()) else { return whole };
+    let (Some(old_digest), Some(new_digest)) = (old.digest(), new.digest()) else { return whole };
+    if old.full().name() != new.full().name() {
+        return whole;
+    }
+    let tag = |image: &Reference| image.tag().unwrap_or("without a tag").to_owned();
+    let tags = match (tag(&old), tag(&new)) {
+        (old, new) if old == new => old,
+        (old, new) => format!("{old} -> {new}"),
+    };
+    let digests = if old_digest == new_digest {
+        "same digest: the same image".to_owned()
+    } else {
+        format!("digest {} -> {}", old_digest.short(DIGEST_DIGITS), new_digest.short(DIGEST_DIGITS))
+    };
+    format!("{} {tags}, {digests}", new.name())
 }
 
 fn section(title: &str, changes: &[FieldChange], out: &mut dyn Write) -> io::Result<()> {
@@ -254,4 +279,34 @@ fn workloads(workloads: &[Forecast], out: &mut dyn Write) -> io::Result<()> {
         workload.notes.iter().try_for_each(|note| writeln!(out, "      {}", safe(note)))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn change_of_an_image_names_what_differs() {
+        let [a, b] = ["a", "b"].map(|digit| digit.repeat(64));
+        for (old, new, text) in [
+            (
+                format!("r.example/x:v1@sha256:{a}"),
+                format!("r.example/x:v2@sha256:{b}"),
+                "r.example/x v1 -> v2, digest aaaaaaaaaaaa -> bbbbbbbbbbbb",
+            ),
+            (
+                format!("r.example/x:v1@sha256:{a}"),
+                format!("r.example/x:v2@sha256:{a}"),
+                "r.example/x v1 -> v2, same digest: the same image",
+            ),
+            (
+                format!("r.example/x:v1@sha256:{a}"),
+                format!("r.example/x:v1@sha256:{b}"),
+                "r.example/x v1, digest aaaaaaaaaaaa -> bbbbbbbbbbbb",
+            ),
+            ("redis:8.2".to_owned(), "redis:8.4".to_owned(), "redis:8.2 -> redis:8.4"),
+        ] {
+            assert_eq!(image_change(&old, &new), text);
+        }
+    }
 }
