@@ -54,7 +54,7 @@ pub struct VerifyReport {
     bytes: u64,
     /// Absent where the images are not pinned.
     #[serde(skip_serializing_if = "Option::is_none")]
-    images: Option<ImagesSummary>,
+    carried: Option<ImagesSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rebuild: Option<Rebuild>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -177,7 +177,7 @@ impl VerifyReport {
             objects: bundle.manifests.len(),
             files: bundle.sums.len(),
             bytes: bundle.bytes,
-            images: None,
+            carried: None,
             rebuild: None,
             live: None,
         }
@@ -191,8 +191,8 @@ impl VerifyReport {
 
     /// Adds what came with it of its images.
     #[must_use]
-    pub fn with_images(self, images: Option<ImagesSummary>) -> Self {
-        Self { images, ..self }
+    pub fn with_images(self, carried: Option<ImagesSummary>) -> Self {
+        Self { carried, ..self }
     }
 
     /// Adds how it stands to a source tree.
@@ -321,7 +321,7 @@ impl Report for VerifyReport {
         }
         let Self { objects, files, bytes, .. } = self;
         writeln!(out, "{:<12}{objects} objects, {files} files, {bytes} bytes", "size")?;
-        if let Some(images) = &self.images {
+        if let Some(images) = &self.carried {
             writeln!(out, "{:<12}{images}", "images")?;
         }
         self.write_rebuild(out)?;
