@@ -14,6 +14,7 @@ const CORE: &[(&str, &[&str])] = &[
     ("fluent_bit", &["model"]),
     ("age_file", &["model"]),
     ("images", &["model"]),
+    ("proxy", &[]),
     ("profile", &["model", "canonical", "fluent_bit", "age_file", "images"]),
     ("render", &["model", "canonical", "fluent_bit", "profile"]),
     ("bundle", &["model", "canonical", "age_file", "profile", "render"]),
@@ -32,7 +33,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("store", &["model", "bundle", "fsio", "hashing"]),
     ("parts", &["model", "bundle", "fsio", "hashing"]),
     ("state_file", &["model", "canonical", "trust", "fsio"]),
-    ("cluster", &["model", "fsio"]),
+    ("cluster", &["model", "proxy", "fsio"]),
     ("ui", &["model", "profile", "render", "bundle", "trust", "plan"]),
 ];
 
@@ -56,7 +57,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("ed25519_dalek", &["trust"]),
     ("flate2", &["rollout", "adoption"]),
     ("getrandom", &["cmd"]),
-    ("http", &["cluster"]),
+    ("http", &["proxy", "cluster"]),
     ("http_body_util", &["cluster"]),
     ("hyper", &["cluster"]),
     ("hyper_rustls", &["cluster"]),
@@ -88,7 +89,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tempfile", &["fsio", "store", "cmd"]),
     ("toml", &["images", "profile", "trust"]),
     ("walkdir", &["store", "archive"]),
-    ("zeroize", &["model", "fsio", "sealed", "trust", "adoption", "cluster", "cmd"]),
+    ("zeroize", &["model", "fsio", "sealed", "trust", "adoption", "proxy", "cluster", "cmd"]),
 ];
 
 /// What the core must not name.
