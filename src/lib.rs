@@ -18,6 +18,8 @@ pub mod model;
 pub mod parts;
 pub mod plan;
 pub mod profile;
+pub mod proxy;
+pub mod registry;
 pub mod render;
 pub mod rollout;
 #[cfg(feature = "age")]

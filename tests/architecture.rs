@@ -14,6 +14,7 @@ const CORE: &[(&str, &[&str])] = &[
     ("fluent_bit", &["model"]),
     ("age_file", &["model"]),
     ("images", &["model", "canonical"]),
+    ("proxy", &[]),
     ("profile", &["model", "canonical", "fluent_bit", "age_file", "images"]),
     ("render", &["model", "canonical", "fluent_bit", "profile"]),
     ("bundle", &["model", "canonical", "age_file", "images", "profile", "render"]),
@@ -32,8 +33,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("store", &["model", "images", "bundle", "fsio", "hashing"]),
     ("parts", &["model", "bundle", "fsio", "hashing"]),
     ("state_file", &["model", "canonical", "trust", "fsio"]),
-    ("cluster", &["model", "fsio"]),
     ("ui", &["model", "images", "profile", "render", "bundle", "trust", "plan"]),
+    ("cluster", &["model", "proxy", "fsio"]),
 ];
 
 /// What each module of `src/` may use; the commands use all of them.
@@ -56,7 +57,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("ed25519_dalek", &["trust"]),
     ("flate2", &["rollout", "adoption"]),
     ("getrandom", &["cmd"]),
-    ("http", &["cluster"]),
+    ("http", &["proxy", "cluster"]),
     ("http_body_util", &["cluster"]),
     ("hyper", &["cluster"]),
     ("hyper_rustls", &["cluster"]),
@@ -88,7 +89,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tempfile", &["fsio", "store", "cmd"]),
     ("toml", &["images", "profile", "trust"]),
     ("walkdir", &["store", "archive"]),
-    ("zeroize", &["model", "fsio", "sealed", "trust", "adoption", "cluster", "cmd"]),
+    ("zeroize", &["model", "fsio", "sealed", "trust", "adoption", "proxy", "cluster", "cmd"]),
 ];
 
 /// What the core must not name.

@@ -6,9 +6,9 @@ use kube::Config;
 
 use super::credentials::{self, Credentials};
 use super::kubeconfig::{self, Context};
-use super::proxy::{Proxy, ProxyEnvironment, choose};
 use super::tls::{self, ClientCertificate};
 use super::transport::Transport;
+use crate::proxy::{Proxy, ProxyEnvironment, choose};
 
 /// How to reach a cluster. No `Debug`, for the address of a proxy may have a password.
 #[derive(Clone)]

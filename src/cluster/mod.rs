@@ -11,7 +11,6 @@ pub mod error;
 mod files;
 mod handshake;
 mod kubeconfig;
-mod proxy;
 pub mod request;
 pub mod resource;
 pub mod retry;
@@ -22,4 +21,3 @@ mod transport;
 
 pub use client::{Cluster, Identity};
 pub use connection::{Access, ConnectError, ConnectWarning};
-pub use proxy::ProxyEnvironment;

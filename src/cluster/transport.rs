@@ -20,7 +20,7 @@ use tower::{BoxError, Service, ServiceBuilder};
 use super::connection::ConnectError;
 use super::credentials::{Credentials, proxy_authorization};
 use super::kubeconfig::words;
-use super::proxy::{Proxy, Scheme};
+use crate::proxy::{Proxy, Scheme};
 
 /// How long nothing may come of an answer; a call that stalls longer is made again.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);

@@ -6,7 +6,8 @@ use super::failure::{Failure, FailureKind};
 use super::install::AGAIN;
 use super::refused::untrusted;
 use crate::cluster::error::CallError;
-use crate::cluster::{Access, Cluster, ConnectError, Identity, ProxyEnvironment};
+use crate::cluster::{Access, Cluster, ConnectError, Identity};
+use crate::proxy::ProxyEnvironment;
 use crate::trust::policy::Policy;
 use crate::ui::printer::Printer;
 

@@ -81,7 +81,7 @@ mod tests {
         let access = Access {
             kubeconfigs: vec![path.clone()],
             context: None,
-            proxies: crate::cluster::ProxyEnvironment::default(),
+            proxies: crate::proxy::ProxyEnvironment::default(),
         };
         let error = Cluster::connect(&access).err().unwrap();
         let shown = format!("{error} {error:?}");
@@ -102,7 +102,7 @@ mod tests {
             let access = Access {
                 kubeconfigs: vec![path.clone()],
                 context: None,
-                proxies: crate::cluster::ProxyEnvironment::default(),
+                proxies: crate::proxy::ProxyEnvironment::default(),
             };
             Cluster::connect(&access).map(|_| ()).map_err(|error| error.to_string())
         };

@@ -1,4 +1,6 @@
-//! Decides which proxy, if any, leads to an API server, by the rules of kubectl.
+//! Decides which proxy, if any, leads to an API server or a registry, by the rules of kubectl.
+//!
+//! Pure: the variables of the environment come as data.
 //!
 //! | decided by | proxy |
 //! |---|---|
@@ -11,7 +13,7 @@
 mod address;
 mod no_proxy;
 
-pub(super) use address::{Proxy, Scheme};
+pub use address::{Login, Proxy, Scheme};
 use http::Uri;
 use no_proxy::NoProxy;
 
@@ -30,7 +32,7 @@ pub struct ProxyEnvironment {
 
 /// A proxy setting that cannot be used. Its value is not shown: it may have a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ProxyError {
+pub enum ProxyError {
     #[error("{setting} is not the address of a proxy, such as http://proxy.example.com:3128")]
     Address { setting: &'static str },
     #[error("{setting} has the scheme `{scheme}`: a proxy has http, https or socks5")]
@@ -38,7 +40,11 @@ pub(super) enum ProxyError {
 }
 
 /// Returns the proxy that leads to `server`; none if it is reached directly.
-pub(super) fn choose(
+///
+/// # Errors
+///
+/// When the setting that decides is not the address of a proxy.
+pub fn choose(
     server: &Uri,
     proxy_url: Option<&str>,
     environment: &ProxyEnvironment,

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 /// How a proxy is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cluster) enum Scheme {
+pub enum Scheme {
     /// `CONNECT`, in the clear.
     Http,
     /// `CONNECT`, inside TLS.
@@ -37,18 +37,18 @@ impl Scheme {
 
 /// A proxy. `Display` and `Debug` leave its login out.
 #[derive(PartialEq, Eq)]
-pub(in crate::cluster) struct Proxy {
-    pub(in crate::cluster) scheme: Scheme,
+pub struct Proxy {
+    pub scheme: Scheme,
     /// Host and port.
     authority: String,
-    pub(in crate::cluster) login: Option<Login>,
+    pub login: Option<Login>,
 }
 
 /// Who we are to a proxy. No `Debug`.
 #[derive(PartialEq, Eq)]
-pub(in crate::cluster) struct Login {
-    pub(in crate::cluster) user: Zeroizing<String>,
-    pub(in crate::cluster) password: Zeroizing<String>,
+pub struct Login {
+    pub user: Zeroizing<String>,
+    pub password: Zeroizing<String>,
 }
 
 /// Why a text is not the address of a proxy.
@@ -99,7 +99,7 @@ impl Proxy {
     }
 
     /// Returns where to connect.
-    pub(in crate::cluster) fn uri(&self) -> Uri {
+    pub fn uri(&self) -> Uri {
         // The connector knows these two schemes; the port is always there.
         let scheme = if self.scheme == Scheme::Https { "https" } else { "http" };
         let uri = Uri::builder().scheme(scheme).authority(self.authority.as_str()).path_and_query("/");
