@@ -78,6 +78,10 @@ impl<M: Medium> Tail<M> {
     ///
     /// When something does, or the medium cannot be read.
     pub fn end(mut self) -> Result<(), ReadError> {
+        self.check_end()
+    }
+
+    fn check_end(&mut self) -> Result<(), ReadError> {
         match self.medium.next_file()? {
             Some(Unlisted { name, .. }) => Err(self.error(Fault::Extra { name })),
             None => Ok(()),
@@ -96,10 +100,10 @@ impl<M: Medium> Tail<M> {
     ///
     /// When a file is not the one that `images` lists, or is missing or too many; when the medium cannot be read; or
     /// [`Fault::Sink`] when `visit` failed.
-    pub fn check(self, images: Option<&ImageList>, visit: &mut Visitor<'_>) -> Result<Carried, ReadError> {
+    pub fn check(mut self, images: Option<&ImageList>, visit: &mut Visitor<'_>) -> Result<Carried, ReadError> {
         let mut hashing = Hashing { visit, beside: Beside::default(), buffer: vec![0; BUFFER_BYTES] };
         let walked = self.walk(images, &mut hashing);
-        // Whatever else went wrong comes later in the order of the files.
+        // Whatever else went wrong comes later in the order of the files. Until then the medium stays open.
         hashing.beside.settle()?;
         walked
     }
@@ -109,12 +113,12 @@ impl<M: Medium> Tail<M> {
     /// # Errors
     ///
     /// When there is a file that `images` does not list, or of another size.
-    pub fn skim(self, images: Option<&ImageList>) -> Result<Carried, ReadError> {
+    pub fn skim(mut self, images: Option<&ImageList>) -> Result<Carried, ReadError> {
         self.walk(images, &mut Skimming)
     }
 
-    fn walk(mut self, images: Option<&ImageList>, reading: &mut dyn Reading) -> Result<Carried, ReadError> {
-        let Some(images) = images else { return self.end().map(|()| Carried::default()) };
+    fn walk(&mut self, images: Option<&ImageList>, reading: &mut dyn Reading) -> Result<Carried, ReadError> {
+        let Some(images) = images else { return self.check_end().map(|()| Carried::default()) };
         if !self.read_derived(OCI_LAYOUT, OCI_LAYOUT_BYTES)? {
             return Ok(Carried::default());
         }

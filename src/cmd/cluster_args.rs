@@ -71,7 +71,7 @@ pub fn identify(cluster: &Cluster, policy: &Policy) -> Result<Identity, Failure>
 
 /// Returns the proxy settings of the environment; the name in capitals wins.
 #[expect(clippy::disallowed_methods, reason = "the one place that asks for proxies")]
-fn proxies() -> ProxyEnvironment {
+pub(super) fn proxies() -> ProxyEnvironment {
     let first_of = |names: [&str; 2]| {
         names.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     };

@@ -21,6 +21,7 @@ pub mod deferred;
 pub mod diff;
 pub mod explain;
 pub mod failure;
+pub mod fetch;
 mod gate;
 pub mod gc;
 mod gc_live;
@@ -38,8 +39,9 @@ mod journal;
 pub mod key_args;
 pub mod keygen;
 mod live;
+pub mod lock;
 pub mod man;
-pub mod medium;
+mod medium;
 pub mod out_folder;
 pub mod pack;
 mod private_file;
@@ -50,6 +52,7 @@ mod recorded;
 mod recovery_file;
 pub mod refusal_codes;
 pub mod refused;
+mod registry_args;
 mod releases;
 pub mod remove;
 pub mod render;
@@ -122,6 +125,10 @@ pub enum Command {
     Explain(Deferred<explain::Args>),
     /// Print the JSON Schema of a profile
     Schema(Deferred<schema::Args>),
+    /// Pin the images of profiles to digests, for every build from then on
+    Lock(Deferred<lock::Args>),
+    /// Fetch the images of locked profiles into the store
+    Fetch(Deferred<fetch::Args>),
     /// Show what changes between two bundles, and which pods restart
     Diff(Deferred<diff::Args>),
     /// Show what a bundle is, holds, wants and consumes
@@ -191,6 +198,8 @@ impl Command {
         match self {
             Self::Build(args) => args.0.run(ctx),
             Self::Render(args) => args.0.run(ctx),
+            Self::Lock(args) => args.0.run(ctx),
+            Self::Fetch(args) => args.0.run(ctx),
             Self::Diff(args) => args.0.run(ctx),
             Self::Inspect(args) => args.0.run(ctx),
             Self::Verify(args) => args.0.run(ctx),

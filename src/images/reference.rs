@@ -66,6 +66,12 @@ impl Reference {
         Self { registry, repository: self.repository(), ..self.clone() }
     }
 
+    /// Returns the reference without its digest.
+    #[must_use]
+    pub fn without_digest(&self) -> Self {
+        Self { digest: None, ..self.clone() }
+    }
+
     /// Returns the reference pinned to `digest`; its tag stays.
     #[must_use]
     pub fn pinned(&self, digest: Digest) -> Self {

@@ -45,6 +45,11 @@ impl Progress {
         write!(io::stderr(), "\r\x1b[K{}", self.line(now - self.started)).ok();
     }
 
+    /// Says that so many bytes have to be done again.
+    pub fn retreat(&mut self, bytes: u64) {
+        self.done = self.done.saturating_sub(bytes);
+    }
+
     fn line(&self, elapsed: Duration) -> String {
         let of_total = self.total.map_or_else(String::new, |total| format!(" of {}", size(total)));
         let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);

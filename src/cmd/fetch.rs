@@ -1,0 +1,188 @@
+//! `fetch`: the images of locked profiles, from registries into the store.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::ctx::{Ctx, count};
+use super::failure::{Failure, Outcome};
+use super::registry_args::RegistryArgs;
+use super::source::{Source, SourceArgs};
+use crate::images::list::ImageList;
+use crate::images::reference::Reference;
+use crate::model::digest::Digest;
+use crate::profile::resolve::image_sources;
+use crate::registry::{BlobRequest, BlobSink, Registry};
+use crate::store::blobs::{Begun, Blobs, Finished, PartialBlob};
+use crate::ui::escape::safe;
+use crate::ui::printer::Report;
+use crate::ui::progress::{Progress, size};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "What is in the store already is not fetched again, and what was interrupted is continued. Every
+blob is hashed before it counts.
+
+Examples:
+  relay-bundle fetch production
+  relay-bundle fetch @production @dev
+  relay-bundle fetch production --from ghcr.io=mirror.example.internal:5000/ghcr")]
+pub struct Args {
+    /// The profiles, or bundles of the store (@ENTRY)
+    #[arg(required = true, value_name = "PROFILE|@ENTRY")]
+    bundles: Vec<String>,
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+/// What was fetched.
+#[derive(Serialize)]
+struct FetchReport {
+    /// The references, each once.
+    images: Vec<String>,
+    /// Manifests, configs and layers that were fetched.
+    fetched: usize,
+    /// Their sizes.
+    bytes: u64,
+    /// Those that were in the store.
+    there: usize,
+}
+
+impl Report for FetchReport {
+    const SCHEMA: &'static str = "fetch/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.images.iter().try_for_each(|image| writeln!(out, "{}", safe(image)))
+    }
+}
+
+/// A manifest, config or layer, and an image that has it, at the registry that it comes from.
+struct Wanted {
+    image: Reference,
+    size: u64,
+    is_manifest: bool,
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        let (mut images, mut wanted) = (BTreeMap::new(), BTreeMap::new());
+        for name in &self.bundles {
+            let source = self.source.open(ctx, name)?;
+            let list = pinned(&source, name)?;
+            images.extend(list.references().map(|reference| (reference.to_owned(), ())));
+            add_wanted(&mut wanted, &source, list)?;
+        }
+        let store = ctx.store(&self.source.store);
+        let blobs = store.blobs();
+        let _shared = blobs.share()?;
+        let all = wanted.len();
+        let mut missing = BTreeMap::new();
+        for (digest, one) in wanted {
+            if blobs.open(&digest, one.size)?.is_none() {
+                missing.insert(digest, one);
+            }
+        }
+        let (fetched, bytes) = (missing.len(), missing.values().map(|one| one.size).sum());
+        if fetched > 0 {
+            let registry = self.registry.client(ctx)?;
+            let mut progress = Progress::new(&ctx.printer, "fetched", Some(bytes));
+            for (digest, one) in &missing {
+                fetch(&registry, &blobs, (*digest, one), &mut progress)?;
+            }
+        }
+        let images = images.into_keys().collect();
+        ctx.printer.report(&FetchReport { images, fetched, bytes, there: all - fetched })?;
+        let there = all - fetched;
+        ctx.printer.say(&format!("fetched {} ({}), {there} were in the store", count(fetched, "blob"), size(bytes)));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn pinned<'a>(source: &'a Source, name: &str) -> Result<&'a ImageList, Failure> {
+    source.bundle.images.as_ref().ok_or_else(|| {
+        Failure::input(format!("the images of `{name}` are not pinned, so nothing says what to fetch"))
+            .hint(format!("lock them: relay-bundle lock {}", source.bundle.index.profile))
+    })
+}
+
+/// Adds what the images of a bundle consist of, by digest.
+fn add_wanted(wanted: &mut BTreeMap<Digest, Wanted>, source: &Source, list: &ImageList) -> Result<(), Failure> {
+    let sources = image_sources(&source.bundle.recipe.settings);
+    for image in list.images() {
+        let name = image.reference.without_digest().to_string();
+        let origin = sources.get(&name).map_or(Ok(image.reference.clone()), |source| source.parse());
+        let origin = origin.map_err(Failure::input)?.pinned(image.digest);
+        let manifest = list.get(&image.digest).map(|one| (image.digest, one.size(), true));
+        let blobs = image.blobs.iter().filter_map(|digest| Some((*digest, list.get(digest)?.size(), false)));
+        for (digest, size, is_manifest) in manifest.into_iter().chain(blobs) {
+            wanted.entry(digest).or_insert_with(|| Wanted { image: origin.clone(), size, is_manifest });
+        }
+    }
+    Ok(())
+}
+
+/// Fetches one blob, unless another process has meanwhile.
+fn fetch(
+    registry: &Registry,
+    blobs: &Blobs,
+    (digest, one): (Digest, &Wanted),
+    progress: &mut Progress,
+) -> Result<(), Failure> {
+    // The end of what a killed process left may be wrong: then everything is fetched once more.
+    for _ in 0..2 {
+        let Begun::Partial(partial) = blobs.begin(digest, one.size)? else { return Ok(()) };
+        match fetch_rest(registry, partial, (digest, one), progress)? {
+            Finished::Stored => return Ok(()),
+            Finished::Wrong { .. } => progress.retreat(one.size),
+        }
+    }
+    Err(Failure::world(format!("what the registry sends for sha256:{digest} of `{}` is something else", one.image))
+        .hint("the registry, or a proxy on the way, alters content: fetch from another (--from HOST=MIRROR)"))
+}
+
+fn fetch_rest(
+    registry: &Registry,
+    mut partial: PartialBlob,
+    (digest, one): (Digest, &Wanted),
+    progress: &mut Progress,
+) -> Result<Finished, Failure> {
+    if one.is_manifest {
+        let manifest = registry.pull_manifest(&one.image)?;
+        partial.restart()?;
+        partial.append(&manifest.bytes)?;
+        progress.advance(manifest.bytes.len() as u64);
+        return Ok(partial.finish()?);
+    }
+    let from = partial.bytes();
+    progress.advance(from);
+    let request = BlobRequest { image: &one.image, digest, size: one.size, from };
+    let mut sink = Sink { partial, progress };
+    if from < one.size {
+        registry.pull_blob(&request, &mut sink)?;
+    }
+    Ok(sink.partial.finish()?)
+}
+
+struct Sink<'a> {
+    partial: PartialBlob,
+    progress: &'a mut Progress,
+}
+
+impl BlobSink for Sink<'_> {
+    fn begin(&mut self, offset: u64) -> io::Result<()> {
+        if offset == 0 && self.partial.bytes() > 0 {
+            self.progress.retreat(self.partial.bytes());
+            self.partial.restart()?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.partial.append(bytes)?;
+        self.progress.advance(bytes.len() as u64);
+        Ok(())
+    }
+}

@@ -1,0 +1,385 @@
+//! `lock`: which digest each image's tag leads to, looked up once and kept in `images.lock`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+
+use super::ctx::{Ctx, Folder, ProfileArgs};
+use super::failure::{DIFFERS, Failure, Outcome};
+use super::registry_args::RegistryArgs;
+use crate::fsio::{Durability, MODE_PUBLIC, write_atomic};
+use crate::images::lock::{LOCK_FILE, Lock, LockedImage};
+use crate::images::platform::Platform;
+use crate::images::reference::Reference;
+use crate::model::text::Label;
+use crate::profile::node::Visibility;
+use crate::profile::overlay::ProfileFiles;
+use crate::profile::resolve::Profile;
+use crate::registry::Registry;
+use crate::ui::escape::safe;
+use crate::ui::printer::Report;
+use crate::ui::progress::size;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Locked are the profiles that images.lock lists, and those that are named. A digest stays until --update,
+whatever becomes of the tag. To list a profile no longer, take it out of `profiles` in the file, and
+run `lock` again.
+
+Examples:
+  relay-bundle lock production                        look up what is not locked yet
+  relay-bundle lock --update                          look up everything again
+  relay-bundle lock --update docker.io/redis          only this image
+  relay-bundle lock --from ghcr.io=mirror.example.internal:5000/ghcr
+  relay-bundle lock --check                           without a network: is everything locked?")]
+pub struct Args {
+    /// The profiles to lock as well
+    #[arg(value_name = "PROFILE")]
+    names: Vec<Label>,
+    /// Look images up again: all, or those of this repository or reference
+    #[arg(long, value_name = "NAME", num_args = 0..)]
+    update: Option<Vec<String>>,
+    /// The platform whose images are pinned, such as linux/arm64 [default: that of the lock, or linux/amd64]
+    #[arg(long)]
+    platform: Option<Platform>,
+    /// Only compare the lock with the profiles; exit code 1 if something is missing or too much
+    #[arg(long, conflicts_with_all = ["update", "platform", "from"])]
+    check: bool,
+    /// The folder of the profiles
+    #[arg(long, value_name = "DIR", default_value = "profiles")]
+    profiles: Utf8PathBuf,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+/// What a lock says now.
+#[derive(Serialize)]
+struct LockReport {
+    path: Utf8PathBuf,
+    platform: String,
+    profiles: BTreeSet<Label>,
+    images: Vec<ImageLine>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ImageLine {
+    change: Change,
+    name: String,
+    /// Absent of an image that was removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    /// What was locked before, where that is another digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old_digest: Option<String>,
+    blobs: usize,
+    bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Change {
+    Added,
+    Kept,
+    Moved,
+    Removed,
+}
+
+impl Report for LockReport {
+    const SCHEMA: &'static str = "lock/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        for line in &self.images {
+            let name = safe(&line.name);
+            let digest = line.digest.as_deref().unwrap_or_default();
+            match line.change {
+                Change::Added => writeln!(out, "added    {name} {digest} ({})", size(line.bytes))?,
+                Change::Kept => writeln!(out, "kept     {name} {digest}")?,
+                Change::Moved => {
+                    let old = line.old_digest.as_deref().unwrap_or_default();
+                    writeln!(out, "moved    {name} {old} -> {digest} ({})", size(line.bytes))?;
+                }
+                Change::Removed => writeln!(out, "removed  {name}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How a lock stands to the profiles that it lists.
+#[derive(Serialize)]
+struct CheckReport {
+    complete: bool,
+    missing: Vec<Missing>,
+    superfluous: Vec<String>,
+    /// Versions and digests that disagree.
+    notes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Missing {
+    name: String,
+    profiles: BTreeSet<Label>,
+}
+
+impl Report for CheckReport {
+    const SCHEMA: &'static str = "lock-check/v1";
+
+    fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        for Missing { name, profiles } in &self.missing {
+            let profiles: Vec<&str> = profiles.iter().map(Label::as_str).collect();
+            writeln!(out, "missing      {} ({})", safe(name), profiles.join(", "))?;
+        }
+        self.superfluous.iter().try_for_each(|name| writeln!(out, "superfluous  {}", safe(name)))?;
+        self.notes.iter().try_for_each(|note| writeln!(out, "note         {}", safe(note)))
+    }
+}
+
+/// The images of the profiles, and which profiles have each.
+type Wanted = BTreeMap<Reference, BTreeSet<Label>>;
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        let folder = Folder::new(&self.profiles);
+        let path = self.profiles.join(LOCK_FILE);
+        let lock = read(&folder, &path)?;
+        let listed = self.listed(&folder, lock.as_ref())?;
+        let profiles: Vec<Profile> =
+            listed.iter().map(|name| self.load(ctx, name)).collect::<Result<_, _>>()?;
+        let wanted = wanted(&profiles)?;
+        if self.check {
+            let lock = lock.ok_or_else(|| {
+                Failure::input(format!("there is no `{path}`")).hint("write it: relay-bundle lock")
+            })?;
+            return check(ctx, &lock, &wanted, &profiles);
+        }
+        let old = lock.unwrap_or_default();
+        let platform = self.platform(&old)?;
+        let images = self.look_up(ctx, &old, &wanted, &platform)?;
+        let lock = Lock { platform, profiles: listed, images };
+        let text = lock.to_text();
+        // What cannot be read again must not be written.
+        Lock::parse(&text).map_err(Failure::input)?;
+        write_atomic(&path, text.as_bytes(), MODE_PUBLIC, Durability::Synced)?;
+        ctx.printer.report(&report(path, &old, &lock))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Returns the profiles that the lock lists from now on.
+    fn listed(&self, folder: &Folder<'_>, lock: Option<&Lock>) -> Result<BTreeSet<Label>, Failure> {
+        let mut listed: BTreeSet<Label> = lock.map(|lock| lock.profiles.clone()).unwrap_or_default();
+        listed.extend(self.names.iter().cloned());
+        if listed.is_empty() {
+            let names = folder.names().into_iter().filter(|name| name != "base");
+            listed.extend(names.filter_map(|name| name.parse().ok()));
+        }
+        if listed.is_empty() {
+            return Err(Failure::input(format!("there are no profiles in `{}`", self.profiles))
+                .hint("`--profiles DIR` names their folder"));
+        }
+        Ok(listed)
+    }
+
+    /// Reads a profile as if nothing were locked.
+    fn load(&self, ctx: &Ctx, name: &Label) -> Result<Profile, Failure> {
+        let args = ProfileArgs { profiles: self.profiles.clone(), set: Vec::new(), deny_warnings: false };
+        let files = Unlocked(Folder::new(&self.profiles));
+        ctx.load_about(name.as_str(), &args, &files, &|_| false)
+    }
+
+    fn platform(&self, old: &Lock) -> Result<Platform, Failure> {
+        let wanted = self.platform.clone().unwrap_or_else(|| old.platform.clone());
+        if wanted != old.platform && !old.images.is_empty() && self.update.as_deref() != Some(&[]) {
+            return Err(Failure::input(format!(
+                "the lock has images for {}, and they would be other ones for {wanted}",
+                old.platform
+            ))
+            .hint(format!("look all up again: relay-bundle lock --platform {wanted} --update")));
+        }
+        Ok(wanted)
+    }
+
+    /// Returns the images that are wanted: those that are locked stay, unless they are to be looked up again.
+    fn look_up(
+        &self,
+        ctx: &Ctx,
+        old: &Lock,
+        wanted: &Wanted,
+        platform: &Platform,
+    ) -> Result<BTreeMap<Reference, LockedImage>, Failure> {
+        self.check_names(wanted)?;
+        let registry = self.registry.client(ctx)?;
+        let mut images = BTreeMap::new();
+        for name in wanted.keys() {
+            let locked = match old.images.get(name).filter(|_| !self.updates(name)) {
+                Some(locked) => locked.clone(),
+                None => {
+                    ctx.printer.say(&format!("looking up {name}"));
+                    warn_of_moved_tag(ctx, &registry, name);
+                    registry.resolve(name, platform)?
+                }
+            };
+            images.insert(name.clone(), locked);
+        }
+        Ok(images)
+    }
+
+    /// Refuses names of `--update` that no image has.
+    fn check_names(&self, wanted: &Wanted) -> Result<(), Failure> {
+        let names = self.update.iter().flatten();
+        match names.into_iter().find(|name| !wanted.keys().any(|image| is_named(image, name))) {
+            None => Ok(()),
+            Some(name) => {
+                let images: Vec<String> = wanted.keys().map(ToString::to_string).collect();
+                Err(Failure::input(format!("no listed profile has the image `{name}`"))
+                    .hint(format!("the images are {}", images.join(", "))))
+            }
+        }
+    }
+
+    fn updates(&self, image: &Reference) -> bool {
+        match self.update.as_deref() {
+            None => false,
+            Some([]) => true,
+            Some(names) => names.iter().any(|name| is_named(image, name)),
+        }
+    }
+}
+
+/// Returns whether a name of `--update` is the image's reference, or its repository.
+fn is_named(image: &Reference, name: &str) -> bool {
+    image.to_string() == name || image.name() == name || image.full().name() == name
+}
+
+/// Says where a tag beside a pinned digest leads elsewhere: what runs is then not what the tag says.
+fn warn_of_moved_tag(ctx: &Ctx, registry: &Registry, name: &Reference) {
+    let (Some(pinned), Some(_)) = (name.digest(), name.tag()) else { return };
+    let tagged = name.without_digest();
+    match registry.pull_manifest(&tagged) {
+        Ok(found) if found.digest != pinned => ctx.printer.warn(&format!(
+            "`{tagged}` names sha256:{} now, and the profile pins sha256:{pinned}",
+            found.digest
+        )),
+        Ok(_) => {}
+        Err(error) => ctx.printer.warn(&format!("what the tag names was not compared: {error}")),
+    }
+}
+
+fn read(folder: &Folder<'_>, path: &Utf8Path) -> Result<Option<Lock>, Failure> {
+    let Some(text) = folder.images_lock().map_err(Failure::input)? else { return Ok(None) };
+    Lock::parse(&text).map(Some).map_err(|error| {
+        let line = error.line.map(|line| format!(":{line}")).unwrap_or_default();
+        Failure::input(format!("`{path}{line}`: {error}"))
+            .hint("restore the file, or remove it and lock the profiles again")
+    })
+}
+
+fn wanted(profiles: &[Profile]) -> Result<Wanted, Failure> {
+    let mut wanted = Wanted::new();
+    for profile in profiles {
+        for image in profile.images().into_values() {
+            let name: Reference = image
+                .source
+                .parse()
+                .map_err(|error| Failure::input(format!("profile `{}`: {error}", profile.name)))?;
+            wanted.entry(name).or_default().insert(profile.name.clone());
+        }
+    }
+    Ok(wanted)
+}
+
+fn check(ctx: &Ctx, lock: &Lock, wanted: &Wanted, profiles: &[Profile]) -> Outcome {
+    let missing: Vec<Missing> = wanted
+        .iter()
+        .filter(|(name, _)| !lock.images.contains_key(*name))
+        .map(|(name, profiles)| Missing { name: name.to_string(), profiles: profiles.clone() })
+        .collect();
+    let superfluous = lock.images.keys().filter(|name| !wanted.contains_key(*name));
+    let superfluous: Vec<String> = superfluous.map(ToString::to_string).collect();
+    let complete = missing.is_empty() && superfluous.is_empty();
+    let notes = profiles.iter().filter_map(other_version).chain(other_digests(lock)).collect();
+    ctx.printer.report(&CheckReport { complete, missing, superfluous, notes })?;
+    if complete {
+        ctx.printer.say(&format!("{} images are locked for {}", lock.images.len(), lock.platform));
+        return Ok(ExitCode::SUCCESS);
+    }
+    ctx.printer.say("write the lock again, with a network: relay-bundle lock");
+    Ok(DIFFERS.into())
+}
+
+/// Says where the relay's image has another tag than the version that the release states.
+fn other_version(profile: &Profile) -> Option<String> {
+    let settings = &profile.settings;
+    let (version, tag) = (settings.release.app_version.as_str(), settings.image.tag.as_str());
+    let is_other = !tag.is_empty() && tag != version;
+    is_other.then(|| format!("{}: release.appVersion is {version}, and image.tag is {tag}", profile.name))
+}
+
+/// Says where a profile pins another digest than the same tag led to for another one.
+fn other_digests(lock: &Lock) -> impl Iterator<Item = String> + '_ {
+    lock.images.keys().filter_map(|name| {
+        let (pinned, tagged) = (name.digest()?, name.without_digest());
+        let found = lock.images.get(&tagged)?.tagged;
+        (found != pinned).then(|| format!("`{tagged}` named sha256:{found}, and a profile pins sha256:{pinned}"))
+    })
+}
+
+fn report(path: Utf8PathBuf, old: &Lock, lock: &Lock) -> LockReport {
+    let line = |(name, image): (&Reference, &LockedImage)| {
+        let before = old.images.get(name).map(|before| before.digest);
+        let change = match before {
+            None => Change::Added,
+            Some(before) if before == image.digest => Change::Kept,
+            Some(_) => Change::Moved,
+        };
+        ImageLine {
+            change,
+            name: name.to_string(),
+            digest: Some(format!("sha256:{}", image.digest)),
+            old_digest: before.filter(|_| change == Change::Moved).map(|digest| format!("sha256:{digest}")),
+            blobs: image.blobs.len(),
+            bytes: image.blobs.values().sum(),
+        }
+    };
+    let removed = old.images.keys().filter(|name| !lock.images.contains_key(*name)).map(|name| ImageLine {
+        change: Change::Removed,
+        name: name.to_string(),
+        digest: None,
+        old_digest: None,
+        blobs: 0,
+        bytes: 0,
+    });
+    LockReport {
+        path,
+        platform: lock.platform.to_string(),
+        profiles: lock.profiles.clone(),
+        images: lock.images.iter().map(line).chain(removed).collect(),
+    }
+}
+
+/// A folder of profiles as if it had no lock. Encrypted files do not matter to images.
+struct Unlocked<'a>(Folder<'a>);
+
+impl ProfileFiles for Unlocked<'_> {
+    fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
+        self.0.profile(name)
+    }
+
+    fn visibility(&self, name: &str) -> Visibility {
+        self.0.visibility(name)
+    }
+
+    fn file(&self, _: &str) -> Result<Vec<u8>, String> {
+        Ok(Vec::new())
+    }
+
+    fn judges_sealed(&self) -> bool {
+        false
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.names()
+    }
+}

@@ -1,0 +1,86 @@
+//! How registries are reached: options, the environment, and the client that they lead to.
+
+use std::env;
+use std::thread;
+
+use camino::Utf8PathBuf;
+
+use super::cluster_args::proxies;
+use super::ctx::Ctx;
+use super::failure::Failure;
+use crate::registry::error::RegistryError;
+use crate::registry::{
+    CredentialEnvironment, CredentialError, Mirror, PlainHost, Registry, RegistryCredentials, RegistrySettings,
+    RegistrySettingsError, Timeouts,
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RegistryArgs {
+    /// Fetch the images of a registry from another one; repeatable
+    #[arg(long, value_name = "HOST=MIRROR[/PREFIX]")]
+    from: Vec<Mirror>,
+    /// Credentials as docker and podman write them, in place of the usual files
+    #[arg(long, value_name = "FILE")]
+    registry_config: Option<Utf8PathBuf>,
+    /// Certificates (PEM) that replace those of the system
+    #[arg(long, value_name = "FILE")]
+    ca: Option<Utf8PathBuf>,
+    /// Speak to this registry without TLS and without credentials; repeatable
+    #[arg(long, value_name = "HOST:PORT")]
+    plain_http: Vec<PlainHost>,
+}
+
+impl RegistryArgs {
+    /// Returns the client.
+    pub(super) fn client(&self, ctx: &Ctx) -> Result<Registry, Failure> {
+        let files = self.credentials().files();
+        let (credentials, warnings) = RegistryCredentials::read(&files)?;
+        for warning in warnings {
+            ctx.printer.warn(&format!("{warning}: {}", warning.remedy()));
+        }
+        let settings = RegistrySettings {
+            credentials,
+            ca: self.ca.clone(),
+            plain_http: self.plain_http.clone(),
+            proxies: proxies(),
+            mirrors: self.from.clone(),
+            timeouts: Timeouts::default(),
+            sleep: Box::new(thread::sleep),
+        };
+        Ok(Registry::new(settings)?)
+    }
+
+    fn credentials(&self) -> CredentialEnvironment {
+        CredentialEnvironment {
+            registry_config: self.registry_config.clone(),
+            registry_auth_file: path("REGISTRY_AUTH_FILE"),
+            docker_config: path("DOCKER_CONFIG"),
+            home: path("HOME"),
+            runtime_dir: path("XDG_RUNTIME_DIR"),
+        }
+    }
+}
+
+fn path(name: &str) -> Option<Utf8PathBuf> {
+    env::var(name).ok().filter(|value| !value.is_empty()).map(Utf8PathBuf::from)
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        let remedy = error.remedy();
+        remedy.into_iter().fold(Self::world(error), Self::hint)
+    }
+}
+
+impl From<RegistrySettingsError> for Failure {
+    fn from(error: RegistrySettingsError) -> Self {
+        Self::input(error)
+    }
+}
+
+impl From<CredentialError> for Failure {
+    fn from(error: CredentialError) -> Self {
+        let remedy = error.remedy();
+        remedy.into_iter().fold(Self::input(error), Self::hint)
+    }
+}
