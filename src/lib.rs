@@ -19,6 +19,7 @@ pub mod parts;
 pub mod plan;
 pub mod profile;
 pub mod proxy;
+pub mod registry;
 pub mod render;
 pub mod rollout;
 #[cfg(feature = "age")]

@@ -1,0 +1,284 @@
+//! Requests to registries: credentials, redirects, and what is tried again. The one way for each kind of content.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+use super::challenge::Challenge;
+use super::credentials::RegistryCredentials;
+use super::error::{LoginUse, RegistryFault, RegistryPlace, RequestFailure, said};
+use super::host::{Mirror, PlainHosts, Repository, Wire, is_loopback};
+use super::redirect::{self, REDIRECTS_MAX};
+use super::retry::{delay, retry_after};
+use super::settings::{RegistrySettings, RegistrySettingsError};
+use super::tls;
+use super::token::basic;
+use super::transport::{HttpAnswer, HttpBody, HttpRequest, HttpTransport};
+use crate::images::reference::Reference;
+
+/// The longest answer that is an error or a token.
+pub(super) const SMALL_BYTES_MAX: u64 = 64 << 10;
+
+/// A client of registries. It may be used from several threads. No `Debug`, for it has credentials.
+pub struct Registry {
+    pub(super) transport: HttpTransport,
+    pub(super) plain_hosts: PlainHosts,
+    credentials: RegistryCredentials,
+    mirrors: Vec<Mirror>,
+    helper_patience: Duration,
+    sleep: Box<dyn Fn(Duration) + Send + Sync>,
+    /// How hosts are spoken to that may have TLS or not.
+    wires: Mutex<BTreeMap<String, Wire>>,
+    /// What was obtained for each repository, and is sent at once.
+    authorizations: Mutex<BTreeMap<Repository, Authorization>>,
+}
+
+/// A request below a repository, such as `manifests/1`.
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) headers: HeaderMap,
+}
+
+/// What a registry takes for a repository. No `Debug`.
+#[derive(Clone)]
+pub(super) struct Authorization {
+    pub(super) header: HeaderValue,
+    pub(super) access: LoginUse,
+}
+
+/// An answer, and what is known of who gave it.
+pub(super) struct RegistryReply {
+    pub(super) answer: HttpAnswer,
+    pub(super) access: LoginUse,
+    /// Whether it came from the registry itself, and not from where it points to.
+    is_home: bool,
+}
+
+impl Call {
+    pub(super) fn get(path: String) -> Self {
+        Self { method: Method::GET, path, headers: HeaderMap::new() }
+    }
+
+    pub(super) fn with(mut self, name: HeaderName, value: &str) -> Self {
+        let value = HeaderValue::from_str(value).expect("our own headers have no control characters");
+        self.headers.insert(name, value);
+        self
+    }
+}
+
+impl Registry {
+    /// Reads the certificates. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// When the file of certificates cannot be read, or has none.
+    pub fn new(settings: RegistrySettings) -> Result<Self, RegistrySettingsError> {
+        let tls = tls::configure(settings.ca.as_deref())?;
+        Ok(Self {
+            transport: HttpTransport::new(tls, settings.proxies, settings.timeouts),
+            plain_hosts: PlainHosts::new(settings.plain_http),
+            credentials: settings.credentials,
+            mirrors: settings.mirrors,
+            helper_patience: settings.timeouts.helper,
+            sleep: settings.sleep,
+            wires: Mutex::default(),
+            authorizations: Mutex::default(),
+        })
+    }
+
+    pub(super) fn repository(&self, image: &Reference) -> Repository {
+        Repository::locate(image, &self.mirrors)
+    }
+
+    /// Does something until it succeeds, or fails for good.
+    pub(super) fn persist<T>(
+        &self,
+        mut once: impl FnMut() -> Result<T, RequestFailure>,
+    ) -> Result<T, RequestFailure> {
+        let mut failures = 0;
+        loop {
+            match once() {
+                Ok(done) => return Ok(done),
+                Err(failure) => failures = self.wait(failures, failure)?,
+            }
+        }
+    }
+
+    /// Waits after one more failure than `failures`, and returns their number; or returns the failure if it is final.
+    pub(super) fn wait(&self, failures: u32, failure: RequestFailure) -> Result<u32, RequestFailure> {
+        let failures = failures + 1;
+        match delay(failures, &failure.why) {
+            None => Err(failure),
+            Some(delay) => {
+                (self.sleep)(delay);
+                Ok(failures)
+            }
+        }
+    }
+
+    /// Sends a call once, with a token or a login if the registry asks for one.
+    pub(super) fn send(&self, repository: &Repository, call: &Call) -> Result<RegistryReply, RequestFailure> {
+        let wire = self.wire(repository.address());
+        let uri = uri(wire, repository, &call.path)?;
+        let known = self.lock_authorizations().get(repository).cloned();
+        let mut first = self.follow(call, &uri, known.as_ref())?;
+        if first.answer.status != 401 || !first.is_home {
+            return Ok(first);
+        }
+        // One renewal: a second 401 is the answer.
+        let authorization = self.authorize(repository, wire, &mut first.answer)?;
+        let second = self.follow(call, &uri, Some(&authorization))?;
+        if second.answer.status != 401 {
+            self.lock_authorizations().insert(repository.clone(), authorization);
+        }
+        Ok(second)
+    }
+
+    /// Obtains what an answer with status 401 asks for.
+    fn authorize(
+        &self,
+        repository: &Repository,
+        wire: Wire,
+        refusal: &mut HttpAnswer,
+    ) -> Result<Authorization, RequestFailure> {
+        let challenge = Challenge::choose(refusal.all(&WWW_AUTHENTICATE));
+        // Read to its end, the connection can be used again.
+        let said = said(&refusal.read_all(SMALL_BYTES_MAX).unwrap_or_default());
+        let place = &refusal.place;
+        let login = match wire {
+            Wire::Tls => self.credentials.find(repository, self.helper_patience),
+            Wire::Plain => Ok(None),
+        };
+        let login = login.map_err(|error| RegistryFault::from(error).at(place))?;
+        let access = match (wire, &login) {
+            (Wire::Plain, _) => LoginUse::PlainHttp,
+            (Wire::Tls, Some(_)) => LoginUse::Credentials,
+            (Wire::Tls, None) => LoginUse::Anonymous,
+        };
+        let header = match challenge {
+            None => return Err(RegistryFault::Challenge.at(place)),
+            Some(Challenge::Basic) => login.as_ref().and_then(basic),
+            Some(Challenge::Bearer(service)) => self.token(place, &service, login.as_ref())?,
+        };
+        let denied = RegistryFault::Denied { code: 401, access, said };
+        header.map(|header| Authorization { header, access }).ok_or_else(|| denied.at(place))
+    }
+
+    fn lock_authorizations(&self) -> MutexGuard<'_, BTreeMap<Repository, Authorization>> {
+        self.authorizations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_wires(&self) -> MutexGuard<'_, BTreeMap<String, Wire>> {
+        self.wires.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a call and follows redirects; only the first server sees the authorization.
+    fn follow(
+        &self,
+        call: &Call,
+        start: &Uri,
+        authorization: Option<&Authorization>,
+    ) -> Result<RegistryReply, RequestFailure> {
+        let mut uri = start.clone();
+        let mut is_home = true;
+        let access = authorization.map_or(LoginUse::Anonymous, |it| it.access);
+        for _ in 0..=REDIRECTS_MAX {
+            let mut headers = call.headers.clone();
+            if let Some(Authorization { header, .. }) = authorization.filter(|_| is_home) {
+                headers.insert(AUTHORIZATION, header.clone());
+            }
+            let request =
+                HttpRequest { method: call.method.clone(), uri: &uri, headers, body: HttpBody::Empty };
+            let mut answer = self.transport.send(request)?;
+            let is_safe = matches!(call.method, Method::GET | Method::HEAD);
+            if !is_safe || !redirect::is_redirect(answer.status) {
+                return Ok(RegistryReply { answer, access, is_home });
+            }
+            let target = answer.header(&LOCATION).and_then(|location| redirect::target(&uri, location));
+            let target = target.ok_or_else(|| RegistryFault::BadRedirect.at(&answer.place))?;
+            self.check(&target, Wire::of(&uri)).map_err(|why| why.at(&answer.place))?;
+            is_home &= redirect::is_same_server(&uri, &target);
+            // Read to its end, the connection can be used again.
+            let _ = answer.read_all(SMALL_BYTES_MAX);
+            uri = target;
+        }
+        Err(RegistryFault::RedirectLoop.at(&place_of(start)))
+    }
+
+    /// Checks an address that a server names: TLS is never left, and plain HTTP only goes where the operator lets it.
+    pub(super) fn check(&self, target: &Uri, from: Option<Wire>) -> Result<(), RegistryFault> {
+        match Wire::of(target) {
+            Some(Wire::Tls) => Ok(()),
+            Some(Wire::Plain) if from != Some(Wire::Tls) && self.plain_hosts.allow(target) => Ok(()),
+            Some(Wire::Plain) => Err(RegistryFault::PlainHttp { to: place_of(target).host }),
+            None => Err(RegistryFault::BadRedirect),
+        }
+    }
+
+    /// Decides how a host is spoken to: with TLS, except those that the operator lists. This machine may have either.
+    fn wire(&self, address: &str) -> Wire {
+        if self.plain_hosts.lists(address) {
+            return Wire::Plain;
+        }
+        if !is_loopback(address) {
+            return Wire::Tls;
+        }
+        let known = self.lock_wires().get(address).copied();
+        if let Some(wire) = known {
+            return wire;
+        }
+        let found = self.probe(address);
+        if let Some(wire) = found {
+            self.lock_wires().insert(address.to_owned(), wire);
+        }
+        found.unwrap_or(Wire::Tls)
+    }
+
+    /// Returns how a server answers, TLS first; none if it does not answer.
+    fn probe(&self, address: &str) -> Option<Wire> {
+        let ask = |wire: Wire| {
+            let uri = format!("{}://{address}/v2/", wire.scheme()).parse().ok()?;
+            let request = HttpRequest {
+                method: Method::GET,
+                uri: &uri,
+                headers: HeaderMap::new(),
+                body: HttpBody::Empty,
+            };
+            Some(self.transport.send(request))
+        };
+        match ask(Wire::Tls)? {
+            Ok(_) | Err(RequestFailure { why: RegistryFault::Certificate(_), .. }) => Some(Wire::Tls),
+            Err(_) => ask(Wire::Plain)?.is_ok().then_some(Wire::Plain),
+        }
+    }
+}
+
+impl RegistryReply {
+    /// Returns the failure that an answer stands for; `missing` is what 404 means.
+    pub(super) fn refused(mut self, missing: RegistryFault) -> RequestFailure {
+        let code = self.answer.status;
+        let retry_after = retry_after(self.answer.header(&RETRY_AFTER));
+        let body = self.answer.read_all(SMALL_BYTES_MAX).unwrap_or_default();
+        let said = said(&body);
+        let why = match code {
+            401 | 403 if self.is_home => RegistryFault::Denied { code, access: self.access, said },
+            404 if self.is_home => missing,
+            _ => RegistryFault::Status { code, retry_after, said },
+        };
+        why.at(&self.answer.place)
+    }
+}
+
+fn uri(wire: Wire, repository: &Repository, path: &str) -> Result<Uri, RequestFailure> {
+    let text = format!("{}://{}/v2/{}/{path}", wire.scheme(), repository.address(), repository.path);
+    let place = RegistryPlace { host: repository.host.clone(), proxy: None };
+    text.parse().map_err(|_| RegistryFault::BadRedirect.at(&place))
+}
+
+pub(super) fn place_of(uri: &Uri) -> RegistryPlace {
+    RegistryPlace { host: super::transport::host_of(uri), proxy: None }
+}

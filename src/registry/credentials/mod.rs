@@ -1,0 +1,162 @@
+//! Credentials of registries, from the files that docker and podman write.
+//!
+//! | entry of a file, in this order | credentials |
+//! |---|---|
+//! | `credHelpers` for the host | what the helper returns |
+//! | `credsStore` | what the helper returns, if it knows the host |
+//! | `auths` for the repository, its parents, then the host | name and password, or an identity token |
+//!
+//! The first file that has credentials for an image decides. A helper runs when a registry asks for credentials, not before.
+
+mod auth_file;
+mod helper;
+mod places;
+
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use serde::Deserialize;
+use serde::de::Deserializer;
+use zeroize::Zeroizing;
+
+pub use places::{CredentialEnvironment, CredentialFile, Presence};
+
+use self::auth_file::AuthFile;
+use super::host::Repository;
+use crate::fsio::guard::read_secret;
+use crate::fsio::open_for_reading;
+
+/// The largest file of credentials: one with a hundred registries has some ten thousand bytes.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+/// The permission bits by which others than the owner read.
+const OTHERS_READ: u32 = 0o044;
+
+/// A text that is never shown. No `Debug`, and overwritten when it is dropped.
+pub(super) struct LoginSecret(pub(super) Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for LoginSecret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+    }
+}
+
+/// What a registry is shown. No `Debug`.
+pub(super) enum RegistryLogin {
+    Password {
+        user: Zeroizing<String>,
+        password: Zeroizing<String>,
+    },
+    /// Exchanged for tokens by the token service.
+    Identity(Zeroizing<String>),
+}
+
+/// The credentials of the operator, by registry. No `Debug`.
+#[derive(Default)]
+pub struct RegistryCredentials {
+    files: Vec<AuthFile>,
+}
+
+/// A file of credentials that works, and may give them away.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialWarning {
+    #[error("`{path}` has the mode {mode:04o}: other users can read the credentials in it")]
+    Readable { path: Utf8PathBuf, mode: u32 },
+}
+
+impl CredentialWarning {
+    pub fn remedy(&self) -> String {
+        let Self::Readable { path, .. } = self;
+        format!("chmod 600 {path}")
+    }
+}
+
+/// Why credentials cannot be used. Nothing of a file or a helper's answer is repeated.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    #[error("cannot read credentials: {0}")]
+    Read(String),
+    #[error(
+        "`{path}` is not a file of credentials as docker and podman write it: line {line}, column {column}"
+    )]
+    Form { path: Utf8PathBuf, line: usize, column: usize },
+    #[error("the credentials for `{key}` in `{path}` are not base64 of USER:PASSWORD")]
+    Encoding { path: Utf8PathBuf, key: String },
+    #[error("`{path}` names a credential helper that is not of letters, digits and `-`")]
+    HelperName { path: Utf8PathBuf },
+    #[error("the credential helper `{name}` cannot be started: {why}")]
+    HelperStart { name: String, why: io::Error },
+    #[error("the credential helper `{name}` did not answer within {} s", .limit.as_secs())]
+    HelperHangs { name: String, limit: Duration },
+    #[error("the credential helper `{name}` failed for `{server}`")]
+    HelperFailed { name: String, server: String },
+    #[error("the credential helper `{name}` did not print credentials for `{server}`")]
+    HelperAnswer { name: String, server: String },
+}
+
+impl CredentialError {
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Read(_) => Some("correct it, or name a file with --registry-config FILE".to_owned()),
+            Self::Form { .. } | Self::Encoding { .. } => {
+                Some("write it again with `docker login` or `podman login`, or pass another with --registry-config FILE".to_owned())
+            }
+            Self::HelperName { .. } => {
+                Some("correct `credsStore` or `credHelpers`, or pass another file with --registry-config FILE".to_owned())
+            }
+            Self::HelperStart { name, .. } => Some(format!(
+                "install {name} on the PATH, or pass a file without it with --registry-config FILE"
+            )),
+            Self::HelperHangs { name, .. } => {
+                Some(format!("run `{name} list` to see what it waits for, or pass a file without it with --registry-config FILE"))
+            }
+            Self::HelperFailed { name, server } | Self::HelperAnswer { name, server } => {
+                Some(format!("see what it says: echo {server} | {name} get"))
+            }
+        }
+    }
+}
+
+impl RegistryCredentials {
+    /// Reads the files that are there, in their order.
+    ///
+    /// # Errors
+    ///
+    /// When a file is not of its form, or a required one is not there.
+    pub fn read(files: &[CredentialFile]) -> Result<(Self, Vec<CredentialWarning>), CredentialError> {
+        let (mut configs, mut warnings) = (Vec::new(), Vec::new());
+        for CredentialFile { path, presence } in files {
+            let refused = |error: io::Error| CredentialError::Read(error.to_string());
+            let file = match open_for_reading(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && *presence == Presence::Optional => {
+                    continue;
+                }
+                opened => opened.map_err(refused)?,
+            };
+            let mode = file.metadata().map_err(refused)?.mode() & 0o7777;
+            let bytes = read_secret(path, file, FILE_BYTES_MAX)
+                .map_err(|error| CredentialError::Read(error.to_string()))?;
+            let config = AuthFile::parse(path, &bytes)?;
+            if mode & OTHERS_READ != 0 && config.holds_secrets() {
+                warnings.push(CredentialWarning::Readable { path: path.clone(), mode });
+            }
+            configs.push(config);
+        }
+        Ok((Self { files: configs }, warnings))
+    }
+
+    /// Returns the credentials for a repository; none if there are none. Helpers have `patience` to answer.
+    pub(super) fn find(
+        &self,
+        repository: &Repository,
+        patience: Duration,
+    ) -> Result<Option<RegistryLogin>, CredentialError> {
+        for file in &self.files {
+            if let Some(login) = file.find(repository, patience)? {
+                return Ok(Some(login));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,259 @@
+//! Why content was not fetched from a registry.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::credentials::CredentialError;
+use crate::images::manifest::{BadManifest, NoChild};
+use crate::images::reference::Reference;
+use crate::model::digest::Digest;
+use crate::model::url::without_user_info;
+use crate::proxy::ProxyError;
+
+/// How much of a registry's own words is shown.
+const SAID_CHARACTERS_MAX: usize = 200;
+
+/// A request to a registry that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot fetch {what} from {place}: {why}")]
+pub struct RegistryError {
+    pub what: Box<RegistryContent>,
+    /// The host that failed, which may be that of a mirror, a token service or storage behind the registry.
+    pub place: Box<RegistryPlace>,
+    pub why: RegistryFault,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistryContent {
+    Manifest { image: Reference },
+    Blob { image: Reference, digest: Digest },
+}
+
+/// A host, and the proxy on the way to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryPlace {
+    /// Host and port, without a path: the path of storage may be signed.
+    pub host: String,
+    /// Without its login.
+    pub proxy: Option<String>,
+}
+
+/// With whose credentials a registry was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginUse {
+    Anonymous,
+    /// Credentials are not sent in the clear.
+    PlainHttp,
+    Credentials,
+}
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryFault {
+    #[error("the registry has no such image or tag")]
+    UnknownImage,
+    #[error("the registry no longer has sha256:{0}")]
+    Gone(Digest),
+    #[error("access denied{} (HTTP {code}){said}", without(*access))]
+    Denied { code: u16, access: LoginUse, said: String },
+    #[error("HTTP {code}{said}")]
+    Status { code: u16, retry_after: Option<Duration>, said: String },
+    #[error("{0}")]
+    Connection(String),
+    #[error("no address is known for this host")]
+    UnknownHost,
+    #[error("no answer within {} s", .limit.as_secs())]
+    Silent { limit: Duration },
+    #[error("TLS verification failed: {0}")]
+    Certificate(String),
+    #[error("the server does not speak TLS")]
+    NotTls,
+    #[error("the answer is not HTTP")]
+    NotHttp,
+    #[error("it points to {to} over plain HTTP")]
+    PlainHttp { to: String },
+    #[error("it points to an address that cannot be followed")]
+    BadRedirect,
+    #[error("it redirects more than 5 times")]
+    RedirectLoop,
+    #[error("unusable proxy: {0}")]
+    ProxySetting(#[from] ProxyError),
+    #[error("the proxy refuses the connection: {0}")]
+    ProxyRefused(String),
+    #[error("the registry asks for credentials in an unsupported way")]
+    Challenge,
+    #[error("unusable answer of the token service: {0}")]
+    Token(&'static str),
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
+    #[error("the registry has it as a manifest of schema 1 only")]
+    Schema1,
+    #[error("expected an image manifest or index, got {0}")]
+    MediaType(String),
+    #[error("invalid manifest: {0}")]
+    Manifest(#[from] BadManifest),
+    #[error("the index does not fit: {0}")]
+    NoChild(#[from] NoChild),
+    #[error("wrong content: expected sha256:{wanted}, got sha256:{found}")]
+    WrongDigest { wanted: Digest, found: Digest },
+    #[error("wrong content: expected {wanted} bytes, got {found}")]
+    WrongSize { wanted: u64, found: u64 },
+    #[error("wrong content: it has more than {wanted} bytes")]
+    TooLong { wanted: u64 },
+    #[error("the answer has more than {bytes_max} bytes")]
+    TooLarge { bytes_max: u64 },
+    /// The caller could not keep what came.
+    #[error("cannot store it: {0}")]
+    Sink(io::Error),
+}
+
+fn without(access: LoginUse) -> &'static str {
+    match access {
+        LoginUse::Anonymous => " without credentials",
+        LoginUse::PlainHttp => ": credentials are not sent over plain HTTP",
+        LoginUse::Credentials => "",
+    }
+}
+
+impl fmt::Display for RegistryContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Manifest { image } => write!(f, "the manifest of `{image}`"),
+            Self::Blob { image, digest } => write!(f, "blob sha256:{digest} of `{image}`"),
+        }
+    }
+}
+
+impl fmt::Display for RegistryPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.host)?;
+        self.proxy.as_ref().map_or(Ok(()), |proxy| write!(f, " through the proxy {proxy}"))
+    }
+}
+
+/// A reason and where it applies; [`RequestFailure::fetching`] adds what was asked for.
+#[derive(Debug)]
+pub(super) struct RequestFailure {
+    pub(super) place: RegistryPlace,
+    pub(super) why: RegistryFault,
+}
+
+impl RequestFailure {
+    pub(super) fn fetching(self, what: RegistryContent) -> RegistryError {
+        RegistryError { what: Box::new(what), place: Box::new(self.place), why: self.why }
+    }
+}
+
+impl RegistryFault {
+    pub(super) fn at(self, place: &RegistryPlace) -> RequestFailure {
+        RequestFailure { place: place.clone(), why: self }
+    }
+}
+
+impl RegistryError {
+    /// Returns what the operator can do; none if the message says all.
+    pub fn remedy(&self) -> Option<String> {
+        let host = &self.place.host;
+        let text = match &self.why {
+            RegistryFault::UnknownImage => "check name and tag; some registries hide private images from strangers: `docker login HOST`, or --registry-config FILE".to_owned(),
+            RegistryFault::Gone(_) => "lock the image again with `relay-bundle lock --update`, or fetch from a mirror that has it (--from HOST=MIRROR)".to_owned(),
+            RegistryFault::Denied { access: LoginUse::Anonymous, .. } => {
+                format!("log in with `docker login {host}` or `podman login {host}`, or pass --registry-config FILE")
+            }
+            RegistryFault::Denied { access: LoginUse::PlainHttp, .. } => "serve the registry over TLS".to_owned(),
+            RegistryFault::Denied { access: LoginUse::Credentials, .. } => {
+                format!("check that the credentials for {host} are valid and may read this repository")
+            }
+            RegistryFault::Status { code: 429, .. } => "wait, log in (registries limit anonymous pulls), or fetch from a mirror (--from HOST=MIRROR)".to_owned(),
+            RegistryFault::Status { code: 500.., .. } | RegistryFault::Silent { .. } => "run the same command again later".to_owned(),
+            RegistryFault::Connection(_) | RegistryFault::UnknownHost => {
+                "check the host, the network and the proxy (HTTPS_PROXY, NO_PROXY)".to_owned()
+            }
+            RegistryFault::Certificate(_) => "pass the registry's authority with --ca FILE; a proxy may answer in its place".to_owned(),
+            RegistryFault::NotTls => format!("if the registry has no TLS, pass --plain-http {}", with_port(host)),
+            RegistryFault::PlainHttp { to } => format!("if you trust the network on the way, pass --plain-http {to}"),
+            RegistryFault::NotHttp | RegistryFault::BadRedirect | RegistryFault::RedirectLoop | RegistryFault::MediaType(_) => {
+                "check the host and the proxy (HTTPS_PROXY, NO_PROXY): a login page may answer in place of the registry".to_owned()
+            }
+            RegistryFault::ProxySetting(_) | RegistryFault::ProxyRefused(_) => {
+                format!("correct HTTPS_PROXY, or name {host} in NO_PROXY if no proxy leads to it")
+            }
+            RegistryFault::Credentials(error) => return error.remedy(),
+            RegistryFault::Schema1 => "push the image again with a current client".to_owned(),
+            RegistryFault::NoChild(_) => "choose another platform with --platform, or another tag".to_owned(),
+            RegistryFault::WrongDigest { .. } | RegistryFault::WrongSize { .. } | RegistryFault::TooLong { .. } => {
+                "the registry, or a proxy on the way, alters content: fetch from another (--from HOST=MIRROR)".to_owned()
+            }
+            RegistryFault::Status { .. } | RegistryFault::Challenge | RegistryFault::Token(_) | RegistryFault::Manifest(_) | RegistryFault::TooLarge { .. } | RegistryFault::Sink(_) => {
+                return None;
+            }
+        };
+        Some(text)
+    }
+}
+
+fn with_port(host: &str) -> String {
+    if host.contains(':') { host.to_owned() } else { format!("{host}:443") }
+}
+
+/// Returns what a registry says in an answer that is an error, as ` CODE: message`; empty if it says nothing.
+pub(super) fn said(body: &[u8]) -> String {
+    let value: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text =
+        |key: &str| value.pointer(&format!("/errors/0/{key}")).and_then(Value::as_str).unwrap_or_default();
+    let words: Vec<&str> =
+        [text("code"), text("message")].into_iter().filter(|word| !word.is_empty()).collect();
+    if words.is_empty() {
+        return String::new();
+    }
+    let words = words.join(": ");
+    let shown: String = without_user_info(&words).chars().take(SAID_CHARACTERS_MAX).collect();
+    format!(" {shown}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(why: RegistryFault) -> RegistryError {
+        let place = RegistryPlace { host: "r.example:5000".to_owned(), proxy: None };
+        why.at(&place).fetching(RegistryContent::Manifest { image: "r.example:5000/a:1".parse().unwrap() })
+    }
+
+    #[test]
+    fn message_names_image_host_and_reason() {
+        let denied = error(RegistryFault::Denied {
+            code: 401,
+            access: LoginUse::Anonymous,
+            said: " UNAUTHORIZED: no".to_owned(),
+        });
+        assert_eq!(
+            denied.to_string(),
+            "cannot fetch the manifest of `r.example:5000/a:1` from r.example:5000: access denied without credentials \
+             (HTTP 401) UNAUTHORIZED: no"
+        );
+        assert!(denied.remedy().unwrap().contains("docker login r.example:5000"));
+        assert!(error(RegistryFault::NotTls).remedy().unwrap().contains("--plain-http r.example:5000"));
+    }
+
+    #[test]
+    fn words_of_the_registry_are_short_and_without_logins() {
+        let of = |message: &str| {
+            said(
+                serde_json::json!({"errors": [{"code": "DENIED", "message": message}]})
+                    .to_string()
+                    .as_bytes(),
+            )
+        };
+        assert_eq!(of("no"), " DENIED: no");
+        assert_eq!(of("see https://me:s3cret@h/x"), " DENIED: see https://h/x");
+        assert_eq!(of(&"\u{e9}".repeat(9_000)).chars().count(), 201);
+        for body in ["", "<html>", "{}", "{\"errors\":[]}", "{\"errors\":[{\"code\":1}]}"] {
+            assert_eq!(said(body.as_bytes()), "", "{body}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Hosts of registries: which are spoken to, under which names, and which may be spoken to without TLS.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use http::Uri;
+
+use crate::images::reference::Reference;
+
+/// The host under which images of Docker Hub are named, and the one that serves them.
+const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
+
+/// A registry that is spoken to without TLS: `HOST:PORT`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PlainHost(String);
+
+/// Images of one registry are fetched from another: `HOST=MIRROR[/PREFIX]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirror {
+    of: String,
+    host: String,
+    /// With a slash behind it, or empty.
+    prefix: String,
+}
+
+/// A text that names no registry.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidHost {
+    #[error("`{0}` is not HOST:PORT, such as registry.example.internal:5000")]
+    Plain(String),
+    #[error(
+        "`{0}` is not HOST=MIRROR or HOST=MIRROR/PREFIX, such as ghcr.io=mirror.example.internal:5000/ghcr"
+    )]
+    Mirror(String),
+}
+
+impl FromStr for PlainHost {
+    type Err = InvalidHost;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHost> {
+        let is_host =
+            text.contains(':') && !text.contains('/') && repository_of(&format!("{text}/x")).is_some();
+        is_host.then(|| Self(text.to_owned())).ok_or_else(|| InvalidHost::Plain(shortened(text)))
+    }
+}
+
+impl FromStr for Mirror {
+    type Err = InvalidHost;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHost> {
+        let read = || {
+            let (of, to) = text.split_once('=')?;
+            let (of, rest) = repository_of(&format!("{of}/x"))?;
+            let (host, path) = repository_of(&format!("{to}/x"))?;
+            let prefix = path.strip_suffix('x')?.to_owned();
+            (rest == "x").then_some(Self { of, host, prefix })
+        };
+        read().ok_or_else(|| InvalidHost::Mirror(shortened(text)))
+    }
+}
+
+impl fmt::Display for PlainHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Returns the host and the path of a reference that names its registry.
+fn repository_of(text: &str) -> Option<(String, String)> {
+    let reference: Reference = text.parse().ok()?;
+    let (first, path) = text.split_once('/')?;
+    let is_named = first.contains(['.', ':']) || first == "localhost";
+    let is_repository = reference.tag().is_none() && reference.digest().is_none();
+    (is_named && is_repository).then(|| (reference.registry().to_owned(), path.to_owned()))
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+/// A repository at the host that is asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Repository {
+    /// As images name it.
+    pub(super) host: String,
+    pub(super) path: String,
+}
+
+impl Repository {
+    /// Returns where the image is, or its mirror.
+    pub(super) fn locate(image: &Reference, mirrors: &[Mirror]) -> Self {
+        let path = image.repository();
+        match mirrors.iter().find(|mirror| mirror.of == image.registry()) {
+            None => Self { host: image.registry().to_owned(), path },
+            Some(mirror) => Self { host: mirror.host.clone(), path: format!("{}{path}", mirror.prefix) },
+        }
+    }
+
+    /// Returns the host and port that are connected to.
+    pub(super) fn address(&self) -> &str {
+        if self.host == DOCKER_HUB.0 { DOCKER_HUB.1 } else { &self.host }
+    }
+}
+
+/// How a host is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wire {
+    Tls,
+    /// In the clear, and so without credentials.
+    Plain,
+}
+
+impl Wire {
+    /// Returns the wire to an address that stands in a URL; none if it is neither.
+    pub(super) fn of(uri: &Uri) -> Option<Self> {
+        match uri.scheme_str()? {
+            "https" => Some(Self::Tls),
+            "http" => Some(Self::Plain),
+            _ => None,
+        }
+    }
+
+    pub(super) fn scheme(self) -> &'static str {
+        match self {
+            Self::Tls => "https",
+            Self::Plain => "http",
+        }
+    }
+}
+
+/// The hosts that may be spoken to without TLS: those that the operator lists, and this machine.
+pub(super) struct PlainHosts(BTreeSet<PlainHost>);
+
+impl PlainHosts {
+    pub(super) fn new(listed: Vec<PlainHost>) -> Self {
+        Self(listed.into_iter().collect())
+    }
+
+    /// Returns whether the operator listed the host, so that TLS is not tried.
+    pub(super) fn lists(&self, address: &str) -> bool {
+        self.0.iter().any(|PlainHost(host)| host == address)
+    }
+
+    /// Returns whether a URL of `http` may be asked.
+    pub(super) fn allow(&self, uri: &Uri) -> bool {
+        let address = |uri: &Uri| Some(format!("{}:{}", uri.host()?, uri.port_u16().unwrap_or(80)));
+        address(uri).is_some_and(|address| is_loopback(&address) || self.lists(&address))
+    }
+}
+
+/// Returns whether `HOST[:PORT]` is this machine.
+pub(super) fn is_loopback(address: &str) -> bool {
+    let host = match address.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => address,
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_host_has_a_port_and_nothing_else() {
+        assert!("registry.example.internal:5000".parse::<PlainHost>().is_ok());
+        assert!("registry:5000".parse::<PlainHost>().is_ok());
+        for text in [
+            "",
+            "registry",
+            "registry.example",
+            "http://r:5000",
+            "r:5000/x",
+            "r:0",
+            "r:x",
+            "a@r:5000",
+            ":5000",
+        ] {
+            assert!(text.parse::<PlainHost>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn mirror_replaces_the_host_and_keeps_the_path() {
+        let located = |mirror: &str, image: &str| {
+            let repository = Repository::locate(&image.parse().unwrap(), &[mirror.parse().unwrap()]);
+            format!("{}/{}", repository.address(), repository.path)
+        };
+        assert_eq!(located("ghcr.io=m.example:5000", "ghcr.io/a/b:1"), "m.example:5000/a/b");
+        assert_eq!(located("ghcr.io=m.example/x/y", "ghcr.io/a/b:1"), "m.example/x/y/a/b");
+        assert_eq!(located("docker.io=localhost", "redis:8"), "localhost/library/redis");
+        assert_eq!(located("index.docker.io=m.example", "redis:8"), "m.example/library/redis");
+        assert_eq!(located("ghcr.io=m.example", "redis:8"), "registry-1.docker.io/library/redis");
+        assert_eq!(located("ghcr.io=docker.io/me", "ghcr.io/a/b"), "registry-1.docker.io/me/a/b");
+    }
+
+    #[test]
+    fn mirror_of_another_form_is_refused() {
+        for text in [
+            "",
+            "a.b",
+            "a.b=",
+            "=a.b",
+            "a.b/c=d.e",
+            "a=b.c",
+            "a.b=c",
+            "a.b=c.d:1:2",
+            "a.b=c.d/",
+            "a.b=c.d/x:1",
+            "a.b=https://c.d",
+        ] {
+            assert!(text.parse::<Mirror>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn http_is_allowed_to_this_machine_and_listed_hosts() {
+        let hosts = PlainHosts::new(vec!["r.example:5000".parse().unwrap(), "r.example:80".parse().unwrap()]);
+        let allowed = |uri: &str| hosts.allow(&uri.parse().unwrap());
+        for uri in [
+            "http://localhost",
+            "http://127.0.0.1:5000/v2/",
+            "http://127.9.9.9",
+            "http://[::1]:5000",
+            "http://r.example:5000",
+            "http://r.example/x",
+        ] {
+            assert!(allowed(uri), "{uri}");
+        }
+        for uri in [
+            "http://r.example:5001",
+            "http://x.r.example:5000",
+            "http://localhost.example",
+            "http://10.0.0.1",
+        ] {
+            assert!(!allowed(uri), "{uri}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Manifests: what an image's name leads to, for one platform.
+
+use http::header::{ACCEPT, CONTENT_TYPE};
+
+use super::client::{Call, Registry, RegistryReply};
+use super::error::{RegistryContent, RegistryError, RegistryFault, RegistryPlace, RequestFailure};
+use super::host::Repository;
+use crate::images::lock::LockedImage;
+use crate::images::manifest::{Index, MANIFEST_BYTES_MAX, Manifest, MediaType};
+use crate::images::platform::Platform;
+use crate::images::reference::Reference;
+use crate::model::digest::Digest;
+
+/// Registries give out a manifest as one of these, or, with some kinds, none.
+const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
+                        application/vnd.docker.distribution.manifest.v2+json, \
+                        application/vnd.docker.distribution.manifest.list.v2+json";
+/// How a manifest of schema 1 is called.
+const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+";
+/// The tag of references without one.
+const LATEST: &str = "latest";
+
+/// A manifest or index whose bytes were verified, if the reference had a digest.
+#[derive(Debug)]
+pub struct PulledManifest {
+    pub media_type: MediaType,
+    pub bytes: Vec<u8>,
+    pub digest: Digest,
+}
+
+/// By what a manifest is asked for.
+#[derive(Clone, Copy)]
+enum ManifestName<'a> {
+    Tag(&'a str),
+    Digest(Digest),
+}
+
+impl Registry {
+    /// Looks up what a name leads to, and the platform's manifest below it.
+    ///
+    /// # Errors
+    ///
+    /// When the registry does not have it, does not let us, or answers with anything but a manifest that has one reading.
+    pub fn resolve(&self, image: &Reference, platform: &Platform) -> Result<LockedImage, RegistryError> {
+        let resolved = self.resolve_at(&self.repository(image), image, platform);
+        resolved.map_err(|failure| failure.fetching(RegistryContent::Manifest { image: image.clone() }))
+    }
+
+    /// Fetches the manifest or index that a reference names, by digest if it has one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registry::resolve`]; what the bytes mean is not looked at.
+    pub fn pull_manifest(&self, image: &Reference) -> Result<PulledManifest, RegistryError> {
+        let pulled = self.manifest(&self.repository(image), ManifestName::of(image));
+        let pulled = pulled.map(|found| found.manifest);
+        pulled.map_err(|failure| failure.fetching(RegistryContent::Manifest { image: image.clone() }))
+    }
+
+    fn resolve_at(
+        &self,
+        repository: &Repository,
+        image: &Reference,
+        platform: &Platform,
+    ) -> Result<LockedImage, RequestFailure> {
+        let top = self.manifest(repository, ManifestName::of(image))?;
+        let tagged = top.manifest.digest;
+        let is_index = top.manifest.media_type.is_index();
+        let found = if is_index { self.child(repository, &top, platform)? } else { top };
+        let PulledManifest { media_type, bytes, digest } = &found.manifest;
+        let manifest = Manifest::parse(bytes, *media_type);
+        let blobs = manifest.map_err(|error| found.failed(error))?.blobs();
+        Ok(LockedImage { tagged, digest: *digest, media_type: *media_type, size: bytes.len() as u64, blobs })
+    }
+
+    /// Fetches the platform's manifest out of an index.
+    fn child(
+        &self,
+        repository: &Repository,
+        index: &FoundManifest,
+        platform: &Platform,
+    ) -> Result<FoundManifest, RequestFailure> {
+        let PulledManifest { media_type, bytes, .. } = &index.manifest;
+        let parsed = Index::parse(bytes, *media_type).map_err(|error| index.failed(error))?;
+        let listed = parsed.child(platform).map_err(|error| index.failed(error))?;
+        let child = self.manifest(repository, ManifestName::Digest(listed.digest))?;
+        let (wanted, found) = (listed.size, child.manifest.bytes.len() as u64);
+        if wanted != found {
+            return Err(child.failed(RegistryFault::WrongSize { wanted, found }));
+        }
+        // An index in an index is not followed, and the bytes must be of the type that the index lists.
+        let media_type = child.manifest.media_type;
+        if media_type.is_index() || media_type.as_str() != listed.media_type {
+            return Err(child.failed(RegistryFault::MediaType(quoted(media_type.as_str()))));
+        }
+        Ok(child)
+    }
+
+    fn manifest(&self, repository: &Repository, name: ManifestName) -> Result<FoundManifest, RequestFailure> {
+        let call = Call::get(format!("manifests/{}", name.text())).with(ACCEPT, ACCEPTED);
+        self.persist(|| {
+            let reply = self.send(repository, &call)?;
+            match reply.answer.status {
+                200 => name.receive(reply),
+                _ => Err(reply.refused(name.missing())),
+            }
+        })
+    }
+}
+
+/// A manifest, and who gave it.
+struct FoundManifest {
+    manifest: PulledManifest,
+    place: RegistryPlace,
+}
+
+impl FoundManifest {
+    fn failed(&self, why: impl Into<RegistryFault>) -> RequestFailure {
+        why.into().at(&self.place)
+    }
+}
+
+impl<'a> ManifestName<'a> {
+    /// A digest counts more than the tag beside it.
+    fn of(image: &'a Reference) -> Self {
+        image.digest().map_or_else(|| Self::Tag(image.tag().unwrap_or(LATEST)), Self::Digest)
+    }
+
+    fn text(self) -> String {
+        match self {
+            Self::Tag(tag) => tag.to_owned(),
+            Self::Digest(digest) => format!("sha256:{digest}"),
+        }
+    }
+
+    /// Reads an answer, which must be what was asked for.
+    fn receive(self, reply: RegistryReply) -> Result<FoundManifest, RequestFailure> {
+        let mut answer = reply.answer;
+        let place = answer.place.clone();
+        let media_type = media_type(answer.header(&CONTENT_TYPE)).map_err(|why| why.at(&place))?;
+        let bytes = answer.read_all(MANIFEST_BYTES_MAX)?;
+        let digest = Digest::of(&bytes);
+        if let Self::Digest(wanted) = self
+            && wanted != digest
+        {
+            return Err(RegistryFault::WrongDigest { wanted, found: digest }.at(&place));
+        }
+        Ok(FoundManifest { manifest: PulledManifest { media_type, bytes, digest }, place })
+    }
+
+    fn missing(self) -> RegistryFault {
+        match self {
+            Self::Tag(_) => RegistryFault::UnknownImage,
+            Self::Digest(digest) => RegistryFault::Gone(digest),
+        }
+    }
+}
+
+fn media_type(header: Option<&str>) -> Result<MediaType, RegistryFault> {
+    let text = header.unwrap_or_default();
+    MediaType::of(text).ok_or_else(|| match text {
+        "" => RegistryFault::MediaType("an answer without a type".to_owned()),
+        text if text.starts_with(SCHEMA_1) => RegistryFault::Schema1,
+        text => RegistryFault::MediaType(quoted(text)),
+    })
+}
+
+fn quoted(text: &str) -> String {
+    format!("`{}`", text.chars().take(100).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_type_that_can_be_read_is_accepted() {
+        let accepted: Vec<&str> = ACCEPTED.split(", ").collect();
+        assert_eq!(accepted, MediaType::ALL.map(MediaType::as_str));
+    }
+
+    #[test]
+    fn type_of_answer_decides_how_it_is_read() {
+        for media_type_of in MediaType::ALL {
+            let parameters = format!("{}; charset=utf-8", media_type_of.as_str());
+            assert_eq!(media_type(Some(&parameters)).ok(), Some(media_type_of));
+        }
+        let schema_1 = media_type(Some("application/vnd.docker.distribution.manifest.v1+prettyjws"));
+        assert!(matches!(schema_1, Err(RegistryFault::Schema1)));
+        assert!(
+            matches!(media_type(Some("text/html")), Err(RegistryFault::MediaType(text)) if text == "`text/html`")
+        );
+        assert!(matches!(media_type(None), Err(RegistryFault::MediaType(_))));
+    }
+}

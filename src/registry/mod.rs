@@ -1,0 +1,36 @@
+//! The edge to image registries: names are resolved, manifests and blobs fetched. The only folder that knows the HTTP client.
+//!
+//! | module | decides |
+//! |---|---|
+//! | `settings`, `host` | which host is asked, with TLS or without, and mirrors |
+//! | `credentials` | which files and helpers give a login |
+//! | `challenge`, `token` | how a registry asks for it, and what it gets |
+//! | `client` | the way of each request: login, redirects, retries; `redirect`, `retry` and `range` hold its rules |
+//! | `transport`, `tls` | one request: connections, proxies, time limits, certificates |
+//! | `manifest`, `blob` | what is asked for, and that it is what was asked for |
+//!
+//! Calls block. No answer is believed: bytes have a digest and a size, and where they have none yet, a limit.
+
+mod blob;
+mod challenge;
+mod client;
+mod credentials;
+pub mod error;
+mod host;
+mod manifest;
+mod range;
+mod redirect;
+mod retry;
+mod settings;
+mod tls;
+mod token;
+mod transport;
+
+pub use blob::{BlobRequest, BlobSink};
+pub use client::Registry;
+pub use credentials::{
+    CredentialEnvironment, CredentialError, CredentialFile, CredentialWarning, Presence, RegistryCredentials,
+};
+pub use host::{InvalidHost, Mirror, PlainHost};
+pub use manifest::PulledManifest;
+pub use settings::{RegistrySettings, RegistrySettingsError, Timeouts};

@@ -1,0 +1,83 @@
+//! Where a redirect leads. Pure: whether it is followed is decided by the caller.
+
+use http::Uri;
+
+/// How many redirects of one request are followed.
+pub(super) const REDIRECTS_MAX: usize = 5;
+
+/// Returns whether an answer of this status points elsewhere.
+pub(super) fn is_redirect(status: u16) -> bool {
+    matches!(status, 301 | 302 | 303 | 307 | 308)
+}
+
+/// Resolves `Location` against the address that answered; none if it is no address without a login.
+pub(super) fn target(from: &Uri, location: &str) -> Option<Uri> {
+    let location = location.trim().split('#').next().unwrap_or_default();
+    let (scheme, authority) = (from.scheme_str()?, from.authority()?);
+    let text = if location.is_empty() {
+        return None;
+    } else if location.split(['/', '?']).next().is_some_and(|start| start.contains(':')) {
+        location.to_owned()
+    } else if location.starts_with("//") {
+        format!("{scheme}:{location}")
+    } else if location.starts_with('/') {
+        format!("{scheme}://{authority}{location}")
+    } else if location.starts_with('?') {
+        format!("{scheme}://{authority}{}{location}", from.path())
+    } else {
+        let folder = from.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+        format!("{scheme}://{authority}{folder}/{location}")
+    };
+    let uri: Uri = text.parse().ok()?;
+    // A login in an address would become a header.
+    let is_plain = uri.scheme().is_some() && uri.authority().is_some_and(|it| !it.as_str().contains('@'));
+    is_plain.then_some(uri)
+}
+
+/// Returns whether both addresses are of one server, which may see the same credentials.
+pub(super) fn is_same_server(one: &Uri, other: &Uri) -> bool {
+    let port =
+        |uri: &Uri| uri.port_u16().or(if uri.scheme_str() == Some("https") { Some(443) } else { Some(80) });
+    let host = |uri: &Uri| uri.host().map(str::to_ascii_lowercase);
+    one.scheme() == other.scheme() && host(one) == host(other) && port(one) == port(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn location_is_resolved_against_the_address_that_answered() {
+        let from: Uri = "https://r.example:5000/v2/a/blobs/x?y=1".parse().unwrap();
+        for (location, wanted) in [
+            ("https://s.example/b?sig=1", "https://s.example/b?sig=1"),
+            ("//s.example/b", "https://s.example/b"),
+            ("/b?c#d", "https://r.example:5000/b?c"),
+            ("b", "https://r.example:5000/v2/a/blobs/b"),
+            ("?z", "https://r.example:5000/v2/a/blobs/x?z"),
+        ] {
+            assert_eq!(target(&from, location).unwrap().to_string(), wanted, "{location}");
+        }
+    }
+
+    #[test]
+    fn location_that_is_no_address_or_has_a_login_leads_nowhere() {
+        let from: Uri = "https://r.example/v2/".parse().unwrap();
+        for location in
+            ["", "https://", "https://a:b@s.example/", "//a@s.example/", "https://a b/", "mailto:x", "\u{0}"]
+        {
+            assert_eq!(target(&from, location), None, "{location}");
+        }
+    }
+
+    #[test]
+    fn server_is_the_same_only_with_scheme_host_and_port() {
+        let is_same = |one: &str, other: &str| is_same_server(&one.parse().unwrap(), &other.parse().unwrap());
+        assert!(is_same("https://r.example/a", "https://R.example:443/b"));
+        for other in
+            ["http://r.example/", "https://r.example:444/", "https://s.r.example/", "https://r.example.org/"]
+        {
+            assert!(!is_same("https://r.example/", other), "{other}");
+        }
+    }
+}

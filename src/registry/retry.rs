@@ -1,0 +1,79 @@
+//! What is tried again, and when.
+
+use std::time::Duration;
+
+use super::error::RegistryFault;
+
+/// How often a failed request is sent again.
+const RETRIES_MAX: u32 = 5;
+const DELAY_FIRST: Duration = Duration::from_secs(1);
+const DELAY_MAX: Duration = Duration::from_secs(16);
+/// A registry that asks for more patience is not waited for so long: a rate limit may count hours.
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
+
+/// Returns how long to wait before a request is sent again that failed `failures` times; none if it is not.
+pub(super) fn delay(failures: u32, why: &RegistryFault) -> Option<Duration> {
+    if failures > RETRIES_MAX {
+        return None;
+    }
+    let backoff = DELAY_FIRST.saturating_mul(1 << failures.saturating_sub(1).min(4)).min(DELAY_MAX);
+    match why {
+        RegistryFault::Connection(_) | RegistryFault::Silent { .. } => Some(backoff),
+        // A resolver may be overloaded; a name that is misspelt stays so.
+        RegistryFault::UnknownHost => (failures == 1).then_some(backoff),
+        RegistryFault::Status { code: 408 | 429 | 500..=599, retry_after, .. } => {
+            Some(retry_after.map_or(backoff, |asked| asked.min(RETRY_AFTER_MAX)))
+        }
+        _ => None,
+    }
+}
+
+/// Reads `Retry-After`; a date would need a clock, and counts as nothing.
+pub(super) fn retry_after(header: Option<&str>) -> Option<Duration> {
+    let text = header?.trim();
+    let seconds = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?;
+    seconds.map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(code: u16, retry_after: Option<u64>) -> RegistryFault {
+        RegistryFault::Status { code, retry_after: retry_after.map(Duration::from_secs), said: String::new() }
+    }
+
+    #[test]
+    fn passing_failure_is_retried_five_times_with_growing_delays() {
+        for why in [
+            RegistryFault::Connection("reset".to_owned()),
+            status(429, None),
+            status(408, None),
+            status(503, None),
+        ] {
+            let delays: Vec<u64> =
+                (1..).map_while(|failures| delay(failures, &why)).map(|delay| delay.as_secs()).collect();
+            assert_eq!(delays, [1, 2, 4, 8, 16], "{why:?}");
+        }
+    }
+
+    #[test]
+    fn verdict_is_not_retried() {
+        for code in [400, 401, 403, 404, 405, 416] {
+            assert_eq!(delay(1, &status(code, Some(1))), None, "{code}");
+        }
+        assert_eq!(delay(1, &RegistryFault::Certificate("unknown issuer".to_owned())), None);
+        assert_eq!(delay(2, &RegistryFault::UnknownHost), None);
+    }
+
+    #[test]
+    fn retry_after_is_heeded_within_bounds() {
+        let waited = |header| delay(1, &status(429, retry_after(Some(header)).map(|asked| asked.as_secs())));
+        assert_eq!(waited("7").map(|delay| delay.as_secs()), Some(7));
+        assert_eq!(waited("0").map(|delay| delay.as_secs()), Some(0));
+        assert_eq!(waited("86400").map(|delay| delay.as_secs()), Some(60));
+        for header in ["", "-1", "1.5", "Fri, 31 Dec 1999 23:59:59 GMT", "99999999999999999999999"] {
+            assert_eq!(waited(header).map(|delay| delay.as_secs()), Some(1), "{header}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! TLS to registries: which authorities count, and why a handshake failed.
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+
+use camino::Utf8Path;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{AlertDescription, CertificateError, RootCertStore};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+use super::error::RegistryFault;
+use super::settings::RegistrySettingsError;
+use crate::fsio;
+
+/// The largest file of authorities: that of a whole system has some hundred thousand bytes.
+const CA_BYTES_MAX: u64 = 4 << 20;
+
+/// Returns the configuration of connections, with the authorities of the system unless `ca` replaces them.
+pub(super) fn configure(ca: Option<&Utf8Path>) -> Result<TlsConfig, RegistrySettingsError> {
+    let roots = match ca {
+        // As kube's client does: the system's, or those that $SSL_CERT_FILE names. They are read at the first handshake.
+        None => RootCerts::PlatformVerifier,
+        Some(path) => RootCerts::Specific(Arc::new(authorities(path)?)),
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build())
+}
+
+fn authorities(path: &Utf8Path) -> Result<Vec<Certificate<'static>>, RegistrySettingsError> {
+    let pem = fsio::read_bounded(path, CA_BYTES_MAX)?;
+    let is_usable = |certificate: &CertificateDer| RootCertStore::empty().add(certificate.clone()).is_ok();
+    let certificates = CertificateDer::pem_slice_iter(&pem).flatten().filter(is_usable);
+    let certificates: Vec<_> =
+        certificates.map(|certificate| Certificate::from_der(&certificate).to_owned()).collect();
+    if certificates.is_empty() {
+        return Err(RegistrySettingsError::NoCertificate { path: path.to_owned() });
+    }
+    Ok(certificates)
+}
+
+/// Returns why TLS failed; none if another layer did, or if the next attempt may succeed.
+pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<RegistryFault> {
+    let mut link = Some(error);
+    while let Some(this) = link {
+        if let Some(error) = this.downcast_ref() {
+            return of(error);
+        }
+        // An I/O error does not give the error that it was made of as its source.
+        let inner = this.downcast_ref().and_then(io::Error::get_ref);
+        link = inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| this.source());
+    }
+    None
+}
+
+/// Returns what an error of the TLS library means.
+pub(super) fn of(error: &rustls::Error) -> Option<RegistryFault> {
+    use AlertDescription as A;
+    match error {
+        rustls::Error::InvalidMessage(_) => Some(RegistryFault::NotTls),
+        rustls::Error::InvalidCertificate(why) => {
+            Some(RegistryFault::Certificate(of_certificate(why, error)))
+        }
+        rustls::Error::AlertReceived(A::CertificateRequired) => Some(RegistryFault::Certificate(
+            "the registry asks for a client certificate, which this program does not send".to_owned(),
+        )),
+        rustls::Error::AlertReceived(
+            alert
+            @ (A::HandshakeFailure | A::ProtocolVersion | A::InsufficientSecurity | A::UnrecognisedName),
+        ) => Some(RegistryFault::Certificate(format!(
+            "the server and this program have no version or algorithm of TLS in common ({alert:?}): the program knows \
+             TLS 1.2 and 1.3, and certificates with RSA, Ed25519, P-256 or P-384 keys"
+        ))),
+        // The system has no authorities, or $SSL_CERT_FILE names no file of them.
+        rustls::Error::General(why) => Some(RegistryFault::Certificate(why.clone())),
+        _ => None,
+    }
+}
+
+fn of_certificate(why: &CertificateError, error: &rustls::Error) -> String {
+    match why {
+        CertificateError::UnknownIssuer => "the server's certificate is signed by an unknown authority".to_owned(),
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "the server's certificate, or that of an authority, has a key or a signature that this program cannot verify: \
+             it knows RSA, Ed25519, P-256 and P-384, and not P-521"
+                .to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failure_of_tls_is_found_inside_an_io_error() {
+        let told = |error: rustls::Error| failure(&io::Error::other(io::Error::other(error)));
+        let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        assert!(
+            matches!(told(unknown), Some(RegistryFault::Certificate(why)) if why.contains("unknown authority"))
+        );
+        let not_tls = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
+        assert!(matches!(told(not_tls), Some(RegistryFault::NotTls)));
+        assert!(told(rustls::Error::AlertReceived(AlertDescription::InternalError)).is_none());
+        assert!(failure(&io::Error::from(io::ErrorKind::ConnectionReset)).is_none());
+    }
+
+    #[test]
+    fn file_without_a_certificate_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = camino::Utf8PathBuf::from_path_buf(folder.path().join("ca.crt")).unwrap();
+        assert!(matches!(configure(Some(&path)).err(), Some(RegistrySettingsError::ReadCa(_))));
+        for text in ["", "x", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            fs_err::write(&path, text).unwrap();
+            assert!(
+                matches!(configure(Some(&path)).err(), Some(RegistrySettingsError::NoCertificate { .. })),
+                "{text}"
+            );
+        }
+    }
+}

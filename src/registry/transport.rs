@@ -1,0 +1,206 @@
+//! One HTTP request and its answer: connections, proxies, time limits. No redirect is followed, no status judged.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _};
+use std::sync::{Mutex, PoisonError};
+
+use http::{HeaderMap, HeaderName, Method, Uri};
+use ureq::config::Config;
+use ureq::tls::TlsConfig;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::{Agent, BodyReader, ProxyProtocol, Timeout};
+
+use super::error::{RegistryFault, RegistryPlace, RequestFailure};
+use super::settings::Timeouts;
+use super::tls;
+use crate::proxy::{self, Proxy, ProxyEnvironment, Scheme};
+
+/// How registries see this program.
+const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
+/// How much room an answer gets before it comes.
+const ROOM_BYTES_MAX: usize = 64 << 10;
+
+/// A host that serves Docker Hub, and the name that users know.
+const DOCKER_HUB: (&str, &str) = ("registry-1.docker.io", "docker.io");
+
+/// Sends requests.
+pub(super) struct HttpTransport {
+    tls: TlsConfig,
+    proxies: ProxyEnvironment,
+    timeouts: Timeouts,
+    /// By the proxy that they go through; each has a pool of connections and reads the authorities once.
+    agents: Mutex<BTreeMap<Option<String>, Agent>>,
+}
+
+/// One request.
+pub(super) struct HttpRequest<'a> {
+    pub(super) method: Method,
+    pub(super) uri: &'a Uri,
+    pub(super) headers: HeaderMap,
+    pub(super) body: HttpBody<'a>,
+}
+
+/// What is sent with a request.
+#[derive(Clone, Copy)]
+pub(super) enum HttpBody<'a> {
+    Empty,
+    Text(&'a str),
+}
+
+/// The head of an answer; its body is read piece by piece.
+pub(super) struct HttpAnswer {
+    pub(super) place: RegistryPlace,
+    pub(super) status: u16,
+    headers: HeaderMap,
+    body: BodyReader<'static>,
+    timeouts: Timeouts,
+}
+
+impl HttpTransport {
+    pub(super) fn new(tls: TlsConfig, proxies: ProxyEnvironment, timeouts: Timeouts) -> Self {
+        Self { tls, proxies, timeouts, agents: Mutex::default() }
+    }
+
+    /// Sends a request and returns the head of the answer.
+    pub(super) fn send(&self, request: HttpRequest) -> Result<HttpAnswer, RequestFailure> {
+        let HttpRequest { method, uri, headers, body } = request;
+        let direct = RegistryPlace { host: host_of(uri), proxy: None };
+        let proxy = proxy::choose(uri, None, &self.proxies)
+            .map_err(|error| RegistryFault::from(error).at(&direct))?;
+        let place = RegistryPlace { proxy: proxy.as_ref().map(ToString::to_string), ..direct };
+        let failed = |error| why(error, self.timeouts).at(&place);
+        let agent = self.agent(proxy.as_ref()).map_err(failed)?;
+        let mut sent = http::Request::builder().method(method).uri(uri);
+        if let Some(map) = sent.headers_mut() {
+            *map = headers;
+        }
+        let answer = match body {
+            HttpBody::Empty => sent.body(()).map_err(ureq::Error::from).and_then(|sent| agent.run(sent)),
+            HttpBody::Text(text) => {
+                sent.body(text).map_err(ureq::Error::from).and_then(|sent| agent.run(sent))
+            }
+        };
+        let (head, body) = answer.map_err(failed)?.into_parts();
+        let (status, headers) = (head.status.as_u16(), head.headers);
+        Ok(HttpAnswer { place, status, headers, body: body.into_reader(), timeouts: self.timeouts })
+    }
+
+    fn agent(&self, proxy: Option<&Proxy>) -> Result<Agent, ureq::Error> {
+        let key = proxy.map(ToString::to_string);
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = agents.get(&key) {
+            return Ok(agent.clone());
+        }
+        let Timeouts { connect, silence, .. } = self.timeouts;
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(proxy.map(through).transpose()?)
+            .tls_config(self.tls.clone())
+            .user_agent(USER_AGENT)
+            // A blob is named by the digest of its bytes as they are.
+            .accept_encoding("identity")
+            .timeout_resolve(Some(connect))
+            .timeout_connect(Some(connect))
+            .timeout_recv_response(Some(silence))
+            .timeout_per_read(Some(silence))
+            .timeout_per_write(Some(silence))
+            .build();
+        let agent =
+            Agent::with_parts(config, DefaultConnector::default(), NameResolver(DefaultResolver::default()));
+        agents.insert(key, agent.clone());
+        Ok(agent)
+    }
+}
+
+/// Looks names up, and tells a name without an address from other failures of the network.
+#[derive(Debug)]
+struct NameResolver(DefaultResolver);
+
+impl Resolver for NameResolver {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        self.0.resolve(uri, config, timeout).map_err(|error| match error {
+            ureq::Error::Io(_) => ureq::Error::HostNotFound,
+            other => other,
+        })
+    }
+}
+
+/// Hands a proxy over to the client; which exceptions there are was decided before.
+fn through(proxy: &Proxy) -> Result<ureq::Proxy, ureq::Error> {
+    let protocol = match proxy.scheme {
+        Scheme::Http => ProxyProtocol::Http,
+        Scheme::Https => ProxyProtocol::Https,
+        // The proxy looks up the name of the registry.
+        Scheme::Socks5 => ProxyProtocol::Socks5h,
+    };
+    let uri = proxy.uri();
+    let mut made = ureq::Proxy::builder(protocol).host(uri.host().unwrap_or_default());
+    if let Some(port) = uri.port_u16() {
+        made = made.port(port);
+    }
+    if let Some(login) = &proxy.login {
+        made = made.username(&login.user).password(&login.password);
+    }
+    made.build()
+}
+
+/// Returns the host of an address for messages, with a port that is not the usual one.
+pub(super) fn host_of(uri: &Uri) -> String {
+    let host = uri.host().unwrap_or_default();
+    let host = if host == DOCKER_HUB.0 { DOCKER_HUB.1 } else { host };
+    uri.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn why(error: ureq::Error, timeouts: Timeouts) -> RegistryFault {
+    use ureq::Error as E;
+    match error {
+        E::Io(error) => tls::failure(&error).unwrap_or_else(|| RegistryFault::Connection(error.to_string())),
+        E::Timeout(Timeout::Resolve | Timeout::Connect) => RegistryFault::Silent { limit: timeouts.connect },
+        E::Timeout(_) => RegistryFault::Silent { limit: timeouts.silence },
+        E::HostNotFound => RegistryFault::UnknownHost,
+        E::Rustls(error) => tls::of(&error).unwrap_or_else(|| RegistryFault::Connection(error.to_string())),
+        E::ConnectProxyFailed(said) => RegistryFault::ProxyRefused(said),
+        E::Protocol(_) | E::LargeResponseHeader(..) => RegistryFault::NotHttp,
+        other => RegistryFault::Connection(other.to_string()),
+    }
+}
+
+impl HttpAnswer {
+    /// Returns the text of a header.
+    pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Returns the texts of a header that may come several times.
+    pub(super) fn all<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a str> {
+        self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
+    }
+
+    /// Reads the next bytes of the body; 0 at its end.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, RequestFailure> {
+        let read = self.body.read(buffer);
+        read.map_err(|error| why(ureq::Error::from(error), self.timeouts).at(&self.place))
+    }
+
+    /// Reads a whole body of at most `bytes_max`.
+    pub(super) fn read_all(&mut self, bytes_max: u64) -> Result<Vec<u8>, RequestFailure> {
+        // Room for a whole token: a vector that grows leaves copies behind.
+        let room = usize::try_from(bytes_max).unwrap_or(usize::MAX).min(ROOM_BYTES_MAX);
+        let mut bytes = Vec::with_capacity(room + 1);
+        // One byte more than allowed shows that there is too much.
+        let read = io::Read::by_ref(&mut self.body).take(bytes_max + 1).read_to_end(&mut bytes);
+        read.map_err(|error| why(ureq::Error::from(error), self.timeouts).at(&self.place))?;
+        if bytes.len() as u64 > bytes_max {
+            return Err(RegistryFault::TooLarge { bytes_max }.at(&self.place));
+        }
+        Ok(bytes)
+    }
+}
