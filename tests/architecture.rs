@@ -35,6 +35,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("state_file", &["model", "canonical", "trust", "fsio"]),
     ("ui", &["model", "images", "profile", "render", "bundle", "trust", "plan"]),
     ("cluster", &["model", "proxy", "fsio"]),
+    ("registry", &["model", "images", "proxy", "fsio"]),
 ];
 
 /// What each module of `src/` may use; the commands use all of them.
@@ -52,12 +53,12 @@ const CRATES: &[(&str, &[&str])] = &[
     ("age_core", &["sealed"]),
     ("anstream", &["ui"]),
     ("anstyle", &["ui"]),
-    ("base64", &["age_file", "images", "trust", "rollout", "adoption", "sealed", "cluster"]),
+    ("base64", &["age_file", "images", "trust", "rollout", "adoption", "sealed", "cluster", "registry"]),
     ("bytes", &["cluster"]),
     ("ed25519_dalek", &["trust"]),
     ("flate2", &["rollout", "adoption"]),
     ("getrandom", &["cmd"]),
-    ("http", &["proxy", "cluster"]),
+    ("http", &["proxy", "cluster", "registry"]),
     ("http_body_util", &["cluster"]),
     ("hyper", &["cluster"]),
     ("hyper_rustls", &["cluster"]),
@@ -66,8 +67,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("jiff", &["model"]),
     ("pkcs8", &["trust"]),
     ("rpassword", &["cmd"]),
-    ("rustix", &["fsio", "cmd"]),
-    ("rustls", &["cluster"]),
+    ("rustix", &["fsio", "registry", "cmd"]),
+    ("rustls", &["cluster", "registry"]),
     ("secrecy", &["cluster"]),
     ("annotate_snippets", &["ui"]),
     ("clap", &["cmd"]),
@@ -88,8 +89,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("strsim", &["profile", "fluent_bit"]),
     ("tempfile", &["fsio", "store", "cmd"]),
     ("toml", &["images", "profile", "trust"]),
+    // As `kube` for clusters.
+    ("ureq", &["registry"]),
     ("walkdir", &["store", "archive"]),
-    ("zeroize", &["model", "fsio", "sealed", "trust", "adoption", "proxy", "cluster", "cmd"]),
+    ("zeroize", &["model", "fsio", "sealed", "trust", "adoption", "proxy", "cluster", "registry", "cmd"]),
 ];
 
 /// What the core must not name.

@@ -5,7 +5,7 @@ use std::io;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 
 use super::client::{Call, Registry, RegistryReply};
-use super::error::{RegistryContent, RequestFailure, RegistryError, RegistryFault};
+use super::error::{RegistryContent, RegistryError, RegistryFault, RequestFailure};
 use super::host::Repository;
 use super::range;
 use crate::images::reference::Reference;
@@ -76,7 +76,12 @@ impl Registry {
         pulled.map_err(|failure| failure.fetching(RegistryContent::Blob { image: image.clone(), digest }))
     }
 
-    fn pull_once(&self, repository: &Repository, digest: Digest, download: &mut Download) -> Result<(), RequestFailure> {
+    fn pull_once(
+        &self,
+        repository: &Repository,
+        digest: Digest,
+        download: &mut Download,
+    ) -> Result<(), RequestFailure> {
         let call = || Call::get(format!("blobs/sha256:{digest}"));
         if download.at > 0 {
             let rest = call().with(RANGE, &format!("bytes={}-", download.at));

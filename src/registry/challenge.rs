@@ -98,23 +98,22 @@ mod tests {
         Challenge::choose(values.iter().copied())
     }
 
-    fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Option<Challenge> {
+    fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Challenge {
         let (service, scope) = (service.map(str::to_owned), scope.map(str::to_owned));
-        Some(Challenge::Bearer(TokenService { realm: realm.to_owned(), service, scope }))
+        Challenge::Bearer(TokenService { realm: realm.to_owned(), service, scope })
     }
 
     #[test]
     fn challenge_keeps_commas_blanks_and_escapes_in_quotes() {
-        let value =
-            r#"Bearer realm="https://a.example/token",service="a\"b",scope="repository:a/b:pull,push repository:c:pull""#;
+        let value = r#"Bearer realm="https://a.example/token",service="a\"b",scope="repository:a/b:pull,push repository:c:pull""#;
         let scope = Some("repository:a/b:pull,push repository:c:pull");
-        assert_eq!(chosen(&[value]), bearer("https://a.example/token", Some("a\"b"), scope));
-        assert_eq!(chosen(&["bearer  Realm = x/y , scope=\"\""]), bearer("x/y", None, None));
+        assert_eq!(chosen(&[value]), Some(bearer("https://a.example/token", Some("a\"b"), scope)));
+        assert_eq!(chosen(&["bearer  Realm = x/y , scope=\"\""]), Some(bearer("x/y", None, None)));
     }
 
     #[test]
     fn bearer_wins_over_basic_in_one_header_or_two() {
-        let wanted = || bearer("https://a", None, None);
+        let wanted = || Some(bearer("https://a", None, None));
         assert_eq!(chosen(&["Basic realm=\"x\", Bearer realm=\"https://a\""]), wanted());
         assert_eq!(chosen(&["Basic realm=\"x\"", "Bearer realm=\"https://a\""]), wanted());
         assert_eq!(chosen(&["Negotiate abc==", "Basic"]), Some(Challenge::Basic));
@@ -122,7 +121,16 @@ mod tests {
 
     #[test]
     fn challenge_that_is_broken_or_unknown_is_not_answered() {
-        for value in ["", "Negotiate", "Bearer", "Bearer realm=\"https://a", "=", "realm=x", "Bearer service=x", "\u{e9}"] {
+        for value in [
+            "",
+            "Negotiate",
+            "Bearer",
+            "Bearer realm=\"https://a",
+            "=",
+            "realm=x",
+            "Bearer service=x",
+            "\u{e9}",
+        ] {
             assert_eq!(chosen(&[value]), None, "{value}");
         }
     }

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::challenge::Challenge;
 use super::credentials::RegistryCredentials;
-use super::error::{LoginUse, RequestFailure, RegistryPlace, RegistryFault, said};
+use super::error::{LoginUse, RegistryFault, RegistryPlace, RequestFailure, said};
 use super::host::{Mirror, PlainHosts, Repository, Wire, is_loopback};
 use super::redirect::{self, REDIRECTS_MAX};
 use super::retry::{delay, retry_after};
@@ -95,7 +95,10 @@ impl Registry {
     }
 
     /// Does something until it succeeds, or fails for good.
-    pub(super) fn persist<T>(&self, mut once: impl FnMut() -> Result<T, RequestFailure>) -> Result<T, RequestFailure> {
+    pub(super) fn persist<T>(
+        &self,
+        mut once: impl FnMut() -> Result<T, RequestFailure>,
+    ) -> Result<T, RequestFailure> {
         let mut failures = 0;
         loop {
             match once() {
@@ -174,7 +177,12 @@ impl Registry {
     }
 
     /// Sends a call and follows redirects; only the first server sees the authorization.
-    fn follow(&self, call: &Call, start: &Uri, authorization: Option<&Authorization>) -> Result<RegistryReply, RequestFailure> {
+    fn follow(
+        &self,
+        call: &Call,
+        start: &Uri,
+        authorization: Option<&Authorization>,
+    ) -> Result<RegistryReply, RequestFailure> {
         let mut uri = start.clone();
         let mut is_home = true;
         let access = authorization.map_or(LoginUse::Anonymous, |it| it.access);
@@ -183,7 +191,8 @@ impl Registry {
             if let Some(Authorization { header, .. }) = authorization.filter(|_| is_home) {
                 headers.insert(AUTHORIZATION, header.clone());
             }
-            let request = HttpRequest { method: call.method.clone(), uri: &uri, headers, body: HttpBody::Empty };
+            let request =
+                HttpRequest { method: call.method.clone(), uri: &uri, headers, body: HttpBody::Empty };
             let mut answer = self.transport.send(request)?;
             let is_safe = matches!(call.method, Method::GET | Method::HEAD);
             if !is_safe || !redirect::is_redirect(answer.status) {
@@ -233,12 +242,16 @@ impl Registry {
     fn probe(&self, address: &str) -> Option<Wire> {
         let ask = |wire: Wire| {
             let uri = format!("{}://{address}/v2/", wire.scheme()).parse().ok()?;
-            let request = HttpRequest { method: Method::GET, uri: &uri, headers: HeaderMap::new(), body: HttpBody::Empty };
+            let request = HttpRequest {
+                method: Method::GET,
+                uri: &uri,
+                headers: HeaderMap::new(),
+                body: HttpBody::Empty,
+            };
             Some(self.transport.send(request))
         };
         match ask(Wire::Tls)? {
-            Ok(_) => Some(Wire::Tls),
-            Err(RequestFailure { why: RegistryFault::Certificate(_), .. }) => Some(Wire::Tls),
+            Ok(_) | Err(RequestFailure { why: RegistryFault::Certificate(_), .. }) => Some(Wire::Tls),
             Err(_) => ask(Wire::Plain)?.is_ok().then_some(Wire::Plain),
         }
     }

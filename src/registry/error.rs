@@ -1,4 +1,4 @@
-//! RegistryFault content was not fetched from a registry.
+//! Why content was not fetched from a registry.
 
 use std::fmt;
 use std::io;
@@ -20,9 +20,9 @@ const SAID_CHARACTERS_MAX: usize = 200;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot fetch {what} from {place}: {why}")]
 pub struct RegistryError {
-    pub what: RegistryContent,
+    pub what: Box<RegistryContent>,
     /// The host that failed, which may be that of a mirror, a token service or storage behind the registry.
-    pub place: RegistryPlace,
+    pub place: Box<RegistryPlace>,
     pub why: RegistryFault,
 }
 
@@ -46,12 +46,12 @@ pub struct RegistryPlace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginUse {
     Anonymous,
-    /// RegistryCredentials are not sent in the clear.
+    /// Credentials are not sent in the clear.
     PlainHttp,
     Credentials,
 }
 
-/// RegistryFault a request failed.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryFault {
     #[error("the registry has no such image or tag")]
@@ -144,7 +144,7 @@ pub(super) struct RequestFailure {
 
 impl RequestFailure {
     pub(super) fn fetching(self, what: RegistryContent) -> RegistryError {
-        RegistryError { what, place: self.place, why: self.why }
+        RegistryError { what: Box::new(what), place: Box::new(self.place), why: self.why }
     }
 }
 
@@ -203,8 +203,10 @@ fn with_port(host: &str) -> String {
 /// Returns what a registry says in an answer that is an error, as ` CODE: message`; empty if it says nothing.
 pub(super) fn said(body: &[u8]) -> String {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |key: &str| value.pointer(&format!("/errors/0/{key}")).and_then(Value::as_str).unwrap_or_default();
-    let words: Vec<&str> = [text("code"), text("message")].into_iter().filter(|word| !word.is_empty()).collect();
+    let text =
+        |key: &str| value.pointer(&format!("/errors/0/{key}")).and_then(Value::as_str).unwrap_or_default();
+    let words: Vec<&str> =
+        [text("code"), text("message")].into_iter().filter(|word| !word.is_empty()).collect();
     if words.is_empty() {
         return String::new();
     }
@@ -224,7 +226,11 @@ mod tests {
 
     #[test]
     fn message_names_image_host_and_reason() {
-        let denied = error(RegistryFault::Denied { code: 401, access: LoginUse::Anonymous, said: " UNAUTHORIZED: no".to_owned() });
+        let denied = error(RegistryFault::Denied {
+            code: 401,
+            access: LoginUse::Anonymous,
+            said: " UNAUTHORIZED: no".to_owned(),
+        });
         assert_eq!(
             denied.to_string(),
             "cannot fetch the manifest of `r.example:5000/a:1` from r.example:5000: access denied without credentials \
@@ -237,7 +243,11 @@ mod tests {
     #[test]
     fn words_of_the_registry_are_short_and_without_logins() {
         let of = |message: &str| {
-            said(serde_json::json!({"errors": [{"code": "DENIED", "message": message}]}).to_string().as_bytes())
+            said(
+                serde_json::json!({"errors": [{"code": "DENIED", "message": message}]})
+                    .to_string()
+                    .as_bytes(),
+            )
         };
         assert_eq!(of("no"), " DENIED: no");
         assert_eq!(of("see https://me:s3cret@h/x"), " DENIED: see https://h/x");

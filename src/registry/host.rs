@@ -30,7 +30,9 @@ pub struct Mirror {
 pub enum InvalidHost {
     #[error("`{0}` is not HOST:PORT, such as registry.example.internal:5000")]
     Plain(String),
-    #[error("`{0}` is not HOST=MIRROR or HOST=MIRROR/PREFIX, such as ghcr.io=mirror.example.internal:5000/ghcr")]
+    #[error(
+        "`{0}` is not HOST=MIRROR or HOST=MIRROR/PREFIX, such as ghcr.io=mirror.example.internal:5000/ghcr"
+    )]
     Mirror(String),
 }
 
@@ -38,7 +40,8 @@ impl FromStr for PlainHost {
     type Err = InvalidHost;
 
     fn from_str(text: &str) -> Result<Self, InvalidHost> {
-        let is_host = text.contains(':') && !text.contains('/') && repository_of(&format!("{text}/x")).is_some();
+        let is_host =
+            text.contains(':') && !text.contains('/') && repository_of(&format!("{text}/x")).is_some();
         is_host.then(|| Self(text.to_owned())).ok_or_else(|| InvalidHost::Plain(shortened(text)))
     }
 }
@@ -165,7 +168,17 @@ mod tests {
     fn plain_host_has_a_port_and_nothing_else() {
         assert!("registry.example.internal:5000".parse::<PlainHost>().is_ok());
         assert!("registry:5000".parse::<PlainHost>().is_ok());
-        for text in ["", "registry", "registry.example", "http://r:5000", "r:5000/x", "r:0", "r:x", "a@r:5000", ":5000"] {
+        for text in [
+            "",
+            "registry",
+            "registry.example",
+            "http://r:5000",
+            "r:5000/x",
+            "r:0",
+            "r:x",
+            "a@r:5000",
+            ":5000",
+        ] {
             assert!(text.parse::<PlainHost>().is_err(), "{text}");
         }
     }
@@ -186,7 +199,19 @@ mod tests {
 
     #[test]
     fn mirror_of_another_form_is_refused() {
-        for text in ["", "a.b", "a.b=", "=a.b", "a.b/c=d.e", "a=b.c", "a.b=c", "a.b=c.d:1:2", "a.b=c.d/", "a.b=c.d/x:1", "a.b=https://c.d"] {
+        for text in [
+            "",
+            "a.b",
+            "a.b=",
+            "=a.b",
+            "a.b/c=d.e",
+            "a=b.c",
+            "a.b=c",
+            "a.b=c.d:1:2",
+            "a.b=c.d/",
+            "a.b=c.d/x:1",
+            "a.b=https://c.d",
+        ] {
             assert!(text.parse::<Mirror>().is_err(), "{text}");
         }
     }
@@ -205,7 +230,12 @@ mod tests {
         ] {
             assert!(allowed(uri), "{uri}");
         }
-        for uri in ["http://r.example:5001", "http://x.r.example:5000", "http://localhost.example", "http://10.0.0.1"] {
+        for uri in [
+            "http://r.example:5001",
+            "http://x.r.example:5000",
+            "http://localhost.example",
+            "http://10.0.0.1",
+        ] {
             assert!(!allowed(uri), "{uri}");
         }
     }

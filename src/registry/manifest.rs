@@ -3,7 +3,7 @@
 use http::header::{ACCEPT, CONTENT_TYPE};
 
 use super::client::{Call, Registry, RegistryReply};
-use super::error::{RegistryContent, RequestFailure, RegistryPlace, RegistryError, RegistryFault};
+use super::error::{RegistryContent, RegistryError, RegistryFault, RegistryPlace, RequestFailure};
 use super::host::Repository;
 use crate::images::lock::LockedImage;
 use crate::images::manifest::{Index, MANIFEST_BYTES_MAX, Manifest, MediaType};
@@ -187,7 +187,9 @@ mod tests {
         }
         let schema_1 = media_type(Some("application/vnd.docker.distribution.manifest.v1+prettyjws"));
         assert!(matches!(schema_1, Err(RegistryFault::Schema1)));
-        assert!(matches!(media_type(Some("text/html")), Err(RegistryFault::MediaType(text)) if text == "`text/html`"));
+        assert!(
+            matches!(media_type(Some("text/html")), Err(RegistryFault::MediaType(text)) if text == "`text/html`")
+        );
         assert!(matches!(media_type(None), Err(RegistryFault::MediaType(_))));
     }
 }

@@ -29,7 +29,7 @@ mod transport;
 pub use blob::{BlobRequest, BlobSink};
 pub use client::Registry;
 pub use credentials::{
-    CredentialEnvironment, CredentialError, CredentialFile, CredentialWarning, RegistryCredentials, Presence,
+    CredentialEnvironment, CredentialError, CredentialFile, CredentialWarning, Presence, RegistryCredentials,
 };
 pub use host::{InvalidHost, Mirror, PlainHost};
 pub use manifest::PulledManifest;

@@ -9,7 +9,7 @@ const RETRIES_MAX: u32 = 5;
 const DELAY_FIRST: Duration = Duration::from_secs(1);
 const DELAY_MAX: Duration = Duration::from_secs(16);
 /// A registry that asks for more patience is not waited for so long: a rate limit may count hours.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
 
 /// Returns how long to wait before a request is sent again that failed `failures` times; none if it is not.
 pub(super) fn delay(failures: u32, why: &RegistryFault) -> Option<Duration> {
@@ -45,7 +45,12 @@ mod tests {
 
     #[test]
     fn passing_failure_is_retried_five_times_with_growing_delays() {
-        for why in [RegistryFault::Connection("reset".to_owned()), status(429, None), status(408, None), status(503, None)] {
+        for why in [
+            RegistryFault::Connection("reset".to_owned()),
+            status(429, None),
+            status(408, None),
+            status(503, None),
+        ] {
             let delays: Vec<u64> =
                 (1..).map_while(|failures| delay(failures, &why)).map(|delay| delay.as_secs()).collect();
             assert_eq!(delays, [1, 2, 4, 8, 16], "{why:?}");

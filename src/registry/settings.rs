@@ -9,7 +9,7 @@ use super::host::{Mirror, PlainHost};
 use crate::fsio::ReadFileError;
 use crate::proxy::ProxyEnvironment;
 
-/// RegistrySettings of a [`super::Registry`]. No `Debug`, for they have credentials.
+/// Settings of a [`super::Registry`]. No `Debug`, for they have credentials.
 pub struct RegistrySettings {
     pub credentials: RegistryCredentials,
     /// Certificates (PEM) that replace those of the system.
@@ -42,7 +42,7 @@ impl Default for Timeouts {
     }
 }
 
-/// RegistrySettings that cannot be used.
+/// Settings that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistrySettingsError {
     #[error("cannot read the certificates of registries: {0}")]

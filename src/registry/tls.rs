@@ -59,12 +59,15 @@ pub(super) fn of(error: &rustls::Error) -> Option<RegistryFault> {
     use AlertDescription as A;
     match error {
         rustls::Error::InvalidMessage(_) => Some(RegistryFault::NotTls),
-        rustls::Error::InvalidCertificate(why) => Some(RegistryFault::Certificate(of_certificate(why, error))),
+        rustls::Error::InvalidCertificate(why) => {
+            Some(RegistryFault::Certificate(of_certificate(why, error)))
+        }
         rustls::Error::AlertReceived(A::CertificateRequired) => Some(RegistryFault::Certificate(
             "the registry asks for a client certificate, which this program does not send".to_owned(),
         )),
         rustls::Error::AlertReceived(
-            alert @ (A::HandshakeFailure | A::ProtocolVersion | A::InsufficientSecurity | A::UnrecognisedName),
+            alert
+            @ (A::HandshakeFailure | A::ProtocolVersion | A::InsufficientSecurity | A::UnrecognisedName),
         ) => Some(RegistryFault::Certificate(format!(
             "the server and this program have no version or algorithm of TLS in common ({alert:?}): the program knows \
              TLS 1.2 and 1.3, and certificates with RSA, Ed25519, P-256 or P-384 keys"
@@ -96,7 +99,9 @@ mod tests {
     fn failure_of_tls_is_found_inside_an_io_error() {
         let told = |error: rustls::Error| failure(&io::Error::other(io::Error::other(error)));
         let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
-        assert!(matches!(told(unknown), Some(RegistryFault::Certificate(why)) if why.contains("unknown authority")));
+        assert!(
+            matches!(told(unknown), Some(RegistryFault::Certificate(why)) if why.contains("unknown authority"))
+        );
         let not_tls = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
         assert!(matches!(told(not_tls), Some(RegistryFault::NotTls)));
         assert!(told(rustls::Error::AlertReceived(AlertDescription::InternalError)).is_none());
@@ -110,7 +115,10 @@ mod tests {
         assert!(matches!(configure(Some(&path)).err(), Some(RegistrySettingsError::ReadCa(_))));
         for text in ["", "x", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
             fs_err::write(&path, text).unwrap();
-            assert!(matches!(configure(Some(&path)).err(), Some(RegistrySettingsError::NoCertificate { .. })), "{text}");
+            assert!(
+                matches!(configure(Some(&path)).err(), Some(RegistrySettingsError::NoCertificate { .. })),
+                "{text}"
+            );
         }
     }
 }

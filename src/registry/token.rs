@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::challenge::TokenService;
 use super::client::{Registry, SMALL_BYTES_MAX};
-use super::credentials::{RegistryLogin, LoginSecret};
-use super::error::{RequestFailure, RegistryPlace, RegistryFault, said};
+use super::credentials::{LoginSecret, RegistryLogin};
+use super::error::{RegistryFault, RegistryPlace, RequestFailure, said};
 use super::host::Wire;
 use super::redirect::is_redirect;
 use super::retry::retry_after;
@@ -44,10 +44,16 @@ impl Registry {
             Some(RegistryLogin::Identity(identity)) => self.exchange(&realm, service, identity)?,
             Some(RegistryLogin::Password { .. }) | None => {
                 let uri = with_query(&realm, service);
-                let uri = uri.ok_or_else(|| RegistryFault::Token("its address cannot be used").at(registry))?;
+                let uri =
+                    uri.ok_or_else(|| RegistryFault::Token("its address cannot be used").at(registry))?;
                 let header = login.and_then(basic).map(|header| (AUTHORIZATION, header));
                 let headers = header.into_iter().collect();
-                self.transport.send(HttpRequest { method: Method::GET, uri: &uri, headers, body: HttpBody::Empty })?
+                self.transport.send(HttpRequest {
+                    method: Method::GET,
+                    uri: &uri,
+                    headers,
+                    body: HttpBody::Empty,
+                })?
             }
         };
         let place = answer.place.clone();
@@ -62,11 +68,21 @@ impl Registry {
     }
 
     /// Exchanges an identity token for an access token.
-    fn exchange(&self, realm: &Uri, service: &TokenService, identity: &str) -> Result<HttpAnswer, RequestFailure> {
+    fn exchange(
+        &self,
+        realm: &Uri,
+        service: &TokenService,
+        identity: &str,
+    ) -> Result<HttpAnswer, RequestFailure> {
         let form = Zeroizing::new(form(service, identity));
         let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
         let headers = [(CONTENT_TYPE, content_type)].into_iter().collect();
-        self.transport.send(HttpRequest { method: Method::POST, uri: realm, headers, body: HttpBody::Text(&form) })
+        self.transport.send(HttpRequest {
+            method: Method::POST,
+            uri: realm,
+            headers,
+            body: HttpBody::Text(&form),
+        })
     }
 }
 
@@ -80,7 +96,10 @@ pub(super) fn basic(login: &RegistryLogin) -> Option<HeaderValue> {
 /// Reads the answer of a token service.
 fn header(body: &[u8]) -> Result<HeaderValue, &'static str> {
     let issued: Issued = serde_json::from_slice(body).map_err(|_| "it is not JSON with a token")?;
-    let token = [issued.token, issued.access_token].into_iter().flatten().find(|LoginSecret(token)| !token.is_empty());
+    let token = [issued.token, issued.access_token]
+        .into_iter()
+        .flatten()
+        .find(|LoginSecret(token)| !token.is_empty());
     let LoginSecret(token) = token.ok_or("it has no token")?;
     sensitive(&Zeroizing::new(format!("Bearer {}", *token))).ok_or("its token contains a control character")
 }
@@ -158,13 +177,17 @@ mod tests {
 
     #[test]
     fn token_is_asked_for_the_scopes_of_the_challenge() {
-        let query = |realm: &str, scope| with_query(&realm.parse().unwrap(), &service(scope)).unwrap().to_string();
+        let query =
+            |realm: &str, scope| with_query(&realm.parse().unwrap(), &service(scope)).unwrap().to_string();
         assert_eq!(
             query("https://a.example/token", Some("repository:a/b:pull,push repository:c:pull")),
             "https://a.example/token?service=r.example%2Fa%26b&scope=repository%3Aa%2Fb%3Apull%2Cpush\
              &scope=repository%3Ac%3Apull"
         );
-        assert_eq!(query("https://a.example/t?x=1", None), "https://a.example/t?x=1&service=r.example%2Fa%26b");
+        assert_eq!(
+            query("https://a.example/t?x=1", None),
+            "https://a.example/t?x=1&service=r.example%2Fa%26b"
+        );
     }
 
     #[test]

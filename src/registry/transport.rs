@@ -11,7 +11,7 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, BodyReader, ProxyProtocol, Timeout};
 
-use super::error::{RequestFailure, RegistryPlace, RegistryFault};
+use super::error::{RegistryFault, RegistryPlace, RequestFailure};
 use super::settings::Timeouts;
 use super::tls;
 use crate::proxy::{self, Proxy, ProxyEnvironment, Scheme};
@@ -67,7 +67,8 @@ impl HttpTransport {
     pub(super) fn send(&self, request: HttpRequest) -> Result<HttpAnswer, RequestFailure> {
         let HttpRequest { method, uri, headers, body } = request;
         let direct = RegistryPlace { host: host_of(uri), proxy: None };
-        let proxy = proxy::choose(uri, None, &self.proxies).map_err(|error| RegistryFault::from(error).at(&direct))?;
+        let proxy = proxy::choose(uri, None, &self.proxies)
+            .map_err(|error| RegistryFault::from(error).at(&direct))?;
         let place = RegistryPlace { proxy: proxy.as_ref().map(ToString::to_string), ..direct };
         let failed = |error| why(error, self.timeouts).at(&place);
         let agent = self.agent(proxy.as_ref()).map_err(failed)?;
@@ -77,7 +78,9 @@ impl HttpTransport {
         }
         let answer = match body {
             HttpBody::Empty => sent.body(()).map_err(ureq::Error::from).and_then(|sent| agent.run(sent)),
-            HttpBody::Text(text) => sent.body(text).map_err(ureq::Error::from).and_then(|sent| agent.run(sent)),
+            HttpBody::Text(text) => {
+                sent.body(text).map_err(ureq::Error::from).and_then(|sent| agent.run(sent))
+            }
         };
         let (head, body) = answer.map_err(failed)?.into_parts();
         let (status, headers) = (head.status.as_u16(), head.headers);
@@ -105,7 +108,8 @@ impl HttpTransport {
             .timeout_per_read(Some(silence))
             .timeout_per_write(Some(silence))
             .build();
-        let agent = Agent::with_parts(config, DefaultConnector::default(), NameResolver(DefaultResolver::default()));
+        let agent =
+            Agent::with_parts(config, DefaultConnector::default(), NameResolver(DefaultResolver::default()));
         agents.insert(key, agent.clone());
         Ok(agent)
     }
@@ -116,7 +120,12 @@ impl HttpTransport {
 struct NameResolver(DefaultResolver);
 
 impl Resolver for NameResolver {
-    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         self.0.resolve(uri, config, timeout).map_err(|error| match error {
             ureq::Error::Io(_) => ureq::Error::HostNotFound,
             other => other,

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::helper::{Helper, Told};
-use super::{CredentialError, RegistryLogin, LoginSecret};
+use super::{CredentialError, LoginSecret, RegistryLogin};
 use crate::registry::host::Repository;
 
 /// The key of Docker Hub in docker's own files.
@@ -67,13 +67,13 @@ impl AuthFile {
             })?;
             logins.extend(login.map(|login| (AuthScope::of(&key), login)));
         }
-        let helper = |name: String| {
+        let helper = |name: &String| {
             Helper::new(name).ok_or_else(|| CredentialError::HelperName { path: path.to_owned() })
         };
         let helpers = written.cred_helpers.into_iter().flatten();
-        let helpers = helpers.map(|(key, name)| Ok((AuthScope::of(&key), helper(name)?)));
+        let helpers = helpers.map(|(key, name)| Ok((AuthScope::of(&key), helper(&name)?)));
         let helpers = helpers.collect::<Result<_, CredentialError>>()?;
-        let store = written.creds_store.filter(|name| !name.is_empty()).map(helper).transpose()?;
+        let store = written.creds_store.as_ref().filter(|name| !name.is_empty()).map(helper).transpose()?;
         Ok(Self { logins, helpers, store })
     }
 
@@ -90,7 +90,7 @@ impl AuthFile {
         let host = AuthScope(repository.host.clone());
         let server = if repository.host == "docker.io" { DOCKER_HUB_KEY } else { &repository.host };
         for helper in self.helpers.get(&host).into_iter().chain(&self.store) {
-            if let Told::RegistryLogin(login) = helper.ask(server, patience)? {
+            if let Told::Login(login) = helper.ask(server, patience)? {
                 return Ok(Some(login));
             }
         }
@@ -108,7 +108,8 @@ impl AuthScope {
             None => key.trim_end_matches('/'),
         };
         let (host, path) = key.split_once('/').map_or((key, None), |(host, path)| (host, Some(path)));
-        let host = if matches!(host, "index.docker.io" | "registry-1.docker.io") { "docker.io" } else { host };
+        let host =
+            if matches!(host, "index.docker.io" | "registry-1.docker.io") { "docker.io" } else { host };
         Self(path.map_or_else(|| host.to_owned(), |path| format!("{host}/{path}")))
     }
 }
@@ -144,7 +145,10 @@ impl AuthEntry {
 
 impl RegistryLogin {
     pub(super) fn new(user: &str, password: &str) -> Self {
-        Self::Password { user: Zeroizing::new(user.to_owned()), password: Zeroizing::new(password.to_owned()) }
+        Self::Password {
+            user: Zeroizing::new(user.to_owned()),
+            password: Zeroizing::new(password.to_owned()),
+        }
     }
 
     /// Returns a second copy, for one request.
@@ -179,7 +183,11 @@ mod tests {
 
     #[test]
     fn login_of_the_narrowest_scope_counts() {
-        let entries = [("r.example:5000", "host:1"), ("r.example:5000/a", "folder:2"), ("r.example:5000/a/b", "image:3")];
+        let entries = [
+            ("r.example:5000", "host:1"),
+            ("r.example:5000/a", "folder:2"),
+            ("r.example:5000/a/b", "image:3"),
+        ];
         let entries: Vec<String> = entries.iter().map(|(key, login)| entry(key, login)).collect();
         let config = config(&format!("{{\"auths\": {{{}}}}}", entries.join(","))).ok().unwrap();
         assert_eq!(found(&config, "r.example:5000", "a/b"), "image:3");
@@ -190,11 +198,18 @@ mod tests {
 
     #[test]
     fn docker_hub_is_found_under_each_of_its_keys() {
-        for key in ["https://index.docker.io/v1/", "index.docker.io", "docker.io", "docker.io/library", "https://registry-1.docker.io/v2/"] {
+        for key in [
+            "https://index.docker.io/v1/",
+            "index.docker.io",
+            "docker.io",
+            "docker.io/library",
+            "https://registry-1.docker.io/v2/",
+        ] {
             let config = config(&format!("{{\"auths\": {{{}}}}}", entry(key, "me:p:w"))).ok().unwrap();
             assert_eq!(found(&config, "docker.io", "library/redis"), "me:p:w", "{key}");
         }
-        let url = config(&format!("{{\"auths\": {{{}}}}}", entry("https://r.example/v1/", "me:pw"))).ok().unwrap();
+        let url =
+            config(&format!("{{\"auths\": {{{}}}}}", entry("https://r.example/v1/", "me:pw"))).ok().unwrap();
         assert_eq!(found(&url, "r.example", "v2/x"), "me:pw");
     }
 
@@ -209,7 +224,10 @@ mod tests {
         assert_eq!(found(&config, "b.example", "x"), "none");
         assert_eq!(found(&config, "c.example", "x"), "none");
         assert_eq!(found(&config, "d.example", "x"), "me:pw");
-        assert!(config.holds_secrets() && !super::AuthFile::parse("x".into(), b"{}").ok().unwrap().holds_secrets());
+        assert!(
+            config.holds_secrets()
+                && !super::AuthFile::parse("x".into(), b"{}").ok().unwrap().holds_secrets()
+        );
     }
 
     #[test]

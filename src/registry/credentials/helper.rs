@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{CredentialError, RegistryLogin, LoginSecret};
+use super::{CredentialError, LoginSecret, RegistryLogin};
 
 /// The longest answer of a helper.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
@@ -28,7 +28,7 @@ pub(super) struct Helper {
 
 /// What a helper said.
 pub(super) enum Told {
-    RegistryLogin(RegistryLogin),
+    Login(RegistryLogin),
     /// It has no credentials for the registry.
     Nothing,
 }
@@ -42,7 +42,7 @@ struct HelperAnswer {
 
 impl Helper {
     /// Returns the helper of that name; none if the name could lead to another program.
-    pub(super) fn new(name: String) -> Option<Self> {
+    pub(super) fn new(name: &str) -> Option<Self> {
         let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let is_name = (1..=100).contains(&name.len()) && name.bytes().all(is_plain);
         is_name.then(|| Self { program: format!("docker-credential-{name}") })
@@ -68,8 +68,9 @@ impl Helper {
         // The parser's own words may quote the secret.
         let answer: Option<HelperAnswer> = serde_json::from_slice(&printed).ok();
         let answer = answer.filter(|answer| !answer.secret.0.is_empty());
-        let HelperAnswer { username: LoginSecret(user), secret: LoginSecret(password) } = answer.ok_or_else(unusable)?;
-        Ok(Told::RegistryLogin(match user.as_str() {
+        let HelperAnswer { username: LoginSecret(user), secret: LoginSecret(password) } =
+            answer.ok_or_else(unusable)?;
+        Ok(Told::Login(match user.as_str() {
             IDENTITY => RegistryLogin::Identity(password),
             _ => RegistryLogin::Password { user, password },
         }))
@@ -93,7 +94,12 @@ struct Running {
 impl Running {
     fn start(program: &str) -> io::Result<Self> {
         let mut command = Command::new(program);
-        command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+        command
+            .arg("get")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0);
         let mut child = command.spawn()?;
         let answer = child.stdout.take().ok_or_else(|| io::Error::other("it has no output"))?;
         let running = Self { child, answer };
@@ -168,17 +174,86 @@ mod tests {
 
     #[test]
     fn name_that_could_lead_to_another_program_is_refused() {
-        assert!(Helper::new("osxkeychain".to_owned()).is_some() && Helper::new("ecr-login".to_owned()).is_some());
+        assert!(Helper::new("osxkeychain").is_some() && Helper::new("ecr-login").is_some());
         for name in ["", "../x", "a/b", "a b", "desktop.exe", "A", "a\n", "\u{e9}"] {
-            assert!(Helper::new(name.to_owned()).is_none(), "{name}");
+            assert!(Helper::new(name).is_none(), "{name}");
         }
     }
 
     #[test]
     fn helper_that_is_not_installed_is_named() {
-        let helper = Helper::new("that-nobody-installed".to_owned()).unwrap();
+        let helper = Helper::new("that-is-not-installed").unwrap();
         let error = helper.ask("r.example", Duration::from_secs(1)).err().unwrap();
         assert!(matches!(error, CredentialError::HelperStart { .. }), "{error:?}");
-        assert!(error.to_string().contains("`docker-credential-that-nobody-installed`"), "{error}");
+        assert!(error.to_string().contains("`docker-credential-that-is-not-installed`"), "{error}");
+    }
+    /// Runs a script as a helper, with a second of patience.
+    fn told(script: &str) -> Result<Told, CredentialError> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("docker-credential-test");
+        fs_err::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let helper = Helper { program: path.to_str().unwrap().to_owned() };
+        loop {
+            match helper.ask("r.example:5000", Duration::from_secs(1)) {
+                // Another test forked while the script was open for writing.
+                Err(CredentialError::HelperStart { why, .. })
+                    if why.kind() == io::ErrorKind::ExecutableFileBusy => {}
+                told => return told,
+            }
+        }
+    }
+
+    #[test]
+    fn helper_is_asked_for_the_registry_and_believed() {
+        let script =
+            r#"read server; echo "{\"ServerURL\":\"x\",\"Username\":\"me $1\",\"Secret\":\"$server\"}""#;
+        let Ok(Told::Login(RegistryLogin::Password { user, password })) = told(script) else {
+            panic!("no login")
+        };
+        assert_eq!((user.as_str(), password.as_str()), ("me get", "r.example:5000"));
+        let identity = r#"echo '{"Username":"<token>","Secret":"it"}'"#;
+        assert!(matches!(told(identity), Ok(Told::Login(RegistryLogin::Identity(token))) if *token == "it"));
+    }
+
+    #[test]
+    fn helper_that_knows_nothing_is_no_failure() {
+        assert!(matches!(told("echo credentials not found in native keychain; exit 1"), Ok(Told::Nothing)));
+        assert!(matches!(told("echo s3cret; exit 1"), Err(CredentialError::HelperFailed { .. })));
+        assert!(matches!(told("kill -9 $$"), Err(CredentialError::HelperFailed { .. })));
+    }
+
+    #[test]
+    fn rubbish_of_a_helper_is_refused_and_not_shown() {
+        for script in [
+            "",
+            "echo s3cret",
+            r#"echo '{"Username":"s3cret"}'"#,
+            r#"echo '{"Username":"s3cret","Secret":""}'"#,
+        ] {
+            let error = told(script).err().unwrap();
+            assert!(matches!(error, CredentialError::HelperAnswer { .. }), "{error:?}");
+            assert!(!format!("{error} {error:?} {:?}", error.remedy()).contains("s3cret"), "{error:?}");
+        }
+        let long = told("exec yes s3cret").err().unwrap();
+        assert!(matches!(long, CredentialError::HelperAnswer { .. }), "{long:?}");
+    }
+
+    #[test]
+    fn helper_that_hangs_is_killed_with_what_it_started() {
+        let mark = format!("{}", 30_000 + std::process::id());
+        let error = told(&format!("sleep {mark} & sleep {mark}")).err().unwrap();
+        assert!(matches!(error, CredentialError::HelperHangs { .. }), "{error:?}");
+        let listed = Command::new("ps").args(["-eo", "args"]).output().unwrap();
+        assert!(!String::from_utf8_lossy(&listed.stdout).contains(&format!("sleep {mark}")));
+    }
+
+    #[test]
+    fn child_that_keeps_the_pipe_open_does_not_hold_us() {
+        let script = r#"sleep 3 & echo '{"Username":"me","Secret":"pw"}'"#;
+        let before = Instant::now();
+        assert!(matches!(told(script), Ok(Told::Login(_))));
+        assert!(before.elapsed() < Duration::from_secs(2));
     }
 }

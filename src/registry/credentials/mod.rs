@@ -1,4 +1,4 @@
-//! RegistryCredentials of registries, from the files that docker and podman write.
+//! Credentials of registries, from the files that docker and podman write.
 //!
 //! | entry of a file, in this order | credentials |
 //! |---|---|
@@ -13,6 +13,7 @@ mod helper;
 mod places;
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
@@ -43,7 +44,10 @@ impl<'de> Deserialize<'de> for LoginSecret {
 
 /// What a registry is shown. No `Debug`.
 pub(super) enum RegistryLogin {
-    Password { user: Zeroizing<String>, password: Zeroizing<String> },
+    Password {
+        user: Zeroizing<String>,
+        password: Zeroizing<String>,
+    },
     /// Exchanged for tokens by the token service.
     Identity(Zeroizing<String>),
 }
@@ -68,12 +72,14 @@ impl CredentialWarning {
     }
 }
 
-/// RegistryFault credentials cannot be used. Nothing of a file or a helper's answer is repeated.
+/// Why credentials cannot be used. Nothing of a file or a helper's answer is repeated.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
     #[error("cannot read credentials: {0}")]
     Read(String),
-    #[error("`{path}` is not a file of credentials as docker and podman write it: line {line}, column {column}")]
+    #[error(
+        "`{path}` is not a file of credentials as docker and podman write it: line {line}, column {column}"
+    )]
     Form { path: Utf8PathBuf, line: usize, column: usize },
     #[error("the credentials for `{key}` in `{path}` are not base64 of USER:PASSWORD")]
     Encoding { path: Utf8PathBuf, key: String },
@@ -123,10 +129,12 @@ impl RegistryCredentials {
         for CredentialFile { path, presence } in files {
             let refused = |error: io::Error| CredentialError::Read(error.to_string());
             let file = match open_for_reading(path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound && *presence == Presence::Optional => continue,
+                Err(error) if error.kind() == io::ErrorKind::NotFound && *presence == Presence::Optional => {
+                    continue;
+                }
                 opened => opened.map_err(refused)?,
             };
-            let mode = mode(&file).map_err(refused)?;
+            let mode = file.metadata().map_err(refused)?.mode() & 0o7777;
             let bytes = read_secret(path, file, FILE_BYTES_MAX)
                 .map_err(|error| CredentialError::Read(error.to_string()))?;
             let config = AuthFile::parse(path, &bytes)?;
@@ -151,9 +159,4 @@ impl RegistryCredentials {
         }
         Ok(None)
     }
-}
-
-fn mode(file: &fs_err::File) -> io::Result<u32> {
-    use std::os::unix::fs::PermissionsExt as _;
-    Ok(file.metadata()?.permissions().mode() & 0o7777)
 }

@@ -35,7 +35,8 @@ impl CredentialEnvironment {
     /// Returns the files in the order in which they are asked. A file of the command line is the only one: so there is a
     /// way around a file that is damaged.
     pub fn files(&self) -> Vec<CredentialFile> {
-        let required = |path: &Utf8PathBuf| CredentialFile { path: path.clone(), presence: Presence::Required };
+        let required =
+            |path: &Utf8PathBuf| CredentialFile { path: path.clone(), presence: Presence::Required };
         if let Some(path) = &self.registry_config {
             return vec![required(path)];
         }

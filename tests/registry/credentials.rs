@@ -1,0 +1,213 @@
+//! Who gets credentials, and who does not. They travel in TLS only, so the servers have it.
+
+use relay_bundle::images::platform::Platform;
+use relay_bundle::registry::error::{LoginUse, RegistryError, RegistryFault};
+use relay_bundle::registry::{
+    CredentialError, CredentialFile, CredentialWarning, Presence, RegistryCredentials,
+};
+
+use crate::client::{Client, Options, image};
+use crate::images::manifest;
+use crate::stub::{Answer, Certificates, Stub};
+
+/// `me:s3cret`
+const LOGIN: &str = "bWU6czNjcmV0";
+const BASIC: &str = "Basic bWU6czNjcmV0";
+
+fn auths(stub: &Stub) -> String {
+    format!("{{\"auths\":{{\"{}\":{{\"auth\":\"{LOGIN}\"}}}}}}", stub.address())
+}
+
+fn client(certificates: &Certificates, credentials: &str) -> Client {
+    let ca = Some(certificates.path("ca.crt"));
+    Client::new(Options { credentials: Some(credentials), ca, ..Options::default() })
+}
+
+fn resolve(client: &Client, stub: &Stub) -> Result<(), RegistryError> {
+    client.registry.resolve(&image(stub, "a/b:1"), &Platform::default()).map(|_| ())
+}
+
+/// Returns the authorizations that a server saw, but for the request that looks whether it has TLS.
+fn authorizations(stub: &Stub) -> Vec<Option<String>> {
+    let seen = stub.seen().into_iter().filter(|seen| seen.target != "/v2/");
+    seen.map(|seen| seen.header("authorization").map(str::to_owned)).collect()
+}
+
+#[test]
+fn login_is_sent_where_the_registry_asks_for_it() {
+    let Some(certificates) = Certificates::get() else { return };
+    let stub = Stub::start_tls(certificates, |seen, _| match seen.header("authorization") {
+        Some(BASIC) => manifest().answer(),
+        _ => Answer::challenge("Basic realm=\"registry\""),
+    });
+    let client = client(certificates, &auths(&stub));
+
+    resolve(&client, &stub).unwrap();
+    resolve(&client, &stub).unwrap();
+
+    let basic = || Some(BASIC.to_owned());
+    assert_eq!(authorizations(&stub), [None, basic(), basic()]);
+}
+
+#[test]
+fn login_that_is_not_accepted_is_sent_once_and_not_shown() {
+    let Some(certificates) = Certificates::get() else { return };
+    let stub = Stub::start_tls(certificates, |_, _| Answer::challenge("Basic realm=\"registry\""));
+
+    let error = resolve(&client(certificates, &auths(&stub)), &stub).unwrap_err();
+
+    assert_eq!(authorizations(&stub).len(), 2);
+    assert!(matches!(error.why, RegistryFault::Denied { access: LoginUse::Credentials, .. }), "{error}");
+    let shown = format!("{error} {error:?} {}", error.remedy().unwrap());
+    assert!(!shown.contains("s3cret") && !shown.contains(LOGIN), "{shown}");
+}
+
+#[test]
+fn missing_login_is_told_with_the_command_that_makes_one() {
+    let Some(certificates) = Certificates::get() else { return };
+    let stub = Stub::start_tls(certificates, |_, _| Answer::challenge("Basic realm=\"registry\""));
+
+    let error = resolve(&client(certificates, "{}"), &stub).unwrap_err();
+
+    assert!(matches!(error.why, RegistryFault::Denied { access: LoginUse::Anonymous, .. }), "{error}");
+    assert!(error.remedy().unwrap().contains(&format!("docker login {}", stub.address())));
+}
+
+#[test]
+fn login_goes_to_the_token_service_and_its_token_to_the_registry() {
+    let Some(certificates) = Certificates::get() else { return };
+    let service = Stub::start_tls(certificates, |_, _| Answer::new(200, "{\"token\":\"good\"}"));
+    let realm = service.address();
+    let stub = Stub::start_tls(certificates, move |seen, _| match seen.header("authorization") {
+        Some("Bearer good") => manifest().answer(),
+        _ => Answer::challenge(&format!(
+            "Bearer realm=\"https://{realm}/token\",scope=\"repository:a/b:pull\""
+        )),
+    });
+
+    resolve(&client(certificates, &auths(&stub)), &stub).unwrap();
+
+    assert_eq!(authorizations(&service), [Some(BASIC.to_owned())]);
+    assert_eq!(authorizations(&stub), [None, Some("Bearer good".to_owned())]);
+}
+
+#[test]
+fn identity_token_is_exchanged_in_the_body_of_a_request() {
+    let Some(certificates) = Certificates::get() else { return };
+    let service = Stub::start_tls(certificates, |_, _| Answer::new(200, "{\"access_token\":\"good\"}"));
+    let realm = service.address();
+    let stub = Stub::start_tls(certificates, move |seen, _| match seen.header("authorization") {
+        Some("Bearer good") => manifest().answer(),
+        _ => Answer::challenge(&format!("Bearer realm=\"https://{realm}/token\",service=\"r\"")),
+    });
+    let credentials = format!("{{\"auths\":{{\"{}\":{{\"identitytoken\":\"s3+cret\"}}}}}}", stub.address());
+
+    resolve(&client(certificates, &credentials), &stub).unwrap();
+
+    let sent = &service.seen()[0];
+    assert_eq!((sent.method.as_str(), sent.target.as_str()), ("POST", "/token"));
+    assert_eq!(
+        sent.body,
+        "grant_type=refresh_token&client_id=relay-bundle&service=r&refresh_token=s3%2Bcret"
+    );
+    assert_eq!(sent.header("authorization"), None);
+}
+
+#[test]
+fn login_is_not_sent_in_the_clear() {
+    let stub = Stub::start(|_, _| Answer::challenge("Basic realm=\"registry\""));
+    let credentials = auths(&stub);
+    let options = || Options { credentials: Some(&credentials), ..Options::default() };
+
+    for client in [Client::new(options()), Client::new(Options { plain: vec![&stub], ..options() })] {
+        let error = resolve(&client, &stub).unwrap_err();
+        assert!(matches!(error.why, RegistryFault::Denied { access: LoginUse::PlainHttp, .. }), "{error}");
+        assert!(error.to_string().contains("credentials are not sent over plain HTTP"), "{error}");
+    }
+    assert!(authorizations(&stub).iter().all(Option::is_none));
+}
+
+#[test]
+fn login_is_not_sent_to_a_token_service_in_the_clear() {
+    let Some(certificates) = Certificates::get() else { return };
+    let service = Stub::start(|_, _| Answer::new(200, "{\"token\":\"good\"}"));
+    let realm = service.address();
+    let stub = Stub::start_tls(certificates, move |seen, _| match seen.header("authorization") {
+        Some("Bearer good") => manifest().answer(),
+        _ => Answer::challenge(&format!("Bearer realm=\"http://{realm}/token\"")),
+    });
+
+    resolve(&client(certificates, &auths(&stub)), &stub).unwrap();
+
+    assert_eq!(authorizations(&service), [None]);
+}
+
+#[test]
+fn redirect_to_another_host_loses_the_authorization_for_good() {
+    let Some(certificates) = Certificates::get() else { return };
+    let home = std::sync::Arc::new(std::sync::OnceLock::<String>::new());
+    let back = std::sync::Arc::clone(&home);
+    let storage = Stub::start_tls(certificates, move |_, _| {
+        Answer::redirect(307, &format!("https://{}/back", back.get().unwrap()))
+    });
+    let location = format!("https://{}/blob?signature=x", storage.address());
+    let stub = Stub::start_tls(certificates, move |seen, _| {
+        match (seen.header("authorization"), seen.target.as_str()) {
+            (_, "/back") => manifest().answer(),
+            (Some(BASIC), "/v2/a/b/manifests/1") => Answer::redirect(302, "/v2/moved"),
+            (Some(BASIC), _) => Answer::redirect(307, &location),
+            _ => Answer::challenge("Basic realm=\"registry\""),
+        }
+    });
+    home.set(stub.address()).unwrap();
+
+    resolve(&client(certificates, &auths(&stub)), &stub).unwrap();
+
+    let basic = || Some(BASIC.to_owned());
+    assert_eq!(authorizations(&stub), [None, basic(), basic(), None], "{:?}", stub.targets());
+    assert_eq!(authorizations(&storage), [None]);
+    assert_eq!(storage.targets(), ["GET /blob?signature=x"]);
+}
+
+#[test]
+fn challenge_of_another_host_is_not_answered() {
+    let Some(certificates) = Certificates::get() else { return };
+    let storage = Stub::start_tls(certificates, |_, _| Answer::challenge("Basic realm=\"s3cret\""));
+    let location = format!("https://{}/blob", storage.address());
+    let stub = Stub::start_tls(certificates, move |_, _| Answer::redirect(307, &location));
+
+    let error = resolve(&client(certificates, &auths(&stub)), &stub).unwrap_err();
+
+    assert!(matches!(error.why, RegistryFault::Status { code: 401, .. }), "{error}");
+    assert_eq!(error.place.host, storage.address());
+    assert_eq!(authorizations(&storage), [None]);
+}
+
+#[test]
+fn file_that_others_read_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = camino::Utf8PathBuf::from_path_buf(folder.path().join("config.json")).unwrap();
+    let warnings = |text: &str, mode: u32| {
+        fs_err::write(&path, text).unwrap();
+        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let file = CredentialFile { path: path.clone(), presence: Presence::Required };
+        RegistryCredentials::read(&[file]).unwrap().1
+    };
+    let secret = format!("{{\"auths\":{{\"r.example\":{{\"auth\":\"{LOGIN}\"}}}}}}");
+
+    assert_eq!(warnings(&secret, 0o644), [CredentialWarning::Readable { path: path.clone(), mode: 0o644 }]);
+    assert_eq!(warnings(&secret, 0o600), []);
+    assert_eq!(warnings("{\"credsStore\":\"pass\"}", 0o644), []);
+}
+
+#[test]
+fn file_that_must_be_there_is_missed() {
+    let file = |presence| CredentialFile { path: "/nowhere/config.json".into(), presence };
+    assert!(RegistryCredentials::read(&[file(Presence::Optional)]).is_ok());
+    let error = RegistryCredentials::read(&[file(Presence::Required)]).err().unwrap();
+    assert!(
+        matches!(error, CredentialError::Read(_)) && error.to_string().contains("/nowhere/config.json"),
+        "{error}"
+    );
+}

@@ -1,0 +1,267 @@
+//! A registry that answers as the test says.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use tempfile::TempDir;
+
+use crate::tools::find;
+
+/// The first byte of a TLS handshake.
+const HANDSHAKE: u8 = 0x16;
+
+/// A request that arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    headers: BTreeMap<String, String>,
+    pub(crate) body: String,
+}
+
+impl Seen {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+}
+
+/// What is answered.
+pub(crate) struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    end: End,
+}
+
+/// How an answer ends.
+enum End {
+    Whole,
+    /// The connection ends after this many bytes of the body.
+    CutAfter(usize),
+    /// The body is sent again and again, and its length is not announced.
+    Endless,
+    /// Nothing more is sent, and the connection stays open.
+    Silent,
+}
+
+impl Answer {
+    pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, headers: Vec::new(), body: body.into(), end: End::Whole }
+    }
+
+    pub(crate) fn of(media_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self::new(200, body).header("Content-Type", media_type)
+    }
+
+    pub(crate) fn redirect(status: u16, location: &str) -> Self {
+        Self::new(status, "moved").header("Location", location)
+    }
+
+    pub(crate) fn challenge(challenge: &str) -> Self {
+        Self::new(401, "{\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"who are you\"}]}")
+            .header("WWW-Authenticate", challenge)
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn cut_after(self, bytes: usize) -> Self {
+        Self { end: End::CutAfter(bytes), ..self }
+    }
+
+    pub(crate) fn endless(self) -> Self {
+        Self { end: End::Endless, ..self }
+    }
+
+    pub(crate) fn silent(self) -> Self {
+        Self { end: End::Silent, ..self }
+    }
+
+    fn write(&self, stream: &mut impl Write) -> io::Result<()> {
+        write!(stream, "HTTP/1.1 {} Stub\r\nConnection: close\r\n", self.status)?;
+        let is_sized = self.headers.iter().any(|(name, _)| name == "Transfer-Encoding");
+        if !is_sized && !matches!(self.end, End::Endless) {
+            write!(stream, "Content-Length: {}\r\n", self.body.len())?;
+        }
+        for (name, value) in &self.headers {
+            write!(stream, "{name}: {value}\r\n")?;
+        }
+        stream.write_all(b"\r\n")?;
+        match self.end {
+            End::Whole => stream.write_all(&self.body)?,
+            End::CutAfter(bytes) => stream.write_all(&self.body[..bytes])?,
+            End::Endless => loop {
+                stream.write_all(&self.body)?;
+            },
+            End::Silent => {
+                stream.flush()?;
+                std::thread::sleep(Duration::from_secs(5));
+            }
+        }
+        stream.flush()
+    }
+}
+
+type Handler = dyn Fn(&Seen, usize) -> Answer + Send + Sync;
+
+/// A server; its threads end with the process.
+pub(crate) struct Stub {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    handler: Box<Handler>,
+    seen: Mutex<Vec<Seen>>,
+    tls: Option<Arc<ServerConfig>>,
+}
+
+impl Stub {
+    /// Starts a server without TLS. The handler gets a request, and how many came before it.
+    pub(crate) fn start(handler: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static) -> Self {
+        Self::listen(Box::new(handler), None)
+    }
+
+    /// Starts a server with TLS, whose certificate is of [`Certificates`].
+    pub(crate) fn start_tls(
+        certificates: &Certificates,
+        handler: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(Box::new(handler), Some(Arc::new(certificates.server())))
+    }
+
+    fn listen(handler: Box<Handler>, tls: Option<Arc<ServerConfig>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared { handler, seen: Mutex::default(), tls });
+        let kept = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let shared = Arc::clone(&shared);
+                // A client that goes away is what some tests are about.
+                std::thread::spawn(move || shared.serve(stream.unwrap()).ok());
+            }
+        });
+        Self { port, shared: kept }
+    }
+
+    /// Returns host and port.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Returns what arrived.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.shared.seen.lock().unwrap().clone()
+    }
+
+    /// Returns the methods and targets of what arrived.
+    pub(crate) fn targets(&self) -> Vec<String> {
+        self.seen().into_iter().map(|seen| format!("{} {}", seen.method, seen.target)).collect()
+    }
+}
+
+impl Shared {
+    fn serve(&self, stream: TcpStream) -> io::Result<()> {
+        let mut first = [0];
+        stream.peek(&mut first)?;
+        match &self.tls {
+            None if first == [HANDSHAKE] => Ok(()),
+            None => self.answer(stream),
+            Some(config) => {
+                let session = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+                let mut stream = StreamOwned::new(session, stream);
+                self.answer(&mut stream)?;
+                stream.conn.send_close_notify();
+                stream.flush()
+            }
+        }
+    }
+
+    fn answer(&self, stream: impl Read + Write) -> io::Result<()> {
+        let mut reader = BufReader::new(stream);
+        let seen = read_request(&mut reader)?;
+        let before = {
+            let mut all = self.seen.lock().unwrap();
+            all.push(seen.clone());
+            all.len() - 1
+        };
+        (self.handler)(&seen, before).write(reader.get_mut())
+    }
+}
+
+fn read_request(reader: &mut impl io::BufRead) -> io::Result<Seen> {
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let mut words = line.split_whitespace().map(str::to_owned);
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        headers.insert(name.to_lowercase(), value.to_owned());
+    }
+    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    Ok(Seen { method, target, headers, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
+/// An authority, a server certificate for 127.0.0.1 that it signed, and another authority.
+pub(crate) struct Certificates {
+    folder: TempDir,
+}
+
+impl Certificates {
+    /// Returns the certificates, made by openssl once; none without openssl.
+    pub(crate) fn get() -> Option<&'static Self> {
+        static MADE: OnceLock<Option<Certificates>> = OnceLock::new();
+        MADE.get_or_init(Self::make).as_ref()
+    }
+
+    fn make() -> Option<Self> {
+        let openssl = find("openssl", "openssl")?;
+        let folder = tempfile::tempdir().unwrap();
+        let run = |line: &str| {
+            let output = Command::new(&openssl).args(line.split(' ')).current_dir(&folder).output().unwrap();
+            assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        };
+        let new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -batch";
+        run(&format!("{new} -subj /CN=ca -keyout ca.key -out ca.crt"));
+        run(&format!("{new} -subj /CN=other -keyout other.key -out other.crt"));
+        run(&format!(
+            "{new} -subj /CN=server -addext subjectAltName=IP:127.0.0.1,DNS:localhost -addext \
+             basicConstraints=critical,CA:FALSE -CA ca.crt -CAkey ca.key -keyout server.key -out server.crt"
+        ));
+        Some(Self { folder })
+    }
+
+    /// Returns where a certificate is.
+    pub(crate) fn path(&self, name: &str) -> Utf8PathBuf {
+        Utf8PathBuf::from_path_buf(self.folder.path().join(name)).unwrap()
+    }
+
+    fn server(&self) -> ServerConfig {
+        let certificate = CertificateDer::from_pem_file(self.path("server.crt")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(self.path("server.key")).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config =
+            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap()
+    }
+}
