@@ -6,6 +6,7 @@ pub mod assemble;
 pub mod confinement;
 pub mod content;
 pub mod derive;
+mod eviction;
 pub mod files;
 pub mod index;
 pub mod layout;
