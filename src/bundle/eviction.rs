@@ -45,7 +45,8 @@ pub(super) fn blocked_by(manifest: &Manifest, manifests: &ManifestSet) -> Option
 fn fewest_pods(manifests: &ManifestSet, labels: &Value) -> Option<i64> {
     let labels = labels.as_object()?;
     let has_labels = |manifest: &&Manifest| {
-        let of_pods = pod_template(&manifest.object).and_then(|template| template.pointer("/metadata/labels"));
+        let of_pods =
+            pod_template(&manifest.object).and_then(|template| template.pointer("/metadata/labels"));
         of_pods.is_some_and(|of_pods| labels.iter().all(|(key, value)| of_pods.get(key) == Some(value)))
     };
     let workload = manifests.iter().find(has_labels)?;
@@ -54,7 +55,7 @@ fn fewest_pods(manifests: &ManifestSet, labels: &Value) -> Option<i64> {
         target["kind"] == workload.key.kind.as_str() && target["name"] == workload.key.name.as_str()
     };
     let pods = match manifests.iter().find(scales) {
-        Some(scaler) => &scaler.object["spec"]["minReplicas"],
+        Some(autoscaler) => &autoscaler.object["spec"]["minReplicas"],
         None => &workload.object["spec"]["replicas"],
     };
     Some(pods.as_i64().unwrap_or(1))
@@ -68,7 +69,8 @@ mod tests {
 
     /// Returns by what the budget of a workload with two pods, or with a scaler, keeps them.
     fn blocked(budget: &Value, scaler: Option<i64>) -> Option<String> {
-        let object = |kind: &str, spec: &Value| json!({"kind": kind, "metadata": {"name": "a"}, "spec": spec});
+        let object =
+            |kind: &str, spec: &Value| json!({"kind": kind, "metadata": {"name": "a"}, "spec": spec});
         let labels = json!({"app": "a"});
         let mut budget = budget.clone();
         budget["selector"] = json!({"matchLabels": labels});

@@ -413,13 +413,17 @@ mod tests {
             ),
             (
                 "Deployment",
-                template(json!({"spec": {"containers": [{"resources": {"limits": {"cpu": 1, "x.example/gpu": 1}}}]}})),
+                template(
+                    json!({"spec": {"containers": [{"resources": {"limits": {"cpu": 1, "x.example/gpu": 1}}}]}}),
+                ),
                 Way::Resource,
                 "x.example/gpu",
             ),
             (
                 "StatefulSet",
-                template(json!({"spec": {"initContainers": [{"resources": {"requests": {"hugepages-2Mi": "4Mi"}}}]}})),
+                template(
+                    json!({"spec": {"initContainers": [{"resources": {"requests": {"hugepages-2Mi": "4Mi"}}}]}}),
+                ),
                 Way::Resource,
                 "hugepages-2Mi",
             ),
@@ -486,7 +490,8 @@ mod tests {
     #[test]
     fn label_of_foreign_prefix_is_found() {
         let mut object = object("Ingress", &json!({"rules": [{"host": "a"}], "tls": [{"hosts": ["a"]}]}));
-        object["metadata"]["labels"] = json!({"app.kubernetes.io/name": "a", "plain": "b", "x.example/c": "d"});
+        object["metadata"]["labels"] =
+            json!({"app.kubernetes.io/name": "a", "plain": "b", "x.example/c": "d"});
 
         assert_eq!(ways(&object), [(Way::Label, "x.example/c".to_owned()), (Way::Host, "a".to_owned())]);
     }

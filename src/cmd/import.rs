@@ -71,7 +71,7 @@ impl Args {
             };
             Failure::input(error).hint(hint)
         })?;
-        show_errors(ctx, OneText { toml: &imported.toml, visibility: options.visibility });
+        show_errors(ctx, &OneText { toml: &imported.toml, visibility: options.visibility });
         if ctx.printer.json {
             let report = json!({"schema": "relay-bundle/import/v1", "profile": imported.toml, "notes": imported.notes});
             ctx.printer.data_json(&report)?;
@@ -87,8 +87,8 @@ impl Args {
 }
 
 /// Shows what keeps the profile from being built; the text is useful all the same.
-fn show_errors(ctx: &Ctx, text: OneText<'_>) {
-    let loaded = profile::load("imported", &[], &text);
+fn show_errors(ctx: &Ctx, text: &OneText<'_>) {
+    let loaded = profile::load("imported", &[], text);
     let errors = loaded.diagnostics.errors();
     if errors > 0 {
         ctx.show(&loaded);
@@ -124,7 +124,11 @@ impl ProfileFiles for OneText<'_> {
 impl HelmArgs {
     /// Returns what messages may show: a link out of its folder may lead to any file, such as a private key.
     fn visibility(&self) -> Visibility {
-        if Folder::new(folder_of(&self.values)).keeps(&self.values) { Visibility::Lines } else { Visibility::Places }
+        if Folder::new(folder_of(&self.values)).keeps(&self.values) {
+            Visibility::Lines
+        } else {
+            Visibility::Places
+        }
     }
 
     fn read(&self) -> Result<Vec<u8>, Failure> {

@@ -112,7 +112,8 @@ fn report_unknown(unknown: Vec<Unknown>, diagnostics: &mut Diagnostics) {
         }
         let shown = secrets::shown_path(&path);
         if shown != path {
-            let message = format!("`{shown}`: unknown key, which is not shown: it may be a part of the secret");
+            let message =
+                format!("`{shown}`: unknown key, which is not shown: it may be a part of the secret");
             let help = suggest::key_of_secret(key, known);
             diagnostics.push(Diagnostic::error("RB0002", message).at(origin).on(&shown).help(help));
             continue;

@@ -115,7 +115,11 @@ impl Diagnostics {
             // Later layers come first: the user's own file before what it extends.
             let place = |d: &Diagnostic| d.origin.map(|o| (usize::MAX - o.source, o.start, o.end));
             let is_common = |d: &Diagnostic| d.code == COMMON;
-            is_common(a).cmp(&is_common(b)).then_with(|| place(a).cmp(&place(b))).then(a.severity.cmp(&b.severity)).then(a.code.cmp(b.code))
+            is_common(a)
+                .cmp(&is_common(b))
+                .then_with(|| place(a).cmp(&place(b)))
+                .then(a.severity.cmp(&b.severity))
+                .then(a.code.cmp(b.code))
         });
     }
 }

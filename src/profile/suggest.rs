@@ -48,7 +48,9 @@ pub fn key(path: &Path, key: &str, beside: &[&str]) -> String {
 pub fn key_of_secret(key: &str, beside: &[&str]) -> String {
     match among(key, beside) {
         Some(near) => format!("did you mean `{near}`?"),
-        None if beside.is_empty() => "write a string, or a table with one of `generate`, `existing`, `age`, `value`".to_owned(),
+        None if beside.is_empty() => {
+            "write a string, or a table with one of `generate`, `existing`, `age`, `value`".to_owned()
+        }
         None => format!("the keys here are {}", list(beside)),
     }
 }

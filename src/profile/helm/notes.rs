@@ -22,7 +22,7 @@ pub struct Note {
 
 /// Notes, and the order of the keys that they are about.
 pub(super) struct Notes {
-    notes: Vec<Note>,
+    found: Vec<Note>,
     positions: BTreeMap<String, usize>,
     visibility: Visibility,
 }
@@ -31,11 +31,11 @@ impl Notes {
     pub(super) fn new(values: &Map, visibility: Visibility) -> Self {
         let mut positions = BTreeMap::new();
         number_keys(values, &Path::default(), &mut positions);
-        Self { notes: Vec::new(), positions, visibility }
+        Self { found: Vec::new(), positions, visibility }
     }
 
     pub(super) fn add(&mut self, key: impl Into<String>, what: impl Into<String>, why: impl Into<String>) {
-        self.notes.push(Note { key: key.into(), what: what.into(), why: why.into() });
+        self.found.push(Note { key: key.into(), what: what.into(), why: why.into() });
     }
 
     /// Adds a note that stands before all others, as `key` does before all keys.
@@ -45,12 +45,12 @@ impl Notes {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.notes.len()
+        self.found.len()
     }
 
     /// Returns the notes in the order of the values; those about keys that are not there come last.
     pub(super) fn sorted(self) -> Vec<Note> {
-        let Self { mut notes, positions, visibility } = self;
+        let Self { found: mut notes, positions, visibility } = self;
         notes.sort_by_key(|note| position(&note.key, &positions));
         for note in &mut notes {
             note.key = shown(&note.key, visibility).to_owned();
