@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::connection::ConnectError;
-use super::files;
+use super::files::{self, NAMED_BYTES_MAX};
 
 /// What `Authorization` is. No `Debug`.
 pub(super) enum Credentials {
@@ -128,7 +128,7 @@ pub(super) fn check(user: &AuthInfo) -> Result<(), ConnectError> {
 /// Reads the token in a file.
 fn read_token(path: &str) -> Result<HeaderValue, String> {
     let what = format!("its tokenFile `{path}`");
-    let bytes = files::read(path).map_err(|error| format!("{what} cannot be read: {error}"))?;
+    let bytes = files::read(path, NAMED_BYTES_MAX).map_err(|error| format!("{what} cannot be read: {error}"))?;
     let text = std::str::from_utf8(&bytes).map_err(|_| format!("{what} is not text"))?;
     match text.trim() {
         "" => Err(format!("{what} is empty")),

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::connection::ConnectError;
 use super::credentials::has_certificate;
-use super::files;
+use super::files::{self, NAMED_BYTES_MAX};
 use super::kubeconfig::words;
 
 /// How an elliptic curve that the TLS library cannot sign with is written in a key, and its name.
@@ -106,7 +106,7 @@ fn load(
             .decode(data)
             .map(Zeroizing::new)
             .map_err(|_| ConnectError::Kubeconfig(format!("its {what}-data is not base64"))),
-        (None, Some(path)) => files::read(path).map_err(|error| {
+        (None, Some(path)) => files::read(path, NAMED_BYTES_MAX).map_err(|error| {
             ConnectError::Kubeconfig(format!("its {what} `{path}` cannot be read: {error}"))
         }),
         (None, None) => return Ok(None),

@@ -1,10 +1,10 @@
 //! Reads kubeconfigs as kubectl does, and says what is wrong with them without quoting them.
 
 mod blank;
+mod file;
 mod flags;
 mod mistakes;
 
-use camino::Utf8Path;
 use kube::config::{AuthInfo, Cluster, ExecAuthCluster, Kubeconfig};
 
 use super::connection::{Access, ConnectError};
@@ -22,11 +22,7 @@ pub(super) struct Context {
 pub(super) fn read(access: &Access) -> Result<Context, ConnectError> {
     let mut merged: Option<Kubeconfig> = None;
     for path in &access.kubeconfigs {
-        let next = Kubeconfig::read_from(path);
-        let mut next =
-            next.map_err(|error| ConnectError::Kubeconfig(format!("`{path}`{}", mistakes::in_file(&error))))?;
-        flags::check(&next, path).map_err(|why| ConnectError::Kubeconfig(format!("`{path}`: {why}")))?;
-        blank::drop_blank(&mut next, Utf8Path::new(path).parent());
+        let next = file::read(path)?;
         merged = Some(match merged {
             None => next,
             Some(first) => first.merge(next).map_err(|error| ConnectError::Kubeconfig(words(&error)))?,
