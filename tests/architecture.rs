@@ -65,7 +65,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("jiff", &["model"]),
     ("pkcs8", &["trust"]),
     ("rpassword", &["cmd"]),
-    ("rustix", &["fsio", "cmd"]),
+    ("rustix", &["fsio", "cluster", "cmd"]),
     ("rustls", &["cluster"]),
     ("secrecy", &["cluster"]),
     ("annotate_snippets", &["ui"]),

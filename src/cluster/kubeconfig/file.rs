@@ -105,8 +105,10 @@ mod tests {
     #[test]
     fn text_is_decoded_by_its_byte_order_mark() {
         let units: Vec<u16> = "kind: é".encode_utf16().collect();
-        let little: Vec<u8> = [0xff, 0xfe].into_iter().chain(units.iter().flat_map(|u| u.to_le_bytes())).collect();
-        let big: Vec<u8> = [0xfe, 0xff].into_iter().chain(units.iter().flat_map(|u| u.to_be_bytes())).collect();
+        let little: Vec<u8> =
+            [0xff, 0xfe].into_iter().chain(units.iter().flat_map(|u| u.to_le_bytes())).collect();
+        let big: Vec<u8> =
+            [0xfe, 0xff].into_iter().chain(units.iter().flat_map(|u| u.to_be_bytes())).collect();
         for bytes in [little, big, "kind: é".into(), "\u{feff}kind: é".into()] {
             assert_eq!(decode(&bytes).as_deref(), Some("kind: é"));
         }
