@@ -214,8 +214,10 @@ impl Fields<'_> {
         match document.map.get("schemaVersion").and_then(Value::as_u64) {
             Some(2) => {}
             Some(1) => {
-                return Err(document
-                    .wrong("schemaVersion", "manifests of schema 1 are not supported: push the image again"));
+                return Err(document.wrong(
+                    "schemaVersion",
+                    "manifests of schema 1 are not supported: push the image again",
+                ));
             }
             _ => return Err(document.wrong("schemaVersion", "expected 2")),
         }
