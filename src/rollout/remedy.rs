@@ -198,6 +198,9 @@ mod tests {
              or set `serviceMonitor.enabled = false` in the profile and build again"
         );
         let budget = unserved(&key("policy/v1beta1", "PodDisruptionBudget"));
-        assert!(budget.contains("does not serve policy/v1beta1 PodDisruptionBudget: set `kubernetes.version`"), "{budget}");
+        assert!(
+            budget.contains("does not serve policy/v1beta1 PodDisruptionBudget: set `kubernetes.version`"),
+            "{budget}"
+        );
     }
 }

@@ -440,15 +440,17 @@ fn plan_with_unserved_kind_names_its_api_once_with_a_remedy() {
     let site = site.with_namespace();
     let bundle = site.build("dev", &["serviceMonitor.enabled=true"]);
     // Other tests install the CustomResourceDefinition. This is how the API server answers without it.
-    let proxy = Proxy::before(site.plane, |seen: &Seen| match seen.path.starts_with("/apis/monitoring.coreos.com") {
-        true => Fault::Answer(404, "content-type: text/plain; charset=utf-8", "404 page not found\n"),
-        false => Fault::None,
-    });
+    let proxy =
+        Proxy::before(site.plane, |seen: &Seen| match seen.path.starts_with("/apis/monitoring.coreos.com") {
+            true => Fault::Answer(404, "content-type: text/plain; charset=utf-8", "404 page not found\n"),
+            false => Fault::None,
+        });
 
     let ended = site.apply_through(&proxy, &bundle, &[]);
 
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
-    let said: Vec<&str> = ended.stderr.lines().filter(|line| line.contains("monitoring.coreos.com")).collect();
+    let said: Vec<&str> =
+        ended.stderr.lines().filter(|line| line.contains("monitoring.coreos.com")).collect();
     assert_eq!(said.len(), 1, "{}", ended.stderr);
     assert!(
         said[0].ends_with(

@@ -88,7 +88,10 @@ pub(in crate::cmd) fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Resu
                 let keys = wanted.keys.iter().filter(|key| !has_key(&object, &key.key));
                 missing.wanted.extend(keys.map(|key| format!("{name}: the key `{}`, for {users}", key.key)));
             }
-            Err(error) if error.code() == 404 && let Some(group) = group(wanted) => {
+            Err(error)
+                if error.code() == 404
+                    && let Some(group) = group(wanted) =>
+            {
                 missing.groups.push(MissingGroup { group: group.to_owned(), users });
             }
             Err(error) if error.code() == 404 => missing.wanted.push(format!("{name}, for {users}")),
