@@ -35,7 +35,7 @@ pub(super) enum Credentials {
         last: Mutex<HeaderValue>,
     },
     Plugin {
-        plugin: Plugin,
+        plugin: Box<Plugin>,
         last: Mutex<Issued>,
     },
 }
@@ -70,7 +70,7 @@ impl Credentials {
 
     /// Returns the credentials of `plugin`, which gave `issued` when it was run first.
     pub(super) fn of_plugin(plugin: Plugin, issued: Issued) -> Self {
-        Self::Plugin { plugin, last: Mutex::new(issued) }
+        Self::Plugin { plugin: Box::new(plugin), last: Mutex::new(issued) }
     }
 
     /// kubectl knows one kind as well: the others have become plugins, of which none runs without a deadline.

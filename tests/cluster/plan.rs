@@ -440,11 +440,13 @@ fn plan_with_unserved_kind_names_its_api_once_with_a_remedy() {
     let site = site.with_namespace();
     let bundle = site.build("dev", &["serviceMonitor.enabled=true"]);
     // Other tests install the CustomResourceDefinition. This is how the API server answers without it.
-    let proxy =
-        Proxy::before(site.plane, |seen: &Seen| match seen.path.starts_with("/apis/monitoring.coreos.com") {
-            true => Fault::Answer(404, "content-type: text/plain; charset=utf-8", "404 page not found\n"),
-            false => Fault::None,
-        });
+    let proxy = Proxy::before(site.plane, |seen: &Seen| {
+        if seen.path.starts_with("/apis/monitoring.coreos.com") {
+            Fault::Answer(404, "content-type: text/plain; charset=utf-8", "404 page not found\n")
+        } else {
+            Fault::None
+        }
+    });
 
     let ended = site.apply_through(&proxy, &bundle, &[]);
 

@@ -22,9 +22,9 @@ fn run(folder: &Utf8Path, arguments: &[&str]) -> Output {
 /// Builds a signed bundle, and returns its path in `folder`.
 fn build(folder: &Utf8Path) -> Utf8PathBuf {
     let profiles = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
-    let build =
+    let arguments =
         ["build", "dev", "--profiles", profiles.as_str(), "--key", "signing.pem", "--keygen", "--quiet"];
-    let built = run(folder, &build);
+    let built = run(folder, &arguments);
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     folder.join(String::from_utf8(built.stdout).unwrap().trim())
 }

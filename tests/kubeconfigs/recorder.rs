@@ -142,7 +142,9 @@ fn answer(
 /// Answers whatever comes as a server of HTTP that does not understand it.
 fn refuse(mut stream: TcpStream) -> io::Result<()> {
     let mut bytes = [0; 4096];
-    stream.read(&mut bytes)?;
+    if stream.read(&mut bytes)? == 0 {
+        return Ok(());
+    }
     stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
 }
 

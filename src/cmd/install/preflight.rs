@@ -120,7 +120,7 @@ fn request(wanted: &Wanted) -> Option<Request> {
     key(&wanted.kind, &wanted.namespace, &wanted.name).map(|key| Request::get(&key))
 }
 
-/// Returns the API group that a CustomResourceDefinition is wanted for.
+/// Returns the API group that a `CustomResourceDefinition` is wanted for.
 fn group(wanted: &Wanted) -> Option<&str> {
     let (_, group) = wanted.name.split_once('.').filter(|_| wanted.kind == "CustomResourceDefinition")?;
     Some(group)
