@@ -5,9 +5,10 @@ use std::io;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 
 use super::client::{Call, Registry, RegistryReply};
-use super::error::{RegistryContent, RegistryError, RegistryFault, RequestFailure};
+use super::error::{RegistryContent, RegistryError, RegistryFault, RegistryPlace, RequestFailure};
 use super::host::Repository;
 use super::range;
+use crate::images::manifest::{Descriptor, MANIFEST_BYTES_MAX};
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
 
@@ -74,6 +75,26 @@ impl Registry {
             }
         };
         pulled.map_err(|failure| failure.fetching(RegistryContent::Blob { image: image.clone(), digest }))
+    }
+
+    /// Reads a config, of which people write some kilobytes; a larger one is refused.
+    pub(super) fn small_blob(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+    ) -> Result<(Vec<u8>, RegistryPlace), RequestFailure> {
+        let wanted = blob.digest;
+        let reply = self.send(repository, &Call::get(format!("blobs/sha256:{wanted}")))?;
+        if reply.answer.status != 200 {
+            return Err(reply.refused(RegistryFault::Gone(wanted)));
+        }
+        let mut answer = reply.answer;
+        let bytes = answer.read_all(MANIFEST_BYTES_MAX)?;
+        let found = Digest::of(&bytes);
+        if found != wanted {
+            return Err(RegistryFault::WrongDigest { wanted, found }.at(&answer.place));
+        }
+        Ok((bytes, answer.place))
     }
 
     fn pull_once(

@@ -15,8 +15,8 @@ use super::redirect::{self, REDIRECTS_MAX};
 use super::retry::{delay, retry_after};
 use super::settings::{RegistrySettings, RegistrySettingsError};
 use super::tls;
-use super::token::basic;
-use super::transport::{HttpAnswer, HttpBody, HttpRequest, HttpTransport};
+use super::token::{basic, is_quoted};
+use super::transport::{HttpAnswer, HttpBody, HttpRequest, HttpTransport, host_of};
 use crate::images::reference::Reference;
 
 /// The longest answer that is an error or a token.
@@ -45,15 +45,15 @@ pub(super) struct Call {
 
 /// What a registry takes for a repository. No `Debug`.
 #[derive(Clone)]
-pub(super) struct Authorization {
-    pub(super) header: HeaderValue,
-    pub(super) access: LoginUse,
+struct Authorization {
+    header: HeaderValue,
+    access: LoginUse,
 }
 
 /// An answer, and what is known of who gave it.
 pub(super) struct RegistryReply {
     pub(super) answer: HttpAnswer,
-    pub(super) access: LoginUse,
+    authorization: Option<Authorization>,
     /// Whether it came from the registry itself, and not from where it points to.
     is_home: bool,
 }
@@ -123,14 +123,14 @@ impl Registry {
     /// Sends a call once, with a token or a login if the registry asks for one.
     pub(super) fn send(&self, repository: &Repository, call: &Call) -> Result<RegistryReply, RequestFailure> {
         let wire = self.wire(repository.address());
-        let uri = uri(wire, repository, &call.path)?;
+        let uri = uri(wire, repository, &call.path);
         let known = self.lock_authorizations().get(repository).cloned();
         let mut first = self.follow(call, &uri, known.as_ref())?;
         if first.answer.status != 401 || !first.is_home {
             return Ok(first);
         }
         // One renewal: a second 401 is the answer.
-        let authorization = self.authorize(repository, wire, &mut first.answer)?;
+        let authorization = self.authorize(repository, wire, &mut first)?;
         let second = self.follow(call, &uri, Some(&authorization))?;
         if second.answer.status != 401 {
             self.lock_authorizations().insert(repository.clone(), authorization);
@@ -143,12 +143,12 @@ impl Registry {
         &self,
         repository: &Repository,
         wire: Wire,
-        refusal: &mut HttpAnswer,
+        refusal: &mut RegistryReply,
     ) -> Result<Authorization, RequestFailure> {
-        let challenge = Challenge::choose(refusal.all(&WWW_AUTHENTICATE));
+        let challenge = Challenge::choose(refusal.answer.all(&WWW_AUTHENTICATE));
         // Read to its end, the connection can be used again.
-        let said = said(&refusal.read_all(SMALL_BYTES_MAX).unwrap_or_default());
-        let place = &refusal.place;
+        let said = refusal.said();
+        let place = &refusal.answer.place;
         let login = match wire {
             Wire::Tls => self.credentials.find(repository, self.helper_patience),
             Wire::Plain => Ok(None),
@@ -185,7 +185,6 @@ impl Registry {
     ) -> Result<RegistryReply, RequestFailure> {
         let mut uri = start.clone();
         let mut is_home = true;
-        let access = authorization.map_or(LoginUse::Anonymous, |it| it.access);
         for _ in 0..=REDIRECTS_MAX {
             let mut headers = call.headers.clone();
             if let Some(Authorization { header, .. }) = authorization.filter(|_| is_home) {
@@ -196,7 +195,7 @@ impl Registry {
             let mut answer = self.transport.send(request)?;
             let is_safe = matches!(call.method, Method::GET | Method::HEAD);
             if !is_safe || !redirect::is_redirect(answer.status) {
-                return Ok(RegistryReply { answer, access, is_home });
+                return Ok(RegistryReply { answer, authorization: authorization.cloned(), is_home });
             }
             let target = answer.header(&LOCATION).and_then(|location| redirect::target(&uri, location));
             let target = target.ok_or_else(|| RegistryFault::BadRedirect.at(&answer.place))?;
@@ -262,23 +261,29 @@ impl RegistryReply {
     pub(super) fn refused(mut self, missing: RegistryFault) -> RequestFailure {
         let code = self.answer.status;
         let retry_after = retry_after(self.answer.header(&RETRY_AFTER));
-        let body = self.answer.read_all(SMALL_BYTES_MAX).unwrap_or_default();
-        let said = said(&body);
+        let said = self.said();
+        let access = self.authorization.as_ref().map_or(LoginUse::Anonymous, |it| it.access);
         let why = match code {
-            401 | 403 if self.is_home => RegistryFault::Denied { code, access: self.access, said },
+            401 | 403 if self.is_home => RegistryFault::Denied { code, access, said },
             404 if self.is_home => missing,
             _ => RegistryFault::Status { code, retry_after, said },
         };
         why.at(&self.answer.place)
     }
+
+    /// Returns the words of an error, unless they quote what was sent.
+    fn said(&mut self) -> String {
+        let said = said(&self.answer.read_all(SMALL_BYTES_MAX).unwrap_or_default());
+        let is_quoted = self.authorization.as_ref().is_some_and(|it| is_quoted(&it.header, &said));
+        if is_quoted { String::new() } else { said }
+    }
 }
 
-fn uri(wire: Wire, repository: &Repository, path: &str) -> Result<Uri, RequestFailure> {
+fn uri(wire: Wire, repository: &Repository, path: &str) -> Uri {
     let text = format!("{}://{}/v2/{}/{path}", wire.scheme(), repository.address(), repository.path);
-    let place = RegistryPlace { host: repository.host.clone(), proxy: None };
-    text.parse().map_err(|_| RegistryFault::BadRedirect.at(&place))
+    text.parse().expect("a reference has only characters that an address may have")
 }
 
 pub(super) fn place_of(uri: &Uri) -> RegistryPlace {
-    RegistryPlace { host: super::transport::host_of(uri), proxy: None }
+    RegistryPlace { host: host_of(uri), proxy: None }
 }

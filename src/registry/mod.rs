@@ -20,6 +20,7 @@ mod host;
 mod manifest;
 mod range;
 mod redirect;
+mod remedy;
 mod retry;
 mod settings;
 mod tls;
