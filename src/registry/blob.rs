@@ -14,7 +14,7 @@ use crate::model::digest::Digest;
 
 /// How much is read at once.
 const BUFFER_BYTES: usize = 64 << 10;
-/// How much must come between two failures for them not to count together.
+/// How much more must come before failures are counted from the beginning.
 const PROGRESS_BYTES: u64 = 1 << 20;
 
 /// A config or layer of an image.
@@ -62,12 +62,12 @@ impl Registry {
         let BlobRequest { image, digest, size, from } = *wanted;
         let repository = self.repository(image);
         let mut download = Download { size, at: if from < size { from } else { 0 }, sink };
-        let mut failures = 0;
+        let (mut failures, mut farthest) = (0, download.at);
         let pulled = loop {
-            let before = download.at;
             let Err(failure) = self.pull_once(&repository, digest, &mut download) else { break Ok(()) };
-            if download.at >= before.saturating_add(PROGRESS_BYTES) {
-                failures = 0;
+            // Bytes that came before are no progress: a registry that always starts again would never be given up.
+            if download.at >= farthest.saturating_add(PROGRESS_BYTES) {
+                (failures, farthest) = (0, download.at);
             }
             match self.wait(failures, failure) {
                 Ok(number) => failures = number,
@@ -77,7 +77,7 @@ impl Registry {
         pulled.map_err(|failure| failure.fetching(RegistryContent::Blob { image: image.clone(), digest }))
     }
 
-    /// Reads a config, of which people write some kilobytes; a larger one is refused.
+    /// Reads a config. Usual ones have some kilobytes; one above the limit of manifests is refused.
     pub(super) fn small_blob(
         &self,
         repository: &Repository,
@@ -126,7 +126,7 @@ impl Registry {
     }
 }
 
-/// What a registry makes of the wish to continue.
+/// How a registry answers a request for the rest of a blob.
 enum RangeAnswer {
     Continues,
     StartsAgain,

@@ -1,4 +1,4 @@
-//! Requests to registries: credentials, redirects, and what is tried again. The one way for each kind of content.
+//! Requests to registries: credentials, redirects and retries. Every kind of content takes this way.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,13 +10,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use super::challenge::Challenge;
 use super::credentials::RegistryCredentials;
 use super::error::{LoginUse, RegistryFault, RegistryPlace, RequestFailure, said};
-use super::host::{Mirror, PlainHosts, Repository, Wire, is_loopback};
+use super::host::{Mirror, PlainHosts, Repository, Wire, host_of, is_loopback};
 use super::redirect::{self, REDIRECTS_MAX};
 use super::retry::{delay, retry_after};
 use super::settings::{RegistrySettings, RegistrySettingsError};
 use super::tls;
 use super::token::{basic, is_quoted};
-use super::transport::{HttpAnswer, HttpBody, HttpRequest, HttpTransport, host_of};
+use super::transport::{HttpAnswer, HttpBody, HttpRequest, HttpTransport};
 use crate::images::reference::Reference;
 
 /// The longest answer that is an error or a token.
@@ -32,7 +32,7 @@ pub struct Registry {
     sleep: Box<dyn Fn(Duration) + Send + Sync>,
     /// How hosts are spoken to that may have TLS or not.
     wires: Mutex<BTreeMap<String, Wire>>,
-    /// What was obtained for each repository, and is sent at once.
+    /// Sent with the first request to a repository already, once the registry asked for it.
     authorizations: Mutex<BTreeMap<Repository, Authorization>>,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Call {
     pub(super) headers: HeaderMap,
 }
 
-/// What a registry takes for a repository. No `Debug`.
+/// The value of `Authorization` that a registry accepts for a repository. No `Debug`.
 #[derive(Clone)]
 struct Authorization {
     header: HeaderValue,
@@ -94,7 +94,7 @@ impl Registry {
         Repository::locate(image, &self.mirrors)
     }
 
-    /// Does something until it succeeds, or fails for good.
+    /// Repeats `once` until it succeeds or its failure is final.
     pub(super) fn persist<T>(
         &self,
         mut once: impl FnMut() -> Result<T, RequestFailure>,
@@ -108,7 +108,7 @@ impl Registry {
         }
     }
 
-    /// Waits after one more failure than `failures`, and returns their number; or returns the failure if it is final.
+    /// Waits before the next attempt and returns the number of failures so far, or returns a final failure at once.
     pub(super) fn wait(&self, failures: u32, failure: RequestFailure) -> Result<u32, RequestFailure> {
         let failures = failures + 1;
         match delay(failures, &failure.why) {
@@ -138,7 +138,7 @@ impl Registry {
         Ok(second)
     }
 
-    /// Obtains what an answer with status 401 asks for.
+    /// Obtains the authorization that an answer with status 401 asks for.
     fn authorize(
         &self,
         repository: &Repository,
@@ -208,7 +208,7 @@ impl Registry {
         Err(RegistryFault::RedirectLoop.at(&place_of(start)))
     }
 
-    /// Checks an address that a server names: TLS is never left, and plain HTTP only goes where the operator lets it.
+    /// Checks an address that a server names: TLS is never left, and plain HTTP only reaches listed hosts and this machine.
     pub(super) fn check(&self, target: &Uri, from: Option<Wire>) -> Result<(), RegistryFault> {
         match Wire::of(target) {
             Some(Wire::Tls) => Ok(()),
@@ -218,7 +218,7 @@ impl Registry {
         }
     }
 
-    /// Decides how a host is spoken to: with TLS, except those that the operator lists. This machine may have either.
+    /// Returns the wire to a host: TLS, except for listed hosts. Servers of this machine may speak either.
     fn wire(&self, address: &str) -> Wire {
         if self.plain_hosts.lists(address) {
             return Wire::Plain;
@@ -237,7 +237,7 @@ impl Registry {
         found.unwrap_or(Wire::Tls)
     }
 
-    /// Returns how a server answers, TLS first; none if it does not answer.
+    /// Tries TLS, then plain HTTP, and returns which of them the server speaks.
     fn probe(&self, address: &str) -> Option<Wire> {
         let ask = |wire: Wire| {
             let uri = format!("{}://{address}/v2/", wire.scheme()).parse().ok()?;
@@ -250,7 +250,8 @@ impl Registry {
             Some(self.transport.send(request))
         };
         match ask(Wire::Tls)? {
-            Ok(_) | Err(RequestFailure { why: RegistryFault::Certificate(_), .. }) => Some(Wire::Tls),
+            Ok(_) => Some(Wire::Tls),
+            Err(failure) if failure.why.is_of_tls() => Some(Wire::Tls),
             Err(_) => ask(Wire::Plain)?.is_ok().then_some(Wire::Plain),
         }
     }
@@ -286,4 +287,15 @@ fn uri(wire: Wire, repository: &Repository, path: &str) -> Uri {
 
 pub(super) fn place_of(uri: &Uri) -> RegistryPlace {
     RegistryPlace { host: host_of(uri), proxy: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn client_is_shared_by_threads() {
+        fn is_shared<T: Send + Sync>() {}
+        is_shared::<Registry>();
+    }
 }

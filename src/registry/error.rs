@@ -1,4 +1,4 @@
-//! Why content was not fetched from a registry.
+//! Failures of requests to registries.
 
 use std::fmt;
 use std::io;
@@ -26,7 +26,7 @@ pub struct RegistryError {
     pub why: RegistryFault,
 }
 
-/// What was asked for.
+/// The content that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistryContent {
     Manifest { image: Reference },
@@ -42,7 +42,7 @@ pub struct RegistryPlace {
     pub proxy: Option<String>,
 }
 
-/// With whose credentials a registry was asked.
+/// Whether credentials were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginUse {
     Anonymous,
@@ -51,7 +51,7 @@ pub enum LoginUse {
     Credentials,
 }
 
-/// Why a request failed.
+/// The reason of a failure.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryFault {
     #[error("the registry has no such image or tag")]
@@ -68,8 +68,12 @@ pub enum RegistryFault {
     UnknownHost,
     #[error("no answer within {} s", .limit.as_secs())]
     Silent { limit: Duration },
+    #[error("TLS verification failed: the server's certificate is signed by an unknown authority")]
+    UnknownAuthority,
+    #[error("TLS verification failed: this system has no authorities")]
+    NoAuthorities,
     #[error("TLS verification failed: {0}")]
-    Certificate(String),
+    Tls(String),
     #[error("the server does not speak TLS")]
     NotTls,
     #[error("the answer is not HTTP")]
@@ -151,6 +155,11 @@ impl RequestFailure {
 }
 
 impl RegistryFault {
+    /// Returns whether the server speaks TLS, and it is not the one that is meant.
+    pub(super) fn is_of_tls(&self) -> bool {
+        matches!(self, Self::UnknownAuthority | Self::NoAuthorities | Self::Tls(_))
+    }
+
     pub(super) fn at(self, place: &RegistryPlace) -> RequestFailure {
         RequestFailure { place: place.clone(), why: self }
     }

@@ -1,9 +1,9 @@
-//! What the operator can do about a failed request.
+//! Remedies for failed requests.
 
 use super::error::{LoginUse, RegistryError, RegistryFault};
 
 impl RegistryError {
-    /// Returns a command or an imperative; none if the message says all.
+    /// Returns a command or an imperative, where one helps.
     pub fn remedy(&self) -> Option<String> {
         use RegistryFault as F;
         let host = &self.place.host;
@@ -47,8 +47,14 @@ impl RegistryFault {
             Self::Connection(_) | Self::UnknownHost => {
                 "check the host, the network and the proxy (HTTPS_PROXY, NO_PROXY)"
             }
-            Self::Certificate(_) => {
+            Self::UnknownAuthority => {
                 "pass the registry's authority with --ca FILE; a proxy may answer in its place"
+            }
+            Self::NoAuthorities => {
+                "pass the registry's authority with --ca FILE, or name those of the system in SSL_CERT_FILE"
+            }
+            Self::Tls(_) => {
+                "compare the host with the names in its certificate, and check the clock; a proxy may answer in its place"
             }
             Self::NotHttp | Self::BadRedirect | Self::RedirectLoop | Self::MediaType(_) => {
                 "check the host and the proxy (HTTPS_PROXY, NO_PROXY): a login page may answer in place of the registry"

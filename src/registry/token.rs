@@ -1,4 +1,4 @@
-//! Tokens: what a token service is asked for, and what of its answer is used.
+//! Tokens: the request to a token service, and its answer.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +16,7 @@ use super::redirect::is_redirect;
 use super::retry::retry_after;
 use super::transport::{HttpAnswer, HttpBody, HttpRequest};
 
-/// How this program is called where an identity token is exchanged.
+/// The name of this program for token services.
 const CLIENT_ID: &str = env!("CARGO_PKG_NAME");
 
 #[derive(Deserialize)]
@@ -26,7 +26,7 @@ struct Issued {
 }
 
 impl Registry {
-    /// Asks a token service for the scope of a challenge; none if it denies it.
+    /// Asks a token service for a token of the challenge's scope. Returns none if the service denies it.
     ///
     /// The service may be at another host than the registry, but never without TLS, except where plain HTTP is allowed; no
     /// login is sent there.
@@ -112,7 +112,7 @@ fn sensitive(value: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// Reads the address of a token service; none if it has a login or is no address.
+/// Reads the address of a token service. An address with a login is refused.
 fn realm(text: &str) -> Option<Uri> {
     let uri: Uri = text.trim().parse().ok()?;
     let has_login = uri.authority()?.as_str().contains('@');

@@ -1,4 +1,4 @@
-//! Who gets credentials, and who does not. They travel in TLS only, so the servers have it.
+//! Credentials: which servers receive them. They are sent in TLS only, so these servers have it.
 
 use relay_bundle::registry::error::{LoginUse, RegistryError, RegistryFault};
 use relay_bundle::registry::{

@@ -1,4 +1,4 @@
-//! What is asked again, how often and after which pauses.
+//! Retries: how often, and after which pauses.
 
 use relay_bundle::registry::error::{RegistryError, RegistryFault};
 

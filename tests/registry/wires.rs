@@ -60,6 +60,37 @@ fn server_that_answers_tls_with_text_is_told_apart() {
 }
 
 #[test]
+fn answer_that_is_not_http_is_told_apart() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"220 mail.example ESMTP\r\n\r\n");
+        }
+    });
+
+    let reference = format!("{address}/a:1").parse().unwrap();
+    let error = Client::new(Options::default()).registry.pull_manifest(&reference).unwrap_err();
+
+    assert!(matches!(error.why, RegistryFault::NotTls | RegistryFault::NotHttp), "{error}");
+}
+
+#[test]
+fn certificate_for_another_name_is_refused() {
+    let Some(certificates) = Certificates::get() else { return };
+    let stub = Stub::start_tls(certificates, |_, _| manifest().answer());
+
+    let reference = format!("0.0.0.0:{}/a:1", stub.port()).parse().unwrap();
+    let error = trusting(certificates).registry.pull_manifest(&reference).unwrap_err();
+
+    assert!(matches!(error.why, RegistryFault::Tls(_)), "{error}");
+    assert!(error.remedy().unwrap().contains("names in its certificate"));
+}
+
+#[test]
 fn certificate_of_the_given_authority_is_accepted() {
     let Some(certificates) = Certificates::get() else { return };
     let stub = Stub::start_tls(certificates, |_, _| manifest().answer());
@@ -75,7 +106,7 @@ fn certificate_of_another_authority_is_refused() {
 
     for client in [other, Client::new(Options::default())] {
         let error = pull(&client, &stub).unwrap_err();
-        assert!(matches!(error.why, RegistryFault::Certificate(_)), "{error}");
+        assert!(matches!(error.why, RegistryFault::UnknownAuthority), "{error}");
         assert!(error.remedy().unwrap().contains("--ca FILE"));
         assert!(client.pauses().is_empty(), "the same certificate would come again");
     }
