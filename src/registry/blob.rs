@@ -4,10 +4,11 @@ use std::io;
 
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 
-use super::client::{Call, Registry, RegistryReply};
+use super::client::{Call, Registry};
 use super::error::{RegistryContent, RegistryError, RegistryFault, RegistryPlace, RequestFailure};
 use super::host::Repository;
 use super::range;
+use super::reply::RegistryReply;
 use crate::images::manifest::{Descriptor, MANIFEST_BYTES_MAX};
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;

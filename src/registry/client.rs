@@ -4,23 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::challenge::Challenge;
 use super::credentials::RegistryCredentials;
-use super::error::{LoginUse, RegistryFault, RegistryPlace, RequestFailure, said};
+use super::error::{LoginUse, RegistryFault, RegistryPlace, RequestFailure};
 use super::host::{Mirror, PlainHosts, Repository, Wire, host_of, is_loopback};
 use super::redirect::{self, REDIRECTS_MAX};
-use super::retry::{delay, retry_after};
+use super::reply::{Authorization, RegistryReply, SMALL_BYTES_MAX};
+use super::retry::delay;
 use super::settings::{RegistrySettings, RegistrySettingsError};
 use super::tls;
-use super::token::{basic, is_quoted};
-use super::transport::{HttpAnswer, HttpBody, HttpRequest, HttpTransport};
+use super::token::basic;
+use super::transport::{HttpBody, HttpRequest, HttpTransport};
 use crate::images::reference::Reference;
-
-/// The longest answer that is an error or a token.
-pub(super) const SMALL_BYTES_MAX: u64 = 64 << 10;
 
 /// A client of registries. It may be used from several threads. No `Debug`, for it has credentials.
 pub struct Registry {
@@ -41,21 +39,6 @@ pub(super) struct Call {
     pub(super) method: Method,
     pub(super) path: String,
     pub(super) headers: HeaderMap,
-}
-
-/// The value of `Authorization` that a registry accepts for a repository. No `Debug`.
-#[derive(Clone)]
-struct Authorization {
-    header: HeaderValue,
-    access: LoginUse,
-}
-
-/// An answer, and what is known of who gave it.
-pub(super) struct RegistryReply {
-    pub(super) answer: HttpAnswer,
-    authorization: Option<Authorization>,
-    /// Whether it came from the registry itself, and not from where it points to.
-    is_home: bool,
 }
 
 impl Call {
@@ -254,29 +237,6 @@ impl Registry {
             Err(failure) if failure.why.is_of_tls() => Some(Wire::Tls),
             Err(_) => ask(Wire::Plain)?.is_ok().then_some(Wire::Plain),
         }
-    }
-}
-
-impl RegistryReply {
-    /// Returns the failure that an answer stands for; `missing` is what 404 means.
-    pub(super) fn refused(mut self, missing: RegistryFault) -> RequestFailure {
-        let code = self.answer.status;
-        let retry_after = retry_after(self.answer.header(&RETRY_AFTER));
-        let said = self.said();
-        let access = self.authorization.as_ref().map_or(LoginUse::Anonymous, |it| it.access);
-        let why = match code {
-            401 | 403 if self.is_home => RegistryFault::Denied { code, access, said },
-            404 if self.is_home => missing,
-            _ => RegistryFault::Status { code, retry_after, said },
-        };
-        why.at(&self.answer.place)
-    }
-
-    /// Returns the words of an error, unless they quote what was sent.
-    fn said(&mut self) -> String {
-        let said = said(&self.answer.read_all(SMALL_BYTES_MAX).unwrap_or_default());
-        let is_quoted = self.authorization.as_ref().is_some_and(|it| is_quoted(&it.header, &said));
-        if is_quoted { String::new() } else { said }
     }
 }
 

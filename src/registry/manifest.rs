@@ -3,9 +3,10 @@
 use http::header::{ACCEPT, CONTENT_TYPE};
 use serde::Deserialize;
 
-use super::client::{Call, Registry, RegistryReply};
+use super::client::{Call, Registry};
 use super::error::{RegistryContent, RegistryError, RegistryFault, RegistryPlace, RequestFailure};
 use super::host::Repository;
+use super::reply::RegistryReply;
 use crate::images::lock::LockedImage;
 use crate::images::manifest::{Descriptor, Index, MANIFEST_BYTES_MAX, Manifest, MediaType};
 use crate::images::platform::Platform;

@@ -8,11 +8,12 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::challenge::TokenService;
-use super::client::{Registry, SMALL_BYTES_MAX};
+use super::client::Registry;
 use super::credentials::{LoginSecret, RegistryLogin};
 use super::error::{RegistryFault, RegistryPlace, RequestFailure};
 use super::host::Wire;
 use super::redirect::is_redirect;
+use super::reply::SMALL_BYTES_MAX;
 use super::retry::retry_after;
 use super::transport::{HttpAnswer, HttpBody, HttpRequest};
 
