@@ -4,6 +4,9 @@
 mod archive;
 mod blobs;
 mod build_signed;
+#[path = "../support/carried.rs"]
+mod carried;
+mod carry;
 mod completions;
 mod diff;
 mod env;
@@ -29,6 +32,9 @@ mod sign;
 mod special_files;
 mod state;
 mod terminal;
+#[path = "../support/tar.rs"]
+#[allow(dead_code, reason = "these tests change no headers")]
+mod tar;
 #[path = "../support/tools.rs"]
 mod tools;
 mod trust;
