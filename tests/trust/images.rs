@@ -270,9 +270,9 @@ fn manifest_with_two_readings_is_refused_whoever_signed_it() {
         ("no config", &|manifest| drop(manifest.as_object_mut().unwrap().remove("config")), "config"),
         ("no layers", &|manifest| drop(manifest.as_object_mut().unwrap().remove("layers")), "layers"),
         ("layers that are an object", &|manifest| manifest["layers"] = json!({}), "layers"),
-        ("a key that differs in case", &|manifest| manifest["Layers"] = json!([]), "Layers"),
-        ("a config that differs in case", &|manifest| manifest["CONFIG"] = json!({}), "CONFIG"),
-        ("a digest that differs in case", &|manifest| manifest["layers"][0]["Digest"] = json!("x"), "Digest"),
+        ("a key that differs in case", &|manifest| manifest["Layers"] = json!([]), "the key `layers` occurs twice"),
+        ("a config that differs in case", &|manifest| manifest["CONFIG"] = json!({}), "the key `config` occurs twice"),
+        ("a digest that differs in case", &|manifest| manifest["layers"][0]["Digest"] = json!("x"), "the key `digest` occurs twice"),
         ("a layer that is elsewhere", &|manifest| manifest["layers"][0]["urls"] = json!(["https://x.example"]), "urls"),
         (
             "a foreign layer",
