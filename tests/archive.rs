@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use relay_bundle::archive::{self, WriteError, Writer};
-use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::bundle::carried::{Carried, Entry, Visitor, hash_only};
+use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::bundle::read::{Contents, Fault, Form, ReadError};
 use relay_bundle::images::list::ImageList;
 use relay_bundle::model::digest::Digest;
@@ -524,7 +524,12 @@ fn each_defect_of_an_image_layout_is_named_with_its_file() {
         ("no oci-layout", &|layout| drop(layout.remove(0)), "`index.json` is a file too many", "too many"),
         ("no index.json", &|layout| drop(layout.remove(1)), "is a file too many", "is a file too many"),
         ("blobs alone", &|layout| drop(layout.drain(..2)), "is a file too many", "is a file too many"),
-        ("oci-layout alone", &|layout| layout.truncate(1), "`index.json` is missing", "`index.json` is missing"),
+        (
+            "oci-layout alone",
+            &|layout| layout.truncate(1),
+            "`index.json` is missing",
+            "`index.json` is missing",
+        ),
         ("no blob", &|layout| layout.truncate(2), &format!("`{manifest}` is missing"), "is missing"),
         (
             "no config and no layer",
@@ -538,11 +543,36 @@ fn each_defect_of_an_image_layout_is_named_with_its_file() {
             &format!("`{manifest}` is missing"),
             &format!("`{manifest}` is missing"),
         ),
-        ("another oci-layout", &|layout| layout[0].1[25] = b'1', "`oci-layout` does not have the bytes", "bytes"),
-        ("a longer oci-layout", &|layout| layout[0].1.push(b'\n'), "`oci-layout` does not have the bytes", "bytes"),
-        ("another index.json", &|layout| layout[1].1[40] ^= 1, "`index.json` does not have the bytes", "bytes"),
-        ("a shorter index.json", &|layout| layout[1].1.truncate(100), "`index.json` does not have the bytes", "bytes"),
-        ("both twice", &|layout| layout.extend_from_within(..2), "`oci-layout` is a file too many", "too many"),
+        (
+            "another oci-layout",
+            &|layout| layout[0].1[25] = b'1',
+            "`oci-layout` does not have the bytes",
+            "bytes",
+        ),
+        (
+            "a longer oci-layout",
+            &|layout| layout[0].1.push(b'\n'),
+            "`oci-layout` does not have the bytes",
+            "bytes",
+        ),
+        (
+            "another index.json",
+            &|layout| layout[1].1[40] ^= 1,
+            "`index.json` does not have the bytes",
+            "bytes",
+        ),
+        (
+            "a shorter index.json",
+            &|layout| layout[1].1.truncate(100),
+            "`index.json` does not have the bytes",
+            "bytes",
+        ),
+        (
+            "both twice",
+            &|layout| layout.extend_from_within(..2),
+            "`oci-layout` is a file too many",
+            "too many",
+        ),
         ("in another order", &|layout| layout.swap(0, 1), "`index.json` is a file too many", "too many"),
         (
             "an altered blob",
@@ -738,10 +768,7 @@ fn a_sink_that_fails_is_told_from_a_bad_bundle() {
         );
     }
     let too_large = vec![0; 65_537];
-    assert!(matches!(
-        archive::write(io::sink(), Some(&too_large), &small()),
-        Err(WriteError::Limit(_))
-    ));
+    assert!(matches!(archive::write(io::sink(), Some(&too_large), &small()), Err(WriteError::Limit(_))));
 }
 
 #[test]

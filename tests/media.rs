@@ -185,8 +185,7 @@ fn archive_as_a_file_is_refused_for_the_very_reason_that_a_pipe_is() {
         let mut below = |limit: usize| usize::try_from(numbers.next().unwrap() % limit as u64).unwrap();
         // Half of them near a header.
         let near = media.place_of(&media.blobs[below(7)]).start - 512;
-        let at =
-            if round % 2 == 0 { start + below(end - start) } else { (near + below(1100)).min(end - 1) };
+        let at = if round % 2 == 0 { start + below(end - start) } else { (near + below(1100)).min(end - 1) };
         match round % 5 {
             0 => bad.truncate(at),
             1 => drop(bad.splice(at..at, [0; 512])),

@@ -122,11 +122,7 @@ impl<M: Medium> Tail<M> {
         }
     }
 
-    fn walk(
-        &mut self,
-        images: Option<&ImageList>,
-        reading: &mut dyn Reading,
-    ) -> Result<Carried, ReadError> {
+    fn walk(&mut self, images: Option<&ImageList>, reading: &mut dyn Reading) -> Result<Carried, ReadError> {
         let Some(images) = images else { return self.check_end().map(|()| Carried::default()) };
         if !self.read_derived(OCI_LAYOUT, OCI_LAYOUT_BYTES)? {
             return Ok(Carried::default());

@@ -44,7 +44,9 @@ pub(crate) fn with_hole(env: &TestEnv, bytes: u64) {
     let mut hasher = Hasher::default();
     (0..bytes >> 20).for_each(|_| hasher.update(&zeros));
     let hole = hasher.finish();
-    let layer = format!("{{\"digest\":\"sha256:{hole}\",\"mediaType\":\"application/vnd.oci.image.layer.v1.tar\",\"size\":{bytes}}}");
+    let layer = format!(
+        "{{\"digest\":\"sha256:{hole}\",\"mediaType\":\"application/vnd.oci.image.layer.v1.tar\",\"size\":{bytes}}}"
+    );
     let mut image = image_of(&[]);
     let manifest = String::from_utf8(image.manifest.bytes).unwrap();
     let manifest = manifest.replace("\"layers\":[]", &format!("\"layers\":[{layer}]"));

@@ -27,7 +27,9 @@ fn read(env: &TestEnv, name: &str) -> Vec<u8> {
 /// Returns the names in an archive that belong to its image layout.
 fn layout_of(archive: &[u8]) -> Vec<String> {
     let names = records(archive).into_iter().map(|record| record.name);
-    names.filter(|name| name.starts_with("blobs/") || matches!(name.as_str(), "oci-layout" | "index.json")).collect()
+    names
+        .filter(|name| name.starts_with("blobs/") || matches!(name.as_str(), "oci-layout" | "index.json"))
+        .collect()
 }
 
 /// Returns the content of a file of an archive.
@@ -104,7 +106,16 @@ fn with_delta(env: &TestEnv) -> Images {
     env.build(&["tiny", "--archive", "old.tar", "--images", "all", "--key", "key.pem", "--serial", "1"]);
     let images = lock(env, &[b"layer b", b"layer c"]);
     let said = env.run(&[
-        "build", "tiny", "--archive", "delta.tar", "--images", "since:old.tar", "--key", "key.pem", "--serial", "2",
+        "build",
+        "tiny",
+        "--archive",
+        "delta.tar",
+        "--images",
+        "since:old.tar",
+        "--key",
+        "key.pem",
+        "--serial",
+        "2",
     ]);
     assert_eq!(said.code, 0, "{}", said.stderr);
     let left_out = "left out 1 blob (7 bytes) that `old.tar` lists: the site must have them";
@@ -164,7 +175,17 @@ fn missing_images_are_an_error_only_where_all_are_wanted() {
         assert_eq!(env.run(&trust).code, 0, "{archive}");
     }
     env.ok(&["pack", "delta.tar", "whole.tar", "--images", "all"]);
-    env.ok(&["verify", "whole.tar", "--trust", "trust.toml", "--state", "state.json", "--images", "all", "--record"]);
+    env.ok(&[
+        "verify",
+        "whole.tar",
+        "--trust",
+        "trust.toml",
+        "--state",
+        "state.json",
+        "--images",
+        "all",
+        "--record",
+    ]);
     assert!(env.path().join("state.json").exists());
 }
 
@@ -309,7 +330,9 @@ fn commands_that_only_look_are_not_disturbed_by_a_damaged_blob() {
         assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
         assert!(said.contains(not_hashed) && said.contains(": all carried, not hashed\n"), "{said}");
     }
-    for arguments in [&["diff", "all.tar", "bad.tar"][..], &["rbac", "bad.tar"], &["images", "bad.tar", "--mirror"]] {
+    for arguments in
+        [&["diff", "all.tar", "bad.tar"][..], &["rbac", "bad.tar"], &["images", "bad.tar", "--mirror"]]
+    {
         assert_eq!(env.run(arguments).code, 0, "{arguments:?}");
     }
     let verified = env.run(&["verify", "bad.tar", "--key", "key.pub.pem"]);
@@ -328,8 +351,7 @@ fn archive_of_a_gibibyte_is_inspected_without_reading_it() {
     carried::lock(&env.path().join("profiles"), locked.clone());
     env.build(&["tiny", "--archive", "none.tar"]);
     let name = SOURCE.parse::<relay_bundle::images::reference::Reference>().unwrap();
-    let list =
-        relay_bundle::images::list::ImageList::of([(name.pinned(locked.digest), &locked)]).unwrap();
+    let list = relay_bundle::images::list::ImageList::of([(name.pinned(locked.digest), &locked)]).unwrap();
     let images = Images { list, ..Images::of(&[(SOURCE, &image)]) };
     let small = carry(&read(&env, "none.tar"), &images.layout());
     let content = records(&small).into_iter().find(|record| record.name == path_of(&hole)).unwrap().content;

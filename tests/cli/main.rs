@@ -31,10 +31,10 @@ mod secrets;
 mod sign;
 mod special_files;
 mod state;
-mod terminal;
 #[path = "../support/tar.rs"]
 #[allow(dead_code, reason = "these tests change no headers")]
 mod tar;
+mod terminal;
 #[path = "../support/tools.rs"]
 mod tools;
 mod trust;

@@ -46,6 +46,11 @@ fn every_place_of_a_bundle_packs_to_the_file_that_gnu_tar_and_build_write() {
     for name in ["big.tar", "piped.tar"] {
         assert!(fs_err::read(env.path().join(name)).unwrap() == packed, "{name}");
     }
+    // To choose of the images takes a second look.
+    let chosen =
+        env.command(&["pack", "/dev/stdin", "x.tar", "--images", "all"]).write_stdin(packed).assert();
+    let said = String::from_utf8(chosen.failure().code(2).get_output().stderr.clone()).unwrap();
+    assert!(said.contains("`/dev/stdin` can be read once only"), "{said}");
 }
 
 #[test]

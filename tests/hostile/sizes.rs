@@ -7,9 +7,9 @@ use relay_bundle::images::reference::Reference;
 use relay_bundle::model::digest::Digest;
 
 use crate::archives::Tar;
-use crate::program::Place;
 use crate::carried::image::{Format, Image};
 use crate::carried::{Images, bundle_of, carry, locked, path_of};
+use crate::program::Place;
 use crate::shipped::{bundle, pack};
 use crate::tar::{BLOCK, file, header, records, set};
 

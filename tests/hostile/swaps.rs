@@ -98,10 +98,7 @@ fn a_folder_that_is_swapped_is_not_followed() {
 
     let fault = read(elsewhere).unwrap_err().fault;
 
-    assert!(
-        matches!(&fault, Fault::Form { name, form: Form::Symlink } if name == "manifests"),
-        "{fault:?}"
-    );
+    assert!(matches!(&fault, Fault::Form { name, form: Form::Symlink } if name == "manifests"), "{fault:?}");
 }
 
 #[test]

@@ -62,7 +62,8 @@ pub(crate) struct Images {
 impl Images {
     /// Lists images by their names, which have no digest.
     pub(crate) fn of(images: &[(&str, &Image)]) -> Self {
-        let locked: Vec<_> = images.iter().map(|(name, image)| (pinned(name, image), locked(image))).collect();
+        let locked: Vec<_> =
+            images.iter().map(|(name, image)| (pinned(name, image), locked(image))).collect();
         let list = locked.iter().map(|(reference, image)| (reference.clone(), image));
         let contents = images.iter().flat_map(|(_, image)| image.contents());
         Self {

@@ -17,11 +17,11 @@ use relay_bundle::trust::verify::{Authority, Purpose, Terms, VerifyError, verify
 use serde_json::json;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::tar;
 use super::situation::{Situation, Who, grant};
+use super::tar;
 use super::world::{
-    ACCEPTED, Content, DEV, ISSUED, PRODUCTION, Step, code_of, key, time, verify_by_key,
-    verify_by_policy, verify_until,
+    ACCEPTED, Content, DEV, ISSUED, PRODUCTION, Step, code_of, key, time, verify_by_key, verify_by_policy,
+    verify_until,
 };
 
 const SEED: [u8; 32] = [1; 32];

@@ -55,7 +55,8 @@ fn good_list_with_all_some_and_no_images_is_accepted() {
     for absent in 0..1_usize << blobs.len() {
         let left_out: Vec<Digest> =
             blobs.iter().enumerate().filter(|(at, _)| absent >> at & 1 == 1).map(|(_, blob)| *blob).collect();
-        let layout = if left_out.len() == blobs.len() { Vec::new() } else { images.layout_without(&left_out) };
+        let layout =
+            if left_out.len() == blobs.len() { Vec::new() } else { images.layout_without(&left_out) };
 
         assert_eq!(code_of(&outcome(Content { layout, ..good() })), ACCEPTED, "{left_out:?}");
         accepted += 1;
@@ -86,15 +87,23 @@ fn hostile_list_is_refused_whoever_signed_it() {
             },
             "belongs to no image",
         ),
-        ("a blob that is listed as a manifest", &|list| {
-            let mut one = list["manifests"][0].clone();
-            one["digest"] = blob(list);
-            push(list, "manifests", one);
-        }, "belongs to no image"),
-        ("a manifest that is listed as a blob", &|list| {
-            push(list, "blobs", entry(&manifest));
-            push(&mut list["images"][0], "blobs", json!(format!("sha256:{manifest}")));
-        }, "is a manifest and a blob"),
+        (
+            "a blob that is listed as a manifest",
+            &|list| {
+                let mut one = list["manifests"][0].clone();
+                one["digest"] = blob(list);
+                push(list, "manifests", one);
+            },
+            "belongs to no image",
+        ),
+        (
+            "a manifest that is listed as a blob",
+            &|list| {
+                push(list, "blobs", entry(&manifest));
+                push(&mut list["images"][0], "blobs", json!(format!("sha256:{manifest}")));
+            },
+            "is a manifest and a blob",
+        ),
         ("a blob twice", &|list| push_front(list, "blobs"), "spelled"),
         ("an image twice", &|list| push_front(list, "images"), "spelled"),
         ("a manifest twice", &|list| push_front(list, "manifests"), "spelled"),
@@ -105,30 +114,55 @@ fn hostile_list_is_refused_whoever_signed_it() {
             &|list| list["images"][0]["blobs"].as_array_mut().unwrap().reverse(),
             "spelled",
         ),
-        ("an image that lacks a blob", &|list| {
-            list["images"][0]["blobs"].as_array_mut().unwrap().pop();
-        }, "belongs to no image"),
-        ("an image with a digest of its own", &|list| {
-            list["images"][0]["digest"] = json!(format!("sha256:{other}"));
-        }, "is not pinned to"),
-        ("a reference without a digest", &|list| {
-            let name = list["images"][0]["reference"].as_str().unwrap().split('@').next().unwrap().to_owned();
-            list["images"][0]["reference"] = json!(name);
-        }, "is not pinned to"),
-        ("a reference outside the grammar", &|list| {
-            let name = list["images"][0]["reference"].as_str().unwrap().to_uppercase();
-            list["images"][0]["reference"] = json!(name);
-        }, LIST),
-        ("an image that the manifests do not run", &|list| {
-            let mut image = list["images"][0].clone();
-            let name = image["reference"].as_str().unwrap().replace("ghcr.io", "quay.io");
-            image["reference"] = json!(name);
-            push(list, "images", image);
-        }, "other images than the manifests"),
-        ("another name of the image", &|list| {
-            let name = list["images"][0]["reference"].as_str().unwrap().replace("v1", "v2");
-            list["images"][0]["reference"] = json!(name);
-        }, "other images than the manifests"),
+        (
+            "an image that lacks a blob",
+            &|list| {
+                list["images"][0]["blobs"].as_array_mut().unwrap().pop();
+            },
+            "belongs to no image",
+        ),
+        (
+            "an image with a digest of its own",
+            &|list| {
+                list["images"][0]["digest"] = json!(format!("sha256:{other}"));
+            },
+            "is not pinned to",
+        ),
+        (
+            "a reference without a digest",
+            &|list| {
+                let name =
+                    list["images"][0]["reference"].as_str().unwrap().split('@').next().unwrap().to_owned();
+                list["images"][0]["reference"] = json!(name);
+            },
+            "is not pinned to",
+        ),
+        (
+            "a reference outside the grammar",
+            &|list| {
+                let name = list["images"][0]["reference"].as_str().unwrap().to_uppercase();
+                list["images"][0]["reference"] = json!(name);
+            },
+            LIST,
+        ),
+        (
+            "an image that the manifests do not run",
+            &|list| {
+                let mut image = list["images"][0].clone();
+                let name = image["reference"].as_str().unwrap().replace("ghcr.io", "quay.io");
+                image["reference"] = json!(name);
+                push(list, "images", image);
+            },
+            "other images than the manifests",
+        ),
+        (
+            "another name of the image",
+            &|list| {
+                let name = list["images"][0]["reference"].as_str().unwrap().replace("v1", "v2");
+                list["images"][0]["reference"] = json!(name);
+            },
+            "other images than the manifests",
+        ),
         ("a blob of no bytes", &|list| list["blobs"][0]["size"] = json!(0), "has 0 bytes"),
         ("a blob of 8 GiB", &|list| list["blobs"][0]["size"] = json!(8_u64 << 30), "1 to 8589934591"),
         ("a negative size", &|list| list["blobs"][0]["size"] = json!(-1), "invalid value"),
@@ -143,9 +177,13 @@ fn hostile_list_is_refused_whoever_signed_it() {
             &|list| list["manifests"][0]["mediaType"] = json!(Format::Oci.index()),
             "media type of no image manifest",
         ),
-        ("digests without sha256", &|list| {
-            list["blobs"][0]["digest"] = json!(other.to_string());
-        }, LIST),
+        (
+            "digests without sha256",
+            &|list| {
+                list["blobs"][0]["digest"] = json!(other.to_string());
+            },
+            LIST,
+        ),
     ];
     for (what, edit, why) in table {
         let refusal = outcome(with_document(edit)).expect_err(what);
@@ -261,19 +299,43 @@ fn manifest_with_two_readings_is_refused_whoever_signed_it() {
     let data = |text: &str| json!(STANDARD.encode(text));
     let table: [Edit<'_>; 23] = [
         ("schema 1", &|manifest| manifest["schemaVersion"] = json!(1), "schemaVersion"),
-        ("no schema", &|manifest| drop(manifest.as_object_mut().unwrap().remove("schemaVersion")), "schemaVersion"),
+        (
+            "no schema",
+            &|manifest| drop(manifest.as_object_mut().unwrap().remove("schemaVersion")),
+            "schemaVersion",
+        ),
         ("layers of schema 1", &|manifest| manifest["fsLayers"] = json!([]), "fsLayers"),
         ("manifests beside layers", &|manifest| manifest["manifests"] = json!([]), "manifests"),
         ("blobs beside layers", &|manifest| manifest["blobs"] = json!([]), "blobs"),
-        ("another media type inside", &|manifest| manifest["mediaType"] = json!(Format::Docker.manifest()), "mediaType"),
+        (
+            "another media type inside",
+            &|manifest| manifest["mediaType"] = json!(Format::Docker.manifest()),
+            "mediaType",
+        ),
         ("an index inside", &|manifest| manifest["mediaType"] = json!(Format::Oci.index()), "mediaType"),
         ("no config", &|manifest| drop(manifest.as_object_mut().unwrap().remove("config")), "config"),
         ("no layers", &|manifest| drop(manifest.as_object_mut().unwrap().remove("layers")), "layers"),
         ("layers that are an object", &|manifest| manifest["layers"] = json!({}), "layers"),
-        ("a key that differs in case", &|manifest| manifest["Layers"] = json!([]), "the key `layers` occurs twice"),
-        ("a config that differs in case", &|manifest| manifest["CONFIG"] = json!({}), "the key `config` occurs twice"),
-        ("a digest that differs in case", &|manifest| manifest["layers"][0]["Digest"] = json!("x"), "the key `digest` occurs twice"),
-        ("a layer that is elsewhere", &|manifest| manifest["layers"][0]["urls"] = json!(["https://x.example"]), "urls"),
+        (
+            "a key that differs in case",
+            &|manifest| manifest["Layers"] = json!([]),
+            "the key `layers` occurs twice",
+        ),
+        (
+            "a config that differs in case",
+            &|manifest| manifest["CONFIG"] = json!({}),
+            "the key `config` occurs twice",
+        ),
+        (
+            "a digest that differs in case",
+            &|manifest| manifest["layers"][0]["Digest"] = json!("x"),
+            "the key `digest` occurs twice",
+        ),
+        (
+            "a layer that is elsewhere",
+            &|manifest| manifest["layers"][0]["urls"] = json!(["https://x.example"]),
+            "urls",
+        ),
         (
             "a foreign layer",
             &|manifest| {
@@ -292,7 +354,11 @@ fn manifest_with_two_readings_is_refused_whoever_signed_it() {
         ),
         ("other data than the digest", &|manifest| manifest["layers"][0]["data"] = data("x"), "data"),
         ("a layer of no bytes", &|manifest| manifest["layers"][0]["size"] = json!(0), "size"),
-        ("a layer of another size", &|manifest| manifest["layers"][0]["size"] = json!(2), "not listed for it"),
+        (
+            "a layer of another size",
+            &|manifest| manifest["layers"][0]["size"] = json!(2),
+            "not listed for it",
+        ),
         (
             "another digest function",
             &|manifest| manifest["layers"][0]["digest"] = json!(format!("sha512:{}", "a".repeat(128))),
@@ -356,7 +422,8 @@ fn manifest_of_another_spelling_is_taken_as_it_is_and_a_key_twice_is_refused() {
 fn what_an_archive_carries_has_its_code() {
     type Edit<'a> = &'a dyn Fn(&mut Vec<(String, Vec<u8>)>);
     let manifest = path_of(&Images::tiny().manifest());
-    let at = |layout: &[(String, Vec<u8>)], name: &str| layout.iter().position(|file| file.0 == name).unwrap();
+    let at =
+        |layout: &[(String, Vec<u8>)], name: &str| layout.iter().position(|file| file.0 == name).unwrap();
     let table: [(&str, Edit<'_>, &str); 12] = [
         ("another oci-layout", &|layout| layout[0].1[0] ^= 1, "BAD_FORM"),
         ("another index", &|layout| layout[1].1[0] ^= 1, "BAD_FORM"),

@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test an unmet expectation is the failure")]
 
-mod confusion;
 #[path = "../support/carried.rs"]
 mod carried;
+mod confusion;
 mod content;
 mod forbidden;
 mod forger;
