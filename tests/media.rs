@@ -7,7 +7,7 @@ use fs_err as fs;
 use relay_bundle::archive;
 use relay_bundle::bundle::carried::{Carried, hash_only};
 use relay_bundle::bundle::files::BundleFiles;
-use relay_bundle::bundle::read::{Fault, Opening, ReadError, SealedMedium};
+use relay_bundle::bundle::read::{Fault, Form, Opening, ReadError, SealedMedium};
 use relay_bundle::images::list::ImageList;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::safe_path::SafePath;
@@ -263,4 +263,39 @@ fn blobs_of_which_nothing_is_wanted_are_shown_once_and_in_order() {
 
     assert!(shown.is_sorted());
     assert_eq!(shown.len(), 102);
+}
+
+#[test]
+fn archive_that_is_replaced_while_it_is_read_stays_the_one_that_was_opened() {
+    let media = Media::of_sizes(&[300 * KIB, 2 * MIB]);
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("a.tar"), folder.path().join("b.tar"));
+    let changes: [&dyn Fn(); 2] = [
+        &|| {
+            fs::write(&other, b"evil").unwrap();
+            fs::rename(&other, &path).unwrap();
+        },
+        &|| fs::remove_file(&path).unwrap(),
+    ];
+    for change in changes {
+        fs::write(&path, &media.tar).unwrap();
+        let opening = archive::open_file(fs::File::open(&path).unwrap()).unwrap();
+        let (_, tail) = opening.read_sums().unwrap().into_files().unwrap().read().unwrap();
+        change();
+
+        let carried = tail.check(Some(&media.list), &mut hash_only).unwrap();
+
+        assert_eq!(carried.digests().len(), 4);
+    }
+}
+
+#[test]
+fn archive_that_grows_while_it_is_read_is_refused() {
+    use std::os::unix::fs::FileExt as _;
+    let media = Media::of_sizes(&[300 * KIB, 2 * MIB]);
+    let grow = |file: &fs::File| file.file().write_all_at(b"evil", media.tar.len() as u64).unwrap();
+
+    let error = changed(&media, 0, false, &grow).unwrap_err();
+
+    assert!(matches!(error.fault, Fault::Form { form: Form::TrailingData, .. }), "{error}");
 }

@@ -18,7 +18,7 @@ use fs_err as fs;
 use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::bundle::read::{Contents, Fault, Files, ReadError};
 use relay_bundle::model::safe_path::SafePath;
-use relay_bundle::store::{Outcome, Store, StoreError};
+use relay_bundle::store::{Outcome, Scope, Store, StoreError};
 use store_home::{Home, home};
 
 const SIGABRT: i32 = 6;
@@ -88,7 +88,7 @@ fn do_deed(store: &Store, name: &str) {
     match name {
         "build" => drop(register(store, "deed")),
         "attach" => store.attach(&store.find("production").unwrap(), b"signatures").unwrap(),
-        "collect" => drop(store.collect_garbage().unwrap()),
+        "collect" => drop(store.collect_garbage(Scope::Entries).unwrap()),
         other => panic!("{other}"),
     }
 }
@@ -205,7 +205,7 @@ fn full_disk(store: &Store) {
         assert_every_entry_is_whole(store);
         assert_nothing_is_left_over(root);
         register(store, "before");
-        store.collect_garbage().unwrap();
+        store.collect_garbage(Scope::Entries).unwrap();
         assert_eq!(store.entries().unwrap().len(), 1);
     }
     assert!(refused > 5 && stored > 5, "{refused} refused, {stored} stored");
@@ -233,7 +233,7 @@ fn read_only(store: &Store) {
     assert!(matches!(&error, StoreError::Io(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem), "{error}");
     assert!(error.remedy().unwrap().contains("read-only"));
     assert_eq!(read(store, "production").unwrap().sums, bundle("before").sums());
-    assert!(store.find_garbage().unwrap().entries.is_empty());
+    assert!(store.find_garbage(Scope::Entries).unwrap().entries.is_empty());
 }
 
 // --- at once ---
@@ -243,7 +243,7 @@ fn build_many(store: &Store, own: &str) {
     for round in 0..10 {
         register(store, &format!("common {round}"));
         if round == 5 {
-            store.collect_garbage().unwrap();
+            store.collect_garbage(Scope::Entries).unwrap();
         }
     }
     store.register(&bundle(own), "relay", own).unwrap();

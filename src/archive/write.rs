@@ -66,7 +66,8 @@ pub fn size(
 pub struct Writer<'a, W> {
     out: W,
     images: Option<&'a ImageList>,
-    has_layout: bool,
+    /// How many manifests, configs and layers were added.
+    carried: usize,
     total: u64,
     buffer: Vec<u8>,
 }
@@ -86,7 +87,7 @@ impl<'a, W: Write> Writer<'a, W> {
         if let Some(bytes) = attestation {
             check_size(ATTESTATION, bytes.len() as u64, ATTESTATION_BYTES_MAX)?;
         }
-        let mut writer = Self { out, images, has_layout: false, total: 0, buffer: vec![0; BUFFER_BYTES] };
+        let mut writer = Self { out, images, carried: 0, total: 0, buffer: vec![0; BUFFER_BYTES] };
         writer.add_listed(attestation, files).map_err(WriteError::Output)?;
         Ok(writer)
     }
@@ -106,13 +107,13 @@ impl<'a, W: Write> Writer<'a, W> {
     ///
     /// When `content` or `out` fails.
     pub fn carry(&mut self, entry: Entry<'_>, content: &mut dyn Read) -> io::Result<()> {
-        if let Some(images) = self.images.filter(|_| !self.has_layout) {
-            self.has_layout = true;
+        if let Some(images) = self.images.filter(|_| self.carried == 0) {
             self.add(OCI_LAYOUT, OCI_LAYOUT_BYTES)?;
             self.add(INDEX, &layout::index(images))?;
         }
         let Self { out, total, buffer, .. } = self;
         *total += write_file(out, entry.path.as_str(), entry.bytes, content, buffer)?;
+        self.carried += 1;
         Ok(())
     }
 
@@ -124,6 +125,11 @@ impl<'a, W: Write> Writer<'a, W> {
     pub fn copy_images<M: Medium>(mut self, tail: Tail<M>) -> Result<Self, WriteError> {
         tail.check(self.images, &mut |entry, content| self.carry(entry, content))?;
         Ok(self)
+    }
+
+    /// Returns how many manifests, configs and layers were added.
+    pub fn carried(&self) -> usize {
+        self.carried
     }
 
     /// Ends the archive, and returns its size in bytes.

@@ -81,13 +81,6 @@ impl<M: Medium> Tail<M> {
         self.check_end()
     }
 
-    fn check_end(&mut self) -> Result<(), ReadError> {
-        match self.medium.next_file()? {
-            Some(Unlisted { name, .. }) => Err(self.error(Fault::Extra { name })),
-            None => Ok(()),
-        }
-    }
-
     /// Hashes everything that follows, and shows each manifest, config and layer to `visit`, in the order of the digests.
     ///
     /// What `visit` leaves unread is checked nevertheless; a large file of which it reads nothing is hashed while it is shown
@@ -107,7 +100,8 @@ impl<M: Medium> Tail<M> {
     ) -> Result<Carried, ReadError> {
         let mut hashing = Hashing { visit, beside: Beside::default(), buffer: vec![0; BUFFER_BYTES] };
         let walked = self.walk(images, &mut hashing);
-        // Whatever else went wrong comes later in the order of the files. Until then the medium stays open.
+        // Whatever else went wrong comes later in the order of the files. The medium stays until all are hashed: its threads
+        // end with it.
         hashing.beside.settle()?;
         walked
     }
@@ -121,6 +115,13 @@ impl<M: Medium> Tail<M> {
         self.walk(images, &mut Skimming)
     }
 
+    fn check_end(&mut self) -> Result<(), ReadError> {
+        match self.medium.next_file()? {
+            Some(Unlisted { name, .. }) => Err(self.error(Fault::Extra { name })),
+            None => Ok(()),
+        }
+    }
+
     fn walk(&mut self, images: Option<&ImageList>, reading: &mut dyn Reading) -> Result<Carried, ReadError> {
         let Some(images) = images else { return self.check_end().map(|()| Carried::default()) };
         if !self.read_derived(OCI_LAYOUT, OCI_LAYOUT_BYTES)? {
@@ -129,44 +130,34 @@ impl<M: Medium> Tail<M> {
         if !self.read_derived(INDEX, &layout::index(images))? {
             return Err(self.missing(INDEX));
         }
-        let mut carried = Carried::default();
-        let mut rest = images.carryable();
-        while let Some(file) = self.medium.next_file()? {
-            let found = layout::digest_of(&file.name);
-            let listed = rest.find(|(digest, one)| {
-                // Every manifest is there: one that is passed over is missing.
-                found == Some(*digest) || matches!(one, Carryable::Manifest(_))
-            });
-            let fault = match listed {
-                Some((digest, one)) if found == Some(digest) => {
-                    carried.digests.insert(digest);
-                    read_one(images, (digest, one), file, reading)
-                        .map(|pending| (digest, one.size(), pending))
-                }
-                Some((digest, _))
-                    if found.is_some_and(|found| found > digest && images.get(&found).is_some()) =>
-                {
-                    Err(Fault::Missing { path: layout::path_of(&digest) })
-                }
-                _ => Err(Fault::Extra { name: file.name }),
-            };
-            let offset = self.medium.offset();
-            match fault {
-                Ok((_, _, None)) => {}
-                Ok((digest, bytes, Some(pending))) => {
-                    let path = path_of(&digest);
-                    reading.wait(Entry { path: &path, bytes, digest }, offset, pending)?;
-                }
-                Err(fault) => return Err(ReadError { fault, offset }),
-            }
-        }
-        if let Some((digest, _)) = rest.find(|(_, one)| matches!(one, Carryable::Manifest(_))) {
-            return Err(self.missing(&layout::path_of(&digest)));
-        }
+        let carried = self.read_blobs(images, reading)?;
         if images.blobs().all(|(digest, _)| !carried.contains(&digest)) {
             return Err(self.error(Fault::Form { name: OCI_LAYOUT.to_owned(), form: Form::EmptyLayout }));
         }
         Ok(carried)
+    }
+
+    /// Reads manifests, configs and layers up to the end of the bundle.
+    fn read_blobs(&mut self, images: &ImageList, reading: &mut dyn Reading) -> Result<Carried, ReadError> {
+        let mut carried = Carried::default();
+        let mut rest = images.carryable();
+        while let Some(file) = self.medium.next_file()? {
+            let read = find_listed(images, &mut rest, &file.name).and_then(|(digest, one)| {
+                carried.digests.insert(digest);
+                let pending = read_one(images, (digest, one), file, reading)?;
+                Ok((digest, one.size(), pending))
+            });
+            let offset = self.medium.offset();
+            let (digest, bytes, pending) = read.map_err(|fault| ReadError { fault, offset })?;
+            if let Some(pending) = pending {
+                let path = path_of(&digest);
+                reading.wait(Entry { path: &path, bytes, digest }, offset, pending)?;
+            }
+        }
+        match rest.find(|(_, one)| matches!(one, Carryable::Manifest(_))) {
+            Some((digest, _)) => Err(self.missing(&layout::path_of(&digest))),
+            None => Ok(carried),
+        }
     }
 
     /// Reads a file whose bytes follow from `images.json`; no if the bundle ends here.
@@ -192,6 +183,22 @@ impl<M: Medium> Tail<M> {
 
     fn error(&self, fault: Fault) -> ReadError {
         ReadError { fault, offset: self.medium.offset() }
+    }
+}
+
+/// Finds in `rest`, which rises by digest, what the file `name` is; passes over configs and layers, which may be absent.
+fn find_listed(
+    images: &ImageList,
+    rest: &mut impl Iterator<Item = (Digest, Carryable)>,
+    name: &str,
+) -> Result<(Digest, Carryable), Fault> {
+    let found = layout::digest_of(name);
+    let is_later = |digest| found.is_some_and(|found| found > digest && images.get(&found).is_some());
+    // Every manifest is there: one that would be passed over is missing.
+    match rest.find(|(digest, one)| found == Some(*digest) || matches!(one, Carryable::Manifest(_))) {
+        Some((digest, one)) if found == Some(digest) => Ok((digest, one)),
+        Some((digest, _)) if is_later(digest) => Err(Fault::Missing { path: layout::path_of(&digest) }),
+        _ => Err(Fault::Extra { name: name.to_owned() }),
     }
 }
 

@@ -14,7 +14,7 @@ use super::failure::{Failure, Outcome};
 use super::medium::{self, Found, Place};
 use super::refused;
 use super::source::{Reference, STDIN, no_stdin};
-use crate::archive::WriteError;
+use crate::archive::{WriteError, Writer};
 use crate::bundle::carried::{Carried, Tail};
 use crate::bundle::open::{images_of, read_index};
 use crate::bundle::read::{AnyMedium, Contents, Files};
@@ -76,8 +76,10 @@ struct Survey {
     attestation: Option<Vec<u8>>,
     contents: Contents,
     images: Option<ImageList>,
-    /// What the source has of the images.
+    /// What the source has of the images; empty while nothing is chosen of them.
     carried: Carried,
+    /// The images of the source, none if others are wanted. A pipe can be read once only.
+    tail: Option<Tail<AnyMedium>>,
     /// What goes into the archive of them.
     carry: BTreeSet<Digest>,
     blobs: Blobs,
@@ -98,11 +100,19 @@ impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let target = archive_file::Target { path: &self.file, option: "", example: "bundle.tar" };
         target.check(&self.store.store)?;
-        let survey = self.survey(ctx)?;
+        let mut survey = self.survey(ctx)?;
+        let tail = survey.tail.take();
         let cargo = survey.cargo();
-        let total = cargo.size();
-        let mut progress = Progress::new(&ctx.printer, "packed", Some(total));
+        let mut blobs = cargo.carry.len();
+        let is_counted = tail.is_none() || survey.place.path.is_dir();
+        let mut progress = Progress::new(&ctx.printer, "packed", is_counted.then(|| cargo.size()));
         let written = target.write(ctx, &mut |bytes| progress.advance(bytes), |out| {
+            if let Some(tail) = tail {
+                let Cargo { attestation, files, images, .. } = cargo;
+                let writer = Writer::new(out, attestation, files, images)?.copy_images(tail)?;
+                blobs = writer.carried();
+                return Ok(writer.finish()?);
+            }
             // Without images everything is in memory.
             let tail = if survey.carried.is_empty() { None } else { Some(self.reopen(&survey)?) };
             Ok(cargo.write(out, tail, &survey.blobs)?)
@@ -115,7 +125,7 @@ impl Args {
         let (id, signed) = (survey.contents.sums.content_id(), survey.attestation.is_some());
         let content_id = format!("sha256:{id}");
         let signature = if signed { "signed (not verified here)" } else { "unsigned" };
-        let (files, blobs) = (survey.contents.sums.len(), cargo.carry.len());
+        let files = survey.contents.sums.len();
         let report = PackReport { path: self.file.clone(), bytes, content_id, files, blobs, signed };
         ctx.printer.report(&report)?;
         let images = match (survey.images.is_some(), blobs) {
@@ -139,25 +149,44 @@ impl Args {
         let (contents, tail) = read.map_err(|error| place.failure(error))?;
         let disagrees = |error| refused::contradiction(&place.path, &error);
         let images = images_of(&contents.files).map_err(disagrees)?;
-        let carried = tail.skim(images.as_ref()).map_err(|error| place.failure(error))?;
         let blobs = ctx.store(&self.store).blobs();
-        let carry = match &self.images {
-            None => carried.digests().collect(),
-            Some(wanted) => {
-                let index = read_index(&contents.files).map_err(disagrees)?;
-                let carry = carry::choose(ctx, &self.store, (index.name.as_str(), images.as_ref()), wanted)?;
-                if let Some(images) = &images {
-                    let fetch = format!("relay-bundle fetch {}", self.bundle);
-                    carry::check_there(&blobs, images, &carry, (&carried, &fetch))?;
-                }
-                carry
-            }
-        };
-        Ok(Survey { place, attestation, contents, images, carried, carry, blobs })
+        let (carried, carry) = (Carried::default(), BTreeSet::new());
+        let survey = Survey { place, attestation, contents, images, carried, tail: None, carry, blobs };
+        match &self.images {
+            None => Ok(Survey { tail: Some(tail), ..survey }),
+            Some(wanted) => self.choose(ctx, survey, tail, wanted),
+        }
+    }
+
+    /// Decides what goes along of the images, out of the source and the store.
+    fn choose(
+        &self,
+        ctx: &Ctx,
+        survey: Survey,
+        tail: Tail<AnyMedium>,
+        wanted: &Wanted,
+    ) -> Result<Survey, Failure> {
+        let Survey { place, contents, images, blobs, .. } = &survey;
+        let carried = tail.skim(images.as_ref()).map_err(|error| place.failure(error))?;
+        let index =
+            read_index(&contents.files).map_err(|error| refused::contradiction(&place.path, &error))?;
+        let carry = carry::choose(ctx, &self.store, (index.name.as_str(), images.as_ref()), wanted)?;
+        if let Some(images) = images {
+            let fetch = format!("relay-bundle fetch {}", self.bundle);
+            carry::check_there(blobs, images, &carry, (&carried, &fetch))?;
+        }
+        Ok(Survey { carried, carry, ..survey })
     }
 
     /// Reads the bundle again, up to its images.
     fn reopen(&self, survey: &Survey) -> Result<Tail<AnyMedium>, Failure> {
+        let path = &survey.place.path;
+        if !path.is_file() && !path.is_dir() {
+            return Err(Failure::input(format!(
+                "`{path}` can be read once only, and `--images` reads it twice"
+            ))
+            .hint("write the archive to a file first"));
+        }
         let Found { sums, place } = self.open()?;
         let read = sums.into_files().and_then(Files::read);
         let (contents, tail) = read.map_err(|error| place.failure(error))?;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::num::NonZero;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -130,7 +131,12 @@ impl Queue {
     }
 
     fn close(&self) {
-        self.state().closed = true;
+        let mut state = self.state();
+        state.closed = true;
+        // Jobs hold the queue, so they would never be dropped, and whoever waits for one would do so for ever.
+        let jobs = mem::take(&mut state.jobs);
+        drop(state);
+        drop(jobs);
         self.changed.notify_all();
     }
 
@@ -149,5 +155,31 @@ impl Queue {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_that_waits_when_its_crew_ends_is_an_error() {
+        let crew = Crew::default();
+        let file = || Arc::new(File::open("Cargo.lock").unwrap());
+        let (tell, told) = channel();
+        // More than there are threads, the first of which wait for the end.
+        let pending: Vec<Pending> = (0..64).filter_map(|_| crew.hash(file(), 0, 1 << 40)).collect();
+        let ending = thread::spawn(move || {
+            drop(crew);
+            tell.send(()).unwrap();
+        });
+
+        for one in pending {
+            // Either it was hashed to the end of the file, or nothing of it.
+            one().ok();
+        }
+
+        told.recv().unwrap();
+        ending.join().unwrap();
     }
 }

@@ -1,62 +1,66 @@
-//! Bundles with large files, made by hand: no command adds them yet.
-
-use std::os::unix::fs::PermissionsExt as _;
+//! A profile with one locked image, whose blobs are in the store.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use relay_bundle::bundle::sums::Sums;
+use relay_bundle::images::list::ImageList;
 use relay_bundle::model::digest::{Digest, Hasher};
-use relay_bundle::model::safe_path::SafePath;
 
+pub(crate) use crate::carried::put;
+use crate::carried::{self, Images, SOURCE, image_of, locked};
 use crate::env::TestEnv;
-
-pub(crate) fn put(path: &Utf8Path, bytes: &[u8]) {
-    fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-    fs_err::write(path, bytes).unwrap();
-    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
-}
 
 /// Bytes that differ from place to place.
 pub(crate) fn bytes(count: usize) -> Vec<u8> {
     (0..count).map(|at| (at ^ (at >> 8) ^ (at >> 16)).to_le_bytes()[0]).collect()
 }
 
-/// Copies the newest build of `web` to the folder `big`, and adds blobs.
-pub(crate) fn with_blobs(env: &TestEnv, blobs: &[(&str, &[u8])]) -> Utf8PathBuf {
-    let folder = folder(env);
-    for (name, bytes) in blobs {
-        put(&folder.join("images").join(name), bytes);
-        add(&folder, &format!("images/{name}"), Digest::of(bytes));
-    }
-    folder
+pub(crate) fn store(env: &TestEnv) -> Utf8PathBuf {
+    env.path().join("bundles")
 }
 
-/// The same with one blob of so many zeros, which take no room.
-pub(crate) fn with_hole(env: &TestEnv, bytes: u64) -> Utf8PathBuf {
-    let folder = folder(env);
-    put(&folder.join("images/hole"), b"");
-    fs_err::OpenOptions::new().write(true).open(folder.join("images/hole")).unwrap().set_len(bytes).unwrap();
+/// Returns where a blob is in the store.
+pub(crate) fn stored(env: &TestEnv, bytes: &[u8]) -> Utf8PathBuf {
+    store(env).join(".blobs/sha256").join(Digest::of(bytes).to_string())
+}
+
+/// Locks `tiny` to an image with these layers, and puts it into the store.
+pub(crate) fn lock(env: &TestEnv, layers: &[&[u8]]) -> Images {
+    let image = image_of(layers);
+    carried::lock(&env.path().join("profiles"), locked(&image));
+    let images = Images::of(&[(SOURCE, &image)]);
+    images.store(&store(env));
+    images
+}
+
+/// Builds the archive `big.tar`, which carries such layers.
+pub(crate) fn with_layers(env: &TestEnv, layers: &[&[u8]]) -> Images {
+    let images = lock(env, layers);
+    env.build(&["tiny", "--archive", "big.tar", "--images", "all"]);
+    images
+}
+
+/// The same with one layer of so many zeros, which take no room in the store.
+pub(crate) fn with_hole(env: &TestEnv, bytes: u64) {
     let zeros = vec![0; 1 << 20];
     let mut hasher = Hasher::default();
     (0..bytes >> 20).for_each(|_| hasher.update(&zeros));
-    add(&folder, "images/hole", hasher.finish());
-    folder
-}
-
-fn folder(env: &TestEnv) -> Utf8PathBuf {
-    let entry = env.build(&["web"]);
-    let folder = env.path().join("big");
-    let status = std::process::Command::new("cp").args(["-a", entry.as_str(), folder.as_str()]).status();
-    assert!(status.unwrap().success());
-    folder
-}
-
-fn add(folder: &Utf8Path, name: &str, digest: Digest) {
-    let list = folder.join("SHA256SUMS");
-    let sums = Sums::parse(&fs_err::read(&list).unwrap()).unwrap();
-    let mut entries: std::collections::BTreeMap<_, _> =
-        sums.iter().map(|(path, digest)| (path.clone(), digest)).collect();
-    entries.insert(SafePath::parse(name).unwrap(), digest);
-    put(&list, Sums::new(entries).unwrap().encode().as_bytes());
+    let hole = hasher.finish();
+    let layer = format!(
+        "{{\"digest\":\"sha256:{hole}\",\"mediaType\":\"application/vnd.oci.image.layer.v1.tar\",\"size\":{bytes}}}"
+    );
+    let mut image = image_of(&[]);
+    let manifest = String::from_utf8(image.manifest.bytes).unwrap();
+    let manifest = manifest.replace("\"layers\":[]", &format!("\"layers\":[{layer}]"));
+    image.manifest = carried::image::Content::new(image.manifest.media_type, manifest.into_bytes());
+    let mut locked = locked(&image);
+    locked.blobs.insert(hole, bytes);
+    let name = SOURCE.parse::<relay_bundle::images::reference::Reference>().unwrap();
+    let list = ImageList::of([(name.pinned(locked.digest), &locked)]).unwrap();
+    Images { list, ..Images::of(&[(SOURCE, &image)]) }.store(&store(env));
+    carried::lock(&env.path().join("profiles"), locked);
+    let path = store(env).join(".blobs/sha256").join(hole.to_string());
+    put(&path, b"");
+    fs_err::OpenOptions::new().write(true).open(path).unwrap().set_len(bytes).unwrap();
+    env.build(&["tiny", "--archive", "big.tar", "--images", "all"]);
 }
 
 /// The names in a folder.

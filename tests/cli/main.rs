@@ -4,6 +4,9 @@
 mod archive;
 mod blobs;
 mod build_signed;
+#[path = "../support/carried.rs"]
+mod carried;
+mod carry;
 mod completions;
 mod diff;
 mod env;
@@ -28,6 +31,9 @@ mod secrets;
 mod sign;
 mod special_files;
 mod state;
+#[path = "../support/tar.rs"]
+#[allow(dead_code, reason = "these tests change no headers")]
+mod tar;
 mod terminal;
 #[path = "../support/tools.rs"]
 mod tools;

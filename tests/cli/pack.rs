@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use camino::Utf8Path;
 
-use crate::blobs::{bytes, names, put, with_blobs, with_hole};
+use crate::blobs::{bytes, lock, names, put, stored, with_hole, with_layers};
 use crate::env::TestEnv;
 use crate::tools::{find, skip};
 
@@ -24,19 +24,20 @@ fn every_place_of_a_bundle_packs_to_the_file_that_gnu_tar_and_build_write() {
         assert!(fs_err::read(env.path().join("packed.tar")).unwrap() == built, "{place}");
     }
 
-    with_blobs(&env, &[("a", &bytes(3_000_001)), ("b/c", &bytes(70_000)), ("empty", b"")]);
-    put(&env.path().join("big/attestation.dsse.json"), b"{}");
-    let report = env.run(&["pack", "big/", "big.tar", "--json"]).json();
-    let listed = "attestation.dsse.json SHA256SUMS $(cut -c67- SHA256SUMS)";
-    let tar = format!(
-        "cd big && tar --format=ustar --owner=0 --group=0 --numeric-owner --mode=0644 --mtime=@0 -b1 -cf ../gnu.tar {listed}"
-    );
-    assert!(Command::new("sh").args(["-c", &tar]).current_dir(env.path()).status().unwrap().success());
+    lock(&env, &[&bytes(3_000_001), &bytes(70_000)]);
+    let entry = env.build(&["tiny"]);
+    put(&entry.join("attestation.dsse.json"), b"{}");
+    let report = env.run(&["pack", "@tiny", "big.tar", "--images", "all", "--json"]).json();
+    let tar = "mkdir big && cd big && tar -xf ../big.tar && tar --format=ustar --owner=0 --group=0 --numeric-owner \
+               --mode=0644 --mtime=@0 -b1 -cf ../gnu.tar $(tar -tf ../big.tar)";
+    assert!(Command::new("sh").args(["-c", tar]).current_dir(env.path()).status().unwrap().success());
 
     let packed = fs_err::read(env.path().join("big.tar")).unwrap();
     assert!(packed == fs_err::read(env.path().join("gnu.tar")).unwrap());
     assert_eq!(report["schema"], "relay-bundle/pack/v1");
     assert_eq!((&report["bytes"], &report["signed"]), (&packed.len().into(), &true.into()));
+    // A manifest, a config and two layers.
+    assert_eq!(report["blobs"], 4);
     let inspected = env.run(&["inspect", "big.tar", "--json"]).json();
     assert_eq!((&inspected["contentId"], &inspected["files"]), (&report["contentId"], &report["files"]));
     // Onto itself, and out of a pipe.
@@ -45,6 +46,11 @@ fn every_place_of_a_bundle_packs_to_the_file_that_gnu_tar_and_build_write() {
     for name in ["big.tar", "piped.tar"] {
         assert!(fs_err::read(env.path().join(name)).unwrap() == packed, "{name}");
     }
+    // To choose of the images takes a second look.
+    let chosen =
+        env.command(&["pack", "/dev/stdin", "x.tar", "--images", "all"]).write_stdin(packed).assert();
+    let said = String::from_utf8(chosen.failure().code(2).get_output().stderr.clone()).unwrap();
+    assert!(said.contains("`/dev/stdin` can be read once only"), "{said}");
 }
 
 #[test]
@@ -62,33 +68,53 @@ fn what_is_said_tells_the_content_the_size_and_whether_it_is_signed() {
 #[test]
 fn a_bundle_that_is_not_whole_gives_no_archive_and_leaves_the_old_one() {
     let env = TestEnv::new();
-    let big = with_blobs(&env, &[("a", &bytes(2_000_000)), ("b", &bytes(2_000_000))]);
-    env.ok(&["pack", "big/", "big.tar"]);
+    let layer = bytes(2_000_000);
+    with_layers(&env, &[&layer, b"another"]);
     let old = fs_err::read(env.path().join("big.tar")).unwrap();
-    let before = names(env.path());
-    let mut other = bytes(2_000_000);
+    let mut bad = old.clone();
+    let at = old.windows(100).position(|window| *window == layer[1_000_000..1_000_100]).unwrap();
+    bad[at] ^= 1;
+    put(&env.path().join("bad.tar"), &bad);
+    let mut other = layer.clone();
     other[1_999_999] ^= 1;
-    put(&big.join("images/b"), &other);
+    put(&stored(&env, &layer), &other);
+    let before = names(env.path());
+    let digest = stored(&env, &layer).file_name().unwrap().to_owned();
 
-    let ran = env.run(&["pack", "big/", "big.tar"]);
+    for (arguments, code, said) in [
+        (&["pack", "bad.tar", "big.tar"][..], 3, format!("`blobs/sha256/{digest}` was altered")),
+        (
+            &["pack", "@tiny", "big.tar", "--images", "all"],
+            4,
+            format!("`bundles/.blobs/sha256/{digest}` was altered"),
+        ),
+        (
+            &["build", "tiny", "--archive", "big.tar", "--images", "all"],
+            4,
+            format!("`bundles/.blobs/sha256/{digest}` was altered"),
+        ),
+    ] {
+        let ran = env.run(arguments);
 
-    assert_eq!(ran.code, 3, "{}", ran.stderr);
-    assert!(ran.stderr.contains("`images/b` was altered"), "{}", ran.stderr);
-    assert!(fs_err::read(env.path().join("big.tar")).unwrap() == old);
-    assert_eq!(names(env.path()), before);
+        assert_eq!((ran.code, ran.stdout.as_str()), (code, ""), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(&said), "{arguments:?}: {}", ran.stderr);
+        assert!(fs_err::read(env.path().join("big.tar")).unwrap() == old, "{arguments:?}");
+        assert_eq!(names(env.path()), before, "{arguments:?}");
+    }
 }
 
 #[test]
 fn an_archive_is_packed_neither_into_the_store_nor_into_the_bundle_nor_over_anything_else() {
     let env = TestEnv::new();
-    env.build(&["web"]);
-    with_blobs(&env, &[]);
+    let entry = env.build(&["web"]);
+    let copied = Command::new("cp").args(["-a", entry.as_str(), "big"]).current_dir(env.path()).status();
+    assert!(copied.unwrap().success());
     put(&env.path().join("text"), b"not an archive");
     fs_err::create_dir(env.path().join("folder")).unwrap();
     let table = [
         (["@web", "bundles/x.tar"], "inside the store"),
         (["big/", "big/x.tar"], "inside the bundle"),
-        (["big/", "big/images/x.tar"], "there is no folder"),
+        (["big/", "big/blobs/x.tar"], "there is no folder"),
         (["@web", "no/such/x.tar"], "there is no folder `no/such`"),
         (["@web", "text"], "is no archive of a bundle"),
         (["@web", "folder"], "there is a folder"),
@@ -124,7 +150,18 @@ fn memory_does_not_grow_with_the_bundle() {
         fs_err::read_to_string(env.path().join("peak")).unwrap().trim().parse::<u64>().unwrap()
     };
 
-    for arguments in [&["inspect", "big/"][..], &["pack", "big/", "big.tar"], &["inspect", "big.tar"]] {
+    let key = ["keygen", "--out", "key.pem"];
+    for env in [&small, &large] {
+        env.ok(&key);
+        env.ok(&["sign", "big.tar", "--key", "key.pem"]);
+    }
+    for arguments in [
+        &["inspect", "big.tar"][..],
+        &["verify", "big.tar", "--key", "key.pub.pem"],
+        &["pack", "big.tar", "copy.tar"],
+        &["pack", "@tiny", "copy.tar", "--images", "all"],
+        &["sign", "big.tar", "--key", "key.pem", "--reseal"],
+    ] {
         // A program with all its debugging information has much memory of its own.
         let (base, kib) = (peak(&small, arguments), peak(&large, arguments));
 
@@ -137,7 +174,7 @@ fn a_bundle_of_usual_size_starts_no_thread() {
     let Some(strace) = find("strace", "strace") else { return };
     let env = TestEnv::new();
     env.build(&["web", "--archive", "web.tar"]);
-    with_blobs(&env, &[("a", &bytes(2 << 20))]);
+    with_layers(&env, &[&bytes(2 << 20)]);
     let threads = |arguments: &[&str]| {
         let output = Command::new(&strace)
             .args(["-f", "-e", "trace=clone,clone3", "-o", "trace", env!("CARGO_BIN_EXE_relay-bundle")])
@@ -153,7 +190,7 @@ fn a_bundle_of_usual_size_starts_no_thread() {
     for arguments in [&["inspect", "web.tar"][..], &["inspect", "@web"], &["pack", "@web", "x.tar"]] {
         assert_eq!(threads(arguments), 0, "{arguments:?}");
     }
-    assert!(threads(&["inspect", "big/"]) > 0, "strace sees no threads at all");
+    assert!(threads(&["pack", "big.tar", "x.tar"]) > 0, "strace sees no threads at all");
 }
 
 /// Tells whether the file system of a folder can keep a file that has no name.
@@ -170,8 +207,7 @@ fn a_pack_that_is_killed_leaves_nothing() {
             .unwrap();
         return;
     }
-    with_blobs(&env, &[("a", &bytes(3 << 20))]);
-    env.ok(&["pack", "big/", "big.tar"]);
+    with_layers(&env, &[&bytes(3 << 20)]);
     let tar = fs_err::read(env.path().join("big.tar")).unwrap();
     fs_err::create_dir(env.path().join("out")).unwrap();
     let mut pack = Command::new(env!("CARGO_BIN_EXE_relay-bundle"))
@@ -217,11 +253,11 @@ fn on_small_disk(env: &TestEnv, arguments: &[&str]) -> Option<(i32, String, Stri
 #[test]
 fn a_full_disk_is_an_error_that_leaves_nothing_behind() {
     let env = TestEnv::new();
-    with_blobs(&env, &[("a", &bytes(3 << 20))]);
-    env.ok(&["pack", "big/", "big.tar"]);
+    with_layers(&env, &[&bytes(3 << 20)]);
     env.ok(&["split", "big.tar", "--size", "600kB"]);
     let table = [
-        &["pack", "big/", "small/x.tar"][..],
+        &["pack", "big.tar", "small/x.tar"][..],
+        &["build", "tiny", "--archive", "small/x.tar", "--images", "all"],
         &["split", "big.tar", "--size", "600kB", "--out", "small"],
         &["join", "big.tar.parts", "--out", "small/x.tar"],
     ];

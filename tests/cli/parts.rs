@@ -5,15 +5,14 @@ use std::process::Command;
 
 use camino::Utf8Path;
 
-use crate::blobs::{bytes, names, put, with_blobs};
+use crate::blobs::{bytes, names, put, with_layers};
 use crate::env::TestEnv;
 use crate::sealing;
 
 /// An archive of some megabytes in four parts, in the folder `usb`.
 fn in_parts() -> (TestEnv, Vec<u8>) {
     let env = TestEnv::new();
-    with_blobs(&env, &[("a", &bytes(2_000_000)), ("b", &bytes(1_500_000))]);
-    env.ok(&["pack", "big/", "big.tar"]);
+    with_layers(&env, &[&bytes(2_000_000), &bytes(1_500_000)]);
     let tar = fs_err::read(env.path().join("big.tar")).unwrap();
     fs_err::create_dir(env.path().join("usb")).unwrap();
     let printed = env.ok(&["split", "big.tar", "--size", "1MB", "--out", "usb"]);
@@ -223,7 +222,7 @@ fn nothing_is_overwritten_and_what_cannot_be_split_or_joined_is_told() {
         (&["split", "big.tar", "--size", "1MB", "--out", "usb"][..], "`usb/big.tar.part001` is in the way"),
         (&["split", "empty", "--size", "1MB"], "it has parts of 0 bytes, or of nothing"),
         (&["split", "big.tar", "--size", "10"], "parts, and 10000 are allowed"),
-        (&["split", "big", "--size", "1MB"], "is not a regular file"),
+        (&["split", "bundles", "--size", "1MB"], "is not a regular file"),
         (&["split", "nothing", "--size", "1MB"], "nothing"),
         (&["split", "big.tar", "--size", "1M"], "it is no size such as 4GB"),
         (&["split", "big.tar", "--size", "1MB", "--out", "no"], "there is no folder `no`"),

@@ -3,9 +3,10 @@
 use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::model::digest::Digest;
 
+use crate::carried::{self, Images};
 use crate::program::Place;
 use crate::shipped::{bundle, pack};
-use crate::tar::{BLOCK, Record, file, records};
+use crate::tar::{BLOCK, Record, file, range, records};
 
 /// The files of an archive: each with header, content and padding.
 pub(crate) struct Tar {
@@ -26,12 +27,30 @@ impl Tar {
         tar
     }
 
+    /// Takes an archive apart whose image is carried.
+    pub(crate) fn with_images() -> Self {
+        let mut tar = Self::new_tiny();
+        tar.files.extend(Images::tiny().layout().iter().map(|(name, bytes)| file(name, bytes)));
+        tar
+    }
+
     /// Lists files of any name and content, correctly: only what is listed may be wrong.
     pub(crate) fn listing(files: &[(&str, &[u8])]) -> Self {
         let line = |(name, content): &(&str, &[u8])| format!("{}  {name}\n", Digest::of(content));
         let sums: String = files.iter().map(line).collect();
         let listed = files.iter().map(|(name, content)| file(name, content));
         Self { files: [file("SHA256SUMS", sums.as_bytes())].into_iter().chain(listed).collect() }
+    }
+
+    /// Takes the same archive apart without its image.
+    fn new_tiny() -> Self {
+        Self::of(&carried::tiny_bundle())
+    }
+
+    /// Returns the name in the header of a file.
+    fn name_of(&self, at: usize) -> String {
+        let name = self.files[at][range("name")].iter().copied().take_while(|byte| *byte != 0);
+        String::from_utf8(name.collect()).unwrap()
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
@@ -46,7 +65,7 @@ fn what_is_listed_must_be_a_file_of_a_bundle() {
     type Files = &'static [(&'static str, &'static [u8])];
     const EVIL: &[u8] = b"evil\n";
     let Some(mut place) = Place::new() else { return };
-    let table: [(Files, &str); 12] = [
+    let table: [(Files, &str); 15] = [
         (&[("../evil", EVIL)], "line 1: path \"../evil\" has '.' at byte 0"),
         (&[("/etc/cron.d/evil", EVIL)], "line 1: path \"/etc/cron.d/evil\" has an empty segment"),
         (&[("manifests/../evil", EVIL)], "has '.' at byte 10"),
@@ -57,8 +76,11 @@ fn what_is_listed_must_be_a_file_of_a_bundle() {
         (&[("Bundle.json", EVIL), ("bundle.json", EVIL)], "has 'B' at byte 0"),
         (&[("bundle.json", EVIL), ("bundle.json", EVIL)], "line 2 is not in its only spelling"),
         (&[("recipe.json", EVIL), ("bundle.json", EVIL)], "line 1 is not in its only spelling"),
-        (&[("images/a", EVIL), ("images/a/b", EVIL)], "as a file, and as the folder of"),
-        (&[("images/\u{1b}[31m", EVIL)], "has '\\u{1b}' at byte 7"),
+        (&[("images/a", EVIL)], "which is no file of a bundle"),
+        (&[("oci-layout", EVIL)], "which is no file of a bundle"),
+        (&[("index.json", EVIL)], "which is no file of a bundle"),
+        (&[("blobs/sha256/a", EVIL)], "which is no file of a bundle"),
+        (&[("manifests/\u{1b}[31m", EVIL)], "has '\\u{1b}' at byte 10"),
     ];
     for (files, why) in table {
         place.refuses(&format!("{files:?}"), &Tar::listing(files).bytes(), why);
@@ -86,6 +108,42 @@ fn files_that_are_twice_or_in_another_order_are_refused() {
         place.refuses(&format!("without {at}"), &tar.bytes(), "is missing");
     }
     place.settle("duplicates and gaps");
+}
+
+#[test]
+fn image_layout_with_files_that_are_twice_or_missing_is_refused() {
+    let Some(mut place) = Place::new() else { return };
+    let (start, last) = (Tar::new_tiny().files.len(), Tar::with_images().files.len());
+    let manifest = carried::path_of(&Images::tiny().manifest());
+    for at in start..last {
+        let name = Tar::with_images().name_of(at);
+        for to in [start, at, last] {
+            let mut tar = Tar::with_images();
+            tar.files.insert(to, tar.files[at].clone());
+            place.refuses(&format!("{name} again at {to}"), &tar.bytes(), "`");
+        }
+        // Configs and layers may be absent.
+        if name.starts_with("blobs/") && name != manifest {
+            continue;
+        }
+        let mut tar = Tar::with_images();
+        tar.files.remove(at);
+        let why = if name == manifest { "is missing" } else { "is a file too many" };
+        place.refuses(&format!("without {name}"), &tar.bytes(), why);
+    }
+    place.settle("image layouts");
+}
+
+#[test]
+fn image_layout_of_a_bundle_without_a_list_of_images_is_refused() {
+    let Some(mut place) = Place::new() else { return };
+    let layout = Images::tiny().layout();
+    for count in 1..=layout.len() {
+        let mut tar = Tar::new();
+        tar.files.extend(layout[..count].iter().map(|(name, bytes)| file(name, bytes)));
+        place.refuses(&format!("{count} files"), &tar.bytes(), "`oci-layout` is a file too many");
+    }
+    place.settle("unlisted images");
 }
 
 #[test]

@@ -45,13 +45,25 @@ fn aside(path: &Utf8Path) -> Utf8PathBuf {
 
 type Harm = fn(&Utf8Path);
 
-const HARMS: [(&str, Harm, &str); 26] = [
+const HARMS: [(&str, Harm, &str); 30] = [
     (
         "an extra manifest",
         |root| put(&root.join("manifests/99-evil.yaml"), b"evil"),
         "`manifests/99-evil.yaml` is a file too many",
     ),
     ("an extra file", |root| put(&root.join("readme.md"), b""), "`readme.md` is a file too many"),
+    ("an oci-layout", |root| put(&root.join("oci-layout"), b"{}"), "`oci-layout` is a file too many"),
+    ("an index", |root| put(&root.join("index.json"), b"{}"), "`index.json` is a file too many"),
+    (
+        "a blob",
+        |root| put(&root.join("blobs/sha256/a"), b""),
+        "is a folder in which no file of the bundle is",
+    ),
+    (
+        "an image of the old form",
+        |root| put(&root.join("images/a"), b""),
+        "`images` is a folder in which no file of the bundle is",
+    ),
     ("a dotfile", |root| put(&root.join(".DS_Store"), b""), "`.DS_Store` is a file too many"),
     (
         "a dotfile deeper",

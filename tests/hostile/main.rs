@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod archives;
+#[path = "../support/carried.rs"]
+mod carried;
 mod folders;
 mod headers;
 mod program;

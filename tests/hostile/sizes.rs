@@ -2,22 +2,41 @@
 
 use std::io::{self, Read};
 
+use relay_bundle::images::list::ImageList;
+use relay_bundle::images::reference::Reference;
 use relay_bundle::model::digest::Digest;
 
 use crate::archives::Tar;
+use crate::carried::image::{Format, Image};
+use crate::carried::{Images, bundle_of, carry, locked, path_of};
 use crate::program::Place;
-use crate::shipped::bundle;
-use crate::tar::{BLOCK, file, header, set};
+use crate::shipped::{bundle, pack};
+use crate::tar::{BLOCK, file, header, records, set};
 
 const MIB: usize = 1 << 20;
 const LARGEST: usize = (8 << 30) - 1;
 const ENTRIES: u64 = 10_000_000;
 
+/// Returns an archive up to the header of a blob that should have 8 GiB and claims to have `bytes`.
+fn with_large_blob(bytes: usize) -> Vec<u8> {
+    let tiny = Image::tiny(Format::Oci);
+    let mut image = locked(&tiny);
+    let (digest, _) = image.blobs.pop_last().unwrap();
+    image.blobs.insert(digest, LARGEST as u64);
+    let name = "ghcr.io/wei-shaw/claude-relay-service:v1.1.314".parse::<Reference>().unwrap();
+    let list = ImageList::of([(name.pinned(image.digest), &image)]).unwrap();
+    let images = Images { list, ..Images::tiny() };
+    let archive = pack(&bundle_of(image), None);
+    let whole = carry(&archive, &images.layout());
+    // What comes before it in the layout stays.
+    let place = records(&whole).into_iter().find(|record| record.name == path_of(&digest)).unwrap();
+    let before = &whole[..place.content.start - BLOCK];
+    [before, &header(&path_of(&digest), bytes)].concat()
+}
+
 #[test]
 fn a_size_that_is_only_claimed_takes_no_memory() {
     let Some(mut place) = Place::new() else { return };
-    let mut blob = Tar::listing(&[("images/a", b"")]).files.remove(0);
-    blob.extend(header("images/a", LARGEST));
     let table = [
         ("a list of 8 GiB", header("SHA256SUMS", LARGEST), "4194304 are allowed"),
         ("a list of 4 MiB and nothing behind", header("SHA256SUMS", 4 * MIB), "cut short"),
@@ -29,7 +48,8 @@ fn a_size_that_is_only_claimed_takes_no_memory() {
             file("attestation.dsse.json", &vec![b'a'; (64 << 10) + 1]),
             "65536 are allowed",
         ),
-        ("a blob of 8 GiB and nothing behind", blob, "cut short"),
+        ("a blob of 8 GiB and nothing behind", with_large_blob(LARGEST), "cut short"),
+        ("a blob that is smaller than listed", with_large_blob(MIB), "images.json lists 8589934591 bytes"),
     ];
     for (what, bytes, why) in table {
         place.refuses(what, &bytes, why);
@@ -49,7 +69,7 @@ fn a_list_of_more_files_than_allowed_is_refused_and_one_of_as_many_is_read() {
     let Some(mut place) = Place::new() else { return };
     let list = |files: usize| {
         let digest = Digest::of(b"");
-        let line = |number| format!("{digest}  images/{}{number:020}\n", "a".repeat(73));
+        let line = |number| format!("{digest}  manifests/{}{number:020}.yaml\n", "a".repeat(65));
         file("SHA256SUMS", (0..files).map(line).collect::<String>().as_bytes())
     };
 

@@ -2,6 +2,7 @@
 
 use relay_bundle::model::digest::Digest;
 
+use crate::carried::{Images, path_of};
 use crate::tar::{BLOCK, Record, file, records, set};
 
 /// A good archive, taken apart.
@@ -39,6 +40,14 @@ impl Original {
         }
     }
 
+    /// Yields the places of files that may not be absent: all but configs and layers.
+    pub(crate) fn needed(&self) -> impl Iterator<Item = usize> {
+        let manifest = path_of(&Images::tiny().manifest());
+        let is_needed = move |record: &Record| !record.name.starts_with("blobs/") || record.name == manifest;
+        let places = self.records.iter().enumerate();
+        places.filter(move |(_, record)| is_needed(record)).map(|(place, _)| place)
+    }
+
     fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
         let count = self.records.len();
         (0..count).flat_map(move |left| (left + 1..count).map(move |right| (left, right)))
@@ -70,7 +79,7 @@ pub(crate) fn duplicate(original: &Original, sink: &mut Sink) {
 }
 
 pub(crate) fn leave_out(original: &Original, sink: &mut Sink) {
-    original.edit(0..original.records.len(), |files, at| drop(files.remove(at)), sink);
+    original.edit(original.needed(), |files, at| drop(files.remove(at)), sink);
 }
 
 pub(crate) fn add(original: &Original, sink: &mut Sink) {

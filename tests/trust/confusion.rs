@@ -5,7 +5,6 @@ use base64::engine::general_purpose::STANDARD;
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::{Scalar, clamp_integer};
 use relay_bundle::archive;
-use relay_bundle::bundle::read::Opening;
 use relay_bundle::canonical::Canonical;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::trust::envelope::{Envelope, PAYLOAD_TYPE};
@@ -19,9 +18,10 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256, Sha512};
 
 use super::situation::{Situation, Who, grant};
+use super::tar;
 use super::world::{
-    ACCEPTED, Content, DEV, ISSUED, Memory, PRODUCTION, Step, code_of, key, time, verify_by_key,
-    verify_by_policy, verify_until,
+    ACCEPTED, Content, DEV, ISSUED, PRODUCTION, Step, code_of, key, time, verify_by_key, verify_by_policy,
+    verify_until,
 };
 
 const SEED: [u8; 32] = [1; 32];
@@ -85,11 +85,11 @@ fn with_payload(kind: &str, payload: &[u8]) -> Content {
 
 /// An archive of some files.
 fn archive_of(content: &Content) -> Vec<u8> {
-    let files = Opening::new(Memory::new(content, Step::Files)).unwrap();
-    let files = files.read_sums().unwrap().into_files().unwrap();
-    let mut bytes = Vec::new();
-    archive::write(&mut bytes, content.attestation.as_deref(), files).unwrap();
-    bytes
+    let attestation = content.attestation.iter().map(|bytes| ("attestation.dsse.json", bytes));
+    let listed = content.files.iter().map(|(name, bytes)| (name.as_str(), bytes));
+    let all = attestation.chain([("SHA256SUMS", &content.sums)]).chain(listed);
+    let files = all.flat_map(|(name, bytes)| tar::file(name, bytes));
+    files.chain([0; 2 * tar::BLOCK]).collect()
 }
 
 #[test]
@@ -255,7 +255,8 @@ fn an_archive_inside_an_archive_is_not_the_bundle() {
     let mut outer = Content {
         attestation: None,
         sums: Vec::new(),
-        files: [("images/bundle.tar".to_owned(), inner.clone())].into(),
+        files: [("manifests/bundle.yaml".to_owned(), inner.clone())].into(),
+        layout: Vec::new(),
     };
     outer.list();
     let public = key(1).public();

@@ -89,7 +89,12 @@ impl Trials {
         let name = (situation.signers.clone(), situation.statement().to_bytes());
         let content = self.attested.entry(name).or_insert_with(|| {
             let sums = b"another list".to_vec();
-            situation.attested(Content { attestation: None, sums, files: BTreeMap::new() })
+            situation.attested(Content {
+                attestation: None,
+                sums,
+                files: BTreeMap::new(),
+                layout: Vec::new(),
+            })
         });
         let state = situation.state();
 

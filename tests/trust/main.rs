@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test an unmet expectation is the failure")]
 
+#[path = "../support/carried.rs"]
+mod carried;
 mod confusion;
 mod content;
 mod forbidden;
 mod forger;
 mod gate;
+mod images;
 mod order;
 mod policy;
 #[path = "../support/sealed_files.rs"]
@@ -14,4 +17,7 @@ mod sealed_files;
 mod situation;
 mod state;
 mod table;
+#[path = "../support/tar.rs"]
+#[allow(dead_code, reason = "these tests change no headers")]
+mod tar;
 mod world;

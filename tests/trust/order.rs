@@ -1,16 +1,13 @@
 //! The order of checks: nothing is read, and nothing parsed, before it is trusted that far.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
-use relay_bundle::bundle::read::Opening;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::trust::envelope::Envelope;
 use relay_bundle::trust::refusal::Refusal;
 use relay_bundle::trust::statement::Statement;
-use relay_bundle::trust::verify::{Authority, Purpose, Terms, verify};
+use relay_bundle::trust::verify::{Authority, Purpose, Terms};
 
-use super::world::{ACCEPTED, Content, DEV, ISSUED, Memory, Step, code_of, key, time, verify_until};
+use super::carried::{Images, tiny_bundle};
+use super::world::{ACCEPTED, Content, DEV, ISSUED, Step, code_of, key, time, verify_until};
 
 fn read_until(content: &Content, until: Step) -> Result<(), Refusal> {
     let public = key(1).public();
@@ -95,34 +92,30 @@ fn the_medium_of_these_tests_notices_whoever_reads_too_early() {
 }
 
 #[test]
-fn blobs_are_shown_in_order_and_never_of_a_bundle_that_the_gate_refuses() {
-    let mut content = DEV.clone();
-    content.files.insert("images/a".to_owned(), b"layer".to_vec());
-    content.list();
-    let statement = content.statement_like(&DEV.statement());
-    let shown_of = |content: &Content| {
-        let shown = Rc::new(RefCell::new(Vec::new()));
-        let public = key(1).public();
-        let terms =
-            Terms { authority: Authority::Key(&public), purpose: Purpose::Install, now: time(ISSUED) };
-        let opening = Opening::new(Memory::new(content, Step::Files)).unwrap();
-        let outcome = verify(opening, &terms, &mut |entry, reader| {
-            let mut bytes = Vec::new();
-            reader.read_to_end(&mut bytes)?;
-            shown.borrow_mut().push((entry.path.to_string(), bytes));
-            Ok(())
-        });
-        (outcome.is_ok(), shown.take())
-    };
-    let blob = vec![("images/a".to_owned(), b"layer".to_vec())];
-    assert_eq!(shown_of(&signed(content.clone(), &statement)), (true, blob.clone()));
+fn images_are_not_read_before_the_bundle_agrees_with_itself() {
+    let images = Images::tiny();
+    let good = Content::of_files(&tiny_bundle(), images.layout());
+    let statement = good.statement();
+    let outcome = |content: &Content, until| code_of(&read_until(content, until));
+    assert_eq!(outcome(&signed(good.clone(), &statement), Step::Images), ACCEPTED);
 
-    assert_eq!(shown_of(&content.clone().signed(&statement, &[&key(2)])), (false, vec![]));
+    let mut content = good.clone();
+    content.layout[0].1[0] ^= 1;
+    assert_eq!(outcome(&signed(content.clone(), &statement), Step::Images), "BAD_FORM");
+    // Each of these is refused before the layout is met.
+    assert_eq!(outcome(&content.clone().signed(&statement, &[&key(2)]), Step::Attestation), "UNTRUSTED_KEY");
     let mut altered = signed(content.clone(), &statement);
     altered.sums.push(b'\n');
-    assert_eq!(shown_of(&altered), (false, vec![]));
-    // A file behind the blob is altered: whoever has copied the blob is told to discard it.
-    let mut altered = signed(content, &statement);
+    assert_eq!(outcome(&altered, Step::Sums), "TAMPERED");
+    let mut altered = signed(content.clone(), &statement);
     altered.files.insert("recipe.json".to_owned(), b"{}".to_vec());
-    assert_eq!(shown_of(&altered), (false, blob));
+    assert_eq!(outcome(&altered, Step::Files), "TAMPERED");
+    content.files.remove("images.json");
+    content.list();
+    let without_list = content.statement_like(&statement);
+    assert_eq!(outcome(&signed(content.clone(), &without_list), Step::Images), "EXTRA_FILE");
+    content.files.insert("images.json".to_owned(), b"{}".to_vec());
+    content.list();
+    let without_images = content.statement_like(&statement);
+    assert_eq!(outcome(&signed(content, &without_images), Step::Files), "CONTENT_MISMATCH");
 }

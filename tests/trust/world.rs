@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use camino::Utf8Path;
 use relay_bundle::bundle::assemble::assemble;
 use relay_bundle::bundle::content::Content as FileContent;
+use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::bundle::open::Bundle;
 use relay_bundle::bundle::read::{Fault, Medium, Opening, ReadError, SealedMedium, Unlisted};
 use relay_bundle::bundle::sums::Sums;
@@ -44,6 +45,8 @@ pub(crate) struct Content {
     pub attestation: Option<Vec<u8>>,
     pub sums: Vec<u8>,
     pub files: BTreeMap<String, Vec<u8>>,
+    /// The image layout behind the files.
+    pub layout: Vec<(String, Vec<u8>)>,
 }
 
 impl Content {
@@ -52,8 +55,13 @@ impl Content {
         let loaded = profile::load(name, &[], &Folder::new(Utf8Path::new(folder)));
         let profile = loaded.profile.expect("the profiles of the repository are right");
         let bundle = assemble(&profile, &render(&profile)).expect("what is rendered makes a bundle");
-        let files = bundle.files.iter().map(|(path, file)| (path.to_string(), file.bytes().to_vec()));
-        let mut content = Self { attestation: None, sums: Vec::new(), files: files.collect() };
+        Self::of_files(&bundle.files, Vec::new())
+    }
+
+    /// Takes the files of a bundle, and an image layout.
+    pub(crate) fn of_files(files: &BundleFiles, layout: Vec<(String, Vec<u8>)>) -> Self {
+        let files = files.iter().map(|(path, file)| (path.to_string(), file.bytes().to_vec()));
+        let mut content = Self { attestation: None, sums: Vec::new(), files: files.collect(), layout };
         content.list();
         content
     }
@@ -118,6 +126,7 @@ pub(crate) enum Step {
     Attestation,
     Sums,
     Files,
+    Images,
 }
 
 /// A bundle in memory. Going further than `until` is a failed test.
@@ -125,12 +134,14 @@ pub(crate) enum Step {
 pub(crate) struct Memory<'a> {
     content: &'a Content,
     rest: &'a [u8],
+    /// How many files of the layout were opened.
+    opened: usize,
     until: Step,
 }
 
 impl<'a> Memory<'a> {
     pub(crate) fn new(content: &'a Content, until: Step) -> Self {
-        Self { content, rest: &[], until }
+        Self { content, rest: &[], opened: 0, until }
     }
 
     fn enter(&self, step: Step) {
@@ -152,6 +163,17 @@ impl Medium for Memory<'_> {
         let bytes = self.content.files.get(path.as_str());
         self.rest = bytes.ok_or_else(|| Fault::Missing { path: path.to_string() })?;
         Ok((self.rest.len() as u64, &mut self.rest))
+    }
+
+    fn next_file(&mut self) -> Result<Option<Unlisted<'_>>, ReadError> {
+        if self.content.layout.is_empty() {
+            return Ok(None);
+        }
+        self.enter(Step::Images);
+        let Some((name, bytes)) = self.content.layout.get(self.opened) else { return Ok(None) };
+        self.opened += 1;
+        self.rest = bytes;
+        Ok(Some(Unlisted { name: name.clone(), bytes: bytes.len() as u64, content: &mut self.rest }))
     }
 }
 
@@ -189,7 +211,7 @@ pub(crate) fn verify_by_key(content: &Content, trusted: &PrivateKey) -> Result<V
     let public = trusted.public();
     let now = time(ISSUED).plus_seconds(3600);
     let terms = Terms { authority: Authority::Key(&public), purpose: Purpose::Install, now };
-    verify_until(content, &terms, Step::Files)
+    verify_until(content, &terms, Step::Images)
 }
 
 /// A policy under which one key may sign anything.
@@ -211,5 +233,5 @@ pub(crate) fn verify_by_policy(content: &Content, trusted: &PrivateKey) -> Resul
     let (policy, state) = (policy_of(trusted), State::default());
     let now = time(ISSUED).plus_seconds(3600);
     let terms = Terms { authority: Authority::Policy(&policy, &state), purpose: Purpose::Install, now };
-    verify_until(content, &terms, Step::Files)
+    verify_until(content, &terms, Step::Images)
 }

@@ -1,0 +1,420 @@
+//! Images on the way: what `build` and `pack` put into an archive, and what the other commands make of it.
+
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::time::{Duration, Instant};
+
+use relay_bundle::model::digest::Digest;
+
+use crate::blobs::{lock, names, put, store, stored};
+use crate::carried::{self, Images, SOURCE, carry, image_of, locked, path_of};
+use crate::env::TestEnv;
+use crate::tar::{BLOCK, header, records};
+
+const ALL: [&str; 5] = ["tiny", "--archive", "all.tar", "--images", "all"];
+
+/// An environment with a key, and `tiny` locked to an image with the layers `a` and `b`.
+fn signing() -> (TestEnv, Images) {
+    let env = TestEnv::new();
+    let images = lock(&env, &[b"layer a", b"layer b"]);
+    env.ok(&["keygen", "--out", "key.pem"]);
+    (env, images)
+}
+
+fn read(env: &TestEnv, name: &str) -> Vec<u8> {
+    fs_err::read(env.path().join(name)).unwrap()
+}
+
+/// Returns the names in an archive that belong to its image layout.
+fn layout_of(archive: &[u8]) -> Vec<String> {
+    let names = records(archive).into_iter().map(|record| record.name);
+    names
+        .filter(|name| name.starts_with("blobs/") || matches!(name.as_str(), "oci-layout" | "index.json"))
+        .collect()
+}
+
+/// Returns the content of a file of an archive.
+fn file_of<'a>(archive: &'a [u8], name: &str) -> &'a [u8] {
+    &archive[records(archive).into_iter().find(|record| record.name == name).unwrap().content]
+}
+
+#[test]
+fn every_form_of_a_bundle_has_one_content_id_and_one_attestation() {
+    let (env, images) = signing();
+    env.build(&["tiny", "--archive", "none.tar", "--key", "key.pem"]);
+    env.ok(&["pack", "@tiny", "all.tar", "--images", "all"]);
+    env.build(&["tiny", "--archive", "built.tar", "--images", "all", "--key", "key.pem"]);
+    env.ok(&["pack", "@tiny", "since.tar", "--images", "since:none.tar"]);
+    let all = read(&env, "all.tar");
+
+    assert!(all == read(&env, "built.tar"));
+    assert!(all == carry(&read(&env, "none.tar"), &images.layout()));
+    // Everything is in the base.
+    assert!(read(&env, "since.tar") == read(&env, "none.tar"));
+    for (arguments, like) in [
+        (&["pack", "all.tar", "x.tar"][..], "all.tar"),
+        (&["pack", "all.tar", "x.tar", "--images", "none"], "none.tar"),
+        (&["pack", "none.tar", "x.tar"], "none.tar"),
+        (&["pack", "none.tar", "x.tar", "--images", "all"], "all.tar"),
+        (&["pack", "@tiny", "x.tar"], "none.tar"),
+        (&["pack", "all.tar", "x.tar", "--images", "since:all.tar"], "none.tar"),
+    ] {
+        env.ok(arguments);
+
+        assert!(read(&env, "x.tar") == read(&env, like), "{arguments:?}");
+    }
+    let verify = ["verify", "all.tar", "--key", "key.pub.pem"];
+    let page = env.ok(&verify);
+    assert!(page.contains("images      1 image, 3 blobs, "), "{page}");
+    assert!(page.contains(": all carried\n"), "{page}");
+}
+
+#[test]
+fn order_of_fetches_time_and_cache_leave_no_trace_in_an_archive() {
+    let (one, images) = signing();
+    one.build(&ALL);
+    let other = TestEnv::new();
+    lock(&other, &[b"layer a", b"layer b"]);
+    let blobs = store(&other).join(".blobs");
+    for (digest, bytes) in images.contents.iter().rev() {
+        let path = blobs.join("sha256").join(digest.to_string());
+        fs_err::remove_file(&path).unwrap();
+        put(&path, bytes);
+        let old = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        fs_err::File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+    }
+    put(&blobs.join("sha256").join(Digest::of(b"of another").to_string()), b"of another");
+    put(&blobs.join(".partial").join(Digest::of(b"half").to_string()), b"ha");
+    other.build(&ALL);
+
+    assert!(read(&one, "all.tar") == read(&other, "all.tar"));
+}
+
+#[test]
+fn archives_of_a_folder_carry_the_images_of_each_profile() {
+    let (env, images) = signing();
+    fs_err::create_dir(env.path().join("out")).unwrap();
+
+    env.ok(&["build", "tiny", "--archives", "out", "--images", "all"]);
+
+    assert_eq!(names(&env.path().join("out")), ["tiny.tar"]);
+    let layout = images.layout();
+    assert!(layout_of(&read(&env, "out/tiny.tar")).iter().eq(layout.iter().map(|(name, _)| name)));
+}
+
+/// Two versions of `tiny`: `old.tar` carries all of the first one, `delta.tar` what the second one has more. Returns what is new.
+fn with_delta(env: &TestEnv) -> Images {
+    env.build(&["tiny", "--archive", "old.tar", "--images", "all", "--key", "key.pem", "--serial", "1"]);
+    let images = lock(env, &[b"layer b", b"layer c"]);
+    let said = env.run(&[
+        "build",
+        "tiny",
+        "--archive",
+        "delta.tar",
+        "--images",
+        "since:old.tar",
+        "--key",
+        "key.pem",
+        "--serial",
+        "2",
+    ]);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    let left_out = "left out 1 blob (7 bytes) that `old.tar` lists: the site must have them";
+    assert!(said.stderr.contains(left_out), "{}", said.stderr);
+    images
+}
+
+#[test]
+fn delta_lacks_what_its_base_lists_and_nothing_else() {
+    let (env, _) = signing();
+    let images = with_delta(&env);
+    let base = env.ok(&["pack", "old.tar", "old-none.tar", "--images", "none"]);
+    assert_eq!(base, "old-none.tar\n");
+
+    let wanted = images.layout_without(&[Digest::of(b"layer b")]);
+
+    assert!(layout_of(&read(&env, "delta.tar")).iter().eq(wanted.iter().map(|(name, _)| name)));
+    // The list of the base counts, not what it carries.
+    env.ok(&["pack", "@tiny", "x.tar", "--images", "since:old-none.tar"]);
+    assert!(read(&env, "x.tar") == read(&env, "delta.tar"));
+    let page = env.ok(&["verify", "delta.tar", "--key", "key.pub.pem"]);
+    assert!(page.contains("1 image, 2 of 3 blobs carried, 1 missing (7 bytes)\n"), "{page}");
+}
+
+#[test]
+fn missing_images_are_an_error_only_where_all_are_wanted() {
+    let (env, _) = signing();
+    with_delta(&env);
+    env.ok(&["pack", "delta.tar", "none.tar", "--images", "none"]);
+    let keyid = relay_bundle::trust::key::PublicKey::from_pem(
+        std::str::from_utf8(&read(&env, "key.pub.pem")).unwrap(),
+    )
+    .unwrap();
+    let (id, public) = (keyid.id(), keyid.to_base64());
+    let policy = format!(
+        "schema = \"relay-bundle/trust/v1\"\n[[key]]\nid = \"{id}\"\npublic = \"{public}\"\nholder = \"builder\"\n\
+         [[grant]]\nbundles = [\"relay\"]\nprofiles = [\"tiny\"]\nenvironments = [\"production\"]\nkeys = [\"{id}\"]\n\
+         threshold = 1\n"
+    );
+    put(&env.path().join("trust.toml"), policy.as_bytes());
+    for (archive, missing) in [("delta.tar", "1 of 3 blobs (7 bytes)"), ("none.tar", "3 of 3 blobs")] {
+        let trust = ["verify", archive, "--trust", "trust.toml", "--state", "state.json"];
+        let all = [&trust[..], &["--images", "all"]].concat();
+        for more in [&["--emit", "--secrets-exist"][..], &["--record"], &["--json"]] {
+            let ran = env.run(&[&all[..], more].concat());
+
+            assert_eq!(ran.code, 1, "{archive} {more:?}: {}", ran.stderr);
+            if more[0] == "--json" {
+                assert_eq!(ran.json()["schema"], "relay-bundle/error/v1", "{archive}");
+            } else {
+                assert_eq!(ran.stdout, "", "{archive} {more:?}");
+            }
+            let said = format!("IMAGES_MISSING: the bundle is good, and lacks {missing}");
+            assert!(ran.stderr.contains(&said), "{archive} {more:?}: {}", ran.stderr);
+            assert!(!env.path().join("state.json").exists(), "{archive} {more:?}");
+        }
+        assert_eq!(env.run(&trust).code, 0, "{archive}");
+    }
+    env.ok(&["pack", "delta.tar", "whole.tar", "--images", "all"]);
+    env.ok(&[
+        "verify",
+        "whole.tar",
+        "--trust",
+        "trust.toml",
+        "--state",
+        "state.json",
+        "--images",
+        "all",
+        "--record",
+    ]);
+    assert!(env.path().join("state.json").exists());
+}
+
+#[test]
+fn entry_of_a_store_has_the_images_that_the_store_has() {
+    let (env, _) = signing();
+    env.build(&["tiny", "--key", "key.pem"]);
+    let verify = ["verify", "@tiny", "--key", "key.pub.pem", "--images", "all"];
+    let page = env.ok(&verify);
+    assert!(page.contains("all in the store, not hashed\n"), "{page}");
+
+    fs_err::remove_file(stored(&env, b"layer a")).unwrap();
+
+    let ran = env.run(&verify);
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{}", ran.stderr);
+    assert!(ran.stderr.contains("IMAGES_MISSING"), "{}", ran.stderr);
+}
+
+#[test]
+fn base_must_be_a_bundle_of_the_same_name_whose_images_are_pinned() {
+    let (env, _) = signing();
+    let tiny = fs_err::read_to_string(env.path().join("profiles/tiny.toml")).unwrap();
+    env.write_profile("other", &tiny.replace("name = \"relay\"", "name = \"other\""));
+    env.write_profile("loose", &tiny);
+    env.build(&["other", "--archive", "other.tar"]);
+    env.build(&["loose", "--archive", "loose.tar"]);
+    env.build(&["tiny"]);
+    for (base, why) in [
+        ("since:other.tar", "`other.tar` is a bundle of other, and this is one of relay"),
+        ("since:@other", "`@other` is a bundle of other, and this is one of relay"),
+        ("since:loose.tar", "the images of `loose.tar` are not pinned"),
+        ("since:gone.tar", "gone.tar"),
+        ("since:", "expected all, none, since:FILE or since:@ENTRY"),
+        ("some", "expected all, none, since:FILE or since:@ENTRY"),
+    ] {
+        for arguments in [
+            &["pack", "@tiny", "x.tar", "--images", base][..],
+            &["build", "tiny", "--archive", "x.tar", "--images", base],
+        ] {
+            let ran = env.run(arguments);
+
+            assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}: {}", ran.stderr);
+            assert!(ran.stderr.contains(why), "{arguments:?}: {}", ran.stderr);
+        }
+    }
+    assert!(!env.path().join("x.tar").exists());
+}
+
+#[test]
+fn images_that_are_not_pinned_cannot_be_carried() {
+    let env = TestEnv::new();
+    env.build(&["web"]);
+    for arguments in [
+        &["pack", "@web", "x.tar", "--images", "all"][..],
+        &["build", "web", "--archive", "x.tar", "--images", "all"],
+    ] {
+        let ran = env.run(arguments);
+
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("the images of this bundle are not pinned"), "{}", ran.stderr);
+    }
+    assert!(!env.path().join("x.tar").exists());
+    env.ok(&["pack", "@web", "x.tar", "--images", "none"]);
+}
+
+#[test]
+fn blobs_that_the_store_lacks_are_counted_and_nothing_is_written() {
+    let (env, _) = signing();
+    env.build(&["tiny", "--archive", "none.tar"]);
+    fs_err::remove_file(stored(&env, b"layer a")).unwrap();
+    // A blob that is cut short is none.
+    put(&stored(&env, b"layer b"), b"layer");
+    let before = names(env.path());
+    for (arguments, fetch) in [
+        (&["build", "tiny", "--archive", "x.tar", "--images", "all"][..], "relay-bundle fetch tiny"),
+        (&["pack", "@tiny", "x.tar", "--images", "all"], "relay-bundle fetch @tiny"),
+        (&["pack", "none.tar", "x.tar", "--images", "all"], "fetch"),
+    ] {
+        let ran = env.run(arguments);
+
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}: {}", ran.stderr);
+        for said in ["the store lacks 2 blobs of the images (14 bytes)", fetch, "--images none"] {
+            assert!(ran.stderr.contains(said), "{arguments:?}: {said}\nin {}", ran.stderr);
+        }
+        assert_eq!(names(env.path()), before, "{arguments:?}");
+    }
+}
+
+#[test]
+fn signing_an_archive_keeps_its_images() {
+    let (env, images) = signing();
+    env.ok(&["keygen", "--out", "second.pem"]);
+    env.build(&["tiny", "--archive", "all.tar", "--images", "all", "--key", "key.pem"]);
+    let before = read(&env, "all.tar");
+
+    env.ok(&["sign", "all.tar", "--key", "second.pem"]);
+
+    let after = read(&env, "all.tar");
+    assert!(file_of(&before, "attestation.dsse.json") != file_of(&after, "attestation.dsse.json"));
+    for (name, bytes) in images.layout() {
+        assert!(file_of(&after, &name) == bytes, "{name}");
+    }
+    env.ok(&["verify", "all.tar", "--key", "second.pub.pem", "--images", "all"]);
+    // A layer that was altered is not signed.
+    let mut bad = after;
+    let at = bad.windows(7).position(|window| window == b"layer a").unwrap();
+    bad[at] ^= 1;
+    put(&env.path().join("bad.tar"), &bad);
+    let ran = env.run(&["sign", "bad.tar", "--key", "key.pem", "--reseal"]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("TAMPERED"), "{}", ran.stderr);
+    assert!(read(&env, "bad.tar") == bad);
+}
+
+#[test]
+fn archive_in_parts_is_verified_and_joined_with_its_images() {
+    let (env, _) = signing();
+    env.build(&["tiny", "--archive", "all.tar", "--images", "all", "--key", "key.pem"]);
+    env.ok(&["split", "all.tar", "--size", "10kB"]);
+
+    env.ok(&["verify", "all.tar.parts", "--key", "key.pub.pem", "--images", "all"]);
+    let inspected = env.ok(&["inspect", "all.tar.parts"]);
+    env.ok(&["join", "all.tar.parts", "--out", "back.tar"]);
+
+    assert!(inspected.contains(": all carried, not hashed\n"), "{inspected}");
+    assert!(read(&env, "back.tar") == read(&env, "all.tar"));
+}
+
+#[test]
+fn commands_that_only_look_are_not_disturbed_by_a_damaged_blob() {
+    let (env, _) = signing();
+    env.build(&["tiny", "--archive", "all.tar", "--images", "all", "--key", "key.pem"]);
+    let mut bad = read(&env, "all.tar");
+    let at = bad.windows(7).position(|window| window == b"layer a").unwrap();
+    bad[at] ^= 1;
+    put(&env.path().join("bad.tar"), &bad);
+    let not_hashed = "1 image, 3 blobs, ";
+    for arguments in [&["inspect", "bad.tar"][..], &["images", "bad.tar"]] {
+        let ran = env.run(arguments);
+
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
+        assert!(said.contains(not_hashed) && said.contains(": all carried, not hashed\n"), "{said}");
+    }
+    for arguments in
+        [&["diff", "all.tar", "bad.tar"][..], &["rbac", "bad.tar"], &["images", "bad.tar", "--mirror"]]
+    {
+        assert_eq!(env.run(arguments).code, 0, "{arguments:?}");
+    }
+    let verified = env.run(&["verify", "bad.tar", "--key", "key.pub.pem"]);
+    assert_eq!(verified.code, 3, "{}", verified.stderr);
+    assert!(verified.stderr.contains("TAMPERED"), "{}", verified.stderr);
+}
+
+#[test]
+fn archive_of_a_gibibyte_is_inspected_without_reading_it() {
+    let env = TestEnv::new();
+    let image = image_of(&[b"x", b"y"]);
+    let mut locked = locked(&image);
+    // The last blob, so that what comes before it is as in a small archive.
+    let (hole, _) = locked.blobs.pop_last().unwrap();
+    locked.blobs.insert(hole, 1 << 30);
+    carried::lock(&env.path().join("profiles"), locked.clone());
+    env.build(&["tiny", "--archive", "none.tar"]);
+    let name = SOURCE.parse::<relay_bundle::images::reference::Reference>().unwrap();
+    let list = relay_bundle::images::list::ImageList::of([(name.pinned(locked.digest), &locked)]).unwrap();
+    let images = Images { list, ..Images::of(&[(SOURCE, &image)]) };
+    let small = carry(&read(&env, "none.tar"), &images.layout());
+    let content = records(&small).into_iter().find(|record| record.name == path_of(&hole)).unwrap().content;
+    let mut file = fs_err::File::create(env.path().join("big.tar")).unwrap();
+    file.write_all(&small[..content.start - BLOCK]).unwrap();
+    file.write_all(&header(&path_of(&hole), 1 << 30)).unwrap();
+    file.seek(SeekFrom::Current(1 << 30)).unwrap();
+    file.write_all(&small[content.start + BLOCK..]).unwrap();
+    let start = Instant::now();
+
+    let page = env.ok(&["inspect", "big.tar"]);
+
+    assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
+    assert!(page.contains("1.0 GB: all carried, not hashed"), "{page}");
+}
+
+#[test]
+fn folder_of_a_bundle_has_no_place_for_blobs() {
+    let (env, images) = signing();
+    let entry = env.build(&["tiny"]);
+    for (name, bytes) in images.layout() {
+        put(&entry.join(&name), &bytes);
+    }
+
+    let ran = env.run(&["inspect", "@tiny"]);
+
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+}
+
+#[test]
+fn blobs_that_no_bundle_lists_are_removed_only_if_that_is_wanted() {
+    let (env, images) = signing();
+    env.build(&["tiny"]);
+    let other = Digest::of(b"of no bundle");
+    let blobs = store(&env).join(".blobs");
+    put(&blobs.join("sha256").join(other.to_string()), b"of no bundle");
+    put(&blobs.join(".partial").join(Digest::of(b"half").to_string()), b"ha");
+    put(&blobs.join(".lock"), b"");
+    let kept: Vec<String> = images.contents.keys().map(ToString::to_string).collect();
+
+    env.ok(&["gc"]);
+    assert_eq!(names(&blobs.join("sha256")).len(), kept.len() + 1);
+    let planned = env.run(&["gc", "--blobs", "--dry-run", "--json"]).json();
+    assert_eq!(names(&blobs.join("sha256")).len(), kept.len() + 1);
+    let removed = env.run(&["gc", "--blobs", "--json"]).json();
+
+    assert_eq!(planned["blobs"][0]["digest"], format!("sha256:{other}"));
+    assert_eq!((&planned["partialBlobBytes"], &planned["bytes"]), (&2.into(), &14.into()));
+    assert_eq!(removed["blobs"], planned["blobs"]);
+    assert_eq!(names(&blobs.join("sha256")), kept);
+    assert_eq!(names(&blobs.join(".partial")), [""; 0]);
+    env.ok(&["pack", "@tiny", "x.tar", "--images", "all"]);
+}
+
+#[test]
+fn blobs_of_a_bundle_that_was_replaced_go_with_it() {
+    let (env, _) = signing();
+    env.build(&["tiny"]);
+    let images = lock(&env, &[b"layer b", b"layer c"]);
+    env.build(&["tiny"]);
+
+    env.ok(&["gc", "--blobs"]);
+
+    let kept: Vec<String> = images.contents.keys().map(ToString::to_string).collect();
+    assert_eq!(names(&store(&env).join(".blobs/sha256")), kept);
+}

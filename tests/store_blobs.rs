@@ -1,0 +1,216 @@
+//! The blobs of images in a store: written once, resumed, and never under a name that is not theirs.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::Read as _;
+use std::os::unix::fs::symlink;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use fs_err as fs;
+use relay_bundle::model::digest::Digest;
+use relay_bundle::store::blobs::{Begun, Finished, PartialBlob};
+use relay_bundle::store::{Scope, Store, StoreError};
+
+use self::store_home::{Home, home};
+
+#[path = "support/store_home.rs"]
+mod store_home;
+
+const BLOB: &[u8] = b"the bytes of a layer";
+
+/// How long a thread that waits for a lock is given to show that it does not.
+const A_WHILE: Duration = Duration::from_millis(200);
+
+fn digest() -> Digest {
+    Digest::of(BLOB)
+}
+
+fn begin(store: &Store) -> Begun {
+    store.blobs().begin(digest(), BLOB.len() as u64).unwrap()
+}
+
+fn partial(store: &Store) -> PartialBlob {
+    match begin(store) {
+        Begun::Partial(partial) => partial,
+        Begun::Stored => panic!("the blob is there"),
+    }
+}
+
+/// Makes the folders of the blobs.
+fn with_folders() -> (Home, Utf8PathBuf) {
+    let home = home();
+    drop(home.store.blobs().share().unwrap());
+    let path = home.root.join(".blobs/.partial").join(digest().to_string());
+    (home, path)
+}
+
+/// Reads the blob in the store.
+fn stored(store: &Store) -> Option<Vec<u8>> {
+    let mut file = store.blobs().open(&digest(), BLOB.len() as u64).unwrap()?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).unwrap();
+    Some(bytes)
+}
+
+#[test]
+fn blob_gets_its_name_when_it_is_whole() {
+    let (Home { store, _folder, .. }, path) = with_folders();
+    let mut blob = partial(&store);
+    for piece in BLOB.chunks(7) {
+        assert_eq!(stored(&store), None);
+        blob.append(piece).unwrap();
+    }
+
+    assert_eq!(blob.finish().unwrap(), Finished::Stored);
+
+    assert_eq!(stored(&store).as_deref(), Some(BLOB));
+    assert!(!path.exists());
+    assert!(matches!(begin(&store), Begun::Stored));
+}
+
+#[test]
+fn blob_whose_writer_was_killed_is_resumed() {
+    let (Home { store, _folder, .. }, _) = with_folders();
+    for (from, to) in [(0, 3), (3, 3), (3, 11), (11, BLOB.len())] {
+        let mut blob = partial(&store);
+        assert_eq!(blob.bytes(), from as u64);
+        blob.append(&BLOB[from..to]).unwrap();
+        if to == BLOB.len() {
+            assert_eq!(blob.finish().unwrap(), Finished::Stored);
+        }
+    }
+
+    assert_eq!(stored(&store).as_deref(), Some(BLOB));
+}
+
+#[test]
+fn bytes_that_were_altered_before_they_were_resumed_are_discarded() {
+    let (Home { store, _folder, .. }, path) = with_folders();
+    partial(&store).append(&BLOB[..10]).unwrap();
+    fs::write(&path, b"other byte").unwrap();
+    let mut blob = partial(&store);
+    assert_eq!(blob.bytes(), 10);
+    blob.append(&BLOB[10..]).unwrap();
+
+    let finished = blob.finish().unwrap();
+
+    let found = Digest::of(&[&b"other byte"[..], &BLOB[10..]].concat());
+    assert_eq!(finished, Finished::Wrong { found });
+    assert_eq!(stored(&store), None);
+    assert_eq!(partial(&store).bytes(), 0);
+}
+
+#[test]
+fn blob_that_is_too_short_or_too_long_is_not_stored() {
+    let (Home { store, _folder, .. }, path) = with_folders();
+    let mut blob = partial(&store);
+    blob.append(&BLOB[1..]).unwrap();
+    assert!(blob.append(b"xx").is_err());
+    assert!(matches!(blob.finish().unwrap(), Finished::Wrong { .. }));
+
+    fs::write(&path, [BLOB, b"x"].concat()).unwrap();
+    assert_eq!(partial(&store).bytes(), 0);
+    assert_eq!(stored(&store), None);
+}
+
+#[test]
+fn second_writer_waits_and_finds_the_blob_stored() {
+    let (Home { store, _folder, .. }, _) = with_folders();
+    let mut first = partial(&store);
+    let (tell, told) = channel();
+    let other = store.clone();
+    let second = thread::spawn(move || {
+        let begun = begin(&other);
+        tell.send(()).unwrap();
+        matches!(begun, Begun::Stored)
+    });
+    assert!(told.recv_timeout(A_WHILE).is_err(), "two writers of one blob");
+
+    first.append(BLOB).unwrap();
+    first.finish().unwrap();
+
+    assert!(second.join().unwrap());
+}
+
+#[test]
+fn second_writer_goes_on_where_the_first_gave_up() {
+    let (Home { store, _folder, .. }, _) = with_folders();
+    let mut first = partial(&store);
+    let other = store.clone();
+    let second = thread::spawn(move || {
+        let mut blob = partial(&other);
+        let bytes = blob.bytes();
+        blob.append(&BLOB[4..]).unwrap();
+        (bytes, blob.finish().unwrap())
+    });
+    first.append(&BLOB[..4]).unwrap();
+    drop(first);
+
+    let (bytes, finished) = second.join().unwrap();
+
+    // It may have begun before the first one did; then it has less, and its end is wrong.
+    assert!(bytes == 4 && finished == Finished::Stored, "{bytes} {finished:?}");
+}
+
+#[test]
+fn writers_of_two_blobs_do_not_wait_for_each_other() {
+    let (Home { store, _folder, .. }, _) = with_folders();
+    let _first = partial(&store);
+
+    let other = store.blobs().begin(Digest::of(b"other"), 5).unwrap();
+
+    assert!(matches!(other, Begun::Partial(_)));
+}
+
+#[test]
+fn links_and_folders_in_place_of_a_blob_are_not_used() {
+    let (Home { store, root, _folder }, path) = with_folders();
+    let target = root.join(".blobs/sha256").join(digest().to_string());
+    let outside = root.with_file_name("outside");
+    fs::write(&outside, BLOB).unwrap();
+    symlink(&outside, &path).unwrap();
+    assert!(store.blobs().begin(digest(), BLOB.len() as u64).is_err());
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert!(store.blobs().begin(digest(), BLOB.len() as u64).is_err());
+
+    symlink(&outside, &target).unwrap();
+    assert!(!matches!(store.blobs().open(&digest(), BLOB.len() as u64), Ok(Some(_))));
+    fs::remove_file(&target).unwrap();
+    fs::create_dir(&target).unwrap();
+    assert!(!matches!(store.blobs().open(&digest(), BLOB.len() as u64), Ok(Some(_))));
+    assert_eq!(fs::read(outside).unwrap(), BLOB);
+}
+
+#[test]
+fn folder_of_the_blobs_must_not_be_a_link() {
+    let Home { store, root, _folder } = home();
+    fs::create_dir_all(root.with_file_name("outside")).unwrap();
+    fs::create_dir_all(&root).unwrap();
+    symlink(root.with_file_name("outside"), root.join(".blobs")).unwrap();
+
+    assert!(matches!(store.blobs().share(), Err(StoreError::InTheWay { .. })));
+}
+
+#[test]
+fn removal_waits_for_those_who_use_the_blobs() {
+    let (Home { store, root, _folder }, _) = with_folders();
+    partial(&store).append(BLOB).unwrap();
+    let share = store.blobs().share().unwrap();
+    let second_share = store.blobs().share().unwrap();
+    let (tell, told) = channel();
+    let other = store.clone();
+    let removal = thread::spawn(move || {
+        let garbage = other.collect_garbage(Scope::EntriesAndBlobs).unwrap();
+        tell.send(()).unwrap();
+        garbage
+    });
+    assert!(told.recv_timeout(A_WHILE).is_err(), "the blobs are in use");
+
+    drop((share, second_share));
+
+    assert_eq!(removal.join().unwrap().blobs.partial_bytes, BLOB.len() as u64);
+    assert_eq!(fs::read_dir(root.join(".blobs/.partial")).unwrap().count(), 0);
+}
