@@ -68,7 +68,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("jiff", &["model"]),
     ("pkcs8", &["trust"]),
     ("rpassword", &["cmd"]),
-    ("rustix", &["fsio", "command", "cluster", "cmd"]),
+    ("rustix", &["fsio", "command", "cmd"]),
     ("rustls", &["cluster", "registry"]),
     ("secrecy", &["cluster"]),
     ("annotate_snippets", &["ui"]),

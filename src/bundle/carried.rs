@@ -106,6 +106,25 @@ impl<M: Medium> Tail<M> {
         walked
     }
 
+    /// As [`Tail::check`], of all manifests and the configs and layers that are `wanted`; **nothing is known of the others**.
+    /// The last bytes of a file are shown only if all its bytes are the right ones.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tail::check`].
+    pub fn check_some(
+        mut self,
+        images: Option<&ImageList>,
+        wanted: &BTreeSet<Digest>,
+        visit: &mut Visitor<'_>,
+    ) -> Result<Carried, ReadError> {
+        let hashing = Hashing { visit, beside: Beside::default(), buffer: vec![0; BUFFER_BYTES] };
+        let mut picking = Picking { wanted, hashing };
+        let walked = self.walk(images, &mut picking);
+        picking.hashing.beside.settle()?;
+        walked
+    }
+
     /// Reads the headers of what follows, and hashes no config and no layer: **nothing is known of their bytes**.
     ///
     /// # Errors
@@ -283,6 +302,29 @@ impl Reading for Hashing<'_, '_> {
 
     fn wait(&mut self, entry: Entry<'_>, offset: Option<u64>, pending: Pending) -> Result<(), ReadError> {
         self.beside.add(entry, offset, pending)
+    }
+}
+
+/// Hashes some, and passes over the others.
+struct Picking<'a, 'v> {
+    wanted: &'a BTreeSet<Digest>,
+    hashing: Hashing<'a, 'v>,
+}
+
+impl Reading for Picking<'_, '_> {
+    fn hashes(&self) -> bool {
+        true
+    }
+
+    fn read(&mut self, entry: Entry<'_>, content: &mut dyn Content) -> Result<Option<Pending>, Fault> {
+        if self.wanted.contains(&entry.digest) {
+            return self.hashing.read(entry, content);
+        }
+        Skimming.read(entry, content)
+    }
+
+    fn wait(&mut self, entry: Entry<'_>, offset: Option<u64>, pending: Pending) -> Result<(), ReadError> {
+        self.hashing.wait(entry, offset, pending)
     }
 }
 

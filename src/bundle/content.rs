@@ -72,7 +72,7 @@ pub(super) fn visit_checked(
     visit: &mut Visitor<'_>,
     buffer: &mut [u8],
 ) -> Result<Option<Pending>, Fault> {
-    let mut file = Checked { inner: content, left: entry.bytes, hasher: None, failure: None };
+    let mut file = Checked { inner: content, left: entry.bytes, wanted: entry.digest, hasher: None, end: None };
     let visited = visit(entry, &mut file);
     if visited.is_ok() {
         if let Some(pending) = file.hash_beside() {
@@ -80,13 +80,15 @@ pub(super) fn visit_checked(
         }
         file.drain(buffer);
     }
-    if let Some(error) = file.failure {
-        return Err(Fault::Io(error));
+    let (path, wanted) = (entry.path.to_string(), entry.digest);
+    match file.end {
+        Some(End::Failed(error)) => return Err(Fault::Io(error)),
+        // What the visitor made of it does not count: it may have been stopped by just that.
+        Some(End::Altered(found)) => return Err(Fault::Tampered { path, wanted, found }),
+        Some(End::Short) => return Err(Fault::Truncated { name: path }),
+        Some(End::Good) | None => {}
     }
-    visited.map_err(|error| Fault::Sink { path: entry.path.to_string(), error })?;
-    let bytes = entry.bytes - file.left;
-    let digest = file.hasher.map_or_else(|| Digest::of(b""), Hashing::finish);
-    compare(entry.path, entry.bytes, entry.digest, Hashed { digest, bytes }).map(|()| None)
+    visited.map(|()| None).map_err(|error| Fault::Sink { path, error })
 }
 
 fn compare(path: &SafePath, bytes: u64, wanted: Digest, found: Hashed) -> Result<(), Fault> {
@@ -146,20 +148,31 @@ impl Beside {
     }
 }
 
-/// Reads `left` more bytes of a file, and hashes them.
+/// Reads `left` more bytes of a file, and hashes them. The last ones are handed out only if all are the right ones.
 struct Checked<'a> {
     inner: &'a mut dyn Content,
     left: u64,
+    wanted: Digest,
     /// None until something is read.
     hasher: Option<Box<dyn Hashing>>,
-    /// Why the medium could not be read: kept here, so that a visitor's own failure is told from it.
-    failure: Option<io::Error>,
+    /// None until no more is read; kept here, so that a visitor's own failure is told from it.
+    end: Option<End>,
+}
+
+/// Why a file is read no further.
+enum End {
+    Good,
+    Altered(Digest),
+    /// The medium has fewer bytes.
+    Short,
+    /// The medium could not be read.
+    Failed(io::Error),
 }
 
 impl Checked<'_> {
     /// Only a file of which nothing was read can be hashed elsewhere.
     fn hash_beside(&mut self) -> Option<Pending> {
-        let untouched = self.hasher.is_none() && self.failure.is_none();
+        let untouched = self.hasher.is_none() && self.end.is_none();
         if untouched { self.inner.hash_beside(self.left) } else { None }
     }
 
@@ -175,20 +188,45 @@ impl Checked<'_> {
     }
 }
 
+impl Checked<'_> {
+    /// Takes note of what was read.
+    fn hash(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let (inner, left) = (&*self.inner, self.left);
+        let hasher = self.hasher.get_or_insert_with(|| inner.hasher(left));
+        hasher.update(bytes);
+        self.left -= bytes.len() as u64;
+        if self.left > 0 {
+            return Ok(());
+        }
+        let found = self.hasher.take().map_or_else(|| Digest::of(b""), Hashing::finish);
+        if found == self.wanted {
+            self.end = Some(End::Good);
+            return Ok(());
+        }
+        self.end = Some(End::Altered(found));
+        Err(io::ErrorKind::InvalidData.into())
+    }
+}
+
 impl Read for Checked<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &self.end {
+            None => {}
+            Some(End::Good) => return Ok(0),
+            Some(End::Altered(_) | End::Short) => return Err(io::ErrorKind::InvalidData.into()),
+            Some(End::Failed(error)) => return Err(error.kind().into()),
+        }
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         match self.inner.read(&mut buffer[..wanted]) {
-            Ok(read) => {
-                let (inner, left) = (&*self.inner, self.left);
-                self.hasher.get_or_insert_with(|| inner.hasher(left)).update(&buffer[..read]);
-                self.left -= read as u64;
-                Ok(read)
+            Ok(0) if wanted > 0 => {
+                self.end = Some(End::Short);
+                Err(io::ErrorKind::UnexpectedEof.into())
             }
+            Ok(read) => self.hash(&buffer[..read]).map(|()| read),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
             Err(error) => {
                 let kind = error.kind();
-                self.failure = Some(error);
+                self.end = Some(End::Failed(error));
                 Err(kind.into())
             }
         }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::ctx::{Ctx, count};
 use super::failure::{Failure, Outcome};
-use super::registry_args::RegistryArgs;
+use super::registry_args::PullArgs;
 use super::source::{Source, SourceArgs};
 use crate::images::list::ImageList;
 use crate::images::reference::Reference;
@@ -37,7 +37,7 @@ pub struct Args {
     #[command(flatten)]
     source: SourceArgs,
     #[command(flatten)]
-    registry: RegistryArgs,
+    registry: PullArgs,
 }
 
 /// What was fetched.

@@ -6,11 +6,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ctx::StoreArgs;
 use super::failure::Failure;
-use super::medium;
-use super::source::{KINDS, Reference, STDIN};
+use super::medium::{self, Place as MediumPlace};
+use super::source::{KINDS, Reference, STDIN, no_stdin};
 use crate::archive;
+use crate::bundle::carried::Tail;
 use crate::bundle::open::Bundle;
-use crate::bundle::read::{Fault, Opening, ReadError, SealedMedium};
+use crate::bundle::read::{AnyMedium, Fault, Files, Opening, ReadError, SealedMedium};
+use crate::model::digest::Digest;
 use crate::store::{Store, folder};
 use crate::trust::refusal::Reason;
 use crate::trust::verify::{Terms, Verified, VerifyError, verify};
@@ -68,6 +70,43 @@ impl BundleArgs {
             return Ok(Some(ImagesSummary::of(images, Place::Store, |digest| !missing.contains_key(digest))));
         }
         Ok(Some(ImagesSummary::of(images, Place::Archive, |digest| bundle.carried().contains(digest))))
+    }
+
+    /// Refuses a bundle that can be read only once.
+    pub(super) fn check_twice(&self) -> Result<(), Failure> {
+        if self.bundle == STDIN {
+            return Err(no_stdin("is not read"));
+        }
+        match Reference::of(&self.bundle) {
+            Reference::Path(path) if path.exists() && !path.is_file() && !path.is_dir() => {
+                Err(Failure::input(format!("`{path}` can be read once only, and this command reads it twice"))
+                    .hint("write the archive to a file first"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns whether the bundle is an entry of the store, which has its images.
+    pub(super) fn is_entry(&self) -> bool {
+        matches!(Reference::of(&self.bundle), Reference::Entry(_))
+    }
+
+    /// Opens the images of the bundle once more; it must still be the one with this content id.
+    ///
+    /// # Errors
+    ///
+    /// When it is another one by now, or cannot be read.
+    pub(super) fn reopen(&self, id: Digest) -> Result<(MediumPlace, Tail<AnyMedium>), Failure> {
+        let (place, opening) = medium::open(self.bundle.as_str().into(), &self.part)?;
+        let sums = opening.and_then(Opening::read_sums).map_err(|error| place.failure(error))?;
+        let found = sums.content_id();
+        if found != id {
+            let fault = Fault::OtherContent { wanted: id.to_string(), found };
+            return Err(place.failure(fault.into()));
+        }
+        let read = sums.into_files().and_then(Files::read);
+        let (_, tail) = read.map_err(|error| place.failure(error))?;
+        Ok((place, tail))
     }
 
     /// Refuses parts of a bundle that is in none.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::ctx::{Ctx, Folder, ProfileArgs};
 use super::failure::{DIFFERS, Failure, Outcome};
-use super::registry_args::RegistryArgs;
+use super::registry_args::PullArgs;
 use crate::fsio::{Durability, MODE_PUBLIC, write_atomic};
 use crate::images::lock::{LOCK_FILE, Lock, LockedImage};
 use crate::images::platform::Platform;
@@ -53,7 +53,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "profiles")]
     profiles: Utf8PathBuf,
     #[command(flatten)]
-    registry: RegistryArgs,
+    registry: PullArgs,
 }
 
 /// What a lock says now.

@@ -45,6 +45,7 @@ mod medium;
 pub mod out_folder;
 pub mod pack;
 mod private_file;
+pub mod push;
 pub mod rbac;
 mod rebuild;
 mod recorded;
@@ -129,6 +130,8 @@ pub enum Command {
     Lock(Deferred<lock::Args>),
     /// Fetch the images of locked profiles into the store
     Fetch(Deferred<fetch::Args>),
+    /// Push the images of a verified bundle to the site's registry
+    Push(Deferred<push::Args>),
     /// Show what changes between two bundles, and which pods restart
     Diff(Deferred<diff::Args>),
     /// Show what a bundle is, holds, wants and consumes
@@ -200,6 +203,7 @@ impl Command {
             Self::Render(args) => args.0.run(ctx),
             Self::Lock(args) => args.0.run(ctx),
             Self::Fetch(args) => args.0.run(ctx),
+            Self::Push(args) => args.0.run(ctx),
             Self::Diff(args) => args.0.run(ctx),
             Self::Inspect(args) => args.0.run(ctx),
             Self::Verify(args) => args.0.run(ctx),

@@ -14,11 +14,18 @@ use crate::registry::{
     RegistrySettings, RegistrySettingsError, Timeouts,
 };
 
+/// For commands that fetch.
 #[derive(Debug, clap::Args)]
-pub(super) struct RegistryArgs {
+pub(super) struct PullArgs {
     /// Fetch the images of a registry from another one; repeatable
     #[arg(long, value_name = "HOST=MIRROR[/PREFIX]")]
     from: Vec<Mirror>,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RegistryArgs {
     /// Credentials as docker and podman write them, in place of the usual files
     #[arg(long, value_name = "FILE")]
     registry_config: Option<Utf8PathBuf>,
@@ -30,9 +37,20 @@ pub(super) struct RegistryArgs {
     plain_http: Vec<PlainHost>,
 }
 
+impl PullArgs {
+    /// Returns the client.
+    pub(super) fn client(&self, ctx: &Ctx) -> Result<Registry, Failure> {
+        self.registry.client_with(ctx, self.from.clone())
+    }
+}
+
 impl RegistryArgs {
     /// Returns the client.
     pub(super) fn client(&self, ctx: &Ctx) -> Result<Registry, Failure> {
+        self.client_with(ctx, Vec::new())
+    }
+
+    fn client_with(&self, ctx: &Ctx, mirrors: Vec<Mirror>) -> Result<Registry, Failure> {
         let files = self.credentials().files();
         let (credentials, warnings) = RegistryCredentials::read(&files)?;
         for warning in warnings {
@@ -43,7 +61,7 @@ impl RegistryArgs {
             ca: self.ca.clone(),
             plain_http: self.plain_http.clone(),
             proxies: proxies(),
-            mirrors: self.from.clone(),
+            mirrors,
             timeouts: Timeouts::default(),
             sleep: Box::new(thread::sleep),
         };

@@ -73,6 +73,15 @@ impl Reference {
         Self { digest: None, ..self.clone() }
     }
 
+    /// Returns the tag in the same repository, without a digest.
+    ///
+    /// # Errors
+    ///
+    /// When it is no tag.
+    pub fn with_tag(&self, tag: &str) -> Result<Self, InvalidReference> {
+        format!("{}:{tag}", self.name()).parse()
+    }
+
     /// Returns the reference pinned to `digest`; its tag stays.
     #[must_use]
     pub fn pinned(&self, digest: Digest) -> Self {

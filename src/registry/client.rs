@@ -18,6 +18,7 @@ use super::settings::{RegistrySettings, RegistrySettingsError};
 use super::tls;
 use super::token::basic;
 use super::transport::{HttpBody, HttpRequest, HttpTransport};
+use super::upload_body::CallBody;
 use crate::images::reference::Reference;
 
 /// A client of registries. It may be used from several threads. No `Debug`, for it has credentials.
@@ -34,16 +35,39 @@ pub struct Registry {
     authorizations: Mutex<BTreeMap<Repository, Authorization>>,
 }
 
-/// A request below a repository, such as `manifests/1`.
+/// A request, without its body.
 pub(super) struct Call {
-    pub(super) method: Method,
-    pub(super) path: String,
-    pub(super) headers: HeaderMap,
+    method: Method,
+    target: CallTarget,
+    headers: HeaderMap,
+}
+
+/// Where a call goes.
+enum CallTarget {
+    /// Below a repository, such as `manifests/1`.
+    Path(String),
+    /// An address that the registry has named, and that was checked.
+    Address(Uri),
+}
+
+/// The first address of a call; only the server of the registry sees the authorization.
+#[derive(Clone)]
+struct Start {
+    uri: Uri,
+    is_home: bool,
 }
 
 impl Call {
     pub(super) fn get(path: String) -> Self {
-        Self { method: Method::GET, path, headers: HeaderMap::new() }
+        Self::new(Method::GET, path)
+    }
+
+    pub(super) fn new(method: Method, path: String) -> Self {
+        Self { method, target: CallTarget::Path(path), headers: HeaderMap::new() }
+    }
+
+    pub(super) fn to(method: Method, address: Uri) -> Self {
+        Self { method, target: CallTarget::Address(address), headers: HeaderMap::new() }
     }
 
     pub(super) fn with(mut self, name: HeaderName, value: &str) -> Self {
@@ -97,24 +121,38 @@ impl Registry {
         match delay(failures, &failure.why) {
             None => Err(failure),
             Some(delay) => {
-                (self.sleep)(delay);
+                self.pause(delay);
                 Ok(failures)
             }
         }
     }
 
-    /// Sends a call once, with a token or a login if the registry asks for one.
+    pub(super) fn pause(&self, delay: Duration) {
+        (self.sleep)(delay);
+    }
+
+    /// Sends a call without a body once, with a token or a login if the registry asks for one.
     pub(super) fn send(&self, repository: &Repository, call: &Call) -> Result<RegistryReply, RequestFailure> {
+        self.send_body(repository, call, &mut CallBody::None)
+    }
+
+    /// As [`Registry::send`], with a body.
+    pub(super) fn send_body(
+        &self,
+        repository: &Repository,
+        call: &Call,
+        body: &mut CallBody,
+    ) -> Result<RegistryReply, RequestFailure> {
         let wire = self.wire(repository.address());
-        let uri = uri(wire, repository, &call.path);
+        let start = start(wire, repository, &call.target);
         let known = self.lock_authorizations().get(repository).cloned();
-        let mut first = self.follow(call, &uri, known.as_ref())?;
-        if first.answer.status != 401 || !first.is_home {
+        let mut first = self.follow(call, &start, known.as_ref(), body)?;
+        if first.answer.status != 401 || !first.is_home || body.is_spent() {
             return Ok(first);
         }
         // One renewal: a second 401 is the answer.
         let authorization = self.authorize(repository, wire, &mut first)?;
-        let second = self.follow(call, &uri, Some(&authorization))?;
+        let second = self.follow(call, &start, Some(&authorization), body)?;
         if second.answer.status != 401 {
             self.lock_authorizations().insert(repository.clone(), authorization);
         }
@@ -163,18 +201,18 @@ impl Registry {
     fn follow(
         &self,
         call: &Call,
-        start: &Uri,
+        start: &Start,
         authorization: Option<&Authorization>,
+        body: &mut CallBody,
     ) -> Result<RegistryReply, RequestFailure> {
-        let mut uri = start.clone();
-        let mut is_home = true;
+        let Start { mut uri, mut is_home } = start.clone();
         for _ in 0..=REDIRECTS_MAX {
             let mut headers = call.headers.clone();
             if let Some(Authorization { header, .. }) = authorization.filter(|_| is_home) {
                 headers.insert(AUTHORIZATION, header.clone());
             }
             let request =
-                HttpRequest { method: call.method.clone(), uri: &uri, headers, body: HttpBody::Empty };
+                HttpRequest { method: call.method.clone(), uri: &uri, headers, body: body.to_http() };
             let mut answer = self.transport.send(request)?;
             let is_safe = matches!(call.method, Method::GET | Method::HEAD);
             if !is_safe || !redirect::is_redirect(answer.status) {
@@ -188,7 +226,7 @@ impl Registry {
             let _ = answer.read_all(SMALL_BYTES_MAX);
             uri = target;
         }
-        Err(RegistryFault::RedirectLoop.at(&place_of(start)))
+        Err(RegistryFault::RedirectLoop.at(&place_of(&start.uri)))
     }
 
     /// Checks an address that a server names: TLS is never left, and plain HTTP only reaches listed hosts and this machine.
@@ -199,6 +237,11 @@ impl Registry {
             Some(Wire::Plain) => Err(RegistryFault::PlainHttp { to: place_of(target).host }),
             None => Err(RegistryFault::BadRedirect),
         }
+    }
+
+    /// Returns the address of a path below a repository.
+    pub(super) fn address(&self, repository: &Repository, path: &str) -> Uri {
+        uri(self.wire(repository.address()), repository, path)
     }
 
     /// Returns the wire to a host: TLS, except for listed hosts. Servers of this machine may speak either.
@@ -236,6 +279,16 @@ impl Registry {
             Ok(_) => Some(Wire::Tls),
             Err(failure) if failure.why.is_of_tls() => Some(Wire::Tls),
             Err(_) => ask(Wire::Plain)?.is_ok().then_some(Wire::Plain),
+        }
+    }
+}
+
+fn start(wire: Wire, repository: &Repository, target: &CallTarget) -> Start {
+    match target {
+        CallTarget::Path(path) => Start { uri: uri(wire, repository, path), is_home: true },
+        CallTarget::Address(address) => {
+            let is_home = redirect::is_same_server(&uri(wire, repository, ""), address);
+            Start { uri: address.clone(), is_home }
         }
     }
 }

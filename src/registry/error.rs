@@ -18,15 +18,43 @@ const SAID_CHARACTERS_MAX: usize = 200;
 
 /// A request to a registry that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot fetch {what} from {place}: {why}")]
+#[error("cannot {} {what} {} {place}: {why}", action.verb(), action.preposition())]
 pub struct RegistryError {
+    pub action: RegistryAction,
     pub what: Box<RegistryContent>,
     /// The host that failed, which may be that of a mirror, a token service or storage behind the registry.
     pub place: Box<RegistryPlace>,
     pub why: RegistryFault,
 }
 
-/// The content that was asked for.
+/// What failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegistryAction {
+    Fetch,
+    /// It was asked whether the content is there.
+    Ask,
+    Push,
+}
+
+impl RegistryAction {
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Fetch => "fetch",
+            Self::Ask => "look for",
+            Self::Push => "push",
+        }
+    }
+
+    fn preposition(self) -> &'static str {
+        match self {
+            Self::Fetch => "from",
+            Self::Ask => "at",
+            Self::Push => "to",
+        }
+    }
+}
+
+/// The content that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistryContent {
     Manifest { image: Reference },
@@ -58,6 +86,10 @@ pub enum RegistryFault {
     UnknownImage,
     #[error("the registry no longer has sha256:{0}")]
     Gone(Digest),
+    #[error("the registry has no such repository, and does not make it")]
+    UnknownRepository,
+    #[error("the registry lost the upload on the way")]
+    UploadLost,
     #[error("access denied{} (HTTP {code}){said}", without(*access))]
     Denied { code: u16, access: LoginUse, said: String },
     #[error("HTTP {code}{said}")]
@@ -112,6 +144,9 @@ pub enum RegistryFault {
     TooLong { wanted: u64 },
     #[error("the answer has more than {bytes_max} bytes")]
     TooLarge { bytes_max: u64 },
+    /// The caller could not read what was to be sent.
+    #[error("cannot read it: {0}")]
+    Source(io::Error),
     /// The caller could not keep what came.
     #[error("cannot store it: {0}")]
     Sink(io::Error),
@@ -141,7 +176,7 @@ impl fmt::Display for RegistryPlace {
     }
 }
 
-/// A reason and where it applies; [`RequestFailure::fetching`] adds what was asked for.
+/// A reason and where it applies; [`RequestFailure::fetching`] and the others add what it is about.
 #[derive(Debug)]
 pub(super) struct RequestFailure {
     pub(super) place: RegistryPlace,
@@ -150,7 +185,30 @@ pub(super) struct RequestFailure {
 
 impl RequestFailure {
     pub(super) fn fetching(self, what: RegistryContent) -> RegistryError {
-        RegistryError { what: Box::new(what), place: Box::new(self.place), why: self.why }
+        self.about(RegistryAction::Fetch, what)
+    }
+
+    pub(super) fn asking(self, what: RegistryContent) -> RegistryError {
+        self.about(RegistryAction::Ask, what)
+    }
+
+    pub(super) fn pushing(self, what: RegistryContent) -> RegistryError {
+        self.about(RegistryAction::Push, what)
+    }
+
+    fn about(self, action: RegistryAction, what: RegistryContent) -> RegistryError {
+        RegistryError { action, what: Box::new(what), place: Box::new(self.place), why: self.why }
+    }
+}
+
+impl RegistryError {
+    /// Returns whether the registry understood the request and does not allow it, as with a tag that must not move.
+    pub fn is_refusal(&self) -> bool {
+        match self.why {
+            RegistryFault::Denied { .. } => true,
+            RegistryFault::Status { code, .. } => (400..500).contains(&code) && !matches!(code, 408 | 429),
+            _ => false,
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use std::str::FromStr;
 
 use http::Uri;
 
-use crate::images::reference::Reference;
+use super::error::RegistryPlace;
+use crate::images::reference::{InvalidReference, Reference};
 
 /// The host under which images of Docker Hub are named, and the one that serves them.
 const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
@@ -25,6 +26,14 @@ pub struct Mirror {
     prefix: String,
 }
 
+/// The registry that images are pushed to in place of the one in their references: `HOST[/PREFIX]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryPrefix {
+    host: String,
+    /// With a slash behind it, or empty.
+    prefix: String,
+}
+
 /// A text that names no registry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHost {
@@ -34,6 +43,8 @@ pub enum InvalidHost {
         "`{0}` is not HOST=MIRROR or HOST=MIRROR/PREFIX, such as ghcr.io=mirror.example.internal:5000/ghcr"
     )]
     Mirror(String),
+    #[error("`{0}` is not HOST or HOST/PREFIX, such as registry.example.internal:5000/relay")]
+    Prefix(String),
 }
 
 impl FromStr for PlainHost {
@@ -58,6 +69,32 @@ impl FromStr for Mirror {
             (rest == "x").then_some(Self { of, host, prefix })
         };
         read().ok_or_else(|| InvalidHost::Mirror(shortened(text)))
+    }
+}
+
+impl FromStr for RegistryPrefix {
+    type Err = InvalidHost;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHost> {
+        let read = || {
+            let (host, path) = repository_of(&format!("{text}/x"))?;
+            Some(Self { host, prefix: path.strip_suffix('x')?.to_owned() })
+        };
+        read().ok_or_else(|| InvalidHost::Prefix(shortened(text)))
+    }
+}
+
+impl RegistryPrefix {
+    /// Returns the image at this registry; its path stays.
+    ///
+    /// # Errors
+    ///
+    /// When the reference becomes too long.
+    pub fn place(&self, image: &Reference) -> Result<Reference, InvalidReference> {
+        let tag = image.tag().map(|tag| format!(":{tag}")).unwrap_or_default();
+        let placed: Reference =
+            format!("{}/{}{}{tag}", self.host, self.prefix, image.repository()).parse()?;
+        Ok(image.digest().map_or(placed.clone(), |digest| placed.pinned(digest)))
     }
 }
 
@@ -96,6 +133,11 @@ impl Repository {
             None => Self { host: image.registry().to_owned(), path },
             Some(mirror) => Self { host: mirror.host.clone(), path: format!("{}{path}", mirror.prefix) },
         }
+    }
+
+    /// Returns the registry, for what failed before a request.
+    pub(super) fn place(&self) -> RegistryPlace {
+        RegistryPlace { host: self.host.clone(), proxy: None }
     }
 
     /// Returns the host and port that are connected to.
@@ -202,6 +244,22 @@ mod tests {
         assert_eq!(located("index.docker.io=m.example", "redis:8"), "m.example/library/redis");
         assert_eq!(located("ghcr.io=m.example", "redis:8"), "registry-1.docker.io/library/redis");
         assert_eq!(located("ghcr.io=docker.io/me", "ghcr.io/a/b"), "registry-1.docker.io/me/a/b");
+    }
+
+    #[test]
+    fn prefix_replaces_the_host_and_keeps_path_tag_and_digest() {
+        let digest = "a".repeat(64);
+        let placed = |prefix: &str, image: &str| {
+            let prefix: RegistryPrefix = prefix.parse().unwrap();
+            prefix.place(&image.parse().unwrap()).unwrap().to_string()
+        };
+        assert_eq!(placed("r.example:5000", "ghcr.io/a/b:1"), "r.example:5000/a/b:1");
+        assert_eq!(placed("r.example/x/y", "redis:8"), "r.example/x/y/library/redis:8");
+        let pinned = format!("ghcr.io/a/b@sha256:{digest}");
+        assert_eq!(placed("localhost/x", &pinned), format!("localhost/x/a/b@sha256:{digest}"));
+        for text in ["", "r", "r.example/", "r.example/x:1", "https://r.example", "r.example/X", "a/b"] {
+            assert!(text.parse::<RegistryPrefix>().is_err(), "{text}");
+        }
     }
 
     #[test]

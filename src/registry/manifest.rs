@@ -1,5 +1,6 @@
 //! Manifests: what an image's name leads to, for one platform.
 
+use http::HeaderName;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use serde::Deserialize;
 
@@ -14,9 +15,11 @@ use crate::images::reference::Reference;
 use crate::model::digest::Digest;
 
 /// Registries give out a manifest as one of these, or, with some kinds, none.
-const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
+pub(super) const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
                         application/vnd.docker.distribution.manifest.v2+json, \
                         application/vnd.docker.distribution.manifest.list.v2+json";
+/// The header in which a registry names the digest of a manifest.
+pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 /// How a manifest of schema 1 is called.
 const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+";
 /// The tag of references without one.
@@ -32,7 +35,7 @@ pub struct PulledManifest {
 
 /// By what a manifest is asked for.
 #[derive(Clone, Copy)]
-enum ManifestName<'a> {
+pub(super) enum ManifestName<'a> {
     Tag(&'a str),
     Digest(Digest),
 }
@@ -122,7 +125,11 @@ impl Registry {
         Err(RegistryFault::OtherPlatform { wanted, found: found.chars().take(80).collect() }.at(&place))
     }
 
-    fn manifest(&self, repository: &Repository, name: ManifestName) -> Result<FoundManifest, RequestFailure> {
+    pub(super) fn manifest(
+        &self,
+        repository: &Repository,
+        name: ManifestName,
+    ) -> Result<FoundManifest, RequestFailure> {
         let call = Call::get(format!("manifests/{}", name.text())).with(ACCEPT, ACCEPTED);
         self.persist(|| {
             let reply = self.send(repository, &call)?;
@@ -142,24 +149,24 @@ struct ConfigPlatform {
 }
 
 /// A manifest, and who gave it.
-struct FoundManifest {
-    manifest: PulledManifest,
+pub(super) struct FoundManifest {
+    pub(super) manifest: PulledManifest,
     place: RegistryPlace,
 }
 
 impl FoundManifest {
-    fn failed(&self, why: impl Into<RegistryFault>) -> RequestFailure {
+    pub(super) fn failed(&self, why: impl Into<RegistryFault>) -> RequestFailure {
         why.into().at(&self.place)
     }
 }
 
 impl<'a> ManifestName<'a> {
     /// A digest counts more than the tag beside it.
-    fn of(image: &'a Reference) -> Self {
+    pub(super) fn of(image: &'a Reference) -> Self {
         image.digest().map_or_else(|| Self::Tag(image.tag().unwrap_or(LATEST)), Self::Digest)
     }
 
-    fn text(self) -> String {
+    pub(super) fn text(self) -> String {
         match self {
             Self::Tag(tag) => tag.to_owned(),
             Self::Digest(digest) => format!("sha256:{digest}"),
@@ -189,7 +196,7 @@ impl<'a> ManifestName<'a> {
     }
 }
 
-fn media_type(header: Option<&str>) -> Result<MediaType, RegistryFault> {
+pub(super) fn media_type(header: Option<&str>) -> Result<MediaType, RegistryFault> {
     let text = header.unwrap_or_default();
     MediaType::of(text).ok_or_else(|| match text {
         "" => RegistryFault::MediaType("an answer without a type".to_owned()),

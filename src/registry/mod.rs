@@ -1,4 +1,4 @@
-//! The edge to image registries: names are resolved, manifests and blobs fetched. The only folder that knows the HTTP client.
+//! The edge to image registries: names are resolved, manifests and blobs fetched, looked for and pushed. The only folder that knows the HTTP client.
 //!
 //! | module | decides |
 //! |---|---|
@@ -9,6 +9,8 @@
 //! | `reply`, `error`, `remedy` | the failure that an answer stands for, and the way out |
 //! | `transport`, `tls` | one request: connections, proxies, time limits, certificates |
 //! | `manifest`, `blob` | what is asked for, and that it is what was asked for |
+//! | `presence` | whether a manifest or blob is there |
+//! | `push`, `upload_body` | uploads, mounts and tags, and what can be sent twice |
 //!
 //! Calls block. No answer is believed: bytes have a digest and a size, and where they have none yet, a limit.
 
@@ -19,6 +21,8 @@ mod credentials;
 pub mod error;
 mod host;
 mod manifest;
+mod presence;
+mod push;
 mod range;
 mod redirect;
 mod remedy;
@@ -28,12 +32,15 @@ mod settings;
 mod tls;
 mod token;
 mod transport;
+mod upload_body;
 
 pub use blob::{BlobRequest, BlobSink};
 pub use client::Registry;
 pub use credentials::{
     CredentialEnvironment, CredentialError, CredentialFile, CredentialWarning, Presence, RegistryCredentials,
 };
-pub use host::{InvalidHost, Mirror, PlainHost};
+pub use host::{InvalidHost, Mirror, PlainHost, RegistryPrefix};
 pub use manifest::PulledManifest;
+pub use presence::Availability;
+pub use push::{BlobUpload, MountAnswer, TagTarget, UploadFailure};
 pub use settings::{RegistrySettings, RegistrySettingsError, Timeouts};

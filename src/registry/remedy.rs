@@ -1,18 +1,24 @@
 //! Remedies for failed requests.
 
-use super::error::{LoginUse, RegistryError, RegistryFault};
+use super::error::{LoginUse, RegistryAction, RegistryError, RegistryFault};
 
 impl RegistryError {
     /// Returns a command or an imperative, where one helps.
     pub fn remedy(&self) -> Option<String> {
         use RegistryFault as F;
         let host = &self.place.host;
+        if self.action != RegistryAction::Fetch
+            && let Some(remedy) = self.why.remedy_of_push()
+        {
+            return Some(remedy.to_owned());
+        }
+        let verb = if self.action == RegistryAction::Push { "push to" } else { "read" };
         Some(match &self.why {
             F::Denied { access: LoginUse::Anonymous, .. } => format!(
                 "log in with `docker login {host}` or `podman login {host}`, or pass --registry-config FILE"
             ),
             F::Denied { access: LoginUse::Credentials, .. } => {
-                format!("check that the credentials for {host} are valid and may read this repository")
+                format!("check that the credentials for {host} are valid and may {verb} this repository")
             }
             F::NotTls => format!("if the registry has no TLS, pass --plain-http {}", with_port(host)),
             F::PlainHttp { to } => {
@@ -28,6 +34,31 @@ impl RegistryError {
 }
 
 impl RegistryFault {
+    /// Returns the remedies that are others than those of a download.
+    fn remedy_of_push(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Status { code: 413, .. } => {
+                "raise the limit of the proxy in front of the registry (nginx: `client_max_body_size 0`)"
+            }
+            Self::Status { code: 429, .. } => "wait, then run the same command again: it goes on where it stopped",
+            Self::Status { code: 500.., .. } => {
+                "see the registry's log (its disk may be full), then run the same command again: it goes on where it stopped"
+            }
+            Self::Connection(_) | Self::Silent { .. } | Self::UploadLost => {
+                "check the network and the limits of proxies on the way, then run the same command again: it goes on where it \
+                 stopped"
+            }
+            Self::UnknownRepository => "create the repository, or its project, in the registry",
+            Self::WrongDigest { .. } | Self::WrongSize { .. } => {
+                "the registry, or a proxy on the way, stores something else than was sent: use another"
+            }
+            Self::MediaType(_) => {
+                "check the host and the proxy (HTTPS_PROXY, NO_PROXY): a login page may answer in place of the registry"
+            }
+            _ => return None,
+        })
+    }
+
     /// Returns the remedies that name no host.
     fn remedy(&self) -> Option<&'static str> {
         Some(match self {

@@ -1,7 +1,7 @@
 //! One HTTP request and its answer: connections, proxies, time limits. No redirect is followed, no status judged.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderName, Method, Uri};
@@ -9,7 +9,7 @@ use ureq::config::Config;
 use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use ureq::{Agent, BodyReader, ProxyProtocol, Timeout};
+use ureq::{Agent, BodyReader, ProxyProtocol, SendBody, Timeout};
 
 use super::error::{RegistryFault, RegistryPlace, RequestFailure};
 use super::host::host_of;
@@ -41,10 +41,12 @@ pub(super) struct HttpRequest<'a> {
 }
 
 /// The body of a request.
-#[derive(Clone, Copy)]
 pub(super) enum HttpBody<'a> {
     Empty,
     Text(&'a str),
+    Bytes(&'a [u8]),
+    /// Its length is in the headers.
+    Stream(&'a mut dyn Read),
 }
 
 /// The head of an answer; its body is read piece by piece.
@@ -78,6 +80,13 @@ impl HttpTransport {
             HttpBody::Empty => sent.body(()).map_err(ureq::Error::from).and_then(|sent| agent.run(sent)),
             HttpBody::Text(text) => {
                 sent.body(text).map_err(ureq::Error::from).and_then(|sent| agent.run(sent))
+            }
+            HttpBody::Bytes(bytes) => {
+                sent.body(bytes).map_err(ureq::Error::from).and_then(|sent| agent.run(sent))
+            }
+            HttpBody::Stream(reader) => {
+                let body = SendBody::from_reader(reader);
+                sent.body(body).map_err(ureq::Error::from).and_then(|sent| agent.run(sent))
             }
         };
         let (head, body) = answer.map_err(failed)?.into_parts();

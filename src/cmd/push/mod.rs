@@ -1,0 +1,153 @@
+//! `push`: the images of a verified bundle, out of the file or the store, into the registry of a site.
+
+mod content;
+mod destination;
+mod plan;
+mod report;
+mod send;
+mod tags;
+
+use std::process::ExitCode;
+
+use self::content::Content;
+use self::plan::{ImagePlan, Way};
+use self::report::PushReport;
+use self::send::{ImageOutcome, Sender};
+use self::tags::TagOrder;
+use super::clock;
+use super::ctx::{Ctx, StoreArgs};
+use super::failure::{Failure, Outcome};
+use super::gate::BundleArgs;
+use super::registry_args::RegistryArgs;
+use super::state_args::StateArgs;
+use super::trust_args::{Trust, TrustArgs};
+use crate::bundle::open::Bundle;
+use crate::images::list::ImageList;
+use crate::registry::RegistryPrefix;
+use crate::trust::state::State;
+use crate::trust::verify::{Purpose, Terms, Verified};
+use crate::ui::progress::Progress;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("state", |argument| argument.conflicts_with("key")),
+    after_help = "The bundle is verified first, as for `rollback`: an old one may bring a lost image back. Everything is asked
+for before the first upload, and what is there is not sent again; a push that was killed goes on
+when it is run again. Exit code 3 means that the bundle is not trusted, 4 that the registry refused.
+
+Tags are set, but not moved: garbage collection would remove what they named.
+
+Examples:
+  relay-bundle push prod.tar --trust trust.toml --dry-run
+  relay-bundle push prod.tar --trust trust.toml --ca ca.crt
+  relay-bundle push prod.tar --trust trust.toml --registry registry.example.internal:5000/relay
+  relay-bundle push @production --key signing.pub.pem --deep"
+)]
+pub struct Args {
+    #[command(flatten)]
+    bundle: BundleArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
+    #[command(flatten)]
+    state: StateArgs,
+    /// Push to this registry in place of the one in each reference; paths stay
+    #[arg(long, value_name = "HOST[/PREFIX]")]
+    registry: Option<RegistryPrefix>,
+    /// Show what would be pushed, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Ask for every config and layer, also of images whose manifest is there
+    #[arg(long)]
+    deep: bool,
+    /// Move tags that name another image
+    #[arg(long)]
+    move_tags: bool,
+    #[command(flatten)]
+    reach: RegistryArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// How a push is done.
+#[derive(Clone, Copy)]
+struct Orders {
+    mode: Mode,
+    depth: Depth,
+    tags: TagOrder,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    DryRun,
+    Push,
+}
+
+/// What is asked for of an image whose manifest is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    /// Nothing: a registry takes a manifest only with its configs and layers.
+    Manifests,
+    Blobs,
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        self.bundle.check()?;
+        self.bundle.check_twice()?;
+        let (origin, verified) = self.verify(ctx)?;
+        let images = pinned(&verified)?;
+        let destinations = destination::choose(&verified, images, self.registry.as_ref())?;
+        let content = Content::of(ctx, (&self.bundle, &self.store), &verified, images)?;
+        let (registry, orders) = (self.reach.client(ctx)?, self.orders());
+        let plans = plan::plan(&registry, &destinations, (images, &content), orders)?;
+        let outcomes = match orders.mode {
+            Mode::DryRun => plans.iter().map(|plan| ImageOutcome::expected(plan, images)).collect(),
+            Mode::Push => {
+                let progress = Progress::new(&ctx.printer, "pushed", Some(bytes_to_send(&plans, images)));
+                Sender::new(&registry, (images, &content), &plans, progress).run()?
+            }
+        };
+        let report = PushReport::new((origin, verified.content_id), orders, &plans, outcomes);
+        report.warnings().for_each(|warning| ctx.printer.warn(warning));
+        ctx.printer.report(&report)?;
+        ctx.printer.say(&report.summary());
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn orders(&self) -> Orders {
+        Orders {
+            mode: if self.dry_run { Mode::DryRun } else { Mode::Push },
+            depth: if self.deep { Depth::Blobs } else { Depth::Manifests },
+            tags: if self.move_tags { TagOrder::Move } else { TagOrder::Leave },
+        }
+    }
+
+    /// Verifies the bundle as one that ran here; says why it could not be brought in anew, if that is so. Nothing is recorded.
+    fn verify(&self, ctx: &Ctx) -> Result<(String, Verified<Bundle>), Failure> {
+        let trust = self.trust.load()?;
+        let now = clock::now()?;
+        let state = match &trust {
+            Trust::Policy(_) => self.state.file(ctx)?.read()?,
+            Trust::Key(_) => State::default(),
+        };
+        let terms = Terms { authority: trust.authority(&state), purpose: Purpose::Apply, now };
+        let (origin, verified) = self.bundle.verify(&self.store, &terms)?;
+        if let Some(refusal) = &verified.voucher().only_if_deployed {
+            ctx.printer.say(&format!("note: `apply` takes this bundle only where it runs already: {refusal}"));
+        }
+        Ok((origin, verified))
+    }
+}
+
+fn pinned(bundle: &Bundle) -> Result<&ImageList, Failure> {
+    bundle.images.as_ref().ok_or_else(|| {
+        Failure::input("the images of this bundle are not pinned, so nothing says what to push")
+            .hint("where it was built: relay-bundle lock, then build it again")
+    })
+}
+
+fn bytes_to_send(plans: &[ImagePlan], images: &ImageList) -> u64 {
+    let ways = plans.iter().flat_map(|plan| &plan.blobs);
+    let sent = ways.filter(|(_, way)| **way == Way::Send);
+    sent.filter_map(|(digest, _)| images.get(digest)).map(|one| one.size()).sum()
+}

@@ -1,0 +1,212 @@
+//! What is pushed: asked and decided before the first upload.
+//!
+//! | the manifest is | a config or layer is | so it is |
+//! |---|---|---|
+//! | there | not asked for, without `--deep` | there |
+//! | absent | there | there |
+//! | absent | in another repository of the bundle at the same registry, or sent to one before | mounted |
+//! | absent | carried | sent |
+//! | absent | neither | missing: nothing is uploaded |
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::content::Content;
+use super::destination::Destination;
+use super::tags::{self, TagPlan};
+use super::{Depth, Mode, Orders};
+use crate::cmd::failure::Failure;
+use crate::images::list::ImageList;
+use crate::images::reference::Reference;
+use crate::model::digest::Digest;
+use crate::registry::{Availability, MountAnswer, Registry};
+use crate::ui::progress::size;
+
+/// How a manifest, config or layer gets to its repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    There,
+    Send,
+    /// By `mount` from this repository; sent if the registry refuses.
+    Mount(Reference),
+    /// The registry has mounted it already, since nothing carries it.
+    Mounted,
+    Missing,
+}
+
+/// What is done for one image.
+pub(super) struct ImagePlan<'a> {
+    pub(super) destination: &'a Destination<'a>,
+    pub(super) manifest: Way,
+    /// Configs and layers, but for those that an image before it has in the same repository.
+    pub(super) blobs: BTreeMap<Digest, Way>,
+    pub(super) tags: TagPlan,
+}
+
+/// Decides everything. What nothing carries is mounted at once, which uploads nothing.
+///
+/// # Errors
+///
+/// When a registry does not answer, or something is neither carried nor there.
+pub(super) fn plan<'a>(
+    registry: &Registry,
+    destinations: &'a [Destination<'a>],
+    (images, content): (&ImageList, &Content),
+    orders: Orders,
+) -> Result<Vec<ImagePlan<'a>>, Failure> {
+    let mut survey = Survey {
+        registry,
+        destinations,
+        images,
+        content,
+        orders,
+        decided: BTreeSet::new(),
+        blobs: BTreeMap::new(),
+    };
+    let plans = destinations.iter().map(|destination| survey.plan(destination));
+    let plans: Vec<ImagePlan> = plans.collect::<Result<_, _>>()?;
+    check_complete(&plans, images)?;
+    Ok(plans)
+}
+
+/// A digest in a repository.
+type Place = (String, Digest);
+
+/// What is known of the registries so far.
+struct Survey<'a, 'b> {
+    registry: &'b Registry,
+    destinations: &'a [Destination<'a>],
+    images: &'b ImageList,
+    content: &'b Content<'b>,
+    orders: Orders,
+    decided: BTreeSet<Place>,
+    /// Whether a config or layer is there, or will be.
+    blobs: BTreeMap<Place, bool>,
+}
+
+impl<'a> Survey<'a, '_> {
+    fn plan(&mut self, destination: &'a Destination<'a>) -> Result<ImagePlan<'a>, Failure> {
+        let tags = tags::plan(self.registry, destination, self.orders.tags)?;
+        let manifest = self.manifest(destination)?;
+        let is_asked = manifest != Way::There || self.orders.depth == Depth::Blobs;
+        let mut blobs = BTreeMap::new();
+        for digest in &destination.listed.blobs {
+            if self.decided.insert((destination.repository(), *digest)) {
+                let way = if is_asked { self.blob(destination, *digest)? } else { Way::There };
+                blobs.insert(*digest, way);
+            }
+        }
+        Ok(ImagePlan { destination, manifest, blobs, tags })
+    }
+
+    fn manifest(&mut self, destination: &Destination) -> Result<Way, Failure> {
+        let digest = destination.listed.digest;
+        if !self.decided.insert((destination.repository(), digest)) {
+            // The same image under another tag.
+            return Ok(Way::There);
+        }
+        Ok(if is_there(self.registry.has_manifest(&destination.image))? {
+            Way::There
+        } else if self.content.there.contains(&digest) {
+            Way::Send
+        } else {
+            Way::Missing
+        })
+    }
+
+    fn blob(&mut self, destination: &Destination, digest: Digest) -> Result<Way, Failure> {
+        if self.has(destination, digest)? {
+            return Ok(Way::There);
+        }
+        let is_carried = self.content.there.contains(&digest);
+        let otherwise = if is_carried { Way::Send } else { Way::Missing };
+        let way = self.mount(destination, digest, is_carried.into())?.unwrap_or(otherwise);
+        self.blobs.insert((destination.repository(), digest), way != Way::Missing);
+        Ok(way)
+    }
+
+    /// Finds another repository of the same registry to mount from.
+    fn mount(
+        &mut self,
+        destination: &Destination,
+        digest: Digest,
+        carriage: Carriage,
+    ) -> Result<Option<Way>, Failure> {
+        let own = destination.repository();
+        let others = self.destinations.iter().filter(|other| other.is_beside(destination));
+        let others = others.filter(|other| other.repository() != own);
+        // Those whose images have it come first; what is carried is not looked for elsewhere.
+        let (likely, others): (Vec<_>, Vec<_>) =
+            others.partition(|other| other.listed.blobs.contains(&digest));
+        let others = others.into_iter().filter(|_| carriage == Carriage::Absent);
+        let mut seen = BTreeSet::new();
+        for other in likely.into_iter().chain(others) {
+            if !seen.insert(other.repository()) || !self.has(other, digest)? {
+                continue;
+            }
+            if carriage == Carriage::Carried || self.orders.mode == Mode::DryRun {
+                return Ok(Some(Way::Mount(other.image.clone())));
+            }
+            if self.registry.mount(&destination.image, digest, &other.image)? == MountAnswer::Mounted {
+                return Ok(Some(Way::Mounted));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks for a config or layer once.
+    fn has(&mut self, destination: &Destination, digest: Digest) -> Result<bool, Failure> {
+        let place = (destination.repository(), digest);
+        if let Some(known) = self.blobs.get(&place) {
+            return Ok(*known);
+        }
+        let size = self.images.get(&digest).expect("the blobs of an image are listed").size();
+        let found = is_there(self.registry.has_blob(&destination.image, digest, size))?;
+        self.blobs.insert(place, found);
+        Ok(found)
+    }
+}
+
+/// Whether the bundle has the bytes of a config or layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carriage {
+    Carried,
+    Absent,
+}
+
+impl From<bool> for Carriage {
+    fn from(is_carried: bool) -> Self {
+        if is_carried { Self::Carried } else { Self::Absent }
+    }
+}
+
+fn is_there(answer: Availability) -> Result<bool, Failure> {
+    match answer {
+        Availability::There => Ok(true),
+        Availability::Absent => Ok(false),
+        Availability::Unknown(error) => Err(error.into()),
+    }
+}
+
+/// Refuses to begin what cannot be finished.
+fn check_complete(plans: &[ImagePlan], images: &ImageList) -> Result<(), Failure> {
+    let mut missing = Vec::new();
+    for ImagePlan { destination, manifest, blobs, .. } in plans {
+        let manifest = (*manifest == Way::Missing).then_some((destination.listed.digest, "manifest"));
+        let blobs = blobs.iter().filter(|(_, way)| **way == Way::Missing).map(|(digest, _)| (*digest, "blob"));
+        missing.extend(manifest.into_iter().chain(blobs).map(|(digest, what)| {
+            let bytes = images.get(&digest).map_or(0, |one| one.size());
+            format!("`{}`: {what} sha256:{digest} ({})", destination.image, size(bytes))
+        }));
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let number = missing.len();
+    let failure = Failure::world(format!(
+        "neither the bundle nor the registry has all of the images ({number} missing); nothing was uploaded"
+    ));
+    let failure = missing.into_iter().fold(failure, Failure::reason);
+    Err(failure
+        .hint("push the bundle that this one was built on (`--images since:`) first")
+        .hint("or bring one that carries all: relay-bundle pack @PROFILE FILE --images all, where it was built"))
+}

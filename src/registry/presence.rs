@@ -1,0 +1,85 @@
+//! Whether a registry has a manifest or a blob.
+
+use http::Method;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+
+use super::client::{Call, Registry};
+use super::error::{RegistryContent, RegistryError, RegistryFault, RequestFailure};
+use super::manifest::{ACCEPTED, CONTENT_DIGEST, ManifestName, media_type};
+use super::reply::RegistryReply;
+use crate::images::reference::Reference;
+use crate::model::digest::Digest;
+
+/// The answer to the question for a manifest or blob.
+#[derive(Debug)]
+pub enum Availability {
+    There,
+    Absent,
+    /// The registry did not say: no permission, no answer, or an answer about something else.
+    Unknown(RegistryError),
+}
+
+impl Registry {
+    /// Asks for the manifest that a reference names, by digest if it has one.
+    ///
+    /// A login page is no manifest: only the type of one counts and, where the registry names a digest, that of the reference.
+    pub fn has_manifest(&self, image: &Reference) -> Availability {
+        let repository = self.repository(image);
+        let name = ManifestName::of(image);
+        let call = Call::new(Method::HEAD, format!("manifests/{}", name.text())).with(ACCEPT, ACCEPTED);
+        let asked = self.persist(|| {
+            let reply = self.send(&repository, &call)?;
+            match reply.answer.status {
+                200 => check_manifest(&reply, image.digest()).map(|()| true),
+                404 if reply.is_home => Ok(false),
+                _ => Err(reply.refused(RegistryFault::UnknownImage)),
+            }
+        });
+        Availability::of(asked, RegistryContent::Manifest { image: image.clone() })
+    }
+
+    /// Asks for a config or layer of `size` bytes in the repository of `image`.
+    pub fn has_blob(&self, image: &Reference, digest: Digest, size: u64) -> Availability {
+        let repository = self.repository(image);
+        let call = Call::new(Method::HEAD, format!("blobs/sha256:{digest}"));
+        let asked = self.persist(|| {
+            let reply = self.send(&repository, &call)?;
+            match reply.answer.status {
+                200 => check_size(&reply, size).map(|()| true),
+                404 => Ok(false),
+                _ => Err(reply.refused(RegistryFault::Gone(digest))),
+            }
+        });
+        Availability::of(asked, RegistryContent::Blob { image: image.clone(), digest })
+    }
+}
+
+impl Availability {
+    fn of(asked: Result<bool, RequestFailure>, what: RegistryContent) -> Self {
+        match asked {
+            Ok(true) => Self::There,
+            Ok(false) => Self::Absent,
+            Err(failure) => Self::Unknown(failure.asking(what)),
+        }
+    }
+}
+
+fn check_manifest(reply: &RegistryReply, wanted: Option<Digest>) -> Result<(), RequestFailure> {
+    let place = &reply.answer.place;
+    media_type(reply.answer.header(&CONTENT_TYPE)).map_err(|why| why.at(place))?;
+    let named = reply.answer.header(&CONTENT_DIGEST).and_then(|text| text.strip_prefix("sha256:"));
+    match (wanted, named.and_then(|hex| hex.parse().ok())) {
+        (Some(wanted), Some(found)) if wanted != found => {
+            Err(RegistryFault::WrongDigest { wanted, found }.at(place))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_size(reply: &RegistryReply, wanted: u64) -> Result<(), RequestFailure> {
+    let named = reply.answer.header(&CONTENT_LENGTH).and_then(|text| text.parse().ok());
+    match named.filter(|found| *found != wanted) {
+        Some(found) => Err(RegistryFault::WrongSize { wanted, found }.at(&reply.answer.place)),
+        None => Ok(()),
+    }
+}

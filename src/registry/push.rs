@@ -1,0 +1,276 @@
+//! Uploads: blobs, each as a whole, and manifests and tags, which are read back.
+
+use std::io::Read;
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, LOCATION};
+use http::{Method, Uri};
+
+use super::client::{Call, Registry};
+use super::error::{RegistryContent, RegistryError, RegistryFault, RequestFailure};
+use super::host::Repository;
+use super::manifest::{ManifestName, PulledManifest};
+use super::reply::RegistryReply;
+use super::retry::delay;
+use super::upload_body::{CallBody, UploadBody};
+use super::{host::Wire, redirect};
+use crate::images::manifest::MediaType;
+use crate::images::reference::Reference;
+use crate::model::digest::Digest;
+
+/// A blob up to this size is kept in memory, so that it can be sent again.
+const SMALL_BYTES_MAX: u64 = 1 << 20;
+
+/// A config or layer, and the repository that it is for.
+#[derive(Clone, Copy, Debug)]
+pub struct BlobUpload<'a> {
+    pub image: &'a Reference,
+    pub digest: Digest,
+    /// All its bytes.
+    pub size: u64,
+}
+
+/// Why a blob was not uploaded.
+#[derive(Debug)]
+pub enum UploadFailure {
+    /// It may pass if the blob is sent once more, from its first byte.
+    Interrupted(RegistryError),
+    Final(RegistryError),
+}
+
+/// The answer of a registry that shall take a blob from another of its repositories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MountAnswer {
+    Mounted,
+    Refused,
+}
+
+/// What a tag names.
+#[derive(Debug)]
+pub enum TagTarget {
+    Nothing,
+    Manifest(PulledManifest),
+    /// A manifest of a kind that is not an image's.
+    Other,
+}
+
+impl Registry {
+    /// Uploads a blob in one request, whose address has the digest: a registry refuses other bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the registry does not take it, or `content` cannot be read.
+    pub fn push_blob(&self, upload: &BlobUpload, content: &mut dyn Read) -> Result<(), UploadFailure> {
+        let BlobUpload { image, digest, size } = *upload;
+        let repository = self.repository(image);
+        let mut body = UploadBody::new(content, size);
+        let what = || RegistryContent::Blob { image: image.clone(), digest };
+        let failed = |failure: RequestFailure| UploadFailure::Final(failure.pushing(what()));
+        if size <= SMALL_BYTES_MAX {
+            let mut bytes = Vec::new();
+            let read = body.read_to_end(&mut bytes);
+            if let Err(error) = read {
+                let why = body.take_failure().unwrap_or(RegistryFault::Source(error));
+                return Err(failed(why.at(&repository.place())));
+            }
+            let sent = self.persist(|| self.put_blob(&repository, digest, &mut CallBody::Bytes(&bytes)));
+            return sent.map_err(failed);
+        }
+        let mut failures = 0;
+        loop {
+            let sent = self.put_blob(&repository, digest, &mut CallBody::Stream(&mut body));
+            let Err(mut failure) = sent else { return Ok(()) };
+            if let Some(why) = body.take_failure() {
+                return Err(failed(why.at(&failure.place)));
+            }
+            if body.is_begun() {
+                let may_pass = delay(1, &failure.why).is_some();
+                let error = failure.pushing(what());
+                return Err(if may_pass { UploadFailure::Interrupted(error) } else { UploadFailure::Final(error) });
+            }
+            match self.wait(failures, failure) {
+                Ok(number) => failures = number,
+                Err(last) => {
+                    failure = last;
+                    return Err(failed(failure));
+                }
+            }
+        }
+    }
+
+    /// Waits before an upload that was interrupted is begun again, and returns the number of failures so far.
+    ///
+    /// # Errors
+    ///
+    /// Returns the failure if it came too often.
+    pub fn await_upload(&self, failures: u32, failure: RegistryError) -> Result<u32, RegistryError> {
+        match delay(failures + 1, &failure.why) {
+            None => Err(failure),
+            Some(delay) => {
+                self.pause(delay);
+                Ok(failures + 1)
+            }
+        }
+    }
+
+    /// Asks the registry to take a blob into the repository of `image` from that of `from`, at the same registry.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer. A registry that may not or cannot refuses.
+    pub fn mount(
+        &self,
+        image: &Reference,
+        digest: Digest,
+        from: &Reference,
+    ) -> Result<MountAnswer, RegistryError> {
+        let repository = self.repository(image);
+        let path = format!("blobs/uploads/?mount=sha256:{digest}&from={}", self.repository(from).path);
+        let call = Call::new(Method::POST, path);
+        let answered = self.persist(|| {
+            let reply = self.send_body(&repository, &call, &mut CallBody::Bytes(&[]))?;
+            match reply.answer.status {
+                201 => Ok(MountAnswer::Mounted),
+                202 => {
+                    self.cancel(&repository, &reply);
+                    Ok(MountAnswer::Refused)
+                }
+                400 | 401 | 403 | 404 | 405 => Ok(MountAnswer::Refused),
+                _ => Err(reply.refused(RegistryFault::UnknownRepository)),
+            }
+        });
+        let what = RegistryContent::Blob { image: image.clone(), digest };
+        answered.map_err(|failure| failure.pushing(what))
+    }
+
+    /// Uploads a manifest under the digest of its reference, and compares what the registry has then.
+    ///
+    /// # Errors
+    ///
+    /// When the registry does not take it, or stores something else.
+    pub fn push_manifest(&self, image: &Reference, manifest: &PulledManifest) -> Result<(), RegistryError> {
+        let name = ManifestName::Digest(manifest.digest);
+        let sent = self.put_manifest(&self.repository(image), name, manifest);
+        sent.map_err(|failure| failure.pushing(RegistryContent::Manifest { image: image.clone() }))
+    }
+
+    /// Sets the tag of a reference without a digest, and compares what it names then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registry::push_manifest`].
+    pub fn set_tag(&self, tag: &Reference, manifest: &PulledManifest) -> Result<(), RegistryError> {
+        let sent = self.put_manifest(&self.repository(tag), ManifestName::of(tag), manifest);
+        sent.map_err(|failure| failure.pushing(RegistryContent::Manifest { image: tag.clone() }))
+    }
+
+    /// Returns what the tag of a reference without a digest names.
+    ///
+    /// # Errors
+    ///
+    /// When the registry does not say.
+    pub fn tagged(&self, tag: &Reference) -> Result<TagTarget, RegistryError> {
+        match self.manifest(&self.repository(tag), ManifestName::of(tag)) {
+            Ok(found) => Ok(TagTarget::Manifest(found.manifest)),
+            Err(failure) => match failure.why {
+                RegistryFault::UnknownImage => Ok(TagTarget::Nothing),
+                RegistryFault::MediaType(_) | RegistryFault::Schema1 => Ok(TagTarget::Other),
+                _ => Err(failure.asking(RegistryContent::Manifest { image: tag.clone() })),
+            },
+        }
+    }
+
+    fn put_manifest(
+        &self,
+        repository: &Repository,
+        name: ManifestName,
+        manifest: &PulledManifest,
+    ) -> Result<(), RequestFailure> {
+        let PulledManifest { media_type, bytes, digest } = manifest;
+        let call = Call::new(Method::PUT, format!("manifests/{}", name.text()))
+            .with(CONTENT_TYPE, media_type.as_str());
+        let sent = self.persist(|| {
+            let reply = self.send_body(repository, &call, &mut CallBody::Bytes(bytes))?;
+            match reply.answer.status {
+                200..=204 => Ok(()),
+                _ => Err(reply.refused(RegistryFault::UnknownRepository)),
+            }
+        });
+        sent?;
+        let found = self.manifest(repository, name)?;
+        let (wanted, there) = (*digest, found.manifest.digest);
+        if there != wanted {
+            return Err(found.failed(RegistryFault::WrongDigest { wanted, found: there }));
+        }
+        check_type(*media_type, found.manifest.media_type).map_err(|why| found.failed(why))
+    }
+
+    /// Begins an upload and sends all bytes.
+    fn put_blob(
+        &self,
+        repository: &Repository,
+        digest: Digest,
+        body: &mut CallBody,
+    ) -> Result<(), RequestFailure> {
+        let begin = Call::new(Method::POST, "blobs/uploads/".to_owned());
+        let begun = self.send_body(repository, &begin, &mut CallBody::Bytes(&[]))?;
+        if begun.answer.status != 202 {
+            return Err(begun.refused(RegistryFault::UnknownRepository));
+        }
+        let session = self.session(repository, &begun)?;
+        let uri = with_digest(&session, digest)
+            .ok_or_else(|| RegistryFault::BadRedirect.at(&begun.answer.place))?;
+        let mut call = Call::to(Method::PUT, uri).with(CONTENT_TYPE, "application/octet-stream");
+        if let CallBody::Stream(body) = body {
+            // A registry that refuses says so before the bytes are sent: they cannot be sent again.
+            call = call.with(CONTENT_LENGTH, &body.size().to_string()).with(EXPECT, "100-continue");
+        }
+        let reply = self.send_body(repository, &call, body)?;
+        match reply.answer.status {
+            200 | 201 | 204 => Ok(()),
+            _ => Err(reply.refused(RegistryFault::UploadLost)),
+        }
+    }
+
+    /// Returns the address of an upload that was begun.
+    fn session(&self, repository: &Repository, begun: &RegistryReply) -> Result<Uri, RequestFailure> {
+        let place = &begun.answer.place;
+        let from = self.address(repository, "blobs/uploads/");
+        let location = begun.answer.header(&LOCATION);
+        let target = location.and_then(|location| redirect::target(&from, location));
+        let target = target.ok_or_else(|| RegistryFault::BadRedirect.at(place))?;
+        self.check(&target, Wire::of(&from)).map_err(|why| why.at(place))?;
+        Ok(target)
+    }
+
+    /// Ends an upload that nothing is sent to. A registry that does not answer removes it later by itself.
+    fn cancel(&self, repository: &Repository, begun: &RegistryReply) {
+        if let Ok(session) = self.session(repository, begun) {
+            let _ = self.send(repository, &Call::to(Method::DELETE, session));
+        }
+    }
+}
+
+fn check_type(wanted: MediaType, found: MediaType) -> Result<(), RegistryFault> {
+    let other = || RegistryFault::MediaType(format!("`{}`", found.as_str()));
+    if wanted == found { Ok(()) } else { Err(other()) }
+}
+
+/// Adds the digest to the address of an upload.
+fn with_digest(session: &Uri, digest: Digest) -> Option<Uri> {
+    let separator = if session.query().is_some() { '&' } else { '?' };
+    format!("{session}{separator}digest=sha256:{digest}").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digest_is_added_to_the_query_of_an_upload() {
+        let digest = Digest::of(b"");
+        for (session, separator) in [("https://r.example/u/1", '?'), ("https://r.example/u/1?_state=x", '&')] {
+            let uri = with_digest(&session.parse().unwrap(), digest).unwrap();
+            assert_eq!(uri.to_string(), format!("{session}{separator}digest=sha256:{digest}"));
+        }
+    }
+}

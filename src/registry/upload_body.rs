@@ -1,0 +1,100 @@
+//! The body of a request that has one.
+
+use std::io::{self, Read};
+
+use super::error::RegistryFault;
+use super::transport::HttpBody;
+
+/// The body of a call.
+pub(super) enum CallBody<'a, 'b> {
+    None,
+    /// May be sent again and again.
+    Bytes(&'a [u8]),
+    /// Can be read once.
+    Stream(&'a mut UploadBody<'b>),
+}
+
+/// Exactly as many bytes as were announced, of a blob that is too large for memory.
+pub(super) struct UploadBody<'a> {
+    content: &'a mut dyn Read,
+    size: u64,
+    read: u64,
+    /// Why the content could not be read: kept here, so that a failure of the network is told from it.
+    failure: Option<io::Error>,
+}
+
+impl CallBody<'_, '_> {
+    /// Returns whether it cannot be sent once more.
+    pub(super) fn is_spent(&self) -> bool {
+        matches!(self, Self::Stream(body) if body.is_begun())
+    }
+
+    pub(super) fn to_http(&mut self) -> HttpBody<'_> {
+        match self {
+            Self::None => HttpBody::Empty,
+            Self::Bytes(bytes) => HttpBody::Bytes(bytes),
+            Self::Stream(body) => HttpBody::Stream(&mut **body),
+        }
+    }
+}
+
+impl<'a> UploadBody<'a> {
+    pub(super) fn new(content: &'a mut dyn Read, size: u64) -> Self {
+        Self { content, size, read: 0, failure: None }
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(super) fn is_begun(&self) -> bool {
+        self.read > 0 || self.failure.is_some()
+    }
+
+    /// Returns why the content could not be read, if that is what failed.
+    pub(super) fn take_failure(&mut self) -> Option<RegistryFault> {
+        self.failure.take().map(RegistryFault::Source)
+    }
+}
+
+impl Read for UploadBody<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.size - self.read).unwrap_or(usize::MAX);
+        let wanted = left.min(buffer.len());
+        let read = match self.content.read(&mut buffer[..wanted]) {
+            // The client would wait for the rest for ever.
+            Ok(0) if wanted > 0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+            read => read,
+        };
+        read.inspect(|read| self.read += *read as u64).map_err(|error| {
+            let kind = error.kind();
+            if kind != io::ErrorKind::Interrupted {
+                self.failure = Some(error);
+            }
+            kind.into()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_that_ends_early_is_a_failure() {
+        let mut content = &b"abc"[..];
+        let mut body = UploadBody::new(&mut content, 4);
+        let error = io::copy(&mut body, &mut io::sink()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        assert!(matches!(body.take_failure(), Some(RegistryFault::Source(_))));
+    }
+
+    #[test]
+    fn content_that_is_longer_is_read_to_the_announced_size() {
+        let mut content = &b"abc"[..];
+        let mut body = UploadBody::new(&mut content, 2);
+        assert!(!body.is_begun());
+        assert_eq!(io::copy(&mut body, &mut io::sink()).unwrap(), 2);
+        assert!(body.is_begun() && body.take_failure().is_none());
+    }
+}
