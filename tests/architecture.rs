@@ -93,7 +93,10 @@ const CRATES: &[(&str, &[&str])] = &[
     // As `kube` for clusters.
     ("ureq", &["registry"]),
     ("walkdir", &["store", "archive"]),
-    ("zeroize", &["model", "fsio", "sealed", "trust", "adoption", "proxy", "command", "cluster", "registry", "cmd"]),
+    (
+        "zeroize",
+        &["model", "fsio", "sealed", "trust", "adoption", "proxy", "command", "cluster", "registry", "cmd"],
+    ),
 ];
 
 /// What the core must not name.

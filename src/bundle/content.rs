@@ -72,7 +72,8 @@ pub(super) fn visit_checked(
     visit: &mut Visitor<'_>,
     buffer: &mut [u8],
 ) -> Result<Option<Pending>, Fault> {
-    let mut file = Checked { inner: content, left: entry.bytes, wanted: entry.digest, hasher: None, end: None };
+    let mut file =
+        Checked { inner: content, left: entry.bytes, wanted: entry.digest, hasher: None, end: None };
     let visited = visit(entry, &mut file);
     if visited.is_ok() {
         if let Some(pending) = file.hash_beside() {

@@ -78,10 +78,10 @@ impl BundleArgs {
             return Err(no_stdin("is not read"));
         }
         match Reference::of(&self.bundle) {
-            Reference::Path(path) if path.exists() && !path.is_file() && !path.is_dir() => {
-                Err(Failure::input(format!("`{path}` can be read once only, and this command reads it twice"))
-                    .hint("write the archive to a file first"))
-            }
+            Reference::Path(path) if path.exists() && !path.is_file() && !path.is_dir() => Err(
+                Failure::input(format!("`{path}` can be read once only, and this command reads it twice"))
+                    .hint("write the archive to a file first"),
+            ),
             _ => Ok(()),
         }
     }

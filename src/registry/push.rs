@@ -85,7 +85,11 @@ impl Registry {
             if body.is_begun() {
                 let may_pass = delay(1, &failure.why).is_some();
                 let error = failure.pushing(what());
-                return Err(if may_pass { UploadFailure::Interrupted(error) } else { UploadFailure::Final(error) });
+                return Err(if may_pass {
+                    UploadFailure::Interrupted(error)
+                } else {
+                    UploadFailure::Final(error)
+                });
             }
             match self.wait(failures, failure) {
                 Ok(number) => failures = number,
@@ -268,7 +272,8 @@ mod tests {
     #[test]
     fn digest_is_added_to_the_query_of_an_upload() {
         let digest = Digest::of(b"");
-        for (session, separator) in [("https://r.example/u/1", '?'), ("https://r.example/u/1?_state=x", '&')] {
+        for (session, separator) in [("https://r.example/u/1", '?'), ("https://r.example/u/1?_state=x", '&')]
+        {
             let uri = with_digest(&session.parse().unwrap(), digest).unwrap();
             assert_eq!(uri.to_string(), format!("{session}{separator}digest=sha256:{digest}"));
         }

@@ -40,7 +40,9 @@ impl RegistryFault {
             Self::Status { code: 413, .. } => {
                 "raise the limit of the proxy in front of the registry (nginx: `client_max_body_size 0`)"
             }
-            Self::Status { code: 429, .. } => "wait, then run the same command again: it goes on where it stopped",
+            Self::Status { code: 429, .. } => {
+                "wait, then run the same command again: it goes on where it stopped"
+            }
             Self::Status { code: 500.., .. } => {
                 "see the registry's log (its disk may be full), then run the same command again: it goes on where it stopped"
             }

@@ -3,11 +3,16 @@
 //! Without these programs the tests say that they are skipped; with `CI=true` that is a failure.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../support/carried.rs"]
+mod carried;
 mod garbage;
 mod node;
 #[path = "../support/oci/mod.rs"]
 mod oci;
+mod push;
 mod served;
+#[path = "../support/site.rs"]
+mod site;
 #[path = "../support/tar.rs"]
 #[allow(dead_code, reason = "these tests only write archives")]
 mod tar;

@@ -14,8 +14,8 @@ use crate::images::layout;
 use crate::images::list::{Carryable, ImageList};
 use crate::model::digest::{Digest, Hasher};
 use crate::model::safe_path::SafePath;
-use crate::store::blobs::Blobs;
 use crate::store::Lock;
+use crate::store::blobs::Blobs;
 use crate::trust::verify::Verified;
 
 /// Manifests, configs and layers of a verified bundle.
@@ -95,9 +95,11 @@ fn visit_stored(
 ) -> Result<(), VisitFailure> {
     let opened = blobs.open(&digest, one.size()).map_err(|error| VisitFailure::Content(error.into()))?;
     let gone = || Failure::world(format!("sha256:{digest} is no longer in the store"));
-    let file = opened.ok_or_else(|| VisitFailure::Content(gone().hint("fetch it again: relay-bundle fetch")))?;
+    let file =
+        opened.ok_or_else(|| VisitFailure::Content(gone().hint("fetch it again: relay-bundle fetch")))?;
     let path = SafePath::parse(&layout::path_of(&digest)).expect("hexadecimal digits make a path");
-    let mut stored = Stored { file, left: one.size(), wanted: digest, hasher: Hasher::default(), altered: None };
+    let mut stored =
+        Stored { file, left: one.size(), wanted: digest, hasher: Hasher::default(), altered: None };
     let visited = visit(Entry { path: &path, bytes: one.size(), digest }, &mut stored);
     if let Some(found) = stored.altered {
         let path = blobs.path_of(&digest);

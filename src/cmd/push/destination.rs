@@ -64,7 +64,8 @@ fn check_upstream(bundle: &Bundle, images: &ImageList) -> Result<(), Failure> {
     if upstream.is_empty() {
         return Ok(());
     }
-    let failure = Failure::input("the manifests name the registries that the images come from, not one of the site");
+    let failure =
+        Failure::input("the manifests name the registries that the images come from, not one of the site");
     let failure = upstream.into_iter().fold(failure, Failure::reason);
     Err(failure
         .hint("push to another registry: --registry HOST[/PREFIX]")
@@ -76,7 +77,8 @@ fn check_collisions(placed: &[Destination]) -> Result<(), Failure> {
     let mut names: BTreeMap<String, &Destination> = BTreeMap::new();
     for destination in placed.iter().filter(|destination| destination.image.tag().is_some()) {
         let name = destination.image.without_digest().full().to_string();
-        if let Some(other) = names.get(&name).filter(|other| other.listed.digest != destination.listed.digest) {
+        if let Some(other) = names.get(&name).filter(|other| other.listed.digest != destination.listed.digest)
+        {
             let (one, other) = (&other.listed.reference, &destination.listed.reference);
             return Err(Failure::input(format!(
                 "`{one}` and `{other}` are different images, and both would be `{name}`"

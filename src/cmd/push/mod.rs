@@ -133,7 +133,8 @@ impl Args {
         let terms = Terms { authority: trust.authority(&state), purpose: Purpose::Apply, now };
         let (origin, verified) = self.bundle.verify(&self.store, &terms)?;
         if let Some(refusal) = &verified.voucher().only_if_deployed {
-            ctx.printer.say(&format!("note: `apply` takes this bundle only where it runs already: {refusal}"));
+            ctx.printer
+                .say(&format!("note: `apply` takes this bundle only where it runs already: {refusal}"));
         }
         Ok((origin, verified))
     }

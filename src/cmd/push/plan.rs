@@ -192,7 +192,8 @@ fn check_complete(plans: &[ImagePlan], images: &ImageList) -> Result<(), Failure
     let mut missing = Vec::new();
     for ImagePlan { destination, manifest, blobs, .. } in plans {
         let manifest = (*manifest == Way::Missing).then_some((destination.listed.digest, "manifest"));
-        let blobs = blobs.iter().filter(|(_, way)| **way == Way::Missing).map(|(digest, _)| (*digest, "blob"));
+        let blobs =
+            blobs.iter().filter(|(_, way)| **way == Way::Missing).map(|(digest, _)| (*digest, "blob"));
         missing.extend(manifest.into_iter().chain(blobs).map(|(digest, what)| {
             let bytes = images.get(&digest).map_or(0, |one| one.size());
             format!("`{}`: {what} sha256:{digest} ({})", destination.image, size(bytes))
@@ -206,7 +207,7 @@ fn check_complete(plans: &[ImagePlan], images: &ImageList) -> Result<(), Failure
         "neither the bundle nor the registry has all of the images ({number} missing); nothing was uploaded"
     ));
     let failure = missing.into_iter().fold(failure, Failure::reason);
-    Err(failure
-        .hint("push the bundle that this one was built on (`--images since:`) first")
-        .hint("or bring one that carries all: relay-bundle pack @PROFILE FILE --images all, where it was built"))
+    Err(failure.hint("push the bundle that this one was built on (`--images since:`) first").hint(
+        "or bring one that carries all: relay-bundle pack @PROFILE FILE --images all, where it was built",
+    ))
 }

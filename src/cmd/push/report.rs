@@ -82,7 +82,10 @@ impl PushReport {
         let Self { sent, mounted, there, .. } = self;
         let verb = if self.dry_run { "would push" } else { "pushed" };
         let (images, blobs) = (count(self.images.len(), "image"), count(*sent, "blob"));
-        format!("{verb} {images}: {blobs} sent ({}), {mounted} mounted, {there} there before", size(self.sent_bytes))
+        format!(
+            "{verb} {images}: {blobs} sent ({}), {mounted} mounted, {there} there before",
+            size(self.sent_bytes)
+        )
     }
 }
 
@@ -121,7 +124,10 @@ impl Report for PushReport {
                 ManifestState::There if *sent + *mounted == 0 => "there before".to_owned(),
                 _ => {
                     let bytes = size(*sent_bytes);
-                    format!("{} sent ({bytes}), {mounted} mounted, {there} there before", count(*sent, "blob"))
+                    format!(
+                        "{} sent ({bytes}), {mounted} mounted, {there} there before",
+                        count(*sent, "blob")
+                    )
                 }
             };
             writeln!(out, "{}: {state}", safe(destination))?;

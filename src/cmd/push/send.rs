@@ -57,7 +57,19 @@ impl<'a> Sender<'a> {
         let wanted = sent.map(|plan| plan.destination.listed.digest).collect();
         let outcomes = plans.iter().map(ImageOutcome::forecast).collect();
         let (manifests, failures, stopped) = (BTreeMap::new(), 0, None);
-        Self { registry, images, content, plans, outcomes, left, wanted, manifests, progress, failures, stopped }
+        Self {
+            registry,
+            images,
+            content,
+            plans,
+            outcomes,
+            left,
+            wanted,
+            manifests,
+            progress,
+            failures,
+            stopped,
+        }
     }
 
     /// Sends everything, and returns what was done for each image.
@@ -114,7 +126,11 @@ impl<'a> Sender<'a> {
     }
 
     /// Keeps a manifest, and sends a config or layer to the first repository that lacks it.
-    fn take(&mut self, Entry { digest, bytes: size, .. }: Entry<'_>, content: &mut dyn Read) -> io::Result<()> {
+    fn take(
+        &mut self,
+        Entry { digest, bytes: size, .. }: Entry<'_>,
+        content: &mut dyn Read,
+    ) -> io::Result<()> {
         if let Some(Carryable::Manifest(listed)) = self.images.get(&digest) {
             if self.wanted.contains(&digest) {
                 let mut bytes = Vec::new();

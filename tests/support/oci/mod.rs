@@ -9,6 +9,7 @@ pub(crate) mod authority;
 pub(crate) mod containerd;
 pub(crate) mod image;
 pub(crate) mod layout;
+pub(crate) mod proxy;
 pub(crate) mod registry;
 pub(crate) mod skopeo;
 pub(crate) mod token_server;

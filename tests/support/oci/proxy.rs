@@ -1,0 +1,140 @@
+//! A TCP proxy in front of a registry without TLS: it notes each request, and holds one of them.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const METHODS: [&str; 6] = ["GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "PATCH "];
+
+/// Where a request is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// The registry does not see it.
+    Before,
+    /// The registry sees it, and its answer does not come back.
+    After,
+}
+
+/// A proxy; its threads end with the process.
+pub(crate) struct Proxy {
+    /// `127.0.0.1:PORT`.
+    pub(crate) address: String,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct State {
+    requests: Vec<String>,
+    /// The number of the request that is held, from 1 on.
+    hold: Option<(usize, Hold)>,
+    is_held: bool,
+}
+
+struct Shared {
+    upstream: String,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Proxy {
+    pub(crate) fn start(upstream: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let shared = Arc::new(Shared {
+            upstream: upstream.to_owned(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let kept = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let shared = Arc::clone(&shared);
+                // A client that is killed hangs up.
+                std::thread::spawn(move || shared.serve(stream.unwrap()).ok());
+            }
+        });
+        Self { address, shared: kept }
+    }
+
+    /// Forgets the requests so far, and holds the one with this number.
+    pub(crate) fn hold(&self, number: usize, hold: Hold) {
+        *self.shared.lock() = State { hold: Some((number, hold)), ..State::default() };
+    }
+
+    /// Forgets the requests so far, and lets those that are held pass.
+    pub(crate) fn release(&self) {
+        *self.shared.lock() = State::default();
+        self.shared.changed.notify_all();
+    }
+
+    /// Returns the requests, such as `PUT /v2/app/manifests/v1`.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.shared.lock().requests.clone()
+    }
+
+    /// Returns whether a request is held.
+    pub(crate) fn is_holding(&self) -> bool {
+        self.shared.lock().is_held
+    }
+
+    /// Waits until a request is held.
+    #[track_caller]
+    pub(crate) fn await_hold(&self) {
+        let held =
+            self.shared.changed.wait_timeout_while(self.shared.lock(), PATIENCE, |state| !state.is_held);
+        assert!(!held.unwrap().1.timed_out(), "no request is held");
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn serve(self: Arc<Self>, mut client: TcpStream) -> io::Result<()> {
+        let mut registry = TcpStream::connect(&self.upstream)?;
+        let (mut answers, mut back) = (registry.try_clone()?, client.try_clone()?);
+        let shared = Arc::clone(&self);
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 64 << 10];
+            while let Ok(read @ 1..) = answers.read(&mut buffer) {
+                shared.await_release(Hold::After);
+                if back.write_all(&buffer[..read]).is_err() {
+                    break;
+                }
+            }
+            back.shutdown(Shutdown::Both).ok();
+        });
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let read = client.read(&mut buffer)?;
+            if read == 0 {
+                return registry.shutdown(Shutdown::Write);
+            }
+            self.note(&buffer[..read]);
+            self.await_release(Hold::Before);
+            registry.write_all(&buffer[..read])?;
+        }
+    }
+
+    /// Notes a request. The client writes the head of one at once, and bodies of tests do not look like it.
+    fn note(&self, bytes: &[u8]) {
+        if !METHODS.iter().any(|method| bytes.starts_with(method.as_bytes())) {
+            return;
+        }
+        let line = String::from_utf8_lossy(bytes.split(|byte| *byte == b'\r').next().unwrap_or_default());
+        let line = line.trim_end_matches(" HTTP/1.1").to_owned();
+        let mut state = self.lock();
+        state.requests.push(line);
+        state.is_held |= state.hold.is_some_and(|(number, _)| number == state.requests.len());
+        self.changed.notify_all();
+    }
+
+    /// Waits while a request is held in this way.
+    fn await_release(&self, hold: Hold) {
+        let is_held = |state: &mut State| state.is_held && state.hold.is_some_and(|(_, how)| how == hold);
+        drop(self.changed.wait_while(self.lock(), is_held).unwrap());
+    }
+}
