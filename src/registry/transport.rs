@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method, Uri};
 use ureq::config::Config;
@@ -22,6 +23,9 @@ const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VE
 
 /// How much room an answer gets before it comes.
 const ROOM_BYTES_MAX: usize = 64 << 10;
+
+/// How long a body waits for a server to ask for it; not all do.
+const CONTINUE: Duration = Duration::from_secs(1);
 
 /// Sends requests.
 pub(super) struct HttpTransport {
@@ -114,6 +118,7 @@ impl HttpTransport {
             .timeout_recv_response(Some(silence))
             .timeout_per_read(Some(silence))
             .timeout_per_write(Some(silence))
+            .timeout_await_100(Some(CONTINUE.min(silence / 2)))
             .build();
         let agent =
             Agent::with_parts(config, DefaultConnector::default(), NameResolver(DefaultResolver::default()));

@@ -23,6 +23,7 @@ mod keys;
 mod leaks;
 mod pack;
 mod parts;
+mod push;
 mod refusals;
 mod render;
 mod sealing;

@@ -125,6 +125,17 @@ fn second_push_only_asks() {
 }
 
 #[test]
+fn first_push_takes_three_requests_a_blob_and_six_more() {
+    for program in Program::ALL {
+        let Some((_registry, proxy, site)) = site_behind_proxy(program) else { return };
+        site.build(&[&image_of(&[b"a", b"b"])], "all.tar", "all");
+        site.pushed("all.tar", &[]);
+        // One finds out whether the server of this machine speaks TLS.
+        assert_eq!(proxy.requests().len(), 3 * 3 + 6 + 1, "{:#?}", proxy.requests());
+    }
+}
+
+#[test]
 fn large_layer_arrives_whole() {
     for program in Program::ALL {
         let Some((registry, site)) = site_of(program, Access::Basic) else { return };

@@ -7,6 +7,8 @@ mod client;
 mod credentials;
 mod images;
 mod manifests;
+mod presence;
+mod push;
 mod retries;
 mod stub;
 mod tokens;

@@ -31,11 +31,11 @@ use crate::ui::progress::Progress;
 #[derive(Debug, clap::Args)]
 #[command(
     mut_arg("state", |argument| argument.conflicts_with("key")),
-    after_help = "The bundle is verified first, as for `rollback`: an old one may bring a lost image back. Everything is asked
-for before the first upload, and what is there is not sent again; a push that was killed goes on
-when it is run again. Exit code 3 means that the bundle is not trusted, 4 that the registry refused.
+    after_help = "The bundle is verified as for `rollback`: an old one can bring a lost image back. The registry is asked
+for everything before the first upload, and what is there is not sent again. A push that was killed
+goes on when it is run again. Exit code 3: the bundle is not trusted; 4: the registry refused.
 
-Tags are set, but not moved: garbage collection would remove what they named.
+A tag that names another image stays, since garbage collection would remove that image.
 
 Examples:
   relay-bundle push prod.tar --trust trust.toml --dry-run

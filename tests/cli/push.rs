@@ -1,0 +1,78 @@
+//! `push` before any registry is asked: what it refuses, and what it says.
+
+use crate::blobs::lock;
+use crate::env::{Ran, TestEnv};
+
+/// A key, and `tiny` with an archive that carries its image.
+fn carried() -> TestEnv {
+    let env = TestEnv::new();
+    lock(&env, &[b"layer"]);
+    env.ok(&["keygen", "--out", "key.pem"]);
+    env.build(&["tiny", "--archive", "all.tar", "--images", "all", "--key", "key.pem"]);
+    env
+}
+
+fn push(env: &TestEnv, bundle: &str, more: &[&str]) -> Ran {
+    let own = ["push", bundle, "--key", "key.pub.pem"];
+    env.run(&own.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
+}
+
+#[track_caller]
+fn refused(ran: &Ran, code: i32, words: &[&str]) {
+    assert_eq!(ran.code, code, "{}", ran.stderr);
+    assert!(words.iter().all(|word| ran.stderr.contains(word)), "{}", ran.stderr);
+}
+
+#[test]
+fn images_that_would_go_to_where_they_come_from_are_refused() {
+    let ran = push(&carried(), "all.tar", &[]);
+    refused(&ran, 2, &["ghcr.io/wei-shaw/claude-relay-service:v1.1.314@sha256:", "--registry HOST[/PREFIX]"]);
+}
+
+#[test]
+fn bundle_from_stdin_is_refused() {
+    refused(&push(&carried(), "-", &[]), 2, &["a bundle from stdin is not read", "write it to a file first"]);
+}
+
+#[test]
+fn stream_that_can_be_read_once_is_refused() {
+    let env = carried();
+    let fifo = env.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    refused(&push(&env, "./pipe", &[]), 2, &["can be read once only"]);
+}
+
+#[test]
+fn bundle_whose_images_are_not_pinned_is_refused() {
+    let env = TestEnv::new();
+    env.ok(&["keygen", "--out", "key.pem"]);
+    env.build(&["web", "--archive", "web.tar", "--key", "key.pem"]);
+    refused(&push(&env, "web.tar", &[]), 2, &["are not pinned", "relay-bundle lock"]);
+}
+
+#[test]
+fn registry_of_another_form_is_refused() {
+    let env = carried();
+    for registry in ["https://r.example", "r", "r.example/", "r.example/x:1"] {
+        refused(&push(&env, "all.tar", &["--registry", registry]), 2, &["is not HOST or HOST/PREFIX"]);
+    }
+}
+
+#[test]
+fn bundle_is_verified_before_anything_is_asked() {
+    let env = carried();
+    env.ok(&["keygen", "--out", "other.pem"]);
+    let ran = env.run(&["push", "all.tar", "--key", "other.pub.pem", "--registry", "localhost:1"]);
+    refused(&ran, 3, &["UNTRUSTED_KEY"]);
+    let mut archive = fs_err::read(env.path().join("all.tar")).unwrap();
+    let at = archive.windows(5).rposition(|window| window == b"layer").unwrap();
+    archive[at] ^= 1;
+    fs_err::write(env.path().join("bad.tar"), archive).unwrap();
+    refused(&push(&env, "bad.tar", &["--registry", "localhost:1"]), 3, &["TAMPERED"]);
+}
+
+#[test]
+fn part_of_an_archive_is_pushed_from_elsewhere_only_with_its_index() {
+    let ran = push(&carried(), "all.tar", &["--part", "x"]);
+    refused(&ran, 2, &["--part names a part"]);
+}

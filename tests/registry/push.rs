@@ -1,0 +1,294 @@
+//! Uploads to registries that refuse, lie, break off or are full.
+
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use relay_bundle::images::reference::Reference;
+use relay_bundle::model::digest::Digest;
+use relay_bundle::registry::error::{RegistryError, RegistryFault};
+use relay_bundle::registry::{BlobUpload, MountAnswer, PulledManifest, TagTarget, UploadFailure};
+
+use crate::client::{Client, image};
+use crate::images::{Document, manifest};
+use crate::stub::{Answer, Seen, Stub};
+
+/// Above the size that is kept in memory.
+const LARGE: usize = (1 << 20) + 1;
+
+/// Begins uploads, and answers everything else in this way.
+fn registry(answer: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static) -> Stub {
+    Stub::start(move |seen, before| match seen.method.as_str() {
+        "POST" => Answer::new(202, "").header("Location", "/v2/a/blobs/uploads/1?_state=x"),
+        _ => answer(seen, before),
+    })
+}
+
+fn push(client: &Client, stub: &Stub, bytes: &[u8]) -> Result<(), UploadFailure> {
+    let reference = image(stub, "a:1");
+    let upload = BlobUpload { image: &reference, digest: Digest::of(bytes), size: bytes.len() as u64 };
+    client.registry.push_blob(&upload, &mut &*bytes)
+}
+
+fn failed(result: Result<(), UploadFailure>) -> RegistryError {
+    match result.unwrap_err() {
+        UploadFailure::Final(error) => error,
+        UploadFailure::Interrupted(error) => panic!("interrupted: {error}"),
+    }
+}
+
+#[test]
+fn blob_is_sent_whole_under_its_digest() {
+    let stub = registry(|_, _| Answer::new(201, ""));
+    push(&Client::plain(&stub), &stub, b"abc").unwrap();
+    let digest = Digest::of(b"abc");
+    let wanted = [
+        "POST /v2/a/blobs/uploads/".to_owned(),
+        format!("PUT /v2/a/blobs/uploads/1?_state=x&digest=sha256:{digest}"),
+    ];
+    assert_eq!(stub.targets(), wanted);
+    let put = &stub.seen()[1];
+    assert_eq!((put.header("content-length"), put.header("transfer-encoding")), (Some("3"), None));
+    assert_eq!((put.header("expect"), put.body.as_str()), (None, "abc"));
+    assert_eq!(stub.seen()[0].header("content-length"), Some("0"));
+}
+
+#[test]
+fn large_blob_is_announced_before_it_is_sent() {
+    let stub = registry(|_, _| Answer::new(201, ""));
+    push(&Client::plain(&stub), &stub, &vec![b'x'; LARGE]).unwrap();
+    let put = &stub.seen()[1];
+    assert_eq!(put.header("content-length"), Some(LARGE.to_string().as_str()));
+    assert_eq!((put.header("transfer-encoding"), put.header("expect")), (None, Some("100-continue")));
+    assert_eq!(put.body.len(), LARGE);
+}
+
+#[test]
+fn small_blob_is_sent_again_after_a_failure() {
+    let stub = registry(|_, before| if before < 4 { Answer::new(502, "") } else { Answer::new(201, "") });
+    let client = Client::plain(&stub);
+    push(&client, &stub, b"abc").unwrap();
+    assert_eq!(client.pauses(), [1, 2]);
+    assert!(stub.seen().iter().filter(|seen| seen.method == "PUT").all(|seen| seen.body == "abc"));
+}
+
+#[test]
+fn large_blob_that_was_read_is_left_to_the_caller() {
+    let stub = registry(|_, _| Answer::new(502, ""));
+    let client = Client::plain(&stub);
+    let failure = push(&client, &stub, &vec![b'x'; LARGE]).unwrap_err();
+    assert!(matches!(failure, UploadFailure::Interrupted(_)), "{failure:?}");
+    assert_eq!((stub.seen().len(), client.pauses()), (2, vec![]));
+}
+
+#[test]
+fn large_blob_that_was_not_read_is_tried_again() {
+    let begun = AtomicUsize::new(0);
+    let stub = Stub::start(move |seen, _| match seen.method.as_str() {
+        "POST" if begun.fetch_add(1, Ordering::SeqCst) < 2 => Answer::new(503, ""),
+        "POST" => Answer::new(202, "").header("Location", "/v2/a/blobs/uploads/1"),
+        _ => Answer::new(201, ""),
+    });
+    let client = Client::plain(&stub);
+    push(&client, &stub, &vec![b'x'; LARGE]).unwrap();
+    assert_eq!(client.pauses(), [1, 2]);
+}
+
+#[test]
+fn caller_waits_longer_each_time_and_gives_up() {
+    let stub = registry(|_, _| Answer::new(502, ""));
+    let client = Client::plain(&stub);
+    let mut failures = 0;
+    let last = loop {
+        let Err(UploadFailure::Interrupted(error)) = push(&client, &stub, &vec![b'x'; LARGE]) else {
+            panic!()
+        };
+        match client.registry.await_upload(failures, error) {
+            Ok(number) => failures = number,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(last.why, RegistryFault::Status { code: 502, .. }));
+    assert_eq!(client.pauses(), [1, 2, 4, 8, 16]);
+}
+
+#[test]
+fn limit_of_a_proxy_is_named() {
+    let stub = registry(|_, _| Answer::new(413, "<html>"));
+    let client = Client::plain(&stub);
+    let error = failed(push(&client, &stub, b"abc"));
+    let digest = Digest::of(b"abc");
+    let wanted = format!("cannot push blob sha256:{digest} of `{0}/a:1` to {0}: HTTP 413", stub.address());
+    assert_eq!(error.to_string(), wanted);
+    assert!(error.remedy().unwrap().contains("client_max_body_size"), "{:?}", error.remedy());
+    assert_eq!(client.pauses(), Vec::<u64>::new());
+}
+
+#[test]
+fn full_registry_is_told_with_its_own_words() {
+    let full = "{\"errors\":[{\"code\":\"UNKNOWN\",\"message\":\"no space left on device\"}]}";
+    let stub = registry(move |_, _| Answer::new(500, full));
+    let client = Client::plain(&stub);
+    let error = failed(push(&client, &stub, b"abc"));
+    assert!(error.to_string().ends_with("HTTP 500 UNKNOWN: no space left on device"), "{error}");
+    assert!(error.remedy().unwrap().contains("disk may be full"));
+    assert_eq!(client.pauses(), [1, 2, 4, 8, 16]);
+}
+
+#[test]
+fn registry_that_denies_again_and_again_is_asked_twice() {
+    let stub = Stub::start(|seen, _| match seen.target.as_str() {
+        "/token?service=s" => Answer::new(200, "{\"token\":\"t\"}"),
+        _ => {
+            let host = seen.header("host").unwrap();
+            Answer::challenge(&format!("Bearer realm=\"http://{host}/token\",service=\"s\""))
+        }
+    });
+    let client = Client::plain(&stub);
+    let error = failed(push(&client, &stub, b"abc"));
+    assert!(matches!(error.why, RegistryFault::Denied { code: 401, .. }), "{error}");
+    assert_eq!((stub.seen().len(), client.pauses()), (3, vec![]));
+}
+
+#[test]
+fn upload_to_plain_http_or_nowhere_is_refused() {
+    for location in
+        [Some("http://other.example/u"), Some("mailto:x"), Some("https://me:pw@r.example/u"), None]
+    {
+        let stub = Stub::start(move |_, _| match location {
+            Some(location) => Answer::new(202, "").header("Location", location),
+            None => Answer::new(202, ""),
+        });
+        let error = failed(push(&Client::plain(&stub), &stub, b"abc"));
+        assert!(
+            matches!(error.why, RegistryFault::PlainHttp { .. } | RegistryFault::BadRedirect),
+            "{location:?}: {error}"
+        );
+        assert_eq!(stub.seen().len(), 1);
+    }
+}
+
+/// Fails after some bytes.
+struct Broken(usize);
+
+impl Read for Broken {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = buffer.len().min(self.0);
+        self.0 -= read;
+        if read == 0 { Err(io::Error::other("the medium is gone")) } else { Ok(read) }
+    }
+}
+
+#[test]
+fn content_that_cannot_be_read_is_no_failure_of_the_registry() {
+    for size in [10, LARGE as u64] {
+        let stub = registry(|_, _| Answer::new(201, ""));
+        let (client, reference) = (Client::plain(&stub), image(&stub, "a:1"));
+        let upload = BlobUpload { image: &reference, digest: Digest::of(b""), size };
+        let error = failed(client.registry.push_blob(&upload, &mut Broken(5)));
+        assert!(error.to_string().ends_with("cannot read it: the medium is gone"), "{error}");
+        assert_eq!(client.pauses(), Vec::<u64>::new());
+    }
+}
+
+#[test]
+fn mount_names_blob_and_repository() {
+    let stub = Stub::start(|_, _| Answer::new(201, ""));
+    let digest = Digest::of(b"abc");
+    let (to, from) = (image(&stub, "a:1"), image(&stub, "b/c:1"));
+    let answer = Client::plain(&stub).registry.mount(&to, digest, &from).unwrap();
+    assert_eq!(answer, MountAnswer::Mounted);
+    assert_eq!(stub.targets(), [format!("POST /v2/a/blobs/uploads/?mount=sha256:{digest}&from=b/c")]);
+}
+
+#[test]
+fn upload_that_a_mount_began_is_ended() {
+    let stub = registry(|_, _| Answer::new(204, ""));
+    let (to, from) = (image(&stub, "a:1"), image(&stub, "b:1"));
+    let answer = Client::plain(&stub).registry.mount(&to, Digest::of(b"abc"), &from).unwrap();
+    assert_eq!(answer, MountAnswer::Refused);
+    assert_eq!(stub.targets()[1], "DELETE /v2/a/blobs/uploads/1?_state=x");
+}
+
+#[test]
+fn mount_that_is_denied_is_refused() {
+    for status in [400, 403, 404, 405] {
+        let stub = Stub::start(move |_, _| Answer::new(status, ""));
+        let (to, from) = (image(&stub, "a:1"), image(&stub, "b:1"));
+        let answer = Client::plain(&stub).registry.mount(&to, Digest::of(b"abc"), &from).unwrap();
+        assert_eq!(answer, MountAnswer::Refused, "{status}");
+    }
+}
+
+fn sent(document: &Document) -> PulledManifest {
+    PulledManifest {
+        media_type: document.media_type,
+        bytes: document.bytes.clone(),
+        digest: document.digest(),
+    }
+}
+
+fn pinned(stub: &Stub) -> Reference {
+    image(stub, "a:1").pinned(manifest().digest())
+}
+
+#[test]
+fn manifest_is_sent_by_digest_and_read_back() {
+    let stub = Stub::start(|seen, _| match seen.method.as_str() {
+        "PUT" => Answer::new(201, ""),
+        _ => manifest().answer(),
+    });
+    Client::plain(&stub).registry.push_manifest(&pinned(&stub), &sent(&manifest())).unwrap();
+    let path = format!("/v2/a/manifests/sha256:{}", manifest().digest());
+    assert_eq!(stub.targets(), [format!("PUT {path}"), format!("GET {path}")]);
+    assert_eq!(stub.seen()[0].header("content-type"), Some(manifest().media_type.as_str()));
+    assert_eq!(stub.seen()[0].body.as_bytes(), manifest().bytes);
+}
+
+#[test]
+fn registry_that_stores_something_else_is_told() {
+    let stub = Stub::start(|seen, _| match seen.method.as_str() {
+        "PUT" => Answer::new(201, ""),
+        _ => Answer::of(manifest().media_type.as_str(), "{}"),
+    });
+    let client = Client::plain(&stub);
+    let error = client.registry.push_manifest(&pinned(&stub), &sent(&manifest())).unwrap_err();
+    assert!(matches!(error.why, RegistryFault::WrongDigest { .. }), "{error}");
+    assert!(error.remedy().unwrap().contains("stores something else"), "{:?}", error.remedy());
+    let error = client.registry.set_tag(&image(&stub, "a:1"), &sent(&manifest())).unwrap_err();
+    assert!(matches!(error.why, RegistryFault::WrongDigest { .. }), "{error}");
+}
+
+#[test]
+fn registry_that_forgets_a_manifest_is_told() {
+    let stub = Stub::start(|seen, _| match seen.method.as_str() {
+        "PUT" => Answer::new(201, ""),
+        _ => Answer::new(404, ""),
+    });
+    let error = Client::plain(&stub).registry.push_manifest(&pinned(&stub), &sent(&manifest())).unwrap_err();
+    assert!(matches!(error.why, RegistryFault::Gone(_)), "{error}");
+}
+
+#[test]
+fn tag_that_must_not_move_is_a_refusal() {
+    for status in [400, 403, 405, 409, 412] {
+        let stub = Stub::start(move |_, _| Answer::new(status, ""));
+        let error =
+            Client::plain(&stub).registry.set_tag(&image(&stub, "a:1"), &sent(&manifest())).unwrap_err();
+        assert!(error.is_refusal(), "{status}: {error}");
+    }
+    let stub = Stub::start(|_, _| Answer::new(503, ""));
+    let error = Client::plain(&stub).registry.set_tag(&image(&stub, "a:1"), &sent(&manifest())).unwrap_err();
+    assert!(!error.is_refusal(), "{error}");
+}
+
+#[test]
+fn tag_names_nothing_a_manifest_or_something_else() {
+    let target = |answer: fn() -> Answer| {
+        let stub = Stub::start(move |_, _| answer());
+        Client::plain(&stub).registry.tagged(&image(&stub, "a:1")).unwrap()
+    };
+    assert!(matches!(target(|| Answer::new(404, "")), TagTarget::Nothing));
+    let digest = manifest().digest();
+    assert!(matches!(target(|| manifest().answer()), TagTarget::Manifest(found) if found.digest == digest));
+    assert!(matches!(target(|| Answer::of("application/vnd.cncf.helm", "{}")), TagTarget::Other));
+}
