@@ -10,7 +10,7 @@ use super::ctx::Ctx;
 use super::failure::Failure;
 use crate::registry::error::RegistryError;
 use crate::registry::{
-    CredentialEnvironment, CredentialError, Mirror, PlainHost, Registry, RegistryCredentials,
+    CredentialEnvironment, CredentialError, Mirror, Persistence, PlainHost, Registry, RegistryCredentials,
     RegistrySettings, RegistrySettingsError, Timeouts,
 };
 
@@ -40,32 +40,34 @@ pub(super) struct RegistryArgs {
 impl PullArgs {
     /// Returns the client.
     pub(super) fn client(&self, ctx: &Ctx) -> Result<Registry, Failure> {
-        self.registry.client_with(ctx, self.from.clone())
+        let settings = self.registry.settings(ctx)?;
+        Ok(Registry::new(RegistrySettings { mirrors: self.from.clone(), ..settings })?)
     }
 }
 
 impl RegistryArgs {
     /// Returns the client.
     pub(super) fn client(&self, ctx: &Ctx) -> Result<Registry, Failure> {
-        self.client_with(ctx, Vec::new())
+        Ok(Registry::new(self.settings(ctx)?)?)
     }
 
-    fn client_with(&self, ctx: &Ctx, mirrors: Vec<Mirror>) -> Result<Registry, Failure> {
+    /// Returns how the client is set up: patient, and without mirrors.
+    pub(super) fn settings(&self, ctx: &Ctx) -> Result<RegistrySettings, Failure> {
         let files = self.credentials().files();
         let (credentials, warnings) = RegistryCredentials::read(&files)?;
         for warning in warnings {
             ctx.printer.warn(&format!("{warning}: {}", warning.remedy()));
         }
-        let settings = RegistrySettings {
+        Ok(RegistrySettings {
             credentials,
             ca: self.ca.clone(),
             plain_http: self.plain_http.clone(),
             proxies: proxies(),
-            mirrors,
+            mirrors: Vec::new(),
             timeouts: Timeouts::default(),
+            persistence: Persistence::Retry,
             sleep: Box::new(thread::sleep),
-        };
-        Ok(Registry::new(settings)?)
+        })
     }
 
     fn credentials(&self) -> CredentialEnvironment {

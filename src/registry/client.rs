@@ -14,7 +14,7 @@ use super::host::{Mirror, PlainHosts, Repository, Wire, host_of, is_loopback};
 use super::redirect::{self, REDIRECTS_MAX};
 use super::reply::{Authorization, RegistryReply, SMALL_BYTES_MAX};
 use super::retry::delay;
-use super::settings::{RegistrySettings, RegistrySettingsError};
+use super::settings::{Persistence, RegistrySettings, RegistrySettingsError};
 use super::tls;
 use super::token::basic;
 use super::transport::{HttpBody, HttpRequest, HttpTransport};
@@ -28,6 +28,7 @@ pub struct Registry {
     credentials: RegistryCredentials,
     mirrors: Vec<Mirror>,
     helper_patience: Duration,
+    persistence: Persistence,
     sleep: Box<dyn Fn(Duration) + Send + Sync>,
     /// How hosts are spoken to that may have TLS or not.
     wires: Mutex<BTreeMap<String, Wire>>,
@@ -91,6 +92,7 @@ impl Registry {
             credentials: settings.credentials,
             mirrors: settings.mirrors,
             helper_patience: settings.timeouts.helper,
+            persistence: settings.persistence,
             sleep: settings.sleep,
             wires: Mutex::default(),
             authorizations: Mutex::default(),
@@ -118,7 +120,7 @@ impl Registry {
     /// Waits before the next attempt and returns the number of failures so far, or returns a final failure at once.
     pub(super) fn wait(&self, failures: u32, failure: RequestFailure) -> Result<u32, RequestFailure> {
         let failures = failures + 1;
-        match delay(failures, &failure.why) {
+        match delay(failures, &failure.why).filter(|_| self.persistence == Persistence::Retry) {
             None => Err(failure),
             Some(delay) => {
                 self.pause(delay);

@@ -98,6 +98,13 @@ impl RegistryPrefix {
     }
 }
 
+impl fmt::Display for RegistryPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.prefix.strip_suffix('/').map(|prefix| format!("/{prefix}"));
+        write!(f, "{}{}", self.host, path.unwrap_or_default())
+    }
+}
+
 impl fmt::Display for PlainHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

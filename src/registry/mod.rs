@@ -43,4 +43,4 @@ pub use host::{InvalidHost, Mirror, PlainHost, RegistryPrefix};
 pub use manifest::PulledManifest;
 pub use presence::Availability;
 pub use push::{BlobUpload, MountAnswer, TagTarget, UploadFailure};
-pub use settings::{RegistrySettings, RegistrySettingsError, Timeouts};
+pub use settings::{Persistence, RegistrySettings, RegistrySettingsError, Timeouts};

@@ -215,8 +215,8 @@ impl Registry {
         digest: Digest,
         body: &mut CallBody,
     ) -> Result<(), RequestFailure> {
-        let begin = Call::new(Method::POST, "blobs/uploads/".to_owned());
-        let begun = self.send_body(repository, &begin, &mut CallBody::Bytes(&[]))?;
+        let opening = Call::new(Method::POST, "blobs/uploads/".to_owned());
+        let begun = self.send_body(repository, &opening, &mut CallBody::Bytes(&[]))?;
         if begun.answer.status != 202 {
             return Err(begun.refused(RegistryFault::UnknownRepository));
         }

@@ -20,8 +20,17 @@ pub struct RegistrySettings {
     /// The first one for a host counts.
     pub mirrors: Vec<Mirror>,
     pub timeouts: Timeouts,
+    pub persistence: Persistence,
     /// Waits before a request is sent again.
     pub sleep: Box<dyn Fn(Duration) + Send + Sync>,
+}
+
+/// Whether a request that failed, and may pass, is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    Retry,
+    /// It is not: a person waits for the answer, and can do without.
+    Once,
 }
 
 /// How long is waited.

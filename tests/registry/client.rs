@@ -8,7 +8,7 @@ use camino::Utf8PathBuf;
 use relay_bundle::images::reference::Reference;
 use relay_bundle::proxy::ProxyEnvironment;
 use relay_bundle::registry::{
-    BlobSink, CredentialFile, Mirror, Presence, Registry, RegistryCredentials, RegistrySettings, Timeouts,
+    BlobSink, CredentialFile, Mirror, Persistence, Presence, Registry, RegistryCredentials, RegistrySettings, Timeouts,
 };
 
 use crate::stub::Stub;
@@ -27,6 +27,7 @@ pub(crate) struct Options<'a> {
     pub(crate) ca: Option<Utf8PathBuf>,
     pub(crate) mirror: Option<String>,
     pub(crate) proxies: ProxyEnvironment,
+    pub(crate) persistence: Option<Persistence>,
     /// Servers that are spoken to without TLS from the first request on.
     pub(crate) plain: Vec<&'a Stub>,
 }
@@ -58,6 +59,7 @@ impl Client {
                 silence: Duration::from_millis(500),
                 helper: Duration::from_secs(1),
             },
+            persistence: options.persistence.unwrap_or(Persistence::Retry),
             sleep: Box::new(move |pause: Duration| noted.lock().unwrap().push(pause.as_secs())),
         };
         Self { registry: Registry::new(settings).unwrap(), pauses }

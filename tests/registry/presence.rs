@@ -1,7 +1,7 @@
 //! Whether a registry has something: which answers count.
 
 use relay_bundle::model::digest::Digest;
-use relay_bundle::registry::Availability;
+use relay_bundle::registry::{Availability, Persistence};
 use relay_bundle::registry::error::RegistryFault;
 
 use crate::client::{Client, Options, image};
@@ -70,6 +70,15 @@ fn registry_that_is_down_says_nothing_about_the_manifest() {
     let answer = client.registry.has_manifest(&image(&stub, "a:1"));
     assert!(matches!(why(answer), RegistryFault::Status { code: 503, .. }));
     assert_eq!(client.pauses(), [1, 2, 4, 8, 16]);
+}
+
+#[test]
+fn impatient_client_asks_once() {
+    let stub = Stub::start(|_, _| Answer::new(503, ""));
+    let persistence = Some(Persistence::Once);
+    let client = Client::new(Options { plain: vec![&stub], persistence, ..Options::default() });
+    assert!(matches!(client.registry.has_manifest(&image(&stub, "a:1")), Availability::Unknown(_)));
+    assert_eq!((stub.seen().len(), client.pauses()), (1, vec![]));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 pub(super) mod adopt;
 mod execute;
+mod image_presence;
 #[cfg(feature = "age")]
 mod init;
 mod judge;
@@ -45,6 +46,7 @@ use crate::trust::refusal::Refusal;
 use crate::trust::verify::Verified;
 #[cfg(feature = "age")]
 pub(super) use init::init;
+use image_presence::ImageArgs;
 use report::{ApplyReport, Done};
 use run::Run;
 use secrets::{Consent, Opened};
@@ -82,6 +84,8 @@ pub(super) struct InstallArgs {
     force_conflicts: Vec<Permit>,
     #[command(flatten)]
     secrets: SecretArgs,
+    #[command(flatten)]
+    images: ImageArgs,
 }
 
 /// What may be done about secrets.
@@ -235,6 +239,8 @@ pub(super) fn install(
     let lacking = if is_done { None } else { run.lacking_rights(&plan, &makings)? };
     // Whoever only looks needs no right to change anything.
     if args.dry_run { &mut plan.changes.warnings } else { &mut plan.obstacles }.extend(lacking);
+    let images = if is_done { Vec::new() } else { args.images.look(ctx, checked, cluster)? };
+    plan.obstacles.extend(if is_done { Vec::new() } else { args.images.obstacles(checked, &images) });
     // Helm still has its records: whoever uninstalled the release would take away what this run makes.
     plan.obstacles.extend(run.journal.unfinished_adoption());
     plan.changes.warnings.extend(run.excused());
@@ -243,6 +249,7 @@ pub(super) fn install(
         report::tell_warnings(&ctx.printer, &plan);
     }
     let mut report = ApplyReport::new(checked, cluster, identity, &plan, &makings, &secrets);
+    report.images = images;
     let blocked = report::blocked(&plan);
     if args.dry_run {
         ctx.printer.report(&report)?;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Checked;
+use super::image_presence::ImageState;
 use super::secrets::{Makings, RecoveryPlan};
 use crate::bundle::reach::{Reach, reach};
 use crate::cluster::{Cluster, Identity};
@@ -59,6 +60,9 @@ pub(super) struct ApplyReport<'a> {
     recovery: Option<RecoveryPlan>,
     #[serde(flatten)]
     plan: &'a Plan,
+    /// The pinned images of the bundle, and whether their registries have them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) images: Vec<ImageState>,
     /// Absent from a plan that was only shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) done: Option<Done>,
@@ -129,6 +133,7 @@ impl<'a> ApplyReport<'a> {
             sealed: makings.sealed(),
             recovery,
             plan,
+            images: Vec::new(),
             done: None,
         }
     }
@@ -195,6 +200,9 @@ impl<'a> ApplyReport<'a> {
         }
         for forecast in &self.plan.changes.workloads {
             writeln!(out, "{}", safe(&restart(forecast)))?;
+        }
+        for image in &self.images {
+            writeln!(out, "image     {}", safe(&image.to_string()))?;
         }
         for warning in &self.plan.changes.warnings {
             writeln!(out, "warning: {}", safe(warning))?;

@@ -77,6 +77,11 @@ impl AuthFile {
         Ok(Self { logins, helpers, store })
     }
 
+    /// Returns the logins that are in the file itself.
+    pub(super) fn without_helpers(self) -> Self {
+        Self { helpers: BTreeMap::new(), store: None, ..self }
+    }
+
     /// Returns whether someone who reads the file can log in.
     pub(super) fn holds_secrets(&self) -> bool {
         !self.logins.is_empty()
@@ -166,6 +171,12 @@ mod tests {
 
     fn config(text: &str) -> Result<AuthFile, CredentialError> {
         AuthFile::parse("auth.json".into(), text.as_bytes())
+    }
+
+    #[test]
+    fn helpers_of_a_pull_secret_are_not_run() {
+        let text = r#"{"credsStore":"evil","credHelpers":{"r.example":"evil"},"auths":{"r.example":{"auth":"bWU6cHc="}}}"#;
+        assert_eq!(found(&config(text).unwrap().without_helpers(), "r.example", "a"), "me:pw");
     }
 
     fn found(config: &AuthFile, host: &str, path: &str) -> String {

@@ -146,6 +146,18 @@ impl RegistryCredentials {
         Ok((Self { files: configs }, warnings))
     }
 
+    /// Lets the logins of a pull secret win over the others. Its helpers do not count: a cluster must not choose which programs
+    /// run here.
+    ///
+    /// # Errors
+    ///
+    /// When it is not of the form of `config.json`.
+    pub fn prefer_pull_secret(&mut self, name: &str, bytes: &[u8]) -> Result<(), CredentialError> {
+        let file = AuthFile::parse(name.into(), bytes)?.without_helpers();
+        self.files.insert(0, file);
+        Ok(())
+    }
+
     /// Returns the login for a repository, if there is one. Helpers have `patience` to answer.
     pub(super) fn find(
         &self,

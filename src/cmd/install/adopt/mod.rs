@@ -103,11 +103,16 @@ pub(in crate::cmd) fn adopt(
     let mut plan = forecast(cluster, checked, &run, before, &helm, &makings)?;
     plan.obstacles.extend(records.taken_names(&found)?);
     plan.changes.warnings.extend(run.excused());
+    let images = if plan.is_empty() { Vec::new() } else { install.images.look(ctx, checked, cluster)? };
+    if !plan.is_empty() {
+        plan.obstacles.extend(install.images.obstacles(checked, &images));
+    }
     // Whoever is asked, or only looks, has them with the plan.
     if install.is_agreed() {
         tell_warnings(&ctx.printer, &plan);
     }
-    let apply = ApplyReport::new(checked, cluster, identity, &plan, &makings, &versions);
+    let mut apply = ApplyReport::new(checked, cluster, identity, &plan, &makings, &versions);
+    apply.images = images;
     let mut report = AdoptReport { helm, apply };
     report.apply.bind(&report.helm.approved());
     let blocked = blocked(&plan);
