@@ -14,6 +14,8 @@ mod adopt_unfinished;
 mod approved;
 #[path = "../restart_matrix/bases.rs"]
 mod bases;
+#[path = "../support/carried.rs"]
+mod carried;
 mod compat;
 #[path = "../support/console.rs"]
 mod console;
@@ -27,10 +29,13 @@ mod forged;
 mod garbage;
 mod happened;
 mod helm;
+mod images;
 mod keys;
 mod killed;
 mod kubectl;
 mod meanwhile;
+#[path = "../support/oci/mod.rs"]
+mod oci;
 mod outage;
 mod plan;
 mod platform;
@@ -52,6 +57,9 @@ mod site;
 mod soak;
 mod started;
 mod state;
+#[path = "../support/tar.rs"]
+#[allow(dead_code, reason = "these tests only write archives")]
+mod tar;
 #[path = "../support/tools.rs"]
 mod tools;
 mod tour;

@@ -8,7 +8,8 @@ use camino::Utf8PathBuf;
 use relay_bundle::images::reference::Reference;
 use relay_bundle::proxy::ProxyEnvironment;
 use relay_bundle::registry::{
-    BlobSink, CredentialFile, Mirror, Persistence, Presence, Registry, RegistryCredentials, RegistrySettings, Timeouts,
+    BlobSink, CredentialFile, Mirror, Persistence, Presence, Registry, RegistryCredentials, RegistrySettings,
+    Timeouts,
 };
 
 use crate::stub::Stub;

@@ -1,8 +1,8 @@
 //! Whether a registry has something: which answers count.
 
 use relay_bundle::model::digest::Digest;
-use relay_bundle::registry::{Availability, Persistence};
 use relay_bundle::registry::error::RegistryFault;
+use relay_bundle::registry::{Availability, Persistence};
 
 use crate::client::{Client, Options, image};
 use crate::images::manifest;

@@ -24,9 +24,7 @@ use crate::cmd::failure::Failure;
 use crate::cmd::registry_args::RegistryArgs;
 use crate::images::reference::Reference;
 use crate::registry::error::RegistryFault;
-use crate::registry::{
-    Availability, Persistence, Registry, RegistryPrefix, RegistrySettings, Timeouts,
-};
+use crate::registry::{Availability, Persistence, Registry, RegistryPrefix, RegistrySettings, Timeouts};
 use crate::render::references::pod_template;
 
 /// How long a registry may be silent: a person waits for the plan.
@@ -79,10 +77,18 @@ pub(super) enum ImageFinding {
 
 impl ImageArgs {
     /// Looks for the images of a bundle that pins them.
-    pub(super) fn look(&self, ctx: &Ctx, checked: &Checked, cluster: &Cluster) -> Result<Vec<ImageState>, Failure> {
+    pub(super) fn look(
+        &self,
+        ctx: &Ctx,
+        checked: &Checked,
+        cluster: &Cluster,
+    ) -> Result<Vec<ImageState>, Failure> {
         let wanted = self.wanted(checked.bundle())?;
         if self.images == Some(ImageOrder::Skip) {
-            return Ok(wanted.iter().map(|image| ImageState::new(image, ImageFinding::Skipped, None)).collect());
+            return Ok(wanted
+                .iter()
+                .map(|image| ImageState::new(image, ImageFinding::Skipped, None))
+                .collect());
         }
         if wanted.is_empty() {
             return Ok(Vec::new());
@@ -90,7 +96,8 @@ impl ImageArgs {
         match self.client(ctx, checked.bundle(), cluster) {
             Ok(registry) => Ok(ask(&registry, &wanted)),
             Err(failure) => {
-                let unknown = |image| ImageState::new(image, ImageFinding::NotChecked, Some(failure.message()));
+                let unknown =
+                    |image| ImageState::new(image, ImageFinding::NotChecked, Some(failure.message()));
                 Ok(wanted.iter().map(unknown).collect())
             }
         }
@@ -114,7 +121,8 @@ impl ImageArgs {
 
     fn push_line(&self, checked: &Checked) -> String {
         let own = ["push", "FILE", "--trust", checked.trust.as_str()].into_iter().map(str::to_owned);
-        let registry = self.registry.iter().flat_map(|registry| ["--registry".to_owned(), registry.to_string()]);
+        let registry =
+            self.registry.iter().flat_map(|registry| ["--registry".to_owned(), registry.to_string()]);
         let words: Vec<String> = own.chain(registry).collect();
         command_line(words.iter().map(String::as_str))
     }
@@ -152,7 +160,8 @@ impl ImageArgs {
 fn pull_secrets(bundle: &Bundle) -> Vec<String> {
     let specs = bundle.manifests.iter().filter_map(|manifest| pod_template(&manifest.object)?.get("spec"));
     let named = specs.filter_map(|spec| spec.get("imagePullSecrets")?.as_array()).flatten();
-    let mut names: Vec<String> = named.filter_map(|one| Some(one.get("name")?.as_str()?.to_owned())).collect();
+    let mut names: Vec<String> =
+        named.filter_map(|one| Some(one.get("name")?.as_str()?.to_owned())).collect();
     names.sort();
     names.dedup();
     names

@@ -44,9 +44,9 @@ use crate::state_file::StateFile;
 use crate::trust::policy::Policy;
 use crate::trust::refusal::Refusal;
 use crate::trust::verify::Verified;
+use image_presence::ImageArgs;
 #[cfg(feature = "age")]
 pub(super) use init::init;
-use image_presence::ImageArgs;
 use report::{ApplyReport, Done};
 use run::Run;
 use secrets::{Consent, Opened};

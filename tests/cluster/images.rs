@@ -1,0 +1,137 @@
+//! Images are looked for in their registry before pods are replaced.
+
+use camino::Utf8PathBuf;
+use relay_bundle::images::lock::{LOCK_FILE, Lock};
+use relay_bundle::images::platform::Platform;
+use serde_json::json;
+
+use crate::carried::image::Image;
+use crate::carried::{Images, image_of, locked, put};
+use crate::oci::registry::{Access, Program, Registry};
+use crate::site::Site;
+
+const RELAY: &str = "ghcr.io/wei-shaw/claude-relay-service:v1.1.314";
+const REDIS: &str = "docker.io/redis:8.2.2";
+/// The profile pins this image itself otherwise.
+const UNPINNED: &str = "redis.image.digest=\"\"";
+
+/// Locks both images of `dev`, and builds it for a registry.
+#[track_caller]
+fn build(site: &Site, registry: &str, images: [&Image; 2], settings: &[&str]) -> Utf8PathBuf {
+    let named = [(RELAY, images[0]), (REDIS, images[1])];
+    let lock = Lock {
+        platform: Platform::default(),
+        profiles: ["dev".parse().unwrap()].into(),
+        images: named.iter().map(|(name, image)| (name.parse().unwrap(), locked(image))).collect(),
+    };
+    put(&site.path().join("profiles").join(LOCK_FILE), lock.to_text().as_bytes());
+    Images::of(&named).store(&site.path().join("images"));
+    let registry = format!("images.registry=\"{registry}\"");
+    let own = [registry.as_str(), UNPINNED];
+    site.build("dev", &own.into_iter().chain(settings.iter().copied()).collect::<Vec<_>>())
+}
+
+/// Pushes the images of a bundle.
+#[track_caller]
+fn push(site: &Site, bundle: &Utf8PathBuf, options: &[&str]) {
+    let full = bundle.with_extension("full.tar");
+    let pack = ["pack", bundle.as_str(), full.as_str(), "--images", "all", "--store", "images"];
+    let push = ["push", full.as_str(), "--trust", "trust.toml"];
+    for arguments in [pack.to_vec(), push.into_iter().chain(options.iter().copied()).collect()] {
+        let ran = site.run(&arguments);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn apply_is_blocked_by_an_absent_image_and_goes_on_after_push() {
+    let Some(site) = Site::new("image-absent") else { return };
+    let Some(registry) = Registry::start(Program::Distribution, Access::Plain) else { return };
+    let bundle = build(&site, &registry.address, [&image_of(&[b"relay"]), &image_of(&[b"redis"])], &[]);
+
+    let blocked = site.apply(&bundle, &["--yes"]);
+
+    assert_eq!(blocked.code, 4, "{}", blocked.stderr);
+    for said in ["/redis:8.2.2@sha256:", "not in the registry", "relay-bundle push FILE --trust trust.toml"] {
+        assert!(blocked.stderr.contains(said), "{said}: {}", blocked.stderr);
+    }
+    assert!(!site.plane.has("default", "namespace/image-absent"));
+
+    push(&site, &bundle, &[]);
+    let report = site.applied(&bundle, &[]);
+    assert_eq!(
+        (&report["images"][0]["state"], &report["images"][1]["state"]),
+        (&json!("there"), &json!("there"))
+    );
+}
+
+#[test]
+fn rollback_to_a_generation_whose_image_is_gone_replaces_no_pod() {
+    let Some(site) = Site::new("image-gone") else { return };
+    let Some(registry) = Registry::start(Program::DockerRegistry, Access::Plain) else { return };
+    let (old, new, redis) = (image_of(&[b"old"]), image_of(&[b"new"]), image_of(&[b"redis"]));
+    for relay in [&old, &new] {
+        let bundle = build(&site, &registry.address, [relay, &redis], &[]);
+        push(&site, &bundle, &[]);
+        site.applied(&bundle, &[]);
+    }
+    registry.delete_manifest("wei-shaw/claude-relay-service", &old.manifest.digest);
+    let before = site.versions();
+
+    let ran = site.call(&["rollback", "-n", &site.namespace, "--trust", "trust.toml", "--yes"]);
+
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(&old.manifest.digest) && ran.stderr.contains("not in the registry"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(site.versions(), before);
+    // The push of the old file brings it back.
+    push(&site, &site.path().join("dev-1.tar"), &[]);
+    site.called(&["rollback", "-n", &site.namespace, "--trust", "trust.toml"]);
+}
+
+#[test]
+fn registry_that_does_not_answer_blocks_only_if_that_is_asked_for() {
+    let Some(site) = Site::new("image-unknown") else { return };
+    let bundle = build(&site, "127.0.0.1:1", [&image_of(&[b"relay"]), &image_of(&[b"redis"])], &[]);
+
+    let plan = site.apply(&bundle, &["--dry-run"]);
+    assert_eq!(plan.code, 0, "{}", plan.stderr);
+    assert_eq!(plan.stdout.matches(": not checked: ").count(), 2, "{}", plan.stdout);
+    let checked = site.apply(&bundle, &["--dry-run", "--images", "check"]);
+    assert_eq!(checked.code, 4, "{}", checked.stderr);
+    assert!(checked.stderr.contains("not checked: "), "{}", checked.stderr);
+    let skipped = site.apply(&bundle, &["--dry-run", "--images", "skip"]);
+    assert_eq!(skipped.code, 0, "{}", skipped.stderr);
+    assert_eq!(skipped.stdout.matches(": not looked for (--images skip)").count(), 2, "{}", skipped.stdout);
+    let hash = |page: &str| page.lines().find(|line| line.starts_with("plan hash")).map(str::to_owned);
+    assert_eq!(hash(&plan.stdout), hash(&skipped.stdout));
+}
+
+#[test]
+fn pull_secret_of_the_pods_is_shown_to_the_registry() {
+    let Some(site) = Site::new("image-secret") else { return };
+    let Some(registry) = Registry::start(Program::Distribution, Access::Basic) else { return };
+    let secret = "imagePullSecrets=[{ name = \"regcred\" }]";
+    let images = [&image_of(&[b"relay"]), &image_of(&[b"redis"])];
+    let bundle = build(&site, &registry.address, images, &[secret]);
+    let site = site.with_namespace();
+    let ca = registry.ca_folder().join("ca.crt").display().to_string();
+    registry.write_credentials(site.path().join("auth.json").as_std_path());
+    push(&site, &bundle, &["--ca", &ca, "--registry-config", "auth.json"]);
+    let look = || site.apply(&bundle, &["--dry-run", "--json", "--ca", &ca]);
+
+    let denied: serde_json::Value = serde_json::from_str(&look().stdout).unwrap();
+    assert_eq!(denied["images"][0]["state"], "notChecked", "{denied}");
+    assert!(denied["images"][0]["why"].as_str().unwrap().contains("HTTP 401"), "{denied}");
+    let auth = site.path().join("auth.json");
+    let file = format!("--from-file=.dockerconfigjson={auth}");
+    let kind = "--type=kubernetes.io/dockerconfigjson";
+    site.plane.kubectl(&["create", "secret", "generic", "regcred", "-n", &site.namespace, kind, &file]);
+
+    let allowed: serde_json::Value = serde_json::from_str(&look().stdout).unwrap();
+    assert_eq!(allowed["images"][0]["state"], "there", "{allowed}");
+    assert_eq!(allowed["images"][1]["state"], "there", "{allowed}");
+}
