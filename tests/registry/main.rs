@@ -3,14 +3,23 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod blobs;
+#[path = "../support/carried.rs"]
+mod carried;
 mod client;
+mod command;
 mod credentials;
+mod fake;
 mod images;
 mod manifests;
 mod presence;
 mod push;
 mod retries;
+#[path = "../support/site.rs"]
+mod site;
 mod stub;
+#[path = "../support/tar.rs"]
+#[allow(dead_code, reason = "these tests only write archives")]
+mod tar;
 mod tokens;
 #[path = "../support/tools.rs"]
 mod tools;

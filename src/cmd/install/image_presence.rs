@@ -8,7 +8,7 @@
 //!
 //! Not part of the plan's hash: an image that has come since then is no other plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -157,14 +157,11 @@ impl ImageArgs {
 }
 
 /// Returns the names of the Secrets with which nodes pull the images.
-fn pull_secrets(bundle: &Bundle) -> Vec<String> {
+fn pull_secrets(bundle: &Bundle) -> BTreeSet<String> {
     let specs = bundle.manifests.iter().filter_map(|manifest| pod_template(&manifest.object)?.get("spec"));
-    let named = specs.filter_map(|spec| spec.get("imagePullSecrets")?.as_array()).flatten();
-    let mut names: Vec<String> =
-        named.filter_map(|one| Some(one.get("name")?.as_str()?.to_owned())).collect();
-    names.sort();
-    names.dedup();
-    names
+    let secrets = specs.filter_map(|spec| spec.get("imagePullSecrets")?.as_array()).flatten();
+    let names = secrets.filter_map(|secret| Some(secret.get("name")?.as_str()?.to_owned()));
+    names.collect::<BTreeSet<_>>()
 }
 
 /// Asks for each image; of a registry that does not answer, only for the first one.

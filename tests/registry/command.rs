@@ -1,0 +1,121 @@
+//! `push` into registries that refuse, lie or are full: what it says, how it ends, and what is there then.
+
+use crate::carried::image::Image;
+use crate::carried::image_of;
+use crate::fake::{Fake, Flaw};
+use crate::site::{Ended, RELAY_REPOSITORY, SIDE_REPOSITORY, Site};
+
+const TAG: &str = "v1.1.314";
+
+fn pair() -> [Image; 2] {
+    [image_of(&[b"shared", b"of the relay"]), image_of(&[b"shared", b"of the side"])]
+}
+
+/// Pushes two images into a registry with a flaw.
+fn pushed(flaw: Flaw) -> (Fake, [Image; 2], Ended) {
+    let (fake, images) = (Fake::start(flaw), pair());
+    let site = Site::new(&fake.stub.address());
+    site.build(&[&images[0], &images[1]], "all.tar", "all");
+    let ended = site.push("all.tar", &[]);
+    (fake, images, ended)
+}
+
+fn text(image: &Image) -> String {
+    String::from_utf8(image.manifest.bytes.clone()).unwrap()
+}
+
+#[track_caller]
+fn is_whole(fake: &Fake, images: &[Image; 2]) {
+    for (repository, image) in [RELAY_REPOSITORY, SIDE_REPOSITORY].into_iter().zip(images) {
+        assert_eq!(fake.manifest(repository, &image.manifest.digest), Some(text(image)), "{repository}");
+    }
+}
+
+#[test]
+fn registry_without_flaw_gets_everything() {
+    let (fake, images, ended) = pushed(Flaw::None);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    is_whole(&fake, &images);
+    assert_eq!(fake.manifest(RELAY_REPOSITORY, TAG), Some(text(&images[0])));
+    assert_eq!((&ended.json()["sent"], &ended.json()["mounted"]), (&5.into(), &1.into()));
+}
+
+#[test]
+fn blob_whose_mount_is_answered_with_an_upload_is_sent() {
+    let (fake, images, ended) = pushed(Flaw::NoMounts);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    is_whole(&fake, &images);
+    assert_eq!((&ended.json()["sent"], &ended.json()["mounted"]), (&6.into(), &0.into()));
+    assert_eq!(fake.count("DELETE"), 1, "the upload that the mount began is ended");
+}
+
+#[test]
+fn delta_whose_mount_is_answered_with_an_upload_sends_nothing() {
+    let fake = Fake::start(Flaw::NoMounts);
+    let site = Site::new(&fake.stub.address());
+    let [relay, side] = pair();
+    site.build(&[&relay], "base.tar", "all");
+    site.build(&[&relay, &side], "delta.tar", "since:base.tar");
+    site.pushed("base.tar", &[]);
+    let before = fake.count("PUT");
+
+    let ended = site.push("delta.tar", &[]);
+
+    assert_eq!((ended.code, fake.count("PUT")), (4, before), "{}", ended.stderr);
+    let shared = &side.blobs[1].digest;
+    assert!(ended.json()["reasons"].to_string().contains(shared), "{}", ended.stdout);
+}
+
+#[test]
+fn registry_that_takes_no_tag_is_warned_of() {
+    let (fake, images, ended) = pushed(Flaw::NoTags);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    is_whole(&fake, &images);
+    assert_eq!(ended.json()["images"][0]["tagState"], "refused");
+    assert!(ended.json()["images"][0].get("keptBy").is_none());
+    assert!(ended.stderr.contains("warning: the tag was not set: "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("TAG_INVALID: immutable"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("warning: no tag keeps sha256:"), "{}", ended.stderr);
+}
+
+#[test]
+fn tag_that_must_not_move_is_kept_and_another_one_is_set() {
+    let fake = Fake::start(Flaw::ImmutableTags);
+    let site = Site::new(&fake.stub.address());
+    let image = image_of(&[b"new"]);
+    site.build(&[&image], "all.tar", "all");
+    let former = text(&image_of(&[b"old"]));
+    fake.put_manifest(RELAY_REPOSITORY, TAG, &former);
+
+    let report = site.pushed("all.tar", &["--move-tags"]);
+
+    assert_eq!(report["images"][0]["tagState"], "refused");
+    let keeper = report["images"][0]["keptBy"].as_str().unwrap();
+    assert_eq!(fake.manifest(RELAY_REPOSITORY, keeper), Some(text(&image)));
+    assert_eq!(fake.manifest(RELAY_REPOSITORY, TAG), Some(former));
+}
+
+#[test]
+fn registry_that_stores_something_else_ends_the_push() {
+    let (fake, _, ended) = pushed(Flaw::StoresOther);
+    assert_eq!(ended.code, 4, "{}", ended.stderr);
+    assert!(ended.stderr.contains("wrong content: expected sha256:"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("stores something else than was sent"), "{}", ended.stderr);
+    assert_eq!(fake.manifest(RELAY_REPOSITORY, TAG), None);
+}
+
+#[test]
+fn limit_of_a_proxy_ends_the_push() {
+    let (fake, _, ended) = pushed(Flaw::TooLarge);
+    assert_eq!(ended.code, 4, "{}", ended.stderr);
+    assert!(ended.stderr.contains("HTTP 413") && ended.stderr.contains("client_max_body_size"));
+    assert_eq!(fake.count("PUT"), 1);
+}
+
+#[test]
+fn user_who_may_not_push_is_told() {
+    let (fake, _, ended) = pushed(Flaw::ReadOnly);
+    assert_eq!(ended.code, 4, "{}", ended.stderr);
+    assert!(ended.stderr.contains("access denied"), "{}", ended.stderr);
+    assert_eq!(fake.count("PUT"), 0);
+}

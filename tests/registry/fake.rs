@@ -1,0 +1,127 @@
+//! A registry in memory, which works, or lies in one way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use relay_bundle::model::digest::Digest;
+
+use crate::stub::{Answer, Seen, Stub};
+
+/// What is wrong with a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    None,
+    /// It answers mounts with an upload.
+    NoMounts,
+    /// Tags that name something do not move.
+    ImmutableTags,
+    /// It takes no tag at all.
+    NoTags,
+    /// It stores other manifests than were sent.
+    StoresOther,
+    /// A proxy in front of it takes no large bodies.
+    TooLarge,
+    /// Anyone may pull, and no one may push.
+    ReadOnly,
+}
+
+#[derive(Default)]
+struct Storage {
+    blobs: BTreeSet<(String, String)>,
+    /// By repository, and tag or digest.
+    manifests: BTreeMap<(String, String), String>,
+}
+
+/// A registry that runs.
+pub(crate) struct Fake {
+    pub(crate) stub: Stub,
+    storage: Arc<Mutex<Storage>>,
+}
+
+impl Fake {
+    pub(crate) fn start(flaw: Flaw) -> Self {
+        let storage: Arc<Mutex<Storage>> = Arc::default();
+        let kept = Arc::clone(&storage);
+        let stub = Stub::start(move |seen, _| storage.lock().unwrap().answer(flaw, seen));
+        Self { stub, storage: kept }
+    }
+
+    /// Returns what a tag or digest leads to.
+    pub(crate) fn manifest(&self, repository: &str, name: &str) -> Option<String> {
+        self.storage.lock().unwrap().manifests.get(&(repository.to_owned(), name.to_owned())).cloned()
+    }
+
+    /// Stores a manifest under its digest and a tag.
+    pub(crate) fn put_manifest(&self, repository: &str, tag: &str, text: &str) {
+        let mut storage = self.storage.lock().unwrap();
+        for name in [tag.to_owned(), format!("sha256:{}", Digest::of(text.as_bytes()))] {
+            storage.manifests.insert((repository.to_owned(), name), text.to_owned());
+        }
+    }
+
+    /// Returns how many requests of a method there were.
+    pub(crate) fn count(&self, method: &str) -> usize {
+        self.stub.seen().iter().filter(|seen| seen.method == method).count()
+    }
+}
+
+impl Storage {
+    fn answer(&mut self, flaw: Flaw, seen: &Seen) -> Answer {
+        let (path, query) = seen.target.split_once('?').unwrap_or((&seen.target, ""));
+        let Some(path) = path.strip_prefix("/v2/").filter(|path| !path.is_empty()) else {
+            return Answer::new(200, "{}");
+        };
+        let parameter =
+            |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)).map(str::to_owned);
+        if let Some((repository, name)) = path.split_once("/manifests/") {
+            return self.manifest(flaw, seen, (repository.to_owned(), name.to_owned()));
+        }
+        let (repository, rest) = path.split_once("/blobs/").unwrap();
+        match seen.method.as_str() {
+            "POST" if flaw == Flaw::ReadOnly => Answer::new(403, ""),
+            "POST" => {
+                let mount = parameter("mount=").zip(parameter("from=")).filter(|_| flaw != Flaw::NoMounts);
+                if let Some((digest, from)) = mount
+                    && self.blobs.contains(&(from, digest.clone()))
+                {
+                    self.blobs.insert((repository.to_owned(), digest));
+                    return Answer::new(201, "");
+                }
+                Answer::new(202, "").header("Location", &format!("/v2/{repository}/blobs/uploads/1"))
+            }
+            "PUT" if flaw == Flaw::TooLarge => Answer::new(413, "<html>"),
+            "PUT" => {
+                let digest = parameter("digest=").unwrap();
+                let found = format!("sha256:{}", Digest::of(seen.body.as_bytes()));
+                if found != digest {
+                    return Answer::new(400, "");
+                }
+                self.blobs.insert((repository.to_owned(), digest));
+                Answer::new(201, "")
+            }
+            "DELETE" => Answer::new(204, ""),
+            _ if self.blobs.contains(&(repository.to_owned(), rest.to_owned())) => Answer::new(200, ""),
+            _ => Answer::new(404, ""),
+        }
+    }
+
+    fn manifest(&mut self, flaw: Flaw, seen: &Seen, key: (String, String)) -> Answer {
+        let is_tag = !key.1.starts_with("sha256:");
+        let known = self.manifests.get(&key);
+        match seen.method.as_str() {
+            "PUT" if is_tag && (flaw == Flaw::NoTags || flaw == Flaw::ImmutableTags && known.is_some()) => {
+                Answer::new(400, "{\"errors\":[{\"code\":\"TAG_INVALID\",\"message\":\"immutable\"}]}")
+            }
+            "PUT" => {
+                let text = if flaw == Flaw::StoresOther { "{}" } else { &seen.body };
+                self.manifests.insert(key, text.to_owned());
+                Answer::new(201, "")
+            }
+            method => match known {
+                None => Answer::new(404, ""),
+                Some(_) if method == "HEAD" => Answer::of("application/vnd.oci.image.manifest.v1+json", ""),
+                Some(text) => Answer::of("application/vnd.oci.image.manifest.v1+json", text.as_str()),
+            },
+        }
+    }
+}
