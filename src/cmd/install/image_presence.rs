@@ -22,6 +22,7 @@ use crate::cmd::command_line::command_line;
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
 use crate::cmd::registry_args::RegistryArgs;
+use crate::images::list::ImageList;
 use crate::images::reference::Reference;
 use crate::registry::error::RegistryFault;
 use crate::registry::{Availability, Persistence, Registry, RegistryPrefix, RegistrySettings, Timeouts};
@@ -130,7 +131,7 @@ impl ImageArgs {
     /// Returns each distinct image, at the registry that is asked.
     fn wanted(&self, bundle: &Bundle) -> Result<Vec<Reference>, Failure> {
         let mut wanted = BTreeMap::new();
-        for image in bundle.images.iter().flat_map(|images| images.images()) {
+        for image in bundle.images.iter().flat_map(ImageList::images) {
             let reference = match &self.registry {
                 Some(registry) => registry.place(&image.reference).map_err(Failure::input)?,
                 None => image.reference.clone(),
