@@ -22,7 +22,7 @@ use super::registry_args::RegistryArgs;
 use super::state_args::StateArgs;
 use super::trust_args::{Trust, TrustArgs};
 use crate::bundle::open::Bundle;
-use crate::images::list::ImageList;
+use crate::images::list::{Carryable, ImageList};
 use crate::registry::RegistryPrefix;
 use crate::trust::state::State;
 use crate::trust::verify::{Purpose, Terms, Verified};
@@ -150,5 +150,5 @@ fn pinned(bundle: &Bundle) -> Result<&ImageList, Failure> {
 fn bytes_to_send(plans: &[ImagePlan], images: &ImageList) -> u64 {
     let ways = plans.iter().flat_map(|plan| &plan.blobs);
     let sent = ways.filter(|(_, way)| **way == Way::Send);
-    sent.filter_map(|(digest, _)| images.get(digest)).map(|one| one.size()).sum()
+    sent.filter_map(|(digest, _)| images.get(digest)).map(Carryable::size).sum()
 }

@@ -15,7 +15,7 @@ use super::destination::Destination;
 use super::tags::{self, TagPlan};
 use super::{Depth, Mode, Orders};
 use crate::cmd::failure::Failure;
-use crate::images::list::ImageList;
+use crate::images::list::{Carryable, ImageList};
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
 use crate::registry::{Availability, MountAnswer, Registry};
@@ -195,7 +195,7 @@ fn check_complete(plans: &[ImagePlan], images: &ImageList) -> Result<(), Failure
         let blobs =
             blobs.iter().filter(|(_, way)| **way == Way::Missing).map(|(digest, _)| (*digest, "blob"));
         missing.extend(manifest.into_iter().chain(blobs).map(|(digest, what)| {
-            let bytes = images.get(&digest).map_or(0, |one| one.size());
+            let bytes = images.get(&digest).map_or(0, Carryable::size);
             format!("`{}`: {what} sha256:{digest} ({})", destination.image, size(bytes))
         }));
     }

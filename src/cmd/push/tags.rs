@@ -169,12 +169,11 @@ impl Setter<'_> {
 
     /// Sets a tag; returns why if the registry does not allow it.
     fn set(&self, tag: &Reference, digest: Digest) -> Result<Option<RegistryError>, Failure> {
-        let set = match self.known.get(&digest) {
-            Some(manifest) => self.registry.set_tag(tag, manifest),
-            None => {
-                let manifest = self.registry.pull_manifest(&self.image.pinned(digest))?;
-                self.registry.set_tag(tag, &manifest)
-            }
+        let set = if let Some(manifest) = self.known.get(&digest) {
+            self.registry.set_tag(tag, manifest)
+        } else {
+            let manifest = self.registry.pull_manifest(&self.image.pinned(digest))?;
+            self.registry.set_tag(tag, &manifest)
         };
         match set {
             Ok(()) => Ok(None),
