@@ -24,7 +24,8 @@ use crate::ui::printer::Report;
 use crate::ui::progress::size;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Locked are the profiles that images.lock lists, and those that are named. A digest stays until --update,
+#[command(
+    after_help = "Locked are the profiles that images.lock lists, and those that are named. A digest stays until --update,
 whatever becomes of the tag. To list a profile no longer, take it out of `profiles` in the file, and
 run `lock` again.
 
@@ -33,7 +34,8 @@ Examples:
   relay-bundle lock --update                          look up everything again
   relay-bundle lock --update docker.io/redis          only this image
   relay-bundle lock --from ghcr.io=mirror.example.internal:5000/ghcr
-  relay-bundle lock --check                           without a network: is everything locked?")]
+  relay-bundle lock --check                           without a network: is everything locked?"
+)]
 pub struct Args {
     /// The profiles to lock as well
     #[arg(value_name = "PROFILE")]
@@ -279,7 +281,9 @@ fn read(folder: &Folder<'_>, path: &Utf8Path) -> Result<Option<Lock>, Failure> {
 fn wanted(profiles: &[Profile]) -> Result<Wanted, Failure> {
     let mut wanted = Wanted::new();
     for profile in profiles {
-        for image in profile.images().into_values() {
+        // Two sources may have one name in the cluster: a build says so, but only once both are locked.
+        let ours = profile.settings.images_used().into_values();
+        for image in ours.chain(profile.settings.own_images().map(|(_, image)| image)) {
             let name: Reference = image
                 .source
                 .parse()
@@ -322,7 +326,8 @@ fn other_digests(lock: &Lock) -> impl Iterator<Item = String> + '_ {
     lock.images.keys().filter_map(|name| {
         let (pinned, tagged) = (name.digest()?, name.without_digest());
         let found = lock.images.get(&tagged)?.tagged;
-        (found != pinned).then(|| format!("`{tagged}` named sha256:{found}, and a profile pins sha256:{pinned}"))
+        (found != pinned)
+            .then(|| format!("`{tagged}` named sha256:{found}, and a profile pins sha256:{pinned}"))
     })
 }
 
