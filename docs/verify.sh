@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks a signed bundle without relay-bundle. Needs a POSIX shell, openssl 3, and sha256sum, base64, tar, head, sed, find
-# as GNU and busybox have them.
+# Checks a signed bundle without relay-bundle. Needs a POSIX shell, openssl 3, and sha256sum, base64, tar, dd, head, sed,
+# find as GNU and busybox have them.
 #
 #     sh verify.sh BUNDLE PUBLIC.pem [PUBLIC.pem ...]
 #
@@ -94,7 +94,7 @@ for public in "$@"; do
   base64 -d <"$work/sig.b64" >"$work/sig" || refuse "the signature of $keyid is no base64"
   openssl pkeyutl -verify -rawin -pubin -keyform DER -inkey "$work/key.der" -in "$work/signed" -sigfile "$work/sig" >/dev/null 2>&1 ||
     refuse "the signature of $public ($keyid) is wrong"
-  echo "signed by $public, keyid $keyid"
+  echo "signed by $public, keyid $keyid" >>"$work/signers"
 done
 
 # --- the statement is about this SHA256SUMS ---
@@ -139,6 +139,33 @@ sum_sizes() {
   echo $total
 }
 
+# Shows a block of the archive by its number, with `!` for each zero byte.
+block() {
+  dd if="$bundle" bs=512 skip="$1" count=1 2>/dev/null | tr '\000!' '!?'
+}
+
+# The archive of given files is one sequence of bytes: a header for each, its content, zeros up to the next block, and two
+# blocks of zeros. So nothing else can be in it: no other owner or time, no extension header, nothing behind the end.
+check_layout() {
+  at=0
+  while read -r name <&3 && read -r mode owner size rest <&4; do
+    start=$(printf '%-100s0000644!0000000!0000000!%011o!00000000000!' "$name" "$size" | tr ' ' '!')
+    end=$(printf '0%-100sustar!00%-64s0000000!0000000!%-167s' '' '' '' | tr ' ' '!')
+    case $(block $at) in
+    "$start"[0-7][0-7][0-7][0-7][0-7][0-7]'! '"$end") ;;
+    *) return 1 ;;
+    esac
+    at=$((at + 1 + (size + 511) / 512))
+    [ $((size % 512)) -eq 0 ] || case $(block $((at - 1)) | tail -c $((512 - size % 512))) in
+    *[!!]*) return 1 ;;
+    esac
+  done 3<"$work/expected" 4<"$work/described"
+  case $(block $at)$(block $((at + 1))) in
+  *[!!]*) return 1 ;;
+  esac
+  [ $(($(wc -c <"$bundle"))) -eq $(((at + 2) * 512)) ]
+}
+
 if [ -d "$bundle" ]; then
   files=$bundle
 else
@@ -152,6 +179,7 @@ else
   bytes=$(($(cat "$work/attestation.dsse.json" "$work/SHA256SUMS" | wc -c) + bytes_signed))
   found=$(sum_sizes <"$work/described") && [ "$found" -eq "$bytes" ] ||
     refuse "the files in the archive do not have the size that was signed"
+  check_layout || refuse "the archive has a header or bytes that the archive of a bundle does not have"
   mkdir "$work/files"
   # In case the archive is exchanged now: no file larger than all of them together.
   (ulimit -f $((bytes / 512 + 1)) && tar -xf - -C "$work/files" <"$bundle") ||
@@ -164,7 +192,8 @@ fi
 sort "$work/expected" >"$work/wanted"
 cmp -s "$work/wanted" "$work/found" || refuse "the bundle has other files than SHA256SUMS lists"
 cmp -s "$work/SHA256SUMS" "$files/SHA256SUMS" || refuse "SHA256SUMS was replaced meanwhile"
-(cd "$files" && sha256sum -c SHA256SUMS) >"$work/checked" 2>&1 || { cat "$work/checked" >&2; refuse "a file was altered"; }
+(cd "$files" && sha256sum -c SHA256SUMS) >"$work/checked" 2>&1 || { grep -v ': OK$' "$work/checked" >&2; refuse "a file was altered"; }
 
+cat "$work/signers"
 echo "content id sha256:$id, $(($(wc -l <"$work/SHA256SUMS"))) files"
 printf 'statement %s\n' "$payload"

@@ -67,7 +67,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("jiff", &["model"]),
     ("pkcs8", &["trust"]),
     ("rpassword", &["cmd"]),
-    ("rustix", &["fsio", "registry", "cmd"]),
+    ("rustix", &["fsio", "cluster", "registry", "cmd"]),
     ("rustls", &["cluster", "registry"]),
     ("secrecy", &["cluster"]),
     ("annotate_snippets", &["ui"]),

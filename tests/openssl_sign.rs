@@ -209,6 +209,7 @@ fn shells(home: &Home) -> Vec<Shell> {
             "cat",
             "cmp",
             "cut",
+            "dd",
             "find",
             "grep",
             "head",
@@ -218,6 +219,7 @@ fn shells(home: &Home) -> Vec<Shell> {
             "sed",
             "sha256sum",
             "sort",
+            "tail",
             "tar",
             "tr",
             "wc",
@@ -312,6 +314,7 @@ fn the_shell_script_refuses_what_was_altered_on_the_way() {
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(3), "{} {bundle}: {said}", shell.name);
             assert!(said.contains("NOT TRUSTED"), "{} {bundle}: {said}", shell.name);
+            assert!(!said.contains(": OK") && output.stdout.is_empty(), "{} {bundle}: {said}", shell.name);
         }
         let other = verify(env, &shell, "web.tar", &["ours.pub.pem", "key.pub.pem"]);
         assert_eq!(other.status.code(), Some(3), "{}", shell.name);
@@ -330,6 +333,44 @@ fn the_shell_script_refuses_what_was_altered_on_the_way() {
 fn make(env: &TestEnv, line: &str) {
     let status = Command::new("/bin/sh").args(["-euc", line]).current_dir(env.path()).status().unwrap();
     assert!(status.success(), "{line}");
+}
+
+#[test]
+fn the_shell_script_refuses_archives_of_another_form() {
+    let Some(home) = home() else { return };
+    let env = &home.env;
+    env.ok(&[&["sign", "@web", "--key", "ours.pem"], &TERMS[..]].concat());
+    env.ok(&["build", "web", "--archive", "web.tar"]);
+    make(env, "mkdir files; tar -xf web.tar -C files");
+    let pack = |name: &str, options: &str| {
+        let same = "--mode=0644 --owner=:0 --group=:0 --mtime=@0 -b 1";
+        let files = "attestation.dsse.json SHA256SUMS $(cut -c67- SHA256SUMS)";
+        make(env, &format!("cd files; tar {same} {options} -cf ../{name}.tar {files}"));
+    };
+    pack("owner", "--format=ustar --owner=root:1");
+    pack("time", "--format=ustar --mtime=@1");
+    pack("gnu", "--format=gnu");
+    pack("extended", "--format=pax --pax-option=comment=a");
+    pack("global", "--format=pax --pax-option=globexthdr.name=a,comment:=a");
+    let good = fs_err::read(env.path().join("web.tar")).unwrap();
+    let write = |name: &str, bytes: &[u8]| fs_err::write(env.path().join(name), bytes).unwrap();
+    write("behind.tar", &[&good[..], b"x"].concat());
+    write("zeros.tar", &[&good[..], &[0; 512]].concat());
+    write("cut.tar", &good[..good.len() - 512]);
+    let mut padded = good.clone();
+    let end = good.len() - 1025;
+    assert_eq!(padded[end], 0);
+    padded[end] = b'x';
+    write("padding.tar", &padded);
+    for shell in shells(&home) {
+        assert!(verify(env, &shell, "web.tar", &["ours.pub.pem"]).status.success(), "{}", shell.name);
+        for name in ["owner", "time", "gnu", "extended", "global", "behind", "zeros", "cut", "padding"] {
+            let output = verify(env, &shell, &format!("{name}.tar"), &["ours.pub.pem"]);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(3), "{} {name}: {said}", shell.name);
+            assert!(output.stdout.is_empty(), "{} {name}", shell.name);
+        }
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use relay_bundle::bundle::files::BundleFiles;
-use relay_bundle::bundle::read::{Contents, Fault, ReadError, hash_only};
+use relay_bundle::bundle::read::{Contents, Fault, Files, ReadError};
 use relay_bundle::model::safe_path::SafePath;
 use relay_bundle::store::{Outcome, Store, StoreError};
 use store_home::{Home, home};
@@ -42,7 +42,7 @@ fn read(store: &Store, reference: &str) -> Result<Contents, Fault> {
         StoreError::Read { error, .. } => error.fault,
         other => panic!("{other}"),
     })?;
-    opened.into_files().and_then(|files| files.read(&mut hash_only)).map_err(|ReadError { fault, .. }| fault)
+    opened.into_files().and_then(Files::read_to_end).map_err(|ReadError { fault, .. }| fault)
 }
 
 fn assert_every_entry_is_whole(store: &Store) {

@@ -100,7 +100,11 @@ impl<M: Medium> Tail<M> {
     ///
     /// When a file is not the one that `images` lists, or is missing or too many; when the medium cannot be read; or
     /// [`Fault::Sink`] when `visit` failed.
-    pub fn check(mut self, images: Option<&ImageList>, visit: &mut Visitor<'_>) -> Result<Carried, ReadError> {
+    pub fn check(
+        mut self,
+        images: Option<&ImageList>,
+        visit: &mut Visitor<'_>,
+    ) -> Result<Carried, ReadError> {
         let mut hashing = Hashing { visit, beside: Beside::default(), buffer: vec![0; BUFFER_BYTES] };
         let walked = self.walk(images, &mut hashing);
         // Whatever else went wrong comes later in the order of the files. Until then the medium stays open.

@@ -7,6 +7,7 @@ pub mod carried;
 pub mod confinement;
 pub mod content;
 pub mod derive;
+mod eviction;
 pub mod files;
 pub mod index;
 pub mod layout;

@@ -6,6 +6,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::eviction;
 use crate::model::annotation::{is_snippet, shown_value};
 use crate::model::relabel::redirects;
 use crate::render::manifest_set::{Manifest, ManifestSet};
@@ -33,12 +34,16 @@ pub enum Way {
     Namespace,
     /// Requests to this host lead to the bundle; `*` for all.
     Host,
+    /// The Ingress brings the certificate of this host, for which it has no rule.
+    TlsHost,
     /// The route belongs to a Gateway of another namespace.
     Gateway,
     /// An annotation whose value a controller takes into its own configuration as it is.
     Snippet,
     /// An annotation, which some controller may act on.
     Annotation,
+    /// A label of the object that has a prefix, which some controller may act on.
+    Label,
     /// A label of pods that has a prefix, which some controller may act on.
     PodLabel,
     /// The Service has a port on every node.
@@ -47,6 +52,10 @@ pub enum Way {
     LoadBalancer,
     /// A priority of the system: such pods evict others.
     PriorityClass,
+    /// The budget lets no pod be evicted: a node with one cannot be drained.
+    Eviction,
+    /// The pods take devices or huge pages of a node, of which there are few.
+    Resource,
     /// The pods run on nodes that keep others away; `*` for all nodes.
     Toleration,
     /// The pods are kept together with, or apart from, pods of this namespace; `*` for namespaces chosen by labels.
@@ -67,30 +76,19 @@ pub enum Way {
 
 /// Returns what of the objects reaches beyond `namespace`, in apply order.
 pub fn reach(manifests: &ManifestSet, namespace: &str) -> Vec<Reach> {
-    manifests.iter().flat_map(|manifest| reach_of(manifest, namespace)).collect()
+    let of_manifest = |manifest: &Manifest| {
+        let mut found = Found { manifest, namespace, reach: Vec::new() };
+        found.object();
+        if let Some(limit) = eviction::blocked_by(manifest, manifests) {
+            found.add(Way::Eviction, &limit);
+        }
+        found.reach
+    };
+    manifests.iter().flat_map(of_manifest).collect()
 }
 
-fn reach_of(manifest: &Manifest, namespace: &str) -> Vec<Reach> {
-    let (key, object) = (&manifest.key, &manifest.object);
-    let mut found = Found { manifest, namespace, reach: Vec::new() };
-    if !key.namespace.is_empty() && key.namespace != namespace {
-        found.add(Way::Namespace, &key.namespace);
-    }
-    found.annotations(object.pointer("/metadata/annotations"));
-    match key.kind.as_str() {
-        "Service" => found.service(&object["spec"]),
-        "Ingress" => found.ingress(&object["spec"]),
-        "HTTPRoute" => found.http_route(&object["spec"]),
-        "PersistentVolumeClaim" => found.claim(&object["spec"]),
-        "ServiceMonitor" => found.monitor(&object["spec"]),
-        _ => {}
-    }
-    if let Some(template) = pod_template(object) {
-        found.pod(template);
-    }
-    found.references(&object["spec"]);
-    found.reach
-}
+/// The prefixes of labels that this program writes.
+const OWN_PREFIXES: [&str; 2] = ["app.kubernetes.io", "pod-security.kubernetes.io"];
 
 struct Found<'a> {
     manifest: &'a Manifest,
@@ -100,6 +98,28 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
+    /// Adds what the object itself says.
+    fn object(&mut self) {
+        let Manifest { key, object, .. } = self.manifest;
+        if !key.namespace.is_empty() && key.namespace != self.namespace {
+            self.add(Way::Namespace, &key.namespace);
+        }
+        self.annotations(object.pointer("/metadata/annotations"));
+        self.labels(Way::Label, object.pointer("/metadata/labels"));
+        match key.kind.as_str() {
+            "Service" => self.service(&object["spec"]),
+            "Ingress" => self.ingress(&object["spec"]),
+            "HTTPRoute" => self.http_route(&object["spec"]),
+            "PersistentVolumeClaim" => self.claim(&object["spec"]),
+            "ServiceMonitor" => self.monitor(&object["spec"]),
+            _ => {}
+        }
+        if let Some(template) = pod_template(object) {
+            self.pod(template);
+        }
+        self.references(&object["spec"]);
+    }
+
     fn add(&mut self, way: Way, target: &str) {
         self.add_value(way, target, None);
     }
@@ -152,6 +172,19 @@ impl Found<'_> {
             let host = rule["host"].as_str().filter(|host| !host.is_empty());
             self.add(Way::Host, host.unwrap_or("*"));
         }
+        let has_rule = |host: &&Value| items(&spec["rules"]).iter().any(|rule| rule["host"] == **host);
+        let hosts = items(&spec["tls"]).iter().flat_map(|tls| items(&tls["hosts"]));
+        hosts.filter(|host| !has_rule(host)).for_each(|host| self.some(Way::TlsHost, host));
+    }
+
+    /// Adds the labels that have a prefix and are not this program's own.
+    fn labels(&mut self, way: Way, labels: Option<&Value>) {
+        for key in labels.and_then(Value::as_object).into_iter().flat_map(|labels| labels.keys()) {
+            let prefix = key.split_once('/').map(|(prefix, _)| prefix);
+            if prefix.is_some_and(|prefix| !OWN_PREFIXES.contains(&prefix)) {
+                self.add(way, key);
+            }
+        }
     }
 
     fn http_route(&mut self, spec: &Value) {
@@ -192,13 +225,12 @@ impl Found<'_> {
 
     fn pod(&mut self, template: &Value) {
         self.annotations(template.pointer("/metadata/annotations"));
-        let labels = template.pointer("/metadata/labels").and_then(Value::as_object);
-        for key in labels.into_iter().flat_map(|labels| labels.keys()) {
-            if key.contains('/') && !key.starts_with("app.kubernetes.io/") {
-                self.add(Way::PodLabel, key);
-            }
-        }
+        self.labels(Way::PodLabel, template.pointer("/metadata/labels"));
         let spec = &template["spec"];
+        let containers = ["initContainers", "containers"].map(|list| items(&spec[list]));
+        for container in containers.into_iter().flatten() {
+            self.resources(&container["resources"]);
+        }
         if let Some(class) = spec["priorityClassName"].as_str().filter(|class| class.starts_with("system-")) {
             self.add(Way::PriorityClass, class);
         }
@@ -213,6 +245,16 @@ impl Found<'_> {
         self.affinity(&spec["affinity"]);
         for volume in items(&spec["volumes"]) {
             self.volume(volume);
+        }
+    }
+
+    /// Adds the devices and huge pages that a container takes.
+    fn resources(&mut self, resources: &Value) {
+        let lists = ["limits", "requests"].map(|list| resources[list].as_object());
+        for name in lists.into_iter().flatten().flat_map(|list| list.keys()) {
+            if name.contains('/') || name.starts_with("hugepages-") {
+                self.add(Way::Resource, name);
+            }
         }
     }
 
@@ -298,6 +340,7 @@ mod tests {
             ("Ingress", json!({"rules": [{"host": "a.example"}]}), Way::Host, "a.example"),
             ("Ingress", json!({"rules": [{}]}), Way::Host, "*"),
             ("Ingress", json!({"defaultBackend": {}}), Way::Host, "*"),
+            ("Ingress", json!({"tls": [{"hosts": ["b.example"]}]}), Way::TlsHost, "b.example"),
             ("HTTPRoute", json!({"hostnames": ["a.example"]}), Way::Host, "a.example"),
             ("HTTPRoute", json!({}), Way::Host, "*"),
             ("Service", json!({"type": "LoadBalancer"}), Way::LoadBalancer, "*"),
@@ -368,6 +411,22 @@ mod tests {
                 Way::Toleration,
                 "node-role.kubernetes.io/control-plane",
             ),
+            (
+                "Deployment",
+                template(
+                    json!({"spec": {"containers": [{"resources": {"limits": {"cpu": 1, "x.example/gpu": 1}}}]}}),
+                ),
+                Way::Resource,
+                "x.example/gpu",
+            ),
+            (
+                "StatefulSet",
+                template(
+                    json!({"spec": {"initContainers": [{"resources": {"requests": {"hugepages-2Mi": "4Mi"}}}]}}),
+                ),
+                Way::Resource,
+                "hugepages-2Mi",
+            ),
             ("Deployment", volume(json!({"csi": {"driver": "x.example"}})), Way::Driver, "x.example"),
             (
                 "Deployment",
@@ -426,6 +485,15 @@ mod tests {
 
         let wanted = [(Way::Host, "a.example"), (Way::Gateway, "gateways/edge"), (Way::Reference, "prod")];
         assert_eq!(found, wanted.map(|(way, target)| (way, target.to_owned())));
+    }
+
+    #[test]
+    fn label_of_foreign_prefix_is_found() {
+        let mut object = object("Ingress", &json!({"rules": [{"host": "a"}], "tls": [{"hosts": ["a"]}]}));
+        object["metadata"]["labels"] =
+            json!({"app.kubernetes.io/name": "a", "plain": "b", "x.example/c": "d"});
+
+        assert_eq!(ways(&object), [(Way::Label, "x.example/c".to_owned()), (Way::Host, "a".to_owned())]);
     }
 
     #[test]

@@ -2,25 +2,29 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kube::Client;
 use kube::client::Body;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
 
 use super::body::{Lost, receive};
 use super::connection::{Access, ConnectError, ConnectWarning, Connection};
+use super::credentials::Credentials;
 use super::error::{CallError, Status};
-use super::handshake;
+use super::handshake::{self, Failure};
 use super::kubeconfig;
 use super::request::{Method, Request};
 use super::resource::Answer;
 use super::retry::{ATTEMPTS_MAX, Trouble, delay};
 use super::secret::Secret;
 use super::signals::{Manner, Signals, unless_stopped};
+use super::transport::Encryption;
 use crate::model::object_key::{ObjectKey, is_uid};
 use crate::model::url::without_user_info;
 
@@ -38,7 +42,7 @@ const VERSION_BYTES_MAX: usize = 128;
 /// A cluster, through one context.
 pub struct Cluster {
     runtime: Runtime,
-    client: Client,
+    sender: Sender,
     /// Until when writes are sent, if that is limited.
     fence: Cell<Option<Instant>>,
     /// How much patience there is with a request.
@@ -106,10 +110,11 @@ impl Cluster {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| ConnectError::Client(error.to_string()))?;
         let is_anonymous = transport.is_anonymous;
+        let (credentials, encryption) = (Arc::clone(&transport.credentials), transport.encryption);
         let client = runtime.block_on(async { transport.client(proxy.as_ref()) })?;
         Ok(Self {
             runtime,
-            client,
+            sender: Sender { client, credentials, encryption },
             fence: Cell::new(None),
             patience: Cell::new(Patience::USUAL),
             signals: RefCell::new(None),
@@ -258,7 +263,7 @@ impl Cluster {
         let mut signals = self.signals.borrow_mut();
         let limits = Limits { until, patience: self.patience.get() };
         let answer =
-            self.runtime.block_on(call(self.client.clone(), request.clone(), limits, signals.as_mut()));
+            self.runtime.block_on(call(self.sender.clone(), request.clone(), limits, signals.as_mut()));
         answer.map_err(|error| self.place(error))
     }
 
@@ -270,7 +275,7 @@ impl Cluster {
             let all = self.run(Manner::Drop, async {
                 let calls: Vec<_> = some
                     .iter()
-                    .map(|request| tokio::spawn(call(self.client.clone(), request.clone(), limits, None)))
+                    .map(|request| tokio::spawn(call(self.sender.clone(), request.clone(), limits, None)))
                     .collect();
                 let mut all = Vec::with_capacity(some.len());
                 for call in calls {
@@ -344,9 +349,33 @@ impl Patience {
     const HURRIED: Self = Self { attempts: 2, answer: ANSWER_HURRIED_MAX };
 }
 
+/// Sends requests, with credentials that do not expire on the way.
+#[derive(Clone)]
+struct Sender {
+    client: Client,
+    credentials: Arc<Credentials>,
+    encryption: Encryption,
+}
+
+impl Sender {
+    /// Renews the credentials if they expire soon, for as long as a credential plugin takes: not a part of the time that an
+    /// answer has.
+    async fn renew(&self) -> Result<(), CallError> {
+        if !self.credentials.can_expire() {
+            return Ok(());
+        }
+        let credentials = Arc::clone(&self.credentials);
+        let (done, renewed) = oneshot::channel();
+        // Not one of the runtime's threads: when a signal asks to stop, it is not waited for.
+        std::thread::spawn(move || done.send(credentials.renew()));
+        let renewed = renewed.await.expect("the thread sends what it returns");
+        renewed.map_err(CallError::Plugin)
+    }
+}
+
 /// Sends a request until it is done or refused, or it is too late, or signals ask to stop.
 async fn call<T: Reply>(
-    client: Client,
+    sender: Sender,
     request: Request,
     limits: Limits,
     mut signals: Option<&mut Signals>,
@@ -355,7 +384,9 @@ async fn call<T: Reply>(
     let mut attempt = 1;
     let mut why = None;
     loop {
-        let sending = send_before(limits, &client, &request);
+        let renewed = unless_stopped(signals.as_deref_mut(), Manner::Drop, sender.renew()).await;
+        renewed.ok_or(CallError::Interrupted)??;
+        let sending = send_before(limits, &sender, &request);
         let answer = unless_stopped(signals.as_deref_mut(), manner, sending).await;
         let (error, trouble) = match answer.ok_or(CallError::Interrupted)? {
             None => return Err(CallError::Late(why.unwrap_or_default())),
@@ -374,10 +405,10 @@ async fn call<T: Reply>(
 type Sent<T> = Result<T, (CallError, Trouble)>;
 
 /// Sends a request once; none when it is too late for it, or becomes so.
-async fn send_before<T: Reply>(limits: Limits, client: &Client, request: &Request) -> Option<Sent<T>> {
+async fn send_before<T: Reply>(limits: Limits, sender: &Sender, request: &Request) -> Option<Sent<T>> {
     let whole = limits.patience.answer;
     let sending = async {
-        let sent = tokio::time::timeout(whole, send(client, request)).await;
+        let sent = tokio::time::timeout(whole, send(sender, request)).await;
         sent.unwrap_or_else(|_| {
             let why = format!("no whole answer came within {} s", whole.as_secs());
             Err((CallError::Transport(why), Trouble::Slow))
@@ -390,15 +421,19 @@ async fn send_before<T: Reply>(limits: Limits, client: &Client, request: &Reques
     }
 }
 
-async fn send<T: Reply>(client: &Client, request: &Request) -> Sent<T> {
+async fn send<T: Reply>(sender: &Sender, request: &Request) -> Sent<T> {
     let cut = |why: String| (CallError::Transport(why), Trouble::Transport);
-    let lost = |error: &kube::Error| match handshake::failure(error) {
-        // The same certificate will come again.
-        Some(why) => (CallError::Certificate(why), Trouble::Final),
-        None => cut(kubeconfig::words(error)),
+    // The same certificate will come again, and the same protocol.
+    let lost = |error: &kube::Error| match (handshake::failure(error), sender.encryption) {
+        (Some(Failure::Tls(why)), _) => (CallError::Certificate(why), Trouble::Final),
+        (Some(Failure::NoTls), _) => (CallError::TlsMissing(String::new()), Trouble::Final),
+        (Some(Failure::NoHttp), Encryption::Absent) => {
+            (CallError::TlsExpected(String::new()), Trouble::Final)
+        }
+        (Some(Failure::NoHttp) | None, _) => cut(kubeconfig::words(error)),
     };
     let sent = http_request(request).map_err(|error| (error, Trouble::Final))?;
-    let response = client.send(sent).await.map_err(|error| lost(&error))?;
+    let response = sender.client.send(sent).await.map_err(|error| lost(&error))?;
     let (code, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
     let to = header(response.headers(), &http::header::LOCATION).map(str::to_owned);
     let wanted = Answer::to(request.method, &request.path);
@@ -421,6 +456,10 @@ async fn send<T: Reply>(client: &Client, request: &Request) -> Sent<T> {
         let to = without_user_info(&to).into_owned();
         return Err((CallError::Elsewhere { code, to }, Trouble::Final));
     }
+    if (code, sender.encryption) == (400, Encryption::Absent) && !is_json(&body) {
+        // So servers answer that expect TLS: this one speaks no plain HTTP beyond it.
+        return Err((CallError::TlsExpected(String::new()), Trouble::Final));
+    }
     let status = Status::of(code, &body);
     let is_race = request.method == Method::Apply && status.causes.is_empty() && status.more_causes == 0;
     let status = if request.carries_secret() { status.without_words() } else { status };
@@ -442,6 +481,10 @@ fn http_request(request: &Request) -> Result<http::Request<Body>, CallError> {
         .header(http::header::ACCEPT, "application/json")
         .body(Body::from(Bytes::from_owner(request.body.clone())))
         .map_err(|error| CallError::Unsendable(format!("{}: {error}", request.path.escape_debug())))
+}
+
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
 fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {

@@ -1,13 +1,16 @@
 //! Decides how a cluster is reached: where, through which proxy, as whom. Nothing is sent.
 
+use std::sync::Arc;
+
 use http::Uri;
 use http::uri::Scheme;
 use kube::Config;
 
 use super::credentials::{self, Credentials};
 use super::kubeconfig::{self, Context};
+use super::plugin::{Plugin, PluginError, Surroundings};
 use super::tls::{self, ClientCertificate};
-use super::transport::Transport;
+use super::transport::{Encryption, Transport};
 use crate::proxy::{Proxy, ProxyEnvironment, choose};
 
 /// How to reach a cluster. No `Debug`, for the address of a proxy may have a password.
@@ -19,6 +22,8 @@ pub struct Access {
     pub context: Option<String>,
     /// The proxies of the environment.
     pub proxies: ProxyEnvironment,
+    /// What a credential plugin depends on.
+    pub surroundings: Surroundings,
 }
 
 /// Why there is no connection to speak of.
@@ -29,6 +34,8 @@ pub enum ConnectError {
     /// The proxy of the kubeconfig, or of the environment.
     #[error("unusable proxy: {0}")]
     Proxy(String),
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
     #[error("the client cannot be made: {0}")]
     Client(String),
 }
@@ -61,7 +68,7 @@ impl Connection {
         let proxy = choose(&url, context.cluster.proxy_url.as_deref(), &access.proxies)
             .map_err(|error| ConnectError::Proxy(error.to_string()))?;
         let (name, namespace, server) = (context.name.clone(), context.namespace.clone(), address(&url));
-        let transport = transport(url, context)?;
+        let transport = transport(url, context, access.surroundings)?;
         let unverified = transport.config.accept_invalid_certs.then_some(ConnectWarning::Unverified);
         let warnings = unverified.into_iter().collect();
         Ok(Self { context: name, namespace, server, proxy, transport, warnings })
@@ -90,27 +97,31 @@ fn with_port(url: Uri) -> Option<Uri> {
 }
 
 /// Decides what requests are sent with. Without TLS there is nobody to trust: neither authority nor credentials count.
-fn transport(url: Uri, context: Context) -> Result<Transport, ConnectError> {
+fn transport(url: Uri, context: Context, surroundings: Surroundings) -> Result<Transport, ConnectError> {
     let Context { namespace, cluster, mut user, .. } = context;
     credentials::check(&user)?;
-    let is_https = url.scheme() == Some(&Scheme::HTTPS);
+    let encryption = if url.scheme() == Some(&Scheme::HTTPS) { Encryption::Tls } else { Encryption::Absent };
     let mut config = Config::new(url);
     config.default_namespace = namespace;
     config.default_retry = false;
-    if is_https {
+    if encryption == Encryption::Tls {
         tls::trust(&mut config, &cluster)?;
     } else {
         credentials::remove_all(&mut user);
     }
-    let credentials = Credentials::take(&mut user)?;
-    let certificate = ClientCertificate::take(&mut user);
-    let is_given = certificate.is_some() || credentials.is_given() || user.exec.is_some();
+    let mut credentials = Credentials::take(&mut user)?;
+    let mut certificate = ClientCertificate::take(&mut user);
+    if let Some(plugin) = Plugin::take(&mut user, surroundings)? {
+        let mut issued = plugin.run()?;
+        certificate = issued.certificate.take().map(ClientCertificate::Issued);
+        credentials = Credentials::of_plugin(plugin, issued);
+    }
     // Without TLS the server is one that asks for none.
-    let is_anonymous = is_https && !is_given && user.auth_provider.is_none();
-    // What is left is for kube: plugins, and who is impersonated.
+    let is_anonymous = encryption == Encryption::Tls && certificate.is_none() && !credentials.is_given();
+    // kube is left to say who is impersonated.
     config.auth_info = user;
     let tls = tls::configure(&config, certificate)?;
-    Ok(Transport { config, tls, credentials, is_anonymous })
+    Ok(Transport { config, tls, credentials: Arc::new(credentials), encryption, is_anonymous })
 }
 
 /// Returns the address of a server; a name and a password in it are left out.

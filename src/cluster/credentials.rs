@@ -5,7 +5,8 @@
 //! | `tokenFile` | its token, read again for each request; `token` only while the file cannot be read |
 //! | `token` | the token |
 //! | `username` | user name and password; refused beside a token |
-//! | none of these, and no client certificate | what `exec` gives, or `auth-provider` |
+//! | `auth-provider` of the kind `oidc`, and none of these | its id-token |
+//! | `exec`, none of these, and no client certificate | what the plugin gives, again when it expires |
 //!
 //! A server without TLS gets none of them.
 
@@ -15,22 +16,27 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
-use kube::config::AuthInfo;
+use kube::config::{AuthInfo, AuthProviderConfig};
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::connection::ConnectError;
-use super::files;
+use super::files::{self, NAMED_BYTES_MAX};
+use super::plugin::{Issued, Plugin, PluginError};
 
 /// What `Authorization` is. No `Debug`.
 pub(super) enum Credentials {
-    /// None, or what a plugin gives.
+    /// None, but perhaps a client certificate.
     Elsewhere,
     Fixed(HeaderValue),
     File {
         path: String,
         /// What was read last: a file that goes away does not take the token with it.
         last: Mutex<HeaderValue>,
+    },
+    Plugin {
+        plugin: Box<Plugin>,
+        last: Mutex<Issued>,
     },
 }
 
@@ -46,11 +52,11 @@ impl Credentials {
                 let password = password.as_ref().map(SecretString::expose_secret).unwrap_or_default();
                 Self::Fixed(basic(&username, password))
             }
-            (None, None, None) => Self::Elsewhere,
+            (None, None, None) => match user.auth_provider.take() {
+                Some(provider) => Self::of_provider(&provider)?,
+                None => Self::Elsewhere,
+            },
         };
-        if !matches!(credentials, Self::Elsewhere) {
-            user.auth_provider = None;
-        }
         if !matches!(credentials, Self::Elsewhere) || has_certificate(user) {
             user.exec = None;
         }
@@ -60,6 +66,41 @@ impl Credentials {
     /// Returns whether there are any that are sent from here.
     pub(super) fn is_given(&self) -> bool {
         !matches!(self, Self::Elsewhere)
+    }
+
+    /// Returns the credentials of `plugin`, which gave `issued` when it was run first.
+    pub(super) fn of_plugin(plugin: Plugin, issued: Issued) -> Self {
+        Self::Plugin { plugin: Box::new(plugin), last: Mutex::new(issued) }
+    }
+
+    /// kubectl knows one kind as well: the others have become plugins, of which none runs without a deadline.
+    fn of_provider(provider: &AuthProviderConfig) -> Result<Self, ConnectError> {
+        let mistake = |why: &str| {
+            let name = &provider.name;
+            ConnectError::Kubeconfig(format!("its user has an auth-provider `{name}` {why}"))
+        };
+        if provider.name != "oidc" {
+            return Err(mistake("which is not supported: use a credential plugin (exec), such as kubelogin"));
+        }
+        let token = provider.config.get("id-token");
+        let token = token.ok_or_else(|| mistake("without an id-token: log in again"))?;
+        Ok(Self::Fixed(bearer(token, "its id-token")?))
+    }
+
+    /// Returns whether [`Credentials::renew`] may have something to do.
+    pub(super) fn can_expire(&self) -> bool {
+        matches!(self, Self::Plugin { .. })
+    }
+
+    /// Runs the plugin again if its token is about to expire; waits for it.
+    pub(super) fn renew(&self) -> Result<(), PluginError> {
+        let Self::Plugin { plugin, last } = self else { return Ok(()) };
+        // Requests that are sent at the same time wait for one run.
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if plugin.is_due(&last) {
+            *last = plugin.run()?;
+        }
+        Ok(())
     }
 
     fn from_file(path: String, token: Option<Zeroizing<String>>) -> Result<Self, ConnectError> {
@@ -82,6 +123,11 @@ impl Credentials {
                     *last = token;
                 }
                 last.clone()
+            }
+            Self::Plugin { last, .. } => {
+                let last = last.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(token) = last.token.clone() else { return };
+                token
             }
         };
         headers.insert(AUTHORIZATION, value);
@@ -128,22 +174,23 @@ pub(super) fn check(user: &AuthInfo) -> Result<(), ConnectError> {
 /// Reads the token in a file.
 fn read_token(path: &str) -> Result<HeaderValue, String> {
     let what = format!("its tokenFile `{path}`");
-    let bytes = files::read(path).map_err(|error| format!("{what} cannot be read: {error}"))?;
+    let bytes =
+        files::read(path, NAMED_BYTES_MAX).map_err(|error| format!("{what} cannot be read: {error}"))?;
     let text = std::str::from_utf8(&bytes).map_err(|_| format!("{what} is not text"))?;
     match text.trim() {
         "" => Err(format!("{what} is empty")),
-        token => header(token).ok_or_else(|| format!("{what} {UNSENDABLE}")),
+        token => bearer_header(token).ok_or_else(|| format!("{what} {UNSENDABLE}")),
     }
 }
 
 const UNSENDABLE: &str = "contains a control character, such as a line break";
 
 fn bearer(token: &str, what: &str) -> Result<HeaderValue, ConnectError> {
-    header(token).ok_or_else(|| ConnectError::Kubeconfig(format!("{what} {UNSENDABLE}")))
+    bearer_header(token).ok_or_else(|| ConnectError::Kubeconfig(format!("{what} {UNSENDABLE}")))
 }
 
 /// Returns the header that carries a token; none if it cannot. Blanks around a token are not part of it.
-fn header(token: &str) -> Option<HeaderValue> {
+pub(super) fn bearer_header(token: &str) -> Option<HeaderValue> {
     sensitive(&Zeroizing::new(format!("Bearer {}", token.trim())))
 }
 
@@ -170,6 +217,7 @@ mod tests {
     use kube::config::Kubeconfig;
 
     use super::*;
+    use crate::cluster::plugin::{Surroundings, Terminal};
 
     fn user(fields: &str) -> AuthInfo {
         let config = Kubeconfig::from_yaml(&format!("{{users: [{{name: u, user: {{{fields}}}}}]}}")).unwrap();
@@ -218,16 +266,57 @@ mod tests {
     #[test]
     fn plugin_is_kept_only_where_nothing_else_is_given() {
         let exec = "exec: {command: x}";
-        let left = |fields: &str| {
+        let is_left = |fields: &str| {
             let mut user = user(fields);
             Credentials::take(&mut user).unwrap();
-            (user.exec.is_some(), user.auth_provider.is_some())
+            user.exec.is_some()
         };
-        assert_eq!(left(exec), (true, false));
-        assert_eq!(left(&format!("token: t, {exec}")), (false, false));
-        assert_eq!(left(&format!("client-certificate: c, {exec}")), (false, false));
-        assert_eq!(left("token: t, auth-provider: {name: oidc}"), (false, false));
-        assert_eq!(left("client-certificate: c, auth-provider: {name: oidc}"), (false, true));
+        assert!(is_left(exec));
+        assert!(!is_left(&format!("token: t, {exec}")));
+        assert!(!is_left(&format!("client-certificate: c, {exec}")));
+    }
+
+    #[test]
+    fn id_token_of_auth_provider_is_sent_unless_a_token_is_given() {
+        let oidc = "auth-provider: {name: oidc, config: {id-token: I}}";
+        assert_eq!(sent_by(oidc).as_deref(), Some("Bearer I"));
+        assert_eq!(sent_by(&format!("client-certificate: c, {oidc}")).as_deref(), Some("Bearer I"));
+        assert_eq!(sent_by(&format!("token: t, {oidc}")).as_deref(), Some("Bearer t"));
+        for (fields, wanted) in [
+            ("auth-provider: {name: oidc}", "`oidc` without an id-token"),
+            ("auth-provider: {name: gcp, config: {cmd-path: /bin/true}}", "`gcp` which is not supported"),
+        ] {
+            let why = Credentials::take(&mut user(fields)).err().unwrap().to_string();
+            assert!(why.contains(wanted), "{why}");
+        }
+    }
+
+    #[test]
+    fn plugin_is_run_again_when_its_token_expires() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let mut user = user(&format!(
+            "exec: {{command: /bin/cat, args: [{}], interactiveMode: Never}}",
+            path.to_str().unwrap()
+        ));
+        let write = |token: &str, year: u16| {
+            let answer =
+                format!("{{status: {{token: {token}, expirationTimestamp: {year}-01-01T00:00:00Z}}}}");
+            fs_err::write(&path, answer).unwrap();
+        };
+        let clock = || "2026-01-01T00:00:00Z".parse().ok();
+        let plugin =
+            Plugin::take(&mut user, Surroundings { terminal: Terminal::Absent, clock }).unwrap().unwrap();
+        write("A", 2020);
+        let issued = plugin.run().unwrap();
+        let credentials = Credentials::of_plugin(plugin, issued);
+        assert_eq!(sent(&credentials).as_deref(), Some("Bearer A"));
+
+        write("B", 2030);
+        credentials.renew().unwrap();
+        write("C", 2030);
+        credentials.renew().unwrap();
+        assert_eq!(sent(&credentials).as_deref(), Some("Bearer B"));
     }
 
     #[test]

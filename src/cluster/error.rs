@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::plugin::PluginError;
 use crate::model::denial::{Denial, FaultKind, FieldFault};
 use crate::model::url::without_user_info;
 
@@ -46,6 +47,15 @@ pub enum CallError {
     /// The server is not the one that the kubeconfig means, or it does not accept our certificate.
     #[error("the TLS handshake with the API server failed: {0}")]
     Certificate(String),
+    /// The address is one without TLS, and something answers that does not speak plain HTTP; the address is in it.
+    #[error("{0} is an address without TLS, and the server there seems to expect TLS")]
+    TlsExpected(String),
+    /// The address is one with TLS, and something answers without it; the address is in it.
+    #[error("the server does not speak TLS: {0}")]
+    TlsMissing(String),
+    /// The token has expired, and the plugin gave no other one: the request was not sent.
+    #[error(transparent)]
+    Plugin(PluginError),
     /// There is no such request: a name in its path is none.
     #[error("the request cannot be made: {0}")]
     Unsendable(String),
@@ -254,6 +264,8 @@ impl CallError {
         match self {
             Self::Transport(why) => Self::Transport(format!("{server}: {why}")),
             Self::Certificate(why) => Self::Certificate(format!("{server}: {why}")),
+            Self::TlsExpected(_) => Self::TlsExpected(server.to_owned()),
+            Self::TlsMissing(_) => Self::TlsMissing(server.to_owned()),
             other => other,
         }
     }

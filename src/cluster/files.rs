@@ -1,4 +1,4 @@
-//! Files that a kubeconfig names: keys, certificates, tokens.
+//! Kubeconfigs, and the files that they name: keys, certificates, tokens.
 //!
 //! Their modes are not judged: kubectl does not, and in a pod others may read the token.
 
@@ -7,24 +7,41 @@ use std::io;
 use camino::Utf8Path;
 use zeroize::Zeroizing;
 
-use crate::fsio::guard::read_secret;
-use crate::fsio::open_for_reading;
+use crate::fsio::guard::{GuardError, read_secret};
+use crate::fsio::{ReadFileError, open_regular};
 
-/// The longest file that is read: a chain of certificates has some ten thousand bytes.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+/// The largest file that a kubeconfig may name: a chain of certificates has some ten thousand bytes.
+pub(super) const NAMED_BYTES_MAX: u64 = 1 << 20;
 
-/// Returns the bytes of the file at `path`, and never blocks on a pipe.
+/// Returns the bytes of the regular file at `path`, of which there may be `bytes_max`.
 ///
 /// # Errors
 ///
-/// Says in words why it cannot be read, or that it has more than a MiB.
-pub(super) fn read(path: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+/// Says why it cannot be read; the caller names the path.
+pub(super) fn read(path: &str, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, String> {
     let path = Utf8Path::new(path);
-    // The path is in the caller's words.
-    let plain =
-        |error: io::Error| error.raw_os_error().map_or(error, io::Error::from_raw_os_error).to_string();
-    let file = open_for_reading(path).map_err(plain)?;
-    read_secret(path, file, FILE_BYTES_MAX).map_err(|error| error.to_string())
+    let too_large = || format!("it has more than {} MiB", bytes_max >> 20);
+    let (file, claimed) = open_regular(path).map_err(|error| match error {
+        ReadFileError::NotRegular { .. } => "it is not a regular file: save its content in one".to_owned(),
+        ReadFileError::TooLarge { .. } => too_large(),
+        ReadFileError::Io(error) => words(error),
+    })?;
+    if claimed > bytes_max {
+        return Err(too_large());
+    }
+    // A file of the kernel claims nothing, and any file may grow while it is read.
+    read_secret(path, file, bytes_max).map_err(|error| match error {
+        GuardError::Read(ReadFileError::Io(error)) => words(error),
+        _ => too_large(),
+    })
+}
+
+/// Returns what the system says of a file, without its path.
+fn words(error: io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        _ => error.raw_os_error().map_or(error, io::Error::from_raw_os_error).to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -37,10 +54,26 @@ mod tests {
         let path = folder.path().join("key");
         let read_of = |bytes: usize| {
             fs_err::write(&path, vec![b'a'; bytes]).unwrap();
-            read(path.to_str().unwrap()).map(|read| read.len())
+            read(path.to_str().unwrap(), NAMED_BYTES_MAX).map(|read| read.len())
         };
 
         assert_eq!(read_of(1 << 20), Ok(1 << 20));
-        assert!(read_of((1 << 20) + 1).unwrap_err().contains("has more than 1048576 bytes"));
+        assert_eq!(read_of((1 << 20) + 1).unwrap_err(), "it has more than 1 MiB");
+    }
+
+    #[test]
+    fn error_says_what_is_in_the_way_without_the_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let why = |name: &str| {
+            let path = folder.path().join(name);
+            read(path.to_str().unwrap(), NAMED_BYTES_MAX).unwrap_err()
+        };
+
+        assert_eq!(why("none"), "there is no such file");
+        assert_eq!(why(""), "it is not a regular file: save its content in one");
+        assert_eq!(
+            read("/dev/zero", NAMED_BYTES_MAX).unwrap_err(),
+            "it is not a regular file: save its content in one"
+        );
     }
 }

@@ -1,16 +1,30 @@
-//! Why a TLS handshake failed, in words that lead to a remedy.
+//! Why client and server do not understand each other, in words that lead to a remedy.
 
 use std::error::Error;
 use std::io;
 
-use rustls::{AlertDescription, CertificateError};
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
-/// Returns why TLS failed; none if another layer did, or if the next attempt may succeed.
-pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<String> {
+/// Why no attempt will succeed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The server or the client does not accept the other's certificate, version or algorithms.
+    Tls(String),
+    /// The server does not answer in TLS.
+    NoTls,
+    /// The server does not answer in HTTP.
+    NoHttp,
+}
+
+/// Returns why the connection failed; none if the next attempt may succeed.
+pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<Failure> {
     let mut link = Some(error);
     while let Some(this) = link {
         if let Some(error) = this.downcast_ref() {
-            return words(error);
+            return of_tls(error);
+        }
+        if this.downcast_ref().is_some_and(hyper::Error::is_parse) {
+            return Some(Failure::NoHttp);
         }
         // An I/O error does not give the error that it was made of as its source.
         let inner = this.downcast_ref().and_then(io::Error::get_ref);
@@ -19,10 +33,11 @@ pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<String> {
     None
 }
 
-fn words(error: &rustls::Error) -> Option<String> {
+fn of_tls(error: &rustls::Error) -> Option<Failure> {
     match error {
-        rustls::Error::InvalidCertificate(why) => Some(of_server(why, error)),
-        rustls::Error::AlertReceived(alert) => of_alert(*alert),
+        rustls::Error::InvalidCertificate(why) => Some(Failure::Tls(of_server(why, error))),
+        rustls::Error::AlertReceived(alert) => of_alert(*alert).map(Failure::Tls),
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Some(Failure::NoTls),
         _ => None,
     }
 }
@@ -71,7 +86,10 @@ mod tests {
     use super::*;
 
     fn told(error: rustls::Error) -> Option<String> {
-        failure(&io::Error::other(io::Error::other(error)))
+        match failure(&io::Error::other(io::Error::other(error)))? {
+            Failure::Tls(why) => Some(why),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

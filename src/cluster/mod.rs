@@ -5,12 +5,14 @@
 
 mod body;
 mod client;
+mod command;
 mod connection;
 mod credentials;
 pub mod error;
 mod files;
 mod handshake;
 mod kubeconfig;
+mod plugin;
 pub mod request;
 pub mod resource;
 pub mod retry;
@@ -21,3 +23,4 @@ mod transport;
 
 pub use client::{Cluster, Identity};
 pub use connection::{Access, ConnectError, ConnectWarning};
+pub use plugin::{PluginError, PluginFault, Surroundings, Terminal};

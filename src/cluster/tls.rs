@@ -17,8 +17,9 @@ use zeroize::Zeroizing;
 
 use super::connection::ConnectError;
 use super::credentials::has_certificate;
-use super::files;
+use super::files::{self, NAMED_BYTES_MAX};
 use super::kubeconfig::words;
+use super::plugin::{IssuedCertificate, PluginError, PluginFault};
 
 /// How an elliptic curve that the TLS library cannot sign with is written in a key, and its name.
 const CURVES: [(&[u8], &str); 3] = [
@@ -32,11 +33,7 @@ const RSA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01,
 
 /// Sets which authority the server's certificate must have, or that none is asked for.
 pub(super) fn trust(config: &mut Config, cluster: &Cluster) -> Result<(), ConnectError> {
-    let authority = load(
-        "certificate-authority",
-        cluster.certificate_authority_data.as_deref(),
-        cluster.certificate_authority.as_deref(),
-    )?;
+    let authority = authority(cluster)?;
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or_default();
     config.tls_server_name.clone_from(&cluster.tls_server_name);
     let Some(pem) = authority else { return Ok(()) };
@@ -55,8 +52,21 @@ pub(super) fn trust(config: &mut Config, cluster: &Cluster) -> Result<(), Connec
     Ok(())
 }
 
+/// Returns the certificate-authority of a cluster, in PEM.
+pub(super) fn authority(cluster: &Cluster) -> Result<Option<Zeroizing<Vec<u8>>>, ConnectError> {
+    load(
+        "certificate-authority",
+        cluster.certificate_authority_data.as_deref(),
+        cluster.certificate_authority.as_deref(),
+    )
+}
+
 /// The client certificate of a user, and where its key is.
-pub(super) struct ClientCertificate(AuthInfo);
+pub(super) enum ClientCertificate {
+    Named(Box<AuthInfo>),
+    /// By a credential plugin.
+    Issued(IssuedCertificate),
+}
 
 impl ClientCertificate {
     /// Takes the client certificate out of `user`; a key alone means nothing.
@@ -68,17 +78,26 @@ impl ClientCertificate {
             client_key_data: user.client_key_data.take(),
             ..AuthInfo::default()
         };
-        has_certificate(&taken).then_some(Self(taken))
+        has_certificate(&taken).then(|| Self::Named(Box::new(taken)))
     }
 
     fn load(&self) -> Result<Identity, ConnectError> {
-        let Self(user) = self;
+        let user = match self {
+            Self::Named(user) => user,
+            Self::Issued(IssuedCertificate { command, certificate, key }) => {
+                let identity = Identity::new(certificate.as_bytes(), key.as_bytes());
+                return identity.map_err(|why| {
+                    let why = PluginFault::Certificate(why);
+                    PluginError { command: command.clone(), why }.into()
+                });
+            }
+        };
         let (data, path) = (user.client_certificate_data.as_deref(), user.client_certificate.as_deref());
         let certificate = load("client-certificate", data, path)?.unwrap_or_default();
         let key_data = user.client_key_data.as_ref().map(SecretString::expose_secret);
         let key = load("client-key", key_data, user.client_key.as_deref())?;
         let key = key.ok_or_else(|| refused("its user has a client-certificate and no client-key"))?;
-        Identity::new(&certificate, &key)
+        Identity::new(&certificate, &key).map_err(|why| refused(&format!("its {why}")))
     }
 }
 
@@ -106,7 +125,7 @@ fn load(
             .decode(data)
             .map(Zeroizing::new)
             .map_err(|_| ConnectError::Kubeconfig(format!("its {what}-data is not base64"))),
-        (None, Some(path)) => files::read(path).map_err(|error| {
+        (None, Some(path)) => files::read(path, NAMED_BYTES_MAX).map_err(|error| {
             ConnectError::Kubeconfig(format!("its {what} `{path}` cannot be read: {error}"))
         }),
         (None, None) => return Ok(None),
@@ -120,18 +139,19 @@ fn load(
 struct Identity(Arc<CertifiedKey>);
 
 impl Identity {
-    fn new(certificate: &[u8], key: &[u8]) -> Result<Self, ConnectError> {
+    /// Says why the certificate and its key cannot be used, to follow the name of who gave them.
+    fn new(certificate: &[u8], key: &[u8]) -> Result<Self, String> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();
         let chain = chain.ok().filter(|chain| !chain.is_empty());
-        let chain = chain.ok_or_else(|| refused("its client-certificate has no certificate (PEM)"))?;
-        let der = PrivateKeyDer::from_pem_slice(key).map_err(|_| refused(absent(key)))?;
+        let chain = chain.ok_or_else(|| "client-certificate has no certificate (PEM)".to_owned())?;
+        let der = PrivateKeyDer::from_pem_slice(key).map_err(|_| absent(key).to_owned())?;
         let signing = rustls::crypto::ring::sign::any_supported_type(&der);
         let signing = signing.map_err(|_| unusable(der.secret_der()))?;
         // Public keys have one spelling, in a certificate as elsewhere.
         let public = signing.public_key();
         let belongs = public.is_none_or(|key| chain[0].windows(key.len()).any(|part| part == key.as_ref()));
         if !belongs {
-            return Err(refused("its client-key does not belong to its client-certificate"));
+            return Err("client-key does not belong to its client-certificate".to_owned());
         }
         Ok(Self(Arc::new(CertifiedKey::new(chain, signing))))
     }
@@ -152,15 +172,15 @@ fn absent(key: &[u8]) -> &'static str {
     let is_encrypted =
         key.windows(10).any(|part| [b"ENCRYPTED ", b",ENCRYPTED"].iter().any(|mark| part == *mark));
     if is_encrypted {
-        "its client-key has a passphrase, which a kubeconfig cannot give: decrypt it with \
+        "client-key has a passphrase, which a kubeconfig cannot give: decrypt it with \
          `openssl pkey -in KEY -out PLAIN`"
     } else {
-        "its client-key has no private key (PEM of PKCS#8, PKCS#1 or SEC 1)"
+        "client-key has no private key (PEM of PKCS#8, PKCS#1 or SEC 1)"
     }
 }
 
 /// Says of which kind a key is that cannot be used.
-fn unusable(key: &[u8]) -> ConnectError {
+fn unusable(key: &[u8]) -> String {
     let has = |part: &[u8]| key.windows(part.len()).any(|window| window == part);
     let curve = CURVES.iter().find(|(oid, _)| has(oid)).map(|(_, name)| *name);
     let what = match curve {
@@ -168,10 +188,10 @@ fn unusable(key: &[u8]) -> ConnectError {
         None if has(RSA) => "is an RSA key of another size than 2048 to 4096 bits".to_owned(),
         None => "is of an unknown kind".to_owned(),
     };
-    refused(&format!(
-        "its client-key {what}, which this program cannot sign with: use a client certificate with an RSA key of 2048 to \
+    format!(
+        "client-key {what}, which this program cannot sign with: use a client certificate with an RSA key of 2048 to \
          4096 bits, or a key on P-256, P-384 or Ed25519"
-    ))
+    )
 }
 
 fn refused(why: &str) -> ConnectError {

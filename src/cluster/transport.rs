@@ -28,11 +28,19 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long nothing may be taken of a request.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Whether the API server's address is one of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encryption {
+    Tls,
+    Absent,
+}
+
 /// What requests are sent with.
 pub(super) struct Transport {
     pub(super) config: Config,
     pub(super) tls: ClientConfig,
-    pub(super) credentials: Credentials,
+    pub(super) credentials: Arc<Credentials>,
+    pub(super) encryption: Encryption,
     /// Whether there are none that could have been sent.
     pub(super) is_anonymous: bool,
 }
@@ -89,11 +97,9 @@ impl Transport {
         connector.set_reset_reader_on_write(true);
         let sender = Builder::new(TokioExecutor::new()).build::<_, Body>(connector);
         let Self { config, credentials, .. } = self;
-        let credentials = Arc::new(credentials);
         let unusable = |error: kube::Error| ConnectError::Client(words(&error));
         let service = ServiceBuilder::new()
             .layer(config.base_uri_layer())
-            .option_layer(config.auth_layer().map_err(unusable)?)
             .layer(config.extra_headers_layer().map_err(unusable)?)
             .map_request(move |mut request: http::Request<Body>| {
                 credentials.sign(request.headers_mut());

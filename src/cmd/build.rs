@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::archive_file::Target;
 use super::carry::{self, Cargo, Wanted};
@@ -20,6 +21,7 @@ use super::terms_args::TermsArgs;
 use crate::archive;
 use crate::bundle::assemble::{Assembled, assemble};
 use crate::bundle::carried::{Carried, Tail};
+use crate::bundle::derive::containers;
 use crate::bundle::files::BundleFiles;
 use crate::bundle::index::Index;
 use crate::bundle::open::{Bundle, images_of};
@@ -28,6 +30,8 @@ use crate::model::digest::Digest;
 use crate::model::timestamp::Timestamp;
 use crate::profile::overlay::ProfileFiles;
 use crate::render;
+use crate::render::manifest_set::ManifestSet;
+use crate::render::references::pod_template;
 use crate::rollout::packed::{COMPRESSED_BYTES_MAX, pack};
 use crate::store::{EntryName, Outcome as Stored, Store};
 use crate::trust::key::{KeyId, PrivateKey};
@@ -235,12 +239,15 @@ impl Args {
 
     fn build(&self, ctx: &Ctx, store: &Store, name: &str, signer: Option<&Signer>) -> Result<Built, Failure> {
         let profile = ctx.load(name, &self.profiles)?;
-        let Assembled { index, files } =
-            assemble(&profile, &render::render(&profile)).map_err(Failure::input)?;
+        let set = render::render(&profile);
+        let Assembled { index, files } = assemble(&profile, &set).map_err(Failure::input)?;
         if self.check {
             super::check::check(ctx, name, &self.profiles, &files)?;
         }
         check_recordable(&files)?;
+        if !matches!(self.images, None | Some(Wanted::None)) {
+            warn_of_pulls(ctx, &set);
+        }
         let archive = self.archive_of(name);
         let carry = archive.as_ref().map(|_| self.choose_images(ctx, store, &index, &files)).transpose()?;
         // From here to the signature, so that the profile's link and the highest serial are of the same build.
@@ -322,6 +329,25 @@ impl Args {
             (false, ..) => "signed by",
         };
         Ok((format!("{verb} {}: {}", public.id(), terms_in_words(&statement.predicate)), signers))
+    }
+}
+
+/// Warns of containers whose images are pulled although a node has them.
+fn warn_of_pulls(ctx: &Ctx, set: &ManifestSet) {
+    let templates = set.iter().filter_map(|manifest| pod_template(&manifest.object));
+    let pulls =
+        |container: &&Value| container.get("imagePullPolicy").and_then(Value::as_str) == Some("Always");
+    let names: BTreeSet<&str> = templates
+        .flat_map(containers)
+        .filter(pulls)
+        .filter_map(|container| container.get("name")?.as_str())
+        .collect();
+    if !names.is_empty() {
+        let names: Vec<&str> = names.into_iter().collect();
+        ctx.printer.warn(&format!(
+            "the pull policy of {} is Always: nodes ask a registry although the archive brought the image",
+            names.join(", ")
+        ));
     }
 }
 

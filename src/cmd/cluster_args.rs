@@ -1,12 +1,17 @@
 //! `--kubeconfig` and `--context`: which cluster. Shared by every command that talks to one.
 
+use std::io::{self, IsTerminal as _};
+
 use camino::Utf8PathBuf;
 
+use super::clock;
 use super::failure::{Failure, FailureKind};
 use super::install::AGAIN;
 use super::refused::untrusted;
 use crate::cluster::error::CallError;
-use crate::cluster::{Access, Cluster, ConnectError, Identity};
+use crate::cluster::{
+    Access, Cluster, ConnectError, Identity, PluginError, PluginFault, Surroundings, Terminal,
+};
 use crate::proxy::ProxyEnvironment;
 use crate::trust::policy::Policy;
 use crate::ui::printer::Printer;
@@ -42,7 +47,12 @@ impl ClusterArgs {
             Some(path) => vec![path.to_string()],
             None => kubeconfigs()?,
         };
-        let access = Access { kubeconfigs, context: self.context.clone(), proxies: proxies() };
+        let access = Access {
+            kubeconfigs,
+            context: self.context.clone(),
+            proxies: proxies(),
+            surroundings: surroundings(),
+        };
         let cluster = Cluster::connect(&access)?;
         cluster.warnings.iter().for_each(|warning| printer.warn(&warning.to_string()));
         Ok(cluster)
@@ -82,6 +92,25 @@ pub(super) fn proxies() -> ProxyEnvironment {
     }
 }
 
+/// Returns what credential plugins depend on.
+fn surroundings() -> Surroundings {
+    let terminal = if io::stdin().is_terminal() { Terminal::Attached } else { Terminal::Absent };
+    Surroundings { terminal, clock: || clock::now().ok() }
+}
+
+/// Returns what to do about a credential plugin that gave no credentials.
+fn plugin_hint(error: &PluginError) -> &'static str {
+    match error.why {
+        PluginFault::Start(_) => "install it, or correct the user's `exec` in the kubeconfig",
+        PluginFault::NoTerminal => "run the command at a terminal, or use another user of the kubeconfig",
+        PluginFault::Timeout(_) => {
+            "run it by hand: it may wait for a login; log in, and run the same command again (at a terminal it has no \
+             deadline, unless the kubeconfig says `interactiveMode: Never`)"
+        }
+        _ => "run it by hand to see why, as the user's `exec` in the kubeconfig says",
+    }
+}
+
 /// Returns the kubeconfigs that are there, or says where none is.
 #[expect(clippy::disallowed_methods, reason = "the one place that asks where kubeconfigs are")]
 fn kubeconfigs() -> Result<Vec<String>, Failure> {
@@ -110,6 +139,10 @@ impl From<ConnectError> for Failure {
             ConnectError::Kubeconfig(_) => Self::input(error),
             ConnectError::Proxy(_) => Self::input(error)
                 .hint("correct it, or name the API server in NO_PROXY if no proxy leads to it (a proxy-url wins over NO_PROXY)"),
+            ConnectError::Plugin(ref plugin) => {
+                let hint = plugin_hint(plugin);
+                Self::world(error).hint(hint)
+            }
             ConnectError::Client(_) => Self::world(error),
         }
     }
@@ -133,6 +166,14 @@ impl From<CallError> for Failure {
                 "compare the authority and the client certificate in the kubeconfig with those of the cluster; a proxy \
                  may answer in its place"
             }
+            CallError::TlsExpected(_) => {
+                "write https:// in front of the cluster's `server` in the kubeconfig, and give it a certificate-authority"
+            }
+            CallError::TlsMissing(_) => {
+                "check the scheme and the port of the cluster's `server` in the kubeconfig, and the proxy (proxy-url, \
+                 HTTPS_PROXY, NO_PROXY)"
+            }
+            CallError::Plugin(plugin) => plugin_hint(plugin),
             CallError::Unsendable(_) => return Self::world(error),
             CallError::Late(_) | CallError::Interrupted => AGAIN,
             CallError::Status(status) if status.is_namespace_going() => {

@@ -139,7 +139,7 @@ impl<'a> Folder<'a> {
 
 impl Folder<'_> {
     /// Returns whether the real path of a file is in the folder, or there is no such file.
-    fn keeps(&self, path: &Utf8Path) -> bool {
+    pub(super) fn keeps(&self, path: &Utf8Path) -> bool {
         let (folder, file) = (self.path.canonicalize(), path.canonicalize());
         folder.ok().zip(file.ok()).is_none_or(|(folder, file)| file.starts_with(folder))
     }

@@ -108,7 +108,8 @@ impl LiveDiffReport {
         } else {
             check_contract(cluster, &source.bundle)
         };
-        let Missing { wanted: missing, others, unseen } = missing?;
+        let Missing { wanted: mut missing, groups, others, unseen } = missing?;
+        missing.extend(groups.iter().filter(|group| !live.tells(group)).map(ToString::to_string));
         changes.warnings.extend(others);
         let refused: Vec<String> = live.refused().map(|(key, why)| format!("{key}: {why}")).collect();
         Ok(Self {

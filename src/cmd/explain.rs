@@ -11,6 +11,8 @@ use super::refusal_codes::{self, RefusalCode};
 use crate::profile::codes::{self, Code};
 use crate::profile::explain::{self, KeyDoc, Setting};
 use crate::profile::load;
+use crate::profile::node::Path;
+use crate::profile::secrets::shown_path;
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
@@ -18,7 +20,8 @@ use crate::ui::printer::Report;
   relay-bundle explain storage.logs.mode            what a key means, takes and drives
   relay-bundle explain production config.logLevel   the value in a profile, and who wrote it where
   relay-bundle explain RB0002                       what a diagnostic's code means
-  relay-bundle explain TAMPERED                     why a bundle is not trusted, and what to do")]
+  relay-bundle explain TAMPERED                     why a bundle is not trusted, and what to do
+  relay-bundle explain reaches                      what a line `reaches` of a report means")]
 pub struct Args {
     /// A key or a code; with a profile in front, the key whose value is asked for
     #[arg(required = true, num_args = 1..=2, value_names = ["PROFILE", "KEY|CODE"])]
@@ -46,6 +49,19 @@ struct CodeReport {
     text: &'static str,
 }
 
+/// The word in front of what a bundle reaches beyond its namespace, in text and in JSON.
+const REACHES: [&str; 2] = ["reaches", "reach"];
+
+const REACH_TITLE: &str = "what of a bundle reaches beyond its namespace";
+
+const REACH: &str = "`verify`, `inspect` and the plan of `apply` list it, a line for an object and a way: hosts of an Ingress or HTTPRoute, \
+annotations and labels that controllers of the cluster act on, ports of nodes, tolerations, devices, priorities of the system, \
+budgets that block drains, other namespaces. A bundle may have all of it: compare each line with what you expect of the release, \
+and ask the builder about any other. What would give away a node is refused (FORBIDDEN_CONTENT).
+
+A profile sets it: `relay-bundle explain ingress.hosts`, `ingress.annotations`, `podLabels`, `tolerations`. The annotations of \
+nginx in front are those of `ingress.presets`. docs/format/report-json.md lists every way; `--json` has whole values.";
+
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         match self.subject.as_slice() {
@@ -56,15 +72,17 @@ impl Args {
                 let Code { code, title, explanation: text } = *found;
                 ctx.printer.report(&CodeReport { code, title, text })?;
             }
+            [subject] if REACHES.contains(&subject.as_str()) => {
+                let [code, _] = REACHES;
+                ctx.printer.report(&CodeReport { code, title: REACH_TITLE, text: REACH })?;
+            }
             [subject] if let Some(known) = refusal_codes::find(subject) => {
                 let RefusalCode { code, meaning: title, remedy: text } = *known;
                 ctx.printer.report(&CodeReport { code, title, text })?;
             }
             [key] => {
                 let found = explain::explain_key(key);
-                let key = found.ok_or_else(|| {
-                    Failure::input(format!("there is no key `{key}`")).hint(explain::unknown_key(key))
-                })?;
+                let key = found.ok_or_else(|| no_key(key))?;
                 ctx.printer.report(&KeyReport { key })?;
             }
             _ => unreachable!("clap takes one or two"),
@@ -80,10 +98,22 @@ impl Args {
         }
         let settings = explain::origin(&loaded, key);
         if settings.is_empty() {
-            return Err(Failure::input(format!("there is no key `{key}`")).hint(explain::unknown_key(key)));
+            return Err(no_key(key));
         }
         Ok(ctx.printer.report(&OriginReport { profile: profile.to_owned(), settings })?)
     }
+}
+
+/// Returns that no key has this path; of what stands inside of a secret only words of ours.
+fn no_key(path: &str) -> Failure {
+    let asked = Path::of(path);
+    let shown = shown_path(&asked);
+    let message = if shown == asked {
+        format!("there is no key `{path}`")
+    } else {
+        format!("there is no such key inside of `{shown}`")
+    };
+    Failure::input(message).hint(explain::unknown_key(path))
 }
 
 impl Report for KeyReport {

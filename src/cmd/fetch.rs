@@ -21,13 +21,15 @@ use crate::ui::printer::Report;
 use crate::ui::progress::{Progress, size};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "What is in the store already is not fetched again, and what was interrupted is continued. Every
+#[command(
+    after_help = "What is in the store already is not fetched again, and what was interrupted is continued. Every
 blob is hashed before it counts.
 
 Examples:
   relay-bundle fetch production
   relay-bundle fetch @production @dev
-  relay-bundle fetch production --from ghcr.io=mirror.example.internal:5000/ghcr")]
+  relay-bundle fetch production --from ghcr.io=mirror.example.internal:5000/ghcr"
+)]
 pub struct Args {
     /// The profiles, or bundles of the store (@ENTRY)
     #[arg(required = true, value_name = "PROFILE|@ENTRY")]
@@ -96,7 +98,11 @@ impl Args {
         let images = images.into_keys().collect();
         ctx.printer.report(&FetchReport { images, fetched, bytes, there: all - fetched })?;
         let there = all - fetched;
-        ctx.printer.say(&format!("fetched {} ({}), {there} were in the store", count(fetched, "blob"), size(bytes)));
+        ctx.printer.say(&format!(
+            "fetched {} ({}), {there} were in the store",
+            count(fetched, "blob"),
+            size(bytes)
+        ));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -109,7 +115,11 @@ fn pinned<'a>(source: &'a Source, name: &str) -> Result<&'a ImageList, Failure> 
 }
 
 /// Adds what the images of a bundle consist of, by digest.
-fn add_wanted(wanted: &mut BTreeMap<Digest, Wanted>, source: &Source, list: &ImageList) -> Result<(), Failure> {
+fn add_wanted(
+    wanted: &mut BTreeMap<Digest, Wanted>,
+    source: &Source,
+    list: &ImageList,
+) -> Result<(), Failure> {
     let sources = image_sources(&source.bundle.recipe.settings);
     for image in list.images() {
         let name = image.reference.without_digest().to_string();
@@ -139,8 +149,11 @@ fn fetch(
             Finished::Wrong { .. } => progress.retreat(one.size),
         }
     }
-    Err(Failure::world(format!("what the registry sends for sha256:{digest} of `{}` is something else", one.image))
-        .hint("the registry, or a proxy on the way, alters content: fetch from another (--from HOST=MIRROR)"))
+    Err(Failure::world(format!(
+        "what the registry sends for sha256:{digest} of `{}` is something else",
+        one.image
+    ))
+    .hint("the registry, or a proxy on the way, alters content: fetch from another (--from HOST=MIRROR)"))
 }
 
 fn fetch_rest(

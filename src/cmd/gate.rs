@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::ctx::StoreArgs;
 use super::failure::Failure;
 use super::medium;
-use super::source::{Reference, STDIN};
+use super::source::{KINDS, Reference, STDIN};
 use crate::archive;
 use crate::bundle::open::Bundle;
 use crate::bundle::read::{Fault, Opening, ReadError, SealedMedium};
@@ -51,7 +51,8 @@ impl BundleArgs {
                 "`{name}` means a profile, and only a bundle that was built can be verified"
             ))
             .hint(format!("`@{name}` is the newest build of the profile in the store"))
-            .hint(format!("`./{name}` is the file or folder of that name"))),
+            .hint(format!("`./{name}` is the file or folder of that name"))
+            .hint(KINDS)),
         }
     }
 

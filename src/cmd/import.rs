@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use serde_json::json;
 
-use super::ctx::{Ctx, count};
+use super::ctx::{Ctx, Folder, count};
 use super::failure::{Failure, Outcome};
-use crate::fsio;
+use crate::fsio::{self, folder_of};
 use crate::model::kube_version::KubeVersion;
 use crate::model::text::{Label, ReleaseName};
 use crate::profile;
@@ -56,6 +56,7 @@ impl Args {
         let From::Helm(args) = self.from;
         let values = args.read()?;
         let options = ImportOptions {
+            visibility: args.visibility(),
             release: args.release,
             namespace: args.namespace,
             kubernetes: args.kubernetes,
@@ -70,7 +71,7 @@ impl Args {
             };
             Failure::input(error).hint(hint)
         })?;
-        show_errors(ctx, &imported.toml);
+        show_errors(ctx, &OneText { toml: &imported.toml, visibility: options.visibility });
         if ctx.printer.json {
             let report = json!({"schema": "relay-bundle/import/v1", "profile": imported.toml, "notes": imported.notes});
             ctx.printer.data_json(&report)?;
@@ -86,8 +87,8 @@ impl Args {
 }
 
 /// Shows what keeps the profile from being built; the text is useful all the same.
-fn show_errors(ctx: &Ctx, toml: &str) {
-    let loaded = profile::load("imported", &[], &OneText(toml));
+fn show_errors(ctx: &Ctx, text: &OneText<'_>) {
+    let loaded = profile::load("imported", &[], text);
     let errors = loaded.diagnostics.errors();
     if errors > 0 {
         ctx.show(&loaded);
@@ -97,15 +98,18 @@ fn show_errors(ctx: &Ctx, toml: &str) {
 }
 
 /// A profile that is on its way to stdout.
-struct OneText<'a>(&'a str);
+struct OneText<'a> {
+    toml: &'a str,
+    visibility: Visibility,
+}
 
 impl ProfileFiles for OneText<'_> {
     fn profile(&self, _: &str) -> Result<(String, Vec<u8>), String> {
-        Ok(("imported profile".to_owned(), self.0.as_bytes().to_vec()))
+        Ok(("imported profile".to_owned(), self.toml.as_bytes().to_vec()))
     }
 
     fn visibility(&self, _: &str) -> Visibility {
-        Visibility::Lines
+        self.visibility
     }
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {
@@ -118,6 +122,15 @@ impl ProfileFiles for OneText<'_> {
 }
 
 impl HelmArgs {
+    /// Returns what messages may show: a link out of its folder may lead to any file, such as a private key.
+    fn visibility(&self) -> Visibility {
+        if Folder::new(folder_of(&self.values)).keeps(&self.values) {
+            Visibility::Lines
+        } else {
+            Visibility::Places
+        }
+    }
+
     fn read(&self) -> Result<Vec<u8>, Failure> {
         let limit = u64::try_from(VALUES_BYTES_MAX).map_err(Failure::input)?;
         if self.values != "-" {

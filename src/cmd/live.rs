@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::failure::Failure;
-use super::install::preflight::{Missing, check_contract};
+use super::install::preflight::{Missing, MissingGroup, check_contract};
 use super::install::secrets::seen;
 use super::journal::Journal;
 use super::recorded::known_secrets;
@@ -25,6 +25,7 @@ use crate::rollout::known::{KnownSecrets, Whose};
 use crate::rollout::live::{uid, wanted};
 use crate::rollout::prune::candidates;
 use crate::rollout::record::{Entry, Item, Progress};
+use crate::rollout::remedy::unserved;
 use crate::ui::live_view::{LiveChange, LiveObject};
 
 /// What is live, beside a bundle.
@@ -102,6 +103,11 @@ impl<'a> Live<'a> {
             Tried::Refused(why) => Some((key, why.as_str())),
             Tried::Would(_) => None,
         })
+    }
+
+    /// Returns whether a refused object says that its API group is missing.
+    pub(super) fn tells(&self, group: &MissingGroup) -> bool {
+        self.refused().any(|(key, _)| group.has(key))
     }
 
     /// Returns what an object would be, as far as that is known: with what its manifest states at least.
@@ -194,7 +200,8 @@ fn try_all(cluster: &Cluster, bundle: &Bundle) -> Result<BTreeMap<ObjectKey, Tri
             Err(CallError::Status(status))
                 if status.is_verdict() && (status.code != 403 || status.admission.is_some()) =>
             {
-                Tried::Refused(status.to_string())
+                let is_unserved = status.denial().is_of_unserved_kind();
+                Tried::Refused(if is_unserved { unserved(&manifest.key) } else { status.to_string() })
             }
             Err(error) => return Err(error.into()),
         };

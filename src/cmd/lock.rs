@@ -25,9 +25,9 @@ use crate::ui::progress::size;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Locked are the profiles that images.lock lists, and those that are named. A digest stays until --update,
-whatever becomes of the tag. To list a profile no longer, take it out of `profiles` in the file, and
-run `lock` again.
+    after_help = "Locks the profiles that images.lock lists already, and those that are named. A digest stays until
+--update, wherever the tag moves. To stop locking a profile, take it out of `profiles` in the file
+and run `lock` again.
 
 Examples:
   relay-bundle lock production                        look up what is not locked yet

@@ -52,6 +52,7 @@ pub(super) fn open(
         Err(error) => return Err(error.into()),
     };
     check_place(path, &metadata)?;
+    check_waits(path, &metadata)?;
     let is_index = !metadata.is_dir() && is_parts_index(path);
     let mut parts = is_index.then(|| PartSet::find(path)).transpose()?;
     for part in elsewhere {
@@ -110,6 +111,24 @@ pub(super) fn check_place(path: &Utf8Path, metadata: &Metadata) -> Result<(), Fa
     let index = path.with_file_name(format!("{whole}{SUFFIX}"));
     Err(Failure::input(format!("`{path}` is one part of an archive, and all are wanted"))
         .hint(format!("name their index: `{index}`")))
+}
+
+/// Where the streams stand that a process has open: someone writes to them.
+const OPEN_STREAMS: [&str; 3] = ["/dev/stdin", "/dev/fd/", "/proc/self/fd/"];
+
+/// Refuses a named pipe, on which a reader waits for ever, and a device; a stream that is open already, such as `<(…)` of a
+/// shell, is read.
+///
+/// # Errors
+///
+/// For all that is neither a file nor a folder nor such a stream.
+pub(super) fn check_waits(path: &Utf8Path, metadata: &Metadata) -> Result<(), Failure> {
+    let is_open = OPEN_STREAMS.iter().any(|stream| path.as_str().starts_with(stream));
+    if metadata.is_file() || metadata.is_dir() || is_open {
+        return Ok(());
+    }
+    Err(Failure::input(format!("`{path}` is neither a regular file nor a folder"))
+        .hint("name the archive itself; `relay-bundle verify -` reads a bundle from stdin"))
 }
 
 /// A folder that holds neither of the files with which a bundle begins is none that was altered: it is another folder.

@@ -10,8 +10,8 @@ use super::ctx::Ctx;
 use super::failure::Failure;
 use crate::registry::error::RegistryError;
 use crate::registry::{
-    CredentialEnvironment, CredentialError, Mirror, PlainHost, Registry, RegistryCredentials, RegistrySettings,
-    RegistrySettingsError, Timeouts,
+    CredentialEnvironment, CredentialError, Mirror, PlainHost, Registry, RegistryCredentials,
+    RegistrySettings, RegistrySettingsError, Timeouts,
 };
 
 #[derive(Debug, clap::Args)]

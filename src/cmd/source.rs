@@ -80,6 +80,10 @@ impl<'a> Reference<'a> {
 /// The argument that means standard input, where a command reads a bundle from there.
 pub(super) const STDIN: &str = "-";
 
+/// What a bundle can be, for a name that is neither a profile nor a path.
+pub(super) const KINDS: &str = "a bundle is an archive `NAME.tar`, the index `NAME.tar.parts` of its parts, a folder, or `@NAME` \
+     in the store; decompress one that is compressed";
+
 /// Says that a command reads no bundle from standard input.
 pub(super) fn no_stdin(why: &str) -> Failure {
     Failure::input(format!("a bundle from stdin {why} by this command"))
@@ -128,6 +132,9 @@ impl SourceArgs {
         if failure.kind == FailureKind::Input {
             if Utf8Path::new(name).exists() {
                 failure = failure.hint(format!("`./{name}` is the file or folder of that name"));
+            }
+            if name.contains('.') {
+                failure = failure.hint(KINDS);
             }
             if Store::at(&self.store.store).find(name).is_ok() {
                 failure = failure.hint(format!("`@{name}` is the bundle of that name in the store"));

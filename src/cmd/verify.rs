@@ -276,7 +276,9 @@ impl Args {
 /// Compares a cluster with the bundle.
 fn look(cluster: &Cluster, identity: &Identity, bundle: &Bundle) -> Result<LiveReport, Failure> {
     let live = Live::look(cluster, bundle)?;
-    let (objects, Missing { wanted: missing, others, unseen }) = (live.drift(), live.missing(cluster)?);
+    let (objects, Missing { wanted: mut missing, groups, others, unseen }) =
+        (live.drift(), live.missing(cluster)?);
+    missing.extend(groups.iter().map(ToString::to_string));
     Ok(LiveReport {
         context: cluster.context.clone(),
         cluster_uid: identity.uid.clone(),

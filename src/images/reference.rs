@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::model::digest::Digest;
+use crate::model::text::is_repository_segment;
 
 /// The registry of references that name none.
 const DOCKER_HUB: &str = "docker.io";
@@ -108,7 +109,7 @@ impl FromStr for Reference {
         if !registry.is_none_or(is_host) {
             return Err(invalid("a registry is a host name, with a port at most"));
         }
-        if !repository.split('/').all(is_segment) {
+        if !repository.split('/').all(is_repository_segment) {
             return Err(invalid(
                 "a repository has segments of lowercase letters and digits, joined by `.`, `_`, `__` or `-`",
             ));
@@ -148,16 +149,6 @@ fn is_host(text: &str) -> bool {
     };
     host.split('.').all(is_label)
         && port.is_none_or(|port| !port.is_empty() && !port.starts_with('0') && port.parse::<u16>().is_ok())
-}
-
-/// One segment of a path: `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
-fn is_segment(text: &str) -> bool {
-    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let separators = text.split(|letter: char| letter.is_ascii() && is_word(letter as u8));
-    let inner = separators.filter(|separator| !separator.is_empty());
-    let is_separator = |text: &str| matches!(text, "." | "_" | "__") || text.bytes().all(|byte| byte == b'-');
-    let ends = [text.bytes().next(), text.bytes().next_back()];
-    ends.into_iter().all(|end| end.is_some_and(is_word)) && inner.into_iter().all(is_separator)
 }
 
 fn is_tag(text: &str) -> bool {

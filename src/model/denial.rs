@@ -12,6 +12,13 @@ pub struct Denial {
     pub faults: Vec<FieldFault>,
 }
 
+impl Denial {
+    /// Returns whether the server does not serve the kind of the object at all.
+    pub fn is_of_unserved_kind(&self) -> bool {
+        self.code == 404 && self.resource.is_empty()
+    }
+}
+
 /// A field that validation refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldFault {

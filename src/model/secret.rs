@@ -27,10 +27,13 @@ impl SecretText {
 /// A counter in a profile that a person raises.
 pub type Counter = Bounded<1, 1_000_000_000>;
 
+/// How many characters a generated secret may have.
+pub type GeneratedLength = Bounded<16, 512>;
+
 /// Where a secret's value comes from.
 pub enum SecretForm {
     /// Made once in the cluster, at the first apply.
-    Generate { length: Bounded<16, 512>, generation: Counter },
+    Generate { length: GeneratedLength, generation: Counter },
     /// A key of a Secret that somebody else keeps.
     Existing { name: ObjectName, key: DataKey, revision: Counter },
     /// A file that is encrypted with age and becomes part of the bundle as it is.
@@ -88,7 +91,7 @@ pub fn sealed_path(file: &str) -> String {
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Generate {
-    length: Option<Bounded<16, 512>>,
+    length: Option<GeneratedLength>,
     generation: Option<Counter>,
 }
 
@@ -214,7 +217,7 @@ impl schemars::JsonSchema for SecretForm {
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let counter = generator.subschema_for::<Counter>();
-        let length = generator.subschema_for::<Bounded<16, 512>>();
+        let length = generator.subschema_for::<GeneratedLength>();
         let file = generator.subschema_for::<AgeFile>();
         let (name, key) = (generator.subschema_for::<ObjectName>(), generator.subschema_for::<DataKey>());
         let closed = |properties: serde_json::Value, required: &[&str]| serde_json::json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});

@@ -163,7 +163,7 @@ checked_text! {
 
 checked_text! {
     /// A container image's repository, with or without a registry, without tag and digest.
-    Repository, max = 255, pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$",
+    Repository, max = 255, pattern = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?/)?[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$",
     rule = "write a repository in lower case without tag and digest, such as `redis` or `registry.example.internal:5000/team/app`",
     is_repository
 }
@@ -334,13 +334,15 @@ fn is_repository(text: &str) -> bool {
 }
 
 fn is_repository_path(text: &str) -> bool {
-    let component = |part: &str| {
-        let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        let bytes = part.as_bytes();
-        let inner = bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(b));
-        edge(bytes.first()) && edge(bytes.last()) && inner && !part.contains("..")
-    };
-    text.split('/').all(component)
+    text.split('/').all(is_repository_segment)
+}
+
+/// Returns whether a text is one segment of a repository in the OCI grammar: `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
+pub fn is_repository_segment(text: &str) -> bool {
+    let is_word = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+    let is_separator = |text: &str| matches!(text, "." | "_" | "__") || text.bytes().all(|byte| byte == b'-');
+    let mut separators = text.split(is_word).filter(|separator| !separator.is_empty());
+    text.starts_with(is_word) && text.ends_with(is_word) && separators.all(is_separator)
 }
 
 fn is_tag(text: &str) -> bool {
@@ -515,8 +517,19 @@ mod tests {
     #[test]
     fn images_are_written_in_parts() {
         accepts::<Repository>(
-            &["redis", "library/redis", "r.example.internal:5000/a/b_c", "localhost/x"],
-            &["", "redis:8", "Redis", "a//b", "a@sha256", "/a", "r.example.internal:0/x"],
+            &["redis", "library/redis", "r.example.internal:5000/a/b_c", "localhost/x", "a__b/c---d"],
+            &[
+                "",
+                "a___b",
+                "a._b",
+                "a-",
+                "redis:8",
+                "Redis",
+                "a//b",
+                "a@sha256",
+                "/a",
+                "r.example.internal:0/x",
+            ],
         );
         accepts::<Tag>(&["", "v1.2", "_x"], &[".x", "a b", "a:b", &"a".repeat(129)]);
         accepts::<ImageDigest>(

@@ -29,6 +29,12 @@ impl Timestamp {
         if seconds <= SECONDS_MAX { Ok(Self(seconds)) } else { Err(InvalidTimestamp(seconds.to_string())) }
     }
 
+    /// Reads any spelling of RFC 3339, as others write it; a fraction of a second is left out.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let time: jiff::Timestamp = text.parse().ok()?;
+        Self::from_seconds(u64::try_from(time.as_second()).ok()?).ok()
+    }
+
     /// Returns the seconds since the beginning of 1970.
     pub fn seconds(self) -> u64 {
         self.0

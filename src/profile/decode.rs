@@ -12,7 +12,7 @@ use serde::de::{self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
 
 use super::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
 use super::node::{Node, Origin, Path, Segment, Table, Value, Way};
-use super::{masking, mode_text, removed, suggest};
+use super::{masking, mode_text, removed, secrets, suggest};
 use crate::model::credential::holds_credential;
 
 /// Returns the typed value of `tree`, with each mistake in `diagnostics`; `None` when nothing can be made of it.
@@ -24,6 +24,7 @@ pub fn decode<T: DeserializeOwned>(
     diagnostics: &mut Diagnostics,
 ) -> Option<T> {
     let root = Path::default();
+    let mut removed = Vec::new();
     for _ in 0..=rounds(tree) {
         let unknown = RefCell::new(Vec::new());
         let way = Way::From(&root);
@@ -40,11 +41,19 @@ pub fn decode<T: DeserializeOwned>(
                 let error =
                     if masking::is_hidden(tree, &path) { error.without(tree.get(&path)) } else { error };
                 let error = error.with_mode(&path, tree.get(&path));
-                diagnostics.push(error.into_diagnostic(&path, origin));
+                // A value that a table lacks may be one that was refused in it, or stand under a key that no type knows.
+                let is_about = |inner: &Path| inner.starts_with(&path) && *inner != path;
+                let (misspelt, unknown): (Vec<_>, Vec<_>) =
+                    unknown.into_iter().partition(|unknown| is_about(&unknown.path));
+                if misspelt.is_empty() && !removed.iter().any(is_about) {
+                    diagnostics.push(error.into_diagnostic(&path, origin));
+                }
+                report_unknown(misspelt, diagnostics);
                 if !prune(tree, defaults, &path) {
                     report_unknown(unknown, diagnostics);
                     return None;
                 }
+                removed.push(path);
             }
         }
     }
@@ -101,6 +110,14 @@ fn report_unknown(unknown: Vec<Unknown>, diagnostics: &mut Diagnostics) {
                 .push(Diagnostic::error(removed.code, message).at(origin).on(&path).help(removed.help));
             continue;
         }
+        let shown = secrets::shown_path(&path);
+        if shown != path {
+            let message =
+                format!("`{shown}`: unknown key, which is not shown: it may be a part of the secret");
+            let help = suggest::key_of_secret(key, known);
+            diagnostics.push(Diagnostic::error("RB0002", message).at(origin).on(&shown).help(help));
+            continue;
+        }
         let place = if parent.0.is_empty() { "a profile".to_owned() } else { format!("`{parent}`") };
         let message = format!("unknown key `{key}` in {place}");
         let help = suggest::key(&path, key, known);
@@ -151,6 +168,7 @@ impl DecodeError {
     }
 
     fn into_diagnostic(self, path: &Path, origin: Origin) -> Diagnostic {
+        let path = &secrets::shown_path(path);
         let message = if path.0.is_empty() { self.message } else { format!("`{path}`: {}", self.message) };
         let default_help = format!("`relay-bundle explain {}` tells what it takes", path_of_keys(path));
         Diagnostic::error(self.code, message).at(origin).on(path).help(self.help.unwrap_or(default_help))

@@ -5,6 +5,9 @@ use super::node::{Origin, Path};
 /// More than this many mistakes are one mistake: the wrong file.
 pub const DIAGNOSTICS_MAX: usize = 100;
 
+/// The warning of images that are named by a tag, which most profiles begin with.
+const COMMON: &str = "RB0402";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     Error,
@@ -103,14 +106,20 @@ impl Diagnostics {
         self.errors() > 0
     }
 
-    /// Sorts by place, errors first where two share one, and keeps [`DIAGNOSTICS_MAX`]: errors before warnings.
+    /// Sorts by place, errors first where two share one, and keeps [`DIAGNOSTICS_MAX`]: errors before warnings. What is
+    /// true of nearly every profile comes last.
     pub fn sort(&mut self) {
         self.0.sort_by_key(|diagnostic| diagnostic.severity);
         self.0.truncate(DIAGNOSTICS_MAX);
         self.0.sort_by(|a, b| {
             // Later layers come first: the user's own file before what it extends.
             let place = |d: &Diagnostic| d.origin.map(|o| (usize::MAX - o.source, o.start, o.end));
-            place(a).cmp(&place(b)).then(a.severity.cmp(&b.severity)).then(a.code.cmp(b.code))
+            let is_common = |d: &Diagnostic| d.code == COMMON;
+            is_common(a)
+                .cmp(&is_common(b))
+                .then_with(|| place(a).cmp(&place(b)))
+                .then(a.severity.cmp(&b.severity))
+                .then(a.code.cmp(b.code))
         });
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! | text | what is shown |
 //! |---|---|
-//! | TOML | every line, with stars over values that are secrets, sound like one or resemble one |
+//! | TOML | every line, with stars over values that are secrets, sound like one or resemble one, and over keys inside of them |
 //! | not TOML | only lines of known words without quotes: a piece of a secret may stand anywhere |
 //! | a link out of the profiles' folder, or with PEM in it | no line: it may be any file |
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::diagnostic::Diagnostics;
@@ -21,6 +22,8 @@ use crate::model::credential::{
 pub struct ShownText<'a> {
     text: &'a str,
     tree: Node,
+    /// Keys that stand where a secret does: whichever line repeats them.
+    keys: BTreeSet<&'a str>,
     lines: Lines,
 }
 
@@ -51,7 +54,11 @@ impl<'a> ShownText<'a> {
             Visibility::Lines if is_whole => Lines::Masked,
             Visibility::Lines => Lines::OfKnownWords,
         };
-        Self { text, tree, lines }
+        let mut spans = Vec::new();
+        collect_keys(&tree, &mut Vec::new(), &mut spans);
+        let key = |span: Range<usize>| text[span].trim_matches(['"', '\'']);
+        let keys = spans.into_iter().map(key).filter(|key| !key.is_empty()).collect();
+        Self { text, tree, keys, lines }
     }
 
     /// Returns the line that has the byte at `offset`, if it may be shown.
@@ -73,7 +80,10 @@ impl<'a> ShownText<'a> {
         let mut hidden = Vec::new();
         collect(&self.tree, &line, &mut Vec::new(), &mut hidden);
         let in_text = |range: Range<usize>| line.start + range.start..line.start + range.end;
-        hidden.extend(credentials(&self.text[line.clone()]).map(in_text));
+        let shown = &self.text[line.clone()];
+        hidden.extend(credentials(shown).map(in_text));
+        let repeated = self.keys.iter().flat_map(|key| shown.match_indices(key));
+        hidden.extend(repeated.map(|(at, key)| in_text(at..at + key.len())));
         for range in hidden {
             let (from, to) = (range.start.max(line.start), range.end.min(line.end));
             bytes[from - line.start..to - line.start].fill(b'*');
@@ -154,6 +164,30 @@ fn collect<'a>(
     }
 }
 
+/// Collects the places of keys that stand where a secret does and are no words of ours.
+fn collect_keys<'a>(node: &'a Node, steps: &mut Vec<Step<'a>>, hidden: &mut Vec<Range<usize>>) {
+    match &node.value {
+        Value::Table(table) => {
+            for (key, entry) in table {
+                if !known_words::is_key_name(key) && is_in_secret("", steps) {
+                    hidden.push(entry.key.span());
+                }
+                steps.push(Step::Key(table, key));
+                collect_keys(&entry.node, steps, hidden);
+                steps.pop();
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                steps.push(Step::Index(items, index));
+                collect_keys(item, steps, hidden);
+                steps.pop();
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Returns whether a value is a secret: by its key, by one further out, by what stands beside it, or by itself.
 fn is_secret(node: &Node, steps: &[Step<'_>]) -> bool {
     let text = match &node.value {
@@ -165,6 +199,11 @@ fn is_secret(node: &Node, steps: &[Step<'_>]) -> bool {
     if may_assign_secret(text) || may_hold_login(text) {
         return true;
     }
+    is_in_secret(text, steps) && !is_reference(&path_of(steps), &node.value)
+}
+
+/// Returns whether a value, of which this is the text, stands where a secret does.
+fn is_in_secret(text: &str, steps: &[Step<'_>]) -> bool {
     let mut path = Path::default();
     let mut found = false;
     for step in steps {
@@ -182,7 +221,15 @@ fn is_secret(node: &Node, steps: &[Step<'_>]) -> bool {
             }
         }
     }
-    found && !(is_reference(&path) && is_plain(text))
+    found
+}
+
+fn path_of(steps: &[Step<'_>]) -> Path {
+    let segment = |step: &Step<'_>| match *step {
+        Step::Key(_, key) => Segment::Key(key.to_owned()),
+        Step::Index(_, index) => Segment::Index(index),
+    };
+    Path(steps.iter().map(segment).collect())
 }
 
 fn is_secret_key(path: &Path, key: &str) -> bool {
@@ -222,11 +269,6 @@ fn is_argument(path: &Path) -> bool {
 fn follows_option(items: &[Node], index: usize) -> bool {
     let before = index.checked_sub(1).and_then(|before| items.get(before)).map(|node| &node.value);
     matches!(before, Some(Value::Text(text)) if text.starts_with('-') && sounds_secret(text))
-}
-
-/// Returns whether a text could be a name of an object, a key or a file.
-fn is_plain(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
 }
 
 /// Returns whether a line of a text that is not TOML tells nothing but names of keys and choices, and small numbers

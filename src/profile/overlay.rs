@@ -244,12 +244,14 @@ fn refuse_secret(path: &Path) -> Result<(), Box<Diagnostic>> {
     if !secrets::may_be_misspelt(path) {
         return Ok(());
     }
-    let message = format!("`--set {path}`: there is no such key, and a secret's has nearly that name");
+    let shown = secrets::shown_path(path);
+    let message = format!("`--set {shown}`: there is no such key, and a secret's has nearly that name");
     Err(Diagnostic::error("RB0009", message).help(explain::unknown_key(&path.to_string())).into())
 }
 
 fn refuse_set(secret: &Path) -> Diagnostic {
-    Diagnostic::error("RB0009", format!("`--set` cannot set the secret `{secret}`"))
+    let shown = secrets::shown_path(secret);
+    Diagnostic::error("RB0009", format!("`--set` cannot set the secret `{shown}`"))
         .help("arguments are seen by others and kept in the recipe: write it in the profile")
 }
 

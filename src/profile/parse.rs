@@ -79,6 +79,9 @@ fn report(source: usize, text: &str, errors: &[toml::de::Error], diagnostics: &m
             (_, Some(mode)) => format!("TOML writes octal numbers with `0o`: write `{mode}`"),
             _ => "profiles are TOML 1.1: strings need quotes, keys are separated by `=`".to_owned(),
         };
+        // What the parser took for a key after the mistake may be a value, so no unknown key is reported.
+        let help =
+            if reported == 1 { format!("{help}; more problems may follow once this is fixed") } else { help };
         diagnostics.push(Diagnostic::error(code, error.message()).at(Origin::new(source, span)).help(help));
     }
 }

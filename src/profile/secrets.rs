@@ -1,10 +1,14 @@
 //! Which keys hold secrets, and how they are kept out of messages.
 
+use std::str::FromStr;
+
 use super::node::{Node, Path, Segment, Value};
 use super::{explain, known_words, schema};
 use crate::fluent_bit::is_librdkafka_secret;
 use crate::model::credential::resembles_secret;
 pub use crate::model::credential::sounds_secret;
+use crate::model::secret::{Counter, GeneratedLength};
+use crate::model::text::{AgeFile, DataKey, ObjectName};
 
 /// The keys that take a secret; the credentials of Fluent Bit outputs are found by their names.
 pub const SECRET_KEYS: [&str; 5] = [
@@ -70,6 +74,26 @@ pub fn may_be_misspelt(path: &Path) -> bool {
     is_free && keys.any(|key| resembles_secret(key) && !known_words::is_key_name(key))
 }
 
+/// Returns `path` as messages may show it: up to a key inside of a secret that is no word of ours.
+pub fn shown_path(path: &Path) -> Path {
+    let is_hidden = |&at: &usize| {
+        let key = path.0[at].as_key();
+        key.is_some_and(|key| !known_words::is_key_name(key)) && is_inside_secret(&path.0[..at])
+    };
+    let end = (0..path.0.len()).find(is_hidden).unwrap_or(path.0.len());
+    Path(path.0[..end].to_vec())
+}
+
+/// Returns whether one of the keys on the way is a secret's, or may be a misspelt one.
+fn is_inside_secret(way: &[Segment]) -> bool {
+    (1..=way.len()).any(|end| {
+        let path = Path(way[..end].to_vec());
+        let Some(key) = way[end - 1].as_key() else { return false };
+        is_secret_path(&path)
+            || resembles_secret(key) && !is_name(&path, key) && !known_words::is_key_name(key)
+    })
+}
+
 /// Returns whether a profile has a key of ours at `path`.
 pub(super) fn is_key(path: &Path) -> bool {
     let name = path.to_string();
@@ -115,13 +139,24 @@ const NAMES: [&str; 6] = [
     "tokenExpirationSeconds",
 ];
 
-/// Tells whether a path inside a secret is that of a Secret's name or key, of an encrypted file, or of a number.
-pub fn is_reference(path: &Path) -> bool {
+/// Returns whether a value inside of a secret is what its key takes: the name of a Secret, the key in one, an encrypted file,
+/// or a number. Anything else there may be the secret itself.
+pub(super) fn is_reference(path: &Path, value: &Value) -> bool {
     let keys: Vec<&str> = path.0.iter().filter_map(Segment::as_key).collect();
-    matches!(
-        keys.as_slice(),
-        [.., "existing", "name" | "key"] | [.., "age" | "revision"] | [.., "generate", _]
-    )
+    match (keys.as_slice(), value) {
+        ([.., "existing", "name"], Value::Text(text)) => is_a::<ObjectName>(text),
+        ([.., "existing", "key"], Value::Text(text)) => is_a::<DataKey>(text),
+        ([.., "age"], Value::Text(text)) => is_a::<AgeFile>(text),
+        ([.., "generate", "length"], Value::Integer(number)) => GeneratedLength::new(*number).is_some(),
+        ([.., "revision"] | [.., "generate", "generation"], Value::Integer(number)) => {
+            Counter::new(*number).is_some()
+        }
+        _ => false,
+    }
+}
+
+fn is_a<T: FromStr>(text: &str) -> bool {
+    text.parse::<T>().is_ok()
 }
 
 /// Tells whether a key that sounds like a secret takes names: `secret` does as the source of a volume.

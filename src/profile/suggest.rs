@@ -44,6 +44,17 @@ pub fn key(path: &Path, key: &str, beside: &[&str]) -> String {
     format!("the keys here are {}", list(beside))
 }
 
+/// Returns the help for an unknown key inside of a secret: the keys that may stand there.
+pub fn key_of_secret(key: &str, beside: &[&str]) -> String {
+    match among(key, beside) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if beside.is_empty() => {
+            "write a string, or a table with one of `generate`, `existing`, `age`, `value`".to_owned()
+        }
+        None => format!("the keys here are {}", list(beside)),
+    }
+}
+
 /// Returns "`a`, `b`, `c`".
 pub fn list(items: &[&str]) -> String {
     items.iter().map(|item| format!("`{item}`")).collect::<Vec<_>>().join(", ")

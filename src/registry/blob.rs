@@ -4,16 +4,18 @@ use std::io;
 
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 
-use super::client::{Call, Registry, RegistryReply};
-use super::error::{RegistryContent, RegistryError, RegistryFault, RequestFailure};
+use super::client::{Call, Registry};
+use super::error::{RegistryContent, RegistryError, RegistryFault, RegistryPlace, RequestFailure};
 use super::host::Repository;
 use super::range;
+use super::reply::RegistryReply;
+use crate::images::manifest::{Descriptor, MANIFEST_BYTES_MAX};
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
 
 /// How much is read at once.
 const BUFFER_BYTES: usize = 64 << 10;
-/// How much must come between two failures for them not to count together.
+/// How much more must come before failures are counted from the beginning.
 const PROGRESS_BYTES: u64 = 1 << 20;
 
 /// A config or layer of an image.
@@ -61,12 +63,12 @@ impl Registry {
         let BlobRequest { image, digest, size, from } = *wanted;
         let repository = self.repository(image);
         let mut download = Download { size, at: if from < size { from } else { 0 }, sink };
-        let mut failures = 0;
+        let (mut failures, mut farthest) = (0, download.at);
         let pulled = loop {
-            let before = download.at;
             let Err(failure) = self.pull_once(&repository, digest, &mut download) else { break Ok(()) };
-            if download.at >= before.saturating_add(PROGRESS_BYTES) {
-                failures = 0;
+            // Bytes that came before are no progress: a registry that always starts again would never be given up.
+            if download.at >= farthest.saturating_add(PROGRESS_BYTES) {
+                (failures, farthest) = (0, download.at);
             }
             match self.wait(failures, failure) {
                 Ok(number) => failures = number,
@@ -74,6 +76,26 @@ impl Registry {
             }
         };
         pulled.map_err(|failure| failure.fetching(RegistryContent::Blob { image: image.clone(), digest }))
+    }
+
+    /// Reads a config. Usual ones have some kilobytes; one above the limit of manifests is refused.
+    pub(super) fn small_blob(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+    ) -> Result<(Vec<u8>, RegistryPlace), RequestFailure> {
+        let wanted = blob.digest;
+        let reply = self.send(repository, &Call::get(format!("blobs/sha256:{wanted}")))?;
+        if reply.answer.status != 200 {
+            return Err(reply.refused(RegistryFault::Gone(wanted)));
+        }
+        let mut answer = reply.answer;
+        let bytes = answer.read_all(MANIFEST_BYTES_MAX)?;
+        let found = Digest::of(&bytes);
+        if found != wanted {
+            return Err(RegistryFault::WrongDigest { wanted, found }.at(&answer.place));
+        }
+        Ok((bytes, answer.place))
     }
 
     fn pull_once(
@@ -105,7 +127,7 @@ impl Registry {
     }
 }
 
-/// What a registry makes of the wish to continue.
+/// How a registry answers a request for the rest of a blob.
 enum RangeAnswer {
     Continues,
     StartsAgain,

@@ -1,26 +1,24 @@
-//! Requests to registries: credentials, redirects, and what is tried again. The one way for each kind of content.
+//! Requests to registries: credentials, redirects and retries. Every kind of content takes this way.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::challenge::Challenge;
 use super::credentials::RegistryCredentials;
-use super::error::{LoginUse, RegistryFault, RegistryPlace, RequestFailure, said};
-use super::host::{Mirror, PlainHosts, Repository, Wire, is_loopback};
+use super::error::{LoginUse, RegistryFault, RegistryPlace, RequestFailure};
+use super::host::{Mirror, PlainHosts, Repository, Wire, host_of, is_loopback};
 use super::redirect::{self, REDIRECTS_MAX};
-use super::retry::{delay, retry_after};
+use super::reply::{Authorization, RegistryReply, SMALL_BYTES_MAX};
+use super::retry::delay;
 use super::settings::{RegistrySettings, RegistrySettingsError};
 use super::tls;
 use super::token::basic;
-use super::transport::{HttpAnswer, HttpBody, HttpRequest, HttpTransport};
+use super::transport::{HttpBody, HttpRequest, HttpTransport};
 use crate::images::reference::Reference;
-
-/// The longest answer that is an error or a token.
-pub(super) const SMALL_BYTES_MAX: u64 = 64 << 10;
 
 /// A client of registries. It may be used from several threads. No `Debug`, for it has credentials.
 pub struct Registry {
@@ -32,7 +30,7 @@ pub struct Registry {
     sleep: Box<dyn Fn(Duration) + Send + Sync>,
     /// How hosts are spoken to that may have TLS or not.
     wires: Mutex<BTreeMap<String, Wire>>,
-    /// What was obtained for each repository, and is sent at once.
+    /// Sent with the first request to a repository already, once the registry asked for it.
     authorizations: Mutex<BTreeMap<Repository, Authorization>>,
 }
 
@@ -41,21 +39,6 @@ pub(super) struct Call {
     pub(super) method: Method,
     pub(super) path: String,
     pub(super) headers: HeaderMap,
-}
-
-/// What a registry takes for a repository. No `Debug`.
-#[derive(Clone)]
-pub(super) struct Authorization {
-    pub(super) header: HeaderValue,
-    pub(super) access: LoginUse,
-}
-
-/// An answer, and what is known of who gave it.
-pub(super) struct RegistryReply {
-    pub(super) answer: HttpAnswer,
-    pub(super) access: LoginUse,
-    /// Whether it came from the registry itself, and not from where it points to.
-    is_home: bool,
 }
 
 impl Call {
@@ -94,7 +77,7 @@ impl Registry {
         Repository::locate(image, &self.mirrors)
     }
 
-    /// Does something until it succeeds, or fails for good.
+    /// Repeats `once` until it succeeds or its failure is final.
     pub(super) fn persist<T>(
         &self,
         mut once: impl FnMut() -> Result<T, RequestFailure>,
@@ -108,7 +91,7 @@ impl Registry {
         }
     }
 
-    /// Waits after one more failure than `failures`, and returns their number; or returns the failure if it is final.
+    /// Waits before the next attempt and returns the number of failures so far, or returns a final failure at once.
     pub(super) fn wait(&self, failures: u32, failure: RequestFailure) -> Result<u32, RequestFailure> {
         let failures = failures + 1;
         match delay(failures, &failure.why) {
@@ -123,14 +106,14 @@ impl Registry {
     /// Sends a call once, with a token or a login if the registry asks for one.
     pub(super) fn send(&self, repository: &Repository, call: &Call) -> Result<RegistryReply, RequestFailure> {
         let wire = self.wire(repository.address());
-        let uri = uri(wire, repository, &call.path)?;
+        let uri = uri(wire, repository, &call.path);
         let known = self.lock_authorizations().get(repository).cloned();
         let mut first = self.follow(call, &uri, known.as_ref())?;
         if first.answer.status != 401 || !first.is_home {
             return Ok(first);
         }
         // One renewal: a second 401 is the answer.
-        let authorization = self.authorize(repository, wire, &mut first.answer)?;
+        let authorization = self.authorize(repository, wire, &mut first)?;
         let second = self.follow(call, &uri, Some(&authorization))?;
         if second.answer.status != 401 {
             self.lock_authorizations().insert(repository.clone(), authorization);
@@ -138,17 +121,17 @@ impl Registry {
         Ok(second)
     }
 
-    /// Obtains what an answer with status 401 asks for.
+    /// Obtains the authorization that an answer with status 401 asks for.
     fn authorize(
         &self,
         repository: &Repository,
         wire: Wire,
-        refusal: &mut HttpAnswer,
+        refusal: &mut RegistryReply,
     ) -> Result<Authorization, RequestFailure> {
-        let challenge = Challenge::choose(refusal.all(&WWW_AUTHENTICATE));
+        let challenge = Challenge::choose(refusal.answer.all(&WWW_AUTHENTICATE));
         // Read to its end, the connection can be used again.
-        let said = said(&refusal.read_all(SMALL_BYTES_MAX).unwrap_or_default());
-        let place = &refusal.place;
+        let said = refusal.said();
+        let place = &refusal.answer.place;
         let login = match wire {
             Wire::Tls => self.credentials.find(repository, self.helper_patience),
             Wire::Plain => Ok(None),
@@ -185,7 +168,6 @@ impl Registry {
     ) -> Result<RegistryReply, RequestFailure> {
         let mut uri = start.clone();
         let mut is_home = true;
-        let access = authorization.map_or(LoginUse::Anonymous, |it| it.access);
         for _ in 0..=REDIRECTS_MAX {
             let mut headers = call.headers.clone();
             if let Some(Authorization { header, .. }) = authorization.filter(|_| is_home) {
@@ -196,7 +178,7 @@ impl Registry {
             let mut answer = self.transport.send(request)?;
             let is_safe = matches!(call.method, Method::GET | Method::HEAD);
             if !is_safe || !redirect::is_redirect(answer.status) {
-                return Ok(RegistryReply { answer, access, is_home });
+                return Ok(RegistryReply { answer, authorization: authorization.cloned(), is_home });
             }
             let target = answer.header(&LOCATION).and_then(|location| redirect::target(&uri, location));
             let target = target.ok_or_else(|| RegistryFault::BadRedirect.at(&answer.place))?;
@@ -209,7 +191,7 @@ impl Registry {
         Err(RegistryFault::RedirectLoop.at(&place_of(start)))
     }
 
-    /// Checks an address that a server names: TLS is never left, and plain HTTP only goes where the operator lets it.
+    /// Checks an address that a server names: TLS is never left, and plain HTTP only reaches listed hosts and this machine.
     pub(super) fn check(&self, target: &Uri, from: Option<Wire>) -> Result<(), RegistryFault> {
         match Wire::of(target) {
             Some(Wire::Tls) => Ok(()),
@@ -219,7 +201,7 @@ impl Registry {
         }
     }
 
-    /// Decides how a host is spoken to: with TLS, except those that the operator lists. This machine may have either.
+    /// Returns the wire to a host: TLS, except for listed hosts. Servers of this machine may speak either.
     fn wire(&self, address: &str) -> Wire {
         if self.plain_hosts.lists(address) {
             return Wire::Plain;
@@ -238,7 +220,7 @@ impl Registry {
         found.unwrap_or(Wire::Tls)
     }
 
-    /// Returns how a server answers, TLS first; none if it does not answer.
+    /// Tries TLS, then plain HTTP, and returns which of them the server speaks.
     fn probe(&self, address: &str) -> Option<Wire> {
         let ask = |wire: Wire| {
             let uri = format!("{}://{address}/v2/", wire.scheme()).parse().ok()?;
@@ -251,34 +233,29 @@ impl Registry {
             Some(self.transport.send(request))
         };
         match ask(Wire::Tls)? {
-            Ok(_) | Err(RequestFailure { why: RegistryFault::Certificate(_), .. }) => Some(Wire::Tls),
+            Ok(_) => Some(Wire::Tls),
+            Err(failure) if failure.why.is_of_tls() => Some(Wire::Tls),
             Err(_) => ask(Wire::Plain)?.is_ok().then_some(Wire::Plain),
         }
     }
 }
 
-impl RegistryReply {
-    /// Returns the failure that an answer stands for; `missing` is what 404 means.
-    pub(super) fn refused(mut self, missing: RegistryFault) -> RequestFailure {
-        let code = self.answer.status;
-        let retry_after = retry_after(self.answer.header(&RETRY_AFTER));
-        let body = self.answer.read_all(SMALL_BYTES_MAX).unwrap_or_default();
-        let said = said(&body);
-        let why = match code {
-            401 | 403 if self.is_home => RegistryFault::Denied { code, access: self.access, said },
-            404 if self.is_home => missing,
-            _ => RegistryFault::Status { code, retry_after, said },
-        };
-        why.at(&self.answer.place)
-    }
-}
-
-fn uri(wire: Wire, repository: &Repository, path: &str) -> Result<Uri, RequestFailure> {
+fn uri(wire: Wire, repository: &Repository, path: &str) -> Uri {
     let text = format!("{}://{}/v2/{}/{path}", wire.scheme(), repository.address(), repository.path);
-    let place = RegistryPlace { host: repository.host.clone(), proxy: None };
-    text.parse().map_err(|_| RegistryFault::BadRedirect.at(&place))
+    text.parse().expect("a reference has only characters that an address may have")
 }
 
 pub(super) fn place_of(uri: &Uri) -> RegistryPlace {
-    RegistryPlace { host: super::transport::host_of(uri), proxy: None }
+    RegistryPlace { host: host_of(uri), proxy: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn client_is_shared_by_threads() {
+        fn is_shared<T: Send + Sync>() {}
+        is_shared::<Registry>();
+    }
 }

@@ -1,4 +1,4 @@
-//! Why content was not fetched from a registry.
+//! Failures of requests to registries.
 
 use std::fmt;
 use std::io;
@@ -26,7 +26,7 @@ pub struct RegistryError {
     pub why: RegistryFault,
 }
 
-/// What was asked for.
+/// The content that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistryContent {
     Manifest { image: Reference },
@@ -42,7 +42,7 @@ pub struct RegistryPlace {
     pub proxy: Option<String>,
 }
 
-/// With whose credentials a registry was asked.
+/// Whether credentials were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginUse {
     Anonymous,
@@ -51,7 +51,7 @@ pub enum LoginUse {
     Credentials,
 }
 
-/// Why a request failed.
+/// The reason of a failure.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryFault {
     #[error("the registry has no such image or tag")]
@@ -68,8 +68,12 @@ pub enum RegistryFault {
     UnknownHost,
     #[error("no answer within {} s", .limit.as_secs())]
     Silent { limit: Duration },
+    #[error("TLS verification failed: the server's certificate is signed by an unknown authority")]
+    UnknownAuthority,
+    #[error("TLS verification failed: this system has no authorities")]
+    NoAuthorities,
     #[error("TLS verification failed: {0}")]
-    Certificate(String),
+    Tls(String),
     #[error("the server does not speak TLS")]
     NotTls,
     #[error("the answer is not HTTP")]
@@ -98,6 +102,8 @@ pub enum RegistryFault {
     Manifest(#[from] BadManifest),
     #[error("the index does not fit: {0}")]
     NoChild(#[from] NoChild),
+    #[error("the image is for {found}, not for {wanted}")]
+    OtherPlatform { wanted: String, found: String },
     #[error("wrong content: expected sha256:{wanted}, got sha256:{found}")]
     WrongDigest { wanted: Digest, found: Digest },
     #[error("wrong content: expected {wanted} bytes, got {found}")]
@@ -149,55 +155,14 @@ impl RequestFailure {
 }
 
 impl RegistryFault {
+    /// Returns whether the server speaks TLS, and it is not the one that is meant.
+    pub(super) fn is_of_tls(&self) -> bool {
+        matches!(self, Self::UnknownAuthority | Self::NoAuthorities | Self::Tls(_))
+    }
+
     pub(super) fn at(self, place: &RegistryPlace) -> RequestFailure {
         RequestFailure { place: place.clone(), why: self }
     }
-}
-
-impl RegistryError {
-    /// Returns what the operator can do; none if the message says all.
-    pub fn remedy(&self) -> Option<String> {
-        let host = &self.place.host;
-        let text = match &self.why {
-            RegistryFault::UnknownImage => "check name and tag; some registries hide private images from strangers: `docker login HOST`, or --registry-config FILE".to_owned(),
-            RegistryFault::Gone(_) => "lock the image again with `relay-bundle lock --update`, or fetch from a mirror that has it (--from HOST=MIRROR)".to_owned(),
-            RegistryFault::Denied { access: LoginUse::Anonymous, .. } => {
-                format!("log in with `docker login {host}` or `podman login {host}`, or pass --registry-config FILE")
-            }
-            RegistryFault::Denied { access: LoginUse::PlainHttp, .. } => "serve the registry over TLS".to_owned(),
-            RegistryFault::Denied { access: LoginUse::Credentials, .. } => {
-                format!("check that the credentials for {host} are valid and may read this repository")
-            }
-            RegistryFault::Status { code: 429, .. } => "wait, log in (registries limit anonymous pulls), or fetch from a mirror (--from HOST=MIRROR)".to_owned(),
-            RegistryFault::Status { code: 500.., .. } | RegistryFault::Silent { .. } => "run the same command again later".to_owned(),
-            RegistryFault::Connection(_) | RegistryFault::UnknownHost => {
-                "check the host, the network and the proxy (HTTPS_PROXY, NO_PROXY)".to_owned()
-            }
-            RegistryFault::Certificate(_) => "pass the registry's authority with --ca FILE; a proxy may answer in its place".to_owned(),
-            RegistryFault::NotTls => format!("if the registry has no TLS, pass --plain-http {}", with_port(host)),
-            RegistryFault::PlainHttp { to } => format!("if you trust the network on the way, pass --plain-http {to}"),
-            RegistryFault::NotHttp | RegistryFault::BadRedirect | RegistryFault::RedirectLoop | RegistryFault::MediaType(_) => {
-                "check the host and the proxy (HTTPS_PROXY, NO_PROXY): a login page may answer in place of the registry".to_owned()
-            }
-            RegistryFault::ProxySetting(_) | RegistryFault::ProxyRefused(_) => {
-                format!("correct HTTPS_PROXY, or name {host} in NO_PROXY if no proxy leads to it")
-            }
-            RegistryFault::Credentials(error) => return error.remedy(),
-            RegistryFault::Schema1 => "push the image again with a current client".to_owned(),
-            RegistryFault::NoChild(_) => "choose another platform with --platform, or another tag".to_owned(),
-            RegistryFault::WrongDigest { .. } | RegistryFault::WrongSize { .. } | RegistryFault::TooLong { .. } => {
-                "the registry, or a proxy on the way, alters content: fetch from another (--from HOST=MIRROR)".to_owned()
-            }
-            RegistryFault::Status { .. } | RegistryFault::Challenge | RegistryFault::Token(_) | RegistryFault::Manifest(_) | RegistryFault::TooLarge { .. } | RegistryFault::Sink(_) => {
-                return None;
-            }
-        };
-        Some(text)
-    }
-}
-
-fn with_port(host: &str) -> String {
-    if host.contains(':') { host.to_owned() } else { format!("{host}:443") }
 }
 
 /// Returns what a registry says in an answer that is an error, as ` CODE: message`; empty if it says nothing.

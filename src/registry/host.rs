@@ -104,6 +104,13 @@ impl Repository {
     }
 }
 
+/// Returns the host of an address as images name it, with a port that is not the usual one.
+pub(super) fn host_of(uri: &Uri) -> String {
+    let host = uri.host().unwrap_or_default();
+    let host = if host == DOCKER_HUB.1 { DOCKER_HUB.0 } else { host };
+    uri.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
 /// How a host is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wire {
@@ -113,7 +120,7 @@ pub(super) enum Wire {
 }
 
 impl Wire {
-    /// Returns the wire to an address that stands in a URL; none if it is neither.
+    /// Returns the wire that the scheme of a URL asks for, if it is `https` or `http`.
     pub(super) fn of(uri: &Uri) -> Option<Self> {
         match uri.scheme_str()? {
             "https" => Some(Self::Tls),

@@ -1,12 +1,14 @@
 //! Manifests: what an image's name leads to, for one platform.
 
 use http::header::{ACCEPT, CONTENT_TYPE};
+use serde::Deserialize;
 
-use super::client::{Call, Registry, RegistryReply};
+use super::client::{Call, Registry};
 use super::error::{RegistryContent, RegistryError, RegistryFault, RegistryPlace, RequestFailure};
 use super::host::Repository;
+use super::reply::RegistryReply;
 use crate::images::lock::LockedImage;
-use crate::images::manifest::{Index, MANIFEST_BYTES_MAX, Manifest, MediaType};
+use crate::images::manifest::{Descriptor, Index, MANIFEST_BYTES_MAX, Manifest, MediaType};
 use crate::images::platform::Platform;
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
@@ -68,8 +70,11 @@ impl Registry {
         let is_index = top.manifest.media_type.is_index();
         let found = if is_index { self.child(repository, &top, platform)? } else { top };
         let PulledManifest { media_type, bytes, digest } = &found.manifest;
-        let manifest = Manifest::parse(bytes, *media_type);
-        let blobs = manifest.map_err(|error| found.failed(error))?.blobs();
+        let manifest = Manifest::parse(bytes, *media_type).map_err(|error| found.failed(error))?;
+        if !is_index {
+            self.check_platform(repository, &manifest.config, platform)?;
+        }
+        let blobs = manifest.blobs();
         Ok(LockedImage { tagged, digest: *digest, media_type: *media_type, size: bytes.len() as u64, blobs })
     }
 
@@ -96,6 +101,27 @@ impl Registry {
         Ok(child)
     }
 
+    /// Checks the platform of an image without an index, as far as its config names one.
+    fn check_platform(
+        &self,
+        repository: &Repository,
+        config: &Descriptor,
+        platform: &Platform,
+    ) -> Result<(), RequestFailure> {
+        let (bytes, place) = self.persist(|| self.small_blob(repository, config))?;
+        let Ok(ConfigPlatform { os: Some(os), architecture: Some(architecture) }) =
+            serde_json::from_slice(&bytes)
+        else {
+            return Ok(());
+        };
+        let (wanted, found) = (platform.to_string(), format!("{os}/{architecture}"));
+        // Many configs leave the variant out.
+        if wanted == found || wanted.strip_prefix(&found).is_some_and(|rest| rest.starts_with('/')) {
+            return Ok(());
+        }
+        Err(RegistryFault::OtherPlatform { wanted, found: found.chars().take(80).collect() }.at(&place))
+    }
+
     fn manifest(&self, repository: &Repository, name: ManifestName) -> Result<FoundManifest, RequestFailure> {
         let call = Call::get(format!("manifests/{}", name.text())).with(ACCEPT, ACCEPTED);
         self.persist(|| {
@@ -106,6 +132,13 @@ impl Registry {
             }
         })
     }
+}
+
+/// The part of a config that names the platform.
+#[derive(Deserialize)]
+struct ConfigPlatform {
+    os: Option<String>,
+    architecture: Option<String>,
 }
 
 /// A manifest, and who gave it.

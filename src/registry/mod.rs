@@ -6,6 +6,7 @@
 //! | `credentials` | which files and helpers give a login |
 //! | `challenge`, `token` | how a registry asks for it, and what it gets |
 //! | `client` | the way of each request: login, redirects, retries; `redirect`, `retry` and `range` hold its rules |
+//! | `reply`, `error`, `remedy` | the failure that an answer stands for, and the way out |
 //! | `transport`, `tls` | one request: connections, proxies, time limits, certificates |
 //! | `manifest`, `blob` | what is asked for, and that it is what was asked for |
 //!
@@ -20,6 +21,8 @@ mod host;
 mod manifest;
 mod range;
 mod redirect;
+mod remedy;
+mod reply;
 mod retry;
 mod settings;
 mod tls;

@@ -11,7 +11,7 @@ pub(super) fn continues(content_range: Option<&str>, from: u64, size: u64) -> bo
     content_range.and_then(read).unwrap_or(false)
 }
 
-/// Reads digits alone: `+1` is no number here.
+/// Reads digits only: `+1` is refused.
 fn number(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }

@@ -10,7 +10,7 @@ pub(super) fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }
 
-/// Resolves `Location` against the address that answered; none if it is no address without a login.
+/// Resolves `Location` against the address that answered. A location with a login is refused.
 pub(super) fn target(from: &Uri, location: &str) -> Option<Uri> {
     let location = location.trim().split('#').next().unwrap_or_default();
     let (scheme, authority) = (from.scheme_str()?, from.authority()?);

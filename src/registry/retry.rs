@@ -1,4 +1,4 @@
-//! What is tried again, and when.
+//! Retries: which failures may pass, and how long to wait.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const DELAY_MAX: Duration = Duration::from_secs(16);
 /// A registry that asks for more patience is not waited for so long: a rate limit may count hours.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
 
-/// Returns how long to wait before a request is sent again that failed `failures` times; none if it is not.
+/// Returns the pause before the next attempt after `failures` failures, unless the last one is final.
 pub(super) fn delay(failures: u32, why: &RegistryFault) -> Option<Duration> {
     if failures > RETRIES_MAX {
         return None;
@@ -28,7 +28,7 @@ pub(super) fn delay(failures: u32, why: &RegistryFault) -> Option<Duration> {
     }
 }
 
-/// Reads `Retry-After`; a date would need a clock, and counts as nothing.
+/// Reads the seconds of `Retry-After`. A date would need a clock and is ignored.
 pub(super) fn retry_after(header: Option<&str>) -> Option<Duration> {
     let text = header?.trim();
     let seconds = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?;
@@ -62,7 +62,7 @@ mod tests {
         for code in [400, 401, 403, 404, 405, 416] {
             assert_eq!(delay(1, &status(code, Some(1))), None, "{code}");
         }
-        assert_eq!(delay(1, &RegistryFault::Certificate("unknown issuer".to_owned())), None);
+        assert_eq!(delay(1, &RegistryFault::UnknownAuthority), None);
         assert_eq!(delay(2, &RegistryFault::UnknownHost), None);
     }
 

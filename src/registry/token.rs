@@ -1,4 +1,4 @@
-//! Tokens: what a token service is asked for, and what of its answer is used.
+//! Tokens: the request to a token service, and its answer.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,15 +8,16 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::challenge::TokenService;
-use super::client::{Registry, SMALL_BYTES_MAX};
+use super::client::Registry;
 use super::credentials::{LoginSecret, RegistryLogin};
-use super::error::{RegistryFault, RegistryPlace, RequestFailure, said};
+use super::error::{RegistryFault, RegistryPlace, RequestFailure};
 use super::host::Wire;
 use super::redirect::is_redirect;
+use super::reply::SMALL_BYTES_MAX;
 use super::retry::retry_after;
 use super::transport::{HttpAnswer, HttpBody, HttpRequest};
 
-/// How this program is called where an identity token is exchanged.
+/// The name of this program for token services.
 const CLIENT_ID: &str = env!("CARGO_PKG_NAME");
 
 #[derive(Deserialize)]
@@ -26,7 +27,7 @@ struct Issued {
 }
 
 impl Registry {
-    /// Asks a token service for the scope of a challenge; none if it denies it.
+    /// Asks a token service for a token of the challenge's scope. Returns none if the service denies it.
     ///
     /// The service may be at another host than the registry, but never without TLS, except where plain HTTP is allowed; no
     /// login is sent there.
@@ -63,7 +64,8 @@ impl Registry {
             200..=299 => header(&body).map(Some).map_err(|why| RegistryFault::Token(why).at(&place)),
             400 | 401 | 403 => Ok(None),
             code if is_redirect(code) => Err(RegistryFault::Token("it points elsewhere").at(&place)),
-            code => Err(RegistryFault::Status { code, retry_after, said: said(&body) }.at(&place)),
+            // Its words may quote what was sent.
+            code => Err(RegistryFault::Status { code, retry_after, said: String::new() }.at(&place)),
         }
     }
 
@@ -111,7 +113,7 @@ fn sensitive(value: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// Reads the address of a token service; none if it has a login or is no address.
+/// Reads the address of a token service. An address with a login is refused.
 fn realm(text: &str) -> Option<Uri> {
     let uri: Uri = text.trim().parse().ok()?;
     let has_login = uri.authority()?.as_str().contains('@');
@@ -166,6 +168,18 @@ fn escape(value: &str, into: &mut String) {
     }
 }
 
+/// Returns whether a text quotes the secret of a header.
+pub(super) fn is_quoted(header: &HeaderValue, text: &str) -> bool {
+    let Some((scheme, secret)) = header.to_str().ok().and_then(|value| value.split_once(' ')) else {
+        return false;
+    };
+    let plain = Some(secret).filter(|_| scheme == "Basic").and_then(|secret| STANDARD.decode(secret).ok());
+    let plain = Zeroizing::new(plain.unwrap_or_default());
+    let password = std::str::from_utf8(&plain).ok().and_then(|plain| plain.split_once(':')).map(|(_, it)| it);
+    let secrets = [Some(secret), password].into_iter().flatten().filter(|secret| !secret.is_empty());
+    secrets.into_iter().any(|secret| text.contains(secret))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,5 +230,19 @@ mod tests {
         for text in ["", "s3cret", r#"{"token":7}"#, r#"{"token":""}"#, r#"{"token":"s3\ncret"}"#, "{}"] {
             assert!(read(text).is_err_and(|why| !why.contains("s3")), "{text}");
         }
+    }
+
+    #[test]
+    fn words_that_quote_a_secret_are_found() {
+        let login = RegistryLogin::Password {
+            user: Zeroizing::new("me".to_owned()),
+            password: Zeroizing::new("s3cret".to_owned()),
+        };
+        let header = basic(&login).unwrap();
+        for text in ["wrong: Basic bWU6czNjcmV0", "s3cret is wrong"] {
+            assert!(is_quoted(&header, text), "{text}");
+        }
+        assert!(!is_quoted(&header, "me is wrong"));
+        assert!(is_quoted(&HeaderValue::from_static("Bearer t0ken"), "got `t0ken`"));
     }
 }

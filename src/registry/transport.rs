@@ -12,6 +12,7 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, BodyReader, ProxyProtocol, Timeout};
 
 use super::error::{RegistryFault, RegistryPlace, RequestFailure};
+use super::host::host_of;
 use super::settings::Timeouts;
 use super::tls;
 use crate::proxy::{self, Proxy, ProxyEnvironment, Scheme};
@@ -21,9 +22,6 @@ const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VE
 
 /// How much room an answer gets before it comes.
 const ROOM_BYTES_MAX: usize = 64 << 10;
-
-/// A host that serves Docker Hub, and the name that users know.
-const DOCKER_HUB: (&str, &str) = ("registry-1.docker.io", "docker.io");
 
 /// Sends requests.
 pub(super) struct HttpTransport {
@@ -42,7 +40,7 @@ pub(super) struct HttpRequest<'a> {
     pub(super) body: HttpBody<'a>,
 }
 
-/// What is sent with a request.
+/// The body of a request.
 #[derive(Clone, Copy)]
 pub(super) enum HttpBody<'a> {
     Empty,
@@ -150,13 +148,6 @@ fn through(proxy: &Proxy) -> Result<ureq::Proxy, ureq::Error> {
         made = made.username(&login.user).password(&login.password);
     }
     made.build()
-}
-
-/// Returns the host of an address for messages, with a port that is not the usual one.
-pub(super) fn host_of(uri: &Uri) -> String {
-    let host = uri.host().unwrap_or_default();
-    let host = if host == DOCKER_HUB.0 { DOCKER_HUB.1 } else { host };
-    uri.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 fn why(error: ureq::Error, timeouts: Timeouts) -> RegistryFault {

@@ -9,19 +9,19 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
 use super::record::InvalidRecord;
-use crate::images::list::IMAGES_BYTES_MAX;
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, DOCUMENT_BYTES_MAX, MANIFESTS_BYTES_MAX, SUMS_BYTES_MAX};
+use crate::images::list::IMAGES_BYTES_MAX;
 
 /// The largest compressed bundle: with its inventory and base64 it stays below the 1.5 MiB of a request to etcd.
 pub const COMPRESSED_BYTES_MAX: usize = 700 << 10;
 
 /// The largest bundle that is unpacked: what its parts may have, and as much again for the headers of an archive.
-const UNPACKED_BYTES_MAX: u64 =
-    2 * (ATTESTATION_BYTES_MAX
-    + SUMS_BYTES_MAX
-    + 2 * DOCUMENT_BYTES_MAX
-    + IMAGES_BYTES_MAX
-    + MANIFESTS_BYTES_MAX);
+const UNPACKED_BYTES_MAX: u64 = 2
+    * (ATTESTATION_BYTES_MAX
+        + SUMS_BYTES_MAX
+        + 2 * DOCUMENT_BYTES_MAX
+        + IMAGES_BYTES_MAX
+        + MANIFESTS_BYTES_MAX);
 
 /// A bundle that is too large for a record.
 #[derive(Debug, thiserror::Error)]

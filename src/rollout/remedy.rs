@@ -36,7 +36,6 @@ const FIXED: [(&str, FaultKind, &str); 12] = [
 pub fn remedy(key: &ObjectKey, denial: &Denial, holder: &Holder) -> Option<String> {
     match denial.code {
         404 if denial.resource == "namespaces" => Some("create the namespace".to_owned()),
-        404 if denial.resource.is_empty() => Some(served(key)),
         422 => match holder {
             Holder::Nobody => None,
             Holder::Ours => of_ours(key, &denial.faults),
@@ -70,11 +69,17 @@ fn is_fixed(kind: &str, fault: &FieldFault) -> bool {
     FIXED.iter().any(|(of, why, field)| *of == kind && *why == fault.kind && is_it(field))
 }
 
-fn served(key: &ObjectKey) -> String {
-    let way = if key.api_version.contains(".coreos.com") || key.api_version.starts_with("gateway.") {
-        "install its CustomResourceDefinition, or switch it off in the profile"
-    } else {
-        "set `kubernetes.version` of the profile to the server's, and build again"
+/// Returns why an object cannot be applied whose kind the cluster does not serve, and what to do. The server says no more than
+/// "404 page not found" of it.
+pub fn unserved(key: &ObjectKey) -> String {
+    let way = match key.kind.as_str() {
+        "ServiceMonitor" => {
+            "install its CustomResourceDefinition, or set `serviceMonitor.enabled = false` in the profile and build again"
+        }
+        "HTTPRoute" => {
+            "install its CustomResourceDefinition, or set `gateway.enabled = false` in the profile and build again"
+        }
+        _ => "set `kubernetes.version` of the profile to the server's, and build again",
     };
     format!("the cluster does not serve {} {}: {way}", key.api_version, key.kind)
 }
@@ -181,10 +186,21 @@ mod tests {
             remedy(&key(api_version, kind), &denial, &Holder::Nobody).unwrap_or_default()
         };
         assert_eq!(of("v1", "Service", "namespaces"), "create the namespace");
-        let monitor = of("monitoring.coreos.com/v1", "ServiceMonitor", "");
-        assert!(monitor.contains("install its CustomResourceDefinition"), "{monitor}");
-        let budget = of("policy/v1beta1", "PodDisruptionBudget", "");
-        assert!(budget.contains("does not serve policy/v1beta1 PodDisruptionBudget"), "{budget}");
         assert_eq!(of("v1", "Service", "services"), "");
+        assert_eq!(of("monitoring.coreos.com/v1", "ServiceMonitor", ""), "");
+    }
+
+    #[test]
+    fn unserved_kind_is_named_with_what_to_do() {
+        assert_eq!(
+            unserved(&key("monitoring.coreos.com/v1", "ServiceMonitor")),
+            "the cluster does not serve monitoring.coreos.com/v1 ServiceMonitor: install its CustomResourceDefinition, \
+             or set `serviceMonitor.enabled = false` in the profile and build again"
+        );
+        let budget = unserved(&key("policy/v1beta1", "PodDisruptionBudget"));
+        assert!(
+            budget.contains("does not serve policy/v1beta1 PodDisruptionBudget: set `kubernetes.version`"),
+            "{budget}"
+        );
     }
 }

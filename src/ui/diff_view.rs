@@ -7,8 +7,8 @@ use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
 use super::escape::safe;
-use crate::images::reference::Reference;
 use super::style::{ADDED, CHANGED, FAINT, HEADING, REMOVED, paint};
+use crate::images::reference::Reference;
 use crate::plan::diff::{Change, Diff, ObjectChange};
 use crate::plan::fields::FieldChange;
 use crate::plan::restart::{Forecast, Restart};

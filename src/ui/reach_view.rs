@@ -3,7 +3,7 @@
 use crate::bundle::reach::{Reach, Way};
 
 /// How much of a snippet a line shows; `--json` has all of it.
-const SNIPPET_CHARS_MAX: usize = 200;
+const SNIPPET_CHARS_MAX: usize = 80;
 
 /// Returns the lines; one that says so if nothing reaches beyond.
 ///
@@ -13,9 +13,16 @@ pub fn lines(reach: &[Reach]) -> Vec<String> {
         return vec!["nothing beyond its namespace".to_owned()];
     }
     let is_together = |a: &Reach, b: &Reach| {
-        a.way != Way::Snippet && (&a.kind, &a.name, a.way) == (&b.kind, &b.name, b.way)
+        a.way != Way::Snippet
+            && (&a.kind, &a.name, a.way, controller(a)) == (&b.kind, &b.name, b.way, controller(b))
     };
     reach.chunk_by(is_together).map(line).collect()
+}
+
+/// Returns the prefix of an annotation, which is that of the controller that acts on it: each has a line of its own.
+fn controller(reach: &Reach) -> Option<&str> {
+    let prefix = reach.target.rsplit_once('/').map(|(prefix, _)| prefix);
+    prefix.filter(|_| matches!(reach.way, Way::Annotation | Way::Label | Way::PodLabel))
 }
 
 /// Returns the line of what one object reaches in one way.
@@ -23,7 +30,7 @@ fn line(reach: &[Reach]) -> String {
     let Reach { kind, name, way, value, .. } = &reach[0];
     let targets: Vec<&str> = reach.iter().map(|reach| reach.target.as_str()).collect();
     let targets = match way {
-        Way::Annotation | Way::PodLabel => by_prefix(&targets),
+        Way::Annotation | Way::Label | Way::PodLabel => by_prefix(&targets),
         _ => targets.join(", "),
     };
     match value {
@@ -59,13 +66,17 @@ fn words(way: Way) -> &'static str {
     match way {
         Way::Namespace => "is in namespace",
         Way::Host => "takes requests for host",
+        Way::TlsHost => "brings a certificate for host",
         Way::Gateway => "belongs to Gateway",
-        Way::Snippet => "puts a snippet into a controller's configuration:",
-        Way::Annotation => "has annotations for controllers:",
-        Way::PodLabel => "has pod labels for controllers:",
+        Way::Snippet => "gives a controller the snippet",
+        Way::Annotation => "has annotations",
+        Way::Label => "has labels",
+        Way::PodLabel => "has pod labels",
         Way::NodePort => "opens a port on every node:",
         Way::LoadBalancer => "asks the load balancer for address",
         Way::PriorityClass => "has system priority",
+        Way::Eviction => "lets no pod be evicted when a node is drained:",
+        Way::Resource => "takes devices or huge pages of nodes:",
         Way::Toleration => "tolerates taints",
         Way::Affinity => "is scheduled by the pods of namespace",
         Way::Token => "has a token or certificate for the API server in volume",
@@ -100,16 +111,16 @@ mod tests {
             reach(Way::Host, "b.example", None),
         ];
 
-        let long = "x".repeat(200);
+        let long = "x".repeat(80);
         assert_eq!(
             lines(&all),
             [
-                "Ingress/a: has annotations for controllers: a, b, x.example/{a, b}, y.example/c".to_owned(),
-                "Ingress/a: puts a snippet into a controller's configuration: x.example/snippet = return 200;"
-                    .to_owned(),
+                "Ingress/a: has annotations a, b".to_owned(),
+                "Ingress/a: has annotations x.example/{a, b}".to_owned(),
+                "Ingress/a: has annotations y.example/c".to_owned(),
+                "Ingress/a: gives a controller the snippet x.example/snippet = return 200;".to_owned(),
                 format!(
-                    "Ingress/a: puts a snippet into a controller's configuration: y.example/snippet = \
-                     {long}… (`--json` has all of it)"
+                    "Ingress/a: gives a controller the snippet y.example/snippet = {long}… (`--json` has all of it)"
                 ),
                 "Ingress/a: takes requests for host a.example, b.example".to_owned(),
             ]

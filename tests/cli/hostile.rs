@@ -70,7 +70,7 @@ impl Forgery {
             files.add(SafePath::parse(&path).unwrap(), bytes).unwrap();
         }
         let mut bytes = Vec::new();
-        archive::write(&mut bytes, None, files.open()).unwrap();
+        archive::write(&mut bytes, None, &files).unwrap();
         fs_err::write(env.path().join(name), bytes).unwrap();
     }
 }

@@ -7,7 +7,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use camino::{Utf8Path, Utf8PathBuf};
 use relay_bundle::archive;
 use relay_bundle::bundle::open::Bundle;
-use relay_bundle::bundle::read::hash_only;
 use relay_bundle::model::timestamp::{DAY_SECONDS, Timestamp};
 use relay_bundle::store::folder;
 use relay_bundle::trust::envelope::Envelope;
@@ -98,7 +97,7 @@ impl TestEnv {
     pub(crate) fn pack(&self, entry: &Utf8Path, name: &str, attestation: Option<&[u8]>) -> Utf8PathBuf {
         let files = folder::open(entry).unwrap().read_sums().unwrap().into_files().unwrap();
         let mut bytes = Vec::new();
-        archive::write(&mut bytes, attestation, files).unwrap();
+        archive::write(&mut bytes, attestation, &files.read_to_end().unwrap().files).unwrap();
         self.write(name, bytes)
     }
 }
@@ -133,7 +132,7 @@ pub(crate) fn envelope(statement: &Statement, names: &[&str]) -> Envelope {
 /// Reads the bundle in a folder.
 pub(crate) fn read(entry: &Utf8Path) -> Bundle {
     let files = folder::open(entry).unwrap().read_sums().unwrap().into_files().unwrap();
-    Bundle::open(files.read(&mut hash_only).unwrap()).unwrap()
+    Bundle::open(files.read_to_end().unwrap()).unwrap()
 }
 
 pub(crate) fn set_mode(path: &Utf8Path, mode: u32) {

@@ -144,6 +144,10 @@ fn what_the_profile_does_not_say_yet_is_printed_and_fits() {
     let entry = format!("[redis.auth]\n{}\n", report["entry"].as_str().unwrap());
     env.write_profile("web", &format!("{}{}", ran.stdout, text.replace("[redis.auth]\n", &entry)));
     assert_eq!(ok(&env, "secrets check web").stdout.lines().count(), 2);
+    // Nothing else is said then, so the line says where it goes.
+    env.write_profile("web", "extends = [\"base\"]\n[config]\nlogLevel = \"debug\"\n");
+    let ran = ok(&env, "secrets encrypt web config.jwtSecret --value-file value --replace --quiet");
+    assert_eq!(ran.stdout, "jwtSecret = { age = \"secrets/web-jwt-secret.age\" }  # below [config]\n");
     // Of a key that has another form, the line takes the place.
     env.write_profile(
         "web",

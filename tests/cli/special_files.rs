@@ -7,6 +7,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::env::{Ran, TestEnv};
+use crate::keys::write_pair;
 
 fn pipe(path: &Utf8Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
@@ -141,6 +142,38 @@ fn a_pipe_in_place_of_a_file_is_refused_instead_of_waited_for() {
         assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
         assert!(ran.stderr.contains("is not a regular file"), "{}", ran.stderr);
     }
+}
+
+#[test]
+fn named_pipe_in_place_of_a_bundle_is_refused_instead_of_waited_for() {
+    let env = TestEnv::new();
+    env.build(&["web", "--archive", "web.tar"]);
+    write_pair(env.path(), "ours", 1);
+    for name in ["pipe", "pipe.tar", "x.tar.parts"] {
+        pipe(&env.path().join(name));
+    }
+
+    for arguments in [
+        &["inspect", "./pipe"][..],
+        &["inspect", "x.tar.parts"],
+        &["verify", "./pipe", "--key", "ours.pub.pem"],
+        &["verify", "web.tar", "--key", "./pipe"],
+        &["verify", "web.tar", "--trust", "./pipe"],
+        &["pack", "pipe.tar", "out.tar"],
+        &["diff", "web", "./pipe"],
+        &["rbac", "pipe.tar"],
+        &["images", "pipe.tar"],
+        &["sign", "./pipe", "--key", "ours.pem"],
+        &["secrets", "check", "./pipe"],
+    ] {
+        let ran = run(&env, arguments);
+
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("pipe") || ran.stderr.contains("x.tar.parts"), "{}", ran.stderr);
+    }
+    let ran = run(&env, &["inspect", "./pipe"]);
+    assert!(ran.stderr.contains("neither a regular file nor a folder"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint: name the archive itself"), "{}", ran.stderr);
 }
 
 #[test]

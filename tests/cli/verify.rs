@@ -145,8 +145,7 @@ fn verify_and_inspect_show_what_reaches_beyond_the_namespace() {
 
     let lines = [
         "Deployment/relay-claude-relay: has system priority system-node-critical\n",
-        "Ingress/relay-claude-relay: puts a snippet into a controller's configuration: \
-         nginx.org/location-snippets = return 200;\n",
+        "Ingress/relay-claude-relay: gives a controller the snippet nginx.org/location-snippets = return 200;\n",
         "Ingress/relay-claude-relay: takes requests for host a.example, b.example\n",
     ];
     for line in lines {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::proxy::{Fault, Proxy, Seen};
 use crate::rbac::{kubeconfig_of, settle};
 use crate::site::{Ran, Site};
 
@@ -431,4 +432,35 @@ fn a_field_that_the_server_drops_is_in_the_plan() {
     while !warnings(&planned(&site, &bundle, &[]).1).contains(said) {
         assert!(start.elapsed() < std::time::Duration::from_secs(30), "{}", planned(&site, &bundle, &[]).1);
     }
+}
+
+#[test]
+fn plan_with_unserved_kind_names_its_api_once_with_a_remedy() {
+    let Some(site) = Site::new("unserved") else { return };
+    let site = site.with_namespace();
+    let bundle = site.build("dev", &["serviceMonitor.enabled=true"]);
+    // Other tests install the CustomResourceDefinition. This is how the API server answers without it.
+    let proxy = Proxy::before(site.plane, |seen: &Seen| {
+        if seen.path.starts_with("/apis/monitoring.coreos.com") {
+            Fault::Answer(404, "content-type: text/plain; charset=utf-8", "404 page not found\n")
+        } else {
+            Fault::None
+        }
+    });
+
+    let ended = site.apply_through(&proxy, &bundle, &[]);
+
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    let said: Vec<&str> =
+        ended.stderr.lines().filter(|line| line.contains("monitoring.coreos.com")).collect();
+    assert_eq!(said.len(), 1, "{}", ended.stderr);
+    assert!(
+        said[0].ends_with(
+            "the cluster does not serve monitoring.coreos.com/v1 ServiceMonitor: install its \
+             CustomResourceDefinition, or set `serviceMonitor.enabled = false` in the profile and build again"
+        ),
+        "{}",
+        said[0]
+    );
+    assert!(!ended.stderr.contains("page not found"), "{}", ended.stderr);
 }

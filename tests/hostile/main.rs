@@ -7,6 +7,7 @@ mod folders;
 mod headers;
 mod program;
 mod python;
+mod races;
 #[path = "../support/shipped.rs"]
 mod shipped;
 mod sizes;

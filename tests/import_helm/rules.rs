@@ -3,6 +3,7 @@
 use super::examples::MONITOR;
 use super::{at, convert, errors, has, load, release, sane, text, what};
 use relay_bundle::profile::helm::ImportOptions;
+use relay_bundle::profile::node::Visibility;
 
 #[test]
 fn a_key_that_the_chart_generated_is_kept_and_never_made_anew() {
@@ -506,4 +507,39 @@ fn password_that_yaml_takes_for_a_map_is_in_no_note() {
 
     assert!(!format!("{:?}", imported.notes).contains("qvzk"), "{:?}", imported.notes);
     assert!(!imported.toml.contains("qvzk"), "{}", imported.toml);
+}
+
+#[test]
+fn key_that_may_hold_a_secret_is_not_named() {
+    for values in [
+        "{jwtSecret:qvzk1}",
+        "config: {jwtSecret:qvzk1, logLevel: info}",
+        "config: {qvzk1}",
+        "config:\n  jwtSecret:qvzk1:\n",
+        "qvzk1:\n",
+        "redis: {auth: {password:qvzk1}}",
+        "global: {redis: {password:qvzk1}}",
+        "storage: {logs: {mode: fluentbit, fluentbit: {enabled: true, output: {type: http, config: {http_passwd:qvzk1}}}}}",
+        "extraEnv: [{name: PASSWORD, value:qvzk1}]",
+        "env: {JWT_SECRET=qvzk1: a}",
+        "\"password qvzk1\": a",
+        "externalRedis: {tls: {qvzk1: 1}}",
+        "config: {jwtSecret: {qvzk1: a}}",
+        "config: {jwtSecret: {existing: {name: \"qvzk1 x\", key: k}}}",
+        "config: {jwtSecret: {generate: {length: qvzk1}}}",
+    ] {
+        let imported = convert(values, &ImportOptions::default());
+        let said = format!("{}{:?}", imported.toml, imported.notes);
+        assert!(!said.contains("qvzk"), "{values}\n{said}");
+    }
+}
+
+#[test]
+fn notes_on_values_of_a_link_name_known_keys_only() {
+    let options = ImportOptions { visibility: Visibility::Places, ..ImportOptions::default() };
+    let imported = convert("qvzk1: a\nconfig: {qvzk2: a, logLevel: true}\n", &options);
+
+    assert!(!format!("{:?}", imported.notes).contains("qvzk"), "{:?}", imported.notes);
+    assert_eq!(what(&imported, "values"), "dropped");
+    assert!(what(&imported, "config.logLevel").contains("a string"), "{:?}", imported.notes);
 }

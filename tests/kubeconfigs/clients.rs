@@ -1,10 +1,13 @@
 //! Runs this program or kubectl with a kubeconfig.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::certificates::Certificates;
@@ -56,6 +59,18 @@ pub(crate) struct Outcome {
     pub(crate) stderr: String,
 }
 
+/// Writes a credential plugin that gives a token and a client certificate.
+fn write_plugin(folder: &Path, certificates: &Certificates) {
+    let answer = json!({
+        "apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+        "status": {"token": "P", "clientCertificateData": certificates.text("p256.crt"),
+            "clientKeyData": certificates.text("p256.key")},
+    });
+    let path = folder.join("plugin");
+    fs_err::write(&path, format!("#!/bin/sh\ncat <<'END'\n{answer}\nEND\n")).unwrap();
+    fs_err::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+}
+
 /// A folder with a kubeconfig, in front of a server.
 pub(crate) struct Site {
     pub(crate) recorder: Recorder,
@@ -71,6 +86,7 @@ impl Site {
         for file in fs_err::read_dir(certificates.folder()).unwrap().map(Result::unwrap) {
             fs_err::copy(file.path(), folder.path().join(file.file_name())).unwrap();
         }
+        write_plugin(folder.path(), certificates);
         Self { recorder: Recorder::start(certificates), folder, certificates }
     }
 

@@ -131,6 +131,32 @@ fn client_certificates_arrive_as_from_kubectl() {
 }
 
 #[test]
+fn credentials_of_a_plugin_arrive_as_from_kubectl() {
+    check(&[
+        row(
+            r#"exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: /bin/sh, args: [-c, "printf 'apiVersion: client.authentication.k8s.io/v1\\nkind: ExecCredential\\nstatus: {token: %s}\\n' $X"], env: [{name: X, value: P}]}"#,
+            "directly, Bearer P",
+        ),
+        row(
+            "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: ./plugin}",
+            "directly, certificate p256, Bearer P",
+        ),
+        row(
+            "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Always, command: ./plugin}",
+            "nothing",
+        ),
+        row(
+            "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: 'false'}",
+            "nothing",
+        ),
+        row(
+            "auth-provider: {name: gcp, config: {cmd-path: ./plugin, token-key: '{.status.token}'}}",
+            "nothing",
+        ),
+    ]);
+}
+
+#[test]
 fn authorities_are_trusted_as_by_kubectl() {
     check(&[
         trust("server: 'https://127.0.0.1:{TLS}', certificate-authority: other-ca.crt", "nothing"),

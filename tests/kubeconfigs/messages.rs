@@ -100,6 +100,37 @@ fn key_that_cannot_be_used_is_told_by_its_kind_with_a_remedy() {
 }
 
 #[test]
+fn address_without_tls_of_a_server_with_tls_is_told() {
+    for scheme in ["http://", ""] {
+        let cluster = format!("server: '{scheme}127.0.0.1:{{TLS}}'");
+        let Some(stderr) = said(&cluster, "token: T", &[]) else { return };
+        assert_said(
+            &stderr,
+            &[
+                "error: http://127.0.0.1:",
+                "is an address without TLS, and the server there seems to expect TLS",
+            ],
+        );
+        assert_said(&stderr, &["hint: write https:// in front of the cluster's `server`"]);
+    }
+}
+
+#[test]
+fn address_with_tls_of_a_server_without_is_told() {
+    let cluster = "server: 'https://127.0.0.1:{BAD}', certificate-authority: ca.crt";
+    let Some(stderr) = said(cluster, "token: T", &[]) else { return };
+    assert_said(&stderr, &["error: the server does not speak TLS: https://127.0.0.1:"]);
+    assert_said(&stderr, &["hint: check the scheme and the port"]);
+}
+
+#[test]
+fn refusal_of_a_request_without_tls_is_told() {
+    // As Go's servers and nginx refuse it.
+    let Some(stderr) = said("server: 'http://127.0.0.1:{BAD}'", "token: T", &[]) else { return };
+    assert_said(&stderr, &["is an address without TLS, and the server there seems to expect TLS"]);
+}
+
+#[test]
 fn handshake_that_cannot_succeed_is_told_once_with_its_reason() {
     let other = "server: 'https://127.0.0.1:{TLS}', certificate-authority: other-ca.crt";
     let Some(stderr) = said(other, "token: T", &[]) else { return };

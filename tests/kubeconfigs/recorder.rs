@@ -22,7 +22,7 @@ const REFUSAL: &str =
 
 /// The server and its proxies; their threads end with the process.
 pub(crate) struct Recorder {
-    addresses: [(&'static str, SocketAddr); 5],
+    addresses: [(&'static str, SocketAddr); 6],
     shared: Arc<Shared>,
 }
 
@@ -61,6 +61,7 @@ impl Recorder {
                 }),
             ),
             ("SOCKS", listen(serve_socks)),
+            ("BAD", listen(|stream, _| refuse(stream))),
         ];
         Self { addresses, shared }
     }
@@ -136,6 +137,15 @@ fn answer(
     );
     stream.write_all(format!("{head}{REFUSAL}").as_bytes())?;
     stream.flush()
+}
+
+/// Answers whatever comes as a server of HTTP that does not understand it.
+fn refuse(mut stream: TcpStream) -> io::Result<()> {
+    let mut bytes = [0; 4096];
+    if stream.read(&mut bytes)? == 0 {
+        return Ok(());
+    }
+    stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
 }
 
 /// Is a proxy that knows `CONNECT`.

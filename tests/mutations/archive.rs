@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use relay_bundle::archive;
 use relay_bundle::bundle::files::BundleFiles;
-use relay_bundle::bundle::read::{Contents, ReadError, hash_only};
+use relay_bundle::bundle::read::{Contents, ReadError};
 use relay_bundle::model::safe_path::SafePath;
 
 use crate::for_all;
@@ -36,7 +36,7 @@ fn bundle() -> BundleFiles {
 fn read(input: impl Read) -> Result<(Option<Vec<u8>>, Contents), ReadError> {
     let sums_read = archive::open(input)?.read_sums()?;
     let attestation = sums_read.attestation().map(<[u8]>::to_vec);
-    Ok((attestation, sums_read.into_files()?.read(&mut hash_only)?))
+    Ok((attestation, sums_read.into_files()?.read_to_end()?))
 }
 
 /// One act of damage. Positions are taken modulo the length.

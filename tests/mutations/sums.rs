@@ -24,7 +24,7 @@ const WORDS: [&str; 24] = [
     "./",
     ".",
     "a/",
-    "images/",
+    "blobs/",
     "manifests/",
     "secrets/a.age",
     "bundle.json",
@@ -32,7 +32,7 @@ const WORDS: [&str; 24] = [
     "attestation.dsse.json",
     "\u{e9}",
     "e\u{301}",
-    "0000000000000000000000000000000000000000000000000000000000000000  images/0\n",
+    "0000000000000000000000000000000000000000000000000000000000000000  images.json\n",
     "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff  secrets/z.age\n",
 ];
 

@@ -144,6 +144,64 @@ fn profile_with_known_slip_shows_no_secret() {
 }
 
 #[test]
+fn secret_of_wrong_form_shows_neither_key_nor_value() {
+    const PLACES: [&str; 7] = [
+        "config.jwtSecret",
+        "config.encryptionKey",
+        "config.adminPassword",
+        "redis.auth.password",
+        "externalRedis.password",
+        "storage.logs.fluentbit.output.config.http_passwd",
+        "config.jwtSecrt",
+    ];
+    const FORMS: [&str; 21] = [
+        "PLACE = { age = \"qvzk1\" }",
+        "PLACE = { age = [\"qvzk1\"] }",
+        "PLACE = { age = { qvzk1 = \"qvzk1\" } }",
+        "PLACE = { generate = \"qvzk1\" }",
+        "PLACE = { generate = { length = \"qvzk1\" } }",
+        "PLACE = { generate = { generation = \"qvzk1\" } }",
+        "PLACE = { generate = { qvzk1 = 1 } }",
+        "PLACE = { existing = \"qvzk1\" }",
+        "PLACE = { existing = [\"qvzk1\"] }",
+        "PLACE = { existing = { name = \"QVZK-qvzk1-Q\", key = \"k\" } }",
+        "PLACE = { existing = { name = \"a\", key = \"k\", qvzk1 = 1 } }",
+        "PLACE = { existing = { name = \"a\", key = \"k\", revision = \"qvzk1\" } }",
+        "PLACE = { value = { qvzk1 = \"qvzk1\" } }",
+        "PLACE = { value = [\"qvzk1\"] }",
+        "PLACE = { value = \"a\", revision = \"qvzk1\" }",
+        "PLACE = { qvzk1 = \"x\" }",
+        "PLACE = [\"qvzk1\"]",
+        "PLACE = [{ qvzk1 = 1 }]",
+        "PLACE.qvzk1 = \"x\"",
+        "PLACE.\"qvzk1 qvzk2\".a = 1\nPLACE.\"qvzk1 qvzk2\".qvzk3 = 2",
+        "[PLACE.qvzk1]\nx = 1\n[PLACE.qvzk1.y]\nz = {}\n[[PLACE.qvzk1.u]]",
+    ];
+    for place in PLACES {
+        for form in FORMS {
+            let text = form.replace("PLACE", place);
+            assert_silent(&text, &[]);
+            assert_silent(&format!("release.environment = \"dev\"\n{text}"), &[]);
+        }
+    }
+}
+
+#[test]
+fn number_of_wrong_form_in_secret_is_not_shown() {
+    for text in [
+        "config.jwtSecret = { generate = { length = 733137331 } }",
+        "config.jwtSecret = { generate = { generation = 73313733137 } }",
+        "config.jwtSecret = { existing = { name = \"a\", key = \"k\", revision = 73313733137 } }",
+        "config.jwtSecret = { generate = { length = 73313.5 } }",
+        "config.jwtSecret = { age = 7331-11-30 }",
+        "config.jwtSecret = { 73313 = 1 }",
+    ] {
+        let said = said(&load(text, &[]));
+        assert!(!said.contains("7331"), "{text}\n{said}");
+    }
+}
+
+#[test]
 fn number_of_secret_is_not_shown() {
     for text in [
         "config.jwtSecret = 733137331",
@@ -176,6 +234,14 @@ fn argument_with_slip_shows_no_secret() {
         "config.logLevel=user:qvzk1@host",
         "jwtSecrt\n=\"qvzk1\"",
         "config.jwtSecret",
+        "config.jwtSecret.qvzk1=1",
+        "config.jwtSecret.\"qvzk1\"=\"x\"",
+        "config.jwtSecrt.qvzk1=1",
+        "config.jwtSecret.generate.qvzk1=1",
+        "redis.auth.password.qvzk1=1",
+        "externalRedis.password.qvzk1.a=1",
+        "storage.logs.fluentbit.output.config.http_passwd.qvzk1=1",
+        "config={jwtSecret={qvzk1=1}}",
     ] {
         assert_silent("", &[set]);
     }

@@ -16,7 +16,6 @@ fn an_empty_profile_for_production_is_valid_and_says_what_is_better_stated() {
         [
             "RB0401 release.recoveryRecipients",
             "RB0402 image.digest",
-            "RB0402 storage.logs.fluentbit.image.digest",
             "RB0417 redis.auth.enabled",
             "RB0420 config.logLevel"
         ]

@@ -101,6 +101,21 @@ fn range_that_does_not_fit_is_asked_again_without() {
 }
 
 #[test]
+fn range_follows_the_redirect_to_storage() {
+    let content = bytes(1_000);
+    let served = content.clone();
+    let storage = Stub::start(move |seen, _| ranged(&served, seen));
+    let location = format!("http://{}/blob", storage.address());
+    let stub = Stub::start(move |_, _| Answer::redirect(307, &location));
+
+    let (sink, pulled) = pull(&Client::plain(&stub), &stub, &content, 400);
+
+    pulled.unwrap();
+    assert!(sink.bytes == content && sink.begins == [400]);
+    assert_eq!(storage.seen()[0].header("range"), Some("bytes=400-"));
+}
+
+#[test]
 fn connection_that_breaks_is_made_again_where_it_broke() {
     let content = bytes(300_000);
     let served = content.clone();
@@ -129,6 +144,38 @@ fn connection_that_breaks_for_ever_is_given_up() {
 
     assert!(matches!(error.why, RegistryFault::Connection(_)), "{error}");
     assert_eq!(client.pauses(), [1, 2, 4, 8, 16]);
+}
+
+#[test]
+fn registry_that_starts_again_for_ever_is_given_up() {
+    let content = bytes(4 << 20);
+    let served = content.clone();
+    let stub = Stub::start(move |_, before| {
+        Answer::new(200, served.clone()).cut_after(if before % 2 == 0 { 3 << 20 } else { 1 << 20 })
+    });
+    let client = Client::plain(&stub);
+
+    let error = pull(&client, &stub, &content, 0).1.unwrap_err();
+
+    assert!(matches!(error.why, RegistryFault::Connection(_)), "{error}");
+    assert_eq!(client.pauses(), [1, 2, 4, 8, 16]);
+}
+
+#[test]
+fn slow_progress_is_not_given_up() {
+    let content = bytes(9 << 20);
+    let served = content.clone();
+    let stub = Stub::start(move |seen, _| {
+        let answer = ranged(&served, seen);
+        if answer.body_len() > 1 << 20 { answer.cut_after(1 << 20) } else { answer }
+    });
+    let client = Client::plain(&stub);
+
+    let (sink, pulled) = pull(&client, &stub, &content, 0);
+
+    pulled.unwrap();
+    assert!(sink.bytes == content);
+    assert_eq!(client.pauses(), [1; 8]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub(crate) struct Client {
     pauses: Arc<Mutex<Vec<u64>>>,
 }
 
-/// What differs from test to test.
+/// Settings that differ from test to test.
 #[derive(Default)]
 pub(crate) struct Options<'a> {
     /// The text of a file of credentials.

@@ -1,6 +1,5 @@
-//! Who gets credentials, and who does not. They travel in TLS only, so the servers have it.
+//! Credentials: which servers receive them. They are sent in TLS only, so these servers have it.
 
-use relay_bundle::images::platform::Platform;
 use relay_bundle::registry::error::{LoginUse, RegistryError, RegistryFault};
 use relay_bundle::registry::{
     CredentialError, CredentialFile, CredentialWarning, Presence, RegistryCredentials,
@@ -23,8 +22,8 @@ fn client(certificates: &Certificates, credentials: &str) -> Client {
     Client::new(Options { credentials: Some(credentials), ca, ..Options::default() })
 }
 
-fn resolve(client: &Client, stub: &Stub) -> Result<(), RegistryError> {
-    client.registry.resolve(&image(stub, "a/b:1"), &Platform::default()).map(|_| ())
+fn pull(client: &Client, stub: &Stub) -> Result<(), RegistryError> {
+    client.registry.pull_manifest(&image(stub, "a/b:1")).map(|_| ())
 }
 
 /// Returns the authorizations that a server saw, but for the request that looks whether it has TLS.
@@ -42,8 +41,8 @@ fn login_is_sent_where_the_registry_asks_for_it() {
     });
     let client = client(certificates, &auths(&stub));
 
-    resolve(&client, &stub).unwrap();
-    resolve(&client, &stub).unwrap();
+    pull(&client, &stub).unwrap();
+    pull(&client, &stub).unwrap();
 
     let basic = || Some(BASIC.to_owned());
     assert_eq!(authorizations(&stub), [None, basic(), basic()]);
@@ -54,7 +53,7 @@ fn login_that_is_not_accepted_is_sent_once_and_not_shown() {
     let Some(certificates) = Certificates::get() else { return };
     let stub = Stub::start_tls(certificates, |_, _| Answer::challenge("Basic realm=\"registry\""));
 
-    let error = resolve(&client(certificates, &auths(&stub)), &stub).unwrap_err();
+    let error = pull(&client(certificates, &auths(&stub)), &stub).unwrap_err();
 
     assert_eq!(authorizations(&stub).len(), 2);
     assert!(matches!(error.why, RegistryFault::Denied { access: LoginUse::Credentials, .. }), "{error}");
@@ -63,11 +62,25 @@ fn login_that_is_not_accepted_is_sent_once_and_not_shown() {
 }
 
 #[test]
+fn words_of_a_registry_that_quote_the_login_are_not_shown() {
+    let Some(certificates) = Certificates::get() else { return };
+    for quoted in ["s3cret", LOGIN] {
+        let body = format!("{{\"errors\":[{{\"code\":\"DENIED\",\"message\":\"{quoted} is wrong\"}}]}}");
+        let stub = Stub::start_tls(certificates, move |seen, _| match seen.header("authorization") {
+            None => Answer::challenge("Basic realm=\"registry\""),
+            Some(_) => Answer::new(403, body.clone()),
+        });
+        let error = pull(&client(certificates, &auths(&stub)), &stub).unwrap_err();
+        assert!(error.to_string().ends_with("access denied (HTTP 403)"), "{error}");
+    }
+}
+
+#[test]
 fn missing_login_is_told_with_the_command_that_makes_one() {
     let Some(certificates) = Certificates::get() else { return };
     let stub = Stub::start_tls(certificates, |_, _| Answer::challenge("Basic realm=\"registry\""));
 
-    let error = resolve(&client(certificates, "{}"), &stub).unwrap_err();
+    let error = pull(&client(certificates, "{}"), &stub).unwrap_err();
 
     assert!(matches!(error.why, RegistryFault::Denied { access: LoginUse::Anonymous, .. }), "{error}");
     assert!(error.remedy().unwrap().contains(&format!("docker login {}", stub.address())));
@@ -85,7 +98,7 @@ fn login_goes_to_the_token_service_and_its_token_to_the_registry() {
         )),
     });
 
-    resolve(&client(certificates, &auths(&stub)), &stub).unwrap();
+    pull(&client(certificates, &auths(&stub)), &stub).unwrap();
 
     assert_eq!(authorizations(&service), [Some(BASIC.to_owned())]);
     assert_eq!(authorizations(&stub), [None, Some("Bearer good".to_owned())]);
@@ -102,7 +115,7 @@ fn identity_token_is_exchanged_in_the_body_of_a_request() {
     });
     let credentials = format!("{{\"auths\":{{\"{}\":{{\"identitytoken\":\"s3+cret\"}}}}}}", stub.address());
 
-    resolve(&client(certificates, &credentials), &stub).unwrap();
+    pull(&client(certificates, &credentials), &stub).unwrap();
 
     let sent = &service.seen()[0];
     assert_eq!((sent.method.as_str(), sent.target.as_str()), ("POST", "/token"));
@@ -120,7 +133,7 @@ fn login_is_not_sent_in_the_clear() {
     let options = || Options { credentials: Some(&credentials), ..Options::default() };
 
     for client in [Client::new(options()), Client::new(Options { plain: vec![&stub], ..options() })] {
-        let error = resolve(&client, &stub).unwrap_err();
+        let error = pull(&client, &stub).unwrap_err();
         assert!(matches!(error.why, RegistryFault::Denied { access: LoginUse::PlainHttp, .. }), "{error}");
         assert!(error.to_string().contains("credentials are not sent over plain HTTP"), "{error}");
     }
@@ -137,7 +150,7 @@ fn login_is_not_sent_to_a_token_service_in_the_clear() {
         _ => Answer::challenge(&format!("Bearer realm=\"http://{realm}/token\"")),
     });
 
-    resolve(&client(certificates, &auths(&stub)), &stub).unwrap();
+    pull(&client(certificates, &auths(&stub)), &stub).unwrap();
 
     assert_eq!(authorizations(&service), [None]);
 }
@@ -161,7 +174,7 @@ fn redirect_to_another_host_loses_the_authorization_for_good() {
     });
     home.set(stub.address()).unwrap();
 
-    resolve(&client(certificates, &auths(&stub)), &stub).unwrap();
+    pull(&client(certificates, &auths(&stub)), &stub).unwrap();
 
     let basic = || Some(BASIC.to_owned());
     assert_eq!(authorizations(&stub), [None, basic(), basic(), None], "{:?}", stub.targets());
@@ -176,7 +189,7 @@ fn challenge_of_another_host_is_not_answered() {
     let location = format!("https://{}/blob", storage.address());
     let stub = Stub::start_tls(certificates, move |_, _| Answer::redirect(307, &location));
 
-    let error = resolve(&client(certificates, &auths(&stub)), &stub).unwrap_err();
+    let error = pull(&client(certificates, &auths(&stub)), &stub).unwrap_err();
 
     assert!(matches!(error.why, RegistryFault::Status { code: 401, .. }), "{error}");
     assert_eq!(error.place.host, storage.address());

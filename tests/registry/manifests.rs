@@ -58,7 +58,20 @@ fn manifest_without_an_index_is_its_own_tag() {
     let found = Client::plain(&stub).registry.resolve(&image(&stub, "a"), &Platform::default()).unwrap();
 
     assert_eq!((found.tagged, found.digest), (child.digest(), child.digest()));
-    assert_eq!(stub.targets(), ["GET /v2/a/manifests/latest"]);
+    assert_eq!(stub.targets()[0], "GET /v2/a/manifests/latest");
+}
+
+#[test]
+fn image_of_another_platform_is_refused_without_an_index() {
+    let stub = serve(vec![manifest()]);
+    let resolve = |platform: &str| {
+        Client::plain(&stub).registry.resolve(&image(&stub, "a"), &platform.parse().unwrap()).map(|_| ())
+    };
+
+    let error = resolve("linux/arm64").unwrap_err();
+
+    assert!(error.to_string().ends_with("the image is for linux/amd64, not for linux/arm64"), "{error}");
+    assert!(resolve("linux/amd64/v2").is_ok(), "a variant is not always written");
 }
 
 #[test]
@@ -81,7 +94,7 @@ fn mirror_is_asked_for_the_image_of_its_registry() {
 
     client.registry.resolve(&"redis:8".parse().unwrap(), &Platform::default()).unwrap();
 
-    assert_eq!(stub.targets(), ["GET /v2/hub/library/redis/manifests/8"]);
+    assert_eq!(stub.targets()[0], "GET /v2/hub/library/redis/manifests/8");
 }
 
 #[test]

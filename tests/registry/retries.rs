@@ -1,14 +1,13 @@
-//! What is asked again, how often and after which pauses.
+//! Retries: how often, and after which pauses.
 
-use relay_bundle::images::platform::Platform;
 use relay_bundle::registry::error::{RegistryError, RegistryFault};
 
 use crate::client::{Client, Options, image};
 use crate::images::manifest;
 use crate::stub::{Answer, Stub};
 
-fn resolve(client: &Client, stub: &Stub) -> Result<(), RegistryError> {
-    client.registry.resolve(&image(stub, "a:1"), &Platform::default()).map(|_| ())
+fn pull(client: &Client, stub: &Stub) -> Result<(), RegistryError> {
+    client.registry.pull_manifest(&image(stub, "a:1")).map(|_| ())
 }
 
 #[test]
@@ -21,7 +20,7 @@ fn limited_rate_is_waited_for_as_the_registry_asks() {
     });
     let client = Client::plain(&stub);
 
-    resolve(&client, &stub).unwrap();
+    pull(&client, &stub).unwrap();
 
     assert_eq!(client.pauses(), [7, 60, 4]);
 }
@@ -32,7 +31,7 @@ fn failing_registry_is_asked_six_times() {
         Stub::start(|_, _| Answer::new(500, "{\"errors\":[{\"code\":\"UNKNOWN\",\"message\":\"disk\"}]}"));
     let client = Client::plain(&stub);
 
-    let error = resolve(&client, &stub).unwrap_err();
+    let error = pull(&client, &stub).unwrap_err();
 
     assert_eq!((stub.seen().len(), client.pauses()), (6, vec![1, 2, 4, 8, 16]));
     assert!(error.to_string().ends_with("HTTP 500 UNKNOWN: disk"), "{error}");
@@ -43,7 +42,7 @@ fn refusal_is_not_asked_again() {
     for status in [400, 403, 404, 405] {
         let stub = Stub::start(move |_, _| Answer::new(status, ""));
         let client = Client::plain(&stub);
-        resolve(&client, &stub).unwrap_err();
+        pull(&client, &stub).unwrap_err();
         assert_eq!((stub.seen().len(), client.pauses()), (1, vec![]), "{status}");
     }
 }
@@ -56,7 +55,7 @@ fn manifest_that_breaks_off_is_asked_again() {
     });
     let client = Client::plain(&stub);
 
-    resolve(&client, &stub).unwrap();
+    pull(&client, &stub).unwrap();
 
     assert_eq!(client.pauses(), [1]);
 }
@@ -67,7 +66,7 @@ fn closed_port_is_tried_again_and_named() {
     let client = Client::new(Options::default());
 
     let reference = format!("{closed}/a:1").parse().unwrap();
-    let error = client.registry.resolve(&reference, &Platform::default()).unwrap_err();
+    let error = client.registry.pull_manifest(&reference).unwrap_err();
 
     assert!(matches!(error.why, RegistryFault::Connection(_)), "{error}");
     assert!(error.to_string().contains(&format!("from {closed}: ")), "{error}");
@@ -79,7 +78,7 @@ fn host_without_an_address_is_tried_once_more() {
     let client = Client::new(Options::default());
 
     let reference = "registry.example.invalid/a:1".parse().unwrap();
-    let error = client.registry.resolve(&reference, &Platform::default()).unwrap_err();
+    let error = client.registry.pull_manifest(&reference).unwrap_err();
 
     assert!(matches!(error.why, RegistryFault::UnknownHost), "{error}");
     assert_eq!(client.pauses(), [1]);

@@ -33,7 +33,7 @@ impl Seen {
     }
 }
 
-/// What is answered.
+/// An answer of the server.
 pub(crate) struct Answer {
     status: u16,
     headers: Vec<(String, String)>,
@@ -85,6 +85,10 @@ impl Answer {
 
     pub(crate) fn silent(self) -> Self {
         Self { end: End::Silent, ..self }
+    }
+
+    pub(crate) fn body_len(&self) -> usize {
+        self.body.len()
     }
 
     fn write(&self, stream: &mut impl Write) -> io::Result<()> {

@@ -1,19 +1,18 @@
 //! Tokens without credentials: challenges, their scope, and services that answer with rubbish.
 
-use relay_bundle::images::platform::Platform;
 use relay_bundle::registry::error::{LoginUse, RegistryError, RegistryFault};
 
 use crate::client::{Client, Options, image};
-use crate::images::{Document, index, manifest};
+use crate::images::{Document, manifest};
 use crate::stub::{Answer, Stub};
 
-fn resolve(client: &Client, stub: &Stub) -> Result<(), RegistryError> {
-    client.registry.resolve(&image(stub, "a/b:1"), &Platform::default()).map(|_| ())
+fn pull(client: &Client, stub: &Stub) -> Result<(), RegistryError> {
+    client.registry.pull_manifest(&image(stub, "a/b:1")).map(|_| ())
 }
 
 /// Starts a registry that takes the token `good` of a service at `realm`.
 fn registry(realm: String) -> Stub {
-    let documents = [index(&manifest()), manifest()];
+    let documents = [manifest()];
     Stub::start(move |seen, _| match seen.header("authorization") {
         Some("Bearer good") => Document::serve(&documents, seen),
         _ => Answer::challenge(&format!(
@@ -33,13 +32,13 @@ fn token_is_fetched_for_the_scope_of_the_challenge_and_used_again() {
     let service = Stub::start(|_, _| Answer::new(200, "{\"token\":\"good\"}"));
     let (stub, client) = with_service(&service);
 
-    resolve(&client, &stub).unwrap();
-    resolve(&client, &stub).unwrap();
+    pull(&client, &stub).unwrap();
+    pull(&client, &stub).unwrap();
 
     assert_eq!(service.targets(), ["GET /token?service=the%20registry&scope=repository%3Aa%2Fb%3Apull"]);
     let authorizations: Vec<bool> =
         stub.seen().iter().map(|seen| seen.header("authorization").is_some()).collect();
-    assert_eq!(authorizations, [false, true, true, true, true]);
+    assert_eq!(authorizations, [false, true, true]);
 }
 
 #[test]
@@ -55,8 +54,8 @@ fn token_that_expired_is_renewed_once() {
     });
     let client = Client::new(Options { plain: vec![&stub, &service], ..Options::default() });
 
-    resolve(&client, &stub).unwrap();
-    resolve(&client, &stub).unwrap();
+    pull(&client, &stub).unwrap();
+    pull(&client, &stub).unwrap();
 
     assert_eq!(service.seen().len(), 2);
 }
@@ -66,7 +65,7 @@ fn token_that_is_never_accepted_is_asked_for_once() {
     let service = Stub::start(|_, _| Answer::new(200, "{\"token\":\"bad\"}"));
     let (stub, client) = with_service(&service);
 
-    let error = resolve(&client, &stub).unwrap_err();
+    let error = pull(&client, &stub).unwrap_err();
 
     assert!(
         matches!(error.why, RegistryFault::Denied { code: 401, access: LoginUse::PlainHttp, .. }),
@@ -85,7 +84,7 @@ fn token_service_that_fails_is_asked_again() {
     });
     let (stub, client) = with_service(&service);
 
-    resolve(&client, &stub).unwrap();
+    pull(&client, &stub).unwrap();
 
     assert_eq!(client.pauses(), [1, 3]);
 }
@@ -95,7 +94,7 @@ fn token_service_that_denies_is_a_denial_by_the_registry() {
     let service = Stub::start(|_, _| Answer::new(401, ""));
     let (stub, client) = with_service(&service);
 
-    let error = resolve(&client, &stub).unwrap_err();
+    let error = pull(&client, &stub).unwrap_err();
 
     assert!(matches!(error.why, RegistryFault::Denied { .. }), "{error}");
     assert_eq!(error.place.host, stub.address());
@@ -108,7 +107,7 @@ fn rubbish_of_a_token_service_is_refused_and_not_shown() {
         let body = body.to_owned();
         let service = Stub::start(move |_, _| Answer::new(200, body.clone()));
         let (stub, client) = with_service(&service);
-        let error = resolve(&client, &stub).unwrap_err();
+        let error = pull(&client, &stub).unwrap_err();
         assert!(matches!(error.why, RegistryFault::Token(_) | RegistryFault::TooLarge { .. }), "{error}");
         assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
         assert_eq!(error.place.host, service.address());
@@ -123,7 +122,7 @@ fn token_service_that_points_elsewhere_is_not_followed() {
     let service = Stub::start(move |_, _| Answer::redirect(307, &location));
     let (stub, client) = with_service(&service);
 
-    assert!(matches!(resolve(&client, &stub).unwrap_err().why, RegistryFault::Token(_)));
+    assert!(matches!(pull(&client, &stub).unwrap_err().why, RegistryFault::Token(_)));
     assert!(other.seen().is_empty());
 }
 
@@ -131,7 +130,7 @@ fn token_service_that_points_elsewhere_is_not_followed() {
 fn token_service_in_the_clear_is_not_asked() {
     for realm in ["http://token.example.invalid/t", "http://0.0.0.0:1/t"] {
         let stub = registry(realm.to_owned());
-        let error = resolve(&Client::plain(&stub), &stub).unwrap_err();
+        let error = pull(&Client::plain(&stub), &stub).unwrap_err();
         assert!(matches!(error.why, RegistryFault::PlainHttp { .. }), "{error}");
     }
 }
@@ -140,7 +139,7 @@ fn token_service_in_the_clear_is_not_asked() {
 fn token_service_at_an_odd_address_is_not_asked() {
     for realm in ["", "token", "ftp://a.example/t", "https://me:s3cret@a.example/t"] {
         let stub = registry(realm.to_owned());
-        let error = resolve(&Client::plain(&stub), &stub).unwrap_err();
+        let error = pull(&Client::plain(&stub), &stub).unwrap_err();
         assert!(matches!(error.why, RegistryFault::Token(_)), "{error}");
         assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
     }
@@ -150,7 +149,7 @@ fn token_service_at_an_odd_address_is_not_asked() {
 fn challenge_of_an_unknown_scheme_is_told() {
     for challenge in ["Negotiate", "Bearer", ""] {
         let stub = Stub::start(move |_, _| Answer::challenge(challenge));
-        let error = resolve(&Client::plain(&stub), &stub).unwrap_err();
+        let error = pull(&Client::plain(&stub), &stub).unwrap_err();
         assert!(matches!(error.why, RegistryFault::Challenge), "{error}");
     }
 }

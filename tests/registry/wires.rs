@@ -1,6 +1,5 @@
 //! TLS, plain HTTP, redirects between them, and proxies.
 
-use relay_bundle::images::platform::Platform;
 use relay_bundle::proxy::ProxyEnvironment;
 use relay_bundle::registry::error::{RegistryError, RegistryFault};
 
@@ -8,8 +7,8 @@ use crate::client::{Client, Options, image};
 use crate::images::manifest;
 use crate::stub::{Answer, Certificates, Stub};
 
-fn resolve(client: &Client, stub: &Stub) -> Result<(), RegistryError> {
-    client.registry.resolve(&image(stub, "a:1"), &Platform::default()).map(|_| ())
+fn pull(client: &Client, stub: &Stub) -> Result<(), RegistryError> {
+    client.registry.pull_manifest(&image(stub, "a:1")).map(|_| ())
 }
 
 fn trusting(certificates: &Certificates) -> Client {
@@ -21,8 +20,8 @@ fn registry_of_this_machine_may_have_no_tls() {
     let stub = Stub::start(|_, _| manifest().answer());
     let client = Client::new(Options::default());
 
-    resolve(&client, &stub).unwrap();
-    resolve(&client, &stub).unwrap();
+    pull(&client, &stub).unwrap();
+    pull(&client, &stub).unwrap();
 
     assert_eq!(stub.targets(), ["GET /v2/", "GET /v2/a/manifests/1", "GET /v2/a/manifests/1"]);
 }
@@ -34,8 +33,7 @@ fn registry_elsewhere_must_have_tls_or_be_listed() {
     let host = format!("0.0.0.0:{}", stub.port());
 
     let reference = format!("{host}/a:1").parse().unwrap();
-    let error =
-        Client::new(Options::default()).registry.resolve(&reference, &Platform::default()).unwrap_err();
+    let error = Client::new(Options::default()).registry.pull_manifest(&reference).unwrap_err();
 
     assert!(stub.seen().is_empty());
     assert!(matches!(error.why, RegistryFault::NotTls | RegistryFault::Connection(_)), "{error}");
@@ -55,11 +53,41 @@ fn server_that_answers_tls_with_text_is_told_apart() {
     });
 
     let reference = format!("0.0.0.0:{port}/a:1").parse().unwrap();
-    let error =
-        Client::new(Options::default()).registry.resolve(&reference, &Platform::default()).unwrap_err();
+    let error = Client::new(Options::default()).registry.pull_manifest(&reference).unwrap_err();
 
     assert!(matches!(error.why, RegistryFault::NotTls), "{error}");
     assert!(error.remedy().unwrap().contains(&format!("--plain-http 0.0.0.0:{port}")));
+}
+
+#[test]
+fn answer_that_is_not_http_is_told_apart() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"220 mail.example ESMTP\r\n\r\n");
+        }
+    });
+
+    let reference = format!("{address}/a:1").parse().unwrap();
+    let error = Client::new(Options::default()).registry.pull_manifest(&reference).unwrap_err();
+
+    assert!(matches!(error.why, RegistryFault::NotTls | RegistryFault::NotHttp), "{error}");
+}
+
+#[test]
+fn certificate_for_another_name_is_refused() {
+    let Some(certificates) = Certificates::get() else { return };
+    let stub = Stub::start_tls(certificates, |_, _| manifest().answer());
+
+    let reference = format!("0.0.0.0:{}/a:1", stub.port()).parse().unwrap();
+    let error = trusting(certificates).registry.pull_manifest(&reference).unwrap_err();
+
+    assert!(matches!(error.why, RegistryFault::Tls(_)), "{error}");
+    assert!(error.remedy().unwrap().contains("names in its certificate"));
 }
 
 #[test]
@@ -67,7 +95,7 @@ fn certificate_of_the_given_authority_is_accepted() {
     let Some(certificates) = Certificates::get() else { return };
     let stub = Stub::start_tls(certificates, |_, _| manifest().answer());
 
-    resolve(&trusting(certificates), &stub).unwrap();
+    pull(&trusting(certificates), &stub).unwrap();
 }
 
 #[test]
@@ -77,8 +105,8 @@ fn certificate_of_another_authority_is_refused() {
     let other = Client::new(Options { ca: Some(certificates.path("other.crt")), ..Options::default() });
 
     for client in [other, Client::new(Options::default())] {
-        let error = resolve(&client, &stub).unwrap_err();
-        assert!(matches!(error.why, RegistryFault::Certificate(_)), "{error}");
+        let error = pull(&client, &stub).unwrap_err();
+        assert!(matches!(error.why, RegistryFault::UnknownAuthority), "{error}");
         assert!(error.remedy().unwrap().contains("--ca FILE"));
         assert!(client.pauses().is_empty(), "the same certificate would come again");
     }
@@ -89,7 +117,7 @@ fn certificate_of_another_authority_is_refused() {
 fn redirects_in_a_circle_end() {
     let stub = Stub::start(|_, before| Answer::redirect(307, &format!("/v2/again/{before}")));
 
-    let error = resolve(&Client::plain(&stub), &stub).unwrap_err();
+    let error = pull(&Client::plain(&stub), &stub).unwrap_err();
 
     assert!(matches!(error.why, RegistryFault::RedirectLoop), "{error}");
     assert_eq!(stub.seen().len(), 6);
@@ -102,7 +130,7 @@ fn redirect_from_tls_to_plain_http_is_refused() {
     let location = format!("http://{}/x?signature=s3cret", plain.address());
     let stub = Stub::start_tls(certificates, move |_, _| Answer::redirect(307, &location));
 
-    let error = resolve(&trusting(certificates), &stub).unwrap_err();
+    let error = pull(&trusting(certificates), &stub).unwrap_err();
 
     assert!(matches!(&error.why, RegistryFault::PlainHttp { to } if *to == plain.address()), "{error}");
     assert!(plain.seen().is_empty());
@@ -113,7 +141,7 @@ fn redirect_from_tls_to_plain_http_is_refused() {
 fn redirect_to_plain_http_elsewhere_is_refused() {
     let stub = Stub::start(|_, _| Answer::redirect(307, "http://storage.example.invalid/x"));
 
-    let error = resolve(&Client::plain(&stub), &stub).unwrap_err();
+    let error = pull(&Client::plain(&stub), &stub).unwrap_err();
 
     assert!(matches!(error.why, RegistryFault::PlainHttp { .. }), "{error}");
 }
@@ -122,7 +150,7 @@ fn redirect_to_plain_http_elsewhere_is_refused() {
 fn redirect_to_no_address_is_refused() {
     for location in ["", "ftp://a.example/x", "https://me:s3cret@a.example/x", "https://"] {
         let stub = Stub::start(move |_, _| Answer::redirect(302, location));
-        let error = resolve(&Client::plain(&stub), &stub).unwrap_err();
+        let error = pull(&Client::plain(&stub), &stub).unwrap_err();
         assert!(matches!(error.why, RegistryFault::BadRedirect), "{location}: {error}");
         assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
     }
@@ -136,7 +164,7 @@ fn proxy_of_the_environment_leads_to_the_registry() {
     let client = Client::new(Options { proxies, ..Options::default() });
 
     let reference = "registry.example.invalid/a:1".parse().unwrap();
-    let error = client.registry.resolve(&reference, &Platform::default()).unwrap_err();
+    let error = client.registry.pull_manifest(&reference).unwrap_err();
 
     assert!(matches!(error.why, RegistryFault::ProxyRefused(_)), "{error}");
     assert!(error.to_string().contains(&format!("through the proxy http://{}", proxy.address())), "{error}");

@@ -17,6 +17,6 @@ pub(crate) fn bundle(name: &str) -> BundleFiles {
 /// Writes files as an archive.
 pub(crate) fn pack(files: &BundleFiles, attestation: Option<&[u8]>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    archive::write(&mut bytes, attestation, files.open()).expect("memory does not fail");
+    archive::write(&mut bytes, attestation, files).expect("memory does not fail");
     bytes
 }

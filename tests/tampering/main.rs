@@ -4,6 +4,8 @@
 use std::io::Write as _;
 
 mod bits;
+#[path = "../support/carried.rs"]
+mod carried;
 mod classes;
 mod door;
 #[path = "../support/shipped.rs"]
@@ -12,8 +14,8 @@ mod structure;
 #[path = "../support/tar.rs"]
 mod tar;
 
-/// The profiles that the repository ships; `base` only serves others.
-const PROFILES: [&str; 4] = ["dev", "loki-logging", "production", "pvc-logs"];
+/// The profiles that the repository ships, without `base`, which only serves others; and one whose archive carries its image.
+const PROFILES: [&str; 5] = ["dev", "loki-logging", "production", "pvc-logs", carried::PROFILE];
 
 /// Of many cases of one kind, one in so many is tried. Without optimisation all of them would take minutes; the number has
 /// no divisor in common with those of bits, fields and blocks, so that each is met.

@@ -74,7 +74,7 @@ pub(crate) fn leave_out(original: &Original, sink: &mut Sink) {
 }
 
 pub(crate) fn add(original: &Original, sink: &mut Sink) {
-    let names = ["manifests/00-evil.yaml", "images/evil", "zzz", "attestation.dsse.jso", ".evil"];
+    let names = ["manifests/00-evil.yaml", "blobs/sha256/evil", "zzz", "attestation.dsse.jso", ".evil"];
     let places = names.iter().flat_map(|name| (0..=original.records.len()).map(move |at| (*name, at)));
     let add = |files: &mut Vec<File>, (name, at): (&str, usize)| {
         files.insert(at, (name.to_owned(), b"evil\n".to_vec()));

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::{Scalar, clamp_integer};
 use relay_bundle::archive;
-use relay_bundle::bundle::read::{Opening, hash_only};
+use relay_bundle::bundle::read::Opening;
 use relay_bundle::canonical::Canonical;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::trust::envelope::{Envelope, PAYLOAD_TYPE};
@@ -261,7 +261,7 @@ fn an_archive_inside_an_archive_is_not_the_bundle() {
     let public = key(1).public();
     let now = time(ISSUED);
     let terms = Terms { authority: Authority::Key(&public), purpose: Purpose::Install, now };
-    let code = |bytes: &[u8]| match verify(archive::open(bytes).unwrap(), &terms, &mut hash_only) {
+    let code = |bytes: &[u8]| match verify(archive::open(bytes).unwrap(), &terms) {
         Ok(_) => ACCEPTED,
         Err(VerifyError::Refused(refusal)) => refusal.reason.code(),
         Err(VerifyError::Unread(error)) => panic!("{error}"),

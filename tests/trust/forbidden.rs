@@ -1,7 +1,7 @@
 //! A grant for dev does not give the nodes away: what no bundle may have is refused, whoever signed it.
 
 use relay_bundle::bundle::open::{Bundle, InvalidBundle};
-use relay_bundle::bundle::read::{Opening, hash_only};
+use relay_bundle::bundle::read::Opening;
 use relay_bundle::model::restricted;
 use relay_bundle::trust::policy::Policy;
 use relay_bundle::trust::refusal::Refusal;
@@ -285,7 +285,7 @@ fn recorded_bundle_with_a_forbidden_object_is_read_and_not_accepted() {
     content.list();
     let contents = || {
         let opening = Opening::new(Memory::new(&content, Step::Files)).unwrap();
-        opening.read_sums().unwrap().into_files().unwrap().read(&mut hash_only).unwrap()
+        opening.read_sums().unwrap().into_files().unwrap().read_to_end().unwrap()
     };
 
     assert!(matches!(Bundle::open(contents()), Err(InvalidBundle::Forbidden(_))));

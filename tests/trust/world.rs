@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use relay_bundle::bundle::assemble::assemble;
 use relay_bundle::bundle::content::Content as FileContent;
 use relay_bundle::bundle::open::Bundle;
-use relay_bundle::bundle::read::{Fault, Medium, Opening, ReadError, SealedMedium, hash_only};
+use relay_bundle::bundle::read::{Fault, Medium, Opening, ReadError, SealedMedium, Unlisted};
 use relay_bundle::bundle::sums::Sums;
 use relay_bundle::cmd::ctx::Folder;
 use relay_bundle::model::digest::Digest;
@@ -173,7 +173,7 @@ pub(crate) fn verify_until(
     until: Step,
 ) -> Result<Verified<Bundle>, Refusal> {
     let opening = Opening::new(Memory::new(content, until)).unwrap();
-    verify(opening, terms, &mut hash_only).map_err(|error| match error {
+    verify(opening, terms).map_err(|error| match error {
         VerifyError::Refused(refusal) => refusal,
         VerifyError::Unread(error) => panic!("memory can always be read: {error}"),
     })

@@ -1,15 +1,10 @@
 //! Empty values of a kubeconfig: kubectl takes each for one that is not given.
 
-use camino::Utf8Path;
 use kube::config::{AuthInfo, Cluster, Kubeconfig};
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// Removes empty values, so that none of them is sent, read as a file, or wins over another kubeconfig.
-///
-/// `folder` is that of the kubeconfig: what was read has made absolute paths of relative ones, and the folder of an
-/// empty one.
-pub(super) fn drop_blank(config: &mut Kubeconfig, folder: Option<&Utf8Path>) {
-    let blank_path = folder.map(|folder| folder.join("")).unwrap_or_default();
+pub(super) fn drop_blank(config: &mut Kubeconfig) {
     for value in [&mut config.current_context, &mut config.kind, &mut config.api_version] {
         drop_text(value);
     }
@@ -18,16 +13,16 @@ pub(super) fn drop_blank(config: &mut Kubeconfig, folder: Option<&Utf8Path>) {
         drop_text(&mut context.user);
     }
     for cluster in config.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
-        of_cluster(cluster, blank_path.as_str());
+        of_cluster(cluster);
     }
     for user in config.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
-        of_user(user, blank_path.as_str());
+        of_user(user);
     }
 }
 
-fn of_cluster(cluster: &mut Cluster, blank_path: &str) {
-    drop_path(&mut cluster.certificate_authority, blank_path);
+fn of_cluster(cluster: &mut Cluster) {
     for value in [
+        &mut cluster.certificate_authority,
         &mut cluster.certificate_authority_data,
         &mut cluster.proxy_url,
         &mut cluster.server,
@@ -38,11 +33,11 @@ fn of_cluster(cluster: &mut Cluster, blank_path: &str) {
     join_lines(&mut cluster.certificate_authority_data);
 }
 
-fn of_user(user: &mut AuthInfo, blank_path: &str) {
-    for path in [&mut user.client_certificate, &mut user.client_key, &mut user.token_file] {
-        drop_path(path, blank_path);
-    }
+fn of_user(user: &mut AuthInfo) {
     for value in [
+        &mut user.client_certificate,
+        &mut user.client_key,
+        &mut user.token_file,
         &mut user.client_certificate_data,
         &mut user.impersonate,
         &mut user.impersonate_uid,
@@ -73,10 +68,6 @@ fn drop_text(value: &mut Option<String>) {
     value.take_if(|value| value.is_empty());
 }
 
-fn drop_path(value: &mut Option<String>, blank: &str) {
-    value.take_if(|value| value.is_empty() || value == blank);
-}
-
 /// Removes line breaks from base64: kubectl reads data that is wrapped.
 fn join_lines(data: &mut Option<String>) {
     if let Some(data) = data.as_mut().filter(|data| data.contains(['\r', '\n'])) {
@@ -98,12 +89,9 @@ mod tests {
               client-certificate-data: '', client-key: '', client-key-data: '', as: '', as-uid: '', as-groups: [],
               as-user-extra: {}, exec: {command: '', apiVersion: ''},
               auth-provider: {name: oidc, config: {id-token: ''}}}}]}";
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("kubeconfig");
-        fs_err::write(&path, text).unwrap();
-        let mut config = Kubeconfig::read_from(&path).unwrap();
+        let mut config = Kubeconfig::from_yaml(text).unwrap();
 
-        drop_blank(&mut config, Utf8Path::from_path(folder.path()));
+        drop_blank(&mut config);
 
         let left = serde_json::to_string(&config).unwrap();
         let wanted = "{\"clusters\":[{\"name\":\"c\",\"cluster\":{}}],\"users\":[{\"name\":\"u\",\"user\":{\
@@ -117,7 +105,7 @@ mod tests {
         let text = "{users: [{name: u, user: {client-certificate-data: \"YQ\\n==\\n\", client-key-data: \"Yg\\r\\n==\"}}]}";
         let mut config = Kubeconfig::from_yaml(text).unwrap();
 
-        drop_blank(&mut config, None);
+        drop_blank(&mut config);
 
         let user = config.auth_infos[0].auth_info.as_ref().unwrap();
         assert_eq!(user.client_certificate_data.as_deref(), Some("YQ=="));

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use kube::client::{AuthError, RustlsTlsError};
+use kube::client::RustlsTlsError;
 use kube::config::{KubeconfigError, LoadDataError};
 
 use crate::model::causes::with_causes;
@@ -24,9 +24,7 @@ pub(super) fn in_file(error: &KubeconfigError) -> String {
 pub(in crate::cluster) fn words(error: &(dyn Error + 'static)) -> String {
     let mut link = Some(error);
     while let Some(this) = link {
-        let known = (this.downcast_ref().map(of_kubeconfig))
-            .or_else(|| this.downcast_ref().map(of_credentials))
-            .or_else(|| this.downcast_ref().map(of_tls));
+        let known = (this.downcast_ref().map(of_kubeconfig)).or_else(|| this.downcast_ref().map(of_tls));
         if let Some(words) = known {
             return words;
         }
@@ -86,44 +84,20 @@ fn of_data(what: &str, error: &LoadDataError) -> String {
     }
 }
 
-fn of_credentials(error: &AuthError) -> String {
-    let why = match error {
-        AuthError::InvalidBasicAuth(_)
-        | AuthError::InvalidBearerToken(_)
-        | AuthError::UnrefreshableTokenResponse
-        | AuthError::ExecPluginFailed
-        | AuthError::AuthExecStart(_)
-        | AuthError::ReadTokenFile(..)
-        | AuthError::MissingCommand
-        | AuthError::ExecMissingClusterInfo
-        | AuthError::NoValidNativeRootCA(_) => with_causes(error),
-        AuthError::AuthExecRun { out, .. } => {
-            format!("their command failed ({}); run it by hand to see why", out.status)
-        }
-        AuthError::AuthExecParse(_) => "their command printed no ExecCredential".to_owned(),
-        AuthError::MalformedTokenExpirationDate(_)
-        | AuthError::AuthExecSerialize(_)
-        | AuthError::AuthExec(_)
-        | AuthError::ParseTokenKey(_) => "what gives them gave no token".to_owned(),
-    };
-    format!("there are no credentials for the kubeconfig's user: {why}")
-}
-
-/// Says what is wrong with TLS: with what a plugin gave, for the kubeconfig's own files are read elsewhere.
+/// Says what is wrong with TLS; client certificates are not given to kube.
 fn of_tls(error: &RustlsTlsError) -> String {
-    let what = match error {
+    match error {
         RustlsTlsError::AddRootCertificate(_) | RustlsTlsError::NoValidNativeRootCA(_) => {
-            return "the kubeconfig has no certificate-authority, and this machine has no usable one"
-                .to_owned();
+            "the kubeconfig has no certificate-authority, and this machine has no usable one"
         }
-        RustlsTlsError::InvalidServerName(_) => "a tls-server-name that is not the name of a server",
-        RustlsTlsError::MissingCertificate => "no client certificate",
-        RustlsTlsError::MissingPrivateKey => "no private key (PEM of PKCS#8, PKCS#1 or SEC 1)",
-        RustlsTlsError::InvalidIdentityPem(_) => "a client certificate or key that is not PEM",
-        RustlsTlsError::InvalidPrivateKey(_) | RustlsTlsError::UnknownPrivateKeyFormat => {
-            "a private key that does not belong to its client certificate, or a pair that this program cannot use: it takes \
-             certificates of X.509 version 3 with RSA (2048 to 4096 bits), P-256, P-384 or Ed25519 keys"
+        RustlsTlsError::InvalidServerName(_) => {
+            "the kubeconfig's tls-server-name is not the name of a server"
         }
-    };
-    format!("the kubeconfig's credential plugin gave {what}")
+        RustlsTlsError::MissingCertificate
+        | RustlsTlsError::MissingPrivateKey
+        | RustlsTlsError::InvalidIdentityPem(_)
+        | RustlsTlsError::InvalidPrivateKey(_)
+        | RustlsTlsError::UnknownPrivateKeyFormat => "the client certificate or its key cannot be used",
+    }
+    .to_owned()
 }

@@ -1,13 +1,16 @@
 //! Reads kubeconfigs as kubectl does, and says what is wrong with them without quoting them.
 
 mod blank;
+mod file;
 mod flags;
 mod mistakes;
 
-use camino::Utf8Path;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use kube::config::{AuthInfo, Cluster, ExecAuthCluster, Kubeconfig};
 
 use super::connection::{Access, ConnectError};
+use super::tls;
 pub(super) use mistakes::words;
 
 /// What one context of a kubeconfig says: no value in it is empty.
@@ -22,11 +25,7 @@ pub(super) struct Context {
 pub(super) fn read(access: &Access) -> Result<Context, ConnectError> {
     let mut merged: Option<Kubeconfig> = None;
     for path in &access.kubeconfigs {
-        let next = Kubeconfig::read_from(path);
-        let mut next =
-            next.map_err(|error| ConnectError::Kubeconfig(format!("`{path}`{}", mistakes::in_file(&error))))?;
-        flags::check(&next, path).map_err(|why| ConnectError::Kubeconfig(format!("`{path}`: {why}")))?;
-        blank::drop_blank(&mut next, Utf8Path::new(path).parent());
+        let next = file::read(path)?;
         merged = Some(match merged {
             None => next,
             Some(first) => first.merge(next).map_err(|error| ConnectError::Kubeconfig(words(&error)))?,
@@ -55,20 +54,33 @@ fn select(config: Kubeconfig, name: String) -> Result<Context, ConnectError> {
     let user = config.auth_infos.into_iter().find(|known| Some(&known.name) == context.user.as_ref());
     let mut user = user.and_then(|known| known.auth_info).unwrap_or_default();
     if let Some(exec) = user.exec.as_mut().filter(|exec| exec.provide_cluster_info) {
-        let told = ExecAuthCluster::try_from(&cluster);
-        exec.cluster = Some(told.map_err(|error| ConnectError::Kubeconfig(words(&error)))?);
+        exec.cluster = Some(tell(&cluster)?);
     }
     let namespace = context.namespace.unwrap_or_else(|| "default".to_owned());
     Ok(Context { name, namespace, cluster, user })
+}
+
+/// Returns a cluster as a credential plugin is told it, with the certificate-authority itself in place of its path.
+fn tell(cluster: &Cluster) -> Result<ExecAuthCluster, ConnectError> {
+    let authority = tls::authority(cluster)?;
+    let whole = Cluster {
+        certificate_authority: None,
+        certificate_authority_data: authority.map(|pem| STANDARD.encode(pem.as_slice())),
+        ..cluster.clone()
+    };
+    ExecAuthCluster::try_from(&whole).map_err(|error| ConnectError::Kubeconfig(words(&error)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::client::Cluster;
     use super::*;
+    use crate::cluster::{Surroundings, Terminal};
 
     /// What must never be shown.
     const SECRET: &str = "s3cretT0ken";
+
+    const SURROUNDINGS: Surroundings = Surroundings { terminal: Terminal::Absent, clock: || None };
 
     fn refused(user: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
@@ -82,6 +94,7 @@ mod tests {
             kubeconfigs: vec![path.clone()],
             context: None,
             proxies: crate::proxy::ProxyEnvironment::default(),
+            surroundings: SURROUNDINGS,
         };
         let error = Cluster::connect(&access).err().unwrap();
         let shown = format!("{error} {error:?}");
@@ -103,6 +116,7 @@ mod tests {
                 kubeconfigs: vec![path.clone()],
                 context: None,
                 proxies: crate::proxy::ProxyEnvironment::default(),
+                surroundings: SURROUNDINGS,
             };
             Cluster::connect(&access).map(|_| ()).map_err(|error| error.to_string())
         };

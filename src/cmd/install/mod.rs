@@ -94,7 +94,8 @@ pub(super) struct SecretArgs {
     /// Generate secrets of which no encrypted copy is kept
     #[arg(long)]
     no_recovery: bool,
-    /// Generate a new value where the bundle has raised a secret's `generation`
+    /// Generate a new value where the bundle has raised a secret's `generation`, and where the generated one is gone;
+    /// pods that run keep a value that is gone until they are restarted
     #[arg(long)]
     allow_regenerate: bool,
     /// Where the encrypted copy of generated secrets goes; a file that is there stays [default:

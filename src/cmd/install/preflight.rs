@@ -1,6 +1,7 @@
 //! What must hold before anything is written: the server's version, our rights, and the contract.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde_json::Value;
 
@@ -12,6 +13,7 @@ use crate::cluster::resource::{key, resource};
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::failure::Failure;
 use crate::model::kube_version::KubeVersion;
+use crate::model::object_key::ObjectKey;
 use crate::rollout::rights::Right;
 
 /// Refuses a server that is older than the bundle may run on.
@@ -37,10 +39,32 @@ pub(super) fn check_version(identity: &Identity, bundle: &Bundle) -> Result<(), 
 pub(in crate::cmd) struct Missing {
     /// What must be there before.
     pub(in crate::cmd) wanted: Vec<String>,
+    /// The API groups that the cluster does not serve.
+    pub(in crate::cmd) groups: Vec<MissingGroup>,
     /// Secrets in the place of those that the last generation used.
     pub(in crate::cmd) others: Vec<String>,
     /// What we may not look at, or cannot, and why.
     pub(in crate::cmd) unseen: Vec<String>,
+}
+
+/// An API group that the cluster does not serve.
+#[derive(Debug)]
+pub(in crate::cmd) struct MissingGroup {
+    group: String,
+    users: String,
+}
+
+impl MissingGroup {
+    /// Returns whether this is the group of an object.
+    pub(in crate::cmd) fn has(&self, key: &ObjectKey) -> bool {
+        key.api_version.split('/').next() == Some(&self.group)
+    }
+}
+
+impl fmt::Display for MissingGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the cluster does not serve the API group {}, for {}", self.group, self.users)
+    }
 }
 
 /// Compares what the bundle wants of the cluster with what is there; what apply makes itself is not asked for.
@@ -64,6 +88,12 @@ pub(in crate::cmd) fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Resu
                 let keys = wanted.keys.iter().filter(|key| !has_key(&object, &key.key));
                 missing.wanted.extend(keys.map(|key| format!("{name}: the key `{}`, for {users}", key.key)));
             }
+            Err(error)
+                if error.code() == 404
+                    && let Some(group) = group(wanted) =>
+            {
+                missing.groups.push(MissingGroup { group: group.to_owned(), users });
+            }
             Err(error) if error.code() == 404 => missing.wanted.push(format!("{name}, for {users}")),
             Err(CallError::Status(status)) if status.code == 403 => {
                 missing.unseen.push(format!("{name}: we may not look at it"));
@@ -84,12 +114,16 @@ fn named(wanted: &Wanted) -> String {
 /// Returns how it is asked whether something is there; none for a kind that is not known.
 fn request(wanted: &Wanted) -> Option<Request> {
     // Everybody may see which APIs are served; definitions are for administrators.
-    if let Some((_, group)) =
-        wanted.name.split_once('.').filter(|_| wanted.kind == "CustomResourceDefinition")
-    {
+    if let Some(group) = group(wanted) {
         return Some(Request::get_path(format!("/apis/{group}")));
     }
     key(&wanted.kind, &wanted.namespace, &wanted.name).map(|key| Request::get(&key))
+}
+
+/// Returns the API group that a `CustomResourceDefinition` is wanted for.
+fn group(wanted: &Wanted) -> Option<&str> {
+    let (_, group) = wanted.name.split_once('.').filter(|_| wanted.kind == "CustomResourceDefinition")?;
+    Some(group)
 }
 
 fn has_key(object: &Value, key: &str) -> bool {

@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 
 use super::execute::{self, Uids};
 use super::judge::{self, Leave, judge, tell_additions};
-use super::preflight;
+use super::preflight::{self, MissingGroup};
 use super::report::Done;
 #[cfg(feature = "age")]
 use super::secrets::Consent;
@@ -25,7 +25,7 @@ use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::render::manifest_set::ManifestSet;
 use crate::rollout::live;
-use crate::rollout::plan::{Action, Before, Plan};
+use crate::rollout::plan::{Action, Before, Plan, Tried};
 use crate::rollout::prune::Candidate;
 use crate::rollout::readiness;
 use crate::rollout::record::{Generation, Item, NewEntry, Progress};
@@ -97,6 +97,13 @@ impl<'a> Run<'a> {
         judge(self.cluster, bundle, &mut before, &earlier, &leave)?;
         tell_additions(&mut before, &bundle.manifests);
         before.obstacles.extend(missing.wanted.into_iter().map(|what| format!("missing: {what}")));
+        // An object that was tried says it itself.
+        let is_told = |group: &MissingGroup| {
+            before.tried.iter().any(|(key, tried)| group.has(key) && matches!(tried, Tried::Refused(_)))
+        };
+        let untold = missing.groups.iter().filter(|group| !is_told(group)).map(ToString::to_string);
+        let untold: Vec<String> = untold.collect();
+        before.obstacles.extend(untold);
         match makings {
             Err(why) if before.is_blocked() => {
                 let parts = [vec![why.message()], why.reasons, why.hints].concat();

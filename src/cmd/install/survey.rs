@@ -17,7 +17,7 @@ use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Before, Tried};
 use crate::rollout::prune::{Candidate, OWNERS, candidates, still_named};
 use crate::rollout::record::Item;
-use crate::rollout::remedy::{Holder, remedy};
+use crate::rollout::remedy::{Holder, remedy, unserved};
 use crate::rollout::rights::Right;
 use crate::rollout::takeover;
 use crate::trust::verify::Verified;
@@ -128,9 +128,13 @@ impl Asked<'_> {
         if !status.is_verdict() {
             return Err(CallError::Status(status).into());
         }
+        let denial = status.denial();
+        if denial.is_of_unserved_kind() {
+            return Ok(Tried::Refused(unserved(key)));
+        }
         let remedy = match status.code {
             403 if !is_denied => self.permission(key)?,
-            _ => remedy(key, &status.denial(), &self.holder(key)),
+            _ => remedy(key, &denial, &self.holder(key)),
         };
         Ok(Tried::Refused(remedy.map_or_else(|| status.to_string(), |remedy| format!("{status}: {remedy}"))))
     }

@@ -164,7 +164,11 @@ impl Args {
         let report = CheckReport { origin: source.origin, opened: identities.is_some(), secrets };
         ctx.printer.report(&report)?;
         let bad = report.secrets.iter().filter(|secret| !secret.ok).count();
-        let how = if report.opened { "opened" } else { "looked at from outside; --identity opens them" };
+        let how = match report.opened {
+            false => "looked at from outside; --identity opens them".to_owned(),
+            true if bad == 0 => "opened".to_owned(),
+            true => format!("{} opened", report.secrets.len() - bad),
+        };
         ctx.printer.say(&format!(
             "{}: {}, {bad} not ok; {how}",
             report.origin,

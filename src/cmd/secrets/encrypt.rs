@@ -76,13 +76,20 @@ struct EncryptReport {
     under: Option<String>,
     /// Whether it does.
     stated: bool,
+    /// Whether nothing else says where the entry goes.
+    #[serde(skip)]
+    quiet: bool,
 }
 
 impl Report for EncryptReport {
     const SCHEMA: &'static str = "secrets-encrypt/v1";
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        if self.stated { Ok(()) } else { writeln!(out, "{}", self.entry) }
+        match &self.under {
+            _ if self.stated => Ok(()),
+            Some(table) if self.quiet => writeln!(out, "{}  # below {table}", self.entry),
+            _ => writeln!(out, "{}", self.entry),
+        }
     }
 }
 
@@ -156,6 +163,7 @@ impl Args {
                 Where::Top | Where::Instead { .. } | Where::Into { .. } => None,
             },
             stated: target.stated,
+            quiet: ctx.printer.quiet,
             key: self.key,
         })?;
         Ok(ExitCode::SUCCESS)

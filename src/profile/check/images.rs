@@ -11,6 +11,7 @@ use super::Report;
 
 pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
     let settings = &profile.settings;
+    let mut movable = Vec::new();
     for (path, image) in settings.images_used() {
         if !names_registry(&image.reference) {
             let message = format!("`{}` names no registry: nodes with CRI-O refuse it", image.reference);
@@ -25,40 +26,54 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
         };
         if image.digest.as_str().is_empty() {
             let tag = if image.tag.as_str().is_empty() { version } else { image.tag.as_str() };
-            check_tag(profile, path, tag, report);
+            let is_pinned = profile.lock.is_some() && !tag.is_empty();
+            if !is_pinned && check_tag(path, tag, report) {
+                movable.push((path, tag));
+            }
         }
     }
-    check_locked(profile, report);
+    if !settings.is_dev() {
+        warn_of_tags(profile, &movable, report);
+    }
+    if profile.lock.is_some() {
+        check_locked(profile, report);
+    }
 }
 
-/// Checks the tag of an image without a digest.
-fn check_tag(profile: &Profile, path: &str, tag: &str, report: &mut Report<'_>) {
-    let (at, is_locked) = (format!("{path}.tag"), profile.lock.is_some());
+/// Checks the tag of an image without a digest; returns whether it names a version, which a registry may move.
+fn check_tag(path: &str, tag: &str, report: &mut Report<'_>) -> bool {
+    let at = format!("{path}.tag");
     match tag {
         "" => {
             let message =
                 "the image has neither tag nor digest: it would be `latest`, whatever that is on the day";
             report.error("RB0350", at, message, format!("set `{path}.digest`, or at least `{path}.tag`"));
+            false
         }
-        _ if is_locked => {}
         "latest" => {
             let message = "`latest` is another image tomorrow";
             report.warning("RB0403", at, message, format!("name a version, better `{path}.digest`"));
+            false
         }
-        _ if !profile.settings.is_dev() => {
-            let message = format!("only the tag `{tag}` says what runs, and a registry may move it");
-            let help = format!("pin all images: relay-bundle lock {}; or set `{path}.digest`", profile.name);
-            report.warning("RB0402", format!("{path}.digest"), message, help);
-        }
-        _ => {}
+        _ => true,
     }
 }
 
-/// Checks that the lock, if it lists the profile, pins every image, and each reference to one digest.
-fn check_locked(profile: &Profile, report: &mut Report<'_>) {
-    if profile.lock.is_none() {
-        return;
+/// Warns once of all images that are named by a tag: a warning for each would hide the others.
+fn warn_of_tags(profile: &Profile, movable: &[(&str, &str)], report: &mut Report<'_>) {
+    let Some(((first, tag), others)) = movable.split_first() else { return };
+    let mut message = format!("only the tag `{tag}` says what runs, and a registry may move it");
+    if !others.is_empty() {
+        let others: Vec<String> = others.iter().map(|(path, tag)| format!("`{path}` (`{tag}`)")).collect();
+        message = format!("{message}; the same is true of {}", others.join(", "));
     }
+    let keys: Vec<String> = movable.iter().map(|(path, _)| format!("`{path}.digest`")).collect();
+    let help = format!("pin all images: relay-bundle lock {}; or set {}", profile.name, keys.join(", "));
+    report.warning("RB0402", format!("{first}.digest"), message, help);
+}
+
+/// Checks that the lock pins every image, and each name to one digest.
+fn check_locked(profile: &Profile, report: &mut Report<'_>) {
     let ours = profile.settings.images_used().into_iter().map(|(path, image)| (Path::of(path), image));
     let mut pinned: BTreeMap<String, (Digest, Path)> = BTreeMap::new();
     for (path, image) in ours.chain(profile.settings.own_images()) {

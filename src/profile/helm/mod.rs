@@ -20,15 +20,16 @@ use value::{Map, Value};
 pub use notes::Note;
 pub use yaml::VALUES_BYTES_MAX;
 
-use notes::Notes;
+use notes::{Notes, VALUES};
 use yaml::Values;
 
+use super::node::Visibility;
 use super::resolve::Names;
 use crate::model::kube_version::KubeVersion;
 use crate::model::text::{Label, ReleaseName};
 
 /// What the values themselves do not say.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ImportOptions {
     /// The name of the Helm release; `claude-relay` if absent.
     pub release: Option<ReleaseName>,
@@ -38,6 +39,15 @@ pub struct ImportOptions {
     pub kubernetes: Option<KubeVersion>,
     /// Whether literal secrets stay literal.
     pub keep_literals: bool,
+    /// What notes may show of the values.
+    pub visibility: Visibility,
+}
+
+impl Default for ImportOptions {
+    fn default() -> Self {
+        let visibility = Visibility::Lines;
+        Self { release: None, namespace: None, kubernetes: None, keep_literals: false, visibility }
+    }
 }
 
 /// A profile, and what became of each key that is not the same in it.
@@ -70,11 +80,11 @@ const RELEASE: &str = "claude-relay";
 /// Turns Helm values, or what `helm get values` prints, into a profile.
 pub fn import(values: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
     let Values { map: values, octals } = yaml::parse(values)?;
-    let mut notes = Notes::new(&values);
+    let mut notes = Notes::new(&values, options.visibility);
     octal::note_all(&values, &octals, &mut notes);
     if values.0.is_empty() {
         notes.add_first(
-            "values",
+            VALUES,
             "nothing is set",
             "the profile is that of the chart's defaults, with its secrets from the chart's Secret: is this the right \
              release and namespace?",

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::value::{Map, Value};
-use crate::profile::node::Path;
+use crate::profile::known_words;
+use crate::profile::node::{Path, Visibility};
+
+/// What a note names that is about no key.
+pub(super) const VALUES: &str = "values";
 
 /// One key that was changed, dropped or added, and why. Never holds a value that may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -18,19 +22,20 @@ pub struct Note {
 
 /// Notes, and the order of the keys that they are about.
 pub(super) struct Notes {
-    notes: Vec<Note>,
+    found: Vec<Note>,
     positions: BTreeMap<String, usize>,
+    visibility: Visibility,
 }
 
 impl Notes {
-    pub(super) fn new(values: &Map) -> Self {
+    pub(super) fn new(values: &Map, visibility: Visibility) -> Self {
         let mut positions = BTreeMap::new();
         number_keys(values, &Path::default(), &mut positions);
-        Self { notes: Vec::new(), positions }
+        Self { found: Vec::new(), positions, visibility }
     }
 
     pub(super) fn add(&mut self, key: impl Into<String>, what: impl Into<String>, why: impl Into<String>) {
-        self.notes.push(Note { key: key.into(), what: what.into(), why: why.into() });
+        self.found.push(Note { key: key.into(), what: what.into(), why: why.into() });
     }
 
     /// Adds a note that stands before all others, as `key` does before all keys.
@@ -40,15 +45,34 @@ impl Notes {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.notes.len()
+        self.found.len()
     }
 
     /// Returns the notes in the order of the values; those about keys that are not there come last.
     pub(super) fn sorted(self) -> Vec<Note> {
-        let Self { mut notes, positions } = self;
+        let Self { found: mut notes, positions, visibility } = self;
         notes.sort_by_key(|note| position(&note.key, &positions));
+        for note in &mut notes {
+            note.key = shown(&note.key, visibility).to_owned();
+        }
         notes
     }
+}
+
+/// Returns a key up to the first part that may be no name: in `{jwtSecret:abc}`, which lacks a blank, the key has the secret
+/// in it, and the lines of a file that is not to be shown may be anything.
+fn shown(key: &str, visibility: Visibility) -> &str {
+    let mut end = 0;
+    for part in key.split('.') {
+        let word = part.split('[').next().unwrap_or_default().trim_matches('"');
+        let is_name = visibility == Visibility::Lines
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/'));
+        if !is_name && !known_words::is_key_name(word) {
+            return key.get(..end).filter(|known| !known.is_empty()).unwrap_or(VALUES);
+        }
+        end = part.as_ptr() as usize - key.as_ptr() as usize + part.len();
+    }
+    key
 }
 
 /// Returns where a key, or the nearest one around it, stands.

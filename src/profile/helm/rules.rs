@@ -1,5 +1,6 @@
 //! What the chart meant, key by key, where a profile says it in another way.
 
+use super::notes::VALUES;
 use super::value::{Map, Value};
 use super::{Import, ingress, output, relay, secrets};
 use crate::model::credential::resembles_secret;
@@ -38,9 +39,10 @@ fn drop_nulls(map: &mut Map, path: &Path, import: &mut Import<'_>) {
 fn keep(value: &mut Value, path: &Path, import: &mut Import<'_>) -> bool {
     match value {
         Value::Null => {
+            let (key, what) = name_of_null(path);
             import.note(
-                path.to_string(),
-                "dropped",
+                key,
+                what,
                 "null takes a default of the chart away, which a profile cannot: ours applies",
             );
             return false;
@@ -58,6 +60,17 @@ fn keep(value: &mut Value, path: &Path, import: &mut Import<'_>) -> bool {
         _ => {}
     }
     true
+}
+
+/// Returns what to call a key without a value, and that it goes: a key that nothing knows may be a value, as in `{abc}`.
+fn name_of_null(path: &Path) -> (String, &'static str) {
+    match path.split_last() {
+        Some((parent, Segment::Key(key))) if !known_words::is_key_name(key) => {
+            let place = if parent.0.is_empty() { VALUES.to_owned() } else { parent.to_string() };
+            (place, "a key without a value dropped")
+        }
+        _ => (path.to_string(), "dropped"),
+    }
 }
 
 fn may_hold_secret(path: &Path) -> bool {
@@ -182,8 +195,8 @@ fn external_redis(import: &mut Import<'_>) {
         map.0.iter().map(|(key, _)| key.clone()).filter(|key| key != "enabled").collect();
     import.values.set(tls, Value::Bool(is_on));
     import.note(tls, format!("changed to `{is_on}`"), "the key is a switch, and the values have a map");
-    for key in others {
-        let path = Path::of(tls).key(key);
+    for key in others.iter().filter(|key| known_words::is_key_name(key)) {
+        let path = Path::of(tls).key(key.as_str());
         import.note(path.to_string(), "dropped", "`externalRedis.tls` is a switch");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Import;
 use super::value::{Map, Value};
+use crate::model::text::{DataKey, ObjectName};
 
 /// Why a literal may stay.
 pub(super) const KEPT: &str = "a literal secret builds only where `release.environment` is `dev`";
@@ -22,8 +23,9 @@ pub(super) fn existing(name: &str, key: &str) -> Value {
 /// Tells whether a reference stands at `path` already: from a variable of `extraEnv`.
 fn has_reference(import: &mut Import<'_>, path: &str) -> bool {
     let reference = import.values.get(path).and_then(Value::as_map).and_then(|form| {
-        let name = form.text("existing.name")?;
-        form.text("existing.key").map(|key| existing(name, key))
+        let name = form.text("existing.name").filter(|name| name.parse::<ObjectName>().is_ok())?;
+        let key = form.text("existing.key").filter(|key| key.parse::<DataKey>().is_ok())?;
+        Some(existing(name, key))
     });
     let found = reference.is_some();
     if let Some(reference) = reference {

@@ -30,7 +30,7 @@ pub(super) struct AuthFile {
     store: Option<Helper>,
 }
 
-/// What an entry is for: a host, or with a path a repository and those below it.
+/// The images that an entry covers: those of a host, or with a path those of a repository and the repositories below it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct AuthScope(String);
 

@@ -18,7 +18,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 const TICK: Duration = Duration::from_millis(5);
 /// The name of a user whose secret is an identity token.
 const IDENTITY: &str = "<token>";
-/// What helpers print when they know nothing of a registry.
+/// The output of helpers that do not know a registry.
 const NOT_FOUND: &str = "credentials not found in native keychain";
 
 /// The program of a helper.
@@ -26,7 +26,7 @@ pub(super) struct Helper {
     program: String,
 }
 
-/// What a helper said.
+/// The answer of a helper.
 pub(super) enum Told {
     Login(RegistryLogin),
     /// It has no credentials for the registry.
@@ -41,7 +41,7 @@ struct HelperAnswer {
 }
 
 impl Helper {
-    /// Returns the helper of that name; none if the name could lead to another program.
+    /// Returns the helper of that name, unless the name could lead to another program.
     pub(super) fn new(name: &str) -> Option<Self> {
         let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let is_name = (1..=100).contains(&name.len()) && name.bytes().all(is_plain);

@@ -42,7 +42,7 @@ impl<'de> Deserialize<'de> for LoginSecret {
     }
 }
 
-/// What a registry is shown. No `Debug`.
+/// A login at a registry. No `Debug`.
 pub(super) enum RegistryLogin {
     Password {
         user: Zeroizing<String>,
@@ -146,7 +146,7 @@ impl RegistryCredentials {
         Ok((Self { files: configs }, warnings))
     }
 
-    /// Returns the credentials for a repository; none if there are none. Helpers have `patience` to answer.
+    /// Returns the login for a repository, if there is one. Helpers have `patience` to answer.
     pub(super) fn find(
         &self,
         repository: &Repository,

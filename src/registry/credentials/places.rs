@@ -2,7 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// What the command line and the environment say; an empty variable is not set.
+/// The settings of the command line and the environment; an empty variable counts as unset.
 #[derive(Clone, Debug, Default)]
 pub struct CredentialEnvironment {
     /// `--registry-config FILE`

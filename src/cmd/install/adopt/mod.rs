@@ -158,7 +158,8 @@ fn decide(
     let release = found.release.as_ref();
     let bundle = &checked.bundle;
     let namespace = bundle.index.namespace.as_str();
-    let missing = preflight::check_contract(cluster, bundle)?;
+    let mut missing = preflight::check_contract(cluster, bundle)?;
+    missing.wanted.extend(missing.groups.iter().map(ToString::to_string));
     if !missing.wanted.is_empty() {
         let failure = Failure::world("the cluster lacks what the bundle needs; nothing was changed");
         return Err(missing.wanted.into_iter().fold(failure, Failure::reason));

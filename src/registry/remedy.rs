@@ -1,0 +1,77 @@
+//! Remedies for failed requests.
+
+use super::error::{LoginUse, RegistryError, RegistryFault};
+
+impl RegistryError {
+    /// Returns a command or an imperative, where one helps.
+    pub fn remedy(&self) -> Option<String> {
+        use RegistryFault as F;
+        let host = &self.place.host;
+        Some(match &self.why {
+            F::Denied { access: LoginUse::Anonymous, .. } => format!(
+                "log in with `docker login {host}` or `podman login {host}`, or pass --registry-config FILE"
+            ),
+            F::Denied { access: LoginUse::Credentials, .. } => {
+                format!("check that the credentials for {host} are valid and may read this repository")
+            }
+            F::NotTls => format!("if the registry has no TLS, pass --plain-http {}", with_port(host)),
+            F::PlainHttp { to } => {
+                format!("serve it over TLS, or pass --plain-http {to} if you trust the network on the way")
+            }
+            F::ProxySetting(_) | F::ProxyRefused(_) => {
+                format!("correct HTTPS_PROXY, or name {host} in NO_PROXY if no proxy leads to it")
+            }
+            F::Credentials(error) => return error.remedy(),
+            why => return why.remedy().map(str::to_owned),
+        })
+    }
+}
+
+impl RegistryFault {
+    /// Returns the remedies that name no host.
+    fn remedy(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::UnknownImage => {
+                "check name and tag; some registries hide private images: log in with `docker login`, or pass \
+                 --registry-config FILE"
+            }
+            Self::Gone(_) => {
+                "lock the image again with `relay-bundle lock --update`, or fetch from a mirror that has it (--from \
+                 HOST=MIRROR)"
+            }
+            Self::Denied { .. } => "serve the registry over TLS",
+            Self::Status { code: 429, .. } => {
+                "wait, log in (registries limit anonymous pulls), or fetch from a mirror (--from HOST=MIRROR)"
+            }
+            Self::Status { code: 500.., .. } | Self::Silent { .. } => "run the same command again later",
+            Self::Connection(_) | Self::UnknownHost => {
+                "check the host, the network and the proxy (HTTPS_PROXY, NO_PROXY)"
+            }
+            Self::UnknownAuthority => {
+                "pass the registry's authority with --ca FILE; a proxy may answer in its place"
+            }
+            Self::NoAuthorities => {
+                "pass the registry's authority with --ca FILE, or name those of the system in SSL_CERT_FILE"
+            }
+            Self::Tls(_) => {
+                "compare the host with the names in its certificate, and check the clock; a proxy may answer in its place"
+            }
+            Self::NotHttp | Self::BadRedirect | Self::RedirectLoop | Self::MediaType(_) => {
+                "check the host and the proxy (HTTPS_PROXY, NO_PROXY): a login page may answer in place of the registry"
+            }
+            Self::Schema1 => "push the image again with a current client",
+            Self::NoChild(_) | Self::OtherPlatform { .. } => {
+                "choose another platform with --platform, or another tag"
+            }
+            Self::WrongDigest { .. } | Self::WrongSize { .. } | Self::TooLong { .. } => {
+                "the registry, or a proxy on the way, alters content: fetch from another (--from HOST=MIRROR)"
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// Returns HOST:PORT, as `--plain-http` takes it; the port was tried with TLS.
+fn with_port(host: &str) -> String {
+    if host.contains(':') { host.to_owned() } else { format!("{host}:443") }
+}
