@@ -281,7 +281,9 @@ fn read(folder: &Folder<'_>, path: &Utf8Path) -> Result<Option<Lock>, Failure> {
 fn wanted(profiles: &[Profile]) -> Result<Wanted, Failure> {
     let mut wanted = Wanted::new();
     for profile in profiles {
-        for image in profile.images().into_values() {
+        // Two sources may have one name in the cluster: a build says so, but only once both are locked.
+        let ours = profile.settings.images_used().into_values();
+        for image in ours.chain(profile.settings.own_images().map(|(_, image)| image)) {
             let name: Reference = image
                 .source
                 .parse()

@@ -104,7 +104,7 @@ fn request_without_credentials_is_challenged() {
         let Some(registry) = Registry::start(program, access) else { return };
         let answer = registry.anonymous("GET", "app", "tags/list");
         let (status, challenge) = (answer.status, answer.header("WWW-Authenticate").unwrap_or_default());
-        let realm = registry.tokens().map(|tokens| format!("http://{}/token", tokens.address));
+        let realm = registry.tokens().map(|tokens| format!("https://{}/token", tokens.address));
         match access {
             Access::Plain => assert_eq!((status, challenge), (404, "")),
             Access::Basic => assert_eq!((status, challenge), (401, "Basic realm=\"registry\"")),

@@ -42,7 +42,7 @@ pub(crate) fn config(folder: &Path, access: Access, tokens: Option<&TokenServer>
     }
     if let Some(tokens) = tokens {
         config["auth"] = json!({ "token": {
-            "realm": format!("http://{}/token", tokens.address),
+            "realm": format!("https://{}/token", tokens.address),
             "service": SERVICE,
             "issuer": ISSUER,
             "rootcertbundle": folder.join("token.crt"),

@@ -1,4 +1,4 @@
-//! A token server: issues bearer tokens to one user, and grants every scope.
+//! A token server with TLS: issues bearer tokens to one user, and grants every scope.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,6 +7,9 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 use super::authority::Authority;
@@ -25,6 +28,7 @@ pub(crate) struct TokenServer {
 
 struct Shared {
     authority: Authority,
+    tls: Arc<ServerConfig>,
     scopes: Mutex<Vec<String>>,
 }
 
@@ -32,13 +36,14 @@ impl TokenServer {
     pub(crate) fn start(authority: Authority) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared { authority, scopes: Mutex::default() });
+        let tls = tls(&authority);
+        let shared = Arc::new(Shared { authority, tls, scopes: Mutex::default() });
         let server = Self { address, shared: Arc::clone(&shared) };
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let shared = Arc::clone(&shared);
                 // A client may hang up early; that is no failure of the test.
-                std::thread::spawn(move || shared.serve(&stream.unwrap()).ok());
+                std::thread::spawn(move || shared.serve(stream.unwrap()).ok());
             }
         });
         server
@@ -56,8 +61,10 @@ impl TokenServer {
 }
 
 impl Shared {
-    fn serve(&self, mut stream: &TcpStream) -> io::Result<()> {
-        let mut lines = BufReader::new(stream.try_clone()?).lines();
+    fn serve(&self, stream: TcpStream) -> io::Result<()> {
+        let connection = ServerConnection::new(Arc::clone(&self.tls)).unwrap();
+        let mut stream = StreamOwned::new(connection, stream);
+        let mut lines = BufReader::new(&mut stream).lines();
         let request = lines.next().unwrap_or_else(|| Ok(String::new()))?;
         let expected = BASE64_STANDARD.encode(format!("{USER}:{PASSWORD}"));
         let mut is_user = false;
@@ -82,7 +89,9 @@ impl Shared {
             "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             body.len()
         );
-        stream.write_all((head + &body).as_bytes())
+        stream.write_all((head + &body).as_bytes())?;
+        stream.conn.send_close_notify();
+        stream.flush()
     }
 
     /// Returns a token (a JWT with RS256) that grants the scopes.
@@ -101,6 +110,15 @@ impl Shared {
             format!("{}.{}", part(header.to_string().as_bytes()), part(claims.to_string().as_bytes()));
         format!("{signed}.{}", part(&self.authority.sign(signed.as_bytes())))
     }
+}
+
+/// Returns the configuration with the certificate of the registry, which is for this machine.
+fn tls(authority: &Authority) -> Arc<ServerConfig> {
+    let certificate = CertificateDer::from_pem_file(authority.file("server.crt")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(authority.file("server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the registry compares a token with its clock")]
