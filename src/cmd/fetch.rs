@@ -1,6 +1,6 @@
 //! `fetch`: the images of locked profiles, from registries into the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -70,11 +70,11 @@ struct Wanted {
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
-        let (mut images, mut wanted) = (BTreeMap::new(), BTreeMap::new());
+        let (mut images, mut wanted) = (BTreeSet::new(), BTreeMap::new());
         for name in &self.bundles {
             let source = self.source.open(ctx, name)?;
             let list = pinned(&source, name)?;
-            images.extend(list.references().map(|reference| (reference.to_owned(), ())));
+            images.extend(list.references().map(str::to_owned));
             add_wanted(&mut wanted, &source, list)?;
         }
         let store = ctx.store(&self.source.store);
@@ -95,7 +95,7 @@ impl Args {
                 fetch(&registry, &blobs, (*digest, one), &mut progress)?;
             }
         }
-        let images = images.into_keys().collect();
+        let images = images.into_iter().collect();
         ctx.printer.report(&FetchReport { images, fetched, bytes, there: all - fetched })?;
         let there = all - fetched;
         ctx.printer.say(&format!(

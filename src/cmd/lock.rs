@@ -215,13 +215,12 @@ impl Args {
         let registry = self.registry.client(ctx)?;
         let mut images = BTreeMap::new();
         for name in wanted.keys() {
-            let locked = match old.images.get(name).filter(|_| !self.updates(name)) {
-                Some(locked) => locked.clone(),
-                None => {
-                    ctx.printer.say(&format!("looking up {name}"));
-                    warn_of_moved_tag(ctx, &registry, name);
-                    registry.resolve(name, platform)?
-                }
+            let locked = if let Some(locked) = old.images.get(name).filter(|_| !self.updates(name)) {
+                locked.clone()
+            } else {
+                ctx.printer.say(&format!("looking up {name}"));
+                warn_of_moved_tag(ctx, &registry, name);
+                registry.resolve(name, platform)?
             };
             images.insert(name.clone(), locked);
         }

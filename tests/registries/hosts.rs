@@ -24,9 +24,9 @@ pub(crate) fn mapped(names: &[(&str, &str)]) -> Option<Mapped> {
     if !is_root("a file of host names for a test") {
         return None;
     }
-    let lines: String = names.iter().map(|(address, name)| format!("{address} {name}\n")).collect();
+    let lines: Vec<String> = names.iter().map(|(address, name)| format!("{address} {name}\n")).collect();
     let hosts = NamedTempFile::new().unwrap();
-    fs_err::write(hosts.path(), format!("127.0.0.1 localhost\n{lines}")).unwrap();
+    fs_err::write(hosts.path(), format!("127.0.0.1 localhost\n{}", lines.concat())).unwrap();
     let mapped = Mapped { unshare, hosts };
     let permitted = mapped.line("true").output().unwrap().status.success();
     if !permitted {

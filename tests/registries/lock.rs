@@ -9,13 +9,14 @@ pub(crate) fn expected(platform: &str, name: &str, tagged: &str, image: &Image) 
     let mut blobs: Vec<_> = image.blobs.iter().map(|blob| (blob.digest.as_str(), blob.bytes.len())).collect();
     blobs.sort_unstable();
     blobs.dedup();
-    let blobs: String = blobs.iter().map(|(digest, size)| format!("  \"{digest} {size}\",\n")).collect();
+    let blobs: Vec<String> = blobs.iter().map(|(digest, size)| format!("  \"{digest} {size}\",\n")).collect();
     let (digest, kind, size) =
         (&image.manifest.digest, image.manifest.media_type, image.manifest.bytes.len());
     format!(
         "# Written by `relay-bundle lock`.\nschema = \"relay-bundle/images-lock/v1\"\nplatform = \"{platform}\"\n\
          profiles = [\"relay\"]\n\n[[image]]\nname = \"{name}\"\ntagged = \"{tagged}\"\ndigest = \"{digest}\"\n\
-         mediaType = \"{kind}\"\nsize = {size}\nblobs = [\n{blobs}]\n"
+         mediaType = \"{kind}\"\nsize = {size}\nblobs = [\n{}]\n",
+        blobs.concat()
     )
 }
 

@@ -64,7 +64,7 @@ fn blocks(page: &str) -> String {
         match line {
             "```sh" => in_block = true,
             "```" => in_block = false,
-            _ if in_block => script += &format!("{line}\n"),
+            _ if in_block => script.extend([line, "\n"]),
             _ => {}
         }
     }
@@ -103,7 +103,7 @@ impl Stage {
         let copies = report["copies"].as_array().unwrap().iter();
         // Both families of media types, as mirrors have them.
         let formats = Format::ALL.into_iter().cycle();
-        let copied = |(copy, format): (&Value, Format)| {
+        let push = |(copy, format): (&Value, Format)| {
             let name = copy["from"].as_str().unwrap();
             let (host, path) = name.split_once('/').unwrap();
             assert!(SOURCES.contains(&host), "{name}");
@@ -112,7 +112,7 @@ impl Stage {
             self.mirror.push(repository, tag, &image);
             Copied { repository: repository.to_owned(), tag: tag.to_owned(), image }
         };
-        copies.zip(formats).map(copied).collect()
+        copies.zip(formats).map(push).collect()
     }
 
     /// Writes what both registries, the program and skopeo read.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::oci::registry::Registry;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The moment from which on nothing passes.
 #[derive(Clone, Copy, Debug)]
