@@ -121,7 +121,7 @@ fn status_says_no_where_a_secret_is_gone_that_apply_made() {
     let restore =
         ["secrets", "restore", bundle.as_str(), "gone.age", "--trust", "trust.toml", "--identity", "key"];
     let ran = vault.ok(vault.call(&[&restore[..], &["--yes"]].concat()));
-    assert!(ran.stderr.contains("the record has got no copy of them"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the record in the cluster has no copy of them"), "{}", ran.stderr);
     assert!(ran.stdout.contains("lacking    Secret/loki-credentials: not in the file"), "{}", ran.stdout);
     let ran = vault.call(&["status", "-n", "gone"]);
     assert!(ran.stdout.contains("If you have restored it, all is well"), "{}", ran.stdout);
