@@ -41,8 +41,8 @@ pub fn remedy(key: &ObjectKey, denial: &Denial, holder: &Holder) -> Option<Strin
             Holder::Ours => of_ours(key, &denial.faults),
             Holder::Others(whose) => denial.faults.iter().any(|fault| is_fixed(&key.kind, fault)).then(|| {
                 format!(
-                    "this installation did not make it ({whose}): find out what uses it, and ask its owner to rename or \
-                     delete it"
+                    "this installation did not make it ({whose}): find out what uses it, and ask its owner to \
+                     move it away"
                 )
             }),
         },
