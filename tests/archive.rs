@@ -359,9 +359,13 @@ fn sizes_that_no_file_may_have_are_refused_before_memory_is_taken() {
     }
 }
 
+fn large() -> Vec<u8> {
+    vec![b'c'; 1_000_001]
+}
+
 /// Two images: one of several blobs around the size of a block, and one that shares a layer with it.
 fn images() -> Images {
-    let layers: [&[u8]; 4] = [b"shared", &[b'a'; 511], &[b'b'; 512], &[b'c'; 1_000_001]];
+    let layers: [&[u8]; 4] = [b"shared", &[b'a'; 511], &[b'b'; 512], &large()];
     Images::of(&[("r.example/x/one:1", &image_of(&layers)), ("redis:8", &image_of(&[b"shared", b"z"]))])
 }
 
@@ -459,7 +463,7 @@ fn blob_of_which_a_part_or_nothing_is_wanted_is_hashed_all_the_same() {
     let mut tar = written_with(&images);
     let at = tar.windows(4).position(|bytes| bytes == b"cccc").unwrap();
     tar[at + 900_000] ^= 1;
-    let name = path_of(&Digest::of(&[b'c'; 1_000_001]));
+    let name = path_of(&Digest::of(&large()));
     let mut visits: [Box<Visitor<'_>>; 2] = [
         Box::new(hash_only),
         Box::new(|entry, content| content.read_exact(&mut [0; 10][..entry.bytes.min(10) as usize])),
@@ -508,17 +512,35 @@ fn bytes_of<'a>(layout: &'a mut Layout, name: &str) -> &'a mut Vec<u8> {
 /// What is done to a layout: its name, the edit, and what a reader says with and without hashing.
 type Defect<'a> = (&'a str, &'a dyn Fn(&mut Layout), &'a str, &'a str);
 
+/// An image with three layers, whose layout is changed.
+fn three_layers() -> Images {
+    Images::of(&[("redis:8", &image_of(&[b"a", b"b", b"c"]))])
+}
+
+/// Changes the layout of an image in each of these ways, and compares what a reader says.
+#[track_caller]
+fn are_named(images: &Images, table: &[Defect<'_>]) {
+    let files = written(&with_list(images), None);
+    for (what, edit, checked, skimmed) in table {
+        let mut layout = images.layout();
+        edit(&mut layout);
+        let tar = carry(&files, &layout);
+        let outcomes = [check(&tar, Some(&images.list), &mut hash_only), skim(&tar, Some(&images.list))];
+
+        for (outcome, wanted) in outcomes.into_iter().zip([checked, skimmed]) {
+            let found = outcome.map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(found.contains(wanted) && found.is_empty() == wanted.is_empty(), "{what}: {found}");
+        }
+        // A bundle whose images are not pinned has no layout.
+        assert_eq!(check(&tar, None, &mut hash_only).is_ok(), layout.is_empty(), "{what}");
+    }
+}
+
 #[test]
-fn each_defect_of_an_image_layout_is_named_with_its_file() {
-    let images = Images::of(&[("redis:8", &image_of(&[b"a", b"b", b"c"]))]);
-    let files = written(&with_list(&images), None);
+fn each_defect_of_the_derived_files_of_a_layout_is_named() {
+    let images = three_layers();
     let manifest = path_of(&images.manifest());
-    let at_manifest = |layout: &Layout| layout.iter().position(|(name, _)| *name == manifest).unwrap();
-    let blobs: Vec<String> = images.list.blobs().map(|(digest, _)| path_of(&digest)).collect();
-    let at_blob =
-        |layout: &Layout, number: usize| layout.iter().position(|(name, _)| *name == blobs[number]).unwrap();
-    let unlisted = path_of(&Digest::of(b"unlisted"));
-    let table: [Defect<'_>; 26] = [
+    let table: [Defect<'_>; 15] = [
         ("nothing", &|_| {}, "", ""),
         ("no layout", &Layout::clear, "", ""),
         ("no oci-layout", &|layout| drop(layout.remove(0)), "`index.json` is a file too many", "too many"),
@@ -574,6 +596,20 @@ fn each_defect_of_an_image_layout_is_named_with_its_file() {
             "too many",
         ),
         ("in another order", &|layout| layout.swap(0, 1), "`index.json` is a file too many", "too many"),
+    ];
+    are_named(&images, &table);
+}
+
+#[test]
+fn each_defect_of_the_blobs_of_a_layout_is_named() {
+    let images = three_layers();
+    let manifest = path_of(&images.manifest());
+    let at_manifest = |layout: &Layout| layout.iter().position(|(name, _)| *name == manifest).unwrap();
+    let blobs: Vec<String> = images.list.blobs().map(|(digest, _)| path_of(&digest)).collect();
+    let at_blob =
+        |layout: &Layout, number: usize| layout.iter().position(|(name, _)| *name == blobs[number]).unwrap();
+    let unlisted = path_of(&Digest::of(b"unlisted"));
+    let table: [Defect<'_>; 11] = [
         (
             "an altered blob",
             &|layout| bytes_of(layout, &blobs[2])[0] ^= 1,
@@ -660,19 +696,7 @@ fn each_defect_of_an_image_layout_is_named_with_its_file() {
             "`zzz` is a file too many",
         ),
     ];
-    for (what, edit, checked, skimmed) in table {
-        let mut layout = images.layout();
-        edit(&mut layout);
-        let tar = carry(&files, &layout);
-        let outcomes = [check(&tar, Some(&images.list), &mut hash_only), skim(&tar, Some(&images.list))];
-
-        for (outcome, wanted) in outcomes.into_iter().zip([checked, skimmed]) {
-            let found = outcome.map_or_else(|error| error.to_string(), |_| String::new());
-            assert!(found.contains(wanted) && found.is_empty() == wanted.is_empty(), "{what}: {found}");
-        }
-        // A bundle whose images are not pinned has no layout.
-        assert_eq!(check(&tar, None, &mut hash_only).is_ok(), layout.is_empty(), "{what}");
-    }
+    are_named(&images, &table);
 }
 
 #[test]
@@ -714,7 +738,7 @@ fn every_bit_of_an_image_layout_counts() {
         assert!(matches!(cut.fault, Fault::Truncated { .. }), "cut at {at}: {cut}");
     }
     assert_eq!(refused, (start..tar.len()).flat_map(bits).count());
-    writeln!(io::stderr(), "image layout: {refused} flipped bits refused").unwrap();
+    writeln!(io::stderr(), "image layout: {refused} flipped bits refused").expect("standard error is open");
 }
 
 #[test]

@@ -137,6 +137,9 @@ fn early(bytes: usize) -> Vec<u8> {
     layer
 }
 
+/// What is done to an archive beside its bad blobs.
+type Edit<'a> = dyn Fn(&mut Vec<u8>) + 'a;
+
 #[test]
 fn first_bad_blob_in_order_is_named_whichever_thread_ends_first() {
     // The first bad one takes longest, and there are more than wait at a time.
@@ -148,7 +151,7 @@ fn first_bad_blob_in_order_is_named_whichever_thread_ends_first() {
     let place = |blob: usize| media.place_of(&media.blobs[blob]);
     let later = |blob: usize| place(first + blob).start;
     let header = later(20) - 512;
-    let spoil = |edit: &dyn Fn(&mut Vec<u8>)| {
+    let spoil = |edit: &Edit<'_>| {
         let mut bad = media.tar.clone();
         bad[place(first).end - 1] ^= 1;
         for blob in [1, 2, 40, 60] {
@@ -158,7 +161,7 @@ fn first_bad_blob_in_order_is_named_whichever_thread_ends_first() {
         bad
     };
     // What is found in passing comes later in the order too.
-    let edits: [&dyn Fn(&mut Vec<u8>); 4] =
+    let edits: [&Edit<'_>; 4] =
         [&|_| {}, &|tar| tar.push(0), &|tar| tar.truncate(tar.len() - 512), &|tar| tar[header] ^= 1];
     for bad in edits.map(spoil) {
         let wanted = media.read_stream(&bad).unwrap_err().to_string();

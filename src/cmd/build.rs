@@ -33,7 +33,7 @@ use crate::render;
 use crate::render::manifest_set::ManifestSet;
 use crate::render::references::pod_template;
 use crate::rollout::packed::{COMPRESSED_BYTES_MAX, pack};
-use crate::store::{EntryName, Outcome as Stored, Store};
+use crate::store::{EntryName, Lock, Outcome as Stored, Store};
 use crate::trust::key::{KeyId, PrivateKey};
 use crate::ui::printer::Report;
 use crate::ui::progress::{Progress, size};
@@ -191,18 +191,17 @@ impl Args {
         store: &Store,
         index: &Index,
         files: &BundleFiles,
-    ) -> Result<BTreeSet<Digest>, Failure> {
+    ) -> Result<(BTreeSet<Digest>, Option<Lock>), Failure> {
         let images = images_of(files).map_err(Failure::bug)?;
         if self.images.is_none() && images.is_some() {
             ctx.printer.say("the archive carries no images: `--images all` adds them");
         }
         let wanted = self.images.as_ref().unwrap_or(&Wanted::None);
         let carry = carry::choose(ctx, &self.store, (index.name.as_str(), images.as_ref()), wanted)?;
-        if let Some(images) = &images {
-            let fetch = format!("relay-bundle fetch {}", index.profile);
-            carry::check_there(&store.blobs(), images, &carry, (&Carried::default(), &fetch))?;
-        }
-        Ok(carry)
+        let Some(images) = &images else { return Ok((carry, None)) };
+        let fetch = format!("relay-bundle fetch {}", index.profile);
+        let lock = carry::check_there(&store.blobs(), images, &carry, (&Carried::default(), &fetch))?;
+        Ok((carry, lock))
     }
 
     fn names(&self) -> Result<Vec<String>, Failure> {
@@ -270,7 +269,7 @@ impl Args {
             None => signatures(ctx, &place, id)?,
         };
         drop(serials);
-        if let (Some(archive), Some(carry)) = (&archive, carry) {
+        if let (Some(archive), Some((carry, _lock))) = (&archive, carry) {
             write_archive(ctx, store, &registered.entry, (archive, carry))?;
         }
         let objects = count(index.objects.len(), "object");

@@ -16,6 +16,7 @@ use crate::images::layout;
 use crate::images::list::{Carryable, ImageList};
 use crate::model::digest::{Digest, Hasher};
 use crate::model::safe_path::SafePath;
+use crate::store::Lock;
 use crate::store::blobs::Blobs;
 use crate::ui::progress::size;
 
@@ -179,17 +180,20 @@ fn in_base(
 }
 
 /// Refuses to write an archive of which neither `carried` nor the store has something; `fetch` is the command that brings it.
+/// The lock keeps `gc` from removing what the store has.
 pub(super) fn check_there(
     blobs: &Blobs,
     images: &ImageList,
     carry: &BTreeSet<Digest>,
     (carried, fetch): (&Carried, &str),
-) -> Result<(), Failure> {
+) -> Result<Option<Lock>, Failure> {
+    let needs_store = carry.iter().any(|digest| !carried.contains(digest));
+    let lock = needs_store.then(|| blobs.share()).transpose()?;
     let missing = blobs.missing(images)?;
     let missing = missing.iter().filter(|(digest, _)| carry.contains(digest) && !carried.contains(digest));
     let sizes: Vec<u64> = missing.map(|(_, size)| *size).collect();
     if sizes.is_empty() {
-        return Ok(());
+        return Ok(lock);
     }
     let (number, bytes) = (count(sizes.len(), "blob"), size(sizes.iter().sum()));
     Err(Failure::input(format!("the store lacks {number} of the images ({bytes})"))

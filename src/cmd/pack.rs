@@ -20,6 +20,7 @@ use crate::bundle::open::{images_of, read_index};
 use crate::bundle::read::{AnyMedium, Contents, Files};
 use crate::images::list::ImageList;
 use crate::model::digest::Digest;
+use crate::store::Lock;
 use crate::store::blobs::Blobs;
 use crate::ui::printer::Report;
 use crate::ui::progress::Progress;
@@ -83,6 +84,9 @@ struct Survey {
     /// What goes into the archive of them.
     carry: BTreeSet<Digest>,
     blobs: Blobs,
+    /// Held until the archive is written, if something comes from the store.
+    #[expect(dead_code, reason = "its end is its use")]
+    lock: Option<Lock>,
 }
 
 impl Survey {
@@ -151,7 +155,8 @@ impl Args {
         let images = images_of(&contents.files).map_err(disagrees)?;
         let blobs = ctx.store(&self.store).blobs();
         let (carried, carry) = (Carried::default(), BTreeSet::new());
-        let survey = Survey { place, attestation, contents, images, carried, tail: None, carry, blobs };
+        let survey =
+            Survey { place, attestation, contents, images, carried, tail: None, carry, blobs, lock: None };
         match &self.images {
             None => Ok(Survey { tail: Some(tail), ..survey }),
             Some(wanted) => self.choose(ctx, survey, tail, wanted),
@@ -171,11 +176,12 @@ impl Args {
         let index =
             read_index(&contents.files).map_err(|error| refused::contradiction(&place.path, &error))?;
         let carry = carry::choose(ctx, &self.store, (index.name.as_str(), images.as_ref()), wanted)?;
+        let mut lock = None;
         if let Some(images) = images {
             let fetch = format!("relay-bundle fetch {}", self.bundle);
-            carry::check_there(blobs, images, &carry, (&carried, &fetch))?;
+            lock = carry::check_there(blobs, images, &carry, (&carried, &fetch))?;
         }
-        Ok(Survey { carried, carry, ..survey })
+        Ok(Survey { carried, carry, lock, ..survey })
     }
 
     /// Reads the bundle again, up to its images.

@@ -75,7 +75,7 @@ pub struct Args {
     /// Also build this profile from the source tree, and compare: is the bundle what the source gives?
     #[arg(long, value_name = "PROFILE")]
     rebuild: Option<String>,
-    /// Ask for all images as well: exit code 1 and IMAGES_MISSING if a config or layer is not there
+    /// Ask for all images as well: exit code 1 and `IMAGES_MISSING` if a config or layer is not there
     #[arg(long, value_name = "WHAT", requires = "bundle")]
     images: Option<WantedImages>,
     /// Also compare every object with what is live: exit code 1 if one is missing, was changed, or is too many

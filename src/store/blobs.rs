@@ -35,6 +35,7 @@ pub struct Blobs {
 }
 
 /// What [`Blobs::begin`] found.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is used at once")]
 pub enum Begun {
     /// The blob is there.
     Stored,

@@ -1,6 +1,7 @@
 //! Images on the way: what `build` and `pack` put into an archive, and what the other commands make of it.
 
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use relay_bundle::model::digest::Digest;
@@ -417,4 +418,33 @@ fn blobs_of_a_bundle_that_was_replaced_go_with_it() {
 
     let kept: Vec<String> = images.contents.keys().map(ToString::to_string).collect();
     assert_eq!(names(&store(&env).join(".blobs/sha256")), kept);
+}
+
+#[test]
+fn archive_with_images_is_written_while_no_process_removes_blobs() {
+    let (env, _) = signing();
+    env.build(&["tiny"]);
+    let place = store(&env).join(".blobs/.lock");
+    put(&place, b"");
+    let gc = fs_err::File::open(&place).unwrap();
+    gc.lock().unwrap();
+    for arguments in [&ALL[..], &["pack", "@tiny", "all.tar", "--images", "all"]] {
+        let arguments = if arguments == ALL { [&["build"], arguments].concat() } else { arguments.to_vec() };
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
+        command.args(&arguments).current_dir(env.path()).env_clear().env("HOME", env.path());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let waits = lines.map(Result::unwrap).any(|line| line.contains("waiting for another process"));
+
+        assert!(waits, "{arguments:?}");
+        assert!(!env.path().join("all.tar").exists());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    drop(gc);
+    env.build(&ALL);
+    // Without `--blobs` nothing waits for those who use blobs.
+    let user = fs_err::File::open(&place).unwrap();
+    user.lock_shared().unwrap();
+    env.ok(&["gc"]);
 }

@@ -168,11 +168,6 @@ fn what_is_no_archive_is_refused() {
     for (what, bytes, why) in table {
         place.refuses(what, bytes, why);
     }
-    for (device, why) in
-        [("/dev/null", "it is empty"), ("/dev/zero", "is missing"), ("/dev/urandom", "whose field")]
-    {
-        place.refuses_path(device, device, why);
-    }
     place.settle("no archives");
 }
 
