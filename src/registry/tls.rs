@@ -60,9 +60,9 @@ pub(super) fn of(error: &rustls::Error) -> Option<RegistryFault> {
     Some(match error {
         rustls::Error::InvalidMessage(_) => RegistryFault::NotTls,
         // The signature is bad where an authority was made again under its old name.
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
-            RegistryFault::UnknownAuthority
-        }
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => RegistryFault::UnknownAuthority,
         rustls::Error::InvalidCertificate(why) => RegistryFault::Tls(of_certificate(why, error)),
         // Of a system without a store, or when $SSL_CERT_FILE names no certificates.
         rustls::Error::General(_) => RegistryFault::NoAuthorities,
