@@ -112,3 +112,17 @@ impl Copy {
 fn parse(reference: &str) -> Result<Reference, Failure> {
     reference.parse().map_err(Failure::input)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reference_that_a_shell_could_misread_is_refused() {
+        for reference in ["a:1\nevil:1 to:1", "a:1 b:1", "a:1;reboot", "$(reboot)"] {
+            assert!(Copy::of(reference, &BTreeMap::new()).is_err(), "{reference:?}");
+        }
+        let source = BTreeMap::from([("r.example/a:1".to_owned(), "x y".to_owned())]);
+        assert!(Copy::of("r.example/a:1", &source).is_err());
+    }
+}

@@ -12,9 +12,9 @@ use crate::workplace::{Ran, Workplace};
 /// Returns the example out of the help, for a profile in place of its file.
 fn example(place: &Workplace) -> String {
     let help = place.ok(&["images", "--help"]);
-    let lines = help.lines().map(str::trim).skip_while(|line| !line.contains("--mirror |"));
+    let lines = help.lines().map(str::trim).skip_while(|line| !line.contains("--mirror --quiet |"));
     let example = lines.take(2).collect::<Vec<_>>().join("\n");
-    assert!(example.starts_with("relay-bundle images prod.tar --mirror | while read"), "{help}");
+    assert!(example.starts_with("relay-bundle images prod.tar --mirror --quiet | while read -r"), "{help}");
     assert!(example.ends_with("done"), "{help}");
     example.replace("prod.tar", "relay")
 }
