@@ -13,9 +13,10 @@ use std::os::unix::fs::MetadataExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
+use super::disk::Disk;
 use super::lock::Lock;
-use super::{Store, StoreError, check_own_folder, read_folder};
-use crate::fsio::{MODE_PUBLIC, Sharing, Waits, lock_file, open_named, open_to_extend};
+use super::{Store, StoreError, check_own_folder, make_store_folder, read_folder, utf8};
+use crate::fsio::{Sharing, Waits, lock_file, open_named};
 use crate::images::list::ImageList;
 use crate::model::digest::{Digest, Hasher};
 
@@ -30,7 +31,9 @@ const BUFFER_BYTES: usize = 128 << 10;
 /// The blobs of a store.
 #[derive(Debug)]
 pub struct Blobs {
+    /// The folder of the blobs, in that of the store.
     root: Utf8PathBuf,
+    disk: Disk,
     waits: Waits,
 }
 
@@ -44,6 +47,7 @@ pub enum Begun {
 
 /// A blob that is being written; it keeps what it has if it is dropped before its end.
 pub struct PartialBlob {
+    disk: Disk,
     file: fs::File,
     path: Utf8PathBuf,
     target: Utf8PathBuf,
@@ -53,7 +57,7 @@ pub struct PartialBlob {
     hasher: Hasher,
 }
 
-/// What became of a blob that was written to its end.
+/// The result of writing a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finished {
     Stored,
@@ -75,7 +79,7 @@ pub struct BlobGarbage {
 impl Store {
     /// Returns the blobs of the store. Touches nothing.
     pub fn blobs(&self) -> Blobs {
-        Blobs { root: self.root.join(FOLDER), waits: self.waits.clone() }
+        Blobs { root: self.root.join(FOLDER), disk: self.disk.clone(), waits: self.waits.clone() }
     }
 }
 
@@ -135,12 +139,12 @@ impl Blobs {
             if self.open(&digest, size)?.is_some() {
                 return Ok(Begun::Stored);
             }
-            let file = open_to_extend(&path, MODE_PUBLIC)?.ok_or_else(in_the_way)?;
+            let file = self.disk.open_to_extend(&path)?.ok_or_else(in_the_way)?;
             lock_file(&file, Sharing::Exclusive, &self.waits)?;
             // Another process may have written the blob to its end, and renamed the file.
             if is_at(&file, &path)? {
-                let (target, hasher) = (self.path_of(&digest), Hasher::default());
-                let mut partial = PartialBlob { file, path, target, digest, size, bytes: 0, hasher };
+                let (disk, target, hasher) = (self.disk.clone(), self.path_of(&digest), Hasher::default());
+                let mut partial = PartialBlob { disk, file, path, target, digest, size, bytes: 0, hasher };
                 partial.resume()?;
                 return Ok(Begun::Partial(partial));
             }
@@ -171,10 +175,10 @@ impl Blobs {
     /// Removes what was found; the caller holds the exclusive lock.
     pub(super) fn remove(&self, garbage: &BlobGarbage) -> Result<(), StoreError> {
         for digest in garbage.blobs.keys() {
-            fs::remove_file(self.path_of(digest))?;
+            self.disk.remove(&self.path_of(digest))?;
         }
         for item in self.partial()? {
-            fs::remove_file(item.path())?;
+            self.disk.remove(&utf8(item.path())?)?;
         }
         Ok(())
     }
@@ -193,8 +197,11 @@ impl Blobs {
     }
 
     fn make_folders(&self) -> Result<(), StoreError> {
+        if let Some(store) = self.root.parent() {
+            make_store_folder(&self.disk, store)?;
+        }
         for folder in [self.root.clone(), self.root.join(WHOLE), self.root.join(PARTIAL)] {
-            fs::create_dir_all(&folder)?;
+            self.disk.make_folder_if_absent(&folder)?;
             check_own_folder(&folder)?;
         }
         Ok(())
@@ -236,13 +243,18 @@ impl PartialBlob {
 
     /// Gives the blob its name, if its bytes are the right ones.
     ///
+    /// They are synced first: a blob in the store is compared by its size only, so a power cut must not leave a file of the
+    /// right size with other bytes.
+    ///
     /// # Errors
     ///
-    /// When the file cannot be renamed.
+    /// When the file cannot be synced or renamed.
     pub fn finish(mut self) -> io::Result<Finished> {
         let found = self.hasher.clone().finish();
         if (found, self.bytes) == (self.digest, self.size) {
-            fs::rename(&self.path, &self.target)?;
+            self.disk.set_public(&self.file, &self.path)?;
+            self.file.sync_data()?;
+            self.disk.rename(&self.path, &self.target)?;
             return Ok(Finished::Stored);
         }
         self.restart()?;
