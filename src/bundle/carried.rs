@@ -150,12 +150,12 @@ impl<M: Medium> Tail<M> {
             let offset = self.medium.offset();
             let (digest, bytes, pending) = read.map_err(|fault| ReadError { fault, offset })?;
             if let Some(pending) = pending {
-                let path = path_of(&digest);
+                let path = layout::path_of(&digest);
                 reading.wait(Entry { path: &path, bytes, digest }, offset, pending)?;
             }
         }
         match rest.find(|(_, one)| matches!(one, Carryable::Manifest(_))) {
-            Some((digest, _)) => Err(self.missing(&layout::path_of(&digest))),
+            Some((digest, _)) => Err(self.missing(layout::path_of(&digest).as_str())),
             None => Ok(carried),
         }
     }
@@ -197,7 +197,9 @@ fn find_listed(
     // Every manifest is there: one that would be passed over is missing.
     match rest.find(|(digest, one)| found == Some(*digest) || matches!(one, Carryable::Manifest(_))) {
         Some((digest, one)) if found == Some(digest) => Ok((digest, one)),
-        Some((digest, _)) if is_later(digest) => Err(Fault::Missing { path: layout::path_of(&digest) }),
+        Some((digest, _)) if is_later(digest) => {
+            Err(Fault::Missing { path: layout::path_of(&digest).to_string() })
+        }
         _ => Err(Fault::Extra { name: name.to_owned() }),
     }
 }
@@ -213,7 +215,7 @@ fn read_one(
     if bytes != one.size() {
         return Err(Fault::Size { path: name, wanted: one.size(), found: bytes });
     }
-    let path = path_of(&digest);
+    let path = layout::path_of(&digest);
     let entry = Entry { path: &path, bytes, digest };
     match one {
         Carryable::Manifest(_) if !reading.hashes() => reading.read(entry, content),
@@ -249,10 +251,6 @@ fn check_manifest(
         None if named.len() != blobs.len() => Err("it names fewer blobs than are listed for it".to_owned()),
         None => Ok(()),
     }
-}
-
-fn path_of(digest: &Digest) -> SafePath {
-    SafePath::parse(&layout::path_of(digest)).expect("hexadecimal digits make a path")
 }
 
 /// What is done with manifests, configs and layers on the way.

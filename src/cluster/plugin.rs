@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::command::{self, CommandError, DEADLINE, Interaction};
+use super::command::{self, CommandError, DEADLINE, Interaction, OUTPUT_BYTES_MAX};
 use super::credentials::bearer_header;
 use crate::model::timestamp::Timestamp;
 
@@ -44,13 +44,13 @@ pub enum PluginFault {
     Start(String),
     #[error("did not end within {} s and was killed", .0.as_secs())]
     Timeout(Duration),
-    #[error("printed more than 1 MiB and was killed")]
+    #[error("printed more than {} MiB and was killed", OUTPUT_BYTES_MAX >> 20)]
     TooLarge,
     #[error("failed ({0})")]
     Failed(ExitStatus),
     #[error("was lost: {0}")]
     Lost(String),
-    #[error("needs a terminal (`interactiveMode: Always`), and standard input is none")]
+    #[error("needs a terminal (`interactiveMode: Always`), and standard input is not a terminal")]
     NoTerminal,
     /// What it printed has no credentials in it.
     #[error("{0}")]

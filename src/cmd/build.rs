@@ -279,7 +279,7 @@ impl Args {
         Ok(Built {
             profile: name.to_owned(),
             path: registered.path,
-            content_id: format!("sha256:{id}"),
+            content_id: id.prefixed(),
             objects: index.objects.len(),
             entry,
             signed: !signers.is_empty(),

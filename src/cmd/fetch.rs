@@ -23,7 +23,8 @@ use crate::ui::progress::{Progress, size};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "What is in the store already is not fetched again, and what was interrupted is continued. Every
-blob is hashed before it counts.
+blob is hashed as it is downloaded. A blob that is in the store already is compared by its size;
+writing an archive hashes it again.
 
 Examples:
   relay-bundle fetch production
@@ -124,7 +125,10 @@ fn add_wanted(
     for image in list.images() {
         let name = image.reference.without_digest().to_string();
         let origin = sources.get(&name).map_or(Ok(image.reference.clone()), |source| source.parse());
-        let origin = origin.map_err(Failure::input)?.pinned(image.digest);
+        let bundle = &source.bundle.index.profile;
+        let invalid =
+            |error| Failure::input(format!("recipe.json of `{bundle}` has an invalid image: {error}"));
+        let origin = origin.map_err(invalid)?.pinned(image.digest);
         let manifest = list.get(&image.digest).map(|one| (image.digest, one.size(), true));
         let blobs = image.blobs.iter().filter_map(|digest| Some((*digest, list.get(digest)?.size(), false)));
         for (digest, size, is_manifest) in manifest.into_iter().chain(blobs) {

@@ -127,7 +127,7 @@ impl Args {
             error => Failure::from(error),
         })?;
         let (id, signed) = (survey.contents.sums.content_id(), survey.attestation.is_some());
-        let content_id = format!("sha256:{id}");
+        let content_id = id.prefixed();
         let signature = if signed { "signed (not verified here)" } else { "unsigned" };
         let files = survey.contents.sums.len();
         let report = PackReport { path: self.file.clone(), bytes, content_id, files, blobs, signed };

@@ -10,6 +10,7 @@ use super::list::{ImageList, InvalidImageList, contradiction};
 use super::manifest::MediaType;
 use crate::canonical::Canonical;
 use crate::model::digest::Digest;
+use crate::model::safe_path::SafePath;
 
 /// The file that says that an image layout is here, and its bytes.
 pub const OCI_LAYOUT: &str = "oci-layout";
@@ -49,8 +50,8 @@ struct Annotations {
 }
 
 /// Returns the path of a manifest, config or layer.
-pub fn path_of(digest: &Digest) -> String {
-    format!("{BLOBS}{digest}")
+pub fn path_of(digest: &Digest) -> SafePath {
+    SafePath::parse(&format!("{BLOBS}{digest}")).expect("hexadecimal digits make a path")
 }
 
 /// Returns the digest that a path of [`path_of`] names.
@@ -63,7 +64,7 @@ pub fn index(images: &ImageList) -> Vec<u8> {
     let manifests: BTreeMap<_, _> = images.manifests().collect();
     let entry = |(name, digest): (String, Digest)| Entry {
         annotations: Annotations { containerd: name.clone(), oci: name },
-        digest: format!("sha256:{digest}"),
+        digest: digest.prefixed(),
         media_type: manifests[&digest].media_type.as_str(),
         size: manifests[&digest].size,
     };

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::lock::{BLOB_ENTRIES_MAX, BLOBS_MAX, IMAGES_MAX, LockedImage};
+use super::lock::{Counted, LockedImage, TooMany};
 use super::manifest::{BLOB_BYTES_MAX, MANIFEST_BYTES_MAX, MediaType};
 use super::reference::Reference;
 use crate::canonical::Canonical;
@@ -68,17 +68,17 @@ impl Carryable {
     }
 }
 
-/// Why there is no list of images.
+/// A rejected `images.json`.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidImageList {
     #[error("it is not JSON of this format: {0}")]
     Json(#[from] serde_json::Error),
     #[error("it has format {found}, and this program reads format {FORMAT}")]
     Format { found: u32 },
-    #[error("it is not spelled as this program writes it")]
+    #[error("it is not in canonical form")]
     Spelling,
-    #[error("it has {found} {what}, and {most} are allowed")]
-    TooMany { what: &'static str, found: usize, most: usize },
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     #[error("it has {found} bytes, and {IMAGES_BYTES_MAX} are allowed")]
     TooLarge { found: usize },
     #[error("{0}")]
@@ -237,15 +237,9 @@ impl ImageList {
     }
 
     fn check(&self) -> Result<(), InvalidImageList> {
-        let entries: usize = self.images.values().map(|image| image.blobs.len()).sum();
-        let counts = [
-            ("images", self.images.len(), IMAGES_MAX),
-            ("blobs", self.blobs.len(), BLOBS_MAX),
-            ("blobs in all images together", entries, BLOB_ENTRIES_MAX),
-        ];
-        if let Some((what, found, most)) = counts.into_iter().find(|(_, number, most)| number > most) {
-            return Err(InvalidImageList::TooMany { what, found, most });
-        }
+        Counted::Images.check(self.images.len())?;
+        Counted::Blobs.check(self.blobs.len())?;
+        Counted::BlobEntries.check(self.images.values().map(|image| image.blobs.len()).sum())?;
         if self.images.is_empty() {
             return Err(contradiction("it has no image".to_owned()));
         }

@@ -179,7 +179,7 @@ checked_text! {
     /// A container image's digest, or nothing.
     ImageDigest, max = 71, pattern = "^(sha256:[0-9a-f]{64})?$",
     rule = "write `sha256:` and 64 lowercase hexadecimal digits",
-    |text| text.is_empty() || text.strip_prefix("sha256:").is_some_and(|hex| hex.parse::<super::digest::Digest>().is_ok())
+    |text| text.is_empty() || super::digest::Digest::from_prefixed(text).is_ok()
 }
 
 checked_text! {
@@ -310,6 +310,11 @@ fn is_url_path(text: &str) -> bool {
     shape
         && segments
         && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "?#\\;{}\"$<>`".contains(c))
+}
+
+/// Returns the first 80 characters of a text, for a message.
+pub fn shortened(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 fn is_registry(text: &str) -> bool {

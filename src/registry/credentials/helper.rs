@@ -85,7 +85,7 @@ enum End {
     Late,
 }
 
-/// A helper that runs, in a process group of its own: what it starts ends with it.
+/// A running helper, in a process group of its own: killing it kills its children.
 struct Running {
     child: Child,
     answer: ChildStdout,
