@@ -102,7 +102,7 @@ fn blob_whose_writer_was_killed_is_resumed() {
 }
 
 #[test]
-fn bytes_that_were_altered_before_they_were_resumed_are_discarded() {
+fn altered_partial_is_discarded() {
     let (Home { store, _folder, .. }, path) = with_folders();
     partial(&store).append(&BLOB[..10]).unwrap();
     fs::write(&path, b"other byte").unwrap();

@@ -25,7 +25,7 @@ pub struct Entry<'a> {
     pub digest: Digest,
 }
 
-/// What is done with the bytes of each manifest, config and layer.
+/// Handles the bytes of each manifest, config and layer.
 pub type Visitor<'a> = dyn FnMut(Entry<'_>, &mut dyn Read) -> io::Result<()> + 'a;
 
 /// A visitor that wants no bytes; they are checked all the same.
@@ -33,7 +33,7 @@ pub fn hash_only(_: Entry<'_>, _: &mut dyn Read) -> io::Result<()> {
     Ok(())
 }
 
-/// What an archive carries of its images.
+/// The blobs in an archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Carried {
     digests: BTreeSet<Digest>,
@@ -61,7 +61,7 @@ impl Carried {
     }
 }
 
-/// What follows the listed files of a bundle.
+/// The images behind the listed files of a bundle.
 #[derive(Debug)]
 pub struct Tail<M> {
     medium: M,
@@ -248,12 +248,12 @@ fn check_manifest(
     };
     match named.iter().find(|(blob, size)| !is_listed((blob, size))) {
         Some((blob, _)) => Err(format!("it names sha256:{blob}, which is not listed for it")),
-        None if named.len() != blobs.len() => Err("it names fewer blobs than are listed for it".to_owned()),
+        None if named.len() != blobs.len() => Err("it names fewer configs and layers than are listed for it".to_owned()),
         None => Ok(()),
     }
 }
 
-/// What is done with manifests, configs and layers on the way.
+/// Handles manifests, configs and layers in the order of an archive.
 trait Reading {
     /// Returns whether bytes are hashed.
     fn hashes(&self) -> bool;

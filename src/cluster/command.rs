@@ -20,7 +20,7 @@ use crate::fsio::guard::{GuardError, read_secret};
 /// How long a command may take that cannot ask a person: a login over a slow network takes some seconds.
 pub(super) const DEADLINE: Duration = Duration::from_mins(1);
 /// How much a command may print: a token or a certificate with its key has some thousand bytes.
-pub(super) const OUTPUT_BYTES_MAX: u64 = 1 << 20;
+const OUTPUT_BYTES_MAX: u64 = 1 << 20;
 /// How often a command that has closed its output is asked whether it has ended.
 const POLL: Duration = Duration::from_millis(10);
 

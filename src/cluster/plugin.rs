@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::command::{self, CommandError, DEADLINE, Interaction, OUTPUT_BYTES_MAX};
+use super::command::{self, CommandError, DEADLINE, Interaction};
 use super::credentials::bearer_header;
 use crate::model::timestamp::Timestamp;
 
@@ -44,7 +44,7 @@ pub enum PluginFault {
     Start(String),
     #[error("did not end within {} s and was killed", .0.as_secs())]
     Timeout(Duration),
-    #[error("printed more than {} MiB and was killed", OUTPUT_BYTES_MAX >> 20)]
+    #[error("printed more than 1 MiB and was killed")]
     TooLarge,
     #[error("failed ({0})")]
     Failed(ExitStatus),

@@ -69,7 +69,7 @@ pub struct Args {
     /// Also write each bundle into a file `PROFILE.tar` in this folder
     #[arg(long, value_name = "DIR")]
     archives: Option<Utf8PathBuf>,
-    /// What goes into the archive of the images: all, none, or since:FILE (without what that bundle lists) [default: none]
+    /// Images to carry in the archive: all, none, or since:FILE (leave out what FILE lists) [default: none]
     #[arg(long, value_name = "WHAT")]
     images: Option<Wanted>,
     #[command(flatten)]
@@ -256,9 +256,7 @@ impl Args {
             Stored::New => "new",
             Stored::Existed => "existed",
             Stored::Replaced { reason } => {
-                ctx.printer.warn(&format!(
-                    "the store's entry was not as it was built and has been made again: {reason}"
-                ));
+                ctx.printer.warn(&format!("the store entry was altered; it was rebuilt: {reason}"));
                 "replaced"
             }
         };
@@ -402,7 +400,7 @@ fn signatures(ctx: &Ctx, place: &Sealable, content_id: Digest) -> Result<(String
             Ok((format!("kept its {signatures}, which nothing here has verified"), signers))
         }
         Err(why) => {
-            ctx.printer.warn(&format!("the attestation that was there is of no use: {why}"));
+            ctx.printer.warn(&format!("the existing attestation is invalid: {why}"));
             Ok((format!("make a new one: relay-bundle sign {path} --reseal --key signing.pem"), Vec::new()))
         }
     }

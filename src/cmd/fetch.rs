@@ -110,8 +110,8 @@ impl Args {
 
 fn pinned<'a>(source: &'a Source, name: &str) -> Result<&'a ImageList, Failure> {
     source.bundle.images.as_ref().ok_or_else(|| {
-        Failure::input(format!("the images of `{name}` are not pinned, so nothing says what to fetch"))
-            .hint(format!("lock them: relay-bundle lock {}", source.bundle.index.profile))
+        Failure::input(format!("profile `{name}` is not locked"))
+            .hint(format!("lock it: relay-bundle lock {}", source.bundle.index.profile))
     })
 }
 
@@ -138,7 +138,7 @@ fn add_wanted(
     Ok(())
 }
 
-/// Fetches one blob, unless another process has meanwhile.
+/// Fetches one blob, unless another process stored it.
 fn fetch(
     registry: &Registry,
     blobs: &Blobs,
@@ -153,11 +153,8 @@ fn fetch(
             Finished::Wrong { .. } => progress.retreat(one.size),
         }
     }
-    Err(Failure::world(format!(
-        "what the registry sends for sha256:{digest} of `{}` is something else",
-        one.image
-    ))
-    .hint("the registry, or a proxy on the way, alters content: fetch from another (--from HOST=MIRROR)"))
+    Err(Failure::world(format!("wrong content for sha256:{digest} of `{}`", one.image))
+        .hint("fetch from another registry: --from HOST=MIRROR"))
 }
 
 fn fetch_rest(

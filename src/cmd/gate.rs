@@ -56,7 +56,7 @@ impl BundleArgs {
         }
     }
 
-    /// Returns what there is of the images of the bundle that was verified: in its archive, or in the store that it is in.
+    /// Counts the verified bundle's images in its archive or in the store.
     pub(super) fn images(
         &self,
         store: &StoreArgs,
@@ -70,7 +70,7 @@ impl BundleArgs {
         Ok(Some(ImagesSummary::of(images, Place::Archive, |digest| bundle.carried().contains(digest))))
     }
 
-    /// Refuses parts of a bundle that is in none.
+    /// Rejects `--part` for a bundle that is not in parts.
     pub(super) fn check(&self) -> Result<(), Failure> {
         if self.part.is_empty() || medium::is_parts_index(self.bundle.as_str().into()) {
             return Ok(());
@@ -99,7 +99,7 @@ fn verify_entry(
     Ok((path.into_string(), bundle))
 }
 
-/// Verifies what is at a path. If a part of it is bad, that is why, whatever else was found before or behind it.
+/// Verifies the bundle at a path; a damaged part is reported first.
 fn verify_path(
     path: &Utf8Path,
     elsewhere: &[Utf8PathBuf],

@@ -68,7 +68,7 @@ struct LockReport {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ImageLine {
-    change: Change,
+    change: LockChange,
     name: String,
     /// Absent of an image that was removed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +82,7 @@ struct ImageLine {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-enum Change {
+enum LockChange {
     Added,
     Kept,
     Moved,
@@ -97,13 +97,13 @@ impl Report for LockReport {
             let name = safe(&line.name);
             let digest = line.digest.as_deref().unwrap_or_default();
             match line.change {
-                Change::Added => writeln!(out, "added    {name} {digest} ({})", size(line.bytes))?,
-                Change::Kept => writeln!(out, "kept     {name} {digest}")?,
-                Change::Moved => {
+                LockChange::Added => writeln!(out, "added    {name} {digest} ({})", size(line.bytes))?,
+                LockChange::Kept => writeln!(out, "kept     {name} {digest}")?,
+                LockChange::Moved => {
                     let old = line.old_digest.as_deref().unwrap_or_default();
                     writeln!(out, "moved    {name} {old} -> {digest} ({})", size(line.bytes))?;
                 }
-                Change::Removed => writeln!(out, "removed  {name}")?,
+                LockChange::Removed => writeln!(out, "removed  {name}")?,
             }
         }
         Ok(())
@@ -112,25 +112,25 @@ impl Report for LockReport {
 
 /// How a lock stands to the profiles that it lists.
 #[derive(Serialize)]
-struct CheckReport {
+struct LockCheckReport {
     complete: bool,
-    missing: Vec<Missing>,
+    missing: Vec<UnlockedImage>,
     superfluous: Vec<String>,
     /// Versions and digests that disagree.
     notes: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct Missing {
+struct UnlockedImage {
     name: String,
     profiles: BTreeSet<Label>,
 }
 
-impl Report for CheckReport {
+impl Report for LockCheckReport {
     const SCHEMA: &'static str = "lock-check/v1";
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        for Missing { name, profiles } in &self.missing {
+        for UnlockedImage { name, profiles } in &self.missing {
             let profiles: Vec<&str> = profiles.iter().map(Label::as_str).collect();
             writeln!(out, "missing      {} ({})", safe(name), profiles.join(", "))?;
         }
@@ -140,7 +140,7 @@ impl Report for CheckReport {
 }
 
 /// The images of the profiles, and which profiles have each.
-type Wanted = BTreeMap<Reference, BTreeSet<Label>>;
+type ImageUsers = BTreeMap<Reference, BTreeSet<Label>>;
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
@@ -204,7 +204,7 @@ impl Args {
         &self,
         ctx: &Ctx,
         old: &Lock,
-        wanted: &Wanted,
+        wanted: &ImageUsers,
         platform: &Platform,
     ) -> Result<BTreeMap<Reference, LockedImage>, Failure> {
         self.check_names(wanted)?;
@@ -224,7 +224,7 @@ impl Args {
     }
 
     /// Refuses names of `--update` that no image has.
-    fn check_names(&self, wanted: &Wanted) -> Result<(), Failure> {
+    fn check_names(&self, wanted: &ImageUsers) -> Result<(), Failure> {
         let names = self.update.iter().flatten();
         match names.into_iter().find(|name| !wanted.keys().any(|image| is_named(image, name))) {
             None => Ok(()),
@@ -282,8 +282,8 @@ fn check_text(text: &str) -> Result<(), Failure> {
     })
 }
 
-fn wanted(profiles: &[Profile]) -> Result<Wanted, Failure> {
-    let mut wanted = Wanted::new();
+fn wanted(profiles: &[Profile]) -> Result<ImageUsers, Failure> {
+    let mut wanted = ImageUsers::new();
     for profile in profiles {
         // Two sources may have one name in the cluster: a build says so, but only once both are locked.
         for (_, image) in profile.settings.all_images() {
@@ -297,17 +297,17 @@ fn wanted(profiles: &[Profile]) -> Result<Wanted, Failure> {
     Ok(wanted)
 }
 
-fn check(ctx: &Ctx, lock: &Lock, wanted: &Wanted, profiles: &[Profile]) -> Outcome {
-    let missing: Vec<Missing> = wanted
+fn check(ctx: &Ctx, lock: &Lock, wanted: &ImageUsers, profiles: &[Profile]) -> Outcome {
+    let missing: Vec<UnlockedImage> = wanted
         .iter()
         .filter(|(name, _)| !lock.images.contains_key(*name))
-        .map(|(name, profiles)| Missing { name: name.to_string(), profiles: profiles.clone() })
+        .map(|(name, profiles)| UnlockedImage { name: name.to_string(), profiles: profiles.clone() })
         .collect();
     let superfluous = lock.images.keys().filter(|name| !wanted.contains_key(*name));
     let superfluous: Vec<String> = superfluous.map(ToString::to_string).collect();
     let complete = missing.is_empty() && superfluous.is_empty();
     let notes = profiles.iter().filter_map(other_version).chain(other_digests(lock)).collect();
-    ctx.printer.report(&CheckReport { complete, missing, superfluous, notes })?;
+    ctx.printer.report(&LockCheckReport { complete, missing, superfluous, notes })?;
     if complete {
         ctx.printer.say(&format!("{} images are locked for {}", lock.images.len(), lock.platform));
         return Ok(ExitCode::SUCCESS);
@@ -338,21 +338,21 @@ fn report(path: Utf8PathBuf, old: &Lock, lock: &Lock) -> LockReport {
     let line = |(name, image): (&Reference, &LockedImage)| {
         let before = old.images.get(name).map(|before| before.digest);
         let change = match before {
-            None => Change::Added,
-            Some(before) if before == image.digest => Change::Kept,
-            Some(_) => Change::Moved,
+            None => LockChange::Added,
+            Some(before) if before == image.digest => LockChange::Kept,
+            Some(_) => LockChange::Moved,
         };
         ImageLine {
             change,
             name: name.to_string(),
             digest: Some(image.digest.prefixed()),
-            old_digest: before.filter(|_| change == Change::Moved).map(|digest| digest.prefixed()),
+            old_digest: before.filter(|_| change == LockChange::Moved).map(|digest| digest.prefixed()),
             blobs: image.blobs.len(),
             bytes: image.blobs.values().sum(),
         }
     };
     let removed = old.images.keys().filter(|name| !lock.images.contains_key(*name)).map(|name| ImageLine {
-        change: Change::Removed,
+        change: LockChange::Removed,
         name: name.to_string(),
         digest: None,
         old_digest: None,

@@ -151,12 +151,12 @@ fn check_folder(path: &Utf8Path) -> Result<(), Failure> {
     Err(hints.fold(nothing, Failure::hint))
 }
 
-/// Tells whether a path is that of an index of parts, by its spelling alone.
+/// Returns whether a path is that of an index of parts, by its spelling alone.
 pub(super) fn is_parts_index(path: &Utf8Path) -> bool {
     path.as_str().ends_with(SUFFIX)
 }
 
-/// Tells whether a path is that of one part of an archive, by its spelling alone.
+/// Returns whether a path is that of one part of an archive, by its spelling alone.
 pub(super) fn is_part_name(path: &Utf8Path) -> bool {
     path.file_name().and_then(is_part).is_some()
 }

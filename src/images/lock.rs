@@ -121,17 +121,17 @@ impl InvalidLock {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct LockText {
     schema: String,
     platform: String,
     profiles: Vec<String>,
     #[serde(default)]
-    image: Vec<toml::Spanned<WrittenImage>>,
+    image: Vec<toml::Spanned<LockImageText>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct WrittenImage {
+struct LockImageText {
     name: String,
     tagged: String,
     digest: String,
@@ -152,7 +152,7 @@ impl Lock {
         if text.len() as u64 > LOCK_BYTES_MAX {
             return Err(whole(format!("{} bytes, at most {LOCK_BYTES_MAX}", text.len())));
         }
-        let written: Written = toml::from_str(text).map_err(|error| InvalidLock {
+        let written: LockText = toml::from_str(text).map_err(|error| InvalidLock {
             line: error.span().map(|span| line_of(span.start)),
             message: error.message().to_owned(),
         })?;
@@ -187,7 +187,7 @@ impl Lock {
     pub fn to_text(&self) -> String {
         let profiles: Vec<String> = self.profiles.iter().map(|name| format!("\"{name}\"")).collect();
         let mut text = format!(
-            "# Written by `relay-bundle lock`.\nschema = \"{SCHEMA}\"\nplatform = \"{}\"\nprofiles = [{}]\n",
+            "# LockText by `relay-bundle lock`.\nschema = \"{SCHEMA}\"\nplatform = \"{}\"\nprofiles = [{}]\n",
             self.platform,
             profiles.join(", ")
         );
@@ -216,7 +216,7 @@ impl Lock {
     }
 }
 
-impl WrittenImage {
+impl LockImageText {
     fn checked(self) -> Result<(Reference, LockedImage), String> {
         let name: Reference = self.name.parse().map_err(|error| format!("{error}"))?;
         let media_type = MediaType::of(&self.media_type).filter(|media_type| !media_type.is_index());
@@ -336,5 +336,16 @@ mod tests {
         }
         let error = Lock::parse(&many.to_text()).unwrap_err();
         assert_eq!(error.message, "66 images, at most 64");
+    }
+
+    #[test]
+    fn lock_over_image_limit_is_refused_before_images_are_read() {
+        let mut many = lock();
+        let image = many.images.values().next().unwrap().clone();
+        for number in 0..IMAGES_MAX {
+            many.images.insert(format!("x/y:{number}").parse().unwrap(), image.clone());
+        }
+        let text = many.to_text().replacen("size = 707", "size = 0", 1);
+        assert_eq!(Lock::parse(&text).unwrap_err().message, "66 images, at most 64");
     }
 }

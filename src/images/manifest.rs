@@ -141,9 +141,9 @@ pub struct Index {
 /// Why an index has no manifest for a platform.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoChild {
-    #[error("it has no manifest for {wanted}; it has {}", if .there.is_empty() { "none" } else { .there })]
+    #[error("no manifest for {wanted}; the index lists {}", if .there.is_empty() { "no platform" } else { .there })]
     Absent { wanted: String, there: String },
-    #[error("it has {number} manifests for {wanted}, and nothing says which one is meant")]
+    #[error("{number} manifests for {wanted}, none of which is preferred")]
     Ambiguous { wanted: String, number: usize },
 }
 

@@ -31,7 +31,7 @@ pub struct Profile {
 /// The app name of the chart: part of names and the value of a selector.
 pub const APP_NAME: &str = "claude-relay";
 
-/// What objects are called.
+/// The names of objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
     /// The value of the label `app.kubernetes.io/name` of the relay.
@@ -191,7 +191,7 @@ impl Profile {
 }
 
 impl Settings {
-    /// Tells whether more than one pod of the relay can run at once.
+    /// Returns whether more than one pod of the relay can run at once.
     pub fn can_scale(&self) -> bool {
         if self.autoscaling.enabled {
             self.autoscaling.max_replicas.get() > 1
@@ -200,13 +200,13 @@ impl Settings {
         }
     }
 
-    /// Tells whether Fluent Bit runs beside the relay.
+    /// Returns whether Fluent Bit runs beside the relay.
     pub fn has_fluent_bit(&self) -> bool {
         let logs = &self.storage.logs;
         logs.fluentbit.enabled && matches!(logs.mode, LogMode::Fluentbit | LogMode::Forward)
     }
 
-    /// Tells whether the metrics exporter runs beside the relay.
+    /// Returns whether the metrics exporter runs beside the relay.
     pub fn has_exporter(&self) -> bool {
         self.service_monitor.enabled && self.service_monitor.exporter.enabled
     }

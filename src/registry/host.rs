@@ -8,7 +8,6 @@ use std::str::FromStr;
 use http::Uri;
 
 use crate::images::reference::Reference;
-use crate::model::text::shortened;
 
 /// The host under which images of Docker Hub are named, and the one that serves them.
 const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
@@ -75,6 +74,10 @@ fn repository_of(text: &str) -> Option<(String, String)> {
     let is_named = first.contains(['.', ':']) || first == "localhost";
     let is_repository = reference.tag().is_none() && reference.digest().is_none();
     (is_named && is_repository).then(|| (reference.registry().to_owned(), path.to_owned()))
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 /// A repository at the host that is asked for it.

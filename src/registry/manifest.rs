@@ -12,7 +12,6 @@ use crate::images::manifest::{Descriptor, Index, MANIFEST_BYTES_MAX, Manifest, M
 use crate::images::platform::Platform;
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
-use crate::model::text::shortened;
 
 /// Registries give out a manifest as one of these, or, with some kinds, none.
 const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
@@ -120,7 +119,7 @@ impl Registry {
         if wanted == found || wanted.strip_prefix(&found).is_some_and(|rest| rest.starts_with('/')) {
             return Ok(());
         }
-        Err(RegistryFault::OtherPlatform { wanted, found: shortened(&found) }.at(&place))
+        Err(RegistryFault::OtherPlatform { wanted, found: found.chars().take(80).collect() }.at(&place))
     }
 
     fn manifest(&self, repository: &Repository, name: ManifestName) -> Result<FoundManifest, RequestFailure> {
@@ -163,7 +162,7 @@ impl<'a> ManifestName<'a> {
     fn text(self) -> String {
         match self {
             Self::Tag(tag) => tag.to_owned(),
-            Self::Digest(digest) => digest.prefixed(),
+            Self::Digest(digest) => format!("sha256:{digest}"),
         }
     }
 

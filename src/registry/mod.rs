@@ -1,4 +1,4 @@
-//! The edge to image registries: names are resolved, manifests and blobs fetched. The only module that uses ureq.
+//! The edge to image registries: names are resolved, manifests and blobs fetched. The only folder that knows the HTTP client.
 //!
 //! | module | decides |
 //! |---|---|

@@ -158,7 +158,7 @@ impl Blobs {
     }
 
     /// Returns what is not `named`; the caller holds the exclusive lock.
-    pub(super) fn garbage(&self, named: &BTreeSet<Digest>) -> Result<BlobGarbage, StoreError> {
+    pub(super) fn find_garbage(&self, named: &BTreeSet<Digest>) -> Result<BlobGarbage, StoreError> {
         let mut garbage = BlobGarbage::default();
         for item in read_folder(&self.root.join(WHOLE))? {
             let digest = item.file_name().to_str().and_then(|name| name.parse::<Digest>().ok());
@@ -166,7 +166,7 @@ impl Blobs {
                 garbage.blobs.insert(digest, item.metadata()?.len());
             }
         }
-        for item in self.partial()? {
+        for item in self.list_partial()? {
             garbage.partial_bytes += item.metadata()?.len();
         }
         Ok(garbage)
@@ -177,13 +177,13 @@ impl Blobs {
         for digest in garbage.blobs.keys() {
             self.disk.remove(&self.path_of(digest))?;
         }
-        for item in self.partial()? {
+        for item in self.list_partial()? {
             self.disk.remove(&utf8(item.path())?)?;
         }
         Ok(())
     }
 
-    fn partial(&self) -> Result<Vec<fs::DirEntry>, StoreError> {
+    fn list_partial(&self) -> Result<Vec<fs::DirEntry>, StoreError> {
         let is_ours = |item: &fs::DirEntry| {
             item.file_name().to_str().is_some_and(|name| name.parse::<Digest>().is_ok())
                 && item.file_type().is_ok_and(|kind| kind.is_file())

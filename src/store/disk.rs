@@ -25,7 +25,7 @@ const WORK: &str = "work-";
 /// How the names of links begin that are about to be renamed into place.
 const LINK: &str = "link-";
 
-/// Tells whether [`Disk`] made this in the folder for what is temporary.
+/// Returns whether [`Disk`] made this in the folder for what is temporary.
 pub(super) fn is_temporary(name: &str, item: &fs::DirEntry) -> bool {
     let is_random = |rest: &str| rest.len() == 6 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let Ok(kind) = item.file_type() else { return false };

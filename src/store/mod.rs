@@ -108,7 +108,7 @@ impl Store {
         &self.root
     }
 
-    /// Tells whether builds have used the folder as a store.
+    /// Returns whether builds have used the folder as a store.
     pub fn is_made(&self) -> bool {
         fs::symlink_metadata(self.root.join(LOCK)).is_ok_and(|metadata| metadata.is_file())
     }

@@ -9,9 +9,8 @@ fn update_that_swallows_profile_names_it_in_hint() {
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("no listed profile has the image `web`"), "{}", ran.stderr);
     assert!(
-        ran.stderr.contains(
-            "hint: to update every image of the listed profiles: relay-bundle lock web --update"
-        ),
+        ran.stderr
+            .contains("hint: to update every image of the listed profiles: relay-bundle lock web --update"),
         "{}",
         ran.stderr
     );

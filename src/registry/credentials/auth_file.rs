@@ -83,6 +83,7 @@ impl AuthFile {
         !self.logins.is_empty()
     }
 
+    /// Returns the login for a repository: from the helper of its host, or the closest entry of the file.
     pub(super) fn find(
         &self,
         repository: &Repository,

@@ -85,7 +85,7 @@ enum End {
     Late,
 }
 
-/// A running helper, in a process group of its own: killing it kills its children.
+/// A helper that runs, in a process group of its own: what it starts ends with it.
 struct Running {
     child: Child,
     answer: ChildStdout,
