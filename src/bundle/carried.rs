@@ -248,7 +248,9 @@ fn check_manifest(
     };
     match named.iter().find(|(blob, size)| !is_listed((blob, size))) {
         Some((blob, _)) => Err(format!("it names sha256:{blob}, which is not listed for it")),
-        None if named.len() != blobs.len() => Err("it names fewer configs and layers than are listed for it".to_owned()),
+        None if named.len() != blobs.len() => {
+            Err("it names fewer configs and layers than are listed for it".to_owned())
+        }
         None => Ok(()),
     }
 }

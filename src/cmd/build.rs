@@ -69,7 +69,7 @@ pub struct Args {
     /// Also write each bundle into a file `PROFILE.tar` in this folder
     #[arg(long, value_name = "DIR")]
     archives: Option<Utf8PathBuf>,
-    /// Images to carry in the archive: all, none, or since:FILE (leave out what FILE lists) [default: none]
+    /// Images to carry in the archive: all, none, since:FILE or since:@ENTRY (leave out what that lists) [default: none]
     #[arg(long, value_name = "WHAT")]
     images: Option<Wanted>,
     #[command(flatten)]
@@ -148,7 +148,7 @@ impl Args {
         }
         for name in &names {
             if let Some(archive) = self.archive_of(name) {
-                target(&archive, &format!("{name}.tar")).check(&self.store.store)?;
+                self.target(&archive, &format!("{name}.tar")).check(&self.store.store)?;
             }
         }
         let store = ctx.store(&self.store);
@@ -182,6 +182,11 @@ impl Args {
     fn archive_of(&self, name: &str) -> Option<Utf8PathBuf> {
         let in_folder = self.archives.as_ref().map(|folder| folder.join(format!("{name}.tar")));
         self.archive.clone().or(in_folder)
+    }
+
+    fn target<'a>(&self, path: &'a Utf8Path, example: &'a str) -> Target<'a> {
+        let option = if self.archives.is_some() { "--archives: " } else { "--archive " };
+        Target { path, option, example }
     }
 
     /// Decides what goes into the archive of the images, before anything is stored or signed.
@@ -268,7 +273,8 @@ impl Args {
         };
         drop(serials);
         if let (Some(archive), Some((carry, _lock))) = (&archive, carry) {
-            write_archive(ctx, store, &registered.entry, (archive, carry))?;
+            let target = self.target(archive, "");
+            write_archive(ctx, store, &registered.entry, (&target, carry))?;
         }
         let objects = count(index.objects.len(), "object");
         let state = if signers.is_empty() { "unsigned" } else { "signed" };
@@ -364,27 +370,24 @@ fn write_archive(
     ctx: &Ctx,
     store: &Store,
     entry: &EntryName,
-    (path, carry): (&Utf8Path, BTreeSet<Digest>),
+    (target, carry): (&Target<'_>, BTreeSet<Digest>),
 ) -> Result<(), Failure> {
     let (_, sums) = store.open(entry.as_str())?;
     let attestation = sums.attestation().map(<[u8]>::to_vec);
     let contents = sums.into_files()?.read_to_end()?;
     let images = images_of(&contents.files).map_err(Failure::bug)?;
-    let cargo =
-        Cargo { attestation: attestation.as_deref(), files: &contents.files, images: images.as_ref(), carry };
+    let fetch = format!("relay-bundle fetch {entry}");
+    let (attestation, files, images) = (attestation.as_deref(), &contents.files, images.as_ref());
+    let cargo = Cargo { attestation, files, images, carry, fetch };
     let total = cargo.size();
     if !cargo.carry.is_empty() {
-        ctx.printer.say(&format!("`{path}` gets {} with its images", size(total)));
+        ctx.printer.say(&format!("writing {} with images to `{}`", size(total), target.path));
     }
     let mut progress = Progress::new(&ctx.printer, "written", Some(total));
-    target(path, "").write(ctx, &mut |bytes| progress.advance(bytes), |out| {
-        Ok(cargo.write(out, None::<Tail<AnyMedium>>, &store.blobs())?)
+    target.write(ctx, &mut |bytes| progress.advance(bytes), |out| {
+        cargo.write(out, None::<Tail<AnyMedium>>, &store.blobs())
     })?;
     Ok(())
-}
-
-fn target<'a>(path: &'a Utf8Path, example: &'a str) -> Target<'a> {
-    Target { path, option: "--archive ", example }
 }
 
 /// Says what is known of the signatures of an entry that is not signed now.

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::str::FromStr;
 
+use camino::Utf8PathBuf;
+
+use super::archive_file::TargetError;
 use super::ctx::{Ctx, StoreArgs, count};
 use super::failure::Failure;
 use super::medium;
@@ -16,7 +19,7 @@ use crate::images::layout;
 use crate::images::list::{Carryable, ImageList};
 use crate::model::digest::{Digest, Hasher};
 use crate::store::Lock;
-use crate::store::blobs::Blobs;
+use crate::store::blobs::{Blobs, Found};
 use crate::ui::progress::size;
 
 /// The images to carry in an archive.
@@ -48,6 +51,8 @@ pub(super) struct Cargo<'a> {
     pub(super) images: Option<&'a ImageList>,
     /// What goes along; empty for an archive without an image layout.
     pub(super) carry: BTreeSet<Digest>,
+    /// The command that brings blobs into the store.
+    pub(super) fetch: String,
 }
 
 impl Cargo<'_> {
@@ -64,14 +69,23 @@ impl Cargo<'_> {
         out: &mut dyn Write,
         tail: Option<Tail<M>>,
         blobs: &Blobs,
+    ) -> Result<u64, TargetError> {
+        self.try_write(out, tail, blobs).map_err(|error| told(error, &self.fetch))
+    }
+
+    fn try_write<M: Medium>(
+        &self,
+        out: &mut dyn Write,
+        tail: Option<Tail<M>>,
+        blobs: &Blobs,
     ) -> Result<u64, WriteError> {
         let mut writer = Writer::new(out, self.attestation, self.files, self.images)?;
         let carryable = self.images.iter().flat_map(|images| images.carryable());
         let mut rest = carryable.filter(|(digest, _)| self.carry.contains(digest)).peekable();
         if let Some(tail) = tail {
             tail.check(self.images, &mut |entry, content| {
-                while let Some((digest, one)) = rest.next_if(|(digest, _)| *digest < entry.digest) {
-                    carry_stored(&mut writer, blobs, (digest, one))?;
+                while let Some(stored) = rest.next_if(|(digest, _)| *digest < entry.digest) {
+                    carry_stored(&mut writer, blobs, stored)?;
                 }
                 match rest.next_if(|(digest, _)| *digest == entry.digest) {
                     Some(_) => writer.carry(entry, content),
@@ -79,8 +93,8 @@ impl Cargo<'_> {
                 }
             })?;
         }
-        for one in rest {
-            carry_stored(&mut writer, blobs, one).map_err(WriteError::Output)?;
+        for stored in rest {
+            carry_stored(&mut writer, blobs, stored).map_err(WriteError::Output)?;
         }
         writer.finish()
     }
@@ -92,19 +106,31 @@ fn carry_stored<W: Write>(
     blobs: &Blobs,
     (digest, one): (Digest, Carryable),
 ) -> io::Result<()> {
-    let gone = || io::Error::other(format!("sha256:{digest} is no longer in the store: fetch it again"));
-    let mut content =
-        Hashed { inner: blobs.open(&digest, one.size())?.ok_or_else(gone)?, hasher: Hasher::default() };
+    let bad = |state| io::Error::other(BadBlob { path: blobs.path_of(&digest), state });
+    let file = blobs.open(&digest, one.size())?.ok_or_else(|| bad(Found::Absent))?;
+    let mut content = Hashed { inner: file, hasher: Hasher::default() };
     let path = layout::path_of(&digest);
     writer.carry(Entry { path: &path, bytes: one.size(), digest }, &mut content)?;
-    let found = content.hasher.finish();
-    if found == digest {
-        return Ok(());
+    if content.hasher.finish() == digest { Ok(()) } else { Err(bad(Found::Altered)) }
+}
+
+/// A blob of the store that cannot be carried.
+#[derive(Debug, thiserror::Error)]
+#[error("`{path}` {}", if *state == Found::Absent { "is no longer there" } else { "was altered" })]
+struct BadBlob {
+    path: Utf8PathBuf,
+    state: Found,
+}
+
+/// Tells a blob that cannot be carried from an archive that cannot be written.
+fn told(error: WriteError, fetch: &str) -> TargetError {
+    match error {
+        WriteError::Output(cause) => match cause.downcast::<BadBlob>() {
+            Ok(bad) => Failure::world(bad).hint(format!("fetch it again: {fetch}")).into(),
+            Err(cause) => WriteError::Output(cause).into(),
+        },
+        error => error.into(),
     }
-    let path = blobs.path_of(&digest);
-    Err(io::Error::other(format!(
-        "`{path}` was altered, its bytes have sha256:{found}: remove it and fetch it again"
-    )))
 }
 
 struct Hashed<R> {
@@ -130,9 +156,9 @@ pub(super) fn choose(
     let Some(images) = images else {
         return match wanted {
             Wanted::None => Ok(BTreeSet::new()),
-            _ => Err(Failure::input(
-                "the images of this bundle are not pinned, so an archive cannot carry them",
-            )
+            _ => Err(Failure::input(format!(
+                "the images of {name} are not pinned, so no archive can carry them"
+            ))
             .hint("on a machine with a network: relay-bundle lock PROFILE, then build it again")),
         };
     };

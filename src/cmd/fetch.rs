@@ -15,16 +15,14 @@ use crate::images::reference::Reference;
 use crate::model::digest::Digest;
 use crate::profile::resolve::image_sources;
 use crate::registry::{BlobRequest, BlobSink, Registry};
-use crate::store::blobs::{Begun, Blobs, Finished, PartialBlob};
+use crate::store::blobs::{Begun, Blobs, Finished, Found, PartialBlob};
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 use crate::ui::progress::{Progress, size};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "What is in the store already is not fetched again, and what was interrupted is continued. Every
-blob is hashed as it is downloaded. A blob that is in the store already is compared by its size;
-writing an archive hashes it again.
+    after_help = "What is in the store already is hashed and not fetched again; what was interrupted is continued.
 
 Examples:
   relay-bundle fetch production
@@ -84,7 +82,13 @@ impl Args {
         let all = wanted.len();
         let mut missing = BTreeMap::new();
         for (digest, one) in wanted {
-            if blobs.open(&digest, one.size)?.is_none() {
+            let found = blobs.look_at(&digest, one.size)?;
+            if found == Found::Altered {
+                let path = blobs.path_of(&digest);
+                ctx.printer.warn(&format!("`{path}` was altered: it is fetched again"));
+                blobs.discard(&digest)?;
+            }
+            if found != Found::Whole {
                 missing.insert(digest, one);
             }
         }

@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ctx::StoreArgs;
 use super::failure::Failure;
+use super::images_at::{Counting, ImagesAt};
 use super::medium;
 use super::source::{KINDS, Reference, STDIN};
 use crate::archive;
@@ -14,7 +15,7 @@ use crate::bundle::read::{Fault, Opening, ReadError, SealedMedium};
 use crate::store::{Store, folder};
 use crate::trust::refusal::Reason;
 use crate::trust::verify::{Terms, Verified, VerifyError, verify};
-use crate::ui::images_view::{ImagesSummary, Place};
+use crate::ui::images_view::ImagesSummary;
 
 /// A bundle that is verified before anything of it is used.
 #[derive(Debug, clap::Args)]
@@ -56,18 +57,24 @@ impl BundleArgs {
         }
     }
 
-    /// Counts the verified bundle's images in its archive or in the store.
+    /// Counts the images of the verified bundle that are there.
     pub(super) fn images(
         &self,
         store: &StoreArgs,
         bundle: &Verified<Bundle>,
+        counting: Counting,
     ) -> Result<Option<ImagesSummary>, Failure> {
         let Some(images) = &bundle.images else { return Ok(None) };
-        if matches!(Reference::of(&self.bundle), Reference::Entry(_)) {
-            let missing = Store::at(&store.store).blobs().missing(images)?;
-            return Ok(Some(ImagesSummary::of(images, Place::Store, |digest| !missing.contains_key(digest))));
-        }
-        Ok(Some(ImagesSummary::of(images, Place::Archive, |digest| bundle.carried().contains(digest))))
+        let (place, counting) = match Reference::of(&self.bundle) {
+            Reference::Entry(_) => (ImagesAt::Store(Store::at(&store.store)), counting),
+            _ if self.bundle == STDIN => (ImagesAt::Archive, Counting::ByDigest),
+            _ => match ImagesAt::path(self.bundle.as_str().into())? {
+                // To verify an archive is to hash what it carries.
+                ImagesAt::Archive => (ImagesAt::Archive, Counting::ByDigest),
+                place => (place, counting),
+            },
+        };
+        Ok(Some(place.count(images, bundle.carried(), counting)?))
     }
 
     /// Rejects `--part` for a bundle that is not in parts.

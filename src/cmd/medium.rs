@@ -13,7 +13,7 @@ use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::read::{AnyMedium, Opening, ReadError, SumsRead};
 use crate::fsio::open_regular;
 use crate::parts::{PartFault, PartSet, PartsError, SUFFIX, is_part};
-use crate::store::{Store, folder};
+use crate::store::{EntryName, Store, folder};
 
 /// How many files of a folder without a bundle are named.
 const MEANT_MAX: usize = 3;
@@ -149,6 +149,13 @@ fn check_folder(path: &Utf8Path) -> Result<(), Failure> {
     let nothing = Failure::input(format!("there is no bundle in `{path}`"));
     let hints = meant.iter().take(MEANT_MAX).map(|item| format!("is `{item}` meant?"));
     Err(hints.fold(nothing, Failure::hint))
+}
+
+/// Returns the entry of a store whose folder is at `path`, however it was named.
+pub(super) fn entry_at(path: &Utf8Path) -> Option<(Store, EntryName)> {
+    let entry = EntryName::parse(path.file_name()?)?;
+    let store = Store::at(path.parent()?);
+    store.is_made().then_some((store, entry))
 }
 
 /// Returns whether a path is that of an index of parts, by its spelling alone.

@@ -42,7 +42,7 @@ pub struct Args {
     bundle: String,
     /// The file to write
     file: Utf8PathBuf,
-    /// Images to carry: all, none, or since:FILE (leave out what FILE lists) [default: what the bundle carries]
+    /// Images to carry: all, none, since:FILE or since:@ENTRY (leave out what that lists) [default: what the bundle carries]
     #[arg(long, value_name = "WHAT")]
     images: Option<Wanted>,
     #[command(flatten)]
@@ -90,12 +90,13 @@ struct Survey {
 }
 
 impl Survey {
-    fn cargo(&self) -> Cargo<'_> {
+    fn cargo(&self, fetch: String) -> Cargo<'_> {
         Cargo {
             attestation: self.attestation.as_deref(),
             files: &self.contents.files,
             images: self.images.as_ref(),
             carry: self.carry.clone(),
+            fetch,
         }
     }
 }
@@ -106,7 +107,7 @@ impl Args {
         target.check(&self.store.store)?;
         let mut survey = self.survey(ctx)?;
         let tail = survey.tail.take();
-        let cargo = survey.cargo();
+        let cargo = survey.cargo(self.fetch());
         let mut blobs = cargo.carry.len();
         let is_counted = tail.is_none() || survey.place.path.is_dir();
         let mut progress = Progress::new(&ctx.printer, "packed", is_counted.then(|| cargo.size()));
@@ -119,7 +120,7 @@ impl Args {
             }
             // Without images everything is in memory.
             let tail = if survey.carried.is_empty() { None } else { Some(self.reopen(&survey)?) };
-            Ok(cargo.write(out, tail, &survey.blobs)?)
+            cargo.write(out, tail, &survey.blobs)
         });
         drop(progress);
         let bytes = written.map_err(|error| match error {
@@ -178,10 +179,15 @@ impl Args {
         let carry = carry::choose(ctx, &self.store, (index.name.as_str(), images.as_ref()), wanted)?;
         let mut lock = None;
         if let Some(images) = images {
-            let fetch = format!("relay-bundle fetch {}", self.bundle);
+            let fetch = self.fetch();
             lock = carry::check_there(blobs, images, &carry, (&carried, &fetch))?;
         }
         Ok(Survey { carried, carry, lock, ..survey })
+    }
+
+    /// Returns the command that brings the images into the store.
+    fn fetch(&self) -> String {
+        format!("relay-bundle fetch {}", self.bundle)
     }
 
     /// Reads the bundle again, up to its images.

@@ -7,10 +7,12 @@ use super::cluster_args::identify;
 use super::ctx::{Ctx, ProfileArgs, StoreArgs};
 use super::failure::{DIFFERS, Failure, Outcome};
 use super::gate::BundleArgs;
+use super::images_at::Counting;
 use super::install::preflight::Missing;
 use super::installation_args::InstallationArgs;
 use super::live::Live;
 use super::rebuild;
+use super::refused::images_missing;
 use super::state_args::StateArgs;
 use super::terms_args::serial_warning;
 use super::trust_args::{Trust, TrustArgs};
@@ -129,7 +131,8 @@ impl Args {
             ctx.printer.warn(&warning);
         }
 
-        let images = brought.images(&self.store, &bundle)?;
+        let counting = self.images.map_or(Counting::BySize, |WantedImages::All| Counting::ByDigest);
+        let images = brought.images(&self.store, &bundle, counting)?;
         self.check_images(&bundle, images.as_ref())?;
         let rebuild = self.rebuild(ctx, &bundle)?;
         let differs = rebuild.as_ref().is_some_and(|rebuild| !rebuild.same);
@@ -242,12 +245,12 @@ impl Args {
             (Some(WantedImages::All), Some(images)) if images.is_complete() => Ok(()),
             (Some(WantedImages::All), Some(images)) => {
                 let missing = format!("IMAGES_MISSING: verified, but {}", images.missing_text());
-                let profile = &bundle.index.profile;
-                Err(Failure::differs(missing)
-                    .hint(format!("where it was built: relay-bundle pack @{profile} FILE --images all")))
+                let id = bundle.content_id.short(16);
+                Err(images_missing(missing)
+                    .hint(format!("where it was built: relay-bundle pack @{id} FILE --images all")))
             }
             (Some(WantedImages::All), None) => {
-                Err(Failure::differs("IMAGES_MISSING: verified, but its images are not pinned")
+                Err(images_missing("IMAGES_MISSING: verified, but its images are not pinned")
                     .hint("where it was built: relay-bundle lock, then build it again"))
             }
         }

@@ -273,7 +273,10 @@ impl ImageList {
         }
         let is_same = |other: &&ListedImage| other.digest == *digest && other.blobs != *blobs;
         if let Some(other) = self.images.values().find(is_same) {
-            let why = format!("`{reference}` and `{}` have one manifest, but different configs and layers", other.reference);
+            let why = format!(
+                "`{reference}` and `{}` have one manifest, but different configs and layers",
+                other.reference
+            );
             return Err(contradiction(why));
         }
         Ok(())
@@ -288,7 +291,9 @@ impl ImageList {
             return Err(contradiction(format!("sha256:{unused} belongs to no image")));
         }
         match self.manifests.keys().find(|digest| self.blobs.contains_key(*digest)) {
-            Some(both) => Err(contradiction(format!("sha256:{both} is listed as a manifest and as a config or layer"))),
+            Some(both) => {
+                Err(contradiction(format!("sha256:{both} is listed as a manifest and as a config or layer")))
+            }
             None => super::layout::names(self).map(drop),
         }
     }

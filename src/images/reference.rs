@@ -88,6 +88,12 @@ impl Reference {
         Self { digest: None, ..self.clone() }
     }
 
+    /// Returns the reference without its tag.
+    #[must_use]
+    pub fn without_tag(&self) -> Self {
+        Self { tag: None, ..self.clone() }
+    }
+
     /// Returns the reference pinned to `digest`; its tag stays.
     #[must_use]
     pub fn pinned(&self, digest: Digest) -> Self {

@@ -142,6 +142,9 @@ impl Registry {
         let login = login.map_err(|error| RegistryFault::from(error).at(place))?;
         let access = match (wire, &login) {
             (Wire::Plain, _) => LoginUse::PlainHttp,
+            (Wire::Tls, Some(_)) if challenge.as_ref().is_some_and(Challenge::is_plain) => {
+                LoginUse::PlainHttp
+            }
             (Wire::Tls, Some(_)) => LoginUse::Credentials,
             (Wire::Tls, None) => LoginUse::Anonymous,
         };

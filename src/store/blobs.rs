@@ -37,6 +37,15 @@ pub struct Blobs {
     waits: Waits,
 }
 
+/// The state of a blob in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    Whole,
+    /// It has the right size and other bytes.
+    Altered,
+    Absent,
+}
+
 /// What [`Blobs::begin`] found.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is used at once")]
 pub enum Begun {
@@ -124,6 +133,47 @@ impl Blobs {
             }
         }
         Ok(missing)
+    }
+
+    /// Returns the manifests, configs and layers of `images` that are not there, or not with the bytes that they should have.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be read.
+    pub fn bad(&self, images: &ImageList) -> io::Result<BTreeMap<Digest, u64>> {
+        let mut bad = BTreeMap::new();
+        for (digest, one) in images.carryable() {
+            if self.look_at(&digest, one.size())? != Found::Whole {
+                bad.insert(digest, one.size());
+            }
+        }
+        Ok(bad)
+    }
+
+    /// Hashes a blob.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn look_at(&self, digest: &Digest, size: u64) -> io::Result<Found> {
+        let Some(mut file) = self.open(digest, size)? else { return Ok(Found::Absent) };
+        let (mut hasher, mut buffer) = (Hasher::default(), vec![0; BUFFER_BYTES]);
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                read => hasher.update(&buffer[..read]),
+            }
+        }
+        Ok(if hasher.finish() == *digest { Found::Whole } else { Found::Altered })
+    }
+
+    /// Removes a blob that was found to be altered.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be removed.
+    pub fn discard(&self, digest: &Digest) -> io::Result<()> {
+        self.disk.remove(&self.path_of(digest))
     }
 
     /// Begins a blob, or goes on where a killed process ended: what that wrote is hashed again. Waits while another process
@@ -243,8 +293,8 @@ impl PartialBlob {
 
     /// Gives the blob its name, if its bytes are the right ones.
     ///
-    /// They are synced first: a blob in the store is compared by its size only, so a power cut must not leave a file of the
-    /// right size with other bytes.
+    /// They are synced first: not every command hashes a stored blob, so a power cut must not leave a file of the right size
+    /// with other bytes.
     ///
     /// # Errors
     ///

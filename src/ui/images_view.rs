@@ -33,8 +33,10 @@ pub enum Place {
     Archive,
     /// In an archive of which only the headers were read.
     Headers,
-    /// In the store.
+    /// In the store, by their sizes.
     Store,
+    /// In the store, hashed.
+    HashedStore,
 }
 
 impl ImagesSummary {
@@ -49,7 +51,7 @@ impl ImagesSummary {
             missing: missing.len(),
             missing_bytes: missing.iter().sum(),
             place,
-            hashed: place == Place::Archive,
+            hashed: matches!(place, Place::Archive | Place::HashedStore),
         }
     }
 
@@ -72,7 +74,8 @@ impl ImagesSummary {
 impl fmt::Display for ImagesSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { images, blobs, missing, .. } = self;
-        let there = if self.place == Place::Store { "in the store" } else { "carried" };
+        let is_in_store = matches!(self.place, Place::Store | Place::HashedStore);
+        let there = if is_in_store { "in the store" } else { "carried" };
         let hashed = if self.hashed { "" } else { ", not hashed" };
         let plural = if *images == 1 { "image" } else { "images" };
         let bytes = size(self.bytes);

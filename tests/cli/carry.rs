@@ -199,14 +199,42 @@ fn entry_of_a_store_has_the_images_that_the_store_has() {
     let (env, _) = signing();
     env.build(&["tiny", "--key", "key.pem"]);
     let verify = ["verify", "@tiny", "--key", "key.pub.pem", "--images", "all"];
-    let page = env.ok(&verify);
+    let page = env.ok(&verify[..4]);
     assert!(page.contains("all in the store, not hashed\n"), "{page}");
+    let page = env.ok(&verify);
+    assert!(page.contains("all in the store\n"), "{page}");
+    // One bit more, then none at all.
+    let layer = stored(&env, b"layer a");
+    for damage in
+        [&|| fs_err::write(&layer, b"layer c"), &|| fs_err::remove_file(&layer)] as [&dyn Fn() -> _; 2]
+    {
+        damage().unwrap();
 
-    fs_err::remove_file(stored(&env, b"layer a")).unwrap();
+        let ran = env.run(&[&verify[..], &["--json"]].concat());
 
-    let ran = env.run(&verify);
-    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{}", ran.stderr);
-    assert!(ran.stderr.contains("IMAGES_MISSING"), "{}", ran.stderr);
+        assert_eq!((ran.code, ran.json()["code"].as_str()), (1, Some("IMAGES_MISSING")), "{}", ran.stderr);
+        assert!(ran.stderr.contains("1 of 3 blobs"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn folder_has_the_images_of_the_store_that_it_is_an_entry_of() {
+    let (env, _) = signing();
+    let entry = env.build(&["tiny", "--key", "key.pem"]);
+    let copy = env.path().join("copy");
+    assert!(
+        std::process::Command::new("cp")
+            .args(["-a", entry.as_str(), copy.as_str()])
+            .status()
+            .unwrap()
+            .success()
+    );
+    for (folder, there) in [(entry.as_str(), "all in the store"), ("copy/", "none carried")] {
+        let inspected = env.ok(&["inspect", folder]);
+        let verified = env.ok(&["verify", folder, "--key", "key.pub.pem"]);
+
+        assert!(inspected.contains(there) && verified.contains(there), "{inspected}{verified}");
+    }
 }
 
 #[test]
@@ -250,7 +278,7 @@ fn images_that_are_not_pinned_cannot_be_carried() {
         let ran = env.run(arguments);
 
         assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
-        assert!(ran.stderr.contains("the images of this bundle are not pinned"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("the images of relay are not pinned"), "{}", ran.stderr);
     }
     assert!(!env.path().join("x.tar").exists());
     env.ok(&["pack", "@web", "x.tar", "--images", "none"]);

@@ -74,6 +74,24 @@ fn fetch_of_stored_images_asks_no_registry() {
 }
 
 #[test]
+fn fetch_replaces_altered_blob_of_the_store() {
+    let Some(registry) = Registry::start(Program::Distribution, Access::Plain) else { return };
+    let image = Image::small(Format::Oci, "hello");
+    let place = locked(&registry.address, &registry, &image);
+    place.ok(&["fetch", "relay"]);
+    let path = place.blob(image.blobs[0].hex());
+    let mut bytes = fs_err::read(&path).unwrap();
+    bytes[0] ^= 1;
+    fs_err::write(&path, bytes).unwrap();
+
+    let ran = place.run(&["fetch", "relay"]);
+
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("was altered: it is fetched again"), "{}", ran.stderr);
+    assert_stored(&place, &image);
+}
+
+#[test]
 fn fetch_of_entry_brings_what_its_profile_had() {
     let Some(registry) = Registry::start(Program::Distribution, Access::Plain) else { return };
     let image = Image::small(Format::Oci, "hello");

@@ -1,4 +1,5 @@
-//! `images --mirror`, run as its help shows it: skopeo copies what the pods pull.
+//! Images come into a registry by skopeo: from another one, as the help of `images --mirror` shows it, and from a verified file, as
+//! docs/images.md does.
 
 use std::process::Command;
 
@@ -11,9 +12,9 @@ use crate::workplace::{Ran, Workplace};
 /// Returns the example out of the help, for a profile in place of its file.
 fn example(place: &Workplace) -> String {
     let help = place.ok(&["images", "--help"]);
-    let lines = help.lines().map(str::trim).skip_while(|line| !line.contains("--mirror |"));
+    let lines = help.lines().map(str::trim).skip_while(|line| !line.contains("--mirror --quiet |"));
     let example = lines.take(2).collect::<Vec<_>>().join("\n");
-    assert!(example.starts_with("relay-bundle images prod.tar --mirror | while read"), "{help}");
+    assert!(example.starts_with("relay-bundle images prod.tar --mirror --quiet | while read -r"), "{help}");
     assert!(example.ends_with("done"), "{help}");
     example.replace("prod.tar", "relay")
 }
@@ -33,11 +34,16 @@ fn configure_skopeo(place: &Workplace, registries: &[&Registry]) {
 
 #[track_caller]
 fn run_example(place: &Workplace) {
+    run_shell(place, &example(place));
+}
+
+#[track_caller]
+fn run_shell(place: &Workplace, script: &str) {
     let mut shell = Command::new("bash");
     place.prepare(&mut shell);
     let folder = std::path::Path::new(env!("CARGO_BIN_EXE_relay-bundle")).parent().unwrap();
     shell.env("PATH", format!("{}:/usr/bin:/bin", folder.display()));
-    let ran = Ran::of(shell.args(["-euo", "pipefail", "-c", &example(place)]));
+    let ran = Ran::of(shell.args(["-euo", "pipefail", "-c", script]));
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
 }
 
@@ -97,5 +103,33 @@ fn example_copies_all_platforms_of_tags_that_are_not_pinned() {
         }
         assert_eq!(registry.digest("inside/acme/relay", "v1"), Some(relay.manifest.digest));
         assert_eq!(registry.digest("inside/other", "v2"), Some(other.manifest.digest));
+    });
+}
+
+#[test]
+fn block_of_page_copies_archive_into_empty_registry() {
+    if Skopeo::find().is_none() {
+        return;
+    }
+    let page = fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/images.md")).unwrap();
+    let block = page.split("```sh\n").find(|block| block.contains("dir:unpacked")).expect("the page has it");
+    let block = block.split("```").next().unwrap();
+    each_registry(&[Access::Plain], |from| {
+        each_registry(&[Access::Plain], |to| {
+            let (relay, other) = (Image::index(Format::Oci, "relay"), Image::small(Format::Docker, "other"));
+            from.push("acme/relay", "v1", &relay);
+            from.push("other", "v2", &other);
+            let place = profile(from, to);
+            place.ok(&["lock"]);
+            place.ok(&["fetch", "relay"]);
+            place.ok(&["build", "relay", "--archive", "production.tar", "--images", "all"]);
+            run_shell(&place, block);
+            for (name, tag, image) in
+                [("inside/acme/relay", "v1", &relay.children[0]), ("inside/other", "v2", &other)]
+            {
+                assert_eq!(to.digest(name, tag).as_ref(), Some(&image.manifest.digest), "{name}");
+                assert!(image.blobs.iter().all(|blob| to.has_blob(name, blob)), "{name}");
+            }
+        });
     });
 }

@@ -105,6 +105,22 @@ fn token_service_gets_login() {
 }
 
 #[test]
+fn login_is_withheld_from_token_service_without_tls_and_the_error_says_so() {
+    let Some(certificates) = Certificates::get() else { return };
+    let service = Stub::start(|_, _| Answer::new(401, ""));
+    let realm = service.address();
+    let stub = Stub::start_tls(certificates, move |_, _| {
+        Answer::challenge(&format!("Bearer realm=\"http://{realm}/token\",scope=\"repository:a/b:pull\""))
+    });
+
+    let error = pull(&client(certificates, &auths(&stub)), &stub).unwrap_err();
+
+    assert_eq!(authorizations(&service), [None]);
+    assert!(matches!(error.why, RegistryFault::Denied { access: LoginUse::PlainHttp, .. }), "{error}");
+    assert!(error.to_string().contains("credentials are not sent over plain HTTP"), "{error}");
+}
+
+#[test]
 fn identity_token_is_exchanged_in_the_body_of_a_request() {
     let Some(certificates) = Certificates::get() else { return };
     let service = Stub::start_tls(certificates, |_, _| Answer::new(200, "{\"access_token\":\"good\"}"));
