@@ -314,7 +314,7 @@ if [ -f "$files/images.json" ]; then
     check_carried
     carried=$(($(wc -l <"$work/there") - $(wc -l <"$work/manifests")))
   fi
-  echo "images $carried of $(($(wc -l <"$work/blobs"))) blobs carried" >"$work/summary"
+  echo "images $carried of $(($(wc -l <"$work/blobs"))) configs and layers carried" >"$work/summary"
 fi
 
 cat "$work/signers"

@@ -164,7 +164,7 @@ impl<M: SealedMedium> SumsRead<M> {
         self.content_id
     }
 
-    /// Parses `SHA256SUMS`. Whoever wants a signature checks it before.
+    /// Parses `SHA256SUMS`. Check signatures first.
     ///
     /// # Errors
     ///
@@ -291,10 +291,10 @@ pub enum Fault {
     #[error("`{path}` is missing")]
     Missing { path: String },
     /// Not listed, there twice, or not where the order of the files wants it.
-    #[error("`{}` is a file too many", name.escape_debug())]
+    #[error("unexpected file `{}`", name.escape_debug())]
     Extra { name: String },
     /// An archive of no bytes.
-    #[error("it is empty: nothing came")]
+    #[error("the input is empty")]
     Empty,
     /// The copy is not complete.
     #[error("the bundle is cut short, in `{}` or after it", name.escape_debug())]

@@ -69,7 +69,7 @@ pub struct Args {
     /// Also write each bundle into a file `PROFILE.tar` in this folder
     #[arg(long, value_name = "DIR")]
     archives: Option<Utf8PathBuf>,
-    /// What goes into the archive of the images: all, none, since:FILE or since:@ENTRY (without what that lists) [default: none]
+    /// Images to carry in the archive: all, none, since:FILE or since:@ENTRY (leave out what that lists) [default: none]
     #[arg(long, value_name = "WHAT")]
     images: Option<Wanted>,
     #[command(flatten)]
@@ -261,9 +261,7 @@ impl Args {
             Stored::New => "new",
             Stored::Existed => "existed",
             Stored::Replaced { reason } => {
-                ctx.printer.warn(&format!(
-                    "the store's entry was not as it was built and has been made again: {reason}"
-                ));
+                ctx.printer.warn(&format!("the store entry was altered; it was rebuilt: {reason}"));
                 "replaced"
             }
         };
@@ -285,7 +283,7 @@ impl Args {
         Ok(Built {
             profile: name.to_owned(),
             path: registered.path,
-            content_id: format!("sha256:{id}"),
+            content_id: id.prefixed(),
             objects: index.objects.len(),
             entry,
             signed: !signers.is_empty(),
@@ -405,7 +403,7 @@ fn signatures(ctx: &Ctx, place: &Sealable, content_id: Digest) -> Result<(String
             Ok((format!("kept its {signatures}, which nothing here has verified"), signers))
         }
         Err(why) => {
-            ctx.printer.warn(&format!("the attestation that was there is of no use: {why}"));
+            ctx.printer.warn(&format!("the existing attestation is invalid: {why}"));
             Ok((format!("make a new one: relay-bundle sign {path} --reseal --key signing.pem"), Vec::new()))
         }
     }

@@ -18,12 +18,11 @@ use crate::bundle::read::Medium;
 use crate::images::layout;
 use crate::images::list::{Carryable, ImageList};
 use crate::model::digest::{Digest, Hasher};
-use crate::model::safe_path::SafePath;
 use crate::store::Lock;
 use crate::store::blobs::{Blobs, Found};
 use crate::ui::progress::size;
 
-/// What goes into an archive of the images.
+/// The images to carry in an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     None,
@@ -45,7 +44,7 @@ impl FromStr for Wanted {
     }
 }
 
-/// The bundle that is written, and what of its images goes into the archive.
+/// A bundle and the selected blobs, ready to be archived.
 pub(super) struct Cargo<'a> {
     pub(super) attestation: Option<&'a [u8]>,
     pub(super) files: &'a BundleFiles,
@@ -110,7 +109,7 @@ fn carry_stored<W: Write>(
     let bad = |state| io::Error::other(BadBlob { path: blobs.path_of(&digest), state });
     let file = blobs.open(&digest, one.size())?.ok_or_else(|| bad(Found::Absent))?;
     let mut content = Hashed { inner: file, hasher: Hasher::default() };
-    let path = SafePath::parse(&layout::path_of(&digest)).expect("hexadecimal digits make a path");
+    let path = layout::path_of(&digest);
     writer.carry(Entry { path: &path, bytes: one.size(), digest }, &mut content)?;
     if content.hasher.finish() == digest { Ok(()) } else { Err(bad(Found::Altered)) }
 }
@@ -147,7 +146,7 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
-/// Decides what goes along with a bundle called `name`, and reports what does not.
+/// Selects the blobs to carry.
 pub(super) fn choose(
     ctx: &Ctx,
     store: &StoreArgs,
@@ -170,9 +169,12 @@ pub(super) fn choose(
     };
     if let Wanted::Since(base) = wanted {
         let bytes: u64 = left_out.values().sum();
-        let blobs = count(left_out.len(), "blob");
-        ctx.printer
-            .say(&format!("left out {blobs} ({}) that `{base}` lists: the site must have them", size(bytes)));
+        ctx.printer.say(&format!(
+            "left out {} of {} configs and layers ({}) that `{base}` lists: the site must have them",
+            left_out.len(),
+            images.blobs().len(),
+            size(bytes)
+        ));
     }
     let carried = images.blobs().any(|(digest, _)| !left_out.contains_key(&digest));
     let along = images.carryable().map(|(digest, _)| digest).filter(|digest| !left_out.contains_key(digest));
@@ -194,7 +196,7 @@ fn in_base(
     let bundle = Source::read(found)?.bundle;
     if bundle.index.name.as_str() != name {
         return Err(Failure::input(format!(
-            "`{base}` is a bundle of {}, and this is one of {name}: their images have nothing to do with each other",
+            "cannot leave out images of another bundle: `{base}` is {}, this bundle is {name}",
             bundle.index.name
         )));
     }
@@ -205,8 +207,7 @@ fn in_base(
     Ok(images.blobs().filter(|(digest, _)| base_images.get(digest).is_some()).collect())
 }
 
-/// Refuses to write an archive of which neither `carried` nor the store has something; `fetch` is the command that brings it.
-/// The lock keeps `gc` from removing what the store has.
+/// Checks that each selected blob is in the source or in the store. Returns the lock that keeps `gc` out.
 pub(super) fn check_there(
     blobs: &Blobs,
     images: &ImageList,

@@ -114,8 +114,8 @@ impl Args {
 
 fn pinned<'a>(source: &'a Source, name: &str) -> Result<&'a ImageList, Failure> {
     source.bundle.images.as_ref().ok_or_else(|| {
-        Failure::input(format!("the images of `{name}` are not pinned, so nothing says what to fetch"))
-            .hint(format!("lock them: relay-bundle lock {}", source.bundle.index.profile))
+        Failure::input(format!("profile `{name}` is not locked"))
+            .hint(format!("lock it: relay-bundle lock {}", source.bundle.index.profile))
     })
 }
 
@@ -129,7 +129,10 @@ fn add_wanted(
     for image in list.images() {
         let name = image.reference.without_digest().to_string();
         let origin = sources.get(&name).map_or(Ok(image.reference.clone()), |source| source.parse());
-        let origin = origin.map_err(Failure::input)?.pinned(image.digest);
+        let bundle = &source.bundle.index.profile;
+        let invalid =
+            |error| Failure::input(format!("recipe.json of `{bundle}` has an invalid image: {error}"));
+        let origin = origin.map_err(invalid)?.pinned(image.digest);
         let manifest = list.get(&image.digest).map(|one| (image.digest, one.size(), true));
         let blobs = image.blobs.iter().filter_map(|digest| Some((*digest, list.get(digest)?.size(), false)));
         for (digest, size, is_manifest) in manifest.into_iter().chain(blobs) {
@@ -139,7 +142,7 @@ fn add_wanted(
     Ok(())
 }
 
-/// Fetches one blob, unless another process has meanwhile.
+/// Fetches one blob, unless another process stored it.
 fn fetch(
     registry: &Registry,
     blobs: &Blobs,
@@ -154,11 +157,8 @@ fn fetch(
             Finished::Wrong { .. } => progress.retreat(one.size),
         }
     }
-    Err(Failure::world(format!(
-        "what the registry sends for sha256:{digest} of `{}` is something else",
-        one.image
-    ))
-    .hint("the registry, or a proxy on the way, alters content: fetch from another (--from HOST=MIRROR)"))
+    Err(Failure::world(format!("wrong content for sha256:{digest} of `{}`", one.image))
+        .hint("fetch from another registry: --from HOST=MIRROR"))
 }
 
 fn fetch_rest(

@@ -77,7 +77,7 @@ impl BundleArgs {
         Ok(Some(place.count(images, bundle.carried(), counting)?))
     }
 
-    /// Refuses parts of a bundle that is in none.
+    /// Rejects `--part` for a bundle that is not in parts.
     pub(super) fn check(&self) -> Result<(), Failure> {
         if self.part.is_empty() || medium::is_parts_index(self.bundle.as_str().into()) {
             return Ok(());
@@ -106,7 +106,7 @@ fn verify_entry(
     Ok((path.into_string(), bundle))
 }
 
-/// Verifies what is at a path. If a part of it is bad, that is why, whatever else was found before or behind it.
+/// Verifies the bundle at a path; a damaged part is reported first.
 fn verify_path(
     path: &Utf8Path,
     elsewhere: &[Utf8PathBuf],

@@ -158,12 +158,12 @@ pub(super) fn entry_at(path: &Utf8Path) -> Option<(Store, EntryName)> {
     store.is_made().then_some((store, entry))
 }
 
-/// Tells whether a path is that of an index of parts, by its spelling alone.
+/// Returns whether a path is that of an index of parts, by its spelling alone.
 pub(super) fn is_parts_index(path: &Utf8Path) -> bool {
     path.as_str().ends_with(SUFFIX)
 }
 
-/// Tells whether a path is that of one part of an archive, by its spelling alone.
+/// Returns whether a path is that of one part of an archive, by its spelling alone.
 pub(super) fn is_part_name(path: &Utf8Path) -> bool {
     path.file_name().and_then(is_part).is_some()
 }

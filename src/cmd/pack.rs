@@ -42,14 +42,14 @@ pub struct Args {
     bundle: String,
     /// The file to write
     file: Utf8PathBuf,
-    /// What goes along of the images: all, none, since:FILE or since:@ENTRY (without what that lists) [default: what the bundle carries]
+    /// Images to carry: all, none, since:FILE or since:@ENTRY (leave out what that lists) [default: what the bundle carries]
     #[arg(long, value_name = "WHAT")]
     images: Option<Wanted>,
     #[command(flatten)]
     store: StoreArgs,
 }
 
-/// What was written.
+/// The result of `pack`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PackReport {
@@ -71,17 +71,17 @@ impl Report for PackReport {
     }
 }
 
-/// What is packed.
+/// The bundle to pack.
 struct Survey {
     place: Place,
     attestation: Option<Vec<u8>>,
     contents: Contents,
     images: Option<ImageList>,
-    /// What the source has of the images; empty while nothing is chosen of them.
+    /// Blobs in the source; empty unless `--images` is given.
     carried: Carried,
     /// The images of the source, none if others are wanted. A pipe can be read once only.
     tail: Option<Tail<AnyMedium>>,
-    /// What goes into the archive of them.
+    /// The selected blobs.
     carry: BTreeSet<Digest>,
     blobs: Blobs,
     /// Held until the archive is written, if something comes from the store.
@@ -128,7 +128,7 @@ impl Args {
             error => Failure::from(error),
         })?;
         let (id, signed) = (survey.contents.sums.content_id(), survey.attestation.is_some());
-        let content_id = format!("sha256:{id}");
+        let content_id = id.prefixed();
         let signature = if signed { "signed (not verified here)" } else { "unsigned" };
         let files = survey.contents.sums.len();
         let report = PackReport { path: self.file.clone(), bytes, content_id, files, blobs, signed };

@@ -109,7 +109,7 @@ impl Sealable {
         }
     }
 
-    /// Tells whether a file at `path` would be one of the bundle's folder.
+    /// Returns whether a file at `path` would be one of the bundle's folder.
     pub(super) fn holds(&self, path: &Utf8Path) -> bool {
         match (self.real_path().canonicalize_utf8(), folder_of(path).canonicalize_utf8()) {
             (Ok(bundle), Ok(parent)) => parent.starts_with(bundle),

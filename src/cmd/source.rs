@@ -49,7 +49,7 @@ pub(super) struct Source {
     pub(super) attested: Option<bool>,
 }
 
-/// What an argument means, by its spelling alone: no file that comes or goes makes it another.
+/// A bundle argument, classified by its spelling only.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reference<'a> {
     Path(&'a Utf8Path),
@@ -89,7 +89,7 @@ pub(super) fn no_stdin(why: &str) -> Failure {
         .hint("write it to a file first, and name that; `relay-bundle verify -` reads a stream")
 }
 
-/// Tells whether an argument means a profile as it is now.
+/// Returns whether an argument names a profile.
 pub(super) fn is_profile(argument: &str) -> bool {
     matches!(Reference::of(argument), Reference::Profile(_))
 }

@@ -144,7 +144,7 @@ pub struct Index {
 pub enum NoChild {
     #[error("no manifest for {wanted}; the index lists {}", if .there.is_empty() { "no platform" } else { .there })]
     Absent { wanted: String, there: String },
-    #[error("it has {number} manifests for {wanted}, and nothing says which one is meant")]
+    #[error("{number} manifests for {wanted}, none of which is preferred")]
     Ambiguous { wanted: String, number: usize },
 }
 

@@ -42,10 +42,12 @@ pub(super) struct Call {
 }
 
 impl Call {
+    /// Returns a GET request without headers.
     pub(super) fn get(path: String) -> Self {
         Self { method: Method::GET, path, headers: HeaderMap::new() }
     }
 
+    /// Adds a header.
     pub(super) fn with(mut self, name: HeaderName, value: &str) -> Self {
         let value = HeaderValue::from_str(value).expect("our own headers have no control characters");
         self.headers.insert(name, value);
@@ -73,6 +75,7 @@ impl Registry {
         })
     }
 
+    /// Returns the repository that is asked for an image, at its registry or a mirror.
     pub(super) fn repository(&self, image: &Reference) -> Repository {
         Repository::locate(image, &self.mirrors)
     }

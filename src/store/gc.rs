@@ -13,7 +13,7 @@ use crate::store::blobs::BlobGarbage;
 use crate::store::lock::Lock;
 use crate::store::{EntryName, LOCK, Store, StoreError, links};
 
-/// What nothing in the store needs any more.
+/// Unreferenced entries and blobs of a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Garbage {
     /// Sorted by name.
@@ -41,7 +41,7 @@ impl Garbage {
     }
 }
 
-/// What is looked for.
+/// The kinds of garbage to look for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Entries,
@@ -117,7 +117,7 @@ impl Store {
                     self.images_of(&entry)?.iter().flat_map(ImageList::carryable).map(|(digest, _)| digest),
                 );
             }
-            garbage.blobs = self.blobs().garbage(&named)?;
+            garbage.blobs = self.blobs().find_garbage(&named)?;
         }
         Ok(garbage)
     }

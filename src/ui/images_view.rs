@@ -1,4 +1,4 @@
-//! How many images a bundle has, and what came with it of them.
+//! The number of images of a bundle, and how many configs and layers came with it.
 
 use std::fmt;
 
@@ -62,7 +62,12 @@ impl ImagesSummary {
 
     /// Returns how much is missing, in words.
     pub fn missing_text(&self) -> String {
-        format!("{} of {} blobs ({})", self.missing, self.blobs, size(self.missing_bytes))
+        format!(
+            "{} of {} configs and layers are missing ({})",
+            self.missing,
+            self.blobs,
+            size(self.missing_bytes)
+        )
     }
 }
 
@@ -75,11 +80,13 @@ impl fmt::Display for ImagesSummary {
         let plural = if *images == 1 { "image" } else { "images" };
         let bytes = size(self.bytes);
         match missing {
-            0 => write!(f, "{images} {plural}, {blobs} blobs, {bytes}: all {there}{hashed}"),
-            _ if missing == blobs => write!(f, "{images} {plural}, {blobs} blobs, {bytes}: none {there}"),
+            0 => write!(f, "{images} {plural}, {blobs} configs and layers, {bytes}: all {there}{hashed}"),
+            _ if missing == blobs => {
+                write!(f, "{images} {plural}, {blobs} configs and layers, {bytes}: none {there}")
+            }
             _ => write!(
                 f,
-                "{images} {plural}, {} of {blobs} blobs {there}{hashed}, {missing} missing ({})",
+                "{images} {plural}, {} of {blobs} configs and layers {there}{hashed}, {missing} missing ({})",
                 blobs - missing,
                 size(self.missing_bytes)
             ),
@@ -111,15 +118,18 @@ mod tests {
             ImagesSummary::of(&images, place, |one| there.contains(one)).to_string()
         };
 
-        assert_eq!(text(Place::Archive, &[config, layer]), "1 image, 2 blobs, 268.0 MB: all carried");
+        assert_eq!(
+            text(Place::Archive, &[config, layer]),
+            "1 image, 2 configs and layers, 268.0 MB: all carried"
+        );
         assert_eq!(
             text(Place::Headers, &[config, layer]),
-            "1 image, 2 blobs, 268.0 MB: all carried, not hashed"
+            "1 image, 2 configs and layers, 268.0 MB: all carried, not hashed"
         );
-        assert_eq!(text(Place::Archive, &[]), "1 image, 2 blobs, 268.0 MB: none carried");
+        assert_eq!(text(Place::Archive, &[]), "1 image, 2 configs and layers, 268.0 MB: none carried");
         assert_eq!(
             text(Place::Store, &[config]),
-            "1 image, 1 of 2 blobs in the store, not hashed, 1 missing (268.0 MB)"
+            "1 image, 1 of 2 configs and layers in the store, not hashed, 1 missing (268.0 MB)"
         );
     }
 }

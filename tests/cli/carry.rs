@@ -65,12 +65,12 @@ fn every_form_of_a_bundle_has_one_content_id_and_one_attestation() {
     }
     let verify = ["verify", "all.tar", "--key", "key.pub.pem"];
     let page = env.ok(&verify);
-    assert!(page.contains("images      1 image, 3 blobs, "), "{page}");
+    assert!(page.contains("images      1 image, 3 configs and layers, "), "{page}");
     assert!(page.contains(": all carried\n"), "{page}");
 }
 
 #[test]
-fn order_of_fetches_time_and_cache_leave_no_trace_in_an_archive() {
+fn archive_is_reproducible() {
     let (one, images) = signing();
     one.build(&ALL);
     let other = TestEnv::new();
@@ -119,7 +119,8 @@ fn with_delta(env: &TestEnv) -> Images {
         "2",
     ]);
     assert_eq!(said.code, 0, "{}", said.stderr);
-    let left_out = "left out 1 blob (7 bytes) that `old.tar` lists: the site must have them";
+    let left_out =
+        "left out 1 of 3 configs and layers (7 bytes) that `old.tar` lists: the site must have them";
     assert!(said.stderr.contains(left_out), "{}", said.stderr);
     images
 }
@@ -138,7 +139,7 @@ fn delta_lacks_what_its_base_lists_and_nothing_else() {
     env.ok(&["pack", "@tiny", "x.tar", "--images", "since:old-none.tar"]);
     assert!(read(&env, "x.tar") == read(&env, "delta.tar"));
     let page = env.ok(&["verify", "delta.tar", "--key", "key.pub.pem"]);
-    assert!(page.contains("1 image, 2 of 3 blobs carried, 1 missing (7 bytes)\n"), "{page}");
+    assert!(page.contains("1 image, 2 of 3 configs and layers carried, 1 missing (7 bytes)\n"), "{page}");
 }
 
 #[test]
@@ -157,7 +158,10 @@ fn missing_images_are_an_error_only_where_all_are_wanted() {
          threshold = 1\n"
     );
     put(&env.path().join("trust.toml"), policy.as_bytes());
-    for (archive, missing) in [("delta.tar", "1 of 3 blobs (7 bytes)"), ("none.tar", "3 of 3 blobs")] {
+    for (archive, missing) in [
+        ("delta.tar", "1 of 3 configs and layers are missing (7 bytes)"),
+        ("none.tar", "3 of 3 configs and layers"),
+    ] {
         let trust = ["verify", archive, "--trust", "trust.toml", "--state", "state.json"];
         let all = [&trust[..], &["--images", "all"]].concat();
         for more in [&["--emit", "--secrets-exist"][..], &["--record"], &["--json"]] {
@@ -169,7 +173,7 @@ fn missing_images_are_an_error_only_where_all_are_wanted() {
             } else {
                 assert_eq!(ran.stdout, "", "{archive} {more:?}");
             }
-            let said = format!("IMAGES_MISSING: the bundle is good, and lacks {missing}");
+            let said = format!("IMAGES_MISSING: verified, but {missing}");
             assert!(ran.stderr.contains(&said), "{archive} {more:?}: {}", ran.stderr);
             assert!(!env.path().join("state.json").exists(), "{archive} {more:?}");
         }
@@ -281,7 +285,7 @@ fn images_that_are_not_pinned_cannot_be_carried() {
 }
 
 #[test]
-fn blobs_that_the_store_lacks_are_counted_and_nothing_is_written() {
+fn missing_blobs_write_nothing() {
     let (env, _) = signing();
     env.build(&["tiny", "--archive", "none.tar"]);
     fs_err::remove_file(stored(&env, b"layer a")).unwrap();
@@ -344,14 +348,14 @@ fn archive_in_parts_is_verified_and_joined_with_its_images() {
 }
 
 #[test]
-fn commands_that_only_look_are_not_disturbed_by_a_damaged_blob() {
+fn inspect_ignores_damaged_blob() {
     let (env, _) = signing();
     env.build(&["tiny", "--archive", "all.tar", "--images", "all", "--key", "key.pem"]);
     let mut bad = read(&env, "all.tar");
     let at = bad.windows(7).position(|window| window == b"layer a").unwrap();
     bad[at] ^= 1;
     put(&env.path().join("bad.tar"), &bad);
-    let not_hashed = "1 image, 3 blobs, ";
+    let not_hashed = "1 image, 3 configs and layers, ";
     for arguments in [&["inspect", "bad.tar"][..], &["images", "bad.tar"]] {
         let ran = env.run(arguments);
 
@@ -411,7 +415,7 @@ fn folder_of_a_bundle_has_no_place_for_blobs() {
 }
 
 #[test]
-fn blobs_that_no_bundle_lists_are_removed_only_if_that_is_wanted() {
+fn gc_keeps_blobs_without_flag() {
     let (env, images) = signing();
     env.build(&["tiny"]);
     let other = Digest::of(b"of no bundle");
@@ -449,7 +453,7 @@ fn blobs_of_a_bundle_that_was_replaced_go_with_it() {
 }
 
 #[test]
-fn archive_with_images_is_written_while_no_process_removes_blobs() {
+fn archive_write_blocks_gc() {
     let (env, _) = signing();
     env.build(&["tiny"]);
     let place = store(&env).join(".blobs/.lock");

@@ -60,7 +60,7 @@ fn script_counts_the_carried_blobs() {
             let line = format!("images {carried} of 3 blobs carried\n");
             assert!(stdout.contains(&line), "{} {bundle}: {stdout}", shell.name);
         }
-        assert!(!ran(&home, &shell, "web.tar").1.contains("blobs carried"), "{}", shell.name);
+        assert!(!ran(&home, &shell, "web.tar").1.contains("layers carried"), "{}", shell.name);
     }
 }
 
@@ -85,7 +85,7 @@ fn script_derives_the_names_of_every_kind_of_reference() {
     for shell in shells(&home) {
         let (code, stdout, stderr) = ran(&home, &shell, "all.tar");
         assert_eq!(code, Some(0), "{}: {stderr}", shell.name);
-        assert!(stdout.contains("images 12 of 12 blobs carried\n"), "{}: {stdout}", shell.name);
+        assert!(stdout.contains("images 12 of 12 configs and layers carried\n"), "{}: {stdout}", shell.name);
     }
 }
 

@@ -87,7 +87,7 @@ fn missing_login_is_told_with_the_command_that_makes_one() {
 }
 
 #[test]
-fn login_goes_to_the_token_service_and_its_token_to_the_registry() {
+fn token_service_gets_login() {
     let Some(certificates) = Certificates::get() else { return };
     let service = Stub::start_tls(certificates, |_, _| Answer::new(200, "{\"token\":\"good\"}"));
     let realm = service.address();

@@ -114,7 +114,7 @@ fn list_whose_parts_do_not_fit_together_is_refused_whoever_signed_it() {
                 push(list, "blobs", entry(&manifest));
                 push(&mut list["images"][0], "blobs", json!(format!("sha256:{manifest}")));
             },
-            "is a manifest and a blob",
+            "is listed as a manifest and as a config or layer",
         ),
         ("a blob twice", &|list| push_front(list, "blobs"), "spelled"),
         ("an image twice", &|list| push_front(list, "images"), "spelled"),
@@ -284,8 +284,8 @@ fn list_over_a_limit_is_refused_whoever_signed_it() {
         })
     };
     for (what, content, why) in [
-        ("2,001 blobs", blobs(2_001), "2001 blobs, and 2000 are allowed"),
-        ("65 images", images(65), "65 images, and 64 are allowed"),
+        ("2,001 blobs", blobs(2_001), "2001 configs and layers, at most 2000"),
+        ("65 images", images(65), "65 images, at most 64"),
     ] {
         let refusal = outcome(content).expect_err(what);
 
@@ -390,7 +390,7 @@ fn manifest_with_two_readings_is_refused_whoever_signed_it() {
         (
             "fewer layers than are listed",
             &|manifest| drop(manifest["layers"].as_array_mut().unwrap().pop()),
-            "fewer blobs than are listed",
+            "fewer configs and layers than are listed",
         ),
         ("a list in place of an object", &|manifest| *manifest = json!([]), "manifest"),
     ];
