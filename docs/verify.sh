@@ -6,12 +6,12 @@
 #
 # BUNDLE is a folder or an archive. Every key that is named must have signed it; take the keys from a place that you
 # trust, never from where the bundle came from. Nothing of an archive is unpacked before its signatures are good, and then
-# no more than the bytes that were signed.
+# no more than the bytes that were signed. Images in an archive are hashed where they lie, and never unpacked.
 #
 # Exit status: 0 the signatures and every file are good, 3 they are not, 2 the command is wrong.
 #
 # What it does not check, and `relay-bundle verify` does: who may sign what, how many must, expiry, replay of an older
-# release, the site, and that the manifests say what bundle.json says. So read the statement that it prints.
+# release, the site, and that the manifests say what bundle.json and images.json say. So read the statement that it prints.
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -38,6 +38,8 @@ esac
 # The limits of the format.
 attestation_bytes_max=65536
 sums_bytes_max=4194304
+images_bytes_max=1048576
+carried_max=2066 # 64 manifests, 2,000 configs and layers, and two files that name them
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -52,8 +54,9 @@ first() {
     head -c $(($2 + 1)) <"$bundle/$1" >"$work/$1"
   else
     # To standard output: nothing in the archive chooses where it is written. From standard input: to tar, a name with a
-    # colon is another host's.
-    tar -xOf - "$1" <"$bundle" 2>/dev/null | head -c $(($2 + 1)) >"$work/$1"
+    # colon is another host's. Images may follow, so tar does not read to the end.
+    head -c $((attestation_bytes_max + sums_bytes_max + 4096)) <"$bundle" |
+      tar -xOf - "$1" 2>/dev/null | head -c $(($2 + 1)) >"$work/$1"
   fi
   [ -s "$work/$1" ] || refuse "$1 is missing"
   [ $(($(wc -c <"$work/$1"))) -le "$2" ] || refuse "$1 has more than $2 bytes"
@@ -146,6 +149,7 @@ block() {
 
 # The archive of given files is one sequence of bytes: a header for each, its content, zeros up to the next block, and two
 # blocks of zeros. So nothing else can be in it: no other owner or time, no extension header, nothing behind the end.
+# Prints of each file the block where its content begins, its size and its name.
 check_layout() {
   at=0
   while read -r name <&3 && read -r mode owner size rest <&4; do
@@ -155,35 +159,48 @@ check_layout() {
     "$start"[0-7][0-7][0-7][0-7][0-7][0-7]'! '"$end") ;;
     *) return 1 ;;
     esac
+    echo $((at + 1)) "$size" "$name"
     at=$((at + 1 + (size + 511) / 512))
     [ $((size % 512)) -eq 0 ] || case $(block $((at - 1)) | tail -c $((512 - size % 512))) in
     *[!!]*) return 1 ;;
     esac
-  done 3<"$work/expected" 4<"$work/described"
+  done 3<"$work/names" 4<"$work/described"
   case $(block $at)$(block $((at + 1))) in
   *[!!]*) return 1 ;;
   esac
   [ $(($(wc -c <"$bundle"))) -eq $(((at + 2) * 512)) ]
 }
 
+: >"$work/carried"
 if [ -d "$bundle" ]; then
   files=$bundle
 else
-  lines=$((files_signed + 3))
-  tar -tf - <"$bundle" 2>/dev/null | head -n $lines >"$work/listed"
-  cmp -s "$work/expected" "$work/listed" || refuse "the archive holds other files than SHA256SUMS lists"
+  first_carried=$((files_signed + 3))
+  lines=$((files_signed + 2 + carried_max + 1))
+  tar -tf - <"$bundle" 2>/dev/null | head -n $lines >"$work/names"
+  sed -n "$first_carried,\$p" "$work/names" >"$work/carried_names"
+  head -n $((first_carried - 1)) "$work/names" | cmp -s "$work/expected" - &&
+    { [ ! -s "$work/carried_names" ] || grep -q '^.\{66\}images\.json$' "$work/SHA256SUMS"; } ||
+    refuse "the archive holds other files than SHA256SUMS lists"
+  sed -n -e '1{/^oci-layout$/!p;}' -e '2{/^index\.json$/!p;}' -e '3,${/^blobs\/sha256\/[0-9a-f]\{64\}$/!p;}' \
+    "$work/carried_names" >"$work/odd"
+  [ ! -s "$work/odd" ] || refuse "the archive holds a file that belongs to no image"
   tar -tvf - <"$bundle" 2>/dev/null | head -n $lines >"$work/described"
   grep -v '^-rw-r--r-- ' "$work/described" >"$work/odd" || true
   [ ! -s "$work/odd" ] || refuse "the archive has something that is no plain file"
   # Holes take no room in an archive, and every byte of a disk.
   bytes=$(($(cat "$work/attestation.dsse.json" "$work/SHA256SUMS" | wc -c) + bytes_signed))
-  found=$(sum_sizes <"$work/described") && [ "$found" -eq "$bytes" ] ||
+  head -n $((first_carried - 1)) "$work/described" >"$work/signed_files"
+  found=$(sum_sizes <"$work/signed_files") && [ "$found" -eq "$bytes" ] ||
     refuse "the files in the archive do not have the size that was signed"
-  check_layout || refuse "the archive has a header or bytes that the archive of a bundle does not have"
+  sum_sizes <"$work/described" >/dev/null && check_layout >"$work/placed" ||
+    refuse "the archive has a header or bytes that the archive of a bundle does not have"
+  sed -n "$first_carried,\$p" "$work/placed" >"$work/carried"
+  read -r place size name <"$work/carried" || place=$((at + 1))
   mkdir "$work/files"
-  # In case the archive is exchanged now: no file larger than all of them together.
-  (ulimit -f $((bytes / 512 + 1)) && tar -xf - -C "$work/files" <"$bundle") ||
-    refuse "the archive is damaged"
+  # Up to the images. In case the archive is exchanged now: no file larger than all of them together.
+  { head -c $(((place - 1) * 512)) <"$bundle"; head -c 1024 /dev/zero; } |
+    (ulimit -f $((bytes / 512 + 1)) && tar -xf - -C "$work/files") || refuse "the archive is damaged"
   files=$work/files
 fi
 (cd "$files" && find . ! -type d ! -type f) >"$work/odd"
@@ -194,6 +211,113 @@ cmp -s "$work/wanted" "$work/found" || refuse "the bundle has other files than S
 cmp -s "$work/SHA256SUMS" "$files/SHA256SUMS" || refuse "SHA256SUMS was replaced meanwhile"
 (cd "$files" && sha256sum -c SHA256SUMS) >"$work/checked" 2>&1 || { grep -v ': OK$' "$work/checked" >&2; refuse "a file was altered"; }
 
+# --- images.json lists what an archive may carry: written again and compared, so it has one reading ---
+
+# Puts braces around each line, and commas between them.
+members() {
+  sed -e 's/.*/{&}/' -e '$!s/$/,/' "$1" | tr -d '\n'
+}
+# Tells whether lines rise, each from the one before.
+rises() {
+  sort -u "$1" | cmp -s - "$1"
+}
+
+read_images() {
+  [ $(($(wc -c <"$files/images.json"))) -le $images_bytes_max ] || refuse "images.json has more than $images_bytes_max bytes"
+  digest='"digest":"sha256:[0-9a-f]\{64\}"'
+  tr '{' '\n' <"$files/images.json" | sed 's/}.*//' >"$work/objects"
+  grep "^$digest"',"size":[1-9][0-9]\{0,9\}$' "$work/objects" >"$work/blobs" || true
+  grep '^"blobs":\[[^]]*\],'"$digest"',"reference":"[A-Za-z0-9._:/-]*@sha256:[0-9a-f]\{64\}"$' "$work/objects" >"$work/images" || true
+  grep "^$digest"',"mediaType":"application/[a-z0-9.+-]*","size":[1-9][0-9]\{0,6\}$' "$work/objects" >"$work/manifests" || true
+  {
+    printf '{"blobs":[' && members "$work/blobs"
+    printf '],"format":1,"images":[' && members "$work/images"
+    printf '],"manifests":[' && members "$work/manifests"
+    printf ']}'
+  } | cmp -s - "$files/images.json" || refuse "images.json has another form"
+
+  # Lines of a digest and a size.
+  for list in blobs manifests; do
+    rises "$work/$list" || refuse "images.json is not in order"
+    sed 's/^"digest":"sha256:\(.\{64\}\)".*"size":\(.*\)$/\1 \2/' "$work/$list" >"$work/$list.sizes"
+  done
+  sort "$work/blobs.sizes" "$work/manifests.sizes" >"$work/listed"
+  cut -c1-64 "$work/listed" >"$work/listed.digests"
+  rises "$work/listed.digests" || refuse "images.json lists a digest twice"
+
+  # Every image has its manifest and its blobs in the lists, and nothing else is there.
+  sed 's/.*"reference":"\(.*\)"$/\1/' "$work/images" >"$work/references"
+  rises "$work/references" || refuse "images.json is not in order"
+  sed -e 's/^"blobs":\[[^]]*\],//' -e 's/^"digest":"sha256:\(.\{64\}\)","reference":".*@sha256:\1"$/\1/' "$work/images" |
+    sort -u >"$work/used"
+  cut -c18-81 "$work/manifests" | cmp -s "$work/used" - || refuse "images.json lists other manifests than its images have"
+  sed 's/^"blobs":\[\([^]]*\)\].*/\1/' "$work/images" | tr ',' '\n' | sort -u >"$work/used"
+  sed 's/^"digest":\(.\{73\}\).*/\1/' "$work/blobs" | cmp -s "$work/used" - || refuse "images.json lists other blobs than its images have"
+}
+
+# --- the images in the archive: what images.json lists and nothing else, in order; configs and layers may be absent ---
+
+# Prints what follows from images.json: for each image two names and its manifest.
+index() {
+  # The name in full, then with the digest alone and with the tag alone.
+  sed -n '
+    /^localhost\//!{
+      /^[^/]*[.:][^/]*\//!s|^|docker.io/|
+    }
+    s|^index\.docker\.io/|docker.io/|
+    s|^docker\.io/\([^/]*\)$|docker.io/library/\1|
+    h
+    s|^\(.*/[^/:@]*\)\(:[^/:@]*\)\{0,1\}@sha256:\(.*\)$|\1@sha256:\3 \3|p
+    g
+    s|^\(.*/[^/:@]*:[^/:@]*\)@sha256:\(.*\)$|\1 \2|p
+  ' "$work/references" | sort -u >"$work/named"
+  cut -d ' ' -f 1 "$work/named" >"$work/names"
+  rises "$work/names" || refuse "images.json has one name for two images"
+  while read -r name digest; do
+    manifest=$(grep "^\"digest\":\"sha256:$digest\"," "$work/manifests")
+    printf '"annotations":{"io.containerd.image.name":"%s","org.opencontainers.image.ref.name":"%s"},%s\n' \
+      "$name" "$name" "$manifest"
+  done <"$work/named" >"$work/described"
+  printf '{"manifests":['
+  members "$work/described"
+  printf '],"mediaType":"application/vnd.oci.image.index.v1+json","schemaVersion":2}'
+}
+
+# Prints a file of the archive, by the block where it begins and its size. dd goes there, and head reads in large steps.
+content() {
+  { dd bs=512 skip="$1" count=0 2>/dev/null; head -c "$2"; } <"$bundle"
+}
+
+check_carried() {
+  sed -n 's|^[0-9]* \([0-9]*\) blobs/sha256/\(.*\)$|\2 \1|p' "$work/carried" >"$work/there"
+  sort -u "$work/there" "$work/listed" | cmp -s - "$work/listed" ||
+    refuse "the archive has a blob that images.json does not list, or one of another size"
+  rises "$work/there" || refuse "the blobs in the archive are not in order"
+  sort -u "$work/there" "$work/manifests.sizes" | cmp -s - "$work/there" || refuse "the manifest of an image is missing"
+  ! cmp -s "$work/there" "$work/manifests.sizes" || refuse "the archive has no config and no layer, and says that it carries images"
+
+  printf '{"imageLayoutVersion":"1.0.0"}' >"$work/oci-layout"
+  index >"$work/index.json"
+  while read -r place size name <&3; do
+    case $name in
+    oci-layout | index.json) content "$place" "$size" | cmp -s - "$work/$name" ;;
+    *) [ "$(content "$place" "$size" | sha256sum | cut -c1-64)" = "${name#blobs/sha256/}" ] ;;
+    esac || refuse "$name was altered"
+  done 3<"$work/carried"
+}
+
+: >"$work/summary"
+if [ -f "$files/images.json" ]; then
+  read_images
+  carried=0
+  if [ -s "$work/carried" ]; then
+    check_carried
+    carried=$(($(wc -l <"$work/there") - $(wc -l <"$work/manifests")))
+  fi
+  echo "images $carried of $(($(wc -l <"$work/blobs"))) configs and layers carried" >"$work/summary"
+fi
+
 cat "$work/signers"
 echo "content id sha256:$id, $(($(wc -l <"$work/SHA256SUMS"))) files"
+cat "$work/summary"
 printf 'statement %s\n' "$payload"

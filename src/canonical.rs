@@ -61,6 +61,22 @@ impl Canonical {
     }
 }
 
+/// Returns how many values a JSON text has at most: one more than it has separators and opening brackets. In memory a value
+/// takes far more than the two bytes that it can have in a text.
+pub fn values_at_most(json: &[u8]) -> usize {
+    let (mut values, mut in_string, mut is_escaped) = (1, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b',' | b'[' | b'{' if !in_string => values += 1,
+            _ => {}
+        }
+    }
+    values
+}
+
 fn check_numbers(tree: &Value) -> Result<(), NotCanonical> {
     match tree {
         Value::Number(number) => {

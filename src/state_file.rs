@@ -183,7 +183,7 @@ impl StateFile {
     }
 }
 
-/// Tells whether a file is there. A link is refused: the first change would put a file in its place, and what it led to
+/// Returns whether a file is there. A link is refused: the first change would put a file in its place, and what it led to
 /// would stay behind.
 fn is_file_there(path: &Utf8Path) -> Result<bool, StateError> {
     match fs::symlink_metadata(path) {

@@ -111,7 +111,7 @@ fn archive_and_pipe_carry_the_same() {
 }
 
 #[test]
-fn one_bit_of_a_blob_is_found_whatever_its_size_and_wherever_it_is() {
+fn flipped_bit_is_found_at_any_offset() {
     let media = Media::of_sizes(&SIZES);
     for name in &media.blobs {
         let place = media.place_of(name);
@@ -137,8 +137,11 @@ fn early(bytes: usize) -> Vec<u8> {
     layer
 }
 
+/// What is done to an archive beside its bad blobs.
+type Edit<'a> = dyn Fn(&mut Vec<u8>) + 'a;
+
 #[test]
-fn first_bad_blob_in_order_is_named_whichever_thread_ends_first() {
+fn first_bad_blob_is_reported() {
     // The first bad one takes longest, and there are more than wait at a time.
     let large = early(6 * MIB);
     let name = path_of(&Digest::of(&large));
@@ -148,7 +151,7 @@ fn first_bad_blob_in_order_is_named_whichever_thread_ends_first() {
     let place = |blob: usize| media.place_of(&media.blobs[blob]);
     let later = |blob: usize| place(first + blob).start;
     let header = later(20) - 512;
-    let spoil = |edit: &dyn Fn(&mut Vec<u8>)| {
+    let spoil = |edit: &Edit<'_>| {
         let mut bad = media.tar.clone();
         bad[place(first).end - 1] ^= 1;
         for blob in [1, 2, 40, 60] {
@@ -158,7 +161,7 @@ fn first_bad_blob_in_order_is_named_whichever_thread_ends_first() {
         bad
     };
     // What is found in passing comes later in the order too.
-    let edits: [&dyn Fn(&mut Vec<u8>); 4] =
+    let edits: [&Edit<'_>; 4] =
         [&|_| {}, &|tar| tar.push(0), &|tar| tar.truncate(tar.len() - 512), &|tar| tar[header] ^= 1];
     for bad in edits.map(spoil) {
         let wanted = media.read_stream(&bad).unwrap_err().to_string();
@@ -170,7 +173,7 @@ fn first_bad_blob_in_order_is_named_whichever_thread_ends_first() {
 }
 
 #[test]
-fn archive_as_a_file_is_refused_for_the_very_reason_that_a_pipe_is() {
+fn file_and_pipe_give_same_refusal() {
     let media = Media::of_sizes(&[300 * KIB, 10, 256 * KIB, MIB + 700, 511, 400 * KIB]);
     // Not in the files that SHA256SUMS lists: what they say is tried elsewhere.
     let start = media.place_of("oci-layout").start - 512;
@@ -249,7 +252,7 @@ fn blob_that_is_written_to_while_it_is_read_is_refused() {
 }
 
 #[test]
-fn blobs_of_which_nothing_is_wanted_are_shown_once_and_in_order() {
+fn unread_blobs_are_visited_once() {
     let media = Media::of_sizes(&[300 * KIB; 100]);
     let opening = archive::open(&media.tar[..]).unwrap();
     let (_, tail) = opening.read_sums().unwrap().into_files().unwrap().read().unwrap();
@@ -266,7 +269,7 @@ fn blobs_of_which_nothing_is_wanted_are_shown_once_and_in_order() {
 }
 
 #[test]
-fn archive_that_is_replaced_while_it_is_read_stays_the_one_that_was_opened() {
+fn replaced_archive_keeps_opened_content() {
     let media = Media::of_sizes(&[300 * KIB, 2 * MIB]);
     let folder = tempfile::tempdir().unwrap();
     let (path, other) = (folder.path().join("a.tar"), folder.path().join("b.tar"));

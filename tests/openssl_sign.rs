@@ -1,10 +1,16 @@
 //! What we sign is verified by stock tools, and what they sign is taken: the real programs.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/carried.rs"]
+mod carried;
 #[path = "cli/env.rs"]
 mod env;
+#[path = "openssl_sign/images.rs"]
+mod images;
 #[path = "support/keys.rs"]
 mod keys;
+#[path = "support/tar.rs"]
+mod tar;
 #[path = "support/tools.rs"]
 mod tools;
 
@@ -335,6 +341,17 @@ fn make(env: &TestEnv, line: &str) {
     assert!(status.success(), "{line}");
 }
 
+/// Changes the statement in the folder `files` by the command `$change` of sed, and signs it again.
+const RESIGN: &str = r#"
+    type=application/vnd.in-toto+json
+    sed 's/.*"payload":"\([^"]*\)".*/\1/' files/attestation.dsse.json | base64 -d | sed "$change" >payload
+    { printf 'DSSEv1 %d %s %d ' ${#type} $type $(wc -c <payload); cat payload; } >signed
+    openssl pkeyutl -sign -rawin -inkey ours.pem -in signed -out sig
+    keyid=$(sed 's/.*"keyid":"\([0-9a-f]*\)".*/\1/' files/attestation.dsse.json)
+    printf '{"payload":"%s","payloadType":"%s","signatures":[{"keyid":"%s","sig":"%s"}]}' \
+        "$(base64 -w0 payload)" $type $keyid "$(base64 -w0 sig)" >files/attestation.dsse.json
+"#;
+
 #[test]
 fn the_shell_script_refuses_archives_of_another_form() {
     let Some(home) = home() else { return };
@@ -428,18 +445,10 @@ fn the_shell_script_refuses_a_statement_that_acts_on_a_terminal() {
     env.ok(&[&["sign", "@web", "--key", "ours.pem"], &TERMS[..]].concat());
     env.ok(&["build", "web", "--archive", "web.tar"]);
     make(env, "mkdir files; tar -xf web.tar -C files");
-    let resign = r#"
-        type=application/vnd.in-toto+json
-        sed 's/.*"payload":"\([^"]*\)".*/\1/' files/attestation.dsse.json | base64 -d | sed "s/\"sites\":\[[^]]*\]/\"sites\":[\"$1\"]/" >payload
-        { printf 'DSSEv1 %d %s %d ' ${#type} $type $(wc -c <payload); cat payload; } >signed
-        openssl pkeyutl -sign -rawin -inkey ours.pem -in signed -out sig
-        keyid=$(sed 's/.*"keyid":"\([0-9a-f]*\)".*/\1/' files/attestation.dsse.json)
-        printf '{"payload":"%s","payloadType":"%s","signatures":[{"keyid":"%s","sig":"%s"}]}' \
-            "$(base64 -w0 payload)" $type $keyid "$(base64 -w0 sig)" >files/attestation.dsse.json
-    "#;
     let shells = shells(&home);
     for (site, wanted) in [("plant-7", None), (r"\\\\033[2J", Some(3)), ("$(printf '\\033')", Some(3))] {
-        make(env, &format!("set -- \"{site}\"; {resign}"));
+        let change = format!("change='s/\"sites\":\\[[^]]*\\]/\"sites\":[\"'\"{site}\"'\"]/'");
+        make(env, &format!("{change}\n{RESIGN}"));
         for shell in &shells {
             let script = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify.sh");
             let mut command = Command::new(&shell.command[0]);

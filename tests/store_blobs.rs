@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::Read as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
@@ -71,6 +71,22 @@ fn blob_gets_its_name_when_it_is_whole() {
 }
 
 #[test]
+fn umask_narrows_neither_folders_nor_blobs() {
+    // Of the whole process; no other test here looks at modes.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let (Home { store, root, _folder }, _) = with_folders();
+    let mut blob = partial(&store);
+    blob.append(BLOB).unwrap();
+    blob.finish().unwrap();
+
+    let mode = |path: &str| fs::metadata(root.join(path)).unwrap().permissions().mode() & 0o7777;
+    for folder in ["", ".blobs", ".blobs/sha256", ".blobs/.partial"] {
+        assert_eq!(mode(folder), 0o755, "{folder}");
+    }
+    assert_eq!(mode(&format!(".blobs/sha256/{}", digest())), 0o644);
+}
+
+#[test]
 fn blob_whose_writer_was_killed_is_resumed() {
     let (Home { store, _folder, .. }, _) = with_folders();
     for (from, to) in [(0, 3), (3, 3), (3, 11), (11, BLOB.len())] {
@@ -86,7 +102,7 @@ fn blob_whose_writer_was_killed_is_resumed() {
 }
 
 #[test]
-fn bytes_that_were_altered_before_they_were_resumed_are_discarded() {
+fn altered_partial_is_discarded() {
     let (Home { store, _folder, .. }, path) = with_folders();
     partial(&store).append(&BLOB[..10]).unwrap();
     fs::write(&path, b"other byte").unwrap();

@@ -17,7 +17,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::bundle::read::{Contents, Fault, Files, ReadError};
+use relay_bundle::model::digest::Digest;
 use relay_bundle::model::safe_path::SafePath;
+use relay_bundle::store::blobs::{Begun, Finished};
 use relay_bundle::store::{Outcome, Scope, Store, StoreError};
 use store_home::{Home, home};
 
@@ -63,7 +65,9 @@ struct Deed {
     prepare: fn(&Store),
 }
 
-const DEEDS: [Deed; 5] = [
+const DEEDS: [Deed; 7] = [
+    Deed { name: "fetch", prepare: |_| {} },
+    Deed { name: "collect-blobs", prepare: |store| fetch(store) },
     Deed { name: "build", prepare: |_| {} },
     Deed { name: "build", prepare: |store| drop(register(store, "before")) },
     Deed { name: "build", prepare: spoil },
@@ -84,10 +88,33 @@ fn spoil(store: &Store) {
     fs::write(registered.path.join("bundle.json"), "").unwrap();
 }
 
+const BLOB: &[u8] = b"a layer";
+
+/// Writes a blob, as `fetch` does.
+fn fetch(store: &Store) {
+    let blobs = store.blobs();
+    let _shared = blobs.share().unwrap();
+    if let Begun::Partial(mut partial) = blobs.begin(Digest::of(BLOB), BLOB.len() as u64).unwrap() {
+        let rest = usize::try_from(partial.bytes()).unwrap();
+        partial.append(&BLOB[rest..]).unwrap();
+        assert_eq!(partial.finish().unwrap(), Finished::Stored);
+    }
+}
+
+/// A blob is there with its bytes, or not there, and can be fetched.
+fn assert_blob_is_whole_or_missing(store: &Store) {
+    let path = store.blobs().path_of(&Digest::of(BLOB));
+    assert!(!path.exists() || fs::read(&path).unwrap() == BLOB);
+    fetch(store);
+    assert_eq!(fs::read(&path).unwrap(), BLOB);
+}
+
 fn do_deed(store: &Store, name: &str) {
     match name {
         "build" => drop(register(store, "deed")),
         "attach" => store.attach(&store.find("production").unwrap(), b"signatures").unwrap(),
+        "fetch" => fetch(store),
+        "collect-blobs" => drop(store.collect_garbage(Scope::EntriesAndBlobs).unwrap()),
         "collect" => drop(store.collect_garbage(Scope::Entries).unwrap()),
         other => panic!("{other}"),
     }
@@ -110,6 +137,7 @@ fn a_process_killed_before_any_change_leaves_a_whole_store_and_the_next_one_succ
             kills += 1;
             assert_eq!(output.status.signal(), Some(SIGABRT), "{}", String::from_utf8_lossy(&output.stderr));
             assert_nothing_is_half_done(&store);
+            assert_blob_is_whole_or_missing(&store);
             register(&store, "deed");
             assert_eq!(read(&store, "production").unwrap().sums, bundle("deed").sums());
             assert!(

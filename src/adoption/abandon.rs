@@ -119,7 +119,7 @@ fn act(object: &Value, live: Option<&Value>, recorded: &BTreeSet<String>, owner:
     }
 }
 
-/// Tells whether a StatefulSet differs in what cannot change.
+/// Returns whether a StatefulSet differs in what cannot change.
 fn is_another_set(live: &Value, object: &Value, namespace: &str) -> bool {
     let differs = |pointer: &str| object.pointer(pointer).is_some_and(|of| live.pointer(pointer) != Some(of));
     ["/spec/selector/matchLabels", "/spec/serviceName", "/spec/podManagementPolicy"].into_iter().any(differs)

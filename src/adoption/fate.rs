@@ -178,7 +178,7 @@ impl Scope<'_> {
     }
 }
 
-/// Tells whether an object belongs to no release, as an earlier run leaves what has data.
+/// Returns whether an object belongs to no release, as an earlier run leaves what has data.
 fn is_nobodys(object: &Value) -> bool {
     fields::release_of(object).is_none() && !fields::is_labelled_helms(object)
 }

@@ -20,12 +20,12 @@ pub fn release_namespace_of(object: &Value) -> Option<&str> {
     object["metadata"]["annotations"][RELEASE_NAMESPACE].as_str()
 }
 
-/// Tells whether an object bears the label of what Helm manages.
+/// Returns whether an object bears the label of what Helm manages.
 pub fn is_labelled_helms(object: &Value) -> bool {
     object["metadata"]["labels"][MANAGED_BY] == "Helm"
 }
 
-/// Tells whether an entry of `managedFields` is Helm's: it bears the name of the program, or has written whose release the
+/// Returns whether an entry of `managedFields` is Helm's: it bears the name of the program, or has written whose release the
 /// object belongs to, as programs do that have Helm built in.
 fn is_helms(entry: &Value, ours: &str) -> bool {
     let path = ["f:metadata", "f:annotations", "f:meta.helm.sh/release-name"];
@@ -37,12 +37,12 @@ fn entries(object: &Value) -> impl Iterator<Item = &Value> {
     object.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten()
 }
 
-/// Tells whether Helm owns any field.
+/// Returns whether Helm owns any field.
 pub fn has_helms(object: &Value, ours: &str) -> bool {
     entries(object).any(|entry| is_helms(entry, ours))
 }
 
-/// Tells whether the server's words name a manager of Helm's: `conflict with "helm" using v1`.
+/// Returns whether the server's words name a manager of Helm's: `conflict with "helm" using v1`.
 pub fn names_helm(object: &Value, words: &str, ours: &str) -> bool {
     let named = words.split('"').nth(1).unwrap_or_default();
     entries(object).any(|entry| entry["manager"] == named && is_helms(entry, ours))
@@ -148,7 +148,7 @@ fn copy(to: &mut Value, from: &Value, set: &Value) {
     }
 }
 
-/// Tells whether a manager owns any field, but for those of a subresource.
+/// Returns whether a manager owns any field, but for those of a subresource.
 pub fn has_ours(object: &Value, ours: &str) -> bool {
     entries(object).any(|entry| entry["manager"] == ours && entry.get("subresource").is_none())
 }

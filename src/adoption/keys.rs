@@ -128,7 +128,7 @@ impl Evidence<'_> {
         }
     }
 
-    /// Tells whether the relay may run with another key than the stored one.
+    /// Returns whether the relay may run with another key than the stored one.
     pub fn is_doubtful(&self) -> bool {
         match (self.oldest_pod, self.since()) {
             (Some(started), Some(since)) => started <= since,

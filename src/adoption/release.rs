@@ -181,7 +181,7 @@ impl Revision {
     }
 }
 
-/// Tells whether a text can be the status of a release, in the words of any version of Helm: it is shown to people.
+/// Returns whether a text can be the status of a release, in the words of any version of Helm: it is shown to people.
 fn is_status(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'-' || byte == b'_';
     (1..=STATUS_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_plain)
@@ -253,7 +253,7 @@ fn source(text: &str) -> Option<&str> {
         .filter(|name| name.len() <= SOURCE_BYTES_MAX && name.chars().all(is_plain))
 }
 
-/// Tells whether an object is called as Kubernetes calls one: its name becomes the path of a request, and a part of commands
+/// Returns whether an object is called as Kubernetes calls one: its name becomes the path of a request, and a part of commands
 /// that people are told to run.
 fn is_possible(object: &Value) -> bool {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -220,7 +220,7 @@ impl Kind {
     }
 }
 
-/// Tells whether a text is the base64 of as many bytes as a key has.
+/// Returns whether a text is the base64 of as many bytes as a key has.
 fn is_key_length(text: &[u8]) -> bool {
     STANDARD_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == KEY_BYTES)
 }

@@ -67,7 +67,7 @@ pub(super) fn decode(block: &Block) -> Result<(&str, u64), &'static str> {
     }
 }
 
-/// The checksum differs whenever something else does, so it is named only if nothing else is.
+/// Returns the first field that differs. The checksum differs whenever another field does, so it is named only if no other is.
 fn first_different_field(found: &Block, wanted: &Block) -> Option<&'static str> {
     if found == wanted {
         return None;

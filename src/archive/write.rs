@@ -152,7 +152,7 @@ impl<'a, W: Write> Writer<'a, W> {
 
 /// Writes header, content and padding of a file, and returns how many bytes they are.
 ///
-/// A content that ends early is left short: whoever reads it for `write` notices, and discards the archive.
+/// A content that ends early is left short: the caller detects it by its digest, and discards the archive.
 fn write_file(
     out: &mut impl Write,
     name: &str,

@@ -25,7 +25,7 @@ pub struct Entry<'a> {
     pub digest: Digest,
 }
 
-/// What is done with the bytes of each manifest, config and layer.
+/// Handles the bytes of each manifest, config and layer.
 pub type Visitor<'a> = dyn FnMut(Entry<'_>, &mut dyn Read) -> io::Result<()> + 'a;
 
 /// A visitor that wants no bytes; they are checked all the same.
@@ -33,7 +33,7 @@ pub fn hash_only(_: Entry<'_>, _: &mut dyn Read) -> io::Result<()> {
     Ok(())
 }
 
-/// What an archive carries of its images.
+/// The blobs in an archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Carried {
     digests: BTreeSet<Digest>,
@@ -61,7 +61,7 @@ impl Carried {
     }
 }
 
-/// What follows the listed files of a bundle.
+/// The images behind the listed files of a bundle.
 #[derive(Debug)]
 pub struct Tail<M> {
     medium: M,
@@ -169,12 +169,12 @@ impl<M: Medium> Tail<M> {
             let offset = self.medium.offset();
             let (digest, bytes, pending) = read.map_err(|fault| ReadError { fault, offset })?;
             if let Some(pending) = pending {
-                let path = path_of(&digest);
+                let path = layout::path_of(&digest);
                 reading.wait(Entry { path: &path, bytes, digest }, offset, pending)?;
             }
         }
         match rest.find(|(_, one)| matches!(one, Carryable::Manifest(_))) {
-            Some((digest, _)) => Err(self.missing(&layout::path_of(&digest))),
+            Some((digest, _)) => Err(self.missing(layout::path_of(&digest).as_str())),
             None => Ok(carried),
         }
     }
@@ -216,7 +216,9 @@ fn find_listed(
     // Every manifest is there: one that would be passed over is missing.
     match rest.find(|(digest, one)| found == Some(*digest) || matches!(one, Carryable::Manifest(_))) {
         Some((digest, one)) if found == Some(digest) => Ok((digest, one)),
-        Some((digest, _)) if is_later(digest) => Err(Fault::Missing { path: layout::path_of(&digest) }),
+        Some((digest, _)) if is_later(digest) => {
+            Err(Fault::Missing { path: layout::path_of(&digest).to_string() })
+        }
         _ => Err(Fault::Extra { name: name.to_owned() }),
     }
 }
@@ -232,7 +234,7 @@ fn read_one(
     if bytes != one.size() {
         return Err(Fault::Size { path: name, wanted: one.size(), found: bytes });
     }
-    let path = path_of(&digest);
+    let path = layout::path_of(&digest);
     let entry = Entry { path: &path, bytes, digest };
     match one {
         Carryable::Manifest(_) if !reading.hashes() => reading.read(entry, content),
@@ -265,16 +267,14 @@ fn check_manifest(
     };
     match named.iter().find(|(blob, size)| !is_listed((blob, size))) {
         Some((blob, _)) => Err(format!("it names sha256:{blob}, which is not listed for it")),
-        None if named.len() != blobs.len() => Err("it names fewer blobs than are listed for it".to_owned()),
+        None if named.len() != blobs.len() => {
+            Err("it names fewer configs and layers than are listed for it".to_owned())
+        }
         None => Ok(()),
     }
 }
 
-fn path_of(digest: &Digest) -> SafePath {
-    SafePath::parse(&layout::path_of(digest)).expect("hexadecimal digits make a path")
-}
-
-/// What is done with manifests, configs and layers on the way.
+/// Handles manifests, configs and layers in the order of an archive.
 trait Reading {
     /// Returns whether bytes are hashed.
     fn hashes(&self) -> bool;

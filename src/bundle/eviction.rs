@@ -1,6 +1,6 @@
 //! `PodDisruptionBudget`s that let no pod be evicted: the node of such a pod cannot be drained.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::references::pod_template;
@@ -34,22 +34,53 @@ pub(super) fn blocked_by(manifest: &Manifest, manifests: &ManifestSet) -> Option
         ("maxUnavailable", Share::Pods(most) | Share::Percent(most)) => most <= 0,
         (_, Share::Percent(least)) => least >= 100,
         (_, Share::Pods(least)) => {
-            fewest_pods(manifests, &spec["selector"]["matchLabels"]).is_some_and(|pods| least >= pods)
+            least > 0
+                && match Covered::by(spec.get("selector")) {
+                    Covered::None => false,
+                    Covered::Unknown => true,
+                    Covered::Labelled(labels) => least >= fewest_pods(manifests, labels),
+                }
         }
     };
     let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     is_blocking.then(|| format!("{field} {value}"))
 }
 
-/// Returns the smallest number of pods that the workload with these labels has.
-fn fewest_pods(manifests: &ManifestSet, labels: &Value) -> Option<i64> {
-    let labels = labels.as_object()?;
-    let has_labels = |manifest: &&Manifest| {
-        let of_pods =
-            pod_template(&manifest.object).and_then(|template| template.pointer("/metadata/labels"));
-        of_pods.is_some_and(|of_pods| labels.iter().all(|(key, value)| of_pods.get(key) == Some(value)))
+/// The pods of its namespace that a budget is about.
+enum Covered<'a> {
+    /// Without a selector a budget covers no pod.
+    None,
+    /// Pods with all of these labels; without any label, every pod.
+    Labelled(Option<&'a Map<String, Value>>),
+    /// Expressions are not evaluated.
+    Unknown,
+}
+
+impl<'a> Covered<'a> {
+    fn by(selector: Option<&'a Value>) -> Self {
+        let Some(selector) = selector.filter(|selector| !selector.is_null()) else { return Self::None };
+        let expressions = &selector["matchExpressions"];
+        let has_expressions =
+            !expressions.is_null() && expressions.as_array().is_none_or(|all| !all.is_empty());
+        if has_expressions { Self::Unknown } else { Self::Labelled(selector["matchLabels"].as_object()) }
+    }
+}
+
+/// Returns the least number of pods of all workloads whose pods have these labels.
+///
+/// It is zero where the budget covers pods of other bundles only: nothing says how many of them there are.
+fn fewest_pods(manifests: &ManifestSet, labels: Option<&Map<String, Value>>) -> i64 {
+    let has_labels = |template: &Value| {
+        let of_pods = &template["metadata"]["labels"];
+        labels.into_iter().flatten().all(|(key, value)| of_pods.get(key) == Some(value))
     };
-    let workload = manifests.iter().find(has_labels)?;
+    let is_covered = |manifest: &&Manifest| pod_template(&manifest.object).is_some_and(has_labels);
+    let fewest = manifests.iter().filter(is_covered).map(|workload| fewest_pods_of(manifests, workload));
+    fewest.fold(0, i64::saturating_add)
+}
+
+/// Returns the least number of pods of a workload: its own, or that of its autoscaler.
+fn fewest_pods_of(manifests: &ManifestSet, workload: &Manifest) -> i64 {
     let scales = |manifest: &&Manifest| {
         let target = &manifest.object["spec"]["scaleTargetRef"];
         target["kind"] == workload.key.kind.as_str() && target["name"] == workload.key.name.as_str()
@@ -58,7 +89,7 @@ fn fewest_pods(manifests: &ManifestSet, labels: &Value) -> Option<i64> {
         Some(autoscaler) => &autoscaler.object["spec"]["minReplicas"],
         None => &workload.object["spec"]["replicas"],
     };
-    Some(pods.as_i64().unwrap_or(1))
+    pods.as_i64().unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -73,10 +104,15 @@ mod tests {
             |kind: &str, spec: &Value| json!({"kind": kind, "metadata": {"name": "a"}, "spec": spec});
         let labels = json!({"app": "a"});
         let mut budget = budget.clone();
-        budget["selector"] = json!({"matchLabels": labels});
+        if budget.get("selector").is_none() {
+            budget["selector"] = json!({"matchLabels": labels});
+        }
         let mut set = ManifestSet::default();
         let template = json!({"metadata": {"labels": labels}});
         set.add(&object("Deployment", &json!({"replicas": 2, "template": template})));
+        let other = json!({"metadata": {"labels": {"app": "b"}}});
+        let other = json!({"kind": "Deployment", "metadata": {"name": "b"}, "spec": {"template": other}});
+        set.add(&other);
         if let Some(fewest) = scaler {
             let target = json!({"kind": "Deployment", "name": "a"});
             set.add(&object(
@@ -112,5 +148,35 @@ mod tests {
         ] {
             assert_eq!(blocked(&budget, scaler), None, "{budget}");
         }
+    }
+
+    #[test]
+    fn empty_selector_covers_every_workload() {
+        for selector in [json!({}), json!({"matchLabels": {}}), json!({"matchExpressions": []})] {
+            let budget = |least: i64| json!({"minAvailable": least, "selector": selector});
+            assert_eq!(blocked(&budget(99), None).as_deref(), Some("minAvailable 99"), "{selector}");
+            // The second workload has one pod.
+            assert_eq!(blocked(&budget(3), None).as_deref(), Some("minAvailable 3"), "{selector}");
+            assert_eq!(blocked(&budget(2), None), None, "{selector}");
+        }
+    }
+
+    #[test]
+    fn selector_with_expressions_is_reported() {
+        let selector = json!({"matchExpressions": [{"key": "app", "operator": "Exists"}]});
+        let budget = |least: i64| json!({"minAvailable": least, "selector": selector});
+        assert_eq!(blocked(&budget(1), None).as_deref(), Some("minAvailable 1"));
+        assert_eq!(blocked(&budget(0), None), None);
+    }
+
+    #[test]
+    fn selector_of_foreign_pods_is_reported() {
+        let budget = json!({"minAvailable": 1, "selector": {"matchLabels": {"app": "foreign"}}});
+        assert_eq!(blocked(&budget, None).as_deref(), Some("minAvailable 1"));
+    }
+
+    #[test]
+    fn budget_without_selector_covers_no_pod() {
+        assert_eq!(blocked(&json!({"minAvailable": 99, "selector": null}), None), None);
     }
 }

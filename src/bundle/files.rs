@@ -8,7 +8,7 @@ use crate::bundle::sums::Sums;
 use crate::model::digest::Digest;
 use crate::model::safe_path::SafePath;
 
-/// What a build makes, and what a reader keeps: paths, bytes and digests, ordered by path, within the limits.
+/// The files of a bundle: paths, bytes and digests, ordered by path, within the limits.
 #[derive(Clone, Debug, Default)]
 pub struct BundleFiles {
     files: BTreeMap<SafePath, File>,

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::bundle::layout::Kind;
+use crate::canonical::values_at_most;
 use crate::model::safe_path::SafePath;
 
 /// The attestation: a statement with many site names and sixteen signatures take a quarter of it. It is read
@@ -86,7 +87,7 @@ pub fn check_size(path: &str, bytes: u64, limit: u64) -> Result<(), LimitExceede
 /// Refuses a document of more values than are allowed, before it is parsed.
 pub fn check_document(path: &str, json: &[u8]) -> Result<(), LimitExceeded> {
     let limit = DOCUMENT_VALUES_MAX;
-    if values_of_text(json) > limit {
+    if values_at_most(json) > limit {
         return Err(LimitExceeded::Values { path: path.to_owned(), limit });
     }
     Ok(())
@@ -106,21 +107,6 @@ impl Values {
         self.0 += values_of_tree(manifest);
         if self.0 > MANIFESTS_VALUES_MAX { Err(LimitExceeded::ManifestsValues) } else { Ok(()) }
     }
-}
-
-/// Returns how many values a JSON text has at most: one more than it has separators and opening brackets.
-fn values_of_text(json: &[u8]) -> usize {
-    let (mut values, mut in_string, mut is_escaped) = (1, false, false);
-    for byte in json {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = true,
-            b'"' => in_string = !in_string,
-            b',' | b'[' | b'{' if !in_string => values += 1,
-            _ => {}
-        }
-    }
-    values
 }
 
 fn values_of_tree(value: &Value) -> usize {

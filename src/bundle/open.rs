@@ -66,11 +66,11 @@ pub enum InvalidBundle {
     Object { file: String, found: String },
     #[error(transparent)]
     Limit(#[from] LimitExceeded),
-    #[error("`{0}` is listed in bundle.json and is no manifest of the bundle, or the other way round")]
+    #[error("bundle.json and the manifests do not both have `{0}`")]
     Unlisted(String),
-    #[error("bundle.json says other {what} than the manifests")]
+    #[error("bundle.json does not match the manifests: {what}")]
     Disagrees { what: &'static str },
-    #[error("bundle.json says of {kind}/{name} who makes it, and that cannot be")]
+    #[error("bundle.json states an impossible source for {kind}/{name}")]
     Source { kind: String, name: String },
     #[error("`{object}` is not of the bundle's namespace `{namespace}`")]
     Namespace { object: String, namespace: String },
@@ -158,7 +158,7 @@ fn read_images(files: &BundleFiles, index: &Index) -> Result<Option<ImageList>, 
     }
 }
 
-/// The index repeats what the recipe says of the release.
+/// Checks that the index repeats what the recipe says of the release.
 fn agrees_with_recipe(index: &Index, recipe: &Recipe) -> Result<(), InvalidBundle> {
     let min = index.kubernetes.min.to_string();
     let repeated = [
@@ -178,7 +178,7 @@ fn agrees_with_recipe(index: &Index, recipe: &Recipe) -> Result<(), InvalidBundl
     }
 }
 
-/// The recipe names every encrypted file, by its path in the profiles' folder, and its digest.
+/// Checks that the recipe names every encrypted file, by its path in the profiles' folder, and its digest.
 fn sealed_as_in_recipe(recipe: &Recipe, files: &BundleFiles) -> Result<(), InvalidBundle> {
     let named: BTreeMap<String, Digest> =
         recipe.sealed.iter().map(|(file, digest)| (sealed_path(file), *digest)).collect();
@@ -232,7 +232,7 @@ fn check_namespace(manifest: &Manifest, index: &Index, manifests: &ManifestSet) 
     Err(InvalidBundle::Namespace { object: key.to_string(), namespace: namespace.to_owned() })
 }
 
-/// Who makes a Secret is told by no manifest. It must be possible: what apply makes is a Secret, and has its recipe.
+/// Checks the source of a Secret, which no manifest states: one that apply makes is a Secret, and has its recipe.
 fn check_source(wanted: &Wanted, files: &BundleFiles) -> Result<(), InvalidBundle> {
     let is_plain = |key: &WantedKey| *key == WantedKey::plain(key.key.clone());
     let is_made = |key: &WantedKey| match (wanted.source, key.length, key.generation, &key.file) {
@@ -328,7 +328,7 @@ fn read_manifests(files: &BundleFiles, objects: &[Object]) -> Result<ManifestSet
     if in_order && set.len() == objects.len() {
         Ok(set)
     } else {
-        Err(InvalidBundle::Disagrees { what: "objects, or an order of them," })
+        Err(InvalidBundle::Disagrees { what: "objects or their order" })
     }
 }
 

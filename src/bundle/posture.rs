@@ -42,7 +42,7 @@ pub struct ContainerPosture {
 }
 
 impl WorkloadPosture {
-    /// Tells whether the pods meet *restricted*.
+    /// Returns whether the pods meet *restricted*.
     pub fn is_restricted(&self) -> bool {
         self.violations.is_empty() && self.containers.iter().all(|container| container.violations.is_empty())
     }

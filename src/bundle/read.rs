@@ -10,9 +10,11 @@ use std::io::{self, Read};
 use crate::bundle::carried::Tail;
 use crate::bundle::content::Content;
 use crate::bundle::files::BundleFiles;
-use crate::bundle::layout::Kind;
+use crate::bundle::layout::{Kind, SUMS};
 use crate::bundle::limits::{Budget, LimitExceeded};
 use crate::bundle::sums::{InvalidSums, Sums};
+use crate::images::layout::BLOBS;
+use crate::images::list::IMAGES;
 use crate::model::digest::Digest;
 use crate::model::safe_path::SafePath;
 
@@ -162,7 +164,7 @@ impl<M: SealedMedium> SumsRead<M> {
         self.content_id
     }
 
-    /// Parses `SHA256SUMS`. Whoever wants a signature checks it before.
+    /// Parses `SHA256SUMS`. Check signatures first.
     ///
     /// # Errors
     ///
@@ -275,7 +277,7 @@ pub enum Fault {
     #[error(transparent)]
     Sums(InvalidSums),
     /// The bytes of a listed file are others.
-    #[error("`{path}` was altered: SHA256SUMS lists {wanted}, its bytes have {found}")]
+    #[error("`{path}` was altered: {} lists {wanted}, its bytes have {found}", list_of(path))]
     Tampered { path: String, wanted: Digest, found: Digest },
     /// A manifest, config or layer has another size than `images.json` lists.
     #[error("`{path}` was altered: images.json lists {wanted} bytes, it has {found}")]
@@ -289,10 +291,10 @@ pub enum Fault {
     #[error("`{path}` is missing")]
     Missing { path: String },
     /// Not listed, there twice, or not where the order of the files wants it.
-    #[error("`{}` is a file too many", name.escape_debug())]
+    #[error("unexpected file `{}`", name.escape_debug())]
     Extra { name: String },
     /// An archive of no bytes.
-    #[error("it is empty: nothing came")]
+    #[error("the input is empty")]
     Empty,
     /// The copy is not complete.
     #[error("the bundle is cut short, in `{}` or after it", name.escape_debug())]
@@ -363,6 +365,11 @@ impl From<io::Error> for ReadError {
     fn from(error: io::Error) -> Self {
         Fault::Io(error).into()
     }
+}
+
+/// Returns the file that lists the digest of the one at `path`.
+fn list_of(path: &str) -> &'static str {
+    if path.starts_with(BLOBS) { IMAGES } else { SUMS }
 }
 
 struct At(Option<u64>);

@@ -312,7 +312,7 @@ fn told(answer: &Value, pointer: &str, is_possible: fn(&str) -> bool) -> Result<
     })
 }
 
-/// Tells whether a text looks like the version of a server, whatever its vendor adds.
+/// Returns whether a text looks like the version of a server, whatever its vendor adds.
 fn is_version(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-+_~".contains(&byte);
     (1..=VERSION_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_plain)

@@ -1,4 +1,4 @@
-//! Decides how a cluster is reached: where, through which proxy, as whom. Nothing is sent.
+//! Decides how to connect to a cluster: address, proxy and identity. Sends nothing.
 
 use std::sync::Arc;
 
@@ -13,20 +13,20 @@ use super::tls::{self, ClientCertificate};
 use super::transport::{Encryption, Transport};
 use crate::proxy::{Proxy, ProxyEnvironment, choose};
 
-/// How to reach a cluster. No `Debug`, for the address of a proxy may have a password.
+/// How to connect to a cluster. No `Debug`: the address of a proxy may contain a password.
 #[derive(Clone)]
 pub struct Access {
     /// The kubeconfig files; earlier ones win.
     pub kubeconfigs: Vec<String>,
-    /// The context; else the current one.
+    /// The context; none for the current one.
     pub context: Option<String>,
     /// The proxies of the environment.
     pub proxies: ProxyEnvironment,
-    /// What a credential plugin depends on.
+    /// The terminal and the clock for credential plugins.
     pub surroundings: Surroundings,
 }
 
-/// Why there is no connection to speak of.
+/// Why no client could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     #[error("the kubeconfig cannot be used: {0}")]
@@ -40,20 +40,20 @@ pub enum ConnectError {
     Client(String),
 }
 
-/// A setting that works, and may not be meant.
+/// A setting that works, but may be a mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectWarning {
-    /// The server is whoever answers.
+    /// Any server that answers is accepted.
     #[error("the certificate of the API server is not verified: the kubeconfig has insecure-skip-tls-verify")]
     Unverified,
 }
 
-/// The way to a cluster.
+/// A resolved connection to a cluster.
 pub(super) struct Connection {
     /// The name of the context.
     pub(super) context: String,
     pub(super) namespace: String,
-    /// The address of the API server, as it is shown.
+    /// The address of the API server for messages.
     pub(super) server: String,
     pub(super) proxy: Option<Proxy>,
     pub(super) transport: Transport,
@@ -61,7 +61,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Reads the kubeconfig, and decides.
+    /// Reads the kubeconfig and resolves the connection.
     pub(super) fn decide(access: &Access) -> Result<Self, ConnectError> {
         let context = kubeconfig::read(access)?;
         let url = server_url(&context.cluster)?;
@@ -75,7 +75,7 @@ impl Connection {
     }
 }
 
-/// Returns where the API server is; an address without a scheme is one of `http`.
+/// Returns the address of the API server. Its scheme defaults to `http`, as in kubectl.
 fn server_url(cluster: &kube::config::Cluster) -> Result<Uri, ConnectError> {
     let mistake = |why: &str| ConnectError::Kubeconfig(format!("its cluster has {why}"));
     let server = cluster.server.as_deref().ok_or_else(|| mistake("no server"))?;
@@ -86,7 +86,7 @@ fn server_url(cluster: &kube::config::Cluster) -> Result<Uri, ConnectError> {
         .ok_or_else(|| mistake("a server that is not an address such as https://10.0.0.1:6443"))
 }
 
-/// Adds the port of `http` to an address without one: a proxy is asked for 443 else.
+/// Adds port 80 to an `http` address without a port: a proxy would otherwise be asked for 443.
 fn with_port(url: Uri) -> Option<Uri> {
     if url.scheme() != Some(&Scheme::HTTP) || url.port().is_some() {
         return Some(url);
@@ -96,7 +96,7 @@ fn with_port(url: Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Decides what requests are sent with. Without TLS there is nobody to trust: neither authority nor credentials count.
+/// Returns TLS settings and credentials of the requests. Without TLS the server is not authenticated, so it gets no credentials.
 fn transport(url: Uri, context: Context, surroundings: Surroundings) -> Result<Transport, ConnectError> {
     let Context { namespace, cluster, mut user, .. } = context;
     credentials::check(&user)?;
@@ -116,15 +116,15 @@ fn transport(url: Uri, context: Context, surroundings: Surroundings) -> Result<T
         certificate = issued.certificate.take().map(ClientCertificate::Issued);
         credentials = Credentials::of_plugin(plugin, issued);
     }
-    // Without TLS the server is one that asks for none.
+    // A server without TLS gets no credentials.
     let is_anonymous = encryption == Encryption::Tls && certificate.is_none() && !credentials.is_given();
-    // kube is left to say who is impersonated.
+    // kube adds the impersonation headers.
     config.auth_info = user;
     let tls = tls::configure(&config, certificate)?;
     Ok(Transport { config, tls, credentials: Arc::new(credentials), encryption, is_anonymous })
 }
 
-/// Returns the address of a server; a name and a password in it are left out.
+/// Returns the address of a server without a user name and password.
 fn address(url: &Uri) -> String {
     let scheme = url.scheme_str().unwrap_or("http");
     let host = url.host().unwrap_or_default();

@@ -147,7 +147,7 @@ pub(super) fn remove_all(user: &mut AuthInfo) {
     };
 }
 
-/// Tells whether TLS carries a certificate of the user.
+/// Returns whether TLS carries a certificate of the user.
 pub(super) fn has_certificate(user: &AuthInfo) -> bool {
     user.client_certificate.is_some() || user.client_certificate_data.is_some()
 }

@@ -208,12 +208,12 @@ impl Status {
         matches!(self.admission, Some(Admission::Webhook(_))) || !matches!(self.code, 401 | 429 | 500..)
     }
 
-    /// Tells whether the namespace is about to go.
+    /// Returns whether the namespace is about to go.
     pub fn is_namespace_going(&self) -> bool {
         self.causes.iter().any(|cause| cause.reason == NAMESPACE_GOES)
     }
 
-    /// Tells whether another manager owns fields that were applied.
+    /// Returns whether another manager owns fields that were applied.
     pub fn is_field_conflict(&self) -> bool {
         self.code == 409 && self.causes.iter().any(|cause| cause.reason == FIELD_CONFLICT)
     }
@@ -252,7 +252,7 @@ impl Cause {
     }
 }
 
-/// Tells whether a text can be the name of a webhook.
+/// Returns whether a text can be the name of a webhook.
 fn is_name(text: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
     text.len() <= NAME_BYTES_MAX && text.chars().all(is_plain)

@@ -56,7 +56,7 @@ pub enum PluginFault {
     Failed(ExitStatus),
     #[error("was lost: {0}")]
     Lost(String),
-    #[error("needs a terminal (`interactiveMode: Always`), and standard input is none")]
+    #[error("needs a terminal (`interactiveMode: Always`), and standard input is not a terminal")]
     NoTerminal,
     /// What it printed has no credentials in it.
     #[error("{0}")]

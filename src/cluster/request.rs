@@ -62,12 +62,12 @@ pub enum Run {
 }
 
 impl Request {
-    /// Tells whether it may change something.
+    /// Returns whether it may change something.
     pub fn is_write(&self) -> bool {
         self.method != Method::Get
     }
 
-    /// Tells whether it sends values that nobody may see: what is answered may quote them.
+    /// Returns whether it sends values that nobody may see: what is answered may quote them.
     pub(super) fn carries_secret(&self) -> bool {
         self.is_write() && is_of_secrets(&self.path)
     }

@@ -89,7 +89,7 @@ fn split(path: &str) -> Option<(&str, Option<&str>)> {
     }
 }
 
-/// Tells whether a path leads to a Secret, or to all of them.
+/// Returns whether a path leads to a Secret, or to all of them.
 pub(super) fn is_of_secrets(path: &str) -> bool {
     split(path).is_some_and(|(resource, _)| resource == "secrets")
 }
@@ -126,7 +126,7 @@ impl Answer {
         if is_list { LIST_BYTES_MAX } else { OBJECT_BYTES_MAX }
     }
 
-    /// Tells whether this is it.
+    /// Returns whether this is it.
     pub fn is(&self, kind: Option<&str>, name: Option<&str>) -> bool {
         let fits = |wanted: &Option<String>, found| wanted.is_none() || found == wanted.as_deref();
         fits(&self.kind, kind) && fits(&self.name, name)

@@ -39,12 +39,12 @@ impl Signals {
         }
     }
 
-    /// Tells whether to stop as soon as that is clean.
+    /// Returns whether to stop as soon as that is clean.
     fn is_asked(&self) -> bool {
         self.seen >= self.enough
     }
 
-    /// Tells whether to stop at once: somebody who was not heard asks again.
+    /// Returns whether to stop at once: somebody who was not heard asks again.
     fn is_urged(&self) -> bool {
         self.seen > self.enough
     }

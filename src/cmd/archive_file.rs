@@ -171,7 +171,7 @@ fn real(path: &Utf8Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Tells whether the first header of a file is one that our archives begin with.
+/// Returns whether the first header of a file is one that our archives begin with.
 fn begins_like_ours(path: &Utf8Path) -> io::Result<bool> {
     let mut start = Vec::new();
     open_for_reading(path)?.take(512).read_to_end(&mut start)?;

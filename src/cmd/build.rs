@@ -33,7 +33,7 @@ use crate::render;
 use crate::render::manifest_set::ManifestSet;
 use crate::render::references::pod_template;
 use crate::rollout::packed::{COMPRESSED_BYTES_MAX, pack};
-use crate::store::{EntryName, Outcome as Stored, Store};
+use crate::store::{EntryName, Lock, Outcome as Stored, Store};
 use crate::trust::key::{KeyId, PrivateKey};
 use crate::ui::printer::Report;
 use crate::ui::progress::{Progress, size};
@@ -69,7 +69,7 @@ pub struct Args {
     /// Also write each bundle into a file `PROFILE.tar` in this folder
     #[arg(long, value_name = "DIR")]
     archives: Option<Utf8PathBuf>,
-    /// What goes into the archive of the images: all, none, or since:FILE (without what that bundle lists) [default: none]
+    /// Images to carry in the archive: all, none, since:FILE or since:@ENTRY (leave out what that lists) [default: none]
     #[arg(long, value_name = "WHAT")]
     images: Option<Wanted>,
     #[command(flatten)]
@@ -148,7 +148,7 @@ impl Args {
         }
         for name in &names {
             if let Some(archive) = self.archive_of(name) {
-                target(&archive, &format!("{name}.tar")).check(&self.store.store)?;
+                self.target(&archive, &format!("{name}.tar")).check(&self.store.store)?;
             }
         }
         let store = ctx.store(&self.store);
@@ -184,6 +184,11 @@ impl Args {
         self.archive.clone().or(in_folder)
     }
 
+    fn target<'a>(&self, path: &'a Utf8Path, example: &'a str) -> Target<'a> {
+        let option = if self.archives.is_some() { "--archives: " } else { "--archive " };
+        Target { path, option, example }
+    }
+
     /// Decides what goes into the archive of the images, before anything is stored or signed.
     fn choose_images(
         &self,
@@ -191,18 +196,17 @@ impl Args {
         store: &Store,
         index: &Index,
         files: &BundleFiles,
-    ) -> Result<BTreeSet<Digest>, Failure> {
+    ) -> Result<(BTreeSet<Digest>, Option<Lock>), Failure> {
         let images = images_of(files).map_err(Failure::bug)?;
         if self.images.is_none() && images.is_some() {
             ctx.printer.say("the archive carries no images: `--images all` adds them");
         }
         let wanted = self.images.as_ref().unwrap_or(&Wanted::None);
         let carry = carry::choose(ctx, &self.store, (index.name.as_str(), images.as_ref()), wanted)?;
-        if let Some(images) = &images {
-            let fetch = format!("relay-bundle fetch {}", index.profile);
-            carry::check_there(&store.blobs(), images, &carry, (&Carried::default(), &fetch))?;
-        }
-        Ok(carry)
+        let Some(images) = &images else { return Ok((carry, None)) };
+        let fetch = format!("relay-bundle fetch {}", index.profile);
+        let lock = carry::check_there(&store.blobs(), images, &carry, (&Carried::default(), &fetch))?;
+        Ok((carry, lock))
     }
 
     fn names(&self) -> Result<Vec<String>, Failure> {
@@ -257,9 +261,7 @@ impl Args {
             Stored::New => "new",
             Stored::Existed => "existed",
             Stored::Replaced { reason } => {
-                ctx.printer.warn(&format!(
-                    "the store's entry was not as it was built and has been made again: {reason}"
-                ));
+                ctx.printer.warn(&format!("the store entry was altered; it was rebuilt: {reason}"));
                 "replaced"
             }
         };
@@ -270,8 +272,9 @@ impl Args {
             None => signatures(ctx, &place, id)?,
         };
         drop(serials);
-        if let (Some(archive), Some(carry)) = (&archive, carry) {
-            write_archive(ctx, store, &registered.entry, (archive, carry))?;
+        if let (Some(archive), Some((carry, _lock))) = (&archive, carry) {
+            let target = self.target(archive, "");
+            write_archive(ctx, store, &registered.entry, (&target, carry))?;
         }
         let objects = count(index.objects.len(), "object");
         let state = if signers.is_empty() { "unsigned" } else { "signed" };
@@ -280,7 +283,7 @@ impl Args {
         Ok(Built {
             profile: name.to_owned(),
             path: registered.path,
-            content_id: format!("sha256:{id}"),
+            content_id: id.prefixed(),
             objects: index.objects.len(),
             entry,
             signed: !signers.is_empty(),
@@ -367,27 +370,24 @@ fn write_archive(
     ctx: &Ctx,
     store: &Store,
     entry: &EntryName,
-    (path, carry): (&Utf8Path, BTreeSet<Digest>),
+    (target, carry): (&Target<'_>, BTreeSet<Digest>),
 ) -> Result<(), Failure> {
     let (_, sums) = store.open(entry.as_str())?;
     let attestation = sums.attestation().map(<[u8]>::to_vec);
     let contents = sums.into_files()?.read_to_end()?;
     let images = images_of(&contents.files).map_err(Failure::bug)?;
-    let cargo =
-        Cargo { attestation: attestation.as_deref(), files: &contents.files, images: images.as_ref(), carry };
+    let fetch = format!("relay-bundle fetch {entry}");
+    let (attestation, files, images) = (attestation.as_deref(), &contents.files, images.as_ref());
+    let cargo = Cargo { attestation, files, images, carry, fetch };
     let total = cargo.size();
     if !cargo.carry.is_empty() {
-        ctx.printer.say(&format!("`{path}` gets {} with its images", size(total)));
+        ctx.printer.say(&format!("writing {} with images to `{}`", size(total), target.path));
     }
     let mut progress = Progress::new(&ctx.printer, "written", Some(total));
-    target(path, "").write(ctx, &mut |bytes| progress.advance(bytes), |out| {
-        Ok(cargo.write(out, None::<Tail<AnyMedium>>, &store.blobs())?)
+    target.write(ctx, &mut |bytes| progress.advance(bytes), |out| {
+        cargo.write(out, None::<Tail<AnyMedium>>, &store.blobs())
     })?;
     Ok(())
-}
-
-fn target<'a>(path: &'a Utf8Path, example: &'a str) -> Target<'a> {
-    Target { path, option: "--archive ", example }
 }
 
 /// Says what is known of the signatures of an entry that is not signed now.
@@ -403,7 +403,7 @@ fn signatures(ctx: &Ctx, place: &Sealable, content_id: Digest) -> Result<(String
             Ok((format!("kept its {signatures}, which nothing here has verified"), signers))
         }
         Err(why) => {
-            ctx.printer.warn(&format!("the attestation that was there is of no use: {why}"));
+            ctx.printer.warn(&format!("the existing attestation is invalid: {why}"));
             Ok((format!("make a new one: relay-bundle sign {path} --reseal --key signing.pem"), Vec::new()))
         }
     }

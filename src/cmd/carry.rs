@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::str::FromStr;
 
+use camino::Utf8PathBuf;
+
+use super::archive_file::TargetError;
 use super::ctx::{Ctx, StoreArgs, count};
 use super::failure::Failure;
 use super::medium;
@@ -15,11 +18,11 @@ use crate::bundle::read::Medium;
 use crate::images::layout;
 use crate::images::list::{Carryable, ImageList};
 use crate::model::digest::{Digest, Hasher};
-use crate::model::safe_path::SafePath;
-use crate::store::blobs::Blobs;
+use crate::store::Lock;
+use crate::store::blobs::{Blobs, Found};
 use crate::ui::progress::size;
 
-/// What goes into an archive of the images.
+/// The images to carry in an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     None,
@@ -41,13 +44,15 @@ impl FromStr for Wanted {
     }
 }
 
-/// The bundle that is written, and what of its images goes into the archive.
+/// A bundle and the selected blobs, ready to be archived.
 pub(super) struct Cargo<'a> {
     pub(super) attestation: Option<&'a [u8]>,
     pub(super) files: &'a BundleFiles,
     pub(super) images: Option<&'a ImageList>,
     /// What goes along; empty for an archive without an image layout.
     pub(super) carry: BTreeSet<Digest>,
+    /// The command that brings blobs into the store.
+    pub(super) fetch: String,
 }
 
 impl Cargo<'_> {
@@ -64,14 +69,23 @@ impl Cargo<'_> {
         out: &mut dyn Write,
         tail: Option<Tail<M>>,
         blobs: &Blobs,
+    ) -> Result<u64, TargetError> {
+        self.try_write(out, tail, blobs).map_err(|error| told(error, &self.fetch))
+    }
+
+    fn try_write<M: Medium>(
+        &self,
+        out: &mut dyn Write,
+        tail: Option<Tail<M>>,
+        blobs: &Blobs,
     ) -> Result<u64, WriteError> {
         let mut writer = Writer::new(out, self.attestation, self.files, self.images)?;
         let carryable = self.images.iter().flat_map(|images| images.carryable());
         let mut rest = carryable.filter(|(digest, _)| self.carry.contains(digest)).peekable();
         if let Some(tail) = tail {
             tail.check(self.images, &mut |entry, content| {
-                while let Some((digest, one)) = rest.next_if(|(digest, _)| *digest < entry.digest) {
-                    carry_stored(&mut writer, blobs, (digest, one))?;
+                while let Some(stored) = rest.next_if(|(digest, _)| *digest < entry.digest) {
+                    carry_stored(&mut writer, blobs, stored)?;
                 }
                 match rest.next_if(|(digest, _)| *digest == entry.digest) {
                     Some(_) => writer.carry(entry, content),
@@ -79,8 +93,8 @@ impl Cargo<'_> {
                 }
             })?;
         }
-        for one in rest {
-            carry_stored(&mut writer, blobs, one).map_err(WriteError::Output)?;
+        for stored in rest {
+            carry_stored(&mut writer, blobs, stored).map_err(WriteError::Output)?;
         }
         writer.finish()
     }
@@ -92,19 +106,31 @@ fn carry_stored<W: Write>(
     blobs: &Blobs,
     (digest, one): (Digest, Carryable),
 ) -> io::Result<()> {
-    let gone = || io::Error::other(format!("sha256:{digest} is no longer in the store: fetch it again"));
-    let mut content =
-        Hashed { inner: blobs.open(&digest, one.size())?.ok_or_else(gone)?, hasher: Hasher::default() };
-    let path = SafePath::parse(&layout::path_of(&digest)).expect("hexadecimal digits make a path");
+    let bad = |state| io::Error::other(BadBlob { path: blobs.path_of(&digest), state });
+    let file = blobs.open(&digest, one.size())?.ok_or_else(|| bad(Found::Absent))?;
+    let mut content = Hashed { inner: file, hasher: Hasher::default() };
+    let path = layout::path_of(&digest);
     writer.carry(Entry { path: &path, bytes: one.size(), digest }, &mut content)?;
-    let found = content.hasher.finish();
-    if found == digest {
-        return Ok(());
+    if content.hasher.finish() == digest { Ok(()) } else { Err(bad(Found::Altered)) }
+}
+
+/// A blob of the store that cannot be carried.
+#[derive(Debug, thiserror::Error)]
+#[error("`{path}` {}", if *state == Found::Absent { "is no longer there" } else { "was altered" })]
+struct BadBlob {
+    path: Utf8PathBuf,
+    state: Found,
+}
+
+/// Tells a blob that cannot be carried from an archive that cannot be written.
+fn told(error: WriteError, fetch: &str) -> TargetError {
+    match error {
+        WriteError::Output(cause) => match cause.downcast::<BadBlob>() {
+            Ok(bad) => Failure::world(bad).hint(format!("fetch it again: {fetch}")).into(),
+            Err(cause) => WriteError::Output(cause).into(),
+        },
+        error => error.into(),
     }
-    let path = blobs.path_of(&digest);
-    Err(io::Error::other(format!(
-        "`{path}` was altered, its bytes have sha256:{found}: remove it and fetch it again"
-    )))
 }
 
 struct Hashed<R> {
@@ -120,7 +146,7 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
-/// Decides what goes along with a bundle called `name`, and reports what does not.
+/// Selects the blobs to carry.
 pub(super) fn choose(
     ctx: &Ctx,
     store: &StoreArgs,
@@ -130,9 +156,9 @@ pub(super) fn choose(
     let Some(images) = images else {
         return match wanted {
             Wanted::None => Ok(BTreeSet::new()),
-            _ => Err(Failure::input(
-                "the images of this bundle are not pinned, so an archive cannot carry them",
-            )
+            _ => Err(Failure::input(format!(
+                "the images of {name} are not pinned, so no archive can carry them"
+            ))
             .hint("on a machine with a network: relay-bundle lock PROFILE, then build it again")),
         };
     };
@@ -143,9 +169,12 @@ pub(super) fn choose(
     };
     if let Wanted::Since(base) = wanted {
         let bytes: u64 = left_out.values().sum();
-        let blobs = count(left_out.len(), "blob");
-        ctx.printer
-            .say(&format!("left out {blobs} ({}) that `{base}` lists: the site must have them", size(bytes)));
+        ctx.printer.say(&format!(
+            "left out {} of {} configs and layers ({}) that `{base}` lists: the site must have them",
+            left_out.len(),
+            images.blobs().len(),
+            size(bytes)
+        ));
     }
     let carried = images.blobs().any(|(digest, _)| !left_out.contains_key(&digest));
     let along = images.carryable().map(|(digest, _)| digest).filter(|digest| !left_out.contains_key(digest));
@@ -167,7 +196,7 @@ fn in_base(
     let bundle = Source::read(found)?.bundle;
     if bundle.index.name.as_str() != name {
         return Err(Failure::input(format!(
-            "`{base}` is a bundle of {}, and this is one of {name}: their images have nothing to do with each other",
+            "cannot leave out images of another bundle: `{base}` is {}, this bundle is {name}",
             bundle.index.name
         )));
     }
@@ -178,18 +207,20 @@ fn in_base(
     Ok(images.blobs().filter(|(digest, _)| base_images.get(digest).is_some()).collect())
 }
 
-/// Refuses to write an archive of which neither `carried` nor the store has something; `fetch` is the command that brings it.
+/// Checks that each selected blob is in the source or in the store. Returns the lock that keeps `gc` out.
 pub(super) fn check_there(
     blobs: &Blobs,
     images: &ImageList,
     carry: &BTreeSet<Digest>,
     (carried, fetch): (&Carried, &str),
-) -> Result<(), Failure> {
+) -> Result<Option<Lock>, Failure> {
+    let needs_store = carry.iter().any(|digest| !carried.contains(digest));
+    let lock = needs_store.then(|| blobs.share()).transpose()?;
     let missing = blobs.missing(images)?;
     let missing = missing.iter().filter(|(digest, _)| carry.contains(digest) && !carried.contains(digest));
     let sizes: Vec<u64> = missing.map(|(_, size)| *size).collect();
     if sizes.is_empty() {
-        return Ok(());
+        return Ok(lock);
     }
     let (number, bytes) = (count(sizes.len(), "blob"), size(sizes.iter().sum()));
     Err(Failure::input(format!("the store lacks {number} of the images ({bytes})"))

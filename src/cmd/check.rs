@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::ctx::{Ctx, ProfileArgs, count};
 use super::failure::Failure;
 use crate::bundle::files::BundleFiles;
+use crate::bundle::read::Files;
 use crate::model::safe_path::SafePath;
 use crate::store::Store;
 
@@ -80,7 +81,7 @@ fn build(
 fn compare(name: &str, files: &BundleFiles, entry: &str, place: &Utf8Path) -> Result<(), Failure> {
     let store = Store::at(place.join("store"));
     let (_, sums) = store.open(entry)?;
-    let again = sums.into_files().and_then(|files| files.read_to_end()).map_err(Failure::world)?.files;
+    let again = sums.into_files().and_then(Files::read_to_end).map_err(Failure::world)?.files;
     match difference(files, &again) {
         None => Ok(()),
         Some(what) => Err(Failure {

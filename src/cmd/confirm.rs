@@ -37,7 +37,7 @@ pub(super) fn confirm_first_install(namespace: &str) -> Result<(), Failure> {
     if ask(&question)? == namespace { Ok(()) } else { Err(Failure::input("nothing was changed")) }
 }
 
-/// Tells whether somebody sits at a terminal.
+/// Returns whether somebody sits at a terminal.
 pub(super) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }

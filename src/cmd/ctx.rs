@@ -173,7 +173,12 @@ impl ProfileFiles for Folder<'_> {
         let path = self.path.join(LOCK_FILE);
         match fsio::read_bounded(&path, LOCK_BYTES_MAX) {
             Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| format!("`{path}` is not UTF-8")),
-            Err(ReadFileError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            // A link that leads nowhere is no lock that was never made.
+            Err(ReadFileError::Io(error))
+                if error.kind() == std::io::ErrorKind::NotFound && !path.is_symlink() =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(error.to_string()),
         }
     }

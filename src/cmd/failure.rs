@@ -112,7 +112,7 @@ impl Failure {
         self
     }
 
-    /// Tells whether the reader of our output went away: no failure.
+    /// Returns whether the reader of our output went away: no failure.
     pub fn is_reader_gone(&self) -> bool {
         let mut cause: Option<&(dyn Error + 'static)> = Some(&*self.source);
         while let Some(error) = cause {

@@ -1,6 +1,6 @@
 //! `fetch`: the images of locked profiles, from registries into the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -15,15 +15,14 @@ use crate::images::reference::Reference;
 use crate::model::digest::Digest;
 use crate::profile::resolve::image_sources;
 use crate::registry::{BlobRequest, BlobSink, Registry};
-use crate::store::blobs::{Begun, Blobs, Finished, PartialBlob};
+use crate::store::blobs::{Begun, Blobs, Finished, Found, PartialBlob};
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 use crate::ui::progress::{Progress, size};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "What is in the store already is not fetched again, and what was interrupted is continued. Every
-blob is hashed before it counts.
+    after_help = "What is in the store already is hashed and not fetched again; what was interrupted is continued.
 
 Examples:
   relay-bundle fetch production
@@ -70,11 +69,11 @@ struct Wanted {
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
-        let (mut images, mut wanted) = (BTreeMap::new(), BTreeMap::new());
+        let (mut images, mut wanted) = (BTreeSet::new(), BTreeMap::new());
         for name in &self.bundles {
             let source = self.source.open(ctx, name)?;
             let list = pinned(&source, name)?;
-            images.extend(list.references().map(|reference| (reference.to_owned(), ())));
+            images.extend(list.references().map(str::to_owned));
             add_wanted(&mut wanted, &source, list)?;
         }
         let store = ctx.store(&self.source.store);
@@ -83,7 +82,13 @@ impl Args {
         let all = wanted.len();
         let mut missing = BTreeMap::new();
         for (digest, one) in wanted {
-            if blobs.open(&digest, one.size)?.is_none() {
+            let found = blobs.look_at(&digest, one.size)?;
+            if found == Found::Altered {
+                let path = blobs.path_of(&digest);
+                ctx.printer.warn(&format!("`{path}` was altered: it is fetched again"));
+                blobs.discard(&digest)?;
+            }
+            if found != Found::Whole {
                 missing.insert(digest, one);
             }
         }
@@ -95,7 +100,7 @@ impl Args {
                 fetch(&registry, &blobs, (*digest, one), &mut progress)?;
             }
         }
-        let images = images.into_keys().collect();
+        let images = images.into_iter().collect();
         ctx.printer.report(&FetchReport { images, fetched, bytes, there: all - fetched })?;
         let there = all - fetched;
         ctx.printer.say(&format!(
@@ -109,8 +114,8 @@ impl Args {
 
 fn pinned<'a>(source: &'a Source, name: &str) -> Result<&'a ImageList, Failure> {
     source.bundle.images.as_ref().ok_or_else(|| {
-        Failure::input(format!("the images of `{name}` are not pinned, so nothing says what to fetch"))
-            .hint(format!("lock them: relay-bundle lock {}", source.bundle.index.profile))
+        Failure::input(format!("profile `{name}` is not locked"))
+            .hint(format!("lock it: relay-bundle lock {}", source.bundle.index.profile))
     })
 }
 
@@ -124,7 +129,10 @@ fn add_wanted(
     for image in list.images() {
         let name = image.reference.without_digest().to_string();
         let origin = sources.get(&name).map_or(Ok(image.reference.clone()), |source| source.parse());
-        let origin = origin.map_err(Failure::input)?.pinned(image.digest);
+        let bundle = &source.bundle.index.profile;
+        let invalid =
+            |error| Failure::input(format!("recipe.json of `{bundle}` has an invalid image: {error}"));
+        let origin = origin.map_err(invalid)?.pinned(image.digest);
         let manifest = list.get(&image.digest).map(|one| (image.digest, one.size(), true));
         let blobs = image.blobs.iter().filter_map(|digest| Some((*digest, list.get(digest)?.size(), false)));
         for (digest, size, is_manifest) in manifest.into_iter().chain(blobs) {
@@ -134,7 +142,7 @@ fn add_wanted(
     Ok(())
 }
 
-/// Fetches one blob, unless another process has meanwhile.
+/// Fetches one blob, unless another process stored it.
 fn fetch(
     registry: &Registry,
     blobs: &Blobs,
@@ -149,11 +157,8 @@ fn fetch(
             Finished::Wrong { .. } => progress.retreat(one.size),
         }
     }
-    Err(Failure::world(format!(
-        "what the registry sends for sha256:{digest} of `{}` is something else",
-        one.image
-    ))
-    .hint("the registry, or a proxy on the way, alters content: fetch from another (--from HOST=MIRROR)"))
+    Err(Failure::world(format!("wrong content for sha256:{digest} of `{}`", one.image))
+        .hint("fetch from another registry: --from HOST=MIRROR"))
 }
 
 fn fetch_rest(

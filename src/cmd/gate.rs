@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ctx::StoreArgs;
 use super::failure::Failure;
+use super::images_at::{Counting, ImagesAt};
 use super::medium::{self, Place as MediumPlace};
 use super::source::{KINDS, Reference, STDIN, no_stdin};
 use crate::archive;
@@ -16,7 +17,7 @@ use crate::model::digest::Digest;
 use crate::store::{Store, folder};
 use crate::trust::refusal::Reason;
 use crate::trust::verify::{Terms, Verified, VerifyError, verify};
-use crate::ui::images_view::{ImagesSummary, Place};
+use crate::ui::images_view::ImagesSummary;
 
 /// A bundle that is verified before anything of it is used.
 #[derive(Debug, clap::Args)]
@@ -58,18 +59,24 @@ impl BundleArgs {
         }
     }
 
-    /// Returns what there is of the images of the bundle that was verified: in its archive, or in the store that it is in.
+    /// Counts the images of the verified bundle that are there.
     pub(super) fn images(
         &self,
         store: &StoreArgs,
         bundle: &Verified<Bundle>,
+        counting: Counting,
     ) -> Result<Option<ImagesSummary>, Failure> {
         let Some(images) = &bundle.images else { return Ok(None) };
-        if matches!(Reference::of(&self.bundle), Reference::Entry(_)) {
-            let missing = Store::at(&store.store).blobs().missing(images)?;
-            return Ok(Some(ImagesSummary::of(images, Place::Store, |digest| !missing.contains_key(digest))));
-        }
-        Ok(Some(ImagesSummary::of(images, Place::Archive, |digest| bundle.carried().contains(digest))))
+        let (place, counting) = match Reference::of(&self.bundle) {
+            Reference::Entry(_) => (ImagesAt::Store(Store::at(&store.store)), counting),
+            _ if self.bundle == STDIN => (ImagesAt::Archive, Counting::ByDigest),
+            _ => match ImagesAt::path(self.bundle.as_str().into())? {
+                // To verify an archive is to hash what it carries.
+                ImagesAt::Archive => (ImagesAt::Archive, Counting::ByDigest),
+                place => (place, counting),
+            },
+        };
+        Ok(Some(place.count(images, bundle.carried(), counting)?))
     }
 
     /// Refuses a bundle that can be read only once.
@@ -109,7 +116,7 @@ impl BundleArgs {
         Ok((place, tail))
     }
 
-    /// Refuses parts of a bundle that is in none.
+    /// Rejects `--part` for a bundle that is not in parts.
     pub(super) fn check(&self) -> Result<(), Failure> {
         if self.part.is_empty() || medium::is_parts_index(self.bundle.as_str().into()) {
             return Ok(());
@@ -138,7 +145,7 @@ fn verify_entry(
     Ok((path.into_string(), bundle))
 }
 
-/// Verifies what is at a path. If a part of it is bad, that is why, whatever else was found before or behind it.
+/// Verifies the bundle at a path; a damaged part is reported first.
 fn verify_path(
     path: &Utf8Path,
     elsewhere: &[Utf8PathBuf],

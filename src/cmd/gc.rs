@@ -113,7 +113,7 @@ impl Args {
                 .blobs
                 .blobs
                 .iter()
-                .map(|(digest, bytes)| Blob { digest: format!("sha256:{digest}"), bytes: *bytes })
+                .map(|(digest, bytes)| Blob { digest: digest.prefixed(), bytes: *bytes })
                 .collect(),
             partial_blob_bytes: garbage.blobs.partial_bytes,
             bytes: garbage.bytes(),

@@ -7,19 +7,21 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::ctx::Ctx;
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::source::{self, SourceArgs};
 use crate::bundle::index::Image;
+use crate::images::reference::Reference;
 use crate::profile::resolve::image_sources;
 use crate::ui::escape::safe;
+use crate::ui::images_view::ImagesSummary;
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("Examples:
   relay-bundle images production
   relay-bundle images prod.tar --json
-  relay-bundle images prod.tar --mirror | while read from to; do
-    skopeo copy --all --preserve-digests docker://$from docker://$to; done
+  relay-bundle images prod.tar --mirror --quiet | while read -r from to; do
+    skopeo copy --all --preserve-digests \"docker://$from\" \"docker://$to\" </dev/null; done
 
 {}", source::HELP))]
 pub struct Args {
@@ -57,6 +59,9 @@ impl Report for MirrorReport {
 struct ImagesReport {
     /// Sorted by reference, each once.
     images: Vec<Image>,
+    /// Absent where the images are not pinned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    carried: Option<ImagesSummary>,
 }
 
 impl Report for ImagesReport {
@@ -70,15 +75,16 @@ impl Report for ImagesReport {
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let source = self.source.open(ctx, &self.bundle)?;
-        if let Some(images) = source.images(&self.source.store)? {
+        let carried = source.images()?;
+        if let Some(images) = &carried {
             ctx.printer.say(&images.to_string());
         }
         if self.mirror {
             let sources = image_sources(&source.bundle.recipe.settings);
             let copies = source.bundle.index.images.iter().map(|image| Copy::of(&image.reference, &sources));
-            ctx.printer.report(&MirrorReport { copies: copies.collect() })?;
+            ctx.printer.report(&MirrorReport { copies: copies.collect::<Result<_, _>>()? })?;
         } else {
-            ctx.printer.report(&ImagesReport { images: source.bundle.index.images })?;
+            ctx.printer.report(&ImagesReport { images: source.bundle.index.images, carried })?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -87,26 +93,36 @@ impl Args {
 impl Copy {
     /// Returns the copy that brings `reference` to its place. Registries and tools take a tag or a digest, not both: what has a
     /// digest is copied by it, and gets its tag.
-    fn of(reference: &str, sources: &BTreeMap<String, String>) -> Self {
-        let (name, digest) = split_digest(reference);
-        let (source, _) = split_digest(sources.get(name).map_or(name, String::as_str));
-        let from = match digest {
-            Some(digest) => format!("{}@{digest}", without_tag(source)),
-            None => source.to_owned(),
+    ///
+    /// A bundle that nobody has verified may hold anything, and the lines are read by a shell.
+    fn of(reference: &str, sources: &BTreeMap<String, String>) -> Result<Self, Failure> {
+        let image = parse(reference)?;
+        let name = image.without_digest();
+        let source =
+            sources.get(&name.to_string()).map_or_else(|| Ok(name.clone()), |source| parse(source))?;
+        let from = match image.digest() {
+            Some(digest) => source.without_tag().pinned(digest),
+            None => source,
         };
-        let has_tag = without_tag(name) != name;
-        Self { from, to: if has_tag { name.to_owned() } else { reference.to_owned() } }
+        let to = if name.tag().is_some() { name } else { image };
+        Ok(Self { from: from.to_string(), to: to.to_string() })
     }
 }
 
-fn split_digest(reference: &str) -> (&str, Option<&str>) {
-    reference.split_once('@').map_or((reference, None), |(name, digest)| (name, Some(digest)))
+fn parse(reference: &str) -> Result<Reference, Failure> {
+    reference.parse().map_err(Failure::input)
 }
 
-fn without_tag(name: &str) -> &str {
-    match name.rsplit_once(':') {
-        // Behind a port comes a path.
-        Some((repository, tag)) if !tag.contains('/') => repository,
-        _ => name,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reference_that_a_shell_could_misread_is_refused() {
+        for reference in ["a:1\nevil:1 to:1", "a:1 b:1", "a:1;reboot", "$(reboot)"] {
+            assert!(Copy::of(reference, &BTreeMap::new()).is_err(), "{reference:?}");
+        }
+        let source = BTreeMap::from([("r.example/a:1".to_owned(), "x y".to_owned())]);
+        assert!(Copy::of("r.example/a:1", &source).is_err());
     }
 }

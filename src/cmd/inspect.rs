@@ -66,7 +66,7 @@ impl Args {
             attested: source.attested,
             verified: false,
             signature: source.signature(),
-            carried: source.images(&self.source.store)?,
+            carried: source.images()?,
             summary: summary(&source.bundle),
             origin: source.origin,
         };

@@ -144,7 +144,7 @@ impl<'a> Journal<'a> {
         &self.namespace
     }
 
-    /// Tells whether there is a record.
+    /// Returns whether there is a record.
     pub(super) fn is_there(&self) -> bool {
         self.stored.is_some()
     }

@@ -11,7 +11,7 @@ use super::ctx::{Ctx, Folder, ProfileArgs};
 use super::failure::{DIFFERS, Failure, Outcome};
 use super::registry_args::PullArgs;
 use crate::fsio::{Durability, MODE_PUBLIC, write_atomic};
-use crate::images::lock::{LOCK_FILE, Lock, LockedImage};
+use crate::images::lock::{LOCK_FILE, Lock, LockedImage, RESTORE_LOCK};
 use crate::images::platform::Platform;
 use crate::images::reference::Reference;
 use crate::model::text::Label;
@@ -68,7 +68,7 @@ struct LockReport {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ImageLine {
-    change: Change,
+    change: LockChange,
     name: String,
     /// Absent of an image that was removed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +82,7 @@ struct ImageLine {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-enum Change {
+enum LockChange {
     Added,
     Kept,
     Moved,
@@ -97,13 +97,13 @@ impl Report for LockReport {
             let name = safe(&line.name);
             let digest = line.digest.as_deref().unwrap_or_default();
             match line.change {
-                Change::Added => writeln!(out, "added    {name} {digest} ({})", size(line.bytes))?,
-                Change::Kept => writeln!(out, "kept     {name} {digest}")?,
-                Change::Moved => {
+                LockChange::Added => writeln!(out, "added    {name} {digest} ({})", size(line.bytes))?,
+                LockChange::Kept => writeln!(out, "kept     {name} {digest}")?,
+                LockChange::Moved => {
                     let old = line.old_digest.as_deref().unwrap_or_default();
                     writeln!(out, "moved    {name} {old} -> {digest} ({})", size(line.bytes))?;
                 }
-                Change::Removed => writeln!(out, "removed  {name}")?,
+                LockChange::Removed => writeln!(out, "removed  {name}")?,
             }
         }
         Ok(())
@@ -112,25 +112,25 @@ impl Report for LockReport {
 
 /// How a lock stands to the profiles that it lists.
 #[derive(Serialize)]
-struct CheckReport {
+struct LockCheckReport {
     complete: bool,
-    missing: Vec<Missing>,
+    missing: Vec<UnlockedImage>,
     superfluous: Vec<String>,
     /// Versions and digests that disagree.
     notes: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct Missing {
+struct UnlockedImage {
     name: String,
     profiles: BTreeSet<Label>,
 }
 
-impl Report for CheckReport {
+impl Report for LockCheckReport {
     const SCHEMA: &'static str = "lock-check/v1";
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        for Missing { name, profiles } in &self.missing {
+        for UnlockedImage { name, profiles } in &self.missing {
             let profiles: Vec<&str> = profiles.iter().map(Label::as_str).collect();
             writeln!(out, "missing      {} ({})", safe(name), profiles.join(", "))?;
         }
@@ -140,7 +140,7 @@ impl Report for CheckReport {
 }
 
 /// The images of the profiles, and which profiles have each.
-type Wanted = BTreeMap<Reference, BTreeSet<Label>>;
+type ImageUsers = BTreeMap<Reference, BTreeSet<Label>>;
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
@@ -162,8 +162,7 @@ impl Args {
         let images = self.look_up(ctx, &old, &wanted, &platform)?;
         let lock = Lock { platform, profiles: listed, images };
         let text = lock.to_text();
-        // What cannot be read again must not be written.
-        Lock::parse(&text).map_err(Failure::input)?;
+        check_text(&text)?;
         write_atomic(&path, text.as_bytes(), MODE_PUBLIC, Durability::Synced)?;
         ctx.printer.report(&report(path, &old, &lock))?;
         Ok(ExitCode::SUCCESS)
@@ -194,11 +193,8 @@ impl Args {
     fn platform(&self, old: &Lock) -> Result<Platform, Failure> {
         let wanted = self.platform.clone().unwrap_or_else(|| old.platform.clone());
         if wanted != old.platform && !old.images.is_empty() && self.update.as_deref() != Some(&[]) {
-            return Err(Failure::input(format!(
-                "the lock has images for {}, and they would be other ones for {wanted}",
-                old.platform
-            ))
-            .hint(format!("look all up again: relay-bundle lock --platform {wanted} --update")));
+            return Err(Failure::input(format!("the lock is for {}, not {wanted}", old.platform))
+                .hint(format!("update every image: relay-bundle lock --platform {wanted} --update")));
         }
         Ok(wanted)
     }
@@ -208,20 +204,19 @@ impl Args {
         &self,
         ctx: &Ctx,
         old: &Lock,
-        wanted: &Wanted,
+        wanted: &ImageUsers,
         platform: &Platform,
     ) -> Result<BTreeMap<Reference, LockedImage>, Failure> {
         self.check_names(wanted)?;
         let registry = self.registry.client(ctx)?;
         let mut images = BTreeMap::new();
         for name in wanted.keys() {
-            let locked = match old.images.get(name).filter(|_| !self.updates(name)) {
-                Some(locked) => locked.clone(),
-                None => {
-                    ctx.printer.say(&format!("looking up {name}"));
-                    warn_of_moved_tag(ctx, &registry, name);
-                    registry.resolve(name, platform)?
-                }
+            let locked = if let Some(locked) = old.images.get(name).filter(|_| !self.updates(name)) {
+                locked.clone()
+            } else {
+                ctx.printer.say(&format!("looking up {name}"));
+                warn_of_moved_tag(ctx, &registry, name);
+                registry.resolve(name, platform)?
             };
             images.insert(name.clone(), locked);
         }
@@ -229,14 +224,19 @@ impl Args {
     }
 
     /// Refuses names of `--update` that no image has.
-    fn check_names(&self, wanted: &Wanted) -> Result<(), Failure> {
+    fn check_names(&self, wanted: &ImageUsers) -> Result<(), Failure> {
         let names = self.update.iter().flatten();
         match names.into_iter().find(|name| !wanted.keys().any(|image| is_named(image, name))) {
             None => Ok(()),
             Some(name) => {
+                let failure = Failure::input(format!("no listed profile has the image `{name}`"));
+                if Folder::new(&self.profiles).names().contains(name) {
+                    return Err(failure.hint(format!(
+                        "to update every image of the listed profiles: relay-bundle lock {name} --update"
+                    )));
+                }
                 let images: Vec<String> = wanted.keys().map(ToString::to_string).collect();
-                Err(Failure::input(format!("no listed profile has the image `{name}`"))
-                    .hint(format!("the images are {}", images.join(", "))))
+                Err(failure.hint(format!("the images are {}", images.join(", "))))
             }
         }
     }
@@ -265,23 +265,28 @@ fn warn_of_moved_tag(ctx: &Ctx, registry: &Registry, name: &Reference) {
             found.digest
         )),
         Ok(_) => {}
-        Err(error) => ctx.printer.warn(&format!("what the tag names was not compared: {error}")),
+        Err(error) => ctx.printer.warn(&format!("cannot check whether `{tagged}` moved: {error}")),
     }
 }
 
 fn read(folder: &Folder<'_>, path: &Utf8Path) -> Result<Option<Lock>, Failure> {
     let Some(text) = folder.images_lock().map_err(Failure::input)? else { return Ok(None) };
-    Lock::parse(&text).map(Some).map_err(|error| {
-        let line = error.line.map(|line| format!(":{line}")).unwrap_or_default();
-        Failure::input(format!("`{path}{line}`: {error}"))
-            .hint("restore the file, or remove it and lock the profiles again")
+    Lock::parse(&text).map(Some).map_err(|error| Failure::input(error.at(path.as_str())).hint(RESTORE_LOCK))
+}
+
+/// Checks the limits of a lock before its file is replaced.
+fn check_text(text: &str) -> Result<(), Failure> {
+    Lock::parse(text).map(drop).map_err(|error| {
+        Failure::input(format!("cannot lock these profiles in one file: {error}"))
+            .hint("keep some profiles in another folder (--profiles DIR)")
     })
 }
 
-fn wanted(profiles: &[Profile]) -> Result<Wanted, Failure> {
-    let mut wanted = Wanted::new();
+fn wanted(profiles: &[Profile]) -> Result<ImageUsers, Failure> {
+    let mut wanted = ImageUsers::new();
     for profile in profiles {
-        for image in profile.images().into_values() {
+        // Two sources may have one name in the cluster: a build says so, but only once both are locked.
+        for (_, image) in profile.settings.all_images() {
             let name: Reference = image
                 .source
                 .parse()
@@ -292,17 +297,17 @@ fn wanted(profiles: &[Profile]) -> Result<Wanted, Failure> {
     Ok(wanted)
 }
 
-fn check(ctx: &Ctx, lock: &Lock, wanted: &Wanted, profiles: &[Profile]) -> Outcome {
-    let missing: Vec<Missing> = wanted
+fn check(ctx: &Ctx, lock: &Lock, wanted: &ImageUsers, profiles: &[Profile]) -> Outcome {
+    let missing: Vec<UnlockedImage> = wanted
         .iter()
         .filter(|(name, _)| !lock.images.contains_key(*name))
-        .map(|(name, profiles)| Missing { name: name.to_string(), profiles: profiles.clone() })
+        .map(|(name, profiles)| UnlockedImage { name: name.to_string(), profiles: profiles.clone() })
         .collect();
     let superfluous = lock.images.keys().filter(|name| !wanted.contains_key(*name));
     let superfluous: Vec<String> = superfluous.map(ToString::to_string).collect();
     let complete = missing.is_empty() && superfluous.is_empty();
     let notes = profiles.iter().filter_map(other_version).chain(other_digests(lock)).collect();
-    ctx.printer.report(&CheckReport { complete, missing, superfluous, notes })?;
+    ctx.printer.report(&LockCheckReport { complete, missing, superfluous, notes })?;
     if complete {
         ctx.printer.say(&format!("{} images are locked for {}", lock.images.len(), lock.platform));
         return Ok(ExitCode::SUCCESS);
@@ -333,21 +338,21 @@ fn report(path: Utf8PathBuf, old: &Lock, lock: &Lock) -> LockReport {
     let line = |(name, image): (&Reference, &LockedImage)| {
         let before = old.images.get(name).map(|before| before.digest);
         let change = match before {
-            None => Change::Added,
-            Some(before) if before == image.digest => Change::Kept,
-            Some(_) => Change::Moved,
+            None => LockChange::Added,
+            Some(before) if before == image.digest => LockChange::Kept,
+            Some(_) => LockChange::Moved,
         };
         ImageLine {
             change,
             name: name.to_string(),
-            digest: Some(format!("sha256:{}", image.digest)),
-            old_digest: before.filter(|_| change == Change::Moved).map(|digest| format!("sha256:{digest}")),
+            digest: Some(image.digest.prefixed()),
+            old_digest: before.filter(|_| change == LockChange::Moved).map(|digest| digest.prefixed()),
             blobs: image.blobs.len(),
             bytes: image.blobs.values().sum(),
         }
     };
     let removed = old.images.keys().filter(|name| !lock.images.contains_key(*name)).map(|name| ImageLine {
-        change: Change::Removed,
+        change: LockChange::Removed,
         name: name.to_string(),
         digest: None,
         old_digest: None,
@@ -384,5 +389,35 @@ impl ProfileFiles for Unlocked<'_> {
 
     fn names(&self) -> Vec<String> {
         self.0.names()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::images::lock::IMAGES_MAX;
+    use crate::images::manifest::MediaType;
+    use crate::model::digest::Digest;
+
+    #[test]
+    fn lock_over_limit_is_not_written() {
+        let digest = Digest::of(b"manifest");
+        let image = LockedImage {
+            tagged: digest,
+            digest,
+            media_type: MediaType::OciManifest,
+            size: 1,
+            blobs: BTreeMap::from([(Digest::of(b"config"), 1)]),
+        };
+        let images = (0..=IMAGES_MAX).map(|number| (format!("x/y:{number}").parse().unwrap(), image.clone()));
+        let lock = Lock { images: images.collect(), ..Lock::default() };
+
+        let failure = check_text(&lock.to_text()).unwrap_err();
+
+        assert_eq!(
+            failure.source.to_string(),
+            "cannot lock these profiles in one file: 65 images, at most 64"
+        );
+        assert_eq!(failure.hints, ["keep some profiles in another folder (--profiles DIR)"]);
     }
 }

@@ -13,7 +13,7 @@ use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::read::{AnyMedium, Opening, ReadError, SumsRead};
 use crate::fsio::open_regular;
 use crate::parts::{PartFault, PartSet, PartsError, SUFFIX, is_part};
-use crate::store::{Store, folder};
+use crate::store::{EntryName, Store, folder};
 
 /// How many files of a folder without a bundle are named.
 const MEANT_MAX: usize = 3;
@@ -151,12 +151,19 @@ fn check_folder(path: &Utf8Path) -> Result<(), Failure> {
     Err(hints.fold(nothing, Failure::hint))
 }
 
-/// Tells whether a path is that of an index of parts, by its spelling alone.
+/// Returns the entry of a store whose folder is at `path`, however it was named.
+pub(super) fn entry_at(path: &Utf8Path) -> Option<(Store, EntryName)> {
+    let entry = EntryName::parse(path.file_name()?)?;
+    let store = Store::at(path.parent()?);
+    store.is_made().then_some((store, entry))
+}
+
+/// Returns whether a path is that of an index of parts, by its spelling alone.
 pub(super) fn is_parts_index(path: &Utf8Path) -> bool {
     path.as_str().ends_with(SUFFIX)
 }
 
-/// Tells whether a path is that of one part of an archive, by its spelling alone.
+/// Returns whether a path is that of one part of an archive, by its spelling alone.
 pub(super) fn is_part_name(path: &Utf8Path) -> bool {
     path.file_name().and_then(is_part).is_some()
 }

@@ -30,6 +30,7 @@ mod holder;
 #[cfg(feature = "age")]
 pub mod identity_args;
 pub mod images;
+mod images_at;
 pub mod import;
 pub mod inspect;
 mod install;

@@ -20,6 +20,7 @@ use crate::bundle::open::{images_of, read_index};
 use crate::bundle::read::{AnyMedium, Contents, Files};
 use crate::images::list::ImageList;
 use crate::model::digest::Digest;
+use crate::store::Lock;
 use crate::store::blobs::Blobs;
 use crate::ui::printer::Report;
 use crate::ui::progress::Progress;
@@ -41,14 +42,14 @@ pub struct Args {
     bundle: String,
     /// The file to write
     file: Utf8PathBuf,
-    /// What goes along of the images: all, none, or since:FILE (without what that bundle lists) [default: what the bundle carries]
+    /// Images to carry: all, none, since:FILE or since:@ENTRY (leave out what that lists) [default: what the bundle carries]
     #[arg(long, value_name = "WHAT")]
     images: Option<Wanted>,
     #[command(flatten)]
     store: StoreArgs,
 }
 
-/// What was written.
+/// The result of `pack`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PackReport {
@@ -70,28 +71,32 @@ impl Report for PackReport {
     }
 }
 
-/// What is packed.
+/// The bundle to pack.
 struct Survey {
     place: Place,
     attestation: Option<Vec<u8>>,
     contents: Contents,
     images: Option<ImageList>,
-    /// What the source has of the images; empty while nothing is chosen of them.
+    /// Blobs in the source; empty unless `--images` is given.
     carried: Carried,
     /// The images of the source, none if others are wanted. A pipe can be read once only.
     tail: Option<Tail<AnyMedium>>,
-    /// What goes into the archive of them.
+    /// The selected blobs.
     carry: BTreeSet<Digest>,
     blobs: Blobs,
+    /// Held until the archive is written, if something comes from the store.
+    #[expect(dead_code, reason = "its end is its use")]
+    lock: Option<Lock>,
 }
 
 impl Survey {
-    fn cargo(&self) -> Cargo<'_> {
+    fn cargo(&self, fetch: String) -> Cargo<'_> {
         Cargo {
             attestation: self.attestation.as_deref(),
             files: &self.contents.files,
             images: self.images.as_ref(),
             carry: self.carry.clone(),
+            fetch,
         }
     }
 }
@@ -102,7 +107,7 @@ impl Args {
         target.check(&self.store.store)?;
         let mut survey = self.survey(ctx)?;
         let tail = survey.tail.take();
-        let cargo = survey.cargo();
+        let cargo = survey.cargo(self.fetch());
         let mut blobs = cargo.carry.len();
         let is_counted = tail.is_none() || survey.place.path.is_dir();
         let mut progress = Progress::new(&ctx.printer, "packed", is_counted.then(|| cargo.size()));
@@ -115,7 +120,7 @@ impl Args {
             }
             // Without images everything is in memory.
             let tail = if survey.carried.is_empty() { None } else { Some(self.reopen(&survey)?) };
-            Ok(cargo.write(out, tail, &survey.blobs)?)
+            cargo.write(out, tail, &survey.blobs)
         });
         drop(progress);
         let bytes = written.map_err(|error| match error {
@@ -123,7 +128,7 @@ impl Args {
             error => Failure::from(error),
         })?;
         let (id, signed) = (survey.contents.sums.content_id(), survey.attestation.is_some());
-        let content_id = format!("sha256:{id}");
+        let content_id = id.prefixed();
         let signature = if signed { "signed (not verified here)" } else { "unsigned" };
         let files = survey.contents.sums.len();
         let report = PackReport { path: self.file.clone(), bytes, content_id, files, blobs, signed };
@@ -151,7 +156,8 @@ impl Args {
         let images = images_of(&contents.files).map_err(disagrees)?;
         let blobs = ctx.store(&self.store).blobs();
         let (carried, carry) = (Carried::default(), BTreeSet::new());
-        let survey = Survey { place, attestation, contents, images, carried, tail: None, carry, blobs };
+        let survey =
+            Survey { place, attestation, contents, images, carried, tail: None, carry, blobs, lock: None };
         match &self.images {
             None => Ok(Survey { tail: Some(tail), ..survey }),
             Some(wanted) => self.choose(ctx, survey, tail, wanted),
@@ -171,11 +177,17 @@ impl Args {
         let index =
             read_index(&contents.files).map_err(|error| refused::contradiction(&place.path, &error))?;
         let carry = carry::choose(ctx, &self.store, (index.name.as_str(), images.as_ref()), wanted)?;
+        let mut lock = None;
         if let Some(images) = images {
-            let fetch = format!("relay-bundle fetch {}", self.bundle);
-            carry::check_there(blobs, images, &carry, (&carried, &fetch))?;
+            let fetch = self.fetch();
+            lock = carry::check_there(blobs, images, &carry, (&carried, &fetch))?;
         }
-        Ok(Survey { carried, carry, ..survey })
+        Ok(Survey { carried, carry, lock, ..survey })
+    }
+
+    /// Returns the command that brings the images into the store.
+    fn fetch(&self) -> String {
+        format!("relay-bundle fetch {}", self.bundle)
     }
 
     /// Reads the bundle again, up to its images.

@@ -197,7 +197,7 @@ impl EntryReport {
     }
 }
 
-/// Tells whether a generation may lack its ConfigMap: its run ended before that was written, and did nothing.
+/// Returns whether a generation may lack its ConfigMap: its run ended before that was written, and did nothing.
 pub(super) fn may_be_missing(entry: &Entry) -> bool {
     matches!(entry.state, Progress::Pending | Progress::Abandoned)
 }

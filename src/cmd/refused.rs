@@ -57,6 +57,12 @@ pub(super) fn untrusted(code: &'static str, why: impl Display) -> Failure {
     failure(format!("{code}: {why}"), Refused::without_keys(code))
 }
 
+/// Says that images are wanted and not there: an answer about a bundle that is trusted.
+pub(super) fn images_missing(message: impl Into<String>) -> Failure {
+    let refused = Some(Box::new(Refused::without_keys("IMAGES_MISSING")));
+    Failure { refused, ..Failure::differs(message.into()) }
+}
+
 fn failure(message: String, refused: Refused) -> Failure {
     let refused = Some(Box::new(refused));
     Failure { kind: FailureKind::Untrusted, refused, ..Failure::input(message) }

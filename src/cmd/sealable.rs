@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ctx::{Ctx, StoreArgs};
 use super::failure::Failure;
-use super::medium::{check_place, is_parts_index};
+use super::medium::{check_place, entry_at, is_parts_index};
 use super::refused;
 use super::releases::Releases;
 use super::source::{Reference, STDIN, no_stdin};
@@ -109,7 +109,7 @@ impl Sealable {
         }
     }
 
-    /// Tells whether a file at `path` would be one of the bundle's folder.
+    /// Returns whether a file at `path` would be one of the bundle's folder.
     pub(super) fn holds(&self, path: &Utf8Path) -> bool {
         match (self.real_path().canonicalize_utf8(), folder_of(path).canonicalize_utf8()) {
             (Ok(bundle), Ok(parent)) => parent.starts_with(bundle),
@@ -236,13 +236,6 @@ impl Sealable {
     fn unreadable(&self, error: ReadError) -> Failure {
         refused::unreadable(&self.shown, error)
     }
-}
-
-/// Returns the entry of a store whose folder is at `path`, however it was named.
-fn entry_at(path: &Utf8Path) -> Option<(Store, EntryName)> {
-    let entry = EntryName::parse(path.file_name()?)?;
-    let store = Store::at(path.parent()?);
-    store.is_made().then_some((store, entry))
 }
 
 /// Puts the attestation into a folder.

@@ -1,5 +1,5 @@
-//! Signing step by step, as `sign` and `build --key` share it: settle the statement, show it, sign it, put it in
-//! place, and read it back.
+//! The steps of signing, for `sign` and `build --key`: choose the statement, show it, sign it, write the attestation, and read
+//! it back.
 
 use super::ctx::{Ctx, count};
 use super::failure::Failure;
@@ -18,22 +18,22 @@ use crate::trust::statement::{Predicate, Statement};
 use crate::trust::verify::{self, Authority, Purpose, Voucher, verify};
 use crate::ui::escape::safe;
 
-/// A statement about a bundle that is about to get a signature.
+/// A statement about a bundle, before it is signed.
 pub(super) struct Draft {
     pub(super) statement: Statement,
     envelope: Envelope,
-    /// The attestation that was there. Nothing else is replaced.
+    /// The attestation that was read. Only this one is replaced.
     seen: Option<Vec<u8>>,
 }
 
-/// The attestation as it is once the signature is in it.
+/// The result of signing.
 pub(super) struct Sealed {
     pub(super) statement: Statement,
     pub(super) signers: Vec<KeyId>,
 }
 
 impl Draft {
-    /// Takes the statement that is there, or makes a new one on the terms given.
+    /// Keeps the existing statement, or makes a new one with the given terms.
     pub(super) fn of(bundle: &Bundle, seen: Option<Vec<u8>>, terms: &NewTerms<'_>) -> Result<Self, Failure> {
         let Some(bytes) = &seen else { return Self::new(bundle, seen, terms) };
         let (envelope, statement) = attested(bundle, bytes)?;
@@ -46,7 +46,7 @@ impl Draft {
         Ok(Self { envelope: Envelope::unsigned(statement.to_bytes()), statement, seen })
     }
 
-    /// Takes the statement that is there if it is the newest release; makes a new one of content that is released again.
+    /// Keeps the existing statement if it is the newest release. Content that is released again gets a new one.
     pub(super) fn of_build(
         bundle: &Bundle,
         seen: Option<Vec<u8>>,
@@ -55,7 +55,7 @@ impl Draft {
         let Some((_, stated)) = seen.as_deref().map(|bytes| attested(bundle, bytes)).transpose()? else {
             return Self::new(bundle, seen, terms);
         };
-        // A serial that a person names again means the release that has it.
+        // `--serial` with the serial of the existing release means that release.
         let is_meant = terms.args.serial() == Some(stated.predicate.serial);
         if is_meant || terms.releases.is_newest(bundle.content_id) {
             Self::of(bundle, seen, terms)
@@ -64,8 +64,7 @@ impl Draft {
         }
     }
 
-    /// Returns what a new statement in place of the one that was there means for others than the signer `own`; nothing if
-    /// the old statement is kept.
+    /// Returns the warning for the other signers of a replaced statement; none if the statement is kept.
     pub(super) fn superseded(&self, place: &Sealable, own: KeyId) -> Vec<String> {
         let old = self.seen.as_deref().and_then(|bytes| Envelope::parse(bytes).ok());
         let Some(old) = old.filter(|_| !self.keeps_statement()) else { return Vec::new() };
@@ -86,7 +85,7 @@ impl Draft {
         warnings
     }
 
-    /// Returns whether the statement is the one that was there.
+    /// Returns whether the existing statement is kept.
     pub(super) fn keeps_statement(&self) -> bool {
         let seen = self.seen.as_deref().and_then(|bytes| Envelope::parse(bytes).ok());
         seen.is_some_and(|seen| seen.signed_bytes() == self.signed_bytes())
@@ -98,7 +97,7 @@ impl Draft {
         Ok(below.into_iter().chain(serial_warning(&self.statement.predicate)).collect())
     }
 
-    /// Makes a new statement in place of the one that is there, and says whose signatures go with that.
+    /// Replaces the existing statement, and warns of the signatures that this discards.
     pub(super) fn reseal(
         ctx: &Ctx,
         bundle: &Bundle,
@@ -110,7 +109,7 @@ impl Draft {
         Ok((draft, discarded))
     }
 
-    /// Takes the statement that a signer elsewhere was given.
+    /// Uses the statement that was exported for a signer on another machine.
     pub(super) fn of_payload(
         bundle: &Bundle,
         seen: Option<Vec<u8>>,
@@ -119,7 +118,7 @@ impl Draft {
     ) -> Result<Self, Failure> {
         let envelope = envelope_of_signed_bytes(payload).ok_or_else(|| {
             Failure::input("the payload is not what `sign --payload` writes")
-                .hint("give the file that the signature was made of, unchanged")
+                .hint("pass the exported file unchanged: --payload FILE")
         })?;
         let statement = existing(&envelope, bundle).map_err(unfit)?;
         agrees(terms.args, &statement.predicate)?;
@@ -127,7 +126,7 @@ impl Draft {
         Ok(Self { statement, envelope, seen })
     }
 
-    /// Says what a new statement discards, and returns whose signatures; refuses to go back by accident.
+    /// Warns of the signatures that a new statement discards, and returns their keys. Refuses an accidental lower serial.
     pub(super) fn discards(&self, ctx: &Ctx, terms: &TermsArgs) -> Result<Vec<KeyId>, Failure> {
         let Some(bytes) = &self.seen else { return Ok(Vec::new()) };
         let Ok(old) = Envelope::parse(bytes) else {
@@ -145,7 +144,7 @@ impl Draft {
                     "the new serial {} is not above {}, the one that is there",
                     new.serial, old.serial
                 ))
-                .hint(format!("give one that is: --serial {}", old.serial + 1)));
+                .hint(format!("choose a higher serial: --serial {}", old.serial + 1)));
             }
             for warning in changes_for_the_worse(&old, new) {
                 ctx.printer.warn(&warning);
@@ -154,7 +153,7 @@ impl Draft {
         Ok(signers)
     }
 
-    /// Shows what is signed, before it is.
+    /// Shows the statement before it is signed.
     pub(super) fn show(&self, ctx: &Ctx, bundle: &str) {
         let Statement { content_id, predicate } = &self.statement;
         let signers = self.envelope.signatures().len();
@@ -184,24 +183,24 @@ impl Draft {
         ));
     }
 
-    /// Returns the keyids of the signatures that there are.
+    /// Returns the keyids of the signatures.
     pub(super) fn signers(&self) -> Vec<KeyId> {
         signers_of(&self.envelope)
     }
 
-    /// Returns what a signature signs.
+    /// Returns the signed bytes.
     pub(super) fn signed_bytes(&self) -> Vec<u8> {
         self.envelope.signed_bytes()
     }
 
-    /// Signs; says whether this key had not done so yet.
+    /// Signs. Returns whether the signature is new.
     pub(super) fn sign(&mut self, key: &PrivateKey) -> Result<bool, Failure> {
         let before = self.envelope.clone();
         self.envelope.sign(key).map_err(full)?;
         Ok(self.envelope != before)
     }
 
-    /// Adds a signature that was made elsewhere; says whether it was not there yet.
+    /// Adds a signature that was made elsewhere. Returns whether it is new.
     pub(super) fn attach(&mut self, key: &PublicKey, signature: SignatureBytes) -> Result<bool, Failure> {
         let before = self.envelope.clone();
         if self.envelope.attach(key, signature).map_err(full)? {
@@ -213,7 +212,7 @@ impl Draft {
             .hint("and give the public half of the key that signed them"))
     }
 
-    /// Puts the attestation with the signature of `key` into its place, and reads it back.
+    /// Writes the attestation with the signature of `key`, and reads it back.
     pub(super) fn write(self, ctx: &Ctx, place: &Sealable, key: &PublicKey) -> Result<Sealed, Failure> {
         let content_id = self.statement.content_id;
         let update = |current: Option<&[u8]>| self.update(current, key);
@@ -221,9 +220,10 @@ impl Draft {
         self.confirm(place, key)
     }
 
-    /// Makes the attestation that replaces `current`; nothing if they are the same.
+    /// Returns the attestation that replaces `current`; none if they are equal.
     ///
-    /// Somebody else may have signed since ours was read: then both signatures stay, or neither is touched.
+    /// If another signer added a signature since ours was read, both signatures are kept; if the statement differs, nothing is
+    /// written.
     fn update(&self, current: Option<&[u8]>, key: &PublicKey) -> Result<Option<Vec<u8>>, Failure> {
         let bytes = if current == self.seen.as_deref() {
             self.envelope.to_bytes()
@@ -237,24 +237,24 @@ impl Draft {
     fn joined(&self, current: Option<&[u8]>, key: &PublicKey) -> Result<Vec<u8>, Failure> {
         let theirs = current.and_then(|bytes| Envelope::parse(bytes).ok());
         let Some(mut joined) = theirs.filter(|theirs| theirs.signed_bytes() == self.signed_bytes()) else {
-            return Err(Failure::world(format!("`{ATTESTATION}` was replaced by someone else meanwhile"))
-                .hint("nothing was written: look at what is there, and run the command again"));
+            return Err(Failure::world(format!("`{ATTESTATION}` was replaced concurrently"))
+                .hint("nothing was written: inspect the bundle, and run the command again"));
         };
         let signature = self.envelope.signatures()[&key.id()];
         joined.attach(key, signature).map_err(full)?;
         Ok(joined.to_bytes())
     }
 
-    /// Verifies what was written as a stranger would who trusts this key alone.
+    /// Verifies the written attestation with this key alone.
     fn confirm(self, place: &Sealable, key: &PublicKey) -> Result<Sealed, Failure> {
         let authority = Authority::Key(key);
-        // A release that has ended by now may be signed again, to the same bytes.
+        // An expired release may be signed again, with the same bytes.
         let terms =
             verify::Terms { authority, purpose: Purpose::Deployed, now: self.statement.predicate.issued };
         let verified = verify(place.open()?, &terms);
         let lost = |why: String| {
-            Failure::world(format!("`{}` was signed, and is not good now: {why}", place.path()))
-                .hint("someone else replaced it, or the disk lost it: look at what is there")
+            Failure::world(format!("`{}` was signed, and its attestation is not valid: {why}", place.path()))
+                .hint("it was replaced concurrently, or the disk failed: inspect the bundle")
         };
         let Voucher { attestation, statement, .. } =
             verified.map_err(|error| lost(error.to_string()))?.voucher().clone();
@@ -273,7 +273,7 @@ pub(super) fn terms_in_words(predicate: &Predicate) -> String {
     format!("serial {serial}, issued {issued}{expires}, for {}", sites_in_words(predicate))
 }
 
-/// Returns the keyids in the attestation of the content `content_id`; an error in words if it is none of that content.
+/// Returns the keyids in the attestation of the content `content_id`, or why it is not an attestation of this content.
 ///
 /// The signatures are not verified.
 pub(super) fn signers(attestation: &[u8], content_id: Digest) -> Result<Vec<KeyId>, String> {
@@ -293,13 +293,13 @@ fn attested(bundle: &Bundle, attestation: &[u8]) -> Result<(Envelope, Statement)
     Ok((envelope, statement))
 }
 
-/// Refuses terms that the statement which is there has not.
+/// Refuses terms that differ from the existing statement.
 fn agrees(terms: &TermsArgs, stated: &Predicate) -> Result<(), Failure> {
     match terms.contradiction(stated) {
         None => Ok(()),
         Some(what) => {
             Err(Failure::input(format!("the bundle's statement {what}, and a signature does not change it"))
-                .hint("leave the terms away to sign it as it is")
+                .hint("omit the terms to sign it as it is")
                 .hint("`sign --reseal` makes a new statement, and discards the signatures of the old one"))
         }
     }
@@ -309,7 +309,7 @@ fn changes_for_the_worse(old: &Predicate, new: &Predicate) -> Vec<String> {
     let mut warnings = Vec::new();
     if new.serial <= old.serial {
         warnings.push(format!(
-            "the serial {} is not above the old one, {}: who has accepted that refuses this",
+            "the serial {} is not above the old one, {}: places that accepted the old one refuse the new one",
             new.serial, old.serial
         ));
     }
@@ -318,8 +318,9 @@ fn changes_for_the_worse(old: &Predicate, new: &Predicate) -> Vec<String> {
         warnings.push(format!("the discarded statement was for {old}; the new one is for {new}"));
     }
     if let Some(expires) = old.expires.filter(|_| new.expires.is_none()) {
-        warnings
-            .push(format!("the discarded statement expired at {expires}; the new one has no end of its own"));
+        warnings.push(format!(
+            "the discarded statement expired at {expires}; the new one has no expiry of its own"
+        ));
     }
     warnings
 }
@@ -333,5 +334,5 @@ fn unfit(error: Unfit) -> Failure {
 }
 
 fn full(error: crate::trust::envelope::Full) -> Failure {
-    Failure::input(error).hint("`sign --reseal` begins anew, without the signatures that are there")
+    Failure::input(error).hint("`sign --reseal` makes a new statement, and discards the signatures")
 }

@@ -93,7 +93,7 @@ impl SignReport {
         let Statement { content_id, predicate } = statement;
         Self {
             path: place.path().to_owned(),
-            content_id: format!("sha256:{content_id}"),
+            content_id: content_id.prefixed(),
             predicate,
             signers,
             signer: None,

@@ -6,17 +6,17 @@ use camino::Utf8Path;
 
 use super::ctx::{Ctx, Folder, ProfileArgs, StoreArgs};
 use super::failure::{Failure, FailureKind};
+use super::images_at::{Counting, ImagesAt};
 use super::medium::{self, Found};
 use super::refused;
 use crate::bundle::assemble::assemble;
 use crate::bundle::carried::Carried;
 use crate::bundle::open::Bundle;
 use crate::bundle::read::Files;
-use crate::model::digest::Digest;
 use crate::profile::overlay::ProfileFiles;
 use crate::render;
 use crate::store::Store;
-use crate::ui::images_view::{ImagesSummary, Place};
+use crate::ui::images_view::ImagesSummary;
 
 /// How arguments are read, for the help of commands.
 pub(super) const HELP: &str = "A bundle is named by one of:
@@ -42,15 +42,14 @@ pub(super) struct Source {
     pub(super) bundle: Bundle,
     /// What came with it of its images; not hashed.
     carried: Carried,
-    /// Whether it is a file, and not in the store or only a profile.
-    is_archive: bool,
+    images_at: ImagesAt,
     /// Where it was found, in words.
     pub(super) origin: String,
     /// Whether it has an attestation, which nothing here has verified; none for a profile.
     pub(super) attested: Option<bool>,
 }
 
-/// What an argument means, by its spelling alone: no file that comes or goes makes it another.
+/// A bundle argument, classified by its spelling only.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reference<'a> {
     Path(&'a Utf8Path),
@@ -90,7 +89,7 @@ pub(super) fn no_stdin(why: &str) -> Failure {
         .hint("write it to a file first, and name that; `relay-bundle verify -` reads a stream")
 }
 
-/// Tells whether an argument means a profile as it is now.
+/// Returns whether an argument names a profile.
 pub(super) fn is_profile(argument: &str) -> bool {
     matches!(Reference::of(argument), Reference::Profile(_))
 }
@@ -124,7 +123,8 @@ impl SourceArgs {
         let assembled = assemble(&profile, &render::render(&profile)).map_err(Failure::input)?;
         let bundle = Bundle::of_files(assembled.files).map_err(Failure::bug)?;
         let origin = format!("profile {}", self.profiles.profiles.join(format!("{name}.toml")));
-        Ok(Source { bundle, carried: Carried::default(), is_archive: false, origin, attested: None })
+        let images_at = ImagesAt::Store(Store::at(&self.store.store));
+        Ok(Source { bundle, carried: Carried::default(), images_at, origin, attested: None })
     }
 
     /// Adds what else the name of a profile that cannot be built could mean.
@@ -152,19 +152,14 @@ impl Source {
         let (contents, tail) = read.map_err(|error| place.failure(error))?;
         let bundle = Bundle::open(contents).map_err(|error| refused::contradiction(&place.path, &error))?;
         let carried = tail.skim(bundle.images.as_ref()).map_err(|error| place.failure(error))?;
-        let is_archive = !place.path.is_dir();
-        Ok(Self { bundle, carried, is_archive, origin: place.path.into_string(), attested: Some(attested) })
+        let images_at = ImagesAt::path(&place.path)?;
+        Ok(Self { bundle, carried, images_at, origin: place.path.into_string(), attested: Some(attested) })
     }
 
-    /// Returns what there is of its images: in its archive, by the headers alone, or in the store.
-    pub(super) fn images(&self, store: &StoreArgs) -> io::Result<Option<ImagesSummary>> {
+    /// Counts its images that are there; hashes none.
+    pub(super) fn images(&self) -> io::Result<Option<ImagesSummary>> {
         let Some(images) = &self.bundle.images else { return Ok(None) };
-        if self.is_archive {
-            let is_there = |digest: &Digest| self.carried.contains(digest);
-            return Ok(Some(ImagesSummary::of(images, Place::Headers, is_there)));
-        }
-        let missing = Store::at(&store.store).blobs().missing(images)?;
-        Ok(Some(ImagesSummary::of(images, Place::Store, |digest| !missing.contains_key(digest))))
+        self.images_at.count(images, &self.carried, Counting::BySize).map(Some)
     }
 
     /// Returns what is known of the bundle's signatures.

@@ -7,10 +7,12 @@ use super::cluster_args::identify;
 use super::ctx::{Ctx, ProfileArgs, StoreArgs};
 use super::failure::{DIFFERS, Failure, Outcome};
 use super::gate::BundleArgs;
+use super::images_at::Counting;
 use super::install::preflight::Missing;
 use super::installation_args::InstallationArgs;
 use super::live::Live;
 use super::rebuild;
+use super::refused::images_missing;
 use super::state_args::StateArgs;
 use super::terms_args::serial_warning;
 use super::trust_args::{Trust, TrustArgs};
@@ -75,7 +77,7 @@ pub struct Args {
     /// Also build this profile from the source tree, and compare: is the bundle what the source gives?
     #[arg(long, value_name = "PROFILE")]
     rebuild: Option<String>,
-    /// Ask for all images as well: exit code 1 and IMAGES_MISSING if a config or layer is not there
+    /// Require all images: exit code 1 and `IMAGES_MISSING` if a config or layer is missing
     #[arg(long, value_name = "WHAT", requires = "bundle")]
     images: Option<WantedImages>,
     /// Also compare every object with what is live: exit code 1 if one is missing, was changed, or is too many
@@ -111,10 +113,8 @@ impl Args {
         match (&self.bundle, &trust) {
             (Some(bundle), _) => self.verify_brought(ctx, bundle, &trust, now),
             (None, Trust::Policy(policy)) => self.verify_running(ctx, policy, now),
-            (None, Trust::Key(_)) => {
-                Err(Failure::input("what runs is verified under a policy, and --key names a single key")
-                    .hint("name the policy with --trust, or the bundle"))
-            }
+            (None, Trust::Key(_)) => Err(Failure::input("--live without BUNDLE needs a trust policy")
+                .hint("name the policy with --trust, or the bundle")),
         }
     }
 
@@ -131,7 +131,8 @@ impl Args {
             ctx.printer.warn(&warning);
         }
 
-        let images = brought.images(&self.store, &bundle)?;
+        let counting = self.images.map_or(Counting::BySize, |WantedImages::All| Counting::ByDigest);
+        let images = brought.images(&self.store, &bundle, counting)?;
         self.check_images(&bundle, images.as_ref())?;
         let rebuild = self.rebuild(ctx, &bundle)?;
         let differs = rebuild.as_ref().is_some_and(|rebuild| !rebuild.same);
@@ -177,14 +178,11 @@ impl Args {
         self.print(ctx, &report.rebuilt(rebuild).beside(Some(live)), &bundle)
     }
 
-    /// Says how what runs is compared, where a file of it may not come in any more: somebody went back to it, or it has run
-    /// for long.
+    /// Adds a hint to `ROLLBACK` and `EXPIRED`: `verify --live` compares the deployed bundle.
     fn name_what_runs(&self, failure: Failure) -> Failure {
         let code = failure.refused.as_ref().map(|refused| refused.code);
         if self.live && matches!(code, Some("ROLLBACK" | "EXPIRED")) {
-            return failure.hint(
-                "what runs is compared with its own bundle by `relay-bundle verify --live`, without BUNDLE",
-            );
+            return failure.hint("compare the deployed bundle: relay-bundle verify --live, without BUNDLE");
         }
         failure
     }
@@ -196,11 +194,11 @@ impl Args {
 
     fn time(&self, ctx: &Ctx) -> Result<Timestamp, Failure> {
         let Some(time) = self.at else { return clock::now() };
-        ctx.printer.warn(&format!("verified as of {time}, whatever the time is now: do not apply"));
+        ctx.printer.warn(&format!("verified as of {time}, not now: do not apply this bundle"));
         Ok(time)
     }
 
-    /// Under a policy, a state is read; a single key has none.
+    /// Returns the state file of a policy; none for a single key.
     fn state_file(&self, ctx: &Ctx, trust: &Trust) -> Result<Option<StateFile>, Failure> {
         match trust {
             Trust::Policy(_) => self.state.file(ctx).map(Some),
@@ -240,20 +238,19 @@ impl Args {
         .hint("`relay-bundle inspect` lists their keys"))
     }
 
-    /// Refuses a bundle whose images are wanted and are not all there.
+    /// Checks that all images are there if `--images` requires them.
     fn check_images(&self, bundle: &Bundle, images: Option<&ImagesSummary>) -> Result<(), Failure> {
         match (self.images, images) {
             (None, _) => Ok(()),
             (Some(WantedImages::All), Some(images)) if images.is_complete() => Ok(()),
             (Some(WantedImages::All), Some(images)) => {
-                let missing =
-                    format!("IMAGES_MISSING: the bundle is good, and lacks {}", images.missing_text());
-                let profile = &bundle.index.profile;
-                Err(Failure::differs(missing)
-                    .hint(format!("where it was built: relay-bundle pack @{profile} FILE --images all")))
+                let missing = format!("IMAGES_MISSING: verified, but {}", images.missing_text());
+                let id = bundle.content_id.short(16);
+                Err(images_missing(missing)
+                    .hint(format!("where it was built: relay-bundle pack @{id} FILE --images all")))
             }
             (Some(WantedImages::All), None) => {
-                Err(Failure::differs("IMAGES_MISSING: the bundle is good, and its images are not pinned")
+                Err(images_missing("IMAGES_MISSING: verified, but its images are not pinned")
                     .hint("where it was built: relay-bundle lock, then build it again"))
             }
         }

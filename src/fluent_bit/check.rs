@@ -358,7 +358,7 @@ fn is_header(text: &str) -> bool {
         .is_some_and(|(name, value)| !name.is_empty() && name.chars().all(token) && !value.trim().is_empty())
 }
 
-/// Tells whether the value of a property is a credential; false for a property that the output has not.
+/// Returns whether the value of a property is a credential; false for a property that the output has not.
 pub fn is_credential(output: Output, key: &str, value: &str) -> bool {
     match rdkafka::librdkafka_name(key).filter(|_| output == Output::Kafka) {
         Some(name) => rdkafka::is_secret(name),
@@ -366,12 +366,12 @@ pub fn is_credential(output: Output, key: &str, value: &str) -> bool {
     }
 }
 
-/// Tells whether a property is a credential of librdkafka, whatever its value.
+/// Returns whether a property is a credential of librdkafka, whatever its value.
 pub fn is_librdkafka_secret(key: &str) -> bool {
     rdkafka::librdkafka_name(key).is_some_and(rdkafka::is_secret)
 }
 
-/// Tells whether a text of a property that is not always a credential is one this time.
+/// Returns whether a text of a property that is not always a credential is one this time.
 fn holds_credential(property: &Property, text: &str) -> bool {
     match property.kind {
         Kind::Header => {

@@ -91,7 +91,7 @@ pub fn buffer_bytes(output: Output, config: &BTreeMap<String, OutputValue>) -> i
     bytes.unwrap_or(BUFFER_LIMIT_BYTES)
 }
 
-/// Tells whether a retry limit is one of the spellings of none.
+/// Returns whether a retry limit is one of the spellings of none.
 pub(super) fn is_unlimited(value: &OutputValue) -> bool {
     match value {
         OutputValue::Bool(limited) => !limited,

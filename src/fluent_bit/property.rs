@@ -82,7 +82,7 @@ impl Output {
         all.find(|property| property.name.eq_ignore_ascii_case(name))
     }
 
-    /// Tells whether the plugin opens connections itself, so that `host`, `port` and `net.*` mean something.
+    /// Returns whether the plugin opens connections itself, so that `host`, `port` and `net.*` mean something.
     pub fn is_network(self) -> bool {
         !matches!(self, Self::Stdout | Self::Kafka)
     }
@@ -102,7 +102,7 @@ pub struct Property {
 }
 
 impl Property {
-    /// Tells whether it may be given several times, as a list.
+    /// Returns whether it may be given several times, as a list.
     pub fn multiple(&self) -> bool {
         matches!(self.kind, Kind::Header | Kind::Pair)
     }

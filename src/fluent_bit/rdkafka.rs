@@ -23,7 +23,7 @@ pub(super) fn suggestion(name: &str) -> Option<&'static str> {
     nearest(name, NAMES.iter().copied())
 }
 
-/// Tells whether a property of librdkafka is a credential.
+/// Returns whether a property of librdkafka is a credential.
 pub(super) fn is_secret(name: &str) -> bool {
     SECRETS.iter().any(|secret| secret.eq_ignore_ascii_case(name))
 }

@@ -27,7 +27,7 @@ impl Version {
         Self { major, minor: Some(minor), patch: Some(patch) }
     }
 
-    /// Tells whether this version, or the newest that a floating tag stands for, is `other` or newer.
+    /// Returns whether this version, or the newest that a floating tag stands for, is `other` or newer.
     pub fn is_at_least(self, other: Self) -> bool {
         self.newest() >= other.newest()
     }

@@ -77,7 +77,7 @@ impl GuardError {
         }
     }
 
-    /// Tells whether the file is not there.
+    /// Returns whether the file is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Read(ReadFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound)
     }
@@ -242,7 +242,7 @@ fn is_other(owner: u32, user: u32) -> bool {
     owner != user && owner != 0 && !(owner == NOBODY && has_unmapped_users())
 }
 
-/// Tells whether this process sees some users, and be it root, as nobody: as in a sandbox that maps one user only.
+/// Returns whether this process sees some users, and be it root, as nobody: as in a sandbox that maps one user only.
 fn has_unmapped_users() -> bool {
     fs::read_to_string("/proc/self/uid_map")
         .is_ok_and(|map| !map.split_whitespace().eq(["0", "0", "4294967295"]))

@@ -141,7 +141,7 @@ pub fn open_to_extend(path: &Utf8Path, mode: u32) -> io::Result<Option<fs::File>
     Ok(if file.metadata()?.is_file() { Some(file) } else { None })
 }
 
-/// Tells whether anything is at `path`, be it a link that leads nowhere.
+/// Returns whether anything is at `path`, be it a link that leads nowhere.
 ///
 /// # Errors
 ///

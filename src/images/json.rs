@@ -8,11 +8,19 @@ use std::fmt;
 use serde::de::{self, Deserialize as _, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use crate::canonical::values_at_most;
+
 /// The deepest document: manifests and indexes are three levels deep.
 const DEPTH_MAX: usize = 16;
 
+/// The most values of a document: 500 layers with their annotations have some 10,000.
+const VALUES_MAX: usize = 20_000;
+
 /// Parses a document, or returns why its reading is not unique.
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    if values_at_most(bytes) > VALUES_MAX {
+        return Err(de::Error::custom(format!("it has more than {VALUES_MAX} values")));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = Strict { depth: 0 }.deserialize(&mut reader)?;
     reader.end()?;
@@ -128,6 +136,15 @@ mod tests {
             assert!(parse(text.as_bytes()).is_err(), "{text}");
         }
         assert!(parse(br#"{"a":{"b":1},"b":{"a":1}}"#).is_ok());
+    }
+
+    #[test]
+    fn document_of_many_small_values_is_refused_before_it_is_read() {
+        let document = |values: usize| format!("[{}0]", "0,".repeat(values - 2));
+        assert!(parse(document(VALUES_MAX).as_bytes()).is_ok());
+        assert!(parse(document(VALUES_MAX + 1).as_bytes()).is_err());
+        let text = format!("\"{}\"", ",[{".repeat(VALUES_MAX));
+        assert!(parse(text.as_bytes()).is_ok(), "what stands in a string is no value");
     }
 
     #[test]

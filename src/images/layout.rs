@@ -10,6 +10,7 @@ use super::list::{ImageList, InvalidImageList, contradiction};
 use super::manifest::MediaType;
 use crate::canonical::Canonical;
 use crate::model::digest::Digest;
+use crate::model::safe_path::SafePath;
 
 /// The file that says that an image layout is here, and its bytes.
 pub const OCI_LAYOUT: &str = "oci-layout";
@@ -23,15 +24,15 @@ pub const BLOBS: &str = "blobs/sha256/";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Index {
-    manifests: Vec<Entry>,
+struct LayoutIndex {
+    manifests: Vec<IndexEntry>,
     media_type: &'static str,
     schema_version: u32,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry {
+struct IndexEntry {
     annotations: Annotations,
     digest: String,
     media_type: &'static str,
@@ -49,8 +50,8 @@ struct Annotations {
 }
 
 /// Returns the path of a manifest, config or layer.
-pub fn path_of(digest: &Digest) -> String {
-    format!("{BLOBS}{digest}")
+pub fn path_of(digest: &Digest) -> SafePath {
+    SafePath::parse(&format!("{BLOBS}{digest}")).expect("hexadecimal digits make a path")
 }
 
 /// Returns the digest that a path of [`path_of`] names.
@@ -61,14 +62,14 @@ pub fn digest_of(path: &str) -> Option<Digest> {
 /// Returns the bytes of `index.json`.
 pub fn index(images: &ImageList) -> Vec<u8> {
     let manifests: BTreeMap<_, _> = images.manifests().collect();
-    let entry = |(name, digest): (String, Digest)| Entry {
+    let entry = |(name, digest): (String, Digest)| IndexEntry {
         annotations: Annotations { containerd: name.clone(), oci: name },
-        digest: format!("sha256:{digest}"),
+        digest: digest.prefixed(),
         media_type: manifests[&digest].media_type.as_str(),
         size: manifests[&digest].size,
     };
     let names = names(images).expect("a list of images has no name twice");
-    let index = Index {
+    let index = LayoutIndex {
         manifests: names.into_iter().map(entry).collect(),
         media_type: MediaType::OciIndex.as_str(),
         schema_version: 2,

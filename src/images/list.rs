@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::lock::{BLOB_ENTRIES_MAX, BLOBS_MAX, IMAGES_MAX, LockedImage};
+use super::lock::{Counted, LockedImage, TooMany};
 use super::manifest::{BLOB_BYTES_MAX, MANIFEST_BYTES_MAX, MediaType};
 use super::reference::Reference;
 use crate::canonical::Canonical;
@@ -68,17 +68,17 @@ impl Carryable {
     }
 }
 
-/// Why there is no list of images.
+/// A rejected `images.json`.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidImageList {
     #[error("it is not JSON of this format: {0}")]
     Json(#[from] serde_json::Error),
     #[error("it has format {found}, and this program reads format {FORMAT}")]
     Format { found: u32 },
-    #[error("it is not spelled as this program writes it")]
+    #[error("it is not in canonical form")]
     Spelling,
-    #[error("it has {found} {what}, and {most} are allowed")]
-    TooMany { what: &'static str, found: usize, most: usize },
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     #[error("it has {found} bytes, and {IMAGES_BYTES_MAX} are allowed")]
     TooLarge { found: usize },
     #[error("{0}")]
@@ -87,16 +87,16 @@ pub enum InvalidImageList {
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
-    blobs: Vec<WrittenBlob>,
+struct ListText {
+    blobs: Vec<ListBlobText>,
     format: u32,
-    images: Vec<WrittenImage>,
-    manifests: Vec<WrittenManifest>,
+    images: Vec<ListImageText>,
+    manifests: Vec<ListManifestText>,
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenBlob {
+struct ListBlobText {
     #[serde(with = "sha256")]
     digest: Digest,
     size: u64,
@@ -104,7 +104,7 @@ struct WrittenBlob {
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenImage {
+struct ListImageText {
     blobs: Vec<PrefixedDigest>,
     #[serde(with = "sha256")]
     digest: Digest,
@@ -113,7 +113,7 @@ struct WrittenImage {
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct WrittenManifest {
+struct ListManifestText {
     #[serde(with = "sha256")]
     digest: Digest,
     media_type: String,
@@ -167,14 +167,14 @@ impl ImageList {
         if bytes.len() as u64 > IMAGES_BYTES_MAX {
             return Err(InvalidImageList::TooLarge { found: bytes.len() });
         }
-        let Written { blobs, format, images, manifests } = serde_json::from_slice(bytes)?;
+        let ListText { blobs, format, images, manifests } = serde_json::from_slice(bytes)?;
         if format != FORMAT {
             return Err(InvalidImageList::Format { found: format });
         }
         let list = Self {
             blobs: blobs.into_iter().map(|blob| (blob.digest, blob.size)).collect(),
-            manifests: manifests.into_iter().map(WrittenManifest::read).collect::<Result<_, _>>()?,
-            images: images.into_iter().map(WrittenImage::read).collect::<Result<_, _>>()?,
+            manifests: manifests.into_iter().map(ListManifestText::read).collect::<Result<_, _>>()?,
+            images: images.into_iter().map(ListImageText::read).collect::<Result<_, _>>()?,
         };
         list.check()?;
         // Duplicates and another order are another spelling, too.
@@ -183,18 +183,18 @@ impl ImageList {
 
     /// Returns the bytes of `images.json`.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let blobs = self.blobs.iter().map(|(digest, size)| WrittenBlob { digest: *digest, size: *size });
-        let images = self.images.iter().map(|(reference, image)| WrittenImage {
+        let blobs = self.blobs.iter().map(|(digest, size)| ListBlobText { digest: *digest, size: *size });
+        let images = self.images.iter().map(|(reference, image)| ListImageText {
             blobs: image.blobs.iter().copied().map(PrefixedDigest).collect(),
             digest: image.digest,
             reference: reference.clone(),
         });
-        let manifests = self.manifests.iter().map(|(digest, manifest)| WrittenManifest {
+        let manifests = self.manifests.iter().map(|(digest, manifest)| ListManifestText {
             digest: *digest,
             media_type: manifest.media_type.as_str().to_owned(),
             size: manifest.size,
         });
-        let written = Written {
+        let written = ListText {
             blobs: blobs.collect(),
             format: FORMAT,
             images: images.collect(),
@@ -237,15 +237,9 @@ impl ImageList {
     }
 
     fn check(&self) -> Result<(), InvalidImageList> {
-        let entries: usize = self.images.values().map(|image| image.blobs.len()).sum();
-        let counts = [
-            ("images", self.images.len(), IMAGES_MAX),
-            ("blobs", self.blobs.len(), BLOBS_MAX),
-            ("blobs in all images together", entries, BLOB_ENTRIES_MAX),
-        ];
-        if let Some((what, found, most)) = counts.into_iter().find(|(_, number, most)| number > most) {
-            return Err(InvalidImageList::TooMany { what, found, most });
-        }
+        Counted::Images.check(self.images.len())?;
+        Counted::Blobs.check(self.blobs.len())?;
+        Counted::BlobEntries.check(self.images.values().map(|image| image.blobs.len()).sum())?;
         if self.images.is_empty() {
             return Err(contradiction("it has no image".to_owned()));
         }
@@ -279,7 +273,10 @@ impl ImageList {
         }
         let is_same = |other: &&ListedImage| other.digest == *digest && other.blobs != *blobs;
         if let Some(other) = self.images.values().find(is_same) {
-            let why = format!("`{reference}` and `{}` have one manifest and other blobs", other.reference);
+            let why = format!(
+                "`{reference}` and `{}` have one manifest, but different configs and layers",
+                other.reference
+            );
             return Err(contradiction(why));
         }
         Ok(())
@@ -294,13 +291,15 @@ impl ImageList {
             return Err(contradiction(format!("sha256:{unused} belongs to no image")));
         }
         match self.manifests.keys().find(|digest| self.blobs.contains_key(*digest)) {
-            Some(both) => Err(contradiction(format!("sha256:{both} is a manifest and a blob"))),
+            Some(both) => {
+                Err(contradiction(format!("sha256:{both} is listed as a manifest and as a config or layer")))
+            }
             None => super::layout::names(self).map(drop),
         }
     }
 }
 
-impl WrittenImage {
+impl ListImageText {
     fn read(self) -> Result<(String, ListedImage), InvalidImageList> {
         let Self { blobs, digest, reference } = self;
         let parsed = reference.parse().map_err(|error| contradiction(format!("{error}")))?;
@@ -309,7 +308,7 @@ impl WrittenImage {
     }
 }
 
-impl WrittenManifest {
+impl ListManifestText {
     fn read(self) -> Result<(Digest, ListedManifest), InvalidImageList> {
         let Self { digest, media_type, size } = self;
         let known = MediaType::ALL

@@ -1,7 +1,7 @@
 //! `profiles/images.lock`: which digest each tag led to, and what the image consists of. TOML in one spelling.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use serde::Deserialize;
 
@@ -25,6 +25,55 @@ pub const BLOBS_MAX: usize = 2_000;
 /// The most blobs of all images, counted once an image.
 pub const BLOB_ENTRIES_MAX: usize = 4_000;
 
+/// Things of which a lock or a bundle has a limited number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    Images,
+    /// Configs and layers, each once.
+    Blobs,
+    /// Configs and layers, once for each image that has them.
+    BlobEntries,
+}
+
+impl Counted {
+    /// Checks a number against the limit.
+    ///
+    /// # Errors
+    ///
+    /// When it is higher.
+    pub(super) fn check(self, found: usize) -> Result<(), TooMany> {
+        let most = self.most();
+        if found > most { Err(TooMany { counted: self, found, most }) } else { Ok(()) }
+    }
+
+    fn most(self) -> usize {
+        match self {
+            Self::Images => IMAGES_MAX,
+            Self::Blobs => BLOBS_MAX,
+            Self::BlobEntries => BLOB_ENTRIES_MAX,
+        }
+    }
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Images => "images",
+            Self::Blobs => "configs and layers",
+            Self::BlobEntries => "configs and layers in all images together",
+        })
+    }
+}
+
+/// A number over its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{found} {counted}, at most {most}")]
+pub struct TooMany {
+    counted: Counted,
+    found: usize,
+    most: usize,
+}
+
 /// The images of the listed profiles, each pinned to a digest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lock {
@@ -35,12 +84,12 @@ pub struct Lock {
     pub images: BTreeMap<Reference, LockedImage>,
 }
 
-/// What an image's name led to.
+/// The manifest that an image's name led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockedImage {
-    /// What the tag named, an index mostly.
+    /// The digest that the tag named, mostly of an index.
     pub tagged: Digest,
-    /// The manifest of the platform: what is pinned and carried.
+    /// The digest of the platform's manifest, which is pinned and carried.
     pub digest: Digest,
     pub media_type: MediaType,
     /// The bytes of the manifest.
@@ -53,24 +102,36 @@ pub struct LockedImage {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct InvalidLock {
-    /// From 1; none where no one line is at fault.
+    /// Counted from 1; none if the whole file is at fault.
     pub line: Option<usize>,
     pub message: String,
 }
 
+/// The remedy for an [`InvalidLock`].
+pub const RESTORE_LOCK: &str =
+    "restore the file, or remove it and lock the profiles again: relay-bundle lock";
+
+impl InvalidLock {
+    /// Returns the message with the place of the file and the line, if one is at fault.
+    pub fn at(&self, path: &str) -> String {
+        let line = self.line.map(|line| format!(":{line}")).unwrap_or_default();
+        format!("`{path}{line}`: {}", self.message)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct LockText {
     schema: String,
     platform: String,
     profiles: Vec<String>,
     #[serde(default)]
-    image: Vec<toml::Spanned<WrittenImage>>,
+    image: Vec<toml::Spanned<LockImageText>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct WrittenImage {
+struct LockImageText {
     name: String,
     tagged: String,
     digest: String,
@@ -89,9 +150,9 @@ impl Lock {
         let line_of = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
         let whole = |message: String| InvalidLock { line: None, message };
         if text.len() as u64 > LOCK_BYTES_MAX {
-            return Err(whole(format!("it has {} bytes, and {LOCK_BYTES_MAX} are allowed", text.len())));
+            return Err(whole(format!("{} bytes, at most {LOCK_BYTES_MAX}", text.len())));
         }
-        let written: Written = toml::from_str(text).map_err(|error| InvalidLock {
+        let written: LockText = toml::from_str(text).map_err(|error| InvalidLock {
             line: error.span().map(|span| line_of(span.start)),
             message: error.message().to_owned(),
         })?;
@@ -101,15 +162,18 @@ impl Lock {
         let platform = written.platform.parse().map_err(|error| whole(format!("{error}")))?;
         let profiles = written.profiles.iter().map(|name| name.parse::<Label>());
         let profiles = profiles.collect::<Result<_, _>>().map_err(|error| whole(error.to_string()))?;
+        // Before the images are read: a lock of 1 MiB may state thousands.
+        Counted::Images.check(written.image.len()).map_err(|error| whole(error.to_string()))?;
         let mut images = BTreeMap::new();
         for image in written.image {
-            let line = Some(line_of(image.span().start));
+            let start = image.span().start;
+            let checked = image.into_inner().checked();
             let (name, image) =
-                image.into_inner().checked().map_err(|message| InvalidLock { line, message })?;
+                checked.map_err(|message| InvalidLock { line: Some(line_of(start)), message })?;
             images.insert(name, image);
         }
         let lock = Self { platform, profiles, images };
-        lock.check_limits().map_err(whole)?;
+        lock.check_limits().map_err(|error| whole(error.to_string()))?;
         match first_difference(text, &lock.to_text()) {
             Some(line) => {
                 let message = "the lock is not spelled as `relay-bundle lock` writes it".to_owned();
@@ -123,7 +187,7 @@ impl Lock {
     pub fn to_text(&self) -> String {
         let profiles: Vec<String> = self.profiles.iter().map(|name| format!("\"{name}\"")).collect();
         let mut text = format!(
-            "# Written by `relay-bundle lock`.\nschema = \"{SCHEMA}\"\nplatform = \"{}\"\nprofiles = [{}]\n",
+            "# LockText by `relay-bundle lock`.\nschema = \"{SCHEMA}\"\nplatform = \"{}\"\nprofiles = [{}]\n",
             self.platform,
             profiles.join(", ")
         );
@@ -144,22 +208,15 @@ impl Lock {
         text
     }
 
-    fn check_limits(&self) -> Result<(), String> {
-        let entries: usize = self.images.values().map(|image| image.blobs.len()).sum();
+    fn check_limits(&self) -> Result<(), TooMany> {
         let blobs: BTreeSet<&Digest> = self.images.values().flat_map(|image| image.blobs.keys()).collect();
-        let counts = [
-            ("images", self.images.len(), IMAGES_MAX),
-            ("blobs", blobs.len(), BLOBS_MAX),
-            ("blobs in all images together", entries, BLOB_ENTRIES_MAX),
-        ];
-        match counts.iter().find(|(_, number, most)| number > most) {
-            Some((what, number, most)) => Err(format!("it has {number} {what}, and {most} are allowed")),
-            None => Ok(()),
-        }
+        Counted::Images.check(self.images.len())?;
+        Counted::Blobs.check(blobs.len())?;
+        Counted::BlobEntries.check(self.images.values().map(|image| image.blobs.len()).sum())
     }
 }
 
-impl WrittenImage {
+impl LockImageText {
     fn checked(self) -> Result<(Reference, LockedImage), String> {
         let name: Reference = self.name.parse().map_err(|error| format!("{error}"))?;
         let media_type = MediaType::of(&self.media_type).filter(|media_type| !media_type.is_index());
@@ -178,8 +235,7 @@ impl WrittenImage {
 }
 
 fn digest(text: &str) -> Result<Digest, String> {
-    let hex = text.strip_prefix("sha256:").ok_or_else(|| "a digest starts with `sha256:`".to_owned())?;
-    hex.parse().map_err(|error| format!("{error}"))
+    Digest::from_prefixed(text).map_err(|error| error.to_string())
 }
 
 fn blob(line: &str) -> Result<(Digest, u64), String> {
@@ -279,6 +335,17 @@ mod tests {
             many.images.insert(format!("x/y:{number}").parse().unwrap(), image.clone());
         }
         let error = Lock::parse(&many.to_text()).unwrap_err();
-        assert_eq!(error.message, "it has 66 images, and 64 are allowed");
+        assert_eq!(error.message, "66 images, at most 64");
+    }
+
+    #[test]
+    fn lock_over_image_limit_is_refused_before_images_are_read() {
+        let mut many = lock();
+        let image = many.images.values().next().unwrap().clone();
+        for number in 0..IMAGES_MAX {
+            many.images.insert(format!("x/y:{number}").parse().unwrap(), image.clone());
+        }
+        let text = many.to_text().replacen("size = 707", "size = 0", 1);
+        assert_eq!(Lock::parse(&text).unwrap_err().message, "66 images, at most 64");
     }
 }

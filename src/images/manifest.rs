@@ -3,7 +3,7 @@
 //! Whatever two programs could read differently is refused: keys that differ in case, a manifest that is an index as well,
 //! another media type inside than outside, layers that are elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -86,7 +86,8 @@ impl Manifest {
     ///
     /// When they are no image manifest of that type, or could be read in another way.
     pub fn parse(bytes: &[u8], listed: MediaType) -> Result<Self, BadManifest> {
-        let document = Fields::document(bytes, listed)?;
+        let object = parse_object(bytes)?;
+        let document = Fields::document(&object, listed)?;
         document.known(&[
             "schemaVersion",
             "mediaType",
@@ -141,9 +142,9 @@ pub struct Index {
 /// Why an index has no manifest for a platform.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoChild {
-    #[error("it has no manifest for {wanted}; it has {}", if .there.is_empty() { "none" } else { .there })]
+    #[error("no manifest for {wanted}; the index lists {}", if .there.is_empty() { "no platform" } else { .there })]
     Absent { wanted: String, there: String },
-    #[error("it has {number} manifests for {wanted}, and nothing says which one is meant")]
+    #[error("{number} manifests for {wanted}, none of which is preferred")]
     Ambiguous { wanted: String, number: usize },
 }
 
@@ -154,7 +155,8 @@ impl Index {
     ///
     /// As [`Manifest::parse`].
     pub fn parse(bytes: &[u8], listed: MediaType) -> Result<Self, BadManifest> {
-        let document = Fields::document(bytes, listed)?;
+        let object = parse_object(bytes)?;
+        let document = Fields::document(&object, listed)?;
         document.known(&[
             "schemaVersion",
             "mediaType",
@@ -197,20 +199,24 @@ impl Index {
 /// An object of a document, and the path to it.
 struct Fields<'a> {
     at: String,
-    map: std::borrow::Cow<'a, Map<String, Value>>,
+    map: &'a Map<String, Value>,
 }
 
 fn field(at: impl Into<String>, why: impl Into<String>) -> BadManifest {
     BadManifest::Field { at: at.into(), why: why.into() }
 }
 
-impl Fields<'_> {
-    /// Reads a document whose own version and type agree with how it is listed.
-    fn document(bytes: &[u8], listed: MediaType) -> Result<Fields<'static>, BadManifest> {
-        let Value::Object(map) = json::parse(bytes)? else {
-            return Err(field("", "the document is not an object"));
-        };
-        let document = Fields { at: String::new(), map: std::borrow::Cow::Owned(map) };
+fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, BadManifest> {
+    match json::parse(bytes)? {
+        Value::Object(map) => Ok(map),
+        _ => Err(field("document", "expected an object")),
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// Takes a document whose own version and type agree with how it is listed.
+    fn document(map: &'a Map<String, Value>, listed: MediaType) -> Result<Self, BadManifest> {
+        let document = Fields { at: String::new(), map };
         match document.map.get("schemaVersion").and_then(Value::as_u64) {
             Some(2) => {}
             Some(1) => {
@@ -239,8 +245,8 @@ impl Fields<'_> {
 
     /// Refuses keys that another reader would take for one of `names`.
     fn known(&self, names: &[&str]) -> Result<(), BadManifest> {
-        let is_lookalike =
-            |key: &&String| names.iter().any(|name| *name != key.as_str() && folded(name) == folded(key));
+        let names: BTreeMap<String, &str> = names.iter().map(|name| (folded(name), *name)).collect();
+        let is_lookalike = |key: &&String| names.get(&folded(key)).is_some_and(|name| name != key);
         match self.map.keys().find(is_lookalike) {
             Some(key) => {
                 Err(self.wrong(key, "some programs read it as the key of the same letters in another case"))
@@ -249,21 +255,21 @@ impl Fields<'_> {
         }
     }
 
+    /// Refuses keys that a reader would take for one of `names`.
     fn lacks(&self, names: &[&str], why: &str) -> Result<(), BadManifest> {
-        let is_one = |key: &&String| names.iter().any(|name| folded(name) == folded(key));
-        self.map.keys().find(is_one).map_or(Ok(()), |key| Err(self.wrong(key, why)))
+        let names: BTreeSet<String> = names.iter().map(|name| folded(name)).collect();
+        let found = self.map.keys().find(|key| names.contains(&folded(key)));
+        found.map_or(Ok(()), |key| Err(self.wrong(key, why)))
     }
 
-    fn object(&self, key: &str) -> Result<Fields<'_>, BadManifest> {
+    fn object(&self, key: &str) -> Result<Self, BadManifest> {
         match self.map.get(key) {
-            Some(Value::Object(map)) => {
-                Ok(Fields { at: format!("{}{key}.", self.at), map: std::borrow::Cow::Borrowed(map) })
-            }
+            Some(Value::Object(map)) => Ok(Fields { at: format!("{}{key}.", self.at), map }),
             _ => Err(self.wrong(key, "expected an object")),
         }
     }
 
-    fn objects(&self, key: &str, most: usize) -> Result<Vec<Fields<'_>>, BadManifest> {
+    fn objects(&self, key: &str, most: usize) -> Result<Vec<Self>, BadManifest> {
         let Some(Value::Array(list)) = self.map.get(key) else {
             return Err(self.wrong(key, "expected a list"));
         };
@@ -272,11 +278,8 @@ impl Fields<'_> {
                 self.wrong(key, format!("it has {} entries, and at most {most} are supported", list.len()))
             );
         }
-        let object = |(number, value): (usize, &'_ Value)| match value {
-            Value::Object(map) => Ok(Fields {
-                at: format!("{}{key}[{number}].", self.at),
-                map: std::borrow::Cow::Owned(map.clone()),
-            }),
+        let object = |(number, value): (usize, &'a Value)| match value {
+            Value::Object(map) => Ok(Fields { at: format!("{}{key}[{number}].", self.at), map }),
             _ => Err(self.wrong(&format!("{key}[{number}]"), "expected an object")),
         };
         list.iter().enumerate().map(object).collect()

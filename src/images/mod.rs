@@ -2,7 +2,7 @@
 //!
 //! Pure. `registry` is the edge that talks to registries; `bundle` carries what is pinned.
 
-pub mod json;
+mod json;
 pub mod layout;
 pub mod list;
 pub mod lock;

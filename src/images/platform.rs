@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::model::text::shortened;
+
 /// An operating system, an architecture and its variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Platform {
@@ -43,10 +45,10 @@ impl FromStr for Platform {
         };
         let parts: Vec<&str> = text.split('/').collect();
         match parts[..] {
-            _ if !parts.iter().all(is_part) => Err(InvalidPlatform(text.chars().take(80).collect())),
+            _ if !parts.iter().all(is_part) => Err(InvalidPlatform(shortened(text))),
             [os, architecture] => Ok(Self::new(os, architecture, None)),
             [os, architecture, variant] => Ok(Self::new(os, architecture, Some(variant))),
-            _ => Err(InvalidPlatform(text.chars().take(80).collect())),
+            _ => Err(InvalidPlatform(shortened(text))),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::model::digest::Digest;
-use crate::model::text::is_repository_segment;
+use crate::model::text::{is_repository_segment, shortened};
 
 /// The registry of references that name none.
 const DOCKER_HUB: &str = "docker.io";
@@ -23,7 +23,22 @@ pub struct Reference {
 #[error("`{text}` is not an image reference: {why}")]
 pub struct InvalidReference {
     text: String,
-    why: &'static str,
+    why: ReferenceFault,
+}
+
+/// A rule that a reference breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReferenceFault {
+    #[error("it is longer than {} bytes", Reference::BYTES_MAX)]
+    TooLong,
+    #[error("a digest is `sha256:` and 64 hexadecimal digits")]
+    Digest,
+    #[error("a registry is a host name, with a port at most")]
+    Registry,
+    #[error("a repository has segments of lowercase letters and digits, joined by `.`, `_`, `__` or `-`")]
+    Repository,
+    #[error("a tag has at most 128 letters, digits, `.`, `_` and `-`")]
+    Tag,
 }
 
 impl Reference {
@@ -82,6 +97,12 @@ impl Reference {
         format!("{}:{tag}", self.name()).parse()
     }
 
+    /// Returns the reference without its tag.
+    #[must_use]
+    pub fn without_tag(&self) -> Self {
+        Self { tag: None, ..self.clone() }
+    }
+
     /// Returns the reference pinned to `digest`; its tag stays.
     #[must_use]
     pub fn pinned(&self, digest: Digest) -> Self {
@@ -89,22 +110,24 @@ impl Reference {
     }
 }
 
+/// Returns the part of a reference before its digest.
+pub fn without_digest(reference: &str) -> &str {
+    reference.split_once('@').map_or(reference, |(name, _)| name)
+}
+
 impl FromStr for Reference {
     type Err = InvalidReference;
 
     fn from_str(text: &str) -> Result<Self, InvalidReference> {
-        let invalid = |why| InvalidReference { text: text.chars().take(80).collect(), why };
+        let invalid = |why| InvalidReference { text: shortened(text), why };
         if text.len() > Self::BYTES_MAX {
-            return Err(invalid("it is longer than 512 bytes"));
+            return Err(invalid(ReferenceFault::TooLong));
         }
         let (name, digest) = match text.split_once('@') {
             None => (text, None),
             Some((name, digest)) => {
-                let digest = digest.strip_prefix("sha256:").and_then(|hex| hex.parse().ok());
-                (
-                    name,
-                    Some(digest.ok_or_else(|| invalid("a digest is `sha256:` and 64 hexadecimal digits"))?),
-                )
+                let digest = Digest::from_prefixed(digest).map_err(|_| invalid(ReferenceFault::Digest))?;
+                (name, Some(digest))
             }
         };
         let (registry, path) = match name.split_once('/') {
@@ -116,15 +139,13 @@ impl FromStr for Reference {
             Some((repository, tag)) => (repository, Some(tag)),
         };
         if !registry.is_none_or(is_host) {
-            return Err(invalid("a registry is a host name, with a port at most"));
+            return Err(invalid(ReferenceFault::Registry));
         }
         if !repository.split('/').all(is_repository_segment) {
-            return Err(invalid(
-                "a repository has segments of lowercase letters and digits, joined by `.`, `_`, `__` or `-`",
-            ));
+            return Err(invalid(ReferenceFault::Repository));
         }
         if !tag.is_none_or(is_tag) {
-            return Err(invalid("a tag has at most 128 letters, digits, `.`, `_` and `-`"));
+            return Err(invalid(ReferenceFault::Tag));
         }
         Ok(Self {
             registry: registry.map(str::to_owned),

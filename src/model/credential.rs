@@ -24,7 +24,7 @@ const SECRET_WORDS: [&str; 13] = [
     "header",
 ];
 
-/// Tells whether a key's name says that its value is a credential.
+/// Returns whether a key's name says that its value is a credential.
 pub fn sounds_secret(key: &str) -> bool {
     if !key.is_ascii() {
         // Some letters of other scripts have one of these as their small letter.
@@ -103,7 +103,7 @@ pub fn may_assign_secret(text: &str) -> bool {
     names.split(['=', ':']).any(|name| !name.is_empty() && resembles_secret(name))
 }
 
-/// Tells whether `key` is the value of a pair whose name sounds secret: `{ name = "LDAP_PASSWORD", value = "…" }`.
+/// Returns whether `key` is the value of a pair whose name sounds secret: `{ name = "LDAP_PASSWORD", value = "…" }`.
 pub fn is_paired(name: Option<&str>, key: &str) -> bool {
     key == "value" && name.is_some_and(sounds_secret)
 }
@@ -234,7 +234,7 @@ fn is_token(word: &str) -> bool {
         && (token.bytes().any(|byte| byte.is_ascii_digit()) || is_mixed())
 }
 
-/// Tells whether a word is `scheme://user:password@…` or `user:password@host`.
+/// Returns whether a word is `scheme://user:password@…` or `user:password@host`.
 fn has_password(word: &str) -> bool {
     let (scheme, rest) = word.split_once("://").map_or((None, word), |(scheme, rest)| (Some(scheme), rest));
     let Some((user, password, host)) = rest

@@ -5,6 +5,11 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
+use super::text::shortened;
+
+/// The algorithm, before the digits.
+const PREFIX: &str = "sha256:";
+
 /// A SHA-256 digest; printed as 64 lowercase hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -13,6 +18,20 @@ impl Digest {
     /// Returns the digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// Reads a digest as the OCI formats write it: with its algorithm.
+    ///
+    /// # Errors
+    ///
+    /// When it is not `sha256:` and 64 lowercase hexadecimal digits.
+    pub fn from_prefixed(text: &str) -> Result<Self, InvalidDigest> {
+        text.strip_prefix(PREFIX).ok_or_else(|| InvalidDigest::of(text))?.parse()
+    }
+
+    /// Returns the digest as the OCI formats write it.
+    pub fn prefixed(&self) -> String {
+        format!("{PREFIX}{self}")
     }
 
     /// Returns the first `digits` hexadecimal digits, for names and for people.
@@ -45,7 +64,7 @@ impl fmt::Display for Digest {
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{self}")
+        write!(f, "{PREFIX}{self}")
     }
 }
 
@@ -54,11 +73,17 @@ impl fmt::Debug for Digest {
 #[error("`{0}` is not a SHA-256 digest of 64 lowercase hexadecimal digits")]
 pub struct InvalidDigest(String);
 
+impl InvalidDigest {
+    fn of(text: &str) -> Self {
+        Self(shortened(text))
+    }
+}
+
 impl FromStr for Digest {
     type Err = InvalidDigest;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = || InvalidDigest(text.chars().take(80).collect());
+        let invalid = || InvalidDigest::of(text);
         let nibble = |digit: u8| match digit {
             b'0'..=b'9' => Ok(digit - b'0'),
             b'a'..=b'f' => Ok(digit - b'a' + 10),
@@ -95,14 +120,12 @@ pub mod sha256 {
     use super::Digest;
 
     pub fn serialize<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("sha256:{digest}"))
+        serializer.serialize_str(&digest.prefixed())
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        let hex =
-            text.strip_prefix("sha256:").ok_or_else(|| D::Error::custom("a digest starts with `sha256:`"))?;
-        hex.parse().map_err(D::Error::custom)
+        Digest::from_prefixed(&text).map_err(D::Error::custom)
     }
 }
 

@@ -24,7 +24,7 @@ impl KubeVersion {
         Self(minor)
     }
 
-    /// Tells whether this version is `1.minor` or newer.
+    /// Returns whether this version is `1.minor` or newer.
     pub fn at_least(self, minor: u8) -> bool {
         self.0 >= minor
     }

@@ -20,7 +20,7 @@ impl ObjectKey {
     }
 }
 
-/// Tells whether a text looks like the uid of an object: it is shown to people.
+/// Returns whether a text looks like the uid of an object: it is shown to people.
 pub fn is_uid(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

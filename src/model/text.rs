@@ -179,7 +179,7 @@ checked_text! {
     /// A container image's digest, or nothing.
     ImageDigest, max = 71, pattern = "^(sha256:[0-9a-f]{64})?$",
     rule = "write `sha256:` and 64 lowercase hexadecimal digits",
-    |text| text.is_empty() || text.strip_prefix("sha256:").is_some_and(|hex| hex.parse::<super::digest::Digest>().is_ok())
+    |text| text.is_empty() || super::digest::Digest::from_prefixed(text).is_ok()
 }
 
 checked_text! {
@@ -250,7 +250,7 @@ impl AgeRecipient {
     /// The one in the documentation of age, which the shipped profiles have: its private key is nobody's here.
     const EXAMPLE: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 
-    /// Tells whether it is the example of the shipped profiles.
+    /// Returns whether it is the example of the shipped profiles.
     pub fn is_example(&self) -> bool {
         self.as_str() == Self::EXAMPLE
     }
@@ -270,7 +270,7 @@ fn is_label(text: &str) -> bool {
     bytes.len() <= 63 && edge(bytes.first()) && edge(bytes.last()) && inner
 }
 
-/// Tells whether `text` may be the value of a label.
+/// Returns whether `text` may be the value of a label.
 pub fn is_label_value(text: &str) -> bool {
     let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = text.as_bytes();
@@ -278,19 +278,19 @@ pub fn is_label_value(text: &str) -> bool {
     bytes.is_empty() || bytes.len() <= 63 && edge(bytes.first()) && edge(bytes.last()) && inner
 }
 
-/// Tells whether `text` may be the key of a label or an annotation: `name` or `prefix/name`.
+/// Returns whether `text` may be the key of a label or an annotation: `name` or `prefix/name`.
 pub fn is_qualified_name(text: &str) -> bool {
     let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
     let prefix_ok = prefix.is_none_or(|prefix| prefix.len() <= 253 && prefix.split('.').all(is_label));
     prefix_ok && !name.is_empty() && is_label_value(name)
 }
 
-/// Tells whether `text` is a name of an object: an RFC 1123 subdomain.
+/// Returns whether `text` is a name of an object: an RFC 1123 subdomain.
 pub fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
-/// Tells whether `text` is one DNS label.
+/// Returns whether `text` is one DNS label.
 pub fn is_dns_label(text: &str) -> bool {
     is_label(text)
 }
@@ -310,6 +310,11 @@ fn is_url_path(text: &str) -> bool {
     shape
         && segments
         && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "?#\\;{}\"$<>`".contains(c))
+}
+
+/// Returns the first 80 characters of a text, for a message.
+pub fn shortened(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 fn is_registry(text: &str) -> bool {
@@ -401,7 +406,7 @@ fn is_age_recipient(text: &str) -> bool {
     checksum == 1 && is_curve_point(&symbols[..52])
 }
 
-/// Tells whether 52 symbols of five bits are 32 bytes, and those a public key of Curve25519 that keeps a secret.
+/// Returns whether 52 symbols of five bits are 32 bytes, and those a public key of Curve25519 that keeps a secret.
 fn is_curve_point(symbols: &[u32]) -> bool {
     /// The points of small order: with any of them everybody knows the shared secret, and age panics.
     const SMALL_ORDER: [[u8; 32]; 7] = [

@@ -117,7 +117,7 @@ pub fn diff(old: &Bundle, new: &Bundle) -> Diff {
 
 fn side(content_id: &Digest, index: &Index) -> Side {
     Side {
-        content_id: format!("sha256:{content_id}"),
+        content_id: content_id.prefixed(),
         name: index.name.to_string(),
         namespace: index.namespace.to_string(),
         profile: index.profile.to_string(),

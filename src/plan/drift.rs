@@ -144,7 +144,7 @@ fn counterpart<'a>(name: &str, stated: &'a Value) -> Option<&'a Value> {
     stated.as_array()?.iter().find(fits)
 }
 
-/// Tells whether a live value has everything that is stated: the server adds its defaults.
+/// Returns whether a live value has everything that is stated: the server adds its defaults.
 fn holds(live: &Value, stated: &Value) -> bool {
     match (live, stated) {
         (Value::Object(live), Value::Object(stated)) => {
@@ -168,7 +168,7 @@ fn hide_all(change: &mut FieldChange) {
     }
 }
 
-/// Tells whether one of two fields is the other, or is in it.
+/// Returns whether one of two fields is the other, or is in it.
 fn touches(one: &FieldPath, other: &FieldPath) -> bool {
     one.0.iter().zip(&other.0).all(|(one, other)| one == other)
 }
@@ -186,7 +186,7 @@ impl Owner<'_> {
         !self.is_part && !self.is_known(own)
     }
 
-    /// Tells whether it is this program, or a part of Kubernetes.
+    /// Returns whether it is this program, or a part of Kubernetes.
     fn is_known(&self, own: &str) -> bool {
         let rest = self.manager.strip_prefix(own);
         let is_own = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));

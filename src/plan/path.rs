@@ -32,7 +32,7 @@ impl FieldPath {
         self.then(Step::Key(key.to_owned()))
     }
 
-    /// Tells whether the path begins with these keys.
+    /// Returns whether the path begins with these keys.
     pub fn starts_with(&self, keys: &[&str]) -> bool {
         let is_key = |(step, key): (&Step, &&str)| matches!(step, Step::Key(found) if found == key);
         self.0.len() >= keys.len() && self.0.iter().zip(keys).all(is_key)

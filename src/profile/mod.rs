@@ -26,6 +26,7 @@ pub mod settings;
 pub mod suggest;
 mod unshown;
 pub mod variables;
+pub mod workload_image;
 
 use std::collections::BTreeMap;
 

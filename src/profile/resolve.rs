@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::node::Path;
 use super::settings::{Image, LogMode, OutputKind, OutputValue, PullPolicy, Settings};
+use super::workload_image::WorkloadImage;
 use crate::images::lock::{Lock, LockedImage};
-use crate::images::reference::Reference;
+use crate::images::reference::{Reference, without_digest};
 use crate::model::digest::Digest;
 use crate::model::secret::SecretForm;
 use crate::model::text::{Label, Tag};
@@ -30,7 +31,7 @@ pub struct Profile {
 /// The app name of the chart: part of names and the value of a selector.
 pub const APP_NAME: &str = "claude-relay";
 
-/// What objects are called.
+/// The names of objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
     /// The value of the label `app.kubernetes.io/name` of the relay.
@@ -190,7 +191,7 @@ impl Profile {
 }
 
 impl Settings {
-    /// Tells whether more than one pod of the relay can run at once.
+    /// Returns whether more than one pod of the relay can run at once.
     pub fn can_scale(&self) -> bool {
         if self.autoscaling.enabled {
             self.autoscaling.max_replicas.get() > 1
@@ -199,13 +200,13 @@ impl Settings {
         }
     }
 
-    /// Tells whether Fluent Bit runs beside the relay.
+    /// Returns whether Fluent Bit runs beside the relay.
     pub fn has_fluent_bit(&self) -> bool {
         let logs = &self.storage.logs;
         logs.fluentbit.enabled && matches!(logs.mode, LogMode::Fluentbit | LogMode::Forward)
     }
 
-    /// Tells whether the metrics exporter runs beside the relay.
+    /// Returns whether the metrics exporter runs beside the relay.
     pub fn has_exporter(&self) -> bool {
         self.service_monitor.enabled && self.service_monitor.exporter.enabled
     }
@@ -307,9 +308,8 @@ impl Profile {
 
     /// Returns each image that the profile's pods run, by its reference in the cluster.
     pub fn images(&self) -> BTreeMap<String, ImageRef> {
-        let images = self.settings.images_used().into_values();
-        let own = self.settings.own_images().map(|(_, image)| image);
-        images.chain(own).map(|image| self.pin(image)).map(|image| (image.reference.clone(), image)).collect()
+        let images = self.settings.all_images().map(|(_, image)| self.pin(image));
+        images.map(|image| (image.reference.clone(), image)).collect()
     }
 
     /// Returns what the lock says of the image that `source` names.
@@ -320,8 +320,8 @@ impl Profile {
 
     fn pin(&self, image: ImageRef) -> ImageRef {
         let Some(locked) = self.locked(&image.source) else { return image };
-        let name = image.reference.split('@').next().unwrap_or_default();
-        ImageRef { reference: format!("{name}@sha256:{}", locked.digest), ..image }
+        let name = without_digest(&image.reference);
+        ImageRef { reference: format!("{name}@{}", locked.digest.prefixed()), ..image }
     }
 }
 
@@ -342,15 +342,10 @@ fn source_of(image: &Image, tag: &str) -> String {
 /// another version of the language may lack some.
 pub fn image_sources(settings: &Value) -> BTreeMap<String, String> {
     let text = |pointer: &str| settings.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let ours = [
-        ("/image", text("/release/appVersion")),
-        ("/redis/image", ""),
-        ("/storage/logs/fluentbit/image", ""),
-        ("/serviceMonitor/exporter/image", ""),
-    ];
-    let ours = ours.into_iter().filter_map(|(pointer, tag)| {
-        let image = Image::deserialize(settings.pointer(pointer)?).ok()?;
-        Some(source_of(&image, tag))
+    let ours = WorkloadImage::ALL.into_iter().filter_map(|one| {
+        let pointer = format!("/{}", one.path().replace('.', "/"));
+        let image = Image::deserialize(settings.pointer(&pointer)?).ok()?;
+        Some(source_of(&image, one.default_tag(text("/release/appVersion"))))
     });
     let own = ["/initContainers", "/extraContainers"].into_iter();
     let own = own.filter_map(|pointer| settings.pointer(pointer)?.as_array()).flatten();
@@ -359,7 +354,7 @@ pub fn image_sources(settings: &Value) -> BTreeMap<String, String> {
     ours.chain(own)
         .map(|source| {
             let name = in_registry(registry, &source);
-            (name.split('@').next().unwrap_or_default().to_owned(), source)
+            (without_digest(&name).to_owned(), source)
         })
         .collect()
 }
@@ -402,24 +397,15 @@ impl Settings {
             .filter_map(|(path, own)| Some((path, self.own_image(own.image.as_deref()?))))
     }
 
-    /// Returns the images that the pods of this profile run, by the key that sets them.
-    pub fn images_used(&self) -> BTreeMap<&'static str, ImageRef> {
-        let mut images = BTreeMap::from([("image", self.relay_image())]);
-        if self.redis.enabled {
-            images.insert("redis.image", self.image_ref(&self.redis.image, None));
-        }
-        if self.has_fluent_bit() {
-            images.insert(
-                "storage.logs.fluentbit.image",
-                self.image_ref(&self.storage.logs.fluentbit.image, None),
-            );
-        }
-        if self.has_exporter() {
-            images.insert(
-                "serviceMonitor.exporter.image",
-                self.image_ref(&self.service_monitor.exporter.image, None),
-            );
-        }
-        images
+    /// Returns the images of this program's workloads that the pods of this profile run, in the order of their keys.
+    pub fn images_used(&self) -> impl Iterator<Item = (WorkloadImage, ImageRef)> {
+        let used = WorkloadImage::ALL.into_iter().filter(|image| image.is_used(self));
+        used.map(|image| (image, image.resolve(self)))
+    }
+
+    /// Returns each image that the pods of this profile run, by the key that sets it.
+    pub fn all_images(&self) -> impl Iterator<Item = (Path, ImageRef)> {
+        let ours = self.images_used().map(|(image, resolved)| (Path::of(image.path()), resolved));
+        ours.chain(self.own_images())
     }
 }

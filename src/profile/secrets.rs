@@ -21,7 +21,7 @@ pub const SECRET_KEYS: [&str; 5] = [
 
 const OUTPUT_CONFIG: &str = "storage.logs.fluentbit.output.config";
 
-/// Tells whether a value at `path` is a secret or inside one.
+/// Returns whether a value at `path` is a secret or inside one.
 pub fn is_secret_path(path: &Path) -> bool {
     let known = SECRET_KEYS.iter().any(|key| rest_below(path, key).is_some());
     known || is_output_credential(path)
@@ -58,7 +58,7 @@ pub(super) fn is_unknown_property(path: &Path) -> bool {
     })
 }
 
-/// Tells whether the key at `path` sounds like a secret and is none that takes something else, such as
+/// Returns whether the key at `path` sounds like a secret and is none that takes something else, such as
 /// `config.defaultTokenLimit`.
 pub fn may_be_secret(path: &Path) -> bool {
     let sounds =
@@ -159,7 +159,7 @@ fn is_a<T: FromStr>(text: &str) -> bool {
     text.parse::<T>().is_ok()
 }
 
-/// Tells whether a key that sounds like a secret takes names: `secret` does as the source of a volume.
+/// Returns whether a key that sounds like a secret takes names: `secret` does as the source of a volume.
 pub(super) fn is_name(path: &Path, key: &str) -> bool {
     NAMES.contains(&key) || (key == "secret" && rest_below(path, "extraVolumes").is_some())
 }

@@ -44,7 +44,7 @@ pub struct Proxy {
     pub login: Option<Login>,
 }
 
-/// Who we are to a proxy. No `Debug`.
+/// Credentials for a proxy. No `Debug`.
 #[derive(PartialEq, Eq)]
 pub struct Login {
     pub user: Zeroizing<String>,

@@ -32,7 +32,7 @@ impl NoProxy {
         Self(list.split(',').filter_map(|entry| Exception::parse(&entry.trim().to_lowercase())).collect())
     }
 
-    /// Tells whether a host is reached directly: always, if it is this machine itself.
+    /// Returns whether a host is reached directly: always, if it is this machine itself.
     pub(super) fn matches(&self, host: &str, port: u16) -> bool {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_lowercase();
         let address: Option<IpAddr> = host.parse().ok().map(|address: IpAddr| address.to_canonical());
@@ -86,7 +86,7 @@ fn range(entry: &str) -> Option<Exception> {
     (prefix <= bits).then_some(Exception::Range { network, prefix })
 }
 
-/// Tells whether an address is in a network of the same kind.
+/// Returns whether an address is in a network of the same kind.
 fn contains(network: IpAddr, prefix: u32, address: IpAddr) -> bool {
     let (network, address, bits) = match (network, address) {
         (IpAddr::V4(network), IpAddr::V4(address)) => {

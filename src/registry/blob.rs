@@ -31,7 +31,7 @@ pub struct BlobRequest<'a> {
 
 /// Takes the bytes of a blob, and hashes them: the registry's word is not believed.
 pub trait BlobSink {
-    /// The next bytes are those from `offset` on. That is where the last ones ended, or 0: then all come again, because the
+    /// Prepares for the bytes from `offset` on. That is where the last ones ended, or 0: then all come again, because the
     /// registry cannot continue.
     ///
     /// # Errors
@@ -39,6 +39,8 @@ pub trait BlobSink {
     /// When what is there cannot be discarded.
     fn begin(&mut self, offset: u64) -> io::Result<()>;
 
+    /// Appends the next bytes.
+    ///
     /// # Errors
     ///
     /// When the bytes cannot be kept.

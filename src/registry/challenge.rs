@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use http::Uri;
+
+use super::host::Wire;
+
 /// One challenge of an answer with status 401.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Challenge {
@@ -24,6 +28,12 @@ impl Challenge {
         let mut all: Vec<Self> = values.flat_map(parse).filter_map(Self::of).collect();
         let bearer = all.iter().position(|challenge| matches!(challenge, Self::Bearer(_)));
         (!all.is_empty()).then(|| all.swap_remove(bearer.unwrap_or(0)))
+    }
+
+    /// Returns whether it leads to a token service without TLS, which receives no credentials.
+    pub(super) fn is_plain(&self) -> bool {
+        let Self::Bearer(service) = self else { return false };
+        service.realm.trim().parse().is_ok_and(|realm: Uri| Wire::of(&realm) == Some(Wire::Plain))
     }
 
     fn of(written: ChallengeText) -> Option<Self> {

@@ -59,6 +59,7 @@ struct Start {
 }
 
 impl Call {
+    /// Returns a GET request without headers.
     pub(super) fn get(path: String) -> Self {
         Self::new(Method::GET, path)
     }
@@ -71,6 +72,7 @@ impl Call {
         Self { method, target: CallTarget::Address(address), headers: HeaderMap::new() }
     }
 
+    /// Adds a header.
     pub(super) fn with(mut self, name: HeaderName, value: &str) -> Self {
         let value = HeaderValue::from_str(value).expect("our own headers have no control characters");
         self.headers.insert(name, value);
@@ -99,6 +101,7 @@ impl Registry {
         })
     }
 
+    /// Returns the repository that is asked for an image, at its registry or a mirror.
     pub(super) fn repository(&self, image: &Reference) -> Repository {
         Repository::locate(image, &self.mirrors)
     }
@@ -179,6 +182,9 @@ impl Registry {
         let login = login.map_err(|error| RegistryFault::from(error).at(place))?;
         let access = match (wire, &login) {
             (Wire::Plain, _) => LoginUse::PlainHttp,
+            (Wire::Tls, Some(_)) if challenge.as_ref().is_some_and(Challenge::is_plain) => {
+                LoginUse::PlainHttp
+            }
             (Wire::Tls, Some(_)) => LoginUse::Credentials,
             (Wire::Tls, None) => LoginUse::Anonymous,
         };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::credentials::CredentialError;
+use super::redirect::REDIRECTS_MAX;
 use crate::images::manifest::{BadManifest, NoChild};
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
@@ -114,7 +115,7 @@ pub enum RegistryFault {
     PlainHttp { to: String },
     #[error("it points to an address that cannot be followed")]
     BadRedirect,
-    #[error("it redirects more than 5 times")]
+    #[error("it redirects more than {REDIRECTS_MAX} times")]
     RedirectLoop,
     #[error("unusable proxy: {0}")]
     ProxySetting(#[from] ProxyError),

@@ -1,4 +1,4 @@
-//! `RegistryContent-Range`: whether an answer continues where a download stopped.
+//! `Content-Range`: checks that an answer continues a download.
 
 /// Returns whether the header says that all bytes of `size` from `from` on follow.
 pub(super) fn continues(content_range: Option<&str>, from: u64, size: u64) -> bool {

@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn verdict_is_not_retried() {
+    fn final_status_is_not_retried() {
         for code in [400, 401, 403, 404, 405, 416] {
             assert_eq!(delay(1, &status(code, Some(1))), None, "{code}");
         }

@@ -59,7 +59,10 @@ pub(super) fn of(error: &rustls::Error) -> Option<RegistryFault> {
     use AlertDescription as A;
     Some(match error {
         rustls::Error::InvalidMessage(_) => RegistryFault::NotTls,
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => RegistryFault::UnknownAuthority,
+        // The signature is bad where an authority was made again under its old name.
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => RegistryFault::UnknownAuthority,
         rustls::Error::InvalidCertificate(why) => RegistryFault::Tls(of_certificate(why, error)),
         // Of a system without a store, or when $SSL_CERT_FILE names no certificates.
         rustls::Error::General(_) => RegistryFault::NoAuthorities,
@@ -96,8 +99,10 @@ mod tests {
     #[test]
     fn failure_of_tls_is_found_inside_an_io_error() {
         let told = |error: rustls::Error| failure(&io::Error::other(io::Error::other(error)));
-        let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
-        assert!(matches!(told(unknown), Some(RegistryFault::UnknownAuthority)));
+        for why in [CertificateError::UnknownIssuer, CertificateError::BadSignature] {
+            let unknown = rustls::Error::InvalidCertificate(why);
+            assert!(matches!(told(unknown), Some(RegistryFault::UnknownAuthority)));
+        }
         let not_tls = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
         assert!(matches!(told(not_tls), Some(RegistryFault::NotTls)));
         assert!(told(rustls::Error::AlertReceived(AlertDescription::InternalError)).is_none());

@@ -10,7 +10,7 @@ use crate::canonical::{Canonical, NotCanonical};
 use crate::model::digest::Digest;
 use crate::profile::resolve::Profile;
 
-/// Tells whether an object is a ConfigMap of a release: immutable, and named by its content.
+/// Returns whether an object is a ConfigMap of a release: immutable, and named by its content.
 pub fn is_named_by_content(object: &Value) -> bool {
     let text = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     let base = text.rsplit_once('-').map_or("", |(base, _)| base);

@@ -77,7 +77,7 @@ pub(super) fn render(profile: &Profile, contents: &Contents<'_>) -> Deployment {
     }
 }
 
-/// Tells whether pods share a volume that only one node, or one pod, may mount.
+/// Returns whether pods share a volume that only one node, or one pod, may mount.
 fn shares_single_volume(profile: &Profile) -> bool {
     let storage = &profile.settings.storage;
     let single = |mode| mode != AccessMode::ReadWriteMany;
@@ -292,7 +292,7 @@ fn liveness_probe() -> Probe {
     }
 }
 
-/// Tells whether several pods write their logs to one volume, each into a folder of its own.
+/// Returns whether several pods write their logs to one volume, each into a folder of its own.
 fn logs_per_pod(profile: &Profile) -> bool {
     let logs = &profile.settings.storage.logs;
     logs.mode == LogMode::Pvc

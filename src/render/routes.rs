@@ -53,7 +53,7 @@ pub(super) struct Route {
     pub backend: Backend,
 }
 
-/// Tells whether a route needs the Service without endpoints.
+/// Returns whether a route needs the Service without endpoints.
 pub(super) fn blocks(profile: &Profile) -> bool {
     let settings = &profile.settings;
     (settings.ingress.enabled || settings.gateway.enabled) && !settings.ingress.blocked_paths.is_empty()

@@ -48,7 +48,7 @@ pub(super) fn labels(object: &Value) -> BTreeMap<String, String> {
     serde_json::from_value(object["metadata"]["labels"].clone()).unwrap()
 }
 
-/// Tells whether a selector's labels are all among those of an object.
+/// Returns whether a selector's labels are all among those of an object.
 pub(super) fn selects(selector: &Value, object: &Value) -> bool {
     let labels = labels(object);
     let selector = selector.as_object().unwrap();

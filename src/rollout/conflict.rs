@@ -93,7 +93,7 @@ impl fmt::Display for Permit {
 }
 
 impl Permit {
-    /// Tells whether it is about this field of this object.
+    /// Returns whether it is about this field of this object.
     pub fn covers(&self, key: &ObjectKey, field: &str) -> bool {
         self.field == field && self.object.as_ref().is_none_or(|object| *object == key.to_string())
     }
@@ -122,7 +122,7 @@ fn value_at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     value_at(item?, rest)
 }
 
-/// Tells whether an element of a list has what `key="value"` says, or is what `="value"` says.
+/// Returns whether an element of a list has what `key="value"` says, or is what `="value"` says.
 fn has(item: &Value, pair: &str) -> bool {
     let Some((key, wanted)) = pair.split_once('=') else { return false };
     let found = if key.is_empty() { Some(item) } else { item.get(key) };

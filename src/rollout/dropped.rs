@@ -52,7 +52,7 @@ fn counterpart<'a>(at: usize, item: &Value, answer: &'a [Value]) -> (Step, Optio
     }
 }
 
-/// Tells whether a value means the same as none.
+/// Returns whether a value means the same as none.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,

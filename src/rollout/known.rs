@@ -1,6 +1,6 @@
-//! Whether a Secret that is made at apply is one that this installation knows: made here, or taken before.
+//! Whether the installation knows a Secret of the bundle: it created the Secret, or accepted it before.
 //!
-//! Only what the server keeps of it beside the values is looked at.
+//! Only metadata is compared, never a value.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,23 +11,22 @@ use super::record::{Head, Item, Progress};
 use super::takeover::managers;
 use crate::model::object_key::ObjectKey;
 
-/// What the record says of these Secrets.
+/// The Secrets that the record knows.
 #[derive(Clone, Debug, Default)]
 pub struct KnownSecrets {
-    /// Whether a run of this program was begun here, and whether one came to its end.
+    /// Whether any run was started for this installation, and whether one was completed.
     was_begun: bool,
     has_run: bool,
-    /// All that were noted.
+    /// All Secrets that any generation recorded.
     uids: BTreeSet<String>,
-    /// The generation that ran last, and the uids of those that its pods got, by name; none were noted before this program
-    /// did so.
+    /// The last generation that ran, and the uids of the Secrets of its pods, by name; none in records of earlier releases.
     used: Option<(u64, BTreeMap<String, String>)>,
-    /// The generation that runs, or is being removed, and the values that were made for it: Secret and key.
+    /// The generation that runs or is being removed, and the values that were generated for it, by Secret and key.
     running: Option<u64>,
     values: BTreeSet<(String, String)>,
 }
 
-/// A Secret that is there.
+/// An existing Secret.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
     pub key: &'a ObjectKey,
@@ -37,19 +36,19 @@ pub struct Seen<'a> {
     pub is_key: bool,
 }
 
-/// Whose a Secret is.
+/// The origin of a Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whose {
-    /// One that was noted, or nothing says that it is another.
+    /// A recorded Secret, or one without evidence to the contrary.
     Ours,
-    /// It was there before, and is taken as it is: in words.
+    /// It existed before the installation, and is used unchanged; in words.
     Taken(String),
-    /// It is in the place of the one that the generation had that ran last: in words.
+    /// It replaced the Secret of the last generation that ran; in words.
     Another(String),
 }
 
 impl KnownSecrets {
-    /// Collects what the generations of a record have noted.
+    /// Collects the Secrets that the generations of a record list.
     pub fn of<'a>(head: &Head, noted: impl Iterator<Item = (u64, &'a [Item])>) -> Self {
         let ran = head.generations.iter().rfind(|entry| entry.state.has_run());
         let last = ran.map(|entry| entry.generation);
@@ -67,7 +66,7 @@ impl KnownSecrets {
         known
     }
 
-    /// Adds the values, each a Secret and a key of it, that were made for a generation; only those of the one that runs count.
+    /// Adds the values that were generated for a generation, by Secret and key. Only those of the running one count.
     #[must_use]
     pub fn with_values(mut self, generation: u64, values: &BTreeSet<(String, String)>) -> Self {
         if self.running == Some(generation) {
@@ -76,17 +75,17 @@ impl KnownSecrets {
         self
     }
 
-    /// Returns whether the generation that runs was given the value of this key.
+    /// Returns whether the value of this key was generated for the running generation.
     pub fn has_used(&self, secret: &str, key: &str) -> bool {
         self.values.iter().any(|(of, value)| of == secret && value == key)
     }
 
-    /// Tells whether any generation ever ran here.
+    /// Returns whether any generation ever ran here.
     pub fn has_run(&self) -> bool {
         self.has_run
     }
 
-    /// Says whose a Secret is.
+    /// Returns the origin of a Secret.
     pub fn whose(&self, seen: Seen<'_>) -> Whose {
         if self.uids.contains(uid(seen.metadata)) {
             return Whose::Ours;
@@ -97,7 +96,7 @@ impl KnownSecrets {
                 Some(other) => Whose::Another(seen.another(*generation, other, &lacks)),
                 None => Whose::Taken(seen.taken(&lacks)),
             },
-            // Older records noted none, and an interrupted run none yet.
+            // Records of earlier releases list none, and neither does an interrupted run.
             None if self.has_run || self.was_begun && lacks.is_empty() => Whose::Ours,
             None => Whose::Taken(seen.taken(&lacks)),
         }
@@ -110,21 +109,22 @@ pub fn uid(metadata: &Value) -> &str {
 }
 
 impl Seen<'_> {
-    /// Returns what it has not, and would have if this program had made it.
+    /// Returns the properties that it lacks, and would have if this program had created it.
     fn lacks(&self) -> Vec<&'static str> {
         let is_labelled = label(self.metadata, MANAGED_BY_LABEL) == Some(super::record::MANAGED_BY);
-        let label = (!is_labelled).then_some("it has not the label of this program");
+        let label = (!is_labelled).then_some("it lacks the label of this program");
         let immutable = (self.is_key && !self.is_immutable).then_some("it is not immutable");
         label.into_iter().chain(immutable).collect()
     }
 
-    /// Says who made it and when, as far as the server knows.
+    /// Returns its field managers and its creation time, in words.
     fn made(&self) -> String {
         let managers = match managers(self.metadata) {
-            managers if managers.is_empty() => "nobody knows whom".to_owned(),
+            managers if managers.is_empty() => "an unknown field manager".to_owned(),
             managers => managers,
         };
-        let time = self.metadata.get("creationTimestamp").and_then(Value::as_str).unwrap_or("a time unknown");
+        let time =
+            self.metadata.get("creationTimestamp").and_then(Value::as_str).unwrap_or("an unknown time");
         format!("made by {managers} at {time}")
     }
 
@@ -132,13 +132,13 @@ impl Seen<'_> {
         let (key, made) = (self.key, self.made());
         if lacks.is_empty() {
             return format!(
-                "{key}: it is taken as it is: it was there before this installation, {made}, as `secrets init` and `secrets \
-                 restore` make it"
+                "{key} is used unchanged: it existed before this installation, {made}, in the form that `secrets init` and \
+                 `secrets restore` give it"
             );
         }
         format!(
-            "{key}: it is taken as it is: it was there before this installation, {made}, and not by this program ({}): \
-             whoever made it knows its values; find out who did before you go on",
+            "{key} is used unchanged: it existed before this installation, {made}, and not by this program ({}). Its creator \
+             knows its values: identify the creator before you continue",
             lacks.join("; ")
         )
     }
@@ -147,9 +147,9 @@ impl Seen<'_> {
         let (key, made) = (self.key, self.made());
         let made = [&[made.as_str()], lacks].concat().join("; ");
         format!(
-            "{key} is not the one that generation {generation} used (uid {other}, now {}): {made}. If you have \
-             restored it, all is well: the next generation that is applied takes note of it. If nobody of you did, whoever \
-             made it knows its values: `relay-bundle secrets restore --dry-run` compares them with a recovery file",
+            "{key} is not the one that generation {generation} used (uid {other}, now {}): {made}. If you \
+             restored it, no action is needed: the next generation records it. Otherwise its creator knows its values: \
+             `relay-bundle secrets restore --dry-run` compares them with a recovery file",
             uid(self.metadata)
         )
     }
@@ -177,7 +177,7 @@ mod tests {
         Item { key: key(), uid: Some(uid.into()) }
     }
 
-    /// Returns the head of a record with as many generations, of which all but the last have run, and that too if so.
+    /// Returns the head of a record with that many generations. All but the last have run, and with `ran` the last, too.
     fn head(generations: u8, last_ran: bool) -> Head {
         let mut head = Head::default();
         let (profile, time) = ("dev".parse().unwrap(), Timestamp::from_seconds(1).unwrap());
@@ -210,10 +210,10 @@ mod tests {
     #[test]
     fn what_is_there_before_the_first_installation_is_taken_and_named_with_who_made_it() {
         let made = "made by kubectl-create at 2026-11-22T10:00:00Z";
-        says(&whose(&head(0, false), &[], OURS), &[made, "as `secrets init`"]);
-        // A run that was interrupted has made it, if it looks like that.
+        says(&whose(&head(0, false), &[], OURS), &[made, "in the form that `secrets init`"]);
+        // An interrupted run may have created it.
         assert_eq!(whose(&head(1, false), &[], OURS), Whose::Ours);
-        let lacks = "(it has not the label of this program; it is not immutable)";
+        let lacks = "(it lacks the label of this program; it is not immutable)";
         for head in [head(0, false), head(1, false)] {
             says(&whose(&head, &[], ("1", "other", false)), &[made, lacks]);
             says(&whose(&head, &[], ("1", "relay-bundle", false)), &["(it is not immutable)"]);
@@ -231,9 +231,9 @@ mod tests {
         let found = whose(&ran, &[(1, &one), (2, &two)], ("3", "relay-bundle", false));
         says(&found, &["not the one that generation 2 used (uid 2, now 3)", "; it is not immutable."]);
         assert!(matches!(found, Whose::Another(_)));
-        // It is new to this installation, and somebody has made it before.
+        // Another Secret, which existed before the installation.
         let other = [Item { key: ObjectKey { name: "b".into(), ..key() }, uid: Some("9".into()) }];
-        says(&whose(&ran, &[(2, &other)], OURS), &["it is taken as it is"]);
+        says(&whose(&ran, &[(2, &other)], OURS), &["is used unchanged"]);
     }
 
     #[test]

@@ -40,12 +40,12 @@ pub fn owned<'a>(object: &'a Value, manager: &str) -> Option<&'a Value> {
     entry.get("fieldsV1")
 }
 
-/// Tells whether applying changes nothing: neither what is wanted, nor what we own of it.
+/// Returns whether applying changes nothing: neither what is wanted, nor what we own of it.
 pub fn is_same(live: &Value, applied: &Value, manager: &str) -> bool {
     wanted(live) == wanted(applied) && owned(live, manager) == owned(applied, manager)
 }
 
-/// Tells whether an object carries the labels of what a program manages of an installation.
+/// Returns whether an object carries the labels of what a program manages of an installation.
 pub fn is_managed_by(object: &Value, manager: &str, instance: &str) -> bool {
     let metadata = object.get("metadata").unwrap_or(&Value::Null);
     label(metadata, MANAGED_BY_LABEL) == Some(manager) && label(metadata, INSTANCE_LABEL) == Some(instance)
@@ -56,7 +56,7 @@ pub fn label<'a>(metadata: &'a Value, name: &str) -> Option<&'a str> {
     metadata.get("labels")?.get(name)?.as_str()
 }
 
-/// Tells whether an object is being deleted: a pod runs on for a while, and never starts again.
+/// Returns whether an object is being deleted: a pod runs on for a while, and never starts again.
 pub fn is_ending(object: &Value) -> bool {
     object.pointer("/metadata/deletionTimestamp").is_some()
 }

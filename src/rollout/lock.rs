@@ -39,7 +39,7 @@ impl Lock {
         heartbeat % NUMBER_MAX + 1
     }
 
-    /// Tells whether it says what a run of this program may say: it is shown to people.
+    /// Returns whether it says what a run of this program may say: it is shown to people.
     pub fn is_possible(&self) -> bool {
         let by = self.by.iter().flat_map(|by| [&by.command, &by.host, &by.user]);
         let is_name = |name: &String| name.len() <= NAME_BYTES_MAX && !name.contains(char::is_control);

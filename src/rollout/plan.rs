@@ -96,7 +96,7 @@ pub struct Before {
 }
 
 impl Before {
-    /// Tells whether anything keeps a plan from being carried out.
+    /// Returns whether anything keeps a plan from being carried out.
     pub fn is_blocked(&self) -> bool {
         let is_blocked = |tried: &Tried| matches!(tried, Tried::Conflict(_) | Tried::Refused(_));
         !self.obstacles.is_empty() || self.tried.values().any(is_blocked)
@@ -166,7 +166,7 @@ fn forecast(wanted: &ManifestSet, before: &Before) -> Changes {
 }
 
 impl Plan {
-    /// Tells whether there is nothing to write.
+    /// Returns whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.prune.is_empty()
             && self.prune_first.is_empty()
@@ -196,7 +196,7 @@ impl Plan {
         self.steps.iter().filter(|step| step.action == action).count()
     }
 
-    /// Tells whether pods of any workload restart.
+    /// Returns whether pods of any workload restart.
     pub fn restarts(&self) -> bool {
         self.changes.workloads.iter().any(|forecast| forecast.restart == Restart::Yes)
     }

@@ -73,7 +73,7 @@ pub fn owner_trouble(owner: &Value) -> Option<String> {
     Some(line(text(owner, "/metadata/name"), text(failure, "/reason"), text(failure, "/message")))
 }
 
-/// Tells whether a StatefulSet has fewer pods than it wants.
+/// Returns whether a StatefulSet has fewer pods than it wants.
 pub fn lacks_pods(set: &Value) -> bool {
     let number = |pointer: &str| set.pointer(pointer).and_then(Value::as_i64);
     number("/status/replicas").unwrap_or(0) < number("/spec/replicas").unwrap_or(1)

@@ -43,7 +43,7 @@ pub fn of(object: &Value) -> Readiness {
     }
 }
 
-/// Tells whether objects of a kind become ready some time after they have been applied.
+/// Returns whether objects of a kind become ready some time after they have been applied.
 pub fn is_awaited(kind: &str) -> bool {
     let kinds = [
         "Deployment",
@@ -57,7 +57,7 @@ pub fn is_awaited(kind: &str) -> bool {
     kinds.contains(&kind)
 }
 
-/// Tells whether pods must be there before an object of a kind can become ready.
+/// Returns whether pods must be there before an object of a kind can become ready.
 pub fn follows_pods(kind: &str) -> bool {
     // A class may bind claims only when their first pod is scheduled.
     kind == "PersistentVolumeClaim"

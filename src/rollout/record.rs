@@ -89,7 +89,7 @@ pub enum Progress {
 }
 
 impl Progress {
-    /// Tells whether a generation in this state has ever run.
+    /// Returns whether a generation in this state has ever run.
     pub fn has_run(self) -> bool {
         matches!(self, Self::Deployed | Self::Superseded | Self::Removing | Self::Removed)
     }
@@ -260,7 +260,7 @@ impl Head {
         self.generations.iter().find(|entry| entry.state == Progress::Pending)
     }
 
-    /// Tells whether any generation ever ran here.
+    /// Returns whether any generation ever ran here.
     pub fn was_deployed(&self) -> bool {
         self.generations.iter().any(|entry| entry.state.has_run())
     }

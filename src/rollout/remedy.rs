@@ -1,22 +1,22 @@
-//! The remedy for an object that the server refuses: from codes, reasons, fields, and whose the live object is.
+//! The remedy for an object that the server refuses, from codes, reasons, fields and the owner of the live object.
 //!
-//! The server's words decide nothing. A policy may write "immutable" about an image, and deleting the Deployment is no answer
-//! to that. Where admission speaks, its words stand alone.
+//! The text of the answer decides nothing: a policy may write "immutable" about an image, and deleting the Deployment would
+//! not help. A refusal by an admission controller gets no remedy.
 
 use crate::model::denial::{Denial, FaultKind, FieldFault};
 use crate::model::object_key::ObjectKey;
 
-/// Whose the object of that name is.
+/// The owner of the live object with that name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
-    /// There is none.
+    /// The cluster has no such object.
     Nobody,
     Ours,
-    /// This installation did not make it; in words, whose it is.
+    /// Another owner, in words.
     Others(String),
 }
 
-/// The fields that are fixed once an object exists, as validation refuses to change them.
+/// The fields that the API server does not change in an existing object, with the reason of its refusal.
 const FIXED: [(&str, FaultKind, &str); 12] = [
     ("Deployment", FaultKind::Invalid, "spec.selector"),
     ("Deployment", FaultKind::Forbidden, "spec.strategy.rollingUpdate"),
@@ -32,7 +32,7 @@ const FIXED: [(&str, FaultKind, &str); 12] = [
     ("Secret", FaultKind::Invalid, "type"),
 ];
 
-/// Returns what to do about a refused object; nothing where that does not follow from the structure of the answer.
+/// Returns the remedy for a refused object; none if it does not follow from the structure of the answer.
 pub fn remedy(key: &ObjectKey, denial: &Denial, holder: &Holder) -> Option<String> {
     match denial.code {
         404 if denial.resource == "namespaces" => Some("create the namespace".to_owned()),
@@ -40,7 +40,10 @@ pub fn remedy(key: &ObjectKey, denial: &Denial, holder: &Holder) -> Option<Strin
             Holder::Nobody => None,
             Holder::Ours => of_ours(key, &denial.faults),
             Holder::Others(whose) => denial.faults.iter().any(|fault| is_fixed(&key.kind, fault)).then(|| {
-                format!("this installation did not make it ({whose}): see what needs it; who owns it can move it away")
+                format!(
+                    "this installation did not make it ({whose}): find out what uses it, and ask its owner to \
+                     move it away"
+                )
             }),
         },
         _ => None,
@@ -53,7 +56,7 @@ fn of_ours(key: &ObjectKey, faults: &[FieldFault]) -> Option<String> {
     }
     if key.kind == "PersistentVolumeClaim" && faults.iter().any(|fault| fault.kind == FaultKind::Forbidden) {
         return Some(
-            "state in the profile what it has, or move its data to a PVC of another name".to_owned(),
+            "set the profile to the values of the PVC, or move its data to a PVC of another name".to_owned(),
         );
     }
     faults.iter().any(|fault| is_fixed(&key.kind, fault)).then(|| made_again(key))
@@ -62,15 +65,15 @@ fn of_ours(key: &ObjectKey, faults: &[FieldFault]) -> Option<String> {
 fn is_fixed(kind: &str, fault: &FieldFault) -> bool {
     let is_it = |field: &str| match fault.field.strip_prefix(field) {
         Some("") => true,
-        // `spec` of a StatefulSet stands for all that is fixed; a field below it is a mistake of its own.
+        // `spec` of a StatefulSet stands for all its fixed fields; a field below it is another problem.
         Some(rest) => rest.starts_with('[') && field != "data" && field != "binaryData",
         None => false,
     };
     FIXED.iter().any(|(of, why, field)| *of == kind && *why == fault.kind && is_it(field))
 }
 
-/// Returns why an object cannot be applied whose kind the cluster does not serve, and what to do. The server says no more than
-/// "404 page not found" of it.
+/// Returns the problem and the remedy for an object of a kind that the cluster does not serve. The server answers only
+/// "404 page not found".
 pub fn unserved(key: &ObjectKey) -> String {
     let way = match key.kind.as_str() {
         "ServiceMonitor" => {
@@ -84,15 +87,15 @@ pub fn unserved(key: &ObjectKey) -> String {
     format!("the cluster does not serve {} {}: {way}", key.api_version, key.kind)
 }
 
-/// Returns what to do where somebody changed that by which the elements of a list are told apart: both are in it then.
+/// Returns the remedy for a list with two elements of one key: somebody changed another key field by hand.
 fn undone(key: &ObjectKey) -> String {
     let (kind, namespace, name) = (key.kind.to_lowercase(), &key.namespace, &key.name);
     format!(
-        "somebody changed it by hand: take that back, `kubectl -n {namespace} edit {kind} {name}`, and apply again"
+        "it was changed by hand: undo the change, `kubectl -n {namespace} edit {kind} {name}`, and apply again"
     )
 }
 
-/// Returns how an object is made again whose fields are fixed.
+/// Returns how to recreate an object with fixed fields.
 fn made_again(key: &ObjectKey) -> String {
     let (kind, namespace, name) = (key.kind.to_lowercase(), &key.namespace, &key.name);
     let delete = format!("`kubectl -n {namespace} delete {kind} {name}`");
@@ -101,10 +104,10 @@ fn made_again(key: &ObjectKey) -> String {
             "delete it without its pods and PVCs, `kubectl -n {namespace} delete {kind} {name} --cascade=orphan`, and \
              apply again"
         ),
-        "Deployment" => format!("delete it, {delete}, and apply again: its pods are away in between"),
+        "Deployment" => format!("delete it, {delete}, and apply again: its pods are down in between"),
         "ConfigMap" | "Secret" => {
             format!(
-                "somebody changed it: if nothing needs what is in it, delete it, {delete}, and apply again"
+                "it was changed by hand: if nothing needs its content, delete it, {delete}, and apply again"
             )
         }
         _ => format!("delete it, {delete}, and apply again"),
@@ -138,7 +141,7 @@ mod tests {
             ("Service", Invalid, "spec.clusterIPs[0]", "delete service a"),
             ("Service", Duplicate, "spec.ports[1].name", "edit service a"),
             ("ConfigMap", Forbidden, "data", "delete configmap a"),
-            ("PersistentVolumeClaim", Forbidden, "spec", "state in the profile"),
+            ("PersistentVolumeClaim", Forbidden, "spec", "set the profile"),
         ] {
             let text = remedy(&key("v1", kind), &invalid(fault, field), &Holder::Ours).unwrap();
             assert!(text.contains(wanted), "{text}");

@@ -1,4 +1,4 @@
-//! Taking an installation away: what goes, in which order, and what stays because nothing could bring it back.
+//! Removal of an installation: the order of deletions, and the objects that stay because they could not be restored.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,41 +11,41 @@ use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::render::manifest_set::ManifestSet;
 
-/// What is deleted, each list in order.
+/// The objects to delete, each list in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removal {
-    /// What has pods, and what acts on them: it is gone, and its pods with it, before the rest goes.
+    /// Objects with pods, and objects that act on pods. They are deleted first, and their pods with them.
     pub workloads: Vec<Candidate>,
-    /// What pods use.
+    /// Objects that pods use.
     pub rest: Vec<Candidate>,
 }
 
-/// What is left behind.
+/// An object that stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stays {
     pub what: String,
     pub why: &'static str,
-    /// What kubectl is told to delete it after all, word by word; nothing where that is not ours to say.
+    /// The arguments with which kubectl deletes it; empty for objects of other owners.
     pub delete: Vec<String>,
 }
 
-/// What stays beside the inventory.
+/// Objects outside of the inventory that stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
-    /// Secrets that were made at apply, and have the labels of this installation.
+    /// Secrets created by `apply`, with the labels of this installation.
     pub made: BTreeSet<String>,
-    /// Secrets and claims that are there and that others made, as far as is known, and that the record refers to.
+    /// Existing Secrets and PVCs of other or unknown owners to which the record refers.
     pub others: BTreeSet<ObjectKey>,
-    /// Whether there are encrypted copies of Secrets.
+    /// Whether the cluster has encrypted copies of Secrets.
     pub has_copies: bool,
-    /// Whether there are archived records of Helm.
+    /// Whether the cluster has archived records of Helm.
     pub has_archive: bool,
-    /// Pods of the installation that no set owns.
+    /// Pods of the installation without an owner.
     pub orphans: BTreeSet<String>,
 }
 
-/// Decides what goes: everything of all generations that is live, ours, and holds no data, but for what a release of Helm
-/// has again.
+/// Plans the removal: all live objects of all generations that belong to the installation and hold no data, except those that
+/// were given back to a release of Helm.
 pub fn removal(
     inventory: &[Item],
     helms: &ManifestSet,
@@ -57,7 +57,7 @@ pub fn removal(
     Removal { workloads, rest }
 }
 
-/// Says what stays: of the inventory, and what else keys and data are in.
+/// Returns the objects that stay: those of the inventory with data, and others with keys or data.
 pub fn stays(
     (name, namespace): (&ReleaseName, &str),
     inventory: &[Item],
@@ -86,27 +86,27 @@ pub fn stays(
         why: if secret.ends_with("-encryption-key") {
             "without this key all accounts and API keys in the data are lost"
         } else {
-            "nothing could make the same values again"
+            "the same values cannot be generated again"
         },
         delete: delete(&["secret", secret]),
     });
     let orphans = kept.orphans.iter().map(|pod| Stays {
         what: format!("Pod/{pod}"),
-        why: "no set owns it, and nothing would make it again",
+        why: "it has no owner, and nothing would recreate it",
         delete: delete(&["pod", pod]),
     });
-    // A record may name what is others': nobody is told to delete that.
+    // A record may name objects of other owners. No advice deletes those.
     let others: BTreeSet<&ObjectKey> =
         strange.into_iter().map(|(claim, _)| claim).chain(&kept.others).collect();
     let others = others.into_iter().map(|other| Stays {
         what: other.to_string(),
         why: match other.kind.as_str() {
             "Secret" => {
-                "it was there before, or is others'; if the encryption key is in it, all accounts and API keys in the \
+                "it existed before, or has another owner; if the encryption key is in it, all accounts and API keys in the \
                  data are lost without it"
             }
-            "PersistentVolumeClaim" => "it was there before, or is others', and may have the data",
-            _ => "it is not the one that was installed, or is others' by its labels: see whose it is",
+            "PersistentVolumeClaim" => "it existed before, or has another owner, and may have the data",
+            _ => "it is not the installed one, or its labels name another owner: find out who uses it",
         },
         delete: Vec::new(),
     });
@@ -119,13 +119,13 @@ pub fn stays(
     let archive_labels = format!("{},app.kubernetes.io/component={HELM_ARCHIVE}", instance_label(name));
     let archive = kept.has_archive.then(|| Stays {
         what: format!("the archived records of Helm, Secrets relay-bundle.{name}.helm.v1 and so on"),
-        why: "passwords are in them; nobody needs them but to look back",
+        why: "they contain passwords, and serve as history only",
         delete: delete(&["secret", "-l", &archive_labels]),
     });
     let head = head_name(name);
     let record = Stays {
         what: format!("the record, ConfigMaps {head} and {head}.1 and so on"),
-        why: "it has the bundles that ran, and keeps older ones out",
+        why: "it has the bundles that ran, and the minimum serials",
         delete: delete(&["configmap", "-l", &record_labels(name)]),
     };
     let namespace = namespace_stays(name, namespace, live);
@@ -139,16 +139,17 @@ pub fn stays(
         .collect()
 }
 
-/// Says what becomes of the namespace: only one that was installed, and has the label of the installation, is its own.
+/// Returns the entry of the namespace. It belongs to the installation only if it was installed, and has its label.
 fn namespace_stays(name: &ReleaseName, namespace: &str, live: &BTreeMap<ObjectKey, Value>) -> Stays {
     let what = format!("Namespace/{namespace}");
     let is_it = |key: &ObjectKey| key.kind == "Namespace" && key.name == namespace;
     let found = live.iter().find(|(key, _)| is_it(key)).map(|(_, object)| &object["metadata"]);
     if found.and_then(|metadata| live::label(metadata, INSTANCE_LABEL)) == Some(name.as_str()) {
         let delete = ["delete", "namespace", namespace].map(str::to_owned).into();
-        return Stays { what, why: "everything above is in it, and what others put there", delete };
+        return Stays { what, why: "everything above is in it, and objects of other owners", delete };
     }
-    let why = "it does not belong to this installation; everything above is in it, and what others put there";
+    let why =
+        "it does not belong to this installation; everything above is in it, and objects of other owners";
     Stays { what, why, delete: Vec::new() }
 }
 

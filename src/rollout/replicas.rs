@@ -31,14 +31,14 @@ pub fn hold(key: &ObjectKey, replicas: i64) -> Value {
     })
 }
 
-/// Tells whether a conflict is only about the number of pods, with whoever had it while the bundle left it.
+/// Returns whether a conflict is only about the number of pods, with whoever had it while the bundle left it.
 pub fn is_given_back(conflict: &Conflict, had_autoscaler: bool) -> bool {
     let is_autoscaler =
         conflict.manager == "kube-controller-manager" && conflict.subresource.as_deref() == Some("scale");
     conflict.field == FIELD && (conflict.manager == KEEPER || is_autoscaler && had_autoscaler)
 }
 
-/// Tells whether an autoscaler that goes has a Deployment that gets its number from the bundle: it must go before, or it
+/// Returns whether an autoscaler that goes has a Deployment that gets its number from the bundle: it must go before, or it
 /// would change the number again.
 pub fn goes_first(candidate: &Candidate, autoscaler: &Value, wanted: &Value) -> bool {
     let target = |field: &str| autoscaler.pointer(&format!("/spec/scaleTargetRef/{field}"));

@@ -28,7 +28,7 @@ pub fn workload<'a>(inventory: &'a [Item], meant: &str) -> Option<&'a Item> {
     inventory.iter().find(is_of_kind).or_else(|| inventory.iter().find(is_named))
 }
 
-/// Tells whether an object has pods that can be restarted.
+/// Returns whether an object has pods that can be restarted.
 pub fn is_workload(item: &Item) -> bool {
     matches!(item.key.kind.as_str(), "Deployment" | "StatefulSet")
 }

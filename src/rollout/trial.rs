@@ -1,4 +1,4 @@
-//! Pods as the controllers would make them, for the server to try: Pod Security, quotas and most webhooks look at pods only.
+//! Pods as the controllers would create them, for a dry run: Pod Security, quotas and most webhooks check pods only.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use crate::render::references::pod_template;
 #[derive(Clone, Debug)]
 pub struct Trial {
     pub key: ObjectKey,
-    /// What would be created.
+    /// The pod that the controller would create.
     pub pod: Value,
-    /// Whether old pods go before new ones come: then a full quota says nothing.
+    /// Whether the rollout deletes old pods before it creates new ones. A full quota is no obstacle then.
     pub makes_room: bool,
-    /// How many more pods there would be.
+    /// The number of additional pods.
     pub more: i64,
 }
 
-/// Returns a pod of each workload that the server took, by workload.
+/// Returns a pod for each workload that the server accepted in the dry run.
 pub fn trials(before: &Before) -> BTreeMap<ObjectKey, Trial> {
     let trial = |(key, tried): (&ObjectKey, &Tried)| {
         let Tried::Would(object) = tried else { return None };
@@ -37,7 +37,7 @@ pub fn trials(before: &Before) -> BTreeMap<ObjectKey, Trial> {
     before.tried.iter().filter_map(trial).collect()
 }
 
-/// Tells whether a rollout takes pods away before it makes new ones.
+/// Returns whether a rollout deletes pods before it creates new ones.
 fn makes_room(workload: &Value) -> bool {
     let at = |pointer: &str| workload.pointer(pointer);
     let is_some = |value: Option<&Value>| {
@@ -61,7 +61,7 @@ fn pod(key: &ObjectKey, workload: &Value, before: &Before) -> Option<Value> {
         _ => labels["pod-template-hash"] = "plan".into(),
     }
     if is_account_missing(&spec, before) {
-        // It comes with the bundle; a pod that names it would be refused for that alone.
+        // The bundle brings the ServiceAccount. Until it exists, the server refuses every pod that names it.
         for field in ["serviceAccount", "serviceAccountName"] {
             spec.as_object_mut()?.remove(field);
         }
@@ -70,14 +70,14 @@ fn pod(key: &ObjectKey, workload: &Value, before: &Before) -> Option<Value> {
     Some(json!({
         "apiVersion": "v1",
         "kind": "Pod",
-        // The name of a pod that runs cannot be tried.
+        // A dry run with the name of a running pod would fail.
         "metadata": {"generateName": format!("{}-", key.name), "namespace": key.namespace,
             "labels": labels, "annotations": annotations},
         "spec": spec,
     }))
 }
 
-/// Tells whether the bundle brings the ServiceAccount of a pod, and it is not there yet.
+/// Returns whether the bundle brings the ServiceAccount of a pod and the cluster does not have it yet.
 fn is_account_missing(spec: &Value, before: &Before) -> bool {
     let name = spec.get("serviceAccountName").and_then(Value::as_str).unwrap_or_default();
     let brought = before.tried.keys().find(|key| key.kind == "ServiceAccount" && key.name == name);

@@ -13,9 +13,10 @@ use std::os::unix::fs::MetadataExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
+use super::disk::Disk;
 use super::lock::Lock;
-use super::{Store, StoreError, check_own_folder, read_folder};
-use crate::fsio::{MODE_PUBLIC, Sharing, Waits, lock_file, open_named, open_to_extend};
+use super::{Store, StoreError, check_own_folder, make_store_folder, read_folder, utf8};
+use crate::fsio::{Sharing, Waits, lock_file, open_named};
 use crate::images::list::ImageList;
 use crate::model::digest::{Digest, Hasher};
 
@@ -30,11 +31,23 @@ const BUFFER_BYTES: usize = 128 << 10;
 /// The blobs of a store.
 #[derive(Debug)]
 pub struct Blobs {
+    /// The folder of the blobs, in that of the store.
     root: Utf8PathBuf,
+    disk: Disk,
     waits: Waits,
 }
 
+/// The state of a blob in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    Whole,
+    /// It has the right size and other bytes.
+    Altered,
+    Absent,
+}
+
 /// What [`Blobs::begin`] found.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is used at once")]
 pub enum Begun {
     /// The blob is there.
     Stored,
@@ -43,6 +56,7 @@ pub enum Begun {
 
 /// A blob that is being written; it keeps what it has if it is dropped before its end.
 pub struct PartialBlob {
+    disk: Disk,
     file: fs::File,
     path: Utf8PathBuf,
     target: Utf8PathBuf,
@@ -52,7 +66,7 @@ pub struct PartialBlob {
     hasher: Hasher,
 }
 
-/// What became of a blob that was written to its end.
+/// The result of writing a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finished {
     Stored,
@@ -74,7 +88,7 @@ pub struct BlobGarbage {
 impl Store {
     /// Returns the blobs of the store. Touches nothing.
     pub fn blobs(&self) -> Blobs {
-        Blobs { root: self.root.join(FOLDER), waits: self.waits.clone() }
+        Blobs { root: self.root.join(FOLDER), disk: self.disk.clone(), waits: self.waits.clone() }
     }
 }
 
@@ -121,6 +135,47 @@ impl Blobs {
         Ok(missing)
     }
 
+    /// Returns the manifests, configs and layers of `images` that are not there, or not with the bytes that they should have.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be read.
+    pub fn bad(&self, images: &ImageList) -> io::Result<BTreeMap<Digest, u64>> {
+        let mut bad = BTreeMap::new();
+        for (digest, one) in images.carryable() {
+            if self.look_at(&digest, one.size())? != Found::Whole {
+                bad.insert(digest, one.size());
+            }
+        }
+        Ok(bad)
+    }
+
+    /// Hashes a blob.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn look_at(&self, digest: &Digest, size: u64) -> io::Result<Found> {
+        let Some(mut file) = self.open(digest, size)? else { return Ok(Found::Absent) };
+        let (mut hasher, mut buffer) = (Hasher::default(), vec![0; BUFFER_BYTES]);
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                read => hasher.update(&buffer[..read]),
+            }
+        }
+        Ok(if hasher.finish() == *digest { Found::Whole } else { Found::Altered })
+    }
+
+    /// Removes a blob that was found to be altered.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be removed.
+    pub fn discard(&self, digest: &Digest) -> io::Result<()> {
+        self.disk.remove(&self.path_of(digest))
+    }
+
     /// Begins a blob, or goes on where a killed process ended: what that wrote is hashed again. Waits while another process
     /// writes it.
     ///
@@ -134,12 +189,12 @@ impl Blobs {
             if self.open(&digest, size)?.is_some() {
                 return Ok(Begun::Stored);
             }
-            let file = open_to_extend(&path, MODE_PUBLIC)?.ok_or_else(in_the_way)?;
+            let file = self.disk.open_to_extend(&path)?.ok_or_else(in_the_way)?;
             lock_file(&file, Sharing::Exclusive, &self.waits)?;
             // Another process may have written the blob to its end, and renamed the file.
             if is_at(&file, &path)? {
-                let (target, hasher) = (self.path_of(&digest), Hasher::default());
-                let mut partial = PartialBlob { file, path, target, digest, size, bytes: 0, hasher };
+                let (disk, target, hasher) = (self.disk.clone(), self.path_of(&digest), Hasher::default());
+                let mut partial = PartialBlob { disk, file, path, target, digest, size, bytes: 0, hasher };
                 partial.resume()?;
                 return Ok(Begun::Partial(partial));
             }
@@ -153,7 +208,7 @@ impl Blobs {
     }
 
     /// Returns what is not `named`; the caller holds the exclusive lock.
-    pub(super) fn garbage(&self, named: &BTreeSet<Digest>) -> Result<BlobGarbage, StoreError> {
+    pub(super) fn find_garbage(&self, named: &BTreeSet<Digest>) -> Result<BlobGarbage, StoreError> {
         let mut garbage = BlobGarbage::default();
         for item in read_folder(&self.root.join(WHOLE))? {
             let digest = item.file_name().to_str().and_then(|name| name.parse::<Digest>().ok());
@@ -161,7 +216,7 @@ impl Blobs {
                 garbage.blobs.insert(digest, item.metadata()?.len());
             }
         }
-        for item in self.partial()? {
+        for item in self.list_partial()? {
             garbage.partial_bytes += item.metadata()?.len();
         }
         Ok(garbage)
@@ -170,15 +225,15 @@ impl Blobs {
     /// Removes what was found; the caller holds the exclusive lock.
     pub(super) fn remove(&self, garbage: &BlobGarbage) -> Result<(), StoreError> {
         for digest in garbage.blobs.keys() {
-            fs::remove_file(self.path_of(digest))?;
+            self.disk.remove(&self.path_of(digest))?;
         }
-        for item in self.partial()? {
-            fs::remove_file(item.path())?;
+        for item in self.list_partial()? {
+            self.disk.remove(&utf8(item.path())?)?;
         }
         Ok(())
     }
 
-    fn partial(&self) -> Result<Vec<fs::DirEntry>, StoreError> {
+    fn list_partial(&self) -> Result<Vec<fs::DirEntry>, StoreError> {
         let is_ours = |item: &fs::DirEntry| {
             item.file_name().to_str().is_some_and(|name| name.parse::<Digest>().is_ok())
                 && item.file_type().is_ok_and(|kind| kind.is_file())
@@ -192,8 +247,11 @@ impl Blobs {
     }
 
     fn make_folders(&self) -> Result<(), StoreError> {
+        if let Some(store) = self.root.parent() {
+            make_store_folder(&self.disk, store)?;
+        }
         for folder in [self.root.clone(), self.root.join(WHOLE), self.root.join(PARTIAL)] {
-            fs::create_dir_all(&folder)?;
+            self.disk.make_folder_if_absent(&folder)?;
             check_own_folder(&folder)?;
         }
         Ok(())
@@ -235,13 +293,18 @@ impl PartialBlob {
 
     /// Gives the blob its name, if its bytes are the right ones.
     ///
+    /// They are synced first: not every command hashes a stored blob, so a power cut must not leave a file of the right size
+    /// with other bytes.
+    ///
     /// # Errors
     ///
-    /// When the file cannot be renamed.
+    /// When the file cannot be synced or renamed.
     pub fn finish(mut self) -> io::Result<Finished> {
         let found = self.hasher.clone().finish();
         if (found, self.bytes) == (self.digest, self.size) {
-            fs::rename(&self.path, &self.target)?;
+            self.disk.set_public(&self.file, &self.path)?;
+            self.file.sync_data()?;
+            self.disk.rename(&self.path, &self.target)?;
             return Ok(Finished::Stored);
         }
         self.restart()?;

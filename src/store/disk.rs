@@ -1,4 +1,5 @@
-//! Every change that the store makes on the disk, each announced before it is made.
+//! Every change to a name that the store makes on the disk, each announced before it is made. The bytes of blobs grow
+//! unannounced: a kill may leave any part of them.
 //!
 //! An observer may end the process at any of them: so a test kills a build everywhere, and shows that the store
 //! is whole each time.
@@ -13,7 +14,7 @@ use camino::Utf8Path;
 use fs_err as fs;
 use tempfile::TempDir;
 
-use crate::fsio::MODE_PUBLIC;
+use crate::fsio::{MODE_PUBLIC, open_to_extend};
 
 /// The mode of every folder in the store.
 const MODE_FOLDER: u32 = 0o755;
@@ -24,7 +25,7 @@ const WORK: &str = "work-";
 /// How the names of links begin that are about to be renamed into place.
 const LINK: &str = "link-";
 
-/// Tells whether [`Disk`] made this in the folder for what is temporary.
+/// Returns whether [`Disk`] made this in the folder for what is temporary.
 pub(super) fn is_temporary(name: &str, item: &fs::DirEntry) -> bool {
     let is_random = |rest: &str| rest.len() == 6 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let Ok(kind) = item.file_type() else { return false };
@@ -107,6 +108,17 @@ impl Disk {
         let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
         self.about_to(Change::Write, path);
         file.write_all(bytes)?;
+        self.set_public(&file, path)
+    }
+
+    /// Opens a file to read and extend it, and makes it if it is not there; none if something else stands there.
+    pub(super) fn open_to_extend(&self, path: &Utf8Path) -> io::Result<Option<fs::File>> {
+        self.about_to(Change::CreateFile, path);
+        open_to_extend(path, MODE_PUBLIC)
+    }
+
+    /// Gives an open file the mode 0644, whatever the umask was when it was made.
+    pub(super) fn set_public(&self, file: &fs::File, path: &Utf8Path) -> io::Result<()> {
         self.about_to(Change::SetMode, path);
         file.set_permissions(std::fs::Permissions::from_mode(MODE_PUBLIC))
     }

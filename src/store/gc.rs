@@ -13,7 +13,7 @@ use crate::store::blobs::BlobGarbage;
 use crate::store::lock::Lock;
 use crate::store::{EntryName, LOCK, Store, StoreError, links};
 
-/// What nothing in the store needs any more.
+/// Unreferenced entries and blobs of a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Garbage {
     /// Sorted by name.
@@ -41,7 +41,7 @@ impl Garbage {
     }
 }
 
-/// What is looked for.
+/// The kinds of garbage to look for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Entries,
@@ -57,7 +57,7 @@ impl Store {
     pub fn find_garbage(&self, scope: Scope) -> Result<Garbage, StoreError> {
         // Without a lock file no one has built here.
         let _lock = if self.root.join(LOCK).exists() { Some(self.lock_exclusive()?) } else { None };
-        let _blobs = self.blobs().lock_exclusive()?;
+        let _blobs = self.lock_blobs(scope)?;
         self.garbage(scope)
     }
 
@@ -71,7 +71,7 @@ impl Store {
             return Ok(Garbage::default());
         }
         let _lock = self.lock_exclusive()?;
-        let _blobs = self.blobs().lock_exclusive()?;
+        let _blobs = self.lock_blobs(scope)?;
         let garbage = self.garbage(scope)?;
         self.make_root()?;
         self.sweep()?;
@@ -86,6 +86,14 @@ impl Store {
             self.blobs().remove(&garbage.blobs)?;
         }
         Ok(garbage)
+    }
+
+    /// Waits until no other process uses the blobs, if they are looked at.
+    fn lock_blobs(&self, scope: Scope) -> Result<Option<Lock>, StoreError> {
+        match scope {
+            Scope::Entries => Ok(None),
+            Scope::EntriesAndBlobs => self.blobs().lock_exclusive(),
+        }
     }
 
     fn lock_exclusive(&self) -> Result<Lock, StoreError> {
@@ -109,7 +117,7 @@ impl Store {
                     self.images_of(&entry)?.iter().flat_map(ImageList::carryable).map(|(digest, _)| digest),
                 );
             }
-            garbage.blobs = self.blobs().garbage(&named)?;
+            garbage.blobs = self.blobs().find_garbage(&named)?;
         }
         Ok(garbage)
     }

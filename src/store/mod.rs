@@ -1,8 +1,8 @@
 //! The store: every bundle that was built here, under a name that proves its content.
 //!
 //! An entry is rendered in `.tmp` and renamed into place, so it is there whole or not at all, and it never changes
-//! afterwards but for its attestation. Nothing here is synced: what a power cut tears is found when it is read,
-//! since every read hashes, and a build makes it again. `docs/format/store.md` specifies the layout.
+//! afterwards but for its attestation. Entries are not synced: what a power cut tears is found when it is read,
+//! since every read hashes, and a build makes it again. Blobs of images are synced, since not every use hashes them. `docs/format/store.md` specifies the layout.
 
 pub mod blobs;
 mod disk;
@@ -108,7 +108,7 @@ impl Store {
         &self.root
     }
 
-    /// Tells whether builds have used the folder as a store.
+    /// Returns whether builds have used the folder as a store.
     pub fn is_made(&self) -> bool {
         fs::symlink_metadata(self.root.join(LOCK)).is_ok_and(|metadata| metadata.is_file())
     }
@@ -196,12 +196,7 @@ impl Store {
     }
 
     fn make_root(&self) -> Result<(), StoreError> {
-        if !self.root.is_dir() {
-            if let Some(parent) = self.root.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            self.disk.make_folder_if_absent(&self.root)?;
-        }
+        make_store_folder(&self.disk, &self.root)?;
         let folder = self.root.join(TMP);
         self.disk.make_folder_if_absent(&folder)?;
         check_own_folder(&folder)
@@ -235,6 +230,17 @@ impl Store {
         let path = utf8(work.path().to_owned())?;
         Ok((work, path))
     }
+}
+
+/// Makes the folder of a store, with mode 0755, unless it is there.
+fn make_store_folder(disk: &Disk, root: &Utf8Path) -> io::Result<()> {
+    if root.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = root.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    disk.make_folder_if_absent(root)
 }
 
 /// Opens a folder whose content id begins with the digits `wanted`.

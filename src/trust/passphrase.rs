@@ -48,12 +48,12 @@ impl Passphrase {
         &self.0
     }
 
-    /// Tells whether it is too short to protect a new key.
+    /// Returns whether it is too short to protect a new key.
     pub fn is_short(&self) -> bool {
         self.0.len() < NEW_PASSPHRASE_BYTES_MIN
     }
 
-    /// Tells whether two are the same: one was typed twice.
+    /// Returns whether two are the same: one was typed twice.
     pub fn is_same(&self, other: &Self) -> bool {
         *self.0 == *other.0
     }

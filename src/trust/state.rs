@@ -53,8 +53,7 @@ mod content_id {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let digits = text.strip_prefix("sha256:").ok_or_else(|| D::Error::custom("no content id"))?;
-        digits.parse().map_err(D::Error::custom)
+        Digest::from_prefixed(&text).map_err(D::Error::custom)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The public keys of age that a bundle names: for whom its secrets are sealed, and who can recover what is generated.
+//! The age public keys of a bundle: the recipients of its sealed secrets, and of the values that `apply` generates.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use super::escape::safe;
 use crate::bundle::sealed::AgeKeys;
 use crate::model::text::AgeRecipient;
 
-/// Writes both lists, a line for each key.
+/// Writes both lists, one key per line.
 ///
 /// # Errors
 ///

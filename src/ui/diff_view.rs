@@ -53,14 +53,14 @@ pub fn write_changes(
     write_warnings(warnings, out)
 }
 
-/// Writes what will not go as one might think.
+/// Writes the warnings.
 ///
 /// # Errors
 ///
 /// When `out` cannot be written.
 pub fn write_warnings(warnings: &[String], out: &mut dyn Write) -> io::Result<()> {
     if !warnings.is_empty() {
-        heading("Mind", out)?;
+        heading("Warnings", out)?;
         warnings.iter().try_for_each(|warning| writeln!(out, "  ! {}", safe(warning)))?;
     }
     Ok(())

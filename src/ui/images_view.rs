@@ -1,4 +1,4 @@
-//! How many images a bundle has, and what came with it of them.
+//! The number of images of a bundle, and how many configs and layers came with it.
 
 use std::fmt;
 
@@ -33,8 +33,10 @@ pub enum Place {
     Archive,
     /// In an archive of which only the headers were read.
     Headers,
-    /// In the store.
+    /// In the store, by their sizes.
     Store,
+    /// In the store, hashed.
+    HashedStore,
 }
 
 impl ImagesSummary {
@@ -49,7 +51,7 @@ impl ImagesSummary {
             missing: missing.len(),
             missing_bytes: missing.iter().sum(),
             place,
-            hashed: place == Place::Archive,
+            hashed: matches!(place, Place::Archive | Place::HashedStore),
         }
     }
 
@@ -60,23 +62,31 @@ impl ImagesSummary {
 
     /// Returns how much is missing, in words.
     pub fn missing_text(&self) -> String {
-        format!("{} of {} blobs ({})", self.missing, self.blobs, size(self.missing_bytes))
+        format!(
+            "{} of {} configs and layers are missing ({})",
+            self.missing,
+            self.blobs,
+            size(self.missing_bytes)
+        )
     }
 }
 
 impl fmt::Display for ImagesSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { images, blobs, missing, .. } = self;
-        let there = if self.place == Place::Store { "in the store" } else { "carried" };
+        let is_in_store = matches!(self.place, Place::Store | Place::HashedStore);
+        let there = if is_in_store { "in the store" } else { "carried" };
         let hashed = if self.hashed { "" } else { ", not hashed" };
         let plural = if *images == 1 { "image" } else { "images" };
         let bytes = size(self.bytes);
         match missing {
-            0 => write!(f, "{images} {plural}, {blobs} blobs, {bytes}: all {there}{hashed}"),
-            _ if missing == blobs => write!(f, "{images} {plural}, {blobs} blobs, {bytes}: none {there}"),
+            0 => write!(f, "{images} {plural}, {blobs} configs and layers, {bytes}: all {there}{hashed}"),
+            _ if missing == blobs => {
+                write!(f, "{images} {plural}, {blobs} configs and layers, {bytes}: none {there}")
+            }
             _ => write!(
                 f,
-                "{images} {plural}, {} of {blobs} blobs {there}{hashed}, {missing} missing ({})",
+                "{images} {plural}, {} of {blobs} configs and layers {there}{hashed}, {missing} missing ({})",
                 blobs - missing,
                 size(self.missing_bytes)
             ),
@@ -108,15 +118,18 @@ mod tests {
             ImagesSummary::of(&images, place, |one| there.contains(one)).to_string()
         };
 
-        assert_eq!(text(Place::Archive, &[config, layer]), "1 image, 2 blobs, 268.0 MB: all carried");
+        assert_eq!(
+            text(Place::Archive, &[config, layer]),
+            "1 image, 2 configs and layers, 268.0 MB: all carried"
+        );
         assert_eq!(
             text(Place::Headers, &[config, layer]),
-            "1 image, 2 blobs, 268.0 MB: all carried, not hashed"
+            "1 image, 2 configs and layers, 268.0 MB: all carried, not hashed"
         );
-        assert_eq!(text(Place::Archive, &[]), "1 image, 2 blobs, 268.0 MB: none carried");
+        assert_eq!(text(Place::Archive, &[]), "1 image, 2 configs and layers, 268.0 MB: none carried");
         assert_eq!(
             text(Place::Store, &[config]),
-            "1 image, 1 of 2 blobs in the store, not hashed, 1 missing (268.0 MB)"
+            "1 image, 1 of 2 configs and layers in the store, not hashed, 1 missing (268.0 MB)"
         );
     }
 }

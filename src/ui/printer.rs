@@ -160,7 +160,7 @@ impl Printer {
             .ok();
     }
 
-    /// Tells whether a person watches.
+    /// Returns whether a person watches.
     pub fn is_watched(&self) -> bool {
         !self.quiet && io::stderr().is_terminal()
     }

@@ -24,7 +24,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Begins work on `total` bytes, or on nobody knows how many.
+    /// Begins work on `total` bytes; `None` if the size is unknown.
     pub fn new(printer: &Printer, verb: &'static str, total: Option<u64>) -> Self {
         Self { watched: printer.is_watched(), verb, total, done: 0, started: Instant::now(), shown: None }
     }
@@ -41,7 +41,7 @@ impl Progress {
             return;
         }
         self.shown = Some(now);
-        // Nobody is there to watch any more.
+        // A closed stderr is not an error.
         write!(io::stderr(), "\r\x1b[K{}", self.line(now - self.started)).ok();
     }
 

@@ -207,7 +207,7 @@ impl VerifyReport {
         Self { live, ..self }
     }
 
-    /// Tells whether something else is not as the bundle has it.
+    /// Returns whether something else is not as the bundle has it.
     pub fn differs(&self) -> bool {
         self.rebuild.as_ref().is_some_and(|rebuild| !rebuild.same)
             || self.live.as_ref().is_some_and(|live| !live.same)

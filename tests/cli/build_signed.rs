@@ -120,7 +120,7 @@ fn an_attestation_that_is_of_no_use_is_kept_and_named() {
     let with_key = env.run(&["build", "web", "--key", "signing.pem"]);
 
     assert_eq!(ran.json()["bundles"][0]["signed"], false);
-    assert!(ran.stderr.contains("warning: the attestation that was there is of no use"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("warning: the existing attestation is invalid"), "{}", ran.stderr);
     assert_eq!(with_key.code, 3);
     let command =
         ran.stderr.lines().find_map(|line| line.strip_prefix("make a new one: relay-bundle ")).unwrap();

@@ -1,6 +1,7 @@
 //! Images on the way: what `build` and `pack` put into an archive, and what the other commands make of it.
 
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use relay_bundle::model::digest::Digest;
@@ -64,12 +65,12 @@ fn every_form_of_a_bundle_has_one_content_id_and_one_attestation() {
     }
     let verify = ["verify", "all.tar", "--key", "key.pub.pem"];
     let page = env.ok(&verify);
-    assert!(page.contains("images      1 image, 3 blobs, "), "{page}");
+    assert!(page.contains("images      1 image, 3 configs and layers, "), "{page}");
     assert!(page.contains(": all carried\n"), "{page}");
 }
 
 #[test]
-fn order_of_fetches_time_and_cache_leave_no_trace_in_an_archive() {
+fn archive_is_reproducible() {
     let (one, images) = signing();
     one.build(&ALL);
     let other = TestEnv::new();
@@ -118,7 +119,8 @@ fn with_delta(env: &TestEnv) -> Images {
         "2",
     ]);
     assert_eq!(said.code, 0, "{}", said.stderr);
-    let left_out = "left out 1 blob (7 bytes) that `old.tar` lists: the site must have them";
+    let left_out =
+        "left out 1 of 3 configs and layers (7 bytes) that `old.tar` lists: the site must have them";
     assert!(said.stderr.contains(left_out), "{}", said.stderr);
     images
 }
@@ -137,7 +139,7 @@ fn delta_lacks_what_its_base_lists_and_nothing_else() {
     env.ok(&["pack", "@tiny", "x.tar", "--images", "since:old-none.tar"]);
     assert!(read(&env, "x.tar") == read(&env, "delta.tar"));
     let page = env.ok(&["verify", "delta.tar", "--key", "key.pub.pem"]);
-    assert!(page.contains("1 image, 2 of 3 blobs carried, 1 missing (7 bytes)\n"), "{page}");
+    assert!(page.contains("1 image, 2 of 3 configs and layers carried, 1 missing (7 bytes)\n"), "{page}");
 }
 
 #[test]
@@ -156,7 +158,10 @@ fn missing_images_are_an_error_only_where_all_are_wanted() {
          threshold = 1\n"
     );
     put(&env.path().join("trust.toml"), policy.as_bytes());
-    for (archive, missing) in [("delta.tar", "1 of 3 blobs (7 bytes)"), ("none.tar", "3 of 3 blobs")] {
+    for (archive, missing) in [
+        ("delta.tar", "1 of 3 configs and layers are missing (7 bytes)"),
+        ("none.tar", "3 of 3 configs and layers"),
+    ] {
         let trust = ["verify", archive, "--trust", "trust.toml", "--state", "state.json"];
         let all = [&trust[..], &["--images", "all"]].concat();
         for more in [&["--emit", "--secrets-exist"][..], &["--record"], &["--json"]] {
@@ -168,7 +173,7 @@ fn missing_images_are_an_error_only_where_all_are_wanted() {
             } else {
                 assert_eq!(ran.stdout, "", "{archive} {more:?}");
             }
-            let said = format!("IMAGES_MISSING: the bundle is good, and lacks {missing}");
+            let said = format!("IMAGES_MISSING: verified, but {missing}");
             assert!(ran.stderr.contains(&said), "{archive} {more:?}: {}", ran.stderr);
             assert!(!env.path().join("state.json").exists(), "{archive} {more:?}");
         }
@@ -194,14 +199,42 @@ fn entry_of_a_store_has_the_images_that_the_store_has() {
     let (env, _) = signing();
     env.build(&["tiny", "--key", "key.pem"]);
     let verify = ["verify", "@tiny", "--key", "key.pub.pem", "--images", "all"];
-    let page = env.ok(&verify);
+    let page = env.ok(&verify[..4]);
     assert!(page.contains("all in the store, not hashed\n"), "{page}");
+    let page = env.ok(&verify);
+    assert!(page.contains("all in the store\n"), "{page}");
+    // One bit more, then none at all.
+    let layer = stored(&env, b"layer a");
+    for damage in
+        [&|| fs_err::write(&layer, b"layer c"), &|| fs_err::remove_file(&layer)] as [&dyn Fn() -> _; 2]
+    {
+        damage().unwrap();
 
-    fs_err::remove_file(stored(&env, b"layer a")).unwrap();
+        let ran = env.run(&[&verify[..], &["--json"]].concat());
 
-    let ran = env.run(&verify);
-    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{}", ran.stderr);
-    assert!(ran.stderr.contains("IMAGES_MISSING"), "{}", ran.stderr);
+        assert_eq!((ran.code, ran.json()["code"].as_str()), (1, Some("IMAGES_MISSING")), "{}", ran.stderr);
+        assert!(ran.stderr.contains("1 of 3 blobs"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn folder_has_the_images_of_the_store_that_it_is_an_entry_of() {
+    let (env, _) = signing();
+    let entry = env.build(&["tiny", "--key", "key.pem"]);
+    let copy = env.path().join("copy");
+    assert!(
+        std::process::Command::new("cp")
+            .args(["-a", entry.as_str(), copy.as_str()])
+            .status()
+            .unwrap()
+            .success()
+    );
+    for (folder, there) in [(entry.as_str(), "all in the store"), ("copy/", "none carried")] {
+        let inspected = env.ok(&["inspect", folder]);
+        let verified = env.ok(&["verify", folder, "--key", "key.pub.pem"]);
+
+        assert!(inspected.contains(there) && verified.contains(there), "{inspected}{verified}");
+    }
 }
 
 #[test]
@@ -245,14 +278,14 @@ fn images_that_are_not_pinned_cannot_be_carried() {
         let ran = env.run(arguments);
 
         assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
-        assert!(ran.stderr.contains("the images of this bundle are not pinned"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("the images of relay are not pinned"), "{}", ran.stderr);
     }
     assert!(!env.path().join("x.tar").exists());
     env.ok(&["pack", "@web", "x.tar", "--images", "none"]);
 }
 
 #[test]
-fn blobs_that_the_store_lacks_are_counted_and_nothing_is_written() {
+fn missing_blobs_write_nothing() {
     let (env, _) = signing();
     env.build(&["tiny", "--archive", "none.tar"]);
     fs_err::remove_file(stored(&env, b"layer a")).unwrap();
@@ -315,14 +348,14 @@ fn archive_in_parts_is_verified_and_joined_with_its_images() {
 }
 
 #[test]
-fn commands_that_only_look_are_not_disturbed_by_a_damaged_blob() {
+fn inspect_ignores_damaged_blob() {
     let (env, _) = signing();
     env.build(&["tiny", "--archive", "all.tar", "--images", "all", "--key", "key.pem"]);
     let mut bad = read(&env, "all.tar");
     let at = bad.windows(7).position(|window| window == b"layer a").unwrap();
     bad[at] ^= 1;
     put(&env.path().join("bad.tar"), &bad);
-    let not_hashed = "1 image, 3 blobs, ";
+    let not_hashed = "1 image, 3 configs and layers, ";
     for arguments in [&["inspect", "bad.tar"][..], &["images", "bad.tar"]] {
         let ran = env.run(arguments);
 
@@ -382,7 +415,7 @@ fn folder_of_a_bundle_has_no_place_for_blobs() {
 }
 
 #[test]
-fn blobs_that_no_bundle_lists_are_removed_only_if_that_is_wanted() {
+fn gc_keeps_blobs_without_flag() {
     let (env, images) = signing();
     env.build(&["tiny"]);
     let other = Digest::of(b"of no bundle");
@@ -417,4 +450,33 @@ fn blobs_of_a_bundle_that_was_replaced_go_with_it() {
 
     let kept: Vec<String> = images.contents.keys().map(ToString::to_string).collect();
     assert_eq!(names(&store(&env).join(".blobs/sha256")), kept);
+}
+
+#[test]
+fn archive_write_blocks_gc() {
+    let (env, _) = signing();
+    env.build(&["tiny"]);
+    let place = store(&env).join(".blobs/.lock");
+    put(&place, b"");
+    let gc = fs_err::File::open(&place).unwrap();
+    gc.lock().unwrap();
+    for arguments in [&ALL[..], &["pack", "@tiny", "all.tar", "--images", "all"]] {
+        let arguments = if arguments == ALL { [&["build"], arguments].concat() } else { arguments.to_vec() };
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
+        command.args(&arguments).current_dir(env.path()).env_clear().env("HOME", env.path());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let waits = lines.map(Result::unwrap).any(|line| line.contains("waiting for another process"));
+
+        assert!(waits, "{arguments:?}");
+        assert!(!env.path().join("all.tar").exists());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    drop(gc);
+    env.build(&ALL);
+    // Without `--blobs` nothing waits for those who use blobs.
+    let user = fs_err::File::open(&place).unwrap();
+    user.lock_shared().unwrap();
+    env.ok(&["gc"]);
 }

@@ -190,7 +190,7 @@ fn what_is_no_archive_yet_is_told_apart_from_one_that_was_altered() {
         (b"\xfd7zXZ\0", "BAD_FORM: it is compressed with xz"),
         (b"BZh9", "BAD_FORM: it is compressed with bzip2"),
         (b"PK\x03\x04", "BAD_FORM: it is compressed with zip"),
-        (b"", "TRUNCATED: it is empty: nothing came"),
+        (b"", "TRUNCATED: the input is empty"),
     ];
     for (start, wanted) in table {
         let mut bytes = start.to_vec();

@@ -193,7 +193,7 @@ fn a_bundle_that_contradicts_itself_is_not_trusted() {
         ("other images", |forgery| {
             forgery.edit_json("bundle.json", |index| index["images"][0]["reference"] = "harmless:1".into());
         }),
-        ("other workloads", |forgery| {
+        ("manifests: workloads", |forgery| {
             forgery.edit_json("bundle.json", |index| index["workloads"][0]["consumes"] = json!([]));
         }),
         ("ClusterRoleBinding", |forgery| {
@@ -212,7 +212,7 @@ fn a_bundle_that_contradicts_itself_is_not_trusted() {
             forgery.edit_json("bundle.json", |index| index["objects"][0]["sha256"] = "0".repeat(64).into());
         }),
         ("spelling", |forgery| forgery.file("-deploy-").extend(b"# comment\n")),
-        ("the other way round", |forgery| {
+        ("do not both have", |forgery| {
             forgery.edit_json("bundle.json", |index| drop(index["objects"].as_array_mut().unwrap().pop()));
         }),
         ("order", |forgery| {
@@ -271,12 +271,12 @@ fn an_index_that_lies_is_not_trusted() {
         ("other contract", |index| index["contract"][0]["namespace"] = "elsewhere".into()),
         ("other contract", |index| index["contract"][0]["usedBy"] = json!([ATTACK])),
         ("other contract", |index| made(index, "generated")["keys"][0]["key"] = "another".into()),
-        ("who makes it", |index| made(index, "generated")["source"] = "cluster".into()),
-        ("who makes it", |index| made(index, "generated")["source"] = "sealed".into()),
-        ("who makes it", |index| made(index, "cluster")["source"] = "generated".into()),
-        ("who makes it", |index| made(index, "generated")["keys"][0]["length"] = 0.into()),
-        ("who makes it", |index| made(index, "generated")["keys"][0]["file"] = "secrets/a.age".into()),
-        ("who makes it", |index| {
+        ("impossible source", |index| made(index, "generated")["source"] = "cluster".into()),
+        ("impossible source", |index| made(index, "generated")["source"] = "sealed".into()),
+        ("impossible source", |index| made(index, "cluster")["source"] = "generated".into()),
+        ("impossible source", |index| made(index, "generated")["keys"][0]["length"] = 0.into()),
+        ("impossible source", |index| made(index, "generated")["keys"][0]["file"] = "secrets/a.age".into()),
+        ("impossible source", |index| {
             let wanted = made(index, "generated");
             wanted["source"] = "sealed".into();
             for key in wanted["keys"].as_array_mut().unwrap() {

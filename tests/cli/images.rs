@@ -1,7 +1,7 @@
 use crate::env::TestEnv;
 
 #[test]
-fn the_images_of_a_profile_are_those_of_its_bundle_sorted_and_each_once() {
+fn images_are_sorted_and_unique() {
     let env = TestEnv::new();
     env.build(&["web", "--archive", "web.tar"]);
 
@@ -26,7 +26,7 @@ fn the_images_of_a_profile_are_those_of_its_bundle_sorted_and_each_once() {
 }
 
 #[test]
-fn a_mirror_gets_every_image_also_those_of_a_profiles_own_containers() {
+fn mirror_lists_images_of_own_containers() {
     let env = TestEnv::new();
     env.write_profile(
         "gap",

@@ -21,6 +21,7 @@ mod keygen;
 #[path = "../support/keys.rs"]
 mod keys;
 mod leaks;
+mod lock;
 mod pack;
 mod parts;
 mod push;

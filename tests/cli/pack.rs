@@ -13,7 +13,7 @@ use crate::tools::{find, skip};
 const GROWTH_KIB_MAX: u64 = 4 << 10;
 
 #[test]
-fn every_place_of_a_bundle_packs_to_the_file_that_gnu_tar_and_build_write() {
+fn pack_of_each_place_equals_gnu_tar() {
     let env = TestEnv::new();
     let entry = env.build(&["web", "--archive", "built.tar"]);
     let built = fs_err::read(env.path().join("built.tar")).unwrap();
@@ -54,7 +54,7 @@ fn every_place_of_a_bundle_packs_to_the_file_that_gnu_tar_and_build_write() {
 }
 
 #[test]
-fn what_is_said_tells_the_content_the_size_and_whether_it_is_signed() {
+fn pack_prints_id_size_and_signature() {
     let env = TestEnv::new();
     env.build(&["web"]);
 
@@ -66,7 +66,7 @@ fn what_is_said_tells_the_content_the_size_and_whether_it_is_signed() {
 }
 
 #[test]
-fn a_bundle_that_is_not_whole_gives_no_archive_and_leaves_the_old_one() {
+fn pack_of_damaged_bundle_keeps_old_archive() {
     let env = TestEnv::new();
     let layer = bytes(2_000_000);
     with_layers(&env, &[&layer, b"another"]);
@@ -134,7 +134,7 @@ fn an_archive_is_packed_neither_into_the_store_nor_into_the_bundle_nor_over_anyt
 }
 
 #[test]
-fn memory_does_not_grow_with_the_bundle() {
+fn pack_memory_does_not_grow_with_bundle() {
     let Some(time) = find("time", "time") else { return };
     let (small, large) = (TestEnv::new(), TestEnv::new());
     with_hole(&small, 8 << 20);
@@ -170,7 +170,7 @@ fn memory_does_not_grow_with_the_bundle() {
 }
 
 #[test]
-fn a_bundle_of_usual_size_starts_no_thread() {
+fn bundle_of_usual_size_starts_no_thread() {
     let Some(strace) = find("strace", "strace") else { return };
     let env = TestEnv::new();
     env.build(&["web", "--archive", "web.tar"]);
@@ -200,7 +200,7 @@ fn keeps_unnamed_files(folder: &Utf8Path) -> bool {
 }
 
 #[test]
-fn a_pack_that_is_killed_leaves_nothing() {
+fn killed_pack_leaves_nothing() {
     let env = TestEnv::new();
     if !keeps_unnamed_files(env.path()) {
         writeln!(std::io::stderr(), "skipped: the file system of {} keeps no unnamed files", env.path())
@@ -251,7 +251,7 @@ fn on_small_disk(env: &TestEnv, arguments: &[&str]) -> Option<(i32, String, Stri
 }
 
 #[test]
-fn a_full_disk_is_an_error_that_leaves_nothing_behind() {
+fn full_disk_leaves_nothing() {
     let env = TestEnv::new();
     with_layers(&env, &[&bytes(3 << 20)]);
     env.ok(&["split", "big.tar", "--size", "600kB"]);

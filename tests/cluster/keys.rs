@@ -35,23 +35,16 @@ fn secrets_that_are_there_before_the_first_installation_are_not_taken_without_a_
     let planned = report(&plan(&["--json"]));
     let warnings: Vec<&str> =
         planned["warnings"].as_array().unwrap().iter().map(|warning| warning.as_str().unwrap()).collect();
-    let of = |name: &str| {
-        warnings.iter().find(|warning| warning.starts_with(&format!("Secret/{name}: "))).unwrap()
-    };
+    let of =
+        |name: &str| warnings.iter().find(|warning| warning.starts_with(&format!("Secret/{name} "))).unwrap();
     for part in
-        ["it is taken as it is", "made by kubectl-create at 20", "the label of this program", "not immutable"]
+        ["is used unchanged", "made by kubectl-create at 20", "the label of this program", "not immutable"]
     {
         assert!(of(KEY).contains(part), "{}", of(KEY));
     }
-    assert!(
-        of(GENERATED).contains("whoever made it knows its values") && !of(GENERATED).contains("immutable")
-    );
+    assert!(of(GENERATED).contains("Its creator knows its values") && !of(GENERATED).contains("immutable"));
     let shown = plan(&[]);
-    assert!(
-        shown.stdout.contains(&format!("warning: Secret/{KEY}: it is taken as it is")),
-        "{}",
-        shown.stdout
-    );
+    assert!(shown.stdout.contains(&format!("warning: Secret/{KEY} is used unchanged")), "{}", shown.stdout);
     // Another one by the time of the yes is another plan.
     vault.site.plane.kubectl(&["-n", "premade", "delete", "secret", KEY]);
     make(&vault.site, KEY, &["encryption-key"]);
@@ -60,7 +53,7 @@ fn secrets_that_are_there_before_the_first_installation_are_not_taken_without_a_
 
     let ran = vault.apply(&bundle, &["--first-install"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stderr.contains(&format!("warning: Secret/{KEY}: it is taken as it is")), "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("warning: Secret/{KEY} is used unchanged")), "{}", ran.stderr);
     // They are known by then.
     assert_eq!(vault.applied(&bundle, &[])["warnings"], json!([]));
     assert_eq!(vault.call(&["status", "-n", "premade"]).code, 0);
@@ -128,10 +121,10 @@ fn status_says_no_where_a_secret_is_gone_that_apply_made() {
     let restore =
         ["secrets", "restore", bundle.as_str(), "gone.age", "--trust", "trust.toml", "--identity", "key"];
     let ran = vault.ok(vault.call(&[&restore[..], &["--yes"]].concat()));
-    assert!(ran.stderr.contains("the record has got no copy of them"), "{}", ran.stderr);
-    assert!(ran.stdout.contains("lacking    Secret/loki-credentials: the file has it not"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("the record in the cluster has no copy of them"), "{}", ran.stderr);
+    assert!(ran.stdout.contains("lacking    Secret/loki-credentials: not in the file"), "{}", ran.stdout);
     let ran = vault.call(&["status", "-n", "gone"]);
-    assert!(ran.stdout.contains("If you have restored it, all is well"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("If you restored it, no action is needed"), "{}", ran.stdout);
     vault.applied(&bundle, &[]);
     assert_eq!(vault.call(&["status", "-n", "gone"]).code, 0);
 }

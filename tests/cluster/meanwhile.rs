@@ -135,7 +135,7 @@ fn a_port_that_was_changed_by_hand_is_explained_and_nothing_else_is_said_to_chan
     let ran = site.apply(&bundle, &["--dry-run", "--json"]);
 
     assert_eq!(ran.code, 4, "{}", ran.stderr);
-    let way = format!("take that back, `kubectl -n port-by-hand edit service {RELAY}`, and apply again");
+    let way = format!("undo the change, `kubectl -n port-by-hand edit service {RELAY}`, and apply again");
     assert!(ran.stderr.contains("Duplicate value") && ran.stderr.contains(&way), "{}", ran.stderr);
     assert!(!ran.stdout.contains("clusterIP"), "{}", ran.stdout);
 }

@@ -315,7 +315,7 @@ fn no_copy_stays_of_values_that_somebody_else_was_faster_than() {
     // What is there by then counts, and nobody is left without a word about it.
     let ran = vault.call(&["secrets", "init", bundle.as_str(), "--trust", "trust.toml", "--yes"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let taken = format!("warning: Secret/{GENERATED}: it is taken as it is");
+    let taken = format!("warning: Secret/{GENERATED} is used unchanged");
     assert!(ran.stderr.contains(&taken), "{}", ran.stderr);
     let whole = live(&vault);
     assert_eq!(whole.len(), VALUES.len());

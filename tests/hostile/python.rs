@@ -16,8 +16,8 @@ const GOOD: [&str; 2] = ["good", "good-pax"];
 const WHY: [(&str, &str); 25] = [
     ("name-not-utf8", "field `name`"),
     ("name-prefix", "field `prefix`"),
-    ("name-", "is a file too many"),
-    ("duplicate", "is a file too many"),
+    ("name-", "unexpected file"),
+    ("duplicate", "unexpected file"),
     ("type-", "field `typeflag`"),
     ("link-then-file", "`manifests` has a header whose field `typeflag`"),
     ("field-mode", "field `mode`"),

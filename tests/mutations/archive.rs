@@ -174,7 +174,7 @@ fn set_field(header: &mut [u8], field: usize, text: &[u8]) {
 }
 
 /// Runs `check` on damaged archives.
-fn for_damaged(original: &'static [u8], check: impl Fn(&[u8]) -> TestCaseResult) {
+pub(crate) fn for_damaged(original: &'static [u8], check: impl Fn(&[u8]) -> TestCaseResult) {
     for_all(prop::collection::vec(damage(), 1..4), |acts| {
         let mut bytes = original.to_vec();
         for act in &acts {

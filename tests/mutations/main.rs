@@ -7,10 +7,16 @@ use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 
 mod archive;
+#[path = "../support/carried.rs"]
+mod carried;
+mod images;
 mod index;
 #[path = "../support/shipped.rs"]
 mod shipped;
 mod sums;
+#[path = "../support/tar.rs"]
+#[allow(dead_code, reason = "these tests change no headers")]
+mod tar;
 mod text;
 
 /// What unoptimised code does in seconds.

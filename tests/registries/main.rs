@@ -1,20 +1,31 @@
-//! Behaviour of real registries, containerd and skopeo that the program relies on.
+//! Images against real registries, containerd and skopeo: the behaviour that the program relies on, and the program itself.
 //!
 //! Without these programs the tests say that they are skipped; with `CI=true` that is a failure.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[path = "../support/carried.rs"]
 mod carried;
+mod check;
+mod credentials;
+mod fetch;
 mod garbage;
+mod hosts;
+mod killed;
+mod lock;
+mod mirror;
 mod node;
 #[path = "../support/oci/mod.rs"]
 mod oci;
+mod page;
 mod push;
+mod scene;
 mod served;
 #[path = "../support/site.rs"]
 mod site;
+mod tap;
 #[path = "../support/tar.rs"]
 #[allow(dead_code, reason = "these tests only write archives")]
 mod tar;
+mod together;
 #[path = "../support/tools.rs"]
 mod tools;
+mod workplace;

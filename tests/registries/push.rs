@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::carried::image::{Image, Layer};
-use crate::carried::{self, Images, image_of};
 use crate::oci::proxy::{Hold, Proxy};
 use crate::oci::registry::{Access, Program, Registry, Untagged};
+use crate::site::carried::image::{Image, Layer};
+use crate::site::carried::{self, Images, image_of};
 use crate::site::{RELAY_REPOSITORY, SIDE_REPOSITORY, Site};
 
 /// Two images that share a layer.

@@ -179,7 +179,7 @@ fn slow_progress_is_not_given_up() {
 }
 
 #[test]
-fn blob_of_another_announced_size_is_refused_before_the_first_byte() {
+fn announced_size_mismatch_is_refused() {
     for size in [999, 1_001, 0] {
         let content = bytes(1_000);
         let stub = Stub::start(move |_, _| Answer::new(200, bytes(size)));

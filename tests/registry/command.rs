@@ -1,8 +1,8 @@
 //! `push` into registries that refuse, lie or are full: what it says, how it ends, and what is there then.
 
-use crate::carried::image::Image;
-use crate::carried::image_of;
 use crate::fake::{Fake, Flaw};
+use crate::site::carried::image::Image;
+use crate::site::carried::image_of;
 use crate::site::{Ended, RELAY_REPOSITORY, SIDE_REPOSITORY, Site};
 
 const TAG: &str = "v1.1.314";

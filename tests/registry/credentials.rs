@@ -87,7 +87,7 @@ fn missing_login_is_told_with_the_command_that_makes_one() {
 }
 
 #[test]
-fn login_goes_to_the_token_service_and_its_token_to_the_registry() {
+fn token_service_gets_login() {
     let Some(certificates) = Certificates::get() else { return };
     let service = Stub::start_tls(certificates, |_, _| Answer::new(200, "{\"token\":\"good\"}"));
     let realm = service.address();
@@ -102,6 +102,22 @@ fn login_goes_to_the_token_service_and_its_token_to_the_registry() {
 
     assert_eq!(authorizations(&service), [Some(BASIC.to_owned())]);
     assert_eq!(authorizations(&stub), [None, Some("Bearer good".to_owned())]);
+}
+
+#[test]
+fn login_is_withheld_from_token_service_without_tls_and_the_error_says_so() {
+    let Some(certificates) = Certificates::get() else { return };
+    let service = Stub::start(|_, _| Answer::new(401, ""));
+    let realm = service.address();
+    let stub = Stub::start_tls(certificates, move |_, _| {
+        Answer::challenge(&format!("Bearer realm=\"http://{realm}/token\",scope=\"repository:a/b:pull\""))
+    });
+
+    let error = pull(&client(certificates, &auths(&stub)), &stub).unwrap_err();
+
+    assert_eq!(authorizations(&service), [None]);
+    assert!(matches!(error.why, RegistryFault::Denied { access: LoginUse::PlainHttp, .. }), "{error}");
+    assert!(error.to_string().contains("credentials are not sent over plain HTTP"), "{error}");
 }
 
 #[test]

@@ -3,8 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod blobs;
-#[path = "../support/carried.rs"]
-mod carried;
 mod client;
 mod command;
 mod credentials;

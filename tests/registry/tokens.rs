@@ -28,7 +28,7 @@ fn with_service(service: &Stub) -> (Stub, Client) {
 }
 
 #[test]
-fn token_is_fetched_for_the_scope_of_the_challenge_and_used_again() {
+fn token_is_reused() {
     let service = Stub::start(|_, _| Answer::new(200, "{\"token\":\"good\"}"));
     let (stub, client) = with_service(&service);
 
@@ -101,7 +101,7 @@ fn token_service_that_denies_is_a_denial_by_the_registry() {
 }
 
 #[test]
-fn rubbish_of_a_token_service_is_refused_and_not_shown() {
+fn bad_token_answer_is_not_shown() {
     let long = format!("{{\"token\":\"{}\"}}", "s3cret".repeat(20_000));
     for body in ["s3cret", "{\"token\":[\"s3cret\"]}", "{\"token\":\"s3cret\\n\"}", "{}", long.as_str()] {
         let body = body.to_owned();

@@ -1,6 +1,9 @@
 //! A bundle with images for a registry of the tests, and what is needed to push it.
 #![allow(dead_code, reason = "no test program uses everything")]
 
+#[path = "carried.rs"]
+pub(crate) mod carried;
+
 use std::process::{Child, Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -8,8 +11,8 @@ use relay_bundle::images::lock::{LOCK_FILE, Lock};
 use relay_bundle::images::platform::Platform;
 use serde_json::Value;
 
-use crate::carried::image::Image;
-use crate::carried::{Images, PROFILE, SOURCE, TINY, locked, put};
+use self::carried::image::Image;
+use self::carried::{Images, PROFILE, SOURCE, TINY, locked, put};
 
 /// The image of a container beside the relay, before it is locked.
 pub(crate) const SIDE: &str = "ghcr.io/acme/side:1";

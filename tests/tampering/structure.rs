@@ -117,7 +117,8 @@ const CHANGES: [fn(&mut Vec<u8>); 5] = [
     Vec::clear,
     |content| content.push(b'\n'),
     |content| content.truncate(content.len() - 1),
-    |content| content.reverse(),
+    // Another order may be the same for short ones.
+    |content| content.iter_mut().for_each(|byte| *byte ^= 0x20),
     |content| content.extend_from_within(..),
 ];
 

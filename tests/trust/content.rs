@@ -276,7 +276,7 @@ fn the_index_lists_what_there_is() {
             (
                 "something that apply would make, and cannot",
                 |forger| forger.index(|index| index["contract"][0]["source"] = json!("generated")),
-                "who makes it",
+                "impossible source",
             ),
         ],
     );

@@ -88,7 +88,7 @@ fn show_conflicts(before: &mut Before, manifest: &Manifest) {
     }
 }
 
-/// Tells whether there is leave to win every conflict of an object.
+/// Returns whether there is leave to win every conflict of an object.
 fn is_allowed(before: &Before, manifest: &Manifest, leave: &Leave<'_>, had_autoscaler: bool) -> bool {
     let Some(Tried::Conflict(conflicts)) = before.tried.get(&manifest.key) else { return false };
     let is_permitted = |conflict: &Conflict| {

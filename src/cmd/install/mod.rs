@@ -298,7 +298,7 @@ impl InstallArgs {
         )
     }
 
-    /// Tells whether nobody is shown the plan and asked.
+    /// Returns whether nobody is shown the plan and asked.
     fn is_agreed(&self) -> bool {
         !self.dry_run && (self.yes || self.plan_hash.is_some())
     }

@@ -173,7 +173,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Tells whether this very statement is what was deployed last.
+    /// Returns whether this very statement is what was deployed last.
     pub(super) fn is_deployed(&self) -> bool {
         let (bundle, head) = (&self.checked.bundle, &self.journal.head);
         let serial = bundle.voucher().statement.predicate.serial;

@@ -40,7 +40,7 @@ impl Standing {
         }
     }
 
-    /// Tells whether the content has run here: values that it generated then, and later ones, stay.
+    /// Returns whether the content has run here: values that it generated then, and later ones, stay.
     pub(super) fn ran_here(&self) -> bool {
         !matches!(self, Self::New)
     }

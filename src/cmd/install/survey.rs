@@ -1,4 +1,4 @@
-//! What is live, and what the server says when each object is tried: everything that a plan is made of.
+//! The live objects and the answers of the dry run, from which a plan is made.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use crate::rollout::rights::Right;
 use crate::rollout::takeover;
 use crate::trust::verify::Verified;
 
-/// Looks at the cluster; changes nothing.
+/// Reads the cluster and runs the dry run. Changes nothing.
 pub(super) fn survey(
     cluster: &Cluster,
     bundle: &Verified<Bundle>,
@@ -43,13 +43,13 @@ pub(super) fn survey(
     Ok(Before { live, tried, prune, prune_later, obstacles, ..Before::default() })
 }
 
-/// Tells whether a bundle refers to an object that it does not contain: others are to keep it, as it is.
+/// Returns whether a bundle refers to an object without containing it. Such an object has another owner.
 pub(super) fn is_wanted(bundle: &Bundle, key: &ObjectKey) -> bool {
     let is_it = |wanted: &Wanted| key.identity() == (&*wanted.kind, &*wanted.namespace, &*wanted.name);
     bundle.index.contract.iter().any(is_it)
 }
 
-/// Returns what is there, and what we may not look at.
+/// Returns the live objects, and the problems with those that must not be read.
 pub(super) fn find_all(
     cluster: &Cluster,
     keys: &[ObjectKey],
@@ -63,7 +63,7 @@ pub(super) fn find_all(
             }
             Err(error) if error.code() == 404 => {}
             Err(error) if error.code() == 403 => {
-                unseen.push(format!("{key} may not be looked at: {error}: ask for the right"));
+                unseen.push(format!("{key} cannot be read: {error}: ask for the permission"));
             }
             Err(error) => return Err(error.into()),
         }
@@ -93,24 +93,24 @@ fn try_all(
     Ok(found)
 }
 
-/// Returns the bytes of a manifest: the very ones that were verified.
+/// Returns the verified bytes of a manifest.
 pub(super) fn yaml<'a>(bundle: &'a Verified<Bundle>, file: &str) -> &'a [u8] {
     bundle.files.get(file).expect("the index lists files of the bundle").bytes()
 }
 
-/// What the meaning of an answer depends on: what is there, and whose it is.
+/// The context of an answer of the dry run: the live objects and their owners.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) cluster: &'a Cluster,
     /// The name of the installation.
     pub(super) instance: &'a str,
-    /// What earlier generations had.
+    /// The objects of earlier generations.
     pub(super) earlier: &'a [Item],
     pub(super) live: &'a BTreeMap<ObjectKey, Value>,
 }
 
 impl Asked<'_> {
-    /// Returns what the answer to a dry run means for the object.
+    /// Interprets the answer to the dry run of an object.
     pub(super) fn outcome(
         &self,
         key: &ObjectKey,
@@ -147,7 +147,7 @@ impl Asked<'_> {
         }
     }
 
-    /// Returns the remedy where a permission is missing: the answer itself does not tell that from a policy or a quota.
+    /// Returns the remedy for a missing permission. The answer alone could also come from a policy or a quota.
     fn permission(&self, key: &ObjectKey) -> Result<Option<String>, Failure> {
         let patch = Right::to_one("patch", &key.kind, &key.namespace, &key.name);
         let create = Right::to_all("create", &key.kind, &key.namespace);
@@ -163,14 +163,14 @@ impl Asked<'_> {
     }
 }
 
-/// Returns the fields that others own, if that is why a request is refused.
+/// Returns the conflicts with other field managers, if they are why a request is refused.
 pub(super) fn conflicts(status: &Status) -> Option<Vec<Conflict>> {
     let conflict = |cause: &Cause| Conflict::of(&cause.field, &cause.message);
     let more = (status.more_causes > 0).then(|| Conflict::more(status.more_causes));
     status.is_field_conflict().then(|| status.causes.iter().map(conflict).chain(more).collect())
 }
 
-/// Sets apart the ConfigMaps that pods, or revisions that can be gone back to, still name.
+/// Separates the ConfigMaps to which pods, or revisions that `kubectl rollout undo` can restore, still refer.
 pub(super) fn split_used(
     cluster: &Cluster,
     namespace: &str,
@@ -190,7 +190,7 @@ pub(super) fn list(cluster: &Cluster, kind: &str, namespace: &str) -> Result<Vec
     cluster.list(&Request::get(&key(kind, namespace, "").expect("a kind that is known")))
 }
 
-/// Lists all pods, and what may make pods again.
+/// Lists all pods, and the revisions that can recreate pods.
 pub(in crate::cmd) fn owners(cluster: &Cluster, namespace: &str) -> Result<Vec<Value>, CallError> {
     let mut owners = Vec::new();
     for kind in OWNERS {

@@ -55,7 +55,7 @@ pub(super) fn try_pods(
     Ok(())
 }
 
-/// Tells whether the controller's pod would be refused, too.
+/// Returns whether the controller's pod would be refused, too.
 fn binds_controller(cluster: &Cluster, trial: &Trial, status: &Status) -> Result<bool, Failure> {
     match status.admission {
         Some(Admission::WebhookWithoutDryRun(_)) => Ok(false),
@@ -65,7 +65,7 @@ fn binds_controller(cluster: &Cluster, trial: &Trial, status: &Status) -> Result
     }
 }
 
-/// Tells whether the ServiceAccount of the pod is not there yet: until it is, every pod is refused for that alone.
+/// Returns whether the ServiceAccount of the pod is not there yet: until it is, every pod is refused for that alone.
 fn is_account_missing(cluster: &Cluster, trial: &Trial) -> Result<bool, Failure> {
     let name = trial.pod.pointer("/spec/serviceAccountName").and_then(Value::as_str).unwrap_or("default");
     let account = key("ServiceAccount", &trial.key.namespace, name).expect("a kind that is known");

@@ -218,7 +218,7 @@ impl Args {
         Ok(Target { place, purpose: secret.purpose.clone(), file, stated })
     }
 
-    /// Tells whether what was found in the profile concerns what is done here.
+    /// Returns whether what was found in the profile concerns what is done here.
     fn concerns(&self, path: &str) -> bool {
         let default = self.recipients.is_empty().then_some(SEAL_RECIPIENTS);
         [Some(self.key.as_str()), default].into_iter().flatten().any(|key| path.starts_with(key))

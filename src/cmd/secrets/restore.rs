@@ -1,4 +1,4 @@
-//! `secrets restore`: the secrets of a recovery file, back into the cluster.
+//! `secrets restore`: recreates the Secrets of a recovery file in the cluster.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -45,7 +45,7 @@ pub(super) struct Args {
     /// Show what would be restored, and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
 }
@@ -56,15 +56,15 @@ struct RestoreReport<'a> {
     context: &'a str,
     cluster_uid: &'a str,
     namespace: &'a str,
-    /// Secrets that come back, with their keys.
+    /// Secrets to create, with their keys.
     restored: Vec<String>,
-    /// Secrets that are there with the same values.
+    /// Existing Secrets with the same values.
     unchanged: Vec<String>,
-    /// Secrets of the file that the bundle does not refer to.
+    /// Secrets of the file to which the bundle does not refer.
     left_out: Vec<String>,
-    /// Secrets that the bundle refers to, and the file does not have.
+    /// Secrets to which the bundle refers, and which the file lacks.
     lacking: Vec<String>,
-    /// Whether that was done, and not only shown.
+    /// Whether the Secrets were created; false after a dry run.
     done: bool,
 }
 
@@ -81,7 +81,7 @@ impl Report for RestoreReport<'_> {
         }
         self.lacking
             .iter()
-            .try_for_each(|secret| writeln!(out, "lacking    {}: the file has it not", safe(secret)))
+            .try_for_each(|secret| writeln!(out, "lacking    {}: not in the file", safe(secret)))
     }
 }
 
@@ -108,22 +108,22 @@ impl Args {
         ctx.printer.report(&report)?;
         if report.done && !report.restored.is_empty() {
             ctx.printer.say(
-                "the record has got no copy of them: keep the file, or make another one with `relay-bundle secrets backup`",
+                "the record in the cluster has no copy of them: keep the file, or make another one with `relay-bundle secrets backup`",
             );
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Opens the file, in memory, and refuses one of another installation.
+    /// Opens the file in memory. Refuses the file of another installation.
     fn open(&self, bundle: &Bundle) -> Result<Recovery, Failure> {
         let path = &self.recovery_file;
         let identities = self.identity.read()?.ok_or_else(|| {
-            Failure::input("there is no private key to open the recovery file with")
+            Failure::input("no private key for the recovery file")
                 .hint("name the file with the key: --identity FILE")
         })?;
         let file = fsio::read_bounded(path, RECOVERY_BYTES_MAX as u64)?;
         let recovery = Recovery::open(&file, &identities).map_err(|error| {
-            Failure::input(format!("`{path}`: {error}")).hint("nothing was asked of the cluster")
+            Failure::input(format!("`{path}`: {error}")).hint("the cluster was not contacted")
         })?;
         let (name, namespace) = (&bundle.index.name, &bundle.index.namespace);
         if recovery.bundle == name.as_str() && recovery.namespace == namespace.as_str() {
@@ -146,7 +146,7 @@ fn check_namespace(cluster: &Cluster, namespace: &str) -> Result<(), Failure> {
         .hint(format!("make it first: kubectl create namespace {namespace}")))
 }
 
-/// What is restored.
+/// The Secrets to restore.
 struct Plan {
     writes: Vec<(ObjectKey, Secret)>,
     restored: Vec<String>,
@@ -155,7 +155,7 @@ struct Plan {
     lacking: Vec<String>,
 }
 
-/// Compares the file with the cluster, and with what the bundle refers to.
+/// Compares the file with the cluster, and with the references of the bundle.
 fn plan(cluster: &Cluster, bundle: &Bundle, recovery: &Recovery) -> Result<Plan, Failure> {
     let wanted: BTreeMap<&str, &Wanted> = bundle
         .index
@@ -194,13 +194,13 @@ fn plan(cluster: &Cluster, bundle: &Bundle, recovery: &Recovery) -> Result<Plan,
     if different.is_empty() {
         return Ok(plan);
     }
-    let failure = Failure::world("Secrets are there with other values than the file's; nothing was written");
+    let failure =
+        Failure::world("the cluster has Secrets with other values than the file; nothing was written");
     let failure = different.into_iter().fold(failure, Failure::reason);
-    Err(failure
-        .hint("if those of the file are the right ones, delete these Secrets, and run the command again"))
+    Err(failure.hint("if the file is right, delete these Secrets and run the command again"))
 }
 
-/// Names the keys that differ.
+/// Returns the keys that differ, in words.
 fn difference(saved: &Saved, live: &Secret) -> String {
     let all: std::collections::BTreeSet<&String> = saved.data.keys().chain(live.data.keys()).collect();
     let differing = all.into_iter().filter(|key| saved.data.get(*key) != live.data.get(*key));
@@ -228,17 +228,17 @@ impl Plan {
     }
 }
 
-/// Creates a Secret. If an answer was lost, or somebody else did the same, what is there must be the same.
+/// Creates a Secret. Accepts an existing one with the same values: an answer may have been lost, or another run created it.
 fn put(cluster: &Cluster, key: &ObjectKey, secret: &Secret) -> Result<(), Failure> {
     match cluster.put_secret(key, secret) {
         Ok(_) => Ok(()),
         Err(error) if error.code() == 409 => match cluster.find_secret(key)? {
             Some(live) if live.data == secret.data => Ok(()),
-            _ => Err(Failure::world(format!("somebody else has created {key} meanwhile"))
-                .hint("run the command again: it compares with what is there")),
+            _ => Err(Failure::world(format!("{key} was created concurrently with other values"))
+                .hint("run the command again: it compares the values with the cluster")),
         },
         Err(error) => {
-            Err(Failure::from(error).hint(format!("while restoring {key}; what came before it is done")))
+            Err(Failure::from(error).hint(format!("{key} was not restored; the Secrets before it were")))
         }
     }
 }

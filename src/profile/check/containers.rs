@@ -253,7 +253,7 @@ fn check_port(
     }
 }
 
-/// Tells whether `name` is a service name as IANA has it.
+/// Returns whether `name` is a service name as IANA has it.
 pub(super) fn is_port_name(name: &str) -> bool {
     is_dns_label(name)
         && name.len() <= 15

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::images::reference::Reference;
+use crate::images::reference::{Reference, without_digest};
 use crate::model::digest::Digest;
 use crate::profile::node::Path;
 use crate::profile::resolve::{ImageRef, Profile, names_registry};
@@ -12,18 +12,14 @@ use super::Report;
 pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
     let settings = &profile.settings;
     let mut movable = Vec::new();
-    for (path, image) in settings.images_used() {
+    for (one, image) in settings.images_used() {
+        let path = one.path();
         if !names_registry(&image.reference) {
             let message = format!("`{}` names no registry: nodes with CRI-O refuse it", image.reference);
             let help = format!("write `docker.io/{}`, or set `{path}.registry`", image.reference);
             report.warning("RB0423", format!("{path}.repository"), message, help);
         }
-        let (image, version) = match path {
-            "image" => (&settings.image, settings.release.app_version.as_str()),
-            "redis.image" => (&settings.redis.image, ""),
-            "storage.logs.fluentbit.image" => (&settings.storage.logs.fluentbit.image, ""),
-            _ => (&settings.service_monitor.exporter.image, ""),
-        };
+        let (image, version) = (one.of(settings), one.default_tag(settings.release.app_version.as_str()));
         if image.digest.as_str().is_empty() {
             let tag = if image.tag.as_str().is_empty() { version } else { image.tag.as_str() };
             let is_pinned = profile.lock.is_some() && !tag.is_empty();
@@ -45,13 +41,12 @@ fn check_tag(path: &str, tag: &str, report: &mut Report<'_>) -> bool {
     let at = format!("{path}.tag");
     match tag {
         "" => {
-            let message =
-                "the image has neither tag nor digest: it would be `latest`, whatever that is on the day";
+            let message = "the image has no tag and no digest: nodes would pull `latest`";
             report.error("RB0350", at, message, format!("set `{path}.digest`, or at least `{path}.tag`"));
             false
         }
         "latest" => {
-            let message = "`latest` is another image tomorrow";
+            let message = "`latest` can move";
             report.warning("RB0403", at, message, format!("name a version, better `{path}.digest`"));
             false
         }
@@ -74,11 +69,10 @@ fn warn_of_tags(profile: &Profile, movable: &[(&str, &str)], report: &mut Report
 
 /// Checks that the lock pins every image, and each name to one digest.
 fn check_locked(profile: &Profile, report: &mut Report<'_>) {
-    let ours = profile.settings.images_used().into_iter().map(|(path, image)| (Path::of(path), image));
     let mut pinned: BTreeMap<String, (Digest, Path)> = BTreeMap::new();
-    for (path, image) in ours.chain(profile.settings.own_images()) {
+    for (path, image) in profile.settings.all_images() {
         let Some(digest) = digest_in_lock(profile, &path, &image, report) else { continue };
-        let name = image.reference.split('@').next().unwrap_or_default().to_owned();
+        let name = without_digest(&image.reference).to_owned();
         let (first, at) = pinned.entry(name.clone()).or_insert_with(|| (digest, path.clone()));
         if *first != digest {
             let message = format!(

@@ -30,7 +30,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     gateway(settings, report);
 }
 
-/// Tells whether every list is short enough, and reports those that are not.
+/// Returns whether every list is short enough, and reports those that are not.
 fn is_limited(settings: &Settings, report: &mut Report<'_>) -> bool {
     let (ingress, gateway) = (&settings.ingress, &settings.gateway);
     let lists = [
@@ -116,7 +116,7 @@ fn tls(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// Tells whether a certificate's host is for a route's host.
+/// Returns whether a certificate's host is for a route's host.
 fn is_for(certificate: &RouteHost, route: &RouteHost) -> bool {
     let (certificate, route) = (certificate.as_str(), route.as_str());
     let below = certificate

@@ -87,7 +87,7 @@ fn innermost_item(path: &Path) -> Option<Path> {
     Some(Path(path.0[..=last].to_vec()))
 }
 
-/// Tells whether what is at `path` is not what was written, because the value at `refused` was taken out: it is that
+/// Returns whether what is at `path` is not what was written, because the value at `refused` was taken out: it is that
 /// value, inside of it, or the array that it was an item of.
 fn stands_in(path: &Path, refused: &Path) -> bool {
     let is_item_of =
@@ -144,14 +144,14 @@ impl Report<'_> {
         self.diagnostics.push(diagnostic.at(origin).on(path).help(help));
     }
 
-    /// Tells whether somebody wrote this key: a file or an argument, not the defaults.
+    /// Returns whether somebody wrote this key: a file or an argument, not the defaults.
     fn is_written(&self, path: &str) -> bool {
         self.tree.get(&Path::of(path)).is_some_and(|node| node.origin.source != DEFAULT_SOURCE)
     }
 }
 
 impl Settings {
-    /// Tells whether this is the environment with relaxed rules.
+    /// Returns whether this is the environment with relaxed rules.
     fn is_dev(&self) -> bool {
         self.release.environment.as_str() == "dev"
     }

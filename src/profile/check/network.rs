@@ -232,7 +232,7 @@ fn egress(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// Tells whether a rule may let through a connection to `host`; selectors and names are given the benefit of the doubt.
+/// Returns whether a rule may let through a connection to `host`; selectors and names are given the benefit of the doubt.
 fn lets_through(rule: &NetworkPolicyEgressRule, host: &str, port: i64) -> bool {
     let address = host.parse::<IpAddr>().ok();
     let reaches = |peer: &NetworkPolicyPeer| match (&peer.ip_block, address) {

@@ -34,7 +34,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// Tells whether a mount at `path` hides what is at `other`.
+/// Returns whether a mount at `path` hides what is at `other`.
 fn covers(path: &str, other: &str) -> bool {
     let path = path.trim_end_matches('/');
     other.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

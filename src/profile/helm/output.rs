@@ -176,7 +176,7 @@ fn refer(import: &mut Import<'_>, path: &str, key: &str, index: Option<usize>, v
     secrets::existing(&secret, &data_key)
 }
 
-/// Tells whether a property holds a credential; of one that the plugin has not, its name decides.
+/// Returns whether a property holds a credential; of one that the plugin has not, its name decides.
 fn holds_credential(output: Option<Output>, key: &str, value: &Value) -> bool {
     let Some(text) = value.scalar_text().filter(|text| !text.is_empty()) else { return false };
     match output {

@@ -20,7 +20,7 @@ pub(super) fn existing(name: &str, key: &str) -> Value {
     Value::Map(Map::of([("existing", Value::Map(reference))]))
 }
 
-/// Tells whether a reference stands at `path` already: from a variable of `extraEnv`.
+/// Returns whether a reference stands at `path` already: from a variable of `extraEnv`.
 fn has_reference(import: &mut Import<'_>, path: &str) -> bool {
     let reference = import.values.get(path).and_then(Value::as_map).and_then(|form| {
         let name = form.text("existing.name").filter(|name| name.parse::<ObjectName>().is_ok())?;
@@ -34,7 +34,7 @@ fn has_reference(import: &mut Import<'_>, path: &str) -> bool {
     found
 }
 
-/// Tells whether the values hold a secret at `path`; what cannot be one goes, and so does an empty one.
+/// Returns whether the values hold a secret at `path`; what cannot be one goes, and so does an empty one.
 fn has_literal(import: &mut Import<'_>, path: &str) -> bool {
     let Some(value) = import.values.get(path) else { return false };
     if value.is_empty() {

@@ -53,7 +53,7 @@ impl Value {
         }
     }
 
-    /// Tells whether a value is one that the chart's templates take for "not given".
+    /// Returns whether a value is one that the chart's templates take for "not given".
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Self::Null => true,
@@ -115,7 +115,7 @@ impl Map {
         self.get(path)?.as_text().filter(|text| !text.is_empty())
     }
 
-    /// Tells whether a switch is on; `default` where nothing is said.
+    /// Returns whether a switch is on; `default` where nothing is said.
     pub(super) fn is_on(&self, path: &str, default: bool) -> bool {
         match self.get(path) {
             Some(Value::Bool(value)) => *value,

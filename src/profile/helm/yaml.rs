@@ -108,7 +108,7 @@ fn below_title(text: &str) -> Option<&str> {
     None
 }
 
-/// Tells whether a text has neither keys nor a `null`: whoever should have written it has failed.
+/// Returns whether a text has neither keys nor a `null`: whoever should have written it has failed.
 fn is_empty(text: &str) -> bool {
     text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::helper::{Helper, Told};
 use super::{CredentialError, LoginSecret, RegistryLogin};
+use crate::model::text::shortened;
 use crate::registry::host::Repository;
 
 /// The key of Docker Hub in docker's own files.
@@ -63,7 +64,7 @@ impl AuthFile {
         for (key, entry) in written.auths.into_iter().flatten() {
             let login = entry.login().map_err(|NotALogin| CredentialError::Encoding {
                 path: path.to_owned(),
-                key: key.chars().take(80).collect(),
+                key: shortened(&key),
             })?;
             logins.extend(login.map(|login| (AuthScope::of(&key), login)));
         }
@@ -87,6 +88,7 @@ impl AuthFile {
         !self.logins.is_empty()
     }
 
+    /// Returns the login for a repository: from the helper of its host, or the closest entry of the file.
     pub(super) fn find(
         &self,
         repository: &Repository,

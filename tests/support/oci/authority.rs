@@ -8,7 +8,7 @@ use crate::tools::find;
 /// A folder with certificates and keys.
 ///
 /// `ca/ca.crt` is alone in its folder, because skopeo takes every `*.crt` beside it for an authority. `server.crt` and
-/// `server.key` are a server's on loopback; `token.crt` and `token.key` are the token issuer's.
+/// `server.key` are a server's on loopback, or of `example.internal`; `token.crt` and `token.key` are the token issuer's.
 pub(crate) struct Authority {
     openssl: PathBuf,
     folder: PathBuf,
@@ -20,7 +20,7 @@ impl Authority {
         let authority = Self { openssl: find("openssl", "openssl")?, folder: folder.to_owned() };
         fs_err::create_dir_all(folder.join("ca")).unwrap();
         let request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -batch";
-        let names = "subjectAltName=IP:127.0.0.1,DNS:localhost";
+        let names = "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:*.example.internal";
         authority.call(&format!("{request} -subj /CN=ca -keyout ca.key -out ca/ca.crt"));
         authority.call(&format!(
             "{request} -subj /CN=registry -addext {names} -addext basicConstraints=critical,CA:FALSE \

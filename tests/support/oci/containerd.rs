@@ -85,6 +85,11 @@ impl Containerd {
         }
     }
 
+    /// Returns the path of its socket.
+    pub(crate) fn address(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+
     /// Imports an archive as on a node; returns the output of `ctr`.
     pub(crate) fn import(&self, archive: &Path) -> Result<String, String> {
         self.ctr(&["images", "import", "--snapshotter", "native", archive.to_str().unwrap()])

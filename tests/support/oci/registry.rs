@@ -107,6 +107,11 @@ impl Registry {
         self.access
     }
 
+    /// Returns the path of its program.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Returns the token server of [`Access::Bearer`].
     pub(crate) fn tokens(&self) -> Option<&TokenServer> {
         self.tokens.as_ref()

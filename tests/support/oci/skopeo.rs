@@ -63,6 +63,14 @@ impl Skopeo {
         self.inspect(place, &place.options("--"))
     }
 
+    /// Returns why the manifest cannot be read.
+    #[track_caller]
+    pub(crate) fn fails_to_read(&self, place: Place) -> String {
+        let mut command = isolated(&self.0);
+        command.args(["inspect", "--raw"]).args(place.options("--")).arg(place.name());
+        run(&mut command).expect_err("the image was read")
+    }
+
     /// As [`Skopeo::manifest`], with the credentials of a file.
     #[track_caller]
     pub(crate) fn manifest_with(&self, credentials: &Path, place: Place) -> Vec<u8> {

@@ -36,7 +36,8 @@ impl TokenServer {
     pub(crate) fn start(authority: Authority) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared { tls: Arc::new(tls(&authority)), authority, scopes: Mutex::default() });
+        let tls = tls(&authority);
+        let shared = Arc::new(Shared { authority, tls, scopes: Mutex::default() });
         let server = Self { address, shared: Arc::clone(&shared) };
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -61,8 +62,8 @@ impl TokenServer {
 
 impl Shared {
     fn serve(&self, stream: TcpStream) -> io::Result<()> {
-        let session = ServerConnection::new(Arc::clone(&self.tls)).map_err(io::Error::other)?;
-        let mut stream = StreamOwned::new(session, stream);
+        let connection = ServerConnection::new(Arc::clone(&self.tls)).unwrap();
+        let mut stream = StreamOwned::new(connection, stream);
         let mut lines = BufReader::new(&mut stream).lines();
         let request = lines.next().unwrap_or_else(|| Ok(String::new()))?;
         let expected = BASE64_STANDARD.encode(format!("{USER}:{PASSWORD}"));
@@ -111,12 +112,13 @@ impl Shared {
     }
 }
 
-fn tls(authority: &Authority) -> ServerConfig {
+/// Returns the configuration with the certificate of the registry, which is for this machine.
+fn tls(authority: &Authority) -> Arc<ServerConfig> {
     let certificate = CertificateDer::from_pem_file(authority.file("server.crt")).unwrap();
     let key = PrivateKeyDer::from_pem_file(authority.file("server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap()
+    Arc::new(config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the registry compares a token with its clock")]

@@ -94,7 +94,7 @@ impl<'a> Abandonment<'a> {
         &self.manifests
     }
 
-    /// Tells whether pods without an owner become those of a StatefulSet that is made again.
+    /// Returns whether pods without an owner become those of a StatefulSet that is made again.
     pub(in crate::cmd) fn takes_pods(&self) -> bool {
         self.part.objects.iter().any(|of| of.key.kind == "StatefulSet" && of.act == Return::Recreate)
     }
@@ -225,7 +225,7 @@ impl<'a> Abandonment<'a> {
     }
 }
 
-/// Tells whether there are archived records of a release; no, if they may not be looked at.
+/// Returns whether there are archived records of a release; no, if they may not be looked at.
 pub(in crate::cmd) fn has_archive(
     cluster: &Cluster,
     release: &ReleaseName,

@@ -143,7 +143,7 @@ impl Records<'_> {
         })
     }
 
-    /// Tells whether a Secret is as an archive is made.
+    /// Returns whether a Secret is as an archive is made.
     fn is_marked(&self, secret: &Value) -> bool {
         let marks = self.marks();
         let labels = secret.pointer("/metadata/labels").and_then(Value::as_object);
@@ -153,7 +153,7 @@ impl Records<'_> {
             && marks.as_object().into_iter().flatten().all(has)
     }
 
-    /// Tells whether a Secret is an archive, and not only called so: one of our making, with a record in it.
+    /// Returns whether a Secret is an archive, and not only called so: one of our making, with a record in it.
     fn is_archive(&self, secret: &Value, room: &mut u64) -> bool {
         self.is_marked(secret)
             && Revision::read(secret, self.release, room)
@@ -212,7 +212,7 @@ impl Records<'_> {
         .hint("bring it to `deployed` first: `helm rollback`, or the upgrade again; `helm history` shows where it is")
     }
 
-    /// Tells whether records were moved.
+    /// Returns whether records were moved.
     pub(super) fn has_archive(&self) -> Result<bool, Failure> {
         let selector = format!(
             "app.kubernetes.io%2Fcomponent%3D{HELM_ARCHIVE}%2Capp.kubernetes.io%2Finstance%3D{}",

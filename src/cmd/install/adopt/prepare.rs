@@ -55,7 +55,7 @@ fn changed(bundle: &Bundle, handed: &Handed, live: &Value) -> Option<Value> {
     }
 }
 
-/// Tells whether nothing is to be done about an object any more.
+/// Returns whether nothing is to be done about an object any more.
 pub(super) fn is_over(bundle: &Bundle, handed: &Handed, live: &Value) -> bool {
     !matches!(handed.fate, Fate::Recreate | Fate::Replace) && changed(bundle, handed, live).is_none()
 }
@@ -97,7 +97,7 @@ pub(super) fn clear(
     Ok(())
 }
 
-/// Tells whether pods are left that belong to it: two Redis on one volume would damage it.
+/// Returns whether pods are left that belong to it: two Redis on one volume would damage it.
 fn has_pods(cluster: &Cluster, set: &ObjectKey, uid: &str) -> Result<bool, Failure> {
     let pods = list(cluster, "Pod", &set.namespace)?;
     let owners = pods.iter().filter_map(|pod| pod.pointer("/metadata/ownerReferences")?.as_array());

@@ -30,7 +30,7 @@ fn place(bundle: &Bundle) -> Option<Reference> {
     all.find_map(|manifest| reference(&manifest.object))
 }
 
-/// Tells whether a Secret of the bundle's is the one with the encryption key.
+/// Returns whether a Secret of the bundle's is the one with the encryption key.
 pub(super) fn is_of(secret: &str, bundle: &Bundle) -> bool {
     place(bundle).is_some_and(|place| place.secret == secret)
 }
@@ -148,13 +148,13 @@ fn made_for(name: &str) -> [Reference; 3] {
     ENCRYPTION_KEY_SECRETS.map(|end| Reference { secret: format!("{name}{end}"), key: KEY.to_owned() })
 }
 
-/// Tells whether nothing says that a Secret is of another installation.
+/// Returns whether nothing says that a Secret is of another installation.
 fn may_be_ours(secret: &Secret, bundle: &Bundle) -> bool {
     let instance = live::label(secret.metadata(), live::INSTANCE_LABEL);
     instance.is_none_or(|instance| instance == bundle.index.name.as_str())
 }
 
-/// Tells whether a Secret is one that this program has made for the bundle's own relay.
+/// Returns whether a Secret is one that this program has made for the bundle's own relay.
 fn is_made_here(place: &Reference, secret: &Secret, bundle: &Bundle) -> bool {
     live::label(secret.metadata(), live::MANAGED_BY_LABEL) == Some(FIELD_MANAGER)
         && may_be_ours(secret, bundle)

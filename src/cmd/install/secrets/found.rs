@@ -34,7 +34,7 @@ pub(super) fn read<'a>(
 }
 
 impl Found<'_> {
-    /// Tells whether it is there with a key, and something in that.
+    /// Returns whether it is there with a key, and something in that.
     pub(super) fn has(&self, key: &str) -> bool {
         self.secret.as_ref().is_some_and(|secret| has_value(secret, key))
     }
@@ -66,7 +66,7 @@ impl Found<'_> {
     }
 }
 
-/// Tells whether a Secret has a key, and something in it.
+/// Returns whether a Secret has a key, and something in it.
 pub(super) fn has_value(secret: &Secret, key: &str) -> bool {
     secret.data.get(key).is_some_and(|value| !value.expose().is_empty())
 }

@@ -1,4 +1,4 @@
-//! Keeps what is generated, encrypted to those who may recover it: in the record and in a file, before it is written.
+//! Saves encrypted copies of generated values, in the record and in a file, before the values are written to the cluster.
 
 use camino::{Utf8Path, Utf8PathBuf};
 #[cfg(feature = "age")]
@@ -17,30 +17,30 @@ pub(super) use with_age::Keeper;
 #[cfg(not(feature = "age"))]
 pub(super) use without_age::Keeper;
 
-/// A copy that was kept.
+/// A saved copy.
 pub(super) struct Kept {
     pub(super) file: Utf8PathBuf,
-    /// Without `age` there is none.
+    /// Without `age`, no value of this type exists.
     #[cfg(not(feature = "age"))]
     never: std::convert::Infallible,
     #[cfg(feature = "age")]
     encrypted: String,
-    /// The copies that the record had before.
+    /// The copies that were in the record before.
     #[cfg(feature = "age")]
     before: Option<Value>,
 }
 
-/// Says that what is generated could not be recovered.
+/// Returns the error for generated values that could never be recovered.
 fn nobody(makings: &[Making], why: &str) -> Failure {
     let names: Vec<&str> = makings.iter().map(|making| making.key.name.as_str()).collect();
-    Failure::input(format!("nobody could recover what would be generated into {}: {why}", names.join(", ")))
+    Failure::input(format!("values generated into {} could not be recovered: {why}", names.join(", ")))
 }
 
 fn is_dev(bundle: &Bundle) -> bool {
     bundle.index.environment.as_str() == "dev"
 }
 
-const NO_RECOVERY: &str = "or say that with the namespace they may be lost for ever: --no-recovery";
+const NO_RECOVERY: &str = "or accept that they are lost with the namespace: --no-recovery";
 
 #[cfg(feature = "age")]
 mod with_age {
@@ -52,16 +52,16 @@ mod with_age {
     use crate::cmd::state_args;
     use crate::sealed::{Recipients, Recovery};
 
-    /// Who can recover what is generated, and where the file is to be.
+    /// The recipients of generated values, and the path of the file.
     pub(in crate::cmd::install::secrets) struct Keeper {
         recipients: Recipients,
         path: Utf8PathBuf,
-        /// Whether a person named the path, and not this program.
+        /// Whether the operator named the path.
         is_named: bool,
     }
 
     impl Keeper {
-        /// Finds out who keeps what is generated; nobody need in a development environment.
+        /// Chooses the recipients of generated values. A development environment needs none.
         pub(in crate::cmd::install::secrets) fn of(
             bundle: &Bundle,
             makings: &[Making],
@@ -93,17 +93,17 @@ mod with_age {
             Ok(Some(Self { recipients, path, is_named: file.is_some() }))
         }
 
-        /// Returns the public keys of those who can recover it.
+        /// Returns the public keys of the recipients.
         pub(in crate::cmd::install::secrets) fn recipients(&self) -> Vec<String> {
             self.recipients.iter().map(|recipient| recipient.as_str().to_owned()).collect()
         }
 
-        /// Returns where the file will be.
+        /// Returns the path of the file.
         pub(in crate::cmd::install::secrets) fn file(&self) -> Utf8PathBuf {
             next_free(&self.path)
         }
 
-        /// Keeps Secrets.
+        /// Saves copies of Secrets.
         pub(in crate::cmd::install::secrets) fn keep(
             &self,
             journal: &Journal<'_>,
@@ -115,7 +115,7 @@ mod with_age {
                 Recovery { bundle, namespace, secrets }.seal(&self.recipients).map_err(Failure::world)?;
             let encrypted = String::from_utf8(file).map_err(Failure::bug)?;
             let before = journal.keep_recovery(&encrypted)?;
-            // Nothing is generated without a file: the record must not say that there was something.
+            // Without a file nothing is generated, so the record must not have a copy.
             let unkept = |failure: Failure| match journal.discard_recovery(&encrypted, before.as_ref()) {
                 Ok(()) => failure,
                 Err(why) => {
@@ -129,7 +129,7 @@ mod with_age {
     }
 
     impl Kept {
-        /// Deletes the copy, here and in the record: it is of values that are nowhere.
+        /// Deletes the copy in the file and in the record. Its values were never written to the cluster.
         pub(in crate::cmd::install::secrets) fn discard(&self, journal: &Journal<'_>) -> Result<(), Failure> {
             fs_err::remove_file(&self.file)?;
             journal.discard_recovery(&self.encrypted, self.before.as_ref())
@@ -144,11 +144,11 @@ mod without_age {
         Utf8PathBuf, is_dev, nobody,
     };
 
-    /// Nobody: there is no such value.
+    /// No value of this type exists.
     pub(in crate::cmd::install::secrets) enum Keeper {}
 
     impl Keeper {
-        /// Refuses, where somebody should keep what is generated.
+        /// Refuses to generate values that need a recipient.
         pub(in crate::cmd::install::secrets) fn of(
             bundle: &Bundle,
             makings: &[Making],
@@ -157,8 +157,8 @@ mod without_age {
             if AgeKeys::of(&bundle.recipe).recovery.is_empty() && is_dev(bundle) {
                 return Ok(None);
             }
-            Err(nobody(makings, "this program was built without `age`, and encrypts nothing")
-                .hint("take a program that was built with it")
+            Err(nobody(makings, "this build has no encryption (cargo feature `age`)")
+                .hint("use a build with the feature `age`")
                 .hint(NO_RECOVERY))
         }
 

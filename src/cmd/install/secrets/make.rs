@@ -132,13 +132,13 @@ fn fill(
     Ok(whole)
 }
 
-/// Tells whether a Secret is there with the same values.
+/// Returns whether a Secret is there with the same values.
 fn is_live(key: &ObjectKey, secret: &Secret, found: &[Found<'_>]) -> bool {
     let live = found.iter().find(|found| found.key == *key).and_then(|found| found.secret.as_ref());
     live.is_some_and(|live| live.data == secret.data)
 }
 
-/// Tells whether any value that was made is there.
+/// Returns whether any value that was made is there.
 fn has_any_live(making: &Making, secret: &Secret, found: &[Found<'_>]) -> bool {
     let live = found.iter().find(|found| found.key == making.key).and_then(|found| found.secret.as_ref());
     let is_live = |key: &String| live.is_some_and(|live| live.data.get(key) == secret.data.get(key));

@@ -178,7 +178,7 @@ pub(crate) fn check_noted(cluster: &Cluster, bundle: &Bundle, then: &[Item]) -> 
 }
 
 impl Makings {
-    /// Tells whether there is nothing to make.
+    /// Returns whether there is nothing to make.
     pub(crate) fn is_empty(&self) -> bool {
         self.generated.is_empty() && self.sealed.is_empty()
     }
@@ -197,7 +197,7 @@ impl Makings {
             .collect()
     }
 
-    /// Tells whether the encryption key is generated, and nobody has agreed yet.
+    /// Returns whether the encryption key is generated, and nobody has agreed yet.
     pub(crate) fn asks_first_install(&self) -> bool {
         self.asks_first_install
     }
@@ -217,7 +217,7 @@ impl Makings {
         self.strange.extend(found.item());
     }
 
-    /// Tells whether the record is to note other Secrets than it does: they took the place of those that it knows.
+    /// Returns whether the record is to note other Secrets than it does: they took the place of those that it knows.
     pub(crate) fn notes_others(&self) -> bool {
         self.notes
     }

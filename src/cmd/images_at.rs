@@ -1,0 +1,58 @@
+//! Where the images of a bundle are: in its archive, in the store that it is an entry of, or nowhere.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use camino::Utf8Path;
+
+use super::medium::entry_at;
+use crate::bundle::carried::Carried;
+use crate::images::list::ImageList;
+use crate::model::digest::Digest;
+use crate::store::Store;
+use crate::ui::images_view::{ImagesSummary, Place};
+
+/// Where the images of a bundle are looked for.
+pub(super) enum ImagesAt {
+    Archive,
+    Store(Store),
+    /// A folder that is no entry of a store has no images.
+    Nowhere,
+}
+
+/// How carefully they are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counting {
+    /// By the headers of the archive, and by size in the store.
+    BySize,
+    /// Every byte is hashed; of an archive it has been.
+    ByDigest,
+}
+
+impl ImagesAt {
+    /// Returns where the images of the bundle at `path` are.
+    pub(super) fn path(path: &Utf8Path) -> io::Result<Self> {
+        if !path.is_dir() {
+            return Ok(Self::Archive);
+        }
+        let entry = entry_at(&path.canonicalize_utf8()?);
+        Ok(entry.map_or(Self::Nowhere, |(store, _)| Self::Store(store)))
+    }
+
+    /// Counts the configs and layers that are there; `carried` is what the archive has.
+    pub(super) fn count(
+        &self,
+        images: &ImageList,
+        carried: &Carried,
+        counting: Counting,
+    ) -> io::Result<ImagesSummary> {
+        let (missing, place) = match (self, counting) {
+            (Self::Archive, Counting::ByDigest) => (carried.missing(images).collect(), Place::Archive),
+            (Self::Archive, Counting::BySize) => (carried.missing(images).collect(), Place::Headers),
+            (Self::Store(store), Counting::ByDigest) => (store.blobs().bad(images)?, Place::HashedStore),
+            (Self::Store(store), Counting::BySize) => (store.blobs().missing(images)?, Place::Store),
+            (Self::Nowhere, _) => (images.blobs().collect::<BTreeMap<Digest, u64>>(), Place::Archive),
+        };
+        Ok(ImagesSummary::of(images, place, |digest| !missing.contains_key(digest)))
+    }
+}
