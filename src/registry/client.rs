@@ -220,7 +220,7 @@ impl Registry {
                 headers.insert(AUTHORIZATION, header.clone());
             }
             let request =
-                HttpRequest { method: call.method.clone(), uri: &uri, headers, body: body.to_http() };
+                HttpRequest { method: call.method.clone(), uri: &uri, headers, body: body.as_http() };
             let mut answer = self.transport.send(request)?;
             let is_safe = matches!(call.method, Method::GET | Method::HEAD);
             if !is_safe || !redirect::is_redirect(answer.status) {

@@ -29,7 +29,7 @@ impl CallBody<'_, '_> {
         matches!(self, Self::Stream(body) if body.is_begun())
     }
 
-    pub(super) fn to_http(&mut self) -> HttpBody<'_> {
+    pub(super) fn as_http(&mut self) -> HttpBody<'_> {
         match self {
             Self::None => HttpBody::Empty,
             Self::Bytes(bytes) => HttpBody::Bytes(bytes),
