@@ -50,15 +50,15 @@ fn has_nothing(registry: &Registry, repository: &str, images: &Images) -> bool {
 
 fn fills_registry(program: Program, access: Access) {
     let Some((registry, site)) = site_of(program, access) else { return };
-    let [relay, side] = pair();
-    site.build(&[&relay, &side], "all.tar", "all");
+    let [relay, extra] = pair();
+    site.build(&[&relay, &extra], "all.tar", "all");
 
     let report = site.pushed("all.tar", &[]);
 
     assert_eq!(report["schema"], "relay-bundle/push/v1");
     // Three of the side, two of the relay, and what both have.
     assert_eq!((&report["sent"], &report["mounted"], &report["there"]), (&5.into(), &1.into(), &0.into()));
-    for (repository, tag, image) in [(RELAY_REPOSITORY, "v1.1.314", &relay), (SIDE_REPOSITORY, "1", &side)] {
+    for (repository, tag, image) in [(RELAY_REPOSITORY, "v1.1.314", &relay), (SIDE_REPOSITORY, "1", &extra)] {
         assert!(is_whole(&registry, repository, image), "{repository}");
         assert_eq!(registry.digest(repository, tag).as_ref(), Some(&image.manifest.digest));
     }
@@ -190,18 +190,18 @@ fn delta_after_its_base_sends_what_is_new() {
 fn delta_takes_layers_from_another_repository() {
     for program in Program::ALL {
         let Some((registry, proxy, site)) = site_behind_proxy(program) else { return };
-        let (relay, side) = (image_of(&[b"relay", b"shared"]), image_of(&[b"shared"]));
+        let (relay, extra) = (image_of(&[b"relay", b"shared"]), image_of(&[b"shared"]));
         site.build(&[&relay], "base.tar", "all");
-        site.build(&[&relay, &side], "delta.tar", "since:base.tar");
+        site.build(&[&relay, &extra], "delta.tar", "since:base.tar");
         site.pushed("base.tar", &[]);
-        let (shared, forecast) = (&side.blobs[1].digest, site.pushed("delta.tar", &["--dry-run"]));
+        let (shared, forecast) = (&extra.blobs[1].digest, site.pushed("delta.tar", &["--dry-run"]));
         assert_eq!((&forecast["mounted"], &forecast["dryRun"]), (&1.into(), &true.into()));
         proxy.release();
 
         let report = site.pushed("delta.tar", &[]);
 
         assert_eq!((&report["sent"], &report["mounted"]), (&1.into(), &1.into()));
-        assert!(is_whole(&registry, SIDE_REPOSITORY, &side), "{program:?}");
+        assert!(is_whole(&registry, SIDE_REPOSITORY, &extra), "{program:?}");
         let mounts =
             writes(&proxy).into_iter().filter(|request| request.contains(&format!("mount={shared}")));
         assert_eq!(mounts.count(), 1);
@@ -221,8 +221,8 @@ fn dry_run_only_asks() {
 /// Kills a push at one request after the other, and pushes again.
 fn killed(program: Program, hold: Hold) {
     let Some((registry, proxy, site)) = site_behind_proxy(program) else { return };
-    let [relay, side] = pair();
-    site.build(&[&relay, &side], "all.tar", "all");
+    let [relay, extra] = pair();
+    site.build(&[&relay, &extra], "all.tar", "all");
     for number in 1.. {
         let prefix = format!("{}/n{number}", proxy.address);
         proxy.hold(number, hold);
@@ -242,7 +242,7 @@ fn killed(program: Program, hold: Hold) {
 
         assert_eq!(report["images"].as_array().unwrap().len(), 2);
         for (repository, tag, image) in
-            [(RELAY_REPOSITORY, "v1.1.314", &relay), (SIDE_REPOSITORY, "1", &side)]
+            [(RELAY_REPOSITORY, "v1.1.314", &relay), (SIDE_REPOSITORY, "1", &extra)]
         {
             let repository = format!("n{number}/{repository}");
             assert!(is_whole(&registry, &repository, image), "{program:?} {hold:?} {number}");
@@ -309,15 +309,15 @@ fn old_generation_survives_garbage_collection_when_its_tag_moves() {
 fn two_pushes_at_once_both_succeed() {
     for program in Program::ALL {
         let Some((registry, site)) = site_of(program, Access::Plain) else { return };
-        let [relay, side] = pair();
-        site.build(&[&relay, &side], "all.tar", "all");
+        let [relay, extra] = pair();
+        site.build(&[&relay, &extra], "all.tar", "all");
         let pushes = [site.begin_push("all.tar", &[]), site.begin_push("all.tar", &[])];
         for push in pushes {
             let output = push.wait_with_output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
         assert!(is_whole(&registry, RELAY_REPOSITORY, &relay), "{program:?}");
-        assert!(is_whole(&registry, SIDE_REPOSITORY, &side), "{program:?}");
+        assert!(is_whole(&registry, SIDE_REPOSITORY, &extra), "{program:?}");
     }
 }
 

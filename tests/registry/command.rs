@@ -53,16 +53,16 @@ fn blob_whose_mount_is_answered_with_an_upload_is_sent() {
 fn delta_whose_mount_is_answered_with_an_upload_sends_nothing() {
     let fake = Fake::start(Flaw::NoMounts);
     let site = Site::new(&fake.stub.address());
-    let [relay, side] = pair();
+    let [relay, extra] = pair();
     site.build(&[&relay], "base.tar", "all");
-    site.build(&[&relay, &side], "delta.tar", "since:base.tar");
+    site.build(&[&relay, &extra], "delta.tar", "since:base.tar");
     site.pushed("base.tar", &[]);
     let before = fake.count("PUT");
 
     let ended = site.push("delta.tar", &[]);
 
     assert_eq!((ended.code, fake.count("PUT")), (4, before), "{}", ended.stderr);
-    let shared = &side.blobs[1].digest;
+    let shared = &extra.blobs[1].digest;
     assert!(ended.json()["reasons"].to_string().contains(shared), "{}", ended.stdout);
 }
 

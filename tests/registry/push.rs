@@ -136,12 +136,12 @@ fn full_registry_is_told_with_its_own_words() {
 
 #[test]
 fn registry_that_denies_again_and_again_is_asked_twice() {
-    let stub = Stub::start(|seen, _| match seen.target.as_str() {
-        "/token?service=s" => Answer::new(200, "{\"token\":\"t\"}"),
-        _ => {
-            let host = seen.header("host").unwrap();
-            Answer::challenge(&format!("Bearer realm=\"http://{host}/token\",service=\"s\""))
+    let stub = Stub::start(|seen, _| {
+        if seen.target == "/token?service=s" {
+            return Answer::new(200, "{\"token\":\"t\"}");
         }
+        let host = seen.header("host").unwrap();
+        Answer::challenge(&format!("Bearer realm=\"http://{host}/token\",service=\"s\""))
     });
     let client = Client::plain(&stub);
     let error = failed(push(&client, &stub, b"abc"));

@@ -33,7 +33,7 @@ use crate::ui::progress::Progress;
     mut_arg("state", |argument| argument.conflicts_with("key")),
     after_help = "The bundle is verified as for `rollback`: an old one can bring a lost image back. The registry is
 asked for everything before the first upload, and what is there is not sent again. A push that was
-killed goes on when it is run again. Exit code 3: the bundle is not trusted; 4: the registry refused.
+killed goes on when it is run again. Exit code 3: the bundle is not trusted; 4: a registry refused.
 
 A tag that names another image stays, since garbage collection would remove that image.
 
