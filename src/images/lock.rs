@@ -187,7 +187,7 @@ impl Lock {
     pub fn to_text(&self) -> String {
         let profiles: Vec<String> = self.profiles.iter().map(|name| format!("\"{name}\"")).collect();
         let mut text = format!(
-            "# LockText by `relay-bundle lock`.\nschema = \"{SCHEMA}\"\nplatform = \"{}\"\nprofiles = [{}]\n",
+            "# Written by `relay-bundle lock`.\nschema = \"{SCHEMA}\"\nplatform = \"{}\"\nprofiles = [{}]\n",
             self.platform,
             profiles.join(", ")
         );
