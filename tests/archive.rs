@@ -618,7 +618,7 @@ fn each_defect_of_the_blobs_of_a_layout_is_named() {
         (
             "an altered blob",
             &|layout| bytes_of(layout, &blobs[2])[0] ^= 1,
-            &format!("`{}` was altered: SHA256SUMS lists", blobs[2]),
+            &format!("`{}` was altered: images.json lists", blobs[2]),
             "",
         ),
         (
@@ -651,7 +651,7 @@ fn each_defect_of_the_blobs_of_a_layout_is_named() {
                     }
                 }
             },
-            "was altered: SHA256SUMS lists",
+            "was altered: images.json lists",
             "",
         ),
         (

@@ -213,7 +213,7 @@ fn entry_of_a_store_has_the_images_that_the_store_has() {
         let ran = env.run(&[&verify[..], &["--json"]].concat());
 
         assert_eq!((ran.code, ran.json()["code"].as_str()), (1, Some("IMAGES_MISSING")), "{}", ran.stderr);
-        assert!(ran.stderr.contains("1 of 3 blobs"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("1 of 3 configs and layers"), "{}", ran.stderr);
     }
 }
 
@@ -247,8 +247,8 @@ fn base_must_be_a_bundle_of_the_same_name_whose_images_are_pinned() {
     env.build(&["loose", "--archive", "loose.tar"]);
     env.build(&["tiny"]);
     for (base, why) in [
-        ("since:other.tar", "`other.tar` is a bundle of other, and this is one of relay"),
-        ("since:@other", "`@other` is a bundle of other, and this is one of relay"),
+        ("since:other.tar", "`other.tar` is other, this bundle is relay"),
+        ("since:@other", "`@other` is other, this bundle is relay"),
         ("since:loose.tar", "the images of `loose.tar` are not pinned"),
         ("since:gone.tar", "gone.tar"),
         ("since:", "expected all, none, since:FILE or since:@ENTRY"),

@@ -152,7 +152,7 @@ fn what_is_no_archive_is_refused() {
     let good = Tar::new().bytes();
     let program = fs_err::read(env!("CARGO_BIN_EXE_relay-bundle")).unwrap();
     let table: [(&str, &[u8], &str); 8] = [
-        ("nothing", b"", "it is empty"),
+        ("nothing", b"", "the input is empty"),
         ("a byte", b"{", "cut short"),
         ("almost a header", &good[..BLOCK - 1], "cut short"),
         ("a text", &b"apiVersion: v1\nkind: Namespace\n".repeat(100), "has a header whose field"),

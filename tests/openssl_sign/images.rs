@@ -57,7 +57,7 @@ fn script_counts_the_carried_blobs() {
         for (bundle, carried) in [("all.tar", 3), ("delta.tar", 2), ("none.tar", 0), (folder.as_str(), 0)] {
             let (code, stdout, stderr) = ran(&home, &shell, bundle);
             assert_eq!(code, Some(0), "{} {bundle}: {stderr}", shell.name);
-            let line = format!("images {carried} of 3 blobs carried\n");
+            let line = format!("images {carried} of 3 configs and layers carried\n");
             assert!(stdout.contains(&line), "{} {bundle}: {stdout}", shell.name);
         }
         assert!(!ran(&home, &shell, "web.tar").1.contains("layers carried"), "{}", shell.name);
