@@ -230,3 +230,41 @@ fn removal_waits_for_those_who_use_the_blobs() {
     assert_eq!(removal.join().unwrap().blobs.partial_bytes, BLOB.len() as u64);
     assert_eq!(fs::read_dir(root.join(".blobs/.partial")).unwrap().count(), 0);
 }
+
+#[test]
+fn gc_follows_no_link_out_of_the_store() {
+    let outside = home();
+    let victim = outside.root.join("sha256").join("d".repeat(64));
+    fs::create_dir_all(victim.parent().unwrap()).unwrap();
+    fs::write(&victim, "of somebody else").unwrap();
+    for link in ["", "sha256", ".partial"] {
+        let home = home();
+        let store = &home.store;
+        drop(store.blobs().share().unwrap());
+        let blobs = home.root.join(".blobs");
+        let place = if link.is_empty() { blobs } else { blobs.join(link) };
+        fs::remove_dir_all(&place).unwrap();
+        let target = if link.is_empty() { outside.root.clone() } else { outside.root.join("sha256") };
+        symlink(target, &place).unwrap();
+
+        let refused = store.collect_garbage(Scope::EntriesAndBlobs);
+
+        assert!(matches!(refused, Err(StoreError::InTheWay { .. })), "{link}: {refused:?}");
+        assert!(victim.exists(), "{link}");
+    }
+}
+
+#[test]
+fn partial_blob_with_a_second_name_is_not_extended() {
+    let home = home();
+    let store = &home.store;
+    drop(store.blobs().share().unwrap());
+    let victim = home.root.join("victim");
+    fs::write(&victim, "of somebody else").unwrap();
+    fs::hard_link(&victim, home.root.join(".blobs/.partial").join(digest().to_string())).unwrap();
+
+    let refused = store.blobs().begin(digest(), BLOB.len() as u64);
+
+    assert!(matches!(refused, Err(StoreError::InTheWay { .. })));
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "of somebody else");
+}

@@ -19,6 +19,7 @@ use crate::profile::node::Visibility;
 use crate::profile::overlay::ProfileFiles;
 use crate::profile::resolve::Profile;
 use crate::registry::Registry;
+use crate::registry::error::{RegistryError, RegistryFault};
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 use crate::ui::progress::size;
@@ -172,6 +173,11 @@ impl Args {
     fn listed(&self, folder: &Folder<'_>, lock: Option<&Lock>) -> Result<BTreeSet<Label>, Failure> {
         let mut listed: BTreeSet<Label> = lock.map(|lock| lock.profiles.clone()).unwrap_or_default();
         listed.extend(self.names.iter().cloned());
+        if listed.is_empty() && lock.is_some() {
+            let path = self.profiles.join(LOCK_FILE);
+            return Err(Failure::input(format!("`{path}` lists no profile"))
+                .hint("name the profiles to lock, or remove the file"));
+        }
         if listed.is_empty() {
             let names = folder.names().into_iter().filter(|name| name != "base");
             listed.extend(names.filter_map(|name| name.parse().ok()));
@@ -216,7 +222,7 @@ impl Args {
             } else {
                 ctx.printer.say(&format!("looking up {name}"));
                 warn_of_moved_tag(ctx, &registry, name);
-                registry.resolve(name, platform)?
+                registry.resolve(name, platform).map_err(|error| explain_pin(name, error))?
             };
             images.insert(name.clone(), locked);
         }
@@ -253,6 +259,17 @@ impl Args {
 /// Returns whether a name of `--update` is the image's reference, or its repository.
 fn is_named(image: &Reference, name: &str) -> bool {
     image.to_string() == name || image.name() == name || image.full().name() == name
+}
+
+/// Adds where the digest comes from that the registry does not have.
+fn explain_pin(name: &Reference, error: RegistryError) -> Failure {
+    let is_gone = matches!(error.why, RegistryFault::Gone(digest) if name.digest() == Some(digest));
+    let failure = Failure::from(error);
+    if !is_gone {
+        return failure;
+    }
+    let hint = "the profile, or a default, pins this digest: write the one that the registry has, or \"\" for the tag's";
+    Failure { hints: vec![hint.to_owned()], ..failure }
 }
 
 /// Says where a tag beside a pinned digest leads elsewhere: what runs is then not what the tag says.
@@ -312,7 +329,8 @@ fn check(ctx: &Ctx, lock: &Lock, wanted: &ImageUsers, profiles: &[Profile]) -> O
         ctx.printer.say(&format!("{} images are locked for {}", lock.images.len(), lock.platform));
         return Ok(ExitCode::SUCCESS);
     }
-    ctx.printer.say("write the lock again, with a network: relay-bundle lock");
+    let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+    ctx.printer.say(&format!("write the lock again, with a network: relay-bundle lock {}", names.join(" ")));
     Ok(DIFFERS.into())
 }
 

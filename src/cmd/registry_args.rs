@@ -8,7 +8,8 @@ use camino::Utf8PathBuf;
 use super::cluster_args::proxies;
 use super::ctx::Ctx;
 use super::failure::Failure;
-use crate::registry::error::RegistryError;
+use crate::fsio::remedy;
+use crate::registry::error::{RegistryError, RegistryFault};
 use crate::registry::{
     CredentialEnvironment, CredentialError, Mirror, PlainHost, Registry, RegistryCredentials,
     RegistrySettings, RegistrySettingsError, Timeouts,
@@ -68,7 +69,11 @@ fn path(name: &str) -> Option<Utf8PathBuf> {
 
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
-        let remedy = error.remedy();
+        let disk = match &error.why {
+            RegistryFault::Sink(error) => remedy(error).map(str::to_owned),
+            _ => None,
+        };
+        let remedy = error.remedy().or(disk);
         remedy.into_iter().fold(Self::world(error), Self::hint)
     }
 }

@@ -209,9 +209,12 @@ impl Blobs {
 
     /// Returns what is not `named`; the caller holds the exclusive lock.
     pub(super) fn find_garbage(&self, named: &BTreeSet<Digest>) -> Result<BlobGarbage, StoreError> {
+        // Through a link, files would be removed that are not ours.
+        self.folders().iter().try_for_each(|folder| check_own_folder(folder))?;
         let mut garbage = BlobGarbage::default();
         for item in read_folder(&self.root.join(WHOLE))? {
             let digest = item.file_name().to_str().and_then(|name| name.parse::<Digest>().ok());
+            let digest = digest.filter(|_| item.file_type().is_ok_and(|kind| kind.is_file()));
             if let Some(digest) = digest.filter(|digest| !named.contains(digest)) {
                 garbage.blobs.insert(digest, item.metadata()?.len());
             }
@@ -246,11 +249,15 @@ impl Blobs {
         self.root.join(WHOLE).join(digest.to_string())
     }
 
+    fn folders(&self) -> [Utf8PathBuf; 3] {
+        [self.root.clone(), self.root.join(WHOLE), self.root.join(PARTIAL)]
+    }
+
     fn make_folders(&self) -> Result<(), StoreError> {
         if let Some(store) = self.root.parent() {
             make_store_folder(&self.disk, store)?;
         }
-        for folder in [self.root.clone(), self.root.join(WHOLE), self.root.join(PARTIAL)] {
+        for folder in self.folders() {
             self.disk.make_folder_if_absent(&folder)?;
             check_own_folder(&folder)?;
         }

@@ -55,9 +55,10 @@ impl Store {
     ///
     /// When the store cannot be read, or a link cannot be followed.
     pub fn find_garbage(&self, scope: Scope) -> Result<Garbage, StoreError> {
+        // First, as builds have it: whoever waits for a fetch must not hold up builds.
+        let _blobs = self.lock_blobs(scope)?;
         // Without a lock file no one has built here.
         let _lock = if self.root.join(LOCK).exists() { Some(self.lock_exclusive()?) } else { None };
-        let _blobs = self.lock_blobs(scope)?;
         self.garbage(scope)
     }
 
@@ -70,8 +71,8 @@ impl Store {
         if !self.root.is_dir() {
             return Ok(Garbage::default());
         }
-        let _lock = self.lock_exclusive()?;
         let _blobs = self.lock_blobs(scope)?;
+        let _lock = self.lock_exclusive()?;
         let garbage = self.garbage(scope)?;
         self.make_root()?;
         self.sweep()?;

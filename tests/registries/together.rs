@@ -102,6 +102,7 @@ fn fetch_on_full_disk_fails_and_resumes_with_room() {
     command.args(["-c", SMALL_DISK, env!("CARGO_BIN_EXE_relay-bundle"), scene.large()]);
     let ran = Ran::of(&mut command);
     assert!(ran.stderr.contains("No space left on device"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint: the disk is full"), "{}", ran.stderr);
     let lines: Vec<&str> = ran.stdout.lines().filter(|line| !line.contains("/app:v1")).collect();
     let hashed = format!("{0}  bundles/.blobs/sha256/{0}", scene.large());
     assert_eq!(lines, ["first 4", "0", "second 0", &hashed], "{}", ran.stderr);
