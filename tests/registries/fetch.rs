@@ -120,7 +120,7 @@ fn fetch_of_unlocked_profile_is_refused() {
     let place = Workplace::with_image("registry.example.internal/app:v1");
     let ran = place.run(&["fetch", "relay"]);
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
-    assert!(ran.stderr.contains("hint: lock them: relay-bundle lock relay"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint: lock it: relay-bundle lock relay"), "{}", ran.stderr);
     assert!(place.blobs().is_empty());
 }
 
