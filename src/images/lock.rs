@@ -300,6 +300,13 @@ mod tests {
     }
 
     #[test]
+    fn lock_begins_with_published_header() {
+        let header = "# Written by `relay-bundle lock`.\nschema = \"relay-bundle/images-lock/v1\"\n\
+                      platform = \"linux/amd64\"\nprofiles = [\"dev\", \"production\"]\n\n[[image]]\nname = \"";
+        assert!(lock().to_text().starts_with(header));
+    }
+
+    #[test]
     fn lock_that_states_something_wrong_is_refused() {
         let text = lock().to_text();
         let tagged = format!("tagged = \"sha256:{}\"", Digest::of(b"index"));
