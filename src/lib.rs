@@ -10,6 +10,7 @@ pub mod bundle;
 pub mod canonical;
 pub mod cluster;
 pub mod cmd;
+pub mod command;
 pub mod fluent_bit;
 pub mod fsio;
 pub mod hashing;

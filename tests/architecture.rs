@@ -24,7 +24,7 @@ const CORE: &[(&str, &[&str])] = &[
     ("adoption", &["model", "render"]),
 ];
 
-/// The edges: they use `fsio` for files and `hashing` for cores, and not each other.
+/// The edges: they use `fsio` for files, `hashing` for cores and `command` for programs, and not each other.
 const EDGES: &[(&str, &[&str])] = &[
     ("fsio", &["model"]),
     ("sealed", &["model", "age_file"]),
@@ -34,8 +34,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("parts", &["model", "bundle", "fsio", "hashing"]),
     ("state_file", &["model", "canonical", "trust", "fsio"]),
     ("ui", &["model", "images", "profile", "render", "bundle", "trust", "plan"]),
-    ("cluster", &["model", "proxy", "fsio"]),
-    ("registry", &["model", "images", "proxy", "fsio"]),
+    ("command", &[]),
+    ("cluster", &["model", "proxy", "fsio", "command"]),
+    ("registry", &["model", "images", "proxy", "fsio", "command"]),
 ];
 
 /// What each module of `src/` may use; the commands use all of them.
@@ -67,7 +68,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("jiff", &["model"]),
     ("pkcs8", &["trust"]),
     ("rpassword", &["cmd"]),
-    ("rustix", &["fsio", "cluster", "registry", "cmd"]),
+    ("rustix", &["fsio", "command", "cluster", "cmd"]),
     ("rustls", &["cluster", "registry"]),
     ("secrecy", &["cluster"]),
     ("annotate_snippets", &["ui"]),
@@ -92,7 +93,7 @@ const CRATES: &[(&str, &[&str])] = &[
     // As `kube` for clusters.
     ("ureq", &["registry"]),
     ("walkdir", &["store", "archive"]),
-    ("zeroize", &["model", "fsio", "sealed", "trust", "adoption", "proxy", "cluster", "registry", "cmd"]),
+    ("zeroize", &["model", "fsio", "sealed", "trust", "adoption", "proxy", "command", "cluster", "registry", "cmd"]),
 ];
 
 /// What the core must not name.

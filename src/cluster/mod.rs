@@ -5,7 +5,6 @@
 
 mod body;
 mod client;
-mod command;
 mod connection;
 mod credentials;
 pub mod error;

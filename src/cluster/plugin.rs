@@ -1,5 +1,6 @@
 //! Credential plugins: the `exec` of a kubeconfig's user.
 
+use std::io;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -9,9 +10,14 @@ use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::command::{self, CommandError, DEADLINE, Interaction};
 use super::credentials::bearer_header;
+use crate::command::{self, CommandError, Ending, Finished, Interaction, Limits};
 use crate::model::timestamp::Timestamp;
+
+/// How long a plugin may take that cannot ask a person: a login over a slow network takes some seconds.
+const DEADLINE: Duration = Duration::from_mins(1);
+/// How much a plugin may print: a token or a certificate with its key has some thousand bytes.
+const OUTPUT_BYTES_MAX: usize = 1 << 20;
 
 /// What plugins depend on outside of the kubeconfig.
 #[derive(Clone, Copy)]
@@ -63,11 +69,13 @@ pub enum PluginFault {
 impl From<CommandError> for PluginFault {
     fn from(error: CommandError) -> Self {
         match error {
-            CommandError::Start(why) => Self::Start(why),
+            CommandError::Start(error) if error.kind() == io::ErrorKind::NotFound => {
+                Self::Start("there is no such program".to_owned())
+            }
+            CommandError::Start(error) => Self::Start(error.to_string()),
             CommandError::Timeout(limit) => Self::Timeout(limit),
             CommandError::TooLarge => Self::TooLarge,
-            CommandError::Failed(status) => Self::Failed(status),
-            CommandError::Lost(why) => Self::Lost(why),
+            CommandError::Lost(error) => Self::Lost(error.to_string()),
         }
     }
 }
@@ -119,7 +127,15 @@ impl Plugin {
     }
 
     fn issue(&self) -> Result<Issued, PluginFault> {
-        let output = command::run(self.prepare(), self.interaction)?;
+        let limits = Limits {
+            interaction: self.interaction,
+            ending: Ending::Output,
+            output_bytes_max: OUTPUT_BYTES_MAX,
+        };
+        let Finished { status, output } = command::run(self.prepare(), None, limits)?;
+        if !status.success() {
+            return Err(PluginFault::Failed(status));
+        }
         // Its parser's words would quote a token.
         let answer: ExecCredential = serde_saphyr::from_slice(&output)
             .map_err(|_| PluginFault::Answer("printed no ExecCredential"))?;
@@ -226,6 +242,16 @@ mod tests {
         }
         let why = taken("interactiveMode: Always", Absent, "").err().unwrap().to_string();
         assert!(why.starts_with("the kubeconfig's credential plugin `/bin/sh` needs a terminal"), "{why}");
+    }
+
+    #[test]
+    fn plugin_that_fails_or_is_not_there_is_told() {
+        let failed = run("exit 3").err().unwrap();
+        assert!(matches!(failed, PluginFault::Failed(status) if status.code() == Some(3)), "{failed:?}");
+        let mut none = taken("", Terminal::Absent, "").unwrap();
+        none.command = "/no/such/program".to_owned();
+        let why = none.run().err().unwrap().why;
+        assert_eq!(why, PluginFault::Start("there is no such program".to_owned()));
     }
 
     #[test]

@@ -1,21 +1,15 @@
 //! Credential helpers: programs called `docker-credential-NAME`, which print credentials as JSON.
 
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
 use super::{CredentialError, LoginSecret, RegistryLogin};
+use crate::command::{self, CommandError, Ending, Finished, Interaction, Limits};
 
 /// The longest answer of a helper.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
-/// How often a helper is looked at.
-const TICK: Duration = Duration::from_millis(5);
 /// The name of a user whose secret is an identity token.
 const IDENTITY: &str = "<token>";
 /// The output of helpers that do not know a registry.
@@ -51,15 +45,22 @@ impl Helper {
     /// Asks for the credentials of `server`.
     pub(super) fn ask(&self, server: &str, patience: Duration) -> Result<Told, CredentialError> {
         let name = || self.program.clone();
-        let not_started = |why: io::Error| CredentialError::HelperStart { name: name(), why };
-        let mut running = Running::start(&self.program).map_err(not_started)?;
-        running.tell(server);
-        let unusable = || CredentialError::HelperAnswer { name: name(), server: server.to_owned() };
-        let (status, printed) = match running.finish(patience).map_err(not_started)? {
-            End::Exited(status, printed) => (status, printed),
-            End::TooMuch => return Err(unusable()),
-            End::Late => return Err(CredentialError::HelperHangs { name: name(), limit: patience }),
+        let mut program = Command::new(&self.program);
+        program.arg("get").stderr(Stdio::null());
+        let limits = Limits {
+            interaction: Interaction::Unattended(patience),
+            ending: Ending::Process,
+            output_bytes_max: ANSWER_BYTES_MAX,
         };
+        let unusable = || CredentialError::HelperAnswer { name: name(), server: server.to_owned() };
+        let ran = command::run(program, Some(&format!("{server}\n")), limits);
+        let Finished { status, output: printed } = ran.map_err(|error| match error {
+            CommandError::Start(why) | CommandError::Lost(why) => {
+                CredentialError::HelperStart { name: name(), why }
+            }
+            CommandError::Timeout(limit) => CredentialError::HelperHangs { name: name(), limit },
+            CommandError::TooLarge => unusable(),
+        })?;
         if !status.success() {
             let is_nothing = printed.trim_ascii() == NOT_FOUND.as_bytes();
             let failed = || CredentialError::HelperFailed { name: name(), server: server.to_owned() };
@@ -77,99 +78,11 @@ impl Helper {
     }
 }
 
-/// How a helper ended.
-enum End {
-    Exited(ExitStatus, Zeroizing<Vec<u8>>),
-    /// It printed more than any credentials have.
-    TooMuch,
-    Late,
-}
-
-/// A helper that runs, in a process group of its own: what it starts ends with it.
-struct Running {
-    child: Child,
-    answer: ChildStdout,
-}
-
-impl Running {
-    fn start(program: &str) -> io::Result<Self> {
-        let mut command = Command::new(program);
-        command
-            .arg("get")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0);
-        let mut child = command.spawn()?;
-        let answer = child.stdout.take().ok_or_else(|| io::Error::other("it has no output"))?;
-        let running = Self { child, answer };
-        // A helper that is silent, or leaves a child that holds the pipe, must not hold us.
-        let flags = fcntl_getfl(&running.answer)?;
-        fcntl_setfl(&running.answer, flags | OFlags::NONBLOCK)?;
-        Ok(running)
-    }
-
-    /// Writes the address of the registry, which any pipe has room for. A helper may end without reading it.
-    fn tell(&mut self, server: &str) {
-        if let Some(mut input) = self.child.stdin.take() {
-            let _ = input.write_all(format!("{server}\n").as_bytes());
-        }
-    }
-
-    fn finish(&mut self, patience: Duration) -> io::Result<End> {
-        let until = Instant::now() + patience;
-        // Room for all of it: a vector that grows leaves copies behind.
-        let mut printed = Zeroizing::new(vec![0; ANSWER_BYTES_MAX + 1]);
-        let mut length = 0;
-        loop {
-            // Asked first: what a helper printed before it ended is in the pipe.
-            let ended = self.child.try_wait()?;
-            self.read(&mut printed, &mut length)?;
-            if length > ANSWER_BYTES_MAX {
-                return Ok(End::TooMuch);
-            }
-            if let Some(status) = ended {
-                printed.truncate(length);
-                return Ok(End::Exited(status, printed));
-            }
-            if Instant::now() >= until {
-                return Ok(End::Late);
-            }
-            std::thread::sleep(TICK);
-        }
-    }
-
-    /// Reads what is in the pipe.
-    fn read(&mut self, into: &mut [u8], length: &mut usize) -> io::Result<()> {
-        while *length < into.len() {
-            match self.answer.read(&mut into[*length..]) {
-                Ok(0) => break,
-                Ok(read) => *length += read,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Ends a helper that still runs, and what it started.
-impl Drop for Running {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(Some(_))) {
-            return;
-        }
-        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // It may end by itself at this moment.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        let _ = self.child.wait();
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
