@@ -122,6 +122,10 @@ impl Manifest {
             if sizes[digest] != *size {
                 return Err(field("layers", format!("sha256:{digest} is listed with two sizes")));
             }
+            if MediaType::of(media_type).is_some() {
+                let why = format!("sha256:{digest} is listed as an image of its own ({media_type})");
+                return Err(field("layers", why));
+            }
             if media_type.contains("foreign") || media_type.contains("nondistributable") {
                 let why = format!(
                     "sha256:{digest} is a foreign layer ({media_type}), which registries do not hand out"
