@@ -7,15 +7,14 @@ use std::process::ExitCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use super::ctx::{Ctx, Folder, ProfileArgs};
+use super::ctx::{Ctx, Folder, ProfileArgs, Unprepared};
 use super::failure::{DIFFERS, Failure, Outcome};
 use super::registry_args::RegistryArgs;
-use crate::fsio::{Durability, MODE_PUBLIC, write_atomic};
+use crate::fsio::{Durability, Locked, MODE_PUBLIC, lock_named, write_atomic};
 use crate::images::lock::{LOCK_FILE, Lock, LockedImage, RESTORE_LOCK};
 use crate::images::platform::Platform;
 use crate::images::reference::Reference;
 use crate::model::text::Label;
-use crate::profile::node::Visibility;
 use crate::profile::overlay::ProfileFiles;
 use crate::profile::resolve::Profile;
 use crate::registry::Registry;
@@ -147,6 +146,8 @@ impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let folder = Folder::new(&self.profiles);
         let path = self.profiles.join(LOCK_FILE);
+        // Of two that lock at once, the second adds to what the first has written.
+        let _waited = if self.check { None } else { Some(self.hold(ctx)?) };
         let lock = read(&folder, &path)?;
         let listed = self.listed(&folder, lock.as_ref())?;
         let profiles: Vec<Profile> =
@@ -156,7 +157,7 @@ impl Args {
             let lock = lock.ok_or_else(|| {
                 Failure::input(format!("there is no `{path}`")).hint("write it: relay-bundle lock")
             })?;
-            return check(ctx, &lock, &wanted, &profiles);
+            return self.compare(ctx, &lock, &wanted, &profiles);
         }
         let old = lock.unwrap_or_default();
         let platform = self.platform(&old)?;
@@ -167,6 +168,20 @@ impl Args {
         write_atomic(&path, text.as_bytes(), MODE_PUBLIC, Durability::Synced)?;
         ctx.printer.report(&report(path, &old, &lock))?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Keeps other processes from locking profiles of this folder until the value is dropped.
+    fn hold(&self, ctx: &Ctx) -> Result<Locked, Failure> {
+        if !self.profiles.is_dir() {
+            return Err(Failure::input(format!("there is no folder `{}`", self.profiles))
+                .hint("name the folder of the profiles: --profiles DIR"));
+        }
+        let held = lock_named(&self.profiles, &ctx.waits())?;
+        if let Locked::Unsupported(why) = &held {
+            let folder = &self.profiles;
+            ctx.printer.warn(&format!("`{folder}` cannot be locked ({why}): run no other `lock` there now"));
+        }
+        Ok(held)
     }
 
     /// Returns the profiles that the lock lists from now on.
@@ -191,9 +206,8 @@ impl Args {
 
     /// Reads a profile as if nothing were locked.
     fn load(&self, ctx: &Ctx, name: &Label) -> Result<Profile, Failure> {
-        let args = ProfileArgs { profiles: self.profiles.clone(), set: Vec::new(), deny_warnings: false };
-        let files = Unlocked(Folder::new(&self.profiles));
-        ctx.load_about(name.as_str(), &args, &files, &|_| false)
+        let files = Unprepared(Folder::new(&self.profiles));
+        ctx.load_about(name.as_str(), &self.profile_args(), &files, &|_| false)
     }
 
     fn platform(&self, old: &Lock) -> Result<Platform, Failure> {
@@ -205,6 +219,39 @@ impl Args {
         Ok(wanted)
     }
 
+    /// Compares the lock with the profiles; a profile that the lock does not fit otherwise is an error of that profile.
+    fn compare(&self, ctx: &Ctx, lock: &Lock, wanted: &ImageUsers, profiles: &[Profile]) -> Outcome {
+        let missing: Vec<UnlockedImage> = wanted
+            .iter()
+            .filter(|(name, _)| !lock.images.contains_key(*name))
+            .map(|(name, profiles)| UnlockedImage { name: name.to_string(), profiles: profiles.clone() })
+            .collect();
+        let superfluous = lock.images.keys().filter(|name| !wanted.contains_key(*name));
+        let superfluous: Vec<String> = superfluous.map(ToString::to_string).collect();
+        let complete = missing.is_empty() && superfluous.is_empty();
+        if complete {
+            let folder = Folder::new(&self.profiles);
+            for profile in profiles {
+                ctx.load_about(profile.name.as_str(), &self.profile_args(), &folder, &|_| false)?;
+            }
+        }
+
+        let notes = profiles.iter().filter_map(other_version).chain(other_digests(lock)).collect();
+        ctx.printer.report(&LockCheckReport { complete, missing, superfluous, notes })?;
+        if complete {
+            ctx.printer.say(&format!("{} images are locked for {}", lock.images.len(), lock.platform));
+            return Ok(ExitCode::SUCCESS);
+        }
+        let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+        ctx.printer
+            .say(&format!("write the lock again, with a network: relay-bundle lock {}", names.join(" ")));
+        Ok(DIFFERS.into())
+    }
+
+    fn profile_args(&self) -> ProfileArgs {
+        ProfileArgs { profiles: self.profiles.clone(), set: Vec::new(), deny_warnings: false }
+    }
+
     /// Returns the images that are wanted: those that are locked stay, unless they are to be looked up again.
     fn look_up(
         &self,
@@ -214,17 +261,19 @@ impl Args {
         platform: &Platform,
     ) -> Result<BTreeMap<Reference, LockedImage>, Failure> {
         self.check_names(wanted)?;
+        let kept = |name: &&Reference| old.images.contains_key(*name) && !self.updates(name);
+        let (kept, sought): (Vec<&Reference>, Vec<&Reference>) = wanted.keys().partition(kept);
+        let mut images: BTreeMap<Reference, LockedImage> =
+            kept.into_iter().map(|name| (name.clone(), old.images[name].clone())).collect();
+        if sought.is_empty() {
+            return Ok(images);
+        }
         let registry = self.registry.client(ctx)?;
-        let mut images = BTreeMap::new();
-        for name in wanted.keys() {
-            let locked = if let Some(locked) = old.images.get(name).filter(|_| !self.updates(name)) {
-                locked.clone()
-            } else {
-                ctx.printer.say(&format!("looking up {name}"));
-                warn_of_moved_tag(ctx, &registry, name);
-                registry.resolve(name, platform).map_err(|error| explain_pin(name, error))?
-            };
-            images.insert(name.clone(), locked);
+        for name in sought {
+            ctx.printer.say(&format!("looking up {name}"));
+            warn_of_moved_tag(ctx, &registry, name);
+            let found = registry.resolve(name, platform).map_err(|error| explain_pin(name, error))?;
+            images.insert(name.clone(), found);
         }
         Ok(images)
     }
@@ -314,26 +363,6 @@ fn wanted(profiles: &[Profile]) -> Result<ImageUsers, Failure> {
     Ok(wanted)
 }
 
-fn check(ctx: &Ctx, lock: &Lock, wanted: &ImageUsers, profiles: &[Profile]) -> Outcome {
-    let missing: Vec<UnlockedImage> = wanted
-        .iter()
-        .filter(|(name, _)| !lock.images.contains_key(*name))
-        .map(|(name, profiles)| UnlockedImage { name: name.to_string(), profiles: profiles.clone() })
-        .collect();
-    let superfluous = lock.images.keys().filter(|name| !wanted.contains_key(*name));
-    let superfluous: Vec<String> = superfluous.map(ToString::to_string).collect();
-    let complete = missing.is_empty() && superfluous.is_empty();
-    let notes = profiles.iter().filter_map(other_version).chain(other_digests(lock)).collect();
-    ctx.printer.report(&LockCheckReport { complete, missing, superfluous, notes })?;
-    if complete {
-        ctx.printer.say(&format!("{} images are locked for {}", lock.images.len(), lock.platform));
-        return Ok(ExitCode::SUCCESS);
-    }
-    let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
-    ctx.printer.say(&format!("write the lock again, with a network: relay-bundle lock {}", names.join(" ")));
-    Ok(DIFFERS.into())
-}
-
 /// Says where the relay's image has another tag than the version that the release states.
 fn other_version(profile: &Profile) -> Option<String> {
     let settings = &profile.settings;
@@ -382,31 +411,6 @@ fn report(path: Utf8PathBuf, old: &Lock, lock: &Lock) -> LockReport {
         platform: lock.platform.to_string(),
         profiles: lock.profiles.clone(),
         images: lock.images.iter().map(line).chain(removed).collect(),
-    }
-}
-
-/// A folder of profiles as if it had no lock. Encrypted files do not matter to images.
-struct Unlocked<'a>(Folder<'a>);
-
-impl ProfileFiles for Unlocked<'_> {
-    fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
-        self.0.profile(name)
-    }
-
-    fn visibility(&self, name: &str) -> Visibility {
-        self.0.visibility(name)
-    }
-
-    fn file(&self, _: &str) -> Result<Vec<u8>, String> {
-        Ok(Vec::new())
-    }
-
-    fn judges_sealed(&self) -> bool {
-        false
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.0.names()
     }
 }
 
