@@ -258,8 +258,6 @@ mod tests {
         let finished = finished.unwrap();
         assert_eq!((finished.status.code(), finished.output.as_slice()), (Some(3), &b"why\n"[..]));
         let none = run(Command::new("/no/such/program"), None, limits(LONG, Ending::Output));
-        assert!(
-            matches!(none, Err(CommandError::Start(error)) if error.kind() == io::ErrorKind::NotFound)
-        );
+        assert!(matches!(none, Err(CommandError::Start(error)) if error.kind() == io::ErrorKind::NotFound));
     }
 }

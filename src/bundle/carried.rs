@@ -98,7 +98,7 @@ impl<M: Medium> Tail<M> {
         images: Option<&ImageList>,
         visit: &mut Visitor<'_>,
     ) -> Result<Carried, ReadError> {
-        let mut hashing = Hashing { visit, beside: Beside::default(), buffer: vec![0; BUFFER_BYTES] };
+        let mut hashing = HashingReader { visit, beside: Beside::default(), buffer: vec![0; BUFFER_BYTES] };
         let walked = self.walk(images, &mut hashing);
         // Whatever else went wrong comes later in the order of the files. The medium stays until all are hashed: its threads
         // end with it.
@@ -112,7 +112,7 @@ impl<M: Medium> Tail<M> {
     ///
     /// When there is a file that `images` does not list, or of another size.
     pub fn skim(mut self, images: Option<&ImageList>) -> Result<Carried, ReadError> {
-        self.walk(images, &mut Skimming)
+        self.walk(images, &mut SkimmingReader)
     }
 
     fn check_end(&mut self) -> Result<(), ReadError> {
@@ -266,13 +266,13 @@ trait Reading {
     fn wait(&mut self, entry: Entry<'_>, offset: Option<u64>, pending: Pending) -> Result<(), ReadError>;
 }
 
-struct Hashing<'a, 'v> {
+struct HashingReader<'a, 'v> {
     visit: &'a mut Visitor<'v>,
     beside: Beside,
     buffer: Vec<u8>,
 }
 
-impl Reading for Hashing<'_, '_> {
+impl Reading for HashingReader<'_, '_> {
     fn hashes(&self) -> bool {
         true
     }
@@ -286,9 +286,9 @@ impl Reading for Hashing<'_, '_> {
     }
 }
 
-struct Skimming;
+struct SkimmingReader;
 
-impl Reading for Skimming {
+impl Reading for SkimmingReader {
     fn hashes(&self) -> bool {
         false
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::archive_file::Target;
-use super::carry::{self, Cargo, Wanted};
+use super::carry::{self, Cargo, ImageSelection};
 use super::clock;
 use super::ctx::{Ctx, Folder, ProfileArgs, StoreArgs, count};
 use super::failure::{Failure, FailureKind, Outcome};
@@ -71,7 +71,7 @@ pub struct Args {
     archives: Option<Utf8PathBuf>,
     /// Images to carry in the archive: all, none, since:FILE or since:@ENTRY (leave out what that lists) [default: none]
     #[arg(long, value_name = "WHAT")]
-    images: Option<Wanted>,
+    images: Option<ImageSelection>,
     #[command(flatten)]
     key: KeyArgs,
     /// Make the key pair first if there is none
@@ -146,6 +146,9 @@ impl Args {
             return Err(Failure::input("--images says what goes into an archive, and none is written")
                 .hint("name it: --archive FILE"));
         }
+        if let Some(folder) = &self.archives {
+            fs_err::create_dir_all(folder)?;
+        }
         for name in &names {
             if let Some(archive) = self.archive_of(name) {
                 self.target(&archive, &format!("{name}.tar")).check(&self.store.store)?;
@@ -201,7 +204,7 @@ impl Args {
         if self.images.is_none() && images.is_some() {
             ctx.printer.say("the archive carries no images: `--images all` adds them");
         }
-        let wanted = self.images.as_ref().unwrap_or(&Wanted::None);
+        let wanted = self.images.as_ref().unwrap_or(&ImageSelection::None);
         let carry = carry::choose(ctx, &self.store, (index.name.as_str(), images.as_ref()), wanted)?;
         let Some(images) = &images else { return Ok((carry, None)) };
         let fetch = format!("relay-bundle fetch {}", index.profile);
@@ -249,7 +252,7 @@ impl Args {
             super::check::check(ctx, name, &self.profiles, &files)?;
         }
         check_recordable(&files)?;
-        if !matches!(self.images, None | Some(Wanted::None)) {
+        if !matches!(self.images, None | Some(ImageSelection::None)) {
             warn_of_pulls(ctx, &set);
         }
         let archive = self.archive_of(name);

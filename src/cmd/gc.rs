@@ -9,7 +9,7 @@ use super::ctx::{Ctx, StoreArgs, count};
 use super::failure::Outcome;
 use super::gc_live::{How, collect};
 use super::installation_args::InstallationArgs;
-use crate::store::Scope;
+use crate::store::GarbageScope;
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
@@ -100,7 +100,7 @@ impl Args {
             return collect(ctx, &self.installation, &How { dry_run, yes, break_lock });
         }
         let store = ctx.store(&self.store);
-        let scope = if self.blobs { Scope::EntriesAndBlobs } else { Scope::Entries };
+        let scope = if self.blobs { GarbageScope::EntriesAndBlobs } else { GarbageScope::Entries };
         let garbage = if self.dry_run { store.find_garbage(scope)? } else { store.collect_garbage(scope)? };
         let entries = garbage.entries.iter();
         let report = GcReport {

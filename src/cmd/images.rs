@@ -37,11 +37,11 @@ pub struct Args {
 /// Copies to make, for a registry inside the gap.
 #[derive(Serialize)]
 struct MirrorReport {
-    copies: BTreeSet<Copy>,
+    copies: BTreeSet<MirrorCopy>,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord, Serialize)]
-struct Copy {
+struct MirrorCopy {
     from: String,
     to: String,
 }
@@ -81,7 +81,8 @@ impl Args {
         }
         if self.mirror {
             let sources = image_sources(&source.bundle.recipe.settings);
-            let copies = source.bundle.index.images.iter().map(|image| Copy::of(&image.reference, &sources));
+            let copies =
+                source.bundle.index.images.iter().map(|image| MirrorCopy::of(&image.reference, &sources));
             ctx.printer.report(&MirrorReport { copies: copies.collect::<Result<_, _>>()? })?;
         } else {
             ctx.printer.report(&ImagesReport { images: source.bundle.index.images, carried })?;
@@ -90,7 +91,7 @@ impl Args {
     }
 }
 
-impl Copy {
+impl MirrorCopy {
     /// Returns the copy that brings `reference` to its place. Registries and tools take a tag or a digest, not both: what has a
     /// digest is copied by it, and gets its tag.
     ///
@@ -120,9 +121,9 @@ mod tests {
     #[test]
     fn reference_that_a_shell_could_misread_is_refused() {
         for reference in ["a:1\nevil:1 to:1", "a:1 b:1", "a:1;reboot", "$(reboot)"] {
-            assert!(Copy::of(reference, &BTreeMap::new()).is_err(), "{reference:?}");
+            assert!(MirrorCopy::of(reference, &BTreeMap::new()).is_err(), "{reference:?}");
         }
         let source = BTreeMap::from([("r.example/a:1".to_owned(), "x y".to_owned())]);
-        assert!(Copy::of("r.example/a:1", &source).is_err());
+        assert!(MirrorCopy::of("r.example/a:1", &source).is_err());
     }
 }

@@ -8,7 +8,7 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::archive_file::{self, TargetError};
-use super::carry::{self, Cargo, Wanted};
+use super::carry::{self, Cargo, ImageSelection};
 use super::ctx::{Ctx, StoreArgs, count};
 use super::failure::{Failure, Outcome};
 use super::medium::{self, Found, Place};
@@ -44,7 +44,7 @@ pub struct Args {
     file: Utf8PathBuf,
     /// Images to carry: all, none, since:FILE or since:@ENTRY (leave out what that lists) [default: what the bundle carries]
     #[arg(long, value_name = "WHAT")]
-    images: Option<Wanted>,
+    images: Option<ImageSelection>,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -170,7 +170,7 @@ impl Args {
         ctx: &Ctx,
         survey: Survey,
         tail: Tail<AnyMedium>,
-        wanted: &Wanted,
+        wanted: &ImageSelection,
     ) -> Result<Survey, Failure> {
         let Survey { place, contents, images, blobs, .. } = &survey;
         let carried = tail.skim(images.as_ref()).map_err(|error| place.failure(error))?;

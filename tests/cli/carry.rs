@@ -218,6 +218,31 @@ fn entry_of_a_store_has_the_images_that_the_store_has() {
 }
 
 #[test]
+fn image_without_its_manifest_is_missing_from_a_store() {
+    let (env, images) = signing();
+    env.build(&["tiny", "--key", "key.pem"]);
+    let (manifest, _) = images.list.manifests().next().unwrap();
+    let path = store(&env).join(".blobs/sha256").join(manifest.to_string());
+    let mut bytes = fs_err::read(&path).unwrap();
+    bytes[0] ^= 1;
+    fs_err::write(&path, bytes).unwrap();
+
+    let ran = env.run(&["verify", "@tiny", "--key", "key.pub.pem", "--images", "all"]);
+
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{}", ran.stderr);
+    assert!(ran.stderr.contains("3 of 3 configs and layers"), "{}", ran.stderr);
+}
+
+#[test]
+fn archives_of_all_profiles_get_a_folder() {
+    let (env, _) = signing();
+
+    env.build(&["tiny", "web", "--archives", "out/of/here"]);
+
+    assert_eq!(names(&env.path().join("out/of/here")), ["tiny.tar", "web.tar"]);
+}
+
+#[test]
 fn folder_has_the_images_of_the_store_that_it_is_an_entry_of() {
     let (env, _) = signing();
     let entry = env.build(&["tiny", "--key", "key.pem"]);
