@@ -9,7 +9,8 @@ use relay_bundle::model::digest::Digest;
 use crate::blobs::{lock, names, put, store, stored};
 use crate::carried::{self, Images, SOURCE, carry, image_of, locked, path_of};
 use crate::env::TestEnv;
-use crate::tar::{BLOCK, header, records};
+use crate::tar::{BLOCK, header};
+use crate::tar_records::records;
 
 const ALL: [&str; 5] = ["tiny", "--archive", "all.tar", "--images", "all"];
 

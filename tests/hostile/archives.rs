@@ -6,7 +6,8 @@ use relay_bundle::model::digest::Digest;
 use crate::carried::{self, Images};
 use crate::program::Place;
 use crate::shipped::{bundle, pack};
-use crate::tar::{BLOCK, Record, file, range, records};
+use crate::tar::{BLOCK, file, range};
+use crate::tar_records::{Record, records};
 
 /// The files of an archive: each with header, content and padding.
 pub(crate) struct Tar {

@@ -20,7 +20,6 @@ mod scene;
 mod served;
 mod tap;
 #[path = "../support/tar.rs"]
-#[allow(dead_code, reason = "these tests only write archives")]
 mod tar;
 mod together;
 #[path = "../support/tools.rs"]
