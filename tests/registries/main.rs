@@ -15,6 +15,8 @@ mod mirror;
 mod node;
 #[path = "../support/oci/mod.rs"]
 mod oci;
+#[path = "../support/openssl.rs"]
+mod openssl;
 mod page;
 mod scene;
 mod served;
