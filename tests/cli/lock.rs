@@ -22,5 +22,7 @@ fn update_of_unknown_image_lists_images() {
 
     let ran = env.run(&["lock", "web", "--update", "nothing"]);
 
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("no listed profile has the image `nothing`"), "{}", ran.stderr);
     assert!(ran.stderr.contains("hint: the images are docker.io/"), "{}", ran.stderr);
 }

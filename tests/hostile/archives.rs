@@ -121,7 +121,11 @@ fn image_layout_with_files_that_are_twice_or_missing_is_refused() {
         for to in [start, at, last] {
             let mut tar = Tar::with_images();
             tar.files.insert(to, tar.files[at].clone());
-            place.refuses(&format!("{name} again at {to}"), &tar.bytes(), "`");
+            place.refuses(
+                &format!("{name} again at {to}"),
+                &tar.bytes(),
+                &format!("unexpected file `{name}`"),
+            );
         }
         // Configs and layers may be absent.
         if name.starts_with("blobs/") && name != manifest {
