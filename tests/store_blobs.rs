@@ -166,7 +166,7 @@ fn second_writer_goes_on_where_the_first_gave_up() {
 
     let (bytes, finished) = second.join().unwrap();
 
-    // It may have begun before the first one did; then it has less, and its end is wrong.
+    // With less, it would not have waited for the first one.
     assert!(bytes == 4 && finished == BlobEnd::Stored, "{bytes} {finished:?}");
 }
 

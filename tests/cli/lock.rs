@@ -25,6 +25,8 @@ fn update_of_unknown_image_lists_images() {
 
     let ran = env.run(&["lock", "web", "--update", "nothing"]);
 
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("no listed profile has the image `nothing`"), "{}", ran.stderr);
     assert!(ran.stderr.contains("hint: the images are docker.io/"), "{}", ran.stderr);
 }
 
@@ -33,7 +35,9 @@ fn profiles_like_tiny(env: &TestEnv, number: usize) -> Vec<String> {
     lock(env, &[b"layer"]);
     let tiny = fs_err::read_to_string(env.path().join("profiles/tiny.toml")).unwrap();
     let names: Vec<String> = (0..number).map(|number| format!("tiny-{number}")).collect();
-    names.iter().for_each(|name| env.write_profile(name, &tiny));
+    for name in &names {
+        env.write_profile(name, &tiny);
+    }
     names
 }
 

@@ -9,7 +9,8 @@ use relay_bundle::model::digest::Digest;
 use super::carried::image::{AMD64, Format, Image, Layer};
 use super::carried::{Images, PROFILE, SOURCE, TINY, carry, image_of, lock, locked, path_of, put};
 use super::env::TestEnv;
-use super::tar::{BLOCK, range, records};
+use super::tar::{BLOCK, range};
+use super::tar_records::records;
 use super::{Home, RESIGN, Shell, home, make, shells, verify};
 
 type Layout = Vec<(String, Vec<u8>)>;

@@ -15,12 +15,13 @@ mod mirror;
 mod node;
 #[path = "../support/oci/mod.rs"]
 mod oci;
+#[path = "../support/openssl.rs"]
+mod openssl;
 mod page;
 mod scene;
 mod served;
 mod tap;
 #[path = "../support/tar.rs"]
-#[allow(dead_code, reason = "these tests only write archives")]
 mod tar;
 mod together;
 #[path = "../support/tools.rs"]

@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod blobs;
+mod certificates;
 mod client;
 mod credentials;
 mod images;
 mod manifests;
+#[path = "../support/openssl.rs"]
+mod openssl;
 mod retries;
 mod stub;
 mod tokens;
