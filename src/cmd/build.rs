@@ -48,28 +48,30 @@ use crate::ui::progress::{Progress, size};
   relay-bundle build production                      into bundles/, and print the path
   relay-bundle build production --check              prove that it can be repeated
   relay-bundle build production --archive prod.tar   also one file to carry
-  relay-bundle build production --archive prod.tar --images all   with the images
-  relay-bundle build --all --archives out            one file a profile
+  relay-bundle build production --archive prod.tar --images all              with the images
+  relay-bundle build production --archive new.tar --images since:prod.tar    only the new layers
+  relay-bundle build --all --archives out            one file for each profile
   relay-bundle build production --key signing.pem --keygen   signed, with a new key if there is none
   relay-bundle build --all --store /var/lib/bundles"
 )]
 pub struct Args {
-    /// The profiles
+    /// The profiles to build
     #[arg(required_unless_present = "all", value_name = "PROFILE")]
     names: Vec<String>,
-    /// Build every profile of the folder; `base` only serves others and is left out
+    /// Build every profile of the folder except `base`, which others extend
     #[arg(long, conflicts_with = "names")]
     all: bool,
     /// Build again in other processes, time zones, locales and folders, and compare every byte
     #[arg(long)]
     check: bool,
-    /// Also write the bundle into one file
+    /// Also write the bundle as one file
     #[arg(long, value_name = "FILE", conflicts_with = "archives")]
     archive: Option<Utf8PathBuf>,
-    /// Also write each bundle into a file `PROFILE.tar` in this folder
+    /// Also write each bundle as DIR/PROFILE.tar
     #[arg(long, value_name = "DIR")]
     archives: Option<Utf8PathBuf>,
-    /// Images to carry in the archive: all, none, since:FILE or since:@ENTRY (leave out what that lists) [default: none]
+    /// Images to carry in the archive: all, none, since:FILE or since:@ENTRY (without layers that FILE or ENTRY lists)
+    /// [default: none]
     #[arg(long, value_name = "WHAT")]
     images: Option<ImageSelection>,
     #[command(flatten)]

@@ -22,16 +22,18 @@ use crate::ui::progress::{Progress, size};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "What is in the store already is hashed and not fetched again; what was interrupted is continued.
+    after_help = "Hashes the images that are in the store already, downloads altered ones again, and resumes
+interrupted downloads.
 
 Examples:
   relay-bundle fetch production
-  relay-bundle fetch @production @dev
+  relay-bundle fetch @production @dev       the images of bundles in the store
+  relay-bundle fetch prod.tar               the images that an archive lists
   relay-bundle fetch production --from ghcr.io=mirror.example.internal:5000/ghcr"
 )]
 pub struct Args {
-    /// The profiles, or bundles of the store (@ENTRY)
-    #[arg(required = true, value_name = "PROFILE|@ENTRY")]
+    /// Locked profiles, or bundles: @ENTRY, FILE.tar or DIR/
+    #[arg(required = true, value_name = "PROFILE|BUNDLE")]
     bundles: Vec<String>,
     #[command(flatten)]
     source: SourceArgs,

@@ -17,7 +17,10 @@ use crate::ui::images_view::ImagesSummary;
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("Examples:
+#[command(after_help = format!("Prints references on stdout, and on stderr how many configs and layers the archive or the store has;
+hashes none of them.
+
+Examples:
   relay-bundle images production
   relay-bundle images prod.tar --json
   relay-bundle images prod.tar --mirror --quiet | while read -r from to; do
@@ -25,9 +28,9 @@ use crate::ui::printer::Report;
 
 {}", source::HELP))]
 pub struct Args {
-    /// The profile or the bundle
+    /// The profile or bundle
     bundle: String,
-    /// Print what each image is copied from, before the rewrite of `images.registry`, and what it is called in the cluster
+    /// Print `SOURCE TARGET` for each image: where it comes from, and its name in the cluster (`images.registry`)
     #[arg(long)]
     mirror: bool,
     #[command(flatten)]

@@ -25,28 +25,30 @@ use crate::ui::progress::size;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Locks the profiles that images.lock lists already, and those that are named. A digest stays until
---update, wherever the tag moves. To stop locking a profile, take it out of `profiles` in the file
-and run `lock` again.
+    after_help = "Pins the images of the named profiles, and of those that the lock (images.lock in the folder of the
+profiles) lists already. A pinned digest moves only with --update, even if the tag has moved. Words
+after --update are images: name profiles before it. To unlock a profile, delete its name from
+`profiles` in the lock and run `lock` again; to unlock the last one, delete the file.
 
 Examples:
-  relay-bundle lock production                        look up what is not locked yet
-  relay-bundle lock --update                          look up everything again
-  relay-bundle lock --update docker.io/redis          only this image
-  relay-bundle lock --from ghcr.io=mirror.example.internal:5000/ghcr
-  relay-bundle lock --check                           without a network: is everything locked?"
+  relay-bundle lock production                        pin the images that are not pinned yet
+  relay-bundle lock --update                          look up every image again
+  relay-bundle lock --update docker.io/redis          look up this image again
+  relay-bundle lock --platform linux/arm64 --update   change the platform
+  relay-bundle lock production --from ghcr.io=mirror.example.internal:5000/ghcr
+  relay-bundle lock --check                           in CI: is every image pinned?"
 )]
 pub struct Args {
-    /// The profiles to lock as well
+    /// Profiles to add to the lock [default: those that it lists; all but `base` if there is no lock]
     #[arg(value_name = "PROFILE")]
     names: Vec<Label>,
-    /// Look images up again: all, or those of this repository or reference
+    /// Look up images again: all, or those with this repository or reference; repeatable
     #[arg(long, value_name = "NAME", num_args = 0..)]
     update: Option<Vec<String>>,
-    /// The platform whose images are pinned, such as linux/arm64 [default: that of the lock, or linux/amd64]
+    /// The platform to pin, such as linux/arm64 [default: that of the lock, or linux/amd64]
     #[arg(long)]
     platform: Option<Platform>,
-    /// Only compare the lock with the profiles; exit code 1 if something is missing or too much
+    /// Compare the lock with the profiles, without a network; exit code 1 if an image is missing or superfluous
     #[arg(long, conflicts_with_all = ["update", "platform", "from"])]
     check: bool,
     /// The folder of the profiles
