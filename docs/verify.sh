@@ -10,8 +10,9 @@
 #
 # Exit status: 0 the signatures and every file are good, 3 they are not, 2 the command is wrong.
 #
-# What it does not check, and `relay-bundle verify` does: who may sign what, how many must, expiry, replay of an older
-# release, the site, and that the manifests say what bundle.json and images.json say. So read the statement that it prints.
+# It does not check, and `relay-bundle verify` does: who may sign what, how many must, expiry, replay of an older release,
+# the site, that the manifests agree with bundle.json and images.json, and the rules of images.json about limits, names and
+# media types. So read the statement that it prints.
 set -eu
 LC_ALL=C
 export LC_ALL

@@ -1,7 +1,8 @@
 //! Reproducible, content-addressed Kubernetes bundles of Claude Relay Service.
 //!
 //! Modules stand in layer order: a module uses only modules above it (`tests/architecture.rs` checks).
-//! Nothing below `cmd` reads the clock, the environment, randomness, the locale or the network.
+//! Nothing below `cmd` reads the environment, randomness, the locale or the time of day. The network belongs to `cluster` and
+//! `registry`, which measure their time limits.
 
 pub mod adoption;
 pub mod age_file;
@@ -27,5 +28,6 @@ pub mod rollout;
 pub mod sealed;
 pub mod state_file;
 pub mod store;
+pub mod tls_error;
 pub mod trust;
 pub mod ui;

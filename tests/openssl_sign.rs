@@ -11,6 +11,8 @@ mod images;
 mod keys;
 #[path = "support/tar.rs"]
 mod tar;
+#[path = "support/tar_records.rs"]
+mod tar_records;
 #[path = "support/tools.rs"]
 mod tools;
 

@@ -93,7 +93,7 @@ fn sign_at_once(env: &TestEnv, name: &str, terms: &[&str], signers: u8) -> Vec<(
     let ended = outputs.map(|output| match output.status.code() {
         Some(0) => true,
         // Someone else made another statement first, and nobody's signature was touched.
-        Some(4) if String::from_utf8_lossy(&output.stderr).contains("replaced by someone else") => false,
+        Some(4) if String::from_utf8_lossy(&output.stderr).contains("replaced concurrently") => false,
         _ => panic!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)),
     });
     keys.into_iter().zip(ended).collect()

@@ -12,7 +12,7 @@ use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::bundle::read::{Contents, Fault, Form, ReadError, SumsRead};
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::safe_path::SafePath;
-use relay_bundle::store::{EntryName, Outcome, Registered, Scope, Store, StoreError};
+use relay_bundle::store::{EntryName, GarbageScope, Outcome, Registered, Store, StoreError};
 use store_home::{Home, home};
 
 fn bundle(text: &str) -> BundleFiles {
@@ -164,8 +164,8 @@ fn a_store_that_does_not_exist_is_empty_and_reading_does_not_make_it() {
 
     assert!(store.entries().unwrap().is_empty());
     assert!(matches!(store.find("production"), Err(StoreError::NotFound { .. })));
-    assert_eq!(store.find_garbage(Scope::Entries).unwrap().bytes(), 0);
-    assert_eq!(store.collect_garbage(Scope::Entries).unwrap().bytes(), 0);
+    assert_eq!(store.find_garbage(GarbageScope::Entries).unwrap().bytes(), 0);
+    assert_eq!(store.collect_garbage(GarbageScope::Entries).unwrap().bytes(), 0);
     assert!(!root.exists());
 }
 
@@ -407,7 +407,7 @@ fn garbage_is_what_no_link_and_no_pin_reaches() {
     fs::create_dir(root.join(".tmp/work-killed")).unwrap();
     put(root.join(".tmp/work-killed/half"), "12345");
 
-    let planned = store.find_garbage(Scope::Entries).unwrap();
+    let planned = store.find_garbage(GarbageScope::Entries).unwrap();
 
     assert_eq!(planned.entries.iter().map(|found| &found.entry).collect::<Vec<_>>(), [&old.entry]);
     assert_eq!(planned.leftover_bytes, 5);
@@ -415,7 +415,7 @@ fn garbage_is_what_no_link_and_no_pin_reaches() {
     assert_eq!(planned.entries[0].bytes, bytes_of(&old.path));
     assert!(old.path.exists() && root.join(".tmp/work-killed/half").exists());
 
-    assert_eq!(store.collect_garbage(Scope::Entries).unwrap(), planned);
+    assert_eq!(store.collect_garbage(GarbageScope::Entries).unwrap(), planned);
 
     assert!(!old.path.exists());
     assert_eq!(names(&root.join(".tmp")), [""; 0]);
@@ -423,7 +423,7 @@ fn garbage_is_what_no_link_and_no_pin_reaches() {
         assert_eq!(read(&store, kept.entry.as_str()).sums.content_id(), kept.content_id);
     }
     assert!(root.join("digests.toml").exists());
-    assert_eq!(store.collect_garbage(Scope::Entries).unwrap().bytes(), 0);
+    assert_eq!(store.collect_garbage(GarbageScope::Entries).unwrap().bytes(), 0);
 }
 
 fn bytes_of(entry: &Utf8Path) -> u64 {

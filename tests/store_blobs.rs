@@ -10,8 +10,8 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use fs_err as fs;
 use relay_bundle::model::digest::Digest;
-use relay_bundle::store::blobs::{Begun, Finished, PartialBlob};
-use relay_bundle::store::{Scope, Store, StoreError};
+use relay_bundle::store::blobs::{BlobEnd, BlobStart, PartialBlob};
+use relay_bundle::store::{GarbageScope, Store, StoreError};
 
 use self::store_home::{Home, home};
 
@@ -27,14 +27,14 @@ fn digest() -> Digest {
     Digest::of(BLOB)
 }
 
-fn begin(store: &Store) -> Begun {
+fn begin(store: &Store) -> BlobStart {
     store.blobs().begin(digest(), BLOB.len() as u64).unwrap()
 }
 
 fn partial(store: &Store) -> PartialBlob {
     match begin(store) {
-        Begun::Partial(partial) => partial,
-        Begun::Stored => panic!("the blob is there"),
+        BlobStart::Partial(partial) => partial,
+        BlobStart::Stored => panic!("the blob is there"),
     }
 }
 
@@ -63,11 +63,11 @@ fn blob_gets_its_name_when_it_is_whole() {
         blob.append(piece).unwrap();
     }
 
-    assert_eq!(blob.finish().unwrap(), Finished::Stored);
+    assert_eq!(blob.finish().unwrap(), BlobEnd::Stored);
 
     assert_eq!(stored(&store).as_deref(), Some(BLOB));
     assert!(!path.exists());
-    assert!(matches!(begin(&store), Begun::Stored));
+    assert!(matches!(begin(&store), BlobStart::Stored));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn blob_whose_writer_was_killed_is_resumed() {
         assert_eq!(blob.bytes(), from as u64);
         blob.append(&BLOB[from..to]).unwrap();
         if to == BLOB.len() {
-            assert_eq!(blob.finish().unwrap(), Finished::Stored);
+            assert_eq!(blob.finish().unwrap(), BlobEnd::Stored);
         }
     }
 
@@ -113,7 +113,7 @@ fn altered_partial_is_discarded() {
     let finished = blob.finish().unwrap();
 
     let found = Digest::of(&[&b"other byte"[..], &BLOB[10..]].concat());
-    assert_eq!(finished, Finished::Wrong { found });
+    assert_eq!(finished, BlobEnd::Wrong { found });
     assert_eq!(stored(&store), None);
     assert_eq!(partial(&store).bytes(), 0);
 }
@@ -124,7 +124,7 @@ fn blob_that_is_too_short_or_too_long_is_not_stored() {
     let mut blob = partial(&store);
     blob.append(&BLOB[1..]).unwrap();
     assert!(blob.append(b"xx").is_err());
-    assert!(matches!(blob.finish().unwrap(), Finished::Wrong { .. }));
+    assert!(matches!(blob.finish().unwrap(), BlobEnd::Wrong { .. }));
 
     fs::write(&path, [BLOB, b"x"].concat()).unwrap();
     assert_eq!(partial(&store).bytes(), 0);
@@ -140,7 +140,7 @@ fn second_writer_waits_and_finds_the_blob_stored() {
     let second = thread::spawn(move || {
         let begun = begin(&other);
         tell.send(()).unwrap();
-        matches!(begun, Begun::Stored)
+        matches!(begun, BlobStart::Stored)
     });
     assert!(told.recv_timeout(A_WHILE).is_err(), "two writers of one blob");
 
@@ -166,8 +166,8 @@ fn second_writer_goes_on_where_the_first_gave_up() {
 
     let (bytes, finished) = second.join().unwrap();
 
-    // It may have begun before the first one did; then it has less, and its end is wrong.
-    assert!(bytes == 4 && finished == Finished::Stored, "{bytes} {finished:?}");
+    // With less, it would not have waited for the first one.
+    assert!(bytes == 4 && finished == BlobEnd::Stored, "{bytes} {finished:?}");
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn writers_of_two_blobs_do_not_wait_for_each_other() {
 
     let other = store.blobs().begin(Digest::of(b"other"), 5).unwrap();
 
-    assert!(matches!(other, Begun::Partial(_)));
+    assert!(matches!(other, BlobStart::Partial(_)));
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn removal_waits_for_those_who_use_the_blobs() {
     let (tell, told) = channel();
     let other = store.clone();
     let removal = thread::spawn(move || {
-        let garbage = other.collect_garbage(Scope::EntriesAndBlobs).unwrap();
+        let garbage = other.collect_garbage(GarbageScope::EntriesAndBlobs).unwrap();
         tell.send(()).unwrap();
         garbage
     });
@@ -229,4 +229,42 @@ fn removal_waits_for_those_who_use_the_blobs() {
 
     assert_eq!(removal.join().unwrap().blobs.partial_bytes, BLOB.len() as u64);
     assert_eq!(fs::read_dir(root.join(".blobs/.partial")).unwrap().count(), 0);
+}
+
+#[test]
+fn gc_follows_no_link_out_of_the_store() {
+    let outside = home();
+    let victim = outside.root.join("sha256").join("d".repeat(64));
+    fs::create_dir_all(victim.parent().unwrap()).unwrap();
+    fs::write(&victim, "of somebody else").unwrap();
+    for link in ["", "sha256", ".partial"] {
+        let home = home();
+        let store = &home.store;
+        drop(store.blobs().share().unwrap());
+        let blobs = home.root.join(".blobs");
+        let place = if link.is_empty() { blobs } else { blobs.join(link) };
+        fs::remove_dir_all(&place).unwrap();
+        let target = if link.is_empty() { outside.root.clone() } else { outside.root.join("sha256") };
+        symlink(target, &place).unwrap();
+
+        let refused = store.collect_garbage(GarbageScope::EntriesAndBlobs);
+
+        assert!(matches!(refused, Err(StoreError::InTheWay { .. })), "{link}: {refused:?}");
+        assert!(victim.exists(), "{link}");
+    }
+}
+
+#[test]
+fn partial_blob_with_a_second_name_is_not_extended() {
+    let home = home();
+    let store = &home.store;
+    drop(store.blobs().share().unwrap());
+    let victim = home.root.join("victim");
+    fs::write(&victim, "of somebody else").unwrap();
+    fs::hard_link(&victim, home.root.join(".blobs/.partial").join(digest().to_string())).unwrap();
+
+    let refused = store.blobs().begin(digest(), BLOB.len() as u64);
+
+    assert!(matches!(refused, Err(StoreError::InTheWay { .. })));
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "of somebody else");
 }

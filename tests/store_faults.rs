@@ -19,8 +19,8 @@ use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::bundle::read::{Contents, Fault, Files, ReadError};
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::safe_path::SafePath;
-use relay_bundle::store::blobs::{Begun, Finished};
-use relay_bundle::store::{Outcome, Scope, Store, StoreError};
+use relay_bundle::store::blobs::{BlobEnd, BlobStart};
+use relay_bundle::store::{GarbageScope, Outcome, Store, StoreError};
 use store_home::{Home, home};
 
 const SIGABRT: i32 = 6;
@@ -94,10 +94,10 @@ const BLOB: &[u8] = b"a layer";
 fn fetch(store: &Store) {
     let blobs = store.blobs();
     let _shared = blobs.share().unwrap();
-    if let Begun::Partial(mut partial) = blobs.begin(Digest::of(BLOB), BLOB.len() as u64).unwrap() {
+    if let BlobStart::Partial(mut partial) = blobs.begin(Digest::of(BLOB), BLOB.len() as u64).unwrap() {
         let rest = usize::try_from(partial.bytes()).unwrap();
         partial.append(&BLOB[rest..]).unwrap();
-        assert_eq!(partial.finish().unwrap(), Finished::Stored);
+        assert_eq!(partial.finish().unwrap(), BlobEnd::Stored);
     }
 }
 
@@ -114,8 +114,8 @@ fn do_deed(store: &Store, name: &str) {
         "build" => drop(register(store, "deed")),
         "attach" => store.attach(&store.find("production").unwrap(), b"signatures").unwrap(),
         "fetch" => fetch(store),
-        "collect-blobs" => drop(store.collect_garbage(Scope::EntriesAndBlobs).unwrap()),
-        "collect" => drop(store.collect_garbage(Scope::Entries).unwrap()),
+        "collect-blobs" => drop(store.collect_garbage(GarbageScope::EntriesAndBlobs).unwrap()),
+        "collect" => drop(store.collect_garbage(GarbageScope::Entries).unwrap()),
         other => panic!("{other}"),
     }
 }
@@ -233,7 +233,7 @@ fn full_disk(store: &Store) {
         assert_every_entry_is_whole(store);
         assert_nothing_is_left_over(root);
         register(store, "before");
-        store.collect_garbage(Scope::Entries).unwrap();
+        store.collect_garbage(GarbageScope::Entries).unwrap();
         assert_eq!(store.entries().unwrap().len(), 1);
     }
     assert!(refused > 5 && stored > 5, "{refused} refused, {stored} stored");
@@ -261,7 +261,7 @@ fn read_only(store: &Store) {
     assert!(matches!(&error, StoreError::Io(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem), "{error}");
     assert!(error.remedy().unwrap().contains("read-only"));
     assert_eq!(read(store, "production").unwrap().sums, bundle("before").sums());
-    assert!(store.find_garbage(Scope::Entries).unwrap().entries.is_empty());
+    assert!(store.find_garbage(GarbageScope::Entries).unwrap().entries.is_empty());
 }
 
 // --- at once ---
@@ -271,7 +271,7 @@ fn build_many(store: &Store, own: &str) {
     for round in 0..10 {
         register(store, &format!("common {round}"));
         if round == 5 {
-            store.collect_garbage(Scope::Entries).unwrap();
+            store.collect_garbage(GarbageScope::Entries).unwrap();
         }
     }
     store.register(&bundle(own), "relay", own).unwrap();

@@ -98,7 +98,7 @@ impl<M: Medium> Tail<M> {
         images: Option<&ImageList>,
         visit: &mut Visitor<'_>,
     ) -> Result<Carried, ReadError> {
-        let mut hashing = Hashing { visit, beside: Beside::default(), buffer: vec![0; BUFFER_BYTES] };
+        let mut hashing = HashingReader { visit, beside: Beside::default(), buffer: vec![0; BUFFER_BYTES] };
         let walked = self.walk(images, &mut hashing);
         // Whatever else went wrong comes later in the order of the files. The medium stays until all are hashed: its threads
         // end with it.
@@ -118,8 +118,8 @@ impl<M: Medium> Tail<M> {
         wanted: &BTreeSet<Digest>,
         visit: &mut Visitor<'_>,
     ) -> Result<Carried, ReadError> {
-        let hashing = Hashing { visit, beside: Beside::default(), buffer: vec![0; BUFFER_BYTES] };
-        let mut picking = Picking { wanted, hashing };
+        let hashing = HashingReader { visit, beside: Beside::default(), buffer: vec![0; BUFFER_BYTES] };
+        let mut picking = PickingReader { wanted, hashing };
         let walked = self.walk(images, &mut picking);
         picking.hashing.beside.settle()?;
         walked
@@ -131,7 +131,7 @@ impl<M: Medium> Tail<M> {
     ///
     /// When there is a file that `images` does not list, or of another size.
     pub fn skim(mut self, images: Option<&ImageList>) -> Result<Carried, ReadError> {
-        self.walk(images, &mut Skimming)
+        self.walk(images, &mut SkimmingReader)
     }
 
     fn check_end(&mut self) -> Result<(), ReadError> {
@@ -285,13 +285,13 @@ trait Reading {
     fn wait(&mut self, entry: Entry<'_>, offset: Option<u64>, pending: Pending) -> Result<(), ReadError>;
 }
 
-struct Hashing<'a, 'v> {
+struct HashingReader<'a, 'v> {
     visit: &'a mut Visitor<'v>,
     beside: Beside,
     buffer: Vec<u8>,
 }
 
-impl Reading for Hashing<'_, '_> {
+impl Reading for HashingReader<'_, '_> {
     fn hashes(&self) -> bool {
         true
     }
@@ -306,12 +306,12 @@ impl Reading for Hashing<'_, '_> {
 }
 
 /// Hashes some, and passes over the others.
-struct Picking<'a, 'v> {
+struct PickingReader<'a, 'v> {
     wanted: &'a BTreeSet<Digest>,
-    hashing: Hashing<'a, 'v>,
+    hashing: HashingReader<'a, 'v>,
 }
 
-impl Reading for Picking<'_, '_> {
+impl Reading for PickingReader<'_, '_> {
     fn hashes(&self) -> bool {
         true
     }
@@ -320,7 +320,7 @@ impl Reading for Picking<'_, '_> {
         if self.wanted.contains(&entry.digest) {
             return self.hashing.read(entry, content);
         }
-        Skimming.read(entry, content)
+        SkimmingReader.read(entry, content)
     }
 
     fn wait(&mut self, entry: Entry<'_>, offset: Option<u64>, pending: Pending) -> Result<(), ReadError> {
@@ -328,9 +328,9 @@ impl Reading for Picking<'_, '_> {
     }
 }
 
-struct Skimming;
+struct SkimmingReader;
 
-impl Reading for Skimming {
+impl Reading for SkimmingReader {
     fn hashes(&self) -> bool {
         false
     }

@@ -5,6 +5,8 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
+use crate::tls_error;
+
 /// Why no attempt will succeed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failure {
@@ -45,14 +47,10 @@ fn of_tls(error: &rustls::Error) -> Option<Failure> {
 fn of_server(why: &CertificateError, error: &rustls::Error) -> String {
     use CertificateError as E;
     match why {
-        E::UnknownIssuer => "no certificate-authority of the kubeconfig has signed the server's certificate".to_owned(),
-        E::UnsupportedSignatureAlgorithmContext { .. }
-        | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "the server's certificate, or that of an authority, has a key or a signature that this program cannot verify: \
-             it knows RSA, Ed25519, P-256 and P-384, and not P-521"
-                .to_owned()
+        E::UnknownIssuer => {
+            "no certificate-authority of the kubeconfig has signed the server's certificate".to_owned()
         }
-        _ => error.to_string(),
+        _ => tls_error::certificate(why, error),
     }
 }
 
@@ -73,10 +71,9 @@ fn of_alert(alert: AlertDescription) -> Option<String> {
         | A::UnsupportedCertificate => {
             Some(format!("the server does not accept the kubeconfig's client certificate ({alert:?})"))
         }
-        A::HandshakeFailure | A::ProtocolVersion | A::InsufficientSecurity => Some(format!(
-            "the server and this program have no version or algorithm of TLS in common ({alert:?}): the program knows TLS 1.2 \
-             and 1.3, and certificates with RSA, Ed25519, P-256 or P-384 keys, not P-521"
-        )),
+        A::HandshakeFailure | A::ProtocolVersion | A::InsufficientSecurity => {
+            Some(tls_error::nothing_in_common(alert))
+        }
         _ => None,
     }
 }

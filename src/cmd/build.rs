@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::archive_file::Target;
-use super::carry::{self, Cargo, Wanted};
+use super::carry::{self, Cargo, ImageSelection};
 use super::clock;
 use super::ctx::{Ctx, Folder, ProfileArgs, StoreArgs, count};
 use super::failure::{Failure, FailureKind, Outcome};
@@ -48,30 +48,32 @@ use crate::ui::progress::{Progress, size};
   relay-bundle build production                      into bundles/, and print the path
   relay-bundle build production --check              prove that it can be repeated
   relay-bundle build production --archive prod.tar   also one file to carry
-  relay-bundle build production --archive prod.tar --images all   with the images
-  relay-bundle build --all --archives out            one file a profile
+  relay-bundle build production --archive prod.tar --images all              with the images
+  relay-bundle build production --archive new.tar --images since:prod.tar    only the new layers
+  relay-bundle build --all --archives out            one file for each profile
   relay-bundle build production --key signing.pem --keygen   signed, with a new key if there is none
   relay-bundle build --all --store /var/lib/bundles"
 )]
 pub struct Args {
-    /// The profiles
+    /// The profiles to build
     #[arg(required_unless_present = "all", value_name = "PROFILE")]
     names: Vec<String>,
-    /// Build every profile of the folder; `base` only serves others and is left out
+    /// Build every profile of the folder except `base`, which others extend
     #[arg(long, conflicts_with = "names")]
     all: bool,
     /// Build again in other processes, time zones, locales and folders, and compare every byte
     #[arg(long)]
     check: bool,
-    /// Also write the bundle into one file
+    /// Also write the bundle as one file
     #[arg(long, value_name = "FILE", conflicts_with = "archives")]
     archive: Option<Utf8PathBuf>,
-    /// Also write each bundle into a file `PROFILE.tar` in this folder
+    /// Also write each bundle as DIR/PROFILE.tar
     #[arg(long, value_name = "DIR")]
     archives: Option<Utf8PathBuf>,
-    /// Images to carry in the archive: all, none, since:FILE or since:@ENTRY (leave out what that lists) [default: none]
+    /// Images to carry in the archive: all, none, since:FILE or since:@ENTRY (without layers that FILE or ENTRY lists)
+    /// [default: none]
     #[arg(long, value_name = "WHAT")]
-    images: Option<Wanted>,
+    images: Option<ImageSelection>,
     #[command(flatten)]
     key: KeyArgs,
     /// Make the key pair first if there is none
@@ -146,6 +148,9 @@ impl Args {
             return Err(Failure::input("--images says what goes into an archive, and none is written")
                 .hint("name it: --archive FILE"));
         }
+        if let Some(folder) = &self.archives {
+            fs_err::create_dir_all(folder)?;
+        }
         for name in &names {
             if let Some(archive) = self.archive_of(name) {
                 self.target(&archive, &format!("{name}.tar")).check(&self.store.store)?;
@@ -201,7 +206,7 @@ impl Args {
         if self.images.is_none() && images.is_some() {
             ctx.printer.say("the archive carries no images: `--images all` adds them");
         }
-        let wanted = self.images.as_ref().unwrap_or(&Wanted::None);
+        let wanted = self.images.as_ref().unwrap_or(&ImageSelection::None);
         let carry = carry::choose(ctx, &self.store, (index.name.as_str(), images.as_ref()), wanted)?;
         let Some(images) = &images else { return Ok((carry, None)) };
         let fetch = format!("relay-bundle fetch {}", index.profile);
@@ -249,7 +254,7 @@ impl Args {
             super::check::check(ctx, name, &self.profiles, &files)?;
         }
         check_recordable(&files)?;
-        if !matches!(self.images, None | Some(Wanted::None)) {
+        if !matches!(self.images, None | Some(ImageSelection::None)) {
             warn_of_pulls(ctx, &set);
         }
         let archive = self.archive_of(name);

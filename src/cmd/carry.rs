@@ -19,19 +19,19 @@ use crate::images::layout;
 use crate::images::list::{Carryable, ImageList};
 use crate::model::digest::{Digest, Hasher};
 use crate::store::Lock;
-use crate::store::blobs::{Blobs, Found};
+use crate::store::blobs::{BlobState, Blobs};
 use crate::ui::progress::size;
 
 /// The images to carry in an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum ImageSelection {
     None,
     All,
     /// All but the configs and layers that the bundle which this argument names lists.
     Since(String),
 }
 
-impl FromStr for Wanted {
+impl FromStr for ImageSelection {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -107,19 +107,19 @@ fn carry_stored<W: Write>(
     (digest, one): (Digest, Carryable),
 ) -> io::Result<()> {
     let bad = |state| io::Error::other(BadBlob { path: blobs.path_of(&digest), state });
-    let file = blobs.open(&digest, one.size())?.ok_or_else(|| bad(Found::Absent))?;
+    let file = blobs.open(&digest, one.size())?.ok_or_else(|| bad(BlobState::Absent))?;
     let mut content = Hashed { inner: file, hasher: Hasher::default() };
     let path = layout::path_of(&digest);
     writer.carry(Entry { path: &path, bytes: one.size(), digest }, &mut content)?;
-    if content.hasher.finish() == digest { Ok(()) } else { Err(bad(Found::Altered)) }
+    if content.hasher.finish() == digest { Ok(()) } else { Err(bad(BlobState::Altered)) }
 }
 
 /// A blob of the store that cannot be carried.
 #[derive(Debug, thiserror::Error)]
-#[error("`{path}` {}", if *state == Found::Absent { "is no longer there" } else { "was altered" })]
+#[error("`{path}` {}", if *state == BlobState::Absent { "is no longer there" } else { "was altered" })]
 struct BadBlob {
     path: Utf8PathBuf,
-    state: Found,
+    state: BlobState,
 }
 
 /// Tells a blob that cannot be carried from an archive that cannot be written.
@@ -151,11 +151,11 @@ pub(super) fn choose(
     ctx: &Ctx,
     store: &StoreArgs,
     (name, images): (&str, Option<&ImageList>),
-    wanted: &Wanted,
+    wanted: &ImageSelection,
 ) -> Result<BTreeSet<Digest>, Failure> {
     let Some(images) = images else {
         return match wanted {
-            Wanted::None => Ok(BTreeSet::new()),
+            ImageSelection::None => Ok(BTreeSet::new()),
             _ => Err(Failure::input(format!(
                 "the images of {name} are not pinned, so no archive can carry them"
             ))
@@ -163,11 +163,11 @@ pub(super) fn choose(
         };
     };
     let left_out = match wanted {
-        Wanted::None => return Ok(BTreeSet::new()),
-        Wanted::All => BTreeMap::new(),
-        Wanted::Since(base) => in_base(store, name, images, base)?,
+        ImageSelection::None => return Ok(BTreeSet::new()),
+        ImageSelection::All => BTreeMap::new(),
+        ImageSelection::Since(base) => in_base(store, name, images, base)?,
     };
-    if let Wanted::Since(base) = wanted {
+    if let ImageSelection::Since(base) = wanted {
         let bytes: u64 = left_out.values().sum();
         ctx.printer.say(&format!(
             "left out {} of {} configs and layers ({}) that `{base}` lists: the site must have them",

@@ -137,6 +137,31 @@ impl<'a> Folder<'a> {
     }
 }
 
+/// A folder of profiles whose encrypted files and images do not matter: neither may be there yet.
+pub(super) struct Unprepared<'a>(pub(super) Folder<'a>);
+
+impl ProfileFiles for Unprepared<'_> {
+    fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
+        self.0.profile(name)
+    }
+
+    fn visibility(&self, name: &str) -> Visibility {
+        self.0.visibility(name)
+    }
+
+    fn file(&self, _: &str) -> Result<Vec<u8>, String> {
+        Ok(Vec::new())
+    }
+
+    fn judges_sealed(&self) -> bool {
+        false
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.names()
+    }
+}
+
 impl Folder<'_> {
     /// Returns whether the real path of a file is in the folder, or there is no such file.
     pub(super) fn keeps(&self, path: &Utf8Path) -> bool {
@@ -171,6 +196,9 @@ impl ProfileFiles for Folder<'_> {
 
     fn images_lock(&self) -> Result<Option<String>, String> {
         let path = self.path.join(LOCK_FILE);
+        if !self.keeps(&path) {
+            return Err(format!("`{path}` is a link out of `{}`", self.path));
+        }
         match fsio::read_bounded(&path, LOCK_BYTES_MAX) {
             Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| format!("`{path}` is not UTF-8")),
             // A link that leads nowhere is no lock that was never made.

@@ -10,28 +10,30 @@ use super::ctx::{Ctx, count};
 use super::failure::{Failure, Outcome};
 use super::registry_args::PullArgs;
 use super::source::{Source, SourceArgs};
-use crate::images::list::ImageList;
+use crate::images::list::{Carryable, ImageList};
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
 use crate::profile::resolve::image_sources;
 use crate::registry::{BlobRequest, BlobSink, Registry};
-use crate::store::blobs::{Begun, Blobs, Finished, Found, PartialBlob};
+use crate::store::blobs::{BlobEnd, BlobStart, BlobState, Blobs, PartialBlob};
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 use crate::ui::progress::{Progress, size};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "What is in the store already is hashed and not fetched again; what was interrupted is continued.
+    after_help = "Hashes the images that are in the store already, downloads altered ones again, and resumes
+interrupted downloads.
 
 Examples:
   relay-bundle fetch production
-  relay-bundle fetch @production @dev
+  relay-bundle fetch @production @dev       the images of bundles in the store
+  relay-bundle fetch prod.tar               the images that an archive lists
   relay-bundle fetch production --from ghcr.io=mirror.example.internal:5000/ghcr"
 )]
 pub struct Args {
-    /// The profiles, or bundles of the store (@ENTRY)
-    #[arg(required = true, value_name = "PROFILE|@ENTRY")]
+    /// Locked profiles, or bundles: @ENTRY, FILE.tar or DIR/
+    #[arg(required = true, value_name = "PROFILE|BUNDLE")]
     bundles: Vec<String>,
     #[command(flatten)]
     source: SourceArgs,
@@ -61,10 +63,10 @@ impl Report for FetchReport {
 }
 
 /// A manifest, config or layer, and an image that has it, at the registry that it comes from.
-struct Wanted {
+struct FetchItem {
     image: Reference,
-    size: u64,
-    is_manifest: bool,
+    digest: Digest,
+    kind: Carryable,
 }
 
 impl Args {
@@ -80,26 +82,16 @@ impl Args {
         let blobs = store.blobs();
         let _shared = blobs.share()?;
         let all = wanted.len();
-        let mut missing = BTreeMap::new();
-        for (digest, one) in wanted {
-            let found = blobs.look_at(&digest, one.size)?;
-            if found == Found::Altered {
-                let path = blobs.path_of(&digest);
-                ctx.printer.warn(&format!("`{path}` was altered: it is fetched again"));
-                blobs.discard(&digest)?;
-            }
-            if found != Found::Whole {
-                missing.insert(digest, one);
-            }
-        }
-        let (fetched, bytes) = (missing.len(), missing.values().map(|one| one.size).sum());
+        let missing = without_stored(ctx, &blobs, wanted)?;
+        let (fetched, bytes) = (missing.len(), missing.iter().map(|item| item.kind.size()).sum());
         if fetched > 0 {
             let registry = self.registry.client(ctx)?;
             let mut progress = Progress::new(&ctx.printer, "fetched", Some(bytes));
-            for (digest, one) in &missing {
-                fetch(&registry, &blobs, (*digest, one), &mut progress)?;
+            for item in &missing {
+                fetch(&registry, &blobs, item, &mut progress)?;
             }
         }
+
         let images = images.into_iter().collect();
         ctx.printer.report(&FetchReport { images, fetched, bytes, there: all - fetched })?;
         let there = all - fetched;
@@ -121,7 +113,7 @@ fn pinned<'a>(source: &'a Source, name: &str) -> Result<&'a ImageList, Failure> 
 
 /// Adds what the images of a bundle consist of, by digest.
 fn add_wanted(
-    wanted: &mut BTreeMap<Digest, Wanted>,
+    wanted: &mut BTreeMap<Digest, FetchItem>,
     source: &Source,
     list: &ImageList,
 ) -> Result<(), Failure> {
@@ -133,42 +125,64 @@ fn add_wanted(
         let invalid =
             |error| Failure::input(format!("recipe.json of `{bundle}` has an invalid image: {error}"));
         let origin = origin.map_err(invalid)?.pinned(image.digest);
-        let manifest = list.get(&image.digest).map(|one| (image.digest, one.size(), true));
-        let blobs = image.blobs.iter().filter_map(|digest| Some((*digest, list.get(digest)?.size(), false)));
-        for (digest, size, is_manifest) in manifest.into_iter().chain(blobs) {
-            wanted.entry(digest).or_insert_with(|| Wanted { image: origin.clone(), size, is_manifest });
+        for digest in [image.digest].into_iter().chain(image.blobs.iter().copied()) {
+            let kind = list.get(&digest).expect("a list has everything that its images consist of");
+            wanted.entry(digest).or_insert_with(|| FetchItem { image: origin.clone(), digest, kind });
         }
     }
     Ok(())
+}
+
+/// Returns what the store lacks; removes what was altered there.
+fn without_stored(
+    ctx: &Ctx,
+    blobs: &Blobs,
+    wanted: BTreeMap<Digest, FetchItem>,
+) -> Result<Vec<FetchItem>, Failure> {
+    let mut missing = Vec::new();
+    for item in wanted.into_values() {
+        match blobs.look_at(&item.digest, item.kind.size())? {
+            BlobState::Whole => continue,
+            BlobState::Absent => {}
+            BlobState::Altered => {
+                let path = blobs.path_of(&item.digest);
+                ctx.printer.warn(&format!("`{path}` was altered: it is fetched again"));
+                blobs.discard(&item.digest)?;
+            }
+        }
+        missing.push(item);
+    }
+    Ok(missing)
 }
 
 /// Fetches one blob, unless another process stored it.
 fn fetch(
     registry: &Registry,
     blobs: &Blobs,
-    (digest, one): (Digest, &Wanted),
+    item: &FetchItem,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
+    let FetchItem { image, digest, kind } = item;
     // The end of what a killed process left may be wrong: then everything is fetched once more.
     for _ in 0..2 {
-        let Begun::Partial(partial) = blobs.begin(digest, one.size)? else { return Ok(()) };
-        match fetch_rest(registry, partial, (digest, one), progress)? {
-            Finished::Stored => return Ok(()),
-            Finished::Wrong { .. } => progress.retreat(one.size),
+        let BlobStart::Partial(partial) = blobs.begin(*digest, kind.size())? else { return Ok(()) };
+        match fetch_rest(registry, partial, item, progress)? {
+            BlobEnd::Stored => return Ok(()),
+            BlobEnd::Wrong { .. } => progress.retreat(kind.size()),
         }
     }
-    Err(Failure::world(format!("wrong content for sha256:{digest} of `{}`", one.image))
+    Err(Failure::world(format!("wrong content for sha256:{digest} of `{image}`"))
         .hint("fetch from another registry: --from HOST=MIRROR"))
 }
 
 fn fetch_rest(
     registry: &Registry,
     mut partial: PartialBlob,
-    (digest, one): (Digest, &Wanted),
+    FetchItem { image, digest, kind }: &FetchItem,
     progress: &mut Progress,
-) -> Result<Finished, Failure> {
-    if one.is_manifest {
-        let manifest = registry.pull_manifest(&one.image)?;
+) -> Result<BlobEnd, Failure> {
+    if matches!(kind, Carryable::Manifest(_)) {
+        let manifest = registry.pull_manifest(image)?;
         partial.restart()?;
         partial.append(&manifest.bytes)?;
         progress.advance(manifest.bytes.len() as u64);
@@ -176,9 +190,9 @@ fn fetch_rest(
     }
     let from = partial.bytes();
     progress.advance(from);
-    let request = BlobRequest { image: &one.image, digest, size: one.size, from };
+    let request = BlobRequest { image, digest: *digest, size: kind.size(), from };
     let mut sink = Sink { partial, progress };
-    if from < one.size {
+    if from < request.size {
         registry.pull_blob(&request, &mut sink)?;
     }
     Ok(sink.partial.finish()?)

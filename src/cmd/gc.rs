@@ -9,7 +9,7 @@ use super::ctx::{Ctx, StoreArgs, count};
 use super::failure::Outcome;
 use super::gc_live::{How, collect};
 use super::installation_args::InstallationArgs;
-use crate::store::Scope;
+use crate::store::GarbageScope;
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
@@ -19,18 +19,19 @@ use crate::ui::printer::Report;
     mut_arg("name", |argument| argument.requires("live")),
     mut_arg("kubeconfig", |argument| argument.requires("live")),
     mut_arg("context", |argument| argument.requires("live")),
-    after_help = "Kept is what a link in the store, or in its folder `.pins`, leads to:
+    after_help = "Keeps the bundles to which a link in the store, or in its folder `.pins`, leads:
   ln -s ../1f0c9a2b…-claude-relay-production bundles/.pins/release-7
 
-With --live it is the cluster that is cleared: of ConfigMaps that this program made and named by
-their content, and that no pod, no ReplicaSet or ControllerRevision (`kubectl rollout undo` goes
-back to those), and no generation that runs or was begun names. `apply` removes them too, when it
-is run the next time.
+--blobs also removes images that were fetched and that no bundle lists yet: build first.
+
+--live removes ConfigMaps from the cluster that this program named by their content, and to which no
+pod, ReplicaSet, ControllerRevision (`kubectl rollout undo` uses these) or deployed or pending
+generation refers. The next `apply` removes them as well.
 
 Examples:
   relay-bundle gc --dry-run
   relay-bundle gc --store /var/lib/bundles
-  relay-bundle gc --blobs                            also images that no bundle lists
+  relay-bundle gc --blobs --dry-run                  also images that no remaining bundle lists
   relay-bundle gc --live -n claude-relay --dry-run"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -40,10 +41,10 @@ pub struct Args {
     dry_run: bool,
     #[command(flatten)]
     store: StoreArgs,
-    /// Also remove blobs of images that no remaining bundle lists, and fetches that were not finished
+    /// Also remove images that no remaining bundle lists, and unfinished downloads
     #[arg(long, conflicts_with = "live")]
     blobs: bool,
-    /// Clear the cluster, not the store
+    /// Clean up the cluster instead of the store
     #[arg(long)]
     live: bool,
     /// Do not ask
@@ -100,7 +101,7 @@ impl Args {
             return collect(ctx, &self.installation, &How { dry_run, yes, break_lock });
         }
         let store = ctx.store(&self.store);
-        let scope = if self.blobs { Scope::EntriesAndBlobs } else { Scope::Entries };
+        let scope = if self.blobs { GarbageScope::EntriesAndBlobs } else { GarbageScope::Entries };
         let garbage = if self.dry_run { store.find_garbage(scope)? } else { store.collect_garbage(scope)? };
         let entries = garbage.entries.iter();
         let report = GcReport {

@@ -17,7 +17,10 @@ use crate::ui::images_view::ImagesSummary;
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("Examples:
+#[command(after_help = format!("Prints references on stdout, and on stderr how many configs and layers the archive or the store has;
+hashes none of them.
+
+Examples:
   relay-bundle images production
   relay-bundle images prod.tar --json
   relay-bundle images prod.tar --mirror --quiet | while read -r from to; do
@@ -25,9 +28,9 @@ use crate::ui::printer::Report;
 
 {}", source::HELP))]
 pub struct Args {
-    /// The profile or the bundle
+    /// The profile or bundle
     bundle: String,
-    /// Print what each image is copied from, before the rewrite of `images.registry`, and what it is called in the cluster
+    /// Print `SOURCE TARGET` for each image: where it comes from, and its name in the cluster (`images.registry`)
     #[arg(long)]
     mirror: bool,
     #[command(flatten)]
@@ -37,11 +40,11 @@ pub struct Args {
 /// Copies to make, for a registry inside the gap.
 #[derive(Serialize)]
 struct MirrorReport {
-    copies: BTreeSet<Copy>,
+    copies: BTreeSet<MirrorCopy>,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord, Serialize)]
-struct Copy {
+struct MirrorCopy {
     from: String,
     to: String,
 }
@@ -81,7 +84,8 @@ impl Args {
         }
         if self.mirror {
             let sources = image_sources(&source.bundle.recipe.settings);
-            let copies = source.bundle.index.images.iter().map(|image| Copy::of(&image.reference, &sources));
+            let copies =
+                source.bundle.index.images.iter().map(|image| MirrorCopy::of(&image.reference, &sources));
             ctx.printer.report(&MirrorReport { copies: copies.collect::<Result<_, _>>()? })?;
         } else {
             ctx.printer.report(&ImagesReport { images: source.bundle.index.images, carried })?;
@@ -90,7 +94,7 @@ impl Args {
     }
 }
 
-impl Copy {
+impl MirrorCopy {
     /// Returns the copy that brings `reference` to its place. Registries and tools take a tag or a digest, not both: what has a
     /// digest is copied by it, and gets its tag.
     ///
@@ -120,9 +124,9 @@ mod tests {
     #[test]
     fn reference_that_a_shell_could_misread_is_refused() {
         for reference in ["a:1\nevil:1 to:1", "a:1 b:1", "a:1;reboot", "$(reboot)"] {
-            assert!(Copy::of(reference, &BTreeMap::new()).is_err(), "{reference:?}");
+            assert!(MirrorCopy::of(reference, &BTreeMap::new()).is_err(), "{reference:?}");
         }
         let source = BTreeMap::from([("r.example/a:1".to_owned(), "x y".to_owned())]);
-        assert!(Copy::of("r.example/a:1", &source).is_err());
+        assert!(MirrorCopy::of("r.example/a:1", &source).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Where the images of a bundle are: in its archive, in the store that it is an entry of, or nowhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use camino::Utf8Path;
@@ -10,7 +10,7 @@ use crate::bundle::carried::Carried;
 use crate::images::list::ImageList;
 use crate::model::digest::Digest;
 use crate::store::Store;
-use crate::ui::images_view::{ImagesSummary, Place};
+use crate::ui::images_view::{ImagesPlace, ImagesSummary};
 
 /// Where the images of a bundle are looked for.
 pub(super) enum ImagesAt {
@@ -46,13 +46,27 @@ impl ImagesAt {
         carried: &Carried,
         counting: Counting,
     ) -> io::Result<ImagesSummary> {
-        let (missing, place) = match (self, counting) {
-            (Self::Archive, Counting::ByDigest) => (carried.missing(images).collect(), Place::Archive),
-            (Self::Archive, Counting::BySize) => (carried.missing(images).collect(), Place::Headers),
-            (Self::Store(store), Counting::ByDigest) => (store.blobs().bad(images)?, Place::HashedStore),
-            (Self::Store(store), Counting::BySize) => (store.blobs().missing(images)?, Place::Store),
-            (Self::Nowhere, _) => (images.blobs().collect::<BTreeMap<Digest, u64>>(), Place::Archive),
+        let (missing, place): (BTreeSet<Digest>, ImagesPlace) = match (self, counting) {
+            (Self::Archive, Counting::ByDigest) => (absent(carried, images), ImagesPlace::Archive),
+            (Self::Archive, Counting::BySize) => (absent(carried, images), ImagesPlace::Headers),
+            (Self::Store(store), Counting::ByDigest) => {
+                (useless(images, &store.blobs().bad(images)?), ImagesPlace::HashedStore)
+            }
+            (Self::Store(store), Counting::BySize) => {
+                (useless(images, &store.blobs().missing(images)?), ImagesPlace::Store)
+            }
+            (Self::Nowhere, _) => (images.blobs().map(|(digest, _)| digest).collect(), ImagesPlace::Archive),
         };
-        Ok(ImagesSummary::of(images, place, |digest| !missing.contains_key(digest)))
+        Ok(ImagesSummary::of(images, place, |digest| !missing.contains(digest)))
     }
+}
+
+fn absent(carried: &Carried, images: &ImageList) -> BTreeSet<Digest> {
+    carried.missing(images).map(|(digest, _)| digest).collect()
+}
+
+/// Returns the configs and layers that are of no use without what is `missing`: an image without its manifest is none.
+fn useless(images: &ImageList, missing: &BTreeMap<Digest, u64>) -> BTreeSet<Digest> {
+    let lost = images.images().filter(|image| missing.contains_key(&image.digest));
+    lost.flat_map(|image| &image.blobs).chain(missing.keys()).copied().collect()
 }

@@ -7,46 +7,48 @@ use std::process::ExitCode;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use super::ctx::{Ctx, Folder, ProfileArgs};
+use super::ctx::{Ctx, Folder, ProfileArgs, Unprepared};
 use super::failure::{DIFFERS, Failure, Outcome};
 use super::registry_args::PullArgs;
-use crate::fsio::{Durability, MODE_PUBLIC, write_atomic};
+use crate::fsio::{Durability, Locked, MODE_PUBLIC, lock_named, write_atomic};
 use crate::images::lock::{LOCK_FILE, Lock, LockedImage, RESTORE_LOCK};
 use crate::images::platform::Platform;
 use crate::images::reference::Reference;
 use crate::model::text::Label;
-use crate::profile::node::Visibility;
 use crate::profile::overlay::ProfileFiles;
 use crate::profile::resolve::Profile;
 use crate::registry::Registry;
+use crate::registry::error::{RegistryError, RegistryFault};
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 use crate::ui::progress::size;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Locks the profiles that images.lock lists already, and those that are named. A digest stays until
---update, wherever the tag moves. To stop locking a profile, take it out of `profiles` in the file
-and run `lock` again.
+    after_help = "Pins the images of the named profiles, and of those that the lock (images.lock in the folder of the
+profiles) lists already. A pinned digest moves only with --update, even if the tag has moved. Words
+after --update are images: name profiles before it. To unlock a profile, delete its name from
+`profiles` in the lock and run `lock` again; to unlock the last one, delete the file.
 
 Examples:
-  relay-bundle lock production                        look up what is not locked yet
-  relay-bundle lock --update                          look up everything again
-  relay-bundle lock --update docker.io/redis          only this image
-  relay-bundle lock --from ghcr.io=mirror.example.internal:5000/ghcr
-  relay-bundle lock --check                           without a network: is everything locked?"
+  relay-bundle lock production                        pin the images that are not pinned yet
+  relay-bundle lock --update                          look up every image again
+  relay-bundle lock --update docker.io/redis          look up this image again
+  relay-bundle lock --platform linux/arm64 --update   change the platform
+  relay-bundle lock production --from ghcr.io=mirror.example.internal:5000/ghcr
+  relay-bundle lock --check                           in CI: is every image pinned?"
 )]
 pub struct Args {
-    /// The profiles to lock as well
+    /// Profiles to add to the lock [default: those that it lists; all but `base` if there is no lock]
     #[arg(value_name = "PROFILE")]
     names: Vec<Label>,
-    /// Look images up again: all, or those of this repository or reference
+    /// Look up images again: all, or those with this repository or reference; repeatable
     #[arg(long, value_name = "NAME", num_args = 0..)]
     update: Option<Vec<String>>,
-    /// The platform whose images are pinned, such as linux/arm64 [default: that of the lock, or linux/amd64]
+    /// The platform to pin, such as linux/arm64 [default: that of the lock, or linux/amd64]
     #[arg(long)]
     platform: Option<Platform>,
-    /// Only compare the lock with the profiles; exit code 1 if something is missing or too much
+    /// Compare the lock with the profiles, without a network; exit code 1 if an image is missing or superfluous
     #[arg(long, conflicts_with_all = ["update", "platform", "from"])]
     check: bool,
     /// The folder of the profiles
@@ -146,6 +148,8 @@ impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let folder = Folder::new(&self.profiles);
         let path = self.profiles.join(LOCK_FILE);
+        // Of two that lock at once, the second adds to what the first has written.
+        let _waited = if self.check { None } else { Some(self.hold(ctx)?) };
         let lock = read(&folder, &path)?;
         let listed = self.listed(&folder, lock.as_ref())?;
         let profiles: Vec<Profile> =
@@ -155,7 +159,7 @@ impl Args {
             let lock = lock.ok_or_else(|| {
                 Failure::input(format!("there is no `{path}`")).hint("write it: relay-bundle lock")
             })?;
-            return check(ctx, &lock, &wanted, &profiles);
+            return self.compare(ctx, &lock, &wanted, &profiles);
         }
         let old = lock.unwrap_or_default();
         let platform = self.platform(&old)?;
@@ -168,10 +172,29 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
+    /// Keeps other processes from locking profiles of this folder until the value is dropped.
+    fn hold(&self, ctx: &Ctx) -> Result<Locked, Failure> {
+        if !self.profiles.is_dir() {
+            return Err(Failure::input(format!("there is no folder `{}`", self.profiles))
+                .hint("name the folder of the profiles: --profiles DIR"));
+        }
+        let held = lock_named(&self.profiles, &ctx.waits())?;
+        if let Locked::Unsupported(why) = &held {
+            let folder = &self.profiles;
+            ctx.printer.warn(&format!("`{folder}` cannot be locked ({why}): run no other `lock` there now"));
+        }
+        Ok(held)
+    }
+
     /// Returns the profiles that the lock lists from now on.
     fn listed(&self, folder: &Folder<'_>, lock: Option<&Lock>) -> Result<BTreeSet<Label>, Failure> {
         let mut listed: BTreeSet<Label> = lock.map(|lock| lock.profiles.clone()).unwrap_or_default();
         listed.extend(self.names.iter().cloned());
+        if listed.is_empty() && lock.is_some() {
+            let path = self.profiles.join(LOCK_FILE);
+            return Err(Failure::input(format!("`{path}` lists no profile"))
+                .hint("name the profiles to lock, or remove the file"));
+        }
         if listed.is_empty() {
             let names = folder.names().into_iter().filter(|name| name != "base");
             listed.extend(names.filter_map(|name| name.parse().ok()));
@@ -185,9 +208,8 @@ impl Args {
 
     /// Reads a profile as if nothing were locked.
     fn load(&self, ctx: &Ctx, name: &Label) -> Result<Profile, Failure> {
-        let args = ProfileArgs { profiles: self.profiles.clone(), set: Vec::new(), deny_warnings: false };
-        let files = Unlocked(Folder::new(&self.profiles));
-        ctx.load_about(name.as_str(), &args, &files, &|_| false)
+        let files = Unprepared(Folder::new(&self.profiles));
+        ctx.load_about(name.as_str(), &self.profile_args(), &files, &|_| false)
     }
 
     fn platform(&self, old: &Lock) -> Result<Platform, Failure> {
@@ -199,6 +221,39 @@ impl Args {
         Ok(wanted)
     }
 
+    /// Compares the lock with the profiles; a profile that the lock does not fit otherwise is an error of that profile.
+    fn compare(&self, ctx: &Ctx, lock: &Lock, wanted: &ImageUsers, profiles: &[Profile]) -> Outcome {
+        let missing: Vec<UnlockedImage> = wanted
+            .iter()
+            .filter(|(name, _)| !lock.images.contains_key(*name))
+            .map(|(name, profiles)| UnlockedImage { name: name.to_string(), profiles: profiles.clone() })
+            .collect();
+        let superfluous = lock.images.keys().filter(|name| !wanted.contains_key(*name));
+        let superfluous: Vec<String> = superfluous.map(ToString::to_string).collect();
+        let complete = missing.is_empty() && superfluous.is_empty();
+        if complete {
+            let folder = Folder::new(&self.profiles);
+            for profile in profiles {
+                ctx.load_about(profile.name.as_str(), &self.profile_args(), &folder, &|_| false)?;
+            }
+        }
+
+        let notes = profiles.iter().filter_map(other_version).chain(other_digests(lock)).collect();
+        ctx.printer.report(&LockCheckReport { complete, missing, superfluous, notes })?;
+        if complete {
+            ctx.printer.say(&format!("{} images are locked for {}", lock.images.len(), lock.platform));
+            return Ok(ExitCode::SUCCESS);
+        }
+        let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+        ctx.printer
+            .say(&format!("write the lock again, with a network: relay-bundle lock {}", names.join(" ")));
+        Ok(DIFFERS.into())
+    }
+
+    fn profile_args(&self) -> ProfileArgs {
+        ProfileArgs { profiles: self.profiles.clone(), set: Vec::new(), deny_warnings: false }
+    }
+
     /// Returns the images that are wanted: those that are locked stay, unless they are to be looked up again.
     fn look_up(
         &self,
@@ -208,17 +263,19 @@ impl Args {
         platform: &Platform,
     ) -> Result<BTreeMap<Reference, LockedImage>, Failure> {
         self.check_names(wanted)?;
+        let kept = |name: &&Reference| old.images.contains_key(*name) && !self.updates(name);
+        let (kept, sought): (Vec<&Reference>, Vec<&Reference>) = wanted.keys().partition(kept);
+        let mut images: BTreeMap<Reference, LockedImage> =
+            kept.into_iter().map(|name| (name.clone(), old.images[name].clone())).collect();
+        if sought.is_empty() {
+            return Ok(images);
+        }
         let registry = self.registry.client(ctx)?;
-        let mut images = BTreeMap::new();
-        for name in wanted.keys() {
-            let locked = if let Some(locked) = old.images.get(name).filter(|_| !self.updates(name)) {
-                locked.clone()
-            } else {
-                ctx.printer.say(&format!("looking up {name}"));
-                warn_of_moved_tag(ctx, &registry, name);
-                registry.resolve(name, platform)?
-            };
-            images.insert(name.clone(), locked);
+        for name in sought {
+            ctx.printer.say(&format!("looking up {name}"));
+            warn_of_moved_tag(ctx, &registry, name);
+            let found = registry.resolve(name, platform).map_err(|error| explain_pin(name, error))?;
+            images.insert(name.clone(), found);
         }
         Ok(images)
     }
@@ -253,6 +310,17 @@ impl Args {
 /// Returns whether a name of `--update` is the image's reference, or its repository.
 fn is_named(image: &Reference, name: &str) -> bool {
     image.to_string() == name || image.name() == name || image.full().name() == name
+}
+
+/// Adds where the digest comes from that the registry does not have.
+fn explain_pin(name: &Reference, error: RegistryError) -> Failure {
+    let is_gone = matches!(error.why, RegistryFault::Gone(digest) if name.digest() == Some(digest));
+    let failure = Failure::from(error);
+    if !is_gone {
+        return failure;
+    }
+    let hint = "the profile, or a default, pins this digest: write the one that the registry has, or \"\" for the tag's";
+    Failure { hints: vec![hint.to_owned()], ..failure }
 }
 
 /// Says where a tag beside a pinned digest leads elsewhere: what runs is then not what the tag says.
@@ -295,25 +363,6 @@ fn wanted(profiles: &[Profile]) -> Result<ImageUsers, Failure> {
         }
     }
     Ok(wanted)
-}
-
-fn check(ctx: &Ctx, lock: &Lock, wanted: &ImageUsers, profiles: &[Profile]) -> Outcome {
-    let missing: Vec<UnlockedImage> = wanted
-        .iter()
-        .filter(|(name, _)| !lock.images.contains_key(*name))
-        .map(|(name, profiles)| UnlockedImage { name: name.to_string(), profiles: profiles.clone() })
-        .collect();
-    let superfluous = lock.images.keys().filter(|name| !wanted.contains_key(*name));
-    let superfluous: Vec<String> = superfluous.map(ToString::to_string).collect();
-    let complete = missing.is_empty() && superfluous.is_empty();
-    let notes = profiles.iter().filter_map(other_version).chain(other_digests(lock)).collect();
-    ctx.printer.report(&LockCheckReport { complete, missing, superfluous, notes })?;
-    if complete {
-        ctx.printer.say(&format!("{} images are locked for {}", lock.images.len(), lock.platform));
-        return Ok(ExitCode::SUCCESS);
-    }
-    ctx.printer.say("write the lock again, with a network: relay-bundle lock");
-    Ok(DIFFERS.into())
 }
 
 /// Says where the relay's image has another tag than the version that the release states.
@@ -364,31 +413,6 @@ fn report(path: Utf8PathBuf, old: &Lock, lock: &Lock) -> LockReport {
         platform: lock.platform.to_string(),
         profiles: lock.profiles.clone(),
         images: lock.images.iter().map(line).chain(removed).collect(),
-    }
-}
-
-/// A folder of profiles as if it had no lock. Encrypted files do not matter to images.
-struct Unlocked<'a>(Folder<'a>);
-
-impl ProfileFiles for Unlocked<'_> {
-    fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
-        self.0.profile(name)
-    }
-
-    fn visibility(&self, name: &str) -> Visibility {
-        self.0.visibility(name)
-    }
-
-    fn file(&self, _: &str) -> Result<Vec<u8>, String> {
-        Ok(Vec::new())
-    }
-
-    fn judges_sealed(&self) -> bool {
-        false
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.0.names()
     }
 }
 

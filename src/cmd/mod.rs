@@ -105,7 +105,7 @@ pub struct Cli {
     /// Print a report as JSON
     #[arg(long, global = true)]
     json: bool,
-    /// Say nothing but errors and data
+    /// Suppress everything except errors and data
     #[arg(long, short, global = true)]
     quiet: bool,
     /// When to use colours
@@ -127,15 +127,15 @@ pub enum Command {
     Explain(Deferred<explain::Args>),
     /// Print the JSON Schema of a profile
     Schema(Deferred<schema::Args>),
-    /// Pin the images of profiles to digests, for every build from then on
+    /// Pin the images of profiles to digests
     Lock(Deferred<lock::Args>),
-    /// Fetch the images of locked profiles into the store
+    /// Download pinned images into the store
     Fetch(Deferred<fetch::Args>),
     /// Push the images of a verified bundle to the site's registry
     Push(Deferred<push::Args>),
     /// Show what changes between two bundles, and which pods restart
     Diff(Deferred<diff::Args>),
-    /// Show what a bundle is, holds, wants and consumes
+    /// Show a bundle's metadata, objects and requirements
     Inspect(Deferred<inspect::Args>),
     /// Check who vouches for a bundle, and every byte of it: the gate before it is applied
     Verify(Deferred<verify::Args>),
@@ -174,7 +174,7 @@ pub enum Command {
     Split(Deferred<split::Args>),
     /// Put a file together from its parts, and check each
     Join(Deferred<join::Args>),
-    /// Remove bundles from the store that nothing needs
+    /// Remove unreferenced bundles from the store
     Gc(Deferred<gc::Args>),
     /// Print the completions of a shell
     Completions(Deferred<completions::Args>),

@@ -8,7 +8,7 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::archive_file::{self, TargetError};
-use super::carry::{self, Cargo, Wanted};
+use super::carry::{self, Cargo, ImageSelection};
 use super::ctx::{Ctx, StoreArgs, count};
 use super::failure::{Failure, Outcome};
 use super::medium::{self, Found, Place};
@@ -27,24 +27,26 @@ use crate::ui::progress::Progress;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Every file is compared with SHA256SUMS as it is copied; signatures go with it and are not
-verified. The same bundle gives the same file, to the last byte.
+    after_help = "Compares each file and image with its digest as it is copied. Signatures are copied, not verified.
+Images that BUNDLE does not carry come from the store: `relay-bundle fetch BUNDLE` brings them
+there. The same bundle with the same images gives the same file, to the last byte.
 
 Examples:
   relay-bundle pack @production production.tar
   relay-bundle pack bundles/production/ /media/usb/production.tar
   relay-bundle pack production.tar.parts production.tar
   relay-bundle pack @production production.tar --images all
-  relay-bundle pack @production update.tar --images since:last.tar   without what last.tar lists"
+  relay-bundle pack @production new.tar --images since:last.tar   only the new layers"
 )]
 pub struct Args {
     /// The bundle: `@NAME` in the store, a folder, an archive, or the index of an archive in parts
     bundle: String,
     /// The file to write
     file: Utf8PathBuf,
-    /// Images to carry: all, none, since:FILE or since:@ENTRY (leave out what that lists) [default: what the bundle carries]
+    /// Images to carry: all, none, since:FILE or since:@ENTRY (without layers that FILE or ENTRY lists) [default: those
+    /// that BUNDLE carries]
     #[arg(long, value_name = "WHAT")]
-    images: Option<Wanted>,
+    images: Option<ImageSelection>,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -170,7 +172,7 @@ impl Args {
         ctx: &Ctx,
         survey: Survey,
         tail: Tail<AnyMedium>,
-        wanted: &Wanted,
+        wanted: &ImageSelection,
     ) -> Result<Survey, Failure> {
         let Survey { place, contents, images, blobs, .. } = &survey;
         let carried = tail.skim(images.as_ref()).map_err(|error| place.failure(error))?;

@@ -112,7 +112,7 @@ pub const CODES: &[RefusalCode] = &[
     },
     RefusalCode {
         code: "TAMPERED",
-        meaning: "a file, or `SHA256SUMS`, or the bundle as a whole is another one than was signed",
+        meaning: "a file, `SHA256SUMS` or the bundle as a whole differs from what was signed",
         remedy: "copy the bundle again; if it is the same, somebody altered it: keep it, and tell the builder",
     },
     RefusalCode {
@@ -147,12 +147,12 @@ pub const CODES: &[RefusalCode] = &[
     },
     RefusalCode {
         code: "CONTENT_MISMATCH",
-        meaning: "every byte is the one that was signed, and contradicts the statement or itself",
-        remedy: "do not use the bundle: its signers signed what is no bundle of this program; tell them",
+        meaning: "the bytes are as signed, but the content contradicts the statement or itself",
+        remedy: "do not use the bundle, and tell its signers: this program does not build such a bundle",
     },
     RefusalCode {
         code: "FORBIDDEN_CONTENT",
-        meaning: "every byte is the one that was signed, and an object has what no bundle may have, whoever signs it",
+        meaning: "the bytes are as signed, but an object has a field or value that no bundle may have",
         remedy: "do not use the bundle: it asks for more of the cluster than a bundle may; tell its signers, and keep it",
     },
     RefusalCode {
@@ -162,8 +162,8 @@ pub const CODES: &[RefusalCode] = &[
     },
     RefusalCode {
         code: "IMAGES_MISSING",
-        meaning: "`verify --images all` found a config or layer of an image missing; the bundle is trusted all the same",
-        remedy: "carry the images: `relay-bundle pack BUNDLE FILE --images all`, where they are in the store",
+        meaning: "`verify --images all` found a config or layer missing, or images that are not pinned; the bundle itself is trusted",
+        remedy: "fetch the images where the bundle was built, then carry them: `relay-bundle pack BUNDLE FILE --images all`",
     },
 ];
 

@@ -18,7 +18,7 @@ use crate::registry::{
 /// For commands that fetch.
 #[derive(Debug, clap::Args)]
 pub(super) struct PullArgs {
-    /// Fetch the images of a registry from another one; repeatable
+    /// Ask MIRROR for the images of HOST; repeatable, the first one for a HOST counts
     #[arg(long, value_name = "HOST=MIRROR[/PREFIX]")]
     from: Vec<Mirror>,
     #[command(flatten)]
@@ -27,13 +27,13 @@ pub(super) struct PullArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RegistryArgs {
-    /// Credentials as docker and podman write them, in place of the usual files
+    /// Read credentials from this file only, in the format of docker and podman
     #[arg(long, value_name = "FILE")]
     registry_config: Option<Utf8PathBuf>,
-    /// Certificates (PEM) that replace those of the system
+    /// Trust the authorities in this file (PEM) instead of those of the system
     #[arg(long, value_name = "FILE")]
     ca: Option<Utf8PathBuf>,
-    /// Speak to this registry without TLS and without credentials; repeatable
+    /// Use plain HTTP for this registry, without credentials; repeatable
     #[arg(long, value_name = "HOST:PORT")]
     plain_http: Vec<PlainHost>,
 }

@@ -46,13 +46,16 @@ use crate::ui::verify_view::{Rebuild, Replay, Target, VerifyReport};
 `relay-bundle explain CODE` tells what it means and what to do; docs/format/exit-codes.md lists
 all codes.
 
-With --live and no BUNDLE it is the bundle that runs, out of the record in the cluster. It is
-verified as it is for a rollback: neither its age nor what was accepted after it counts.
+Images in an archive are always hashed; those of a store entry only with --images all.
+
+--live without BUNDLE verifies the deployed bundle from the record in the cluster, under the terms
+of a rollback: its age and later releases do not matter.
 
 Examples:
   relay-bundle verify prod.tar --trust trust.toml
   relay-bundle verify prod.tar --trust trust.toml --record --emit --secrets-exist | kubectl apply --server-side -f -
   relay-bundle verify @production --key signing.pub.pem
+  relay-bundle verify prod.tar --trust trust.toml --images all
   relay-bundle verify prod.tar --trust trust.toml --rebuild production
   relay-bundle verify prod.tar --trust trust.toml --live
   relay-bundle verify --live -n claude-relay --trust trust.toml"
@@ -77,7 +80,7 @@ pub struct Args {
     /// Also build this profile from the source tree, and compare: is the bundle what the source gives?
     #[arg(long, value_name = "PROFILE")]
     rebuild: Option<String>,
-    /// Require all images: exit code 1 and `IMAGES_MISSING` if a config or layer is missing
+    /// Require all images to be carried, or in the store: exit code 1 and `IMAGES_MISSING` if one is incomplete
     #[arg(long, value_name = "WHAT", requires = "bundle")]
     images: Option<WantedImages>,
     /// Also compare every object with what is live: exit code 1 if one is missing, was changed, or is too many

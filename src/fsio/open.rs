@@ -124,7 +124,7 @@ pub fn open_lock(path: &Utf8Path, mode: u32) -> io::Result<Option<fs::File>> {
 }
 
 /// Opens the file at `path` to read and extend it, and makes it with this mode if it is not there; none if something else
-/// stands there.
+/// stands there, or a file that has several names.
 ///
 /// # Errors
 ///
@@ -138,7 +138,8 @@ pub fn open_to_extend(path: &Utf8Path, mode: u32) -> io::Result<Option<fs::File>
         Err(_) if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) => return Ok(None),
         Err(error) => return Err(error),
     };
-    Ok(if file.metadata()?.is_file() { Some(file) } else { None })
+    // What has another name, too, is extended there as well.
+    Ok(Some(file).filter(|file| file.metadata().is_ok_and(|it| it.is_file() && it.nlink() == 1)))
 }
 
 /// Returns whether anything is at `path`, be it a link that leads nowhere.

@@ -9,6 +9,7 @@ use serde::de::{self, Deserialize as _, DeserializeSeed, MapAccess, SeqAccess, V
 use serde_json::{Map, Number, Value};
 
 use crate::canonical::values_at_most;
+use crate::model::text::shortened;
 
 /// The deepest document: manifests and indexes are three levels deep.
 const DEPTH_MAX: usize = 16;
@@ -90,6 +91,7 @@ impl<'de> Visitor<'de> for Strict {
         let (mut values, mut seen) = (Map::new(), std::collections::BTreeSet::new());
         while let Some(key) = map.next_key_seed(Key)? {
             if !seen.insert(folded(&key)) {
+                let key = shortened(&key);
                 return Err(de::Error::custom(format!(
                     "the key `{key}` occurs twice, in any case of its letters"
                 )));

@@ -187,7 +187,7 @@ impl Lock {
     pub fn to_text(&self) -> String {
         let profiles: Vec<String> = self.profiles.iter().map(|name| format!("\"{name}\"")).collect();
         let mut text = format!(
-            "# LockText by `relay-bundle lock`.\nschema = \"{SCHEMA}\"\nplatform = \"{}\"\nprofiles = [{}]\n",
+            "# Written by `relay-bundle lock`.\nschema = \"{SCHEMA}\"\nplatform = \"{}\"\nprofiles = [{}]\n",
             self.platform,
             profiles.join(", ")
         );
@@ -297,6 +297,13 @@ mod tests {
         assert_eq!(line(&|text| format!("{text}\n")), Some(text.lines().count() + 1));
         assert_eq!(line(&|text| text.replace('\n', "\r\n")), Some(1));
         assert_eq!(line(&|text| text.replace("linux/amd64", "linux/arm64/v8")), Some(3));
+    }
+
+    #[test]
+    fn lock_begins_with_published_header() {
+        let header = "# Written by `relay-bundle lock`.\nschema = \"relay-bundle/images-lock/v1\"\n\
+                      platform = \"linux/amd64\"\nprofiles = [\"dev\", \"production\"]\n\n[[image]]\nname = \"";
+        assert!(lock().to_text().starts_with(header));
     }
 
     #[test]

@@ -122,6 +122,10 @@ impl Manifest {
             if sizes[digest] != *size {
                 return Err(field("layers", format!("sha256:{digest} is listed with two sizes")));
             }
+            if MediaType::of(media_type).is_some() {
+                let why = format!("sha256:{digest} is listed as an image of its own ({media_type})");
+                return Err(field("layers", why));
+            }
             if media_type.contains("foreign") || media_type.contains("nondistributable") {
                 let why = format!(
                     "sha256:{digest} is a foreign layer ({media_type}), which registries do not hand out"
@@ -189,7 +193,8 @@ impl Index {
             [child] => Ok(child),
             [] => {
                 let there: Vec<String> = self.children.iter().map(|(of, _)| of.to_string()).collect();
-                Err(NoChild::Absent { wanted: platform.to_string(), there: there.join(", ") })
+                let there = there.join(", ").chars().take(SHOWN_CHARACTERS_MAX).collect();
+                Err(NoChild::Absent { wanted: platform.to_string(), there })
             }
             _ => Err(NoChild::Ambiguous { wanted: platform.to_string(), number: matches.len() }),
         }
@@ -202,8 +207,12 @@ struct Fields<'a> {
     map: &'a Map<String, Value>,
 }
 
+/// How much of a text of the document is shown.
+const SHOWN_CHARACTERS_MAX: usize = 200;
+
 fn field(at: impl Into<String>, why: impl Into<String>) -> BadManifest {
-    BadManifest::Field { at: at.into(), why: why.into() }
+    let shown = |text: String| text.chars().take(SHOWN_CHARACTERS_MAX).collect();
+    BadManifest::Field { at: shown(at.into()), why: shown(why.into()) }
 }
 
 fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, BadManifest> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::model::digest::Digest;
-use crate::model::text::{is_repository_segment, shortened};
+use crate::model::text::{is_repository_segment, shortened, split_registry};
 
 /// The registry of references that name none.
 const DOCKER_HUB: &str = "docker.io";
@@ -130,10 +130,7 @@ impl FromStr for Reference {
                 (name, Some(digest))
             }
         };
-        let (registry, path) = match name.split_once('/') {
-            Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (Some(first), rest),
-            _ => (None, name),
-        };
+        let (registry, path) = split_registry(name);
         let (repository, tag) = match path.split_once(':') {
             None => (path, None),
             Some((repository, tag)) => (repository, Some(tag)),

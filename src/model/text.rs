@@ -330,11 +330,15 @@ fn is_registry_host(text: &str) -> bool {
 }
 
 fn is_repository(text: &str) -> bool {
-    match text.split_once('/') {
-        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => {
-            is_registry_host(first) && is_repository_path(rest)
-        }
-        _ => is_repository_path(text),
+    let (registry, path) = split_registry(text);
+    registry.is_none_or(is_registry_host) && is_repository_path(path)
+}
+
+/// Splits an image reference into the registry that it names, if any, and the rest.
+pub fn split_registry(reference: &str) -> (Option<&str>, &str) {
+    match reference.split_once('/') {
+        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (Some(first), rest),
+        _ => (None, reference),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::images::lock::{Lock, LockedImage};
 use crate::images::reference::{Reference, without_digest};
 use crate::model::digest::Digest;
 use crate::model::secret::SecretForm;
-use crate::model::text::{Label, Tag};
+use crate::model::text::{Label, Tag, split_registry};
 
 /// A profile that is free of errors: the input of everything below.
 pub struct Profile {
@@ -271,17 +271,9 @@ pub struct ImageRef {
     pub pull_policy: PullPolicy,
 }
 
-/// Splits a reference into the registry that it names, if any, and the rest.
-fn split_registry(reference: &str) -> (&str, &str) {
-    match reference.split_once('/') {
-        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest),
-        _ => ("", reference),
-    }
-}
-
 /// Returns whether a reference names its registry; what that is otherwise, each node decides.
 pub fn names_registry(reference: &str) -> bool {
-    !split_registry(reference).0.is_empty()
+    split_registry(reference).0.is_some()
 }
 
 /// Returns `reference` as it is called in `registry`; as it is when that is empty.

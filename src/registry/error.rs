@@ -224,7 +224,7 @@ impl RegistryFault {
     }
 }
 
-/// Returns what a registry says in an answer that is an error, as ` CODE: message`; empty if it says nothing.
+/// Returns what a registry says in an answer that is an error, as ` CODE: message`, in full; empty if it says nothing.
 pub(super) fn said(body: &[u8]) -> String {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     let text =
@@ -234,9 +234,12 @@ pub(super) fn said(body: &[u8]) -> String {
     if words.is_empty() {
         return String::new();
     }
-    let words = words.join(": ");
-    let shown: String = without_user_info(&words).chars().take(SAID_CHARACTERS_MAX).collect();
-    format!(" {shown}")
+    format!(" {}", without_user_info(&words.join(": ")))
+}
+
+/// Returns the beginning of a registry's own words.
+pub(super) fn cut(said: &str) -> String {
+    said.chars().take(SAID_CHARACTERS_MAX + 1).collect()
 }
 
 #[cfg(test)]
@@ -275,7 +278,7 @@ mod tests {
         };
         assert_eq!(of("no"), " DENIED: no");
         assert_eq!(of("see https://me:s3cret@h/x"), " DENIED: see https://h/x");
-        assert_eq!(of(&"\u{e9}".repeat(9_000)).chars().count(), 201);
+        assert_eq!(cut(&of(&"\u{e9}".repeat(9_000))).chars().count(), 201);
         for body in ["", "<html>", "{}", "{\"errors\":[]}", "{\"errors\":[{\"code\":1}]}"] {
             assert_eq!(said(body.as_bytes()), "", "{body}");
         }

@@ -9,6 +9,7 @@ use http::Uri;
 
 use super::error::RegistryPlace;
 use crate::images::reference::{InvalidReference, Reference};
+use crate::model::text::{shortened, split_registry};
 
 /// The host under which images of Docker Hub are named, and the one that serves them.
 const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
@@ -114,14 +115,9 @@ impl fmt::Display for PlainHost {
 /// Returns the host and the path of a reference that names its registry.
 fn repository_of(text: &str) -> Option<(String, String)> {
     let reference: Reference = text.parse().ok()?;
-    let (first, path) = text.split_once('/')?;
-    let is_named = first.contains(['.', ':']) || first == "localhost";
+    let (registry, path) = split_registry(text);
     let is_repository = reference.tag().is_none() && reference.digest().is_none();
-    (is_named && is_repository).then(|| (reference.registry().to_owned(), path.to_owned()))
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(80).collect()
+    registry.filter(|_| is_repository).map(|_| (reference.registry().to_owned(), path.to_owned()))
 }
 
 /// A repository at the host that is asked for it.

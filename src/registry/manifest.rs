@@ -201,8 +201,21 @@ pub(super) fn media_type(header: Option<&str>) -> Result<MediaType, RegistryFaul
     MediaType::of(text).ok_or_else(|| match text {
         "" => RegistryFault::MediaType("an answer without a type".to_owned()),
         text if text.starts_with(SCHEMA_1) => RegistryFault::Schema1,
-        text => RegistryFault::MediaType(quoted(text)),
+        text if is_media_type(text) => RegistryFault::MediaType(quoted(text)),
+        // It may be anything, also what was sent.
+        _ => RegistryFault::MediaType("an answer of an unknown type".to_owned()),
     })
+}
+
+/// Returns whether a text is the name of a media type; a token or a password is none.
+fn is_media_type(text: &str) -> bool {
+    let name = text.split(';').next().unwrap_or_default().trim();
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
+    name.len() <= 100
+        && ["application/", "audio/", "image/", "multipart/", "text/", "video/"]
+            .iter()
+            .filter_map(|kind| name.strip_prefix(kind))
+            .any(|rest| !rest.is_empty() && rest.bytes().all(is_name))
 }
 
 fn quoted(text: &str) -> String {

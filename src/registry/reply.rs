@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use http::header::RETRY_AFTER;
 
-use super::error::{LoginUse, RegistryFault, RequestFailure, said};
+use super::error::{LoginUse, RegistryFault, RequestFailure, cut, said};
 use super::retry::retry_after;
 use super::token::is_quoted;
 use super::transport::HttpAnswer;
@@ -45,6 +45,6 @@ impl RegistryReply {
     pub(super) fn said(&mut self) -> String {
         let said = said(&self.answer.read_all(SMALL_BYTES_MAX).unwrap_or_default());
         let is_quoted = self.authorization.as_ref().is_some_and(|it| is_quoted(&it.header, &said));
-        if is_quoted { String::new() } else { said }
+        if is_quoted { String::new() } else { cut(&said) }
     }
 }

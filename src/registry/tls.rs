@@ -13,6 +13,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use super::error::RegistryFault;
 use super::settings::RegistrySettingsError;
 use crate::fsio;
+use crate::tls_error;
 
 /// The largest file of authorities: that of a whole system has some hundred thousand bytes.
 const CA_BYTES_MAX: u64 = 4 << 20;
@@ -63,7 +64,7 @@ pub(super) fn of(error: &rustls::Error) -> Option<RegistryFault> {
         rustls::Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
         ) => RegistryFault::UnknownAuthority,
-        rustls::Error::InvalidCertificate(why) => RegistryFault::Tls(of_certificate(why, error)),
+        rustls::Error::InvalidCertificate(why) => RegistryFault::Tls(tls_error::certificate(why, error)),
         // Of a system without a store, or when $SSL_CERT_FILE names no certificates.
         rustls::Error::General(_) => RegistryFault::NoAuthorities,
         rustls::Error::AlertReceived(A::CertificateRequired) => RegistryFault::Tls(
@@ -72,24 +73,9 @@ pub(super) fn of(error: &rustls::Error) -> Option<RegistryFault> {
         rustls::Error::AlertReceived(
             alert
             @ (A::HandshakeFailure | A::ProtocolVersion | A::InsufficientSecurity | A::UnrecognisedName),
-        ) => RegistryFault::Tls(format!(
-            "the server and this program have no version or algorithm of TLS in common ({alert:?}): the program knows \
-             TLS 1.2 and 1.3, and certificates with RSA, Ed25519, P-256 or P-384 keys"
-        )),
+        ) => RegistryFault::Tls(tls_error::nothing_in_common(*alert)),
         _ => return None,
     })
-}
-
-fn of_certificate(why: &CertificateError, error: &rustls::Error) -> String {
-    match why {
-        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
-        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "the server's certificate, or that of an authority, has a key or a signature that this program cannot verify: \
-             it knows RSA, Ed25519, P-256 and P-384, and not P-521"
-                .to_owned()
-        }
-        _ => error.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -177,7 +177,30 @@ pub(super) fn is_quoted(header: &HeaderValue, text: &str) -> bool {
     let plain = Zeroizing::new(plain.unwrap_or_default());
     let password = std::str::from_utf8(&plain).ok().and_then(|plain| plain.split_once(':')).map(|(_, it)| it);
     let secrets = [Some(secret), password].into_iter().flatten().filter(|secret| !secret.is_empty());
-    secrets.into_iter().any(|secret| text.contains(secret))
+    let text = bare(text);
+    secrets
+        .into_iter()
+        .map(bare)
+        .filter(|secret| !secret.is_empty())
+        .any(|secret| text.contains(secret.as_str()))
+}
+
+/// Returns the letters and digits of a text whose escapes are resolved: what is quoted with other padding, escapes or invisible
+/// characters in it is quoted all the same.
+fn bare(text: &str) -> Zeroizing<String> {
+    let bytes = text.as_bytes();
+    let mut bare = Zeroizing::new(String::with_capacity(text.len()));
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let escaped = (*byte == b'%').then(|| text.get(at + 1..at + 3)).flatten();
+        let escaped = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        at += if escaped.is_some() { 3 } else { 1 };
+        let byte = escaped.unwrap_or(*byte);
+        if byte.is_ascii_alphanumeric() {
+            bare.push(char::from(byte));
+        }
+    }
+    bare
 }
 
 #[cfg(test)]
@@ -187,6 +210,23 @@ mod tests {
     fn service(scope: Option<&str>) -> TokenService {
         let scope = scope.map(str::to_owned);
         TokenService { realm: String::new(), service: Some("r.example/a&b".to_owned()), scope }
+    }
+
+    #[test]
+    fn secret_is_recognised_in_every_spelling() {
+        let header = HeaderValue::from_static("Basic bWU6czMkY3IzdA==");
+        for text in [
+            "x bWU6czMkY3IzdA y",
+            "s3%24cr3t",
+            "s3\u{200b}$cr3t!",
+            "login me:s3$cr3t",
+            "%62WU6czMkY3IzdA%3D%3D",
+        ] {
+            assert!(is_quoted(&header, text), "{text}");
+        }
+        for text in ["", "denied", "me", "s3cr"] {
+            assert!(!is_quoted(&header, text), "{text}");
+        }
     }
 
     #[test]

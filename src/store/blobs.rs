@@ -39,7 +39,7 @@ pub struct Blobs {
 
 /// The state of a blob in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum BlobState {
     Whole,
     /// It has the right size and other bytes.
     Altered,
@@ -48,7 +48,7 @@ pub enum Found {
 
 /// What [`Blobs::begin`] found.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is used at once")]
-pub enum Begun {
+pub enum BlobStart {
     /// The blob is there.
     Stored,
     Partial(PartialBlob),
@@ -68,7 +68,7 @@ pub struct PartialBlob {
 
 /// The result of writing a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finished {
+pub enum BlobEnd {
     Stored,
     /// The bytes are others; they were discarded.
     Wrong {
@@ -143,7 +143,7 @@ impl Blobs {
     pub fn bad(&self, images: &ImageList) -> io::Result<BTreeMap<Digest, u64>> {
         let mut bad = BTreeMap::new();
         for (digest, one) in images.carryable() {
-            if self.look_at(&digest, one.size())? != Found::Whole {
+            if self.look_at(&digest, one.size())? != BlobState::Whole {
                 bad.insert(digest, one.size());
             }
         }
@@ -155,8 +155,8 @@ impl Blobs {
     /// # Errors
     ///
     /// When it cannot be read.
-    pub fn look_at(&self, digest: &Digest, size: u64) -> io::Result<Found> {
-        let Some(mut file) = self.open(digest, size)? else { return Ok(Found::Absent) };
+    pub fn look_at(&self, digest: &Digest, size: u64) -> io::Result<BlobState> {
+        let Some(mut file) = self.open(digest, size)? else { return Ok(BlobState::Absent) };
         let (mut hasher, mut buffer) = (Hasher::default(), vec![0; BUFFER_BYTES]);
         loop {
             match file.read(&mut buffer)? {
@@ -164,7 +164,7 @@ impl Blobs {
                 read => hasher.update(&buffer[..read]),
             }
         }
-        Ok(if hasher.finish() == *digest { Found::Whole } else { Found::Altered })
+        Ok(if hasher.finish() == *digest { BlobState::Whole } else { BlobState::Altered })
     }
 
     /// Removes a blob that was found to be altered.
@@ -182,12 +182,12 @@ impl Blobs {
     /// # Errors
     ///
     /// When the file cannot be made, locked or read.
-    pub fn begin(&self, digest: Digest, size: u64) -> Result<Begun, StoreError> {
+    pub fn begin(&self, digest: Digest, size: u64) -> Result<BlobStart, StoreError> {
         let path = self.root.join(PARTIAL).join(digest.to_string());
         let in_the_way = || StoreError::InTheWay { path: path.clone(), wanted: "a file that grows" };
         loop {
             if self.open(&digest, size)?.is_some() {
-                return Ok(Begun::Stored);
+                return Ok(BlobStart::Stored);
             }
             let file = self.disk.open_to_extend(&path)?.ok_or_else(in_the_way)?;
             lock_file(&file, Sharing::Exclusive, &self.waits)?;
@@ -196,7 +196,7 @@ impl Blobs {
                 let (disk, target, hasher) = (self.disk.clone(), self.path_of(&digest), Hasher::default());
                 let mut partial = PartialBlob { disk, file, path, target, digest, size, bytes: 0, hasher };
                 partial.resume()?;
-                return Ok(Begun::Partial(partial));
+                return Ok(BlobStart::Partial(partial));
             }
         }
     }
@@ -209,9 +209,12 @@ impl Blobs {
 
     /// Returns what is not `named`; the caller holds the exclusive lock.
     pub(super) fn find_garbage(&self, named: &BTreeSet<Digest>) -> Result<BlobGarbage, StoreError> {
+        // Through a link, files would be removed that are not ours.
+        self.folders().iter().try_for_each(|folder| check_own_folder(folder))?;
         let mut garbage = BlobGarbage::default();
         for item in read_folder(&self.root.join(WHOLE))? {
             let digest = item.file_name().to_str().and_then(|name| name.parse::<Digest>().ok());
+            let digest = digest.filter(|_| item.file_type().is_ok_and(|kind| kind.is_file()));
             if let Some(digest) = digest.filter(|digest| !named.contains(digest)) {
                 garbage.blobs.insert(digest, item.metadata()?.len());
             }
@@ -246,11 +249,15 @@ impl Blobs {
         self.root.join(WHOLE).join(digest.to_string())
     }
 
+    fn folders(&self) -> [Utf8PathBuf; 3] {
+        [self.root.clone(), self.root.join(WHOLE), self.root.join(PARTIAL)]
+    }
+
     fn make_folders(&self) -> Result<(), StoreError> {
         if let Some(store) = self.root.parent() {
             make_store_folder(&self.disk, store)?;
         }
-        for folder in [self.root.clone(), self.root.join(WHOLE), self.root.join(PARTIAL)] {
+        for folder in self.folders() {
             self.disk.make_folder_if_absent(&folder)?;
             check_own_folder(&folder)?;
         }
@@ -299,16 +306,16 @@ impl PartialBlob {
     /// # Errors
     ///
     /// When the file cannot be synced or renamed.
-    pub fn finish(mut self) -> io::Result<Finished> {
+    pub fn finish(mut self) -> io::Result<BlobEnd> {
         let found = self.hasher.clone().finish();
         if (found, self.bytes) == (self.digest, self.size) {
             self.disk.set_public(&self.file, &self.path)?;
             self.file.sync_data()?;
             self.disk.rename(&self.path, &self.target)?;
-            return Ok(Finished::Stored);
+            return Ok(BlobEnd::Stored);
         }
         self.restart()?;
-        Ok(Finished::Wrong { found })
+        Ok(BlobEnd::Wrong { found })
     }
 
     /// Hashes what is there; more than the blob has is of no use.

@@ -43,7 +43,7 @@ impl Garbage {
 
 /// The kinds of garbage to look for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum GarbageScope {
     Entries,
     EntriesAndBlobs,
 }
@@ -54,10 +54,11 @@ impl Store {
     /// # Errors
     ///
     /// When the store cannot be read, or a link cannot be followed.
-    pub fn find_garbage(&self, scope: Scope) -> Result<Garbage, StoreError> {
+    pub fn find_garbage(&self, scope: GarbageScope) -> Result<Garbage, StoreError> {
+        // First, as builds have it: whoever waits for a fetch must not hold up builds.
+        let _blobs = self.lock_blobs(scope)?;
         // Without a lock file no one has built here.
         let _lock = if self.root.join(LOCK).exists() { Some(self.lock_exclusive()?) } else { None };
-        let _blobs = self.lock_blobs(scope)?;
         self.garbage(scope)
     }
 
@@ -66,12 +67,12 @@ impl Store {
     /// # Errors
     ///
     /// When the store cannot be read or written, or a link cannot be followed.
-    pub fn collect_garbage(&self, scope: Scope) -> Result<Garbage, StoreError> {
+    pub fn collect_garbage(&self, scope: GarbageScope) -> Result<Garbage, StoreError> {
         if !self.root.is_dir() {
             return Ok(Garbage::default());
         }
-        let _lock = self.lock_exclusive()?;
         let _blobs = self.lock_blobs(scope)?;
+        let _lock = self.lock_exclusive()?;
         let garbage = self.garbage(scope)?;
         self.make_root()?;
         self.sweep()?;
@@ -82,17 +83,17 @@ impl Store {
             self.disk.rename(&self.path_of(&unreachable.entry), &doomed)?;
             self.disk.remove(&doomed)?;
         }
-        if scope == Scope::EntriesAndBlobs {
+        if scope == GarbageScope::EntriesAndBlobs {
             self.blobs().remove(&garbage.blobs)?;
         }
         Ok(garbage)
     }
 
     /// Waits until no other process uses the blobs, if they are looked at.
-    fn lock_blobs(&self, scope: Scope) -> Result<Option<Lock>, StoreError> {
+    fn lock_blobs(&self, scope: GarbageScope) -> Result<Option<Lock>, StoreError> {
         match scope {
-            Scope::Entries => Ok(None),
-            Scope::EntriesAndBlobs => self.blobs().lock_exclusive(),
+            GarbageScope::Entries => Ok(None),
+            GarbageScope::EntriesAndBlobs => self.blobs().lock_exclusive(),
         }
     }
 
@@ -100,7 +101,7 @@ impl Store {
         Lock::exclusive(&self.root.join(LOCK), &self.waits)
     }
 
-    fn garbage(&self, scope: Scope) -> Result<Garbage, StoreError> {
+    fn garbage(&self, scope: GarbageScope) -> Result<Garbage, StoreError> {
         let reachable = links::reachable(&self.root)?;
         let mut garbage = Garbage::default();
         for entry in self.entries()?.into_iter().filter(|entry| !reachable.contains(entry)) {
@@ -110,7 +111,7 @@ impl Store {
         for path in self.leftovers()? {
             garbage.leftover_bytes += bytes_below(&path)?;
         }
-        if scope == Scope::EntriesAndBlobs {
+        if scope == GarbageScope::EntriesAndBlobs {
             let mut named = BTreeSet::new();
             for entry in reachable {
                 named.extend(

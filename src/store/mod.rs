@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 pub use self::disk::{Change, Observer};
 pub use self::entry::{EntryName, ID_DIGITS, InvalidName, NAME_BYTES_MAX};
-pub use self::gc::{Garbage, Scope, Unreachable};
+pub use self::gc::{Garbage, GarbageScope, Unreachable};
 pub use self::lock::Lock;
 pub use self::register::{Outcome, Registered};
 

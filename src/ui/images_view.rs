@@ -20,7 +20,7 @@ pub struct ImagesSummary {
     /// Configs and layers that are not there.
     missing: usize,
     missing_bytes: u64,
-    place: Place,
+    place: ImagesPlace,
     /// Whether the bytes of those that are there were compared with their digests.
     hashed: bool,
 }
@@ -28,7 +28,7 @@ pub struct ImagesSummary {
 /// Where blobs were looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Place {
+pub enum ImagesPlace {
     /// In the archive that was read and hashed.
     Archive,
     /// In an archive of which only the headers were read.
@@ -41,7 +41,7 @@ pub enum Place {
 
 impl ImagesSummary {
     /// Counts what `is_there` of the images.
-    pub fn of(images: &ImageList, place: Place, is_there: impl Fn(&Digest) -> bool) -> Self {
+    pub fn of(images: &ImageList, place: ImagesPlace, is_there: impl Fn(&Digest) -> bool) -> Self {
         let missing: Vec<u64> =
             images.blobs().filter(|(digest, _)| !is_there(digest)).map(|(_, size)| size).collect();
         Self {
@@ -51,7 +51,7 @@ impl ImagesSummary {
             missing: missing.len(),
             missing_bytes: missing.iter().sum(),
             place,
-            hashed: matches!(place, Place::Archive | Place::HashedStore),
+            hashed: matches!(place, ImagesPlace::Archive | ImagesPlace::HashedStore),
         }
     }
 
@@ -74,7 +74,7 @@ impl ImagesSummary {
 impl fmt::Display for ImagesSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { images, blobs, missing, .. } = self;
-        let is_in_store = matches!(self.place, Place::Store | Place::HashedStore);
+        let is_in_store = matches!(self.place, ImagesPlace::Store | ImagesPlace::HashedStore);
         let there = if is_in_store { "in the store" } else { "carried" };
         let hashed = if self.hashed { "" } else { ", not hashed" };
         let plural = if *images == 1 { "image" } else { "images" };
@@ -119,16 +119,16 @@ mod tests {
         };
 
         assert_eq!(
-            text(Place::Archive, &[config, layer]),
+            text(ImagesPlace::Archive, &[config, layer]),
             "1 image, 2 configs and layers, 268.0 MB: all carried"
         );
         assert_eq!(
-            text(Place::Headers, &[config, layer]),
+            text(ImagesPlace::Headers, &[config, layer]),
             "1 image, 2 configs and layers, 268.0 MB: all carried, not hashed"
         );
-        assert_eq!(text(Place::Archive, &[]), "1 image, 2 configs and layers, 268.0 MB: none carried");
+        assert_eq!(text(ImagesPlace::Archive, &[]), "1 image, 2 configs and layers, 268.0 MB: none carried");
         assert_eq!(
-            text(Place::Store, &[config]),
+            text(ImagesPlace::Store, &[config]),
             "1 image, 1 of 2 configs and layers in the store, not hashed, 1 missing (268.0 MB)"
         );
     }

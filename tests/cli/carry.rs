@@ -1,15 +1,17 @@
 //! Images on the way: what `build` and `pack` put into an archive, and what the other commands make of it.
 
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use relay_bundle::model::digest::Digest;
 
 use crate::blobs::{lock, names, put, store, stored};
 use crate::carried::{self, Images, SOURCE, carry, image_of, locked, path_of};
 use crate::env::TestEnv;
-use crate::tar::{BLOCK, header, records};
+use crate::tar::{BLOCK, header};
+use crate::tar_records::records;
+use crate::tools::find;
 
 const ALL: [&str; 5] = ["tiny", "--archive", "all.tar", "--images", "all"];
 
@@ -213,8 +215,33 @@ fn entry_of_a_store_has_the_images_that_the_store_has() {
         let ran = env.run(&[&verify[..], &["--json"]].concat());
 
         assert_eq!((ran.code, ran.json()["code"].as_str()), (1, Some("IMAGES_MISSING")), "{}", ran.stderr);
-        assert!(ran.stderr.contains("1 of 3 blobs"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("1 of 3 configs and layers"), "{}", ran.stderr);
     }
+}
+
+#[test]
+fn image_without_its_manifest_is_missing_from_a_store() {
+    let (env, images) = signing();
+    env.build(&["tiny", "--key", "key.pem"]);
+    let (manifest, _) = images.list.manifests().next().unwrap();
+    let path = store(&env).join(".blobs/sha256").join(manifest.to_string());
+    let mut bytes = fs_err::read(&path).unwrap();
+    bytes[0] ^= 1;
+    fs_err::write(&path, bytes).unwrap();
+
+    let ran = env.run(&["verify", "@tiny", "--key", "key.pub.pem", "--images", "all"]);
+
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{}", ran.stderr);
+    assert!(ran.stderr.contains("3 of 3 configs and layers"), "{}", ran.stderr);
+}
+
+#[test]
+fn archives_of_all_profiles_get_a_folder() {
+    let (env, _) = signing();
+
+    env.build(&["tiny", "web", "--archives", "out/of/here"]);
+
+    assert_eq!(names(&env.path().join("out/of/here")), ["tiny.tar", "web.tar"]);
 }
 
 #[test]
@@ -247,8 +274,8 @@ fn base_must_be_a_bundle_of_the_same_name_whose_images_are_pinned() {
     env.build(&["loose", "--archive", "loose.tar"]);
     env.build(&["tiny"]);
     for (base, why) in [
-        ("since:other.tar", "`other.tar` is a bundle of other, and this is one of relay"),
-        ("since:@other", "`@other` is a bundle of other, and this is one of relay"),
+        ("since:other.tar", "`other.tar` is other, this bundle is relay"),
+        ("since:@other", "`@other` is other, this bundle is relay"),
         ("since:loose.tar", "the images of `loose.tar` are not pinned"),
         ("since:gone.tar", "gone.tar"),
         ("since:", "expected all, none, since:FILE or since:@ENTRY"),
@@ -373,8 +400,15 @@ fn inspect_ignores_damaged_blob() {
     assert!(verified.stderr.contains("TAMPERED"), "{}", verified.stderr);
 }
 
+/// Returns how many bytes the reads in a trace of strace have returned.
+fn bytes_read(trace: &str) -> u64 {
+    let reads = trace.lines().filter(|line| line.contains("read"));
+    reads.filter_map(|line| line.rsplit_once(" = ")?.1.parse::<u64>().ok()).sum()
+}
+
 #[test]
 fn archive_of_a_gibibyte_is_inspected_without_reading_it() {
+    let Some(strace) = find("strace", "strace") else { return };
     let env = TestEnv::new();
     let image = image_of(&[b"x", b"y"]);
     let mut locked = locked(&image);
@@ -393,12 +427,19 @@ fn archive_of_a_gibibyte_is_inspected_without_reading_it() {
     file.write_all(&header(&path_of(&hole), 1 << 30)).unwrap();
     file.seek(SeekFrom::Current(1 << 30)).unwrap();
     file.write_all(&small[content.start + BLOCK..]).unwrap();
-    let start = Instant::now();
+    let mut command = Command::new(strace);
+    command.args(["-f", "-e", "trace=read,pread64,readv,preadv,preadv2", "-o", "trace"]);
+    command.args([env!("CARGO_BIN_EXE_relay-bundle"), "inspect", "big.tar"]).current_dir(env.path());
 
-    let page = env.ok(&["inspect", "big.tar"]);
+    let output = command.output().unwrap();
 
-    assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let page = String::from_utf8(output.stdout).unwrap();
     assert!(page.contains("1.0 GB: all carried, not hashed"), "{page}");
+    let trace = fs_err::read_to_string(env.path().join("trace")).unwrap();
+    let bytes = bytes_read(&trace);
+    // As much as the small archive has, and the libraries of the program.
+    assert!((small.len() as u64..1 << 20).contains(&bytes), "{bytes} bytes read");
 }
 
 #[test]
@@ -453,7 +494,7 @@ fn blobs_of_a_bundle_that_was_replaced_go_with_it() {
 }
 
 #[test]
-fn archive_write_blocks_gc() {
+fn archive_write_waits_for_gc() {
     let (env, _) = signing();
     env.build(&["tiny"]);
     let place = store(&env).join(".blobs/.lock");

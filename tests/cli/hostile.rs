@@ -190,7 +190,7 @@ fn a_bundle_that_contradicts_itself_is_not_trusted() {
         ("canonical", |forgery| forgery.file("bundle.json").push(b'\n')),
         ("recipe.json", |forgery| forgery.edit_json("recipe.json", |recipe| recipe["renderAbi"] = 9.into())),
         ("canonical", |forgery| forgery.file("recipe.json").insert(0, b' ')),
-        ("other images", |forgery| {
+        ("manifests: images", |forgery| {
             forgery.edit_json("bundle.json", |index| index["images"][0]["reference"] = "harmless:1".into());
         }),
         ("manifests: workloads", |forgery| {
@@ -265,12 +265,12 @@ fn made<'a>(index: &'a mut Value, way: &str) -> &'a mut Value {
 fn an_index_that_lies_is_not_trusted() {
     type Edit = fn(&mut Value);
     let table: [(&str, Edit); 21] = [
-        ("other contract", |index| drop(index["contract"].as_array_mut().unwrap().pop())),
-        ("other contract", |index| index["contract"][0]["kind"] = "Anything".into()),
-        ("other contract", |index| index["contract"][0]["name"] = ATTACK.into()),
-        ("other contract", |index| index["contract"][0]["namespace"] = "elsewhere".into()),
-        ("other contract", |index| index["contract"][0]["usedBy"] = json!([ATTACK])),
-        ("other contract", |index| made(index, "generated")["keys"][0]["key"] = "another".into()),
+        ("manifests: contract", |index| drop(index["contract"].as_array_mut().unwrap().pop())),
+        ("manifests: contract", |index| index["contract"][0]["kind"] = "Anything".into()),
+        ("manifests: contract", |index| index["contract"][0]["name"] = ATTACK.into()),
+        ("manifests: contract", |index| index["contract"][0]["namespace"] = "elsewhere".into()),
+        ("manifests: contract", |index| index["contract"][0]["usedBy"] = json!([ATTACK])),
+        ("manifests: contract", |index| made(index, "generated")["keys"][0]["key"] = "another".into()),
         ("impossible source", |index| made(index, "generated")["source"] = "cluster".into()),
         ("impossible source", |index| made(index, "generated")["source"] = "sealed".into()),
         ("impossible source", |index| made(index, "cluster")["source"] = "generated".into()),
@@ -283,7 +283,7 @@ fn an_index_that_lies_is_not_trusted() {
                 *key = json!({"key": key["key"], "file": "secrets/not-there.age"});
             }
         }),
-        ("other versions of Kubernetes", |index| index["kubernetes"]["max"] = "1.30".into()),
+        ("manifests: versions of Kubernetes", |index| index["kubernetes"]["max"] = "1.30".into()),
         ("oldest version", |index| index["kubernetes"]["min"] = "1.19".into()),
         ("not a Kubernetes version", |index| index["kubernetes"]["min"] = "2.0".into()),
         ("another name", |index| index["name"] = "other".into()),

@@ -34,8 +34,9 @@ mod sign;
 mod special_files;
 mod state;
 #[path = "../support/tar.rs"]
-#[allow(dead_code, reason = "these tests change no headers")]
 mod tar;
+#[path = "../support/tar_records.rs"]
+mod tar_records;
 mod terminal;
 #[path = "../support/tools.rs"]
 mod tools;

@@ -203,8 +203,7 @@ fn keeps_unnamed_files(folder: &Utf8Path) -> bool {
 fn killed_pack_leaves_nothing() {
     let env = TestEnv::new();
     if !keeps_unnamed_files(env.path()) {
-        writeln!(std::io::stderr(), "skipped: the file system of {} keeps no unnamed files", env.path())
-            .unwrap();
+        skip(&format!("the file system of {} keeps no unnamed files (set TMPDIR)", env.path()));
         return;
     }
     with_layers(&env, &[&bytes(3 << 20)]);

@@ -177,6 +177,25 @@ fn named_pipe_in_place_of_a_bundle_is_refused_instead_of_waited_for() {
 }
 
 #[test]
+fn device_in_place_of_a_bundle_is_refused_instead_of_read() {
+    let env = TestEnv::new();
+    write_pair(env.path(), "ours", 1);
+    for device in ["/dev/null", "/dev/zero", "/dev/urandom"] {
+        for arguments in [
+            &["inspect", device][..],
+            &["verify", device, "--key", "ours.pub.pem", "--emit"],
+            &["pack", device, "out.tar"],
+        ] {
+            let ran = run(&env, arguments);
+
+            assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}: {}", ran.stderr);
+            let why = format!("`{device}` is neither a regular file nor a folder");
+            assert!(ran.stderr.contains(&why), "{arguments:?}: {}", ran.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_pipe_in_place_of_the_lock_is_refused_instead_of_waited_for() {
     let env = TestEnv::new();
     env.build(&["web"]);

@@ -36,7 +36,10 @@ mod killed;
 mod kubectl;
 mod meanwhile;
 #[path = "../support/oci/mod.rs"]
+#[allow(dead_code, reason = "the tests of registries use more of it")]
 mod oci;
+#[path = "../support/openssl.rs"]
+mod openssl;
 mod outage;
 mod plan;
 mod platform;
@@ -59,7 +62,6 @@ mod soak;
 mod started;
 mod state;
 #[path = "../support/tar.rs"]
-#[allow(dead_code, reason = "these tests only write archives")]
 mod tar;
 #[path = "../support/tools.rs"]
 mod tools;

@@ -6,7 +6,8 @@ use relay_bundle::model::digest::Digest;
 use crate::carried::{self, Images};
 use crate::program::Place;
 use crate::shipped::{bundle, pack};
-use crate::tar::{BLOCK, Record, file, range, records};
+use crate::tar::{BLOCK, file, range};
+use crate::tar_records::{Record, records};
 
 /// The files of an archive: each with header, content and padding.
 pub(crate) struct Tar {
@@ -120,7 +121,11 @@ fn image_layout_with_files_that_are_twice_or_missing_is_refused() {
         for to in [start, at, last] {
             let mut tar = Tar::with_images();
             tar.files.insert(to, tar.files[at].clone());
-            place.refuses(&format!("{name} again at {to}"), &tar.bytes(), "`");
+            place.refuses(
+                &format!("{name} again at {to}"),
+                &tar.bytes(),
+                &format!("unexpected file `{name}`"),
+            );
         }
         // Configs and layers may be absent.
         if name.starts_with("blobs/") && name != manifest {
@@ -152,7 +157,7 @@ fn what_is_no_archive_is_refused() {
     let good = Tar::new().bytes();
     let program = fs_err::read(env!("CARGO_BIN_EXE_relay-bundle")).unwrap();
     let table: [(&str, &[u8], &str); 8] = [
-        ("nothing", b"", "it is empty"),
+        ("nothing", b"", "the input is empty"),
         ("a byte", b"{", "cut short"),
         ("almost a header", &good[..BLOCK - 1], "cut short"),
         ("a text", &b"apiVersion: v1\nkind: Namespace\n".repeat(100), "has a header whose field"),

@@ -194,7 +194,7 @@ fn a_file_behind_the_end_or_between_is_not_skipped() {
         (
             "two archives as `tar -A` joins them",
             [&good[..good.len() - 2 * BLOCK], &good].concat(),
-            "a file too many",
+            "unexpected file",
         ),
         ("a third zero block", [&good[..], &zero].concat(), "more data after the end"),
         (

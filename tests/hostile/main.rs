@@ -16,5 +16,7 @@ mod sizes;
 mod swaps;
 #[path = "../support/tar.rs"]
 mod tar;
+#[path = "../support/tar_records.rs"]
+mod tar_records;
 #[path = "../support/tools.rs"]
 mod tools;

@@ -11,7 +11,8 @@ use crate::carried::image::{Format, Image};
 use crate::carried::{Images, bundle_of, carry, locked, path_of};
 use crate::program::Place;
 use crate::shipped::{bundle, pack};
-use crate::tar::{BLOCK, file, header, records, set};
+use crate::tar::{BLOCK, file, header, set};
+use crate::tar_records::records;
 
 const MIB: usize = 1 << 20;
 const LARGEST: usize = (8 << 30) - 1;

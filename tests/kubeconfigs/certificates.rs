@@ -1,14 +1,13 @@
 //! The certificates of the test, made by openssl once.
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::OnceLock;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tempfile::TempDir;
 
-use crate::tools::find;
+use crate::openssl::Openssl;
 
 /// The client certificates, and how the key of each is made.
 pub(crate) const CLIENTS: [(&str, &str); 7] = [
@@ -34,37 +33,30 @@ impl Certificates {
     }
 
     fn make() -> Option<Self> {
-        let openssl = find("openssl", "openssl")?;
         let folder = tempfile::tempdir().unwrap();
-        let run = |line: &str| {
-            let output = Command::new(&openssl).args(line.split(' ')).current_dir(&folder).output().unwrap();
-            assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-        };
-        let ca = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -batch";
-        run(&format!("req -x509 {ca} -subj /CN=ca -keyout ca.key -out ca.crt"));
-        run(&format!("req -x509 {ca} -subj /CN=other-ca -keyout other-ca.key -out other-ca.crt"));
-        let names = "subjectAltName=IP:127.0.0.1,IP:0.0.0.0,DNS:localhost,DNS:api.example.invalid,DNS:named.example.invalid";
-        run(&format!(
-            "req -x509 {ca} -subj /CN=server -addext {names} -addext basicConstraints=critical,CA:FALSE \
-             -CA ca.crt -CAkey ca.key -keyout server.key -out server.crt"
-        ));
+        let openssl = Openssl::find(folder.path())?;
+        openssl.make_authority("ca");
+        openssl.make_authority("other-ca");
+        openssl.make_server(
+            "IP:127.0.0.1,IP:0.0.0.0,DNS:localhost,DNS:api.example.invalid,DNS:named.example.invalid",
+        );
         for (name, key) in CLIENTS {
-            run(&format!("req {key} -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"));
+            openssl.run(&format!("req {key} -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"));
             let sign = format!("x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -days 2 -out {name}.crt");
             if name != "version1" {
                 fs_err::write(folder.path().join("extensions"), "extendedKeyUsage=clientAuth\n").unwrap();
-                run(&format!("{sign} -extfile extensions"));
+                openssl.run(&format!("{sign} -extfile extensions"));
                 continue;
             }
             // Newer openssl asks to be told; older ones know no such option.
-            run(&sign);
+            openssl.run(&sign);
             if !is_version_1(&folder.path().join("version1.crt")) {
-                run(&format!("{sign} -x509v1"));
+                openssl.run(&format!("{sign} -x509v1"));
             }
         }
-        run("pkey -in rsa.key -aes256 -passout pass:EXAMPLE -out encrypted.key");
+        openssl.run("pkey -in rsa.key -aes256 -passout pass:EXAMPLE -out encrypted.key");
         // `openssl ecparam -genkey` writes the parameters in front of the key.
-        run("ecparam -name prime256v1 -out parameters.pem");
+        openssl.run("ecparam -name prime256v1 -out parameters.pem");
         let read = |file: &str| fs_err::read_to_string(folder.path().join(file)).unwrap();
         fs_err::write(folder.path().join("both.key"), read("parameters.pem") + &read("p256.key")).unwrap();
         Some(Self { folder })

@@ -8,6 +8,8 @@ mod certificates;
 mod clients;
 mod credentials;
 mod messages;
+#[path = "../support/openssl.rs"]
+mod openssl;
 mod proxies;
 mod recorder;
 mod table;

@@ -7,8 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
     DigitallySignedStruct, DistinguishedName, Error, ServerConfig, ServerConnection, SignatureScheme,
@@ -16,6 +15,7 @@ use rustls::{
 };
 
 use crate::certificates::Certificates;
+use crate::openssl::server_config;
 
 const REFUSAL: &str =
     "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Failure\",\"reason\":\"NotFound\",\"code\":404}";
@@ -34,7 +34,7 @@ struct Shared {
 
 impl Recorder {
     pub(crate) fn start(certificates: &'static Certificates) -> Self {
-        let tls = Arc::new(server_config(certificates));
+        let tls = Arc::new(server_config(certificates.folder(), Arc::new(AnyCertificate)));
         let shared = Arc::new(Shared { tls, certificates, arrivals: Mutex::default() });
         let listen = |serve: fn(TcpStream, &Shared) -> io::Result<()>| {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -86,16 +86,6 @@ impl Recorder {
         arrivals.dedup();
         arrivals
     }
-}
-
-fn server_config(certificates: &Certificates) -> ServerConfig {
-    let folder = certificates.folder();
-    let certificate = CertificateDer::from_pem_file(folder.join("server.crt")).unwrap();
-    let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_client_cert_verifier(Arc::new(AnyCertificate));
-    config.with_single_cert(vec![certificate], key).unwrap()
 }
 
 /// Serves one request on a connection that came by `way`.

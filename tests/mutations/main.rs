@@ -15,7 +15,6 @@ mod index;
 mod shipped;
 mod sums;
 #[path = "../support/tar.rs"]
-#[allow(dead_code, reason = "these tests change no headers")]
 mod tar;
 mod text;
 

@@ -9,7 +9,8 @@ use relay_bundle::model::digest::Digest;
 use super::carried::image::{AMD64, Format, Image, Layer};
 use super::carried::{Images, PROFILE, SOURCE, TINY, carry, image_of, lock, locked, path_of, put};
 use super::env::TestEnv;
-use super::tar::{BLOCK, range, records};
+use super::tar::{BLOCK, range};
+use super::tar_records::records;
 use super::{Home, RESIGN, Shell, home, make, shells, verify};
 
 type Layout = Vec<(String, Vec<u8>)>;
@@ -57,7 +58,7 @@ fn script_counts_the_carried_blobs() {
         for (bundle, carried) in [("all.tar", 3), ("delta.tar", 2), ("none.tar", 0), (folder.as_str(), 0)] {
             let (code, stdout, stderr) = ran(&home, &shell, bundle);
             assert_eq!(code, Some(0), "{} {bundle}: {stderr}", shell.name);
-            let line = format!("images {carried} of 3 blobs carried\n");
+            let line = format!("images {carried} of 3 configs and layers carried\n");
             assert!(stdout.contains(&line), "{} {bundle}: {stdout}", shell.name);
         }
         assert!(!ran(&home, &shell, "web.tar").1.contains("layers carried"), "{}", shell.name);

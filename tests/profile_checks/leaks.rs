@@ -180,6 +180,7 @@ fn secret_of_wrong_form_shows_neither_key_nor_value() {
     for place in PLACES {
         for form in FORMS {
             let text = form.replace("PLACE", place);
+            assert!(load(&text, &[]).profile.is_none(), "{text}");
             assert_silent(&text, &[]);
             assert_silent(&format!("release.environment = \"dev\"\n{text}"), &[]);
         }
@@ -196,7 +197,9 @@ fn number_of_wrong_form_in_secret_is_not_shown() {
         "config.jwtSecret = { age = 7331-11-30 }",
         "config.jwtSecret = { 73313 = 1 }",
     ] {
-        let said = said(&load(text, &[]));
+        let loaded = load(text, &[]);
+        assert!(loaded.profile.is_none(), "{text}");
+        let said = said(&loaded);
         assert!(!said.contains("7331"), "{text}\n{said}");
     }
 }

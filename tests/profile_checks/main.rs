@@ -3,10 +3,12 @@
 mod defects;
 mod fragments;
 mod leaks;
+mod network;
 mod robustness;
 mod rules;
 #[path = "../support/sealed_files.rs"]
 mod sealed_files;
+mod secrets;
 mod shipped;
 
 use std::collections::{BTreeMap, BTreeSet};

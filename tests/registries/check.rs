@@ -37,6 +37,20 @@ fn check_of_complete_lock_succeeds_without_network() {
 }
 
 #[test]
+fn lock_that_lists_no_profile_is_not_taken_for_a_new_one() {
+    let Some((place, _, _)) = locked() else { return };
+    let path = place.path().join("profiles/images.lock");
+    let text = fs_err::read_to_string(&path).unwrap();
+    let head = text.split("\n\n").next().unwrap().replace("[\"relay\"]", "[]");
+    fs_err::write(&path, format!("{head}\n")).unwrap();
+    for arguments in [&["lock"][..], &["lock", "--check"]] {
+        let ran = place.run(arguments);
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        assert!(ran.stderr.contains("lists no profile"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn check_lists_missing_and_superfluous_images() {
     let Some((place, _, name)) = locked() else { return };
     let other = name.replace(":v1", ":v2");

@@ -36,6 +36,14 @@ pub(crate) fn locked(address: &str, registry: &Registry, image: &Image) -> Workp
     place
 }
 
+/// Returns a registry with a small image, a folder whose profile is locked to it, and the image.
+fn small_and_locked() -> Option<(Registry, Workplace, Image)> {
+    let registry = Registry::start(Program::Distribution, Access::Plain)?;
+    let image = Image::small(Format::Oci, "hello");
+    let place = locked(&registry.address, &registry, &image);
+    Some((registry, place, image))
+}
+
 #[test]
 fn fetch_stores_each_blob_from_each_registry() {
     each_registry(&Access::ALL, |registry| {
@@ -64,9 +72,7 @@ fn fetch_of_moved_tag_brings_locked_digest() {
 
 #[test]
 fn fetch_of_stored_images_asks_no_registry() {
-    let Some(registry) = Registry::start(Program::Distribution, Access::Plain) else { return };
-    let image = Image::small(Format::Oci, "hello");
-    let place = locked(&registry.address, &registry, &image);
+    let Some((registry, place, _)) = small_and_locked() else { return };
     place.ok(&["fetch", "relay"]);
     drop(registry);
     let report = place.run(&["fetch", "relay", "--json"]).json();
@@ -75,9 +81,7 @@ fn fetch_of_stored_images_asks_no_registry() {
 
 #[test]
 fn fetch_replaces_altered_blob_of_the_store() {
-    let Some(registry) = Registry::start(Program::Distribution, Access::Plain) else { return };
-    let image = Image::small(Format::Oci, "hello");
-    let place = locked(&registry.address, &registry, &image);
+    let Some((_registry, place, image)) = small_and_locked() else { return };
     place.ok(&["fetch", "relay"]);
     let path = place.blob(image.blobs[0].hex());
     let mut bytes = fs_err::read(&path).unwrap();
@@ -93,9 +97,7 @@ fn fetch_replaces_altered_blob_of_the_store() {
 
 #[test]
 fn fetch_of_entry_brings_what_its_profile_had() {
-    let Some(registry) = Registry::start(Program::Distribution, Access::Plain) else { return };
-    let image = Image::small(Format::Oci, "hello");
-    let place = locked(&registry.address, &registry, &image);
+    let Some((_registry, place, image)) = small_and_locked() else { return };
     place.ok(&["build", "relay"]);
     fs_err::remove_file(place.path().join("profiles/images.lock")).unwrap();
     place.ok(&["fetch", "@relay"]);
@@ -120,7 +122,7 @@ fn fetch_of_unlocked_profile_is_refused() {
     let place = Workplace::with_image("registry.example.internal/app:v1");
     let ran = place.run(&["fetch", "relay"]);
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
-    assert!(ran.stderr.contains("hint: lock them: relay-bundle lock relay"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint: lock it: relay-bundle lock relay"), "{}", ran.stderr);
     assert!(place.blobs().is_empty());
 }
 
@@ -153,8 +155,7 @@ fn fetch_names_layer_that_registry_no_longer_has() {
 
 #[test]
 fn build_names_blobs_that_are_not_fetched() {
-    let Some(registry) = Registry::start(Program::Distribution, Access::Plain) else { return };
-    let place = locked(&registry.address, &registry, &Image::small(Format::Oci, "hello"));
+    let Some((_registry, place, _)) = small_and_locked() else { return };
     let ran = place.run(&["build", "relay", "--archive", "relay.tar", "--images", "all"]);
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert!(ran.stderr.contains("the store lacks 3 blobs"), "{}", ran.stderr);
@@ -164,9 +165,7 @@ fn build_names_blobs_that_are_not_fetched() {
 
 #[test]
 fn quiet_fetch_prints_references_only() {
-    let Some(registry) = Registry::start(Program::Distribution, Access::Plain) else { return };
-    let image = Image::small(Format::Oci, "hello");
-    let place = locked(&registry.address, &registry, &image);
+    let Some((registry, place, image)) = small_and_locked() else { return };
     let ran = place.run(&["fetch", "relay", "--quiet"]);
     let reference = format!("{}/app:v1@{}\n", registry.address, image.manifest.digest);
     assert_eq!((ran.code, ran.stdout, ran.stderr), (Some(0), reference, String::new()));

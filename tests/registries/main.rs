@@ -16,6 +16,8 @@ mod mirror;
 mod node;
 #[path = "../support/oci/mod.rs"]
 mod oci;
+#[path = "../support/openssl.rs"]
+mod openssl;
 mod page;
 mod push;
 mod scene;
@@ -24,7 +26,6 @@ mod served;
 mod site;
 mod tap;
 #[path = "../support/tar.rs"]
-#[allow(dead_code, reason = "these tests only write archives")]
 mod tar;
 mod together;
 #[path = "../support/tools.rs"]

@@ -47,8 +47,11 @@ fn run_shell(place: &Workplace, script: &str) {
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
 }
 
-/// Returns a profile with two images that one registry has, and another one is to have.
-fn profile(from: &Registry, to: &Registry) -> Workplace {
+/// Returns a profile with two images that one registry has and another one is to have: an index, and an image.
+fn prepared(from: &Registry, to: &Registry) -> (Workplace, Image, Image) {
+    let (relay, other) = (Image::index(Format::Oci, "relay"), Image::small(Format::Docker, "other"));
+    from.push("acme/relay", "v1", &relay);
+    from.push("other", "v2", &other);
     let place = Workplace::new();
     let more = format!(
         "images.registry = \"{}/inside\"\nextraContainers = [{{ name = \"other\", image = \"{}/other:v2\" }}]\n",
@@ -56,7 +59,7 @@ fn profile(from: &Registry, to: &Registry) -> Workplace {
     );
     place.write_profile("relay", &format!("{}/acme/relay:v1", from.address), &more);
     configure_skopeo(&place, &[from, to]);
-    place
+    (place, relay, other)
 }
 
 #[test]
@@ -66,10 +69,7 @@ fn example_copies_each_pinned_image_to_its_name_in_the_cluster() {
     }
     each_registry(&[Access::Plain], |from| {
         each_registry(&[Access::Plain], |to| {
-            let (relay, other) = (Image::index(Format::Oci, "relay"), Image::small(Format::Docker, "other"));
-            from.push("acme/relay", "v1", &relay);
-            from.push("other", "v2", &other);
-            let place = profile(from, to);
+            let (place, relay, other) = prepared(from, to);
             place.ok(&["lock"]);
             // A tag that moves later changes nothing.
             from.push("other", "v2", &Image::small(Format::Docker, "moved"));
@@ -92,10 +92,7 @@ fn example_copies_all_platforms_of_tags_that_are_not_pinned() {
         return;
     }
     each_registry(&[Access::Plain], |registry| {
-        let (relay, other) = (Image::index(Format::Oci, "relay"), Image::small(Format::Docker, "other"));
-        registry.push("acme/relay", "v1", &relay);
-        registry.push("other", "v2", &other);
-        let place = profile(registry, registry);
+        let (place, relay, other) = prepared(registry, registry);
         run_example(&place);
         for part in relay.parts() {
             let digest = &part.manifest.digest;
@@ -116,10 +113,7 @@ fn block_of_page_copies_archive_into_empty_registry() {
     let block = block.split("```").next().unwrap();
     each_registry(&[Access::Plain], |from| {
         each_registry(&[Access::Plain], |to| {
-            let (relay, other) = (Image::index(Format::Oci, "relay"), Image::small(Format::Docker, "other"));
-            from.push("acme/relay", "v1", &relay);
-            from.push("other", "v2", &other);
-            let place = profile(from, to);
+            let (place, relay, other) = prepared(from, to);
             place.ok(&["lock"]);
             place.ok(&["fetch", "relay"]);
             place.ok(&["build", "relay", "--archive", "production.tar", "--images", "all"]);

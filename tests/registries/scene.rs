@@ -1,6 +1,7 @@
 //! A profile with a large image behind a tap, so that its fetch can be disturbed.
 
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use crate::fetch::{assert_stored, locked};
 use crate::oci::image::Image;
@@ -28,6 +29,16 @@ pub(crate) fn scene() -> Option<Scene> {
     let place = locked(&tap.address, &registry, &image);
     tap.reset(Stop::Never);
     Some(Scene { _registry: registry, tap, place, image })
+}
+
+/// Starts a command, and returns when it says that it waits for a lock; its standard error must stay open.
+#[track_caller]
+pub(crate) fn start_waiting(command: &mut Command) -> (Child, BufReader<ChildStderr>) {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let waits = stderr.by_ref().lines().any(|line| line.unwrap().contains("waiting for another process"));
+    assert!(waits, "it does not wait");
+    (child, stderr)
 }
 
 impl Scene {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -95,10 +95,11 @@ impl Tap {
     /// Runs a command and kills it with SIGKILL when the flow stops; returns whether it had not ended before.
     #[track_caller]
     pub(crate) fn kill(&self, command: &mut Command, stop: Stop) -> bool {
-        self.kill_after(command, stop, || {})
+        self.kill_after(command, stop, |_| {})
     }
 
-    /// As [`Tap::kill`] after so many bytes, once the program has stored what had passed: until `stored` stays the same.
+    /// As [`Tap::kill`] after so many bytes, once the program has stored what had passed: until it sleeps, and `stored` stays
+    /// the same.
     #[track_caller]
     pub(crate) fn kill_when_drained(
         &self,
@@ -106,26 +107,28 @@ impl Tap {
         bytes: u64,
         stored: impl Fn() -> u64,
     ) -> bool {
-        self.kill_after(command, Stop::AfterBytes(bytes), || {
+        self.kill_after(command, Stop::AfterBytes(bytes), |process| {
+            let start = Instant::now();
             let mut before = None;
-            while before != Some(stored()) {
+            while before != Some(stored()) || !is_asleep(process) {
                 before = Some(stored());
+                assert!(start.elapsed() < PATIENCE, "the program does not wait for more bytes");
                 std::thread::sleep(Duration::from_millis(50));
             }
         })
     }
 
     #[track_caller]
-    fn kill_after(&self, command: &mut Command, stop: Stop, wait: impl Fn()) -> bool {
+    fn kill_after(&self, command: &mut Command, stop: Stop, wait: impl Fn(u32)) -> bool {
         self.reset(stop);
-        let mut child = command.spawn().unwrap();
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let start = Instant::now();
         loop {
             if child.try_wait().unwrap().is_some() {
                 return false;
             }
             if self.shared.state.lock().unwrap().is_stopped {
-                wait();
+                wait(child.id());
                 child.kill().unwrap();
                 child.wait().unwrap();
                 return true;
@@ -134,6 +137,16 @@ impl Tap {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// Returns whether all threads of a process wait or have ended: none runs, and none lacks but a processor.
+fn is_asleep(process: u32) -> bool {
+    let mut threads = fs_err::read_dir(format!("/proc/{process}/task")).unwrap();
+    threads.all(|thread| {
+        let stat = fs_err::read_to_string(thread.unwrap().path().join("stat")).unwrap_or_default();
+        // The state is behind the name, which is in brackets.
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['S', 'Z']))
+    })
 }
 
 impl Shared {

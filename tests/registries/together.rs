@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::fetch::assert_stored;
 use crate::hosts::mapped;
-use crate::scene::scene;
+use crate::scene::{scene, start_waiting};
 use crate::tap::Stop;
 use crate::tools::find;
 use crate::workplace::Ran;
@@ -34,8 +34,7 @@ fn killed_fetch_leaves_its_blob_to_waiting_one() {
     scene.tap.reset(Stop::AfterBytes(1 << 20));
     let mut first = scene.fetch().spawn().unwrap();
     scene.tap.await_stop();
-    let mut second = scene.fetch().spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(100));
+    let (mut second, _stderr) = start_waiting(&mut scene.fetch());
     first.kill().unwrap();
     first.wait().unwrap();
     scene.tap.release();
@@ -50,9 +49,7 @@ fn gc_waits_for_fetch_and_keeps_what_entry_names() {
     scene.tap.reset(Stop::AfterBytes(1 << 20));
     let mut fetch = scene.fetch().spawn().unwrap();
     scene.tap.await_stop();
-    let mut collect =
-        scene.place.command(&["gc", "--blobs"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(300));
+    let (mut collect, _stderr) = start_waiting(&mut scene.place.command(&["gc", "--blobs"]));
     assert!(collect.try_wait().unwrap().is_none(), "gc did not wait");
     scene.tap.release();
     assert!(fetch.wait().unwrap().success() && collect.wait().unwrap().success());
@@ -67,8 +64,7 @@ fn fetch_waits_for_gc() {
     let lock = fs_err::File::open(scene.place.path().join("bundles/.blobs/.lock")).unwrap().into_file();
     lock.lock().unwrap();
     scene.tap.reset(Stop::Never);
-    let mut fetch = scene.fetch().spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(300));
+    let (mut fetch, _stderr) = start_waiting(&mut scene.fetch());
     assert!(fetch.try_wait().unwrap().is_none(), "fetch did not wait");
     assert!(scene.tap.passed().requests.is_empty());
     drop(lock);

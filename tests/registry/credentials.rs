@@ -5,9 +5,10 @@ use relay_bundle::registry::{
     CredentialError, CredentialFile, CredentialWarning, Presence, RegistryCredentials,
 };
 
+use crate::certificates::Certificates;
 use crate::client::{Client, Options, image};
 use crate::images::manifest;
-use crate::stub::{Answer, Certificates, Stub};
+use crate::stub::{Answer, Stub};
 
 /// `me:s3cret`
 const LOGIN: &str = "bWU6czNjcmV0";
@@ -24,6 +25,14 @@ fn client(certificates: &Certificates, credentials: &str) -> Client {
 
 fn pull(client: &Client, stub: &Stub) -> Result<(), RegistryError> {
     client.registry.pull_manifest(&image(stub, "a/b:1")).map(|_| ())
+}
+
+/// Starts a registry that takes the token `good`; a request without it gets a challenge.
+fn with_tokens(certificates: &Certificates, challenge: String) -> Stub {
+    Stub::start_tls(certificates, move |seen, _| match seen.header("authorization") {
+        Some("Bearer good") => manifest().answer(),
+        _ => Answer::challenge(&challenge),
+    })
 }
 
 /// Returns the authorizations that a server saw, but for the request that looks whether it has TLS.
@@ -91,12 +100,8 @@ fn token_service_gets_login() {
     let Some(certificates) = Certificates::get() else { return };
     let service = Stub::start_tls(certificates, |_, _| Answer::new(200, "{\"token\":\"good\"}"));
     let realm = service.address();
-    let stub = Stub::start_tls(certificates, move |seen, _| match seen.header("authorization") {
-        Some("Bearer good") => manifest().answer(),
-        _ => Answer::challenge(&format!(
-            "Bearer realm=\"https://{realm}/token\",scope=\"repository:a/b:pull\""
-        )),
-    });
+    let challenge = format!("Bearer realm=\"https://{realm}/token\",scope=\"repository:a/b:pull\"");
+    let stub = with_tokens(certificates, challenge);
 
     pull(&client(certificates, &auths(&stub)), &stub).unwrap();
 
@@ -125,10 +130,7 @@ fn identity_token_is_exchanged_in_the_body_of_a_request() {
     let Some(certificates) = Certificates::get() else { return };
     let service = Stub::start_tls(certificates, |_, _| Answer::new(200, "{\"access_token\":\"good\"}"));
     let realm = service.address();
-    let stub = Stub::start_tls(certificates, move |seen, _| match seen.header("authorization") {
-        Some("Bearer good") => manifest().answer(),
-        _ => Answer::challenge(&format!("Bearer realm=\"https://{realm}/token\",service=\"r\"")),
-    });
+    let stub = with_tokens(certificates, format!("Bearer realm=\"https://{realm}/token\",service=\"r\""));
     let credentials = format!("{{\"auths\":{{\"{}\":{{\"identitytoken\":\"s3+cret\"}}}}}}", stub.address());
 
     pull(&client(certificates, &credentials), &stub).unwrap();
@@ -161,10 +163,7 @@ fn login_is_not_sent_to_a_token_service_in_the_clear() {
     let Some(certificates) = Certificates::get() else { return };
     let service = Stub::start(|_, _| Answer::new(200, "{\"token\":\"good\"}"));
     let realm = service.address();
-    let stub = Stub::start_tls(certificates, move |seen, _| match seen.header("authorization") {
-        Some("Bearer good") => manifest().answer(),
-        _ => Answer::challenge(&format!("Bearer realm=\"http://{realm}/token\"")),
-    });
+    let stub = with_tokens(certificates, format!("Bearer realm=\"http://{realm}/token\""));
 
     pull(&client(certificates, &auths(&stub)), &stub).unwrap();
 

@@ -3,12 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod blobs;
+mod certificates;
 mod client;
 mod command;
 mod credentials;
 mod fake;
 mod images;
 mod manifests;
+#[path = "../support/openssl.rs"]
+mod openssl;
 mod presence;
 mod push;
 mod retries;
@@ -16,7 +19,6 @@ mod retries;
 mod site;
 mod stub;
 #[path = "../support/tar.rs"]
-#[allow(dead_code, reason = "these tests only write archives")]
 mod tar;
 mod tokens;
 #[path = "../support/tools.rs"]

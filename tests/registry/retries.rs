@@ -62,7 +62,8 @@ fn manifest_that_breaks_off_is_asked_again() {
 
 #[test]
 fn closed_port_is_tried_again_and_named() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // The servers of the other tests have another address, so none of them takes the port.
+    let closed = std::net::TcpListener::bind("127.0.0.77:0").unwrap().local_addr().unwrap();
     let client = Client::new(Options::default());
 
     let reference = format!("{closed}/a:1").parse().unwrap();

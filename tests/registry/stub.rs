@@ -3,17 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use tempfile::TempDir;
 
-use crate::tools::find;
+use crate::certificates::Certificates;
 
 /// The first byte of a TLS handshake.
 const HANDSHAKE: u8 = 0x16;
@@ -50,6 +45,8 @@ enum End {
     Endless,
     /// Nothing more is sent, and the connection stays open.
     Silent,
+    /// The body is all that is sent: no status, no headers.
+    Bare,
 }
 
 impl Answer {
@@ -91,22 +88,20 @@ impl Answer {
         Self { end: End::Silent, ..self }
     }
 
+    pub(crate) fn bare(self) -> Self {
+        Self { end: End::Bare, ..self }
+    }
+
     pub(crate) fn body_len(&self) -> usize {
         self.body.len()
     }
 
     fn write(&self, stream: &mut impl Write) -> io::Result<()> {
-        write!(stream, "HTTP/1.1 {} Stub\r\nConnection: close\r\n", self.status)?;
-        let is_sized = self.headers.iter().any(|(name, _)| name == "Transfer-Encoding");
-        if !is_sized && !matches!(self.end, End::Endless) {
-            write!(stream, "Content-Length: {}\r\n", self.body.len())?;
+        if !matches!(self.end, End::Bare) {
+            self.write_head(stream)?;
         }
-        for (name, value) in &self.headers {
-            write!(stream, "{name}: {value}\r\n")?;
-        }
-        stream.write_all(b"\r\n")?;
         match self.end {
-            End::Whole => stream.write_all(&self.body)?,
+            End::Whole | End::Bare => stream.write_all(&self.body)?,
             End::CutAfter(bytes) => stream.write_all(&self.body[..bytes])?,
             End::Endless => loop {
                 stream.write_all(&self.body)?;
@@ -117,6 +112,18 @@ impl Answer {
             }
         }
         stream.flush()
+    }
+
+    fn write_head(&self, stream: &mut impl Write) -> io::Result<()> {
+        write!(stream, "HTTP/1.1 {} Stub\r\nConnection: close\r\n", self.status)?;
+        let is_sized = self.headers.iter().any(|(name, _)| name == "Transfer-Encoding");
+        if !is_sized && !matches!(self.end, End::Endless) {
+            write!(stream, "Content-Length: {}\r\n", self.body.len())?;
+        }
+        for (name, value) in &self.headers {
+            write!(stream, "{name}: {value}\r\n")?;
+        }
+        stream.write_all(b"\r\n")
     }
 }
 
@@ -228,48 +235,4 @@ fn read_request(reader: &mut impl io::BufRead) -> io::Result<Seen> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     Ok(Seen { method, target, headers, body: String::from_utf8_lossy(&body).into_owned() })
-}
-
-/// An authority, a server certificate for 127.0.0.1 that it signed, and another authority.
-pub(crate) struct Certificates {
-    folder: TempDir,
-}
-
-impl Certificates {
-    /// Returns the certificates, made by openssl once; none without openssl.
-    pub(crate) fn get() -> Option<&'static Self> {
-        static MADE: OnceLock<Option<Certificates>> = OnceLock::new();
-        MADE.get_or_init(Self::make).as_ref()
-    }
-
-    fn make() -> Option<Self> {
-        let openssl = find("openssl", "openssl")?;
-        let folder = tempfile::tempdir().unwrap();
-        let run = |line: &str| {
-            let output = Command::new(&openssl).args(line.split(' ')).current_dir(&folder).output().unwrap();
-            assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-        };
-        let new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -batch";
-        run(&format!("{new} -subj /CN=ca -keyout ca.key -out ca.crt"));
-        run(&format!("{new} -subj /CN=other -keyout other.key -out other.crt"));
-        run(&format!(
-            "{new} -subj /CN=server -addext subjectAltName=IP:127.0.0.1,DNS:localhost -addext \
-             basicConstraints=critical,CA:FALSE -CA ca.crt -CAkey ca.key -keyout server.key -out server.crt"
-        ));
-        Some(Self { folder })
-    }
-
-    /// Returns where a certificate is.
-    pub(crate) fn path(&self, name: &str) -> Utf8PathBuf {
-        Utf8PathBuf::from_path_buf(self.folder.path().join(name)).unwrap()
-    }
-
-    fn server(&self) -> ServerConfig {
-        let certificate = CertificateDer::from_pem_file(self.path("server.crt")).unwrap();
-        let key = PrivateKeyDer::from_pem_file(self.path("server.key")).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config =
-            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap()
-    }
 }

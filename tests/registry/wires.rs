@@ -1,11 +1,15 @@
 //! TLS, plain HTTP, redirects between them, and proxies.
 
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+
 use relay_bundle::proxy::ProxyEnvironment;
 use relay_bundle::registry::error::{RegistryError, RegistryFault};
 
+use crate::certificates::Certificates;
 use crate::client::{Client, Options, image};
 use crate::images::manifest;
-use crate::stub::{Answer, Certificates, Stub};
+use crate::stub::{Answer, Stub};
 
 fn pull(client: &Client, stub: &Stub) -> Result<(), RegistryError> {
     client.registry.pull_manifest(&image(stub, "a:1")).map(|_| ())
@@ -13,6 +17,20 @@ fn pull(client: &Client, stub: &Stub) -> Result<(), RegistryError> {
 
 fn trusting(certificates: &Certificates) -> Client {
     Client::new(Options { ca: Some(certificates.path("ca.crt")), ..Options::default() })
+}
+
+/// Starts a server that answers everything with these bytes, whatever they are.
+fn answering(bytes: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(bytes);
+        }
+    });
+    address
 }
 
 #[test]
@@ -41,16 +59,7 @@ fn registry_elsewhere_must_have_tls_or_be_listed() {
 
 #[test]
 fn server_that_answers_tls_with_text_is_told_apart() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        use std::io::{Read as _, Write as _};
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 1024]);
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-        }
-    });
+    let port = answering(b"HTTP/1.1 400 Bad Request\r\n\r\n").port();
 
     let reference = format!("0.0.0.0:{port}/a:1").parse().unwrap();
     let error = Client::new(Options::default()).registry.pull_manifest(&reference).unwrap_err();
@@ -61,21 +70,21 @@ fn server_that_answers_tls_with_text_is_told_apart() {
 
 #[test]
 fn answer_that_is_not_http_is_told_apart() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        use std::io::{Read as _, Write as _};
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 1024]);
-            let _ = stream.write_all(b"220 mail.example ESMTP\r\n\r\n");
-        }
-    });
+    let stub = Stub::start(|_, _| Answer::new(200, "220 mail.example ESMTP\r\n\r\n").bare());
+
+    let error = pull(&Client::plain(&stub), &stub).unwrap_err();
+
+    assert!(matches!(error.why, RegistryFault::NotHttp), "{error}");
+}
+
+#[test]
+fn answer_that_is_neither_tls_nor_http_is_told_apart() {
+    let address = answering(b"220 mail.example ESMTP\r\n\r\n");
 
     let reference = format!("{address}/a:1").parse().unwrap();
     let error = Client::new(Options::default()).registry.pull_manifest(&reference).unwrap_err();
 
-    assert!(matches!(error.why, RegistryFault::NotTls | RegistryFault::NotHttp), "{error}");
+    assert!(matches!(error.why, RegistryFault::NotTls), "{error}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the tests know of `ustar`, apart from the program: to make headers that are wrong in one thing only.
+//! `ustar`, written independently of the program: headers, and how to make one wrong in one field.
 
 use std::ops::Range;
 
@@ -25,12 +25,6 @@ pub(crate) const FIELDS: [(&str, usize); 17] = [
     ("padding", 12),
 ];
 
-/// A file of an archive: its header ends where its content starts, and its padding where the next file starts.
-pub(crate) struct Record {
-    pub(crate) name: String,
-    pub(crate) content: Range<usize>,
-}
-
 /// Returns where a field stands in a header.
 pub(crate) fn range(field: &str) -> Range<usize> {
     let mut at = 0;
@@ -41,23 +35,6 @@ pub(crate) fn range(field: &str) -> Range<usize> {
         at += width;
     }
     panic!("`{field}` is no field of a header");
-}
-
-/// Returns the files of a good archive; its last two blocks are none.
-pub(crate) fn records(archive: &[u8]) -> Vec<Record> {
-    let mut records = Vec::new();
-    let mut at = 0;
-    while at + 2 * BLOCK < archive.len() {
-        let text = |field| {
-            let bytes = &archive[at..at + BLOCK][range(field)];
-            String::from_utf8(bytes.iter().copied().take_while(|byte| *byte != 0).collect()).expect("ASCII")
-        };
-        let bytes = usize::from_str_radix(&text("size"), 8).expect("octal digits");
-        let content = at + BLOCK..at + BLOCK + bytes;
-        records.push(Record { name: text("name"), content });
-        at = (at + BLOCK + bytes).next_multiple_of(BLOCK);
-    }
-    records
 }
 
 /// Puts `content` into a field, zeros behind it, and makes the checksum right.

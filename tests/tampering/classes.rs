@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::carried;
 use crate::door::{Door, Program, sealed};
 use crate::structure::{self, Original, Sink, count};
-use crate::tar::{BLOCK, FIELDS, Record, file, range};
+use crate::tar::{BLOCK, FIELDS, file, range};
+use crate::tar_records::Record;
 use crate::{PROFILES, STRIDE, say};
 
 /// A kind of tampering: what it is called, the archives that it makes, and how many these are.

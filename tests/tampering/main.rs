@@ -13,6 +13,8 @@ mod shipped;
 mod structure;
 #[path = "../support/tar.rs"]
 mod tar;
+#[path = "../support/tar_records.rs"]
+mod tar_records;
 
 /// The profiles that the repository ships, without `base`, which only serves others; and one whose archive carries its image.
 const PROFILES: [&str; 5] = ["dev", "loki-logging", "production", "pvc-logs", carried::PROFILE];

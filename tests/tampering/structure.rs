@@ -3,7 +3,8 @@
 use relay_bundle::model::digest::Digest;
 
 use crate::carried::{Images, path_of};
-use crate::tar::{BLOCK, Record, file, records, set};
+use crate::tar::{BLOCK, file, set};
+use crate::tar_records::{Record, records};
 
 /// A good archive, taken apart.
 pub(crate) struct Original {

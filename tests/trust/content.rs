@@ -223,7 +223,7 @@ fn the_index_lists_what_there_is() {
                     let bytes = to_yaml(&cluster_role_binding()).into_bytes();
                     forger.0.files.insert("manifests/15-x.yaml".to_owned(), bytes);
                 },
-                "listed in bundle.json and is no manifest",
+                "bundle.json and the manifests do not both have",
             ),
             (
                 "a manifest that is listed and not there",
@@ -231,7 +231,7 @@ fn the_index_lists_what_there_is() {
                     let path = forger.manifest("sa");
                     forger.0.files.remove(&path);
                 },
-                "listed in bundle.json and is no manifest",
+                "bundle.json and the manifests do not both have",
             ),
             (
                 "a manifest that is listed twice",
@@ -241,12 +241,12 @@ fn the_index_lists_what_there_is() {
                         objects.insert(0, objects[0].clone());
                     });
                 },
-                "listed in bundle.json and is no manifest",
+                "bundle.json and the manifests do not both have",
             ),
             (
                 "another order",
                 |forger| forger.index(|index| index["objects"].as_array_mut().unwrap().reverse()),
-                "order of them",
+                "objects or their order",
             ),
             (
                 "another digest",

@@ -18,6 +18,5 @@ mod situation;
 mod state;
 mod table;
 #[path = "../support/tar.rs"]
-#[allow(dead_code, reason = "these tests change no headers")]
 mod tar;
 mod world;

@@ -9,13 +9,11 @@ use serde::Serialize;
 use super::recipients::recipients;
 use super::value;
 use crate::age_file::{Form, Place, SEALED_BYTES_MAX, Stated};
-use crate::cmd::ctx::{Ctx, Folder, ProfileArgs, count};
+use crate::cmd::ctx::{Ctx, Folder, ProfileArgs, Unprepared, count};
 use crate::cmd::failure::{Failure, Outcome};
 use crate::fsio::{self, Durability, MODE_PUBLIC, create_new, folder_of, write_atomic};
 use crate::model::secret::{GENERATED_LENGTH, SecretForm};
 use crate::model::text::{AgeFile, AgeRecipient};
-use crate::profile::node::Visibility;
-use crate::profile::overlay::ProfileFiles;
 use crate::profile::parse::TEXT_BYTES_MAX;
 use crate::profile::placement::{Placement, Where, placement};
 use crate::profile::resolve::{Profile, Purpose};
@@ -105,35 +103,9 @@ struct Target {
     stated: bool,
 }
 
-/// The files of a profile whose sealed ones may not be there yet.
-struct BeforeSealing<'a>(Folder<'a>);
-
-impl ProfileFiles for BeforeSealing<'_> {
-    fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
-        self.0.profile(name)
-    }
-
-    fn visibility(&self, name: &str) -> Visibility {
-        self.0.visibility(name)
-    }
-
-    /// Returns nothing: the content does not matter to the rest of a profile.
-    fn file(&self, _: &str) -> Result<Vec<u8>, String> {
-        Ok(Vec::new())
-    }
-
-    fn judges_sealed(&self) -> bool {
-        false
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.0.names()
-    }
-}
-
 impl Args {
     pub(super) fn run(self, ctx: &Ctx) -> Outcome {
-        let files = BeforeSealing(Folder::new(&self.profiles.profiles));
+        let files = Unprepared(Folder::new(&self.profiles.profiles));
         let concerns = |path: &str| self.concerns(path);
         let profile = ctx.load_about(&self.profile, &self.profiles, &files, &concerns)?;
         let target = self.target(&profile)?;

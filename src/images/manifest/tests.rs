@@ -78,6 +78,14 @@ fn manifest_with_a_second_reading_is_refused() {
                 json!("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"),
             ),
         ),
+        (
+            "a manifest as a layer",
+            with(image(), "/layers/0", "mediaType", json!(MediaType::DockerManifest.as_str())),
+        ),
+        (
+            "an index as the config",
+            with(image(), "/config", "mediaType", json!(MediaType::OciIndex.as_str())),
+        ),
         ("sha512", with(image(), "/config", "digest", json!(format!("sha512:{}", "0".repeat(128))))),
         ("size 0", with(image(), "/config", "size", json!(0))),
         ("size -1", with(image(), "/config", "size", json!(-1))),

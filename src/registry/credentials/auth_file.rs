@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::helper::{Helper, Told};
 use super::{CredentialError, LoginSecret, RegistryLogin};
 use crate::model::text::shortened;
+use crate::model::url::without_user_info;
 use crate::registry::host::Repository;
 
 /// The key of Docker Hub in docker's own files.
@@ -64,7 +65,7 @@ impl AuthFile {
         for (key, entry) in written.auths.into_iter().flatten() {
             let login = entry.login().map_err(|NotALogin| CredentialError::Encoding {
                 path: path.to_owned(),
-                key: shortened(&key),
+                key: shortened(&without_user_info(&key)),
             })?;
             logins.extend(login.map(|login| (AuthScope::of(&key), login)));
         }

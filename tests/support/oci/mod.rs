@@ -1,7 +1,6 @@
 //! Real registries, containerd and skopeo, and images to give them.
 //!
-//! A test program that uses this module also declares `tar` and `tools` of this folder's parent, at its root.
-#![allow(dead_code, reason = "no test program uses everything")]
+//! A test program that uses this module also declares `openssl`, `tar` and `tools` of this folder's parent, at its root.
 
 pub(crate) mod access;
 pub(crate) mod answer;

@@ -127,11 +127,6 @@ impl Registry {
         self.folder.path().join("storage")
     }
 
-    /// Returns the log, which has no line for each request.
-    pub(crate) fn log(&self) -> String {
-        fs_err::read_to_string(self.folder.path().join("log")).unwrap()
-    }
-
     /// Writes a file of credentials as `docker login` does.
     pub(crate) fn write_credentials(&self, file: &Path) {
         let auth = BASE64_STANDARD.encode(format!("{USER}:{PASSWORD}"));

@@ -7,8 +7,6 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
@@ -36,7 +34,7 @@ impl TokenServer {
     pub(crate) fn start(authority: Authority) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let tls = tls(&authority);
+        let tls = Arc::new(authority.server());
         let shared = Arc::new(Shared { authority, tls, scopes: Mutex::default() });
         let server = Self { address, shared: Arc::clone(&shared) };
         std::thread::spawn(move || {
@@ -110,15 +108,6 @@ impl Shared {
             format!("{}.{}", part(header.to_string().as_bytes()), part(claims.to_string().as_bytes()));
         format!("{signed}.{}", part(&self.authority.sign(signed.as_bytes())))
     }
-}
-
-/// Returns the configuration with the certificate of the registry, which is for this machine.
-fn tls(authority: &Authority) -> Arc<ServerConfig> {
-    let certificate = CertificateDer::from_pem_file(authority.file("server.crt")).unwrap();
-    let key = PrivateKeyDer::from_pem_file(authority.file("server.key")).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    Arc::new(config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the registry compares a token with its clock")]

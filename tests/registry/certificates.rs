@@ -1,0 +1,41 @@
+//! The certificates of the test, made by openssl once.
+
+use std::sync::OnceLock;
+
+use camino::Utf8PathBuf;
+use rustls::ServerConfig;
+use rustls::server::WebPkiClientVerifier;
+use tempfile::TempDir;
+
+use crate::openssl::{Openssl, server_config};
+
+/// An authority, a server certificate for 127.0.0.1 that it signed, and another authority.
+pub(crate) struct Certificates {
+    folder: TempDir,
+}
+
+impl Certificates {
+    /// Returns the certificates; none without openssl.
+    pub(crate) fn get() -> Option<&'static Self> {
+        static MADE: OnceLock<Option<Certificates>> = OnceLock::new();
+        MADE.get_or_init(Self::make).as_ref()
+    }
+
+    fn make() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let openssl = Openssl::find(folder.path())?;
+        openssl.make_authority("ca");
+        openssl.make_authority("other");
+        openssl.make_server("IP:127.0.0.1,DNS:localhost");
+        Some(Self { folder })
+    }
+
+    /// Returns where a certificate is.
+    pub(crate) fn path(&self, name: &str) -> Utf8PathBuf {
+        Utf8PathBuf::from_path_buf(self.folder.path().join(name)).unwrap()
+    }
+
+    pub(crate) fn server(&self) -> ServerConfig {
+        server_config(self.folder.path(), WebPkiClientVerifier::no_client_auth())
+    }
+}
