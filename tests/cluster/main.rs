@@ -72,4 +72,5 @@ mod unready;
 mod vault;
 mod versions;
 mod watcher;
+mod whole_way;
 mod wire;
