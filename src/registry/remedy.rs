@@ -54,6 +54,9 @@ impl RegistryFault {
             Self::WrongDigest { .. } | Self::WrongSize { .. } => {
                 "the registry, or a proxy on the way, stores something else than was sent: use another"
             }
+            Self::Gone(_) => {
+                "see the registry's log, then run the same command again: it does not keep what was sent"
+            }
             Self::MediaType(_) => {
                 "check the host and the proxy (HTTPS_PROXY, NO_PROXY): a login page may answer in place of the registry"
             }

@@ -404,3 +404,22 @@ fn push_without_permission_is_told() {
     assert!(ended.stderr.contains("access denied without credentials (HTTP 401)"), "{}", ended.stderr);
     assert!(ended.stderr.contains("docker login"), "{}", ended.stderr);
 }
+
+#[test]
+fn user_who_may_only_pull_is_told_before_anything_is_sent() {
+    for program in Program::ALL {
+        let Some((registry, site)) = site_of(program, Access::Bearer) else { return };
+        let images = site.build(&[&image_of(&[b"a"])], "all.tar", "all");
+        let tokens = registry.tokens().unwrap();
+        tokens.grant_only(&["pull"]);
+
+        let ended = site.push("all.tar", &[]);
+
+        assert_eq!(ended.code, 4, "{}", ended.stderr);
+        assert!(ended.stderr.contains("access denied (HTTP 401) UNAUTHORIZED"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("may push to this repository"), "{}", ended.stderr);
+        assert!(has_nothing(&registry, RELAY_REPOSITORY, &images));
+        // Each repository is asked for twice: to look, and to upload.
+        assert_eq!(tokens.scopes().len(), 2, "{:?}", tokens.scopes());
+    }
+}

@@ -93,6 +93,65 @@ fn large_blob_that_was_not_read_is_tried_again() {
     assert_eq!(client.pauses(), [1, 2]);
 }
 
+/// Begins uploads, answers a large one before its bytes are sent the first time, and takes it then.
+fn registry_that_answers_early(answer: fn(&Seen) -> Answer) -> Stub {
+    let asked = AtomicUsize::new(0);
+    let gate = move |seen: &Seen| (asked.fetch_add(1, Ordering::SeqCst) == 0).then(|| answer(seen));
+    Stub::start_gated(gate, |seen, _| match (seen.method.as_str(), seen.target.as_str()) {
+        ("POST", _) => Answer::new(202, "").header("Location", "/v2/a/blobs/uploads/1"),
+        (_, "/token?service=s") => Answer::new(200, "{\"token\":\"new\"}"),
+        _ => Answer::new(201, ""),
+    })
+}
+
+#[test]
+fn large_blob_survives_token_that_expires_before_it_is_sent() {
+    let stub = registry_that_answers_early(|seen| {
+        let host = seen.header("host").unwrap();
+        Answer::challenge(&format!("Bearer realm=\"http://{host}/token\",service=\"s\""))
+    });
+    let client = Client::plain(&stub);
+    push(&client, &stub, &vec![b'x'; LARGE]).unwrap();
+    let seen = stub.seen();
+    let puts: Vec<_> = seen.iter().filter(|seen| seen.method == "PUT").collect();
+    assert_eq!(puts.iter().map(|put| put.body.len()).collect::<Vec<_>>(), [0, LARGE]);
+    assert_eq!((puts[1].header("authorization"), client.pauses()), (Some("Bearer new"), vec![]));
+}
+
+#[test]
+fn large_blob_beyond_the_limit_of_a_proxy_is_not_sent() {
+    let stub = registry_that_answers_early(|_| Answer::new(413, "<html>"));
+    let client = Client::plain(&stub);
+    let error = failed(push(&client, &stub, &vec![b'x'; LARGE]));
+    assert!(error.remedy().unwrap().contains("client_max_body_size"), "{error}");
+    assert!(stub.seen().iter().all(|seen| seen.body.is_empty()), "{:?}", stub.targets());
+    assert_eq!(client.pauses(), Vec::<u64>::new());
+}
+
+#[test]
+fn large_blob_that_is_refused_for_now_is_sent_later() {
+    let stub = registry_that_answers_early(|_| Answer::new(429, "").header("Retry-After", "3"));
+    let client = Client::plain(&stub);
+    push(&client, &stub, &vec![b'x'; LARGE]).unwrap();
+    assert_eq!(client.pauses(), [3]);
+}
+
+#[test]
+fn registry_that_cannot_be_reached_is_tried_again_and_named() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let stub = registry(|_, _| Answer::new(201, ""));
+    for size in [3, LARGE] {
+        let client = Client::plain(&stub);
+        let reference: Reference = format!("{free}/a:1").parse().unwrap();
+        let bytes = vec![b'x'; size];
+        let upload = BlobUpload { image: &reference, digest: Digest::of(&bytes), size: size as u64 };
+        let error = failed(client.registry.push_blob(&upload, &mut &*bytes));
+        assert!(matches!(error.why, RegistryFault::Connection(_)), "{error}");
+        assert!(error.to_string().contains(&free.to_string()) && error.remedy().is_some(), "{error}");
+        assert_eq!(client.pauses(), [1, 2, 4, 8, 16]);
+    }
+}
+
 #[test]
 fn caller_waits_longer_each_time_and_gives_up() {
     let stub = registry(|_, _| Answer::new(502, ""));
@@ -266,6 +325,7 @@ fn registry_that_forgets_a_manifest_is_told() {
     });
     let error = Client::plain(&stub).registry.push_manifest(&pinned(&stub), &sent(&manifest())).unwrap_err();
     assert!(matches!(error.why, RegistryFault::Gone(_)), "{error}");
+    assert!(error.remedy().unwrap().contains("does not keep what was sent"), "{:?}", error.remedy());
 }
 
 #[test]

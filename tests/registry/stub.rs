@@ -128,6 +128,8 @@ impl Answer {
 }
 
 type Handler = dyn Fn(&Seen, usize) -> Answer + Send + Sync;
+/// Answers a request whose client waits before it sends the body, or lets it send.
+type Gate = dyn Fn(&Seen) -> Option<Answer> + Send + Sync;
 
 /// A server; its threads end with the process.
 pub(crate) struct Stub {
@@ -137,6 +139,7 @@ pub(crate) struct Stub {
 
 struct Shared {
     handler: Box<Handler>,
+    gate: Option<Box<Gate>>,
     seen: Mutex<Vec<Seen>>,
     tls: Option<Arc<ServerConfig>>,
 }
@@ -144,7 +147,15 @@ struct Shared {
 impl Stub {
     /// Starts a server without TLS. The handler gets a request, and how many came before it.
     pub(crate) fn start(handler: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static) -> Self {
-        Self::listen(Box::new(handler), None)
+        Self::listen(Box::new(handler), None, None)
+    }
+
+    /// As [`Stub::start`]; `gate` sees the head of each request with `Expect: 100-continue` before its body is sent.
+    pub(crate) fn start_gated(
+        gate: impl Fn(&Seen) -> Option<Answer> + Send + Sync + 'static,
+        handler: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(Box::new(handler), Some(Box::new(gate)), None)
     }
 
     /// Starts a server with TLS, whose certificate is of [`Certificates`].
@@ -152,13 +163,13 @@ impl Stub {
         certificates: &Certificates,
         handler: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        Self::listen(Box::new(handler), Some(Arc::new(certificates.server())))
+        Self::listen(Box::new(handler), None, Some(Arc::new(certificates.server())))
     }
 
-    fn listen(handler: Box<Handler>, tls: Option<Arc<ServerConfig>>) -> Self {
+    fn listen(handler: Box<Handler>, gate: Option<Box<Gate>>, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Shared { handler, seen: Mutex::default(), tls });
+        let shared = Arc::new(Shared { handler, gate, seen: Mutex::default(), tls });
         let kept = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -209,17 +220,33 @@ impl Shared {
 
     fn answer(&self, stream: impl Read + Write) -> io::Result<()> {
         let mut reader = BufReader::new(stream);
-        let seen = read_request(&mut reader)?;
-        let before = {
-            let mut all = self.seen.lock().unwrap();
-            all.push(seen.clone());
-            all.len() - 1
-        };
+        let mut seen = read_head(&mut reader)?;
+        if seen.header("expect").is_some()
+            && let Some(gate) = &self.gate
+        {
+            if let Some(answer) = gate(&seen) {
+                self.note(&seen);
+                return answer.write(reader.get_mut());
+            }
+            reader.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        let length = seen.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        seen.body = String::from_utf8_lossy(&body).into_owned();
+        let before = self.note(&seen);
         (self.handler)(&seen, before).write(reader.get_mut())
+    }
+
+    /// Notes a request, and returns how many came before it.
+    fn note(&self, seen: &Seen) -> usize {
+        let mut all = self.seen.lock().unwrap();
+        all.push(seen.clone());
+        all.len() - 1
     }
 }
 
-fn read_request(reader: &mut impl io::BufRead) -> io::Result<Seen> {
+fn read_head(reader: &mut impl io::BufRead) -> io::Result<Seen> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace().map(str::to_owned);
@@ -231,8 +258,5 @@ fn read_request(reader: &mut impl io::BufRead) -> io::Result<Seen> {
         let Some((name, value)) = line.trim_end().split_once(": ") else { break };
         headers.insert(name.to_lowercase(), value.to_owned());
     }
-    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    Ok(Seen { method, target, headers, body: String::from_utf8_lossy(&body).into_owned() })
+    Ok(Seen { method, target, headers, body: String::new() })
 }

@@ -28,14 +28,20 @@ use crate::trust::state::State;
 use crate::trust::verify::{Purpose, Terms, Verified};
 use crate::ui::progress::Progress;
 
+/// What other commands take beside these has no images, or cannot be read twice.
+const BUNDLE_HELP: &str = "The bundle: an archive (FILE.tar or ./FILE), its parts (FILE.tar.parts), or an entry of the store (@ENTRY)";
+
 #[derive(Debug, clap::Args)]
 #[command(
     mut_arg("state", |argument| argument.conflicts_with("key")),
-    after_help = "The bundle is verified as for `rollback`: an old one can bring a lost image back. The registry is
-asked for everything before the first upload, and what is there is not sent again. A push that was
-killed goes on when it is run again. Exit code 3: the bundle is not trusted; 4: a registry refused.
+    mut_arg("bundle", |argument| argument.help(BUNDLE_HELP)),
+    after_help = "The bundle is verified on the terms of `rollback`: an old archive may restore a lost image. Nothing
+is uploaded before the registry was asked for every image; only what is absent is sent. Run an
+interrupted push again to continue it. Exit code 3: the bundle is not trusted; 4: the registry
+failed or refused, or it lacks something that the bundle does not carry.
 
-A tag that names another image stays, since garbage collection would remove that image.
+A tag that names another image stays, because garbage collection could remove that image. The new
+image then gets the tag TAG-<12 digits of its digest>.
 
 Examples:
   relay-bundle push prod.tar --trust trust.toml --dry-run
@@ -50,16 +56,16 @@ pub struct Args {
     trust: TrustArgs,
     #[command(flatten)]
     state: StateArgs,
-    /// Push to this registry in place of the one in each reference; paths stay
+    /// Push to this registry instead of the one in each reference; the path stays, below PREFIX
     #[arg(long, value_name = "HOST[/PREFIX]")]
     registry: Option<RegistryPrefix>,
-    /// Show what would be pushed, and change nothing
+    /// Ask the registry, show what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
-    /// Ask for every config and layer, also of images whose manifest is there
+    /// Ask for each config and layer of images that are there, and send those that the registry lost
     #[arg(long)]
     deep: bool,
-    /// Move tags that name another image
+    /// Move tags that name another image, which gets the tag TAG-<12 digits of its digest>
     #[arg(long)]
     move_tags: bool,
     #[command(flatten)]

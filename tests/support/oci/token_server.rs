@@ -1,4 +1,4 @@
-//! A token server with TLS: issues bearer tokens to one user, and grants every scope.
+//! A token server with TLS: issues bearer tokens to one user, and grants every scope, or some actions only.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -28,6 +28,8 @@ struct Shared {
     authority: Authority,
     tls: Arc<ServerConfig>,
     scopes: Mutex<Vec<String>>,
+    /// The actions that are granted; all where there are none.
+    granted: Mutex<Vec<&'static str>>,
 }
 
 impl TokenServer {
@@ -35,7 +37,7 @@ impl TokenServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let tls = Arc::new(authority.server());
-        let shared = Arc::new(Shared { authority, tls, scopes: Mutex::default() });
+        let shared = Arc::new(Shared { authority, tls, scopes: Mutex::default(), granted: Mutex::default() });
         let server = Self { address, shared: Arc::clone(&shared) };
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -50,6 +52,11 @@ impl TokenServer {
     /// Returns a token for a scope, such as `repository:app:pull,push`.
     pub(crate) fn token(&self, scope: &str) -> String {
         self.shared.token(&[scope.to_owned()])
+    }
+
+    /// Grants these actions only, from now on.
+    pub(crate) fn grant_only(&self, actions: &[&'static str]) {
+        *self.shared.granted.lock().unwrap() = actions.to_vec();
     }
 
     /// Returns the requested scopes in the order of the requests; one request may have several.
@@ -101,25 +108,28 @@ impl Shared {
         let claims = json!({
             "iss": ISSUER, "sub": USER, "aud": SERVICE, "jti": "1",
             "iat": now, "nbf": now - 10, "exp": now + 300,
-            "access": scopes.iter().filter_map(|scope| access(scope)).collect::<Vec<_>>(),
+            "access": scopes.iter().filter_map(|scope| self.access(scope)).collect::<Vec<_>>(),
         });
         let part = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
         let signed =
             format!("{}.{}", part(header.to_string().as_bytes()), part(claims.to_string().as_bytes()));
         format!("{signed}.{}", part(&self.authority.sign(signed.as_bytes())))
     }
+
+    /// Returns what a scope `type:name:actions` grants; the name may have a colon.
+    fn access(&self, scope: &str) -> Option<Value> {
+        let (kind, rest) = scope.split_once(':')?;
+        let (name, actions) = rest.rsplit_once(':')?;
+        let granted = self.granted.lock().unwrap();
+        let is_granted = |action: &&str| granted.is_empty() || granted.contains(action);
+        let actions: Vec<&str> = actions.split(',').filter(is_granted).collect();
+        Some(json!({ "type": kind, "name": name, "actions": actions }))
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the registry compares a token with its clock")]
 fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
-}
-
-/// Returns what a scope `type:name:actions` grants; the name may have a colon.
-fn access(scope: &str) -> Option<Value> {
-    let (kind, rest) = scope.split_once(':')?;
-    let (name, actions) = rest.rsplit_once(':')?;
-    Some(json!({ "type": kind, "name": name, "actions": actions.split(',').collect::<Vec<_>>() }))
 }
 
 /// Returns the scopes in a line such as `GET /token?service=S&scope=A&scope=B HTTP/1.1`.
