@@ -7,9 +7,12 @@ impl RegistryError {
     pub fn remedy(&self) -> Option<String> {
         use RegistryFault as F;
         let host = &self.place.host;
-        if self.action != RegistryAction::Fetch
-            && let Some(remedy) = self.why.remedy_of_push()
-        {
+        let special = match self.action {
+            RegistryAction::Fetch => None,
+            RegistryAction::Ask => self.why.remedy_at_site(),
+            RegistryAction::Push => self.why.remedy_of_upload().or_else(|| self.why.remedy_at_site()),
+        };
+        if let Some(remedy) = special {
             return Some(remedy.to_owned());
         }
         let verb = if self.action == RegistryAction::Push { "push to" } else { "read" };
@@ -34,14 +37,11 @@ impl RegistryError {
 }
 
 impl RegistryFault {
-    /// Returns the remedies that are others than those of a download.
-    fn remedy_of_push(&self) -> Option<&'static str> {
+    /// Returns the remedies of an upload.
+    fn remedy_of_upload(&self) -> Option<&'static str> {
         Some(match self {
             Self::Status { code: 413, .. } => {
                 "raise the limit of the proxy in front of the registry (nginx: `client_max_body_size 0`)"
-            }
-            Self::Status { code: 429, .. } => {
-                "wait, then run the same command again: it goes on where it stopped"
             }
             Self::Status { code: 500.., .. } => {
                 "see the registry's log (its disk may be full), then run the same command again: it goes on where it stopped"
@@ -51,14 +51,21 @@ impl RegistryFault {
                  stopped"
             }
             Self::UnknownRepository => "create the repository, or its project, in the registry",
+            Self::Gone(_) => {
+                "see the registry's log, then run the same command again: the registry does not keep what was sent"
+            }
+            _ => return None,
+        })
+    }
+
+    /// Returns the remedies at a registry that is filled: no mirror can take its place.
+    fn remedy_at_site(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Status { code: 429, .. } => {
+                "wait, then run the same command again: it goes on where it stopped"
+            }
             Self::WrongDigest { .. } | Self::WrongSize { .. } => {
                 "the registry, or a proxy on the way, stores something else than was sent: use another"
-            }
-            Self::Gone(_) => {
-                "see the registry's log, then run the same command again: it does not keep what was sent"
-            }
-            Self::MediaType(_) => {
-                "check the host and the proxy (HTTPS_PROXY, NO_PROXY): a login page may answer in place of the registry"
             }
             _ => return None,
         })

@@ -1,6 +1,10 @@
 //! `push` before any registry is asked: what it refuses, and what it says.
 
-use crate::blobs::lock;
+use relay_bundle::images::lock::{LOCK_FILE, Lock};
+use relay_bundle::images::platform::Platform;
+
+use crate::blobs::{lock, put, store};
+use crate::carried::{Images, PROFILE, SOURCE, TINY, image_of, locked};
 use crate::env::{Ran, TestEnv};
 
 /// A key, and `tiny` with an archive that carries its image.
@@ -56,6 +60,33 @@ fn registry_of_another_form_is_refused() {
     for registry in ["https://r.example", "r", "r.example/", "r.example/x:1"] {
         refused(&push(&env, "all.tar", &["--registry", registry]), 2, &["is not HOST or HOST/PREFIX"]);
     }
+}
+
+#[test]
+fn images_that_would_have_one_name_at_the_registry_are_refused() {
+    const OTHER: &str = "quay.io/wei-shaw/claude-relay-service:v1.1.314";
+    let env = TestEnv::new();
+    let limits = "{ cpu = 1, memory = \"64Mi\" }";
+    let container = format!(
+        "extraContainers = [{{ name = \"side\", image = \"{OTHER}\", resources = {{ limits = {limits}, requests = {limits} }} }}]\n"
+    );
+    env.write_profile(PROFILE, &(container + TINY));
+    let (one, two) = (image_of(&[b"one"]), image_of(&[b"two"]));
+    let named = [(SOURCE, &one), (OTHER, &two)];
+    let lock = Lock {
+        platform: Platform::default(),
+        profiles: [PROFILE.parse().unwrap()].into(),
+        images: named.iter().map(|(name, image)| (name.parse().unwrap(), locked(image))).collect(),
+    };
+    put(&env.path().join("profiles").join(LOCK_FILE), lock.to_text().as_bytes());
+    Images::of(&named).store(&store(&env));
+    env.ok(&["keygen", "--out", "key.pem"]);
+    env.build(&[PROFILE, "--archive", "all.tar", "--images", "all", "--key", "key.pem"]);
+
+    let ran = push(&env, "all.tar", &["--registry", "localhost:1/site"]);
+
+    let name = "both would be `localhost:1/site/wei-shaw/claude-relay-service:v1.1.314`";
+    refused(&ran, 2, &[SOURCE, OTHER, "are different images", name]);
 }
 
 #[test]

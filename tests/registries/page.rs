@@ -173,6 +173,18 @@ fn page_runs_as_written() {
     let ran = stage.run(&script);
 
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
+    let images = copies.len();
+    let pushes: Vec<&str> =
+        ran.stderr.lines().filter(|line| line.contains("push") && line.contains(" images: ")).collect();
+    // All of the full archive, and nothing of the delta after it.
+    for (push, words) in pushes.iter().zip([
+        format!("would push {images} images: {} blobs to send", 2 * images),
+        format!("pushed {images} images: {} blobs sent", 2 * images),
+        format!("pushed {images} images: 0 blobs sent"),
+    ]) {
+        assert!(push.starts_with(&words), "{words}: {push}");
+    }
+    assert_eq!(pushes.len(), 3, "{}", ran.stderr);
     for Copied { repository, tag, image } in &copies {
         let pinned = &image.children[0];
         let digest = &pinned.manifest.digest;

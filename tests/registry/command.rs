@@ -119,3 +119,45 @@ fn user_who_may_not_push_is_told() {
     assert!(ended.stderr.contains("access denied"), "{}", ended.stderr);
     assert_eq!(fake.count("PUT"), 0);
 }
+
+/// Returns what a person reads, with the digits of each digest and the address left out.
+fn told(site: &Site, fake: &Fake, image: &Image, more: &[&str]) -> String {
+    let own = ["push", "all.tar", "--key", "key.pub.pem"];
+    let ended = site.run(&own.into_iter().chain(more.iter().copied()).collect::<Vec<_>>());
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let hex = image.manifest.hex();
+    (ended.stdout + &ended.stderr)
+        .replace(&fake.stub.address(), "HOST")
+        .replace(hex, "HEX")
+        .replace(&hex[..12], "12")
+}
+
+#[test]
+fn report_tells_what_would_be_done_and_what_was() {
+    let fake = Fake::start(Flaw::None);
+    let site = Site::new(&fake.stub.address());
+    let image = image_of(&[b"new"]);
+    site.build(&[&image], "all.tar", "all");
+    fake.put_manifest(RELAY_REPOSITORY, TAG, &text(&image_of(&[b"old"])));
+    let name = "HOST/wei-shaw/claude-relay-service:v1.1.314@sha256:HEX";
+    let size = image.blobs.iter().map(|blob| blob.bytes.len()).sum::<usize>();
+
+    let left = "the tag `v1.1.314` names another image, and stays; `v1.1.314-12` keeps this one";
+    let to_send = format!("2 blobs to send ({size} bytes), 0 to mount, 0 there");
+    assert_eq!(
+        told(&site, &fake, &image, &["--dry-run"]),
+        format!("{name}: {to_send}\n  {left}\nwould push 1 image: {to_send}\n")
+    );
+    let sent = format!("2 blobs sent ({size} bytes), 0 mounted, 0 there before");
+    assert_eq!(
+        told(&site, &fake, &image, &[]),
+        format!("{name}: {sent}\n  {left}\npushed 1 image: {sent}\n")
+    );
+    assert_eq!(
+        told(&site, &fake, &image, &["--move-tags"]),
+        format!(
+            "{name}: there before\n  the tag `v1.1.314` moves here from another image\n\
+             pushed 1 image: 0 blobs sent (0 bytes), 0 mounted, 2 there before\n"
+        )
+    );
+}

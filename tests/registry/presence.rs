@@ -73,6 +73,18 @@ fn registry_that_is_down_says_nothing_about_the_manifest() {
 }
 
 #[test]
+fn registry_that_does_not_answer_the_first_question_is_no_interrupted_upload() {
+    let stub = Stub::start(|_, _| Answer::new(200, ""));
+    let client = Client::plain(&stub);
+    let Availability::Unknown(error) = client.registry.has_manifest(&"127.0.0.1:1/a:1".parse().unwrap())
+    else {
+        panic!()
+    };
+    let remedy = error.remedy().unwrap();
+    assert!(remedy.starts_with("check the host, the network"), "{remedy}");
+}
+
+#[test]
 fn impatient_client_asks_once() {
     let stub = Stub::start(|_, _| Answer::new(503, ""));
     let persistence = Some(Persistence::Once);

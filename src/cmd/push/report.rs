@@ -79,13 +79,20 @@ impl PushReport {
 
     /// Returns the sum of everything in one line.
     pub(super) fn summary(&self) -> String {
-        let Self { sent, mounted, there, .. } = self;
+        let Self { sent, sent_bytes, mounted, there, .. } = self;
         let verb = if self.dry_run { "would push" } else { "pushed" };
-        let (images, blobs) = (count(self.images.len(), "image"), count(*sent, "blob"));
-        format!(
-            "{verb} {images}: {blobs} sent ({}), {mounted} mounted, {there} there before",
-            size(self.sent_bytes)
-        )
+        let images = count(self.images.len(), "image");
+        format!("{verb} {images}: {}", self.counts((*sent, *sent_bytes), *mounted, *there))
+    }
+
+    /// Returns numbers of configs and layers as text.
+    fn counts(&self, (sent, bytes): (usize, u64), mounted: usize, there: usize) -> String {
+        let (blobs, bytes) = (count(sent, "blob"), size(bytes));
+        if self.dry_run {
+            format!("{blobs} to send ({bytes}), {mounted} to mount, {there} there")
+        } else {
+            format!("{blobs} sent ({bytes}), {mounted} mounted, {there} there before")
+        }
     }
 }
 
@@ -105,7 +112,7 @@ impl PushedImage {
         let kept = kept_by.as_ref().map(|tag| format!("`{tag}` keeps this one"));
         let state = match tag_state {
             None | Some(TagWay::There | TagWay::Set) => None,
-            Some(TagWay::Moved) => Some(format!("the tag `{tag}` was moved")),
+            Some(TagWay::Moved) => Some(format!("the tag `{tag}` moves here from another image")),
             Some(TagWay::Left) => Some(format!("the tag `{tag}` names another image, and stays")),
             Some(TagWay::Refused) => Some(format!("the registry refused the tag `{tag}`")),
         };
@@ -122,13 +129,7 @@ impl Report for PushReport {
             let PushedImage { destination, manifest, sent, sent_bytes, mounted, there, .. } = image;
             let state = match manifest {
                 ManifestState::There if *sent + *mounted == 0 => "there before".to_owned(),
-                _ => {
-                    let bytes = size(*sent_bytes);
-                    format!(
-                        "{} sent ({bytes}), {mounted} mounted, {there} there before",
-                        count(*sent, "blob")
-                    )
-                }
+                _ => self.counts((*sent, *sent_bytes), *mounted, *there),
             };
             writeln!(out, "{}: {state}", safe(destination))?;
             if let Some(text) = image.tag_text() {
