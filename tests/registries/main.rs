@@ -20,6 +20,7 @@ mod oci;
 mod openssl;
 mod page;
 mod push;
+mod push_faults;
 mod scene;
 mod served;
 #[path = "../support/site.rs"]

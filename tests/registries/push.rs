@@ -4,19 +4,19 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::oci::proxy::{Hold, Proxy};
+use crate::oci::proxy::Proxy;
 use crate::oci::registry::{Access, Program, Registry, Untagged};
 use crate::site::carried::image::{Image, Layer};
 use crate::site::carried::{self, Images, image_of};
 use crate::site::{RELAY_REPOSITORY, SIDE_REPOSITORY, Site};
 
 /// Two images that share a layer.
-fn pair() -> [Image; 2] {
+pub(crate) fn pair() -> [Image; 2] {
     [image_of(&[b"shared", b"of the relay"]), image_of(&[b"shared", b"of the side"])]
 }
 
 /// Starts a registry and makes a site whose manifests name it.
-fn site_of(program: Program, access: Access) -> Option<(Registry, Site)> {
+pub(crate) fn site_of(program: Program, access: Access) -> Option<(Registry, Site)> {
     let registry = Registry::start(program, access)?;
     let mut site = Site::new(&registry.address);
     if access != Access::Plain {
@@ -28,7 +28,7 @@ fn site_of(program: Program, access: Access) -> Option<(Registry, Site)> {
 }
 
 /// Starts a registry behind a proxy, which the manifests of the site name.
-fn site_behind_proxy(program: Program) -> Option<(Registry, Proxy, Site)> {
+pub(crate) fn site_behind_proxy(program: Program) -> Option<(Registry, Proxy, Site)> {
     let registry = Registry::start(program, Access::Plain)?;
     let proxy = Proxy::start(&registry.address);
     let site = Site::new(&proxy.address);
@@ -36,14 +36,14 @@ fn site_behind_proxy(program: Program) -> Option<(Registry, Proxy, Site)> {
 }
 
 /// Returns whether the registry has an image with all its configs and layers.
-fn is_whole(registry: &Registry, repository: &str, image: &Image) -> bool {
+pub(crate) fn is_whole(registry: &Registry, repository: &str, image: &Image) -> bool {
     let has = |path: String| registry.call("HEAD", repository, &path, None).status == 200;
     registry.digest(repository, &image.manifest.digest).is_some()
         && image.blobs.iter().all(|blob| has(format!("blobs/{}", blob.digest)))
 }
 
 /// Returns whether the storage has no content but that of other repositories.
-fn has_nothing(registry: &Registry, repository: &str, images: &Images) -> bool {
+pub(crate) fn has_nothing(registry: &Registry, repository: &str, images: &Images) -> bool {
     let mut paths = images.contents.keys().map(|digest| format!("blobs/sha256:{digest}"));
     paths.all(|path| registry.call("HEAD", repository, &path, None).status == 404)
 }
@@ -103,7 +103,7 @@ fn push_fills_distribution_bearer() {
 }
 
 /// Returns the requests that change something.
-fn writes(proxy: &Proxy) -> Vec<String> {
+pub(crate) fn writes(proxy: &Proxy) -> Vec<String> {
     let requests = proxy.requests().into_iter();
     requests.filter(|request| !request.starts_with("GET ") && !request.starts_with("HEAD ")).collect()
 }
@@ -218,59 +218,6 @@ fn dry_run_only_asks() {
     assert!(has_nothing(&registry, RELAY_REPOSITORY, &images));
 }
 
-/// Kills a push at one request after the other, and pushes again.
-fn killed(program: Program, hold: Hold) {
-    let Some((registry, proxy, site)) = site_behind_proxy(program) else { return };
-    let [relay, extra] = pair();
-    site.build(&[&relay, &extra], "all.tar", "all");
-    for number in 1.. {
-        let prefix = format!("{}/n{number}", proxy.address);
-        proxy.hold(number, hold);
-        let mut push = site.begin_push("all.tar", &["--registry", &prefix]);
-        while !proxy.is_holding() && push.try_wait().unwrap().is_none() {
-            std::thread::sleep(std::time::Duration::from_millis(2));
-        }
-        if !proxy.is_holding() {
-            assert!(push.wait().unwrap().success() && number > 20, "{number} requests");
-            return;
-        }
-        push.kill().unwrap();
-        push.wait().unwrap();
-        proxy.release();
-
-        let report = site.pushed("all.tar", &["--registry", &prefix, "--deep"]);
-
-        assert_eq!(report["images"].as_array().unwrap().len(), 2);
-        for (repository, tag, image) in
-            [(RELAY_REPOSITORY, "v1.1.314", &relay), (SIDE_REPOSITORY, "1", &extra)]
-        {
-            let repository = format!("n{number}/{repository}");
-            assert!(is_whole(&registry, &repository, image), "{program:?} {hold:?} {number}");
-            assert_eq!(registry.digest(&repository, tag).as_ref(), Some(&image.manifest.digest));
-        }
-    }
-}
-
-#[test]
-fn push_to_docker_registry_killed_before_any_request_converges() {
-    killed(Program::DockerRegistry, Hold::Before);
-}
-
-#[test]
-fn push_to_docker_registry_killed_after_any_request_converges() {
-    killed(Program::DockerRegistry, Hold::After);
-}
-
-#[test]
-fn push_to_distribution_killed_before_any_request_converges() {
-    killed(Program::Distribution, Hold::Before);
-}
-
-#[test]
-fn push_to_distribution_killed_after_any_request_converges() {
-    killed(Program::Distribution, Hold::After);
-}
-
 /// Pushes two generations with one tag, collects garbage, and returns whether both are whole.
 fn generations_after_collection(program: Program, options: &[&str]) -> Option<(Value, String)> {
     let (registry, site) = site_of(program, Access::Plain)?;
@@ -306,67 +253,6 @@ fn old_generation_survives_garbage_collection_when_its_tag_moves() {
 }
 
 #[test]
-fn two_pushes_at_once_both_succeed() {
-    for program in Program::ALL {
-        let Some((registry, site)) = site_of(program, Access::Plain) else { return };
-        let [relay, extra] = pair();
-        site.build(&[&relay, &extra], "all.tar", "all");
-        let pushes = [site.begin_push("all.tar", &[]), site.begin_push("all.tar", &[])];
-        for push in pushes {
-            let output = push.wait_with_output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        }
-        assert!(is_whole(&registry, RELAY_REPOSITORY, &relay), "{program:?}");
-        assert!(is_whole(&registry, SIDE_REPOSITORY, &extra), "{program:?}");
-    }
-}
-
-#[test]
-fn archive_altered_between_the_passes_is_refused() {
-    for layer in [2 << 20, 100] {
-        let Some((registry, proxy, site)) = site_behind_proxy(Program::Distribution) else { return };
-        let image = image_of(&[&vec![7; layer]]);
-        site.build(&[&image], "all.tar", "all");
-        proxy.hold(3, Hold::Before);
-        let push = site.begin_push("all.tar", &[]);
-        proxy.await_hold();
-        let path = site.file("all.tar");
-        let mut bytes = fs_err::read(&path).unwrap();
-        let at = bytes.windows(100).rposition(|window| window == [7; 100]).unwrap();
-        bytes[at + 50] = 8;
-        fs_err::write(&path, bytes).unwrap();
-        proxy.release();
-
-        let output = push.wait_with_output().unwrap();
-
-        assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(report["code"], "TAMPERED");
-        let digest = &image.blobs[1].digest;
-        assert_eq!(registry.call("HEAD", RELAY_REPOSITORY, &format!("blobs/{digest}"), None).status, 404);
-        assert_eq!(registry.digest(RELAY_REPOSITORY, "v1.1.314"), None);
-    }
-}
-
-#[test]
-fn archive_replaced_between_the_passes_is_refused() {
-    let Some((_registry, proxy, site)) = site_behind_proxy(Program::Distribution) else { return };
-    site.build(&[&image_of(&[b"other"])], "other.tar", "all");
-    site.build(&[&image_of(&[b"one"])], "all.tar", "all");
-    proxy.hold(3, Hold::Before);
-    let push = site.begin_push("all.tar", &[]);
-    proxy.await_hold();
-    fs_err::rename(site.file("other.tar"), site.file("all.tar")).unwrap();
-    proxy.release();
-
-    let output = push.wait_with_output().unwrap();
-
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((output.status.code(), &report["code"]), (Some(3), &"TAMPERED".into()));
-    assert_eq!(writes(&proxy), Vec::<String>::new());
-}
-
-#[test]
 fn parts_and_entries_are_pushed_like_the_archive() {
     let Some((registry, site)) = site_of(Program::Distribution, Access::Plain) else { return };
     let image = image_of(&[&vec![1; 1_500_000], &vec![2; 1_500_000]]);
@@ -391,35 +277,5 @@ fn lost_layer_is_found_with_deep_only() {
         assert_eq!(site.pushed("all.tar", &[])["sent"], 0);
         assert_eq!(site.pushed("all.tar", &["--deep"])["sent"], 1);
         assert!(is_whole(&registry, RELAY_REPOSITORY, &image), "{program:?}");
-    }
-}
-
-#[test]
-fn push_without_permission_is_told() {
-    let Some((_registry, mut site)) = site_of(Program::Distribution, Access::Basic) else { return };
-    site.build(&[&image_of(&[b"a"])], "all.tar", "all");
-    site.options.drain(..2);
-    let ended = site.push("all.tar", &[]);
-    assert_eq!(ended.code, 4, "{}", ended.stderr);
-    assert!(ended.stderr.contains("access denied without credentials (HTTP 401)"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("docker login"), "{}", ended.stderr);
-}
-
-#[test]
-fn user_who_may_only_pull_is_told_before_anything_is_sent() {
-    for program in Program::ALL {
-        let Some((registry, site)) = site_of(program, Access::Bearer) else { return };
-        let images = site.build(&[&image_of(&[b"a"])], "all.tar", "all");
-        let tokens = registry.tokens().unwrap();
-        tokens.grant_only(&["pull"]);
-
-        let ended = site.push("all.tar", &[]);
-
-        assert_eq!(ended.code, 4, "{}", ended.stderr);
-        assert!(ended.stderr.contains("access denied (HTTP 401) UNAUTHORIZED"), "{}", ended.stderr);
-        assert!(ended.stderr.contains("may push to this repository"), "{}", ended.stderr);
-        assert!(has_nothing(&registry, RELAY_REPOSITORY, &images));
-        // Each repository is asked for twice: to look, and to upload.
-        assert_eq!(tokens.scopes().len(), 2, "{:?}", tokens.scopes());
     }
 }

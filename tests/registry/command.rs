@@ -161,3 +161,25 @@ fn report_tells_what_would_be_done_and_what_was() {
         )
     );
 }
+
+#[test]
+fn quota_of_a_project_ends_the_push_with_the_words_of_the_registry() {
+    let (fake, _, ended) = pushed(Flaw::Quota);
+    assert_eq!(ended.code, 4, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("HTTP 412 DENIED: adding 3 B of storage resource exceeds the quota"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(fake.manifest(RELAY_REPOSITORY, TAG), None);
+}
+
+#[test]
+fn mount_that_did_not_happen_ends_the_push_before_the_tag() {
+    let (fake, _, ended) = pushed(Flaw::FalseMounts);
+    assert_eq!(ended.code, 4, "{}", ended.stderr);
+    assert!(ended.stderr.contains("HTTP 400 MANIFEST_BLOB_UNKNOWN"), "{}", ended.stderr);
+    // One of both takes over the layer of the other.
+    let tags = [(RELAY_REPOSITORY, TAG), (SIDE_REPOSITORY, "1")];
+    assert!(tags.iter().filter(|(repository, tag)| fake.manifest(repository, tag).is_some()).count() < 2);
+}

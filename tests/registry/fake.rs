@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use relay_bundle::model::digest::Digest;
+use serde_json::Value;
 
 use crate::stub::{Answer, Seen, Stub};
 
@@ -23,6 +24,10 @@ pub(crate) enum Flaw {
     TooLarge,
     /// Anyone may pull, and no one may push.
     ReadOnly,
+    /// No more blob fits into the project.
+    Quota,
+    /// It says that it mounted a blob, and has not.
+    FalseMounts,
 }
 
 #[derive(Default)]
@@ -51,9 +56,10 @@ impl Fake {
         self.storage.lock().unwrap().manifests.get(&(repository.to_owned(), name.to_owned())).cloned()
     }
 
-    /// Stores a manifest under its digest and a tag.
+    /// Stores a manifest under its digest and a tag, and what it names.
     pub(crate) fn put_manifest(&self, repository: &str, tag: &str, text: &str) {
         let mut storage = self.storage.lock().unwrap();
+        storage.blobs.extend(named(text).map(|digest| (repository.to_owned(), digest)));
         for name in [tag.to_owned(), format!("sha256:{}", Digest::of(text.as_bytes()))] {
             storage.manifests.insert((repository.to_owned(), name), text.to_owned());
         }
@@ -84,10 +90,16 @@ impl Storage {
                 if let Some((digest, from)) = mount
                     && self.blobs.contains(&(from, digest.clone()))
                 {
-                    self.blobs.insert((repository.to_owned(), digest));
+                    if flaw != Flaw::FalseMounts {
+                        self.blobs.insert((repository.to_owned(), digest));
+                    }
                     return Answer::new(201, "");
                 }
                 Answer::new(202, "").header("Location", &format!("/v2/{repository}/blobs/uploads/1"))
+            }
+            "PUT" if flaw == Flaw::Quota => {
+                let words = "adding 3 B of storage resource exceeds the quota of the project";
+                Answer::new(412, format!("{{\"errors\":[{{\"code\":\"DENIED\",\"message\":\"{words}\"}}]}}"))
             }
             "PUT" if flaw == Flaw::TooLarge => Answer::new(413, "<html>"),
             "PUT" => {
@@ -105,6 +117,11 @@ impl Storage {
         }
     }
 
+    /// Returns whether a repository has what a manifest names.
+    fn is_complete(&self, repository: &str, manifest: &str) -> bool {
+        named(manifest).all(|digest| self.blobs.contains(&(repository.to_owned(), digest)))
+    }
+
     fn manifest(&mut self, flaw: Flaw, seen: &Seen, key: (String, String)) -> Answer {
         let is_tag = !key.1.starts_with("sha256:");
         let known = self.manifests.get(&key);
@@ -112,6 +129,10 @@ impl Storage {
             "PUT" if is_tag && (flaw == Flaw::NoTags || flaw == Flaw::ImmutableTags && known.is_some()) => {
                 Answer::new(400, "{\"errors\":[{\"code\":\"TAG_INVALID\",\"message\":\"immutable\"}]}")
             }
+            "PUT" if !self.is_complete(&key.0, &seen.body) => Answer::new(
+                400,
+                "{\"errors\":[{\"code\":\"MANIFEST_BLOB_UNKNOWN\",\"message\":\"blob unknown\"}]}",
+            ),
             "PUT" => {
                 let text = if flaw == Flaw::StoresOther { "{}" } else { &seen.body };
                 self.manifests.insert(key, text.to_owned());
@@ -124,4 +145,14 @@ impl Storage {
             },
         }
     }
+}
+
+/// Returns the digests of the config and the layers of a manifest.
+fn named(manifest: &str) -> impl Iterator<Item = String> {
+    let manifest: Value = serde_json::from_str(manifest).unwrap();
+    let layers = manifest["layers"].as_array().unwrap().clone();
+    layers
+        .into_iter()
+        .chain([manifest["config"].clone()])
+        .map(|one| one["digest"].as_str().unwrap().to_owned())
 }

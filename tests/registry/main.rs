@@ -18,6 +18,7 @@ mod retries;
 #[path = "../support/site.rs"]
 mod site;
 mod stub;
+mod tags;
 #[path = "../support/tar.rs"]
 mod tar;
 mod tokens;

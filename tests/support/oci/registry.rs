@@ -16,12 +16,13 @@ use super::answer::Answer;
 use super::authority::Authority;
 use super::image::{Content, Format, Image};
 use super::token_server::{PASSWORD, TokenServer, USER};
-use super::{isolated, run};
+use super::{is_root, isolated, run};
 use crate::tools::{find, on_path, skip};
 
 /// `mirror:letmein`: Python's `crypt.crypt("letmein", crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16))`.
 const HTPASSWD: &str = "mirror:$2b$04$CVCqMGBMXX9DTFTU6xqpQuYxqcy7Az83Rbo9BWFmh8ksShfH2xmSW\n";
 const PATIENCE: Duration = Duration::from_secs(20);
+const SMALL_STORAGE: &str = "mount -t tmpfs -o size=1m none \"$1\"; shift; exec \"$@\"";
 
 /// A registry implementation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,37 @@ pub(crate) struct Registry {
 impl Registry {
     /// Starts a registry; returns nothing where a program is missing.
     pub(crate) fn start(program: Program, access: Access) -> Option<Self> {
+        Self::launch(program, access, |program, _| isolated(program))
+    }
+
+    /// Starts a registry whose storage is a file system of one MiB, which only it sees; returns nothing without root.
+    pub(crate) fn start_full(program: Program) -> Option<Self> {
+        let unshare = find("unshare", "util-linux")?;
+        if !is_root("a full registry") {
+            return None;
+        }
+        Self::launch(program, Access::Plain, |program, storage| {
+            fs_err::create_dir(storage).unwrap();
+            let mut command = isolated(&unshare);
+            command.args(["--mount", "sh", "-euc", SMALL_STORAGE, "sh"]).arg(storage).arg(program);
+            command
+        })
+    }
+
+    /// Makes room in a registry of [`Registry::start_full`].
+    #[track_caller]
+    pub(crate) fn make_room(&self) {
+        let mut command = isolated(&find("nsenter", "util-linux").unwrap());
+        command.args(["--mount", "--target", &self.process.id().to_string()]);
+        run(command.args(["mount", "-o", "remount,size=64m"]).arg(self.storage())).unwrap();
+    }
+
+    /// Starts a registry by a command that gets its arguments; `prepare` sees its program and its storage.
+    fn launch(
+        program: Program,
+        access: Access,
+        prepare: impl FnOnce(&PathBuf, &Path) -> Command,
+    ) -> Option<Self> {
         let (program, curl) = (program.find()?, find("curl", "curl")?);
         let folder = tempfile::tempdir().unwrap();
         fs_err::write(folder.path().join("htpasswd"), HTPASSWD).unwrap();
@@ -79,7 +111,7 @@ impl Registry {
         let config = config(folder.path(), access, tokens.as_ref());
         fs_err::write(folder.path().join("config.yml"), config.to_string()).unwrap();
         let log = fs_err::File::create(folder.path().join("log")).unwrap().into_file();
-        let mut command = isolated(&program);
+        let mut command = prepare(&program, &folder.path().join("storage"));
         command.arg("serve").arg(folder.path().join("config.yml")).env("OTEL_TRACES_EXPORTER", "none");
         let process = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let mut registry = Self { process, program, curl, access, tokens, address: String::new(), folder };

@@ -1,0 +1,179 @@
+//! `push` that is killed, doubled, denied, or whose archive or registry fails.
+
+use serde_json::Value;
+
+use crate::oci::proxy::Hold;
+use crate::oci::registry::{Access, Program, Registry};
+use crate::push::{has_nothing, is_whole, pair, site_behind_proxy, site_of, writes};
+use crate::site::carried::image_of;
+use crate::site::{RELAY_REPOSITORY, SIDE_REPOSITORY, Site};
+
+/// Kills a push at one request after the other, and pushes again.
+fn killed(program: Program, hold: Hold) {
+    let Some((registry, proxy, site)) = site_behind_proxy(program) else { return };
+    let [relay, extra] = pair();
+    site.build(&[&relay, &extra], "all.tar", "all");
+    for number in 1.. {
+        let prefix = format!("{}/n{number}", proxy.address);
+        proxy.hold(number, hold);
+        let mut push = site.begin_push("all.tar", &["--registry", &prefix]);
+        while !proxy.is_holding() && push.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        if !proxy.is_holding() {
+            assert!(push.wait().unwrap().success() && number > 20, "{number} requests");
+            return;
+        }
+        push.kill().unwrap();
+        push.wait().unwrap();
+        proxy.release();
+
+        let report = site.pushed("all.tar", &["--registry", &prefix, "--deep"]);
+
+        assert_eq!(report["images"].as_array().unwrap().len(), 2);
+        for (repository, tag, image) in
+            [(RELAY_REPOSITORY, "v1.1.314", &relay), (SIDE_REPOSITORY, "1", &extra)]
+        {
+            let repository = format!("n{number}/{repository}");
+            assert!(is_whole(&registry, &repository, image), "{program:?} {hold:?} {number}");
+            assert_eq!(registry.digest(&repository, tag).as_ref(), Some(&image.manifest.digest));
+        }
+    }
+}
+
+#[test]
+fn push_to_docker_registry_killed_before_any_request_converges() {
+    killed(Program::DockerRegistry, Hold::Before);
+}
+
+#[test]
+fn push_to_docker_registry_killed_after_any_request_converges() {
+    killed(Program::DockerRegistry, Hold::After);
+}
+
+#[test]
+fn push_to_distribution_killed_before_any_request_converges() {
+    killed(Program::Distribution, Hold::Before);
+}
+
+#[test]
+fn push_to_distribution_killed_after_any_request_converges() {
+    killed(Program::Distribution, Hold::After);
+}
+
+#[test]
+fn two_pushes_at_once_both_succeed() {
+    for program in Program::ALL {
+        let Some((registry, site)) = site_of(program, Access::Plain) else { return };
+        let [relay, extra] = pair();
+        site.build(&[&relay, &extra], "all.tar", "all");
+        let pushes = [site.begin_push("all.tar", &[]), site.begin_push("all.tar", &[])];
+        for push in pushes {
+            let output = push.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        assert!(is_whole(&registry, RELAY_REPOSITORY, &relay), "{program:?}");
+        assert!(is_whole(&registry, SIDE_REPOSITORY, &extra), "{program:?}");
+    }
+}
+
+#[test]
+fn archive_altered_between_the_passes_is_refused() {
+    for layer in [2 << 20, 100] {
+        let Some((registry, proxy, site)) = site_behind_proxy(Program::Distribution) else { return };
+        let image = image_of(&[&vec![7; layer]]);
+        site.build(&[&image], "all.tar", "all");
+        proxy.hold(3, Hold::Before);
+        let push = site.begin_push("all.tar", &[]);
+        proxy.await_hold();
+        let path = site.file("all.tar");
+        let mut bytes = fs_err::read(&path).unwrap();
+        let at = bytes.windows(100).rposition(|window| window == [7; 100]).unwrap();
+        bytes[at + 50] = 8;
+        fs_err::write(&path, bytes).unwrap();
+        proxy.release();
+
+        let output = push.wait_with_output().unwrap();
+
+        assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["code"], "TAMPERED");
+        let digest = &image.blobs[1].digest;
+        assert_eq!(registry.call("HEAD", RELAY_REPOSITORY, &format!("blobs/{digest}"), None).status, 404);
+        assert_eq!(registry.digest(RELAY_REPOSITORY, "v1.1.314"), None);
+    }
+}
+
+#[test]
+fn archive_replaced_between_the_passes_is_refused() {
+    let Some((_registry, proxy, site)) = site_behind_proxy(Program::Distribution) else { return };
+    site.build(&[&image_of(&[b"other"])], "other.tar", "all");
+    site.build(&[&image_of(&[b"one"])], "all.tar", "all");
+    proxy.hold(3, Hold::Before);
+    let push = site.begin_push("all.tar", &[]);
+    proxy.await_hold();
+    fs_err::rename(site.file("other.tar"), site.file("all.tar")).unwrap();
+    proxy.release();
+
+    let output = push.wait_with_output().unwrap();
+
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &report["code"]), (Some(3), &"TAMPERED".into()));
+    assert_eq!(writes(&proxy), Vec::<String>::new());
+}
+
+#[test]
+fn push_without_permission_is_told() {
+    let Some((_registry, mut site)) = site_of(Program::Distribution, Access::Basic) else { return };
+    site.build(&[&image_of(&[b"a"])], "all.tar", "all");
+    site.options.drain(..2);
+    let ended = site.push("all.tar", &[]);
+    assert_eq!(ended.code, 4, "{}", ended.stderr);
+    assert!(ended.stderr.contains("access denied without credentials (HTTP 401)"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("docker login"), "{}", ended.stderr);
+}
+
+#[test]
+fn user_who_may_only_pull_is_told_before_anything_is_sent() {
+    for program in Program::ALL {
+        let Some((registry, site)) = site_of(program, Access::Bearer) else { return };
+        let images = site.build(&[&image_of(&[b"a"])], "all.tar", "all");
+        let tokens = registry.tokens().unwrap();
+        tokens.grant_only(&["pull"]);
+
+        let ended = site.push("all.tar", &[]);
+
+        assert_eq!(ended.code, 4, "{}", ended.stderr);
+        assert!(ended.stderr.contains("access denied (HTTP 401) UNAUTHORIZED"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("may push to this repository"), "{}", ended.stderr);
+        assert!(has_nothing(&registry, RELAY_REPOSITORY, &images));
+        // Each repository is asked for twice: to look, and to upload.
+        assert_eq!(tokens.scopes().len(), 2, "{:?}", tokens.scopes());
+    }
+}
+
+#[test]
+fn full_registry_is_told_and_gets_the_rest_once_there_is_room() {
+    let image = image_of(&[&vec![7; 3 << 20]]);
+    let begin = |program| {
+        let registry = Registry::start_full(program)?;
+        let site = Site::new(&registry.address);
+        site.build(&[&image], "all.tar", "all");
+        let push = site.begin_push("all.tar", &[]);
+        Some((registry, site, push))
+    };
+    // Both at once: a push does not give up before half a minute.
+    for begun in Program::ALL.map(begin) {
+        let Some((registry, site, push)) = begun else { return };
+        let ended = push.wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(4), "{said}");
+        assert!(said.contains("HTTP 500 UNKNOWN") && said.contains("its disk may be full"), "{said}");
+        assert_eq!(registry.digest(RELAY_REPOSITORY, "v1.1.314"), None);
+
+        registry.make_room();
+
+        site.pushed("all.tar", &[]);
+        assert!(is_whole(&registry, RELAY_REPOSITORY, &image));
+    }
+}

@@ -1,0 +1,84 @@
+//! Manifests and tags that are pushed: sent, read back, and compared.
+
+use relay_bundle::images::reference::Reference;
+use relay_bundle::registry::error::RegistryFault;
+use relay_bundle::registry::{PulledManifest, TagTarget};
+
+use crate::client::{Client, image};
+use crate::images::{Document, manifest};
+use crate::stub::{Answer, Stub};
+
+fn sent(document: &Document) -> PulledManifest {
+    PulledManifest {
+        media_type: document.media_type,
+        bytes: document.bytes.clone(),
+        digest: document.digest(),
+    }
+}
+
+fn pinned(stub: &Stub) -> Reference {
+    image(stub, "a:1").pinned(manifest().digest())
+}
+
+#[test]
+fn manifest_is_sent_by_digest_and_read_back() {
+    let stub = Stub::start(|seen, _| match seen.method.as_str() {
+        "PUT" => Answer::new(201, ""),
+        _ => manifest().answer(),
+    });
+    Client::plain(&stub).registry.push_manifest(&pinned(&stub), &sent(&manifest())).unwrap();
+    let path = format!("/v2/a/manifests/sha256:{}", manifest().digest());
+    assert_eq!(stub.targets(), [format!("PUT {path}"), format!("GET {path}")]);
+    assert_eq!(stub.seen()[0].header("content-type"), Some(manifest().media_type.as_str()));
+    assert_eq!(stub.seen()[0].body.as_bytes(), manifest().bytes);
+}
+
+#[test]
+fn registry_that_stores_something_else_is_told() {
+    let stub = Stub::start(|seen, _| match seen.method.as_str() {
+        "PUT" => Answer::new(201, ""),
+        _ => Answer::of(manifest().media_type.as_str(), "{}"),
+    });
+    let client = Client::plain(&stub);
+    let error = client.registry.push_manifest(&pinned(&stub), &sent(&manifest())).unwrap_err();
+    assert!(matches!(error.why, RegistryFault::WrongDigest { .. }), "{error}");
+    assert!(error.remedy().unwrap().contains("stores something else"), "{:?}", error.remedy());
+    let error = client.registry.set_tag(&image(&stub, "a:1"), &sent(&manifest())).unwrap_err();
+    assert!(matches!(error.why, RegistryFault::WrongDigest { .. }), "{error}");
+}
+
+#[test]
+fn registry_that_forgets_a_manifest_is_told() {
+    let stub = Stub::start(|seen, _| match seen.method.as_str() {
+        "PUT" => Answer::new(201, ""),
+        _ => Answer::new(404, ""),
+    });
+    let error = Client::plain(&stub).registry.push_manifest(&pinned(&stub), &sent(&manifest())).unwrap_err();
+    assert!(matches!(error.why, RegistryFault::Gone(_)), "{error}");
+    assert!(error.remedy().unwrap().contains("does not keep what was sent"), "{:?}", error.remedy());
+}
+
+#[test]
+fn tag_that_must_not_move_is_a_refusal() {
+    for status in [400, 403, 405, 409, 412] {
+        let stub = Stub::start(move |_, _| Answer::new(status, ""));
+        let error =
+            Client::plain(&stub).registry.set_tag(&image(&stub, "a:1"), &sent(&manifest())).unwrap_err();
+        assert!(error.is_refusal(), "{status}: {error}");
+    }
+    let stub = Stub::start(|_, _| Answer::new(503, ""));
+    let error = Client::plain(&stub).registry.set_tag(&image(&stub, "a:1"), &sent(&manifest())).unwrap_err();
+    assert!(!error.is_refusal(), "{error}");
+}
+
+#[test]
+fn tag_names_nothing_a_manifest_or_something_else() {
+    let target = |answer: fn() -> Answer| {
+        let stub = Stub::start(move |_, _| answer());
+        Client::plain(&stub).registry.tagged(&image(&stub, "a:1")).unwrap()
+    };
+    assert!(matches!(target(|| Answer::new(404, "")), TagTarget::Nothing));
+    let digest = manifest().digest();
+    assert!(matches!(target(|| manifest().answer()), TagTarget::Manifest(found) if found.digest == digest));
+    assert!(matches!(target(|| Answer::of("application/vnd.cncf.helm", "{}")), TagTarget::Other));
+}
