@@ -23,7 +23,7 @@ const NAMESPACE: &str = "whole-way";
 const RELAY: &str = "wei-shaw/claude-relay-service";
 const TAG: &str = "v1.1.314";
 /// Larger than a part.
-const LARGE: [u8; 1_200_000] = [7; 1_200_000];
+const LARGE_BYTES: usize = 1_200_000;
 
 /// The connected side: a folder, and the registry that the images come from.
 struct Builder {
@@ -166,7 +166,8 @@ fn collect_garbage(registry: &Registry) {
 #[test]
 fn images_go_from_a_tag_to_a_rollback_as_the_page_says() {
     let Some((builder, operator)) = gap() else { return };
-    let (old, new) = (image_of(&[&LARGE, b"old"]), image_of(&[&LARGE, b"new"]));
+    let large = vec![7; LARGE_BYTES];
+    let (old, new) = (image_of(&[&large, b"old"]), image_of(&[&large, b"new"]));
     let redis = image_of(&[b"redis"]);
     builder.upstream.push(RELAY, TAG, &old);
     builder.upstream.push("library/redis", "8.2.2", &redis);

@@ -138,17 +138,18 @@ fn report_tells_what_would_be_done_and_what_was() {
     let site = Site::new(&fake.stub.address());
     let image = image_of(&[b"new"]);
     site.build(&[&image], "all.tar", "all");
-    fake.put_manifest(RELAY_REPOSITORY, TAG, &text(&image_of(&[b"old"])));
+    let old = image_of(&[b"old"]);
+    fake.put_manifest(RELAY_REPOSITORY, TAG, &text(&old));
     let name = "HOST/wei-shaw/claude-relay-service:v1.1.314@sha256:HEX";
-    let size = image.blobs.iter().map(|blob| blob.bytes.len()).sum::<usize>();
+    let bytes = image.blobs.iter().map(|blob| blob.bytes.len()).sum::<usize>();
 
     let left = "the tag `v1.1.314` names another image, and stays; `v1.1.314-12` keeps this one";
-    let to_send = format!("2 blobs to send ({size} bytes), 0 to mount, 0 there");
+    let to_send = format!("2 blobs to send ({bytes} bytes), 0 to mount, 0 there");
     assert_eq!(
         told(&site, &fake, &image, &["--dry-run"]),
         format!("{name}: {to_send}\n  {left}\nwould push 1 image: {to_send}\n")
     );
-    let sent = format!("2 blobs sent ({size} bytes), 0 mounted, 0 there before");
+    let sent = format!("2 blobs sent ({bytes} bytes), 0 mounted, 0 there before");
     assert_eq!(
         told(&site, &fake, &image, &[]),
         format!("{name}: {sent}\n  {left}\npushed 1 image: {sent}\n")
@@ -156,8 +157,9 @@ fn report_tells_what_would_be_done_and_what_was() {
     assert_eq!(
         told(&site, &fake, &image, &["--move-tags"]),
         format!(
-            "{name}: there before\n  the tag `v1.1.314` moves here from another image\n\
-             pushed 1 image: 0 blobs sent (0 bytes), 0 mounted, 2 there before\n"
+            "{name}: there before\n  the tag `v1.1.314` moves here from another image; `v1.1.314-{}` keeps the other one\n\
+             pushed 1 image: 0 blobs sent (0 bytes), 0 mounted, 2 there before\n",
+            &old.manifest.hex()[..12]
         )
     );
 }

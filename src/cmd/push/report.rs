@@ -107,16 +107,17 @@ impl PushedImage {
 
     /// Returns what became of the tags, where there is something to say.
     fn tag_text(&self) -> Option<String> {
-        let TagOutcome { tag, tag_state, kept_by, .. } = &self.tags;
+        let TagOutcome { tag, tag_state, kept_by, former_kept_by, .. } = &self.tags;
         let tag = tag.as_deref().unwrap_or_default();
         let kept = kept_by.as_ref().map(|tag| format!("`{tag}` keeps this one"));
+        let former = former_kept_by.as_ref().map(|tag| format!("`{tag}` keeps the other one"));
         let state = match tag_state {
             None | Some(TagWay::There | TagWay::Set) => None,
             Some(TagWay::Moved) => Some(format!("the tag `{tag}` moves here from another image")),
             Some(TagWay::Left) => Some(format!("the tag `{tag}` names another image, and stays")),
             Some(TagWay::Refused) => Some(format!("the registry refused the tag `{tag}`")),
         };
-        let texts: Vec<String> = state.into_iter().chain(kept).collect();
+        let texts: Vec<String> = state.into_iter().chain(kept).chain(former).collect();
         (!texts.is_empty()).then(|| texts.join("; "))
     }
 }

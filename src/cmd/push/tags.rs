@@ -67,6 +67,9 @@ pub(super) struct TagOutcome {
     /// The tag that keeps the digest, where that of the reference does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) kept_by: Option<String>,
+    /// The tag that keeps the digest which the tag of the reference named before it moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) former_kept_by: Option<String>,
     #[serde(skip)]
     pub(super) warnings: Vec<String>,
 }
@@ -113,6 +116,7 @@ impl TagPlan {
             tag: self.tag.as_ref().and_then(|(tag, _)| text(tag)),
             tag_state: self.tag.as_ref().map(|(_, way)| *way),
             kept_by: self.keeper.as_ref().and_then(text),
+            former_kept_by: self.former.as_ref().and_then(|(former, _)| text(former)),
             warnings: Vec::new(),
         }
     }
@@ -126,8 +130,10 @@ impl TagPlan {
     ) -> Result<TagOutcome, Failure> {
         let mut outcome = self.forecast();
         let setter = Setter { registry, image: &destination.image, known };
-        if let Some((former, digest)) = &self.former {
-            setter.keep(former, *digest, &mut outcome)?;
+        if let Some((former, digest)) = &self.former
+            && !setter.keep(former, *digest, &mut outcome)?
+        {
+            outcome.former_kept_by = None;
         }
         let digest = destination.listed.digest;
         let mut keeper_tag = self.keeper.clone();
