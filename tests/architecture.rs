@@ -19,7 +19,7 @@ const CORE: &[(&str, &[&str])] = &[
     ("render", &["model", "canonical", "fluent_bit", "profile"]),
     ("bundle", &["model", "canonical", "age_file", "images", "profile", "render"]),
     ("trust", &["model", "canonical", "bundle"]),
-    ("plan", &["model", "canonical", "render", "bundle"]),
+    ("plan", &["model", "canonical", "images", "render", "bundle"]),
     ("rollout", &["model", "canonical", "images", "render", "bundle", "trust", "plan"]),
     ("adoption", &["model", "render"]),
 ];

@@ -9,16 +9,18 @@ use super::install::preflight::{Missing, MissingGroup, check_contract};
 use super::install::secrets::seen;
 use super::journal::Journal;
 use super::recorded::known_secrets;
+use super::running_images;
 use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
-use crate::cluster::Cluster;
 use crate::cluster::error::CallError;
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::resource::key;
+use crate::cluster::{Cluster, Identity};
 use crate::model::object_key::ObjectKey;
 use crate::plan::diff::{Changes, changes};
 use crate::plan::drift::{Sides, drifts};
 use crate::plan::fields::overlaid;
+use crate::plan::running::RunningImage;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::rollout::additions::others;
 use crate::rollout::known::{KnownSecrets, Whose};
@@ -26,7 +28,7 @@ use crate::rollout::live::{uid, wanted};
 use crate::rollout::prune::candidates;
 use crate::rollout::record::{Entry, Item, Progress};
 use crate::rollout::remedy::unserved;
-use crate::ui::live_view::{LiveChange, LiveObject};
+use crate::ui::live_view::{LiveChange, LiveObject, LiveReport};
 
 /// What is live, beside a bundle.
 pub(super) struct Live<'a> {
@@ -181,6 +183,38 @@ impl<'a> Live<'a> {
         let is_same = fields.is_empty() && refused.is_none();
         (!is_same).then_some(LiveObject { fields, refused, ..LiveObject::new(key, LiveChange::Differs) })
     }
+}
+
+/// Compares a cluster with a bundle.
+pub(super) fn compare(
+    cluster: &Cluster,
+    identity: &Identity,
+    bundle: &Bundle,
+) -> Result<LiveReport, Failure> {
+    let live = Live::look(cluster, bundle)?;
+    let (objects, Missing { wanted: mut missing, groups, others, mut unseen }) =
+        (live.drift(), live.missing(cluster)?);
+    missing.extend(groups.iter().map(ToString::to_string));
+    let running = match running_images::look(cluster, bundle) {
+        Err(error) if error.code() == 403 => {
+            unseen.push("the images that pods run: we may not list pods".to_owned());
+            None
+        }
+        running => running?,
+    };
+    let are_pinned = running.iter().flatten().all(RunningImage::is_well);
+    Ok(LiveReport {
+        context: cluster.context.clone(),
+        cluster_uid: identity.uid.clone(),
+        generation: live.deployed.as_ref().map(|entry| entry.generation),
+        content_id: live.deployed.as_ref().map(|entry| format!("sha256:{}", entry.content_id)),
+        same: objects.is_empty() && missing.is_empty() && others.is_empty() && are_pinned,
+        objects,
+        missing,
+        replaced: others,
+        unseen,
+        running,
+    })
 }
 
 /// Has the server apply every object without storing it: its defaults, webhooks and checks act.

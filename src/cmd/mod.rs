@@ -29,6 +29,7 @@ pub mod history;
 mod holder;
 #[cfg(feature = "age")]
 pub mod identity_args;
+mod image_presence;
 pub mod images;
 mod images_at;
 pub mod import;
@@ -60,6 +61,7 @@ pub mod remove;
 pub mod render;
 pub mod restart;
 pub mod rollback;
+mod running_images;
 pub mod schema;
 mod sealable;
 mod sealing;

@@ -8,9 +8,8 @@ use super::ctx::{Ctx, ProfileArgs, StoreArgs};
 use super::failure::{DIFFERS, Failure, Outcome};
 use super::gate::BundleArgs;
 use super::images_at::Counting;
-use super::install::preflight::Missing;
 use super::installation_args::InstallationArgs;
-use super::live::Live;
+use super::live;
 use super::rebuild;
 use super::refused::images_missing;
 use super::state_args::StateArgs;
@@ -20,14 +19,12 @@ use super::verified_record::verified;
 use crate::bundle::index::{Source, Wanted};
 use crate::bundle::layout::Kind;
 use crate::bundle::open::Bundle;
-use crate::cluster::{Cluster, Identity};
 use crate::model::timestamp::Timestamp;
 use crate::state_file::StateFile;
 use crate::trust::policy::{self, Policy};
 use crate::trust::state::{Place, State};
 use crate::trust::verify::{Purpose, Terms, Verified};
 use crate::ui::images_view::ImagesSummary;
-use crate::ui::live_view::LiveReport;
 use crate::ui::verify_view::{Rebuild, Replay, Target, VerifyReport};
 
 #[derive(Debug, clap::Args)]
@@ -49,7 +46,8 @@ all codes.
 Images in an archive are always hashed; those of a store entry only with --images all.
 
 --live without BUNDLE verifies the deployed bundle from the record in the cluster, under the terms
-of a rollback: its age and later releases do not matter.
+of a rollback: its age and later releases do not matter. --live also compares the images that pods
+run with those that the bundle pins.
 
 Examples:
   relay-bundle verify prod.tar --trust trust.toml
@@ -156,7 +154,7 @@ impl Args {
                 Trust::Policy(policy) => identify(&cluster, policy)?,
                 Trust::Key(_) => cluster.identity()?,
             };
-            look(&cluster, &identity, &bundle)
+            live::compare(&cluster, &identity, &bundle)
         });
         let report = VerifyReport::new(&bundle, origin, now).for_place(target, replay).with_images(images);
         self.print(ctx, &report.rebuilt(rebuild).beside(live.transpose()?), &bundle)
@@ -176,7 +174,7 @@ impl Args {
             journal.namespace()
         );
         let rebuild = self.rebuild(ctx, &bundle)?;
-        let live = look(&cluster, &identity, &bundle)?;
+        let live = live::compare(&cluster, &identity, &bundle)?;
         let report = VerifyReport::new(&bundle, origin, now).for_place(Target::of(policy), Replay::default());
         self.print(ctx, &report.rebuilt(rebuild).beside(Some(live)), &bundle)
     }
@@ -271,25 +269,6 @@ impl Args {
         }
         Ok(if differs { DIFFERS.into() } else { ExitCode::SUCCESS })
     }
-}
-
-/// Compares a cluster with the bundle.
-fn look(cluster: &Cluster, identity: &Identity, bundle: &Bundle) -> Result<LiveReport, Failure> {
-    let live = Live::look(cluster, bundle)?;
-    let (objects, Missing { wanted: mut missing, groups, others, unseen }) =
-        (live.drift(), live.missing(cluster)?);
-    missing.extend(groups.iter().map(ToString::to_string));
-    Ok(LiveReport {
-        context: cluster.context.clone(),
-        cluster_uid: identity.uid.clone(),
-        generation: live.deployed.as_ref().map(|entry| entry.generation),
-        content_id: live.deployed.as_ref().map(|entry| format!("sha256:{}", entry.content_id)),
-        same: objects.is_empty() && missing.is_empty() && others.is_empty(),
-        objects,
-        missing,
-        replaced: others,
-        unseen,
-    })
 }
 
 /// Returns the very bytes that were verified, one document after the other; the names of the files are in apply order.

@@ -8,4 +8,5 @@ mod immutable;
 mod pairs;
 pub mod path;
 pub mod restart;
+pub mod running;
 mod settings;

@@ -1,6 +1,6 @@
 //! The words that a profile may have anywhere: names of keys, and values of closed lists.
 //!
-//! What is not among them may be part of a secret. Built only when a text is broken or a key is misspelt.
+//! What is not among them may be part of a secret.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -8,16 +8,10 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::schema;
-use crate::fluent_bit::Output;
 
-static KEY_NAMES: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
-    let mut names = BTreeSet::new();
-    collect_keys(schema::schema(), &mut names);
-    let properties =
-        Output::ALL.into_iter().flat_map(|output| output.properties().iter().chain(output.generic()));
-    names.extend(properties.map(|property| property.name));
-    names
-});
+/// The names of all keys, sorted by line: a profile with a warning needs them, and building the schema costs more than rendering.
+static KEY_NAMES: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| include_str!("key_names.txt").lines().collect());
 
 static VALUES: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
     let mut values = BTreeSet::from(["true", "false"]);
@@ -27,38 +21,12 @@ static VALUES: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
 
 /// Returns whether some table of a profile has a key of this name.
 pub(super) fn is_key_name(name: &str) -> bool {
-    KEY_NAMES.contains(name)
+    KEY_NAMES.binary_search(&name).is_ok()
 }
 
 /// Returns whether a word is the name of a key or of a choice.
 pub(super) fn is_known(word: &str) -> bool {
     is_key_name(word) || VALUES.contains(word)
-}
-
-fn collect_keys(schema: &'static Value, names: &mut BTreeSet<&'static str>) {
-    let Some(fields) = schema.as_object() else { return };
-    for (keyword, value) in fields {
-        match (keyword.as_str(), value) {
-            ("properties", Value::Object(properties)) => {
-                names.extend(properties.keys().map(String::as_str));
-                for property in properties.values() {
-                    collect_keys(property, names);
-                }
-            }
-            ("$defs", Value::Object(schemas)) => {
-                for schema in schemas.values() {
-                    collect_keys(schema, names);
-                }
-            }
-            ("anyOf" | "oneOf" | "allOf", Value::Array(schemas)) => {
-                for schema in schemas {
-                    collect_keys(schema, names);
-                }
-            }
-            ("items" | "additionalProperties", value) => collect_keys(value, names),
-            _ => {}
-        }
-    }
 }
 
 fn collect_values(schema: &'static Value, values: &mut BTreeSet<&'static str>) {
@@ -83,6 +51,46 @@ fn collect_values(schema: &'static Value, values: &mut BTreeSet<&'static str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fluent_bit::Output;
+
+    fn collect_keys(schema: &'static Value, names: &mut BTreeSet<&'static str>) {
+        let Some(fields) = schema.as_object() else { return };
+        for (keyword, value) in fields {
+            match (keyword.as_str(), value) {
+                ("properties", Value::Object(properties)) => {
+                    names.extend(properties.keys().map(String::as_str));
+                    for property in properties.values() {
+                        collect_keys(property, names);
+                    }
+                }
+                ("$defs", Value::Object(schemas)) => {
+                    for schema in schemas.values() {
+                        collect_keys(schema, names);
+                    }
+                }
+                ("anyOf" | "oneOf" | "allOf", Value::Array(schemas)) => {
+                    for schema in schemas {
+                        collect_keys(schema, names);
+                    }
+                }
+                ("items" | "additionalProperties", value) => collect_keys(value, names),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn key_names_are_those_of_the_schema_and_of_outputs() {
+        let mut names = BTreeSet::new();
+        collect_keys(schema::schema(), &mut names);
+        let properties =
+            Output::ALL.into_iter().flat_map(|output| output.properties().iter().chain(output.generic()));
+        names.extend(properties.map(|property| property.name));
+
+        let wanted: Vec<&str> = names.into_iter().collect();
+
+        assert_eq!(*KEY_NAMES, wanted, "write this to src/profile/key_names.txt:\n{}\n", wanted.join("\n"));
+    }
 
     #[test]
     fn names_of_keys_and_choices_are_known_and_others_are_not() {

@@ -237,15 +237,15 @@ fn is_secret_key(path: &Path, key: &str) -> bool {
         // Those of ours that take a secret are known by their paths.
         return !is_name(path, key) && !is_key(path);
     }
-    is_unknown_property(path) || resembles_secret(key) && !known_words::is_key_name(key)
+    is_unknown_property(path) || !known_words::is_key_name(key) && resembles_secret(key)
 }
 
 /// Returns whether a dot has come into the name of a secret: `adminPass.word`.
 fn is_torn(before: Option<&Segment>, key: &str) -> bool {
     let Some(before) = before.and_then(Segment::as_key) else { return false };
-    resembles_secret(&format!("{before}{key}"))
-        && !known_words::is_key_name(before)
+    !known_words::is_key_name(before)
         && !known_words::is_key_name(key)
+        && resembles_secret(&format!("{before}{key}"))
 }
 
 /// Returns whether `key` is the value of a pair such as `{ name = "LDAP_PASSWORD", value = "…" }`, with either key
@@ -253,11 +253,11 @@ fn is_torn(before: Option<&Segment>, key: &str) -> bool {
 fn is_in_pair(table: &Table, key: &str) -> bool {
     let names_secret = |(name, entry): (&String, &Entry)| match &entry.node.value {
         Value::Text(text) if name != key => {
-            resembles_secret(text) && (name == "name" || !known_words::is_key_name(name))
+            (name == "name" || !known_words::is_key_name(name)) && resembles_secret(text)
         }
         _ => false,
     };
-    key != "name" && table.iter().any(names_secret) && (key == "value" || !known_words::is_key_name(key))
+    key != "name" && (key == "value" || !known_words::is_key_name(key)) && table.iter().any(names_secret)
 }
 
 /// Returns whether `path` is a list of arguments of a program.

@@ -71,7 +71,7 @@ pub fn may_be_secret(path: &Path) -> bool {
 pub fn may_be_misspelt(path: &Path) -> bool {
     let mut keys = path.0.iter().filter_map(Segment::as_key);
     let is_free = !explain::is_key(path) || rest_below(path, OUTPUT_CONFIG).is_some();
-    is_free && keys.any(|key| resembles_secret(key) && !known_words::is_key_name(key))
+    is_free && keys.any(|key| !known_words::is_key_name(key) && resembles_secret(key))
 }
 
 /// Returns `path` as messages may show it: up to a key inside of a secret that is no word of ours.
@@ -90,7 +90,7 @@ fn is_inside_secret(way: &[Segment]) -> bool {
         let path = Path(way[..end].to_vec());
         let Some(key) = way[end - 1].as_key() else { return false };
         is_secret_path(&path)
-            || resembles_secret(key) && !is_name(&path, key) && !known_words::is_key_name(key)
+            || !known_words::is_key_name(key) && !is_name(&path, key) && resembles_secret(key)
     })
 }
 

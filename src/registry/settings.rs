@@ -40,6 +40,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For the next byte.
     pub silence: Duration,
+    /// For the answer to a large upload: a registry hashes and stores it first.
+    pub commit: Duration,
     /// For a credential helper.
     pub helper: Duration,
 }
@@ -47,7 +49,7 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { connect: seconds(10), silence: seconds(60), helper: seconds(10) }
+        Self { connect: seconds(10), silence: seconds(60), commit: seconds(600), helper: seconds(10) }
     }
 }
 

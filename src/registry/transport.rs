@@ -74,7 +74,10 @@ impl HttpTransport {
         let proxy = proxy::choose(uri, None, &self.proxies)
             .map_err(|error| RegistryFault::from(error).at(&direct))?;
         let place = RegistryPlace { proxy: proxy.as_ref().map(ToString::to_string), ..direct };
-        let failed = |error| why(error, self.timeouts).at(&place);
+        let answer =
+            if matches!(body, HttpBody::Stream(_)) { self.timeouts.commit } else { self.timeouts.silence };
+        let timeouts = Timeouts { commit: answer, ..self.timeouts };
+        let failed = |error| why(error, timeouts).at(&place);
         let agent = self.agent(proxy.as_ref()).map_err(failed)?;
         let mut sent = http::Request::builder().method(method).uri(uri);
         if let Some(map) = sent.headers_mut() {
@@ -89,13 +92,16 @@ impl HttpTransport {
                 sent.body(bytes).map_err(ureq::Error::from).and_then(|sent| agent.run(sent))
             }
             HttpBody::Stream(reader) => {
-                let body = SendBody::from_reader(reader);
-                sent.body(body).map_err(ureq::Error::from).and_then(|sent| agent.run(sent))
+                let sent = sent.body(SendBody::from_reader(reader)).map_err(ureq::Error::from);
+                sent.and_then(|sent| {
+                    let sent = agent.configure_request(sent).timeout_recv_response(Some(answer)).build();
+                    agent.run(sent)
+                })
             }
         };
         let (head, body) = answer.map_err(failed)?.into_parts();
         let (status, headers) = (head.status.as_u16(), head.headers);
-        Ok(HttpAnswer { place, status, headers, body: body.into_reader(), timeouts: self.timeouts })
+        Ok(HttpAnswer { place, status, headers, body: body.into_reader(), timeouts })
     }
 
     fn agent(&self, proxy: Option<&Proxy>) -> Result<Agent, ureq::Error> {
@@ -169,6 +175,7 @@ fn why(error: ureq::Error, timeouts: Timeouts) -> RegistryFault {
     match error {
         E::Io(error) => tls::failure(&error).unwrap_or_else(|| RegistryFault::Connection(error.to_string())),
         E::Timeout(Timeout::Resolve | Timeout::Connect) => RegistryFault::Silent { limit: timeouts.connect },
+        E::Timeout(Timeout::RecvResponse) => RegistryFault::Silent { limit: timeouts.commit },
         E::Timeout(_) => RegistryFault::Silent { limit: timeouts.silence },
         E::HostNotFound => RegistryFault::UnknownHost,
         E::Rustls(error) => tls::of(&error).unwrap_or_else(|| RegistryFault::Connection(error.to_string())),

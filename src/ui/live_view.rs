@@ -6,9 +6,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::escape::safe;
+use super::running_view;
 use super::style::{ADDED, CHANGED, FAINT, REMOVED, paint};
 use crate::model::object_key::ObjectKey;
 use crate::plan::drift::Drift;
+use crate::plan::running::RunningImage;
 
 /// Values that are longer are cut: the report as JSON has them whole.
 const VALUE_CHARS: usize = 120;
@@ -34,6 +36,9 @@ pub struct LiveReport {
     pub replaced: Vec<String>,
     /// What may not be looked at.
     pub unseen: Vec<String>,
+    /// What the pods run; absent where the bundle pins no images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub running: Option<Vec<RunningImage>>,
 }
 
 /// An object that is not as the bundle says.
@@ -93,7 +98,8 @@ pub fn write(report: &LiveReport, out: &mut dyn Write) -> io::Result<()> {
     report
         .replaced
         .iter()
-        .try_for_each(|other| writeln!(out, "  {}", paint(CHANGED, format_args!("~ {}", safe(other)))))
+        .try_for_each(|other| writeln!(out, "  {}", paint(CHANGED, format_args!("~ {}", safe(other)))))?;
+    report.running.as_ref().map_or(Ok(()), |images| running_view::write(images, out))
 }
 
 fn write_object(object: &LiveObject, out: &mut dyn Write) -> io::Result<()> {

@@ -10,5 +10,6 @@ pub mod live_view;
 pub mod printer;
 pub mod progress;
 pub mod reach_view;
+pub mod running_view;
 mod style;
 pub mod verify_view;

@@ -1,9 +1,9 @@
-//! Images are looked for in their registry before pods are replaced.
+//! Images are looked for in their registry before pods are replaced, and compared with those that pods run.
 
 use camino::Utf8PathBuf;
 use relay_bundle::images::lock::{LOCK_FILE, Lock};
 use relay_bundle::images::platform::Platform;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::carried::image::Image;
 use crate::carried::{Images, image_of, locked, put};
@@ -123,7 +123,7 @@ fn pull_secret_of_the_pods_is_shown_to_the_registry() {
     push(&site, &bundle, &["--ca", &ca, "--registry-config", "auth.json"]);
     let look = || site.apply(&bundle, &["--dry-run", "--json", "--ca", &ca]);
 
-    let denied: serde_json::Value = serde_json::from_str(&look().stdout).unwrap();
+    let denied: Value = serde_json::from_str(&look().stdout).unwrap();
     assert_eq!(denied["images"][0]["state"], "notChecked", "{denied}");
     assert!(denied["images"][0]["why"].as_str().unwrap().contains("HTTP 401"), "{denied}");
     let auth = site.path().join("auth.json");
@@ -131,7 +131,122 @@ fn pull_secret_of_the_pods_is_shown_to_the_registry() {
     let kind = "--type=kubernetes.io/dockerconfigjson";
     site.plane.kubectl(&["create", "secret", "generic", "regcred", "-n", &site.namespace, kind, &file]);
 
-    let allowed: serde_json::Value = serde_json::from_str(&look().stdout).unwrap();
+    let allowed: Value = serde_json::from_str(&look().stdout).unwrap();
     assert_eq!(allowed["images"][0]["state"], "there", "{allowed}");
     assert_eq!(allowed["images"][1]["state"], "there", "{allowed}");
+}
+
+/// Makes a registry with the images of a site, which runs them.
+fn site_that_runs(namespace: &str, relay: &Image, redis: &Image) -> Option<(Site, Registry)> {
+    let site = Site::new(namespace)?;
+    let registry = Registry::start(Program::Distribution, Access::Plain)?;
+    let bundle = build(&site, &registry.address, [relay, redis], &[]);
+    push(&site, &bundle, &[]);
+    site.applied(&bundle, &[]);
+    Some((site, registry))
+}
+
+/// Has the kubelet report an image for the first container of the relay's pod; returns the name of the pod.
+#[track_caller]
+fn report(site: &Site, image_id: &str) -> String {
+    let label = "app.kubernetes.io/component=relay";
+    let name = ["get", "pods", "-n", &site.namespace, "-l", label, "-o", "name"];
+    let pod = site.plane.kubectl(&name).trim().to_owned();
+    let patch = json!([{"op": "replace", "path": "/status/containerStatuses/0/imageID", "value": image_id}]);
+    let patch = ["-p", &patch.to_string()].map(str::to_owned);
+    let arguments = ["patch", &pod, "-n", &site.namespace, "--subresource=status", "--type=json"];
+    let all: Vec<&str> = arguments.into_iter().chain(patch.iter().map(String::as_str)).collect();
+    site.plane.kubectl(&all);
+    pod
+}
+
+/// Returns what `status` says of the image of the relay's container, and its exit code.
+#[track_caller]
+fn running(site: &Site) -> (i32, Value) {
+    let ran = site.call(&["status", "-n", &site.namespace, "--trust", "trust.toml", "--json"]);
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let images = report["running"].as_array().unwrap();
+    let relay = images.iter().find(|image| image["container"] == "claude-relay").unwrap();
+    (ran.code, relay["state"].clone())
+}
+
+#[test]
+fn status_compares_what_pods_run_with_what_is_pinned() {
+    let relay = image_of(&[b"relay"]);
+    let Some((site, _registry)) = site_that_runs("image-running", &relay, &image_of(&[b"redis"])) else {
+        return;
+    };
+    let config = &relay.blobs[0].digest;
+    assert_eq!(running(&site), (0, json!("unknown")));
+    for (image_id, code, state) in [
+        (format!("registry.example/x@{}", relay.manifest.digest), 0, "same"),
+        (config.clone(), 0, "same"),
+        (format!("registry.example/x@sha256:{}", "0".repeat(64)), 0, "unknown"),
+        (format!("sha256:{}", "0".repeat(64)), 1, "other"),
+    ] {
+        report(&site, &image_id);
+        assert_eq!(running(&site), (code, json!(state)), "{image_id}");
+    }
+    // The last one stays.
+    let live = site.call(&["verify", "--live", "-n", &site.namespace, "--trust", "trust.toml"]);
+    assert_eq!(live.code, 1, "{}", live.stderr);
+    assert!(live.stdout.contains("0 of 3 containers run the images that the bundle pins"), "{}", live.stdout);
+    assert!(
+        live.stdout.contains("/claude-relay: `") && live.stdout.contains("another image"),
+        "{}",
+        live.stdout
+    );
+}
+
+#[test]
+fn pod_with_an_image_of_no_entry_is_named() {
+    let (relay, redis) = (image_of(&[b"relay"]), image_of(&[b"redis"]));
+    let Some((site, _registry)) = site_that_runs("image-unlisted", &relay, &redis) else { return };
+    let pod = report(&site, &relay.manifest.digest);
+    let image = "claude-relay=other.example/relay:1";
+    site.plane.kubectl(&["set", "image", &pod, image, "-n", &site.namespace]);
+
+    let ran = site.call(&["status", "-n", &site.namespace, "--trust", "trust.toml"]);
+
+    let name = pod.trim_start_matches("pod/");
+    let line = format!("! {name}/claude-relay: `other.example/relay:1` is not an image of the bundle");
+    assert!(ran.stdout.contains(&line), "{}", ran.stdout);
+    assert_eq!(ran.code, 1);
+}
+
+#[test]
+fn status_asks_registries_for_the_images_of_what_runs() {
+    let relay = image_of(&[b"relay"]);
+    let Some((site, registry)) = site_that_runs("image-status", &relay, &image_of(&[b"redis"])) else {
+        return;
+    };
+    let status = ["status", "-n", &site.namespace, "--trust", "trust.toml", "--images"];
+    let ran = site.call(&status);
+    assert_eq!((ran.code, ran.stdout.matches(": there\n").count()), (0, 2), "{}{}", ran.stdout, ran.stderr);
+
+    registry.delete_manifest("wei-shaw/claude-relay-service", &relay.manifest.digest);
+
+    let ran = site.call(&status);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(
+        ran.stdout.contains(&format!("{}`: not in the registry", relay.manifest.digest)),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn images_without_digest_are_asked_for_by_tag_and_only_warned_of() {
+    let Some(site) = Site::new("image-tags") else { return };
+    let Some(registry) = Registry::start(Program::Distribution, Access::Plain) else { return };
+    let settings = format!("images.registry=\"{}\"", registry.address);
+    let bundle = site.build("dev", &[&settings, UNPINNED]);
+    let absent = format!("image `{}/redis:8.2.2`: not in the registry", registry.address);
+
+    let plan = site.apply(&bundle, &["--dry-run"]);
+    assert!(plan.code == 0 && plan.stdout.contains(&format!("warning: {absent}")), "{}", plan.stdout);
+    let checked = site.apply(&bundle, &["--dry-run", "--images", "check"]);
+    assert!(checked.code == 4 && checked.stderr.contains(&absent), "{}", checked.stderr);
+    let skipped = site.apply(&bundle, &["--dry-run", "--images", "skip"]);
+    assert!(skipped.code == 0 && !skipped.stdout.contains("not in the registry"), "{}", skipped.stdout);
 }

@@ -58,6 +58,7 @@ impl Client {
             timeouts: Timeouts {
                 connect: Duration::from_secs(5),
                 silence: Duration::from_millis(500),
+                commit: Duration::from_secs(20),
                 helper: Duration::from_secs(1),
             },
             persistence: options.persistence.unwrap_or(Persistence::Retry),

@@ -62,6 +62,17 @@ fn large_blob_is_announced_before_it_is_sent() {
 }
 
 #[test]
+fn registry_may_take_its_time_to_store_a_large_blob() {
+    let stub = registry(|_, _| {
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        Answer::new(201, "")
+    });
+    let client = Client::plain(&stub);
+    push(&client, &stub, &vec![b'x'; LARGE]).unwrap();
+    assert_eq!((stub.seen().len(), client.pauses()), (2, vec![]));
+}
+
+#[test]
 fn small_blob_is_sent_again_after_a_failure() {
     let stub = registry(|_, before| if before < 4 { Answer::new(502, "") } else { Answer::new(201, "") });
     let client = Client::plain(&stub);

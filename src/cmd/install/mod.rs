@@ -4,7 +4,7 @@
 
 pub(super) mod adopt;
 mod execute;
-mod image_presence;
+mod images;
 #[cfg(feature = "age")]
 mod init;
 mod judge;
@@ -44,7 +44,7 @@ use crate::state_file::StateFile;
 use crate::trust::policy::Policy;
 use crate::trust::refusal::Refusal;
 use crate::trust::verify::Verified;
-use image_presence::ImageArgs;
+use images::ImageArgs;
 #[cfg(feature = "age")]
 pub(super) use init::init;
 use report::{ApplyReport, Done};
@@ -239,8 +239,7 @@ pub(super) fn install(
     let lacking = if is_done { None } else { run.lacking_rights(&plan, &makings)? };
     // Whoever only looks needs no right to change anything.
     if args.dry_run { &mut plan.changes.warnings } else { &mut plan.obstacles }.extend(lacking);
-    let images = if is_done { Vec::new() } else { args.images.look(ctx, checked, cluster)? };
-    plan.obstacles.extend(if is_done { Vec::new() } else { args.images.obstacles(checked, &images) });
+    let images = if is_done { Vec::new() } else { args.images.look(ctx, checked, cluster, &mut plan)? };
     // Helm still has its records: whoever uninstalled the release would take away what this run makes.
     plan.obstacles.extend(run.journal.unfinished_adoption());
     plan.changes.warnings.extend(run.excused());

@@ -8,12 +8,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Checked;
-use super::image_presence::ImageState;
 use super::secrets::{Makings, RecoveryPlan};
 use crate::bundle::reach::{Reach, reach};
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::count;
 use crate::cmd::failure::Failure;
+use crate::cmd::image_presence::{ImageFinding, ImageState};
 use crate::model::digest::Digest;
 use crate::plan::diff::ObjectChange;
 use crate::plan::restart::{Forecast, Restart};
@@ -60,7 +60,7 @@ pub(super) struct ApplyReport<'a> {
     recovery: Option<RecoveryPlan>,
     #[serde(flatten)]
     plan: &'a Plan,
-    /// The pinned images of the bundle, and whether their registries have them.
+    /// The images of the bundle, and whether their registries have them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) images: Vec<ImageState>,
     /// Absent from a plan that was only shown.
@@ -201,7 +201,10 @@ impl<'a> ApplyReport<'a> {
         for forecast in &self.plan.changes.workloads {
             writeln!(out, "{}", safe(&restart(forecast)))?;
         }
-        for image in &self.images {
+        // Whoever does not pin images is not told that nobody answers for their tags.
+        let is_told =
+            |image: &&ImageState| image.state != ImageFinding::NotChecked || image.reference.contains('@');
+        for image in self.images.iter().filter(is_told) {
             writeln!(out, "image     {}", safe(&image.to_string()))?;
         }
         for warning in &self.plan.changes.warnings {

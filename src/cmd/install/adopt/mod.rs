@@ -103,10 +103,8 @@ pub(in crate::cmd) fn adopt(
     let mut plan = forecast(cluster, checked, &run, before, &helm, &makings)?;
     plan.obstacles.extend(records.taken_names(&found)?);
     plan.changes.warnings.extend(run.excused());
-    let images = if plan.is_empty() { Vec::new() } else { install.images.look(ctx, checked, cluster)? };
-    if !plan.is_empty() {
-        plan.obstacles.extend(install.images.obstacles(checked, &images));
-    }
+    let is_done = plan.is_empty();
+    let images = if is_done { Vec::new() } else { install.images.look(ctx, checked, cluster, &mut plan)? };
     // Whoever is asked, or only looks, has them with the plan.
     if install.is_agreed() {
         tell_warnings(&ctx.printer, &plan);

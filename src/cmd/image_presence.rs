@@ -1,60 +1,41 @@
-//! The images of a bundle, looked for before anything is changed: pods that wait for an image replace pods that ran.
+//! Whether registries have the images of a bundle.
 //!
-//! | the registry says | the plan |
-//! |---|---|
-//! | the manifest is there | goes on |
-//! | it is not there | is blocked, with the command that pushes it |
-//! | nothing, or no permission | goes on; with `--images check` it is blocked |
-//!
-//! Not part of the plan's hash: an image that has come since then is no other plan.
+//! A pinned image is asked for by its digest, others by their tag.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Checked;
+use super::ctx::Ctx;
+use super::failure::Failure;
+use super::registry_args::RegistryArgs;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::resource::key;
-use crate::cmd::command_line::command_line;
-use crate::cmd::ctx::Ctx;
-use crate::cmd::failure::Failure;
-use crate::cmd::registry_args::RegistryArgs;
-use crate::images::list::ImageList;
 use crate::images::reference::Reference;
 use crate::registry::error::RegistryFault;
 use crate::registry::{Availability, Persistence, Registry, RegistryPrefix, RegistrySettings, Timeouts};
 use crate::render::references::pod_template;
 
-/// How long a registry may be silent: a person waits for the plan.
+/// How long a registry may be silent: a person waits for the answer.
 const SILENCE: Duration = Duration::from_secs(10);
 /// The key of a pull secret.
 const DOCKER_CONFIG: &str = ".dockerconfigjson";
 
-/// How images are looked for.
+/// Where images are looked for.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Images")]
-pub(super) struct ImageArgs {
-    /// Require an answer of the registry for each image (check), or do not ask (skip) [default: ask, and go on
-    /// without an answer]
-    #[arg(long, value_name = "WHAT")]
-    images: Option<ImageOrder>,
-    /// Look at this registry in place of the one in each reference; paths stay
+pub(super) struct PresenceArgs {
+    /// Look at this registry instead of the one in each reference; paths stay
     #[arg(long, value_name = "HOST[/PREFIX]")]
-    registry: Option<RegistryPrefix>,
+    pub(super) registry: Option<RegistryPrefix>,
     #[command(flatten)]
     reach: RegistryArgs,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum ImageOrder {
-    Check,
-    Skip,
-}
-
-/// An image of the bundle, and whether its registry has it.
+/// An image of a bundle, and whether its registry has it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ImageState {
@@ -76,25 +57,20 @@ pub(super) enum ImageFinding {
     Skipped,
 }
 
-impl ImageArgs {
-    /// Looks for the images of a bundle that pins them.
+impl PresenceArgs {
+    /// Asks the registries for each distinct image of a bundle.
+    ///
+    /// # Errors
+    ///
+    /// When a reference has no place at the registry of `--registry`.
     pub(super) fn look(
         &self,
         ctx: &Ctx,
-        checked: &Checked,
+        bundle: &Bundle,
         cluster: &Cluster,
     ) -> Result<Vec<ImageState>, Failure> {
-        let wanted = self.wanted(checked.bundle())?;
-        if self.images == Some(ImageOrder::Skip) {
-            return Ok(wanted
-                .iter()
-                .map(|image| ImageState::new(image, ImageFinding::Skipped, None))
-                .collect());
-        }
-        if wanted.is_empty() {
-            return Ok(Vec::new());
-        }
-        match self.client(ctx, checked.bundle(), cluster) {
+        let wanted = self.wanted(bundle)?;
+        match self.client(ctx, bundle, cluster) {
             Ok(registry) => Ok(ask(&registry, &wanted)),
             Err(failure) => {
                 let unknown =
@@ -104,39 +80,25 @@ impl ImageArgs {
         }
     }
 
-    /// Returns what keeps the plan from being carried out.
-    pub(super) fn obstacles(&self, checked: &Checked, images: &[ImageState]) -> Vec<String> {
-        if images.is_empty() && self.images == Some(ImageOrder::Check) {
-            return vec!["the images of the bundle are not pinned, so they cannot be looked for".to_owned()];
-        }
-        let obstacle = |image: &ImageState| match (image.state, self.images) {
-            (ImageFinding::Absent, _) => {
-                let push = self.push_line(checked);
-                Some(format!("image {image}: {push}"))
-            }
-            (ImageFinding::NotChecked, Some(ImageOrder::Check)) => Some(format!("image {image}")),
-            _ => None,
-        };
-        images.iter().filter_map(obstacle).collect()
-    }
-
-    fn push_line(&self, checked: &Checked) -> String {
-        let own = ["push", "FILE", "--trust", checked.trust.as_str()].into_iter().map(str::to_owned);
-        let registry =
-            self.registry.iter().flat_map(|registry| ["--registry".to_owned(), registry.to_string()]);
-        let words: Vec<String> = own.chain(registry).collect();
-        command_line(words.iter().map(String::as_str))
+    /// Returns each distinct image of a bundle as one that is not asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`PresenceArgs::look`].
+    pub(super) fn skip(&self, bundle: &Bundle) -> Result<Vec<ImageState>, Failure> {
+        let wanted = self.wanted(bundle)?;
+        Ok(wanted.iter().map(|image| ImageState::new(image, ImageFinding::Skipped, None)).collect())
     }
 
     /// Returns each distinct image, at the registry that is asked.
     fn wanted(&self, bundle: &Bundle) -> Result<Vec<Reference>, Failure> {
         let mut wanted = BTreeMap::new();
-        for image in bundle.images.iter().flat_map(ImageList::images) {
-            let reference = match &self.registry {
-                Some(registry) => registry.place(&image.reference).map_err(Failure::input)?,
-                None => image.reference.clone(),
-            };
-            wanted.entry((reference.full().name(), image.digest)).or_insert(reference);
+        for image in references(bundle) {
+            let place = |registry: &RegistryPrefix| registry.place(&image).map_err(Failure::input);
+            let reference = self.registry.as_ref().map_or_else(|| Ok(image.clone()), place)?;
+            let tag = reference.tag().filter(|_| reference.digest().is_none());
+            let key = (reference.full().name(), tag.map(str::to_owned), reference.digest());
+            wanted.entry(key).or_insert(reference);
         }
         Ok(wanted.into_values().collect())
     }
@@ -157,6 +119,15 @@ impl ImageArgs {
     }
 }
 
+/// Returns the pinned images of a bundle, or else those that its manifests name.
+fn references(bundle: &Bundle) -> Vec<Reference> {
+    match &bundle.images {
+        Some(images) => images.images().map(|image| image.reference.clone()).collect(),
+        // A registry is asked for what is a reference; nothing else is pulled either.
+        None => bundle.index.images.iter().filter_map(|image| image.reference.parse().ok()).collect(),
+    }
+}
+
 /// Returns the names of the Secrets with which nodes pull the images.
 fn pull_secrets(bundle: &Bundle) -> BTreeSet<String> {
     let specs = bundle.manifests.iter().filter_map(|manifest| pod_template(&manifest.object)?.get("spec"));
@@ -165,28 +136,37 @@ fn pull_secrets(bundle: &Bundle) -> BTreeSet<String> {
     names.collect::<BTreeSet<_>>()
 }
 
-/// Asks for each image; of a registry that does not answer, only for the first one.
+/// Asks all registries at once, so that a person waits for the slowest only.
 fn ask(registry: &Registry, wanted: &[Reference]) -> Vec<ImageState> {
-    let mut silent: BTreeMap<&str, String> = BTreeMap::new();
-    let mut states = Vec::new();
-    for image in wanted {
-        if let Some(why) = silent.get(image.registry()) {
-            states.push(ImageState::new(image, ImageFinding::NotChecked, Some(why.clone())));
-            continue;
+    let mut hosts: BTreeMap<&str, Vec<&Reference>> = BTreeMap::new();
+    wanted.iter().for_each(|image| hosts.entry(image.registry()).or_default().push(image));
+    thread::scope(|scope| {
+        let asked: Vec<_> =
+            hosts.into_values().map(|images| scope.spawn(move || ask_host(registry, &images))).collect();
+        asked.into_iter().flat_map(|asked| asked.join().expect("asking does not panic")).collect()
+    })
+}
+
+/// Asks one registry for each image; for the first one only if it does not answer.
+fn ask_host(registry: &Registry, images: &[&Reference]) -> Vec<ImageState> {
+    let mut silent: Option<String> = None;
+    let ask = |image: &&Reference| {
+        if let Some(why) = &silent {
+            return ImageState::new(image, ImageFinding::NotChecked, Some(why.clone()));
         }
-        states.push(match registry.has_manifest(image) {
+        match registry.has_manifest(image) {
             Availability::There => ImageState::new(image, ImageFinding::There, None),
             Availability::Absent => ImageState::new(image, ImageFinding::Absent, None),
             Availability::Unknown(error) => {
                 let why = error.why.to_string();
                 if !matches!(error.why, RegistryFault::Denied { .. }) {
-                    silent.insert(image.registry(), why.clone());
+                    silent = Some(why.clone());
                 }
                 ImageState::new(image, ImageFinding::NotChecked, Some(why))
             }
-        });
-    }
-    states
+        }
+    };
+    images.iter().map(ask).collect()
 }
 
 impl ImageState {

@@ -1,0 +1,178 @@
+//! `status`: what is installed, and how it is.
+
+mod report;
+
+use std::process::ExitCode;
+
+use camino::Utf8PathBuf;
+
+use self::report::{ImageReport, ObjectReport, SecretReport, SecretStanding, StatusReport};
+use super::clock;
+use super::cluster_args::identify;
+use super::ctx::Ctx;
+use super::failure::{DIFFERS, Failure, Outcome};
+use super::image_presence::PresenceArgs;
+use super::install::secrets::seen;
+use super::installation_args::InstallationArgs;
+use super::journal::Journal;
+use super::recorded::{EntryReport, Recorded, known_secrets};
+use super::running_images;
+use super::troubles::troubles;
+use super::trust_args::load_policy;
+use super::verified_record;
+use crate::bundle::open::Bundle;
+use crate::cluster::Cluster;
+use crate::cluster::request::FIELD_MANAGER;
+use crate::cluster::resource::key;
+use crate::model::object_key::ObjectKey;
+use crate::rollout::additions::{Others, others};
+use crate::rollout::known::{KnownSecrets, Whose};
+use crate::rollout::record::{Entry, Item, Progress};
+use crate::rollout::standing::Standing;
+
+/// What to do about a Secret that is gone.
+const LOST: &str = "pods that run still have it, and none that starts can: restore it, `relay-bundle secrets restore`, before any \
+                    pod starts anew; docs/recovery.md shows how";
+
+/// The same, while a run is pending.
+const NOT_MADE: &str = "the run that was begun has not made it, or somebody deleted it since: run that again";
+
+#[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("registry", |argument| argument.requires("images")),
+    mut_arg("registry_config", |argument| argument.requires("images")),
+    mut_arg("ca", |argument| argument.requires("images")),
+    mut_arg("plain_http", |argument| argument.requires("images")),
+    after_help = "Exit code 0 if a generation is deployed, none is pending, no release of Helm is partly taken over,
+all its objects are there and ready, and so are the Secrets that apply made for it; 1 if not.
+
+The record says all this of itself. With --trust the bundle that it names as deployed is verified:
+its signatures, and that no key or content was revoked. Then the images that pods run are compared
+with those that it pins: exit code 1 if one is another image. `verify --live` compares the objects
+with a bundle, field by field.
+
+--images asks the registries for each image of the bundle, as `apply` does: exit code 1 if one is
+gone, and pods could not start anew.
+
+Examples:
+  relay-bundle status -n claude-relay
+  relay-bundle status -n claude-relay --trust trust.toml --json
+  relay-bundle status -n claude-relay --trust trust.toml --images --ca ca.crt"
+)]
+pub struct Args {
+    #[command(flatten)]
+    installation: InstallationArgs,
+    /// Verify the bundle that is recorded as deployed, under this policy
+    #[arg(long, value_name = "TOML")]
+    trust: Option<Utf8PathBuf>,
+    /// Look for the images of the deployed bundle in their registries
+    #[arg(long, requires = "trust")]
+    images: bool,
+    #[command(flatten)]
+    presence: PresenceArgs,
+}
+
+impl Args {
+    pub fn run(self, ctx: &Ctx) -> Outcome {
+        let policy = self.trust.as_deref().map(load_policy).transpose()?;
+        let cluster = self.installation.connect(&ctx.printer)?;
+        if let Some(policy) = &policy {
+            identify(&cluster, policy)?;
+        }
+        let journal = self.installation.open(&cluster)?;
+        let recorded =
+            journal.recorded(|entry| matches!(entry.state, Progress::Deployed | Progress::Pending))?;
+        let deployed = recorded.iter().find(|recorded| recorded.entry.state == Progress::Deployed);
+        let verified = match (&policy, deployed) {
+            (Some(policy), Some(deployed)) => {
+                Some(verified_record::verified(&journal, &deployed.entry, policy, clock::now()?)?)
+            }
+            _ => None,
+        };
+        let shown = recorded.last();
+        let objects = shown.map_or_else(|| Ok(Vec::new()), |shown| look(&cluster, &journal, shown))?;
+        let known = known_secrets(&journal.head, &recorded);
+        let secrets = shown
+            .map_or_else(|| Ok(Vec::new()), |shown| look_at_secrets(&cluster, &journal, shown, &known))?;
+        let keys = objects.iter().map(|object| &object.key);
+        let troubles = troubles(&cluster, (journal.name(), journal.namespace()), keys)?;
+        let images = verified.as_ref().map(|bundle| self.look_at_images(ctx, &cluster, bundle));
+        let images = images.transpose()?.unwrap_or_default();
+        let is_ready = objects.iter().all(ObjectReport::is_well) && secrets.iter().all(SecretReport::is_well);
+        let is_whole = journal.head.pending().is_none() && journal.head.adopting.is_none();
+        let report = StatusReport {
+            name: journal.name().to_string(),
+            namespace: journal.namespace().to_owned(),
+            context: cluster.context.clone(),
+            ok: deployed.is_some() && is_whole && is_ready && images.is_well(),
+            verified: verified.is_some(),
+            generations: current(&journal.head.generations),
+            lock: journal.head.lock.clone(),
+            adopting: journal.head.adopting.clone(),
+            objects_of: shown.map(|shown| shown.entry.generation),
+            objects,
+            secrets,
+            troubles,
+            images,
+        };
+        ctx.printer.report(&report)?;
+        if let Some(unfinished) = journal.unfinished_adoption() {
+            ctx.printer.say(&unfinished);
+        }
+        if !report.verified {
+            ctx.printer.say("nothing was verified: this is what the record says of itself; see --trust");
+        }
+        Ok(if report.ok { ExitCode::SUCCESS } else { DIFFERS.into() })
+    }
+
+    fn look_at_images(&self, ctx: &Ctx, cluster: &Cluster, bundle: &Bundle) -> Result<ImageReport, Failure> {
+        let looked = self.images.then(|| self.presence.look(ctx, bundle, cluster));
+        Ok(ImageReport { running: running_images::look(cluster, bundle)?, images: looked.transpose()? })
+    }
+}
+
+/// Returns the generation that runs and all after it, newest first.
+fn current(generations: &[Entry]) -> Vec<EntryReport> {
+    let deployed = generations.iter().rposition(|entry| entry.state.has_run());
+    generations.iter().skip(deployed.unwrap_or(0)).rev().map(EntryReport::of).collect()
+}
+
+fn look(cluster: &Cluster, journal: &Journal<'_>, recorded: &Recorded) -> Result<Vec<ObjectReport>, Failure> {
+    let keys: Vec<ObjectKey> = recorded.inventory.iter().map(|item| item.key.clone()).collect();
+    let live = cluster.find_all(&keys)?;
+    let manifests = journal.manifests(&recorded.entry)?;
+    let report = |item: &Item| {
+        let live = live.get(&item.key);
+        let manifest = manifests.iter().find(|manifest| manifest.key == item.key);
+        let beside = live
+            .zip(manifest)
+            .map(|(live, manifest)| others(&item.key, live, &manifest.object, FIELD_MANAGER));
+        let Others { changed, additions } = beside.unwrap_or_default();
+        ObjectReport { standing: Standing::of(item, live), key: item.key.clone(), changed, additions }
+    };
+    Ok(recorded.inventory.iter().map(report).collect())
+}
+
+/// Looks whether the Secrets are there, and are those that were noted.
+fn look_at_secrets(
+    cluster: &Cluster,
+    journal: &Journal<'_>,
+    recorded: &Recorded,
+    known: &KnownSecrets,
+) -> Result<Vec<SecretReport>, Failure> {
+    let lost = if recorded.entry.state == Progress::Pending { NOT_MADE } else { LOST };
+    let report = |name: &String| {
+        let key = key("Secret", journal.namespace(), name).expect("a kind that is known");
+        let (standing, why) = match cluster.find_secret(&key) {
+            Err(error) if error.code() == 403 => (SecretStanding::Unseen, None),
+            Err(error) => return Err(error.into()),
+            Ok(None) => (SecretStanding::Missing, Some(lost.to_owned())),
+            Ok(Some(secret)) => match known.whose(seen(&key, &secret)) {
+                Whose::Another(why) => (SecretStanding::Replaced, Some(why)),
+                Whose::Ours | Whose::Taken(_) => (SecretStanding::Ready, None),
+            },
+        };
+        Ok(SecretReport { name: name.clone(), standing, why })
+    };
+    recorded.secrets.iter().map(report).collect()
+}

@@ -1,0 +1,243 @@
+//! Which images containers run, beside those that a bundle pins.
+//!
+//! A runtime reports an image by the digest of a manifest (`REPOSITORY@sha256:…`) or by its id, the digest of its config
+//! (`sha256:…`). An image that a node pulled twice, by tag and by digest, may be reported by its index: another manifest digest
+//! does not prove another image. Another id does.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::images::list::{ImageList, ListedImage};
+use crate::images::reference::Reference;
+use crate::model::digest::Digest;
+
+/// A container of a pod, and the image that it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunningImage {
+    pub pod: String,
+    pub container: String,
+    /// The reference in the pod.
+    pub image: String,
+    /// What the runtime reports: `imageID` of the container's status; absent where it reports nothing yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reported: Option<String>,
+    pub state: RunningState,
+    /// Whether the bundle has a container of this name; others are injected, or were started to debug.
+    #[serde(skip)]
+    pub is_ours: bool,
+}
+
+/// How a running image compares with a bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RunningState {
+    /// The runtime reports the manifest or the config that is pinned.
+    Same,
+    /// The runtime reports another image.
+    Other,
+    /// What the runtime reports proves neither.
+    Unknown,
+    /// The bundle has no such image.
+    Unlisted,
+}
+
+impl RunningImage {
+    /// Returns whether this is no reason for concern: an injected container has its own image.
+    pub fn is_well(&self) -> bool {
+        match self.state {
+            RunningState::Same | RunningState::Unknown => true,
+            RunningState::Other => false,
+            RunningState::Unlisted => !self.is_ours,
+        }
+    }
+}
+
+/// Compares the containers of pods with the images of a bundle, whose containers have the names `ours`.
+///
+/// Pods that are being deleted, or have ended, are left out.
+pub fn running_images(pods: &[Value], images: &ImageList, ours: &BTreeSet<&str>) -> Vec<RunningImage> {
+    let runs = |pod: &&Value| {
+        pod.pointer("/metadata/deletionTimestamp").is_none()
+            && !matches!(text(pod, "/status/phase"), "Succeeded" | "Failed")
+    };
+    pods.iter().filter(runs).flat_map(|pod| containers(pod, images, ours)).collect()
+}
+
+/// The kinds of containers of a pod: where they are specified, and where their status is.
+const KINDS: [(&str, &str); 3] = [
+    ("/spec/initContainers", "/status/initContainerStatuses"),
+    ("/spec/containers", "/status/containerStatuses"),
+    ("/spec/ephemeralContainers", "/status/ephemeralContainerStatuses"),
+];
+
+fn containers<'a>(
+    pod: &'a Value,
+    images: &'a ImageList,
+    ours: &'a BTreeSet<&str>,
+) -> impl Iterator<Item = RunningImage> + 'a {
+    KINDS.into_iter().flat_map(move |(specified, status)| {
+        items(pod, specified).map(move |container| {
+            let name = text(container, "/name");
+            let status = items(pod, status).find(|status| text(status, "/name") == name);
+            let reported = status.map(|status| text(status, "/imageID")).filter(|id| !id.is_empty());
+            let image = text(container, "/image");
+            RunningImage {
+                pod: text(pod, "/metadata/name").to_owned(),
+                container: name.to_owned(),
+                image: image.to_owned(),
+                reported: reported.map(str::to_owned),
+                state: state(image, reported.and_then(Reported::parse), images),
+                is_ours: ours.contains(name),
+            }
+        })
+    })
+}
+
+/// What a runtime reports.
+#[derive(Clone, Copy)]
+enum Reported {
+    Manifest(Digest),
+    /// The id of an image: the digest of its config.
+    Config(Digest),
+}
+
+impl Reported {
+    /// Reads an `imageID`, with the scheme that docker puts before it.
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.rsplit_once("://").map_or(text, |(_, id)| id);
+        match text.rsplit_once('@') {
+            Some((_, digest)) => Digest::from_prefixed(digest).ok().map(Self::Manifest),
+            // CRI-O leaves the algorithm out.
+            None => Digest::from_prefixed(text).or_else(|_| text.parse()).ok().map(Self::Config),
+        }
+    }
+
+    fn is(self, image: &ListedImage) -> bool {
+        match self {
+            Self::Manifest(digest) => image.digest == digest,
+            // A layer is no image: if the digest is one of these, it is that of the config.
+            Self::Config(digest) => image.blobs.contains(&digest),
+        }
+    }
+}
+
+fn state(image: &str, reported: Option<Reported>, images: &ImageList) -> RunningState {
+    let pinned = image.parse::<Reference>().ok().map(|reference| reference.full());
+    let pinned = pinned.and_then(|full| images.images().find(|listed| listed.reference.full() == full));
+    let found = reported.and_then(|reported| images.images().find(|listed| reported.is(listed)));
+    match (pinned, reported, found) {
+        // A registry that a webhook wrote into the pod does not matter.
+        (None, _, Some(_)) => RunningState::Same,
+        (None, ..) => RunningState::Unlisted,
+        (Some(pinned), Some(reported), _) if reported.is(pinned) => RunningState::Same,
+        (Some(_), _, Some(_)) | (Some(_), Some(Reported::Config(_)), None) => RunningState::Other,
+        (Some(_), Some(Reported::Manifest(_)) | None, None) => RunningState::Unknown,
+    }
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn items<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
+    value.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::images::lock::LockedImage;
+    use crate::images::manifest::MediaType;
+
+    fn images() -> ImageList {
+        let images = ["relay", "redis"].map(|name| {
+            let digest = Digest::of(name.as_bytes());
+            let blobs = [(Digest::of(format!("{name} config").as_bytes()), 6)].into();
+            let media_type = MediaType::OciManifest;
+            let locked = LockedImage { tagged: digest, digest, media_type, size: 1, blobs };
+            (format!("r.example/{name}:1").parse::<Reference>().unwrap().pinned(digest), locked)
+        });
+        ImageList::of(images.iter().map(|(reference, locked)| (reference.clone(), locked))).unwrap()
+    }
+
+    fn pinned(name: &str) -> String {
+        format!("r.example/{name}:1@{}", Digest::of(name.as_bytes()).prefixed())
+    }
+
+    fn pod(image: &str, id: &str) -> Value {
+        json!({
+            "metadata": {"name": "p"},
+            "spec": {"containers": [{"name": "c", "image": image}]},
+            "status": {"phase": "Running", "containerStatuses": [{"name": "c", "imageID": id}]},
+        })
+    }
+
+    fn found(pod: Value) -> Vec<RunningImage> {
+        running_images(&[pod], &images(), &["c"].into())
+    }
+
+    #[test]
+    fn reported_digest_is_compared_with_manifest_and_config() {
+        let digest = |text: &str| Digest::of(text.as_bytes()).prefixed();
+        let relay = pinned("relay");
+        for (image, id, wanted) in [
+            (&relay, format!("r.example/relay@{}", digest("relay")), RunningState::Same),
+            (&relay, format!("docker-pullable://other.example/x@{}", digest("relay")), RunningState::Same),
+            (&relay, digest("relay config"), RunningState::Same),
+            (&relay, Digest::of(b"relay config").to_string(), RunningState::Same),
+            (&relay, format!("r.example/redis@{}", digest("redis")), RunningState::Other),
+            (&relay, digest("redis config"), RunningState::Other),
+            (&relay, digest("unknown config"), RunningState::Other),
+            (&relay, format!("r.example/relay@{}", digest("index")), RunningState::Unknown),
+            (&relay, "rubbish".to_owned(), RunningState::Unknown),
+            (&relay, String::new(), RunningState::Unknown),
+            (&"r.example/relay:1".to_owned(), digest("unknown config"), RunningState::Unlisted),
+            (&"r.example/relay:1".to_owned(), String::new(), RunningState::Unlisted),
+            (&"mirror.example/relay:1".to_owned(), digest("relay config"), RunningState::Same),
+        ] {
+            assert_eq!(found(pod(image, &id))[0].state, wanted, "{image} {id}");
+        }
+    }
+
+    #[test]
+    fn only_foreign_containers_may_run_unlisted_images() {
+        let mut both = pod("other.example/x:1", "");
+        let injected = json!({"name": "proxy", "image": "other.example/proxy:1"});
+        both.pointer_mut("/spec/containers").unwrap().as_array_mut().unwrap().push(injected);
+        let found = found(both);
+        assert_eq!(found.iter().map(RunningImage::is_well).collect::<Vec<_>>(), [false, true]);
+        assert!(found.iter().all(|image| image.state == RunningState::Unlisted));
+    }
+
+    #[test]
+    fn pods_that_end_are_left_out() {
+        for (pointer, value) in
+            [("/metadata/deletionTimestamp", "2026-11-22T10:00:00Z"), ("/status/phase", "Failed")]
+        {
+            let mut ending = pod("other.example/x:1", "");
+            let (parent, field) = pointer.rsplit_once('/').unwrap();
+            ending.pointer_mut(parent).unwrap()[field] = value.into();
+            assert_eq!(found(ending), []);
+        }
+    }
+
+    #[test]
+    fn init_and_debug_containers_count() {
+        let pod = json!({
+            "metadata": {"name": "p"},
+            "spec": {
+                "initContainers": [{"name": "c", "image": pinned("relay")}],
+                "ephemeralContainers": [{"name": "debugger", "image": "busybox"}],
+            },
+            "status": {"initContainerStatuses": [{"name": "c", "imageID": Digest::of(b"relay config").prefixed()}]},
+        });
+        let states: Vec<_> = found(pod).into_iter().map(|image| (image.container, image.state)).collect();
+        let wanted = [("c".to_owned(), RunningState::Same), ("debugger".to_owned(), RunningState::Unlisted)];
+        assert_eq!(states, wanted);
+    }
+}
