@@ -94,8 +94,9 @@ impl HttpTransport {
             HttpBody::Stream(reader) => {
                 let sent = sent.body(SendBody::from_reader(reader)).map_err(ureq::Error::from);
                 sent.and_then(|sent| {
-                    let sent = agent.configure_request(sent).timeout_recv_response(Some(answer)).build();
-                    agent.run(sent)
+                    let sent = agent.configure_request(sent).timeout_recv_response(Some(answer));
+                    // The head of an answer is read, too: the limit of each read counts if it is shorter.
+                    agent.run(sent.timeout_per_read(Some(answer)).build())
                 })
             }
         };
@@ -175,7 +176,9 @@ fn why(error: ureq::Error, timeouts: Timeouts) -> RegistryFault {
     match error {
         E::Io(error) => tls::failure(&error).unwrap_or_else(|| RegistryFault::Connection(error.to_string())),
         E::Timeout(Timeout::Resolve | Timeout::Connect) => RegistryFault::Silent { limit: timeouts.connect },
-        E::Timeout(Timeout::RecvResponse) => RegistryFault::Silent { limit: timeouts.commit },
+        E::Timeout(Timeout::RecvResponse | Timeout::PerRead) => {
+            RegistryFault::Silent { limit: timeouts.commit }
+        }
         E::Timeout(_) => RegistryFault::Silent { limit: timeouts.silence },
         E::HostNotFound => RegistryFault::UnknownHost,
         E::Rustls(error) => tls::of(&error).unwrap_or_else(|| RegistryFault::Connection(error.to_string())),
