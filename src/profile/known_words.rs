@@ -2,6 +2,7 @@
 //!
 //! What is not among them may be part of a secret.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
@@ -9,9 +10,9 @@ use serde_json::Value;
 
 use super::schema;
 
-/// The names of all keys, sorted by line: a profile with a warning needs them, and building the schema costs more than rendering.
-static KEY_NAMES: LazyLock<Vec<&'static str>> =
-    LazyLock::new(|| include_str!("key_names.txt").lines().collect());
+/// The names of all keys, sorted, a line each. A profile with a warning needs them, and building the schema costs more than
+/// rendering.
+const KEY_NAMES: &str = include_str!("key_names.txt");
 
 static VALUES: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
     let mut values = BTreeSet::from(["true", "false"]);
@@ -21,7 +22,22 @@ static VALUES: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
 
 /// Returns whether some table of a profile has a key of this name.
 pub(super) fn is_key_name(name: &str) -> bool {
-    KEY_NAMES.binary_search(&name).is_ok()
+    is_line_of_sorted(KEY_NAMES, name)
+}
+
+/// Searches by halves, without a list of the lines.
+fn is_line_of_sorted(mut text: &str, wanted: &str) -> bool {
+    while !text.is_empty() {
+        let middle = text.floor_char_boundary(text.len() / 2);
+        let start = text[..middle].rfind('\n').map_or(0, |newline| newline + 1);
+        let end = text[start..].find('\n').map_or(text.len(), |length| start + length);
+        match wanted.cmp(&text[start..end]) {
+            Ordering::Less => text = &text[..start],
+            Ordering::Equal => return true,
+            Ordering::Greater => text = text.get(end + 1..).unwrap_or_default(),
+        }
+    }
+    false
 }
 
 /// Returns whether a word is the name of a key or of a choice.
@@ -89,7 +105,9 @@ mod tests {
 
         let wanted: Vec<&str> = names.into_iter().collect();
 
-        assert_eq!(*KEY_NAMES, wanted, "write this to src/profile/key_names.txt:\n{}\n", wanted.join("\n"));
+        let listed: Vec<&str> = KEY_NAMES.lines().collect();
+        assert_eq!(listed, wanted, "write this to src/profile/key_names.txt:\n{}\n", wanted.join("\n"));
+        assert!(wanted.iter().all(|name| is_key_name(name)));
     }
 
     #[test]
