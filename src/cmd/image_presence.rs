@@ -139,7 +139,9 @@ fn pull_secrets(bundle: &Bundle) -> BTreeSet<String> {
 /// Asks all registries at once, so that a person waits for the slowest only.
 fn ask(registry: &Registry, wanted: &[Reference]) -> Vec<ImageState> {
     let mut hosts: BTreeMap<&str, Vec<&Reference>> = BTreeMap::new();
-    wanted.iter().for_each(|image| hosts.entry(image.registry()).or_default().push(image));
+    for image in wanted {
+        hosts.entry(image.registry()).or_default().push(image);
+    }
     thread::scope(|scope| {
         let asked: Vec<_> =
             hosts.into_values().map(|images| scope.spawn(move || ask_host(registry, &images))).collect();

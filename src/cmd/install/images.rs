@@ -75,11 +75,10 @@ impl ImageArgs {
     fn meaning(&self, state: ImageFinding, is_pinned: bool) -> Meaning {
         let is_required = self.images == Some(ImageOrder::Check);
         match state {
-            ImageFinding::There | ImageFinding::Skipped => Meaning::None,
             ImageFinding::Absent if is_pinned || is_required => Meaning::Obstacle,
             ImageFinding::Absent => Meaning::Warning,
             ImageFinding::NotChecked if is_required => Meaning::Obstacle,
-            ImageFinding::NotChecked => Meaning::None,
+            ImageFinding::NotChecked | ImageFinding::There | ImageFinding::Skipped => Meaning::None,
         }
     }
 
