@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::str::FromStr;
 
-use camino::Utf8PathBuf;
-
 use super::archive_file::TargetError;
 use super::ctx::{Ctx, StoreArgs, count};
 use super::failure::Failure;
@@ -19,7 +17,7 @@ use crate::images::layout;
 use crate::images::list::{Carryable, ImageList};
 use crate::model::digest::{Digest, Hasher};
 use crate::store::Lock;
-use crate::store::blobs::{BlobState, Blobs};
+use crate::store::blobs::{BadBlob, BlobState, Blobs};
 use crate::ui::progress::size;
 
 /// The images to carry in an archive.
@@ -112,14 +110,6 @@ fn carry_stored<W: Write>(
     let path = layout::path_of(&digest);
     writer.carry(Entry { path: &path, bytes: one.size(), digest }, &mut content)?;
     if content.hasher.finish() == digest { Ok(()) } else { Err(bad(BlobState::Altered)) }
-}
-
-/// A blob of the store that cannot be carried.
-#[derive(Debug, thiserror::Error)]
-#[error("`{path}` {}", if *state == BlobState::Absent { "is no longer there" } else { "was altered" })]
-struct BadBlob {
-    path: Utf8PathBuf,
-    state: BlobState,
 }
 
 /// Tells a blob that cannot be carried from an archive that cannot be written.

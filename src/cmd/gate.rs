@@ -67,16 +67,26 @@ impl BundleArgs {
         counting: Counting,
     ) -> Result<Option<ImagesSummary>, Failure> {
         let Some(images) = &bundle.images else { return Ok(None) };
-        let (place, counting) = match Reference::of(&self.bundle) {
-            Reference::Entry(_) => (ImagesAt::Store(Store::at(&store.store)), counting),
-            _ if self.bundle == STDIN => (ImagesAt::Archive, Counting::ByDigest),
-            _ => match ImagesAt::path(self.bundle.as_str().into())? {
-                // To verify an archive is to hash what it carries.
-                ImagesAt::Archive => (ImagesAt::Archive, Counting::ByDigest),
-                place => (place, counting),
-            },
+        let (place, counting) = match self.images_at(store)? {
+            // To verify an archive is to hash what it carries.
+            ImagesAt::Archive => (ImagesAt::Archive, Counting::ByDigest),
+            place => (place, counting),
         };
         Ok(Some(place.count(images, bundle.carried(), counting)?))
+    }
+
+    /// Returns where the images of the bundle are.
+    pub(super) fn images_at(&self, store: &StoreArgs) -> io::Result<ImagesAt> {
+        match Reference::of(&self.bundle) {
+            Reference::Entry(_) => Ok(ImagesAt::Store(Store::at(&store.store))),
+            _ if self.bundle == STDIN => Ok(ImagesAt::Archive),
+            _ => ImagesAt::path(self.bundle.as_str().into()),
+        }
+    }
+
+    /// Returns the bundle as it was named.
+    pub(super) fn name(&self) -> &str {
+        &self.bundle
     }
 
     /// Refuses a bundle that can be read only once.
@@ -91,11 +101,6 @@ impl BundleArgs {
             ),
             _ => Ok(()),
         }
-    }
-
-    /// Returns whether the bundle is an entry of the store, which has its images.
-    pub(super) fn is_entry(&self) -> bool {
-        matches!(Reference::of(&self.bundle), Reference::Entry(_))
     }
 
     /// Opens the images of the bundle once more; it must still be the one with this content id.

@@ -16,19 +16,21 @@ use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::resource::key;
 use crate::images::reference::Reference;
-use crate::registry::error::RegistryFault;
 use crate::registry::{Availability, Persistence, Registry, RegistryPrefix, RegistrySettings, Timeouts};
 use crate::render::references::pod_template;
 
 /// How long a registry may be silent: a person waits for the answer.
 const SILENCE: Duration = Duration::from_secs(10);
+/// How long one request may take in all, however its answer trickles.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The key of a pull secret.
 const DOCKER_CONFIG: &str = ".dockerconfigjson";
 
 /// Where images are looked for.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Images")]
 pub(super) struct PresenceArgs {
-    /// Look at this registry instead of the one in each reference; paths stay
+    /// Look in this registry instead of the one in each reference; the path stays, below PREFIX
     #[arg(long, value_name = "HOST[/PREFIX]")]
     pub(super) registry: Option<RegistryPrefix>,
     #[command(flatten)]
@@ -45,6 +47,9 @@ pub(super) struct ImageState {
     /// Why it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) why: Option<String>,
+    /// What to do about that.
+    #[serde(skip)]
+    pub(super) remedy: Option<String>,
 }
 
 /// What is known of an image.
@@ -62,7 +67,7 @@ impl PresenceArgs {
     ///
     /// # Errors
     ///
-    /// When a reference has no place at the registry of `--registry`.
+    /// When a reference has no place at the registry of `--registry`, or a file that an option names cannot be used.
     pub(super) fn look(
         &self,
         ctx: &Ctx,
@@ -70,14 +75,23 @@ impl PresenceArgs {
         cluster: &Cluster,
     ) -> Result<Vec<ImageState>, Failure> {
         let wanted = self.wanted(bundle)?;
-        match self.client(ctx, bundle, cluster) {
-            Ok(registry) => Ok(ask(&registry, &wanted)),
-            Err(failure) => {
-                let unknown =
-                    |image| ImageState::new(image, ImageFinding::NotChecked, Some(failure.message()));
-                Ok(wanted.iter().map(unknown).collect())
-            }
+        let mut settings = match self.settings(ctx) {
+            Err(failure) if !self.reach.names_file() => return Ok(unknown(&wanted, &failure)),
+            settings => settings?,
+        };
+        let notes = if self.reach.names_credentials() {
+            Vec::new()
+        } else {
+            prefer_pull_secrets(&mut settings, bundle, cluster)
+        };
+        let mut states = match Registry::new(settings).map_err(Failure::from) {
+            Err(failure) if !self.reach.names_file() => return Ok(unknown(&wanted, &failure)),
+            registry => ask(&registry?, &wanted),
+        };
+        for state in states.iter_mut().filter(|state| state.state == ImageFinding::NotChecked) {
+            state.why = state.why.take().map(|why| [&[why], notes.as_slice()].concat().join("; "));
         }
+        Ok(states)
     }
 
     /// Returns each distinct image of a bundle as one that is not asked for.
@@ -87,7 +101,7 @@ impl PresenceArgs {
     /// As [`PresenceArgs::look`].
     pub(super) fn skip(&self, bundle: &Bundle) -> Result<Vec<ImageState>, Failure> {
         let wanted = self.wanted(bundle)?;
-        Ok(wanted.iter().map(|image| ImageState::new(image, ImageFinding::Skipped, None)).collect())
+        Ok(wanted.iter().map(|image| ImageState::new(image, ImageFinding::Skipped)).collect())
     }
 
     /// Returns each distinct image, at the registry that is asked.
@@ -103,20 +117,38 @@ impl PresenceArgs {
         Ok(wanted.into_values().collect())
     }
 
-    /// Returns a client with the pull secrets of the pods, else the operator's credentials.
-    fn client(&self, ctx: &Ctx, bundle: &Bundle, cluster: &Cluster) -> Result<Registry, Failure> {
-        let mut settings = self.reach.settings(ctx)?;
-        for name in pull_secrets(bundle) {
-            let key = key("Secret", bundle.index.namespace.as_str(), &name).expect("a kind that is known");
-            // Who may not read it has credentials of their own, or is told that the image was not checked.
-            let Ok(Some(secret)) = cluster.find_secret(&key) else { continue };
-            if let Some(config) = secret.data.get(DOCKER_CONFIG) {
-                settings.credentials.prefer_pull_secret(&key.to_string(), config.expose())?;
-            }
-        }
-        let timeouts = Timeouts { silence: SILENCE, ..Timeouts::default() };
-        Ok(Registry::new(RegistrySettings { timeouts, persistence: Persistence::Once, ..settings })?)
+    fn settings(&self, ctx: &Ctx) -> Result<RegistrySettings, Failure> {
+        let timeouts = Timeouts { silence: SILENCE, total: Some(PATIENCE), ..Timeouts::default() };
+        Ok(RegistrySettings { timeouts, persistence: Persistence::Once, ..self.reach.settings(ctx)? })
     }
+}
+
+/// Uses the pull secrets of the pods before the operator's credentials; returns why some cannot be used.
+fn prefer_pull_secrets(settings: &mut RegistrySettings, bundle: &Bundle, cluster: &Cluster) -> Vec<String> {
+    let mut notes = Vec::new();
+    for name in pull_secrets(bundle) {
+        let key = key("Secret", bundle.index.namespace.as_str(), &name).expect("a kind that is known");
+        let secret = match cluster.find_secret(&key) {
+            Ok(Some(secret)) => secret,
+            Ok(None) => continue,
+            Err(error) => {
+                notes.push(format!("the pull secret `{name}` was not read: {error}"));
+                continue;
+            }
+        };
+        if let Some(config) = secret.data.get(DOCKER_CONFIG)
+            && let Err(error) = settings.credentials.prefer_pull_secret(&key.to_string(), config.expose())
+        {
+            notes.push(format!("the pull secret `{name}` cannot be used: {error}"));
+        }
+    }
+    notes
+}
+
+fn unknown(images: &[Reference], why: &Failure) -> Vec<ImageState> {
+    let remedy = why.hints.first().cloned();
+    let unknown = |image| ImageState::not_checked(image, why.message(), remedy.clone());
+    images.iter().map(unknown).collect()
 }
 
 /// Returns the pinned images of a bundle, or else those that its manifests name.
@@ -136,7 +168,7 @@ fn pull_secrets(bundle: &Bundle) -> BTreeSet<String> {
     names.collect::<BTreeSet<_>>()
 }
 
-/// Asks all registries at once, so that a person waits for the slowest only.
+/// Asks all registries concurrently.
 fn ask(registry: &Registry, wanted: &[Reference]) -> Vec<ImageState> {
     let mut hosts: BTreeMap<&str, Vec<&Reference>> = BTreeMap::new();
     for image in wanted {
@@ -149,22 +181,22 @@ fn ask(registry: &Registry, wanted: &[Reference]) -> Vec<ImageState> {
     })
 }
 
-/// Asks one registry for each image; for the first one only if it does not answer.
+/// Asks one registry for each image, until it is unreachable.
 fn ask_host(registry: &Registry, images: &[&Reference]) -> Vec<ImageState> {
-    let mut silent: Option<String> = None;
+    let mut unreachable: Option<(String, Option<String>)> = None;
     let ask = |image: &&Reference| {
-        if let Some(why) = &silent {
-            return ImageState::new(image, ImageFinding::NotChecked, Some(why.clone()));
+        if let Some((why, remedy)) = unreachable.clone() {
+            return ImageState::not_checked(image, why, remedy);
         }
         match registry.has_manifest(image) {
-            Availability::There => ImageState::new(image, ImageFinding::There, None),
-            Availability::Absent => ImageState::new(image, ImageFinding::Absent, None),
+            Availability::There => ImageState::new(image, ImageFinding::There),
+            Availability::Absent => ImageState::new(image, ImageFinding::Absent),
             Availability::Unknown(error) => {
-                let why = error.why.to_string();
-                if !matches!(error.why, RegistryFault::Denied { .. }) {
-                    silent = Some(why.clone());
+                let (why, remedy) = (format!("{}: {}", error.place, error.why), error.remedy());
+                if error.why.is_of_host() {
+                    unreachable = Some((why.clone(), remedy.clone()));
                 }
-                ImageState::new(image, ImageFinding::NotChecked, Some(why))
+                ImageState::not_checked(image, why, remedy)
             }
         }
     };
@@ -172,8 +204,17 @@ fn ask_host(registry: &Registry, images: &[&Reference]) -> Vec<ImageState> {
 }
 
 impl ImageState {
-    fn new(image: &Reference, state: ImageFinding, why: Option<String>) -> Self {
-        Self { reference: image.to_string(), state, why }
+    /// Returns whether the image is pinned to a digest.
+    pub(super) fn is_pinned(&self) -> bool {
+        self.reference.contains('@')
+    }
+
+    fn new(image: &Reference, state: ImageFinding) -> Self {
+        Self { reference: image.to_string(), state, why: None, remedy: None }
+    }
+
+    fn not_checked(image: &Reference, why: String, remedy: Option<String>) -> Self {
+        Self { why: Some(why), remedy, ..Self::new(image, ImageFinding::NotChecked) }
     }
 }
 
@@ -185,7 +226,7 @@ impl fmt::Display for ImageState {
             ImageFinding::There => write!(f, "there"),
             ImageFinding::Absent => write!(f, "not in the registry"),
             ImageFinding::NotChecked => write!(f, "not checked: {why}"),
-            ImageFinding::Skipped => write!(f, "not looked for (--images skip)"),
+            ImageFinding::Skipped => write!(f, "not checked (--images skip)"),
         }
     }
 }

@@ -27,10 +27,10 @@ pub(super) struct PullArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RegistryArgs {
-    /// Read credentials from this file only, in the format of docker and podman
+    /// Read registry credentials from this file only, in the format of docker and podman
     #[arg(long, value_name = "FILE")]
     registry_config: Option<Utf8PathBuf>,
-    /// Trust the authorities in this file (PEM) instead of those of the system
+    /// Trust the authorities in this file (PEM) for registries, instead of those of the system
     #[arg(long, value_name = "FILE")]
     ca: Option<Utf8PathBuf>,
     /// Use plain HTTP for this registry, without credentials; repeatable
@@ -52,7 +52,17 @@ impl RegistryArgs {
         Ok(Registry::new(self.settings(ctx)?)?)
     }
 
-    /// Returns how the client is set up: patient, and without mirrors.
+    /// Returns whether the operator named the file with the credentials.
+    pub(super) fn names_credentials(&self) -> bool {
+        self.registry_config.is_some()
+    }
+
+    /// Returns whether the operator named a file: if that cannot be used, the command is wrong.
+    pub(super) fn names_file(&self) -> bool {
+        self.registry_config.is_some() || self.ca.is_some()
+    }
+
+    /// Returns how the client is set up: with retries, without mirrors.
     pub(super) fn settings(&self, ctx: &Ctx) -> Result<RegistrySettings, Failure> {
         let files = self.credentials().files();
         let (credentials, warnings) = RegistryCredentials::read(&files)?;

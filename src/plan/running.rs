@@ -4,7 +4,7 @@
 //! (`sha256:…`). An image that a node pulled twice, by tag and by digest, may be reported by its index: another manifest digest
 //! does not prove another image. Another id does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -55,15 +55,18 @@ impl RunningImage {
     }
 }
 
-/// Compares the containers of pods with the images of a bundle, whose containers have the names `ours`.
+/// The references that a bundle gives to its containers, by name of the container.
+pub type ContainerImages<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
+
+/// Compares the containers of pods with the images that a bundle gives to containers of their name.
 ///
 /// Pods that are being deleted, or have ended, are left out.
-pub fn running_images(pods: &[Value], images: &ImageList, ours: &BTreeSet<&str>) -> Vec<RunningImage> {
+pub fn running_images(pods: &[Value], images: &ImageList, wanted: &ContainerImages) -> Vec<RunningImage> {
     let runs = |pod: &&Value| {
         pod.pointer("/metadata/deletionTimestamp").is_none()
             && !matches!(text(pod, "/status/phase"), "Succeeded" | "Failed")
     };
-    pods.iter().filter(runs).flat_map(|pod| containers(pod, images, ours)).collect()
+    pods.iter().filter(runs).flat_map(|pod| containers(pod, images, wanted)).collect()
 }
 
 /// The kinds of containers of a pod: where they are specified, and where their status is.
@@ -76,7 +79,7 @@ const KINDS: [(&str, &str); 3] = [
 fn containers<'a>(
     pod: &'a Value,
     images: &'a ImageList,
-    ours: &'a BTreeSet<&str>,
+    wanted: &'a ContainerImages,
 ) -> impl Iterator<Item = RunningImage> + 'a {
     KINDS.into_iter().flat_map(move |(specified, status)| {
         items(pod, specified).map(move |container| {
@@ -84,13 +87,18 @@ fn containers<'a>(
             let status = items(pod, status).find(|status| text(status, "/name") == name);
             let reported = status.map(|status| text(status, "/imageID")).filter(|id| !id.is_empty());
             let image = text(container, "/image");
+            let own: Option<Vec<&ListedImage>> = wanted.get(name).map(|references| {
+                let listed = |image: &&ListedImage| references.contains(image.reference.to_string().as_str());
+                images.images().filter(listed).collect()
+            });
             RunningImage {
                 pod: text(pod, "/metadata/name").to_owned(),
                 container: name.to_owned(),
                 image: image.to_owned(),
-                reported: reported.map(str::to_owned),
-                state: state(image, reported.and_then(Reported::parse), images),
-                is_ours: ours.contains(name),
+                // A pod's status may hold anything.
+                reported: reported.map(|id| id.chars().take(Reference::BYTES_MAX).collect()),
+                state: state(image, reported.and_then(Reported::parse), own.as_deref(), images),
+                is_ours: own.is_some(),
             }
         })
     })
@@ -124,17 +132,28 @@ impl Reported {
     }
 }
 
-fn state(image: &str, reported: Option<Reported>, images: &ImageList) -> RunningState {
-    let pinned = image.parse::<Reference>().ok().map(|reference| reference.full());
-    let pinned = pinned.and_then(|full| images.images().find(|listed| listed.reference.full() == full));
-    let found = reported.and_then(|reported| images.images().find(|listed| reported.is(listed)));
-    match (pinned, reported, found) {
+/// Compares with the images that are meant for the container; with all of the bundle if it is not one of ours.
+fn state(
+    image: &str,
+    reported: Option<Reported>,
+    own: Option<&[&ListedImage]>,
+    images: &ImageList,
+) -> RunningState {
+    let full = image.parse::<Reference>().ok().map(|reference| reference.full());
+    let all: Vec<&ListedImage> = images.images().collect();
+    let own = own.unwrap_or(&all);
+    let pinned = own.iter().find(|listed| Some(listed.reference.full()) == full);
+    let is_of =
+        |images: &[&ListedImage]| reported.is_some_and(|found| images.iter().any(|one| found.is(one)));
+    match (pinned, reported) {
+        (Some(pinned), Some(reported)) if reported.is(pinned) => RunningState::Same,
+        (Some(_), Some(Reported::Config(_))) => RunningState::Other,
+        (Some(_), _) if is_of(&all) => RunningState::Other,
+        (Some(_), _) => RunningState::Unknown,
         // A registry that a webhook wrote into the pod does not matter.
-        (None, _, Some(_)) => RunningState::Same,
-        (None, ..) => RunningState::Unlisted,
-        (Some(pinned), Some(reported), _) if reported.is(pinned) => RunningState::Same,
-        (Some(_), _, Some(_)) | (Some(_), Some(Reported::Config(_)), None) => RunningState::Other,
-        (Some(_), Some(Reported::Manifest(_)) | None, None) => RunningState::Unknown,
+        (None, _) if is_of(own) => RunningState::Same,
+        (None, _) if is_of(&all) => RunningState::Other,
+        (None, _) => RunningState::Unlisted,
     }
 }
 
@@ -178,7 +197,8 @@ mod tests {
     }
 
     fn found(pod: Value) -> Vec<RunningImage> {
-        running_images(&[pod], &images(), &["c"].into())
+        let relay = pinned("relay");
+        running_images(&[pod], &images(), &[("c", [relay.as_str()].into())].into())
     }
 
     #[test]
@@ -199,6 +219,9 @@ mod tests {
             (&"r.example/relay:1".to_owned(), digest("unknown config"), RunningState::Unlisted),
             (&"r.example/relay:1".to_owned(), String::new(), RunningState::Unlisted),
             (&"mirror.example/relay:1".to_owned(), digest("relay config"), RunningState::Same),
+            (&"mirror.example/relay:1".to_owned(), digest("redis config"), RunningState::Other),
+            (&pinned("redis"), digest("redis config"), RunningState::Other),
+            (&pinned("redis"), String::new(), RunningState::Unlisted),
         ] {
             assert_eq!(found(pod(image, &id))[0].state, wanted, "{image} {id}");
         }

@@ -224,7 +224,9 @@ impl Registry {
             let mut answer = self.transport.send(request)?;
             let is_safe = matches!(call.method, Method::GET | Method::HEAD);
             if !is_safe || !redirect::is_redirect(answer.status) {
-                return Ok(RegistryReply { answer, authorization: authorization.cloned(), is_home });
+                let known = self.lock_authorizations();
+                let sent = known.values().chain(authorization).map(|sent| sent.header.clone()).collect();
+                return Ok(RegistryReply { answer, authorization: authorization.cloned(), sent, is_home });
             }
             let target = answer.header(&LOCATION).and_then(|location| redirect::target(&uri, location));
             let target = target.ok_or_else(|| RegistryFault::BadRedirect.at(&answer.place))?;

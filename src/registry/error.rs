@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::credentials::CredentialError;
 use super::redirect::REDIRECTS_MAX;
-use crate::images::manifest::{BadManifest, NoChild};
+use crate::images::manifest::{BadManifest, MediaType, NoChild};
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
 use crate::model::url::without_user_info;
@@ -139,6 +139,10 @@ pub enum RegistryFault {
     OtherPlatform { wanted: String, found: String },
     #[error("wrong content: expected sha256:{wanted}, got sha256:{found}")]
     WrongDigest { wanted: Digest, found: Digest },
+    #[error("wrong content: expected the media type {}, got {}", .wanted.as_str(), .found.as_str())]
+    WrongType { wanted: MediaType, found: MediaType },
+    #[error("wrong content: expected sha256:{wanted}, and the registry names `{found}`")]
+    OtherDigest { wanted: Digest, found: String },
     #[error("wrong content: expected {wanted} bytes, got {found}")]
     WrongSize { wanted: u64, found: u64 },
     #[error("wrong content: it has more than {wanted} bytes")]
@@ -219,6 +223,21 @@ impl RegistryFault {
         matches!(self, Self::UnknownAuthority | Self::NoAuthorities | Self::Tls(_))
     }
 
+    /// Returns whether the next request to the host would probably fail in the same way, whatever it asks for.
+    pub fn is_of_host(&self) -> bool {
+        self.is_of_tls()
+            || matches!(
+                self,
+                Self::Connection(_)
+                    | Self::UnknownHost
+                    | Self::Silent { .. }
+                    | Self::NotTls
+                    | Self::NotHttp
+                    | Self::ProxySetting(_)
+                    | Self::ProxyRefused(_)
+            )
+    }
+
     pub(super) fn at(self, place: &RegistryPlace) -> RequestFailure {
         RequestFailure { place: place.clone(), why: self }
     }
@@ -249,6 +268,28 @@ mod tests {
     fn error(why: RegistryFault) -> RegistryError {
         let place = RegistryPlace { host: "r.example:5000".to_owned(), proxy: None };
         why.at(&place).fetching(RegistryContent::Manifest { image: "r.example:5000/a:1".parse().unwrap() })
+    }
+
+    #[test]
+    fn only_faults_of_the_host_speak_for_other_images() {
+        let digest = Digest::of(b"");
+        let of_one = [
+            RegistryFault::UnknownImage,
+            RegistryFault::Denied { code: 401, access: LoginUse::Anonymous, said: String::new() },
+            RegistryFault::Status { code: 500, retry_after: None, said: String::new() },
+            RegistryFault::MediaType("`text/html`".to_owned()),
+            RegistryFault::WrongDigest { wanted: digest, found: digest },
+            RegistryFault::Schema1,
+        ];
+        assert!(of_one.iter().all(|fault| !fault.is_of_host()));
+        let of_host = [
+            RegistryFault::Connection(String::new()),
+            RegistryFault::UnknownHost,
+            RegistryFault::Silent { limit: Duration::from_secs(1) },
+            RegistryFault::UnknownAuthority,
+            RegistryFault::NotHttp,
+        ];
+        assert!(of_host.iter().all(RegistryFault::is_of_host));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::manifest::{ACCEPTED, CONTENT_DIGEST, ManifestName, media_type};
 use super::reply::RegistryReply;
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
+use crate::model::text::shortened;
 
 /// The answer to the question for a manifest or blob.
 #[derive(Debug)]
@@ -67,12 +68,11 @@ impl Availability {
 fn check_manifest(reply: &RegistryReply, wanted: Option<Digest>) -> Result<(), RequestFailure> {
     let place = &reply.answer.place;
     media_type(reply.answer.header(&CONTENT_TYPE)).map_err(|why| why.at(place))?;
-    let named = reply.answer.header(&CONTENT_DIGEST).and_then(|text| text.strip_prefix("sha256:"));
-    match (wanted, named.and_then(|hex| hex.parse().ok())) {
-        (Some(wanted), Some(found)) if wanted != found => {
-            Err(RegistryFault::WrongDigest { wanted, found }.at(place))
-        }
-        _ => Ok(()),
+    let (Some(wanted), Some(found)) = (wanted, reply.answer.header(&CONTENT_DIGEST)) else { return Ok(()) };
+    match found.strip_prefix("sha256:").and_then(|hex| hex.parse().ok()) {
+        Some(found) if found == wanted => Ok(()),
+        Some(found) => Err(RegistryFault::WrongDigest { wanted, found }.at(place)),
+        None => Err(RegistryFault::OtherDigest { wanted, found: shortened(found) }.at(place)),
     }
 }
 

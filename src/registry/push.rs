@@ -255,8 +255,7 @@ impl Registry {
 }
 
 fn check_type(wanted: MediaType, found: MediaType) -> Result<(), RegistryFault> {
-    let other = || RegistryFault::MediaType(format!("`{}`", found.as_str()));
-    if wanted == found { Ok(()) } else { Err(other()) }
+    if wanted == found { Ok(()) } else { Err(RegistryFault::WrongType { wanted, found }) }
 }
 
 /// Adds the digest to the address of an upload.

@@ -44,11 +44,14 @@ impl RegistryFault {
                 "raise the limit of the proxy in front of the registry (nginx: `client_max_body_size 0`)"
             }
             Self::Status { code: 500.., .. } => {
-                "see the registry's log (its disk may be full), then run the same command again: it goes on where it stopped"
+                "see the registry's log (its disk may be full), then run the same command again: it resumes"
             }
             Self::Connection(_) | Self::Silent { .. } | Self::UploadLost => {
                 "check the network and the limits of proxies on the way, then run the same command again: it goes on where it \
                  stopped"
+            }
+            Self::WrongDigest { .. } | Self::WrongSize { .. } | Self::WrongType { .. } => {
+                "the registry, or a proxy on the way, stores something else than was sent: use another"
             }
             Self::UnknownRepository => "create the repository, or its project, in the registry",
             Self::Gone(_) => {
@@ -61,11 +64,12 @@ impl RegistryFault {
     /// Returns the remedies at a registry that is filled: no mirror can take its place.
     fn remedy_at_site(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Status { code: 429, .. } => {
-                "wait, then run the same command again: it goes on where it stopped"
-            }
-            Self::WrongDigest { .. } | Self::WrongSize { .. } => {
-                "the registry, or a proxy on the way, stores something else than was sent: use another"
+            Self::Status { code: 429, .. } => "wait, then run the same command again: it resumes",
+            Self::WrongDigest { .. }
+            | Self::OtherDigest { .. }
+            | Self::WrongSize { .. }
+            | Self::WrongType { .. } => {
+                "the registry, or a proxy on the way, alters content: use another registry"
             }
             _ => return None,
         })
@@ -106,7 +110,10 @@ impl RegistryFault {
             Self::NoChild(_) | Self::OtherPlatform { .. } => {
                 "choose another platform with --platform, or another tag"
             }
-            Self::WrongDigest { .. } | Self::WrongSize { .. } | Self::TooLong { .. } => {
+            Self::WrongDigest { .. }
+            | Self::WrongSize { .. }
+            | Self::WrongType { .. }
+            | Self::TooLong { .. } => {
                 "the registry, or a proxy on the way, alters content: fetch from another (--from HOST=MIRROR)"
             }
             _ => return None,

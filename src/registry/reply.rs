@@ -22,6 +22,8 @@ pub(super) struct Authorization {
 pub(super) struct RegistryReply {
     pub(super) answer: HttpAnswer,
     pub(super) authorization: Option<Authorization>,
+    /// What was sent to registries so far, and must not be repeated.
+    pub(super) sent: Vec<HeaderValue>,
     /// Whether it came from the registry itself, and not from where it points to.
     pub(super) is_home: bool,
 }
@@ -44,7 +46,7 @@ impl RegistryReply {
     /// Returns the words of an error, unless they quote what was sent.
     pub(super) fn said(&mut self) -> String {
         let said = said(&self.answer.read_all(SMALL_BYTES_MAX).unwrap_or_default());
-        let is_quoted = self.authorization.as_ref().is_some_and(|it| is_quoted(&it.header, &said));
+        let is_quoted = self.sent.iter().any(|header| is_quoted(header, &said));
         if is_quoted { String::new() } else { cut(&said) }
     }
 }

@@ -44,12 +44,20 @@ pub struct Timeouts {
     pub commit: Duration,
     /// For a credential helper.
     pub helper: Duration,
+    /// For a request with its whole answer; none where that may be large.
+    pub total: Option<Duration>,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { connect: seconds(10), silence: seconds(60), commit: seconds(600), helper: seconds(10) }
+        Self {
+            connect: seconds(10),
+            silence: seconds(60),
+            commit: seconds(600),
+            helper: seconds(10),
+            total: None,
+        }
     }
 }
 

@@ -111,7 +111,7 @@ impl HttpTransport {
         if let Some(agent) = agents.get(&key) {
             return Ok(agent.clone());
         }
-        let Timeouts { connect, silence, .. } = self.timeouts;
+        let Timeouts { connect, silence, total, .. } = self.timeouts;
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -120,6 +120,7 @@ impl HttpTransport {
             .user_agent(USER_AGENT)
             // A blob is named by the digest of its bytes as they are.
             .accept_encoding("identity")
+            .timeout_global(total)
             .timeout_resolve(Some(connect))
             .timeout_connect(Some(connect))
             .timeout_recv_response(Some(silence))

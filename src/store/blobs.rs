@@ -46,6 +46,14 @@ pub enum BlobState {
     Absent,
 }
 
+/// A blob that was there, and cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("`{path}` {}", if *state == BlobState::Absent { "is no longer there" } else { "was altered" })]
+pub struct BadBlob {
+    pub path: Utf8PathBuf,
+    pub state: BlobState,
+}
+
 /// What [`Blobs::begin`] found.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is used at once")]
 pub enum BlobStart {

@@ -6,17 +6,26 @@ use super::escape::safe;
 use super::style::{CHANGED, FAINT, REMOVED, paint};
 use crate::plan::running::{RunningImage, RunningState};
 
-/// Writes how many containers run what is pinned, and a line for each other one.
+/// Writes how many containers run what is pinned, then problems, other images, and what cannot be told, each image once.
 ///
 /// # Errors
 ///
 /// When `out` cannot be written.
 pub fn write(images: &[RunningImage], out: &mut dyn Write) -> io::Result<()> {
-    let same = images.iter().filter(|image| image.state == RunningState::Same).count();
-    let all = images.len();
-    let containers = if all == 1 { "container runs" } else { "containers run" };
-    writeln!(out, "{:<12}{same} of {all} {containers} the images that the bundle pins", "running")?;
-    images.iter().filter_map(line).try_for_each(|line| writeln!(out, "  {line}"))
+    let count = |state: RunningState| images.iter().filter(|image| image.state == state).count();
+    let (same, unknown) = (count(RunningState::Same), count(RunningState::Unknown));
+    let unknown = if unknown == 0 { String::new() } else { format!(", {unknown} cannot be told") };
+    writeln!(out, "{:<12}{same} of {} containers run the pinned images{unknown}", "running", images.len())?;
+
+    let mut lines: Vec<(bool, bool, String)> = Vec::new();
+    for image in images {
+        if let Some(line) = line(image) {
+            lines.push((image.is_well(), image.state == RunningState::Unknown, line));
+        }
+    }
+    lines.sort();
+    lines.dedup();
+    lines.iter().try_for_each(|(_, _, line)| writeln!(out, "  {line}"))
 }
 
 /// Returns what there is to say of a container that does not run what is pinned for certain.
@@ -26,10 +35,10 @@ fn line(image: &RunningImage) -> Option<String> {
     let text = match (image.state, reported) {
         (RunningState::Same, _) => return None,
         (RunningState::Other, _) => {
-            format!("`{reference}` is {}: another image", reported.unwrap_or_default())
+            format!("runs {}, not `{reference}`: another image", reported.unwrap_or_default())
         }
         (RunningState::Unknown, Some(reported)) => {
-            format!("`{reference}` is {reported}: not a digest that the bundle has, perhaps that of an index")
+            format!("`{reference}`: the runtime reports {reported}, which may be the digest of its index")
         }
         (RunningState::Unknown, None) => format!("`{reference}`: the runtime reports no image"),
         (RunningState::Unlisted, _) => format!("`{reference}` is not an image of the bundle"),
@@ -39,5 +48,8 @@ fn line(image: &RunningImage) -> Option<String> {
         RunningState::Unlisted => ('~', CHANGED),
         _ => ('~', FAINT),
     };
-    Some(paint(style, format_args!("{mark} {}", safe(&format!("{pod}/{container}: {text}")))))
+    // What cannot be told is so for every pod alike.
+    let place =
+        if image.state == RunningState::Unknown { String::new() } else { format!("{pod}/{container}: ") };
+    Some(paint(style, format_args!("{mark} {}", safe(&format!("{place}{text}")))))
 }

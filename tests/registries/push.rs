@@ -125,13 +125,13 @@ fn second_push_only_asks() {
 }
 
 #[test]
-fn first_push_takes_three_requests_a_blob_and_six_more() {
+fn first_push_takes_three_requests_a_blob_and_seven_more() {
     for program in Program::ALL {
         let Some((_registry, proxy, site)) = site_behind_proxy(program) else { return };
         site.build(&[&image_of(&[b"a", b"b"])], "all.tar", "all");
         site.pushed("all.tar", &[]);
         // One finds out whether the server of this machine speaks TLS.
-        assert_eq!(proxy.requests().len(), 3 * 3 + 6 + 1, "{:#?}", proxy.requests());
+        assert_eq!(proxy.requests().len(), 3 * 3 + 7 + 1, "{:#?}", proxy.requests());
     }
 }
 

@@ -123,6 +123,24 @@ fn archive_replaced_between_the_passes_is_refused() {
 }
 
 #[test]
+fn archive_replaced_by_one_without_images_is_refused() {
+    let Some((_registry, proxy, site)) = site_behind_proxy(Program::Distribution) else { return };
+    site.build(&[&image_of(&[b"one"])], "all.tar", "all");
+    assert_eq!(site.run(&["pack", "all.tar", "none.tar", "--images", "none"]).code, 0);
+    proxy.hold(3, Hold::Before);
+    let push = site.begin_push("all.tar", &[]);
+    proxy.await_hold();
+    fs_err::rename(site.file("none.tar"), site.file("all.tar")).unwrap();
+    proxy.release();
+
+    let output = push.wait_with_output().unwrap();
+
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &report["code"]), (Some(3), &"MISSING_FILE".into()));
+    assert_eq!(writes(&proxy), Vec::<String>::new());
+}
+
+#[test]
 fn push_without_permission_is_told() {
     let Some((_registry, mut site)) = site_of(Program::Distribution, Access::Basic) else { return };
     site.build(&[&image_of(&[b"a"])], "all.tar", "all");

@@ -60,6 +60,7 @@ impl Client {
                 silence: Duration::from_millis(500),
                 commit: Duration::from_secs(20),
                 helper: Duration::from_secs(1),
+                total: None,
             },
             persistence: options.persistence.unwrap_or(Persistence::Retry),
             sleep: Box::new(move |pause: Duration| noted.lock().unwrap().push(pause.as_secs())),

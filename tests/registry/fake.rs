@@ -18,6 +18,12 @@ pub(crate) enum Flaw {
     ImmutableTags,
     /// It takes no tag at all.
     NoTags,
+    /// Tags move, and none is new.
+    NoNewTags,
+    /// The tag of the relay names a Helm chart.
+    Charts,
+    /// Another push sets each tag before the last request for it.
+    Race,
     /// It stores other manifests than were sent.
     StoresOther,
     /// A proxy in front of it takes no large bodies.
@@ -29,6 +35,9 @@ pub(crate) enum Flaw {
     /// It says that it mounted a blob, and has not.
     FalseMounts,
 }
+
+/// The manifest of another push.
+pub(crate) const RIVAL: &str = r#"{"config":{"digest":"sha256:0"},"layers":[]}"#;
 
 #[derive(Default)]
 struct Storage {
@@ -63,6 +72,11 @@ impl Fake {
         for name in [tag.to_owned(), format!("sha256:{}", Digest::of(text.as_bytes()))] {
             storage.manifests.insert((repository.to_owned(), name), text.to_owned());
         }
+    }
+
+    /// Loses a blob.
+    pub(crate) fn lose(&self, repository: &str, digest: &str) {
+        assert!(self.storage.lock().unwrap().blobs.remove(&(repository.to_owned(), digest.to_owned())));
     }
 
     /// Returns how many requests of a method there were.
@@ -126,7 +140,15 @@ impl Storage {
         let is_tag = !key.1.starts_with("sha256:");
         let known = self.manifests.get(&key);
         match seen.method.as_str() {
-            "PUT" if is_tag && (flaw == Flaw::NoTags || flaw == Flaw::ImmutableTags && known.is_some()) => {
+            "PUT"
+                if is_tag
+                    && match flaw {
+                        Flaw::NoTags => true,
+                        Flaw::NoNewTags => known.is_none(),
+                        Flaw::ImmutableTags => known.is_some(),
+                        _ => false,
+                    } =>
+            {
                 Answer::new(400, "{\"errors\":[{\"code\":\"TAG_INVALID\",\"message\":\"immutable\"}]}")
             }
             "PUT" if !self.is_complete(&key.0, &seen.body) => Answer::new(
@@ -135,9 +157,13 @@ impl Storage {
             ),
             "PUT" => {
                 let text = if flaw == Flaw::StoresOther { "{}" } else { &seen.body };
+                if flaw == Flaw::Race && !is_tag {
+                    self.manifests.insert((key.0.clone(), "v1.1.314".to_owned()), RIVAL.to_owned());
+                }
                 self.manifests.insert(key, text.to_owned());
                 Answer::new(201, "")
             }
+            _ if flaw == Flaw::Charts && key.1 == "v1.1.314" => Answer::of("application/vnd.cncf.helm", "{}"),
             method => match known {
                 None => Answer::new(404, ""),
                 Some(_) if method == "HEAD" => Answer::of("application/vnd.oci.image.manifest.v1+json", ""),

@@ -20,14 +20,21 @@ pub(crate) const SIDE: &str = "ghcr.io/acme/side:1";
 pub(crate) const RELAY_REPOSITORY: &str = "wei-shaw/claude-relay-service";
 pub(crate) const SIDE_REPOSITORY: &str = "acme/side";
 
-const SIDE_CONTAINER: &str = "extraContainers = [{ name = \"side\", image = \"ghcr.io/acme/side:1\", resources = { \
-                              limits = { cpu = 1, memory = \"64Mi\" }, requests = { cpu = 1, memory = \"64Mi\" } } }]\n";
+/// Returns the lines of a profile with a container of this image.
+fn side_container(image: &str) -> String {
+    format!(
+        "extraContainers = [{{ name = \"side\", image = \"{image}\", resources = {{ limits = {{ cpu = 1, memory = \"64Mi\" \
+         }}, requests = {{ cpu = 1, memory = \"64Mi\" }} }} }}]\n"
+    )
+}
 
 /// A folder with a profile, its lock, a store and a key.
 pub(crate) struct Site {
     folder: tempfile::TempDir,
     /// Options of `push` beside the bundle and the key.
     pub(crate) options: Vec<String>,
+    /// The image of the container beside the relay.
+    pub(crate) side: &'static str,
 }
 
 /// How a command ended.
@@ -40,7 +47,7 @@ pub(crate) struct Ended {
 impl Site {
     /// Makes a site whose manifests name a registry.
     pub(crate) fn new(registry: &str) -> Self {
-        let site = Self { folder: tempfile::tempdir().unwrap(), options: Vec::new() };
+        let site = Self { folder: tempfile::tempdir().unwrap(), options: Vec::new(), side: SIDE };
         let profile = format!("images.registry = \"{registry}\"\n{TINY}");
         put(&site.path().join(format!("profiles/{PROFILE}.toml")), profile.as_bytes());
         assert_eq!(site.run(&["keygen", "--out", "key.pem"]).code, 0);
@@ -54,10 +61,12 @@ impl Site {
     /// Locks the image of the relay, and one beside it if there is one, and builds an archive.
     #[track_caller]
     pub(crate) fn build(&self, images: &[&Image], file: &str, carried: &str) -> Images {
-        let named: Vec<(&str, &Image)> = [SOURCE, SIDE].into_iter().zip(images.iter().copied()).collect();
+        let named: Vec<(&str, &Image)> =
+            [SOURCE, self.side].into_iter().zip(images.iter().copied()).collect();
         let profile = self.path().join(format!("profiles/{PROFILE}.toml"));
-        let text = fs_err::read_to_string(&profile).unwrap().replace(SIDE_CONTAINER, "");
-        let side = if images.len() > 1 { SIDE_CONTAINER } else { "" };
+        let side = side_container(self.side);
+        let text = fs_err::read_to_string(&profile).unwrap().replace(&side, "");
+        let side = if images.len() > 1 { side.as_str() } else { "" };
         put(&profile, format!("{side}{text}").as_bytes());
         let lock = Lock {
             platform: Platform::default(),

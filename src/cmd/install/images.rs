@@ -1,6 +1,6 @@
 //! The images of a bundle, looked for before anything is changed: pods that wait for an image replace pods that ran.
 //!
-//! | the registry says | the plan, where the image is pinned | where it is not |
+//! | the registry says | the plan, if the image has a digest | if it has none |
 //! |---|---|---|
 //! | the manifest is there | goes on | goes on |
 //! | it is not there | is blocked, with the command that pushes it | warns |
@@ -22,9 +22,9 @@ use crate::rollout::plan::Plan;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Images")]
 pub(super) struct ImageArgs {
-    /// Require that the registry has each image (check), or do not ask (skip) [default: ask, and go on without an
-    /// answer]
-    #[arg(long, value_name = "WHAT")]
+    /// How to look for images in their registries: `check` requires each of them, `skip` does not ask [default: ask,
+    /// and go on without an answer]
+    #[arg(long, value_name = "MODE")]
     images: Option<ImageOrder>,
     #[command(flatten)]
     presence: PresenceArgs,
@@ -58,27 +58,48 @@ impl ImageArgs {
             Some(ImageOrder::Skip) => self.presence.skip(bundle),
             Some(ImageOrder::Check) | None => self.presence.look(ctx, bundle, cluster),
         }?;
-        let is_pinned = bundle.images.is_some();
         for image in &images {
-            match self.meaning(image.state, is_pinned) {
+            match self.meaning(image) {
                 Meaning::None => {}
                 Meaning::Warning => plan.changes.warnings.push(format!("image {image}")),
-                Meaning::Obstacle if is_pinned && image.state == ImageFinding::Absent => {
-                    plan.obstacles.push(format!("image {image}: {}", self.push_line(checked)));
+                Meaning::Obstacle => {
+                    plan.obstacles.push(format!("image {image}: {}", self.remedy(checked, image)));
                 }
-                Meaning::Obstacle => plan.obstacles.push(format!("image {image}")),
             }
         }
         Ok(images)
     }
 
-    fn meaning(&self, state: ImageFinding, is_pinned: bool) -> Meaning {
+    fn meaning(&self, image: &ImageState) -> Meaning {
         let is_required = self.images == Some(ImageOrder::Check);
-        match state {
-            ImageFinding::Absent if is_pinned || is_required => Meaning::Obstacle,
+        match image.state {
+            ImageFinding::Absent if image.is_pinned() || is_required => Meaning::Obstacle,
             ImageFinding::Absent => Meaning::Warning,
             ImageFinding::NotChecked if is_required => Meaning::Obstacle,
             ImageFinding::NotChecked | ImageFinding::There | ImageFinding::Skipped => Meaning::None,
+        }
+    }
+
+    /// Returns what to do about an image that blocks the plan.
+    fn remedy(&self, checked: &Checked, image: &ImageState) -> String {
+        if image.state == ImageFinding::Absent && checked.bundle().images.is_some() {
+            let (push, id) = (self.push_line(checked), checked.bundle().content_id.short(16));
+            return format!(
+                "push the archive of {id} with `{push}`, or pass --images skip if nodes import archives"
+            );
+        }
+        let remedy = image.remedy.as_deref().unwrap_or("make it available");
+        format!("{remedy}; or pass --images skip if nodes have the image")
+    }
+
+    /// Tells of pinned images that were not checked, to whoever is not shown the plan.
+    pub(super) fn tell_unchecked(ctx: &Ctx, images: &[ImageState]) {
+        let is_unchecked = |image: &&ImageState| image.state == ImageFinding::NotChecked && image.is_pinned();
+        for image in images.iter().filter(is_unchecked) {
+            match &image.remedy {
+                Some(remedy) => ctx.printer.warn(&format!("image {image}; {remedy}")),
+                None => ctx.printer.warn(&format!("image {image}")),
+            }
         }
     }
 

@@ -202,8 +202,7 @@ impl<'a> ApplyReport<'a> {
             writeln!(out, "{}", safe(&restart(forecast)))?;
         }
         // Whoever does not pin images is not told that nobody answers for their tags.
-        let is_told =
-            |image: &&ImageState| image.state != ImageFinding::NotChecked || image.reference.contains('@');
+        let is_told = |image: &&ImageState| image.state != ImageFinding::NotChecked || image.is_pinned();
         for image in self.images.iter().filter(is_told) {
             writeln!(out, "image     {}", safe(&image.to_string()))?;
         }

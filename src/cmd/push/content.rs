@@ -1,4 +1,4 @@
-//! Where the bytes come from: the file that was verified, read once more, or the store.
+//! Reads image content: from the verified file, a second time, or from the store.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
@@ -6,15 +6,16 @@ use std::io::{self, Read};
 use crate::bundle::carried::{Entry, Visitor};
 use crate::bundle::open::Bundle;
 use crate::bundle::read::Fault;
-use crate::cmd::ctx::{Ctx, StoreArgs};
+use crate::cmd::command_line::command_line;
+use crate::cmd::ctx::StoreArgs;
 use crate::cmd::failure::Failure;
 use crate::cmd::gate::BundleArgs;
-use crate::cmd::refused;
+use crate::cmd::images_at::ImagesAt;
 use crate::images::layout;
 use crate::images::list::{Carryable, ImageList};
 use crate::model::digest::{Digest, Hasher};
 use crate::store::Lock;
-use crate::store::blobs::Blobs;
+use crate::store::blobs::{BadBlob, BlobState, Blobs};
 use crate::trust::verify::Verified;
 
 /// Manifests, configs and layers of a verified bundle.
@@ -32,12 +33,14 @@ enum Medium<'a> {
     },
     Store {
         blobs: Blobs,
+        /// Fetches what is missing or altered.
+        fetch: String,
         /// Nothing is removed from the store while it is read.
         _lock: Lock,
     },
 }
 
-/// Why not everything was shown to a visitor.
+/// Why a visit ended early.
 pub(super) enum VisitFailure {
     /// The visitor itself ended it.
     Stopped,
@@ -45,26 +48,45 @@ pub(super) enum VisitFailure {
 }
 
 impl<'a> Content<'a> {
-    /// Finds the images of the bundle that was verified.
+    /// Locates the images of the bundle that was verified.
     pub(super) fn of(
-        ctx: &Ctx,
         (bundle, store): (&'a BundleArgs, &StoreArgs),
         verified: &Verified<Bundle>,
         images: &'a ImageList,
     ) -> Result<Self, Failure> {
-        if !bundle.is_entry() {
-            let medium = Medium::File { bundle, id: verified.content_id };
-            return Ok(Self { images, there: verified.carried().digests().collect(), medium });
-        }
-        let blobs = ctx.store(store).blobs();
+        let blobs = match bundle.images_at(store)? {
+            ImagesAt::Archive => {
+                let medium = Medium::File { bundle, id: verified.content_id };
+                return Ok(Self { images, there: verified.carried().digests().collect(), medium });
+            }
+            ImagesAt::Store(store) => store.blobs(),
+            ImagesAt::Nowhere => {
+                return Err(Failure::input(format!("the folder `{}` has no images", bundle.name()))
+                    .hint("name the archive, or the entry of the store: @ENTRY"));
+            }
+        };
         let lock = blobs.share()?;
         let missing = blobs.missing(images)?;
         let there = images.carryable().map(|(digest, _)| digest);
         let there = there.filter(|digest| !missing.contains_key(digest)).collect();
-        Ok(Self { images, there, medium: Medium::Store { blobs, _lock: lock } })
+        let fetch = command_line(["fetch", bundle.name()]);
+        Ok(Self { images, there, medium: Medium::Store { blobs, fetch, _lock: lock } })
     }
 
-    /// Shows what is wanted to `visit`, in the order of the digests; the last bytes of each only if all are the right ones.
+    /// Returns where to get what is neither here nor at the registry.
+    pub(super) fn remedies(&self) -> Vec<String> {
+        match &self.medium {
+            Medium::Store { fetch, .. } => vec![format!("fetch the images first: {fetch}")],
+            Medium::File { .. } => vec![
+                "push the base of this delta first: the archive that `--images since:` named".to_owned(),
+                "or bring an archive with all images: relay-bundle pack BUNDLE FILE --images all, where it was built"
+                    .to_owned(),
+            ],
+        }
+    }
+
+    /// Passes everything that is wanted to `visit`, in the order of the digests; withholds the last bytes of each until its
+    /// digest matches.
     pub(super) fn visit(
         &self,
         wanted: &BTreeSet<Digest>,
@@ -74,63 +96,99 @@ impl<'a> Content<'a> {
             Medium::File { bundle, id } => {
                 let (place, tail) = bundle.reopen(*id).map_err(VisitFailure::Content)?;
                 let checked = tail.check_some(Some(self.images), wanted, visit);
-                checked.map(drop).map_err(|error| match error.fault {
+                let carried = checked.map_err(|error| match error.fault {
                     Fault::Sink { .. } => VisitFailure::Stopped,
                     _ => VisitFailure::Content(place.failure(error)),
-                })
+                })?;
+                // The same bundle, packed again, may carry less.
+                match wanted.iter().find(|digest| !carried.contains(digest)) {
+                    None => Ok(()),
+                    Some(gone) => {
+                        let gone = Fault::Missing { path: layout::path_of(gone).to_string() };
+                        Err(VisitFailure::Content(place.failure(gone.into())))
+                    }
+                }
             }
-            Medium::Store { blobs, .. } => {
-                let wanted = self.images.carryable().filter(|(digest, _)| wanted.contains(digest));
-                wanted.into_iter().try_for_each(|one| visit_stored(blobs, one, visit))
+            Medium::Store { blobs, fetch, .. } => {
+                let mut wanted = self.images.carryable().filter(|(digest, _)| wanted.contains(digest));
+                wanted.try_for_each(|one| {
+                    visit_stored(blobs, one, visit).map_err(|failure| match failure {
+                        StoredFailure::Stopped => VisitFailure::Stopped,
+                        StoredFailure::Bad(bad) => VisitFailure::Content(
+                            Failure::world(bad).hint(format!("fetch it again: {fetch}")),
+                        ),
+                        StoredFailure::Read(error) => VisitFailure::Content(error.into()),
+                    })
+                })
             }
         }
     }
+}
+
+/// Why a blob of the store was not visited to its end.
+enum StoredFailure {
+    Stopped,
+    Bad(BadBlob),
+    Read(io::Error),
 }
 
 fn visit_stored(
     blobs: &Blobs,
     (digest, one): (Digest, Carryable),
     visit: &mut Visitor<'_>,
-) -> Result<(), VisitFailure> {
-    let opened = blobs.open(&digest, one.size()).map_err(|error| VisitFailure::Content(error.into()))?;
-    let gone = || Failure::world(format!("sha256:{digest} is no longer in the store"));
-    let file =
-        opened.ok_or_else(|| VisitFailure::Content(gone().hint("fetch it again: relay-bundle fetch")))?;
+) -> Result<(), StoredFailure> {
+    let bad = |state| StoredFailure::Bad(BadBlob { path: blobs.path_of(&digest), state });
+    let opened = blobs.open(&digest, one.size()).map_err(StoredFailure::Read)?;
+    let file = opened.ok_or_else(|| bad(BlobState::Absent))?;
     let path = layout::path_of(&digest);
     let mut stored =
-        Stored { file, left: one.size(), wanted: digest, hasher: Hasher::default(), altered: None };
+        StoredReader { file, left: one.size(), wanted: digest, hasher: Hasher::default(), end: None };
     let visited = visit(Entry { path: &path, bytes: one.size(), digest }, &mut stored);
-    if let Some(found) = stored.altered {
-        let path = blobs.path_of(&digest);
-        let why = format!("`{path}` was altered: its bytes have sha256:{found}");
-        let failure = refused::untrusted("TAMPERED", why);
-        return Err(VisitFailure::Content(failure.hint(format!("remove `{path}`, and fetch it again"))));
+    match stored.end {
+        Some(StoredEnd::Altered) => Err(bad(BlobState::Altered)),
+        Some(StoredEnd::Failed(error)) => Err(StoredFailure::Read(error)),
+        None => visited.map_err(|_| StoredFailure::Stopped),
     }
-    visited.map_err(|_| VisitFailure::Stopped)
 }
 
 /// A blob of the store; its last bytes are handed out only if all are the right ones.
-struct Stored<R> {
+struct StoredReader<R> {
     file: R,
     left: u64,
     wanted: Digest,
     hasher: Hasher,
-    altered: Option<Digest>,
+    /// Kept here, so that a failure of the visitor is told from it.
+    end: Option<StoredEnd>,
 }
 
-impl<R: Read> Read for Stored<R> {
+/// Why a blob of the store is read no further.
+enum StoredEnd {
+    /// It is shorter, or has other bytes.
+    Altered,
+    Failed(io::Error),
+}
+
+impl<R: Read> Read for StoredReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let read = self.file.read(&mut buffer[..wanted])?;
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let read = match self.file.read(&mut buffer[..wanted]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            Err(error) => {
+                let kind = error.kind();
+                self.end = Some(StoredEnd::Failed(error));
+                return Err(kind.into());
+            }
+            Ok(read) => read,
+        };
         self.hasher.update(&buffer[..read]);
         self.left -= read as u64;
-        let is_end = self.left == 0 || (read == 0 && wanted > 0);
-        if is_end && wanted > 0 {
-            let found = self.hasher.clone().finish();
-            if found != self.wanted {
-                self.altered = Some(found);
-                return Err(io::ErrorKind::InvalidData.into());
-            }
+        let is_end = self.left == 0 || read == 0;
+        if is_end && self.hasher.clone().finish() != self.wanted {
+            self.end = Some(StoredEnd::Altered);
+            return Err(io::ErrorKind::InvalidData.into());
         }
         Ok(read)
     }

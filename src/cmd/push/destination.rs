@@ -34,41 +34,36 @@ pub(super) fn choose<'a>(
     images: &'a ImageList,
     registry: Option<&RegistryPrefix>,
 ) -> Result<Vec<Destination<'a>>, Failure> {
-    let Some(registry) = registry else {
-        check_upstream(bundle, images)?;
-        let named = images.images().map(|listed| Destination { listed, image: listed.reference.clone() });
-        return Ok(named.collect());
-    };
     let place = |listed: &'a ListedImage| {
-        let image = registry.place(&listed.reference).map_err(Failure::input)?;
+        let placed = registry.map(|registry| registry.place(&listed.reference)).transpose();
+        let image = placed.map_err(Failure::input)?.unwrap_or_else(|| listed.reference.clone());
         Ok(Destination { listed, image })
     };
     let placed: Vec<Destination> = images.images().map(place).collect::<Result<_, Failure>>()?;
+    check_upstream(bundle, &placed)?;
     check_collisions(&placed)?;
     Ok(placed)
 }
 
-/// Refuses images that would go to where they come from.
-fn check_upstream(bundle: &Bundle, images: &ImageList) -> Result<(), Failure> {
+/// Rejects a push to the registries that the images come from.
+fn check_upstream(bundle: &Bundle, placed: &[Destination]) -> Result<(), Failure> {
     let sources = image_sources(&bundle.recipe.settings);
-    let is_upstream = |reference: &Reference| {
+    let is_upstream = |Destination { listed, image }: &&Destination| {
+        let reference = &listed.reference;
         let source = sources.get(&reference.without_digest().to_string());
-        let source = source.map(|source| source.parse::<Reference>());
-        // What is not known to come from elsewhere comes from there.
-        source.is_none_or(|source| {
-            source.is_ok_and(|source| source.full().without_digest() == reference.full().without_digest())
-        })
+        // An image without a known source comes from where its reference says.
+        let source = source.and_then(|source| source.parse().ok()).unwrap_or_else(|| reference.clone());
+        source.without_digest().full() == image.without_digest().full()
     };
-    let upstream = images.images().filter(|image| is_upstream(&image.reference));
-    let upstream: Vec<String> = upstream.map(|image| image.reference.to_string()).collect();
+    let upstream: Vec<String> =
+        placed.iter().filter(is_upstream).map(|destination| destination.image.to_string()).collect();
     if upstream.is_empty() {
         return Ok(());
     }
-    let failure =
-        Failure::input("the manifests name the registries that the images come from, not one of the site");
+    let failure = Failure::input("the images would go to the registries that they come from");
     let failure = upstream.into_iter().fold(failure, Failure::reason);
     Err(failure
-        .hint("push to another registry: --registry HOST[/PREFIX]")
+        .hint("push to a registry of the site: --registry HOST[/PREFIX]")
         .hint("let the manifests name it: set `images.registry` in the profile, and build again"))
 }
 
@@ -83,8 +78,7 @@ fn check_collisions(placed: &[Destination]) -> Result<(), Failure> {
             return Err(Failure::input(format!(
                 "`{one}` and `{other}` are different images, and both would be `{name}`"
             ))
-            .hint("push without --registry, to the registries that the manifests name")
-            .hint("or give them different paths or tags in the profile, and build again"));
+            .hint("give them different paths or tags in the profile, and build again"));
         }
         names.insert(name, destination);
     }

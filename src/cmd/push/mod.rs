@@ -103,7 +103,7 @@ impl Args {
         let (origin, verified) = self.verify(ctx)?;
         let images = pinned(&verified)?;
         let destinations = destination::choose(&verified, images, self.registry.as_ref())?;
-        let content = Content::of(ctx, (&self.bundle, &self.store), &verified, images)?;
+        let content = Content::of((&self.bundle, &self.store), &verified, images)?;
         let (registry, orders) = (self.reach.client(ctx)?, self.orders());
         let plans = plan::plan(&registry, &destinations, (images, &content), orders)?;
         let outcomes = match orders.mode {

@@ -60,11 +60,12 @@ pub(super) fn plan<'a>(
         content,
         orders,
         decided: BTreeSet::new(),
+        assumed: BTreeSet::new(),
         blobs: BTreeMap::new(),
     };
     let plans = destinations.iter().map(|destination| survey.plan(destination));
     let plans: Vec<ImagePlan> = plans.collect::<Result<_, _>>()?;
-    check_complete(&plans, images)?;
+    check_complete(&plans, (images, content))?;
     Ok(plans)
 }
 
@@ -79,6 +80,8 @@ struct Survey<'a, 'b> {
     content: &'b Content<'b>,
     orders: Orders,
     decided: BTreeSet<Place>,
+    /// Configs and layers of images whose manifests are there.
+    assumed: BTreeSet<Place>,
     /// Whether a config or layer is there, or will be.
     blobs: BTreeMap<Place, bool>,
 }
@@ -90,8 +93,14 @@ impl<'a> Survey<'a, '_> {
         let is_asked = manifest != Way::There || self.orders.depth == Depth::Blobs;
         let mut blobs = BTreeMap::new();
         for digest in &destination.listed.blobs {
-            if self.decided.insert((destination.repository(), *digest)) {
-                let way = if is_asked { self.blob(destination, *digest)? } else { Way::There };
+            let place = (destination.repository(), *digest);
+            if !is_asked {
+                // A registry may have lost it: an image that needs it in the same repository asks.
+                if self.assumed.insert(place) {
+                    blobs.insert(*digest, Way::There);
+                }
+            } else if self.decided.insert(place) {
+                let way = self.blob(destination, *digest)?;
                 blobs.insert(*digest, way);
             }
         }
@@ -188,7 +197,7 @@ fn is_there(answer: Availability) -> Result<bool, Failure> {
 }
 
 /// Refuses to begin what cannot be finished.
-fn check_complete(plans: &[ImagePlan], images: &ImageList) -> Result<(), Failure> {
+fn check_complete(plans: &[ImagePlan], (images, content): (&ImageList, &Content)) -> Result<(), Failure> {
     let mut missing = Vec::new();
     for ImagePlan { destination, manifest, blobs, .. } in plans {
         let manifest = (*manifest == Way::Missing).then_some((destination.listed.digest, "manifest"));
@@ -204,10 +213,8 @@ fn check_complete(plans: &[ImagePlan], images: &ImageList) -> Result<(), Failure
     }
     let number = missing.len();
     let failure = Failure::world(format!(
-        "neither the bundle nor the registry has all of the images ({number} missing); nothing was uploaded"
+        "the bundle and the registry lack parts of the images ({number}); nothing was uploaded"
     ));
     let failure = missing.into_iter().fold(failure, Failure::reason);
-    Err(failure.hint("push the bundle that this one was built on (`--images since:`) first").hint(
-        "or bring one that carries all: relay-bundle pack @PROFILE FILE --images all, where it was built",
-    ))
+    Err(content.remedies().into_iter().fold(failure, Failure::hint))
 }

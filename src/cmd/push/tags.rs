@@ -4,8 +4,9 @@
 //! |---|---|
 //! | names nothing | set |
 //! | names the digest | nothing |
-//! | names something else | left; `TAG-<12 hex>` is set for the digest |
-//! | names something else, with `--move-tags` | moved; `TAG-<12 hex>` is set for the digest that it named |
+//! | names another image | left; `TAG-<12 hex>` is set for the digest |
+//! | names another image, with `--move-tags` | moved; `TAG-<12 hex>` is set for the image that it named |
+//! | names something that is no image, or an image that no tag can keep | left, also with `--move-tags`; `TAG-<12 hex>` is set |
 //! | there is none | `sha256-<12 hex>` is set |
 //!
 //! A tag that the registry refuses, because it must not move, is a warning: the digest is there.
@@ -18,7 +19,7 @@ use super::destination::Destination;
 use crate::cmd::failure::Failure;
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
-use crate::registry::error::RegistryError;
+use crate::registry::error::RegistryFault;
 use crate::registry::{PulledManifest, Registry, TagTarget};
 
 /// How long a tag may be, and how much of a digest tells generations apart.
@@ -49,6 +50,7 @@ pub(super) enum TagWay {
 
 /// What is done with the tags of an image.
 pub(super) struct TagPlan {
+    order: TagOrder,
     tag: Option<(Reference, TagWay)>,
     /// The tag that keeps the digest, where that of the reference does not.
     keeper: Option<Reference>,
@@ -82,7 +84,8 @@ pub(super) fn plan(
 ) -> Result<TagPlan, Failure> {
     let Destination { image, listed } = destination;
     if image.tag().is_none() {
-        return Ok(TagPlan { tag: None, keeper: Some(keeper(image, listed.digest)?), former: None });
+        let keeper = Some(keeper(image, listed.digest)?);
+        return Ok(TagPlan { order, tag: None, keeper, former: None });
     }
     let tag = image.without_digest();
     let target = registry.tagged(&tag)?;
@@ -93,10 +96,9 @@ pub(super) fn plan(
         (TagTarget::Manifest(named), TagOrder::Move) => {
             (TagWay::Moved, None, Some((keeper_of(named.digest)?, named.digest)))
         }
-        (TagTarget::Other, TagOrder::Move) => (TagWay::Moved, None, None),
-        (_, TagOrder::Leave) => (TagWay::Left, Some(keeper_of(listed.digest)?), None),
+        (TagTarget::Other, _) | (_, TagOrder::Leave) => (TagWay::Left, Some(keeper_of(listed.digest)?), None),
     };
-    Ok(TagPlan { tag: Some((tag, way)), keeper, former })
+    Ok(TagPlan { order, tag: Some((tag, way)), keeper, former })
 }
 
 /// Returns the tag by which a digest is kept beside others.
@@ -122,31 +124,36 @@ impl TagPlan {
     }
 
     /// Sets the tags; the manifest is there already. `known` are manifests whose bytes are at hand.
+    ///
+    /// What a tag names is asked once more before it is set: another push may have set it since.
     pub(super) fn settle(
         &self,
         registry: &Registry,
         destination: &Destination,
         known: &BTreeMap<Digest, PulledManifest>,
     ) -> Result<TagOutcome, Failure> {
-        let mut outcome = self.forecast();
+        let now;
+        let plan = if matches!(self.tag, Some((_, TagWay::Set | TagWay::Moved))) {
+            now = plan(registry, destination, self.order)?;
+            &now
+        } else {
+            self
+        };
+        let mut outcome = plan.forecast();
         let setter = Setter { registry, image: &destination.image, known };
-        if let Some((former, digest)) = &self.former
-            && !setter.keep(former, *digest, &mut outcome)?
-        {
-            outcome.former_kept_by = None;
-        }
         let digest = destination.listed.digest;
-        let mut keeper_tag = self.keeper.clone();
-        if let Some((tag, TagWay::Set | TagWay::Moved)) = &self.tag
-            && let Some(refusal) = setter.set(tag, digest)?
-        {
-            outcome.tag_state = Some(TagWay::Refused);
-            outcome.warnings.push(format!("the tag was not set: {refusal}"));
+        let mut keeper_tag = plan.keeper.clone();
+
+        if let Some(why) = setter.move_or_set(plan, digest, &mut outcome)? {
+            outcome.warnings.push(why);
             keeper_tag = Some(keeper(&destination.image, digest)?);
         }
+
         if let Some(tag) = &keeper_tag {
             outcome.kept_by = tag.tag().map(str::to_owned);
-            if !setter.keep(tag, digest, &mut outcome)? {
+            if let Some(why) = setter.keep(tag, digest)? {
+                let short = &digest.to_string()[..DIGITS];
+                outcome.warnings.push(format!("no tag keeps sha256:{short}… in the registry: {why}"));
                 outcome.kept_by = None;
             }
         }
@@ -162,19 +169,43 @@ struct Setter<'a> {
 }
 
 impl Setter<'_> {
-    /// Sets a tag that may be there already; returns whether it is there then.
-    fn keep(&self, tag: &Reference, digest: Digest, outcome: &mut TagOutcome) -> Result<bool, Failure> {
-        if matches!(self.registry.tagged(tag)?, TagTarget::Manifest(named) if named.digest == digest) {
-            return Ok(true);
+    /// Sets the tag of the reference if that is planned; returns why not.
+    fn move_or_set(
+        &self,
+        plan: &TagPlan,
+        digest: Digest,
+        outcome: &mut TagOutcome,
+    ) -> Result<Option<String>, Failure> {
+        // Without a tag the former image would be left to garbage collection.
+        if let Some((former, digest)) = &plan.former
+            && let Some(why) = self.keep(former, *digest)?
+        {
+            outcome.former_kept_by = None;
+            outcome.tag_state = Some(TagWay::Left);
+            return Ok(Some(format!(
+                "the tag was not moved, since no tag would keep the image it names: {why}"
+            )));
         }
-        let Some(refusal) = self.set(tag, digest)? else { return Ok(true) };
-        let short = &digest.to_string()[..DIGITS];
-        outcome.warnings.push(format!("no tag keeps sha256:{short}… in the registry: {refusal}"));
-        Ok(false)
+        if let Some((tag, TagWay::Set | TagWay::Moved)) = &plan.tag
+            && let Some(refusal) = self.set(tag, digest)?
+        {
+            outcome.tag_state = Some(TagWay::Refused);
+            return Ok(Some(format!("the tag was not set: {refusal}")));
+        }
+        Ok(None)
     }
 
-    /// Sets a tag; returns why if the registry does not allow it.
-    fn set(&self, tag: &Reference, digest: Digest) -> Result<Option<RegistryError>, Failure> {
+    /// Sets a tag that keeps a digest unless it exists; returns why it does not keep it.
+    fn keep(&self, tag: &Reference, digest: Digest) -> Result<Option<String>, Failure> {
+        match self.registry.tagged(tag)? {
+            TagTarget::Manifest(named) if named.digest == digest => Ok(None),
+            TagTarget::Nothing => self.set(tag, digest),
+            TagTarget::Manifest(_) | TagTarget::Other => Ok(Some(format!("`{tag}` names another image"))),
+        }
+    }
+
+    /// Sets a tag; returns why it names something else.
+    fn set(&self, tag: &Reference, digest: Digest) -> Result<Option<String>, Failure> {
         let set = if let Some(manifest) = self.known.get(&digest) {
             self.registry.set_tag(tag, manifest)
         } else {
@@ -183,7 +214,11 @@ impl Setter<'_> {
         };
         match set {
             Ok(()) => Ok(None),
-            Err(error) if error.is_refusal() => Ok(Some(error)),
+            Err(error) if error.is_refusal() => Ok(Some(error.to_string())),
+            // The manifest was read back by its digest before: the registry does not lie.
+            Err(error) if matches!(error.why, RegistryFault::WrongDigest { .. }) => {
+                Ok(Some(format!("`{tag}` names another image by now: another push has set it")))
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -63,10 +63,10 @@ pub struct Args {
     #[command(flatten)]
     installation: InstallationArgs,
     /// Verify the bundle that is recorded as deployed, under this policy
-    #[arg(long, value_name = "TOML")]
+    #[arg(long, value_name = "TOML", help_heading = "Verification")]
     trust: Option<Utf8PathBuf>,
     /// Look for the images of the deployed bundle in their registries
-    #[arg(long, requires = "trust")]
+    #[arg(long, requires = "trust", help_heading = "Images")]
     images: bool,
     #[command(flatten)]
     presence: PresenceArgs,

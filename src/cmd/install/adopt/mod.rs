@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::images::ImageArgs;
 use super::judge::{Leave, judge};
 use super::report::{ApplyReport, Done, blocked, tell_blocked, tell_warnings};
 use super::run::{self, Run};
@@ -108,6 +109,7 @@ pub(in crate::cmd) fn adopt(
     // Whoever is asked, or only looks, has them with the plan.
     if install.is_agreed() {
         tell_warnings(&ctx.printer, &plan);
+        ImageArgs::tell_unchecked(ctx, &images);
     }
     let mut apply = ApplyReport::new(checked, cluster, identity, &plan, &makings, &versions);
     apply.images = images;
