@@ -105,9 +105,14 @@ fn registry_that_does_not_answer_blocks_only_if_that_is_asked_for() {
     assert!(checked.stderr.contains("not checked: "), "{}", checked.stderr);
     let skipped = site.apply(&bundle, &["--dry-run", "--images", "skip"]);
     assert_eq!(skipped.code, 0, "{}", skipped.stderr);
-    assert_eq!(skipped.stdout.matches(": not looked for (--images skip)").count(), 2, "{}", skipped.stdout);
+    assert_eq!(skipped.stdout.matches(": not checked (--images skip)").count(), 2, "{}", skipped.stdout);
     let hash = |page: &str| page.lines().find(|line| line.starts_with("plan hash")).map(str::to_owned);
     assert_eq!(hash(&plan.stdout), hash(&skipped.stdout));
+    let wrong = site.apply(&bundle, &["--dry-run", "--ca", "missing.crt"]);
+    assert_eq!(wrong.code, 2, "{}", wrong.stderr);
+    let applied = site.apply(&bundle, &["--yes"]);
+    assert_eq!(applied.code, 0, "{}", applied.stderr);
+    assert_eq!(applied.stderr.matches(": not checked: 127.0.0.1:1: ").count(), 2, "{}", applied.stderr);
 }
 
 #[test]
@@ -190,9 +195,13 @@ fn status_compares_what_pods_run_with_what_is_pinned() {
     // The last one stays.
     let live = site.call(&["verify", "--live", "-n", &site.namespace, "--trust", "trust.toml"]);
     assert_eq!(live.code, 1, "{}", live.stderr);
-    assert!(live.stdout.contains("0 of 3 containers run the images that the bundle pins"), "{}", live.stdout);
     assert!(
-        live.stdout.contains("/claude-relay: `") && live.stdout.contains("another image"),
+        live.stdout.contains("0 of 3 containers run the pinned images, 2 cannot be told"),
+        "{}",
+        live.stdout
+    );
+    assert!(
+        live.stdout.contains("/claude-relay: runs sha256:0000") && live.stdout.contains("another image"),
         "{}",
         live.stdout
     );
