@@ -2,6 +2,7 @@
 
 use std::env;
 use std::thread;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
@@ -14,6 +15,7 @@ use crate::registry::{
     CredentialEnvironment, CredentialError, Mirror, Persistence, PlainHost, Registry, RegistryCredentials,
     RegistrySettings, RegistrySettingsError, Timeouts,
 };
+use crate::ui::printer::Printer;
 
 /// For commands that fetch.
 #[derive(Debug, clap::Args)]
@@ -77,7 +79,7 @@ impl RegistryArgs {
             mirrors: Vec::new(),
             timeouts: Timeouts::default(),
             persistence: Persistence::Retry,
-            sleep: Box::new(thread::sleep),
+            sleep: pause(ctx.printer.clone()),
         })
     }
 
@@ -90,6 +92,14 @@ impl RegistryArgs {
             runtime_dir: path("XDG_RUNTIME_DIR"),
         }
     }
+}
+
+/// Returns how a failed request is waited after: a person sees that something goes on.
+fn pause(printer: Printer) -> Box<dyn Fn(Duration) + Send + Sync> {
+    Box::new(move |pause| {
+        printer.say(&format!("a request to the registry failed; trying again in {} s", pause.as_secs()));
+        thread::sleep(pause);
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that asks where credentials are")]

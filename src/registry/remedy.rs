@@ -1,6 +1,6 @@
 //! Remedies for failed requests.
 
-use super::error::{LoginUse, RegistryAction, RegistryError, RegistryFault};
+use super::error::{LoginUse, RegistryAction, RegistryContent, RegistryError, RegistryFault};
 
 impl RegistryError {
     /// Returns a command or an imperative, where one helps.
@@ -10,6 +10,9 @@ impl RegistryError {
         let special = match self.action {
             RegistryAction::Fetch => None,
             RegistryAction::Ask => self.why.remedy_at_site(),
+            RegistryAction::Push if self.is_refused_manifest() => {
+                Some("if the registry has lost a config or layer, send it again: push with --deep")
+            }
             RegistryAction::Push => self.why.remedy_of_upload().or_else(|| self.why.remedy_at_site()),
         };
         if let Some(remedy) = special {
@@ -33,6 +36,13 @@ impl RegistryError {
             F::Credentials(error) => return error.remedy(),
             why => return why.remedy().map(str::to_owned),
         })
+    }
+}
+
+impl RegistryError {
+    fn is_refused_manifest(&self) -> bool {
+        matches!(*self.what, RegistryContent::Manifest { .. })
+            && matches!(self.why, RegistryFault::Status { code: 400, .. })
     }
 }
 

@@ -272,6 +272,7 @@ fn mount_that_did_not_happen_ends_the_push_before_the_tag() {
     let (fake, _, ended) = pushed(Flaw::FalseMounts);
     assert_eq!(ended.code, 4, "{}", ended.stderr);
     assert!(ended.stderr.contains("HTTP 400 MANIFEST_BLOB_UNKNOWN"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("push with --deep"), "{}", ended.stderr);
     // One of both takes over the layer of the other.
     let tags = [(RELAY_REPOSITORY, TAG), (SIDE_REPOSITORY, "1")];
     assert_eq!(tags.iter().filter(|(repository, tag)| fake.manifest(repository, tag).is_some()).count(), 1);
