@@ -50,6 +50,9 @@ pub(super) struct ImageState {
     /// What to do about that.
     #[serde(skip)]
     pub(super) remedy: Option<String>,
+    /// Whether the bundle lists its images: others are not expected to be at a registry of the site.
+    #[serde(skip)]
+    pub(super) is_locked: bool,
 }
 
 /// What is known of an image.
@@ -74,6 +77,10 @@ impl PresenceArgs {
         bundle: &Bundle,
         cluster: &Cluster,
     ) -> Result<Vec<ImageState>, Failure> {
+        Ok(locked(self.ask(ctx, bundle, cluster)?, bundle))
+    }
+
+    fn ask(&self, ctx: &Ctx, bundle: &Bundle, cluster: &Cluster) -> Result<Vec<ImageState>, Failure> {
         let wanted = self.wanted(bundle)?;
         let mut settings = match self.settings(ctx) {
             Err(failure) if !self.reach.names_file() => return Ok(unknown(&wanted, &failure)),
@@ -101,7 +108,8 @@ impl PresenceArgs {
     /// As [`PresenceArgs::look`].
     pub(super) fn skip(&self, bundle: &Bundle) -> Result<Vec<ImageState>, Failure> {
         let wanted = self.wanted(bundle)?;
-        Ok(wanted.iter().map(|image| ImageState::new(image, ImageFinding::Skipped)).collect())
+        let skipped = wanted.iter().map(|image| ImageState::new(image, ImageFinding::Skipped)).collect();
+        Ok(locked(skipped, bundle))
     }
 
     /// Returns each distinct image, at the registry that is asked.
@@ -143,6 +151,14 @@ fn prefer_pull_secrets(settings: &mut RegistrySettings, bundle: &Bundle, cluster
         }
     }
     notes
+}
+
+/// Notes whether the images are those of a bundle that lists them.
+fn locked(mut states: Vec<ImageState>, bundle: &Bundle) -> Vec<ImageState> {
+    for state in &mut states {
+        state.is_locked = bundle.images.is_some();
+    }
+    states
 }
 
 fn unknown(images: &[Reference], why: &Failure) -> Vec<ImageState> {
@@ -204,13 +220,8 @@ fn ask_host(registry: &Registry, images: &[&Reference]) -> Vec<ImageState> {
 }
 
 impl ImageState {
-    /// Returns whether the image is pinned to a digest.
-    pub(super) fn is_pinned(&self) -> bool {
-        self.reference.contains('@')
-    }
-
     fn new(image: &Reference, state: ImageFinding) -> Self {
-        Self { reference: image.to_string(), state, why: None, remedy: None }
+        Self { reference: image.to_string(), state, why: None, remedy: None, is_locked: false }
     }
 
     fn not_checked(image: &Reference, why: String, remedy: Option<String>) -> Self {

@@ -1,6 +1,6 @@
 //! The images of a bundle, looked for before anything is changed: pods that wait for an image replace pods that ran.
 //!
-//! | the registry says | the plan, if the image has a digest | if it has none |
+//! | the registry says | the plan, if the bundle lists its images | if it does not |
 //! |---|---|---|
 //! | the manifest is there | goes on | goes on |
 //! | it is not there | is blocked, with the command that pushes it | warns |
@@ -73,7 +73,7 @@ impl ImageArgs {
     fn meaning(&self, image: &ImageState) -> Meaning {
         let is_required = self.images == Some(ImageOrder::Check);
         match image.state {
-            ImageFinding::Absent if image.is_pinned() || is_required => Meaning::Obstacle,
+            ImageFinding::Absent if image.is_locked || is_required => Meaning::Obstacle,
             ImageFinding::Absent => Meaning::Warning,
             ImageFinding::NotChecked if is_required => Meaning::Obstacle,
             ImageFinding::NotChecked | ImageFinding::There | ImageFinding::Skipped => Meaning::None,
@@ -82,7 +82,7 @@ impl ImageArgs {
 
     /// Returns what to do about an image that blocks the plan.
     fn remedy(&self, checked: &Checked, image: &ImageState) -> String {
-        if image.state == ImageFinding::Absent && checked.bundle().images.is_some() {
+        if image.state == ImageFinding::Absent && image.is_locked {
             let (push, id) = (self.push_line(checked), checked.bundle().content_id.short(16));
             return format!(
                 "push the archive of {id} with `{push}`, or pass --images skip if nodes import archives"
@@ -92,9 +92,9 @@ impl ImageArgs {
         format!("{remedy}; or pass --images skip if nodes have the image")
     }
 
-    /// Tells of pinned images that were not checked, to whoever is not shown the plan.
+    /// Tells of locked images that were not checked, to whoever is not shown the plan.
     pub(super) fn tell_unchecked(ctx: &Ctx, images: &[ImageState]) {
-        let is_unchecked = |image: &&ImageState| image.state == ImageFinding::NotChecked && image.is_pinned();
+        let is_unchecked = |image: &&ImageState| image.state == ImageFinding::NotChecked && image.is_locked;
         for image in images.iter().filter(is_unchecked) {
             match &image.remedy {
                 Some(remedy) => ctx.printer.warn(&format!("image {image}; {remedy}")),

@@ -201,8 +201,8 @@ impl<'a> ApplyReport<'a> {
         for forecast in &self.plan.changes.workloads {
             writeln!(out, "{}", safe(&restart(forecast)))?;
         }
-        // Whoever does not pin images is not told that nobody answers for their tags.
-        let is_told = |image: &&ImageState| image.state != ImageFinding::NotChecked || image.is_pinned();
+        // Without a lock, images are not expected at a registry that this machine can reach.
+        let is_told = |image: &&ImageState| image.state != ImageFinding::NotChecked || image.is_locked;
         for image in self.images.iter().filter(is_told) {
             writeln!(out, "image     {}", safe(&image.to_string()))?;
         }
