@@ -1,7 +1,6 @@
 //! The blobs of images in a store: written once, resumed, and never under a name that is not theirs.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::Read as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::sync::mpsc::channel;
 use std::thread;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use fs_err as fs;
 use relay_bundle::model::digest::Digest;
-use relay_bundle::store::blobs::{BlobEnd, BlobStart, PartialBlob};
+use relay_bundle::store::blobs::{BadBlob, BlobEnd, BlobStart, BlobState, BlobVisitError, PartialBlob};
 use relay_bundle::store::{GarbageScope, Store, StoreError};
 
 use self::store_home::{Home, home};
@@ -48,10 +47,40 @@ fn with_folders() -> (Home, Utf8PathBuf) {
 
 /// Reads the blob in the store.
 fn stored(store: &Store) -> Option<Vec<u8>> {
-    let mut file = store.blobs().open(&digest(), BLOB.len() as u64).unwrap()?;
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).unwrap();
-    Some(bytes)
+    let visited = store
+        .blobs()
+        .visit(digest(), BLOB.len() as u64, &mut |_, content| content.read_to_end(&mut bytes).map(drop));
+    match visited {
+        Ok(()) => Some(bytes),
+        Err(BlobVisitError::Bad(BadBlob { state: BlobState::Absent, .. })) => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Returns whether the store has the blob, and its bytes are the right ones.
+fn is_whole(store: &Store) -> bool {
+    store.blobs().visit(digest(), BLOB.len() as u64, &mut |_, _| Ok(())).is_ok()
+}
+
+#[test]
+fn altered_blob_hands_out_no_last_byte() {
+    let (Home { store, root, _folder }, _) = with_folders();
+    let mut altered = BLOB.to_vec();
+    altered[0] ^= 1;
+    fs::write(root.join(".blobs/sha256").join(digest().to_string()), altered).unwrap();
+    let mut read = 0;
+
+    let visited = store.blobs().visit(digest(), BLOB.len() as u64, &mut |_, content| {
+        let mut byte = [0];
+        while content.read(&mut byte)? == 1 {
+            read += 1;
+        }
+        Ok(())
+    });
+
+    assert!(matches!(visited, Err(BlobVisitError::Bad(BadBlob { state: BlobState::Altered, .. }))));
+    assert_eq!(read, BLOB.len() - 1);
 }
 
 #[test]
@@ -193,10 +222,10 @@ fn links_and_folders_in_place_of_a_blob_are_not_used() {
     assert!(store.blobs().begin(digest(), BLOB.len() as u64).is_err());
 
     symlink(&outside, &target).unwrap();
-    assert!(!matches!(store.blobs().open(&digest(), BLOB.len() as u64), Ok(Some(_))));
+    assert!(!is_whole(&store));
     fs::remove_file(&target).unwrap();
     fs::create_dir(&target).unwrap();
-    assert!(!matches!(store.blobs().open(&digest(), BLOB.len() as u64), Ok(Some(_))));
+    assert!(!is_whole(&store));
     assert_eq!(fs::read(outside).unwrap(), BLOB);
 }
 

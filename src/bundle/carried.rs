@@ -6,16 +6,13 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 
-use super::content::{Beside, Content, Pending, visit_checked};
+use super::content::{BUFFER_BYTES, Beside, Content, Pending, visit_checked};
 use super::read::{Fault, Form, Medium, ReadError, Unlisted, read_whole};
 use crate::images::layout::{self, INDEX, OCI_LAYOUT, OCI_LAYOUT_BYTES};
 use crate::images::list::{Carryable, ImageList, ListedManifest};
 use crate::images::manifest::Manifest;
 use crate::model::digest::Digest;
 use crate::model::safe_path::SafePath;
-
-/// Large enough that system calls cost little beside SHA-256.
-const BUFFER_BYTES: usize = 128 << 10;
 
 /// A manifest, config or layer whose bytes are about to be read.
 #[derive(Clone, Copy, Debug)]

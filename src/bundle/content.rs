@@ -65,6 +65,21 @@ pub struct Hashed {
 /// A file that is hashed beside others: waits until that is done.
 pub type Pending = Box<dyn FnOnce() -> io::Result<Hashed>>;
 
+/// Large enough that system calls cost little beside SHA-256.
+pub(super) const BUFFER_BYTES: usize = 128 << 10;
+
+/// Shows one file to `visit`; withholds its last bytes until the digest matches.
+///
+/// # Errors
+///
+/// When it is shorter, has other bytes or cannot be read; or [`Fault::Sink`] when `visit` failed.
+pub fn visit_file(entry: Entry<'_>, content: &mut dyn Content, visit: &mut Visitor<'_>) -> Result<(), Fault> {
+    match visit_checked(entry, content, visit, &mut vec![0; BUFFER_BYTES])? {
+        None => Ok(()),
+        Some(pending) => compare(entry.path, entry.bytes, entry.digest, pending().map_err(Fault::Io)?),
+    }
+}
+
 /// Shows a file to `visit` and checks it; returns what to wait for if it is hashed beside others.
 pub(super) fn visit_checked(
     entry: Entry<'_>,
@@ -187,9 +202,7 @@ impl Checked<'_> {
             }
         }
     }
-}
 
-impl Checked<'_> {
     /// Takes note of what was read.
     fn hash(&mut self, bytes: &[u8]) -> io::Result<()> {
         let (inner, left) = (&*self.inner, self.left);

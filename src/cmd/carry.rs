@@ -1,7 +1,7 @@
 //! Which manifests, configs and layers go into an archive: `--images` of `build` and `pack`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::str::FromStr;
 
 use super::archive_file::TargetError;
@@ -10,14 +10,13 @@ use super::failure::Failure;
 use super::medium;
 use super::source::{Reference, Source};
 use crate::archive::{self, WriteError, Writer};
-use crate::bundle::carried::{Carried, Entry, Tail};
+use crate::bundle::carried::{Carried, Tail};
 use crate::bundle::files::BundleFiles;
 use crate::bundle::read::Medium;
-use crate::images::layout;
 use crate::images::list::{Carryable, ImageList};
-use crate::model::digest::{Digest, Hasher};
+use crate::model::digest::Digest;
 use crate::store::Lock;
-use crate::store::blobs::{BadBlob, BlobState, Blobs};
+use crate::store::blobs::{BadBlob, BlobVisitError, Blobs};
 use crate::ui::progress::size;
 
 /// The images to carry in an archive.
@@ -104,12 +103,11 @@ fn carry_stored<W: Write>(
     blobs: &Blobs,
     (digest, one): (Digest, Carryable),
 ) -> io::Result<()> {
-    let bad = |state| io::Error::other(BadBlob { path: blobs.path_of(&digest), state });
-    let file = blobs.open(&digest, one.size())?.ok_or_else(|| bad(BlobState::Absent))?;
-    let mut content = Hashed { inner: file, hasher: Hasher::default() };
-    let path = layout::path_of(&digest);
-    writer.carry(Entry { path: &path, bytes: one.size(), digest }, &mut content)?;
-    if content.hasher.finish() == digest { Ok(()) } else { Err(bad(BlobState::Altered)) }
+    let carried = blobs.visit(digest, one.size(), &mut |entry, content| writer.carry(entry, content));
+    carried.map_err(|error| match error {
+        BlobVisitError::Bad(bad) => io::Error::other(bad),
+        BlobVisitError::Read(error) | BlobVisitError::Stopped(error) => error,
+    })
 }
 
 /// Tells a blob that cannot be carried from an archive that cannot be written.
@@ -120,19 +118,6 @@ fn told(error: WriteError, fetch: &str) -> TargetError {
             Err(cause) => WriteError::Output(cause).into(),
         },
         error => error.into(),
-    }
-}
-
-struct Hashed<R> {
-    inner: R,
-    hasher: Hasher,
-}
-
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..read]);
-        Ok(read)
     }
 }
 

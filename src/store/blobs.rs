@@ -16,7 +16,11 @@ use fs_err as fs;
 use super::disk::Disk;
 use super::lock::Lock;
 use super::{Store, StoreError, check_own_folder, make_store_folder, read_folder, utf8};
+use crate::bundle::carried::{Entry, Visitor};
+use crate::bundle::content::{Content, visit_file};
+use crate::bundle::read::Fault;
 use crate::fsio::{Sharing, Waits, lock_file, open_named};
+use crate::images::layout;
 use crate::images::list::ImageList;
 use crate::model::digest::{Digest, Hasher};
 
@@ -53,6 +57,29 @@ pub struct BadBlob {
     pub path: Utf8PathBuf,
     pub state: BlobState,
 }
+
+/// Why a blob was not visited to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobVisitError {
+    #[error(transparent)]
+    Bad(BadBlob),
+    #[error("cannot read a blob of the store: {0}")]
+    Read(io::Error),
+    /// The visitor failed.
+    #[error(transparent)]
+    Stopped(io::Error),
+}
+
+/// The file of a blob.
+struct BlobContent(fs::File);
+
+impl io::Read for BlobContent {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Content for BlobContent {}
 
 /// What [`Blobs::begin`] found.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is used at once")]
@@ -111,12 +138,31 @@ impl Blobs {
         Lock::shared(&self.root.join(LOCK), &self.waits)
     }
 
+    /// Shows a blob to `visit`; withholds its last bytes until its digest matches.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there, is another one or cannot be read; or [`BlobVisitError::Stopped`] when `visit` failed.
+    pub fn visit(&self, digest: Digest, size: u64, visit: &mut Visitor<'_>) -> Result<(), BlobVisitError> {
+        let bad = |state| BlobVisitError::Bad(BadBlob { path: self.path_of(&digest), state });
+        let opened = self.open(&digest, size).map_err(BlobVisitError::Read)?;
+        let mut content = BlobContent(opened.ok_or_else(|| bad(BlobState::Absent))?);
+        let path = layout::path_of(&digest);
+        let visited = visit_file(Entry { path: &path, bytes: size, digest }, &mut content, visit);
+        visited.map_err(|fault| match fault {
+            Fault::Sink { error, .. } => BlobVisitError::Stopped(error),
+            Fault::Io(error) => BlobVisitError::Read(error),
+            // It is shorter by now, or has other bytes.
+            _ => bad(BlobState::Altered),
+        })
+    }
+
     /// Opens a blob; none if it is not there, or of another size. **Its bytes are not checked.**
     ///
     /// # Errors
     ///
     /// When it cannot be opened.
-    pub fn open(&self, digest: &Digest, size: u64) -> io::Result<Option<fs::File>> {
+    fn open(&self, digest: &Digest, size: u64) -> io::Result<Option<fs::File>> {
         let is_it = |metadata: &std::fs::Metadata| {
             if metadata.is_file() && metadata.len() == size { Ok(()) } else { Err(None) }
         };
@@ -164,15 +210,11 @@ impl Blobs {
     ///
     /// When it cannot be read.
     pub fn look_at(&self, digest: &Digest, size: u64) -> io::Result<BlobState> {
-        let Some(mut file) = self.open(digest, size)? else { return Ok(BlobState::Absent) };
-        let (mut hasher, mut buffer) = (Hasher::default(), vec![0; BUFFER_BYTES]);
-        loop {
-            match file.read(&mut buffer)? {
-                0 => break,
-                read => hasher.update(&buffer[..read]),
-            }
+        match self.visit(*digest, size, &mut |_, _| Ok(())) {
+            Ok(()) => Ok(BlobState::Whole),
+            Err(BlobVisitError::Bad(BadBlob { state, .. })) => Ok(state),
+            Err(BlobVisitError::Read(error) | BlobVisitError::Stopped(error)) => Err(error),
         }
-        Ok(if hasher.finish() == *digest { BlobState::Whole } else { BlobState::Altered })
     }
 
     /// Removes a blob that was found to be altered.

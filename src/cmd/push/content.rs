@@ -1,9 +1,8 @@
 //! Reads image content: from the verified file, a second time, or from the store.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read};
 
-use crate::bundle::carried::{Entry, Visitor};
+use crate::bundle::carried::Visitor;
 use crate::bundle::open::Bundle;
 use crate::bundle::read::Fault;
 use crate::cmd::command_line::command_line;
@@ -12,10 +11,10 @@ use crate::cmd::failure::Failure;
 use crate::cmd::gate::BundleArgs;
 use crate::cmd::images_at::ImagesAt;
 use crate::images::layout;
-use crate::images::list::{Carryable, ImageList};
-use crate::model::digest::{Digest, Hasher};
+use crate::images::list::ImageList;
+use crate::model::digest::Digest;
 use crate::store::Lock;
-use crate::store::blobs::{BadBlob, BlobState, Blobs};
+use crate::store::blobs::{BlobVisitError, Blobs};
 use crate::trust::verify::Verified;
 
 /// Manifests, configs and layers of a verified bundle.
@@ -111,85 +110,16 @@ impl<'a> Content<'a> {
             }
             Medium::Store { blobs, fetch, .. } => {
                 let mut wanted = self.images.carryable().filter(|(digest, _)| wanted.contains(digest));
-                wanted.try_for_each(|one| {
-                    visit_stored(blobs, one, visit).map_err(|failure| match failure {
-                        StoredFailure::Stopped => VisitFailure::Stopped,
-                        StoredFailure::Bad(bad) => VisitFailure::Content(
+                wanted.try_for_each(|(digest, one)| {
+                    blobs.visit(digest, one.size(), visit).map_err(|error| match error {
+                        BlobVisitError::Stopped(_) => VisitFailure::Stopped,
+                        BlobVisitError::Bad(bad) => VisitFailure::Content(
                             Failure::world(bad).hint(format!("fetch it again: {fetch}")),
                         ),
-                        StoredFailure::Read(error) => VisitFailure::Content(error.into()),
+                        BlobVisitError::Read(error) => VisitFailure::Content(error.into()),
                     })
                 })
             }
         }
-    }
-}
-
-/// Why a blob of the store was not visited to its end.
-enum StoredFailure {
-    Stopped,
-    Bad(BadBlob),
-    Read(io::Error),
-}
-
-fn visit_stored(
-    blobs: &Blobs,
-    (digest, one): (Digest, Carryable),
-    visit: &mut Visitor<'_>,
-) -> Result<(), StoredFailure> {
-    let bad = |state| StoredFailure::Bad(BadBlob { path: blobs.path_of(&digest), state });
-    let opened = blobs.open(&digest, one.size()).map_err(StoredFailure::Read)?;
-    let file = opened.ok_or_else(|| bad(BlobState::Absent))?;
-    let path = layout::path_of(&digest);
-    let mut stored =
-        StoredReader { file, left: one.size(), wanted: digest, hasher: Hasher::default(), end: None };
-    let visited = visit(Entry { path: &path, bytes: one.size(), digest }, &mut stored);
-    match stored.end {
-        Some(StoredEnd::Altered) => Err(bad(BlobState::Altered)),
-        Some(StoredEnd::Failed(error)) => Err(StoredFailure::Read(error)),
-        None => visited.map_err(|_| StoredFailure::Stopped),
-    }
-}
-
-/// A blob of the store; its last bytes are handed out only if all are the right ones.
-struct StoredReader<R> {
-    file: R,
-    left: u64,
-    wanted: Digest,
-    hasher: Hasher,
-    /// Kept here, so that a failure of the visitor is told from it.
-    end: Option<StoredEnd>,
-}
-
-/// Why a blob of the store is read no further.
-enum StoredEnd {
-    /// It is shorter, or has other bytes.
-    Altered,
-    Failed(io::Error),
-}
-
-impl<R: Read> Read for StoredReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        if wanted == 0 {
-            return Ok(0);
-        }
-        let read = match self.file.read(&mut buffer[..wanted]) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
-            Err(error) => {
-                let kind = error.kind();
-                self.end = Some(StoredEnd::Failed(error));
-                return Err(kind.into());
-            }
-            Ok(read) => read,
-        };
-        self.hasher.update(&buffer[..read]);
-        self.left -= read as u64;
-        let is_end = self.left == 0 || read == 0;
-        if is_end && self.hasher.clone().finish() != self.wanted {
-            self.end = Some(StoredEnd::Altered);
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        Ok(read)
     }
 }
