@@ -60,6 +60,8 @@ pub(super) struct HttpAnswer {
     headers: HeaderMap,
     body: BodyReader<'static>,
     timeouts: Timeouts,
+    /// For the next byte of the answer.
+    silence: Duration,
 }
 
 impl HttpTransport {
@@ -74,10 +76,10 @@ impl HttpTransport {
         let proxy = proxy::choose(uri, None, &self.proxies)
             .map_err(|error| RegistryFault::from(error).at(&direct))?;
         let place = RegistryPlace { proxy: proxy.as_ref().map(ToString::to_string), ..direct };
-        let answer =
-            if matches!(body, HttpBody::Stream(_)) { self.timeouts.commit } else { self.timeouts.silence };
-        let timeouts = Timeouts { commit: answer, ..self.timeouts };
-        let failed = |error| why(error, timeouts).at(&place);
+        // Only a large upload may be answered late.
+        let is_upload = matches!(body, HttpBody::Stream(_));
+        let silence = if is_upload { self.timeouts.commit } else { self.timeouts.silence };
+        let failed = |error| why(error, self.timeouts, silence).at(&place);
         let agent = self.agent(proxy.as_ref()).map_err(failed)?;
         let mut sent = http::Request::builder().method(method).uri(uri);
         if let Some(map) = sent.headers_mut() {
@@ -94,15 +96,15 @@ impl HttpTransport {
             HttpBody::Stream(reader) => {
                 let sent = sent.body(SendBody::from_reader(reader)).map_err(ureq::Error::from);
                 sent.and_then(|sent| {
-                    let sent = agent.configure_request(sent).timeout_recv_response(Some(answer));
+                    let sent = agent.configure_request(sent).timeout_recv_response(Some(silence));
                     // The head of an answer is read, too: the limit of each read counts if it is shorter.
-                    agent.run(sent.timeout_per_read(Some(answer)).build())
+                    agent.run(sent.timeout_per_read(Some(silence)).build())
                 })
             }
         };
         let (head, body) = answer.map_err(failed)?.into_parts();
         let (status, headers) = (head.status.as_u16(), head.headers);
-        Ok(HttpAnswer { place, status, headers, body: body.into_reader(), timeouts })
+        Ok(HttpAnswer { place, status, headers, body: body.into_reader(), timeouts: self.timeouts, silence })
     }
 
     fn agent(&self, proxy: Option<&Proxy>) -> Result<Agent, ureq::Error> {
@@ -172,14 +174,13 @@ fn through(proxy: &Proxy) -> Result<ureq::Proxy, ureq::Error> {
     made.build()
 }
 
-fn why(error: ureq::Error, timeouts: Timeouts) -> RegistryFault {
+/// Returns what failed; `silence` is the limit for the next byte of the answer.
+fn why(error: ureq::Error, timeouts: Timeouts, silence: Duration) -> RegistryFault {
     use ureq::Error as E;
     match error {
         E::Io(error) => tls::failure(&error).unwrap_or_else(|| RegistryFault::Connection(error.to_string())),
         E::Timeout(Timeout::Resolve | Timeout::Connect) => RegistryFault::Silent { limit: timeouts.connect },
-        E::Timeout(Timeout::RecvResponse | Timeout::PerRead) => {
-            RegistryFault::Silent { limit: timeouts.commit }
-        }
+        E::Timeout(Timeout::RecvResponse | Timeout::PerRead) => RegistryFault::Silent { limit: silence },
         E::Timeout(_) => RegistryFault::Silent { limit: timeouts.silence },
         E::HostNotFound => RegistryFault::UnknownHost,
         E::Rustls(error) => tls::of(&error).unwrap_or_else(|| RegistryFault::Connection(error.to_string())),
@@ -203,7 +204,7 @@ impl HttpAnswer {
     /// Reads the next bytes of the body; 0 at its end.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, RequestFailure> {
         let read = self.body.read(buffer);
-        read.map_err(|error| why(ureq::Error::from(error), self.timeouts).at(&self.place))
+        read.map_err(|error| why(ureq::Error::from(error), self.timeouts, self.silence).at(&self.place))
     }
 
     /// Reads a whole body of at most `bytes_max`.
@@ -213,7 +214,7 @@ impl HttpAnswer {
         let mut bytes = Vec::with_capacity(room + 1);
         // One byte more than allowed shows that there is too much.
         let read = io::Read::by_ref(&mut self.body).take(bytes_max + 1).read_to_end(&mut bytes);
-        read.map_err(|error| why(ureq::Error::from(error), self.timeouts).at(&self.place))?;
+        read.map_err(|error| why(ureq::Error::from(error), self.timeouts, self.silence).at(&self.place))?;
         if bytes.len() as u64 > bytes_max {
             return Err(RegistryFault::TooLarge { bytes_max }.at(&self.place));
         }
