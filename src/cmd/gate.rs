@@ -95,10 +95,7 @@ impl BundleArgs {
             return Err(no_stdin("is not read"));
         }
         match Reference::of(&self.bundle) {
-            Reference::Path(path) if path.exists() && !path.is_file() && !path.is_dir() => Err(
-                Failure::input(format!("`{path}` can be read once only, and this command reads it twice"))
-                    .hint("write the archive to a file first"),
-            ),
+            Reference::Path(path) => medium::check_rereadable(path),
             _ => Ok(()),
         }
     }

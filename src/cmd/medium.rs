@@ -151,6 +151,15 @@ fn check_folder(path: &Utf8Path) -> Result<(), Failure> {
     Err(hints.fold(nothing, Failure::hint))
 }
 
+/// Refuses a path that can be read only once, such as a pipe.
+pub(super) fn check_rereadable(path: &Utf8Path) -> Result<(), Failure> {
+    if !path.exists() || path.is_file() || path.is_dir() {
+        return Ok(());
+    }
+    Err(Failure::input(format!("`{path}` can be read only once, and is needed twice"))
+        .hint("write the archive to a file first"))
+}
+
 /// Returns the entry of a store whose folder is at `path`, however it was named.
 pub(super) fn entry_at(path: &Utf8Path) -> Option<(Store, EntryName)> {
     let entry = EntryName::parse(path.file_name()?)?;

@@ -194,13 +194,7 @@ impl Args {
 
     /// Reads the bundle again, up to its images.
     fn reopen(&self, survey: &Survey) -> Result<Tail<AnyMedium>, Failure> {
-        let path = &survey.place.path;
-        if !path.is_file() && !path.is_dir() {
-            return Err(Failure::input(format!(
-                "`{path}` can be read once only, and `--images` reads it twice"
-            ))
-            .hint("write the archive to a file first"));
-        }
+        medium::check_rereadable(&survey.place.path)?;
         let Found { sums, place } = self.open()?;
         let read = sums.into_files().and_then(Files::read);
         let (contents, tail) = read.map_err(|error| place.failure(error))?;

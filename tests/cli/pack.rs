@@ -50,7 +50,7 @@ fn pack_of_each_place_equals_gnu_tar() {
     let chosen =
         env.command(&["pack", "/dev/stdin", "x.tar", "--images", "all"]).write_stdin(packed).assert();
     let said = String::from_utf8(chosen.failure().code(2).get_output().stderr.clone()).unwrap();
-    assert!(said.contains("`/dev/stdin` can be read once only"), "{said}");
+    assert!(said.contains("`/dev/stdin` can be read only once"), "{said}");
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn stream_that_can_be_read_once_is_refused() {
     let env = carried();
     let fifo = env.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    refused(&push(&env, "./pipe", &[]), 2, &["can be read once only"]);
+    refused(&push(&env, "./pipe", &[]), 2, &["can be read only once"]);
 }
 
 #[test]
