@@ -17,7 +17,7 @@ use crate::cluster::Cluster;
 use crate::cluster::resource::key;
 use crate::images::reference::Reference;
 use crate::registry::{Availability, Persistence, Registry, RegistryPrefix, RegistrySettings, Timeouts};
-use crate::render::references::pod_template;
+use crate::render::references::{pod_template, pull_secrets};
 
 /// How long a registry may be silent: a person waits for the answer.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -50,12 +50,9 @@ pub(super) struct ImageState {
     /// What to do about that.
     #[serde(skip)]
     pub(super) remedy: Option<String>,
-    /// Whether the bundle lists its images: others are not expected to be at a registry of the site.
-    #[serde(skip)]
-    pub(super) is_locked: bool,
 }
 
-/// What is known of an image.
+/// The answer of a registry about an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum ImageFinding {
@@ -77,10 +74,6 @@ impl PresenceArgs {
         bundle: &Bundle,
         cluster: &Cluster,
     ) -> Result<Vec<ImageState>, Failure> {
-        Ok(locked(self.ask(ctx, bundle, cluster)?, bundle))
-    }
-
-    fn ask(&self, ctx: &Ctx, bundle: &Bundle, cluster: &Cluster) -> Result<Vec<ImageState>, Failure> {
         let wanted = self.wanted(bundle)?;
         let mut settings = match self.settings(ctx) {
             Err(failure) if !self.reach.names_file() => return Ok(unknown(&wanted, &failure)),
@@ -108,8 +101,7 @@ impl PresenceArgs {
     /// As [`PresenceArgs::look`].
     pub(super) fn skip(&self, bundle: &Bundle) -> Result<Vec<ImageState>, Failure> {
         let wanted = self.wanted(bundle)?;
-        let skipped = wanted.iter().map(|image| ImageState::new(image, ImageFinding::Skipped)).collect();
-        Ok(locked(skipped, bundle))
+        Ok(wanted.iter().map(|image| ImageState::new(image, ImageFinding::Skipped)).collect())
     }
 
     /// Returns each distinct image, at the registry that is asked.
@@ -133,9 +125,11 @@ impl PresenceArgs {
 
 /// Uses the pull secrets of the pods before the operator's credentials; returns why some cannot be used.
 fn prefer_pull_secrets(settings: &mut RegistrySettings, bundle: &Bundle, cluster: &Cluster) -> Vec<String> {
+    let pods = bundle.manifests.iter().filter_map(|manifest| pod_template(&manifest.object)?.get("spec"));
+    let names: BTreeSet<&str> = pods.flat_map(pull_secrets).collect();
     let mut notes = Vec::new();
-    for name in pull_secrets(bundle) {
-        let key = key("Secret", bundle.index.namespace.as_str(), &name).expect("a kind that is known");
+    for name in names {
+        let key = key("Secret", bundle.index.namespace.as_str(), name).expect("a kind that is known");
         let secret = match cluster.find_secret(&key) {
             Ok(Some(secret)) => secret,
             Ok(None) => continue,
@@ -153,14 +147,7 @@ fn prefer_pull_secrets(settings: &mut RegistrySettings, bundle: &Bundle, cluster
     notes
 }
 
-/// Notes whether the images are those of a bundle that lists them.
-fn locked(mut states: Vec<ImageState>, bundle: &Bundle) -> Vec<ImageState> {
-    for state in &mut states {
-        state.is_locked = bundle.images.is_some();
-    }
-    states
-}
-
+/// Returns all images as not checked, for one reason.
 fn unknown(images: &[Reference], why: &Failure) -> Vec<ImageState> {
     let remedy = why.hints.first().cloned();
     let unknown = |image| ImageState::not_checked(image, why.message(), remedy.clone());
@@ -171,17 +158,9 @@ fn unknown(images: &[Reference], why: &Failure) -> Vec<ImageState> {
 fn references(bundle: &Bundle) -> Vec<Reference> {
     match &bundle.images {
         Some(images) => images.images().map(|image| image.reference.clone()).collect(),
-        // A registry is asked for what is a reference; nothing else is pulled either.
+        // A node does not pull what is not a reference.
         None => bundle.index.images.iter().filter_map(|image| image.reference.parse().ok()).collect(),
     }
-}
-
-/// Returns the names of the Secrets with which nodes pull the images.
-fn pull_secrets(bundle: &Bundle) -> BTreeSet<String> {
-    let specs = bundle.manifests.iter().filter_map(|manifest| pod_template(&manifest.object)?.get("spec"));
-    let secrets = specs.filter_map(|spec| spec.get("imagePullSecrets")?.as_array()).flatten();
-    let names = secrets.filter_map(|secret| Some(secret.get("name")?.as_str()?.to_owned()));
-    names.collect::<BTreeSet<_>>()
 }
 
 /// Asks all registries concurrently.
@@ -221,7 +200,7 @@ fn ask_host(registry: &Registry, images: &[&Reference]) -> Vec<ImageState> {
 
 impl ImageState {
     fn new(image: &Reference, state: ImageFinding) -> Self {
-        Self { reference: image.to_string(), state, why: None, remedy: None, is_locked: false }
+        Self { reference: image.to_string(), state, why: None, remedy: None }
     }
 
     fn not_checked(image: &Reference, why: String, remedy: Option<String>) -> Self {

@@ -21,6 +21,11 @@ pub fn pod_template(object: &Value) -> Option<&Value> {
     object.pointer("/spec/template").filter(|_| workload)
 }
 
+/// Returns the names of the Secrets with which nodes pull the images of a pod.
+pub fn pull_secrets(pod_spec: &Value) -> impl Iterator<Item = &str> {
+    items(pod_spec, "imagePullSecrets").filter_map(|secret| secret["name"].as_str())
+}
+
 /// Returns everything that `object` refers to by name.
 pub fn references(object: &Value) -> BTreeMap<Target, Keys> {
     let mut found = Found {
@@ -104,8 +109,8 @@ impl Found {
         self.named("ServiceAccount", text(&spec["serviceAccountName"]));
         self.cluster("PriorityClass", text(&spec["priorityClassName"]));
         self.cluster("RuntimeClass", text(&spec["runtimeClassName"]));
-        for secret in items(spec, "imagePullSecrets") {
-            self.named("Secret", text(&secret["name"]));
+        for secret in pull_secrets(spec) {
+            self.named("Secret", Some(secret.to_owned()));
         }
         for list in ["initContainers", "containers"] {
             items(spec, list).for_each(|container| self.container(container));

@@ -59,7 +59,7 @@ impl ImageArgs {
             Some(ImageOrder::Check) | None => self.presence.look(ctx, bundle, cluster),
         }?;
         for image in &images {
-            match self.meaning(image) {
+            match self.meaning(checked, image) {
                 Meaning::None => {}
                 Meaning::Warning => plan.changes.warnings.push(format!("image {image}")),
                 Meaning::Obstacle => {
@@ -70,10 +70,10 @@ impl ImageArgs {
         Ok(images)
     }
 
-    fn meaning(&self, image: &ImageState) -> Meaning {
+    fn meaning(&self, checked: &Checked, image: &ImageState) -> Meaning {
         let is_required = self.images == Some(ImageOrder::Check);
         match image.state {
-            ImageFinding::Absent if image.is_locked || is_required => Meaning::Obstacle,
+            ImageFinding::Absent if are_locked(checked) || is_required => Meaning::Obstacle,
             ImageFinding::Absent => Meaning::Warning,
             ImageFinding::NotChecked if is_required => Meaning::Obstacle,
             ImageFinding::NotChecked | ImageFinding::There | ImageFinding::Skipped => Meaning::None,
@@ -82,7 +82,7 @@ impl ImageArgs {
 
     /// Returns what to do about an image that blocks the plan.
     fn remedy(&self, checked: &Checked, image: &ImageState) -> String {
-        if image.state == ImageFinding::Absent && image.is_locked {
+        if image.state == ImageFinding::Absent && are_locked(checked) {
             let (push, id) = (self.push_line(checked), checked.bundle().content_id.short(16));
             return format!(
                 "push the archive of {id} with `{push}`, or pass --images skip if nodes import archives"
@@ -92,10 +92,10 @@ impl ImageArgs {
         format!("{remedy}; or pass --images skip if nodes have the image")
     }
 
-    /// Tells of locked images that were not checked, to whoever is not shown the plan.
-    pub(super) fn tell_unchecked(ctx: &Ctx, images: &[ImageState]) {
-        let is_unchecked = |image: &&ImageState| image.state == ImageFinding::NotChecked && image.is_locked;
-        for image in images.iter().filter(is_unchecked) {
+    /// Warns of locked images that were not checked, where the plan is not shown.
+    pub(super) fn tell_unchecked(ctx: &Ctx, checked: &Checked, images: &[ImageState]) {
+        let is_unchecked = |image: &&ImageState| image.state == ImageFinding::NotChecked;
+        for image in images.iter().filter(is_unchecked).filter(|_| are_locked(checked)) {
             match &image.remedy {
                 Some(remedy) => ctx.printer.warn(&format!("image {image}; {remedy}")),
                 None => ctx.printer.warn(&format!("image {image}")),
@@ -110,4 +110,9 @@ impl ImageArgs {
         let words: Vec<String> = own.chain(registry).collect();
         command_line(words.iter().map(String::as_str))
     }
+}
+
+/// Returns whether the bundle lists its images: others are not expected at a registry that this machine can reach.
+pub(super) fn are_locked(checked: &Checked) -> bool {
+    checked.bundle().images.is_some()
 }

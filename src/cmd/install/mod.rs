@@ -246,7 +246,7 @@ pub(super) fn install(
     // Whoever is asked, or only looks, has them with the plan.
     if args.is_agreed() || is_done && !args.dry_run {
         report::tell_warnings(&ctx.printer, &plan);
-        ImageArgs::tell_unchecked(ctx, &images);
+        ImageArgs::tell_unchecked(ctx, checked, &images);
     }
     let mut report = ApplyReport::new(checked, cluster, identity, &plan, &makings, &secrets);
     report.images = images;

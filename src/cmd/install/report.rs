@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Checked;
+use super::images::are_locked;
 use super::secrets::{Makings, RecoveryPlan};
 use crate::bundle::reach::{Reach, reach};
 use crate::cluster::{Cluster, Identity};
@@ -63,6 +64,8 @@ pub(super) struct ApplyReport<'a> {
     /// The images of the bundle, and whether their registries have them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) images: Vec<ImageState>,
+    #[serde(skip)]
+    are_images_locked: bool,
     /// Absent from a plan that was only shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) done: Option<Done>,
@@ -134,6 +137,7 @@ impl<'a> ApplyReport<'a> {
             recovery,
             plan,
             images: Vec::new(),
+            are_images_locked: are_locked(checked),
             done: None,
         }
     }
@@ -201,8 +205,7 @@ impl<'a> ApplyReport<'a> {
         for forecast in &self.plan.changes.workloads {
             writeln!(out, "{}", safe(&restart(forecast)))?;
         }
-        // Without a lock, images are not expected at a registry that this machine can reach.
-        let is_told = |image: &&ImageState| image.state != ImageFinding::NotChecked || image.is_locked;
+        let is_told = |image: &&ImageState| image.state != ImageFinding::NotChecked || self.are_images_locked;
         for image in self.images.iter().filter(is_told) {
             writeln!(out, "image     {}", safe(&image.to_string()))?;
         }

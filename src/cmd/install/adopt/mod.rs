@@ -109,7 +109,7 @@ pub(in crate::cmd) fn adopt(
     // Whoever is asked, or only looks, has them with the plan.
     if install.is_agreed() {
         tell_warnings(&ctx.printer, &plan);
-        ImageArgs::tell_unchecked(ctx, &images);
+        ImageArgs::tell_unchecked(ctx, checked, &images);
     }
     let mut apply = ApplyReport::new(checked, cluster, identity, &plan, &makings, &versions);
     apply.images = images;
