@@ -133,7 +133,7 @@ fn add_wanted(
     Ok(())
 }
 
-/// Returns what the store lacks; removes what was altered there.
+/// Returns the items that the store lacks, and removes altered ones.
 fn without_stored(
     ctx: &Ctx,
     blobs: &Blobs,

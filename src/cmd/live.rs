@@ -9,7 +9,7 @@ use super::install::preflight::{Missing, MissingGroup, check_contract};
 use super::install::secrets::seen;
 use super::journal::Journal;
 use super::recorded::known_secrets;
-use super::running_images;
+use super::troubles::list_pods;
 use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::cluster::error::CallError;
@@ -20,7 +20,7 @@ use crate::model::object_key::ObjectKey;
 use crate::plan::diff::{Changes, changes};
 use crate::plan::drift::{Sides, drifts};
 use crate::plan::fields::overlaid;
-use crate::plan::running::RunningImage;
+use crate::plan::running::{RunningImage, running_images};
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::rollout::additions::others;
 use crate::rollout::known::{KnownSecrets, Whose};
@@ -195,13 +195,15 @@ pub(super) fn compare(
     let (objects, Missing { wanted: mut missing, groups, others, mut unseen }) =
         (live.drift(), live.missing(cluster)?);
     missing.extend(groups.iter().map(ToString::to_string));
-    let running = match running_images::look(cluster, bundle) {
-        Err(error) if error.code() == 403 => {
-            unseen.push("the images that pods run: we may not list pods".to_owned());
-            None
+    let mut running = None;
+    if let Some(listed) = &bundle.images {
+        match list_pods(cluster, (&bundle.index.name, bundle.index.namespace.as_str())) {
+            Err(error) if error.code() == 403 => {
+                unseen.push("the images that pods run: missing permission to list pods".to_owned());
+            }
+            pods => running = Some(running_images(&pods?, &bundle.index.images, listed)),
         }
-        running => running?,
-    };
+    }
     let are_pinned = running.iter().flatten().all(RunningImage::is_well);
     Ok(LiveReport {
         context: cluster.context.clone(),

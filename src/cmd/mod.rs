@@ -61,7 +61,6 @@ pub mod remove;
 pub mod render;
 pub mod restart;
 pub mod rollback;
-mod running_images;
 pub mod schema;
 mod sealable;
 mod sealing;

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::failure::{Failure, FailureKind};
 use crate::cluster::Cluster;
+use crate::cluster::error::CallError;
 use crate::cluster::request::Request;
 use crate::cluster::resource::key;
 use crate::model::object_key::ObjectKey;
@@ -12,18 +15,28 @@ use crate::model::text::ReleaseName;
 use crate::rollout::record::instance_label;
 use crate::rollout::{live, pods};
 
-/// Says what is wrong; `objects` are those of the installation, as far as they matter.
+/// Lists the pods of an installation.
+pub(super) fn list_pods(cluster: &Cluster, place: (&ReleaseName, &str)) -> Result<Vec<Value>, CallError> {
+    list(cluster, "Pod", place)
+}
+
+fn list(
+    cluster: &Cluster,
+    kind: &str,
+    (name, namespace): (&ReleaseName, &str),
+) -> Result<Vec<Value>, CallError> {
+    let folder = key(kind, namespace, "").expect("a kind that is known");
+    cluster.list(&Request::list(&folder, &instance_label(name)))
+}
+
+/// Says what is wrong with `all` pods and their owners; `objects` are those of the installation, as far as they matter.
 pub(super) fn troubles<'a>(
     cluster: &Cluster,
-    (name, namespace): (&ReleaseName, &str),
+    place: (&ReleaseName, &str),
+    all: &[Value],
     objects: impl Iterator<Item = &'a ObjectKey>,
 ) -> Result<Vec<String>, Failure> {
-    let label = instance_label(name);
-    let list = |kind: &str| {
-        let folder = key(kind, namespace, "").expect("a kind that is known");
-        cluster.list(&Request::list(&folder, &label))
-    };
-    let (owners, all) = (list("ReplicaSet")?, list("Pod")?);
+    let owners = list(cluster, "ReplicaSet", place)?;
     let sets: Vec<ObjectKey> = objects.filter(|key| key.kind == "StatefulSet").cloned().collect();
     let mut found: Vec<String> = owners.iter().filter_map(pods::owner_trouble).collect();
     found.extend(of_sets(cluster, &sets)?);
@@ -60,7 +73,8 @@ impl Watch {
         if self.next.is_none_or(|next| now < next) {
             return Ok(());
         }
-        match troubles(cluster, place, awaited.iter()) {
+        let found = list_pods(cluster, place).map_err(Failure::from);
+        match found.and_then(|all| troubles(cluster, place, &all, awaited.iter())) {
             Ok(found) => {
                 self.told_first(found, now).iter().for_each(|trouble| tell(&format!("trouble  {trouble}")));
             }

@@ -4,11 +4,12 @@
 //! (`sha256:…`). An image that a node pulled twice, by tag and by digest, may be reported by its index: another manifest digest
 //! does not prove another image. Another id does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::bundle::index::Image;
 use crate::images::list::{ImageList, ListedImage};
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
@@ -55,18 +56,59 @@ impl RunningImage {
     }
 }
 
-/// The references that a bundle gives to its containers, by name of the container.
-pub type ContainerImages<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
-
 /// Compares the containers of pods with the images that a bundle gives to containers of their name.
 ///
-/// Pods that are being deleted, or have ended, are left out.
-pub fn running_images(pods: &[Value], images: &ImageList, wanted: &ContainerImages) -> Vec<RunningImage> {
+/// `images` are those of the bundle with their users, `listed` is its `images.json`. Pods that are being deleted, or have ended,
+/// are left out.
+pub fn running_images(pods: &[Value], images: &[Image], listed: &ImageList) -> Vec<RunningImage> {
+    let expected = Expected::of(images, listed);
     let runs = |pod: &&Value| {
         pod.pointer("/metadata/deletionTimestamp").is_none()
             && !matches!(text(pod, "/status/phase"), "Succeeded" | "Failed")
     };
-    pods.iter().filter(runs).flat_map(|pod| containers(pod, images, wanted)).collect()
+    pods.iter().filter(runs).flat_map(|pod| containers(pod, &expected)).collect()
+}
+
+/// The images of a bundle.
+struct Expected<'a> {
+    all: Vec<&'a ListedImage>,
+    /// By the name of a container that runs them.
+    by_container: BTreeMap<&'a str, Vec<&'a ListedImage>>,
+}
+
+impl<'a> Expected<'a> {
+    fn of(images: &'a [Image], listed: &'a ImageList) -> Self {
+        let by_reference: BTreeMap<String, &ListedImage> =
+            listed.images().map(|image| (image.reference.to_string(), image)).collect();
+        let mut by_container: BTreeMap<&str, Vec<&ListedImage>> = BTreeMap::new();
+        for image in images {
+            let Some(found) = by_reference.get(&image.reference) else { continue };
+            // `workload/container`
+            for container in image.containers.iter().filter_map(|place| place.rsplit('/').next()) {
+                by_container.entry(container).or_default().push(*found);
+            }
+        }
+        Self { all: listed.images().collect(), by_container }
+    }
+
+    /// Compares with the images that are meant for the container; with all of the bundle if it has no such container.
+    fn state(&self, container: &str, image: &str, reported: Option<Reported>) -> RunningState {
+        let own = self.by_container.get(container).unwrap_or(&self.all);
+        let full = image.parse::<Reference>().ok().map(|reference| reference.full());
+        let pinned = own.iter().find(|listed| Some(listed.reference.full()) == full);
+        let is_of =
+            |images: &[&ListedImage]| reported.is_some_and(|found| images.iter().any(|one| found.is(one)));
+        match (pinned, reported) {
+            (Some(pinned), Some(reported)) if reported.is(pinned) => RunningState::Same,
+            (Some(_), Some(Reported::Config(_))) => RunningState::Other,
+            (Some(_), _) if is_of(&self.all) => RunningState::Other,
+            (Some(_), _) => RunningState::Unknown,
+            // A registry that a webhook wrote into the pod does not matter.
+            (None, _) if is_of(own) => RunningState::Same,
+            (None, _) if is_of(&self.all) => RunningState::Other,
+            (None, _) => RunningState::Unlisted,
+        }
+    }
 }
 
 /// The kinds of containers of a pod: where they are specified, and where their status is.
@@ -76,29 +118,21 @@ const KINDS: [(&str, &str); 3] = [
     ("/spec/ephemeralContainers", "/status/ephemeralContainerStatuses"),
 ];
 
-fn containers<'a>(
-    pod: &'a Value,
-    images: &'a ImageList,
-    wanted: &'a ContainerImages,
-) -> impl Iterator<Item = RunningImage> + 'a {
+fn containers<'a>(pod: &'a Value, expected: &'a Expected<'_>) -> impl Iterator<Item = RunningImage> + 'a {
     KINDS.into_iter().flat_map(move |(specified, status)| {
         items(pod, specified).map(move |container| {
             let name = text(container, "/name");
             let status = items(pod, status).find(|status| text(status, "/name") == name);
             let reported = status.map(|status| text(status, "/imageID")).filter(|id| !id.is_empty());
             let image = text(container, "/image");
-            let own: Option<Vec<&ListedImage>> = wanted.get(name).map(|references| {
-                let listed = |image: &&ListedImage| references.contains(image.reference.to_string().as_str());
-                images.images().filter(listed).collect()
-            });
             RunningImage {
                 pod: text(pod, "/metadata/name").to_owned(),
                 container: name.to_owned(),
                 image: image.to_owned(),
                 // A pod's status may hold anything.
                 reported: reported.map(|id| id.chars().take(Reference::BYTES_MAX).collect()),
-                state: state(image, reported.and_then(Reported::parse), own.as_deref(), images),
-                is_ours: own.is_some(),
+                state: expected.state(name, image, reported.and_then(Reported::parse)),
+                is_ours: expected.by_container.contains_key(name),
             }
         })
     })
@@ -129,31 +163,6 @@ impl Reported {
             // A layer is no image: if the digest is one of these, it is that of the config.
             Self::Config(digest) => image.blobs.contains(&digest),
         }
-    }
-}
-
-/// Compares with the images that are meant for the container; with all of the bundle if it is not one of ours.
-fn state(
-    image: &str,
-    reported: Option<Reported>,
-    own: Option<&[&ListedImage]>,
-    images: &ImageList,
-) -> RunningState {
-    let full = image.parse::<Reference>().ok().map(|reference| reference.full());
-    let all: Vec<&ListedImage> = images.images().collect();
-    let own = own.unwrap_or(&all);
-    let pinned = own.iter().find(|listed| Some(listed.reference.full()) == full);
-    let is_of =
-        |images: &[&ListedImage]| reported.is_some_and(|found| images.iter().any(|one| found.is(one)));
-    match (pinned, reported) {
-        (Some(pinned), Some(reported)) if reported.is(pinned) => RunningState::Same,
-        (Some(_), Some(Reported::Config(_))) => RunningState::Other,
-        (Some(_), _) if is_of(&all) => RunningState::Other,
-        (Some(_), _) => RunningState::Unknown,
-        // A registry that a webhook wrote into the pod does not matter.
-        (None, _) if is_of(own) => RunningState::Same,
-        (None, _) if is_of(&all) => RunningState::Other,
-        (None, _) => RunningState::Unlisted,
     }
 }
 
@@ -197,8 +206,11 @@ mod tests {
     }
 
     fn found(pod: Value) -> Vec<RunningImage> {
-        let relay = pinned("relay");
-        running_images(&[pod], &images(), &[("c", [relay.as_str()].into())].into())
+        let used = [("relay", "w/c"), ("redis", "w/d")].map(|(name, container)| Image {
+            reference: pinned(name),
+            containers: vec![container.to_owned()],
+        });
+        running_images(&[pod], &used, &images())
     }
 
     #[test]

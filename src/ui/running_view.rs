@@ -1,5 +1,6 @@
 //! Which images containers run, beside those that a bundle pins.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use super::escape::safe;
@@ -17,18 +18,14 @@ pub fn write(images: &[RunningImage], out: &mut dyn Write) -> io::Result<()> {
     let unknown = if unknown == 0 { String::new() } else { format!(", {unknown} cannot be told") };
     writeln!(out, "{:<12}{same} of {} containers run the pinned images{unknown}", "running", images.len())?;
 
-    let mut lines: Vec<(bool, bool, String)> = Vec::new();
-    for image in images {
-        if let Some(line) = line(image) {
-            lines.push((image.is_well(), image.state == RunningState::Unknown, line));
-        }
-    }
-    lines.sort();
-    lines.dedup();
-    lines.iter().try_for_each(|(_, _, line)| writeln!(out, "  {line}"))
+    let mut sorted: Vec<&RunningImage> = images.iter().collect();
+    sorted.sort_by_key(|image| (image.is_well(), image.state == RunningState::Unknown));
+    let mut told = BTreeSet::new();
+    let lines = sorted.into_iter().filter_map(line).filter(|line| told.insert(line.clone()));
+    lines.into_iter().try_for_each(|line| writeln!(out, "  {line}"))
 }
 
-/// Returns what there is to say of a container that does not run what is pinned for certain.
+/// Returns a line for a container that is not known to run its pinned image.
 fn line(image: &RunningImage) -> Option<String> {
     let RunningImage { pod, container, image: reference, reported, .. } = image;
     let reported = reported.as_deref();

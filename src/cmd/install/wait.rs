@@ -7,7 +7,7 @@ use crate::cluster::Cluster;
 use crate::cluster::request::Request;
 use crate::cmd::failure::Failure;
 use crate::cmd::journal::Journal;
-use crate::cmd::troubles::{Watch, troubles};
+use crate::cmd::troubles::{Watch, list_pods, troubles};
 use crate::model::object_key::ObjectKey;
 use crate::rollout::readiness::{self, Readiness};
 
@@ -108,6 +108,6 @@ fn trouble(
     what: String,
 ) -> Result<Failure, Failure> {
     let place = (journal.name(), journal.namespace());
-    let reasons = troubles(cluster, place, awaited.iter())?;
+    let reasons = troubles(cluster, place, &list_pods(cluster, place)?, awaited.iter())?;
     Ok(reasons.into_iter().take(TROUBLES_SHOWN).fold(Failure::world(what), Failure::reason))
 }

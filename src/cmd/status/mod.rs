@@ -5,6 +5,7 @@ mod report;
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
+use serde_json::Value;
 
 use self::report::{ImageReport, ObjectReport, SecretReport, SecretStanding, StatusReport};
 use super::clock;
@@ -16,8 +17,7 @@ use super::install::secrets::seen;
 use super::installation_args::InstallationArgs;
 use super::journal::Journal;
 use super::recorded::{EntryReport, Recorded, known_secrets};
-use super::running_images;
-use super::troubles::troubles;
+use super::troubles::{list_pods, troubles};
 use super::trust_args::load_policy;
 use super::verified_record;
 use crate::bundle::open::Bundle;
@@ -25,6 +25,7 @@ use crate::cluster::Cluster;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::resource::key;
 use crate::model::object_key::ObjectKey;
+use crate::plan::running::running_images;
 use crate::rollout::additions::{Others, others};
 use crate::rollout::known::{KnownSecrets, Whose};
 use crate::rollout::record::{Entry, Item, Progress};
@@ -95,8 +96,10 @@ impl Args {
         let secrets = shown
             .map_or_else(|| Ok(Vec::new()), |shown| look_at_secrets(&cluster, &journal, shown, &known))?;
         let keys = objects.iter().map(|object| &object.key);
-        let troubles = troubles(&cluster, (journal.name(), journal.namespace()), keys)?;
-        let images = verified.as_ref().map(|bundle| self.look_at_images(ctx, &cluster, bundle));
+        let place = (journal.name(), journal.namespace());
+        let pods = list_pods(&cluster, place)?;
+        let troubles = troubles(&cluster, place, &pods, keys)?;
+        let images = verified.as_ref().map(|bundle| self.look_at_images(ctx, &cluster, bundle, &pods));
         let images = images.transpose()?.unwrap_or_default();
         let is_ready = objects.iter().all(ObjectReport::is_well) && secrets.iter().all(SecretReport::is_well);
         let is_whole = journal.head.pending().is_none() && journal.head.adopting.is_none();
@@ -125,9 +128,17 @@ impl Args {
         Ok(if report.ok { ExitCode::SUCCESS } else { DIFFERS.into() })
     }
 
-    fn look_at_images(&self, ctx: &Ctx, cluster: &Cluster, bundle: &Bundle) -> Result<ImageReport, Failure> {
+    fn look_at_images(
+        &self,
+        ctx: &Ctx,
+        cluster: &Cluster,
+        bundle: &Bundle,
+        pods: &[Value],
+    ) -> Result<ImageReport, Failure> {
         let looked = self.images.then(|| self.presence.look(ctx, bundle, cluster));
-        Ok(ImageReport { running: running_images::look(cluster, bundle)?, images: looked.transpose()? })
+        let listed = bundle.images.as_ref();
+        let running = listed.map(|listed| running_images(pods, &bundle.index.images, listed));
+        Ok(ImageReport { running, images: looked.transpose()? })
     }
 }
 
