@@ -1,7 +1,7 @@
 //! The certificates of the test, made by openssl once.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -28,8 +28,8 @@ pub(crate) struct Certificates {
 impl Certificates {
     /// Returns the certificates; none without openssl.
     pub(crate) fn get() -> Option<&'static Self> {
-        static MADE: OnceLock<Option<Certificates>> = OnceLock::new();
-        MADE.get_or_init(Self::make).as_ref()
+        static MADE: LazyLock<Option<Certificates>> = LazyLock::new(Certificates::make);
+        MADE.as_ref()
     }
 
     fn make() -> Option<Self> {

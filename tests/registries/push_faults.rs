@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::oci::proxy::Hold;
+use crate::oci::proxy::{Hold, Proxy};
 use crate::oci::registry::{Access, Program, Registry};
 use crate::push::{has_nothing, is_whole, pair, site_behind_proxy, site_of, writes};
 use crate::site::carried::image_of;
@@ -104,22 +104,28 @@ fn archive_altered_between_the_passes_is_refused() {
     }
 }
 
+/// Pushes `all.tar`, which another archive replaces between the passes; returns the code, and checks that nothing was written.
+#[track_caller]
+fn replaced(site: &Site, proxy: &Proxy, other: &str) -> Value {
+    proxy.hold(3, Hold::Before);
+    let push = site.begin_push("all.tar", &[]);
+    proxy.await_hold();
+    fs_err::rename(site.file(other), site.file("all.tar")).unwrap();
+    proxy.release();
+
+    let output = push.wait_with_output().unwrap();
+
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(writes(proxy), Vec::<String>::new());
+    serde_json::from_slice::<Value>(&output.stdout).unwrap()["code"].clone()
+}
+
 #[test]
 fn archive_replaced_between_the_passes_is_refused() {
     let Some((_registry, proxy, site)) = site_behind_proxy(Program::Distribution) else { return };
     site.build(&[&image_of(&[b"other"])], "other.tar", "all");
     site.build(&[&image_of(&[b"one"])], "all.tar", "all");
-    proxy.hold(3, Hold::Before);
-    let push = site.begin_push("all.tar", &[]);
-    proxy.await_hold();
-    fs_err::rename(site.file("other.tar"), site.file("all.tar")).unwrap();
-    proxy.release();
-
-    let output = push.wait_with_output().unwrap();
-
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((output.status.code(), &report["code"]), (Some(3), &"TAMPERED".into()));
-    assert_eq!(writes(&proxy), Vec::<String>::new());
+    assert_eq!(replaced(&site, &proxy, "other.tar"), "TAMPERED");
 }
 
 #[test]
@@ -127,17 +133,7 @@ fn archive_replaced_by_one_without_images_is_refused() {
     let Some((_registry, proxy, site)) = site_behind_proxy(Program::Distribution) else { return };
     site.build(&[&image_of(&[b"one"])], "all.tar", "all");
     assert_eq!(site.run(&["pack", "all.tar", "none.tar", "--images", "none"]).code, 0);
-    proxy.hold(3, Hold::Before);
-    let push = site.begin_push("all.tar", &[]);
-    proxy.await_hold();
-    fs_err::rename(site.file("none.tar"), site.file("all.tar")).unwrap();
-    proxy.release();
-
-    let output = push.wait_with_output().unwrap();
-
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((output.status.code(), &report["code"]), (Some(3), &"MISSING_FILE".into()));
-    assert_eq!(writes(&proxy), Vec::<String>::new());
+    assert_eq!(replaced(&site, &proxy, "none.tar"), "MISSING_FILE");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The certificates of the test, made by openssl once.
 
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
 use camino::Utf8PathBuf;
 use rustls::ServerConfig;
@@ -17,8 +17,8 @@ pub(crate) struct Certificates {
 impl Certificates {
     /// Returns the certificates; none without openssl.
     pub(crate) fn get() -> Option<&'static Self> {
-        static MADE: OnceLock<Option<Certificates>> = OnceLock::new();
-        MADE.get_or_init(Self::make).as_ref()
+        static MADE: LazyLock<Option<Certificates>> = LazyLock::new(Certificates::make);
+        MADE.as_ref()
     }
 
     fn make() -> Option<Self> {

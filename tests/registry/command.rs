@@ -20,6 +20,14 @@ fn pushed(flaw: Flaw) -> (Fake, [Image; 2], Ended) {
     (fake, images, ended)
 }
 
+/// Makes a registry with a flaw, and a site with an archive of an image for it.
+fn site_with(flaw: Flaw, image: &Image) -> (Fake, Site) {
+    let fake = Fake::start(flaw);
+    let site = Site::new(&fake.stub.address());
+    site.build(&[image], "all.tar", "all");
+    (fake, site)
+}
+
 fn text(image: &Image) -> String {
     String::from_utf8(image.manifest.bytes.clone()).unwrap()
 }
@@ -80,10 +88,8 @@ fn registry_that_takes_no_tag_is_warned_of() {
 
 #[test]
 fn tag_that_must_not_move_is_kept_and_another_one_is_set() {
-    let fake = Fake::start(Flaw::ImmutableTags);
-    let site = Site::new(&fake.stub.address());
     let image = image_of(&[b"new"]);
-    site.build(&[&image], "all.tar", "all");
+    let (fake, site) = site_with(Flaw::ImmutableTags, &image);
     let former = text(&image_of(&[b"old"]));
     fake.put_manifest(RELAY_REPOSITORY, TAG, &former);
 
@@ -97,9 +103,8 @@ fn tag_that_must_not_move_is_kept_and_another_one_is_set() {
 
 /// Pushes an image with `--move-tags` where its tag names another one; returns what became of the tag.
 fn moved(flaw: Flaw) -> (Fake, Image, String, Ended) {
-    let (fake, image) = (Fake::start(flaw), image_of(&[b"new"]));
-    let site = Site::new(&fake.stub.address());
-    site.build(&[&image], "all.tar", "all");
+    let image = image_of(&[b"new"]);
+    let (fake, site) = site_with(flaw, &image);
     let former = text(&image_of(&[b"old"]));
     fake.put_manifest(RELAY_REPOSITORY, TAG, &former);
     let ended = site.push("all.tar", &["--move-tags"]);
@@ -160,10 +165,8 @@ fn lost_layer_of_an_image_that_is_there_is_sent_for_another_one() {
 
 #[test]
 fn folder_of_a_store_entry_is_pushed_like_the_entry() {
-    let fake = Fake::start(Flaw::None);
-    let site = Site::new(&fake.stub.address());
     let image = image_of(&[b"new"]);
-    site.build(&[&image], "all.tar", "all");
+    let (fake, site) = site_with(Flaw::None, &image);
     let ended = site.push("bundles/tiny/", &[]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert_eq!(fake.manifest(RELAY_REPOSITORY, TAG), Some(text(&image)));
@@ -171,10 +174,8 @@ fn folder_of_a_store_entry_is_pushed_like_the_entry() {
 
 #[test]
 fn altered_blob_of_the_store_is_fetched_again() {
-    let fake = Fake::start(Flaw::None);
-    let site = Site::new(&fake.stub.address());
     let image = image_of(&[b"new"]);
-    site.build(&[&image], "all.tar", "all");
+    let (fake, site) = site_with(Flaw::None, &image);
     let path =
         site.file("bundles").join(".blobs/sha256").join(image.blobs[1].digest.trim_start_matches("sha256:"));
     fs_err::write(&path, b"bad").unwrap();
@@ -184,6 +185,7 @@ fn altered_blob_of_the_store_is_fetched_again() {
     assert_eq!(ended.code, 4, "{}", ended.stderr);
     assert!(ended.stderr.contains("was altered"), "{}", ended.stderr);
     assert!(ended.stderr.contains("hint: fetch it again: relay-bundle fetch @tiny"), "{}", ended.stderr);
+    assert_eq!(fake.manifest(RELAY_REPOSITORY, TAG), None);
 }
 
 #[test]
@@ -225,10 +227,8 @@ fn told(site: &Site, fake: &Fake, image: &Image, more: &[&str]) -> String {
 
 #[test]
 fn report_tells_what_would_be_done_and_what_was() {
-    let fake = Fake::start(Flaw::None);
-    let site = Site::new(&fake.stub.address());
     let image = image_of(&[b"new"]);
-    site.build(&[&image], "all.tar", "all");
+    let (fake, site) = site_with(Flaw::None, &image);
     let old = image_of(&[b"old"]);
     fake.put_manifest(RELAY_REPOSITORY, TAG, &text(&old));
     let name = "HOST/wei-shaw/claude-relay-service:v1.1.314@sha256:HEX";
