@@ -28,7 +28,8 @@ impl Canonical {
     ///
     /// # Errors
     ///
-    /// When the value holds a float, an integer of 2^53 or more, or a map whose keys are not strings.
+    /// When the value holds a float, an integer of 2^53 or more, or a map whose keys are not
+    /// strings.
     pub fn of(value: &impl Serialize) -> Result<Self, NotCanonical> {
         Self::of_tree(serde_json::to_value(value)?)
     }
@@ -61,8 +62,8 @@ impl Canonical {
     }
 }
 
-/// Returns how many values a JSON text has at most: one more than it has separators and opening brackets. In memory a value
-/// takes far more than the two bytes that it can have in a text.
+/// Returns how many values a JSON text has at most: one more than it has separators and opening
+/// brackets. In memory a value takes far more than the two bytes that it can have in a text.
 pub fn values_at_most(json: &[u8]) -> usize {
     let (mut values, mut in_string, mut is_escaped) = (1, false, false);
     for byte in json {

@@ -1,8 +1,9 @@
 //! Runs a command of the operator: a credential plugin or a credential helper.
 //!
-//! kubectl waits for such a command without a limit: a person at the terminal sees it and stops it. This program also runs
-//! unattended, and while it waits it may hold the lock of an installation. So a command that cannot ask a person has a
-//! deadline, and every command has a limit to its output.
+//! kubectl waits for such a command without a limit: a person at the terminal sees it and stops it.
+//! This program also runs unattended, and while it waits it may hold the lock of an installation.
+//! So a command that cannot ask a person has a deadline, and every command has a limit to its
+//! output.
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -63,12 +64,18 @@ pub enum CommandError {
 
 /// Runs a command to its end and returns its output.
 ///
-/// `input` is a short text, which any pipe has room for; without one, an unattended command has no input.
+/// `input` is a short text, which any pipe has room for; without one, an unattended command has no
+/// input.
 ///
 /// # Errors
 ///
-/// When it cannot be started, or is killed because of a limit. A status that says failure is no error here.
-pub fn run(mut command: Command, input: Option<&str>, limits: Limits) -> Result<Finished, CommandError> {
+/// When it cannot be started, or is killed because of a limit. A status that says failure is no
+/// error here.
+pub fn run(
+    mut command: Command,
+    input: Option<&str>,
+    limits: Limits,
+) -> Result<Finished, CommandError> {
     let stdin = match (input, limits.interaction) {
         (Some(_), _) => Stdio::piped(),
         (None, Interaction::Terminal) => Stdio::inherit(),
@@ -102,13 +109,16 @@ impl Running {
         let mut pipe = self.child.stdout.take().ok_or_else(no_output)?;
         // A command that is silent, or leaves a child that holds the pipe, must not hold us.
         let flags = fcntl_getfl(&pipe).map_err(|error| CommandError::Lost(error.into()))?;
-        fcntl_setfl(&pipe, flags | OFlags::NONBLOCK).map_err(|error| CommandError::Lost(error.into()))?;
+        fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)
+            .map_err(|error| CommandError::Lost(error.into()))?;
         let mut printed = Printed::new(self.limits.output_bytes_max);
         loop {
-            // Asked first: the output of a command that has ended is in the pipe. A command whose output is awaited is not asked
-            // before that is closed, so that its process id is not reused while its children are killed.
+            // Asked first: the output of a command that has ended is in the pipe. A command whose
+            // output is awaited is not asked before that is closed, so that its process id is not
+            // reused while its children are killed.
             let is_due = printed.is_closed || self.limits.ending == Ending::Process;
-            let status = if is_due { self.child.try_wait().map_err(CommandError::Lost)? } else { None };
+            let status =
+                if is_due { self.child.try_wait().map_err(CommandError::Lost)? } else { None };
             self.is_ended = status.is_some();
             printed.read(&mut pipe).map_err(CommandError::Lost)?;
             if printed.is_too_long() {
@@ -223,13 +233,19 @@ mod tests {
     fn command_beyond_its_deadline_is_killed_with_its_children() {
         let folder = tempfile::tempdir().unwrap();
         let mark = folder.path().join("mark");
-        // A child that would go on, one that closes its output, and one that its parent does not wait for.
-        for script in
-            ["(sleep 2; echo > MARK) ; true", "exec >&-; sleep 2; echo > MARK", "(sleep 2; echo > MARK) &"]
-        {
+        // A child that would go on, one that closes its output, and one that its parent does not
+        // wait for.
+        for script in [
+            "(sleep 2; echo > MARK) ; true",
+            "exec >&-; sleep 2; echo > MARK",
+            "(sleep 2; echo > MARK) &",
+        ] {
             let script = script.replace("MARK", mark.to_str().unwrap());
             let (finished, took) = ran(&script, limits(SHORT, Ending::Output));
-            assert!(matches!(finished, Err(CommandError::Timeout(SHORT))), "{script}: {finished:?}");
+            assert!(
+                matches!(finished, Err(CommandError::Timeout(SHORT))),
+                "{script}: {finished:?}"
+            );
             assert!(took < Duration::from_secs(2), "{script}: {took:?}");
         }
         thread::sleep(Duration::from_millis(2500));
@@ -258,6 +274,8 @@ mod tests {
         let finished = finished.unwrap();
         assert_eq!((finished.status.code(), finished.output.as_slice()), (Some(3), &b"why\n"[..]));
         let none = run(Command::new("/no/such/program"), None, limits(LONG, Ending::Output));
-        assert!(matches!(none, Err(CommandError::Start(error)) if error.kind() == io::ErrorKind::NotFound));
+        assert!(
+            matches!(none, Err(CommandError::Start(error)) if error.kind() == io::ErrorKind::NotFound)
+        );
     }
 }

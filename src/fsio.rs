@@ -1,6 +1,7 @@
 //! Files: read within a limit, and written whole or not at all.
 //!
-//! Errors name the path; [`remedy`] says what a person can do about those that are not this program's matter.
+//! Errors name the path; [`remedy`] says what a person can do about those that are not this
+//! program's matter.
 
 pub mod guard;
 mod lock;
@@ -51,7 +52,8 @@ pub enum ReadFileError {
 ///
 /// # Errors
 ///
-/// When it is no regular file, cannot be read, or is larger; no more than the limit is ever kept in memory.
+/// When it is no regular file, cannot be read, or is larger; no more than the limit is ever kept in
+/// memory.
 pub fn read_bounded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, ReadFileError> {
     let too_large = || ReadFileError::TooLarge { path: path.to_owned(), limit };
     let (file, claimed) = open_regular(path)?;
@@ -71,7 +73,9 @@ pub fn read_bounded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, ReadFileErro
 /// When it is not there, or cannot be asked.
 pub fn metadata(path: &Utf8Path) -> io::Result<std::fs::Metadata> {
     fs::metadata(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => io::Error::new(error.kind(), format!("there is no file `{path}`")),
+        io::ErrorKind::NotFound => {
+            io::Error::new(error.kind(), format!("there is no file `{path}`"))
+        }
         _ => error,
     })
 }
@@ -81,7 +85,12 @@ pub fn metadata(path: &Utf8Path) -> io::Result<std::fs::Metadata> {
 /// # Errors
 ///
 /// When the folder cannot be written or the disk is full; what was at `path` is then still there.
-pub fn write_atomic(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durability) -> io::Result<()> {
+pub fn write_atomic(
+    path: &Utf8Path,
+    bytes: &[u8],
+    mode: u32,
+    durability: Durability,
+) -> io::Result<()> {
     let mut file = AtomicFile::create(path, mode, durability)?;
     file.write_all(bytes)?;
     file.commit()
@@ -92,16 +101,23 @@ pub fn write_atomic(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durabi
 /// # Errors
 ///
 /// [`io::ErrorKind::AlreadyExists`] when something is there; otherwise as [`write_atomic`].
-pub fn create_new(path: &Utf8Path, bytes: &[u8], mode: u32, durability: Durability) -> io::Result<()> {
+pub fn create_new(
+    path: &Utf8Path,
+    bytes: &[u8],
+    mode: u32,
+    durability: Durability,
+) -> io::Result<()> {
     let mut file = AtomicFile::create(path, mode, durability)?;
     file.write_all(bytes)?;
     file.commit_new()
 }
 
-/// A file that appears at its path, whole, when it is committed; dropped before that, it leaves nothing.
+/// A file that appears at its path, whole, when it is committed; dropped before that, it leaves
+/// nothing.
 ///
-/// Until then it has no name, so that even a killed process leaves nothing; on file systems that cannot do that, such as
-/// FAT, it is a file `.<name>.<random>` in the same folder unless told otherwise, which a killed process leaves behind.
+/// Until then it has no name, so that even a killed process leaves nothing; on file systems that
+/// cannot do that, such as FAT, it is a file `.<name>.<random>` in the same folder unless told
+/// otherwise, which a killed process leaves behind.
 #[derive(Debug)]
 pub struct AtomicFile {
     temporary: Temporary,
@@ -128,7 +144,8 @@ impl AtomicFile {
         Self::create_aside(path, folder_of(path), mode, durability)
     }
 
-    /// As [`AtomicFile::create`], but until it is committed the file is in the folder `aside`, on the same file system.
+    /// As [`AtomicFile::create`], but until it is committed the file is in the folder `aside`, on
+    /// the same file system.
     ///
     /// # Errors
     ///
@@ -159,7 +176,9 @@ impl AtomicFile {
                 .make_in(&self.aside, |aside| unnamed::link(&file, aside))
                 .and_then(|named| named.persist(&self.path).map_err(|error| error.error))
                 .map(drop),
-            Temporary::Named(named) => named.persist(&self.path).map(drop).map_err(|error| error.error),
+            Temporary::Named(named) => {
+                named.persist(&self.path).map(drop).map_err(|error| error.error)
+            }
         };
         replaced.map_err(|error| about("write", &self.path, &error))?;
         sync_name(&self.path, self.durability)
@@ -207,7 +226,8 @@ impl Temporary {
         named.map(Self::Named).map_err(|error| match error.kind() {
             // Such as `/proc`.
             io::ErrorKind::NotFound if folder.is_dir() => {
-                let why = format!("failed to create file `{path}`: no file can be made in `{folder}`");
+                let why =
+                    format!("failed to create file `{path}`: no file can be made in `{folder}`");
                 io::Error::new(io::ErrorKind::PermissionDenied, why)
             }
             io::ErrorKind::NotFound => io::Error::new(
@@ -227,7 +247,8 @@ impl Temporary {
     }
 }
 
-/// Returns how the name begins under which a file stands aside: `.<name>.`, and random letters follow.
+/// Returns how the name begins under which a file stands aside: `.<name>.`, and random letters
+/// follow.
 fn prefix_aside(path: &Utf8Path) -> String {
     format!(".{}.", path.file_name().unwrap_or_default())
 }
@@ -245,21 +266,24 @@ impl Write for AtomicFile {
 /// Returns what a person can do about `error`, if this program knows.
 pub fn remedy(error: &io::Error) -> Option<&'static str> {
     match error.kind() {
-        io::ErrorKind::StorageFull => Some("the disk is full: free some space, or write to another disk"),
+        io::ErrorKind::StorageFull => {
+            Some("the disk is full: free some space, or write to another disk")
+        }
         io::ErrorKind::QuotaExceeded => {
             Some("your disk quota is used up: free some space, or write elsewhere")
         }
         io::ErrorKind::ReadOnlyFilesystem => {
             Some("the file system is read-only: mount it writable, or write to another folder")
         }
-        io::ErrorKind::PermissionDenied => {
-            Some("check the owner and the mode of the file and of its folder, or use another folder")
-        }
+        io::ErrorKind::PermissionDenied => Some(
+            "check the owner and the mode of the file and of its folder, or use another folder",
+        ),
         _ => None,
     }
 }
 
-/// Names the path that the user knows, not the temporary one of the library's message; keeps the kind.
+/// Names the path that the user knows, not the temporary one of the library's message; keeps the
+/// kind.
 fn about(verb: &str, path: &Utf8Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("failed to {verb} file `{path}`: {}", error.kind()))
 }
@@ -342,7 +366,9 @@ mod tests {
                 match read_bounded(&path, 5) {
                     Ok(bytes) => assert_eq!(bytes, b"12345"),
                     Err(ReadFileError::NotRegular { .. }) => {}
-                    Err(ReadFileError::Io(error)) => assert_eq!(error.kind(), io::ErrorKind::NotFound),
+                    Err(ReadFileError::Io(error)) => {
+                        assert_eq!(error.kind(), io::ErrorKind::NotFound)
+                    }
                     Err(error) => panic!("{error}"),
                 }
             }
@@ -390,7 +416,8 @@ mod tests {
     #[test]
     fn a_file_that_is_not_committed_leaves_nothing() {
         let (_keep, folder) = folder();
-        let mut file = AtomicFile::create(&folder.join("a"), MODE_PUBLIC, Durability::Cached).unwrap();
+        let mut file =
+            AtomicFile::create(&folder.join("a"), MODE_PUBLIC, Durability::Cached).unwrap();
         file.write_all(b"half").unwrap();
 
         drop(file);
@@ -406,7 +433,8 @@ mod tests {
         let target = inner.join("a");
         let write = |bytes: &[u8]| {
             let mut file =
-                AtomicFile::create_aside(&target, &folder, MODE_PUBLIC, Durability::Synced).unwrap();
+                AtomicFile::create_aside(&target, &folder, MODE_PUBLIC, Durability::Synced)
+                    .unwrap();
             file.write_all(bytes).unwrap();
             assert!(names(&inner).iter().all(|name| name == "a"));
             file
@@ -418,7 +446,10 @@ mod tests {
         write(b"two").commit().unwrap();
 
         assert_eq!(read_bounded(&target, 9).unwrap(), b"two");
-        assert_eq!((names(&inner), names(&folder)), (vec!["a".to_owned()], vec!["inner".to_owned()]));
+        assert_eq!(
+            (names(&inner), names(&folder)),
+            (vec!["a".to_owned()], vec!["inner".to_owned()])
+        );
     }
 
     #[test]
@@ -426,7 +457,8 @@ mod tests {
         let (_keep, folder) = folder();
         let path = folder.join("a");
         let named = |bytes: &[u8]| {
-            let mut temporary = tempfile::Builder::new().prefix(".a.").tempfile_in(&folder).unwrap();
+            let mut temporary =
+                tempfile::Builder::new().prefix(".a.").tempfile_in(&folder).unwrap();
             temporary.write_all(bytes).unwrap();
             AtomicFile {
                 temporary: Temporary::Named(temporary),
@@ -463,10 +495,14 @@ mod tests {
         let path = folder.join("no/such/file");
 
         let read = read_bounded(&path, 9).unwrap_err().to_string();
-        let write = write_atomic(&path, b"", MODE_PUBLIC, Durability::Cached).unwrap_err().to_string();
+        let write =
+            write_atomic(&path, b"", MODE_PUBLIC, Durability::Cached).unwrap_err().to_string();
 
         assert!(read.contains(path.as_str()), "{read}");
-        assert_eq!(write, format!("failed to create file `{path}`: there is no folder `{folder}/no/such`"));
+        assert_eq!(
+            write,
+            format!("failed to create file `{path}`: there is no folder `{folder}/no/such`")
+        );
     }
 
     #[cfg(target_os = "linux")]
@@ -474,10 +510,12 @@ mod tests {
     fn a_folder_that_takes_no_files_is_not_called_missing() {
         let path = Utf8Path::new("/proc/x.age");
 
-        let error = create_new(path, b"", MODE_PRIVATE, Durability::Cached).unwrap_err().to_string();
+        let error =
+            create_new(path, b"", MODE_PRIVATE, Durability::Cached).unwrap_err().to_string();
 
         assert!(
-            error.starts_with("failed to create file `/proc/x.age`: ") && !error.contains("there is no"),
+            error.starts_with("failed to create file `/proc/x.age`: ")
+                && !error.contains("there is no"),
             "{error}"
         );
     }

@@ -1,8 +1,8 @@
 //! Reproducible, content-addressed Kubernetes bundles of Claude Relay Service.
 //!
-//! Modules stand in layer order: a module uses only modules above it (`tests/architecture.rs` checks).
-//! Nothing below `cmd` reads the environment, randomness, the locale or the time of day. The network belongs to `cluster` and
-//! `registry`, which measure their time limits.
+//! Modules stand in layer order: a module uses only modules above it (`tests/architecture.rs`
+//! checks). Nothing below `cmd` reads the environment, randomness, the locale or the time of day.
+//! The network belongs to `cluster` and `registry`, which measure their time limits.
 
 pub mod adoption;
 pub mod age_file;

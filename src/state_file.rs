@@ -1,8 +1,9 @@
 //! `state.json`: what was accepted before, on the disk.
 //!
-//! A change reads and writes under the exclusive lock of a file of its own, `state.json.lock`, and the state appears
-//! whole and on the disk, or not at all: a floor is neither lost nor lowered by a second process, a kill or a power cut.
-//! Reading takes no lock. What cannot be read is an error, never an empty state: that would let old bundles in.
+//! A change reads and writes under the exclusive lock of a file of its own, `state.json.lock`, and
+//! the state appears whole and on the disk, or not at all: a floor is neither lost nor lowered by a
+//! second process, a kill or a power cut. Reading takes no lock. What cannot be read is an error,
+//! never an empty state: that would let old bundles in.
 
 use std::fs::Permissions;
 use std::io;
@@ -63,10 +64,13 @@ impl StateError {
     pub fn remedy(&self) -> Option<String> {
         match self {
             Self::Damaged { path, .. } => Some(format!(
-                "restore `{path}` from a backup; without one, move it away and record the bundle that is deployed at \
-                 once, with `verify --record`: until then older bundles are accepted again"
+                "restore `{path}` from a backup; without one, move it away and record the bundle \
+                 that is deployed at once, with `verify --record`: until then older bundles are \
+                 accepted again"
             )),
-            Self::InTheWay { .. } => Some("move it away, or name another file with `--state`".to_owned()),
+            Self::InTheWay { .. } => {
+                Some("move it away, or name another file with `--state`".to_owned())
+            }
             Self::Guard(error) => error.remedy(),
             Self::TooLarge { .. } | Self::NotCanonical(_) => None,
             Self::Io(error) => remedy(error).map(str::to_owned),
@@ -100,7 +104,9 @@ impl StateFile {
         if !is_file_there(&self.path)? {
             // Whoever can take the file away can have everything forgotten.
             return match check_folders(&self.path).map_err(guard) {
-                Err(StateError::Io(error)) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+                Err(StateError::Io(error)) if error.kind() != io::ErrorKind::NotFound => {
+                    Err(error.into())
+                }
                 Ok(()) | Err(StateError::Io(_)) => Ok(State::default()),
                 Err(error) => Err(error),
             };
@@ -109,11 +115,13 @@ impl StateFile {
         State::parse(&bytes).map_err(|why| StateError::Damaged { path: self.path.clone(), why })
     }
 
-    /// Refuses a place where others could change the state once it is there; what is missing of it will be made.
+    /// Refuses a place where others could change the state once it is there; what is missing of it
+    /// will be made.
     ///
     /// # Errors
     ///
-    /// When the nearest folder that is there, or one above it, is open to others, or cannot be asked.
+    /// When the nearest folder that is there, or one above it, is open to others, or cannot be
+    /// asked.
     pub fn check_place(&self) -> Result<(), StateError> {
         let above = camino::absolute_utf8(&self.path)?;
         let nearest = above.ancestors().skip(1).find(|folder| folder.exists());
@@ -121,7 +129,8 @@ impl StateFile {
         check_folders(&place).map_err(guard)
     }
 
-    /// Changes the state; it is on the disk when this returns. Nothing is written if `change` fails or changes nothing.
+    /// Changes the state; it is on the disk when this returns. Nothing is written if `change` fails
+    /// or changes nothing.
     ///
     /// # Errors
     ///
@@ -144,7 +153,8 @@ impl StateFile {
     ///
     /// # Errors
     ///
-    /// When the statement is below what another process recorded meanwhile, and as [`StateFile::update`].
+    /// When the statement is below what another process recorded meanwhile, and as
+    /// [`StateFile::update`].
     pub fn record(
         &self,
         statement: &Statement,
@@ -183,8 +193,8 @@ impl StateFile {
     }
 }
 
-/// Returns whether a file is there. A link is refused: the first change would put a file in its place, and what it led to
-/// would stay behind.
+/// Returns whether a file is there. A link is refused: the first change would put a file in its
+/// place, and what it led to would stay behind.
 fn is_file_there(path: &Utf8Path) -> Result<bool, StateError> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(true),
@@ -204,9 +214,10 @@ fn make_folders(folder: &Utf8Path) -> io::Result<()> {
     match made {
         // Another process has made it.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => {
-            Err(io::Error::new(error.kind(), format!("failed to make folder `{folder}`: {}", error.kind())))
-        }
+        Err(error) => Err(io::Error::new(
+            error.kind(),
+            format!("failed to make folder `{folder}`: {}", error.kind()),
+        )),
         Ok(()) => fs::File::open(folder_of(folder))?.sync_all(),
     }
 }
@@ -263,11 +274,21 @@ mod tests {
                 scope.spawn(move || {
                     for serial in 1..=8 {
                         // Of the shared place, a lower serial than another thread's is refused.
-                        let shared =
-                            file.record(&statement("shared", serial * 4 + thread), &Target::default(), now());
-                        assert!(matches!(shared, Ok(_) | Err(RecordError::Replay(Replay::Rollback { .. }))));
-                        file.record(&statement(&format!("own-{thread}"), serial), &Target::default(), now())
-                            .unwrap();
+                        let shared = file.record(
+                            &statement("shared", serial * 4 + thread),
+                            &Target::default(),
+                            now(),
+                        );
+                        assert!(matches!(
+                            shared,
+                            Ok(_) | Err(RecordError::Replay(Replay::Rollback { .. }))
+                        ));
+                        file.record(
+                            &statement(&format!("own-{thread}"), serial),
+                            &Target::default(),
+                            now(),
+                        )
+                        .unwrap();
                     }
                 });
             }
@@ -275,9 +296,15 @@ mod tests {
 
         let state = file.read().unwrap();
 
-        let floors: Vec<(&str, u64)> =
-            state.floors().iter().map(|(place, floor)| (place.profile.as_str(), floor.serial)).collect();
-        assert_eq!(floors, [("own-0", 8), ("own-1", 8), ("own-2", 8), ("own-3", 8), ("shared", 35)]);
+        let floors: Vec<(&str, u64)> = state
+            .floors()
+            .iter()
+            .map(|(place, floor)| (place.profile.as_str(), floor.serial))
+            .collect();
+        assert_eq!(
+            floors,
+            [("own-0", 8), ("own-1", 8), ("own-2", 8), ("own-3", 8), ("shared", 35)]
+        );
     }
 
     #[test]

@@ -7,18 +7,20 @@ pub fn certificate(why: &CertificateError, error: &rustls::Error) -> String {
     match why {
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "the server's certificate, or that of an authority, has a key or a signature that this program cannot verify: \
-             it knows RSA, Ed25519, P-256 and P-384, and not P-521"
+            "the server's certificate, or that of an authority, has a key or a signature that this \
+             program cannot verify: it knows RSA, Ed25519, P-256 and P-384, and not P-521"
                 .to_owned()
         }
         _ => error.to_string(),
     }
 }
 
-/// Returns the meaning of an alert by which a server ends a handshake for which it finds no common ground.
+/// Returns the meaning of an alert by which a server ends a handshake for which it finds no common
+/// ground.
 pub fn nothing_in_common(alert: AlertDescription) -> String {
     format!(
-        "the server and this program have no version or algorithm of TLS in common ({alert:?}): the program knows TLS 1.2 \
-         and 1.3, and certificates with RSA, Ed25519, P-256 or P-384 keys, not P-521"
+        "the server and this program have no version or algorithm of TLS in common ({alert:?}): \
+         the program knows TLS 1.2 and 1.3, and certificates with RSA, Ed25519, P-256 or P-384 \
+         keys, not P-521"
     )
 }

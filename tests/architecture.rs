@@ -24,7 +24,8 @@ const CORE: &[(&str, &[&str])] = &[
     ("adoption", &["model", "render"]),
 ];
 
-/// The edges: they use `fsio` for files, `hashing` for cores and `command` for programs, and not each other.
+/// The edges: they use `fsio` for files, `hashing` for cores and `command` for programs, and not
+/// each other.
 const EDGES: &[(&str, &[&str])] = &[
     ("fsio", &["model"]),
     ("sealed", &["model", "age_file"]),
@@ -42,7 +43,8 @@ const EDGES: &[(&str, &[&str])] = &[
 
 /// What each module of `src/` may use; the commands use all of them.
 fn matrix() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let lists = CORE.iter().chain(EDGES).map(|(module, used)| (*module, used.iter().copied().collect()));
+    let lists =
+        CORE.iter().chain(EDGES).map(|(module, used)| (*module, used.iter().copied().collect()));
     let mut matrix: BTreeMap<_, BTreeSet<_>> = lists.collect();
     matrix.insert("cmd", matrix.keys().copied().collect());
     matrix.insert("lib", BTreeSet::new());
@@ -55,7 +57,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("age_core", &["sealed"]),
     ("anstream", &["ui"]),
     ("anstyle", &["ui"]),
-    ("base64", &["age_file", "images", "trust", "rollout", "adoption", "sealed", "cluster", "registry"]),
+    (
+        "base64",
+        &["age_file", "images", "trust", "rollout", "adoption", "sealed", "cluster", "registry"],
+    ),
     ("bytes", &["cluster"]),
     ("ed25519_dalek", &["trust"]),
     ("flate2", &["rollout", "adoption"]),
@@ -77,14 +82,15 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap_complete", &["cmd"]),
     ("clap_mangen", &["cmd"]),
     ("fs_err", &["fsio", "hashing", "archive", "store", "parts", "cmd", "state_file"]),
-    // The cluster is talked to in JSON and in the bytes that were verified: one folder knows the client.
+    // The cluster is talked to in JSON and in the bytes that were verified: one folder knows the
+    // client.
     ("kube", &["cluster"]),
     ("tokio", &["cluster"]),
     ("tower", &["cluster"]),
     ("k8s_openapi", &["profile", "render"]),
     ("schemars", &["model", "profile"]),
-    // `render` writes YAML; `profile` reads the values of a Helm chart, and `adoption` what it was rendered to; `cluster` tells
-    // mistakes in a kubeconfig apart.
+    // `render` writes YAML; `profile` reads the values of a Helm chart, and `adoption` what it was
+    // rendered to; `cluster` tells mistakes in a kubeconfig apart.
     ("serde_saphyr", &["render", "profile", "adoption", "cluster"]),
     ("sha2", &["model"]),
     ("similar", &["plan", "ui"]),
@@ -96,7 +102,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("walkdir", &["store", "archive"]),
     (
         "zeroize",
-        &["model", "fsio", "sealed", "trust", "adoption", "proxy", "command", "cluster", "registry", "cmd"],
+        &[
+            "model", "fsio", "sealed", "trust", "adoption", "proxy", "command", "cluster",
+            "registry", "cmd",
+        ],
     ),
 ];
 
@@ -122,7 +131,9 @@ fn sources() -> BTreeMap<String, Vec<(String, String)>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut sources: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     let files = WalkDir::new(&root).sort_by_file_name().into_iter().map(Result::unwrap);
-    for file in files.filter(|file| file.path().extension().is_some_and(|extension| extension == "rs")) {
+    for file in
+        files.filter(|file| file.path().extension().is_some_and(|extension| extension == "rs"))
+    {
         let path = file.path().strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
         if path == "main.rs" || path.contains("tests") {
             continue;
@@ -149,8 +160,9 @@ fn a_module_uses_only_what_stands_below_it() {
     let matrix = matrix();
     let mut wrong = Vec::new();
     for (module, files) in sources() {
-        let allowed =
-            matrix.get(module.as_str()).unwrap_or_else(|| panic!("`{module}` has no line in the matrix"));
+        let allowed = matrix
+            .get(module.as_str())
+            .unwrap_or_else(|| panic!("`{module}` has no line in the matrix"));
         for (path, code) in files {
             let used: BTreeSet<&str> =
                 words_after(&code, "crate::").filter(|used| matrix.contains_key(used)).collect();
@@ -166,9 +178,12 @@ fn a_crate_is_imported_where_it_belongs() {
     let mut wrong = Vec::new();
     for (module, files) in sources() {
         for (path, code) in files {
-            for (name, homes) in CRATES.iter().filter(|(_, homes)| !homes.contains(&module.as_str())) {
+            for (name, homes) in
+                CRATES.iter().filter(|(_, homes)| !homes.contains(&module.as_str()))
+            {
                 let named = code.match_indices(&format!("{name}::")).any(|(at, _)| {
-                    !code[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+                    !code[..at]
+                        .ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':')
                 });
                 if named {
                     wrong.push(format!("{path} names {name}, which belongs in {homes:?}"));
@@ -198,16 +213,22 @@ fn commands_do_not_use_each_other() {
         .iter()
         .filter(|(_, code)| code.contains("pub struct Args"))
         .map(|(path, _)| {
-            path.trim_start_matches("cmd/").trim_end_matches(".rs").trim_end_matches("/mod").to_owned()
+            path.trim_start_matches("cmd/")
+                .trim_end_matches(".rs")
+                .trim_end_matches("/mod")
+                .to_owned()
         })
         .collect();
     let mut wrong = Vec::new();
     for (path, code) in &sources()["cmd"] {
-        let place = path.trim_start_matches("cmd/").trim_end_matches(".rs").trim_end_matches("/mod");
+        let place =
+            path.trim_start_matches("cmd/").trim_end_matches(".rs").trim_end_matches("/mod");
         let up = "super::".repeat(place.split('/').count());
-        let named = [up.as_str(), "crate::cmd::"].into_iter().flat_map(|prefix| words_after(code, prefix));
+        let named =
+            [up.as_str(), "crate::cmd::"].into_iter().flat_map(|prefix| words_after(code, prefix));
         let own = place.split('/').next().unwrap();
-        let used = named.filter(|used| commands.contains(*used) && *used != own && path != "cmd/mod.rs");
+        let used =
+            named.filter(|used| commands.contains(*used) && *used != own && path != "cmd/mod.rs");
         wrong.extend(used.map(|used| format!("{path} uses the command {used}")));
     }
     assert!(commands.contains("apply") && commands.contains("secrets"), "{commands:?}");

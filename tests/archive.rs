@@ -115,7 +115,11 @@ fn archive_equals_gnu_tar() {
 
         let theirs = gnu_tar(&folder.path, &["--format=ustar", "-b1"], &names);
 
-        assert!(written(&bundle(), attestation) == theirs, "with attestation: {}", attestation.is_some());
+        assert!(
+            written(&bundle(), attestation) == theirs,
+            "with attestation: {}",
+            attestation.is_some()
+        );
     }
 }
 
@@ -139,7 +143,8 @@ fn gnu_tar_unpacks_an_archive_to_the_same_folder() {
 fn what_other_options_of_gnu_tar_write_is_refused() {
     let folder = folder();
     let names = lay_out(&folder.path, &small(), None);
-    let header = |field| Fault::Form { name: "SHA256SUMS".to_owned(), form: Form::Header { field } };
+    let header =
+        |field| Fault::Form { name: "SHA256SUMS".to_owned(), form: Form::Header { field } };
     let table: [(&[&str], Fault); 9] = [
         (&["--format=gnu", "-b1"], header("magic")),
         (&["--format=v7", "-b1"], header("typeflag")),
@@ -149,7 +154,10 @@ fn what_other_options_of_gnu_tar_write_is_refused() {
         (&["--format=ustar", "-b1", "--group=nobody:7"], header("gid")),
         (&["--format=ustar", "-b1", "--mtime=@1"], header("mtime")),
         (&["--format=posix", "-b1", "--pax-option=comment:=a"], header("typeflag")),
-        (&["--format=ustar"], Fault::Form { name: "recipe.json".to_owned(), form: Form::TrailingData }),
+        (
+            &["--format=ustar"],
+            Fault::Form { name: "recipe.json".to_owned(), form: Form::TrailingData },
+        ),
     ];
     for (options, wanted) in table {
         let (fault, offset) = refused(&gnu_tar(&folder.path, options, &names));
@@ -211,7 +219,8 @@ fn reading_gives_back_what_was_written() {
 
 #[test]
 fn nothing_is_parsed_before_the_caller_asks_for_the_files() {
-    // The list is nonsense, and no file follows: whoever only wants to check a signature does not meet either.
+    // The list is nonsense, and no file follows: whoever only wants to check a signature does not
+    // meet either.
     let mut bytes = written(&small(), Some(b"attestation"));
     bytes[1536..].fill(b'?');
 
@@ -243,8 +252,16 @@ fn each_defect_is_named_with_its_file_and_place() {
             |tar| drop(tar.splice(..0, [0; 512])),
             "`SHA256SUMS` is missing (at byte 0 of the archive)",
         ),
-        ("no list", |tar| drop(tar.drain(..BUNDLE_AT)), "`SHA256SUMS` is missing (at byte 0 of the archive)"),
-        ("no tar", |tar| tar.fill(b'a'), "has a header whose field `size` is not what this program writes"),
+        (
+            "no list",
+            |tar| drop(tar.drain(..BUNDLE_AT)),
+            "`SHA256SUMS` is missing (at byte 0 of the archive)",
+        ),
+        (
+            "no tar",
+            |tar| tar.fill(b'a'),
+            "has a header whose field `size` is not what this program writes",
+        ),
         (
             "other content",
             |tar| tar[MANIFEST_AT + 512] ^= 1,
@@ -335,15 +352,28 @@ fn impossible_size_is_refused_early() {
         // GNU tar itself writes the header, of a file of holes.
         let folder = folder();
         put(&folder.path, name, b"");
-        fs::File::options().write(true).open(folder.path.join(name)).unwrap().set_len(bytes).unwrap();
+        fs::File::options()
+            .write(true)
+            .open(folder.path.join(name))
+            .unwrap()
+            .set_len(bytes)
+            .unwrap();
         let mut tar = gnu_tar(&folder.path, &["--format=ustar", "-b1"], &[name.to_owned()]);
         tar.truncate(512);
         tar
     };
     let table = [
-        ("attestation.dsse.json", 65_537, "`attestation.dsse.json` has 65537 bytes, and 65536 are allowed"),
+        (
+            "attestation.dsse.json",
+            65_537,
+            "`attestation.dsse.json` has 65537 bytes, and 65536 are allowed",
+        ),
         ("SHA256SUMS", (4 << 20) + 1, "`SHA256SUMS` has 4194305 bytes, and 4194304 are allowed"),
-        ("manifests/a.yaml", (1 << 20) + 1, "`manifests/a.yaml` has 1048577 bytes, and 1048576 are allowed"),
+        (
+            "manifests/a.yaml",
+            (1 << 20) + 1,
+            "`manifests/a.yaml` has 1048577 bytes, and 1048576 are allowed",
+        ),
     ];
     for (name, bytes, message) in table {
         let mut tar = written(&small(), None);
@@ -391,7 +421,10 @@ fn failing_sink_is_no_bad_bundle() {
         );
     }
     let too_large = vec![0; 65_537];
-    assert!(matches!(archive::write(io::sink(), Some(&too_large), &small()), Err(WriteError::Limit(_))));
+    assert!(matches!(
+        archive::write(io::sink(), Some(&too_large), &small()),
+        Err(WriteError::Limit(_))
+    ));
 }
 
 #[test]

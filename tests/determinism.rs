@@ -26,10 +26,10 @@ impl Place {
         let root = tempfile::tempdir().unwrap();
         set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
         let place = Self { root };
-        // Not by this process: what another test starts just then would hold the copy open for writing, and no program that
-        // is being written can be run.
-        let own =
-            [env!("CARGO_BIN_EXE_relay-bundle"), place.path("relay-bundle").as_str()].map(str::to_owned);
+        // Not by this process: what another test starts just then would hold the copy open for
+        // writing, and no program that is being written can be run.
+        let own = [env!("CARGO_BIN_EXE_relay-bundle"), place.path("relay-bundle").as_str()]
+            .map(str::to_owned);
         assert!(Command::new("cp").args(own).status().unwrap().success());
         copy(Utf8Path::new("profiles"), &place.path("profiles"));
         place
@@ -47,7 +47,8 @@ impl Place {
         store
     }
 
-    /// Builds all profiles with a command line in front of the program's, and returns their content ids.
+    /// Builds all profiles with a command line in front of the program's, and returns their content
+    /// ids.
     fn build(
         &self,
         name: &str,
@@ -57,8 +58,12 @@ impl Place {
     ) -> Vec<String> {
         let store = self.store(name);
         let program = self.path("relay-bundle");
-        let mut words =
-            before.iter().copied().chain([program.as_str(), "build", "--profiles", profiles.as_str()]);
+        let mut words = before.iter().copied().chain([
+            program.as_str(),
+            "build",
+            "--profiles",
+            profiles.as_str(),
+        ]);
         let mut command = Command::new(words.next().unwrap());
         command.args(words).args(["--store", store.as_str()]).args(SHIPPED);
         command.current_dir(self.root.path()).env_clear();
@@ -67,7 +72,8 @@ impl Place {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{name}: {}\n{said}", output.status);
         let entries = String::from_utf8(output.stdout).unwrap();
-        let entries: Vec<Utf8PathBuf> = entries.lines().map(|entry| self.path("").join(entry)).collect();
+        let entries: Vec<Utf8PathBuf> =
+            entries.lines().map(|entry| self.path("").join(entry)).collect();
         assert_eq!(entries.len(), SHIPPED.len(), "{name}");
         entries.iter().map(|entry| content_id(entry)).collect()
     }
@@ -77,7 +83,8 @@ impl Place {
     }
 }
 
-/// Returns the content id of a store entry after its files were checked: they are what the sums say, mode and all.
+/// Returns the content id of a store entry after its files were checked: they are what the sums
+/// say, mode and all.
 fn content_id(entry: &Utf8Path) -> String {
     let sums = fs_err::read_to_string(entry.join("SHA256SUMS")).unwrap();
     for line in sums.lines() {
@@ -106,7 +113,10 @@ fn a_build_has_the_pinned_content_ids() {
     let place = Place::new();
     let pinned = fs_err::read_to_string("bundles/digests.toml").unwrap();
     for (profile, id) in SHIPPED.iter().zip(place.plain("plain")) {
-        assert!(pinned.lines().any(|line| line == format!("{profile} = \"{id}\"")), "{profile} is {id}");
+        assert!(
+            pinned.lines().any(|line| line == format!("{profile} = \"{id}\"")),
+            "{profile} is {id}"
+        );
     }
 }
 
@@ -160,7 +170,12 @@ fn the_folder_and_the_time_stamps_do_not_matter() {
     copy(&place.path("profiles"), &other);
     for (at, entry) in other.read_dir_utf8().unwrap().map(Result::unwrap).enumerate() {
         let time = UNIX_EPOCH + Duration::from_secs(86_400 * (1 + at as u64));
-        fs_err::OpenOptions::new().write(true).open(entry.path()).unwrap().set_modified(time).unwrap();
+        fs_err::OpenOptions::new()
+            .write(true)
+            .open(entry.path())
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
     }
 
     let absolute = place.build("absolute", &other, |_| {}, &[]);
@@ -210,11 +225,19 @@ fn the_number_of_processors_does_not_matter() {
 fn the_user_does_not_matter() {
     let Some(setpriv) = find("setpriv", "util-linux") else { return };
     let before = [setpriv.to_str().unwrap(), "--reuid=65534", "--regid=65534", "--clear-groups"];
-    if !Command::new(before[0]).args(&before[1..]).arg("true").status().is_ok_and(|status| status.success()) {
+    if !Command::new(before[0])
+        .args(&before[1..])
+        .arg("true")
+        .status()
+        .is_ok_and(|status| status.success())
+    {
         return skip("only root can become another user");
     }
     let place = Place::new();
-    assert_eq!(place.build("nobody", &place.path("profiles"), |_| {}, &before), place.plain("plain"));
+    assert_eq!(
+        place.build("nobody", &place.path("profiles"), |_| {}, &before),
+        place.plain("plain")
+    );
 }
 
 #[test]
@@ -224,7 +247,10 @@ fn several_builds_at_once_make_the_same_entries() {
     let store = place.store("shared");
     let build = || {
         let mut command = Command::new(place.path("relay-bundle"));
-        command.current_dir(place.root.path()).args(["build", "--store", store.as_str()]).args(SHIPPED);
+        command
+            .current_dir(place.root.path())
+            .args(["build", "--store", store.as_str()])
+            .args(SHIPPED);
         String::from_utf8(command.output().unwrap().stdout).unwrap()
     };
 
@@ -234,7 +260,8 @@ fn several_builds_at_once_make_the_same_entries() {
     });
 
     for output in &outputs {
-        let ids: Vec<String> = output.lines().map(|entry| content_id(Utf8Path::new(entry))).collect();
+        let ids: Vec<String> =
+            output.lines().map(|entry| content_id(Utf8Path::new(entry))).collect();
         assert_eq!(ids, expected);
     }
 }
@@ -247,5 +274,8 @@ fn build_check_proves_it_to_anyone() {
     let output = command.args(["--set", "replicaCount=4"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("checked production: 3 builds in other processes gave the same bytes"), "{said}");
+    assert!(
+        said.contains("checked production: 3 builds in other processes gave the same bytes"),
+        "{said}"
+    );
 }

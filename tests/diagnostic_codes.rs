@@ -11,12 +11,16 @@ fn used(folder: &Path, found: &mut BTreeSet<String>) {
         let path = entry.expect("the sources are there").path();
         if path.is_dir() {
             used(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("codes.rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && !path.ends_with("codes.rs")
+        {
             let text = fs_err::read_to_string(&path).expect("sources are text");
             let literals = text.split("\"RB").skip(1);
             let codes = literals.filter_map(|rest| rest.get(..5)?.strip_suffix('"'));
             found.extend(
-                codes.filter(|code| code.bytes().all(|b| b.is_ascii_digit())).map(|code| format!("RB{code}")),
+                codes
+                    .filter(|code| code.bytes().all(|b| b.is_ascii_digit()))
+                    .map(|code| format!("RB{code}")),
             );
         }
     }
@@ -27,7 +31,8 @@ fn every_code_that_is_used_is_explained_and_the_other_way_round() {
     let mut found = BTreeSet::new();
     used(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
 
-    let explained: BTreeSet<String> = codes::all().iter().map(|code| code.code.to_owned()).collect();
+    let explained: BTreeSet<String> =
+        codes::all().iter().map(|code| code.code.to_owned()).collect();
 
     assert!(found.len() > 80, "the scan found {} codes", found.len());
     assert_eq!(

@@ -18,7 +18,12 @@ fn load(profiles: &[(&'static str, &'static str)], sets: &[&str]) -> Loaded {
 /// `path = value (place)` of each value at `path`.
 fn lines(loaded: &Loaded, path: &str) -> Vec<String> {
     let line = |setting: &explain::Setting| {
-        format!("{} = {} ({})", setting.path, setting.value.as_deref().unwrap_or("-"), setting.place)
+        format!(
+            "{} = {} ({})",
+            setting.path,
+            setting.value.as_deref().unwrap_or("-"),
+            setting.place
+        )
     };
     origin(loaded, path).iter().map(line).collect()
 }
@@ -40,7 +45,11 @@ fn a_key_is_explained_with_type_default_constraints_and_fields() {
     assert_eq!(doc.drives, ["Deployment spec.replicas"]);
 
     let doc = explain_key("release.name").unwrap();
-    assert!(doc.constraints[0].starts_with("write at most 45 lowercase letters"), "{:?}", doc.constraints);
+    assert!(
+        doc.constraints[0].starts_with("write at most 45 lowercase letters"),
+        "{:?}",
+        doc.constraints
+    );
 }
 
 #[test]
@@ -109,12 +118,14 @@ fn the_variables_are_those_that_the_relay_gets() {
     let config = set
         .iter()
         .find(|manifest| {
-            manifest.key.kind == "ConfigMap" && manifest.key.name.starts_with("claude-relay-config-")
+            manifest.key.kind == "ConfigMap"
+                && manifest.key.name.starts_with("claude-relay-config-")
         })
         .unwrap();
     let rendered: BTreeSet<&str> =
         config.object["data"].as_object().unwrap().keys().map(String::as_str).collect();
-    let documented: BTreeSet<&str> = variables::VARIABLES.iter().map(|(_, variable)| *variable).collect();
+    let documented: BTreeSet<&str> =
+        variables::VARIABLES.iter().map(|(_, variable)| *variable).collect();
     assert_eq!(rendered, documented);
 }
 
@@ -127,8 +138,14 @@ fn a_value_has_the_place_of_the_layer_that_won() {
         ],
         &["replicaCount=3"],
     );
-    assert_eq!(lines(&loaded, "config.logLevel"), ["config.logLevel = \"debug\" (profiles/p.toml:3:12)"]);
-    assert_eq!(lines(&loaded, "config.logMaxFiles"), ["config.logMaxFiles = 7 (profiles/base.toml:3:15)"]);
+    assert_eq!(
+        lines(&loaded, "config.logLevel"),
+        ["config.logLevel = \"debug\" (profiles/p.toml:3:12)"]
+    );
+    assert_eq!(
+        lines(&loaded, "config.logMaxFiles"),
+        ["config.logMaxFiles = 7 (profiles/base.toml:3:15)"]
+    );
     assert_eq!(lines(&loaded, "config.port"), ["config.port = 3000 (default)"]);
     assert_eq!(lines(&loaded, "replicaCount"), ["replicaCount = 3 (--set replicaCount=3)"]);
 }
@@ -136,7 +153,10 @@ fn a_value_has_the_place_of_the_layer_that_won() {
 #[test]
 fn a_table_lists_the_values_in_it() {
     let loaded = load(
-        &[("p", "[redis.auth]\nenabled = true\npassword = { existing = { name = \"s\", key = \"k\" } }\n")],
+        &[(
+            "p",
+            "[redis.auth]\nenabled = true\npassword = { existing = { name = \"s\", key = \"k\" } }\n",
+        )],
         &[],
     );
     assert_eq!(
@@ -174,7 +194,8 @@ type = "http"
 config = { Host = "seen", HTTP_Passwd = "s3cret", Header = ["Authorization s3cret"] }
 "#;
     let loaded = load(&[("p", text)], &[]);
-    let all: Vec<String> = schema::key_paths().iter().flat_map(|path| lines(&loaded, path)).collect();
+    let all: Vec<String> =
+        schema::key_paths().iter().flat_map(|path| lines(&loaded, path)).collect();
     assert!(all.iter().all(|line| !line.contains("s3cret")), "{all:#?}");
     assert_eq!(
         lines(&loaded, "config.jwtSecret"),
@@ -197,19 +218,28 @@ fn the_committed_reference_is_what_the_schema_says() {
 fn the_reference_has_every_key() {
     let page = reference();
     for path in schema::key_paths() {
-        assert!(page.contains(&format!("`{path}`")) || page.contains(&format!("`{path}[]`")), "{path}");
+        assert!(
+            page.contains(&format!("`{path}`")) || page.contains(&format!("`{path}[]`")),
+            "{path}"
+        );
     }
 }
 
 #[test]
 fn secrets_that_nobody_sets_are_listed_as_generated() {
-    let loaded = load(&[("p", "config.jwtSecret = { existing = { name = \"mine\", key = \"k\" } }\n")], &[]);
+    let loaded =
+        load(&[("p", "config.jwtSecret = { existing = { name = \"mine\", key = \"k\" } }\n")], &[]);
     let listed = lines(&loaded, "config");
     for key in ["config.encryptionKey", "config.adminPassword"] {
-        let generated =
-            |line: &&String| line.starts_with(&format!("{key} = {{ generate")) && line.ends_with("(default)");
+        let generated = |line: &&String| {
+            line.starts_with(&format!("{key} = {{ generate")) && line.ends_with("(default)")
+        };
         assert_eq!(listed.iter().filter(generated).count(), 1, "{listed:#?}");
     }
-    assert_eq!(listed.iter().filter(|line| line.starts_with("config.jwtSecret")).count(), 1, "{listed:#?}");
+    assert_eq!(
+        listed.iter().filter(|line| line.starts_with("config.jwtSecret")).count(),
+        1,
+        "{listed:#?}"
+    );
     assert!(listed.is_sorted());
 }

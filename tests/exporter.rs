@@ -1,4 +1,5 @@
-//! The real `json_exporter` reads the rendered configuration and turns the relay's figures into metrics.
+//! The real `json_exporter` reads the rendered configuration and turns the relay's figures into
+//! metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -39,13 +40,15 @@ fn json_exporter() -> Option<PathBuf> {
     if found.is_none() {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs json_exporter on the path");
         // The test harness would hide what goes through `eprintln!`.
-        writeln!(std::io::stderr(), "skipped: json_exporter not found").expect("standard error is open");
+        writeln!(std::io::stderr(), "skipped: json_exporter not found")
+            .expect("standard error is open");
     }
     found
 }
 
-/// The last byte of the next exporter's address. Each has a host of its own and a port that is not looked for: a listener
-/// that looked for one would live on for a moment in every process that another test starts just then.
+/// The last byte of the next exporter's address. Each has a host of its own and a port that is not
+/// looked for: a listener that looked for one would live on for a moment in every process that
+/// another test starts just then.
 static STARTED: AtomicU8 = AtomicU8::new(2);
 
 /// Returns a loopback address that no other test uses, also not of another run.
@@ -75,7 +78,11 @@ impl Exporter {
         let mut exporter = Self { process, address, _folder: folder };
         let start = Instant::now();
         while TcpStream::connect(address).is_err() {
-            assert_eq!(exporter.process.try_wait()?, None, "json_exporter refused what it was given");
+            assert_eq!(
+                exporter.process.try_wait()?,
+                None,
+                "json_exporter refused what it was given"
+            );
             assert!(start.elapsed() < Duration::from_secs(20), "json_exporter does not listen");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -157,7 +164,10 @@ fn a_relay_that_cannot_tell_its_figures_is_a_failed_scrape_and_not_an_unhealthy_
     let exporter = Exporter::start(program).unwrap();
 
     let (status, _) = exporter
-        .probe(relay("500 Internal Server Error", r#"{"error": "Failed to collect metrics"}"#).unwrap())
+        .probe(
+            relay("500 Internal Server Error", r#"{"error": "Failed to collect metrics"}"#)
+                .unwrap(),
+        )
         .unwrap();
 
     assert_eq!(status, 503);

@@ -1,8 +1,8 @@
 //! What every variant renders to, byte for byte.
 //!
-//! A folder of `tests/golden` is a variant: `profile.toml` is its input, the bundle lies beside it. The profiles that
-//! the repository ships have a folder each without an input of its own, and their content ids are pinned in
-//! `bundles/digests.toml`.
+//! A folder of `tests/golden` is a variant: `profile.toml` is its input, the bundle lies beside it.
+//! The profiles that the repository ships have a folder each without an input of its own, and their
+//! content ids are pinned in `bundles/digests.toml`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -85,11 +85,13 @@ fn build(name: &str) -> Result<Files, String> {
         let errors = errors.map(|found| format!("\n  {} {}", found.code, found.message));
         return Err(format!("{name} is refused:{}", errors.collect::<String>()));
     };
-    let assembled = assemble(&profile, &render(&profile)).map_err(|error| format!("{name}: {error}"))?;
+    let assembled =
+        assemble(&profile, &render(&profile)).map_err(|error| format!("{name}: {error}"))?;
     // What a reader derives again is what was written.
     Bundle::of_files(assembled.files.clone()).map_err(|error| format!("{name}: {error}"))?;
     let sums = assembled.files.sums().encode().into_bytes();
-    let files = assembled.files.iter().map(|(path, file)| (path.to_string(), file.bytes().to_vec()));
+    let files =
+        assembled.files.iter().map(|(path, file)| (path.to_string(), file.bytes().to_vec()));
     Ok(files.chain([(SUMS.to_owned(), sums)]).collect())
 }
 
@@ -112,13 +114,17 @@ fn difference(name: &str, expected: &Files, found: &Files) -> Option<String> {
         paths.into_iter().filter(|path| expected.get(*path) != found.get(*path)).collect();
     // A manifest with another content says the most, and what is hashed says more than its hashes.
     let rank = |path: &str| {
-        ["manifests/", "recipe.json", "bundle.json"].iter().position(|start| path.starts_with(start))
+        ["manifests/", "recipe.json", "bundle.json"]
+            .iter()
+            .position(|start| path.starts_with(start))
     };
     let is_new = |path: &String| !(expected.contains_key(path) && found.contains_key(path));
     differing.sort_by_key(|path| (rank(path).is_none(), rank(path), is_new(path)));
     let first = differing.first()?;
     let mut text = match (expected.get(*first), found.get(*first)) {
-        (Some(expected), Some(found)) => format!("{name}: {first} {}", first_difference(expected, found)),
+        (Some(expected), Some(found)) => {
+            format!("{name}: {first} {}", first_difference(expected, found))
+        }
         (Some(_), None) => format!("{name}: {first} is no longer there"),
         (None, _) => format!("{name}: {first} is new"),
     };
@@ -140,14 +146,21 @@ fn first_difference(expected: &[u8], found: &[u8]) -> String {
     let show = |lines: &[String]| {
         lines.get(line).map_or("(end)".to_owned(), |line| excerpt(line, &expected, &found))
     };
-    format!("differs in line {}:\n    expected {}\n    found    {}", line + 1, show(&expected), show(&found))
+    format!(
+        "differs in line {}:\n    expected {}\n    found    {}",
+        line + 1,
+        show(&expected),
+        show(&found)
+    )
 }
 
-/// Shortens a long line, such as the only one of `bundle.json`, to the neighbourhood of what differs.
+/// Shortens a long line, such as the only one of `bundle.json`, to the neighbourhood of what
+/// differs.
 fn excerpt(line: &str, expected: &[String], found: &[String]) -> String {
     const AROUND: usize = 60;
     let other = expected.iter().zip(found).find(|(a, b)| a != b);
-    let same = other.map_or(0, |(a, b)| a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count());
+    let same =
+        other.map_or(0, |(a, b)| a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count());
     let start = same.saturating_sub(AROUND);
     line.chars().skip(start).take(2 * AROUND + 40).collect()
 }

@@ -1,4 +1,5 @@
-//! Large blobs of an archive: hashed on all cores, and judged as if one had read them from the first byte to the last.
+//! Large blobs of an archive: hashed on all cores, and judged as if one had read them from the
+//! first byte to the last.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::Write as _;
@@ -26,7 +27,8 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 /// Sizes around those from which on threads are used.
-const SIZES: [usize; 9] = [2, 1, 256 * KIB - 1, 256 * KIB, MIB - 1, MIB, MIB + 1, 3 * MIB + 13, 300 * KIB];
+const SIZES: [usize; 9] =
+    [2, 1, 256 * KIB - 1, 256 * KIB, MIB - 1, MIB, MIB + 1, 3 * MIB + 13, 300 * KIB];
 
 /// Pseudo-random bytes that are the same in each run.
 fn noise(seed: u64, bytes: usize) -> Vec<u8> {
@@ -55,7 +57,9 @@ impl Media {
         let layers: Vec<&[u8]> = layers.iter().map(Vec::as_slice).collect();
         let images = Images::of(&[("r.example/relay:1", &image_of(&layers))]);
         let mut files = BundleFiles::default();
-        for (name, bytes) in [("bundle.json", b"{}".to_vec()), ("images.json", images.list.to_bytes())] {
+        for (name, bytes) in
+            [("bundle.json", b"{}".to_vec()), ("images.json", images.list.to_bytes())]
+        {
             files.add(SafePath::parse(name).unwrap(), bytes).unwrap();
         }
         let mut small = Vec::new();
@@ -163,7 +167,9 @@ fn first_bad_blob_is_reported() {
     };
     // What is found in passing comes later in the order too.
     let edits: [&Edit<'_>; 4] =
-        [&|_| {}, &|tar| tar.push(0), &|tar| tar.truncate(tar.len() - 512), &|tar| tar[header] ^= 1];
+        [&|_| {}, &|tar| tar.push(0), &|tar| tar.truncate(tar.len() - 512), &|tar| {
+            tar[header] ^= 1
+        }];
     for bad in edits.map(spoil) {
         let wanted = media.read_stream(&bad).unwrap_err().to_string();
         assert!(wanted.starts_with(&format!("`{name}` was altered")), "{wanted}");
@@ -186,10 +192,15 @@ fn file_and_pipe_give_same_refusal() {
             .map(|n| u64::from_le_bytes(n.try_into().unwrap()))
             .collect::<Vec<_>>()
             .into_iter();
-        let mut below = |limit: usize| usize::try_from(numbers.next().unwrap() % limit as u64).unwrap();
+        let mut below =
+            |limit: usize| usize::try_from(numbers.next().unwrap() % limit as u64).unwrap();
         // Half of them near a header.
         let near = media.place_of(&media.blobs[below(7)]).start - 512;
-        let at = if round % 2 == 0 { start + below(end - start) } else { (near + below(1100)).min(end - 1) };
+        let at = if round % 2 == 0 {
+            start + below(end - start)
+        } else {
+            (near + below(1100)).min(end - 1)
+        };
         match round % 5 {
             0 => bad.truncate(at),
             1 => drop(bad.splice(at..at, [0; 512])),
@@ -204,8 +215,14 @@ fn file_and_pipe_give_same_refusal() {
     }
 }
 
-/// Reads an archive that is a file, and changes it when the reader is at the blob `at`, half of which is read before if `peek`.
-fn changed(media: &Media, at: usize, peek: bool, change: &dyn Fn(&fs::File)) -> Result<Carried, ReadError> {
+/// Reads an archive that is a file, and changes it when the reader is at the blob `at`, half of
+/// which is read before if `peek`.
+fn changed(
+    media: &Media,
+    at: usize,
+    peek: bool,
+    change: &dyn Fn(&fs::File),
+) -> Result<Carried, ReadError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.tar");
     fs::write(&path, &media.tar).unwrap();
@@ -233,7 +250,10 @@ fn blob_that_is_cut_short_while_others_are_hashed_is_named() {
 
         let error = changed(&media, at, peek, &cut).unwrap_err();
 
-        assert!(matches!(&error.fault, Fault::Truncated { name } if *name == media.blobs[at]), "{error}");
+        assert!(
+            matches!(&error.fault, Fault::Truncated { name } if *name == media.blobs[at]),
+            "{error}"
+        );
     }
 }
 

@@ -51,7 +51,11 @@ impl OpenSsl {
         output.stdout
     }
 
-    fn load(&self, name: &str, passphrase: Option<&Passphrase>) -> Result<PrivateKey, InvalidKeyFile> {
+    fn load(
+        &self,
+        name: &str,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<PrivateKey, InvalidKeyFile> {
         PrivateKey::from_pem(&fs_err::read(self.path(name)).unwrap(), passphrase)
     }
 
@@ -88,7 +92,10 @@ fn a_plain_key_of_openssl_is_read_and_has_the_same_name() {
     let key = openssl.load("plain.pem", None).unwrap();
 
     assert_eq!(key.public(), openssl.public("plain.pem"));
-    assert_eq!(key.public().to_pem().as_bytes(), fs_err::read(openssl.path("plain.pub.pem")).unwrap());
+    assert_eq!(
+        key.public().to_pem().as_bytes(),
+        fs_err::read(openssl.path("plain.pub.pem")).unwrap()
+    );
     assert_eq!(key.to_pem().as_bytes(), fs_err::read(openssl.path("plain.pem")).unwrap());
 }
 
@@ -105,11 +112,21 @@ fn keys_that_openssl_encrypts_are_read_with_their_passphrase_alone() {
         "-scrypt",
         "-scrypt -scrypt_N 8192 -scrypt_r 8 -scrypt_p 2",
     ] {
-        openssl.run(&format!("pkcs8 -topk8 {options} -in plain.pem -passout file:pass -out locked.pem"));
+        openssl.run(&format!(
+            "pkcs8 -topk8 {options} -in plain.pem -passout file:pass -out locked.pem"
+        ));
 
         assert_eq!(openssl.load("locked.pem", Some(&right)).unwrap().public(), wanted, "{options}");
-        assert_eq!(openssl.refusal("locked.pem", Some(&wrong)), InvalidKeyFile::WrongPassphrase, "{options}");
-        assert_eq!(openssl.refusal("locked.pem", None), InvalidKeyFile::NeedsPassphrase, "{options}");
+        assert_eq!(
+            openssl.refusal("locked.pem", Some(&wrong)),
+            InvalidKeyFile::WrongPassphrase,
+            "{options}"
+        );
+        assert_eq!(
+            openssl.refusal("locked.pem", None),
+            InvalidKeyFile::NeedsPassphrase,
+            "{options}"
+        );
     }
     openssl.run("genpkey -algorithm ed25519 -aes256 -pass file:pass -out new.pem");
     assert_eq!(openssl.load("new.pem", Some(&right)).unwrap().public(), openssl.public("new.pem"));
@@ -124,14 +141,20 @@ fn what_openssl_encrypts_weakly_is_refused_by_name_before_the_passphrase_is_want
         ("-v2 des3", "3DES"),
         ("-v2 aes-256-cbc -v2prf hmacWithSHA1", "PBKDF2 with SHA-1"),
     ] {
-        openssl.run(&format!("pkcs8 -topk8 {options} -in plain.pem -passout file:pass -out weak.pem"));
+        openssl
+            .run(&format!("pkcs8 -topk8 {options} -in plain.pem -passout file:pass -out weak.pem"));
 
         let refusal = openssl.refusal("weak.pem", None);
 
-        assert_eq!(refusal, InvalidKeyFile::UnsupportedEncryption { scheme: scheme.to_owned() }, "{options}");
+        assert_eq!(
+            refusal,
+            InvalidKeyFile::UnsupportedEncryption { scheme: scheme.to_owned() },
+            "{options}"
+        );
         // The remedy, as it is given.
         let remedy = refusal.remedy().unwrap().split('`').nth(1).unwrap();
-        let remedy = remedy.replace("openssl ", "").replace("OLD", "weak.pem").replace("NEW", "good.pem");
+        let remedy =
+            remedy.replace("openssl ", "").replace("OLD", "weak.pem").replace("NEW", "good.pem");
         openssl.run(&format!("{remedy} -passin file:pass -passout file:again"));
         let key = openssl.load("good.pem", Some(&passphrase(PASSPHRASE))).unwrap();
         assert_eq!(key.public(), openssl.public("plain.pem"));

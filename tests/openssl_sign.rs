@@ -27,7 +27,8 @@ use relay_bundle::trust::key::{PrivateKey, PublicKey};
 use tools::find;
 
 const TERMS: [&str; 4] = ["--serial", "7", "--issued", "2026-01-02T03:04:05Z"];
-const SIGN: [&str; 8] = ["pkeyutl", "-sign", "-rawin", "-inkey", "key.pem", "-in", "payload.bin", "-out"];
+const SIGN: [&str; 8] =
+    ["pkeyutl", "-sign", "-rawin", "-inkey", "key.pem", "-in", "payload.bin", "-out"];
 
 /// A folder with an archive, an entry, a key of ours, and a key that OpenSSL made.
 struct Home {
@@ -46,7 +47,8 @@ fn home() -> Option<Home> {
     run(&env, &openssl, &["genpkey", "-algorithm", "ed25519", "-out", "key.pem"]);
     run(&env, &openssl, &["pkey", "-in", "key.pem", "-pubout", "-out", "key.pub.pem"]);
     let theirs =
-        PublicKey::from_pem(&fs_err::read_to_string(env.path().join("key.pub.pem")).unwrap()).unwrap();
+        PublicKey::from_pem(&fs_err::read_to_string(env.path().join("key.pub.pem")).unwrap())
+            .unwrap();
     Some(Home { env, ours, theirs, entry, openssl })
 }
 
@@ -73,7 +75,8 @@ fn a_key_that_is_elsewhere_signs_with_openssl_alone() {
     attach("web.tar", "payload.sig");
     attach("@web", "payload.b64");
 
-    let envelope = relay_bundle::trust::envelope::Envelope::parse(&attestation_of(&archive)).unwrap();
+    let envelope =
+        relay_bundle::trust::envelope::Envelope::parse(&attestation_of(&archive)).unwrap();
     assert_eq!(envelope.signed_bytes(), fs_err::read(env.path().join("payload.bin")).unwrap());
     assert!(theirs.verifies(&envelope.signed_bytes(), &envelope.signatures()[&theirs.id()]));
     assert_eq!(attestation_of(&archive), attestation_of(&entry));
@@ -114,7 +117,17 @@ fn a_signature_of_anything_else_or_by_anyone_else_is_not_attached() {
     run(
         &env,
         &openssl,
-        &["pkeyutl", "-sign", "-rawin", "-inkey", "key.pem", "-in", "statement.json", "-out", "raw.sig"],
+        &[
+            "pkeyutl",
+            "-sign",
+            "-rawin",
+            "-inkey",
+            "key.pem",
+            "-in",
+            "statement.json",
+            "-out",
+            "raw.sig",
+        ],
     );
     fs_err::write(env.path().join("other.bin"), [&payload[..], b" "].concat()).unwrap();
     fs_err::write(env.path().join("short.sig"), [0; 63]).unwrap();
@@ -124,15 +137,32 @@ fn a_signature_of_anything_else_or_by_anyone_else_is_not_attached() {
         ("raw.sig", "key.pub.pem", &with("payload.bin")[..], 3, "is not one of this statement"),
         ("good.sig", "ours.pub.pem", &with("payload.bin"), 3, "is not one of this statement"),
         ("good.sig", "key.pub.pem", &with("other.bin"), 2, "is not what `sign --payload` writes"),
-        ("good.sig", "key.pub.pem", &with("statement.json"), 2, "is not what `sign --payload` writes"),
+        (
+            "good.sig",
+            "key.pub.pem",
+            &with("statement.json"),
+            2,
+            "is not what `sign --payload` writes",
+        ),
         ("good.sig", "key.pub.pem", &[], 2, "--payload FILE"),
-        ("good.sig", "key.pub.pem", &["--payload", "payload.bin", "--serial", "8"], 2, "has the serial 7"),
+        (
+            "good.sig",
+            "key.pub.pem",
+            &["--payload", "payload.bin", "--serial", "8"],
+            2,
+            "has the serial 7",
+        ),
         ("short.sig", "key.pub.pem", &with("payload.bin"), 2, "is no signature"),
         ("none.sig", "key.pub.pem", &with("payload.bin"), 2, "none.sig"),
         ("good.sig", "good.sig", &with("payload.bin"), 2, "is no public key"),
     ] {
         let ran = attach(signature, key, more);
-        assert_eq!((ran.code, ran.stdout.as_str()), (code, ""), "{signature} {key} {more:?}: {}", ran.stderr);
+        assert_eq!(
+            (ran.code, ran.stdout.as_str()),
+            (code, ""),
+            "{signature} {key} {more:?}: {}",
+            ran.stderr
+        );
         assert!(ran.stderr.contains(why), "{signature} {key} {more:?}: {}", ran.stderr);
         assert_eq!(fs_err::read(&archive).unwrap(), before);
     }
@@ -207,7 +237,11 @@ struct Shell {
 fn shells(home: &Home) -> Vec<Shell> {
     let mut shells = Vec::new();
     if let Some(dash) = find("dash", "dash") {
-        shells.push(Shell { name: "dash", command: vec![dash], path: "/usr/local/bin:/usr/bin:/bin".into() });
+        shells.push(Shell {
+            name: "dash",
+            command: vec![dash],
+            path: "/usr/local/bin:/usr/bin:/bin".into(),
+        });
     }
     if let Some(busybox) = find("busybox", "busybox") {
         let tools = home.env.path().join("busybox");
@@ -288,8 +322,10 @@ fn the_shell_script_refuses_what_was_altered_on_the_way() {
         fs_err::write(env.path().join(name), bytes).unwrap();
     };
     let folder = |name: &str| {
-        let status =
-            Command::new("cp").args(["-R", home.entry.as_str(), name]).current_dir(env.path()).status();
+        let status = Command::new("cp")
+            .args(["-R", home.entry.as_str(), name])
+            .current_dir(env.path())
+            .status();
         assert!(status.unwrap().success());
         env.path().join(name)
     };
@@ -299,7 +335,8 @@ fn the_shell_script_refuses_what_was_altered_on_the_way() {
     archive("signature.tar", b"\"sig\":\"", b"\"sig\":\"A");
     fs_err::write(env.path().join("short.tar"), &good[..good.len() / 2]).unwrap();
     fs_err::write(folder("extra").join("manifests/99-x.yaml"), "kind: Pod\n").unwrap();
-    fs_err::remove_file(folder("missing").join("manifests/07-svc-relay-claude-relay.yaml")).unwrap();
+    fs_err::remove_file(folder("missing").join("manifests/07-svc-relay-claude-relay.yaml"))
+        .unwrap();
     let linked = folder("linked").join("recipe.json");
     fs_err::rename(&linked, env.path().join("recipe.json")).unwrap();
     fs_err::os::unix::fs::symlink("../recipe.json", linked).unwrap();
@@ -322,7 +359,11 @@ fn the_shell_script_refuses_what_was_altered_on_the_way() {
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(3), "{} {bundle}: {said}", shell.name);
             assert!(said.contains("NOT TRUSTED"), "{} {bundle}: {said}", shell.name);
-            assert!(!said.contains(": OK") && output.stdout.is_empty(), "{} {bundle}: {said}", shell.name);
+            assert!(
+                !said.contains(": OK") && output.stdout.is_empty(),
+                "{} {bundle}: {said}",
+                shell.name
+            );
         }
         let other = verify(env, &shell, "web.tar", &["ours.pub.pem", "key.pub.pem"]);
         assert_eq!(other.status.code(), Some(3), "{}", shell.name);
@@ -339,7 +380,8 @@ fn the_shell_script_refuses_what_was_altered_on_the_way() {
 
 /// Runs a program of the system in a folder of the test.
 fn make(env: &TestEnv, line: &str) {
-    let status = Command::new("/bin/sh").args(["-euc", line]).current_dir(env.path()).status().unwrap();
+    let status =
+        Command::new("/bin/sh").args(["-euc", line]).current_dir(env.path()).status().unwrap();
     assert!(status.success(), "{line}");
 }
 
@@ -382,8 +424,14 @@ fn the_shell_script_refuses_archives_of_another_form() {
     padded[end] = b'x';
     write("padding.tar", &padded);
     for shell in shells(&home) {
-        assert!(verify(env, &shell, "web.tar", &["ours.pub.pem"]).status.success(), "{}", shell.name);
-        for name in ["owner", "time", "gnu", "extended", "global", "behind", "zeros", "cut", "padding"] {
+        assert!(
+            verify(env, &shell, "web.tar", &["ours.pub.pem"]).status.success(),
+            "{}",
+            shell.name
+        );
+        for name in
+            ["owner", "time", "gnu", "extended", "global", "behind", "zeros", "cut", "padding"]
+        {
             let output = verify(env, &shell, &format!("{name}.tar"), &["ours.pub.pem"]);
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(3), "{} {name}: {said}", shell.name);
@@ -418,7 +466,8 @@ fn the_shell_script_writes_no_more_than_was_signed() {
     env.ok(&[&["sign", "@web", "--key", "ours.pem"], &TERMS[..]].concat());
     env.ok(&["build", "web", "--archive", "web.tar"]);
     make(env, "gzip <web.tar >gzip.tar; mkdir files; tar -xf web.tar -C files");
-    // 64 MiB of nothing in a few KiB: under a name that is read before any signature, and under one that is unpacked.
+    // 64 MiB of nothing in a few KiB: under a name that is read before any signature, and under one
+    // that is unpacked.
     make(env, "cp -R files first; truncate -s 64M first/attestation.dsse.json");
     make(env, "cp -R files later; truncate -s 64M later/recipe.json");
     let pack = "tar --sparse --format=gnu --mode=0644 -cf ../$1.tar attestation.dsse.json SHA256SUMS $(cut -c67- SHA256SUMS)";
@@ -448,17 +497,28 @@ fn the_shell_script_refuses_a_statement_that_acts_on_a_terminal() {
     env.ok(&["build", "web", "--archive", "web.tar"]);
     make(env, "mkdir files; tar -xf web.tar -C files");
     let shells = shells(&home);
-    for (site, wanted) in [("plant-7", None), (r"\\\\033[2J", Some(3)), ("$(printf '\\033')", Some(3))] {
+    for (site, wanted) in
+        [("plant-7", None), (r"\\\\033[2J", Some(3)), ("$(printf '\\033')", Some(3))]
+    {
         let change = format!("change='s/\"sites\":\\[[^]]*\\]/\"sites\":[\"'\"{site}\"'\"]/'");
         make(env, &format!("{change}\n{RESIGN}"));
         for shell in &shells {
             let script = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify.sh");
             let mut command = Command::new(&shell.command[0]);
             command.args(&shell.command[1..]).args([script.as_str(), "files", "ours.pub.pem"]);
-            let output =
-                command.current_dir(env.path()).env_clear().env("PATH", &shell.path).output().unwrap();
+            let output = command
+                .current_dir(env.path())
+                .env_clear()
+                .env("PATH", &shell.path)
+                .output()
+                .unwrap();
             let said = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.code(), Some(wanted.unwrap_or(0)), "{} {site}: {said}", shell.name);
+            assert_eq!(
+                output.status.code(),
+                Some(wanted.unwrap_or(0)),
+                "{} {site}: {said}",
+                shell.name
+            );
             assert!(!output.stdout.contains(&0x1b), "{} {site}", shell.name);
         }
     }
@@ -467,10 +527,15 @@ fn the_shell_script_refuses_a_statement_that_acts_on_a_terminal() {
 // --- cosign ---
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the program under test is that of the machine, if it has one")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program under test is that of the machine, if it has one"
+)]
 fn cosign_verifies_what_we_sign() {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join("cosign")).find(|file| file.is_file());
+    let found = std::env::split_paths(&path)
+        .map(|folder| folder.join("cosign"))
+        .find(|file| file.is_file());
     let Some(cosign) = found else {
         // Not in CI either: Debian has it in newer releases only.
         std::io::Write::write_all(&mut std::io::stderr(), b"skipped: cosign not found\n").unwrap();
@@ -483,7 +548,12 @@ fn cosign_verifies_what_we_sign() {
 
     let mut command = Command::new(cosign);
     command.args(["verify-blob-attestation", "--key", key.as_str(), "--signature", ATTESTATION]);
-    command.args(["--type", "urn:relay-bundle:bundle:v1", "--insecure-ignore-tlog=true", "SHA256SUMS"]);
+    command.args([
+        "--type",
+        "urn:relay-bundle:bundle:v1",
+        "--insecure-ignore-tlog=true",
+        "SHA256SUMS",
+    ]);
     let output = command.current_dir(&entry).env_clear().env("HOME", env.path()).output().unwrap();
 
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

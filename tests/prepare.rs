@@ -21,8 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PASSWORD: &str = "pass \"word\" \\ $(id) 'q' # é 密码 🔑 \u{2028} ";
 const USERNAME: &str = "admin \"é\"";
 
-/// The last byte of the next pod's address. Each has a host of its own and a port that is not looked for: a listener that
-/// looked for one would live on for a moment in every process that another test starts just then.
+/// The last byte of the next pod's address. Each has a host of its own and a port that is not
+/// looked for: a listener that looked for one would live on for a moment in every process that
+/// another test starts just then.
 static PODS: AtomicU8 = AtomicU8::new(2);
 
 /// The init container's environment and its data volume.
@@ -91,7 +92,11 @@ impl Pod {
 
     fn spawn(&self, mut command: Command) -> Run {
         let log = fs_err::File::create(self.log()).unwrap().into_file();
-        command.env_clear().envs(self.variables.iter().cloned()).process_group(0).stdin(Stdio::null());
+        command
+            .env_clear()
+            .envs(self.variables.iter().cloned())
+            .process_group(0)
+            .stdin(Stdio::null());
         let child = command.stderr(log.try_clone().unwrap()).stdout(log).spawn().unwrap();
         Run { child, log: self.log() }
     }
@@ -177,7 +182,10 @@ fn nothing_of_the_credentials_is_printed() {
     let unwritable = pod.with("REDIS_PORT", "not-a-port").run().told;
 
     for told in [first, second, unwritable] {
-        assert!(!told.is_empty() && !told.contains("the-user") && !told.contains("the-password"), "{told}");
+        assert!(
+            !told.is_empty() && !told.contains("the-user") && !told.contains("the-password"),
+            "{told}"
+        );
     }
 }
 
@@ -208,8 +216,10 @@ fn a_host_that_has_no_address_is_named_with_the_reason() {
 
     wait_until("the script names the reason", PATIENCE, || {
         let told = run.told();
-        told.starts_with(&format!("prepare: waiting for Redis at redis.invalid:{}: E", pod.redis.port()))
-            && told.ends_with('\n')
+        told.starts_with(&format!(
+            "prepare: waiting for Redis at redis.invalid:{}: E",
+            pod.redis.port()
+        )) && told.ends_with('\n')
     });
 }
 
@@ -229,8 +239,14 @@ fn a_long_wait_is_told_again_every_30_seconds() {
 
     let run = pod.spawn(command);
 
-    wait_until("the script reminds twice", PATIENCE, || run.told().matches("waiting for Redis").count() == 3);
-    assert!(begin.elapsed() > Duration::from_millis(3900), "not at every try: {:?}", begin.elapsed());
+    wait_until("the script reminds twice", PATIENCE, || {
+        run.told().matches("waiting for Redis").count() == 3
+    });
+    assert!(
+        begin.elapsed() > Duration::from_millis(3900),
+        "not at every try: {:?}",
+        begin.elapsed()
+    );
 }
 
 #[test]
@@ -258,8 +274,9 @@ fn a_file_that_is_there_stays_as_it_is() {
 #[test]
 fn of_many_scripts_on_one_volume_exactly_one_writes() {
     let Some(pod) = Pod::new() else { return };
-    let rivals: Vec<Pod> =
-        (0..8).map(|i| Pod::new().unwrap().with("ADMIN_PASSWORD", &format!("password {i}"))).collect();
+    let rivals: Vec<Pod> = (0..8)
+        .map(|i| Pod::new().unwrap().with("ADMIN_PASSWORD", &format!("password {i}")))
+        .collect();
     let started: Vec<Run> = rivals
         .iter()
         .map(|rival| {
@@ -321,7 +338,11 @@ fn a_port_that_is_none_is_refused() {
 
         let end = pod.with("REDIS_PORT", port).run();
 
-        assert_eq!((end.code, end.told.as_str()), (Some(1), "prepare: REDIS_PORT is not a port\n"), "{port}");
+        assert_eq!(
+            (end.code, end.told.as_str()),
+            (Some(1), "prepare: REDIS_PORT is not a port\n"),
+            "{port}"
+        );
     }
 }
 
@@ -361,11 +382,19 @@ fn sigterm_ends_the_wait_of_the_first_process_of_a_container() {
         return;
     }
     let mut command = Command::new(find("unshare", "util-linux").unwrap());
-    command.args(["--mount", "--pid", "--fork"]).arg(&pod.node).args(["-e", PREPARE, "--"]).arg(pod.file());
+    command
+        .args(["--mount", "--pid", "--fork"])
+        .arg(&pod.node)
+        .args(["-e", PREPARE, "--"])
+        .arg(pod.file());
     let run = pod.spawn(command);
     wait_until("the script waits", PATIENCE, || run.told().contains("waiting"));
     let first = children(run.process())[0];
-    assert!(text_of(Path::new(&format!("/proc/{first}/status"))).lines().any(|line| line.ends_with("\t1")));
+    assert!(
+        text_of(Path::new(&format!("/proc/{first}/status")))
+            .lines()
+            .any(|line| line.ends_with("\t1"))
+    );
 
     let asked = Instant::now();
     signal("TERM", first);

@@ -17,7 +17,9 @@ fn load(text: &'static str) -> Loaded {
 fn places(loaded: &Loaded) -> Vec<String> {
     let place = |origin| loaded.sources.place(origin).replace("profiles/p.toml:", "");
     let findings = loaded.diagnostics.iter().filter(|finding| finding.severity == Severity::Error);
-    findings.map(|finding| format!("{} {}", finding.origin.map_or("-".into(), place), finding.code)).collect()
+    findings
+        .map(|finding| format!("{} {}", finding.origin.map_or("-".into(), place), finding.code))
+        .collect()
 }
 
 fn messages(loaded: &Loaded) -> String {
@@ -95,9 +97,10 @@ fn a_secret_of_another_form_replaces_the_one_below_and_one_of_the_same_form_is_m
 
     let loaded = profile::load("p", &[], &files);
 
-    let config =
-        serde_json::to_value(&loaded.profile.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics)).settings)
-            .unwrap();
+    let config = serde_json::to_value(
+        &loaded.profile.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics)).settings,
+    )
+    .unwrap();
     assert_eq!(
         config["externalRedis"]["password"]["existing"],
         serde_json::json!({"name": "a", "key": "k", "revision": 2})

@@ -10,21 +10,32 @@ fn read(name: &str) -> String {
 #[test]
 fn the_tour_shows_the_bundle_that_production_really_is() {
     let digests = read("bundles/digests.toml");
-    let line = digests.lines().find(|line| line.starts_with("production")).expect("production is pinned");
+    let line =
+        digests.lines().find(|line| line.starts_with("production")).expect("production is pinned");
     let id = line.split('"').nth(1).expect("a string");
-    assert!(read("README.md").contains(&format!("content id  {id}")), "the tour shows another id than {id}");
+    assert!(
+        read("README.md").contains(&format!("content id  {id}")),
+        "the tour shows another id than {id}"
+    );
 }
 
 #[test]
 fn every_command_is_in_the_readme_and_every_link_leads_somewhere() {
     let readme = read("README.md");
-    let help =
-        Command::new(env!("CARGO_BIN_EXE_relay-bundle")).arg("--help").output().expect("the binary runs");
+    let help = Command::new(env!("CARGO_BIN_EXE_relay-bundle"))
+        .arg("--help")
+        .output()
+        .expect("the binary runs");
     let help = String::from_utf8(help.stdout).expect("help is UTF-8");
-    let commands =
-        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let names: Vec<&str> =
-        commands.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();
+    let commands = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty());
+    let names: Vec<&str> = commands
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
     assert!(names.len() > 8, "{help}");
     for name in names {
         assert!(readme.contains(&format!("`{name}")), "README.md does not name `{name}`");

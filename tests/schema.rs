@@ -10,11 +10,17 @@ fn root(path: &str) -> std::path::PathBuf {
 }
 
 /// Calls `visit` with the pointer and value of every object in `value`.
-fn each_object(value: &Value, pointer: &str, visit: &mut dyn FnMut(&str, &serde_json::Map<String, Value>)) {
+fn each_object(
+    value: &Value,
+    pointer: &str,
+    visit: &mut dyn FnMut(&str, &serde_json::Map<String, Value>),
+) {
     match value {
         Value::Object(fields) => {
             visit(pointer, fields);
-            fields.iter().for_each(|(key, value)| each_object(value, &format!("{pointer}/{key}"), visit));
+            fields
+                .iter()
+                .for_each(|(key, value)| each_object(value, &format!("{pointer}/{key}"), visit));
         }
         Value::Array(items) => items
             .iter()
@@ -82,10 +88,11 @@ fn every_reference_leads_to_a_definition_and_every_definition_is_used() {
 #[test]
 fn every_key_has_a_description_and_those_of_kubernetes_are_short() {
     for path in schema::key_paths() {
-        let schema = path.split('.').fold(schema::schema(), |schema, key| match key.strip_suffix("[]") {
-            Some(key) => &schema["properties"][key]["items"],
-            None => &schema["properties"][key],
-        });
+        let schema =
+            path.split('.').fold(schema::schema(), |schema, key| match key.strip_suffix("[]") {
+                Some(key) => &schema["properties"][key]["items"],
+                None => &schema["properties"][key],
+            });
         assert!(schema["description"].as_str().is_some_and(|text| !text.is_empty()), "{path}");
     }
     for (name, definition) in schema::schema()["$defs"].as_object().unwrap() {
@@ -105,7 +112,10 @@ fn defaults_stand_at_the_keys_even_where_one_type_serves_several() {
     assert_eq!(at("image.repository")["default"], "ghcr.io/wei-shaw/claude-relay-service");
     assert_eq!(at("redis.image.repository")["default"], "docker.io/redis");
     assert_eq!(at("config.tokenUsageRetention")["default"], 2_592_000_000_i64);
-    assert_eq!(at("ingress.blockedPaths")["default"], serde_json::json!(["/metrics", "/prometheus"]));
+    assert_eq!(
+        at("ingress.blockedPaths")["default"],
+        serde_json::json!(["/metrics", "/prometheus"])
+    );
     assert_eq!(at("resources")["default"]["limits"]["memory"], "1Gi");
 }
 
@@ -131,7 +141,10 @@ fn enumerations_are_complete() {
         at("storage.logs.mode")["enum"],
         serde_json::json!(["fluentbit", "forward", "pvc", "emptyDir"])
     );
-    assert_eq!(at("image.pullPolicy")["enum"], serde_json::json!(["Always", "IfNotPresent", "Never"]));
+    assert_eq!(
+        at("image.pullPolicy")["enum"],
+        serde_json::json!(["Always", "IfNotPresent", "Never"])
+    );
 }
 
 const VALIDATE: &str = r##"
@@ -155,7 +168,8 @@ for text in good: assert not verdict(text), (text, verdict(text))
 for text in bad: assert verdict(text), text
 "##;
 
-/// An independent validator agrees; skipped where Python, or its `jsonschema`, is missing, except in CI.
+/// An independent validator agrees; skipped where Python, or its `jsonschema`, is missing, except
+/// in CI.
 #[test]
 fn an_independent_validator_takes_the_shipped_profiles_and_refuses_mistakes() {
     let python = |script: &str, arguments: &[std::path::PathBuf]| {

@@ -26,19 +26,27 @@ fn bundles() -> (TestEnv, [(&'static str, Utf8PathBuf); 3]) {
     let env = TestEnv::new();
     let entry = env.build(&["web", "--archive", "web.tar"]);
     let folder = env.path().join("folder");
-    let status = std::process::Command::new("cp").args(["-R", entry.as_str(), folder.as_str()]).status();
+    let status =
+        std::process::Command::new("cp").args(["-R", entry.as_str(), folder.as_str()]).status();
     assert!(status.unwrap().success());
     let archive = env.path().join("web.tar");
     (env, [("web.tar", archive), ("./folder", folder), ("@web", entry)])
 }
 
-/// Runs `sign` in a process that dies by a signal as soon as it writes a file beyond so many blocks of 512 bytes.
+/// Runs `sign` in a process that dies by a signal as soon as it writes a file beyond so many blocks
+/// of 512 bytes.
 fn sign_and_die(env: &TestEnv, name: &str, key: &str, blocks: u64) -> std::process::ExitStatus {
     let limited = "ulimit -c 0; ulimit -f \"$1\"; shift; exec \"$@\"";
     let mut command = std::process::Command::new("/bin/sh");
     command.args(["-c", limited, "sh", &blocks.to_string(), env!("CARGO_BIN_EXE_relay-bundle")]);
     command.args(["-q", "sign", name, "--key", key]).args(TERMS);
-    command.current_dir(env.path()).env_clear().stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap()
+    command
+        .current_dir(env.path())
+        .env_clear()
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap()
 }
 
 #[test]
@@ -48,7 +56,8 @@ fn a_process_killed_at_any_write_leaves_the_old_bundle_as_it_was() {
     for (name, path) in &places {
         env.ok(&[&["sign", name, "--key", "first.pem"], &TERMS[..]].concat());
         let before = signed(path, &[&first]);
-        // An attestation has three blocks; an archive has many, and is written by eight thousand bytes.
+        // An attestation has three blocks; an archive has many, and is written by eight thousand
+        // bytes.
         let (step, least) = if path.is_dir() { (1, 1) } else { (4, 15) };
         let mut kills = 0;
         for blocks in (0..).step_by(step) {
@@ -73,7 +82,9 @@ fn a_process_killed_at_any_write_leaves_the_old_bundle_as_it_was() {
 
 fn sign_at_once(env: &TestEnv, name: &str, terms: &[&str], signers: u8) -> Vec<(PrivateKey, bool)> {
     let keys: Vec<_> = (0..signers)
-        .map(|n| write_pair(env.path(), &format!("{}{n}", name.replace(['@', '.', '/'], "")), n + 1))
+        .map(|n| {
+            write_pair(env.path(), &format!("{}{n}", name.replace(['@', '.', '/'], "")), n + 1)
+        })
         .collect();
     let start = |n: u8| {
         let key = format!("{}{n}.pem", name.replace(['@', '.', '/'], ""));
@@ -93,7 +104,9 @@ fn sign_at_once(env: &TestEnv, name: &str, terms: &[&str], signers: u8) -> Vec<(
     let ended = outputs.map(|output| match output.status.code() {
         Some(0) => true,
         // Someone else made another statement first, and nobody's signature was touched.
-        Some(4) if String::from_utf8_lossy(&output.stderr).contains("replaced concurrently") => false,
+        Some(4) if String::from_utf8_lossy(&output.stderr).contains("replaced concurrently") => {
+            false
+        }
         _ => panic!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)),
     });
     keys.into_iter().zip(ended).collect()
@@ -161,8 +174,12 @@ fn a_full_disk_and_a_folder_on_a_disk_of_its_own_are_errors_that_leave_the_bundl
     let output = command.current_dir(env.path()).output().unwrap();
 
     let said = |file: &str| fs_err::read_to_string(env.path().join(file)).unwrap_or_default();
-    let all =
-        format!("{}{}{}", String::from_utf8_lossy(&output.stderr), said("full.txt"), said("mounted.txt"));
+    let all = format!(
+        "{}{}{}",
+        String::from_utf8_lossy(&output.stderr),
+        said("full.txt"),
+        said("mounted.txt")
+    );
     assert!(output.status.success(), "{all}");
     assert!(said("full.txt").contains("the disk is full"), "{all}");
     assert!(said("mounted.txt").contains("or sign its archive"), "{all}");

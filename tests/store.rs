@@ -17,10 +17,16 @@ use store_home::{Home, home};
 
 fn bundle(text: &str) -> BundleFiles {
     let mut files = BundleFiles::default();
-    for path in
-        ["bundle.json", "manifests/10-cm-a.yaml", "manifests/20-svc-b.yaml", "recipe.json", "secrets/a.age"]
-    {
-        files.add(SafePath::parse(path).unwrap(), format!("{path}: {text}\n").into_bytes()).unwrap();
+    for path in [
+        "bundle.json",
+        "manifests/10-cm-a.yaml",
+        "manifests/20-svc-b.yaml",
+        "recipe.json",
+        "secrets/a.age",
+    ] {
+        files
+            .add(SafePath::parse(path).unwrap(), format!("{path}: {text}\n").into_bytes())
+            .unwrap();
     }
     files
 }
@@ -79,11 +85,17 @@ fn a_bundle_is_stored_under_a_name_that_proves_its_content() {
     assert_eq!(names(&root), [".lock", ".tmp", &name, "production"]);
     assert_eq!(names(&root.join(".tmp")), [""; 0]);
     assert_eq!(fs::read_link(root.join("production")).unwrap().to_str(), Some(name.as_str()));
-    assert_eq!(names(&registered.path), ["SHA256SUMS", "bundle.json", "manifests", "recipe.json", "secrets"]);
+    assert_eq!(
+        names(&registered.path),
+        ["SHA256SUMS", "bundle.json", "manifests", "recipe.json", "secrets"]
+    );
     let contents = read(&store, "production");
     assert_eq!(contents.sums, files.sums());
     assert_eq!(contents.files.get("secrets/a.age").unwrap().bytes(), b"secrets/a.age: one\n");
-    assert_eq!(contents.bytes, files.iter().map(|(_, file)| file.bytes().len() as u64).sum::<u64>());
+    assert_eq!(
+        contents.bytes,
+        files.iter().map(|(_, file)| file.bytes().len() as u64).sum::<u64>()
+    );
 }
 
 #[test]
@@ -95,10 +107,16 @@ fn stock_sha256sum_agrees_with_an_entry() {
         .args(["--check", "--strict", "--quiet", "SHA256SUMS"])
         .current_dir(&registered.path)
         .unwrap();
-    let id = assert_cmd::Command::new("sha256sum").arg("SHA256SUMS").current_dir(&registered.path).unwrap();
+    let id = assert_cmd::Command::new("sha256sum")
+        .arg("SHA256SUMS")
+        .current_dir(&registered.path)
+        .unwrap();
 
     assert!(check.status.success());
-    assert_eq!(String::from_utf8(id.stdout).unwrap(), format!("{}  SHA256SUMS\n", registered.content_id));
+    assert_eq!(
+        String::from_utf8(id.stdout).unwrap(),
+        format!("{}  SHA256SUMS\n", registered.content_id)
+    );
 }
 
 #[test]
@@ -110,7 +128,9 @@ fn modes_are_fixed() {
     for folder in [&root, &root.join(".tmp"), &entry, &entry.join("manifests")] {
         assert_eq!(mode(folder), 0o755, "{folder}");
     }
-    for file in [&root.join(".lock"), &entry.join("SHA256SUMS"), &entry.join("manifests/10-cm-a.yaml")] {
+    for file in
+        [&root.join(".lock"), &entry.join("SHA256SUMS"), &entry.join("manifests/10-cm-a.yaml")]
+    {
         assert_eq!(mode(file), 0o644, "{file}");
     }
 }
@@ -141,9 +161,16 @@ fn an_entry_is_found_by_link_name_and_id() {
     let one = register(&store, "one");
     let id = one.content_id.to_string();
 
-    let references =
-        ["production", one.entry.as_str(), &id, &id[..8], &id[..32], &id[..40], &format!("sha256:{id}")]
-            .map(str::to_owned);
+    let references = [
+        "production",
+        one.entry.as_str(),
+        &id,
+        &id[..8],
+        &id[..32],
+        &id[..40],
+        &format!("sha256:{id}"),
+    ]
+    .map(str::to_owned);
     for reference in references {
         assert_eq!(store.open(&reference).unwrap().0, one.entry, "{reference}");
     }
@@ -151,9 +178,18 @@ fn an_entry_is_found_by_link_name_and_id() {
     let other = Digest::of(b"other").to_string();
     let wrong_tail = format!("{}{}", &id[..60], if id.ends_with("0000") { "1111" } else { "0000" });
     assert!(matches!(refused(&store, &wrong_tail), Fault::OtherContent { .. }));
-    for nothing in
-        ["staging", &other, &id[..7], "", ".", "..", "../bundles", ".tmp", ".lock", &format!("{other}-a-b")]
-    {
+    for nothing in [
+        "staging",
+        &other,
+        &id[..7],
+        "",
+        ".",
+        "..",
+        "../bundles",
+        ".tmp",
+        ".lock",
+        &format!("{other}-a-b"),
+    ] {
         assert!(matches!(store.find(nothing), Err(StoreError::NotFound { .. })), "{nothing}");
     }
 }
@@ -174,12 +210,16 @@ fn a_beginning_that_two_ids_share_is_ambiguous() {
     let Home { root, store, _folder } = home();
     let one = register(&store, "one");
     let id = one.content_id.short(32);
-    let twin = format!("{}{}-relay-production", &id[..31], if id.ends_with('0') { '1' } else { '0' });
+    let twin =
+        format!("{}{}-relay-production", &id[..31], if id.ends_with('0') { '1' } else { '0' });
     fs::create_dir(root.join(&twin)).unwrap();
 
     let error = store.find(&id[..8]).unwrap_err();
 
-    assert!(matches!(&error, StoreError::Ambiguous { entries, .. } if entries.len() == 2), "{error}");
+    assert!(
+        matches!(&error, StoreError::Ambiguous { entries, .. } if entries.len() == 2),
+        "{error}"
+    );
     assert_eq!(store.find(&id).unwrap(), one.entry);
 }
 
@@ -274,7 +314,9 @@ const HARMS: [(&str, Harm, Complaint); 16] = [
     ),
     (
         "a second name of a file",
-        |entry| fs::hard_link(entry.join("recipe.json"), entry.parent().unwrap().join("aside")).unwrap(),
+        |entry| {
+            fs::hard_link(entry.join("recipe.json"), entry.parent().unwrap().join("aside")).unwrap()
+        },
         |fault| matches!(fault, Fault::Form { form: Form::HardLinked { links: 2 }, .. }),
     ),
     (
@@ -332,7 +374,10 @@ fn an_altered_entry_is_found_when_read_and_made_again_by_the_next_build() {
         let fault = refused(&store, "production");
         assert!(complaint(&fault), "{what}: {fault:?}");
         let again = register(&store, "one");
-        assert!(matches!(&again.outcome, Outcome::Replaced { reason } if complaint(&reason.fault)), "{what}");
+        assert!(
+            matches!(&again.outcome, Outcome::Replaced { reason } if complaint(&reason.fault)),
+            "{what}"
+        );
         assert_eq!(read(&store, "production").sums, bundle("one").sums(), "{what}");
         assert!(matches!(register(&store, "one").outcome, Outcome::Existed), "{what}");
         assert_eq!(names(&root.join(".tmp")), [""; 0], "{what}");
@@ -363,7 +408,8 @@ fn anything_that_stands_where_the_entry_should_be_is_replaced() {
 fn an_attestation_is_attached_in_one_step_and_survives_builds_and_repairs() {
     let Home { store, _folder, .. } = home();
     let registered = register(&store, "one");
-    let attestation = |store: &Store| store.open("production").unwrap().1.attestation().map(<[u8]>::to_vec);
+    let attestation =
+        |store: &Store| store.open("production").unwrap().1.attestation().map(<[u8]>::to_vec);
     assert_eq!(attestation(&store), None);
 
     store.attach(&registered.entry, b"first").unwrap();

@@ -1,4 +1,5 @@
-//! The blobs of images in a store: written once, resumed, and never under a name that is not theirs.
+//! The blobs of images in a store: written once, resumed, and never under a name that is not
+//! theirs.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -9,7 +10,9 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use fs_err as fs;
 use relay_bundle::model::digest::Digest;
-use relay_bundle::store::blobs::{BadBlob, BlobEnd, BlobStart, BlobState, BlobVisitError, PartialBlob};
+use relay_bundle::store::blobs::{
+    BadBlob, BlobEnd, BlobStart, BlobState, BlobVisitError, PartialBlob,
+};
 use relay_bundle::store::{GarbageScope, Store, StoreError};
 
 use self::store_home::{Home, home};
@@ -48,9 +51,9 @@ fn with_folders() -> (Home, Utf8PathBuf) {
 /// Reads the blob in the store.
 fn stored(store: &Store) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    let visited = store
-        .blobs()
-        .visit(digest(), BLOB.len() as u64, &mut |_, content| content.read_to_end(&mut bytes).map(drop));
+    let visited = store.blobs().visit(digest(), BLOB.len() as u64, &mut |_, content| {
+        content.read_to_end(&mut bytes).map(drop)
+    });
     match visited {
         Ok(()) => Some(bytes),
         Err(BlobVisitError::Bad(BadBlob { state: BlobState::Absent, .. })) => None,
@@ -273,7 +276,8 @@ fn gc_follows_no_link_out_of_the_store() {
         let blobs = home.root.join(".blobs");
         let place = if link.is_empty() { blobs } else { blobs.join(link) };
         fs::remove_dir_all(&place).unwrap();
-        let target = if link.is_empty() { outside.root.clone() } else { outside.root.join("sha256") };
+        let target =
+            if link.is_empty() { outside.root.clone() } else { outside.root.join("sha256") };
         symlink(target, &place).unwrap();
 
         let refused = store.collect_garbage(GarbageScope::EntriesAndBlobs);

@@ -1,6 +1,7 @@
 //! The store when processes are killed, the disk is full or read-only, and builds run at once.
 //!
-//! Processes that must die, or need a file system of their own, are this test binary again: see `child`.
+//! Processes that must die, or need a file system of their own, are this test binary again: see
+//! `child`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "a test says what it skipped, and what it saw")]
 
@@ -30,7 +31,9 @@ const ROOT: &str = "STORE_CHILD_ROOT";
 fn bundle(text: &str) -> BundleFiles {
     let mut files = BundleFiles::default();
     for path in ["bundle.json", "manifests/a.yaml", "recipe.json", "secrets/a.age"] {
-        files.add(SafePath::parse(path).unwrap(), format!("{path}: {text}\n").into_bytes()).unwrap();
+        files
+            .add(SafePath::parse(path).unwrap(), format!("{path}: {text}\n").into_bytes())
+            .unwrap();
     }
     files
 }
@@ -94,7 +97,9 @@ const BLOB: &[u8] = b"a layer";
 fn fetch(store: &Store) {
     let blobs = store.blobs();
     let _shared = blobs.share().unwrap();
-    if let BlobStart::Partial(mut partial) = blobs.begin(Digest::of(BLOB), BLOB.len() as u64).unwrap() {
+    if let BlobStart::Partial(mut partial) =
+        blobs.begin(Digest::of(BLOB), BLOB.len() as u64).unwrap()
+    {
         let rest = usize::try_from(partial.bytes()).unwrap();
         partial.append(&BLOB[rest..]).unwrap();
         assert_eq!(partial.finish().unwrap(), BlobEnd::Stored);
@@ -127,7 +132,8 @@ fn a_process_killed_before_any_change_leaves_a_whole_store_and_the_next_one_succ
         for step in 0.. {
             let Home { root, store, _folder } = home();
             prepare(&store);
-            let signed = store.entries().unwrap().iter().any(|entry| is_signed(&store, entry.as_str()));
+            let signed =
+                store.entries().unwrap().iter().any(|entry| is_signed(&store, entry.as_str()));
 
             let output = start(&format!("{name} {step}"), &root).wait_with_output().unwrap();
 
@@ -135,7 +141,12 @@ fn a_process_killed_before_any_change_leaves_a_whole_store_and_the_next_one_succ
                 break;
             }
             kills += 1;
-            assert_eq!(output.status.signal(), Some(SIGABRT), "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(
+                output.status.signal(),
+                Some(SIGABRT),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             assert_nothing_is_half_done(&store);
             assert_blob_is_whole_or_missing(&store);
             register(&store, "deed");
@@ -148,7 +159,8 @@ fn a_process_killed_before_any_change_leaves_a_whole_store_and_the_next_one_succ
             assert_every_entry_is_whole(&store);
         }
     }
-    // Making the folders, each file, each rename: if far fewer are seen, the observer is not told of all.
+    // Making the folders, each file, each rename: if far fewer are seen, the observer is not told
+    // of all.
     assert!(kills > 80, "{kills}");
     println!("killed at {kills} places");
 }
@@ -188,7 +200,11 @@ fn with_tmpfs(role: &str) {
     let this = std::env::current_exe().unwrap();
     let run = |unshare: &[&str]| -> io::Result<Output> {
         let mut command = Command::new("unshare");
-        command.args(unshare).args(["sh", "-c", mount, "sh", root.as_str()]).arg(&this).args(CHILD_ARGS);
+        command
+            .args(unshare)
+            .args(["sh", "-c", mount, "sh", root.as_str()])
+            .arg(&this)
+            .args(CHILD_ARGS);
         command.env(ROLE, role).env(ROOT, &root).output()
     };
     // Without root, a user namespace may still allow it.
@@ -197,10 +213,14 @@ fn with_tmpfs(role: &str) {
         output.status.success() || String::from_utf8_lossy(&output.stderr).contains("panicked")
     });
     match played {
-        Some(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
+        Some(output) => {
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr))
+        }
         None if is_ci() => panic!("`unshare --mount` and `mount -t tmpfs` must work in CI"),
         None => {
-            println!("SKIPPED: {role}: no right to mount a tmpfs, neither as root nor in a user namespace");
+            println!(
+                "SKIPPED: {role}: no right to mount a tmpfs, neither as root nor in a user namespace"
+            );
         }
     }
 }
@@ -252,13 +272,18 @@ fn fill(path: &Utf8Path, free_pages: u64) {
 fn read_only(store: &Store) {
     register(store, "before");
     fs::create_dir(store.root().join(".tmp/work-killed")).unwrap();
-    let status =
-        Command::new("mount").args(["-o", "remount,bind,ro", store.root().as_str()]).status().unwrap();
+    let status = Command::new("mount")
+        .args(["-o", "remount,bind,ro", store.root().as_str()])
+        .status()
+        .unwrap();
     assert!(status.success());
 
     let error = store.register(&bundle("other"), "relay", "production").unwrap_err();
 
-    assert!(matches!(&error, StoreError::Io(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem), "{error}");
+    assert!(
+        matches!(&error, StoreError::Io(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem),
+        "{error}"
+    );
     assert!(error.remedy().unwrap().contains("read-only"));
     assert_eq!(read(store, "production").unwrap().sums, bundle("before").sums());
     assert!(store.find_garbage(GarbageScope::Entries).unwrap().entries.is_empty());
@@ -266,7 +291,8 @@ fn read_only(store: &Store) {
 
 // --- at once ---
 
-/// Builds ten bundles that others build too, one that no one else builds, and collects garbage in between.
+/// Builds ten bundles that others build too, one that no one else builds, and collects garbage in
+/// between.
 fn build_many(store: &Store, own: &str) {
     for round in 0..10 {
         register(store, &format!("common {round}"));
@@ -282,7 +308,10 @@ fn assert_many_were_built(store: &Store, builders: usize) {
     assert_nothing_is_left_over(store.root());
     assert_eq!(read(store, "production").unwrap().sums, bundle("common 9").sums());
     for own in 0..builders {
-        assert_eq!(read(store, &format!("own-{own}")).unwrap().sums, bundle(&format!("own-{own}")).sums());
+        assert_eq!(
+            read(store, &format!("own-{own}")).unwrap().sums,
+            bundle(&format!("own-{own}")).sums()
+        );
     }
 }
 
@@ -307,7 +336,8 @@ fn processes_that_build_at_once_do_not_disturb_each_other() {
     for builders in [2, 8] {
         let Home { root, store, _folder } = home();
 
-        let children: Vec<_> = (0..builders).map(|own| start(&format!("many own-{own}"), &root)).collect();
+        let children: Vec<_> =
+            (0..builders).map(|own| start(&format!("many own-{own}"), &root)).collect();
         for child in children {
             let output = child.wait_with_output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -327,7 +357,8 @@ fn of_builds_that_find_the_same_altered_entry_one_replaces_it() {
         builders.into_iter().map(|builder| builder.join().unwrap()).collect()
     });
 
-    let replaced = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Replaced { .. })).count();
+    let replaced =
+        outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Replaced { .. })).count();
     let existed = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Existed)).count();
     assert_eq!((replaced, existed), (1, 7));
     assert!(is_signed(&store, "production"));

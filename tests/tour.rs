@@ -1,7 +1,8 @@
-//! The README's tour, run as it is written: every command, and all that it shows. What needs a cluster is run by the
-//! tests of the cluster.
+//! The README's tour, run as it is written: every command, and all that it shows. What needs a
+//! cluster is run by the tests of the cluster.
 //!
-//! `RELAY_BUNDLE_ACCEPT=1 cargo test --test tour` writes what the commands really print into the README.
+//! `RELAY_BUNDLE_ACCEPT=1 cargo test --test tour` writes what the commands really print into the
+//! README.
 
 #[path = "support/console.rs"]
 mod console;
@@ -48,7 +49,8 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
 
 #[test]
 fn git_adds_no_key_policy_or_archive_of_the_tour() {
-    let programs = [("git", "git"), ("bash", "bash"), ("openssl", "openssl"), ("kubectl", "kubectl")];
+    let programs =
+        [("git", "git"), ("bash", "bash"), ("openssl", "openssl"), ("kubectl", "kubectl")];
     if programs.iter().any(|(program, package)| find(program, package).is_none()) {
         return;
     }
@@ -62,21 +64,29 @@ fn git_adds_no_key_policy_or_archive_of_the_tour() {
     git(path, &["commit", "--quiet", "--message", "before"]);
     console::play(console::split(&readme).0, |line| console::run(path, &[], "", line));
     // What the part for a cluster and other documents make.
-    let made = ["changed.tar", "relay-secrets.age", "recovery/relay-relay.age", "trust-2.toml", "age.key"];
+    let made =
+        ["changed.tar", "relay-secrets.age", "recovery/relay-relay.age", "trust-2.toml", "age.key"];
     for name in made.iter().chain(&["production.tar.parts", "production.tar.part001"]) {
         let file = path.join(name);
-        fs_err::create_dir_all(file.parent().expect("it is in a folder")).expect("folders can be made");
+        fs_err::create_dir_all(file.parent().expect("it is in a folder"))
+            .expect("folders can be made");
         fs_err::write(file, "").expect("files can be written");
     }
     let sealed = path.join("profiles/secrets/jwt.age");
-    fs_err::create_dir_all(sealed.parent().expect("it is in a folder")).expect("folders can be made");
+    fs_err::create_dir_all(sealed.parent().expect("it is in a folder"))
+        .expect("folders can be made");
     fs_err::write(sealed, "").expect("files can be written");
 
     git(path, &["add", "."]);
 
-    for name in
-        ["signing.pem", "signing.pub.pem", "trust.toml", "production.tar", "recovery.key", "operator.key"]
-    {
+    for name in [
+        "signing.pem",
+        "signing.pub.pem",
+        "trust.toml",
+        "production.tar",
+        "recovery.key",
+        "operator.key",
+    ] {
         assert!(path.join(name).exists(), "the tour makes no {name}");
     }
     // Sealed secrets are committed, and so is nothing else.

@@ -1,7 +1,8 @@
-//! Random damage to what a verifier parses: an attestation, a statement, a policy, a state. No parser panics, and none takes
-//! bytes that it would write otherwise.
+//! Random damage to what a verifier parses: an attestation, a statement, a policy, a state. No
+//! parser panics, and none takes bytes that it would write otherwise.
 //!
-//! `PROPTEST_CASES=1000000 cargo test --profile profiling --test trust_mutations` runs the long form.
+//! `PROPTEST_CASES=1000000 cargo test --profile profiling --test trust_mutations` runs the long
+//! form.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::LazyLock;
@@ -249,7 +250,9 @@ impl Damage {
         let count = parts.len();
         match self {
             Self::RemovePart { part } => drop(parts.remove(part.index(count))),
-            Self::RepeatPart { part, to } => parts.insert(to.index(count), parts[part.index(count)]),
+            Self::RepeatPart { part, to } => {
+                parts.insert(to.index(count), parts[part.index(count)])
+            }
             Self::SwapParts { left, right } => parts.swap(left.index(count), right.index(count)),
             Self::ReplacePart { part, word } => parts[part.index(count)] = word.as_bytes(),
             _ => {}
@@ -332,7 +335,8 @@ fn a_damaged_policy_is_refused_or_means_the_same_however_it_is_laid_out() {
         }
         for grant in policy.grants() {
             prop_assert!(
-                !grant.keys.is_empty() && grant.keys.iter().all(|id| policy.keys().contains_key(id))
+                !grant.keys.is_empty()
+                    && grant.keys.iter().all(|id| policy.keys().contains_key(id))
             );
         }
         Ok(())

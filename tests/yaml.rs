@@ -1,4 +1,5 @@
-//! Strings survive `render::yaml`: read back by this program's reader, by two of Python's and by kubectl.
+//! Strings survive `render::yaml`: read back by this program's reader, by two of Python's and by
+//! kubectl.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -15,8 +16,8 @@ use relay_bundle::render::yaml::to_yaml;
 use serde_json::{Value, json};
 use tools::{find, skip};
 
-/// What readers of YAML 1.1 or 1.2 take for a boolean, a number, a date, nothing, an indicator, or another document; and
-/// what breaks lines for some of them only.
+/// What readers of YAML 1.1 or 1.2 take for a boolean, a number, a date, nothing, an indicator, or
+/// another document; and what breaks lines for some of them only.
 const HOSTILE: [&str; 119] = [
     "",
     " ",
@@ -202,8 +203,8 @@ fn every_string_survives_as_value_and_as_key_read_by_ourselves() {
     for text in strings(4000) {
         let document = document(&text);
         let written = to_yaml(&document);
-        let read: Value =
-            serde_saphyr::from_str(&written).unwrap_or_else(|error| panic!("{text:?}: {error}\n{written}"));
+        let read: Value = serde_saphyr::from_str(&written)
+            .unwrap_or_else(|error| panic!("{text:?}: {error}\n{written}"));
         assert_eq!(read, document, "{text:?}\n{written}");
     }
 }
@@ -244,7 +245,8 @@ fn every_string_survives_as_value_and_as_key_read_by_kubectl() {
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "annotations": keys}, "data": values});
     let empty = tempfile::tempdir().unwrap();
 
-    // A local patch that changes nothing: `create --dry-run=client` would ask a server for its APIs.
+    // A local patch that changes nothing: `create --dry-run=client` would ask a server for its
+    // APIs.
     let mut command = Command::new("kubectl");
     command.args(["patch", "--local", "--type=merge", "--patch={}", "-o=json", "--filename=-"]);
     command.env("HOME", empty.path()).env("KUBECONFIG", "/dev/null");

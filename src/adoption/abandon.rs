@@ -1,6 +1,8 @@
-//! What becomes of each object of a release whose adoption is abandoned: it is Helm's again, as Helm's record has it.
+//! What becomes of each object of a release whose adoption is abandoned: it is Helm's again, as
+//! Helm's record has it.
 //!
-//! Data and values of Secrets stay as they are: what the record says of them may be older than what runs.
+//! Data and values of Secrets stay as they are: what the record says of them may be older than what
+//! runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,11 +60,13 @@ pub struct Owner<'a> {
 
 impl Owner<'_> {
     fn has(&self, object: &Value) -> bool {
-        release_of(object) == Some(self.release) && release_namespace_of(object) == Some(self.namespace)
+        release_of(object) == Some(self.release)
+            && release_namespace_of(object) == Some(self.namespace)
     }
 }
 
-/// Returns the objects of the release that a bundle could have, with Helm's marks, as Helm writes them.
+/// Returns the objects of the release that a bundle could have, with Helm's marks, as Helm writes
+/// them.
 pub fn manifests(release: &Release, owner: Owner<'_>) -> ManifestSet {
     let mut set = ManifestSet::default();
     for object in &release.objects {
@@ -76,7 +80,8 @@ pub fn manifests(release: &Release, owner: Owner<'_>) -> ManifestSet {
     set
 }
 
-/// Decides for each object of the release. `recorded` are the uids of what the adoption has noted as its own.
+/// Decides for each object of the release. `recorded` are the uids of what the adoption has noted
+/// as its own.
 pub fn returns(
     release: &Release,
     live: &BTreeMap<ObjectKey, Value>,
@@ -91,11 +96,18 @@ pub fn returns(
             Returned { key, act }
         })
         .collect();
-    all.sort_by(|one, other| (phase(&one.key.kind), &one.key).cmp(&(phase(&other.key.kind), &other.key)));
+    all.sort_by(|one, other| {
+        (phase(&one.key.kind), &one.key).cmp(&(phase(&other.key.kind), &other.key))
+    });
     all
 }
 
-fn act(object: &Value, live: Option<&Value>, recorded: &BTreeSet<String>, owner: Owner<'_>) -> Return {
+fn act(
+    object: &Value,
+    live: Option<&Value>,
+    recorded: &BTreeSet<String>,
+    owner: Owner<'_>,
+) -> Return {
     let kind = object["kind"].as_str().unwrap_or_default();
     let is_kept = KEPT.contains(&kind);
     if phase(kind).is_none() {
@@ -121,8 +133,11 @@ fn act(object: &Value, live: Option<&Value>, recorded: &BTreeSet<String>, owner:
 
 /// Returns whether a StatefulSet differs in what cannot change.
 fn is_another_set(live: &Value, object: &Value, namespace: &str) -> bool {
-    let differs = |pointer: &str| object.pointer(pointer).is_some_and(|of| live.pointer(pointer) != Some(of));
-    ["/spec/selector/matchLabels", "/spec/serviceName", "/spec/podManagementPolicy"].into_iter().any(differs)
+    let differs =
+        |pointer: &str| object.pointer(pointer).is_some_and(|of| live.pointer(pointer) != Some(of));
+    ["/spec/selector/matchLabels", "/spec/serviceName", "/spec/podManagementPolicy"]
+        .into_iter()
+        .any(differs)
         || claims(live, namespace) != claims(object, namespace)
 }
 
@@ -141,7 +156,8 @@ mod tests {
     }
 
     fn live(manager: &str, spec: &Value) -> Value {
-        let mut object = marked(json!({"metadata": {"uid": "1", "name": "x"}, "spec": spec}), "r", "ns");
+        let mut object =
+            marked(json!({"metadata": {"uid": "1", "name": "x"}, "spec": spec}), "r", "ns");
         object["metadata"]["managedFields"] =
             json!([{"manager": manager, "operation": "Apply", "fieldsV1": {}}]);
         object
@@ -183,6 +199,9 @@ mod tests {
 
         assert_eq!(of(&same), Return::Return);
         assert_eq!(of(&json!({"serviceName": "x"})), Return::Replace);
-        assert_eq!(of(&json!({"serviceName": "y", "volumeClaimTemplates": templates})), Return::Replace);
+        assert_eq!(
+            of(&json!({"serviceName": "y", "volumeClaimTemplates": templates})),
+            Return::Replace
+        );
     }
 }

@@ -12,7 +12,8 @@ use crate::render::references::references;
 /// Returns the claims that a StatefulSet makes for its first pod: `<template>-<set>-0`.
 pub fn claims(set: &Value, namespace: &str) -> Vec<ObjectKey> {
     let name = set["metadata"]["name"].as_str().unwrap_or_default();
-    let templates = set.pointer("/spec/volumeClaimTemplates").and_then(Value::as_array).into_iter().flatten();
+    let templates =
+        set.pointer("/spec/volumeClaimTemplates").and_then(Value::as_array).into_iter().flatten();
     let claim = |template: &Value| {
         let template = template["metadata"]["name"].as_str().unwrap_or_default();
         ObjectKey {
@@ -50,8 +51,8 @@ pub(super) fn obstacles(
         let (key, object) = claim;
         if !used.contains(&key.name) {
             found.push(format!(
-                "{key} has the data, and the bundle's Redis does not use it: set `redis.persistence.existingClaim = \"{}\"` in \
-                 the profile, and build again",
+                "{key} has the data, and the bundle's Redis does not use it: set \
+                 `redis.persistence.existingClaim = \"{}\"` in the profile, and build again",
                 key.name
             ));
         }
@@ -61,8 +62,9 @@ pub(super) fn obstacles(
             .is_some_and(|owners| !owners.is_empty())
         {
             found.push(format!(
-                "{key} goes when its owner is deleted: set `persistentVolumeClaimRetentionPolicy.whenDeleted` of \
-                 StatefulSet/{name} to `Retain` first"
+                "{key} goes when its owner is deleted: set \
+                 `persistentVolumeClaimRetentionPolicy.whenDeleted` of StatefulSet/{name} to \
+                 `Retain` first"
             ));
         }
     }
@@ -72,7 +74,10 @@ pub(super) fn obstacles(
 fn used_claims(bundle: &ManifestSet) -> BTreeSet<String> {
     let sets = bundle.iter().filter(|manifest| manifest.key.kind == "StatefulSet");
     let named = sets.flat_map(|manifest| references(&manifest.object).into_keys());
-    named.filter(|target| target.kind == "PersistentVolumeClaim").map(|target| target.name).collect()
+    named
+        .filter(|target| target.kind == "PersistentVolumeClaim")
+        .map(|target| target.name)
+        .collect()
 }
 
 #[cfg(test)]

@@ -17,9 +17,11 @@ use crate::render::manifest_set::{Manifest, ManifestSet, phase};
 pub enum Fate {
     /// The bundle has it, too: its fields become ours.
     Adopt,
-    /// A StatefulSet that cannot be changed: it is deleted, its pods run on, and the bundle's takes them.
+    /// A StatefulSet that cannot be changed: it is deleted, its pods run on, and the bundle's takes
+    /// them.
     Recreate,
-    /// A StatefulSet that has another name in the bundle: it ends with its pods before the bundle's starts.
+    /// A StatefulSet that has another name in the bundle: it ends with its pods before the bundle's
+    /// starts.
     Replace,
     /// It goes after the rollout.
     Prune,
@@ -27,7 +29,8 @@ pub enum Fate {
     Keep,
     /// Of a kind that no bundle has: it stays as it is.
     Leave,
-    /// The release has one of its name, and it does not say that it is of this release: it stays as it is.
+    /// The release has one of its name, and it does not say that it is of this release: it stays as
+    /// it is.
     Foreign,
     /// Somebody has deleted it.
     Gone,
@@ -46,8 +49,12 @@ pub struct Handed {
 pub(super) const KEPT: [&str; 2] = ["PersistentVolumeClaim", "Secret"];
 
 /// Fields of a StatefulSet that cannot change.
-const FIXED: [&str; 4] =
-    ["/spec/selector", "/spec/serviceName", "/spec/podManagementPolicy", "/spec/volumeClaimTemplates"];
+const FIXED: [&str; 4] = [
+    "/spec/selector",
+    "/spec/serviceName",
+    "/spec/podManagementPolicy",
+    "/spec/volumeClaimTemplates",
+];
 
 /// The label by which charts tell the pods of one release from those of another.
 const INSTANCE: &str = "app.kubernetes.io/instance";
@@ -63,7 +70,8 @@ pub struct Scope<'a> {
     pub release: &'a Release,
     pub bundle: &'a ManifestSet,
     pub live: &'a Live,
-    /// The uids of what an earlier run took over, and the bundle has not: it does not say any more whose it was.
+    /// The uids of what an earlier run took over, and the bundle has not: it does not say any more
+    /// whose it was.
     pub taken: &'a BTreeSet<String>,
 }
 
@@ -89,18 +97,23 @@ impl Scope<'_> {
         let Some(object) = find(self.live, key) else { return Fate::Gone };
         let is_kept = KEPT.contains(&key.kind.as_str());
         match same(self.bundle, key) {
-            Some(manifest) if key.kind == "StatefulSet" && is_fixed_otherwise(object, &manifest.object) => {
+            Some(manifest)
+                if key.kind == "StatefulSet" && is_fixed_otherwise(object, &manifest.object) =>
+            {
                 Fate::Recreate
             }
             Some(_) => Fate::Adopt,
             None if is_kept && (self.is_of_release(object) || is_nobodys(object)) => Fate::Keep,
-            None if is_kept || !(self.is_of_release(object) || self.is_taken(object)) => Fate::Foreign,
+            None if is_kept || !(self.is_of_release(object) || self.is_taken(object)) => {
+                Fate::Foreign
+            }
             None if key.kind == "StatefulSet" => Fate::Replace,
             None => Fate::Prune,
         }
     }
 
-    /// A name alone says nothing: another release, or another program, may have an object of that name by now.
+    /// A name alone says nothing: another release, or another program, may have an object of that
+    /// name by now.
     fn is_of_release(&self, object: &Value) -> bool {
         fields::release_of(object) == Some(self.name)
             && fields::release_namespace_of(object) == Some(self.namespace)
@@ -110,7 +123,8 @@ impl Scope<'_> {
         object["metadata"]["uid"].as_str().is_some_and(|uid| self.taken.contains(uid))
     }
 
-    /// Says what keeps a release from being taken over, with what to do about it; nothing if all is well.
+    /// Says what keeps a release from being taken over, with what to do about it; nothing if all is
+    /// well.
     pub fn obstacles(&self) -> Vec<String> {
         let Self { namespace, bundle, live, .. } = *self;
         let foreign = bundle.iter().filter_map(|manifest| self.foreign(&manifest.key));
@@ -125,25 +139,28 @@ impl Scope<'_> {
     fn foreign(&self, key: &ObjectKey) -> Option<String> {
         let object = find(self.live, key)?;
         let owner = fields::release_of(object)?;
-        let elsewhere = fields::release_namespace_of(object).filter(|other| *other != self.namespace);
+        let elsewhere =
+            fields::release_namespace_of(object).filter(|other| *other != self.namespace);
         if owner == self.name && elsewhere.is_none() {
             return None;
         }
         let place = elsewhere.map(|other| format!(" in namespace {other}")).unwrap_or_default();
         Some(format!(
-            "{key} belongs to the Helm release `{owner}`{place}: adopt that one first, or give the bundle's release another \
-             name"
+            "{key} belongs to the Helm release `{owner}`{place}: adopt that one first, or give the \
+             bundle's release another name"
         ))
     }
 
-    /// A workload that is missing from the bundle would run on beside the bundle's, or take its data with it.
+    /// A workload that is missing from the bundle would run on beside the bundle's, or take its
+    /// data with it.
     fn unmatched(&self, handed: &Handed) -> Option<String> {
         let name = named(&handed.key, self.namespace);
         let has_kind = |kind: &str| self.bundle.iter().any(|manifest| manifest.key.kind == kind);
         match (handed.key.kind.as_str(), handed.fate) {
             ("Deployment", Fate::Prune) => Some(format!(
-                "{name} is not in the bundle: set `release.name`, `nameOverride` and `fullnameOverride` of the profile as \
-                 Helm has them (`relay-bundle import helm`), and build again"
+                "{name} is not in the bundle: set `release.name`, `nameOverride` and \
+                 `fullnameOverride` of the profile as Helm has them (`relay-bundle import helm`), \
+                 and build again"
             )),
             ("StatefulSet", Fate::Replace) if !has_kind("StatefulSet") => Some(format!(
                 "{name} has the data, and the bundle has no Redis: adopt with `redis.enabled`, and move the data afterwards"
@@ -153,8 +170,8 @@ impl Scope<'_> {
         }
     }
 
-    /// A workload that is nobody's may be the release's all the same. What others have stays theirs: whoever marked that as
-    /// the release's would have it deleted.
+    /// A workload that is nobody's may be the release's all the same. What others have stays
+    /// theirs: whoever marked that as the release's would have it deleted.
     fn unclaimed(&self, key: &ObjectKey) -> Option<String> {
         let object = find(self.live, key).filter(|object| fields::release_of(object).is_none())?;
         let what = format!(
@@ -163,8 +180,8 @@ impl Scope<'_> {
         );
         if object["spec"]["selector"]["matchLabels"][INSTANCE] != self.name {
             return Some(format!(
-                "{what}, nor do its pods: see whose it is; if it is somebody else's, take it out of the release (`helm \
-                 upgrade` with a chart or values that have it not)"
+                "{what}, nor do its pods: see whose it is; if it is somebody else's, take it out \
+                 of the release (`helm upgrade` with a chart or values that have it not)"
             ));
         }
         Some(format!(
@@ -195,7 +212,8 @@ pub fn same<'a>(bundle: &'a ManifestSet, key: &ObjectKey) -> Option<&'a Manifest
 
 fn is_fixed_otherwise(live: &Value, manifest: &Value) -> bool {
     let says_something = |value: &&Value| value.as_array().is_none_or(|items| !items.is_empty());
-    let field = |object: &Value, pointer: &str| object.pointer(pointer).filter(says_something).cloned();
+    let field =
+        |object: &Value, pointer: &str| object.pointer(pointer).filter(says_something).cloned();
     FIXED.iter().any(|pointer| field(live, pointer) != field(manifest, pointer))
 }
 
@@ -208,8 +226,9 @@ fn selector(manifest: &Manifest, live: &Live) -> Option<String> {
     (theirs != ours).then(|| {
         let text = |labels: Option<Value>| labels.unwrap_or_default().to_string();
         format!(
-            "{key} selects its pods by {} and the bundle by {}, and a selector cannot change: set `release.name`, \
-             `nameOverride` and `fullnameOverride` of the profile as Helm has them (`relay-bundle import helm`), and build again",
+            "{key} selects its pods by {} and the bundle by {}, and a selector cannot change: set \
+             `release.name`, `nameOverride` and `fullnameOverride` of the profile as Helm has them \
+             (`relay-bundle import helm`), and build again",
             text(theirs),
             text(ours)
         )
@@ -288,8 +307,11 @@ pub(crate) mod tests {
         let mut bundle = ManifestSet::default();
         bundle.add(&object("Deployment", "relay", &selecting("a")));
         bundle.add(&object("StatefulSet", "redis", &json!({"serviceName": "redis-headless"})));
-        let there: Vec<Value> =
-            chart.iter().filter(|object| object["metadata"]["name"] != "deleted").cloned().collect();
+        let there: Vec<Value> = chart
+            .iter()
+            .filter(|object| object["metadata"]["name"] != "deleted")
+            .cloned()
+            .collect();
 
         let (release, live) = (release(chart.to_vec()), live(&there));
         let found = scope(&release, &bundle, &live, &BTreeSet::new()).fates();
@@ -337,7 +359,10 @@ pub(crate) mod tests {
             "StatefulSet/redis keeps its data in no claim",
         ];
         assert_eq!(found.len(), starts.len(), "{found:#?}");
-        assert!(found.iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{found:#?}");
+        assert!(
+            found.iter().zip(starts).all(|(line, start)| line.starts_with(start)),
+            "{found:#?}"
+        );
     }
 
     #[test]
@@ -350,8 +375,7 @@ pub(crate) mod tests {
             object
         };
         let of = |name: &str, namespace: &str| {
-            let annotations =
-                json!({"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": namespace});
+            let annotations = json!({"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": namespace});
             json!({"annotations": annotations})
         };
         let label = json!({"annotations": {}, "labels": {"app.kubernetes.io/managed-by": "Helm"}});
@@ -394,7 +418,8 @@ pub(crate) mod tests {
         );
         let elsewhere = found.iter().find(|handed| handed.key.name == "own-elsewhere").unwrap();
         assert_eq!(named(&elsewhere.key, "ns"), "ConfigMap/own-elsewhere in namespace other");
-        // What may run on beside the bundle's is not left without a word, and nobody is told to mark what others have.
+        // What may run on beside the bundle's is not left without a word, and nobody is told to
+        // mark what others have.
         let obstacles = scope.obstacles();
         let [why] = obstacles.as_slice() else { panic!("{obstacles:#?}") };
         assert!(why.contains("does not say") && why.contains("see whose it is"), "{why}");
@@ -407,7 +432,8 @@ pub(crate) mod tests {
         let mut set = object("StatefulSet", "store", &spec);
         set["metadata"]["annotations"] = json!({});
         let there = [set];
-        let (release, live, bundle) = (release(there.to_vec()), live(&there), ManifestSet::default());
+        let (release, live, bundle) =
+            (release(there.to_vec()), live(&there), ManifestSet::default());
         let taken = BTreeSet::new();
 
         let obstacles = scope(&release, &bundle, &live, &taken).obstacles();

@@ -25,8 +25,8 @@ pub fn is_labelled_helms(object: &Value) -> bool {
     object["metadata"]["labels"][MANAGED_BY] == "Helm"
 }
 
-/// Returns whether an entry of `managedFields` is Helm's: it bears the name of the program, or has written whose release the
-/// object belongs to, as programs do that have Helm built in.
+/// Returns whether an entry of `managedFields` is Helm's: it bears the name of the program, or has
+/// written whose release the object belongs to, as programs do that have Helm built in.
 fn is_helms(entry: &Value, ours: &str) -> bool {
     let path = ["f:metadata", "f:annotations", "f:meta.helm.sh/release-name"];
     let has_written = path.iter().try_fold(&entry["fieldsV1"], |at, step| at.get(*step)).is_some();
@@ -48,11 +48,13 @@ pub fn names_helm(object: &Value, words: &str, ours: &str) -> bool {
     entries(object).any(|entry| entry["manager"] == named && is_helms(entry, ours))
 }
 
-/// Returns an object of which our server-side apply owns what Helm owned: what the next apply does not name goes.
+/// Returns an object of which our server-side apply owns what Helm owned: what the next apply does
+/// not name goes.
 ///
-/// The number of replicas becomes nobody's if the manifest does not give one: it stays what it is, until an autoscaler
-/// changes it. Of a Deployment the server's defaults become ours as well: the scheme of a probe that goes would leave half
-/// a probe behind, and the bounds of a rolling update are not allowed beside `Recreate`.
+/// The number of replicas becomes nobody's if the manifest does not give one: it stays what it is,
+/// until an autoscaler changes it. Of a Deployment the server's defaults become ours as well: the
+/// scheme of a probe that goes would leave half a probe behind, and the bounds of a rolling update
+/// are not allowed beside `Recreate`.
 pub fn handed_over(object: &Value, manifest: &Value, ours: &str) -> Value {
     let (mut set, mut others) = (json!({}), json!({}));
     let mut rest = Vec::new();
@@ -108,7 +110,8 @@ fn whole(value: &Value) -> Value {
     set.into()
 }
 
-/// Returns a new object with what others than Helm and the API server have written into the live one.
+/// Returns a new object with what others than Helm and the API server have written into the live
+/// one.
 ///
 /// Fields of both are the new object's: whether others mind is asked of the server.
 pub fn with_others(new: &Value, live: &Value, ours: &str) -> Value {
@@ -116,8 +119,10 @@ pub fn with_others(new: &Value, live: &Value, ours: &str) -> Value {
         !is_helms(entry, ours) && entry["manager"] != ours && entry.get("subresource").is_none()
     };
     let mut object = new.clone();
-    let mut rest: Vec<Value> =
-        entries(live).filter(|entry| !is_helms(entry, ours) && entry["manager"] != ours).cloned().collect();
+    let mut rest: Vec<Value> = entries(live)
+        .filter(|entry| !is_helms(entry, ours) && entry["manager"] != ours)
+        .cloned()
+        .collect();
     for entry in entries(live).filter(is_others) {
         copy(&mut object, live, &entry["fieldsV1"]);
     }
@@ -162,9 +167,9 @@ pub fn marked(mut object: Value, release: &str, namespace: &str) -> Value {
     object
 }
 
-/// Returns an object of which Helm owns what `ours` owned, with the labels and annotations of Helm's manifest: the reverse of
-/// [`handed_over`]. The next apply of Helm takes away what it does not name; replicas that it does not name stay what they
-/// are.
+/// Returns an object of which Helm owns what `ours` owned, with the labels and annotations of
+/// Helm's manifest: the reverse of [`handed_over`]. The next apply of Helm takes away what it does
+/// not name; replicas that it does not name stay what they are.
 pub fn given_back(object: &Value, manifest: &Value, ours: &str) -> Value {
     let mut object = object.clone();
     for field in ["labels", "annotations"] {
@@ -187,11 +192,15 @@ pub fn given_back(object: &Value, manifest: &Value, ours: &str) -> Value {
     object
 }
 
-/// Returns an object that Helm does not know any more, and that keeps what is in it; `label` says whose it is now.
+/// Returns an object that Helm does not know any more, and that keeps what is in it; `label` says
+/// whose it is now.
 pub fn released(object: &Value, label: Option<&str>, ours: &str) -> Value {
     let mut object = object.clone();
-    for entry in
-        object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut).into_iter().flatten()
+    for entry in object
+        .pointer_mut("/metadata/managedFields")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
     {
         if is_helms(entry, ours) {
             entry["manager"] = ours.into();
@@ -199,7 +208,9 @@ pub fn released(object: &Value, label: Option<&str>, ours: &str) -> Value {
         }
     }
     merge_same(&mut object);
-    if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+    if let Some(annotations) =
+        object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
+    {
         annotations.remove(RELEASE_NAME);
         annotations.remove(RELEASE_NAMESPACE);
     }
@@ -215,7 +226,8 @@ pub fn released(object: &Value, label: Option<&str>, ours: &str) -> Value {
 
 /// The server takes one entry for each manager, operation, version and subresource.
 fn merge_same(object: &mut Value) {
-    let Some(all) = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut) else {
+    let Some(all) = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut)
+    else {
         return;
     };
     let mut merged: Vec<Value> = Vec::new();
@@ -233,7 +245,8 @@ fn merge_same(object: &mut Value) {
     *all = merged;
 }
 
-/// Returns what an applied object is when Helm's fields that nobody else owns have gone: what handing over leads to.
+/// Returns what an applied object is when Helm's fields that nobody else owns have gone: what
+/// handing over leads to.
 pub fn without_helms(applied: &Value, manifest: &Value, ours: &str) -> Value {
     let (mut helms, mut others) = (json!({}), json!({}));
     for entry in entries(applied) {
@@ -287,8 +300,8 @@ fn remove(value: &mut Value, gone: &Value, kept: &Value) {
             remove_at(value, step);
         } else if let Some(child) = at_mut(value, step) {
             remove(child, below, kept_below.unwrap_or(&Value::Null));
-            let is_empty =
-                child.as_object().is_some_and(Map::is_empty) || child.as_array().is_some_and(Vec::is_empty);
+            let is_empty = child.as_object().is_some_and(Map::is_empty)
+                || child.as_array().is_some_and(Vec::is_empty);
             if is_empty && kept_below.is_none() {
                 remove_at(value, step);
             }
@@ -296,7 +309,8 @@ fn remove(value: &mut Value, gone: &Value, kept: &Value) {
     }
 }
 
-/// Returns what a step leads to: `f:NAME` to a field, `k:{…}` to the item with these keys, `v:…` to the value itself.
+/// Returns what a step leads to: `f:NAME` to a field, `k:{…}` to the item with these keys, `v:…` to
+/// the value itself.
 fn at<'a>(value: &'a Value, step: &str) -> Option<&'a Value> {
     match step.strip_prefix("f:") {
         Some(name) => value.get(name),
@@ -373,7 +387,8 @@ mod tests {
         // What the server set by itself, in an item that Helm owned.
         wanted["f:spec"]["f:template"]["f:spec"]["f:containers"]["k:{\"name\":\"relay\"}"]["f:imagePullPolicy"] =
             json!({});
-        wanted["f:spec"]["f:strategy"] = json!({".": {}, "f:rollingUpdate": {".": {}, "f:maxSurge": {}}});
+        wanted["f:spec"]["f:strategy"] =
+            json!({".": {}, "f:rollingUpdate": {".": {}, "f:maxSurge": {}}});
         wanted["f:spec"]["f:template"]["f:spec"]["f:initContainers"]["k:{\"name\":\"wait\"}"]["f:image"] =
             json!({});
         let owners: Vec<_> = all.iter().map(|entry| entry["manager"].as_str().unwrap()).collect();
@@ -405,7 +420,10 @@ mod tests {
             .push(json!({"manager": OURS, "operation": "Apply", "apiVersion": "apps/v1", "fieldsV1": ours}));
         let after = without_helms(&applied, &json!({}), OURS);
         assert_eq!(after["metadata"]["annotations"], json!({"own": "1"}));
-        assert_eq!(after["metadata"]["labels"], json!({"app": "a", "app.kubernetes.io/managed-by": "Helm"}));
+        assert_eq!(
+            after["metadata"]["labels"],
+            json!({"app": "a", "app.kubernetes.io/managed-by": "Helm"})
+        );
         assert_eq!(
             after["spec"],
             json!({"replicas": 2, "strategy": {"rollingUpdate": {"maxSurge": 1}}, "template": {"spec": {
@@ -448,7 +466,8 @@ mod tests {
         assert!(has_helms(&after, OURS) && !has_ours(&after, OURS));
         assert_eq!((release_of(&after), release_namespace_of(&after)), (Some("r"), Some("ns")));
         assert_eq!(after["spec"], object()["spec"]);
-        let owners: Vec<_> = entries(&after).map(|entry| entry["manager"].as_str().unwrap()).collect();
+        let owners: Vec<_> =
+            entries(&after).map(|entry| entry["manager"].as_str().unwrap()).collect();
         assert_eq!(owners, ["kubectl-annotate", "helm"]);
         let scaled = given_back(&after, &json!({"apiVersion": "apps/v1"}), OURS);
         assert_eq!(scaled.pointer("/metadata/managedFields/1/fieldsV1/f:spec/f:replicas"), None);

@@ -1,5 +1,6 @@
-//! Which encryption key the relay runs with. The chart makes a new one at each upgrade, and a pod keeps the one that it
-//! started with: so the stored key may be one with which nothing was ever encrypted.
+//! Which encryption key the relay runs with. The chart makes a new one at each upgrade, and a pod
+//! keeps the one that it started with: so the stored key may be one with which nothing was ever
+//! encrypted.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -28,13 +29,15 @@ fn variable(object: &Value) -> Option<(&str, Reference)> {
     let containers = spec.get("containers").and_then(Value::as_array)?;
     containers.iter().find_map(|container| {
         let mut variables = container.get("env").and_then(Value::as_array)?.iter();
-        let of = &variables.find(|variable| variable["name"] == VARIABLE)?["valueFrom"]["secretKeyRef"];
+        let of =
+            &variables.find(|variable| variable["name"] == VARIABLE)?["valueFrom"]["secretKeyRef"];
         let (secret, key) = (of["name"].as_str()?.to_owned(), of["key"].as_str()?.to_owned());
         Some((container["name"].as_str().unwrap_or_default(), Reference { secret, key }))
     })
 }
 
-/// Returns when the oldest of the pods that have their key from `wanted` read it: when its container started.
+/// Returns when the oldest of the pods that have their key from `wanted` read it: when its
+/// container started.
 pub fn oldest_start(pods: &[Value], wanted: &Reference) -> Option<Timestamp> {
     let is_live = |pod: &&Value| {
         pod.pointer("/metadata/deletionTimestamp").is_none()
@@ -64,7 +67,8 @@ pub enum Written {
 
 /// Reads it from what the server knows of the fields.
 pub fn written(secret: &Value, ours: &str) -> Written {
-    let entries = secret.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten();
+    let entries =
+        secret.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten();
     let of_data = entries.filter(|entry| entry.pointer("/fieldsV1/f:data").is_some());
     let mut found = Written::Unknown;
     for entry in of_data {
@@ -91,7 +95,8 @@ pub struct Evidence<'a> {
     pub written: Written,
     /// When the oldest pod that has it from there started.
     pub oldest_pod: Option<Timestamp>,
-    /// Whether pods of the bundle run: an earlier run came that far, with the key that was chosen then.
+    /// Whether pods of the bundle run: an earlier run came that far, with the key that was chosen
+    /// then.
     pub is_adopted: bool,
 }
 
@@ -112,14 +117,17 @@ impl Evidence<'_> {
     fn since(&self) -> Option<Timestamp> {
         let newest_first = || self.release.revisions.iter().rev();
         let has_it = |value: Option<&[u8]>| value == Some(self.stored);
-        let same = newest_first()
-            .take_while(|revision| has_it(revision.value(&self.reference.secret, &self.reference.key)));
+        let same = newest_first().take_while(|revision| {
+            has_it(revision.value(&self.reference.secret, &self.reference.key))
+        });
         let first = same.last();
         match (first, self.written) {
             (Some(revision), _) if revision.number == 1 => None,
             (None, Written::ByUs) => None,
             // The newest revision brought it, or somebody wrote it by hand.
-            (Some(revision), Written::At(time)) if revision.number == self.release.newest().number => {
+            (Some(revision), Written::At(time))
+                if revision.number == self.release.newest().number =>
+            {
                 Some(time)
             }
             (None, Written::At(time)) => Some(time),
@@ -142,14 +150,20 @@ impl Evidence<'_> {
     pub fn known(&self) -> Vec<KnownKey> {
         let mut found: Vec<(&[u8], KnownKey)> = Vec::new();
         for revision in &self.release.revisions {
-            let Some(value) = revision.value(&self.reference.secret, &self.reference.key) else { continue };
+            let Some(value) = revision.value(&self.reference.secret, &self.reference.key) else {
+                continue;
+            };
             match found.last_mut() {
                 Some((last, known)) if *last == value => known.revisions.push(revision.number),
                 _ => {
                     let (number, recorded) = (revision.number, revision.recorded);
                     found.push((
                         value,
-                        KnownKey { revisions: vec![number], recorded, stored: value == self.stored },
+                        KnownKey {
+                            revisions: vec![number],
+                            recorded,
+                            stored: value == self.stored,
+                        },
                     ));
                 }
             }
@@ -175,7 +189,8 @@ mod tests {
     /// Revisions from `first` on, recorded a minute apart, each with its key.
     fn release(first: u64, keys: &[&str]) -> Release {
         let revision = |(at, key): (usize, &&str)| {
-            let values = BTreeMap::from([("k".to_owned(), Zeroizing::new(key.as_bytes().to_vec()))]);
+            let values =
+                BTreeMap::from([("k".to_owned(), Zeroizing::new(key.as_bytes().to_vec()))]);
             let number = first + u64::try_from(at).unwrap();
             let recorded = time(u32::try_from(number).unwrap());
             (
@@ -238,9 +253,11 @@ mod tests {
         let (written, oldest_pod) = (Written::Unknown, None);
         let stored = b"hidden-b";
         let (release, reference) = (&release, &reference);
-        let evidence = Evidence { release, reference, stored, written, oldest_pod, is_adopted: false };
+        let evidence =
+            Evidence { release, reference, stored, written, oldest_pod, is_adopted: false };
         let known = evidence.known();
-        let shown: Vec<_> = known.iter().map(|known| (known.revisions.as_slice(), known.stored)).collect();
+        let shown: Vec<_> =
+            known.iter().map(|known| (known.revisions.as_slice(), known.stored)).collect();
         assert_eq!(shown, [(&[1][..], false), (&[2, 3], true), (&[4], false)]);
         assert!(!serde_json::to_string(&known).unwrap().contains("hidden"));
     }

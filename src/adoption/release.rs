@@ -21,7 +21,8 @@ pub const REVISIONS_MAX: usize = 100;
 const ENCODED_BYTES_MAX: usize = 2 << 20;
 /// The largest record when it is unpacked: it has the chart's files in it.
 const UNPACKED_BYTES_MAX: u64 = 32 << 20;
-/// How large all records of a release are together when they are unpacked: each is read, one after the other.
+/// How large all records of a release are together when they are unpacked: each is read, one after
+/// the other.
 pub const UNPACKED_SUM_MAX: u64 = 64 << 20;
 /// The longest status of a release: each is one of a few words.
 const STATUS_BYTES_MAX: usize = 63;
@@ -113,7 +114,8 @@ impl Release {
         self.revisions.last().expect("never empty")
     }
 
-    /// Returns what the newest revision installed; an object without a namespace is in the release's.
+    /// Returns what the newest revision installed; an object without a namespace is in the
+    /// release's.
     pub fn keys(&self, namespace: &str) -> Vec<ObjectKey> {
         self.objects.iter().map(|object| key(object, namespace)).collect()
     }
@@ -140,8 +142,8 @@ pub fn key(object: &Value, namespace: &str) -> ObjectKey {
 }
 
 impl Revision {
-    /// Reads a Secret of Helm's; returns what it installed, too. What it has when it is unpacked is taken from `room`, which
-    /// is [`UNPACKED_SUM_MAX`] at first.
+    /// Reads a Secret of Helm's; returns what it installed, too. What it has when it is unpacked is
+    /// taken from `room`, which is [`UNPACKED_SUM_MAX`] at first.
     ///
     /// # Errors
     ///
@@ -152,7 +154,8 @@ impl Revision {
         room: &mut u64,
     ) -> Result<(Self, Vec<Value>), InvalidRelease> {
         let encoded = secret.pointer("/data/release").and_then(Value::as_str);
-        let encoded = encoded.filter(|text| text.len() <= ENCODED_BYTES_MAX).ok_or(InvalidRelease::Size)?;
+        let encoded =
+            encoded.filter(|text| text.len() <= ENCODED_BYTES_MAX).ok_or(InvalidRelease::Size)?;
         let json = unpack(encoded, *room)?;
         *room = room.saturating_sub(length(&json));
         let raw: Raw = serde_json::from_slice(&json).map_err(|_| InvalidRelease::Json)?;
@@ -181,7 +184,8 @@ impl Revision {
     }
 }
 
-/// Returns whether a text can be the status of a release, in the words of any version of Helm: it is shown to people.
+/// Returns whether a text can be the status of a release, in the words of any version of Helm: it
+/// is shown to people.
 fn is_status(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'-' || byte == b'_';
     (1..=STATUS_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_plain)
@@ -192,7 +196,8 @@ fn length(bytes: &[u8]) -> u64 {
 }
 
 fn unpack(encoded: &str, room: u64) -> Result<Zeroizing<Vec<u8>>, InvalidRelease> {
-    let decode = |text: &[u8]| STANDARD.decode(text).map(Zeroizing::new).map_err(|_| InvalidRelease::Base64);
+    let decode =
+        |text: &[u8]| STANDARD.decode(text).map(Zeroizing::new).map_err(|_| InvalidRelease::Base64);
     let packed = decode(&decode(encoded.as_bytes())?)?;
     // Releases of the first Helm 3 are not compressed.
     if !packed.starts_with(&[0x1f, 0x8b]) {
@@ -244,7 +249,8 @@ fn marked(line: &str) -> Option<&str> {
     line.strip_prefix("---").filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r']))
 }
 
-/// Returns the name of the template, which Helm writes above each manifest: what stands further below may be a value.
+/// Returns the name of the template, which Helm writes above each manifest: what stands further
+/// below may be a value.
 fn source(text: &str) -> Option<&str> {
     let first = text.lines().find(|line| !line.trim().is_empty())?.trim();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
@@ -253,14 +259,15 @@ fn source(text: &str) -> Option<&str> {
         .filter(|name| name.len() <= SOURCE_BYTES_MAX && name.chars().all(is_plain))
 }
 
-/// Returns whether an object is called as Kubernetes calls one: its name becomes the path of a request, and a part of commands
-/// that people are told to run.
+/// Returns whether an object is called as Kubernetes calls one: its name becomes the path of a
+/// request, and a part of commands that people are told to run.
 fn is_possible(object: &Value) -> bool {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
     let namespace = text(&object["metadata"]["namespace"]);
-    let is_plain =
-        |text: &str, also: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c));
+    let is_plain = |text: &str, also: &str| {
+        text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
+    };
     // Kinds that no bundle has may have other names, such as `system:a`, or none, as lists.
     let is_name = if phase(&kind).is_some() {
         !name.is_empty() && name.parse::<ObjectName>().is_ok()
@@ -356,7 +363,10 @@ pub(super) mod tests {
         for status in ["", "a\u{1b}[2J", "two words", &"a".repeat(64)] {
             assert_eq!(of("r", status), Err("it has a status that no release has".to_owned()));
         }
-        assert_eq!(of("other", "deployed"), Err("it is the record of the release `other`".to_owned()));
+        assert_eq!(
+            of("other", "deployed"),
+            Err("it is the record of the release `other`".to_owned())
+        );
         for name in ["", "a\nhint: do this", &"a".repeat(1_000)] {
             assert_eq!(of(name, "deployed"), Err("it has a name that no release has".to_owned()));
         }
@@ -376,7 +386,10 @@ pub(super) mod tests {
         }
         let refused = Revision::read(&release, &name, &mut room).map(|_| ()).unwrap_err();
 
-        assert_eq!(refused.to_string(), "with it, the records have more than 64 MiB when they are unpacked");
+        assert_eq!(
+            refused.to_string(),
+            "with it, the records have more than 64 MiB when they are unpacked"
+        );
     }
 
     #[test]
@@ -399,8 +412,12 @@ pub(super) mod tests {
     fn only_a_mark_of_its_own_divides_documents_and_a_value_is_no_name_of_a_template() {
         let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData:\n  pem: |\n    # Source: hidden\n    ---\n    \
                       -----BEGIN KEY-----\n  more: \"a\n-----b\"\n";
-        let found = read(&release(&format!("--- # first\n# Source: c/s.yaml\n{secret}")), "r").unwrap();
-        assert_eq!(found.0.value("s", "pem"), Some(&b"# Source: hidden\n---\n-----BEGIN KEY-----\n"[..]));
+        let found =
+            read(&release(&format!("--- # first\n# Source: c/s.yaml\n{secret}")), "r").unwrap();
+        assert_eq!(
+            found.0.value("s", "pem"),
+            Some(&b"# Source: hidden\n---\n-----BEGIN KEY-----\n"[..])
+        );
         assert_eq!(found.0.value("s", "more"), Some(&b"a -----b"[..]));
 
         let broken = release("---\nkind: Secret\nstringData:\n  key: |\n# Source: hidden\n  [\n");
@@ -411,13 +428,15 @@ pub(super) mod tests {
     #[test]
     fn an_object_that_is_called_as_none_can_be_is_refused() {
         let of = |kind: &str, name: &str, namespace: &str| {
-            let object =
-                json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}});
+            let object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}});
             read(&release(&format!("---\n# Source: c/x.yaml\n{object}\n")), "r").map(|_| ())
         };
-        for (kind, name, namespace) in
-            [("Secret", "a.b", ""), ("Secret", "a", "ns"), ("ClusterRole", "system:a", ""), ("List", "", "")]
-        {
+        for (kind, name, namespace) in [
+            ("Secret", "a.b", ""),
+            ("Secret", "a", "ns"),
+            ("ClusterRole", "system:a", ""),
+            ("List", "", ""),
+        ] {
             assert!(of(kind, name, namespace).is_ok(), "{kind} {name}");
         }
         for (kind, name, namespace) in [
@@ -452,7 +471,10 @@ pub(super) mod tests {
             (json!({"data": {"release": "!"}}), "it is not base64 of base64"),
             (record(b"{\"name\": \"hidden\"}"), "it is no JSON of a release"),
             (bomb, "it cannot be unpacked within 33554432 bytes"),
-            (release("---\n# Source: c/x.yaml\nhidden: [\n"), "its manifest c/x.yaml cannot be read"),
+            (
+                release("---\n# Source: c/x.yaml\nhidden: [\n"),
+                "its manifest c/x.yaml cannot be read",
+            ),
         ];
         for (secret, wanted) in table {
             let refused = read(&secret, "r").map(|_| ()).unwrap_err();

@@ -1,7 +1,9 @@
-//! The address of a sealed file: its place and its recipients, in a stanza of its header that needs no key.
+//! The address of a sealed file: its place and its recipients, in a stanza of its header that needs
+//! no key.
 //!
-//! age computes a code over the whole header, so an address that was changed or removed makes the file unopenable. Stock
-//! age, and earlier versions of this program, skip stanzas whose type ends in `-grease`.
+//! age computes a code over the whole header, so an address that was changed or removed makes the
+//! file unopenable. Stock age, and earlier versions of this program, skip stanzas whose type ends
+//! in `-grease`.
 
 use std::collections::BTreeSet;
 

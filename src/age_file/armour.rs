@@ -20,7 +20,8 @@ pub fn armoured(binary: &[u8]) -> Vec<u8> {
     armour
 }
 
-/// Returns what is in armour; nothing if it is spelled otherwise. Readers of armour forgive, each in another way.
+/// Returns what is in armour; nothing if it is spelled otherwise. Readers of armour forgive, each
+/// in another way.
 pub(super) fn without_armour(file: &[u8]) -> Option<Vec<u8>> {
     let text: Vec<u8> = file
         .strip_prefix(ARMOUR_BEGIN.as_bytes())?

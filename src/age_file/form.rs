@@ -1,4 +1,5 @@
-//! The form of a sealed file: whether a key could open it at all, for how many, and at which address.
+//! The form of a sealed file: whether a key could open it at all, for how many, and at which
+//! address.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -19,7 +20,8 @@ const LINE_BYTES_MAX: usize = 1024;
 const BODY_LINE_BYTES: usize = 64;
 /// A key share, a wrapped file key and the code over the header have as many bytes.
 const KEY_BYTES: usize = 32;
-/// In front of the content stands a nonce, behind it a tag; longer content than a frame's would have more tags.
+/// In front of the content stands a nonce, behind it a tag; longer content than a frame's would
+/// have more tags.
 const NONCE_BYTES: usize = 16;
 const TAG_BYTES: usize = 16;
 
@@ -35,7 +37,8 @@ pub struct Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stated<'a> {
     Same,
-    /// The file has no address: it was sealed with stock age or an earlier version. Only a key tells its place.
+    /// The file has no address: it was sealed with stock age or an earlier version. Only a key
+    /// tells its place.
     Unknown,
     Other(&'a Place),
 }
@@ -47,15 +50,21 @@ pub enum FormError {
     NotAge,
     #[error("it has more than {0} bytes")]
     TooLarge(usize),
-    #[error("its armour is not as age writes it: it was cut short or altered, or its line ends were changed")]
+    #[error(
+        "its armour is not as age writes it: it was cut short or altered, or its line ends were changed"
+    )]
     Armour,
     #[error("its header is not as age writes it: it was cut short or altered")]
     Header,
-    #[error("its address, the stanza `{ADDRESS_STANZA}`, is not as this program writes it: it was altered")]
+    #[error(
+        "its address, the stanza `{ADDRESS_STANZA}`, is not as this program writes it: it was altered"
+    )]
     Address,
     #[error("it is of a version of age's format that this program does not know")]
     Version,
-    #[error("it is encrypted with a passphrase, which `apply` does not ask for; seal it for an `age1…` key")]
+    #[error(
+        "it is encrypted with a passphrase, which `apply` does not ask for; seal it for an `age1…` key"
+    )]
     Passphrase,
     #[error("it is encrypted for a key of SSH, which is not taken; seal it for `age1…` keys")]
     Ssh,
@@ -67,7 +76,9 @@ pub enum FormError {
     TooMany,
     #[error("it is encrypted for no recipient")]
     Nobody,
-    #[error("its content is not padded to {PADDING} bytes: it was encrypted with age alone, or cut short")]
+    #[error(
+        "its content is not padded to {PADDING} bytes: it was encrypted with age alone, or cut short"
+    )]
     NotPadded,
 }
 
@@ -106,7 +117,8 @@ impl Form {
             Err(error) => return Err(error),
         }
         let Header { recipients, address, .. } = Header::read(&mut rest)?;
-        let frame_bytes = rest.len().checked_sub(NONCE_BYTES + TAG_BYTES).ok_or(FormError::NotPadded)?;
+        let frame_bytes =
+            rest.len().checked_sub(NONCE_BYTES + TAG_BYTES).ok_or(FormError::NotPadded)?;
         Ok(Self { recipients, address, frame_bytes, binary })
     }
 
@@ -129,7 +141,8 @@ impl Form {
         }
     }
 
-    /// Returns the length of what is encrypted; of long content, which has more than one tag, a little more.
+    /// Returns the length of what is encrypted; of long content, which has more than one tag, a
+    /// little more.
     pub fn frame_bytes(&self) -> usize {
         self.frame_bytes
     }
@@ -174,8 +187,8 @@ impl Header {
         match kind {
             Kind::Recipient => {
                 self.recipients += 1;
-                let is_whole =
-                    matches!(arguments[..], [share] if is_key_length(share)) && is_key_length(&body);
+                let is_whole = matches!(arguments[..], [share] if is_key_length(share))
+                    && is_key_length(&body);
                 if !is_whole {
                     return Err(FormError::Header);
                 }
@@ -215,7 +228,9 @@ impl Kind {
             b"ssh-ed25519" | b"ssh-rsa" => Err(FormError::Ssh),
             _ if kind == ADDRESS_STANZA.as_bytes() => Ok(Self::Address),
             _ if kind.ends_with(b"-grease") => Ok(Self::Meaningless),
-            _ => Err(FormError::OtherKind(String::from_utf8_lossy(kind).chars().take(40).collect())),
+            _ => {
+                Err(FormError::OtherKind(String::from_utf8_lossy(kind).chars().take(40).collect()))
+            }
         }
     }
 }
@@ -239,7 +254,11 @@ fn body(rest: &mut &[u8]) -> Result<Vec<u8>, FormError> {
 
 /// Takes a line off, which is of printable ASCII and not long.
 fn line<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], FormError> {
-    let end = rest.iter().take(LINE_BYTES_MAX).position(|byte| *byte == b'\n').ok_or(FormError::Header)?;
+    let end = rest
+        .iter()
+        .take(LINE_BYTES_MAX)
+        .position(|byte| *byte == b'\n')
+        .ok_or(FormError::Header)?;
     let (line, tail) = (&rest[..end], &rest[end + 1..]);
     *rest = tail;
     let is_text = line.iter().all(|byte| (b' '..=b'~').contains(byte));
@@ -256,8 +275,9 @@ mod tests {
 
     /// A file with these stanzas and a content of so many bytes.
     fn file(stanzas: &str, content: usize) -> Vec<u8> {
-        let header =
-            format!("age-encryption.org/v1\n{stanzas}--- fgMiVLJHMlg9fW7CVG/hPS5EAU4Zeg19LyCP7SoH5nA\n");
+        let header = format!(
+            "age-encryption.org/v1\n{stanzas}--- fgMiVLJHMlg9fW7CVG/hPS5EAU4Zeg19LyCP7SoH5nA\n"
+        );
         let mut bytes = header.into_bytes();
         bytes.resize(bytes.len() + NONCE_BYTES + content + TAG_BYTES, 7);
         bytes
@@ -285,7 +305,10 @@ mod tests {
             (file(&stanza("ssh-ed25519"), 512), FormError::Ssh),
             (file(&format!("{RECIPIENT}{}", stanza("ssh-rsa")), 512), FormError::Ssh),
             (file(&stanza("piv-p256"), 512), FormError::OtherKind("piv-p256".to_owned())),
-            (file(&stanza("mlkem768x25519"), 512), FormError::OtherKind("mlkem768x25519".to_owned())),
+            (
+                file(&stanza("mlkem768x25519"), 512),
+                FormError::OtherKind("mlkem768x25519".to_owned()),
+            ),
             (file(&stanza("x-grease"), 512), FormError::Nobody),
             (file("", 512), FormError::Nobody),
             (file(&RECIPIENT.repeat(17), 512), FormError::TooMany),
@@ -296,7 +319,10 @@ mod tests {
             (b"age-encryption.org/v1".to_vec(), FormError::Header),
             (b"age-encryption.org/v1\n-> X25519 ".repeat(1000), FormError::Header),
             (b"age-encryption.org/v1\nX25519 a\n\n--- a\n".to_vec(), FormError::Header),
-            ([&b"age-encryption.org/v1\n-> X25519 "[..], &[b'a'; 2000], b"\n"].concat(), FormError::Header),
+            (
+                [&b"age-encryption.org/v1\n-> X25519 "[..], &[b'a'; 2000], b"\n"].concat(),
+                FormError::Header,
+            ),
         ];
         for (bytes, wanted) in table {
             assert_eq!(recipients(&bytes), Err(wanted.clone()), "{wanted}");
@@ -364,13 +390,16 @@ mod tests {
     /// The stanza of an address whose body is this text.
     fn address(place: &str, body: &str) -> String {
         let body = STANDARD_NO_PAD.encode(body);
-        let lines: Vec<&str> = body.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
+        let lines: Vec<&str> =
+            body.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
         format!("-> {ADDRESS_STANZA} {place}\n{}\n", lines.join("\n"))
     }
 
     #[test]
     fn address_is_read_without_key() {
-        let form = Form::of(&file(&format!("{RECIPIENT}{}", address(PLACE, &format!("{KEY}\n"))), 512)).ok();
+        let form =
+            Form::of(&file(&format!("{RECIPIENT}{}", address(PLACE, &format!("{KEY}\n"))), 512))
+                .ok();
         let form = form.unwrap();
         let other: Place = "relay/other-sealed/jwt-secret".parse().unwrap();
         let place: Place = PLACE.parse().unwrap();

@@ -1,8 +1,9 @@
 //! The outside of a file that age encrypted: everything that can be read without a key.
 //!
-//! `build`, the gate and `secrets check` judge sealed files here, so that a file that fails where the bundle is applied is
-//! refused before. Nothing here is proof: only a private key shows whether a header was altered. Pure, and without the
-//! crate `age`: programs that were built without it judge sealed files too.
+//! `build`, the gate and `secrets check` judge sealed files here, so that a file that fails where
+//! the bundle is applied is refused before. Nothing here is proof: only a private key shows whether
+//! a header was altered. Pure, and without the crate `age`: programs that were built without it
+//! judge sealed files too.
 
 mod address;
 mod armour;

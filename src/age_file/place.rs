@@ -75,7 +75,9 @@ mod tests {
     fn a_place_has_three_names_of_kubernetes() {
         let good = "claude-relay/claude-relay-sealed/jwt-secret";
         assert_eq!(good.parse::<Place>().unwrap().to_string(), good);
-        for bad in ["", "a/b", "a/b/c/d", "/b/c", "a//c", "a/b/", "A/b/c", "a/b/c\n", "a.b/c/d", "a/b/../c"] {
+        for bad in [
+            "", "a/b", "a/b/c/d", "/b/c", "a//c", "a/b/", "A/b/c", "a/b/c\n", "a.b/c/d", "a/b/../c",
+        ] {
             assert_eq!(bad.parse::<Place>(), Err(InvalidPlace), "{bad:?}");
         }
     }

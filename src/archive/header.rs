@@ -10,7 +10,8 @@ pub(super) type Block = [u8; BLOCK_BYTES];
 /// The block that pads contents and, twice, ends an archive.
 pub(super) const ZERO: Block = [0; BLOCK_BYTES];
 
-/// The fields of a `ustar` header in their order: name, bytes, and the content that never varies, if it has one.
+/// The fields of a `ustar` header in their order: name, bytes, and the content that never varies,
+/// if it has one.
 const FIELDS: [(&str, usize, &[u8]); 17] = [
     ("name", NAME_BYTES, b""),
     ("mode", 8, b"0000644"),
@@ -52,7 +53,8 @@ pub(super) fn encode(name: &str, bytes: u64) -> Block {
     block
 }
 
-/// Returns name and size of the file whose header `block` is, or the first field that [`encode`] would not write.
+/// Returns name and size of the file whose header `block` is, or the first field that [`encode`]
+/// would not write.
 pub(super) fn decode(block: &Block) -> Result<(&str, u64), &'static str> {
     let name_bytes = block[..NAME_BYTES].iter().position(|byte| *byte == 0).unwrap_or(NAME_BYTES);
     let name = std::str::from_utf8(&block[..name_bytes]).map_err(|_| "name")?;
@@ -67,7 +69,8 @@ pub(super) fn decode(block: &Block) -> Result<(&str, u64), &'static str> {
     }
 }
 
-/// Returns the first field that differs. The checksum differs whenever another field does, so it is named only if no other is.
+/// Returns the first field that differs. The checksum differs whenever another field does, so it is
+/// named only if no other is.
 fn first_different_field(found: &Block, wanted: &Block) -> Option<&'static str> {
     if found == wanted {
         return None;
@@ -93,7 +96,9 @@ mod tests {
     #[test]
     fn a_header_says_its_name_and_size_again() {
         let longest = "a".repeat(NAME_BYTES);
-        for (name, bytes) in [("bundle.json", 0), ("SHA256SUMS", 511), (longest.as_str(), (8 << 30) - 1)] {
+        for (name, bytes) in
+            [("bundle.json", 0), ("SHA256SUMS", 511), (longest.as_str(), (8 << 30) - 1)]
+        {
             assert_eq!(decode(&encode(name, bytes)), Ok((name, bytes)));
         }
     }
@@ -115,9 +120,10 @@ mod tests {
                     let mut bad = good;
                     bad[byte] ^= change;
                     let complaint = decode(&bad).unwrap_err();
-                    // Another digit is another size, and another letter another name: then the sum is wrong.
-                    let expected =
-                        complaint == field || (matches!(field, "name" | "size") && complaint == "chksum");
+                    // Another digit is another size, and another letter another name: then the sum
+                    // is wrong.
+                    let expected = complaint == field
+                        || (matches!(field, "name" | "size") && complaint == "chksum");
                     assert!(expected, "byte {byte} of {field}: {complaint}");
                 }
             }

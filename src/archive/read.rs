@@ -1,6 +1,7 @@
 //! Reads an archive, strictly and as a stream.
 //!
-//! Offsets in errors count from the start of the archive; that of a file is the first byte of its header.
+//! Offsets in errors count from the start of the archive; that of a file is the first byte of its
+//! header.
 
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
@@ -17,12 +18,13 @@ use crate::bundle::sums::Sums;
 use crate::hashing::{Crew, FileContent, Stream};
 use crate::model::safe_path::SafePath;
 
-/// Opens the archive that `input` yields, once and in order; best through a `BufReader`, since headers are read one by
-/// one. A regular file is faster through [`open_file`].
+/// Opens the archive that `input` yields, once and in order; best through a `BufReader`, since
+/// headers are read one by one. A regular file is faster through [`open_file`].
 ///
 /// # Errors
 ///
-/// When `input` cannot be read, does not begin like an archive of a bundle, or its attestation is too large.
+/// When `input` cannot be read, does not begin like an archive of a bundle, or its attestation is
+/// too large.
 pub fn open<R: Read>(input: R) -> Result<Opening<Archive<Stream<R>>>, ReadError> {
     of_content(Stream(input))
 }
@@ -61,7 +63,8 @@ pub struct Archive<C> {
 }
 
 impl<C: Content> Archive<C> {
-    /// Returns the next header, and leaves the reader behind it; `None` at a zero block, the beginning of the end.
+    /// Returns the next header, and leaves the reader behind it; `None` at a zero block, the
+    /// beginning of the end.
     fn next_header(&mut self) -> Result<Option<Block>, ReadError> {
         if let Some(block) = self.header.take() {
             return Ok(Some(block));
@@ -110,7 +113,8 @@ impl<C: Content> Archive<C> {
                 let Some(name) = shown_name(block) else {
                     return Err(Fault::NoHeader { field }.at(self.file_at));
                 };
-                Err(Fault::Form { name: name.to_owned(), form: Form::Header { field } }.at(self.file_at))
+                Err(Fault::Form { name: name.to_owned(), form: Form::Header { field } }
+                    .at(self.file_at))
             }
         }
     }
@@ -131,7 +135,8 @@ impl<C: Content> Archive<C> {
     }
 
     fn read_small(&mut self, bytes: u64, limit: u64) -> Result<Vec<u8>, ReadError> {
-        check_size(&self.name, bytes, limit).map_err(|error| Fault::Limit(error).at(self.file_at))?;
+        check_size(&self.name, bytes, limit)
+            .map_err(|error| Fault::Limit(error).at(self.file_at))?;
         let mut content = Vec::with_capacity(usize::try_from(bytes).map_err(io::Error::other)?);
         (&mut self.input)
             .take(bytes)
@@ -163,7 +168,11 @@ impl<C: Content> SealedMedium for Archive<C> {
 }
 
 impl<C: Content> Medium for Archive<C> {
-    fn open_file(&mut self, path: &SafePath, sums: &Sums) -> Result<(u64, &mut dyn Content), ReadError> {
+    fn open_file(
+        &mut self,
+        path: &SafePath,
+        sums: &Sums,
+    ) -> Result<(u64, &mut dyn Content), ReadError> {
         let missing = || Fault::Missing { path: path.to_string() };
         let Some(block) = self.next_header()? else { return Err(missing().at(self.file_at)) };
         let (name, bytes) = self.enter(&block)?;
@@ -172,7 +181,8 @@ impl<C: Content> Medium for Archive<C> {
         }
         // Files rise: a listed one that comes too early shows that this one is missing.
         let is_later = name > path.as_str() && sums.get(name).is_some();
-        Err(if is_later { missing() } else { Fault::Extra { name: name.to_owned() } }.at(self.file_at))
+        Err(if is_later { missing() } else { Fault::Extra { name: name.to_owned() } }
+            .at(self.file_at))
     }
 
     fn next_file(&mut self) -> Result<Option<Unlisted<'_>>, ReadError> {
@@ -189,8 +199,8 @@ impl<C: Content> Medium for Archive<C> {
     }
 }
 
-/// Returns the name in a damaged header, if it is one: a private key may have been given in place of an archive, and the
-/// first bytes of a text must not be shown. A text has no zero byte.
+/// Returns the name in a damaged header, if it is one: a private key may have been given in place
+/// of an archive, and the first bytes of a text must not be shown. A text has no zero byte.
 fn shown_name(block: &Block) -> Option<&str> {
     let end = block.iter().position(|byte| *byte == 0).filter(|end| *end <= SafePath::BYTES_MAX)?;
     let name = std::str::from_utf8(&block[..end]).ok()?;

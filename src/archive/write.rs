@@ -40,7 +40,11 @@ impl From<ReadError> for WriteError {
 /// # Errors
 ///
 /// As [`Writer`]'s methods.
-pub fn write(out: impl Write, attestation: Option<&[u8]>, files: &BundleFiles) -> Result<u64, WriteError> {
+pub fn write(
+    out: impl Write,
+    attestation: Option<&[u8]>,
+    files: &BundleFiles,
+) -> Result<u64, WriteError> {
     Writer::new(out, attestation, files, None)?.finish()
 }
 
@@ -62,7 +66,8 @@ pub fn size(
     all.map(size_in_archive).sum::<u64>() + 2 * BLOCK_BYTES as u64
 }
 
-/// An archive that is being written: the listed files are, the images follow. `out` is best a `BufWriter`.
+/// An archive that is being written: the listed files are, the images follow. `out` is best a
+/// `BufWriter`.
 pub struct Writer<'a, W> {
     out: W,
     images: Option<&'a ImageList>,
@@ -100,8 +105,8 @@ impl<'a, W: Write> Writer<'a, W> {
         files.iter().try_for_each(|(path, file)| self.add(path.as_str(), file.bytes()))
     }
 
-    /// Adds a manifest, config or layer, the first one behind the files of the image layout. The caller checks its bytes, and
-    /// adds all manifests, in the order of the digests.
+    /// Adds a manifest, config or layer, the first one behind the files of the image layout. The
+    /// caller checks its bytes, and adds all manifests, in the order of the digests.
     ///
     /// # Errors
     ///
@@ -117,7 +122,8 @@ impl<'a, W: Write> Writer<'a, W> {
         Ok(())
     }
 
-    /// Copies the image layout of another archive, hashing it: an archive that was written to its end is good.
+    /// Copies the image layout of another archive, hashing it: an archive that was written to its
+    /// end is good.
     ///
     /// # Errors
     ///
@@ -152,7 +158,8 @@ impl<'a, W: Write> Writer<'a, W> {
 
 /// Writes header, content and padding of a file, and returns how many bytes they are.
 ///
-/// A content that ends early is left short: the caller detects it by its digest, and discards the archive.
+/// A content that ends early is left short: the caller detects it by its digest, and discards the
+/// archive.
 fn write_file(
     out: &mut impl Write,
     name: &str,

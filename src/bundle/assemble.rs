@@ -27,7 +27,9 @@ pub struct Assembled {
 /// Why objects do not make a bundle.
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleError {
-    #[error("two objects are called {0}; change `release.name`, `fullnameOverride` or `nameOverride`")]
+    #[error(
+        "two objects are called {0}; change `release.name`, `fullnameOverride` or `nameOverride`"
+    )]
     Duplicate(ObjectKey),
     #[error("{0}; a shorter `release.name` or `fullnameOverride` helps")]
     Path(#[from] InvalidPath),
@@ -67,7 +69,10 @@ pub fn assemble(profile: &Profile, set: &ManifestSet) -> Result<Assembled, Assem
         environment: settings.release.environment.clone(),
         profile: profile.name.clone(),
         app_version: settings.release.app_version.clone(),
-        kubernetes: KubernetesRange { min: settings.kubernetes.version, max: derive::newest_kubernetes(set) },
+        kubernetes: KubernetesRange {
+            min: settings.kubernetes.version,
+            max: derive::newest_kubernetes(set),
+        },
         images,
         contract: contract(profile, set),
         workloads: derive::workloads(set),
@@ -98,7 +103,10 @@ pub fn manifests(set: &ManifestSet) -> Result<BundleFiles, AssembleError> {
         if yaml::is_too_large(&manifest.object) {
             return Err(AssembleError::Manifest(manifest.key.clone()));
         }
-        files.add(SafePath::parse(&path_of(manifest))?, yaml::to_yaml(&manifest.object).into_bytes())?;
+        files.add(
+            SafePath::parse(&path_of(manifest))?,
+            yaml::to_yaml(&manifest.object).into_bytes(),
+        )?;
     }
     Ok(files)
 }
@@ -119,9 +127,14 @@ fn object(files: &BundleFiles, manifest: &Manifest) -> Object {
 fn list(profile: &Profile, images: &[Image]) -> Result<ImageList, InvalidImageList> {
     let sources = profile.images();
     let locked = |image: &Image| {
-        let reference = image.reference.parse().expect("the references of a locked profile were checked");
-        let source = sources.get(&image.reference).expect("the profile states every image that it renders");
-        (reference, profile.locked(&source.source).expect("a locked profile has each of its images locked"))
+        let reference =
+            image.reference.parse().expect("the references of a locked profile were checked");
+        let source =
+            sources.get(&image.reference).expect("the profile states every image that it renders");
+        (
+            reference,
+            profile.locked(&source.source).expect("a locked profile has each of its images locked"),
+        )
     };
     ImageList::of(images.iter().map(locked))
 }
@@ -148,11 +161,16 @@ fn secret_keys(profile: &Profile) -> BTreeMap<(String, String), (Source, WantedK
         match secret.form {
             SecretForm::Generate { length, generation } => Some((
                 Source::Generated,
-                WantedKey { length: Some(length.get()), generation: Some(generation.get()), ..plain },
+                WantedKey {
+                    length: Some(length.get()),
+                    generation: Some(generation.get()),
+                    ..plain
+                },
             )),
-            SecretForm::Age { file } => {
-                Some((Source::Sealed, WantedKey { file: Some(sealed_path(file.as_str())), ..plain }))
-            }
+            SecretForm::Age { file } => Some((
+                Source::Sealed,
+                WantedKey { file: Some(sealed_path(file.as_str())), ..plain },
+            )),
             SecretForm::Existing { .. } | SecretForm::Literal { .. } => None,
         }
     };
@@ -170,7 +188,8 @@ mod tests {
     use super::*;
 
     fn config_map(name: &str, keys: usize) -> Value {
-        let data: Map<String, Value> = (0..keys).map(|key| (format!("k{key}"), "v".into())).collect();
+        let data: Map<String, Value> =
+            (0..keys).map(|key| (format!("k{key}"), "v".into())).collect();
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "a"}, "data": data})
     }
 
@@ -189,14 +208,19 @@ mod tests {
 
             let made = manifests(&set([object.clone()]));
 
-            assert_eq!(yaml::from_yaml(yaml::to_yaml(&object).as_bytes()).is_ok(), wanted, "{nodes}");
+            assert_eq!(
+                yaml::from_yaml(yaml::to_yaml(&object).as_bytes()).is_ok(),
+                wanted,
+                "{nodes}"
+            );
             assert_eq!(made.is_ok(), wanted, "{nodes}");
         }
     }
 
     #[test]
     fn the_values_of_all_manifests_are_limited_as_in_a_reader() {
-        let several = |number| manifests(&set((0..number).map(|n| config_map(&format!("a{n}"), 9_000))));
+        let several =
+            |number| manifests(&set((0..number).map(|n| config_map(&format!("a{n}"), 9_000))));
 
         assert!(several(5).is_ok());
         assert!(matches!(several(6), Err(AssembleError::Limit(LimitExceeded::ManifestsValues))));

@@ -1,7 +1,8 @@
-//! The images behind the listed files of an archive: an OCI image layout of what `images.json` lists.
+//! The images behind the listed files of an archive: an OCI image layout of what `images.json`
+//! lists.
 //!
-//! A config or layer may be absent, never different, and nothing else is there. All manifests are there as soon as one config or
-//! layer is; without any, an archive has no image layout.
+//! A config or layer may be absent, never different, and nothing else is there. All manifests are
+//! there as soon as one config or layer is; without any, an archive has no image layout.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
@@ -53,7 +54,10 @@ impl Carried {
     }
 
     /// Yields the configs and layers of `images` that are not there, each with its size.
-    pub fn missing<'a>(&'a self, images: &'a ImageList) -> impl Iterator<Item = (Digest, u64)> + 'a {
+    pub fn missing<'a>(
+        &'a self,
+        images: &'a ImageList,
+    ) -> impl Iterator<Item = (Digest, u64)> + 'a {
         images.blobs().filter(|(digest, _)| !self.contains(digest))
     }
 }
@@ -78,33 +82,37 @@ impl<M: Medium> Tail<M> {
         self.check_end()
     }
 
-    /// Hashes everything that follows, and shows each manifest, config and layer to `visit`, in the order of the digests.
+    /// Hashes everything that follows, and shows each manifest, config and layer to `visit`, in the
+    /// order of the digests.
     ///
-    /// What `visit` leaves unread is checked nevertheless; a large file of which it reads nothing is hashed while it is shown
-    /// the next ones. **No byte is known to be good before this method has returned**: `visit` may copy bytes to where a failure
-    /// discards them, and must not act on them.
+    /// What `visit` leaves unread is checked nevertheless; a large file of which it reads nothing
+    /// is hashed while it is shown the next ones. **No byte is known to be good before this method
+    /// has returned**: `visit` may copy bytes to where a failure discards them, and must not act on
+    /// them.
     ///
     /// The error is that of the first file, in order, that is not good, however many cores hash.
     ///
     /// # Errors
     ///
-    /// When a file is not the one that `images` lists, or is missing or too many; when the medium cannot be read; or
-    /// [`Fault::Sink`] when `visit` failed.
+    /// When a file is not the one that `images` lists, or is missing or too many; when the medium
+    /// cannot be read; or [`Fault::Sink`] when `visit` failed.
     pub fn check(
         mut self,
         images: Option<&ImageList>,
         visit: &mut Visitor<'_>,
     ) -> Result<Carried, ReadError> {
-        let mut hashing = HashingReader { visit, beside: Beside::default(), buffer: vec![0; BUFFER_BYTES] };
+        let mut hashing =
+            HashingReader { visit, beside: Beside::default(), buffer: vec![0; BUFFER_BYTES] };
         let walked = self.walk(images, &mut hashing);
-        // Whatever else went wrong comes later in the order of the files. The medium stays until all are hashed: its threads
-        // end with it.
+        // Whatever else went wrong comes later in the order of the files. The medium stays until
+        // all are hashed: its threads end with it.
         hashing.beside.settle()?;
         walked
     }
 
-    /// As [`Tail::check`], of all manifests and the configs and layers that are `wanted`; **nothing is known of the others**.
-    /// The last bytes of a file are shown only if all its bytes are the right ones.
+    /// As [`Tail::check`], of all manifests and the configs and layers that are `wanted`; **nothing
+    /// is known of the others**. The last bytes of a file are shown only if all its bytes are the
+    /// right ones.
     ///
     /// # Errors
     ///
@@ -115,14 +123,16 @@ impl<M: Medium> Tail<M> {
         wanted: &BTreeSet<Digest>,
         visit: &mut Visitor<'_>,
     ) -> Result<Carried, ReadError> {
-        let hashing = HashingReader { visit, beside: Beside::default(), buffer: vec![0; BUFFER_BYTES] };
+        let hashing =
+            HashingReader { visit, beside: Beside::default(), buffer: vec![0; BUFFER_BYTES] };
         let mut picking = PickingReader { wanted, hashing };
         let walked = self.walk(images, &mut picking);
         picking.hashing.beside.settle()?;
         walked
     }
 
-    /// Reads the headers of what follows, and hashes no config and no layer: **nothing is known of their bytes**.
+    /// Reads the headers of what follows, and hashes no config and no layer: **nothing is known of
+    /// their bytes**.
     ///
     /// # Errors
     ///
@@ -138,7 +148,11 @@ impl<M: Medium> Tail<M> {
         }
     }
 
-    fn walk(&mut self, images: Option<&ImageList>, reading: &mut dyn Reading) -> Result<Carried, ReadError> {
+    fn walk(
+        &mut self,
+        images: Option<&ImageList>,
+        reading: &mut dyn Reading,
+    ) -> Result<Carried, ReadError> {
         let Some(images) = images else { return self.check_end().map(|()| Carried::default()) };
         if !self.read_derived(OCI_LAYOUT, OCI_LAYOUT_BYTES)? {
             return Ok(Carried::default());
@@ -148,13 +162,19 @@ impl<M: Medium> Tail<M> {
         }
         let carried = self.read_blobs(images, reading)?;
         if images.blobs().all(|(digest, _)| !carried.contains(&digest)) {
-            return Err(self.error(Fault::Form { name: OCI_LAYOUT.to_owned(), form: Form::EmptyLayout }));
+            return Err(
+                self.error(Fault::Form { name: OCI_LAYOUT.to_owned(), form: Form::EmptyLayout })
+            );
         }
         Ok(carried)
     }
 
     /// Reads manifests, configs and layers up to the end of the bundle.
-    fn read_blobs(&mut self, images: &ImageList, reading: &mut dyn Reading) -> Result<Carried, ReadError> {
+    fn read_blobs(
+        &mut self,
+        images: &ImageList,
+        reading: &mut dyn Reading,
+    ) -> Result<Carried, ReadError> {
         let mut carried = Carried::default();
         let mut rest = images.carryable();
         while let Some(file) = self.medium.next_file()? {
@@ -202,16 +222,19 @@ impl<M: Medium> Tail<M> {
     }
 }
 
-/// Finds in `rest`, which rises by digest, what the file `name` is; passes over configs and layers, which may be absent.
+/// Finds in `rest`, which rises by digest, what the file `name` is; passes over configs and layers,
+/// which may be absent.
 fn find_listed(
     images: &ImageList,
     rest: &mut impl Iterator<Item = (Digest, Carryable)>,
     name: &str,
 ) -> Result<(Digest, Carryable), Fault> {
     let found = layout::digest_of(name);
-    let is_later = |digest| found.is_some_and(|found| found > digest && images.get(&found).is_some());
+    let is_later =
+        |digest| found.is_some_and(|found| found > digest && images.get(&found).is_some());
     // Every manifest is there: one that would be passed over is missing.
-    match rest.find(|(digest, one)| found == Some(*digest) || matches!(one, Carryable::Manifest(_))) {
+    match rest.find(|(digest, one)| found == Some(*digest) || matches!(one, Carryable::Manifest(_)))
+    {
         Some((digest, one)) if found == Some(digest) => Ok((digest, one)),
         Some((digest, _)) if is_later(digest) => {
             Err(Fault::Missing { path: layout::path_of(&digest).to_string() })
@@ -249,14 +272,16 @@ fn read_one(
     }
 }
 
-/// Checks that a manifest names the configs and layers that are listed, and no other. Its bytes are the ones listed.
+/// Checks that a manifest names the configs and layers that are listed, and no other. Its bytes are
+/// the ones listed.
 fn check_manifest(
     images: &ImageList,
     digest: Digest,
     listed: ListedManifest,
     bytes: &[u8],
 ) -> Result<(), String> {
-    let named = Manifest::parse(bytes, listed.media_type).map_err(|error| error.to_string())?.blobs();
+    let named =
+        Manifest::parse(bytes, listed.media_type).map_err(|error| error.to_string())?.blobs();
     let image = images.images().find(|image| image.digest == digest);
     let blobs = &image.expect("each listed manifest belongs to an image").blobs;
     let is_listed = |(blob, size): (&Digest, &u64)| {
@@ -277,9 +302,18 @@ trait Reading {
     fn hashes(&self) -> bool;
 
     /// Reads one; returns what to wait for if it is hashed beside others.
-    fn read(&mut self, entry: Entry<'_>, content: &mut dyn Content) -> Result<Option<Pending>, Fault>;
+    fn read(
+        &mut self,
+        entry: Entry<'_>,
+        content: &mut dyn Content,
+    ) -> Result<Option<Pending>, Fault>;
 
-    fn wait(&mut self, entry: Entry<'_>, offset: Option<u64>, pending: Pending) -> Result<(), ReadError>;
+    fn wait(
+        &mut self,
+        entry: Entry<'_>,
+        offset: Option<u64>,
+        pending: Pending,
+    ) -> Result<(), ReadError>;
 }
 
 struct HashingReader<'a, 'v> {
@@ -293,11 +327,20 @@ impl Reading for HashingReader<'_, '_> {
         true
     }
 
-    fn read(&mut self, entry: Entry<'_>, content: &mut dyn Content) -> Result<Option<Pending>, Fault> {
+    fn read(
+        &mut self,
+        entry: Entry<'_>,
+        content: &mut dyn Content,
+    ) -> Result<Option<Pending>, Fault> {
         visit_checked(entry, content, self.visit, &mut self.buffer)
     }
 
-    fn wait(&mut self, entry: Entry<'_>, offset: Option<u64>, pending: Pending) -> Result<(), ReadError> {
+    fn wait(
+        &mut self,
+        entry: Entry<'_>,
+        offset: Option<u64>,
+        pending: Pending,
+    ) -> Result<(), ReadError> {
         self.beside.add(entry, offset, pending)
     }
 }
@@ -313,14 +356,23 @@ impl Reading for PickingReader<'_, '_> {
         true
     }
 
-    fn read(&mut self, entry: Entry<'_>, content: &mut dyn Content) -> Result<Option<Pending>, Fault> {
+    fn read(
+        &mut self,
+        entry: Entry<'_>,
+        content: &mut dyn Content,
+    ) -> Result<Option<Pending>, Fault> {
         if self.wanted.contains(&entry.digest) {
             return self.hashing.read(entry, content);
         }
         SkimmingReader.read(entry, content)
     }
 
-    fn wait(&mut self, entry: Entry<'_>, offset: Option<u64>, pending: Pending) -> Result<(), ReadError> {
+    fn wait(
+        &mut self,
+        entry: Entry<'_>,
+        offset: Option<u64>,
+        pending: Pending,
+    ) -> Result<(), ReadError> {
         self.hashing.wait(entry, offset, pending)
     }
 }
@@ -332,7 +384,11 @@ impl Reading for SkimmingReader {
         false
     }
 
-    fn read(&mut self, entry: Entry<'_>, content: &mut dyn Content) -> Result<Option<Pending>, Fault> {
+    fn read(
+        &mut self,
+        entry: Entry<'_>,
+        content: &mut dyn Content,
+    ) -> Result<Option<Pending>, Fault> {
         let skipped = content.skip(entry.bytes).map_err(Fault::Io)?;
         if skipped < entry.bytes {
             return Err(Fault::Truncated { name: entry.path.to_string() });

@@ -20,8 +20,8 @@ pub trait Content: Read {
         io::copy(&mut self.take(bytes), &mut io::sink())
     }
 
-    /// Begins to hash the next `bytes` bytes while the caller goes on, and leaves the reader behind them; none,
-    /// and the reader where it is, if they are to be read here.
+    /// Begins to hash the next `bytes` bytes while the caller goes on, and leaves the reader behind
+    /// them; none, and the reader where it is, if they are to be read here.
     fn hash_beside(&mut self, bytes: u64) -> Option<Pending> {
         let _ = bytes;
         None
@@ -73,10 +73,16 @@ pub(super) const BUFFER_BYTES: usize = 128 << 10;
 /// # Errors
 ///
 /// When it is shorter, has other bytes or cannot be read; or [`Fault::Sink`] when `visit` failed.
-pub fn visit_file(entry: Entry<'_>, content: &mut dyn Content, visit: &mut Visitor<'_>) -> Result<(), Fault> {
+pub fn visit_file(
+    entry: Entry<'_>,
+    content: &mut dyn Content,
+    visit: &mut Visitor<'_>,
+) -> Result<(), Fault> {
     match visit_checked(entry, content, visit, &mut vec![0; BUFFER_BYTES])? {
         None => Ok(()),
-        Some(pending) => compare(entry.path, entry.bytes, entry.digest, pending().map_err(Fault::Io)?),
+        Some(pending) => {
+            compare(entry.path, entry.bytes, entry.digest, pending().map_err(Fault::Io)?)
+        }
     }
 }
 
@@ -87,8 +93,13 @@ pub(super) fn visit_checked(
     visit: &mut Visitor<'_>,
     buffer: &mut [u8],
 ) -> Result<Option<Pending>, Fault> {
-    let mut file =
-        Checked { inner: content, left: entry.bytes, wanted: entry.digest, hasher: None, end: None };
+    let mut file = Checked {
+        inner: content,
+        left: entry.bytes,
+        wanted: entry.digest,
+        hasher: None,
+        end: None,
+    };
     let visited = visit(entry, &mut file);
     if visited.is_ok() {
         if let Some(pending) = file.hash_beside() {
@@ -112,7 +123,11 @@ fn compare(path: &SafePath, bytes: u64, wanted: Digest, found: Hashed) -> Result
     if found.bytes < bytes {
         return Err(Fault::Truncated { name: path });
     }
-    if found.digest == wanted { Ok(()) } else { Err(Fault::Tampered { path, wanted, found: found.digest }) }
+    if found.digest == wanted {
+        Ok(())
+    } else {
+        Err(Fault::Tampered { path, wanted, found: found.digest })
+    }
 }
 
 /// The files that are hashed beside others, in their order.
@@ -143,7 +158,8 @@ impl Beside {
         Ok(())
     }
 
-    /// Waits for all files, and returns what is wrong with the first bad one, whichever was found first.
+    /// Waits for all files, and returns what is wrong with the first bad one, whichever was found
+    /// first.
     pub(super) fn settle(&mut self) -> Result<(), ReadError> {
         while !self.0.is_empty() {
             self.settle_first()?;
@@ -155,7 +171,8 @@ impl Beside {
         let Some(Waiting { path, bytes, wanted, offset, pending }) = self.0.pop_front() else {
             return Ok(());
         };
-        let checked = pending().map_err(Fault::Io).and_then(|found| compare(&path, bytes, wanted, found));
+        let checked =
+            pending().map_err(Fault::Io).and_then(|found| compare(&path, bytes, wanted, found));
         checked.map_err(|fault| {
             // The others come later in the order of the files.
             self.0.clear();
@@ -164,7 +181,8 @@ impl Beside {
     }
 }
 
-/// Reads `left` more bytes of a file, and hashes them. The last ones are handed out only if all are the right ones.
+/// Reads `left` more bytes of a file, and hashes them. The last ones are handed out only if all are
+/// the right ones.
 struct Checked<'a> {
     inner: &'a mut dyn Content,
     left: u64,

@@ -1,5 +1,5 @@
-//! What `bundle.json` repeats of the manifests. A reader derives it again and compares: nobody who reads the index is
-//! told another story than the cluster.
+//! What `bundle.json` repeats of the manifests. A reader derives it again and compares: nobody who
+//! reads the index is told another story than the cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,8 @@ use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::references::{Keys, Target, pod_template, references};
 use crate::render::served;
 
-/// Returns the containers of a pod template, those that run first in front; init containers and sidecars among them.
+/// Returns the containers of a pod template, those that run first in front; init containers and
+/// sidecars among them.
 pub fn containers(template: &Value) -> impl Iterator<Item = &Value> {
     ["/spec/initContainers", "/spec/containers", "/spec/ephemeralContainers"]
         .into_iter()
@@ -44,14 +45,19 @@ pub fn workloads(set: &ManifestSet) -> Vec<Workload> {
 fn workload(manifest: &Manifest) -> Option<Workload> {
     let template = pod_template(&manifest.object)?;
     let annotations = template.pointer("/metadata/annotations").and_then(Value::as_object);
-    let checksums = annotations.into_iter().flatten().filter(|(key, _)| key.starts_with("checksum/"));
-    let pod_kinds = ["ConfigMap", "Secret", "PersistentVolumeClaim", "ServiceAccount", "PriorityClass"];
-    let consumed =
-        references(&manifest.object).into_keys().filter(|target| pod_kinds.contains(&target.kind.as_str()));
+    let checksums =
+        annotations.into_iter().flatten().filter(|(key, _)| key.starts_with("checksum/"));
+    let pod_kinds =
+        ["ConfigMap", "Secret", "PersistentVolumeClaim", "ServiceAccount", "PriorityClass"];
+    let consumed = references(&manifest.object)
+        .into_keys()
+        .filter(|target| pod_kinds.contains(&target.kind.as_str()));
     Some(Workload {
         kind: manifest.key.kind.clone(),
         name: manifest.key.name.clone(),
-        containers: containers(template).map(|container| text(container, "name").to_owned()).collect(),
+        containers: containers(template)
+            .map(|container| text(container, "name").to_owned())
+            .collect(),
         checksums: checksums
             .map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()))
             .collect(),
@@ -61,7 +67,8 @@ fn workload(manifest: &Manifest) -> Option<Workload> {
 
 /// Returns the newest version of Kubernetes that is known to serve every object.
 pub fn newest_kubernetes(set: &ManifestSet) -> KubeVersion {
-    let newest = |manifest: &Manifest| served::newest(&manifest.key.api_version, &manifest.key.kind);
+    let newest =
+        |manifest: &Manifest| served::newest(&manifest.key.api_version, &manifest.key.kind);
     set.iter().map(newest).min().unwrap_or(KubeVersion::NEWEST)
 }
 

@@ -58,24 +58,32 @@ enum Covered<'a> {
 
 impl<'a> Covered<'a> {
     fn by(selector: Option<&'a Value>) -> Self {
-        let Some(selector) = selector.filter(|selector| !selector.is_null()) else { return Self::None };
+        let Some(selector) = selector.filter(|selector| !selector.is_null()) else {
+            return Self::None;
+        };
         let expressions = &selector["matchExpressions"];
         let has_expressions =
             !expressions.is_null() && expressions.as_array().is_none_or(|all| !all.is_empty());
-        if has_expressions { Self::Unknown } else { Self::Labelled(selector["matchLabels"].as_object()) }
+        if has_expressions {
+            Self::Unknown
+        } else {
+            Self::Labelled(selector["matchLabels"].as_object())
+        }
     }
 }
 
 /// Returns the least number of pods of all workloads whose pods have these labels.
 ///
-/// It is zero where the budget covers pods of other bundles only: nothing says how many of them there are.
+/// It is zero where the budget covers pods of other bundles only: nothing says how many of them
+/// there are.
 fn fewest_pods(manifests: &ManifestSet, labels: Option<&Map<String, Value>>) -> i64 {
     let has_labels = |template: &Value| {
         let of_pods = &template["metadata"]["labels"];
         labels.into_iter().flatten().all(|(key, value)| of_pods.get(key) == Some(value))
     };
     let is_covered = |manifest: &&Manifest| pod_template(&manifest.object).is_some_and(has_labels);
-    let fewest = manifests.iter().filter(is_covered).map(|workload| fewest_pods_of(manifests, workload));
+    let fewest =
+        manifests.iter().filter(is_covered).map(|workload| fewest_pods_of(manifests, workload));
     fewest.fold(0, i64::saturating_add)
 }
 
@@ -100,8 +108,7 @@ mod tests {
 
     /// Returns by what the budget of a workload with two pods, or with a scaler, keeps them.
     fn blocked(budget: &Value, scaler: Option<i64>) -> Option<String> {
-        let object =
-            |kind: &str, spec: &Value| json!({"kind": kind, "metadata": {"name": "a"}, "spec": spec});
+        let object = |kind: &str, spec: &Value| json!({"kind": kind, "metadata": {"name": "a"}, "spec": spec});
         let labels = json!({"app": "a"});
         let mut budget = budget.clone();
         if budget.get("selector").is_none() {
@@ -111,7 +118,8 @@ mod tests {
         let template = json!({"metadata": {"labels": labels}});
         set.add(&object("Deployment", &json!({"replicas": 2, "template": template})));
         let other = json!({"metadata": {"labels": {"app": "b"}}});
-        let other = json!({"kind": "Deployment", "metadata": {"name": "b"}, "spec": {"template": other}});
+        let other =
+            json!({"kind": "Deployment", "metadata": {"name": "b"}, "spec": {"template": other}});
         set.add(&other);
         if let Some(fewest) = scaler {
             let target = json!({"kind": "Deployment", "name": "a"});
@@ -154,7 +162,11 @@ mod tests {
     fn empty_selector_covers_every_workload() {
         for selector in [json!({}), json!({"matchLabels": {}}), json!({"matchExpressions": []})] {
             let budget = |least: i64| json!({"minAvailable": least, "selector": selector});
-            assert_eq!(blocked(&budget(99), None).as_deref(), Some("minAvailable 99"), "{selector}");
+            assert_eq!(
+                blocked(&budget(99), None).as_deref(),
+                Some("minAvailable 99"),
+                "{selector}"
+            );
             // The second workload has one pod.
             assert_eq!(blocked(&budget(3), None).as_deref(), Some("minAvailable 3"), "{selector}");
             assert_eq!(blocked(&budget(2), None), None, "{selector}");

@@ -86,7 +86,8 @@ impl BundleFiles {
     /// Returns the list of the files; its digest is the content id of the bundle.
     pub fn sums(&self) -> Sums {
         let entries = self.files.iter().map(|(path, file)| (path.clone(), file.digest)).collect();
-        // `add` admits only files that can be listed, and none of their folders is the name of a file.
+        // `add` admits only files that can be listed, and none of their folders is the name of a
+        // file.
         Sums::of_checked(entries)
     }
 }
@@ -123,7 +124,10 @@ mod tests {
         let mut files = BundleFiles::default();
         files.add(path("bundle.json"), Vec::new()).unwrap();
 
-        assert_eq!(files.add(path("bundle.json"), Vec::new()), Err(AddError::Duplicate(path("bundle.json"))));
+        assert_eq!(
+            files.add(path("bundle.json"), Vec::new()),
+            Err(AddError::Duplicate(path("bundle.json")))
+        );
         for wrong in ["images/a", "readme.md", "attestation.dsse.json"] {
             assert_eq!(files.add(path(wrong), Vec::new()), Err(AddError::Misplaced(path(wrong))));
         }

@@ -1,4 +1,5 @@
-//! `bundle.json`: what a bundle is and holds. No time, host, user or tool: the same content has the same index.
+//! `bundle.json`: what a bundle is and holds. No time, host, user or tool: the same content has the
+//! same index.
 
 use std::collections::BTreeMap;
 
@@ -134,6 +135,7 @@ pub struct Workload {
     pub containers: Vec<String>,
     /// The `checksum/` annotations of the pod template.
     pub checksums: BTreeMap<String, String>,
-    /// What the pods refer to: `ConfigMap/x`, `Secret/y`, `PersistentVolumeClaim/z`, `ServiceAccount/a`.
+    /// What the pods refer to: `ConfigMap/x`, `Secret/y`, `PersistentVolumeClaim/z`,
+    /// `ServiceAccount/a`.
     pub consumes: Vec<String>,
 }

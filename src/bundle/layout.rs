@@ -17,7 +17,8 @@ pub enum Kind {
     Document,
     /// `images.json`: every image, manifest, config and layer.
     ImageList,
-    /// `manifests/<name>.yaml`: one Kubernetes object. No subfolders, which `kubectl apply -f` would not visit.
+    /// `manifests/<name>.yaml`: one Kubernetes object. No subfolders, which `kubectl apply -f`
+    /// would not visit.
     Manifest,
     /// `secrets/<name>.age`: ciphertext.
     SealedSecret,

@@ -6,28 +6,30 @@ use crate::bundle::layout::Kind;
 use crate::canonical::values_at_most;
 use crate::model::safe_path::SafePath;
 
-/// The attestation: a statement with many site names and sixteen signatures take a quarter of it. It is read
-/// before anything is trusted, so it stays small.
+/// The attestation: a statement with many site names and sixteen signatures take a quarter of it.
+/// It is read before anything is trusted, so it stays small.
 pub const ATTESTATION_BYTES_MAX: u64 = 64 << 10;
 
 /// `SHA256SUMS`: 20,000 lines of the longest path (167 bytes) take 3.4 MB.
 pub const SUMS_BYTES_MAX: u64 = 4 << 20;
 
-/// Files that `SHA256SUMS` lists: far above any real set, and small enough to keep the list in memory.
+/// Files that `SHA256SUMS` lists: far above any real set, and small enough to keep the list in
+/// memory.
 pub const FILES_MAX: usize = 20_000;
 
-/// One manifest or sealed secret: the API server stores no object of more than about 1.5 MiB in etcd, and
-/// refuses a `ConfigMap` or Secret with more than 1 MiB of data.
+/// One manifest or sealed secret: the API server stores no object of more than about 1.5 MiB in
+/// etcd, and refuses a `ConfigMap` or Secret with more than 1 MiB of data.
 pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 
 /// All manifests and sealed secrets together: they stay in memory from verification to apply.
 pub const MANIFESTS_BYTES_MAX: u64 = 8 << 20;
 
-/// `bundle.json` and `recipe.json`, each: they describe at most what the manifests hold, and stay in memory.
+/// `bundle.json` and `recipe.json`, each: they describe at most what the manifests hold, and stay
+/// in memory.
 pub const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
 
-/// Values in `bundle.json` and in `recipe.json`, each: in memory a value takes hundreds of times the two bytes that it
-/// can have in the file. The profiles of the repository have about 300.
+/// Values in `bundle.json` and in `recipe.json`, each: in memory a value takes hundreds of times
+/// the two bytes that it can have in the file. The profiles of the repository have about 300.
 pub const DOCUMENT_VALUES_MAX: usize = 50_000;
 
 /// Values in all manifests together, for the same reason.
@@ -81,7 +83,11 @@ impl Budget {
 
 /// Refuses a file of more than `limit` bytes.
 pub fn check_size(path: &str, bytes: u64, limit: u64) -> Result<(), LimitExceeded> {
-    if bytes > limit { Err(LimitExceeded::File { path: path.to_owned(), bytes, limit }) } else { Ok(()) }
+    if bytes > limit {
+        Err(LimitExceeded::File { path: path.to_owned(), bytes, limit })
+    } else {
+        Ok(())
+    }
 }
 
 /// Refuses a document of more values than are allowed, before it is parsed.
@@ -147,8 +153,12 @@ mod tests {
     fn manifests_and_sealed_secrets_share_one_budget() {
         let mut budget = Budget::default();
         for number in 0..4 {
-            budget.admit(&path(&format!("manifests/{number}.yaml")), Kind::Manifest, 1 << 20).unwrap();
-            budget.admit(&path(&format!("secrets/{number}.age")), Kind::SealedSecret, 1 << 20).unwrap();
+            budget
+                .admit(&path(&format!("manifests/{number}.yaml")), Kind::Manifest, 1 << 20)
+                .unwrap();
+            budget
+                .admit(&path(&format!("secrets/{number}.age")), Kind::SealedSecret, 1 << 20)
+                .unwrap();
         }
         budget.admit(&path("bundle.json"), Kind::Document, DOCUMENT_BYTES_MAX).unwrap();
 
@@ -166,6 +176,9 @@ mod tests {
         for number in 0..FILES_MAX {
             budget.admit(&path(&format!("manifests/{number}.yaml")), Kind::Manifest, 0).unwrap();
         }
-        assert_eq!(budget.admit(&path("manifests/x.yaml"), Kind::Manifest, 0), Err(LimitExceeded::Files));
+        assert_eq!(
+            budget.admit(&path("manifests/x.yaml"), Kind::Manifest, 0),
+            Err(LimitExceeded::Files)
+        );
     }
 }

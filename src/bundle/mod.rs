@@ -1,4 +1,5 @@
-//! The content of a bundle, wherever it is kept: its files, their list, its limits, and how it is read.
+//! The content of a bundle, wherever it is kept: its files, their list, its limits, and how it is
+//! read.
 //!
 //! Pure: names no file system. `docs/format/bundle.md` specifies what these modules implement.
 

@@ -1,10 +1,13 @@
-//! The one object that may stand outside the bundle's namespace: a `ServiceMonitor` beside Prometheus.
+//! The one object that may stand outside the bundle's namespace: a `ServiceMonitor` beside
+//! Prometheus.
 //!
-//! There it could make Prometheus read every namespace, or send Secrets of that namespace anywhere. So it has to be of the
-//! shape that this program renders, and must lead to a Service of this bundle and nowhere else.
+//! There it could make Prometheus read every namespace, or send Secrets of that namespace anywhere.
+//! So it has to be of the shape that this program renders, and must lead to a Service of this
+//! bundle and nowhere else.
 //!
-//! In the bundle's own namespace it could still make Prometheus send a file of its own, such as its token, to a pod of the
-//! bundle. So it has the same fields there; a profile may choose other namespaces and relabel the target.
+//! In the bundle's own namespace it could still make Prometheus send a file of its own, such as its
+//! token, to a pod of the bundle. So it has the same fields there; a profile may choose other
+//! namespaces and relabel the target.
 
 use std::net::Ipv4Addr;
 
@@ -50,7 +53,15 @@ const FIELDS: [(&str, &[&str]); 5] = [
     ("/spec/selector", &["matchLabels"]),
     (
         "/spec/endpoints/0",
-        &["interval", "metricRelabelings", "params", "path", "port", "relabelings", "scrapeTimeout"],
+        &[
+            "interval",
+            "metricRelabelings",
+            "params",
+            "path",
+            "port",
+            "relabelings",
+            "scrapeTimeout",
+        ],
     ),
 ];
 
@@ -108,7 +119,8 @@ fn only<'a>(
     }
 }
 
-/// Returns the role of the Service that is selected, by exactly the labels that this program writes.
+/// Returns the role of the Service that is selected, by exactly the labels that this program
+/// writes.
 fn selected_role(
     labels: &Value,
     name: &str,
@@ -121,12 +133,15 @@ fn selected_role(
     let ours = json!({ROLE_LABEL: role, instance: name, "app.kubernetes.io/name": app});
     let selected = |service: &Value| {
         let own = service.pointer("/metadata/labels").and_then(Value::as_object);
-        own.zip(labels.as_object())
-            .is_some_and(|(own, wanted)| wanted.iter().all(|(key, value)| own.get(key) == Some(value)))
+        own.zip(labels.as_object()).is_some_and(|(own, wanted)| {
+            wanted.iter().all(|(key, value)| own.get(key) == Some(value))
+        })
     };
     let mut services = manifests.iter().filter(|manifest| manifest.key.kind == "Service");
     match role {
-        Some(role) if *labels == ours && services.any(|service| selected(&service.object)) => Ok(role),
+        Some(role) if *labels == ours && services.any(|service| selected(&service.object)) => {
+            Ok(role)
+        }
         _ => Err(InvalidMonitor::Service),
     }
 }
@@ -153,7 +168,8 @@ fn check_endpoint(endpoint: &Value, role: &str, stand: Stand) -> Result<(), Inva
         return Err(wrong("params"));
     }
     for field in ["relabelings", "metricRelabelings"] {
-        let steps = endpoint.get(field).map_or(Some(&[][..]), |steps| steps.as_array().map(Vec::as_slice));
+        let steps =
+            endpoint.get(field).map_or(Some(&[][..]), |steps| steps.as_array().map(Vec::as_slice));
         for step in steps.ok_or_else(|| wrong(field))? {
             only(step, "", &STEP_FIELDS).map_err(|_| wrong(field))?;
             let text = |key: &str| step.get(key).and_then(Value::as_str);
@@ -173,5 +189,7 @@ fn check_endpoint(endpoint: &Value, role: &str, stand: Stand) -> Result<(), Inva
 fn is_local(url: &str) -> bool {
     let rest = url.strip_prefix("http://").and_then(|rest| rest.split_once('/'));
     let address = rest.and_then(|(authority, _)| authority.split_once(':'));
-    address.is_some_and(|(host, port)| host == Ipv4Addr::LOCALHOST.to_string() && port.parse::<u16>().is_ok())
+    address.is_some_and(|(host, port)| {
+        host == Ipv4Addr::LOCALHOST.to_string() && port.parse::<u16>().is_ok()
+    })
 }

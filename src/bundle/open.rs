@@ -1,7 +1,8 @@
 //! The files of a bundle to values: what commands that read a bundle work with.
 //!
-//! Strict: `bundle.json`, `recipe.json` and every manifest are in the only spelling that this program writes, and the
-//! index says of the manifests what they say themselves. Nothing here is proof of who made the bundle.
+//! Strict: `bundle.json`, `recipe.json` and every manifest are in the only spelling that this
+//! program writes, and the index says of the manifests what they say themselves. Nothing here is
+//! proof of who made the bundle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -88,7 +89,9 @@ pub enum InvalidBundle {
     Sealed(#[from] Box<InvalidSealed>),
     #[error("`{IMAGES}` is not a list of images: {0}")]
     Images(InvalidImageList),
-    #[error("`{IMAGES}` lists other images than the manifests: `{reference}` is in one of them only")]
+    #[error(
+        "`{IMAGES}` lists other images than the manifests: `{reference}` is in one of them only"
+    )]
     OtherImages { reference: String },
 }
 
@@ -97,16 +100,18 @@ impl Bundle {
     ///
     /// # Errors
     ///
-    /// When a document or a manifest is missing, is spelt otherwise than this program writes it, or contradicts another; or when
-    /// an object has what no bundle may have.
+    /// When a document or a manifest is missing, is spelt otherwise than this program writes it, or
+    /// contradicts another; or when an object has what no bundle may have.
     pub fn open(contents: Contents) -> Result<Self, InvalidBundle> {
-        Self::read(contents, |manifests, index| Ok(confinement::check(manifests, index.name.as_str())?))
+        Self::read(contents, |manifests, index| {
+            Ok(confinement::check(manifests, index.name.as_str())?)
+        })
     }
 
     /// Makes a bundle of the files that a record in a cluster has, to compare with what is there.
     ///
-    /// An earlier release may have applied what no bundle may have now. It can be replaced and removed; [`Bundle::open`] decides
-    /// whether it may be applied again.
+    /// An earlier release may have applied what no bundle may have now. It can be replaced and
+    /// removed; [`Bundle::open`] decides whether it may be applied again.
     ///
     /// # Errors
     ///
@@ -133,7 +138,16 @@ impl Bundle {
         agrees_with_manifests(&index, &manifests)?;
         index.contract.iter().try_for_each(|wanted| check_source(wanted, &files))?;
         let images = read_images(&files, &index)?;
-        Ok(Self { content_id: sums.content_id(), index, recipe, manifests, images, sums, files, bytes })
+        Ok(Self {
+            content_id: sums.content_id(),
+            index,
+            recipe,
+            manifests,
+            images,
+            sums,
+            files,
+            bytes,
+        })
     }
 
     /// Makes a bundle of files in memory, which were just assembled.
@@ -171,21 +185,27 @@ fn agrees_with_recipe(index: &Index, recipe: &Recipe) -> Result<(), InvalidBundl
     if recipe.profile != index.profile {
         return Err(InvalidBundle::OtherThanRecipe { what: "profile" });
     }
-    let differs = |pointer, text| recipe.settings.pointer(pointer).and_then(Value::as_str) != Some(text);
+    let differs =
+        |pointer, text| recipe.settings.pointer(pointer).and_then(Value::as_str) != Some(text);
     match repeated.into_iter().find(|(_, pointer, text)| differs(pointer, *text)) {
         Some((what, ..)) => Err(InvalidBundle::OtherThanRecipe { what }),
         None => Ok(()),
     }
 }
 
-/// Checks that the recipe names every encrypted file, by its path in the profiles' folder, and its digest.
+/// Checks that the recipe names every encrypted file, by its path in the profiles' folder, and its
+/// digest.
 fn sealed_as_in_recipe(recipe: &Recipe, files: &BundleFiles) -> Result<(), InvalidBundle> {
     let named: BTreeMap<String, Digest> =
         recipe.sealed.iter().map(|(file, digest)| (sealed_path(file), *digest)).collect();
     let found = files.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::SealedSecret));
     let found: BTreeMap<String, Digest> =
         found.map(|(path, file)| (path.to_string(), file.digest())).collect();
-    if named == found { Ok(()) } else { Err(InvalidBundle::OtherThanRecipe { what: "sealed files" }) }
+    if named == found {
+        Ok(())
+    } else {
+        Err(InvalidBundle::OtherThanRecipe { what: "sealed files" })
+    }
 }
 
 fn agrees_with_manifests(index: &Index, manifests: &ManifestSet) -> Result<(), InvalidBundle> {
@@ -198,7 +218,10 @@ fn agrees_with_manifests(index: &Index, manifests: &ManifestSet) -> Result<(), I
     let derived = [
         ("images", derive::images(manifests) == index.images),
         ("workloads", derive::workloads(manifests) == index.workloads),
-        ("contract", derive::contract(manifests) == index.contract.iter().map(plain).collect::<Vec<_>>()),
+        (
+            "contract",
+            derive::contract(manifests) == index.contract.iter().map(plain).collect::<Vec<_>>(),
+        ),
         ("versions of Kubernetes", derive::newest_kubernetes(manifests) == max && min <= max),
     ];
     match derived.into_iter().find(|(_, agrees)| !agrees) {
@@ -207,9 +230,13 @@ fn agrees_with_manifests(index: &Index, manifests: &ManifestSet) -> Result<(), I
     }
 }
 
-/// Checks that an object is in the bundle's namespace. Only a monitor may be elsewhere: Prometheus often reads those of its own
-/// namespace.
-fn check_namespace(manifest: &Manifest, index: &Index, manifests: &ManifestSet) -> Result<(), InvalidBundle> {
+/// Checks that an object is in the bundle's namespace. Only a monitor may be elsewhere: Prometheus
+/// often reads those of its own namespace.
+fn check_namespace(
+    manifest: &Manifest,
+    index: &Index,
+    manifests: &ManifestSet,
+) -> Result<(), InvalidBundle> {
     let (key, namespace) = (&manifest.key, index.namespace.as_str());
     let right = match key.kind.as_str() {
         "Namespace" => key.namespace.is_empty() && key.name == namespace,
@@ -232,17 +259,22 @@ fn check_namespace(manifest: &Manifest, index: &Index, manifests: &ManifestSet) 
     Err(InvalidBundle::Namespace { object: key.to_string(), namespace: namespace.to_owned() })
 }
 
-/// Checks the source of a Secret, which no manifest states: one that apply makes is a Secret, and has its recipe.
+/// Checks the source of a Secret, which no manifest states: one that apply makes is a Secret, and
+/// has its recipe.
 fn check_source(wanted: &Wanted, files: &BundleFiles) -> Result<(), InvalidBundle> {
     let is_plain = |key: &WantedKey| *key == WantedKey::plain(key.key.clone());
     let is_made = |key: &WantedKey| match (wanted.source, key.length, key.generation, &key.file) {
         (Source::Generated, Some(length), Some(generation), None) => length > 0 && generation > 0,
-        (Source::Sealed, None, None, Some(file)) => file.starts_with("secrets/") && files.get(file).is_some(),
+        (Source::Sealed, None, None, Some(file)) => {
+            file.starts_with("secrets/") && files.get(file).is_some()
+        }
         _ => false,
     };
-    // A container of the profile's own may ask a Secret that apply makes for a key that it does not make.
+    // A container of the profile's own may ask a Secret that apply makes for a key that it does not
+    // make.
     let possible = wanted.keys.iter().all(|key| is_plain(key) || is_made(key))
-        && (wanted.source == Source::Cluster || wanted.kind == "Secret" && wanted.keys.iter().any(is_made));
+        && (wanted.source == Source::Cluster
+            || wanted.kind == "Secret" && wanted.keys.iter().any(is_made));
     if possible {
         return Ok(());
     }
@@ -257,10 +289,12 @@ fn check_source(wanted: &Wanted, files: &BundleFiles) -> Result<(), InvalidBundl
 pub fn images_of(files: &BundleFiles) -> Result<Option<ImageList>, InvalidBundle> {
     let file = files.get(IMAGES);
     file.map(|file| ImageList::parse(file.bytes())).transpose().map_err(|error| match error {
-        InvalidImageList::TooLarge { found } => {
-            LimitExceeded::File { path: IMAGES.to_owned(), bytes: found as u64, limit: IMAGES_BYTES_MAX }
-                .into()
+        InvalidImageList::TooLarge { found } => LimitExceeded::File {
+            path: IMAGES.to_owned(),
+            bytes: found as u64,
+            limit: IMAGES_BYTES_MAX,
         }
+        .into(),
         error => InvalidBundle::Images(error),
     })
 }
@@ -299,7 +333,8 @@ fn read_document<T: DeserializeOwned + serde::Serialize>(
     let file: &File = files.get(name).ok_or(InvalidBundle::Missing(name))?;
     let wrong = |why: String| InvalidBundle::Document { file: name, why };
     check_document(name, file.bytes())?;
-    let value: T = serde_json::from_slice(file.bytes()).map_err(|error| wrong(error.to_string()))?;
+    let value: T =
+        serde_json::from_slice(file.bytes()).map_err(|error| wrong(error.to_string()))?;
     let again = Canonical::of(&value).map_err(|error: NotCanonical| wrong(error.to_string()))?;
     if again.as_bytes() != file.bytes() {
         return Err(wrong("it is not canonical JSON".to_owned()));
@@ -333,17 +368,23 @@ fn read_manifests(files: &BundleFiles, objects: &[Object]) -> Result<ManifestSet
 }
 
 fn read_manifest(object: &Object, file: &File) -> Result<Value, InvalidBundle> {
-    let value =
-        from_yaml(file.bytes()).map_err(|why| InvalidBundle::Manifest { file: object.file.clone(), why })?;
-    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let value = from_yaml(file.bytes())
+        .map_err(|why| InvalidBundle::Manifest { file: object.file.clone(), why })?;
+    let text = |pointer: &str| {
+        value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
     let (api_version, kind) = (text("/apiVersion"), text("/kind"));
     let group = api_version.split_once('/').map_or("", |(group, _)| group);
     let Some(phase) = phase(&kind).filter(|phase| KINDS[phase - 1].0 == group) else {
         let kind = format!("{api_version} {kind}");
         return Err(InvalidBundle::Kind { file: object.file.clone(), kind });
     };
-    let key =
-        ObjectKey { api_version, kind, namespace: text("/metadata/namespace"), name: text("/metadata/name") };
+    let key = ObjectKey {
+        api_version,
+        kind,
+        namespace: text("/metadata/namespace"),
+        name: text("/metadata/name"),
+    };
     let manifest = Manifest { key, phase, object: value };
     let agrees = manifest.key == object.key()
         && !manifest.key.name.is_empty()

@@ -1,4 +1,5 @@
-//! How well pods are fenced in, as read from their manifests: the Pod Security Standard *restricted*, tokens, policies.
+//! How well pods are fenced in, as read from their manifests: the Pod Security Standard
+//! *restricted*, tokens, policies.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -15,7 +16,8 @@ pub struct Posture {
     pub workloads: Vec<WorkloadPosture>,
     /// The NetworkPolicies, by name.
     pub network_policies: Vec<String>,
-    /// `Secret/key` of every value that the bundle itself holds, readable by whoever has the bundle.
+    /// `Secret/key` of every value that the bundle itself holds, readable by whoever has the
+    /// bundle.
     pub literal_secrets: Vec<String>,
 }
 
@@ -44,7 +46,8 @@ pub struct ContainerPosture {
 impl WorkloadPosture {
     /// Returns whether the pods meet *restricted*.
     pub fn is_restricted(&self) -> bool {
-        self.violations.is_empty() && self.containers.iter().all(|container| container.violations.is_empty())
+        self.violations.is_empty()
+            && self.containers.iter().all(|container| container.violations.is_empty())
     }
 }
 
@@ -65,13 +68,16 @@ pub fn posture(set: &ManifestSet) -> Posture {
     };
     let of_kind = |kind: &'static str| set.iter().filter(move |manifest| manifest.key.kind == kind);
     let literals = of_kind("Secret").flat_map(|manifest| {
-        let keys =
-            ["data", "stringData"].into_iter().filter_map(|field| manifest.object.get(field)?.as_object());
+        let keys = ["data", "stringData"]
+            .into_iter()
+            .filter_map(|field| manifest.object.get(field)?.as_object());
         keys.flat_map(|data| data.keys()).map(|key| format!("{}/{key}", manifest.key.name))
     });
     Posture {
         workloads: set.iter().filter_map(workload).collect(),
-        network_policies: of_kind("NetworkPolicy").map(|manifest| manifest.key.name.clone()).collect(),
+        network_policies: of_kind("NetworkPolicy")
+            .map(|manifest| manifest.key.name.clone())
+            .collect(),
         literal_secrets: literals.collect(),
     }
 }
@@ -104,10 +110,16 @@ mod tests {
         let workload = posture(&set).workloads.remove(0);
 
         assert!(!workload.is_restricted() && workload.service_account_token);
-        assert!(workload.violations.contains(&"`spec.hostPID` is a field that no bundle has".to_owned()));
+        assert!(
+            workload
+                .violations
+                .contains(&"`spec.hostPID` is a field that no bundle has".to_owned())
+        );
         let container = &workload.containers[0];
         assert!(
-            container.violations.contains(&"`securityContext.runAsNonRoot` must be `true`".to_owned())
+            container
+                .violations
+                .contains(&"`securityContext.runAsNonRoot` must be `true`".to_owned())
                 && !container.read_only_root,
             "{container:?}"
         );

@@ -1,7 +1,7 @@
 //! What of a bundle reaches beyond its namespace: allowed, and shown before anything is applied.
 //!
-//! `confinement` refuses what would give a node away. What remains is the business of the cluster's administrator: hosts that
-//! an Ingress takes, text that a controller runs, pods that evict others.
+//! `confinement` refuses what would give a node away. What remains is the business of the cluster's
+//! administrator: hosts that an Ingress takes, text that a controller runs, pods that evict others.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -58,7 +58,8 @@ pub enum Way {
     Resource,
     /// The pods run on nodes that keep others away; `*` for all nodes.
     Toleration,
-    /// The pods are kept together with, or apart from, pods of this namespace; `*` for namespaces chosen by labels.
+    /// The pods are kept together with, or apart from, pods of this namespace; `*` for namespaces
+    /// chosen by labels.
     Affinity,
     /// The pods get a token or a certificate for the API server.
     Token,
@@ -126,8 +127,13 @@ impl Found<'_> {
 
     fn add_value(&mut self, way: Way, target: &str, value: Option<String>) {
         let key = &self.manifest.key;
-        let reach =
-            Reach { kind: key.kind.clone(), name: key.name.clone(), way, target: target.to_owned(), value };
+        let reach = Reach {
+            kind: key.kind.clone(),
+            name: key.name.clone(),
+            way,
+            target: target.to_owned(),
+            value,
+        };
         if !self.reach.contains(&reach) {
             self.reach.push(reach);
         }
@@ -155,7 +161,10 @@ impl Found<'_> {
         if ["NodePort", "LoadBalancer"].contains(&kind) {
             for port in items(&spec["ports"]) {
                 let number = port["nodePort"].as_i64();
-                self.add(Way::NodePort, &number.map_or_else(|| "*".to_owned(), |number| number.to_string()));
+                self.add(
+                    Way::NodePort,
+                    &number.map_or_else(|| "*".to_owned(), |number| number.to_string()),
+                );
             }
         }
         if kind == "LoadBalancer" {
@@ -172,7 +181,8 @@ impl Found<'_> {
             let host = rule["host"].as_str().filter(|host| !host.is_empty());
             self.add(Way::Host, host.unwrap_or("*"));
         }
-        let has_rule = |host: &&Value| items(&spec["rules"]).iter().any(|rule| rule["host"] == **host);
+        let has_rule =
+            |host: &&Value| items(&spec["rules"]).iter().any(|rule| rule["host"] == **host);
         let hosts = items(&spec["tls"]).iter().flat_map(|tls| items(&tls["hosts"]));
         hosts.filter(|host| !has_rule(host)).for_each(|host| self.some(Way::TlsHost, host));
     }
@@ -198,7 +208,8 @@ impl Found<'_> {
             self.add(Way::Gateway, "*");
         }
         for parent in items(&spec["parentRefs"]) {
-            let namespace = parent["namespace"].as_str().filter(|namespace| *namespace != self.namespace);
+            let namespace =
+                parent["namespace"].as_str().filter(|namespace| *namespace != self.namespace);
             if let Some(namespace) = namespace {
                 let name = parent["name"].as_str().unwrap_or_default();
                 self.add(Way::Gateway, &format!("{namespace}/{name}"));
@@ -215,7 +226,9 @@ impl Found<'_> {
         for name in items(&selector["matchNames"]).iter().filter(|name| **name != own) {
             self.some(Way::Monitoring, name);
         }
-        for step in items(&spec["endpoints"]).iter().flat_map(|endpoint| items(&endpoint["relabelings"])) {
+        for step in
+            items(&spec["endpoints"]).iter().flat_map(|endpoint| items(&endpoint["relabelings"]))
+        {
             let (action, target) = (step["action"].as_str(), step["targetLabel"].as_str());
             if redirects(action, target) {
                 self.add(Way::Relabeling, target.or(action).unwrap_or_default());
@@ -231,7 +244,9 @@ impl Found<'_> {
         for container in containers.into_iter().flatten() {
             self.resources(&container["resources"]);
         }
-        if let Some(class) = spec["priorityClassName"].as_str().filter(|class| class.starts_with("system-")) {
+        if let Some(class) =
+            spec["priorityClassName"].as_str().filter(|class| class.starts_with("system-"))
+        {
             self.add(Way::PriorityClass, class);
         }
         for toleration in items(&spec["tolerations"]) {
@@ -270,7 +285,8 @@ impl Found<'_> {
         }
     }
 
-    /// Adds the volume of the cluster that a claim names, or `*` for one that it chooses by its labels.
+    /// Adds the volume of the cluster that a claim names, or `*` for one that it chooses by its
+    /// labels.
     fn claim(&mut self, spec: &Value) {
         self.some(Way::PersistentVolume, &spec["volumeName"]);
         if spec.get("selector").is_some() {
@@ -278,7 +294,8 @@ impl Found<'_> {
         }
     }
 
-    /// Adds the namespaces in which an affinity looks for pods; the scheduler keeps those away from the node as well.
+    /// Adds the namespaces in which an affinity looks for pods; the scheduler keeps those away from
+    /// the node as well.
     fn affinity(&mut self, affinity: &Value) {
         match affinity {
             Value::Object(fields) => {
@@ -287,7 +304,10 @@ impl Found<'_> {
                 }
                 let names = fields.get("namespaces").map(items).unwrap_or_default();
                 let own = self.namespace;
-                names.iter().filter(|name| **name != own).for_each(|name| self.some(Way::Affinity, name));
+                names
+                    .iter()
+                    .filter(|name| **name != own)
+                    .for_each(|name| self.some(Way::Affinity, name));
                 fields.values().for_each(|field| self.affinity(field));
             }
             Value::Array(terms) => terms.iter().for_each(|term| self.affinity(term)),
@@ -295,7 +315,8 @@ impl Found<'_> {
         }
     }
 
-    /// Adds every namespace that a field called `namespace` names, but for those that have a way of their own.
+    /// Adds every namespace that a field called `namespace` names, but for those that have a way of
+    /// their own.
     fn references(&mut self, value: &Value) {
         match value {
             Value::Object(fields) => {
@@ -351,7 +372,12 @@ mod tests {
                 "192.0.2.1",
             ),
             ("Service", json!({"type": "NodePort", "ports": [{}]}), Way::NodePort, "*"),
-            ("Service", json!({"type": "NodePort", "ports": [{"nodePort": 30080}]}), Way::NodePort, "30080"),
+            (
+                "Service",
+                json!({"type": "NodePort", "ports": [{"nodePort": 30080}]}),
+                Way::NodePort,
+                "30080",
+            ),
             ("PersistentVolumeClaim", json!({"volumeName": "pv"}), Way::PersistentVolume, "pv"),
             ("ServiceMonitor", json!({"namespaceSelector": {"any": true}}), Way::Monitoring, "*"),
             (
@@ -366,8 +392,18 @@ mod tests {
                 Way::Relabeling,
                 "__address__",
             ),
-            ("PersistentVolumeClaim", json!({"selector": {"matchLabels": {}}}), Way::PersistentVolume, "*"),
-            ("PersistentVolumeClaim", json!({"dataSourceRef": {"namespace": "b"}}), Way::Reference, "b"),
+            (
+                "PersistentVolumeClaim",
+                json!({"selector": {"matchLabels": {}}}),
+                Way::PersistentVolume,
+                "*",
+            ),
+            (
+                "PersistentVolumeClaim",
+                json!({"dataSourceRef": {"namespace": "b"}}),
+                Way::Reference,
+                "b",
+            ),
         ];
         for (kind, spec, way, target) in table {
             assert_eq!(ways(&object(kind, &spec)), [(way, target.to_owned())], "{kind} {spec}");
@@ -387,7 +423,9 @@ mod tests {
             ),
             (
                 "Deployment",
-                template(json!({"metadata": {"annotations": {"x.example/a": "b", "checksum/config": "1"}}})),
+                template(
+                    json!({"metadata": {"annotations": {"x.example/a": "b", "checksum/config": "1"}}}),
+                ),
                 Way::Annotation,
                 "x.example/a",
             ),
@@ -427,16 +465,25 @@ mod tests {
                 Way::Resource,
                 "hugepages-2Mi",
             ),
-            ("Deployment", volume(json!({"csi": {"driver": "x.example"}})), Way::Driver, "x.example"),
             (
                 "Deployment",
-                volume(json!({"name": "t", "projected": {"sources": [{"serviceAccountToken": {}}]}})),
+                volume(json!({"csi": {"driver": "x.example"}})),
+                Way::Driver,
+                "x.example",
+            ),
+            (
+                "Deployment",
+                volume(
+                    json!({"name": "t", "projected": {"sources": [{"serviceAccountToken": {}}]}}),
+                ),
                 Way::Token,
                 "t",
             ),
             (
                 "Deployment",
-                volume(json!({"ephemeral": {"volumeClaimTemplate": {"spec": {"volumeName": "pv"}}}})),
+                volume(
+                    json!({"ephemeral": {"volumeClaimTemplate": {"spec": {"volumeName": "pv"}}}}),
+                ),
                 Way::PersistentVolume,
                 "pv",
             ),
@@ -483,17 +530,22 @@ mod tests {
 
         let found = ways(&object("HTTPRoute", &spec));
 
-        let wanted = [(Way::Host, "a.example"), (Way::Gateway, "gateways/edge"), (Way::Reference, "prod")];
+        let wanted =
+            [(Way::Host, "a.example"), (Way::Gateway, "gateways/edge"), (Way::Reference, "prod")];
         assert_eq!(found, wanted.map(|(way, target)| (way, target.to_owned())));
     }
 
     #[test]
     fn label_of_foreign_prefix_is_found() {
-        let mut object = object("Ingress", &json!({"rules": [{"host": "a"}], "tls": [{"hosts": ["a"]}]}));
+        let mut object =
+            object("Ingress", &json!({"rules": [{"host": "a"}], "tls": [{"hosts": ["a"]}]}));
         object["metadata"]["labels"] =
             json!({"app.kubernetes.io/name": "a", "plain": "b", "x.example/c": "d"});
 
-        assert_eq!(ways(&object), [(Way::Label, "x.example/c".to_owned()), (Way::Host, "a".to_owned())]);
+        assert_eq!(
+            ways(&object),
+            [(Way::Label, "x.example/c".to_owned()), (Way::Host, "a".to_owned())]
+        );
     }
 
     #[test]

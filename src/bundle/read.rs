@@ -1,8 +1,10 @@
-//! How a bundle is read, from whatever holds it: the attestation, then `SHA256SUMS`, the files that it lists, and the images.
+//! How a bundle is read, from whatever holds it: the attestation, then `SHA256SUMS`, the files that
+//! it lists, and the images.
 //!
-//! The caller decides between the steps; nothing is parsed before it asks for the files. Every byte that is handed
-//! out as good was hashed in the same pass, and compared with `SHA256SUMS`. Memory is bounded by
-//! [`crate::bundle::limits`], whatever the medium claims. `carried` reads the images, which only an archive has.
+//! The caller decides between the steps; nothing is parsed before it asks for the files. Every byte
+//! that is handed out as good was hashed in the same pass, and compared with `SHA256SUMS`. Memory
+//! is bounded by [`crate::bundle::limits`], whatever the medium claims. `carried` reads the images,
+//! which only an archive has.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -18,17 +20,24 @@ use crate::images::list::IMAGES;
 use crate::model::digest::Digest;
 use crate::model::safe_path::SafePath;
 
-/// What holds a bundle's files: an archive, a folder, or memory. Used through [`Opening`] and [`Files`] only.
+/// What holds a bundle's files: an archive, a folder, or memory. Used through [`Opening`] and
+/// [`Files`] only.
 pub trait Medium {
-    /// Starts reading the files that `sums` lists; a medium that can be listed compares the lists here.
+    /// Starts reading the files that `sums` lists; a medium that can be listed compares the lists
+    /// here.
     fn begin(&mut self, _: &Sums) -> Result<(), ReadError> {
         Ok(())
     }
 
     /// Opens the file at `path`, which is the next in `sums`; returns its size and its bytes.
-    fn open_file(&mut self, path: &SafePath, sums: &Sums) -> Result<(u64, &mut dyn Content), ReadError>;
+    fn open_file(
+        &mut self,
+        path: &SafePath,
+        sums: &Sums,
+    ) -> Result<(u64, &mut dyn Content), ReadError>;
 
-    /// Opens the next file behind those that `sums` lists; none at the end of the bundle, which nothing follows.
+    /// Opens the next file behind those that `sums` lists; none at the end of the bundle, which
+    /// nothing follows.
     fn next_file(&mut self) -> Result<Option<Unlisted<'_>>, ReadError> {
         Ok(None)
     }
@@ -61,7 +70,11 @@ impl<M: Medium + ?Sized> Medium for Box<M> {
         (**self).begin(sums)
     }
 
-    fn open_file(&mut self, path: &SafePath, sums: &Sums) -> Result<(u64, &mut dyn Content), ReadError> {
+    fn open_file(
+        &mut self,
+        path: &SafePath,
+        sums: &Sums,
+    ) -> Result<(u64, &mut dyn Content), ReadError> {
         (**self).open_file(path, sums)
     }
 
@@ -99,7 +112,8 @@ impl<M: SealedMedium> Opening<M> {
     ///
     /// # Errors
     ///
-    /// When the medium cannot be read, does not begin as a bundle does, or the attestation is too large.
+    /// When the medium cannot be read, does not begin as a bundle does, or the attestation is too
+    /// large.
     pub fn new(mut medium: M) -> Result<Self, ReadError> {
         let attestation = medium.read_attestation()?;
         Ok(Self { medium, attestation })
@@ -130,7 +144,8 @@ impl<M: SealedMedium> Opening<M> {
     }
 }
 
-/// A bundle of which the attestation and the bytes of `SHA256SUMS` have been read, and neither was parsed.
+/// A bundle of which the attestation and the bytes of `SHA256SUMS` have been read, and neither was
+/// parsed.
 #[derive(Debug)]
 pub struct SumsRead<M> {
     medium: M,
@@ -205,14 +220,15 @@ impl<M: Medium> Files<M> {
     ///
     /// # Errors
     ///
-    /// When a file differs from `SHA256SUMS`, is missing, too many or too large, or when the medium cannot be read.
+    /// When a file differs from `SHA256SUMS`, is missing, too many or too large, or when the medium
+    /// cannot be read.
     pub fn read(mut self) -> Result<(Contents, Tail<M>), ReadError> {
         let (mut budget, mut files, mut total) = (Budget::default(), BundleFiles::default(), 0);
         self.medium.begin(&self.sums)?;
         for (path, digest) in self.sums.iter() {
             let (bytes, content) = self.medium.open_file(path, &self.sums)?;
-            let read =
-                admit(&mut budget, path, bytes).and_then(|()| read_checked(path, digest, bytes, content));
+            let read = admit(&mut budget, path, bytes)
+                .and_then(|()| read_checked(path, digest, bytes, content));
             let offset = self.medium.offset();
             let content = read.map_err(|fault| ReadError { fault, offset })?;
             files.add_hashed(path.clone(), content, digest).map_err(io::Error::other)?;
@@ -234,7 +250,8 @@ impl<M: Medium> Files<M> {
 }
 
 fn admit(budget: &mut Budget, path: &SafePath, bytes: u64) -> Result<(), Fault> {
-    let kind = Kind::of(path).ok_or_else(|| Fault::Sums(InvalidSums::Misplaced { path: path.clone() }))?;
+    let kind =
+        Kind::of(path).ok_or_else(|| Fault::Sums(InvalidSums::Misplaced { path: path.clone() }))?;
     Ok(budget.admit(path, kind, bytes)?)
 }
 
@@ -246,15 +263,28 @@ fn read_checked(
 ) -> Result<Vec<u8>, Fault> {
     let file = read_whole(path.as_str(), bytes, content)?;
     let found = Digest::of(&file);
-    if found == wanted { Ok(file) } else { Err(Fault::Tampered { path: path.to_string(), wanted, found }) }
+    if found == wanted {
+        Ok(file)
+    } else {
+        Err(Fault::Tampered { path: path.to_string(), wanted, found })
+    }
 }
 
 /// Reads a file of `bytes` bytes, which its limit allows.
-pub(super) fn read_whole(name: &str, bytes: u64, content: &mut dyn Content) -> Result<Vec<u8>, Fault> {
-    let mut file =
-        Vec::with_capacity(usize::try_from(bytes).map_err(|error| Fault::Io(io::Error::other(error)))?);
+pub(super) fn read_whole(
+    name: &str,
+    bytes: u64,
+    content: &mut dyn Content,
+) -> Result<Vec<u8>, Fault> {
+    let mut file = Vec::with_capacity(
+        usize::try_from(bytes).map_err(|error| Fault::Io(io::Error::other(error)))?,
+    );
     content.take(bytes).read_to_end(&mut file).map_err(Fault::Io)?;
-    if (file.len() as u64) < bytes { Err(Fault::Truncated { name: name.to_owned() }) } else { Ok(file) }
+    if (file.len() as u64) < bytes {
+        Err(Fault::Truncated { name: name.to_owned() })
+    } else {
+        Ok(file)
+    }
 }
 
 /// Why a bundle could not be read, and where.
@@ -282,7 +312,8 @@ pub enum Fault {
     /// A manifest, config or layer has another size than `images.json` lists.
     #[error("`{path}` was altered: images.json lists {wanted} bytes, it has {found}")]
     Size { path: String, wanted: u64, found: u64 },
-    /// A manifest is not one that `images.json` describes, although its bytes are those that were signed.
+    /// A manifest is not one that `images.json` describes, although its bytes are those that were
+    /// signed.
     #[error("`{path}` is not the manifest that images.json describes: {why}")]
     Manifest { path: String, why: String },
     /// The whole bundle is another one than was asked for.

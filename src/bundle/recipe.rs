@@ -1,6 +1,8 @@
-//! `recipe.json`: every input, resolved; secrets as references. The same recipe gives the same bundle.
+//! `recipe.json`: every input, resolved; secrets as references. The same recipe gives the same
+//! bundle.
 //!
-//! With one exception: the literal secrets of a development profile are in its Secret and not in its recipe.
+//! With one exception: the literal secrets of a development profile are in its Secret and not in
+//! its recipe.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +19,8 @@ pub const FORMAT: u32 = 1;
 
 /// The recipe of a bundle: a closed envelope around open settings.
 ///
-/// A release that adds a key to the profile language writes it into `settings`, and older verifiers still read the bundle. A
-/// new field of the envelope needs a new format.
+/// A release that adds a key to the profile language writes it into `settings`, and older verifiers
+/// still read the bundle. A new field of the envelope needs a new format.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Recipe {
@@ -39,8 +41,8 @@ impl Recipe {
     /// Returns the recipe of a profile.
     pub fn of(profile: &Profile) -> Self {
         let sealed = profile.sealed.iter().map(|(file, bytes)| (file.clone(), Digest::of(bytes)));
-        let mut settings =
-            serde_json::to_value(&profile.settings).expect("settings have string keys and write themselves");
+        let mut settings = serde_json::to_value(&profile.settings)
+            .expect("settings have string keys and write themselves");
         if let Some(settings) = settings.as_object_mut() {
             // The order of layers is not an input; the values that they resolve to are.
             settings.remove("extends");

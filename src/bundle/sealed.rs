@@ -1,5 +1,5 @@
-//! The sealed files of a bundle, judged without a key: a file that nobody could open at its place is refused before the
-//! bundle goes anywhere.
+//! The sealed files of a bundle, judged without a key: a file that nobody could open at its place
+//! is refused before the bundle goes anywhere.
 
 use std::collections::BTreeMap;
 
@@ -31,14 +31,17 @@ pub struct InvalidSealed {
     pub fault: SealedFault,
 }
 
-/// Checks that every sealed file could be opened, and that none states another place than the one where the bundle uses it.
+/// Checks that every sealed file could be opened, and that none states another place than the one
+/// where the bundle uses it.
 ///
 /// # Errors
 ///
 /// With the first file of which that is not so.
 pub fn check_sealed(bundle: &Bundle) -> Result<(), Box<InvalidSealed>> {
     let mut places = places(bundle);
-    for (path, file) in bundle.files.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::SealedSecret)) {
+    for (path, file) in
+        bundle.files.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::SealedSecret))
+    {
         let places = places.remove(path.as_str()).unwrap_or_default();
         check_file(file.bytes(), places)
             .map_err(|fault| Box::new(InvalidSealed { file: path.to_string(), fault }))?;
@@ -64,7 +67,10 @@ fn check_file(bytes: &[u8], places: Vec<Result<Place, InvalidPlace>>) -> Result<
     for used in places {
         let used = used?;
         if let Stated::Other(found) = form.stated(&used) {
-            return Err(SealedFault::Misplaced { found: Box::new(found.clone()), used: Box::new(used) });
+            return Err(SealedFault::Misplaced {
+                found: Box::new(found.clone()),
+                used: Box::new(used),
+            });
         }
     }
     Ok(())
@@ -85,7 +91,8 @@ impl AgeKeys {
     /// Reads them from a recipe. Recipes of earlier versions have no list for sealing.
     pub fn of(recipe: &Recipe) -> Self {
         let list = |name: &str| {
-            let list = recipe.settings.pointer(&format!("/release/{name}")).and_then(Value::as_array);
+            let list =
+                recipe.settings.pointer(&format!("/release/{name}")).and_then(Value::as_array);
             list.into_iter().flatten().filter_map(|key| key.as_str().map(str::to_owned)).collect()
         };
         Self { seal: list("sealRecipients"), recovery: list("recoveryRecipients") }

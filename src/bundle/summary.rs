@@ -1,4 +1,5 @@
-//! What `inspect` shows of a bundle: what it is, holds, wants and consumes. Read only; nothing here is verified.
+//! What `inspect` shows of a bundle: what it is, holds, wants and consumes. Read only; nothing here
+//! is verified.
 
 use serde::Serialize;
 

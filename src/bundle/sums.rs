@@ -1,7 +1,8 @@
 //! `SHA256SUMS`: the list of a bundle's files, whose own digest is the content id.
 //!
-//! One line a file, `<64 hex><2 spaces><path><LF>`, strictly increasing by path bytes: what `sha256sum` prints
-//! and checks. The same files have one spelling, so a reader writes again what it parsed and compares bytes.
+//! One line a file, `<64 hex><2 spaces><path><LF>`, strictly increasing by path bytes: what
+//! `sha256sum` prints and checks. The same files have one spelling, so a reader writes again what
+//! it parsed and compares bytes.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -43,12 +44,14 @@ impl Sums {
     ///
     /// # Errors
     ///
-    /// When the bytes are anything but what [`Sums::encode`] writes for some set of a bundle's files.
+    /// When the bytes are anything but what [`Sums::encode`] writes for some set of a bundle's
+    /// files.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidSums> {
         if bytes.len() as u64 > SUMS_BYTES_MAX {
             return Err(InvalidSums::TooLarge { bytes: bytes.len() });
         }
-        let text = std::str::from_utf8(bytes).map_err(|e| InvalidSums::NotText { at: e.valid_up_to() })?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|e| InvalidSums::NotText { at: e.valid_up_to() })?;
         let entries = text
             .split_terminator('\n')
             .enumerate()
@@ -130,8 +133,11 @@ fn first_different_line(left: &str, right: &str) -> Option<usize> {
     if left == right {
         return None;
     }
-    let same =
-        left.split_inclusive('\n').zip(right.split_inclusive('\n')).take_while(|(a, b)| a == b).count();
+    let same = left
+        .split_inclusive('\n')
+        .zip(right.split_inclusive('\n'))
+        .take_while(|(a, b)| a == b)
+        .count();
     Some(same + 1)
 }
 
@@ -198,7 +204,8 @@ mod tests {
         let large = vec![b'a'; usize::try_from(SUMS_BYTES_MAX).unwrap() + 1];
         assert!(matches!(Sums::parse(&large), Err(InvalidSums::TooLarge { .. })));
 
-        let entry = |n: usize| (SafePath::parse(&format!("manifests/{n}.yaml")).unwrap(), Digest::of(b""));
+        let entry =
+            |n: usize| (SafePath::parse(&format!("manifests/{n}.yaml")).unwrap(), Digest::of(b""));
         assert!(Sums::new((0..FILES_MAX).map(entry).collect()).is_ok());
         let error = Sums::new((0..=FILES_MAX).map(entry).collect()).unwrap_err();
         assert_eq!(error, InvalidSums::TooMany { files: FILES_MAX + 1 });

@@ -1,10 +1,12 @@
-//! The body of an answer: no more of it is kept than a good one has, and what was kept is overwritten. It may be a Secret.
+//! The body of an answer: no more of it is kept than a good one has, and what was kept is
+//! overwritten. It may be a Secret.
 
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use zeroize::{Zeroize as _, Zeroizing};
 
-/// How much an answer about one object may have: ten times what an API server stores of one if nobody says otherwise.
+/// How much an answer about one object may have: ten times what an API server stores of one if
+/// nobody says otherwise.
 pub(super) const OBJECT_BYTES_MAX: usize = 16 << 20;
 
 /// How much a list may have: some thousand pods with all that is written about them.

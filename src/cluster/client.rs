@@ -157,7 +157,8 @@ impl Cluster {
         found(self.call_until(&Request::get(key), None))
     }
 
-    /// Creates a Secret that was made here, or replaces the version that was read; returns what is there then.
+    /// Creates a Secret that was made here, or replaces the version that was read; returns what is
+    /// there then.
     ///
     /// # Errors
     ///
@@ -192,16 +193,21 @@ impl Cluster {
     /// As [`Cluster::call`].
     pub fn list(&self, request: &Request) -> Result<Vec<Value>, CallError> {
         let mut list = self.call(request)?;
-        Ok(list.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default())
+        Ok(list
+            .get_mut("items")
+            .and_then(Value::as_array_mut)
+            .map(std::mem::take)
+            .unwrap_or_default())
     }
 
-    /// Limits until when writes are sent; those that [`Cluster::call_unfenced`] sends are not meant.
+    /// Limits until when writes are sent; those that [`Cluster::call_unfenced`] sends are not
+    /// meant.
     pub fn fence(&self, until: Option<Instant>) {
         self.fence.set(until);
     }
 
-    /// From now on SIGINT and SIGTERM do not end the process, but the call or pause that is under way: a write is let
-    /// finish, unless they come twice.
+    /// From now on SIGINT and SIGTERM do not end the process, but the call or pause that is under
+    /// way: a write is let finish, unless they come twice.
     ///
     /// # Errors
     ///
@@ -225,7 +231,8 @@ impl Cluster {
         }
     }
 
-    /// What follows is tried once more at most, and for some seconds: somebody waits to hear of another failure.
+    /// What follows is tried once more at most, and for some seconds: somebody waits to hear of
+    /// another failure.
     pub fn hurry(&self) {
         self.patience.set(Patience::HURRIED);
     }
@@ -237,14 +244,16 @@ impl Cluster {
     /// When a signal asks to stop.
     pub fn pause(&self, duration: Duration) -> Result<(), CallError> {
         // The timer is made inside the runtime.
-        self.run(Manner::Drop, async { tokio::time::sleep(duration).await }).ok_or(CallError::Interrupted)
+        self.run(Manner::Drop, async { tokio::time::sleep(duration).await })
+            .ok_or(CallError::Interrupted)
     }
 
     /// Sends a request until it is done or refused.
     ///
     /// # Errors
     ///
-    /// When the server refuses it, or does not answer however often it is asked; for a write, when it is too late.
+    /// When the server refuses it, or does not answer however often it is asked; for a write, when
+    /// it is too late.
     pub fn call(&self, request: &Request) -> Result<Value, CallError> {
         let until = if request.is_write() { self.fence.get() } else { None };
         self.call_until(request, until)
@@ -259,15 +268,24 @@ impl Cluster {
         self.call_until(request, None)
     }
 
-    fn call_until<T: Reply>(&self, request: &Request, until: Option<Instant>) -> Result<T, CallError> {
+    fn call_until<T: Reply>(
+        &self,
+        request: &Request,
+        until: Option<Instant>,
+    ) -> Result<T, CallError> {
         let mut signals = self.signals.borrow_mut();
         let limits = Limits { until, patience: self.patience.get() };
-        let answer =
-            self.runtime.block_on(call(self.sender.clone(), request.clone(), limits, signals.as_mut()));
+        let answer = self.runtime.block_on(call(
+            self.sender.clone(),
+            request.clone(),
+            limits,
+            signals.as_mut(),
+        ));
         answer.map_err(|error| self.place(error))
     }
 
-    /// Sends requests that do not depend on each other and change nothing; the answers are in their order.
+    /// Sends requests that do not depend on each other and change nothing; the answers are in their
+    /// order.
     pub fn call_all(&self, requests: &[Request]) -> Vec<Result<Value, CallError>> {
         let mut answers = Vec::with_capacity(requests.len());
         for some in requests.chunks(PARALLEL) {
@@ -275,16 +293,21 @@ impl Cluster {
             let all = self.run(Manner::Drop, async {
                 let calls: Vec<_> = some
                     .iter()
-                    .map(|request| tokio::spawn(call(self.sender.clone(), request.clone(), limits, None)))
+                    .map(|request| {
+                        tokio::spawn(call(self.sender.clone(), request.clone(), limits, None))
+                    })
                     .collect();
                 let mut all = Vec::with_capacity(some.len());
                 for call in calls {
-                    let lost = |error: tokio::task::JoinError| CallError::Transport(error.to_string());
+                    let lost =
+                        |error: tokio::task::JoinError| CallError::Transport(error.to_string());
                     all.push(call.await.map_err(lost).flatten().map_err(|error| self.place(error)));
                 }
                 all
             });
-            answers.extend(all.unwrap_or_else(|| some.iter().map(|_| Err(CallError::Interrupted)).collect()));
+            answers.extend(
+                all.unwrap_or_else(|| some.iter().map(|_| Err(CallError::Interrupted)).collect()),
+            );
         }
         answers
     }
@@ -293,7 +316,12 @@ impl Cluster {
     fn place(&self, error: CallError) -> CallError {
         let error = if self.is_anonymous { error.anonymous() } else { error };
         let through = self.proxy.as_ref().map(|proxy| format!(", through the proxy {proxy}"));
-        error.about(&format!("{} of context `{}`{}", self.server, self.context, through.unwrap_or_default()))
+        error.about(&format!(
+            "{} of context `{}`{}",
+            self.server,
+            self.context,
+            through.unwrap_or_default()
+        ))
     }
 
     fn run<T>(&self, manner: Manner, work: impl Future<Output = T>) -> Option<T> {
@@ -358,8 +386,8 @@ struct Sender {
 }
 
 impl Sender {
-    /// Renews the credentials if they expire soon, for as long as a credential plugin takes: not a part of the time that an
-    /// answer has.
+    /// Renews the credentials if they expire soon, for as long as a credential plugin takes: not a
+    /// part of the time that an answer has.
     async fn renew(&self) -> Result<(), CallError> {
         if !self.credentials.can_expire() {
             return Ok(());
@@ -405,7 +433,11 @@ async fn call<T: Reply>(
 type Sent<T> = Result<T, (CallError, Trouble)>;
 
 /// Sends a request once; none when it is too late for it, or becomes so.
-async fn send_before<T: Reply>(limits: Limits, sender: &Sender, request: &Request) -> Option<Sent<T>> {
+async fn send_before<T: Reply>(
+    limits: Limits,
+    sender: &Sender,
+    request: &Request,
+) -> Option<Sent<T>> {
     let whole = limits.patience.answer;
     let sending = async {
         let sent = tokio::time::timeout(whole, send(sender, request)).await;
@@ -437,14 +469,19 @@ async fn send<T: Reply>(sender: &Sender, request: &Request) -> Sent<T> {
     let (code, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
     let to = header(response.headers(), &http::header::LOCATION).map(str::to_owned);
     let wanted = Answer::to(request.method, &request.path);
-    let body = receive(response.into_body(), wanted.bytes_max()).await.map_err(|why| match why {
-        Lost::Cut(error) => lost(&error),
-        Lost::TooLarge(bytes_max) => (CallError::TooLarge { bytes_max }, Trouble::Final),
-    })?;
+    let body =
+        receive(response.into_body(), wanted.bytes_max()).await.map_err(|why| match why {
+            Lost::Cut(error) => lost(&error),
+            Lost::TooLarge(bytes_max) => (CallError::TooLarge { bytes_max }, Trouble::Final),
+        })?;
     if code < 300 {
         // Its own words may quote a value.
         let whole = serde_json::from_slice::<T>(&body).map_err(|error| {
-            cut(format!("what came is no JSON of {wanted}: line {}, column {}", error.line(), error.column()))
+            cut(format!(
+                "what came is no JSON of {wanted}: line {}, column {}",
+                error.line(),
+                error.column()
+            ))
         })?;
         return if wanted.is(whole.kind(), whole.name()) {
             Ok(whole)
@@ -461,7 +498,8 @@ async fn send<T: Reply>(sender: &Sender, request: &Request) -> Sent<T> {
         return Err((CallError::TlsExpected(String::new()), Trouble::Final));
     }
     let status = Status::of(code, &body);
-    let is_race = request.method == Method::Apply && status.causes.is_empty() && status.more_causes == 0;
+    let is_race =
+        request.method == Method::Apply && status.causes.is_empty() && status.more_causes == 0;
     let status = if request.carries_secret() { status.without_words() } else { status };
     Err((CallError::Status(Box::new(status)), Trouble::Status { code, retry_after, is_race }))
 }
@@ -502,7 +540,8 @@ mod tests {
 
     #[test]
     fn a_path_that_cannot_be_sent_is_an_error_and_one_that_can_is_sent_as_it_is() {
-        let sent = |path: &str| http_request(&Request::get_path(path)).map(|sent| sent.uri().to_string());
+        let sent =
+            |path: &str| http_request(&Request::get_path(path)).map(|sent| sent.uri().to_string());
 
         assert_eq!(sent("/api/v1/pods?limit=1").ok().as_deref(), Some("/api/v1/pods?limit=1"));
         for path in ["/api/v1/a b", "/api/v1/\u{1b}[2J", "/\n"] {

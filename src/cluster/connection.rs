@@ -44,7 +44,9 @@ pub enum ConnectError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectWarning {
     /// Any server that answers is accepted.
-    #[error("the certificate of the API server is not verified: the kubeconfig has insecure-skip-tls-verify")]
+    #[error(
+        "the certificate of the API server is not verified: the kubeconfig has insecure-skip-tls-verify"
+    )]
     Unverified,
 }
 
@@ -67,9 +69,11 @@ impl Connection {
         let url = server_url(&context.cluster)?;
         let proxy = choose(&url, context.cluster.proxy_url.as_deref(), &access.proxies)
             .map_err(|error| ConnectError::Proxy(error.to_string()))?;
-        let (name, namespace, server) = (context.name.clone(), context.namespace.clone(), address(&url));
+        let (name, namespace, server) =
+            (context.name.clone(), context.namespace.clone(), address(&url));
         let transport = transport(url, context, access.surroundings)?;
-        let unverified = transport.config.accept_invalid_certs.then_some(ConnectWarning::Unverified);
+        let unverified =
+            transport.config.accept_invalid_certs.then_some(ConnectWarning::Unverified);
         let warnings = unverified.into_iter().collect();
         Ok(Self { context: name, namespace, server, proxy, transport, warnings })
     }
@@ -96,11 +100,17 @@ fn with_port(url: Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Returns TLS settings and credentials of the requests. Without TLS the server is not authenticated, so it gets no credentials.
-fn transport(url: Uri, context: Context, surroundings: Surroundings) -> Result<Transport, ConnectError> {
+/// Returns TLS settings and credentials of the requests. Without TLS the server is not
+/// authenticated, so it gets no credentials.
+fn transport(
+    url: Uri,
+    context: Context,
+    surroundings: Surroundings,
+) -> Result<Transport, ConnectError> {
     let Context { namespace, cluster, mut user, .. } = context;
     credentials::check(&user)?;
-    let encryption = if url.scheme() == Some(&Scheme::HTTPS) { Encryption::Tls } else { Encryption::Absent };
+    let encryption =
+        if url.scheme() == Some(&Scheme::HTTPS) { Encryption::Tls } else { Encryption::Absent };
     let mut config = Config::new(url);
     config.default_namespace = namespace;
     config.default_retry = false;
@@ -117,7 +127,8 @@ fn transport(url: Uri, context: Context, surroundings: Surroundings) -> Result<T
         credentials = Credentials::of_plugin(plugin, issued);
     }
     // A server without TLS gets no credentials.
-    let is_anonymous = encryption == Encryption::Tls && certificate.is_none() && !credentials.is_given();
+    let is_anonymous =
+        encryption == Encryption::Tls && certificate.is_none() && !credentials.is_given();
     // kube adds the impersonation headers.
     config.auth_info = user;
     let tls = tls::configure(&config, certificate)?;
@@ -141,13 +152,17 @@ mod tests {
         let shown = |url: &str| address(&url.parse().unwrap());
 
         assert_eq!(shown("https://10.0.0.1:6443"), "https://10.0.0.1:6443");
-        assert_eq!(shown("https://me:s3cret@[::1]/k8s/clusters/c-1/?x"), "https://[::1]/k8s/clusters/c-1");
+        assert_eq!(
+            shown("https://me:s3cret@[::1]/k8s/clusters/c-1/?x"),
+            "https://[::1]/k8s/clusters/c-1"
+        );
     }
 
     #[test]
     fn server_of_a_kubeconfig_is_http_unless_it_says_https() {
         let url = |server: &str| {
-            let cluster = kube::config::Cluster { server: Some(server.to_owned()), ..Default::default() };
+            let cluster =
+                kube::config::Cluster { server: Some(server.to_owned()), ..Default::default() };
             server_url(&cluster).map(|url| url.to_string()).ok()
         };
         assert_eq!(url("https://10.0.0.1").as_deref(), Some("https://10.0.0.1/"));

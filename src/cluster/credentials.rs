@@ -49,7 +49,8 @@ impl Credentials {
             (Some(path), token, _) => Self::from_file(path, token)?,
             (None, Some(token), _) => Self::Fixed(bearer(&token, "its token")?),
             (None, None, Some(username)) => {
-                let password = password.as_ref().map(SecretString::expose_secret).unwrap_or_default();
+                let password =
+                    password.as_ref().map(SecretString::expose_secret).unwrap_or_default();
                 Self::Fixed(basic(&username, password))
             }
             (None, None, None) => match user.auth_provider.take() {
@@ -73,14 +74,17 @@ impl Credentials {
         Self::Plugin { plugin: Box::new(plugin), last: Mutex::new(issued) }
     }
 
-    /// kubectl knows one kind as well: the others have become plugins, of which none runs without a deadline.
+    /// kubectl knows one kind as well: the others have become plugins, of which none runs without a
+    /// deadline.
     fn of_provider(provider: &AuthProviderConfig) -> Result<Self, ConnectError> {
         let mistake = |why: &str| {
             let name = &provider.name;
             ConnectError::Kubeconfig(format!("its user has an auth-provider `{name}` {why}"))
         };
         if provider.name != "oidc" {
-            return Err(mistake("which is not supported: use a credential plugin (exec), such as kubelogin"));
+            return Err(mistake(
+                "which is not supported: use a credential plugin (exec), such as kubelogin",
+            ));
         }
         let token = provider.config.get("id-token");
         let token = token.ok_or_else(|| mistake("without an id-token: log in again"))?;
@@ -136,8 +140,9 @@ impl Credentials {
 
 /// Removes all credentials from `user`; who is impersonated stays.
 pub(super) fn remove_all(user: &mut AuthInfo) {
-    let AuthInfo { impersonate, impersonate_uid, impersonate_groups, impersonate_user_extra, .. } =
-        std::mem::take(user);
+    let AuthInfo {
+        impersonate, impersonate_uid, impersonate_groups, impersonate_user_extra, ..
+    } = std::mem::take(user);
     *user = AuthInfo {
         impersonate,
         impersonate_uid,
@@ -155,7 +160,8 @@ pub(super) fn has_certificate(user: &AuthInfo) -> bool {
 /// Refuses what kubectl refuses.
 pub(super) fn check(user: &AuthInfo) -> Result<(), ConnectError> {
     let has_login = user.username.is_some() || user.password.is_some();
-    let is_both = user.token.is_some() && has_login || user.token_file.is_some() && user.username.is_some();
+    let is_both =
+        user.token.is_some() && has_login || user.token_file.is_some() && user.username.is_some();
     let is_impersonating = user.impersonate_uid.is_some()
         || user.impersonate_groups.is_some()
         || user.impersonate_user_extra.is_some();
@@ -174,8 +180,8 @@ pub(super) fn check(user: &AuthInfo) -> Result<(), ConnectError> {
 /// Reads the token in a file.
 fn read_token(path: &str) -> Result<HeaderValue, String> {
     let what = format!("its tokenFile `{path}`");
-    let bytes =
-        files::read(path, NAMED_BYTES_MAX).map_err(|error| format!("{what} cannot be read: {error}"))?;
+    let bytes = files::read(path, NAMED_BYTES_MAX)
+        .map_err(|error| format!("{what} cannot be read: {error}"))?;
     let text = std::str::from_utf8(&bytes).map_err(|_| format!("{what} is not text"))?;
     match text.trim() {
         "" => Err(format!("{what} is empty")),
@@ -189,7 +195,8 @@ fn bearer(token: &str, what: &str) -> Result<HeaderValue, ConnectError> {
     bearer_header(token).ok_or_else(|| ConnectError::Kubeconfig(format!("{what} {UNSENDABLE}")))
 }
 
-/// Returns the header that carries a token; none if it cannot. Blanks around a token are not part of it.
+/// Returns the header that carries a token; none if it cannot. Blanks around a token are not part
+/// of it.
 pub(super) fn bearer_header(token: &str) -> Option<HeaderValue> {
     sensitive(&Zeroizing::new(format!("Bearer {}", token.trim())))
 }
@@ -220,7 +227,9 @@ mod tests {
     use crate::cluster::plugin::{Surroundings, Terminal};
 
     fn user(fields: &str) -> AuthInfo {
-        let config = Kubeconfig::from_yaml(&format!("{{users: [{{name: u, user: {{{fields}}}}}]}}")).unwrap();
+        let config =
+            Kubeconfig::from_yaml(&format!("{{users: [{{name: u, user: {{{fields}}}}}]}}"))
+                .unwrap();
         config.auth_infos[0].auth_info.clone().unwrap()
     }
 
@@ -284,7 +293,10 @@ mod tests {
         assert_eq!(sent_by(&format!("token: t, {oidc}")).as_deref(), Some("Bearer t"));
         for (fields, wanted) in [
             ("auth-provider: {name: oidc}", "`oidc` without an id-token"),
-            ("auth-provider: {name: gcp, config: {cmd-path: /bin/true}}", "`gcp` which is not supported"),
+            (
+                "auth-provider: {name: gcp, config: {cmd-path: /bin/true}}",
+                "`gcp` which is not supported",
+            ),
         ] {
             let why = Credentials::take(&mut user(fields)).err().unwrap().to_string();
             assert!(why.contains(wanted), "{why}");
@@ -300,13 +312,15 @@ mod tests {
             path.to_str().unwrap()
         ));
         let write = |token: &str, year: u16| {
-            let answer =
-                format!("{{status: {{token: {token}, expirationTimestamp: {year}-01-01T00:00:00Z}}}}");
+            let answer = format!(
+                "{{status: {{token: {token}, expirationTimestamp: {year}-01-01T00:00:00Z}}}}"
+            );
             fs_err::write(&path, answer).unwrap();
         };
         let clock = || "2026-01-01T00:00:00Z".parse().ok();
-        let plugin =
-            Plugin::take(&mut user, Surroundings { terminal: Terminal::Absent, clock }).unwrap().unwrap();
+        let plugin = Plugin::take(&mut user, Surroundings { terminal: Terminal::Absent, clock })
+            .unwrap()
+            .unwrap();
         write("A", 2020);
         let issued = plugin.run().unwrap();
         let credentials = Credentials::of_plugin(plugin, issued);

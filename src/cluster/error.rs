@@ -21,7 +21,8 @@ const REASONS: [&str; 5] = ["AlreadyExists", "Conflict", "Forbidden", "Invalid",
 
 /// How many causes of an answer are kept: each is a line for a person to read.
 const CAUSES_MAX: usize = 100;
-/// The longest message that is kept: one that lists every mistake of a manifest has some thousand bytes.
+/// The longest message that is kept: one that lists every mistake of a manifest has some thousand
+/// bytes.
 const MESSAGE_BYTES_MAX: usize = 16_000;
 /// The longest texts of a cause that is kept; the path of a field has some hundred bytes.
 const CAUSE_BYTES_MAX: usize = 1_000;
@@ -41,13 +42,17 @@ pub enum CallError {
     /// More came than any API server sends.
     #[error("the answer has more than {} MiB, which no API server sends", .bytes_max >> 20)]
     TooLarge { bytes_max: usize },
-    /// Somebody else is to be asked, and is not: whoever answers there has not been named in the kubeconfig.
-    #[error("the server does not answer, but points to `{to}` (HTTP {code}), which is not followed")]
+    /// Somebody else is to be asked, and is not: whoever answers there has not been named in the
+    /// kubeconfig.
+    #[error(
+        "the server does not answer, but points to `{to}` (HTTP {code}), which is not followed"
+    )]
     Elsewhere { code: u16, to: String },
     /// The server is not the one that the kubeconfig means, or it does not accept our certificate.
     #[error("the TLS handshake with the API server failed: {0}")]
     Certificate(String),
-    /// The address is one without TLS, and something answers that does not speak plain HTTP; the address is in it.
+    /// The address is one without TLS, and something answers that does not speak plain HTTP; the
+    /// address is in it.
     #[error("{0} is an address without TLS, and the server there seems to expect TLS")]
     TlsExpected(String),
     /// The address is one with TLS, and something answers without it; the address is in it.
@@ -59,7 +64,8 @@ pub enum CallError {
     /// There is no such request: a name in its path is none.
     #[error("the request cannot be made: {0}")]
     Unsendable(String),
-    /// The write was not sent (again): others may write by now. What went wrong before is in it, if anything.
+    /// The write was not sent (again): others may write by now. What went wrong before is in it, if
+    /// anything.
     #[error("the lock was not renewed in time, and somebody else may hold it now{0}")]
     Late(String),
     /// A signal came.
@@ -76,7 +82,8 @@ pub struct Status {
     pub message: String,
     /// The resource that the answer is about, such as `namespaces`; empty if it names none.
     pub resource: String,
-    /// Who refused the request in place of the API server's own checks, as far as the server says so.
+    /// Who refused the request in place of the API server's own checks, as far as the server says
+    /// so.
     pub admission: Option<Admission>,
     pub causes: Vec<Cause>,
     /// How many more there are, which are not kept.
@@ -96,11 +103,13 @@ pub enum Admission {
 }
 
 impl Admission {
-    /// Reads how a message begins. Kubernetes gives these answers no reason and no cause of their own, but puts its own words
-    /// in front of those of webhooks and policies: what follows is not looked at.
+    /// Reads how a message begins. Kubernetes gives these answers no reason and no cause of their
+    /// own, but puts its own words in front of those of webhooks and policies: what follows is not
+    /// looked at.
     fn of(message: &str) -> Option<Self> {
         if let Some(named) = message.strip_prefix("admission webhook \"") {
-            let (name, rest) = named.split_once("\" ").filter(|(name, _)| is_name(name)).unwrap_or_default();
+            let (name, rest) =
+                named.split_once("\" ").filter(|(name, _)| is_name(name)).unwrap_or_default();
             let name = name.to_owned();
             return Some(match rest {
                 "does not support dry run" => Self::WebhookWithoutDryRun(name),
@@ -136,15 +145,17 @@ impl Status {
     /// Reads an answer that is an error; one that is no JSON comes from something in between.
     pub fn of(code: u16, body: &[u8]) -> Self {
         let value: Value = serde_json::from_slice(body).unwrap_or_default();
-        let text =
-            |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |value: &Value, key: &str| {
+            value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
         let causes = value.pointer("/details/causes").and_then(Value::as_array);
         let cause = |cause: &Value| Cause {
             reason: text(cause, "reason"),
             message: without_user_info(&text(cause, "message")).into_owned(),
             field: text(cause, "field"),
         };
-        let resource = value.pointer("/details/kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let resource =
+            value.pointer("/details/kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         let message = match text(&value, "message") {
             message if message.is_empty() => {
                 String::from_utf8_lossy(&body[..body.len().min(200)]).trim().to_owned()
@@ -161,11 +172,20 @@ impl Status {
         let causes: Vec<Cause> = all.into_iter().filter(Cause::is_short).take(CAUSES_MAX).collect();
         let more_causes = number - causes.len();
         let (reason, admission) = (text(&value, "reason"), Admission::of(&message));
-        Self { code, reason, message, resource, admission, causes, more_causes, is_anonymous: false }
+        Self {
+            code,
+            reason,
+            message,
+            resource,
+            admission,
+            causes,
+            more_causes,
+            is_anonymous: false,
+        }
     }
 
-    /// Leaves out what the server said, but for names that it says of every object: a webhook, or whatever is in between, may
-    /// quote the Secret that was sent.
+    /// Leaves out what the server said, but for names that it says of every object: a webhook, or
+    /// whatever is in between, may quote the Secret that was sent.
     #[must_use]
     pub(super) fn without_words(self) -> Self {
         let (mut causes, number) = (self.causes, self.more_causes);
@@ -175,14 +195,18 @@ impl Status {
         let faults = causes.iter().filter(|cause| FaultKind::of(&cause.reason).is_some());
         let mut said: Vec<String> =
             faults.map(|cause| format!("`{}`: {}", cause.field, cause.reason)).collect();
-        let resource = Some(self.resource).filter(|resource| resource == "namespaces").unwrap_or_default();
+        let resource =
+            Some(self.resource).filter(|resource| resource == "namespaces").unwrap_or_default();
         if self.code == 404 && !resource.is_empty() {
             said.push("the namespace is not there".to_owned());
         }
         said.extend(self.admission.as_ref().map(Admission::to_string));
-        said.push("the server's words are not shown, for they may have the values in them".to_owned());
-        let reason =
-            Some(self.reason).filter(|reason| REASONS.contains(&reason.as_str())).unwrap_or_default();
+        said.push(
+            "the server's words are not shown, for they may have the values in them".to_owned(),
+        );
+        let reason = Some(self.reason)
+            .filter(|reason| REASONS.contains(&reason.as_str()))
+            .unwrap_or_default();
         let (code, message, admission) = (self.code, said.join("; "), self.admission);
         let is_anonymous = self.is_anonymous;
         Self { code, reason, message, resource, admission, causes, more_causes, is_anonymous }
@@ -201,11 +225,13 @@ impl Status {
         Denial { code: self.code, resource: self.resource.clone(), faults }
     }
 
-    /// Returns whether the answer judges the object that was sent, and not the credentials or the server's health.
+    /// Returns whether the answer judges the object that was sent, and not the credentials or the
+    /// server's health.
     ///
     /// A webhook may deny with any code.
     pub fn is_verdict(&self) -> bool {
-        matches!(self.admission, Some(Admission::Webhook(_))) || !matches!(self.code, 401 | 429 | 500..)
+        matches!(self.admission, Some(Admission::Webhook(_)))
+            || !matches!(self.code, 401 | 429 | 500..)
     }
 
     /// Returns whether the namespace is about to go.
@@ -224,7 +250,8 @@ impl Cause {
         [&self.reason, &self.message, &self.field].iter().all(|text| text.len() <= CAUSE_BYTES_MAX)
     }
 
-    /// Leaves only names in it: of the field that is in conflict, and of its manager. Tells whether anything is left.
+    /// Leaves only names in it: of the field that is in conflict, and of its manager. Tells whether
+    /// anything is left.
     fn keep_names(&mut self) -> bool {
         let is_plain = |text: &str, also: &str| {
             text.len() <= NAME_BYTES_MAX
@@ -236,10 +263,15 @@ impl Cause {
                 true
             }
             FIELD_CONFLICT => {
+                let manager = self
+                    .message
+                    .strip_prefix("conflict with \"")
+                    .and_then(|rest| rest.split('"').next());
                 let manager =
-                    self.message.strip_prefix("conflict with \"").and_then(|rest| rest.split('"').next());
-                let manager = manager.filter(|manager| is_plain(manager, "-_.:/@ ")).map(str::to_owned);
-                let Some(manager) = manager.filter(|_| self.field.starts_with('.')) else { return false };
+                    manager.filter(|manager| is_plain(manager, "-_.:/@ ")).map(str::to_owned);
+                let Some(manager) = manager.filter(|_| self.field.starts_with('.')) else {
+                    return false;
+                };
                 self.message = format!("conflict with \"{manager}\"");
                 is_plain(&self.field, "-_./")
             }
@@ -305,8 +337,7 @@ mod tests {
     #[test]
     fn of_a_secret_that_is_refused_no_words_are_shown() {
         let quoted = "R3VkUEhE";
-        let cause =
-            |reason: &str, message: String| json!({"reason": reason, "message": message, "field": quoted});
+        let cause = |reason: &str, message: String| json!({"reason": reason, "message": message, "field": quoted});
         let silent = silent(
             422,
             &json!({"reason": quoted, "message": format!("Secret is invalid: {{\"key\":\"{quoted}\"}}"),
@@ -329,7 +360,10 @@ mod tests {
             Status::of(code, json!({"message": message}).to_string().as_bytes()).is_verdict()
         };
         for code in [401, 429, 500, 503] {
-            assert!(is_verdict(code, "admission webhook \"a.example.com\" denied the request: no"), "{code}");
+            assert!(
+                is_verdict(code, "admission webhook \"a.example.com\" denied the request: no"),
+                "{code}"
+            );
             assert!(!is_verdict(code, "the server is overloaded"), "{code}");
         }
         assert!(is_verdict(403, "no") && is_verdict(422, "no"));
@@ -338,7 +372,8 @@ mod tests {
     #[test]
     fn a_hundred_causes_are_kept_and_how_many_more_there_are() {
         let of = |number: usize, field: &str| {
-            let cause = json!({"reason": FIELD_CONFLICT, "message": "conflict with \"a\"", "field": field});
+            let cause =
+                json!({"reason": FIELD_CONFLICT, "message": "conflict with \"a\"", "field": field});
             let body = json!({"details": {"causes": vec![cause; number]}}).to_string();
             let status = Status::of(409, body.as_bytes());
             (status.causes.len(), status.more_causes)
@@ -347,7 +382,9 @@ mod tests {
         assert_eq!(of(60_000, ".spec.a"), (100, 59_900));
         assert_eq!(of(2, &format!(".{}", "a".repeat(CAUSE_BYTES_MAX))), (0, 2));
         let long = json!({"message": "\u{e9}".repeat(MESSAGE_BYTES_MAX)}).to_string();
-        assert!(Status::of(500, long.as_bytes()).message.len() <= MESSAGE_BYTES_MAX + '…'.len_utf8());
+        assert!(
+            Status::of(500, long.as_bytes()).message.len() <= MESSAGE_BYTES_MAX + '…'.len_utf8()
+        );
     }
 
     #[test]
@@ -357,26 +394,34 @@ mod tests {
             "details": {"causes": [{"message": url}]}});
         let status = Status::of(500, body.to_string().as_bytes());
 
-        assert_eq!(status.message, "failed calling webhook: Post \"https://hook.example.com/validate\": EOF");
+        assert_eq!(
+            status.message,
+            "failed calling webhook: Post \"https://hook.example.com/validate\": EOF"
+        );
         assert_eq!(status.causes[0].message, "https://hook.example.com/validate");
     }
 
     #[test]
     fn silent_status_keeps_what_decides_about_the_remedy() {
-        let cause =
-            |reason: &str, field: &str| json!({"reason": reason, "field": field, "message": "x: s3cret"});
-        let invalid =
-            |cause: Value| json!({"reason": "Invalid", "message": "x", "details": {"causes": [cause]}});
+        let cause = |reason: &str, field: &str| json!({"reason": reason, "field": field, "message": "x: s3cret"});
+        let invalid = |cause: Value| json!({"reason": "Invalid", "message": "x", "details": {"causes": [cause]}});
         let fixed = silent(422, &invalid(cause("FieldValueForbidden", "data")));
         assert!(fixed.message.starts_with("`data`: FieldValueForbidden; "), "{fixed}");
-        assert_eq!(fixed.denial().faults, [FieldFault { kind: FaultKind::Forbidden, field: "data".into() }]);
+        assert_eq!(
+            fixed.denial().faults,
+            [FieldFault { kind: FaultKind::Forbidden, field: "data".into() }]
+        );
         let quoted = silent(422, &invalid(cause("FieldValueInvalid", "data[s3cret]")));
         assert!(!format!("{quoted:?}").contains("s3cret"), "{quoted:?}");
-        let missing = json!({"reason": "NotFound", "message": "x", "details": {"kind": "namespaces"}});
+        let missing =
+            json!({"reason": "NotFound", "message": "x", "details": {"kind": "namespaces"}});
         assert_eq!(silent(404, &missing).denial().resource, "namespaces");
         let said = |message: &str| silent(422, &json!({"message": message})).message;
         for (message, wanted) in [
-            ("secrets \"a\" is forbidden: exceeded quota: q, requested: s3cret", "exceeded quota; "),
+            (
+                "secrets \"a\" is forbidden: exceeded quota: q, requested: s3cret",
+                "exceeded quota; ",
+            ),
             (
                 "admission webhook \"w.example.com\" denied the request: s3cret",
                 "webhook w.example.com denies it",
@@ -390,16 +435,17 @@ mod tests {
 
     #[test]
     fn words_of_a_policy_are_no_kind_of_refusal() {
-        let words =
-            "exceeded quota: q; field is immutable; does not support dry run; namespaces \"a\" not found";
+        let words = "exceeded quota: q; field is immutable; does not support dry run; namespaces \"a\" not found";
         let status = |message: String, causes: Value| {
             let body = json!({"reason": "Invalid", "message": message,
                 "details": {"kind": "deployments", "causes": causes}});
             Status::of(422, body.to_string().as_bytes())
         };
         let fixed = json!([{"reason": "FieldValueForbidden", "field": "spec", "message": "x"}]);
-        let webhook =
-            status(format!("admission webhook \"w.example.com\" denied the request: {words}"), fixed.clone());
+        let webhook = status(
+            format!("admission webhook \"w.example.com\" denied the request: {words}"),
+            fixed.clone(),
+        );
         assert_eq!(webhook.admission, Some(Admission::Webhook("w.example.com".into())));
         assert_eq!(webhook.denial().faults, []);
         let policy = "ValidatingAdmissionPolicy 'p' with binding 'b' denied request";
@@ -438,8 +484,7 @@ mod tests {
     #[test]
     fn of_a_conflict_the_names_of_field_and_manager_stay() {
         let message = "conflict with \"kubectl-client-side-apply\" using v1";
-        let cause =
-            json!({"reason": "FieldManagerConflict", "message": message, "field": ".data.jwt-secret"});
+        let cause = json!({"reason": "FieldManagerConflict", "message": message, "field": ".data.jwt-secret"});
         let silent = silent(409, &json!({"reason": "Conflict", "details": {"causes": [cause]}}));
 
         assert!(silent.is_field_conflict());

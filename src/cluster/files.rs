@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 use crate::fsio::guard::{GuardError, read_secret};
 use crate::fsio::{ReadFileError, open_regular};
 
-/// The largest file that a kubeconfig may name: a chain of certificates has some ten thousand bytes.
+/// The largest file that a kubeconfig may name: a chain of certificates has some ten thousand
+/// bytes.
 pub(super) const NAMED_BYTES_MAX: u64 = 1 << 20;
 
 /// Returns the bytes of the regular file at `path`, of which there may be `bytes_max`.
@@ -22,7 +23,9 @@ pub(super) fn read(path: &str, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, Str
     let path = Utf8Path::new(path);
     let too_large = || format!("it has more than {} MiB", bytes_max >> 20);
     let (file, claimed) = open_regular(path).map_err(|error| match error {
-        ReadFileError::NotRegular { .. } => "it is not a regular file: save its content in one".to_owned(),
+        ReadFileError::NotRegular { .. } => {
+            "it is not a regular file: save its content in one".to_owned()
+        }
         ReadFileError::TooLarge { .. } => too_large(),
         ReadFileError::Io(error) => words(error),
     })?;

@@ -48,7 +48,8 @@ fn of_server(why: &CertificateError, error: &rustls::Error) -> String {
     use CertificateError as E;
     match why {
         E::UnknownIssuer => {
-            "no certificate-authority of the kubeconfig has signed the server's certificate".to_owned()
+            "no certificate-authority of the kubeconfig has signed the server's certificate"
+                .to_owned()
         }
         _ => tls_error::certificate(why, error),
     }
@@ -58,9 +59,10 @@ fn of_server(why: &CertificateError, error: &rustls::Error) -> String {
 fn of_alert(alert: AlertDescription) -> Option<String> {
     use AlertDescription as A;
     match alert {
-        A::CertificateRequired => {
-            Some("the server asks for a client certificate, and the kubeconfig's user has none".to_owned())
-        }
+        A::CertificateRequired => Some(
+            "the server asks for a client certificate, and the kubeconfig's user has none"
+                .to_owned(),
+        ),
         A::AccessDenied
         | A::BadCertificate
         | A::CertificateExpired
@@ -68,9 +70,9 @@ fn of_alert(alert: AlertDescription) -> Option<String> {
         | A::CertificateUnknown
         | A::DecryptError
         | A::UnknownCA
-        | A::UnsupportedCertificate => {
-            Some(format!("the server does not accept the kubeconfig's client certificate ({alert:?})"))
-        }
+        | A::UnsupportedCertificate => Some(format!(
+            "the server does not accept the kubeconfig's client certificate ({alert:?})"
+        )),
         A::HandshakeFailure | A::ProtocolVersion | A::InsufficientSecurity => {
             Some(tls_error::nothing_in_common(alert))
         }

@@ -14,7 +14,8 @@ use super::credentials::bearer_header;
 use crate::command::{self, CommandError, Ending, Finished, Interaction, Limits};
 use crate::model::timestamp::Timestamp;
 
-/// How long a plugin may take that cannot ask a person: a login over a slow network takes some seconds.
+/// How long a plugin may take that cannot ask a person: a login over a slow network takes some
+/// seconds.
 const DEADLINE: Duration = Duration::from_mins(1);
 /// How much a plugin may print: a token or a certificate with its key has some thousand bytes.
 const OUTPUT_BYTES_MAX: usize = 1 << 20;
@@ -105,7 +106,10 @@ pub(super) struct IssuedCertificate {
 
 impl Plugin {
     /// Takes the plugin out of `user`, if it has one.
-    pub(super) fn take(user: &mut AuthInfo, surroundings: Surroundings) -> Result<Option<Self>, PluginError> {
+    pub(super) fn take(
+        user: &mut AuthInfo,
+        surroundings: Surroundings,
+    ) -> Result<Option<Self>, PluginError> {
         let Some(exec) = user.exec.take() else { return Ok(None) };
         let command = exec.command.clone().unwrap_or_default();
         let interaction = match (&exec.interactive_mode, surroundings.terminal) {
@@ -139,11 +143,13 @@ impl Plugin {
         // Its parser's words would quote a token.
         let answer: ExecCredential = serde_saphyr::from_slice(&output)
             .map_err(|_| PluginFault::Answer("printed no ExecCredential"))?;
-        let status =
-            answer.status.ok_or(PluginFault::Answer("printed an ExecCredential without a status"))?;
+        let status = answer
+            .status
+            .ok_or(PluginFault::Answer("printed an ExecCredential without a status"))?;
         let given = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Zeroizing::new);
         let token = given(status.token).map(|token| {
-            bearer_header(&token).ok_or(PluginFault::Answer("gave a token with a control character"))
+            bearer_header(&token)
+                .ok_or(PluginFault::Answer("gave a token with a control character"))
         });
         let pair = (given(status.client_certificate_data), given(status.client_key_data));
         let certificate = match pair {
@@ -153,14 +159,20 @@ impl Plugin {
                 key,
             }),
             (None, None) => None,
-            _ => return Err(PluginFault::Answer("gave a client certificate or a key, and not both")),
+            _ => {
+                return Err(PluginFault::Answer(
+                    "gave a client certificate or a key, and not both",
+                ));
+            }
         };
         if token.is_none() && certificate.is_none() {
             return Err(PluginFault::Answer("gave neither a token nor a client certificate"));
         }
         let expires = status.expiration_timestamp.map(|text| {
             let expires = Timestamp::from_rfc3339(&text);
-            expires.ok_or(PluginFault::Answer("gave an expirationTimestamp that is not a time of RFC 3339"))
+            expires.ok_or(PluginFault::Answer(
+                "gave an expirationTimestamp that is not a time of RFC 3339",
+            ))
         });
         Ok(Issued { token: token.transpose()?, certificate, expires: expires.transpose()? })
     }
@@ -171,7 +183,9 @@ impl Plugin {
         let mut command = Command::new(&self.command);
         command.args(exec.args.iter().flatten());
         let variables = exec.env.iter().flatten();
-        command.envs(variables.filter_map(|variable| Some((variable.get("name")?, variable.get("value")?))));
+        command.envs(
+            variables.filter_map(|variable| Some((variable.get("name")?, variable.get("value")?))),
+        );
         let mut spec = json!({"interactive": self.interaction == Interaction::Terminal});
         if let Some(cluster) = exec.cluster.as_ref().filter(|_| exec.provide_cluster_info) {
             spec["cluster"] = json!(cluster);
@@ -216,7 +230,8 @@ mod tests {
             "{{users: [{{name: u, user: {{exec: {{command: /bin/sh, args: [-c, {}], {mode}}}}}}}]}}",
             json!(script)
         );
-        let mut user = Kubeconfig::from_yaml(&text).unwrap().auth_infos[0].auth_info.clone().unwrap();
+        let mut user =
+            Kubeconfig::from_yaml(&text).unwrap().auth_infos[0].auth_info.clone().unwrap();
         let clock = || Timestamp::from_seconds(1_000_000_000).ok();
         Plugin::take(&mut user, Surroundings { terminal, clock }).map(Option::unwrap)
     }
@@ -238,16 +253,26 @@ mod tests {
             ("", Attached, Interaction::Terminal),
             ("interactiveMode: Always", Attached, Interaction::Terminal),
         ] {
-            assert_eq!(taken(mode, terminal, "").unwrap().interaction, wanted, "{mode} {terminal:?}");
+            assert_eq!(
+                taken(mode, terminal, "").unwrap().interaction,
+                wanted,
+                "{mode} {terminal:?}"
+            );
         }
         let why = taken("interactiveMode: Always", Absent, "").err().unwrap().to_string();
-        assert!(why.starts_with("the kubeconfig's credential plugin `/bin/sh` needs a terminal"), "{why}");
+        assert!(
+            why.starts_with("the kubeconfig's credential plugin `/bin/sh` needs a terminal"),
+            "{why}"
+        );
     }
 
     #[test]
     fn plugin_that_fails_or_is_not_there_is_told() {
         let failed = run("exit 3").err().unwrap();
-        assert!(matches!(failed, PluginFault::Failed(status) if status.code() == Some(3)), "{failed:?}");
+        assert!(
+            matches!(failed, PluginFault::Failed(status) if status.code() == Some(3)),
+            "{failed:?}"
+        );
         let mut none = taken("", Terminal::Absent, "").unwrap();
         none.command = "/no/such/program".to_owned();
         let why = none.run().err().unwrap().why;
@@ -279,7 +304,8 @@ mod tests {
             ("2001-09-09T03:47:41.5+02:00", false),
             ("2001-09-09T03:46:41+02:00", true),
         ] {
-            let script = format!("echo '{{status: {{token: t, expirationTimestamp: \"{expires}\"}}}}'");
+            let script =
+                format!("echo '{{status: {{token: t, expirationTimestamp: \"{expires}\"}}}}'");
             let plugin = taken("interactiveMode: Never", Terminal::Absent, &script).unwrap();
             assert_eq!(plugin.is_due(&plugin.run().unwrap()), wanted, "{expires}");
         }

@@ -21,7 +21,8 @@ pub struct Request {
     pub body: Body,
 }
 
-/// What a request carries. It may be a secret: it is never shown, and is overwritten when the last copy is dropped.
+/// What a request carries. It may be a secret: it is never shown, and is overwritten when the last
+/// copy is dropped.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Body(Arc<Zeroizing<Vec<u8>>>);
 
@@ -90,7 +91,11 @@ impl Request {
     /// Asks for the events about the object with this uid.
     pub fn events(namespace: &str, uid: &str) -> Self {
         let folder = key("Event", namespace, "").expect("a kind that is known");
-        Self::get_path(format!("{}?fieldSelector=involvedObject.uid%3D{}", path(&folder), escaped(uid)))
+        Self::get_path(format!(
+            "{}?fieldSelector=involvedObject.uid%3D{}",
+            path(&folder),
+            escaped(uid)
+        ))
     }
 
     /// Applies a manifest: `yaml` is sent as it is.
@@ -99,13 +104,15 @@ impl Request {
         Self { method: Method::Apply, path, body: yaml.to_vec().into() }
     }
 
-    /// Applies fields in the name of another manager than [`FIELD_MANAGER`], whose applying leaves them alone.
+    /// Applies fields in the name of another manager than [`FIELD_MANAGER`], whose applying leaves
+    /// them alone.
     pub fn apply_as(manager: &str, key: &ObjectKey, object: &Value) -> Self {
         let path = format!("{}?fieldManager={manager}&fieldValidation=Strict", path(key));
         Self { method: Method::Apply, path, body: object.to_string().into_bytes().into() }
     }
 
-    /// Lets a field pass that the server does not know: what others wrote is taken as the server takes it from them.
+    /// Lets a field pass that the server does not know: what others wrote is taken as the server
+    /// takes it from them.
     #[must_use]
     pub fn leniently(mut self) -> Self {
         self.path = self.path.replace("fieldValidation=Strict", "fieldValidation=Ignore");
@@ -119,7 +126,8 @@ impl Request {
         self
     }
 
-    /// Asks what an object would be if a manifest were applied, whoever owns its fields: nothing is written.
+    /// Asks what an object would be if a manifest were applied, whoever owns its fields: nothing is
+    /// written.
     pub fn would_be(key: &ObjectKey, yaml: &[u8]) -> Self {
         Self::apply(key, yaml, Run::Dry).by_force()
     }
@@ -162,7 +170,8 @@ impl Request {
         Self::delete_with("Background", key, uid, resource_version)
     }
 
-    /// As [`Request::delete`]; the object goes after what it owns, so that its pods are gone when it is.
+    /// As [`Request::delete`]; the object goes after what it owns, so that its pods are gone when
+    /// it is.
     pub fn delete_last(key: &ObjectKey, uid: &str, resource_version: &str) -> Self {
         Self::delete_with("Foreground", key, uid, resource_version)
     }
@@ -183,7 +192,13 @@ impl Request {
     }
 
     /// Asks whether we may do something, with all objects of a resource or with one.
-    pub fn may_i(verb: &str, group: &str, resource: &str, namespace: &str, name: Option<&str>) -> Self {
+    pub fn may_i(
+        verb: &str,
+        group: &str,
+        resource: &str,
+        namespace: &str,
+        name: Option<&str>,
+    ) -> Self {
         let mut attributes =
             json!({"verb": verb, "group": group, "resource": resource, "namespace": namespace});
         if let Some(name) = name {
@@ -224,6 +239,9 @@ mod tests {
 
         let shown = format!("{request:?}");
 
-        assert!(shown.contains("/api/v1/namespaces/ns/secrets") && !shown.contains("s3cret"), "{shown}");
+        assert!(
+            shown.contains("/api/v1/namespaces/ns/secrets") && !shown.contains("s3cret"),
+            "{shown}"
+        );
     }
 }

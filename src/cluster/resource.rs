@@ -7,7 +7,8 @@ use super::body::{LIST_BYTES_MAX, OBJECT_BYTES_MAX};
 use super::request::Method;
 use crate::model::object_key::ObjectKey;
 
-/// The kinds that are ever asked for, with their group and the name of their resource; true if in namespaces.
+/// The kinds that are ever asked for, with their group and the name of their resource; true if in
+/// namespaces.
 const RESOURCES: [(&str, &str, &str, bool); 25] = [
     ("", "Namespace", "namespaces", false),
     ("", "ServiceAccount", "serviceaccounts", true),
@@ -38,19 +39,24 @@ const RESOURCES: [(&str, &str, &str, bool); 25] = [
 
 /// Returns the group, and the name of the resource, of a kind.
 pub fn resource(kind: &str) -> Option<(&'static str, &'static str)> {
-    RESOURCES.iter().find(|(_, known, ..)| *known == kind).map(|(group, _, name, _)| (*group, *name))
+    RESOURCES
+        .iter()
+        .find(|(_, known, ..)| *known == kind)
+        .map(|(group, _, name, _)| (*group, *name))
 }
 
 /// Returns the key of an object of a kind that is known, in the version of its API that is stable.
 pub fn key(kind: &str, namespace: &str, name: &str) -> Option<ObjectKey> {
     let (group, _, _, is_namespaced) = RESOURCES.iter().find(|(_, known, ..)| *known == kind)?;
     let version = if *group == "autoscaling" { "v2" } else { "v1" };
-    let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let api_version =
+        if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     let namespace = if *is_namespaced { namespace.to_owned() } else { String::new() };
     Some(ObjectKey { api_version, kind: kind.to_owned(), namespace, name: name.to_owned() })
 }
 
-/// Returns the path of an object, or of all objects of the kind in a namespace if the key has no name.
+/// Returns the path of an object, or of all objects of the kind in a namespace if the key has no
+/// name.
 ///
 /// # Panics
 ///
@@ -73,7 +79,9 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     if text.bytes().all(is_plain) {
         return text.into();
     }
-    let of = |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    let of = |byte: u8| {
+        if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
     text.bytes().map(of).collect::<String>().into()
 }
 
@@ -81,7 +89,9 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
 fn split(path: &str) -> Option<(&str, Option<&str>)> {
     let path = path.split('?').next().unwrap_or_default();
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    let (["api", _, parts @ ..] | ["apis", _, _, parts @ ..]) = parts.as_slice() else { return None };
+    let (["api", _, parts @ ..] | ["apis", _, _, parts @ ..]) = parts.as_slice() else {
+        return None;
+    };
     match parts {
         ["namespaces", _, resource] | [resource] => Some((resource, None)),
         ["namespaces", _, resource, name] | [resource, name] => Some((resource, Some(name))),
@@ -111,12 +121,17 @@ impl Answer {
         if resource == "selfsubjectaccessreviews" {
             return Self { kind: Some("SelfSubjectAccessReview".to_owned()), name: None };
         }
-        let kind = RESOURCES.iter().find(|(_, _, known, _)| *known == resource).map(|(_, kind, ..)| *kind);
+        let kind =
+            RESOURCES.iter().find(|(_, _, known, _)| *known == resource).map(|(_, kind, ..)| *kind);
         match (kind, name, method) {
             // What is deleted may be answered for by a `Status`.
             (None, ..) | (.., Method::Delete) => any,
-            (Some(kind), None, Method::Get) => Self { kind: Some(format!("{kind}List")), name: None },
-            (Some(kind), name, _) => Self { kind: Some(kind.to_owned()), name: name.map(str::to_owned) },
+            (Some(kind), None, Method::Get) => {
+                Self { kind: Some(format!("{kind}List")), name: None }
+            }
+            (Some(kind), name, _) => {
+                Self { kind: Some(kind.to_owned()), name: name.map(str::to_owned) }
+            }
         }
     }
 
@@ -156,7 +171,11 @@ mod tests {
             ("Namespace", "ns", "/api/v1/namespaces/ns"),
             ("Deployment", "", "/apis/apps/v1/namespaces/ns/deployments"),
             ("StorageClass", "fast", "/apis/storage.k8s.io/v1/storageclasses/fast"),
-            ("HorizontalPodAutoscaler", "x", "/apis/autoscaling/v2/namespaces/ns/horizontalpodautoscalers/x"),
+            (
+                "HorizontalPodAutoscaler",
+                "x",
+                "/apis/autoscaling/v2/namespaces/ns/horizontalpodautoscalers/x",
+            ),
         ] {
             assert_eq!(path(&key(kind, "ns", name).unwrap()), wanted);
         }
@@ -171,17 +190,37 @@ mod tests {
         let table = [
             (Method::Get, "/api/v1/namespaces/ns/configmaps/a", object("ConfigMap", "a"), true),
             (Method::Get, "/api/v1/namespaces/ns/configmaps/a", object("ConfigMap", "b"), false),
-            (Method::Apply, "/apis/apps/v1/namespaces/ns/deployments/a?x=y", object("Deployment", "a"), true),
-            (Method::Apply, "/apis/apps/v1/namespaces/ns/deployments/a?x=y", object("Status", ""), false),
+            (
+                Method::Apply,
+                "/apis/apps/v1/namespaces/ns/deployments/a?x=y",
+                object("Deployment", "a"),
+                true,
+            ),
+            (
+                Method::Apply,
+                "/apis/apps/v1/namespaces/ns/deployments/a?x=y",
+                object("Status", ""),
+                false,
+            ),
             (Method::Put, "/api/v1/namespaces/ns/configmaps/a", json!({}), false),
             (Method::Post, "/api/v1/namespaces/ns/secrets", object("Secret", "a"), true),
             (Method::Post, "/api/v1/namespaces/ns/secrets", json!({"metadata": {}}), false),
-            (Method::Get, "/api/v1/namespaces/ns/pods", json!({"kind": "PodList", "items": []}), true),
+            (
+                Method::Get,
+                "/api/v1/namespaces/ns/pods",
+                json!({"kind": "PodList", "items": []}),
+                true,
+            ),
             (Method::Get, "/api/v1/namespaces/ns/pods", json!([]), false),
             (Method::Get, "/api/v1/namespaces/ns", object("Namespace", "ns"), true),
             (Method::Delete, "/api/v1/namespaces/ns/secrets/a", object("Status", ""), true),
             (Method::Get, "/version", json!({"gitVersion": "v1"}), true),
-            (Method::Post, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", json!({}), false),
+            (
+                Method::Post,
+                "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+                json!({}),
+                false,
+            ),
         ];
         for (method, path, answer, is_good) in table {
             let text = |pointer: &str| answer.pointer(pointer).and_then(serde_json::Value::as_str);

@@ -15,8 +15,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 pub enum Trouble {
     /// No whole answer came: refused, reset, cut off, too slow.
     Transport,
-    /// The answer did not come to its end in time, though something came of it: it will hardly be faster, so it is tried
-    /// once more at most.
+    /// The answer did not come to its end in time, though something came of it: it will hardly be
+    /// faster, so it is tried once more at most.
     Slow,
     /// It would go wrong again.
     Final,
@@ -25,7 +25,8 @@ pub enum Trouble {
         code: u16,
         /// What its header asks for.
         retry_after: Option<Duration>,
-        /// An object changed while the server worked on it, and nothing that we sent says which version we meant.
+        /// An object changed while the server worked on it, and nothing that we sent says which
+        /// version we meant.
         is_race: bool,
     },
 }
@@ -65,12 +66,15 @@ mod tests {
         }
         assert!(delay(1, Trouble::Transport).is_some());
         assert!(delay(1, Trouble::Slow).is_some() && delay(2, Trouble::Slow).is_none());
-        assert!(delay(1, Trouble::Status { code: 409, retry_after: None, is_race: true }).is_some());
+        assert!(
+            delay(1, Trouble::Status { code: 409, retry_after: None, is_race: true }).is_some()
+        );
     }
 
     #[test]
     fn patience_grows_and_ends() {
-        let delays: Vec<_> = (1..).map_while(|attempt| delay(attempt, Trouble::Transport)).collect();
+        let delays: Vec<_> =
+            (1..).map_while(|attempt| delay(attempt, Trouble::Transport)).collect();
         assert_eq!(delays.len(), ATTEMPTS_MAX as usize - 1);
         assert!(delays.is_sorted() && delays[5] <= DELAY_MAX);
     }

@@ -14,7 +14,8 @@ use super::request::Body;
 use crate::model::object_key::ObjectKey;
 use crate::model::secret_value::SecretValue;
 
-/// What `kubectl apply` keeps beside an object: the values that somebody once applied, in the clear.
+/// What `kubectl apply` keeps beside an object: the values that somebody once applied, in the
+/// clear.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A Secret as it is in the cluster, or is to be there. No `Debug`, for it has values.
@@ -94,10 +95,12 @@ impl Secret {
     pub fn to_body(&self) -> Body {
         let metadata = self.metadata.to_string();
         let encoded = |value: &SecretValue| value.expose().len().div_ceil(3) * 4;
-        let data: usize = self.data.iter().map(|(key, value)| key.len() * 6 + encoded(value) + 8).sum();
+        let data: usize =
+            self.data.iter().map(|(key, value)| key.len() * 6 + encoded(value) + 8).sum();
         // Room for all of it: a text that grows leaves copies behind.
-        let mut text =
-            Zeroizing::new(String::with_capacity(metadata.len() + self.type_.len() * 6 + data + 128));
+        let mut text = Zeroizing::new(String::with_capacity(
+            metadata.len() + self.type_.len() * 6 + data + 128,
+        ));
         text.push_str("{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":");
         text.push_str(&metadata);
         text.push_str(",\"type\":");
@@ -119,7 +122,9 @@ impl Secret {
 }
 
 /// Reads values; nothing of them is copied on the way.
-fn decoded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, SecretValue>, D::Error> {
+fn decoded<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, SecretValue>, D::Error> {
     let data = Option::<BTreeMap<String, Decoded>>::deserialize(deserializer)?;
     Ok(data.into_iter().flatten().map(|(key, value)| (key, value.0)).collect())
 }
@@ -139,7 +144,9 @@ impl<'de> Deserialize<'de> for Decoded {
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Decoded, E> {
                 let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
                 // The error would name a character.
-                STANDARD.decode_vec(text, &mut bytes).map_err(|_| E::custom("a value is no base64"))?;
+                STANDARD
+                    .decode_vec(text, &mut bytes)
+                    .map_err(|_| E::custom("a value is no base64"))?;
                 Ok(Decoded(SecretValue::new(bytes)))
             }
         }

@@ -1,4 +1,5 @@
-//! Signals that ask to stop. They are noticed while a call or a pause is under way, which is where time goes.
+//! Signals that ask to stop. They are noticed while a call or a pause is under way, which is where
+//! time goes.
 
 use std::io;
 use std::pin::pin;
@@ -25,7 +26,8 @@ impl Signals {
         Ok(Self { streams, seen: 0, enough: 1 })
     }
 
-    /// Whether the first signal stops what is done, or only the second: when stopping is what is being done.
+    /// Whether the first signal stops what is done, or only the second: when stopping is what is
+    /// being done.
     pub(super) fn takes(&mut self, enough: u32) {
         self.enough = enough;
     }
@@ -55,7 +57,8 @@ impl Signals {
 pub(super) enum Manner {
     /// Nothing is lost when it is dropped.
     Drop,
-    /// It is let finish for [`FINISH_MAX`], unless somebody asks twice: half done is worse than done.
+    /// It is let finish for [`FINISH_MAX`], unless somebody asks twice: half done is worse than
+    /// done.
     Finish,
 }
 

@@ -42,7 +42,8 @@ pub(super) fn trust(config: &mut Config, cluster: &Cluster) -> Result<(), Connec
             "its cluster has a certificate-authority and insecure-skip-tls-verify: remove one of them",
         ));
     }
-    let is_usable = |certificate: &CertificateDer| RootCertStore::empty().add(certificate.clone()).is_ok();
+    let is_usable =
+        |certificate: &CertificateDer| RootCertStore::empty().add(certificate.clone()).is_ok();
     let certificates = CertificateDer::pem_slice_iter(&pem).flatten().filter(is_usable);
     let certificates: Vec<Vec<u8>> = certificates.map(|certificate| certificate.to_vec()).collect();
     if certificates.is_empty() {
@@ -92,11 +93,13 @@ impl ClientCertificate {
                 });
             }
         };
-        let (data, path) = (user.client_certificate_data.as_deref(), user.client_certificate.as_deref());
+        let (data, path) =
+            (user.client_certificate_data.as_deref(), user.client_certificate.as_deref());
         let certificate = load("client-certificate", data, path)?.unwrap_or_default();
         let key_data = user.client_key_data.as_ref().map(SecretString::expose_secret);
         let key = load("client-key", key_data, user.client_key.as_deref())?;
-        let key = key.ok_or_else(|| refused("its user has a client-certificate and no client-key"))?;
+        let key =
+            key.ok_or_else(|| refused("its user has a client-certificate and no client-key"))?;
         Identity::new(&certificate, &key).map_err(|why| refused(&format!("its {why}")))
     }
 }
@@ -133,8 +136,8 @@ fn load(
     loaded.map(Some)
 }
 
-/// A client certificate with its key. It is sent whatever its version: the TLS library itself parses certificates of
-/// version 3 only, which servers do not ask for.
+/// A client certificate with its key. It is sent whatever its version: the TLS library itself
+/// parses certificates of version 3 only, which servers do not ask for.
 #[derive(Debug)]
 struct Identity(Arc<CertifiedKey>);
 
@@ -143,13 +146,15 @@ impl Identity {
     fn new(certificate: &[u8], key: &[u8]) -> Result<Self, String> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();
         let chain = chain.ok().filter(|chain| !chain.is_empty());
-        let chain = chain.ok_or_else(|| "client-certificate has no certificate (PEM)".to_owned())?;
+        let chain =
+            chain.ok_or_else(|| "client-certificate has no certificate (PEM)".to_owned())?;
         let der = PrivateKeyDer::from_pem_slice(key).map_err(|_| absent(key).to_owned())?;
         let signing = rustls::crypto::ring::sign::any_supported_type(&der);
         let signing = signing.map_err(|_| unusable(der.secret_der()))?;
         // Public keys have one spelling, in a certificate as elsewhere.
         let public = signing.public_key();
-        let belongs = public.is_none_or(|key| chain[0].windows(key.len()).any(|part| part == key.as_ref()));
+        let belongs =
+            public.is_none_or(|key| chain[0].windows(key.len()).any(|part| part == key.as_ref()));
         if !belongs {
             return Err("client-key does not belong to its client-certificate".to_owned());
         }
@@ -189,8 +194,8 @@ fn unusable(key: &[u8]) -> String {
         None => "is of an unknown kind".to_owned(),
     };
     format!(
-        "client-key {what}, which this program cannot sign with: use a client certificate with an RSA key of 2048 to \
-         4096 bits, or a key on P-256, P-384 or Ed25519"
+        "client-key {what}, which this program cannot sign with: use a client certificate with an \
+         RSA key of 2048 to 4096 bits, or a key on P-256, P-384 or Ed25519"
     )
 }
 

@@ -68,13 +68,16 @@ impl Transport {
     }
 
     fn https<C>(&self, connector: C) -> Result<HttpsConnector<C>, ConnectError> {
-        let builder = HttpsConnectorBuilder::new().with_tls_config(self.tls.clone()).https_or_http();
+        let builder =
+            HttpsConnectorBuilder::new().with_tls_config(self.tls.clone()).https_or_http();
         let builder = match &self.config.tls_server_name {
             None => builder,
             Some(name) => {
                 let name = ServerName::try_from(name.clone());
                 let name = name.map_err(|_| {
-                    ConnectError::Kubeconfig("its tls-server-name is not the name of a server".to_owned())
+                    ConnectError::Kubeconfig(
+                        "its tls-server-name is not the name of a server".to_owned(),
+                    )
                 })?;
                 builder.with_server_name_resolver(FixedServerNameResolver::new(name))
             }

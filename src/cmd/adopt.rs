@@ -1,4 +1,5 @@
-//! `adopt`: takes over what Helm installed, without losing data or restarting what need not restart.
+//! `adopt`: takes over what Helm installed, without losing data or restarting what need not
+//! restart.
 
 use super::ctx::Ctx;
 use super::failure::{Failure, Outcome};
@@ -36,10 +37,12 @@ impl Args {
         let (release, name) = (&self.helm.from_helm, &checked.bundle().index.name);
         if name != release {
             return Err(Failure::input(format!(
-                "the bundle is for the release `{name}`, and not for `{release}`: they must have one name, because objects \
-                 and selectors have it"
+                "the bundle is for the release `{name}`, and not for `{release}`: they must have \
+                 one name, because objects and selectors have it"
             ))
-            .hint(format!("`relay-bundle import helm --release {release}` makes a profile for it")));
+            .hint(format!(
+                "`relay-bundle import helm --release {release}` makes a profile for it"
+            )));
         }
         #[cfg(feature = "age")]
         let checked = checked.open_sealed(self.install.secrets())?;
@@ -63,7 +66,8 @@ mod tests {
 
         let line = ["adopt", "--from-helm", "r", "b.tar", "--trust", "t.toml"];
         assert!(command().try_get_matches_from(line).is_ok());
-        let refused = command().try_get_matches_from(line.into_iter().chain(["--adopt"])).unwrap_err();
+        let refused =
+            command().try_get_matches_from(line.into_iter().chain(["--adopt"])).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ArgumentConflict);
     }
 }

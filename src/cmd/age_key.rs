@@ -1,4 +1,5 @@
-//! Key pairs of age: made for sealed secrets and for recovery, in files as `age-keygen` writes them.
+//! Key pairs of age: made for sealed secrets and for recovery, in files as `age-keygen` writes
+//! them.
 
 use std::io::{self, Write};
 
@@ -37,16 +38,16 @@ impl Report for AgeKeyReport {
 pub(super) fn made(path: &Utf8Path, now: Timestamp, ctx: &Ctx) -> Result<AgeKeyReport, Failure> {
     let NewIdentity { public, line } = NewIdentity::generate();
     let file = Zeroizing::new(format!("# created: {now}\n# public key: {public}\n{}\n", *line));
-    create_new(path, file.as_bytes(), MODE_PRIVATE, Durability::Synced).map_err(|error| {
-        match error.kind() {
+    create_new(path, file.as_bytes(), MODE_PRIVATE, Durability::Synced).map_err(
+        |error| match error.kind() {
             io::ErrorKind::AlreadyExists => {
                 Failure::input(format!("`{path}` is there already, and a key is never replaced"))
                     .hint("name another file for the new key: --out FILE")
                     .hint(format!("its public half: relay-bundle keygen --age --public {path}"))
             }
             _ => error.into(),
-        }
-    })?;
+        },
+    )?;
     ctx.printer.say_lines(&format!(
         "made `{path}`, a private key of age: keep a copy offline, and never commit it
 name its public key in the profile: in release.sealRecipients for an operator, who opens sealed secrets with it,

@@ -10,7 +10,8 @@ use super::failure::Failure;
 use crate::archive::WriteError;
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::fsio::{
-    AtomicFile, Durability, Locked, MODE_PUBLIC, folder_of, is_there, lock_named, open_for_reading, remedy,
+    AtomicFile, Durability, Locked, MODE_PUBLIC, folder_of, is_there, lock_named, open_for_reading,
+    remedy,
 };
 
 /// A path to write an archive to.
@@ -77,18 +78,19 @@ impl Target<'_> {
         Failure::input(format!("`{}{}`: {why}", self.option, self.path))
     }
 
-    /// Has `write` write the archive: whole, on the disk, or not at all. Returns what `write` does, its size.
+    /// Has `write` write the archive: whole, on the disk, or not at all. Returns what `write` does,
+    /// its size.
     ///
-    /// An archive that is there is locked from before its replacement: a signer who has it adds a signature first, or meets
-    /// the new one. What took its place meanwhile is not replaced.
+    /// An archive that is there is locked from before its replacement: a signer who has it adds a
+    /// signature first, or meets the new one. What took its place meanwhile is not replaced.
     pub(super) fn write(
         &self,
         ctx: &Ctx,
         progress: &mut dyn FnMut(u64),
         write: impl FnOnce(&mut dyn Write) -> Result<u64, TargetError>,
     ) -> Result<u64, TargetError> {
-        let mut file =
-            AtomicFile::create(self.path, MODE_PUBLIC, Durability::Synced).map_err(WriteError::Output)?;
+        let mut file = AtomicFile::create(self.path, MODE_PUBLIC, Durability::Synced)
+            .map_err(WriteError::Output)?;
         let bytes = write(&mut BufWriter::new(Watched { out: &mut file, progress }))?;
         let _lock = self.lock(ctx).map_err(WriteError::Output)?;
         self.check_replaceable().map_err(TargetError::Failure)?;
@@ -100,7 +102,8 @@ impl Target<'_> {
 /// Why an archive was not written.
 pub(super) enum TargetError {
     Write(WriteError),
-    /// Something that is not replaced has come to the path since it was checked; or what goes into the archive cannot.
+    /// Something that is not replaced has come to the path since it was checked; or what goes into
+    /// the archive cannot.
     Failure(Failure),
 }
 
@@ -162,7 +165,8 @@ fn real(path: &Utf8Path) -> io::Result<PathBuf> {
     match fs_err::canonicalize(folder_of(path)) {
         Ok(folder) => {
             let named = path.file_name().map_or_else(|| path.into(), |name| folder.join(name));
-            // The last name of a folder may be a link too; that of a file stays, since a rename replaces it.
+            // The last name of a folder may be a link too; that of a file stays, since a rename
+            // replaces it.
             Ok(if named.is_dir() { fs_err::canonicalize(named)? } else { named })
         }
         // Nothing that is there can be inside a folder that is not.

@@ -50,7 +50,10 @@ mod tests {
         assert_eq!(failure.kind.exit_code(), 101);
         let message = failure.message();
         assert!(message.starts_with("this is a bug of relay-bundle "), "{message}");
-        assert!(message.contains("index out of bounds") && message.contains("bug.rs:"), "{message}");
+        assert!(
+            message.contains("index out of bounds") && message.contains("bug.rs:"),
+            "{message}"
+        );
         assert!(failure.hints[0].starts_with("please report it"));
     }
 

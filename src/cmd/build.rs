@@ -70,8 +70,8 @@ pub struct Args {
     /// Also write each bundle as DIR/PROFILE.tar
     #[arg(long, value_name = "DIR")]
     archives: Option<Utf8PathBuf>,
-    /// Images to carry in the archive: all, none, since:FILE or since:@ENTRY (without layers that FILE or ENTRY lists)
-    /// [default: none]
+    /// Images to carry in the archive: all, none, since:FILE or since:@ENTRY (without layers that
+    /// FILE or ENTRY lists) [default: none]
     #[arg(long, value_name = "WHAT")]
     images: Option<ImageSelection>,
     #[command(flatten)]
@@ -145,8 +145,10 @@ impl Args {
                 .hint("write each into a folder: --archives DIR"));
         }
         if self.images.is_some() && self.archive.is_none() && self.archives.is_none() {
-            return Err(Failure::input("--images says what goes into an archive, and none is written")
-                .hint("name it: --archive FILE"));
+            return Err(Failure::input(
+                "--images says what goes into an archive, and none is written",
+            )
+            .hint("name it: --archive FILE"));
         }
         if let Some(folder) = &self.archives {
             fs_err::create_dir_all(folder)?;
@@ -207,10 +209,12 @@ impl Args {
             ctx.printer.say("the archive carries no images: `--images all` adds them");
         }
         let wanted = self.images.as_ref().unwrap_or(&ImageSelection::None);
-        let carry = carry::choose(ctx, &self.store, (index.name.as_str(), images.as_ref()), wanted)?;
+        let carry =
+            carry::choose(ctx, &self.store, (index.name.as_str(), images.as_ref()), wanted)?;
         let Some(images) = &images else { return Ok((carry, None)) };
         let fetch = format!("relay-bundle fetch {}", index.profile);
-        let lock = carry::check_there(&store.blobs(), images, &carry, (&Carried::default(), &fetch))?;
+        let lock =
+            carry::check_there(&store.blobs(), images, &carry, (&Carried::default(), &fetch))?;
         Ok((carry, lock))
     }
 
@@ -221,8 +225,11 @@ impl Args {
         let mut names = Folder::new(&self.profiles.profiles).names();
         names.retain(|name| name != "base");
         if names.is_empty() {
-            return Err(Failure::input(format!("there are no profiles in `{}`", self.profiles.profiles))
-                .hint("`--profiles DIR` names their folder"));
+            return Err(Failure::input(format!(
+                "there are no profiles in `{}`",
+                self.profiles.profiles
+            ))
+            .hint("`--profiles DIR` names their folder"));
         }
         Ok(names)
     }
@@ -246,7 +253,13 @@ impl Args {
         Ok(Some(Signer { key, now }))
     }
 
-    fn build(&self, ctx: &Ctx, store: &Store, name: &str, signer: Option<&Signer>) -> Result<Built, Failure> {
+    fn build(
+        &self,
+        ctx: &Ctx,
+        store: &Store,
+        name: &str,
+        signer: Option<&Signer>,
+    ) -> Result<Built, Failure> {
         let profile = ctx.load(name, &self.profiles)?;
         let set = render::render(&profile);
         let Assembled { index, files } = assemble(&profile, &set).map_err(Failure::input)?;
@@ -258,8 +271,10 @@ impl Args {
             warn_of_pulls(ctx, &set);
         }
         let archive = self.archive_of(name);
-        let carry = archive.as_ref().map(|_| self.choose_images(ctx, store, &index, &files)).transpose()?;
-        // From here to the signature, so that the profile's link and the highest serial are of the same build.
+        let carry =
+            archive.as_ref().map(|_| self.choose_images(ctx, store, &index, &files)).transpose()?;
+        // From here to the signature, so that the profile's link and the highest serial are of the
+        // same build.
         let serials = signer.map(|_| store.lock_serials()).transpose()?;
         let registered = store.register(&files, index.name.as_str(), name)?;
         let entry = match &registered.outcome {
@@ -283,7 +298,8 @@ impl Args {
         }
         let objects = count(index.objects.len(), "object");
         let state = if signers.is_empty() { "unsigned" } else { "signed" };
-        ctx.printer.say(&format!("built {} for {name}: {objects}, {state}, sha256:{id}", index.name));
+        ctx.printer
+            .say(&format!("built {} for {name}: {objects}, {state}, sha256:{id}", index.name));
         ctx.printer.say(&signature);
         Ok(Built {
             profile: name.to_owned(),
@@ -297,7 +313,8 @@ impl Args {
         })
     }
 
-    /// Signs an entry of the store, whose lock for serials is held; says how, and by whom it is signed now.
+    /// Signs an entry of the store, whose lock for serials is held; says how, and by whom it is
+    /// signed now.
     fn sign(
         &self,
         ctx: &Ctx,
@@ -321,8 +338,9 @@ impl Args {
         let serial = statement.predicate.serial;
         if kept && let Some(newer) = releases.newest().filter(|newest| *newest > serial) {
             warnings.push(format!(
-                "the statement that was there has serial {serial}, and the store has a release with serial {newer}: a \
-                 place that has accepted that one refuses this as ROLLBACK. To release this content again, build it without --serial"
+                "the statement that was there has serial {serial}, and the store has a release \
+                 with serial {newer}: a place that has accepted that one refuses this as ROLLBACK. \
+                 To release this content again, build it without --serial"
             ));
         }
         for warning in &warnings {
@@ -343,8 +361,9 @@ impl Args {
 /// Warns of containers whose images are pulled although a node has them.
 fn warn_of_pulls(ctx: &Ctx, set: &ManifestSet) {
     let templates = set.iter().filter_map(|manifest| pod_template(&manifest.object));
-    let pulls =
-        |container: &&Value| container.get("imagePullPolicy").and_then(Value::as_str) == Some("Always");
+    let pulls = |container: &&Value| {
+        container.get("imagePullPolicy").and_then(Value::as_str) == Some("Always")
+    };
     let names: BTreeSet<&str> = templates
         .flat_map(containers)
         .filter(pulls)
@@ -396,7 +415,11 @@ fn write_archive(
 }
 
 /// Says what is known of the signatures of an entry that is not signed now.
-fn signatures(ctx: &Ctx, place: &Sealable, content_id: Digest) -> Result<(String, Vec<KeyId>), Failure> {
+fn signatures(
+    ctx: &Ctx,
+    place: &Sealable,
+    content_id: Digest,
+) -> Result<(String, Vec<KeyId>), Failure> {
     let opened = place.open()?;
     let path = place.path();
     let Some(attestation) = opened.attestation() else {
@@ -409,7 +432,10 @@ fn signatures(ctx: &Ctx, place: &Sealable, content_id: Digest) -> Result<(String
         }
         Err(why) => {
             ctx.printer.warn(&format!("the existing attestation is invalid: {why}"));
-            Ok((format!("make a new one: relay-bundle sign {path} --reseal --key signing.pem"), Vec::new()))
+            Ok((
+                format!("make a new one: relay-bundle sign {path} --reseal --key signing.pem"),
+                Vec::new(),
+            ))
         }
     }
 }

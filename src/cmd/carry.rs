@@ -56,11 +56,13 @@ impl Cargo<'_> {
     /// Returns the size of the archive in bytes.
     pub(super) fn size(&self) -> u64 {
         let carried = self.images.iter().flat_map(|images| images.carryable());
-        let sizes = carried.filter(|(digest, _)| self.carry.contains(digest)).map(|(_, one)| one.size());
+        let sizes =
+            carried.filter(|(digest, _)| self.carry.contains(digest)).map(|(_, one)| one.size());
         archive::size(self.attestation, self.files, self.images, sizes)
     }
 
-    /// Writes the archive: what `tail` has comes from there, and the rest from `blobs`. Every byte is hashed.
+    /// Writes the archive: what `tail` has comes from there, and the rest from `blobs`. Every byte
+    /// is hashed.
     pub(super) fn write<M: Medium>(
         &self,
         out: &mut dyn Write,
@@ -103,7 +105,8 @@ fn carry_stored<W: Write>(
     blobs: &Blobs,
     (digest, one): (Digest, Carryable),
 ) -> io::Result<()> {
-    let carried = blobs.visit(digest, one.size(), &mut |entry, content| writer.carry(entry, content));
+    let carried =
+        blobs.visit(digest, one.size(), &mut |entry, content| writer.carry(entry, content));
     carried.map_err(|error| match error {
         BlobVisitError::Bad(bad) => io::Error::other(bad),
         BlobVisitError::Read(error) | BlobVisitError::Stopped(error) => error,
@@ -152,7 +155,10 @@ pub(super) fn choose(
         ));
     }
     let carried = images.blobs().any(|(digest, _)| !left_out.contains_key(&digest));
-    let along = images.carryable().map(|(digest, _)| digest).filter(|digest| !left_out.contains_key(digest));
+    let along = images
+        .carryable()
+        .map(|(digest, _)| digest)
+        .filter(|digest| !left_out.contains_key(digest));
     Ok(along.filter(|_| carried).collect())
 }
 
@@ -182,7 +188,8 @@ fn in_base(
     Ok(images.blobs().filter(|(digest, _)| base_images.get(digest).is_some()).collect())
 }
 
-/// Checks that each selected blob is in the source or in the store. Returns the lock that keeps `gc` out.
+/// Checks that each selected blob is in the source or in the store. Returns the lock that keeps
+/// `gc` out.
 pub(super) fn check_there(
     blobs: &Blobs,
     images: &ImageList,
@@ -192,7 +199,8 @@ pub(super) fn check_there(
     let needs_store = carry.iter().any(|digest| !carried.contains(digest));
     let lock = needs_store.then(|| blobs.share()).transpose()?;
     let missing = blobs.missing(images)?;
-    let missing = missing.iter().filter(|(digest, _)| carry.contains(digest) && !carried.contains(digest));
+    let missing =
+        missing.iter().filter(|(digest, _)| carry.contains(digest) && !carried.contains(digest));
     let sizes: Vec<u64> = missing.map(|(_, size)| *size).collect();
     if sizes.is_empty() {
         return Ok(lock);

@@ -21,12 +21,27 @@ struct Surroundings {
 
 const SURROUNDINGS: [Surroundings; 3] = [
     Surroundings { time_zone: "UTC", locale: "C", umask: "022", deep_folder: false },
-    Surroundings { time_zone: "Pacific/Kiritimati", locale: "tr_TR.UTF-8", umask: "077", deep_folder: true },
-    Surroundings { time_zone: "America/St_Johns", locale: "ar_EG.UTF-8", umask: "000", deep_folder: true },
+    Surroundings {
+        time_zone: "Pacific/Kiritimati",
+        locale: "tr_TR.UTF-8",
+        umask: "077",
+        deep_folder: true,
+    },
+    Surroundings {
+        time_zone: "America/St_Johns",
+        locale: "ar_EG.UTF-8",
+        umask: "000",
+        deep_folder: true,
+    },
 ];
 
 /// Builds profile `name` again, and compares every byte with `files`.
-pub(super) fn check(ctx: &Ctx, name: &str, args: &ProfileArgs, files: &BundleFiles) -> Result<(), Failure> {
+pub(super) fn check(
+    ctx: &Ctx,
+    name: &str,
+    args: &ProfileArgs,
+    files: &BundleFiles,
+) -> Result<(), Failure> {
     for surroundings in &SURROUNDINGS {
         let place = tempfile::tempdir()?;
         let place = Utf8Path::from_path(place.path())
@@ -48,7 +63,8 @@ fn build(
     surroundings: &Surroundings,
     place: &Utf8Path,
 ) -> Result<String, Failure> {
-    let folder = if surroundings.deep_folder { place.join("a/deep folder") } else { place.to_owned() };
+    let folder =
+        if surroundings.deep_folder { place.join("a/deep folder") } else { place.to_owned() };
     fs_err::create_dir_all(&folder)?;
     let profiles = args.profiles.canonicalize_utf8()?;
     let store = place.join("store");
@@ -57,7 +73,15 @@ fn build(
     command
         .args(["-c", "umask \"$1\"; shift; exec \"$@\"", "sh", surroundings.umask])
         .arg(std::env::current_exe()?);
-    command.args(["--quiet", "build", name, "--profiles", profiles.as_str(), "--store", store.as_str()]);
+    command.args([
+        "--quiet",
+        "build",
+        name,
+        "--profiles",
+        profiles.as_str(),
+        "--store",
+        store.as_str(),
+    ]);
     command.args(args.set.iter().flat_map(|set| ["--set", set.as_str()]));
     command
         .current_dir(&folder)
@@ -137,9 +161,14 @@ mod tests {
 
     #[test]
     fn a_file_that_only_one_build_has_is_a_difference() {
-        let (one, two) =
-            (files(&[("bundle.json", "{}")]), files(&[("bundle.json", "{}"), ("manifests/a.yaml", "")]));
-        assert_eq!(difference(&two, &one).unwrap(), "`manifests/a.yaml` is missing in the second build");
+        let (one, two) = (
+            files(&[("bundle.json", "{}")]),
+            files(&[("bundle.json", "{}"), ("manifests/a.yaml", "")]),
+        );
+        assert_eq!(
+            difference(&two, &one).unwrap(),
+            "`manifests/a.yaml` is missing in the second build"
+        );
         assert_eq!(difference(&one, &two).unwrap(), "only the second build has `manifests/a.yaml`");
     }
 

@@ -102,10 +102,12 @@ fn surroundings() -> Surroundings {
 fn plugin_hint(error: &PluginError) -> &'static str {
     match error.why {
         PluginFault::Start(_) => "install it, or correct the user's `exec` in the kubeconfig",
-        PluginFault::NoTerminal => "run the command at a terminal, or use another user of the kubeconfig",
+        PluginFault::NoTerminal => {
+            "run the command at a terminal, or use another user of the kubeconfig"
+        }
         PluginFault::Timeout(_) => {
-            "run it by hand: it may wait for a login; log in, and run the same command again (at a terminal it has no \
-             deadline, unless the kubeconfig says `interactiveMode: Never`)"
+            "run it by hand: it may wait for a login; log in, and run the same command again (at a \
+             terminal it has no deadline, unless the kubeconfig says `interactiveMode: Never`)"
         }
         _ => "run it by hand to see why, as the user's `exec` in the kubeconfig says",
     }
@@ -116,9 +118,10 @@ fn plugin_hint(error: &PluginError) -> &'static str {
 fn kubeconfigs() -> Result<Vec<String>, Failure> {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let (tried, from): (Vec<String>, _) = match (variable("KUBECONFIG"), variable("HOME")) {
-        (Some(list), _) => {
-            (list.split(':').filter(|path| !path.is_empty()).map(str::to_owned).collect(), " ($KUBECONFIG)")
-        }
+        (Some(list), _) => (
+            list.split(':').filter(|path| !path.is_empty()).map(str::to_owned).collect(),
+            " ($KUBECONFIG)",
+        ),
         (None, Some(home)) => (vec![format!("{home}/.kube/config")], ""),
         (None, None) => (Vec::new(), ""),
     };
@@ -128,9 +131,15 @@ fn kubeconfigs() -> Result<Vec<String>, Failure> {
         return Ok(there);
     }
     let places: Vec<String> = tried.iter().map(|path| format!("`{path}`")).collect();
-    let place = if places.is_empty() { String::new() } else { format!(" at {}{from}", places.join(" or ")) };
-    Err(Failure::input(format!("it is not known which cluster is meant: there is no kubeconfig{place}"))
-        .hint("name one: --kubeconfig FILE"))
+    let place = if places.is_empty() {
+        String::new()
+    } else {
+        format!(" at {}{from}", places.join(" or "))
+    };
+    Err(Failure::input(format!(
+        "it is not known which cluster is meant: there is no kubeconfig{place}"
+    ))
+    .hint("name one: --kubeconfig FILE"))
 }
 
 impl From<ConnectError> for Failure {
@@ -155,23 +164,25 @@ impl From<CallError> for Failure {
                 "check the server's address, the network, and the proxy (proxy-url in the kubeconfig, HTTPS_PROXY, NO_PROXY)"
             }
             CallError::TooLarge { .. } => {
-                "check the server's address and the proxy (HTTPS_PROXY, NO_PROXY): something in between may answer for the \
-                 API server; if it is a list, see whether the namespace has thousands of objects"
+                "check the server's address and the proxy (HTTPS_PROXY, NO_PROXY): something in \
+                 between may answer for the API server; if it is a list, see whether the namespace \
+                 has thousands of objects"
             }
             CallError::Elsewhere { .. } => {
-                "check the server's address in the kubeconfig (https, port, path) and the proxy (HTTPS_PROXY, NO_PROXY): a \
-                 login page or a load balancer may answer in place of the API server"
+                "check the server's address in the kubeconfig (https, port, path) and the proxy \
+                 (HTTPS_PROXY, NO_PROXY): a login page or a load balancer may answer in place of \
+                 the API server"
             }
             CallError::Certificate(_) => {
-                "compare the authority and the client certificate in the kubeconfig with those of the cluster; a proxy \
-                 may answer in its place"
+                "compare the authority and the client certificate in the kubeconfig with those of \
+                 the cluster; a proxy may answer in its place"
             }
             CallError::TlsExpected(_) => {
                 "write https:// in front of the cluster's `server` in the kubeconfig, and give it a certificate-authority"
             }
             CallError::TlsMissing(_) => {
-                "check the scheme and the port of the cluster's `server` in the kubeconfig, and the proxy (proxy-url, \
-                 HTTPS_PROXY, NO_PROXY)"
+                "check the scheme and the port of the cluster's `server` in the kubeconfig, and \
+                 the proxy (proxy-url, HTTPS_PROXY, NO_PROXY)"
             }
             CallError::Plugin(plugin) => plugin_hint(plugin),
             CallError::Unsendable(_) => return Self::world(error),
@@ -181,17 +192,19 @@ impl From<CallError> for Failure {
             }
             CallError::Status(status) => match status.code {
                 401 | 403 if status.is_anonymous => {
-                    "the kubeconfig gives no credentials: choose a context whose user has some (--context), or another file \
-                     (--kubeconfig)"
+                    "the kubeconfig gives no credentials: choose a context whose user has some \
+                     (--context), or another file (--kubeconfig)"
                 }
                 401 => "the credentials of the kubeconfig do not count (any more): renew them",
                 _ if status.admission.is_some() => return Self::world(error),
                 403 => {
-                    "if a permission is missing, apply the Roles that `relay-bundle rbac` prints, for all bundles together \
-                     between which one goes (`relay-bundle rbac OLD.tar NEW.tar`), and `relay-bundle rbac --from-helm` for \
-                     an adoption"
+                    "if a permission is missing, apply the Roles that `relay-bundle rbac` prints, \
+                     for all bundles together between which one goes (`relay-bundle rbac OLD.tar \
+                     NEW.tar`), and `relay-bundle rbac --from-helm` for an adoption"
                 }
-                429 | 500.. => "the server is in trouble: run the same command again when it is well",
+                429 | 500.. => {
+                    "the server is in trouble: run the same command again when it is well"
+                }
                 _ => return Self::world(error),
             },
         };

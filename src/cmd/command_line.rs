@@ -11,7 +11,9 @@ pub(super) fn kubectl_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) ->
 }
 
 fn line<S: AsRef<str>>(program: &str, words: impl IntoIterator<Item = S>) -> String {
-    words.into_iter().fold(program.to_owned(), |line, word| format!("{line} {}", quoted(word.as_ref())))
+    words
+        .into_iter()
+        .fold(program.to_owned(), |line, word| format!("{line} {}", quoted(word.as_ref())))
 }
 
 fn quoted(word: &str) -> String {
@@ -28,8 +30,10 @@ mod tests {
 
     #[test]
     fn words_that_a_shell_would_take_apart_are_quoted() {
-        let words = ["rollback", "--trust", "my trust.toml", "--context", "a@b:6443", "it's", "", "$x"];
-        let wanted = r"relay-bundle rollback --trust 'my trust.toml' --context a@b:6443 'it'\''s' '' '$x'";
+        let words =
+            ["rollback", "--trust", "my trust.toml", "--context", "a@b:6443", "it's", "", "$x"];
+        let wanted =
+            r"relay-bundle rollback --trust 'my trust.toml' --context a@b:6443 'it'\''s' '' '$x'";
         assert_eq!(command_line(words), wanted);
 
         let words = ["delete", "configmap", "-l", "a=b,c in (d, e)"];

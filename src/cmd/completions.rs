@@ -20,7 +20,12 @@ pub struct Args {
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut super::Cli::command(), "relay-bundle", &mut script);
+        clap_complete::generate(
+            self.shell,
+            &mut super::Cli::command(),
+            "relay-bundle",
+            &mut script,
+        );
         ctx.printer.data(&script)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -28,11 +28,12 @@ pub(super) fn confirm_also(question: &str) -> Result<(), Failure> {
     }
 }
 
-/// Has a person write that the relay has never run here: a new encryption key makes everything old worthless.
+/// Has a person write that the relay has never run here: a new encryption key makes everything old
+/// worthless.
 pub(super) fn confirm_first_install(namespace: &str) -> Result<(), Failure> {
     let question = format!(
-        "An encryption key will be generated. If the relay has never run here, and there is no data of it anywhere, write \
-         the namespace ({namespace}): "
+        "An encryption key will be generated. If the relay has never run here, and there is no \
+         data of it anywhere, write the namespace ({namespace}): "
     );
     if ask(&question)? == namespace { Ok(()) } else { Err(Failure::input("nothing was changed")) }
 }
@@ -58,7 +59,8 @@ pub(super) fn place(
     policy: Option<&Policy>,
     namespace: &str,
 ) -> String {
-    let site = policy.map(|policy| policy.target.site.as_ref().map_or("any site", |site| site.as_str()));
+    let site =
+        policy.map(|policy| policy.target.site.as_ref().map_or("any site", |site| site.as_str()));
     let site = site.map(|site| format!(", {site}")).unwrap_or_default();
     format!("context {} (cluster {}{site}), namespace {namespace}", cluster.context, identity.uid)
 }

@@ -103,8 +103,9 @@ impl Ctx {
             Some(profile) => Ok(profile),
             None => {
                 let errors = loaded.diagnostics.errors();
-                let failure = Failure::input(format!("profile `{name}` has {}", count(errors, "error")))
-                    .hint("`relay-bundle explain CODE` says more about a code such as RB0002");
+                let failure =
+                    Failure::input(format!("profile `{name}` has {}", count(errors, "error")))
+                        .hint("`relay-bundle explain CODE` says more about a code such as RB0002");
                 let diagnostics = diagnostic::to_json(&loaded.diagnostics, &loaded.sources);
                 Err(Failure { diagnostics: Some(diagnostics), ..failure })
             }
@@ -113,7 +114,11 @@ impl Ctx {
 
     /// Shows findings on stderr; errors as data are part of the report of the failure.
     pub fn show(&self, loaded: &Loaded) {
-        let shown = if self.printer.quiet { &loaded.diagnostics.only_errors() } else { &loaded.diagnostics };
+        let shown = if self.printer.quiet {
+            &loaded.diagnostics.only_errors()
+        } else {
+            &loaded.diagnostics
+        };
         let text = diagnostic::to_text(shown, &loaded.sources);
         if !text.is_empty() {
             self.printer.tell_styled(text.trim_end());
@@ -200,7 +205,9 @@ impl ProfileFiles for Folder<'_> {
             return Err(format!("`{path}` is a link out of `{}`", self.path));
         }
         match fsio::read_bounded(&path, LOCK_BYTES_MAX) {
-            Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| format!("`{path}` is not UTF-8")),
+            Ok(bytes) => {
+                String::from_utf8(bytes).map(Some).map_err(|_| format!("`{path}` is not UTF-8"))
+            }
             // A link that leads nowhere is no lock that was never made.
             Err(ReadFileError::Io(error))
                 if error.kind() == std::io::ErrorKind::NotFound && !path.is_symlink() =>

@@ -1,9 +1,11 @@
-//! Arguments of a command that are described to the parser only when the command is named: one of many is.
+//! Arguments of a command that are described to the parser only when the command is named: one of
+//! many is.
 
 use clap::builder::Resettable;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-/// The arguments `T` of a command; not of one that has commands of its own, which the completions of `help` would not know.
+/// The arguments `T` of a command; not of one that has commands of its own, which the completions
+/// of `help` would not know.
 #[derive(Debug)]
 pub struct Deferred<T>(pub T);
 
@@ -27,7 +29,8 @@ impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
     }
 }
 
-/// Adds arguments, and leaves the command its own description: groups of arguments bring theirs along.
+/// Adds arguments, and leaves the command its own description: groups of arguments bring theirs
+/// along.
 fn described(command: Command, augment: fn(Command) -> Command) -> Command {
     let about = command.get_about().cloned();
     let long_about = command.get_long_about().cloned();
@@ -45,7 +48,9 @@ mod tests {
     fn a_command_keeps_its_description_when_its_arguments_come() {
         let descriptions = |root: &Command| -> Vec<String> {
             let commands = root.get_subcommands().filter(|command| command.get_name() != "help");
-            commands.map(|command| format!("{}: {:?}", command.get_name(), command.get_about())).collect()
+            commands
+                .map(|command| format!("{}: {:?}", command.get_name(), command.get_about()))
+                .collect()
         };
         let mut root = Cli::command();
         let before = descriptions(&root);

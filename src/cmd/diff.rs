@@ -1,4 +1,5 @@
-//! `diff`: what changes between two bundles, or between a cluster and a bundle, and which pods restart.
+//! `diff`: what changes between two bundles, or between a cluster and a bundle, and which pods
+//! restart.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -36,7 +37,8 @@ Examples:
 
 {}", source::HELP))]
 pub struct Args {
-    /// The old bundle; alone, a profile, whose newest build in the store is compared with the profile
+    /// The old bundle; alone, a profile, whose newest build in the store is compared with the
+    /// profile
     old: String,
     /// The new bundle
     new: Option<String>,
@@ -64,9 +66,10 @@ impl Report for DiffReport {
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
         if !self.diff.same {
-            for (name, origin, side) in
-                [("old", &self.old_origin, &self.diff.old), ("new", &self.new_origin, &self.diff.new)]
-            {
+            for (name, origin, side) in [
+                ("old", &self.old_origin, &self.diff.old),
+                ("new", &self.new_origin, &self.diff.new),
+            ] {
                 let place = format!("{} of {} in {}", side.name, side.profile, side.namespace);
                 writeln!(out, "{name}  {} ({}), {}", safe(origin), safe(&place), side.content_id)?;
             }
@@ -111,13 +114,17 @@ impl LiveDiffReport {
         let Missing { wanted: mut missing, groups, others, unseen } = missing?;
         missing.extend(groups.iter().filter(|group| !live.tells(group)).map(ToString::to_string));
         changes.warnings.extend(others);
-        let refused: Vec<String> = live.refused().map(|(key, why)| format!("{key}: {why}")).collect();
+        let refused: Vec<String> =
+            live.refused().map(|(key, why)| format!("{key}: {why}")).collect();
         Ok(Self {
             same: changes.objects.is_empty() && refused.is_empty() && missing.is_empty(),
             context: cluster.context.clone(),
             namespace: source.bundle.index.namespace.to_string(),
             generation: live.deployed.as_ref().map(|entry| entry.generation),
-            old_content_id: live.deployed.as_ref().map(|entry| format!("sha256:{}", entry.content_id)),
+            old_content_id: live
+                .deployed
+                .as_ref()
+                .map(|entry| format!("sha256:{}", entry.content_id)),
             new_origin: source.origin.clone(),
             new_content_id: format!("sha256:{}", source.bundle.content_id),
             refused,
@@ -134,7 +141,9 @@ impl Report for LiveDiffReport {
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
         let place = format!("namespace {} of context {}", self.namespace, self.context);
         let runs = match (self.generation, &self.old_content_id) {
-            (Some(generation), Some(content_id)) => format!("generation {generation}, {content_id}"),
+            (Some(generation), Some(content_id)) => {
+                format!("generation {generation}, {content_id}")
+            }
             _ => "nothing is installed, by the record".to_owned(),
         };
         writeln!(out, "old  {}: {runs}", safe(&place))?;
@@ -149,7 +158,9 @@ impl Report for LiveDiffReport {
         self.refused
             .iter()
             .try_for_each(|refused| writeln!(out, "  ! the server refuses {}", safe(refused)))?;
-        self.missing.iter().try_for_each(|missing| writeln!(out, "  ! missing: {}", safe(missing)))?;
+        self.missing
+            .iter()
+            .try_for_each(|missing| writeln!(out, "  ! missing: {}", safe(missing)))?;
         self.unseen.iter().try_for_each(|unseen| writeln!(out, "  not checked: {}", safe(unseen)))
     }
 }
@@ -170,7 +181,9 @@ impl Args {
             }
         };
         let old = self.source.open(ctx, &old).map_err(|failure| match failure.kind {
-            FailureKind::Input if alone => failure.hint(format!("build it first: relay-bundle build {new}")),
+            FailureKind::Input if alone => {
+                failure.hint(format!("build it first: relay-bundle build {new}"))
+            }
             _ => failure,
         })?;
         let new = self.source.open(ctx, &new)?;

@@ -54,21 +54,25 @@ const REACHES: [&str; 2] = ["reaches", "reach"];
 
 const REACH_TITLE: &str = "what of a bundle reaches beyond its namespace";
 
-const REACH: &str = "`verify`, `inspect` and the plan of `apply` list it, a line for an object and a way: hosts of an Ingress or HTTPRoute, \
-annotations and labels that controllers of the cluster act on, ports of nodes, tolerations, devices, priorities of the system, \
-budgets that block drains, other namespaces. A bundle may have all of it: compare each line with what you expect of the release, \
-and ask the builder about any other. What would give away a node is refused (FORBIDDEN_CONTENT).
+const REACH: &str =
+    "`verify`, `inspect` and the plan of `apply` list it, a line for an object and \
+a way: hosts of an Ingress or HTTPRoute, annotations and labels that controllers of the cluster \
+act on, ports of nodes, tolerations, devices, priorities of the system, budgets that block drains, \
+other namespaces. A bundle may have all of it: compare each line with what you expect of the \
+release, and ask the builder about any other. What would give away a node is refused \
+(FORBIDDEN_CONTENT).
 
-A profile sets it: `relay-bundle explain ingress.hosts`, `ingress.annotations`, `podLabels`, `tolerations`. The annotations of \
-nginx in front are those of `ingress.presets`. docs/format/report-json.md lists every way; `--json` has whole values.";
+A profile sets it: `relay-bundle explain ingress.hosts`, `ingress.annotations`, `podLabels`, \
+`tolerations`. The annotations of nginx in front are those of `ingress.presets`. \
+docs/format/report-json.md lists every way; `--json` has whole values.";
 
 impl Args {
     pub fn run(self, ctx: &Ctx) -> Outcome {
         match self.subject.as_slice() {
             [profile, key] => self.origin(ctx, profile, key)?,
             [code] if code.to_ascii_uppercase().starts_with("RB") => {
-                let found =
-                    codes::find(code).ok_or_else(|| Failure::input(format!("there is no code `{code}`")))?;
+                let found = codes::find(code)
+                    .ok_or_else(|| Failure::input(format!("there is no code `{code}`")))?;
                 let Code { code, title, explanation: text } = *found;
                 ctx.printer.report(&CodeReport { code, title, text })?;
             }

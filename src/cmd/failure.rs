@@ -149,7 +149,8 @@ pub(super) struct ErrorReport<'a> {
 impl Failure {
     /// Tells a person what failed, why, and what to do.
     pub(super) fn tell(&self, printer: &Printer) {
-        // Parts of a message may come from a hostile bundle, and must not look like a line of this program.
+        // Parts of a message may come from a hostile bundle, and must not look like a line of this
+        // program.
         let message = self.message();
         let message = match self.kind {
             FailureKind::Untrusted => safe(&message).into_owned(),
@@ -196,7 +197,8 @@ impl From<std::io::Error> for Failure {
 }
 
 impl From<GuardError> for Failure {
-    /// Trouble of the disk is the world's; all else is a mistake in the command, or in how the file was put there.
+    /// Trouble of the disk is the world's; all else is a mistake in the command, or in how the file
+    /// was put there.
     fn from(error: GuardError) -> Self {
         let remedy = error.remedy();
         match error {

@@ -120,14 +120,20 @@ fn add_wanted(
     let sources = image_sources(&source.bundle.recipe.settings);
     for image in list.images() {
         let name = image.reference.without_digest().to_string();
-        let origin = sources.get(&name).map_or(Ok(image.reference.clone()), |source| source.parse());
+        let origin =
+            sources.get(&name).map_or(Ok(image.reference.clone()), |source| source.parse());
         let bundle = &source.bundle.index.profile;
-        let invalid =
-            |error| Failure::input(format!("recipe.json of `{bundle}` has an invalid image: {error}"));
+        let invalid = |error| {
+            Failure::input(format!("recipe.json of `{bundle}` has an invalid image: {error}"))
+        };
         let origin = origin.map_err(invalid)?.pinned(image.digest);
         for digest in [image.digest].into_iter().chain(image.blobs.iter().copied()) {
             let kind = list.get(&digest).expect("a list has everything that its images consist of");
-            wanted.entry(digest).or_insert_with(|| FetchItem { image: origin.clone(), digest, kind });
+            wanted.entry(digest).or_insert_with(|| FetchItem {
+                image: origin.clone(),
+                digest,
+                kind,
+            });
         }
     }
     Ok(())

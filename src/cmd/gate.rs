@@ -1,4 +1,5 @@
-//! The way of every command that trusts a bundle: find it, and verify it before anything of it is used.
+//! The way of every command that trusts a bundle: find it, and verify it before anything of it is
+//! used.
 
 use std::io::{self, BufReader};
 
@@ -22,8 +23,8 @@ use crate::ui::images_view::ImagesSummary;
 /// A bundle that is verified before anything of it is used.
 #[derive(Debug, clap::Args)]
 pub(super) struct BundleArgs {
-    /// The bundle: an archive (FILE.tar, ./FILE, or - for stdin), its parts (FILE.tar.parts), a folder (DIR/), or
-    /// an entry of the store (@ENTRY)
+    /// The bundle: an archive (FILE.tar, ./FILE, or - for stdin), its parts (FILE.tar.parts), a
+    /// folder (DIR/), or an entry of the store (@ENTRY)
     bundle: String,
     /// A part that was copied again to another place, under its own name; repeatable
     #[arg(long, value_name = "FILE")]
@@ -138,7 +139,8 @@ fn verify_entry(
     let bundle = gate(folder::open(&path), terms)?;
     // The entry's name says the beginning of the content id; a reference may say more of it.
     let digits = reference.strip_prefix("sha256:").unwrap_or(reference);
-    let asked = if digits.starts_with(entry.id()) && !digits.contains('-') { digits } else { entry.id() };
+    let asked =
+        if digits.starts_with(entry.id()) && !digits.contains('-') { digits } else { entry.id() };
     let found = bundle.content_id;
     if !found.to_string().starts_with(asked) {
         let fault = Fault::OtherContent { wanted: asked.to_owned(), found };
@@ -154,7 +156,8 @@ fn verify_path(
     terms: &Terms<'_>,
 ) -> Result<Verified<Bundle>, Failure> {
     let (place, opened) = medium::open(path, elsewhere)?;
-    gate(opened, terms).map_err(|error| place.bad_parts().map_or_else(|| error.into(), Failure::from))
+    gate(opened, terms)
+        .map_err(|error| place.bad_parts().map_or_else(|| error.into(), Failure::from))
 }
 
 fn gate<M: SealedMedium>(

@@ -1,4 +1,5 @@
-//! `gc`: removes from the store what no link and no pin reaches; with `--live`, from the cluster what nothing names.
+//! `gc`: removes from the store what no link and no pin reaches; with `--live`, from the cluster
+//! what nothing names.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -102,7 +103,8 @@ impl Args {
         }
         let store = ctx.store(&self.store);
         let scope = if self.blobs { GarbageScope::EntriesAndBlobs } else { GarbageScope::Entries };
-        let garbage = if self.dry_run { store.find_garbage(scope)? } else { store.collect_garbage(scope)? };
+        let garbage =
+            if self.dry_run { store.find_garbage(scope)? } else { store.collect_garbage(scope)? };
         let entries = garbage.entries.iter();
         let report = GcReport {
             removed: !self.dry_run,
@@ -122,8 +124,11 @@ impl Args {
         ctx.printer.report(&report)?;
         let verb = if self.dry_run { "would free" } else { "freed" };
         let bundles = count(report.entries.len(), "bundle");
-        let blobs =
-            if self.blobs { format!(", {}", count(report.blobs.len(), "blob")) } else { String::new() };
+        let blobs = if self.blobs {
+            format!(", {}", count(report.blobs.len(), "blob"))
+        } else {
+            String::new()
+        };
         ctx.printer.say(&format!("{verb} {} bytes: {bundles}{blobs}", report.bytes));
         Ok(ExitCode::SUCCESS)
     }

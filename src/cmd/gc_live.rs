@@ -55,7 +55,9 @@ impl Report for GcLiveReport<'_> {
     const SCHEMA: &'static str = "gc-live/v1";
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.config_maps.iter().try_for_each(|garbage| writeln!(out, "ConfigMap/{}", safe(&garbage.name)))
+        self.config_maps
+            .iter()
+            .try_for_each(|garbage| writeln!(out, "ConfigMap/{}", safe(&garbage.name)))
     }
 }
 
@@ -78,7 +80,8 @@ pub(super) fn collect(ctx: &Ctx, installation: &InstallationArgs, how: &How) -> 
         ctx.printer.say(&format!("{number} in namespace {} that nothing names", report.namespace));
         return Ok(ExitCode::SUCCESS);
     }
-    let rights = ["update", "delete"].map(|verb| Right::to_all(verb, "ConfigMap", journal.namespace()));
+    let rights =
+        ["update", "delete"].map(|verb| Right::to_all(verb, "ConfigMap", journal.namespace()));
     check_rights(&cluster, &rights.into())?;
     if !how.yes {
         let place = place(&cluster, &identity, None, journal.namespace());
@@ -96,15 +99,21 @@ pub(super) fn collect(ctx: &Ctx, installation: &InstallationArgs, how: &How) -> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Removes what was seen, as far as nothing names it even now that nobody else changes the installation.
-fn remove(cluster: &Cluster, journal: &mut Journal<'_>, seen: &[Garbage]) -> Result<Vec<Garbage>, Failure> {
+/// Removes what was seen, as far as nothing names it even now that nobody else changes the
+/// installation.
+fn remove(
+    cluster: &Cluster,
+    journal: &mut Journal<'_>,
+    seen: &[Garbage],
+) -> Result<Vec<Garbage>, Failure> {
     let now: BTreeSet<Garbage> = look(cluster, journal)?.into_iter().collect();
     let mut removed = Vec::new();
     for garbage in seen.iter().filter(|garbage| now.contains(garbage)) {
         journal.beat()?;
         let key = config_map(journal, &garbage.name);
         // Another object may have taken the name since.
-        if let Some(object) = cluster.find(&key)?.filter(|object| live::uid(object) == garbage.uid) {
+        if let Some(object) = cluster.find(&key)?.filter(|object| live::uid(object) == garbage.uid)
+        {
             delete(cluster, &key, &object)?;
             removed.push(garbage.clone());
         }
@@ -113,8 +122,8 @@ fn remove(cluster: &Cluster, journal: &mut Journal<'_>, seen: &[Garbage]) -> Res
     Ok(removed)
 }
 
-/// Returns the configurations that neither pods, nor what may make pods again, nor the generation that runs or was begun
-/// names.
+/// Returns the configurations that neither pods, nor what may make pods again, nor the generation
+/// that runs or was begun names.
 fn look(cluster: &Cluster, journal: &Journal<'_>) -> Result<Vec<Garbage>, Failure> {
     let current = |entry: &Entry| matches!(entry.state, Progress::Deployed | Progress::Pending);
     let inventory = journal.recorded(current)?.into_iter().flat_map(|recorded| recorded.inventory);
@@ -125,7 +134,8 @@ fn look(cluster: &Cluster, journal: &Journal<'_>) -> Result<Vec<Garbage>, Failur
     let labels = managed_labels(journal.name());
     let all = cluster.list(&Request::list(&config_map(journal, ""), &labels))?;
     used.extend(still_named(&owners(cluster, journal.namespace())?, "ConfigMap"));
-    let garbage = unnamed(&all, &used).map(|(name, uid)| Garbage { name: name.into(), uid: uid.into() });
+    let garbage =
+        unnamed(&all, &used).map(|(name, uid)| Garbage { name: name.into(), uid: uid.into() });
     Ok(garbage.collect())
 }
 

@@ -41,7 +41,15 @@ impl Report for HistoryReport {
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
         for entry in &self.generations {
-            let EntryReport { generation, state, content_id, profile, serial, recorded, content_of } = entry;
+            let EntryReport {
+                generation,
+                state,
+                content_id,
+                profile,
+                serial,
+                recorded,
+                content_of,
+            } = entry;
             let state = state.to_string();
             let profile = safe(profile);
             let of = content_of.map(|of| format!("  back to {of}")).unwrap_or_default();

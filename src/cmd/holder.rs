@@ -29,7 +29,9 @@ pub(super) fn holder(command: &str) -> Result<Lock, Failure> {
 /// Whoever sits there says so; nothing depends on it.
 #[expect(clippy::disallowed_methods, reason = "the one place that asks who the user is")]
 fn user() -> Option<String> {
-    ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
+    ["USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
 }
 
 /// Returns as much of a name as the record holds.

@@ -6,10 +6,12 @@ use super::failure::Failure;
 use super::private_file;
 use crate::sealed::{IDENTITIES_BYTES_MAX, Identities};
 
-/// Where the private keys are. They are never an argument or a variable, which other processes can see.
+/// Where the private keys are. They are never an argument or a variable, which other processes can
+/// see.
 #[derive(Debug, clap::Args)]
 pub struct IdentityArgs {
-    /// The private keys of age that open sealed secrets: a file with mode 0600 as `age-keygen` writes it, or a pipe
+    /// The private keys of age that open sealed secrets: a file with mode 0600 as `age-keygen`
+    /// writes it, or a pipe
     #[arg(long, value_name = "FILE")]
     pub identity: Option<Utf8PathBuf>,
 }
@@ -25,8 +27,9 @@ impl IdentityArgs {
         let file = private_file::read_file_or_pipe(path, IDENTITIES_BYTES_MAX)?;
         let identities = Identities::parse(&file);
         identities.map(Some).map_err(|error| {
-            Failure::input(format!("`{path}` opens nothing: {error}"))
-                .hint("relay-bundle keygen --age makes a key; secrets are sealed for its public half")
+            Failure::input(format!("`{path}` opens nothing: {error}")).hint(
+                "relay-bundle keygen --age makes a key; secrets are sealed for its public half",
+            )
         })
     }
 }

@@ -16,7 +16,9 @@ use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::resource::key;
 use crate::images::reference::Reference;
-use crate::registry::{Availability, Persistence, Registry, RegistryPrefix, RegistrySettings, Timeouts};
+use crate::registry::{
+    Availability, Persistence, Registry, RegistryPrefix, RegistrySettings, Timeouts,
+};
 use crate::render::references::{pod_template, pull_secrets};
 
 /// How long a registry may be silent: a person waits for the answer.
@@ -67,7 +69,8 @@ impl PresenceArgs {
     ///
     /// # Errors
     ///
-    /// When a reference has no place at the registry of `--registry`, or a file that an option names cannot be used.
+    /// When a reference has no place at the registry of `--registry`, or a file that an option
+    /// names cannot be used.
     pub(super) fn look(
         &self,
         ctx: &Ctx,
@@ -119,17 +122,28 @@ impl PresenceArgs {
 
     fn settings(&self, ctx: &Ctx) -> Result<RegistrySettings, Failure> {
         let timeouts = Timeouts { silence: SILENCE, total: Some(PATIENCE), ..Timeouts::default() };
-        Ok(RegistrySettings { timeouts, persistence: Persistence::Once, ..self.reach.settings(ctx)? })
+        Ok(RegistrySettings {
+            timeouts,
+            persistence: Persistence::Once,
+            ..self.reach.settings(ctx)?
+        })
     }
 }
 
-/// Uses the pull secrets of the pods before the operator's credentials; returns why some cannot be used.
-fn prefer_pull_secrets(settings: &mut RegistrySettings, bundle: &Bundle, cluster: &Cluster) -> Vec<String> {
-    let pods = bundle.manifests.iter().filter_map(|manifest| pod_template(&manifest.object)?.get("spec"));
+/// Uses the pull secrets of the pods before the operator's credentials; returns why some cannot be
+/// used.
+fn prefer_pull_secrets(
+    settings: &mut RegistrySettings,
+    bundle: &Bundle,
+    cluster: &Cluster,
+) -> Vec<String> {
+    let pods =
+        bundle.manifests.iter().filter_map(|manifest| pod_template(&manifest.object)?.get("spec"));
     let names: BTreeSet<&str> = pods.flat_map(pull_secrets).collect();
     let mut notes = Vec::new();
     for name in names {
-        let key = key("Secret", bundle.index.namespace.as_str(), name).expect("a kind that is known");
+        let key =
+            key("Secret", bundle.index.namespace.as_str(), name).expect("a kind that is known");
         let secret = match cluster.find_secret(&key) {
             Ok(Some(secret)) => secret,
             Ok(None) => continue,
@@ -139,7 +153,8 @@ fn prefer_pull_secrets(settings: &mut RegistrySettings, bundle: &Bundle, cluster
             }
         };
         if let Some(config) = secret.data.get(DOCKER_CONFIG)
-            && let Err(error) = settings.credentials.prefer_pull_secret(&key.to_string(), config.expose())
+            && let Err(error) =
+                settings.credentials.prefer_pull_secret(&key.to_string(), config.expose())
         {
             notes.push(format!("the pull secret `{name}` cannot be used: {error}"));
         }
@@ -159,7 +174,9 @@ fn references(bundle: &Bundle) -> Vec<Reference> {
     match &bundle.images {
         Some(images) => images.images().map(|image| image.reference.clone()).collect(),
         // A node does not pull what is not a reference.
-        None => bundle.index.images.iter().filter_map(|image| image.reference.parse().ok()).collect(),
+        None => {
+            bundle.index.images.iter().filter_map(|image| image.reference.parse().ok()).collect()
+        }
     }
 }
 
@@ -170,8 +187,10 @@ fn ask(registry: &Registry, wanted: &[Reference]) -> Vec<ImageState> {
         hosts.entry(image.registry()).or_default().push(image);
     }
     thread::scope(|scope| {
-        let asked: Vec<_> =
-            hosts.into_values().map(|images| scope.spawn(move || ask_host(registry, &images))).collect();
+        let asked: Vec<_> = hosts
+            .into_values()
+            .map(|images| scope.spawn(move || ask_host(registry, &images)))
+            .collect();
         asked.into_iter().flat_map(|asked| asked.join().expect("asking does not panic")).collect()
     })
 }

@@ -30,7 +30,8 @@ Examples:
 pub struct Args {
     /// The profile or bundle
     bundle: String,
-    /// Print `SOURCE TARGET` for each image: where it comes from, and its name in the cluster (`images.registry`)
+    /// Print `SOURCE TARGET` for each image: where it comes from, and its name in the cluster
+    /// (`images.registry`)
     #[arg(long)]
     mirror: bool,
     #[command(flatten)]
@@ -84,8 +85,12 @@ impl Args {
         }
         if self.mirror {
             let sources = image_sources(&source.bundle.recipe.settings);
-            let copies =
-                source.bundle.index.images.iter().map(|image| MirrorCopy::of(&image.reference, &sources));
+            let copies = source
+                .bundle
+                .index
+                .images
+                .iter()
+                .map(|image| MirrorCopy::of(&image.reference, &sources));
             ctx.printer.report(&MirrorReport { copies: copies.collect::<Result<_, _>>()? })?;
         } else {
             ctx.printer.report(&ImagesReport { images: source.bundle.index.images, carried })?;
@@ -95,15 +100,16 @@ impl Args {
 }
 
 impl MirrorCopy {
-    /// Returns the copy that brings `reference` to its place. Registries and tools take a tag or a digest, not both: what has a
-    /// digest is copied by it, and gets its tag.
+    /// Returns the copy that brings `reference` to its place. Registries and tools take a tag or a
+    /// digest, not both: what has a digest is copied by it, and gets its tag.
     ///
     /// A bundle that nobody has verified may hold anything, and the lines are read by a shell.
     fn of(reference: &str, sources: &BTreeMap<String, String>) -> Result<Self, Failure> {
         let image = parse(reference)?;
         let name = image.without_digest();
-        let source =
-            sources.get(&name.to_string()).map_or_else(|| Ok(name.clone()), |source| parse(source))?;
+        let source = sources
+            .get(&name.to_string())
+            .map_or_else(|| Ok(name.clone()), |source| parse(source))?;
         let from = match image.digest() {
             Some(digest) => source.without_tag().pinned(digest),
             None => source,

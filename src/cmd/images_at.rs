@@ -1,4 +1,5 @@
-//! Where the images of a bundle are: in its archive, in the store that it is an entry of, or nowhere.
+//! Where the images of a bundle are: in its archive, in the store that it is an entry of, or
+//! nowhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -55,7 +56,9 @@ impl ImagesAt {
             (Self::Store(store), Counting::BySize) => {
                 (useless(images, &store.blobs().missing(images)?), ImagesPlace::Store)
             }
-            (Self::Nowhere, _) => (images.blobs().map(|(digest, _)| digest).collect(), ImagesPlace::Archive),
+            (Self::Nowhere, _) => {
+                (images.blobs().map(|(digest, _)| digest).collect(), ImagesPlace::Archive)
+            }
         };
         Ok(ImagesSummary::of(images, place, |digest| !missing.contains(digest)))
     }
@@ -65,7 +68,8 @@ fn absent(carried: &Carried, images: &ImageList) -> BTreeSet<Digest> {
     carried.missing(images).map(|(digest, _)| digest).collect()
 }
 
-/// Returns the configs and layers that are of no use without what is `missing`: an image without its manifest is none.
+/// Returns the configs and layers that are of no use without what is `missing`: an image without
+/// its manifest is none.
 fn useless(images: &ImageList, missing: &BTreeMap<Digest, u64>) -> BTreeSet<Digest> {
     let lost = images.images().filter(|image| missing.contains_key(&image.digest));
     lost.flat_map(|image| &image.blobs).chain(missing.keys()).copied().collect()

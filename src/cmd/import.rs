@@ -29,11 +29,13 @@ enum From {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "The profile goes to stdout; what was changed or dropped, and why, to stderr.
+#[command(
+    after_help = "The profile goes to stdout; what was changed or dropped, and why, to stderr.
 
 Examples:
   relay-bundle import helm values.yaml > profiles/mine.toml
-  helm get values prod -n relay | relay-bundle import helm - --release prod --namespace relay > profiles/prod.toml")]
+  helm get values prod -n relay | relay-bundle import helm - --release prod --namespace relay > profiles/prod.toml"
+)]
 struct HelmArgs {
     /// The values, as `helm get values` prints them; `-` for stdin
     values: Utf8PathBuf,
@@ -122,7 +124,8 @@ impl ProfileFiles for OneText<'_> {
 }
 
 impl HelmArgs {
-    /// Returns what messages may show: a link out of its folder may lead to any file, such as a private key.
+    /// Returns what messages may show: a link out of its folder may lead to any file, such as a
+    /// private key.
     fn visibility(&self) -> Visibility {
         if Folder::new(folder_of(&self.values)).keeps(&self.values) {
             Visibility::Lines

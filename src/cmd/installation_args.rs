@@ -1,4 +1,5 @@
-//! `--namespace` and `--name`: which installation. Shared by every command that works from the record in the cluster.
+//! `--namespace` and `--name`: which installation. Shared by every command that works from the
+//! record in the cluster.
 
 use super::cluster_args::ClusterArgs;
 use super::failure::Failure;
@@ -16,7 +17,8 @@ pub struct InstallationArgs {
     /// The namespace of the installation [default: that of the context]
     #[arg(long, short, value_name = "NAMESPACE")]
     namespace: Option<Label>,
-    /// The name of the installation, which is that of its bundles [default: the only one in the namespace]
+    /// The name of the installation, which is that of its bundles [default: the only one in the
+    /// namespace]
     #[arg(long, value_name = "NAME")]
     name: Option<ReleaseName>,
     #[command(flatten)]
@@ -62,14 +64,21 @@ impl InstallationArgs {
         let heads = cluster.list(&Request::list(&folder, &head_labels())).map_err(|error| {
             let may_not_list = error.code() == 403;
             let failure = Failure::from(error);
-            if may_not_list { failure.hint("or name the installation: --name NAME") } else { failure }
+            if may_not_list {
+                failure.hint("or name the installation: --name NAME")
+            } else {
+                failure
+            }
         })?;
         let name = |head: &serde_json::Value| bundle_of(head.pointer("/metadata/name")?.as_str()?);
         let mut names: Vec<ReleaseName> = heads.iter().filter_map(name).collect();
         names.sort();
         match names.as_slice() {
             [name] => Ok(name.clone()),
-            [] => Err(self.nowhere(cluster, &format!("nothing is installed in namespace {namespace}"))),
+            [] => {
+                Err(self
+                    .nowhere(cluster, &format!("nothing is installed in namespace {namespace}")))
+            }
             several => {
                 let list: Vec<&str> = several.iter().map(ReleaseName::as_str).collect();
                 Err(Failure::input(format!("namespace {namespace} has several installations"))

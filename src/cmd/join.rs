@@ -73,7 +73,8 @@ impl Args {
         drop(progress);
         joined?;
         let parts = set.files().len();
-        let report = JoinReport { path: self.out, bytes: index.bytes(), sha256: index.digest(), parts };
+        let report =
+            JoinReport { path: self.out, bytes: index.bytes(), sha256: index.digest(), parts };
         ctx.printer.report(&report)?;
         ctx.printer.say(&format!(
             "joined {}: {} bytes, sha256:{}",

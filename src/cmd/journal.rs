@@ -17,8 +17,8 @@ use crate::render::manifest_set::ManifestSet;
 use crate::rollout::live;
 use crate::rollout::lock::Lock;
 use crate::rollout::record::{
-    BUNDLE_KEY, Entry, GENERATION_COMPONENT, GENERATION_KEY, Generation, HEAD_COMPONENT, HEAD_KEY, Head,
-    MANAGED_BY, STATE_KEY, generation_name, head_name,
+    BUNDLE_KEY, Entry, GENERATION_COMPONENT, GENERATION_KEY, Generation, HEAD_COMPONENT, HEAD_KEY,
+    Head, MANAGED_BY, STATE_KEY, generation_name, head_name,
 };
 #[cfg(feature = "age")]
 use crate::rollout::{
@@ -31,11 +31,12 @@ use crate::trust::state::State;
 const HEARTBEAT: Duration = Duration::from_secs(3);
 /// A holder that has not shown it for so long must stop writing.
 const HEARTBEAT_LOST: Duration = Duration::from_secs(30);
-/// Whoever has not moved for so long is dead: longer than [`HEARTBEAT_LOST`], so that two never write.
+/// Whoever has not moved for so long is dead: longer than [`HEARTBEAT_LOST`], so that two never
+/// write.
 const HOLDER_DEAD: Duration = Duration::from_secs(40);
 
-/// How many objects the generations of a record may list together, several times more than ten bundles have: each is asked
-/// for, and a record that was forged has room for ten thousands.
+/// How many objects the generations of a record may list together, several times more than ten
+/// bundles have: each is asked for, and a record that was forged has room for ten thousands.
 const ITEMS_MAX: usize = 2_000;
 
 /// How many generations are read at once.
@@ -91,7 +92,11 @@ pub(super) struct Journal<'a> {
 
 impl<'a> Journal<'a> {
     /// Reads the head.
-    pub(super) fn open(cluster: &'a Cluster, name: &ReleaseName, namespace: &str) -> Result<Self, Failure> {
+    pub(super) fn open(
+        cluster: &'a Cluster,
+        name: &ReleaseName,
+        namespace: &str,
+    ) -> Result<Self, Failure> {
         let mut journal = Self {
             cluster,
             name: name.clone(),
@@ -123,13 +128,16 @@ impl<'a> Journal<'a> {
             };
             self.head = Head::parse(text(stored, "data", HEAD_KEY)).map_err(|why| wrong(&why))?;
             // What is adopted has the name of the installation.
-            if let Some(other) = self.head.adopting.as_ref().filter(|release| **release != self.name) {
+            if let Some(other) =
+                self.head.adopting.as_ref().filter(|release| **release != self.name)
+            {
                 return Err(wrong(&format!(
                     "it says that the Helm release `{other}` is adopted, and that has another name"
                 )));
             }
             let state = text(stored, "data", STATE_KEY).as_bytes();
-            self.state = State::parse(state).map_err(|why| wrong(&format!("{STATE_KEY}: {why}")))?;
+            self.state =
+                State::parse(state).map_err(|why| wrong(&format!("{STATE_KEY}: {why}")))?;
         }
         Ok(())
     }
@@ -153,8 +161,8 @@ impl<'a> Journal<'a> {
     pub(super) fn unfinished_adoption(&self) -> Option<String> {
         self.head.adopting.as_ref().map(|release| {
             format!(
-                "the adoption of the Helm release `{release}` is not finished: run `relay-bundle adopt --from-helm \
-                 {release}` with its bundle again"
+                "the adoption of the Helm release `{release}` is not finished: run `relay-bundle \
+                 adopt --from-helm {release}` with its bundle again"
             )
         })
     }
@@ -184,7 +192,8 @@ impl<'a> Journal<'a> {
     pub(super) fn manifests(&self, entry: &Entry) -> Result<ManifestSet, Failure> {
         let stored = self.stored_generation(entry.generation)?;
         let place = (&self.name, self.namespace.as_str());
-        recorded::manifests(entry, place, &stored).map_err(|why| self.damaged(entry.generation, &why))
+        recorded::manifests(entry, place, &stored)
+            .map_err(|why| self.damaged(entry.generation, &why))
     }
 
     /// Returns what the bundle of a generation is for, which nobody has verified.
@@ -192,7 +201,8 @@ impl<'a> Journal<'a> {
         let stored = self.stored_generation(entry.generation)?;
         let place = (&self.name, self.namespace.as_str());
         let read = Recorded::read(entry, place, &stored);
-        read.map(|recorded| recorded.environment).map_err(|why| self.damaged(entry.generation, &why))
+        read.map(|recorded| recorded.environment)
+            .map_err(|why| self.damaged(entry.generation, &why))
     }
 
     fn stored_generation(&self, generation: u64) -> Result<Value, Failure> {
@@ -205,12 +215,18 @@ impl<'a> Journal<'a> {
         damaged(&self.name, &self.namespace, &generation_name(&self.name, generation), why)
     }
 
-    /// Reads the generations that are wanted; one that was interrupted before it wrote what it would do is left out, and so
-    /// is one that a run had forgotten already when it was interrupted.
-    pub(super) fn recorded(&self, is_wanted: impl Fn(&Entry) -> bool) -> Result<Vec<Recorded>, Failure> {
+    /// Reads the generations that are wanted; one that was interrupted before it wrote what it
+    /// would do is left out, and so is one that a run had forgotten already when it was
+    /// interrupted.
+    pub(super) fn recorded(
+        &self,
+        is_wanted: impl Fn(&Entry) -> bool,
+    ) -> Result<Vec<Recorded>, Failure> {
         let forgotten = self.head.forgotten_next();
-        let may_be_missing = |entry: &Entry| may_be_missing(entry) || forgotten.contains(&entry.generation);
-        let entries: Vec<&Entry> = self.head.generations.iter().filter(|entry| is_wanted(entry)).collect();
+        let may_be_missing =
+            |entry: &Entry| may_be_missing(entry) || forgotten.contains(&entry.generation);
+        let entries: Vec<&Entry> =
+            self.head.generations.iter().filter(|entry| is_wanted(entry)).collect();
         let mut all: Vec<Recorded> = Vec::new();
         let mut items = 0;
         // Each may hold a bundle of some MiB, and a head that was forged may list thousands.
@@ -225,15 +241,18 @@ impl<'a> Journal<'a> {
                         let read = read.map_err(|why| self.damaged(entry.generation, &why))?;
                         items += read.inventory.len() + read.retained.len();
                         if items > ITEMS_MAX {
-                            let why = format!("with it the record lists more than {ITEMS_MAX} objects");
+                            let why =
+                                format!("with it the record lists more than {ITEMS_MAX} objects");
                             return Err(self.damaged(entry.generation, &why));
                         }
                         all.push(read);
                     }
                     Err(error) if error.code() == 404 && may_be_missing(entry) => {}
                     Err(error) if error.code() == 404 => {
-                        let why =
-                            format!("generation {} is {}, and it is missing", entry.generation, entry.state);
+                        let why = format!(
+                            "generation {} is {}, and it is missing",
+                            entry.generation, entry.state
+                        );
                         return Err(self.damaged(entry.generation, &why));
                     }
                     Err(error) => return Err(error.into()),
@@ -243,8 +262,8 @@ impl<'a> Journal<'a> {
         Ok(all)
     }
 
-    /// Returns when nobody holds the lock, or its holder is dead. Called before anything is planned with: until then they may
-    /// have written.
+    /// Returns when nobody holds the lock, or its holder is dead. Called before anything is planned
+    /// with: until then they may have written.
     pub(super) fn await_turn(&mut self, turn: Turn, tell: &dyn Fn(&str)) -> Result<(), Failure> {
         let Some(first) = self.head.lock.clone() else { return Ok(()) };
         match turn {
@@ -273,23 +292,30 @@ impl<'a> Journal<'a> {
                 Some(_) => {}
             }
         }
-        tell(&format!("{} has not moved for {} s: taking over", first.holder, HOLDER_DEAD.as_secs()));
+        tell(&format!(
+            "{} has not moved for {} s: taking over",
+            first.holder,
+            HOLDER_DEAD.as_secs()
+        ));
         self.dead = Some(first);
         Ok(())
     }
 
-    /// Takes the lock, if nobody has it or who has it is dead; `change` changes the head in the same write. Signals are heeded
-    /// from here on, so that whoever asks to stop finds the lock given back.
+    /// Takes the lock, if nobody has it or who has it is dead; `change` changes the head in the
+    /// same write. Signals are heeded from here on, so that whoever asks to stop finds the lock
+    /// given back.
     pub(super) fn lock(
         &mut self,
         holder: Lock,
         change: impl FnOnce(&mut Head, &mut State),
     ) -> Result<(), Failure> {
         self.cluster.heed_signals()?;
-        if let Some(lock) = self.head.lock.as_ref().filter(|lock| self.dead.as_ref() != Some(lock)) {
+        if let Some(lock) = self.head.lock.as_ref().filter(|lock| self.dead.as_ref() != Some(lock))
+        {
             return Err(under_way(lock));
         }
-        let heartbeat = Lock::next_heartbeat(self.head.lock.as_ref().map_or(0, |lock| lock.heartbeat));
+        let heartbeat =
+            Lock::next_heartbeat(self.head.lock.as_ref().map_or(0, |lock| lock.heartbeat));
         self.holder = Some(holder.holder.clone());
         self.head.lock = Some(Lock { heartbeat, ..holder });
         change(&mut self.head, &mut self.state);
@@ -306,7 +332,8 @@ impl<'a> Journal<'a> {
 
     /// Shows that we live, if it is time; called before every write.
     ///
-    /// Also when it is late: whoever took the lock meanwhile has changed the record, and then this fails.
+    /// Also when it is late: whoever took the lock meanwhile has changed the record, and then this
+    /// fails.
     pub(super) fn beat(&mut self) -> Result<(), Failure> {
         if self.head.lock.is_none() {
             return Ok(());
@@ -326,8 +353,9 @@ impl<'a> Journal<'a> {
         self.write()
     }
 
-    /// Notes that the pending generation runs, and gives the lock back, in one write: whoever is killed has done both or
-    /// neither. The records that are too many go before, while they can still be found.
+    /// Notes that the pending generation runs, and gives the lock back, in one write: whoever is
+    /// killed has done both or neither. The records that are too many go before, while they can
+    /// still be found.
     pub(super) fn finish(&mut self, now: Timestamp) -> Result<(), Failure> {
         self.cluster.overlook_first_signal();
         let surplus = self.head.clone().finish(now);
@@ -361,7 +389,8 @@ impl<'a> Journal<'a> {
     }
 
     fn write(&mut self) -> Result<(), Failure> {
-        // What could not be read again must not be written: a number that was forged may leave no room to count on.
+        // What could not be read again must not be written: a number that was forged may leave no
+        // room to count on.
         self.head
             .check()
             .map_err(|why| damaged(&self.name, &self.namespace, &head_name(&self.name), &why))?;
@@ -375,7 +404,8 @@ impl<'a> Journal<'a> {
         // Others see it some time after this; for them the time begins later.
         let sent = Instant::now();
         let stored = self.put(&key, object, self.stored.as_ref(), &|request| {
-            // It takes effect only if nobody has changed the record, which is more than any time could prove.
+            // It takes effect only if nobody has changed the record, which is more than any time
+            // could prove.
             self.cluster.call_unfenced(request)
         })?;
         self.stored = Some(stored);
@@ -385,16 +415,22 @@ impl<'a> Journal<'a> {
     }
 
     /// Writes what a generation is, and what it has.
-    pub(super) fn write_generation(&self, generation: &Generation, packed: &str) -> Result<(), Failure> {
+    pub(super) fn write_generation(
+        &self,
+        generation: &Generation,
+        packed: &str,
+    ) -> Result<(), Failure> {
         let key = self.key(&generation_name(&self.name, generation.generation));
         let stored = self.cluster.find(&key)?;
         let data = json!({GENERATION_KEY: generation.to_text().map_err(Failure::bug)?});
-        let object = self.config_map(&key, GENERATION_COMPONENT, &data, &json!({BUNDLE_KEY: packed}));
+        let object =
+            self.config_map(&key, GENERATION_COMPONENT, &data, &json!({BUNDLE_KEY: packed}));
         self.put(&key, object, stored.as_ref(), &|request| self.cluster.call(request))?;
         Ok(())
     }
 
-    /// Keeps an encrypted copy of what is generated, beside the last ones; returns those that were there.
+    /// Keeps an encrypted copy of what is generated, beside the last ones; returns those that were
+    /// there.
     #[cfg(feature = "age")]
     pub(super) fn keep_recovery(&self, encrypted: &str) -> Result<Option<Value>, Failure> {
         let key = self.key(&recovery_name(&self.name));
@@ -406,9 +442,14 @@ impl<'a> Journal<'a> {
         Ok(before.cloned())
     }
 
-    /// Takes a copy away again that is of nothing that is there, and puts back those that went for it.
+    /// Takes a copy away again that is of nothing that is there, and puts back those that went for
+    /// it.
     #[cfg(feature = "age")]
-    pub(super) fn discard_recovery(&self, encrypted: &str, before: Option<&Value>) -> Result<(), Failure> {
+    pub(super) fn discard_recovery(
+        &self,
+        encrypted: &str,
+        before: Option<&Value>,
+    ) -> Result<(), Failure> {
         let key = self.key(&recovery_name(&self.name));
         let Some(stored) = self.cluster.find(&key)? else { return Ok(()) };
         match without_recovery(stored.get("data"), encrypted, before) {
@@ -472,13 +513,15 @@ impl<'a> Journal<'a> {
             }
             409 => {
                 let stored = self.cluster.find(key)?;
-                // The answer to a write that happened may be lost: the same write then finds itself.
+                // The answer to a write that happened may be lost: the same write then finds
+                // itself.
                 if let Some(stored) =
                     stored.as_ref().filter(|stored| stored.get("data") == object.get("data"))
                 {
                     return Ok(stored.clone());
                 }
-                let lock = stored.and_then(|stored| Head::parse(text(&stored, "data", HEAD_KEY)).ok()?.lock);
+                let lock = stored
+                    .and_then(|stored| Head::parse(text(&stored, "data", HEAD_KEY)).ok()?.lock);
                 let who = lock.map_or("somebody else".to_owned(), |lock| lock.to_string());
                 Err(Failure::world(format!("{who} changed {key} meanwhile")).hint(again))
             }
@@ -508,7 +551,8 @@ pub(super) fn delete_with(
             409 => {}
             _ => return Err(error),
         }
-        // Its controller may have written its status meanwhile: it is another version, and still the same object.
+        // Its controller may have written its status meanwhile: it is another version, and still
+        // the same object.
         match cluster.find(key)? {
             Some(now) if live::uid(&now) == uid && live::resource_version(&now) != version => {
                 live::resource_version(&now).clone_into(&mut version);
@@ -530,8 +574,8 @@ pub(super) fn gave_back(journal: &mut Journal<'_>, failure: Failure) -> Failure 
         Ok(Given::Back) => failure.hint("the lock was given back"),
         Ok(Given::NotOurs) => failure,
         Err(why) => failure.hint(format!(
-            "the lock could not be given back ({}): the next run waits until it sees that nobody has it, unless it is told \
-             --break-lock",
+            "the lock could not be given back ({}): the next run waits until it sees that nobody \
+             has it, unless it is told --break-lock",
             why.message()
         )),
     }

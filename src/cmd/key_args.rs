@@ -46,7 +46,8 @@ impl KeyArgs {
     ///
     /// # Errors
     ///
-    /// When no key is named, others can get at its file, it is no Ed25519 key, or its passphrase is not there or wrong.
+    /// When no key is named, others can get at its file, it is no Ed25519 key, or its passphrase is
+    /// not there or wrong.
     pub fn load(&self, ctx: &Ctx) -> Result<PrivateKey, Failure> {
         let path = self.key.as_deref().ok_or_else(|| {
             Failure::input("no key is named")
@@ -55,9 +56,11 @@ impl KeyArgs {
         load(path, &self.passphrase, ctx)
     }
 
-    /// Reads the private key, or makes the pair if neither half is there; says which of the two it was.
+    /// Reads the private key, or makes the pair if neither half is there; says which of the two it
+    /// was.
     ///
-    /// A new key gets the passphrase of `--passphrase-file` or `--passphrase-fd`, and none without them.
+    /// A new key gets the passphrase of `--passphrase-file` or `--passphrase-fd`, and none without
+    /// them.
     ///
     /// # Errors
     ///
@@ -111,10 +114,15 @@ impl PassphraseArgs {
 /// # Errors
 ///
 /// As [`KeyArgs::load`].
-pub(super) fn load(path: &Utf8Path, passphrase: &PassphraseArgs, ctx: &Ctx) -> Result<PrivateKey, Failure> {
+pub(super) fn load(
+    path: &Utf8Path,
+    passphrase: &PassphraseArgs,
+    ctx: &Ctx,
+) -> Result<PrivateKey, Failure> {
     let file = private_file::read_key(path, KEY_FILE_BYTES_MAX).map_err(|failure| {
-        let making =
-            format!("make the pair with `relay-bundle keygen --out {path}`, or while building: --keygen");
+        let making = format!(
+            "make the pair with `relay-bundle keygen --out {path}`, or while building: --keygen"
+        );
         if path.exists() { failure } else { failure.hint(making) }
     })?;
     match PrivateKey::from_pem(&file, None) {
@@ -122,7 +130,8 @@ pub(super) fn load(path: &Utf8Path, passphrase: &PassphraseArgs, ctx: &Ctx) -> R
         Err(error) => return Err(no_key(path, &error)),
         Ok(key) => {
             if passphrase.passphrase_file.is_some() || passphrase.passphrase_fd.is_some() {
-                ctx.printer.say(&format!("`{path}` is not encrypted: its passphrase was not needed"));
+                ctx.printer
+                    .say(&format!("`{path}` is not encrypted: its passphrase was not needed"));
             }
             return Ok(key);
         }
@@ -144,21 +153,32 @@ pub(super) fn ask_for_new(path: &Utf8Path) -> Result<Passphrase, Failure> {
     let first = ask(&format!("Passphrase for {path}: "), why)?;
     check_new(&first)?;
     let second = ask("Once more: ", why)?;
-    if first.is_same(&second) { Ok(first) } else { Err(Failure::input("the two passphrases differ")) }
+    if first.is_same(&second) {
+        Ok(first)
+    } else {
+        Err(Failure::input("the two passphrases differ"))
+    }
 }
 
-/// Makes a key pair: the private key at `private` with mode 0600, its public half beside it as `….pub.pem`.
+/// Makes a key pair: the private key at `private` with mode 0600, its public half beside it as
+/// `….pub.pem`.
 ///
 /// # Errors
 ///
-/// When either is there already, nothing is written. The private key is on the disk before its public half is made.
-pub fn make_pair(private: &Utf8Path, passphrase: Option<&Passphrase>) -> Result<PrivateKey, Failure> {
+/// When either is there already, nothing is written. The private key is on the disk before its
+/// public half is made.
+pub fn make_pair(
+    private: &Utf8Path,
+    passphrase: Option<&Passphrase>,
+) -> Result<PrivateKey, Failure> {
     let public = public_path(private);
     for path in [private, &public] {
         if is_there(path)? {
-            return Err(Failure::input(format!("`{path}` is there already, and a key is never replaced"))
-                .hint("name another file for the new key")
-                .hint(format!("an existing key is shown by: relay-bundle keygen --public {path}")));
+            return Err(Failure::input(format!(
+                "`{path}` is there already, and a key is never replaced"
+            ))
+            .hint("name another file for the new key")
+            .hint(format!("an existing key is shown by: relay-bundle keygen --public {path}")));
         }
     }
     passphrase.map_or(Ok(()), check_new)?;
@@ -171,16 +191,17 @@ pub fn make_pair(private: &Utf8Path, passphrase: Option<&Passphrase>) -> Result<
         None => key.to_pem(),
     };
     create_new(private, pem.as_bytes(), MODE_PRIVATE, Durability::Synced)?;
-    create_new(&public, key.public().to_pem().as_bytes(), MODE_PUBLIC, Durability::Synced).map_err(
-        |error| {
+    create_new(&public, key.public().to_pem().as_bytes(), MODE_PUBLIC, Durability::Synced)
+        .map_err(|error| {
             Failure::from(error)
                 .hint(format!(
-                    "the private key `{private}` is complete; make its public half when there is room: \
-                     openssl pkey -in {private} -pubout -out {public}"
+                    "the private key `{private}` is complete; make its public half when there is \
+                     room: openssl pkey -in {private} -pubout -out {public}"
                 ))
-                .hint(format!("print its trust entry: relay-bundle keygen --public {private} --holder NAME"))
-        },
-    )?;
+                .hint(format!(
+                    "print its trust entry: relay-bundle keygen --public {private} --holder NAME"
+                ))
+        })?;
     Ok(key)
 }
 
@@ -226,12 +247,15 @@ fn read_descriptor(number: u32, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failur
     let name = format!("file descriptor {number}");
     // Taking over a descriptor is unsafe in Rust; opening it anew by its name is not.
     let file = std::fs::File::open(format!("/dev/fd/{number}")).map_err(|error| {
-        Failure::input(format!("{name} cannot be read: {error}"))
-            .hint(format!("open it in the shell: relay-bundle … --passphrase-fd {number} {number}< FILE"))
+        Failure::input(format!("{name} cannot be read: {error}")).hint(format!(
+            "open it in the shell: relay-bundle … --passphrase-fd {number} {number}< FILE"
+        ))
     })?;
     if file.is_terminal() {
-        return Err(Failure::input(format!("{name} is a terminal, which would show the passphrase"))
-            .hint("without --passphrase-fd it is asked for, and not shown"));
+        return Err(Failure::input(format!(
+            "{name} is a terminal, which would show the passphrase"
+        ))
+        .hint("without --passphrase-fd it is asked for, and not shown"));
     }
     private_file::read_opened(file, &name, limit)
 }
@@ -318,7 +342,11 @@ mod tests {
 
         let failure = args(&["--key", path.as_str()]).unwrap().load_or_make(&ctx()).err().unwrap();
 
-        assert!(failure.message().contains("signing.pub.pem` is there already"), "{}", failure.message());
+        assert!(
+            failure.message().contains("signing.pub.pem` is there already"),
+            "{}",
+            failure.message()
+        );
         assert!(!path.exists());
     }
 
@@ -332,9 +360,11 @@ mod tests {
 
     #[test]
     fn the_public_half_stands_beside_the_private_one() {
-        for (private, public) in
-            [("signing.pem", "signing.pub.pem"), ("keys/a.b.pem", "keys/a.b.pub.pem"), ("key", "key.pub.pem")]
-        {
+        for (private, public) in [
+            ("signing.pem", "signing.pub.pem"),
+            ("keys/a.b.pem", "keys/a.b.pub.pem"),
+            ("key", "key.pub.pem"),
+        ] {
             assert_eq!(public_path(private.into()), public);
         }
     }

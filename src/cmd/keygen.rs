@@ -42,8 +42,8 @@ of release.sealRecipients is with the operators; that of release.recoveryRecipie
   relay-bundle keygen --age --public recovery.key"
 )]
 pub struct Args {
-    /// The file of the private key; the public key of a signer is put beside it, as in signing.pub.pem
-    /// [default: signing.pem, or age.key with --age]
+    /// The file of the private key; the public key of a signer is put beside it, as in
+    /// signing.pub.pem [default: signing.pem, or age.key with --age]
     #[arg(long, value_name = "FILE", conflicts_with = "public")]
     out: Option<Utf8PathBuf>,
     /// Make a key pair of age, for sealed secrets and for recovery
@@ -103,7 +103,16 @@ impl KeygenReport {
         let (public, trust_entry) = (key.to_base64(), entry.to_string());
         let (keyid, public_pem) = (key.id(), key.to_pem());
         let (private_file, public_file) = (None, None);
-        Self { keyid, public, public_pem, holder, not_after, trust_entry, private_file, public_file }
+        Self {
+            keyid,
+            public,
+            public_pem,
+            holder,
+            not_after,
+            trust_entry,
+            private_file,
+            public_file,
+        }
     }
 }
 
@@ -132,8 +141,11 @@ impl Args {
 
     fn make(self, now: Timestamp, ctx: &Ctx) -> Result<(), Failure> {
         let out = self.out.unwrap_or_else(|| "signing.pem".into());
-        let passphrase =
-            if self.passphrase { Some(key_args::ask_for_new(&out)?) } else { self.passphrase_from.read()? };
+        let passphrase = if self.passphrase {
+            Some(key_args::ask_for_new(&out)?)
+        } else {
+            self.passphrase_from.read()?
+        };
         let key = key_args::make_pair(&out, passphrase.as_ref())?.public();
         let public = key_args::public_path(&out);
         let report = KeygenReport {
@@ -142,10 +154,12 @@ impl Args {
             ..KeygenReport::new(&key, self.holder, now)
         };
         ctx.printer.report(&report).map_err(|error| {
-            Failure::from(error).hint(format!("the pair is complete: `{out}` and `{public}`")).hint(format!(
-                "print its trust entry: relay-bundle keygen --public {public} --holder {}",
-                report.holder
-            ))
+            Failure::from(error).hint(format!("the pair is complete: `{out}` and `{public}`")).hint(
+                format!(
+                    "print its trust entry: relay-bundle keygen --public {public} --holder {}",
+                    report.holder
+                ),
+            )
         })?;
         key_args::tell_of_new_pair(&out, passphrase.is_some(), &key, ctx);
         Ok(())

@@ -1,4 +1,5 @@
-//! A bundle beside what is live: each object as it is, and as the server says that it would be. Changes nothing.
+//! A bundle beside what is live: each object as it is, and as the server says that it would be.
+//! Changes nothing.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +46,8 @@ pub(super) struct Live<'a> {
     known: KnownSecrets,
 }
 
-/// What the server says of an object that is applied without being stored, whoever else owns fields of it.
+/// What the server says of an object that is applied without being stored, whoever else owns fields
+/// of it.
 enum Tried {
     Would(Value),
     Refused(String),
@@ -59,8 +61,10 @@ impl<'a> Live<'a> {
         let current = |entry: &Entry| matches!(entry.state, Progress::Deployed | Progress::Pending);
         let recorded = journal.recorded(current)?;
         let known = known_secrets(&journal.head, &recorded);
-        let inventory: Vec<Item> = recorded.into_iter().flat_map(|recorded| recorded.inventory).collect();
-        let mut keys: Vec<ObjectKey> = bundle.manifests.iter().map(|manifest| manifest.key.clone()).collect();
+        let inventory: Vec<Item> =
+            recorded.into_iter().flat_map(|recorded| recorded.inventory).collect();
+        let mut keys: Vec<ObjectKey> =
+            bundle.manifests.iter().map(|manifest| manifest.key.clone()).collect();
         keys.extend(inventory.iter().map(|item| item.key.clone()));
         keys.sort();
         keys.dedup();
@@ -68,7 +72,14 @@ impl<'a> Live<'a> {
         let home = key("Namespace", "", namespace).expect("a kind that is known");
         let is_there = objects.contains_key(&home) || cluster.find(&home)?.is_some();
         let tried = if is_there { try_all(cluster, bundle)? } else { BTreeMap::new() };
-        Ok(Self { bundle, objects, tried, deployed: journal.head.deployed().cloned(), inventory, known })
+        Ok(Self {
+            bundle,
+            objects,
+            tried,
+            deployed: journal.head.deployed().cloned(),
+            inventory,
+            known,
+        })
     }
 
     /// Returns what applying the bundle would change, with the forecast of restarts.
@@ -89,7 +100,9 @@ impl<'a> Live<'a> {
             old.add(&wanted(&self.objects[&gone.key]));
         }
         let mut changes = changes(&old, &new);
-        changes.warnings.extend(self.bundle.manifests.iter().flat_map(|manifest| self.additions(manifest)));
+        changes
+            .warnings
+            .extend(self.bundle.manifests.iter().flat_map(|manifest| self.additions(manifest)));
         changes
     }
 
@@ -112,7 +125,8 @@ impl<'a> Live<'a> {
         self.refused().any(|(key, _)| group.has(key))
     }
 
-    /// Returns what an object would be, as far as that is known: with what its manifest states at least.
+    /// Returns what an object would be, as far as that is known: with what its manifest states at
+    /// least.
     fn would_be(&self, manifest: &Manifest) -> Value {
         match (self.tried.get(&manifest.key), self.objects.get(&manifest.key)) {
             (Some(Tried::Would(applied)), _) => wanted(applied),
@@ -121,11 +135,13 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// Returns what the bundle wants of the cluster and has not itself, as far as it is missing: Secrets that apply makes
-    /// included.
+    /// Returns what the bundle wants of the cluster and has not itself, as far as it is missing:
+    /// Secrets that apply makes included.
     pub(super) fn missing(&self, cluster: &Cluster) -> Result<Missing, Failure> {
         let mut missing = check_contract(cluster, self.bundle)?;
-        for wanted in self.bundle.index.contract.iter().filter(|wanted| wanted.source != Source::Cluster) {
+        for wanted in
+            self.bundle.index.contract.iter().filter(|wanted| wanted.source != Source::Cluster)
+        {
             let key = key("Secret", &wanted.namespace, &wanted.name).expect("a kind that is known");
             let name = format!("Secret {} in {}", wanted.name, wanted.namespace);
             match cluster.find_secret(&key) {
@@ -146,11 +162,13 @@ impl<'a> Live<'a> {
         Ok(missing)
     }
 
-    /// Returns every object that is not as the bundle says, in apply order, and then what it has not.
+    /// Returns every object that is not as the bundle says, in apply order, and then what it has
+    /// not.
     pub(super) fn drift(&self) -> Vec<LiveObject> {
         let manifests = &self.bundle.manifests;
         let is_in_bundle = |item: &Item| manifests.iter().any(|manifest| manifest.key == item.key);
-        let mut surplus: Vec<&Item> = self.inventory.iter().filter(|item| !is_in_bundle(item)).collect();
+        let mut surplus: Vec<&Item> =
+            self.inventory.iter().filter(|item| !is_in_bundle(item)).collect();
         surplus.dedup_by_key(|item| &item.key);
         let surplus = surplus.into_iter().filter(|item| self.is_still_that(item));
         let surplus = surplus.map(|item| LiveObject::new(item.key.clone(), LiveChange::Surplus));
@@ -181,7 +199,11 @@ impl<'a> Live<'a> {
             FIELD_MANAGER,
         );
         let is_same = fields.is_empty() && refused.is_none();
-        (!is_same).then_some(LiveObject { fields, refused, ..LiveObject::new(key, LiveChange::Differs) })
+        (!is_same).then_some(LiveObject {
+            fields,
+            refused,
+            ..LiveObject::new(key, LiveChange::Differs)
+        })
     }
 }
 
@@ -237,7 +259,11 @@ fn try_all(cluster: &Cluster, bundle: &Bundle) -> Result<BTreeMap<ObjectKey, Tri
                 if status.is_verdict() && (status.code != 403 || status.admission.is_some()) =>
             {
                 let is_unserved = status.denial().is_of_unserved_kind();
-                Tried::Refused(if is_unserved { unserved(&manifest.key) } else { status.to_string() })
+                Tried::Refused(if is_unserved {
+                    unserved(&manifest.key)
+                } else {
+                    status.to_string()
+                })
             }
             Err(error) => return Err(error.into()),
         };

@@ -39,7 +39,8 @@ Examples:
   relay-bundle lock --check                           in CI: is every image pinned?"
 )]
 pub struct Args {
-    /// Profiles to add to the lock [default: those that it lists; all but `base` if there is no lock]
+    /// Profiles to add to the lock [default: those that it lists; all but `base` if there is no
+    /// lock]
     #[arg(value_name = "PROFILE")]
     names: Vec<Label>,
     /// Look up images again: all, or those with this repository or reference; repeatable
@@ -48,7 +49,8 @@ pub struct Args {
     /// The platform to pin, such as linux/arm64 [default: that of the lock, or linux/amd64]
     #[arg(long)]
     platform: Option<Platform>,
-    /// Compare the lock with the profiles, without a network; exit code 1 if an image is missing or superfluous
+    /// Compare the lock with the profiles, without a network; exit code 1 if an image is missing or
+    /// superfluous
     #[arg(long, conflicts_with_all = ["update", "platform", "from"])]
     check: bool,
     /// The folder of the profiles
@@ -99,7 +101,9 @@ impl Report for LockReport {
             let name = safe(&line.name);
             let digest = line.digest.as_deref().unwrap_or_default();
             match line.change {
-                LockChange::Added => writeln!(out, "added    {name} {digest} ({})", size(line.bytes))?,
+                LockChange::Added => {
+                    writeln!(out, "added    {name} {digest} ({})", size(line.bytes))?
+                }
                 LockChange::Kept => writeln!(out, "kept     {name} {digest}")?,
                 LockChange::Moved => {
                     let old = line.old_digest.as_deref().unwrap_or_default();
@@ -136,7 +140,9 @@ impl Report for LockCheckReport {
             let profiles: Vec<&str> = profiles.iter().map(Label::as_str).collect();
             writeln!(out, "missing      {} ({})", safe(name), profiles.join(", "))?;
         }
-        self.superfluous.iter().try_for_each(|name| writeln!(out, "superfluous  {}", safe(name)))?;
+        self.superfluous
+            .iter()
+            .try_for_each(|name| writeln!(out, "superfluous  {}", safe(name)))?;
         self.notes.iter().try_for_each(|note| writeln!(out, "note         {}", safe(note)))
     }
 }
@@ -181,14 +187,17 @@ impl Args {
         let held = lock_named(&self.profiles, &ctx.waits())?;
         if let Locked::Unsupported(why) = &held {
             let folder = &self.profiles;
-            ctx.printer.warn(&format!("`{folder}` cannot be locked ({why}): run no other `lock` there now"));
+            ctx.printer.warn(&format!(
+                "`{folder}` cannot be locked ({why}): run no other `lock` there now"
+            ));
         }
         Ok(held)
     }
 
     /// Returns the profiles that the lock lists from now on.
     fn listed(&self, folder: &Folder<'_>, lock: Option<&Lock>) -> Result<BTreeSet<Label>, Failure> {
-        let mut listed: BTreeSet<Label> = lock.map(|lock| lock.profiles.clone()).unwrap_or_default();
+        let mut listed: BTreeSet<Label> =
+            lock.map(|lock| lock.profiles.clone()).unwrap_or_default();
         listed.extend(self.names.iter().cloned());
         if listed.is_empty() && lock.is_some() {
             let path = self.profiles.join(LOCK_FILE);
@@ -216,17 +225,29 @@ impl Args {
         let wanted = self.platform.clone().unwrap_or_else(|| old.platform.clone());
         if wanted != old.platform && !old.images.is_empty() && self.update.as_deref() != Some(&[]) {
             return Err(Failure::input(format!("the lock is for {}, not {wanted}", old.platform))
-                .hint(format!("update every image: relay-bundle lock --platform {wanted} --update")));
+                .hint(format!(
+                    "update every image: relay-bundle lock --platform {wanted} --update"
+                )));
         }
         Ok(wanted)
     }
 
-    /// Compares the lock with the profiles; a profile that the lock does not fit otherwise is an error of that profile.
-    fn compare(&self, ctx: &Ctx, lock: &Lock, wanted: &ImageUsers, profiles: &[Profile]) -> Outcome {
+    /// Compares the lock with the profiles; a profile that the lock does not fit otherwise is an
+    /// error of that profile.
+    fn compare(
+        &self,
+        ctx: &Ctx,
+        lock: &Lock,
+        wanted: &ImageUsers,
+        profiles: &[Profile],
+    ) -> Outcome {
         let missing: Vec<UnlockedImage> = wanted
             .iter()
             .filter(|(name, _)| !lock.images.contains_key(*name))
-            .map(|(name, profiles)| UnlockedImage { name: name.to_string(), profiles: profiles.clone() })
+            .map(|(name, profiles)| UnlockedImage {
+                name: name.to_string(),
+                profiles: profiles.clone(),
+            })
             .collect();
         let superfluous = lock.images.keys().filter(|name| !wanted.contains_key(*name));
         let superfluous: Vec<String> = superfluous.map(ToString::to_string).collect();
@@ -241,12 +262,18 @@ impl Args {
         let notes = profiles.iter().filter_map(other_version).chain(other_digests(lock)).collect();
         ctx.printer.report(&LockCheckReport { complete, missing, superfluous, notes })?;
         if complete {
-            ctx.printer.say(&format!("{} images are locked for {}", lock.images.len(), lock.platform));
+            ctx.printer.say(&format!(
+                "{} images are locked for {}",
+                lock.images.len(),
+                lock.platform
+            ));
             return Ok(ExitCode::SUCCESS);
         }
         let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
-        ctx.printer
-            .say(&format!("write the lock again, with a network: relay-bundle lock {}", names.join(" ")));
+        ctx.printer.say(&format!(
+            "write the lock again, with a network: relay-bundle lock {}",
+            names.join(" ")
+        ));
         Ok(DIFFERS.into())
     }
 
@@ -254,7 +281,8 @@ impl Args {
         ProfileArgs { profiles: self.profiles.clone(), set: Vec::new(), deny_warnings: false }
     }
 
-    /// Returns the images that are wanted: those that are locked stay, unless they are to be looked up again.
+    /// Returns the images that are wanted: those that are locked stay, unless they are to be looked
+    /// up again.
     fn look_up(
         &self,
         ctx: &Ctx,
@@ -274,7 +302,8 @@ impl Args {
         for name in sought {
             ctx.printer.say(&format!("looking up {name}"));
             warn_of_moved_tag(ctx, &registry, name);
-            let found = registry.resolve(name, platform).map_err(|error| explain_pin(name, error))?;
+            let found =
+                registry.resolve(name, platform).map_err(|error| explain_pin(name, error))?;
             images.insert(name.clone(), found);
         }
         Ok(images)
@@ -323,7 +352,8 @@ fn explain_pin(name: &Reference, error: RegistryError) -> Failure {
     Failure { hints: vec![hint.to_owned()], ..failure }
 }
 
-/// Says where a tag beside a pinned digest leads elsewhere: what runs is then not what the tag says.
+/// Says where a tag beside a pinned digest leads elsewhere: what runs is then not what the tag
+/// says.
 fn warn_of_moved_tag(ctx: &Ctx, registry: &Registry, name: &Reference) {
     let (Some(pinned), Some(_)) = (name.digest(), name.tag()) else { return };
     let tagged = name.without_digest();
@@ -339,7 +369,9 @@ fn warn_of_moved_tag(ctx: &Ctx, registry: &Registry, name: &Reference) {
 
 fn read(folder: &Folder<'_>, path: &Utf8Path) -> Result<Option<Lock>, Failure> {
     let Some(text) = folder.images_lock().map_err(Failure::input)? else { return Ok(None) };
-    Lock::parse(&text).map(Some).map_err(|error| Failure::input(error.at(path.as_str())).hint(RESTORE_LOCK))
+    Lock::parse(&text)
+        .map(Some)
+        .map_err(|error| Failure::input(error.at(path.as_str())).hint(RESTORE_LOCK))
 }
 
 /// Checks the limits of a lock before its file is replaced.
@@ -353,7 +385,8 @@ fn check_text(text: &str) -> Result<(), Failure> {
 fn wanted(profiles: &[Profile]) -> Result<ImageUsers, Failure> {
     let mut wanted = ImageUsers::new();
     for profile in profiles {
-        // Two sources may have one name in the cluster: a build says so, but only once both are locked.
+        // Two sources may have one name in the cluster: a build says so, but only once both are
+        // locked.
         for (_, image) in profile.settings.all_images() {
             let name: Reference = image
                 .source
@@ -370,7 +403,9 @@ fn other_version(profile: &Profile) -> Option<String> {
     let settings = &profile.settings;
     let (version, tag) = (settings.release.app_version.as_str(), settings.image.tag.as_str());
     let is_other = !tag.is_empty() && tag != version;
-    is_other.then(|| format!("{}: release.appVersion is {version}, and image.tag is {tag}", profile.name))
+    is_other.then(|| {
+        format!("{}: release.appVersion is {version}, and image.tag is {tag}", profile.name)
+    })
 }
 
 /// Says where a profile pins another digest than the same tag led to for another one.
@@ -395,19 +430,22 @@ fn report(path: Utf8PathBuf, old: &Lock, lock: &Lock) -> LockReport {
             change,
             name: name.to_string(),
             digest: Some(image.digest.prefixed()),
-            old_digest: before.filter(|_| change == LockChange::Moved).map(|digest| digest.prefixed()),
+            old_digest: before
+                .filter(|_| change == LockChange::Moved)
+                .map(|digest| digest.prefixed()),
             blobs: image.blobs.len(),
             bytes: image.blobs.values().sum(),
         }
     };
-    let removed = old.images.keys().filter(|name| !lock.images.contains_key(*name)).map(|name| ImageLine {
-        change: LockChange::Removed,
-        name: name.to_string(),
-        digest: None,
-        old_digest: None,
-        blobs: 0,
-        bytes: 0,
-    });
+    let removed =
+        old.images.keys().filter(|name| !lock.images.contains_key(*name)).map(|name| ImageLine {
+            change: LockChange::Removed,
+            name: name.to_string(),
+            digest: None,
+            old_digest: None,
+            blobs: 0,
+            bytes: 0,
+        });
     LockReport {
         path,
         platform: lock.platform.to_string(),
@@ -433,7 +471,8 @@ mod tests {
             size: 1,
             blobs: BTreeMap::from([(Digest::of(b"config"), 1)]),
         };
-        let images = (0..=IMAGES_MAX).map(|number| (format!("x/y:{number}").parse().unwrap(), image.clone()));
+        let images = (0..=IMAGES_MAX)
+            .map(|number| (format!("x/y:{number}").parse().unwrap(), image.clone()));
         let lock = Lock { images: images.collect(), ..Lock::default() };
 
         let failure = check_text(&lock.to_text()).unwrap_err();

@@ -36,7 +36,9 @@ impl Args {
             return Ok(ExitCode::SUCCESS);
         }
         let command = self.command.iter().try_fold(&root, |command, name| {
-            command.find_subcommand(name).ok_or_else(|| no_command(&self.command.join(" "), command))
+            command
+                .find_subcommand(name)
+                .ok_or_else(|| no_command(&self.command.join(" "), command))
         })?;
         ctx.printer.data(&page(command)?)?;
         Ok(ExitCode::SUCCESS)
@@ -76,8 +78,11 @@ fn page(command: &clap::Command) -> Result<Vec<u8>, Failure> {
 /// Gives what follows the options the titles that pages have: the library calls all of it extra.
 fn with_titles(page: &str) -> String {
     let Some((before, extra)) = page.split_once("\n.SH EXTRA\n") else { return page.to_owned() };
-    let extra =
-        format!("\n{extra}").replacen("\nExamples:\n", EXAMPLES, 1).replacen("\nExample:\n", EXAMPLES, 1);
+    let extra = format!("\n{extra}").replacen("\nExamples:\n", EXAMPLES, 1).replacen(
+        "\nExample:\n",
+        EXAMPLES,
+        1,
+    );
     let title = if extra.starts_with(EXAMPLES) { "" } else { "\n.SH NOTES" };
     format!("{before}{title}{extra}")
 }

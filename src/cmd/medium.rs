@@ -1,4 +1,5 @@
-//! Where a bundle is that has been built: an archive, its parts, a folder, or an entry of the store.
+//! Where a bundle is that has been built: an archive, its parts, a folder, or an entry of the
+//! store.
 
 use std::fs::Metadata;
 use std::io::{self, BufReader};
@@ -30,15 +31,16 @@ pub(super) struct Place {
     parts: Option<PartSet>,
 }
 
-/// Reads attestation and `SHA256SUMS` of the archive, the archive in parts, or the folder at `path`.
+/// Reads attestation and `SHA256SUMS` of the archive, the archive in parts, or the folder at
+/// `path`.
 pub(super) fn open_path(path: &Utf8Path) -> Result<Found, Failure> {
     let (place, opening) = open(path, &[])?;
     let sums = opening.and_then(Opening::read_sums).map_err(|error| place.failure(error))?;
     Ok(Found { sums, place })
 }
 
-/// Opens the archive, the index of an archive in parts, or the folder at `path`; the caller tells what is wrong with the
-/// bundle itself. `elsewhere` are parts that do not lie beside the index.
+/// Opens the archive, the index of an archive in parts, or the folder at `path`; the caller tells
+/// what is wrong with the bundle itself. `elsewhere` are parts that do not lie beside the index.
 pub(super) fn open(
     path: &Utf8Path,
     elsewhere: &[Utf8PathBuf],
@@ -116,8 +118,8 @@ pub(super) fn check_place(path: &Utf8Path, metadata: &Metadata) -> Result<(), Fa
 /// Where the streams stand that a process has open: someone writes to them.
 const OPEN_STREAMS: [&str; 3] = ["/dev/stdin", "/dev/fd/", "/proc/self/fd/"];
 
-/// Refuses a named pipe, on which a reader waits for ever, and a device; a stream that is open already, such as `<(…)` of a
-/// shell, is read.
+/// Refuses a named pipe, on which a reader waits for ever, and a device; a stream that is open
+/// already, such as `<(…)` of a shell, is read.
 ///
 /// # Errors
 ///
@@ -131,7 +133,8 @@ pub(super) fn check_waits(path: &Utf8Path, metadata: &Metadata) -> Result<(), Fa
         .hint("name the archive itself; `relay-bundle verify -` reads a bundle from stdin"))
 }
 
-/// A folder that holds neither of the files with which a bundle begins is none that was altered: it is another folder.
+/// A folder that holds neither of the files with which a bundle begins is none that was altered: it
+/// is another folder.
 fn check_folder(path: &Utf8Path) -> Result<(), Failure> {
     let is_there = |name: &str| match fs_err::symlink_metadata(path.join(name)) {
         Err(error) => error.kind() != io::ErrorKind::NotFound,
@@ -205,7 +208,8 @@ impl From<PartsError> for Failure {
     }
 }
 
-/// Returns the code of a part that is not the one that was made; none if the medium failed, and nothing is known of it.
+/// Returns the code of a part that is not the one that was made; none if the medium failed, and
+/// nothing is known of it.
 fn code_of(fault: &PartFault) -> Option<&'static str> {
     match fault {
         PartFault::Missing => Some("MISSING_FILE"),

@@ -284,7 +284,8 @@ fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() { ExitCode::from(failure::INPUT) } else { ExitCode::SUCCESS }
 }
 
-/// Returns what is wrong with the arguments in one line, and the tips: which are missing is on lines of their own.
+/// Returns what is wrong with the arguments in one line, and the tips: which are missing is on
+/// lines of their own.
 fn in_one_line(text: &str) -> (String, Vec<String>) {
     let mut lines = text.lines().map(str::trim);
     let first = lines.by_ref().take_while(|line| !line.is_empty()).collect::<Vec<_>>();

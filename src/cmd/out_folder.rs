@@ -15,23 +15,27 @@ use crate::render::yaml;
 const LIST: &str = ".relay-bundle";
 const LIST_BYTES_MAX: u64 = 4 << 20;
 
-/// Makes `folder` hold the manifests of `set`, and takes away those of before that are none of them.
+/// Makes `folder` hold the manifests of `set`, and takes away those of before that are none of
+/// them.
 pub(super) fn write(ctx: &Ctx, folder: &Utf8Path, set: &ManifestSet) -> Result<(), Failure> {
     fs_err::create_dir_all(folder)?;
     // Of two that render into one folder, the second meets what the first has made.
     let lock = lock_named(folder, &ctx.waits())?;
     if let Locked::Unsupported(why) = &lock {
-        ctx.printer.warn(&format!("`{folder}` cannot be locked ({why}): run no other render into it now"));
+        ctx.printer
+            .warn(&format!("`{folder}` cannot be locked ({why}): run no other render into it now"));
     }
     let before = claim(folder)?;
     let now: BTreeSet<String> = set.iter().map(Manifest::file_name).collect();
-    // Until it is done the list names both, so that a next run knows the files of one that was killed.
+    // Until it is done the list names both, so that a next run knows the files of one that was
+    // killed.
     write_list(folder, before.union(&now))?;
     for manifest in set.iter() {
         let text = yaml::to_yaml(&for_git(manifest));
         let path = folder.join(manifest.file_name());
         // A file that is as it should be keeps its time.
-        let same = fsio::read_bounded(&path, LIST_BYTES_MAX).is_ok_and(|old| old == text.as_bytes());
+        let same =
+            fsio::read_bounded(&path, LIST_BYTES_MAX).is_ok_and(|old| old == text.as_bytes());
         if !same {
             fsio::write_atomic(&path, text.as_bytes(), MODE_PUBLIC, Durability::Cached)?;
         }
@@ -68,7 +72,10 @@ fn claim(folder: &Utf8Path) -> Result<BTreeSet<String>, Failure> {
     Ok(text.lines().filter(is_ours).map(str::to_owned).collect())
 }
 
-fn write_list<'a>(folder: &Utf8Path, names: impl Iterator<Item = &'a String>) -> Result<(), Failure> {
+fn write_list<'a>(
+    folder: &Utf8Path,
+    names: impl Iterator<Item = &'a String>,
+) -> Result<(), Failure> {
     let text: String = names.flat_map(|name| [name.as_str(), "\n"]).collect();
     Ok(fsio::write_atomic(&folder.join(LIST), text.as_bytes(), MODE_PUBLIC, Durability::Cached)?)
 }

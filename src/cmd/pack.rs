@@ -43,8 +43,8 @@ pub struct Args {
     bundle: String,
     /// The file to write
     file: Utf8PathBuf,
-    /// Images to carry: all, none, since:FILE or since:@ENTRY (without layers that FILE or ENTRY lists) [default: those
-    /// that BUNDLE carries]
+    /// Images to carry: all, none, since:FILE or since:@ENTRY (without layers that FILE or ENTRY
+    /// lists) [default: those that BUNDLE carries]
     #[arg(long, value_name = "WHAT")]
     images: Option<ImageSelection>,
     #[command(flatten)]
@@ -133,14 +133,16 @@ impl Args {
         let content_id = id.prefixed();
         let signature = if signed { "signed (not verified here)" } else { "unsigned" };
         let files = survey.contents.sums.len();
-        let report = PackReport { path: self.file.clone(), bytes, content_id, files, blobs, signed };
+        let report =
+            PackReport { path: self.file.clone(), bytes, content_id, files, blobs, signed };
         ctx.printer.report(&report)?;
         let images = match (survey.images.is_some(), blobs) {
             (false, _) => String::new(),
             (true, 0) => ", no images".to_owned(),
             (true, _) => format!(", {} of images", count(blobs, "blob")),
         };
-        ctx.printer.say(&format!("packed {}: {bytes} bytes{images}, {signature}", report.content_id));
+        ctx.printer
+            .say(&format!("packed {}: {bytes} bytes{images}, {signature}", report.content_id));
         Ok(ExitCode::SUCCESS)
     }
 
@@ -158,8 +160,17 @@ impl Args {
         let images = images_of(&contents.files).map_err(disagrees)?;
         let blobs = ctx.store(&self.store).blobs();
         let (carried, carry) = (Carried::default(), BTreeSet::new());
-        let survey =
-            Survey { place, attestation, contents, images, carried, tail: None, carry, blobs, lock: None };
+        let survey = Survey {
+            place,
+            attestation,
+            contents,
+            images,
+            carried,
+            tail: None,
+            carry,
+            blobs,
+            lock: None,
+        };
         match &self.images {
             None => Ok(Survey { tail: Some(tail), ..survey }),
             Some(wanted) => self.choose(ctx, survey, tail, wanted),
@@ -176,9 +187,10 @@ impl Args {
     ) -> Result<Survey, Failure> {
         let Survey { place, contents, images, blobs, .. } = &survey;
         let carried = tail.skim(images.as_ref()).map_err(|error| place.failure(error))?;
-        let index =
-            read_index(&contents.files).map_err(|error| refused::contradiction(&place.path, &error))?;
-        let carry = carry::choose(ctx, &self.store, (index.name.as_str(), images.as_ref()), wanted)?;
+        let index = read_index(&contents.files)
+            .map_err(|error| refused::contradiction(&place.path, &error))?;
+        let carry =
+            carry::choose(ctx, &self.store, (index.name.as_str(), images.as_ref()), wanted)?;
         let mut lock = None;
         if let Some(images) = images {
             let fetch = self.fetch();
@@ -199,7 +211,10 @@ impl Args {
         let read = sums.into_files().and_then(Files::read);
         let (contents, tail) = read.map_err(|error| place.failure(error))?;
         if contents.sums != survey.contents.sums {
-            return Err(Failure::world(format!("`{}` was replaced while it was packed", self.bundle)));
+            return Err(Failure::world(format!(
+                "`{}` was replaced while it was packed",
+                self.bundle
+            )));
         }
         Ok(tail)
     }
@@ -211,9 +226,13 @@ impl Args {
         match Reference::of(&self.bundle) {
             Reference::Path(path) => medium::open_path(path),
             Reference::Entry(entry) => medium::open_entry(&self.store, entry),
-            Reference::Profile(name) => Err(Failure::input(format!("`{name}` is a profile, and not built"))
-                .hint(format!("`@{name}` is its newest build in the store"))
-                .hint(format!("`relay-bundle build {name} --archive FILE` builds and packs it"))),
+            Reference::Profile(name) => {
+                Err(Failure::input(format!("`{name}` is a profile, and not built"))
+                    .hint(format!("`@{name}` is its newest build in the store"))
+                    .hint(format!(
+                        "`relay-bundle build {name} --archive FILE` builds and packs it"
+                    )))
+            }
         }
     }
 }

@@ -23,8 +23,8 @@ pub(super) fn read(path: &Utf8Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Fa
     Ok(guard::read_private(path, limit)?)
 }
 
-/// As [`read`], of a private key. A file that holds none is returned whatever its mode: nothing in it is secret, and
-/// the caller says what it is instead of whom it is open to.
+/// As [`read`], of a private key. A file that holds none is returned whatever its mode: nothing in
+/// it is secret, and the caller says what it is instead of whom it is open to.
 ///
 /// # Errors
 ///
@@ -45,7 +45,10 @@ pub(super) fn read_key(path: &Utf8Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
 /// # Errors
 ///
 /// As [`read`].
-pub(super) fn read_file_or_pipe(path: &Utf8Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
+pub(super) fn read_file_or_pipe(
+    path: &Utf8Path,
+    limit: u64,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let metadata = fs_err::metadata(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Failure::input(format!("there is no file `{path}`")),
         _ => GuardError::from(error).into(),
@@ -61,6 +64,10 @@ pub(super) fn read_file_or_pipe(path: &Utf8Path, limit: u64) -> Result<Zeroizing
 /// # Errors
 ///
 /// When there is more than the limit, or it breaks off.
-pub(super) fn read_opened(file: File, name: &str, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
+pub(super) fn read_opened(
+    file: File,
+    name: &str,
+    limit: u64,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
     Ok(guard::read_secret(name.into(), file, limit)?)
 }

@@ -1,4 +1,5 @@
-//! `rbac`: the smallest Roles with which bundles can be planned, applied, gone back from, restarted and removed.
+//! `rbac`: the smallest Roles with which bundles can be planned, applied, gone back from, restarted
+//! and removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -37,7 +38,8 @@ pub struct Args {
     /// The profiles or bundles, all of one installation
     #[arg(required = true, value_name = "BUNDLE")]
     bundles: Vec<String>,
-    /// Also what `adopt --from-helm` needs, until it is done: every Secret of the namespace can be read with it
+    /// Also what `adopt --from-helm` needs, until it is done: every Secret of the namespace can be
+    /// read with it
     #[arg(long)]
     from_helm: bool,
     /// Bind the Roles to this ServiceAccount
@@ -58,7 +60,8 @@ impl FromStr for ServiceAccount {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (namespace, name) = text.split_once(':').ok_or("write NAMESPACE:NAME, as in `ci:deployer`")?;
+        let (namespace, name) =
+            text.split_once(':').ok_or("write NAMESPACE:NAME, as in `ci:deployer`")?;
         let name: ObjectName = name.parse().map_err(|error| format!("{error}"))?;
         if name.as_str().is_empty() {
             return Err("the name is missing after the `:`".to_owned());
@@ -108,7 +111,11 @@ impl Args {
 }
 
 /// Returns a Role for each namespace, a `ClusterRole`, and their bindings.
-fn objects(index: &Index, rights: &BTreeSet<Right>, account: Option<&ServiceAccount>) -> Vec<Value> {
+fn objects(
+    index: &Index,
+    rights: &BTreeSet<Right>,
+    account: Option<&ServiceAccount>,
+) -> Vec<Value> {
     let mut places: BTreeMap<&str, Vec<&Right>> = BTreeMap::new();
     for right in rights {
         places.entry(&right.namespace).or_default().push(right);
@@ -127,8 +134,11 @@ fn role(index: &Index, namespace: &str, rights: &[&Right]) -> Value {
     // Names of the cluster are everybody's, and so is the namespace of a monitor.
     let own = namespace == index.namespace.as_str();
     let (release, place) = (&index.name, &index.namespace);
-    let name =
-        if own { format!("relay-bundle-{release}") } else { format!("relay-bundle-{place}-{release}") };
+    let name = if own {
+        format!("relay-bundle-{release}")
+    } else {
+        format!("relay-bundle-{place}-{release}")
+    };
     let labels = json!({
         "app.kubernetes.io/instance": release,
         "app.kubernetes.io/managed-by": "relay-bundle-rbac",

@@ -8,7 +8,12 @@ use crate::render;
 use crate::ui::verify_view::{FileChange, FileDifference, Rebuild};
 
 /// Builds profile `name` in memory, and compares what it gives with the files of a bundle.
-pub(super) fn compare(ctx: &Ctx, name: &str, args: &ProfileArgs, bundle: &Sums) -> Result<Rebuild, Failure> {
+pub(super) fn compare(
+    ctx: &Ctx,
+    name: &str,
+    args: &ProfileArgs,
+    bundle: &Sums,
+) -> Result<Rebuild, Failure> {
     let profile = ctx.load(name, args)?;
     let assembled = assemble(&profile, &render::render(&profile)).map_err(Failure::input)?;
     let source = assembled.files.sums();

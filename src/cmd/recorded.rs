@@ -19,10 +19,12 @@ use crate::render::manifest_set::ManifestSet;
 use crate::rollout::known::KnownSecrets;
 use crate::rollout::packed::unpack;
 use crate::rollout::record::{
-    BUNDLE_KEY, Entry, GENERATION_KEY, Generation, Head, InvalidRecord, Item, Progress, record_labels,
+    BUNDLE_KEY, Entry, GENERATION_KEY, Generation, Head, InvalidRecord, Item, Progress,
+    record_labels,
 };
 
-/// A generation as the record has it. It agrees with itself and with the head; its signatures were not checked.
+/// A generation as the record has it. It agrees with itself and with the head; its signatures were
+/// not checked.
 pub(super) struct Recorded {
     pub(super) entry: Entry,
     /// Everything that it has in the cluster.
@@ -59,7 +61,8 @@ impl Recorded {
     ///
     /// # Errors
     ///
-    /// When it is not the generation that the head names, or its bundle is not the one that it describes.
+    /// When it is not the generation that the head names, or its bundle is not the one that it
+    /// describes.
     pub(super) fn read(
         entry: &Entry,
         (name, namespace): (&ReleaseName, &str),
@@ -78,7 +81,8 @@ impl Recorded {
             return Err(Damage::Other("it is another generation than the head names"));
         }
         let archive = unpack(text(stored, "binaryData", BUNDLE_KEY))?;
-        let contents = archive::open(archive.as_slice())?.read_sums()?.into_files()?.read_to_end()?;
+        let contents =
+            archive::open(archive.as_slice())?.read_sums()?.into_files()?.read_to_end()?;
         let index = read_index(&contents.files)?;
         if contents.sums.content_id() != entry.content_id || index.profile != entry.profile {
             return Err(Damage::Other("its bundle is another one than the head names"));
@@ -108,9 +112,9 @@ impl Recorded {
         if !made.iter().all(is_possible) {
             return Err(Damage::Other("its bundle wants Secrets to be made that cannot be"));
         }
-        let values = made
-            .iter()
-            .flat_map(|wanted| wanted.keys.iter().map(|value| (wanted.name.clone(), value.key.clone())));
+        let values = made.iter().flat_map(|wanted| {
+            wanted.keys.iter().map(|value| (wanted.name.clone(), value.key.clone()))
+        });
         let values = values.collect();
         let secrets: Vec<String> = made.into_iter().map(|wanted| wanted.name).collect();
         let is_made = |item: &Item| {
@@ -130,7 +134,16 @@ impl Recorded {
             .collect();
         let environment = index.environment;
         Ok((
-            Self { entry: entry.clone(), inventory, retained, secrets, values, noted, referred, environment },
+            Self {
+                entry: entry.clone(),
+                inventory,
+                retained,
+                secrets,
+                values,
+                noted,
+                referred,
+                environment,
+            },
             contents,
         ))
     }
@@ -138,14 +151,15 @@ impl Recorded {
 
 /// Returns what a record has noted of the Secrets that are made at apply.
 pub(super) fn known_secrets(head: &Head, recorded: &[Recorded]) -> KnownSecrets {
-    let noted = recorded.iter().map(|recorded| (recorded.entry.generation, recorded.noted.as_slice()));
+    let noted =
+        recorded.iter().map(|recorded| (recorded.entry.generation, recorded.noted.as_slice()));
     recorded.iter().fold(KnownSecrets::of(head, noted), |known, recorded| {
         known.with_values(recorded.entry.generation, &recorded.values)
     })
 }
 
-/// Reads the ConfigMap of a generation as [`Recorded::read`] does, and returns the objects of its bundle, which nobody has
-/// verified.
+/// Reads the ConfigMap of a generation as [`Recorded::read`] does, and returns the objects of its
+/// bundle, which nobody has verified.
 ///
 /// # Errors
 ///
@@ -159,9 +173,11 @@ pub(super) fn manifests(
     Ok(Bundle::open_recorded(contents)?.manifests)
 }
 
-/// Returns what generations have in the cluster, and what they had to leave there, the newest uid of each object.
+/// Returns what generations have in the cluster, and what they had to leave there, the newest uid
+/// of each object.
 pub(super) fn inventory(recorded: &[Recorded]) -> Vec<Item> {
-    let items = recorded.iter().flat_map(|recorded| recorded.inventory.iter().chain(&recorded.retained));
+    let items =
+        recorded.iter().flat_map(|recorded| recorded.inventory.iter().chain(&recorded.retained));
     let items: BTreeSet<&Item> = items.collect();
     items.into_iter().cloned().collect()
 }
@@ -197,7 +213,8 @@ impl EntryReport {
     }
 }
 
-/// Returns whether a generation may lack its ConfigMap: its run ended before that was written, and did nothing.
+/// Returns whether a generation may lack its ConfigMap: its run ended before that was written, and
+/// did nothing.
 pub(super) fn may_be_missing(entry: &Entry) -> bool {
     matches!(entry.state, Progress::Pending | Progress::Abandoned)
 }
@@ -209,14 +226,15 @@ pub(super) fn damaged(
     name: &str,
     why: &dyn std::fmt::Display,
 ) -> Failure {
-    let give_up = kubectl_line(["-n", namespace, "delete", "configmap", "-l", &record_labels(bundle)]);
+    let give_up =
+        kubectl_line(["-n", namespace, "delete", "configmap", "-l", &record_labels(bundle)]);
     Failure::world(format!(
         "the record of the installation, ConfigMap {name} in namespace {namespace}, is damaged: {why}"
     ))
     .hint("restore that ConfigMap from a backup of the cluster")
     .hint(format!(
-        "or give the record up, with its history and its floor against replay, and apply the bundle that runs once \
-         more: {give_up}"
+        "or give the record up, with its history and its floor against replay, and apply the \
+         bundle that runs once more: {give_up}"
     ))
 }
 
@@ -235,7 +253,8 @@ mod tests {
     use crate::model::digest::Digest;
     use crate::rollout::packed::pack;
 
-    /// Returns a generation whose bundle wants a Secret that is made at apply, as it is stored, and its entry.
+    /// Returns a generation whose bundle wants a Secret that is made at apply, as it is stored, and
+    /// its entry.
     fn recorded(kind: &str, namespace: &str, name: &str) -> (Entry, Value) {
         let wanted = json!({"kind": kind, "namespace": namespace, "name": name, "source": "generated",
             "keys": [{"key": "a", "length": 32, "generation": 1}], "usedBy": ["Deployment/relay"]});
@@ -260,7 +279,10 @@ mod tests {
         let name = "relay".parse().unwrap();
         let read = |(entry, stored): (Entry, Value)| Recorded::read(&entry, (&name, "ns"), &stored);
 
-        assert_eq!(read(recorded("Secret", "ns", "relay-generated")).unwrap().secrets, ["relay-generated"]);
+        assert_eq!(
+            read(recorded("Secret", "ns", "relay-generated")).unwrap().secrets,
+            ["relay-generated"]
+        );
 
         for (kind, namespace, name) in [
             ("Secret", "ns", "x; rm -rf ~"),

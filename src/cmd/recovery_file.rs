@@ -31,9 +31,11 @@ pub(super) fn saved(name: &str, secret: &Secret) -> Saved {
     }
 }
 
-/// Returns a Secret as it was; `instance` is the installation for which this program makes it, if it does.
+/// Returns a Secret as it was; `instance` is the installation for which this program makes it, if
+/// it does.
 pub(super) fn restored(key: &ObjectKey, saved: &Saved, instance: Option<&str>) -> Secret {
-    let mut secret = instance.map_or_else(|| Secret::of_others(key), |instance| Secret::new(key, instance));
+    let mut secret =
+        instance.map_or_else(|| Secret::of_others(key), |instance| Secret::new(key, instance));
     secret.type_.clone_from(&saved.type_);
     secret.immutable = saved.immutable;
     for (name, value) in &saved.annotations {
@@ -61,21 +63,22 @@ pub(super) fn next_free(path: &Utf8Path) -> Utf8PathBuf {
     all.find(|path| fs_err::symlink_metadata(path).is_err()).unwrap_or_else(|| path.to_owned())
 }
 
-/// Refuses a place that a person named and that is not there: it may be a medium that is not mounted, or a slip.
+/// Refuses a place that a person named and that is not there: it may be a medium that is not
+/// mounted, or a slip.
 pub(super) fn check_place(path: &Utf8Path) -> Result<(), Failure> {
     let folder = folder_of(path);
     if folder.is_dir() {
         return Ok(());
     }
-    Err(Failure::input(format!("there is no folder `{folder}` for the recovery file `{path}`")).hint(
-        format!(
-            "mount what it is on, or make it: mkdir -p -m {MODE_FOLDER:o} {folder}; or choose another place: \
-         --recovery-file FILE"
-        ),
-    ))
+    Err(Failure::input(format!("there is no folder `{folder}` for the recovery file `{path}`"))
+        .hint(format!(
+            "mount what it is on, or make it: mkdir -p -m {MODE_FOLDER:o} {folder}; or choose \
+         another place: --recovery-file FILE"
+        )))
 }
 
-/// Makes the folders of the place that nobody named; others need not even see how many files there are.
+/// Makes the folders of the place that nobody named; others need not even see how many files there
+/// are.
 pub(super) fn make_place(path: &Utf8Path) -> Result<(), Failure> {
     let mut folders = std::fs::DirBuilder::new();
     let made = folders.recursive(true).mode(MODE_FOLDER).create(folder_of(path));
@@ -89,7 +92,8 @@ fn failed(error: std::io::Error) -> Failure {
     Failure::from(error).hint("choose another place: --recovery-file FILE")
 }
 
-/// Writes a recovery file, beside those that are there: the only copy of a key may be in one of them.
+/// Writes a recovery file, beside those that are there: the only copy of a key may be in one of
+/// them.
 pub(super) fn write_new(path: &Utf8Path, bytes: &[u8]) -> Result<Utf8PathBuf, Failure> {
     for number in 1..=FILES_MAX {
         let path = numbered(path, number);
@@ -128,11 +132,14 @@ mod tests {
         assert!(write_new(&path, b"x").is_err() && !folder_of(&path).exists());
         make_place(&path).unwrap();
         check_place(&path).unwrap();
-        let written: Vec<String> =
-            (1..4).map(|_| write_new(&path, b"x").unwrap().file_name().unwrap().to_owned()).collect();
+        let written: Vec<String> = (1..4)
+            .map(|_| write_new(&path, b"x").unwrap().file_name().unwrap().to_owned())
+            .collect();
 
         assert_eq!(written, ["a.age", "a.2.age", "a.3.age"]);
-        assert!(refused.message().starts_with(&format!("there is no folder `{}`", folder_of(&path))));
+        assert!(
+            refused.message().starts_with(&format!("there is no folder `{}`", folder_of(&path)))
+        );
         assert_eq!(next_free(&path), path.with_file_name("a.4.age"));
         let mode = fs_err::metadata(folder_of(&path)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);

@@ -1,4 +1,5 @@
-//! The codes of what is not trusted: what each means, and what a person can do. `docs/format/exit-codes.md` says more.
+//! The codes of what is not trusted: what each means, and what a person can do.
+//! `docs/format/exit-codes.md` says more.
 
 /// Why a bundle is not trusted, as people look it up.
 #[derive(Clone, Copy, Debug)]
@@ -64,8 +65,8 @@ pub const CODES: &[RefusalCode] = &[
     RefusalCode {
         code: "NO_GRANT",
         meaning: "the policy has no grant, or none that is about such a bundle, profile and environment",
-        remedy: "it may be the wrong bundle; if not, the policy lacks a grant for it, which `relay-bundle trust add grant` \
-                 adds",
+        remedy: "it may be the wrong bundle; if not, the policy lacks a grant for it, which \
+                 `relay-bundle trust add grant` adds",
     },
     RefusalCode {
         code: "BELOW_MIN_SERIAL",
@@ -80,8 +81,8 @@ pub const CODES: &[RefusalCode] = &[
     RefusalCode {
         code: "WRONG_TARGET",
         meaning: "the bundle was signed for other sites than the policy's; or the cluster is not the policy's",
-        remedy: "take the bundle that is for this site; if it is the cluster, choose its context with --context, or the \
-                 policy of this cluster",
+        remedy: "take the bundle that is for this site; if it is the cluster, choose its context \
+                 with --context, or the policy of this cluster",
     },
     RefusalCode {
         code: "ISSUED_IN_FUTURE",
@@ -96,9 +97,9 @@ pub const CODES: &[RefusalCode] = &[
     RefusalCode {
         code: "ROLLBACK",
         meaning: "a bundle with a higher serial was accepted here for this place",
-        remedy: "take a newer bundle; `relay-bundle apply` accepts older content where it is deployed, `relay-bundle \
-                 rollback` goes back to what ran in a cluster before; what never ran there is sealed again with a higher \
-                 serial",
+        remedy: "take a newer bundle; `relay-bundle apply` accepts older content where it is \
+                 deployed, `relay-bundle rollback` goes back to what ran in a cluster before; what \
+                 never ran there is sealed again with a higher serial",
     },
     RefusalCode {
         code: "EQUIVOCATION",

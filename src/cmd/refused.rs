@@ -1,4 +1,5 @@
-//! A bundle that is not trusted, as people and programs are told: the code, the keys, and what to do.
+//! A bundle that is not trusted, as people and programs are told: the code, the keys, and what to
+//! do.
 
 use std::fmt::Display;
 
@@ -37,13 +38,18 @@ impl Refused {
         if !self.is_about_keys {
             return Vec::new();
         }
-        let holder = |holder: Option<&str>| holder.map(|name| format!(" of {name}")).unwrap_or_default();
+        let holder =
+            |holder: Option<&str>| holder.map(|name| format!(" of {name}")).unwrap_or_default();
         let found = self.found.iter().map(|key| {
             let holder = holder(key.holder.as_ref().map(Label::as_str));
             format!("found: the key {}{holder}, which {}", key.keyid, key.standing)
         });
         let expected = self.expected.iter().map(|key| {
-            format!("expected: the key {}{}", key.keyid, holder(key.holder.as_ref().map(Label::as_str)))
+            format!(
+                "expected: the key {}{}",
+                key.keyid,
+                holder(key.holder.as_ref().map(Label::as_str))
+            )
         });
         let none = !self.found.is_empty() && self.expected.is_empty();
         let none = none.then(|| "expected: no key counts now".to_owned());
@@ -51,7 +57,8 @@ impl Refused {
     }
 }
 
-/// Makes the failure of something that is not trusted. Nothing else does, so each of them has a code.
+/// Makes the failure of something that is not trusted. Nothing else does, so each of them has a
+/// code.
 pub(super) fn untrusted(code: &'static str, why: impl Display) -> Failure {
     debug_assert!(remedy(code).is_some(), "{code} is no code");
     failure(format!("{code}: {why}"), Refused::without_keys(code))
@@ -119,21 +126,26 @@ pub(super) fn unreadable(path: &Utf8Path, error: ReadError) -> Failure {
     failure.hint(format!("`{path}` is no bundle, or was altered or cut short"))
 }
 
-/// Returns the failure of a bundle at `path` whose digests are right, and whose content this program does not make.
+/// Returns the failure of a bundle at `path` whose digests are right, and whose content this
+/// program does not make.
 pub(super) fn contradiction(path: &Utf8Path, error: &InvalidBundle) -> Failure {
     untrusted(code_of_content(error), error)
         .hint(format!("`{path}` was not made by this program, or was altered"))
 }
 
-/// The code of an entry of the store that is not what it was; none if it is the disk or the question that is wrong.
+/// The code of an entry of the store that is not what it was; none if it is the disk or the
+/// question that is wrong.
 pub(super) fn code_of_entry(error: &StoreError) -> Option<&'static str> {
     match error {
-        StoreError::Read { error, .. } if !matches!(error.fault, Fault::Io(_)) => Some(code_of(&error.fault)),
+        StoreError::Read { error, .. } if !matches!(error.fault, Fault::Io(_)) => {
+            Some(code_of(&error.fault))
+        }
         _ => None,
     }
 }
 
-/// Nothing is known of a bundle that was not read to its end: a trouble of this machine, with a code all the same.
+/// Nothing is known of a bundle that was not read to its end: a trouble of this machine, with a
+/// code all the same.
 pub(super) fn unread(failure: Failure) -> Failure {
     let code = "UNREADABLE";
     let refused = Some(Box::new(Refused::without_keys(code)));

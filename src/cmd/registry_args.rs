@@ -12,8 +12,8 @@ use super::failure::Failure;
 use crate::fsio::remedy;
 use crate::registry::error::{RegistryError, RegistryFault};
 use crate::registry::{
-    CredentialEnvironment, CredentialError, Mirror, Persistence, PlainHost, Registry, RegistryCredentials,
-    RegistrySettings, RegistrySettingsError, Timeouts,
+    CredentialEnvironment, CredentialError, Mirror, Persistence, PlainHost, Registry,
+    RegistryCredentials, RegistrySettings, RegistrySettingsError, Timeouts,
 };
 use crate::ui::printer::Printer;
 
@@ -97,7 +97,10 @@ impl RegistryArgs {
 /// Returns how a failed request is waited after: a person sees that something goes on.
 fn pause(printer: Printer) -> Box<dyn Fn(Duration) + Send + Sync> {
     Box::new(move |pause| {
-        printer.say(&format!("a request to the registry failed; trying again in {} s", pause.as_secs()));
+        printer.say(&format!(
+            "a request to the registry failed; trying again in {} s",
+            pause.as_secs()
+        ));
         thread::sleep(pause);
     })
 }

@@ -1,6 +1,7 @@
 //! The releases of a profile in a store: which one is the newest, and which serial comes next.
 //!
-//! Nothing here is verified. A store is its builder's own, and a forged serial there only makes the next one higher.
+//! Nothing here is verified. A store is its builder's own, and a forged serial there only makes the
+//! next one higher.
 
 use super::failure::Failure;
 use super::terms_args::TermsArgs;
@@ -31,7 +32,8 @@ impl Releases {
         Ok(Self(own.map(|stated| Release::of(&stated)).collect()))
     }
 
-    /// Returns the statement of a single attestation: all that is known of a bundle outside a store.
+    /// Returns the statement of a single attestation: all that is known of a bundle outside a
+    /// store.
     pub(super) fn of_attestation(attestation: Option<&[u8]>) -> Self {
         Self(attestation.and_then(statement_of).iter().map(Release::of).collect())
     }
@@ -54,8 +56,8 @@ impl Releases {
         issued.seconds().max(above)
     }
 
-    /// Refuses a new statement whose serial another content has; returns a warning about one that is below another
-    /// content's.
+    /// Refuses a new statement whose serial another content has; returns a warning about one that
+    /// is below another content's.
     pub(super) fn check(&self, statement: &Statement) -> Result<Option<String>, Failure> {
         let serial = statement.predicate.serial;
         let others = self.0.iter().filter(|release| release.content_id != statement.content_id);
@@ -71,12 +73,16 @@ impl Releases {
             .hint(format!("leave --serial away, or give a higher one: --serial {next}"));
             // Serials are times unless a person chose them.
             let is_beyond_time = serial > issued.seconds();
-            return Err(if is_beyond_time { failure.hint(way_down(other, issued)) } else { failure });
+            return Err(if is_beyond_time {
+                failure.hint(way_down(other, issued))
+            } else {
+                failure
+            });
         }
         Ok(highest.filter(|highest| serial < *highest).map(|highest| {
             format!(
-                "the serial {serial} is below {highest}, the newest release in the store: a place that has accepted \
-                 that one refuses this as ROLLBACK"
+                "the serial {serial} is below {highest}, the newest release in the store: a place \
+                 that has accepted that one refuses this as ROLLBACK"
             )
         }))
     }
@@ -86,8 +92,8 @@ impl Releases {
 fn way_down(release: &Release, issued: Timestamp) -> String {
     let (content_id, serial) = (release.content_id.to_string(), issued.seconds());
     format!(
-        "if {} was mistyped, and no place has accepted it, seal that release again: relay-bundle sign @{} --reseal --serial \
-         {serial} --key KEY",
+        "if {} was mistyped, and no place has accepted it, seal that release again: relay-bundle \
+         sign @{} --reseal --serial {serial} --key KEY",
         release.serial,
         &content_id[..12]
     )

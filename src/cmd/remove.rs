@@ -105,9 +105,15 @@ impl Report for RemoveReport<'_> {
     const SCHEMA: &'static str = "remove/v1";
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        let place = format!("{} in namespace {} of context {}", self.name, self.namespace, self.context);
+        let place =
+            format!("{} in namespace {} of context {}", self.name, self.namespace, self.context);
         if self.done {
-            writeln!(out, "{} is removed: {} deleted", safe(&place), count(self.delete.len(), "object"))?;
+            writeln!(
+                out,
+                "{} is removed: {} deleted",
+                safe(&place),
+                count(self.delete.len(), "object")
+            )?;
         } else {
             writeln!(out, "removal of {} ({})", safe(&place), self.cluster_uid)?;
             self.delete.iter().try_for_each(|gone| writeln!(out, "delete    {}", gone.key))?;
@@ -127,18 +133,26 @@ fn write_release(part: &ReleasePart, out: &mut dyn Write) -> io::Result<()> {
     for Returned { key, act } in &part.objects {
         let (verb, what) = match act {
             Return::Untouched => ("untouched", "Helm's, as it was".to_owned()),
-            Return::Return => ("return   ", format!("Helm's again, as its revision {revision} has it")),
-            Return::ReturnData => {
-                ("return   ", "Helm's again, with what is in it; `helm uninstall` deletes it".to_owned())
+            Return::Return => {
+                ("return   ", format!("Helm's again, as its revision {revision} has it"))
             }
+            Return::ReturnData => (
+                "return   ",
+                "Helm's again, with what is in it; `helm uninstall` deletes it".to_owned(),
+            ),
             Return::Recreate => {
                 ("create   ", format!("Helm's, made again as its revision {revision} has it"))
             }
-            Return::Replace => {
-                ("replace  ", format!("ends with its pods, and is made again as revision {revision} has it"))
+            Return::Replace => (
+                "replace  ",
+                format!("ends with its pods, and is made again as revision {revision} has it"),
+            ),
+            Return::Missing => {
+                ("missing  ", "somebody has deleted it: restore it from a backup".to_owned())
             }
-            Return::Missing => ("missing  ", "somebody has deleted it: restore it from a backup".to_owned()),
-            Return::Foreign => ("foreign  ", "it is not of this release, and stays as it is".to_owned()),
+            Return::Foreign => {
+                ("foreign  ", "it is not of this release, and stays as it is".to_owned())
+            }
             Return::Other => ("untouched", "Helm's; adoption touches no such kind".to_owned()),
         };
         writeln!(out, "{verb} {}: {what}", safe(&key.to_string()))?;
@@ -210,19 +224,29 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Returns the release of Helm whose adoption is abandoned; refuses to remove what is only partly taken over, and to
-    /// abandon what is not.
+    /// Returns the release of Helm whose adoption is abandoned; refuses to remove what is only
+    /// partly taken over, and to abandon what is not.
     fn adoption(&self, journal: &Journal<'_>) -> Result<Option<ReleaseName>, Failure> {
         match (journal.unfinished_adoption(), self.abandon) {
             (Some(unfinished), false) => {
-                let place =
-                    ["remove", "--abandon", "-n", journal.namespace(), "--name", journal.name().as_str()];
+                let place = [
+                    "remove",
+                    "--abandon",
+                    "-n",
+                    journal.namespace(),
+                    "--name",
+                    journal.name().as_str(),
+                ];
                 let cluster = self.change.installation.cluster_words();
-                let line = command_line(place.into_iter().chain(cluster.iter().map(String::as_str)));
-                Err(Failure::world(unfinished).hint(format!("or give the release back to Helm: {line}")))
+                let line =
+                    command_line(place.into_iter().chain(cluster.iter().map(String::as_str)));
+                Err(Failure::world(unfinished)
+                    .hint(format!("or give the release back to Helm: {line}")))
             }
-            (None, true) => Err(Failure::input("no adoption is under way: there is nothing to abandon")
-                .hint("`relay-bundle remove` without --abandon takes the installation away")),
+            (None, true) => {
+                Err(Failure::input("no adoption is under way: there is nothing to abandon")
+                    .hint("`relay-bundle remove` without --abandon takes the installation away"))
+            }
             _ => Ok(journal.head.adopting.clone()),
         }
     }
@@ -263,16 +287,23 @@ impl Args {
     }
 
     /// Waits until objects are gone; workloads go after their pods.
-    fn wait(&self, cluster: &Cluster, journal: &mut Journal<'_>, gone: &[Candidate]) -> Result<(), Failure> {
+    fn wait(
+        &self,
+        cluster: &Cluster,
+        journal: &mut Journal<'_>,
+        gone: &[Candidate],
+    ) -> Result<(), Failure> {
         let start = Instant::now();
         let keys: Vec<ObjectKey> = gone.iter().map(|candidate| candidate.key.clone()).collect();
         loop {
             let live = cluster.find_all(&keys)?;
-            let is_there =
-                |gone: &&Candidate| live.get(&gone.key).is_some_and(|now| live::uid(now) == gone.uid);
+            let is_there = |gone: &&Candidate| {
+                live.get(&gone.key).is_some_and(|now| live::uid(now) == gone.uid)
+            };
             let Some(left) = gone.iter().find(is_there) else { return Ok(()) };
             if start.elapsed() >= self.change.timeout() {
-                let what = format!("not gone after {} s: {}", self.change.timeout().as_secs(), left.key);
+                let what =
+                    format!("not gone after {} s: {}", self.change.timeout().as_secs(), left.key);
                 return Err(pods_left(cluster, journal)?
                     .into_iter()
                     .fold(Failure::world(what), Failure::reason));
@@ -283,7 +314,8 @@ impl Args {
     }
 }
 
-/// Looks at what is there of all generations that the record has; what a release of Helm has again is not looked at.
+/// Looks at what is there of all generations that the record has; what a release of Helm has again
+/// is not looked at.
 fn look(
     cluster: &Cluster,
     journal: &Journal<'_>,
@@ -298,17 +330,23 @@ fn look(
     let keys: BTreeSet<ObjectKey> = inventory.iter().map(|item| item.key.clone()).collect();
     let live = cluster.find_all(&Vec::from_iter(keys))?;
     let removal = removal(&inventory, helms, &live, (FIELD_MANAGER, journal.name().as_str()));
-    let secret = |name: &String| key("Secret", journal.namespace(), name).expect("a kind that is known");
-    let made = recorded.iter().flat_map(|of| of.secrets.iter().map(secret)).filter(|key| !is_helms(key));
+    let secret =
+        |name: &String| key("Secret", journal.namespace(), name).expect("a kind that is known");
+    let made =
+        recorded.iter().flat_map(|of| of.secrets.iter().map(secret)).filter(|key| !is_helms(key));
     let made = made.collect();
-    let referred = recorded.iter().flat_map(|of| of.referred.iter().cloned()).filter(|key| !is_helms(key));
+    let referred =
+        recorded.iter().flat_map(|of| of.referred.iter().cloned()).filter(|key| !is_helms(key));
     let referred = referred.collect();
     let (ours, mut others) = there(cluster, made, journal.name())?;
     let (theirs, unlabelled) = there(cluster, referred, journal.name())?;
     others.extend(theirs.into_iter().chain(unlabelled));
-    let goes = |key: &ObjectKey| removal.workloads.iter().chain(&removal.rest).any(|gone| gone.key == *key);
+    let goes = |key: &ObjectKey| {
+        removal.workloads.iter().chain(&removal.rest).any(|gone| gone.key == *key)
+    };
     // Claims are told with their data.
-    let is_told = |key: &ObjectKey| matches!(key.kind.as_str(), "PersistentVolumeClaim" | "Namespace");
+    let is_told =
+        |key: &ObjectKey| matches!(key.kind.as_str(), "PersistentVolumeClaim" | "Namespace");
     others.extend(live.keys().filter(|key| !goes(key) && !is_told(key)).cloned());
     let copies = key("ConfigMap", journal.namespace(), &recovery_name(journal.name()));
     let has_copies = cluster.find(&copies.expect("a kind that is known"))?.is_some();
@@ -321,7 +359,8 @@ fn look(
     Ok((removal, stays))
 }
 
-/// Returns the pods of the installation that no set owns: an adoption leaves Redis' pod so for a while.
+/// Returns the pods of the installation that no set owns: an adoption leaves Redis' pod so for a
+/// while.
 fn orphans(cluster: &Cluster, journal: &Journal<'_>) -> Result<BTreeSet<String>, Failure> {
     let folder = key("Pod", journal.namespace(), "").expect("a kind that is known");
     let pods = match cluster.list(&Request::list(&folder, &instance_label(journal.name()))) {
@@ -330,22 +369,26 @@ fn orphans(cluster: &Cluster, journal: &Journal<'_>) -> Result<BTreeSet<String>,
         pods => pods?,
     };
     let is_orphan = |pod: &&Value| live::owners(pod).next().is_none() && !live::is_ending(pod);
-    let name = |pod: &Value| pod.pointer("/metadata/name").and_then(Value::as_str).map(str::to_owned);
+    let name =
+        |pod: &Value| pod.pointer("/metadata/name").and_then(Value::as_str).map(str::to_owned);
     Ok(pods.iter().filter(is_orphan).filter_map(name).collect())
 }
 
-/// Returns those of the objects that are there and have the label of the installation, and those that are there without it,
-/// or may be: which of them we may look at is not ours to say.
+/// Returns those of the objects that are there and have the label of the installation, and those
+/// that are there without it, or may be: which of them we may look at is not ours to say.
 fn there(
     cluster: &Cluster,
     keys: BTreeSet<ObjectKey>,
     name: &ReleaseName,
 ) -> Result<(BTreeSet<ObjectKey>, BTreeSet<ObjectKey>), Failure> {
-    let is_ours = |metadata: &Value| live::label(metadata, live::INSTANCE_LABEL) == Some(name.as_str());
+    let is_ours =
+        |metadata: &Value| live::label(metadata, live::INSTANCE_LABEL) == Some(name.as_str());
     let (mut ours, mut others) = (BTreeSet::new(), BTreeSet::new());
     for key in keys {
         let found = match key.kind.as_str() {
-            "Secret" => cluster.find_secret(&key).map(|found| found.map(|found| is_ours(found.metadata()))),
+            "Secret" => {
+                cluster.find_secret(&key).map(|found| found.map(|found| is_ours(found.metadata())))
+            }
             _ => cluster.find(&key).map(|found| found.map(|found| is_ours(&found["metadata"]))),
         };
         match found {
@@ -360,7 +403,8 @@ fn there(
 }
 
 fn is_removed(journal: &Journal<'_>) -> bool {
-    let is_left = |state| matches!(state, Progress::Deployed | Progress::Pending | Progress::Removing);
+    let is_left =
+        |state| matches!(state, Progress::Deployed | Progress::Pending | Progress::Removing);
     !journal.head.generations.iter().any(|entry| is_left(entry.state))
 }
 
@@ -370,9 +414,11 @@ fn check_rights_for(
     gone: &[&Candidate],
     abandonment: Option<&Abandonment<'_>>,
 ) -> Result<(), Failure> {
-    let own = [Right::to_all("update", "ConfigMap", namespace), Right::to_all("list", "Pod", namespace)];
-    let delete =
-        |gone: &&Candidate| Right::to_one("delete", &gone.key.kind, &gone.key.namespace, &gone.key.name);
+    let own =
+        [Right::to_all("update", "ConfigMap", namespace), Right::to_all("list", "Pod", namespace)];
+    let delete = |gone: &&Candidate| {
+        Right::to_one("delete", &gone.key.kind, &gone.key.namespace, &gone.key.name)
+    };
     let returns = abandonment.map(Abandonment::rights).unwrap_or_default();
     check_rights(cluster, &gone.iter().map(delete).chain(own).chain(returns).collect())
 }

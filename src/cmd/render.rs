@@ -16,7 +16,8 @@ use crate::render;
 pub struct Args {
     /// The profile
     profile: String,
-    /// Write one file an object into this folder instead; files of an earlier run that are no longer rendered are removed
+    /// Write one file an object into this folder instead; files of an earlier run that are no
+    /// longer rendered are removed
     #[arg(long, value_name = "DIR")]
     out: Option<Utf8PathBuf>,
     #[command(flatten)]
@@ -32,15 +33,18 @@ impl Args {
             assemble::assemble(&profile, &set).map_err(Failure::input)?;
             super::out_folder::write(ctx, folder, &set)?;
         } else if ctx.printer.json {
-            let objects: Vec<&serde_json::Value> = set.iter().map(|manifest| &manifest.object).collect();
-            let report = serde_json::json!({"schema": "relay-bundle/render/v1", "objects": objects});
+            let objects: Vec<&serde_json::Value> =
+                set.iter().map(|manifest| &manifest.object).collect();
+            let report =
+                serde_json::json!({"schema": "relay-bundle/render/v1", "objects": objects});
             ctx.printer.data_json(&report)?;
         } else {
             let files = assemble::manifests(&set).map_err(Failure::input)?;
             let parts = files.iter().flat_map(|(_, file)| [b"---\n", file.bytes()]);
             ctx.printer.data(&parts.collect::<Vec<_>>().concat())?;
         }
-        // The process ends here: what the kernel takes back at once need not be freed piece by piece.
+        // The process ends here: what the kernel takes back at once need not be freed piece by
+        // piece.
         std::mem::forget((profile, set));
         Ok(ExitCode::SUCCESS)
     }

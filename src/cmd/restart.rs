@@ -1,4 +1,5 @@
-//! `restart`: new pods of a workload, from the same template, as `kubectl rollout restart` makes them.
+//! `restart`: new pods of a workload, from the same template, as `kubectl rollout restart` makes
+//! them.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -60,7 +61,8 @@ impl Report for RestartReport<'_> {
     const SCHEMA: &'static str = "restart/v1";
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        let place = format!("{} in namespace {} of context {}", self.key, self.key.namespace, self.context);
+        let place =
+            format!("{} in namespace {} of context {}", self.key, self.key.namespace, self.context);
         match self.restarted_at {
             None => writeln!(out, "restart   {}", safe(&place)),
             Some(at) => writeln!(out, "{} was restarted at {at}, and is ready", safe(&place)),
@@ -77,8 +79,12 @@ impl Args {
         journal.await_turn(self.change.turn(), &tell)?;
         let item = self.find(&journal)?;
         let key = &item.key;
-        let mut report =
-            RestartReport { context: &cluster.context, cluster_uid: &identity.uid, key, restarted_at: None };
+        let mut report = RestartReport {
+            context: &cluster.context,
+            cluster_uid: &identity.uid,
+            key,
+            restarted_at: None,
+        };
         if self.change.dry_run {
             ctx.printer.report(&report)?;
             return Ok(ExitCode::SUCCESS);
@@ -96,7 +102,9 @@ impl Args {
         let now = clock::now()?;
         let locked = journal.lock(holder("restart")?, |_, _| {});
         locked.map_err(|failure| gave_back(&mut journal, failure))?;
-        let done = self.restart(&cluster, &mut journal, &item, now, &tell).and_then(|()| journal.release());
+        let done = self
+            .restart(&cluster, &mut journal, &item, now, &tell)
+            .and_then(|()| journal.release());
         done.map_err(|failure| gave_back(&mut journal, failure))?;
         report.restarted_at = Some(now);
         ctx.printer.report(&report)?;
@@ -107,7 +115,8 @@ impl Args {
     fn find(&self, journal: &Journal<'_>) -> Result<Item, Failure> {
         let running = journal.running()?;
         let recorded = journal.recorded(|entry| entry == running)?;
-        let inventory: Vec<Item> = recorded.into_iter().flat_map(|recorded| recorded.inventory).collect();
+        let inventory: Vec<Item> =
+            recorded.into_iter().flat_map(|recorded| recorded.inventory).collect();
         let meant = self.workload.as_str();
         if let Some(item) = workload(&inventory, meant) {
             return Ok(item.clone());
@@ -133,8 +142,10 @@ impl Args {
                 && live::is_managed_by(object, FIELD_MANAGER, journal.name().as_str())
         };
         let Some(live) = live.filter(is_ours) else {
-            return Err(Failure::world(format!("{key} is not there, or is not the one that was installed"))
-                .hint("`relay-bundle status` shows what became of it; apply the bundle again"));
+            return Err(Failure::world(format!(
+                "{key} is not there, or is not the one that was installed"
+            ))
+            .hint("`relay-bundle status` shows what became of it; apply the bundle again"));
         };
         if restarted_at(&live) == Some(now.to_string().as_str()) {
             return Err(Failure::world(format!("{key} was restarted in this very second")));

@@ -1,7 +1,8 @@
 //! `rollback`: brings a cluster back to a bundle that ran there, which its record still has.
 //!
-//! The record may have been changed by whoever can write ConfigMaps, so the bundle is verified as if it had just been
-//! brought; only its age and what came after it do not count. No file and no earlier run of this machine is needed.
+//! The record may have been changed by whoever can write ConfigMaps, so the bundle is verified as
+//! if it had just been brought; only its age and what came after it do not count. No file and no
+//! earlier run of this machine is needed.
 
 use camino::Utf8PathBuf;
 
@@ -65,9 +66,13 @@ impl Args {
     }
 }
 
-/// Refuses a bundle for another environment than what runs, unless a person has named it: whoever may write the record and
-/// sign for one environment could bring that into the other.
-fn refuse_another_place(journal: &Journal<'_>, entry: &Entry, bundle: &Bundle) -> Result<(), Failure> {
+/// Refuses a bundle for another environment than what runs, unless a person has named it: whoever
+/// may write the record and sign for one environment could bring that into the other.
+fn refuse_another_place(
+    journal: &Journal<'_>,
+    entry: &Entry,
+    bundle: &Bundle,
+) -> Result<(), Failure> {
     let Some(running) = journal.head.deployed() else { return Ok(()) };
     let (wanted, found) = (journal.environment(running)?, &bundle.index.environment);
     if wanted == *found {
@@ -79,8 +84,8 @@ fn refuse_another_place(journal: &Journal<'_>, entry: &Entry, bundle: &Bundle) -
         running.generation
     );
     Err(Failure::input(what).hint(format!(
-        "look at it with --to {generation} --dry-run: who has signed it, and what it changes; if it is meant, say --to \
-         {generation}"
+        "look at it with --to {generation} --dry-run: who has signed it, and what it changes; if \
+         it is meant, say --to {generation}"
     )))
 }
 
@@ -91,7 +96,10 @@ fn refusal(why: NoWayBack, journal: &Journal<'_>) -> Failure {
     }
     let way = |entry: &Entry| {
         let Entry { generation, state, recorded, profile, .. } = entry;
-        format!("--to {generation}: profile {profile}, {state} on {recorded}, sha256:{}", entry.content_id)
+        format!(
+            "--to {generation}: profile {profile}, {state} on {recorded}, sha256:{}",
+            entry.content_id
+        )
     };
     let is_unknown = matches!(why, NoWayBack::Unknown(_));
     let failure = ways_elsewhere(&journal.head).map(way).fold(Failure::input(why), Failure::hint);

@@ -1,5 +1,5 @@
-//! A bundle that can be signed where it lies: a folder, an entry of the store or an archive. Its attestation is
-//! replaced in one step, and without losing what another process adds meanwhile.
+//! A bundle that can be signed where it lies: a folder, an entry of the store or an archive. Its
+//! attestation is replaced in one step, and without losing what another process adds meanwhile.
 
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -121,7 +121,9 @@ impl Sealable {
     pub(super) fn open(&self) -> Result<Opening<AnyMedium>, Failure> {
         let opening = match &self.place {
             Place::Archive(path) => archive::open_file(open_regular(path)?.0).map(Opening::boxed),
-            Place::Folder(_) | Place::Entry(..) => folder::open(&self.real_path()).map(Opening::boxed),
+            Place::Folder(_) | Place::Entry(..) => {
+                folder::open(&self.real_path()).map(Opening::boxed)
+            }
         };
         opening.map_err(|error| self.unreadable(error))
     }
@@ -137,11 +139,13 @@ impl Sealable {
         let bundle = Bundle::open(contents)
             .and_then(|bundle| check_sealed(&bundle).map(|()| bundle).map_err(InvalidBundle::from))
             .map_err(|error| refused::contradiction(&self.shown, &error))?;
-        tail.check(bundle.images.as_ref(), &mut hash_only).map_err(|error| self.unreadable(error))?;
+        tail.check(bundle.images.as_ref(), &mut hash_only)
+            .map_err(|error| self.unreadable(error))?;
         Ok((bundle, attestation))
     }
 
-    /// Replaces the attestation of the bundle with this content by what `update` makes of it, in one step.
+    /// Replaces the attestation of the bundle with this content by what `update` makes of it, in
+    /// one step.
     ///
     /// Whoever else does so at the same time waits, and meets the result.
     pub(super) fn replace(
@@ -177,8 +181,13 @@ impl Sealable {
         Ok(Some(store.lock_serials()?))
     }
 
-    /// Returns the releases among which a new statement gets its serial: those of the store, or the one that is there.
-    pub(super) fn releases(&self, bundle: &Bundle, seen: Option<&[u8]>) -> Result<Releases, Failure> {
+    /// Returns the releases among which a new statement gets its serial: those of the store, or the
+    /// one that is there.
+    pub(super) fn releases(
+        &self,
+        bundle: &Bundle,
+        seen: Option<&[u8]>,
+    ) -> Result<Releases, Failure> {
         match &self.place {
             Place::Entry(store, _) => Releases::of_store(store, &bundle.index),
             Place::Folder(_) | Place::Archive(_) => Ok(Releases::of_attestation(seen)),
@@ -191,8 +200,10 @@ impl Sealable {
             Locked::Yes(lock) => Ok(Some(lock)),
             Locked::Unsupported(why) => {
                 // What is there is read again in any case.
-                ctx.printer
-                    .warn(&format!("`{}` cannot be locked ({why}): let no one else sign it now", self.shown));
+                ctx.printer.warn(&format!(
+                    "`{}` cannot be locked ({why}): let no one else sign it now",
+                    self.shown
+                ));
                 Ok(None)
             }
         }
@@ -209,8 +220,8 @@ impl Sealable {
         let mode = fs_err::metadata(path)?.permissions().mode() & 0o777;
         let (contents, tail) =
             sums.into_files().and_then(Files::read).map_err(|error| self.unreadable(error))?;
-        let images =
-            images_of(&contents.files).map_err(|error| refused::contradiction(&self.shown, &error))?;
+        let images = images_of(&contents.files)
+            .map_err(|error| refused::contradiction(&self.shown, &error))?;
         let mut file = AtomicFile::create(path, mode, Durability::Synced)?;
         let out = BufWriter::new(&mut file);
         let written = Writer::new(out, Some(attestation), &contents.files, images.as_ref())
@@ -224,11 +235,14 @@ impl Sealable {
         Ok(file.commit()?)
     }
 
-    /// Refuses to write over what took the bundle's place in the meantime, such as the archive of a new build.
+    /// Refuses to write over what took the bundle's place in the meantime, such as the archive of a
+    /// new build.
     fn check_current(&self, lock: Option<&NamedLock>) -> Result<(), Failure> {
         match lock.map(NamedLock::is_current).transpose()? {
-            Some(false) => Err(Failure::world(format!("`{}` was replaced while it was signed", self.shown))
-                .hint("nothing was written: sign the new one")),
+            Some(false) => {
+                Err(Failure::world(format!("`{}` was replaced while it was signed", self.shown))
+                    .hint("nothing was written: sign the new one"))
+            }
             Some(true) | None => Ok(()),
         }
     }
@@ -240,7 +254,8 @@ impl Sealable {
 
 /// Puts the attestation into a folder.
 ///
-/// It is written beside the folder: what a killed process leaves inside would be a file too many in the bundle.
+/// It is written beside the folder: what a killed process leaves inside would be a file too many in
+/// the bundle.
 fn put(bundle: &Utf8Path, attestation: &[u8]) -> Result<(), Failure> {
     let (target, aside) = (bundle.join(ATTESTATION), folder_of(bundle));
     let outside = |error: io::Error| {
@@ -250,8 +265,8 @@ fn put(bundle: &Utf8Path, attestation: &[u8]) -> Result<(), Failure> {
             ))
             .hint("where that is impossible, copy the bundle to a place where it is, or sign its archive")
     };
-    let mut file =
-        AtomicFile::create_aside(&target, aside, MODE_PUBLIC, Durability::Synced).map_err(outside)?;
+    let mut file = AtomicFile::create_aside(&target, aside, MODE_PUBLIC, Durability::Synced)
+        .map_err(outside)?;
     file.write_all(attestation)?;
     file.commit().map_err(outside)
 }

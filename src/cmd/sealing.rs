@@ -1,5 +1,5 @@
-//! The steps of signing, for `sign` and `build --key`: choose the statement, show it, sign it, write the attestation, and read
-//! it back.
+//! The steps of signing, for `sign` and `build --key`: choose the statement, show it, sign it,
+//! write the attestation, and read it back.
 
 use super::ctx::{Ctx, count};
 use super::failure::Failure;
@@ -34,7 +34,11 @@ pub(super) struct Sealed {
 
 impl Draft {
     /// Keeps the existing statement, or makes a new one with the given terms.
-    pub(super) fn of(bundle: &Bundle, seen: Option<Vec<u8>>, terms: &NewTerms<'_>) -> Result<Self, Failure> {
+    pub(super) fn of(
+        bundle: &Bundle,
+        seen: Option<Vec<u8>>,
+        terms: &NewTerms<'_>,
+    ) -> Result<Self, Failure> {
         let Some(bytes) = &seen else { return Self::new(bundle, seen, terms) };
         let (envelope, statement) = attested(bundle, bytes)?;
         agrees(terms.args, &statement.predicate)?;
@@ -46,13 +50,15 @@ impl Draft {
         Ok(Self { envelope: Envelope::unsigned(statement.to_bytes()), statement, seen })
     }
 
-    /// Keeps the existing statement if it is the newest release. Content that is released again gets a new one.
+    /// Keeps the existing statement if it is the newest release. Content that is released again
+    /// gets a new one.
     pub(super) fn of_build(
         bundle: &Bundle,
         seen: Option<Vec<u8>>,
         terms: &NewTerms<'_>,
     ) -> Result<Self, Failure> {
-        let Some((_, stated)) = seen.as_deref().map(|bytes| attested(bundle, bytes)).transpose()? else {
+        let Some((_, stated)) = seen.as_deref().map(|bytes| attested(bundle, bytes)).transpose()?
+        else {
             return Self::new(bundle, seen, terms);
         };
         // `--serial` with the serial of the existing release means that release.
@@ -64,14 +70,20 @@ impl Draft {
         }
     }
 
-    /// Returns the warning for the other signers of a replaced statement; none if the statement is kept.
+    /// Returns the warning for the other signers of a replaced statement; none if the statement is
+    /// kept.
     pub(super) fn superseded(&self, place: &Sealable, own: KeyId) -> Vec<String> {
         let old = self.seen.as_deref().and_then(|bytes| Envelope::parse(bytes).ok());
         let Some(old) = old.filter(|_| !self.keeps_statement()) else { return Vec::new() };
-        let Ok(Statement { predicate, .. }) = Statement::parse(old.payload()) else { return Vec::new() };
+        let Ok(Statement { predicate, .. }) = Statement::parse(old.payload()) else {
+            return Vec::new();
+        };
         let mut warnings = changes_for_the_worse(&predicate, &self.statement.predicate);
-        let others: Vec<String> =
-            signers_of(&old).iter().filter(|signer| **signer != own).map(ToString::to_string).collect();
+        let others: Vec<String> = signers_of(&old)
+            .iter()
+            .filter(|signer| **signer != own)
+            .map(ToString::to_string)
+            .collect();
         if !others.is_empty() {
             warnings.push(format!(
                 "the old statement, serial {}, had the {} of {}: they sign the new one again with \
@@ -91,7 +103,8 @@ impl Draft {
         seen.is_some_and(|seen| seen.signed_bytes() == self.signed_bytes())
     }
 
-    /// Returns the warnings about the serial; refuses a new statement with the serial of another release.
+    /// Returns the warnings about the serial; refuses a new statement with the serial of another
+    /// release.
     pub(super) fn check_serial(&self, releases: &Releases) -> Result<Vec<String>, Failure> {
         let below = if self.keeps_statement() { None } else { releases.check(&self.statement)? };
         Ok(below.into_iter().chain(serial_warning(&self.statement.predicate)).collect())
@@ -126,11 +139,13 @@ impl Draft {
         Ok(Self { statement, envelope, seen })
     }
 
-    /// Warns of the signatures that a new statement discards, and returns their keys. Refuses an accidental lower serial.
+    /// Warns of the signatures that a new statement discards, and returns their keys. Refuses an
+    /// accidental lower serial.
     pub(super) fn discards(&self, ctx: &Ctx, terms: &TermsArgs) -> Result<Vec<KeyId>, Failure> {
         let Some(bytes) = &self.seen else { return Ok(Vec::new()) };
         let Ok(old) = Envelope::parse(bytes) else {
-            ctx.printer.warn(&format!("a new statement discards an `{ATTESTATION}` that cannot be read"));
+            ctx.printer
+                .warn(&format!("a new statement discards an `{ATTESTATION}` that cannot be read"));
             return Ok(Vec::new());
         };
         let signers = signers_of(&old);
@@ -161,8 +176,9 @@ impl Draft {
             0 => "a new statement".to_owned(),
             _ => format!("the statement that has {}", count(signers, "signature")),
         };
-        let expires =
-            predicate.expires.map_or_else(|| "when the trust policy says".to_owned(), |t| t.to_string());
+        let expires = predicate
+            .expires
+            .map_or_else(|| "when the trust policy says".to_owned(), |t| t.to_string());
         let Predicate { bundle: name, profile, namespace, environment, .. } = predicate;
         ctx.printer.say_lines(&format!(
             "signing {}: {kind}
@@ -201,7 +217,11 @@ impl Draft {
     }
 
     /// Adds a signature that was made elsewhere. Returns whether it is new.
-    pub(super) fn attach(&mut self, key: &PublicKey, signature: SignatureBytes) -> Result<bool, Failure> {
+    pub(super) fn attach(
+        &mut self,
+        key: &PublicKey,
+        signature: SignatureBytes,
+    ) -> Result<bool, Failure> {
         let before = self.envelope.clone();
         if self.envelope.attach(key, signature).map_err(full)? {
             return Ok(self.envelope != before);
@@ -213,7 +233,12 @@ impl Draft {
     }
 
     /// Writes the attestation with the signature of `key`, and reads it back.
-    pub(super) fn write(self, ctx: &Ctx, place: &Sealable, key: &PublicKey) -> Result<Sealed, Failure> {
+    pub(super) fn write(
+        self,
+        ctx: &Ctx,
+        place: &Sealable,
+        key: &PublicKey,
+    ) -> Result<Sealed, Failure> {
         let content_id = self.statement.content_id;
         let update = |current: Option<&[u8]>| self.update(current, key);
         place.replace(ctx, content_id, Box::new(update))?;
@@ -222,21 +247,23 @@ impl Draft {
 
     /// Returns the attestation that replaces `current`; none if they are equal.
     ///
-    /// If another signer added a signature since ours was read, both signatures are kept; if the statement differs, nothing is
-    /// written.
+    /// If another signer added a signature since ours was read, both signatures are kept; if the
+    /// statement differs, nothing is written.
     fn update(&self, current: Option<&[u8]>, key: &PublicKey) -> Result<Option<Vec<u8>>, Failure> {
         let bytes = if current == self.seen.as_deref() {
             self.envelope.to_bytes()
         } else {
             self.joined(current, key)?
         };
-        check_size(ATTESTATION, bytes.len() as u64, ATTESTATION_BYTES_MAX).map_err(Failure::input)?;
+        check_size(ATTESTATION, bytes.len() as u64, ATTESTATION_BYTES_MAX)
+            .map_err(Failure::input)?;
         Ok((current != Some(&bytes)).then_some(bytes))
     }
 
     fn joined(&self, current: Option<&[u8]>, key: &PublicKey) -> Result<Vec<u8>, Failure> {
         let theirs = current.and_then(|bytes| Envelope::parse(bytes).ok());
-        let Some(mut joined) = theirs.filter(|theirs| theirs.signed_bytes() == self.signed_bytes()) else {
+        let Some(mut joined) = theirs.filter(|theirs| theirs.signed_bytes() == self.signed_bytes())
+        else {
             return Err(Failure::world(format!("`{ATTESTATION}` was replaced concurrently"))
                 .hint("nothing was written: inspect the bundle, and run the command again"));
         };
@@ -249,12 +276,18 @@ impl Draft {
     fn confirm(self, place: &Sealable, key: &PublicKey) -> Result<Sealed, Failure> {
         let authority = Authority::Key(key);
         // An expired release may be signed again, with the same bytes.
-        let terms =
-            verify::Terms { authority, purpose: Purpose::Deployed, now: self.statement.predicate.issued };
+        let terms = verify::Terms {
+            authority,
+            purpose: Purpose::Deployed,
+            now: self.statement.predicate.issued,
+        };
         let verified = verify(place.open()?, &terms);
         let lost = |why: String| {
-            Failure::world(format!("`{}` was signed, and its attestation is not valid: {why}", place.path()))
-                .hint("it was replaced concurrently, or the disk failed: inspect the bundle")
+            Failure::world(format!(
+                "`{}` was signed, and its attestation is not valid: {why}",
+                place.path()
+            ))
+            .hint("it was replaced concurrently, or the disk failed: inspect the bundle")
         };
         let Voucher { attestation, statement, .. } =
             verified.map_err(|error| lost(error.to_string()))?.voucher().clone();
@@ -273,7 +306,8 @@ pub(super) fn terms_in_words(predicate: &Predicate) -> String {
     format!("serial {serial}, issued {issued}{expires}, for {}", sites_in_words(predicate))
 }
 
-/// Returns the keyids in the attestation of the content `content_id`, or why it is not an attestation of this content.
+/// Returns the keyids in the attestation of the content `content_id`, or why it is not an
+/// attestation of this content.
 ///
 /// The signatures are not verified.
 pub(super) fn signers(attestation: &[u8], content_id: Digest) -> Result<Vec<KeyId>, String> {
@@ -286,7 +320,8 @@ pub(super) fn signers(attestation: &[u8], content_id: Digest) -> Result<Vec<KeyI
 }
 
 fn attested(bundle: &Bundle, attestation: &[u8]) -> Result<(Envelope, Statement), Failure> {
-    let discard = |failure: Failure| failure.hint("`sign --reseal` discards it and makes a new one");
+    let discard =
+        |failure: Failure| failure.hint("`sign --reseal` discards it and makes a new one");
     let unreadable = |error| untrusted("BAD_ATTESTATION", error);
     let envelope = Envelope::parse(attestation).map_err(|error| discard(unreadable(error)))?;
     let statement = existing(&envelope, bundle).map_err(|error| discard(unfit(error)))?;
@@ -297,11 +332,11 @@ fn attested(bundle: &Bundle, attestation: &[u8]) -> Result<(Envelope, Statement)
 fn agrees(terms: &TermsArgs, stated: &Predicate) -> Result<(), Failure> {
     match terms.contradiction(stated) {
         None => Ok(()),
-        Some(what) => {
-            Err(Failure::input(format!("the bundle's statement {what}, and a signature does not change it"))
-                .hint("omit the terms to sign it as it is")
-                .hint("`sign --reseal` makes a new statement, and discards the signatures of the old one"))
-        }
+        Some(what) => Err(Failure::input(format!(
+            "the bundle's statement {what}, and a signature does not change it"
+        ))
+        .hint("omit the terms to sign it as it is")
+        .hint("`sign --reseal` makes a new statement, and discards the signatures of the old one")),
     }
 }
 

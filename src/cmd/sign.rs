@@ -51,7 +51,8 @@ pub struct Args {
     bundle: String,
     #[command(flatten)]
     key: KeyArgs,
-    /// Write the bytes that a signature signs, and leave the bundle alone; with --attach: the bytes that it signed
+    /// Write the bytes that a signature signs, and leave the bundle alone; with --attach: the bytes
+    /// that it signed
     #[arg(long, value_name = "FILE")]
     payload: Option<Utf8PathBuf>,
     /// Add a signature that was made elsewhere: 64 bytes, or base64
@@ -124,13 +125,15 @@ impl Args {
         }
         if let (Some(payload), None) = (&self.payload, &self.attach) {
             write_payload(&place, payload, &draft.signed_bytes())?;
-            ctx.printer.say(&format!("wrote what is to be signed to {payload}; the bundle is as it was"));
+            ctx.printer
+                .say(&format!("wrote what is to be signed to {payload}; the bundle is as it was"));
             let report = SignReport::of(&place, draft.statement.clone(), draft.signers());
             ctx.printer.report(&SignReport { payload: Some(payload.clone()), ..report })?;
             return Ok(ExitCode::SUCCESS);
         }
         let (key, is_new) = self.add(ctx, &mut draft)?;
-        // The passphrase is asked for before the lock is taken, so another release may have got the serial.
+        // The passphrase is asked for before the lock is taken, so another release may have got the
+        // serial.
         let _serials = place.lock_serials()?;
         draft.check_serial(&place.releases(&bundle, None)?)?;
         let sealed = draft.write(ctx, &place, &key)?;
@@ -161,9 +164,11 @@ impl Args {
                 if draft.signed_bytes() == payload {
                     return Ok((draft, Vec::new()));
                 }
-                Err(Failure::input("the payload is another statement than the one that the bundle has")
-                    .hint("write it anew and sign that: relay-bundle sign BUNDLE --payload FILE")
-                    .hint("`--reseal` discards the statement of the bundle, and its signatures"))
+                Err(Failure::input(
+                    "the payload is another statement than the one that the bundle has",
+                )
+                .hint("write it anew and sign that: relay-bundle sign BUNDLE --payload FILE")
+                .hint("`--reseal` discards the statement of the bundle, and its signatures"))
             }
             (Some(_), None) if is_new => {
                 Err(Failure::input("the signature is of a statement that the bundle does not have")
@@ -195,8 +200,9 @@ fn say_signed(ctx: &Ctx, key: &PublicKey, is_new: bool, sealed: &Sealed) {
 
 /// Writes the bytes that are to be signed; replaces only what was written for the same purpose.
 fn write_payload(place: &Sealable, path: &Utf8Path, bytes: &[u8]) -> Result<(), Failure> {
-    let refuse =
-        |why: &str| Err(Failure::input(format!("`--payload {path}`: {why}")).hint("name a new file"));
+    let refuse = |why: &str| {
+        Err(Failure::input(format!("`--payload {path}`: {why}")).hint("name a new file"))
+    };
     if place.holds(path) {
         return refuse("the path is inside the bundle, where it would be a file too many");
     }
@@ -224,7 +230,9 @@ fn read_public_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
 fn read_signature(path: &Utf8Path) -> Result<SignatureBytes, Failure> {
     let bytes = fsio::read_bounded(path, SIGNATURE_FILE_BYTES_MAX)?;
     parse_signature(&bytes).ok_or_else(|| {
-        Failure::input(format!("`{path}` is no signature: {SIGNATURE_BYTES} bytes as they are, or in base64"))
-            .hint("an Ed25519 signature is made by: openssl pkeyutl -sign -rawin")
+        Failure::input(format!(
+            "`{path}` is no signature: {SIGNATURE_BYTES} bytes as they are, or in base64"
+        ))
+        .hint("an Ed25519 signature is made by: openssl pkeyutl -sign -rawin")
     })
 }

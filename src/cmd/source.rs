@@ -1,4 +1,5 @@
-//! Arguments that mean a bundle: a file, a folder, an entry of the store, or a profile as it is now.
+//! Arguments that mean a bundle: a file, a folder, an entry of the store, or a profile as it is
+//! now.
 
 use std::io;
 
@@ -80,8 +81,8 @@ impl<'a> Reference<'a> {
 pub(super) const STDIN: &str = "-";
 
 /// What a bundle can be, for a name that is neither a profile nor a path.
-pub(super) const KINDS: &str = "a bundle is an archive `NAME.tar`, the index `NAME.tar.parts` of its parts, a folder, or `@NAME` \
-     in the store; decompress one that is compressed";
+pub(super) const KINDS: &str = "a bundle is an archive `NAME.tar`, the index `NAME.tar.parts` of \
+     its parts, a folder, or `@NAME` in the store; decompress one that is compressed";
 
 /// Says that a command reads no bundle from standard input.
 pub(super) fn no_stdin(why: &str) -> Failure {
@@ -95,7 +96,8 @@ pub(super) fn is_profile(argument: &str) -> bool {
 }
 
 impl SourceArgs {
-    /// Returns the bundle that `argument` means. It is whole and agrees with itself; its signatures are not checked.
+    /// Returns the bundle that `argument` means. It is whole and agrees with itself; its signatures
+    /// are not checked.
     pub(super) fn open(&self, ctx: &Ctx, argument: &str) -> Result<Source, Failure> {
         self.open_from(ctx, argument, &Folder::new(&self.profiles.profiles))
     }
@@ -137,7 +139,8 @@ impl SourceArgs {
                 failure = failure.hint(KINDS);
             }
             if Store::at(&self.store.store).find(name).is_ok() {
-                failure = failure.hint(format!("`@{name}` is the bundle of that name in the store"));
+                failure =
+                    failure.hint(format!("`@{name}` is the bundle of that name in the store"));
             }
         }
         failure
@@ -150,10 +153,17 @@ impl Source {
         let attested = sums.attestation().is_some();
         let read = sums.into_files().and_then(Files::read);
         let (contents, tail) = read.map_err(|error| place.failure(error))?;
-        let bundle = Bundle::open(contents).map_err(|error| refused::contradiction(&place.path, &error))?;
+        let bundle =
+            Bundle::open(contents).map_err(|error| refused::contradiction(&place.path, &error))?;
         let carried = tail.skim(bundle.images.as_ref()).map_err(|error| place.failure(error))?;
         let images_at = ImagesAt::path(&place.path)?;
-        Ok(Self { bundle, carried, images_at, origin: place.path.into_string(), attested: Some(attested) })
+        Ok(Self {
+            bundle,
+            carried,
+            images_at,
+            origin: place.path.into_string(),
+            attested: Some(attested),
+        })
     }
 
     /// Counts its images that are there; hashes none.
@@ -165,7 +175,9 @@ impl Source {
     /// Returns what is known of the bundle's signatures.
     pub(super) fn signature(&self) -> &'static str {
         match self.attested {
-            Some(true) => "there is an attestation; it was NOT verified here (`relay-bundle verify` does)",
+            Some(true) => {
+                "there is an attestation; it was NOT verified here (`relay-bundle verify` does)"
+            }
             Some(false) => "unsigned",
             None => "none: the profile is not built",
         }

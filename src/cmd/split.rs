@@ -27,7 +27,8 @@ Examples:
 pub struct Args {
     /// The file
     file: Utf8PathBuf,
-    /// The size of a part: bytes, or a number with kB, MB, GB, TB (powers of 1000), KiB, MiB, GiB or TiB
+    /// The size of a part: bytes, or a number with kB, MB, GB, TB (powers of 1000), KiB, MiB, GiB
+    /// or TiB
     #[arg(long)]
     size: PartSize,
     /// The folder for the parts; by default that of the file
@@ -55,7 +56,8 @@ impl FromStr for PartSize {
         ];
         let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let unit = units.into_iter().find(|(unit, _)| *unit == &text[digits.len()..]);
-        let number = digits.parse::<u64>().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        let number =
+            digits.parse::<u64>().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
         let bytes = number.zip(unit).and_then(|(number, (_, unit))| number.checked_mul(unit));
         bytes
             .filter(|bytes| *bytes > 0)
@@ -92,8 +94,11 @@ impl Report for SplitReport {
 
 impl SplitReport {
     fn of(path: Utf8PathBuf, index: &Index) -> Self {
-        let line =
-            |part: crate::parts::Part| PartLine { name: part.name, bytes: part.bytes, sha256: part.digest };
+        let line = |part: crate::parts::Part| PartLine {
+            name: part.name,
+            bytes: part.bytes,
+            sha256: part.digest,
+        };
         Self {
             index: path,
             name: index.name().to_owned(),
@@ -130,10 +135,12 @@ impl Args {
 impl From<SplitError> for Failure {
     fn from(error: SplitError) -> Self {
         match error {
-            SplitError::Io(error) | SplitError::File(ReadFileError::Io(error)) => match error.kind() {
-                io::ErrorKind::NotFound => Self::input(error),
-                _ => error.into(),
-            },
+            SplitError::Io(error) | SplitError::File(ReadFileError::Io(error)) => {
+                match error.kind() {
+                    io::ErrorKind::NotFound => Self::input(error),
+                    _ => error.into(),
+                }
+            }
             SplitError::Shrank { .. } => Self::world(error),
             SplitError::InTheWay { .. } => {
                 Self::input(error).hint("remove it, or name another folder with `--out DIR`")

@@ -91,7 +91,8 @@ struct PlacedFloor<'a> {
 
 impl<'a> StateReport<'a> {
     fn new(path: Utf8PathBuf, state: &'a State) -> Self {
-        let floors = state.floors().iter().map(|(place, floor)| PlacedFloor { place, floor }).collect();
+        let floors =
+            state.floors().iter().map(|(place, floor)| PlacedFloor { place, floor }).collect();
         Self { path, floors, resets: state.resets() }
     }
 }
@@ -109,7 +110,12 @@ impl Report for StateReport<'_> {
         }
         for Reset { place, floor, time, reason } in self.resets {
             writeln!(out, "{}", show(place))?;
-            writeln!(out, "    reset       {time}, from serial {}: {}", floor.serial, safe(reason))?;
+            writeln!(
+                out,
+                "    reset       {time}, from serial {}: {}",
+                floor.serial,
+                safe(reason)
+            )?;
         }
         Ok(())
     }
@@ -168,7 +174,8 @@ impl ResetArgs {
         }
         let now = clock::now()?;
         let (floor, left) = file.update(|state| {
-            let floor = state.floors().get(&place).cloned().ok_or_else(|| no_floor(&place, state))?;
+            let floor =
+                state.floors().get(&place).cloned().ok_or_else(|| no_floor(&place, state))?;
             if floor != *shown {
                 return Err(Failure::world("another process has changed this floor meanwhile")
                     .hint("look at it again: relay-bundle state show"));
@@ -198,7 +205,9 @@ impl ResetArgs {
 fn confirm(place: &Place, floor: &Floor) -> Result<(), Failure> {
     let (stdin, mut stderr) = (io::stdin(), io::stderr());
     if !(stdin.is_terminal() && stderr.is_terminal()) {
-        return Err(Failure::input("there is no terminal to ask on").hint("say --yes if you are sure"));
+        return Err(
+            Failure::input("there is no terminal to ask on").hint("say --yes if you are sure")
+        );
     }
     let question = format!(
         "{}: forget serial {} of {}, so that any older bundle is accepted? Type yes: ",
@@ -216,10 +225,15 @@ fn confirm(place: &Place, floor: &Floor) -> Result<(), Failure> {
 fn no_floor(place: &Place, state: &State) -> Failure {
     let failure = Failure::input(format!("no floor is recorded for {}", show(place)));
     let others: Vec<String> = state.floors().keys().map(show).collect();
-    if others.is_empty() { failure } else { failure.hint(format!("there is one for {}", others.join("; "))) }
+    if others.is_empty() {
+        failure
+    } else {
+        failure.hint(format!("there is one for {}", others.join("; ")))
+    }
 }
 
-/// Returns the highest floor that still counts for a place after its own was reset, and the place that has it.
+/// Returns the highest floor that still counts for a place after its own was reset, and the place
+/// that has it.
 fn still_counting(state: &State, place: &Place) -> Option<(Place, u64)> {
     let wider = state.floors().iter().filter(|(other, _)| other.covers(place));
     let highest = wider.max_by_key(|(_, floor)| floor.serial);
@@ -235,7 +249,10 @@ fn show(place: &Place) -> String {
 
 fn reason(text: &str) -> Result<String, String> {
     let length = text.chars().count();
-    if text.trim().is_empty() || length > REASON_CHARACTERS_MAX || text.chars().any(char::is_control) {
+    if text.trim().is_empty()
+        || length > REASON_CHARACTERS_MAX
+        || text.chars().any(char::is_control)
+    {
         return Err(format!("write one line of 1 to {REASON_CHARACTERS_MAX} characters"));
     }
     Ok(text.to_owned())

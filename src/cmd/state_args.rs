@@ -1,4 +1,5 @@
-//! `--state`: where is kept what was accepted before. Shared by every command that verifies under a policy.
+//! `--state`: where is kept what was accepted before. Shared by every command that verifies under a
+//! policy.
 
 use camino::Utf8PathBuf;
 
@@ -15,7 +16,8 @@ const FILE: &str = "relay-bundle/state.json";
 /// Where the state is.
 #[derive(Debug, clap::Args)]
 pub struct StateArgs {
-    /// What was accepted before [default: $XDG_STATE_HOME/relay-bundle/state.json, or below ~/.local/state]
+    /// What was accepted before [default: $XDG_STATE_HOME/relay-bundle/state.json, or below
+    /// ~/.local/state]
     #[arg(long, value_name = "FILE")]
     pub state: Option<Utf8PathBuf>,
 }
@@ -66,7 +68,8 @@ pub(super) fn recovery_folder() -> Result<Utf8PathBuf, Failure> {
 #[expect(clippy::disallowed_methods, reason = "the one place that asks where states are kept")]
 fn folder() -> Option<Utf8PathBuf> {
     // The XDG specification has paths that are not absolute ignored.
-    let path = |name| std::env::var(name).ok().map(Utf8PathBuf::from).filter(|path| path.is_absolute());
+    let path =
+        |name| std::env::var(name).ok().map(Utf8PathBuf::from).filter(|path| path.is_absolute());
     path("XDG_STATE_HOME").or_else(|| path("HOME").map(|home| home.join(".local/state")))
 }
 
@@ -89,7 +92,8 @@ impl From<RecordError> for Failure {
 /// The reason that a printed command line gives; the operator may give a better one.
 const LOST: &str = "the installation was lost";
 
-/// Returns the command line that takes away the floor of a place; `state` are the arguments that name the state.
+/// Returns the command line that takes away the floor of a place; `state` are the arguments that
+/// name the state.
 pub(super) fn reset_line(place: &Place, state: &[String]) -> String {
     let Place { bundle, profile, namespace, site, cluster_uid } = place;
     let own = ["state", "reset", "--bundle", bundle.as_str(), "--profile", profile.as_str()];

@@ -1,4 +1,5 @@
-//! A bundle, and the cluster that it is for: verified before anything is asked. Shared by the commands that write there.
+//! A bundle, and the cluster that it is for: verified before anything is asked. Shared by the
+//! commands that write there.
 
 use camino::Utf8PathBuf;
 
@@ -60,8 +61,8 @@ impl TargetArgs {
         Checked::new((policy, &self.trust), origin, bundle, now, self.cluster.words())
     }
 
-    /// Connects, and refuses a cluster that is not the policy's. Where only deployed content is accepted and the cluster
-    /// cannot be asked for it, the bundle is refused.
+    /// Connects, and refuses a cluster that is not the policy's. Where only deployed content is
+    /// accepted and the cluster cannot be asked for it, the bundle is refused.
     pub(super) fn connect(
         &self,
         printer: &Printer,
@@ -73,8 +74,12 @@ impl TargetArgs {
             Ok((cluster, identity))
         };
         connect().map_err(|why: Failure| match checked.only_if_deployed() {
-            Some(refused) if why.kind != FailureKind::Untrusted => Failure::from(refused)
-                .reason(format!("the cluster was not asked whether it runs this content: {}", why.message())),
+            Some(refused) if why.kind != FailureKind::Untrusted => {
+                Failure::from(refused).reason(format!(
+                    "the cluster was not asked whether it runs this content: {}",
+                    why.message()
+                ))
+            }
             _ => why,
         })
     }

@@ -23,7 +23,8 @@ pub struct TermsArgs {
     /// When the release was issued, such as 2026-11-22T10:00:00Z [default: now]
     #[arg(long, value_name = "TIME")]
     issued: Option<Timestamp>,
-    /// When it ends: a time, or 12h, 30d, 8w after it was issued [default: as the trust policy says]
+    /// When it ends: a time, or 12h, 30d, 8w after it was issued [default: as the trust policy
+    /// says]
     #[arg(long, value_name = "TIME|30d")]
     expires: Option<Expiry>,
     /// A site that it is for; repeatable [default: any]
@@ -67,11 +68,9 @@ impl FromStr for Expiry {
         let number: Option<u64> = digits.parse().ok().filter(|_| is_number && digits.len() <= 6);
         match number {
             Some(number) if unit_seconds * number > 0 => Ok(Self::After(unit_seconds * number)),
-            _ => {
-                Err("write a time such as `2027-01-31T00:00:00Z`, or hours, days or weeks after the release \
-                      was issued, such as `12h`, `30d` or `8w`"
-                    .to_owned())
-            }
+            _ => Err("write a time such as `2027-01-31T00:00:00Z`, or hours, days or weeks after \
+                      the release was issued, such as `12h`, `30d` or `8w`"
+                .to_owned()),
         }
     }
 }
@@ -84,7 +83,11 @@ impl TermsArgs {
 
     /// Returns the terms of a statement that is made now.
     pub(super) fn terms(&self, now: Timestamp) -> Result<Terms, Failure> {
-        let epoch = if self.serial.is_some() && self.issued.is_none() { source_date_epoch()? } else { None };
+        let epoch = if self.serial.is_some() && self.issued.is_none() {
+            source_date_epoch()?
+        } else {
+            None
+        };
         let issued = self.issued.or(epoch).unwrap_or(now);
         let terms = Terms {
             issued,
@@ -114,20 +117,23 @@ impl TermsArgs {
     }
 }
 
-/// Returns the warning about a serial far beyond the time of issue: it shuts out every release that is numbered by its time.
+/// Returns the warning about a serial far beyond the time of issue: it shuts out every release that
+/// is numbered by its time.
 pub(super) fn serial_warning(predicate: &Predicate) -> Option<String> {
     let Predicate { serial, issued, .. } = predicate;
     predicate.is_serial_ahead().then(|| {
         format!(
-            "the serial {serial} is more than 24 h beyond the time of issue, {issued}: a place that accepts it refuses \
-             every release with a lower serial from then on"
+            "the serial {serial} is more than 24 h beyond the time of issue, {issued}: a place \
+             that accepts it refuses every release with a lower serial from then on"
         )
     })
 }
 
 /// Says when a release ends, as the end of a sentence about it.
 fn expiry_in_words(predicate: &Predicate) -> String {
-    predicate.expires.map_or_else(|| "has no end of its own".to_owned(), |time| format!("expires at {time}"))
+    predicate
+        .expires
+        .map_or_else(|| "has no end of its own".to_owned(), |time| format!("expires at {time}"))
 }
 
 /// Says which sites a release is for.
@@ -140,16 +146,18 @@ pub(super) fn sites_in_words(predicate: &Predicate) -> String {
     }
 }
 
-/// Returns the time that the environment wants builds to have. Development shells set it to 1980, so it means nothing
-/// without a serial.
+/// Returns the time that the environment wants builds to have. Development shells set it to 1980,
+/// so it means nothing without a serial.
 #[expect(clippy::disallowed_methods, reason = "commands are where the environment is read")]
 fn source_date_epoch() -> Result<Option<Timestamp>, Failure> {
     let Some(value) = std::env::var_os(EPOCH) else { return Ok(None) };
     let text = value.to_string_lossy();
     let time = text.parse().ok().and_then(|seconds| Timestamp::from_seconds(seconds).ok());
     let wrong = || {
-        Failure::input(format!("the variable {EPOCH} is {text:?}, and should be a number of seconds"))
-            .hint("unset it, or give --issued")
+        Failure::input(format!(
+            "the variable {EPOCH} is {text:?}, and should be a number of seconds"
+        ))
+        .hint("unset it, or give --issued")
     };
     time.ok_or_else(wrong).map(Some)
 }
@@ -169,7 +177,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Expiry>().unwrap().of(issued).to_string(), wanted, "{text}");
         }
-        for bad in ["", "d", "30", "0d", "-1d", "+1d", "1.5d", "30D", "1m", "3é", "1000000d", "2027-01-01"] {
+        for bad in
+            ["", "d", "30", "0d", "-1d", "+1d", "1.5d", "30D", "1m", "3é", "1000000d", "2027-01-01"]
+        {
             assert!(bad.parse::<Expiry>().is_err(), "{bad}");
         }
     }

@@ -16,7 +16,10 @@ use crate::rollout::record::instance_label;
 use crate::rollout::{live, pods};
 
 /// Lists the pods of an installation.
-pub(super) fn list_pods(cluster: &Cluster, place: (&ReleaseName, &str)) -> Result<Vec<Value>, CallError> {
+pub(super) fn list_pods(
+    cluster: &Cluster,
+    place: (&ReleaseName, &str),
+) -> Result<Vec<Value>, CallError> {
     list(cluster, "Pod", place)
 }
 
@@ -29,7 +32,8 @@ fn list(
     cluster.list(&Request::list(&folder, &instance_label(name)))
 }
 
-/// Says what is wrong with `all` pods and their owners; `objects` are those of the installation, as far as they matter.
+/// Says what is wrong with `all` pods and their owners; `objects` are those of the installation, as
+/// far as they matter.
 pub(super) fn troubles<'a>(
     cluster: &Cluster,
     place: (&ReleaseName, &str),
@@ -61,7 +65,8 @@ impl Watch {
         Self { next: Some(Instant::now() + LOOK_EVERY), seen: BTreeMap::new() }
     }
 
-    /// Looks, if it is time. Who may not look, or gets no answer, is told of what keeps from being ready at the end.
+    /// Looks, if it is time. Who may not look, or gets no answer, is told of what keeps from being
+    /// ready at the end.
     pub(super) fn look(
         &mut self,
         cluster: &Cluster,
@@ -76,7 +81,9 @@ impl Watch {
         let found = list_pods(cluster, place).map_err(Failure::from);
         match found.and_then(|all| troubles(cluster, place, &all, awaited.iter())) {
             Ok(found) => {
-                self.told_first(found, now).iter().for_each(|trouble| tell(&format!("trouble  {trouble}")));
+                self.told_first(found, now)
+                    .iter()
+                    .for_each(|trouble| tell(&format!("trouble  {trouble}")));
             }
             Err(failure) if failure.kind == FailureKind::Interrupted => return Err(failure),
             Err(_) => {
@@ -93,7 +100,8 @@ impl Watch {
         let mut new = Vec::new();
         for trouble in found {
             let since = self.seen.entry(which(&trouble).to_owned()).or_insert(Some(now));
-            let patience = if trouble.ends_with(pods::NOT_READY) { START_MAX } else { Duration::ZERO };
+            let patience =
+                if trouble.ends_with(pods::NOT_READY) { START_MAX } else { Duration::ZERO };
             if since.is_some_and(|since| now - since >= patience) {
                 *since = None;
                 new.push(trouble);
@@ -103,7 +111,8 @@ impl Watch {
     }
 }
 
-/// Returns what makes a trouble the same one as before: whose it is, and its reason. What is said of it changes with time.
+/// Returns what makes a trouble the same one as before: whose it is, and its reason. What is said
+/// of it changes with time.
 fn which(trouble: &str) -> &str {
     trouble.match_indices(": ").nth(1).map_or(trouble, |(end, _)| &trouble[..end])
 }
@@ -114,8 +123,10 @@ fn of_sets(cluster: &Cluster, sets: &[ObjectKey]) -> Result<Vec<String>, Failure
     for (key, set) in cluster.find_all(sets)?.iter().filter(|(_, set)| pods::lacks_pods(set)) {
         match cluster.list(&Request::events(&key.namespace, live::uid(set))) {
             Err(error) if error.code() == 403 => {
-                found
-                    .push(format!("{}: why it lacks pods is in its events, which we may not list", key.name));
+                found.push(format!(
+                    "{}: why it lacks pods is in its events, which we may not list",
+                    key.name
+                ));
             }
             events => found.extend(pods::set_trouble(set, &events?)),
         }
@@ -135,7 +146,8 @@ mod tests {
             let found = found.iter().map(|text| (*text).to_owned()).collect();
             watch.told_first(found, start + Duration::from_secs(seconds))
         };
-        let (pulls, slow) = ("a/relay: ImagePullBackOff: Back-off 10s", "b/relay: it runs and is not ready");
+        let (pulls, slow) =
+            ("a/relay: ImagePullBackOff: Back-off 10s", "b/relay: it runs and is not ready");
 
         assert_eq!(told(3, &[pulls, slow]), [pulls]);
         assert_eq!(told(6, &["a/relay: ImagePullBackOff: Back-off 20s", slow]), [""; 0]);

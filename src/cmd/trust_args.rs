@@ -41,11 +41,11 @@ impl TrustArgs {
         match (&self.trust, &self.key) {
             (Some(path), _) => load_policy(path).map(Trust::Policy),
             (None, Some(path)) => load_key(path).map(Trust::Key),
-            (None, None) => {
-                Err(Failure::input("nobody is trusted: name a policy with --trust, or one key with --key")
-                    .hint("there is no trust on first use: a bundle cannot say itself who may sign it")
-                    .hint("the policy or the key comes to this machine by another way than the bundle"))
-            }
+            (None, None) => Err(Failure::input(
+                "nobody is trusted: name a policy with --trust, or one key with --key",
+            )
+            .hint("there is no trust on first use: a bundle cannot say itself who may sign it")
+            .hint("the policy or the key comes to this machine by another way than the bundle")),
         }
     }
 }
@@ -81,9 +81,9 @@ pub fn load_policy_text(path: &Utf8Path) -> Result<(Policy, String), Failure> {
         let failure = Failure::input(format!("{path}{line}: {}", error.message));
         if text.contains("-----BEGIN ") {
             return failure.hint(format!(
-                "this is a key, and a policy says what it may sign: `relay-bundle trust init` writes one, and \
-                 `relay-bundle trust add key POLICY --key {path} --holder NAME` takes the key into it; \
-                 `verify` trusts a single key too, with --key"
+                "this is a key, and a policy says what it may sign: `relay-bundle trust init` \
+                 writes one, and `relay-bundle trust add key POLICY --key {path} --holder NAME` \
+                 takes the key into it; `verify` trusts a single key too, with --key"
             ));
         }
         failure.hint("`docs/format/trust-policy.md` describes every key of a policy")
@@ -104,9 +104,11 @@ pub fn load_key(path: &Utf8Path) -> Result<PublicKey, Failure> {
 pub(super) fn parse_key(path: &Utf8Path, text: &str) -> Result<PublicKey, Failure> {
     PublicKey::from_pem(text).map_err(|error| {
         if text.contains("PRIVATE KEY-----") {
-            return Failure::input(format!("`{path}` is a private key, and a public one is wanted"))
-                .hint("only the signer should have this file: whoever reads it can sign in their name")
-                .hint(format!("relay-bundle keygen --public {path} shows its public half"));
+            return Failure::input(format!(
+                "`{path}` is a private key, and a public one is wanted"
+            ))
+            .hint("only the signer should have this file: whoever reads it can sign in their name")
+            .hint(format!("relay-bundle keygen --public {path} shows its public half"));
         }
         let failure = Failure::input(format!("`{path}` is no public key to trust: {error}"));
         if text.contains("[[key]]") || text.contains("relay-bundle/trust/") {

@@ -1,4 +1,5 @@
-//! Bundles that ran, out of the record: verified again, for whoever can write ConfigMaps may have changed it.
+//! Bundles that ran, out of the record: verified again, for whoever can write ConfigMaps may have
+//! changed it.
 
 use super::failure::Failure;
 use super::journal::Journal;
@@ -27,7 +28,8 @@ pub(super) fn verified(
     let packed = journal.packed_bundle(generation)?;
     let bytes = unpack(&packed).map_err(|why| journal.damaged(generation, &why))?;
     let nothing = State::default();
-    let terms = Terms { authority: Authority::Policy(policy, &nothing), purpose: Purpose::Deployed, now };
+    let terms =
+        Terms { authority: Authority::Policy(policy, &nothing), purpose: Purpose::Deployed, now };
     let bundle = archive::open(bytes.as_slice())
         .map_err(VerifyError::from)
         .and_then(|opening| verify(opening, &terms))?;
@@ -35,19 +37,21 @@ pub(super) fn verified(
     if (bundle.content_id, serial) != (entry.content_id, entry.serial) {
         let (found, wanted) = (bundle.content_id, entry.content_id);
         let why = format!(
-            "generation {generation} of the record holds sha256:{found} with serial {serial}, and its head says \
-             sha256:{wanted} with serial {}",
+            "generation {generation} of the record holds sha256:{found} with serial {serial}, and \
+             its head says sha256:{wanted} with serial {}",
             entry.serial
         );
-        return Err(untrusted("TAMPERED", why).hint("somebody changed the record: find out who can write it"));
+        return Err(untrusted("TAMPERED", why)
+            .hint("somebody changed the record: find out who can write it"));
     }
     let place = (&bundle.index.name, bundle.index.namespace.as_str());
     if place != (journal.name(), journal.namespace()) {
-        let why =
-            format!("generation {generation} of the record holds a bundle for {} in {}", place.0, place.1);
-        return Err(
-            untrusted("WRONG_TARGET", why).hint("somebody changed the record: find out who can write it")
+        let why = format!(
+            "generation {generation} of the record holds a bundle for {} in {}",
+            place.0, place.1
         );
+        return Err(untrusted("WRONG_TARGET", why)
+            .hint("somebody changed the record: find out who can write it"));
     }
     Ok(bundle)
 }

@@ -1,4 +1,5 @@
-//! `verify`: the gate. Nothing of a bundle is parsed, written or shown before its signatures are good.
+//! `verify`: the gate. Nothing of a bundle is parsed, written or shown before its signatures are
+//! good.
 
 use std::process::ExitCode;
 
@@ -72,16 +73,20 @@ pub struct Args {
     /// Print the verified manifests on stdout, in apply order, and the report on stderr
     #[arg(long)]
     emit: bool,
-    /// Print manifests although the bundle wants Secrets that `apply` would make: they are there already
+    /// Print manifests although the bundle wants Secrets that `apply` would make: they are there
+    /// already
     #[arg(long, requires = "emit")]
     secrets_exist: bool,
-    /// Also build this profile from the source tree, and compare: is the bundle what the source gives?
+    /// Also build this profile from the source tree, and compare: is the bundle what the source
+    /// gives?
     #[arg(long, value_name = "PROFILE")]
     rebuild: Option<String>,
-    /// Require all images to be carried, or in the store: exit code 1 and `IMAGES_MISSING` if one is incomplete
+    /// Require all images to be carried, or in the store: exit code 1 and `IMAGES_MISSING` if one
+    /// is incomplete
     #[arg(long, value_name = "WHAT", requires = "bundle")]
     images: Option<WantedImages>,
-    /// Also compare every object with what is live: exit code 1 if one is missing, was changed, or is too many
+    /// Also compare every object with what is live: exit code 1 if one is missing, was changed, or
+    /// is too many
     #[arg(long, conflicts_with = "emit")]
     live: bool,
     /// Verify as of another time, such as 2026-11-22T10:00:00Z: for audits only
@@ -114,13 +119,21 @@ impl Args {
         match (&self.bundle, &trust) {
             (Some(bundle), _) => self.verify_brought(ctx, bundle, &trust, now),
             (None, Trust::Policy(policy)) => self.verify_running(ctx, policy, now),
-            (None, Trust::Key(_)) => Err(Failure::input("--live without BUNDLE needs a trust policy")
-                .hint("name the policy with --trust, or the bundle")),
+            (None, Trust::Key(_)) => {
+                Err(Failure::input("--live without BUNDLE needs a trust policy")
+                    .hint("name the policy with --trust, or the bundle"))
+            }
         }
     }
 
     /// Verifies a bundle that an operator has.
-    fn verify_brought(&self, ctx: &Ctx, brought: &BundleArgs, trust: &Trust, now: Timestamp) -> Outcome {
+    fn verify_brought(
+        &self,
+        ctx: &Ctx,
+        brought: &BundleArgs,
+        trust: &Trust,
+        now: Timestamp,
+    ) -> Outcome {
         brought.check()?;
         let state_file = self.state_file(ctx, trust)?;
         let state = state_file.as_ref().map_or_else(|| Ok(State::default()), StateFile::read)?;
@@ -156,7 +169,8 @@ impl Args {
             };
             live::compare(&cluster, &identity, &bundle)
         });
-        let report = VerifyReport::new(&bundle, origin, now).for_place(target, replay).with_images(images);
+        let report =
+            VerifyReport::new(&bundle, origin, now).for_place(target, replay).with_images(images);
         self.print(ctx, &report.rebuilt(rebuild).beside(live.transpose()?), &bundle)
     }
 
@@ -175,7 +189,8 @@ impl Args {
         );
         let rebuild = self.rebuild(ctx, &bundle)?;
         let live = live::compare(&cluster, &identity, &bundle)?;
-        let report = VerifyReport::new(&bundle, origin, now).for_place(Target::of(policy), Replay::default());
+        let report = VerifyReport::new(&bundle, origin, now)
+            .for_place(Target::of(policy), Replay::default());
         self.print(ctx, &report.rebuilt(rebuild).beside(Some(live)), &bundle)
     }
 
@@ -183,7 +198,8 @@ impl Args {
     fn name_what_runs(&self, failure: Failure) -> Failure {
         let code = failure.refused.as_ref().map(|refused| refused.code);
         if self.live && matches!(code, Some("ROLLBACK" | "EXPIRED")) {
-            return failure.hint("compare the deployed bundle: relay-bundle verify --live, without BUNDLE");
+            return failure
+                .hint("compare the deployed bundle: relay-bundle verify --live, without BUNDLE");
         }
         failure
     }
@@ -226,8 +242,13 @@ impl Args {
     /// Refuses to hand out manifests whose pods would wait for Secrets that only `apply` makes.
     fn check_secrets(&self, bundle: &Bundle) -> Result<(), Failure> {
         let is_made = |wanted: &&Wanted| wanted.source != Source::Cluster;
-        let names: Vec<String> =
-            bundle.index.contract.iter().filter(is_made).map(|wanted| wanted.name.clone()).collect();
+        let names: Vec<String> = bundle
+            .index
+            .contract
+            .iter()
+            .filter(is_made)
+            .map(|wanted| wanted.name.clone())
+            .collect();
         if self.secrets_exist || names.is_empty() {
             return Ok(());
         }
@@ -235,7 +256,10 @@ impl Args {
             "the bundle is good, but wants Secrets that kubectl does not make: {}",
             names.join(", ")
         ))
-        .hint(format!("if they are in namespace {} already, say so: --secrets-exist", bundle.index.namespace))
+        .hint(format!(
+            "if they are in namespace {} already, say so: --secrets-exist",
+            bundle.index.namespace
+        ))
         .hint("`relay-bundle inspect` lists their keys"))
     }
 
@@ -271,7 +295,8 @@ impl Args {
     }
 }
 
-/// Returns the very bytes that were verified, one document after the other; the names of the files are in apply order.
+/// Returns the very bytes that were verified, one document after the other; the names of the files
+/// are in apply order.
 fn manifests(bundle: &Verified<Bundle>) -> Vec<u8> {
     let files = bundle.files.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::Manifest));
     files.flat_map(|(_, file)| [b"---\n", file.bytes()].concat()).collect()

@@ -1,6 +1,8 @@
-//! What is wrong with the settings of an output, before Fluent Bit finds out at three in the morning.
+//! What is wrong with the settings of an output, before Fluent Bit finds out at three in the
+//! morning.
 //!
-//! `fluent-bit --dry-run` says "successful" to most of this: it looks at names at best, never at values.
+//! `fluent-bit --dry-run` says "successful" to most of this: it looks at names at best, never at
+//! values.
 
 use std::collections::BTreeMap;
 
@@ -53,13 +55,16 @@ pub enum ProblemKind {
 impl ProblemKind {
     pub fn severity(self) -> Severity {
         match self {
-            Self::UnknownToLibrdkafka | Self::MaybeTooNew | Self::NoEffect | Self::Risky => Severity::Warning,
+            Self::UnknownToLibrdkafka | Self::MaybeTooNew | Self::NoEffect | Self::Risky => {
+                Severity::Warning
+            }
             _ => Severity::Error,
         }
     }
 }
 
-/// One finding about the settings of an output. Texts never repeat a value that may be a credential.
+/// One finding about the settings of an output. Texts never repeat a value that may be a
+/// credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The property as it was written; of a missing one, its name.
@@ -88,15 +93,27 @@ impl Problem {
 /// The settings by property name in lower case, each with its key as it was written.
 pub(super) type Settings<'a> = BTreeMap<String, (&'a str, &'a OutputValue)>;
 
-/// Returns everything that is wrong with `config` for an output of an image; `None` is an image of unknown version.
-pub fn check(output: Output, image: Option<Version>, config: &BTreeMap<String, OutputValue>) -> Vec<Problem> {
+/// Returns everything that is wrong with `config` for an output of an image; `None` is an image of
+/// unknown version.
+pub fn check(
+    output: Output,
+    image: Option<Version>,
+    config: &BTreeMap<String, OutputValue>,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut settings = Settings::new();
     for (key, value) in config {
         if let Some((first, _)) = settings.get(&key.to_ascii_lowercase()) {
-            let message =
-                format!("`{}` and `{first}` are one property: letter case does not count", shown(key));
-            problems.push(Problem::new(key, ProblemKind::DuplicateProperty, message, "keep one of them"));
+            let message = format!(
+                "`{}` and `{first}` are one property: letter case does not count",
+                shown(key)
+            );
+            problems.push(Problem::new(
+                key,
+                ProblemKind::DuplicateProperty,
+                message,
+                "keep one of them",
+            ));
             continue;
         }
         problems.extend(check_one(output, image, key, value));
@@ -109,7 +126,12 @@ pub fn check(output: Output, image: Option<Version>, config: &BTreeMap<String, O
     problems
 }
 
-fn check_one(output: Output, image: Option<Version>, key: &str, value: &OutputValue) -> Vec<Problem> {
+fn check_one(
+    output: Output,
+    image: Option<Version>,
+    key: &str,
+    value: &OutputValue,
+) -> Vec<Problem> {
     if key.chars().any(is_forbidden) {
         let message = format!("the key `{}` holds a control character", shown(key));
         let help = "write the property's plain name";
@@ -134,8 +156,7 @@ const RESERVED: &[&str] = &["name", "match", "match_regex", "active", "condition
 fn reserved(output: Output, key: &str) -> Option<Problem> {
     let message = format!("`{key}` is set by the bundle");
     if output == Output::S3 && key.eq_ignore_ascii_case("store_dir") {
-        let help =
-            "remove it: the buffer lies on the sidecar's own volume, the only place that it can write to";
+        let help = "remove it: the buffer lies on the sidecar's own volume, the only place that it can write to";
         return Some(Problem::new(key, ProblemKind::Reserved, message, help));
     }
     let help = "remove it: there is one output, and every record goes to it";
@@ -151,11 +172,21 @@ fn unknown(output: Output, key: &str) -> Problem {
     let name = output.name();
     if lower == "tls.verify_client_cert" {
         let help = "remove it: it is an option of inputs";
-        return Problem::new(key, ProblemKind::Unsupported, format!("outputs refuse `{key}`"), help);
+        return Problem::new(
+            key,
+            ProblemKind::Unsupported,
+            format!("outputs refuse `{key}`"),
+            help,
+        );
     }
     if output == Output::Stdout && (lower == "tls" || lower.starts_with("tls.")) {
         let help = "remove it: nothing travels over a network";
-        return Problem::new(key, ProblemKind::Unsupported, "the stdout output does not support TLS", help);
+        return Problem::new(
+            key,
+            ProblemKind::Unsupported,
+            "the stdout output does not support TLS",
+            help,
+        );
     }
     let message = format!("the {name} output has no property `{}`", shown(key));
     Problem::new(key, ProblemKind::UnknownProperty, message, unknown_help(output, &lower))
@@ -163,8 +194,8 @@ fn unknown(output: Output, key: &str) -> Problem {
 
 fn unknown_help(output: Output, lower: &str) -> String {
     if output == Output::Loki && matches!(lower, "batchwait" | "batchsize") {
-        return "remove it: it is an option of Grafana's own plugin; the built-in output sends at every flush, once a \
-                second"
+        return "remove it: it is an option of Grafana's own plugin; the built-in output sends at \
+                every flush, once a second"
             .to_owned();
     }
     if output == Output::Loki && lower == "lineformat" {
@@ -178,7 +209,10 @@ fn unknown_help(output: Output, lower: &str) -> String {
     match owner {
         Some(other) => format!("remove it, or choose the output that has it: {}", other.name()),
         None => {
-            format!("remove it; the manual of Fluent Bit's {} output lists its properties", output.name())
+            format!(
+                "remove it; the manual of Fluent Bit's {} output lists its properties",
+                output.name()
+            )
         }
     }
 }
@@ -192,7 +226,8 @@ fn age_problem(image: Option<Version>, key: &str, property: &Property) -> Option
             Some(Problem::new(key, ProblemKind::TooNew, message, help))
         }
         Since::Recent if !image.is_at_least(DESCRIBED) => {
-            let message = format!("Fluent Bit {image} may not know `{key}` yet, and would then not start");
+            let message =
+                format!("Fluent Bit {image} may not know `{key}` yet, and would then not start");
             let help = format!("try the image with it, or use {DESCRIBED}, which knows it");
             Some(Problem::new(key, ProblemKind::MaybeTooNew, message, help))
         }
@@ -201,22 +236,31 @@ fn age_problem(image: Option<Version>, key: &str, property: &Property) -> Option
 }
 
 fn check_rdkafka(key: &str, name: &str, value: &OutputValue) -> Vec<Problem> {
-    let well_formed = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+    let well_formed =
+        name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
     if name.is_empty() || !well_formed {
         let help = "write `rdkafka.` and a property of librdkafka, for example `rdkafka.compression.codec`";
         let message = format!("`{}` names no property of librdkafka", shown(key));
         return vec![Problem::new(key, ProblemKind::UnknownProperty, message, help)];
     }
     let unknown = rdkafka::canonical(name).is_none().then(|| {
-        let message =
-            format!("librdkafka does not list `{name}`: it would be skipped with a line in the log");
-        let help = rdkafka::suggestion(name)
-            .map_or_else(|| "remove it".to_owned(), |near| format!("did you mean `rdkafka.{near}`?"));
+        let message = format!(
+            "librdkafka does not list `{name}`: it would be skipped with a line in the log"
+        );
+        let help = rdkafka::suggestion(name).map_or_else(
+            || "remove it".to_owned(),
+            |near| format!("did you mean `rdkafka.{near}`?"),
+        );
         Problem::new(key, ProblemKind::UnknownToLibrdkafka, message, help)
     });
     let secret = rdkafka::is_secret(name);
-    let property =
-        Property { name: "rdkafka.", kind: Kind::Text, default: None, secret, since: Since::Always };
+    let property = Property {
+        name: "rdkafka.",
+        kind: Kind::Text,
+        default: None,
+        secret,
+        since: Since::Always,
+    };
     // Its booleans are the texts `true` and `false`.
     let of_value = if matches!(value, OutputValue::Bool(_)) {
         None
@@ -226,7 +270,12 @@ fn check_rdkafka(key: &str, name: &str, value: &OutputValue) -> Vec<Problem> {
     unknown.into_iter().chain(of_value).collect()
 }
 
-fn value_problem(key: &str, property: &Property, secret: bool, value: &OutputValue) -> Option<Problem> {
+fn value_problem(
+    key: &str,
+    property: &Property,
+    secret: bool,
+    value: &OutputValue,
+) -> Option<Problem> {
     match value {
         OutputValue::List(_) if !property.multiple() => {
             let help = match property.kind {
@@ -242,7 +291,9 @@ fn value_problem(key: &str, property: &Property, secret: bool, value: &OutputVal
             "remove the key",
         )),
         OutputValue::List(items) => items.iter().find_map(|item| match item {
-            OutputValue::Text(_) | OutputValue::Secret(_) => value_problem(key, property, secret, item),
+            OutputValue::Text(_) | OutputValue::Secret(_) => {
+                value_problem(key, property, secret, item)
+            }
             _ => Some(Problem::new(
                 key,
                 ProblemKind::WrongType,
@@ -252,13 +303,16 @@ fn value_problem(key: &str, property: &Property, secret: bool, value: &OutputVal
         }),
         OutputValue::Secret(_) => (!may_be_secret(property.kind)).then(|| {
             let help = "write the value itself";
-            let message =
-                format!("`{key}` is checked when the bundle is built, so it cannot come from a Secret");
+            let message = format!(
+                "`{key}` is checked when the bundle is built, so it cannot come from a Secret"
+            );
             Problem::new(key, ProblemKind::WrongType, message, help)
         }),
         OutputValue::Text(text) => text_problem(key, property, secret, text),
         OutputValue::Bool(_) | OutputValue::Integer(_) if secret => Some(secret_literal(key)),
-        OutputValue::Bool(value) => (!accepts_bool(property.kind, *value)).then(|| wrong_type(key, property)),
+        OutputValue::Bool(value) => {
+            (!accepts_bool(property.kind, *value)).then(|| wrong_type(key, property))
+        }
         OutputValue::Integer(number) => integer_problem(key, property, *number),
     }
 }
@@ -327,17 +381,23 @@ fn text_problem(key: &str, property: &Property, secret: bool, text: &str) -> Opt
     }
     let fits = match property.kind {
         Kind::Text | Kind::TextOrFalse | Kind::List => true,
-        Kind::Host => !text.contains(['/', ' ', '@', '?', '#', ',']) && text.matches(':').count() != 1,
-        Kind::Path => text.starts_with('/'),
-        Kind::Url => {
-            ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme) && text.len() > scheme.len())
+        Kind::Host => {
+            !text.contains(['/', ' ', '@', '?', '#', ',']) && text.matches(':').count() != 1
         }
+        Kind::Path => text.starts_with('/'),
+        Kind::Url => ["http://", "https://"]
+            .iter()
+            .any(|scheme| text.starts_with(scheme) && text.len() > scheme.len()),
         Kind::Header => is_header(text),
         Kind::Pair => text.split_whitespace().count() > 1,
         Kind::Words(words) => words.iter().any(|word| word.eq_ignore_ascii_case(text)),
         Kind::Switch => parse_switch(text).is_some(),
-        Kind::Integer { min, max } => parse_integer(text).is_some_and(|number| (min..=max).contains(&number)),
-        Kind::Size { min, max } => parse_size(text).is_some_and(|bytes| (min..=max).contains(&bytes)),
+        Kind::Integer { min, max } => {
+            parse_integer(text).is_some_and(|number| (min..=max).contains(&number))
+        }
+        Kind::Size { min, max } => {
+            parse_size(text).is_some_and(|bytes| (min..=max).contains(&bytes))
+        }
         Kind::SizeOrFalse => text.eq_ignore_ascii_case("false") || parse_size(text).is_some(),
         Kind::Time => parse_time(text).is_some(),
         Kind::Retries => is_retry_limit(text),
@@ -354,11 +414,13 @@ fn is_retry_limit(text: &str) -> bool {
 /// A header is a token, a space and a value; `Name: value` would send a name that ends in a colon.
 fn is_header(text: &str) -> bool {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    text.split_once(' ')
-        .is_some_and(|(name, value)| !name.is_empty() && name.chars().all(token) && !value.trim().is_empty())
+    text.split_once(' ').is_some_and(|(name, value)| {
+        !name.is_empty() && name.chars().all(token) && !value.trim().is_empty()
+    })
 }
 
-/// Returns whether the value of a property is a credential; false for a property that the output has not.
+/// Returns whether the value of a property is a credential; false for a property that the output
+/// has not.
 pub fn is_credential(output: Output, key: &str, value: &str) -> bool {
     match rdkafka::librdkafka_name(key).filter(|_| output == Output::Kafka) {
         Some(name) => rdkafka::is_secret(name),
@@ -375,8 +437,10 @@ pub fn is_librdkafka_secret(key: &str) -> bool {
 fn holds_credential(property: &Property, text: &str) -> bool {
     match property.kind {
         Kind::Header => {
-            let name = text.trim_start().split([' ', ':']).next().unwrap_or_default().to_ascii_lowercase();
-            let telling = ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey"];
+            let name =
+                text.trim_start().split([' ', ':']).next().unwrap_or_default().to_ascii_lowercase();
+            let telling =
+                ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey"];
             telling.iter().any(|part| name.contains(part))
         }
         // http://user:password@proxy
@@ -387,10 +451,12 @@ fn holds_credential(property: &Property, text: &str) -> bool {
     }
 }
 
-/// Fluent Bit expands `${…}` in every value, an unknown one to nothing, and 5.1.1 expands the outcome once more; there is
-/// no way to escape it. So only the variables that the sidecar has for certain may stand in a value.
+/// Fluent Bit expands `${…}` in every value, an unknown one to nothing, and 5.1.1 expands the
+/// outcome once more; there is no way to escape it. So only the variables that the sidecar has for
+/// certain may stand in a value.
 fn variable_problem(key: &str, text: &str) -> Option<Problem> {
-    let stranger = variables(text).any(|name| !name.is_some_and(|name| config::METADATA.contains(&name)));
+    let stranger =
+        variables(text).any(|name| !name.is_some_and(|name| config::METADATA.contains(&name)));
     stranger.then(|| {
         let allowed = config::METADATA.map(|name| format!("`${{{name}}}`")).join(", ");
         let message = format!("Fluent Bit would expand the `${{` in the value of `{key}`");
@@ -401,7 +467,8 @@ fn variable_problem(key: &str, text: &str) -> Option<Problem> {
 
 fn secret_literal(key: &str) -> Problem {
     let message = format!("`{key}` holds a credential, and the configuration is no place for one");
-    let help = "write it as a secret, for example `{ existing = { name = \"logs\", key = \"token\" } }`";
+    let help =
+        "write it as a secret, for example `{ existing = { name = \"logs\", key = \"token\" } }`";
     Problem::new(key, ProblemKind::SecretLiteral, message, help)
 }
 
@@ -415,8 +482,12 @@ fn invalid(key: &str, property: &Property, value: &str) -> Problem {
     let help = match property.kind {
         Kind::Words(words) => nearest(value, words.iter().copied())
             .map_or_else(|| default_help(property), |word| format!("did you mean `{word}`?")),
-        Kind::Header => "write the name, a space and the value, for example `X-Site plant-7`".to_owned(),
-        Kind::Host => "write the name or the address alone; the port is the property `port`".to_owned(),
+        Kind::Header => {
+            "write the name, a space and the value, for example `X-Site plant-7`".to_owned()
+        }
+        Kind::Host => {
+            "write the name or the address alone; the port is the property `port`".to_owned()
+        }
         _ => default_help(property),
     };
     Problem::new(key, ProblemKind::InvalidValue, message, help)
@@ -448,7 +519,9 @@ fn expectation(kind: Kind) -> String {
         Kind::Size { min, max } if max < SIZE_MAX => {
             format!("a size such as `64M`, from {min} to {max} bytes")
         }
-        Kind::Size { min, .. } if min > 1 => format!("a size such as `64M`, of {min} bytes or more"),
+        Kind::Size { min, .. } if min > 1 => {
+            format!("a size such as `64M`, of {min} bytes or more")
+        }
         Kind::Size { .. } => "a size such as `64M`".to_owned(),
         Kind::SizeOrFalse => "a size such as `512K`, or `false` for no limit".to_owned(),
         Kind::Time => "seconds, or a time such as `30s`, `10m`, `6h`, `1d`".to_owned(),

@@ -1,6 +1,7 @@
 //! The sidecar's whole configuration, as data; the module that writes YAML makes text of it.
 //!
-//! Strings stay strings: `"on"` and `"+0800"` are quoted by the writer, and every number is an integer.
+//! Strings stay strings: `"on"` and `"+0800"` are quoted by the writer, and every number is an
+//! integer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +11,8 @@ use super::property::{Kind, Output};
 use super::value::{OutputValue, parse_integer, parse_switch};
 use super::{defaults, fields, rdkafka};
 
-/// The variables that say where a record comes from. The sidecar must have all of them: each becomes a field of every
-/// record, and with an empty one Fluent Bit does not start.
+/// The variables that say where a record comes from. The sidecar must have all of them: each
+/// becomes a field of every record, and with an empty one Fluent Bit does not start.
 pub const METADATA: [&str; 3] = ["NODE_NAME", "POD_NAME", "POD_NAMESPACE"];
 
 const TAG: &str = "claude-relay";
@@ -31,7 +32,8 @@ pub struct ConfigInput<'a> {
     pub state_dir: &'a str,
     /// How long Fluent Bit may go on sending after it was told to stop.
     pub grace_seconds: u32,
-    /// The address that the relay listens on: the kubelet reaches the sidecar's server in the same way.
+    /// The address that the relay listens on: the kubelet reaches the sidecar's server in the same
+    /// way.
     pub http_listen: &'a str,
     /// Where the probes ask.
     pub http_port: u16,
@@ -87,9 +89,14 @@ fn time_offset(hours: i32) -> String {
 }
 
 fn tail(input: &ConfigInput) -> Value {
-    // The main log has what the error and security logs repeat; a rotated file goes on as `.log.1` before it is packed.
-    let files =
-        ["claude-relay-[0-9]*.log", "claude-relay-[0-9]*.log.[0-9]*", "exceptions*.log", "rejections*.log"];
+    // The main log has what the error and security logs repeat; a rotated file goes on as `.log.1`
+    // before it is packed.
+    let files = [
+        "claude-relay-[0-9]*.log",
+        "claude-relay-[0-9]*.log.[0-9]*",
+        "exceptions*.log",
+        "rejections*.log",
+    ];
     let paths = files.map(|file| format!("{}/{file}", input.logs_dir));
     json!({
         "name": "tail",
@@ -106,7 +113,8 @@ fn tail(input: &ConfigInput) -> Value {
         // Under load the relay rotates and packs a file within seconds.
         "refresh_interval": 1,
         "rotate_wait": 10,
-        // The relay's lines reach 50,000 characters; a longer one than the buffer is skipped, not the whole file.
+        // The relay's lines reach 50,000 characters; a longer one than the buffer is skipped, not
+        // the whole file.
         "buffer_max_size": "1M",
         "skip_long_lines": "on",
         "storage.type": "filesystem",
@@ -134,8 +142,8 @@ fn output(input: &ConfigInput) -> Value {
     Value::Object(settings.into_iter().collect::<Map<_, _>>())
 }
 
-/// Returns a setting under its canonical name and with one spelling for each meaning, so that a profile that only
-/// changes letter case restarts nothing.
+/// Returns a setting under its canonical name and with one spelling for each meaning, so that a
+/// profile that only changes letter case restarts nothing.
 fn setting(output: Output, key: &str, value: &OutputValue) -> (String, Value) {
     if let Some(name) = rdkafka::librdkafka_name(key).filter(|_| output == Output::Kafka) {
         let name = rdkafka::canonical(name).unwrap_or(name);
@@ -146,16 +154,24 @@ fn setting(output: Output, key: &str, value: &OutputValue) -> (String, Value) {
     };
     let rendered = match (property.kind, value) {
         (Kind::Switch, OutputValue::Bool(on)) => on_or_off(*on),
-        (Kind::Switch, OutputValue::Text(text)) => parse_switch(text).map_or_else(|| plain(value), on_or_off),
+        (Kind::Switch, OutputValue::Text(text)) => {
+            parse_switch(text).map_or_else(|| plain(value), on_or_off)
+        }
         (Kind::Retries, _) if defaults::is_unlimited(value) => json!("no_limits"),
         (Kind::Words(words), OutputValue::Text(text)) => {
-            json!(words.iter().find(|word| word.eq_ignore_ascii_case(text)).copied().unwrap_or(text))
+            json!(
+                words.iter().find(|word| word.eq_ignore_ascii_case(text)).copied().unwrap_or(text)
+            )
         }
         (Kind::Integer { .. } | Kind::Retries, OutputValue::Text(text)) => {
             parse_integer(text).map_or_else(|| plain(value), |number| json!(number))
         }
         (
-            Kind::Integer { .. } | Kind::Retries | Kind::Size { .. } | Kind::SizeOrFalse | Kind::Time,
+            Kind::Integer { .. }
+            | Kind::Retries
+            | Kind::Size { .. }
+            | Kind::SizeOrFalse
+            | Kind::Time,
             OutputValue::Integer(number),
         ) => json!(number),
         _ => plain(value),

@@ -1,4 +1,5 @@
-//! What the sidecar does where a profile is silent and Fluent Bit's own default loses or duplicates records.
+//! What the sidecar does where a profile is silent and Fluent Bit's own default loses or duplicates
+//! records.
 //!
 //! | output | property | ours | because Fluent Bit's own |
 //! |---|---|---|---|
@@ -29,7 +30,8 @@ use super::value::{OutputValue, parse_size};
 const BUFFER_LIMIT: &str = "256M";
 const BUFFER_LIMIT_BYTES: i64 = 256_000_000;
 
-/// Adds what the profile left open to the settings of an output, which stand under their names in lower case.
+/// Adds what the profile left open to the settings of an output, which stand under their names in
+/// lower case.
 pub(super) fn fill(output: Output, state_dir: &str, settings: &mut BTreeMap<String, Value>) {
     let mut default = |name: &str, value: Value| {
         settings.entry(name.to_owned()).or_insert(value);
@@ -81,7 +83,8 @@ fn fill_dependent(output: Output, settings: &mut BTreeMap<String, Value>) {
 
 /// Returns how many bytes an output may keep on disk, for the size of the volume.
 pub fn buffer_bytes(output: Output, config: &BTreeMap<String, OutputValue>) -> i64 {
-    let name = if output == Output::S3 { "store_dir_limit_size" } else { "storage.total_limit_size" };
+    let name =
+        if output == Output::S3 { "store_dir_limit_size" } else { "storage.total_limit_size" };
     let set = config.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
     let bytes = set.and_then(|(_, value)| match value {
         OutputValue::Integer(bytes) => Some(*bytes),

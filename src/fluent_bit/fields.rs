@@ -1,15 +1,17 @@
 //! What leaves the pod: fields of the relay's records by name, and their texts without credentials.
 //!
-//! The relay writes the bodies of requests and answers into its log: passwords, sessions, keys, prompts. A list of fields to
-//! remove would miss the field that the next release adds, so a record keeps the fields of a list.
+//! The relay writes the bodies of requests and answers into its log: passwords, sessions, keys,
+//! prompts. A list of fields to remove would miss the field that the next release adds, so a record
+//! keeps the fields of a list.
 //!
 //! | filter | effect |
 //! |---|---|
 //! | `record_modifier` | keeps the listed fields, in any letter case; drops a record without any |
 //! | `lua` | drops values that are not scalars and other spellings of a name; cuts texts |
 //!
-//! `msg` and `stack` are free text in which the relay puts URLs, JSON and tokens. The script cuts the query of a URL and the
-//! user in front of a host, everything from the first `{` on, and every run of letters and digits that is longer than a UUID.
+//! `msg` and `stack` are free text in which the relay puts URLs, JSON and tokens. The script cuts
+//! the query of a URL and the user in front of a host, everything from the first `{` on, and every
+//! run of letters and digits that is longer than a UUID.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -37,8 +39,10 @@ fn script(extra: &BTreeSet<&str>) -> String {
     for (table, fields) in
         [("cleaned", cleaned.collect()), ("whole", extra.iter().copied().collect::<Vec<_>>())]
     {
-        let entries: Vec<String> = fields.iter().map(|field| format!("[\"{field}\"] = true")).collect();
-        writeln!(code, "local {table} = {{ {} }}", entries.join(", ")).expect("a String takes any text");
+        let entries: Vec<String> =
+            fields.iter().map(|field| format!("[\"{field}\"] = true")).collect();
+        writeln!(code, "local {table} = {{ {} }}", entries.join(", "))
+            .expect("a String takes any text");
     }
     code + CLEAN
 }

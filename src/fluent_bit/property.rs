@@ -40,7 +40,8 @@ impl Output {
         }
     }
 
-    /// Parses a plugin's name; `elasticsearch` is another name of `es`, and letter case does not count.
+    /// Parses a plugin's name; `elasticsearch` is another name of `es`, and letter case does not
+    /// count.
     ///
     /// # Errors
     ///
@@ -53,7 +54,10 @@ impl Output {
         let found = Self::ALL.into_iter().find(|output| output.name() == lower);
         found.ok_or_else(|| UnknownOutput {
             name: name.to_owned(),
-            suggestion: nearest(&lower, Self::ALL.map(Self::name).into_iter().chain(["elasticsearch"])),
+            suggestion: nearest(
+                &lower,
+                Self::ALL.map(Self::name).into_iter().chain(["elasticsearch"]),
+            ),
         })
     }
 
@@ -70,19 +74,22 @@ impl Output {
         }
     }
 
-    /// Returns the generic properties that Fluent Bit accepts here, whether or not they have an effect.
+    /// Returns the generic properties that Fluent Bit accepts here, whether or not they have an
+    /// effect.
     pub fn generic(self) -> impl Iterator<Item = &'static Property> {
         let tls = if self == Self::Stdout { &[] } else { table::TLS };
         table::EVERYWHERE.iter().chain(table::NETWORK).chain(tls)
     }
 
-    /// Returns the property of that name, in any letter case; the plugin's own before a generic one.
+    /// Returns the property of that name, in any letter case; the plugin's own before a generic
+    /// one.
     pub fn property(self, name: &str) -> Option<&'static Property> {
         let mut all = self.properties().iter().chain(self.generic());
         all.find(|property| property.name.eq_ignore_ascii_case(name))
     }
 
-    /// Returns whether the plugin opens connections itself, so that `host`, `port` and `net.*` mean something.
+    /// Returns whether the plugin opens connections itself, so that `host`, `port` and `net.*` mean
+    /// something.
     pub fn is_network(self) -> bool {
         !matches!(self, Self::Stdout | Self::Kafka)
     }
@@ -155,12 +162,16 @@ pub enum Since {
     Recent,
 }
 
-/// Returns the candidate that `name` is probably a slip of; separators and letter case do not count.
-pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// Returns the candidate that `name` is probably a slip of; separators and letter case do not
+/// count.
+pub(super) fn nearest<'a>(
+    name: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     let bare = |text: &str| text.to_ascii_lowercase().replace(['_', '.', '-', ' '], "");
     let wanted = bare(name);
-    let scored =
-        candidates.map(|candidate| (strsim::damerau_levenshtein(&wanted, &bare(candidate)), candidate));
+    let scored = candidates
+        .map(|candidate| (strsim::damerau_levenshtein(&wanted, &bare(candidate)), candidate));
     let (distance, best) = scored.min()?;
     (distance <= (wanted.len() / 4).clamp(1, 3)).then_some(best)
 }
@@ -198,16 +209,25 @@ mod tests {
             for property in output.properties().iter().chain(output.generic()) {
                 let text_like = !matches!(
                     property.kind,
-                    Kind::Words(_) | Kind::Switch | Kind::Integer { .. } | Kind::Size { .. } | Kind::Time
+                    Kind::Words(_)
+                        | Kind::Switch
+                        | Kind::Integer { .. }
+                        | Kind::Size { .. }
+                        | Kind::Time
                 );
-                assert!(!property.secret || text_like, "{} is a secret that cannot be one", property.name);
+                assert!(
+                    !property.secret || text_like,
+                    "{} is a secret that cannot be one",
+                    property.name
+                );
             }
         }
     }
 
     #[test]
     fn the_tables_have_as_many_properties_as_the_real_plugins() {
-        // The counts of Fluent Bit 5.1.1; of Kafka without the `rdkafka.` prefix, which is a rule of its own.
+        // The counts of Fluent Bit 5.1.1; of Kafka without the `rdkafka.` prefix, which is a rule
+        // of its own.
         let wanted = [3, 17, 39, 21, 48, 21, 41];
 
         assert_eq!(Output::ALL.map(|output| output.properties().len()), wanted);
@@ -215,7 +235,10 @@ mod tests {
 
     #[test]
     fn a_property_is_found_in_any_letter_case_and_tls_is_none_of_stdout() {
-        assert_eq!(Output::Http.property("HTTP_Passwd").map(|property| property.name), Some("http_passwd"));
+        assert_eq!(
+            Output::Http.property("HTTP_Passwd").map(|property| property.name),
+            Some("http_passwd")
+        );
         assert!(Output::Forward.property("TLS.Verify").is_some());
         assert!(Output::Stdout.property("tls").is_none());
     }

@@ -1,6 +1,7 @@
 //! The configuration names of librdkafka 2.12.1, global and per topic, that can be set from a text.
 //!
-//! Fluent Bit hands everything after `rdkafka.` to librdkafka and goes on without what that does not know.
+//! Fluent Bit hands everything after `rdkafka.` to librdkafka and goes on without what that does
+//! not know.
 
 use super::property::nearest;
 

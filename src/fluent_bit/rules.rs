@@ -1,4 +1,5 @@
-//! Rules about settings together: what is missing, what contradicts, what has no effect, what loses records.
+//! Rules about settings together: what is missing, what contradicts, what has no effect, what loses
+//! records.
 
 use super::check::{Problem, ProblemKind, Settings};
 use super::property::Output;
@@ -15,12 +16,18 @@ const S3_COMPRESSED_PART_MAX: i64 = 5_000_000_000;
 pub(super) fn check(output: Output, settings: &Settings) -> Vec<Problem> {
     let of_output = match output {
         Output::Stdout => Vec::new(),
-        Output::Forward | Output::Loki | Output::Http => host(output, settings).into_iter().collect(),
+        Output::Forward | Output::Loki | Output::Http => {
+            host(output, settings).into_iter().collect()
+        }
         Output::Es => es(settings),
         Output::Kafka => kafka(settings),
         Output::S3 => s3(settings),
     };
-    of_output.into_iter().chain(tls(output, settings)).chain(without_network(output, settings)).collect()
+    of_output
+        .into_iter()
+        .chain(tls(output, settings))
+        .chain(without_network(output, settings))
+        .collect()
 }
 
 fn has(settings: &Settings, name: &str) -> bool {
@@ -45,7 +52,13 @@ fn bytes(settings: &Settings, name: &str) -> Option<i64> {
 }
 
 /// Returns a problem at a property, if that is set.
-fn at(settings: &Settings, name: &str, kind: ProblemKind, message: &str, help: &str) -> Option<Problem> {
+fn at(
+    settings: &Settings,
+    name: &str,
+    kind: ProblemKind,
+    message: &str,
+    help: &str,
+) -> Option<Problem> {
     settings.get(name).map(|(key, _)| Problem::new(*key, kind, format!("`{key}` {message}"), help))
 }
 
@@ -60,7 +73,8 @@ fn host(output: Output, settings: &Settings) -> Option<Problem> {
         Output::Es => &["host", "upstream", "cloud_id"],
         _ => &["host"],
     };
-    let message = format!("the {} output has no `host`: records would go to the pod itself", output.name());
+    let message =
+        format!("the {} output has no `host`: records would go to the pod itself", output.name());
     let help = "add the receiver's name or address, for example `host = \"logs.example.internal\"`";
     (!elsewhere.iter().any(|name| has(settings, name))).then(|| missing("host", message, help))
 }
@@ -70,21 +84,45 @@ fn es(settings: &Settings) -> Vec<Problem> {
     let mut problems: Vec<_> = host(Output::Es, settings).into_iter().collect();
     if switch(settings, "suppress_type_name") != Some(false) {
         let help = "remove it; only Elasticsearch 7 and older take a type, with `suppress_type_name = false`";
-        problems.extend(at(settings, "type", NoEffect, "has no effect: no document type is sent", help));
+        problems.extend(at(
+            settings,
+            "type",
+            NoEffect,
+            "has no effect: no document type is sent",
+            help,
+        ));
     }
     if switch(settings, "logstash_format") == Some(true) {
         let help = "remove it, or set `logstash_prefix`";
-        problems.extend(at(settings, "index", NoEffect, "has no effect where `logstash_format` is on", help));
+        problems.extend(at(
+            settings,
+            "index",
+            NoEffect,
+            "has no effect where `logstash_format` is on",
+            help,
+        ));
     }
     if has(settings, "id_key") && switch(settings, "generate_id") == Some(true) {
         let help = "remove it: the key supplies the document's id";
-        problems.extend(at(settings, "generate_id", NoEffect, "has no effect beside `id_key`", help));
+        problems.extend(at(
+            settings,
+            "generate_id",
+            NoEffect,
+            "has no effect beside `id_key`",
+            help,
+        ));
     }
     let updates = matches!(settings.get("write_operation"), Some((_, OutputValue::Text(text)))
         if text.eq_ignore_ascii_case("update") || text.eq_ignore_ascii_case("upsert"));
     if updates && !has(settings, "id_key") && switch(settings, "generate_id") == Some(false) {
         let help = "set `id_key`, or leave `generate_id` on";
-        problems.extend(at(settings, "write_operation", Conflict, "needs an id for every document", help));
+        problems.extend(at(
+            settings,
+            "write_operation",
+            Conflict,
+            "needs an id for every document",
+            help,
+        ));
     }
     problems
 }
@@ -134,8 +172,7 @@ fn s3(settings: &Settings) -> Vec<Problem> {
             help,
         ));
     }
-    let is_unlimited =
-        matches!(settings.get("retry_limit"), Some((_, value)) if super::defaults::is_unlimited(value));
+    let is_unlimited = matches!(settings.get("retry_limit"), Some((_, value)) if super::defaults::is_unlimited(value));
     if is_unlimited {
         let help = "write at most 5, or remove it";
         problems.extend(at(
@@ -149,7 +186,8 @@ fn s3(settings: &Settings) -> Vec<Problem> {
     let help = "set `store_dir_limit_size`: the s3 output buffers in a folder of its own";
     problems.extend(at(settings, "storage.total_limit_size", NoEffect, "has no effect here", help));
     for name in ["host", "port"] {
-        let help = "set `endpoint`, for example `endpoint = \"https://minio.example.internal:9000\"`";
+        let help =
+            "set `endpoint`, for example `endpoint = \"https://minio.example.internal:9000\"`";
         problems.extend(at(settings, name, NoEffect, "has no effect on the s3 output", help));
     }
     problems.extend(s3_sizes(settings));
@@ -158,12 +196,17 @@ fn s3(settings: &Settings) -> Vec<Problem> {
 
 /// The plugin's own start-up checks, which no dry run makes.
 fn s3_sizes(settings: &Settings) -> Option<Problem> {
-    let conflict = |name, message: &str, help: &str| at(settings, name, ProblemKind::Conflict, message, help);
+    let conflict =
+        |name, message: &str, help: &str| at(settings, name, ProblemKind::Conflict, message, help);
     let puts = switch(settings, "use_put_object") == Some(true);
     let object = bytes(settings, "total_file_size");
     if puts && object.is_some_and(|object| object > S3_PUT_MAX) {
         let help = "lower it, or remove `use_put_object`";
-        return conflict("total_file_size", "is more than 50M, the most that `use_put_object` sends", help);
+        return conflict(
+            "total_file_size",
+            "is more than 50M, the most that `use_put_object` sends",
+            help,
+        );
     }
     let object = object.unwrap_or(if puts { S3_PUT_MAX } else { S3_OBJECT_DEFAULT });
     let part = bytes(settings, "upload_chunk_size")?;
@@ -200,15 +243,15 @@ fn tls(output: Output, settings: &Settings) -> Vec<Problem> {
         }
     }
     if switch(settings, "tls.verify") == Some(false) && is_on {
-        let help =
-            "remove it, and name the authority that signed the receiver's certificate in `tls.ca_file`";
+        let help = "remove it, and name the authority that signed the receiver's certificate in `tls.ca_file`";
         let message = "lets anyone on the way read the records and the credentials";
         problems.extend(at(settings, "tls.verify", ProblemKind::Risky, message, help));
     }
     problems
 }
 
-/// Fluent Bit takes these from every output and forgets them where the plugin does not connect itself.
+/// Fluent Bit takes these from every output and forgets them where the plugin does not connect
+/// itself.
 fn without_network(output: Output, settings: &Settings) -> Vec<Problem> {
     if output.is_network() {
         return Vec::new();
@@ -219,7 +262,8 @@ fn without_network(output: Output, settings: &Settings) -> Vec<Problem> {
         }
         _ => "remove it",
     };
-    let of_network = |name: &str| matches!(name, "host" | "port" | "ipv6") || name.starts_with("net.");
+    let of_network =
+        |name: &str| matches!(name, "host" | "port" | "ipv6") || name.starts_with("net.");
     let names = settings.keys().filter(|name| of_network(name) && output.property(name).is_some());
     let message = format!("has no effect on the {} output", output.name());
     names.filter_map(|name| at(settings, name, ProblemKind::NoEffect, &message, help)).collect()

@@ -80,7 +80,10 @@ impl Property {
 }
 
 pub(super) static STDOUT: &[Property] = &[
-    words("format", &["msgpack", "json", "json_lines", "json_stream", "otlp_json", "otlp_json_pretty"]),
+    words(
+        "format",
+        &["msgpack", "json", "json_lines", "json_stream", "otlp_json", "otlp_json_pretty"],
+    ),
     words("json_date_format", DATE_FORMATS),
     text_or_false("json_date_key").default("date"),
 ];
@@ -191,7 +194,9 @@ pub(super) static HTTP: &[Property] = &[
     text("oauth2.scope").since(5, 0, 0),
     text("oauth2.audience").since(5, 0, 0),
     text("oauth2.resource").since(5, 0, 0),
-    words("oauth2.auth_method", &["basic", "post", "private_key_jwt"]).default("basic").since(5, 0, 0),
+    words("oauth2.auth_method", &["basic", "post", "private_key_jwt"])
+        .default("basic")
+        .since(5, 0, 0),
     text("oauth2.jwt_key_file").since(5, 0, 0),
     text("oauth2.jwt_cert_file").since(5, 0, 0),
     text("oauth2.jwt_aud").since(5, 0, 0),

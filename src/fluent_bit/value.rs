@@ -18,7 +18,8 @@ pub enum OutputValue {
 /// Older versions copy a variable's name into 64 bytes without looking.
 const ENV_NAME_MAX: usize = 63;
 
-/// Returns the environment variable that carries the secret of a property; `index` for an item of a list.
+/// Returns the environment variable that carries the secret of a property; `index` for an item of a
+/// list.
 pub fn env_name(property: &str, index: Option<usize>) -> String {
     let tail = index.map(|index| format!("_{index}")).unwrap_or_default();
     let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
@@ -41,7 +42,8 @@ pub(super) fn parse_switch(text: &str) -> Option<bool> {
     is(["false", "off", "no"]).then_some(false)
 }
 
-/// Returns the bytes that a size stands for: digits and perhaps K, M or G (or KB, MB, GB), in thousands.
+/// Returns the bytes that a size stands for: digits and perhaps K, M or G (or KB, MB, GB), in
+/// thousands.
 pub(super) fn parse_size(text: &str) -> Option<i64> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let unit = match text[digits..].to_ascii_uppercase().as_str() {
@@ -74,7 +76,8 @@ pub(super) fn parse_integer(text: &str) -> Option<i64> {
     bare.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// Returns what stands between `${` and `}` for each variable of a text; `None` for one that does not end.
+/// Returns what stands between `${` and `}` for each variable of a text; `None` for one that does
+/// not end.
 pub(super) fn variables(text: &str) -> impl Iterator<Item = Option<&str>> {
     text.split("${").skip(1).map(|rest| rest.split_once('}').map(|(name, _)| name))
 }
@@ -141,7 +144,10 @@ mod tests {
 
         assert_eq!(env_name("HTTP_Passwd", None), "OUT_HTTP_PASSWD");
         assert_eq!(env_name("header", Some(1)), "OUT_HEADER_1");
-        assert_eq!(env_name(longest, None), "OUT_RDKAFKA_SASL_OAUTHBEARER_CLIENT_CREDENTIALS_CLIENT_SECRET");
+        assert_eq!(
+            env_name(longest, None),
+            "OUT_RDKAFKA_SASL_OAUTHBEARER_CLIENT_CREDENTIALS_CLIENT_SECRET"
+        );
         for name in ["x".repeat(60), "y".repeat(500)] {
             assert!(env_name(&name, Some(99_999)).len() <= ENV_NAME_MAX);
         }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A version of Fluent Bit. A floating tag such as `4.2` lacks the last part, and stands for its newest.
+/// A version of Fluent Bit. A floating tag such as `4.2` lacks the last part, and stands for its
+/// newest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version {
     major: u32,
@@ -15,7 +16,8 @@ pub(super) const OLDEST: Version = Version::exact(3, 2, 0);
 /// The one that the table of properties describes.
 pub(super) const DESCRIBED: Version = Version::exact(5, 1, 1);
 
-/// CVE-2024-4323, memory corruption through the built-in HTTP server: the first bad and the first good version.
+/// CVE-2024-4323, memory corruption through the built-in HTTP server: the first bad and the first
+/// good version.
 const CVE_FROM: Version = Version::exact(2, 0, 7);
 const CVE_FIXED: Version = Version::exact(3, 0, 4);
 
@@ -27,7 +29,8 @@ impl Version {
         Self { major, minor: Some(minor), patch: Some(patch) }
     }
 
-    /// Returns whether this version, or the newest that a floating tag stands for, is `other` or newer.
+    /// Returns whether this version, or the newest that a floating tag stands for, is `other` or
+    /// newer.
     pub fn is_at_least(self, other: Self) -> bool {
         self.newest() >= other.newest()
     }
@@ -65,8 +68,9 @@ impl fmt::Display for TooOld {
 
 impl std::error::Error for TooOld {}
 
-/// Returns the version that an image tag states: `5.1.1`, `v3.2.0`, `5.1.1-debug`, `4.2`. `None` for a tag that states
-/// none, such as `latest`: then nobody can tell here whether the image will do.
+/// Returns the version that an image tag states: `5.1.1`, `v3.2.0`, `5.1.1-debug`, `4.2`. `None`
+/// for a tag that states none, such as `latest`: then nobody can tell here whether the image will
+/// do.
 ///
 /// # Errors
 ///
@@ -110,7 +114,11 @@ mod tests {
             ("10.0.12", "10.0.12"),
         ];
         for (tag, version) in cases {
-            assert_eq!(parse_tag(tag).unwrap().map(|v| v.to_string()).as_deref(), Some(version), "{tag}");
+            assert_eq!(
+                parse_tag(tag).unwrap().map(|v| v.to_string()).as_deref(),
+                Some(version),
+                "{tag}"
+            );
         }
     }
 
@@ -138,7 +146,10 @@ mod tests {
         for tag in ["2.2.0", "v2.0.7", "3.0.3-debug", "2.1"] {
             let refused = parse_tag(tag).unwrap_err().to_string();
 
-            assert!(refused.contains("CVE-2024-4323") && refused.contains("YAML"), "{tag}: {refused}");
+            assert!(
+                refused.contains("CVE-2024-4323") && refused.contains("YAML"),
+                "{tag}: {refused}"
+            );
         }
     }
 

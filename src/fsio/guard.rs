@@ -1,8 +1,9 @@
-//! Files that decide what is trusted, which nobody else may be able to change, and secrets, which nobody else may
-//! even read.
+//! Files that decide what is trusted, which nobody else may be able to change, and secrets, which
+//! nobody else may even read.
 //!
-//! Asked is what a mode says: of the opened file, so that it cannot be exchanged between check and use, and of every
-//! folder above it. Whoever grants writing by an access list raises the group's bits, and is found by them.
+//! Asked is what a mode says: of the opened file, so that it cannot be exchanged between check and
+//! use, and of every folder above it. Whoever grants writing by an access list raises the group's
+//! bits, and is found by them.
 
 use std::fs::Metadata;
 use std::io::{self, Read as _};
@@ -26,7 +27,8 @@ const STICKY: u32 = 0o1000;
 /// As many links as Linux follows.
 const LINKS_MAX: u32 = 40;
 
-/// Whom the kernel names as the owner where it has no name, in a namespace that maps not every user.
+/// Whom the kernel names as the owner where it has no name, in a namespace that maps not every
+/// user.
 const NOBODY: u32 = 65534;
 
 /// Why a file neither decides what is trusted nor is a secret.
@@ -62,7 +64,9 @@ impl GuardError {
     /// Returns what a person can do, if this program knows.
     pub fn remedy(&self) -> Option<String> {
         match self {
-            Self::Mode { path, .. } => Some(format!("look at what it says, then: chmod go-w {path}")),
+            Self::Mode { path, .. } => {
+                Some(format!("look at what it says, then: chmod go-w {path}"))
+            }
             Self::NotPrivate { path, .. } => Some(format!("chmod {MODE_PRIVATE:o} {path}")),
             Self::Owner { path, user, .. } => {
                 Some(format!("look at what it says, then take it over: chown {user} {path}"))
@@ -71,7 +75,9 @@ impl GuardError {
                 Some(format!("chmod go-w {folder}, or keep the file in a folder of your own"))
             }
             Self::FolderOwner { .. } => Some("keep the file in a folder of your own".to_owned()),
-            Self::Link { .. } => Some("name the file itself, and keep it in a folder of your own".to_owned()),
+            Self::Link { .. } => {
+                Some("name the file itself, and keep it in a folder of your own".to_owned())
+            }
             Self::Read(ReadFileError::Io(error)) => remedy(error).map(str::to_owned),
             Self::Read(_) => None,
         }
@@ -83,7 +89,8 @@ impl GuardError {
     }
 }
 
-/// Returns the bytes of a file, of which there may be `limit`, that only this user or root can change.
+/// Returns the bytes of a file, of which there may be `limit`, that only this user or root can
+/// change.
 ///
 /// # Errors
 ///
@@ -95,7 +102,8 @@ pub fn read_guarded(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, GuardError> 
     Ok(bytes)
 }
 
-/// Returns the bytes of a secret, of which there may be `limit`, that only this user or root can read or change.
+/// Returns the bytes of a secret, of which there may be `limit`, that only this user or root can
+/// read or change.
 ///
 /// # Errors
 ///
@@ -130,7 +138,12 @@ fn open(path: &Utf8Path, forbidden: u32) -> Result<fs::File, GuardError> {
     Ok(file)
 }
 
-fn read(name: &Utf8Path, stream: impl io::Read, limit: u64, bytes: &mut Vec<u8>) -> Result<(), GuardError> {
+fn read(
+    name: &Utf8Path,
+    stream: impl io::Read,
+    limit: u64,
+    bytes: &mut Vec<u8>,
+) -> Result<(), GuardError> {
     stream.take(limit.saturating_add(1)).read_to_end(bytes)?;
     if bytes.len() as u64 > limit {
         return Err(ReadFileError::TooLarge { path: name.to_owned(), limit }.into());
@@ -140,8 +153,9 @@ fn read(name: &Utf8Path, stream: impl io::Read, limit: u64, bytes: &mut Vec<u8>)
 
 /// Checks that nobody else can put another file at `path`, or take away the one that is there.
 ///
-/// Every folder on the way counts: those of the name, and those to which links lead, one after the other. A link in a folder
-/// in which others make files, such as `/tmp`, must be this user's or root's.
+/// Every folder on the way counts: those of the name, and those to which links lead, one after the
+/// other. A link in a folder in which others make files, such as `/tmp`, must be this user's or
+/// root's.
 ///
 /// # Errors
 ///
@@ -163,18 +177,22 @@ pub fn check_folders(path: &Utf8Path) -> Result<(), GuardError> {
         let here = folder.join(&name);
         let metadata = match fs::symlink_metadata(&here) {
             // What is yet to be made: its folder was asked.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && ahead.is_empty() => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && ahead.is_empty() => {
+                return Ok(());
+            }
             asked => asked?,
         };
         if metadata.is_symlink() {
             links += 1;
             if links > LINKS_MAX {
-                return Err(
-                    io::Error::other(format!("`{path}` leads over more than {LINKS_MAX} links")).into()
-                );
+                return Err(io::Error::other(format!(
+                    "`{path}` leads over more than {LINKS_MAX} links"
+                ))
+                .into());
             }
             access.check_link(&here, metadata.uid(), user)?;
-            let leads_to = Utf8PathBuf::try_from(fs::read_link(&here)?).map_err(io::Error::other)?;
+            let leads_to =
+                Utf8PathBuf::try_from(fs::read_link(&here)?).map_err(io::Error::other)?;
             if leads_to.is_absolute() {
                 folder = Utf8PathBuf::from("/");
                 access = Access::of(&fs::metadata(&folder)?);
@@ -190,10 +208,9 @@ pub fn check_folders(path: &Utf8Path) -> Result<(), GuardError> {
 
 /// Returns the names of a path from the last to the first.
 fn names_from_last(path: &Utf8Path) -> impl Iterator<Item = String> {
-    let names = path
-        .components()
-        .rev()
-        .filter(|component| matches!(component, Utf8Component::Normal(_) | Utf8Component::ParentDir));
+    let names = path.components().rev().filter(|component| {
+        matches!(component, Utf8Component::Normal(_) | Utf8Component::ParentDir)
+    });
     names.map(|component| component.as_str().to_owned())
 }
 
@@ -222,8 +239,8 @@ impl Access {
         Ok(())
     }
 
-    /// Refuses another user's link in a folder where other users can create links: the sticky bit protects existing names, not
-    /// names that are still free.
+    /// Refuses another user's link in a folder where other users can create links: the sticky bit
+    /// protects existing names, not names that are still free.
     fn check_link(self, link: &Utf8Path, owner: u32, user: u32) -> Result<(), GuardError> {
         if self.others_write() && is_other(owner, user) {
             return Err(GuardError::Link { link: link.to_owned(), owner, user });
@@ -232,8 +249,10 @@ impl Access {
     }
 
     fn others_write(self) -> bool {
-        // By custom the group with the number of a user is that user's alone, and such folders are open to it.
-        let others = if self.group == self.owner { EVERYONE_WRITES } else { EVERYONE_WRITES | GROUP_WRITES };
+        // By custom the group with the number of a user is that user's alone, and such folders are
+        // open to it.
+        let others =
+            if self.group == self.owner { EVERYONE_WRITES } else { EVERYONE_WRITES | GROUP_WRITES };
         self.mode & others != 0
     }
 }
@@ -242,7 +261,8 @@ fn is_other(owner: u32, user: u32) -> bool {
     owner != user && owner != 0 && !(owner == NOBODY && has_unmapped_users())
 }
 
-/// Returns whether this process sees some users, and be it root, as nobody: as in a sandbox that maps one user only.
+/// Returns whether this process sees some users, and be it root, as nobody: as in a sandbox that
+/// maps one user only.
 fn has_unmapped_users() -> bool {
     fs::read_to_string("/proc/self/uid_map")
         .is_ok_and(|map| !map.split_whitespace().eq(["0", "0", "4294967295"]))
@@ -314,7 +334,10 @@ mod tests {
         for mode in [0o664, 0o646, 0o666, 0o620, 0o602] {
             set_mode(file, mode);
             let refused = read_guarded(file, 4).unwrap_err();
-            assert!(matches!(refused, GuardError::Mode { mode: found, .. } if found == mode), "{refused}");
+            assert!(
+                matches!(refused, GuardError::Mode { mode: found, .. } if found == mode),
+                "{refused}"
+            );
             assert!(refused.remedy().unwrap().ends_with(&format!("chmod go-w {file}")));
         }
     }
@@ -367,7 +390,8 @@ mod tests {
     #[test]
     fn a_folder_in_which_a_group_or_another_user_renames_is_refused() {
         let (user, other) = (1000, 1001);
-        let fault = |owner, group, mode| Access { owner, group, mode }.check("a".into(), user).err();
+        let fault =
+            |owner, group, mode| Access { owner, group, mode }.check("a".into(), user).err();
         for (owner, group, mode) in [
             (user, user, 0o755),
             (0, 0, 0o755),
@@ -388,16 +412,22 @@ mod tests {
         }
         for mode in [0o755, 0o700, 0o1777] {
             let refused = fault(other, other, mode);
-            assert!(matches!(refused, Some(GuardError::FolderOwner { owner: 1001, .. })), "{mode:o}");
+            assert!(
+                matches!(refused, Some(GuardError::FolderOwner { owner: 1001, .. })),
+                "{mode:o}"
+            );
         }
     }
 
     #[test]
     fn link_of_another_user_is_refused_only_where_others_make_links() {
         let (user, other) = (1000, 1001);
-        let fault =
-            |mode, owner| Access { owner: 0, group: 0, mode }.check_link("a".into(), owner, user).err();
-        for (mode, owner) in [(0o1777, user), (0o1777, 0), (0o755, other), (0o1755, other), (0o1775, other)] {
+        let fault = |mode, owner| {
+            Access { owner: 0, group: 0, mode }.check_link("a".into(), owner, user).err()
+        };
+        for (mode, owner) in
+            [(0o1777, user), (0o1777, 0), (0o755, other), (0o1755, other), (0o1775, other)]
+        {
             assert!(fault(mode, owner).is_none(), "{mode:o} {owner}");
         }
         let refused = fault(0o1777, other);
@@ -451,7 +481,10 @@ mod tests {
     fn what_is_no_file_or_not_there_is_told_apart() {
         let Place { folder, .. } = &place();
 
-        assert!(matches!(read_guarded(folder, 4), Err(GuardError::Read(ReadFileError::NotRegular { .. }))));
+        assert!(matches!(
+            read_guarded(folder, 4),
+            Err(GuardError::Read(ReadFileError::NotRegular { .. }))
+        ));
         assert!(read_guarded(&folder.join("none"), 4).unwrap_err().is_not_found());
     }
 }

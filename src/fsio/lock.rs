@@ -1,4 +1,5 @@
-//! Locks between processes, released when the holder closes the file or ends. A wait of more than a second is reported.
+//! Locks between processes, released when the holder closes the file or ends. A wait of more than a
+//! second is reported.
 
 use std::fmt;
 use std::fs::TryLockError;
@@ -17,7 +18,8 @@ use super::open::open_for_reading;
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The listener that gets the path of each lock that was not free for a second, once. The default has none.
+/// The listener that gets the path of each lock that was not free for a second, once. The default
+/// has none.
 #[derive(Clone, Default)]
 pub struct Waits(Option<Arc<Listener>>);
 
@@ -88,8 +90,8 @@ pub fn lock_file(file: &fs::File, sharing: Sharing, waits: &Waits) -> io::Result
     }
 }
 
-/// Waits for the exclusive lock of the file or folder at `path`; one that is replaced while we wait is locked in place of
-/// the old one.
+/// Waits for the exclusive lock of the file or folder at `path`; one that is replaced while we wait
+/// is locked in place of the old one.
 ///
 /// # Errors
 ///

@@ -1,7 +1,8 @@
-//! Opens the very file that has a name: not the target of a link, not a pipe, and no file that takes the name during the open.
+//! Opens the very file that has a name: not the target of a link, not a pipe, and no file that
+//! takes the name during the open.
 //!
-//! No open here blocks. A pipe that takes the place of a file between the check and the open is opened at once, and the
-//! second check, of the open file, refuses it.
+//! No open here blocks. A pipe that takes the place of a file between the check and the open is
+//! opened at once, and the second check, of the open file, refuses it.
 
 use std::fs::{Metadata, Permissions};
 use std::io;
@@ -40,7 +41,8 @@ pub fn open_regular(path: &Utf8Path) -> Result<(fs::File, u64), ReadFileError> {
     if opened.is_file() { Ok((file, opened.len())) } else { Err(not_regular()) }
 }
 
-/// Opens the file at `path`, and returns it with its size; none if another one took its name meanwhile.
+/// Opens the file at `path`, and returns it with its size; none if another one took its name
+/// meanwhile.
 ///
 /// `check` is asked before the file is opened, and of the opened file.
 ///
@@ -56,7 +58,8 @@ pub fn open_named<E>(
     open_below(folder, name.as_ref(), failed, check)
 }
 
-/// As [`open_named`], of a file at a relative path below the folder `root`: no folder on the way there may be a link either.
+/// As [`open_named`], of a file at a relative path below the folder `root`: no folder on the way
+/// there may be a link either.
 ///
 /// # Errors
 ///
@@ -98,8 +101,8 @@ fn open_beneath(root: &Utf8Path, relative: &Utf8Path) -> rustix::io::Result<std:
     Ok(folder.into())
 }
 
-/// Opens the file at `path`, which is only ever locked, and makes it with this mode if it is not there; none if something
-/// else stands there.
+/// Opens the file at `path`, which is only ever locked, and makes it with this mode if it is not
+/// there; none if something else stands there.
 ///
 /// # Errors
 ///
@@ -123,8 +126,8 @@ pub fn open_lock(path: &Utf8Path, mode: u32) -> io::Result<Option<fs::File>> {
     }
 }
 
-/// Opens the file at `path` to read and extend it, and makes it with this mode if it is not there; none if something else
-/// stands there, or a file that has several names.
+/// Opens the file at `path` to read and extend it, and makes it with this mode if it is not there;
+/// none if something else stands there, or a file that has several names.
 ///
 /// # Errors
 ///
@@ -135,7 +138,9 @@ pub fn open_to_extend(path: &Utf8Path, mode: u32) -> io::Result<Option<fs::File>
     options.read(true).write(true).create(true).truncate(false).mode(mode);
     let file = match options.custom_flags(flags.bits().cast_signed()).open(path) {
         Ok(file) => file,
-        Err(_) if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) => return Ok(None),
+        Err(_) if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) => {
+            return Ok(None);
+        }
         Err(error) => return Err(error),
     };
     // What has another name, too, is extended there as well.

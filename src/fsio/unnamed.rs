@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
 
-/// Makes a file without a name in a folder; none where the file system has no such files, as FAT has not, or where they
-/// could not be named later.
+/// Makes a file without a name in a folder; none where the file system has no such files, as FAT
+/// has not, or where they could not be named later.
 pub(super) fn create(folder: &Path) -> Option<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     let file = File::from(open(folder, flags, Mode::RUSR | Mode::WUSR).ok()?);

@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_digest_does_not_depend_on_where_it_is_computed_or_how_the_bytes_come() {
-        let bytes: Vec<u8> = (0..3_000_001_u32).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[2]).collect();
+        let bytes: Vec<u8> =
+            (0..3_000_001_u32).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[2]).collect();
         for piece in [1000, BUFFER_BYTES - 1, BUFFER_BYTES, BUFFER_BYTES + 1, bytes.len()] {
             for announced in [0, bytes.len() as u64] {
                 let mut hashing = start(announced);

@@ -30,7 +30,8 @@ pub struct Crew {
 }
 
 impl Crew {
-    /// Begins to hash `bytes` bytes of `file` from the place `at`; none if the system allows no thread.
+    /// Begins to hash `bytes` bytes of `file` from the place `at`; none if the system allows no
+    /// thread.
     ///
     /// Files are taken up in the order of the calls.
     pub fn hash(&self, file: Arc<File>, at: u64, bytes: u64) -> Option<Pending> {
@@ -133,7 +134,8 @@ impl Queue {
     fn close(&self) {
         let mut state = self.state();
         state.closed = true;
-        // Jobs hold the queue, so they would never be dropped, and whoever waits for one would do so for ever.
+        // Jobs hold the queue, so they would never be dropped, and whoever waits for one would do
+        // so for ever.
         let jobs = mem::take(&mut state.jobs);
         drop(state);
         drop(jobs);

@@ -1,7 +1,9 @@
-//! JSON that every reader understands alike: no key twice, and none that differs from another only in case.
+//! JSON that every reader understands alike: no key twice, and none that differs from another only
+//! in case.
 //!
-//! Go's decoder matches keys without case and takes the last one of several; others take the first, or match exactly. A
-//! manifest that holds both spellings means different images to different programs (CVE-2021-41190 is of this kind).
+//! Go's decoder matches keys without case and takes the last one of several; others take the first,
+//! or match exactly. A manifest that holds both spellings means different images to different
+//! programs (CVE-2021-41190 is of this kind).
 
 use std::fmt;
 
@@ -70,7 +72,9 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number that is not finite"))
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("a number that is not finite"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {

@@ -1,4 +1,5 @@
-//! The OCI image layout in an archive: `oci-layout`, `index.json` and `blobs/sha256/…`, as container runtimes import it.
+//! The OCI image layout in an archive: `oci-layout`, `index.json` and `blobs/sha256/…`, as
+//! container runtimes import it.
 //!
 //! Both files are derived from `images.json`, so a reader builds their bytes and compares.
 
@@ -79,13 +80,15 @@ pub fn index(images: &ImageList) -> Vec<u8> {
 
 /// Returns the names under which a runtime stores the images, each with the digest of the manifest.
 ///
-/// A kubelet finds `repository:tag@digest` after an import only if both `repository:tag` and `repository@digest` are there.
+/// A kubelet finds `repository:tag@digest` after an import only if both `repository:tag` and
+/// `repository@digest` are there.
 pub(super) fn names(images: &ImageList) -> Result<BTreeMap<String, Digest>, InvalidImageList> {
     let mut names = BTreeMap::new();
     for image in images.images() {
         let full = image.reference.full();
         let pinned = format!("{}/{}@sha256:{}", full.registry(), full.repository(), image.digest);
-        let tagged = full.tag().map(|tag| format!("{}/{}:{tag}", full.registry(), full.repository()));
+        let tagged =
+            full.tag().map(|tag| format!("{}/{}:{tag}", full.registry(), full.repository()));
         for name in tagged.into_iter().chain([pinned]) {
             if *names.entry(name.clone()).or_insert(image.digest) != image.digest {
                 return Err(contradiction(format!("`{name}` would be two images")));

@@ -1,7 +1,7 @@
 //! `images.json`: the images of a bundle, and each manifest, config and layer that they consist of.
 //!
-//! `SHA256SUMS` lists this file and none of the blobs, so the signature covers them through it: the same bundle has one content
-//! id with all, some or none of its images.
+//! `SHA256SUMS` lists this file and none of the blobs, so the signature covers them through it: the
+//! same bundle has one content id with all, some or none of its images.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -134,7 +134,8 @@ impl ImageList {
     pub fn of<'a>(
         images: impl IntoIterator<Item = (Reference, &'a LockedImage)>,
     ) -> Result<Self, InvalidImageList> {
-        let mut list = Self { blobs: BTreeMap::new(), manifests: BTreeMap::new(), images: BTreeMap::new() };
+        let mut list =
+            Self { blobs: BTreeMap::new(), manifests: BTreeMap::new(), images: BTreeMap::new() };
         for (reference, locked) in images {
             let LockedImage { digest, media_type, size, blobs, .. } = locked;
             let manifest = ListedManifest { media_type: *media_type, size: *size };
@@ -147,7 +148,8 @@ impl ImageList {
                 }
             }
             let blobs = blobs.keys().copied().collect();
-            list.images.insert(reference.to_string(), ListedImage { reference, digest: *digest, blobs });
+            list.images
+                .insert(reference.to_string(), ListedImage { reference, digest: *digest, blobs });
         }
         list.check()?;
         match list.to_bytes() {
@@ -173,7 +175,10 @@ impl ImageList {
         }
         let list = Self {
             blobs: blobs.into_iter().map(|blob| (blob.digest, blob.size)).collect(),
-            manifests: manifests.into_iter().map(ListManifestText::read).collect::<Result<_, _>>()?,
+            manifests: manifests
+                .into_iter()
+                .map(ListManifestText::read)
+                .collect::<Result<_, _>>()?,
             images: images.into_iter().map(ListImageText::read).collect::<Result<_, _>>()?,
         };
         list.check()?;
@@ -183,7 +188,8 @@ impl ImageList {
 
     /// Returns the bytes of `images.json`.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let blobs = self.blobs.iter().map(|(digest, size)| ListBlobText { digest: *digest, size: *size });
+        let blobs =
+            self.blobs.iter().map(|(digest, size)| ListBlobText { digest: *digest, size: *size });
         let images = self.images.iter().map(|(reference, image)| ListImageText {
             blobs: image.blobs.iter().copied().map(PrefixedDigest).collect(),
             digest: image.digest,
@@ -231,7 +237,8 @@ impl ImageList {
 
     /// Yields everything that a bundle with these images may carry, in the order of its digests.
     pub fn carryable(&self) -> impl Iterator<Item = (Digest, Carryable)> {
-        let manifests = self.manifests().map(|(digest, manifest)| (digest, Carryable::Manifest(manifest)));
+        let manifests =
+            self.manifests().map(|(digest, manifest)| (digest, Carryable::Manifest(manifest)));
         let blobs = self.blobs().map(|(digest, size)| (digest, Carryable::Blob { size }));
         manifests.chain(blobs).collect::<BTreeMap<_, _>>().into_iter()
     }
@@ -253,9 +260,9 @@ impl ImageList {
             self.manifests().map(|(digest, manifest)| (digest, manifest.size, MANIFEST_BYTES_MAX));
         let blobs = self.blobs().map(|(digest, size)| (digest, size, BLOB_BYTES_MAX));
         match manifests.chain(blobs).find(|(_, size, most)| !(1..=*most).contains(size)) {
-            Some((digest, size, most)) => {
-                Err(contradiction(format!("sha256:{digest} has {size} bytes, and 1 to {most} are allowed")))
-            }
+            Some((digest, size, most)) => Err(contradiction(format!(
+                "sha256:{digest} has {size} bytes, and 1 to {most} are allowed"
+            ))),
             None => Ok(()),
         }
     }
@@ -284,16 +291,19 @@ impl ImageList {
 
     /// Checks that nothing is listed that no image has, or in two roles.
     fn check_uses(&self) -> Result<(), InvalidImageList> {
-        let used: BTreeSet<Digest> = self.images.values().flat_map(|image| &image.blobs).copied().collect();
+        let used: BTreeSet<Digest> =
+            self.images.values().flat_map(|image| &image.blobs).copied().collect();
         let heads: BTreeSet<Digest> = self.images.values().map(|image| image.digest).collect();
         let unused = self.blobs.keys().find(|blob| !used.contains(*blob));
-        if let Some(unused) = unused.or_else(|| self.manifests.keys().find(|one| !heads.contains(*one))) {
+        if let Some(unused) =
+            unused.or_else(|| self.manifests.keys().find(|one| !heads.contains(*one)))
+        {
             return Err(contradiction(format!("sha256:{unused} belongs to no image")));
         }
         match self.manifests.keys().find(|digest| self.blobs.contains_key(*digest)) {
-            Some(both) => {
-                Err(contradiction(format!("sha256:{both} is listed as a manifest and as a config or layer")))
-            }
+            Some(both) => Err(contradiction(format!(
+                "sha256:{both} is listed as a manifest and as a config or layer"
+            ))),
             None => super::layout::names(self).map(drop),
         }
     }
@@ -314,7 +324,9 @@ impl ListManifestText {
         let known = MediaType::ALL
             .into_iter()
             .find(|known| known.as_str() == media_type && !known.is_index())
-            .ok_or_else(|| contradiction(format!("sha256:{digest} has a media type of no image manifest")))?;
+            .ok_or_else(|| {
+                contradiction(format!("sha256:{digest} has a media type of no image manifest"))
+            })?;
         Ok((digest, ListedManifest { media_type: known, size }))
     }
 }

@@ -1,4 +1,5 @@
-//! `profiles/images.lock`: which digest each tag led to, and what the image consists of. TOML in one spelling.
+//! `profiles/images.lock`: which digest each tag led to, and what the image consists of. TOML in
+//! one spelling.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -145,7 +146,8 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// When it is no lock of this version, breaks a limit, or is not spelled as [`Self::to_text`] spells it.
+    /// When it is no lock of this version, breaks a limit, or is not spelled as [`Self::to_text`]
+    /// spells it.
     pub fn parse(text: &str) -> Result<Self, InvalidLock> {
         let line_of = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
         let whole = |message: String| InvalidLock { line: None, message };
@@ -157,11 +159,15 @@ impl Lock {
             message: error.message().to_owned(),
         })?;
         if written.schema != SCHEMA {
-            return Err(whole(format!("the schema is `{}`, and `{SCHEMA}` is understood", written.schema)));
+            return Err(whole(format!(
+                "the schema is `{}`, and `{SCHEMA}` is understood",
+                written.schema
+            )));
         }
         let platform = written.platform.parse().map_err(|error| whole(format!("{error}")))?;
         let profiles = written.profiles.iter().map(|name| name.parse::<Label>());
-        let profiles = profiles.collect::<Result<_, _>>().map_err(|error| whole(error.to_string()))?;
+        let profiles =
+            profiles.collect::<Result<_, _>>().map_err(|error| whole(error.to_string()))?;
         // Before the images are read: a lock of 1 MiB may state thousands.
         Counted::Images.check(written.image.len()).map_err(|error| whole(error.to_string()))?;
         let mut images = BTreeMap::new();
@@ -185,7 +191,8 @@ impl Lock {
 
     /// Returns the one spelling of the lock.
     pub fn to_text(&self) -> String {
-        let profiles: Vec<String> = self.profiles.iter().map(|name| format!("\"{name}\"")).collect();
+        let profiles: Vec<String> =
+            self.profiles.iter().map(|name| format!("\"{name}\"")).collect();
         let mut text = format!(
             "# Written by `relay-bundle lock`.\nschema = \"{SCHEMA}\"\nplatform = \"{}\"\nprofiles = [{}]\n",
             self.platform,
@@ -209,7 +216,8 @@ impl Lock {
     }
 
     fn check_limits(&self) -> Result<(), TooMany> {
-        let blobs: BTreeSet<&Digest> = self.images.values().flat_map(|image| image.blobs.keys()).collect();
+        let blobs: BTreeSet<&Digest> =
+            self.images.values().flat_map(|image| image.blobs.keys()).collect();
         Counted::Images.check(self.images.len())?;
         Counted::Blobs.check(blobs.len())?;
         Counted::BlobEntries.check(self.images.values().map(|image| image.blobs.len()).sum())
@@ -219,11 +227,15 @@ impl Lock {
 impl LockImageText {
     fn checked(self) -> Result<(Reference, LockedImage), String> {
         let name: Reference = self.name.parse().map_err(|error| format!("{error}"))?;
-        let media_type = MediaType::of(&self.media_type).filter(|media_type| !media_type.is_index());
+        let media_type =
+            MediaType::of(&self.media_type).filter(|media_type| !media_type.is_index());
         let media_type = media_type
             .ok_or_else(|| format!("`{}` is not the type of an image manifest", self.media_type))?;
         if !(1..=MANIFEST_BYTES_MAX).contains(&self.size) {
-            return Err(format!("a manifest has 1 to {MANIFEST_BYTES_MAX} bytes, not {}", self.size));
+            return Err(format!(
+                "a manifest has 1 to {MANIFEST_BYTES_MAX} bytes, not {}",
+                self.size
+            ));
         }
         let (tagged, digest) = (digest(&self.tagged)?, digest(&self.digest)?);
         if name.digest().is_some_and(|stated| stated != tagged) {
@@ -239,8 +251,9 @@ fn digest(text: &str) -> Result<Digest, String> {
 }
 
 fn blob(line: &str) -> Result<(Digest, u64), String> {
-    let (name, size) =
-        line.split_once(' ').ok_or_else(|| "a blob is a digest and its size in bytes".to_owned())?;
+    let (name, size) = line
+        .split_once(' ')
+        .ok_or_else(|| "a blob is a digest and its size in bytes".to_owned())?;
     let size = size.parse().ok().filter(|size| (1..=BLOB_BYTES_MAX).contains(size));
     let size = size.ok_or_else(|| format!("a blob has 1 to {BLOB_BYTES_MAX} bytes"))?;
     Ok((digest(name)?, size))
@@ -329,7 +342,8 @@ mod tests {
             assert!(Lock::parse(&text.replacen(from, to, 1)).is_err(), "{from} -> {to}");
         }
         // A digest in the name is what was tagged.
-        let other = tagged.replace(&Digest::of(b"index").to_string(), &Digest::of(b"other").to_string());
+        let other =
+            tagged.replace(&Digest::of(b"index").to_string(), &Digest::of(b"other").to_string());
         let first = Lock::parse(&text.replacen(&tagged, &other, 1)).unwrap_err();
         assert!(first.message.contains("has a digest"), "{first}");
     }

@@ -1,7 +1,7 @@
 //! Image manifests and indexes, read in one way only: at `lock`, at `fetch` and at `verify`.
 //!
-//! Whatever two programs could read differently is refused: keys that differ in case, a manifest that is an index as well,
-//! another media type inside than outside, layers that are elsewhere.
+//! Whatever two programs could read differently is refused: keys that differ in case, a manifest
+//! that is an index as well, another media type inside than outside, layers that are elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +32,8 @@ pub enum MediaType {
 }
 
 impl MediaType {
-    pub const ALL: [Self; 4] = [Self::OciManifest, Self::OciIndex, Self::DockerManifest, Self::DockerList];
+    pub const ALL: [Self; 4] =
+        [Self::OciManifest, Self::OciIndex, Self::DockerManifest, Self::DockerList];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -97,10 +98,14 @@ impl Manifest {
             "annotations",
             "artifactType",
         ])?;
-        document.lacks(&["manifests", "fsLayers", "blobs"], "an image manifest does not have it")?;
+        document
+            .lacks(&["manifests", "fsLayers", "blobs"], "an image manifest does not have it")?;
         let config = document.object("config")?.descriptor(BLOB_BYTES_MAX)?;
         let layers = document.objects("layers", LAYERS_MAX)?;
-        let layers = layers.iter().map(|layer| layer.descriptor(BLOB_BYTES_MAX)).collect::<Result<_, _>>()?;
+        let layers = layers
+            .iter()
+            .map(|layer| layer.descriptor(BLOB_BYTES_MAX))
+            .collect::<Result<_, _>>()?;
         let manifest = Self { config, layers };
         manifest.check_layers()?;
         Ok(manifest)
@@ -123,7 +128,8 @@ impl Manifest {
                 return Err(field("layers", format!("sha256:{digest} is listed with two sizes")));
             }
             if MediaType::of(media_type).is_some() {
-                let why = format!("sha256:{digest} is listed as an image of its own ({media_type})");
+                let why =
+                    format!("sha256:{digest} is listed as an image of its own ({media_type})");
                 return Err(field("layers", why));
             }
             if media_type.contains("foreign") || media_type.contains("nondistributable") {
@@ -192,7 +198,8 @@ impl Index {
         match matches[..] {
             [child] => Ok(child),
             [] => {
-                let there: Vec<String> = self.children.iter().map(|(of, _)| of.to_string()).collect();
+                let there: Vec<String> =
+                    self.children.iter().map(|(of, _)| of.to_string()).collect();
                 let there = there.join(", ").chars().take(SHOWN_CHARACTERS_MAX).collect();
                 Err(NoChild::Absent { wanted: platform.to_string(), there })
             }
@@ -240,9 +247,8 @@ impl<'a> Fields<'a> {
             None if matches!(listed, MediaType::OciManifest | MediaType::OciIndex) => {}
             Some(Value::String(own)) if own == listed.as_str() => {}
             _ => {
-                return Err(
-                    document.wrong("mediaType", format!("expected {}, as it is listed", listed.as_str()))
-                );
+                return Err(document
+                    .wrong("mediaType", format!("expected {}, as it is listed", listed.as_str())));
             }
         }
         Ok(document)
@@ -254,12 +260,14 @@ impl<'a> Fields<'a> {
 
     /// Refuses keys that another reader would take for one of `names`.
     fn known(&self, names: &[&str]) -> Result<(), BadManifest> {
-        let names: BTreeMap<String, &str> = names.iter().map(|name| (folded(name), *name)).collect();
+        let names: BTreeMap<String, &str> =
+            names.iter().map(|name| (folded(name), *name)).collect();
         let is_lookalike = |key: &&String| names.get(&folded(key)).is_some_and(|name| name != key);
         match self.map.keys().find(is_lookalike) {
-            Some(key) => {
-                Err(self.wrong(key, "some programs read it as the key of the same letters in another case"))
-            }
+            Some(key) => Err(self.wrong(
+                key,
+                "some programs read it as the key of the same letters in another case",
+            )),
             None => Ok(()),
         }
     }
@@ -283,9 +291,10 @@ impl<'a> Fields<'a> {
             return Err(self.wrong(key, "expected a list"));
         };
         if list.len() > most {
-            return Err(
-                self.wrong(key, format!("it has {} entries, and at most {most} are supported", list.len()))
-            );
+            return Err(self.wrong(
+                key,
+                format!("it has {} entries, and at most {most} are supported", list.len()),
+            ));
         }
         let object = |(number, value): (usize, &'a Value)| match value {
             Value::Object(map) => Ok(Fields { at: format!("{}{key}[{number}].", self.at), map }),
@@ -316,11 +325,12 @@ impl<'a> Fields<'a> {
         ])?;
         self.lacks(&["urls"], "content that is elsewhere cannot be carried")?;
         let media_type = self.text("mediaType")?.filter(|text| !text.is_empty());
-        let media_type = media_type.ok_or_else(|| self.wrong("mediaType", "it is missing"))?.to_owned();
+        let media_type =
+            media_type.ok_or_else(|| self.wrong("mediaType", "it is missing"))?.to_owned();
         let digest = self.text("digest")?.unwrap_or_default();
         let digest = digest.strip_prefix("sha256:").and_then(|hex| hex.parse().ok());
-        let digest =
-            digest.ok_or_else(|| self.wrong("digest", "expected `sha256:` and 64 hexadecimal digits"))?;
+        let digest = digest
+            .ok_or_else(|| self.wrong("digest", "expected `sha256:` and 64 hexadecimal digits"))?;
         let size = self.map.get("size").and_then(Value::as_u64).unwrap_or_default();
         if !(1..=size_max).contains(&size) {
             return Err(self.wrong("size", format!("expected 1 to {size_max} bytes")));
@@ -334,7 +344,11 @@ impl<'a> Fields<'a> {
         let Some(data) = self.text("data")? else { return Ok(()) };
         let bytes = STANDARD.decode(data).map_err(|error| self.wrong("data", error.to_string()))?;
         let is_same = u64::try_from(bytes.len()) == Ok(size) && Digest::of(&bytes) == digest;
-        if is_same { Ok(()) } else { Err(self.wrong("data", "it is not what `digest` and `size` describe")) }
+        if is_same {
+            Ok(())
+        } else {
+            Err(self.wrong("data", "it is not what `digest` and `size` describe"))
+        }
     }
 
     fn platform(&self) -> Result<Option<Platform>, BadManifest> {
@@ -342,7 +356,14 @@ impl<'a> Fields<'a> {
             return Ok(None);
         }
         let platform = self.object("platform")?;
-        platform.known(&["os", "architecture", "variant", "os.version", "os.features", "features"])?;
+        platform.known(&[
+            "os",
+            "architecture",
+            "variant",
+            "os.version",
+            "os.features",
+            "features",
+        ])?;
         let (os, architecture) = (platform.text("os")?, platform.text("architecture")?);
         let variant = platform.text("variant")?;
         Ok(os.zip(architecture).map(|(os, architecture)| Platform::new(os, architecture, variant)))

@@ -1,4 +1,5 @@
-//! Container images as data: references, platforms, manifests, and the lock that pins tags to digests.
+//! Container images as data: references, platforms, manifests, and the lock that pins tags to
+//! digests.
 //!
 //! Pure. `registry` is the edge that talks to registries; `bundle` carries what is pinned.
 

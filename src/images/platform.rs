@@ -14,18 +14,25 @@ pub struct Platform {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a platform: write OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/amd64")]
+#[error(
+    "`{0}` is not a platform: write OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/amd64"
+)]
 pub struct InvalidPlatform(String);
 
 impl Platform {
-    /// Returns the platform; `arm64` without a variant is `arm64/v8`, as image indexes have it either way.
+    /// Returns the platform; `arm64` without a variant is `arm64/v8`, as image indexes have it
+    /// either way.
     pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
         let variant = match (architecture, variant) {
             ("arm64", None | Some("")) => Some("v8"),
             (_, Some("")) => None,
             (_, variant) => variant,
         };
-        Self { os: os.to_owned(), architecture: architecture.to_owned(), variant: variant.map(str::to_owned) }
+        Self {
+            os: os.to_owned(),
+            architecture: architecture.to_owned(),
+            variant: variant.map(str::to_owned),
+        }
     }
 }
 
@@ -80,7 +87,9 @@ mod tests {
 
     #[test]
     fn platform_of_another_form_is_refused() {
-        for text in ["", "linux", "linux/", "linux/AMD64", "linux/amd64/v1/x", "linux amd64", "/amd64"] {
+        for text in
+            ["", "linux", "linux/", "linux/AMD64", "linux/amd64/v1/x", "linux amd64", "/amd64"]
+        {
             assert!(text.parse::<Platform>().is_err(), "{text}");
         }
     }

@@ -35,7 +35,9 @@ pub enum ReferenceFault {
     Digest,
     #[error("a registry is a host name, with a port at most")]
     Registry,
-    #[error("a repository has segments of lowercase letters and digits, joined by `.`, `_`, `__` or `-`")]
+    #[error(
+        "a repository has segments of lowercase letters and digits, joined by `.`, `_`, `__` or `-`"
+    )]
     Repository,
     #[error("a tag has at most 128 letters, digits, `.`, `_` and `-`")]
     Tag,
@@ -126,7 +128,8 @@ impl FromStr for Reference {
         let (name, digest) = match text.split_once('@') {
             None => (text, None),
             Some((name, digest)) => {
-                let digest = Digest::from_prefixed(digest).map_err(|_| invalid(ReferenceFault::Digest))?;
+                let digest =
+                    Digest::from_prefixed(digest).map_err(|_| invalid(ReferenceFault::Digest))?;
                 (name, Some(digest))
             }
         };
@@ -175,7 +178,9 @@ fn is_host(text: &str) -> bool {
             && ends.iter().all(|end| end.is_some_and(|byte| *byte != b'-'))
     };
     host.split('.').all(is_label)
-        && port.is_none_or(|port| !port.is_empty() && !port.starts_with('0') && port.parse::<u16>().is_ok())
+        && port.is_none_or(|port| {
+            !port.is_empty() && !port.starts_with('0') && port.parse::<u16>().is_ok()
+        })
 }
 
 fn is_tag(text: &str) -> bool {

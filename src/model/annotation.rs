@@ -1,4 +1,5 @@
-//! Annotations: which ones are snippets of a controller's configuration, and what may be shown of a value.
+//! Annotations: which ones are snippets of a controller's configuration, and what may be shown of a
+//! value.
 
 use super::credential::{
     REDACTED, credentials, holds_credential, may_assign_secret, resembles_secret, sounds_secret,
@@ -10,8 +11,8 @@ pub fn is_snippet(annotation: &str) -> bool {
     name.contains("snippet") || prefix.contains("haproxy") && name.starts_with("config-")
 }
 
-/// Returns what may be shown of an annotation's value: nothing if its name sounds secret or the value may hold a
-/// credential that has no telling shape, else the text without its credentials.
+/// Returns what may be shown of an annotation's value: nothing if its name sounds secret or the
+/// value may hold a credential that has no telling shape, else the text without its credentials.
 pub fn shown_value(annotation: &str, value: &str) -> String {
     let may_hold = if is_snippet(annotation) { may_hold_secret } else { may_assign_secret };
     if sounds_secret(annotation) || may_hold(value) {
@@ -21,7 +22,8 @@ pub fn shown_value(annotation: &str, value: &str) -> String {
     if holds_credential(&shown) { REDACTED.to_owned() } else { shown }
 }
 
-/// Returns whether a snippet may hold a credential: a word of it, a variable's name, or a word that looks random.
+/// Returns whether a snippet may hold a credential: a word of it, a variable's name, or a word that
+/// looks random.
 fn may_hold_secret(snippet: &str) -> bool {
     let words = || snippet.split(|c: char| c.is_whitespace() || "\"';{}()".contains(c));
     sounds_secret(snippet)
@@ -33,8 +35,9 @@ fn may_hold_secret(snippet: &str) -> bool {
 const RANDOM_BYTES_MIN: usize = 16;
 
 fn is_random(word: &str) -> bool {
-    let longest =
-        word.split(|c: char| !c.is_ascii_alphanumeric() && !"+=_-".contains(c)).max_by_key(|part| part.len());
+    let longest = word
+        .split(|c: char| !c.is_ascii_alphanumeric() && !"+=_-".contains(c))
+        .max_by_key(|part| part.len());
     longest.is_some_and(|part| {
         part.len() >= RANDOM_BYTES_MIN
             && part.bytes().any(|byte| byte.is_ascii_digit())
@@ -90,12 +93,16 @@ mod tests {
 
     #[test]
     fn credential_within_value_is_cut_out() {
-        assert_eq!(shown_value("x.y/at", "see http://user:s3cret@inner/ now"), "see <redacted> now");
+        assert_eq!(
+            shown_value("x.y/at", "see http://user:s3cret@inner/ now"),
+            "see <redacted> now"
+        );
     }
 
     #[test]
     fn snippet_is_told_by_its_name() {
-        for annotation in [SNIPPET, "nginx.org/location-snippets", "haproxy-ingress.github.io/config-backend"]
+        for annotation in
+            [SNIPPET, "nginx.org/location-snippets", "haproxy-ingress.github.io/config-backend"]
         {
             assert!(is_snippet(annotation), "{annotation}");
         }

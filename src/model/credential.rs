@@ -1,4 +1,5 @@
-//! What gives a credential away: the name that it stands under, or its own shape wherever it stands.
+//! What gives a credential away: the name that it stands under, or its own shape wherever it
+//! stands.
 
 use std::ops::Range;
 
@@ -37,7 +38,8 @@ pub fn sounds_secret(key: &str) -> bool {
     (0..key.len()).any(|at| SECRET_WORDS.iter().any(|word| begins(&key.as_bytes()[at..], word)))
 }
 
-/// What the name of a credential has in it even after a slip of the fingers: letters only, in lower case.
+/// What the name of a credential has in it even after a slip of the fingers: letters only, in lower
+/// case.
 const LONG_WORDS: [&str; 12] = [
     "secret",
     "token",
@@ -60,23 +62,28 @@ const SHORT_WORDS: [&str; 3] = ["pass", "jwt", "key"];
 /// A longer name is not compared letter by letter: it resembles everything.
 const NAME_BYTES_MAX: usize = 128;
 
-/// Returns whether a key that no type knows may be a misspelt credential: `jwtSecrt`, `pasword`, `http_pass`.
+/// Returns whether a key that no type knows may be a misspelt credential: `jwtSecrt`, `pasword`,
+/// `http_pass`.
 ///
 /// Broader than [`sounds_secret`]: it may hide a value, and must not decide what is one.
 pub fn resembles_secret(name: &str) -> bool {
     if sounds_secret(name) || name.len() > NAME_BYTES_MAX {
         return true;
     }
-    let letters: Vec<u8> =
-        name.bytes().filter(u8::is_ascii_alphabetic).map(|byte| byte.to_ascii_lowercase()).collect();
+    let letters: Vec<u8> = name
+        .bytes()
+        .filter(u8::is_ascii_alphabetic)
+        .map(|byte| byte.to_ascii_lowercase())
+        .collect();
     SHORT_WORDS.iter().any(|word| letters.windows(word.len()).any(|part| part == word.as_bytes()))
         || LONG_WORDS.iter().any(|word| holds_nearly(&letters, word.as_bytes(), word.len() / 4))
 }
 
-/// Returns whether a part of `text` differs from `word` by at most `slips` letters that are wrong, missing, added or
-/// swapped.
+/// Returns whether a part of `text` differs from `word` by at most `slips` letters that are wrong,
+/// missing, added or swapped.
 fn holds_nearly(text: &[u8], word: &[u8], slips: usize) -> bool {
-    // One column a letter of `text`; row `n` is the distance of the first `n` letters of `word` to a part that ends here.
+    // One column a letter of `text`; row `n` is the distance of the first `n` letters of `word` to
+    // a part that ends here.
     let mut before = vec![usize::MAX; word.len() + 1];
     let mut column: Vec<usize> = (0..=word.len()).collect();
     for at in 0..text.len() {
@@ -84,7 +91,8 @@ fn holds_nearly(text: &[u8], word: &[u8], slips: usize) -> bool {
         for row in 1..=word.len() {
             let replaced = column[row - 1] + usize::from(word[row - 1] != text[at]);
             next[row] = replaced.min(column[row] + 1).min(next[row - 1] + 1);
-            let is_swapped = row > 1 && at > 0 && word[row - 1] == text[at - 1] && word[row - 2] == text[at];
+            let is_swapped =
+                row > 1 && at > 0 && word[row - 1] == text[at - 1] && word[row - 2] == text[at];
             if is_swapped {
                 next[row] = next[row].min(before[row - 2].saturating_add(1));
             }
@@ -97,19 +105,21 @@ fn holds_nearly(text: &[u8], word: &[u8], slips: usize) -> bool {
     false
 }
 
-/// Returns whether a text may state a credential with its name: `LDAP_PASSWORD=…`, `--password=…`, `Authorization: …`.
+/// Returns whether a text may state a credential with its name: `LDAP_PASSWORD=…`, `--password=…`,
+/// `Authorization: …`.
 pub fn may_assign_secret(text: &str) -> bool {
     let (names, _) = text.rsplit_once(['=', ':']).unwrap_or_default();
     names.split(['=', ':']).any(|name| !name.is_empty() && resembles_secret(name))
 }
 
-/// Returns whether `key` is the value of a pair whose name sounds secret: `{ name = "LDAP_PASSWORD", value = "…" }`.
+/// Returns whether `key` is the value of a pair whose name sounds secret: `{ name =
+/// "LDAP_PASSWORD", value = "…" }`.
 pub fn is_paired(name: Option<&str>, key: &str) -> bool {
     key == "value" && name.is_some_and(sounds_secret)
 }
 
-/// Returns whether a text holds a password in front of a host, a private key, an API key, a token behind its scheme, or
-/// JSON with a password.
+/// Returns whether a text holds a password in front of a host, a private key, an API key, a token
+/// behind its scheme, or JSON with a password.
 pub fn holds_credential(text: &str) -> bool {
     holds_pem(text) || credentials(text).next().is_some() || is_json_with_secret(text)
 }
@@ -124,7 +134,9 @@ fn is_json_with_secret(text: &str) -> bool {
 fn states_secret(value: &Value) -> bool {
     match value {
         Value::Object(fields) => fields.iter().any(|(key, value)| match value {
-            Value::String(text) => names_credential(key) && !text.is_empty() && !is_placeholder(text),
+            Value::String(text) => {
+                names_credential(key) && !text.is_empty() && !is_placeholder(text)
+            }
             value => states_secret(value),
         }),
         Value::Array(items) => items.iter().any(states_secret),
@@ -132,8 +144,8 @@ fn states_secret(value: &Value) -> bool {
     }
 }
 
-/// Returns whether a name ends with the word of a credential. Stricter than [`sounds_secret`]: `secretName` and
-/// `tokenEndpoint` name other things.
+/// Returns whether a name ends with the word of a credential. Stricter than [`sounds_secret`]:
+/// `secretName` and `tokenEndpoint` name other things.
 fn names_credential(name: &str) -> bool {
     const WORDS: [&str; 9] = [
         "secret",
@@ -146,8 +158,11 @@ fn names_credential(name: &str) -> bool {
         "encryptionkey",
         "authorization",
     ];
-    let letters: String =
-        name.chars().filter(char::is_ascii_alphabetic).map(|letter| letter.to_ascii_lowercase()).collect();
+    let letters: String = name
+        .chars()
+        .filter(char::is_ascii_alphabetic)
+        .map(|letter| letter.to_ascii_lowercase())
+        .collect();
     WORDS.iter().any(|word| letters.ends_with(word))
 }
 
@@ -161,8 +176,8 @@ pub fn holds_pem(text: &str) -> bool {
     text.contains("-----BEGIN")
 }
 
-/// Returns whether a text may hold a login in front of a host that a slip has made unrecognisable to
-/// [`holds_credential`]: `https://user:a b@proxy`, `https://user:password.proxy:3128`.
+/// Returns whether a text may hold a login in front of a host that a slip has made unrecognisable
+/// to [`holds_credential`]: `https://user:a b@proxy`, `https://user:password.proxy:3128`.
 pub fn may_hold_login(text: &str) -> bool {
     let has_login = |(login, host): (&str, &str)| {
         login.contains(':') && !host.starts_with("sha256:") && !login.starts_with("mailto:")
@@ -198,7 +213,9 @@ const AGE_PRIVATE: &str = "AGE-SECRET-KEY-";
 
 fn is_credential(word: &str) -> bool {
     let is_key = |part: &[u8]| part.eq_ignore_ascii_case(AGE_PRIVATE.as_bytes());
-    word.as_bytes().windows(AGE_PRIVATE.len()).any(is_key) || has_api_key(word) || has_password(word)
+    word.as_bytes().windows(AGE_PRIVATE.len()).any(is_key)
+        || has_api_key(word)
+        || has_password(word)
 }
 
 /// How API keys begin that say whose they are.
@@ -209,7 +226,8 @@ const API_KEY_BYTES_MIN: usize = 8;
 
 fn has_api_key(word: &str) -> bool {
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let is_key = |(_, rest): (&str, &str)| rest.bytes().take_while(is_part).count() >= API_KEY_BYTES_MIN;
+    let is_key =
+        |(_, rest): (&str, &str)| rest.bytes().take_while(is_part).count() >= API_KEY_BYTES_MIN;
     API_KEYS.iter().any(|start| word.split_once(start).is_some_and(is_key))
 }
 
@@ -221,7 +239,8 @@ fn is_scheme(word: &str) -> bool {
     })
 }
 
-/// Returns whether a word behind a scheme is a token and not a word of a sentence: it has a digit, or is of mixed case.
+/// Returns whether a word behind a scheme is a token and not a word of a sentence: it has a digit,
+/// or is of mixed case.
 fn is_token(word: &str) -> bool {
     let token = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
     let is_sign = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
@@ -236,11 +255,11 @@ fn is_token(word: &str) -> bool {
 
 /// Returns whether a word is `scheme://user:password@…` or `user:password@host`.
 fn has_password(word: &str) -> bool {
-    let (scheme, rest) = word.split_once("://").map_or((None, word), |(scheme, rest)| (Some(scheme), rest));
-    let Some((user, password, host)) = rest
-        .rsplit_once('@')
-        .and_then(|(login, host)| login.split_once(':').map(|(user, password)| (user, password, host)))
-    else {
+    let (scheme, rest) =
+        word.split_once("://").map_or((None, word), |(scheme, rest)| (Some(scheme), rest));
+    let Some((user, password, host)) = rest.rsplit_once('@').and_then(|(login, host)| {
+        login.split_once(':').map(|(user, password)| (user, password, host))
+    }) else {
         return false;
     };
     // `host:8080/a@b` has a port, `image:tag@sha256:…` a digest.
@@ -285,7 +304,9 @@ mod tests {
         ] {
             assert!(resembles_secret(name), "{name}");
         }
-        for name in ["", "logLevle", "replicaCuont", "pahts", "operater", "lgoMaxSize", "hots", "namespce"] {
+        for name in
+            ["", "logLevle", "replicaCuont", "pahts", "operater", "lgoMaxSize", "hots", "namespce"]
+        {
             assert!(!resembles_secret(name), "{name}");
         }
     }
@@ -314,12 +335,18 @@ mod tests {
 
     #[test]
     fn assignment_to_name_of_credential_is_recognised() {
-        for text in
-            ["LDAP_PASSWORD=a", "--password=a", "=-pasword=a", "Authorization: Bearer a", "a password: b"]
-        {
+        for text in [
+            "LDAP_PASSWORD=a",
+            "--password=a",
+            "=-pasword=a",
+            "Authorization: Bearer a",
+            "a password: b",
+        ] {
             assert!(may_assign_secret(text), "{text}");
         }
-        for text in ["LOG_LEVEL=a", "https://host/auth", "password", "--verbose=1", "", "ghcr.io/a/b:1"] {
+        for text in
+            ["LOG_LEVEL=a", "https://host/auth", "password", "--verbose=1", "", "ghcr.io/a/b:1"]
+        {
             assert!(!may_assign_secret(text), "{text}");
         }
     }

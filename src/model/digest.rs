@@ -152,8 +152,12 @@ mod tests {
     #[test]
     fn other_spellings_of_a_digest_are_refused() {
         let good = Digest::of(b"x").to_string();
-        for bad in [good.to_uppercase(), good[1..].to_owned(), format!("{good}0"), format!("+{}", &good[1..])]
-        {
+        for bad in [
+            good.to_uppercase(),
+            good[1..].to_owned(),
+            format!("{good}0"),
+            format!("+{}", &good[1..]),
+        ] {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
     }

@@ -4,13 +4,17 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// A minor version of Kubernetes 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct KubeVersion(u8);
 
 /// A text that is not a version that bundles can be rendered for.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not a Kubernetes version from 1.19 to 1.37; write it as a string, such as \"1.29\"")]
+#[error(
+    "`{0}` is not a Kubernetes version from 1.19 to 1.37; write it as a string, such as \"1.29\""
+)]
 pub struct InvalidKubeVersion(String);
 
 impl KubeVersion {
@@ -40,7 +44,9 @@ impl TryFrom<String> for KubeVersion {
             .and_then(|minor| minor.parse().ok())
             .map(Self);
         let known = minor.filter(|version| (Self::OLDEST..=Self::NEWEST).contains(version));
-        known.ok_or_else(|| InvalidKubeVersion(text.chars().take(80).flat_map(char::escape_debug).collect()))
+        known.ok_or_else(|| {
+            InvalidKubeVersion(text.chars().take(80).flat_map(char::escape_debug).collect())
+        })
     }
 }
 

@@ -48,7 +48,8 @@ impl<'de, const MIN: i64, const MAX: i64> Deserialize<'de> for Bounded<MIN, MAX>
             }
 
             fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
-                Bounded::new(value).ok_or_else(|| E::invalid_value(de::Unexpected::Signed(value), &self))
+                Bounded::new(value)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Signed(value), &self))
             }
 
             fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
@@ -85,7 +86,11 @@ pub fn quantity_milli(text: &str) -> Option<i128> {
     let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
     let (number, suffix) = unsigned.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.len() + fraction.len() == 0 || whole.len() > 19 || fraction.len() > 9 || fraction.contains('.') {
+    if whole.len() + fraction.len() == 0
+        || whole.len() > 19
+        || fraction.len() > 9
+        || fraction.contains('.')
+    {
         return None;
     }
     let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
@@ -94,7 +99,8 @@ pub fn quantity_milli(text: &str) -> Option<i128> {
     let milli = digits.checked_mul(1000)?.checked_mul(numerator)?;
     // Kubernetes rounds up what is finer than a thousandth.
     let divisor = scale.checked_mul(denominator)?;
-    (milli / divisor <= i128::from(i64::MAX) * 1000).then(|| sign * ((milli + divisor - 1) / divisor))
+    (milli / divisor <= i128::from(i64::MAX) * 1000)
+        .then(|| sign * ((milli + divisor - 1) / divisor))
 }
 
 fn suffix_factor(suffix: &str) -> Option<(i128, i128)> {
@@ -208,9 +214,19 @@ mod tests {
         for (text, milli) in cases.into_iter().filter(|(text, _)| *text != "1E") {
             assert_eq!(quantity_milli(text), Some(milli), "{text}");
         }
-        for bad in
-            ["", "Gi", "1gi", "1 Gi", "1.2.3", "abc", "1e", "0x10", "١", "1Ki ", "99999999999999999999"]
-        {
+        for bad in [
+            "",
+            "Gi",
+            "1gi",
+            "1 Gi",
+            "1.2.3",
+            "abc",
+            "1e",
+            "0x10",
+            "١",
+            "1Ki ",
+            "99999999999999999999",
+        ] {
             assert_eq!(quantity_milli(bad), None, "{bad}");
         }
     }

@@ -14,7 +14,8 @@ pub struct ObjectKey {
 }
 
 impl ObjectKey {
-    /// Returns what names the object in whichever version of its API it is asked for: kind, namespace and name.
+    /// Returns what names the object in whichever version of its API it is asked for: kind,
+    /// namespace and name.
     pub fn identity(&self) -> (&str, &str, &str) {
         (&self.kind, &self.namespace, &self.name)
     }
@@ -22,7 +23,8 @@ impl ObjectKey {
 
 /// Returns whether a text looks like the uid of an object: it is shown to people.
 pub fn is_uid(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 impl fmt::Display for ObjectKey {

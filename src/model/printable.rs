@@ -1,6 +1,7 @@
 //! Which characters a terminal shows as they are.
 
-/// Returns whether a character neither moves the cursor, changes colours, turns the direction of a text, nor is invisible.
+/// Returns whether a character neither moves the cursor, changes colours, turns the direction of a
+/// text, nor is invisible.
 pub fn is_printable(character: char) -> bool {
     let is_invisible = matches!(
         character,
@@ -16,7 +17,8 @@ mod tests {
 
     #[test]
     fn controls_and_invisible_characters_are_not_printable() {
-        for character in ['\n', '\u{1b}', '\u{7f}', '\u{9b}', '\u{200b}', '\u{202e}', '\u{2066}', '\u{feff}']
+        for character in
+            ['\n', '\u{1b}', '\u{7f}', '\u{9b}', '\u{200b}', '\u{202e}', '\u{2066}', '\u{feff}']
         {
             assert!(!is_printable(character), "{character:?}");
         }

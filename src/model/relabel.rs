@@ -1,7 +1,8 @@
 //! What a step of relabeling may do to the target of a scrape.
 
-/// Says whether a step may change where Prometheus looks, or cannot be seen not to: `__address__`, `__scheme__`,
-/// `__metrics_path__` and `__param_…` are labels like others, but their names begin with two underscores.
+/// Says whether a step may change where Prometheus looks, or cannot be seen not to: `__address__`,
+/// `__scheme__`, `__metrics_path__` and `__param_…` are labels like others, but their names begin
+/// with two underscores.
 pub fn redirects(action: Option<&str>, target_label: Option<&str>) -> bool {
     // Its names are made from those of other labels.
     let names_are_made = action.is_some_and(|action| action.eq_ignore_ascii_case("labelmap"));

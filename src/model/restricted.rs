@@ -1,7 +1,9 @@
-//! What the objects of a bundle may have: the Pod Security Standard *restricted*, and fields from closed lists.
+//! What the objects of a bundle may have: the Pod Security Standard *restricted*, and fields from
+//! closed lists.
 //!
-//! One list for the profiles that are checked and the bundles that are read; `docs/format/bundle.md` repeats it. To take
-//! something away here refuses bundles that were built before. To add something refuses bundles at older verifiers.
+//! One list for the profiles that are checked and the bundles that are read;
+//! `docs/format/bundle.md` repeats it. To take something away here refuses bundles that were built
+//! before. To add something refuses bundles at older verifiers.
 
 /// The fields of every object's metadata.
 pub const METADATA: [&str; 4] = ["annotations", "labels", "name", "namespace"];
@@ -146,7 +148,8 @@ pub const PROC_MOUNT: &str = "Default";
 /// The types of profiles of seccomp and AppArmor.
 const CONFINED: [&str; 2] = ["RuntimeDefault", "Localhost"];
 
-/// The starts of the annotations by which older servers confine containers, each before the name of one.
+/// The starts of the annotations by which older servers confine containers, each before the name of
+/// one.
 const APP_ARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
 const SECCOMP_ANNOTATIONS: [&str; 2] =
     ["container.seccomp.security.alpha.kubernetes.io/", "seccomp.security.alpha.kubernetes.io/"];
@@ -165,14 +168,16 @@ pub fn is_app_armor(kind: &str) -> bool {
     CONFINED.contains(&kind)
 }
 
-/// Returns whether SELinux options leave the user and the role to the node, and choose a type of containers.
+/// Returns whether SELinux options leave the user and the role to the node, and choose a type of
+/// containers.
 pub fn is_selinux(user: &str, role: &str, kind: &str) -> bool {
     user.is_empty() && role.is_empty() && SELINUX_TYPES.contains(&kind)
 }
 
 /// Returns whether an annotation of a pod leaves its containers confined.
 ///
-/// Servers before 1.27 read seccomp profiles from annotations, and those before 1.30 AppArmor profiles.
+/// Servers before 1.27 read seccomp profiles from annotations, and those before 1.30 AppArmor
+/// profiles.
 pub fn is_confining(annotation: &str, value: &str) -> bool {
     let is_default = value == "runtime/default" || value.starts_with("localhost/");
     if annotation.starts_with(APP_ARMOR_ANNOTATION) {

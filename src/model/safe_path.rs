@@ -6,8 +6,9 @@ use std::str::FromStr;
 
 /// The path of a file inside a bundle, such as `manifests/10-cm-relay.yaml`.
 ///
-/// Segments match `[a-z0-9][a-z0-9._-]*` and are joined by `/`; the whole has at most 100 bytes. Every such path
-/// means the same file on every file system, and fits the name field of a tar header. Ordered by bytes.
+/// Segments match `[a-z0-9][a-z0-9._-]*` and are joined by `/`; the whole has at most 100 bytes.
+/// Every such path means the same file on every file system, and fits the name field of a tar
+/// header. Ordered by bytes.
 ///
 /// `SHA256SUMS` is no such path, and need not be: it lists the others and is not listed.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -22,10 +23,14 @@ impl SafePath {
     ///
     /// # Errors
     ///
-    /// When `text` is empty or too long, or a segment is empty or has a byte that may not stand there.
+    /// When `text` is empty or too long, or a segment is empty or has a byte that may not stand
+    /// there.
     pub fn parse(text: &str) -> Result<Self, InvalidPath> {
         if text.len() > Self::BYTES_MAX {
-            return Err(InvalidPath::TooLong { start: text.chars().take(40).collect(), bytes: text.len() });
+            return Err(InvalidPath::TooLong {
+                start: text.chars().take(40).collect(),
+                bytes: text.len(),
+            });
         }
         let mut at_start = true;
         for (at, found) in text.char_indices() {
@@ -63,8 +68,8 @@ pub enum InvalidPath {
     #[error("path {path:?} has an empty segment")]
     EmptySegment { path: String },
     #[error(
-        "path {path:?} has {found:?} at byte {at}: segments are lowercase letters, digits, and after the first \
-         character `.`, `_` and `-`"
+        "path {path:?} has {found:?} at byte {at}: segments are lowercase letters, digits, and \
+         after the first character `.`, `_` and `-`"
     )]
     Character { path: String, found: char, at: usize },
 }
@@ -116,9 +121,14 @@ mod tests {
     #[test]
     fn paths_of_a_bundle_are_accepted() {
         let longest = "a".repeat(100);
-        for good in
-            ["bundle.json", "manifests/00-ns-a.yaml", "images/sha256/0a_b-c.d", "a/b/c/d", "0", &longest]
-        {
+        for good in [
+            "bundle.json",
+            "manifests/00-ns-a.yaml",
+            "images/sha256/0a_b-c.d",
+            "a/b/c/d",
+            "0",
+            &longest,
+        ] {
             assert_eq!(SafePath::parse(good).map(|path| path.to_string()), Ok(good.to_owned()));
         }
     }
@@ -165,14 +175,18 @@ mod tests {
     fn the_error_says_where_the_path_is_wrong() {
         let message = |text: &str| SafePath::parse(text).unwrap_err().to_string();
 
-        assert!(message("manifests/Ä.yaml").starts_with(r#"path "manifests/Ä.yaml" has 'Ä' at byte 10: "#));
+        assert!(
+            message("manifests/Ä.yaml")
+                .starts_with(r#"path "manifests/Ä.yaml" has 'Ä' at byte 10: "#)
+        );
         assert_eq!(message("a//b"), r#"path "a//b" has an empty segment"#);
         assert!(message(&"é".repeat(51)).ends_with("has 102 bytes, and 100 are allowed"));
     }
 
     #[test]
     fn order_is_that_of_the_bytes_of_the_whole_path() {
-        let mut paths = ["a/b", "a-b", "a.b", "a0", "a", "a_b"].map(|text| SafePath::parse(text).unwrap());
+        let mut paths =
+            ["a/b", "a-b", "a.b", "a0", "a", "a_b"].map(|text| SafePath::parse(text).unwrap());
 
         paths.sort();
 
@@ -181,8 +195,9 @@ mod tests {
 
     #[test]
     fn the_folders_of_a_path_are_its_proper_prefixes() {
-        let folders =
-            |text: &str| SafePath::parse(text).unwrap().folders().map(str::to_owned).collect::<Vec<_>>();
+        let folders = |text: &str| {
+            SafePath::parse(text).unwrap().folders().map(str::to_owned).collect::<Vec<_>>()
+        };
 
         assert_eq!(folders("a/b/c"), ["a", "a/b"]);
         assert!(folders("a").is_empty());

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 use super::number::Bounded;
 use super::text::{AgeFile, DataKey, ObjectName};
 
-/// A secret value. No `Debug`, `Clone`, `Display` or `Serialize`: [`SecretText::expose`] is the only way to it. It is
-/// overwritten when it is dropped.
+/// A secret value. No `Debug`, `Clone`, `Display` or `Serialize`: [`SecretText::expose`] is the
+/// only way to it. It is overwritten when it is dropped.
 pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
@@ -42,7 +42,8 @@ pub enum SecretForm {
     Literal { value: SecretText, revision: Counter },
 }
 
-/// The length of a generated secret when the profile does not say: 32 characters of 64 carry 192 bits.
+/// The length of a generated secret when the profile does not say: 32 characters of 64 carry 192
+/// bits.
 pub const GENERATED_LENGTH: i64 = 32;
 
 fn one() -> Counter {
@@ -76,7 +77,9 @@ impl SecretForm {
     pub fn revision(&self) -> Option<i64> {
         match self {
             Self::Generate { generation, .. } => Some(generation.get()),
-            Self::Existing { revision, .. } | Self::Literal { revision, .. } => Some(revision.get()),
+            Self::Existing { revision, .. } | Self::Literal { revision, .. } => {
+                Some(revision.get())
+            }
             Self::Age { .. } => None,
         }
     }
@@ -115,7 +118,9 @@ struct FormVisitor;
 impl FormVisitor {
     fn literal<E: de::Error>(text: &str, revision: Option<Counter>) -> Result<SecretForm, E> {
         if text.is_empty() {
-            return Err(E::custom("an empty secret is none; leave the key out to have one generated"));
+            return Err(E::custom(
+                "an empty secret is none; leave the key out to have one generated",
+            ));
         }
         if text.chars().any(char::is_control) {
             return Err(E::custom(
@@ -133,7 +138,9 @@ impl<'de> Visitor<'de> for FormVisitor {
     type Value = SecretForm;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a secret: a string, or a table with one of `generate`, `existing`, `age`, `value`")
+        f.write_str(
+            "a secret: a string, or a table with one of `generate`, `existing`, `age`, `value`",
+        )
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<SecretForm, E> {
@@ -146,16 +153,26 @@ impl<'de> Visitor<'de> for FormVisitor {
             match key.as_str() {
                 "generate" => {
                     let Generate { length, generation } = map.next_value()?;
-                    let length =
-                        length.unwrap_or_else(|| Bounded::new(GENERATED_LENGTH).expect("within its bounds"));
-                    forms.push(SecretForm::Generate { length, generation: generation.unwrap_or_else(one) });
+                    let length = length.unwrap_or_else(|| {
+                        Bounded::new(GENERATED_LENGTH).expect("within its bounds")
+                    });
+                    forms.push(SecretForm::Generate {
+                        length,
+                        generation: generation.unwrap_or_else(one),
+                    });
                 }
                 "existing" => {
                     let Existing { name, key, revision } = map.next_value()?;
                     if name.as_str().is_empty() {
-                        return Err(de::Error::custom("`existing` names no Secret; add its `name`"));
+                        return Err(de::Error::custom(
+                            "`existing` names no Secret; add its `name`",
+                        ));
                     }
-                    forms.push(SecretForm::Existing { name, key, revision: revision.unwrap_or_else(one) });
+                    forms.push(SecretForm::Existing {
+                        name,
+                        key,
+                        revision: revision.unwrap_or_else(one),
+                    });
                 }
                 "age" => forms.push(SecretForm::Age { file: map.next_value()? }),
                 "value" => value = Some(map.next_value()?),
@@ -219,7 +236,8 @@ impl schemars::JsonSchema for SecretForm {
         let counter = generator.subschema_for::<Counter>();
         let length = generator.subschema_for::<GeneratedLength>();
         let file = generator.subschema_for::<AgeFile>();
-        let (name, key) = (generator.subschema_for::<ObjectName>(), generator.subschema_for::<DataKey>());
+        let (name, key) =
+            (generator.subschema_for::<ObjectName>(), generator.subschema_for::<DataKey>());
         let closed = |properties: serde_json::Value, required: &[&str]| serde_json::json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
         schemars::json_schema!({
             "description": "A secret: made once in the cluster (`generate`), a key of a Secret that exists (`existing`), an age file (`age`), or, where the environment is `dev`, the value itself.",

@@ -4,8 +4,8 @@ use zeroize::Zeroizing;
 
 /// The bytes of a secret.
 ///
-/// No `Debug`, `Clone`, `Display` or `Serialize`: [`SecretValue::expose`] is the only way to them. They are overwritten
-/// when the value is dropped.
+/// No `Debug`, `Clone`, `Display` or `Serialize`: [`SecretValue::expose`] is the only way to them.
+/// They are overwritten when the value is dropped.
 #[derive(PartialEq, Eq)]
 pub struct SecretValue(Zeroizing<Vec<u8>>);
 

@@ -3,7 +3,8 @@
 use super::credential::{holds_credential, may_hold_login};
 use std::net::IpAddr;
 
-/// Declares a checked string: its rule in words, its pattern for the JSON Schema, and the check itself.
+/// Declares a checked string: its rule in words, its pattern for the JSON Schema, and the check
+/// itself.
 macro_rules! checked_text {
     ($(#[$doc:meta])* $name:ident, max = $max:literal, pattern = $pattern:literal, rule = $rule:literal, $check:expr) => {
         $(#[$doc])*
@@ -99,7 +100,8 @@ checked_text! {
 }
 
 checked_text! {
-    /// A name that becomes part of object names which may not start with a digit (RFC 1035), or nothing.
+    /// A name that becomes part of object names which may not start with a digit (RFC 1035), or
+    /// nothing.
     NameOverride, max = 45, pattern = "^([a-z]([-a-z0-9]*[a-z0-9])?)?$",
     rule = "write at most 45 lowercase letters, digits and `-`, starting with a letter (RFC 1035)",
     |text| text.is_empty() || is_label(text) && text.as_bytes()[0].is_ascii_lowercase()
@@ -141,7 +143,8 @@ checked_text! {
 }
 
 checked_text! {
-    /// A host of an HTTP route: a DNS name, with `*.` in front for every name below it, or nothing for all hosts.
+    /// A host of an HTTP route: a DNS name, with `*.` in front for every name below it, or nothing
+    /// for all hosts.
     RouteHost, max = 253, pattern = "^((\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$",
     rule = "write a DNS name in lower case, optionally with `*.` in front; no scheme, port or path",
     |text| text.is_empty() || text.strip_prefix("*.").unwrap_or(text).split('.').all(is_label) && text.parse::<IpAddr>().is_err()
@@ -247,7 +250,8 @@ checked_text! {
 }
 
 impl AgeRecipient {
-    /// The one in the documentation of age, which the shipped profiles have: its private key is nobody's here.
+    /// The one in the documentation of age, which the shipped profiles have: its private key is
+    /// nobody's here.
     const EXAMPLE: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 
     /// Returns whether it is the example of the shipped profiles.
@@ -264,7 +268,8 @@ checked_text! {
 }
 
 fn is_label(text: &str) -> bool {
-    let edge = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let edge =
+        |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let bytes = text.as_bytes();
     let inner = bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-');
     bytes.len() <= 63 && edge(bytes.first()) && edge(bytes.last()) && inner
@@ -280,8 +285,10 @@ pub fn is_label_value(text: &str) -> bool {
 
 /// Returns whether `text` may be the key of a label or an annotation: `name` or `prefix/name`.
 pub fn is_qualified_name(text: &str) -> bool {
-    let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
-    let prefix_ok = prefix.is_none_or(|prefix| prefix.len() <= 253 && prefix.split('.').all(is_label));
+    let (prefix, name) =
+        text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
+    let prefix_ok =
+        prefix.is_none_or(|prefix| prefix.len() <= 253 && prefix.split('.').all(is_label));
     prefix_ok && !name.is_empty() && is_label_value(name)
 }
 
@@ -305,7 +312,8 @@ fn is_host(text: &str) -> bool {
 
 fn is_url_path(text: &str) -> bool {
     // Kubernetes refuses an encoded slash.
-    let shape = text.starts_with('/') && !text.contains("//") && !text.to_ascii_lowercase().contains("%2f");
+    let shape =
+        text.starts_with('/') && !text.contains("//") && !text.to_ascii_lowercase().contains("%2f");
     let segments = text.split('/').all(|segment| segment != "." && segment != "..");
     shape
         && segments
@@ -323,7 +331,8 @@ fn is_registry(text: &str) -> bool {
 }
 
 fn is_registry_host(text: &str) -> bool {
-    let (host, port) = text.rsplit_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+    let (host, port) =
+        text.rsplit_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
     is_host(host)
         && host == host.to_ascii_lowercase()
         && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
@@ -337,7 +346,9 @@ fn is_repository(text: &str) -> bool {
 /// Splits an image reference into the registry that it names, if any, and the rest.
 pub fn split_registry(reference: &str) -> (Option<&str>, &str) {
     match reference.split_once('/') {
-        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (Some(first), rest),
+        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => {
+            (Some(first), rest)
+        }
         _ => (None, reference),
     }
 }
@@ -346,10 +357,12 @@ fn is_repository_path(text: &str) -> bool {
     text.split('/').all(is_repository_segment)
 }
 
-/// Returns whether a text is one segment of a repository in the OCI grammar: `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
+/// Returns whether a text is one segment of a repository in the OCI grammar:
+/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
 pub fn is_repository_segment(text: &str) -> bool {
     let is_word = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
-    let is_separator = |text: &str| matches!(text, "." | "_" | "__") || text.bytes().all(|byte| byte == b'-');
+    let is_separator =
+        |text: &str| matches!(text, "." | "_" | "__") || text.bytes().all(|byte| byte == b'-');
     let mut separators = text.split(is_word).filter(|separator| !separator.is_empty());
     text.starts_with(is_word) && text.ends_with(is_word) && separators.all(is_separator)
 }
@@ -381,12 +394,16 @@ fn is_cidr(text: &str) -> bool {
 }
 
 fn is_file_segment(segment: &str) -> bool {
-    let first = segment.as_bytes().first().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    first && segment.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
+    let first =
+        segment.as_bytes().first().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    first
+        && segment
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
 }
 
-/// Checks an age X25519 recipient: Bech32 of 32 bytes with the prefix `age`, checksum included, and no point to which
-/// nothing can be encrypted.
+/// Checks an age X25519 recipient: Bech32 of 32 bytes with the prefix `age`, checksum included, and
+/// no point to which nothing can be encrypted.
 fn is_age_recipient(text: &str) -> bool {
     const ALPHABET: &[u8] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
     const GENERATOR: [u32; 5] = [0x3b6a_57b2, 0x2650_8e6d, 0x1ea1_19fa, 0x3d42_33dd, 0x2a14_62b3];
@@ -396,8 +413,11 @@ fn is_age_recipient(text: &str) -> bool {
         .map(|b| ALPHABET.iter().position(|a| *a == b).and_then(|at| u32::try_from(at).ok()))
         .collect();
     let Some(symbols) = symbols.filter(|symbols| symbols.len() == 58) else { return false };
-    let prefix =
-        b"age".iter().map(|b| u32::from(b >> 5)).chain([0]).chain(b"age".iter().map(|b| u32::from(b & 31)));
+    let prefix = b"age"
+        .iter()
+        .map(|b| u32::from(b >> 5))
+        .chain([0])
+        .chain(b"age".iter().map(|b| u32::from(b & 31)));
     let checksum = prefix.chain(symbols.iter().copied()).fold(1_u32, |checksum, symbol| {
         let top = checksum >> 25;
         let next = (checksum & 0x01ff_ffff) << 5 ^ symbol;
@@ -410,19 +430,23 @@ fn is_age_recipient(text: &str) -> bool {
     checksum == 1 && is_curve_point(&symbols[..52])
 }
 
-/// Returns whether 52 symbols of five bits are 32 bytes, and those a public key of Curve25519 that keeps a secret.
+/// Returns whether 52 symbols of five bits are 32 bytes, and those a public key of Curve25519 that
+/// keeps a secret.
 fn is_curve_point(symbols: &[u32]) -> bool {
-    /// The points of small order: with any of them everybody knows the shared secret, and age panics.
+    /// The points of small order: with any of them everybody knows the shared secret, and age
+    /// panics.
     const SMALL_ORDER: [[u8; 32]; 7] = [
         point(0, 0, 0),
         point(1, 0, 0),
         [
-            0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a,
-            0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+            0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f,
+            0xc4, 0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16,
+            0x5f, 0x49, 0xb8, 0x00,
         ],
         [
-            0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b,
-            0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
+            0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83,
+            0xef, 0x5b, 0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd,
+            0xd0, 0x9f, 0x11, 0x57,
         ],
         point(0xec, 0xff, 0x7f),
         point(0xed, 0xff, 0x7f),
@@ -450,7 +474,8 @@ const fn point(first: u8, between: u8, last: u8) -> [u8; 32] {
     bytes
 }
 
-/// Returns the milliseconds of a duration such as `1m30s`; units from large to small, each at most once.
+/// Returns the milliseconds of a duration such as `1m30s`; units from large to small, each at most
+/// once.
 pub fn prometheus_milliseconds(text: &str) -> Option<u64> {
     const UNITS: [(&str, u64); 7] = [
         ("y", 31_536_000_000),
@@ -526,7 +551,13 @@ mod tests {
     #[test]
     fn images_are_written_in_parts() {
         accepts::<Repository>(
-            &["redis", "library/redis", "r.example.internal:5000/a/b_c", "localhost/x", "a__b/c---d"],
+            &[
+                "redis",
+                "library/redis",
+                "r.example.internal:5000/a/b_c",
+                "localhost/x",
+                "a__b/c---d",
+            ],
             &[
                 "",
                 "a___b",
@@ -545,7 +576,10 @@ mod tests {
             &["", &format!("sha256:{}", "0".repeat(64))],
             &["sha256:00", &format!("sha256:{}", "G".repeat(64))],
         );
-        accepts::<Registry>(&["", "r.example.internal:5000/mirror"], &["https://r", "r/", "r:99999"]);
+        accepts::<Registry>(
+            &["", "r.example.internal:5000/mirror"],
+            &["https://r", "r/", "r:99999"],
+        );
     }
 
     #[test]
@@ -587,6 +621,9 @@ mod tests {
 
     #[test]
     fn address_ranges_are_written_out() {
-        accepts::<Cidr>(&["10.0.0.0/8", "::/0"], &["10.0.0.0", "10.0.0.0/33", "10.0.0.0/08", "x/8"]);
+        accepts::<Cidr>(
+            &["10.0.0.0/8", "::/0"],
+            &["10.0.0.0", "10.0.0.0/33", "10.0.0.0/08", "x/8"],
+        );
     }
 }

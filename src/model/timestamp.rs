@@ -3,8 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A point in time; written as RFC 3339 in UTC to the second, such as `2026-11-22T10:00:00Z`, and in no other way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
+/// A point in time; written as RFC 3339 in UTC to the second, such as `2026-11-22T10:00:00Z`, and
+/// in no other way.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(u64);
 
@@ -26,7 +29,11 @@ impl Timestamp {
     ///
     /// When it is after 9998.
     pub fn from_seconds(seconds: u64) -> Result<Self, InvalidTimestamp> {
-        if seconds <= SECONDS_MAX { Ok(Self(seconds)) } else { Err(InvalidTimestamp(seconds.to_string())) }
+        if seconds <= SECONDS_MAX {
+            Ok(Self(seconds))
+        } else {
+            Err(InvalidTimestamp(seconds.to_string()))
+        }
     }
 
     /// Reads any spelling of RFC 3339, as others write it; a fraction of a second is left out.
@@ -55,7 +62,8 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = i64::try_from(self.0).expect("at most the end of 9998");
-        let time = jiff::Timestamp::from_second(seconds).expect("no later than a civil time can be");
+        let time =
+            jiff::Timestamp::from_second(seconds).expect("no later than a civil time can be");
         fmt::Display::fmt(&time, f)
     }
 }
@@ -64,10 +72,14 @@ impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parsed = text.parse().ok().and_then(|time: jiff::Timestamp| u64::try_from(time.as_second()).ok());
+        let parsed = text
+            .parse()
+            .ok()
+            .and_then(|time: jiff::Timestamp| u64::try_from(time.as_second()).ok());
         let time = parsed.and_then(|seconds| Self::from_seconds(seconds).ok());
         // The library reads fractions, offsets and more; here a time has one spelling.
-        let shown = || InvalidTimestamp(text.chars().take(40).flat_map(char::escape_debug).collect());
+        let shown =
+            || InvalidTimestamp(text.chars().take(40).flat_map(char::escape_debug).collect());
         time.filter(|time| time.to_string() == text).ok_or_else(shown)
     }
 }

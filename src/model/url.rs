@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::credential::holds_credential;
 
-/// Returns a text whose URLs have no user information: `http://user:password@host` becomes `http://host`.
+/// Returns a text whose URLs have no user information: `http://user:password@host` becomes
+/// `http://host`.
 pub fn without_user_info(text: &str) -> Cow<'_, str> {
     let mut shown = Cow::Borrowed(text);
     let mut from = 0;
@@ -17,7 +18,8 @@ pub fn without_user_info(text: &str) -> Cow<'_, str> {
     shown
 }
 
-/// Returns how long the user information at the start of a URL without its scheme is, with the `@` behind it.
+/// Returns how long the user information at the start of a URL without its scheme is, with the `@`
+/// behind it.
 fn user_info(rest: &str) -> Option<usize> {
     let ends = |c: char| c.is_whitespace() || c.is_control() || "\"'`<>".contains(c);
     let word = &rest[..rest.find(ends).unwrap_or(rest.len())];

@@ -20,7 +20,8 @@ const HEAD: &str = "# relay-bundle/parts/v1 ";
 
 /// What a file was, and the parts into which it was split.
 ///
-/// All parts have the same size, but the last, which has the rest. Their names follow from that of the file.
+/// All parts have the same size, but the last, which has the rest. Their names follow from that of
+/// the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Index {
     name: String,
@@ -48,8 +49,8 @@ pub enum InvalidIndex {
     #[error("it has {parts} parts, and {PARTS_MAX} are allowed")]
     TooMany { parts: u64 },
     #[error(
-        "{name:?} cannot be the name of a file in parts: 1 to {NAME_BYTES_MAX} bytes without `/`, `\\` and control \
-         characters, the first neither `.` nor `-`"
+        "{name:?} cannot be the name of a file in parts: 1 to {NAME_BYTES_MAX} bytes without `/`, \
+         `\\` and control characters, the first neither `.` nor `-`"
     )]
     Name { name: String },
 }
@@ -90,23 +91,29 @@ impl Index {
             let digits = text.split_once("  ").and_then(|(digits, _)| digits.parse().ok());
             digits.ok_or(line(index + 2))
         };
-        let parts = list.split_terminator('\n').enumerate().map(digest_of).collect::<Result<_, _>>()?;
+        let parts =
+            list.split_terminator('\n').enumerate().map(digest_of).collect::<Result<_, _>>()?;
         let index = Self::new(name, bytes, part_bytes, digest, parts)?;
         let again = index.encode();
         if again == text {
             return Ok(index);
         }
-        let same =
-            again.split('\n').zip(text.split('\n')).take_while(|(again, found)| again == found).count();
+        let same = again
+            .split('\n')
+            .zip(text.split('\n'))
+            .take_while(|(again, found)| again == found)
+            .count();
         Err(line(same + 1))
     }
 
     /// Returns the text of the index.
     pub fn encode(&self) -> String {
         let Self { name, bytes, part_bytes, digest, .. } = self;
-        let mut text = format!("{HEAD}bytes={bytes} partBytes={part_bytes} sha256={digest} name={name}\n");
+        let mut text =
+            format!("{HEAD}bytes={bytes} partBytes={part_bytes} sha256={digest} name={name}\n");
         for part in self.parts() {
-            writeln!(text, "{}  {}", part.digest, part.name).expect("writing to a string cannot fail");
+            writeln!(text, "{}  {}", part.digest, part.name)
+                .expect("writing to a string cannot fail");
         }
         text
     }
@@ -190,7 +197,10 @@ mod tests {
         let text = index().encode();
 
         assert_eq!(Index::parse(text.as_bytes()), Ok(index()));
-        assert!(text.starts_with("# relay-bundle/parts/v1 bytes=25 partBytes=10 sha256=b"), "{text}");
+        assert!(
+            text.starts_with("# relay-bundle/parts/v1 bytes=25 partBytes=10 sha256=b"),
+            "{text}"
+        );
         assert!(text.lines().nth(3).unwrap().ends_with("  my file.tar.part003"), "{text}");
         let sizes: Vec<_> = index().parts().map(|part| part.bytes).collect();
         assert_eq!(sizes, [10, 10, 5]);
@@ -227,7 +237,9 @@ mod tests {
 
     #[test]
     fn names_that_lead_elsewhere_are_refused() {
-        for name in ["", ".", "..", "../a", "a/b", "/a", "a\\b", "a\nb", "-rf", ".hidden", &"a".repeat(201)] {
+        for name in
+            ["", ".", "..", "../a", "a/b", "/a", "a\\b", "a\nb", "-rf", ".hidden", &"a".repeat(201)]
+        {
             assert!(matches!(count(name, 1, 1), Err(InvalidIndex::Name { .. })), "{name:?}");
         }
         assert_eq!(count(&"a".repeat(200), 1, 1), Ok(1));
@@ -236,7 +248,10 @@ mod tests {
     #[test]
     fn there_are_as_many_parts_as_allowed_and_no_more() {
         assert_eq!(count("a", PARTS_MAX, 1), Ok(PARTS_MAX));
-        assert_eq!(count("a", PARTS_MAX + 1, 1), Err(InvalidIndex::TooMany { parts: PARTS_MAX + 1 }));
+        assert_eq!(
+            count("a", PARTS_MAX + 1, 1),
+            Err(InvalidIndex::TooMany { parts: PARTS_MAX + 1 })
+        );
         assert_eq!(count("a", u64::MAX, u64::MAX), Ok(1));
         assert_eq!(part_name("a", 0, 999), "a.part001");
         assert_eq!(part_name("a", 0, 10_000), "a.part00001");

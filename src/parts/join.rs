@@ -8,15 +8,20 @@ use super::set::{BUFFER_BYTES, BadPart, OpenPart, PartSet, PartsError};
 use crate::fsio::{AtomicFile, Durability, MODE_PUBLIC};
 use crate::hashing;
 
-/// Puts the file that the parts make at `path`, where nothing may be yet: whole and checked, or not at all.
+/// Puts the file that the parts make at `path`, where nothing may be yet: whole and checked, or not
+/// at all.
 ///
 /// `progress` is told how many bytes were read.
 ///
 /// # Errors
 ///
-/// When parts are bad, and then all bad ones are named; when the whole is not what the index says; or when `path` is
-/// taken or cannot be written.
-pub fn join(set: &PartSet, path: &Utf8Path, progress: &mut dyn FnMut(u64)) -> Result<(), PartsError> {
+/// When parts are bad, and then all bad ones are named; when the whole is not what the index says;
+/// or when `path` is taken or cannot be written.
+pub fn join(
+    set: &PartSet,
+    path: &Utf8Path,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), PartsError> {
     let mut out = AtomicFile::create(path, MODE_PUBLIC, Durability::Synced)?;
     let mut whole = hashing::start(set.index().bytes());
     let mut buffer = vec![0; BUFFER_BYTES];

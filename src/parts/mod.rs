@@ -1,8 +1,8 @@
 //! A file in parts, for media that are too small for it or take no file of its size.
 //!
-//! An index beside the parts lists their digests, so that a bad copy of one part is found, named and replaced alone.
-//! It vouches for nothing: whoever wants to know who made the file verifies the file. `docs/format/bundle.md`
-//! specifies the form.
+//! An index beside the parts lists their digests, so that a bad copy of one part is found, named
+//! and replaced alone. It vouches for nothing: whoever wants to know who made the file verifies the
+//! file. `docs/format/bundle.md` specifies the form.
 
 mod index;
 mod join;

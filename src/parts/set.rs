@@ -81,8 +81,8 @@ impl fmt::Display for BadParts<'_> {
 }
 
 impl PartSet {
-    /// Finds the index that `path` means: itself, that of the part that it is, or the only one in the folder; the
-    /// parts lie beside it.
+    /// Finds the index that `path` means: itself, that of the part that it is, or the only one in
+    /// the folder; the parts lie beside it.
     ///
     /// # Errors
     ///
@@ -90,11 +90,12 @@ impl PartSet {
     pub fn find(path: &Utf8Path) -> Result<Self, PartsError> {
         let path = index_of(path)?;
         let bytes = read_bounded(&path, INDEX_BYTES_MAX)?;
-        let index =
-            Index::parse(&bytes).map_err(|invalid| PartsError::Index { path: path.clone(), invalid })?;
+        let index = Index::parse(&bytes)
+            .map_err(|invalid| PartsError::Index { path: path.clone(), invalid })?;
         let folder = folder_of(&path);
         let place = |part: Part| {
-            let file = if folder == "." { part.name.as_str().into() } else { folder.join(&part.name) };
+            let file =
+                if folder == "." { part.name.as_str().into() } else { folder.join(&part.name) };
             (part, file)
         };
         Ok(Self { files: index.parts().map(place).collect(), index })
@@ -106,7 +107,9 @@ impl PartSet {
     ///
     /// When there is no part of that name.
     pub fn replace(&mut self, path: &Utf8Path) -> Result<(), PartsError> {
-        let Some(file) = self.files.iter_mut().find(|(part, _)| path.file_name() == Some(&part.name)) else {
+        let Some(file) =
+            self.files.iter_mut().find(|(part, _)| path.file_name() == Some(&part.name))
+        else {
             let first = self.files.first().map(|(part, _)| part.name.clone()).unwrap_or_default();
             return Err(PartsError::NotAPart {
                 path: path.to_owned(),
@@ -176,8 +179,8 @@ fn index_of(path: &Utf8Path) -> Result<Utf8PathBuf, PartsError> {
 
 /// A file in parts as one stream; made by [`PartSet::read`].
 ///
-/// An error about a part carries a [`BadPart`]. The bytes before it were not all checked: whoever reads them has a
-/// check of its own.
+/// An error about a part carries a [`BadPart`]. The bytes before it were not all checked: whoever
+/// reads them has a check of its own.
 pub struct Parts {
     rest: std::vec::IntoIter<(Part, Utf8PathBuf)>,
     open: Option<OpenPart>,
@@ -187,7 +190,10 @@ impl Read for Parts {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             if let Some(open) = &mut self.open {
-                match open.read(buffer).map_err(|bad| io::Error::new(io::ErrorKind::InvalidData, bad))? {
+                match open
+                    .read(buffer)
+                    .map_err(|bad| io::Error::new(io::ErrorKind::InvalidData, bad))?
+                {
                     0 if !buffer.is_empty() => self.open = None,
                     read => return Ok(read),
                 }
@@ -222,7 +228,8 @@ impl OpenPart {
             found if found != part.bytes => Err(bad(PartFault::Size { wanted: part.bytes, found })),
             _ => Ok(()),
         };
-        let replaced = || bad(PartFault::Io(io::Error::other("it was replaced while it was opened")));
+        let replaced =
+            || bad(PartFault::Io(io::Error::other("it was replaced while it was opened")));
         let (file, _) = open_named(path, failed, check)?.ok_or_else(replaced)?;
         Ok(Self {
             file,

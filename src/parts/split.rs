@@ -27,14 +27,15 @@ pub enum SplitError {
     Io(#[from] io::Error),
 }
 
-/// Splits the file at `path` into parts of `part_bytes` in `folder`, and puts their index beside them at last.
+/// Splits the file at `path` into parts of `part_bytes` in `folder`, and puts their index beside
+/// them at last.
 ///
 /// `progress` is told how many bytes were read. Returns the index and where it is.
 ///
 /// # Errors
 ///
-/// When the file cannot be read or have such parts; when something already has the name of one of them; or when they
-/// cannot be written.
+/// When the file cannot be read or have such parts; when something already has the name of one of
+/// them; or when they cannot be written.
 pub fn split(
     path: &Utf8Path,
     part_bytes: u64,
@@ -44,8 +45,8 @@ pub fn split(
     let invalid = |invalid| SplitError::Invalid { path: path.to_owned(), invalid };
     let (file, bytes) = fsio::open_regular(path)?;
     let name = path.file_name().unwrap_or_default();
-    let parts =
-        usize::try_from(count(name, bytes, part_bytes).map_err(invalid)?).map_err(io::Error::other)?;
+    let parts = usize::try_from(count(name, bytes, part_bytes).map_err(invalid)?)
+        .map_err(io::Error::other)?;
     let place = |name: &str| if folder == "." { name.into() } else { folder.join(name) };
     let index_path = place(&format!("{name}{SUFFIX}"));
     let paths: Vec<_> = (0..parts).map(|part| place(&part_name(name, part, parts))).collect();
@@ -62,7 +63,8 @@ pub fn split(
         digests.push(source.copy(&part, part_bytes.min(bytes - before))?);
         written.0.push(part);
     }
-    let index = Index::new(name, bytes, part_bytes, source.whole.finish(), digests).map_err(invalid)?;
+    let index =
+        Index::new(name, bytes, part_bytes, source.whole.finish(), digests).map_err(invalid)?;
     fsio::create_new(&index_path, index.encode().as_bytes(), MODE_PUBLIC, Durability::Synced)?;
     written.0.clear();
     Ok((index, index_path))

@@ -90,7 +90,8 @@ pub struct Changes {
 pub fn changes(old: &ManifestSet, new: &ManifestSet) -> Changes {
     let pairs = pairs(old, new);
     let configs = configs(old, new);
-    let objects: Vec<ObjectChange> = pairs.iter().filter_map(|pair| object_change(pair, &configs)).collect();
+    let objects: Vec<ObjectChange> =
+        pairs.iter().filter_map(|pair| object_change(pair, &configs)).collect();
     let mut warnings: Vec<String> = objects.iter().flat_map(refusals).collect();
     warnings.extend(literal_warnings(&objects));
     warnings.extend(claim_warnings(&objects));
@@ -124,8 +125,8 @@ fn side(content_id: &Digest, index: &Index) -> Side {
     }
 }
 
-/// Returns in what each ConfigMap of the old set differs from those of the new one that have its name but for the hash: also
-/// where both sets have several of them.
+/// Returns in what each ConfigMap of the old set differs from those of the new one that have its
+/// name but for the hash: also where both sets have several of them.
 fn configs(old: &ManifestSet, new: &ManifestSet) -> Configs {
     let config = |(old, new): (&Manifest, &Manifest)| {
         let fields = compare(&old.object, &new.object);
@@ -178,7 +179,8 @@ fn refusals(object: &ObjectChange) -> impl Iterator<Item = String> {
 
 /// A value that is written out changed, and nothing tells the pods.
 fn literal_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = String> {
-    let secrets = objects.iter().filter(|object| object.kind == "Secret" && object.change == Change::Changed);
+    let secrets =
+        objects.iter().filter(|object| object.kind == "Secret" && object.change == Change::Changed);
     secrets.flat_map(|object| {
         let values = object.fields.iter().filter(|field| field.verb() == "changed");
         values.filter(|field| field.path.starts_with(&["data"])).map(|field| {
@@ -190,8 +192,9 @@ fn literal_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = String> {
 
 /// A claim that the new set does not know is neither deleted nor used.
 fn claim_warnings(objects: &[ObjectChange]) -> impl Iterator<Item = String> {
-    let gone =
-        |object: &&ObjectChange| object.kind == "PersistentVolumeClaim" && object.change == Change::Removed;
+    let gone = |object: &&ObjectChange| {
+        object.kind == "PersistentVolumeClaim" && object.change == Change::Removed
+    };
     objects.iter().filter(gone).map(|object| {
         format!(
             "PersistentVolumeClaim/{}: it stays in the cluster with its data, and nothing uses it any more",
@@ -208,7 +211,8 @@ fn renderer_warning(old: &Recipe, new: &Recipe) -> Option<String> {
     })
 }
 
-/// Returns the contract as one value: what is wanted, by `Kind/name`, each with the keys that it must have.
+/// Returns the contract as one value: what is wanted, by `Kind/name`, each with the keys that it
+/// must have.
 fn wanted(contract: &[Wanted]) -> Value {
     let one = |wanted: &Wanted| {
         let source = match wanted.source {
@@ -217,7 +221,8 @@ fn wanted(contract: &[Wanted]) -> Value {
             Source::Sealed => "decrypted at apply",
         };
         let keys: Vec<&str> = wanted.keys.iter().map(|key| key.key.as_str()).collect();
-        let keys = if keys.is_empty() { String::new() } else { format!(", with {}", keys.join(", ")) };
+        let keys =
+            if keys.is_empty() { String::new() } else { format!(", with {}", keys.join(", ")) };
         (format!("{}/{}", wanted.kind, wanted.name), Value::from(format!("{source}{keys}")))
     };
     contract.iter().map(one).collect()
@@ -246,7 +251,9 @@ fn forecasts(pairs: &[Pair<'_>], configs: &Configs) -> Vec<Forecast> {
         .iter()
         .filter_map(|pair| pair.new)
         .filter(|manifest| manifest.key.kind == "Deployment")
-        .map(|manifest| ((manifest.key.namespace.clone(), manifest.key.name.clone()), &manifest.object))
+        .map(|manifest| {
+            ((manifest.key.namespace.clone(), manifest.key.name.clone()), &manifest.object)
+        })
         .collect();
     restart::add_notes(&mut forecasts, &new_objects);
     forecasts

@@ -43,7 +43,8 @@ const CONTROLLERS: [&str; 4] =
 /// The maps whose entries belong to several managers, even where we have none of them.
 const SHARED: [&str; 2] = ["annotations", "labels"];
 
-/// Returns in which fields a live object is not as it was applied, and what others have added to it.
+/// Returns in which fields a live object is not as it was applied, and what others have added to
+/// it.
 ///
 /// What `own`, or a manager whose name begins with `own-`, adds is this program's.
 pub fn drifts(sides: Sides<'_>, own: &str) -> Vec<Drift> {
@@ -64,8 +65,11 @@ pub fn drifts(sides: Sides<'_>, own: &str) -> Vec<Drift> {
             redact(&mut change);
         }
         hide_credentials(&mut change);
-        let managers: BTreeSet<&str> =
-            owned.iter().filter(|(path, _)| touches(path, &change.path)).map(|(_, name)| *name).collect();
+        let managers: BTreeSet<&str> = owned
+            .iter()
+            .filter(|(path, _)| touches(path, &change.path))
+            .map(|(_, name)| *name)
+            .collect();
         let managers = managers.into_iter().map(str::to_owned).collect();
         Drift { path: change.path, live: change.old, wanted: change.new, managers }
     };
@@ -77,8 +81,8 @@ pub fn foreign_managers<'a>(object: &'a Value, own: &str) -> BTreeSet<&'a str> {
     owners(object).iter().filter(|owner| owner.is_foreign(own)).map(|owner| owner.manager).collect()
 }
 
-/// Returns the fields of a live object that others have, as far as they are not as `stated`: what a manifest states and is
-/// otherwise, and what it leaves open.
+/// Returns the fields of a live object that others have, as far as they are not as `stated`: what a
+/// manifest states and is otherwise, and what it leaves open.
 pub fn foreign(object: &Value, stated: &Value, own: &str) -> Vec<Drift> {
     let mut found: Vec<Drift> = Vec::new();
     for owner in owners(object).iter().filter(|owner| !owner.is_known(own)) {
@@ -103,7 +107,8 @@ pub fn foreign(object: &Value, stated: &Value, own: &str) -> Vec<Drift> {
     found
 }
 
-/// Collects what one manager has otherwise than it is stated, or where nothing is; of what is all its own, the outermost.
+/// Collects what one manager has otherwise than it is stated, or where nothing is; of what is all
+/// its own, the outermost.
 fn beside(
     owner: &Owner<'_>,
     fields: &Value,
@@ -131,15 +136,18 @@ fn beside(
     }
 }
 
-/// Finds what a name of the server's means in a manifest, which may leave a part of the key of an element to its default.
+/// Finds what a name of the server's means in a manifest, which may leave a part of the key of an
+/// element to its default.
 fn counterpart<'a>(name: &str, stated: &'a Value) -> Option<&'a Value> {
     let Some(("k", keys)) = name.split_once(':') else {
         return resolve(name, stated).map(|(_, value)| value);
     };
     let wanted: Value = serde_json::from_str(keys).ok()?;
     let fits = |item: &&Value| {
-        let known = wanted.as_object().into_iter().flatten().filter(|(key, _)| item.get(key).is_some());
-        known.clone().count() > 0 && known.into_iter().all(|(key, value)| item.get(key) == Some(value))
+        let known =
+            wanted.as_object().into_iter().flatten().filter(|(key, _)| item.get(key).is_some());
+        known.clone().count() > 0
+            && known.into_iter().all(|(key, value)| item.get(key) == Some(value))
     };
     stated.as_array()?.iter().find(fits)
 }
@@ -151,7 +159,8 @@ fn holds(live: &Value, stated: &Value) -> bool {
             stated.iter().all(|(key, stated)| live.get(key).is_some_and(|live| holds(live, stated)))
         }
         (Value::Array(live), Value::Array(stated)) => {
-            live.len() == stated.len() && live.iter().zip(stated).all(|(live, stated)| holds(live, stated))
+            live.len() == stated.len()
+                && live.iter().zip(stated).all(|(live, stated)| holds(live, stated))
         }
         (live, stated) => live == stated,
     }
@@ -201,7 +210,11 @@ fn owners(object: &Value) -> Vec<Owner<'_>> {
 
 fn owner(entry: &Value) -> Option<Owner<'_>> {
     let manager = entry.get("manager")?.as_str()?;
-    Some(Owner { manager, is_part: entry.get("subresource").is_some(), fields: entry.get("fieldsV1")? })
+    Some(Owner {
+        manager,
+        is_part: entry.get("subresource").is_some(),
+        fields: entry.get("fieldsV1")?,
+    })
 }
 
 /// Calls `found` with each field that a manager owns and that has no others in it.
@@ -215,8 +228,8 @@ fn leaves(fields: &Value, value: &Value, path: &FieldPath, found: &mut impl FnMu
     }
 }
 
-/// Returns what is owned directly inside a field: its name as the server writes it, what is owned in it, the step to it and
-/// its value. What is owned and not there any more is left out.
+/// Returns what is owned directly inside a field: its name as the server writes it, what is owned
+/// in it, the step to it and its value. What is owned and not there any more is left out.
 fn inner<'a>(fields: &'a Value, value: &'a Value) -> Vec<(&'a str, &'a Value, Step, &'a Value)> {
     let found = |(name, fields): (&'a String, &'a Value)| {
         let (step, value) = resolve(name, value)?;
@@ -225,7 +238,8 @@ fn inner<'a>(fields: &'a Value, value: &'a Value) -> Vec<(&'a str, &'a Value, St
     fields.as_object().into_iter().flatten().filter_map(found).collect()
 }
 
-/// Finds what a name of the server's means: `f:` and a field, `k:` and the keys of an element, `v:` and an element.
+/// Finds what a name of the server's means: `f:` and a field, `k:` and the keys of an element, `v:`
+/// and an element.
 fn resolve<'a>(name: &str, value: &'a Value) -> Option<(Step, &'a Value)> {
     let (form, rest) = name.split_once(':')?;
     if form == "f" {
@@ -271,7 +285,8 @@ mod tests {
     }
 
     fn told(object: &Value, wanted: &Value) -> Vec<String> {
-        let live = json!({"metadata": {"labels": object["metadata"]["labels"]}, "spec": object["spec"]});
+        let live =
+            json!({"metadata": {"labels": object["metadata"]["labels"]}, "spec": object["spec"]});
         let stated = json!({"metadata": {"labels": {"a": "1"}}, "spec": {"ports": [{"port": 80}]}});
         let found = drifts(Sides { object, live: &live, wanted, stated: &stated }, "relay-bundle");
         let text = |value: Option<Value>| value.map_or("-".to_owned(), |value| value.to_string());
@@ -289,7 +304,8 @@ mod tests {
         let object = edited();
         let mut spec = object["spec"].clone();
         spec["type"] = "ClusterIP".into();
-        let wanted = json!({"metadata": {"labels": {"a": "1", "b": "2", "mine": "x"}}, "spec": spec});
+        let wanted =
+            json!({"metadata": {"labels": {"a": "1", "b": "2", "mine": "x"}}, "spec": spec});
         assert_eq!(
             told(&object, &wanted),
             [

@@ -52,13 +52,22 @@ pub fn compare(old: &Value, new: &Value) -> Vec<FieldChange> {
     changes
 }
 
-fn compare_at(path: &FieldPath, old: Option<&Value>, new: Option<&Value>, changes: &mut Vec<FieldChange>) {
+fn compare_at(
+    path: &FieldPath,
+    old: Option<&Value>,
+    new: Option<&Value>,
+    changes: &mut Vec<FieldChange>,
+) {
     let empty = Map::new();
     let is_open = path.last_key().is_some_and(|key| OPEN_MAPS.contains(&key));
     match (old, new) {
         (old, new) if old == new => {}
-        (Some(Value::Object(old)), Some(Value::Object(new))) => compare_maps(path, old, new, changes),
-        (Some(Value::Array(old)), Some(Value::Array(new))) => compare_lists(path, old, new, changes),
+        (Some(Value::Object(old)), Some(Value::Object(new))) => {
+            compare_maps(path, old, new, changes)
+        }
+        (Some(Value::Array(old)), Some(Value::Array(new))) => {
+            compare_lists(path, old, new, changes)
+        }
         (Some(Value::Object(old)), None) if is_open && !old.is_empty() => {
             compare_maps(path, old, &empty, changes);
         }
@@ -87,10 +96,12 @@ fn compare_lists(path: &FieldPath, old: &[Value], new: &[Value], changes: &mut V
             return compare_named(path, &old, &new, changes);
         }
     }
-    // What is at both ends stays out: one element more is then one change, and not one for each after it.
+    // What is at both ends stays out: one element more is then one change, and not one for each
+    // after it.
     let same_start = old.iter().zip(new).take_while(|(old, new)| old == new).count();
     let (old, new) = (&old[same_start..], &new[same_start..]);
-    let same_end = old.iter().rev().zip(new.iter().rev()).take_while(|(old, new)| old == new).count();
+    let same_end =
+        old.iter().rev().zip(new.iter().rev()).take_while(|(old, new)| old == new).count();
     let (old, new) = (&old[..old.len() - same_end], &new[..new.len() - same_end]);
     for at in 0..old.len().max(new.len()) {
         compare_at(&path.then(Step::Index(same_start + at)), old.get(at), new.get(at), changes);
@@ -105,7 +116,8 @@ struct Named<'a> {
 
 /// Returns the elements by their names, if each has one of its own.
 fn by_name<'a>(list: &'a [Value], field: &str) -> Option<Named<'a>> {
-    let names: Vec<&str> = list.iter().map(|item| item.get(field)?.as_str()).collect::<Option<_>>()?;
+    let names: Vec<&str> =
+        list.iter().map(|item| item.get(field)?.as_str()).collect::<Option<_>>()?;
     let items: BTreeMap<&str, &Value> = names.iter().copied().zip(list).collect();
     (items.len() == names.len()).then_some(Named { names, items })
 }
@@ -125,7 +137,8 @@ pub fn overlaid(object: &Value, stated: &Value) -> Value {
         (Value::Object(fields), Value::Object(stated)) => {
             let mut fields = fields.clone();
             for (key, value) in stated {
-                let value = fields.get(key).map_or_else(|| value.clone(), |field| overlaid(field, value));
+                let value =
+                    fields.get(key).map_or_else(|| value.clone(), |field| overlaid(field, value));
                 fields.insert(key.clone(), value);
             }
             Value::Object(fields)
@@ -146,7 +159,12 @@ fn overlaid_list(list: &[Value], stated: &[Value]) -> Value {
     kept.chain(new.map(|name| named.items[name].clone())).collect()
 }
 
-fn compare_named(path: &FieldPath, old: &Named<'_>, new: &Named<'_>, changes: &mut Vec<FieldChange>) {
+fn compare_named(
+    path: &FieldPath,
+    old: &Named<'_>,
+    new: &Named<'_>,
+    changes: &mut Vec<FieldChange>,
+) {
     let gone = old.names.iter().filter(|name| !new.items.contains_key(*name));
     for name in new.names.iter().chain(gone) {
         let item = path.then(Step::Item((*name).to_owned()));
@@ -159,7 +177,11 @@ fn compare_named(path: &FieldPath, old: &Named<'_>, new: &Named<'_>, changes: &m
     // Containers and variables have an order that matters.
     let (order_old, order_new) = (common(old, new), common(new, old));
     if order_old != order_new {
-        changes.push(FieldChange::new(path.clone(), Some(order_old.into()), Some(order_new.into())));
+        changes.push(FieldChange::new(
+            path.clone(),
+            Some(order_old.into()),
+            Some(order_new.into()),
+        ));
     }
 }
 
@@ -173,8 +195,8 @@ pub(super) fn redact(change: &mut FieldChange) {
     }
 }
 
-/// Hides what a change shows of credentials outside Secrets: values of pairs whose name sounds secret, and texts that
-/// hold one.
+/// Hides what a change shows of credentials outside Secrets: values of pairs whose name sounds
+/// secret, and texts that hold one.
 pub(super) fn hide_credentials(change: &mut FieldChange) {
     let paired = match change.path.0.as_slice() {
         [.., Step::Item(name), Step::Key(key)] => is_paired(Some(name), key),
@@ -247,7 +269,8 @@ mod tests {
 
     fn changes(old: &Value, new: &Value) -> Vec<String> {
         let shown = |change: FieldChange| {
-            let text = |value: Option<Value>| value.map_or("-".to_owned(), |value| value.to_string());
+            let text =
+                |value: Option<Value>| value.map_or("-".to_owned(), |value| value.to_string());
             format!("{}: {} -> {}", change.path, text(change.old), text(change.new))
         };
         compare(old, new).into_iter().map(shown).collect()
@@ -291,7 +314,10 @@ mod tests {
 
     #[test]
     fn one_more_element_of_a_plain_list_is_one_change() {
-        assert_eq!(changes(&json!(["a", "b", "c"]), &json!(["a", "x", "b", "c"])), [r#"[1]: - -> "x""#]);
+        assert_eq!(
+            changes(&json!(["a", "b", "c"]), &json!(["a", "x", "b", "c"])),
+            [r#"[1]: - -> "x""#]
+        );
         assert_eq!(changes(&json!(["a", "b", "c"]), &json!(["a", "c"])), [r#"[1]: "b" -> -"#]);
     }
 

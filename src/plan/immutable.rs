@@ -24,12 +24,14 @@ pub(super) fn refusal(kind: &str, name: &str, change: &FieldChange) -> Option<St
         let way = match kind {
             "PersistentVolumeClaim" => "a new claim is needed, and its data must be copied",
             // Whose the object is decides about the way, and is not known here.
-            _ => "the API server refuses it for an object that is there; the plan of `apply` names the way",
+            _ => {
+                "the API server refuses it for an object that is there; the plan of `apply` names the way"
+            }
         };
         return Some(format!("{kind}/{name}: {} cannot change: {way}", change.path));
     }
-    let is_size =
-        kind == "PersistentVolumeClaim" && change.path.starts_with(&["spec", "resources", "requests"]);
+    let is_size = kind == "PersistentVolumeClaim"
+        && change.path.starts_with(&["spec", "resources", "requests"]);
     let quantity = |value: &Option<Value>| quantity_milli(value.as_ref()?.as_str()?);
     match (quantity(&change.old), quantity(&change.new)) {
         (Some(old), Some(new)) if is_size && new < old => {

@@ -1,4 +1,5 @@
-//! Which objects of two sets are the same one: by kind, namespace and name, without a hash that the name ends in.
+//! Which objects of two sets are the same one: by kind, namespace and name, without a hash that the
+//! name ends in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,7 +55,8 @@ pub(super) fn pairs<'a>(old: &'a ManifestSet, new: &'a ManifestSet) -> Vec<Pair<
     sides.into_iter().map(|((_, _, base), (old, new))| Pair { base, old, new }).collect()
 }
 
-/// Returns which objects of a kind differ in the hash of their names only, unless too many have one name without it.
+/// Returns which objects of a kind differ in the hash of their names only, unless too many have one
+/// name without it.
 pub(super) fn renamed<'a>(
     old: &'a ManifestSet,
     new: &'a ManifestSet,
@@ -78,7 +80,8 @@ fn based(manifest: &Manifest) -> Identity {
     (manifest.phase, manifest.key.namespace.clone(), name)
 }
 
-/// Returns what several objects of a set would share without their hashes: those keep their whole names.
+/// Returns what several objects of a set would share without their hashes: those keep their whole
+/// names.
 fn repeated(set: &ManifestSet) -> impl Iterator<Item = Identity> {
     let mut seen = BTreeSet::new();
     set.iter().map(based).filter(move |identity| !seen.insert(identity.clone()))
@@ -87,7 +90,8 @@ fn repeated(set: &ManifestSet) -> impl Iterator<Item = Identity> {
 /// Returns the name of an object without the hash that it ends in.
 fn base_name<'a>(kind: &str, name: &'a str) -> &'a str {
     let is_hash = |text: &str| {
-        text.len() == HASH_DIGITS && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        text.len() == HASH_DIGITS
+            && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
     match name.rsplit_once('-') {
         Some((base, hash)) if HASHED.contains(&kind) && is_hash(hash) && !base.is_empty() => base,
@@ -111,8 +115,9 @@ mod tests {
 
     fn shown(old: &[(&str, &str)], new: &[(&str, &str)]) -> Vec<String> {
         let (old, new) = (set(old), set(new));
-        let name =
-            |side: Option<&Manifest>| side.map_or("-".to_owned(), |manifest| manifest.key.name.clone());
+        let name = |side: Option<&Manifest>| {
+            side.map_or("-".to_owned(), |manifest| manifest.key.name.clone())
+        };
         pairs(&old, &new)
             .iter()
             .map(|pair| format!("{}: {} {}", pair.base, name(pair.old), name(pair.new)))

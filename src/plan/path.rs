@@ -49,10 +49,12 @@ impl FieldPath {
 
 /// Keys that need no quotes.
 fn is_plain(key: &str) -> bool {
-    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    !key.is_empty()
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
-/// Keys that need no quotes at the beginning of a path, where nothing can be mistaken: `Secret/relay-tls`.
+/// Keys that need no quotes at the beginning of a path, where nothing can be mistaken:
+/// `Secret/relay-tls`.
 fn is_plain_first(key: &str) -> bool {
     key.split(['/', '.']).all(is_plain)
 }
@@ -85,9 +87,11 @@ mod tests {
 
     #[test]
     fn a_path_reads_like_the_field_that_it_names() {
-        let annotation = FieldPath::default().key("metadata").key("annotations").key("checksum/config");
+        let annotation =
+            FieldPath::default().key("metadata").key("annotations").key("checksum/config");
         assert_eq!(annotation.to_string(), r#"metadata.annotations["checksum/config"]"#);
-        let image = FieldPath::default().key("containers").then(Step::Item("relay".into())).key("image");
+        let image =
+            FieldPath::default().key("containers").then(Step::Item("relay".into())).key("image");
         assert_eq!(image.to_string(), "containers[relay].image");
         assert_eq!(FieldPath::default().key("Secret/relay.tls").to_string(), "Secret/relay.tls");
         assert_eq!(FieldPath::default().key("args").then(Step::Index(2)).to_string(), "args[2]");

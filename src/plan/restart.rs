@@ -40,9 +40,11 @@ pub(super) type Configs = BTreeMap<(String, String), Vec<FieldChange>>;
 /// The annotation of the password that Redis and the relay share.
 const REDIS_PASSWORD: &str = "checksum/secret-redis-password";
 
-/// Returns whether the pods of a workload that both sets have restart, and the reasons in order of interest.
+/// Returns whether the pods of a workload that both sets have restart, and the reasons in order of
+/// interest.
 pub(super) fn reasons(old: &Value, new: &Value, configs: &Configs) -> (Restart, Vec<String>) {
-    let (old, new) = (pod_template(old).unwrap_or(&Value::Null), pod_template(new).unwrap_or(&Value::Null));
+    let (old, new) =
+        (pod_template(old).unwrap_or(&Value::Null), pod_template(new).unwrap_or(&Value::Null));
     let mut changes = compare(old, new);
     if changes.is_empty() {
         return (Restart::No, Vec::new());
@@ -60,8 +62,11 @@ pub(super) fn reasons(old: &Value, new: &Value, configs: &Configs) -> (Restart, 
     }
     if found.is_empty() {
         // Checksums without the data that they are of: as they stand.
-        found
-            .extend(changes.iter().map(|change| (Rank::Other, format!("{} {}", change.path, change.verb()))));
+        found.extend(
+            changes
+                .iter()
+                .map(|change| (Rank::Other, format!("{} {}", change.path, change.verb()))),
+        );
     }
     found.sort();
     found.dedup();
@@ -80,8 +85,9 @@ enum Rank {
 
 /// Marks a change of a pod template that only follows from another object's.
 pub(super) fn mark_template(change: &mut FieldChange, configs: &Configs) {
-    let is_digest =
-        |value: &Option<Value>| value.as_ref().and_then(Value::as_str).is_some_and(|text| text.len() == 64);
+    let is_digest = |value: &Option<Value>| {
+        value.as_ref().and_then(Value::as_str).is_some_and(|text| text.len() == 64)
+    };
     let is_checksum = change.path.last_key().is_some_and(|key| key.starts_with("checksum/"))
         && is_digest(&change.old)
         && is_digest(&change.new);
@@ -136,15 +142,20 @@ fn template_reason(change: &FieldChange) -> (Rank, String) {
     }
 }
 
-/// Returns the reason in a secret's token: `existing-2`, `generated-1`, `literal-1`, `sealed-<digest>`.
+/// Returns the reason in a secret's token: `existing-2`, `generated-1`, `literal-1`,
+/// `sealed-<digest>`.
 fn secret_reason(secret: &str, change: &FieldChange) -> String {
     let token = |value: &Option<Value>| {
         let (form, number) = value.as_ref()?.as_str()?.split_once('-')?;
         Some((form.to_owned(), number.to_owned()))
     };
     match (token(&change.old), token(&change.new)) {
-        (Some((old, _)), Some((new, _))) if old != new => format!("secret {secret}: {old}, now {new}"),
-        (Some((form, _)), Some(_)) if form == "sealed" => format!("secret {secret}: another sealed file"),
+        (Some((old, _)), Some((new, _))) if old != new => {
+            format!("secret {secret}: {old}, now {new}")
+        }
+        (Some((form, _)), Some(_)) if form == "sealed" => {
+            format!("secret {secret}: another sealed file")
+        }
         (Some((form, old)), Some((_, new))) => {
             let counter = if form == "generated" { "generation" } else { "revision" };
             format!("secret {secret}: {counter} {old}, now {new}")
@@ -154,7 +165,10 @@ fn secret_reason(secret: &str, change: &FieldChange) -> String {
 }
 
 /// Adds what the forecasts say together: how long the relay is away.
-pub(super) fn add_notes(forecasts: &mut [Forecast], new_objects: &BTreeMap<(String, String), &Value>) {
+pub(super) fn add_notes(
+    forecasts: &mut [Forecast],
+    new_objects: &BTreeMap<(String, String), &Value>,
+) {
     let restarts =
         |forecast: &Forecast, kind: &str| forecast.kind == kind && forecast.restart == Restart::Yes;
     let redis = forecasts.iter().any(|forecast| restarts(forecast, "StatefulSet"));
@@ -175,7 +189,9 @@ pub(super) fn add_notes(forecasts: &mut [Forecast], new_objects: &BTreeMap<(Stri
         let object = new_objects.get(&(forecast.namespace.clone(), forecast.name.clone()));
         let strategy = object.and_then(|object| object.pointer("/spec/strategy/type")?.as_str());
         if restarts(forecast, "Deployment") && strategy == Some("Recreate") {
-            forecast.notes.push("strategy Recreate: all old pods stop before a new one starts".to_owned());
+            forecast
+                .notes
+                .push("strategy Recreate: all old pods stop before a new one starts".to_owned());
         }
     }
 }

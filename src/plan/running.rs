@@ -1,8 +1,8 @@
 //! Which images containers run, beside those that a bundle pins.
 //!
-//! A runtime reports an image by the digest of a manifest (`REPOSITORY@sha256:…`) or by its id, the digest of its config
-//! (`sha256:…`). An image that a node pulled twice, by tag and by digest, may be reported by its index: another manifest digest
-//! does not prove another image. Another id does.
+//! A runtime reports an image by the digest of a manifest (`REPOSITORY@sha256:…`) or by its id, the
+//! digest of its config (`sha256:…`). An image that a node pulled twice, by tag and by digest, may
+//! be reported by its index: another manifest digest does not prove another image. Another id does.
 
 use std::collections::BTreeMap;
 
@@ -22,11 +22,13 @@ pub struct RunningImage {
     pub container: String,
     /// The reference in the pod.
     pub image: String,
-    /// What the runtime reports: `imageID` of the container's status; absent where it reports nothing yet.
+    /// What the runtime reports: `imageID` of the container's status; absent where it reports
+    /// nothing yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reported: Option<String>,
     pub state: RunningState,
-    /// Whether the bundle has a container of this name; others are injected, or were started to debug.
+    /// Whether the bundle has a container of this name; others are injected, or were started to
+    /// debug.
     #[serde(skip)]
     pub is_ours: bool,
 }
@@ -58,8 +60,8 @@ impl RunningImage {
 
 /// Compares the containers of pods with the images that a bundle gives to containers of their name.
 ///
-/// `images` are those of the bundle with their users, `listed` is its `images.json`. Pods that are being deleted, or have ended,
-/// are left out.
+/// `images` are those of the bundle with their users, `listed` is its `images.json`. Pods that are
+/// being deleted, or have ended, are left out.
 pub fn running_images(pods: &[Value], images: &[Image], listed: &ImageList) -> Vec<RunningImage> {
     let expected = Expected::of(images, listed);
     let runs = |pod: &&Value| {
@@ -91,13 +93,15 @@ impl<'a> Expected<'a> {
         Self { all: listed.images().collect(), by_container }
     }
 
-    /// Compares with the images that are meant for the container; with all of the bundle if it has no such container.
+    /// Compares with the images that are meant for the container; with all of the bundle if it has
+    /// no such container.
     fn state(&self, container: &str, image: &str, reported: Option<Reported>) -> RunningState {
         let own = self.by_container.get(container).unwrap_or(&self.all);
         let full = image.parse::<Reference>().ok().map(|reference| reference.full());
         let pinned = own.iter().find(|listed| Some(listed.reference.full()) == full);
-        let is_of =
-            |images: &[&ListedImage]| reported.is_some_and(|found| images.iter().any(|one| found.is(one)));
+        let is_of = |images: &[&ListedImage]| {
+            reported.is_some_and(|found| images.iter().any(|one| found.is(one)))
+        };
         match (pinned, reported) {
             (Some(pinned), Some(reported)) if reported.is(pinned) => RunningState::Same,
             (Some(_), Some(Reported::Config(_))) => RunningState::Other,
@@ -118,12 +122,16 @@ const KINDS: [(&str, &str); 3] = [
     ("/spec/ephemeralContainers", "/status/ephemeralContainerStatuses"),
 ];
 
-fn containers<'a>(pod: &'a Value, expected: &'a Expected<'_>) -> impl Iterator<Item = RunningImage> + 'a {
+fn containers<'a>(
+    pod: &'a Value,
+    expected: &'a Expected<'_>,
+) -> impl Iterator<Item = RunningImage> + 'a {
     KINDS.into_iter().flat_map(move |(specified, status)| {
         items(pod, specified).map(move |container| {
             let name = text(container, "/name");
             let status = items(pod, status).find(|status| text(status, "/name") == name);
-            let reported = status.map(|status| text(status, "/imageID")).filter(|id| !id.is_empty());
+            let reported =
+                status.map(|status| text(status, "/imageID")).filter(|id| !id.is_empty());
             let image = text(container, "/image");
             RunningImage {
                 pod: text(pod, "/metadata/name").to_owned(),
@@ -219,7 +227,11 @@ mod tests {
         let relay = pinned("relay");
         for (image, id, wanted) in [
             (&relay, format!("r.example/relay@{}", digest("relay")), RunningState::Same),
-            (&relay, format!("docker-pullable://other.example/x@{}", digest("relay")), RunningState::Same),
+            (
+                &relay,
+                format!("docker-pullable://other.example/x@{}", digest("relay")),
+                RunningState::Same,
+            ),
             (&relay, digest("relay config"), RunningState::Same),
             (&relay, Digest::of(b"relay config").to_string(), RunningState::Same),
             (&relay, format!("r.example/redis@{}", digest("redis")), RunningState::Other),
@@ -271,8 +283,10 @@ mod tests {
             },
             "status": {"initContainerStatuses": [{"name": "c", "imageID": Digest::of(b"relay config").prefixed()}]},
         });
-        let states: Vec<_> = found(pod).into_iter().map(|image| (image.container, image.state)).collect();
-        let wanted = [("c".to_owned(), RunningState::Same), ("debugger".to_owned(), RunningState::Unlisted)];
+        let states: Vec<_> =
+            found(pod).into_iter().map(|image| (image.container, image.state)).collect();
+        let wanted =
+            [("c".to_owned(), RunningState::Same), ("debugger".to_owned(), RunningState::Unlisted)];
         assert_eq!(states, wanted);
     }
 }

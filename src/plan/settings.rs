@@ -11,7 +11,8 @@ pub(super) fn changes(old: &Recipe, new: &Recipe) -> Vec<FieldChange> {
     hidden(compare(&shown(&old.settings), &shown(&new.settings)))
 }
 
-/// Returns what differs in the rest of the recipes: the profile's name, `renderAbi`, `set`, sealed files.
+/// Returns what differs in the rest of the recipes: the profile's name, `renderAbi`, `set`, sealed
+/// files.
 pub(super) fn recipe_changes(old: &Recipe, new: &Recipe) -> Vec<FieldChange> {
     hidden(compare(&without_settings(old), &without_settings(new)))
 }
@@ -21,7 +22,8 @@ fn hidden(mut changes: Vec<FieldChange>) -> Vec<FieldChange> {
     changes
 }
 
-/// Returns an argument of `--set` without a value that speaks of a credential: `extraEnv=[{name="MY_TOKEN",value="…"}]`.
+/// Returns an argument of `--set` without a value that speaks of a credential:
+/// `extraEnv=[{name="MY_TOKEN",value="…"}]`.
 fn argument(set: &str) -> String {
     match set.split_once('=').filter(|(_, value)| sounds_secret(value)) {
         Some((path, _)) => format!("{path}={REDACTED}"),

@@ -2,7 +2,8 @@
 
 use std::sync::LazyLock;
 
-/// The text is a page of the documentation too: a heading `## CODE TITLE` for each, and the explanation below.
+/// The text is a page of the documentation too: a heading `## CODE TITLE` for each, and the
+/// explanation below.
 const TEXT: &str = include_str!("codes.md");
 
 /// One code.
@@ -49,7 +50,11 @@ mod tests {
         }
         for code in all() {
             let digits = code.code.strip_prefix("RB").unwrap();
-            assert!(digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_digit()), "{}", code.code);
+            assert!(
+                digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_digit()),
+                "{}",
+                code.code
+            );
             assert!(!code.title.is_empty() && !code.title.ends_with('.'), "{}", code.code);
             assert!(code.explanation.ends_with(['.', '`']), "{} ends in the middle", code.code);
         }

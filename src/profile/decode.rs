@@ -1,8 +1,10 @@
-//! Trees to typed values: one serde door for our own types and for Kubernetes' ones, and every mistake at once.
+//! Trees to typed values: one serde door for our own types and for Kubernetes' ones, and every
+//! mistake at once.
 //!
-//! serde stops at the first mistake. So a mistake is noted, the value that holds it is taken out of the tree (the
-//! default takes its place), and the tree is read again: a profile has few mistakes, and each one makes it smaller.
-//! A key that no type asks for is seen because serde asks to skip its value, whoever's type it is.
+//! serde stops at the first mistake. So a mistake is noted, the value that holds it is taken out of
+//! the tree (the default takes its place), and the tree is read again: a profile has few mistakes,
+//! and each one makes it smaller. A key that no type asks for is seen because serde asks to skip
+//! its value, whoever's type it is.
 
 use std::cell::RefCell;
 use std::fmt::{self, Display};
@@ -15,7 +17,8 @@ use super::node::{Node, Origin, Path, Segment, Table, Value, Way};
 use super::{masking, mode_text, removed, secrets, suggest};
 use crate::model::credential::holds_credential;
 
-/// Returns the typed value of `tree`, with each mistake in `diagnostics`; `None` when nothing can be made of it.
+/// Returns the typed value of `tree`, with each mistake in `diagnostics`; `None` when nothing can
+/// be made of it.
 ///
 /// A value that is wrong is replaced by the one that `defaults` has at its path, or left out.
 pub fn decode<T: DeserializeOwned>(
@@ -28,7 +31,8 @@ pub fn decode<T: DeserializeOwned>(
     for _ in 0..=rounds(tree) {
         let unknown = RefCell::new(Vec::new());
         let way = Way::From(&root);
-        let result = T::deserialize(NodeDeserializer { node: tree, way, key: None, unknown: &unknown });
+        let result =
+            T::deserialize(NodeDeserializer { node: tree, way, key: None, unknown: &unknown });
         let unknown = unknown.into_inner();
         match result {
             Ok(value) => {
@@ -38,10 +42,14 @@ pub fn decode<T: DeserializeOwned>(
             Err(error) => {
                 let path = error.path.clone().unwrap_or_default();
                 let origin = error.origin.unwrap_or_else(|| tree.nearest_origin(&path));
-                let error =
-                    if masking::is_hidden(tree, &path) { error.without(tree.get(&path)) } else { error };
+                let error = if masking::is_hidden(tree, &path) {
+                    error.without(tree.get(&path))
+                } else {
+                    error
+                };
                 let error = error.with_mode(&path, tree.get(&path));
-                // A value that a table lacks may be one that was refused in it, or stand under a key that no type knows.
+                // A value that a table lacks may be one that was refused in it, or stand under a
+                // key that no type knows.
                 let is_about = |inner: &Path| inner.starts_with(&path) && *inner != path;
                 let (misspelt, unknown): (Vec<_>, Vec<_>) =
                     unknown.into_iter().partition(|unknown| is_about(&unknown.path));
@@ -60,7 +68,8 @@ pub fn decode<T: DeserializeOwned>(
     None
 }
 
-/// How many values are read at most, over all rounds: a huge file is not read a hundred times to find a hundred mistakes.
+/// How many values are read at most, over all rounds: a huge file is not read a hundred times to
+/// find a hundred mistakes.
 const READS_MAX: usize = 1_000_000;
 
 fn rounds(tree: &Node) -> usize {
@@ -74,11 +83,13 @@ fn rounds(tree: &Node) -> usize {
     (READS_MAX / count(tree)).clamp(8, DIAGNOSTICS_MAX)
 }
 
-/// Takes the value at `path` out of the tree, or puts the default in its place; false when there is nothing left.
+/// Takes the value at `path` out of the tree, or puts the default in its place; false when there is
+/// nothing left.
 fn prune(tree: &mut Node, defaults: &Node, path: &Path) -> bool {
     let Some((parent, last)) = path.split_last() else { return false };
-    let default =
-        defaults.get(path).filter(|default| tree.get(path).is_some_and(|node| node.origin != default.origin));
+    let default = defaults
+        .get(path)
+        .filter(|default| tree.get(path).is_some_and(|node| node.origin != default.origin));
     if let (Some(default), Some(node)) = (default.cloned(), tree.get_mut(path)) {
         *node = default;
         return true;
@@ -106,19 +117,22 @@ fn report_unknown(unknown: Vec<Unknown>, diagnostics: &mut Diagnostics) {
         let Some((parent, Segment::Key(key))) = path.split_last() else { continue };
         if let Some(removed) = removed::find(&path) {
             let message = format!("`{path}`: the key was removed: {}", removed.why);
-            diagnostics
-                .push(Diagnostic::error(removed.code, message).at(origin).on(&path).help(removed.help));
+            diagnostics.push(
+                Diagnostic::error(removed.code, message).at(origin).on(&path).help(removed.help),
+            );
             continue;
         }
         let shown = secrets::shown_path(&path);
         if shown != path {
-            let message =
-                format!("`{shown}`: unknown key, which is not shown: it may be a part of the secret");
+            let message = format!(
+                "`{shown}`: unknown key, which is not shown: it may be a part of the secret"
+            );
             let help = suggest::key_of_secret(key, known);
             diagnostics.push(Diagnostic::error("RB0002", message).at(origin).on(&shown).help(help));
             continue;
         }
-        let place = if parent.0.is_empty() { "a profile".to_owned() } else { format!("`{parent}`") };
+        let place =
+            if parent.0.is_empty() { "a profile".to_owned() } else { format!("`{parent}`") };
         let message = format!("unknown key `{key}` in {place}");
         let help = suggest::key(&path, key, known);
         diagnostics.push(Diagnostic::error("RB0002", message).at(origin).on(&path).help(help));
@@ -151,7 +165,9 @@ impl DecodeError {
 
     /// Takes out of the message what it repeats of a value that may be a secret.
     fn without(mut self, node: Option<&Node>) -> Self {
-        if matches!(node.map(|node| &node.value), Some(Value::Text(_))) && self.message.starts_with('`') {
+        if matches!(node.map(|node| &node.value), Some(Value::Text(_)))
+            && self.message.starts_with('`')
+        {
             "the text is not valid here".clone_into(&mut self.message);
         }
         self
@@ -161,7 +177,8 @@ impl DecodeError {
     fn with_mode(mut self, path: &Path, node: Option<&Node>) -> Self {
         let is_mode = path.0.last().and_then(Segment::as_key).is_some_and(mode_text::is_mode_key);
         if let (true, Some(Value::Text(text))) = (is_mode, node.map(|node| &node.value)) {
-            let help = mode_text::in_toml(text).map(|mode| format!("write `{mode}`, without quotes"));
+            let help =
+                mode_text::in_toml(text).map(|mode| format!("write `{mode}`, without quotes"));
             self.help = help.or(self.help);
         }
         self
@@ -169,9 +186,14 @@ impl DecodeError {
 
     fn into_diagnostic(self, path: &Path, origin: Origin) -> Diagnostic {
         let path = &secrets::shown_path(path);
-        let message = if path.0.is_empty() { self.message } else { format!("`{path}`: {}", self.message) };
-        let default_help = format!("`relay-bundle explain {}` tells what it takes", path_of_keys(path));
-        Diagnostic::error(self.code, message).at(origin).on(path).help(self.help.unwrap_or(default_help))
+        let message =
+            if path.0.is_empty() { self.message } else { format!("`{path}`: {}", self.message) };
+        let default_help =
+            format!("`relay-bundle explain {}` tells what it takes", path_of_keys(path));
+        Diagnostic::error(self.code, message)
+            .at(origin)
+            .on(path)
+            .help(self.help.unwrap_or(default_help))
     }
 }
 
@@ -218,7 +240,10 @@ impl de::Error for DecodeError {
         );
         let found = if holds_credential(found) { "***" } else { found };
         let found: String = found.chars().take(80).flat_map(char::escape_debug).collect();
-        Self { help: Some(help), ..Self::new("RB0004", format!("`{found}` is not a value that it takes")) }
+        Self {
+            help: Some(help),
+            ..Self::new("RB0004", format!("`{found}` is not a value that it takes"))
+        }
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -235,13 +260,16 @@ fn in_toml_words(expected: &str) -> &str {
         "a sequence" => "an array",
         "a map" => "a table",
         "a boolean" | "a string" => expected,
-        _ if expected.starts_with("struct ") || expected.starts_with(char::is_uppercase) => "a table",
+        _ if expected.starts_with("struct ") || expected.starts_with(char::is_uppercase) => {
+            "a table"
+        }
         "i32" | "i64" | "u16" | "u32" | "u64" => "an integer",
         _ => expected,
     }
 }
 
-/// Names a type and never a value: it may be a secret in the wrong place, a number too. The line is shown where it may be.
+/// Names a type and never a value: it may be a secret in the wrong place, a number too. The line is
+/// shown where it may be.
 fn describe(found: Unexpected<'_>) -> String {
     match found {
         Unexpected::Bool(_) => "a boolean".to_owned(),
@@ -273,11 +301,16 @@ impl NodeDeserializer<'_> {
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Integer(value) => visitor.visit_i64(*value),
             Value::Float(_) => Err(de::Error::invalid_type(Unexpected::Other("a float"), &visitor)),
-            Value::Datetime(_) => Err(de::Error::invalid_type(Unexpected::Other("a date"), &visitor)),
-            Value::Text(text) => visitor.visit_str(text),
-            Value::Array(items) => {
-                visitor.visit_seq(Items { rest: items.iter(), next: 0, parent: way, unknown: self.unknown })
+            Value::Datetime(_) => {
+                Err(de::Error::invalid_type(Unexpected::Other("a date"), &visitor))
             }
+            Value::Text(text) => visitor.visit_str(text),
+            Value::Array(items) => visitor.visit_seq(Items {
+                rest: items.iter(),
+                next: 0,
+                parent: way,
+                unknown: self.unknown,
+            }),
             Value::Table(table) => visitor.visit_map(Fields {
                 entries: table.iter(),
                 value: None,
@@ -337,9 +370,10 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
                 let text: StrDeserializer<'_, DecodeError> = text.as_str().into_deserializer();
                 visitor.visit_enum(text)
             }
-            other => {
-                Err(DecodeError::new("RB0003", format!("expected a string, found {}", other.type_name())))
-            }
+            other => Err(DecodeError::new(
+                "RB0003",
+                format!("expected a string, found {}", other.type_name()),
+            )),
         };
         result.map_err(|error| error.at(way, origin))
     }
@@ -404,10 +438,15 @@ impl<'de> de::MapAccess<'de> for Fields<'_, 'de> {
         self.value = self.entries.next();
         let Some((name, entry)) = self.value else { return Ok(None) };
         let key: StrDeserializer<'_, DecodeError> = name.as_str().into_deserializer();
-        seed.deserialize(key).map(Some).map_err(|error| error.at(Way::Key(&self.parent, name), entry.key))
+        seed.deserialize(key)
+            .map(Some)
+            .map_err(|error| error.at(Way::Key(&self.parent, name), entry.key))
     }
 
-    fn next_value_seed<S: de::DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, DecodeError> {
+    fn next_value_seed<S: de::DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<S::Value, DecodeError> {
         let (name, entry) = self.value.take().expect("serde asks for a value only after its key");
         let way = Way::Key(&self.parent, name);
         let key = Some((entry.key, self.known));
@@ -445,9 +484,15 @@ pub const FRAGMENTS: [&str; 23] = [
 
 /// Reports the required keys of Kubernetes' types that are missing in the tree at the end of `way`.
 ///
-/// Those types turn a missing required key into an empty value instead of refusing it, but always write it back: so it
-/// is a key that `written` (the typed value, written back) has and the tree has not.
-pub fn report_missing(tree: &Node, written: &serde_json::Value, way: Way<'_>, diagnostics: &mut Diagnostics) {
+/// Those types turn a missing required key into an empty value instead of refusing it, but always
+/// write it back: so it is a key that `written` (the typed value, written back) has and the tree
+/// has not.
+pub fn report_missing(
+    tree: &Node,
+    written: &serde_json::Value,
+    way: Way<'_>,
+    diagnostics: &mut Diagnostics,
+) {
     match (&tree.value, written) {
         (Value::Table(table), serde_json::Value::Object(fields)) => {
             report_missing_fields(tree, table, fields, way, diagnostics);
@@ -475,7 +520,10 @@ fn report_missing_fields(
             let path = way.path();
             let message = format!("`{path}`: the required key `{key}` is missing");
             diagnostics.push(
-                Diagnostic::error("RB0005", message).at(tree.origin).on(&path).help(format!("add `{key}`")),
+                Diagnostic::error("RB0005", message)
+                    .at(tree.origin)
+                    .on(&path)
+                    .help(format!("add `{key}`")),
             );
         }
     }

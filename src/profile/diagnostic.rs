@@ -86,15 +86,22 @@ impl Diagnostics {
 
     /// Leaves warnings out, but for those of keys that `concerns`.
     pub fn only_warnings_of(&mut self, concerns: &dyn Fn(&str) -> bool) {
-        let is_about =
-            |diagnostic: &Diagnostic| diagnostic.path.as_ref().is_none_or(|path| concerns(&path.to_string()));
+        let is_about = |diagnostic: &Diagnostic| {
+            diagnostic.path.as_ref().is_none_or(|path| concerns(&path.to_string()))
+        };
         self.0.retain(|diagnostic| diagnostic.severity == Severity::Error || is_about(diagnostic));
     }
 
     /// Returns the errors, without the warnings.
     #[must_use]
     pub fn only_errors(&self) -> Self {
-        Self(self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).cloned().collect())
+        Self(
+            self.0
+                .iter()
+                .filter(|diagnostic| diagnostic.severity == Severity::Error)
+                .cloned()
+                .collect(),
+        )
     }
 
     /// Returns how many errors there are.
@@ -106,8 +113,8 @@ impl Diagnostics {
         self.errors() > 0
     }
 
-    /// Sorts by place, errors first where two share one, and keeps [`DIAGNOSTICS_MAX`]: errors before warnings. What is
-    /// true of nearly every profile comes last.
+    /// Sorts by place, errors first where two share one, and keeps [`DIAGNOSTICS_MAX`]: errors
+    /// before warnings. What is true of nearly every profile comes last.
     pub fn sort(&mut self) {
         self.0.sort_by_key(|diagnostic| diagnostic.severity);
         self.0.truncate(DIAGNOSTICS_MAX);

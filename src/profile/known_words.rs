@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::schema;
 
-/// The names of all keys, sorted, a line each. A profile with a warning needs them, and building the schema costs more than
-/// rendering.
+/// The names of all keys, sorted, a line each. A profile with a warning needs them, and building
+/// the schema costs more than rendering.
 const KEY_NAMES: &str = include_str!("key_names.txt");
 
 static VALUES: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
@@ -99,20 +99,28 @@ mod tests {
     fn key_names_are_those_of_the_schema_and_of_outputs() {
         let mut names = BTreeSet::new();
         collect_keys(schema::schema(), &mut names);
-        let properties =
-            Output::ALL.into_iter().flat_map(|output| output.properties().iter().chain(output.generic()));
+        let properties = Output::ALL
+            .into_iter()
+            .flat_map(|output| output.properties().iter().chain(output.generic()));
         names.extend(properties.map(|property| property.name));
 
         let wanted: Vec<&str> = names.into_iter().collect();
 
         let listed: Vec<&str> = KEY_NAMES.lines().collect();
-        assert_eq!(listed, wanted, "write this to src/profile/key_names.txt:\n{}\n", wanted.join("\n"));
+        assert_eq!(
+            listed,
+            wanted,
+            "write this to src/profile/key_names.txt:\n{}\n",
+            wanted.join("\n")
+        );
         assert!(wanted.iter().all(|name| is_key_name(name)));
     }
 
     #[test]
     fn names_of_keys_and_choices_are_known_and_others_are_not() {
-        for name in ["replicaCount", "jwtSecret", "secretKeyRef", "defaultMode", "tls.verify", "generate"] {
+        for name in
+            ["replicaCount", "jwtSecret", "secretKeyRef", "defaultMode", "tls.verify", "generate"]
+        {
             assert!(is_key_name(name), "{name}");
         }
         assert!(is_known("info") && !is_key_name("info"));

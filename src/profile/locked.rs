@@ -5,8 +5,13 @@ use super::overlay::ProfileFiles;
 use crate::images::lock::{LOCK_FILE, Lock, RESTORE_LOCK};
 use crate::model::text::Label;
 
-/// Returns the lock if it lists `profile`. A lock that cannot be read is an error for every profile: it may list this one.
-pub(super) fn read(profile: &Label, files: &dyn ProfileFiles, diagnostics: &mut Diagnostics) -> Option<Lock> {
+/// Returns the lock if it lists `profile`. A lock that cannot be read is an error for every
+/// profile: it may list this one.
+pub(super) fn read(
+    profile: &Label,
+    files: &dyn ProfileFiles,
+    diagnostics: &mut Diagnostics,
+) -> Option<Lock> {
     let lock = match files.images_lock() {
         Ok(text) => Lock::parse(&text?).map_err(|error| error.at(LOCK_FILE)),
         Err(error) => Err(error),

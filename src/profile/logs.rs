@@ -38,7 +38,8 @@ fn translate(key: &str, index: Option<usize>, value: &OutputValue) -> fluent_bit
     }
 }
 
-/// Makes secrets of the plain texts of property `key`, so that they reach Fluent Bit through a Secret.
+/// Makes secrets of the plain texts of property `key`, so that they reach Fluent Bit through a
+/// Secret.
 pub(super) fn make_secret(settings: &mut Settings, key: &str) {
     fn convert(value: &mut OutputValue) {
         match value {

@@ -188,7 +188,8 @@ fn collect_keys<'a>(node: &'a Node, steps: &mut Vec<Step<'a>>, hidden: &mut Vec<
     }
 }
 
-/// Returns whether a value is a secret: by its key, by one further out, by what stands beside it, or by itself.
+/// Returns whether a value is a secret: by its key, by one further out, by what stands beside it,
+/// or by itself.
 fn is_secret(node: &Node, steps: &[Step<'_>]) -> bool {
     let text = match &node.value {
         // A switch tells nothing; a number may be a password without its quotes.
@@ -217,7 +218,10 @@ fn is_in_secret(text: &str, steps: &[Step<'_>]) -> bool {
             Step::Key(table, key) => {
                 found = found || is_torn(path.0.last(), key);
                 path = path.key(key);
-                found = found || is_secret_path(&path) || is_secret_key(&path, key) || is_in_pair(table, key);
+                found = found
+                    || is_secret_path(&path)
+                    || is_secret_key(&path, key)
+                    || is_in_pair(table, key);
             }
         }
     }
@@ -248,8 +252,8 @@ fn is_torn(before: Option<&Segment>, key: &str) -> bool {
         && resembles_secret(&format!("{before}{key}"))
 }
 
-/// Returns whether `key` is the value of a pair such as `{ name = "LDAP_PASSWORD", value = "…" }`, with either key
-/// misspelt perhaps.
+/// Returns whether `key` is the value of a pair such as `{ name = "LDAP_PASSWORD", value = "…" }`,
+/// with either key misspelt perhaps.
 fn is_in_pair(table: &Table, key: &str) -> bool {
     let names_secret = |(name, entry): (&String, &Entry)| match &entry.node.value {
         Value::Text(text) if name != key => {
@@ -257,7 +261,9 @@ fn is_in_pair(table: &Table, key: &str) -> bool {
         }
         _ => false,
     };
-    key != "name" && (key == "value" || !known_words::is_key_name(key)) && table.iter().any(names_secret)
+    key != "name"
+        && (key == "value" || !known_words::is_key_name(key))
+        && table.iter().any(names_secret)
 }
 
 /// Returns whether `path` is a list of arguments of a program.
@@ -271,8 +277,8 @@ fn follows_option(items: &[Node], index: usize) -> bool {
     matches!(before, Some(Value::Text(text)) if text.starts_with('-') && sounds_secret(text))
 }
 
-/// Returns whether a line of a text that is not TOML tells nothing but names of keys and choices, and small numbers
-/// behind them.
+/// Returns whether a line of a text that is not TOML tells nothing but names of keys and choices,
+/// and small numbers behind them.
 fn has_known_words_only(line: &str) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let is_sign = |c: char| " \t[]{}=,.".contains(c);

@@ -1,6 +1,7 @@
 //! Profiles: text to checked settings, with every mistake named at once.
 //!
-//! `overlay` (layers of trees) -> `decode` (typed settings) -> `check` (rules between keys) -> `resolve` (decisions).
+//! `overlay` (layers of trees) -> `decode` (typed settings) -> `check` (rules between keys) ->
+//! `resolve` (decisions).
 
 pub mod check;
 pub mod codes;
@@ -76,7 +77,8 @@ pub fn load(name: &str, sets: &[String], files: &dyn ProfileFiles) -> Loaded {
 
 /// Finds required keys of Kubernetes' types that are missing.
 fn report_missing(tree: &Node, settings: &Settings, diagnostics: &mut Diagnostics) {
-    let written = serde_json::to_value(settings).expect("settings have string keys and write themselves");
+    let written =
+        serde_json::to_value(settings).expect("settings have string keys and write themselves");
     for fragment in decode::FRAGMENTS {
         let path = Path::of(fragment);
         let written = fragment.split('.').try_fold(&written, |value, key| value.get(key));

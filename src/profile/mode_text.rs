@@ -8,12 +8,15 @@ pub(super) fn is_mode_key(key: &str) -> bool {
     key == "defaultMode" || key == "mode"
 }
 
-/// Returns the mode whose octal digits stand in decimal: one that people give to files. Others, such as 420, which is
-/// 0o644, make no sense in octal.
+/// Returns the mode whose octal digits stand in decimal: one that people give to files. Others,
+/// such as 420, which is 0o644, make no sense in octal.
 pub(super) fn meant(written: &str) -> Option<i64> {
-    let mode = i64::from_str_radix(written, 8).ok().filter(|mode| written.len() == 3 && *mode <= MODE_MAX)?;
+    let mode = i64::from_str_radix(written, 8)
+        .ok()
+        .filter(|mode| written.len() == 3 && *mode <= MODE_MAX)?;
     let (owner, group, other) = (mode >> 6, mode >> 3 & 7, mode & 7);
-    // A class that cannot read can neither write nor execute, and the owner has the most permissions.
+    // A class that cannot read can neither write nor execute, and the owner has the most
+    // permissions.
     let is_sensible = |class: i64| class == 0 || class & 4 != 0;
     let is_within = |class: i64, wider: i64| class & !wider == 0;
     let is_usual = owner & 4 != 0 && is_sensible(group) && is_sensible(other);
@@ -22,12 +25,14 @@ pub(super) fn meant(written: &str) -> Option<i64> {
 
 /// Returns how TOML writes a mode of octal digits: `0400` is `0o400`.
 pub(super) fn in_toml(digits: &str) -> Option<String> {
-    let is_mode = (3..=5).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    let is_mode =
+        (3..=5).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
     let mode = i64::from_str_radix(digits, 8).ok().filter(|mode| is_mode && *mode <= MODE_MAX)?;
     Some(format!("0o{mode:o}"))
 }
 
-/// Returns how TOML writes the mode at `start` of a text that is not TOML because of its leading zero: `mode = 0400`.
+/// Returns how TOML writes the mode at `start` of a text that is not TOML because of its leading
+/// zero: `mode = 0400`.
 pub(super) fn in_toml_at(text: &str, start: usize) -> Option<String> {
     let (before, rest) = text.split_at_checked(start)?;
     let ends = |c: char| !c.is_ascii_alphanumeric();

@@ -42,7 +42,8 @@ pub enum SourceKind {
 pub enum Visibility {
     /// Its lines, with stars over secrets.
     Lines,
-    /// Places in it, and no line: a link leads to it that may lead to any file, such as a private key.
+    /// Places in it, and no line: a link leads to it that may lead to any file, such as a private
+    /// key.
     Places,
 }
 
@@ -177,7 +178,9 @@ impl Node {
     /// Returns the node at `path`, if there is one.
     pub fn get_mut(&mut self, path: &Path) -> Option<&mut Self> {
         path.0.iter().try_fold(self, |node, segment| match (segment, &mut node.value) {
-            (Segment::Key(key), Value::Table(table)) => table.get_mut(key).map(|entry| &mut entry.node),
+            (Segment::Key(key), Value::Table(table)) => {
+                table.get_mut(key).map(|entry| &mut entry.node)
+            }
             (Segment::Index(index), Value::Array(items)) => items.get_mut(*index),
             _ => None,
         })
@@ -190,7 +193,8 @@ impl Node {
 
     /// Takes out the value at `path`.
     pub fn remove(&mut self, path: &Path) {
-        let parent = path.split_last().and_then(|(parent, last)| Some((self.get_mut(&parent)?, last)));
+        let parent =
+            path.split_last().and_then(|(parent, last)| Some((self.get_mut(&parent)?, last)));
         if let Some((Self { value: Value::Table(table), .. }, Segment::Key(key))) = parent {
             table.remove(key);
         }
@@ -312,8 +316,8 @@ impl From<&Self> for Path {
     }
 }
 
-/// The way to a value, as a chain on the stack: whoever walks a tree makes a [`Path`] of it only when there is something to
-/// say.
+/// The way to a value, as a chain on the stack: whoever walks a tree makes a [`Path`] of it only
+/// when there is something to say.
 #[derive(Clone, Copy)]
 pub enum Way<'a> {
     From(&'a Path),

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::node::{Entry, Node, Origin, Path, Source, SourceKind, Sources, Table, Value, Visibility};
+use super::node::{
+    Entry, Node, Origin, Path, Source, SourceKind, Sources, Table, Value, Visibility,
+};
 use super::{explain, parse, secrets, suggest};
 use crate::model::credential;
 use crate::model::text::Label;
@@ -46,8 +48,8 @@ pub trait ProfileFiles {
         Ok(None)
     }
 
-    /// Returns whether the checks judge what [`ProfileFiles::file`] returns. A command that seals files, or judges them
-    /// itself, says no.
+    /// Returns whether the checks judge what [`ProfileFiles::file`] returns. A command that seals
+    /// files, or judges them itself, says no.
     fn judges_sealed(&self) -> bool {
         true
     }
@@ -100,11 +102,13 @@ fn add_source(source: Source, sources: &mut Sources, diagnostics: &mut Diagnosti
     parse::parse(index, &sources.get(index).text, diagnostics)
 }
 
-/// Lays a layer over what is below. A secret whose form is another one there is replaced, not merged: it has one source.
+/// Lays a layer over what is below. A secret whose form is another one there is replaced, not
+/// merged: it has one source.
 fn lay(merged: &mut Node, layer: Node) {
     for path in secrets::forms(&layer) {
         let below = merged.get(&path).map(Node::keys);
-        if below.is_some_and(|below| below != layer.get(&path).map(Node::keys).unwrap_or_default()) {
+        if below.is_some_and(|below| below != layer.get(&path).map(Node::keys).unwrap_or_default())
+        {
             merged.remove(&path);
         }
     }
@@ -119,8 +123,15 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Lays profile `name` over `merged`, after what it extends; `from` is where another profile names it.
-    fn add(&mut self, name: &str, from: Option<Origin>, chain: &mut Vec<String>, merged: &mut Node) {
+    /// Lays profile `name` over `merged`, after what it extends; `from` is where another profile
+    /// names it.
+    fn add(
+        &mut self,
+        name: &str,
+        from: Option<Origin>,
+        chain: &mut Vec<String>,
+        merged: &mut Node,
+    ) {
         if let Some(problem) = self.refuse(name, chain) {
             self.push(problem, from);
             return;
@@ -138,7 +149,9 @@ impl Reader<'_> {
         self.loaded += 1;
         if chain.iter().any(|link| link == name) {
             let message = format!("`extends` goes in a circle: {} -> {name}", chain.join(" -> "));
-            return Some(Diagnostic::error("RB0008", message).help("take one of them out of `extends`"));
+            return Some(
+                Diagnostic::error("RB0008", message).help("take one of them out of `extends`"),
+            );
         }
         if self.loaded > FILES_MAX {
             let message = format!("the profile builds on more than {FILES_MAX} files");
@@ -162,9 +175,13 @@ impl Reader<'_> {
                 let names = self.files.names();
                 let known: Vec<&str> = names.iter().map(String::as_str).collect();
                 let help = match suggest::among(name, &known) {
-                    _ if known.contains(&name) => "a profile is a readable text in UTF-8".to_owned(),
+                    _ if known.contains(&name) => {
+                        "a profile is a readable text in UTF-8".to_owned()
+                    }
                     Some(near) => format!("did you mean `{near}`?"),
-                    _ if known.is_empty() => "`--profiles DIR` names the folder of the profiles".to_owned(),
+                    _ if known.is_empty() => {
+                        "`--profiles DIR` names the folder of the profiles".to_owned()
+                    }
                     _ => format!("the profiles here are {}", suggest::list(&known)),
                 };
                 self.push(Diagnostic::error("RB0007", reason).help(help), from);
@@ -195,8 +212,9 @@ fn bases(tree: &Node) -> Vec<(String, Origin)> {
 
 /// Returns the text of a file, without a byte order mark and with LF line ends.
 fn text_of(file: &str, bytes: Vec<u8>) -> Result<String, String> {
-    let text = String::from_utf8(bytes)
-        .map_err(|error| format!("`{file}` is not UTF-8 (byte {})", error.utf8_error().valid_up_to()))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        format!("`{file}` is not UTF-8 (byte {})", error.utf8_error().valid_up_to())
+    })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     Ok(if text.contains('\r') { text.replace("\r\n", "\n") } else { text.to_owned() })
 }
@@ -208,15 +226,20 @@ fn set_layer(set: &str, sources: &mut Sources, diagnostics: &mut Diagnostics) ->
 }
 
 fn read_set(set: &str, sources: &mut Sources) -> Result<Node, Box<Diagnostic>> {
-    let refuse = |message: String, help: String| Box::new(Diagnostic::error("RB0009", message).help(help));
-    let (path, value) = set.split_once('=').filter(|(path, _)| !path.trim().is_empty()).ok_or_else(|| {
-        refuse("`--set` takes `path=value`".into(), "for example --set replicaCount=3".into())
-    })?;
+    let refuse =
+        |message: String, help: String| Box::new(Diagnostic::error("RB0009", message).help(help));
+    let (path, value) =
+        set.split_once('=').filter(|(path, _)| !path.trim().is_empty()).ok_or_else(|| {
+            refuse("`--set` takes `path=value`".into(), "for example --set replicaCount=3".into())
+        })?;
     let path = path.trim();
     // Nothing of the argument is shown before it is known that it holds no secret.
     if !path.chars().all(|c| c.is_alphanumeric() || "-_.[]/\"'".contains(c)) {
         let help = "write keys with dots between them, such as --set config.logLevel='\"debug\"'";
-        return Err(refuse("`--set`: what stands before `=` is not a path of keys".into(), help.into()));
+        return Err(refuse(
+            "`--set`: what stands before `=` is not a path of keys".into(),
+            help.into(),
+        ));
     }
     refuse_secret(&Path::of(path))?;
     if path.contains('[') {
@@ -245,7 +268,8 @@ fn refuse_secret(path: &Path) -> Result<(), Box<Diagnostic>> {
         return Ok(());
     }
     let shown = secrets::shown_path(path);
-    let message = format!("`--set {shown}`: there is no such key, and a secret's has nearly that name");
+    let message =
+        format!("`--set {shown}`: there is no such key, and a secret's has nearly that name");
     Err(Diagnostic::error("RB0009", message).help(explain::unknown_key(&path.to_string())).into())
 }
 
@@ -260,9 +284,10 @@ fn not_toml(path: &str, value: &str) -> (&'static str, String) {
     let switch = value.to_ascii_lowercase();
     match switch.as_str() {
         "" => ("a value is missing", format!("an empty string is --set '{path}=\"\"'")),
-        "true" | "false" => {
-            ("the value is not TOML", format!("TOML writes it in lower case: --set {path}={switch}"))
-        }
+        "true" | "false" => (
+            "the value is not TOML",
+            format!("TOML writes it in lower case: --set {path}={switch}"),
+        ),
         _ if is_word_for(path, value) => {
             ("the value is not TOML", format!("a string needs quotes: --set '{path}={value:?}'"))
         }
@@ -276,14 +301,19 @@ fn is_word_for(path: &str, value: &str) -> bool {
     is_word && explain::is_key(&Path::of(path)) && !credential::holds_credential(value)
 }
 
-/// Takes away a digest that belongs to another tag: one that was written in a layer below the tag's.
+/// Takes away a digest that belongs to another tag: one that was written in a layer below the
+/// tag's.
 fn drop_outdated_digests(tree: &mut Node) {
-    for image in ["image", "redis.image", "storage.logs.fluentbit.image", "serviceMonitor.exporter.image"] {
-        let Some(Value::Table(table)) = tree.get_mut(&Path::of(image)).map(|node| &mut node.value) else {
+    for image in
+        ["image", "redis.image", "storage.logs.fluentbit.image", "serviceMonitor.exporter.image"]
+    {
+        let Some(Value::Table(table)) = tree.get_mut(&Path::of(image)).map(|node| &mut node.value)
+        else {
             continue;
         };
-        let layer =
-            |table: &BTreeMap<String, Entry>, key: &str| table.get(key).map(|entry| entry.node.origin.source);
+        let layer = |table: &BTreeMap<String, Entry>, key: &str| {
+            table.get(key).map(|entry| entry.node.origin.source)
+        };
         if layer(table, "tag") > layer(table, "digest") && layer(table, "digest").is_some() {
             clear_text(table, "digest");
         }
@@ -291,7 +321,8 @@ fn drop_outdated_digests(tree: &mut Node) {
 }
 
 fn clear_text(table: &mut Table, key: &str) {
-    if let Some(Entry { node: Node { value: value @ Value::Text(_), .. }, .. }) = table.get_mut(key) {
+    if let Some(Entry { node: Node { value: value @ Value::Text(_), .. }, .. }) = table.get_mut(key)
+    {
         *value = Value::Text(String::new());
     }
 }
@@ -311,10 +342,16 @@ mod tests {
             let mut diagnostics = Diagnostics::default();
             let set = format!("{path}=\"s3cr3t\"");
             assert!(set_layer(&set, &mut Sources::default(), &mut diagnostics).is_none(), "{path}");
-            assert!(diagnostics.has_errors() && !format!("{diagnostics:?}").contains("s3cr3t"), "{path}");
+            assert!(
+                diagnostics.has_errors() && !format!("{diagnostics:?}").contains("s3cr3t"),
+                "{path}"
+            );
         }
         let mut diagnostics = Diagnostics::default();
-        assert!(set_layer("config.defaultTokenLimit=5", &mut Sources::default(), &mut diagnostics).is_some());
+        assert!(
+            set_layer("config.defaultTokenLimit=5", &mut Sources::default(), &mut diagnostics)
+                .is_some()
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! TOML text to a tree; every syntax error of the text at once, the first of each line.
 //!
-//! The parser goes on after an error, and may take a piece of a value for a key: where a comma is missing, a password. So
-//! of a text with errors only keys stay that a profile may have; every message names the keys of this tree.
+//! The parser goes on after an error, and may take a piece of a value for a key: where a comma is
+//! missing, a password. So of a text with errors only keys stay that a profile may have; every
+//! message names the keys of this tree.
 
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
@@ -70,26 +71,40 @@ fn report(source: usize, text: &str, errors: &[toml::de::Error], diagnostics: &m
             break;
         }
         reported += 1;
-        end_of_line =
-            text.get(span.start..).and_then(|rest| rest.find('\n')).map_or(text.len(), |at| span.start + at);
+        end_of_line = text
+            .get(span.start..)
+            .and_then(|rest| rest.find('\n'))
+            .map_or(text.len(), |at| span.start + at);
         let code = if error.message().contains("duplicate key") { "RB0006" } else { "RB0001" };
         let mode = mode_text::in_toml_at(text, span.start);
         let help = match (code, mode) {
-            ("RB0006", _) => "keep one of them; tables may be reopened only under another name".to_owned(),
+            ("RB0006", _) => {
+                "keep one of them; tables may be reopened only under another name".to_owned()
+            }
             (_, Some(mode)) => format!("TOML writes octal numbers with `0o`: write `{mode}`"),
             _ => "profiles are TOML 1.1: strings need quotes, keys are separated by `=`".to_owned(),
         };
-        // What the parser took for a key after the mistake may be a value, so no unknown key is reported.
-        let help =
-            if reported == 1 { format!("{help}; more problems may follow once this is fixed") } else { help };
-        diagnostics.push(Diagnostic::error(code, error.message()).at(Origin::new(source, span)).help(help));
+        // What the parser took for a key after the mistake may be a value, so no unknown key is
+        // reported.
+        let help = if reported == 1 {
+            format!("{help}; more problems may follow once this is fixed")
+        } else {
+            help
+        };
+        diagnostics.push(
+            Diagnostic::error(code, error.message()).at(Origin::new(source, span)).help(help),
+        );
     }
 }
 
 /// Returns what is wrong with a key, whatever type reads it.
 fn refused_key(key: &str) -> Option<(&'static str, &'static str, &'static str)> {
     if key.len() > KEY_BYTES_MAX {
-        return Some(("RB0001", "the key has more than 512 bytes", "no key of a profile is as long"));
+        return Some((
+            "RB0001",
+            "the key has more than 512 bytes",
+            "no key of a profile is as long",
+        ));
     }
     let control = key.chars().any(char::is_control);
     control.then_some(("RB0101", "the key holds a control character", "write the key without it"))
@@ -127,7 +142,9 @@ impl Converter<'_> {
             DeValue::Float(float) => Value::Float(float.to_string()),
             DeValue::Datetime(datetime) => Value::Datetime(datetime.to_string()),
             DeValue::String(text) => Value::Text(text.into_owned()),
-            DeValue::Array(items) => Value::Array(items.into_iter().map(|item| self.value(item)).collect()),
+            DeValue::Array(items) => {
+                Value::Array(items.into_iter().map(|item| self.value(item)).collect())
+            }
             DeValue::Table(table) => Value::Table(self.table(table)),
         };
         Node { value, origin }

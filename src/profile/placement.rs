@@ -1,4 +1,5 @@
-//! Where in the text of a profile a line belongs that states one more key: TOML opens no table twice.
+//! Where in the text of a profile a line belongs that states one more key: TOML opens no table
+//! twice.
 
 use serde_json::json;
 use toml::de::DeTable;
@@ -32,7 +33,8 @@ struct Header {
     path: Vec<String>,
 }
 
-/// Finds out where `key = value` goes; none if that is no TOML by itself, as where the key is an item of a list.
+/// Finds out where `key = value` goes; none if that is no TOML by itself, as where the key is an
+/// item of a list.
 pub fn placement(text: &str, key: &str, value: &str) -> Option<Placement> {
     let path = only_path(&format!("{key} = 0").parse::<Table>().ok()?)?;
     let added = format!("a = {value}").parse::<Table>().ok()?.remove("a")?;
@@ -41,8 +43,9 @@ pub fn placement(text: &str, key: &str, value: &str) -> Option<Placement> {
     let line_from = |depth: usize| format!("{} = {value}", dotted(&path[depth..]));
     if let Some(at) = line_of(text, &path) {
         let above = headers.iter().rfind(|header| header.line <= at);
-        let depth =
-            above.filter(|header| is_above(&header.path, &path)).map_or(0, |header| header.path.len());
+        let depth = above
+            .filter(|header| is_above(&header.path, &path))
+            .map_or(0, |header| header.path.len());
         return Some(Placement { line: line_from(depth), place: Where::Instead { at } });
     }
     let mut wanted = old.clone();
@@ -51,7 +54,8 @@ pub fn placement(text: &str, key: &str, value: &str) -> Option<Placement> {
         let new = format!("{}{line}\n{}", &text[..start], &text[start..]);
         new.parse::<Table>().is_ok_and(|new| new == wanted)
     };
-    let mut above: Vec<&Header> = headers.iter().filter(|header| is_above(&header.path, &path)).collect();
+    let mut above: Vec<&Header> =
+        headers.iter().filter(|header| is_above(&header.path, &path)).collect();
     above.sort_by_key(|header| std::cmp::Reverse(header.path.len()));
     for Header { line: at, end, path: of } in above {
         let line = line_from(of.len());
@@ -85,9 +89,13 @@ fn headers(text: &str) -> Vec<Header> {
     for (index, whole) in text.split_inclusive('\n').enumerate() {
         end += whole.len();
         let trimmed = whole.trim();
-        // What only looks like one, within a text of several lines, is found out when the line is tried there.
-        let is_one = trimmed.starts_with('[') && !trimmed.starts_with("[[") && whole.ends_with('\n');
-        if let Some(path) = trimmed.parse::<Table>().ok().filter(|_| is_one).as_ref().and_then(only_path) {
+        // What only looks like one, within a text of several lines, is found out when the line is
+        // tried there.
+        let is_one =
+            trimmed.starts_with('[') && !trimmed.starts_with("[[") && whole.ends_with('\n');
+        if let Some(path) =
+            trimmed.parse::<Table>().ok().filter(|_| is_one).as_ref().and_then(only_path)
+        {
             found.push(Header { line: index + 1, end, path });
         }
     }
@@ -101,7 +109,8 @@ fn is_above(table: &[String], path: &[String]) -> bool {
 /// Returns the keys as TOML has them, with dots between them.
 fn dotted(path: &[String]) -> String {
     let is_bare = |key: &String| {
-        !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        !key.is_empty()
+            && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
     let key = |key: &String| if is_bare(key) { key.clone() } else { json!(key).to_string() };
     path.iter().map(key).collect::<Vec<_>>().join(".")

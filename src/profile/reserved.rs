@@ -1,4 +1,5 @@
-//! What the bundle itself puts into the relay's pods: a profile may not use these names for something else.
+//! What the bundle itself puts into the relay's pods: a profile may not use these names for
+//! something else.
 
 use super::settings::Settings;
 
@@ -10,14 +11,16 @@ pub const VOLUMES: [&str; 6] =
     ["data", "exporter-config", "external-data", "fluent-bit-config", "fluent-bit-state", "logs"];
 
 impl Settings {
-    /// Returns the volumes of ours that a container of the profile may mount: they are there with these settings.
+    /// Returns the volumes of ours that a container of the profile may mount: they are there with
+    /// these settings.
     pub fn shared_volumes(&self) -> Vec<&'static str> {
         let external = self.storage.data.external.enabled.then_some("external-data");
         ["data", "logs"].into_iter().chain(external).collect()
     }
 }
 
-/// Where the relay's container mounts ours, and where it would find settings beside its environment.
+/// Where the relay's container mounts ours, and where it would find settings beside its
+/// environment.
 pub const MOUNT_PATHS: [&str; 4] = ["/app/.env", "/app/data", "/app/external-data", "/app/logs"];
 
 /// The names of our containers' ports; Services find a port by its name.
@@ -62,7 +65,8 @@ pub const SECRET_ENVIRONMENT: [&str; 7] = [
     "WEB_SESSION_SECRET",
 ];
 
-/// The variables from which the relay's HTTP client takes a proxy for URLs with `https`; letter case does not count.
+/// The variables from which the relay's HTTP client takes a proxy for URLs with `https`; letter
+/// case does not count.
 const PROXY_ENVIRONMENT: [&str; 4] =
     ["ALL_PROXY", "HTTPS_PROXY", "NPM_CONFIG_HTTPS_PROXY", "NPM_CONFIG_PROXY"];
 

@@ -50,8 +50,11 @@ impl Names {
             "" => APP_NAME,
             other => other,
         };
-        let full =
-            Self::full_of(release, settings.name_override.as_str(), settings.fullname_override.as_str());
+        let full = Self::full_of(
+            release,
+            settings.name_override.as_str(),
+            settings.fullname_override.as_str(),
+        );
         let mut redis =
             if release.contains("redis") { release.to_owned() } else { format!("{release}-redis") };
         // A release called `claude-relay-redis` would give both the same name.
@@ -61,7 +64,8 @@ impl Names {
         Self { app: app.to_owned(), full, redis }
     }
 
-    /// Returns the name of the relay's objects from the release's name and the overrides, which may be empty.
+    /// Returns the name of the relay's objects from the release's name and the overrides, which may
+    /// be empty.
     pub fn full_of(release: &str, name_override: &str, fullname_override: &str) -> String {
         let app = if name_override.is_empty() { APP_NAME } else { name_override };
         match fullname_override {
@@ -137,7 +141,9 @@ impl Profile {
             SecretForm::Existing { revision, .. } => format!("existing-{revision}"),
             SecretForm::Age { file } => format!(
                 "sealed-{}",
-                self.sealed.get(file.as_str()).map_or_else(|| Digest::of(b""), |bytes| Digest::of(bytes))
+                self.sealed
+                    .get(file.as_str())
+                    .map_or_else(|| Digest::of(b""), |bytes| Digest::of(bytes))
             ),
             SecretForm::Literal { revision, .. } => format!("literal-{revision}"),
         };
@@ -168,7 +174,8 @@ impl Profile {
             Purpose::RedisPassword if self.settings.redis.enabled => "redis.auth.password",
             Purpose::RedisPassword => "externalRedis.password",
             Purpose::Output { property, index } => {
-                let written = config.keys().find(|key| key.to_lowercase() == *property).unwrap_or(property);
+                let written =
+                    config.keys().find(|key| key.to_lowercase() == *property).unwrap_or(property);
                 let path = Path::of("storage.logs.fluentbit.output.config").key(written);
                 return index.map_or(path.clone(), |index| path.index(index));
             }
@@ -183,8 +190,12 @@ impl Profile {
 
     /// Returns every secret that a pod of this profile consumes, in a fixed order.
     pub fn secrets(&self) -> Vec<SecretRef<'_>> {
-        let fixed =
-            [Purpose::JwtSecret, Purpose::EncryptionKey, Purpose::AdminPassword, Purpose::RedisPassword];
+        let fixed = [
+            Purpose::JwtSecret,
+            Purpose::EncryptionKey,
+            Purpose::AdminPassword,
+            Purpose::RedisPassword,
+        ];
         let outputs = self.settings.output_secrets();
         fixed.into_iter().chain(outputs).filter_map(|purpose| self.secret(&purpose)).collect()
     }
@@ -243,7 +254,8 @@ impl Settings {
             match value {
                 OutputValue::Secret(_) => vec![purpose(None)],
                 OutputValue::List(items) => {
-                    let secrets = items.iter().enumerate().filter(|(_, item)| item.secret().is_some());
+                    let secrets =
+                        items.iter().enumerate().filter(|(_, item)| item.secret().is_some());
                     secrets.map(|(index, _)| purpose(Some(index))).collect()
                 }
                 _ => Vec::new(),
@@ -330,10 +342,11 @@ fn source_of(image: &Image, tag: &str) -> String {
     source
 }
 
-/// Returns where images come from, by their name in the cluster without a digest, out of the settings in a recipe. Settings of
-/// another version of the language may lack some.
+/// Returns where images come from, by their name in the cluster without a digest, out of the
+/// settings in a recipe. Settings of another version of the language may lack some.
 pub fn image_sources(settings: &Value) -> BTreeMap<String, String> {
-    let text = |pointer: &str| settings.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let text =
+        |pointer: &str| settings.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let ours = WorkloadImage::ALL.into_iter().filter_map(|one| {
         let pointer = format!("/{}", one.path().replace('.', "/"));
         let image = Image::deserialize(settings.pointer(&pointer)?).ok()?;
@@ -352,15 +365,18 @@ pub fn image_sources(settings: &Value) -> BTreeMap<String, String> {
 }
 
 impl Settings {
-    /// Returns the reference of `image` after the rewrite of `images.registry`; `tag` is for an image without one.
+    /// Returns the reference of `image` after the rewrite of `images.registry`; `tag` is for an
+    /// image without one.
     pub fn image_ref(&self, image: &Image, tag: Option<&Tag>) -> ImageRef {
         let source = source_of(image, tag.map_or("", Tag::as_str));
         // A tag may move, a digest cannot; either is fetched once unless a profile says otherwise.
-        let pull_policy = image.pull_policy.or(self.images.pull_policy).unwrap_or(PullPolicy::IfNotPresent);
+        let pull_policy =
+            image.pull_policy.or(self.images.pull_policy).unwrap_or(PullPolicy::IfNotPresent);
         ImageRef { reference: self.mirrored(&source), source, pull_policy }
     }
 
-    /// Returns an image that a profile's own container names after the rewrite of `images.registry`.
+    /// Returns an image that a profile's own container names after the rewrite of
+    /// `images.registry`.
     pub fn own_image(&self, source: &str) -> ImageRef {
         let pull_policy = self.images.pull_policy.unwrap_or(PullPolicy::IfNotPresent);
         ImageRef { reference: self.mirrored(source), source: source.to_owned(), pull_policy }
@@ -371,8 +387,8 @@ impl Settings {
     }
 
     pub fn relay_image(&self) -> ImageRef {
-        let version =
-            Tag::try_from(self.release.app_version.to_string()).expect("a version is a tag by its rule");
+        let version = Tag::try_from(self.release.app_version.to_string())
+            .expect("a version is a tag by its rule");
         self.image_ref(&self.image, Some(&version))
     }
 
@@ -389,7 +405,8 @@ impl Settings {
             .filter_map(|(path, own)| Some((path, self.own_image(own.image.as_deref()?))))
     }
 
-    /// Returns the images of this program's workloads that the pods of this profile run, in the order of their keys.
+    /// Returns the images of this program's workloads that the pods of this profile run, in the
+    /// order of their keys.
     pub fn images_used(&self) -> impl Iterator<Item = (WorkloadImage, ImageRef)> {
         let used = WorkloadImage::ALL.into_iter().filter(|image| image.is_used(self));
         used.map(|image| (image, image.resolve(self)))

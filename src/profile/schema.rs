@@ -1,7 +1,8 @@
 //! The JSON Schema of a profile, and the list of its keys; made when somebody asks.
 //!
-//! The types of `settings` give the shape, `defaults.toml` the defaults. Our own types stand where they are used, so
-//! that each key has a place of its own; Kubernetes' types stay definitions, closed and with short descriptions.
+//! The types of `settings` give the shape, `defaults.toml` the defaults. Our own types stand where
+//! they are used, so that each key has a place of its own; Kubernetes' types stay definitions,
+//! closed and with short descriptions.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -15,7 +16,8 @@ use super::overlay::DEFAULTS;
 use super::parse;
 use super::settings::Settings;
 
-/// How much of a description of Kubernetes' is kept: its first sentence, up to this many characters.
+/// How much of a description of Kubernetes' is kept: its first sentence, up to this many
+/// characters.
 const DESCRIPTION_MAX: usize = 120;
 
 /// The definition of a secret: the only one of ours that is used in several places.
@@ -116,20 +118,26 @@ fn inline(schema: &mut Value, definitions: &Map<String, Value>) {
     each_child(schema, &mut |child| inline(child, definitions));
 }
 
-/// Calls `visit` with every schema directly inside a schema: only there do keywords have their meaning.
+/// Calls `visit` with every schema directly inside a schema: only there do keywords have their
+/// meaning.
 fn each_child(schema: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
     let Some(fields) = schema.as_object_mut() else { return };
     for (keyword, value) in fields {
         match (keyword.as_str(), value) {
-            ("properties", Value::Object(properties)) => properties.values_mut().for_each(&mut *visit),
-            ("anyOf" | "oneOf" | "allOf", Value::Array(schemas)) => schemas.iter_mut().for_each(&mut *visit),
+            ("properties", Value::Object(properties)) => {
+                properties.values_mut().for_each(&mut *visit)
+            }
+            ("anyOf" | "oneOf" | "allOf", Value::Array(schemas)) => {
+                schemas.iter_mut().for_each(&mut *visit)
+            }
             ("items" | "additionalProperties", value @ Value::Object(_)) => visit(value),
             _ => {}
         }
     }
 }
 
-/// Removes what TOML has not (null) and validators refuse (formats of integers), and closes objects.
+/// Removes what TOML has not (null) and validators refuse (formats of integers), and closes
+/// objects.
 fn tidy(schema: &mut Value) {
     if let Some(fields) = schema.as_object_mut() {
         fields.remove("format");
@@ -181,7 +189,13 @@ fn shorten(schema: &mut Value) {
 }
 
 fn first_sentence(text: &str) -> String {
-    let line = text.split("\n\n").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = text
+        .split("\n\n")
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     let end = line.find(". ").map_or(line.len(), |end| end + 1);
     let sentence = &line[..end];
     if sentence.chars().count() <= DESCRIPTION_MAX {
@@ -205,7 +219,8 @@ fn replace_scalar(name: &str, schema: &mut Value) {
     }
 }
 
-/// Drops `required` of our tables, which a profile may leave out for those below it, but not of an array's items.
+/// Drops `required` of our tables, which a profile may leave out for those below it, but not of an
+/// array's items.
 fn make_optional(schema: &mut Value) {
     let Some(fields) = schema.as_object_mut() else { return };
     if !fields.contains_key("properties") {
@@ -234,7 +249,9 @@ fn to_json(node: &Node) -> Value {
     match &node.value {
         node::Value::Bool(value) => json!(value),
         node::Value::Integer(value) => json!(value),
-        node::Value::Float(text) | node::Value::Datetime(text) | node::Value::Text(text) => json!(text),
+        node::Value::Float(text) | node::Value::Datetime(text) | node::Value::Text(text) => {
+            json!(text)
+        }
         node::Value::Array(items) => items.iter().map(to_json).collect(),
         node::Value::Table(table) => {
             table.iter().map(|(key, entry)| (key.clone(), to_json(&entry.node))).collect()
@@ -252,7 +269,9 @@ fn keep_used(definitions: &mut Map<String, Value>, root: &Value) {
             reach(found, definitions, used);
         }
         match schema {
-            Value::Object(fields) => fields.values().for_each(|value| reach(value, definitions, used)),
+            Value::Object(fields) => {
+                fields.values().for_each(|value| reach(value, definitions, used))
+            }
             Value::Array(items) => items.iter().for_each(|value| reach(value, definitions, used)),
             _ => {}
         }

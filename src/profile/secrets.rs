@@ -27,8 +27,8 @@ pub fn is_secret_path(path: &Path) -> bool {
     known || is_output_credential(path)
 }
 
-/// Returns what of a path is below a key; nothing if it leads elsewhere. Every value of a text is asked for it, so no path is
-/// made of the key.
+/// Returns what of a path is below a key; nothing if it leads elsewhere. Every value of a text is
+/// asked for it, so no path is made of the key.
 fn rest_below<'a>(path: &'a Path, key: &str) -> Option<&'a [Segment]> {
     let mut rest = path.0.as_slice();
     for part in key.split('.') {
@@ -46,10 +46,12 @@ fn is_output_credential(path: &Path) -> bool {
     // An argument's path has the dots of `rdkafka.ssl.key.pem` and perhaps its quotes.
     let keys: Vec<&str> = rest.iter().filter_map(Segment::as_key).collect();
     let property = keys.join(".");
-    is_librdkafka_secret(property.trim_matches(['"', '\''])) || last_key(path).is_some_and(sounds_secret)
+    is_librdkafka_secret(property.trim_matches(['"', '\'']))
+        || last_key(path).is_some_and(sounds_secret)
 }
 
-/// Returns whether `path` is that of a property which no output of Fluent Bit has: perhaps a misspelt credential.
+/// Returns whether `path` is that of a property which no output of Fluent Bit has: perhaps a
+/// misspelt credential.
 pub(super) fn is_unknown_property(path: &Path) -> bool {
     let property = rest_below(path, OUTPUT_CONFIG).and_then(|rest| rest.first()?.as_key());
     property.is_some_and(|key| {
@@ -58,16 +60,19 @@ pub(super) fn is_unknown_property(path: &Path) -> bool {
     })
 }
 
-/// Returns whether the key at `path` sounds like a secret and is none that takes something else, such as
-/// `config.defaultTokenLimit`.
+/// Returns whether the key at `path` sounds like a secret and is none that takes something else,
+/// such as `config.defaultTokenLimit`.
 pub fn may_be_secret(path: &Path) -> bool {
-    let sounds =
-        path.0.last().and_then(Segment::as_key).is_some_and(|key| sounds_secret(key) && !is_name(path, key));
+    let sounds = path
+        .0
+        .last()
+        .and_then(Segment::as_key)
+        .is_some_and(|key| sounds_secret(key) && !is_name(path, key));
     is_secret_path(path) || sounds && !is_key(path)
 }
 
-/// Returns whether a key on the way to `path` is none of a profile's and may be a misspelt secret, such as
-/// `config.jwtSecrt`.
+/// Returns whether a key on the way to `path` is none of a profile's and may be a misspelt secret,
+/// such as `config.jwtSecrt`.
 pub fn may_be_misspelt(path: &Path) -> bool {
     let mut keys = path.0.iter().filter_map(Segment::as_key);
     let is_free = !explain::is_key(path) || rest_below(path, OUTPUT_CONFIG).is_some();
@@ -107,7 +112,9 @@ pub fn first_secret(layer: &Node) -> Option<Path> {
             return Some(path.clone());
         }
         match &node.value {
-            Value::Table(table) => table.iter().find_map(|(key, entry)| find(&entry.node, &path.key(key))),
+            Value::Table(table) => {
+                table.iter().find_map(|(key, entry)| find(&entry.node, &path.key(key)))
+            }
             Value::Array(items) => {
                 items.iter().enumerate().find_map(|(index, item)| find(item, &path.index(index)))
             }
@@ -120,8 +127,10 @@ pub fn first_secret(layer: &Node) -> Option<Path> {
 /// Returns the paths at which a layer states a secret, or a property of an output that may be one.
 pub fn forms(layer: &Node) -> Vec<Path> {
     let output = Path::of(OUTPUT_CONFIG);
-    let properties = layer.get(&output).and_then(Node::as_table).into_iter().flat_map(|table| table.keys());
-    let fixed = SECRET_KEYS.iter().map(|key| Path::of(key)).filter(|path| layer.get(path).is_some());
+    let properties =
+        layer.get(&output).and_then(Node::as_table).into_iter().flat_map(|table| table.keys());
+    let fixed =
+        SECRET_KEYS.iter().map(|key| Path::of(key)).filter(|path| layer.get(path).is_some());
     fixed.chain(properties.map(|key| output.key(key))).collect()
 }
 
@@ -139,15 +148,17 @@ const NAMES: [&str; 6] = [
     "tokenExpirationSeconds",
 ];
 
-/// Returns whether a value inside of a secret is what its key takes: the name of a Secret, the key in one, an encrypted file,
-/// or a number. Anything else there may be the secret itself.
+/// Returns whether a value inside of a secret is what its key takes: the name of a Secret, the key
+/// in one, an encrypted file, or a number. Anything else there may be the secret itself.
 pub(super) fn is_reference(path: &Path, value: &Value) -> bool {
     let keys: Vec<&str> = path.0.iter().filter_map(Segment::as_key).collect();
     match (keys.as_slice(), value) {
         ([.., "existing", "name"], Value::Text(text)) => is_a::<ObjectName>(text),
         ([.., "existing", "key"], Value::Text(text)) => is_a::<DataKey>(text),
         ([.., "age"], Value::Text(text)) => is_a::<AgeFile>(text),
-        ([.., "generate", "length"], Value::Integer(number)) => GeneratedLength::new(*number).is_some(),
+        ([.., "generate", "length"], Value::Integer(number)) => {
+            GeneratedLength::new(*number).is_some()
+        }
         ([.., "revision"] | [.., "generate", "generation"], Value::Integer(number)) => {
             Counter::new(*number).is_some()
         }
@@ -159,7 +170,8 @@ fn is_a<T: FromStr>(text: &str) -> bool {
     text.parse::<T>().is_ok()
 }
 
-/// Returns whether a key that sounds like a secret takes names: `secret` does as the source of a volume.
+/// Returns whether a key that sounds like a secret takes names: `secret` does as the source of a
+/// volume.
 pub(super) fn is_name(path: &Path, key: &str) -> bool {
     NAMES.contains(&key) || (key == "secret" && rest_below(path, "extraVolumes").is_some())
 }

@@ -18,7 +18,8 @@ pub fn among<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
     (near.0 <= found.chars().count().max(near.1.chars().count()) / 3).then_some(near.1)
 }
 
-/// Returns the help for an unknown key: the nearest key beside it, or the same or a near key elsewhere.
+/// Returns the help for an unknown key: the nearest key beside it, or the same or a near key
+/// elsewhere.
 pub fn key(path: &Path, key: &str, beside: &[&str]) -> String {
     if let Some(removed) = removed::find(path) {
         return format!("the key was removed: {}; {}", removed.why, removed.help);
@@ -49,7 +50,8 @@ pub fn key_of_secret(key: &str, beside: &[&str]) -> String {
     match among(key, beside) {
         Some(near) => format!("did you mean `{near}`?"),
         None if beside.is_empty() => {
-            "write a string, or a table with one of `generate`, `existing`, `age`, `value`".to_owned()
+            "write a string, or a table with one of `generate`, `existing`, `age`, `value`"
+                .to_owned()
         }
         None => format!("the keys here are {}", list(beside)),
     }

@@ -1,5 +1,5 @@
-//! Values that no message may repeat: those of a text that is not TOML, in which any value may be a piece of a secret, and
-//! those of a link that may lead to any file.
+//! Values that no message may repeat: those of a text that is not TOML, in which any value may be a
+//! piece of a secret, and those of a link that may lead to any file.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,8 @@ impl UnshownTexts {
         }
         diagnostics.edit(|finding| {
             if self.is_repeated_in(&finding.message) {
-                let path = finding.path.as_ref().map(|path| format!("`{path}`: ")).unwrap_or_default();
+                let path =
+                    finding.path.as_ref().map(|path| format!("`{path}`: ")).unwrap_or_default();
                 finding.message = format!("{path}the value is not valid, and is not shown");
             }
             if finding.help.as_deref().is_some_and(|help| self.is_repeated_in(help)) {
@@ -50,9 +51,9 @@ impl UnshownTexts {
 
     fn is_repeated_in(&self, message: &str) -> bool {
         let is_long = |text: &str| text.chars().count() >= UNQUOTED_CHARS_MIN;
-        self.0
-            .iter()
-            .any(|text| is_long(text) && message.contains(text) || message.contains(&format!("`{text}`")))
+        self.0.iter().any(|text| {
+            is_long(text) && message.contains(text) || message.contains(&format!("`{text}`"))
+        })
     }
 }
 
@@ -60,7 +61,9 @@ fn collect(node: &Node, hidden: &BTreeSet<usize>, texts: &mut BTreeSet<String>) 
     match &node.value {
         Value::Table(table) => table.values().for_each(|entry| collect(&entry.node, hidden, texts)),
         Value::Array(items) => items.iter().for_each(|item| collect(item, hidden, texts)),
-        Value::Text(text) if hidden.contains(&node.origin.source) && !known_words::is_known(text) => {
+        Value::Text(text)
+            if hidden.contains(&node.origin.source) && !known_words::is_known(text) =>
+        {
             texts.insert(text.chars().take(REPEATED_CHARS).flat_map(char::escape_debug).collect());
         }
         Value::Integer(number) if hidden.contains(&node.origin.source) => {

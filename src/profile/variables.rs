@@ -1,4 +1,5 @@
-//! Which key becomes which environment variable of the relay. Tests hold the tables against the schema and the renderers.
+//! Which key becomes which environment variable of the relay. Tests hold the tables against the
+//! schema and the renderers.
 
 /// The keys that become a variable of the relay's `ConfigMap`.
 pub const VARIABLES: [(&str, &str); 33] = [

@@ -47,7 +47,9 @@ impl WorkloadImage {
     pub fn resolve(self, settings: &Settings) -> ImageRef {
         match self {
             Self::Relay => settings.relay_image(),
-            Self::Redis | Self::Exporter | Self::FluentBit => settings.image_ref(self.of(settings), None),
+            Self::Redis | Self::Exporter | Self::FluentBit => {
+                settings.image_ref(self.of(settings), None)
+            }
         }
     }
 

@@ -87,7 +87,8 @@ impl Proxy {
         Ok(Self { scheme, authority: format!("{}:{port}", host.host()), login })
     }
 
-    /// Reads the value of a variable: a scheme that is missing is `http`, and `socks5h` is a name of `socks5`.
+    /// Reads the value of a variable: a scheme that is missing is `http`, and `socks5h` is a name
+    /// of `socks5`.
     pub(super) fn parse_lenient(text: &str) -> Result<Self, Mistake> {
         match text.split_once("://") {
             None => Self::parse(&format!("http://{text}")),
@@ -102,7 +103,8 @@ impl Proxy {
     pub fn uri(&self) -> Uri {
         // The connector knows these two schemes; the port is always there.
         let scheme = if self.scheme == Scheme::Https { "https" } else { "http" };
-        let uri = Uri::builder().scheme(scheme).authority(self.authority.as_str()).path_and_query("/");
+        let uri =
+            Uri::builder().scheme(scheme).authority(self.authority.as_str()).path_and_query("/");
         uri.build().expect("host and port were read from an authority")
     }
 }

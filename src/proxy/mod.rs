@@ -19,7 +19,8 @@ use no_proxy::NoProxy;
 
 use self::address::Mistake;
 
-/// The proxy settings of the environment; an empty variable is not set. No `Debug`, for they may have passwords.
+/// The proxy settings of the environment; an empty variable is not set. No `Debug`, for they may
+/// have passwords.
 #[derive(Clone, Default)]
 pub struct ProxyEnvironment {
     /// `HTTPS_PROXY`, else `https_proxy`.
@@ -65,7 +66,8 @@ pub fn choose(
         ("HTTP_PROXY", &environment.http, 80)
     };
     let Some(value) = value else { return Ok(None) };
-    let (host, port) = (server.host().unwrap_or_default(), server.port_u16().unwrap_or(default_port));
+    let (host, port) =
+        (server.host().unwrap_or_default(), server.port_u16().unwrap_or(default_port));
     if NoProxy::parse(environment.exceptions.as_deref().unwrap_or_default()).matches(host, port) {
         return Ok(None);
     }
@@ -117,9 +119,12 @@ mod tests {
 
     #[test]
     fn loopback_is_reached_without_the_proxy_of_the_environment() {
-        for server in
-            ["https://127.0.0.1:6443", "https://127.8.9.1", "https://[::1]:6443", "https://localhost"]
-        {
+        for server in [
+            "https://127.0.0.1:6443",
+            "https://127.8.9.1",
+            "https://[::1]:6443",
+            "https://localhost",
+        ] {
             assert_eq!(shown(server, None, &environment("http://proxy:3128", "")), "direct");
         }
     }
@@ -133,7 +138,10 @@ mod tests {
         };
         assert_eq!(shown("https://api.example.com", None, &both), "http://secure:1");
         assert_eq!(shown("http://api.example.com", None, &both), "http://plain:1");
-        assert_eq!(shown("http://api.example.com", None, &environment("http://secure:1", "")), "direct");
+        assert_eq!(
+            shown("http://api.example.com", None, &environment("http://secure:1", "")),
+            "direct"
+        );
     }
 
     #[test]

@@ -29,13 +29,18 @@ enum Exception {
 impl NoProxy {
     /// Reads the list; an entry that means nothing is skipped.
     pub(super) fn parse(list: &str) -> Self {
-        Self(list.split(',').filter_map(|entry| Exception::parse(&entry.trim().to_lowercase())).collect())
+        Self(
+            list.split(',')
+                .filter_map(|entry| Exception::parse(&entry.trim().to_lowercase()))
+                .collect(),
+        )
     }
 
     /// Returns whether a host is reached directly: always, if it is this machine itself.
     pub(super) fn matches(&self, host: &str, port: u16) -> bool {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_lowercase();
-        let address: Option<IpAddr> = host.parse().ok().map(|address: IpAddr| address.to_canonical());
+        let address: Option<IpAddr> =
+            host.parse().ok().map(|address: IpAddr| address.to_canonical());
         if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
             return true;
         }
@@ -43,8 +48,12 @@ impl NoProxy {
         let fits = |wanted: &Option<String>| wanted.as_ref().is_none_or(|wanted| *wanted == port);
         self.0.iter().any(|exception| match (exception, address) {
             (Exception::All, _) => true,
-            (Exception::Range { network, prefix }, Some(address)) => contains(*network, *prefix, address),
-            (Exception::Address { address: wanted, port }, Some(address)) => *wanted == address && fits(port),
+            (Exception::Range { network, prefix }, Some(address)) => {
+                contains(*network, *prefix, address)
+            }
+            (Exception::Address { address: wanted, port }, Some(address)) => {
+                *wanted == address && fits(port)
+            }
             (Exception::Domain { suffix, itself, port }, None) => {
                 (host.ends_with(suffix) || *itself && host == suffix[1..]) && fits(port)
             }
@@ -165,8 +174,14 @@ mod tests {
 
     #[test]
     fn empty_entries_and_blanks_mean_nothing() {
-        for list in ["10.0.0.1,", ",10.0.0.1", "10.0.0.1,,x", "x, 10.0.0.1", " 10.0.0.1 ", "\t10.0.0.1\t,\n"]
-        {
+        for list in [
+            "10.0.0.1,",
+            ",10.0.0.1",
+            "10.0.0.1,,x",
+            "x, 10.0.0.1",
+            " 10.0.0.1 ",
+            "\t10.0.0.1\t,\n",
+        ] {
             assert!(matches(list, "10.0.0.1"), "{list:?}");
             assert!(!matches(list, "10.0.0.2"), "{list:?}");
         }

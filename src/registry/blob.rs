@@ -1,4 +1,5 @@
-//! Blobs: configs and layers, which stream through in constant memory and continue where they stopped.
+//! Blobs: configs and layers, which stream through in constant memory and continue where they
+//! stopped.
 
 use std::io;
 
@@ -31,8 +32,8 @@ pub struct BlobRequest<'a> {
 
 /// Takes the bytes of a blob, and hashes them: the registry's word is not believed.
 pub trait BlobSink {
-    /// Prepares for the bytes from `offset` on. That is where the last ones ended, or 0: then all come again, because the
-    /// registry cannot continue.
+    /// Prepares for the bytes from `offset` on. That is where the last ones ended, or 0: then all
+    /// come again, because the registry cannot continue.
     ///
     /// # Errors
     ///
@@ -56,19 +57,28 @@ struct Download<'a> {
 }
 
 impl Registry {
-    /// Streams a blob into a sink: exactly `size` bytes in the end. Connections that break are made again.
+    /// Streams a blob into a sink: exactly `size` bytes in the end. Connections that break are made
+    /// again.
     ///
     /// # Errors
     ///
-    /// When the registry does not have it, does not let us, or sends more or less; or the sink cannot keep it.
-    pub fn pull_blob(&self, wanted: &BlobRequest, sink: &mut dyn BlobSink) -> Result<(), RegistryError> {
+    /// When the registry does not have it, does not let us, or sends more or less; or the sink
+    /// cannot keep it.
+    pub fn pull_blob(
+        &self,
+        wanted: &BlobRequest,
+        sink: &mut dyn BlobSink,
+    ) -> Result<(), RegistryError> {
         let BlobRequest { image, digest, size, from } = *wanted;
         let repository = self.repository(image);
         let mut download = Download { size, at: if from < size { from } else { 0 }, sink };
         let (mut failures, mut farthest) = (0, download.at);
         let pulled = loop {
-            let Err(failure) = self.pull_once(&repository, digest, &mut download) else { break Ok(()) };
-            // Bytes that came before are no progress: a registry that always starts again would never be given up.
+            let Err(failure) = self.pull_once(&repository, digest, &mut download) else {
+                break Ok(());
+            };
+            // Bytes that came before are no progress: a registry that always starts again would
+            // never be given up.
             if download.at >= farthest.saturating_add(PROGRESS_BYTES) {
                 (failures, farthest) = (0, download.at);
             }
@@ -77,7 +87,9 @@ impl Registry {
                 Err(failure) => break Err(failure),
             }
         };
-        pulled.map_err(|failure| failure.fetching(RegistryContent::Blob { image: image.clone(), digest }))
+        pulled.map_err(|failure| {
+            failure.fetching(RegistryContent::Blob { image: image.clone(), digest })
+        })
     }
 
     /// Reads a config. Usual ones have some kilobytes; one above the limit of manifests is refused.
@@ -154,7 +166,8 @@ impl Download<'_> {
         let mut answer = reply.answer;
         let place = answer.place.clone();
         let (wanted, rest) = (self.size, self.size - self.at);
-        let announced = answer.header(&CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+        let announced =
+            answer.header(&CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
         if let Some(found) = announced.filter(|length| *length != rest) {
             return Err(RegistryFault::WrongSize { wanted: rest, found }.at(&place));
         }

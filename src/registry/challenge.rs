@@ -23,7 +23,8 @@ pub(super) struct TokenService {
 }
 
 impl Challenge {
-    /// Returns the challenge to answer among the values of the header; `Bearer` where there is a choice.
+    /// Returns the challenge to answer among the values of the header; `Bearer` where there is a
+    /// choice.
     pub(super) fn choose<'a>(values: impl Iterator<Item = &'a str>) -> Option<Self> {
         let mut all: Vec<Self> = values.flat_map(parse).filter_map(Self::of).collect();
         let bearer = all.iter().position(|challenge| matches!(challenge, Self::Bearer(_)));

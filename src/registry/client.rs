@@ -1,4 +1,5 @@
-//! Requests to registries: credentials, redirects and retries. Every kind of content takes this way.
+//! Requests to registries: credentials, redirects and retries. Every kind of content takes this
+//! way.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -74,7 +75,8 @@ impl Call {
 
     /// Adds a header.
     pub(super) fn with(mut self, name: HeaderName, value: &str) -> Self {
-        let value = HeaderValue::from_str(value).expect("our own headers have no control characters");
+        let value =
+            HeaderValue::from_str(value).expect("our own headers have no control characters");
         self.headers.insert(name, value);
         self
     }
@@ -120,8 +122,13 @@ impl Registry {
         }
     }
 
-    /// Waits before the next attempt and returns the number of failures so far, or returns a final failure at once.
-    pub(super) fn wait(&self, failures: u32, failure: RequestFailure) -> Result<u32, RequestFailure> {
+    /// Waits before the next attempt and returns the number of failures so far, or returns a final
+    /// failure at once.
+    pub(super) fn wait(
+        &self,
+        failures: u32,
+        failure: RequestFailure,
+    ) -> Result<u32, RequestFailure> {
         let failures = failures + 1;
         match delay(failures, &failure.why).filter(|_| self.persistence == Persistence::Retry) {
             None => Err(failure),
@@ -137,7 +144,11 @@ impl Registry {
     }
 
     /// Sends a call without a body once, with a token or a login if the registry asks for one.
-    pub(super) fn send(&self, repository: &Repository, call: &Call) -> Result<RegistryReply, RequestFailure> {
+    pub(super) fn send(
+        &self,
+        repository: &Repository,
+        call: &Call,
+    ) -> Result<RegistryReply, RequestFailure> {
         self.send_body(repository, call, &mut CallBody::None)
     }
 
@@ -219,16 +230,27 @@ impl Registry {
             if let Some(Authorization { header, .. }) = authorization.filter(|_| is_home) {
                 headers.insert(AUTHORIZATION, header.clone());
             }
-            let request =
-                HttpRequest { method: call.method.clone(), uri: &uri, headers, body: body.as_http() };
+            let request = HttpRequest {
+                method: call.method.clone(),
+                uri: &uri,
+                headers,
+                body: body.as_http(),
+            };
             let mut answer = self.transport.send(request)?;
             let is_safe = matches!(call.method, Method::GET | Method::HEAD);
             if !is_safe || !redirect::is_redirect(answer.status) {
                 let known = self.lock_authorizations();
-                let sent = known.values().chain(authorization).map(|sent| sent.header.clone()).collect();
-                return Ok(RegistryReply { answer, authorization: authorization.cloned(), sent, is_home });
+                let sent =
+                    known.values().chain(authorization).map(|sent| sent.header.clone()).collect();
+                return Ok(RegistryReply {
+                    answer,
+                    authorization: authorization.cloned(),
+                    sent,
+                    is_home,
+                });
             }
-            let target = answer.header(&LOCATION).and_then(|location| redirect::target(&uri, location));
+            let target =
+                answer.header(&LOCATION).and_then(|location| redirect::target(&uri, location));
             let target = target.ok_or_else(|| RegistryFault::BadRedirect.at(&answer.place))?;
             self.check(&target, Wire::of(&uri)).map_err(|why| why.at(&answer.place))?;
             is_home &= redirect::is_same_server(&uri, &target);
@@ -239,11 +261,14 @@ impl Registry {
         Err(RegistryFault::RedirectLoop.at(&place_of(&start.uri)))
     }
 
-    /// Checks an address that a server names: TLS is never left, and plain HTTP only reaches listed hosts and this machine.
+    /// Checks an address that a server names: TLS is never left, and plain HTTP only reaches listed
+    /// hosts and this machine.
     pub(super) fn check(&self, target: &Uri, from: Option<Wire>) -> Result<(), RegistryFault> {
         match Wire::of(target) {
             Some(Wire::Tls) => Ok(()),
-            Some(Wire::Plain) if from != Some(Wire::Tls) && self.plain_hosts.allow(target) => Ok(()),
+            Some(Wire::Plain) if from != Some(Wire::Tls) && self.plain_hosts.allow(target) => {
+                Ok(())
+            }
             Some(Wire::Plain) => Err(RegistryFault::PlainHttp { to: place_of(target).host }),
             None => Err(RegistryFault::BadRedirect),
         }
@@ -254,7 +279,8 @@ impl Registry {
         uri(self.wire(repository.address()), repository, path)
     }
 
-    /// Returns the wire to a host: TLS, except for listed hosts. Servers of this machine may speak either.
+    /// Returns the wire to a host: TLS, except for listed hosts. Servers of this machine may speak
+    /// either.
     fn wire(&self, address: &str) -> Wire {
         if self.plain_hosts.lists(address) {
             return Wire::Plain;
@@ -304,7 +330,8 @@ fn start(wire: Wire, repository: &Repository, target: &CallTarget) -> Start {
 }
 
 fn uri(wire: Wire, repository: &Repository, path: &str) -> Uri {
-    let text = format!("{}://{}/v2/{}/{path}", wire.scheme(), repository.address(), repository.path);
+    let text =
+        format!("{}://{}/v2/{}/{path}", wire.scheme(), repository.address(), repository.path);
     text.parse().expect("a reference has only characters that an address may have")
 }
 

@@ -23,7 +23,8 @@ const SAID_CHARACTERS_MAX: usize = 200;
 pub struct RegistryError {
     pub action: RegistryAction,
     pub what: Box<RegistryContent>,
-    /// The host that failed, which may be that of a mirror, a token service or storage behind the registry.
+    /// The host that failed, which may be that of a mirror, a token service or storage behind the
+    /// registry.
     pub place: Box<RegistryPlace>,
     pub why: RegistryFault,
 }
@@ -207,11 +208,14 @@ impl RequestFailure {
 }
 
 impl RegistryError {
-    /// Returns whether the registry understood the request and does not allow it, as with a tag that must not move.
+    /// Returns whether the registry understood the request and does not allow it, as with a tag
+    /// that must not move.
     pub fn is_refusal(&self) -> bool {
         match self.why {
             RegistryFault::Denied { .. } => true,
-            RegistryFault::Status { code, .. } => (400..500).contains(&code) && !matches!(code, 408 | 429),
+            RegistryFault::Status { code, .. } => {
+                (400..500).contains(&code) && !matches!(code, 408 | 429)
+            }
             _ => false,
         }
     }
@@ -223,7 +227,8 @@ impl RegistryFault {
         matches!(self, Self::UnknownAuthority | Self::NoAuthorities | Self::Tls(_))
     }
 
-    /// Returns whether the next request to the host would probably fail in the same way, whatever it asks for.
+    /// Returns whether the next request to the host would probably fail in the same way, whatever
+    /// it asks for.
     pub fn is_of_host(&self) -> bool {
         self.is_of_tls()
             || matches!(
@@ -243,11 +248,13 @@ impl RegistryFault {
     }
 }
 
-/// Returns what a registry says in an answer that is an error, as ` CODE: message`, in full; empty if it says nothing.
+/// Returns what a registry says in an answer that is an error, as ` CODE: message`, in full; empty
+/// if it says nothing.
 pub(super) fn said(body: &[u8]) -> String {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text =
-        |key: &str| value.pointer(&format!("/errors/0/{key}")).and_then(Value::as_str).unwrap_or_default();
+    let text = |key: &str| {
+        value.pointer(&format!("/errors/0/{key}")).and_then(Value::as_str).unwrap_or_default()
+    };
     let words: Vec<&str> =
         [text("code"), text("message")].into_iter().filter(|word| !word.is_empty()).collect();
     if words.is_empty() {
@@ -267,7 +274,8 @@ mod tests {
 
     fn error(why: RegistryFault) -> RegistryError {
         let place = RegistryPlace { host: "r.example:5000".to_owned(), proxy: None };
-        why.at(&place).fetching(RegistryContent::Manifest { image: "r.example:5000/a:1".parse().unwrap() })
+        why.at(&place)
+            .fetching(RegistryContent::Manifest { image: "r.example:5000/a:1".parse().unwrap() })
     }
 
     #[test]
@@ -301,11 +309,13 @@ mod tests {
         });
         assert_eq!(
             denied.to_string(),
-            "cannot fetch the manifest of `r.example:5000/a:1` from r.example:5000: access denied without credentials \
-             (HTTP 401) UNAUTHORIZED: no"
+            "cannot fetch the manifest of `r.example:5000/a:1` from r.example:5000: access denied \
+             without credentials (HTTP 401) UNAUTHORIZED: no"
         );
         assert!(denied.remedy().unwrap().contains("docker login r.example:5000"));
-        assert!(error(RegistryFault::NotTls).remedy().unwrap().contains("--plain-http r.example:5000"));
+        assert!(
+            error(RegistryFault::NotTls).remedy().unwrap().contains("--plain-http r.example:5000")
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Hosts of registries: which are spoken to, under which names, and which may be spoken to without TLS.
+//! Hosts of registries: which are spoken to, under which names, and which may be spoken to without
+//! TLS.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -52,8 +53,9 @@ impl FromStr for PlainHost {
     type Err = InvalidHost;
 
     fn from_str(text: &str) -> Result<Self, InvalidHost> {
-        let is_host =
-            text.contains(':') && !text.contains('/') && repository_of(&format!("{text}/x")).is_some();
+        let is_host = text.contains(':')
+            && !text.contains('/')
+            && repository_of(&format!("{text}/x")).is_some();
         is_host.then(|| Self(text.to_owned())).ok_or_else(|| InvalidHost::Plain(shortened(text)))
     }
 }
@@ -134,7 +136,9 @@ impl Repository {
         let path = image.repository();
         match mirrors.iter().find(|mirror| mirror.of == image.registry()) {
             None => Self { host: image.registry().to_owned(), path },
-            Some(mirror) => Self { host: mirror.host.clone(), path: format!("{}{path}", mirror.prefix) },
+            Some(mirror) => {
+                Self { host: mirror.host.clone(), path: format!("{}{path}", mirror.prefix) }
+            }
         }
     }
 
@@ -238,7 +242,8 @@ mod tests {
     #[test]
     fn mirror_replaces_the_host_and_keeps_the_path() {
         let located = |mirror: &str, image: &str| {
-            let repository = Repository::locate(&image.parse().unwrap(), &[mirror.parse().unwrap()]);
+            let repository =
+                Repository::locate(&image.parse().unwrap(), &[mirror.parse().unwrap()]);
             format!("{}/{}", repository.address(), repository.path)
         };
         assert_eq!(located("ghcr.io=m.example:5000", "ghcr.io/a/b:1"), "m.example:5000/a/b");
@@ -260,7 +265,9 @@ mod tests {
         assert_eq!(placed("r.example/x/y", "redis:8"), "r.example/x/y/library/redis:8");
         let pinned = format!("ghcr.io/a/b@sha256:{digest}");
         assert_eq!(placed("localhost/x", &pinned), format!("localhost/x/a/b@sha256:{digest}"));
-        for text in ["", "r", "r.example/", "r.example/x:1", "https://r.example", "r.example/X", "a/b"] {
+        for text in
+            ["", "r", "r.example/", "r.example/x:1", "https://r.example", "r.example/X", "a/b"]
+        {
             assert!(text.parse::<RegistryPrefix>().is_err(), "{text}");
         }
     }
@@ -286,7 +293,10 @@ mod tests {
 
     #[test]
     fn http_is_allowed_to_this_machine_and_listed_hosts() {
-        let hosts = PlainHosts::new(vec!["r.example:5000".parse().unwrap(), "r.example:80".parse().unwrap()]);
+        let hosts = PlainHosts::new(vec![
+            "r.example:5000".parse().unwrap(),
+            "r.example:80".parse().unwrap(),
+        ]);
         let allowed = |uri: &str| hosts.allow(&uri.parse().unwrap());
         for uri in [
             "http://localhost",

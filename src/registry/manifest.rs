@@ -15,7 +15,8 @@ use crate::images::reference::Reference;
 use crate::model::digest::Digest;
 
 /// Registries give out a manifest as one of these, or, with some kinds, none.
-pub(super) const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
+pub(super) const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
+                        application/vnd.oci.image.index.v1+json, \
                         application/vnd.docker.distribution.manifest.v2+json, \
                         application/vnd.docker.distribution.manifest.list.v2+json";
 /// The header in which a registry names the digest of a manifest.
@@ -45,10 +46,16 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// When the registry does not have it, does not let us, or answers with anything but a manifest that has one reading.
-    pub fn resolve(&self, image: &Reference, platform: &Platform) -> Result<LockedImage, RegistryError> {
+    /// When the registry does not have it, does not let us, or answers with anything but a manifest
+    /// that has one reading.
+    pub fn resolve(
+        &self,
+        image: &Reference,
+        platform: &Platform,
+    ) -> Result<LockedImage, RegistryError> {
         let resolved = self.resolve_at(&self.repository(image), image, platform);
-        resolved.map_err(|failure| failure.fetching(RegistryContent::Manifest { image: image.clone() }))
+        resolved
+            .map_err(|failure| failure.fetching(RegistryContent::Manifest { image: image.clone() }))
     }
 
     /// Fetches the manifest or index that a reference names, by digest if it has one.
@@ -59,7 +66,8 @@ impl Registry {
     pub fn pull_manifest(&self, image: &Reference) -> Result<PulledManifest, RegistryError> {
         let pulled = self.manifest(&self.repository(image), ManifestName::of(image));
         let pulled = pulled.map(|found| found.manifest);
-        pulled.map_err(|failure| failure.fetching(RegistryContent::Manifest { image: image.clone() }))
+        pulled
+            .map_err(|failure| failure.fetching(RegistryContent::Manifest { image: image.clone() }))
     }
 
     fn resolve_at(
@@ -78,7 +86,13 @@ impl Registry {
             self.check_platform(repository, &manifest.config, platform)?;
         }
         let blobs = manifest.blobs();
-        Ok(LockedImage { tagged, digest: *digest, media_type: *media_type, size: bytes.len() as u64, blobs })
+        Ok(LockedImage {
+            tagged,
+            digest: *digest,
+            media_type: *media_type,
+            size: bytes.len() as u64,
+            blobs,
+        })
     }
 
     /// Fetches the platform's manifest out of an index.
@@ -96,7 +110,8 @@ impl Registry {
         if wanted != found {
             return Err(child.failed(RegistryFault::WrongSize { wanted, found }));
         }
-        // An index in an index is not followed, and the bytes must be of the type that the index lists.
+        // An index in an index is not followed, and the bytes must be of the type that the index
+        // lists.
         let media_type = child.manifest.media_type;
         if media_type.is_index() || media_type.as_str() != listed.media_type {
             return Err(child.failed(RegistryFault::MediaType(quoted(media_type.as_str()))));
@@ -119,10 +134,12 @@ impl Registry {
         };
         let (wanted, found) = (platform.to_string(), format!("{os}/{architecture}"));
         // Many configs leave the variant out.
-        if wanted == found || wanted.strip_prefix(&found).is_some_and(|rest| rest.starts_with('/')) {
+        if wanted == found || wanted.strip_prefix(&found).is_some_and(|rest| rest.starts_with('/'))
+        {
             return Ok(());
         }
-        Err(RegistryFault::OtherPlatform { wanted, found: found.chars().take(80).collect() }.at(&place))
+        Err(RegistryFault::OtherPlatform { wanted, found: found.chars().take(80).collect() }
+            .at(&place))
     }
 
     pub(super) fn manifest(
@@ -210,7 +227,8 @@ pub(super) fn media_type(header: Option<&str>) -> Result<MediaType, RegistryFaul
 /// Returns whether a text is the name of a media type; a token or a password is none.
 fn is_media_type(text: &str) -> bool {
     let name = text.split(';').next().unwrap_or_default().trim();
-    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
+    let is_name =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
     name.len() <= 100
         && ["application/", "audio/", "image/", "multipart/", "text/", "video/"]
             .iter()
@@ -238,7 +256,8 @@ mod tests {
             let parameters = format!("{}; charset=utf-8", media_type_of.as_str());
             assert_eq!(media_type(Some(&parameters)).ok(), Some(media_type_of));
         }
-        let schema_1 = media_type(Some("application/vnd.docker.distribution.manifest.v1+prettyjws"));
+        let schema_1 =
+            media_type(Some("application/vnd.docker.distribution.manifest.v1+prettyjws"));
         assert!(matches!(schema_1, Err(RegistryFault::Schema1)));
         assert!(
             matches!(media_type(Some("text/html")), Err(RegistryFault::MediaType(text)) if text == "`text/html`")

@@ -1,4 +1,5 @@
-//! The edge to image registries: names are resolved, manifests and blobs fetched, looked for and pushed. The only folder that knows the HTTP client.
+//! The edge to image registries: names are resolved, manifests and blobs fetched, looked for and
+//! pushed. The only folder that knows the HTTP client.
 //!
 //! | module | decides |
 //! |---|---|
@@ -12,7 +13,8 @@
 //! | `presence` | whether a manifest or blob is there |
 //! | `push`, `upload_body` | uploads, mounts and tags, and what can be sent twice |
 //!
-//! Calls block. No answer is believed: bytes have a digest and a size, and where they have none yet, a limit.
+//! Calls block. No answer is believed: bytes have a digest and a size, and where they have none
+//! yet, a limit.
 
 mod blob;
 mod challenge;
@@ -37,7 +39,8 @@ mod upload_body;
 pub use blob::{BlobRequest, BlobSink};
 pub use client::Registry;
 pub use credentials::{
-    CredentialEnvironment, CredentialError, CredentialFile, CredentialWarning, Presence, RegistryCredentials,
+    CredentialEnvironment, CredentialError, CredentialFile, CredentialWarning, Presence,
+    RegistryCredentials,
 };
 pub use host::{InvalidHost, Mirror, PlainHost, RegistryPrefix};
 pub use manifest::PulledManifest;

@@ -23,11 +23,13 @@ pub enum Availability {
 impl Registry {
     /// Asks for the manifest that a reference names, by digest if it has one.
     ///
-    /// A login page is no manifest: only the type of one counts and, where the registry names a digest, that of the reference.
+    /// A login page is no manifest: only the type of one counts and, where the registry names a
+    /// digest, that of the reference.
     pub fn has_manifest(&self, image: &Reference) -> Availability {
         let repository = self.repository(image);
         let name = ManifestName::of(image);
-        let call = Call::new(Method::HEAD, format!("manifests/{}", name.text())).with(ACCEPT, ACCEPTED);
+        let call =
+            Call::new(Method::HEAD, format!("manifests/{}", name.text())).with(ACCEPT, ACCEPTED);
         let asked = self.persist(|| {
             let reply = self.send(&repository, &call)?;
             match reply.answer.status {
@@ -68,7 +70,9 @@ impl Availability {
 fn check_manifest(reply: &RegistryReply, wanted: Option<Digest>) -> Result<(), RequestFailure> {
     let place = &reply.answer.place;
     media_type(reply.answer.header(&CONTENT_TYPE)).map_err(|why| why.at(place))?;
-    let (Some(wanted), Some(found)) = (wanted, reply.answer.header(&CONTENT_DIGEST)) else { return Ok(()) };
+    let (Some(wanted), Some(found)) = (wanted, reply.answer.header(&CONTENT_DIGEST)) else {
+        return Ok(());
+    };
     match found.strip_prefix("sha256:").and_then(|hex| hex.parse().ok()) {
         Some(found) if found == wanted => Ok(()),
         Some(found) => Err(RegistryFault::WrongDigest { wanted, found }.at(place)),

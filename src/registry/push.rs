@@ -59,7 +59,11 @@ impl Registry {
     /// # Errors
     ///
     /// When the registry does not take it, or `content` cannot be read.
-    pub fn push_blob(&self, upload: &BlobUpload, content: &mut dyn Read) -> Result<(), UploadFailure> {
+    pub fn push_blob(
+        &self,
+        upload: &BlobUpload,
+        content: &mut dyn Read,
+    ) -> Result<(), UploadFailure> {
         let BlobUpload { image, digest, size } = *upload;
         let repository = self.repository(image);
         let mut body = UploadBody::new(content, size);
@@ -72,7 +76,8 @@ impl Registry {
                 let why = body.take_failure().unwrap_or(RegistryFault::Source(error));
                 return Err(failed(why.at(&repository.place())));
             }
-            let sent = self.persist(|| self.put_blob(&repository, digest, &mut CallBody::Bytes(&bytes)));
+            let sent =
+                self.persist(|| self.put_blob(&repository, digest, &mut CallBody::Bytes(&bytes)));
             return sent.map_err(failed);
         }
         let mut failures = 0;
@@ -101,12 +106,17 @@ impl Registry {
         }
     }
 
-    /// Waits before an upload that was interrupted is begun again, and returns the number of failures so far.
+    /// Waits before an upload that was interrupted is begun again, and returns the number of
+    /// failures so far.
     ///
     /// # Errors
     ///
     /// Returns the failure if it came too often.
-    pub fn await_upload(&self, failures: u32, failure: RegistryError) -> Result<u32, RegistryError> {
+    pub fn await_upload(
+        &self,
+        failures: u32,
+        failure: RegistryError,
+    ) -> Result<u32, RegistryError> {
         match delay(failures + 1, &failure.why) {
             None => Err(failure),
             Some(delay) => {
@@ -116,7 +126,8 @@ impl Registry {
         }
     }
 
-    /// Asks the registry to take a blob into the repository of `image` from that of `from`, at the same registry.
+    /// Asks the registry to take a blob into the repository of `image` from that of `from`, at the
+    /// same registry.
     ///
     /// # Errors
     ///
@@ -128,7 +139,8 @@ impl Registry {
         from: &Reference,
     ) -> Result<MountAnswer, RegistryError> {
         let repository = self.repository(image);
-        let path = format!("blobs/uploads/?mount=sha256:{digest}&from={}", self.repository(from).path);
+        let path =
+            format!("blobs/uploads/?mount=sha256:{digest}&from={}", self.repository(from).path);
         let call = Call::new(Method::POST, path);
         let answered = self.persist(|| {
             let reply = self.send_body(&repository, &call, &mut CallBody::Bytes(&[]))?;
@@ -146,12 +158,17 @@ impl Registry {
         answered.map_err(|failure| failure.pushing(what))
     }
 
-    /// Uploads a manifest under the digest of its reference, and compares what the registry has then.
+    /// Uploads a manifest under the digest of its reference, and compares what the registry has
+    /// then.
     ///
     /// # Errors
     ///
     /// When the registry does not take it, or stores something else.
-    pub fn push_manifest(&self, image: &Reference, manifest: &PulledManifest) -> Result<(), RegistryError> {
+    pub fn push_manifest(
+        &self,
+        image: &Reference,
+        manifest: &PulledManifest,
+    ) -> Result<(), RegistryError> {
         let name = ManifestName::Digest(manifest.digest);
         let sent = self.put_manifest(&self.repository(image), name, manifest);
         sent.map_err(|failure| failure.pushing(RegistryContent::Manifest { image: image.clone() }))
@@ -236,7 +253,11 @@ impl Registry {
     }
 
     /// Returns the address of an upload that was begun.
-    fn session(&self, repository: &Repository, begun: &RegistryReply) -> Result<Uri, RequestFailure> {
+    fn session(
+        &self,
+        repository: &Repository,
+        begun: &RegistryReply,
+    ) -> Result<Uri, RequestFailure> {
         let place = &begun.answer.place;
         let from = self.address(repository, "blobs/uploads/");
         let location = begun.answer.header(&LOCATION);
@@ -246,7 +267,8 @@ impl Registry {
         Ok(target)
     }
 
-    /// Ends an upload that nothing is sent to. A registry that does not answer removes it later by itself.
+    /// Ends an upload that nothing is sent to. A registry that does not answer removes it later by
+    /// itself.
     fn cancel(&self, repository: &Repository, begun: &RegistryReply) {
         if let Ok(session) = self.session(repository, begun) {
             let _ = self.send(repository, &Call::to(Method::DELETE, session));
@@ -271,7 +293,8 @@ mod tests {
     #[test]
     fn digest_is_added_to_the_query_of_an_upload() {
         let digest = Digest::of(b"");
-        for (session, separator) in [("https://r.example/u/1", '?'), ("https://r.example/u/1?_state=x", '&')]
+        for (session, separator) in
+            [("https://r.example/u/1", '?'), ("https://r.example/u/1?_state=x", '&')]
         {
             let uri = with_digest(&session.parse().unwrap(), digest).unwrap();
             assert_eq!(uri.to_string(), format!("{session}{separator}digest=sha256:{digest}"));

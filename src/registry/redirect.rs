@@ -30,14 +30,16 @@ pub(super) fn target(from: &Uri, location: &str) -> Option<Uri> {
     };
     let uri: Uri = text.parse().ok()?;
     // A login in an address would become a header.
-    let is_plain = uri.scheme().is_some() && uri.authority().is_some_and(|it| !it.as_str().contains('@'));
+    let is_plain =
+        uri.scheme().is_some() && uri.authority().is_some_and(|it| !it.as_str().contains('@'));
     is_plain.then_some(uri)
 }
 
 /// Returns whether both addresses are of one server, which may see the same credentials.
 pub(super) fn is_same_server(one: &Uri, other: &Uri) -> bool {
-    let port =
-        |uri: &Uri| uri.port_u16().or(if uri.scheme_str() == Some("https") { Some(443) } else { Some(80) });
+    let port = |uri: &Uri| {
+        uri.port_u16().or(if uri.scheme_str() == Some("https") { Some(443) } else { Some(80) })
+    };
     let host = |uri: &Uri| uri.host().map(str::to_ascii_lowercase);
     one.scheme() == other.scheme() && host(one) == host(other) && port(one) == port(other)
 }
@@ -63,20 +65,30 @@ mod tests {
     #[test]
     fn location_that_is_no_address_or_has_a_login_leads_nowhere() {
         let from: Uri = "https://r.example/v2/".parse().unwrap();
-        for location in
-            ["", "https://", "https://a:b@s.example/", "//a@s.example/", "https://a b/", "mailto:x", "\u{0}"]
-        {
+        for location in [
+            "",
+            "https://",
+            "https://a:b@s.example/",
+            "//a@s.example/",
+            "https://a b/",
+            "mailto:x",
+            "\u{0}",
+        ] {
             assert_eq!(target(&from, location), None, "{location}");
         }
     }
 
     #[test]
     fn server_is_the_same_only_with_scheme_host_and_port() {
-        let is_same = |one: &str, other: &str| is_same_server(&one.parse().unwrap(), &other.parse().unwrap());
+        let is_same =
+            |one: &str, other: &str| is_same_server(&one.parse().unwrap(), &other.parse().unwrap());
         assert!(is_same("https://r.example/a", "https://R.example:443/b"));
-        for other in
-            ["http://r.example/", "https://r.example:444/", "https://s.r.example/", "https://r.example.org/"]
-        {
+        for other in [
+            "http://r.example/",
+            "https://r.example:444/",
+            "https://s.r.example/",
+            "https://r.example.org/",
+        ] {
             assert!(!is_same("https://r.example/", other), "{other}");
         }
     }

@@ -13,7 +13,9 @@ impl RegistryError {
             RegistryAction::Push if self.is_refused_manifest() => {
                 Some("if the registry has lost a config or layer, send it again: push with --deep")
             }
-            RegistryAction::Push => self.why.remedy_of_upload().or_else(|| self.why.remedy_at_site()),
+            RegistryAction::Push => {
+                self.why.remedy_of_upload().or_else(|| self.why.remedy_at_site())
+            }
         };
         if let Some(remedy) = special {
             return Some(remedy.to_owned());
@@ -24,11 +26,17 @@ impl RegistryError {
                 "log in with `docker login {host}` or `podman login {host}`, or pass --registry-config FILE"
             ),
             F::Denied { access: LoginUse::Credentials, .. } => {
-                format!("check that the credentials for {host} are valid and may {verb} this repository")
+                format!(
+                    "check that the credentials for {host} are valid and may {verb} this repository"
+                )
             }
-            F::NotTls => format!("if the registry has no TLS, pass --plain-http {}", with_port(host)),
+            F::NotTls => {
+                format!("if the registry has no TLS, pass --plain-http {}", with_port(host))
+            }
             F::PlainHttp { to } => {
-                format!("serve it over TLS, or pass --plain-http {to} if you trust the network on the way")
+                format!(
+                    "serve it over TLS, or pass --plain-http {to} if you trust the network on the way"
+                )
             }
             F::ProxySetting(_) | F::ProxyRefused(_) => {
                 format!("correct HTTPS_PROXY, or name {host} in NO_PROXY if no proxy leads to it")
@@ -57,8 +65,8 @@ impl RegistryFault {
                 "see the registry's log (its disk may be full), then run the same command again: it resumes"
             }
             Self::Connection(_) | Self::Silent { .. } | Self::UploadLost => {
-                "check the network and the limits of proxies on the way, then run the same command again: it goes on where it \
-                 stopped"
+                "check the network and the limits of proxies on the way, then run the same command \
+                 again: it goes on where it stopped"
             }
             Self::WrongDigest { .. } | Self::WrongSize { .. } | Self::WrongType { .. } => {
                 "the registry, or a proxy on the way, stores something else than was sent: use another"
@@ -89,18 +97,20 @@ impl RegistryFault {
     fn remedy(&self) -> Option<&'static str> {
         Some(match self {
             Self::UnknownImage => {
-                "check name and tag; some registries hide private images: log in with `docker login`, or pass \
-                 --registry-config FILE"
+                "check name and tag; some registries hide private images: log in with `docker \
+                 login`, or pass --registry-config FILE"
             }
             Self::Gone(_) => {
-                "lock the image again with `relay-bundle lock --update`, or fetch from a mirror that has it (--from \
-                 HOST=MIRROR)"
+                "lock the image again with `relay-bundle lock --update`, or fetch from a mirror \
+                 that has it (--from HOST=MIRROR)"
             }
             Self::Denied { .. } => "serve the registry over TLS",
             Self::Status { code: 429, .. } => {
                 "wait, log in (registries limit anonymous pulls), or fetch from a mirror (--from HOST=MIRROR)"
             }
-            Self::Status { code: 500.., .. } | Self::Silent { .. } => "run the same command again later",
+            Self::Status { code: 500.., .. } | Self::Silent { .. } => {
+                "run the same command again later"
+            }
             Self::Connection(_) | Self::UnknownHost => {
                 "check the host, the network and the proxy (HTTPS_PROXY, NO_PROXY)"
             }

@@ -11,7 +11,8 @@ const DELAY_MAX: Duration = Duration::from_secs(16);
 /// A registry that asks for more patience is not waited for so long: a rate limit may count hours.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
 
-/// Returns the pause before the next attempt after `failures` failures, unless the last one is final.
+/// Returns the pause before the next attempt after `failures` failures, unless the last one is
+/// final.
 pub(super) fn delay(failures: u32, why: &RegistryFault) -> Option<Duration> {
     if failures > RETRIES_MAX {
         return None;
@@ -40,7 +41,11 @@ mod tests {
     use super::*;
 
     fn status(code: u16, retry_after: Option<u64>) -> RegistryFault {
-        RegistryFault::Status { code, retry_after: retry_after.map(Duration::from_secs), said: String::new() }
+        RegistryFault::Status {
+            code,
+            retry_after: retry_after.map(Duration::from_secs),
+            said: String::new(),
+        }
     }
 
     #[test]
@@ -51,8 +56,10 @@ mod tests {
             status(408, None),
             status(503, None),
         ] {
-            let delays: Vec<u64> =
-                (1..).map_while(|failures| delay(failures, &why)).map(|delay| delay.as_secs()).collect();
+            let delays: Vec<u64> = (1..)
+                .map_while(|failures| delay(failures, &why))
+                .map(|delay| delay.as_secs())
+                .collect();
             assert_eq!(delays, [1, 2, 4, 8, 16], "{why:?}");
         }
     }
@@ -68,11 +75,13 @@ mod tests {
 
     #[test]
     fn retry_after_is_heeded_within_bounds() {
-        let waited = |header| delay(1, &status(429, retry_after(Some(header)).map(|asked| asked.as_secs())));
+        let waited =
+            |header| delay(1, &status(429, retry_after(Some(header)).map(|asked| asked.as_secs())));
         assert_eq!(waited("7").map(|delay| delay.as_secs()), Some(7));
         assert_eq!(waited("0").map(|delay| delay.as_secs()), Some(0));
         assert_eq!(waited("86400").map(|delay| delay.as_secs()), Some(60));
-        for header in ["", "-1", "1.5", "Fri, 31 Dec 1999 23:59:59 GMT", "99999999999999999999999"] {
+        for header in ["", "-1", "1.5", "Fri, 31 Dec 1999 23:59:59 GMT", "99999999999999999999999"]
+        {
             assert_eq!(waited(header).map(|delay| delay.as_secs()), Some(1), "{header}");
         }
     }

@@ -1,4 +1,5 @@
-//! How registries are reached. The environment, the clock and the command line are read by the caller.
+//! How registries are reached. The environment, the clock and the command line are read by the
+//! caller.
 
 use std::time::Duration;
 

@@ -18,10 +18,12 @@ use crate::tls_error;
 /// The largest file of authorities: that of a whole system has some hundred thousand bytes.
 const CA_BYTES_MAX: u64 = 4 << 20;
 
-/// Returns the configuration of connections, with the authorities of the system unless `ca` replaces them.
+/// Returns the configuration of connections, with the authorities of the system unless `ca`
+/// replaces them.
 pub(super) fn configure(ca: Option<&Utf8Path>) -> Result<TlsConfig, RegistrySettingsError> {
     let roots = match ca {
-        // As kube's client does: the system's, or those that $SSL_CERT_FILE names. They are read at the first handshake.
+        // As kube's client does: the system's, or those that $SSL_CERT_FILE names. They are read at
+        // the first handshake.
         None => RootCerts::PlatformVerifier,
         Some(path) => RootCerts::Specific(Arc::new(authorities(path)?)),
     };
@@ -31,7 +33,8 @@ pub(super) fn configure(ca: Option<&Utf8Path>) -> Result<TlsConfig, RegistrySett
 
 fn authorities(path: &Utf8Path) -> Result<Vec<Certificate<'static>>, RegistrySettingsError> {
     let pem = fsio::read_bounded(path, CA_BYTES_MAX)?;
-    let is_usable = |certificate: &CertificateDer| RootCertStore::empty().add(certificate.clone()).is_ok();
+    let is_usable =
+        |certificate: &CertificateDer| RootCertStore::empty().add(certificate.clone()).is_ok();
     let certificates = CertificateDer::pem_slice_iter(&pem).flatten().filter(is_usable);
     let certificates: Vec<_> =
         certificates.map(|certificate| Certificate::from_der(&certificate).to_owned()).collect();
@@ -64,15 +67,20 @@ pub(super) fn of(error: &rustls::Error) -> Option<RegistryFault> {
         rustls::Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
         ) => RegistryFault::UnknownAuthority,
-        rustls::Error::InvalidCertificate(why) => RegistryFault::Tls(tls_error::certificate(why, error)),
+        rustls::Error::InvalidCertificate(why) => {
+            RegistryFault::Tls(tls_error::certificate(why, error))
+        }
         // Of a system without a store, or when $SSL_CERT_FILE names no certificates.
         rustls::Error::General(_) => RegistryFault::NoAuthorities,
         rustls::Error::AlertReceived(A::CertificateRequired) => RegistryFault::Tls(
-            "the registry asks for a client certificate, which this program does not send".to_owned(),
+            "the registry asks for a client certificate, which this program does not send"
+                .to_owned(),
         ),
         rustls::Error::AlertReceived(
-            alert
-            @ (A::HandshakeFailure | A::ProtocolVersion | A::InsufficientSecurity | A::UnrecognisedName),
+            alert @ (A::HandshakeFailure
+            | A::ProtocolVersion
+            | A::InsufficientSecurity
+            | A::UnrecognisedName),
         ) => RegistryFault::Tls(tls_error::nothing_in_common(*alert)),
         _ => return None,
     })
@@ -103,7 +111,10 @@ mod tests {
         for text in ["", "x", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
             fs_err::write(&path, text).unwrap();
             assert!(
-                matches!(configure(Some(&path)).err(), Some(RegistrySettingsError::NoCertificate { .. })),
+                matches!(
+                    configure(Some(&path)).err(),
+                    Some(RegistrySettingsError::NoCertificate { .. })
+                ),
                 "{text}"
             );
         }

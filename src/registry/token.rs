@@ -27,10 +27,11 @@ struct Issued {
 }
 
 impl Registry {
-    /// Asks a token service for a token of the challenge's scope. Returns none if the service denies it.
+    /// Asks a token service for a token of the challenge's scope. Returns none if the service
+    /// denies it.
     ///
-    /// The service may be at another host than the registry, but never without TLS, except where plain HTTP is allowed; no
-    /// login is sent there.
+    /// The service may be at another host than the registry, but never without TLS, except where
+    /// plain HTTP is allowed; no login is sent there.
     pub(super) fn token(
         &self,
         registry: &RegistryPlace,
@@ -45,8 +46,9 @@ impl Registry {
             Some(RegistryLogin::Identity(identity)) => self.exchange(&realm, service, identity)?,
             Some(RegistryLogin::Password { .. }) | None => {
                 let uri = with_query(&realm, service);
-                let uri =
-                    uri.ok_or_else(|| RegistryFault::Token("its address cannot be used").at(registry))?;
+                let uri = uri.ok_or_else(|| {
+                    RegistryFault::Token("its address cannot be used").at(registry)
+                })?;
                 let header = login.and_then(basic).map(|header| (AUTHORIZATION, header));
                 let headers = header.into_iter().collect();
                 self.transport.send(HttpRequest {
@@ -61,11 +63,17 @@ impl Registry {
         let retry_after = retry_after(answer.header(&RETRY_AFTER));
         let body = Zeroizing::new(answer.read_all(SMALL_BYTES_MAX)?);
         match answer.status {
-            200..=299 => header(&body).map(Some).map_err(|why| RegistryFault::Token(why).at(&place)),
+            200..=299 => {
+                header(&body).map(Some).map_err(|why| RegistryFault::Token(why).at(&place))
+            }
             400 | 401 | 403 => Ok(None),
-            code if is_redirect(code) => Err(RegistryFault::Token("it points elsewhere").at(&place)),
+            code if is_redirect(code) => {
+                Err(RegistryFault::Token("it points elsewhere").at(&place))
+            }
             // Its words may quote what was sent.
-            code => Err(RegistryFault::Status { code, retry_after, said: String::new() }.at(&place)),
+            code => {
+                Err(RegistryFault::Status { code, retry_after, said: String::new() }.at(&place))
+            }
         }
     }
 
@@ -88,7 +96,8 @@ impl Registry {
     }
 }
 
-/// Returns the header of a name and a password; none for an identity token, which only token services take.
+/// Returns the header of a name and a password; none for an identity token, which only token
+/// services take.
 pub(super) fn basic(login: &RegistryLogin) -> Option<HeaderValue> {
     let RegistryLogin::Password { user, password } = login else { return None };
     let plain = Zeroizing::new(format!("{}:{}", **user, **password));
@@ -103,7 +112,8 @@ fn header(body: &[u8]) -> Result<HeaderValue, &'static str> {
         .flatten()
         .find(|LoginSecret(token)| !token.is_empty());
     let LoginSecret(token) = token.ok_or("it has no token")?;
-    sensitive(&Zeroizing::new(format!("Bearer {}", *token))).ok_or("its token contains a control character")
+    sensitive(&Zeroizing::new(format!("Bearer {}", *token)))
+        .ok_or("its token contains a control character")
 }
 
 /// Returns a header that no log shows.
@@ -170,13 +180,17 @@ fn escape(value: &str, into: &mut String) {
 
 /// Returns whether a text quotes the secret of a header.
 pub(super) fn is_quoted(header: &HeaderValue, text: &str) -> bool {
-    let Some((scheme, secret)) = header.to_str().ok().and_then(|value| value.split_once(' ')) else {
+    let Some((scheme, secret)) = header.to_str().ok().and_then(|value| value.split_once(' '))
+    else {
         return false;
     };
-    let plain = Some(secret).filter(|_| scheme == "Basic").and_then(|secret| STANDARD.decode(secret).ok());
+    let plain =
+        Some(secret).filter(|_| scheme == "Basic").and_then(|secret| STANDARD.decode(secret).ok());
     let plain = Zeroizing::new(plain.unwrap_or_default());
-    let password = std::str::from_utf8(&plain).ok().and_then(|plain| plain.split_once(':')).map(|(_, it)| it);
-    let secrets = [Some(secret), password].into_iter().flatten().filter(|secret| !secret.is_empty());
+    let password =
+        std::str::from_utf8(&plain).ok().and_then(|plain| plain.split_once(':')).map(|(_, it)| it);
+    let secrets =
+        [Some(secret), password].into_iter().flatten().filter(|secret| !secret.is_empty());
     let text = bare(text);
     secrets
         .into_iter()
@@ -185,8 +199,8 @@ pub(super) fn is_quoted(header: &HeaderValue, text: &str) -> bool {
         .any(|secret| text.contains(secret.as_str()))
 }
 
-/// Returns the letters and digits of a text whose escapes are resolved: what is quoted with other padding, escapes or invisible
-/// characters in it is quoted all the same.
+/// Returns the letters and digits of a text whose escapes are resolved: what is quoted with other
+/// padding, escapes or invisible characters in it is quoted all the same.
 fn bare(text: &str) -> Zeroizing<String> {
     let bytes = text.as_bytes();
     let mut bare = Zeroizing::new(String::with_capacity(text.len()));
@@ -231,8 +245,9 @@ mod tests {
 
     #[test]
     fn token_is_asked_for_the_scopes_of_the_challenge() {
-        let query =
-            |realm: &str, scope| with_query(&realm.parse().unwrap(), &service(scope)).unwrap().to_string();
+        let query = |realm: &str, scope| {
+            with_query(&realm.parse().unwrap(), &service(scope)).unwrap().to_string()
+        };
         assert_eq!(
             query("https://a.example/token", Some("repository:a/b:pull,push repository:c:pull")),
             "https://a.example/token?service=r.example%2Fa%26b&scope=repository%3Aa%2Fb%3Apull%2Cpush\
@@ -255,8 +270,12 @@ mod tests {
 
     #[test]
     fn realm_with_a_login_or_of_another_scheme_is_no_address() {
-        assert!(realm("https://a.example/token").is_some() && realm("http://127.0.0.1:1/t").is_some());
-        for text in ["", "a.example", "/token", "ftp://a.example", "https://me:pw@a.example/t", "https://"] {
+        assert!(
+            realm("https://a.example/token").is_some() && realm("http://127.0.0.1:1/t").is_some()
+        );
+        for text in
+            ["", "a.example", "/token", "ftp://a.example", "https://me:pw@a.example/t", "https://"]
+        {
             assert!(realm(text).is_none(), "{text}");
         }
     }
@@ -267,7 +286,9 @@ mod tests {
         assert_eq!(read(r#"{"token":"t"}"#).unwrap(), "Bearer t");
         assert_eq!(read(r#"{"access_token":"t","expires_in":1}"#).unwrap(), "Bearer t");
         assert!(format!("{:?}", read(r#"{"token":"s3cret"}"#)).contains("Sensitive"));
-        for text in ["", "s3cret", r#"{"token":7}"#, r#"{"token":""}"#, r#"{"token":"s3\ncret"}"#, "{}"] {
+        for text in
+            ["", "s3cret", r#"{"token":7}"#, r#"{"token":""}"#, r#"{"token":"s3\ncret"}"#, "{}"]
+        {
             assert!(read(text).is_err_and(|why| !why.contains("s3")), "{text}");
         }
     }

@@ -1,4 +1,5 @@
-//! One HTTP request and its answer: connections, proxies, time limits. No redirect is followed, no status judged.
+//! One HTTP request and its answer: connections, proxies, time limits. No redirect is followed, no
+//! status judged.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -32,7 +33,8 @@ pub(super) struct HttpTransport {
     tls: TlsConfig,
     proxies: ProxyEnvironment,
     timeouts: Timeouts,
-    /// By the proxy that they go through; each has a pool of connections and reads the authorities once.
+    /// By the proxy that they go through; each has a pool of connections and reads the authorities
+    /// once.
     agents: Mutex<BTreeMap<Option<String>, Agent>>,
 }
 
@@ -86,7 +88,9 @@ impl HttpTransport {
             *map = headers;
         }
         let answer = match body {
-            HttpBody::Empty => sent.body(()).map_err(ureq::Error::from).and_then(|sent| agent.run(sent)),
+            HttpBody::Empty => {
+                sent.body(()).map_err(ureq::Error::from).and_then(|sent| agent.run(sent))
+            }
             HttpBody::Text(text) => {
                 sent.body(text).map_err(ureq::Error::from).and_then(|sent| agent.run(sent))
             }
@@ -97,14 +101,22 @@ impl HttpTransport {
                 let sent = sent.body(SendBody::from_reader(reader)).map_err(ureq::Error::from);
                 sent.and_then(|sent| {
                     let sent = agent.configure_request(sent).timeout_recv_response(Some(silence));
-                    // The head of an answer is read, too: the limit of each read counts if it is shorter.
+                    // The head of an answer is read, too: the limit of each read counts if it is
+                    // shorter.
                     agent.run(sent.timeout_per_read(Some(silence)).build())
                 })
             }
         };
         let (head, body) = answer.map_err(failed)?.into_parts();
         let (status, headers) = (head.status.as_u16(), head.headers);
-        Ok(HttpAnswer { place, status, headers, body: body.into_reader(), timeouts: self.timeouts, silence })
+        Ok(HttpAnswer {
+            place,
+            status,
+            headers,
+            body: body.into_reader(),
+            timeouts: self.timeouts,
+            silence,
+        })
     }
 
     fn agent(&self, proxy: Option<&Proxy>) -> Result<Agent, ureq::Error> {
@@ -130,8 +142,11 @@ impl HttpTransport {
             .timeout_per_write(Some(silence))
             .timeout_await_100(Some(CONTINUE.min(silence / 2)))
             .build();
-        let agent =
-            Agent::with_parts(config, DefaultConnector::default(), NameResolver(DefaultResolver::default()));
+        let agent = Agent::with_parts(
+            config,
+            DefaultConnector::default(),
+            NameResolver(DefaultResolver::default()),
+        );
         agents.insert(key, agent.clone());
         Ok(agent)
     }
@@ -178,12 +193,20 @@ fn through(proxy: &Proxy) -> Result<ureq::Proxy, ureq::Error> {
 fn why(error: ureq::Error, timeouts: Timeouts, silence: Duration) -> RegistryFault {
     use ureq::Error as E;
     match error {
-        E::Io(error) => tls::failure(&error).unwrap_or_else(|| RegistryFault::Connection(error.to_string())),
-        E::Timeout(Timeout::Resolve | Timeout::Connect) => RegistryFault::Silent { limit: timeouts.connect },
-        E::Timeout(Timeout::RecvResponse | Timeout::PerRead) => RegistryFault::Silent { limit: silence },
+        E::Io(error) => {
+            tls::failure(&error).unwrap_or_else(|| RegistryFault::Connection(error.to_string()))
+        }
+        E::Timeout(Timeout::Resolve | Timeout::Connect) => {
+            RegistryFault::Silent { limit: timeouts.connect }
+        }
+        E::Timeout(Timeout::RecvResponse | Timeout::PerRead) => {
+            RegistryFault::Silent { limit: silence }
+        }
         E::Timeout(_) => RegistryFault::Silent { limit: timeouts.silence },
         E::HostNotFound => RegistryFault::UnknownHost,
-        E::Rustls(error) => tls::of(&error).unwrap_or_else(|| RegistryFault::Connection(error.to_string())),
+        E::Rustls(error) => {
+            tls::of(&error).unwrap_or_else(|| RegistryFault::Connection(error.to_string()))
+        }
         E::ConnectProxyFailed(said) => RegistryFault::ProxyRefused(said),
         E::Protocol(_) | E::LargeResponseHeader(..) => RegistryFault::NotHttp,
         other => RegistryFault::Connection(other.to_string()),
@@ -204,7 +227,9 @@ impl HttpAnswer {
     /// Reads the next bytes of the body; 0 at its end.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, RequestFailure> {
         let read = self.body.read(buffer);
-        read.map_err(|error| why(ureq::Error::from(error), self.timeouts, self.silence).at(&self.place))
+        read.map_err(|error| {
+            why(ureq::Error::from(error), self.timeouts, self.silence).at(&self.place)
+        })
     }
 
     /// Reads a whole body of at most `bytes_max`.
@@ -214,7 +239,9 @@ impl HttpAnswer {
         let mut bytes = Vec::with_capacity(room + 1);
         // One byte more than allowed shows that there is too much.
         let read = io::Read::by_ref(&mut self.body).take(bytes_max + 1).read_to_end(&mut bytes);
-        read.map_err(|error| why(ureq::Error::from(error), self.timeouts, self.silence).at(&self.place))?;
+        read.map_err(|error| {
+            why(ureq::Error::from(error), self.timeouts, self.silence).at(&self.place)
+        })?;
         if bytes.len() as u64 > bytes_max {
             return Err(RegistryFault::TooLarge { bytes_max }.at(&self.place));
         }

@@ -19,7 +19,8 @@ pub(super) struct UploadBody<'a> {
     content: &'a mut dyn Read,
     size: u64,
     read: u64,
-    /// Why the content could not be read: kept here, so that a failure of the network is told from it.
+    /// Why the content could not be read: kept here, so that a failure of the network is told from
+    /// it.
     failure: Option<io::Error>,
 }
 

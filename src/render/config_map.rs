@@ -20,7 +20,8 @@ pub fn is_named_by_content(object: &Value) -> bool {
 
 /// Returns the name of a ConfigMap: its base, and the first ten digits of the hash of its content.
 fn name(base: &str, data: &Value) -> Result<String, NotCanonical> {
-    let named = Canonical::of_tree(json!({"kind": "ConfigMap", "name": base, "data": data}))?.digest();
+    let named =
+        Canonical::of_tree(json!({"kind": "ConfigMap", "name": base, "data": data}))?.digest();
     Ok(format!("{base}-{}", named.short(10)))
 }
 
@@ -33,11 +34,16 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// Names `data` after `base` and the first ten digits of its hash: a name never means two contents.
+    /// Names `data` after `base` and the first ten digits of its hash: a name never means two
+    /// contents.
     pub(super) fn of(base: &str, data: BTreeMap<String, String>) -> Self {
         let canonical = |value| Canonical::of_tree(value).expect("strings have a canonical form");
         let checksum = canonical(json!(data)).digest();
-        Self { name: name(base, &json!(data)).expect("strings have a canonical form"), data, checksum }
+        Self {
+            name: name(base, &json!(data)).expect("strings have a canonical form"),
+            data,
+            checksum,
+        }
     }
 
     pub(super) fn render(&self, profile: &Profile, component: Component) -> ConfigMap {

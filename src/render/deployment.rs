@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::api::apps::v1::{
+    Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
+};
 use k8s_openapi::api::core::v1::{
     ConfigMapEnvSource, Container, ContainerPort, EnvFromSource, EnvVar, ExecAction, HTTPGetAction,
-    Lifecycle, LifecycleHandler, PodSpec, PodTemplateSpec, Probe, TCPSocketAction, TopologySpreadConstraint,
-    Volume, VolumeMount,
+    Lifecycle, LifecycleHandler, PodSpec, PodTemplateSpec, Probe, TCPSocketAction,
+    TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -21,7 +23,8 @@ use crate::profile::settings::{AccessMode, LogMode};
 /// The relay's container, also the one that the autoscaler measures.
 pub(super) const CONTAINER: &str = "claude-relay";
 
-/// The time in which Services and Ingresses learn that a pod goes: the relay stops accepting at once.
+/// The time in which Services and Ingresses learn that a pod goes: the relay stops accepting at
+/// once.
 const PRE_STOP_SECONDS: i64 = 15;
 /// The relay cuts open streams this long after SIGTERM.
 const RELAY_GRACE_SECONDS: i64 = 10;
@@ -49,7 +52,8 @@ pub(super) fn render(profile: &Profile, contents: &Contents<'_>) -> Deployment {
     Deployment {
         metadata: metadata(profile, Component::Relay, profile.names.full.clone()),
         spec: DeploymentSpec {
-            // With an autoscaler the number is its own: a field here would take pods away at each apply.
+            // With an autoscaler the number is its own: a field here would take pods away at each
+            // apply.
             replicas: (!settings.autoscaling.enabled).then(|| settings.replica_count.as_i32()),
             selector: selector(profile, Component::Relay),
             strategy: Some(strategy(profile)),
@@ -104,7 +108,10 @@ fn strategy(profile: &Profile) -> DeploymentStrategy {
         None if shares_single_volume(profile) => {
             DeploymentStrategy { type_: Some("Recreate".into()), rolling_update: None }
         }
-        None => DeploymentStrategy { type_: Some("RollingUpdate".into()), rolling_update: Some(rolling) },
+        None => DeploymentStrategy {
+            type_: Some("RollingUpdate".into()),
+            rolling_update: Some(rolling),
+        },
     }
 }
 
@@ -116,9 +123,9 @@ fn annotations(profile: &Profile, contents: &Contents<'_>) -> BTreeMap<String, S
         ("fluent-bit", contents.fluent_bit),
         ("exporter", contents.exporter),
     ];
-    let present = checksums
-        .into_iter()
-        .filter_map(|(name, content)| Some((format!("checksum/{name}"), content?.checksum.to_string())));
+    let present = checksums.into_iter().filter_map(|(name, content)| {
+        Some((format!("checksum/{name}"), content?.checksum.to_string()))
+    });
     annotations.extend(present);
     annotations.extend(profile.secrets().iter().map(pod::secret_token));
     annotations
@@ -127,10 +134,13 @@ fn annotations(profile: &Profile, contents: &Contents<'_>) -> BTreeMap<String, S
 fn pod_spec(profile: &Profile, contents: &Contents<'_>) -> PodSpec {
     let settings = &profile.settings;
     let mut init_containers = vec![prepare(profile, contents.environment)];
-    init_containers.extend(settings.init_containers.iter().map(|own| security::restrict(profile, own)));
+    init_containers
+        .extend(settings.init_containers.iter().map(|own| security::restrict(profile, own)));
     let mut containers = vec![relay(profile, contents.environment)];
-    let mut volumes =
-        vec![pod::empty_dir("data", settings.storage.data.size_limit.to_string()), logs_volume(profile)];
+    let mut volumes = vec![
+        pod::empty_dir("data", settings.storage.data.size_limit.to_string()),
+        logs_volume(profile),
+    ];
     if settings.storage.data.external.enabled {
         volumes.push(pod::claim("external-data", pvc::external_data_name(profile)));
     }
@@ -158,7 +168,8 @@ fn pod_spec(profile: &Profile, contents: &Contents<'_>) -> PodSpec {
         image_pull_secrets: pod::list(&settings.image_pull_secrets),
         init_containers: Some(init_containers),
         node_selector: pod::map(&settings.node_selector),
-        priority_class_name: Some(settings.priority_class_name.to_string()).filter(|name| !name.is_empty()),
+        priority_class_name: Some(settings.priority_class_name.to_string())
+            .filter(|name| !name.is_empty()),
         security_context: Some(security::known_to(
             settings.kubernetes.version,
             settings.pod_security_context.clone(),
@@ -179,7 +190,9 @@ fn spread(profile: &Profile) -> Vec<TopologySpreadConstraint> {
     let with_selector = |own: &TopologySpreadConstraint| {
         let own = own.clone();
         TopologySpreadConstraint {
-            label_selector: Some(own.label_selector.unwrap_or_else(|| selector(profile, Component::Relay))),
+            label_selector: Some(
+                own.label_selector.unwrap_or_else(|| selector(profile, Component::Relay)),
+            ),
             ..own
         }
     };
@@ -195,18 +208,22 @@ fn environment_source(content: &Content) -> Vec<EnvFromSource> {
 fn prepare(profile: &Profile, environment: &Content) -> Container {
     let settings = &profile.settings;
     let image = profile.relay_image();
-    let password =
-        profile.secret(&Purpose::AdminPassword).map(|secret| pod::secret_env("ADMIN_PASSWORD", &secret));
+    let password = profile
+        .secret(&Purpose::AdminPassword)
+        .map(|secret| pod::secret_env("ADMIN_PASSWORD", &secret));
     // The relay's own mounts bring the file; without them Node.js would warn of it at each start.
-    let no_authorities = (!settings.config.node_extra_ca_certs.as_str().is_empty()).then(|| EnvVar {
-        name: "NODE_EXTRA_CA_CERTS".into(),
-        // Empty, and stated in the only way in which a server keeps it.
-        value: None,
-        value_from: None,
-    });
+    let no_authorities =
+        (!settings.config.node_extra_ca_certs.as_str().is_empty()).then(|| EnvVar {
+            name: "NODE_EXTRA_CA_CERTS".into(),
+            // Empty, and stated in the only way in which a server keeps it.
+            value: None,
+            value_from: None,
+        });
     Container {
         name: "prepare".into(),
-        command: Some(["node", "-e", scripts::PREPARE, "--", INIT_FILE].map(str::to_owned).to_vec()),
+        command: Some(
+            ["node", "-e", scripts::PREPARE, "--", INIT_FILE].map(str::to_owned).to_vec(),
+        ),
         env: Some(password.into_iter().chain(no_authorities).collect()),
         env_from: Some(environment_source(environment)),
         image: Some(image.reference),
@@ -229,7 +246,9 @@ fn relay(profile: &Profile, environment: &Content) -> Container {
         image_pull_policy: Some(image.pull_policy.as_str().into()),
         lifecycle: Some(Lifecycle {
             pre_stop: Some(LifecycleHandler {
-                exec: Some(ExecAction { command: Some(vec!["sleep".into(), PRE_STOP_SECONDS.to_string()]) }),
+                exec: Some(ExecAction {
+                    command: Some(vec!["sleep".into(), PRE_STOP_SECONDS.to_string()]),
+                }),
                 ..LifecycleHandler::default()
             }),
             ..Lifecycle::default()
@@ -281,7 +300,8 @@ fn health_probe(period_seconds: i32, failures: i32) -> Probe {
     }
 }
 
-/// Returns a probe that a stalled Redis does not trip: `/health` hangs with it, and restarts would help nobody.
+/// Returns a probe that a stalled Redis does not trip: `/health` hangs with it, and restarts would
+/// help nobody.
 fn liveness_probe() -> Probe {
     Probe {
         tcp_socket: Some(TCPSocketAction { port: http_port(), host: None }),
@@ -324,7 +344,8 @@ fn logs_volume(profile: &Profile) -> Volume {
 
 /// Returns the room for everything that the relay keeps of its logs, and not less than 1 GiB.
 ///
-/// Six kinds of files follow `logMaxSize` and `logMaxFiles`; two more keep 30 files of 10 MiB whatever those say.
+/// Six kinds of files follow `logMaxSize` and `logMaxFiles`; two more keep 30 files of 10 MiB
+/// whatever those say.
 fn logs_size_limit(profile: &Profile) -> String {
     const MIB: u64 = 1 << 20;
     let config = &profile.settings.config;

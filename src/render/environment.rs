@@ -20,7 +20,8 @@ fn variables(profile: &Profile) -> BTreeMap<String, String> {
     } else {
         (settings.external_redis.database.get(), settings.external_redis.tls)
     };
-    // With several pods, one that starts must not touch what the others hold, and tests would run once in each.
+    // With several pods, one that starts must not touch what the others hold, and tests would run
+    // once in each.
     let alone = !settings.can_scale();
     let fixed = [
         (
@@ -75,7 +76,8 @@ fn variables(profile: &Profile) -> BTreeMap<String, String> {
     fixed.into_iter().chain(set).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Returns the heap of Node.js in MiB: what the profile says, or three quarters of the memory limit.
+/// Returns the heap of Node.js in MiB: what the profile says, or three quarters of the memory
+/// limit.
 fn old_space_mb(profile: &Profile) -> Option<i64> {
     let settings = &profile.settings;
     if let Some(megabytes) = settings.config.node_max_old_space_mb {

@@ -28,7 +28,11 @@ const NOBODY: i64 = 65_534;
 /// Name, place in the relay's JSON, and meaning of each metric. All may fall, so all are gauges.
 const METRICS: [(&str, &str, &str); 9] = [
     ("claude_relay_api_keys", "{ .totalApiKeys }", "API keys in the database."),
-    ("claude_relay_claude_accounts", "{ .totalClaudeAccounts }", "Claude accounts in the database."),
+    (
+        "claude_relay_claude_accounts",
+        "{ .totalClaudeAccounts }",
+        "Claude accounts in the database.",
+    ),
     ("claude_relay_usage_records", "{ .totalUsageRecords }", "Usage records in the database."),
     ("claude_relay_uptime_seconds", "{ .uptime }", "Seconds since the relay's process started."),
     ("claude_relay_memory_rss_bytes", "{ .memory.rss }", "Resident memory of the relay's process."),
@@ -37,7 +41,11 @@ const METRICS: [(&str, &str, &str); 9] = [
         "{ .memory.heapTotal }",
         "Memory reserved for the JavaScript heap.",
     ),
-    ("claude_relay_memory_heap_used_bytes", "{ .memory.heapUsed }", "Memory in use on the JavaScript heap."),
+    (
+        "claude_relay_memory_heap_used_bytes",
+        "{ .memory.heapUsed }",
+        "Memory in use on the JavaScript heap.",
+    ),
     (
         "claude_relay_memory_external_bytes",
         "{ .memory.external }",
@@ -80,13 +88,17 @@ pub(super) fn content(profile: &Profile) -> Content {
     Content::of(&format!("{}-exporter-config", profile.names.full), data)
 }
 
-/// Returns the sidecar. It has no readiness probe: where metrics fail, requests must still be served.
+/// Returns the sidecar. It has no readiness probe: where metrics fail, requests must still be
+/// served.
 pub(super) fn container(profile: &Profile) -> Container {
     let exporter = &profile.settings.service_monitor.exporter;
     let image = profile.image_ref(&exporter.image);
     Container {
         name: "json-exporter".into(),
-        args: Some(arguments(&format!("{CONFIG_PATH}/{CONFIG_FILE}"), &format!(":{}", exporter.port))),
+        args: Some(arguments(
+            &format!("{CONFIG_PATH}/{CONFIG_FILE}"),
+            &format!(":{}", exporter.port),
+        )),
         image: Some(image.reference),
         image_pull_policy: Some(image.pull_policy.as_str().into()),
         liveness_probe: Some(Probe {
@@ -120,7 +132,8 @@ pub(super) fn container(profile: &Profile) -> Container {
 
 /// Returns the volume that brings the sidecar's configuration.
 pub(super) fn volume(content: &Content) -> Volume {
-    let source = ConfigMapVolumeSource { name: content.name.clone(), ..ConfigMapVolumeSource::default() };
+    let source =
+        ConfigMapVolumeSource { name: content.name.clone(), ..ConfigMapVolumeSource::default() };
     Volume { name: VOLUME.into(), config_map: Some(source), ..Volume::default() }
 }
 
@@ -155,7 +168,10 @@ mod tests {
             object["args"],
             json!(["--config.file=/etc/json-exporter/config.yml", "--web.listen-address=:9001"])
         );
-        assert_eq!(object["ports"][0], json!({"containerPort": 9001, "name": "metrics", "protocol": "TCP"}));
+        assert_eq!(
+            object["ports"][0],
+            json!({"containerPort": 9001, "name": "metrics", "protocol": "TCP"})
+        );
         assert_eq!(object["image"], "r.example/prometheuscommunity/json-exporter:v1");
         assert_eq!(
             object["volumeMounts"][0],

@@ -38,7 +38,14 @@ pub(super) fn content(profile: &Profile) -> Content {
         grace_seconds: u32::try_from(GRACE_SECONDS).expect("a small constant"),
         http_listen: settings.config.host.as_str(),
         http_port: u16::try_from(PORT).expect("a port"),
-        extra_fields: &settings.storage.logs.fluentbit.extra_fields.iter().map(LogField::as_str).collect(),
+        extra_fields: &settings
+            .storage
+            .logs
+            .fluentbit
+            .extra_fields
+            .iter()
+            .map(LogField::as_str)
+            .collect(),
     });
     let data = BTreeMap::from([(CONFIG_FILE.to_owned(), yaml::to_yaml(&config))]);
     Content::of(&format!("{}-fluent-bit", profile.names.full), data)
@@ -63,7 +70,8 @@ pub(super) fn container(profile: &Profile, native: bool) -> Container {
         resources: Some(fluentbit.resources.clone()),
         restart_policy: native.then(|| "Always".into()),
         security_context: Some(security::container()),
-        // A native sidecar that is not started would keep the relay from starting: logs are not worth that.
+        // A native sidecar that is not started would keep the relay from starting: logs are not
+        // worth that.
         startup_probe: (!native).then(|| probe(2, 30)),
         liveness_probe: Some(probe(30, 4)),
         volume_mounts: Some(vec![
@@ -78,17 +86,22 @@ pub(super) fn container(profile: &Profile, native: bool) -> Container {
 /// Returns what records say about their pod, and the credentials of the output.
 fn environment(profile: &Profile) -> Vec<EnvVar> {
     let fields = ["spec.nodeName", "metadata.name", "metadata.namespace"];
-    let metadata =
-        fluent_bit::METADATA.into_iter().zip(fields).map(|(name, field)| pod::field_env(name, field));
+    let metadata = fluent_bit::METADATA
+        .into_iter()
+        .zip(fields)
+        .map(|(name, field)| pod::field_env(name, field));
     let secrets = profile.secrets();
     let credentials = secrets.iter().filter_map(|secret| match &secret.purpose {
-        Purpose::Output { property, index } => Some(pod::secret_env(env_name(property, *index), secret)),
+        Purpose::Output { property, index } => {
+            Some(pod::secret_env(env_name(property, *index), secret))
+        }
         _ => None,
     });
     metadata.chain(credentials).collect()
 }
 
-/// Returns a probe of the server itself: one of the destination would take the relay out of service with it.
+/// Returns a probe of the server itself: one of the destination would take the relay out of service
+/// with it.
 fn probe(period_seconds: i32, failures: i32) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
@@ -104,7 +117,8 @@ fn probe(period_seconds: i32, failures: i32) -> Probe {
 }
 
 pub(super) fn volumes(profile: &Profile, content: &Content) -> Vec<Volume> {
-    let config = ConfigMapVolumeSource { name: content.name.clone(), ..ConfigMapVolumeSource::default() };
+    let config =
+        ConfigMapVolumeSource { name: content.name.clone(), ..ConfigMapVolumeSource::default() };
     let settings = &profile.settings;
     // What waits for the destination, with room for the offsets and for half-written chunks.
     let buffered = fluent_bit::buffer_bytes(output(settings), &output_settings(settings));

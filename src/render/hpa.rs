@@ -2,8 +2,8 @@
 
 use k8s_openapi::api::autoscaling::v2::{
     ContainerResourceMetricSource, CrossVersionObjectReference, HPAScalingPolicy, HPAScalingRules,
-    HorizontalPodAutoscaler, HorizontalPodAutoscalerBehavior, HorizontalPodAutoscalerSpec, MetricSpec,
-    MetricTarget, ResourceMetricSource,
+    HorizontalPodAutoscaler, HorizontalPodAutoscalerBehavior, HorizontalPodAutoscalerSpec,
+    MetricSpec, MetricTarget, ResourceMetricSource,
 };
 use serde_json::{Value, json};
 
@@ -47,7 +47,8 @@ pub(super) fn render(profile: &Profile) -> Value {
     object
 }
 
-/// Returns a metric of the relay alone where the API has that: the sidecars' idleness would hide its load.
+/// Returns a metric of the relay alone where the API has that: the sidecars' idleness would hide
+/// its load.
 fn metric(profile: &Profile, resource: &str, percent: i32) -> MetricSpec {
     let target = MetricTarget {
         type_: "Utilization".into(),
@@ -73,8 +74,11 @@ fn metric(profile: &Profile, resource: &str, percent: i32) -> MetricSpec {
 
 /// Up at once, down slowly: a pod that goes cuts its streams.
 fn behavior() -> HorizontalPodAutoscalerBehavior {
-    let policy =
-        |type_: &str, value, period_seconds| HPAScalingPolicy { type_: type_.into(), value, period_seconds };
+    let policy = |type_: &str, value, period_seconds| HPAScalingPolicy {
+        type_: type_.into(),
+        value,
+        period_seconds,
+    };
     HorizontalPodAutoscalerBehavior {
         scale_down: Some(HPAScalingRules {
             policies: Some(vec![policy("Pods", 1, SCALE_DOWN_PERIOD_SECONDS)]),
@@ -100,7 +104,8 @@ mod tests {
     use crate::render::tests_support::profile;
 
     fn hpa(version: &str, text: &str) -> Value {
-        let head = format!("[kubernetes]\nversion = \"{version}\"\n[autoscaling]\nenabled = true\n");
+        let head =
+            format!("[kubernetes]\nversion = \"{version}\"\n[autoscaling]\nenabled = true\n");
         render(&profile(&format!("{head}{text}")))
     }
 
@@ -118,8 +123,10 @@ mod tests {
 
     #[test]
     fn d20_a_target_of_zero_is_no_metric() {
-        let object =
-            hpa("1.25", "targetCPUUtilizationPercentage = 0\ntargetMemoryUtilizationPercentage = 70");
+        let object = hpa(
+            "1.25",
+            "targetCPUUtilizationPercentage = 0\ntargetMemoryUtilizationPercentage = 70",
+        );
         assert_eq!(
             object["spec"]["metrics"],
             json!([{"type": "Resource", "resource": {

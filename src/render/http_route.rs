@@ -42,8 +42,9 @@ fn rule(profile: &Profile, backend: Backend, matches: &[Value]) -> Value {
         "matches": matches,
         "backendRefs": [{"name": backend.service(profile), "port": backend.port(profile)}],
     });
-    // 0 s is no limit: several gateways cut a stream after 15 s by default. The field is in the API's standard channel
-    // from 1.2; `ingress.presets = false` leaves it out for older ones, which refuse what they do not know.
+    // 0 s is no limit: several gateways cut a stream after 15 s by default. The field is in the
+    // API's standard channel from 1.2; `ingress.presets = false` leaves it out for older ones,
+    // which refuse what they do not know.
     if backend == Backend::Relay && profile.settings.ingress.presets {
         rule["timeouts"] = json!({"request": "0s"});
     }
@@ -100,7 +101,8 @@ mod tests {
     fn known_routes_fit_into_rules_of_the_first_api_version() {
         let object = route("[ingress]\nroutes = \"known\"");
         let rules = object["spec"]["rules"].as_array().unwrap();
-        let sizes: Vec<usize> = rules.iter().map(|rule| rule["matches"].as_array().unwrap().len()).collect();
+        let sizes: Vec<usize> =
+            rules.iter().map(|rule| rule["matches"].as_array().unwrap().len()).collect();
         assert_eq!(sizes, [2, 8, 7]);
         assert_eq!(rules[2]["matches"][6], json!({"path": {"type": "Exact", "value": "/"}}));
     }

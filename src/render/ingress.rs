@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::networking::v1::{
-    HTTPIngressPath, HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressServiceBackend,
-    IngressSpec, IngressTLS, ServiceBackendPort,
+    HTTPIngressPath, HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule,
+    IngressServiceBackend, IngressSpec, IngressTLS, ServiceBackendPort,
 };
 
 use super::labels::{Component, metadata};
@@ -46,7 +46,9 @@ fn annotations(profile: &Profile, class: &str) -> BTreeMap<String, String> {
     let ingress = &profile.settings.ingress;
     let mut annotations = BTreeMap::new();
     if ingress.presets {
-        annotations.extend(presets(profile, class).into_iter().map(|(key, value)| (key.to_owned(), value)));
+        annotations.extend(
+            presets(profile, class).into_iter().map(|(key, value)| (key.to_owned(), value)),
+        );
     }
     annotations.extend(ingress.annotations.clone());
     annotations.remove(CLASS_ANNOTATION);
@@ -55,14 +57,18 @@ fn annotations(profile: &Profile, class: &str) -> BTreeMap<String, String> {
 
 /// Returns the annotations that let answers stream for as long as the relay itself lets them.
 ///
-/// - nginx: for both controllers of that name, the community's and the vendor's; each ignores the other's keys.
-/// - haproxy: likewise for both (`haproxy-ingress.github.io`, `haproxy.org`). Neither buffers answers, the vendor's has
-///   no limit of bodies, and both know the client's time-out only as a global setting.
-/// - traefik: none. It passes answers on as they come, waits without limit and has no limit of bodies; its time-outs
-///   belong to the entry points (`respondingTimeouts`), out of an Ingress's reach.
+/// - nginx: for both controllers of that name, the community's and the vendor's; each ignores the
+///   other's keys.
+/// - haproxy: likewise for both (`haproxy-ingress.github.io`, `haproxy.org`). Neither buffers
+///   answers, the vendor's has no limit of bodies, and both know the client's time-out only as a
+///   global setting.
+/// - traefik: none. It passes answers on as they come, waits without limit and has no limit of
+///   bodies; its time-outs belong to the entry points (`respondingTimeouts`), out of an Ingress's
+///   reach.
 fn presets(profile: &Profile, class: &str) -> Vec<(&'static str, String)> {
     let config = &profile.settings.config;
-    // The relay ends a silent request after 600 s whatever its own limit is; the proxy must not be first.
+    // The relay ends a silent request after 600 s whatever its own limit is; the proxy must not be
+    // first.
     let seconds = (config.request_timeout.get() + 999) / 1000;
     let seconds = seconds.max(600) + 5;
     // So that the relay, not the proxy, refuses a body that is too large: it says so in JSON.
@@ -105,7 +111,10 @@ fn path(profile: &Profile, route: &Route) -> HTTPIngressPath {
         backend: IngressBackend {
             service: Some(IngressServiceBackend {
                 name: route.backend.service(profile),
-                port: Some(ServiceBackendPort { name: Some(service::HTTP_PORT.into()), number: None }),
+                port: Some(ServiceBackendPort {
+                    name: Some(service::HTTP_PORT.into()),
+                    number: None,
+                }),
             }),
             ..IngressBackend::default()
         },
@@ -117,7 +126,11 @@ fn tls(tls: &IngressTls) -> IngressTLS {
         tls.hosts.iter().map(ToString::to_string).filter(|host| !host.is_empty()).collect();
     IngressTLS {
         hosts: pod::list(&hosts),
-        secret_name: tls.secret_name.as_ref().map(ToString::to_string).filter(|name| !name.is_empty()),
+        secret_name: tls
+            .secret_name
+            .as_ref()
+            .map(ToString::to_string)
+            .filter(|name| !name.is_empty()),
     }
 }
 
@@ -137,8 +150,7 @@ mod tests {
         let object = ingress("hosts = [{ host = \"relay.example.internal\" }]");
         let paths = object["spec"]["rules"][0]["http"]["paths"].as_array().unwrap();
         let backend = |name: &str| json!({"service": {"name": name, "port": {"name": "http"}}});
-        let path =
-            |path: &str, name: &str| json!({"path": path, "pathType": "Prefix", "backend": backend(name)});
+        let path = |path: &str, name: &str| json!({"path": path, "pathType": "Prefix", "backend": backend(name)});
         assert_eq!(
             *paths,
             [
@@ -155,7 +167,10 @@ mod tests {
             "hosts = [{ host = \"a.example\" }, { host = \"b.example\", paths = [{ path = \"/api\" }] }]",
         );
         for rule in object["spec"]["rules"].as_array().unwrap() {
-            assert_eq!(rule["http"]["paths"][0]["backend"]["service"]["name"], "claude-relay-blocked");
+            assert_eq!(
+                rule["http"]["paths"][0]["backend"]["service"]["name"],
+                "claude-relay-blocked"
+            );
         }
     }
 
@@ -177,8 +192,9 @@ mod tests {
 
     #[test]
     fn d25_names_stay_strings_and_an_absent_certificate_stays_absent() {
-        let object =
-            ingress("className = \"123\"\ntls = [{ hosts = [\"a.example\"] }, { secretName = \"1\" }]");
+        let object = ingress(
+            "className = \"123\"\ntls = [{ hosts = [\"a.example\"] }, { secretName = \"1\" }]",
+        );
         assert_eq!(object["spec"]["ingressClassName"], "123");
         assert_eq!(object["spec"]["tls"], json!([{"hosts": ["a.example"]}, {"secretName": "1"}]));
     }
@@ -205,7 +221,8 @@ mod tests {
 
     #[test]
     fn presets_follow_the_relays_own_limits() {
-        let text = "className = \"nginx\"\n[config]\nrequestTimeout = 900001\nrequestMaxSizeMb = 100";
+        let text =
+            "className = \"nginx\"\n[config]\nrequestTimeout = 900001\nrequestMaxSizeMb = 100";
         let object = ingress(text);
         let annotations = &object["metadata"]["annotations"];
         assert_eq!(annotations["nginx.ingress.kubernetes.io/proxy-read-timeout"], "906");

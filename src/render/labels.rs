@@ -31,15 +31,22 @@ fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> Labels {
 /// Returns the labels that selectors use: exactly the chart's, so that its pods can be taken over.
 pub(super) fn selector_labels(profile: &Profile, component: Component) -> Labels {
     let instance = profile.settings.release.name.as_str();
-    pairs([("app.kubernetes.io/instance", instance), ("app.kubernetes.io/name", component.name(profile))])
+    pairs([
+        ("app.kubernetes.io/instance", instance),
+        ("app.kubernetes.io/name", component.name(profile)),
+    ])
 }
 
 /// Returns the selector of a component's pods.
 pub(super) fn selector(profile: &Profile, component: Component) -> LabelSelector {
-    LabelSelector { match_labels: Some(selector_labels(profile, component)), ..LabelSelector::default() }
+    LabelSelector {
+        match_labels: Some(selector_labels(profile, component)),
+        ..LabelSelector::default()
+    }
 }
 
-/// Returns the labels of a component's pods: no version, which would restart them with every release.
+/// Returns the labels of a component's pods: no version, which would restart them with every
+/// release.
 pub(super) fn pod_labels(profile: &Profile, component: Component) -> Labels {
     let mut labels = selector_labels(profile, component);
     let role = match component {
@@ -57,9 +64,13 @@ pub(super) fn labels(profile: &Profile, component: Component) -> Labels {
     labels.insert("app.kubernetes.io/part-of".into(), "claude-relay".into());
     let redis_tag = profile.settings.redis.image.tag.as_str();
     match component {
-        Component::Relay => labels
-            .insert("app.kubernetes.io/version".into(), profile.settings.release.app_version.to_string()),
-        Component::Redis if crate::model::text::is_label_value(redis_tag) && !redis_tag.is_empty() => {
+        Component::Relay => labels.insert(
+            "app.kubernetes.io/version".into(),
+            profile.settings.release.app_version.to_string(),
+        ),
+        Component::Redis
+            if crate::model::text::is_label_value(redis_tag) && !redis_tag.is_empty() =>
+        {
             labels.insert("app.kubernetes.io/version".into(), redis_tag.to_owned())
         }
         Component::Redis => None,
@@ -68,7 +79,11 @@ pub(super) fn labels(profile: &Profile, component: Component) -> Labels {
 }
 
 /// Returns the metadata of an object in the release's namespace.
-pub(super) fn metadata(profile: &Profile, component: Component, name: impl Into<String>) -> ObjectMeta {
+pub(super) fn metadata(
+    profile: &Profile,
+    component: Component,
+    name: impl Into<String>,
+) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.into()),
         namespace: Some(profile.settings.release.namespace.to_string()),

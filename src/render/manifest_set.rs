@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::model::object_key::ObjectKey;
 
-/// The kinds that are ever rendered, in apply order. The list is closed: a verifier refuses everything else.
+/// The kinds that are ever rendered, in apply order. The list is closed: a verifier refuses
+/// everything else.
 ///
 /// Each has its group, and the short name that its files carry.
 pub const KINDS: [(&str, &str, &str); 14] = [
@@ -59,8 +60,8 @@ pub struct ManifestSet {
 impl ManifestSet {
     /// Adds an object. A second one of the same kind and name is remembered as a duplicate.
     pub fn add(&mut self, object: &impl Serialize) {
-        let object =
-            serde_json::to_value(object).expect("Kubernetes' types have string keys and write themselves");
+        let object = serde_json::to_value(object)
+            .expect("Kubernetes' types have string keys and write themselves");
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let key = ObjectKey {
             api_version: text(&object["apiVersion"]),

@@ -1,4 +1,5 @@
-//! A profile to objects: pure functions, one kind a file. Every decision which objects there are is in [`render`].
+//! A profile to objects: pure functions, one kind a file. Every decision which objects there are is
+//! in [`render`].
 
 pub mod config_map;
 mod deployment;
@@ -78,7 +79,9 @@ fn relay(profile: &Profile, set: &mut ManifestSet) {
     let environment = environment::content(profile);
     let fluent_bit = settings.has_fluent_bit().then(|| fluent_bit::content(profile));
     let exporter = settings.has_exporter().then(|| exporter::content(profile));
-    for content in [Some(&environment), fluent_bit.as_ref(), exporter.as_ref()].into_iter().flatten() {
+    for content in
+        [Some(&environment), fluent_bit.as_ref(), exporter.as_ref()].into_iter().flatten()
+    {
         set.add(&content.render(profile, Component::Relay));
     }
     let contents = deployment::Contents {

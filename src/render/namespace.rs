@@ -8,7 +8,8 @@ use crate::model::restricted::NAMESPACE_LABELS;
 use crate::profile::resolve::Profile;
 
 pub(super) fn render(profile: &Profile) -> Namespace {
-    let mut meta = metadata(profile, Component::Relay, profile.settings.release.namespace.to_string());
+    let mut meta =
+        metadata(profile, Component::Relay, profile.settings.release.namespace.to_string());
     let labels = meta.labels.get_or_insert_default();
     // The namespace is no part of a component, and outlives every version.
     labels.remove("app.kubernetes.io/component");

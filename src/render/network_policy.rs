@@ -1,6 +1,7 @@
 //! `NetworkPolicy` objects: who may talk to the pods, and to whom these may talk.
 //!
-//! Policies add up, so a changed one must be there before the old one goes: the name says what it allows.
+//! Policies add up, so a changed one must be there before the old one goes: the name says what it
+//! allows.
 
 use std::net::IpAddr;
 
@@ -20,9 +21,13 @@ const DNS_PORT: i32 = 53;
 /// Returns the policy of the relay's pods: out only to DNS, Redis and what the profile names.
 pub(super) fn relay(profile: &Profile) -> NetworkPolicy {
     let settings = &profile.settings;
-    // Metrics have no wider circle than the relay: the exporter fetches any URL that it is asked for.
+    // Metrics have no wider circle than the relay: the exporter fetches any URL that it is asked
+    // for.
     let exporter = settings.has_exporter().then(|| settings.service_monitor.exporter.port.as_i32());
-    let ports = [settings.config.port.as_i32()].into_iter().chain(exporter).map(|number| port("TCP", number));
+    let ports = [settings.config.port.as_i32()]
+        .into_iter()
+        .chain(exporter)
+        .map(|number| port("TCP", number));
     let ingress = NetworkPolicyIngressRule {
         from: pod::list(&settings.network_policy.ingress_from),
         ports: Some(ports.collect()),
@@ -70,13 +75,14 @@ fn policy(
 /// Names must resolve whatever else is closed; without peers, at any server.
 fn dns(profile: &Profile) -> NetworkPolicyEgressRule {
     let dns = &profile.settings.network_policy.dns;
-    let cache = dns.node_local_dns.as_str().parse::<IpAddr>().ok().map(|address| NetworkPolicyPeer {
-        ip_block: Some(IPBlock {
-            cidr: format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 }),
-            except: None,
-        }),
-        ..NetworkPolicyPeer::default()
-    });
+    let cache =
+        dns.node_local_dns.as_str().parse::<IpAddr>().ok().map(|address| NetworkPolicyPeer {
+            ip_block: Some(IPBlock {
+                cidr: format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 }),
+                except: None,
+            }),
+            ..NetworkPolicyPeer::default()
+        });
     let peers: Vec<NetworkPolicyPeer> = dns.peers.iter().cloned().chain(cache).collect();
     NetworkPolicyEgressRule {
         to: pod::list(&peers),
@@ -86,10 +92,14 @@ fn dns(profile: &Profile) -> NetworkPolicyEgressRule {
 
 /// Returns the pods of a component, in the release's namespace.
 fn pods(profile: &Profile, component: Component) -> NetworkPolicyPeer {
-    NetworkPolicyPeer { pod_selector: Some(selector(profile, component)), ..NetworkPolicyPeer::default() }
+    NetworkPolicyPeer {
+        pod_selector: Some(selector(profile, component)),
+        ..NetworkPolicyPeer::default()
+    }
 }
 
-/// Returns a port by its number: not every network plug-in resolves names, least of all on the way out.
+/// Returns a port by its number: not every network plug-in resolves names, least of all on the way
+/// out.
 fn port(protocol: &str, number: i32) -> NetworkPolicyPort {
     NetworkPolicyPort {
         port: Some(IntOrString::Int(number)),
@@ -145,7 +155,10 @@ enabled = false
 host = "redis.example.internal"
 "#,
         );
-        assert_eq!(spec["ingress"][0]["from"], json!([{"namespaceSelector": {"matchLabels": {"a": "b"}}}]));
+        assert_eq!(
+            spec["ingress"][0]["from"],
+            json!([{"namespaceSelector": {"matchLabels": {"a": "b"}}}])
+        );
         assert_eq!(
             spec["egress"].as_array().unwrap().len(),
             2,
@@ -161,7 +174,10 @@ host = "redis.example.internal"
     #[test]
     fn dns_is_always_allowed() {
         let spec = relay_spec("[networkPolicy.dns]\npeers = []");
-        assert!(spec["egress"][0].get("to").is_none(), "an empty list would mean nobody to a reader");
+        assert!(
+            spec["egress"][0].get("to").is_none(),
+            "an empty list would mean nobody to a reader"
+        );
         assert_eq!(spec["egress"][0]["ports"].as_array().unwrap().len(), 2);
         let spec = relay_spec("[networkPolicy.dns]\nnodeLocalDns = \"fd00::10\"");
         assert_eq!(spec["egress"][0]["to"][1], json!({"ipBlock": {"cidr": "fd00::10/128"}}));
@@ -169,8 +185,7 @@ host = "redis.example.internal"
 
     #[test]
     fn metrics_are_open_to_those_who_reach_the_relay_where_there_is_an_exporter() {
-        let from =
-            "[networkPolicy]\ningressFrom = [{ podSelector = {} }]\n[serviceMonitor]\nenabled = true\n";
+        let from = "[networkPolicy]\ningressFrom = [{ podSelector = {} }]\n[serviceMonitor]\nenabled = true\n";
         let spec = relay_spec(&format!("{from}exporter = {{ port = 9001 }}"));
         assert_eq!(
             spec["ingress"],

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::labels::{Component, metadata, selector};
 use crate::profile::resolve::Profile;
 
-/// Returns whether a budget is rendered: with one pod at most it would block the drain of its node or say nothing.
+/// Returns whether a budget is rendered: with one pod at most it would block the drain of its node
+/// or say nothing.
 pub(super) fn wanted(profile: &Profile) -> bool {
     profile.settings.pod_disruption_budget.enabled && profile.settings.can_scale()
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector, PersistentVolumeClaimVolumeSource,
-    ResourceRequirements, SecretKeySelector, Volume, VolumeMount,
+    EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector,
+    PersistentVolumeClaimVolumeSource, ResourceRequirements, SecretKeySelector, Volume,
+    VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
@@ -25,7 +26,8 @@ pub(super) fn resources(requests: (&str, &str), limits: (&str, &str)) -> Resourc
     }
 }
 
-/// Returns an amount of mebibytes in the spelling that the API server gives it, so that no difference shows later.
+/// Returns an amount of mebibytes in the spelling that the API server gives it, so that no
+/// difference shows later.
 pub(super) fn mebibytes(number: u64) -> String {
     if number.is_multiple_of(1024) { format!("{}Gi", number / 1024) } else { format!("{number}Mi") }
 }
@@ -60,7 +62,8 @@ pub(super) fn mount_read_only(name: &str, path: &str) -> VolumeMount {
 
 /// Returns an environment variable whose value is a secret.
 pub(super) fn secret_env(name: impl Into<String>, secret: &SecretRef<'_>) -> EnvVar {
-    let selector = SecretKeySelector { name: secret.object.clone(), key: secret.key.clone(), optional: None };
+    let selector =
+        SecretKeySelector { name: secret.object.clone(), key: secret.key.clone(), optional: None };
     let source = EnvVarSource { secret_key_ref: Some(selector), ..EnvVarSource::default() };
     EnvVar { name: name.into(), value_from: Some(source), ..EnvVar::default() }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, Container, ContainerPort, ExecAction, PodSpec, PodTemplateSpec, Probe, Service,
-    ServicePort, ServiceSpec, Volume,
+    ConfigMapVolumeSource, Container, ContainerPort, ExecAction, PodSpec, PodTemplateSpec, Probe,
+    Service, ServicePort, ServiceSpec, Volume,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -27,8 +27,9 @@ const RUN_PATH: &str = "/run/redis";
 pub(super) fn content(profile: &Profile) -> Content {
     let redis = &profile.settings.redis;
     let limit = redis.resources.limits.as_ref().and_then(|limits| limits.get("memory"));
-    let limit_bytes =
-        limit.and_then(|limit| quantity_milli(&limit.0)).and_then(|milli| u64::try_from(milli / 1000).ok());
+    let limit_bytes = limit
+        .and_then(|limit| quantity_milli(&limit.0))
+        .and_then(|milli| u64::try_from(milli / 1000).ok());
     let conf = redis_conf(RedisConf {
         port: u16::try_from(redis.service.port.get()).expect("a port by its type"),
         data_dir: DATA_PATH,
@@ -82,7 +83,8 @@ pub(super) fn headless_service(profile: &Profile) -> Service {
 }
 
 pub(super) fn stateful_set(profile: &Profile, content: &Content) -> StatefulSet {
-    let mut annotations = BTreeMap::from([("checksum/config".to_owned(), content.checksum.to_string())]);
+    let mut annotations =
+        BTreeMap::from([("checksum/config".to_owned(), content.checksum.to_string())]);
     annotations.extend(profile.secret(&Purpose::RedisPassword).iter().map(pod::secret_token));
     StatefulSet {
         metadata: metadata(profile, Component::Redis, profile.names.redis.clone()),
@@ -119,7 +121,8 @@ fn pod_spec(profile: &Profile, content: &Content) -> PodSpec {
     } else {
         pod::empty_dir("data", redis.persistence.size.to_string())
     };
-    let config = ConfigMapVolumeSource { name: content.name.clone(), ..ConfigMapVolumeSource::default() };
+    let config =
+        ConfigMapVolumeSource { name: content.name.clone(), ..ConfigMapVolumeSource::default() };
     let volumes = vec![
         data,
         Volume { name: "config".into(), config_map: Some(config), ..Volume::default() },
@@ -132,8 +135,12 @@ fn pod_spec(profile: &Profile, content: &Content) -> PodSpec {
         enable_service_links: Some(false),
         image_pull_secrets: pod::list(&settings.image_pull_secrets),
         node_selector: pod::map(&redis.node_selector),
-        priority_class_name: Some(settings.priority_class_name.to_string()).filter(|name| !name.is_empty()),
-        security_context: Some(security::known_to(settings.kubernetes.version, security::pod(USER))),
+        priority_class_name: Some(settings.priority_class_name.to_string())
+            .filter(|name| !name.is_empty()),
+        security_context: Some(security::known_to(
+            settings.kubernetes.version,
+            security::pod(USER),
+        )),
         service_account_name: Some(profile.names.redis.clone()),
         // Saving a full data set takes time; a kill in the middle would lose the last second.
         termination_grace_period_seconds: Some(60),

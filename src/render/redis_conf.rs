@@ -1,4 +1,5 @@
-//! The text of redis.conf. The password is not part of it: it reaches the server through standard input.
+//! The text of redis.conf. The password is not part of it: it reaches the server through standard
+//! input.
 
 /// What the configuration of the internal Redis depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +13,8 @@ pub struct RedisConf<'a> {
 
 /// Returns redis.conf.
 ///
-/// The append-only file is on even without a persistent volume: an emptyDir survives a restart of the container.
+/// The append-only file is on even without a persistent volume: an emptyDir survives a restart of
+/// the container.
 pub fn redis_conf(redis: RedisConf<'_>) -> String {
     let RedisConf { port, data_dir, maxmemory_bytes } = redis;
     let maxmemory = maxmemory_bytes.map(|bytes| format!("maxmemory {bytes}\n")).unwrap_or_default();

@@ -17,7 +17,8 @@ pub type Keys = BTreeSet<String>;
 
 /// Returns the pod template of a workload.
 pub fn pod_template(object: &Value) -> Option<&Value> {
-    let workload = matches!(object.get("kind").and_then(Value::as_str), Some("Deployment" | "StatefulSet"));
+    let workload =
+        matches!(object.get("kind").and_then(Value::as_str), Some("Deployment" | "StatefulSet"));
     object.pointer("/spec/template").filter(|_| workload)
 }
 
@@ -40,7 +41,9 @@ pub fn references(object: &Value) -> BTreeMap<Target, Keys> {
             }
             found.named("Service", text(&object["spec"]["serviceName"]));
         }
-        "PersistentVolumeClaim" => found.cluster("StorageClass", text(&object["spec"]["storageClassName"])),
+        "PersistentVolumeClaim" => {
+            found.cluster("StorageClass", text(&object["spec"]["storageClassName"]))
+        }
         "HorizontalPodAutoscaler" => {
             let target = text(&object["spec"]["scaleTargetRef"]["kind"]).unwrap_or_default();
             found.named(&target, text(&object["spec"]["scaleTargetRef"]["name"]));
@@ -48,7 +51,10 @@ pub fn references(object: &Value) -> BTreeMap<Target, Keys> {
         "Ingress" => found.ingress(object),
         "HTTPRoute" => found.http_route(object),
         "ServiceMonitor" => {
-            found.cluster("CustomResourceDefinition", Some("servicemonitors.monitoring.coreos.com".into()));
+            found.cluster(
+                "CustomResourceDefinition",
+                Some("servicemonitors.monitoring.coreos.com".into()),
+            );
         }
         _ => {}
     }
@@ -134,9 +140,9 @@ impl Found {
 
     fn volume(&mut self, volume: &Value) {
         self.named("PersistentVolumeClaim", text(&volume["persistentVolumeClaim"]["claimName"]));
-        let sources = [volume]
-            .into_iter()
-            .chain(volume.get("projected").into_iter().flat_map(|projected| items(projected, "sources")));
+        let sources = [volume].into_iter().chain(
+            volume.get("projected").into_iter().flat_map(|projected| items(projected, "sources")),
+        );
         for source in sources {
             let keys = |reference: Option<&Value>| -> Vec<String> {
                 reference
@@ -184,7 +190,10 @@ impl Found {
     }
 
     fn http_route(&mut self, object: &Value) {
-        self.cluster("CustomResourceDefinition", Some("httproutes.gateway.networking.k8s.io".into()));
+        self.cluster(
+            "CustomResourceDefinition",
+            Some("httproutes.gateway.networking.k8s.io".into()),
+        );
         let spec = &object["spec"];
         for parent in items(spec, "parentRefs") {
             let namespace = text(&parent["namespace"]).unwrap_or_else(|| self.namespace.clone());

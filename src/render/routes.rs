@@ -56,16 +56,19 @@ pub(super) struct Route {
 /// Returns whether a route needs the Service without endpoints.
 pub(super) fn blocks(profile: &Profile) -> bool {
     let settings = &profile.settings;
-    (settings.ingress.enabled || settings.gateway.enabled) && !settings.ingress.blocked_paths.is_empty()
+    (settings.ingress.enabled || settings.gateway.enabled)
+        && !settings.ingress.blocked_paths.is_empty()
 }
 
-/// Returns the routes of a host with the paths `own`: the blocked ones first, for controllers that take the first match.
+/// Returns the routes of a host with the paths `own`: the blocked ones first, for controllers that
+/// take the first match.
 pub(super) fn routes(profile: &Profile, own: &[IngressPath]) -> Vec<Route> {
     let ingress = &profile.settings.ingress;
     let mut routes: Vec<Route> = Vec::new();
     let mut add = |route: Route| {
-        let same =
-            |other: &Route| other.path_type == route.path_type && prefix(&other.path) == prefix(&route.path);
+        let same = |other: &Route| {
+            other.path_type == route.path_type && prefix(&other.path) == prefix(&route.path)
+        };
         if !routes.iter().any(same) {
             routes.push(route);
         }
@@ -84,7 +87,8 @@ pub(super) fn routes(profile: &Profile, own: &[IngressPath]) -> Vec<Route> {
     routes
 }
 
-/// Returns a host's paths; all if it names none, and the known ones instead of all if the profile says so.
+/// Returns a host's paths; all if it names none, and the known ones instead of all if the profile
+/// says so.
 fn relay_paths(routes: Routes, own: &[IngressPath]) -> Vec<(String, PathType)> {
     let everything = [("/".to_owned(), PathType::Prefix)];
     let own = own.iter().map(|own| (own.path.to_string(), own.path_type));
@@ -123,7 +127,10 @@ mod tests {
     fn lines(text: &str, own: &[(&str, PathType)]) -> Vec<String> {
         let own: Vec<IngressPath> = own
             .iter()
-            .map(|(path, path_type)| IngressPath { path: path.parse().unwrap(), path_type: *path_type })
+            .map(|(path, path_type)| IngressPath {
+                path: path.parse().unwrap(),
+                path_type: *path_type,
+            })
             .collect();
         routes(&profile(text), &own)
             .iter()
@@ -161,17 +168,28 @@ mod tests {
 
     #[test]
     fn known_routes_replace_everything_and_keep_other_paths() {
-        let own =
-            [("/api", PathType::Prefix), ("/", PathType::ImplementationSpecific), ("/x", PathType::Exact)];
-        let lines =
-            lines("[ingress]\nroutes = \"known\"\nblockedPaths = [\"/admin/secret\", \"/web\"]", &own);
-        assert_eq!(lines[..3], ["/admin/secret Prefix Blocked", "/web Prefix Blocked", "/api Prefix Relay"]);
+        let own = [
+            ("/api", PathType::Prefix),
+            ("/", PathType::ImplementationSpecific),
+            ("/x", PathType::Exact),
+        ];
+        let lines = lines(
+            "[ingress]\nroutes = \"known\"\nblockedPaths = [\"/admin/secret\", \"/web\"]",
+            &own,
+        );
+        assert_eq!(
+            lines[..3],
+            ["/admin/secret Prefix Blocked", "/web Prefix Blocked", "/api Prefix Relay"]
+        );
         assert_eq!(lines.iter().filter(|line| line.starts_with("/api ")).count(), 1, "{lines:?}");
         assert!(
             !lines.iter().any(|line| line == "/web Prefix Relay" || line == "/ Prefix Relay"),
             "{lines:?}"
         );
-        assert!(lines.contains(&"/admin Prefix Relay".into()), "a blocked path inside leaves the rest open");
+        assert!(
+            lines.contains(&"/admin Prefix Relay".into()),
+            "a blocked path inside leaves the rest open"
+        );
         assert_eq!(lines[lines.len() - 2..], ["/ Exact Relay", "/x Exact Relay"]);
     }
 }

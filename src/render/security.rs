@@ -11,13 +11,17 @@ use crate::profile::resolve::Profile;
 pub(super) fn container() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
-        capabilities: Some(Capabilities { drop: Some(vec!["ALL".into()]), ..Capabilities::default() }),
+        capabilities: Some(Capabilities {
+            drop: Some(vec!["ALL".into()]),
+            ..Capabilities::default()
+        }),
         read_only_root_filesystem: Some(true),
         ..SecurityContext::default()
     }
 }
 
-/// Takes out what servers of `version` would drop: a field that is not kept would be a difference at every apply.
+/// Takes out what servers of `version` would drop: a field that is not kept would be a difference
+/// at every apply.
 pub(super) fn known_to(version: KubeVersion, context: PodSecurityContext) -> PodSecurityContext {
     let fs_group_change_policy = context.fs_group_change_policy.filter(|_| version.at_least(20));
     PodSecurityContext { fs_group_change_policy, ..context }
@@ -31,12 +35,16 @@ pub(super) fn pod(id: i64) -> PodSecurityContext {
         run_as_group: Some(id),
         fs_group: Some(id),
         fs_group_change_policy: Some("OnRootMismatch".into()),
-        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".into(), ..SeccompProfile::default() }),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".into(),
+            ..SeccompProfile::default()
+        }),
         ..PodSecurityContext::default()
     }
 }
 
-/// Gives a profile's own container what it left open, the restricted settings, and its image from the mirror.
+/// Gives a profile's own container what it left open, the restricted settings, and its image from
+/// the mirror.
 pub(super) fn restrict(profile: &Profile, own: &Container) -> Container {
     let restricted = container();
     let mut context = own.security_context.clone().unwrap_or_default();

@@ -3,8 +3,10 @@
 use crate::model::kube_version::KubeVersion;
 
 /// API versions that a newer Kubernetes no longer serves, with the last that does.
-const REMOVED: [(&str, &str, u8); 2] =
-    [("autoscaling/v2beta2", "HorizontalPodAutoscaler", 25), ("policy/v1beta1", "PodDisruptionBudget", 24)];
+const REMOVED: [(&str, &str, u8); 2] = [
+    ("autoscaling/v2beta2", "HorizontalPodAutoscaler", 25),
+    ("policy/v1beta1", "PodDisruptionBudget", 24),
+];
 
 /// Returns the newest known version that serves `kind` of `api_version`.
 pub fn newest(api_version: &str, kind: &str) -> KubeVersion {

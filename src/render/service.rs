@@ -1,4 +1,5 @@
-//! The Services through which the relay and its metrics are reached, and the one through which nothing is.
+//! The Services through which the relay and its metrics are reached, and the one through which
+//! nothing is.
 
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -31,7 +32,8 @@ pub(super) fn blocked_name(profile: &Profile) -> String {
     format!("{}-blocked", profile.names.full)
 }
 
-/// Returns the Service of the relay. Fields that its type does not take were refused with the profile.
+/// Returns the Service of the relay. Fields that its type does not take were refused with the
+/// profile.
 pub(super) fn relay(profile: &Profile) -> Service {
     let service = &profile.settings.service;
     let ranges: Vec<String> =
@@ -62,7 +64,10 @@ pub(super) fn metrics(profile: &Profile) -> Service {
         metadata: role_metadata(profile, metrics_name(profile), METRICS_ROLE),
         spec: Some(ServiceSpec {
             type_: Some("ClusterIP".into()),
-            ports: Some(vec![port(METRICS_PORT, profile.settings.service_monitor.exporter.port.as_i32())]),
+            ports: Some(vec![port(
+                METRICS_PORT,
+                profile.settings.service_monitor.exporter.port.as_i32(),
+            )]),
             selector: Some(selector_labels(profile, Component::Relay)),
             ..ServiceSpec::default()
         }),
@@ -70,8 +75,9 @@ pub(super) fn metrics(profile: &Profile) -> Service {
     }
 }
 
-/// Returns the Service that blocked paths lead to: without a selector it never has endpoints, but it exists, so nobody
-/// else can take its name, and no controller refuses the whole Ingress for a backend that is missing.
+/// Returns the Service that blocked paths lead to: without a selector it never has endpoints, but
+/// it exists, so nobody else can take its name, and no controller refuses the whole Ingress for a
+/// backend that is missing.
 pub(super) fn blocked(profile: &Profile) -> Service {
     Service {
         metadata: role_metadata(profile, blocked_name(profile), BLOCKED_ROLE),
@@ -118,7 +124,8 @@ mod tests {
 
     #[test]
     fn the_relays_service_leads_to_its_named_port() {
-        let object = json(&relay(&profile("[service]\nport = 8080\nannotations = { a = \"yes\" }")));
+        let object =
+            json(&relay(&profile("[service]\nport = 8080\nannotations = { a = \"yes\" }")));
         assert_eq!(object["metadata"]["name"], "claude-relay");
         assert_eq!(object["metadata"]["annotations"], json!({"a": "yes"}));
         assert_eq!(
@@ -152,7 +159,8 @@ mod tests {
     #[test]
     fn d23_every_service_has_a_namespace_and_a_role_of_its_own() {
         let profile = profile("[release]\nname = \"prod\"\nnamespace = \"relays\"");
-        let objects = [relay(&profile), metrics(&profile), blocked(&profile)].map(|service| json(&service));
+        let objects =
+            [relay(&profile), metrics(&profile), blocked(&profile)].map(|service| json(&service));
         for object in &objects {
             assert_eq!(object["metadata"]["namespace"], "relays");
         }
@@ -163,7 +171,9 @@ mod tests {
 
     #[test]
     fn the_metrics_service_leads_to_the_exporter() {
-        let object = json(&metrics(&profile("[serviceMonitor]\nenabled = true\nexporter = { port = 9001 }")));
+        let object = json(&metrics(&profile(
+            "[serviceMonitor]\nenabled = true\nexporter = { port = 9001 }",
+        )));
         assert_eq!(
             object["spec"]["ports"],
             json!([{"name": "metrics", "port": 9001, "protocol": "TCP", "targetPort": "metrics"}])

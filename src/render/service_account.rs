@@ -19,10 +19,18 @@ pub(super) fn relay_name(profile: &Profile) -> String {
 pub(super) fn relay(profile: &Profile) -> ServiceAccount {
     let mut metadata = metadata(profile, Component::Relay, relay_name(profile));
     metadata.annotations = pod::map(&profile.settings.service_account.annotations);
-    ServiceAccount { metadata, automount_service_account_token: Some(false), ..ServiceAccount::default() }
+    ServiceAccount {
+        metadata,
+        automount_service_account_token: Some(false),
+        ..ServiceAccount::default()
+    }
 }
 
 pub(super) fn redis(profile: &Profile) -> ServiceAccount {
     let metadata = metadata(profile, Component::Redis, profile.names.redis.clone());
-    ServiceAccount { metadata, automount_service_account_token: Some(false), ..ServiceAccount::default() }
+    ServiceAccount {
+        metadata,
+        automount_service_account_token: Some(false),
+        ..ServiceAccount::default()
+    }
 }

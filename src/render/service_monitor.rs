@@ -12,13 +12,15 @@ use crate::profile::settings::NamespaceSelector;
 pub(super) fn render(profile: &Profile) -> Value {
     let monitor = &profile.settings.service_monitor;
     let release_namespace = profile.settings.release.namespace.as_str();
-    let namespace = monitor.namespace.as_ref().map_or(release_namespace, |namespace| namespace.as_str());
+    let namespace =
+        monitor.namespace.as_ref().map_or(release_namespace, |namespace| namespace.as_str());
     let mut metadata = metadata(profile, Component::Relay, profile.names.full.clone());
     metadata.namespace = Some(namespace.to_owned());
     metadata.annotations = pod::map(&monitor.annotations);
     // A map has each key once, and the release is found by ours.
-    metadata.labels =
-        Some(monitor.labels.clone().into_iter().chain(metadata.labels.unwrap_or_default()).collect());
+    metadata.labels = Some(
+        monitor.labels.clone().into_iter().chain(metadata.labels.unwrap_or_default()).collect(),
+    );
     let mut spec = json!({
         "endpoints": [endpoint(profile)],
         "selector": {"matchLabels": service_labels(profile)},
@@ -36,7 +38,8 @@ pub(super) fn render(profile: &Profile) -> Value {
 
 /// Returns the labels that only one of the release's Services has.
 fn service_labels(profile: &Profile) -> BTreeMap<String, String> {
-    let role = if profile.settings.has_exporter() { service::METRICS_ROLE } else { service::RELAY_ROLE };
+    let role =
+        if profile.settings.has_exporter() { service::METRICS_ROLE } else { service::RELAY_ROLE };
     let mut labels = selector_labels(profile, Component::Relay);
     labels.insert(service::ROLE_LABEL.into(), role.into());
     labels
@@ -55,11 +58,13 @@ fn namespaces(wanted: &NamespaceSelector, own: &str, release: &str) -> Option<Va
 
 fn endpoint(profile: &Profile) -> Value {
     let monitor = &profile.settings.service_monitor;
-    let mut endpoint = json!({"interval": monitor.interval, "scrapeTimeout": monitor.scrape_timeout});
+    let mut endpoint =
+        json!({"interval": monitor.interval, "scrapeTimeout": monitor.scrape_timeout});
     if profile.settings.has_exporter() {
         endpoint["port"] = json!(service::METRICS_PORT);
         endpoint["path"] = json!(exporter::PROBE_PATH);
-        endpoint["params"] = json!({"module": [exporter::MODULE], "target": [exporter::target(profile)]});
+        endpoint["params"] =
+            json!({"module": [exporter::MODULE], "target": [exporter::target(profile)]});
     } else {
         endpoint["port"] = json!(monitor.port);
         endpoint["path"] = json!(monitor.path);
@@ -115,7 +120,11 @@ mod tests {
             ];
             let object = render(&profile);
             let selector = &object["spec"]["selector"]["matchLabels"];
-            assert_eq!(services.map(|service| selects(selector, &json(&service))), wanted, "{text}");
+            assert_eq!(
+                services.map(|service| selects(selector, &json(&service))),
+                wanted,
+                "{text}"
+            );
         }
     }
 

@@ -34,7 +34,8 @@ impl ProfileFiles for Text<'_> {
 /// Returns the profile that `text` describes.
 pub(super) fn profile(text: &str) -> Profile {
     let loaded = profile::load("test", &[], &Text(text));
-    let findings: Vec<String> = loaded.diagnostics.iter().map(|finding| finding.message.clone()).collect();
+    let findings: Vec<String> =
+        loaded.diagnostics.iter().map(|finding| finding.message.clone()).collect();
     loaded.profile.unwrap_or_else(|| panic!("the profile has errors: {findings:#?}"))
 }
 

@@ -1,7 +1,8 @@
 //! The one place that writes YAML, and reads back what it wrote.
 //!
-//! `apiVersion`, `kind` and `metadata` first, then sorted; LF; no wrapped lines; strings that another reader would take
-//! for something else are quoted. So a value has one spelling, and [`from_yaml`] takes no other.
+//! `apiVersion`, `kind` and `metadata` first, then sorted; LF; no wrapped lines; strings that
+//! another reader would take for something else are quoted. So a value has one spelling, and
+//! [`from_yaml`] takes no other.
 
 use serde::Serialize;
 use serde::ser::Serializer;
@@ -29,11 +30,12 @@ pub enum InvalidYaml {
     Spelling { at: usize },
 }
 
-/// Maps, lists and scalars of one object: in memory one takes hundreds of times the two bytes that it can have in a
-/// text. The largest object of the profiles in the repository has about 1,000.
+/// Maps, lists and scalars of one object: in memory one takes hundreds of times the two bytes that
+/// it can have in a text. The largest object of the profiles in the repository has about 1,000.
 const NODES_MAX: usize = 20_000;
 
-/// Says whether a value has more nodes than [`from_yaml`] reads; [`to_yaml`] writes it nevertheless.
+/// Says whether a value has more nodes than [`from_yaml`] reads; [`to_yaml`] writes it
+/// nevertheless.
 pub fn is_too_large(value: &Value) -> bool {
     nodes(value) > NODES_MAX
 }
@@ -51,8 +53,8 @@ fn nodes(value: &Value) -> usize {
 ///
 /// # Errors
 ///
-/// When the bytes are no YAML, or are spelt otherwise: with anchors, tags, comments, several documents, or strings that
-/// another reader might take for numbers.
+/// When the bytes are no YAML, or are spelt otherwise: with anchors, tags, comments, several
+/// documents, or strings that another reader might take for numbers.
 pub fn from_yaml(bytes: &[u8]) -> Result<Value, InvalidYaml> {
     let text = std::str::from_utf8(bytes).map_err(|_| InvalidYaml::Encoding)?;
     let budget = serde_saphyr::budget! { max_aliases: 0, max_anchors: 0, max_documents: 1, max_merge_keys: 0, max_nodes: NODES_MAX };
@@ -98,7 +100,9 @@ impl Serialize for Tree<'_> {
             }
             Value::Array(items) => serializer.collect_seq(items.iter().map(Tree)),
             // Go's reader, which is kubectl's, takes such a tab for the indentation of a block.
-            Value::String(text) if text.contains('\t') && text.lines().any(|line| line.starts_with('\t')) => {
+            Value::String(text)
+                if text.contains('\t') && text.lines().any(|line| line.starts_with('\t')) =>
+            {
                 DoubleQuoted(text).serialize(serializer)
             }
             other => other.serialize(serializer),
@@ -149,7 +153,8 @@ mod tests {
             "null",
         ];
         for text in hostile {
-            let value = json!({"kind": text, text: [text, {"a": text}], "n": [1, -1, true, null, {}, []]});
+            let value =
+                json!({"kind": text, text: [text, {"a": text}], "n": [1, -1, true, null, {}, []]});
             let yaml = to_yaml(&value);
 
             assert_eq!(from_yaml(yaml.as_bytes()).as_ref(), Ok(&value), "{yaml}");

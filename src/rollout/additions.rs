@@ -1,5 +1,6 @@
-//! What others have in an object: fields that a manifest states and that are otherwise now, and fields that they have added.
-//! Applying takes nothing from them, so what they have added stays, and pods may run with it.
+//! What others have in an object: fields that a manifest states and that are otherwise now, and
+//! fields that they have added. Applying takes nothing from them, so what they have added stays,
+//! and pods may run with it.
 
 use std::collections::BTreeMap;
 
@@ -30,8 +31,9 @@ pub fn others(key: &ObjectKey, live: &Value, stated: &Value, own: &str) -> Other
         foreign(live, stated, own).into_iter().partition(|drift| drift.wanted.is_some());
     let mut fields: BTreeMap<String, Vec<FieldPath>> = BTreeMap::new();
     // Every controller adds labels and annotations of its own.
-    let is_told =
-        |drift: &Drift| !drift.path.starts_with(&["metadata"]) && drift.path.last_key() != Some(RESTARTED);
+    let is_told = |drift: &Drift| {
+        !drift.path.starts_with(&["metadata"]) && drift.path.last_key() != Some(RESTARTED)
+    };
     for Drift { path, managers, .. } in added.into_iter().filter(is_told) {
         for who in managers {
             fields.entry(who).or_default().push(path.clone());
@@ -42,7 +44,8 @@ pub fn others(key: &ObjectKey, live: &Value, stated: &Value, own: &str) -> Other
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let shown: Vec<String> = fields.iter().take(FIELDS_SHOWN).map(ToString::to_string).collect();
+        let shown: Vec<String> =
+            fields.iter().take(FIELDS_SHOWN).map(ToString::to_string).collect();
         format!(
             "{key}: {manager} has added {}{more}; applying leaves that as it is, and `kubectl edit` takes it out",
             shown.join(", ")
@@ -68,8 +71,9 @@ mod tests {
 
     #[test]
     fn what_others_have_added_is_told_by_who_did_and_annotations_are_not() {
-        let variables: serde_json::Map<String, Value> =
-            (0..7).map(|at| (format!("k:{{\"name\":\"V{at}\"}}"), json!({".": {}, "f:name": {}}))).collect();
+        let variables: serde_json::Map<String, Value> = (0..7)
+            .map(|at| (format!("k:{{\"name\":\"V{at}\"}}"), json!({".": {}, "f:name": {}})))
+            .collect();
         let env: Vec<Value> = (0..7).map(|at| json!({"name": format!("V{at}")})).collect();
         let live = json!({"spec": {"minReadySeconds": 5, "paused": true, "env": env,
                 "template": {"metadata": {"annotations": {RESTARTED: "now"}}}},
@@ -81,8 +85,7 @@ mod tests {
                     "f:spec": {"f:minReadySeconds": {}, "f:paused": {},
                         "f:template": {"f:metadata": {"f:annotations": {format!("f:{RESTARTED}"): {}}}}}}},
         ]}});
-        let stated =
-            json!({"spec": {"env": [], "template": {"metadata": {"annotations": {"checksum": "1"}}}}});
+        let stated = json!({"spec": {"env": [], "template": {"metadata": {"annotations": {"checksum": "1"}}}}});
 
         let told = others(&key(), &live, &stated, "relay-bundle").additions;
 
@@ -112,10 +115,9 @@ mod tests {
 
         let found = others(&key(), &live, &stated, "relay-bundle");
 
-        let changed = found
-            .changed
-            .iter()
-            .map(|drift| format!("{}: {} {:?}", drift.path, drift.wanted.as_ref().unwrap(), drift.managers));
+        let changed = found.changed.iter().map(|drift| {
+            format!("{}: {} {:?}", drift.path, drift.wanted.as_ref().unwrap(), drift.managers)
+        });
         assert_eq!(
             changed.collect::<Vec<_>>(),
             [

@@ -20,7 +20,8 @@ pub fn ways_back(head: &Head) -> impl Iterator<Item = &Entry> {
 
 /// As [`ways_back`], those that have another content than what runs.
 pub fn ways_elsewhere(head: &Head) -> impl Iterator<Item = &Entry> {
-    // Before an attempt that was not finished, what is deployed ran; before what is deployed, what has another content.
+    // Before an attempt that was not finished, what is deployed ran; before what is deployed, what
+    // has another content.
     let left = head.deployed().filter(|_| head.pending().is_none());
     ways_back(head).filter(move |entry| left.is_none_or(|left| left.content_id != entry.content_id))
 }
@@ -35,12 +36,17 @@ pub fn way_back(head: &Head, to: Option<u64>) -> Result<&Entry, NoWayBack> {
         let known = head.generations.iter().find(|entry| entry.generation == generation);
         let entry = known.ok_or(NoWayBack::Unknown(generation))?;
         let state = entry.state;
-        return if state.has_run() { Ok(entry) } else { Err(NoWayBack::NeverRan { generation, state }) };
+        return if state.has_run() {
+            Ok(entry)
+        } else {
+            Err(NoWayBack::NeverRan { generation, state })
+        };
     }
     // Going back was begun and not finished: it goes on.
     let begun = head.pending().filter(|pending| pending.content_of.is_some());
     if let Some(begun) = begun {
-        let is_it = |entry: &&Entry| (entry.content_id, entry.serial) == (begun.content_id, begun.serial);
+        let is_it =
+            |entry: &&Entry| (entry.content_id, entry.serial) == (begun.content_id, begun.serial);
         return ways_back(head).find(is_it).ok_or(NoWayBack::Nowhere);
     }
     ways_elsewhere(head).next().ok_or(NoWayBack::Nowhere)
@@ -99,7 +105,8 @@ mod tests {
     #[test]
     fn a_generation_that_never_ran_is_refused_by_its_number() {
         use Progress::{Abandoned, Deployed, Pending, Superseded};
-        let head = head(&[(2, 1, Superseded), (3, 2, Abandoned), (4, 3, Deployed), (5, 4, Pending)]);
+        let head =
+            head(&[(2, 1, Superseded), (3, 2, Abandoned), (4, 3, Deployed), (5, 4, Pending)]);
 
         let answer = |to| way_back(&head, Some(to)).map(|entry| entry.generation);
 

@@ -27,20 +27,23 @@ pub fn judge(live: &Value, wanted: &Value, manager: &str) -> Option<Verdict> {
         let Some(old) = live.pointer(pointer) else { continue };
         let new = wanted.pointer(pointer);
         // To leave out what we said before is a change, too.
-        let is_ours = live::owned(live, manager).is_some_and(|fields| fields.pointer(owned).is_some());
+        let is_ours =
+            live::owned(live, manager).is_some_and(|fields| fields.pointer(owned).is_some());
         if new.map_or(is_ours, |new| new != old) {
             return Some(Verdict::Refused(format!(
-                "its {what} is {old} and cannot change: state it in the profile, or move the data to a claim of another \
-                 name and name that (`existingClaim`)"
+                "its {what} is {old} and cannot change: state it in the profile, or move the data \
+                 to a claim of another name and name that (`existingClaim`)"
             )));
         }
     }
     let (old, new) = (size(live)?, size(wanted)?);
-    (quantity_milli(old)? > quantity_milli(new)?)
-        .then(|| Verdict::Keep(format!("it has {old} and stays as it is; the bundle asks for {new}")))
+    (quantity_milli(old)? > quantity_milli(new)?).then(|| {
+        Verdict::Keep(format!("it has {old} and stays as it is; the bundle asks for {new}"))
+    })
 }
 
-/// Says that a claim is asked to shrink: the bundle that runs asks for more. One that only somebody has grown is kept.
+/// Says that a claim is asked to shrink: the bundle that runs asks for more. One that only somebody
+/// has grown is kept.
 pub fn shrinks(running: &Value, wanted: &Value) -> Option<String> {
     let (old, new) = (size(running)?, size(wanted)?);
     (quantity_milli(old)? > quantity_milli(new)?).then(|| {
@@ -59,8 +62,7 @@ mod tests {
     use super::*;
 
     fn claim(size: &str, class: Option<&str>) -> Value {
-        let mut claim =
-            json!({"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}});
+        let mut claim = json!({"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}});
         if let Some(class) = class {
             claim["spec"]["storageClassName"] = class.into();
         }

@@ -1,4 +1,5 @@
-//! Fields that others own: which, whose, what they say, and which of them a person gave leave to take.
+//! Fields that others own: which, whose, what they say, and which of them a person gave leave to
+//! take.
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,7 +28,8 @@ pub struct Conflict {
 }
 
 impl Conflict {
-    /// Reads what the server says of a field: `conflict with "kubectl" with subresource "scale" using apps/v1`.
+    /// Reads what the server says of a field: `conflict with "kubectl" with subresource "scale"
+    /// using apps/v1`.
     pub fn of(field: &str, message: &str) -> Self {
         let mut quoted = message.split('"').skip(1).step_by(2);
         let manager = quoted.next().unwrap_or(message).to_owned();
@@ -46,7 +48,8 @@ impl Conflict {
         Self::of(&format!("({number} more fields)"), "others")
     }
 
-    /// Adds what both sides say; of a Secret, and of what looks like a credential, nothing is shown.
+    /// Adds what both sides say; of a Secret, and of what looks like a credential, nothing is
+    /// shown.
     pub fn show(&mut self, kind: &str, live: Option<&Value>, wanted: &Value) {
         let shown = |object: &Value| {
             let value = value_at(object, &self.field)?;
@@ -57,7 +60,8 @@ impl Conflict {
     }
 }
 
-/// A field that may be taken from whoever owns it: `.spec.replicas`, or `Deployment/relay:.spec.replicas`.
+/// A field that may be taken from whoever owns it: `.spec.replicas`, or
+/// `Deployment/relay:.spec.replicas`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permit {
     object: Option<String>,
@@ -77,7 +81,8 @@ impl FromStr for Permit {
             return Ok(Self { object: None, field: text.to_owned() });
         }
         let (object, field) = text.split_once(':').ok_or(NoField)?;
-        let is_object = object.split('/').count() == 2 && object.split('/').all(|part| !part.is_empty());
+        let is_object =
+            object.split('/').count() == 2 && object.split('/').all(|part| !part.is_empty());
         let permit = Self { object: Some(object.to_owned()), field: field.to_owned() };
         if is_object && field.starts_with('.') { Ok(permit) } else { Err(NoField) }
     }
@@ -99,7 +104,8 @@ impl Permit {
     }
 }
 
-/// Returns the value at a path as the server spells it: `.spec.ports[port=80,protocol="TCP"].targetPort`.
+/// Returns the value at a path as the server spells it:
+/// `.spec.ports[port=80,protocol="TCP"].targetPort`.
 fn value_at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     if path.is_empty() {
         return Some(value);
@@ -107,7 +113,8 @@ fn value_at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     if let Some(path) = path.strip_prefix('.') {
         let ends = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
         let mut fields = value.as_object()?.iter();
-        // A key may have dots of its own, so the path says where it ends only together with what is there.
+        // A key may have dots of its own, so the path says where it ends only together with what is
+        // there.
         return fields.find_map(|(key, inner)| {
             let rest = path.strip_prefix(key.as_str()).filter(|rest| ends(rest))?;
             value_at(inner, rest)
@@ -129,7 +136,8 @@ fn has(item: &Value, pair: &str) -> bool {
     serde_json::from_str::<Value>(wanted).is_ok_and(|wanted| found == Some(&wanted))
 }
 
-/// Returns what stands in the brackets at the beginning, parted at its commas, and what follows them.
+/// Returns what stands in the brackets at the beginning, parted at its commas, and what follows
+/// them.
 fn brackets(path: &str) -> Option<(Vec<&str>, &str)> {
     let path = path.strip_prefix('[')?;
     let (mut parts, mut start) = (Vec::new(), 0);
@@ -195,9 +203,13 @@ mod tests {
         ] {
             assert_eq!(value_at(&object, path), Some(&wanted), "{path}");
         }
-        for path in
-            [".spec.replicas", ".spec.ports[port=81].targetPort", ".spec.ports[7]", ".spec.ports[", "x"]
-        {
+        for path in [
+            ".spec.replicas",
+            ".spec.ports[port=81].targetPort",
+            ".spec.ports[7]",
+            ".spec.ports[",
+            "x",
+        ] {
             assert_eq!(value_at(&object, path), None, "{path}");
         }
     }
@@ -226,7 +238,8 @@ mod tests {
                 && any.covers(&key("StatefulSet"), ".spec.replicas")
         );
         assert!(
-            !any.covers(&key("Deployment"), ".spec.replicas.x") && !any.covers(&key("Deployment"), ".spec")
+            !any.covers(&key("Deployment"), ".spec.replicas.x")
+                && !any.covers(&key("Deployment"), ".spec")
         );
         let one: Permit = "Deployment/relay:.spec.replicas".parse().unwrap();
         assert!(
@@ -234,9 +247,14 @@ mod tests {
                 && !one.covers(&key("StatefulSet"), ".spec.replicas")
         );
         assert_eq!(one.to_string(), "Deployment/relay:.spec.replicas");
-        for wrong in
-            ["", "spec.replicas", "Deployment/relay", "Deployment:.spec", "/x:.spec", "Deployment/x:spec"]
-        {
+        for wrong in [
+            "",
+            "spec.replicas",
+            "Deployment/relay",
+            "Deployment:.spec",
+            "/x:.spec",
+            "Deployment/x:spec",
+        ] {
             assert!(wrong.parse::<Permit>().is_err(), "{wrong}");
         }
     }

@@ -1,13 +1,16 @@
-//! The encrypted copies of what is generated, as the record keeps them: `recovery-7.age` comes after `recovery-6.age`.
+//! The encrypted copies of what is generated, as the record keeps them: `recovery-7.age` comes
+//! after `recovery-6.age`.
 
 use serde_json::{Map, Value};
 
-/// How many encrypted copies of generated secrets are kept: a run that is interrupted leaves one that nobody needs.
+/// How many encrypted copies of generated secrets are kept: a run that is interrupted leaves one
+/// that nobody needs.
 const RECOVERIES_KEPT: usize = 5;
 
 /// Adds an encrypted copy to those that a ConfigMap has.
 pub fn with_recovery(data: Option<&Value>, encrypted: &str) -> Value {
-    let number = |key: &str| key.strip_prefix("recovery-")?.strip_suffix(".age")?.parse::<u64>().ok();
+    let number =
+        |key: &str| key.strip_prefix("recovery-")?.strip_suffix(".age")?.parse::<u64>().ok();
     let kept = data.and_then(Value::as_object).into_iter().flatten();
     let mut copies: Vec<(u64, Value)> =
         kept.filter_map(|(key, copy)| Some((number(key)?, copy.clone()))).collect();
@@ -15,12 +18,22 @@ pub fn with_recovery(data: Option<&Value>, encrypted: &str) -> Value {
     let next = copies.last().map_or(1, |(last, _)| last.saturating_add(1));
     copies.push((next, encrypted.into()));
     let surplus = copies.len().saturating_sub(RECOVERIES_KEPT);
-    copies.into_iter().skip(surplus).map(|(number, copy)| (format!("recovery-{number}.age"), copy)).collect()
+    copies
+        .into_iter()
+        .skip(surplus)
+        .map(|(number, copy)| (format!("recovery-{number}.age"), copy))
+        .collect()
 }
 
-/// Takes a copy away that turned out to be of what never was, and puts back those that went for it; nothing if none is left.
-pub fn without_recovery(data: Option<&Value>, encrypted: &str, before: Option<&Value>) -> Option<Value> {
-    let entries = |data: Option<&Value>| data.and_then(Value::as_object).cloned().unwrap_or_default();
+/// Takes a copy away that turned out to be of what never was, and puts back those that went for it;
+/// nothing if none is left.
+pub fn without_recovery(
+    data: Option<&Value>,
+    encrypted: &str,
+    before: Option<&Value>,
+) -> Option<Value> {
+    let entries =
+        |data: Option<&Value>| data.and_then(Value::as_object).cloned().unwrap_or_default();
     let mut left: Map<String, Value> = entries(before);
     left.extend(entries(data).into_iter().filter(|(_, copy)| copy != encrypted));
     (!left.is_empty()).then_some(left.into())

@@ -1,4 +1,5 @@
-//! Fields that a server takes and forgets: an older one, or one with a feature switched off, says nothing of it.
+//! Fields that a server takes and forgets: an older one, or one with a feature switched off, says
+//! nothing of it.
 
 use serde_json::Value;
 
@@ -7,7 +8,8 @@ use crate::plan::path::{FieldPath, Step};
 /// Fields that are written and never read: they come back under another name.
 const WRITE_ONLY: [&str; 1] = ["stringData"];
 
-/// Returns the fields of what was sent that are not in the answer; what is empty may be left out of it.
+/// Returns the fields of what was sent that are not in the answer; what is empty may be left out of
+/// it.
 pub fn dropped(sent: &Value, answer: &Value) -> Vec<FieldPath> {
     let mut found = Vec::new();
     compare(&FieldPath::default(), sent, Some(answer), &mut found);
@@ -40,15 +42,19 @@ fn compare(path: &FieldPath, sent: &Value, answer: Option<&Value>, found: &mut V
     }
 }
 
-/// Returns the element of the answer that is meant: by its name if it has one, for something may have been put between.
+/// Returns the element of the answer that is meant: by its name if it has one, for something may
+/// have been put between.
 fn counterpart<'a>(at: usize, item: &Value, answer: &'a [Value]) -> (Step, Option<&'a Value>) {
     match item.get("name").and_then(Value::as_str) {
         Some(name) => {
-            let same = answer.iter().find(|other| other.get("name").and_then(Value::as_str) == Some(name));
+            let same =
+                answer.iter().find(|other| other.get("name").and_then(Value::as_str) == Some(name));
             (Step::Item(name.to_owned()), same)
         }
         None if item.is_object() => (Step::Index(at), answer.get(at)),
-        None => (Step::Index(at), answer.iter().find(|other| *other == item).or_else(|| answer.get(at))),
+        None => {
+            (Step::Index(at), answer.iter().find(|other| *other == item).or_else(|| answer.get(at)))
+        }
     }
 }
 

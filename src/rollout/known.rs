@@ -1,4 +1,5 @@
-//! Whether the installation knows a Secret of the bundle: it created the Secret, or accepted it before.
+//! Whether the installation knows a Secret of the bundle: it created the Secret, or accepted it
+//! before.
 //!
 //! Only metadata is compared, never a value.
 
@@ -19,9 +20,11 @@ pub struct KnownSecrets {
     has_run: bool,
     /// All Secrets that any generation recorded.
     uids: BTreeSet<String>,
-    /// The last generation that ran, and the uids of the Secrets of its pods, by name; none in records of earlier releases.
+    /// The last generation that ran, and the uids of the Secrets of its pods, by name; none in
+    /// records of earlier releases.
     used: Option<(u64, BTreeMap<String, String>)>,
-    /// The generation that runs or is being removed, and the values that were generated for it, by Secret and key.
+    /// The generation that runs or is being removed, and the values that were generated for it, by
+    /// Secret and key.
     running: Option<u64>,
     values: BTreeSet<(String, String)>,
 }
@@ -52,11 +55,13 @@ impl KnownSecrets {
     pub fn of<'a>(head: &Head, noted: impl Iterator<Item = (u64, &'a [Item])>) -> Self {
         let ran = head.generations.iter().rfind(|entry| entry.state.has_run());
         let last = ran.map(|entry| entry.generation);
-        let running = ran.filter(|entry| entry.state != Progress::Removed).map(|entry| entry.generation);
+        let running =
+            ran.filter(|entry| entry.state != Progress::Removed).map(|entry| entry.generation);
         let (was_begun, has_run) = (!head.generations.is_empty(), last.is_some());
         let mut known = Self { was_begun, has_run, running, ..Self::default() };
         for (generation, items) in noted {
-            let named = items.iter().filter_map(|item| Some((item.key.name.clone(), item.uid.clone()?)));
+            let named =
+                items.iter().filter_map(|item| Some((item.key.name.clone(), item.uid.clone()?)));
             let named: BTreeMap<String, String> = named.collect();
             known.uids.extend(named.values().cloned());
             if last == Some(generation) && !named.is_empty() {
@@ -66,7 +71,8 @@ impl KnownSecrets {
         known
     }
 
-    /// Adds the values that were generated for a generation, by Secret and key. Only those of the running one count.
+    /// Adds the values that were generated for a generation, by Secret and key. Only those of the
+    /// running one count.
     #[must_use]
     pub fn with_values(mut self, generation: u64, values: &BTreeSet<(String, String)>) -> Self {
         if self.running == Some(generation) {
@@ -123,8 +129,11 @@ impl Seen<'_> {
             managers if managers.is_empty() => "an unknown field manager".to_owned(),
             managers => managers,
         };
-        let time =
-            self.metadata.get("creationTimestamp").and_then(Value::as_str).unwrap_or("an unknown time");
+        let time = self
+            .metadata
+            .get("creationTimestamp")
+            .and_then(Value::as_str)
+            .unwrap_or("an unknown time");
         format!("made by {managers} at {time}")
     }
 
@@ -132,13 +141,14 @@ impl Seen<'_> {
         let (key, made) = (self.key, self.made());
         if lacks.is_empty() {
             return format!(
-                "{key} is used unchanged: it existed before this installation, {made}, in the form that `secrets init` and \
-                 `secrets restore` give it"
+                "{key} is used unchanged: it existed before this installation, {made}, in the form \
+                 that `secrets init` and `secrets restore` give it"
             );
         }
         format!(
-            "{key} is used unchanged: it existed before this installation, {made}, and not by this program ({}). Its creator \
-             knows its values: identify the creator before you continue",
+            "{key} is used unchanged: it existed before this installation, {made}, and not by this \
+             program ({}). Its creator knows its values: identify the creator before you \
+             continue",
             lacks.join("; ")
         )
     }
@@ -147,9 +157,10 @@ impl Seen<'_> {
         let (key, made) = (self.key, self.made());
         let made = [&[made.as_str()], lacks].concat().join("; ");
         format!(
-            "{key} is not the one that generation {generation} used (uid {other}, now {}): {made}. If you \
-             restored it, no action is needed: the next generation records it. Otherwise its creator knows its values: \
-             `relay-bundle secrets restore --dry-run` compares them with a recovery file",
+            "{key} is not the one that generation {generation} used (uid {other}, now {}): {made}. \
+             If you restored it, no action is needed: the next generation records it. Otherwise \
+             its creator knows its values: `relay-bundle secrets restore --dry-run` compares them \
+             with a recovery file",
             uid(self.metadata)
         )
     }
@@ -177,13 +188,17 @@ mod tests {
         Item { key: key(), uid: Some(uid.into()) }
     }
 
-    /// Returns the head of a record with that many generations. All but the last have run, and with `ran` the last, too.
+    /// Returns the head of a record with that many generations. All but the last have run, and with
+    /// `ran` the last, too.
     fn head(generations: u8, last_ran: bool) -> Head {
         let mut head = Head::default();
         let (profile, time) = ("dev".parse().unwrap(), Timestamp::from_seconds(1).unwrap());
         for number in 1..=generations {
             let content_id = Digest::of(&[number]);
-            head.begin(NewEntry { content_id, profile: &profile, serial: 1, content_of: None }, time);
+            head.begin(
+                NewEntry { content_id, profile: &profile, serial: 1, content_of: None },
+                time,
+            );
             if number < generations || last_ran {
                 head.finish(time);
             }
@@ -191,7 +206,11 @@ mod tests {
         head
     }
 
-    fn whose(head: &Head, noted: &[(u64, &[Item])], (uid, label, is_immutable): (&str, &str, bool)) -> Whose {
+    fn whose(
+        head: &Head,
+        noted: &[(u64, &[Item])],
+        (uid, label, is_immutable): (&str, &str, bool),
+    ) -> Whose {
         let metadata = json!({"uid": uid, "creationTimestamp": "2026-11-22T10:00:00Z",
             "labels": {"app.kubernetes.io/managed-by": label},
             "managedFields": [{"manager": "kubectl-create"}]});
@@ -229,7 +248,10 @@ mod tests {
             assert_eq!(whose(&ran, noted, OURS), Whose::Ours);
         }
         let found = whose(&ran, &[(1, &one), (2, &two)], ("3", "relay-bundle", false));
-        says(&found, &["not the one that generation 2 used (uid 2, now 3)", "; it is not immutable."]);
+        says(
+            &found,
+            &["not the one that generation 2 used (uid 2, now 3)", "; it is not immutable."],
+        );
         assert!(matches!(found, Whose::Another(_)));
         // Another Secret, which existed before the installation.
         let other = [Item { key: ObjectKey { name: "b".into(), ..key() }, uid: Some("9".into()) }];
@@ -238,6 +260,9 @@ mod tests {
 
     #[test]
     fn a_record_that_notes_none_says_nothing() {
-        assert_eq!(whose(&head(2, true), &[(1, &[]), (2, &[])], ("3", "other", false)), Whose::Ours);
+        assert_eq!(
+            whose(&head(2, true), &[(1, &[]), (2, &[])], ("3", "other", false)),
+            Whose::Ours
+        );
     }
 }

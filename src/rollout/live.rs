@@ -36,7 +36,9 @@ pub fn wanted(object: &Value) -> Value {
 /// Returns the fields of an object that a manager owns by server-side apply.
 pub fn owned<'a>(object: &'a Value, manager: &str) -> Option<&'a Value> {
     let entries = object.pointer("/metadata/managedFields")?.as_array()?;
-    let entry = entries.iter().find(|entry| entry["manager"] == manager && entry["operation"] == "Apply")?;
+    let entry = entries
+        .iter()
+        .find(|entry| entry["manager"] == manager && entry["operation"] == "Apply")?;
     entry.get("fieldsV1")
 }
 
@@ -48,7 +50,8 @@ pub fn is_same(live: &Value, applied: &Value, manager: &str) -> bool {
 /// Returns whether an object carries the labels of what a program manages of an installation.
 pub fn is_managed_by(object: &Value, manager: &str, instance: &str) -> bool {
     let metadata = object.get("metadata").unwrap_or(&Value::Null);
-    label(metadata, MANAGED_BY_LABEL) == Some(manager) && label(metadata, INSTANCE_LABEL) == Some(instance)
+    label(metadata, MANAGED_BY_LABEL) == Some(manager)
+        && label(metadata, INSTANCE_LABEL) == Some(instance)
 }
 
 /// Returns a label, from the metadata of an object.

@@ -34,7 +34,8 @@ pub struct By {
 }
 
 impl Lock {
-    /// Returns the heartbeat that follows one: only that it is another one counts, so the largest is followed by the first.
+    /// Returns the heartbeat that follows one: only that it is another one counts, so the largest
+    /// is followed by the first.
     pub fn next_heartbeat(heartbeat: u64) -> u64 {
         heartbeat % NUMBER_MAX + 1
     }
@@ -42,7 +43,8 @@ impl Lock {
     /// Returns whether it says what a run of this program may say: it is shown to people.
     pub fn is_possible(&self) -> bool {
         let by = self.by.iter().flat_map(|by| [&by.command, &by.host, &by.user]);
-        let is_name = |name: &String| name.len() <= NAME_BYTES_MAX && !name.contains(char::is_control);
+        let is_name =
+            |name: &String| name.len() <= NAME_BYTES_MAX && !name.contains(char::is_control);
         std::iter::once(&self.holder).chain(by).all(is_name)
     }
 }
@@ -70,9 +72,13 @@ mod tests {
     fn a_lock_says_whom_to_ask_and_one_that_does_not_is_read_all_the_same() {
         let text = serde_json::to_string(&lock()).unwrap();
         let read: Lock = serde_json::from_str(&text).unwrap();
-        assert_eq!(read.to_string(), "`apply` by ana on ops-1 since 2026-11-22T10:00:00Z, process 7 (0a)");
+        assert_eq!(
+            read.to_string(),
+            "`apply` by ana on ops-1 since 2026-11-22T10:00:00Z, process 7 (0a)"
+        );
 
-        let old: Lock = serde_json::from_str(r#"{"heartbeat":7,"holder":"process 7 (0a)"}"#).unwrap();
+        let old: Lock =
+            serde_json::from_str(r#"{"heartbeat":7,"holder":"process 7 (0a)"}"#).unwrap();
         assert_eq!(old.to_string(), "process 7 (0a)");
     }
 

@@ -1,4 +1,5 @@
-//! Bringing a cluster to a bundle's state, as data: the plan, the record, and when an object is ready.
+//! Bringing a cluster to a bundle's state, as data: the plan, the record, and when an object is
+//! ready.
 //!
 //! Pure: what is live comes in as JSON, and what is to be done goes out as values.
 

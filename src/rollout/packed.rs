@@ -1,4 +1,5 @@
-//! A bundle as the record keeps it: its archive with the attestation, compressed, and spelt as a ConfigMap holds bytes.
+//! A bundle as the record keeps it: its archive with the attestation, compressed, and spelt as a
+//! ConfigMap holds bytes.
 
 use std::io::{Read as _, Write as _};
 
@@ -9,13 +10,17 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
 use super::record::InvalidRecord;
-use crate::bundle::limits::{ATTESTATION_BYTES_MAX, DOCUMENT_BYTES_MAX, MANIFESTS_BYTES_MAX, SUMS_BYTES_MAX};
+use crate::bundle::limits::{
+    ATTESTATION_BYTES_MAX, DOCUMENT_BYTES_MAX, MANIFESTS_BYTES_MAX, SUMS_BYTES_MAX,
+};
 use crate::images::list::IMAGES_BYTES_MAX;
 
-/// The largest compressed bundle: with its inventory and base64 it stays below the 1.5 MiB of a request to etcd.
+/// The largest compressed bundle: with its inventory and base64 it stays below the 1.5 MiB of a
+/// request to etcd.
 pub const COMPRESSED_BYTES_MAX: usize = 700 << 10;
 
-/// The largest bundle that is unpacked: what its parts may have, and as much again for the headers of an archive.
+/// The largest bundle that is unpacked: what its parts may have, and as much again for the headers
+/// of an archive.
 const UNPACKED_BYTES_MAX: u64 = 2
     * (ATTESTATION_BYTES_MAX
         + SUMS_BYTES_MAX
@@ -37,7 +42,8 @@ pub struct TooLarge {
 /// When the record could not hold it.
 pub fn pack(archive: &[u8]) -> Result<String, TooLarge> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    let packed = encoder.write_all(archive).and_then(|()| encoder.finish()).expect("memory does not fail");
+    let packed =
+        encoder.write_all(archive).and_then(|()| encoder.finish()).expect("memory does not fail");
     if packed.len() > COMPRESSED_BYTES_MAX {
         return Err(TooLarge { bytes: packed.len() });
     }
@@ -50,7 +56,8 @@ pub fn pack(archive: &[u8]) -> Result<String, TooLarge> {
 ///
 /// When it is damaged, or larger than any bundle.
 pub fn unpack(packed: &str) -> Result<Vec<u8>, InvalidRecord> {
-    let packed = STANDARD.decode(packed).map_err(|_| InvalidRecord::Changed("the bundle is no base64"))?;
+    let packed =
+        STANDARD.decode(packed).map_err(|_| InvalidRecord::Changed("the bundle is no base64"))?;
     let mut archive = Vec::new();
     GzDecoder::new(packed.as_slice()).take(UNPACKED_BYTES_MAX + 1).read_to_end(&mut archive)?;
     if archive.len() as u64 > UNPACKED_BYTES_MAX {

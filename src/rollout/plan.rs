@@ -1,4 +1,5 @@
-//! The plan: what applying a bundle does to a cluster, from what is live and what the server said when it tried.
+//! The plan: what applying a bundle does to a cluster, from what is live and what the server said
+//! when it tried.
 
 use std::collections::BTreeMap;
 
@@ -144,8 +145,9 @@ fn step(manifest: &Manifest, before: &Before, manager: &str) -> Step {
     step
 }
 
-/// Compares what is live with what the server would make of the bundle: both with the server's defaults. Of what it refuses
-/// that is not known, and what the bundle does not state counts as it is.
+/// Compares what is live with what the server would make of the bundle: both with the server's
+/// defaults. Of what it refuses that is not known, and what the bundle does not state counts as it
+/// is.
 fn forecast(wanted: &ManifestSet, before: &Before) -> Changes {
     let (mut old, mut new) = (ManifestSet::default(), ManifestSet::default());
     for manifest in wanted.iter() {

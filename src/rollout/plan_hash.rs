@@ -1,7 +1,7 @@
 //! The hash of a plan: what a person has looked at and approved is what is done, or nothing is.
 //!
-//! It covers what the plan says of every object, field by field, where it is for, and of what content. Values of Secrets
-//! are in no plan; the version of one that would be written is.
+//! It covers what the plan says of every object, field by field, where it is for, and of what
+//! content. Values of Secrets are in no plan; the version of one that would be written is.
 
 use std::collections::BTreeMap;
 
@@ -77,14 +77,17 @@ pub fn plan_hash(purpose: Purpose<'_>, plan: &Plan, secrets: &SecretVersions) ->
         "restarts": restarts,
         "secrets": versions,
     });
-    let bytes = Canonical::of_tree(spelled(tree)).expect("no number is left that has no canonical form");
+    let bytes =
+        Canonical::of_tree(spelled(tree)).expect("no number is left that has no canonical form");
     bytes.digest()
 }
 
 /// Returns the hash of a plan and of what else is done with it.
 pub fn bound(plan: Digest, more: &Value) -> Digest {
     let tree = json!({"schema": BOUND_SCHEMA, "plan": plan.to_string(), "more": more});
-    Canonical::of_tree(spelled(tree)).expect("no number is left that has no canonical form").digest()
+    Canonical::of_tree(spelled(tree))
+        .expect("no number is left that has no canonical form")
+        .digest()
 }
 
 /// Spells numbers out that have no canonical form: objects of others may hold some.
@@ -95,7 +98,9 @@ fn spelled(tree: Value) -> Value {
             _ => json!(["number", number.to_string()]),
         },
         Value::Array(items) => items.into_iter().map(spelled).collect(),
-        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, spelled(value))).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(key, value)| (key, spelled(value))).collect()
+        }
         other => other,
     }
 }
@@ -108,7 +113,12 @@ mod tests {
     use crate::rollout::plan::Step;
 
     fn key(kind: &str) -> ObjectKey {
-        ObjectKey { api_version: "v1".into(), kind: kind.into(), namespace: "ns".into(), name: "x".into() }
+        ObjectKey {
+            api_version: "v1".into(),
+            kind: kind.into(),
+            namespace: "ns".into(),
+            name: "x".into(),
+        }
     }
 
     fn a_plan() -> Plan {
@@ -161,7 +171,8 @@ mod tests {
         assert_eq!(hash(purpose(), &a_plan()), same);
 
         let generated = ["Secret/y: z".to_owned()];
-        let [one, other] = ["1", "2"].map(|uid| [Item { key: key("Secret"), uid: Some(uid.into()) }]);
+        let [one, other] =
+            ["1", "2"].map(|uid| [Item { key: key("Secret"), uid: Some(uid.into()) }]);
         let mut others = vec![
             hash(Purpose { cluster_uid: "v", ..purpose() }, &a_plan()),
             hash(Purpose { namespace: "other", ..purpose() }, &a_plan()),
@@ -172,7 +183,11 @@ mod tests {
             hash(Purpose { recipients: &generated, ..purpose() }, &a_plan()),
             hash(Purpose { strange: &one, ..purpose() }, &a_plan()),
             hash(Purpose { strange: &other, ..purpose() }, &a_plan()),
-            plan_hash(purpose(), &a_plan(), &SecretVersions::from([(key("Secret"), "1/8".to_owned())])),
+            plan_hash(
+                purpose(),
+                &a_plan(),
+                &SecretVersions::from([(key("Secret"), "1/8".to_owned())]),
+            ),
         ];
         let changed = |change: &dyn Fn(&mut Plan)| {
             let mut plan = a_plan();

@@ -1,4 +1,5 @@
-//! What is wrong with pods that do not become ready: the reason that a person needs, from their status.
+//! What is wrong with pods that do not become ready: the reason that a person needs, from their
+//! status.
 
 use serde_json::Value;
 
@@ -40,7 +41,9 @@ pub fn trouble(pod: &Value) -> Option<String> {
 }
 
 fn container_trouble(container: &Value) -> Option<(String, &str)> {
-    let last = container.pointer("/lastState/terminated").or_else(|| container.pointer("/state/terminated"));
+    let last = container
+        .pointer("/lastState/terminated")
+        .or_else(|| container.pointer("/state/terminated"));
     let ended = last.filter(|last| last.pointer("/exitCode").and_then(Value::as_i64) != Some(0));
     let ended_as = ended.map(|ended| {
         let code = ended.pointer("/exitCode").and_then(Value::as_i64).unwrap_or_default();
@@ -60,7 +63,9 @@ fn container_trouble(container: &Value) -> Option<(String, &str)> {
     let is_ready = container.pointer("/ready").and_then(Value::as_bool).unwrap_or(false);
     match ended_as {
         Some(ended) if !is_ready => Some((ended, "")),
-        _ if !is_ready && container.pointer("/state/running").is_some() => Some((NOT_READY.to_owned(), "")),
+        _ if !is_ready && container.pointer("/state/running").is_some() => {
+            Some((NOT_READY.to_owned(), ""))
+        }
         _ => None,
     }
 }
@@ -79,22 +84,32 @@ pub fn lacks_pods(set: &Value) -> bool {
     number("/status/replicas").unwrap_or(0) < number("/spec/replicas").unwrap_or(1)
 }
 
-/// Returns why a StatefulSet cannot make pods, if that is the last that its events say of making them: its status does not.
+/// Returns why a StatefulSet cannot make pods, if that is the last that its events say of making
+/// them: its status does not.
 pub fn set_trouble(set: &Value, events: &[Value]) -> Option<String> {
     let time = |event: &&Value| {
-        let times =
-            ["/lastTimestamp", "/series/lastObservedTime", "/eventTime", "/metadata/creationTimestamp"];
+        let times = [
+            "/lastTimestamp",
+            "/series/lastObservedTime",
+            "/eventTime",
+            "/metadata/creationTimestamp",
+        ];
         times.into_iter().find_map(|pointer| event.pointer(pointer)?.as_str().map(str::to_owned))
     };
     let is_about_making =
         |event: &&Value| matches!(text(event, "/reason"), "FailedCreate" | "SuccessfulCreate");
     let last = events.iter().filter(is_about_making).max_by_key(time)?;
     let reason = text(last, "/reason");
-    (reason == "FailedCreate").then(|| line(text(set, "/metadata/name"), reason, text(last, "/message")))
+    (reason == "FailedCreate")
+        .then(|| line(text(set, "/metadata/name"), reason, text(last, "/message")))
 }
 
 fn line(place: &str, reason: &str, message: &str) -> String {
-    if message.is_empty() { format!("{place}: {reason}") } else { format!("{place}: {reason}: {message}") }
+    if message.is_empty() {
+        format!("{place}: {reason}")
+    } else {
+        format!("{place}: {reason}: {message}")
+    }
 }
 
 #[cfg(test)]
@@ -109,7 +124,10 @@ mod tests {
         let killed = json!({"name": "relay", "ready": false, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
             "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}});
         let table = [
-            (json!({"containerStatuses": [waits("ImagePullBackOff")]}), Some("p/relay: ImagePullBackOff: m")),
+            (
+                json!({"containerStatuses": [waits("ImagePullBackOff")]}),
+                Some("p/relay: ImagePullBackOff: m"),
+            ),
             (json!({"containerStatuses": [waits("ContainerCreating")]}), None),
             (
                 json!({"containerStatuses": [killed]}),
@@ -148,9 +166,15 @@ mod tests {
         let table = [
             (vec![], None),
             (vec![event("FailedCreate", 1)], Some("redis: FailedCreate: no")),
-            (vec![event("FailedCreate", 2), event("SuccessfulCreate", 1)], Some("redis: FailedCreate: no")),
+            (
+                vec![event("FailedCreate", 2), event("SuccessfulCreate", 1)],
+                Some("redis: FailedCreate: no"),
+            ),
             (vec![event("FailedCreate", 1), event("SuccessfulCreate", 2)], None),
-            (vec![event("SuccessfulCreate", 2), new, event("Other", 59)], Some("redis: FailedCreate: new")),
+            (
+                vec![event("SuccessfulCreate", 2), new, event("Other", 59)],
+                Some("redis: FailedCreate: new"),
+            ),
         ];
         for (events, wanted) in table {
             assert_eq!(set_trouble(&set(0), &events).as_deref(), wanted, "{events:?}");

@@ -1,4 +1,5 @@
-//! What goes after a rollout: what an earlier generation had, the new one has not, and nothing uses.
+//! What goes after a rollout: what an earlier generation had, the new one has not, and nothing
+//! uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,10 +28,11 @@ pub struct Candidate {
     pub uid: String,
 }
 
-/// Returns what earlier generations had and the new set has not, of what is live, in the order of deletion.
+/// Returns what earlier generations had and the new set has not, of what is live, in the order of
+/// deletion.
 ///
-/// An object counts as ours if it carries the labels of this installation and has the uid that was recorded; where a rollout
-/// was interrupted before it could record one, if we own fields of it.
+/// An object counts as ours if it carries the labels of this installation and has the uid that was
+/// recorded; where a rollout was interrupted before it could record one, if we own fields of it.
 pub fn candidates(
     earlier: &[Item],
     wanted: &ManifestSet,
@@ -46,7 +48,8 @@ pub fn candidates(
             None => live::owned(object, manager).is_some(),
         };
         let is_ours = is_same && live::is_managed_by(object, manager, instance);
-        // Secrets that are made at apply are created and never applied: no record has them deleted, whoever wrote it.
+        // Secrets that are made at apply are created and never applied: no record has them deleted,
+        // whoever wrote it.
         let is_made = item.key.kind == "Secret" && live::owned(object, manager).is_none();
         if is_ours && !is_made && !KEPT.contains(&item.key.kind.as_str()) {
             let candidate = Candidate { key: item.key.clone(), uid: live::uid(object).to_owned() };
@@ -61,12 +64,14 @@ pub fn candidates(
 /// Parts what has pods, or acts on them, from what pods use: that goes once the pods are gone.
 pub fn workloads_first(all: Vec<Candidate>) -> (Vec<Candidate>, Vec<Candidate>) {
     let first = phase("StatefulSet").expect("a kind that is rendered");
-    all.into_iter().partition(|candidate| phase(&candidate.key.kind).is_some_and(|phase| phase >= first))
+    all.into_iter()
+        .partition(|candidate| phase(&candidate.key.kind).is_some_and(|phase| phase >= first))
 }
 
 /// Returns the objects of a kind that live pods, or templates that may make pods again, name.
 ///
-/// `owners` are pods, and the sets and revisions that make them: an undone rollout finds its old configuration.
+/// `owners` are pods, and the sets and revisions that make them: an undone rollout finds its old
+/// configuration.
 pub fn still_named(owners: &[Value], kind: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for owner in owners.iter().filter(|owner| !live::is_ending(owner)) {
@@ -82,8 +87,8 @@ pub fn still_named(owners: &[Value], kind: &str) -> BTreeSet<String> {
     names
 }
 
-/// Returns, by name and uid, the ConfigMaps that are named by their content, as this program makes them, and that nothing
-/// uses.
+/// Returns, by name and uid, the ConfigMaps that are named by their content, as this program makes
+/// them, and that nothing uses.
 pub fn unnamed<'a>(
     config_maps: &'a [Value],
     used: &'a BTreeSet<String>,
@@ -101,7 +106,12 @@ mod tests {
     use super::*;
 
     fn key(kind: &str, name: &str) -> ObjectKey {
-        ObjectKey { api_version: "v1".into(), kind: kind.into(), namespace: "ns".into(), name: name.into() }
+        ObjectKey {
+            api_version: "v1".into(),
+            kind: kind.into(),
+            namespace: "ns".into(),
+            name: name.into(),
+        }
     }
 
     fn object(label: &str, uid: &str) -> Value {
@@ -109,7 +119,8 @@ mod tests {
     }
 
     fn of_instance(instance: &str, label: &str, uid: &str) -> Value {
-        let labels = json!({"app.kubernetes.io/managed-by": label, "app.kubernetes.io/instance": instance});
+        let labels =
+            json!({"app.kubernetes.io/managed-by": label, "app.kubernetes.io/instance": instance});
         json!({"metadata": {"uid": uid, "labels": labels}})
     }
 
@@ -134,7 +145,8 @@ mod tests {
             (key("Service", "svc"), object("relay-bundle", "1")),
         ];
 
-        let found = candidates(&earlier, &ManifestSet::default(), &live.into(), ("relay-bundle", "relay"));
+        let found =
+            candidates(&earlier, &ManifestSet::default(), &live.into(), ("relay-bundle", "relay"));
 
         let found: Vec<String> = found.iter().map(|candidate| candidate.key.to_string()).collect();
         assert_eq!(found, ["Service/svc", "ConfigMap/old"]);
@@ -168,12 +180,12 @@ mod tests {
         let earlier = [Item { key: key("Secret", "literal"), uid: Some("1".into()) }];
         let secret = |operation: &str| {
             let mut secret = object("relay-bundle", "1");
-            secret["metadata"]["managedFields"] =
-                json!([{"manager": "relay-bundle", "operation": operation, "fieldsV1": {"f:data": {}}}]);
+            secret["metadata"]["managedFields"] = json!([{"manager": "relay-bundle", "operation": operation, "fieldsV1": {"f:data": {}}}]);
             [(key("Secret", "literal"), secret)].into()
         };
-        let found =
-            |live| candidates(&earlier, &ManifestSet::default(), &live, ("relay-bundle", "relay")).len();
+        let found = |live| {
+            candidates(&earlier, &ManifestSet::default(), &live, ("relay-bundle", "relay")).len()
+        };
 
         assert_eq!((found(secret("Update")), found(secret("Apply"))), (0, 1));
     }

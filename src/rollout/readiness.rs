@@ -80,8 +80,8 @@ fn wanted_replicas(object: &Value) -> i64 {
     object.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1)
 }
 
-/// Returns when the controller of a Deployment said that it sees no progress any more. It says so until all pods are there,
-/// however well they come along since.
+/// Returns when the controller of a Deployment said that it sees no progress any more. It says so
+/// until all pods are there, however well they come along since.
 pub fn gave_up(object: &Value) -> Option<&str> {
     given_up(object).map(|progress| text(progress, "/lastUpdateTime"))
 }
@@ -120,7 +120,8 @@ fn deployment(object: &Value) -> Readiness {
 fn stateful_set(object: &Value) -> Readiness {
     let wanted = wanted_replicas(object);
     let status = |field: &str| number(object, &format!("/status/{field}"));
-    let (all, ready, updated) = (status("replicas"), status("readyReplicas"), status("updatedReplicas"));
+    let (all, ready, updated) =
+        (status("replicas"), status("readyReplicas"), status("updatedReplicas"));
     if all > wanted {
         return Waiting(match all - wanted {
             1 => "1 pod is too many".to_owned(),
@@ -155,7 +156,8 @@ fn namespace(object: &Value) -> Readiness {
     }
 }
 
-/// A new Deployment that is scaled begins with one pod: it has enough once its autoscaler has seen it.
+/// A new Deployment that is scaled begins with one pod: it has enough once its autoscaler has seen
+/// it.
 fn autoscaler(object: &Value) -> Readiness {
     let least = object.pointer("/spec/minReplicas").and_then(Value::as_i64).unwrap_or(1);
     let current = number(object, "/status/currentReplicas");

@@ -1,7 +1,9 @@
-//! The record of an installation, kept beside it: which generations there were, what each held, what was accepted.
+//! The record of an installation, kept beside it: which generations there were, what each held,
+//! what was accepted.
 //!
-//! One ConfigMap is the head: lock, journal and the list of generations. One more per generation has the whole bundle,
-//! compressed, with its attestation: `rollback` verifies it again. A damaged record is an error and never an empty one.
+//! One ConfigMap is the head: lock, journal and the list of generations. One more per generation
+//! has the whole bundle, compressed, with its attestation: `rollback` verifies it again. A damaged
+//! record is an error and never an empty one.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -20,7 +22,8 @@ pub const SCHEMA: &str = "relay-bundle/record/v1";
 /// How many generations are kept.
 pub const GENERATIONS_KEPT: usize = 10;
 
-/// The largest number in a head: there is room to count on below the largest that canonical JSON has.
+/// The largest number in a head: there is room to count on below the largest that canonical JSON
+/// has.
 pub(super) const NUMBER_MAX: u64 = 1 << 52;
 
 /// The keys of the ConfigMaps.
@@ -39,7 +42,8 @@ pub struct Head {
     /// Who changes the installation now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<Lock>,
-    /// The release of Helm that is being taken over: from the lock until Helm has no records of it any more.
+    /// The release of Helm that is being taken over: from the lock until Helm has no records of it
+    /// any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopting: Option<ReleaseName>,
 }
@@ -117,11 +121,12 @@ pub struct Generation {
     pub content_id: Digest,
     /// Everything that it has in the cluster.
     pub inventory: Vec<Item>,
-    /// What earlier generations had, and something still named when this one was done: it goes once nothing does.
+    /// What earlier generations had, and something still named when this one was done: it goes once
+    /// nothing does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retained: Vec<Item>,
-    /// The Secrets that its pods got of those that are made at apply: which they were, and nothing of their values. Absent
-    /// until they are there.
+    /// The Secrets that its pods got of those that are made at apply: which they were, and nothing
+    /// of their values. Absent until they are there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<Item>,
 }
@@ -172,7 +177,9 @@ pub fn bundle_of(head_name: &str) -> Option<ReleaseName> {
 
 /// Returns the labels by which the heads in a namespace are found.
 pub fn head_labels() -> String {
-    format!("app.kubernetes.io/managed-by={MANAGED_BY},app.kubernetes.io/component={HEAD_COMPONENT}")
+    format!(
+        "app.kubernetes.io/managed-by={MANAGED_BY},app.kubernetes.io/component={HEAD_COMPONENT}"
+    )
 }
 
 /// Returns the labels of everything that this program keeps of an installation.
@@ -185,7 +192,8 @@ pub fn instance_label(bundle: &ReleaseName) -> String {
     format!("app.kubernetes.io/instance={bundle}")
 }
 
-/// Returns the labels by which all of the record of a bundle is found, but for the copies of its secrets.
+/// Returns the labels by which all of the record of a bundle is found, but for the copies of its
+/// secrets.
 pub fn record_labels(bundle: &ReleaseName) -> String {
     let label = instance_label(bundle);
     format!("{label},app.kubernetes.io/component in ({HEAD_COMPONENT}, {GENERATION_COMPONENT})")
@@ -226,8 +234,13 @@ impl Head {
     /// When it does.
     pub fn check(&self) -> Result<(), InvalidRecord> {
         let numbers = self.generations.iter().map(|entry| entry.generation);
-        if numbers.chain(self.lock.as_ref().map(|lock| lock.heartbeat)).any(|number| number > NUMBER_MAX) {
-            return Err(InvalidRecord::Changed("its numbers are larger than any that were counted"));
+        if numbers
+            .chain(self.lock.as_ref().map(|lock| lock.heartbeat))
+            .any(|number| number > NUMBER_MAX)
+        {
+            return Err(InvalidRecord::Changed(
+                "its numbers are larger than any that were counted",
+            ));
         }
         if !self.lock.as_ref().is_none_or(Lock::is_possible) {
             return Err(InvalidRecord::Changed("its lock is held by what no run is called"));
@@ -265,7 +278,8 @@ impl Head {
         self.generations.iter().any(|entry| entry.state.has_run())
     }
 
-    /// Begins a generation, or goes on with the pending one if it has the same content; returns its number.
+    /// Begins a generation, or goes on with the pending one if it has the same content; returns its
+    /// number.
     pub fn begin(&mut self, new: NewEntry<'_>, recorded: Timestamp) -> u64 {
         let NewEntry { content_id, profile, serial, content_of } = new;
         if let Some(pending) =
@@ -282,16 +296,26 @@ impl Head {
         }
         let generation = self.generations.last().map_or(1, |last| last.generation + 1);
         let (profile, state) = (profile.clone(), Progress::Pending);
-        self.generations.push(Entry { generation, content_id, profile, serial, state, recorded, content_of });
+        self.generations.push(Entry {
+            generation,
+            content_id,
+            profile,
+            serial,
+            state,
+            recorded,
+            content_of,
+        });
         generation
     }
 
-    /// Returns which generations go when the pending one runs: its run removes what they have before it says so.
+    /// Returns which generations go when the pending one runs: its run removes what they have
+    /// before it says so.
     pub fn forgotten_next(&self) -> Vec<u64> {
         self.pending().map_or_else(Vec::new, |pending| self.clone().finish(pending.recorded))
     }
 
-    /// Notes that the pending generation runs; returns the numbers of those that are forgotten for it.
+    /// Notes that the pending generation runs; returns the numbers of those that are forgotten for
+    /// it.
     pub fn finish(&mut self, recorded: Timestamp) -> Vec<u64> {
         for entry in &mut self.generations {
             entry.state = match entry.state {
@@ -361,7 +385,8 @@ impl Generation {
     ///
     /// # Errors
     ///
-    /// When it is none, is spelt otherwise than [`Generation::to_text`] spells it, or names what no bundle has.
+    /// When it is none, is spelt otherwise than [`Generation::to_text`] spells it, or names what no
+    /// bundle has.
     pub fn parse(text: &str) -> Result<Self, InvalidRecord> {
         let generation: Self = parse(text)?;
         let lists = [&generation.inventory, &generation.retained, &generation.secrets];
@@ -390,7 +415,8 @@ impl Item {
         let ObjectKey { api_version, kind, namespace, name } = &self.key;
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         let version = api_version.rsplit('/').next().unwrap_or_default();
-        let is_plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let is_plain =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         KINDS.iter().any(|(of, known, _)| (*of, *known) == (group, kind.as_str()))
             && is_plain(version)
             && (namespace.is_empty() || namespace.parse::<Label>().is_ok())
@@ -430,7 +456,8 @@ mod tests {
 
     fn begin(head: &mut Head, byte: u8, serial: u64) -> u64 {
         let profile = "production".parse().unwrap();
-        let new = NewEntry { content_id: content(byte), profile: &profile, serial, content_of: None };
+        let new =
+            NewEntry { content_id: content(byte), profile: &profile, serial, content_of: None };
         head.begin(new, time())
     }
 

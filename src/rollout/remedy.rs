@@ -1,7 +1,8 @@
-//! The remedy for an object that the server refuses, from codes, reasons, fields and the owner of the live object.
+//! The remedy for an object that the server refuses, from codes, reasons, fields and the owner of
+//! the live object.
 //!
-//! The text of the answer decides nothing: a policy may write "immutable" about an image, and deleting the Deployment would
-//! not help. A refusal by an admission controller gets no remedy.
+//! The text of the answer decides nothing: a policy may write "immutable" about an image, and
+//! deleting the Deployment would not help. A refusal by an admission controller gets no remedy.
 
 use crate::model::denial::{Denial, FaultKind, FieldFault};
 use crate::model::object_key::ObjectKey;
@@ -16,7 +17,8 @@ pub enum Holder {
     Others(String),
 }
 
-/// The fields that the API server does not change in an existing object, with the reason of its refusal.
+/// The fields that the API server does not change in an existing object, with the reason of its
+/// refusal.
 const FIXED: [(&str, FaultKind, &str); 12] = [
     ("Deployment", FaultKind::Invalid, "spec.selector"),
     ("Deployment", FaultKind::Forbidden, "spec.strategy.rollingUpdate"),
@@ -32,7 +34,8 @@ const FIXED: [(&str, FaultKind, &str); 12] = [
     ("Secret", FaultKind::Invalid, "type"),
 ];
 
-/// Returns the remedy for a refused object; none if it does not follow from the structure of the answer.
+/// Returns the remedy for a refused object; none if it does not follow from the structure of the
+/// answer.
 pub fn remedy(key: &ObjectKey, denial: &Denial, holder: &Holder) -> Option<String> {
     match denial.code {
         404 if denial.resource == "namespaces" => Some("create the namespace".to_owned()),
@@ -41,8 +44,8 @@ pub fn remedy(key: &ObjectKey, denial: &Denial, holder: &Holder) -> Option<Strin
             Holder::Ours => of_ours(key, &denial.faults),
             Holder::Others(whose) => denial.faults.iter().any(|fault| is_fixed(&key.kind, fault)).then(|| {
                 format!(
-                    "this installation did not make it ({whose}): find out what uses it, and ask its owner to \
-                     move it away"
+                    "this installation did not make it ({whose}): find out what uses it, and ask \
+                     its owner to move it away"
                 )
             }),
         },
@@ -54,9 +57,12 @@ fn of_ours(key: &ObjectKey, faults: &[FieldFault]) -> Option<String> {
     if faults.iter().any(|fault| fault.kind == FaultKind::Duplicate) {
         return Some(undone(key));
     }
-    if key.kind == "PersistentVolumeClaim" && faults.iter().any(|fault| fault.kind == FaultKind::Forbidden) {
+    if key.kind == "PersistentVolumeClaim"
+        && faults.iter().any(|fault| fault.kind == FaultKind::Forbidden)
+    {
         return Some(
-            "set the profile to the values of the PVC, or move its data to a PVC of another name".to_owned(),
+            "set the profile to the values of the PVC, or move its data to a PVC of another name"
+                .to_owned(),
         );
     }
     faults.iter().any(|fault| is_fixed(&key.kind, fault)).then(|| made_again(key))
@@ -65,15 +71,16 @@ fn of_ours(key: &ObjectKey, faults: &[FieldFault]) -> Option<String> {
 fn is_fixed(kind: &str, fault: &FieldFault) -> bool {
     let is_it = |field: &str| match fault.field.strip_prefix(field) {
         Some("") => true,
-        // `spec` of a StatefulSet stands for all its fixed fields; a field below it is another problem.
+        // `spec` of a StatefulSet stands for all its fixed fields; a field below it is another
+        // problem.
         Some(rest) => rest.starts_with('[') && field != "data" && field != "binaryData",
         None => false,
     };
     FIXED.iter().any(|(of, why, field)| *of == kind && *why == fault.kind && is_it(field))
 }
 
-/// Returns the problem and the remedy for an object of a kind that the cluster does not serve. The server answers only
-/// "404 page not found".
+/// Returns the problem and the remedy for an object of a kind that the cluster does not serve. The
+/// server answers only "404 page not found".
 pub fn unserved(key: &ObjectKey) -> String {
     let way = match key.kind.as_str() {
         "ServiceMonitor" => {
@@ -87,7 +94,8 @@ pub fn unserved(key: &ObjectKey) -> String {
     format!("the cluster does not serve {} {}: {way}", key.api_version, key.kind)
 }
 
-/// Returns the remedy for a list with two elements of one key: somebody changed another key field by hand.
+/// Returns the remedy for a list with two elements of one key: somebody changed another key field
+/// by hand.
 fn undone(key: &ObjectKey) -> String {
     let (kind, namespace, name) = (key.kind.to_lowercase(), &key.namespace, &key.name);
     format!(
@@ -101,10 +109,12 @@ fn made_again(key: &ObjectKey) -> String {
     let delete = format!("`kubectl -n {namespace} delete {kind} {name}`");
     match key.kind.as_str() {
         "StatefulSet" => format!(
-            "delete it without its pods and PVCs, `kubectl -n {namespace} delete {kind} {name} --cascade=orphan`, and \
-             apply again"
+            "delete it without its pods and PVCs, `kubectl -n {namespace} delete {kind} {name} \
+             --cascade=orphan`, and apply again"
         ),
-        "Deployment" => format!("delete it, {delete}, and apply again: its pods are down in between"),
+        "Deployment" => {
+            format!("delete it, {delete}, and apply again: its pods are down in between")
+        }
         "ConfigMap" | "Secret" => {
             format!(
                 "it was changed by hand: if nothing needs its content, delete it, {delete}, and apply again"
@@ -157,7 +167,8 @@ mod tests {
                 ("ConfigMap", FaultKind::Forbidden, "data"),
                 ("Service", FaultKind::Duplicate, "spec.ports[1].name"),
             ] {
-                let text = remedy(&key("v1", kind), &invalid(fault, field), &holder).unwrap_or_default();
+                let text =
+                    remedy(&key("v1", kind), &invalid(fault, field), &holder).unwrap_or_default();
                 assert!(!text.contains("kubectl"), "{text}");
                 assert!(text.is_empty() || text.contains("those of platform"), "{text}");
             }
@@ -197,12 +208,15 @@ mod tests {
     fn unserved_kind_is_named_with_what_to_do() {
         assert_eq!(
             unserved(&key("monitoring.coreos.com/v1", "ServiceMonitor")),
-            "the cluster does not serve monitoring.coreos.com/v1 ServiceMonitor: install its CustomResourceDefinition, \
-             or set `serviceMonitor.enabled = false` in the profile and build again"
+            "the cluster does not serve monitoring.coreos.com/v1 ServiceMonitor: install its \
+             CustomResourceDefinition, or set `serviceMonitor.enabled = false` in the profile and \
+             build again"
         );
         let budget = unserved(&key("policy/v1beta1", "PodDisruptionBudget"));
         assert!(
-            budget.contains("does not serve policy/v1beta1 PodDisruptionBudget: set `kubernetes.version`"),
+            budget.contains(
+                "does not serve policy/v1beta1 PodDisruptionBudget: set `kubernetes.version`"
+            ),
             "{budget}"
         );
     }

@@ -1,4 +1,5 @@
-//! Removal of an installation: the order of deletions, and the objects that stay because they could not be restored.
+//! Removal of an installation: the order of deletions, and the objects that stay because they could
+//! not be restored.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,8 @@ use crate::render::manifest_set::ManifestSet;
 /// The objects to delete, each list in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removal {
-    /// Objects with pods, and objects that act on pods. They are deleted first, and their pods with them.
+    /// Objects with pods, and objects that act on pods. They are deleted first, and their pods with
+    /// them.
     pub workloads: Vec<Candidate>,
     /// Objects that pods use.
     pub rest: Vec<Candidate>,
@@ -44,8 +46,8 @@ pub struct Kept {
     pub orphans: BTreeSet<String>,
 }
 
-/// Plans the removal: all live objects of all generations that belong to the installation and hold no data, except those that
-/// were given back to a release of Helm.
+/// Plans the removal: all live objects of all generations that belong to the installation and hold
+/// no data, except those that were given back to a release of Helm.
 pub fn removal(
     inventory: &[Item],
     helms: &ManifestSet,
@@ -73,8 +75,9 @@ pub fn stays(
     };
     let claims = inventory.iter().filter(|item| item.key.kind == "PersistentVolumeClaim");
     let claims = claims.filter_map(|item| Some((&item.key, live.get(&item.key)?)));
-    let (ours, strange): (Vec<_>, Vec<_>) = claims
-        .partition(|(_, object)| live::label(&object["metadata"], INSTANCE_LABEL) == Some(name.as_str()));
+    let (ours, strange): (Vec<_>, Vec<_>) = claims.partition(|(_, object)| {
+        live::label(&object["metadata"], INSTANCE_LABEL) == Some(name.as_str())
+    });
     let ours: BTreeSet<&str> = ours.into_iter().map(|(claim, _)| claim.name.as_str()).collect();
     let claims = ours.into_iter().map(|claim| Stays {
         what: format!("PersistentVolumeClaim/{claim}"),
@@ -102,8 +105,8 @@ pub fn stays(
         what: other.to_string(),
         why: match other.kind.as_str() {
             "Secret" => {
-                "it existed before, or has another owner; if the encryption key is in it, all accounts and API keys in the \
-                 data are lost without it"
+                "it existed before, or has another owner; if the encryption key is in it, all \
+                 accounts and API keys in the data are lost without it"
             }
             "PersistentVolumeClaim" => "it existed before, or has another owner, and may have the data",
             _ => "it is not the installed one, or its labels name another owner: find out who uses it",
@@ -116,9 +119,12 @@ pub fn stays(
         why: "it has encrypted copies of the Secrets",
         delete: delete(&["configmap", &copies]),
     });
-    let archive_labels = format!("{},app.kubernetes.io/component={HELM_ARCHIVE}", instance_label(name));
+    let archive_labels =
+        format!("{},app.kubernetes.io/component={HELM_ARCHIVE}", instance_label(name));
     let archive = kept.has_archive.then(|| Stays {
-        what: format!("the archived records of Helm, Secrets relay-bundle.{name}.helm.v1 and so on"),
+        what: format!(
+            "the archived records of Helm, Secrets relay-bundle.{name}.helm.v1 and so on"
+        ),
         why: "they contain passwords, and serve as history only",
         delete: delete(&["secret", "-l", &archive_labels]),
     });
@@ -139,17 +145,25 @@ pub fn stays(
         .collect()
 }
 
-/// Returns the entry of the namespace. It belongs to the installation only if it was installed, and has its label.
-fn namespace_stays(name: &ReleaseName, namespace: &str, live: &BTreeMap<ObjectKey, Value>) -> Stays {
+/// Returns the entry of the namespace. It belongs to the installation only if it was installed, and
+/// has its label.
+fn namespace_stays(
+    name: &ReleaseName,
+    namespace: &str,
+    live: &BTreeMap<ObjectKey, Value>,
+) -> Stays {
     let what = format!("Namespace/{namespace}");
     let is_it = |key: &ObjectKey| key.kind == "Namespace" && key.name == namespace;
     let found = live.iter().find(|(key, _)| is_it(key)).map(|(_, object)| &object["metadata"]);
     if found.and_then(|metadata| live::label(metadata, INSTANCE_LABEL)) == Some(name.as_str()) {
         let delete = ["delete", "namespace", namespace].map(str::to_owned).into();
-        return Stays { what, why: "everything above is in it, and objects of other owners", delete };
+        return Stays {
+            what,
+            why: "everything above is in it, and objects of other owners",
+            delete,
+        };
     }
-    let why =
-        "it does not belong to this installation; everything above is in it, and objects of other owners";
+    let why = "it does not belong to this installation; everything above is in it, and objects of other owners";
     Stays { what, why, delete: Vec::new() }
 }
 
@@ -178,8 +192,7 @@ mod tests {
             "Deployment",
             "Ingress",
         ];
-        let labels =
-            json!({"app.kubernetes.io/managed-by": "relay-bundle", "app.kubernetes.io/instance": "a"});
+        let labels = json!({"app.kubernetes.io/managed-by": "relay-bundle", "app.kubernetes.io/instance": "a"});
         let ours = json!({"metadata": {"uid": "1", "labels": labels}});
         let inventory: Vec<Item> =
             kinds.iter().map(|kind| Item { key: key(kind), uid: Some("1".into()) }).collect();
@@ -199,7 +212,8 @@ mod tests {
         let name = "a".parse().unwrap();
         let stays = stays((&name, "ns"), &inventory, &live, &kept);
 
-        let names = |list: &[Candidate]| list.iter().map(|gone| gone.key.kind.clone()).collect::<Vec<_>>();
+        let names =
+            |list: &[Candidate]| list.iter().map(|gone| gone.key.kind.clone()).collect::<Vec<_>>();
         assert_eq!(names(&removal.workloads), ["Ingress", "Deployment", "StatefulSet"]);
         assert_eq!(names(&removal.rest), ["Service", "ConfigMap", "NetworkPolicy"]);
         assert_eq!(stays[1].delete, ["-n", "ns", "delete", "secret", "a-encryption-key"]);
@@ -232,7 +246,8 @@ mod tests {
             namespace: String::new(),
             name: "ns".into(),
         };
-        let stays = |live: &BTreeMap<ObjectKey, Value>| namespace_stays(&"a".parse().unwrap(), "ns", live);
+        let stays =
+            |live: &BTreeMap<ObjectKey, Value>| namespace_stays(&"a".parse().unwrap(), "ns", live);
         let labelled = |instance: &str| {
             let labels = json!({"app.kubernetes.io/instance": instance});
             BTreeMap::from([(key.clone(), json!({"metadata": {"labels": labels}}))])
@@ -241,7 +256,10 @@ mod tests {
         assert_eq!(stays(&labelled("a")).delete, ["delete", "namespace", "ns"]);
         for others in [BTreeMap::new(), labelled("b")] {
             let Stays { why, delete, .. } = stays(&others);
-            assert!(delete.is_empty() && why.starts_with("it does not belong to this installation"), "{why}");
+            assert!(
+                delete.is_empty() && why.starts_with("it does not belong to this installation"),
+                "{why}"
+            );
         }
     }
 }

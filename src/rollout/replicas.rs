@@ -1,5 +1,5 @@
-//! Who says how many pods there are: the bundle, or an autoscaler. Between the two nobody must be out of office, for a field
-//! that nobody owns goes back to its default, which is one pod.
+//! Who says how many pods there are: the bundle, or an autoscaler. Between the two nobody must be
+//! out of office, for a field that nobody owns goes back to its default, which is one pod.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,8 @@ pub const KEEPER: &str = "relay-bundle-replicas";
 const FIELD: &str = ".spec.replicas";
 const REPLICAS: &str = "/spec/replicas";
 
-/// Returns the number that must be held, if we own it and the wanted object leaves it to an autoscaler.
+/// Returns the number that must be held, if we own it and the wanted object leaves it to an
+/// autoscaler.
 pub fn to_hold(live: &Value, wanted: &Value, manager: &str) -> Option<i64> {
     let is_left = wanted["kind"] == "Deployment" && wanted.pointer(REPLICAS).is_none();
     let owned = live::owned(live, manager)?.pointer("/f:spec/f:replicas");
@@ -31,15 +32,16 @@ pub fn hold(key: &ObjectKey, replicas: i64) -> Value {
     })
 }
 
-/// Returns whether a conflict is only about the number of pods, with whoever had it while the bundle left it.
+/// Returns whether a conflict is only about the number of pods, with whoever had it while the
+/// bundle left it.
 pub fn is_given_back(conflict: &Conflict, had_autoscaler: bool) -> bool {
-    let is_autoscaler =
-        conflict.manager == "kube-controller-manager" && conflict.subresource.as_deref() == Some("scale");
+    let is_autoscaler = conflict.manager == "kube-controller-manager"
+        && conflict.subresource.as_deref() == Some("scale");
     conflict.field == FIELD && (conflict.manager == KEEPER || is_autoscaler && had_autoscaler)
 }
 
-/// Returns whether an autoscaler that goes has a Deployment that gets its number from the bundle: it must go before, or it
-/// would change the number again.
+/// Returns whether an autoscaler that goes has a Deployment that gets its number from the bundle:
+/// it must go before, or it would change the number again.
 pub fn goes_first(candidate: &Candidate, autoscaler: &Value, wanted: &Value) -> bool {
     let target = |field: &str| autoscaler.pointer(&format!("/spec/scaleTargetRef/{field}"));
     candidate.key.kind == "HorizontalPodAutoscaler"
@@ -63,13 +65,17 @@ mod tests {
 
         assert_eq!(to_hold(&ours, &left, "me"), Some(3));
         assert_eq!(to_hold(&live(json!({"f:spec": {}})), &left, "me"), None);
-        assert_eq!(to_hold(&ours, &json!({"kind": "Deployment", "spec": {"replicas": 2}}), "me"), None);
+        assert_eq!(
+            to_hold(&ours, &json!({"kind": "Deployment", "spec": {"replicas": 2}}), "me"),
+            None
+        );
     }
 
     #[test]
     fn only_the_number_comes_back_and_only_from_whom_it_was_left_to() {
         let conflict = |field: &str, message: &str| Conflict::of(field, message);
-        let scaler = r#"conflict with "kube-controller-manager" with subresource "scale" using apps/v1"#;
+        let scaler =
+            r#"conflict with "kube-controller-manager" with subresource "scale" using apps/v1"#;
         assert!(is_given_back(&conflict(FIELD, &format!("conflict with \"{KEEPER}\"")), false));
         assert!(is_given_back(&conflict(FIELD, scaler), true));
         assert!(!is_given_back(&conflict(FIELD, scaler), false));

@@ -1,7 +1,8 @@
 //! Restarting a workload: one annotation of its pod template, in the name of a manager of its own.
 //!
-//! That manager owns this annotation and nothing else, and applying a bundle does not know it: so no later apply takes it
-//! away, which would restart the pods once more, and no comparison with a bundle shows it as drift.
+//! That manager owns this annotation and nothing else, and applying a bundle does not know it: so
+//! no later apply takes it away, which would restart the pods once more, and no comparison with a
+//! bundle shows it as drift.
 
 use serde_json::{Value, json};
 
@@ -16,7 +17,8 @@ pub const MANAGER: &str = "relay-bundle-restart";
 /// Where the time of the last restart is noted, as `kubectl rollout restart` notes it elsewhere.
 pub const ANNOTATION: &str = "relay-bundle/restarted-at";
 
-/// Returns the workload of an inventory that a person means by `relay`, `redis`, or the name of the object.
+/// Returns the workload of an inventory that a person means by `relay`, `redis`, or the name of the
+/// object.
 pub fn workload<'a>(inventory: &'a [Item], meant: &str) -> Option<&'a Item> {
     let kind = match meant {
         "relay" => Some("Deployment"),

@@ -1,4 +1,5 @@
-//! What must be allowed, so that a bundle can be planned, applied, gone back from, restarted and removed: nothing more.
+//! What must be allowed, so that a bundle can be planned, applied, gone back from, restarted and
+//! removed: nothing more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,7 +11,8 @@ use crate::bundle::index::{Index, Source};
 use crate::bundle::open::Bundle;
 use crate::render::manifest_set::Manifest;
 
-/// The Secrets that may hold the encryption key: what their names add to that of the relay's Deployment.
+/// The Secrets that may hold the encryption key: what their names add to that of the relay's
+/// Deployment.
 pub const ENCRYPTION_KEY_SECRETS: [&str; 3] = ["-encryption-key", "-sealed", "-literal"];
 
 /// The kinds of objects that a release of the chart may have.
@@ -33,7 +35,8 @@ pub struct Right {
     /// Empty for an object of the cluster.
     pub namespace: String,
     pub kind: String,
-    /// The only object that is meant; all of the kind if none. A right to create or to list can name none.
+    /// The only object that is meant; all of the kind if none. A right to create or to list can
+    /// name none.
     pub name: Option<String>,
     pub verb: &'static str,
 }
@@ -75,8 +78,8 @@ pub fn rights(bundle: &Bundle) -> BTreeSet<Right> {
     rights
 }
 
-/// Returns what is needed besides while a bundle takes the place of a release of Helm's: which objects that has, only Helm's
-/// records say, and these are Secrets.
+/// Returns what is needed besides while a bundle takes the place of a release of Helm's: which
+/// objects that has, only Helm's records say, and these are Secrets.
 pub fn of_adoption(bundle: &Bundle) -> BTreeSet<Right> {
     let verbs = |kind: &str| -> &[&'static str] {
         match kind {
@@ -116,7 +119,8 @@ fn of_an_object(manifest: &Manifest) -> Vec<Right> {
         "PersistentVolumeClaim" => ["get", "create", "patch"].map(to_all).into(),
         "Deployment" => {
             // Where the key was before is looked at, so that no other one takes its place.
-            let secret = |end| Right::to_one("get", "Secret", namespace, &format!("{}{end}", key.name));
+            let secret =
+                |end| Right::to_one("get", "Secret", namespace, &format!("{}{end}", key.name));
             let all = ["get", "create", "patch", "delete"].map(to_all);
             all.into_iter().chain(ENCRYPTION_KEY_SECRETS.map(secret)).collect()
         }
@@ -143,7 +147,8 @@ fn of_the_contract(index: &Index) -> Vec<Right> {
 /// Which resource a kind is: its group and its name.
 pub type Resource = (&'static str, &'static str);
 
-/// Returns the rules of a Role that give these rights, which are all in one namespace, or all of the cluster.
+/// Returns the rules of a Role that give these rights, which are all in one namespace, or all of
+/// the cluster.
 pub fn rules<'a>(
     rights: impl Iterator<Item = &'a Right>,
     resource: impl Fn(&str) -> Option<Resource>,
@@ -158,10 +163,13 @@ pub fn rules<'a>(
     for (resource, name) in verbs.keys().copied().collect::<Vec<_>>() {
         let to_all = verbs.get(&(resource, None)).cloned().unwrap_or_default();
         if name.is_some() {
-            verbs.entry((resource, name)).and_modify(|verbs| verbs.retain(|verb| !to_all.contains(verb)));
+            verbs
+                .entry((resource, name))
+                .and_modify(|verbs| verbs.retain(|verb| !to_all.contains(verb)));
         }
     }
-    // Names that the same may be done to share a rule, and so do resources all of whose objects it may be done to.
+    // Names that the same may be done to share a rule, and so do resources all of whose objects it
+    // may be done to.
     let mut named: BTreeMap<(Resource, Vec<&str>), Vec<&str>> = BTreeMap::new();
     let mut unnamed: BTreeMap<(&str, Vec<&str>), Vec<&str>> = BTreeMap::new();
     for ((resource, name), verbs) in verbs.into_iter().filter(|(_, verbs)| !verbs.is_empty()) {

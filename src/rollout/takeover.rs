@@ -8,7 +8,8 @@ use super::live;
 use super::record::Item;
 use crate::model::object_key::ObjectKey;
 
-/// Says whose a live object is, if it is not this installation's: one that it recorded, or made and was interrupted.
+/// Says whose a live object is, if it is not this installation's: one that it recorded, or made and
+/// was interrupted.
 pub fn stranger(
     live: &Value,
     key: &ObjectKey,

@@ -1,4 +1,5 @@
-//! Pods as the controllers would create them, for a dry run: Pod Security, quotas and most webhooks check pods only.
+//! Pods as the controllers would create them, for a dry run: Pod Security, quotas and most webhooks
+//! check pods only.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,8 @@ pub struct Trial {
     pub key: ObjectKey,
     /// The pod that the controller would create.
     pub pod: Value,
-    /// Whether the rollout deletes old pods before it creates new ones. A full quota is no obstacle then.
+    /// Whether the rollout deletes old pods before it creates new ones. A full quota is no obstacle
+    /// then.
     pub makes_room: bool,
     /// The number of additional pods.
     pub more: i64,
@@ -25,7 +27,8 @@ pub fn trials(before: &Before) -> BTreeMap<ObjectKey, Trial> {
     let trial = |(key, tried): (&ObjectKey, &Tried)| {
         let Tried::Would(object) = tried else { return None };
         let live = before.live.get(key);
-        let count = |object: &Value| object.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
+        let count =
+            |object: &Value| object.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
         let trial = Trial {
             key: key.clone(),
             pod: pod(key, object, before)?,
@@ -61,7 +64,8 @@ fn pod(key: &ObjectKey, workload: &Value, before: &Before) -> Option<Value> {
         _ => labels["pod-template-hash"] = "plan".into(),
     }
     if is_account_missing(&spec, before) {
-        // The bundle brings the ServiceAccount. Until it exists, the server refuses every pod that names it.
+        // The bundle brings the ServiceAccount. Until it exists, the server refuses every pod that
+        // names it.
         for field in ["serviceAccount", "serviceAccountName"] {
             spec.as_object_mut()?.remove(field);
         }
@@ -77,7 +81,8 @@ fn pod(key: &ObjectKey, workload: &Value, before: &Before) -> Option<Value> {
     }))
 }
 
-/// Returns whether the bundle brings the ServiceAccount of a pod and the cluster does not have it yet.
+/// Returns whether the bundle brings the ServiceAccount of a pod and the cluster does not have it
+/// yet.
 fn is_account_missing(spec: &Value, before: &Before) -> bool {
     let name = spec.get("serviceAccountName").and_then(Value::as_str).unwrap_or_default();
     let brought = before.tried.keys().find(|key| key.kind == "ServiceAccount" && key.name == name);
@@ -89,7 +94,12 @@ mod tests {
     use super::*;
 
     fn key(kind: &str, name: &str) -> ObjectKey {
-        ObjectKey { api_version: "v1".into(), kind: kind.into(), namespace: "ns".into(), name: name.into() }
+        ObjectKey {
+            api_version: "v1".into(),
+            kind: kind.into(),
+            namespace: "ns".into(),
+            name: name.into(),
+        }
     }
 
     fn would(object: Value) -> Tried {

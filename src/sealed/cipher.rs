@@ -22,15 +22,19 @@ pub enum OpenError {
     Altered,
     #[error(transparent)]
     Frame(#[from] FrameError),
-    #[error("its content is for the right place, and its address names {0}: another program sealed it")]
+    #[error(
+        "its content is for the right place, and its address names {0}: another program sealed it"
+    )]
     Contradiction(Place),
 }
 
-/// Encrypts a value for a place to recipients, in armour. No two results are alike, for age draws new keys each time.
+/// Encrypts a value for a place to recipients, in armour. No two results are alike, for age draws
+/// new keys each time.
 ///
 /// The place is in the frame, where only a key reads it, and in the header, where everyone can.
 pub fn seal(place: &Place, value: &SecretBytes, recipients: &Recipients) -> Vec<u8> {
-    let address = Address { place: place.clone(), recipients: recipients.iter().cloned().collect() };
+    let address =
+        Address { place: place.clone(), recipients: recipients.iter().cloned().collect() };
     encrypt(&frame(place, value), recipients, Some(&address))
 }
 
@@ -50,8 +54,8 @@ pub(super) fn encrypt(bytes: &[u8], recipients: &Recipients, address: Option<&Ad
     armoured(&write().expect("memory does not fail"))
 }
 
-/// Writes an address into a header. To age it is one more recipient: age protects the stanzas of all recipients with a code
-/// that only a holder of the file's key can compute.
+/// Writes an address into a header. To age it is one more recipient: age protects the stanzas of
+/// all recipients with a code that only a holder of the file's key can compute.
 struct AddressStanza<'a>(&'a Address);
 
 impl age::Recipient for AddressStanza<'_> {
@@ -76,7 +80,8 @@ impl age::Recipient for AddressStanza<'_> {
 ///
 /// # Errors
 ///
-/// When it is no sealed secret, none of the identities opens it, one bit was altered, or it is for another place.
+/// When it is no sealed secret, none of the identities opens it, one bit was altered, or it is for
+/// another place.
 pub fn open(file: &[u8], identities: &Identities, place: &Place) -> Result<SecretBytes, OpenError> {
     let form = Form::of(file)?;
     let value = unframe(place, &decrypt(&form, identities)?)?;
@@ -87,7 +92,10 @@ pub fn open(file: &[u8], identities: &Identities, place: &Place) -> Result<Secre
 }
 
 /// Decrypts what a file holds.
-pub(super) fn decrypt(form: &Form, identities: &Identities) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+pub(super) fn decrypt(
+    form: &Form,
+    identities: &Identities,
+) -> Result<Zeroizing<Vec<u8>>, OpenError> {
     let decryptor = age::Decryptor::new_buffered(form.binary()).map_err(|error| refusal(&error))?;
     let mut content = decryptor.decrypt(identities.iter()).map_err(|error| refusal(&error))?;
     // Room for all of it: a vector that grows leaves copies behind.
@@ -134,7 +142,8 @@ mod tests {
     }
 
     fn sealed(recipients: &[&AgeRecipient]) -> Vec<u8> {
-        let recipients = Recipients::new(recipients.iter().map(|recipient| (*recipient).clone())).unwrap();
+        let recipients =
+            Recipients::new(recipients.iter().map(|recipient| (*recipient).clone())).unwrap();
         seal(&place(), &secret("s3cret"), &recipients)
     }
 
@@ -186,7 +195,11 @@ mod tests {
             for bit in 0..file.len() * 8 {
                 let mut altered = file.clone();
                 altered[bit / 8] ^= 1 << (bit % 8);
-                assert!(open(&altered, &identities, &place()).is_err(), "bit {bit} of {}", file.len() * 8);
+                assert!(
+                    open(&altered, &identities, &place()).is_err(),
+                    "bit {bit} of {}",
+                    file.len() * 8
+                );
             }
             for end in 0..file.len() {
                 assert!(open(&file[..end], &identities, &place()).is_err(), "{end} bytes");

@@ -8,7 +8,9 @@ use crate::age_file::{FRAME_MAGIC, PADDING, Place, VALUE_BYTES_MAX};
 /// Why what was decrypted is not the value for a place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    #[error("its content is no sealed secret: it was encrypted with age alone, which binds it to no place")]
+    #[error(
+        "its content is no sealed secret: it was encrypted with age alone, which binds it to no place"
+    )]
     NotFramed,
     #[error(
         "it is sealed for {0}: the file was swapped or copied from another site, or the release was renamed"
@@ -46,8 +48,10 @@ pub(super) fn unframe(place: &Place, bytes: &[u8]) -> Result<SecretBytes, FrameE
     }
     let length = length.parse::<usize>().ok().filter(|length| *length <= VALUE_BYTES_MAX);
     let value = length.and_then(|length| rest.get(..length)).ok_or(FrameError::Malformed)?;
-    let value = SecretBytes::new(Zeroizing::new(value.to_vec())).map_err(|_| FrameError::Malformed)?;
-    // Whatever else could be odd, from a `+` before the length to data in the padding: there is one right spelling.
+    let value =
+        SecretBytes::new(Zeroizing::new(value.to_vec())).map_err(|_| FrameError::Malformed)?;
+    // Whatever else could be odd, from a `+` before the length to data in the padding: there is one
+    // right spelling.
     if *frame(place, &value) == *bytes { Ok(value) } else { Err(FrameError::Malformed) }
 }
 
@@ -87,7 +91,10 @@ mod tests {
     fn a_frame_is_spelled_as_the_specification_says() {
         let bytes = frame(&place(), &secret("s3cret"));
 
-        assert_eq!(*bytes, padded("relay-bundle/sealed/v1\nrelay/relay-sealed/jwt-secret\n6\ns3cret"));
+        assert_eq!(
+            *bytes,
+            padded("relay-bundle/sealed/v1\nrelay/relay-sealed/jwt-secret\n6\ns3cret")
+        );
         assert_eq!(unframe(&place(), &bytes).ok().unwrap().expose(), b"s3cret");
     }
 
@@ -101,7 +108,10 @@ mod tests {
             assert!(bytes.len() <= FRAME_BYTES_MAX);
             assert_eq!(unframe(&place(), &bytes).ok().unwrap().expose(), text.as_bytes());
         }
-        assert_eq!(frame(&place(), &secret("x")).len(), frame(&place(), &secret(&"x".repeat(400))).len());
+        assert_eq!(
+            frame(&place(), &secret("x")).len(),
+            frame(&place(), &secret(&"x".repeat(400))).len()
+        );
     }
 
     #[test]
@@ -134,8 +144,21 @@ mod tests {
         unpadded.pop();
         let mut dirty = padded(&format!("{head}6\ns3cret"));
         *dirty.last_mut().unwrap() = 1;
-        let spellings =
-            ["+6", "06", "6 ", " 6", "-6", "0x6", "6.0", "", "5", "7", "0", "999999", "18446744073709551616"];
+        let spellings = [
+            "+6",
+            "06",
+            "6 ",
+            " 6",
+            "-6",
+            "0x6",
+            "6.0",
+            "",
+            "5",
+            "7",
+            "0",
+            "999999",
+            "18446744073709551616",
+        ];
         let texts = spellings.map(|length| padded(&format!("{head}{length}\ns3cret")));
         let others = [
             "relay-bundle/sealed/v1\r\nrelay/relay-sealed/jwt-secret\n6\ns3cret",

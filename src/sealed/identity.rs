@@ -10,7 +10,8 @@ use crate::model::text::AgeRecipient;
 pub const IDENTITIES_BYTES_MAX: u64 = 16 << 10;
 const IDENTITIES_MAX: usize = 32;
 
-/// The private keys that may open sealed secrets. They cannot be printed, and are overwritten when they are dropped.
+/// The private keys that may open sealed secrets. They cannot be printed, and are overwritten when
+/// they are dropped.
 pub struct Identities(Vec<age::x25519::Identity>);
 
 /// A new private key, and its public half.
@@ -30,7 +31,11 @@ impl NewIdentity {
 }
 
 fn public_half(identity: &age::x25519::Identity) -> AgeRecipient {
-    identity.to_public().to_string().parse().expect("the public half of a private key is a recipient")
+    identity
+        .to_public()
+        .to_string()
+        .parse()
+        .expect("the public half of a private key is a recipient")
 }
 
 /// Why a file has no private keys. Says nothing of what is in it but the number of a line.
@@ -54,7 +59,9 @@ pub enum InvalidIdentities {
     Plugin(usize),
     #[error("line {0} is a private key of another kind than `age-keygen` makes by default")]
     OtherKind(usize),
-    #[error("line {0} is a public key; the private one is in the file that `keygen --age --out` wrote")]
+    #[error(
+        "line {0} is a public key; the private one is in the file that `keygen --age --out` wrote"
+    )]
     PublicKey(usize),
     #[error("line {0} is no private key of age")]
     Malformed(usize),
@@ -78,7 +85,8 @@ impl Identities {
         }
         let mut identities = Vec::new();
         for (number, line) in (1..).zip(file.split(|byte| *byte == b'\n')) {
-            let line = str::from_utf8(line).map_err(|_| InvalidIdentities::Malformed(number))?.trim();
+            let line =
+                str::from_utf8(line).map_err(|_| InvalidIdentities::Malformed(number))?.trim();
             if !line.is_empty() && !line.starts_with('#') {
                 identities.push(identity(line, number)?);
             }
@@ -128,7 +136,10 @@ mod tests {
     #[test]
     fn keys_stand_between_comments_and_empty_lines() {
         assert_eq!(read(KEY), Ok(1));
-        assert_eq!(read(&format!("# created: 2026\n# public key: age1\n\n{KEY}\r\n{KEY}\n")), Ok(2));
+        assert_eq!(
+            read(&format!("# created: 2026\n# public key: age1\n\n{KEY}\r\n{KEY}\n")),
+            Ok(2)
+        );
     }
 
     #[test]

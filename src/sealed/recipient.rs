@@ -40,7 +40,9 @@ impl Recipients {
     /// # Errors
     ///
     /// When there are none, or too many.
-    pub fn new(recipients: impl IntoIterator<Item = AgeRecipient>) -> Result<Self, InvalidRecipient> {
+    pub fn new(
+        recipients: impl IntoIterator<Item = AgeRecipient>,
+    ) -> Result<Self, InvalidRecipient> {
         let all: BTreeSet<AgeRecipient> = recipients.into_iter().collect();
         match all.len() {
             0 => Err(InvalidRecipient::None),
@@ -60,7 +62,9 @@ impl Recipients {
             return Ok(recipient);
         }
         let (upper, lower) = (text.to_ascii_uppercase(), text.to_ascii_lowercase());
-        if upper.contains("AGE-SECRET-KEY-") || upper.contains("AGE-PLUGIN-") || text.contains("PRIVATE KEY")
+        if upper.contains("AGE-SECRET-KEY-")
+            || upper.contains("AGE-PLUGIN-")
+            || text.contains("PRIVATE KEY")
         {
             return Err(InvalidRecipient::PrivateKey);
         }
@@ -81,7 +85,8 @@ impl Recipients {
         self.0.iter()
     }
 
-    /// Returns whether the example of the shipped profiles is among them, which is no key of the user's.
+    /// Returns whether the example of the shipped profiles is among them, which is no key of the
+    /// user's.
     pub fn has_example(&self) -> bool {
         self.iter().any(AgeRecipient::is_example)
     }
@@ -89,7 +94,9 @@ impl Recipients {
     /// Returns the recipients as age has them.
     pub(super) fn keys(&self) -> Vec<age::x25519::Recipient> {
         let key = |recipient: &AgeRecipient| recipient.as_str().parse();
-        self.iter().map(|recipient| key(recipient).expect("its type has checked all of it")).collect()
+        self.iter()
+            .map(|recipient| key(recipient).expect("its type has checked all of it"))
+            .collect()
     }
 }
 

@@ -1,7 +1,8 @@
 //! Copies of whole Secrets, encrypted for the day on which they are gone.
 //!
-//! One line says what it is, the next has everything as JSON, and zero bytes pad it. Whoever holds a public key can make
-//! such a file, so it is no proof of anything: what it may bring back is decided by a verified bundle.
+//! One line says what it is, the next has everything as JSON, and zero bytes pad it. Whoever holds
+//! a public key can make such a file, so it is no proof of anything: what it may bring back is
+//! decided by a verified bundle.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,8 @@ use crate::model::secret_value::SecretValue;
 /// The first line.
 const MAGIC: &str = "relay-bundle/recovery/v1";
 
-/// The length of what is encrypted is a multiple of this: the values of usual Secrets do not show how long they are.
+/// The length of what is encrypted is a multiple of this: the values of usual Secrets do not show
+/// how long they are.
 const PADDING: usize = 2048;
 
 /// The greatest length of a recovery file: the Secrets of an installation may have certificates.
@@ -53,11 +55,14 @@ pub enum RecoveryError {
     NotRecovery,
     #[error("its content is not what this program writes")]
     Malformed,
-    #[error("there is too much to encrypt: the file would have more than {RECOVERY_BYTES_MAX} bytes")]
+    #[error(
+        "there is too much to encrypt: the file would have more than {RECOVERY_BYTES_MAX} bytes"
+    )]
     TooLarge,
 }
 
-/// The JSON; a text is part of the decrypted bytes wherever it can be, so that no copy is left behind.
+/// The JSON; a text is part of the decrypted bytes wherever it can be, so that no copy is left
+/// behind.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document<'a> {
@@ -129,13 +134,16 @@ impl Recovery {
         Zeroizing::new(bytes)
     }
 
-    /// Returns a length that is enough: a text that grows leaves copies behind. A character has at most six in JSON.
+    /// Returns a length that is enough: a text that grows leaves copies behind. A character has at
+    /// most six in JSON.
     fn bytes_max(&self) -> usize {
         let names = |map: &BTreeMap<String, String>| -> usize {
             map.iter().map(|(key, value)| (key.len() + value.len()) * 6 + 8).sum()
         };
         let values = |map: &BTreeMap<String, SecretValue>| -> usize {
-            map.iter().map(|(key, value)| key.len() * 6 + value.expose().len().div_ceil(3) * 4 + 8).sum()
+            map.iter()
+                .map(|(key, value)| key.len() * 6 + value.expose().len().div_ceil(3) * 4 + 8)
+                .sum()
         };
         let secret = |secret: &Saved| {
             (secret.name.len() + secret.type_.len()) * 6
@@ -201,7 +209,8 @@ mod tests {
         use age::secrecy::ExposeSecret as _;
         let identity = age::x25519::Identity::generate();
         let public: AgeRecipient = identity.to_public().to_string().parse().unwrap();
-        let private = Identities::parse(identity.to_string().expose_secret().as_bytes()).ok().unwrap();
+        let private =
+            Identities::parse(identity.to_string().expose_secret().as_bytes()).ok().unwrap();
         (private, Recipients::new([public]).unwrap())
     }
 
@@ -274,7 +283,8 @@ mod tests {
             text.trim_end_matches('\0').to_owned(),
             text.clone() + "\0",
         ] {
-            let refused = Recovery::open(&encrypt(wrong.as_bytes(), &recipients, None), &identities).err();
+            let refused =
+                Recovery::open(&encrypt(wrong.as_bytes(), &recipients, None), &identities).err();
             let why = refused.unwrap_or_else(|| panic!("taken: {wrong}")).to_string();
             assert!(!why.contains("s3cret") && !why.contains("czNj"), "{why}");
         }

@@ -6,8 +6,8 @@ use crate::age_file::VALUE_BYTES_MAX;
 
 /// The value of a secret: text without control characters, as everywhere in a profile.
 ///
-/// No `Debug`, `Clone`, `Display` or `Serialize`: [`SecretBytes::expose`] is the only way to it. It is overwritten when it
-/// is dropped.
+/// No `Debug`, `Clone`, `Display` or `Serialize`: [`SecretBytes::expose`] is the only way to it. It
+/// is overwritten when it is dropped.
 pub struct SecretBytes(Zeroizing<Vec<u8>>);
 
 /// Why bytes are not the value of a secret. Says nothing of what they are.
@@ -37,10 +37,15 @@ impl SecretBytes {
             return Err(InvalidValue::TooLong);
         }
         let text = str::from_utf8(&bytes).map_err(|_| InvalidValue::NotText)?;
-        if text.chars().any(char::is_control) { Err(InvalidValue::Control) } else { Ok(Self(bytes)) }
+        if text.chars().any(char::is_control) {
+            Err(InvalidValue::Control)
+        } else {
+            Ok(Self(bytes))
+        }
     }
 
-    /// Takes over a line as a value: one end of a line after it, which editors and `echo` write, is no part of it.
+    /// Takes over a line as a value: one end of a line after it, which editors and `echo` write, is
+    /// no part of it.
     ///
     /// # Errors
     ///

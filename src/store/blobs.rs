@@ -1,4 +1,5 @@
-//! The blobs of images in the store: manifests, configs and layers, each once, under the name of its digest.
+//! The blobs of images in the store: manifests, configs and layers, each once, under the name of
+//! its digest.
 //!
 //! | path in the store | content |
 //! |---|---|
@@ -128,7 +129,8 @@ impl Store {
 }
 
 impl Blobs {
-    /// Keeps others from removing blobs until the value is dropped; makes the folders if they are not there.
+    /// Keeps others from removing blobs until the value is dropped; makes the folders if they are
+    /// not there.
     ///
     /// # Errors
     ///
@@ -142,8 +144,14 @@ impl Blobs {
     ///
     /// # Errors
     ///
-    /// When it is not there, is another one or cannot be read; or [`BlobVisitError::Stopped`] when `visit` failed.
-    pub fn visit(&self, digest: Digest, size: u64, visit: &mut Visitor<'_>) -> Result<(), BlobVisitError> {
+    /// When it is not there, is another one or cannot be read; or [`BlobVisitError::Stopped`] when
+    /// `visit` failed.
+    pub fn visit(
+        &self,
+        digest: Digest,
+        size: u64,
+        visit: &mut Visitor<'_>,
+    ) -> Result<(), BlobVisitError> {
         let bad = |state| BlobVisitError::Bad(BadBlob { path: self.path_of(&digest), state });
         let opened = self.open(&digest, size).map_err(BlobVisitError::Read)?;
         let mut content = BlobContent(opened.ok_or_else(|| bad(BlobState::Absent))?);
@@ -174,7 +182,8 @@ impl Blobs {
         }
     }
 
-    /// Returns the manifests, configs and layers of `images` that are not there, each with its size.
+    /// Returns the manifests, configs and layers of `images` that are not there, each with its
+    /// size.
     ///
     /// # Errors
     ///
@@ -189,7 +198,8 @@ impl Blobs {
         Ok(missing)
     }
 
-    /// Returns the manifests, configs and layers of `images` that are not there, or not with the bytes that they should have.
+    /// Returns the manifests, configs and layers of `images` that are not there, or not with the
+    /// bytes that they should have.
     ///
     /// # Errors
     ///
@@ -226,15 +236,16 @@ impl Blobs {
         self.disk.remove(&self.path_of(digest))
     }
 
-    /// Begins a blob, or goes on where a killed process ended: what that wrote is hashed again. Waits while another process
-    /// writes it.
+    /// Begins a blob, or goes on where a killed process ended: what that wrote is hashed again.
+    /// Waits while another process writes it.
     ///
     /// # Errors
     ///
     /// When the file cannot be made, locked or read.
     pub fn begin(&self, digest: Digest, size: u64) -> Result<BlobStart, StoreError> {
         let path = self.root.join(PARTIAL).join(digest.to_string());
-        let in_the_way = || StoreError::InTheWay { path: path.clone(), wanted: "a file that grows" };
+        let in_the_way =
+            || StoreError::InTheWay { path: path.clone(), wanted: "a file that grows" };
         loop {
             if self.open(&digest, size)?.is_some() {
                 return Ok(BlobStart::Stored);
@@ -243,8 +254,10 @@ impl Blobs {
             lock_file(&file, Sharing::Exclusive, &self.waits)?;
             // Another process may have written the blob to its end, and renamed the file.
             if is_at(&file, &path)? {
-                let (disk, target, hasher) = (self.disk.clone(), self.path_of(&digest), Hasher::default());
-                let mut partial = PartialBlob { disk, file, path, target, digest, size, bytes: 0, hasher };
+                let (disk, target, hasher) =
+                    (self.disk.clone(), self.path_of(&digest), Hasher::default());
+                let mut partial =
+                    PartialBlob { disk, file, path, target, digest, size, bytes: 0, hasher };
                 partial.resume()?;
                 return Ok(BlobStart::Partial(partial));
             }
@@ -340,7 +353,10 @@ impl PartialBlob {
     /// When they are more than the blob has, or cannot be written.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.bytes + bytes.len() as u64 > self.size {
-            return Err(io::Error::other(format!("sha256:{} has only {} bytes", self.digest, self.size)));
+            return Err(io::Error::other(format!(
+                "sha256:{} has only {} bytes",
+                self.digest, self.size
+            )));
         }
         self.file.write_all(bytes)?;
         self.hasher.update(bytes);
@@ -350,8 +366,8 @@ impl PartialBlob {
 
     /// Gives the blob its name, if its bytes are the right ones.
     ///
-    /// They are synced first: not every command hashes a stored blob, so a power cut must not leave a file of the right size
-    /// with other bytes.
+    /// They are synced first: not every command hashes a stored blob, so a power cut must not leave
+    /// a file of the right size with other bytes.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
-//! Every change to a name that the store makes on the disk, each announced before it is made. The bytes of blobs grow
-//! unannounced: a kill may leave any part of them.
+//! Every change to a name that the store makes on the disk, each announced before it is made. The
+//! bytes of blobs grow unannounced: a kill may leave any part of them.
 //!
-//! An observer may end the process at any of them: so a test kills a build everywhere, and shows that the store
-//! is whole each time.
+//! An observer may end the process at any of them: so a test kills a build everywhere, and shows
+//! that the store is whole each time.
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -27,7 +27,8 @@ const LINK: &str = "link-";
 
 /// Returns whether [`Disk`] made this in the folder for what is temporary.
 pub(super) fn is_temporary(name: &str, item: &fs::DirEntry) -> bool {
-    let is_random = |rest: &str| rest.len() == 6 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_random =
+        |rest: &str| rest.len() == 6 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let Ok(kind) = item.file_type() else { return false };
     name.strip_prefix(WORK).is_some_and(|rest| kind.is_dir() && is_random(rest))
         || name.strip_prefix(LINK).is_some_and(|rest| kind.is_symlink() && is_random(rest))
@@ -90,8 +91,14 @@ impl Disk {
         Ok(folder)
     }
 
-    /// Puts a link in one step where nothing or another link is; `aside` is the folder in which it is made.
-    pub(super) fn replace_link(&self, target: &str, path: &Utf8Path, aside: &Utf8Path) -> io::Result<()> {
+    /// Puts a link in one step where nothing or another link is; `aside` is the folder in which it
+    /// is made.
+    pub(super) fn replace_link(
+        &self,
+        target: &str,
+        path: &Utf8Path,
+        aside: &Utf8Path,
+    ) -> io::Result<()> {
         self.about_to(Change::Link, path);
         let make = |link: &Path| fs::os::unix::fs::symlink(target, link);
         let link = tempfile::Builder::new().prefix(LINK).make_in(aside, make)?.into_temp_path();
@@ -111,7 +118,8 @@ impl Disk {
         self.set_public(&file, path)
     }
 
-    /// Opens a file to read and extend it, and makes it if it is not there; none if something else stands there.
+    /// Opens a file to read and extend it, and makes it if it is not there; none if something else
+    /// stands there.
     pub(super) fn open_to_extend(&self, path: &Utf8Path) -> io::Result<Option<fs::File>> {
         self.about_to(Change::CreateFile, path);
         open_to_extend(path, MODE_PUBLIC)
@@ -131,7 +139,11 @@ impl Disk {
     /// Removes a file, a link, or a folder with all that is in it.
     pub(super) fn remove(&self, path: &Utf8Path) -> io::Result<()> {
         self.about_to(Change::Remove, path);
-        if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+        if fs::symlink_metadata(path)?.is_dir() {
+            fs::remove_dir_all(path)
+        } else {
+            fs::remove_file(path)
+        }
     }
 }
 

@@ -4,10 +4,12 @@ use std::fmt;
 
 use crate::model::digest::Digest;
 
-/// How many digits of the content id begin the name of an entry: 128 bits, which no accident repeats.
+/// How many digits of the content id begin the name of an entry: 128 bits, which no accident
+/// repeats.
 pub const ID_DIGITS: usize = 32;
 
-/// The longest bundle or profile name: with both, an entry's name stays far below the 255 bytes of file systems.
+/// The longest bundle or profile name: with both, an entry's name stays far below the 255 bytes of
+/// file systems.
 pub const NAME_BYTES_MAX: usize = 63;
 
 /// The name of an entry's folder: `<first 32 hex of the content id>-<bundle name>-<profile>`.
@@ -17,8 +19,8 @@ pub struct EntryName(String);
 /// A text that cannot be part of a name in the store.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{what} {found:?} cannot be stored: 1 to {NAME_BYTES_MAX} lowercase letters, digits, `.`, `_` and `-`, the first \
-     a letter or digit, and not like the name of a store entry"
+    "{what} {found:?} cannot be stored: 1 to {NAME_BYTES_MAX} lowercase letters, digits, `.`, `_` \
+     and `-`, the first a letter or digit, and not like the name of a store entry"
 )]
 pub struct InvalidName {
     what: &'static str,
@@ -30,7 +32,8 @@ impl EntryName {
     ///
     /// # Errors
     ///
-    /// When a name has a byte that may not stand there, or the profile's link would look like an entry.
+    /// When a name has a byte that may not stand there, or the profile's link would look like an
+    /// entry.
     pub fn new(content_id: &Digest, name: &str, profile: &str) -> Result<Self, InvalidName> {
         for (what, text) in [("bundle name", name), ("profile", profile)] {
             if !is_plain(text) || text.len() > NAME_BYTES_MAX || Self::parse(text).is_some() {
@@ -53,8 +56,8 @@ impl EntryName {
         &self.0
     }
 
-    /// Returns whether the entry is a build of this profile. Another bundle and profile may spell the same name: `a-b` of
-    /// `c`, and `a` of `b-c`.
+    /// Returns whether the entry is a build of this profile. Another bundle and profile may spell
+    /// the same name: `a-b` of `c`, and `a` of `b-c`.
     pub fn is_of(&self, name: &str, profile: &str) -> bool {
         let rest = self.0[ID_DIGITS..].strip_prefix('-').and_then(|rest| rest.strip_prefix(name));
         rest.and_then(|rest| rest.strip_prefix('-')) == Some(profile)
@@ -88,7 +91,9 @@ mod tests {
 
         assert_eq!(entry.as_str(), "e3b0c44298fc1c149afbf4c8996fb924-claude-relay-production");
         assert_eq!(entry.id(), "e3b0c44298fc1c149afbf4c8996fb924");
-        assert!(entry.is_of("claude-relay", "production") && entry.is_of("claude", "relay-production"));
+        assert!(
+            entry.is_of("claude-relay", "production") && entry.is_of("claude", "relay-production")
+        );
         assert!(!entry.is_of("claude-relay", "prod") && !entry.is_of("relay", "production"));
         assert_eq!(EntryName::parse(entry.as_str()), Some(entry));
     }

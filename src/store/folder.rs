@@ -1,7 +1,7 @@
 //! A bundle as a folder: strict about what may lie there, and about what is read.
 //!
-//! Each file is opened once; its form is checked and its bytes are hashed through that one handle, so whoever
-//! changes the folder meanwhile is found out, or comes too late.
+//! Each file is opened once; its form is checked and its bytes are hashed through that one handle,
+//! so whoever changes the folder meanwhile is found out, or comes too late.
 
 use std::collections::BTreeSet;
 use std::fs::Metadata;
@@ -22,14 +22,16 @@ use crate::fsio::{MODE_PUBLIC, open_below};
 use crate::hashing::{Crew, FileContent};
 use crate::model::safe_path::SafePath;
 
-/// How often a file is opened that is replaced at that moment: signers replace an attestation at any time.
+/// How often a file is opened that is replaced at that moment: signers replace an attestation at
+/// any time.
 const OPENED_MAX: usize = 100;
 
 /// Opens the bundle in the folder at `path`, which may be a symbolic link to a folder.
 ///
 /// # Errors
 ///
-/// When there is no such folder, or its attestation cannot be read or is no plain file within the limit.
+/// When there is no such folder, or its attestation cannot be read or is no plain file within the
+/// limit.
 pub fn open(path: &Utf8Path) -> Result<Opening<Folder>, ReadError> {
     // A link like `bundles/production` may move while the bundle is read.
     let root = Utf8PathBuf::try_from(fs::canonicalize(path)?).map_err(io::Error::other)?;
@@ -53,7 +55,8 @@ impl Folder {
             }
         }
         let path = self.root.join(name);
-        Err(io::Error::other(format!("`{path}` is replaced again and again while it is opened")).into())
+        Err(io::Error::other(format!("`{path}` is replaced again and again while it is opened"))
+            .into())
     }
 
     /// Opens a file; none if another one had its name meanwhile.
@@ -99,15 +102,21 @@ impl Medium for Folder {
         }
     }
 
-    fn open_file(&mut self, path: &SafePath, _: &Sums) -> Result<(u64, &mut dyn Content), ReadError> {
+    fn open_file(
+        &mut self,
+        path: &SafePath,
+        _: &Sums,
+    ) -> Result<(u64, &mut dyn Content), ReadError> {
         let (file, size) = self.open_strict(path.as_str())?;
         Ok((size, self.open.insert(FileContent::new(file, Arc::clone(&self.crew)))))
     }
 }
 
-/// Lists the files below `root`, each of which `sums` lists; refuses the first thing that does not belong there.
+/// Lists the files below `root`, each of which `sums` lists; refuses the first thing that does not
+/// belong there.
 ///
-/// Nothing else is entered or kept: a folder may hold more than memory does, and be deeper than a path can be long.
+/// Nothing else is entered or kept: a folder may hold more than memory does, and be deeper than a
+/// path can be long.
 fn list(root: &Utf8Path, sums: &Sums) -> Result<BTreeSet<String>, ReadError> {
     let folders: BTreeSet<&str> = sums.iter().flat_map(|(path, _)| path.folders()).collect();
     let mut files = BTreeSet::new();

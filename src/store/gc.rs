@@ -49,7 +49,8 @@ pub enum GarbageScope {
 }
 
 impl Store {
-    /// Returns what [`Store::collect_garbage`] would remove, and removes nothing. Waits for builds to end.
+    /// Returns what [`Store::collect_garbage`] would remove, and removes nothing. Waits for builds
+    /// to end.
     ///
     /// # Errors
     ///
@@ -115,7 +116,10 @@ impl Store {
             let mut named = BTreeSet::new();
             for entry in reachable {
                 named.extend(
-                    self.images_of(&entry)?.iter().flat_map(ImageList::carryable).map(|(digest, _)| digest),
+                    self.images_of(&entry)?
+                        .iter()
+                        .flat_map(ImageList::carryable)
+                        .map(|(digest, _)| digest),
                 );
             }
             garbage.blobs = self.blobs().find_garbage(&named)?;

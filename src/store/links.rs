@@ -11,7 +11,8 @@ use crate::store::{EntryName, PINS, StoreError, check_own_folder, read_folder};
 /// The number of the error that a link leads in a circle: std has no stable name for its kind.
 const ELOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
 
-/// Returns the entry of the store `root` that `link` leads to, or into; none if it leads nowhere or elsewhere.
+/// Returns the entry of the store `root` that `link` leads to, or into; none if it leads nowhere or
+/// elsewhere.
 pub(super) fn target(root: &Utf8Path, link: &Utf8Path) -> io::Result<Option<EntryName>> {
     target_from(&fs::canonicalize(root)?, link.as_std_path())
 }
@@ -34,7 +35,9 @@ fn target_from(root: &std::path::Path, link: &std::path::Path) -> io::Result<Opt
     // Asked of std first: fs-err does not keep the number of an error.
     let target = match link.canonicalize() {
         Ok(target) => target,
-        Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ELOOP) => {
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ELOOP) =>
+        {
             return Ok(None);
         }
         Err(_) => fs::canonicalize(link)?,

@@ -1,7 +1,7 @@
 //! The lock of the store: shared by builds, exclusive for whoever removes something.
 //!
-//! A lock goes with the process that holds it. So whoever has the exclusive lock knows that everything in `.tmp`
-//! was left by the dead.
+//! A lock goes with the process that holds it. So whoever has the exclusive lock knows that
+//! everything in `.tmp` was left by the dead.
 //!
 //! A second file has the lock of those who give out serials: a build that signs, and `sign`.
 
@@ -46,7 +46,8 @@ impl Lock {
 }
 
 fn open(path: &Utf8Path) -> Result<fs::File, StoreError> {
-    let in_the_way = || StoreError::InTheWay { path: path.to_owned(), wanted: "the file of the lock" };
+    let in_the_way =
+        || StoreError::InTheWay { path: path.to_owned(), wanted: "the file of the lock" };
     // Others may build into the same store.
     open_lock(path, MODE_PUBLIC)?.ok_or_else(in_the_way)
 }

@@ -1,8 +1,9 @@
 //! The store: every bundle that was built here, under a name that proves its content.
 //!
-//! An entry is rendered in `.tmp` and renamed into place, so it is there whole or not at all, and it never changes
-//! afterwards but for its attestation. Entries are not synced: what a power cut tears is found when it is read,
-//! since every read hashes, and a build makes it again. Blobs of images are synced, since not every use hashes them. `docs/format/store.md` specifies the layout.
+//! An entry is rendered in `.tmp` and renamed into place, so it is there whole or not at all, and
+//! it never changes afterwards but for its attestation. Entries are not synced: what a power cut
+//! tears is found when it is read, since every read hashes, and a build makes it again. Blobs of
+//! images are synced, since not every use hashes them. `docs/format/store.md` specifies the layout.
 
 pub mod blobs;
 mod disk;
@@ -118,15 +119,19 @@ impl Store {
         self.root.join(entry.as_str())
     }
 
-    /// Returns the entry that `reference` means: its name, a link such as a profile's, or at least 8 digits of a
-    /// content id, with or without `sha256:`.
+    /// Returns the entry that `reference` means: its name, a link such as a profile's, or at least
+    /// 8 digits of a content id, with or without `sha256:`.
     ///
     /// # Errors
     ///
     /// When there is none or more than one, or a link leads elsewhere.
     pub fn find(&self, reference: &str) -> Result<EntryName, StoreError> {
         if let Some(entry) = EntryName::parse(reference) {
-            return if self.path_of(&entry).is_dir() { Ok(entry) } else { Err(self.not_found(reference)) };
+            return if self.path_of(&entry).is_dir() {
+                Ok(entry)
+            } else {
+                Err(self.not_found(reference))
+            };
         }
         let link = self.root.join(reference);
         if Utf8Path::new(reference).file_name() == Some(reference) && link.is_symlink() {
@@ -146,14 +151,17 @@ impl Store {
         }
     }
 
-    /// Opens the entry that `reference` means, as in [`Store::find`]; its name agrees with its `SHA256SUMS`.
+    /// Opens the entry that `reference` means, as in [`Store::find`]; its name agrees with its
+    /// `SHA256SUMS`.
     ///
     /// # Errors
     ///
-    /// As [`Store::find`], and when the entry cannot be read or its content is not what its name says.
+    /// As [`Store::find`], and when the entry cannot be read or its content is not what its name
+    /// says.
     pub fn open(&self, reference: &str) -> Result<(EntryName, SumsRead<Folder>), StoreError> {
         let entry = self.find(reference)?;
-        let wanted = id_digits(reference).filter(|digits| digits.len() > ID_DIGITS).unwrap_or(entry.id());
+        let wanted =
+            id_digits(reference).filter(|digits| digits.len() > ID_DIGITS).unwrap_or(entry.id());
         match read_sums(&self.path_of(&entry), wanted) {
             Ok(bundle) => Ok((entry, bundle)),
             Err(error) => Err(StoreError::Read { entry, error: Box::new(error) }),
@@ -178,9 +186,11 @@ impl Store {
         Ok(entries)
     }
 
-    /// Returns the attestations of all builds of a profile, as they are. An entry that cannot be read has none.
+    /// Returns the attestations of all builds of a profile, as they are. An entry that cannot be
+    /// read has none.
     ///
-    /// Entries are told apart by their names: a store with many profiles is not read for one of them.
+    /// Entries are told apart by their names: a store with many profiles is not read for one of
+    /// them.
     ///
     /// # Errors
     ///
@@ -261,7 +271,8 @@ fn id_digits(reference: &str) -> Option<&str> {
     (is_hex && (8..=64).contains(&digits.len())).then_some(digits)
 }
 
-/// Refuses what stands in place of a folder of ours: through a link, we would remove or trust what is not ours.
+/// Refuses what stands in place of a folder of ours: through a link, we would remove or trust what
+/// is not ours.
 fn check_own_folder(path: &Utf8Path) -> Result<(), StoreError> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => Ok(()),

@@ -15,7 +15,8 @@ use crate::fsio::open_named;
 use crate::model::digest::Digest;
 use crate::store::lock::Lock;
 use crate::store::{
-    EntryName, InvalidName, LOCK, SERIALS_LOCK, Store, StoreError, TMP, read_folder, read_sums, utf8,
+    EntryName, InvalidName, LOCK, SERIALS_LOCK, Store, StoreError, TMP, read_folder, read_sums,
+    utf8,
 };
 
 /// The name under which an altered entry waits for its removal.
@@ -38,7 +39,8 @@ pub enum Outcome {
     New,
     /// The entry was there, and every byte of it was as it should be.
     Existed,
-    /// The entry was there, and was torn or altered; it has been made again. Its attestation was kept, if it had one.
+    /// The entry was there, and was torn or altered; it has been made again. Its attestation was
+    /// kept, if it had one.
     Replaced { reason: ReadError },
 }
 
@@ -52,13 +54,19 @@ enum State {
 impl Store {
     /// Puts a bundle into the store, and lets the link `profile` lead to it.
     ///
-    /// Safe beside other builds. An entry that is there already is read and hashed, and made again if that fails.
+    /// Safe beside other builds. An entry that is there already is read and hashed, and made again
+    /// if that fails.
     ///
     /// # Errors
     ///
-    /// When a name is unusable, something else stands where the link should, or the disk cannot be written; the
-    /// store is then as it was.
-    pub fn register(&self, files: &BundleFiles, name: &str, profile: &str) -> Result<Registered, StoreError> {
+    /// When a name is unusable, something else stands where the link should, or the disk cannot be
+    /// written; the store is then as it was.
+    pub fn register(
+        &self,
+        files: &BundleFiles,
+        name: &str,
+        profile: &str,
+    ) -> Result<Registered, StoreError> {
         let build = Build::new(files, name, profile)?;
         self.make_root()?;
         self.sweep_if_alone()?;
@@ -67,7 +75,8 @@ impl Store {
         let outcome = if let Some(outcome) = self.add(&build)? {
             outcome
         } else {
-            // Two builds must not repair at once: the second would take away what the first has put there.
+            // Two builds must not repair at once: the second would take away what the first has put
+            // there.
             drop(lock);
             lock = Lock::exclusive(&self.root.join(LOCK), &self.waits)?;
             self.add_or_replace(&build)?
@@ -192,12 +201,14 @@ impl Store {
         self.disk.make_folder(&new)?;
         self.render(build, &new, salvage_attestation(&path)?.as_deref())?;
         self.disk.rename(&path, &old)?;
-        // Killed here, the entry is missing: `finish_replacement` puts it back, and the signatures with it.
+        // Killed here, the entry is missing: `finish_replacement` puts it back, and the signatures
+        // with it.
         self.disk.rename(&new, &path)?;
         Ok(self.disk.remove(&old)?)
     }
 
-    /// Does the last step of a replacement whose process was killed before it, if `work` was its folder.
+    /// Does the last step of a replacement whose process was killed before it, if `work` was its
+    /// folder.
     pub(super) fn finish_replacement(&self, work: &Utf8Path) -> Result<(), StoreError> {
         if fs::symlink_metadata(work.join(REPLACED)).is_err() {
             return Ok(());
@@ -213,8 +224,14 @@ impl Store {
     }
 
     /// Writes the files of the bundle into an empty folder.
-    fn render(&self, build: &Build<'_>, folder: &Utf8Path, attestation: Option<&[u8]>) -> io::Result<()> {
-        let parents: BTreeSet<_> = build.files.iter().flat_map(|(path, _)| path.folders()).collect();
+    fn render(
+        &self,
+        build: &Build<'_>,
+        folder: &Utf8Path,
+        attestation: Option<&[u8]>,
+    ) -> io::Result<()> {
+        let parents: BTreeSet<_> =
+            build.files.iter().flat_map(|(path, _)| path.folders()).collect();
         for parent in parents {
             self.disk.make_folder(&folder.join(parent))?;
         }
@@ -263,15 +280,21 @@ impl<'a> Build<'a> {
     }
 }
 
-/// Reads the attestation of an altered entry: signatures cannot be made again, and whoever uses them checks them.
+/// Reads the attestation of an altered entry: signatures cannot be made again, and whoever uses
+/// them checks them.
 fn salvage_attestation(entry: &Utf8Path) -> Result<Option<Vec<u8>>, StoreError> {
     let path = entry.join(ATTESTATION);
     let small_file = |metadata: &Metadata| {
-        if metadata.is_file() && metadata.len() <= ATTESTATION_BYTES_MAX { Ok(()) } else { Err(None) }
+        if metadata.is_file() && metadata.len() <= ATTESTATION_BYTES_MAX {
+            Ok(())
+        } else {
+            Err(None)
+        }
     };
     let opened = open_named(&path, Some, small_file);
-    let is_absent =
-        |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    let is_absent = |error: &io::Error| {
+        matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    };
     match opened {
         Ok(Some((file, size))) => {
             let mut bytes = Vec::new();

@@ -1,4 +1,5 @@
-//! Entries of a trust policy as text: what `keygen` prints to be pasted, and what `trust add` appends.
+//! Entries of a trust policy as text: what `keygen` prints to be pasted, and what `trust add`
+//! appends.
 
 use std::fmt::{self, Write as _};
 use std::num::NonZeroU32;
@@ -8,7 +9,8 @@ use super::policy::{Pattern, Status};
 use crate::model::text::Label;
 use crate::model::timestamp::Timestamp;
 
-/// How long a new key may sign: two years, which leaves time to notice that it ends and is seldom forgotten.
+/// How long a new key may sign: two years, which leaves time to notice that it ends and is seldom
+/// forgotten.
 pub const VALID_DAYS: u64 = 730;
 
 /// A `[[key]]`. None of its values has a character that TOML would read otherwise.

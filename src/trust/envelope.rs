@@ -1,7 +1,7 @@
 //! The attestation: a DSSE envelope, as bytes that have one spelling.
 //!
-//! What is signed is not the file but [`Envelope::signed_bytes`], the pre-authentication encoding of payload and
-//! payload type. Nothing here looks into the payload.
+//! What is signed is not the file but [`Envelope::signed_bytes`], the pre-authentication encoding
+//! of payload and payload type. Nothing here looks into the payload.
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,9 @@ pub enum InvalidEnvelope {
     SignatureBytes { bytes: usize },
     #[error("`{ATTESTATION}` has {signatures} signatures, and 1 to {SIGNATURES_MAX} are allowed")]
     Signatures { signatures: usize },
-    #[error("`{ATTESTATION}` is not in its only spelling: canonical JSON, signatures sorted by unique keyid")]
+    #[error(
+        "`{ATTESTATION}` is not in its only spelling: canonical JSON, signatures sorted by unique keyid"
+    )]
     NotCanonical,
 }
 
@@ -76,8 +78,8 @@ impl Envelope {
     ///
     /// # Errors
     ///
-    /// When it is too large, no envelope, has no signature or too many, or is spelt in any other way than
-    /// [`Envelope::to_bytes`] spells it.
+    /// When it is too large, no envelope, has no signature or too many, or is spelt in any other
+    /// way than [`Envelope::to_bytes`] spells it.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidEnvelope> {
         check_size(ATTESTATION, bytes.len() as u64, ATTESTATION_BYTES_MAX)?;
         let written: Written = serde_json::from_slice(bytes)?;
@@ -142,7 +144,8 @@ impl Envelope {
         self.insert(key.public().id(), key.sign(&self.signed_bytes()))
     }
 
-    /// Adds a signature that was made elsewhere; says no, and adds nothing, unless `key` made it of this payload.
+    /// Adds a signature that was made elsewhere; says no, and adds nothing, unless `key` made it of
+    /// this payload.
     ///
     /// # Errors
     ///
@@ -189,7 +192,10 @@ mod tests {
         let mut envelope = Envelope::unsigned(b"hello world".to_vec());
         envelope.payload_type = "http://example.com/HelloWorld".to_owned();
 
-        assert_eq!(envelope.signed_bytes(), b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
+        assert_eq!(
+            envelope.signed_bytes(),
+            b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+        );
     }
 
     #[test]
@@ -200,7 +206,9 @@ mod tests {
         assert_eq!(Envelope::parse(&envelope.to_bytes()).unwrap(), envelope);
         for seed in [1, 2, 3] {
             let public = key(seed).public();
-            assert!(public.verifies(&envelope.signed_bytes(), &envelope.signatures()[&public.id()]));
+            assert!(
+                public.verifies(&envelope.signed_bytes(), &envelope.signatures()[&public.id()])
+            );
         }
     }
 
@@ -244,7 +252,10 @@ mod tests {
             ("no signature", with("")),
             ("an unknown field", good.replacen('{', "{\"also\":1,", 1)),
             ("a duplicate field", good.replacen('{', "{\"payload\":\"\",", 1)),
-            ("an unknown field of a signature", good.replacen("{\"keyid\"", "{\"cert\":\"\",\"keyid\"", 1)),
+            (
+                "an unknown field of a signature",
+                good.replacen("{\"keyid\"", "{\"cert\":\"\",\"keyid\"", 1),
+            ),
             (
                 "a keyid in upper case",
                 with(&format!("{},{second}", first.to_uppercase().replace("KEYID", "keyid"))),

@@ -1,4 +1,5 @@
-//! What is odd about a trust policy that is written correctly: what can never work, and what will stop working.
+//! What is odd about a trust policy that is written correctly: what can never work, and what will
+//! stop working.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +31,8 @@ pub enum Severity {
     Warning,
 }
 
-/// Returns what is odd about `policy` at the time `now`; keys that expire within `soon_days` are among it.
+/// Returns what is odd about `policy` at the time `now`; keys that expire within `soon_days` are
+/// among it.
 pub fn findings(policy: &Policy, now: Timestamp, soon_days: u32) -> Vec<Finding> {
     let mut findings = Findings::default();
     findings.about_the_place(policy);
@@ -58,11 +60,21 @@ struct Findings(Vec<Finding>);
 
 impl Findings {
     fn error(&mut self, code: &'static str, message: String, remedy: &str) {
-        self.0.push(Finding { code, severity: Severity::Error, message, remedy: remedy.to_owned() });
+        self.0.push(Finding {
+            code,
+            severity: Severity::Error,
+            message,
+            remedy: remedy.to_owned(),
+        });
     }
 
     fn warning(&mut self, code: &'static str, message: String, remedy: &str) {
-        self.0.push(Finding { code, severity: Severity::Warning, message, remedy: remedy.to_owned() });
+        self.0.push(Finding {
+            code,
+            severity: Severity::Warning,
+            message,
+            remedy: remedy.to_owned(),
+        });
     }
 
     fn about_the_place(&mut self, policy: &Policy) {
@@ -71,23 +83,39 @@ impl Findings {
             self.error("NO_GRANTS", message, "`relay-bundle trust add grant` adds one");
         }
         if policy.target.site.is_none() {
-            let message = "`target.site` is not set: a bundle for another site is accepted here".to_owned();
+            let message =
+                "`target.site` is not set: a bundle for another site is accepted here".to_owned();
             self.warning("NO_SITE", message, "name this place, and sign bundles with --site");
         }
         if policy.target.cluster_uid.is_none() {
-            let message = "`target.clusterUid` is not set: the policy serves any cluster".to_owned();
+            let message =
+                "`target.clusterUid` is not set: the policy serves any cluster".to_owned();
             let remedy = "kubectl get namespace kube-system -o jsonpath='{.metadata.uid}' tells it";
             self.warning("NO_CLUSTER_UID", message, remedy);
         }
         if policy.max_age_days.is_none() {
-            let message = "`policy.maxAgeDays` is not set: a bundle that was held back for years is accepted";
-            self.warning("NO_MAX_AGE", message.to_owned(), "set it to the longest time between two releases");
+            let message =
+                "`policy.maxAgeDays` is not set: a bundle that was held back for years is accepted";
+            self.warning(
+                "NO_MAX_AGE",
+                message.to_owned(),
+                "set it to the longest time between two releases",
+            );
         }
     }
 
-    fn about_key(&mut self, policy: &Policy, id: KeyId, key: &TrustedKey, now: Timestamp, soon_days: u32) {
+    fn about_key(
+        &mut self,
+        policy: &Policy,
+        id: KeyId,
+        key: &TrustedKey,
+        now: Timestamp,
+        soon_days: u32,
+    ) {
         let who = format!("the key {} of {}", short(id), key.holder);
-        if !policy.grants().iter().any(|grant| grant.keys.contains(&id)) && key.status != Status::Revoked {
+        if !policy.grants().iter().any(|grant| grant.keys.contains(&id))
+            && key.status != Status::Revoked
+        {
             let message = format!("{who} is in no grant: its signatures count for nothing");
             self.warning("UNUSED_KEY", message, "name it in a grant, or remove it");
         }
@@ -101,7 +129,11 @@ impl Findings {
             }
             Some(end) if end < now => {
                 let message = format!("{who} is not valid any more, since {end}");
-                self.warning("EXPIRED_KEY", message, "add its successor, and set this one to `retired`");
+                self.warning(
+                    "EXPIRED_KEY",
+                    message,
+                    "add its successor, and set this one to `retired`",
+                );
             }
             Some(end) if end.seconds_since(now) <= u64::from(soon_days) * DAY_SECONDS => {
                 let days = end.seconds_since(now) / DAY_SECONDS;
@@ -123,26 +155,29 @@ impl Findings {
                 "grant {number} can never be met: it asks for {}, and {able} could sign",
                 holders_in_words(threshold)
             );
-            let remedy =
-                "add keys of more holders (several keys of one holder count once), or lower `threshold`";
+            let remedy = "add keys of more holders (several keys of one holder count once), or lower `threshold`";
             self.error("UNREACHABLE_GRANT", message, remedy);
-        } else if !grant
-            .is_met_by(policy.keys().iter().filter(|(_, key)| is_of_use(key, now) && key.is_valid_at(now)))
-        {
-            let message = format!("grant {number} cannot be met yet: too few of its keys are valid now");
+        } else if !grant.is_met_by(
+            policy.keys().iter().filter(|(_, key)| is_of_use(key, now) && key.is_valid_at(now)),
+        ) {
+            let message =
+                format!("grant {number} cannot be met yet: too few of its keys are valid now");
             self.warning("GRANT_NOT_YET", message, "wait until they are, or look at the clock");
         } else if able as u64 == u64::from(threshold) && threshold > 1 {
-            let message =
-                format!("grant {number} needs every one of its {able} holders: one lost key stops it");
+            let message = format!(
+                "grant {number} needs every one of its {able} holders: one lost key stops it"
+            );
             self.warning("NO_SPARE_HOLDER", message, "add a key of one more holder");
         }
         if grant.namespaces.is_empty() {
-            let message = format!("grant {number} has no `namespaces`: it allows objects in every namespace");
+            let message =
+                format!("grant {number} has no `namespaces`: it allows objects in every namespace");
             self.warning("ANY_NAMESPACE", message, "name those that its bundles are for");
         }
         let is_production = grant.environments.iter().any(|pattern| pattern.matches("production"));
         if threshold == 1 && is_production {
-            let message = format!("grant {number} is about production, and one stolen key is enough for it");
+            let message =
+                format!("grant {number} is about production, and one stolen key is enough for it");
             self.warning("SINGLE_SIGNER", message, "let two holders sign: `threshold = 2`");
         }
     }
@@ -167,7 +202,11 @@ impl Findings {
                     holders_in_words(weak.threshold.get()),
                     grant.threshold
                 );
-                self.warning("WEAKER_GRANT", message, "let them be about different profiles or environments");
+                self.warning(
+                    "WEAKER_GRANT",
+                    message,
+                    "let them be about different profiles or environments",
+                );
             }
         }
     }
@@ -236,7 +275,8 @@ mod tests {
 
     #[test]
     fn a_policy_of_three_holders_of_whom_two_must_sign_is_as_it_should_be() {
-        let keys = [(1, "a"), (2, "b"), (3, "c")].map(|(seed, holder)| key(seed, holder).to_string());
+        let keys =
+            [(1, "a"), (2, "b"), (3, "c")].map(|(seed, holder)| key(seed, holder).to_string());
 
         assert_eq!(codes(&[keys.concat(), grant(&[1, 2, 3], 2).to_string()]), Vec::<&str>::new());
     }
@@ -245,7 +285,8 @@ mod tests {
     fn an_empty_policy_refuses_everything_and_says_what_is_not_checked() {
         let policy = Policy::parse("schema = \"relay-bundle/trust/v1\"\n").unwrap();
 
-        let codes: Vec<_> = findings(&policy, time(NOW), 30).iter().map(|finding| finding.code).collect();
+        let codes: Vec<_> =
+            findings(&policy, time(NOW), 30).iter().map(|finding| finding.code).collect();
 
         assert_eq!(codes, ["NO_GRANTS", "NO_SITE", "NO_CLUSTER_UID", "NO_MAX_AGE"]);
     }
@@ -257,8 +298,14 @@ mod tests {
         };
 
         assert_eq!(pair(key(2, "a")), ["UNREACHABLE_GRANT"]);
-        assert_eq!(pair(KeyEntry { status: Status::Revoked, ..key(2, "b") }), ["UNREACHABLE_GRANT"]);
-        assert_eq!(pair(KeyEntry { status: Status::Retired, ..key(2, "b") }), ["UNREACHABLE_GRANT"]);
+        assert_eq!(
+            pair(KeyEntry { status: Status::Revoked, ..key(2, "b") }),
+            ["UNREACHABLE_GRANT"]
+        );
+        assert_eq!(
+            pair(KeyEntry { status: Status::Retired, ..key(2, "b") }),
+            ["UNREACHABLE_GRANT"]
+        );
         let expired = KeyEntry { not_after: Some(time("2026-11-22T09:59:59Z")), ..key(2, "b") };
         assert_eq!(pair(expired), ["UNREACHABLE_GRANT", "EXPIRED_KEY"]);
         let later = KeyEntry { not_before: Some(time("2026-11-22T10:00:01Z")), ..key(2, "b") };
@@ -289,9 +336,13 @@ mod tests {
 
     #[test]
     fn a_weaker_grant_beside_a_stricter_one_is_named_if_both_are_about_the_same() {
-        let keys =
-            [(1, "a"), (2, "b"), (3, "c")].map(|(seed, holder)| key(seed, holder).to_string()).concat();
-        let weak = |profile: &str| GrantEntry { profiles: vec![profile.parse().unwrap()], ..grant(&[1], 1) };
+        let keys = [(1, "a"), (2, "b"), (3, "c")]
+            .map(|(seed, holder)| key(seed, holder).to_string())
+            .concat();
+        let weak = |profile: &str| GrantEntry {
+            profiles: vec![profile.parse().unwrap()],
+            ..grant(&[1], 1)
+        };
         let found = |profile: &str| {
             codes(&[keys.clone(), grant(&[1, 2, 3], 2).to_string(), weak(profile).to_string()])
         };

@@ -19,8 +19,10 @@ pub const SIGNATURE_BYTES: usize = 64;
 /// A signature of some bytes by some key; proves nothing until [`PublicKey::verifies`] says so.
 pub type SignatureBytes = [u8; SIGNATURE_BYTES];
 
-/// What comes before the 32 bytes of a key in its `SubjectPublicKeyInfo` (RFC 8410). DER has no other spelling.
-const SPKI_HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+/// What comes before the 32 bytes of a key in its `SubjectPublicKeyInfo` (RFC 8410). DER has no
+/// other spelling.
+const SPKI_HEAD: [u8; 12] =
+    [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// The name of a public key: the SHA-256 of its `SubjectPublicKeyInfo` in DER.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
@@ -113,7 +115,9 @@ impl PublicKey {
             rewrapped(text).map_or(Err(error), |text| VerifyingKey::from_public_key_pem(&text))
         });
         let key = read.map_err(|error| match error {
-            Error::OidUnknown { .. } | Error::AlgorithmParametersMissing => InvalidPublicKey::NotEd25519,
+            Error::OidUnknown { .. } | Error::AlgorithmParametersMissing => {
+                InvalidPublicKey::NotEd25519
+            }
             Error::KeyMalformed => InvalidPublicKey::NotOnCurve,
             _ => InvalidPublicKey::NotPem,
         })?;
@@ -155,7 +159,8 @@ impl PublicKey {
         self.key.to_public_key_pem(LineEnding::LF).expect("44 bytes of DER always fit a PEM file")
     }
 
-    /// Says whether `signature` is one of `message` by this key: pure Ed25519, under the strictest rules.
+    /// Says whether `signature` is one of `message` by this key: pure Ed25519, under the strictest
+    /// rules.
     pub fn verifies(&self, message: &[u8], signature: &SignatureBytes) -> bool {
         self.key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
     }

@@ -1,7 +1,8 @@
-//! Private keys as files: PKCS#8 in PEM, as OpenSSL writes and reads it, plain or under a passphrase.
+//! Private keys as files: PKCS#8 in PEM, as OpenSSL writes and reads it, plain or under a
+//! passphrase.
 //!
-//! Bytes in, bytes out: whoever calls reads the disk, asks for passphrases and brings randomness. Whatever holds a
-//! secret here is wiped when it is dropped, and no error has a part of one in it.
+//! Bytes in, bytes out: whoever calls reads the disk, asks for passphrases and brings randomness.
+//! Whatever holds a secret here is wiped when it is dropped, and no error has a part of one in it.
 
 use std::str;
 
@@ -14,8 +15,8 @@ use pkcs8::pkcs5::pbes2::{
     EncryptionScheme as Cipher, Kdf, PBES2_OID, Parameters, Pbkdf2Prf, Salt, ScryptParams,
 };
 use pkcs8::{
-    AlgorithmIdentifierRef, EncodePrivateKey as _, EncryptedPrivateKeyInfoRef, LineEnding, ObjectIdentifier,
-    PrivateKeyInfoRef, SecretDocument, pkcs5,
+    AlgorithmIdentifierRef, EncodePrivateKey as _, EncryptedPrivateKeyInfoRef, LineEnding,
+    ObjectIdentifier, PrivateKeyInfoRef, SecretDocument, pkcs5,
 };
 use zeroize::Zeroizing;
 
@@ -26,13 +27,15 @@ use super::pem::rewrapped;
 /// The most bytes that a key file may have; one of ours has 119, or 290 under a passphrase.
 pub const KEY_FILE_BYTES_MAX: u64 = 16 << 10;
 
-/// The bytes of the salt and of the initialisation vector of an encrypted key: random, and never used twice.
+/// The bytes of the salt and of the initialisation vector of an encrypted key: random, and never
+/// used twice.
 pub type Nonce = [u8; 16];
 
 const PLAIN: &str = "PRIVATE KEY";
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
 
-/// What our own keys cost: 16 MiB, and five times the work of what OpenSSL writes. It refuses to use more memory.
+/// What our own keys cost: 16 MiB, and five times the work of what OpenSSL writes. It refuses to
+/// use more memory.
 const SCRYPT_COST: u64 = 1 << 14;
 const SCRYPT_BLOCK: u16 = 8;
 const SCRYPT_LANES: u16 = 5;
@@ -42,7 +45,8 @@ const SCRYPT_MEMORY_BYTES_MAX: u64 = 64 << 20;
 const SCRYPT_WORK_MAX: u64 = 1 << 22;
 const PBKDF2_ITERATIONS_MAX: u32 = 10_000_000;
 
-/// The names of algorithms that a key file may have and that are refused, by their object identifiers.
+/// The names of algorithms that a key file may have and that are refused, by their object
+/// identifiers.
 const ALGORITHMS: [(&str, &str); 16] = [
     ("1.2.840.113549.1.1.1", "RSA"),
     ("1.2.840.113549.1.1.10", "RSA-PSS"),
@@ -84,7 +88,9 @@ pub enum InvalidKeyFile {
     WrongPassphrase,
     #[error("it is encrypted with {scheme}, which is weak or unknown")]
     UnsupportedEncryption { scheme: String },
-    #[error("deriving its key from the passphrase would take {what}, and {limit} is the most that is spent")]
+    #[error(
+        "deriving its key from the passphrase would take {what}, and {limit} is the most that is spent"
+    )]
     TooCostly { what: String, limit: String },
     #[error("the public key in it belongs to another private key")]
     OtherPublicKey,
@@ -97,9 +103,9 @@ impl InvalidKeyFile {
     /// Returns what a person can do about it.
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
-            Self::NotPem => {
-                Some("a key in DER becomes PEM with `openssl pkey -inform DER -in KEY -out KEY.pem`")
-            }
+            Self::NotPem => Some(
+                "a key in DER becomes PEM with `openssl pkey -inform DER -in KEY -out KEY.pem`",
+            ),
             Self::Several { .. } => Some("copy the private key into a file of its own"),
             Self::Public => Some("name the private half, without `.pub` in its name"),
             Self::OtherFormat { .. } => Some(
@@ -124,8 +130,14 @@ impl PrivateKey {
         self.keypair().to_pkcs8_pem(LineEnding::LF).expect("48 bytes of DER always fit a PEM file")
     }
 
-    /// Returns the key as a file that nobody reads without `passphrase`; `salt` and `iv` are random.
-    pub fn to_encrypted_pem(&self, passphrase: &Passphrase, salt: &Nonce, iv: Nonce) -> Zeroizing<String> {
+    /// Returns the key as a file that nobody reads without `passphrase`; `salt` and `iv` are
+    /// random.
+    pub fn to_encrypted_pem(
+        &self,
+        passphrase: &Passphrase,
+        salt: &Nonce,
+        iv: Nonce,
+    ) -> Zeroizing<String> {
         let kdf = Kdf::Scrypt(ScryptParams {
             salt: Salt::new(salt).expect("16 bytes are no more than 32"),
             cost_parameter: SCRYPT_COST,
@@ -134,7 +146,8 @@ impl PrivateKey {
             key_length: None,
         });
         let plain = self.keypair().to_pkcs8_der().expect("48 bytes always fit a document");
-        let info = PrivateKeyInfoRef::from_der(plain.as_bytes()).expect("it was encoded a line before");
+        let info =
+            PrivateKeyInfoRef::from_der(plain.as_bytes()).expect("it was encoded a line before");
         let parameters = Parameters { kdf, encryption: Cipher::Aes256Cbc { iv } };
         info.encrypt_with_params(parameters, passphrase.as_bytes())
             .expect("the parameters are legal")
@@ -146,12 +159,15 @@ impl PrivateKey {
     ///
     /// # Errors
     ///
-    /// When it is anything else, the passphrase is wrong or missing, or the file asks for more work than a key is worth.
+    /// When it is anything else, the passphrase is wrong or missing, or the file asks for more work
+    /// than a key is worth.
     pub fn from_pem(file: &[u8], passphrase: Option<&Passphrase>) -> Result<Self, InvalidKeyFile> {
         let text = str::from_utf8(file).map_err(|_| InvalidKeyFile::NotPem)?;
         let is_encrypted = check_label(text)? == ENCRYPTED;
-        // What stands before the block is allowed by RFC 7468; what follows it is at most the end of the line.
-        let read = |text: &str| SecretDocument::from_pem(text.trim_end()).map(|(_, document)| document);
+        // What stands before the block is allowed by RFC 7468; what follows it is at most the end
+        // of the line.
+        let read =
+            |text: &str| SecretDocument::from_pem(text.trim_end()).map(|(_, document)| document);
         let document = read(text)
             .or_else(|error| rewrapped(text).map_or(Err(error), |text| read(&text)))
             .map_err(|_| InvalidKeyFile::Damaged)?;
@@ -209,12 +225,13 @@ fn decrypt(der: &[u8], passphrase: Option<&Passphrase>) -> Result<PrivateKey, In
     check_cost(&parameters.kdf)?;
     let passphrase = passphrase.ok_or(InvalidKeyFile::NeedsPassphrase)?;
     let mut buffer = Zeroizing::new(info.encrypted_data.as_bytes().to_vec());
-    let plain =
-        parameters.decrypt_in_place(passphrase.as_bytes(), &mut buffer).map_err(|error| match error {
+    let plain = parameters.decrypt_in_place(passphrase.as_bytes(), &mut buffer).map_err(
+        |error| match error {
             pkcs5::Error::DecryptFailed => InvalidKeyFile::WrongPassphrase,
             pkcs5::Error::UnsupportedAlgorithm { oid } => unsupported(oid),
             _ => InvalidKeyFile::Damaged,
-        })?;
+        },
+    )?;
     // One wrong passphrase in 256 leaves what looks like good padding.
     decode(plain).map_err(|error| match error {
         InvalidKeyFile::Damaged => InvalidKeyFile::WrongPassphrase,
@@ -243,7 +260,10 @@ fn check_cost(kdf: &Kdf) -> Result<(), InvalidKeyFile> {
             }
             let memory = cost.saturating_add(lanes).saturating_mul(128 * block);
             if memory > SCRYPT_MEMORY_BYTES_MAX {
-                return costly(format!("{memory} bytes of memory"), SCRYPT_MEMORY_BYTES_MAX.to_string());
+                return costly(
+                    format!("{memory} bytes of memory"),
+                    SCRYPT_MEMORY_BYTES_MAX.to_string(),
+                );
             }
             let work = cost.saturating_mul(block * lanes);
             if work > SCRYPT_WORK_MAX {
@@ -321,8 +341,9 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
 
     /// The key in PKCS#8 version 2, with a public key that may be another's.
     fn version_2(public: &PrivateKey) -> String {
-        let public_key =
-            Some(ed25519_dalek::pkcs8::PublicKeyBytes(public.signing_key().verifying_key().to_bytes()));
+        let public_key = Some(ed25519_dalek::pkcs8::PublicKeyBytes(
+            public.signing_key().verifying_key().to_bytes(),
+        ));
         let keypair = KeypairBytes { secret_key: key().signing_key().to_bytes(), public_key };
         keypair.to_pkcs8_pem(LineEnding::LF).unwrap().to_string()
     }
@@ -331,7 +352,8 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
     fn encrypted(kdf: Kdf, encryption: Cipher) -> String {
         let plain = key().keypair().to_pkcs8_der().unwrap();
         let info = PrivateKeyInfoRef::from_der(plain.as_bytes()).unwrap();
-        let document = info.encrypt_with_params(Parameters { kdf, encryption }, "correct horse").unwrap();
+        let document =
+            info.encrypt_with_params(Parameters { kdf, encryption }, "correct horse").unwrap();
         document.to_pem(ENCRYPTED, LineEnding::LF).unwrap().to_string()
     }
 
@@ -339,14 +361,26 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
     fn claimed(kdf: Kdf) -> String {
         let parameters = Parameters { kdf, encryption: Cipher::Aes256Cbc { iv: [2; 16] } };
         let data = OctetStringRef::new(&[3; 64]).unwrap();
-        let info =
-            EncryptedPrivateKeyInfoRef { encryption_algorithm: parameters.into(), encrypted_data: data };
-        SecretDocument::encode_msg(&info).unwrap().to_pem(ENCRYPTED, LineEnding::LF).unwrap().to_string()
+        let info = EncryptedPrivateKeyInfoRef {
+            encryption_algorithm: parameters.into(),
+            encrypted_data: data,
+        };
+        SecretDocument::encode_msg(&info)
+            .unwrap()
+            .to_pem(ENCRYPTED, LineEnding::LF)
+            .unwrap()
+            .to_string()
     }
 
     fn scrypt(cost_parameter: u64, block_size: u16, parallelization: u16) -> Kdf {
         let salt = Salt::new([1; 16]).unwrap();
-        Kdf::Scrypt(ScryptParams { salt, cost_parameter, block_size, parallelization, key_length: None })
+        Kdf::Scrypt(ScryptParams {
+            salt,
+            cost_parameter,
+            block_size,
+            parallelization,
+            key_length: None,
+        })
     }
 
     fn pbkdf2(iteration_count: u32, prf: Pbkdf2Prf) -> Kdf {
@@ -361,7 +395,10 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
         assert_eq!(*text, GOLDEN);
         assert_eq!(public(GOLDEN, None), key().public());
         assert_eq!(public(&GOLDEN.replace('\n', "\r\n"), None), key().public());
-        assert_eq!(public(&format!("the key of the build desk\n{GOLDEN}\n\n"), None), key().public());
+        assert_eq!(
+            public(&format!("the key of the build desk\n{GOLDEN}\n\n"), None),
+            key().public()
+        );
         assert!(u64::try_from(text.len()).unwrap() < KEY_FILE_BYTES_MAX);
     }
 
@@ -375,15 +412,20 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
         assert!(text.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"), "{}", *text);
         assert_eq!(public(&text, Some(&horse)), key().public());
         assert_eq!(error(&text, None), InvalidKeyFile::NeedsPassphrase);
-        assert_eq!(error(&text, Some(&passphrase("correct house"))), InvalidKeyFile::WrongPassphrase);
+        assert_eq!(
+            error(&text, Some(&passphrase("correct house"))),
+            InvalidKeyFile::WrongPassphrase
+        );
     }
 
     #[test]
     fn a_wrong_passphrase_that_leaves_good_padding_is_a_wrong_passphrase_too() {
         // One in 256 does, so a thousand have it three times and more.
-        let text = encrypted(pbkdf2(1, Pbkdf2Prf::HmacWithSha256), Cipher::Aes256Cbc { iv: [2; 16] });
+        let text =
+            encrypted(pbkdf2(1, Pbkdf2Prf::HmacWithSha256), Cipher::Aes256Cbc { iv: [2; 16] });
 
-        let errors = (0..1000).map(|number| error(&text, Some(&passphrase(&format!("wrong {number}")))));
+        let errors =
+            (0..1000).map(|number| error(&text, Some(&passphrase(&format!("wrong {number}")))));
 
         assert!(errors.into_iter().all(|error| error == InvalidKeyFile::WrongPassphrase));
     }
@@ -391,7 +433,10 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
     #[test]
     fn version_2_is_read_if_its_two_halves_belong_together() {
         assert_eq!(public(&version_2(&key()), None), key().public());
-        assert_eq!(error(&version_2(&PrivateKey::from_seed(&[8; 32])), None), InvalidKeyFile::OtherPublicKey);
+        assert_eq!(
+            error(&version_2(&PrivateKey::from_seed(&[8; 32])), None),
+            InvalidKeyFile::OtherPublicKey
+        );
     }
 
     #[test]
@@ -423,7 +468,9 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
             let found = error(&claimed(kdf), Some(&horse));
             assert!(matches!(found, InvalidKeyFile::TooCostly { .. }), "{shown}: {found}");
         }
-        for kdf in [scrypt(0, 8, 1), scrypt(1, 8, 1), scrypt(3, 8, 1), scrypt(16, 0, 1), scrypt(16, 8, 0)] {
+        for kdf in
+            [scrypt(0, 8, 1), scrypt(1, 8, 1), scrypt(3, 8, 1), scrypt(16, 0, 1), scrypt(16, 8, 0)]
+        {
             assert_eq!(error(&claimed(kdf), Some(&horse)), InvalidKeyFile::Damaged);
         }
         assert_eq!(
@@ -438,7 +485,8 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
     #[test]
     fn what_is_no_private_key_in_pkcs8_is_named_and_has_a_remedy() {
         let body = GOLDEN.lines().nth(1).unwrap();
-        let block = |label: &str| format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
+        let block =
+            |label: &str| format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
         let not_ed25519 = |name: &str| InvalidKeyFile::NotEd25519 { algorithm: name.to_owned() };
         let table = [
             (String::new(), InvalidKeyFile::NotPem),
@@ -446,7 +494,10 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
             (key().public().to_pem(), InvalidKeyFile::Public),
             (block("RSA PUBLIC KEY"), InvalidKeyFile::Public),
             (block("RSA PRIVATE KEY"), not_ed25519("RSA")),
-            (format!("{}{}", block("EC PARAMETERS"), block("EC PRIVATE KEY")), not_ed25519("ECDSA")),
+            (
+                format!("{}{}", block("EC PARAMETERS"), block("EC PRIVATE KEY")),
+                not_ed25519("ECDSA"),
+            ),
             (
                 block("OPENSSH PRIVATE KEY"),
                 InvalidKeyFile::OtherFormat { label: "`OPENSSH PRIVATE KEY`".to_owned() },
@@ -494,7 +545,8 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
     #[test]
     fn no_changed_bit_of_an_encrypted_key_goes_unnoticed() {
         let horse = passphrase("correct horse");
-        let file = encrypted(pbkdf2(1, Pbkdf2Prf::HmacWithSha256), Cipher::Aes256Cbc { iv: [2; 16] });
+        let file =
+            encrypted(pbkdf2(1, Pbkdf2Prf::HmacWithSha256), Cipher::Aes256Cbc { iv: [2; 16] });
         let der = SecretDocument::from_pem(&file).unwrap().1;
         let (mut refused, mut other_key) = (0, 0);
         for bit in 0..der.as_bytes().len() * 8 {
@@ -508,7 +560,8 @@ MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
                 Err(_) => refused += 1,
             }
         }
-        // The format has no checksum: another second block of the ciphertext is another key, which nobody trusts.
+        // The format has no checksum: another second block of the ciphertext is another key, which
+        // nobody trusts.
         assert_eq!((refused, other_key), (der.as_bytes().len() * 8 - 128, 128));
     }
 }

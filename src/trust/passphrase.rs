@@ -8,7 +8,8 @@ pub const PASSPHRASE_BYTES_MAX: usize = 1023;
 /// The fewest bytes of the passphrase of a new key.
 pub const NEW_PASSPHRASE_BYTES_MIN: usize = 8;
 
-/// What encrypts a private key. It is neither shown, copied nor serialised, and leaves memory when it is dropped.
+/// What encrypts a private key. It is neither shown, copied nor serialised, and leaves memory when
+/// it is dropped.
 pub struct Passphrase(Zeroizing<Vec<u8>>);
 
 /// Why bytes are no passphrase.
@@ -79,7 +80,9 @@ mod tests {
         }
         assert!(read(&[b'a'; PASSPHRASE_BYTES_MAX]).is_ok());
         assert!(
-            read("schöne Grüße\n".as_bytes()).unwrap().is_same(&read("schöne Grüße".as_bytes()).unwrap())
+            read("schöne Grüße\n".as_bytes())
+                .unwrap()
+                .is_same(&read("schöne Grüße".as_bytes()).unwrap())
         );
         assert!(read(b"seven77").unwrap().is_short() && !read(b"eight888").unwrap().is_short());
     }

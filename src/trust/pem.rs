@@ -1,12 +1,13 @@
-//! PEM files whose lines are longer or shorter than the 64 characters of RFC 7468: OpenSSL reads them, and the library
-//! that reads keys here does not.
+//! PEM files whose lines are longer or shorter than the 64 characters of RFC 7468: OpenSSL reads
+//! them, and the library that reads keys here does not.
 
 use zeroize::Zeroizing;
 
 /// The characters of a full line of base64.
 const LINE: usize = 64;
 
-/// Returns the text with the base64 of its only block in lines of 64 characters; none if it has no such block.
+/// Returns the text with the base64 of its only block in lines of 64 characters; none if it has no
+/// such block.
 ///
 /// What is in the block is not looked at: whoever decodes it does that.
 pub(super) fn rewrapped(text: &str) -> Option<Zeroizing<String>> {
@@ -41,9 +42,12 @@ mod tests {
         let wanted = format!("text\n-----BEGIN X-----\n{full}\n{rest}\n-----END X-----\n");
         let narrow: String = full.chars().chain(rest.chars()).flat_map(|c| [c, '\n']).collect();
 
-        for body in
-            [format!("{full}{rest}\n"), format!("{full}\r\n{rest}\r\n"), narrow, format!(" {full} {rest} ")]
-        {
+        for body in [
+            format!("{full}{rest}\n"),
+            format!("{full}\r\n{rest}\r\n"),
+            narrow,
+            format!(" {full} {rest} "),
+        ] {
             let text = format!("text\n-----BEGIN X-----\n{body}-----END X-----\n");
             assert_eq!(rewrapped(&text).as_deref(), Some(&wanted), "{body}");
         }

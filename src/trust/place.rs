@@ -1,4 +1,5 @@
-//! The place for which a floor is kept: an installation, and the site and cluster of the trust policy.
+//! The place for which a floor is kept: an installation, and the site and cluster of the trust
+//! policy.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,19 +36,24 @@ impl Place {
         }
     }
 
-    /// Returns whether a floor of this place counts for `other`: the same installation, and this place names no site or
-    /// the same one, and no cluster or the same one.
+    /// Returns whether a floor of this place counts for `other`: the same installation, and this
+    /// place names no site or the same one, and no cluster or the same one.
     ///
     /// Never the other way round: one of two named sites must not stop the releases of the other.
     pub fn covers(&self, other: &Self) -> bool {
-        let is_open_or_same = |own: Option<&str>, theirs: Option<&str>| own.is_none() || own == theirs;
+        let is_open_or_same =
+            |own: Option<&str>, theirs: Option<&str>| own.is_none() || own == theirs;
         self.is_same_installation(other)
-            && is_open_or_same(self.site.as_ref().map(Label::as_str), other.site.as_ref().map(Label::as_str))
+            && is_open_or_same(
+                self.site.as_ref().map(Label::as_str),
+                other.site.as_ref().map(Label::as_str),
+            )
             && is_open_or_same(self.cluster_uid.as_deref(), other.cluster_uid.as_deref())
     }
 
     /// Returns whether both are about the same bundle, profile and namespace.
     pub fn is_same_installation(&self, other: &Self) -> bool {
-        (&self.bundle, &self.profile, &self.namespace) == (&other.bundle, &other.profile, &other.namespace)
+        (&self.bundle, &self.profile, &self.namespace)
+            == (&other.bundle, &other.profile, &other.namespace)
     }
 }

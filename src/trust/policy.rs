@@ -1,4 +1,5 @@
-//! The trust policy: who may sign what, as `trust.toml` says it. Installed beforehand, never taken from a bundle.
+//! The trust policy: who may sign what, as `trust.toml` says it. Installed beforehand, never taken
+//! from a bundle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,7 +26,8 @@ pub const POLICY_BYTES_MAX: u64 = 1 << 20;
 /// Far more than a place has signers; loading a key takes a tenth of a millisecond.
 pub const KEYS_MAX: usize = 256;
 
-/// Who may sign what, checked: every key of a grant is a key of the policy, and is what its id says.
+/// Who may sign what, checked: every key of a grant is a key of the policy, and is what its id
+/// says.
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub target: Target,
@@ -48,8 +50,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// Returns the target without its cluster: the record in a cluster is about that cluster alone, and operators whose
-    /// policies name it share one floor there with those whose policies do not.
+    /// Returns the target without its cluster: the record in a cluster is about that cluster alone,
+    /// and operators whose policies name it share one floor there with those whose policies do not.
     #[must_use]
     pub fn within_cluster(&self) -> Self {
         Self { cluster_uid: None, ..self.clone() }
@@ -226,17 +228,20 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// When it is too large or too deep, no TOML, has an unknown or a missing key, a key is not what its id says, weak or
-    /// there twice, or a grant has an empty list, a repetition, or a key that is not there.
+    /// When it is too large or too deep, no TOML, has an unknown or a missing key, a key is not
+    /// what its id says, weak or there twice, or a grant has an empty list, a repetition, or a key
+    /// that is not there.
     pub fn parse(text: &str) -> Result<Self, InvalidPolicy> {
         if text.len() as u64 > POLICY_BYTES_MAX {
-            let message = format!("it has {} bytes, and {POLICY_BYTES_MAX} are allowed", text.len());
+            let message =
+                format!("it has {} bytes, and {POLICY_BYTES_MAX} are allowed", text.len());
             return Err(InvalidPolicy { line: None, message });
         }
         let line_of = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
         let wrong = |at: usize, message: String| InvalidPolicy { line: Some(line_of(at)), message };
         if let Some(at) = nesting::too_deep(text) {
-            let message = format!("the values are nested more than {} levels deep", nesting::DEPTH_MAX);
+            let message =
+                format!("the values are nested more than {} levels deep", nesting::DEPTH_MAX);
             return Err(wrong(at, message));
         }
         let written: Written = toml::from_str(text).map_err(|error| InvalidPolicy {
@@ -244,8 +249,10 @@ impl Policy {
             message: error.message().to_owned(),
         })?;
         if written.schema.get_ref() != SCHEMA {
-            let message =
-                format!("the schema is `{}`, and `{SCHEMA}` is understood", written.schema.get_ref());
+            let message = format!(
+                "the schema is `{}`, and `{SCHEMA}` is understood",
+                written.schema.get_ref()
+            );
             return Err(wrong(written.schema.span().start, message));
         }
         let mut keys = BTreeMap::new();
@@ -263,14 +270,20 @@ impl Policy {
         let mut grants = Vec::with_capacity(written.grant.len());
         for grant in written.grant {
             let at = grant.span().start;
-            grants.push(checked_grant(grant.into_inner(), &keys).map_err(|message| wrong(at, message))?);
+            grants.push(
+                checked_grant(grant.into_inner(), &keys).map_err(|message| wrong(at, message))?,
+            );
         }
         Ok(Self {
             target: written.target,
             max_age_days: written.policy.max_age_days.map(|days| days.0),
             keys,
             grants,
-            revoked_content: written.revoked_content.into_iter().map(|content| content.sha256).collect(),
+            revoked_content: written
+                .revoked_content
+                .into_iter()
+                .map(|content| content.sha256)
+                .collect(),
         })
     }
 
@@ -298,14 +311,16 @@ impl Policy {
 impl TrustedKey {
     /// Says whether a time lies in the key's validity, both ends included.
     pub fn is_valid_at(&self, time: Timestamp) -> bool {
-        self.not_before.is_none_or(|start| start <= time) && self.not_after.is_none_or(|end| time <= end)
+        self.not_before.is_none_or(|start| start <= time)
+            && self.not_after.is_none_or(|end| time <= end)
     }
 }
 
 impl Grant {
     /// Says whether the grant is about such a bundle.
     pub fn is_about(&self, bundle: &Predicate) -> bool {
-        let any = |patterns: &[Pattern], name: &str| patterns.iter().any(|pattern| pattern.matches(name));
+        let any =
+            |patterns: &[Pattern], name: &str| patterns.iter().any(|pattern| pattern.matches(name));
         any(&self.bundles, bundle.bundle.as_str())
             && any(&self.profiles, bundle.profile.as_str())
             && any(&self.environments, bundle.environment.as_str())
@@ -313,17 +328,24 @@ impl Grant {
     }
 
     /// Says whether enough holders have signed: the one rule of the threshold.
-    pub fn is_met_by<'k>(&self, signers: impl IntoIterator<Item = (&'k KeyId, &'k TrustedKey)>) -> bool {
+    pub fn is_met_by<'k>(
+        &self,
+        signers: impl IntoIterator<Item = (&'k KeyId, &'k TrustedKey)>,
+    ) -> bool {
         self.holders(signers).len() as u64 >= u64::from(self.threshold.get())
     }
 
-    /// Returns whose signatures count for this grant. A set: neither a repeated signature nor a second key of one
-    /// holder adds to it.
+    /// Returns whose signatures count for this grant. A set: neither a repeated signature nor a
+    /// second key of one holder adds to it.
     pub fn holders<'k>(
         &self,
         signers: impl IntoIterator<Item = (&'k KeyId, &'k TrustedKey)>,
     ) -> BTreeSet<&'k Label> {
-        signers.into_iter().filter(|(id, _)| self.keys.contains(id)).map(|(_, key)| &key.holder).collect()
+        signers
+            .into_iter()
+            .filter(|(id, _)| self.keys.contains(id))
+            .map(|(_, key)| &key.holder)
+            .collect()
     }
 }
 
@@ -336,7 +358,9 @@ impl Pattern {
     /// Says whether some name is meant by both.
     pub fn overlaps(&self, other: &Self) -> bool {
         match (self.is_prefix, other.is_prefix) {
-            (true, true) => self.start.starts_with(&other.start) || other.start.starts_with(&self.start),
+            (true, true) => {
+                self.start.starts_with(&other.start) || other.start.starts_with(&self.start)
+            }
             (true, false) => self.matches(&other.start),
             (false, _) => other.matches(&self.start),
         }
@@ -359,7 +383,9 @@ impl FromStr for Pattern {
         let name = if is_prefix { format!("{start}a") } else { start.to_owned() };
         match name.parse::<Label>() {
             Ok(_) => Ok(Self { start: start.to_owned(), is_prefix }),
-            Err(_) => Err(InvalidPattern(text.chars().take(80).flat_map(char::escape_debug).collect())),
+            Err(_) => {
+                Err(InvalidPattern(text.chars().take(80).flat_map(char::escape_debug).collect()))
+            }
         }
     }
 }
@@ -380,15 +406,20 @@ impl From<Pattern> for String {
 
 fn checked_key(key: WrittenKey) -> Result<(KeyId, TrustedKey), String> {
     let WrittenKey { id, public, holder, not_before, not_after, status } = key;
-    let public =
-        PublicKey::from_base64(&public).map_err(|error| format!("`public` of the key {id}: {error}"))?;
+    let public = PublicKey::from_base64(&public)
+        .map_err(|error| format!("`public` of the key {id}: {error}"))?;
     if public.id() != id {
-        return Err(format!("the key says `id = \"{id}\"`, and its `public` is the key {}", public.id()));
+        return Err(format!(
+            "the key says `id = \"{id}\"`, and its `public` is the key {}",
+            public.id()
+        ));
     }
     if let (Some(start), Some(end)) = (not_before, not_after)
         && start > end
     {
-        return Err(format!("the key {id} is never valid: `notBefore` {start} is after `notAfter` {end}"));
+        return Err(format!(
+            "the key {id} is never valid: `notBefore` {start} is after `notAfter` {end}"
+        ));
     }
     Ok((id, TrustedKey { public, holder, not_before, not_after, status }))
 }
@@ -435,7 +466,8 @@ fn each_once<T: fmt::Display>(list: &str, items: &[T]) -> Result<(), String> {
 pub(super) fn uid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    let is_right = |(at, byte)| if [8, 13, 18, 23].contains(&at) { byte == b'-' } else { is_hex(byte) };
+    let is_right =
+        |(at, byte)| if [8, 13, 18, 23].contains(&at) { byte == b'-' } else { is_hex(byte) };
     if text.len() == 36 && text.bytes().enumerate().all(is_right) {
         return Ok(Some(text));
     }

@@ -1,4 +1,5 @@
-//! Why a bundle is not trusted: a stable code, a sentence, and which keys were found and which expected.
+//! Why a bundle is not trusted: a stable code, a sentence, and which keys were found and which
+//! expected.
 
 use std::fmt;
 
@@ -78,7 +79,9 @@ impl fmt::Display for Standing {
             Self::Retired => "is retired",
             Self::Expired => "is no longer valid",
             Self::NotYetValid => "is not yet valid",
-            Self::OutsideValidity => "was not valid when the bundle was issued (`notBefore`, `notAfter`)",
+            Self::OutsideValidity => {
+                "was not valid when the bundle was issued (`notBefore`, `notAfter`)"
+            }
             Self::NotGranted => "is in no grant for such a bundle",
         })
     }
@@ -91,7 +94,9 @@ pub enum Reason {
     Unsigned,
     #[error(transparent)]
     BadAttestation(InvalidEnvelope),
-    #[error("no signature is one of this attestation by the key that it names: the attestation was altered")]
+    #[error(
+        "no signature is one of this attestation by the key that it names: the attestation was altered"
+    )]
     BadSignature,
     #[error("the bundle is signed by no key that is trusted")]
     UntrustedKey,
@@ -99,7 +104,9 @@ pub enum Reason {
     RevokedKey,
     #[error("the bundle is signed by retired keys only, which count for nothing new")]
     RetiredKey,
-    #[error("the bundle is signed only by keys that are not valid now, or were not when it was issued")]
+    #[error(
+        "the bundle is signed only by keys that are not valid now, or were not when it was issued"
+    )]
     KeyNotValid,
     #[error("too few holders have signed: {signed} of the {wanted} that are needed")]
     BelowThreshold { signed: usize, wanted: u32 },
@@ -120,13 +127,17 @@ pub enum Reason {
     RevokedContent(Digest),
     #[error("the bundle is for {}, and this is `{site}`", sites.join(", "))]
     WrongTarget { site: String, sites: Vec<String> },
-    #[error("the bundle was issued on {issued}, more than a day after now ({now}): a clock is wrong")]
+    #[error(
+        "the bundle was issued on {issued}, more than a day after now ({now}): a clock is wrong"
+    )]
     IssuedInFuture { issued: Timestamp, now: Timestamp },
     #[error("the bundle has expired on {expires}, and now is {now}")]
     Expired { expires: Timestamp, now: Timestamp },
     #[error(transparent)]
     Replay(Replay),
-    #[error("`SHA256SUMS` is another one than was signed: its digest should be {wanted} and is {found}")]
+    #[error(
+        "`SHA256SUMS` is another one than was signed: its digest should be {wanted} and is {found}"
+    )]
     OtherContent { wanted: Digest, found: Digest },
     #[error(transparent)]
     Unreadable(ReadError),
@@ -150,7 +161,8 @@ impl From<Difference> for Mismatch {
 }
 
 impl Reason {
-    /// Returns whether keys decide: only then do those that were found and expected explain the refusal.
+    /// Returns whether keys decide: only then do those that were found and expected explain the
+    /// refusal.
     pub fn is_about_keys(&self) -> bool {
         matches!(
             self,

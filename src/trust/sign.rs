@@ -1,7 +1,8 @@
-//! What is to be signed: the statement about a bundle, made of the bundle and of the signer's terms.
+//! What is to be signed: the statement about a bundle, made of the bundle and of the signer's
+//! terms.
 //!
-//! Pure: the clock is an argument, and nothing here has a key. Whoever adds a signature to a statement that is there
-//! already asks [`existing`] first whether it is about this very bundle.
+//! Pure: the clock is an argument, and nothing here has a key. Whoever adds a signature to a
+//! statement that is there already asks [`existing`] first whether it is about this very bundle.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +17,8 @@ use crate::bundle::open::Bundle;
 use crate::model::text::Label;
 use crate::model::timestamp::{DAY_SECONDS, Timestamp};
 
-/// How far ahead of the clock a release may be issued: further, a wrong clock would raise the floor below which
-/// verifiers accept no serial.
+/// How far ahead of the clock a release may be issued: further, a wrong clock would raise the floor
+/// below which verifiers accept no serial.
 pub const AHEAD_SECONDS_MAX: u64 = DAY_SECONDS;
 
 /// What differs if a statement is about other content.
@@ -42,7 +43,9 @@ pub struct Terms {
 pub enum InvalidTerms {
     #[error("a release issued at {issued} is more than a day ahead of the clock, which says {now}")]
     Future { issued: Timestamp, now: Timestamp },
-    #[error("the serial {0} is above {SERIAL_MAX}, the largest that every reader of JSON keeps exactly")]
+    #[error(
+        "the serial {0} is above {SERIAL_MAX}, the largest that every reader of JSON keeps exactly"
+    )]
     Serial(u64),
     #[error("a release issued at {issued} cannot expire at {expires}")]
     Expiry { issued: Timestamp, expires: Timestamp },
@@ -92,7 +95,11 @@ impl Terms {
         if let Some(expires) = self.expires.filter(|expires| *expires <= issued) {
             return Err(InvalidTerms::Expiry { issued, expires });
         }
-        if self.sites.len() > SITES_MAX { Err(InvalidTerms::Sites(self.sites.len())) } else { Ok(()) }
+        if self.sites.len() > SITES_MAX {
+            Err(InvalidTerms::Sites(self.sites.len()))
+        } else {
+            Ok(())
+        }
     }
 
     /// Returns the terms of a statement.
@@ -124,7 +131,8 @@ pub fn statement(bundle: &Bundle, terms: &Terms) -> Statement {
     Statement { content_id: bundle.content_id, predicate }
 }
 
-/// Returns the statement in `envelope`, to which one more signature may be added: it says the truth about `bundle`.
+/// Returns the statement in `envelope`, to which one more signature may be added: it says the truth
+/// about `bundle`.
 ///
 /// # Errors
 ///
@@ -148,12 +156,17 @@ pub struct Difference {
     pub found: String,
 }
 
-/// Returns the first thing that a statement says otherwise than `bundle`. Signers and verifiers ask the same question.
+/// Returns the first thing that a statement says otherwise than `bundle`. Signers and verifiers ask
+/// the same question.
 pub fn difference(stated: &Statement, bundle: &Bundle) -> Option<Difference> {
     let found = statement(bundle, &Terms::of(&stated.predicate));
     let (a, b) = (&stated.predicate, &found.predicate);
     let pairs = [
-        (CONTENT_ID, format!("sha256:{}", stated.content_id), format!("sha256:{}", found.content_id)),
+        (
+            CONTENT_ID,
+            format!("sha256:{}", stated.content_id),
+            format!("sha256:{}", found.content_id),
+        ),
         ("name", a.bundle.to_string(), b.bundle.to_string()),
         ("profile", a.profile.to_string(), b.profile.to_string()),
         ("namespace", a.namespace.to_string(), b.namespace.to_string()),
@@ -178,7 +191,8 @@ pub fn envelope_of_signed_bytes(bytes: &[u8]) -> Option<Envelope> {
     (envelope.signed_bytes() == bytes).then_some(envelope)
 }
 
-/// Reads a signature as other programs hand it over: its bytes, or base64 with white space anywhere.
+/// Reads a signature as other programs hand it over: its bytes, or base64 with white space
+/// anywhere.
 pub fn parse_signature(bytes: &[u8]) -> Option<SignatureBytes> {
     // No base64 of a signature has as many bytes as a signature.
     if let Ok(raw) = bytes.try_into() {
@@ -223,14 +237,20 @@ mod tests {
         let sites = |number| (0..number).map(|n| format!("site-{n}").parse().unwrap()).collect();
         let table = [
             (Terms { serial: Some(SERIAL_MAX), ..terms() }, Ok(())),
-            (Terms { serial: Some(SERIAL_MAX + 1), ..terms() }, Err(InvalidTerms::Serial(SERIAL_MAX + 1))),
+            (
+                Terms { serial: Some(SERIAL_MAX + 1), ..terms() },
+                Err(InvalidTerms::Serial(SERIAL_MAX + 1)),
+            ),
             (Terms { expires: Some(time(NOW + 1)), ..terms() }, Ok(())),
             (
                 Terms { expires: Some(now), ..terms() },
                 Err(InvalidTerms::Expiry { issued: now, expires: now }),
             ),
             (Terms { sites: sites(SITES_MAX), ..terms() }, Ok(())),
-            (Terms { sites: sites(SITES_MAX + 1), ..terms() }, Err(InvalidTerms::Sites(SITES_MAX + 1))),
+            (
+                Terms { sites: sites(SITES_MAX + 1), ..terms() },
+                Err(InvalidTerms::Sites(SITES_MAX + 1)),
+            ),
         ];
         for (terms, wanted) in table {
             assert_eq!(terms.check(now), wanted, "{terms:?}");
@@ -296,9 +316,16 @@ mod tests {
         let text = STANDARD.encode(raw);
 
         assert_eq!(parse_signature(&raw), Some(raw));
-        assert_eq!(parse_signature(format!("{}\n{}\r\n", &text[..76], &text[76..]).as_bytes()), Some(raw));
-        for bad in [&raw[..63], b"", text.trim_end_matches('=').as_bytes(), text.replace('A', "-").as_bytes()]
-        {
+        assert_eq!(
+            parse_signature(format!("{}\n{}\r\n", &text[..76], &text[76..]).as_bytes()),
+            Some(raw)
+        );
+        for bad in [
+            &raw[..63],
+            b"",
+            text.trim_end_matches('=').as_bytes(),
+            text.replace('A', "-").as_bytes(),
+        ] {
             assert_eq!(parse_signature(bad), None, "{}", String::from_utf8_lossy(bad));
         }
     }

@@ -13,11 +13,13 @@ use crate::model::timestamp::Timestamp;
 /// The signatures of an envelope, each tried with the key that it claims, if that is trusted.
 pub(super) struct Signers<'a> {
     terms: Terms<'a>,
-    /// The trusted keys that have signed. A set by construction: a key that signed twice is there once.
+    /// The trusted keys that have signed. A set by construction: a key that signed twice is there
+    /// once.
     good: BTreeMap<KeyId, Option<&'a TrustedKey>>,
     /// The keyid that each signature claims, and whether that key is trusted and has made it.
     found: Vec<(KeyId, bool)>,
-    /// The grants that matter: all, and those that are about the bundle once its statement may be believed.
+    /// The grants that matter: all, and those that are about the bundle once its statement may be
+    /// believed.
     grants: Vec<(usize, &'a Grant)>,
     /// When the bundle was issued, once its statement may be believed.
     issued: Option<Timestamp>,
@@ -34,7 +36,8 @@ impl<'a> Signers<'a> {
         };
         let mut signers = Self::none(terms);
         for (claimed, signature) in envelope.signatures() {
-            // The claim proves nothing, and yet a wrong one is not forgiven: no signature covers it.
+            // The claim proves nothing, and yet a wrong one is not forgiven: no signature covers
+            // it.
             let made_by = trusted
                 .get_key_value(claimed)
                 .filter(|(_, (public, _))| public.verifies(&message, signature))
@@ -58,10 +61,11 @@ impl<'a> Signers<'a> {
         &self.terms
     }
 
-    /// Checks that the signatures meet some grant, whatever they sign: before that, the payload is not parsed.
+    /// Checks that the signatures meet some grant, whatever they sign: before that, the payload is
+    /// not parsed.
     ///
-    /// A signature that is none by the trusted key that it claims is refused, even if enough others are good: only an
-    /// attestation that was altered has one.
+    /// A signature that is none by the trusted key that it claims is refused, even if enough others
+    /// are good: only an attestation that was altered has one.
     pub(super) fn check_some_grant(&self) -> Result<(), Reason> {
         if self.found().iter().any(|found| found.standing == Standing::Bad) {
             return Err(Reason::BadSignature);
@@ -75,8 +79,12 @@ impl<'a> Signers<'a> {
         }
     }
 
-    /// Returns the first grant that is about such a bundle, is met, and allows its serial. Grants add up: one is enough.
-    pub(super) fn check_grants(&mut self, predicate: &Predicate) -> Result<Option<(usize, Grant)>, Reason> {
+    /// Returns the first grant that is about such a bundle, is met, and allows its serial. Grants
+    /// add up: one is enough.
+    pub(super) fn check_grants(
+        &mut self,
+        predicate: &Predicate,
+    ) -> Result<Option<(usize, Grant)>, Reason> {
         self.issued = Some(predicate.issued);
         if matches!(self.terms.authority, Authority::Key(_)) {
             return Ok(None);
@@ -110,11 +118,13 @@ impl<'a> Signers<'a> {
 
     /// Says why no grant is met: by the grant that is nearest to it.
     fn too_few(&self) -> Reason {
-        let has_worth = |found: &FoundKey| matches!(found.standing, Standing::Counts | Standing::NotGranted);
+        let has_worth =
+            |found: &FoundKey| matches!(found.standing, Standing::Counts | Standing::NotGranted);
         if !self.found().iter().any(has_worth) {
             return self.nobody();
         }
-        let missing = |(signed, wanted): &(usize, u32)| u64::from(*wanted).saturating_sub(*signed as u64);
+        let missing =
+            |(signed, wanted): &(usize, u32)| u64::from(*wanted).saturating_sub(*signed as u64);
         let (signed, wanted) = self
             .grants
             .iter()
@@ -166,8 +176,10 @@ impl<'a> Signers<'a> {
             Authority::Policy(policy, _) => policy,
         };
         let counts = |(id, key): &(&KeyId, &TrustedKey)| self.standing(id, key) == Standing::Counts;
-        let expected =
-            |(id, key): (&KeyId, &TrustedKey)| ExpectedKey { keyid: *id, holder: Some(key.holder.clone()) };
+        let expected = |(id, key): (&KeyId, &TrustedKey)| ExpectedKey {
+            keyid: *id,
+            holder: Some(key.holder.clone()),
+        };
         policy.keys().iter().filter(counts).map(expected).collect()
     }
 
@@ -186,8 +198,12 @@ impl<'a> Signers<'a> {
             // A key whose time is over could sign anything and say that it was long ago.
             _ if is_new && key.not_after.is_some_and(|end| end < now) => Standing::Expired,
             _ if is_new && key.not_before.is_some_and(|start| now < start) => Standing::NotYetValid,
-            _ if self.issued.is_some_and(|issued| !key.is_valid_at(issued)) => Standing::OutsideValidity,
-            _ if !self.grants.iter().any(|(_, grant)| grant.keys.contains(id)) => Standing::NotGranted,
+            _ if self.issued.is_some_and(|issued| !key.is_valid_at(issued)) => {
+                Standing::OutsideValidity
+            }
+            _ if !self.grants.iter().any(|(_, grant)| grant.keys.contains(id)) => {
+                Standing::NotGranted
+            }
             _ => Standing::Counts,
         }
     }

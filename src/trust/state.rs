@@ -1,7 +1,7 @@
 //! The bundles accepted before: an old bundle does not come back, and no serial means two contents.
 //!
-//! A floor counts for its own place and for each place that [`Place::covers`]: every site and cluster of the same
-//! installation where the floor names none.
+//! A floor counts for its own place and for each place that [`Place::covers`]: every site and
+//! cluster of the same installation where the floor names none.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,9 @@ mod content_id {
         serializer.collect_str(&format_args!("sha256:{id}"))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Digest, D::Error> {
         let text = String::deserialize(deserializer)?;
         Digest::from_prefixed(&text).map_err(D::Error::custom)
     }
@@ -72,7 +74,8 @@ pub struct Reset {
 pub struct Comparison {
     /// The floor that counts for the place.
     pub floor: Option<Floor>,
-    /// The floors of other sites and clusters, where no floor counts for the place: none of them is compared.
+    /// The floors of other sites and clusters, where no floor counts for the place: none of them is
+    /// compared.
     pub not_compared: Vec<Elsewhere>,
 }
 
@@ -125,8 +128,8 @@ pub enum Replay {
     )]
     Equivocation { floor: Floor },
     #[error(
-        "the clock says {now}, more than a day before a bundle that was accepted already was issued ({issued}): \
-         no age can be judged"
+        "the clock says {now}, more than a day before a bundle that was accepted already was \
+         issued ({issued}): no age can be judged"
     )]
     ClockBehind { now: Timestamp, issued: Timestamp },
 }
@@ -158,9 +161,13 @@ impl State {
     /// When a serial is not below 2^53, which no statement has.
     pub fn to_bytes(&self) -> Result<Vec<u8>, NotCanonical> {
         let floors = self.floors.iter();
-        let floors = floors.map(|(place, floor)| WrittenFloor { place: place.clone(), floor: floor.clone() });
-        let written =
-            Written { floors: floors.collect(), resets: self.resets.clone(), schema: SCHEMA.to_owned() };
+        let floors = floors
+            .map(|(place, floor)| WrittenFloor { place: place.clone(), floor: floor.clone() });
+        let written = Written {
+            floors: floors.collect(),
+            resets: self.resets.clone(),
+            schema: SCHEMA.to_owned(),
+        };
         Ok(Canonical::of(&written)?.into_bytes())
     }
 
@@ -174,8 +181,9 @@ impl State {
         &self.resets
     }
 
-    /// Returns the floor that counts for `place`: the highest of its own and of those that cover it. Of equal serials the
-    /// narrowest place wins, so that a bundle recorded for the very place stays acceptable there.
+    /// Returns the floor that counts for `place`: the highest of its own and of those that cover
+    /// it. Of equal serials the narrowest place wins, so that a bundle recorded for the very place
+    /// stays acceptable there.
     pub fn floor(&self, place: &Place) -> Option<&Floor> {
         let counting = self.floors.iter().filter(|(other, _)| other.covers(place));
         counting.max_by_key(|(_, floor)| floor.serial).map(|(_, floor)| floor)
@@ -184,8 +192,10 @@ impl State {
     /// Returns the floor that counts for `place`; without one, the floors that were not compared.
     pub fn compare(&self, place: &Place) -> Comparison {
         let floor = self.floor(place).cloned();
-        let others =
-            self.floors.iter().filter(|(other, _)| floor.is_none() && other.is_same_installation(place));
+        let others = self
+            .floors
+            .iter()
+            .filter(|(other, _)| floor.is_none() && other.is_same_installation(place));
         let not_compared = others.map(|(other, floor)| Elsewhere {
             site: other.site.clone(),
             cluster_uid: other.cluster_uid.clone(),
@@ -198,9 +208,14 @@ impl State {
     ///
     /// # Errors
     ///
-    /// When it is older than what was accepted for its place, its serial was another content's, or the clock cannot
-    /// be right.
-    pub fn check(&self, statement: &Statement, target: &Target, now: Timestamp) -> Result<(), Replay> {
+    /// When it is older than what was accepted for its place, its serial was another content's, or
+    /// the clock cannot be right.
+    pub fn check(
+        &self,
+        statement: &Statement,
+        target: &Target,
+        now: Timestamp,
+    ) -> Result<(), Replay> {
         if let Some(issued) = self.floors.values().map(|floor| floor.issued).max()
             && issued.seconds_since(now) > DAY_SECONDS
         {
@@ -218,18 +233,24 @@ impl State {
     }
 
     /// Returns the places whose floors keep a statement out.
-    pub fn places_above(&self, statement: &Statement, target: &Target) -> impl Iterator<Item = &Place> {
+    pub fn places_above(
+        &self,
+        statement: &Statement,
+        target: &Target,
+    ) -> impl Iterator<Item = &Place> {
         let place = Place::of(statement, target);
         let (serial, content_id) = (statement.predicate.serial, statement.content_id);
         let is_above = move |floor: &Floor| {
             serial < floor.serial || serial == floor.serial && content_id != floor.content_id
         };
         let counts = move |other: &Place| other.covers(&place);
-        let found = self.floors.iter().filter(move |(place, floor)| counts(place) && is_above(floor));
+        let found =
+            self.floors.iter().filter(move |(place, floor)| counts(place) && is_above(floor));
         found.map(|(place, _)| place)
     }
 
-    /// Raises the floor of a place to a statement that [`State::check`] let pass; neither its serial nor its time falls.
+    /// Raises the floor of a place to a statement that [`State::check`] let pass; neither its
+    /// serial nor its time falls.
     ///
     /// A floor that counts for the place is copied to it.
     pub fn accept(&mut self, statement: &Statement, target: &Target, now: Timestamp) {
@@ -237,7 +258,8 @@ impl State {
         let place = Place::of(statement, target);
         let new = Floor { serial, content_id: statement.content_id, issued, recorded: now };
         let mut floor = self.floor(&place).unwrap_or(&new).clone();
-        // A higher serial may have been issued earlier: the clock is compared with the newest time of all.
+        // A higher serial may have been issued earlier: the clock is compared with the newest time
+        // of all.
         let newest = floor.issued.max(issued);
         if floor.serial < serial {
             floor = new;
@@ -249,7 +271,12 @@ impl State {
     /// Takes a floor away and keeps a line about it; says no if there is none.
     pub fn reset(&mut self, place: &Place, now: Timestamp, reason: &str) -> bool {
         let Some(floor) = self.floors.remove(place) else { return false };
-        self.resets.push(Reset { place: place.clone(), floor, time: now, reason: reason.to_owned() });
+        self.resets.push(Reset {
+            place: place.clone(),
+            floor,
+            time: now,
+            reason: reason.to_owned(),
+        });
         true
     }
 }

@@ -18,8 +18,8 @@ pub const PREDICATE_TYPE: &str = "urn:relay-bundle:bundle:v1";
 /// The largest serial, the largest integer of canonical JSON.
 pub const SERIAL_MAX: u64 = (1 << 53) - 1;
 
-/// The most sites that a statement names: with the longest names and sixteen signatures, the attestation is within
-/// its limit.
+/// The most sites that a statement names: with the longest names and sixteen signatures, the
+/// attestation is within its limit.
 pub const SITES_MAX: usize = 500;
 
 /// What signers say: which content is whose release, from when, and where it may go.
@@ -53,8 +53,8 @@ pub struct Predicate {
 }
 
 impl Predicate {
-    /// Returns whether the serial is more than a day beyond the time of issue, in seconds: a slip, or a builder's clock that
-    /// was wrong.
+    /// Returns whether the serial is more than a day beyond the time of issue, in seconds: a slip,
+    /// or a builder's clock that was wrong.
     pub fn is_serial_ahead(&self) -> bool {
         self.serial.saturating_sub(self.issued.seconds()) > DAY_SECONDS
     }
@@ -93,7 +93,9 @@ pub enum InvalidStatement {
     Type { found: String, wanted: &'static str },
     #[error("the signed statement is about something else than `{SUMS}`")]
     Subject,
-    #[error("the signed statement was issued at {issued} and expires at {expires}, which is not later")]
+    #[error(
+        "the signed statement was issued at {issued} and expires at {expires}, which is not later"
+    )]
     Expiry { issued: Timestamp, expires: Timestamp },
     #[error("the signed statement names {0} sites, and {SITES_MAX} are the most")]
     Sites(usize),
@@ -112,7 +114,8 @@ impl Statement {
     }
 
     fn canonical(&self) -> Option<Vec<u8>> {
-        let subject = Subject { digest: SubjectDigest { sha256: self.content_id }, name: SUMS.to_owned() };
+        let subject =
+            Subject { digest: SubjectDigest { sha256: self.content_id }, name: SUMS.to_owned() };
         let written = Written {
             kind: STATEMENT_TYPE.to_owned(),
             predicate: self.predicate.clone(),
@@ -126,17 +129,22 @@ impl Statement {
     ///
     /// # Errors
     ///
-    /// When it is no statement about a bundle, or is spelt in any other way than [`Statement::to_bytes`] spells it.
+    /// When it is no statement about a bundle, or is spelt in any other way than
+    /// [`Statement::to_bytes`] spells it.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidStatement> {
         // Another type has other fields: say that rather than which field is unknown.
         let kinds: Kinds = serde_json::from_slice(bytes)?;
-        for (found, wanted) in [(kinds.kind, STATEMENT_TYPE), (kinds.predicate_type, PREDICATE_TYPE)] {
+        for (found, wanted) in
+            [(kinds.kind, STATEMENT_TYPE), (kinds.predicate_type, PREDICATE_TYPE)]
+        {
             if found != wanted {
                 return Err(InvalidStatement::Type { found, wanted });
             }
         }
         let written: Written = serde_json::from_slice(bytes)?;
-        let [Subject { digest, name }] = &written.subject[..] else { return Err(InvalidStatement::Subject) };
+        let [Subject { digest, name }] = &written.subject[..] else {
+            return Err(InvalidStatement::Subject);
+        };
         if name != SUMS {
             return Err(InvalidStatement::Subject);
         }
@@ -259,8 +267,14 @@ mod tests {
             ("unsorted sites", replace("[]", r#"["b","a"]"#)),
             ("duplicate sites", replace("[]", r#"["a","a"]"#)),
             ("a site that is none", replace("[]", r#"["A b"]"#)),
-            ("an early end", replace("\"files\"", "\"expires\":\"2026-11-22T09:59:59Z\",\"files\"")),
-            ("an end at once", replace("\"files\"", "\"expires\":\"2026-11-22T10:00:00Z\",\"files\"")),
+            (
+                "an early end",
+                replace("\"files\"", "\"expires\":\"2026-11-22T09:59:59Z\",\"files\""),
+            ),
+            (
+                "an end at once",
+                replace("\"files\"", "\"expires\":\"2026-11-22T10:00:00Z\",\"files\""),
+            ),
             ("too many sites", replace("[]", &sites(SITES_MAX + 1))),
         ];
         for (what, text) in table {

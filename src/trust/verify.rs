@@ -1,7 +1,8 @@
 //! An attested bundle and a trust policy to a [`Verified`] bundle, or a refusal: the gate.
 //!
-//! The order is part of the contract. Signatures are checked over the very bytes that are parsed afterwards; nothing of
-//! the bundle is parsed before enough holders have signed it, and no file is read before the statement is accepted.
+//! The order is part of the contract. Signatures are checked over the very bytes that are parsed
+//! afterwards; nothing of the bundle is parsed before enough holders have signed it, and no file is
+//! read before the statement is accepted.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -58,7 +59,8 @@ impl<T> Verified<T> {
         &self.voucher
     }
 
-    /// Returns which manifests, configs and layers of its images came with it, each with the bytes that were signed.
+    /// Returns which manifests, configs and layers of its images came with it, each with the bytes
+    /// that were signed.
     pub fn carried(&self) -> &Carried {
         &self.carried
     }
@@ -70,14 +72,15 @@ pub struct Voucher {
     pub statement: Statement,
     /// The signatures of the attestation, in its order.
     pub signatures: Vec<FoundKey>,
-    /// The position of the grant in the policy, from 0, and the grant; none when a single key was trusted.
+    /// The position of the grant in the policy, from 0, and the grant; none when a single key was
+    /// trusted.
     pub grant: Option<(usize, Grant)>,
     /// Until when the bundle is accepted: its own expiry, or its greatest age.
     pub expires: Option<Timestamp>,
     /// The bytes of the attestation.
     pub attestation: Vec<u8>,
-    /// The refusal of everything but deployed content; only verifying for [`Purpose::Apply`] sets it, and the caller has to
-    /// heed it.
+    /// The refusal of everything but deployed content; only verifying for [`Purpose::Apply`] sets
+    /// it, and the caller has to heed it.
     pub only_if_deployed: Option<Arc<Refusal>>,
 }
 
@@ -95,10 +98,12 @@ pub enum Authority<'a> {
 pub enum Purpose {
     /// To be brought in.
     Install,
-    /// To be brought in; or, where its content is deployed already, to be applied again under the terms of
-    /// [`Purpose::Deployed`]. The verifier knows no cluster: [`Voucher::only_if_deployed`] says which of the two it is.
+    /// To be brought in; or, where its content is deployed already, to be applied again under the
+    /// terms of [`Purpose::Deployed`]. The verifier knows no cluster: [`Voucher::only_if_deployed`]
+    /// says which of the two it is.
     Apply,
-    /// To be gone back to, since it was deployed here: neither its age nor what came after it counts.
+    /// To be gone back to, since it was deployed here: neither its age nor what came after it
+    /// counts.
     Deployed,
 }
 
@@ -122,7 +127,8 @@ pub enum VerifyError {
     Unread(ReadError),
 }
 
-/// Verifies a bundle: its signatures, its statement, every byte of it, and that its content is what was signed.
+/// Verifies a bundle: its signatures, its statement, every byte of it, and that its content is what
+/// was signed.
 ///
 /// # Errors
 ///
@@ -133,7 +139,8 @@ pub fn verify<M: SealedMedium>(
 ) -> Result<Verified<Bundle>, VerifyError> {
     let nobody = |reason| Signers::none(*terms).refusal(reason);
     let attestation = opening.attestation().ok_or_else(|| nobody(Reason::Unsigned))?.to_vec();
-    let envelope = Envelope::parse(&attestation).map_err(|error| nobody(Reason::BadAttestation(error)))?;
+    let envelope =
+        Envelope::parse(&attestation).map_err(|error| nobody(Reason::BadAttestation(error)))?;
     let mut signers = Signers::of(&envelope, *terms);
     let accepted = accept(&envelope, &mut signers).map_err(|reason| signers.refusal(reason));
     let mut only_if_deployed = None;
@@ -228,7 +235,8 @@ fn check_circumstances(statement: &Statement, terms: &Terms<'_>) -> Result<(), R
     }
 }
 
-/// Returns until when a bundle is accepted: its own expiry or its greatest age, whichever comes first.
+/// Returns until when a bundle is accepted: its own expiry or its greatest age, whichever comes
+/// first.
 fn expiry(predicate: &Predicate, terms: &Terms<'_>) -> Option<Timestamp> {
     let too_old = match terms.authority {
         Authority::Policy(policy, _) => policy.too_old_after(predicate.issued),
@@ -257,7 +265,8 @@ fn read_content<M: SealedMedium>(
     }
     let (contents, tail) = files.read().map_err(refused)?;
     let bundle = Bundle::open(contents).map_err(|error| Reason::ContentMismatch(error.into()))?;
-    check_sealed(&bundle).map_err(|error| Reason::ContentMismatch(InvalidBundle::from(error).into()))?;
+    check_sealed(&bundle)
+        .map_err(|error| Reason::ContentMismatch(InvalidBundle::from(error).into()))?;
     if let Some(difference) = difference(statement, &bundle) {
         return Err(Reason::ContentMismatch(difference.into()).into());
     }

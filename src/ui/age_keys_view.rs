@@ -1,4 +1,5 @@
-//! The age public keys of a bundle: the recipients of its sealed secrets, and of the values that `apply` generates.
+//! The age public keys of a bundle: the recipients of its sealed secrets, and of the values that
+//! `apply` generates.
 
 use std::io::{self, Write};
 

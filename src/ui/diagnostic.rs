@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin as Place, Renderer, Snippet};
+use annotate_snippets::{
+    AnnotationKind, Element, Group, Level, Origin as Place, Renderer, Snippet,
+};
 use serde_json::{Value, json};
 
 use super::escape::safe;
@@ -11,11 +13,15 @@ use crate::profile::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::profile::masking::{ShownLine, ShownText};
 use crate::profile::node::{Origin, Source, SourceKind, Sources, line_and_column};
 
-/// Returns the text of all diagnostics, with ANSI colours, secrets masked, characters that a terminal acts on escaped.
+/// Returns the text of all diagnostics, with ANSI colours, secrets masked, characters that a
+/// terminal acts on escaped.
 pub fn to_text(diagnostics: &Diagnostics, sources: &Sources) -> String {
     let renderer = Renderer::styled();
     let mut texts = BTreeMap::new();
-    diagnostics.iter().map(|diagnostic| one(&renderer, diagnostic, sources, &mut texts) + "\n\n").collect()
+    diagnostics
+        .iter()
+        .map(|diagnostic| one(&renderer, diagnostic, sources, &mut texts) + "\n\n")
+        .collect()
 }
 
 /// Shows one; `texts` keeps what people may see of each source.
@@ -29,7 +35,8 @@ fn one<'a>(
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group = Group::with_title(level.primary_title(safe(&diagnostic.message)).id(diagnostic.code));
+    let mut group =
+        Group::with_title(level.primary_title(safe(&diagnostic.message)).id(diagnostic.code));
     let source = diagnostic.origin.map(|origin| (origin, sources.get(origin.source)));
     let mut shifted = None;
     if let Some((origin, source)) =
@@ -50,8 +57,9 @@ fn one<'a>(
     }
 }
 
-/// Returns the underlined line of an origin, or its place where the line may not be shown; and, where the renderer counts
-/// escapes that the file has not, the place that it will say and the right one.
+/// Returns the underlined line of an origin, or its place where the line may not be shown; and,
+/// where the renderer counts escapes that the file has not, the place that it will say and the
+/// right one.
 fn excerpt(
     origin: Origin,
     source: &Source,
@@ -71,14 +79,16 @@ fn excerpt(
     (Snippet::source(escaped).line_start(line).path(name).annotation(annotation).into(), shifted)
 }
 
-/// Escapes a line, and returns it with the range in it that has become of `span`, a range of the source.
+/// Escapes a line, and returns it with the range in it that has become of `span`, a range of the
+/// source.
 fn escape(line: &ShownLine, span: Range<usize>) -> (String, Range<usize>) {
     let text = &line.text;
     let start = text.floor_char_boundary(span.start.saturating_sub(line.start).min(text.len()));
     let end = text.ceil_char_boundary(span.end.saturating_sub(line.start).clamp(start, text.len()));
     // A tab moves nothing but what is behind it, and the snippet has blanks in its place.
     let safe = |text: &str| text.split('\t').map(safe).collect::<Vec<_>>().join("\t");
-    let (before, marked, after) = (safe(&text[..start]), safe(&text[start..end]), safe(&text[end..]));
+    let (before, marked, after) =
+        (safe(&text[..start]), safe(&text[start..end]), safe(&text[end..]));
     let range = before.len()..before.len() + marked.len();
     (before + &marked + &after, range)
 }

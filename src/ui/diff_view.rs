@@ -1,4 +1,5 @@
-//! A difference for people: images and settings first, then objects field by field, then which pods restart.
+//! A difference for people: images and settings first, then objects field by field, then which pods
+//! restart.
 
 use std::io::{self, Write};
 
@@ -94,7 +95,9 @@ const DIGEST_DIGITS: usize = 12;
 /// Returns what is another of an image: of the same repository only what differs.
 fn image_change(old: &str, new: &str) -> String {
     let whole = format!("{old} -> {new}");
-    let (Ok(old), Ok(new)) = (old.parse::<Reference>(), new.parse::<Reference>()) else { return whole };
+    let (Ok(old), Ok(new)) = (old.parse::<Reference>(), new.parse::<Reference>()) else {
+        return whole;
+    };
     let (Some(old_digest), Some(new_digest)) = (old.digest(), new.digest()) else { return whole };
     if old.full().name() != new.full().name() {
         return whole;
@@ -146,7 +149,8 @@ fn object(object: &ObjectChange, out: &mut dyn Write) -> io::Result<()> {
     write_fields(object, out)
 }
 
-/// Writes in which fields an object changes; of those that only follow from other changes, how many.
+/// Writes in which fields an object changes; of those that only follow from other changes, how
+/// many.
 ///
 /// # Errors
 ///
@@ -239,7 +243,10 @@ fn block(
 fn lines(old: &str, new: &str, indent: &str, out: &mut dyn Write) -> io::Result<()> {
     let (old_lines, new_lines) = (old.split('\n').count(), new.split('\n').count());
     if old_lines + new_lines > LINES_MAX {
-        return writeln!(out, "{indent}{old_lines} lines, now {new_lines}: too many to compare here");
+        return writeln!(
+            out,
+            "{indent}{old_lines} lines, now {new_lines}: too many to compare here"
+        );
     }
     let diff = TextDiff::from_lines(old, new);
     for (at, group) in diff.grouped_ops(CONTEXT_LINES).iter().enumerate() {
@@ -269,7 +276,9 @@ fn workloads(workloads: &[Forecast], out: &mut dyn Write) -> io::Result<()> {
     heading("Pods", out)?;
     for workload in workloads {
         let (style, what) = match workload.restart {
-            Restart::Yes => (CHANGED, format!("restart: yes, because {}", workload.reasons.join(", "))),
+            Restart::Yes => {
+                (CHANGED, format!("restart: yes, because {}", workload.reasons.join(", ")))
+            }
             Restart::No => (FAINT, "restart: no".to_owned()),
             Restart::Added => (ADDED, "new pods".to_owned()),
             Restart::Removed => (REMOVED, "its pods stop".to_owned()),

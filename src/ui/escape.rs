@@ -1,10 +1,12 @@
-//! Text from outside on its way to a terminal: nothing in it may move the cursor, change colours or hide other text.
+//! Text from outside on its way to a terminal: nothing in it may move the cursor, change colours or
+//! hide other text.
 
 use std::borrow::Cow;
 
 use crate::model::printable::is_printable;
 
-/// Returns `text` with every character that a terminal might act on, or not show, written as an escape.
+/// Returns `text` with every character that a terminal might act on, or not show, written as an
+/// escape.
 pub fn safe(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_printable) {
         return Cow::Borrowed(text);
@@ -25,16 +27,17 @@ pub fn safe_lines(text: &str) -> String {
     text.split('\n').map(safe).collect::<Vec<_>>().join("\n")
 }
 
-/// Returns `text` line by line, each as [`safe`] has it, and every line but the first set in: a line break in a name
-/// from outside does not begin what looks like a line of this program.
+/// Returns `text` line by line, each as [`safe`] has it, and every line but the first set in: a
+/// line break in a name from outside does not begin what looks like a line of this program.
 pub fn safe_within(text: &str) -> String {
     text.split('\n').map(safe).collect::<Vec<_>>().join("\n    ")
 }
 
-/// Returns a text of several lines and with colours in which every other character that a terminal might act on, or not
-/// show, is written as an escape.
+/// Returns a text of several lines and with colours in which every other character that a terminal
+/// might act on, or not show, is written as an escape.
 ///
-/// Whatever is printed passes here, so that a name that was not made [`safe`] before can at most change colours.
+/// Whatever is printed passes here, so that a name that was not made [`safe`] before can at most
+/// change colours.
 pub fn safe_styled(text: &str) -> Cow<'_, str> {
     let stays = |character: char| character == '\n' || character == '\t' || is_printable(character);
     if text.chars().all(stays) {
@@ -63,8 +66,8 @@ fn style_bytes(text: &str) -> Option<usize> {
 
 /// Returns a JSON text in which such characters are escapes of JSON.
 ///
-/// JSON's own rule leaves DEL, the C1 controls (one of which begins a terminal's sequences) and marks of direction as
-/// they are.
+/// JSON's own rule leaves DEL, the C1 controls (one of which begins a terminal's sequences) and
+/// marks of direction as they are.
 pub fn safe_json(text: &str) -> Cow<'_, str> {
     let stays = |character: char| character == '\n' || is_printable(character);
     if text.chars().all(stays) {
@@ -76,7 +79,8 @@ pub fn safe_json(text: &str) -> Cow<'_, str> {
             shown.push(character);
         } else {
             let mut units = [0; 2];
-            let escapes = character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}"));
+            let escapes =
+                character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}"));
             shown.extend(escapes);
         }
     }
@@ -114,7 +118,10 @@ mod tests {
 
         let shown = safe_json(&text);
 
-        assert!(shown.chars().all(|character| character == '\n' || is_printable(character)), "{shown}");
+        assert!(
+            shown.chars().all(|character| character == '\n' || is_printable(character)),
+            "{shown}"
+        );
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
     }
 }

@@ -80,7 +80,10 @@ impl fmt::Display for ImagesSummary {
         let plural = if *images == 1 { "image" } else { "images" };
         let bytes = size(self.bytes);
         match missing {
-            0 => write!(f, "{images} {plural}, {blobs} configs and layers, {bytes}: all {there}{hashed}"),
+            0 => write!(
+                f,
+                "{images} {plural}, {blobs} configs and layers, {bytes}: all {there}{hashed}"
+            ),
             _ if missing == blobs => {
                 write!(f, "{images} {plural}, {blobs} configs and layers, {bytes}: none {there}")
             }
@@ -126,7 +129,10 @@ mod tests {
             text(ImagesPlace::Headers, &[config, layer]),
             "1 image, 2 configs and layers, 268.0 MB: all carried, not hashed"
         );
-        assert_eq!(text(ImagesPlace::Archive, &[]), "1 image, 2 configs and layers, 268.0 MB: none carried");
+        assert_eq!(
+            text(ImagesPlace::Archive, &[]),
+            "1 image, 2 configs and layers, 268.0 MB: none carried"
+        );
         assert_eq!(
             text(ImagesPlace::Store, &[config]),
             "1 image, 1 of 2 configs and layers in the store, not hashed, 1 missing (268.0 MB)"

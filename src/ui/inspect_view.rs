@@ -26,7 +26,9 @@ pub fn write(summary: &Summary, signature: &str, out: &mut dyn Write) -> io::Res
     contract(&summary.contract, out)?;
     security(&summary.posture, out)?;
     heading("Reaches beyond the namespace", out)?;
-    reach_view::lines(&summary.reach).iter().try_for_each(|line| writeln!(out, "  {}", safe(line)))?;
+    reach_view::lines(&summary.reach)
+        .iter()
+        .try_for_each(|line| writeln!(out, "  {}", safe(line)))?;
     heading("Consumed by pods", out)?;
     for workload in &summary.workloads {
         writeln!(out, "  {}/{}", safe(&workload.kind), safe(&workload.name))?;
@@ -71,7 +73,11 @@ fn objects(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     let width = summary.objects.iter().map(|object| object.kind.len()).max().unwrap_or_default();
     for object in &summary.objects {
         let (kind, name) = (safe(&object.kind), safe(&object.name));
-        writeln!(out, "  {kind:<width$}  {name}  {}", paint(FAINT, format_args!("{} bytes", object.bytes)))?;
+        writeln!(
+            out,
+            "  {kind:<width$}  {name}  {}",
+            paint(FAINT, format_args!("{} bytes", object.bytes))
+        )?;
     }
     Ok(())
 }
@@ -83,14 +89,16 @@ fn contract(contract: &[Wanted], out: &mut dyn Write) -> io::Result<()> {
         (Source::Sealed, "Wanted: decrypted at apply"),
     ];
     for (source, title) in groups {
-        let group: Vec<&Wanted> = contract.iter().filter(|wanted| wanted.source == source).collect();
+        let group: Vec<&Wanted> =
+            contract.iter().filter(|wanted| wanted.source == source).collect();
         if group.is_empty() {
             continue;
         }
         heading(title, out)?;
         for wanted in group {
             let keys: Vec<String> = wanted.keys.iter().map(key).collect();
-            let keys = if keys.is_empty() { String::new() } else { format!(": {}", keys.join(", ")) };
+            let keys =
+                if keys.is_empty() { String::new() } else { format!(": {}", keys.join(", ")) };
             writeln!(out, "  {}/{}{}", safe(&wanted.kind), safe(&wanted.name), safe(&keys))?;
             let users = users(&wanted.used_by);
             writeln!(out, "      {}", paint(FAINT, safe(&users)))?;
@@ -115,7 +123,11 @@ fn key(key: &WantedKey) -> String {
     details.extend(key.length.map(|length| format!("{length} characters")));
     details.extend(key.generation.map(|generation| format!("generation {generation}")));
     details.extend(key.file.clone());
-    if details.is_empty() { key.key.clone() } else { format!("{} ({})", key.key, details.join(", ")) }
+    if details.is_empty() {
+        key.key.clone()
+    } else {
+        format!("{} ({})", key.key, details.join(", "))
+    }
 }
 
 fn security(posture: &Posture, out: &mut dyn Write) -> io::Result<()> {
@@ -136,8 +148,11 @@ fn security(posture: &Posture, out: &mut dyn Write) -> io::Result<()> {
 
 fn fence(workload: &WorkloadPosture, out: &mut dyn Write) -> io::Result<()> {
     let name = format!("{}/{}", workload.kind, workload.name);
-    let verdict =
-        if workload.is_restricted() { paint(ADDED, "restricted") } else { paint(REMOVED, "not restricted") };
+    let verdict = if workload.is_restricted() {
+        paint(ADDED, "restricted")
+    } else {
+        paint(REMOVED, "not restricted")
+    };
     let token = if workload.service_account_token { "with an API token" } else { "no API token" };
     writeln!(out, "  {}: {verdict}, {token}", safe(&name))?;
     for violation in &workload.violations {

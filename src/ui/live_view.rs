@@ -1,4 +1,5 @@
-//! What is live beside a bundle: objects that are gone, are not as the bundle says, or are too many.
+//! What is live beside a bundle: objects that are gone, are not as the bundle says, or are too
+//! many.
 
 use std::io::{self, Write};
 
@@ -80,11 +81,16 @@ impl LiveObject {
 pub fn write(report: &LiveReport, out: &mut dyn Write) -> io::Result<()> {
     let place = format!("context {} (cluster {})", report.context, report.cluster_uid);
     let runs = match (report.generation, &report.content_id) {
-        (Some(generation), Some(content_id)) => format!("generation {generation} of {content_id} runs"),
+        (Some(generation), Some(content_id)) => {
+            format!("generation {generation} of {content_id} runs")
+        }
         _ => "no generation runs, by the record".to_owned(),
     };
     writeln!(out, "{:<12}{}: {runs}", "live", safe(&place))?;
-    report.unseen.iter().try_for_each(|unseen| writeln!(out, "{:<12}not checked: {}", "", safe(unseen)))?;
+    report
+        .unseen
+        .iter()
+        .try_for_each(|unseen| writeln!(out, "{:<12}not checked: {}", "", safe(unseen)))?;
     let text = match report.objects.len() {
         0 => "every object is as the bundle says".to_owned(),
         1 => paint(REMOVED, "1 object is not as the bundle says"),
@@ -93,12 +99,15 @@ pub fn write(report: &LiveReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{:<12}{text}", "")?;
     report.objects.iter().try_for_each(|object| write_object(object, out))?;
     report.missing.iter().try_for_each(|missing| {
-        writeln!(out, "  {}: it is wanted, and missing", paint(REMOVED, format_args!("- {}", safe(missing))))
+        writeln!(
+            out,
+            "  {}: it is wanted, and missing",
+            paint(REMOVED, format_args!("- {}", safe(missing)))
+        )
     })?;
-    report
-        .replaced
-        .iter()
-        .try_for_each(|other| writeln!(out, "  {}", paint(CHANGED, format_args!("~ {}", safe(other)))))?;
+    report.replaced.iter().try_for_each(|other| {
+        writeln!(out, "  {}", paint(CHANGED, format_args!("~ {}", safe(other))))
+    })?;
     report.running.as_ref().map_or(Ok(()), |images| running_view::write(images, out))
 }
 
@@ -121,11 +130,16 @@ fn write_object(object: &LiveObject, out: &mut dyn Write) -> io::Result<()> {
 pub fn drift_line(Drift { path, live, wanted, managers }: &Drift) -> String {
     let path = path.to_string();
     let text = match (live, wanted) {
-        (Some(live), Some(wanted)) => format!("{}, and in the bundle {}", shown(live), shown(wanted)),
+        (Some(live), Some(wanted)) => {
+            format!("{}, and in the bundle {}", shown(live), shown(wanted))
+        }
         (None, Some(wanted)) => format!("gone, and in the bundle {}", shown(wanted)),
-        (live, None) => format!("{}, and not in the bundle", live.as_ref().map(shown).unwrap_or_default()),
+        (live, None) => {
+            format!("{}, and not in the bundle", live.as_ref().map(shown).unwrap_or_default())
+        }
     };
-    let managers = if managers.is_empty() { String::new() } else { format!(" ({})", managers.join(", ")) };
+    let managers =
+        if managers.is_empty() { String::new() } else { format!(" ({})", managers.join(", ")) };
     format!("{}: {}{}", safe(&path), safe(&text), paint(FAINT, safe(&managers)))
 }
 

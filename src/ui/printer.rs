@@ -77,7 +77,8 @@ impl Printer {
         self.data(&out.into_inner())
     }
 
-    /// Says the text of a report to the person in front of the terminal: stdout is for something else.
+    /// Says the text of a report to the person in front of the terminal: stdout is for something
+    /// else.
     ///
     /// # Errors
     ///
@@ -139,8 +140,8 @@ impl Printer {
         self.tell(&format!("warning: {line}"));
     }
 
-    /// Says one line that must be heard. Names in it may come from a medium or a cluster: nothing in them moves the cursor,
-    /// or begins what looks like another line of this program.
+    /// Says one line that must be heard. Names in it may come from a medium or a cluster: nothing
+    /// in them moves the cursor, or begins what looks like another line of this program.
     pub fn tell(&self, line: &str) {
         self.tell_styled(&safe(line));
     }
@@ -150,7 +151,8 @@ impl Printer {
         self.tell_styled(&safe_lines(text));
     }
 
-    /// As [`Printer::tell_lines`], of a text that has colours, and in which names are [`safe`] already.
+    /// As [`Printer::tell_lines`], of a text that has colours, and in which names are [`safe`]
+    /// already.
     pub fn tell_styled(&self, text: &str) {
         let stderr = io::stderr();
         let mut line = AutoStream::new(Vec::new(), AutoStream::choice(&stderr));

@@ -26,7 +26,14 @@ pub struct Progress {
 impl Progress {
     /// Begins work on `total` bytes; `None` if the size is unknown.
     pub fn new(printer: &Printer, verb: &'static str, total: Option<u64>) -> Self {
-        Self { watched: printer.is_watched(), verb, total, done: 0, started: Instant::now(), shown: None }
+        Self {
+            watched: printer.is_watched(),
+            verb,
+            total,
+            done: 0,
+            started: Instant::now(),
+            shown: None,
+        }
     }
 
     /// Says that so many more bytes are done.
@@ -55,8 +62,9 @@ impl Progress {
         let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
         let rate = self.done.saturating_mul(1000) / millis;
         let left = self.total.and_then(|total| total.saturating_sub(self.done).checked_div(rate));
-        let left =
-            left.map_or_else(String::new, |seconds| format!(", {}:{:02} left", seconds / 60, seconds % 60));
+        let left = left.map_or_else(String::new, |seconds| {
+            format!(", {}:{:02} left", seconds / 60, seconds % 60)
+        });
         format!("{} {}{of_total}, {}/s{left}", self.verb, size(self.done), size(rate))
     }
 }
@@ -84,7 +92,12 @@ mod tests {
 
     #[test]
     fn sizes_are_short() {
-        let table = [(999, "999 bytes"), (1000, "1.0 kB"), (1_999_999, "1.9 MB"), (4_300_000_000, "4.3 GB")];
+        let table = [
+            (999, "999 bytes"),
+            (1000, "1.0 kB"),
+            (1_999_999, "1.9 MB"),
+            (4_300_000_000, "4.3 GB"),
+        ];
         for (bytes, text) in table {
             assert_eq!(size(bytes), text);
         }
@@ -96,7 +109,10 @@ mod tests {
         let mut progress = Progress::new(&printer, "joined", Some(4_000_000_000));
         progress.advance(3_000_000_000);
 
-        assert_eq!(progress.line(Duration::from_secs(2)), "joined 3.0 GB of 4.0 GB, 1.5 GB/s, 0:00 left");
+        assert_eq!(
+            progress.line(Duration::from_secs(2)),
+            "joined 3.0 GB of 4.0 GB, 1.5 GB/s, 0:00 left"
+        );
         assert_eq!(progress.shown, None);
     }
 }

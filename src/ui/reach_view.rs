@@ -19,7 +19,8 @@ pub fn lines(reach: &[Reach]) -> Vec<String> {
     reach.chunk_by(is_together).map(line).collect()
 }
 
-/// Returns the prefix of an annotation, which is that of the controller that acts on it: each has a line of its own.
+/// Returns the prefix of an annotation, which is that of the controller that acts on it: each has a
+/// line of its own.
 fn controller(reach: &Reach) -> Option<&str> {
     let prefix = reach.target.rsplit_once('/').map(|(prefix, _)| prefix);
     prefix.filter(|_| matches!(reach.way, Way::Annotation | Way::Label | Way::PodLabel))
@@ -118,7 +119,8 @@ mod tests {
                 "Ingress/a: has annotations a, b".to_owned(),
                 "Ingress/a: has annotations x.example/{a, b}".to_owned(),
                 "Ingress/a: has annotations y.example/c".to_owned(),
-                "Ingress/a: gives a controller the snippet x.example/snippet = return 200;".to_owned(),
+                "Ingress/a: gives a controller the snippet x.example/snippet = return 200;"
+                    .to_owned(),
                 format!(
                     "Ingress/a: gives a controller the snippet y.example/snippet = {long}… (`--json` has all of it)"
                 ),

@@ -7,7 +7,8 @@ use super::escape::safe;
 use super::style::{CHANGED, FAINT, REMOVED, paint};
 use crate::plan::running::{RunningImage, RunningState};
 
-/// Writes how many containers run what is pinned, then problems, other images, and what cannot be told, each image once.
+/// Writes how many containers run what is pinned, then problems, other images, and what cannot be
+/// told, each image once.
 ///
 /// # Errors
 ///
@@ -16,7 +17,12 @@ pub fn write(images: &[RunningImage], out: &mut dyn Write) -> io::Result<()> {
     let count = |state: RunningState| images.iter().filter(|image| image.state == state).count();
     let (same, unknown) = (count(RunningState::Same), count(RunningState::Unknown));
     let unknown = if unknown == 0 { String::new() } else { format!(", {unknown} cannot be told") };
-    writeln!(out, "{:<12}{same} of {} containers run the pinned images{unknown}", "running", images.len())?;
+    writeln!(
+        out,
+        "{:<12}{same} of {} containers run the pinned images{unknown}",
+        "running",
+        images.len()
+    )?;
 
     let mut sorted: Vec<&RunningImage> = images.iter().collect();
     sorted.sort_by_key(|image| (image.is_well(), image.state == RunningState::Unknown));
@@ -35,7 +41,9 @@ fn line(image: &RunningImage) -> Option<String> {
             format!("runs {}, not `{reference}`: another image", reported.unwrap_or_default())
         }
         (RunningState::Unknown, Some(reported)) => {
-            format!("`{reference}`: the runtime reports {reported}, which may be the digest of its index")
+            format!(
+                "`{reference}`: the runtime reports {reported}, which may be the digest of its index"
+            )
         }
         (RunningState::Unknown, None) => format!("`{reference}`: the runtime reports no image"),
         (RunningState::Unlisted, _) => format!("`{reference}` is not an image of the bundle"),
@@ -46,7 +54,10 @@ fn line(image: &RunningImage) -> Option<String> {
         _ => ('~', FAINT),
     };
     // What cannot be told is so for every pod alike.
-    let place =
-        if image.state == RunningState::Unknown { String::new() } else { format!("{pod}/{container}: ") };
+    let place = if image.state == RunningState::Unknown {
+        String::new()
+    } else {
+        format!("{pod}/{container}: ")
+    };
     Some(paint(style, format_args!("{mark} {}", safe(&format!("{place}{text}")))))
 }

@@ -144,7 +144,8 @@ pub fn not_compared(others: &[Elsewhere]) -> Option<String> {
         format!("{}, serial {serial}", names.join(" in "))
     };
     let places: Vec<String> = others.iter().map(place).collect();
-    (!places.is_empty()).then(|| format!("recorded before for {}: not compared", places.join("; for ")))
+    (!places.is_empty())
+        .then(|| format!("recorded before for {}: not compared", places.join("; for ")))
 }
 
 impl VerifyReport {
@@ -217,7 +218,9 @@ impl VerifyReport {
         let sites: Vec<&str> = self.sites.iter().map(Label::as_str).collect();
         let sites = if sites.is_empty() { "any site".to_owned() } else { sites.join(", ") };
         match &self.target {
-            Target { policy: false, .. } => format!("NOT checked, one key was trusted; signed for {sites}"),
+            Target { policy: false, .. } => {
+                format!("NOT checked, one key was trusted; signed for {sites}")
+            }
             Target { site: None, .. } => {
                 format!("not checked, the policy names no site; signed for {sites}")
             }
@@ -236,8 +239,12 @@ impl VerifyReport {
                 None => "first bundle seen here".to_owned(),
                 Some(others) => format!("first bundle seen here; {others}"),
             },
-            Some(floor) if floor.serial == self.serial => format!("the one recorded on {}", floor.recorded),
-            Some(floor) => format!("newer than serial {}, recorded on {}", floor.serial, floor.recorded),
+            Some(floor) if floor.serial == self.serial => {
+                format!("the one recorded on {}", floor.recorded)
+            }
+            Some(floor) => {
+                format!("newer than serial {}, recorded on {}", floor.serial, floor.recorded)
+            }
         };
         match (recorded, floor) {
             (true, _) => format!("{text}; recorded"),
@@ -263,7 +270,8 @@ impl VerifyReport {
         for (at, key) in self.signatures.iter().enumerate() {
             let label = if at == 0 { "signed by" } else { "" };
             // Under a single key there are no holders, and that key alone counts.
-            let nobody = if key.standing == Standing::Counts { "the given key" } else { "somebody else" };
+            let nobody =
+                if key.standing == Standing::Counts { "the given key" } else { "somebody else" };
             let holder = key.holder.as_ref().map_or(nobody, Label::as_str);
             writeln!(out, "{label:<12}{}, key {}: {}", safe(holder), key.keyid, key.standing)?;
         }
@@ -274,7 +282,11 @@ impl VerifyReport {
         let Some(Rebuild { profile, same, files }) = &self.rebuild else { return Ok(()) };
         let profile = safe(profile);
         if *same {
-            return writeln!(out, "{:<12}this is what the source gives for profile {profile}", "rebuild");
+            return writeln!(
+                out,
+                "{:<12}this is what the source gives for profile {profile}",
+                "rebuild"
+            );
         }
         let text = format!("the source gives another bundle for profile {profile}");
         writeln!(out, "{:<12}{}", "rebuild", paint(REMOVED, text))?;

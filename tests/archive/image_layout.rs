@@ -1,4 +1,5 @@
-//! Archives with an image layout behind the files: written as GNU tar does, and every defect is named.
+//! Archives with an image layout behind the files: written as GNU tar does, and every defect is
+//! named.
 
 use std::io::{self, Write as _};
 
@@ -18,10 +19,14 @@ fn large() -> Vec<u8> {
     vec![b'c'; 1_000_001]
 }
 
-/// Two images: one of several blobs around the size of a block, and one that shares a layer with it.
+/// Two images: one of several blobs around the size of a block, and one that shares a layer with
+/// it.
 fn images() -> Images {
     let layers: [&[u8]; 4] = [b"shared", &[b'a'; 511], &[b'b'; 512], &large()];
-    Images::of(&[("r.example/x/one:1", &image_of(&layers)), ("redis:8", &image_of(&[b"shared", b"z"]))])
+    Images::of(&[
+        ("r.example/x/one:1", &image_of(&layers)),
+        ("redis:8", &image_of(&[b"shared", b"z"])),
+    ])
 }
 
 fn with_list(images: &Images) -> BundleFiles {
@@ -47,7 +52,11 @@ fn written_with(images: &Images) -> Vec<u8> {
     bytes
 }
 
-fn check(tar: &[u8], images: Option<&ImageList>, visit: &mut Visitor<'_>) -> Result<Carried, ReadError> {
+fn check(
+    tar: &[u8],
+    images: Option<&ImageList>,
+    visit: &mut Visitor<'_>,
+) -> Result<Carried, ReadError> {
     archive::open(tar)?.read_sums()?.into_files()?.read()?.1.check(images, visit)
 }
 
@@ -81,8 +90,9 @@ fn index_of_the_layout_has_exactly_these_bytes() {
              \"digest\":\"{digest}\",\"mediaType\":\"{media_type}\",\"size\":{size}}}"
         )
     };
-    let entries =
-        ["docker.io/library/redis:8", &format!("docker.io/library/redis@{digest}")].map(entry).join(",");
+    let entries = ["docker.io/library/redis:8", &format!("docker.io/library/redis@{digest}")]
+        .map(entry)
+        .join(",");
     let wanted = format!(
         "{{\"manifests\":[{entries}],\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"schemaVersion\":2}}"
     );
@@ -101,7 +111,10 @@ fn blobs_are_shown_once_in_the_order_of_their_digests() {
     let carried = check(&written_with(&images), Some(&images.list), &mut |entry, content| {
         let mut bytes = Vec::new();
         content.read_to_end(&mut bytes)?;
-        assert_eq!((entry.path.as_str(), entry.bytes), (&*path_of(&entry.digest), bytes.len() as u64));
+        assert_eq!(
+            (entry.path.as_str(), entry.bytes),
+            (&*path_of(&entry.digest), bytes.len() as u64)
+        );
         shown.push((entry.digest, bytes));
         Ok(())
     })
@@ -180,11 +193,15 @@ fn are_named(images: &Images, table: &[Defect<'_>]) {
         let mut layout = images.layout();
         edit(&mut layout);
         let tar = carry(&files, &layout);
-        let outcomes = [check(&tar, Some(&images.list), &mut hash_only), skim(&tar, Some(&images.list))];
+        let outcomes =
+            [check(&tar, Some(&images.list), &mut hash_only), skim(&tar, Some(&images.list))];
 
         for (outcome, wanted) in outcomes.into_iter().zip([checked, skimmed]) {
             let found = outcome.map_or_else(|error| error.to_string(), |_| String::new());
-            assert!(found.contains(wanted) && found.is_empty() == wanted.is_empty(), "{what}: {found}");
+            assert!(
+                found.contains(wanted) && found.is_empty() == wanted.is_empty(),
+                "{what}: {found}"
+            );
         }
         // A bundle whose images are not pinned has no layout.
         assert_eq!(check(&tar, None, &mut hash_only).is_ok(), layout.is_empty(), "{what}");
@@ -212,7 +229,12 @@ fn each_defect_of_the_derived_files_of_a_layout_is_named() {
             "`index.json` is missing",
             "`index.json` is missing",
         ),
-        ("no blob", &|layout| layout.truncate(2), &format!("`{manifest}` is missing"), "is missing"),
+        (
+            "no blob",
+            &|layout| layout.truncate(2),
+            &format!("`{manifest}` is missing"),
+            "is missing",
+        ),
         (
             "no config and no layer",
             &|layout| layout.retain(|(name, _)| *name == manifest || !name.contains('/')),
@@ -255,7 +277,12 @@ fn each_defect_of_the_derived_files_of_a_layout_is_named() {
             "unexpected file `oci-layout`",
             "unexpected file",
         ),
-        ("in another order", &|layout| layout.swap(0, 1), "unexpected file `index.json`", "unexpected file"),
+        (
+            "in another order",
+            &|layout| layout.swap(0, 1),
+            "unexpected file `index.json`",
+            "unexpected file",
+        ),
     ];
     are_named(&images, &table);
 }
@@ -264,10 +291,12 @@ fn each_defect_of_the_derived_files_of_a_layout_is_named() {
 fn each_defect_of_the_blobs_of_a_layout_is_named() {
     let images = three_layers();
     let manifest = path_of(&images.manifest());
-    let at_manifest = |layout: &Layout| layout.iter().position(|(name, _)| *name == manifest).unwrap();
+    let at_manifest =
+        |layout: &Layout| layout.iter().position(|(name, _)| *name == manifest).unwrap();
     let blobs: Vec<String> = images.list.blobs().map(|(digest, _)| path_of(&digest)).collect();
-    let at_blob =
-        |layout: &Layout, number: usize| layout.iter().position(|(name, _)| *name == blobs[number]).unwrap();
+    let at_blob = |layout: &Layout, number: usize| {
+        layout.iter().position(|(name, _)| *name == blobs[number]).unwrap()
+    };
     let unlisted = path_of(&Digest::of(b"unlisted"));
     let table: [Defect<'_>; 11] = [
         (
@@ -368,7 +397,8 @@ fn every_bit_of_an_image_layout_counts() {
     let outcome = |tar: &[u8]| check(tar, Some(&images.list), &mut hash_only);
     assert!(outcome(&tar).is_ok());
     let contents: Vec<_> = records(&tar).into_iter().map(|record| record.content).collect();
-    // Unoptimised code flips one bit of each byte of headers and padding, another one from byte to byte.
+    // Unoptimised code flips one bit of each byte of headers and padding, another one from byte to
+    // byte.
     let bits = |at: usize| {
         let all = !cfg!(debug_assertions) || contents.iter().any(|content| content.contains(&at));
         if all { 0..8 } else { at % 8..at % 8 + 1 }
@@ -398,7 +428,8 @@ fn every_bit_of_an_image_layout_counts() {
         assert!(matches!(cut.fault, Fault::Truncated { .. }), "cut at {at}: {cut}");
     }
     assert_eq!(refused, (start..tar.len()).flat_map(bits).count());
-    writeln!(io::stderr(), "image layout: {refused} flipped bits refused").expect("standard error is open");
+    writeln!(io::stderr(), "image layout: {refused} flipped bits refused")
+        .expect("standard error is open");
 }
 
 #[test]

@@ -59,14 +59,20 @@ fn an_entry_that_is_signed_keeps_its_statement_and_gets_the_signature_that_is_mi
     let without = env.run(&["build", "web"]);
 
     assert!(first.stderr.contains("signed, sha256:"), "{}", first.stderr);
-    assert!(first.stderr.contains(&format!("signed by {}: serial 7", a.public().id())), "{}", first.stderr);
+    assert!(
+        first.stderr.contains(&format!("signed by {}: serial 7", a.public().id())),
+        "{}",
+        first.stderr
+    );
     assert!(
         again.stderr.contains("kept the statement that was there; it was signed already by"),
         "{}",
         again.stderr
     );
     assert!(
-        second.stderr.contains(&format!("kept the statement that was there; signed by {}", b.public().id()))
+        second
+            .stderr
+            .contains(&format!("kept the statement that was there; signed by {}", b.public().id()))
     );
     let (statement, signers) = signed(&entry, &[&a, &b]);
     assert_eq!((statement.predicate.serial, signers.len()), (7, 2));
@@ -90,7 +96,11 @@ fn other_terms_than_those_of_an_entry_are_refused() {
     let ran = env.run(&["build", "web", "--key", "a.pem", "--serial", "8"]);
 
     assert_eq!(ran.code, 2);
-    assert!(ran.stderr.contains("has the serial 7") && ran.stderr.contains("--reseal"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("has the serial 7") && ran.stderr.contains("--reseal"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(attestation_of(&entry), attestation);
 }
 
@@ -104,7 +114,8 @@ fn without_a_key_a_build_says_that_the_bundle_is_unsigned_and_how_to_sign_it() {
     let built = &ran.json()["bundles"][0];
     assert_eq!((&built["signed"], &built["signers"]), (&json!(false), &json!([])));
     assert!(ran.stderr.contains(", unsigned, "), "{}", ran.stderr);
-    let command = ran.stderr.lines().find_map(|line| line.strip_prefix("sign it: relay-bundle ")).unwrap();
+    let command =
+        ran.stderr.lines().find_map(|line| line.strip_prefix("sign it: relay-bundle ")).unwrap();
     env.ok(&command.split(' ').collect::<Vec<_>>());
     assert_eq!(env.run(&["build", "web", "--json"]).json()["bundles"][0]["signed"], true);
 }
@@ -122,8 +133,11 @@ fn an_attestation_that_is_of_no_use_is_kept_and_named() {
     assert_eq!(ran.json()["bundles"][0]["signed"], false);
     assert!(ran.stderr.contains("warning: the existing attestation is invalid"), "{}", ran.stderr);
     assert_eq!(with_key.code, 3);
-    let command =
-        ran.stderr.lines().find_map(|line| line.strip_prefix("make a new one: relay-bundle ")).unwrap();
+    let command = ran
+        .stderr
+        .lines()
+        .find_map(|line| line.strip_prefix("make a new one: relay-bundle "))
+        .unwrap();
     env.ok(&command.split(' ').collect::<Vec<_>>());
     assert_eq!(signed(&entry, &[&key]).1.len(), 1);
 }
@@ -192,9 +206,10 @@ fn terms_and_keygen_mean_nothing_without_a_key() {
 fn wrong_terms_and_wrong_keys_are_refused_before_anything_is_built() {
     let env = TestEnv::new();
     write_pair(env.path(), "a", 1);
-    for arguments in
-        [["--key", "a.pem", "--issued", "2999-01-01T00:00:00Z"], ["--key", "none.pem", "--serial", "1"]]
-    {
+    for arguments in [
+        ["--key", "a.pem", "--issued", "2999-01-01T00:00:00Z"],
+        ["--key", "none.pem", "--serial", "1"],
+    ] {
         let ran = env.run(&[&["build", "web"], &arguments[..]].concat());
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
     }
@@ -242,7 +257,8 @@ fn builds_within_one_second_get_rising_serials() {
     write_pair(env.path(), "a", 1);
     let replicas = ["--set", "replicaCount=2"];
 
-    let serials = [&[][..], &DEBUG, &replicas, &[]].map(|more| release(&env, more).1.predicate.serial);
+    let serials =
+        [&[][..], &DEBUG, &replicas, &[]].map(|more| release(&env, more).1.predicate.serial);
 
     assert!(serials.is_sorted_by(|before, after| before < after), "{serials:?}");
 }
@@ -286,7 +302,11 @@ fn signatures_of_others_on_the_old_statement_are_named() {
     let said = format!("serial {}, had the signature of {other}", old.predicate.serial);
     assert!(again.stderr.contains(&said), "{}", again.stderr);
     assert!(again.stderr.contains(" sign bundles/"), "{}", again.stderr);
-    assert!(again.stderr.contains("was for site lab; the new one is for any site"), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("was for site lab; the new one is for any site"),
+        "{}",
+        again.stderr
+    );
     assert_eq!(signed(&entry, &[&a]).1, [a.public().id()].into());
 }
 
@@ -393,7 +413,8 @@ fn parallel_builds_get_serials_of_their_own_and_the_link_leads_to_the_newest() {
     };
 
     let children: Vec<_> = sets.iter().map(start).collect();
-    let outputs: Vec<_> = children.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
+    let outputs: Vec<_> =
+        children.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
 
     let mut serials = BTreeMap::new();
     for output in outputs {

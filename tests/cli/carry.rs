@@ -1,4 +1,5 @@
-//! Images on the way: what `build` and `pack` put into an archive, and what the other commands make of it.
+//! Images on the way: what `build` and `pack` put into an archive, and what the other commands make
+//! of it.
 
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::process::{Command, Stdio};
@@ -31,7 +32,9 @@ fn read(env: &TestEnv, name: &str) -> Vec<u8> {
 fn layout_of(archive: &[u8]) -> Vec<String> {
     let names = records(archive).into_iter().map(|record| record.name);
     names
-        .filter(|name| name.starts_with("blobs/") || matches!(name.as_str(), "oci-layout" | "index.json"))
+        .filter(|name| {
+            name.starts_with("blobs/") || matches!(name.as_str(), "oci-layout" | "index.json")
+        })
         .collect()
 }
 
@@ -104,9 +107,20 @@ fn archives_of_a_folder_carry_the_images_of_each_profile() {
     assert!(layout_of(&read(&env, "out/tiny.tar")).iter().eq(layout.iter().map(|(name, _)| name)));
 }
 
-/// Two versions of `tiny`: `old.tar` carries all of the first one, `delta.tar` what the second one has more. Returns what is new.
+/// Two versions of `tiny`: `old.tar` carries all of the first one, `delta.tar` what the second one
+/// has more. Returns what is new.
 fn with_delta(env: &TestEnv) -> Images {
-    env.build(&["tiny", "--archive", "old.tar", "--images", "all", "--key", "key.pem", "--serial", "1"]);
+    env.build(&[
+        "tiny",
+        "--archive",
+        "old.tar",
+        "--images",
+        "all",
+        "--key",
+        "key.pem",
+        "--serial",
+        "1",
+    ]);
     let images = lock(env, &[b"layer b", b"layer c"]);
     let said = env.run(&[
         "build",
@@ -121,8 +135,7 @@ fn with_delta(env: &TestEnv) -> Images {
         "2",
     ]);
     assert_eq!(said.code, 0, "{}", said.stderr);
-    let left_out =
-        "left out 1 of 3 configs and layers (7 bytes) that `old.tar` lists: the site must have them";
+    let left_out = "left out 1 of 3 configs and layers (7 bytes) that `old.tar` lists: the site must have them";
     assert!(said.stderr.contains(left_out), "{}", said.stderr);
     images
 }
@@ -141,7 +154,10 @@ fn delta_lacks_what_its_base_lists_and_nothing_else() {
     env.ok(&["pack", "@tiny", "x.tar", "--images", "since:old-none.tar"]);
     assert!(read(&env, "x.tar") == read(&env, "delta.tar"));
     let page = env.ok(&["verify", "delta.tar", "--key", "key.pub.pem"]);
-    assert!(page.contains("1 image, 2 of 3 configs and layers carried, 1 missing (7 bytes)\n"), "{page}");
+    assert!(
+        page.contains("1 image, 2 of 3 configs and layers carried, 1 missing (7 bytes)\n"),
+        "{page}"
+    );
 }
 
 #[test]
@@ -207,14 +223,19 @@ fn entry_of_a_store_has_the_images_that_the_store_has() {
     assert!(page.contains("all in the store\n"), "{page}");
     // One bit more, then none at all.
     let layer = stored(&env, b"layer a");
-    for damage in
-        [&|| fs_err::write(&layer, b"layer c"), &|| fs_err::remove_file(&layer)] as [&dyn Fn() -> _; 2]
+    for damage in [&|| fs_err::write(&layer, b"layer c"), &|| fs_err::remove_file(&layer)]
+        as [&dyn Fn() -> _; 2]
     {
         damage().unwrap();
 
         let ran = env.run(&[&verify[..], &["--json"]].concat());
 
-        assert_eq!((ran.code, ran.json()["code"].as_str()), (1, Some("IMAGES_MISSING")), "{}", ran.stderr);
+        assert_eq!(
+            (ran.code, ran.json()["code"].as_str()),
+            (1, Some("IMAGES_MISSING")),
+            "{}",
+            ran.stderr
+        );
         assert!(ran.stderr.contains("1 of 3 configs and layers"), "{}", ran.stderr);
     }
 }
@@ -320,7 +341,10 @@ fn missing_blobs_write_nothing() {
     put(&stored(&env, b"layer b"), b"layer");
     let before = names(env.path());
     for (arguments, fetch) in [
-        (&["build", "tiny", "--archive", "x.tar", "--images", "all"][..], "relay-bundle fetch tiny"),
+        (
+            &["build", "tiny", "--archive", "x.tar", "--images", "all"][..],
+            "relay-bundle fetch tiny",
+        ),
         (&["pack", "@tiny", "x.tar", "--images", "all"], "relay-bundle fetch @tiny"),
         (&["pack", "none.tar", "x.tar", "--images", "all"], "fetch"),
     ] {
@@ -388,11 +412,16 @@ fn inspect_ignores_damaged_blob() {
 
         let said = format!("{}{}", ran.stdout, ran.stderr);
         assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
-        assert!(said.contains(not_hashed) && said.contains(": all carried, not hashed\n"), "{said}");
+        assert!(
+            said.contains(not_hashed) && said.contains(": all carried, not hashed\n"),
+            "{said}"
+        );
     }
-    for arguments in
-        [&["diff", "all.tar", "bad.tar"][..], &["rbac", "bad.tar"], &["images", "bad.tar", "--mirror"]]
-    {
+    for arguments in [
+        &["diff", "all.tar", "bad.tar"][..],
+        &["rbac", "bad.tar"],
+        &["images", "bad.tar", "--mirror"],
+    ] {
         assert_eq!(env.run(arguments).code, 0, "{arguments:?}");
     }
     let verified = env.run(&["verify", "bad.tar", "--key", "key.pub.pem"]);
@@ -418,10 +447,12 @@ fn archive_of_a_gibibyte_is_inspected_without_reading_it() {
     carried::lock(&env.path().join("profiles"), locked.clone());
     env.build(&["tiny", "--archive", "none.tar"]);
     let name = SOURCE.parse::<relay_bundle::images::reference::Reference>().unwrap();
-    let list = relay_bundle::images::list::ImageList::of([(name.pinned(locked.digest), &locked)]).unwrap();
+    let list =
+        relay_bundle::images::list::ImageList::of([(name.pinned(locked.digest), &locked)]).unwrap();
     let images = Images { list, ..Images::of(&[(SOURCE, &image)]) };
     let small = carry(&read(&env, "none.tar"), &images.layout());
-    let content = records(&small).into_iter().find(|record| record.name == path_of(&hole)).unwrap().content;
+    let content =
+        records(&small).into_iter().find(|record| record.name == path_of(&hole)).unwrap().content;
     let mut file = fs_err::File::create(env.path().join("big.tar")).unwrap();
     file.write_all(&small[..content.start - BLOCK]).unwrap();
     file.write_all(&header(&path_of(&hole), 1 << 30)).unwrap();
@@ -429,7 +460,9 @@ fn archive_of_a_gibibyte_is_inspected_without_reading_it() {
     file.write_all(&small[content.start + BLOCK..]).unwrap();
     let mut command = Command::new(strace);
     command.args(["-f", "-e", "trace=read,pread64,readv,preadv,preadv2", "-o", "trace"]);
-    command.args([env!("CARGO_BIN_EXE_relay-bundle"), "inspect", "big.tar"]).current_dir(env.path());
+    command
+        .args([env!("CARGO_BIN_EXE_relay-bundle"), "inspect", "big.tar"])
+        .current_dir(env.path());
 
     let output = command.output().unwrap();
 
@@ -502,12 +535,14 @@ fn archive_write_waits_for_gc() {
     let gc = fs_err::File::open(&place).unwrap();
     gc.lock().unwrap();
     for arguments in [&ALL[..], &["pack", "@tiny", "all.tar", "--images", "all"]] {
-        let arguments = if arguments == ALL { [&["build"], arguments].concat() } else { arguments.to_vec() };
+        let arguments =
+            if arguments == ALL { [&["build"], arguments].concat() } else { arguments.to_vec() };
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
         command.args(&arguments).current_dir(env.path()).env_clear().env("HOME", env.path());
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let waits = lines.map(Result::unwrap).any(|line| line.contains("waiting for another process"));
+        let waits =
+            lines.map(Result::unwrap).any(|line| line.contains("waiting for another process"));
 
         assert!(waits, "{arguments:?}");
         assert!(!env.path().join("all.tar").exists());

@@ -17,7 +17,9 @@ fn there_is_a_manual_page_for_each_command() {
     assert!(env.ok(&["man", "diff"]).contains("which pods restart"));
     env.ok(&["man", "--out", "man"]);
 
-    for page in ["relay-bundle.1", "relay-bundle-build.1", "relay-bundle-diff.1", "relay-bundle-gc.1"] {
+    for page in
+        ["relay-bundle.1", "relay-bundle-build.1", "relay-bundle-diff.1", "relay-bundle-gc.1"]
+    {
         assert!(env.path().join("man").join(page).is_file(), "{page}");
     }
     assert_eq!(env.run(&["man", "nothing"]).code, 2);
@@ -30,9 +32,13 @@ fn nested_commands_have_pages_with_titles_of_their_own() {
     let page = env.ok(&["man", "trust", "add"]);
     env.ok(&["man", "--out", "man"]);
 
-    let title = format!(".TH relay-bundle-trust-add 1  \"relay-bundle {}\"", env!("CARGO_PKG_VERSION"));
+    let title =
+        format!(".TH relay-bundle-trust-add 1  \"relay-bundle {}\"", env!("CARGO_PKG_VERSION"));
     assert!(page.contains(&title), "{page}");
-    assert!(page.contains("\n.SH NOTES\nWhat is there stays") && page.contains("\n.SH EXAMPLES\n"), "{page}");
+    assert!(
+        page.contains("\n.SH NOTES\nWhat is there stays") && page.contains("\n.SH EXAMPLES\n"),
+        "{page}"
+    );
     assert!(!page.contains("EXTRA") && !page.contains("Examples:"), "{page}");
     for page in ["trust-add", "trust-add-grant", "state-reset", "import-helm"] {
         assert!(env.path().join(format!("man/relay-bundle-{page}.1")).is_file(), "{page}");
@@ -40,8 +46,8 @@ fn nested_commands_have_pages_with_titles_of_their_own() {
     let unknown = env.run(&["man", "trust", "nothing"]);
     assert_eq!(unknown.code, 2);
     assert!(
-        unknown
-            .stderr
-            .contains("there is no command `trust nothing`\nhint: there are init, add, check, show\n")
+        unknown.stderr.contains(
+            "there is no command `trust nothing`\nhint: there are init, add, check, show\n"
+        )
     );
 }

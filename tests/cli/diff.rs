@@ -82,7 +82,8 @@ fn the_report_says_what_changed_as_data() {
     assert_eq!(report["settings"][0]["path"], "config.requestTimeout");
     assert_eq!(report["settings"][0]["old"], 600_000);
     assert_eq!(report["settings"][0]["new"], 1000);
-    let relay = report["workloads"].as_array().unwrap().iter().find(|w| w["kind"] == "Deployment").unwrap();
+    let relay =
+        report["workloads"].as_array().unwrap().iter().find(|w| w["kind"] == "Deployment").unwrap();
     assert_eq!(relay["restart"], "yes");
     assert_eq!(relay["reasons"][0], "config REQUEST_TIMEOUT changed");
 }

@@ -31,7 +31,10 @@ fn a_failure_as_json_is_one_document_with_the_exit_code_in_it() {
         let report = json.json();
         assert_eq!(report["schema"], "relay-bundle/error/v1", "{arguments:?}");
         assert_eq!(report["exitCode"], code, "{arguments:?}");
-        assert!(!report["error"].as_str().unwrap().is_empty() && report["hints"].is_array(), "{report}");
+        assert!(
+            !report["error"].as_str().unwrap().is_empty() && report["hints"].is_array(),
+            "{report}"
+        );
         assert!(text.stdout.is_empty(), "{}", text.stdout);
         assert!(text.stderr.contains("error: "), "{}", text.stderr);
     }
@@ -41,8 +44,11 @@ fn a_failure_as_json_is_one_document_with_the_exit_code_in_it() {
 fn without_a_kubeconfig_it_is_said_where_one_was_looked_for() {
     let env = TestEnv::new();
 
-    let by_variable =
-        env.command(&["status", "-n", "x"]).env("KUBECONFIG", "/no/such:/nor/this").output().unwrap();
+    let by_variable = env
+        .command(&["status", "-n", "x"])
+        .env("KUBECONFIG", "/no/such:/nor/this")
+        .output()
+        .unwrap();
     let by_name = env.run(&["status", "-n", "x", "--kubeconfig", "/no/such"]);
 
     assert_eq!((by_variable.status.code(), by_name.code), (Some(2), 2));
@@ -61,7 +67,11 @@ fn a_key_where_a_policy_is_wanted_is_told_how_to_get_into_one() {
 
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     let wanted = "`relay-bundle trust add key POLICY --key signing.pub.pem --holder NAME`";
-    assert!(ran.stderr.contains(wanted) && !ran.stderr.contains("`--key` trusts"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(wanted) && !ran.stderr.contains("`--key` trusts"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[cfg(feature = "age")]
@@ -115,7 +125,11 @@ fn the_name_of_something_else_is_explained() {
     let ran = env.run(&["inspect", "web"]);
 
     assert_eq!(ran.code, 2);
-    assert!(ran.stderr.contains("`@web` is the bundle of that name in the store"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("`@web` is the bundle of that name in the store"),
+        "{}",
+        ran.stderr
+    );
     assert!(ran.stderr.contains("`./web` is the file or folder of that name"), "{}", ran.stderr);
     assert!(entry.is_dir());
 }
@@ -123,7 +137,8 @@ fn the_name_of_something_else_is_explained() {
 #[test]
 fn help_and_version_are_no_failures() {
     let env = TestEnv::new();
-    for arguments in [vec!["--help"], vec!["--version"], vec!["diff", "--help"], vec!["help", "gc"]] {
+    for arguments in [vec!["--help"], vec!["--version"], vec!["diff", "--help"], vec!["help", "gc"]]
+    {
         let ran = env.run(&arguments);
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{arguments:?}");
         assert!(!ran.stdout.is_empty());
@@ -134,7 +149,11 @@ fn help_and_version_are_no_failures() {
 fn a_mistake_in_the_arguments_is_told_whole_as_data() {
     let env = TestEnv::new();
     let table = [
-        (vec!["join"], "the following required arguments were not provided: --out <FILE>, <INDEX>", None),
+        (
+            vec!["join"],
+            "the following required arguments were not provided: --out <FILE>, <INDEX>",
+            None,
+        ),
         (
             vec!["gc", "--color", "x"],
             "invalid value 'x' for '--color <WHEN>' [possible values: auto, always, never]",
@@ -163,7 +182,11 @@ fn a_file_that_is_not_there_is_told_in_plain_words() {
     let env = TestEnv::new();
     let keygen = "`relay-bundle keygen --out nosuch.pem`, or while building: --keygen";
     let table = [
-        (&["build", "web", "--key", "nosuch.pem"][..], "error: there is no file `nosuch.pem`\n", keygen),
+        (
+            &["build", "web", "--key", "nosuch.pem"][..],
+            "error: there is no file `nosuch.pem`\n",
+            keygen,
+        ),
         (&["keygen", "--public", "nosuch.pem"], "error: there is no file `nosuch.pem`\n", ""),
         (&["split", "nosuch.tar", "--size", "1kB"], "error: there is no file `nosuch.tar`\n", ""),
         (&["join", "nosuch.parts", "--out", "x"], "error: there is no file `nosuch.parts`\n", ""),
@@ -207,7 +230,9 @@ fn what_is_no_archive_yet_is_told_apart_from_one_that_was_altered() {
 #[test]
 fn a_bundle_from_stdin_is_no_profile() {
     let env = TestEnv::new();
-    for arguments in [&["sign", "-", "--key", "key.pem"][..], &["inspect", "-"], &["pack", "-", "x.tar"]] {
+    for arguments in
+        [&["sign", "-", "--key", "key.pem"][..], &["inspect", "-"], &["pack", "-", "x.tar"]]
+    {
         let ran = env.run(arguments);
 
         assert_eq!(ran.code, 2, "{arguments:?}");

@@ -26,5 +26,8 @@ fn only_what_no_link_reaches_is_removed_and_dry_run_removes_nothing() {
 fn a_store_that_is_not_there_has_no_garbage() {
     let ran = TestEnv::new().run(&["gc", "--store", "nowhere"]);
 
-    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, "", "freed 0 bytes: 0 bundles\n"));
+    assert_eq!(
+        (ran.code, ran.stdout.as_str(), ran.stderr.as_str()),
+        (0, "", "freed 0 bytes: 0 bundles\n")
+    );
 }

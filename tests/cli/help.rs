@@ -6,9 +6,11 @@ use relay_bundle::cmd::Cli;
 /// How wide help is at most; wider terminals get no wider lines.
 const COLUMNS: usize = 100;
 
-/// Collects the lines that are too long, of a command and those below it; returns how many commands that are.
+/// Collects the lines that are too long, of a command and those below it; returns how many commands
+/// that are.
 fn too_long(command: &mut Command, path: &str, found: &mut Vec<String>) -> usize {
-    // What follows the options is wrapped by hand: a line that is too long would be wrapped once more, in mid-sentence.
+    // What follows the options is wrapped by hand: a line that is too long would be wrapped once
+    // more, in mid-sentence.
     let by_hand = [command.get_after_help(), command.get_after_long_help()];
     let by_hand: Vec<String> = by_hand.into_iter().flatten().map(ToString::to_string).collect();
     // An example may be long: it is copied, and not read.

@@ -53,7 +53,8 @@ impl Forgery {
         let digest = Digest::of(file).to_string();
         self.edit_json("bundle.json", |index| {
             let objects = index["objects"].as_array_mut().unwrap();
-            let object = objects.iter_mut().find(|object| object["file"].as_str().unwrap().contains(name));
+            let object =
+                objects.iter_mut().find(|object| object["file"].as_str().unwrap().contains(name));
             object.unwrap()["sha256"] = digest.into();
         });
     }
@@ -118,7 +119,8 @@ fn nothing_in_a_bundle_reaches_the_terminal_as_a_control_sequence() {
 
             assert!([0, 1].contains(&ran.code), "{all:?}: {}", ran.stderr);
             let output = without_our_colours(&(ran.stdout + &ran.stderr));
-            let control = output.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
+            let control =
+                output.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
             assert_eq!(control, None, "{all:?}: {output:?}");
             assert!(!output.contains("\nforged line"), "{output}");
         }
@@ -185,13 +187,21 @@ fn what_no_profile_of_today_brings_about_is_told_too() {
 fn a_bundle_that_contradicts_itself_is_not_trusted() {
     type Edit = fn(&mut Forgery);
     let table: [(&str, Edit); 14] = [
-        ("format 2", |forgery| forgery.edit_json("bundle.json", |index| index["format"] = 2.into())),
-        ("unknown field", |forgery| forgery.edit_json("bundle.json", |index| index["more"] = 1.into())),
+        ("format 2", |forgery| {
+            forgery.edit_json("bundle.json", |index| index["format"] = 2.into())
+        }),
+        ("unknown field", |forgery| {
+            forgery.edit_json("bundle.json", |index| index["more"] = 1.into())
+        }),
         ("canonical", |forgery| forgery.file("bundle.json").push(b'\n')),
-        ("recipe.json", |forgery| forgery.edit_json("recipe.json", |recipe| recipe["renderAbi"] = 9.into())),
+        ("recipe.json", |forgery| {
+            forgery.edit_json("recipe.json", |recipe| recipe["renderAbi"] = 9.into())
+        }),
         ("canonical", |forgery| forgery.file("recipe.json").insert(0, b' ')),
         ("manifests: images", |forgery| {
-            forgery.edit_json("bundle.json", |index| index["images"][0]["reference"] = "harmless:1".into());
+            forgery.edit_json("bundle.json", |index| {
+                index["images"][0]["reference"] = "harmless:1".into()
+            });
         }),
         ("manifests: workloads", |forgery| {
             forgery.edit_json("bundle.json", |index| index["workloads"][0]["consumes"] = json!([]));
@@ -205,18 +215,25 @@ fn a_bundle_that_contradicts_itself_is_not_trusted() {
             forgery.edit_manifest("-deploy-", |object| object["apiVersion"] = "evil/v1".into());
         }),
         ("says otherwise", |forgery| {
-            forgery
-                .edit_manifest("-deploy-", |object| object["metadata"]["namespace"] = "kube-system".into());
+            forgery.edit_manifest("-deploy-", |object| {
+                object["metadata"]["namespace"] = "kube-system".into()
+            });
         }),
         ("says otherwise", |forgery| {
-            forgery.edit_json("bundle.json", |index| index["objects"][0]["sha256"] = "0".repeat(64).into());
+            forgery.edit_json("bundle.json", |index| {
+                index["objects"][0]["sha256"] = "0".repeat(64).into()
+            });
         }),
         ("spelling", |forgery| forgery.file("-deploy-").extend(b"# comment\n")),
         ("do not both have", |forgery| {
-            forgery.edit_json("bundle.json", |index| drop(index["objects"].as_array_mut().unwrap().pop()));
+            forgery.edit_json("bundle.json", |index| {
+                drop(index["objects"].as_array_mut().unwrap().pop())
+            });
         }),
         ("order", |forgery| {
-            forgery.edit_json("bundle.json", |index| index["objects"].as_array_mut().unwrap().swap(0, 1));
+            forgery.edit_json("bundle.json", |index| {
+                index["objects"].as_array_mut().unwrap().swap(0, 1)
+            });
         }),
     ];
     for (why, edit) in table {
@@ -239,8 +256,8 @@ fn two_large_texts_do_not_keep_diff_busy() {
     for name in ["one.tar", "two.tar"] {
         let mut forgery = Forgery::of(&env);
         forgery.edit_manifest("-cm-relay-claude-relay-config", |object| {
-            let lines =
-                (0..60_000).map(|n| format!("{}\n", (n * 7919 + name.len() * 31 + texts.len()) % 9973));
+            let lines = (0..60_000)
+                .map(|n| format!("{}\n", (n * 7919 + name.len() * 31 + texts.len()) % 9973));
             object["data"]["LOG_LEVEL"] = lines.collect::<String>().into();
         });
         forgery.write(&env, name);
@@ -270,12 +287,16 @@ fn an_index_that_lies_is_not_trusted() {
         ("manifests: contract", |index| index["contract"][0]["name"] = ATTACK.into()),
         ("manifests: contract", |index| index["contract"][0]["namespace"] = "elsewhere".into()),
         ("manifests: contract", |index| index["contract"][0]["usedBy"] = json!([ATTACK])),
-        ("manifests: contract", |index| made(index, "generated")["keys"][0]["key"] = "another".into()),
+        ("manifests: contract", |index| {
+            made(index, "generated")["keys"][0]["key"] = "another".into()
+        }),
         ("impossible source", |index| made(index, "generated")["source"] = "cluster".into()),
         ("impossible source", |index| made(index, "generated")["source"] = "sealed".into()),
         ("impossible source", |index| made(index, "cluster")["source"] = "generated".into()),
         ("impossible source", |index| made(index, "generated")["keys"][0]["length"] = 0.into()),
-        ("impossible source", |index| made(index, "generated")["keys"][0]["file"] = "secrets/a.age".into()),
+        ("impossible source", |index| {
+            made(index, "generated")["keys"][0]["file"] = "secrets/a.age".into()
+        }),
         ("impossible source", |index| {
             let wanted = made(index, "generated");
             wanted["source"] = "sealed".into();
@@ -318,8 +339,9 @@ fn an_object_of_another_namespace_is_not_trusted() {
     });
     forgery.edit_json("bundle.json", |index| {
         let objects = index["objects"].as_array_mut().unwrap();
-        let is_it =
-            |object: &&mut Value| object["file"].as_str().unwrap().contains("-svc-relay-claude-relay.yaml");
+        let is_it = |object: &&mut Value| {
+            object["file"].as_str().unwrap().contains("-svc-relay-claude-relay.yaml")
+        };
         objects.iter_mut().find(is_it).unwrap()["namespace"] = "kube-system".into();
     });
     forgery.write(&env, "evil.tar");

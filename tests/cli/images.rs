@@ -13,7 +13,10 @@ fn images_are_sorted_and_unique() {
     sorted.sort_unstable();
     sorted.dedup();
     assert_eq!(lines, sorted);
-    assert!(lines.iter().any(|line| line.starts_with("docker.io/redis:8.2.2@sha256:")), "{of_profile}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("docker.io/redis:8.2.2@sha256:")),
+        "{of_profile}"
+    );
     assert_eq!(report["schema"], "relay-bundle/images/v1");
     let of_bundle: Vec<&str> = report["images"]
         .as_array()

@@ -1,4 +1,5 @@
-//! `import helm`: what it says about values that are not there, and about a profile that does not build yet.
+//! `import helm`: what it says about values that are not there, and about a profile that does not
+//! build yet.
 
 use crate::env::{Ran, TestEnv};
 
@@ -31,5 +32,9 @@ fn a_profile_that_builds_is_printed_without_findings() {
     let ran = import(&TestEnv::new(), "replicaCount: 1\n");
 
     assert_eq!(ran.code, 0);
-    assert!(!ran.stderr.contains("RB0") && !ran.stderr.contains("before it builds"), "{}", ran.stderr);
+    assert!(
+        !ran.stderr.contains("RB0") && !ran.stderr.contains("before it builds"),
+        "{}",
+        ran.stderr
+    );
 }

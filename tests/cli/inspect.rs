@@ -31,9 +31,13 @@ fn an_attestation_is_told_and_called_unverified() {
     let entry = env.build(&["web"]);
     env.write(entry.join("attestation.dsse.json").as_str(), "{}");
 
-    let (page, report) = (env.ok(&["inspect", "@web"]), env.run(&["inspect", "@web", "--json"]).json());
+    let (page, report) =
+        (env.ok(&["inspect", "@web"]), env.run(&["inspect", "@web", "--json"]).json());
 
-    assert!(page.contains("signature   there is an attestation; it was NOT verified here"), "{page}");
+    assert!(
+        page.contains("signature   there is an attestation; it was NOT verified here"),
+        "{page}"
+    );
     assert_eq!(report["schema"], "relay-bundle/inspect/v1");
     assert_eq!((&report["attested"], &report["verified"]), (&true.into(), &false.into()));
 }
@@ -48,7 +52,10 @@ fn what_lowers_the_fence_is_told() {
 
     let page = env.ok(&["inspect", "dev"]);
 
-    assert!(page.contains("! secret values in the bundle: relay-claude-relay-literal/jwt-secret"), "{page}");
+    assert!(
+        page.contains("! secret values in the bundle: relay-claude-relay-literal/jwt-secret"),
+        "{page}"
+    );
     assert!(page.contains("claude-relay: its root file system is writable"), "{page}");
     assert!(page.contains("signature   none: the profile is not built"), "{page}");
     assert!(!page.contains("not-a-secret"), "{page}");

@@ -35,18 +35,26 @@ fn mode(path: &Utf8Path) -> u32 {
 /// Runs a command in a shell, where `$0` is the program.
 fn shell(env: &TestEnv, script: &str) -> Ran {
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", script, env!("CARGO_BIN_EXE_relay-bundle")]).current_dir(env.path()).env_clear();
+    command
+        .args(["-c", script, env!("CARGO_BIN_EXE_relay-bundle")])
+        .current_dir(env.path())
+        .env_clear();
     ran(&command.output().unwrap())
 }
 
 fn ran(output: &std::process::Output) -> Ran {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    Ran { code: output.status.code().unwrap(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    Ran {
+        code: output.status.code().unwrap(),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    }
 }
 
 /// The names of what is in the folder, without what every test finds there.
 fn names(env: &TestEnv) -> Vec<String> {
-    let entries = env.path().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned());
+    let entries =
+        env.path().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned());
     let mut names: Vec<String> = entries.filter(|name| name != "profiles").collect();
     names.sort();
     names
@@ -58,7 +66,10 @@ fn a_pair_is_made_and_its_trust_entry_is_printed() {
 
     let ran = env.run(&["keygen", "--holder", "build-desk"]);
 
-    assert_eq!((ran.code, names(&env)), (0, vec!["signing.pem".to_owned(), "signing.pub.pem".to_owned()]));
+    assert_eq!(
+        (ran.code, names(&env)),
+        (0, vec!["signing.pem".to_owned(), "signing.pub.pem".to_owned()])
+    );
     assert_eq!(mode(&env.path().join("signing.pem")), 0o600);
     assert_eq!(mode(&env.path().join("signing.pub.pem")), 0o644);
     let private = PrivateKey::from_pem(read(&env, "signing.pem").as_bytes(), None).unwrap();
@@ -68,7 +79,10 @@ fn a_pair_is_made_and_its_trust_entry_is_printed() {
     let schema = "schema = \"relay-bundle/trust/v1\"\n";
     let policy = Policy::parse(&format!("{schema}{}", ran.stdout)).unwrap();
     let key = &policy.keys()[&public.id()];
-    assert_eq!((&key.public, key.holder.as_str(), key.status), (&public, "build-desk", Status::Active));
+    assert_eq!(
+        (&key.public, key.holder.as_str(), key.status),
+        (&public, "build-desk", Status::Active)
+    );
     // What was signed before the entry was printed counts as well.
     assert_eq!(key.not_before, None);
     let days = key.not_after.unwrap().seconds_since(days_from_now(0)) / DAY_SECONDS;
@@ -94,7 +108,10 @@ fn the_report_says_the_same_as_data() {
         (&report["public"], &report["publicPem"]),
         (&public.to_base64().into(), &public.to_pem().into())
     );
-    assert_eq!((&report["privateFile"], &report["publicFile"]), (&"a.pem".into(), &"a.pub.pem".into()));
+    assert_eq!(
+        (&report["privateFile"], &report["publicFile"]),
+        (&"a.pem".into(), &"a.pub.pem".into())
+    );
     assert_eq!(report["holder"], "builder");
     let entry = report["trustEntry"].as_str().unwrap();
     // A policy that takes the entry accepts what the key signed before the entry was printed.
@@ -167,7 +184,10 @@ fn a_passphrase_that_is_missing_wrong_or_none_is_refused() {
     write_private(&env, "short", "seven77\n");
     env.ok(&["keygen", "--passphrase-file", "pass"]);
     for (arguments, why) in [
-        ("keygen --public signing.pem", "`signing.pem` is encrypted, and there is no terminal to ask on"),
+        (
+            "keygen --public signing.pem",
+            "`signing.pem` is encrypted, and there is no terminal to ask on",
+        ),
         ("keygen --public signing.pem --passphrase-file wrong", "the passphrase is wrong"),
         ("keygen --public signing.pem --passphrase-file missing", "`missing`"),
         ("keygen --public signing.pem --passphrase-file two", "is more than one line"),
@@ -203,7 +223,8 @@ fn a_passphrase_is_asked_for_on_a_terminal_and_not_shown() {
 
     let (code, seen) = on_terminal(&["another passphrase"], "keygen --public signing.pem");
     assert!(code == 2 && seen.contains("the passphrase is wrong"), "{seen}");
-    let (code, seen) = on_terminal(&[PASSPHRASE, "correct house"], "keygen --passphrase --out new.pem");
+    let (code, seen) =
+        on_terminal(&[PASSPHRASE, "correct house"], "keygen --passphrase --out new.pem");
     assert!(code == 2 && seen.contains("the two passphrases differ"), "{seen}");
     let (code, seen) = on_terminal(&["short"], "keygen --passphrase --out new.pem");
     assert!(code == 2 && seen.contains("fewer than 8 bytes"), "{seen}");
@@ -287,8 +308,11 @@ fn what_is_no_file_or_too_large_is_refused_at_once() {
         ("missing", "`missing`"),
         ("text", "`text` holds neither half of a key"),
     ] {
-        let output =
-            env.command(&["keygen", "--public", name]).timeout(Duration::from_secs(20)).output().unwrap();
+        let output = env
+            .command(&["keygen", "--public", name])
+            .timeout(Duration::from_secs(20))
+            .output()
+            .unwrap();
         let ran = ran(&output);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{name}: {}", ran.stderr);
         assert!(ran.stderr.contains(why), "{name}: {}", ran.stderr);
@@ -335,7 +359,11 @@ MCowBQYDK2VwAyEAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
     let ran = env.run(&["keygen", "--public", "weak.pem"]);
 
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
-    assert!(ran.stderr.contains("`weak.pem` is no public key to trust: it is weak"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("`weak.pem` is no public key to trust: it is weak"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -418,7 +446,10 @@ fn a_file_that_is_no_private_key_is_told_by_what_it_is_and_not_by_its_mode() {
             &["sign", "web.tar", "--key", "signing.pub.pem"][..],
             "`signing.pub.pem` cannot sign: it is the public half",
         ),
-        (&["sign", "web.tar", "--key", "trust.toml"], "`trust.toml` cannot sign: it is no PEM file"),
+        (
+            &["sign", "web.tar", "--key", "trust.toml"],
+            "`trust.toml` cannot sign: it is no PEM file",
+        ),
         (&["keygen", "--public", "trust.toml"], "`trust.toml` holds neither half of a key"),
     ];
     for (arguments, wanted) in table {
@@ -434,11 +465,13 @@ fn a_file_that_is_no_private_key_is_told_by_what_it_is_and_not_by_its_mode() {
 fn a_key_whose_lines_have_another_length_is_the_same_key() {
     let env = TestEnv::new();
     env.ok(&["keygen"]);
-    let keyid = |file: &str| env.run(&["keygen", "--public", file, "--json"]).json()["keyid"].clone();
+    let keyid =
+        |file: &str| env.run(&["keygen", "--public", file, "--json"]).json()["keyid"].clone();
     for file in ["signing.pem", "signing.pub.pem"] {
         let text = read(&env, file);
         let mut lines = text.lines();
-        let (begin, body, end) = (lines.next().unwrap(), lines.next().unwrap(), lines.next().unwrap());
+        let (begin, body, end) =
+            (lines.next().unwrap(), lines.next().unwrap(), lines.next().unwrap());
         let (start, rest) = body.split_at(20);
 
         write_private(&env, "narrow.pem", &format!("{begin}\n{start}\n{rest}\n{end}\n"));

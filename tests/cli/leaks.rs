@@ -1,4 +1,5 @@
-//! What a profile, its links and values of Helm may not bring onto a terminal: lines of other files, control characters.
+//! What a profile, its links and values of Helm may not bring onto a terminal: lines of other
+//! files, control characters.
 
 use std::os::unix::fs::symlink;
 
@@ -75,7 +76,10 @@ fn sealed_file_that_is_a_link_out_of_the_folder_is_refused() {
     fs_err::write(env.path().join("outside.age"), "age-encryption.org/v1\n").unwrap();
     fs_err::create_dir(env.path().join("profiles/secrets")).unwrap();
     symlink("../../outside.age", env.path().join("profiles/secrets/x.age")).unwrap();
-    env.write_profile("sealed", "extends = [\"web\"]\nconfig.jwtSecret = { age = \"secrets/x.age\" }\n");
+    env.write_profile(
+        "sealed",
+        "extends = [\"web\"]\nconfig.jwtSecret = { age = \"secrets/x.age\" }\n",
+    );
 
     let ran = env.run(&["build", "sealed"]);
 
@@ -103,7 +107,10 @@ fn control_characters_of_a_profile_are_escaped_in_every_output() {
     let env = TestEnv::new();
     let unseen: String = UNSEEN.iter().filter(|c| **c != '\u{7f}').collect();
     env.write_profile("bad", &format!("extends = [\"web\"]\n\"key{unseen}\" = 1\npodAnnotations = {{ \"a{unseen}\" = \"b{unseen}\" }} # {unseen}\n"));
-    env.write_profile("good", "extends = [\"web\"]\npodAnnotations = { a = \"b\u{200b}\" } # \u{feff}\n");
+    env.write_profile(
+        "good",
+        "extends = [\"web\"]\npodAnnotations = { a = \"b\u{200b}\" } # \u{feff}\n",
+    );
 
     for arguments in [
         &["build", "bad"][..],
@@ -126,21 +133,25 @@ fn column_of_a_finding_behind_escaped_characters_is_that_of_the_file() {
     let ran = env.run(&["build", "bad", "--json"]);
 
     let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    let column =
-        report["diagnostics"].as_array().unwrap().iter().find(|finding| finding["code"] == "RB0002").unwrap()
-            ["place"]["column"]
-            .clone();
+    let column = report["diagnostics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|finding| finding["code"] == "RB0002")
+        .unwrap()["place"]["column"]
+        .clone();
     assert!(ran.stderr.contains(&format!("profiles/bad.toml:2:{column}\n")), "{}", ran.stderr);
 }
 
 #[test]
 fn control_characters_of_values_are_escaped_by_import() {
     let env = TestEnv::new();
-    let values =
-        r#"{"podAnnotations": {"a": "b\u009b\u200b\u202e\u2066\ufeff\u007f", "c\u200b": "d"}, "x\u009b": 1}"#;
+    let values = r#"{"podAnnotations": {"a": "b\u009b\u200b\u202e\u2066\ufeff\u007f", "c\u200b": "d"}, "x\u009b": 1}"#;
     fs_err::write(env.path().join("values.yaml"), values).unwrap();
 
-    for arguments in [&["import", "helm", "values.yaml"][..], &["import", "helm", "values.yaml", "--json"]] {
+    for arguments in
+        [&["import", "helm", "values.yaml"][..], &["import", "helm", "values.yaml", "--json"]]
+    {
         let ran = env.run(arguments);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         assert_seen(&ran);

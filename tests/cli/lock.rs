@@ -12,8 +12,9 @@ fn update_that_swallows_profile_names_it_in_hint() {
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("no listed profile has the image `web`"), "{}", ran.stderr);
     assert!(
-        ran.stderr
-            .contains("hint: to update every image of the listed profiles: relay-bundle lock web --update"),
+        ran.stderr.contains(
+            "hint: to update every image of the listed profiles: relay-bundle lock web --update"
+        ),
         "{}",
         ran.stderr
     );
@@ -53,7 +54,11 @@ fn profiles_that_are_locked_at_once_are_all_listed() {
     let names = profiles_like_tiny(&env, 12);
     let start = |name: &String| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
-        command.args(["-q", "lock", name]).current_dir(env.path()).env_clear().env("HOME", env.path());
+        command
+            .args(["-q", "lock", name])
+            .current_dir(env.path())
+            .env_clear()
+            .env("HOME", env.path());
         command.stdout(Stdio::null()).spawn().unwrap()
     };
 
@@ -82,12 +87,17 @@ fn lock_that_looks_nothing_up_reads_no_credentials() {
 fn lock_that_is_a_link_out_of_the_folder_is_refused_unread() {
     let env = TestEnv::new();
     env.write("secret", b"s3cr3t-s3cr3t = 1\n");
-    std::os::unix::fs::symlink(env.path().join("secret"), env.path().join("profiles/images.lock")).unwrap();
+    std::os::unix::fs::symlink(env.path().join("secret"), env.path().join("profiles/images.lock"))
+        .unwrap();
     for arguments in [&["build", "web"][..], &["lock", "--check"], &["lock", "web"]] {
         let ran = env.run(arguments);
 
         assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
-        assert!(ran.stderr.contains("is a link out of `profiles`"), "{arguments:?}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains("is a link out of `profiles`"),
+            "{arguments:?}: {}",
+            ran.stderr
+        );
         assert!(!ran.stderr.contains("s3cr3t"), "{}", ran.stderr);
     }
 }
@@ -99,7 +109,8 @@ fn check_refuses_two_sources_of_one_name() {
     let path = env.path().join("profiles/images.lock");
     let text = fs_err::read_to_string(&path).unwrap();
     let mut lock = relay_bundle::images::lock::Lock::parse(&text).unwrap();
-    let (name, image) = lock.images.iter().next().map(|(name, image)| (name.clone(), image.clone())).unwrap();
+    let (name, image) =
+        lock.images.iter().next().map(|(name, image)| (name.clone(), image.clone())).unwrap();
     let other = format!("elsewhere.example/{}:{}", name.repository(), name.tag().unwrap());
     let digest = relay_bundle::model::digest::Digest::of(b"another image");
     lock.images.insert(

@@ -28,9 +28,11 @@ fn pack_of_each_place_equals_gnu_tar() {
     let entry = env.build(&["tiny"]);
     put(&entry.join("attestation.dsse.json"), b"{}");
     let report = env.run(&["pack", "@tiny", "big.tar", "--images", "all", "--json"]).json();
-    let tar = "mkdir big && cd big && tar -xf ../big.tar && tar --format=ustar --owner=0 --group=0 --numeric-owner \
-               --mode=0644 --mtime=@0 -b1 -cf ../gnu.tar $(tar -tf ../big.tar)";
-    assert!(Command::new("sh").args(["-c", tar]).current_dir(env.path()).status().unwrap().success());
+    let tar = "mkdir big && cd big && tar -xf ../big.tar && tar --format=ustar --owner=0 --group=0 \
+               --numeric-owner --mode=0644 --mtime=@0 -b1 -cf ../gnu.tar $(tar -tf ../big.tar)";
+    assert!(
+        Command::new("sh").args(["-c", tar]).current_dir(env.path()).status().unwrap().success()
+    );
 
     let packed = fs_err::read(env.path().join("big.tar")).unwrap();
     assert!(packed == fs_err::read(env.path().join("gnu.tar")).unwrap());
@@ -39,16 +41,24 @@ fn pack_of_each_place_equals_gnu_tar() {
     // A manifest, a config and two layers.
     assert_eq!(report["blobs"], 4);
     let inspected = env.run(&["inspect", "big.tar", "--json"]).json();
-    assert_eq!((&inspected["contentId"], &inspected["files"]), (&report["contentId"], &report["files"]));
+    assert_eq!(
+        (&inspected["contentId"], &inspected["files"]),
+        (&report["contentId"], &report["files"])
+    );
     // Onto itself, and out of a pipe.
     env.ok(&["pack", "big.tar", "big.tar"]);
-    env.command(&["pack", "/dev/stdin", "piped.tar"]).write_stdin(packed.clone()).assert().success();
+    env.command(&["pack", "/dev/stdin", "piped.tar"])
+        .write_stdin(packed.clone())
+        .assert()
+        .success();
     for name in ["big.tar", "piped.tar"] {
         assert!(fs_err::read(env.path().join(name)).unwrap() == packed, "{name}");
     }
     // To choose of the images takes a second look.
-    let chosen =
-        env.command(&["pack", "/dev/stdin", "x.tar", "--images", "all"]).write_stdin(packed).assert();
+    let chosen = env
+        .command(&["pack", "/dev/stdin", "x.tar", "--images", "all"])
+        .write_stdin(packed)
+        .assert();
     let said = String::from_utf8(chosen.failure().code(2).get_output().stderr.clone()).unwrap();
     assert!(said.contains("`/dev/stdin` can be read only once"), "{said}");
 }
@@ -107,7 +117,8 @@ fn pack_of_damaged_bundle_keeps_old_archive() {
 fn an_archive_is_packed_neither_into_the_store_nor_into_the_bundle_nor_over_anything_else() {
     let env = TestEnv::new();
     let entry = env.build(&["web"]);
-    let copied = Command::new("cp").args(["-a", entry.as_str(), "big"]).current_dir(env.path()).status();
+    let copied =
+        Command::new("cp").args(["-a", entry.as_str(), "big"]).current_dir(env.path()).status();
     assert!(copied.unwrap().success());
     put(&env.path().join("text"), b"not an archive");
     fs_err::create_dir(env.path().join("folder")).unwrap();
@@ -127,7 +138,11 @@ fn an_archive_is_packed_neither_into_the_store_nor_into_the_bundle_nor_over_anyt
         let ran = env.run(&["pack", bundle, file]);
 
         assert_eq!(ran.code, 2, "{bundle} {file}: {}", ran.stderr);
-        assert!(ran.stderr.contains(why) && ran.stdout.is_empty(), "{bundle} {file}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains(why) && ran.stdout.is_empty(),
+            "{bundle} {file}: {}",
+            ran.stderr
+        );
     }
     assert_eq!(fs_err::read(env.path().join("text")).unwrap(), b"not an archive");
     assert!(!env.path().join("x.tar").exists());
@@ -177,7 +192,14 @@ fn bundle_of_usual_size_starts_no_thread() {
     with_layers(&env, &[&bytes(2 << 20)]);
     let threads = |arguments: &[&str]| {
         let output = Command::new(&strace)
-            .args(["-f", "-e", "trace=clone,clone3", "-o", "trace", env!("CARGO_BIN_EXE_relay-bundle")])
+            .args([
+                "-f",
+                "-e",
+                "trace=clone,clone3",
+                "-o",
+                "trace",
+                env!("CARGO_BIN_EXE_relay-bundle"),
+            ])
             .args(arguments)
             .current_dir(env.path())
             .output()
@@ -187,7 +209,8 @@ fn bundle_of_usual_size_starts_no_thread() {
         trace.lines().filter(|line| line.contains("clone")).count()
     };
 
-    for arguments in [&["inspect", "web.tar"][..], &["inspect", "@web"], &["pack", "@web", "x.tar"]] {
+    for arguments in [&["inspect", "web.tar"][..], &["inspect", "@web"], &["pack", "@web", "x.tar"]]
+    {
         assert_eq!(threads(arguments), 0, "{arguments:?}");
     }
     assert!(threads(&["pack", "big.tar", "x.tar"]) > 0, "strace sees no threads at all");
@@ -225,11 +248,10 @@ fn killed_pack_leaves_nothing() {
     assert_eq!(names(&env.path().join("out")), [""; 0]);
 }
 
-/// Runs a command whose folder `small` is a file system of one mebibyte; returns its exit code, what it said, and what
-/// it left in that folder. None where the machine does not allow it.
+/// Runs a command whose folder `small` is a file system of one mebibyte; returns its exit code,
+/// what it said, and what it left in that folder. None where the machine does not allow it.
 fn on_small_disk(env: &TestEnv, arguments: &[&str]) -> Option<(i32, String, String)> {
-    let script =
-        r#"mount -t tmpfs -o size=1m tmpfs small || exit 77; "$@"; code=$?; ls -A small; exit $code"#;
+    let script = r#"mount -t tmpfs -o size=1m tmpfs small || exit 77; "$@"; code=$?; ls -A small; exit $code"#;
     fs_err::create_dir_all(env.path().join("small")).unwrap();
     let run = |unshare: &[&str]| {
         let mut command = Command::new("unshare");

@@ -1,4 +1,5 @@
-//! `split` and `join`, and archives in parts: a bad part is named, and only that one is copied again.
+//! `split` and `join`, and archives in parts: a bad part is named, and only that one is copied
+//! again.
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -36,7 +37,13 @@ fn a_file_comes_back_from_its_parts_and_sha256sum_checks_them() {
     let files = names(&env.path().join("usb"));
     assert_eq!(
         files,
-        ["big.tar.part001", "big.tar.part002", "big.tar.part003", "big.tar.part004", "big.tar.parts"]
+        [
+            "big.tar.part001",
+            "big.tar.part002",
+            "big.tar.part003",
+            "big.tar.part004",
+            "big.tar.parts"
+        ]
     );
     assert_eq!(fs_err::metadata(part(&env, 1)).unwrap().len(), 1_000_000);
     let check = Command::new("sha256sum")
@@ -47,7 +54,9 @@ fn a_file_comes_back_from_its_parts_and_sha256sum_checks_them() {
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
 
     for (number, source) in
-        ["usb/big.tar.parts", "usb", "usb/big.tar.part001", "usb/big.tar.part004"].iter().enumerate()
+        ["usb/big.tar.parts", "usb", "usb/big.tar.part001", "usb/big.tar.part004"]
+            .iter()
+            .enumerate()
     {
         let out = format!("back{number}.tar");
         let report = env.run(&["join", source, "--out", &out, "--json"]).json();
@@ -134,7 +143,9 @@ fn wherever_a_part_is_bad_it_is_the_part_that_is_named() {
 
         assert_eq!(ran.code, 3, "{at}: {}", ran.stderr);
         assert!(
-            ran.stderr.contains(&format!("1 of 4 parts is bad: `usb/big.tar.part00{number}` was altered")),
+            ran.stderr.contains(&format!(
+                "1 of 4 parts is bad: `usb/big.tar.part00{number}` was altered"
+            )),
             "{at}: {}",
             ran.stderr
         );
@@ -161,9 +172,9 @@ fn one_part_is_replaced_in_its_place_or_from_another() {
     }
     assert_eq!(wrong.code, 2);
     assert!(
-        wrong
-            .stderr
-            .contains("`big.tar` is no part of `big.tar`: the names of its parts are `big.tar.part001`"),
+        wrong.stderr.contains(
+            "`big.tar` is no part of `big.tar`: the names of its parts are `big.tar.part001`"
+        ),
         "{}",
         wrong.stderr
     );
@@ -183,7 +194,11 @@ fn what_is_no_regular_file_is_no_part() {
 
     for ran in [link, pipe] {
         assert_eq!(ran.code, 3, "{}", ran.stderr);
-        assert!(ran.stderr.contains("`usb/big.tar.part002` is not a regular file"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("`usb/big.tar.part002` is not a regular file"),
+            "{}",
+            ran.stderr
+        );
     }
 }
 
@@ -219,7 +234,10 @@ fn nothing_is_overwritten_and_what_cannot_be_split_or_joined_is_told() {
     put(&env.path().join("usb/another.parts"), b"");
     let before = names(&env.path().join("usb"));
     let table = [
-        (&["split", "big.tar", "--size", "1MB", "--out", "usb"][..], "`usb/big.tar.part001` is in the way"),
+        (
+            &["split", "big.tar", "--size", "1MB", "--out", "usb"][..],
+            "`usb/big.tar.part001` is in the way",
+        ),
         (&["split", "empty", "--size", "1MB"], "it has parts of 0 bytes, or of nothing"),
         (&["split", "big.tar", "--size", "10"], "parts, and 10000 are allowed"),
         (&["split", "bundles", "--size", "1MB"], "is not a regular file"),
@@ -247,7 +265,9 @@ type Damage = fn(&TestEnv);
 fn a_bad_part_is_told_before_anything_about_keys_and_has_a_code() {
     let key = |env: &TestEnv| env.write("other.pub.pem", sealing::key("other").public().to_pem());
     let cases: [(&str, Damage); 4] = [
-        ("TAMPERED: 1 of 4 parts is bad: `usb/big.tar.part001` was altered", |env| flip(&part(env, 1), 600)),
+        ("TAMPERED: 1 of 4 parts is bad: `usb/big.tar.part001` was altered", |env| {
+            flip(&part(env, 1), 600)
+        }),
         ("MISSING_FILE: 1 of 4 parts is bad: `usb/big.tar.part003` is missing", |env| {
             fs_err::remove_file(part(env, 3)).unwrap();
         }),
@@ -272,8 +292,16 @@ fn a_bad_part_is_told_before_anything_about_keys_and_has_a_code() {
 
             let lines: Vec<&str> = ran.stderr.lines().collect();
             assert_eq!(ran.code, 3, "{command:?}: {}", ran.stderr);
-            assert!(lines[0].starts_with(&format!("error: {wanted}")), "{command:?}: {}", ran.stderr);
-            assert!(lines[1].starts_with("hint: copy the bad parts again"), "{command:?}: {}", ran.stderr);
+            assert!(
+                lines[0].starts_with(&format!("error: {wanted}")),
+                "{command:?}: {}",
+                ran.stderr
+            );
+            assert!(
+                lines[1].starts_with("hint: copy the bad parts again"),
+                "{command:?}: {}",
+                ran.stderr
+            );
             assert_eq!(ran.json()["code"], wanted.split(':').next().unwrap(), "{command:?}");
         }
     }
@@ -296,7 +324,8 @@ fn verify_takes_a_part_from_another_place() {
 
     assert!(page.contains("verified    usb/web.tar.parts"), "{page}");
     for bundle in ["web.tar", "-", "@web"] {
-        let ran = env.run(&["verify", bundle, "--trust", "trust.toml", "--part", "usb2/web.tar.part002"]);
+        let ran =
+            env.run(&["verify", bundle, "--trust", "trust.toml", "--part", "usb2/web.tar.part002"]);
         let wanted = format!("error: --part names a part, and `{bundle}` is no index of parts\n");
         assert_eq!(ran.code, 2, "{bundle}: {}", ran.stderr);
         assert!(ran.stderr.starts_with(&wanted), "{}", ran.stderr);
@@ -311,7 +340,10 @@ fn a_folder_or_a_part_that_is_no_bundle_leads_to_the_one_that_is_meant() {
     let verify = |path| ["verify", path, "--key", "key.pub.pem"];
     let sign = |path| ["sign", path, "--key", "key.pem"];
     let folder = ("there is no bundle in `usb/`", Some("hint: is `usb/big.tar.parts` meant?"));
-    let part = ("`usb/big.tar.part001` is one part of", Some("hint: name their index: `usb/big.tar.parts`"));
+    let part = (
+        "`usb/big.tar.part001` is one part of",
+        Some("hint: name their index: `usb/big.tar.parts`"),
+    );
     let table = [
         (&verify("usb/")[..], folder),
         (&sign("usb/"), folder),
@@ -327,7 +359,11 @@ fn a_folder_or_a_part_that_is_no_bundle_leads_to_the_one_that_is_meant() {
         let ran = env.run(arguments);
 
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}: {}", ran.stderr);
-        assert!(ran.stderr.starts_with(&format!("error: {wanted}")), "{arguments:?}: {}", ran.stderr);
+        assert!(
+            ran.stderr.starts_with(&format!("error: {wanted}")),
+            "{arguments:?}: {}",
+            ran.stderr
+        );
         assert_eq!(ran.stderr.lines().nth(1), hint, "{arguments:?}");
     }
 }
@@ -343,5 +379,9 @@ fn a_bundle_that_lost_one_of_its_first_two_files_is_still_one() {
     let ran = env.run(&["verify", entry.as_str(), "--trust", "trust.toml"]);
 
     assert_eq!(ran.code, 3, "{}", ran.stderr);
-    assert!(ran.stderr.starts_with("error: MISSING_FILE: `SHA256SUMS` is missing\n"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.starts_with("error: MISSING_FILE: `SHA256SUMS` is missing\n"),
+        "{}",
+        ran.stderr
+    );
 }

@@ -30,12 +30,20 @@ fn refused(ran: &Ran, code: i32, words: &[&str]) {
 #[test]
 fn images_that_would_go_to_where_they_come_from_are_refused() {
     let ran = push(&carried(), "all.tar", &[]);
-    refused(&ran, 2, &["ghcr.io/wei-shaw/claude-relay-service:v1.1.314@sha256:", "--registry HOST[/PREFIX]"]);
+    refused(
+        &ran,
+        2,
+        &["ghcr.io/wei-shaw/claude-relay-service:v1.1.314@sha256:", "--registry HOST[/PREFIX]"],
+    );
 }
 
 #[test]
 fn bundle_from_stdin_is_refused() {
-    refused(&push(&carried(), "-", &[]), 2, &["a bundle from stdin is not read", "write it to a file first"]);
+    refused(
+        &push(&carried(), "-", &[]),
+        2,
+        &["a bundle from stdin is not read", "write it to a file first"],
+    );
 }
 
 #[test]
@@ -58,7 +66,11 @@ fn bundle_whose_images_are_not_pinned_is_refused() {
 fn registry_of_another_form_is_refused() {
     let env = carried();
     for registry in ["https://r.example", "r", "r.example/", "r.example/x:1"] {
-        refused(&push(&env, "all.tar", &["--registry", registry]), 2, &["is not HOST or HOST/PREFIX"]);
+        refused(
+            &push(&env, "all.tar", &["--registry", registry]),
+            2,
+            &["is not HOST or HOST/PREFIX"],
+        );
     }
 }
 

@@ -1,4 +1,5 @@
-//! Every reason for which a bundle is not trusted, through the program: exit code 3, the code, the keys, no data.
+//! Every reason for which a bundle is not trusted, through the program: exit code 3, the code, the
+//! keys, no data.
 
 use std::collections::BTreeSet;
 
@@ -43,7 +44,10 @@ const CASES: [Case; 35] = [
     Case { code: "UNTRUSTED_KEY", prepare: |env| sealed(env, &["stranger"], |_| {}) },
     Case { code: "REVOKED_KEY", prepare: |env| key_that_is(env, "status = \"revoked\"") },
     Case { code: "RETIRED_KEY", prepare: |env| key_that_is(env, "status = \"retired\"") },
-    Case { code: "KEY_NOT_VALID", prepare: |env| key_that_is(env, "notAfter = \"2001-01-01T00:00:00Z\"") },
+    Case {
+        code: "KEY_NOT_VALID",
+        prepare: |env| key_that_is(env, "notAfter = \"2001-01-01T00:00:00Z\""),
+    },
     Case {
         code: "BELOW_THRESHOLD",
         prepare: |env| {
@@ -73,7 +77,9 @@ const CASES: [Case; 35] = [
     },
     Case {
         code: "NO_GRANT",
-        prepare: |env| sealed(env, &["builder"], |predicate| predicate.profile = "other".parse().unwrap()),
+        prepare: |env| {
+            sealed(env, &["builder"], |predicate| predicate.profile = "other".parse().unwrap())
+        },
     },
     Case {
         code: "NO_GRANT",
@@ -85,7 +91,8 @@ const CASES: [Case; 35] = [
     Case {
         code: "BELOW_MIN_SERIAL",
         prepare: |env| {
-            let parts = [policy_key("builder", ""), policy_grant(&["builder"], 1, "minSerial = 10")];
+            let parts =
+                [policy_key("builder", ""), policy_grant(&["builder"], 1, "minSerial = 10")];
             env.write("trust.toml", policy("", &parts));
             sealed(env, &["builder"], |predicate| predicate.serial = 9)
         },
@@ -123,7 +130,9 @@ const CASES: [Case; 35] = [
     },
     Case {
         code: "EXPIRED",
-        prepare: |env| sealed(env, &["builder"], |predicate| predicate.issued = days_from_now(-181)),
+        prepare: |env| {
+            sealed(env, &["builder"], |predicate| predicate.issued = days_from_now(-181))
+        },
     },
     Case {
         code: "ROLLBACK",
@@ -169,20 +178,31 @@ const CASES: [Case; 35] = [
     Case {
         code: "TAMPERED",
         prepare: |env| {
-            // Another bundle with its own good signature, in the place of the entry that is named after the first.
+            // Another bundle with its own good signature, in the place of the entry that is named
+            // after the first.
             in_folder(env, |_| {});
             let entry = env.build(&["web"]);
             let other = env.build(&["web", "--set", "config.logLevel=\"debug\""]);
             env.seal_entry(&other, "other.tar", &["builder"], |_| {});
             fs_err::remove_dir_all(&entry).unwrap();
             fs_err::rename(&other, &entry).unwrap();
-            ["@", entry.file_name().unwrap()].concat().split(' ').map(str::to_owned).chain(trust()).collect()
+            ["@", entry.file_name().unwrap()]
+                .concat()
+                .split(' ')
+                .map(str::to_owned)
+                .chain(trust())
+                .collect()
         },
     },
-    Case { code: "EXTRA_FILE", prepare: |env| in_folder(env, |entry| append(entry, "manifests/more.yaml")) },
+    Case {
+        code: "EXTRA_FILE",
+        prepare: |env| in_folder(env, |entry| append(entry, "manifests/more.yaml")),
+    },
     Case {
         code: "MISSING_FILE",
-        prepare: |env| in_folder(env, |entry| fs_err::remove_file(entry.join("recipe.json")).unwrap()),
+        prepare: |env| {
+            in_folder(env, |entry| fs_err::remove_file(entry.join("recipe.json")).unwrap())
+        },
     },
     Case {
         code: "TRUNCATED",
@@ -229,7 +249,9 @@ const CASES: [Case; 35] = [
     Case {
         code: "CONTENT_MISMATCH",
         prepare: |env| {
-            sealed(env, &["builder"], |predicate| predicate.namespace = "kube-system".parse().unwrap())
+            sealed(env, &["builder"], |predicate| {
+                predicate.namespace = "kube-system".parse().unwrap()
+            })
         },
     },
     Case {
@@ -265,8 +287,7 @@ fn attested(env: &TestEnv, attestation: &[u8]) -> Vec<String> {
 /// An envelope in its only spelling, with the builder's signature.
 fn dsse(kind: &str, payload: &[u8], sig: &[u8]) -> Vec<u8> {
     let signature = json!({"keyid": key("builder").public().id(), "sig": STANDARD.encode(sig)});
-    let envelope =
-        json!({"payload": STANDARD.encode(payload), "payloadType": kind, "signatures": [signature]});
+    let envelope = json!({"payload": STANDARD.encode(payload), "payloadType": kind, "signatures": [signature]});
     serde_json::to_vec(&envelope).unwrap()
 }
 
@@ -297,13 +318,16 @@ fn with_the_network_of_the_node(env: &TestEnv) -> Vec<String> {
     let old = text("SHA256SUMS");
     let mut sums = old.clone();
     for (name, new) in [(path.as_str(), &manifest), ("bundle.json", &index)] {
-        let [before, after] = [&text(name), new].map(|text| Digest::of(text.as_bytes()).to_string());
+        let [before, after] =
+            [&text(name), new].map(|text| Digest::of(text.as_bytes()).to_string());
         assert_ne!(before, after, "{name}");
         sums = sums.replace(&before, &after);
-        signed.predicate.bytes = signed.predicate.bytes + new.len() as u64 - text(name).len() as u64;
+        signed.predicate.bytes =
+            signed.predicate.bytes + new.len() as u64 - text(name).len() as u64;
     }
     signed.content_id = Digest::of(sums.as_bytes());
-    for (name, new) in [(path.as_str(), &manifest), ("bundle.json", &index), ("SHA256SUMS", &sums)] {
+    for (name, new) in [(path.as_str(), &manifest), ("bundle.json", &index), ("SHA256SUMS", &sums)]
+    {
         fs_err::write(entry.join(name), new).unwrap();
     }
     let attestation = envelope(&signed, &["builder"]).to_bytes();
@@ -351,11 +375,20 @@ fn every_reason_has_its_code_and_lets_nothing_out() {
         assert_eq!(json["schema"], "relay-bundle/error/v1", "{json}");
         assert_eq!((&json["code"], &json["exitCode"]), (&code.into(), &3.into()), "{json}");
         let said = format!("error: {}\n", json["error"].as_str().unwrap());
-        assert!(said.starts_with(&format!("error: {code}: ")) && report.stderr.contains(&said), "{json}");
+        assert!(
+            said.starts_with(&format!("error: {code}: ")) && report.stderr.contains(&said),
+            "{json}"
+        );
         assert!(json["found"].is_array() && json["expected"].is_array(), "{json}");
         if !arguments.contains(&"--at") {
-            let emitted = env.run(&[&arguments[..], &["--emit", "--secrets-exist", "--record"]].concat());
-            assert_eq!((emitted.code, emitted.stdout.as_str()), (3, ""), "{code}: {}", emitted.stderr);
+            let emitted =
+                env.run(&[&arguments[..], &["--emit", "--secrets-exist", "--record"]].concat());
+            assert_eq!(
+                (emitted.code, emitted.stdout.as_str()),
+                (3, ""),
+                "{code}: {}",
+                emitted.stderr
+            );
         }
     }
 }
@@ -365,7 +398,8 @@ fn a_refusal_names_the_keys_that_were_found_and_those_that_were_expected() {
     let env = TestEnv::new();
     let keys = ["builder", "approver", "gone"];
     let more = ["", "", "status = \"revoked\""];
-    let keys: Vec<String> = keys.iter().zip(more).map(|(name, more)| policy_key(name, more)).collect();
+    let keys: Vec<String> =
+        keys.iter().zip(more).map(|(name, more)| policy_key(name, more)).collect();
     let grant = policy_grant(&["builder", "approver", "gone"], 2, "");
     env.write("trust.toml", policy("", &[keys.concat(), grant]));
     env.seal("web.tar", &["builder", "gone", "stranger"], |_| {});
@@ -374,8 +408,10 @@ fn a_refusal_names_the_keys_that_were_found_and_those_that_were_expected() {
     let (ran, json) = (env.run(&verify), env.run(&[&verify[..], &["--json"]].concat()).json());
 
     let id = |name: &str| key(name).public().id();
-    let mut wanted =
-        vec!["error: BELOW_THRESHOLD: too few holders have signed: 1 of the 2 that are needed".to_owned()];
+    let mut wanted = vec![
+        "error: BELOW_THRESHOLD: too few holders have signed: 1 of the 2 that are needed"
+            .to_owned(),
+    ];
     let mut found = vec![
         (id("builder"), Some("builder"), "counts", "counts"),
         (id("gone"), Some("gone"), "is revoked", "revoked"),
@@ -388,10 +424,15 @@ fn a_refusal_names_the_keys_that_were_found_and_those_that_were_expected() {
     }
     let mut expected = [(id("builder"), "builder"), (id("approver"), "approver")];
     expected.sort();
-    wanted.extend(expected.iter().map(|(id, holder)| format!("expected: the key {id} of {holder}")));
+    wanted
+        .extend(expected.iter().map(|(id, holder)| format!("expected: the key {id} of {holder}")));
     assert_eq!(ran.stderr.lines().take(wanted.len()).collect::<Vec<_>>(), wanted);
-    let standings: Vec<&str> =
-        json["found"].as_array().unwrap().iter().map(|key| key["standing"].as_str().unwrap()).collect();
+    let standings: Vec<&str> = json["found"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| key["standing"].as_str().unwrap())
+        .collect();
     assert_eq!(standings, found.iter().map(|(.., standing)| *standing).collect::<Vec<_>>());
     assert_eq!(json["expected"][0], json!({"keyid": expected[0].0, "holder": expected[0].1}));
 }
@@ -406,7 +447,10 @@ fn the_expected_keys_are_named_also_where_no_signature_can_be_read() {
         let ran = env.run(&["verify", "web.tar", "--trust", "trust.toml", "--json"]);
 
         let builder = json!({"keyid": key("builder").public().id(), "holder": "builder"});
-        assert_eq!((&ran.json()["found"], &ran.json()["expected"]), (&json!([]), &json!([builder])));
+        assert_eq!(
+            (&ran.json()["found"], &ran.json()["expected"]),
+            (&json!([]), &json!([builder]))
+        );
         assert!(ran.stderr.contains("\nexpected: the key "), "{}", ran.stderr);
     }
 }
@@ -432,7 +476,11 @@ fn every_command_that_refuses_a_bundle_says_why_with_a_code() {
         let ran = env.run(&[arguments, &["--json"]].concat());
 
         assert_eq!(ran.code, 3, "{arguments:?}: {}", ran.stderr);
-        assert!(ran.stderr.starts_with(&format!("error: {code}: ")), "{arguments:?}: {}", ran.stderr);
+        assert!(
+            ran.stderr.starts_with(&format!("error: {code}: ")),
+            "{arguments:?}: {}",
+            ran.stderr
+        );
         assert_eq!(ran.json()["code"], code, "{arguments:?}");
         assert!(!env.path().join("out.tar").exists(), "{arguments:?}");
     }
@@ -456,7 +504,8 @@ fn a_medium_that_cannot_be_read_is_no_verdict() {
 fn codes_of_the_source() -> BTreeSet<String> {
     let path = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("src/trust/refusal.rs");
     let text = fs_err::read_to_string(path).unwrap();
-    let body = text.split("pub fn code(").nth(1).unwrap().split("impl fmt::Display").next().unwrap();
+    let body =
+        text.split("pub fn code(").nth(1).unwrap().split("impl fmt::Display").next().unwrap();
     body.split('"').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
@@ -466,7 +515,8 @@ fn every_code_is_reached_has_a_remedy_and_is_documented() {
     assert!(codes.len() > 25 && codes.contains("TAMPERED"), "{codes:?}");
 
     let mut reached: BTreeSet<String> = CASES.iter().map(|case| case.code.to_owned()).collect();
-    // Each is shown by a test of its own: its exit code is another one. The second is no verdict on the bundle.
+    // Each is shown by a test of its own: its exit code is another one. The second is no verdict on
+    // the bundle.
     reached.insert("UNREADABLE".to_owned());
     for set in [&mut codes, &mut reached] {
         set.insert("IMAGES_MISSING".to_owned());
@@ -494,7 +544,8 @@ fn forbidden_object_is_neither_signed_nor_shown() {
     env.write("key.pem", key("builder").to_pem().as_bytes());
     set_mode(&env.path().join("key.pem"), 0o600);
 
-    for command in [&["inspect", folder][..], &["diff", folder, "web"], &["sign", folder, "--key", "key.pem"]]
+    for command in
+        [&["inspect", folder][..], &["diff", folder, "web"], &["sign", folder, "--key", "key.pem"]]
     {
         let ran = env.run(command);
 
@@ -555,7 +606,8 @@ fn a_site_of_the_policy_is_named_when_a_bundle_is_for_others() {
 
     let ran = env.run(&["verify", "web.tar", "--trust", "trust.toml"]);
 
-    let wanted = format!("error: WRONG_TARGET: the bundle is for lab, plant-9, and this is `{SITE}`\n");
+    let wanted =
+        format!("error: WRONG_TARGET: the bundle is for lab, plant-9, and this is `{SITE}`\n");
     assert!(ran.stderr.starts_with(&wanted), "{}", ran.stderr);
     let value: Value = env.run(&["verify", "web.tar", "--trust", "trust.toml", "--json"]).json();
     assert_eq!(value["found"][0]["standing"], "counts");

@@ -14,9 +14,11 @@ fn a_broken_pipe_ends_quietly() {
         writeln!(many, "\"example.internal/{number}\" = \"{}\"", "x".repeat(60)).unwrap();
     }
     env.write_profile("web", &format!("extends = [\"base\"]\n[podAnnotations]\n{many}"));
-    for arguments in
-        [vec!["render", "web"], vec!["render", "web", "--json"], vec!["diff", "base", "web", "--json"]]
-    {
+    for arguments in [
+        vec!["render", "web"],
+        vec!["render", "web", "--json"],
+        vec!["diff", "base", "web", "--json"],
+    ] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_relay-bundle"))
             .args(&arguments)
             .current_dir(env.path())
@@ -53,7 +55,10 @@ fn the_manifests_of_a_folder_are_those_of_stdout() {
 #[test]
 fn a_folder_loses_what_is_no_longer_rendered_and_keeps_what_is_not_ours() {
     let env = TestEnv::new();
-    env.write_profile("less", "redis.enabled = false\nexternalRedis.host = \"redis.example.internal\"\n");
+    env.write_profile(
+        "less",
+        "redis.enabled = false\nexternalRedis.host = \"redis.example.internal\"\n",
+    );
     env.ok(&["render", "web", "--out", "manifests"]);
     let own = env.path().join("manifests/kustomization.yaml");
     fs_err::write(&own, "resources: []\n").unwrap();
@@ -73,7 +78,10 @@ fn a_folder_loses_what_is_no_longer_rendered_and_keeps_what_is_not_ours() {
 #[test]
 fn folder_that_two_render_into_at_once_holds_the_manifests_of_one() {
     let env = TestEnv::new();
-    env.write_profile("less", "redis.enabled = false\nexternalRedis.host = \"redis.example.internal\"\n");
+    env.write_profile(
+        "less",
+        "redis.enabled = false\nexternalRedis.host = \"redis.example.internal\"\n",
+    );
     let names = |folder: &str| -> std::collections::BTreeSet<String> {
         let folder = fs_err::read_dir(env.path().join(folder)).unwrap();
         folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()

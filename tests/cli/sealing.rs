@@ -34,7 +34,8 @@ pub(crate) fn policy_key(name: &str, more: &str) -> String {
 
 /// Returns a `[[grant]]` for any bundle; `more` is appended.
 pub(crate) fn policy_grant(names: &[&str], threshold: usize, more: &str) -> String {
-    let ids: Vec<String> = names.iter().map(|name| format!("\"{}\"", key(name).public().id())).collect();
+    let ids: Vec<String> =
+        names.iter().map(|name| format!("\"{}\"", key(name).public().id())).collect();
     format!(
         "[[grant]]\nbundles = [\"relay\"]\nprofiles = [\"web\", \"dev\"]\nenvironments = [\"production\", \"dev\"]\n\
          keys = [{}]\nthreshold = {threshold}\n{more}\n",
@@ -71,8 +72,14 @@ impl TestEnv {
         self.write("trust.toml", policy(&target, &parts));
     }
 
-    /// Builds profile `web` and writes it, signed by `names`, to the archive `name`; `edit` changes what is signed.
-    pub(crate) fn seal(&self, name: &str, names: &[&str], edit: impl FnOnce(&mut Predicate)) -> Utf8PathBuf {
+    /// Builds profile `web` and writes it, signed by `names`, to the archive `name`; `edit` changes
+    /// what is signed.
+    pub(crate) fn seal(
+        &self,
+        name: &str,
+        names: &[&str],
+        edit: impl FnOnce(&mut Predicate),
+    ) -> Utf8PathBuf {
         self.seal_entry(&self.build(&["web"]), name, names, edit)
     }
 
@@ -94,7 +101,12 @@ impl TestEnv {
     }
 
     /// Writes the archive `name` of a folder.
-    pub(crate) fn pack(&self, entry: &Utf8Path, name: &str, attestation: Option<&[u8]>) -> Utf8PathBuf {
+    pub(crate) fn pack(
+        &self,
+        entry: &Utf8Path,
+        name: &str,
+        attestation: Option<&[u8]>,
+    ) -> Utf8PathBuf {
         let files = folder::open(entry).unwrap().read_sums().unwrap().into_files().unwrap();
         let mut bytes = Vec::new();
         archive::write(&mut bytes, attestation, &files.read_to_end().unwrap().files).unwrap();

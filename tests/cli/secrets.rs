@@ -25,8 +25,8 @@ const KEYS: [(&str, &str); 2] = [
     ),
 ];
 
-/// A place with two profiles: `web` seals nothing, `sealed` two of its secrets. `value` holds the value, `key` and `other`
-/// a private key each.
+/// A place with two profiles: `web` seals nothing, `sealed` two of its secrets. `value` holds the
+/// value, `key` and `other` a private key each.
 fn place() -> TestEnv {
     let env = TestEnv::new();
     env.write_profile(
@@ -45,7 +45,8 @@ fn private(env: &TestEnv, name: &str, content: &str) {
     fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Runs a command whose words are apart by spaces; neither the value nor a private key may be in what it says.
+/// Runs a command whose words are apart by spaces; neither the value nor a private key may be in
+/// what it says.
 #[track_caller]
 fn run(env: &TestEnv, arguments: &str) -> Ran {
     let ran = env.run(&arguments.split(' ').collect::<Vec<_>>());
@@ -56,7 +57,10 @@ fn run(env: &TestEnv, arguments: &str) -> Ran {
 #[track_caller]
 fn silent(arguments: &str, ran: &Ran) {
     for text in [&ran.stdout, &ran.stderr] {
-        assert!(!text.contains(&VALUE[..8]) && !text.contains(&KEYS[0].0[20..30]), "{arguments}: {text}");
+        assert!(
+            !text.contains(&VALUE[..8]) && !text.contains(&KEYS[0].0[20..30]),
+            "{arguments}: {text}"
+        );
     }
 }
 
@@ -71,7 +75,10 @@ fn ok(env: &TestEnv, arguments: &str) -> Ran {
 #[track_caller]
 fn seal(env: &TestEnv) {
     for key in ["config.jwtSecret", "config.adminPassword"] {
-        ok(env, &format!("secrets encrypt sealed {key} --value-file value --recipient {}", KEYS[0].1));
+        ok(
+            env,
+            &format!("secrets encrypt sealed {key} --value-file value --recipient {}", KEYS[0].1),
+        );
     }
 }
 
@@ -107,7 +114,10 @@ fn a_sealed_value_is_built_carried_and_opened_where_it_belongs() {
             seen.stderr
         );
         let opened = ok(&env, &format!("secrets check {bundle} --identity key --json")).json();
-        assert_eq!((&opened["opened"], &opened["secrets"][1]["place"]), (&true.into(), &PLACE.into()));
+        assert_eq!(
+            (&opened["opened"], &opened["secrets"][1]["place"]),
+            (&true.into(), &PLACE.into())
+        );
         assert_eq!(opened["schema"], "relay-bundle/secrets-check/v1");
     }
     assert_eq!(ok(&env, "secrets check web --identity key").stdout, "");
@@ -118,8 +128,10 @@ fn what_the_profile_does_not_say_yet_is_printed_and_fits() {
     let env = place();
 
     let ran = ok(&env, "secrets encrypt web config.jwtSecret --value-file value");
-    let named =
-        ok(&env, "secrets encrypt web redis.auth.password --value-file value --file secrets/r/1.age --json");
+    let named = ok(
+        &env,
+        "secrets encrypt web redis.auth.password --value-file value --file secrets/r/1.age --json",
+    );
 
     assert_eq!(ran.stdout, "config.jwtSecret = { age = \"secrets/web-jwt-secret.age\" }\n");
     assert!(
@@ -130,7 +142,10 @@ fn what_the_profile_does_not_say_yet_is_printed_and_fits() {
     let report = named.json();
     assert_eq!(report["entry"], "password = { age = \"secrets/r/1.age\" }");
     assert_eq!(report["under"], "[redis.auth]");
-    assert_eq!((&report["stated"], &report["secretKey"]), (&false.into(), &"redis-password".into()));
+    assert_eq!(
+        (&report["stated"], &report["secretKey"]),
+        (&false.into(), &"redis-password".into())
+    );
     assert!(
         named.stderr.contains("put this into `profiles/web.toml`, below `[redis.auth]` in line 2:"),
         "{}",
@@ -143,7 +158,10 @@ fn what_the_profile_does_not_say_yet_is_printed_and_fits() {
     // Nothing else is said then, so the line says where it goes.
     env.write_profile("web", "extends = [\"base\"]\n[config]\nlogLevel = \"debug\"\n");
     let ran = ok(&env, "secrets encrypt web config.jwtSecret --value-file value --replace --quiet");
-    assert_eq!(ran.stdout, "jwtSecret = { age = \"secrets/web-jwt-secret.age\" }  # below [config]\n");
+    assert_eq!(
+        ran.stdout,
+        "jwtSecret = { age = \"secrets/web-jwt-secret.age\" }  # below [config]\n"
+    );
     // Of a key that has another form, the line takes the place.
     env.write_profile(
         "web",
@@ -151,12 +169,20 @@ fn what_the_profile_does_not_say_yet_is_printed_and_fits() {
     );
     let ran = ok(&env, "secrets encrypt web config.jwtSecret --value-file value --replace");
     assert_eq!(ran.stdout, "jwtSecret = { age = \"secrets/web-jwt-secret.age\" }\n");
-    assert!(ran.stderr.contains("in place of what line 4 says of `config.jwtSecret`:"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("in place of what line 4 says of `config.jwtSecret`:"),
+        "{}",
+        ran.stderr
+    );
 }
 
-/// Writes the profile `web` with these lines of `[release]`, and nothing that says what its image is.
+/// Writes the profile `web` with these lines of `[release]`, and nothing that says what its image
+/// is.
 fn web_with(env: &TestEnv, release: &str) {
-    env.write_profile("web", &format!("extends = [\"base\"]\nimage.digest = \"\"\n[release]\n{release}\n"));
+    env.write_profile(
+        "web",
+        &format!("extends = [\"base\"]\nimage.digest = \"\"\n[release]\n{release}\n"),
+    );
 }
 
 const EXAMPLE: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
@@ -169,7 +195,10 @@ fn encrypt_shows_only_warnings_of_its_own_keys() {
     let checked = run(&env, "render web --out out");
     let sealed = ok(
         &env,
-        &format!("secrets encrypt web config.jwtSecret --value-file value --recipient {}", KEYS[0].1),
+        &format!(
+            "secrets encrypt web config.jwtSecret --value-file value --recipient {}",
+            KEYS[0].1
+        ),
     );
 
     for code in ["RB0402", "RB0418"] {
@@ -184,10 +213,17 @@ fn encrypt_refuses_published_example_key() {
     for release in ["recoveryRecipients", "sealRecipients"] {
         web_with(&env, &format!("{release} = [\"{EXAMPLE}\", \"{}\"]", KEYS[0].1));
         for named in [String::new(), format!(" --recipient {EXAMPLE}")] {
-            let ran = run(&env, &format!("secrets encrypt web config.jwtSecret --value-file value{named}"));
+            let ran = run(
+                &env,
+                &format!("secrets encrypt web config.jwtSecret --value-file value{named}"),
+            );
 
             assert_eq!(ran.code, 2, "{}", ran.stderr);
-            assert!(ran.stderr.contains("the example of the shipped profiles (RB0418)"), "{}", ran.stderr);
+            assert!(
+                ran.stderr.contains("the example of the shipped profiles (RB0418)"),
+                "{}",
+                ran.stderr
+            );
         }
     }
     assert!(!env.path().join("profiles/secrets").exists());
@@ -210,7 +246,11 @@ fn encrypt_warns_when_it_seals_for_the_recovery_key() {
 
     let sealed = ok(&env, "secrets encrypt web config.jwtSecret --value-file value");
 
-    assert!(sealed.stderr.contains("warning: sealed for release.recoveryRecipients"), "{}", sealed.stderr);
+    assert!(
+        sealed.stderr.contains("warning: sealed for release.recoveryRecipients"),
+        "{}",
+        sealed.stderr
+    );
 }
 
 /// Adds lines of `[release]` to the profile `sealed`.
@@ -249,7 +289,8 @@ fn file_of_another_site_is_not_replaced_and_help_names_one_of_its_own() {
     let before = fs_err::read(&file).unwrap();
 
     let built = run(&env, "build sealed");
-    let replaced = run(&env, "secrets encrypt sealed config.jwtSecret --value-file value --replace");
+    let replaced =
+        run(&env, "secrets encrypt sealed config.jwtSecret --value-file value --replace");
 
     let own = "config.jwtSecret = { age = \"secrets/sealed-jwt-secret.age\" }";
     assert!(built.stderr.contains(own), "{}", built.stderr);
@@ -259,7 +300,11 @@ fn file_of_another_site_is_not_replaced_and_help_names_one_of_its_own() {
         built.stderr
     );
     assert_eq!(replaced.code, 2, "{}", replaced.stderr);
-    assert!(replaced.stderr.contains(own) && replaced.stderr.contains(PLACE), "{}", replaced.stderr);
+    assert!(
+        replaced.stderr.contains(own) && replaced.stderr.contains(PLACE),
+        "{}",
+        replaced.stderr
+    );
     assert_eq!(fs_err::read(&file).unwrap(), before);
 }
 
@@ -272,7 +317,11 @@ fn seal_recipient_named_after_sealing_is_told() {
     let built = ok(&env, "build sealed");
     let checked = run(&env, "secrets check sealed --identity key --json");
 
-    assert!(built.stderr.contains("warning[RB0431]") && built.stderr.contains(KEYS[1].1), "{}", built.stderr);
+    assert!(
+        built.stderr.contains("warning[RB0431]") && built.stderr.contains(KEYS[1].1),
+        "{}",
+        built.stderr
+    );
     assert!(!built.stderr.contains(KEYS[0].1), "{}", built.stderr);
     assert_eq!(checked.code, 1);
     assert!(problems(&checked).iter().all(|(_, problem)| problem.contains("it is not sealed for")));
@@ -293,7 +342,10 @@ fn a_file_is_replaced_only_on_request_and_a_value_asked_for_only_if_it_can_be_ke
     let replaced = ok(&env, "secrets encrypt sealed config.jwtSecret --value-file value --replace");
     assert_eq!(replaced.stdout, "");
     assert_ne!(fs_err::read(&file).unwrap(), before);
-    let other = run(&env, "secrets encrypt sealed config.jwtSecret --value-file value --file secrets/b.age");
+    let other = run(
+        &env,
+        "secrets encrypt sealed config.jwtSecret --value-file value --file secrets/b.age",
+    );
     assert!(
         other.code == 2 && other.stderr.contains("the profile names `secrets/jwt.age`"),
         "{}",
@@ -307,11 +359,15 @@ fn the_encryption_key_is_not_replaced_or_weak_without_a_word() {
     private(&env, "short", "too-short");
 
     let own = format!("--recipient {}", KEYS[0].1);
-    let first = ok(&env, &format!("secrets encrypt web config.encryptionKey --value-file value {own}"));
-    let again = ok(&env, "secrets encrypt web config.encryptionKey --value-file short --replace --quiet");
+    let first =
+        ok(&env, &format!("secrets encrypt web config.encryptionKey --value-file value {own}"));
+    let again =
+        ok(&env, "secrets encrypt web config.encryptionKey --value-file short --replace --quiet");
 
     assert!(!first.stderr.contains("warning"), "{}", first.stderr);
-    for warning in ["every account and API key of the installation is dead", "fewer than 32 characters"] {
+    for warning in
+        ["every account and API key of the installation is dead", "fewer than 32 characters"]
+    {
         assert!(again.stderr.contains(warning), "{}", again.stderr);
     }
     assert!(!again.stderr.contains("too-short"));
@@ -379,7 +435,10 @@ fn recipients_are_those_of_the_profile_unless_others_are_named() {
     let two = ok(&env, &format!("{command} --recipient {} --recipient {}", KEYS[0].1, KEYS[1].1));
     let none = run(&env, "secrets encrypt nobody config.jwtSecret --value-file value");
 
-    assert_eq!(sealed_for(&own)[0], "age1vw5psx0afg5ns8pgw25p5auz3c9qnmq7h3hcgchd4snllylqgyxqtufe3f");
+    assert_eq!(
+        sealed_for(&own)[0],
+        "age1vw5psx0afg5ns8pgw25p5auz3c9qnmq7h3hcgchd4snllylqgyxqtufe3f"
+    );
     assert_eq!(sealed_for(&two).as_array().unwrap().len(), 2);
     assert!(none.code == 2 && none.stderr.contains("there is no recipient"), "{}", none.stderr);
     assert!(none.stderr.contains("keygen --age"), "{}", none.stderr);
@@ -390,14 +449,19 @@ fn keys_of_ssh_and_plugins_are_refused_and_a_private_key_is_not_repeated() {
     let env = place();
     for (recipient, why) in [
         ("ssh-ed25519", "keys of SSH are not taken"),
-        ("age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t", "a key of a plugin"),
+        (
+            "age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t",
+            "a key of a plugin",
+        ),
         (KEYS[0].0, "this is a private key of age"),
         ("age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq", "is no public key of age"),
         ("nonsense", "is no public key of age"),
     ] {
         let ran = run(
             &env,
-            &format!("secrets encrypt web config.jwtSecret --value-file value --recipient {recipient}"),
+            &format!(
+                "secrets encrypt web config.jwtSecret --value-file value --recipient {recipient}"
+            ),
         );
         assert!(ran.code == 2 && ran.stderr.contains(why), "{recipient}: {}", ran.stderr);
     }
@@ -410,10 +474,8 @@ fn a_key_that_is_no_secret_of_the_profile_is_answered_with_those_that_are() {
         let ran = run(&env, &format!("secrets encrypt web {key} --value-file value"));
         assert_eq!(ran.code, 2);
         assert!(ran.stderr.contains(&format!("uses no secret `{key}`")), "{}", ran.stderr);
-        assert!(
-            ran.stderr.contains(
-                "config.jwtSecret, config.encryptionKey, config.adminPassword, redis.auth.password"
-            )
-        );
+        assert!(ran.stderr.contains(
+            "config.jwtSecret, config.encryptionKey, config.adminPassword, redis.auth.password"
+        ));
     }
 }

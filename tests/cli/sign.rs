@@ -56,9 +56,11 @@ impl Bundles {
     fn assert_nothing_is_left_over(&self) {
         for folder in ["folder", "bundles/.tmp", "."] {
             let folder = self.env.path().join(folder);
-            let names = folder.read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned());
-            let odd: Vec<String> =
-                names.filter(|name| name.contains("attestation") || name.starts_with(".web")).collect();
+            let names =
+                folder.read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned());
+            let odd: Vec<String> = names
+                .filter(|name| name.contains("attestation") || name.starts_with(".web"))
+                .collect();
             assert!(odd.is_empty(), "{folder}: {odd:?}");
         }
     }
@@ -88,7 +90,10 @@ fn a_statement_says_of_a_bundle_what_it_is_and_of_the_release_what_the_signer_wa
         let (statement, signers) = signed(path, &[&bundles.a]);
         let (predicate, id) = (&statement.predicate, bundles.a.public().id());
         assert_eq!(signers, [id].into());
-        assert_eq!((predicate.serial, predicate.issued.to_string().as_str()), (7, "2026-01-02T03:04:05Z"));
+        assert_eq!(
+            (predicate.serial, predicate.issued.to_string().as_str()),
+            (7, "2026-01-02T03:04:05Z")
+        );
         let report = ran.json();
         let wanted = json!({
             "schema": "relay-bundle/sign/v1", "path": report["path"], "contentId": format!("sha256:{}", statement.content_id),
@@ -102,8 +107,14 @@ fn a_statement_says_of_a_bundle_what_it_is_and_of_the_release_what_the_signer_wa
             path.canonicalize().unwrap()
         );
         let inspected = bundles.env.run(&["inspect", name, "--json"]).json();
-        assert_eq!((&inspected["attested"], &inspected["contentId"]), (&json!(true), &wanted["contentId"]));
-        assert_eq!((&inspected["files"], &inspected["bytes"]), (&wanted["files"], &wanted["bytes"]));
+        assert_eq!(
+            (&inspected["attested"], &inspected["contentId"]),
+            (&json!(true), &wanted["contentId"])
+        );
+        assert_eq!(
+            (&inspected["files"], &inspected["bytes"]),
+            (&wanted["files"], &wanted["bytes"])
+        );
     }
     bundles.assert_nothing_is_left_over();
 }
@@ -127,10 +138,10 @@ fn stdout_is_the_path_and_stderr_shows_what_is_signed_before_the_key_is_read() {
     ] {
         assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
     }
-    assert!(
-        ran.stderr
-            .ends_with(&format!("signed by {}; the statement has 1 signature\n", bundles.a.public().id()))
-    );
+    assert!(ran.stderr.ends_with(&format!(
+        "signed by {}; the statement has 1 signature\n",
+        bundles.a.public().id()
+    )));
     assert_eq!(without_key.code, 2);
     assert!(without_key.stderr.contains(&content_id), "{}", without_key.stderr);
     assert_eq!(bundles.sign("web.tar", "b.pem", &["-q"]).stderr, "");
@@ -156,13 +167,20 @@ fn signers_in_any_order_give_the_same_bytes_wherever_the_bundle_lies() {
     }
     assert_eq!(fs_err::read(&one.archive).unwrap(), fs_err::read(&other.archive).unwrap());
     one.env.ok(&["build", "web", "--archive", "again.tar"]);
-    assert_eq!(fs_err::read(one.env.path().join("again.tar")).unwrap(), fs_err::read(&one.archive).unwrap());
+    assert_eq!(
+        fs_err::read(one.env.path().join("again.tar")).unwrap(),
+        fs_err::read(&one.archive).unwrap()
+    );
 }
 
 #[test]
 fn other_terms_than_those_of_the_statement_are_refused_and_the_same_ones_are_not() {
     let bundles = Bundles::new();
-    bundles.signs("web.tar", "a.pem", &[&TERMS[..], &["--expires", "30d", "--site", "lab"]].concat());
+    bundles.signs(
+        "web.tar",
+        "a.pem",
+        &[&TERMS[..], &["--expires", "30d", "--site", "lab"]].concat(),
+    );
     let before = fs_err::read(&bundles.archive).unwrap();
     for (terms, named) in [
         (["--serial", "8"], "has the serial 7"),
@@ -188,7 +206,11 @@ fn other_terms_than_those_of_the_statement_are_refused_and_the_same_ones_are_not
 fn resealing_says_whose_signatures_it_discards_and_what_becomes_less_strict() {
     let bundles = Bundles::new();
     for (name, path) in bundles.all() {
-        bundles.signs(name, "a.pem", &[&TERMS[..], &["--expires", "30d", "--site", "lab"]].concat());
+        bundles.signs(
+            name,
+            "a.pem",
+            &[&TERMS[..], &["--expires", "30d", "--site", "lab"]].concat(),
+        );
 
         let ran = bundles.sign(name, "b.pem", &["--reseal", "--json"]);
 
@@ -217,7 +239,11 @@ fn resealing_never_goes_back_by_accident() {
     let on_purpose = bundles.sign("web.tar", "a.pem", &["--reseal", "--serial", "3"]);
 
     assert_eq!(by_accident.code, 2);
-    assert!(by_accident.stderr.contains(&format!("is not above {highest}")), "{}", by_accident.stderr);
+    assert!(
+        by_accident.stderr.contains(&format!("is not above {highest}")),
+        "{}",
+        by_accident.stderr
+    );
     assert_eq!(on_purpose.code, 0);
     assert!(
         on_purpose.stderr.contains("warning: the serial 3 is not above the old one"),
@@ -236,7 +262,10 @@ fn terms_that_no_verifier_should_meet_are_refused_before_anything_is_written() {
         (vec!["--issued", "2999-01-01T00:00:00Z"], "ahead of the clock"),
         (vec!["--issued", "2999-01-01T00:00:00Z", "--serial", "1"], "ahead of the clock"),
         (vec!["--serial", &too_large], "the serial 9007199254740992"),
-        (vec!["--issued", "2026-01-02T03:04:05Z", "--expires", "2026-01-02T03:04:05Z"], "cannot expire"),
+        (
+            vec!["--issued", "2026-01-02T03:04:05Z", "--expires", "2026-01-02T03:04:05Z"],
+            "cannot expire",
+        ),
         (vec!["--expires", "30"], "write a time such as"),
         (vec!["--site", "Plant 7"], "Plant 7"),
         (vec!["--issued", "yesterday"], "yesterday"),
@@ -253,7 +282,8 @@ fn the_time_of_repeated_builds_counts_only_beside_a_serial() {
     let bundles = Bundles::new();
     let issued_with = |more: &[&str], epoch: &str| {
         let arguments = [&["sign", "web.tar", "--key", "a.pem", "--reseal"], more].concat();
-        let output = bundles.env.command(&arguments).env("SOURCE_DATE_EPOCH", epoch).output().unwrap();
+        let output =
+            bundles.env.command(&arguments).env("SOURCE_DATE_EPOCH", epoch).output().unwrap();
         output
             .status
             .success()
@@ -275,7 +305,8 @@ fn what_a_verifier_would_refuse_is_not_signed() {
             fs_err::write(path.join("bundle.json"), "{}").unwrap();
         } else {
             let bytes = fs_err::read(path).unwrap();
-            let altered = String::from_utf8(bytes).unwrap().replacen("kind: Service\n", "kind: Serviee\n", 1);
+            let altered =
+                String::from_utf8(bytes).unwrap().replacen("kind: Service\n", "kind: Serviee\n", 1);
             fs_err::write(path, altered).unwrap();
         }
 
@@ -292,15 +323,19 @@ fn files_that_contradict_each_other_are_not_signed_although_every_digest_is_righ
     let bundles = Bundles::new();
     let manifest = "manifests/07-svc-relay-claude-relay.yaml";
     let text = fs_err::read_to_string(bundles.folder.join(manifest)).unwrap();
-    fs_err::write(bundles.folder.join(manifest), text.replace("namespace: relay", "namespace: other"))
-        .unwrap();
+    fs_err::write(
+        bundles.folder.join(manifest),
+        text.replace("namespace: relay", "namespace: other"),
+    )
+    .unwrap();
     let sums = fs_err::read_to_string(bundles.folder.join("SHA256SUMS")).unwrap();
     let digest = |line: &str| {
         let path = &line[66..];
         let bytes = fs_err::read(bundles.folder.join(path)).unwrap();
         format!("{}  {path}\n", Digest::of(&bytes))
     };
-    fs_err::write(bundles.folder.join("SHA256SUMS"), sums.lines().map(digest).collect::<String>()).unwrap();
+    fs_err::write(bundles.folder.join("SHA256SUMS"), sums.lines().map(digest).collect::<String>())
+        .unwrap();
 
     let ran = bundles.sign("folder/web", "a.pem", &[]);
 
@@ -453,8 +488,9 @@ fn a_name_from_a_medium_forges_no_line_and_does_not_reach_the_terminal() {
     for ran in [signed, refused] {
         assert!(ran.stderr.contains("error: forged"), "{}", ran.stderr);
         assert!(!ran.stderr.contains(['\u{9b}', '\u{202e}']), "{:?}", ran.stderr);
-        let forged =
-            |line: &str| line.starts_with("error: forged") || line.starts_with("signed by everybody");
+        let forged = |line: &str| {
+            line.starts_with("error: forged") || line.starts_with("signed by everybody")
+        };
         assert!(!ran.stderr.lines().any(forged), "{}", ran.stderr);
     }
 }

@@ -31,9 +31,10 @@ fn precious(env: &TestEnv) -> Utf8PathBuf {
 
 #[test]
 fn folders_of_the_store_that_are_links_are_refused_and_not_followed() {
-    for (name, commands) in
-        [(".tmp", &[&["gc"][..], &["gc", "--dry-run"], &["build", "web"]][..]), (".pins", &[&["gc"]])]
-    {
+    for (name, commands) in [
+        (".tmp", &[&["gc"][..], &["gc", "--dry-run"], &["build", "web"]][..]),
+        (".pins", &[&["gc"]]),
+    ] {
         let env = TestEnv::new();
         env.build(&["web"]);
         let precious = precious(&env);
@@ -47,7 +48,11 @@ fn folders_of_the_store_that_are_links_are_refused_and_not_followed() {
             let ran = env.run(arguments);
 
             assert_eq!(ran.code, 4, "{arguments:?}: {}", ran.stderr);
-            assert!(ran.stderr.contains(&format!("bundles/{name}` is in the way")), "{}", ran.stderr);
+            assert!(
+                ran.stderr.contains(&format!("bundles/{name}` is in the way")),
+                "{}",
+                ran.stderr
+            );
             assert!(ran.stderr.contains("move it away"), "{}", ran.stderr);
             assert!(precious.join("work-AbC123/thesis").is_file(), "{arguments:?}");
         }
@@ -119,7 +124,8 @@ fn an_archive_does_not_belong_into_the_store() {
     let inside = entry.join("x.tar");
     symlink(env.path().join("bundles"), env.path().join("other-way")).unwrap();
 
-    for path in ["bundles/x.tar", "./profiles/../bundles/x.tar", "other-way/x.tar", inside.as_str()] {
+    for path in ["bundles/x.tar", "./profiles/../bundles/x.tar", "other-way/x.tar", inside.as_str()]
+    {
         let ran = env.run(&["build", "web", "--archive", path]);
 
         assert_eq!(ran.code, 2, "{path}: {}", ran.stderr);
@@ -134,9 +140,14 @@ fn a_pipe_in_place_of_a_file_is_refused_instead_of_waited_for() {
     for name in ["profiles/piped.toml", "profiles/piped.age", "values.yaml"] {
         pipe(&env.path().join(name));
     }
-    env.write_profile("sealed", "extends = [\"base\"]\nconfig.jwtSecret = { age = \"piped.age\" }\n");
+    env.write_profile(
+        "sealed",
+        "extends = [\"base\"]\nconfig.jwtSecret = { age = \"piped.age\" }\n",
+    );
 
-    for arguments in [&["build", "piped"][..], &["build", "sealed"], &["import", "helm", "values.yaml"]] {
+    for arguments in
+        [&["build", "piped"][..], &["build", "sealed"], &["import", "helm", "values.yaml"]]
+    {
         let ran = run(&env, arguments);
 
         assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
@@ -169,7 +180,11 @@ fn named_pipe_in_place_of_a_bundle_is_refused_instead_of_waited_for() {
         let ran = run(&env, arguments);
 
         assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
-        assert!(ran.stderr.contains("pipe") || ran.stderr.contains("x.tar.parts"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("pipe") || ran.stderr.contains("x.tar.parts"),
+            "{}",
+            ran.stderr
+        );
     }
     let ran = run(&env, &["inspect", "./pipe"]);
     assert!(ran.stderr.contains("neither a regular file nor a folder"), "{}", ran.stderr);

@@ -70,7 +70,11 @@ fn what_was_recorded_is_a_floor_and_only_what_was_recorded() {
     assert!(again.contains("replay      the one recorded on "), "{again}");
     assert!(newer.contains("replay      newer than serial 42, recorded on "), "{newer}");
     assert_eq!((older.code, older.stdout.as_str()), (3, ""));
-    assert!(older.stderr.starts_with("error: ROLLBACK: its serial 41 is below 42"), "{}", older.stderr);
+    assert!(
+        older.stderr.starts_with("error: ROLLBACK: its serial 41 is below 42"),
+        "{}",
+        older.stderr
+    );
     assert_eq!(floor(&env), Some(42));
 }
 
@@ -93,7 +97,10 @@ fn floors_are_for_one_place() {
     let floors = state["floors"].as_array().unwrap().iter();
     let places: Vec<Value> =
         floors.map(|floor| json!([floor["profile"], floor["site"], floor["serial"]])).collect();
-    assert_eq!(places, [json!(["dev", SITE, 7]), json!(["web", null, 41]), json!(["web", SITE, 42])]);
+    assert_eq!(
+        places,
+        [json!(["dev", SITE, 7]), json!(["web", null, 41]), json!(["web", SITE, 42])]
+    );
 }
 
 /// Writes a policy for a site, or for none.
@@ -119,7 +126,11 @@ fn naming_the_site_and_the_cluster_forgets_no_floor() {
         let same = env.ok(&record);
 
         assert_eq!(older.code, 3, "{policy}");
-        assert!(older.stderr.starts_with("error: ROLLBACK: its serial 41 is below 42"), "{}", older.stderr);
+        assert!(
+            older.stderr.starts_with("error: ROLLBACK: its serial 41 is below 42"),
+            "{}",
+            older.stderr
+        );
         assert!(same.contains("replay      the one recorded on "), "{same}");
     }
     let state = env.run(&["state", "show", "--json"]).json();
@@ -232,7 +243,9 @@ fn a_state_that_is_damaged_or_in_other_hands_is_an_error_and_no_empty_state() {
             let text = fs_err::read_to_string(path).unwrap();
             fs_err::write(path, text.replace("state/v1", "state/v9")).unwrap();
         }),
-        ("has more than 4194304 bytes", |path| fs_err::write(path, vec![b' '; (4 << 20) + 1]).unwrap()),
+        ("has more than 4194304 bytes", |path| {
+            fs_err::write(path, vec![b' '; (4 << 20) + 1]).unwrap()
+        }),
         ("chmod go-w", |path| set_mode(path, 0o620)),
         ("chmod go-w", |path| set_mode(path, 0o602)),
         ("chmod go-w", |path| set_mode(path.parent().unwrap(), 0o777)),
@@ -252,7 +265,12 @@ fn a_state_that_is_damaged_or_in_other_hands_is_an_error_and_no_empty_state() {
         for arguments in [&RECORD[..], &RECORD[..4], &["state", "show"], &RESET] {
             let ran = env.run(arguments);
 
-            assert_eq!((ran.code, ran.stdout.as_str()), (4, ""), "{why}, {arguments:?}: {}", ran.stderr);
+            assert_eq!(
+                (ran.code, ran.stdout.as_str()),
+                (4, ""),
+                "{why}, {arguments:?}: {}",
+                ran.stderr
+            );
             assert!(ran.stderr.contains(why), "{why} in {}", ran.stderr);
         }
         assert!(fs_err::read(&path).unwrap() == before, "{why}");
@@ -264,7 +282,8 @@ fn a_lock_that_is_no_file_is_not_followed() {
     let env = trusting();
     seal(&env, "web.tar", 42);
     fs_err::create_dir_all(default_path(&env).parent().unwrap()).unwrap();
-    fs_err::os::unix::fs::symlink("elsewhere", default_path(&env).with_extension("json.lock")).unwrap();
+    fs_err::os::unix::fs::symlink("elsewhere", default_path(&env).with_extension("json.lock"))
+        .unwrap();
 
     let ran = env.run(&RECORD);
 
@@ -306,7 +325,8 @@ fn whoever_records_at_once_neither_loses_nor_lowers_a_floor() {
     let names: Vec<String> =
         serials.map(|serial| format!("{serial}.tar")).chain(["dev.tar".to_owned()]).collect();
     let children: Vec<Child> = names.iter().map(|name| start(name)).collect();
-    let ends: Vec<_> = children.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
+    let ends: Vec<_> =
+        children.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
 
     for (name, end) in names.iter().zip(&ends) {
         // A lower serial is refused if a higher one was there before it.
@@ -317,14 +337,25 @@ fn whoever_records_at_once_neither_loses_nor_lowers_a_floor() {
     }
     let state = env.run(&["state", "show", "--json"]).json();
     let floors = state["floors"].as_array().unwrap().iter();
-    let floors: BTreeSet<(&str, u64)> =
-        floors.map(|floor| (floor["profile"].as_str().unwrap(), floor["serial"].as_u64().unwrap())).collect();
+    let floors: BTreeSet<(&str, u64)> = floors
+        .map(|floor| (floor["profile"].as_str().unwrap(), floor["serial"].as_u64().unwrap()))
+        .collect();
     assert_eq!(floors, BTreeSet::from([("dev", 7), ("web", 8)]));
 }
 
 /// The calls by which recording changes the disk.
-const CHANGES: [&str; 10] =
-    ["mkdir", "write", "fchmod", "flock", "fsync", "link", "linkat", "rename", "renameat", "renameat2"];
+const CHANGES: [&str; 10] = [
+    "mkdir",
+    "write",
+    "fchmod",
+    "flock",
+    "fsync",
+    "link",
+    "linkat",
+    "rename",
+    "renameat",
+    "renameat2",
+];
 
 #[test]
 fn a_kill_at_any_change_leaves_the_old_state_or_the_new_one() {
@@ -339,11 +370,13 @@ fn a_kill_at_any_change_leaves_the_old_state_or_the_new_one() {
                 let home = env.path().join(format!("home-{}-{call}-{count}", before.is_some()));
                 fs_err::create_dir(&home).unwrap();
                 let state = home.join("a/b/state.json");
-                let with_state =
-                    |arguments: &[&str]| env.run(&[arguments, &["--state", state.as_str()]].concat());
+                let with_state = |arguments: &[&str]| {
+                    env.run(&[arguments, &["--state", state.as_str()]].concat())
+                };
                 if before.is_some() {
                     assert_eq!(
-                        with_state(&["verify", "old.tar", "--trust", "trust.toml", "--record"]).code,
+                        with_state(&["verify", "old.tar", "--trust", "trust.toml", "--record"])
+                            .code,
                         0
                     );
                 }
@@ -372,7 +405,8 @@ fn a_kill_at_any_change_leaves_the_old_state_or_the_new_one() {
                 assert!(serial == before || serial == Some(42), "{call} {count}: {serial:?}");
                 let again = with_state(&RECORD);
                 assert_eq!(again.code, 0, "{call} {count}: {}", again.stderr);
-                let serial = with_state(&["state", "show", "--json"]).json()["floors"][0]["serial"].as_u64();
+                let serial =
+                    with_state(&["state", "show", "--json"]).json()["floors"][0]["serial"].as_u64();
                 assert_eq!(serial, Some(42), "{call} {count}");
             }
         }
@@ -456,7 +490,8 @@ fn another_floor_than_the_named_one_is_not_reset() {
     let ran = env.run(&without_site);
 
     assert_eq!(ran.code, 2);
-    let hint = format!("hint: there is one for bundle relay, profile web, namespace relay, site {SITE}\n");
+    let hint =
+        format!("hint: there is one for bundle relay, profile web, namespace relay, site {SITE}\n");
     assert!(ran.stderr.ends_with(&hint), "{}", ran.stderr);
     assert_eq!(floor(&env), Some(42));
     for bad in ["", "  ", "two\nlines", &"x".repeat(501)] {
@@ -478,7 +513,8 @@ fn the_state_as_json_has_the_documented_shape() {
     let after = env.run(&["state", "show", "--json"]).json();
 
     let path = default_path(&env);
-    let empty = json!({"schema": "relay-bundle/state/v1", "path": path, "floors": [], "resets": []});
+    let empty =
+        json!({"schema": "relay-bundle/state/v1", "path": path, "floors": [], "resets": []});
     assert_eq!(nothing.json(), empty);
     let of = |value: &Value, names: &[&str]| -> Value {
         names
@@ -507,7 +543,9 @@ fn a_floor_from_the_future_stops_everything_until_it_is_reset() {
     let env = trusting();
     // Within the day that clocks may differ.
     let issued = days_from_now(1);
-    env.seal("web.tar", &["builder"], |predicate| (predicate.issued, predicate.serial) = (issued, 99));
+    env.seal("web.tar", &["builder"], |predicate| {
+        (predicate.issued, predicate.serial) = (issued, 99)
+    });
     env.ok(&RECORD);
     seal(&env, "web.tar", 42);
     let refused = env.run(&RECORD);

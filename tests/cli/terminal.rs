@@ -6,7 +6,8 @@ use std::process::Command;
 use crate::env::{Ran, TestEnv};
 use crate::tools;
 
-/// Runs a command on a terminal and types a line at each prompt, as soon as the terminal hides what is typed.
+/// Runs a command on a terminal and types a line at each prompt, as soon as the terminal hides what
+/// is typed.
 const SCRIPT: &str = r"
 import os, pty, sys, termios, time
 separator = sys.argv.index('--')
@@ -55,6 +56,10 @@ impl Terminal {
         command.args(arguments.split(' ')).current_dir(env.path());
         let output = command.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Ran {
+            code: output.status.code().unwrap(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
     }
 }

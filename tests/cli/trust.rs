@@ -20,10 +20,22 @@ fn add_key(env: &TestEnv, holder: &str) -> String {
 }
 
 fn grant(keys: &[&str], threshold: &str) -> Vec<String> {
-    let fixed =
-        ["trust", "add", "grant", "trust.toml", "--bundle", "relay", "--profile", "web", "--environment"];
-    let mut arguments: Vec<String> =
-        fixed.into_iter().chain(["production", "--namespace", "relay"]).map(str::to_owned).collect();
+    let fixed = [
+        "trust",
+        "add",
+        "grant",
+        "trust.toml",
+        "--bundle",
+        "relay",
+        "--profile",
+        "web",
+        "--environment",
+    ];
+    let mut arguments: Vec<String> = fixed
+        .into_iter()
+        .chain(["production", "--namespace", "relay"])
+        .map(str::to_owned)
+        .collect();
     for key in keys {
         arguments.extend(["--key".to_owned(), (*key).to_owned()]);
     }
@@ -60,9 +72,11 @@ fn a_policy_grows_from_nothing_to_one_that_lets_two_holders_sign() {
     let checked = env.run(&["trust", "check", "trust.toml"]);
     assert_eq!((checked.code, checked.stdout.as_str()), (0, ""), "{}", checked.stderr);
     let page = env.ok(&["trust", "show", "trust.toml"]);
-    for part in
-        ["site        plant-7\n", "at most 180 days", "grant 1     2 of: approver, auditor, builder\n"]
-    {
+    for part in [
+        "site        plant-7\n",
+        "at most 180 days",
+        "grant 1     2 of: approver, auditor, builder\n",
+    ] {
         assert!(page.contains(part), "{part}\nin\n{page}");
     }
 }
@@ -71,7 +85,8 @@ fn a_policy_grows_from_nothing_to_one_that_lets_two_holders_sign() {
 fn what_was_written_by_hand_stays_and_so_do_mode_and_link() {
     let env = with_keys(&["builder"]);
     env.ok(&["trust", "init", "--out", "real.toml"]);
-    let by_hand = format!("{}# by hand", fs_err::read_to_string(env.path().join("real.toml")).unwrap());
+    let by_hand =
+        format!("{}# by hand", fs_err::read_to_string(env.path().join("real.toml")).unwrap());
     fs_err::write(env.path().join("real.toml"), &by_hand).unwrap();
     set_mode(&env.path().join("real.toml"), 0o600);
     std::os::unix::fs::symlink("real.toml", env.path().join("trust.toml")).unwrap();
@@ -89,7 +104,8 @@ fn what_would_make_no_policy_is_refused_and_nothing_is_written() {
     env.ok(&["trust", "init"]);
     add_key(&env, "builder");
     let before = policy(&env);
-    let add = ["trust", "add", "key", "trust.toml", "--holder", "builder", "--key", "builder.pub.pem"];
+    let add =
+        ["trust", "add", "key", "trust.toml", "--holder", "builder", "--key", "builder.pub.pem"];
     let id = key("builder").public().id().to_string();
     let content = format!("sha256:{}", "0".repeat(64));
 
@@ -98,7 +114,17 @@ fn what_would_make_no_policy_is_refused_and_nothing_is_written() {
         (env.run(&["trust", "init"]), "is there already"),
         (run_grant(&env, &["nobody"], "1"), "has no key `nobody`"),
         (run_grant(&env, &[&id[..7]], "1"), "has no key"),
-        (env.run(&["trust", "add", "revoked-content", "trust.toml", "--content-id", "sha256:12"]), "SHA-256"),
+        (
+            env.run(&[
+                "trust",
+                "add",
+                "revoked-content",
+                "trust.toml",
+                "--content-id",
+                "sha256:12",
+            ]),
+            "SHA-256",
+        ),
     ];
 
     for (ran, message) in cases {
@@ -107,7 +133,9 @@ fn what_would_make_no_policy_is_refused_and_nothing_is_written() {
     }
     assert_eq!(policy(&env), before);
     env.ok(&["trust", "add", "revoked-content", "trust.toml", "--content-id", &content]);
-    assert!(policy(&env).ends_with(&format!("[[revokedContent]]\nsha256 = \"{}\"\n", "0".repeat(64))));
+    assert!(
+        policy(&env).ends_with(&format!("[[revokedContent]]\nsha256 = \"{}\"\n", "0".repeat(64)))
+    );
 }
 
 #[test]
@@ -117,8 +145,10 @@ fn a_policy_that_others_can_change_is_neither_shown_nor_extended() {
     set_mode(&env.path().join("trust.toml"), 0o664);
     let before = policy(&env);
 
-    let add = ["trust", "add", "key", "trust.toml", "--holder", "builder", "--key", "builder.pub.pem"];
-    for arguments in [&["trust", "check", "trust.toml"][..], &["trust", "show", "trust.toml"], &add] {
+    let add =
+        ["trust", "add", "key", "trust.toml", "--holder", "builder", "--key", "builder.pub.pem"];
+    for arguments in [&["trust", "check", "trust.toml"][..], &["trust", "show", "trust.toml"], &add]
+    {
         let ran = env.run(arguments);
         assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
         assert!(ran.stderr.contains("others can change it"), "{}", ran.stderr);
@@ -140,7 +170,8 @@ fn findings_and_policies_are_data_too() {
     assert_eq!(report["schema"], "relay-bundle/trust-check/v1");
     assert_eq!(report["findings"][0]["code"], "UNREACHABLE_GRANT");
     assert_eq!(report["findings"][0]["severity"], "error");
-    let shown: Value = serde_json::from_str(&env.ok(&["trust", "show", "trust.toml", "--json"])).unwrap();
+    let shown: Value =
+        serde_json::from_str(&env.ok(&["trust", "show", "trust.toml", "--json"])).unwrap();
     assert_eq!(shown["schema"], "relay-bundle/trust-show/v1");
     assert_eq!(shown["grants"][0]["holders"], serde_json::json!(["builder"]));
     assert_eq!(shown["keys"][0]["status"], "active");
@@ -156,7 +187,11 @@ fn a_number_that_must_not_be_zero_is_asked_for_in_plain_words() {
         ] {
             let ran = env.run(&arguments);
             assert_eq!(ran.code, 2, "{arguments:?}");
-            assert!(ran.stderr.contains(": write a whole number from 1\n"), "{arguments:?}: {}", ran.stderr);
+            assert!(
+                ran.stderr.contains(": write a whole number from 1\n"),
+                "{arguments:?}: {}",
+                ran.stderr
+            );
         }
         let grant = crate::sealing::policy_grant(&[], 1, "")
             .replace("threshold = 1", &format!("threshold = {number}"));
@@ -166,7 +201,11 @@ fn a_number_that_must_not_be_zero_is_asked_for_in_plain_words() {
         let ran = env.run(&["trust", "check", "trust.toml"]);
 
         assert_eq!(ran.code, 2, "{number}");
-        assert!(ran.stderr.contains("expected a whole number from 1, without quotes\n"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("expected a whole number from 1, without quotes\n"),
+            "{}",
+            ran.stderr
+        );
     }
 }
 
@@ -179,9 +218,21 @@ fn twenty_entries_that_are_added_at_once_are_all_there() {
     let contents: Vec<String> = (10..30).map(|number| format!("{number}").repeat(32)).collect();
     let start = |content: &String| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
-        command.args(["-q", "trust", "add", "revoked-content", "trust.toml", "--content-id", content]);
+        command.args([
+            "-q",
+            "trust",
+            "add",
+            "revoked-content",
+            "trust.toml",
+            "--content-id",
+            content,
+        ]);
         command.current_dir(env.path()).env_clear();
-        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
     };
 
     let children: Vec<_> = contents.iter().map(start).collect();
@@ -191,7 +242,8 @@ fn twenty_entries_that_are_added_at_once_are_all_there() {
     }
 
     let text = policy(&env);
-    let missing: Vec<&String> = contents.iter().filter(|content| !text.contains(*content)).collect();
+    let missing: Vec<&String> =
+        contents.iter().filter(|content| !text.contains(*content)).collect();
     assert_eq!(missing, Vec::<&String>::new());
     assert!(!env.path().join("trust.toml.lock").exists(), "the policy itself is locked");
 }

@@ -61,7 +61,8 @@ fn an_archive_a_pipe_a_folder_and_an_entry_of_the_store_are_the_same_bundle() {
     let env = trusting();
     let archive = env.seal("web.tar", &["builder"], |_| {});
     let folder = env.build(&["web"]);
-    let id = env.run(&["verify", "@web", "--trust", "trust.toml", "--json"]).json()["contentId"].clone();
+    let id =
+        env.run(&["verify", "@web", "--trust", "trust.toml", "--json"]).json()["contentId"].clone();
     let id = id.as_str().unwrap();
 
     for (bundle, origin) in [
@@ -71,7 +72,11 @@ fn an_archive_a_pipe_a_folder_and_an_entry_of_the_store_are_the_same_bundle() {
         ("bundles/web", "bundles/web"),
     ] {
         let report = env.run(&["verify", bundle, "--trust", "trust.toml", "--json"]).json();
-        assert_eq!((&report["origin"], &report["contentId"]), (&origin.into(), &id.into()), "{report}");
+        assert_eq!(
+            (&report["origin"], &report["contentId"]),
+            (&origin.into(), &id.into()),
+            "{report}"
+        );
     }
     for entry in ["@web", id, &id[..20], folder.file_name().unwrap()] {
         let entry = if entry.contains(':') || entry.starts_with('@') {
@@ -178,7 +183,10 @@ fn a_single_key_is_trusted_for_anything_and_the_report_says_what_that_leaves_out
     let page = env.ok(&["verify", "web.tar", "--key", "builder.pub.pem"]);
     let other = env.run(&["verify", "web.tar", "--key", "other.pub.pem"]);
 
-    assert!(page.contains("target      NOT checked, one key was trusted; signed for elsewhere\n"), "{page}");
+    assert!(
+        page.contains("target      NOT checked, one key was trusted; signed for elsewhere\n"),
+        "{page}"
+    );
     assert!(page.contains("replay      NOT checked, one key was trusted\n"), "{page}");
     assert_eq!(other.code, 3);
     assert!(other.stderr.starts_with("error: UNTRUSTED_KEY: "), "{}", other.stderr);
@@ -234,7 +242,11 @@ fn an_audit_of_another_time_says_so() {
     assert_eq!(now.code, 3);
     assert!(now.stderr.starts_with("error: EXPIRED: "), "{}", now.stderr);
     assert_eq!(then.code, 0, "{}", then.stderr);
-    assert!(then.stderr.starts_with(&format!("warning: verified as of {issued}")), "{}", then.stderr);
+    assert!(
+        then.stderr.starts_with(&format!("warning: verified as of {issued}")),
+        "{}",
+        then.stderr
+    );
 }
 
 #[test]
@@ -281,7 +293,8 @@ fn a_policy_or_a_key_that_others_can_change_is_refused() {
             let ran = env.run(&["verify", "web.tar", option, name]);
 
             assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
-            let (why, remedy) = (format!("`{name}` has the mode {mode:04o}"), format!("chmod go-w {name}"));
+            let (why, remedy) =
+                (format!("`{name}` has the mode {mode:04o}"), format!("chmod go-w {name}"));
             assert!(ran.stderr.contains(&why) && ran.stderr.contains(&remedy), "{}", ran.stderr);
         }
         set_mode(&env.path().join(name), 0o644);
@@ -305,7 +318,11 @@ fn a_policy_of_another_user_is_refused() {
     let ran = env.run(&VERIFY);
 
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{}", ran.stderr);
-    assert!(ran.stderr.contains("`trust.toml` belongs to user 12345, who can change it"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("`trust.toml` belongs to user 12345, who can change it"),
+        "{}",
+        ran.stderr
+    );
     assert!(ran.stderr.contains("chown 0 trust.toml"), "{}", ran.stderr);
 }
 
@@ -316,9 +333,15 @@ fn a_mistake_in_a_policy_is_told_with_file_and_line() {
     let key = policy_key("builder", "");
     let table = [
         (policy("", &[key.clone(), policy_key("builder", "")]), "trust.toml:8: the key "),
-        (policy("[unknown]\n", std::slice::from_ref(&key)), "trust.toml:2: unknown field `unknown`"),
+        (
+            policy("[unknown]\n", std::slice::from_ref(&key)),
+            "trust.toml:2: unknown field `unknown`",
+        ),
         ("schema = \"relay-bundle/trust/v9\"\n".to_owned(), "trust.toml:1: the schema is"),
-        (policy("", &[policy_grant(&["builder"], 1, "")]), "trust.toml:3: the grant names the key "),
+        (
+            policy("", &[policy_grant(&["builder"], 1, "")]),
+            "trust.toml:3: the grant names the key ",
+        ),
         (policy("", &[key.replace("MCow", "MCox")]), "trust.toml:3: "),
         ("[[key]".to_owned(), "trust.toml:1: "),
         (
@@ -349,11 +372,13 @@ fn a_private_key_and_a_policy_are_no_key_to_trust() {
     env.seal("web.tar", &["builder"], |_| {});
     let table = [
         (
-            "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAAA\n-----END PRIVATE KEY-----\n".to_owned(),
+            "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAAA\n-----END PRIVATE KEY-----\n"
+                .to_owned(),
             "`x` is a private key, and a public one is wanted",
         ),
         (
-            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMC4CAQ\n-----END ENCRYPTED PRIVATE KEY-----\n".to_owned(),
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMC4CAQ\n-----END ENCRYPTED PRIVATE KEY-----\n"
+                .to_owned(),
             "relay-bundle keygen --public x",
         ),
         (fs_err::read_to_string(env.path().join("trust.toml")).unwrap(), "`--trust` reads one"),
@@ -373,9 +398,13 @@ fn a_private_key_and_a_policy_are_no_key_to_trust() {
 
 /// The manifests of a folder, in the order of their names.
 fn documents(folder: &Utf8Path) -> String {
-    let files = folder.join("manifests").read_dir_utf8().unwrap().map(|file| file.unwrap().into_path());
+    let files =
+        folder.join("manifests").read_dir_utf8().unwrap().map(|file| file.unwrap().into_path());
     let files: BTreeSet<Utf8PathBuf> = files.collect();
-    files.iter().flat_map(|file| ["---\n".to_owned(), fs_err::read_to_string(file).unwrap()]).collect()
+    files
+        .iter()
+        .flat_map(|file| ["---\n".to_owned(), fs_err::read_to_string(file).unwrap()])
+        .collect()
 }
 
 #[test]
@@ -399,7 +428,9 @@ fn manifests_whose_secrets_nobody_made_are_not_emitted() {
     let ran = env.run(&with(&VERIFY, &["--emit"]));
 
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
-    for part in ["relay-claude-relay-encryption-key", "relay-claude-relay-generated", "--secrets-exist"] {
+    for part in
+        ["relay-claude-relay-encryption-key", "relay-claude-relay-generated", "--secrets-exist"]
+    {
         assert!(ran.stderr.contains(part), "{part} in {}", ran.stderr);
     }
 }
@@ -417,7 +448,8 @@ fn a_reader_that_goes_away_is_no_failure() {
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // More than a pipe holds would be needed to make it wait; gone at once is gone before the first write.
+    // More than a pipe holds would be needed to make it wait; gone at once is gone before the first
+    // write.
     drop(child.stdout.take());
 
     let output = child.wait_with_output().unwrap();
@@ -436,7 +468,14 @@ fn kubectl_reads_what_is_emitted() {
 
     // Without a server: `apply --dry-run=client` asks one which kinds there are.
     let mut command = assert_cmd::Command::new(kubectl);
-    command.args(["patch", "--local", "--type=merge", "--patch={}", "--output=name", "--filename=-"]);
+    command.args([
+        "patch",
+        "--local",
+        "--type=merge",
+        "--patch={}",
+        "--output=name",
+        "--filename=-",
+    ]);
     let output = command.env_clear().env("HOME", env.path()).write_stdin(emitted).output().unwrap();
 
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -463,13 +502,17 @@ fn a_bundle_is_compared_with_what_the_source_gives() {
     let ran = env.run(&with(&rebuild, &["--set", "config.logLevel=\"debug\"", "--record"]));
 
     assert_eq!(ran.code, 1, "{}", ran.stderr);
-    assert!(ran.stdout.contains("the source gives another bundle for profile web\n"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("the source gives another bundle for profile web\n"),
+        "{}",
+        ran.stdout
+    );
     assert!(ran.stdout.contains("            bundle.json: differs\n"), "{}", ran.stdout);
     assert!(ran.stdout.contains(": only in the bundle\n"), "{}", ran.stdout);
     assert!(ran.stdout.contains(": only in what the source gives\n"), "{}", ran.stdout);
     assert!(!env.path().join(".local").exists(), "nothing is recorded");
-    let emitted =
-        env.run(&with(&rebuild, &["--set", "config.logLevel=\"debug\"", "--emit", "--secrets-exist"]));
+    let emitted = env
+        .run(&with(&rebuild, &["--set", "config.logLevel=\"debug\"", "--emit", "--secrets-exist"]));
     assert_eq!((emitted.code, emitted.stdout.as_str()), (1, ""), "{}", emitted.stderr);
     let ran = env.run(&with(&rebuild, &["--set", "config.logLevle=1"]));
     assert_eq!(ran.code, 2, "{}", ran.stderr);

@@ -1,4 +1,5 @@
-//! `remove --abandon`: a release that was partly adopted is Helm's again, wherever the adoption was interrupted.
+//! `remove --abandon`: a release that was partly adopted is Helm's again, wherever the adoption was
+//! interrupted.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +31,8 @@ impl Before {
 
 /// Returns the objects of the chart; sets and revisions count their generations.
 fn chart_of(all: &[Value], helm: &Helm) -> State {
-    let is_counted = |name: &str| name.starts_with("ReplicaSet/") || name.starts_with("ControllerRevision/");
+    let is_counted =
+        |name: &str| name.starts_with("ReplicaSet/") || name.starts_with("ControllerRevision/");
     let mut state = state(all, &helm.site.namespace);
     state.retain(|name, _| !is_counted(name));
     state
@@ -58,7 +60,8 @@ fn abandoned(helm: &Helm) -> Value {
     serde_json::from_str(&ran.stdout).unwrap()
 }
 
-/// Asserts that the release is as it was, that it has all pods, and that all else that is there was told.
+/// Asserts that the release is as it was, that it has all pods, and that all else that is there was
+/// told.
 #[track_caller]
 fn is_helms(helm: &Helm, before: &Before, report: &Value) {
     let site = &helm.site;
@@ -109,13 +112,25 @@ fn remove_refuses_while_an_adoption_is_unfinished() {
         assert_eq!(refused.code, 4, "{}", refused.stderr);
         let line = "remove --abandon -n abandon-refused --name claude-relay";
         assert!(refused.stderr.contains(line), "{}", refused.stderr);
-        assert!(refused.stderr.contains("is not finished: run `relay-bundle adopt"), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains("is not finished: run `relay-bundle adopt"),
+            "{}",
+            refused.stderr
+        );
     }
     let shown = remove(&helm, &["--abandon", "--dry-run"]);
 
     assert_eq!(shown.code, 0, "{}", shown.stderr);
-    assert!(shown.stdout.contains("replace   StatefulSet/claude-relay-redis: "), "{}", shown.stdout);
-    assert!(shown.stdout.contains("return    Service/claude-relay: Helm's again"), "{}", shown.stdout);
+    assert!(
+        shown.stdout.contains("replace   StatefulSet/claude-relay-redis: "),
+        "{}",
+        shown.stdout
+    );
+    assert!(
+        shown.stdout.contains("return    Service/claude-relay: Helm's again"),
+        "{}",
+        shown.stdout
+    );
     assert_eq!(helm.site.versions(), before);
 }
 
@@ -168,7 +183,9 @@ fn adoption_with_the_bundles_redis_is_abandoned_and_uninstalled_by_helm() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     helm.site.await_leaving_pods();
     assert_eq!(helm.pods(), []);
-    assert!(helm.site.plane.has("abandon-redis", "persistentvolumeclaim/data-claude-relay-redis-0"));
+    assert!(
+        helm.site.plane.has("abandon-redis", "persistentvolumeclaim/data-claude-relay-redis-0")
+    );
 }
 
 #[test]
@@ -233,10 +250,16 @@ fn release_that_would_start_with_another_key_is_not_given_back() {
     assert!(refused.stderr.contains("would start with another one"), "{}", refused.stderr);
     assert_eq!(site.versions(), before);
     // The command that the hint prints, in a shell.
-    let (_, line) = refused.stderr.split_once("or bring the key to the release first: kubectl ").unwrap();
+    let (_, line) =
+        refused.stderr.split_once("or bring the key to the release first: kubectl ").unwrap();
     let line = line.lines().next().unwrap();
     let config = site.plane.kubeconfig.to_str().unwrap();
-    console::run(site.path().as_std_path(), &[site.plane.tools()], config, &format!("kubectl {line}"));
+    console::run(
+        site.path().as_std_path(),
+        &[site.plane.tools()],
+        config,
+        &format!("kubectl {line}"),
+    );
     assert_eq!(helm.value(SECRET, "encryption-key"), running[0]);
     let report = abandoned(&helm);
     assert_eq!(report["done"], json!(true));
@@ -254,7 +277,9 @@ fn what_is_left_of_a_release_without_records_is_listed() {
     let report = abandoned(&helm);
 
     let stays = report["stays"].to_string();
-    for left in ["Deployment/claude-relay", "Pod/claude-relay-redis-0", "Secret/claude-relay-secret"] {
+    for left in
+        ["Deployment/claude-relay", "Pod/claude-relay-redis-0", "Secret/claude-relay-secret"]
+    {
         assert!(stays.contains(left), "{left}: {report:#}");
     }
 }
@@ -265,7 +290,11 @@ fn abandon_of_archived_records_is_refused() {
     let (site, bundle) = (&helm.site, helm.build(&[]));
     // Helm has no records any more, and the head still says that the adoption is under way.
     let proxy = Proxy::before(site.plane, |seen| {
-        if of(seen, "DELETE", "/secrets/sh.helm.release") { Fault::Kill(When::After) } else { Fault::None }
+        if of(seen, "DELETE", "/secrets/sh.helm.release") {
+            Fault::Kill(When::After)
+        } else {
+            Fault::None
+        }
     });
     let arguments = ["adopt", "--from-helm", RELEASE, bundle.as_str(), "--recreate-redis"];
     spawn(site.path(), &proxy, &arguments).end();

@@ -1,4 +1,5 @@
-//! Adoption: what real Helm installed is taken over, with its keys and its data, and Helm is left with nothing.
+//! Adoption: what real Helm installed is taken over, with its keys and its data, and Helm is left
+//! with nothing.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,9 @@ const CLAIM: &str = "persistentvolumeclaim/data-claude-relay-redis-0";
 fn fates(report: &Value) -> Vec<String> {
     let objects = report["helm"]["objects"].as_array().unwrap().iter();
     let text = |of: &Value, field: &str| of[field].as_str().unwrap().to_owned();
-    objects.map(|of| format!("{} {}/{}", text(of, "fate"), text(of, "kind"), text(of, "name"))).collect()
+    objects
+        .map(|of| format!("{} {}/{}", text(of, "fate"), text(of, "kind"), text(of, "name")))
+        .collect()
 }
 
 fn restarts(report: &Value) -> Vec<(String, String)> {
@@ -25,12 +28,16 @@ fn restarts(report: &Value) -> Vec<(String, String)> {
 }
 
 fn uid(helm: &Helm, object: &str) -> String {
-    helm.site.plane.get(&helm.site.namespace, object)["metadata"]["uid"].as_str().unwrap().to_owned()
+    helm.site.plane.get(&helm.site.namespace, object)["metadata"]["uid"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[test]
 fn a_release_is_taken_over_with_its_keys_its_volume_and_nothing_left_for_helm() {
-    let Some(helm) = Helm::install("adopt-whole", &[ADMIN, "storage.data.external.enabled=true"]) else {
+    let Some(helm) = Helm::install("adopt-whole", &[ADMIN, "storage.data.external.enabled=true"])
+    else {
         return;
     };
     let site = &helm.site;
@@ -72,7 +79,9 @@ fn a_release_is_taken_over_with_its_keys_its_volume_and_nothing_left_for_helm() 
     );
     let redis = site.plane.get(&site.namespace, "pod/claude-relay-redis-0");
     assert!(
-        redis["spec"]["volumes"].to_string().contains("\"claimName\":\"data-claude-relay-redis-0\""),
+        redis["spec"]["volumes"]
+            .to_string()
+            .contains("\"claimName\":\"data-claude-relay-redis-0\""),
         "{redis}"
     );
     assert_eq!(helm.traces(), [""; 0]);
@@ -84,17 +93,27 @@ fn a_release_is_taken_over_with_its_keys_its_volume_and_nothing_left_for_helm() 
     let deployment = site.plane.get(&site.namespace, "deployment/claude-relay");
     let spec = &deployment["spec"]["template"]["spec"];
     assert_eq!(
-        spec["initContainers"].as_array().unwrap().iter().filter(|of| of["name"] == "wait-for-redis").count(),
+        spec["initContainers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|of| of["name"] == "wait-for-redis")
+            .count(),
         0
     );
     assert_eq!(deployment["metadata"]["labels"]["app.kubernetes.io/managed-by"], "relay-bundle");
     assert_eq!(
-        site.watcher().at_once(&site.namespace, "PersistentVolumeClaim", "data-claude-relay-redis-0"),
+        site.watcher().at_once(
+            &site.namespace,
+            "PersistentVolumeClaim",
+            "data-claude-relay-redis-0"
+        ),
         1
     );
     let moments = site.references_hold();
     assert!(moments > 30, "{moments}");
-    // One rollout of each, as announced: not one for the fields that went and one for those that came.
+    // One rollout of each, as announced: not one for the fields that went and one for those that
+    // came.
     assert_eq!(site.plane.list(&site.namespace, "replicasets").len(), 2);
     assert_eq!(site.plane.list(&site.namespace, "controllerrevisions").len(), 2);
 
@@ -115,7 +134,11 @@ fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_choose
 
     let refused = helm.adopt(&bundle, &["--yes", "--recreate-redis"]);
     assert_eq!(refused.code, 4, "{}", refused.stderr);
-    assert!(refused.stderr.contains("another encryption key than the stored one"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("another encryption key than the stored one"),
+        "{}",
+        refused.stderr
+    );
     assert!(refused.stderr.contains("hint: revision 1, of 20"), "{}", refused.stderr);
     assert!(refused.stderr.contains(": the one that is stored now"), "{}", refused.stderr);
     let unknown = helm.adopt(&bundle, &["--yes", "--recreate-redis", "--key-from-revision", "7"]);
@@ -133,12 +156,16 @@ fn a_stored_key_that_is_newer_than_the_pods_is_not_taken_and_the_operator_choose
     assert_eq!(killed.code, None, "{}", killed.stderr);
     assert_eq!(["encryption-key", "jwt-secret"].map(|key| helm.value(SECRET, key)), running);
 
-    let ran = helm.adopt(&bundle, &[&["--yes", "--recreate-redis", "--break-lock"][..], &choice].concat());
+    let ran = helm
+        .adopt(&bundle, &[&["--yes", "--recreate-redis", "--break-lock"][..], &choice].concat());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(["encryption-key", "jwt-secret"].map(|key| helm.value(SECRET, key)), running);
     // Neither the values nor what is left of them in base64 is shown.
     for text in [refused, unknown, ran].iter().flat_map(|ran| [&ran.stdout, &ran.stderr]) {
-        assert!(running.iter().chain(&stored).all(|hidden| !text.contains(&hidden[..16])), "{text}");
+        assert!(
+            running.iter().chain(&stored).all(|hidden| !text.contains(&hidden[..16])),
+            "{text}"
+        );
     }
     assert_eq!(helm.traces(), [""; 0]);
     assert_eq!(helm.adopted(&bundle, &[])["done"]["written"], 0);
@@ -158,25 +185,35 @@ fn the_key_that_runs_becomes_the_one_that_the_bundle_keeps_by_itself() {
     let hash = || {
         let shown = helm.adopt(&bundle, &[&choice[..], &["--dry-run", "--json"]].concat());
         assert_eq!(shown.code, 0, "{}", shown.stderr);
-        serde_json::from_str::<Value>(&shown.stdout).unwrap()["planHash"].as_str().unwrap().to_owned()
+        serde_json::from_str::<Value>(&shown.stdout).unwrap()["planHash"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
 
     // Where the keys come from is part of what is approved.
     let early = hash();
     let secret = format!("secret/{SECRET}");
     site.plane.kubectl(&["-n", &site.namespace, "annotate", &secret, "example.internal/note=x"]);
-    let refused = helm.adopt(&bundle, &[&choice[..], &["--recreate-redis", "--plan-hash", &early]].concat());
+    let refused =
+        helm.adopt(&bundle, &[&choice[..], &["--recreate-redis", "--plan-hash", &early]].concat());
     assert_eq!(refused.code, 1, "{}", refused.stderr);
     let report = helm.adopted(&bundle, &[&choice[..], &["--plan-hash", &hash()]].concat());
 
     assert_eq!(report["generated"], json!([]));
     assert_eq!(report["helm"]["carried"].as_array().unwrap().len(), 2, "{report:#}");
     let secret = site.plane.get(&site.namespace, "secret/claude-relay-encryption-key");
-    assert_eq!((&secret["data"]["encryption-key"], &secret["immutable"]), (&json!(running[0]), &json!(true)));
+    assert_eq!(
+        (&secret["data"]["encryption-key"], &secret["immutable"]),
+        (&json!(running[0]), &json!(true))
+    );
     // As if it had been generated as the bundle wants it.
     assert_eq!(helm.value("claude-relay-generated", "jwt-secret"), running[1]);
     let generated = site.plane.get(&site.namespace, "secret/claude-relay-generated");
-    assert_eq!(generated["metadata"]["annotations"]["relay-bundle/generations"], r#"{"jwt-secret":2}"#);
+    assert_eq!(
+        generated["metadata"]["annotations"]["relay-bundle/generations"],
+        r#"{"jwt-secret":2}"#
+    );
     assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
 }
 
@@ -200,7 +237,8 @@ fn redis_is_made_again_only_with_consent() {
 
 #[test]
 fn what_cannot_be_adopted_is_refused_with_a_remedy_before_anything_is_written() {
-    let Some(helm) = Helm::install("adopt-refused", &[ADMIN, "fullnameOverride=claude-relay"]) else {
+    let Some(helm) = Helm::install("adopt-refused", &[ADMIN, "fullnameOverride=claude-relay"])
+    else {
         return;
     };
     let site = &helm.site;
@@ -218,7 +256,11 @@ fn what_cannot_be_adopted_is_refused_with_a_remedy_before_anything_is_written() 
     refused(
         &other_app,
         4,
-        &["Deployment/claude-relay selects its pods by", "a selector cannot change", "nameOverride"],
+        &[
+            "Deployment/claude-relay selects its pods by",
+            "a selector cannot change",
+            "nameOverride",
+        ],
     );
     let other_name = helm.build(&["fullnameOverride=\"another\""]);
     refused(&other_name, 4, &["Deployment/claude-relay is not in the bundle", "fullnameOverride"]);
@@ -318,11 +360,20 @@ fn an_adoption_that_did_not_come_to_its_end_goes_on() {
     assert_eq!(site.head(RELEASE).get("lock"), None);
     assert_eq!(helm.helm(&["list", "--short"]).stdout.trim(), RELEASE);
 
-    // A record that somebody holds on to does not keep the run from its end, or the next one from seeing that it is done.
+    // A record that somebody holds on to does not keep the run from its end, or the next one from
+    // seeing that it is done.
     let finalizers = |value: &str| {
         let patch = format!(r#"{{"metadata":{{"finalizers":{value}}}}}"#);
         let record = format!("secret/sh.helm.release.v1.{RELEASE}.v1");
-        site.plane.kubectl(&["-n", &site.namespace, "patch", &record, "--type=merge", "-p", &patch]);
+        site.plane.kubectl(&[
+            "-n",
+            &site.namespace,
+            "patch",
+            &record,
+            "--type=merge",
+            "-p",
+            &patch,
+        ]);
     };
     finalizers(r#"["example.internal/hold"]"#);
     let good = helm.build(&[]);
@@ -339,7 +390,10 @@ fn an_adoption_that_did_not_come_to_its_end_goes_on() {
 
 #[test]
 fn a_redis_of_another_name_ends_before_the_bundles_starts_on_its_volume() {
-    let Some(helm) = Helm::install("adopt-renamed", &[ADMIN, "redis.fullnameOverride=store"]) else { return };
+    let Some(helm) = Helm::install("adopt-renamed", &[ADMIN, "redis.fullnameOverride=store"])
+    else {
+        return;
+    };
     let site = &helm.site;
     let bundle = helm.build(&[]);
     let claim = uid(&helm, "persistentvolumeclaim/data-store-0");
@@ -349,7 +403,10 @@ fn a_redis_of_another_name_ends_before_the_bundles_starts_on_its_volume() {
     assert!(fates(&report).contains(&"replace StatefulSet/store".to_owned()), "{report:#}");
     assert!(!site.plane.has(&site.namespace, "statefulset/store"));
     let redis = site.plane.get(&site.namespace, "pod/claude-relay-redis-0");
-    assert!(redis["spec"]["volumes"].to_string().contains("\"claimName\":\"data-store-0\""), "{redis}");
+    assert!(
+        redis["spec"]["volumes"].to_string().contains("\"claimName\":\"data-store-0\""),
+        "{redis}"
+    );
     assert_eq!(uid(&helm, "persistentvolumeclaim/data-store-0"), claim);
     assert_eq!(site.watcher().at_once(&site.namespace, "PersistentVolumeClaim", "data-store-0"), 1);
     let moments = site.references_hold();
@@ -361,8 +418,11 @@ fn a_redis_of_another_name_ends_before_the_bundles_starts_on_its_volume() {
 fn replicas_never_drop_when_the_bundle_has_an_autoscaler_and_the_release_had_none() {
     let Some(helm) = Helm::install("adopt-scaled", &[ADMIN, "replicaCount=3"]) else { return };
     let site = &helm.site;
-    let bundle =
-        helm.build(&["autoscaling.enabled=true", "autoscaling.minReplicas=2", "autoscaling.maxReplicas=5"]);
+    let bundle = helm.build(&[
+        "autoscaling.enabled=true",
+        "autoscaling.minReplicas=2",
+        "autoscaling.maxReplicas=5",
+    ]);
     let counts = Counts::of(site.plane, &site.namespace);
 
     helm.adopted(&bundle, &[]);

@@ -1,4 +1,5 @@
-//! What the server says once Helm's fields are ours: the plan that is made anew then, and how it is refused.
+//! What the server says once Helm's fields are ours: the plan that is made anew then, and how it is
+//! refused.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,7 +7,8 @@ use crate::helm::{ADMIN, Helm, RELEASE};
 use crate::proxy::{Fault, Proxy, Seen};
 use crate::started::{Ended, spawn};
 
-/// Adopts through a proxy to which `fault` is done at the second look: when the StatefulSet of Redis has been deleted.
+/// Adopts through a proxy to which `fault` is done at the second look: when the StatefulSet of
+/// Redis has been deleted.
 fn adopt_through(
     helm: &Helm,
     bundle: &camino::Utf8Path,
@@ -33,7 +35,11 @@ fn what_is_refused_after_the_preparation_is_not_said_to_have_changed_nothing() {
     let ended = adopt_through(&helm, &bundle, &[], |seen| {
         let is_trial = seen.path.contains("/deployments/") && seen.path.contains("dryRun=All");
         let status = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","code":422,"reason":"Invalid","message":"not today"}"#;
-        if is_trial { Fault::Answer(422, "content-type: application/json", status) } else { Fault::None }
+        if is_trial {
+            Fault::Answer(422, "content-type: application/json", status)
+        } else {
+            Fault::None
+        }
     });
 
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
@@ -53,15 +59,17 @@ fn a_field_that_somebody_has_taken_since_the_plan_was_approved_is_not_taken_back
     let plane = helm.site.plane;
     let replicas = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: claude-relay, namespace: adopt-taken-late}\n\
                     spec: {replicas: 2}\n";
-    let arguments = ["apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-"];
+    let arguments =
+        ["apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-"];
     let is_taken = AtomicBool::new(false);
 
-    let ended = adopt_through(&helm, &bundle, &["--force-conflicts", ".spec.replicas"], move |_| {
-        if !is_taken.swap(true, Ordering::SeqCst) {
-            plane.feed(&arguments, replicas);
-        }
-        Fault::None
-    });
+    let ended =
+        adopt_through(&helm, &bundle, &["--force-conflicts", ".spec.replicas"], move |_| {
+            if !is_taken.swap(true, Ordering::SeqCst) {
+                plane.feed(&arguments, replicas);
+            }
+            Fault::None
+        });
 
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
     assert!(ended.stderr.contains("the plan is another one than was approved"), "{}", ended.stderr);

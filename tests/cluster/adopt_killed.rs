@@ -1,4 +1,5 @@
-//! `adopt` is killed at one write after the other, and run again each time: nothing is lost on the way.
+//! `adopt` is killed at one write after the other, and run again each time: nothing is lost on the
+//! way.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,8 +12,8 @@ use crate::started::spawn;
 
 const MOMENTS: [When; 3] = [When::Before, When::During, When::After];
 
-/// Kills the first run at its first write, the next one at its second, or further by steps, until one comes to its end;
-/// returns how many were killed.
+/// Kills the first run at its first write, the next one at its second, or further by steps, until
+/// one comes to its end; returns how many were killed.
 fn kill_and_go_on(helm: &Helm, bundle: &str, step: usize) -> usize {
     for killed in 0.. {
         let (at, when) = (1 + killed * step, MOMENTS[killed % MOMENTS.len()]);
@@ -28,7 +29,12 @@ fn kill_and_go_on(helm: &Helm, bundle: &str, step: usize) -> usize {
         if ended.code == Some(0) {
             return killed;
         }
-        assert_eq!(ended.signal, Some(Signal::KILL.as_raw()), "write {at}, {when:?}: {}", ended.stderr);
+        assert_eq!(
+            ended.signal,
+            Some(Signal::KILL.as_raw()),
+            "write {at}, {when:?}: {}",
+            ended.stderr
+        );
     }
     unreachable!("there is no end of numbers")
 }
@@ -57,11 +63,18 @@ fn adopt_with_kills(namespace: &str, step: usize) {
     assert_eq!((listed.code, listed.stdout.as_str()), (0, ""), "{}", listed.stderr);
     for revision in [1, 2] {
         assert!(
-            site.plane.has(&site.namespace, &format!("secret/relay-bundle.claude-relay.helm.v{revision}"))
+            site.plane.has(
+                &site.namespace,
+                &format!("secret/relay-bundle.claude-relay.helm.v{revision}")
+            )
         );
     }
     assert_eq!(
-        site.watcher().at_once(&site.namespace, "PersistentVolumeClaim", "data-claude-relay-redis-0"),
+        site.watcher().at_once(
+            &site.namespace,
+            "PersistentVolumeClaim",
+            "data-claude-relay-redis-0"
+        ),
         1
     );
     let moments = site.references_hold();

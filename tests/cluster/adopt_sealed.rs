@@ -1,4 +1,5 @@
-//! An encryption key that the bundle brings sealed: it must be the one that runs, whatever lies where it will be.
+//! An encryption key that the bundle brings sealed: it must be the one that runs, whatever lies
+//! where it will be.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +15,8 @@ fn seal(helm: &Helm, value: &str, more: &[&str]) {
     let site = &helm.site;
     write_private(&site.path().join("value"), value);
     let namespace = format!("release.namespace=\"{}\"", site.namespace);
-    let arguments = ["secrets", "encrypt", "production", "config.encryptionKey", "--value-file", "value"];
+    let arguments =
+        ["secrets", "encrypt", "production", "config.encryptionKey", "--value-file", "value"];
     let own = ["--replace", "--set", &namespace, "--recipient", KEYS[0].1];
     let ran = site.run(&[&arguments[..], &own, more].concat());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
@@ -26,7 +28,8 @@ fn a_sealed_key_is_taken_if_it_is_the_one_that_runs() {
     let site = &helm.site;
     write_private(&site.path().join("key"), KEYS[0].0);
     helm.build_with_own_keys();
-    let running = String::from_utf8(STANDARD.decode(helm.value(SECRET, "encryption-key")).unwrap()).unwrap();
+    let running =
+        String::from_utf8(STANDARD.decode(helm.value(SECRET, "encryption-key")).unwrap()).unwrap();
     let profile = site.path().join("profiles/production.toml");
     let text = fs_err::read_to_string(&profile).unwrap();
     let file = "secrets/encryptionkey.age";

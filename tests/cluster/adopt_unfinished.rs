@@ -1,4 +1,5 @@
-//! Between the beginning of an adoption and its end only `adopt` goes on; whatever else looks at it says what it is.
+//! Between the beginning of an adoption and its end only `adopt` goes on; whatever else looks at it
+//! says what it is.
 
 use camino::Utf8Path;
 use rustix::process::Signal;
@@ -54,13 +55,26 @@ fn apply_waits_for_an_adoption_and_what_was_made_again_counts_as_its_own() {
     let removal = site.call(&[&["remove", "--dry-run"][..], &place].concat());
     assert_eq!(site.versions(), before);
 
-    assert_eq!((status.code, shown.code, removal.code), (1, 1, 4), "{}{}", status.stderr, removal.stderr);
+    assert_eq!(
+        (status.code, shown.code, removal.code),
+        (1, 1, 4),
+        "{}{}",
+        status.stderr,
+        removal.stderr
+    );
     let status: Value = serde_json::from_str(&status.stdout).unwrap();
     assert_eq!(status["adopting"], RELEASE);
-    let redis = status["objects"].as_array().unwrap().iter().find(|of| of["kind"] == "StatefulSet").unwrap();
+    let redis = status["objects"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|of| of["kind"] == "StatefulSet")
+        .unwrap();
     assert_ne!(redis["standing"], "replaced", "{redis}");
     assert!(
-        shown.stdout.contains("adopting    the Helm release claude-relay: under way, or interrupted"),
+        shown
+            .stdout
+            .contains("adopting    the Helm release claude-relay: under way, or interrupted"),
         "{}",
         shown.stdout
     );
@@ -74,7 +88,10 @@ fn apply_waits_for_an_adoption_and_what_was_made_again_counts_as_its_own() {
     helm.adopted(&bundle, &[]);
     assert_eq!(site.head(RELEASE).get("adopting"), None);
     assert_eq!(helm.traces(), [""; 0]);
-    assert_eq!(site.applied(&bundle, &[])["done"], json!({"generation": 1, "written": 0, "pruned": []}));
+    assert_eq!(
+        site.applied(&bundle, &[])["done"],
+        json!({"generation": 1, "written": 0, "pruned": []})
+    );
     assert_eq!(site.call(&[&["status"][..], &place].concat()).code, 0);
 }
 

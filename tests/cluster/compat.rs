@@ -1,4 +1,5 @@
-//! An installation that an earlier release made goes on: its record is read, and its bundles stay open.
+//! An installation that an earlier release made goes on: its record is read, and its bundles stay
+//! open.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
@@ -11,13 +12,15 @@ fn file(name: &str) -> Utf8PathBuf {
     Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat/0.1-abi2/record").join(name)
 }
 
-/// Makes the cluster as the earlier release left it: the objects of its first bundle under its field manager, and its record,
-/// in which only the uids are those of this cluster.
+/// Makes the cluster as the earlier release left it: the objects of its first bundle under its
+/// field manager, and its record, in which only the uids are those of this cluster.
 fn left_behind() -> Option<Site> {
     let site = Site::new(NAMESPACE)?;
-    let emitted = site.run(&["verify", file("dev-1.tar").as_str(), "--trust", "trust.toml", "--emit"]);
+    let emitted =
+        site.run(&["verify", file("dev-1.tar").as_str(), "--trust", "trust.toml", "--emit"]);
     assert_eq!(emitted.code, 0, "{}", emitted.stderr);
-    let apply = ["apply", "--server-side", "--force-conflicts", "--field-manager=relay-bundle", "-f", "-"];
+    let apply =
+        ["apply", "--server-side", "--force-conflicts", "--field-manager=relay-bundle", "-f", "-"];
     site.plane.feed(&apply, &emitted.stdout);
     for name in ["relay-dev.1", "relay-dev.2", "relay-dev.3", "relay-dev"] {
         let text = fs_err::read_to_string(file(&format!("relay-bundle.{name}.json"))).unwrap();
@@ -25,7 +28,8 @@ fn left_behind() -> Option<Site> {
         if let Some(Value::String(generation)) = object["data"].get_mut("generation.json") {
             *generation = with_live_uids(&site, generation);
         }
-        site.plane.feed(&["create", "--field-manager=relay-bundle", "-f", "-"], &object.to_string());
+        site.plane
+            .feed(&["create", "--field-manager=relay-bundle", "-f", "-"], &object.to_string());
     }
     for workload in ["deployment/relay-dev-claude-relay", "statefulset/relay-dev-redis"] {
         site.plane.kubectl(&["-n", NAMESPACE, "rollout", "status", "--timeout=60s", workload]);
@@ -36,7 +40,8 @@ fn left_behind() -> Option<Site> {
 fn with_live_uids(site: &Site, generation: &str) -> String {
     let mut document: Value = serde_json::from_str(generation).unwrap();
     for item in document["inventory"].as_array_mut().unwrap() {
-        let object = format!("{}/{}", item["kind"].as_str().unwrap(), item["name"].as_str().unwrap());
+        let object =
+            format!("{}/{}", item["kind"].as_str().unwrap(), item["name"].as_str().unwrap());
         if site.plane.has(NAMESPACE, &object) {
             item["uid"] = site.plane.get(NAMESPACE, &object)["metadata"]["uid"].clone();
         }

@@ -20,8 +20,11 @@ impl Door {
 
     fn pass(&self) {
         let is_open = self.0.0.lock().unwrap();
-        let (_open, timeout) =
-            self.0.1.wait_timeout_while(is_open, Duration::from_secs(90), |is_open| !*is_open).unwrap();
+        let (_open, timeout) = self
+            .0
+            .1
+            .wait_timeout_while(is_open, Duration::from_secs(90), |is_open| !*is_open)
+            .unwrap();
         assert!(!timeout.timed_out(), "nobody opened the door");
     }
 }
@@ -99,8 +102,9 @@ fn whoever_comes_while_another_writes_is_told_who_it_is_and_writes_nothing() {
 fn of_two_runs_that_begin_at_once_one_goes_first_and_the_writes_of_two_never_mix() {
     let Some(site) = Site::new("at-once") else { return };
     for round in 0..4 {
-        let build =
-            |name: &str| site.build("dev", &[&format!("podAnnotations={{round=\"{round}-{name}\"}}")]);
+        let build = |name: &str| {
+            site.build("dev", &[&format!("podAnnotations={{round=\"{round}-{name}\"}}")])
+        };
         let first = build("first");
         let bundles = [first.clone(), if round % 2 == 0 { first } else { build("second") }];
         let proxies = [(), ()].map(|()| Proxy::before(site.plane, |_| Fault::None));
@@ -153,7 +157,10 @@ fn a_run_that_stood_still_for_too_long_writes_no_more_and_the_next_one_takes_ove
     });
     let second = site.apply_through(&other, &bundle, &["--timeout", "60"]);
     assert_eq!(second.code, Some(0), "{}", second.stderr);
-    assert!(site.plane.has(&site.namespace, account), "what was planned with before is not there any more");
+    assert!(
+        site.plane.has(&site.namespace, account),
+        "what was planned with before is not there any more"
+    );
     assert!(second.stderr.contains("has not moved for 40 s: taking over"), "{}", second.stderr);
     let before = proxy.seen().len();
     proxy.signal(Signal::CONT);
@@ -161,7 +168,8 @@ fn a_run_that_stood_still_for_too_long_writes_no_more_and_the_next_one_takes_ove
 
     assert_eq!(first.code, Some(4), "{}", first.stderr);
     assert!(
-        first.stderr.contains("the lock was not renewed in time") || first.stderr.contains("meanwhile"),
+        first.stderr.contains("the lock was not renewed in time")
+            || first.stderr.contains("meanwhile"),
         "{}",
         first.stderr
     );

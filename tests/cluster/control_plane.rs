@@ -27,18 +27,23 @@ pub(crate) fn control_plane() -> Option<&'static ControlPlane> {
     PLANE.get_or_init(start).as_ref()
 }
 
-/// Starts a control plane for one test, whose servers it may stop; it goes when the test says so, or with this program.
+/// Starts a control plane for one test, whose servers it may stop; it goes when the test says so,
+/// or with this program.
 pub(crate) fn own_control_plane() -> Option<&'static ControlPlane> {
     start().map(|plane| &*Box::leak(Box::new(plane)))
 }
 
-#[expect(clippy::disallowed_methods, reason = "who calls says which version, and whether all tests must run")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "who calls says which version, and whether all tests must run"
+)]
 fn start() -> Option<ControlPlane> {
     let mut up = Command::new(format!("{FOLDER}/up"));
     if let Some(version) = std::env::var_os("RELAY_BUNDLE_KUBERNETES") {
         up.arg("--version").arg(version);
     }
-    let pipes = up.arg("--foreground").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let pipes =
+        up.arg("--foreground").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut up = pipes.spawn().unwrap();
     let mut path = String::new();
     up.stdout.take().unwrap().read_to_string(&mut path).unwrap();
@@ -46,7 +51,10 @@ fn start() -> Option<ControlPlane> {
         let mut why = String::new();
         up.stderr.take().unwrap().read_to_string(&mut why).unwrap();
         let is_required = std::env::var_os("CI").is_some_and(|value| value == "true");
-        assert!(why.contains("is missing") && !is_required, "the control plane did not start: {why}");
+        assert!(
+            why.contains("is missing") && !is_required,
+            "the control plane did not start: {why}"
+        );
         up.wait().unwrap();
         // The test harness would hide what goes through `eprintln!`.
         let line = format!("skipped: no control plane: {}\n", why.trim());
@@ -62,7 +70,8 @@ fn start() -> Option<ControlPlane> {
 fn kubectl() -> PathBuf {
     let variable = |name| std::env::var_os(name).map(PathBuf::from);
     let tools = variable("RELAY_BUNDLE_TOOLS").unwrap_or_else(|| {
-        let cache = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
+        let cache =
+            variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
         cache.unwrap().join("relay-bundle-tools")
     });
     let versions = Path::new(FOLDER).join("tools").read_dir().unwrap();
@@ -95,14 +104,18 @@ impl ControlPlane {
     pub(crate) fn await_ready(&self) {
         let start = Instant::now();
         while !self.command(&["get", "--raw", "/readyz"]).output().unwrap().status.success() {
-            assert!(start.elapsed() < Duration::from_mins(2), "the API server does not become ready");
+            assert!(
+                start.elapsed() < Duration::from_mins(2),
+                "the API server does not become ready"
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     }
 
     /// Ends it.
     pub(crate) fn down(&self) {
-        let status = Command::new(format!("{FOLDER}/down")).arg(self.folder()).stdin(Stdio::null()).status();
+        let status =
+            Command::new(format!("{FOLDER}/down")).arg(self.folder()).stdin(Stdio::null()).status();
         assert!(status.unwrap().success());
     }
 
@@ -158,8 +171,10 @@ impl ControlPlane {
     pub(crate) fn fed(&self, arguments: &[&str], text: &str) -> Ran {
         let input = tempfile::NamedTempFile::new().unwrap();
         fs_err::write(input.path(), text).unwrap();
-        let output =
-            self.command(arguments).stdin(fs_err::File::open(input.path()).unwrap().into_parts().0).output();
+        let output = self
+            .command(arguments)
+            .stdin(fs_err::File::open(input.path()).unwrap().into_parts().0)
+            .output();
         Ran::of(output.unwrap())
     }
 
@@ -174,11 +189,14 @@ impl ControlPlane {
     /// Returns an object.
     #[track_caller]
     pub(crate) fn get(&self, namespace: &str, object: &str) -> Value {
-        serde_json::from_str(&self.kubectl(&["-n", namespace, "get", object, "-o", "json"])).unwrap()
+        serde_json::from_str(&self.kubectl(&["-n", namespace, "get", object, "-o", "json"]))
+            .unwrap()
     }
 
     /// Tells whether an object is there.
     pub(crate) fn has(&self, namespace: &str, object: &str) -> bool {
-        !self.kubectl(&["-n", namespace, "get", object, "--ignore-not-found", "-o", "name"]).is_empty()
+        !self
+            .kubectl(&["-n", namespace, "get", object, "--ignore-not-found", "-o", "name"])
+            .is_empty()
     }
 }

@@ -1,4 +1,5 @@
-//! `apply` of content that is deployed: always accepted, whatever was accepted after it, and nothing is noted for it.
+//! `apply` of content that is deployed: always accepted, whatever was accepted after it, and
+//! nothing is noted for it.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
@@ -22,7 +23,8 @@ fn roll_back(site: &Site) {
 
 /// Returns what was accepted, on this machine and in the cluster.
 fn accepted(site: &Site) -> (String, Value) {
-    let own = fs_err::read_to_string(site.path().join(".local/state/relay-bundle/state.json")).unwrap();
+    let own =
+        fs_err::read_to_string(site.path().join(".local/state/relay-bundle/state.json")).unwrap();
     let record = site.plane.get(&site.namespace, "configmap/relay-bundle.relay-dev");
     (own, record["data"]["state.json"].clone())
 }
@@ -95,7 +97,8 @@ fn deployed_content_is_applied_when_it_has_expired() {
     let archive = site.path().join("short.tar");
     let build = |expires: &str| {
         let namespace = "release.namespace=\"again-expired\"";
-        let own = ["build", "dev", "--key", "key.pem", "--serial", "7", "--archive", archive.as_str()];
+        let own =
+            ["build", "dev", "--key", "key.pem", "--serial", "7", "--archive", archive.as_str()];
         let terms = ["--store", expires, "--issued", "2020-01-01T00:00:00Z", "--expires", expires];
         let ran = site.run(&[&own[..], &terms, &["--set", namespace]].concat());
         assert_eq!(ran.code, 0, "{}", ran.stderr);
@@ -112,7 +115,8 @@ fn deployed_content_that_is_revoked_or_below_min_serial_is_refused() {
     let Some((site, good)) = with_failed_upgrade("again-revoked") else { return };
     roll_back(&site);
     let plain = fs_err::read_to_string(site.path().join("trust.toml")).unwrap();
-    let content = site.head("relay-dev")["generations"][0]["contentId"].as_str().unwrap().to_owned();
+    let content =
+        site.head("relay-dev")["generations"][0]["contentId"].as_str().unwrap().to_owned();
     let refused = |code: &str| {
         let ran = site.apply(&good, &["--yes"]);
         assert_eq!(ran.code, 3, "{}", ran.stderr);
@@ -122,7 +126,9 @@ fn deployed_content_that_is_revoked_or_below_min_serial_is_refused() {
     change_trust(&site, |policy| format!("{policy}[[revokedContent]]\nsha256 = \"{content}\"\n"));
     refused("REVOKED_CONTENT");
     write_trusted(&site.path().join("trust.toml"), &plain);
-    change_trust(&site, |policy| policy.replace("threshold = 1\n", "threshold = 1\nminSerial = 2\n"));
+    change_trust(&site, |policy| {
+        policy.replace("threshold = 1\n", "threshold = 1\nminSerial = 2\n")
+    });
     refused("BELOW_MIN_SERIAL");
     write_trusted(&site.path().join("trust.toml"), &plain);
     change_trust(&site, |policy| {

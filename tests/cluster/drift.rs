@@ -8,7 +8,8 @@ use crate::site::{Ran, Site, build, key, prepare, run, write_trust, write_truste
 const RELAY: &str = "relay-dev-claude-relay";
 
 fn report(ran: &Ran) -> Value {
-    serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {} {}", ran.stdout, ran.stderr))
+    serde_json::from_str(&ran.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {} {}", ran.stdout, ran.stderr))
 }
 
 fn verify(site: &Site, bundle: &str) -> Ran {
@@ -20,12 +21,16 @@ fn told(ran: &Ran) -> Vec<String> {
     let text = |value: Option<&Value>| value.map_or("-".to_owned(), ToString::to_string);
     let mut lines = Vec::new();
     for object in report(ran)["live"]["objects"].as_array().unwrap() {
-        let name = format!("{}/{}", object["kind"].as_str().unwrap(), object["name"].as_str().unwrap());
+        let name =
+            format!("{}/{}", object["kind"].as_str().unwrap(), object["name"].as_str().unwrap());
         lines.push(format!("{} {name}", object["change"].as_str().unwrap()));
         for field in object["fields"].as_array().into_iter().flatten() {
             let managers = field["managers"].to_string();
             let (live, wanted) = (text(field.get("live")), text(field.get("wanted")));
-            lines.push(format!("  {}: {live}, wanted {wanted}, {managers}", field["path"].as_str().unwrap()));
+            lines.push(format!(
+                "  {}: {live}, wanted {wanted}, {managers}",
+                field["path"].as_str().unwrap()
+            ));
         }
     }
     lines
@@ -34,13 +39,17 @@ fn told(ran: &Ran) -> Vec<String> {
 #[test]
 fn what_was_edited_added_or_deleted_by_hand_is_named_with_who_did_it() {
     let Some(site) = Site::new("drift") else { return };
-    let settings =
-        ["replicaCount=2", "podDisruptionBudget.enabled=true", "podDisruptionBudget.maxUnavailable=1"];
+    let settings = [
+        "replicaCount=2",
+        "podDisruptionBudget.enabled=true",
+        "podDisruptionBudget.maxUnavailable=1",
+    ];
     let bundle = site.build("dev", &settings);
     site.applied(&bundle, &[]);
     let ran = verify(&site, bundle.as_str());
     assert_eq!((ran.code, told(&ran)), (0, vec![]), "{}", ran.stderr);
-    let kubectl = |arguments: &[&str]| drop(site.plane.kubectl(&[&["-n", "drift"], arguments].concat()));
+    let kubectl =
+        |arguments: &[&str]| drop(site.plane.kubectl(&[&["-n", "drift"], arguments].concat()));
     let service = format!("service/{RELAY}");
     let deployment = format!("deployment/{RELAY}");
 
@@ -83,13 +92,15 @@ fn what_was_edited_added_or_deleted_by_hand_is_named_with_who_did_it() {
 #[test]
 fn a_configuration_with_other_content_under_its_name_is_drift_and_so_is_what_the_bundle_has_not() {
     let Some(site) = Site::new("drift-config") else { return };
-    let (first, second) = (site.build("dev", &[]), site.build("dev", &["serviceAccount.name=\"own\""]));
+    let (first, second) =
+        (site.build("dev", &[]), site.build("dev", &["serviceAccount.name=\"own\""]));
     site.applied(&first, &[]);
     let maps = site.plane.list("drift-config", "configmaps");
     let mut config = maps
         .into_iter()
         .find(|map| {
-            map["immutable"] == true && map["metadata"]["name"].as_str().unwrap().contains("claude-relay")
+            map["immutable"] == true
+                && map["metadata"]["name"].as_str().unwrap().contains("claude-relay")
         })
         .unwrap();
     let name = config["metadata"]["name"].as_str().unwrap().to_owned();
@@ -136,12 +147,15 @@ fn what_is_not_verified_or_is_elsewhere_is_not_compared() {
 #[test]
 fn what_runs_since_somebody_went_back_is_compared_by_its_record_and_nothing_else_comes_in_for_it() {
     let Some(site) = Site::new("drift-back") else { return };
-    let (first, second) = (site.build("dev", &[]), site.build("dev", &["config.logLevel=\"info\""]));
+    let (first, second) =
+        (site.build("dev", &[]), site.build("dev", &["config.logLevel=\"info\""]));
     site.applied(&first, &[]);
     site.applied(&second, &[]);
     site.called(&["rollback", "-n", "drift-back", "--trust", "trust.toml"]);
     let running = |more: &[&str]| {
-        site.call(&[&["verify", "--live", "-n", "drift-back", "--trust", "trust.toml"], more].concat())
+        site.call(
+            &[&["verify", "--live", "-n", "drift-back", "--trust", "trust.toml"], more].concat(),
+        )
     };
 
     let ran = running(&["--json"]);
@@ -154,9 +168,18 @@ fn what_runs_since_somebody_went_back_is_compared_by_its_record_and_nothing_else
         (&shown["live"]["contentId"], &json!(false))
     );
     let text = running(&[]).stdout;
-    assert!(text.contains("generation 3 of relay-dev in namespace drift-back, which runs"), "{text}");
+    assert!(
+        text.contains("generation 3 of relay-dev in namespace drift-back, which runs"),
+        "{text}"
+    );
     assert!(text.contains("not checked, it runs here by the record"), "{text}");
-    site.plane.kubectl(&["-n", "drift-back", "scale", &format!("deployment/{RELAY}"), "--replicas=2"]);
+    site.plane.kubectl(&[
+        "-n",
+        "drift-back",
+        "scale",
+        &format!("deployment/{RELAY}"),
+        "--replicas=2",
+    ]);
     let ran = running(&["--json"]);
     assert_eq!(
         (ran.code, told(&ran)[0].as_str()),
@@ -200,7 +223,12 @@ fn a_secret_that_was_generated_and_is_gone_is_drift() {
     let ran = verify(&site, bundle.as_str());
     assert_eq!((ran.code, &report(&ran)["live"]["missing"]), (0, &json!([])), "{}", ran.stderr);
     site.takes_away_what_pods_name();
-    site.plane.kubectl(&["-n", "drift-secret", "delete", "secret/relay-loki-claude-relay-encryption-key"]);
+    site.plane.kubectl(&[
+        "-n",
+        "drift-secret",
+        "delete",
+        "secret/relay-loki-claude-relay-encryption-key",
+    ]);
 
     let ran = verify(&site, bundle.as_str());
 
@@ -268,12 +296,19 @@ fn a_difference_to_the_cluster_is_what_applying_then_does() {
     let (code, found) = diff(&site, first.as_str());
     assert_eq!((code, found.get("generation")), (1, None));
     let objects = found["objects"].as_array().unwrap();
-    assert!(objects.len() > 5 && objects.iter().all(|object| object["change"] == "added"), "{found}");
+    assert!(
+        objects.len() > 5 && objects.iter().all(|object| object["change"] == "added"),
+        "{found}"
+    );
     assert!(!site.plane.has("default", "namespace/diff-live"));
 
     site.applied(&first, &[]);
     let (code, found) = diff(&site, first.as_str());
-    assert_eq!((code, &found["same"], &found["generation"]), (0, &json!(true), &json!(1)), "{found}");
+    assert_eq!(
+        (code, &found["same"], &found["generation"]),
+        (0, &json!(true), &json!(1)),
+        "{found}"
+    );
     assert_eq!((&found["objects"], &found["warnings"]), (&json!([]), &json!([])));
 
     let second = site.build("dev", &["config.logLevel=\"info\"", "service.type=\"NodePort\""]);
@@ -299,7 +334,13 @@ fn a_difference_to_the_cluster_shows_hand_made_changes_and_hides_secrets() {
     let keys = site.plane.get("diff-hand", &secret)["data"].as_object().unwrap().clone();
     let value = json!({"stringData": {keys.keys().next().unwrap(): "made-by-hand", "more": "made-by-hand"}});
     site.plane.kubectl(&["-n", "diff-hand", "patch", &secret, "-p", &value.to_string()]);
-    site.plane.kubectl(&["-n", "diff-hand", "scale", &format!("deployment/{RELAY}"), "--replicas=3"]);
+    site.plane.kubectl(&[
+        "-n",
+        "diff-hand",
+        "scale",
+        &format!("deployment/{RELAY}"),
+        "--replicas=3",
+    ]);
 
     for arguments in [
         &["diff", bundle.as_str(), "--live"][..],
@@ -311,7 +352,9 @@ fn a_difference_to_the_cluster_shows_hand_made_changes_and_hides_secrets() {
             assert!(ran.stdout.contains("spec.replicas"), "{}", ran.stdout);
             assert!(ran.stdout.contains("redacted"), "{}", ran.stdout);
             // The base64 of the two values.
-            for hidden in ["made-by-hand", "bWFkZS1ieS1oYW5k", "development-only", "ZGV2ZWxvcG1lbnQtb25seQ"] {
+            for hidden in
+                ["made-by-hand", "bWFkZS1ieS1oYW5k", "development-only", "ZGV2ZWxvcG1lbnQtb25seQ"]
+            {
                 assert!(
                     !ran.stdout.contains(hidden) && !ran.stderr.contains(hidden),
                     "{hidden}: {}",

@@ -1,4 +1,5 @@
-//! What goes wrong between the program and the API server is tried again or told, and never recorded as done.
+//! What goes wrong between the program and the API server is tried again or told, and never
+//! recorded as done.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -22,7 +23,9 @@ fn state_of(site: &Site) -> State {
 }
 
 /// Spoils the first attempt of every request that a test chooses.
-fn first_attempts(choose: impl Fn(&Seen) -> Fault + Send + Sync) -> impl Fn(&Seen) -> Fault + Send + Sync {
+fn first_attempts(
+    choose: impl Fn(&Seen) -> Fault + Send + Sync,
+) -> impl Fn(&Seen) -> Fault + Send + Sync {
     let known = Mutex::new(BTreeSet::new());
     move |seen| {
         let is_first = known.lock().unwrap().insert((seen.method.clone(), seen.path.clone()));
@@ -48,7 +51,8 @@ fn trouble_on_the_way_of_every_request_is_tried_again_until_all_is_done() {
     for offset in [0, 3] {
         let site = Site::new(&format!("trouble-{offset}")).unwrap();
         let faults = faults.clone();
-        let script = first_attempts(move |seen| faults[(seen.number + offset) % faults.len()].clone());
+        let script =
+            first_attempts(move |seen| faults[(seen.number + offset) % faults.len()].clone());
         let proxy = Proxy::before(site.plane, script);
 
         let ended = site.apply_through(&proxy, &site.build("dev", &[]), &[]);
@@ -85,8 +89,9 @@ fn a_race_over_an_object_is_run_again_and_one_over_the_record_is_told() {
 
     // The lock is taken by a write to the record, which somebody else was faster with.
     let next = site.build("dev", &["config.logLevel=\"info\""]);
-    let is_record =
-        |seen: &Seen| seen.method == "PUT" && seen.path.contains("/configmaps/relay-bundle.relay-dev?");
+    let is_record = |seen: &Seen| {
+        seen.method == "PUT" && seen.path.contains("/configmaps/relay-bundle.relay-dev?")
+    };
     let proxy = Proxy::before(site.plane, move |seen| match seen {
         seen if is_record(seen) => Fault::Answer(409, "content-type: application/json", RACE),
         _ => Fault::None,
@@ -94,7 +99,11 @@ fn a_race_over_an_object_is_run_again_and_one_over_the_record_is_told() {
     let ended = site.apply_through(&proxy, &next, &[]);
 
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
-    assert!(ended.stderr.contains("changed ConfigMap/relay-bundle.relay-dev meanwhile"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("changed ConfigMap/relay-bundle.relay-dev meanwhile"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(progress(&site.head("relay-dev")), ["deployed"]);
     assert!(!proxy.seen().iter().any(Seen::is_object_write));
 }
@@ -133,7 +142,9 @@ fn stays_wrong(name: &str, fault: &Fault, message: &str) {
     let ended = site.apply_through(&proxy, &bundle, &[]);
 
     assert_eq!(ended.code, Some(4), "{name}: {}", ended.stderr);
-    for wanted in [message, "while applying Deployment/relay-dev-claude-relay", "the lock was given back"] {
+    for wanted in
+        [message, "while applying Deployment/relay-dev-claude-relay", "the lock was given back"]
+    {
         assert!(ended.stderr.contains(wanted), "{name}: {}", ended.stderr);
     }
     let head = site.head("relay-dev");
@@ -164,7 +175,9 @@ fn credentials_that_expire_on_the_way_leave_a_lock_that_says_so() {
 fn one_stall_of_a_write_or_of_the_record_is_survived() {
     let Some(_) = Site::new("stall-none") else { return };
     std::thread::scope(|scope| {
-        for (name, path) in [("object", "/services/"), ("record", "/configmaps/relay-bundle.relay-dev.1")] {
+        for (name, path) in
+            [("object", "/services/"), ("record", "/configmaps/relay-bundle.relay-dev.1")]
+        {
             scope.spawn(move || {
                 let site = Site::new(&format!("stall-{name}")).unwrap();
                 let is_it = move |seen: &Seen| seen.is_write() && seen.path.contains(path);
@@ -206,7 +219,11 @@ fn writes_that_stall_longer_than_the_lock_lasts_are_not_sent_again() {
     let seen = proxy.seen();
     let writes: Vec<&Seen> = seen.iter().filter(|seen| is_it(seen)).collect();
     let between = writes[writes.len() - 1].at - writes[0].at;
-    assert!(writes.len() == 2 && between < Duration::from_secs(30), "{between:?} of {}", writes.len());
+    assert!(
+        writes.len() == 2 && between < Duration::from_secs(30),
+        "{between:?} of {}",
+        writes.len()
+    );
     // Nobody took the lock meanwhile, so it was still there to be given back.
     let head = site.head("relay-dev");
     assert_eq!((progress(&head), head.get("lock")), (vec!["pending"], None));

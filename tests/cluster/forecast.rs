@@ -1,4 +1,5 @@
-//! The forecast is the truth: for the restart matrix, what the plan says of pods is what the control plane then does.
+//! The forecast is the truth: for the restart matrix, what the plan says of pods is what the
+//! control plane then does.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,8 @@ use crate::site::Site;
 /// How many namespaces have rows at the same time.
 const LANES: usize = 6;
 
-/// Every how manyth row is tried where nobody asks for all of them with `RELAY_BUNDLE_FORECAST=all`.
+/// Every how manyth row is tried where nobody asks for all of them with
+/// `RELAY_BUNDLE_FORECAST=all`.
 const SAMPLE: usize = 9;
 
 /// What the bases and the rows want of the whole cluster.
@@ -145,8 +147,8 @@ fn lane(base: &str, number: usize) -> Option<Site> {
     Some(site)
 }
 
-/// Tells whether a row comes as far as a cluster: not if `build` refuses it, as the matrix says why; if its sealed file
-/// only looks like one; or if it is for another namespace.
+/// Tells whether a row comes as far as a cluster: not if `build` refuses it, as the matrix says
+/// why; if its sealed file only looks like one; or if it is for another namespace.
 fn is_tried(row: &Row) -> bool {
     let is_sealed = row.change.contains("age = ");
     match row.outcome {
@@ -157,12 +159,18 @@ fn is_tried(row: &Row) -> bool {
 
 /// Tells whether a claim that is there cannot become what the row asks for.
 fn is_fixed(row: &Row) -> bool {
-    ["persistence.storageClass", "persistence.accessMode", "external.storageClass", "external.accessMode"]
-        .iter()
-        .any(|end| row.key.ends_with(end))
+    [
+        "persistence.storageClass",
+        "persistence.accessMode",
+        "external.storageClass",
+        "external.accessMode",
+    ]
+    .iter()
+    .any(|end| row.key.ends_with(end))
 }
 
-/// Tells whether a row makes a new value of a secret: the old one does not come back, so it has a namespace of its own.
+/// Tells whether a row makes a new value of a secret: the old one does not come back, so it has a
+/// namespace of its own.
 fn is_for_good(row: &Row) -> bool {
     row.key == "redis.auth.password" && row.change.contains("generation")
 }
@@ -199,7 +207,8 @@ fn compare(site: &Site, profile: &str) -> Result<ByWorkload, String> {
         return Err(format!("the plan: {}", shown.stderr));
     }
     let before = revisions(site);
-    let ran = site.apply(&bundle, &[&["--yes", "--json", "--timeout", "60"], &CONSENT[..]].concat());
+    let ran =
+        site.apply(&bundle, &[&["--yes", "--json", "--timeout", "60"], &CONSENT[..]].concat());
     if ran.code != 0 {
         return Err(format!("apply: {}", ran.stderr));
     }
@@ -212,9 +221,14 @@ fn compare(site: &Site, profile: &str) -> Result<ByWorkload, String> {
 /// Tries a row on what its base left, and goes back to that.
 fn try_row(site: &Site, row: &Row) -> Result<Came, String> {
     let extends = format!("extends = [{:?}]\n", row.base);
-    let text = if row.change.starts_with("extends") { row.change.to_owned() } else { extends + row.change };
+    let text = if row.change.starts_with("extends") {
+        row.change.to_owned()
+    } else {
+        extends + row.change
+    };
     // A row that names the namespace means the one that it is in.
-    let text = text.replace("matchNames = [\"relay\"]", &format!("matchNames = [{:?}]", site.namespace));
+    let text =
+        text.replace("matchNames = [\"relay\"]", &format!("matchNames = [{:?}]", site.namespace));
     fs_err::write(site.path().join("profiles/changed.toml"), text).unwrap();
     if is_fixed(row) {
         let before = site.versions();
@@ -224,7 +238,9 @@ fn try_row(site: &Site, row: &Row) -> Result<Came, String> {
         return if is_said && is_untouched { Ok(Came::Refused) } else { Err(ran.stderr) };
     }
     let said = compare(site, "changed")?;
-    let Outcome::Pods { relay, redis, because } = row.outcome else { unreachable!("filtered before") };
+    let Outcome::Pods { relay, redis, because } = row.outcome else {
+        unreachable!("filtered before")
+    };
     for (kind, pods) in [("Deployment", relay), ("StatefulSet", redis)] {
         let all: Vec<&str> =
             said.iter().filter(|((of, _), _)| of == kind).map(|(_, word)| word.as_str()).collect();
@@ -233,7 +249,9 @@ fn try_row(site: &Site, row: &Row) -> Result<Came, String> {
         }
     }
     match compare(site, row.base) {
-        Err(why) if is_for_good(row) && why.contains("an old value does not come back") => Ok(Came::True),
+        Err(why) if is_for_good(row) && why.contains("an old value does not come back") => {
+            Ok(Came::True)
+        }
         Ok(_) if is_for_good(row) => Err("an old value has come back".to_owned()),
         back => back.map(|_| Came::True),
     }
@@ -262,14 +280,18 @@ fn what_the_plan_says_of_pods_is_what_happens_to_them() {
     let Some(site) = Site::new("forecast") else { return };
     let site = site.with_namespace();
     prepare_cluster(&site);
-    let step =
-        if std::env::var_os("RELAY_BUNDLE_FORECAST").is_some_and(|all| all == "all") { 1 } else { SAMPLE };
+    let step = if std::env::var_os("RELAY_BUNDLE_FORECAST").is_some_and(|all| all == "all") {
+        1
+    } else {
+        SAMPLE
+    };
     let mut lanes: Vec<Vec<&Row>> = Vec::new();
     for base in BASES {
         let rows: Vec<&Row> =
             ROWS.iter().filter(|row| row.base == base && is_tried(row)).step_by(step).collect();
         assert!(!rows.is_empty(), "{base} has no row");
-        let (alone, rows): (Vec<&Row>, Vec<&Row>) = rows.into_iter().partition(|row| is_for_good(row));
+        let (alone, rows): (Vec<&Row>, Vec<&Row>) =
+            rows.into_iter().partition(|row| is_for_good(row));
         let length = rows.len().div_ceil(LANES).max(5);
         lanes.extend(rows.chunks(length).map(<[&Row]>::to_vec));
         lanes.extend(alone.into_iter().map(|row| vec![row]));
@@ -290,8 +312,10 @@ fn what_the_plan_says_of_pods_is_what_happens_to_them() {
     });
 
     let results = results.into_inner().unwrap();
-    let wrong: Vec<String> =
-        results.iter().filter_map(|(row, came)| Some(format!("{row}: {}", came.as_ref().err()?))).collect();
+    let wrong: Vec<String> = results
+        .iter()
+        .filter_map(|(row, came)| Some(format!("{row}: {}", came.as_ref().err()?)))
+        .collect();
     assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), results.len(), wrong.join("\n"));
     let mut counts: BTreeMap<Came, usize> = BTreeMap::new();
     for came in results.iter().filter_map(|(_, came)| came.as_ref().ok()) {

@@ -1,4 +1,5 @@
-//! What somebody has forged, who may write records, Secrets, or answers, is refused before anything is changed.
+//! What somebody has forged, who may write records, Secrets, or answers, is refused before anything
+//! is changed.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -33,7 +34,8 @@ fn where_helm_has_no_record_nothing_of_others_is_taken_over_whatever_the_head_sa
     let bundle = site.build("dev", &[]);
     site.applied(&bundle, &[]);
     forge(&site, |head| head["adopting"] = "relay-dev".into());
-    let kubectl = |arguments: &[&str]| site.plane.kubectl(&[&["-n", "forged-adopting"], arguments].concat());
+    let kubectl =
+        |arguments: &[&str]| site.plane.kubectl(&[&["-n", "forged-adopting"], arguments].concat());
     kubectl(&["delete", "service/relay-dev-redis"]);
     kubectl(&["create", "service", "clusterip", "relay-dev-redis", "--tcp=6379"]);
     let before = site.versions();
@@ -67,8 +69,9 @@ fn record_name(end: &str) -> String {
 
 /// Returns a record of Helm's as it can be created, changed, under a name.
 fn forged(record: &Value, name: &str, change: impl Fn(&mut Value)) -> Value {
-    let packed =
-        STANDARD.decode(STANDARD.decode(record["data"]["release"].as_str().unwrap()).unwrap()).unwrap();
+    let packed = STANDARD
+        .decode(STANDARD.decode(record["data"]["release"].as_str().unwrap()).unwrap())
+        .unwrap();
     let mut text = String::new();
     GzDecoder::new(packed.as_slice()).read_to_string(&mut text).unwrap();
     let mut release: Value = serde_json::from_str(&text).unwrap();
@@ -96,9 +99,18 @@ fn a_forged_record_or_archive_of_helm_is_refused_before_anything_is_changed() {
         let before = site.versions();
         for more in [&["--yes", "--recreate-redis"][..], &["--dry-run"]] {
             let ran = helm.adopt(&bundle, more);
-            assert_eq!(ran.code, 4, "{words:?}: {}", ran.stderr.chars().take(2_000).collect::<String>());
+            assert_eq!(
+                ran.code,
+                4,
+                "{words:?}: {}",
+                ran.stderr.chars().take(2_000).collect::<String>()
+            );
             assert!(ran.stderr.len() < 4_000, "{words:?}: {} bytes", ran.stderr.len());
-            assert!(words.iter().all(|word| ran.stderr.contains(word)), "{words:?}: {}", ran.stderr);
+            assert!(
+                words.iter().all(|word| ran.stderr.contains(word)),
+                "{words:?}: {}",
+                ran.stderr
+            );
         }
         assert_eq!(site.versions(), before, "{words:?}");
     };
@@ -146,7 +158,9 @@ fn a_forged_record_or_archive_of_helm_is_refused_before_anything_is_changed() {
         release["version"] = 2.into();
         release["info"]["status"] = "failed".into();
     }));
-    for (name, content) in [("forged-archive", json!({})), (archive.as_str(), json!({"release": "eA=="}))] {
+    for (name, content) in
+        [("forged-archive", json!({})), (archive.as_str(), json!({"release": "eA=="}))]
+    {
         create(&json!({"apiVersion": "v1", "kind": "Secret", "immutable": true, "data": content,
             "metadata": {"name": name, "namespace": "forged-helm", "labels": {
                 "app.kubernetes.io/managed-by": "relay-bundle", "app.kubernetes.io/instance": RELEASE,
@@ -206,13 +220,19 @@ fn of_a_conflict_of_thousands_of_fields_some_are_shown_and_none_is_taken() {
     let bundle = site.build("dev", &["config.logLevel=\"info\""]);
     let cause = |number: usize| json!({"reason": "FieldManagerConflict", "message": "conflict with \"x\"", "field": format!(".spec.f{number}")});
     let causes: Vec<Value> = (0..60_000).map(cause).collect();
-    let status = json!({"kind": "Status", "code": 409, "reason": "Conflict", "details": {"causes": causes}});
+    let status =
+        json!({"kind": "Status", "code": 409, "reason": "Conflict", "details": {"causes": causes}});
     let answer: &'static str = status.to_string().leak();
     let proxy = Proxy::before(site.plane, move |seen| {
         let is_trial = seen.method == "PATCH" && seen.path.contains("/deployments/");
-        if is_trial { Fault::Answer(409, "content-type: application/json", answer) } else { Fault::None }
+        if is_trial {
+            Fault::Answer(409, "content-type: application/json", answer)
+        } else {
+            Fault::None
+        }
     });
-    let permits: Vec<String> = (0..100).map(|number| format!("--force-conflicts=.spec.f{number}")).collect();
+    let permits: Vec<String> =
+        (0..100).map(|number| format!("--force-conflicts=.spec.f{number}")).collect();
     let permits: Vec<&str> = permits.iter().map(String::as_str).chain(["--yes"]).collect();
 
     for more in [&["--yes"][..], &permits] {
@@ -246,20 +266,19 @@ fn who_claims_to_be_a_cluster_that_there_cannot_be_is_not_printed() {
         ("/version", version("v1.37.0\u{1b}[2J")),
         ("/version", version(&long)),
     ] {
-        let proxy =
-            Proxy::before(
-                site.plane,
-                move |seen| {
-                    if seen.path == path { Fault::Instead(answer) } else { Fault::None }
-                },
-            );
+        let proxy = Proxy::before(site.plane, move |seen| {
+            if seen.path == path { Fault::Instead(answer) } else { Fault::None }
+        });
 
         let ran = through(&proxy, &site, &bundle, &["--dry-run"]);
 
         assert_eq!(ran.code, 4, "{}", ran.stderr.escape_debug());
         assert!(ran.stderr.contains("no API server gave it"), "{}", ran.stderr.escape_debug());
         let shown = format!("{}{}", ran.stdout, ran.stderr);
-        assert!(!shown.contains('\u{1b}') && !shown.contains("do this") && shown.len() < 1_000, "{shown:?}");
+        assert!(
+            !shown.contains('\u{1b}') && !shown.contains("do this") && shown.len() < 1_000,
+            "{shown:?}"
+        );
     }
 }
 
@@ -275,6 +294,10 @@ fn a_state_that_others_could_change_is_refused_before_anything_is_asked() {
     let ran = through(&proxy, &site, &bundle, &["--yes", "--state", "open/a/b/state.json"]);
 
     assert_eq!(ran.code, 4, "{}", ran.stderr);
-    assert!(ran.stderr.contains("the state is not kept where others can change it"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("the state is not kept where others can change it"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(proxy.seen().len(), 0);
 }

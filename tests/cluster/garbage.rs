@@ -31,7 +31,8 @@ fn config(site: &Site) -> String {
 #[test]
 fn a_configuration_goes_once_no_pod_and_no_revision_names_it() {
     let Some(site) = Site::new("garbage") else { return };
-    let gc = |more: &[&str]| site.call(&[&["gc", "--live", "-n", "garbage", "--json"], more].concat());
+    let gc =
+        |more: &[&str]| site.call(&[&["gc", "--live", "-n", "garbage", "--json"], more].concat());
     site.applied(&site.build("dev", &[]), &[]);
     let old = config(&site);
     site.applied(&site.build("dev", &["config.logLevel=\"info\""]), &[]);
@@ -47,7 +48,13 @@ fn a_configuration_goes_once_no_pod_and_no_revision_names_it() {
     let sets = site.plane.list("garbage", "replicasets");
     let set = sets.iter().find(|set| set["spec"].to_string().contains(&old)).unwrap();
     site.plane.ensure(&pod("garbage", &old).to_string());
-    site.plane.kubectl(&["-n", "garbage", "delete", "replicaset", set["metadata"]["name"].as_str().unwrap()]);
+    site.plane.kubectl(&[
+        "-n",
+        "garbage",
+        "delete",
+        "replicaset",
+        set["metadata"]["name"].as_str().unwrap(),
+    ]);
     assert_eq!(names(&gc(&["--dry-run"])), [""; 0]);
     site.plane.kubectl(&["-n", "garbage", "delete", "pod/own", "--force", "--grace-period=0"]);
 
@@ -62,7 +69,9 @@ fn a_configuration_goes_once_no_pod_and_no_revision_names_it() {
     let ran = gc(&["--yes"]);
     assert_eq!((ran.code, names(&ran)), (0, vec![old.clone()]), "{}", ran.stderr);
     assert!(!site.plane.has("garbage", &format!("configmap/{old}")));
-    for kept in [new.as_str(), "of-others-0123456789", "relay-bundle.relay-dev", "relay-bundle.relay-dev.2"] {
+    for kept in
+        [new.as_str(), "of-others-0123456789", "relay-bundle.relay-dev", "relay-bundle.relay-dev.2"]
+    {
         assert!(site.plane.has("garbage", &format!("configmap/{kept}")), "{kept}");
     }
     assert_eq!(site.head("relay-dev").get("lock"), None);

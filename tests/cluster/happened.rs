@@ -9,12 +9,15 @@ use crate::site::Site;
 /// Workloads by kind and name.
 pub(crate) type ByWorkload = BTreeMap<(String, String), String>;
 
-/// Returns the revision of each workload of a namespace. All controllers must have seen the last change, as `apply` waits for.
+/// Returns the revision of each workload of a namespace. All controllers must have seen the last
+/// change, as `apply` waits for.
 pub(crate) fn revisions(site: &Site) -> ByWorkload {
     let revision = |object: &Value| {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let revision = match object["kind"].as_str().unwrap() {
-            "Deployment" => text(&object["metadata"]["annotations"]["deployment.kubernetes.io/revision"]),
+            "Deployment" => {
+                text(&object["metadata"]["annotations"]["deployment.kubernetes.io/revision"])
+            }
             _ => text(&object["status"]["updateRevision"]),
         };
         assert_eq!(object["metadata"]["generation"], object["status"]["observedGeneration"]);

@@ -1,4 +1,5 @@
-//! A release of the chart in `chart`, made by the real helm, and the profile that `import helm` makes of it.
+//! A release of the chart in `chart`, made by the real helm, and the profile that `import helm`
+//! makes of it.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,7 +10,8 @@ use serde_json::Value;
 use crate::site::{Ran, Site};
 use crate::tools::skip;
 
-/// The release, whose name is that of the bundle: the app's name is in it, so that the relay's objects bear it.
+/// The release, whose name is that of the bundle: the app's name is in it, so that the relay's
+/// objects bear it.
 pub(crate) const RELEASE: &str = "claude-relay";
 pub(crate) const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/chart");
 
@@ -62,20 +64,29 @@ impl Helm {
         assert_eq!(values.code, 0, "{}", values.stderr);
         fs_err::write(self.site.path().join("values.yaml"), values.stdout).unwrap();
         let namespace = self.site.namespace.as_str();
-        let imported =
-            self.site.run(&["import", "helm", "values.yaml", "--release", RELEASE, "--namespace", namespace]);
+        let imported = self.site.run(&[
+            "import",
+            "helm",
+            "values.yaml",
+            "--release",
+            RELEASE,
+            "--namespace",
+            namespace,
+        ]);
         assert_eq!(imported.code, 0, "{}", imported.stderr);
         fs_err::write(self.site.path().join("profiles/production.toml"), imported.stdout).unwrap();
         self.site.build("production", settings)
     }
 
-    /// As [`Helm::build`], with keys that the bundle keeps by itself, and not in the chart's Secret.
+    /// As [`Helm::build`], with keys that the bundle keeps by itself, and not in the chart's
+    /// Secret.
     #[track_caller]
     pub(crate) fn build_with_own_keys(&self) -> Utf8PathBuf {
         self.build(&[]);
         let profile = self.site.path().join("profiles/production.toml");
         let text = fs_err::read_to_string(&profile).unwrap();
-        let is_reference = |line: &&str| line.starts_with("encryptionKey") || line.starts_with("jwtSecret");
+        let is_reference =
+            |line: &&str| line.starts_with("encryptionKey") || line.starts_with("jwtSecret");
         let kept: Vec<&str> = text.lines().filter(|line| !is_reference(line)).collect();
         assert_eq!(text.lines().count(), kept.len() + 2, "{text}");
         fs_err::write(&profile, kept.join("\n")).unwrap();
@@ -91,8 +102,10 @@ impl Helm {
     /// Adopts the release, which must succeed, and returns the report.
     #[track_caller]
     pub(crate) fn adopted(&self, bundle: &Utf8Path, arguments: &[&str]) -> Value {
-        let all: Vec<&str> =
-            ["--yes", "--recreate-redis", "--json"].into_iter().chain(arguments.iter().copied()).collect();
+        let all: Vec<&str> = ["--yes", "--recreate-redis", "--json"]
+            .into_iter()
+            .chain(arguments.iter().copied())
+            .collect();
         let ran = self.adopt(bundle, &all);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         serde_json::from_str(&ran.stdout).unwrap()
@@ -137,9 +150,13 @@ impl Helm {
                 object["metadata"]["name"].as_str().unwrap()
             );
             let metadata = object["metadata"].to_string();
-            for trace in
-                ["\"manager\":\"helm\"", "meta.helm.sh/", "helm.sh/chart", "\"Helm\"", "\"owner\":\"helm\""]
-            {
+            for trace in [
+                "\"manager\":\"helm\"",
+                "meta.helm.sh/",
+                "helm.sh/chart",
+                "\"Helm\"",
+                "\"owner\":\"helm\"",
+            ] {
                 if metadata.contains(trace) {
                     found.push(format!("{name}: {trace}"));
                 }

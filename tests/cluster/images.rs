@@ -1,4 +1,5 @@
-//! Images are looked for in their registry before pods are replaced, and compared with those that pods run.
+//! Images are looked for in their registry before pods are replaced, and compared with those that
+//! pods run.
 
 use camino::Utf8PathBuf;
 use relay_bundle::images::lock::{LOCK_FILE, Lock};
@@ -47,12 +48,15 @@ fn push(site: &Site, bundle: &Utf8PathBuf, options: &[&str]) {
 fn apply_is_blocked_by_an_absent_image_and_goes_on_after_push() {
     let Some(site) = Site::new("image-absent") else { return };
     let Some(registry) = Registry::start(Program::Distribution, Access::Plain) else { return };
-    let bundle = build(&site, &registry.address, [&image_of(&[b"relay"]), &image_of(&[b"redis"])], &[]);
+    let bundle =
+        build(&site, &registry.address, [&image_of(&[b"relay"]), &image_of(&[b"redis"])], &[]);
 
     let blocked = site.apply(&bundle, &["--yes"]);
 
     assert_eq!(blocked.code, 4, "{}", blocked.stderr);
-    for said in ["/redis:8.2.2@sha256:", "not in the registry", "relay-bundle push FILE --trust trust.toml"] {
+    for said in
+        ["/redis:8.2.2@sha256:", "not in the registry", "relay-bundle push FILE --trust trust.toml"]
+    {
         assert!(blocked.stderr.contains(said), "{said}: {}", blocked.stderr);
     }
     assert!(!site.plane.has("default", "namespace/image-absent"));
@@ -105,14 +109,25 @@ fn registry_that_does_not_answer_blocks_only_if_that_is_asked_for() {
     assert!(checked.stderr.contains("not checked: "), "{}", checked.stderr);
     let skipped = site.apply(&bundle, &["--dry-run", "--images", "skip"]);
     assert_eq!(skipped.code, 0, "{}", skipped.stderr);
-    assert_eq!(skipped.stdout.matches(": not checked (--images skip)").count(), 2, "{}", skipped.stdout);
-    let hash = |page: &str| page.lines().find(|line| line.starts_with("plan hash")).map(str::to_owned);
+    assert_eq!(
+        skipped.stdout.matches(": not checked (--images skip)").count(),
+        2,
+        "{}",
+        skipped.stdout
+    );
+    let hash =
+        |page: &str| page.lines().find(|line| line.starts_with("plan hash")).map(str::to_owned);
     assert_eq!(hash(&plan.stdout), hash(&skipped.stdout));
     let wrong = site.apply(&bundle, &["--dry-run", "--ca", "missing.crt"]);
     assert_eq!(wrong.code, 2, "{}", wrong.stderr);
     let applied = site.apply(&bundle, &["--yes"]);
     assert_eq!(applied.code, 0, "{}", applied.stderr);
-    assert_eq!(applied.stderr.matches(": not checked: 127.0.0.1:1: ").count(), 2, "{}", applied.stderr);
+    assert_eq!(
+        applied.stderr.matches(": not checked: 127.0.0.1:1: ").count(),
+        2,
+        "{}",
+        applied.stderr
+    );
 }
 
 #[test]
@@ -134,7 +149,16 @@ fn pull_secret_of_the_pods_is_shown_to_the_registry() {
     let auth = site.path().join("auth.json");
     let file = format!("--from-file=.dockerconfigjson={auth}");
     let kind = "--type=kubernetes.io/dockerconfigjson";
-    site.plane.kubectl(&["create", "secret", "generic", "regcred", "-n", &site.namespace, kind, &file]);
+    site.plane.kubectl(&[
+        "create",
+        "secret",
+        "generic",
+        "regcred",
+        "-n",
+        &site.namespace,
+        kind,
+        &file,
+    ]);
 
     let allowed: Value = serde_json::from_str(&look().stdout).unwrap();
     assert_eq!(allowed["images"][0]["state"], "there", "{allowed}");
@@ -151,7 +175,8 @@ fn site_that_runs(namespace: &str, relay: &Image, redis: &Image) -> Option<(Site
     Some((site, registry))
 }
 
-/// Has the kubelet report an image for the first container of the relay's pod; returns the name of the pod.
+/// Has the kubelet report an image for the first container of the relay's pod; returns the name of
+/// the pod.
 #[track_caller]
 fn report(site: &Site, image_id: &str) -> String {
     let label = "app.kubernetes.io/component=relay";
@@ -178,7 +203,8 @@ fn running(site: &Site) -> (i32, Value) {
 #[test]
 fn status_compares_what_pods_run_with_what_is_pinned() {
     let relay = image_of(&[b"relay"]);
-    let Some((site, _registry)) = site_that_runs("image-running", &relay, &image_of(&[b"redis"])) else {
+    let Some((site, _registry)) = site_that_runs("image-running", &relay, &image_of(&[b"redis"]))
+    else {
         return;
     };
     let config = &relay.blobs[0].digest;
@@ -201,7 +227,8 @@ fn status_compares_what_pods_run_with_what_is_pinned() {
         live.stdout
     );
     assert!(
-        live.stdout.contains("/claude-relay: runs sha256:0000") && live.stdout.contains("another image"),
+        live.stdout.contains("/claude-relay: runs sha256:0000")
+            && live.stdout.contains("another image"),
         "{}",
         live.stdout
     );
@@ -218,7 +245,8 @@ fn pod_with_an_image_of_no_entry_is_named() {
     let ran = site.call(&["status", "-n", &site.namespace, "--trust", "trust.toml"]);
 
     let name = pod.trim_start_matches("pod/");
-    let line = format!("! {name}/claude-relay: `other.example/relay:1` is not an image of the bundle");
+    let line =
+        format!("! {name}/claude-relay: `other.example/relay:1` is not an image of the bundle");
     assert!(ran.stdout.contains(&line), "{}", ran.stdout);
     assert_eq!(ran.code, 1);
 }
@@ -226,12 +254,19 @@ fn pod_with_an_image_of_no_entry_is_named() {
 #[test]
 fn status_asks_registries_for_the_images_of_what_runs() {
     let relay = image_of(&[b"relay"]);
-    let Some((site, registry)) = site_that_runs("image-status", &relay, &image_of(&[b"redis"])) else {
+    let Some((site, registry)) = site_that_runs("image-status", &relay, &image_of(&[b"redis"]))
+    else {
         return;
     };
     let status = ["status", "-n", &site.namespace, "--trust", "trust.toml", "--images"];
     let ran = site.call(&status);
-    assert_eq!((ran.code, ran.stdout.matches(": there\n").count()), (0, 2), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(
+        (ran.code, ran.stdout.matches(": there\n").count()),
+        (0, 2),
+        "{}{}",
+        ran.stdout,
+        ran.stderr
+    );
 
     registry.delete_manifest("wei-shaw/claude-relay-service", &relay.manifest.digest);
 
@@ -253,9 +288,17 @@ fn images_without_digest_are_asked_for_by_tag_and_only_warned_of() {
     let absent = format!("image `{}/redis:8.2.2`: not in the registry", registry.address);
 
     let plan = site.apply(&bundle, &["--dry-run"]);
-    assert!(plan.code == 0 && plan.stdout.contains(&format!("warning: {absent}")), "{}", plan.stdout);
+    assert!(
+        plan.code == 0 && plan.stdout.contains(&format!("warning: {absent}")),
+        "{}",
+        plan.stdout
+    );
     let checked = site.apply(&bundle, &["--dry-run", "--images", "check"]);
     assert!(checked.code == 4 && checked.stderr.contains(&absent), "{}", checked.stderr);
     let skipped = site.apply(&bundle, &["--dry-run", "--images", "skip"]);
-    assert!(skipped.code == 0 && !skipped.stdout.contains("not in the registry"), "{}", skipped.stdout);
+    assert!(
+        skipped.code == 0 && !skipped.stdout.contains("not in the registry"),
+        "{}",
+        skipped.stdout
+    );
 }

@@ -1,4 +1,5 @@
-//! Secrets that are made at apply, and others in their place: nothing is taken without a word, and nothing gone unnoticed.
+//! Secrets that are made at apply, and others in their place: nothing is taken without a word, and
+//! nothing gone unnoticed.
 
 use std::sync::Mutex;
 
@@ -15,8 +16,10 @@ fn report(ran: &Ran) -> Value {
 
 /// Makes a Secret as somebody else would.
 fn make(site: &Site, name: &str, keys: &[&str]) {
-    let literals: Vec<String> =
-        keys.iter().map(|key| format!("--from-literal={key}={key}-of-somebody-else-0000000")).collect();
+    let literals: Vec<String> = keys
+        .iter()
+        .map(|key| format!("--from-literal={key}={key}-of-somebody-else-0000000"))
+        .collect();
     let create = ["-n", &site.namespace, "create", "secret", "generic", name];
     let all: Vec<&str> = create.into_iter().chain(literals.iter().map(String::as_str)).collect();
     site.plane.kubectl(&all);
@@ -30,21 +33,37 @@ fn secrets_that_are_there_before_the_first_installation_are_not_taken_without_a_
     let bundle = vault.build();
     make(&vault.site, KEY, &["encryption-key"]);
     make(&vault.site, GENERATED, &OTHERS);
-    let plan = |arguments: &[&str]| vault.site.apply(&bundle, &[&["--dry-run"], arguments].concat());
+    let plan =
+        |arguments: &[&str]| vault.site.apply(&bundle, &[&["--dry-run"], arguments].concat());
 
     let planned = report(&plan(&["--json"]));
-    let warnings: Vec<&str> =
-        planned["warnings"].as_array().unwrap().iter().map(|warning| warning.as_str().unwrap()).collect();
-    let of =
-        |name: &str| warnings.iter().find(|warning| warning.starts_with(&format!("Secret/{name} "))).unwrap();
-    for part in
-        ["is used unchanged", "made by kubectl-create at 20", "the label of this program", "not immutable"]
-    {
+    let warnings: Vec<&str> = planned["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|warning| warning.as_str().unwrap())
+        .collect();
+    let of = |name: &str| {
+        warnings.iter().find(|warning| warning.starts_with(&format!("Secret/{name} "))).unwrap()
+    };
+    for part in [
+        "is used unchanged",
+        "made by kubectl-create at 20",
+        "the label of this program",
+        "not immutable",
+    ] {
         assert!(of(KEY).contains(part), "{}", of(KEY));
     }
-    assert!(of(GENERATED).contains("Its creator knows its values") && !of(GENERATED).contains("immutable"));
+    assert!(
+        of(GENERATED).contains("Its creator knows its values")
+            && !of(GENERATED).contains("immutable")
+    );
     let shown = plan(&[]);
-    assert!(shown.stdout.contains(&format!("warning: Secret/{KEY} is used unchanged")), "{}", shown.stdout);
+    assert!(
+        shown.stdout.contains(&format!("warning: Secret/{KEY} is used unchanged")),
+        "{}",
+        shown.stdout
+    );
     // Another one by the time of the yes is another plan.
     vault.site.plane.kubectl(&["-n", "premade", "delete", "secret", KEY]);
     make(&vault.site, KEY, &["encryption-key"]);
@@ -53,7 +72,11 @@ fn secrets_that_are_there_before_the_first_installation_are_not_taken_without_a_
 
     let ran = vault.apply(&bundle, &["--first-install"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stderr.contains(&format!("warning: Secret/{KEY} is used unchanged")), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(&format!("warning: Secret/{KEY} is used unchanged")),
+        "{}",
+        ran.stderr
+    );
     // They are known by then.
     assert_eq!(vault.applied(&bundle, &[])["warnings"], json!([]));
     assert_eq!(vault.call(&["status", "-n", "premade"]).code, 0);
@@ -65,17 +88,21 @@ fn another_secret_in_the_place_of_one_that_is_known_is_told_until_it_is_taken() 
     let bundle = vault.build();
     vault.applied(&bundle, &["--first-install"]);
     let status = || vault.call(&["status", "-n", "swapped", "--json"]);
-    let verify = || vault.call(&["verify", "--live", "-n", "swapped", "--trust", "trust.toml", "--json"]);
+    let verify =
+        || vault.call(&["verify", "--live", "-n", "swapped", "--trust", "trust.toml", "--json"]);
     assert_eq!((status().code, verify().code), (0, 0), "{}", status().stderr);
     let secret = format!("secret/{GENERATED}");
-    let uid = || vault.site.plane.get("swapped", &secret)["metadata"]["uid"].as_str().unwrap().to_owned();
+    let uid =
+        || vault.site.plane.get("swapped", &secret)["metadata"]["uid"].as_str().unwrap().to_owned();
     let first = uid();
     vault.site.takes_away_what_pods_name();
     vault.site.plane.kubectl(&["-n", "swapped", "delete", &secret]);
     make(&vault.site, GENERATED, &OTHERS);
 
-    let said =
-        format!("Secret/{GENERATED} is not the one that generation 1 used (uid {first}, now {})", uid());
+    let said = format!(
+        "Secret/{GENERATED} is not the one that generation 1 used (uid {first}, now {})",
+        uid()
+    );
     let (status_now, verify_now) = (status(), verify());
     assert_eq!((status_now.code, verify_now.code), (1, 1));
     let secrets = report(&status_now)["secrets"].clone();
@@ -118,11 +145,23 @@ fn status_says_no_where_a_secret_is_gone_that_apply_made() {
     let found = report(&vault.call(&["status", "-n", "gone", "--json"]));
     assert_eq!(found["secrets"][0]["standing"], "missing");
     // It comes back as another object with the same values.
-    let restore =
-        ["secrets", "restore", bundle.as_str(), "gone.age", "--trust", "trust.toml", "--identity", "key"];
+    let restore = [
+        "secrets",
+        "restore",
+        bundle.as_str(),
+        "gone.age",
+        "--trust",
+        "trust.toml",
+        "--identity",
+        "key",
+    ];
     let ran = vault.ok(vault.call(&[&restore[..], &["--yes"]].concat()));
     assert!(ran.stderr.contains("the record in the cluster has no copy of them"), "{}", ran.stderr);
-    assert!(ran.stdout.contains("lacking    Secret/loki-credentials: not in the file"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("lacking    Secret/loki-credentials: not in the file"),
+        "{}",
+        ran.stdout
+    );
     let ran = vault.call(&["status", "-n", "gone"]);
     assert!(ran.stdout.contains("If you restored it, no action is needed"), "{}", ran.stdout);
     vault.applied(&bundle, &[]);
@@ -135,7 +174,8 @@ fn nothing_is_called_done_that_has_lost_a_secret_on_the_way() {
     let bundle = vault.build();
     vault.site.takes_away_what_pods_name();
     let plane = vault.site.plane;
-    let act = Mutex::new(Some(|| drop(plane.kubectl(&["-n", "on-the-way", "delete", "secret", KEY]))));
+    let act =
+        Mutex::new(Some(|| drop(plane.kubectl(&["-n", "on-the-way", "delete", "secret", KEY]))));
     let proxy = Proxy::before(plane, move |seen| {
         let is_it = seen.is_write() && seen.path.contains("/deployments/");
         if let Some(act) = is_it.then(|| act.lock().unwrap().take()).flatten() {
@@ -144,11 +184,15 @@ fn nothing_is_called_done_that_has_lost_a_secret_on_the_way() {
         Fault::None
     });
 
-    let ended =
-        vault.site.apply_through(&proxy, &bundle, &["--first-install", "--recovery-file", "kept.age"]);
+    let ended = vault.site.apply_through(
+        &proxy,
+        &bundle,
+        &["--first-install", "--recovery-file", "kept.age"],
+    );
 
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
-    let said = format!("somebody took Secret/{KEY} away during the rollout: it is not there any more");
+    let said =
+        format!("somebody took Secret/{KEY} away during the rollout: it is not there any more");
     assert!(ended.stderr.contains(&said), "{}", ended.stderr);
     assert_eq!(vault.site.head("relay-loki")["generations"][0]["state"], "pending");
     let restore = [
@@ -172,7 +216,8 @@ fn who_can_recover_what_is_generated_is_part_of_the_plan() {
     let Some(vault) = Vault::new("recipients") else { return };
     let bundle = vault.build();
     let plan = |bundle: &camino::Utf8Path, arguments: &[&str]| {
-        let ran = vault.site.apply(bundle, &[&["--dry-run", "--first-install"], arguments].concat());
+        let ran =
+            vault.site.apply(bundle, &[&["--dry-run", "--first-install"], arguments].concat());
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         ran
     };
@@ -180,17 +225,23 @@ fn who_can_recover_what_is_generated_is_part_of_the_plan() {
     let kept = planned(&["--recovery-file", "a.age"]);
     assert_eq!(kept["recovery"], json!({"recipients": [KEYS[0].1], "file": "a.age"}));
     let text = plan(&bundle, &["--recovery-file", "a.age"]).stdout;
-    assert!(text.contains(&format!("keep      an encrypted copy in a.age, for {}\n", KEYS[0].1)), "{text}");
+    assert!(
+        text.contains(&format!("keep      an encrypted copy in a.age, for {}\n", KEYS[0].1)),
+        "{text}"
+    );
     let unkept = planned(&["--no-recovery"]);
     assert_eq!(unkept["recovery"], json!({"recipients": []}));
-    assert!(plan(&bundle, &["--no-recovery"]).stdout.contains("keep      no copy of what is generated"));
+    assert!(
+        plan(&bundle, &["--no-recovery"]).stdout.contains("keep      no copy of what is generated")
+    );
     // Where the file is does not matter; whether there is one does.
     assert_eq!(kept["planHash"], planned(&["--recovery-file", "b.age"])["planHash"]);
     assert_ne!(kept["planHash"], unkept["planHash"]);
 
     // Nobody makes a folder for what may be a slip, or a medium that is not there.
     let before = vault.site.versions();
-    let init = ["secrets", "init", bundle.as_str(), "--trust", "trust.toml", "--first-install", "--yes"];
+    let init =
+        ["secrets", "init", bundle.as_str(), "--trust", "trust.toml", "--first-install", "--yes"];
     let backup = ["secrets", "backup", bundle.as_str(), "--trust", "trust.toml"];
     let nowhere = ["--recovery-file", "nowhere/a.age"];
     let refused = [
@@ -217,7 +268,8 @@ fn published_example_key_keeps_nothing_that_is_generated() {
         vault.profile_for(recipients, &[]);
         let shipped = vault.build();
         let before = vault.site.versions();
-        let init = ["secrets", "init", shipped.as_str(), "--trust", "trust.toml", "--first-install"];
+        let init =
+            ["secrets", "init", shipped.as_str(), "--trust", "trust.toml", "--first-install"];
         let refused = [
             vault.site.apply(&shipped, &["--dry-run", "--first-install"]),
             vault.apply(&shipped, &["--first-install"]),
@@ -226,13 +278,25 @@ fn published_example_key_keeps_nothing_that_is_generated() {
         ];
         for ran in refused {
             assert_eq!(ran.code, 2, "{}", ran.stderr);
-            assert!(ran.stderr.contains(said) && ran.stderr.contains("--no-recovery"), "{}", ran.stderr);
+            assert!(
+                ran.stderr.contains(said) && ran.stderr.contains("--no-recovery"),
+                "{}",
+                ran.stderr
+            );
         }
         assert_eq!(vault.site.versions(), before);
     }
     let shipped = vault.build();
     vault.applied(&shipped, &["--first-install", "--no-recovery"]);
-    let backup = ["secrets", "backup", shipped.as_str(), "--trust", "trust.toml", "--recovery-file", "b.age"];
+    let backup = [
+        "secrets",
+        "backup",
+        shipped.as_str(),
+        "--trust",
+        "trust.toml",
+        "--recovery-file",
+        "b.age",
+    ];
     let refused = vault.call(&backup);
     assert!(refused.code == 2 && refused.stderr.contains(said), "{}", refused.stderr);
     vault.ok(vault.call(&[&backup[..], &["--recipient", KEYS[0].1]].concat()));
@@ -255,10 +319,15 @@ fn no_record_makes_a_neighbours_encryption_key_ours() {
     // Somebody who may write ConfigMaps says that it is ours.
     let name = "configmap/relay-bundle.relay-loki.1";
     let stored = plane.get("neighbours", name);
-    let mut generation = Generation::parse(stored["data"]["generation.json"].as_str().unwrap()).unwrap();
-    let mut key = generation.inventory.iter().find(|item| item.key.kind == "Deployment").unwrap().key.clone();
+    let mut generation =
+        Generation::parse(stored["data"]["generation.json"].as_str().unwrap()).unwrap();
+    let mut key =
+        generation.inventory.iter().find(|item| item.key.kind == "Deployment").unwrap().key.clone();
     key.name = "next-door".to_owned();
-    let uid = plane.get("neighbours", "deployment/next-door")["metadata"]["uid"].as_str().unwrap().to_owned();
+    let uid = plane.get("neighbours", "deployment/next-door")["metadata"]["uid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     generation.retained.push(Item { key, uid: Some(uid) });
     let patch = json!({"data": {"generation.json": generation.to_text().unwrap()}}).to_string();
     plane.kubectl(&["-n", "neighbours", "patch", name, "--type=merge", "-p", &patch]);
@@ -273,12 +342,18 @@ fn no_record_makes_a_neighbours_encryption_key_ours() {
     vault.profile(&["encryptionKey = { existing = { name = \"own\", key = \"encryption-key\" } }"]);
     let ran = vault.apply(&vault.build(), &[]);
     assert_eq!(ran.code, 4, "{}", ran.stderr);
-    assert!(ran.stderr.contains(&format!("delete its volume of Redis and Secret {KEY}")), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(&format!("delete its volume of Redis and Secret {KEY}")),
+        "{}",
+        ran.stderr
+    );
     assert!(!ran.stderr.contains("next-door"), "{}", ran.stderr);
     // Where no relay runs, neither.
-    let labels = ["app.kubernetes.io/managed-by=relay-bundle", "app.kubernetes.io/instance=next-door"];
+    let labels =
+        ["app.kubernetes.io/managed-by=relay-bundle", "app.kubernetes.io/instance=next-door"];
     plane.kubectl(
-        &[&["-n", "neighbours", "label", "secret", "next-door-encryption-key"], &labels[..]].concat(),
+        &[&["-n", "neighbours", "label", "secret", "next-door-encryption-key"], &labels[..]]
+            .concat(),
     );
     plane.kubectl(&["-n", "neighbours", "delete", "deployment", "next-door"]);
     vault.site.called(&["remove", "-n", "neighbours"]);

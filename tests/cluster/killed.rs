@@ -63,7 +63,8 @@ impl Drill {
 
     /// Runs `apply` with a fault at one request.
     fn run(&self, number: usize, fault: Fault, arguments: &[&str]) -> (Ended, Proxy) {
-        let script = move |seen: &Seen| if seen.number == number { fault.clone() } else { Fault::None };
+        let script =
+            move |seen: &Seen| if seen.number == number { fault.clone() } else { Fault::None };
         let proxy = Proxy::before(self.site.plane, script);
         let arguments = [&CONSENT, arguments].concat();
         (self.site.apply_through(&proxy, &self.bundle, &arguments), proxy)
@@ -183,7 +184,11 @@ fn interrupt(drill: &Drill, number: usize, when: When, wanted: &State) -> Reache
         }
         (Some(130), _) => {
             assert!(ended.stderr.contains("error: interrupted\n"), "{what}: {}", ended.stderr);
-            assert!(ended.stderr.contains("run the same command again"), "{what}: {}", ended.stderr);
+            assert!(
+                ended.stderr.contains("run the same command again"),
+                "{what}: {}",
+                ended.stderr
+            );
             let is_free = !plane.has(namespace, "configmap/relay-bundle.relay-loki")
                 || !drill.site.head("relay-loki").as_object().unwrap().contains_key("lock");
             assert!(is_free, "{what}: {}", ended.stderr);
@@ -215,8 +220,9 @@ fn disturb_all(name: &str, change: Change, when: When, disturb: Disturb) {
     let Some(undisturbed) = undisturbed(name, change) else { return };
     let (mut runs, mut writes, mut drill) = (0, 0, None);
     for number in 1.. {
-        let place =
-            drill.take().unwrap_or_else(|| Drill::begin(&format!("{name}-{number}"), change).unwrap());
+        let place = drill
+            .take()
+            .unwrap_or_else(|| Drill::begin(&format!("{name}-{number}"), change).unwrap());
         match disturb(&place, number, when, &undisturbed.state) {
             Reached::End => break,
             // Nothing has happened to it.
@@ -227,8 +233,8 @@ fn disturb_all(name: &str, change: Change, when: When, disturb: Disturb) {
     }
     let (requests, all) = (undisturbed.requests, undisturbed.writes.len());
     let line = format!(
-        "{name}: {runs} runs were disturbed, {writes} of them after they had begun to write; an undisturbed one makes \
-         {requests} requests, of which {all} write\n"
+        "{name}: {runs} runs were disturbed, {writes} of them after they had begun to write; an \
+         undisturbed one makes {requests} requests, of which {all} write\n"
     );
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
@@ -277,12 +283,16 @@ fn the_first_signal_lets_a_write_finish_and_the_second_one_does_not() {
 
     assert!(second.elapsed() < Duration::from_secs(8), "{:?}", second.elapsed());
     assert_eq!(ended.code, Some(130), "{}", ended.stderr);
-    assert!(ended.stderr.contains("the lock could not be given back (interrupted)"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("the lock could not be given back (interrupted)"),
+        "{}",
+        ended.stderr
+    );
     drill.finish(&["--break-lock"], "twice");
 }
 
-// What follows is too much for each time: some ten minutes each. To be run when the order of writes changes:
-// `cargo test --test cluster -- --ignored --nocapture killed::`.
+// What follows is too much for each time: some ten minutes each. To be run when the order of writes
+// changes: `cargo test --test cluster -- --ignored --nocapture killed::`.
 
 #[test]
 #[ignore = "kills a hundred runs"]

@@ -11,8 +11,11 @@ const EMIT: [&str; 4] = ["--trust", "trust.toml", "--emit", "--quiet"];
 
 /// Runs `verify --emit`.
 fn emit(site: &Site, bundle: &Utf8Path, arguments: &[&str]) -> Ran {
-    let all: Vec<&str> =
-        ["verify", bundle.as_str()].into_iter().chain(EMIT).chain(arguments.iter().copied()).collect();
+    let all: Vec<&str> = ["verify", bundle.as_str()]
+        .into_iter()
+        .chain(EMIT)
+        .chain(arguments.iter().copied())
+        .collect();
     site.run(&all)
 }
 
@@ -21,8 +24,9 @@ fn diff(site: &Site, files: &[&str], input: &str) -> Ran {
     site.plane.fed(&[&["diff", "--server-side"], files].concat(), input)
 }
 
-/// Asserts that kubectl comes to see no difference. It asks for each object twice, as it is and as it would be, so it also shows
-/// what a controller has written in between: the status of what was just made, or the number of pods by an autoscaler.
+/// Asserts that kubectl comes to see no difference. It asks for each object twice, as it is and as
+/// it would be, so it also shows what a controller has written in between: the status of what was
+/// just made, or the number of pods by an autoscaler.
 #[track_caller]
 fn comes_to_differ_from_nothing(site: &Site, files: &[&str], input: &str) {
     let deadline = Instant::now() + Duration::from_mins(1);

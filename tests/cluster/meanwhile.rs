@@ -1,4 +1,5 @@
-//! What others write while a bundle is planned and applied, or have added to what it applied: nothing is merged in silence.
+//! What others write while a bundle is planned and applied, or have added to what it applied:
+//! nothing is merged in silence.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -42,8 +43,9 @@ fn an_object_that_somebody_makes_after_the_plan_is_not_written_to() {
     let ended = site.apply_through(&proxy, &bundle, &[]);
 
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
-    let why =
-        format!("Service/{RELAY} was made by intruder since the plan was, and nothing was written to it");
+    let why = format!(
+        "Service/{RELAY} was made by intruder since the plan was, and nothing was written to it"
+    );
     assert!(ended.stderr.contains(&why), "{}", ended.stderr);
     assert!(!proxy.seen().iter().any(is_service_write));
     let again = site.apply(&bundle, &["--yes"]);
@@ -85,7 +87,8 @@ fn what_others_have_added_is_told_by_apply_diff_and_status_although_it_stays() {
     let bundle = site.build("dev", &[]);
     site.applied(&bundle, &[]);
     let deployment = format!("deployment/{RELAY}");
-    let set = ["-n", "additions", "set", "env", &deployment, "--containers=claude-relay", "EXTRA=1"];
+    let set =
+        ["-n", "additions", "set", "env", &deployment, "--containers=claude-relay", "EXTRA=1"];
     site.plane.kubectl(&set);
     let told = format!(
         "Deployment/{RELAY}: kubectl-set has added spec.template.spec.containers[claude-relay].env[EXTRA]"
@@ -93,7 +96,11 @@ fn what_others_have_added_is_told_by_apply_diff_and_status_although_it_stays() {
 
     let ran = site.apply(&bundle, &["--yes"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stderr.contains(&told) && ran.stdout.contains("nothing was written"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(&told) && ran.stdout.contains("nothing was written"),
+        "{}",
+        ran.stderr
+    );
     let ran = site.call(&["diff", bundle.as_str(), "--live"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stdout.contains(&told) && ran.stdout.contains("no difference"), "{}", ran.stdout);
@@ -109,7 +116,9 @@ fn what_others_have_added_is_told_by_apply_diff_and_status_although_it_stays() {
     let image = format!(
         "  ! Deployment/{RELAY}: spec.template.spec.containers[claude-relay].image: \"evil:1\", and in the bundle "
     );
-    for line in [image, format!("  ! Deployment/{RELAY}: spec.replicas: 4, and in the bundle 1 (kubectl)")] {
+    for line in
+        [image, format!("  ! Deployment/{RELAY}: spec.replicas: 4, and in the bundle 1 (kubectl)")]
+    {
         assert!(changed.stdout.contains(&line), "{line}: {}", changed.stdout);
     }
     assert!(
@@ -118,7 +127,8 @@ fn what_others_have_added_is_told_by_apply_diff_and_status_although_it_stays() {
         changed.stdout
     );
 
-    let unset = ["-n", "additions", "set", "env", &deployment, "--containers=claude-relay", "EXTRA-"];
+    let unset =
+        ["-n", "additions", "set", "env", &deployment, "--containers=claude-relay", "EXTRA-"];
     site.plane.kubectl(&unset);
     assert!(!status().contains("has added"), "{}", status());
 }
@@ -135,7 +145,8 @@ fn a_port_that_was_changed_by_hand_is_explained_and_nothing_else_is_said_to_chan
     let ran = site.apply(&bundle, &["--dry-run", "--json"]);
 
     assert_eq!(ran.code, 4, "{}", ran.stderr);
-    let way = format!("undo the change, `kubectl -n port-by-hand edit service {RELAY}`, and apply again");
+    let way =
+        format!("undo the change, `kubectl -n port-by-hand edit service {RELAY}`, and apply again");
     assert!(ran.stderr.contains("Duplicate value") && ran.stderr.contains(&way), "{}", ran.stderr);
     assert!(!ran.stdout.contains("clusterIP"), "{}", ran.stdout);
 }
@@ -148,7 +159,8 @@ fn a_plan_with_a_conflict_forecasts_by_what_is_live_and_not_by_what_the_bundle_l
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {RELAY}, namespace: conflict-forecast}}\n\
          spec: {{revisionHistoryLimit: 3}}\n"
     );
-    let arguments = ["apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-"];
+    let arguments =
+        ["apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-"];
     site.plane.feed(&arguments, &theirs);
 
     let ran = site.apply(&site.build("dev", &["replicaCount=1"]), &["--dry-run", "--json"]);
@@ -167,7 +179,15 @@ fn kubectl_and_apply_can_follow_each_other_although_a_variable_is_empty() {
     platform::ensure(site.plane, &site.namespace);
     let bundle = site.build("production", &[&platform::own_monitoring(&site.namespace)]);
     site.applied(&bundle, &["--first-install", "--no-recovery"]);
-    let emit = ["verify", bundle.as_str(), "--trust", "trust.toml", "--emit", "--secrets-exist", "--quiet"];
+    let emit = [
+        "verify",
+        bundle.as_str(),
+        "--trust",
+        "trust.toml",
+        "--emit",
+        "--secrets-exist",
+        "--quiet",
+    ];
     let emitted = site.run(&emit).stdout;
     assert!(emitted.contains("- name: NODE_EXTRA_CA_CERTS\n"), "{emitted}");
 

@@ -18,7 +18,10 @@ fn etcd_goes_away_during_a_run_which_goes_on_or_fails_and_is_run_again() {
         let is_stopped = Arc::clone(is_stopped);
         move |seen: &Seen| {
             // Objects are applied one after the other: nobody else comes here meanwhile.
-            if seen.is_write() && seen.path.contains("/services/") && !is_stopped.load(Ordering::SeqCst) {
+            if seen.is_write()
+                && seen.path.contains("/services/")
+                && !is_stopped.load(Ordering::SeqCst)
+            {
                 plane.server_is("stop", "etcd");
                 is_stopped.store(true, Ordering::SeqCst);
             }
@@ -81,16 +84,18 @@ fn a_server_of_another_authority_and_credentials_that_count_no_more_are_told_at_
         "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -batch -subj /CN=other -keyout other.key -out other.crt",
     );
     let other = |field: &str, file: &str| {
-        let lines = kubeconfig.lines().map(|line| match line.split_once(&format!("{field}-data:")) {
-            Some((indent, _)) => format!("{indent}{field}: {}\n", folder.join(file)),
-            None => format!("{line}\n"),
-        });
+        let lines =
+            kubeconfig.lines().map(|line| match line.split_once(&format!("{field}-data:")) {
+                Some((indent, _)) => format!("{indent}{field}: {}\n", folder.join(file)),
+                None => format!("{line}\n"),
+            });
         lines.collect::<String>()
     };
     let ours = "certificate-authority";
     let token = other(ours, "none")
         .replace(&format!("{ours}: {}", folder.join("none")), "insecure-skip-tls-verify: true");
-    let token = token.lines().filter(|line| !line.contains("client-")).collect::<Vec<_>>().join("\n");
+    let token =
+        token.lines().filter(|line| !line.contains("client-")).collect::<Vec<_>>().join("\n");
     let token = token.replace("    user:\n", "    user:\n      token: expired\n");
     let table = [
         ("authority", other(ours, "other.crt"), "compare the authority"),

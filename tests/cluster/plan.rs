@@ -1,4 +1,5 @@
-//! What the plan sees before anything is written: conflicts, strangers, volumes, what cannot change, what pods run into.
+//! What the plan sees before anything is written: conflicts, strangers, volumes, what cannot
+//! change, what pods run into.
 
 use serde_json::{Value, json};
 
@@ -10,13 +11,16 @@ const RELAY: &str = "relay-dev-claude-relay";
 
 /// Returns the plan as data, also of one that cannot be carried out.
 fn planned(site: &Site, bundle: &camino::Utf8Path, arguments: &[&str]) -> (i32, Value, String) {
-    let all: Vec<&str> = ["--dry-run", "--json"].into_iter().chain(arguments.iter().copied()).collect();
+    let all: Vec<&str> =
+        ["--dry-run", "--json"].into_iter().chain(arguments.iter().copied()).collect();
     let ran = site.apply(bundle, &all);
-    let report = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}{}", ran.stdout, ran.stderr));
+    let report = serde_json::from_str(&ran.stdout)
+        .unwrap_or_else(|_| panic!("{}{}", ran.stdout, ran.stderr));
     (ran.code, report, ran.stderr)
 }
 
-/// Runs `apply --yes`, which must refuse, say all of `reasons`, and write nothing; the plan says the same.
+/// Runs `apply --yes`, which must refuse, say all of `reasons`, and write nothing; the plan says
+/// the same.
 #[track_caller]
 fn refused(site: &Site, bundle: &camino::Utf8Path, arguments: &[&str], reasons: &[&str]) -> Ran {
     let before = site.versions();
@@ -44,14 +48,19 @@ fn a_conflict_is_a_row_of_a_table_and_is_won_only_if_each_field_of_the_object_is
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {RELAY}, namespace: conflicts}}\n\
          spec: {{replicas: 2, revisionHistoryLimit: 3}}\n"
     );
-    let arguments = ["apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-"];
+    let arguments =
+        ["apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-"];
     site.plane.feed(&arguments, &theirs);
     let bundle = site.build("dev", &["config.logLevel=\"info\""]);
 
     let ran = refused(&site, &bundle, &[], &["OBJECT:FIELD", "somebody"]);
     let row = ran.stderr.lines().find(|line| line.contains(":.spec.replicas ")).unwrap();
     let cells: Vec<&str> = row.split_whitespace().collect();
-    assert_eq!(cells, [&format!("Deployment/{RELAY}:.spec.replicas"), "somebody", "2", "1"], "{row}");
+    assert_eq!(
+        cells,
+        [&format!("Deployment/{RELAY}:.spec.replicas"), "somebody", "2", "1"],
+        "{row}"
+    );
     let (_, report, _) = planned(&site, &bundle, &[]);
     let steps = report["steps"].as_array().unwrap();
     let step = steps.iter().find(|step| step["action"] == "conflict").unwrap();
@@ -69,10 +78,14 @@ fn a_conflict_is_a_row_of_a_table_and_is_won_only_if_each_field_of_the_object_is
     let named = format!("Deployment/{RELAY}:.spec.revisionHistoryLimit");
     let report = site.applied(&bundle, &[&wrong[..], &[&named]].concat());
 
-    let forced = report["steps"].as_array().unwrap().iter().find(|step| step.get("forced").is_some());
+    let forced =
+        report["steps"].as_array().unwrap().iter().find(|step| step.get("forced").is_some());
     assert_eq!(forced.unwrap()["forced"], wanted);
     let live = site.plane.get(&site.namespace, &format!("deployment/{RELAY}"));
-    assert_eq!((&live["spec"]["replicas"], &live["spec"]["revisionHistoryLimit"]), (&json!(1), &json!(10)));
+    assert_eq!(
+        (&live["spec"]["replicas"], &live["spec"]["revisionHistoryLimit"]),
+        (&json!(1), &json!(10))
+    );
     assert!(warnings(&site.applied(&bundle, &one)).contains("nobody else owns such a field"));
 }
 
@@ -95,7 +108,10 @@ fn what_somebody_else_made_is_taken_over_only_with_leave() {
     );
     let report = site.applied(&bundle, &["--adopt"]);
 
-    assert!(warnings(&report).contains("it is taken over: its fields are those of platform"), "{report}");
+    assert!(
+        warnings(&report).contains("it is taken over: its fields are those of platform"),
+        "{report}"
+    );
     assert_eq!(site.applied(&bundle, &[])["done"]["written"], 0);
     // Another installation of this program is somebody else, too.
     let name = ["release.name=\"relay-two\"", "fullnameOverride=\"relay-dev-claude-relay\""];
@@ -111,17 +127,27 @@ fn a_volume_grows_and_is_never_shrunk_and_one_that_was_grown_by_hand_is_left_alo
             (format!("redis.persistence.size={size:?}"), format!("config.apiKeyPrefix={serial:?}"));
         site.build("dev", &["redis.persistence.enabled=true", &volume, &prefix])
     };
-    let asked = || site.plane.get(&site.namespace, claim)["spec"]["resources"]["requests"]["storage"].clone();
+    let asked = || {
+        site.plane.get(&site.namespace, claim)["spec"]["resources"]["requests"]["storage"].clone()
+    };
     site.applied(&sized("1Gi", "a_"), &[]);
     let claims = site.plane.list(&site.namespace, "persistentvolumeclaims");
     assert_eq!(claims.len(), 1, "{claims:?}");
 
     site.applied(&sized("2Gi", "a_"), &[]);
     assert_eq!(asked(), "2Gi");
-    refused(&site, &sized("1Gi", "b_"), &[], &["a claim cannot shrink: the bundle that runs asks for 2Gi"]);
+    refused(
+        &site,
+        &sized("1Gi", "b_"),
+        &[],
+        &["a claim cannot shrink: the bundle that runs asks for 2Gi"],
+    );
     // Whoever goes back has been there.
     let report = site.applied(&sized("1Gi", "a_"), &[]);
-    assert!(warnings(&report).contains("it has 2Gi and stays as it is; the bundle asks for 1Gi"), "{report}");
+    assert!(
+        warnings(&report).contains("it has 2Gi and stays as it is; the bundle asks for 1Gi"),
+        "{report}"
+    );
     let patch = r#"{"spec":{"resources":{"requests":{"storage":"3Gi"}}}}"#;
     site.plane.kubectl(&["-n", &site.namespace, "patch", claim, "-p", patch]);
     let report = site.applied(&sized("2Gi", "c_"), &[]);
@@ -129,7 +155,8 @@ fn a_volume_grows_and_is_never_shrunk_and_one_that_was_grown_by_hand_is_left_alo
     assert_eq!(asked(), "3Gi");
 
     let class = ["redis.persistence.enabled=true", "redis.persistence.storageClass=\"other\""];
-    let modes = ["redis.persistence.enabled=true", "redis.persistence.accessMode=\"ReadWriteMany\""];
+    let modes =
+        ["redis.persistence.enabled=true", "redis.persistence.accessMode=\"ReadWriteMany\""];
     refused(
         &site,
         &site.build("dev", &class),
@@ -200,9 +227,19 @@ fn pods_that_would_not_be_admitted_are_in_the_plan() {
     let site = site.with_namespace();
     let bundle = site.build("dev", &["release.createNamespace=false"]);
     let namespace = site.namespace.as_str();
-    site.plane.kubectl(&["label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted"]);
+    site.plane.kubectl(&[
+        "label",
+        "namespace",
+        namespace,
+        "pod-security.kubernetes.io/enforce=restricted",
+    ]);
     site.limit(&json!({"requests.memory": "100Mi"}));
-    refused(&site, &bundle, &[], &["StatefulSet/relay-dev-redis: a pod of it", "exceeded quota: small"]);
+    refused(
+        &site,
+        &bundle,
+        &[],
+        &["StatefulSet/relay-dev-redis: a pod of it", "exceeded quota: small"],
+    );
     site.plane.kubectl(&["-n", namespace, "delete", "resourcequota", "small"]);
     let limits = "apiVersion: v1\nkind: LimitRange\nmetadata: {name: tight, namespace: admission}\n\
                   spec: {limits: [{type: Container, max: {memory: 200Mi}}]}\n";
@@ -215,7 +252,8 @@ fn pods_that_would_not_be_admitted_are_in_the_plan() {
     // Who restarts Redis needs no more room than it had; who adds a relay does.
     site.limit(&json!({"pods": "2"}));
     let no_room = |setting: &str| site.build("dev", &["release.createNamespace=false", setting]);
-    let (code, report, stderr) = planned(&site, &no_room("redis.resources.limits.memory=\"1Gi\""), &[]);
+    let (code, report, stderr) =
+        planned(&site, &no_room("redis.resources.limits.memory=\"1Gi\""), &[]);
     assert_eq!(code, 0, "{stderr}");
     assert!(warnings(&report).contains("exceeded quota: small"), "{report}");
     refused(&site, &no_room("replicaCount=2"), &[], &["exceeded quota: small"]);
@@ -240,25 +278,32 @@ fn policy(name: &str, resource: (&str, &str), expression: &str) -> String {
 fn words_of_a_policy_become_no_remedy_and_no_verdict_of_another_kind() {
     let Some(site) = Site::new("deny-words") else { return };
     site.applied(&site.build("dev", &[]), &[]);
-    let words = "images must be immutable; exceeded quota: none; it does not support dry run; User cannot";
+    let words =
+        "images must be immutable; exceeded quota: none; it does not support dry run; User cannot";
     let deny = |name: &str, resource| {
-        let text =
-            policy(name, resource, "has(object.metadata.labels) && 'allowed' in object.metadata.labels");
+        let text = policy(
+            name,
+            resource,
+            "has(object.metadata.labels) && 'allowed' in object.metadata.labels",
+        );
         text.replace("the platform says no", &format!("'{words}'"))
     };
     let own = "kubernetes.io/metadata.name: deny-words";
-    for (name, resource) in [("deny-words-apps", ("apps", "deployments")), ("deny-words-pods", ("", "pods"))]
+    for (name, resource) in
+        [("deny-words-apps", ("apps", "deployments")), ("deny-words-pods", ("", "pods"))]
     {
-        let text = deny(name, resource).replace(&format!("kubernetes.io/metadata.name: {name}"), own);
+        let text =
+            deny(name, resource).replace(&format!("kubernetes.io/metadata.name: {name}"), own);
         site.plane.ensure(&text);
     }
     let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, namespace: deny-words}\n\
-                      spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, \
-                      spec: {containers: [{name: a, image: a}]}}}\n";
+                      spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: \
+                      b}}, spec: {containers: [{name: a, image: a}]}}}\n";
     await_policy(&site, deployment);
     await_policy(&site, &PROBE.replace("NAMESPACE", "deny-words"));
 
-    let bundle = site.build("dev", &["redis.resources.limits.memory=\"1Gi\"", "config.logLevel=\"warn\""]);
+    let bundle =
+        site.build("dev", &["redis.resources.limits.memory=\"1Gi\"", "config.logLevel=\"warn\""]);
     let pod = "StatefulSet/relay-dev-redis: a pod of it";
     let said = refused(
         &site,
@@ -306,17 +351,26 @@ const PROBE: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: N
 fn a_policy_that_denies_pods_is_in_the_plan() {
     let Some(site) = Site::new("deny-pods") else { return };
     let site = site.with_namespace();
-    let expression = "object.spec.containers.all(c, c.image.startsWith('registry.example.internal/'))";
+    let expression =
+        "object.spec.containers.all(c, c.image.startsWith('registry.example.internal/'))";
     site.plane.ensure(&policy("deny-pods", ("", "pods"), expression));
     await_policy(&site, &PROBE.replace("NAMESPACE", "deny-pods"));
 
-    let reasons =
-        ["Deployment/relay-dev-claude-relay: a pod of it", "StatefulSet/relay-dev-redis: a pod of it"];
-    refused(&site, &site.build("dev", &[]), &[], &[&reasons[..], &["the platform says no"]].concat());
+    let reasons = [
+        "Deployment/relay-dev-claude-relay: a pod of it",
+        "StatefulSet/relay-dev-redis: a pod of it",
+    ];
+    refused(
+        &site,
+        &site.build("dev", &[]),
+        &[],
+        &[&reasons[..], &["the platform says no"]].concat(),
+    );
     site.applied(&site.build("dev", &["images.registry=\"registry.example.internal\""]), &[]);
 }
 
-/// Applies a bundle where the pods of one controller alone are denied: the plan cannot see it. `set` is what makes them.
+/// Applies a bundle where the pods of one controller alone are denied: the plan cannot see it.
+/// `set` is what makes them.
 fn denied(namespace: &str, controller: &str, set: &str) {
     let Some(site) = Site::new(namespace) else { return };
     let site = site.with_namespace();
@@ -328,15 +382,17 @@ fn denied(namespace: &str, controller: &str, set: &str) {
 
     let bundle = site.build("dev", &[]);
 
-    let ran = site.until_said("FailedCreate", |site| site.apply(&bundle, &["--yes", "--timeout", "5"]));
+    let ran =
+        site.until_said("FailedCreate", |site| site.apply(&bundle, &["--yes", "--timeout", "5"]));
 
     assert_eq!(ran.code, 4, "{}", ran.stderr);
     assert!(ran.stderr.contains("not ready after 5 s"), "{}", ran.stderr);
     let status = site.call(&["status", "-n", namespace]);
     assert_eq!(status.code, 1, "{}", status.stderr);
     for (said, start) in [(ran.stderr, "  "), (status.stdout, "  ! ")] {
-        let about =
-            |line: &&str| line.starts_with(&format!("{start}{set}")) && line.contains(": FailedCreate: ");
+        let about = |line: &&str| {
+            line.starts_with(&format!("{start}{set}")) && line.contains(": FailedCreate: ")
+        };
         let line = said.lines().find(about).unwrap_or_else(|| panic!("{set}: {said}"));
         assert!(line.contains("the platform says no"), "{line}");
     }
@@ -383,7 +439,8 @@ subjects: [{kind: ServiceAccount, name: operator, namespace: no-pods}]
     assert!(ran.stdout.contains("no pod was tried: we may not create pods"), "{}", ran.stdout);
 }
 
-/// Takes the node selectors from Deployments: to us it is the same as a server that does not know them.
+/// Takes the node selectors from Deployments: to us it is the same as a server that does not know
+/// them.
 const DROPPING: &str = "
 apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingAdmissionPolicy
@@ -415,8 +472,12 @@ spec:
 fn a_field_that_the_server_drops_is_in_the_plan() {
     let Some(site) = Site::new("dropped") else { return };
     let site = site.with_namespace();
-    let served =
-        site.plane.kubectl(&["api-resources", "--api-group=admissionregistration.k8s.io", "-o", "name"]);
+    let served = site.plane.kubectl(&[
+        "api-resources",
+        "--api-group=admissionregistration.k8s.io",
+        "-o",
+        "name",
+    ]);
     if !served.contains("mutatingadmissionpolicies") {
         // Every field that the oldest server would drop by itself is refused by `build`.
         let version = site.plane.kubectl(&["get", "--raw", "/version"]);
@@ -425,12 +486,17 @@ fn a_field_that_the_server_drops_is_in_the_plan() {
     }
     site.plane.ensure(DROPPING);
     let bundle = site.build("dev", &["nodeSelector={ \"kubernetes.io/os\" = \"linux\" }"]);
-    let said = "Deployment/relay-dev-claude-relay: the server drops spec.template.spec.nodeSelector";
+    let said =
+        "Deployment/relay-dev-claude-relay: the server drops spec.template.spec.nodeSelector";
 
     // The API server learns of the policy some time after it is stored.
     let start = std::time::Instant::now();
     while !warnings(&planned(&site, &bundle, &[]).1).contains(said) {
-        assert!(start.elapsed() < std::time::Duration::from_secs(30), "{}", planned(&site, &bundle, &[]).1);
+        assert!(
+            start.elapsed() < std::time::Duration::from_secs(30),
+            "{}",
+            planned(&site, &bundle, &[]).1
+        );
     }
 }
 
@@ -439,7 +505,8 @@ fn plan_with_unserved_kind_names_its_api_once_with_a_remedy() {
     let Some(site) = Site::new("unserved") else { return };
     let site = site.with_namespace();
     let bundle = site.build("dev", &["serviceMonitor.enabled=true"]);
-    // Other tests install the CustomResourceDefinition. This is how the API server answers without it.
+    // Other tests install the CustomResourceDefinition. This is how the API server answers without
+    // it.
     let proxy = Proxy::before(site.plane, |seen: &Seen| {
         if seen.path.starts_with("/apis/monitoring.coreos.com") {
             Fault::Answer(404, "content-type: text/plain; charset=utf-8", "404 page not found\n")
@@ -457,7 +524,8 @@ fn plan_with_unserved_kind_names_its_api_once_with_a_remedy() {
     assert!(
         said[0].ends_with(
             "the cluster does not serve monitoring.coreos.com/v1 ServiceMonitor: install its \
-             CustomResourceDefinition, or set `serviceMonitor.enabled = false` in the profile and build again"
+             CustomResourceDefinition, or set `serviceMonitor.enabled = false` in the profile and \
+             build again"
         ),
         "{}",
         said[0]

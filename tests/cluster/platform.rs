@@ -50,8 +50,8 @@ type: kubernetes.io/dockerconfigjson
 stringData: {.dockerconfigjson: '{}'}
 ";
 
-/// Returns the setting that has the ServiceMonitor in a namespace that is the installation's alone: its name is that of the
-/// release, and one cluster serves many tests.
+/// Returns the setting that has the ServiceMonitor in a namespace that is the installation's alone:
+/// its name is that of the release, and one cluster serves many tests.
 pub(crate) fn own_monitoring(namespace: &str) -> String {
     format!("serviceMonitor.namespace=\"{namespace}-monitoring\"")
 }

@@ -1,4 +1,5 @@
-//! A proxy between the program and the API server: it sees every request, and spoils those that a test names.
+//! A proxy between the program and the API server: it sees every request, and spoils those that a
+//! test names.
 
 use std::io::{self, BufReader, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -65,12 +66,16 @@ pub(crate) struct Seen {
 impl Seen {
     /// Tells whether it may change what is stored.
     pub(crate) fn is_write(&self) -> bool {
-        self.method != "GET" && !self.path.contains("dryRun=All") && !self.path.ends_with("accessreviews")
+        self.method != "GET"
+            && !self.path.contains("dryRun=All")
+            && !self.path.ends_with("accessreviews")
     }
 
     /// Tells whether it is about an object of the bundle, not about the record.
     pub(crate) fn is_object_write(&self) -> bool {
-        self.is_write() && !self.path.contains("/configmaps/relay-bundle.") && !self.is_record_creation()
+        self.is_write()
+            && !self.path.contains("/configmaps/relay-bundle.")
+            && !self.is_record_creation()
     }
 
     fn is_record_creation(&self) -> bool {
@@ -268,7 +273,8 @@ impl Upstream {
         let key = PrivateKeyDer::from_pem_file(keys.join("admin.key")).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider);
-        let config = config.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+        let config =
+            config.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
         let config = Arc::new(config.with_client_auth_cert(vec![certificate], key).unwrap());
         Self { address: plane.server(), config }
     }
@@ -276,7 +282,8 @@ impl Upstream {
     /// Sends a request on a connection of its own.
     fn send(&self, request: &Message) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
         let name = ServerName::IpAddress(self.address.ip().into());
-        let session = ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;
+        let session =
+            ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(session, TcpStream::connect(self.address)?);
         // The older protocol knows no pieces: an answer ends with its connection.
         stream.write_all(&request.head(&request.first.replace("HTTP/1.1", "HTTP/1.0")))?;
@@ -309,7 +316,11 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
             Fault::Flood => return flood(out),
             _ => {}
         }
-        let length = if matches!(fault, Fault::Truncate) { answer.body.len() / 2 } else { answer.body.len() };
+        let length = if matches!(fault, Fault::Truncate) {
+            answer.body.len() / 2
+        } else {
+            answer.body.len()
+        };
         out.write_all(&[answer.head(&first).as_slice(), &answer.body[..length]].concat())?;
         if length < answer.body.len() {
             return stream.shutdown(Shutdown::Both);
@@ -347,7 +358,8 @@ fn answer(shared: &Shared, request: &Message, fault: &Fault) -> io::Result<Optio
     match fault {
         Fault::None | Fault::Truncate | Fault::Drip => shared.ask(request).map(Some),
         Fault::Answer(code, header, body) => {
-            let headers = [*header].into_iter().filter(|header| !header.is_empty()).map(str::to_owned);
+            let headers =
+                [*header].into_iter().filter(|header| !header.is_empty()).map(str::to_owned);
             Ok(Some(with(body, format!("HTTP/1.1 {code} Fault"), headers.collect())))
         }
         Fault::Instead(body) => {
@@ -365,7 +377,9 @@ fn answer(shared: &Shared, request: &Message, fault: &Fault) -> io::Result<Optio
         Fault::Kill(when) => {
             match when {
                 When::Before => {}
-                When::During => drop(shared.upstream.as_ref().map(|upstream| upstream.send(request))),
+                When::During => {
+                    drop(shared.upstream.as_ref().map(|upstream| upstream.send(request)))
+                }
                 When::After => drop(shared.ask(request)?),
             }
             shared.signal(Signal::KILL);

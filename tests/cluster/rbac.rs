@@ -1,4 +1,5 @@
-//! `rbac`: with the printed Roles everything can be done, and without any rule of them nothing is begun.
+//! `rbac`: with the printed Roles everything can be done, and without any rule of them nothing is
+//! begun.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
@@ -20,7 +21,8 @@ fn grant(site: &Site, arguments: &[&str]) {
     });
     site.plane.feed(&["apply", "-f", "-"], &text);
     let report: Value = serde_json::from_str(&data).unwrap();
-    let roles = report["objects"].as_array().unwrap().iter().filter(|object| object["rules"].is_array());
+    let roles =
+        report["objects"].as_array().unwrap().iter().filter(|object| object["rules"].is_array());
     for role in roles {
         let namespace = role["metadata"]["namespace"].as_str().unwrap_or_default();
         settle(site, ACCOUNT, &role["rules"][0], namespace, true);
@@ -61,8 +63,10 @@ fn with_the_printed_roles_and_nothing_more_every_command_succeeds() {
     platform::ensure(site.plane, &site.namespace);
     let own = platform::own_monitoring(&site.namespace);
     let first = site.build("production", &[&own]);
-    let second =
-        site.build("production", &[&own, "config.logLevel=\"debug\"", "podDisruptionBudget.enabled=false"]);
+    let second = site.build(
+        "production",
+        &[&own, "config.logLevel=\"debug\"", "podDisruptionBudget.enabled=false"],
+    );
     let kubeconfig = deployer(&site, &[&first, &second]);
     let may = |arguments: &[&str], code| may(&site, &kubeconfig, arguments, code);
     let trust = ["--trust", "trust.toml"];
@@ -105,7 +109,10 @@ fn who_may_not_look_at_volumes_is_told_so_once_and_only_where_an_encryption_key_
     for how in ["--dry-run", "--yes"] {
         let told = apply(&first, &[how, "--first-install"]);
         assert_eq!(told.matches("volumes were not looked at: ").count(), 1, "{told}");
-        assert!(told.contains("for the claim data-relay-loki-redis-0 or relay-loki-redis-data\n"), "{told}");
+        assert!(
+            told.contains("for the claim data-relay-loki-redis-0 or relay-loki-redis-data\n"),
+            "{told}"
+        );
     }
     let told = apply(&second, &["--yes"]);
     assert!(!told.contains("volumes were not looked at"), "{told}");
@@ -142,9 +149,11 @@ fn a_release_of_helms_is_adopted_with_the_roles_that_are_printed_for_it_and_with
 
 /// Waits until the API server knows what a Role gives to a service account of the namespace.
 pub(crate) fn settle(site: &Site, account: &str, rule: &Value, namespace: &str, is_given: bool) {
-    let (group, resource) = (rule["apiGroups"][0].as_str().unwrap(), rule["resources"][0].as_str().unwrap());
+    let (group, resource) =
+        (rule["apiGroups"][0].as_str().unwrap(), rule["resources"][0].as_str().unwrap());
     let verb = rule["verbs"][0].as_str().unwrap();
-    let mut attributes = json!({"verb": verb, "group": group, "resource": resource, "namespace": namespace});
+    let mut attributes =
+        json!({"verb": verb, "group": group, "resource": resource, "namespace": namespace});
     attributes["name"] = rule.pointer("/resourceNames/0").cloned().unwrap_or("".into());
     let user = format!("system:serviceaccount:{}:{account}", site.namespace);
     let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
@@ -192,7 +201,8 @@ fn without_any_rule_of_the_roles_nothing_is_begun() {
             settle(&site, ACCOUNT, &rule, namespace, false);
 
             // What was there before can be looked at less: that is said, and no reason to refuse.
-            let only_looks = rule["verbs"] == json!(["get"]) && rule["resources"][0] != "namespaces";
+            let only_looks =
+                rule["verbs"] == json!(["get"]) && rule["resources"][0] != "namespaces";
             let only_looks = only_looks && rule.get("resourceNames").is_some();
             let how = if only_looks { "--dry-run" } else { "--yes" };
             let arguments = [how, "--first-install", "--no-recovery"];
@@ -203,7 +213,8 @@ fn without_any_rule_of_the_roles_nothing_is_begun() {
                 unseen += 1;
             } else {
                 assert_eq!(ran.code, 4, "without {rule}: {}", ran.stderr);
-                let is_clear = ran.stderr.contains("right missing: ") || ran.stderr.contains("cannot ");
+                let is_clear =
+                    ran.stderr.contains("right missing: ") || ran.stderr.contains("cannot ");
                 assert!(is_clear, "without {rule}: {}", ran.stderr);
                 refused += 1;
             }
@@ -214,7 +225,11 @@ fn without_any_rule_of_the_roles_nothing_is_begun() {
         }
     }
     assert!(refused >= 13 && refused > unseen, "{refused} refused, {unseen} not checked");
-    let ran =
-        apply(site.path(), &bundle, kubeconfig.as_str(), &["--dry-run", "--first-install", "--no-recovery"]);
+    let ran = apply(
+        site.path(),
+        &bundle,
+        kubeconfig.as_str(),
+        &["--dry-run", "--first-install", "--no-recovery"],
+    );
     assert_eq!(ran.code, 0, "{}", ran.stderr);
 }

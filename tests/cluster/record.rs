@@ -1,4 +1,5 @@
-//! What reads the record: `status`, `history`, and that nobody believes a record that is damaged or forged.
+//! What reads the record: `status`, `history`, and that nobody believes a record that is damaged or
+//! forged.
 
 use relay_bundle::rollout::packed::pack;
 use serde_json::{Value, json};
@@ -6,12 +7,15 @@ use serde_json::{Value, json};
 use crate::site::{Ran, Site};
 
 fn report(ran: &Ran) -> Value {
-    serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {} {}", ran.stdout, ran.stderr))
+    serde_json::from_str(&ran.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {} {}", ran.stdout, ran.stderr))
 }
 
 fn generations(report: &Value) -> Vec<(u64, &str)> {
     let entries = report["generations"].as_array().unwrap().iter();
-    entries.map(|entry| (entry["generation"].as_u64().unwrap(), entry["state"].as_str().unwrap())).collect()
+    entries
+        .map(|entry| (entry["generation"].as_u64().unwrap(), entry["state"].as_str().unwrap()))
+        .collect()
 }
 
 fn standing<'a>(report: &'a Value, kind: &str) -> &'a Value {
@@ -24,7 +28,11 @@ fn status_says_what_runs_and_no_as_soon_as_something_is_not_there_or_not_ready()
     let Some(site) = Site::new("status") else { return };
     let bundle = site.build(
         "dev",
-        &["replicaCount=2", "podDisruptionBudget.enabled=true", "podDisruptionBudget.maxUnavailable=1"],
+        &[
+            "replicaCount=2",
+            "podDisruptionBudget.enabled=true",
+            "podDisruptionBudget.maxUnavailable=1",
+        ],
     );
     let status = || site.call(&["status", "-n", "status", "--json"]);
     let ran = status();
@@ -40,7 +48,8 @@ fn status_says_what_runs_and_no_as_soon_as_something_is_not_there_or_not_ready()
     assert_eq!((&found["ok"], &found["verified"]), (&json!(true), &json!(false)));
     assert_eq!(generations(&found), [(1, "deployed")]);
     assert_eq!(standing(&found, "Deployment"), "ready");
-    let ran = site.call(&["status", "-n", "status", "--name", "relay-dev", "--trust", "trust.toml"]);
+    let ran =
+        site.call(&["status", "-n", "status", "--name", "relay-dev", "--trust", "trust.toml"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stdout.contains("verified    the deployed bundle\n"), "{}", ran.stdout);
     assert!(!ran.stderr.contains("nothing was verified"), "{}", ran.stderr);
@@ -48,7 +57,15 @@ fn status_says_what_runs_and_no_as_soon_as_something_is_not_there_or_not_ready()
     // Somebody deletes one object, and deletes and makes another.
     site.plane.kubectl(&["-n", "status", "delete", "pdb/relay-dev-claude-relay"]);
     site.plane.kubectl(&["-n", "status", "delete", "service/relay-dev-redis"]);
-    site.plane.kubectl(&["-n", "status", "create", "service", "clusterip", "relay-dev-redis", "--tcp=6379"]);
+    site.plane.kubectl(&[
+        "-n",
+        "status",
+        "create",
+        "service",
+        "clusterip",
+        "relay-dev-redis",
+        "--tcp=6379",
+    ]);
     let ran = status();
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     let found = report(&ran);
@@ -65,7 +82,8 @@ fn status_says_what_runs_and_no_as_soon_as_something_is_not_there_or_not_ready()
 fn status_names_the_generation_that_is_pending_and_the_pods_that_keep_it_so() {
     let Some(site) = Site::new("status-pending") else { return };
     site.applied(&site.build("dev", &[]), &[]);
-    let bad = site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
+    let bad =
+        site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
     assert_eq!(site.apply(&bad, &["--yes", "--timeout", "2"]).code, 4);
 
     // A machine that is busy may take a moment until the pod says what it lacks.
@@ -94,10 +112,12 @@ fn status_refuses_a_deployed_bundle_that_the_policy_does_not_trust() {
     site.applied(&site.build("dev", &[]), &[]);
     let status = || site.call(&["status", "-n", "status-revoked", "--trust", "trust.toml"]);
     assert_eq!(status().code, 0);
-    let content = site.head("relay-dev")["generations"][0]["contentId"].as_str().unwrap().to_owned();
+    let content =
+        site.head("relay-dev")["generations"][0]["contentId"].as_str().unwrap().to_owned();
     let path = site.path().join("trust.toml");
     let policy = fs_err::read_to_string(&path).unwrap();
-    fs_err::write(&path, format!("{policy}\n[[revokedContent]]\nsha256 = \"{content}\"\n")).unwrap();
+    fs_err::write(&path, format!("{policy}\n[[revokedContent]]\nsha256 = \"{content}\"\n"))
+        .unwrap();
 
     let ran = status();
 
@@ -166,7 +186,11 @@ fn damages(another: &str) -> Vec<Damage<'_>> {
         record["data"][key] = changed.into();
     }
     vec![
-        ("head is no JSON", HEAD, Some(Box::new(|record| edit(record, "head.json", |_| "{".into())))),
+        (
+            "head is no JSON",
+            HEAD,
+            Some(Box::new(|record| edit(record, "head.json", |_| "{".into()))),
+        ),
         (
             "head is spelt otherwise",
             HEAD,
@@ -175,19 +199,25 @@ fn damages(another: &str) -> Vec<Damage<'_>> {
         (
             "two are deployed",
             HEAD,
-            Some(Box::new(|record| edit(record, "head.json", |text| text.replace("superseded", "deployed")))),
+            Some(Box::new(|record| {
+                edit(record, "head.json", |text| text.replace("superseded", "deployed"))
+            })),
         ),
         (
             "head adopts another release",
             HEAD,
             Some(Box::new(|record| {
-                edit(record, "head.json", |text| text.replacen('{', r#"{"adopting":"another","#, 1));
+                edit(record, "head.json", |text| {
+                    text.replacen('{', r#"{"adopting":"another","#, 1)
+                });
             })),
         ),
         (
             "head is empty",
             HEAD,
-            Some(Box::new(|record| drop(record["data"].as_object_mut().unwrap().remove("head.json")))),
+            Some(Box::new(|record| {
+                drop(record["data"].as_object_mut().unwrap().remove("head.json"))
+            })),
         ),
         (
             "state is changed",
@@ -205,7 +235,9 @@ fn damages(another: &str) -> Vec<Damage<'_>> {
             "generation has another number",
             DEPLOYED,
             Some(Box::new(|record| {
-                edit(record, "generation.json", |text| text.replace("\"generation\":2", "\"generation\":1"));
+                edit(record, "generation.json", |text| {
+                    text.replace("\"generation\":2", "\"generation\":1")
+                });
             })),
         ),
         (
@@ -306,7 +338,8 @@ fn every_reader_refuses_a_damaged_or_forged_record_and_says_what_to_do() {
             assert_eq!(ran.code, 4, "{what}: {}: {}", reader[0], ran.stderr);
             let wanted = format!("ConfigMap {name} in namespace forged, is damaged");
             assert!(ran.stderr.contains(&wanted), "{what}: {}", ran.stderr);
-            let says_why = !what.contains("thousands") || ran.stderr.contains("lists more than 2000 objects");
+            let says_why =
+                !what.contains("thousands") || ran.stderr.contains("lists more than 2000 objects");
             assert!(says_why, "{what}: {}", ran.stderr);
             assert!(ran.stderr.contains("restore that ConfigMap"), "{what}: {}", ran.stderr);
         }
@@ -315,8 +348,7 @@ fn every_reader_refuses_a_damaged_or_forged_record_and_says_what_to_do() {
     assert_eq!(installed(), before);
 
     // The way out that the message names.
-    let labels =
-        "app.kubernetes.io/instance=relay-dev,app.kubernetes.io/component in (record, record-generation)";
+    let labels = "app.kubernetes.io/instance=relay-dev,app.kubernetes.io/component in (record, record-generation)";
     site.plane.kubectl(&["-n", "forged", "delete", "configmap", "-l", labels]);
     assert!(!site.plane.has("forged", "configmap/relay-bundle.relay-dev.2"));
     assert_eq!(site.applied(&second, &[])["done"]["generation"], 1);

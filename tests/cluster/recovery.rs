@@ -1,4 +1,5 @@
-//! What is generated is kept before it is written, comes back from there, and is generated once whatever happens.
+//! What is generated is kept before it is written, comes back from there, and is generated once
+//! whatever happens.
 
 use std::path::Path;
 
@@ -29,7 +30,8 @@ fn live(vault: &Vault) -> Vec<(String, String)> {
 #[track_caller]
 fn is_silent(vault: &Vault) {
     let live = live(vault);
-    let values: Vec<&str> = live.iter().map(|(_, value)| value.as_str()).chain([KEYS[0].0]).collect();
+    let values: Vec<&str> =
+        live.iter().map(|(_, value)| value.as_str()).chain([KEYS[0].0]).collect();
     vault.is_silent(&values);
 }
 
@@ -40,7 +42,8 @@ fn what_is_generated_is_in_the_record_and_in_a_file_for_those_who_may_recover_it
 
     let report = vault.applied(&bundle, &["--first-install"]);
 
-    let file = vault.site.path().join(format!(".local/state/relay-bundle/recovery/recovery-{NAME}.age"));
+    let file =
+        vault.site.path().join(format!(".local/state/relay-bundle/recovery/recovery-{NAME}.age"));
     assert_eq!(report["done"]["recoveryFiles"], json!([file]));
     let bytes = fs_err::read(&file).unwrap();
     let live = live(&vault);
@@ -85,10 +88,17 @@ fn a_higher_generation_needs_consent_and_a_lower_one_is_refused() {
     assert_eq!(live(&vault), before);
 
     let report = vault.applied(&second, &["--allow-regenerate"]);
-    assert_eq!(report["regenerated"], json!([format!("Secret/{GENERATED}: jwt-secret (generation 2)")]));
+    assert_eq!(
+        report["regenerated"],
+        json!([format!("Secret/{GENERATED}: jwt-secret (generation 2)")])
+    );
     let after = live(&vault);
-    let changed: Vec<&str> =
-        before.iter().zip(&after).filter(|(old, new)| old != new).map(|(old, _)| old.0.as_str()).collect();
+    let changed: Vec<&str> = before
+        .iter()
+        .zip(&after)
+        .filter(|(old, new)| old != new)
+        .map(|(old, _)| old.0.as_str())
+        .collect();
     assert_eq!(changed, [format!("{GENERATED}/jwt-secret")]);
     assert_eq!(recovered(vault.copies().last().unwrap().as_bytes(), KEYS[0]), after);
     // What was there before can still be recovered.
@@ -102,7 +112,16 @@ fn a_higher_generation_needs_consent_and_a_lower_one_is_refused() {
     assert!(ran.stderr.contains("an old value does not come back"), "{}", ran.stderr);
     assert_eq!(live(&vault), after);
     // Going back to a generation that wanted the old one keeps the new one.
-    let ran = vault.call(&["rollback", "--to", "1", "--trust", "trust.toml", "-n", "generation", "--yes"]);
+    let ran = vault.call(&[
+        "rollback",
+        "--to",
+        "1",
+        "--trust",
+        "trust.toml",
+        "-n",
+        "generation",
+        "--yes",
+    ]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(live(&vault), after);
     is_silent(&vault);
@@ -115,10 +134,13 @@ fn no_change_of_form_changes_the_encryption_key() {
     let key = vault.value(KEY, "encryption-key").unwrap();
     let before = live(&vault);
     let own = format!("--from-literal=same={key}");
-    let make = ["create", "secret", "generic", "own", "--from-literal=other=another-value", own.as_str()];
+    let make =
+        ["create", "secret", "generic", "own", "--from-literal=other=another-value", own.as_str()];
     vault.site.plane.kubectl(&[&["-n", "forms"], &make[..]].concat());
     let other = vault.seal("config.encryptionKey", "not-the-key-that-is-there-00000");
-    for line in [other.as_str(), "encryptionKey = { existing = { name = \"own\", key = \"other\" } }"] {
+    for line in
+        [other.as_str(), "encryptionKey = { existing = { name = \"own\", key = \"other\" } }"]
+    {
         vault.profile(&[line]);
         let bundle = vault.build();
         let versions = vault.site.versions();
@@ -130,7 +152,8 @@ fn no_change_of_form_changes_the_encryption_key() {
         assert_eq!(vault.site.versions(), versions, "{line}");
     }
 
-    // The same key in another form is no change: generated, sealed, kept by others, and generated again.
+    // The same key in another form is no change: generated, sealed, kept by others, and generated
+    // again.
     vault.profile(&[&other]);
     let sealed = vault.seal("config.encryptionKey", &key);
     let kept_by_others = "encryptionKey = { existing = { name = \"own\", key = \"same\" } }";
@@ -150,14 +173,16 @@ fn a_literal_encryption_key_stays_the_one_that_is_live() {
     let line = "encryptionKey = \"development-only-32-characters!!\"";
     assert!(text.contains(line));
     vault.ok(vault.site.apply(&vault.site.build("dev", &[]), &["--yes"]));
-    let secret =
-        || vault.site.plane.get("literal-key", "secret/relay-dev-claude-relay-literal")["data"].clone();
+    let secret = || {
+        vault.site.plane.get("literal-key", "secret/relay-dev-claude-relay-literal")["data"].clone()
+    };
     let before = secret();
     assert!(before["encryption-key"].is_string());
     for other in ["encryptionKey = \"another-literal-32-characters!!!\"", ""] {
         fs_err::write(&profile, text.replace(line, other)).unwrap();
 
-        let ran = vault.hear(vault.site.apply(&vault.site.build("dev", &[]), &["--yes", "--first-install"]));
+        let ran = vault
+            .hear(vault.site.apply(&vault.site.build("dev", &[]), &["--yes", "--first-install"]));
 
         assert_eq!(ran.code, 4, "{other}: {}", ran.stderr);
         assert!(ran.stderr.contains("the encryption key would change"), "{other}: {}", ran.stderr);
@@ -206,7 +231,12 @@ fn is_about_secrets(seen: &Seen) -> bool {
 }
 
 /// Runs `secrets init` through a proxy that does something at the n-th write.
-fn init_with(vault: &Vault, bundle: &Utf8Path, number: usize, fault: &Fault) -> (usize, Option<i32>, String) {
+fn init_with(
+    vault: &Vault,
+    bundle: &Utf8Path,
+    number: usize,
+    fault: &Fault,
+) -> (usize, Option<i32>, String) {
     let counted = std::sync::atomic::AtomicUsize::new(0);
     let fault = fault.clone();
     let script = move |seen: &Seen| {
@@ -227,9 +257,12 @@ fn killed_between_any_two_steps_and_run_again_everything_is_generated_once_and_c
     vault.profile(&[&line]);
     let bundle = vault.build();
     for number in 1..=4 {
-        for fault in
-            [Fault::Kill(When::Before), Fault::Kill(When::During), Fault::Kill(When::After), Fault::CutAfter]
-        {
+        for fault in [
+            Fault::Kill(When::Before),
+            Fault::Kill(When::During),
+            Fault::Kill(When::After),
+            Fault::CutAfter,
+        ] {
             let what = format!("write {number}, {fault:?}");
             let (reached, code, stderr) = init_with(&vault, &bundle, number, &fault);
             assert!(reached >= number, "{what}: {reached} writes");
@@ -242,10 +275,19 @@ fn killed_between_any_two_steps_and_run_again_everything_is_generated_once_and_c
             assert_eq!(code, Some(0), "{what}: {stderr}");
             let whole = live(&vault);
             assert_eq!(whole.len(), 3, "{what}");
-            assert!(made.iter().all(|value| whole.contains(value)), "{what}: a value was generated twice");
-            let kept: Vec<_> =
-                vault.copies().iter().flat_map(|copy| recovered(copy.as_bytes(), KEYS[0])).collect();
-            assert!(whole.iter().all(|value| kept.contains(value)), "{what}: a value cannot be recovered");
+            assert!(
+                made.iter().all(|value| whole.contains(value)),
+                "{what}: a value was generated twice"
+            );
+            let kept: Vec<_> = vault
+                .copies()
+                .iter()
+                .flat_map(|copy| recovered(copy.as_bytes(), KEYS[0]))
+                .collect();
+            assert!(
+                whole.iter().all(|value| kept.contains(value)),
+                "{what}: a value cannot be recovered"
+            );
             is_silent_after_init(&vault, &whole);
             let gone = ["-n", "killed-init", "delete", "secret,configmap", "--all"];
             vault.site.plane.kubectl(&gone);
@@ -284,7 +326,9 @@ fn overtaken(vault: &Vault, bundle: &Utf8Path, secret: &'static str, key: &'stat
 fn files(vault: &Vault) -> Vec<(String, Vec<u8>)> {
     let folder = vault.site.path().join(".local/state/relay-bundle/recovery");
     let entries = folder.read_dir_utf8().unwrap().map(Result::unwrap);
-    entries.map(|entry| (entry.file_name().to_owned(), fs_err::read(entry.path()).unwrap())).collect()
+    entries
+        .map(|entry| (entry.file_name().to_owned(), fs_err::read(entry.path()).unwrap()))
+        .collect()
 }
 
 #[test]
@@ -297,7 +341,11 @@ fn no_copy_stays_of_values_that_somebody_else_was_faster_than() {
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
     let said = format!("somebody else has made or changed Secret/{KEY} at the same moment");
     assert!(ended.stderr.contains(&said), "{}", ended.stderr);
-    assert!(ended.stderr.contains(&format!("overtaken-{NAME}.age, was deleted again")), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(&format!("overtaken-{NAME}.age, was deleted again")),
+        "{}",
+        ended.stderr
+    );
     assert_eq!((files(&vault), vault.copies()), (Vec::new(), Vec::new()));
 
     // The second: the first is kept in a copy of what is there.
@@ -332,7 +380,8 @@ fn a_backup_brings_back_every_secret_and_takes_the_place_of_none() {
     vault.applied(&bundle, &["--first-install", "--identity", "key"]);
     let call = |act: &str, arguments: &[&str]| {
         vault.call(
-            &[&["secrets", act, bundle.as_str(), "--trust", "trust.toml", "--json"], arguments].concat(),
+            &[&["secrets", act, bundle.as_str(), "--trust", "trust.toml", "--json"], arguments]
+                .concat(),
         )
     };
     let restore = |arguments: &[&str]| {
@@ -342,19 +391,36 @@ fn a_backup_brings_back_every_secret_and_takes_the_place_of_none() {
     let names = [KEY, GENERATED, crate::vault::SEALED, "loki-credentials"];
     let all = || -> Vec<Value> {
         let part = |object: Value| {
-            json!([object["data"], object["type"], object["immutable"], object["metadata"]["annotations"]])
+            json!([
+                object["data"],
+                object["type"],
+                object["immutable"],
+                object["metadata"]["annotations"]
+            ])
         };
-        names.iter().map(|name| part(vault.site.plane.get("backup", &format!("secret/{name}")))).collect()
+        names
+            .iter()
+            .map(|name| part(vault.site.plane.get("backup", &format!("secret/{name}"))))
+            .collect()
     };
 
-    let ran = vault.ok(call("backup", &["--recovery-file", "backup.age", "--recipient", KEYS[1].1]));
+    let ran =
+        vault.ok(call("backup", &["--recovery-file", "backup.age", "--recipient", KEYS[1].1]));
     let report: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(report["secrets"].as_array().unwrap().len(), names.len());
     let before = all();
     assert_eq!(before[0][2], true);
     // From the record alone: no bundle is at hand.
-    let recorded =
-        ["secrets", "backup", "-n", "backup", "--trust", "trust.toml", "--recovery-file", "recorded.age"];
+    let recorded = [
+        "secrets",
+        "backup",
+        "-n",
+        "backup",
+        "--trust",
+        "trust.toml",
+        "--recovery-file",
+        "recorded.age",
+    ];
     vault.ok(vault.call(&recorded));
     let of = |file: &str, key| recovered(&fs_err::read(vault.site.path().join(file)).unwrap(), key);
     assert_eq!(of("recorded.age", KEYS[0]), of("backup.age", KEYS[1]));
@@ -399,7 +465,10 @@ fn the_commands_of_the_recovery_drill_bring_the_installation_back_with_its_encry
     let folder = Utf8Path::from_path(home.path()).unwrap();
     prepare(folder);
     write_private(&folder.join("recovery.key"), KEYS[0].0);
-    let uid = plane.get("default", "namespace/kube-system")["metadata"]["uid"].as_str().unwrap().to_owned();
+    let uid = plane.get("default", "namespace/kube-system")["metadata"]["uid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     write_trust(folder, &uid);
     let policy = fs_err::read_to_string(folder.join("trust.toml")).unwrap();
     let target = format!("clusterUid = \"{uid}\"");
@@ -409,11 +478,13 @@ fn the_commands_of_the_recovery_drill_bring_the_installation_back_with_its_encry
     let own = fs_err::read_to_string(&profile).unwrap();
     let shipped = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
     fs_err::write(&profile, own.replace(shipped, KEYS[0].1)).unwrap();
-    fs_err::rename(build(folder, "loki-logging", "relay", 1, &[]), folder.join("relay.tar")).unwrap();
+    fs_err::rename(build(folder, "loki-logging", "relay", 1, &[]), folder.join("relay.tar"))
+        .unwrap();
     let newer = build(folder, "loki-logging", "relay", 2, &["config.logLevel=\"debug\""]);
     fs_err::rename(newer, folder.join("newer.tar")).unwrap();
-    let run =
-        |line: &str| console::run(home.path(), &[plane.tools()], plane.kubeconfig.to_str().unwrap(), line);
+    let run = |line: &str| {
+        console::run(home.path(), &[plane.tools()], plane.kubeconfig.to_str().unwrap(), line)
+    };
     let look = || {
         let volumes = plane.list("relay", "persistentvolumeclaims");
         (

@@ -48,7 +48,9 @@ fn nothing_is_asked_of_the_cluster_before_the_bundle_is_verified() {
         let mut request = [0; 4096];
         let read = stream.read(&mut request).unwrap();
         stream
-            .write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}")
+            .write_all(
+                b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}",
+            )
             .unwrap();
         String::from_utf8_lossy(&request[..read]).into_owned()
     });
@@ -124,8 +126,7 @@ fn an_older_bundle_that_ran_here_is_refused_with_the_command_that_goes_back_to_i
     let ran = site.apply(&old, &["--yes"]);
 
     assert_eq!(ran.code, 3, "{}", ran.stderr);
-    let line =
-        "it is generation 1, which ran here: relay-bundle rollback -n replay-ran --name relay-dev --to 1";
+    let line = "it is generation 1, which ran here: relay-bundle rollback -n replay-ran --name relay-dev --to 1";
     assert!(ran.stderr.contains(line), "{}", ran.stderr);
 }
 
@@ -135,14 +136,19 @@ fn a_field_that_somebody_else_owns_is_named_and_nothing_is_written() {
     site.applied(&site.build("dev", &[]), &[]);
     let patch = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: relay-dev-claude-relay, namespace: conflict}\n\
                  spec: {replicas: 2}\n";
-    let arguments = ["apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-"];
+    let arguments =
+        ["apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-"];
     site.plane.feed(&arguments, patch);
     let before = site.versions();
 
     let ran = site.apply(&site.build("dev", &["config.logLevel=\"info\""]), &["--yes"]);
 
     assert_eq!(ran.code, 4, "{}", ran.stderr);
-    assert!(ran.stderr.contains("Deployment/relay-dev-claude-relay:.spec.replicas"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("Deployment/relay-dev-claude-relay:.spec.replicas"),
+        "{}",
+        ran.stderr
+    );
     assert!(ran.stderr.contains("somebody"), "{}", ran.stderr);
     assert_eq!(site.versions(), before);
 }

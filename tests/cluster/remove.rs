@@ -1,4 +1,5 @@
-//! `remove`: everything that was installed goes, pods first; data, keys and the record stay, and an apply finds them.
+//! `remove`: everything that was installed goes, pods first; data, keys and the record stay, and an
+//! apply finds them.
 
 use serde_json::Value;
 
@@ -11,7 +12,11 @@ const KINDS: &str = "deployments,replicasets,statefulsets,pods,services,configma
 fn left(site: &Site) -> Vec<String> {
     let objects = site.plane.list(&site.namespace, KINDS);
     let name = |object: &Value| {
-        format!("{}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap())
+        format!(
+            "{}/{}",
+            object["kind"].as_str().unwrap(),
+            object["metadata"]["name"].as_str().unwrap()
+        )
     };
     let mut names: Vec<String> = objects.iter().map(name).collect();
     names.retain(|name| name != "ConfigMap/kube-root-ca.crt" && name != "ServiceAccount/default");
@@ -23,14 +28,24 @@ fn left(site: &Site) -> Vec<String> {
 fn an_installation_goes_but_for_its_data_and_keys_and_comes_back_to_them() {
     let Some(site) = Site::new("remove") else { return };
     let site = site.with_namespace();
-    let loki =
-        ["create", "secret", "generic", "loki-credentials", "--from-literal=password=x", "-n", "remove"];
+    let loki = [
+        "create",
+        "secret",
+        "generic",
+        "loki-credentials",
+        "--from-literal=password=x",
+        "-n",
+        "remove",
+    ];
     site.plane.kubectl(&loki);
     let bundle = site.build("loki-logging", &[]);
     site.applied(&bundle, &["--first-install", "--no-recovery"]);
     site.applied(&site.build("loki-logging", &["config.logLevel=\"debug\""]), &[]);
     let get = |object: &str| site.plane.get(&site.namespace, object);
-    let kept = ["secret/relay-loki-claude-relay-encryption-key", "secret/relay-loki-claude-relay-generated"];
+    let kept = [
+        "secret/relay-loki-claude-relay-encryption-key",
+        "secret/relay-loki-claude-relay-generated",
+    ];
     let values = kept.map(|secret| get(secret)["data"].clone());
     let claims = site.plane.list(&site.namespace, "persistentvolumeclaims");
     assert!(!claims.is_empty());
@@ -43,20 +58,21 @@ fn an_installation_goes_but_for_its_data_and_keys_and_comes_back_to_them() {
     let shown = site.call(&[&remove[..], &["--dry-run"]].concat());
     assert_eq!(shown.code, 0, "{}", shown.stderr);
     assert_eq!(left(&site), everything);
-    for said in
-        ["delete    Deployment/", "stays     PersistentVolumeClaim/", "-encryption-key: without this key"]
-    {
+    for said in [
+        "delete    Deployment/",
+        "stays     PersistentVolumeClaim/",
+        "-encryption-key: without this key",
+    ] {
         assert!(shown.stdout.contains(said), "{said}: {}", shown.stdout);
     }
     let report = site.called(&remove);
 
-    let mut wanted: Vec<String> = kept.iter().map(|name| name.replace("secret/", "Secret/")).collect();
+    let mut wanted: Vec<String> =
+        kept.iter().map(|name| name.replace("secret/", "Secret/")).collect();
     wanted.extend(["", ".1", ".2"].map(|end| format!("ConfigMap/relay-bundle.relay-loki{end}")));
-    wanted.extend(
-        claims
-            .iter()
-            .map(|claim| format!("PersistentVolumeClaim/{}", claim["metadata"]["name"].as_str().unwrap())),
-    );
+    wanted.extend(claims.iter().map(|claim| {
+        format!("PersistentVolumeClaim/{}", claim["metadata"]["name"].as_str().unwrap())
+    }));
     wanted.push("Secret/loki-credentials".to_owned());
     wanted.sort();
     assert_eq!(left(&site), wanted);
@@ -69,13 +85,15 @@ fn an_installation_goes_but_for_its_data_and_keys_and_comes_back_to_them() {
     assert_eq!(status.code, 1, "{}", status.stderr);
     assert!(status.stdout.contains("removed"), "{}", status.stdout);
 
-    // There is nothing to remove any more; and what ran can be gone back to, with the same data and keys.
+    // There is nothing to remove any more; and what ran can be gone back to, with the same data and
+    // keys.
     assert_eq!(site.called(&remove)["delete"], serde_json::json!([]));
     let report = site.called(&["rollback", "-n", "remove", "--trust", "trust.toml"]);
     assert_eq!(report["generated"], serde_json::json!([]));
     assert_eq!(kept.map(|secret| get(secret)["data"].clone()), values);
-    let uids =
-        |claims: &[Value]| claims.iter().map(|claim| claim["metadata"]["uid"].clone()).collect::<Vec<_>>();
+    let uids = |claims: &[Value]| {
+        claims.iter().map(|claim| claim["metadata"]["uid"].clone()).collect::<Vec<_>>()
+    };
     assert_eq!(uids(&site.plane.list(&site.namespace, "persistentvolumeclaims")), uids(&claims));
     site.called(&remove);
     site.applied(&site.build("loki-logging", &["config.logLevel=\"error\""]), &[]);
@@ -86,7 +104,8 @@ fn an_installation_goes_but_for_its_data_and_keys_and_comes_back_to_them() {
 fn what_others_made_stays_and_a_removal_that_was_killed_is_run_again() {
     let Some(site) = Site::new("remove-again") else { return };
     site.applied(&site.build("dev", &["serviceAccount.name=\"own\""]), &[]);
-    // Somebody deletes it and makes another one of that name; and somebody else has taken over one of ours.
+    // Somebody deletes it and makes another one of that name; and somebody else has taken over one
+    // of ours.
     site.plane.kubectl(&["-n", "remove-again", "delete", "serviceaccount/own"]);
     site.plane.kubectl(&["-n", "remove-again", "create", "serviceaccount", "own"]);
     let service = "service/relay-dev-redis";
@@ -118,11 +137,15 @@ fn what_others_made_stays_and_a_removal_that_was_killed_is_run_again() {
 #[test]
 fn a_first_installation_that_failed_is_taken_away() {
     let Some(site) = Site::new("remove-failed") else { return };
-    let bad = site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
+    let bad =
+        site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
     assert_eq!(site.apply(&bad, &["--yes", "--timeout", "1"]).code, 4);
 
     site.called(&["remove", "-n", "remove-failed"]);
 
-    assert_eq!(left(&site), ["ConfigMap/relay-bundle.relay-dev", "ConfigMap/relay-bundle.relay-dev.1"]);
+    assert_eq!(
+        left(&site),
+        ["ConfigMap/relay-bundle.relay-dev", "ConfigMap/relay-bundle.relay-dev.1"]
+    );
     assert_eq!(site.head("relay-dev")["generations"][0]["state"], "abandoned");
 }

@@ -1,4 +1,5 @@
-//! The hand-over between the bundle and an autoscaler: whoever has the say, the number of pods never drops.
+//! The hand-over between the bundle and an autoscaler: whoever has the say, the number of pods
+//! never drops.
 
 use std::collections::BTreeSet;
 use std::process::{Child, Stdio};
@@ -21,8 +22,12 @@ impl Counts {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments?watch=1");
         let out = std::fs::File::options().append(true).open(file.path()).unwrap();
-        let child =
-            plane.command(&["get", "--raw", &path]).stdout(out).stderr(Stdio::null()).spawn().unwrap();
+        let child = plane
+            .command(&["get", "--raw", &path])
+            .stdout(out)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let counts = Self { child, file };
         counts.until(|_| true);
         counts
@@ -45,14 +50,15 @@ impl Counts {
         }
     }
 
-    /// Returns the numbers of pods that were wanted, the least that were ready, and how many states there were, until the
-    /// Deployment had this version.
+    /// Returns the numbers of pods that were wanted, the least that were ready, and how many states
+    /// there were, until the Deployment had this version.
     pub(crate) fn end(mut self, version: &Value) -> (BTreeSet<i64>, i64, usize) {
         let objects = self.until(|object| object["metadata"]["resourceVersion"] == *version);
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        let number =
-            |object: &Value, pointer: &str| object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
+        let number = |object: &Value, pointer: &str| {
+            object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0)
+        };
         let wanted = objects.iter().map(|object| number(object, "/spec/replicas")).collect();
         let ready = objects.iter().map(|object| number(object, "/status/readyReplicas")).min();
         (wanted, ready.unwrap(), objects.len())
@@ -60,8 +66,12 @@ impl Counts {
 }
 
 const OFF: [&str; 1] = ["replicaCount=3"];
-const ON: [&str; 4] =
-    ["replicaCount=3", "autoscaling.enabled=true", "autoscaling.minReplicas=2", "autoscaling.maxReplicas=6"];
+const ON: [&str; 4] = [
+    "replicaCount=3",
+    "autoscaling.enabled=true",
+    "autoscaling.minReplicas=2",
+    "autoscaling.maxReplicas=6",
+];
 const RELAY: &str = "deployment/relay-dev-claude-relay";
 
 #[test]
@@ -76,7 +86,10 @@ fn an_autoscaler_comes_goes_and_comes_and_the_number_of_pods_never_drops() {
         let steps = report["steps"].as_array().unwrap();
         assert!(steps.iter().any(|step| step["heldReplicas"] == 3), "{report}");
         let workloads = report["workloads"].as_array().unwrap();
-        assert!(workloads.len() == 2 && workloads.iter().all(|of| of["restart"] == "no"), "{report}");
+        assert!(
+            workloads.len() == 2 && workloads.iter().all(|of| of["restart"] == "no"),
+            "{report}"
+        );
         assert_eq!(replicas(), 3, "turn {turn}");
         let report = site.applied(&site.build("dev", &OFF), &[]);
         assert_eq!(report["pruneFirst"][0]["kind"], "HorizontalPodAutoscaler", "{report}");
@@ -111,7 +124,8 @@ fn what_an_autoscaler_has_made_of_the_number_is_left_to_it_and_comes_back_when_i
     assert_eq!(site.applied(&scaled, &[])["done"]["written"], 0);
     // The bundle has the say again, and says another number than the autoscaler.
     let report = site.applied(&site.build("dev", &["replicaCount=4"]), &[]);
-    let forced = report["steps"].as_array().unwrap().iter().find_map(|step| step.get("forced")).unwrap();
+    let forced =
+        report["steps"].as_array().unwrap().iter().find_map(|step| step.get("forced")).unwrap();
     assert_eq!(forced[0]["field"], ".spec.replicas");
     assert_eq!(replicas(), 4);
     assert!(site.plane.list(&site.namespace, "horizontalpodautoscalers").is_empty());

@@ -8,7 +8,8 @@ fn pods(site: &Site, workload: &str) -> Vec<String> {
     let pods = site.plane.list(&site.namespace, "pods");
     let name = |pod: &Value| pod["metadata"]["name"].as_str().unwrap().to_owned();
     let is_of = |pod: &&Value| name(pod).starts_with(workload);
-    let live = pods.iter().filter(is_of).filter(|pod| pod["metadata"].get("deletionTimestamp").is_none());
+    let live =
+        pods.iter().filter(is_of).filter(|pod| pod["metadata"].get("deletionTimestamp").is_none());
     live.map(|pod| pod["metadata"]["uid"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -24,8 +25,9 @@ fn pods_are_replaced_once_and_no_later_command_sees_a_difference() {
     for (at, word) in words.into_iter().enumerate() {
         let before = components.map(|component| pods(&site, component));
         assert_eq!(before[at].len(), 1, "{word}");
-        let shown =
-            site.call(&restart(word).iter().map(String::as_str).chain(["--dry-run"]).collect::<Vec<_>>());
+        let shown = site.call(
+            &restart(word).iter().map(String::as_str).chain(["--dry-run"]).collect::<Vec<_>>(),
+        );
         assert_eq!(shown.code, 0, "{}", shown.stderr);
         assert_eq!(components.map(|component| pods(&site, component)), before);
 
@@ -39,7 +41,8 @@ fn pods_are_replaced_once_and_no_later_command_sees_a_difference() {
         assert_eq!(object["status"]["readyReplicas"], 1);
     }
 
-    // The bundle again, and another one that changes nothing of the pods: the annotations stay, and the pods.
+    // The bundle again, and another one that changes nothing of the pods: the annotations stay, and
+    // the pods.
     let before = components.map(|component| pods(&site, component));
     let annotation = |kind: &str| {
         let object = site.plane.get(&site.namespace, kind);
@@ -48,7 +51,10 @@ fn pods_are_replaced_once_and_no_later_command_sees_a_difference() {
     let noted = kinds.map(annotation);
     let report = site.applied(&bundle, &[]);
     assert_eq!(report["done"]["written"], 0);
-    site.applied(&site.build("dev", &["service.annotations={\"example.internal/team\"=\"x\"}"]), &[]);
+    site.applied(
+        &site.build("dev", &["service.annotations={\"example.internal/team\"=\"x\"}"]),
+        &[],
+    );
     assert_eq!(components.map(|component| pods(&site, component)), before);
     // A change of the pods: still there, so that a comparison has nothing to tell.
     site.applied(&site.build("dev", &["config.logLevel=\"info\""]), &[]);

@@ -15,7 +15,9 @@ fn states(head: &Value) -> Vec<(i64, &str, Option<i64>)> {
     let entries = head["generations"].as_array().unwrap().iter();
     let of = |entry: &Value| entry.get("contentOf").and_then(Value::as_i64);
     entries
-        .map(|entry| (entry["generation"].as_i64().unwrap(), entry["state"].as_str().unwrap(), of(entry)))
+        .map(|entry| {
+            (entry["generation"].as_i64().unwrap(), entry["state"].as_str().unwrap(), of(entry))
+        })
         .collect()
 }
 
@@ -36,7 +38,8 @@ fn a_machine_that_has_never_seen_the_bundle_goes_back_and_back_again() {
     site.applied(&site.build("dev", &["config.logLevel=\"info\""]), &[]);
     assert_eq!(log_level(&site), "info");
     let floor =
-        site.plane.get(&site.namespace, "configmap/relay-bundle.relay-dev")["data"]["state.json"].clone();
+        site.plane.get(&site.namespace, "configmap/relay-bundle.relay-dev")["data"]["state.json"]
+            .clone();
     // Another operator's machine: no bundle, no state.
     fs_err::remove_dir_all(site.path().join(".local")).unwrap();
     for file in site.path().read_dir_utf8().unwrap().map(Result::unwrap) {
@@ -53,7 +56,10 @@ fn a_machine_that_has_never_seen_the_bundle_goes_back_and_back_again() {
     assert_eq!((&report["contentOf"], &report["done"]["generation"]), (&json!(1), &json!(3)));
     assert_eq!(log_level(&site), "debug");
     let head = site.head("relay-dev");
-    assert_eq!(states(&head), [(1, "superseded", None), (2, "superseded", None), (3, "deployed", Some(1))]);
+    assert_eq!(
+        states(&head),
+        [(1, "superseded", None), (2, "superseded", None), (3, "deployed", Some(1))]
+    );
     assert_eq!(head.get("lock"), None);
     assert!(!site.path().join(".local").exists(), "going back notes nothing on this machine");
     let record = site.plane.get(&site.namespace, "configmap/relay-bundle.relay-dev");
@@ -71,19 +77,25 @@ fn a_machine_that_has_never_seen_the_bundle_goes_back_and_back_again() {
 fn the_message_of_an_apply_that_failed_has_the_command_that_goes_back() {
     let Some(site) = Site::new("back-failed") else { return };
     site.applied(&site.build("dev", &[]), &[]);
-    let bad = site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
+    let bad =
+        site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
 
     let ran = site.apply(&bad, &["--yes", "--timeout", "3"]);
     assert_eq!(ran.code, 4, "{}", ran.stderr);
-    let line = ran.stderr.lines().find_map(|line| line.split_once("relay-bundle rollback ")).unwrap().1;
+    let line =
+        ran.stderr.lines().find_map(|line| line.split_once("relay-bundle rollback ")).unwrap().1;
     let words: Vec<&str> = ["rollback"].into_iter().chain(line.split(' ')).collect();
-    let wanted = format!("-n {} --name relay-dev --to 1 --trust trust.toml --kubeconfig ", site.namespace);
+    let wanted =
+        format!("-n {} --name relay-dev --to 1 --trust trust.toml --kubeconfig ", site.namespace);
     assert!(line.starts_with(&wanted), "{line}");
     let ran = crate::site::run(site.path(), &[&words[..], &["--yes"]].concat());
 
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let head = site.head("relay-dev");
-    assert_eq!(states(&head), [(1, "superseded", None), (2, "abandoned", None), (3, "deployed", Some(1))]);
+    assert_eq!(
+        states(&head),
+        [(1, "superseded", None), (2, "abandoned", None), (3, "deployed", Some(1))]
+    );
     let deployment = site.plane.get(&site.namespace, "deployment/relay-dev-claude-relay");
     assert_eq!(deployment["status"]["readyReplicas"], 1);
 }
@@ -91,12 +103,14 @@ fn the_message_of_an_apply_that_failed_has_the_command_that_goes_back() {
 #[test]
 fn a_first_installation_that_failed_says_how_it_is_taken_away() {
     let Some(site) = Site::new("back-first") else { return };
-    let bad = site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
+    let bad =
+        site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
 
     let ran = site.apply(&bad, &["--yes", "--timeout", "2"]);
 
     assert_eq!(ran.code, 4, "{}", ran.stderr);
-    let wanted = format!("relay-bundle remove -n {} --name relay-dev --kubeconfig ", site.namespace);
+    let wanted =
+        format!("relay-bundle remove -n {} --name relay-dev --kubeconfig ", site.namespace);
     assert!(ran.stderr.contains(&wanted), "{}", ran.stderr);
 }
 
@@ -108,8 +122,13 @@ fn only_a_generation_that_ran_is_gone_back_to_and_the_others_are_listed() {
     let ran = site.call(&to(&site, &["--yes"]));
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("no generation with another content"), "{}", ran.stderr);
-    assert!(!ran.stderr.contains("--to ") && ran.stderr.contains("all that has run here"), "{}", ran.stderr);
-    let bad = site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
+    assert!(
+        !ran.stderr.contains("--to ") && ran.stderr.contains("all that has run here"),
+        "{}",
+        ran.stderr
+    );
+    let bad =
+        site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
     assert_eq!(site.apply(&bad, &["--yes", "--timeout", "1"]).code, 4);
     let before = site.versions();
 
@@ -126,7 +145,8 @@ fn only_a_generation_that_ran_is_gone_back_to_and_the_others_are_listed() {
     assert_ne!(site.versions(), before);
 }
 
-/// Puts the bundle of one file into the record of a generation, as whoever can write ConfigMaps could.
+/// Puts the bundle of one file into the record of a generation, as whoever can write ConfigMaps
+/// could.
 fn replace_recorded(site: &Site, generation: u64, archive: &Utf8Path) {
     let packed = relay_bundle::rollout::packed::pack(&fs_err::read(archive).unwrap()).unwrap();
     let name = format!("configmap/relay-bundle.relay-dev.{generation}");
@@ -148,7 +168,8 @@ fn a_record_whose_bundle_was_replaced_is_not_trusted() {
     let build = |name: &str, more: &[&str]| {
         let archive = site.path().join(name);
         let store = format!("store-{name}");
-        let own = ["build", "dev", "--set", &namespace, "--store", &store, "--archive", archive.as_str()];
+        let own =
+            ["build", "dev", "--set", &namespace, "--store", &store, "--archive", archive.as_str()];
         let ran = crate::site::run(site.path(), &[&own[..], more].concat());
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         archive
@@ -203,10 +224,14 @@ fn age_and_retired_keys_do_not_keep_from_going_back_and_revocation_does() {
     site.applied(&site.build("dev", &["config.logLevel=\"info\""]), &[]);
     let policy = fs_err::read_to_string(site.path().join("trust.toml")).unwrap();
     let write = |text: &str| fs_err::write(site.path().join("trust.toml"), text).unwrap();
-    let content = site.head("relay-dev")["generations"][0]["contentId"].as_str().unwrap().to_owned();
+    let content =
+        site.head("relay-dev")["generations"][0]["contentId"].as_str().unwrap().to_owned();
     let before = site.versions();
     let table = [
-        (policy.replace("holder = \"builder\"", "holder = \"builder\"\nstatus = \"revoked\""), "REVOKED_KEY"),
+        (
+            policy.replace("holder = \"builder\"", "holder = \"builder\"\nstatus = \"revoked\""),
+            "REVOKED_KEY",
+        ),
         (policy.replace("threshold = 1", "threshold = 1\nminSerial = 2"), "BELOW_MIN_SERIAL"),
         (format!("{policy}[[revokedContent]]\nsha256 = \"{content}\"\n"), "REVOKED_CONTENT"),
     ];
@@ -228,7 +253,8 @@ fn age_and_retired_keys_do_not_keep_from_going_back_and_revocation_does() {
 fn what_is_for_another_environment_than_what_runs_is_gone_back_to_only_if_a_person_names_it() {
     let Some(site) = Site::new("back-elsewhere") else { return };
     let site = site.with_namespace();
-    let credentials = ["create", "secret", "generic", "loki-credentials", "--from-literal=password=example"];
+    let credentials =
+        ["create", "secret", "generic", "loki-credentials", "--from-literal=password=example"];
     site.plane.kubectl(&[&["-n", "back-elsewhere"], &credentials[..]].concat());
     let install = ["--first-install", "--no-recovery"];
     site.applied(&site.build("loki-logging", &["release.environment=\"staging\""]), &install);
@@ -238,7 +264,8 @@ fn what_is_for_another_environment_than_what_runs_is_gone_back_to_only_if_a_pers
     let refused = site.call(&to(&site, &["--yes"]));
 
     assert_eq!(refused.code, 2, "{}", refused.stderr);
-    let why = "generation 1 is for environment staging, and what runs, generation 2, is for production";
+    let why =
+        "generation 1 is for environment staging, and what runs, generation 2, is for production";
     assert!(
         refused.stderr.contains(why) && refused.stderr.contains("--to 1 --dry-run"),
         "{}",
@@ -246,5 +273,8 @@ fn what_is_for_another_environment_than_what_runs_is_gone_back_to_only_if_a_pers
     );
     assert_eq!(site.versions(), before);
     let report = site.called(&to(&site, &["--to", "1"]));
-    assert_eq!((&report["environment"], &report["done"]["generation"]), (&json!("staging"), &json!(3)));
+    assert_eq!(
+        (&report["environment"], &report["done"]["generation"]),
+        (&json!("staging"), &json!(3))
+    );
 }

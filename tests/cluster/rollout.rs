@@ -7,7 +7,9 @@ use crate::site::Site;
 
 fn states(head: &Value) -> Vec<(i64, &str)> {
     let entries = head["generations"].as_array().unwrap().iter();
-    entries.map(|entry| (entry["generation"].as_i64().unwrap(), entry["state"].as_str().unwrap())).collect()
+    entries
+        .map(|entry| (entry["generation"].as_i64().unwrap(), entry["state"].as_str().unwrap()))
+        .collect()
 }
 
 fn restarts(report: &Value) -> Vec<(&str, &str, &Value)> {
@@ -35,10 +37,14 @@ fn a_bundle_is_applied_changed_and_applied_again_and_an_unchanged_one_writes_not
     let report = site.applied(&site.build("dev", &["config.logLevel=\"info\""]), &[]);
     assert_eq!(
         restarts(&report),
-        [("StatefulSet", "no", &json!([])), ("Deployment", "yes", &json!(["config LOG_LEVEL changed"])),]
+        [
+            ("StatefulSet", "no", &json!([])),
+            ("Deployment", "yes", &json!(["config LOG_LEVEL changed"])),
+        ]
     );
-    let revision =
-        |object: &Value| object["metadata"]["annotations"]["deployment.kubernetes.io/revision"].clone();
+    let revision = |object: &Value| {
+        object["metadata"]["annotations"]["deployment.kubernetes.io/revision"].clone()
+    };
     assert_ne!(revision(&deployment()), revision(&relay_before));
     assert_eq!(redis()["status"]["updateRevision"], redis_before["status"]["updateRevision"]);
     let head = site.head("relay-dev");
@@ -80,11 +86,17 @@ fn what_the_new_bundle_has_not_goes_after_the_rollout_and_what_others_made_stays
 #[test]
 fn a_pod_that_never_becomes_ready_is_named_with_its_reason_and_a_good_bundle_goes_on() {
     let Some(site) = Site::new("never-ready") else { return };
-    let bad = site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
+    let bad =
+        site.build("dev", &["podAnnotations={\"relay-bundle.test/fail\"=\"ImagePullBackOff\"}"]);
 
-    let ran = site.until_said("ImagePullBackOff", |site| site.apply(&bad, &["--yes", "--timeout", "5"]));
+    let ran =
+        site.until_said("ImagePullBackOff", |site| site.apply(&bad, &["--yes", "--timeout", "5"]));
 
-    assert!(ran.stderr.contains("not ready after 5 s: Deployment/relay-dev-claude-relay"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("not ready after 5 s: Deployment/relay-dev-claude-relay"),
+        "{}",
+        ran.stderr
+    );
     let head = site.head("relay-dev");
     assert_eq!((states(&head), head.get("lock")), (vec![(1, "pending")], None));
 
@@ -119,7 +131,9 @@ fn a_literal_secret_changes_and_no_report_shows_it() {
     let secret = site.plane.get(&site.namespace, "secret/relay-dev-claude-relay-literal");
     // The base64 of the new value.
     assert!(secret["data"].to_string().contains("YW5vdGhlci1saXRlcmFs"), "{secret}");
-    for hidden in ["another-literal", "development-only", "YW5vdGhlci1saXRlcmFs", "ZGV2ZWxvcG1lbnQtb25seQ"] {
+    for hidden in
+        ["another-literal", "development-only", "YW5vdGhlci1saXRlcmFs", "ZGV2ZWxvcG1lbnQtb25seQ"]
+    {
         assert!(!ran.stdout.contains(hidden) && !ran.stderr.contains(hidden), "{hidden}");
     }
     assert!(ran.stdout.contains("<redacted>"), "{}", ran.stdout);

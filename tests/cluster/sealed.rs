@@ -1,4 +1,5 @@
-//! Sealed secrets: opened in memory, before anything is asked; written where they differ, and said nowhere.
+//! Sealed secrets: opened in memory, before anything is asked; written where they differ, and said
+//! nowhere.
 
 use std::process::Command;
 
@@ -66,7 +67,15 @@ fn another_value_is_written_and_restarts_the_pods_and_an_edit_by_hand_is_undone(
 
     let patch = r#"{"stringData":{"jwt-secret":"edited-by-hand"}}"#;
     let name = format!("secret/{SEALED}");
-    vault.site.plane.kubectl(&["-n", &vault.site.namespace, "patch", &name, "--type=merge", "-p", patch]);
+    vault.site.plane.kubectl(&[
+        "-n",
+        &vault.site.namespace,
+        "patch",
+        &name,
+        "--type=merge",
+        "-p",
+        patch,
+    ]);
     let report = vault.applied(&bundle, &["--identity", "key"]);
     assert_eq!(report["sealed"], json!([format!("Secret/{SEALED}: jwt-secret")]));
     assert_eq!(vault.value(SEALED, "jwt-secret").unwrap(), other);
@@ -79,7 +88,8 @@ fn a_wrong_identity_and_a_swapped_file_are_refused_before_a_connection_is_made()
     let proxy = Proxy::before_nothing();
     fs_err::write(vault.site.path().join("nowhere"), proxy.kubeconfig()).unwrap();
     let apply = |bundle: &str, identity: &str| {
-        let arguments = ["apply", bundle, "--trust", "trust.toml", "--kubeconfig", "nowhere", "--yes"];
+        let arguments =
+            ["apply", bundle, "--trust", "trust.toml", "--kubeconfig", "nowhere", "--yes"];
         let identity = ["--first-install", "--identity", identity];
         vault.hear(vault.site.run(&[&arguments[..], &identity].concat()))
     };
@@ -92,7 +102,8 @@ fn a_wrong_identity_and_a_swapped_file_are_refused_before_a_connection_is_made()
     // A file of stock age states no place: only the key shows that it is for another one.
     if let Some(age) = find("age", "age") {
         let place = format!("{}/{SEALED}/admin-password", vault.site.namespace);
-        let mut frame = format!("relay-bundle/sealed/v1\n{place}\n{}\n{ADMIN}", ADMIN.len()).into_bytes();
+        let mut frame =
+            format!("relay-bundle/sealed/v1\n{place}\n{}\n{ADMIN}", ADMIN.len()).into_bytes();
         frame.resize(frame.len().next_multiple_of(512), 0);
         let plain = vault.site.path().join("frame");
         fs_err::write(&plain, frame).unwrap();

@@ -28,7 +28,10 @@ fn the_encryption_key_is_generated_only_with_consent_and_never_again() {
         let ran = site.apply(&bundle, refused);
         assert_eq!(ran.code, 2, "{refused:?}: {}", ran.stderr);
         assert!(!site.plane.has(&site.namespace, KEY), "{refused:?}");
-        assert!(!site.plane.has(&site.namespace, "configmap/relay-bundle.relay-loki"), "{refused:?}");
+        assert!(
+            !site.plane.has(&site.namespace, "configmap/relay-bundle.relay-loki"),
+            "{refused:?}"
+        );
     }
     site.applied(&bundle, &["--first-install", "--no-recovery"]);
     let made = [KEY, OTHERS].map(|secret| site.plane.get(&site.namespace, secret));
@@ -105,9 +108,15 @@ fn no_encryption_key_is_made_where_a_former_installation_has_left_its_volume() {
     let ran = site.apply(&bundle, &consent);
 
     assert_eq!(ran.code, 4, "{}", ran.stderr);
-    let had = "PersistentVolume/loki-volume, which PersistentVolumeClaim/data-relay-loki-redis-0 had";
+    let had =
+        "PersistentVolume/loki-volume, which PersistentVolumeClaim/data-relay-loki-redis-0 had";
     assert!(ran.stderr.contains(had), "{}", ran.stderr);
     site.plane.kubectl(&["delete", "persistentvolume/loki-volume"]);
     let ran = site.apply(&bundle, &consent);
-    assert_eq!((ran.code, ran.stderr.contains("volumes were not looked at")), (0, false), "{}", ran.stderr);
+    assert_eq!(
+        (ran.code, ran.stderr.contains("volumes were not looked at")),
+        (0, false),
+        "{}",
+        ran.stderr
+    );
 }

@@ -1,4 +1,5 @@
-//! A builder and an operator: a folder with profiles, keys, a trust policy, and a namespace of its own.
+//! A builder and an operator: a folder with profiles, keys, a trust policy, and a namespace of its
+//! own.
 
 use std::collections::BTreeSet;
 use std::process::Output;
@@ -36,13 +37,17 @@ pub(crate) struct Ran {
 impl Ran {
     pub(crate) fn of(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Self {
+            code: output.status.code().unwrap(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
     }
 }
 
 impl Site {
-    /// Makes a place for a test; none where no control plane can be. When it goes, everything that a live pod has named must
-    /// have been there at each moment.
+    /// Makes a place for a test; none where no control plane can be. When it goes, everything that
+    /// a live pod has named must have been there at each moment.
     pub(crate) fn new(namespace: &str) -> Option<Self> {
         let plane = control_plane()?;
         let mut site = Self::on(plane, namespace);
@@ -64,8 +69,10 @@ impl Site {
             takes_away: AtomicBool::new(false),
         };
         prepare(site.path());
-        let uid =
-            plane.get("default", "namespace/kube-system")["metadata"]["uid"].as_str().unwrap().to_owned();
+        let uid = plane.get("default", "namespace/kube-system")["metadata"]["uid"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         site.trust(&uid);
         site
     }
@@ -85,7 +92,8 @@ impl Site {
         self
     }
 
-    /// Builds and signs a profile for the namespace; each bundle has a higher serial than the one before.
+    /// Builds and signs a profile for the namespace; each bundle has a higher serial than the one
+    /// before.
     #[track_caller]
     pub(crate) fn build(&self, profile: &str, settings: &[&str]) -> Utf8PathBuf {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed) + 1;
@@ -122,20 +130,22 @@ impl Site {
     /// Runs `apply --yes`, which must succeed, and returns its report.
     #[track_caller]
     pub(crate) fn applied(&self, bundle: &Utf8Path, arguments: &[&str]) -> Value {
-        let all: Vec<&str> = ["--yes", "--json"].into_iter().chain(arguments.iter().copied()).collect();
+        let all: Vec<&str> =
+            ["--yes", "--json"].into_iter().chain(arguments.iter().copied()).collect();
         let ran = self.apply(bundle, &all);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         serde_json::from_str(&ran.stdout).unwrap()
     }
 
-    /// Returns every object of the namespace with its version: the same twice if nothing was written.
+    /// Returns every object of the namespace with its version: the same twice if nothing was
+    /// written.
     #[track_caller]
     pub(crate) fn versions(&self) -> Vec<String> {
         versions(self.plane, &self.namespace)
     }
 
-    /// Runs something that is patient for so long only, and then must say why it failed: a machine that is busy may need more
-    /// than one run until the cluster knows.
+    /// Runs something that is patient for so long only, and then must say why it failed: a machine
+    /// that is busy may need more than one run until the cluster knows.
     #[track_caller]
     pub(crate) fn until_said(&self, why: &str, run: impl Fn(&Self) -> Ran) -> Ran {
         let start = Instant::now();
@@ -149,7 +159,8 @@ impl Site {
         }
     }
 
-    /// Waits until no pod is about to go: a set counts such a one no more, and what it names is still named.
+    /// Waits until no pod is about to go: a set counts such a one no more, and what it names is
+    /// still named.
     #[track_caller]
     pub(crate) fn await_leaving_pods(&self) {
         let start = Instant::now();
@@ -160,8 +171,8 @@ impl Site {
         }
     }
 
-    /// Limits what the pods of the namespace may use, and waits until the limits count: before, whatever they limit is
-    /// refused for another reason.
+    /// Limits what the pods of the namespace may use, and waits until the limits count: before,
+    /// whatever they limit is refused for another reason.
     #[track_caller]
     pub(crate) fn limit(&self, hard: &Value) {
         let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": hard},
@@ -183,7 +194,8 @@ impl Site {
         self.watcher.unwrap()
     }
 
-    /// Asserts that everything was there that live pods have named so far, and returns how many moments were looked at.
+    /// Asserts that everything was there that live pods have named so far, and returns how many
+    /// moments were looked at.
     #[track_caller]
     pub(crate) fn references_hold(&self) -> usize {
         self.watcher().references_hold(&self.namespace)
@@ -211,7 +223,8 @@ impl Drop for Site {
             self.references_hold();
         }
         // What is left of a namespace disturbs nobody; the control plane goes soon.
-        let arguments = ["delete", "namespace", &self.namespace, "--ignore-not-found", "--wait=false"];
+        let arguments =
+            ["delete", "namespace", &self.namespace, "--ignore-not-found", "--wait=false"];
         self.plane.command(&arguments).output().ok();
     }
 }
@@ -242,7 +255,8 @@ pub(crate) fn prepare(folder: &Utf8Path) {
 pub(crate) fn write_trust(folder: &Utf8Path, uid: &str) {
     let public = key().public();
     let (id, base64) = (public.id(), public.to_base64());
-    let names = fs_err::read_dir(folder.join("profiles")).unwrap().map(|entry| entry.unwrap().path());
+    let names =
+        fs_err::read_dir(folder.join("profiles")).unwrap().map(|entry| entry.unwrap().path());
     let profiles: Vec<String> =
         names.map(|path| format!("\"{}\"", path.file_stem().unwrap().to_str().unwrap())).collect();
     let profiles = profiles.join(", ");
@@ -274,7 +288,8 @@ pub(crate) fn build(
 ) -> Utf8PathBuf {
     let archive = folder.join(format!("{profile}-{serial}.tar"));
     let (namespace, serial) = (format!("release.namespace=\"{namespace}\""), serial.to_string());
-    let mut arguments = vec!["build", profile, "--key", "key.pem", "--serial", &serial, "--archive"];
+    let mut arguments =
+        vec!["build", profile, "--key", "key.pem", "--serial", &serial, "--archive"];
     // Another store each time: one that has the content keeps the statement that it has.
     let store = format!("store-{serial}");
     arguments.extend([archive.as_str(), "--store", &store, "--set", &namespace]);
@@ -284,7 +299,12 @@ pub(crate) fn build(
     archive
 }
 
-pub(crate) fn apply(folder: &Utf8Path, bundle: &Utf8Path, kubeconfig: &str, arguments: &[&str]) -> Ran {
+pub(crate) fn apply(
+    folder: &Utf8Path,
+    bundle: &Utf8Path,
+    kubeconfig: &str,
+    arguments: &[&str],
+) -> Ran {
     let own = ["apply", bundle.as_str(), "--trust", "trust.toml", "--kubeconfig", kubeconfig];
     let all: Vec<&str> = own.into_iter().chain(arguments.iter().copied()).collect();
     run(folder, &all)

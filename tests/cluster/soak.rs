@@ -1,5 +1,5 @@
-//! Many upgrades and rollbacks of random changes, one after the other: what is live always equals the bundle, generated
-//! secrets never change, and no object is left over.
+//! Many upgrades and rollbacks of random changes, one after the other: what is live always equals
+//! the bundle, generated secrets never change, and no object is left over.
 //!
 //! `RELAY_BUNDLE_SOAK=200` makes 200 of them, and `RELAY_BUNDLE_SOAK_SEED=7` other ones.
 
@@ -15,9 +15,21 @@ const CHANGES: u64 = 12;
 
 /// What each change chooses from: of every line one, independently.
 const CHOICES: [&[&[&str]]; 9] = [
-    &[&[], &["config.logLevel=\"info\""], &["config.logLevel=\"warn\""], &["config.logLevel=\"error\""]],
+    &[
+        &[],
+        &["config.logLevel=\"info\""],
+        &["config.logLevel=\"warn\""],
+        &["config.logLevel=\"error\""],
+    ],
     &[&[], &["replicaCount=2"], &["replicaCount=3"]],
-    &[&[], &["podDisruptionBudget.enabled=true", "podDisruptionBudget.maxUnavailable=1", "replicaCount=2"]],
+    &[
+        &[],
+        &[
+            "podDisruptionBudget.enabled=true",
+            "podDisruptionBudget.maxUnavailable=1",
+            "replicaCount=2",
+        ],
+    ],
     &[&[], &["service.annotations={\"example.internal/x\"=\"1\"}"], &["service.port=8080"]],
     &[&[], &["serviceAccount.name=\"own\""], &["serviceAccount.name=\"other\""]],
     &[&[], &["podLabels={team=\"a\"}"], &["podLabels={team=\"b\"}"]],
@@ -27,7 +39,11 @@ const CHOICES: [&[&[&str]]; 9] = [
             "redis.resources={limits={cpu=\"500m\", memory=\"300Mi\"}, requests={cpu=\"50m\", memory=\"64Mi\"}}",
         ],
     ],
-    &[&[], &["extraEnv=[{name=\"EXTRA\", value=\"1\"}]"], &["extraEnv=[{name=\"EXTRA\", value=\"2\"}]"]],
+    &[
+        &[],
+        &["extraEnv=[{name=\"EXTRA\", value=\"1\"}]"],
+        &["extraEnv=[{name=\"EXTRA\", value=\"2\"}]"],
+    ],
     &[&[], &["config.requestTimeout=500000"], &["config.requestTimeout=700000"]],
 ];
 
@@ -73,33 +89,41 @@ fn all_kept(report: &Value) -> BTreeSet<String> {
     let going = ["prune", "pruneFirst"].map(|list| report[list].clone());
     assert!(going.iter().all(|list| *list == Value::Array(Vec::new())), "{going:?}");
     assert!(changed.is_empty(), "{changed:#?}");
-    let name =
-        |step: &Value| format!("{}/{}", step["kind"].as_str().unwrap(), step["name"].as_str().unwrap());
+    let name = |step: &Value| {
+        format!("{}/{}", step["kind"].as_str().unwrap(), step["name"].as_str().unwrap())
+    };
     steps.iter().map(name).collect()
 }
 
 /// Returns the ConfigMaps that revisions and pods name.
 fn named(site: &Site) -> BTreeSet<String> {
-    still_named(&site.plane.list(&site.namespace, "pods,replicasets,controllerrevisions"), "ConfigMap")
+    still_named(
+        &site.plane.list(&site.namespace, "pods,replicasets,controllerrevisions"),
+        "ConfigMap",
+    )
 }
 
-/// Checks that nothing is there of ours but the bundle's objects, and what an old revision, or a pod, still names or has named
-/// before the last run.
+/// Checks that nothing is there of ours but the bundle's objects, and what an old revision, or a
+/// pod, still names or has named before the last run.
 fn nothing_is_left_over(site: &Site, wanted: &BTreeSet<String>, before: &BTreeSet<String>) {
     let kinds = "configmaps,secrets,serviceaccounts,services,persistentvolumeclaims,deployments,statefulsets,\
                  poddisruptionbudgets,networkpolicies,ingresses,horizontalpodautoscalers";
     let named: BTreeSet<String> = named(site).union(before).cloned().collect();
     let deployed =
-        site.head("relay-dev")["generations"].as_array().unwrap().last().unwrap()["generation"].clone();
-    let record = site.plane.get(&site.namespace, &format!("configmap/relay-bundle.relay-dev.{deployed}"));
-    let record: Value = serde_json::from_str(record["data"]["generation.json"].as_str().unwrap()).unwrap();
+        site.head("relay-dev")["generations"].as_array().unwrap().last().unwrap()["generation"]
+            .clone();
+    let record =
+        site.plane.get(&site.namespace, &format!("configmap/relay-bundle.relay-dev.{deployed}"));
+    let record: Value =
+        serde_json::from_str(record["data"]["generation.json"].as_str().unwrap()).unwrap();
     let retained = record.get("retained").and_then(Value::as_array).into_iter().flatten();
     let retained: BTreeSet<&str> = retained.map(|item| item["name"].as_str().unwrap()).collect();
     for object in site.plane.list(&site.namespace, kinds) {
         let labels = &object["metadata"]["labels"];
         let is_ours = labels["app.kubernetes.io/managed-by"] == "relay-bundle";
-        let is_record =
-            labels["app.kubernetes.io/component"].as_str().is_some_and(|of| of.starts_with("record"));
+        let is_record = labels["app.kubernetes.io/component"]
+            .as_str()
+            .is_some_and(|of| of.starts_with("record"));
         let text = object["metadata"]["name"].as_str().unwrap();
         let is_made = text.ends_with("-generated") || text.ends_with("-encryption-key");
         if !is_ours || is_record || is_made || wanted.contains(&name(&object)) {
@@ -117,15 +141,19 @@ fn after_any_upgrade_and_rollback_the_cluster_equals_the_bundle_and_nothing_else
     let Some(site) = Site::new("soak") else { return };
     let profile = site.path().join("profiles/dev.toml");
     let text = fs_err::read_to_string(&profile).unwrap();
-    let is_secret =
-        |line: &&str| ["adminPassword", "jwtSecret", "encryptionKey"].iter().any(|key| line.starts_with(key));
+    let is_secret = |line: &&str| {
+        ["adminPassword", "jwtSecret", "encryptionKey"].iter().any(|key| line.starts_with(key))
+    };
     let text: Vec<&str> = text.lines().filter(|line| !is_secret(line)).collect();
     fs_err::write(&profile, text.join("\n") + "\n\n[redis.auth]\nenabled = true\n").unwrap();
-    let (changes, seed) = (number("RELAY_BUNDLE_SOAK", CHANGES), number("RELAY_BUNDLE_SOAK_SEED", 1));
+    let (changes, seed) =
+        (number("RELAY_BUNDLE_SOAK", CHANGES), number("RELAY_BUNDLE_SOAK_SEED", 1));
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     site.applied(&site.build("dev", &[]), &["--first-install", "--no-recovery"]);
-    let secrets = ["encryption-key", "generated"].map(|end| format!("secret/relay-dev-claude-relay-{end}"));
-    let values = || secrets.each_ref().map(|secret| site.plane.get(&site.namespace, secret)["data"].clone());
+    let secrets =
+        ["encryption-key", "generated"].map(|end| format!("secret/relay-dev-claude-relay-{end}"));
+    let values =
+        || secrets.each_ref().map(|secret| site.plane.get(&site.namespace, secret)["data"].clone());
     let made = values();
     let (mut upgrades, mut rollbacks) = (0, 0);
     for change in 1..=changes {
@@ -144,7 +172,8 @@ fn after_any_upgrade_and_rollback_the_cluster_equals_the_bundle_and_nothing_else
             rollbacks += 1;
             site.called(&[&rollback[..], &["--to", to]].concat());
             let head = site.head("relay-dev");
-            let last = head["generations"].as_array().unwrap().last().unwrap()["generation"].to_string();
+            let last =
+                head["generations"].as_array().unwrap().last().unwrap()["generation"].to_string();
             site.call(&[&rollback[..], &["--to", &last, "--dry-run", "--json"]].concat())
         } else {
             upgrades += 1;
@@ -158,7 +187,10 @@ fn after_any_upgrade_and_rollback_the_cluster_equals_the_bundle_and_nothing_else
         nothing_is_left_over(&site, &wanted, &before);
         assert_eq!(values(), made, "change {change} of seed {seed}");
     }
-    assert!(changes < CHANGES || upgrades > 0 && rollbacks > 0, "{upgrades} upgrades, {rollbacks} rollbacks");
+    assert!(
+        changes < CHANGES || upgrades > 0 && rollbacks > 0,
+        "{upgrades} upgrades, {rollbacks} rollbacks"
+    );
     site.called(&["remove", "-n", "soak"]);
     nothing_is_left_over(&site, &BTreeSet::new(), &BTreeSet::new());
     assert_eq!(values(), made);

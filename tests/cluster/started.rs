@@ -26,13 +26,23 @@ impl Site {
     }
 
     /// Applies a bundle through a proxy.
-    pub(crate) fn apply_through(&self, proxy: &Proxy, bundle: &Utf8Path, arguments: &[&str]) -> Ended {
+    pub(crate) fn apply_through(
+        &self,
+        proxy: &Proxy,
+        bundle: &Utf8Path,
+        arguments: &[&str],
+    ) -> Ended {
         self.start(proxy, bundle, arguments).end()
     }
 }
 
 /// Begins to apply a bundle through a proxy, in a folder with a policy.
-pub(crate) fn start(folder: &Utf8Path, proxy: &Proxy, bundle: &Utf8Path, arguments: &[&str]) -> Started {
+pub(crate) fn start(
+    folder: &Utf8Path,
+    proxy: &Proxy,
+    bundle: &Utf8Path,
+    arguments: &[&str],
+) -> Started {
     spawn(folder, proxy, &[&["apply", bundle.as_str()], arguments].concat())
 }
 
@@ -76,6 +86,10 @@ impl Started {
     pub(crate) fn end(self) -> Ended {
         let output = self.0.wait_with_output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ended { code: output.status.code(), signal: output.status.signal(), stderr: text(output.stderr) }
+        Ended {
+            code: output.status.code(),
+            signal: output.status.signal(),
+            stderr: text(output.stderr),
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Everything that an installation has in its namespace, in a form that is the same for every installation like it.
+//! Everything that an installation has in its namespace, in a form that is the same for every
+//! installation like it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::control_plane::ControlPlane;
 
-/// Everything but pods, whose names are random, and what the cluster itself puts into each namespace.
+/// Everything but pods, whose names are random, and what the cluster itself puts into each
+/// namespace.
 const KINDS: &str = "configmaps,secrets,serviceaccounts,persistentvolumeclaims,services,statefulsets,deployments,\
                      replicasets,controllerrevisions,ingresses,networkpolicies,poddisruptionbudgets,horizontalpodautoscalers";
 
@@ -33,7 +35,8 @@ pub(crate) fn objects(plane: &ControlPlane, namespace: &str) -> Vec<Value> {
 #[track_caller]
 pub(crate) fn state(objects: &[Value], namespace: &str) -> State {
     let uids = uids(objects).into_values().collect();
-    let plain = objects.iter().filter(|object| text(object, "/metadata/name") != "kube-root-ca.crt");
+    let plain =
+        objects.iter().filter(|object| text(object, "/metadata/name") != "kube-root-ca.crt");
     plain.map(|object| (name(object), same(object.clone(), &uids, namespace))).collect()
 }
 
@@ -84,7 +87,8 @@ fn generated(secret: &mut Value) {
     }
 }
 
-/// Of the record, what does not depend on the bundle and the time: and whether the uids that it names are those that live.
+/// Of the record, what does not depend on the bundle and the time: and whether the uids that it
+/// names are those that live.
 fn record(object: &mut Value, uids: &BTreeSet<String>) {
     let Some(data) = object.get_mut("data").and_then(Value::as_object_mut) else { return };
     data.remove("state.json");

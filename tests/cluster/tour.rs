@@ -1,6 +1,7 @@
 //! The README's tour with the part that needs a cluster, run as it is written.
 //!
-//! `RELAY_BUNDLE_ACCEPT=1 cargo test --test cluster tour` writes what the commands really print into the README.
+//! `RELAY_BUNDLE_ACCEPT=1 cargo test --test cluster tour` writes what the commands really print
+//! into the README.
 
 use std::path::Path;
 
@@ -26,10 +27,12 @@ fn every_command_of_the_tour_prints_what_the_readme_shows() {
     let readme = fs_err::read_to_string(&file).unwrap();
     let (before, on_a_cluster) = console::split(&readme);
     let folder = console::folder();
-    let run =
-        |line: &str| console::run(folder.path(), &[plane.tools()], plane.kubeconfig.to_str().unwrap(), line);
+    let run = |line: &str| {
+        console::run(folder.path(), &[plane.tools()], plane.kubeconfig.to_str().unwrap(), line)
+    };
 
-    // What the first part prints is the matter of another test; here it makes the bundle and the policy.
+    // What the first part prints is the matter of another test; here it makes the bundle and the
+    // policy.
     console::play(before, run);
     let played = console::play_but_for(without_ids, on_a_cluster, run);
 
@@ -42,7 +45,8 @@ fn every_command_of_the_tour_prints_what_the_readme_shows() {
     }
 }
 
-/// Replaces the ids of the entries of a store: the keys that the tour makes are part of its bundles.
+/// Replaces the ids of the entries of a store: the keys that the tour makes are part of its
+/// bundles.
 fn without_ids(text: &str) -> String {
     let is_id = |id: &str| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let mut parts = text.split("bundles/");

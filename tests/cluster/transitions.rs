@@ -1,4 +1,5 @@
-//! Every shipped profile becomes every other one, in place: it works, or is refused before anything is written.
+//! Every shipped profile becomes every other one, in place: it works, or is refused before anything
+//! is written.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -27,7 +28,8 @@ volumeBindingMode: WaitForFirstConsumer
 allowVolumeExpansion: true
 ";
 
-/// What the profiles want besides the platform's; the values that `dev` writes out, so that no form of a secret changes one.
+/// What the profiles want besides the platform's; the values that `dev` writes out, so that no form
+/// of a secret changes one.
 const SECRETS: &str = "
 apiVersion: v1
 kind: Secret
@@ -67,8 +69,9 @@ fn build(site: &Site, profile: &str, settings: &[&str]) -> Utf8PathBuf {
 
 /// Returns what of an installation is there and is neither in the plan nor kept on purpose.
 fn orphans(site: &Site, plan: &Value) -> Vec<String> {
-    let name =
-        |object: &Value| format!("{}/{}", object["kind"].as_str().unwrap(), object["name"].as_str().unwrap());
+    let name = |object: &Value| {
+        format!("{}/{}", object["kind"].as_str().unwrap(), object["name"].as_str().unwrap())
+    };
     let known = ["steps", "pruneLater"].into_iter().flat_map(|list| plan[list].as_array().unwrap());
     let known: BTreeSet<String> = known.map(name).collect();
     let kinds = "networkpolicies,serviceaccounts,configmaps,secrets,services,statefulsets,deployments,\
@@ -80,7 +83,11 @@ fn orphans(site: &Site, plan: &Value) -> Vec<String> {
     };
     let live = site.plane.list(&site.namespace, kinds);
     let named = |object: &Value| {
-        format!("{}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap())
+        format!(
+            "{}/{}",
+            object["kind"].as_str().unwrap(),
+            object["metadata"]["name"].as_str().unwrap()
+        )
     };
     live.iter().filter(is_ours).map(named).filter(|name| !known.contains(name)).collect()
 }
@@ -100,11 +107,15 @@ fn becomes(from: &str, to: &str, settings: &[&str]) {
     let plan: Value = serde_json::from_str(&ran.stdout).unwrap();
     let changed = plan["steps"].as_array().unwrap().iter().filter(|step| step["action"] != "keep");
     assert_eq!(changed.collect::<Vec<_>>(), Vec::<&Value>::new(), "{from} to {to}");
-    assert_eq!((&plan["prune"], &plan["pruneFirst"]), (&Value::Array(vec![]), &Value::Array(vec![])));
+    assert_eq!(
+        (&plan["prune"], &plan["pruneFirst"]),
+        (&Value::Array(vec![]), &Value::Array(vec![]))
+    );
     assert_eq!(orphans(&site, &plan), Vec::<String>::new(), "{from} to {to}");
 }
 
-/// Applies one profile and then another, which must be refused for the volume of Redis, and write nothing.
+/// Applies one profile and then another, which must be refused for the volume of Redis, and write
+/// nothing.
 #[track_caller]
 fn is_refused(from: &str, to: &str) {
     let Some(site) = place(&format!("{from}-{to}")) else { return };
@@ -139,8 +150,17 @@ fn an_autoscaler_that_was_still_at_work_when_it_went_does_not_have_the_last_word
             }
             1 if seen.is_write() && is_deployment && !seen.path.contains("dryRun") => 2,
             2 if !seen.is_write() && is_deployment => {
-                let scale = ["patch", "deployment/relay-claude-relay", "--subresource=scale", "--type=merge"];
-                let by = ["--field-manager=kube-controller-manager", "-p", r#"{"spec": {"replicas": 3}}"#];
+                let scale = [
+                    "patch",
+                    "deployment/relay-claude-relay",
+                    "--subresource=scale",
+                    "--type=merge",
+                ];
+                let by = [
+                    "--field-manager=kube-controller-manager",
+                    "-p",
+                    r#"{"spec": {"replicas": 3}}"#,
+                ];
                 plane.kubectl(&[&["-n", &namespace], &scale[..], &by].concat());
                 3
             }
@@ -152,7 +172,8 @@ fn an_autoscaler_that_was_still_at_work_when_it_went_does_not_have_the_last_word
     let ended = site.apply_through(&proxy, &bundle, &CONSENT);
 
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let replicas = &site.plane.get(&site.namespace, "deployment/relay-claude-relay")["spec"]["replicas"];
+    let replicas =
+        &site.plane.get(&site.namespace, "deployment/relay-claude-relay")["spec"]["replicas"];
     assert_eq!(*replicas, 1, "{}", ended.stderr);
 }
 

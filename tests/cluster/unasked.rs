@@ -46,7 +46,8 @@ impl Desk {
         let ended = start(self.folder(), &self.proxy, bundle, &[]).end();
         assert_eq!(ended.code, Some(3), "{}", ended.stderr);
         assert!(ended.stderr.starts_with(&format!("error: {why}: ")), "{}", ended.stderr);
-        let asked = "the cluster was not asked whether it runs this content: the API server did not answer";
+        let asked =
+            "the cluster was not asked whether it runs this content: the API server did not answer";
         assert!(ended.stderr.contains(asked), "{}", ended.stderr);
     }
 
@@ -104,7 +105,10 @@ fn a_revoked_content_or_a_serial_below_the_floor_is_not_asked_about() {
     let seen = run(desk.folder(), &["inspect", desk.bundle.as_str(), "--json"]);
     let seen: serde_json::Value = serde_json::from_str(&seen.stdout).unwrap();
     let content = seen["contentId"].as_str().unwrap().trim_start_matches("sha256:");
-    desk.change_trust("[[grant]]", &format!("[[revokedContent]]\nsha256 = \"{content}\"\n[[grant]]"));
+    desk.change_trust(
+        "[[grant]]",
+        &format!("[[revokedContent]]\nsha256 = \"{content}\"\n[[grant]]"),
+    );
     desk.refuses(&desk.bundle, 3, "REVOKED_CONTENT");
 }
 
@@ -112,7 +116,8 @@ fn a_revoked_content_or_a_serial_below_the_floor_is_not_asked_about() {
 fn a_bundle_that_is_too_old_is_refused_if_the_cluster_does_not_say_that_it_runs() {
     let desk = Desk::new();
     let archive = desk.folder().join("old.tar");
-    let build = ["build", "dev", "--key", "key.pem", "--serial", "6", "--archive", archive.as_str()];
+    let build =
+        ["build", "dev", "--key", "key.pem", "--serial", "6", "--archive", archive.as_str()];
     let times = ["--issued", "2020-01-01T00:00:00Z", "--expires", "2020-01-02T00:00:00Z"];
     desk.ok(&[&build[..], &times].concat());
 

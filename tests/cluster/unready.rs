@@ -8,7 +8,8 @@ use serde_json::json;
 use crate::proxy::{Fault, Proxy};
 use crate::site::Site;
 
-/// Applies a bundle whose relay does not become ready until it is said why, in a line about that pod or its set.
+/// Applies a bundle whose relay does not become ready until it is said why, in a line about that
+/// pod or its set.
 ///
 /// A machine that is busy may need more than one run: each waits for so long only.
 #[track_caller]
@@ -39,8 +40,14 @@ fn a_pod_that_does_not_become_ready_is_named_with_its_container_and_its_reason()
             "CreateContainerConfigError",
             "claude-relay: CreateContainerConfigError: secret \"missing\" not found",
         ),
-        ("CrashLoopBackOff", "claude-relay: CrashLoopBackOff after Error (exit code 1): back-off 40s"),
-        ("OOMKilled", "claude-relay: CrashLoopBackOff after OOMKilled (exit code 137): back-off 40s"),
+        (
+            "CrashLoopBackOff",
+            "claude-relay: CrashLoopBackOff after Error (exit code 1): back-off 40s",
+        ),
+        (
+            "OOMKilled",
+            "claude-relay: CrashLoopBackOff after OOMKilled (exit code 137): back-off 40s",
+        ),
         ("NeverReady", "claude-relay: it runs and is not ready"),
         ("InitCrashLoop", "prepare: CrashLoopBackOff after Error (exit code 1): back-off 40s"),
     ];
@@ -71,12 +78,26 @@ fn trouble_is_told_once_as_soon_as_it_is_there_and_a_restart_meanwhile_says_what
 
     let about = |line: &&str| line.starts_with("trouble  relay-dev-claude-relay-");
     let told: Vec<&str> = ran.stderr.lines().filter(about).collect();
-    assert!(told.len() == 1 && told[0].contains(": Unschedulable: 0/3 nodes are available"), "{told:#?}");
+    assert!(
+        told.len() == 1 && told[0].contains(": Unschedulable: 0/3 nodes are available"),
+        "{told:#?}"
+    );
     let at = |text: &str| ran.stderr.find(text).unwrap();
     assert!(at("trouble  ") < at("not ready after 8 s"), "{}", ran.stderr);
-    let restarted =
-        site.call(&["restart", "relay-dev-claude-relay", "-n", "told-early", "--yes", "--timeout", "1"]);
-    assert!(restarted.stderr.contains("warning: generation 2 is pending: "), "{}", restarted.stderr);
+    let restarted = site.call(&[
+        "restart",
+        "relay-dev-claude-relay",
+        "-n",
+        "told-early",
+        "--yes",
+        "--timeout",
+        "1",
+    ]);
+    assert!(
+        restarted.stderr.contains("warning: generation 2 is pending: "),
+        "{}",
+        restarted.stderr
+    );
 }
 
 #[test]
@@ -85,11 +106,11 @@ fn a_rollout_that_was_given_up_goes_on_when_what_it_lacked_is_there() {
     let bundle = site.build("dev", &["nodeSelector={\"relay-bundle.test/late\"=\"yes\"}"]);
     assert_eq!(site.apply(&bundle, &["--yes", "--timeout", "1"]).code, 4);
     let deployment = "deployment/relay-dev-claude-relay";
-    let kubectl = |arguments: &[&str]| site.plane.kubectl(&[&["-n", "given-up"], arguments].concat());
+    let kubectl =
+        |arguments: &[&str]| site.plane.kubectl(&[&["-n", "given-up"], arguments].concat());
     let patch = |seconds: u32| format!(r#"{{"spec": {{"progressDeadlineSeconds": {seconds}}}}}"#);
     kubectl(&["patch", deployment, "-p", &patch(1)]);
-    let given_up =
-        r#"jsonpath={.status.conditions[?(@.type=="Progressing")].reason}=ProgressDeadlineExceeded"#;
+    let given_up = r#"jsonpath={.status.conditions[?(@.type=="Progressing")].reason}=ProgressDeadlineExceeded"#;
     kubectl(&["wait", deployment, "--timeout=60s", "--for", given_up]);
     kubectl(&["patch", deployment, "-p", &patch(600)]);
 
@@ -99,7 +120,9 @@ fn a_rollout_that_was_given_up_goes_on_when_what_it_lacked_is_there() {
     let looked = Mutex::new(0);
     let proxy = Proxy::before(site.plane, move |seen| {
         let mut looked = looked.lock().unwrap();
-        *looked += i32::from(!seen.is_write() && seen.path.ends_with("/deployments/relay-dev-claude-relay"));
+        *looked += i32::from(
+            !seen.is_write() && seen.path.ends_with("/deployments/relay-dev-claude-relay"),
+        );
         if *looked == 5 {
             plane.kubectl(&["label", &node, "relay-bundle.test/late=yes", "--overwrite"]);
         }
@@ -133,7 +156,11 @@ fn a_namespace_that_is_being_deleted_is_refused_before_anything_is_written() {
     let ran = site.apply(&bundle, &["--yes"]);
 
     assert_eq!(ran.code, 4, "{}", ran.stderr);
-    assert!(ran.stderr.contains("Namespace/going is being deleted; nothing was changed"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("Namespace/going is being deleted; nothing was changed"),
+        "{}",
+        ran.stderr
+    );
     assert!(ran.stderr.contains("kubectl wait --for=delete namespace/going"), "{}", ran.stderr);
     release(&site);
     site.plane.kubectl(&["wait", "--for=delete", "namespace/going", "--timeout=60s"]);
@@ -171,7 +198,8 @@ fn what_somebody_deletes_meanwhile_is_made_or_told_and_made_by_the_next_run() {
     let plane = site.plane;
     let first = site.build("dev", &[]);
     site.applied(&first, &[]);
-    let delete = |name: &'static str| move || drop(plane.kubectl(&["-n", "deleted", "delete", name]));
+    let delete =
+        |name: &'static str| move || drop(plane.kubectl(&["-n", "deleted", "delete", name]));
     let changed = site.build("dev", &["config.logLevel=\"info\"", "service.annotations={a=\"b\"}"]);
 
     // Before it is applied: it is created.
@@ -185,7 +213,11 @@ fn what_somebody_deletes_meanwhile_is_made_or_told_and_made_by_the_next_run() {
     let proxy = at_first_service(&site, delete("statefulset/relay-dev-redis"));
     let ended = site.apply_through(&proxy, &again, &[]);
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
-    assert!(ended.stderr.contains("StatefulSet/relay-dev-redis: somebody deleted it"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("StatefulSet/relay-dev-redis: somebody deleted it"),
+        "{}",
+        ended.stderr
+    );
     site.applied(&again, &[]);
     assert!(plane.has("deleted", "statefulset/relay-dev-redis"));
 
@@ -212,7 +244,16 @@ fn hold(site: &Site) {
 
 fn release(site: &Site) {
     let patch = "{\"metadata\": {\"finalizers\": null}}";
-    site.plane.kubectl(&["-n", &site.namespace, "patch", "configmap", "held", "--type=merge", "-p", patch]);
+    site.plane.kubectl(&[
+        "-n",
+        &site.namespace,
+        "patch",
+        "configmap",
+        "held",
+        "--type=merge",
+        "-p",
+        patch,
+    ]);
 }
 
 /// Does something once, before the first Service is written.

@@ -29,8 +29,8 @@ pub(crate) const KEYS: [(&str, &str); 2] = [
     ),
 ];
 
-/// A place whose installation generates its secrets, but for those that a test seals. The files `key` and `other` have the
-/// private keys; what is generated can be recovered with the first.
+/// A place whose installation generates its secrets, but for those that a test seals. The files
+/// `key` and `other` have the private keys; what is generated can be recovered with the first.
 pub(crate) struct Vault {
     pub(crate) site: Site,
     /// Everything that was printed.
@@ -43,7 +43,8 @@ impl Vault {
         for (name, (private, _)) in ["key", "other"].into_iter().zip(KEYS) {
             write_private(&site.path().join(name), private);
         }
-        let credentials = ["create", "secret", "generic", "loki-credentials", "--from-literal=password=x"];
+        let credentials =
+            ["create", "secret", "generic", "loki-credentials", "--from-literal=password=x"];
         let own: Vec<&str> = ["-n", namespace].into_iter().chain(credentials).collect();
         site.plane.kubectl(&own);
         let vault = Self { site, said: RefCell::default() };
@@ -51,7 +52,8 @@ impl Vault {
         Some(vault)
     }
 
-    /// Writes the profile: the shipped one, whose secrets are recovered by the first key, with these lines in `[config]`.
+    /// Writes the profile: the shipped one, whose secrets are recovered by the first key, with
+    /// these lines in `[config]`.
     pub(crate) fn profile(&self, config: &[&str]) {
         self.profile_for(&[KEYS[0].1], config);
     }
@@ -61,7 +63,8 @@ impl Vault {
         let (before, rest) = text.split_once("recoveryRecipients = ").unwrap();
         let (_, after) = rest.split_once('\n').unwrap();
         let config = config.join("\n");
-        let text = format!("{before}recoveryRecipients = {recipients:?}\n{after}\n[config]\n{config}\n");
+        let text =
+            format!("{before}recoveryRecipients = {recipients:?}\n{after}\n[config]\n{config}\n");
         fs_err::write(self.site.path().join("profiles/loki-logging.toml"), text).unwrap();
     }
 
@@ -69,13 +72,24 @@ impl Vault {
     pub(crate) fn seal(&self, key: &str, value: &str) -> String {
         let name = key.rsplit('.').next().unwrap().to_lowercase();
         write_private(&self.site.path().join("value"), value);
-        let (set, file) =
-            (format!("release.namespace=\"{}\"", self.site.namespace), format!("secrets/{name}.age"));
-        let arguments =
-            ["secrets", "encrypt", "loki-logging", key, "--value-file", "value", "--replace", "--set"];
+        let (set, file) = (
+            format!("release.namespace=\"{}\"", self.site.namespace),
+            format!("secrets/{name}.age"),
+        );
+        let arguments = [
+            "secrets",
+            "encrypt",
+            "loki-logging",
+            key,
+            "--value-file",
+            "value",
+            "--replace",
+            "--set",
+        ];
         let path = self.site.path().join("profiles").join(&file);
         let named = ["--file", &file, "--recipient", KEYS[0].1];
-        let stated = fs_err::read_to_string(self.site.path().join("profiles/loki-logging.toml")).unwrap();
+        let stated =
+            fs_err::read_to_string(self.site.path().join("profiles/loki-logging.toml")).unwrap();
         let named = if stated.contains(&file) { &named[2..] } else { &named[..] };
         let all: Vec<&str> =
             arguments.into_iter().chain([set.as_str()]).chain(named.iter().copied()).collect();
@@ -139,14 +153,19 @@ impl Vault {
     pub(crate) fn copies(&self) -> Vec<String> {
         let records = self.site.plane.list(&self.site.namespace, "configmaps");
         let name = format!("relay-bundle.{NAME}.recovery");
-        let Some(record) = records.iter().find(|record| record["metadata"]["name"] == name.as_str()) else {
+        let Some(record) =
+            records.iter().find(|record| record["metadata"]["name"] == name.as_str())
+        else {
             return Vec::new();
         };
-        let copy = |number: u32| Some(record["data"][format!("recovery-{number}.age")].as_str()?.to_owned());
+        let copy = |number: u32| {
+            Some(record["data"][format!("recovery-{number}.age")].as_str()?.to_owned())
+        };
         (1..100).filter_map(copy).collect()
     }
 
-    /// Fails if a value, or what could tell it, was printed, or is anywhere in the namespace but in a Secret's data.
+    /// Fails if a value, or what could tell it, was printed, or is anywhere in the namespace but in
+    /// a Secret's data.
     #[track_caller]
     pub(crate) fn is_silent(&self, values: &[&str]) {
         let kinds = "configmaps,secrets,deployments,statefulsets,replicasets,controllerrevisions,pods,events,services";
@@ -167,7 +186,8 @@ impl Vault {
                 text[4..text.len() - 4].to_owned()
             };
             let digest = Digest::of(value.as_bytes()).to_string();
-            let traces = [(*value).to_owned(), encoded(0), encoded(1), encoded(2), digest[..16].to_owned()];
+            let traces =
+                [(*value).to_owned(), encoded(0), encoded(1), encoded(2), digest[..16].to_owned()];
             for trace in traces {
                 assert!(!said.contains(&trace), "{trace} of {value} was said: {said}");
                 assert!(!objects.contains(&trace), "{trace} of {value} is in the cluster");
@@ -189,7 +209,10 @@ pub(crate) fn recovered(file: &[u8], (private, _): (&str, &str)) -> Vec<(String,
     let secrets = recovery.secrets.iter();
     secrets
         .flat_map(|saved| {
-            saved.data.iter().map(|(key, value)| (format!("{}/{key}", saved.name), text(value.expose())))
+            saved
+                .data
+                .iter()
+                .map(|(key, value)| (format!("{}/{key}", saved.name), text(value.expose())))
         })
         .collect()
 }

@@ -10,21 +10,25 @@ use crate::control_plane::ControlPlane;
 const KINDS: &str = "configmaps,secrets,services,serviceaccounts,persistentvolumeclaims,deployments,statefulsets,\
                      ingresses,poddisruptionbudgets,networkpolicies,horizontalpodautoscalers";
 
-/// Who writes when it likes: what a claim is bound to and how large it has become, how many pods are ready, which revision
-/// is rolled out, what an autoscaler has seen.
+/// Who writes when it likes: what a claim is bound to and how large it has become, how many pods
+/// are ready, which revision is rolled out, what an autoscaler has seen.
 const CONTROLLERS: [&str; 3] = ["kube-controller-manager", "kube-scheduler", "kwok"];
 
 /// What Kubernetes puts into every namespace, some time after it is made.
-const FURNITURE: [(&str, &str); 2] = [("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")];
+const FURNITURE: [(&str, &str); 2] =
+    [("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")];
 
-/// Returns every object of a namespace with its version: the same twice if nobody but the controllers has written.
+/// Returns every object of a namespace with its version: the same twice if nobody but the
+/// controllers has written.
 #[track_caller]
 pub(crate) fn versions(plane: &ControlPlane, namespace: &str) -> Vec<String> {
     let start = Instant::now();
     loop {
         let objects = objects(plane, namespace);
         let is_there = |(kind, name): &(&str, &str)| {
-            objects.iter().any(|object| object["kind"] == *kind && object["metadata"]["name"] == *name)
+            objects
+                .iter()
+                .any(|object| object["kind"] == *kind && object["metadata"]["name"] == *name)
         };
         if FURNITURE.iter().all(is_there) || !is_active(plane, namespace) {
             return objects.into_iter().map(version).collect();
@@ -35,7 +39,8 @@ pub(crate) fn versions(plane: &ControlPlane, namespace: &str) -> Vec<String> {
 }
 
 fn objects(plane: &ControlPlane, namespace: &str) -> Vec<Value> {
-    let text = plane.kubectl(&["-n", namespace, "get", KINDS, "-o", "json", "--show-managed-fields"]);
+    let text =
+        plane.kubectl(&["-n", namespace, "get", KINDS, "-o", "json", "--show-managed-fields"]);
     let mut list: Value = serde_json::from_str(&text).unwrap();
     list["items"].as_array_mut().unwrap().drain(..).collect()
 }
@@ -49,13 +54,15 @@ fn version(mut object: Value) -> String {
     // What has no status is written by nobody else.
     if object.as_object_mut().unwrap().remove("status").is_some() {
         forget_controllers(&mut object);
-        object["metadata"]["resourceVersion"] = Digest::of(object.to_string().as_bytes()).to_string().into();
+        object["metadata"]["resourceVersion"] =
+            Digest::of(object.to_string().as_bytes()).to_string().into();
     }
     let metadata = &object["metadata"];
     format!("{}/{} {}", object["kind"], metadata["name"], metadata["resourceVersion"])
 }
 
-/// Takes away the annotations of controllers, that they own them, and how often an object was written.
+/// Takes away the annotations of controllers, that they own them, and how often an object was
+/// written.
 fn forget_controllers(object: &mut Value) {
     let metadata = object["metadata"].as_object_mut().unwrap();
     metadata.remove("resourceVersion");
@@ -63,8 +70,10 @@ fn forget_controllers(object: &mut Value) {
     let is_theirs = |entry: &mut Value| CONTROLLERS.iter().any(|name| entry["manager"] == *name);
     for entry in entries.extract_if(.., is_theirs).collect::<Vec<_>>() {
         let fields = entry.pointer("/fieldsV1/f:metadata/f:annotations").and_then(Value::as_object);
-        for name in
-            fields.into_iter().flat_map(|fields| fields.keys()).filter_map(|key| key.strip_prefix("f:"))
+        for name in fields
+            .into_iter()
+            .flat_map(|fields| fields.keys())
+            .filter_map(|key| key.strip_prefix("f:"))
         {
             let annotations = metadata.get_mut("annotations").and_then(Value::as_object_mut);
             annotations.map(|annotations| annotations.remove(name));

@@ -1,6 +1,8 @@
-//! The reference watcher: at each moment, everything that a live pod names is there. The simulated kubelets would not mind.
+//! The reference watcher: at each moment, everything that a live pod names is there. The simulated
+//! kubelets would not mind.
 //!
-//! One watch of each kind sees all namespaces from before the first test on; each test asks about its own.
+//! One watch of each kind sees all namespaces from before the first test on; each test asks about
+//! its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
@@ -42,7 +44,8 @@ struct Event {
 }
 
 impl Watcher {
-    /// Returns the one watcher; it begins when it is first asked for, which is before any test has done anything.
+    /// Returns the one watcher; it begins when it is first asked for, which is before any test has
+    /// done anything.
     pub(crate) fn of(plane: &'static ControlPlane) -> &'static Self {
         static WATCHER: OnceLock<Watcher> = OnceLock::new();
         WATCHER.get_or_init(|| Self::begin(plane))
@@ -51,7 +54,8 @@ impl Watcher {
     fn begin(plane: &'static ControlPlane) -> Self {
         let seen = Arc::new(Seen::default());
         let list: Value =
-            serde_json::from_str(&plane.kubectl(&["get", "--raw", "/api/v1/pods?limit=1"])).unwrap();
+            serde_json::from_str(&plane.kubectl(&["get", "--raw", "/api/v1/pods?limit=1"]))
+                .unwrap();
         let from = version(&list);
         for (kind, resource) in RESOURCES {
             let seen = Arc::clone(&seen);
@@ -60,8 +64,8 @@ impl Watcher {
         Self { plane, seen }
     }
 
-    /// Asserts that everything in a namespace was there that live pods have named so far, and returns how many moments were
-    /// looked at.
+    /// Asserts that everything in a namespace was there that live pods have named so far, and
+    /// returns how many moments were looked at.
     #[track_caller]
     pub(crate) fn references_hold(&self, namespace: &str) -> usize {
         let (missed, moments) = self.missed(namespace);
@@ -69,7 +73,8 @@ impl Watcher {
         moments
     }
 
-    /// Returns what live pods of a namespace named while it was not there, and how many moments were looked at.
+    /// Returns what live pods of a namespace named while it was not there, and how many moments
+    /// were looked at.
     fn missed(&self, namespace: &str) -> (BTreeSet<String>, usize) {
         let events = self.settle(namespace);
         let moments = events.len();
@@ -86,7 +91,9 @@ impl Watcher {
             for (pod, names) in &pods {
                 let missing = names.iter().filter(|target| !there.contains(target));
                 missed.extend(
-                    missing.map(|(kind, name)| format!("{pod} named {kind}/{name}, which was not there")),
+                    missing.map(|(kind, name)| {
+                        format!("{pod} named {kind}/{name}, which was not there")
+                    }),
                 );
             }
         }
@@ -129,17 +136,21 @@ impl Watcher {
             if last == now {
                 return events;
             }
-            assert!(start.elapsed() < Duration::from_mins(1), "the watches do not catch up with {namespace}");
+            assert!(
+                start.elapsed() < Duration::from_mins(1),
+                "the watches do not catch up with {namespace}"
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 }
 
-/// Notes what happens to the objects of a kind, as long as the control plane lives. The server may end a watch when it likes:
-/// the next one goes on where that has stopped.
+/// Notes what happens to the objects of a kind, as long as the control plane lives. The server may
+/// end a watch when it likes: the next one goes on where that has stopped.
 fn follow(plane: &ControlPlane, kind: &'static str, resource: &str, mut from: u64, seen: &Seen) {
     loop {
-        let path = format!("/api/v1/{resource}?watch=1&timeoutSeconds=86400&resourceVersion={from}");
+        let path =
+            format!("/api/v1/{resource}?watch=1&timeoutSeconds=86400&resourceVersion={from}");
         let mut command = plane.command(&["get", "--raw", &path]);
         let mut watch = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         // A line that is cut short is told again.

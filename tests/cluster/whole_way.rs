@@ -1,4 +1,5 @@
-//! The way of images as docs/images.md describes it, from a tag at an upstream registry to a rollback inside the gap.
+//! The way of images as docs/images.md describes it, from a tag at an upstream registry to a
+//! rollback inside the gap.
 //!
 //! | connected side | inside the gap |
 //! |---|---|
@@ -7,7 +8,8 @@
 //! | the tag moves: `lock --update`, `fetch`, `build --images since:` | |
 //! | | `verify`, `push`, `apply`, `rollback` |
 //!
-//! Only files cross the gap: the operator has a folder of their own, and the upstream registry is gone for the second half.
+//! Only files cross the gap: the operator has a folder of their own, and the upstream registry is
+//! gone for the second half.
 
 use std::collections::BTreeSet;
 
@@ -47,9 +49,11 @@ fn gap() -> Option<(Builder, Operator)> {
     let proxy = Proxy::start(&registry.address);
     let path = site.path().join("profiles/dev.toml");
     let profile = fs_err::read_to_string(&path).unwrap();
-    let profile = profile.replace("namespace = \"relay-dev\"", &format!("namespace = \"{NAMESPACE}\""));
+    let profile =
+        profile.replace("namespace = \"relay-dev\"", &format!("namespace = \"{NAMESPACE}\""));
     // The shipped digest of Redis is that of an image that the tests do not have.
-    let more = format!("\n[images]\nregistry = \"{}\"\n\n[redis.image]\ndigest = \"\"\n", proxy.address);
+    let more =
+        format!("\n[images]\nregistry = \"{}\"\n\n[redis.image]\ndigest = \"\"\n", proxy.address);
     fs_err::write(path, profile + &more).unwrap();
     let (builder, operator) =
         (Builder { folder: site.path().to_owned(), upstream }, Operator { site, registry, proxy });
@@ -62,7 +66,8 @@ fn gap() -> Option<(Builder, Operator)> {
 impl Builder {
     #[track_caller]
     fn run(&self, line: &str) {
-        let mirrors = ["ghcr.io", "docker.io"].map(|host| format!("{host}={}", self.upstream.address));
+        let mirrors =
+            ["ghcr.io", "docker.io"].map(|host| format!("{host}={}", self.upstream.address));
         let mirrors = mirrors.iter().flat_map(|mirror| ["--from", mirror]);
         let is_asked = line.starts_with("lock") || line.starts_with("fetch");
         let words: Vec<&str> = line.split(' ').chain(mirrors.filter(|_| is_asked)).collect();
@@ -99,19 +104,25 @@ impl Operator {
         serde_json::from_str(&ran.stdout).unwrap()
     }
 
-    /// Returns the digests of the configs and layers that were uploaded, and forgets the requests so far.
+    /// Returns the digests of the configs and layers that were uploaded, and forgets the requests
+    /// so far.
     fn uploaded(&self) -> BTreeSet<String> {
         let requests = self.proxy.requests();
         self.proxy.release();
         let uploads = requests.iter().filter(|request| request.starts_with("PUT ")).cloned();
-        uploads.filter_map(|request| request.split_once("digest=").map(|(_, to)| to.to_owned())).collect()
+        uploads
+            .filter_map(|request| request.split_once("digest=").map(|(_, to)| to.to_owned()))
+            .collect()
     }
 
     /// Returns each pod of the relay and the image that it was made for.
     fn relay_pods(&self) -> BTreeSet<(String, String)> {
         let pods = self.site.plane.list(&self.site.namespace, "pods");
-        let image = |pod: &Value| pod["spec"]["containers"][0]["image"].as_str().unwrap().to_owned();
-        let pods = pods.iter().map(|pod| (pod["metadata"]["uid"].as_str().unwrap().to_owned(), image(pod)));
+        let image =
+            |pod: &Value| pod["spec"]["containers"][0]["image"].as_str().unwrap().to_owned();
+        let pods = pods
+            .iter()
+            .map(|pod| (pod["metadata"]["uid"].as_str().unwrap().to_owned(), image(pod)));
         pods.filter(|(_, image)| image.contains(RELAY)).collect()
     }
 
@@ -120,19 +131,23 @@ impl Operator {
     fn runs(&self, image: &Image) {
         self.site.await_leaving_pods();
         let wanted = format!("{}/{RELAY}:{TAG}@{}", self.proxy.address, image.manifest.digest);
-        let images: BTreeSet<String> = self.relay_pods().into_iter().map(|(_, image)| image).collect();
+        let images: BTreeSet<String> =
+            self.relay_pods().into_iter().map(|(_, image)| image).collect();
         assert_eq!(images, [wanted].into());
     }
 
-    /// Asserts that `apply` names an absent image and the command that brings it, and touches nothing.
+    /// Asserts that `apply` names an absent image and the command that brings it, and touches
+    /// nothing.
     #[track_caller]
     fn apply_is_blocked(&self, file: &str, image: &Image) {
         let before = (self.relay_pods(), self.site.versions());
         let ran = self.run(&format!("apply {file} --trust trust.toml --yes"));
         assert_eq!(ran.code, 4, "{}", ran.stderr);
-        for said in
-            [&image.manifest.digest, "not in the registry", "relay-bundle push FILE --trust trust.toml"]
-        {
+        for said in [
+            &image.manifest.digest,
+            "not in the registry",
+            "relay-bundle push FILE --trust trust.toml",
+        ] {
             assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
         }
         assert_eq!((self.relay_pods(), self.site.versions()), before);
@@ -224,7 +239,8 @@ fn upgrade(operator: &Operator, new: &Image) {
     let uploaded = [0, 2].map(|number| new.blobs[number].digest.clone());
     assert_eq!((&report["sent"], operator.uploaded()), (&json!(2), uploaded.into()));
     let pushed = report["images"].as_array().unwrap();
-    let relay = pushed.iter().find(|image| image["reference"].as_str().unwrap().contains(RELAY)).unwrap();
+    let relay =
+        pushed.iter().find(|image| image["reference"].as_str().unwrap().contains(RELAY)).unwrap();
     let keeper = format!("{TAG}-{}", &new.manifest.hex()[..12]);
     assert_eq!((&relay["tagState"], &relay["keptBy"]), (&json!("left"), &json!(keeper)));
     collect_garbage(&operator.registry);

@@ -1,4 +1,5 @@
-//! Whoever answers in place of the API server gets neither the machine's memory, nor all its time, nor a secret.
+//! Whoever answers in place of the API server gets neither the machine's memory, nor all its time,
+//! nor a secret.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -15,7 +16,10 @@ fn is_head(seen: &Seen) -> bool {
 }
 
 /// Spoils the first request that is meant.
-fn once(is_it: impl Fn(&Seen) -> bool + Send + Sync, fault: Fault) -> impl Fn(&Seen) -> Fault + Send + Sync {
+fn once(
+    is_it: impl Fn(&Seen) -> bool + Send + Sync,
+    fault: Fault,
+) -> impl Fn(&Seen) -> Fault + Send + Sync {
     let is_over = Mutex::new(false);
     move |seen| {
         let mut is_over = is_over.lock().unwrap();
@@ -54,7 +58,8 @@ fn a_server_that_points_elsewhere_is_not_followed_and_that_is_told() {
     let ended = site.apply_through(&proxy, &bundle, &[]);
 
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
-    for wanted in ["points to `https://login.example.com/?next=1` (HTTP 302)", "not followed", "a login page"]
+    for wanted in
+        ["points to `https://login.example.com/?next=1` (HTTP 302)", "not followed", "a login page"]
     {
         assert!(ended.stderr.contains(wanted), "{wanted}: {}", ended.stderr);
     }
@@ -90,7 +95,10 @@ fn whoever_asks_to_stop_while_the_lock_is_written_waits_some_seconds_and_leaves_
     // Whatever ends it, what it has in memory comes to no disk.
     let limits = fs_err::read_to_string(format!("/proc/{}/limits", started.process())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    assert!(core.split_whitespace().filter(|word| ["0", "1"].contains(word)).count() == 2, "{core}");
+    assert!(
+        core.split_whitespace().filter(|word| ["0", "1"].contains(word)).count() == 2,
+        "{core}"
+    );
 
     let asked = Instant::now();
     proxy.signal(Signal::INT);

@@ -1,4 +1,5 @@
-//! Files that earlier releases made stay readable. One folder a release; README.md says how each file was made.
+//! Files that earlier releases made stay readable. One folder a release; README.md says how each
+//! file was made.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::os::unix::fs::PermissionsExt;
@@ -34,10 +35,15 @@ impl Release {
 
     fn run(&self, arguments: &[&str]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
-        let command = command.args(arguments).current_dir(self.path()).env_clear().env("HOME", self.path());
+        let command =
+            command.args(arguments).current_dir(self.path()).env_clear().env("HOME", self.path());
         let output = command.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Ran {
+            code: output.status.code().unwrap(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
     }
 
     #[track_caller]
@@ -53,7 +59,8 @@ impl Release {
     }
 }
 
-/// Copies a folder with its links; git keeps no modes but the one for execution, and a policy must not be writable by others.
+/// Copies a folder with its links; git keeps no modes but the one for execution, and a policy must
+/// not be writable by others.
 fn copy(from: &Utf8Path, to: &Utf8Path) {
     for entry in from.read_dir_utf8().unwrap() {
         let entry = entry.unwrap();
@@ -104,7 +111,12 @@ fn archives_of_earlier_releases_are_inspected_listed_and_compared() {
             release.ok(&["rbac", &file]);
         }
         let ran = release.run(&["diff", "production.tar", "production-plant-7.tar"]);
-        assert!(ran.stdout.contains("config.logLevel: info -> debug"), "{}{}", ran.stdout, ran.stderr);
+        assert!(
+            ran.stdout.contains("config.logLevel: info -> debug"),
+            "{}{}",
+            ran.stdout,
+            ran.stderr
+        );
         release.ok(&["join", "parts/production.tar.parts", "--out", "joined.tar"]);
         let read = |name: &str| fs_err::read(release.path().join(name)).unwrap();
         assert_eq!(read("joined.tar"), read("production.tar"));

@@ -13,14 +13,16 @@ fn d01_no_secret_is_made_when_a_profile_is_rendered() {
     assert_eq!(first.bundle.files.sums(), second.bundle.files.sums());
     assert!(first.names("Secret").is_empty());
     let key = secret_of(first.container("claude-relay"), "ENCRYPTION_KEY");
-    let wanted = first.bundle.index.contract.iter().find(|wanted| key["name"] == wanted.name.as_str());
+    let wanted =
+        first.bundle.index.contract.iter().find(|wanted| key["name"] == wanted.name.as_str());
     assert!(wanted.is_some_and(|wanted| wanted.source == Source::Generated), "{key}");
     refused("[config]\nencryptionKey = { generate = { generation = 2 } }", "RB0202");
 }
 
 #[test]
 fn d02_what_the_pods_consume_restarts_them_and_nothing_else_does() {
-    let annotations = |text: &str| render(text).template("Deployment")["metadata"]["annotations"].clone();
+    let annotations =
+        |text: &str| render(text).template("Deployment")["metadata"]["annotations"].clone();
     let password = |revision: u8| {
         format!(
             "[config]\nadminPassword = {{ existing = {{ name = \"a\", key = \"b\", revision = {revision} }} }}"
@@ -51,8 +53,10 @@ fn d03_the_relay_looks_for_redis_where_its_service_is() {
             .find(|object| object["metadata"]["name"] == config["configMapRef"]["name"])
             .unwrap();
         let host = config["data"]["REDIS_HOST"].as_str().unwrap();
-        let service =
-            rendered.all("Service").find(|object| object["metadata"]["name"] == host).expect("a Service");
+        let service = rendered
+            .all("Service")
+            .find(|object| object["metadata"]["name"] == host)
+            .expect("a Service");
         let port = service["spec"]["ports"][0]["port"].to_string();
         assert_eq!(config["data"]["REDIS_PORT"], port, "{text}");
         assert_eq!(service["spec"]["selector"]["app.kubernetes.io/name"], "redis", "{text}");
@@ -73,7 +77,8 @@ fn d04_a_release_called_after_both_gives_every_object_a_name_of_its_own() {
 #[test]
 fn d04b_names_have_room_for_their_suffixes() {
     let longest = "a".repeat(45);
-    let rendered = render(&format!("fullnameOverride = \"{longest}\"\n[release]\nname = \"{longest}\""));
+    let rendered =
+        render(&format!("fullnameOverride = \"{longest}\"\n[release]\nname = \"{longest}\""));
     for service in rendered.names("Service") {
         assert!(service.len() <= 63, "{service}");
     }
@@ -122,8 +127,9 @@ fn d06_a_redis_with_a_password_gives_it_to_the_relay() {
 #[test]
 fn d06b_a_new_password_reaches_both_sides_at_once() {
     let with = |revision: u8| {
-        let secret =
-            format!("{{ existing = {{ name = \"mine\", key = \"password\", revision = {revision} }} }}");
+        let secret = format!(
+            "{{ existing = {{ name = \"mine\", key = \"password\", revision = {revision} }} }}"
+        );
         render(&format!("[redis.auth]\nenabled = true\npassword = {secret}"))
     };
     let (old, new) = (with(1), with(2));
@@ -149,7 +155,8 @@ fn d07_a_setting_reaches_the_relay_once_and_no_config_map_is_idle() {
 /// `path pathType backend` of each path of an Ingress's rules.
 fn paths(rendered: &Rendered) -> Vec<Vec<String>> {
     let line = |path: &Value| {
-        let text = |pointer: &str| path.pointer(pointer).and_then(Value::as_str).unwrap().to_owned();
+        let text =
+            |pointer: &str| path.pointer(pointer).and_then(Value::as_str).unwrap().to_owned();
         format!("{} {} {}", text("/path"), text("/pathType"), text("/backend/service/name"))
     };
     let rules = items(&rendered.one("Ingress")["spec"], "rules");
@@ -158,15 +165,17 @@ fn paths(rendered: &Rendered) -> Vec<Vec<String>> {
 
 #[test]
 fn d08_an_ingress_host_without_paths_is_routed_whole() {
-    let rendered = render("[ingress]\nenabled = true\nhosts = [{ host = \"relay.example.internal\" }]");
+    let rendered =
+        render("[ingress]\nenabled = true\nhosts = [{ host = \"relay.example.internal\" }]");
     assert_eq!(paths(&rendered)[0].last().unwrap(), "/ Prefix claude-relay");
     refused("[ingress]\nenabled = true\nhosts = []", "RB0330");
 }
 
 #[test]
 fn d09_blocked_paths_lead_to_a_service_of_ours_that_has_no_pods() {
-    let rendered =
-        render("[ingress]\nenabled = true\nhosts = [{ host = \"a.example\" }, { host = \"b.example\" }]");
+    let rendered = render(
+        "[ingress]\nenabled = true\nhosts = [{ host = \"a.example\" }, { host = \"b.example\" }]",
+    );
     for host in paths(&rendered) {
         // A prefix covers the slash at the end, too.
         assert_eq!(
@@ -174,12 +183,14 @@ fn d09_blocked_paths_lead_to_a_service_of_ours_that_has_no_pods() {
             ["/metrics Prefix claude-relay-blocked", "/prometheus Prefix claude-relay-blocked"]
         );
     }
-    let blocked =
-        rendered.all("Service").find(|service| service["metadata"]["name"] == "claude-relay-blocked");
+    let blocked = rendered
+        .all("Service")
+        .find(|service| service["metadata"]["name"] == "claude-relay-blocked");
     assert!(blocked.unwrap()["spec"].get("selector").is_none());
 
     // Other letter cases of a blocked path are no routes at all where only the known prefixes are.
-    let known = render("[ingress]\nenabled = true\nroutes = \"known\"\nhosts = [{ host = \"a.example\" }]");
+    let known =
+        render("[ingress]\nenabled = true\nroutes = \"known\"\nhosts = [{ host = \"a.example\" }]");
     let everything = paths(&known)[0].iter().any(|path| path.starts_with("/ Prefix"));
     assert!(!everything);
     assert_eq!(paths(&known)[0].last().unwrap(), "/ Exact claude-relay");
@@ -200,7 +211,10 @@ fn d10_the_ingress_class_is_named_once() {
 #[test]
 fn d11_no_setting_is_ignored_in_silence() {
     let without = render("[storage.logs.fluentbit]\nenabled = false");
-    assert!(containers(without.template("Deployment")).all(|container| container["name"] != "fluent-bit"));
+    assert!(
+        containers(without.template("Deployment"))
+            .all(|container| container["name"] != "fluent-bit")
+    );
 
     let monitor = render("[serviceMonitor]\nenabled = true\nnamespace = \"monitoring\"");
     assert_eq!(monitor.one("ServiceMonitor")["metadata"]["namespace"], "monitoring");
@@ -212,7 +226,8 @@ fn d11_no_setting_is_ignored_in_silence() {
 
     let forward = "[storage.logs]\nmode = \"forward\"\n";
     refused(forward, "RB0502");
-    let forward = render(&format!("{forward}[storage.logs.fluentbit.output.config]\nhost = \"aggregator\""));
+    let forward =
+        render(&format!("{forward}[storage.logs.fluentbit.output.config]\nhost = \"aggregator\""));
     assert!(forward.fluent_bit().contains("name: forward"), "{}", forward.fluent_bit());
 
     warned("[storage.logs.persistence]\nenabled = true", "RB0404");
@@ -224,7 +239,10 @@ fn d12_every_log_mode_mounts_its_volume_and_there_is_no_other_mode() {
     for mode in ["fluentbit", "pvc", "emptyDir"] {
         let rendered = render(&format!("[storage.logs]\nmode = \"{mode}\""));
         let mut mounts = items(rendered.container("claude-relay"), "volumeMounts");
-        assert!(mounts.any(|mount| mount["mountPath"] == "/app/logs" && mount["name"] == "logs"), "{mode}");
+        assert!(
+            mounts.any(|mount| mount["mountPath"] == "/app/logs" && mount["name"] == "logs"),
+            "{mode}"
+        );
     }
     refused("[storage.logs]\nmode = \"emptydir\"", "RB0004");
 }

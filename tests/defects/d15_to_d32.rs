@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::{codes, containers, items, refused, render, secret_of, warned};
 
-const EXTERNAL: &str = "[redis]\nenabled = false\n[externalRedis]\nhost = \"redis.example.internal\"\n";
+const EXTERNAL: &str =
+    "[redis]\nenabled = false\n[externalRedis]\nhost = \"redis.example.internal\"\n";
 
 #[test]
 fn d15_fluent_bit_reads_what_the_relay_writes_and_forgets_nothing() {
@@ -38,7 +39,11 @@ fn d16_credentials_of_an_output_are_in_no_config_map() {
     let existing = render(&format!(
         "{HTTP}http_user = \"u\"\nhttp_passwd = {{ existing = {{ name = \"n\", key = \"k\" }} }}"
     ));
-    assert!(existing.fluent_bit().contains("http_passwd: ${OUT_HTTP_PASSWD}"), "{}", existing.fluent_bit());
+    assert!(
+        existing.fluent_bit().contains("http_passwd: ${OUT_HTTP_PASSWD}"),
+        "{}",
+        existing.fluent_bit()
+    );
     assert_eq!(secret_of(existing.container("fluent-bit"), "OUT_HTTP_PASSWD")["name"], "n");
 
     let dev = render(&format!(
@@ -74,7 +79,9 @@ fn d16c_options_of_another_plugin_are_refused_and_the_readmes_names_work() {
     let rendered = render(loki);
     assert!(rendered.fluent_bit().contains("line_format: json"), "{}", rendered.fluent_bit());
 
-    let es = render("[storage.logs.fluentbit.output]\ntype = \"elasticsearch\"\nconfig = { host = \"a\" }");
+    let es = render(
+        "[storage.logs.fluentbit.output]\ntype = \"elasticsearch\"\nconfig = { host = \"a\" }",
+    );
     let config: Value = serde_saphyr::from_str(es.fluent_bit()).unwrap();
     assert_eq!(config["pipeline"]["outputs"][0]["name"], "es");
     assert_eq!(config["pipeline"]["outputs"][0]["suppress_type_name"], "on");
@@ -150,9 +157,13 @@ fn d19_no_pod_has_a_token_of_the_api_server() {
 
 #[test]
 fn d20_the_autoscaler_is_one_that_the_server_knows_and_that_can_work() {
-    let version =
-        |version: &str| format!("[kubernetes]\nversion = \"{version}\"\n[autoscaling]\nenabled = true\n");
-    assert_eq!(render(&version("1.22")).one("HorizontalPodAutoscaler")["apiVersion"], "autoscaling/v2beta2");
+    let version = |version: &str| {
+        format!("[kubernetes]\nversion = \"{version}\"\n[autoscaling]\nenabled = true\n")
+    };
+    assert_eq!(
+        render(&version("1.22")).one("HorizontalPodAutoscaler")["apiVersion"],
+        "autoscaling/v2beta2"
+    );
     let current = render(&version("1.23"));
     assert_eq!(current.one("HorizontalPodAutoscaler")["apiVersion"], "autoscaling/v2");
     assert_eq!(current.one("HorizontalPodAutoscaler")["spec"]["maxReplicas"], 10);
@@ -166,7 +177,10 @@ fn d21_the_administrator_has_a_name_and_a_password() {
     refused("[config]\nadminUsername = \"\"", "RB0303");
     let only_name = render("[config]\nadminUsername = \"root\"");
     assert_eq!(only_name.data("claude-relay-config")["ADMIN_USERNAME"], "root");
-    assert_eq!(secret_of(only_name.container("prepare"), "ADMIN_PASSWORD")["name"], "claude-relay-generated");
+    assert_eq!(
+        secret_of(only_name.container("prepare"), "ADMIN_PASSWORD")["name"],
+        "claude-relay-generated"
+    );
     let relay = only_name.container("claude-relay");
     assert!(secret_of(relay, "ADMIN_PASSWORD").is_null(), "the relay would print it");
 }
@@ -199,12 +213,19 @@ fn d23_every_object_has_the_releases_namespace() {
 
 #[test]
 fn d24_nothing_is_named_twice() {
-    refused("[serviceMonitor]\nenabled = true\nlabels = { \"app.kubernetes.io/name\" = \"x\" }", "RB0103");
-    refused("extraEnv = [{ name = \"A\", value = \"1\" }, { name = \"A\", value = \"2\" }]", "RB0131");
+    refused(
+        "[serviceMonitor]\nenabled = true\nlabels = { \"app.kubernetes.io/name\" = \"x\" }",
+        "RB0103",
+    );
+    refused(
+        "extraEnv = [{ name = \"A\", value = \"1\" }, { name = \"A\", value = \"2\" }]",
+        "RB0131",
+    );
     refused("extraEnv = [{ name = \"LOG_LEVEL\", value = \"debug\" }]", "RB0132");
     let kafka = "[storage.logs.fluentbit.output]\ntype = \"kafka\"\n[storage.logs.fluentbit.output.config]\nbrokers = \"a:9092\"\n";
-    let secret =
-        |name: &str| format!("\"rdkafka.{name}\" = {{ existing = {{ name = \"a\", key = \"b\" }} }}\n");
+    let secret = |name: &str| {
+        format!("\"rdkafka.{name}\" = {{ existing = {{ name = \"a\", key = \"b\" }} }}\n")
+    };
     refused(&format!("{kafka}{}{}", secret("sasl.password"), secret("sasl_password")), "RB0502");
     refused(&format!("{kafka}{}", secret(&"x".repeat(60))), "RB0502");
     refused("[config]\nlogLevel = \"info\"\nlogLevel = \"debug\"", "RB0006");
@@ -257,7 +278,9 @@ fn d28_redis_keeps_its_data_and_its_password() {
     let arguments = format!("{}{}", redis["command"], redis["args"]);
     assert!(!arguments.contains("PASSWORD") && !arguments.contains("requirepass"), "{arguments}");
     assert!(text("probe.sh").contains("PONG") && text("probe.sh").contains("REDISCLI_AUTH"));
-    for line in ["appendonly yes", "maxmemory 201326592", "maxmemory-policy noeviction", "save 60 1"] {
+    for line in
+        ["appendonly yes", "maxmemory 201326592", "maxmemory-policy noeviction", "save 60 1"]
+    {
         assert!(text("redis.conf").lines().any(|found| found == line), "{line}");
     }
     assert_eq!(redis["imagePullPolicy"], "IfNotPresent");
@@ -296,9 +319,13 @@ fn d31_labels_classes_and_ports_follow_one_rule_everywhere() {
     }
     for manifest in rendered.set.iter() {
         let labels = &manifest.object["metadata"]["labels"];
-        assert!(labels.get("app.kubernetes.io/component").is_some() && labels.get("component").is_none());
+        assert!(
+            labels.get("app.kubernetes.io/component").is_some()
+                && labels.get("component").is_none()
+        );
     }
-    let balanced = rendered.all("Service").find(|service| service["spec"]["type"] == "LoadBalancer").unwrap();
+    let balanced =
+        rendered.all("Service").find(|service| service["spec"]["type"] == "LoadBalancer").unwrap();
     assert_eq!(balanced["spec"]["ports"][0]["nodePort"], 31080);
     refused("[service]\nnodePort = 31080", "RB0336");
 }
@@ -315,7 +342,9 @@ fn d32_what_the_chart_lacks_is_there() {
     let relay = rendered.template("Deployment");
     assert_eq!(relay["metadata"]["labels"]["tier"], "edge");
     assert_eq!(relay["spec"]["topologySpreadConstraints"].as_array().unwrap().len(), 1);
-    assert!(rendered.container("claude-relay")["startupProbe"]["failureThreshold"].as_i64() > Some(60));
+    assert!(
+        rendered.container("claude-relay")["startupProbe"]["failureThreshold"].as_i64() > Some(60)
+    );
     let accounts: BTreeMap<&str, &str> = rendered
         .workloads()
         .map(|object| {
@@ -329,7 +358,9 @@ fn d32_what_the_chart_lacks_is_there() {
         BTreeMap::from([("Deployment", "claude-relay"), ("StatefulSet", "claude-relay-redis")])
     );
     for template in rendered.workloads().map(|object| &object["spec"]["template"]) {
-        for volume in items(&template["spec"], "volumes").filter_map(|volume| volume.get("emptyDir")) {
+        for volume in
+            items(&template["spec"], "volumes").filter_map(|volume| volume.get("emptyDir"))
+        {
             assert!(volume.get("sizeLimit").is_some(), "{volume}");
         }
     }

@@ -1,5 +1,5 @@
-//! The defects of the Helm chart that this program replaces, by their numbers: none can be produced. Each is rendered
-//! right, or the profile is refused with a code.
+//! The defects of the Helm chart that this program replaces, by their numbers: none can be
+//! produced. Each is rendered right, or the profile is refused with a code.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -18,14 +18,22 @@ use serde_json::Value;
 #[track_caller]
 fn render(text: &str) -> Rendered {
     let loaded = load(text, &[]);
-    let errors: Vec<String> =
-        loaded.diagnostics.iter().map(|found| format!("{} {}", found.code, found.message)).collect();
+    let errors: Vec<String> = loaded
+        .diagnostics
+        .iter()
+        .map(|found| format!("{} {}", found.code, found.message))
+        .collect();
     Rendered::of(&loaded.profile.unwrap_or_else(|| panic!("refused: {errors:#?}\n{text}")))
 }
 
 fn codes(text: &str, severity: Severity) -> BTreeSet<&'static str> {
     let loaded = load(text, &[]);
-    loaded.diagnostics.iter().filter(|found| found.severity == severity).map(|found| found.code).collect()
+    loaded
+        .diagnostics
+        .iter()
+        .filter(|found| found.severity == severity)
+        .map(|found| found.code)
+        .collect()
 }
 
 /// Asserts that a profile is refused with exactly one code.
@@ -42,7 +50,10 @@ fn warned(text: &str, code: &str) {
 
 impl Rendered {
     fn all(&self, kind: &'static str) -> impl Iterator<Item = &Value> {
-        self.set.iter().filter(move |manifest| manifest.key.kind == kind).map(|manifest| &manifest.object)
+        self.set
+            .iter()
+            .filter(move |manifest| manifest.key.kind == kind)
+            .map(|manifest| &manifest.object)
     }
 
     fn names(&self, kind: &'static str) -> Vec<&str> {
@@ -84,7 +95,8 @@ impl Rendered {
     #[track_caller]
     fn container(&self, name: &str) -> &Value {
         let mut all = self.workloads().flat_map(|object| containers(&object["spec"]["template"]));
-        all.find(|container| container["name"] == name).unwrap_or_else(|| panic!("no container {name}"))
+        all.find(|container| container["name"] == name)
+            .unwrap_or_else(|| panic!("no container {name}"))
     }
 }
 

@@ -1,4 +1,5 @@
-//! The filters without Fluent Bit: `record_modifier` as its source has it, and the script in a real interpreter.
+//! The filters without Fluent Bit: `record_modifier` as its source has it, and the script in a real
+//! interpreter.
 
 use std::fmt::Write as _;
 
@@ -19,8 +20,12 @@ fn filters(case: &Case) -> Vec<Value> {
 /// Keeps the fields that `record_modifier` would: letter case does not count.
 fn keep(filter: &Value, record: &Value) -> Value {
     assert_eq!(filter["name"], "record_modifier");
-    let allowed: Vec<&str> =
-        filter["allowlist_key"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    let allowed: Vec<&str> = filter["allowlist_key"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
     let fields = record.as_object().expect("an object").iter();
     fields
         .filter(|(name, _)| allowed.iter().any(|known| known.eq_ignore_ascii_case(name)))
@@ -32,8 +37,9 @@ fn keep(filter: &Value, record: &Value) -> Value {
 fn expression(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
-            let fields =
-                fields.iter().map(|(key, value)| format!("[{}] = {}", quoted(key), expression(value)));
+            let fields = fields
+                .iter()
+                .map(|(key, value)| format!("[{}] = {}", quoted(key), expression(value)));
             format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
         }
         Value::Array(items) => {
@@ -49,7 +55,8 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", bytes.collect::<String>())
 }
 
-/// Runs the script over the records as Fluent Bit does; returns `field=value` lines. `None` without an interpreter.
+/// Runs the script over the records as Fluent Bit does; returns `field=value` lines. `None` without
+/// an interpreter.
 fn clean(filter: &Value, records: &[Value]) -> Option<String> {
     let luajit = tools::find("luajit", "luajit")?;
     let mut program = filter["code"].as_str().expect("a script").to_owned();
@@ -57,13 +64,14 @@ fn clean(filter: &Value, records: &[Value]) -> Option<String> {
         let call = filter["call"].as_str().expect("a function");
         write!(
             program,
-            "do local code, _, kept = {call}(\"tag\", 0, {})\nif code ~= -1 then for name, value in pairs(kept) do \
-             print(name .. \"=\" .. tostring(value)) end end end\n",
+            "do local code, _, kept = {call}(\"tag\", 0, {})\nif code ~= -1 then for name, value \
+             in pairs(kept) do print(name .. \"=\" .. tostring(value)) end end end\n",
             expression(record)
         )
         .expect("a String takes any text");
     }
-    let output = assert_cmd::Command::new(luajit).arg("-").write_stdin(program).output().expect("it starts");
+    let output =
+        assert_cmd::Command::new(luajit).arg("-").write_stdin(program).output().expect("it starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(String::from_utf8(output.stdout).expect("UTF-8"))
 }
@@ -88,9 +96,13 @@ fn filtered_records_hold_no_secret() {
     for text in KEPT {
         assert!(told.contains(text), "{text} is not in\n{told}");
     }
-    for field in
-        ["url=/api/v1/messages\n", "status=500\n", "duration=12.5\n", "ip=10.0.0.7\n", "type=success\n"]
-    {
+    for field in [
+        "url=/api/v1/messages\n",
+        "status=500\n",
+        "duration=12.5\n",
+        "ip=10.0.0.7\n",
+        "type=success\n",
+    ] {
         assert!(told.contains(field), "{field} is not in\n{told}");
     }
 }
@@ -106,12 +118,17 @@ const LOGINS: [(&str, &str); 6] = [
 ];
 
 /// Texts without a login, which every masker leaves alone.
-const NO_LOGINS: [&str; 4] =
-    ["mail of alice@example.org", "https://host:8080/a at b@c", "https://host/a@b", "https://[::1]:6443"];
+const NO_LOGINS: [&str; 4] = [
+    "mail of alice@example.org",
+    "https://host:8080/a at b@c",
+    "https://host/a@b",
+    "https://[::1]:6443",
+];
 
 #[test]
 fn login_of_url_is_cut_by_filter_as_in_messages() {
-    let table: Vec<(&str, &str)> = LOGINS.iter().copied().chain(NO_LOGINS.map(|text| (text, text))).collect();
+    let table: Vec<(&str, &str)> =
+        LOGINS.iter().copied().chain(NO_LOGINS.map(|text| (text, text))).collect();
     for (text, shown) in &table {
         assert_eq!(without_user_info(text), *shown, "{text}");
     }
@@ -148,7 +165,8 @@ fn password_with_blanks_is_cut_and_harmless_text_is_kept() {
 #[test]
 fn long_text_is_cut_without_delay() {
     let words = format!("first {} s3cr3t-{}", "pass".repeat(20_000), "x".repeat(20));
-    let records = [words, "://".repeat(30_000), "pass: ".repeat(20_000)].map(|text| json!({"msg": text}));
+    let records =
+        [words, "://".repeat(30_000), "pass: ".repeat(20_000)].map(|text| json!({"msg": text}));
     let start = std::time::Instant::now();
 
     let Some(told) = clean(&filters(&CASES[0])[1], &records) else { return };
@@ -163,8 +181,11 @@ fn first_filter_alone_passes_listed_fields_only() {
     let filters = filters(&CASES[0]);
     for record in records() {
         let kept = keep(&filters[0], &record);
-        let unknown =
-            kept.as_object().unwrap().keys().find(|name| !FIELDS.contains(&name.to_lowercase().as_str()));
+        let unknown = kept
+            .as_object()
+            .unwrap()
+            .keys()
+            .find(|name| !FIELDS.contains(&name.to_lowercase().as_str()));
         assert!(unknown.is_none_or(|name| name == "requestId"), "{unknown:?}");
     }
 }
@@ -178,7 +199,8 @@ fn extra_field_is_sent_as_it_is() {
     let filters = filters(&case);
     let record = records().remove(1);
     let with_request = records().remove(0);
-    let kept: Vec<Value> = [record, with_request].iter().map(|record| keep(&filters[0], record)).collect();
+    let kept: Vec<Value> =
+        [record, with_request].iter().map(|record| keep(&filters[0], record)).collect();
 
     let Some(told) = clean(&filters[1], &kept) else { return };
 

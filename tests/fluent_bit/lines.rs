@@ -1,4 +1,5 @@
-//! Lines as the relay's logger writes them: a flat object with `ts`, `lvl`, `msg`, what the caller adds, and `stack` last.
+//! Lines as the relay's logger writes them: a flat object with `ts`, `lvl`, `msg`, what the caller
+//! adds, and `stack` last.
 
 use serde_json::{Value, json};
 
@@ -43,7 +44,10 @@ pub(crate) fn records() -> Vec<Value> {
         ),
         line(
             "info",
-            &format!("200 GET /gemini/v1beta/models/x:generateContent?key={}  3ms 5B", secret("query")),
+            &format!(
+                "200 GET /gemini/v1beta/models/x:generateContent?key={}  3ms 5B",
+                secret("query")
+            ),
             &json!({"query": format!("key={}", secret("query")), "key": secret("name")}),
         ),
         line("debug", "▶ [r] POST /admin/api-keys", &json!({"body": {"apiKey": secret("body")}})),
@@ -58,7 +62,11 @@ pub(crate) fn records() -> Vec<Value> {
             &json!({}),
         ),
         line("info", &format!("Invalidated session: {token}"), &json!({})),
-        line("error", &format!("connect to http://user:{}@proxy:3128/ failed", secret("proxy")), &json!({})),
+        line(
+            "error",
+            &format!("connect to http://user:{}@proxy:3128/ failed", secret("proxy")),
+            &json!({}),
+        ),
         line(
             "error",
             "💥 [r] Unhandled error: Connection is closed",
@@ -77,24 +85,42 @@ pub(crate) fn records() -> Vec<Value> {
             &format!("Unexpected token 'p', \"password={}\" is not valid JSON", secret("node")),
             &json!({}),
         ),
-        line("error", &format!("login username=admin&password={} failed", secret("form")), &json!({})),
+        line(
+            "error",
+            &format!("login username=admin&password={} failed", secret("form")),
+            &json!({}),
+        ),
         line("debug", &format!("authorization: Bearer {}", secret("bearer")), &json!({})),
         line("debug", &format!("sent Basic {}, got 401", secret("basic")), &json!({})),
         line("debug", &format!("x-api-key: {}", secret("api")), &json!({})),
-        line("info", "callback", &json!({"url": format!("/cb#access_token={}", secret("fragment"))})),
+        line(
+            "info",
+            "callback",
+            &json!({"url": format!("/cb#access_token={}", secret("fragment"))}),
+        ),
         line("info", "callback", &json!({"url": format!("/cb;token={}", secret("parameter"))})),
         line("info", &format!("renewed ya29.A0b/{SECRET}+0123456789.abcdefghijkl"), &json!({})),
         // The next release: another field, another spelling, an object where a text was.
-        line("info", "next week", &json!({"fifthField": secret("unknown"), "Url": secret("spelling")})),
-        line("info", "next month", &json!({"type": {"token": secret("nested")}, "ip": [secret("listed")]})),
+        line(
+            "info",
+            "next week",
+            &json!({"fifthField": secret("unknown"), "Url": secret("spelling")}),
+        ),
+        line(
+            "info",
+            "next month",
+            &json!({"type": {"token": secret("nested")}, "ip": [secret("listed")]}),
+        ),
         line("info", LAST, &json!({"type": "success"})),
     ]
 }
 
 /// Returns the log file: the records, and lines that are no records.
 pub(crate) fn file() -> String {
-    let mut lines =
-        vec![format!("a line of text with {SECRET}-text"), format!("{{\"ts\":\"x\",\"cut\":\"{SECRET}-cut")];
+    let mut lines = vec![
+        format!("a line of text with {SECRET}-text"),
+        format!("{{\"ts\":\"x\",\"cut\":\"{SECRET}-cut"),
+    ];
     lines.extend(records().iter().map(Value::to_string));
     lines.join("\n") + "\n"
 }

@@ -1,5 +1,6 @@
-//! The sidecar's configuration as a file: an independent YAML reader must see what was meant, the patterns in it must pick
-//! the files that the relay writes, and no credential of a log line may reach a receiver.
+//! The sidecar's configuration as a file: an independent YAML reader must see what was meant, the
+//! patterns in it must pick the files that the relay writes, and no credential of a log line may
+//! reach a receiver.
 
 mod fields;
 mod lines;
@@ -18,7 +19,8 @@ use serde_json::{Value, json};
 
 type Settings = BTreeMap<String, OutputValue>;
 
-/// Runs a Python script, with a text on its standard input; `None` where there is no Python with `PyYAML`.
+/// Runs a Python script, with a text on its standard input; `None` where there is no Python with
+/// `PyYAML`.
 #[expect(clippy::disallowed_methods, reason = "a test may ask whether it runs in CI")]
 #[expect(clippy::print_stderr, reason = "a test that is skipped must say so")]
 fn python(script: &str, input: &str) -> Option<String> {
@@ -52,14 +54,22 @@ fn secret(env: &str) -> OutputValue {
     OutputValue::Secret(env.to_owned())
 }
 
-/// An example of each output, with values that a careless writer of YAML would turn into something else.
+/// An example of each output, with values that a careless writer of YAML would turn into something
+/// else.
 fn examples() -> Vec<(Output, Settings)> {
     let host = ("host", text("logs.example.internal"));
     vec![
-        (Output::Stdout, settings(&[("json_date_key", text("yes")), ("json_date_format", text("iso8601"))])),
+        (
+            Output::Stdout,
+            settings(&[("json_date_key", text("yes")), ("json_date_format", text("iso8601"))]),
+        ),
         (
             Output::Forward,
-            settings(&[host.clone(), ("shared_key", secret("OUT_SHARED_KEY")), ("tag", text("0x1F"))]),
+            settings(&[
+                host.clone(),
+                ("shared_key", secret("OUT_SHARED_KEY")),
+                ("tag", text("0x1F")),
+            ]),
         ),
         (
             Output::Es,
@@ -135,8 +145,7 @@ fn rendered(output: Output, settings: &Settings) -> Value {
 
 #[test]
 fn an_independent_yaml_reader_sees_every_value_and_its_type() {
-    let script =
-        "import json, sys, yaml\nprint(json.dumps([yaml.safe_load(text) for text in json.load(sys.stdin)]))";
+    let script = "import json, sys, yaml\nprint(json.dumps([yaml.safe_load(text) for text in json.load(sys.stdin)]))";
     let meant: Vec<Value> = examples()
         .iter()
         .map(|(output, settings)| {
@@ -196,7 +205,8 @@ print(json.dumps([name for name in given['names'] if picked('/app/logs/' + name)
 
 #[test]
 fn a_line_of_the_relay_is_read_at_its_time() {
-    // strptime is what Fluent Bit's parser is modelled on; %z reads the offset in the form that `time_offset` has.
+    // strptime is what Fluent Bit's parser is modelled on; %z reads the offset in the form that
+    // `time_offset` has.
     let script = r"
 import datetime, json, sys
 given = json.load(sys.stdin)

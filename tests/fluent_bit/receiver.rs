@@ -50,7 +50,9 @@ fn serve(mut stream: TcpStream, all: &Mutex<Vec<u8>>) {
 /// Returns whether these bytes are a request of HTTP with its whole body.
 fn is_whole(request: &[u8]) -> bool {
     let text = String::from_utf8_lossy(request);
-    let Some((head, _)) = text.split_once("\r\n\r\n").filter(|(head, _)| head.contains(" HTTP/1.1")) else {
+    let Some((head, _)) =
+        text.split_once("\r\n\r\n").filter(|(head, _)| head.contains(" HTTP/1.1"))
+    else {
         return false;
     };
     let length = head.lines().filter_map(|line| line.split_once(':')).find_map(|(name, value)| {

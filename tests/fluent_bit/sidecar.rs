@@ -1,7 +1,7 @@
 //! The real Fluent Bit over the rendered configuration: what arrives at each receiver.
 //!
-//! No package registry has the program, so these tests run where `fluent-bit` is on the path. They passed with 5.1.1, built
-//! from its sources.
+//! No package registry has the program, so these tests run where `fluent-bit` is on the path. They
+//! passed with 5.1.1, built from its sources.
 
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
@@ -85,7 +85,8 @@ impl ProfileFiles for Text {
 pub(crate) fn load(text: &str) -> Profile {
     let text = format!("release.environment = \"dev\"\n{text}");
     let loaded = relay_bundle::profile::load("test", &[], &Text(text));
-    let found: Vec<&str> = loaded.diagnostics.iter().map(|finding| finding.message.as_str()).collect();
+    let found: Vec<&str> =
+        loaded.diagnostics.iter().map(|finding| finding.message.as_str()).collect();
     loaded.profile.unwrap_or_else(|| panic!("{found:?}"))
 }
 
@@ -99,8 +100,8 @@ impl Case {
         let profile = self.profile.replace("OUTPUT", OUTPUT).replace("PORT", &port.to_string());
         let set = render(&load(&profile));
         let maps = set.iter().filter(|manifest| manifest.key.kind == "ConfigMap");
-        let mut texts =
-            maps.filter_map(|map| map.object["data"]["fluent-bit.yaml"].as_str().map(str::to_owned));
+        let mut texts = maps
+            .filter_map(|map| map.object["data"]["fluent-bit.yaml"].as_str().map(str::to_owned));
         texts.next().expect("the sidecar has a configuration")
     }
 }
@@ -109,10 +110,12 @@ impl Case {
 #[expect(clippy::disallowed_methods, reason = "the program under test is that of the machine")]
 fn fluent_bit() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found =
-        std::env::split_paths(&path).map(|folder| folder.join("fluent-bit")).find(|file| file.is_file());
+    let found = std::env::split_paths(&path)
+        .map(|folder| folder.join("fluent-bit"))
+        .find(|file| file.is_file());
     if found.is_none() {
-        writeln!(std::io::stderr(), "skipped: fluent-bit not found").expect("standard error is open");
+        writeln!(std::io::stderr(), "skipped: fluent-bit not found")
+            .expect("standard error is open");
     }
     found
 }
@@ -166,9 +169,18 @@ impl Sidecar {
             }
             None => Command::new(program),
         };
-        let variables =
-            ["NODE_NAME", "POD_NAME", "POD_NAMESPACE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
-        command.process_group(0).env_clear().envs(variables.map(|name| (name, "x"))).stdin(Stdio::null());
+        let variables = [
+            "NODE_NAME",
+            "POD_NAME",
+            "POD_NAMESPACE",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+        ];
+        command
+            .process_group(0)
+            .env_clear()
+            .envs(variables.map(|name| (name, "x")))
+            .stdin(Stdio::null());
         let child = command
             .args(["-c", &path("fluent-bit.yaml")])
             .stderr(told.try_clone().expect("a file"))

@@ -162,7 +162,11 @@ fn what_is_no_archive_is_refused() {
         ("almost a header", &good[..BLOCK - 1], "cut short"),
         ("a text", &b"apiVersion: v1\nkind: Namespace\n".repeat(100), "has a header whose field"),
         ("a program", &program, "has a header whose field"),
-        ("an archive that begins a byte late", &[b" ", &good[..]].concat(), "has a header whose field"),
+        (
+            "an archive that begins a byte late",
+            &[b" ", &good[..]].concat(),
+            "has a header whose field",
+        ),
         ("an archive that zstd stored", &zstd(&good), "compressed with zstd"),
         (
             "a script before an archive",

@@ -37,8 +37,11 @@ fn chmod(path: &Utf8Path, mode: u32) {
 
 /// Moves a file out of the bundle, and returns where it is now.
 fn aside(path: &Utf8Path) -> Utf8PathBuf {
-    let to =
-        path.ancestors().find(|folder| folder.file_name() == Some("bundle")).unwrap().with_file_name("aside");
+    let to = path
+        .ancestors()
+        .find(|folder| folder.file_name() == Some("bundle"))
+        .unwrap()
+        .with_file_name("aside");
     fs::rename(path, &to).unwrap();
     to
 }
@@ -88,8 +91,16 @@ const HARMS: [(&str, Harm, &str); 30] = [
         |root| put(&root.join(".git/config"), b""),
         "`.git` is a folder in which no file of the bundle is",
     ),
-    ("a link to nowhere", |root| symlink("nowhere", root.join("link")).unwrap(), "`link` is a symbolic link"),
-    ("a link to itself", |root| symlink("link", root.join("link")).unwrap(), "`link` is a symbolic link"),
+    (
+        "a link to nowhere",
+        |root| symlink("nowhere", root.join("link")).unwrap(),
+        "`link` is a symbolic link",
+    ),
+    (
+        "a link to itself",
+        |root| symlink("link", root.join("link")).unwrap(),
+        "`link` is a symbolic link",
+    ),
     (
         "a link to the bundle",
         |root| symlink(".", root.join("images")).unwrap(),
@@ -125,7 +136,11 @@ const HARMS: [(&str, Harm, &str); 30] = [
         |root| fs::hard_link(root.join("recipe.json"), root.join("zzz")).unwrap(),
         "2 hard links",
     ),
-    ("a socket", |root| drop(UnixListener::bind(root.join("s")).unwrap()), "`s` is not a regular file"),
+    (
+        "a socket",
+        |root| drop(UnixListener::bind(root.join("s")).unwrap()),
+        "`s` is not a regular file",
+    ),
     (
         "a mode that lets others write",
         |root| chmod(&root.join("recipe.json"), 0o666),
@@ -136,7 +151,11 @@ const HARMS: [(&str, Harm, &str); 30] = [
         |root| chmod(&root.join("recipe.json"), 0o000),
         "`recipe.json` has mode 0000",
     ),
-    ("a mode with setuid", |root| chmod(&root.join("recipe.json"), 0o4644), "`recipe.json` has mode 4644"),
+    (
+        "a mode with setuid",
+        |root| chmod(&root.join("recipe.json"), 0o4644),
+        "`recipe.json` has mode 4644",
+    ),
     ("a missing file", |root| drop(aside(&root.join("recipe.json"))), "`recipe.json` is missing"),
     (
         "a longer file",
@@ -211,7 +230,8 @@ fn the_folder_that_was_harmed_is_otherwise_good() {
 #[test]
 fn pipes_and_devices_are_not_opened() {
     let Some(mut place) = Place::new() else { return };
-    let (Some(mkfifo), Some(mknod)) = (find("mkfifo", "coreutils"), find("mknod", "coreutils")) else {
+    let (Some(mkfifo), Some(mknod)) = (find("mkfifo", "coreutils"), find("mknod", "coreutils"))
+    else {
         return;
     };
     let probe = place.path().join("probe");
@@ -233,7 +253,14 @@ fn pipes_and_devices_are_not_opened() {
             let root = place.path().join("bundle");
             lay_out(&root);
             fs::remove_file(root.join(name)).ok();
-            assert!(Command::new(program).arg(root.join(name)).args(arguments).status().unwrap().success());
+            assert!(
+                Command::new(program)
+                    .arg(root.join(name))
+                    .args(arguments)
+                    .status()
+                    .unwrap()
+                    .success()
+            );
 
             place.refuses_path(name, "./bundle", &format!("`{name}` is not a regular file"));
             fs::remove_dir_all(root).unwrap();
@@ -257,14 +284,25 @@ fn a_folder_of_very_many_files_is_not_listed_to_its_end() {
 
 #[test]
 fn folders_that_are_deeper_than_any_path_are_not_entered() {
-    let (Some(mut place), Some(python)) = (Place::new(), find("python3", "python3")) else { return };
+    let (Some(mut place), Some(python)) = (Place::new(), find("python3", "python3")) else {
+        return;
+    };
     let root = place.path().join("bundle");
     // A path to the deepest is longer than the system takes at once.
     for (what, length, depth) in [("short names", 1, 3000), ("long names", 200, 60)] {
         lay_out(&root);
-        let enter = format!("name = 'a' * {length}\nfor _ in range({depth}): os.mkdir(name); os.chdir(name)");
+        let enter = format!(
+            "name = 'a' * {length}\nfor _ in range({depth}): os.mkdir(name); os.chdir(name)"
+        );
         let script = format!("import os\n{enter}");
-        assert!(Command::new(&python).args(["-c", &script]).current_dir(&root).status().unwrap().success());
+        assert!(
+            Command::new(&python)
+                .args(["-c", &script])
+                .current_dir(&root)
+                .status()
+                .unwrap()
+                .success()
+        );
 
         place.refuses_path(what, "./bundle", "a` is a folder in which no file of the bundle is");
         assert!(Command::new("rm").args(["-rf", root.as_str()]).status().unwrap().success());

@@ -141,7 +141,11 @@ fn a_name_that_no_file_of_a_bundle_has_is_refused_wherever_it_stands() {
         // The reader names the field where the name is no text, and else the file.
         let is_text = std::str::from_utf8(name).is_ok();
         place.refuses(&what, &renamed.bytes(), if is_text { "unexpected file" } else { "`name`" });
-        place.refuses(&what, &first.bytes(), if is_text { "`SHA256SUMS` is missing" } else { "`name`" });
+        place.refuses(
+            &what,
+            &first.bytes(),
+            if is_text { "`SHA256SUMS` is missing" } else { "`name`" },
+        );
         place.refuses(&what, &last.bytes(), if is_text { "unexpected file" } else { "`name`" });
     }
     place.settle("names");

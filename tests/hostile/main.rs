@@ -1,5 +1,6 @@
-//! Archives and folders that somebody made to harm whoever reads them. Each is given to the real program, which must
-//! refuse it with exit code 3, print nothing, write nothing, and take neither time nor memory for it.
+//! Archives and folders that somebody made to harm whoever reads them. Each is given to the real
+//! program, which must refuse it with exit code 3, print nothing, write nothing, and take neither
+//! time nor memory for it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod archives;

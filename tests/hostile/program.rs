@@ -72,7 +72,11 @@ impl Place {
     }
 
     /// Runs the program with GNU time in front.
-    pub(crate) fn run(&mut self, arguments: &[&str], mut stream: impl Read + Send + 'static) -> Ran {
+    pub(crate) fn run(
+        &mut self,
+        arguments: &[&str],
+        mut stream: impl Read + Send + 'static,
+    ) -> Ran {
         let before = names(self.path());
         let prices = tempfile::NamedTempFile::new().unwrap();
         let mut command = Command::new(&self.time);

@@ -43,7 +43,9 @@ const WHY: [(&str, &str); 25] = [
 
 #[test]
 fn what_tarfile_can_write_beyond_a_plain_archive_is_refused() {
-    let (Some(mut place), Some(python)) = (Place::new(), find("python3", "python3")) else { return };
+    let (Some(mut place), Some(python)) = (Place::new(), find("python3", "python3")) else {
+        return;
+    };
     // Tarfile reads and writes an archive with images, too.
     for good in [Tar::new().bytes(), Tar::with_images().bytes()] {
         let folder = tempfile::tempdir().unwrap();
@@ -68,11 +70,14 @@ fn written(python: &std::path::Path, folder: &Utf8Path, good: &[u8]) -> BTreeMap
     let output = folder.join("output");
     fs_err::write(&input, good).unwrap();
     fs_err::create_dir(&output).unwrap();
-    let status =
-        Command::new(python).args(["tests/hostile/archives.py", input.as_str(), output.as_str()]).status();
+    let status = Command::new(python)
+        .args(["tests/hostile/archives.py", input.as_str(), output.as_str()])
+        .status();
     assert!(status.unwrap().success());
     let files = output.read_dir_utf8().unwrap().map(Result::unwrap);
     files
-        .map(|file| (file.path().file_stem().unwrap().to_owned(), fs_err::read(file.path()).unwrap()))
+        .map(|file| {
+            (file.path().file_stem().unwrap().to_owned(), fs_err::read(file.path()).unwrap())
+        })
         .collect()
 }

@@ -24,8 +24,16 @@ fn run(folder: &Utf8Path, arguments: &[&str]) -> Output {
 /// Builds a signed bundle, and returns its path in `folder`.
 fn build(folder: &Utf8Path) -> Utf8PathBuf {
     let profiles = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
-    let arguments =
-        ["build", "dev", "--profiles", profiles.as_str(), "--key", "signing.pem", "--keygen", "--quiet"];
+    let arguments = [
+        "build",
+        "dev",
+        "--profiles",
+        profiles.as_str(),
+        "--key",
+        "signing.pem",
+        "--keygen",
+        "--quiet",
+    ];
     let built = run(folder, &arguments);
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     folder.join(String::from_utf8(built.stdout).unwrap().trim())
@@ -34,7 +42,8 @@ fn build(folder: &Utf8Path) -> Utf8PathBuf {
 /// One way to swap a file; what it leaves is put right by the caller.
 type Swap = fn(&Utf8Path, &Utf8Path, &[u8]);
 
-/// In front of each stands the file itself, beside it a place for another one on the same file system.
+/// In front of each stands the file itself, beside it a place for another one on the same file
+/// system.
 const SWAPS: [Swap; 6] = [
     |path, aside, _| fs::rename(path, aside).unwrap(),
     // A link to the very bytes that were signed is none of the bundle's files.
@@ -88,8 +97,15 @@ fn verify_during_swaps_emits_the_signed_bytes_or_nothing() {
     let keep = tempfile::tempdir().unwrap();
     let folder = Utf8Path::from_path(keep.path()).unwrap();
     let bundle = build(folder);
-    let verify =
-        ["verify", bundle.as_str(), "--key", "signing.pub.pem", "--emit", "--secrets-exist", "--quiet"];
+    let verify = [
+        "verify",
+        bundle.as_str(),
+        "--key",
+        "signing.pub.pem",
+        "--emit",
+        "--secrets-exist",
+        "--quiet",
+    ];
     let signed = run(folder, &verify);
     assert!(signed.status.success(), "{}", String::from_utf8_lossy(&signed.stderr));
     let manifests = fs::read_dir(bundle.join("manifests")).unwrap();

@@ -41,7 +41,11 @@ fn a_size_that_is_only_claimed_takes_no_memory() {
     let table = [
         ("a list of 8 GiB", header("SHA256SUMS", LARGEST), "4194304 are allowed"),
         ("a list of 4 MiB and nothing behind", header("SHA256SUMS", 4 * MIB), "cut short"),
-        ("a list of 4 MiB and 1", file("SHA256SUMS", &vec![b'a'; 4 * MIB + 1]), "4194304 are allowed"),
+        (
+            "a list of 4 MiB and 1",
+            file("SHA256SUMS", &vec![b'a'; 4 * MIB + 1]),
+            "4194304 are allowed",
+        ),
         ("an attestation of 8 GiB", header("attestation.dsse.json", LARGEST), "65536 are allowed"),
         ("an attestation of 64 KiB", header("attestation.dsse.json", 64 << 10), "cut short"),
         (
@@ -50,14 +54,20 @@ fn a_size_that_is_only_claimed_takes_no_memory() {
             "65536 are allowed",
         ),
         ("a blob of 8 GiB and nothing behind", with_large_blob(LARGEST), "cut short"),
-        ("a blob that is smaller than listed", with_large_blob(MIB), "images.json lists 8589934591 bytes"),
+        (
+            "a blob that is smaller than listed",
+            with_large_blob(MIB),
+            "images.json lists 8589934591 bytes",
+        ),
     ];
     for (what, bytes, why) in table {
         place.refuses(what, &bytes, why);
     }
-    for (name, why) in
-        [("bundle.json", "4194304 are"), ("recipe.json", "4194304 are"), ("manifests/a.yaml", "1048576 are")]
-    {
+    for (name, why) in [
+        ("bundle.json", "4194304 are"),
+        ("recipe.json", "4194304 are"),
+        ("manifests/a.yaml", "1048576 are"),
+    ] {
         let mut tar = Tar::listing(&[(name, b"")]);
         tar.files[1] = header(name, LARGEST);
         place.refuses(name, &tar.bytes(), why);
@@ -122,7 +132,12 @@ fn ten_million_entries_are_refused_at_the_first_that_is_too_many() {
         ("folders in front", Vec::new(), of_type("manifests/", b'5'), "field `typeflag`"),
         ("pax headers", Vec::new(), of_type("PaxHeaders/x", b'x'), "field `typeflag`"),
         ("GNU long names", Vec::new(), of_type("././@LongLink", b'L'), "field `typeflag`"),
-        ("attestations", Vec::new(), file("attestation.dsse.json", b"{}"), "`SHA256SUMS` is missing"),
+        (
+            "attestations",
+            Vec::new(),
+            file("attestation.dsse.json", b"{}"),
+            "`SHA256SUMS` is missing",
+        ),
         ("zero blocks", without_end.clone(), vec![0; BLOCK], "more data after the end"),
         ("zero blocks in front", Vec::new(), vec![0; BLOCK], "`SHA256SUMS` is missing"),
     ];
@@ -152,7 +167,8 @@ fn documents_that_grow_when_they_are_read_take_little_memory() {
     let good = bundle("production");
     for (what, document) in documents {
         for name in ["bundle.json", "recipe.json"] {
-            let content = |path| if path == name { &document[..] } else { good.get(path).unwrap().bytes() };
+            let content =
+                |path| if path == name { &document[..] } else { good.get(path).unwrap().bytes() };
             let files = ["bundle.json", "recipe.json"].map(|path| (path, content(path)));
             let why = format!("`{name}` has more than 50000 values");
             place.refuses(&format!("{what} in {name}"), &Tar::listing(&files).bytes(), &why);
@@ -172,11 +188,15 @@ fn manifests_that_grow_when_they_are_read_take_little_memory() {
         ("objects", many("{a: {}},")),
         (
             "aliases",
-            b"a: &a [0,0,0,0,0,0,0,0,0]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b]\n".to_vec(),
+            b"a: &a [0,0,0,0,0,0,0,0,0]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b]\n"
+                .to_vec(),
         ),
     ];
-    let victim =
-        good.iter().map(|(path, _)| path.as_str()).find(|path| path.starts_with("manifests/")).unwrap();
+    let victim = good
+        .iter()
+        .map(|(path, _)| path.as_str())
+        .find(|path| path.starts_with("manifests/"))
+        .unwrap();
     for (what, manifest) in manifests {
         let files: Vec<(&str, &[u8])> = good
             .iter()

@@ -10,7 +10,8 @@ use relay_bundle::store::folder;
 
 use crate::folders::put;
 
-/// The files of a bundle in the order in which they are read, and how long each is: more than a reader takes at once.
+/// The files of a bundle in the order in which they are read, and how long each is: more than a
+/// reader takes at once.
 const FILES: [&str; 3] = ["bundle.json", "manifests/a.yaml", "recipe.json"];
 const BYTES: usize = 500_000;
 
@@ -70,7 +71,11 @@ fn a_file_that_is_swapped_before_it_is_opened_is_refused() {
             },
             |fault| matches!(fault, Fault::Form { form: Form::StrayFolder, .. }),
         ),
-        ("nothing", |file, _| fs::remove_file(file).unwrap(), |fault| matches!(fault, Fault::Missing { .. })),
+        (
+            "nothing",
+            |file, _| fs::remove_file(file).unwrap(),
+            |fault| matches!(fault, Fault::Missing { .. }),
+        ),
         (
             "a file too large for its kind",
             |file, _| fs::File::options().write(true).open(file).unwrap().set_len(8 << 30).unwrap(),
@@ -98,7 +103,10 @@ fn a_folder_that_is_swapped_is_not_followed() {
 
     let fault = read(elsewhere).unwrap_err().fault;
 
-    assert!(matches!(&fault, Fault::Form { name, form: Form::Symlink } if name == "manifests"), "{fault:?}");
+    assert!(
+        matches!(&fault, Fault::Form { name, form: Form::Symlink } if name == "manifests"),
+        "{fault:?}"
+    );
 }
 
 #[test]
@@ -130,7 +138,11 @@ fn file_that_turns_into_a_pipe_and_a_link_is_never_waited_for_nor_followed() {
     let (target, aside) = (root.join("bundle.json"), root.with_file_name("aside"));
     put(&root.with_file_name("other"), b"bundle.json");
     assert!(
-        std::process::Command::new("mkfifo").arg(root.with_file_name("pipe")).status().unwrap().success()
+        std::process::Command::new("mkfifo")
+            .arg(root.with_file_name("pipe"))
+            .status()
+            .unwrap()
+            .success()
     );
     let (sender, receiver) = std::sync::mpsc::channel();
     let swap = move || {
@@ -159,8 +171,9 @@ fn file_that_turns_into_a_pipe_and_a_link_is_never_waited_for_nor_followed() {
     };
     std::thread::spawn(reader);
 
-    let found =
-        receiver.recv_timeout(std::time::Duration::from_mins(2)).expect("the reader waits for a pipe");
+    let found = receiver
+        .recv_timeout(std::time::Duration::from_mins(2))
+        .expect("the reader waits for a pipe");
 
     assert!(found[1] > 0, "{found:?}");
 }

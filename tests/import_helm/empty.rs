@@ -13,7 +13,9 @@ fn an_empty_text_is_refused() {
         "---\n",
         "NAME: prod\nUSER-SUPPLIED VALUES:\n",
     ] {
-        let error = import(values.as_bytes(), &ImportOptions::default()).map(|found| found.toml).unwrap_err();
+        let error = import(values.as_bytes(), &ImportOptions::default())
+            .map(|found| found.toml)
+            .unwrap_err();
         assert_eq!(error.to_string(), "the values are empty", "{values:?}");
     }
 }
@@ -22,7 +24,10 @@ fn an_empty_text_is_refused() {
 fn a_release_without_values_is_imported_and_says_so_first() {
     for values in ["null\n", "USER-SUPPLIED VALUES:\nnull\n", "{}\n"] {
         let (profile, imported) = super::sane(values, &release("prod"));
-        assert_eq!(text(&profile, "config.encryptionKey.existing.name"), "prod-claude-relay-secret");
+        assert_eq!(
+            text(&profile, "config.encryptionKey.existing.name"),
+            "prod-claude-relay-secret"
+        );
         let first = &imported.notes[0];
         assert_eq!(first.what, "nothing is set", "{values:?}");
         assert!(first.why.contains("the chart's Secret"), "{}", first.why);

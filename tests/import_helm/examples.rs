@@ -237,8 +237,8 @@ fn every_example_of_the_charts_readme_becomes_a_profile_that_loads() {
                 "{title}"
             );
             for secret in ["secure-password", "redis-password\"", "your-", "q83v", "3q2+"] {
-                let text =
-                    format!("{}{:?}", imported.toml, imported.notes).replace("key = \"redis-password\"", "");
+                let text = format!("{}{:?}", imported.toml, imported.notes)
+                    .replace("key = \"redis-password\"", "");
                 assert!(!text.contains(secret), "{title}: {secret} in\n{text}");
             }
         }
@@ -251,7 +251,8 @@ fn an_example_imported_as_json_is_the_same_profile() {
         let yaml = values.strip_prefix("USER-SUPPLIED VALUES:\n").unwrap_or(values);
         let json: serde_json::Value = serde_saphyr::from_str(yaml).unwrap();
         let from_yaml: toml::Table = convert(values, &release("x")).toml.parse().unwrap();
-        let from_json: toml::Table = convert(&json.to_string(), &release("x")).toml.parse().unwrap();
+        let from_json: toml::Table =
+            convert(&json.to_string(), &release("x")).toml.parse().unwrap();
         assert_eq!(from_yaml, from_json, "{title}");
     }
 }
@@ -322,6 +323,7 @@ enabled = true
 
 #[test]
 fn the_same_values_give_the_same_profile() {
-    let profiles: BTreeSet<String> = (0..3).map(|_| convert(STORAGE, &release("prod")).toml).collect();
+    let profiles: BTreeSet<String> =
+        (0..3).map(|_| convert(STORAGE, &release("prod")).toml).collect();
     assert_eq!(profiles.len(), 1);
 }

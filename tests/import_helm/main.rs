@@ -1,4 +1,5 @@
-//! `import helm`: every example of the chart's README becomes a profile that loads, and nothing changes in silence.
+//! `import helm`: every example of the chart's README becomes a profile that loads, and nothing
+//! changes in silence.
 
 mod empty;
 mod examples;
@@ -58,7 +59,10 @@ fn sane(values: &str, options: &ImportOptions) -> (toml::Table, Imported) {
 }
 
 fn release(name: &str) -> ImportOptions {
-    ImportOptions { release: Some(name.parse().expect("a release's name")), ..ImportOptions::default() }
+    ImportOptions {
+        release: Some(name.parse().expect("a release's name")),
+        ..ImportOptions::default()
+    }
 }
 
 /// Returns the value at a path of keys and indices.
@@ -83,7 +87,11 @@ fn has(table: &toml::Table, path: &str) -> bool {
 
 /// Returns what became of a key.
 fn what(imported: &Imported, key: &str) -> String {
-    let notes: Vec<&str> =
-        imported.notes.iter().filter(|note| note.key == key).map(|note| note.what.as_str()).collect();
+    let notes: Vec<&str> = imported
+        .notes
+        .iter()
+        .filter(|note| note.key == key)
+        .map(|note| note.what.as_str())
+        .collect();
     notes.join(", ")
 }

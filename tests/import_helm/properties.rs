@@ -52,8 +52,10 @@ fn any_values() -> impl Strategy<Value = serde_json::Value> {
         ]
     });
     // What the rules look at stands at its place more often than chance would have it.
-    let placed =
-        prop::collection::vec((prop::sample::select(schema::key_paths().to_vec()), tree.clone()), 0..6);
+    let placed = prop::collection::vec(
+        (prop::sample::select(schema::key_paths().to_vec()), tree.clone()),
+        0..6,
+    );
     (tree, placed).prop_map(|(tree, placed)| {
         let mut root = match tree {
             serde_json::Value::Object(map) => serde_json::Value::Object(map),
@@ -67,7 +69,11 @@ fn any_values() -> impl Strategy<Value = serde_json::Value> {
 }
 
 /// Puts a value at a path; `key[]` is the first item of a list.
-fn put<'a>(place: &mut serde_json::Value, mut keys: impl Iterator<Item = &'a str>, value: serde_json::Value) {
+fn put<'a>(
+    place: &mut serde_json::Value,
+    mut keys: impl Iterator<Item = &'a str>,
+    value: serde_json::Value,
+) {
     let Some(key) = keys.next() else {
         *place = value;
         return;
@@ -86,7 +92,10 @@ fn put<'a>(place: &mut serde_json::Value, mut keys: impl Iterator<Item = &'a str
 }
 
 fn any_options() -> impl Strategy<Value = ImportOptions> {
-    (any::<bool>(), prop::sample::select(vec!["prod", "claude-relay", "claude-relay-redis", "redis"]))
+    (
+        any::<bool>(),
+        prop::sample::select(vec!["prod", "claude-relay", "claude-relay-redis", "redis"]),
+    )
         .prop_map(|(keep_literals, name)| ImportOptions { keep_literals, ..release(name) })
 }
 

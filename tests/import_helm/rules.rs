@@ -1,4 +1,5 @@
-//! What the import changes, drops and adds, each with a note. A test with a number is about that defect of the chart.
+//! What the import changes, drops and adds, each with a note. A test with a number is about that
+//! defect of the chart.
 
 use super::examples::MONITOR;
 use super::{at, convert, errors, has, load, release, sane, text, what};
@@ -21,7 +22,12 @@ fn names_follow_the_charts_rule() {
     for (name, values, secret, claim) in [
         ("claude-relay", "{}", "claude-relay-secret", "data-claude-relay-redis-0"),
         ("prod", "{}", "prod-claude-relay-secret", "data-prod-redis-0"),
-        ("my-claude-relay-redis", "{}", "my-claude-relay-redis-secret", "data-my-claude-relay-redis-0"),
+        (
+            "my-claude-relay-redis",
+            "{}",
+            "my-claude-relay-redis-secret",
+            "data-my-claude-relay-redis-0",
+        ),
         ("prod", "nameOverride: relay", "prod-relay-secret", "data-prod-redis-0"),
         ("prod", "fullnameOverride: whole", "whole-secret", "data-prod-redis-0"),
         ("prod", "redis: {nameOverride: kv}", "prod-claude-relay-secret", "data-prod-kv-0"),
@@ -35,9 +41,10 @@ fn names_follow_the_charts_rule() {
 
 #[test]
 fn the_data_of_redis_stays_unless_there_is_none() {
-    for values in
-        ["redis: {enabled: false}\nexternalRedis: {host: r}", "redis: {persistence: {enabled: false}}"]
-    {
+    for values in [
+        "redis: {enabled: false}\nexternalRedis: {host: r}",
+        "redis: {persistence: {enabled: false}}",
+    ] {
         let (profile, _) = sane(values, &release("prod"));
         assert!(!has(&profile, "redis.persistence.existingClaim"), "{values}");
     }
@@ -51,8 +58,14 @@ fn literals_stay_on_demand_and_say_where_they_build() {
     let imported = convert("config: {encryptionKey: 12345, jwtSecret: abc}\n", &options);
     let profile: toml::Table = imported.toml.parse().unwrap();
     assert_eq!(text(&profile, "config.encryptionKey"), "12345");
-    assert!(imported.notes.iter().any(|note| note.key == "config.jwtSecret" && note.why.contains("`dev`")));
-    let dev = imported.toml.replace("name = \"prod\"\n", "name = \"prod\"\nenvironment = \"dev\"\n");
+    assert!(
+        imported
+            .notes
+            .iter()
+            .any(|note| note.key == "config.jwtSecret" && note.why.contains("`dev`"))
+    );
+    let dev =
+        imported.toml.replace("name = \"prod\"\n", "name = \"prod\"\nenvironment = \"dev\"\n");
     assert_eq!(errors(&load(&dev)), [""; 0]);
 }
 
@@ -101,8 +114,10 @@ storage: {data: {external: {enabled: 'true', storageClass: 123, accessMode: Read
 
 #[test]
 fn d08_a_host_without_paths_gets_the_whole_site() {
-    let (profile, imported) =
-        sane("ingress: {enabled: true, hosts: [{host: a.example.com}, b.example.com]}", &release("prod"));
+    let (profile, imported) = sane(
+        "ingress: {enabled: true, hosts: [{host: a.example.com}, b.example.com]}",
+        &release("prod"),
+    );
     assert_eq!(text(&profile, "ingress.hosts.0.host"), "a.example.com");
     assert_eq!(text(&profile, "ingress.hosts.1.host"), "b.example.com");
     assert_eq!(what(&imported, "ingress.hosts[0].paths"), "not set");
@@ -166,10 +181,15 @@ storage:
         ("loki", "bearer_token: s3cret"),
         ("loki", "BearerToken: s3cret"),
     ] {
-        let values =
-            format!("storage: {{logs: {{fluentbit: {{output: {{type: {kind}, config: {{{property}}}}}}}}}}}");
+        let values = format!(
+            "storage: {{logs: {{fluentbit: {{output: {{type: {kind}, config: {{{property}}}}}}}}}}}"
+        );
         let imported = convert(&values, &release("prod"));
-        assert!(!format!("{}{:?}", imported.toml, imported.notes).contains("s3cret"), "{}", imported.toml);
+        assert!(
+            !format!("{}{:?}", imported.toml, imported.notes).contains("s3cret"),
+            "{}",
+            imported.toml
+        );
         assert!(imported.toml.contains("existing"), "{}", imported.toml);
     }
 }
@@ -181,12 +201,16 @@ fn d16c_options_of_another_plugin_are_dropped_or_renamed() {
     let config = at(&profile, "storage.logs.fluentbit.output.config").as_table().unwrap();
     assert_eq!(config.keys().collect::<Vec<_>>(), ["Host", "Labels", "line_format", "tenant_id"]);
     assert_eq!(what(&imported, "storage.logs.fluentbit.output.config.BatchSize"), "dropped");
-    assert_eq!(what(&imported, "storage.logs.fluentbit.output.config.LineFormat"), "is now `line_format`");
+    assert_eq!(
+        what(&imported, "storage.logs.fluentbit.output.config.LineFormat"),
+        "is now `line_format`"
+    );
 }
 
 #[test]
 fn an_image_of_fluent_bit_that_is_too_old_goes_with_its_reason() {
-    let (profile, imported) = sane("storage: {logs: {fluentbit: {image: {tag: 2.2.0}}}}", &release("prod"));
+    let (profile, imported) =
+        sane("storage: {logs: {fluentbit: {image: {tag: 2.2.0}}}}", &release("prod"));
     assert!(!has(&profile, "storage.logs.fluentbit.image.tag"));
     assert!(
         imported
@@ -194,7 +218,8 @@ fn an_image_of_fluent_bit_that_is_too_old_goes_with_its_reason() {
             .iter()
             .any(|note| note.key.ends_with("image.tag") && note.why.contains("CVE-2024-4323"))
     );
-    let (profile, _) = sane("storage: {logs: {fluentbit: {image: {tag: 4.2.1}}}}", &release("prod"));
+    let (profile, _) =
+        sane("storage: {logs: {fluentbit: {image: {tag: 4.2.1}}}}", &release("prod"));
     assert_eq!(text(&profile, "storage.logs.fluentbit.image.tag"), "4.2.1");
 }
 
@@ -297,12 +322,21 @@ fn images_get_the_registry_that_nodes_assumed() {
 fn unknown_keys_go_with_the_nearest_one() {
     let values = "replicaCuont: 2\nconfig: {lgoLevel: debug}\ntolerations: [{key: a, opertor: Exists}]\nglobal: {foo: 1}\nredis: {architecture: standalone}\n";
     let (profile, imported) = sane(values, &release("prod"));
-    assert!(!has(&profile, "replicaCuont") && !has(&profile, "config.lgoLevel") && !has(&profile, "global"));
-    let why =
-        |key: &str| imported.notes.iter().find(|note| note.key == key).map(|note| note.why.clone()).unwrap();
+    assert!(
+        !has(&profile, "replicaCuont")
+            && !has(&profile, "config.lgoLevel")
+            && !has(&profile, "global")
+    );
+    let why = |key: &str| {
+        imported.notes.iter().find(|note| note.key == key).map(|note| note.why.clone()).unwrap()
+    };
     assert!(why("replicaCuont").contains("`replicaCount`"), "{}", why("replicaCuont"));
     assert!(why("config.lgoLevel").contains("`logLevel`"));
-    assert!(why("tolerations[0].opertor").contains("`operator`"), "{}", why("tolerations[0].opertor"));
+    assert!(
+        why("tolerations[0].opertor").contains("`operator`"),
+        "{}",
+        why("tolerations[0].opertor")
+    );
     assert!(why("global.foo").contains("subchart"));
     assert_eq!(what(&imported, "redis.architecture"), "dropped");
 }
@@ -389,13 +423,19 @@ fn notes_stand_in_the_order_of_the_values() {
     let values = "zzz: 1\nconfig: {aaa: 1, jwtSecret: x}\naaa: 1\n";
     let keys: Vec<String> =
         convert(values, &release("prod")).notes.into_iter().map(|note| note.key).collect();
-    assert_eq!(keys[..3], ["zzz", "config.encryptionKey", "config.adminPassword"].map(String::from));
-    assert!(keys.iter().position(|key| key == "config.aaa") < keys.iter().position(|key| key == "aaa"));
+    assert_eq!(
+        keys[..3],
+        ["zzz", "config.encryptionKey", "config.adminPassword"].map(String::from)
+    );
+    assert!(
+        keys.iter().position(|key| key == "config.aaa") < keys.iter().position(|key| key == "aaa")
+    );
 }
 
 #[test]
 fn a_section_that_has_lost_everything_is_not_written() {
-    let values = "storage: {logs: {fluentbit: {image: {tag: 2.2.0}}}}\nservice: {prot: 80}\nconfig: {}\n";
+    let values =
+        "storage: {logs: {fluentbit: {image: {tag: 2.2.0}}}}\nservice: {prot: 80}\nconfig: {}\n";
     let (profile, _) = sane(values, &release("prod"));
     assert!(!has(&profile, "storage") && !has(&profile, "service"));
 }
@@ -404,7 +444,9 @@ fn a_section_that_has_lost_everything_is_not_written() {
 fn what_a_rule_touches_keeps_its_place() {
     let values = "tolerations: []\nextraEnv: [{name: A, value: b}]\nnodeSelector: {}\nstorage: {logs: {fluentbit: {output: {config: {Format: json}}}}}\nservice: {port: 8080}\n";
     let (_, imported) = sane(values, &release("prod"));
-    let at = |text: &str| imported.toml.find(text).unwrap_or_else(|| panic!("{text} in {}", imported.toml));
+    let at = |text: &str| {
+        imported.toml.find(text).unwrap_or_else(|| panic!("{text} in {}", imported.toml))
+    };
     assert!(at("tolerations") < at("extraEnv") && at("extraEnv") < at("nodeSelector"));
     assert!(at("[storage") < at("[service]") && at("[service]") < at("[redis"));
 }
@@ -414,8 +456,9 @@ fn tls_to_redis_as_a_map_becomes_the_switch() {
     for (tls, expected) in
         [("{enabled: true}", true), ("{enabled: 'true', ca: x}", true), ("{enabled: false}", false)]
     {
-        let values =
-            format!("redis: {{enabled: false}}\nexternalRedis: {{host: r.example.com, tls: {tls}}}\n");
+        let values = format!(
+            "redis: {{enabled: false}}\nexternalRedis: {{host: r.example.com, tls: {tls}}}\n"
+        );
 
         let (profile, imported) = sane(&values, &release("prod"));
 
@@ -461,8 +504,10 @@ fn note_of_octal_number_names_it_unless_it_may_be_a_password() {
     let imported = convert(values, &release("prod"));
 
     let why = |key: &str| {
-        let notes =
-            imported.notes.iter().filter(|note| note.key == key && note.why.starts_with("Helm takes"));
+        let notes = imported
+            .notes
+            .iter()
+            .filter(|note| note.key == key && note.why.starts_with("Helm takes"));
         notes.map(|note| note.why.as_str()).collect::<Vec<_>>().join(", ")
     };
     assert_eq!(
@@ -493,10 +538,14 @@ fn characters_that_a_terminal_does_not_show_are_escaped_in_the_profile() {
     let imported = convert(values, &release("prod"));
     let profile: toml::Table = imported.toml.parse().unwrap();
 
-    let hidden = |c: char| c != '\n' && (c.is_control() || "\u{200b}\u{202e}\u{feff}\u{e0001}".contains(c));
+    let hidden =
+        |c: char| c != '\n' && (c.is_control() || "\u{200b}\u{202e}\u{feff}\u{e0001}".contains(c));
     assert!(!imported.toml.contains(hidden), "{:?}", imported.toml);
     let annotations = profile["podAnnotations"].as_table().unwrap();
-    assert_eq!(annotations["a/b\u{200b}c"].as_str(), Some("x\u{9b}2Jy\u{202e}\u{feff}\u{e0001}\"\\"));
+    assert_eq!(
+        annotations["a/b\u{200b}c"].as_str(),
+        Some("x\u{9b}2Jy\u{202e}\u{feff}\u{e0001}\"\\")
+    );
 }
 
 #[test]

@@ -20,7 +20,8 @@ pub(crate) const CLIENTS: [(&str, &str); 7] = [
     ("version1", "-newkey rsa:2048"),
 ];
 
-/// A folder with `ca.crt`, `server.crt`, `server.key`, and a certificate with its key for each client.
+/// A folder with `ca.crt`, `server.crt`, `server.key`, and a certificate with its key for each
+/// client.
 pub(crate) struct Certificates {
     folder: TempDir,
 }
@@ -41,10 +42,15 @@ impl Certificates {
             "IP:127.0.0.1,IP:0.0.0.0,DNS:localhost,DNS:api.example.invalid,DNS:named.example.invalid",
         );
         for (name, key) in CLIENTS {
-            openssl.run(&format!("req {key} -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"));
-            let sign = format!("x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -days 2 -out {name}.crt");
+            openssl.run(&format!(
+                "req {key} -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"
+            ));
+            let sign = format!(
+                "x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -days 2 -out {name}.crt"
+            );
             if name != "version1" {
-                fs_err::write(folder.path().join("extensions"), "extendedKeyUsage=clientAuth\n").unwrap();
+                fs_err::write(folder.path().join("extensions"), "extendedKeyUsage=clientAuth\n")
+                    .unwrap();
                 openssl.run(&format!("{sign} -extfile extensions"));
                 continue;
             }
@@ -58,7 +64,8 @@ impl Certificates {
         // `openssl ecparam -genkey` writes the parameters in front of the key.
         openssl.run("ecparam -name prime256v1 -out parameters.pem");
         let read = |file: &str| fs_err::read_to_string(folder.path().join(file)).unwrap();
-        fs_err::write(folder.path().join("both.key"), read("parameters.pem") + &read("p256.key")).unwrap();
+        fs_err::write(folder.path().join("both.key"), read("parameters.pem") + &read("p256.key"))
+            .unwrap();
         Some(Self { folder })
     }
 
@@ -73,7 +80,8 @@ impl Certificates {
     /// Returns whose certificate this is.
     pub(crate) fn owner(&self, certificate: &CertificateDer) -> String {
         let is_his = |name: &str| {
-            CertificateDer::from_pem_file(self.folder().join(format!("{name}.crt"))).unwrap() == *certificate
+            CertificateDer::from_pem_file(self.folder().join(format!("{name}.crt"))).unwrap()
+                == *certificate
         };
         let owner = CLIENTS.iter().find(|(name, _)| is_his(name));
         owner.map_or("unknown", |(name, _)| name).to_owned()

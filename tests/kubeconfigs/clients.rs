@@ -94,7 +94,8 @@ impl Site {
     pub(crate) fn run(&self, client: &Client, given: Given<'_>) -> Outcome {
         let kubeconfig = self.folder.path().join("kubeconfig");
         fs_err::write(&kubeconfig, self.kubeconfig(given)).unwrap();
-        let filled = given.environment.iter().map(|(name, value)| (*name, self.recorder.fill(value)));
+        let filled =
+            given.environment.iter().map(|(name, value)| (*name, self.recorder.fill(value)));
         let output = client
             .command()
             .arg("--kubeconfig")

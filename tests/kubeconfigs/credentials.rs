@@ -27,9 +27,15 @@ fn tokens_and_passwords_arrive_as_from_kubectl() {
         row("username: u", "directly, Basic dTo="),
         row("username: u, password: p, token: T", "nothing"),
         row("username: u, password: p, tokenFile: token", "nothing"),
-        row("token: T, as: a, as-groups: [g]", "directly, Bearer T, impersonate-group g, impersonate-user a"),
+        row(
+            "token: T, as: a, as-groups: [g]",
+            "directly, Bearer T, impersonate-group g, impersonate-user a",
+        ),
         row("token: T, as-groups: [g]", "nothing"),
-        Row { cluster: "server: 'http://127.0.0.1:{PLAIN}'", ..row("token: T", "directly without TLS") },
+        Row {
+            cluster: "server: 'http://127.0.0.1:{PLAIN}'",
+            ..row("token: T", "directly without TLS")
+        },
         Row {
             cluster: "server: '127.0.0.1:{PLAIN}'",
             ..row("tokenFile: no-such-file", "directly without TLS")
@@ -40,7 +46,10 @@ fn tokens_and_passwords_arrive_as_from_kubectl() {
 #[test]
 fn empty_value_is_not_given_as_for_kubectl() {
     check(&[
-        row("client-certificate: p256.crt, client-key: p256.key, token: ''", "directly, certificate p256"),
+        row(
+            "client-certificate: p256.crt, client-key: p256.key, token: ''",
+            "directly, certificate p256",
+        ),
         row(
             "client-certificate: p256.crt, client-key: p256.key, tokenFile: ''",
             "directly, certificate p256",
@@ -98,15 +107,28 @@ fn empty_value_is_not_given_as_for_kubectl() {
 #[test]
 fn client_certificates_arrive_as_from_kubectl() {
     const CURVE: Ours = Ours::Refuses("its client-key is on the curve P-521");
-    const SIZE: Ours = Ours::Refuses("its client-key is an RSA key of another size than 2048 to 4096 bits");
+    const SIZE: Ours =
+        Ours::Refuses("its client-key is an RSA key of another size than 2048 to 4096 bits");
     check(&[
         row("client-certificate: p256.crt, client-key: p256.key", "directly, certificate p256"),
-        row("client-certificate-data: <p384.crt>, client-key-data: <p384.key>", "directly, certificate p384"),
-        row("client-certificate: p384.crt, client-key-data: <p384.key>", "directly, certificate p384"),
+        row(
+            "client-certificate-data: <p384.crt>, client-key-data: <p384.key>",
+            "directly, certificate p384",
+        ),
+        row(
+            "client-certificate: p384.crt, client-key-data: <p384.key>",
+            "directly, certificate p384",
+        ),
         row("client-certificate: p256.crt, client-key: both.key", "directly, certificate p256"),
-        row("client-certificate: ed25519.crt, client-key: ed25519.key", "directly, certificate ed25519"),
+        row(
+            "client-certificate: ed25519.crt, client-key: ed25519.key",
+            "directly, certificate ed25519",
+        ),
         row("client-certificate: rsa.crt, client-key: rsa.key", "directly, certificate rsa"),
-        row("client-certificate: version1.crt, client-key: version1.key", "directly, certificate version1"),
+        row(
+            "client-certificate: version1.crt, client-key: version1.key",
+            "directly, certificate version1",
+        ),
         row(
             "client-certificate: p256.crt, client-key: p256.key, token: T",
             "directly, certificate p256, Bearer T",
@@ -121,11 +143,17 @@ fn client_certificates_arrive_as_from_kubectl() {
         row("client-certificate: rsa.crt, client-key: encrypted.key", "nothing"),
         Row {
             ours: CURVE,
-            ..row("client-certificate: p521.crt, client-key: p521.key", "directly, certificate p521")
+            ..row(
+                "client-certificate: p521.crt, client-key: p521.key",
+                "directly, certificate p521",
+            )
         },
         Row {
             ours: SIZE,
-            ..row("client-certificate: rsa1024.crt, client-key: rsa1024.key", "directly, certificate rsa1024")
+            ..row(
+                "client-certificate: rsa1024.crt, client-key: rsa1024.key",
+                "directly, certificate rsa1024",
+            )
         },
     ]);
 }
@@ -161,7 +189,10 @@ fn authorities_are_trusted_as_by_kubectl() {
     check(&[
         trust("server: 'https://127.0.0.1:{TLS}', certificate-authority: other-ca.crt", "nothing"),
         trust("server: 'https://127.0.0.1:{TLS}', certificate-authority-data: YWJj", "nothing"),
-        trust("server: 'https://127.0.0.1:{TLS}', insecure-skip-tls-verify: true", "directly, Bearer T"),
+        trust(
+            "server: 'https://127.0.0.1:{TLS}', insecure-skip-tls-verify: true",
+            "directly, Bearer T",
+        ),
         trust("server: 'https://127.0.0.1:{TLS}', insecure-skip-tls-verify: false", "nothing"),
         trust(
             "server: 'https://127.0.0.1:{TLS}', insecure-skip-tls-verify: true, certificate-authority: ca.crt",

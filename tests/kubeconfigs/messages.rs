@@ -36,7 +36,9 @@ fn password_of_proxy_is_in_no_message() {
     // Each waits until the program no longer tries again.
     std::thread::scope(|scope| {
         for url in urls {
-            scope.spawn(move || check(said(&format!("{server}, proxy-url: '{url}'"), "token: T", &[])));
+            scope.spawn(move || {
+                check(said(&format!("{server}, proxy-url: '{url}'"), "token: T", &[]))
+            });
             scope.spawn(move || check(said(server, "token: T", &[("HTTPS_PROXY", url)])));
         }
     });
@@ -44,7 +46,8 @@ fn password_of_proxy_is_in_no_message() {
 
 #[test]
 fn proxy_on_the_way_is_named_when_nothing_answers() {
-    let cluster = "server: 'https://api.example.invalid', proxy-url: 'http://alice:EXAMPLEpw@127.0.0.1:1'";
+    let cluster =
+        "server: 'https://api.example.invalid', proxy-url: 'http://alice:EXAMPLEpw@127.0.0.1:1'";
     let Some(stderr) = said(cluster, "", &[]) else { return };
     assert_said(&stderr, &["https://api.example.invalid", "through the proxy http://127.0.0.1:1"]);
 }
@@ -58,10 +61,12 @@ fn server_that_is_not_verified_is_warned_of() {
 
 #[test]
 fn skipped_verification_beside_an_authority_is_refused() {
-    let cluster =
-        "server: 'https://127.0.0.1:{TLS}', insecure-skip-tls-verify: true, certificate-authority: ca.crt";
+    let cluster = "server: 'https://127.0.0.1:{TLS}', insecure-skip-tls-verify: true, certificate-authority: ca.crt";
     let Some(stderr) = said(cluster, "token: T", &[]) else { return };
-    assert_said(&stderr, &["certificate-authority and insecure-skip-tls-verify", "remove one of them"]);
+    assert_said(
+        &stderr,
+        &["certificate-authority and insecure-skip-tls-verify", "remove one of them"],
+    );
 }
 
 #[test]

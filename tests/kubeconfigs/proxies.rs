@@ -59,7 +59,11 @@ fn proxy_of_kubeconfig_is_used_as_by_kubectl() {
             &[],
             "http to api.example.invalid:PORT as Basic YWxpY2U6cHdA, Bearer T",
         ),
-        row("server: 'https://127.0.0.1:{TLS}', certificate-authority: ca.crt, proxy-url: ''", &[], DIRECT),
+        row(
+            "server: 'https://127.0.0.1:{TLS}', certificate-authority: ca.crt, proxy-url: ''",
+            &[],
+            DIRECT,
+        ),
         row(
             "server: 'https://127.0.0.1:{TLS}', certificate-authority: ca.crt, proxy-url: '127.0.0.1:{HTTP}'",
             &[],
@@ -153,7 +157,9 @@ fn no_proxy_is_read_as_by_kubectl() {
         "localhost",
     ];
     let rows = |values: &'static [&'static str], arrives| {
-        values.iter().map(move |value| row(NEAR, Box::leak(Box::new([PROXY, ("NO_PROXY", *value)])), arrives))
+        values.iter().map(move |value| {
+            row(NEAR, Box::leak(Box::new([PROXY, ("NO_PROXY", *value)])), arrives)
+        })
     };
     let named = [
         "example.com",
@@ -163,7 +169,8 @@ fn no_proxy_is_read_as_by_kubectl() {
         "api",
         "example.invali",
     ];
-    let named = named.map(|value| row(NAMED, Box::leak(Box::new([PROXY, ("NO_PROXY", value)])), THROUGH));
+    let named =
+        named.map(|value| row(NAMED, Box::leak(Box::new([PROXY, ("NO_PROXY", value)])), THROUGH));
     let all: Vec<Row> = rows(Box::leak(Box::new(direct)), DIRECT)
         .chain(rows(Box::leak(Box::new(through)), NEAR_THROUGH))
         .chain(named)

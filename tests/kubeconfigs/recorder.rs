@@ -1,5 +1,5 @@
-//! An API server that notes what arrives, and the proxies in front of it. Each proxy leads to this server, whatever it is
-//! asked for, so that a name which nothing resolves is enough.
+//! An API server that notes what arrives, and the proxies in front of it. Each proxy leads to this
+//! server, whatever it is asked for, so that a name which nothing resolves is enough.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
@@ -10,15 +10,14 @@ use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    DigitallySignedStruct, DistinguishedName, Error, ServerConfig, ServerConnection, SignatureScheme,
-    StreamOwned,
+    DigitallySignedStruct, DistinguishedName, Error, ServerConfig, ServerConnection,
+    SignatureScheme, StreamOwned,
 };
 
 use crate::certificates::Certificates;
 use crate::openssl::server_config;
 
-const REFUSAL: &str =
-    "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Failure\",\"reason\":\"NotFound\",\"code\":404}";
+const REFUSAL: &str = "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Failure\",\"reason\":\"NotFound\",\"code\":404}";
 
 /// The server and its proxies; their threads end with the process.
 pub(crate) struct Recorder {
@@ -56,7 +55,8 @@ impl Recorder {
             (
                 "HTTPS",
                 listen(|stream, shared| {
-                    let session = ServerConnection::new(Arc::clone(&shared.tls)).map_err(io::Error::other)?;
+                    let session =
+                        ServerConnection::new(Arc::clone(&shared.tls)).map_err(io::Error::other)?;
                     serve_connect(StreamOwned::new(session, stream), shared, "https")
                 }),
             ),
@@ -96,7 +96,8 @@ fn serve_tls(stream: impl Read + Write, shared: &Shared, way: &str) -> io::Resul
     let mut parts = vec![way.to_owned()];
     let certificate = stream.conn.peer_certificates().and_then(<[_]>::first);
     parts.extend(
-        certificate.map(|certificate| format!("certificate {}", shared.certificates.owner(certificate))),
+        certificate
+            .map(|certificate| format!("certificate {}", shared.certificates.owner(certificate))),
     );
     answer(&mut stream, shared, parts, &headers)
 }
@@ -112,8 +113,9 @@ fn answer(
     mut parts: Vec<String>,
     headers: &[(String, String)],
 ) -> io::Result<()> {
-    let shown =
-        headers.iter().filter(|(name, _)| name == "authorization" || name.starts_with("impersonate-"));
+    let shown = headers
+        .iter()
+        .filter(|(name, _)| name == "authorization" || name.starts_with("impersonate-"));
     let shown = shown.map(|(name, value)| match name.as_str() {
         "authorization" => value.clone(),
         name => format!("{name} {value}"),
@@ -135,7 +137,9 @@ fn refuse(mut stream: TcpStream) -> io::Result<()> {
     if stream.read(&mut bytes)? == 0 {
         return Ok(());
     }
-    stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
+    stream.write_all(
+        b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+    )
 }
 
 /// Is a proxy that knows `CONNECT`.
@@ -166,7 +170,11 @@ fn serve_socks(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
         let user = read(length.into())?;
         let length = read(1)?[0];
         let password = read(length.into())?;
-        login = format!(" as {}:{}", String::from_utf8_lossy(&user), String::from_utf8_lossy(&password));
+        login = format!(
+            " as {}:{}",
+            String::from_utf8_lossy(&user),
+            String::from_utf8_lossy(&password)
+        );
         (&stream).write_all(&[1, 0])?;
     } else {
         (&stream).write_all(&[5, 0])?;

@@ -26,7 +26,9 @@ pub(crate) const CLUSTER: &str = "server: 'https://127.0.0.1:{TLS}', certificate
 
 /// Runs all rows with both programs, side by side, and lists what differs.
 pub(crate) fn check(rows: &[Row]) {
-    let (Some(certificates), Some(kubectl)) = (Certificates::get(), Client::kubectl()) else { return };
+    let (Some(certificates), Some(kubectl)) = (Certificates::get(), Client::kubectl()) else {
+        return;
+    };
     let clients = [kubectl, Client::Ours];
     let wrong: Vec<String> = std::thread::scope(|scope| {
         let clients = &clients;
@@ -53,6 +55,8 @@ fn difference(row: &Row, client: &Client, certificates: &'static Certificates) -
     let (cluster, user, environment) = (row.cluster, row.user, row.environment);
     let seen = (outcome.arrived, outcome.stderr);
     (!is_right).then(|| {
-        format!("{client:?}: {cluster} | {user} | {environment:?}\n  {seen:?}\n  not {wanted} {said}")
+        format!(
+            "{client:?}: {cluster} | {user} | {environment:?}\n  {seen:?}\n  not {wanted} {said}"
+        )
     })
 }

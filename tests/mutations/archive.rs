@@ -1,4 +1,5 @@
-//! Random damage to a valid archive: the reader never panics, and never takes one archive for another.
+//! Random damage to a valid archive: the reader never panics, and never takes one archive for
+//! another.
 
 use std::io::{self, Read};
 use std::sync::LazyLock;
@@ -164,7 +165,8 @@ impl Damage {
 
 fn set_field(header: &mut [u8], field: usize, text: &[u8]) {
     // name, mode, size, mtime, typeflag, linkname, prefix
-    let (at, width) = [(0, 100), (100, 8), (124, 12), (136, 12), (156, 1), (157, 100), (345, 155)][field];
+    let (at, width) =
+        [(0, 100), (100, 8), (124, 12), (136, 12), (156, 1), (157, 100), (345, 155)][field];
     header[at..at + width].fill(0);
     let length = text.len().min(width);
     header[at..at + length].copy_from_slice(&text[..length]);
@@ -189,7 +191,8 @@ fn a_damaged_archive_is_refused_or_is_the_same_archive() {
     for_damaged(&UNSIGNED, |bytes| {
         if let Ok((attestation, contents)) = read(bytes) {
             prop_assert_eq!(pack(&contents.files, attestation.as_deref()), bytes);
-            // Only an attestation may be added: it is outside the content id, and is checked by its signatures.
+            // Only an attestation may be added: it is outside the content id, and is checked by its
+            // signatures.
             prop_assert_eq!(contents.sums, bundle().sums());
             prop_assert!(attestation.is_some() || bytes == &UNSIGNED[..]);
         }

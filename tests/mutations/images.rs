@@ -85,7 +85,8 @@ fn damaged_manifest_that_is_taken_is_json_that_has_all_its_blobs() {
 #[test]
 fn damaged_archive_with_images_is_refused_or_carries_less_of_the_same() {
     for_damaged(&CARRYING, |bytes| {
-        let read = archive::open(bytes).and_then(|opening| opening.read_sums()?.into_files()?.read());
+        let read =
+            archive::open(bytes).and_then(|opening| opening.read_sums()?.into_files()?.read());
         let carried = read.and_then(|(contents, tail)| {
             let bytes = contents.files.get("images.json").map(|file| file.bytes().to_vec());
             let list = bytes.and_then(|bytes| ImageList::parse(&bytes).ok());
@@ -94,7 +95,8 @@ fn damaged_archive_with_images_is_refused_or_carries_less_of_the_same() {
         if let Ok((Some(list), carried)) = carried {
             prop_assert_eq!(&list, &IMAGES.list);
             let missing: Vec<Digest> = carried.missing(&list).map(|(digest, _)| digest).collect();
-            let layout = if carried.is_empty() { Vec::new() } else { IMAGES.layout_without(&missing) };
+            let layout =
+                if carried.is_empty() { Vec::new() } else { IMAGES.layout_without(&missing) };
             let wanted = carry(&without_images(), &layout);
             // An attestation in front is outside the content id.
             prop_assert!(bytes.ends_with(&wanted));

@@ -44,10 +44,13 @@ const WORDS: [&str; 26] = [
 
 static BUNDLE: LazyLock<BundleFiles> = LazyLock::new(|| bundle("production"));
 
-/// Returns the files of the bundle, one of which is damaged; of its manifests only if they are wanted.
+/// Returns the files of the bundle, one of which is damaged; of its manifests only if they are
+/// wanted.
 fn damaged(name: &str, edits: &[Edit], with_manifests: bool) -> BundleFiles {
     let mut files = BundleFiles::default();
-    for (path, file) in BUNDLE.iter().filter(|(path, _)| with_manifests || !path.as_str().contains('/')) {
+    for (path, file) in
+        BUNDLE.iter().filter(|(path, _)| with_manifests || !path.as_str().contains('/'))
+    {
         let mut bytes = file.bytes().to_vec();
         if path.as_str() == name {
             apply(edits, &mut bytes);

@@ -1,4 +1,5 @@
-//! Random damage to valid input: a reader never panics, and whatever it takes, it would write again byte for byte.
+//! Random damage to valid input: a reader never panics, and whatever it takes, it would write again
+//! byte for byte.
 //!
 //! `PROPTEST_CASES=1000000 cargo test --profile profiling --test mutations` runs the long form.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -27,5 +28,7 @@ fn for_all<S: Strategy>(values: S, check: impl Fn(S::Value) -> TestCaseResult) {
     let plain = Config::default();
     // Proptest has put the variable into its configuration; its own default is too few for us.
     let cases = if plain.cases == 256 { CASES_DEFAULT } else { plain.cases };
-    TestRunner::new(Config { cases, failure_persistence: None, ..plain }).run(&values, check).unwrap();
+    TestRunner::new(Config { cases, failure_persistence: None, ..plain })
+        .run(&values, check)
+        .unwrap();
 }

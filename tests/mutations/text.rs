@@ -95,7 +95,8 @@ impl Edit {
                 text.splice(place..place, word.bytes());
             }
             Self::ReplaceWithWord { at, word } => {
-                let place = place_of(text, *at, |byte| byte.is_ascii_alphanumeric() || byte == b' ');
+                let place =
+                    place_of(text, *at, |byte| byte.is_ascii_alphanumeric() || byte == b' ');
                 text.splice(place..=place, word.bytes());
             }
             Self::Remove { at, bytes } => drop(text.drain(span(at, *bytes))),
@@ -133,11 +134,15 @@ impl Edit {
 /// Returns the first such byte at or after a position, or the last byte.
 fn place_of(text: &[u8], at: Index, wanted: impl Fn(u8) -> bool) -> usize {
     let start = at.index(text.len());
-    text[start..].iter().position(|byte| wanted(*byte)).map_or(text.len() - 1, |found| start + found)
+    text[start..]
+        .iter()
+        .position(|byte| wanted(*byte))
+        .map_or(text.len() - 1, |found| start + found)
 }
 
 fn edit_lines(text: &mut Vec<u8>, edit: impl FnOnce(&mut Vec<Vec<u8>>)) {
-    let mut lines: Vec<Vec<u8>> = text.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    let mut lines: Vec<Vec<u8>> =
+        text.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
     edit(&mut lines);
     *text = lines.concat();
 }

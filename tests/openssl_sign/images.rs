@@ -52,10 +52,16 @@ fn script_counts_the_carried_blobs() {
     let none = fs_err::read(home.env.path().join("none.tar")).unwrap();
     home.env.ok(&["pack", &format!("@{PROFILE}"), "all.tar", "--images", "all"]);
     let layer = Digest::of(b"1");
-    fs_err::write(home.env.path().join("delta.tar"), carry(&none, &images.layout_without(&[layer]))).unwrap();
+    fs_err::write(
+        home.env.path().join("delta.tar"),
+        carry(&none, &images.layout_without(&[layer])),
+    )
+    .unwrap();
     let folder = format!("bundles/{PROFILE}");
     for shell in shells(&home) {
-        for (bundle, carried) in [("all.tar", 3), ("delta.tar", 2), ("none.tar", 0), (folder.as_str(), 0)] {
+        for (bundle, carried) in
+            [("all.tar", 3), ("delta.tar", 2), ("none.tar", 0), (folder.as_str(), 0)]
+        {
             let (code, stdout, stderr) = ran(&home, &shell, bundle);
             assert_eq!(code, Some(0), "{} {bundle}: {stderr}", shell.name);
             let line = format!("images {carried} of 3 configs and layers carried\n");
@@ -86,11 +92,16 @@ fn script_derives_the_names_of_every_kind_of_reference() {
     for shell in shells(&home) {
         let (code, stdout, stderr) = ran(&home, &shell, "all.tar");
         assert_eq!(code, Some(0), "{}: {stderr}", shell.name);
-        assert!(stdout.contains("images 12 of 12 configs and layers carried\n"), "{}: {stdout}", shell.name);
+        assert!(
+            stdout.contains("images 12 of 12 configs and layers carried\n"),
+            "{}: {stdout}",
+            shell.name
+        );
     }
 }
 
-/// Locks a profile that runs one image, and each of the others in a container of its own; every other one has Docker's media types.
+/// Locks a profile that runs one image, and each of the others in a container of its own; every
+/// other one has Docker's media types.
 fn lock_all(env: &TestEnv, references: &[&str]) -> Images {
     let image = |(at, name): (usize, &&str)| {
         let format = Format::ALL[at % 2];
@@ -137,7 +148,8 @@ fn script_refuses_another_image_layout() {
 fn changes(images: &Images) -> Vec<(&'static str, Change)> {
     let good = images.layout();
     let at = |digest: Digest| good.iter().position(|(path, _)| *path == path_of(&digest)).unwrap();
-    let (one, other, manifest) = (at(Digest::of(b"1")), at(Digest::of(b"2")), at(images.manifest()));
+    let (one, other, manifest) =
+        (at(Digest::of(b"1")), at(Digest::of(b"2")), at(images.manifest()));
     let stranger = || (path_of(&Digest::of(b"stranger")), b"stranger".to_vec());
     vec![
         ("altered", Box::new(move |files| files[one].1[0] ^= 1)),
@@ -174,7 +186,10 @@ fn changes(images: &Images) -> Vec<(&'static str, Change)> {
         ("index-altered", Box::new(|files| *files[1].1.last_mut().unwrap() = b' ')),
         ("index-shorter", Box::new(|files| files[1].1.truncate(9))),
         ("behind", Box::new(|files| files.push(("z".to_owned(), b"z".to_vec())))),
-        ("other-folder", Box::new(move |files| files[one].0 = files[one].0.replace("sha256", "sha512"))),
+        (
+            "other-folder",
+            Box::new(move |files| files[one].0 = files[one].0.replace("sha256", "sha512")),
+        ),
     ]
 }
 
@@ -249,8 +264,14 @@ fn script_refuses_a_signed_list_of_images_that_contradicts_itself() {
         ("more", r#"s/"format":1/"format":1,"more":1/"#.to_owned()),
         ("zero", r#"s/"size":\([0-9]*\)}/"size":0}/"#.to_owned()),
         ("twice", r#"s/\({"digest":"sha256:[0-9a-f]*","size":[0-9]*}\)/\1,\1/"#.to_owned()),
-        ("two-sizes", r#"s/\({"digest":"sha256:[0-9a-f]*","size":\)\([0-9]*}\)/\1\2,\19\2/"#.to_owned()),
-        ("order", r#"s/\({"digest":"sha256:[0-9a-f]*","size":[0-9]*}\),\({[^}]*}\)/\2,\1/"#.to_owned()),
+        (
+            "two-sizes",
+            r#"s/\({"digest":"sha256:[0-9a-f]*","size":\)\([0-9]*}\)/\1\2,\19\2/"#.to_owned(),
+        ),
+        (
+            "order",
+            r#"s/\({"digest":"sha256:[0-9a-f]*","size":[0-9]*}\),\({[^}]*}\)/\2,\1/"#.to_owned(),
+        ),
         ("unused", format!(r#"s/{{"digest"/{{"digest":"sha256:{zeros}","size":1}},{{"digest"/"#)),
         ("unlisted", r#"s/\[{"digest":"sha256:[0-9a-f]*","size":[0-9]*},/[/"#.to_owned()),
         (

@@ -40,7 +40,10 @@ fn d04b_a_name_leaves_room_for_its_suffixes() {
     let long = |length: usize| format!("release.name = \"{}\"", "a".repeat(length));
     // `-claude-relay` has 13 characters.
     expect(load_dev, &[(&long(37), &[]), (&long(38), &["RB0310 release.name"])]);
-    expect(load_dev, &[(&format!("{}\nnameOverride = \"bcdefgh\"", long(45)), &["RB0310 nameOverride"])]);
+    expect(
+        load_dev,
+        &[(&format!("{}\nnameOverride = \"bcdefgh\"", long(45)), &["RB0310 nameOverride"])],
+    );
 }
 
 #[test]
@@ -110,7 +113,10 @@ fn d11_a_key_without_effect_is_named() {
     expect(
         load_dev,
         &[
-            ("storage.logs.persistence.enabled = true", &["RB0404 storage.logs.persistence.enabled"]),
+            (
+                "storage.logs.persistence.enabled = true",
+                &["RB0404 storage.logs.persistence.enabled"],
+            ),
             ("storage.logs = { mode = \"pvc\" }", &["RB0413 storage.logs.persistence.enabled"]),
             (
                 "storage.logs = { mode = \"emptyDir\", fluentbit.output.type = \"stdout\" }",
@@ -124,7 +130,10 @@ fn d11_a_key_without_effect_is_named() {
                 "storage.logs = { mode = \"forward\", fluentbit.output.type = \"stdout\" }",
                 &["RB0504 storage.logs.fluentbit.output.type"],
             ),
-            ("serviceMonitor = { enabled = true, port = \"metrics\" }", &["RB0341 serviceMonitor.port"]),
+            (
+                "serviceMonitor = { enabled = true, port = \"metrics\" }",
+                &["RB0341 serviceMonitor.port"],
+            ),
         ],
     );
 }
@@ -141,11 +150,14 @@ fn d13_data_lives_in_an_empty_dir_only() {
 
 #[test]
 fn d14_a_volume_for_one_node_is_not_shared() {
-    let logs =
-        |more: &str| format!("storage.logs = {{ mode = \"pvc\", persistence.enabled = true }}\n{more}");
+    let logs = |more: &str| {
+        format!("storage.logs = {{ mode = \"pvc\", persistence.enabled = true }}\n{more}")
+    };
     let external = |more: &str| format!("storage.data.external.enabled = true\n{more}");
-    let (of_logs, of_data): (&[&str], &[&str]) =
-        (&["RB0322 storage.logs.persistence.accessMode"], &["RB0322 storage.data.external.accessMode"]);
+    let (of_logs, of_data): (&[&str], &[&str]) = (
+        &["RB0322 storage.logs.persistence.accessMode"],
+        &["RB0322 storage.data.external.accessMode"],
+    );
     expect(
         load_dev,
         &[
@@ -164,17 +176,19 @@ fn d14_a_volume_for_one_node_is_not_shared() {
         ],
     );
     let loaded = load_dev(&logs("replicaCount = 2"));
-    assert!(
-        words(&loaded)
-            .contains("`storage.logs.persistence.accessMode = \"ReadWriteMany\"`, or `replicaCount = 1`")
-    );
+    assert!(words(&loaded).contains(
+        "`storage.logs.persistence.accessMode = \"ReadWriteMany\"`, or `replicaCount = 1`"
+    ));
 }
 
 #[test]
 fn d15_an_image_of_fluent_bit_that_is_too_old_is_refused() {
     expect(
         load_dev,
-        &[("storage.logs.fluentbit.image.tag = \"2.2.0\"", &["RB0500 storage.logs.fluentbit.image.tag"])],
+        &[(
+            "storage.logs.fluentbit.image.tag = \"2.2.0\"",
+            &["RB0500 storage.logs.fluentbit.image.tag"],
+        )],
     );
 }
 
@@ -223,7 +237,9 @@ fn d17_no_container_leaves_the_restricted_standard() {
             ),
             (
                 "podAnnotations = { \"container.apparmor.security.beta.kubernetes.io/claude-relay\" = \"unconfined\" }",
-                &["RB0160 podAnnotations.\"container.apparmor.security.beta.kubernetes.io/claude-relay\""],
+                &[
+                    "RB0160 podAnnotations.\"container.apparmor.security.beta.kubernetes.io/claude-relay\"",
+                ],
             ),
             (
                 "podAnnotations = { \"container.apparmor.security.beta.kubernetes.io/claude-relay\" = \"runtime/default\" }",
@@ -264,7 +280,12 @@ fn d20_an_autoscaler_has_bounds_targets_and_requests() {
                 &scaled("targetCPUUtilizationPercentage = 0"),
                 &["RB0321 autoscaling.targetCPUUtilizationPercentage"],
             ),
-            (&scaled("targetCPUUtilizationPercentage = 0, targetMemoryUtilizationPercentage = 80"), &[]),
+            (
+                &scaled(
+                    "targetCPUUtilizationPercentage = 0, targetMemoryUtilizationPercentage = 80",
+                ),
+                &[],
+            ),
         ],
     );
     let gap = "extraContainers = [{ name = \"side\", image = \"a/b:1\" }]";
@@ -312,13 +333,19 @@ fn d24_no_key_and_no_variable_stands_twice() {
                 "podLabels.\"app.kubernetes.io/instance\" = \"x\"",
                 &["RB0103 podLabels.\"app.kubernetes.io/instance\""],
             ),
-            ("podAnnotations.\"checksum/config\" = \"x\"", &["RB0103 podAnnotations.\"checksum/config\""]),
+            (
+                "podAnnotations.\"checksum/config\" = \"x\"",
+                &["RB0103 podAnnotations.\"checksum/config\""],
+            ),
             (
                 "extraEnv = [{ name = \"A\", value = \"1\" }, { name = \"A\", value = \"2\" }]",
                 &["RB0131 extraEnv[1].name"],
             ),
             ("extraEnv = [{ name = \"REDIS_HOST\", value = \"x\" }]", &["RB0132 extraEnv[0].name"]),
-            ("extraEnv = [{ name = \"NODE_OPTIONS\", value = \"x\" }]", &["RB0132 extraEnv[0].name"]),
+            (
+                "extraEnv = [{ name = \"NODE_OPTIONS\", value = \"x\" }]",
+                &["RB0132 extraEnv[0].name"],
+            ),
         ],
     );
     let loaded = load_dev("extraEnv = [{ name = \"LOG_LEVEL\", value = \"debug\" }]");

@@ -24,7 +24,10 @@ fn amounts_are_amounts_and_limits_are_not_below_requests() {
             ("resources.requests.cpu = 2\nresources.limits.cpu = 2", &[]),
             ("resources.limits.memroy = \"1Gi\"", &["RB0113 resources.limits.memroy"]),
             ("resources.limits.\"example.com/gpu\" = 1", &[]),
-            ("resources.requests.\"example.com/gpu\" = 1", &["RB0111 resources.limits.\"example.com/gpu\""]),
+            (
+                "resources.requests.\"example.com/gpu\" = 1",
+                &["RB0111 resources.limits.\"example.com/gpu\""],
+            ),
             ("resources.limits.hugepages-2Mi = \"4Mi\"", &[]),
         ],
     );
@@ -45,7 +48,10 @@ fn tolerations_tolerate_something() {
             ),
             (&toleration("value = \"b\""), &["RB0120 tolerations[0].key"]),
             (&toleration("key = \"a\", effect = \"NoRun\""), &["RB0120 tolerations[0].effect"]),
-            (&toleration("key = \"a\", tolerationSeconds = 5"), &["RB0120 tolerations[0].tolerationSeconds"]),
+            (
+                &toleration("key = \"a\", tolerationSeconds = 5"),
+                &["RB0120 tolerations[0].tolerationSeconds"],
+            ),
             ("redis.tolerations = [{ value = \"b\" }]", &["RB0120 redis.tolerations[0].key"]),
         ],
     );
@@ -59,9 +65,12 @@ fn an_affinity_can_be_met() {
         )
     };
     let pod = |text: &str| {
-        format!("affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution = [{{ {text} }}]")
+        format!(
+            "affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution = [{{ {text} }}]"
+        )
     };
-    let terms = "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
+    let terms =
+        "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
     let preferred = "affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0]";
     let expression = |text: &str| node(&format!("[{{ matchExpressions = [{{ {text} }}] }}]"));
     let of_terms = |code: &str, rest: &str| format!("{code} {terms}{rest}");
@@ -106,7 +115,8 @@ fn an_affinity_can_be_met() {
 
 #[test]
 fn a_spread_counts_something() {
-    let spread = |text: &str| format!("topologySpreadConstraints = [{{ topologyKey = \"zone\", {text} }}]");
+    let spread =
+        |text: &str| format!("topologySpreadConstraints = [{{ topologyKey = \"zone\", {text} }}]");
     let soft = "maxSkew = 1, whenUnsatisfiable = \"ScheduleAnyway\"";
     expect(
         load_dev,
@@ -121,7 +131,10 @@ fn a_spread_counts_something() {
                 &["RB0123 topologySpreadConstraints[0].whenUnsatisfiable"],
             ),
             (
-                &format!("kubernetes.version = \"1.27\"\n{}", spread(&format!("{soft}, minDomains = 2"))),
+                &format!(
+                    "kubernetes.version = \"1.27\"\n{}",
+                    spread(&format!("{soft}, minDomains = 2"))
+                ),
                 &["RB0123 topologySpreadConstraints[0].minDomains"],
             ),
             (
@@ -145,7 +158,10 @@ fn labels_and_annotations_have_their_form() {
             ("nodeSelector.\"/x\" = \"y\"", &["RB0102 nodeSelector.\"/x\""]),
             ("redis.nodeSelector.disk = \"ssd\"", &[]),
             ("imagePullSecrets = [{ name = \"A\" }]", &["RB0105 imagePullSecrets[0].name"]),
-            ("imagePullSecrets = [{ name = \"a\" }, { name = \"a\" }]", &["RB0105 imagePullSecrets[1]"]),
+            (
+                "imagePullSecrets = [{ name = \"a\" }, { name = \"a\" }]",
+                &["RB0105 imagePullSecrets[1]"],
+            ),
             ("priorityClassName = \"system-node-critical\"", &["RB0124 priorityClassName"]),
         ],
     );
@@ -170,11 +186,15 @@ fn variables_have_a_name_and_one_source() {
             ),
             (&variable("name = \"A\", valueFrom = {}"), &["RB0133 extraEnv[0].valueFrom"]),
             (
-                &variable("name = \"A\", valueFrom = { fieldRef = { fieldPath = \"metadata.nam\" } }"),
+                &variable(
+                    "name = \"A\", valueFrom = { fieldRef = { fieldPath = \"metadata.nam\" } }",
+                ),
                 &["RB0133 extraEnv[0].valueFrom.fieldRef.fieldPath"],
             ),
             (
-                &variable("name = \"A\", valueFrom = { secretKeyRef = { name = \"S\", key = \"a/b\" } }"),
+                &variable(
+                    "name = \"A\", valueFrom = { secretKeyRef = { name = \"S\", key = \"a/b\" } }",
+                ),
                 &[
                     "RB0105 extraEnv[0].valueFrom.secretKeyRef.key",
                     "RB0105 extraEnv[0].valueFrom.secretKeyRef.name",
@@ -198,7 +218,10 @@ fn volumes_have_a_free_name_and_one_allowed_source() {
                 &volume("name = \"a\", emptyDir = {}, secret = { secretName = \"s\" }"),
                 &["RB0141 extraVolumes[0]"],
             ),
-            (&volume("name = \"a\", hostPath = { path = \"/\" }"), &["RB0160 extraVolumes[0].hostPath"]),
+            (
+                &volume("name = \"a\", hostPath = { path = \"/\" }"),
+                &["RB0160 extraVolumes[0].hostPath"],
+            ),
             (
                 &volume("name = \"a\", secret = { secretName = \"S\" }"),
                 &["RB0105 extraVolumes[0].secret.secretName"],
@@ -214,7 +237,9 @@ fn volumes_have_a_free_name_and_one_allowed_source() {
 #[test]
 fn mounts_have_a_volume_and_hide_nothing() {
     let mount = |text: &str| {
-        format!("extraVolumes = [{{ name = \"ca\", emptyDir = {{}} }}]\nextraVolumeMounts = [{{ {text} }}]")
+        format!(
+            "extraVolumes = [{{ name = \"ca\", emptyDir = {{}} }}]\nextraVolumeMounts = [{{ {text} }}]"
+        )
     };
     let at = |path: &str| mount(&format!("name = \"ca\", mountPath = \"{path}\""));
     expect(
@@ -230,7 +255,10 @@ fn mounts_have_a_volume_and_hide_nothing() {
             (&at("etc"), &["RB0143 extraVolumeMounts[0].mountPath"]),
             (&at("/a/../b"), &["RB0143 extraVolumeMounts[0].mountPath"]),
             (&mount("name = \"cd\", mountPath = \"/x\""), &["RB0142 extraVolumeMounts[0].name"]),
-            (&mount("name = \"external-data\", mountPath = \"/x\""), &["RB0142 extraVolumeMounts[0].name"]),
+            (
+                &mount("name = \"external-data\", mountPath = \"/x\""),
+                &["RB0142 extraVolumeMounts[0].name"],
+            ),
             (
                 &mount("name = \"ca\", mountPath = \"/x\", subPath = \"../y\""),
                 &["RB0143 extraVolumeMounts[0].subPath"],
@@ -278,7 +306,12 @@ fn containers_have_a_free_name_an_image_and_free_ports() {
                 &container("env = [{ name = \"A\" }, { name = \"A\" }]"),
                 &["RB0131 extraContainers[0].env[1].name"],
             ),
-            (&container("volumeMounts = [{ name = \"logs\", mountPath = \"/logs\", readOnly = true }]"), &[]),
+            (
+                &container(
+                    "volumeMounts = [{ name = \"logs\", mountPath = \"/logs\", readOnly = true }]",
+                ),
+                &[],
+            ),
             (
                 &container("volumeMounts = [{ name = \"log\", mountPath = \"/logs\" }]"),
                 &["RB0142 extraContainers[0].volumeMounts[0].name"],
@@ -314,7 +347,10 @@ fn each_kind_of_container_has_its_fields() {
                 &container("livenessProbe = { tcpSocket = { port = 1, host = \"10.0.0.1\" } }"),
                 &["RB0160 extraContainers[0].livenessProbe"],
             ),
-            (&container("restartPolicy = \"Always\""), &["RB0153 extraContainers[0].restartPolicy"]),
+            (
+                &container("restartPolicy = \"Always\""),
+                &["RB0153 extraContainers[0].restartPolicy"],
+            ),
             (&init(probe), &["RB0153 initContainers[0].livenessProbe"]),
             (
                 &format!(
@@ -324,7 +360,10 @@ fn each_kind_of_container_has_its_fields() {
                 &[],
             ),
             (&init("restartPolicy = \"Always\""), &["RB0170 initContainers[0].restartPolicy"]),
-            (&container("imagePullPolicy = \"always\""), &["RB0153 extraContainers[0].imagePullPolicy"]),
+            (
+                &container("imagePullPolicy = \"always\""),
+                &["RB0153 extraContainers[0].imagePullPolicy"],
+            ),
         ],
     );
 }
@@ -347,7 +386,9 @@ fn peers_and_ports_of_policies_have_their_form() {
         ),
         (from("ipBlock = { cidr = \"10.0.0.0/8\", except = [\"10.1.0.0/16\"] }"), vec![]),
         (
-            from("ipBlock = { cidr = \"10.0.0.0/8\", except = [\"10.0.0.0/8\", \"192.168.0.0/16\"] }"),
+            from(
+                "ipBlock = { cidr = \"10.0.0.0/8\", except = [\"10.0.0.0/8\", \"192.168.0.0/16\"] }",
+            ),
             vec![
                 "RB0173 networkPolicy.ingressFrom[0].ipBlock.except[0]".into(),
                 "RB0173 networkPolicy.ingressFrom[0].ipBlock.except[1]".into(),
@@ -420,7 +461,8 @@ fn mode_in_decimal_that_looks_octal_is_refused() {
             "extraVolumes = [{{ name = \"a\", {source} }}]\nextraVolumeMounts = [{{ name = \"a\", mountPath = \"/etc/a\" }}]"
         )
     };
-    let secret = |mode: &str| volume(&format!("secret = {{ secretName = \"a\", defaultMode = {mode} }}"));
+    let secret =
+        |mode: &str| volume(&format!("secret = {{ secretName = \"a\", defaultMode = {mode} }}"));
     let item = volume(
         "projected = { sources = [{ secret = { name = \"a\", items = [{ key = \"k\", path = \"p\", mode = 755 }] } }] }",
     );

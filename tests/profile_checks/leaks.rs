@@ -32,7 +32,10 @@ const SECRETS: [(&str, &str); 12] = [
         "extraEnv = [\n  { name = \"A\", value = \"b\" },\n  { name = \"API_TOKEN\", value = \"SECRET\" },\n]",
     ),
     ("", "extraContainers = [{ name = \"a\", image = \"a:1\", args = [\"--password=SECRET\"] }]"),
-    ("storage.logs.fluentbit.output", "type = \"es\"\nconfig = { host = \"es\", http_passwd = \"SECRET\" }"),
+    (
+        "storage.logs.fluentbit.output",
+        "type = \"es\"\nconfig = { host = \"es\", http_passwd = \"SECRET\" }",
+    ),
     ("", "[[extraEnv]]\nname = \"SMTP_PASSWORD\"\nvalue = \"SECRET\""),
 ];
 
@@ -46,7 +49,12 @@ fn shipped(name: &str) -> String {
 }
 
 /// Returns a text with a secret in its table, and the range of bytes around the secret.
-fn with_secret(text: &str, table: &str, lines: &str, value: &str) -> (String, std::ops::Range<usize>) {
+fn with_secret(
+    text: &str,
+    table: &str,
+    lines: &str,
+    value: &str,
+) -> (String, std::ops::Range<usize>) {
     let lines = lines.replace("SECRET", value);
     let header = format!("[{table}]\n");
     let at = match text.find(&header) {

@@ -1,4 +1,5 @@
-//! What the checks find: each rule with a profile that breaks it, and the shipped profiles, which break none.
+//! What the checks find: each rule with a profile that breaks it, and the shipped profiles, which
+//! break none.
 
 mod defects;
 mod fragments;
@@ -27,7 +28,8 @@ struct Files {
 
 impl ProfileFiles for Files {
     fn profile(&self, name: &str) -> Result<(String, Vec<u8>), String> {
-        let bytes = self.profiles.get(name).ok_or_else(|| format!("there is no profile `{name}`"))?;
+        let bytes =
+            self.profiles.get(name).ok_or_else(|| format!("there is no profile `{name}`"))?;
         Ok((format!("profiles/{name}.toml"), bytes.clone()))
     }
 
@@ -95,6 +97,9 @@ fn expect(load: fn(&str) -> Loaded, cases: &[(&str, &[&str])]) {
     for (text, expected) in cases {
         let loaded = load(text);
         assert_eq!(findings(&loaded), *expected, "of\n{text}\n{}", words(&loaded));
-        assert!(loaded.diagnostics.iter().all(|finding| finding.help.is_some()), "no remedy for\n{text}");
+        assert!(
+            loaded.diagnostics.iter().all(|finding| finding.help.is_some()),
+            "no remedy for\n{text}"
+        );
     }
 }

@@ -11,7 +11,10 @@ fn the_relay_listens_where_it_is_asked() {
             ("config.host = \"::\"", &[]),
             ("config.port = 2020", &["RB0306 config.port"]),
             ("config.port = 7979", &[]),
-            ("config.port = 7979\nserviceMonitor.enabled = true", &["RB0306 serviceMonitor.exporter.port"]),
+            (
+                "config.port = 7979\nserviceMonitor.enabled = true",
+                &["RB0306 serviceMonitor.exporter.port"],
+            ),
             ("config.port = 2020\nstorage.logs.mode = \"emptyDir\"", &[]),
         ],
     );
@@ -23,7 +26,10 @@ fn an_authority_is_mounted() {
     let mount = "extraVolumes = [{ name = \"ca\", secret = { secretName = \"ca\" } }]\nextraVolumeMounts = [{ name = \"ca\", mountPath = \"/etc/relay\" }]";
     expect(
         load_dev,
-        &[(authority, &["RB0416 config.nodeExtraCaCerts"]), (&format!("{authority}\n{mount}"), &[])],
+        &[
+            (authority, &["RB0416 config.nodeExtraCaCerts"]),
+            (&format!("{authority}\n{mount}"), &[]),
+        ],
     );
 }
 
@@ -34,7 +40,10 @@ fn an_ingress_fits_together() {
     expect(
         load_strict,
         &[
-            (&ingress("className = \"nginx\""), &["RB0405 ingress.tls", "RB0407 ingress.hosts[0].host"]),
+            (
+                &ingress("className = \"nginx\""),
+                &["RB0405 ingress.tls", "RB0407 ingress.hosts[0].host"],
+            ),
             (&ingress(host), &["RB0405 ingress.tls"]),
             (
                 &ingress(&format!(
@@ -63,13 +72,20 @@ fn an_ingress_fits_together() {
     expect(
         load_dev,
         &[
-            (&ingress("hosts = [{ host = \"a.b\" }, { host = \"a.b\" }]"), &["RB0331 ingress.hosts[1].host"]),
             (
-                &ingress("hosts = [{ host = \"a.b\", paths = [{ path = \"/x\" }, { path = \"/x\" }] }]"),
+                &ingress("hosts = [{ host = \"a.b\" }, { host = \"a.b\" }]"),
+                &["RB0331 ingress.hosts[1].host"],
+            ),
+            (
+                &ingress(
+                    "hosts = [{ host = \"a.b\", paths = [{ path = \"/x\" }, { path = \"/x\" }] }]",
+                ),
                 &["RB0331 ingress.hosts[0].paths[1].path"],
             ),
             (
-                &ingress("routes = \"known\", hosts = [{ host = \"a.b\", paths = [{ path = \"/x\" }] }]"),
+                &ingress(
+                    "routes = \"known\", hosts = [{ host = \"a.b\", paths = [{ path = \"/x\" }] }]",
+                ),
                 &["RB0333 ingress.hosts[0].paths[0].path"],
             ),
             (&ingress("routes = \"known\", hosts = [{ host = \"a.b\" }]"), &[]),
@@ -87,7 +103,9 @@ fn a_route_belongs_to_a_gateway() {
             (&gateway("parentRefs = [{ name = \"public\" }]"), &[]),
             (&gateway("parentRefs = [{ name = \"\" }]"), &["RB0335 gateway.parentRefs[0].name"]),
             (
-                &gateway("parentRefs = [{ name = \"public\" }], hostnames = [\"a.b\", \"a.b\", \"\"]"),
+                &gateway(
+                    "parentRefs = [{ name = \"public\" }], hostnames = [\"a.b\", \"a.b\", \"\"]",
+                ),
                 &["RB0331 gateway.hostnames[1]", "RB0331 gateway.hostnames[2]"],
             ),
         ],
@@ -96,7 +114,8 @@ fn a_route_belongs_to_a_gateway() {
 
 #[test]
 fn a_policy_lets_through_what_the_relay_needs() {
-    let policy = |egress: &str| format!("networkPolicy = {{ enabled = true, egressTo = {egress} }}");
+    let policy =
+        |egress: &str| format!("networkPolicy = {{ enabled = true, egressTo = {egress} }}");
     let external = |host: &str, egress: &str| {
         format!(
             "redis.enabled = false\nexternalRedis = {{ host = \"{host}\", port = 6380 }}\n{}",
@@ -105,7 +124,9 @@ fn a_policy_lets_through_what_the_relay_needs() {
     };
     let blocked: &[&str] = &["RB0370 networkPolicy.egressTo"];
     let to = |cidr: &str, port: u16| {
-        format!("[{{ to = [{{ ipBlock = {{ cidr = \"{cidr}\" }} }}], ports = [{{ port = {port} }}] }}]")
+        format!(
+            "[{{ to = [{{ ipBlock = {{ cidr = \"{cidr}\" }} }}], ports = [{{ port = {port} }}] }}]"
+        )
     };
     expect(
         load_dev,
@@ -171,7 +192,9 @@ fn a_service_monitor_finds_its_service() {
                 &["RB0344 serviceMonitor.namespaceSelector"],
             ),
             (
-                &monitor("namespace = \"m\", namespaceSelector.matchNames = [\"other\", \"claude-relay\"]"),
+                &monitor(
+                    "namespace = \"m\", namespaceSelector.matchNames = [\"other\", \"claude-relay\"]",
+                ),
                 &["RB0344 serviceMonitor.namespaceSelector"],
             ),
             (
@@ -204,8 +227,14 @@ fn proxy_for_the_whole_relay_is_refused_with_the_accounts_as_remedy() {
     ] {
         let loaded = load_dev(text);
         let found = words(&loaded);
-        assert!(loaded.diagnostics.has_errors() && found.starts_with("Error[RB0307]"), "{text}: {found}");
-        assert!(found.contains("each account") && found.contains("networkPolicy.egressTo"), "{found}");
+        assert!(
+            loaded.diagnostics.has_errors() && found.starts_with("Error[RB0307]"),
+            "{text}: {found}"
+        );
+        assert!(
+            found.contains("each account") && found.contains("networkPolicy.egressTo"),
+            "{found}"
+        );
         assert!(!found.contains("hunter2"), "{found}");
     }
     assert_eq!(findings(&load_dev("extraEnv = [{ name = \"NO_PROXY\", value = \"a\" }]")), [""; 0]);
@@ -240,8 +269,9 @@ fn routes_have_an_end() {
     };
     let host = |index: usize| format!("{{ host = \"h{index}.example\" }}");
     let path = |index: usize| format!("{{ path = \"/p{index}\" }}");
-    let paths =
-        |count: usize| format!("ingress.hosts = [{{ host = \"a.b\", paths = {} }}]", many(count, path));
+    let paths = |count: usize| {
+        format!("ingress.hosts = [{{ host = \"a.b\", paths = {} }}]", many(count, path))
+    };
     let lists: [(&str, usize, Item); 5] = [
         ("ingress.hosts", 200, host),
         ("ingress.blockedPaths", 50, |index| format!("\"/b{index}\"")),
@@ -262,7 +292,8 @@ fn routes_have_an_end() {
     expect(load_dev, &[(&paths(100), &[]), (&paths(101), &["RB0338 ingress.hosts[0].paths"])]);
 
     let begin = std::time::Instant::now();
-    let flood = load_dev(&format!("ingress.enabled = true\ningress.hosts = {}", many(30_000, host)));
+    let flood =
+        load_dev(&format!("ingress.enabled = true\ningress.hosts = {}", many(30_000, host)));
     assert_eq!(findings(&flood), ["RB0338 ingress.hosts"]);
     assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
 }

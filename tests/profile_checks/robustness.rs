@@ -1,6 +1,7 @@
 //! Whatever a file holds, loading it ends with diagnostics: no panic, no overflow, no long wait.
 //!
-//! `PROPTEST_CASES=1000000 cargo test --release --test profile_checks robustness` runs a million cases.
+//! `PROPTEST_CASES=1000000 cargo test --release --test profile_checks robustness` runs a million
+//! cases.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -158,7 +159,10 @@ fn a_megabyte_of_mistakes_is_refused_in_time() {
     let many = format!("extraEnv = [{}]", "{ name = \"1\" },".repeat(60_000));
     assert_eq!(refused(many.as_bytes()), ["RB0130", "RB0131"]);
     assert_eq!(refused(format!("{} = 1", "a".repeat(1_000_000)).as_bytes()), ["RB0001"]);
-    assert_eq!(refused(format!("config.logLevel = \"{}\"", "a".repeat(1_000_000)).as_bytes()), ["RB0004"]);
+    assert_eq!(
+        refused(format!("config.logLevel = \"{}\"", "a".repeat(1_000_000)).as_bytes()),
+        ["RB0004"]
+    );
 }
 
 #[test]
@@ -184,7 +188,10 @@ fn a_key_with_a_control_character_is_refused() {
 fn a_text_that_is_not_utf_8_names_the_file_and_not_the_other_profiles() {
     let loaded = load_bytes(b"a = \"\xff\"");
     let said = super::words(&loaded);
-    assert!(said.contains("RB0007") && said.contains("`profiles/p.toml` is not UTF-8 (byte 5)"), "{said}");
+    assert!(
+        said.contains("RB0007") && said.contains("`profiles/p.toml` is not UTF-8 (byte 5)"),
+        "{said}"
+    );
     assert!(!said.contains("the profiles here are"), "{said}");
 }
 
@@ -197,8 +204,10 @@ fn a_set_that_is_not_toml_gets_the_remedy_for_what_was_meant() {
         ("redis.enabled= ", "a value is missing"),
         ("config.logLevel=info", "--set 'config.logLevel=\"info\"'"),
     ] {
-        let files =
-            super::Files { profiles: [("p".to_owned(), Vec::new())].into(), ..super::Files::default() };
+        let files = super::Files {
+            profiles: [("p".to_owned(), Vec::new())].into(),
+            ..super::Files::default()
+        };
         let said = super::words(&relay_bundle::profile::load("p", &[set.to_owned()], &files));
         assert!(said.contains("RB0009") && said.contains(remedy), "{set}: {said}");
     }

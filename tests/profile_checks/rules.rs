@@ -56,8 +56,10 @@ fn memory_is_enough_for_what_fills_it() {
 fn a_budget_lets_a_node_be_drained() {
     let budget = |more: &str| format!("podDisruptionBudget = {{ enabled = true, {more} }}");
     let of = |pods: u8, more: &str| format!("replicaCount = {pods}\n{}", budget(more));
-    let (min, max): (&[&str], &[&str]) =
-        (&["RB0325 podDisruptionBudget.minAvailable"], &["RB0325 podDisruptionBudget.maxUnavailable"]);
+    let (min, max): (&[&str], &[&str]) = (
+        &["RB0325 podDisruptionBudget.minAvailable"],
+        &["RB0325 podDisruptionBudget.maxUnavailable"],
+    );
     expect(
         load_dev,
         &[
@@ -81,8 +83,9 @@ fn a_budget_lets_a_node_be_drained() {
 
 #[test]
 fn a_strategy_can_replace_pods() {
-    let rolling =
-        |more: &str| format!("strategy = {{ type = \"RollingUpdate\", rollingUpdate = {{ {more} }} }}");
+    let rolling = |more: &str| {
+        format!("strategy = {{ type = \"RollingUpdate\", rollingUpdate = {{ {more} }} }}")
+    };
     expect(
         load_dev,
         &[
@@ -96,7 +99,10 @@ fn a_strategy_can_replace_pods() {
             // The bundle's own `maxUnavailable` is 0.
             (&rolling("maxSurge = \"0%\""), &["RB0172 strategy.rollingUpdate"]),
             (&rolling("maxSurge = \"200%\", maxUnavailable = 0"), &[]),
-            (&rolling("maxUnavailable = \"200%\""), &["RB0171 strategy.rollingUpdate.maxUnavailable"]),
+            (
+                &rolling("maxUnavailable = \"200%\""),
+                &["RB0171 strategy.rollingUpdate.maxUnavailable"],
+            ),
             ("replicaCount = 0", &["RB0411 replicaCount"]),
         ],
     );
@@ -104,14 +110,18 @@ fn a_strategy_can_replace_pods() {
 
 #[test]
 fn one_pod_volumes_need_a_server_that_knows_them() {
-    let external =
-        |mode: &str| format!("storage.data.external = {{ enabled = true, accessMode = \"{mode}\" }}");
+    let external = |mode: &str| {
+        format!("storage.data.external = {{ enabled = true, accessMode = \"{mode}\" }}")
+    };
     expect(
         load_dev,
         &[
             (&external("ReadWriteOncePod"), &["RB0170 storage.data.external.accessMode"]),
             (&format!("kubernetes.version = \"1.29\"\n{}", external("ReadWriteOncePod")), &[]),
-            ("redis.persistence.accessMode = \"ReadWriteOncePod\"", &["RB0170 redis.persistence.accessMode"]),
+            (
+                "redis.persistence.accessMode = \"ReadWriteOncePod\"",
+                &["RB0170 redis.persistence.accessMode"],
+            ),
         ],
     );
 }
@@ -119,7 +129,10 @@ fn one_pod_volumes_need_a_server_that_knows_them() {
 #[test]
 fn redis_without_a_volume_is_for_development() {
     expect(load_dev, &[("redis.persistence.enabled = false", &[])]);
-    expect(load_strict, &[("redis.persistence.enabled = false", &["RB0414 redis.persistence.enabled"])]);
+    expect(
+        load_strict,
+        &[("redis.persistence.enabled = false", &["RB0414 redis.persistence.enabled"])],
+    );
     expect(
         load_dev,
         &[(
@@ -175,7 +188,8 @@ fn large_requests_fit_into_the_memory_or_are_warned_of() {
             ("config.nodeMaxOldSpaceMb = 64", warned),
         ],
     );
-    let told = words(&load_dev("config.requestMaxSizeMb = 60\nresources.limits.memory = \"512Mi\""));
+    let told =
+        words(&load_dev("config.requestMaxSizeMb = 60\nresources.limits.memory = \"512Mi\""));
     assert!(
         told.contains("need 555 MiB") && told.contains("\"555Mi\"") && told.contains("54 or less"),
         "{told}"
@@ -239,7 +253,12 @@ fn redis_is_new_enough_and_not_open_to_the_cluster() {
     let old: &[&str] = &["RB0351 redis.image.tag"];
     expect(
         load_dev,
-        &[(&image("6.2-alpine"), old), (&image("7.0"), &[]), (&image("8"), &[]), (&image("stable"), &[])],
+        &[
+            (&image("6.2-alpine"), old),
+            (&image("7.0"), &[]),
+            (&image("8"), &[]),
+            (&image("stable"), &[]),
+        ],
     );
     let open = load_bytes(b"schema = 1\n");
     assert!(findings(&open).contains(&"RB0417 redis.auth.enabled".to_owned()), "{}", words(&open));
@@ -253,8 +272,9 @@ fn a_finding_about_a_default_names_the_key() {
 
 #[test]
 fn nothing_is_said_about_defaults_that_stand_in_for_a_line_that_could_not_be_read() {
-    let loaded =
-        load_bytes(b"redis.enabled = false\nexternalRedis.host = redis.example.internal\nreplicaCount = 0\n");
+    let loaded = load_bytes(
+        b"redis.enabled = false\nexternalRedis.host = redis.example.internal\nreplicaCount = 0\n",
+    );
     assert_eq!(findings(&loaded), ["RB0001 ", "RB0411 replicaCount"]);
 }
 
@@ -268,9 +288,11 @@ fn nothing_is_said_about_what_an_item_lacks_because_of_a_misspelt_key() {
 fn nothing_is_said_about_a_default_that_stands_in_for_a_wrong_value() {
     let tls = "ingress.tls = [{ secretName = \"tls\", hosts = [\"relay.example.com\"] }]\ningress.className = \"nginx\"\ningress.enabled = true\n";
     let hosts = |hosts: &str| format!("{tls}ingress.hosts = {hosts}\n");
-    for text in
-        [hosts("\"relay.example.com\""), hosts("[\"relay.example.com\"]"), hosts("[{ host = \"http://x\" }]")]
-    {
+    for text in [
+        hosts("\"relay.example.com\""),
+        hosts("[\"relay.example.com\"]"),
+        hosts("[{ host = \"http://x\" }]"),
+    ] {
         let loaded = load_strict(&text);
         assert!(loaded.diagnostics.has_errors());
         assert!(!words(&loaded).contains("RB0407"), "{}", words(&loaded));

@@ -9,7 +9,8 @@ use super::{Files, expect, findings, load_bytes, load_dev, load_strict, words};
 
 #[test]
 fn literal_secrets_are_for_development_only_and_never_shown() {
-    let literal = "config.jwtSecret = \"hunter2-hunter2\"\nredis.auth.password = { value = \"hunter2\" }";
+    let literal =
+        "config.jwtSecret = \"hunter2-hunter2\"\nredis.auth.password = { value = \"hunter2\" }";
     expect(load_dev, &[(&format!("redis.auth.enabled = true\n{literal}"), &[])]);
     expect(load_strict, &[(literal, &["RB0201 config.jwtSecret", "RB0201 redis.auth.password"])]);
     assert!(!words(&load_strict(literal)).contains("hunter2"));
@@ -17,8 +18,9 @@ fn literal_secrets_are_for_development_only_and_never_shown() {
 
 #[test]
 fn an_existing_secret_is_not_one_of_the_bundle() {
-    let existing =
-        |name: &str| format!("config.jwtSecret = {{ existing = {{ name = \"{name}\", key = \"k\" }} }}");
+    let existing = |name: &str| {
+        format!("config.jwtSecret = {{ existing = {{ name = \"{name}\", key = \"k\" }} }}")
+    };
     expect(
         load_strict,
         &[
@@ -35,15 +37,23 @@ fn a_sealed_secret_is_a_small_file_of_age_for_one_place() {
         ("secrets/good.age".to_owned(), sealed_for("claude-relay/claude-relay-sealed/jwt-secret")),
         ("secrets/old.age".to_owned(), without_place()),
         ("secrets/moved.age".to_owned(), sealed_for("plant-7/claude-relay-sealed/jwt-secret")),
-        ("secrets/swapped.age".to_owned(), sealed_for("claude-relay/claude-relay-sealed/admin-password")),
+        (
+            "secrets/swapped.age".to_owned(),
+            sealed_for("claude-relay/claude-relay-sealed/admin-password"),
+        ),
         ("secrets/cut.age".to_owned(), without_place()[..300].to_vec()),
         ("secrets/armour.age".to_owned(), b"-----BEGIN AGE ENCRYPTED FILE-----\nabc".to_vec()),
         ("secrets/clear.age".to_owned(), b"hunter2".to_vec()),
-        ("secrets/large.age".to_owned(), [b"age-encryption.org/v1\n".to_vec(), vec![0; 65536]].concat()),
+        (
+            "secrets/large.age".to_owned(),
+            [b"age-encryption.org/v1\n".to_vec(), vec![0; 65536]].concat(),
+        ),
     ]);
     let loaded = |text: &str| {
-        let profiles =
-            BTreeMap::from([("p".to_owned(), format!("release.environment = \"dev\"\n{text}").into_bytes())]);
+        let profiles = BTreeMap::from([(
+            "p".to_owned(),
+            format!("release.environment = \"dev\"\n{text}").into_bytes(),
+        )]);
         profile::load("p", &[], &Files { profiles, sealed: sealed.clone() })
     };
     let codes = |text: &str| {
@@ -94,14 +104,16 @@ fn sealed_secret_is_for_every_seal_recipient() {
 
 #[test]
 fn a_credential_in_a_variable_is_named_outside_dev() {
-    let variable = |name: &str| format!("extraEnv = [{{ name = \"{name}\", value = \"hunter2\" }}]");
+    let variable =
+        |name: &str| format!("extraEnv = [{{ name = \"{name}\", value = \"hunter2\" }}]");
     expect(load_dev, &[(&variable("LDAP_BIND_PASSWORD"), &[])]);
     let loaded = load_strict(&variable("LDAP_BIND_PASSWORD"));
     assert!(loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"));
     let loaded = load_strict(&variable("MY_TOKEN"));
     assert_eq!(findings(&loaded), ["RB0204 extraEnv[0].value"]);
     assert!(loaded.diagnostics.has_errors());
-    let loaded = load_strict("extraEnv = [{ name = \"LDAP_URL\", value = \"ldap://u:hunter2@h\" }]");
+    let loaded =
+        load_strict("extraEnv = [{ name = \"LDAP_URL\", value = \"ldap://u:hunter2@h\" }]");
     assert_eq!(findings(&loaded), ["RB0204 extraEnv[0].value"]);
     assert!(loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"));
 }
@@ -126,9 +138,11 @@ fn value_that_holds_a_credential_is_refused_outside_dev() {
         }
     }
     expect(load_dev, &[(&annotation("'https://u:hunter2@x/'"), &[])]);
-    for value in
-        ["'basic-auth'", "'{\"secretName\":\"oidc\"}'", "'https://auth.example/oauth2/auth?rd=$escaped'"]
-    {
+    for value in [
+        "'basic-auth'",
+        "'{\"secretName\":\"oidc\"}'",
+        "'https://auth.example/oauth2/auth?rd=$escaped'",
+    ] {
         assert_eq!(findings(&load_strict(&annotation(value))), [] as [&str; 0], "{value}");
     }
 }
@@ -140,15 +154,22 @@ fn a_url_of_the_config_map_holds_no_password() {
     assert!(loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"));
     // What is no URL at all is not shown either.
     let loaded = load_dev("config.priceMirrorBaseUrl = \"socks://user:hunter2@proxy\"");
-    assert!(loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"), "{}", words(&loaded));
+    assert!(
+        loaded.diagnostics.has_errors() && !words(&loaded).contains("hunter2"),
+        "{}",
+        words(&loaded)
+    );
 }
 
 #[test]
 fn a_missing_encrypted_file_gets_a_remedy_that_exists() {
     let loaded = load_strict("config.jwtSecret = { age = \"secrets/jwt.age\" }");
     assert_eq!(findings(&loaded), ["RB0210 config.jwtSecret"]);
-    let said =
-        format!("{} {}", words(&loaded), relay_bundle::profile::codes::find("RB0210").unwrap().explanation);
+    let said = format!(
+        "{} {}",
+        words(&loaded),
+        relay_bundle::profile::codes::find("RB0210").unwrap().explanation
+    );
     assert!(said.contains("folder of the profiles"), "{said}");
     assert!(said.contains("`relay-bundle secrets encrypt PROFILE KEY`"), "{said}");
 }
@@ -165,7 +186,8 @@ fn the_recovery_key_of_the_shipped_profiles_is_to_be_replaced() {
         ("dev", example, Some("RB0418 release.recoveryRecipients[0]")),
     ] {
         for list in ["recoveryRecipients", "sealRecipients"] {
-            let text = format!("release.environment = \"{environment}\"\nrelease.{list} = [{keys}]\n");
+            let text =
+                format!("release.environment = \"{environment}\"\nrelease.{list} = [{keys}]\n");
             let found = findings(&load_bytes(text.as_bytes()));
             let found = found.iter().find(|finding| finding.starts_with("RB0418"));
             let wanted = wanted.map(|wanted| wanted.replace("recoveryRecipients", list));

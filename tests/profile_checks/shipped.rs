@@ -1,4 +1,5 @@
-//! The profiles of the repository: free of errors, and with no warning but those that wait for digests and for a key.
+//! The profiles of the repository: free of errors, and with no warning but those that wait for
+//! digests and for a key.
 
 use std::path::{Path, PathBuf};
 
@@ -35,8 +36,10 @@ fn the_shipped_profiles_have_no_errors_and_no_warning_but_what_their_users_must_
     for name in ["dev", "production", "loki-logging", "pvc-logs"] {
         let loaded = profile::load(name, &[], &folder);
         assert!(loaded.profile.is_some(), "{name}:\n{}", words(&loaded));
-        let (brought, other): (Vec<_>, Vec<_>) =
-            loaded.diagnostics.iter().partition(|finding| ["RB0402", "RB0418"].contains(&finding.code));
+        let (brought, other): (Vec<_>, Vec<_>) = loaded
+            .diagnostics
+            .iter()
+            .partition(|finding| ["RB0402", "RB0418"].contains(&finding.code));
         assert!(other.is_empty(), "{name}:\n{}", words(&loaded));
         let keys = brought.iter().filter(|finding| finding.code == "RB0418").count();
         assert_eq!(keys, usize::from(name != "dev"), "{name}:\n{}", words(&loaded));

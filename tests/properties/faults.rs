@@ -1,4 +1,5 @@
-//! What can be wrong with a bundle. Reads only the objects and the index, none of the code that made them.
+//! What can be wrong with a bundle. Reads only the objects and the index, none of the code that
+//! made them.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,9 @@ pub(crate) fn faults(rendered: &Rendered) -> Vec<String> {
     let objects: Vec<&Value> = rendered.set.iter().map(|manifest| &manifest.object).collect();
     let mut faults = files(rendered);
     faults.extend(objects.iter().filter_map(|object| reads_back(object)));
-    faults.extend(Bundle::of_files(rendered.bundle.files.clone()).err().map(|error| error.to_string()));
+    faults.extend(
+        Bundle::of_files(rendered.bundle.files.clone()).err().map(|error| error.to_string()),
+    );
     faults.extend(selectors(&objects));
     faults.extend(unresolved(&objects, &rendered.bundle.index));
     for pod in objects.iter().filter_map(|object| object.pointer("/spec/template/spec")) {
@@ -67,8 +70,10 @@ fn is_subset(selector: &Value, labels: &Value) -> bool {
 
 /// Every selector of a workload, Service, budget and policy is about exactly one pod template.
 fn selectors(objects: &[&Value]) -> Vec<String> {
-    let templates: Vec<&Value> =
-        objects.iter().filter_map(|object| object.pointer("/spec/template/metadata/labels")).collect();
+    let templates: Vec<&Value> = objects
+        .iter()
+        .filter_map(|object| object.pointer("/spec/template/metadata/labels"))
+        .collect();
     let mut faults = Vec::new();
     for object in objects {
         let selector = match object["kind"].as_str().unwrap() {
@@ -93,8 +98,10 @@ fn selectors(objects: &[&Value]) -> Vec<String> {
 /// Returns the references that lead neither to the set nor to the contract.
 fn unresolved(objects: &[&Value], index: &Index) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut known: BTreeSet<(String, String)> =
-        objects.iter().map(|object| (text(&object["kind"]), text(&object["metadata"]["name"]))).collect();
+    let mut known: BTreeSet<(String, String)> = objects
+        .iter()
+        .map(|object| (text(&object["kind"]), text(&object["metadata"]["name"])))
+        .collect();
     known.extend(index.contract.iter().map(|wanted| (wanted.kind.clone(), wanted.name.clone())));
     known.insert(("ServiceAccount".into(), "default".into()));
     let mut found = BTreeSet::new();
@@ -141,7 +148,8 @@ fn referred(value: &Value, found: &mut BTreeSet<(String, String)>) {
         };
         if let Some(kind) = is(&NAMES) {
             add(&kind, inner);
-        } else if let Some(kind) = is(&OBJECTS).filter(|_| inner.get("optional") != Some(&Value::Bool(true)))
+        } else if let Some(kind) =
+            is(&OBJECTS).filter(|_| inner.get("optional") != Some(&Value::Bool(true)))
         {
             add(&kind, &inner["name"]);
         } else if let Some(kind) = is(&LISTS) {
@@ -157,14 +165,16 @@ fn referred(value: &Value, found: &mut BTreeSet<(String, String)>) {
     list.chain(fields).for_each(|inner| referred(inner, found));
 }
 
-/// Returns in what a pod does not meet the Pod Security Standard *restricted*, or leaves a resource open.
+/// Returns in what a pod does not meet the Pod Security Standard *restricted*, or leaves a resource
+/// open.
 fn unrestricted(pod: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     let context = &pod["securityContext"];
     if context["runAsNonRoot"] != true || context["seccompProfile"]["type"] != "RuntimeDefault" {
         faults.push(format!("the pod's security context is {context}"));
     }
-    let containers = ["initContainers", "containers"].into_iter().filter_map(|list| pod[list].as_array());
+    let containers =
+        ["initContainers", "containers"].into_iter().filter_map(|list| pod[list].as_array());
     for container in containers.flatten() {
         let (name, context) = (&container["name"], &container["securityContext"]);
         let confined = context["allowPrivilegeEscalation"] == false
@@ -174,7 +184,9 @@ fn unrestricted(pod: &Value) -> Vec<String> {
             && context["runAsUser"] != 0
             && context["privileged"] != true;
         let stated = ["limits", "requests"].into_iter().all(|bound| {
-            ["cpu", "memory"].into_iter().all(|amount| container["resources"][bound].get(amount).is_some())
+            ["cpu", "memory"]
+                .into_iter()
+                .all(|amount| container["resources"][bound].get(amount).is_some())
         });
         if !confined || !stated {
             faults.push(format!("container {name}: {context} {}", container["resources"]));
@@ -191,7 +203,8 @@ fn each_kind_of_fault_is_found() {
     };
     let found = |change: &dyn Fn(&mut Vec<Value>, &mut Index)| {
         let rendered = sound();
-        let mut objects: Vec<Value> = rendered.set.iter().map(|manifest| manifest.object.clone()).collect();
+        let mut objects: Vec<Value> =
+            rendered.set.iter().map(|manifest| manifest.object.clone()).collect();
         let mut index = rendered.bundle.index;
         change(&mut objects, &mut index);
         let objects: Vec<&Value> = objects.iter().collect();
@@ -199,13 +212,15 @@ fn each_kind_of_fault_is_found() {
         let pods: Vec<String> = pods.flat_map(unrestricted).collect();
         [selectors(&objects), unresolved(&objects, &index), pods].concat().join("; ")
     };
-    let of =
-        |objects: &[Value], kind: &str| objects.iter().position(|object| object["kind"] == kind).unwrap();
+    let of = |objects: &[Value], kind: &str| {
+        objects.iter().position(|object| object["kind"] == kind).unwrap()
+    };
 
     assert_eq!(faults(&sound()), Vec::<String>::new());
     assert_eq!(found(&|_, _| {}), "");
     let no_contract = found(&|_, index| index.contract.clear());
-    for wanted in ["IngressClass nginx", "Secret claude-relay-generated", "Namespace claude-relay"] {
+    for wanted in ["IngressClass nginx", "Secret claude-relay-generated", "Namespace claude-relay"]
+    {
         assert!(no_contract.contains(wanted), "{no_contract}");
     }
     let twice = found(&|objects, _| {

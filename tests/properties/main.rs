@@ -1,4 +1,5 @@
-//! Random profiles: whatever can be written loads without a panic, and whatever is legal renders to a sound bundle.
+//! Random profiles: whatever can be written loads without a panic, and whatever is legal renders to
+//! a sound bundle.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -27,7 +28,8 @@ fn random_profiles_reach_most_keys() {
 fn a_legal_profile_renders_to_a_sound_bundle() {
     let (tried, legal) = (Cell::new(0), Cell::new(0));
     let refusals = RefCell::new(BTreeMap::<&str, usize>::new());
-    let mut runner = TestRunner::new(Config { cases: 200, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: 200, failure_persistence: None, ..Config::default() });
     let result = runner.run(&profiles(), |text| {
         tried.set(tried.get() + 1);
         let loaded = load(&text, &[]);
@@ -49,12 +51,19 @@ fn a_legal_profile_renders_to_a_sound_bundle() {
         panic!("{error}");
     }
     // A generator whose profiles are mostly refused proves nothing.
-    assert!(legal.get() * 4 > tried.get() * 3, "{} of {}: {:?}", legal.get(), tried.get(), refusals.borrow());
+    assert!(
+        legal.get() * 4 > tried.get() * 3,
+        "{} of {}: {:?}",
+        legal.get(),
+        tried.get(),
+        refusals.borrow()
+    );
 }
 
 #[test]
 fn the_content_id_does_not_depend_on_threads() {
-    let mut runner = TestRunner::new(Config { cases: 16, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: 16, failure_persistence: None, ..Config::default() });
     let result = runner.run(&profiles(), |text| {
         let content_id = || {
             let loaded = load(&text, &[]);

@@ -103,7 +103,10 @@ fn line() -> impl Strategy<Value = String> {
     ]
 }
 
-fn map(keys: &'static str, values: impl Strategy<Value = String> + 'static) -> impl Strategy<Value = String> {
+fn map(
+    keys: &'static str,
+    values: impl Strategy<Value = String> + 'static,
+) -> impl Strategy<Value = String> {
     proptest::collection::btree_map(keys, values, 0..4).prop_map(|map: BTreeMap<String, String>| {
         let entries: Vec<String> =
             map.iter().map(|(key, value)| format!("{} = {}", quote(key), quote(value))).collect();
@@ -151,7 +154,10 @@ const TOLERATIONS: [&str; 3] = [
 
 fn names_and_images() -> Vec<Row> {
     vec![
-        row("release.name", prop_oneof![like(NAME), word(&["redis", "claude-relay-redis", "redis-x", "a"])]),
+        row(
+            "release.name",
+            prop_oneof![like(NAME), word(&["redis", "claude-relay-redis", "redis-x", "a"])],
+        ),
         row("release.namespace", like("[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?")),
         row("release.createNamespace", boolean()),
         row("release.environment", word(&["dev", "production", "test-2"])),
@@ -217,11 +223,15 @@ fn pods() -> Vec<Row> {
         row("securityContext.readOnlyRootFilesystem", boolean()),
         row("securityContext.privileged", raw(&["false"])),
         row("securityContext.procMount", word(&["Default"])),
-        row("securityContext.capabilities", raw(&["{ drop = [\"ALL\"], add = [\"NET_BIND_SERVICE\"] }"])),
+        row(
+            "securityContext.capabilities",
+            raw(&["{ drop = [\"ALL\"], add = [\"NET_BIND_SERVICE\"] }"]),
+        ),
         row(
             "extraEnv",
-            (line(), "[A-Z]{3,8}")
-                .prop_map(|(value, name)| format!("[{{ name = \"X_{name}\", value = {} }}]", quote(&value))),
+            (line(), "[A-Z]{3,8}").prop_map(|(value, name)| {
+                format!("[{{ name = \"X_{name}\", value = {} }}]", quote(&value))
+            }),
         ),
         together(
             &["extraVolumes", "extraVolumeMounts"],
@@ -260,7 +270,10 @@ fn config() -> Vec<Row> {
         row("config.adminSessionTimeout", integer(1..=9_007_199_254_740_991)),
         row("config.apiKeyPrefix", line().prop_map(|text| quote(&format!("k{text}")))),
         row("config.adminUsername", line().prop_map(|text| quote(&format!("u{text}")))),
-        row("config.logLevel", word(&["error", "warn", "info", "http", "verbose", "debug", "silly"])),
+        row(
+            "config.logLevel",
+            word(&["error", "warn", "info", "http", "verbose", "debug", "silly"]),
+        ),
         row("config.logMaxSize", like("[1-9][0-9]{0,2}[kmg]")),
         row("config.logMaxFiles", integer(1..=1000)),
         row("config.cleanupInterval", integer(1..=10_000_000)),

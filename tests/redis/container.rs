@@ -9,7 +9,8 @@ use std::time::Duration;
 use crate::harness::{Image, SLOW_LOADING, Server, Volumes, dump_of, fill, fingerprint};
 use crate::support::{children, find, isolated, signal, text_of, wait_until};
 
-/// Makes all but two volumes read-only, then becomes user 999 and the program that follows the volumes.
+/// Makes all but two volumes read-only, then becomes user 999 and the program that follows the
+/// volumes.
 const ENTER: &str = r#"
 set -e
 mount --make-rprivate /
@@ -33,7 +34,11 @@ fn start(volumes: &Volumes, image: &Image, password: &str) -> (Server, i64) {
     command.env_clear().env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", image.path()));
     command.env("REDIS_PASSWORD", password).stdin(Stdio::null());
     command.args(["--mount", "--pid", "--fork", "--mount-proc", "/bin/sh", "-c", ENTER, "sh"]);
-    command.arg(volumes.data()).arg(volumes.file("run")).arg(start.get_program()).args(start.get_args());
+    command
+        .arg(volumes.data())
+        .arg(volumes.file("run"))
+        .arg(start.get_program())
+        .args(start.get_args());
     let server = Server::spawn(volumes, command, image, Some(password));
     wait_until("the container has a process", Duration::from_secs(10), || {
         !children(server.process()).is_empty()
@@ -62,10 +67,14 @@ fn as_first_process_of_a_restricted_container_the_server_migrates_serves_and_sav
             ("CapBnd", "0000000000000000"),
             ("CapEff", "0000000000000000"),
         ] {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+            let line =
+                status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
             assert!(line.split_whitespace().all(|field| field == value), "{name}:{line}");
         }
-        assert!(status.lines().any(|line| line.starts_with("NSpid:") && line.ends_with("\t1")), "{status}");
+        assert!(
+            status.lines().any(|line| line.starts_with("NSpid:") && line.ends_with("\t1")),
+            "{status}"
+        );
         assert_eq!(fingerprint(&server), before);
         fill(&server, 2000);
         let after = fingerprint(&server);

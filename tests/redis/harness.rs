@@ -1,4 +1,5 @@
-//! Runs Redis as its manifest does: the rendered scripts and configuration, in the two kinds of image there are.
+//! Runs Redis as its manifest does: the rendered scripts and configuration, in the two kinds of
+//! image there are.
 
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
@@ -15,7 +16,8 @@ use crate::support::{find, signal, text_of, wait_until};
 
 pub(crate) const MAXMEMORY: u64 = 201_326_592;
 /// Redis needs some seconds to read 5000 keys, and looks after its clients meanwhile.
-pub(crate) const SLOW_LOADING: &str = "key-load-delay 800\nloading-process-events-interval-bytes 1024\n";
+pub(crate) const SLOW_LOADING: &str =
+    "key-load-delay 800\nloading-process-events-interval-bytes 1024\n";
 /// Redis needs some seconds to write 5000 keys.
 pub(crate) const SLOW_WRITING: &str = "rdb-key-save-delay 800\n";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -118,8 +120,9 @@ impl Volumes {
 
     /// The names of what is on the data volume, sorted.
     pub(crate) fn data_names(&self) -> Vec<String> {
-        let name =
-            |entry: std::io::Result<fs_err::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+        let name = |entry: std::io::Result<fs_err::DirEntry>| {
+            entry.unwrap().file_name().into_string().unwrap()
+        };
         let mut names: Vec<_> = fs_err::read_dir(self.data()).unwrap().map(name).collect();
         names.sort();
         names
@@ -169,7 +172,12 @@ impl Volumes {
     }
 
     /// The answer of a probe: whether it succeeded, and what it printed.
-    pub(crate) fn probe(&self, image: &Image, kind: &str, password: Option<&str>) -> (bool, String) {
+    pub(crate) fn probe(
+        &self,
+        image: &Image,
+        kind: &str,
+        password: Option<&str>,
+    ) -> (bool, String) {
         let mut command = image.command("sh");
         command.arg(self.file("redis-probe.sh")).args([kind, &self.port.to_string()]);
         command.envs(password.map(|password| ("REDIS_PASSWORD", password)));
@@ -263,7 +271,11 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn ask(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(&self.program);
-        command.env_clear().args(["-p", &self.port.to_string()]).args(arguments).stdin(Stdio::null());
+        command
+            .env_clear()
+            .args(["-p", &self.port.to_string()])
+            .args(arguments)
+            .stdin(Stdio::null());
         command.envs(self.password.as_ref().map(|password| ("REDISCLI_AUTH", password)));
         let output = command.output().unwrap();
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
@@ -272,18 +284,18 @@ impl Client {
 
 /// Writes keys, in several types, that are easy to recognise.
 pub(crate) fn fill(server: &Server, keys: u32) {
-    let script = "for i = 1, ARGV[1] do \
-                  redis.call('set', 'key:' .. i, string.rep('x', 40) .. i) \
-                  if i % 100 == 0 then redis.call('hset', 'hash:' .. i, 'a', i) end end return 'filled'";
+    let script = "for i = 1, ARGV[1] do redis.call('set', 'key:' .. i, string.rep('x', 40) .. i) \
+                  if i % 100 == 0 then redis.call('hset', 'hash:' .. i, 'a', i) end end return \
+                  'filled'";
     assert_eq!(server.ask(&["eval", script, "0", &keys.to_string()]), "filled");
     assert_eq!(server.ask(&["set", "with expiry", "é\"", "ex", "100000"]), "OK");
 }
 
 /// A text that changes when any key or value does.
 pub(crate) fn fingerprint(server: &Server) -> String {
-    let script = "local names = redis.call('keys', '*') table.sort(names) local sum = '' \
-                  for _, name in ipairs(names) do sum = redis.sha1hex(sum .. name .. redis.call('dump', name)) end \
-                  return #names .. ' keys ' .. sum";
+    let script = "local names = redis.call('keys', '*') table.sort(names) local sum = '' for _, \
+                  name in ipairs(names) do sum = redis.sha1hex(sum .. name .. redis.call('dump', \
+                  name)) end return #names .. ' keys ' .. sum";
     server.ask(&["eval", script, "0"])
 }
 
@@ -298,8 +310,9 @@ pub(crate) fn dump_of(image: &Image, keys: u32) -> (Vec<u8>, String) {
     (volumes.dump(), fingerprint)
 }
 
-/// A port that nothing listens on, below those that the system hands out by itself. It is asked for by a connection: a
-/// listener would live on for a moment in every process that another test starts just then.
+/// A port that nothing listens on, below those that the system hands out by itself. It is asked for
+/// by a connection: a listener would live on for a moment in every process that another test starts
+/// just then.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 100).unwrap() * 100 + 12_000;

@@ -4,13 +4,16 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::harness::{Image, PATIENCE, SLOW_LOADING, SLOW_WRITING, Server, Volumes, dump_of, fingerprint};
+use crate::harness::{
+    Image, PATIENCE, SLOW_LOADING, SLOW_WRITING, Server, Volumes, dump_of, fingerprint,
+};
 use crate::support::{children, find, signal, text_of, wait_until};
 
 const KEYS: u32 = 5000;
 const THREADS: usize = 6;
 /// The calls that change what is on the volume, other than writes into a file.
-const CHANGES: &str = "rename,renameat,renameat2,mkdir,mkdirat,rmdir,unlink,unlinkat,fsync,fdatasync";
+const CHANGES: &str =
+    "rename,renameat,renameat2,mkdir,mkdirat,rmdir,unlink,unlinkat,fsync,fdatasync";
 
 /// Kills a start in many ways, and checks each time that the next start has all keys.
 fn survive(image: &Image, cases: usize, kill: impl Fn(&Volumes, usize) + Sync) {
@@ -133,7 +136,10 @@ fn sigterm_during_the_migration_ends_everything_at_once() {
 
         assert_eq!(status.code(), Some(143), "{log}");
         assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
-        assert!(helpers.iter().all(|helper| !Path::new(&format!("/proc/{helper}")).exists()), "{helpers:?}");
+        assert!(
+            helpers.iter().all(|helper| !Path::new(&format!("/proc/{helper}")).exists()),
+            "{helpers:?}"
+        );
         assert_eq!(volumes.dump(), dump);
         volumes.tune("");
         assert_eq!(fingerprint(&volumes.start(&image, None).ready()), before);

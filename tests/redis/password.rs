@@ -37,7 +37,8 @@ fn any_printable_password_works() {
     let ascii: String = (' '..='~').collect();
     // Every byte that UTF-8 has, at least once.
     let two_bytes: String = ('\u{a0}'..='\u{7ff}').step_by(7).collect();
-    let more_bytes: String = ('\u{800}'..='\u{ffff}').step_by(211).chain(['🔑', '\u{10fffd}']).collect();
+    let more_bytes: String =
+        ('\u{800}'..='\u{ffff}').step_by(211).chain(['🔑', '\u{10fffd}']).collect();
     let passwords = [
         "plain",
         " a leading and a trailing space ",
@@ -74,12 +75,20 @@ fn any_printable_password_works() {
 #[test]
 fn a_password_that_would_not_reach_redis_as_it_is_stops_the_start() {
     let empty = ("", "is empty");
-    let control =
-        ["hidden\n", "hidden\r\n", "hid\nrequirepass none", "hid\tden", "hid\u{1b}den", "hid\u{7f}den"];
+    let control = [
+        "hidden\n",
+        "hidden\r\n",
+        "hid\nrequirepass none",
+        "hid\tden",
+        "hid\u{1b}den",
+        "hid\u{7f}den",
+    ];
     for image in Image::all() {
         let volumes = Volumes::new();
-        for (password, why) in
-            control.map(|password| (password, "contains a control character")).into_iter().chain([empty])
+        for (password, why) in control
+            .map(|password| (password, "contains a control character"))
+            .into_iter()
+            .chain([empty])
         {
             let (status, log) = volumes.start(&image, Some(password)).wait();
 

@@ -26,7 +26,9 @@ fn a_server_that_loads_its_data_is_alive_but_not_ready() {
         volumes.start(&image, None).ready().terminate();
         volumes.tune(SLOW_LOADING);
         let server = volumes.start(&image, None);
-        wait_until("Redis loads", Duration::from_secs(10), || server.ask(&["ping"]).starts_with("LOADING"));
+        wait_until("Redis loads", Duration::from_secs(10), || {
+            server.ask(&["ping"]).starts_with("LOADING")
+        });
 
         let (ready, told) = volumes.probe(&image, "ready", None);
         let alive = volumes.probe(&image, "alive", None);
@@ -63,7 +65,9 @@ fn a_server_that_runs_a_long_script_is_alive_but_not_ready() {
         server.ask(&["config", "set", "busy-reply-threshold", "10"]);
         let client = volumes.client(&image, None);
         let script = std::thread::spawn(move || client.ask(&["eval", "while true do end", "0"]));
-        wait_until("the script runs", Duration::from_secs(10), || server.ask(&["ping"]).starts_with("BUSY"));
+        wait_until("the script runs", Duration::from_secs(10), || {
+            server.ask(&["ping"]).starts_with("BUSY")
+        });
 
         let (ready, told) = volumes.probe(&image, "ready", None);
         let alive = volumes.probe(&image, "alive", None);

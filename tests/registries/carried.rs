@@ -1,4 +1,5 @@
-//! An archive with images: the same bytes whatever brought them, and what nodes and skopeo make of it.
+//! An archive with images: the same bytes whatever brought them, and what nodes and skopeo make of
+//! it.
 
 use std::path::Path;
 
@@ -37,12 +38,13 @@ fn built(place: &Workplace) -> (Vec<u8>, String) {
     (fs_err::read(place.path().join("relay.tar")).unwrap(), place.lock().unwrap())
 }
 
-/// One folder locks and fetches everything at once; the other one from another registry program behind another mirror, first
-/// one image, then half of the other, then the rest, at other times.
+/// One folder locks and fetches everything at once; the other one from another registry program
+/// behind another mirror, first one image, then half of the other, then the rest, at other times.
 #[test]
 fn mirror_order_cache_and_time_leave_no_trace() {
     let programs = [Program::DockerRegistry, Program::Distribution];
-    let [Some(one), Some(two)] = programs.map(|program| Registry::start(program, Access::Plain)) else {
+    let [Some(one), Some(two)] = programs.map(|program| Registry::start(program, Access::Plain))
+    else {
         return;
     };
     let (relay, other) = (Image::large(1 << 20), Image::index(Format::Docker, "other"));
@@ -114,13 +116,16 @@ fn skopeo_reads_archive_of_oci_image_under_both_names() {
     let name = tagged.rsplit_once(':').unwrap().0;
     for name in [tagged.to_owned(), format!("{name}@{digest}")] {
         let copy = tempfile::tempdir().unwrap();
-        skopeo
-            .copy(Place::Archive(&place.path().join("relay.tar"), &name), Place::Folder(copy.path(), "copy"));
+        skopeo.copy(
+            Place::Archive(&place.path().join("relay.tar"), &name),
+            Place::Folder(copy.path(), "copy"),
+        );
         assert_same(&place, copy.path(), digest);
     }
 }
 
-/// skopeo passes over manifests of Docker's media types in a layout; docs/images.md shows another way.
+/// skopeo passes over manifests of Docker's media types in a layout; docs/images.md shows another
+/// way.
 #[test]
 fn skopeo_misses_docker_image_in_archive() {
     let Some(skopeo) = Skopeo::find().filter(|_| is_root("skopeo with an archive")) else { return };

@@ -31,7 +31,8 @@ fn check_of_complete_lock_succeeds_without_network() {
     let report = ran.json();
     assert_eq!(report["complete"], true);
     assert_eq!(
-        report["missing"].as_array().unwrap().len() + report["superfluous"].as_array().unwrap().len(),
+        report["missing"].as_array().unwrap().len()
+            + report["superfluous"].as_array().unwrap().len(),
         0
     );
 }
@@ -103,8 +104,10 @@ fn check_notes_pinned_digest_that_disagrees_with_tag() {
     let report = ran.json();
     let notes: Vec<&str> =
         report["notes"].as_array().unwrap().iter().filter_map(|note| note.as_str()).collect();
-    let expected =
-        format!("`{name}` named {}, and a profile pins {}", new.manifest.digest, old.manifest.digest);
+    let expected = format!(
+        "`{name}` named {}, and a profile pins {}",
+        new.manifest.digest, old.manifest.digest
+    );
     assert!(notes.contains(&expected.as_str()), "{notes:?}");
 }
 
@@ -135,7 +138,9 @@ fn lock_of_another_spelling_is_refused_everywhere() {
     let Some((place, _, _)) = locked() else { return };
     for (what, text) in respelled(&place.lock().unwrap()) {
         place.write("profiles/images.lock", &text);
-        for command in [&["lock"][..], &["lock", "--check"], &["build", "relay"], &["fetch", "relay"]] {
+        for command in
+            [&["lock"][..], &["lock", "--check"], &["build", "relay"], &["fetch", "relay"]]
+        {
             let ran = place.run(command);
             assert_eq!(ran.code, Some(2), "{what}: {command:?}: {}", ran.stderr);
             assert!(ran.stderr.contains("images.lock"), "{what}: {command:?}: {}", ran.stderr);
@@ -190,7 +195,8 @@ fn build_without_lock_warns_of_tags() {
 #[test]
 fn two_sources_under_one_name_are_refused() {
     let registries = [Program::DockerRegistry, Program::DockerRegistry];
-    let [Some(one), Some(two)] = registries.map(|program| Registry::start(program, Access::Plain)) else {
+    let [Some(one), Some(two)] = registries.map(|program| Registry::start(program, Access::Plain))
+    else {
         return;
     };
     let place = Workplace::new();
@@ -214,5 +220,9 @@ fn two_sources_under_one_name_are_refused() {
         ran.stderr
     );
     // Both places are named.
-    assert!(ran.stderr.contains("extraContainers") && ran.stderr.contains("`image`"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("extraContainers") && ran.stderr.contains("`image`"),
+        "{}",
+        ran.stderr
+    );
 }

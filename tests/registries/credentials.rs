@@ -70,7 +70,14 @@ fn wrong_password_is_refused_and_not_shown() {
         let login = "bWlycm9yOnNlY3JldC13b3Jk"; // mirror:secret-word
         let auth = format!("{{\"auths\":{{\"{}\":{{\"auth\":\"{login}\"}}}}}}", registry.address);
         place.write("wrong.json", &auth);
-        let ran = place.run(&["lock", "--ca", &ca(registry), "--registry-config", "wrong.json", "--json"]);
+        let ran = place.run(&[
+            "lock",
+            "--ca",
+            &ca(registry),
+            "--registry-config",
+            "wrong.json",
+            "--json",
+        ]);
         assert_eq!(ran.code, Some(4), "{}", ran.stderr);
         let said = ran.stdout.clone() + &ran.stderr;
         assert!(!said.contains("secret-word") && !said.contains(login), "{said}");

@@ -76,7 +76,10 @@ fn fetch_of_stored_images_asks_no_registry() {
     place.ok(&["fetch", "relay"]);
     drop(registry);
     let report = place.run(&["fetch", "relay", "--json"]).json();
-    assert_eq!((&report["fetched"], &report["bytes"], &report["there"]), (&json!(0), &json!(0), &json!(3)));
+    assert_eq!(
+        (&report["fetched"], &report["bytes"], &report["there"]),
+        (&json!(0), &json!(0), &json!(3))
+    );
 }
 
 #[test]
@@ -182,7 +185,8 @@ fn reports_have_documented_fields() {
     let digest = &image.manifest.digest;
 
     let locked = place.run(&["lock", "--json"]).json();
-    let line = json!({"change": "added", "name": name, "digest": digest, "blobs": 2, "bytes": blobs});
+    let line =
+        json!({"change": "added", "name": name, "digest": digest, "blobs": 2, "bytes": blobs});
     let expected = json!({
         "schema": "relay-bundle/lock/v1", "path": "profiles/images.lock", "platform": "linux/amd64",
         "profiles": ["relay"], "images": [line],
@@ -210,14 +214,23 @@ fn peak_of_fetch(time: &Path, registry: &Registry, image: &Image) -> u64 {
     let place = locked(&registry.address, registry, image);
     let mut command = Command::new(time);
     place.prepare(&mut command);
-    command.args(["-f", "%M", "-o", "memory", env!("CARGO_BIN_EXE_relay-bundle"), "fetch", "relay"]);
+    command.args([
+        "-f",
+        "%M",
+        "-o",
+        "memory",
+        env!("CARGO_BIN_EXE_relay-bundle"),
+        "fetch",
+        "relay",
+    ]);
     let ran = Ran::of(&mut command);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_stored(&place, image);
     place.read("memory").trim().parse().unwrap()
 }
 
-/// The program itself takes much memory without optimisation; benches/registry measures the whole of it with.
+/// The program itself takes much memory without optimisation; benches/registry measures the whole
+/// of it with.
 #[test]
 fn memory_of_fetch_does_not_grow_with_layers() {
     let Some(time) = find("time", "time") else { return };

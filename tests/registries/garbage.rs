@@ -21,7 +21,11 @@ fn is_served(registry: &Registry, image: &Image) -> bool {
 fn moved_tag_alone_keeps_old_digest() {
     for program in Program::ALL {
         after_moved_tag(program, |registry, old, new| {
-            assert_eq!(registry.digest("app", "v1").as_ref(), Some(&new.manifest.digest), "{program:?}");
+            assert_eq!(
+                registry.digest("app", "v1").as_ref(),
+                Some(&new.manifest.digest),
+                "{program:?}"
+            );
             registry.collect_garbage(Untagged::Keep);
             assert!(is_served(registry, old), "{program:?}");
         });
@@ -80,8 +84,14 @@ fn deleted_blob_leaves_its_manifest() {
         let image = Image::small(Format::Oci, "hello");
         registry.push("app", "v1", &image);
         registry.delete_blob("app", &image.blobs[1].digest);
-        assert_eq!(registry.digest("app", "v1").as_ref(), Some(&image.manifest.digest), "{program:?}");
-        assert!(registry.has_blob("app", &image.blobs[0]) && !registry.has_blob("app", &image.blobs[1]));
+        assert_eq!(
+            registry.digest("app", "v1").as_ref(),
+            Some(&image.manifest.digest),
+            "{program:?}"
+        );
+        assert!(
+            registry.has_blob("app", &image.blobs[0]) && !registry.has_blob("app", &image.blobs[1])
+        );
     }
 }
 

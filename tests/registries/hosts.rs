@@ -9,7 +9,8 @@ use crate::oci::is_root;
 use crate::tools::{find, skip};
 use crate::workplace::Workplace;
 
-/// Runs its arguments behind the first with another file in place of `/etc/hosts`, in a mount namespace of its own.
+/// Runs its arguments behind the first with another file in place of `/etc/hosts`, in a mount
+/// namespace of its own.
 const BIND: &str = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
 
 /// A file of host names, in place of the machine's.
@@ -24,7 +25,8 @@ pub(crate) fn mapped(names: &[(&str, &str)]) -> Option<Mapped> {
     if !is_root("a file of host names for a test") {
         return None;
     }
-    let lines: Vec<String> = names.iter().map(|(address, name)| format!("{address} {name}\n")).collect();
+    let lines: Vec<String> =
+        names.iter().map(|(address, name)| format!("{address} {name}\n")).collect();
     let hosts = NamedTempFile::new().unwrap();
     fs_err::write(hosts.path(), format!("127.0.0.1 localhost\n{}", lines.concat())).unwrap();
     let mapped = Mapped { unshare, hosts };

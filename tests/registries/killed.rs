@@ -50,7 +50,8 @@ fn fetch_killed_at_any_time_resumes() {
     }
 }
 
-/// Each run is killed after a tenth of the layer; together they fetch little more than the layer once.
+/// Each run is killed after a tenth of the layer; together they fetch little more than the layer
+/// once.
 #[test]
 fn fetch_killed_again_and_again_comes_to_its_end() {
     let Some(scene) = scene() else { return };

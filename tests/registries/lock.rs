@@ -6,10 +6,12 @@ use crate::workplace::Workplace;
 
 /// Returns the lock of a profile `relay` with one image, spelled independently of the program.
 pub(crate) fn expected(platform: &str, name: &str, tagged: &str, image: &Image) -> String {
-    let mut blobs: Vec<_> = image.blobs.iter().map(|blob| (blob.digest.as_str(), blob.bytes.len())).collect();
+    let mut blobs: Vec<_> =
+        image.blobs.iter().map(|blob| (blob.digest.as_str(), blob.bytes.len())).collect();
     blobs.sort_unstable();
     blobs.dedup();
-    let blobs: Vec<String> = blobs.iter().map(|(digest, size)| format!("  \"{digest} {size}\",\n")).collect();
+    let blobs: Vec<String> =
+        blobs.iter().map(|(digest, size)| format!("  \"{digest} {size}\",\n")).collect();
     let (digest, kind, size) =
         (&image.manifest.digest, image.manifest.media_type, image.manifest.bytes.len());
     format!(
@@ -35,7 +37,9 @@ fn lock_pins_manifest_of_its_platform_in_each_registry() {
     each_registry(&Access::ALL, |registry| {
         for format in Format::ALL {
             let (single, index) = (Image::small(format, "one"), Image::index(format, "two"));
-            for (tag, image, pinned) in [("one", &single, &single), ("two", &index, &index.children[0])] {
+            for (tag, image, pinned) in
+                [("one", &single, &single), ("two", &index, &index.children[0])]
+            {
                 registry.push("app/relay", tag, image);
                 let name = format!("{}/app/relay:{tag}", registry.address);
                 let place = Workplace::with_image(&name);
@@ -56,7 +60,8 @@ fn lock_of_another_platform_pins_its_manifest() {
         for spelled in ["linux/arm64", "linux/arm64/v8"] {
             let place = Workplace::with_image(&name);
             place.ok(&["lock", "--platform", spelled]);
-            let expected = expected("linux/arm64", &name, &index.manifest.digest, &index.children[1]);
+            let expected =
+                expected("linux/arm64", &name, &index.manifest.digest, &index.children[1]);
             assert_eq!(place.lock().as_deref(), Some(expected.as_str()), "{spelled}");
         }
     });
@@ -135,7 +140,9 @@ fn update_shows_old_and_new_digest() {
         let lock = place.lock().unwrap();
         assert!(lock.contains(&new.manifest.digest) && !lock.contains(&old.manifest.digest));
         assert!(
-            place.ok(&["lock", "--update"]).starts_with(&format!("kept     {}/app:v1", registry.address))
+            place
+                .ok(&["lock", "--update"])
+                .starts_with(&format!("kept     {}/app:v1", registry.address))
         );
     });
 }
@@ -170,7 +177,11 @@ fn update_of_unknown_image_is_refused() {
         let before = place.lock();
         let ran = place.run(&["lock", "--update", "docker.io/redis"]);
         assert_eq!(ran.code, Some(2), "{}", ran.stderr);
-        assert!(ran.stderr.contains("no listed profile has the image `docker.io/redis`"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("no listed profile has the image `docker.io/redis`"),
+            "{}",
+            ran.stderr
+        );
         assert_eq!(place.lock(), before);
     });
 }
@@ -187,7 +198,11 @@ fn pinned_index_is_refined_to_its_child() {
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         let expected = expected("linux/amd64", &name, &index.manifest.digest, &index.children[0]);
         assert_eq!(place.lock().as_deref(), Some(expected.as_str()));
-        assert!(ran.stderr.contains("and the profile pins"), "the tag names another image: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains("and the profile pins"),
+            "the tag names another image: {}",
+            ran.stderr
+        );
     });
 }
 
@@ -211,8 +226,12 @@ fn image_that_left_its_profile_is_removed() {
         let said = place.ok(&["lock"]);
         let changes: Vec<&str> = said.lines().filter_map(|line| line.split(' ').next()).collect();
         assert_eq!(changes, ["added", "removed"], "{said}");
-        let expected =
-            expected("linux/amd64", &format!("{}/app:v2", registry.address), &new.manifest.digest, new);
+        let expected = expected(
+            "linux/amd64",
+            &format!("{}/app:v2", registry.address),
+            &new.manifest.digest,
+            new,
+        );
         assert_eq!(place.lock().as_deref(), Some(expected.as_str()));
     });
 }

@@ -1,4 +1,5 @@
-//! Images against real registries, containerd and skopeo: the behaviour that the program relies on, and the program itself.
+//! Images against real registries, containerd and skopeo: the behaviour that the program relies on,
+//! and the program itself.
 //!
 //! Without these programs the tests say that they are skipped; with `CI=true` that is a failure.
 #![allow(clippy::duplicate_mod, reason = "bundles and registries have images of their own")]

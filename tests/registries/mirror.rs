@@ -1,5 +1,5 @@
-//! Images come into a registry by skopeo: from another one, as the help of `images --mirror` shows it, and from a verified file, as
-//! docs/images.md does.
+//! Images come into a registry by skopeo: from another one, as the help of `images --mirror` shows
+//! it, and from a verified file, as docs/images.md does.
 
 use std::process::Command;
 
@@ -14,7 +14,10 @@ fn example(place: &Workplace) -> String {
     let help = place.ok(&["images", "--help"]);
     let lines = help.lines().map(str::trim).skip_while(|line| !line.contains("--mirror --quiet |"));
     let example = lines.take(2).collect::<Vec<_>>().join("\n");
-    assert!(example.starts_with("relay-bundle images prod.tar --mirror --quiet | while read -r"), "{help}");
+    assert!(
+        example.starts_with("relay-bundle images prod.tar --mirror --quiet | while read -r"),
+        "{help}"
+    );
     assert!(example.ends_with("done"), "{help}");
     example.replace("prod.tar", "relay")
 }
@@ -28,8 +31,11 @@ fn configure_skopeo(place: &Workplace, registries: &[&Registry]) {
     };
     let config: String = registries.iter().map(registry).collect();
     fs_err::write(folder.join("registries.conf"), config).unwrap();
-    fs_err::write(folder.join("policy.json"), "{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}")
-        .unwrap();
+    fs_err::write(
+        folder.join("policy.json"),
+        "{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}",
+    )
+    .unwrap();
 }
 
 #[track_caller]
@@ -47,9 +53,11 @@ fn run_shell(place: &Workplace, script: &str) {
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
 }
 
-/// Returns a profile with two images that one registry has and another one is to have: an index, and an image.
+/// Returns a profile with two images that one registry has and another one is to have: an index,
+/// and an image.
 fn prepared(from: &Registry, to: &Registry) -> (Workplace, Image, Image) {
-    let (relay, other) = (Image::index(Format::Oci, "relay"), Image::small(Format::Docker, "other"));
+    let (relay, other) =
+        (Image::index(Format::Oci, "relay"), Image::small(Format::Docker, "other"));
     from.push("acme/relay", "v1", &relay);
     from.push("other", "v2", &other);
     let place = Workplace::new();
@@ -78,7 +86,11 @@ fn example_copies_each_pinned_image_to_its_name_in_the_cluster() {
                 [("inside/acme/relay", "v1", &relay.children[0]), ("inside/other", "v2", &other)]
             {
                 for reference in [tag, &image.manifest.digest] {
-                    assert_eq!(to.digest(name, reference).as_ref(), Some(&image.manifest.digest), "{name}");
+                    assert_eq!(
+                        to.digest(name, reference).as_ref(),
+                        Some(&image.manifest.digest),
+                        "{name}"
+                    );
                 }
                 assert!(image.blobs.iter().all(|blob| to.has_blob(name, blob)), "{name}");
             }
@@ -108,8 +120,12 @@ fn block_of_page_copies_archive_into_empty_registry() {
     if Skopeo::find().is_none() {
         return;
     }
-    let page = fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/images.md")).unwrap();
-    let block = page.split("```sh\n").find(|block| block.contains("dir:unpacked")).expect("the page has it");
+    let page =
+        fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/images.md")).unwrap();
+    let block = page
+        .split("```sh\n")
+        .find(|block| block.contains("dir:unpacked"))
+        .expect("the page has it");
     let block = block.split("```").next().unwrap();
     each_registry(&[Access::Plain], |from| {
         each_registry(&[Access::Plain], |to| {

@@ -1,4 +1,5 @@
-//! A node without a registry imports an archive, and the kubelet finds the image under the reference of the pod.
+//! A node without a registry imports an archive, and the kubelet finds the image under the
+//! reference of the pod.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,8 +15,11 @@ use crate::tools::find;
 
 const REPOSITORY: &str = "registry.example.internal:5000/wei-shaw/claude-relay-service";
 /// Files of a bundle, which precede the images.
-const FRONT: [(&str, &[u8]); 3] =
-    [("attestation.dsse.json", b"{}"), ("SHA256SUMS", b"sums\n"), ("manifests/one.yaml", b"kind: Pod\n")];
+const FRONT: [(&str, &[u8]); 3] = [
+    ("attestation.dsse.json", b"{}"),
+    ("SHA256SUMS", b"sums\n"),
+    ("manifests/one.yaml", b"kind: Pod\n"),
+];
 
 fn written(bytes: &[u8]) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -42,12 +46,14 @@ fn import_finds_reference_with_tag_and_digest() {
     }
 }
 
-/// The kubelet and containerd normalise the reference of the pod; an import takes the names as they are written.
+/// The kubelet and containerd normalise the reference of the pod; an import takes the names as they
+/// are written.
 #[test]
 fn import_finds_short_reference_under_normalised_name() {
     let Some(containerd) = Containerd::start() else { return };
     let image = Image::small(Format::Oci, "hello");
-    let (_folder, file) = written(&archive(&FRONT, &names("docker.io/library/redis", "7.2", &image), &image));
+    let (_folder, file) =
+        written(&archive(&FRONT, &names("docker.io/library/redis", "7.2", &image), &image));
     containerd.import(&file).unwrap();
     let reference = format!("redis:7.2@{}", image.manifest.digest);
     assert!(containerd.image_status(&reference).is_some());
@@ -88,7 +94,8 @@ fn import_without_layer_fails_but_keeps_names() {
     assert!(names.iter().all(|name| found.contains(name)), "{found:?}");
 }
 
-/// skopeo unpacks an archive itself and gives the folders that have no header to root, so an ordinary user cannot.
+/// skopeo unpacks an archive itself and gives the folders that have no header to root, so an
+/// ordinary user cannot.
 #[test]
 fn skopeo_reads_archive_under_each_name_as_root() {
     let Some(skopeo) = Skopeo::find().filter(|_| is_root("skopeo with an archive")) else { return };
@@ -98,7 +105,11 @@ fn skopeo_reads_archive_under_each_name_as_root() {
     for (number, name) in names.iter().enumerate() {
         let copy = folder.path().join(number.to_string());
         skopeo.copy(Place::Archive(&file, name), Place::Folder(&copy, "copy"));
-        assert_eq!(fs_err::read(blob(&copy, &image.manifest)).unwrap(), image.manifest.bytes, "{name}");
+        assert_eq!(
+            fs_err::read(blob(&copy, &image.manifest)).unwrap(),
+            image.manifest.bytes,
+            "{name}"
+        );
     }
 }
 
@@ -109,7 +120,11 @@ fn skopeo_reads_unpacked_archive_under_each_name() {
     let names = names(REPOSITORY, "v1", &image);
     let (folder, file) = written(&archive(&FRONT, &names, &image));
     let mut unpack = Command::new(tar);
-    unpack.arg("-xf").arg(&file).arg("-C").arg(folder.path()).args(["oci-layout", "index.json", "blobs"]);
+    unpack.arg("-xf").arg(&file).arg("-C").arg(folder.path()).args([
+        "oci-layout",
+        "index.json",
+        "blobs",
+    ]);
     assert!(unpack.status().unwrap().success());
     for (number, name) in names.iter().enumerate() {
         let copy = folder.path().join(number.to_string());

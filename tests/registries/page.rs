@@ -1,4 +1,5 @@
-//! docs/images.md, run as it is written: all its blocks in one shell, against real registries and containerd.
+//! docs/images.md, run as it is written: all its blocks in one shell, against real registries and
+//! containerd.
 //!
 //! The page names hosts; here they lead to this machine, in a network of their own:
 //!
@@ -72,14 +73,16 @@ fn blocks(page: &str) -> String {
 }
 
 fn stage() -> Option<Stage> {
-    let tools = [("unshare", "util-linux"), ("busybox", "busybox"), ("curl", "curl"), ("tar", "tar")];
+    let tools =
+        [("unshare", "util-linux"), ("busybox", "busybox"), ("curl", "curl"), ("tar", "tar")];
     if !tools.into_iter().all(|(program, package)| find(program, package).is_some())
         || !is_root("docs/images.md")
     {
         return None;
     }
     let (_, containerd) = (Skopeo::find()?, Containerd::start()?);
-    let isolated = Command::new("unshare").args(["--mount", "--net", "--pid", "--fork", "true"]).status();
+    let isolated =
+        Command::new("unshare").args(["--mount", "--net", "--pid", "--fork", "true"]).status();
     if !isolated.unwrap().success() {
         skip("unshare --mount --net --pid is not permitted");
         return None;
@@ -90,7 +93,8 @@ fn stage() -> Option<Stage> {
     for item in fs_err::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles")).unwrap() {
         let path = item.unwrap().path();
         if path.is_file() {
-            fs_err::copy(&path, place.path().join("profiles").join(path.file_name().unwrap())).unwrap();
+            fs_err::copy(&path, place.path().join("profiles").join(path.file_name().unwrap()))
+                .unwrap();
         }
     }
     Some(Stage { mirror, site, containerd, place })
@@ -120,11 +124,11 @@ impl Stage {
         let path = self.place.path();
         let authority = Authority::make(path).unwrap();
         fs_err::copy(authority.file("ca/ca.crt"), path.join("ca.crt")).unwrap();
-        for (file, address, registry) in
-            [("mirror.yml", "127.0.0.2:5000", &self.mirror), ("site.yml", "127.0.0.3:5000", &self.site)]
-        {
-            let tls =
-                json!({ "certificate": authority.file("server.crt"), "key": authority.file("server.key") });
+        for (file, address, registry) in [
+            ("mirror.yml", "127.0.0.2:5000", &self.mirror),
+            ("site.yml", "127.0.0.3:5000", &self.site),
+        ] {
+            let tls = json!({ "certificate": authority.file("server.crt"), "key": authority.file("server.key") });
             let config = json!({
                 "version": "0.1",
                 "storage": { "filesystem": { "rootdirectory": registry.storage() } },
@@ -139,7 +143,8 @@ impl Stage {
             fs_err::create_dir_all(&folder).unwrap();
             fs_err::copy(path.join("ca.crt"), folder.join("ca.crt")).unwrap();
         }
-        let source = |host: &str| format!("[[registry]]\nprefix = \"{host}\"\nlocation = \"{MIRROR}\"\n");
+        let source =
+            |host: &str| format!("[[registry]]\nprefix = \"{host}\"\nlocation = \"{MIRROR}\"\n");
         fs_err::write(folder.join("registries.conf"), SOURCES.map(source).concat()).unwrap();
         let policy = "{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}";
         fs_err::write(folder.join("policy.json"), policy).unwrap();
@@ -154,8 +159,19 @@ impl Stage {
         command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", own.display()));
         command.env("MIRROR", self.mirror.program()).env("SITE", self.site.program());
         command.env("OTEL_TRACES_EXPORTER", "none");
-        command.env("CONTAINERD_ADDRESS", self.containerd.address()).env("CONTAINERD_SNAPSHOTTER", "native");
-        command.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "bash", "-euc", STAGE]);
+        command
+            .env("CONTAINERD_ADDRESS", self.containerd.address())
+            .env("CONTAINERD_SNAPSHOTTER", "native");
+        command.args([
+            "--mount",
+            "--net",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "bash",
+            "-euc",
+            STAGE,
+        ]);
         Ran::of(&mut command)
     }
 }
@@ -166,16 +182,23 @@ fn page_runs_as_written() {
     let copies = stage.push();
     assert!(copies.len() >= 2, "the profile has several images");
     stage.configure();
-    let page = fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/images.md")).unwrap();
+    let page =
+        fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/images.md")).unwrap();
     let script = blocks(&page);
-    assert!(script.lines().filter(|line| line.starts_with("relay-bundle ")).count() >= 12, "{script}");
+    assert!(
+        script.lines().filter(|line| line.starts_with("relay-bundle ")).count() >= 12,
+        "{script}"
+    );
 
     let ran = stage.run(&script);
 
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
     let images = copies.len();
-    let pushes: Vec<&str> =
-        ran.stderr.lines().filter(|line| line.contains("push") && line.contains(" images: ")).collect();
+    let pushes: Vec<&str> = ran
+        .stderr
+        .lines()
+        .filter(|line| line.contains("push") && line.contains(" images: "))
+        .collect();
     // All of the full archive, and nothing of the delta after it.
     for (push, words) in pushes.iter().zip([
         format!("would push {images} images: {} blobs to send", 2 * images),
@@ -190,7 +213,10 @@ fn page_runs_as_written() {
         let digest = &pinned.manifest.digest;
         // The site's registry, and the node, have what the pods pull.
         assert_eq!(stage.site.digest(repository, tag).as_ref(), Some(digest), "{repository}");
-        assert!(pinned.blobs.iter().all(|blob| stage.site.has_blob(repository, blob)), "{repository}");
+        assert!(
+            pinned.blobs.iter().all(|blob| stage.site.has_blob(repository, blob)),
+            "{repository}"
+        );
         let reference = format!("{SITE}/{repository}:{tag}@{digest}");
         assert!(stage.containerd.image_status(&reference).is_some(), "{reference}");
     }

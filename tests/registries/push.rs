@@ -57,19 +57,29 @@ fn fills_registry(program: Program, access: Access) {
 
     assert_eq!(report["schema"], "relay-bundle/push/v1");
     // Three of the side, two of the relay, and what both have.
-    assert_eq!((&report["sent"], &report["mounted"], &report["there"]), (&5.into(), &1.into(), &0.into()));
-    for (repository, tag, image) in [(RELAY_REPOSITORY, "v1.1.314", &relay), (SIDE_REPOSITORY, "1", &extra)] {
+    assert_eq!(
+        (&report["sent"], &report["mounted"], &report["there"]),
+        (&5.into(), &1.into(), &0.into())
+    );
+    for (repository, tag, image) in
+        [(RELAY_REPOSITORY, "v1.1.314", &relay), (SIDE_REPOSITORY, "1", &extra)]
+    {
         assert!(is_whole(&registry, repository, image), "{repository}");
         assert_eq!(registry.digest(repository, tag).as_ref(), Some(&image.manifest.digest));
     }
     if let Some(tokens) = registry.tokens() {
         let scopes: BTreeSet<String> = tokens.scopes().into_iter().collect();
-        for scope in ["repository:acme/side:pull", "repository:wei-shaw/claude-relay-service:pull,push"] {
+        for scope in
+            ["repository:acme/side:pull", "repository:wei-shaw/claude-relay-service:pull,push"]
+        {
             assert!(scopes.contains(scope), "{scopes:?}");
         }
     }
     let again = site.pushed("all.tar", &["--deep"]);
-    assert_eq!((&again["sent"], &again["mounted"], &again["there"]), (&0.into(), &0.into(), &6.into()));
+    assert_eq!(
+        (&again["sent"], &again["mounted"], &again["there"]),
+        (&0.into(), &0.into(), &6.into())
+    );
 }
 
 #[test]
@@ -105,7 +115,9 @@ fn push_fills_distribution_bearer() {
 /// Returns the requests that change something.
 pub(crate) fn writes(proxy: &Proxy) -> Vec<String> {
     let requests = proxy.requests().into_iter();
-    requests.filter(|request| !request.starts_with("GET ") && !request.starts_with("HEAD ")).collect()
+    requests
+        .filter(|request| !request.starts_with("GET ") && !request.starts_with("HEAD "))
+        .collect()
 }
 
 #[test]
@@ -182,7 +194,10 @@ fn delta_after_its_base_sends_what_is_new() {
 
         // Its config and a layer.
         assert_eq!((&report["sent"], &report["there"]), (&2.into(), &1.into()));
-        assert!(is_whole(&registry, RELAY_REPOSITORY, &new) && is_whole(&registry, RELAY_REPOSITORY, &old));
+        assert!(
+            is_whole(&registry, RELAY_REPOSITORY, &new)
+                && is_whole(&registry, RELAY_REPOSITORY, &old)
+        );
     }
 }
 
@@ -202,8 +217,9 @@ fn delta_takes_layers_from_another_repository() {
 
         assert_eq!((&report["sent"], &report["mounted"]), (&1.into(), &1.into()));
         assert!(is_whole(&registry, SIDE_REPOSITORY, &extra), "{program:?}");
-        let mounts =
-            writes(&proxy).into_iter().filter(|request| request.contains(&format!("mount={shared}")));
+        let mounts = writes(&proxy)
+            .into_iter()
+            .filter(|request| request.contains(&format!("mount={shared}")));
         assert_eq!(mounts.count(), 1);
     }
 }
@@ -240,14 +256,19 @@ fn old_generation_survives_garbage_collection_when_its_tag_stays() {
         let Some((report, named)) = generations_after_collection(program, &[]) else { return };
         assert_eq!((&report["images"][0]["tagState"], named.as_str()), (&"left".into(), "old"));
         let keeper = report["images"][0]["keptBy"].as_str().unwrap();
-        assert!(keeper.starts_with("v1.1.314-") && keeper.len() == "v1.1.314-".len() + 12, "{keeper}");
+        assert!(
+            keeper.starts_with("v1.1.314-") && keeper.len() == "v1.1.314-".len() + 12,
+            "{keeper}"
+        );
     }
 }
 
 #[test]
 fn old_generation_survives_garbage_collection_when_its_tag_moves() {
     for program in Program::ALL {
-        let Some((report, named)) = generations_after_collection(program, &["--move-tags"]) else { return };
+        let Some((report, named)) = generations_after_collection(program, &["--move-tags"]) else {
+            return;
+        };
         assert_eq!((&report["images"][0]["tagState"], named.as_str()), (&"moved".into(), "new"));
     }
 }

@@ -80,7 +80,9 @@ fn two_pushes_at_once_both_succeed() {
 #[test]
 fn archive_altered_between_the_passes_is_refused() {
     for layer in [2 << 20, 100] {
-        let Some((registry, proxy, site)) = site_behind_proxy(Program::Distribution) else { return };
+        let Some((registry, proxy, site)) = site_behind_proxy(Program::Distribution) else {
+            return;
+        };
         let image = image_of(&[&vec![7; layer]]);
         site.build(&[&image], "all.tar", "all");
         proxy.hold(3, Hold::Before);
@@ -99,12 +101,16 @@ fn archive_altered_between_the_passes_is_refused() {
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(report["code"], "TAMPERED");
         let digest = &image.blobs[1].digest;
-        assert_eq!(registry.call("HEAD", RELAY_REPOSITORY, &format!("blobs/{digest}"), None).status, 404);
+        assert_eq!(
+            registry.call("HEAD", RELAY_REPOSITORY, &format!("blobs/{digest}"), None).status,
+            404
+        );
         assert_eq!(registry.digest(RELAY_REPOSITORY, "v1.1.314"), None);
     }
 }
 
-/// Pushes `all.tar`, which another archive replaces between the passes; returns the code, and checks that nothing was written.
+/// Pushes `all.tar`, which another archive replaces between the passes; returns the code, and
+/// checks that nothing was written.
 #[track_caller]
 fn replaced(site: &Site, proxy: &Proxy, other: &str) -> Value {
     proxy.hold(3, Hold::Before);
@@ -143,7 +149,11 @@ fn push_without_permission_is_told() {
     site.options.drain(..2);
     let ended = site.push("all.tar", &[]);
     assert_eq!(ended.code, 4, "{}", ended.stderr);
-    assert!(ended.stderr.contains("access denied without credentials (HTTP 401)"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("access denied without credentials (HTTP 401)"),
+        "{}",
+        ended.stderr
+    );
     assert!(ended.stderr.contains("docker login"), "{}", ended.stderr);
 }
 
@@ -182,7 +192,10 @@ fn full_registry_is_told_and_gets_the_rest_once_there_is_room() {
         let ended = push.wait_with_output().unwrap();
         let said = String::from_utf8(ended.stderr).unwrap();
         assert_eq!(ended.status.code(), Some(4), "{said}");
-        assert!(said.contains("HTTP 500 UNKNOWN") && said.contains("its disk may be full"), "{said}");
+        assert!(
+            said.contains("HTTP 500 UNKNOWN") && said.contains("its disk may be full"),
+            "{said}"
+        );
         assert_eq!(registry.digest(RELAY_REPOSITORY, "v1.1.314"), None);
 
         registry.make_room();

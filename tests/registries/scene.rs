@@ -31,12 +31,14 @@ pub(crate) fn scene() -> Option<Scene> {
     Some(Scene { _registry: registry, tap, place, image })
 }
 
-/// Starts a command, and returns when it says that it waits for a lock; its standard error must stay open.
+/// Starts a command, and returns when it says that it waits for a lock; its standard error must
+/// stay open.
 #[track_caller]
 pub(crate) fn start_waiting(command: &mut Command) -> (Child, BufReader<ChildStderr>) {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    let waits = stderr.by_ref().lines().any(|line| line.unwrap().contains("waiting for another process"));
+    let waits =
+        stderr.by_ref().lines().any(|line| line.unwrap().contains("waiting for another process"));
     assert!(waits, "it does not wait");
     (child, stderr)
 }
@@ -58,10 +60,11 @@ impl Scene {
 
     /// Returns how many bytes of the image the store has, whole blobs and partial ones.
     pub(crate) fn stored_bytes(&self) -> u64 {
-        let bytes = |path: std::path::PathBuf| fs_err::metadata(path).map_or(0, |found| found.len());
+        let bytes =
+            |path: std::path::PathBuf| fs_err::metadata(path).map_or(0, |found| found.len());
         let contents = self.image.contents().into_iter();
-        let sizes =
-            contents.map(|one| bytes(self.place.blob(one.hex())) + bytes(self.place.partial(one.hex())));
+        let sizes = contents
+            .map(|one| bytes(self.place.blob(one.hex())) + bytes(self.place.partial(one.hex())));
         sizes.sum()
     }
 
@@ -81,7 +84,12 @@ impl Scene {
         // A manifest is fetched whole.
         let manifest = self.image.manifest.bytes.len() as u64;
         let most = all as u64 - stored + manifest + HEAD_BYTES_MAX * passed.requests.len() as u64;
-        assert!(passed.bytes <= most, "{when}: {} of {most} bytes: {:?}", passed.bytes, passed.requests);
+        assert!(
+            passed.bytes <= most,
+            "{when}: {} of {most} bytes: {:?}",
+            passed.bytes,
+            passed.requests
+        );
         if (1..LARGE as u64).contains(&partial) {
             let range = format!("bytes={partial}-");
             assert!(

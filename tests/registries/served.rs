@@ -12,7 +12,9 @@ const LARGE: usize = 64 << 20;
 
 /// Copies an image to the registry and back with skopeo; every byte is preserved.
 fn round_trip(program: Program, access: Access) {
-    let Some((skopeo, registry)) = Skopeo::find().zip(Registry::start(program, access)) else { return };
+    let Some((skopeo, registry)) = Skopeo::find().zip(Registry::start(program, access)) else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let image = Image::index(Format::Oci, "hello");
     write_folder(&folder.path().join("there"), "v1", &image);
@@ -65,12 +67,18 @@ fn upload_keeps_media_types_and_digests() {
     for program in Program::ALL {
         let Some(registry) = Registry::start(program, Access::Plain) else { return };
         for format in Format::ALL {
-            for image in [Image::tiny(format), Image::small(format, "hello"), Image::index(format, "hello")] {
+            for image in
+                [Image::tiny(format), Image::small(format, "hello"), Image::index(format, "hello")]
+            {
                 registry.push("app", "v1", &image);
                 for part in image.parts() {
                     let path = format!("manifests/{}", part.manifest.digest);
                     let answer = registry.call("GET", "app", &path, None);
-                    assert_eq!(answer.header("Content-Type"), Some(part.manifest.media_type), "{program:?}");
+                    assert_eq!(
+                        answer.header("Content-Type"),
+                        Some(part.manifest.media_type),
+                        "{program:?}"
+                    );
                     assert_eq!(answer.body, part.manifest.bytes, "{program:?}");
                 }
             }
@@ -80,7 +88,8 @@ fn upload_keeps_media_types_and_digests() {
 
 #[test]
 fn upload_of_64_mib_keeps_its_digest() {
-    let Some((skopeo, registry)) = Skopeo::find().zip(Registry::start(Program::Distribution, Access::Basic))
+    let Some((skopeo, registry)) =
+        Skopeo::find().zip(Registry::start(Program::Distribution, Access::Basic))
     else {
         return;
     };
@@ -103,15 +112,17 @@ fn request_without_credentials_is_challenged() {
     {
         let Some(registry) = Registry::start(program, access) else { return };
         let answer = registry.anonymous("GET", "app", "tags/list");
-        let (status, challenge) = (answer.status, answer.header("WWW-Authenticate").unwrap_or_default());
+        let (status, challenge) =
+            (answer.status, answer.header("WWW-Authenticate").unwrap_or_default());
         let realm = registry.tokens().map(|tokens| format!("https://{}/token", tokens.address));
         match access {
             Access::Plain => assert_eq!((status, challenge), (404, "")),
             Access::Basic => assert_eq!((status, challenge), (401, "Basic realm=\"registry\"")),
             Access::Bearer => {
                 let realm = realm.unwrap();
-                let expected =
-                    format!("Bearer realm=\"{realm}\",service=\"registry\",scope=\"repository:app:pull\"");
+                let expected = format!(
+                    "Bearer realm=\"{realm}\",service=\"registry\",scope=\"repository:app:pull\""
+                );
                 assert_eq!((status, challenge), (401, expected.as_str()));
             }
         }

@@ -1,4 +1,5 @@
-//! A tap between the program and a registry without TLS: it counts what passes, and can stop the flow at any moment.
+//! A tap between the program and a registry without TLS: it counts what passes, and can stop the
+//! flow at any moment.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -53,9 +54,11 @@ impl Tap {
     pub(crate) fn on(registry: &Registry) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let state = State { run: 0, stop: Stop::Never, is_stopped: false, passed: Passed::default() };
+        let state =
+            State { run: 0, stop: Stop::Never, is_stopped: false, passed: Passed::default() };
         let registry = registry.address.clone();
-        let shared = Arc::new(Shared { registry, state: Mutex::new(state), changed: Condvar::new() });
+        let shared =
+            Arc::new(Shared { registry, state: Mutex::new(state), changed: Condvar::new() });
         let of_thread = Arc::clone(&shared);
         std::thread::spawn(move || {
             for client in listener.incoming() {
@@ -88,18 +91,20 @@ impl Tap {
     #[track_caller]
     pub(crate) fn await_stop(&self) {
         let state = self.shared.state.lock().unwrap();
-        let waited = self.shared.changed.wait_timeout_while(state, PATIENCE, |state| !state.is_stopped);
+        let waited =
+            self.shared.changed.wait_timeout_while(state, PATIENCE, |state| !state.is_stopped);
         assert!(!waited.unwrap().1.timed_out(), "the flow did not stop");
     }
 
-    /// Runs a command and kills it with SIGKILL when the flow stops; returns whether it had not ended before.
+    /// Runs a command and kills it with SIGKILL when the flow stops; returns whether it had not
+    /// ended before.
     #[track_caller]
     pub(crate) fn kill(&self, command: &mut Command, stop: Stop) -> bool {
         self.kill_after(command, stop, |_| {})
     }
 
-    /// As [`Tap::kill`] after so many bytes, once the program has stored what had passed: until it sleeps, and `stored` stays
-    /// the same.
+    /// As [`Tap::kill`] after so many bytes, once the program has stored what had passed: until it
+    /// sleeps, and `stored` stays the same.
     #[track_caller]
     pub(crate) fn kill_when_drained(
         &self,
@@ -139,7 +144,8 @@ impl Tap {
     }
 }
 
-/// Returns whether all threads of a process wait or have ended: none runs, and none lacks but a processor.
+/// Returns whether all threads of a process wait or have ended: none runs, and none lacks but a
+/// processor.
 fn is_asleep(process: u32) -> bool {
     let mut threads = fs_err::read_dir(format!("/proc/{process}/task")).unwrap();
     threads.all(|thread| {
@@ -166,7 +172,11 @@ impl Shared {
         Ok(())
     }
 
-    fn pass_requests(&self, run: usize, (mut from, mut to): (&TcpStream, &TcpStream)) -> io::Result<()> {
+    fn pass_requests(
+        &self,
+        run: usize,
+        (mut from, mut to): (&TcpStream, &TcpStream),
+    ) -> io::Result<()> {
         let (mut buffer, mut seen) = ([0; 4096], Vec::new());
         loop {
             let read = from.read(&mut buffer)?;
@@ -187,15 +197,21 @@ impl Shared {
         let mut state = self.state_of(run)?;
         let first: Vec<&str> = head.split(' ').take(2).collect();
         let is_range = |line: &&str| line.to_ascii_lowercase().starts_with("range: ");
-        let range =
-            head.lines().find(is_range).map_or(String::new(), |line| line["range:".len()..].to_owned());
+        let range = head
+            .lines()
+            .find(is_range)
+            .map_or(String::new(), |line| line["range:".len()..].to_owned());
         state.passed.requests.push(first.join(" ") + &range);
         let number = state.passed.requests.len();
         state.is_stopped |= matches!(state.stop, Stop::AtRequest(last) if last == number);
         self.wait(run, state)
     }
 
-    fn pass_answers(&self, run: usize, (mut from, mut to): (&TcpStream, &TcpStream)) -> io::Result<()> {
+    fn pass_answers(
+        &self,
+        run: usize,
+        (mut from, mut to): (&TcpStream, &TcpStream),
+    ) -> io::Result<()> {
         let mut buffer = [0; 16384];
         loop {
             let read = from.read(&mut buffer)?;

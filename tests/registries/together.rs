@@ -61,7 +61,8 @@ fn fetch_waits_for_gc() {
     let Some(scene) = scene() else { return };
     scene.place.ok(&["fetch", "relay"]);
     fs_err::remove_file(scene.place.blob(scene.large())).unwrap();
-    let lock = fs_err::File::open(scene.place.path().join("bundles/.blobs/.lock")).unwrap().into_file();
+    let lock =
+        fs_err::File::open(scene.place.path().join("bundles/.blobs/.lock")).unwrap().into_file();
     lock.lock().unwrap();
     scene.tap.reset(Stop::Never);
     let (mut fetch, _stderr) = start_waiting(&mut scene.fetch());
@@ -115,14 +116,22 @@ fn fetch_shows_progress_on_terminal() {
     scene.tap.reset(Stop::AfterBytes(1 << 20));
     let mut command = Command::new(script);
     scene.place.prepare(&mut command);
-    command.args(["-qec", &format!("{} fetch relay", env!("CARGO_BIN_EXE_relay-bundle")), "typescript"]);
+    command.args([
+        "-qec",
+        &format!("{} fetch relay", env!("CARGO_BIN_EXE_relay-bundle")),
+        "typescript",
+    ]);
     let child = command.stdout(Stdio::piped()).spawn().unwrap();
     scene.tap.await_stop();
     // Work of less than a second shows nothing.
     std::thread::sleep(Duration::from_millis(1300));
     scene.tap.release();
     let screen = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-    let line = screen.split(['\r', '\n']).find(|line| line.contains(" of 3.1 MB, ")).expect(&screen);
-    assert!(line.contains("fetched ") && line.contains("/s, ") && line.ends_with(" left"), "{line}");
+    let line =
+        screen.split(['\r', '\n']).find(|line| line.contains(" of 3.1 MB, ")).expect(&screen);
+    assert!(
+        line.contains("fetched ") && line.contains("/s, ") && line.ends_with(" left"),
+        "{line}"
+    );
     assert_stored(&scene.place, &scene.image);
 }

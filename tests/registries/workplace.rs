@@ -56,8 +56,9 @@ impl Workplace {
     pub(crate) fn write_profile(&self, name: &str, image: &str, more: &str) {
         let (image, digest) = image.split_once('@').unwrap_or((image, ""));
         let (repository, tag) = image.rsplit_once(':').expect("an image with a tag");
-        let image =
-            format!("image = {{ repository = \"{repository}\", tag = \"{tag}\", digest = \"{digest}\" }}\n");
+        let image = format!(
+            "image = {{ repository = \"{repository}\", tag = \"{tag}\", digest = \"{digest}\" }}\n"
+        );
         self.write(&format!("profiles/{name}.toml"), &(image + more + REST));
     }
 
@@ -122,7 +123,11 @@ impl Workplace {
     #[track_caller]
     pub(crate) fn ok_at(&self, registry: &Registry, arguments: &[&str]) -> String {
         let options = self.options(registry);
-        self.ok(&arguments.iter().copied().chain(options.iter().map(String::as_str)).collect::<Vec<_>>())
+        self.ok(&arguments
+            .iter()
+            .copied()
+            .chain(options.iter().map(String::as_str))
+            .collect::<Vec<_>>())
     }
 
     /// Returns the options that lead to a registry: its authority, and a file of credentials.
@@ -141,12 +146,17 @@ impl Ran {
     pub(crate) fn of(command: &mut Command) -> Self {
         let output = command.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Self {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
     }
 
     /// Returns the report on standard output, which must be alone there.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }
 }

@@ -13,16 +13,28 @@ fn bytes(number: usize) -> Vec<u8> {
 }
 
 /// Pulls the blob of `content`, of which `from` bytes are there.
-fn pull(client: &Client, stub: &Stub, content: &[u8], from: usize) -> (Sink, Result<(), RegistryError>) {
+fn pull(
+    client: &Client,
+    stub: &Stub,
+    content: &[u8],
+    from: usize,
+) -> (Sink, Result<(), RegistryError>) {
     let mut sink = Sink { bytes: content[..from].to_vec(), ..Sink::default() };
     let pulled = pull_into(client, stub, content, &mut sink);
     (sink, pulled)
 }
 
-fn pull_into(client: &Client, stub: &Stub, content: &[u8], sink: &mut Sink) -> Result<(), RegistryError> {
+fn pull_into(
+    client: &Client,
+    stub: &Stub,
+    content: &[u8],
+    sink: &mut Sink,
+) -> Result<(), RegistryError> {
     let image = image(stub, "a/b:1");
     let (size, from) = (content.len() as u64, sink.bytes.len() as u64);
-    client.registry.pull_blob(&BlobRequest { image: &image, digest: Digest::of(content), size, from }, sink)
+    client
+        .registry
+        .pull_blob(&BlobRequest { image: &image, digest: Digest::of(content), size, from }, sink)
 }
 
 fn fault(answer: fn() -> Answer) -> RegistryFault {
@@ -33,7 +45,8 @@ fn fault(answer: fn() -> Answer) -> RegistryFault {
 /// Answers a range as a registry does.
 fn ranged(content: &[u8], seen: &Seen) -> Answer {
     let Some(range) = seen.header("range") else { return Answer::new(200, content) };
-    let from: usize = range.strip_prefix("bytes=").unwrap().strip_suffix('-').unwrap().parse().unwrap();
+    let from: usize =
+        range.strip_prefix("bytes=").unwrap().strip_suffix('-').unwrap().parse().unwrap();
     let content_range = format!("bytes {from}-{}/{}", content.len() - 1, content.len());
     Answer::new(206, &content[from..]).header("Content-Range", &content_range)
 }
@@ -89,7 +102,9 @@ fn range_that_does_not_fit_is_asked_again_without() {
         let served = content.clone();
         let stub = Stub::start(move |seen, _| match (seen.header("range"), content_range) {
             (None, _) => Answer::new(200, served.clone()),
-            (Some(_), Some(text)) => Answer::new(status, &served[400..]).header("Content-Range", text),
+            (Some(_), Some(text)) => {
+                Answer::new(status, &served[400..]).header("Content-Range", text)
+            }
             (Some(_), None) => Answer::new(status, &served[400..]),
         });
 
@@ -148,7 +163,9 @@ fn registry_that_starts_again_for_ever_is_given_up() {
 fn assert_given_up(size: usize, bytes_after: fn(usize) -> usize) {
     let content = bytes(size);
     let served = content.clone();
-    let stub = Stub::start(move |_, before| Answer::new(200, served.clone()).cut_after(bytes_after(before)));
+    let stub = Stub::start(move |_, before| {
+        Answer::new(200, served.clone()).cut_after(bytes_after(before))
+    });
     let client = Client::plain(&stub);
 
     let error = pull(&client, &stub, &content, 0).1.unwrap_err();
@@ -200,7 +217,8 @@ fn endless_blob_is_cut_at_its_size() {
 
 #[test]
 fn chunked_blob_that_ends_early_is_told_with_how_much_came() {
-    let fault = fault(|| Answer::new(200, "3\r\nabc\r\n0\r\n\r\n").header("Transfer-Encoding", "chunked"));
+    let fault =
+        fault(|| Answer::new(200, "3\r\nabc\r\n0\r\n\r\n").header("Transfer-Encoding", "chunked"));
     assert_eq!(fault.to_string(), "the answer ended after 3 of 1000 bytes");
 }
 

@@ -8,8 +8,8 @@ use camino::Utf8PathBuf;
 use relay_bundle::images::reference::Reference;
 use relay_bundle::proxy::ProxyEnvironment;
 use relay_bundle::registry::{
-    BlobSink, CredentialFile, Mirror, Persistence, Presence, Registry, RegistryCredentials, RegistrySettings,
-    Timeouts,
+    BlobSink, CredentialFile, Mirror, Persistence, Presence, Registry, RegistryCredentials,
+    RegistrySettings, Timeouts,
 };
 
 use crate::stub::Stub;
@@ -54,7 +54,11 @@ impl Client {
             ca: options.ca,
             plain_http: options.plain.iter().map(|stub| stub.address().parse().unwrap()).collect(),
             proxies: options.proxies,
-            mirrors: options.mirror.iter().map(|mirror| mirror.parse::<Mirror>().unwrap()).collect(),
+            mirrors: options
+                .mirror
+                .iter()
+                .map(|mirror| mirror.parse::<Mirror>().unwrap())
+                .collect(),
             timeouts: Timeouts {
                 connect: Duration::from_secs(5),
                 silence: Duration::from_millis(500),
@@ -98,7 +102,9 @@ impl BlobSink for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.bytes.extend_from_slice(bytes);
         match self.room {
-            Some(room) if self.bytes.len() > room => Err(io::Error::from(io::ErrorKind::StorageFull)),
+            Some(room) if self.bytes.len() > room => {
+                Err(io::Error::from(io::ErrorKind::StorageFull))
+            }
             _ => Ok(()),
         }
     }

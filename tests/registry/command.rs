@@ -1,4 +1,5 @@
-//! `push` into registries that refuse, lie or are full: what it says, how it ends, and what is there then.
+//! `push` into registries that refuse, lie or are full: what it says, how it ends, and what is
+//! there then.
 
 use crate::fake::{Fake, Flaw, RIVAL};
 use crate::site::carried::image::Image;
@@ -35,7 +36,11 @@ fn text(image: &Image) -> String {
 #[track_caller]
 fn is_whole(fake: &Fake, images: &[Image; 2]) {
     for (repository, image) in [RELAY_REPOSITORY, SIDE_REPOSITORY].into_iter().zip(images) {
-        assert_eq!(fake.manifest(repository, &image.manifest.digest), Some(text(image)), "{repository}");
+        assert_eq!(
+            fake.manifest(repository, &image.manifest.digest),
+            Some(text(image)),
+            "{repository}"
+        );
     }
 }
 
@@ -101,7 +106,8 @@ fn tag_that_must_not_move_is_kept_and_another_one_is_set() {
     assert_eq!(fake.manifest(RELAY_REPOSITORY, TAG), Some(former));
 }
 
-/// Pushes an image with `--move-tags` where its tag names another one; returns what became of the tag.
+/// Pushes an image with `--move-tags` where its tag names another one; returns what became of the
+/// tag.
 fn moved(flaw: Flaw) -> (Fake, Image, String, Ended) {
     let image = image_of(&[b"new"]);
     let (fake, site) = site_with(flaw, &image);
@@ -176,15 +182,21 @@ fn folder_of_a_store_entry_is_pushed_like_the_entry() {
 fn altered_blob_of_the_store_is_fetched_again() {
     let image = image_of(&[b"new"]);
     let (fake, site) = site_with(Flaw::None, &image);
-    let path =
-        site.file("bundles").join(".blobs/sha256").join(image.blobs[1].digest.trim_start_matches("sha256:"));
+    let path = site
+        .file("bundles")
+        .join(".blobs/sha256")
+        .join(image.blobs[1].digest.trim_start_matches("sha256:"));
     fs_err::write(&path, b"bad").unwrap();
 
     let ended = site.push("@tiny", &[]);
 
     assert_eq!(ended.code, 4, "{}", ended.stderr);
     assert!(ended.stderr.contains("was altered"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("hint: fetch it again: relay-bundle fetch @tiny"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("hint: fetch it again: relay-bundle fetch @tiny"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(fake.manifest(RELAY_REPOSITORY, TAG), None);
 }
 
@@ -275,5 +287,8 @@ fn mount_that_did_not_happen_ends_the_push_before_the_tag() {
     assert!(ended.stderr.contains("push with --deep"), "{}", ended.stderr);
     // One of both takes over the layer of the other.
     let tags = [(RELAY_REPOSITORY, TAG), (SIDE_REPOSITORY, "1")];
-    assert_eq!(tags.iter().filter(|(repository, tag)| fake.manifest(repository, tag).is_some()).count(), 1);
+    assert_eq!(
+        tags.iter().filter(|(repository, tag)| fake.manifest(repository, tag).is_some()).count(),
+        1
+    );
 }

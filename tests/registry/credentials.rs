@@ -65,7 +65,10 @@ fn login_that_is_not_accepted_is_sent_once_and_not_shown() {
     let error = pull(&client(certificates, &auths(&stub)), &stub).unwrap_err();
 
     assert_eq!(authorizations(&stub).len(), 2);
-    assert!(matches!(error.why, RegistryFault::Denied { access: LoginUse::Credentials, .. }), "{error}");
+    assert!(
+        matches!(error.why, RegistryFault::Denied { access: LoginUse::Credentials, .. }),
+        "{error}"
+    );
     let shown = format!("{error} {error:?} {}", error.remedy().unwrap());
     assert!(!shown.contains("s3cret") && !shown.contains(LOGIN), "{shown}");
 }
@@ -74,11 +77,13 @@ fn login_that_is_not_accepted_is_sent_once_and_not_shown() {
 fn words_of_a_registry_that_quote_the_login_are_not_shown() {
     let Some(certificates) = Certificates::get() else { return };
     for quoted in ["s3cret", LOGIN] {
-        let body = format!("{{\"errors\":[{{\"code\":\"DENIED\",\"message\":\"{quoted} is wrong\"}}]}}");
-        let stub = Stub::start_tls(certificates, move |seen, _| match seen.header("authorization") {
-            None => Answer::challenge("Basic realm=\"registry\""),
-            Some(_) => Answer::new(403, body.clone()),
-        });
+        let body =
+            format!("{{\"errors\":[{{\"code\":\"DENIED\",\"message\":\"{quoted} is wrong\"}}]}}");
+        let stub =
+            Stub::start_tls(certificates, move |seen, _| match seen.header("authorization") {
+                None => Answer::challenge("Basic realm=\"registry\""),
+                Some(_) => Answer::new(403, body.clone()),
+            });
         let error = pull(&client(certificates, &auths(&stub)), &stub).unwrap_err();
         assert!(error.to_string().ends_with("access denied (HTTP 403)"), "{error}");
     }
@@ -91,7 +96,10 @@ fn missing_login_is_told_with_the_command_that_makes_one() {
 
     let error = pull(&client(certificates, "{}"), &stub).unwrap_err();
 
-    assert!(matches!(error.why, RegistryFault::Denied { access: LoginUse::Anonymous, .. }), "{error}");
+    assert!(
+        matches!(error.why, RegistryFault::Denied { access: LoginUse::Anonymous, .. }),
+        "{error}"
+    );
     assert!(error.remedy().unwrap().contains(&format!("docker login {}", stub.address())));
 }
 
@@ -115,23 +123,31 @@ fn login_is_withheld_from_token_service_without_tls_and_the_error_says_so() {
     let service = Stub::start(|_, _| Answer::new(401, ""));
     let realm = service.address();
     let stub = Stub::start_tls(certificates, move |_, _| {
-        Answer::challenge(&format!("Bearer realm=\"http://{realm}/token\",scope=\"repository:a/b:pull\""))
+        Answer::challenge(&format!(
+            "Bearer realm=\"http://{realm}/token\",scope=\"repository:a/b:pull\""
+        ))
     });
 
     let error = pull(&client(certificates, &auths(&stub)), &stub).unwrap_err();
 
     assert_eq!(authorizations(&service), [None]);
-    assert!(matches!(error.why, RegistryFault::Denied { access: LoginUse::PlainHttp, .. }), "{error}");
+    assert!(
+        matches!(error.why, RegistryFault::Denied { access: LoginUse::PlainHttp, .. }),
+        "{error}"
+    );
     assert!(error.to_string().contains("credentials are not sent over plain HTTP"), "{error}");
 }
 
 #[test]
 fn identity_token_is_exchanged_in_the_body_of_a_request() {
     let Some(certificates) = Certificates::get() else { return };
-    let service = Stub::start_tls(certificates, |_, _| Answer::new(200, "{\"access_token\":\"good\"}"));
+    let service =
+        Stub::start_tls(certificates, |_, _| Answer::new(200, "{\"access_token\":\"good\"}"));
     let realm = service.address();
-    let stub = with_tokens(certificates, format!("Bearer realm=\"https://{realm}/token\",service=\"r\""));
-    let credentials = format!("{{\"auths\":{{\"{}\":{{\"identitytoken\":\"s3+cret\"}}}}}}", stub.address());
+    let stub =
+        with_tokens(certificates, format!("Bearer realm=\"https://{realm}/token\",service=\"r\""));
+    let credentials =
+        format!("{{\"auths\":{{\"{}\":{{\"identitytoken\":\"s3+cret\"}}}}}}", stub.address());
 
     pull(&client(certificates, &credentials), &stub).unwrap();
 
@@ -150,9 +166,13 @@ fn login_is_not_sent_in_the_clear() {
     let credentials = auths(&stub);
     let options = || Options { credentials: Some(&credentials), ..Options::default() };
 
-    for client in [Client::new(options()), Client::new(Options { plain: vec![&stub], ..options() })] {
+    for client in [Client::new(options()), Client::new(Options { plain: vec![&stub], ..options() })]
+    {
         let error = pull(&client, &stub).unwrap_err();
-        assert!(matches!(error.why, RegistryFault::Denied { access: LoginUse::PlainHttp, .. }), "{error}");
+        assert!(
+            matches!(error.why, RegistryFault::Denied { access: LoginUse::PlainHttp, .. }),
+            "{error}"
+        );
         assert!(error.to_string().contains("credentials are not sent over plain HTTP"), "{error}");
     }
     assert!(authorizations(&stub).iter().all(Option::is_none));
@@ -224,7 +244,10 @@ fn file_that_others_read_is_warned_of() {
     };
     let secret = format!("{{\"auths\":{{\"r.example\":{{\"auth\":\"{LOGIN}\"}}}}}}");
 
-    assert_eq!(warnings(&secret, 0o644), [CredentialWarning::Readable { path: path.clone(), mode: 0o644 }]);
+    assert_eq!(
+        warnings(&secret, 0o644),
+        [CredentialWarning::Readable { path: path.clone(), mode: 0o644 }]
+    );
     assert_eq!(warnings(&secret, 0o600), []);
     assert_eq!(warnings("{\"credsStore\":\"pass\"}", 0o644), []);
 }
@@ -235,7 +258,8 @@ fn file_that_must_be_there_is_missed() {
     assert!(RegistryCredentials::read(&[file(Presence::Optional)]).is_ok());
     let error = RegistryCredentials::read(&[file(Presence::Required)]).err().unwrap();
     assert!(
-        matches!(error, CredentialError::Read(_)) && error.to_string().contains("/nowhere/config.json"),
+        matches!(error, CredentialError::Read(_))
+            && error.to_string().contains("/nowhere/config.json"),
         "{error}"
     );
 }

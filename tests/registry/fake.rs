@@ -62,7 +62,12 @@ impl Fake {
 
     /// Returns what a tag or digest leads to.
     pub(crate) fn manifest(&self, repository: &str, name: &str) -> Option<String> {
-        self.storage.lock().unwrap().manifests.get(&(repository.to_owned(), name.to_owned())).cloned()
+        self.storage
+            .lock()
+            .unwrap()
+            .manifests
+            .get(&(repository.to_owned(), name.to_owned()))
+            .cloned()
     }
 
     /// Stores a manifest under its digest and a tag, and what it names.
@@ -76,7 +81,9 @@ impl Fake {
 
     /// Loses a blob.
     pub(crate) fn lose(&self, repository: &str, digest: &str) {
-        assert!(self.storage.lock().unwrap().blobs.remove(&(repository.to_owned(), digest.to_owned())));
+        assert!(
+            self.storage.lock().unwrap().blobs.remove(&(repository.to_owned(), digest.to_owned()))
+        );
     }
 
     /// Returns how many requests of a method there were.
@@ -91,8 +98,9 @@ impl Storage {
         let Some(path) = path.strip_prefix("/v2/").filter(|path| !path.is_empty()) else {
             return Answer::new(200, "{}");
         };
-        let parameter =
-            |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)).map(str::to_owned);
+        let parameter = |name: &str| {
+            query.split('&').find_map(|pair| pair.strip_prefix(name)).map(str::to_owned)
+        };
         if let Some((repository, name)) = path.split_once("/manifests/") {
             return self.manifest(flaw, seen, (repository.to_owned(), name.to_owned()));
         }
@@ -100,7 +108,8 @@ impl Storage {
         match seen.method.as_str() {
             "POST" if flaw == Flaw::ReadOnly => Answer::new(403, ""),
             "POST" => {
-                let mount = parameter("mount=").zip(parameter("from=")).filter(|_| flaw != Flaw::NoMounts);
+                let mount =
+                    parameter("mount=").zip(parameter("from=")).filter(|_| flaw != Flaw::NoMounts);
                 if let Some((digest, from)) = mount
                     && self.blobs.contains(&(from, digest.clone()))
                 {
@@ -109,11 +118,15 @@ impl Storage {
                     }
                     return Answer::new(201, "");
                 }
-                Answer::new(202, "").header("Location", &format!("/v2/{repository}/blobs/uploads/1"))
+                Answer::new(202, "")
+                    .header("Location", &format!("/v2/{repository}/blobs/uploads/1"))
             }
             "PUT" if flaw == Flaw::Quota => {
                 let words = "adding 3 B of storage resource exceeds the quota of the project";
-                Answer::new(412, format!("{{\"errors\":[{{\"code\":\"DENIED\",\"message\":\"{words}\"}}]}}"))
+                Answer::new(
+                    412,
+                    format!("{{\"errors\":[{{\"code\":\"DENIED\",\"message\":\"{words}\"}}]}}"),
+                )
             }
             "PUT" if flaw == Flaw::TooLarge => Answer::new(413, "<html>"),
             "PUT" => {
@@ -126,7 +139,9 @@ impl Storage {
                 Answer::new(201, "")
             }
             "DELETE" => Answer::new(204, ""),
-            _ if self.blobs.contains(&(repository.to_owned(), rest.to_owned())) => Answer::new(200, ""),
+            _ if self.blobs.contains(&(repository.to_owned(), rest.to_owned())) => {
+                Answer::new(200, "")
+            }
             _ => Answer::new(404, ""),
         }
     }
@@ -149,7 +164,10 @@ impl Storage {
                         _ => false,
                     } =>
             {
-                Answer::new(400, "{\"errors\":[{\"code\":\"TAG_INVALID\",\"message\":\"immutable\"}]}")
+                Answer::new(
+                    400,
+                    "{\"errors\":[{\"code\":\"TAG_INVALID\",\"message\":\"immutable\"}]}",
+                )
             }
             "PUT" if !self.is_complete(&key.0, &seen.body) => Answer::new(
                 400,
@@ -163,11 +181,17 @@ impl Storage {
                 self.manifests.insert(key, text.to_owned());
                 Answer::new(201, "")
             }
-            _ if flaw == Flaw::Charts && key.1 == "v1.1.314" => Answer::of("application/vnd.cncf.helm", "{}"),
+            _ if flaw == Flaw::Charts && key.1 == "v1.1.314" => {
+                Answer::of("application/vnd.cncf.helm", "{}")
+            }
             method => match known {
                 None => Answer::new(404, ""),
-                Some(_) if method == "HEAD" => Answer::of("application/vnd.oci.image.manifest.v1+json", ""),
-                Some(text) => Answer::of("application/vnd.oci.image.manifest.v1+json", text.as_str()),
+                Some(_) if method == "HEAD" => {
+                    Answer::of("application/vnd.oci.image.manifest.v1+json", "")
+                }
+                Some(text) => {
+                    Answer::of("application/vnd.oci.image.manifest.v1+json", text.as_str())
+                }
             },
         }
     }

@@ -32,16 +32,19 @@ impl Document {
     /// Answers by digest, and every tag; the blobs are there, too.
     pub(crate) fn serve(documents: &[Self], seen: &Seen) -> Answer {
         let name = seen.target.rsplit('/').next().unwrap();
-        let blob = [CONFIG, LAYER].into_iter().find(|blob| name == format!("sha256:{}", Digest::of(blob)));
+        let blob =
+            [CONFIG, LAYER].into_iter().find(|blob| name == format!("sha256:{}", Digest::of(blob)));
         if let Some(blob) = blob {
             return Answer::new(200, blob);
         }
-        let by_digest = documents.iter().find(|document| name == format!("sha256:{}", document.digest()));
+        let by_digest =
+            documents.iter().find(|document| name == format!("sha256:{}", document.digest()));
         match by_digest {
             Some(document) => document.answer(),
-            None if name.starts_with("sha256:") => {
-                Answer::new(404, "{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\",\"message\":\"gone\"}]}")
-            }
+            None if name.starts_with("sha256:") => Answer::new(
+                404,
+                "{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\",\"message\":\"gone\"}]}",
+            ),
             None => documents[0].answer(),
         }
     }
@@ -73,6 +76,7 @@ pub(crate) fn index(manifest: &Document) -> Document {
 
 pub(crate) fn index_of(children: &[Value]) -> Document {
     let media_type = MediaType::OciIndex;
-    let value = json!({"schemaVersion": 2, "mediaType": media_type.as_str(), "manifests": children});
+    let value =
+        json!({"schemaVersion": 2, "mediaType": media_type.as_str(), "manifests": children});
     Document::new(media_type, &value)
 }

@@ -1,5 +1,5 @@
-//! Registries that lie, stall and break off: the client talks to servers of this test, which answer from a table and note
-//! what arrives.
+//! Registries that lie, stall and break off: the client talks to servers of this test, which answer
+//! from a table and note what arrives.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod blobs;

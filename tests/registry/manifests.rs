@@ -23,18 +23,26 @@ fn tag_of_an_index_leads_to_the_manifest_of_the_platform() {
     let (child, index) = (manifest(), index(&manifest()));
     let stub = serve(vec![index.clone(), child.clone()]);
 
-    let found = Client::plain(&stub).registry.resolve(&image(&stub, "a/b:1"), &Platform::default()).unwrap();
+    let found = Client::plain(&stub)
+        .registry
+        .resolve(&image(&stub, "a/b:1"), &Platform::default())
+        .unwrap();
 
     assert_eq!((found.tagged, found.digest), (index.digest(), child.digest()));
     assert_eq!((found.media_type, found.size), (MediaType::OciManifest, child.bytes.len() as u64));
     let wanted = [CONFIG, LAYER].map(|bytes| (Digest::of(bytes), bytes.len() as u64));
     assert_eq!(found.blobs, wanted.into_iter().collect());
-    let targets =
-        ["GET /v2/a/b/manifests/1".to_owned(), format!("GET /v2/a/b/manifests/sha256:{}", child.digest())];
+    let targets = [
+        "GET /v2/a/b/manifests/1".to_owned(),
+        format!("GET /v2/a/b/manifests/sha256:{}", child.digest()),
+    ];
     assert_eq!(stub.targets(), targets);
     for seen in stub.seen() {
         let accept = seen.header("accept").unwrap();
-        assert!(MediaType::ALL.iter().all(|media_type| accept.contains(media_type.as_str())), "{accept}");
+        assert!(
+            MediaType::ALL.iter().all(|media_type| accept.contains(media_type.as_str())),
+            "{accept}"
+        );
     }
 }
 
@@ -55,7 +63,8 @@ fn manifest_without_an_index_is_its_own_tag() {
     let child = manifest();
     let stub = serve(vec![child.clone()]);
 
-    let found = Client::plain(&stub).registry.resolve(&image(&stub, "a"), &Platform::default()).unwrap();
+    let found =
+        Client::plain(&stub).registry.resolve(&image(&stub, "a"), &Platform::default()).unwrap();
 
     assert_eq!((found.tagged, found.digest), (child.digest(), child.digest()));
     assert_eq!(stub.targets()[0], "GET /v2/a/manifests/latest");
@@ -65,12 +74,18 @@ fn manifest_without_an_index_is_its_own_tag() {
 fn image_of_another_platform_is_refused_without_an_index() {
     let stub = serve(vec![manifest()]);
     let resolve = |platform: &str| {
-        Client::plain(&stub).registry.resolve(&image(&stub, "a"), &platform.parse().unwrap()).map(|_| ())
+        Client::plain(&stub)
+            .registry
+            .resolve(&image(&stub, "a"), &platform.parse().unwrap())
+            .map(|_| ())
     };
 
     let error = resolve("linux/arm64").unwrap_err();
 
-    assert!(error.to_string().ends_with("the image is for linux/amd64, not for linux/arm64"), "{error}");
+    assert!(
+        error.to_string().ends_with("the image is for linux/amd64, not for linux/arm64"),
+        "{error}"
+    );
     assert!(resolve("linux/amd64/v2").is_ok(), "a variant is not always written");
 }
 
@@ -118,7 +133,8 @@ fn unknown_tag_and_lost_digest_are_told_apart() {
     assert!(matches!(refused(&stub, "a:1").why, RegistryFault::UnknownImage));
     let gone = refused(&stub, &format!("a@sha256:{}", Digest::of(b"x")));
     assert!(
-        gone.to_string().ends_with(&format!("the registry no longer has sha256:{}", Digest::of(b"x"))),
+        gone.to_string()
+            .ends_with(&format!("the registry no longer has sha256:{}", Digest::of(b"x"))),
         "{gone}"
     );
     assert!(gone.remedy().unwrap().contains("relay-bundle lock --update"));
@@ -132,7 +148,9 @@ fn missing_platform_is_told_with_those_that_there_are() {
     let error = Client::plain(&stub).registry.resolve(&image(&stub, "a"), &platform).unwrap_err();
 
     assert!(
-        error.to_string().contains("no manifest for linux/s390x; the index lists linux/amd64, linux/arm64"),
+        error
+            .to_string()
+            .contains("no manifest for linux/s390x; the index lists linux/amd64, linux/arm64"),
         "{error}"
     );
 }
@@ -194,7 +212,9 @@ fn foreign_layer_is_refused() {
 
 #[test]
 fn endless_manifest_is_refused_at_its_limit() {
-    let stub = Stub::start(|_, _| Answer::of(MediaType::OciManifest.as_str(), vec![b' '; 1 << 16]).endless());
+    let stub = Stub::start(|_, _| {
+        Answer::of(MediaType::OciManifest.as_str(), vec![b' '; 1 << 16]).endless()
+    });
 
     let error = refused(&stub, "a:1");
 
@@ -207,7 +227,10 @@ fn login_page_is_no_manifest() {
 
     let error = refused(&stub, "a:1");
 
-    assert!(matches!(&error.why, RegistryFault::MediaType(text) if text == "`text/html`"), "{error}");
+    assert!(
+        matches!(&error.why, RegistryFault::MediaType(text) if text == "`text/html`"),
+        "{error}"
+    );
     assert!(error.remedy().unwrap().contains("login page"));
 }
 
@@ -215,7 +238,10 @@ fn login_page_is_no_manifest() {
 fn words_of_the_registry_are_shortened() {
     let message = "x".repeat(50_000);
     let stub = Stub::start(move |_, _| {
-        Answer::new(400, json!({"errors": [{"code": "UNSUPPORTED", "message": message}]}).to_string())
+        Answer::new(
+            400,
+            json!({"errors": [{"code": "UNSUPPORTED", "message": message}]}).to_string(),
+        )
     });
 
     let error = refused(&stub, "a:1").to_string();

@@ -46,18 +46,23 @@ fn login_page_is_no_manifest() {
 
 #[test]
 fn manifest_of_another_digest_does_not_count() {
-    let named =
-        || Answer::of(OCI, "").header("Docker-Content-Digest", &format!("sha256:{}", Digest::of(b"another")));
+    let named = || {
+        Answer::of(OCI, "")
+            .header("Docker-Content-Digest", &format!("sha256:{}", Digest::of(b"another")))
+    };
     assert!(matches!(why(asked(named).0), RegistryFault::WrongDigest { .. }));
-    let right =
-        || Answer::of(OCI, "").header("Docker-Content-Digest", &format!("sha256:{}", manifest().digest()));
+    let right = || {
+        Answer::of(OCI, "")
+            .header("Docker-Content-Digest", &format!("sha256:{}", manifest().digest()))
+    };
     assert!(matches!(asked(right).0, Availability::There));
 }
 
 #[test]
 fn registry_that_denies_says_nothing_about_the_manifest() {
     for status in [401, 403] {
-        let stub = Stub::start(move |_, _| Answer::challenge("Basic realm=\"r\"").with_status(status));
+        let stub =
+            Stub::start(move |_, _| Answer::challenge("Basic realm=\"r\"").with_status(status));
         let answer = Client::plain(&stub).registry.has_manifest(&image(&stub, "a:1"));
         assert!(matches!(why(answer), RegistryFault::Denied { .. }), "{status}");
     }
@@ -76,7 +81,8 @@ fn registry_that_is_down_says_nothing_about_the_manifest() {
 fn registry_that_does_not_answer_the_first_question_is_no_interrupted_upload() {
     let stub = Stub::start(|_, _| Answer::new(200, ""));
     let client = Client::plain(&stub);
-    let Availability::Unknown(error) = client.registry.has_manifest(&"127.0.0.1:1/a:1".parse().unwrap())
+    let Availability::Unknown(error) =
+        client.registry.has_manifest(&"127.0.0.1:1/a:1".parse().unwrap())
     else {
         panic!()
     };

@@ -24,7 +24,8 @@ fn registry(answer: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static) -> 
 
 fn push(client: &Client, stub: &Stub, bytes: &[u8]) -> Result<(), UploadFailure> {
     let reference = image(stub, "a:1");
-    let upload = BlobUpload { image: &reference, digest: Digest::of(bytes), size: bytes.len() as u64 };
+    let upload =
+        BlobUpload { image: &reference, digest: Digest::of(bytes), size: bytes.len() as u64 };
     client.registry.push_blob(&upload, &mut &*bytes)
 }
 
@@ -57,7 +58,10 @@ fn large_blob_is_announced_before_it_is_sent() {
     push(&Client::plain(&stub), &stub, &vec![b'x'; LARGE]).unwrap();
     let put = &stub.seen()[1];
     assert_eq!(put.header("content-length"), Some(LARGE.to_string().as_str()));
-    assert_eq!((put.header("transfer-encoding"), put.header("expect")), (None, Some("100-continue")));
+    assert_eq!(
+        (put.header("transfer-encoding"), put.header("expect")),
+        (None, Some("100-continue"))
+    );
     assert_eq!(put.body.len(), LARGE);
 }
 
@@ -74,7 +78,8 @@ fn registry_may_take_its_time_to_store_a_large_blob() {
 
 #[test]
 fn small_blob_is_sent_again_after_a_failure() {
-    let stub = registry(|_, before| if before < 4 { Answer::new(502, "") } else { Answer::new(201, "") });
+    let stub =
+        registry(|_, before| if before < 4 { Answer::new(502, "") } else { Answer::new(201, "") });
     let client = Client::plain(&stub);
     push(&client, &stub, b"abc").unwrap();
     assert_eq!(client.pauses(), [1, 2]);
@@ -154,10 +159,14 @@ fn registry_that_cannot_be_reached_is_tried_again_and_named() {
         let client = Client::plain(&stub);
         let reference: Reference = format!("{free}/a:1").parse().unwrap();
         let bytes = vec![b'x'; size];
-        let upload = BlobUpload { image: &reference, digest: Digest::of(&bytes), size: size as u64 };
+        let upload =
+            BlobUpload { image: &reference, digest: Digest::of(&bytes), size: size as u64 };
         let error = failed(client.registry.push_blob(&upload, &mut &*bytes));
         assert!(matches!(error.why, RegistryFault::Connection(_)), "{error}");
-        assert!(error.to_string().contains(&free.to_string()) && error.remedy().is_some(), "{error}");
+        assert!(
+            error.to_string().contains(&free.to_string()) && error.remedy().is_some(),
+            "{error}"
+        );
         assert_eq!(client.pauses(), [1, 2, 4, 8, 16]);
     }
 }
@@ -168,7 +177,8 @@ fn caller_waits_longer_each_time_and_gives_up() {
     let client = Client::plain(&stub);
     let mut failures = 0;
     let last = loop {
-        let Err(UploadFailure::Interrupted(error)) = push(&client, &stub, &vec![b'x'; LARGE]) else {
+        let Err(UploadFailure::Interrupted(error)) = push(&client, &stub, &vec![b'x'; LARGE])
+        else {
             panic!()
         };
         match client.registry.await_upload(failures, error) {
@@ -186,7 +196,8 @@ fn limit_of_a_proxy_is_named() {
     let client = Client::plain(&stub);
     let error = failed(push(&client, &stub, b"abc"));
     let digest = Digest::of(b"abc");
-    let wanted = format!("cannot push blob sha256:{digest} of `{0}/a:1` to {0}: HTTP 413", stub.address());
+    let wanted =
+        format!("cannot push blob sha256:{digest} of `{0}/a:1` to {0}: HTTP 413", stub.address());
     assert_eq!(error.to_string(), wanted);
     assert!(error.remedy().unwrap().contains("client_max_body_size"), "{:?}", error.remedy());
     assert_eq!(client.pauses(), Vec::<u64>::new());
@@ -266,7 +277,10 @@ fn mount_names_blob_and_repository() {
     let (to, from) = (image(&stub, "a:1"), image(&stub, "b/c:1"));
     let answer = Client::plain(&stub).registry.mount(&to, digest, &from).unwrap();
     assert_eq!(answer, MountAnswer::Mounted);
-    assert_eq!(stub.targets(), [format!("POST /v2/a/blobs/uploads/?mount=sha256:{digest}&from=b/c")]);
+    assert_eq!(
+        stub.targets(),
+        [format!("POST /v2/a/blobs/uploads/?mount=sha256:{digest}&from=b/c")]
+    );
 }
 
 #[test]

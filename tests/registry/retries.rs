@@ -27,8 +27,9 @@ fn limited_rate_is_waited_for_as_the_registry_asks() {
 
 #[test]
 fn failing_registry_is_asked_six_times() {
-    let stub =
-        Stub::start(|_, _| Answer::new(500, "{\"errors\":[{\"code\":\"UNKNOWN\",\"message\":\"disk\"}]}"));
+    let stub = Stub::start(|_, _| {
+        Answer::new(500, "{\"errors\":[{\"code\":\"UNKNOWN\",\"message\":\"disk\"}]}")
+    });
     let client = Client::plain(&stub);
 
     let error = pull(&client, &stub).unwrap_err();

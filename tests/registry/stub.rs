@@ -150,7 +150,8 @@ impl Stub {
         Self::listen(Box::new(handler), None, None)
     }
 
-    /// As [`Stub::start`]; `gate` sees the head of each request with `Expect: 100-continue` before its body is sent.
+    /// As [`Stub::start`]; `gate` sees the head of each request with `Expect: 100-continue` before
+    /// its body is sent.
     pub(crate) fn start_gated(
         gate: impl Fn(&Seen) -> Option<Answer> + Send + Sync + 'static,
         handler: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static,
@@ -166,7 +167,11 @@ impl Stub {
         Self::listen(Box::new(handler), None, Some(Arc::new(certificates.server())))
     }
 
-    fn listen(handler: Box<Handler>, gate: Option<Box<Gate>>, tls: Option<Arc<ServerConfig>>) -> Self {
+    fn listen(
+        handler: Box<Handler>,
+        gate: Option<Box<Gate>>,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared { handler, gate, seen: Mutex::default(), tls });
@@ -209,7 +214,8 @@ impl Shared {
             None if first == [HANDSHAKE] => Ok(()),
             None => self.answer(stream),
             Some(config) => {
-                let session = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+                let session =
+                    ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
                 let mut stream = StreamOwned::new(session, stream);
                 self.answer(&mut stream)?;
                 stream.conn.send_close_notify();
@@ -230,7 +236,8 @@ impl Shared {
             }
             reader.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-        let length = seen.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let length =
+            seen.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
         seen.body = String::from_utf8_lossy(&body).into_owned();

@@ -53,21 +53,33 @@ fn registry_that_forgets_a_manifest_is_told() {
         "PUT" => Answer::new(201, ""),
         _ => Answer::new(404, ""),
     });
-    let error = Client::plain(&stub).registry.push_manifest(&pinned(&stub), &sent(&manifest())).unwrap_err();
+    let error = Client::plain(&stub)
+        .registry
+        .push_manifest(&pinned(&stub), &sent(&manifest()))
+        .unwrap_err();
     assert!(matches!(error.why, RegistryFault::Gone(_)), "{error}");
-    assert!(error.remedy().unwrap().contains("does not keep what was sent"), "{:?}", error.remedy());
+    assert!(
+        error.remedy().unwrap().contains("does not keep what was sent"),
+        "{:?}",
+        error.remedy()
+    );
 }
 
 #[test]
 fn tag_that_must_not_move_is_a_refusal() {
     for status in [400, 403, 405, 409, 412] {
         let stub = Stub::start(move |_, _| Answer::new(status, ""));
-        let error =
-            Client::plain(&stub).registry.set_tag(&image(&stub, "a:1"), &sent(&manifest())).unwrap_err();
+        let error = Client::plain(&stub)
+            .registry
+            .set_tag(&image(&stub, "a:1"), &sent(&manifest()))
+            .unwrap_err();
         assert!(error.is_refusal(), "{status}: {error}");
     }
     let stub = Stub::start(|_, _| Answer::new(503, ""));
-    let error = Client::plain(&stub).registry.set_tag(&image(&stub, "a:1"), &sent(&manifest())).unwrap_err();
+    let error = Client::plain(&stub)
+        .registry
+        .set_tag(&image(&stub, "a:1"), &sent(&manifest()))
+        .unwrap_err();
     assert!(!error.is_refusal(), "{error}");
 }
 
@@ -79,6 +91,8 @@ fn tag_names_nothing_a_manifest_or_something_else() {
     };
     assert!(matches!(target(|| Answer::new(404, "")), TagTarget::Nothing));
     let digest = manifest().digest();
-    assert!(matches!(target(|| manifest().answer()), TagTarget::Manifest(found) if found.digest == digest));
+    assert!(
+        matches!(target(|| manifest().answer()), TagTarget::Manifest(found) if found.digest == digest)
+    );
     assert!(matches!(target(|| Answer::of("application/vnd.cncf.helm", "{}")), TagTarget::Other));
 }

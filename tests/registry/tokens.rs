@@ -35,7 +35,10 @@ fn token_is_reused() {
     pull(&client, &stub).unwrap();
     pull(&client, &stub).unwrap();
 
-    assert_eq!(service.targets(), ["GET /token?service=the%20registry&scope=repository%3Aa%2Fb%3Apull"]);
+    assert_eq!(
+        service.targets(),
+        ["GET /token?service=the%20registry&scope=repository%3Aa%2Fb%3Apull"]
+    );
     let authorizations: Vec<bool> =
         stub.seen().iter().map(|seen| seen.header("authorization").is_some()).collect();
     assert_eq!(authorizations, [false, true, true]);
@@ -103,12 +106,17 @@ fn token_service_that_denies_is_a_denial_by_the_registry() {
 #[test]
 fn bad_token_answer_is_not_shown() {
     let long = format!("{{\"token\":\"{}\"}}", "s3cret".repeat(20_000));
-    for body in ["s3cret", "{\"token\":[\"s3cret\"]}", "{\"token\":\"s3cret\\n\"}", "{}", long.as_str()] {
+    for body in
+        ["s3cret", "{\"token\":[\"s3cret\"]}", "{\"token\":\"s3cret\\n\"}", "{}", long.as_str()]
+    {
         let body = body.to_owned();
         let service = Stub::start(move |_, _| Answer::new(200, body.clone()));
         let (stub, client) = with_service(&service);
         let error = pull(&client, &stub).unwrap_err();
-        assert!(matches!(error.why, RegistryFault::Token(_) | RegistryFault::TooLarge { .. }), "{error}");
+        assert!(
+            matches!(error.why, RegistryFault::Token(_) | RegistryFault::TooLarge { .. }),
+            "{error}"
+        );
         assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
         assert_eq!(error.place.host, service.address());
         assert_eq!(stub.seen().len(), 1);

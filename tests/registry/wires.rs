@@ -111,7 +111,8 @@ fn certificate_of_the_given_authority_is_accepted() {
 fn certificate_of_another_authority_is_refused() {
     let Some(certificates) = Certificates::get() else { return };
     let stub = Stub::start_tls(certificates, |_, _| manifest().answer());
-    let other = Client::new(Options { ca: Some(certificates.path("other.crt")), ..Options::default() });
+    let other =
+        Client::new(Options { ca: Some(certificates.path("other.crt")), ..Options::default() });
 
     for client in [other, Client::new(Options::default())] {
         let error = pull(&client, &stub).unwrap_err();
@@ -141,7 +142,10 @@ fn redirect_from_tls_to_plain_http_is_refused() {
 
     let error = pull(&trusting(certificates), &stub).unwrap_err();
 
-    assert!(matches!(&error.why, RegistryFault::PlainHttp { to } if *to == plain.address()), "{error}");
+    assert!(
+        matches!(&error.why, RegistryFault::PlainHttp { to } if *to == plain.address()),
+        "{error}"
+    );
     assert!(plain.seen().is_empty());
     assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
 }
@@ -176,7 +180,10 @@ fn proxy_of_the_environment_leads_to_the_registry() {
     let error = client.registry.pull_manifest(&reference).unwrap_err();
 
     assert!(matches!(error.why, RegistryFault::ProxyRefused(_)), "{error}");
-    assert!(error.to_string().contains(&format!("through the proxy http://{}", proxy.address())), "{error}");
+    assert!(
+        error.to_string().contains(&format!("through the proxy http://{}", proxy.address())),
+        "{error}"
+    );
     assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
     let connect = &proxy.seen()[0];
     assert_eq!(

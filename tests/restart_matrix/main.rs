@@ -1,6 +1,7 @@
 //! The restart matrix: each key is changed alone, and exactly the pods that consume it restart.
 //!
-//! What really happens is read from the rendered pod templates; what `diff` forecasts must agree, and say why.
+//! What really happens is read from the rendered pod templates; what `diff` forecasts must agree,
+//! and say why.
 
 mod bases;
 mod rows;
@@ -20,7 +21,8 @@ use rows::{Outcome, Pods, ROWS, Row};
 /// Builds a profile; or says why it is refused.
 fn build(name: &str, files: &Bases) -> Result<Bundle, String> {
     let loaded = profile::load(name, &[], files);
-    let messages: Vec<&str> = loaded.diagnostics.iter().map(|finding| finding.message.as_str()).collect();
+    let messages: Vec<&str> =
+        loaded.diagnostics.iter().map(|finding| finding.message.as_str()).collect();
     let profile = loaded.profile.ok_or_else(|| messages.join("; "))?;
     let assembled = assemble(&profile, &render(&profile)).map_err(|error| error.to_string())?;
     Bundle::of_files(assembled.files).map_err(|error| error.to_string())
@@ -63,7 +65,11 @@ fn forecast(diff: &Diff, kind: &str) -> Pods {
 
 fn reasons(diff: &Diff) -> String {
     let of = |workload: &relay_bundle::plan::restart::Forecast| {
-        workload.reasons.iter().map(|reason| format!("{}: {reason}", workload.kind)).collect::<Vec<_>>()
+        workload
+            .reasons
+            .iter()
+            .map(|reason| format!("{}: {reason}", workload.kind))
+            .collect::<Vec<_>>()
     };
     diff.workloads.iter().flat_map(of).collect::<Vec<_>>().join("; ")
 }
@@ -71,7 +77,11 @@ fn reasons(diff: &Diff) -> String {
 /// Returns what is wrong with a row, if anything is.
 fn mistake(row: &Row, old: &Bundle) -> Option<String> {
     let extends = format!("extends = [{:?}]\n", row.base);
-    let text = if row.change.starts_with("extends") { row.change.to_owned() } else { extends + row.change };
+    let text = if row.change.starts_with("extends") {
+        row.change.to_owned()
+    } else {
+        extends + row.change
+    };
     let files = Bases::with(text);
     let new = match (build("changed", &files), &row.outcome) {
         (Ok(new), _) => new,
@@ -93,7 +103,8 @@ fn mistake(row: &Row, old: &Bundle) -> Option<String> {
     if !reasons(&diff).contains(because) {
         return Some(format!("the reasons are {}", reasons(&diff)));
     }
-    let is_vague = diff.workloads.iter().any(|w| (w.restart == Restart::Yes) == w.reasons.is_empty());
+    let is_vague =
+        diff.workloads.iter().any(|w| (w.restart == Restart::Yes) == w.reasons.is_empty());
     if is_vague {
         return Some("a restart without a reason, or a reason without a restart".to_owned());
     }
@@ -102,14 +113,16 @@ fn mistake(row: &Row, old: &Bundle) -> Option<String> {
 }
 
 fn built(base: &str) -> Bundle {
-    build(base, &Bases::with(String::new())).unwrap_or_else(|why| panic!("base {base} does not build: {why}"))
+    build(base, &Bases::with(String::new()))
+        .unwrap_or_else(|why| panic!("base {base} does not build: {why}"))
 }
 
 #[test]
 fn each_key_restarts_exactly_the_pods_that_consume_it() {
     let bases: BTreeMap<&str, Bundle> = BASES.into_iter().map(|base| (base, built(base))).collect();
-    let told =
-        |row: &Row| Some(format!("{} (`{}`): {}", row.key, row.change, mistake(row, &bases[row.base])?));
+    let told = |row: &Row| {
+        Some(format!("{} (`{}`): {}", row.key, row.change, mistake(row, &bases[row.base])?))
+    };
     let wrong: Vec<String> = ROWS.iter().filter_map(told).collect();
 
     assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), ROWS.len(), wrong.join("\n"));
@@ -124,9 +137,12 @@ fn every_key_of_the_schema_is_in_the_matrix() {
         let is_table_of_rows = rows.iter().any(|row| row.starts_with(&format!("{path}.")));
         // A key inside the tables of an array is changed with the array.
         let array = path.split_once("[]").map(|(array, _)| array);
-        rows.contains(path.as_str()) || is_table_of_rows || array.is_some_and(|array| rows.contains(array))
+        rows.contains(path.as_str())
+            || is_table_of_rows
+            || array.is_some_and(|array| rows.contains(array))
     };
-    let missing: Vec<&String> = schema::key_paths().iter().filter(|path| !is_covered(path)).collect();
+    let missing: Vec<&String> =
+        schema::key_paths().iter().filter(|path| !is_covered(path)).collect();
     assert!(missing.is_empty(), "no row changes {missing:#?}");
 
     let known: BTreeSet<&str> = schema::key_paths().iter().map(String::as_str).collect();

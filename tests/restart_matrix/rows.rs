@@ -72,13 +72,35 @@ const fn refused(key: &'static str, change: &'static str, because: &'static str)
 pub(crate) const ROWS: &[Row] = &[
     // The profile and the release.
     refused("schema", "schema = 2", "from 1 to 1"),
-    relay("extends", "extends = [\"internal\"]\nconfig.logLevel = \"debug\"", "config LOG_LEVEL changed"),
+    relay(
+        "extends",
+        "extends = [\"internal\"]\nconfig.logLevel = \"debug\"",
+        "config LOG_LEVEL changed",
+    ),
     row("release.name", INTERNAL, "release.name = \"other\"", Pods::Replaced, Pods::Replaced, ""),
-    row("release.namespace", INTERNAL, "release.namespace = \"other\"", Pods::Replaced, Pods::Replaced, ""),
+    row(
+        "release.namespace",
+        INTERNAL,
+        "release.namespace = \"other\"",
+        Pods::Replaced,
+        Pods::Replaced,
+        "",
+    ),
     none("release.createNamespace", "release.createNamespace = true"),
     refused("release.environment", "release.environment = \"production\"", "in clear text"),
-    row("release.environment", EXTERNAL, "release.environment = \"staging\"", Pods::Stay, Pods::Absent, ""),
-    relay("release.appVersion", "release.appVersion = \"v1.1.315\"", "image of claude-relay changed"),
+    row(
+        "release.environment",
+        EXTERNAL,
+        "release.environment = \"staging\"",
+        Pods::Stay,
+        Pods::Absent,
+        "",
+    ),
+    relay(
+        "release.appVersion",
+        "release.appVersion = \"v1.1.315\"",
+        "image of claude-relay changed",
+    ),
     none("release.recoveryRecipients", "release.recoveryRecipients = []"),
     none(
         "release.sealRecipients",
@@ -106,10 +128,22 @@ pub(crate) const ROWS: &[Row] = &[
     // With one pod the relay does more by itself.
     relay("replicaCount", "replicaCount = 1", "config CLEAR_CONCURRENCY_QUEUES_ON_STARTUP changed"),
     // Images.
-    both("images.registry", "images.registry = \"mirror.example.internal\"", "image of redis changed"),
+    both(
+        "images.registry",
+        "images.registry = \"mirror.example.internal\"",
+        "image of redis changed",
+    ),
     both("images.pullPolicy", "images.pullPolicy = \"Always\"", "imagePullPolicy of redis changed"),
-    both("imagePullSecrets", "imagePullSecrets = [{ name = \"other\" }]", "imagePullSecrets changed"),
-    relay("image.registry", "image.registry = \"own.example.internal\"", "image of prepare changed"),
+    both(
+        "imagePullSecrets",
+        "imagePullSecrets = [{ name = \"other\" }]",
+        "imagePullSecrets changed",
+    ),
+    relay(
+        "image.registry",
+        "image.registry = \"own.example.internal\"",
+        "image of prepare changed",
+    ),
     relay("image.repository", "image.repository = \"own/relay\"", "image of claude-relay changed"),
     relay("image.tag", "image.tag = \"v1.1.315\"", "image of claude-relay changed"),
     relay(
@@ -117,13 +151,21 @@ pub(crate) const ROWS: &[Row] = &[
         "image.digest = \"sha256:0123456789012345678901234567890123456789012345678901234567890123\"",
         "image of claude-relay changed",
     ),
-    relay("image.pullPolicy", "image.pullPolicy = \"Always\"", "imagePullPolicy of claude-relay changed"),
+    relay(
+        "image.pullPolicy",
+        "image.pullPolicy = \"Always\"",
+        "imagePullPolicy of claude-relay changed",
+    ),
     redis(
         "redis.image.registry",
         "redis.image.registry = \"own.example.internal\"",
         "image of redis changed",
     ),
-    redis("redis.image.repository", "redis.image.repository = \"own/redis\"", "image of redis changed"),
+    redis(
+        "redis.image.repository",
+        "redis.image.repository = \"own/redis\"",
+        "image of redis changed",
+    ),
     redis("redis.image.tag", "redis.image.tag = \"8.2.3\"", "image of redis changed"),
     redis(
         "redis.image.digest",
@@ -170,7 +212,11 @@ pub(crate) const ROWS: &[Row] = &[
         "serviceMonitor.exporter.image.repository = \"own/exporter\"",
         "image of",
     ),
-    relay("serviceMonitor.exporter.image.tag", "serviceMonitor.exporter.image.tag = \"v0.6.0\"", "image of"),
+    relay(
+        "serviceMonitor.exporter.image.tag",
+        "serviceMonitor.exporter.image.tag = \"v0.6.0\"",
+        "image of",
+    ),
     relay(
         "serviceMonitor.exporter.image.digest",
         "serviceMonitor.exporter.image.digest = \"sha256:0123456789012345678901234567890123456789012345678901234567890123\"",
@@ -199,7 +245,11 @@ pub(crate) const ROWS: &[Row] = &[
     row("strategy", SINGLE, "strategy = { type = \"Recreate\" }", Pods::Stay, Pods::Stay, ""),
     both("priorityClassName", "priorityClassName = \"other\"", "priorityClassName changed"),
     relay("nodeSelector", "nodeSelector = { disk = \"hdd\" }", "nodeSelector changed"),
-    relay("tolerations", "tolerations = [{ key = \"relay\", operator = \"Exists\" }]", "tolerations added"),
+    relay(
+        "tolerations",
+        "tolerations = [{ key = \"relay\", operator = \"Exists\" }]",
+        "tolerations added",
+    ),
     relay(
         "affinity",
         "affinity = { podAntiAffinity = { preferredDuringSchedulingIgnoredDuringExecution = [{ weight = 1, podAffinityTerm = { topologyKey = \"kubernetes.io/hostname\", labelSelector = { matchLabels = { a = \"b\" } } } }] } }",
@@ -281,11 +331,19 @@ pub(crate) const ROWS: &[Row] = &[
         "config ADMIN_SESSION_TIMEOUT changed",
     ),
     relay("config.apiKeyPrefix", "config.apiKeyPrefix = \"own_\"", "config API_KEY_PREFIX changed"),
-    relay("config.adminUsername", "config.adminUsername = \"root\"", "config ADMIN_USERNAME changed"),
+    relay(
+        "config.adminUsername",
+        "config.adminUsername = \"root\"",
+        "config ADMIN_USERNAME changed",
+    ),
     relay("config.logLevel", "config.logLevel = \"debug\"", "config LOG_LEVEL changed"),
     relay("config.logMaxSize", "config.logMaxSize = \"20m\"", "config LOG_MAX_SIZE changed"),
     relay("config.logMaxFiles", "config.logMaxFiles = 9", "config LOG_MAX_FILES changed"),
-    relay("config.cleanupInterval", "config.cleanupInterval = 1", "config CLEANUP_INTERVAL changed"),
+    relay(
+        "config.cleanupInterval",
+        "config.cleanupInterval = 1",
+        "config CLEANUP_INTERVAL changed",
+    ),
     none("config.rateLimitCleanupInterval", "config.rateLimitCleanupInterval = 1"),
     relay(
         "config.tokenUsageRetention",
@@ -298,7 +356,11 @@ pub(crate) const ROWS: &[Row] = &[
         "config HEALTH_CHECK_INTERVAL changed",
     ),
     relay("config.timezoneOffset", "config.timezoneOffset = 1", "config TIMEZONE_OFFSET changed"),
-    relay("config.defaultTokenLimit", "config.defaultTokenLimit = 1", "config DEFAULT_TOKEN_LIMIT changed"),
+    relay(
+        "config.defaultTokenLimit",
+        "config.defaultTokenLimit = 1",
+        "config DEFAULT_TOKEN_LIMIT changed",
+    ),
     relay("config.trustProxy", "config.trustProxy = false", "config TRUST_PROXY changed"),
     relay("config.enableCors", "config.enableCors = true", "config ENABLE_CORS changed"),
     relay(
@@ -316,8 +378,16 @@ pub(crate) const ROWS: &[Row] = &[
         "config.claudeConsoleBlockedHandlingMinutes = 1",
         "config CLAUDE_CONSOLE_BLOCKED_HANDLING_MINUTES changed",
     ),
-    relay("config.requestMaxSizeMb", "config.requestMaxSizeMb = 10", "config REQUEST_MAX_SIZE_MB changed"),
-    relay("config.requestTimeout", "config.requestTimeout = 60000", "config REQUEST_TIMEOUT changed"),
+    relay(
+        "config.requestMaxSizeMb",
+        "config.requestMaxSizeMb = 10",
+        "config REQUEST_MAX_SIZE_MB changed",
+    ),
+    relay(
+        "config.requestTimeout",
+        "config.requestTimeout = 60000",
+        "config REQUEST_TIMEOUT changed",
+    ),
     relay(
         "config.clearConcurrencyQueuesOnStartup",
         "config.clearConcurrencyQueuesOnStartup = true",
@@ -334,7 +404,11 @@ pub(crate) const ROWS: &[Row] = &[
         "config.priceMirrorBaseUrl = \"https://prices.example.internal\"",
         "config PRICE_MIRROR_BASE_URL changed",
     ),
-    relay("config.nodeMaxOldSpaceMb", "config.nodeMaxOldSpaceMb = 300", "config NODE_OPTIONS changed"),
+    relay(
+        "config.nodeMaxOldSpaceMb",
+        "config.nodeMaxOldSpaceMb = 300",
+        "config NODE_OPTIONS changed",
+    ),
     relay(
         "config.nodeExtraCaCerts",
         "config.nodeExtraCaCerts = \"/etc/own-ca/ca.crt\"",
@@ -377,8 +451,16 @@ pub(crate) const ROWS: &[Row] = &[
         "redis.persistence.existingClaim = \"data-relay-redis-0\"",
         "volume data changed",
     ),
-    redis("redis.resources", "redis.resources.limits.memory = \"1Gi\"", "config redis.conf changed"),
-    redis("redis.resources", "redis.resources.requests.cpu = \"150m\"", "resources of redis changed"),
+    redis(
+        "redis.resources",
+        "redis.resources.limits.memory = \"1Gi\"",
+        "config redis.conf changed",
+    ),
+    redis(
+        "redis.resources",
+        "redis.resources.requests.cpu = \"150m\"",
+        "resources of redis changed",
+    ),
     both("redis.service.port", "redis.service.port = 6380", "config REDIS_PORT changed"),
     redis("redis.nodeSelector", "redis.nodeSelector = { disk = \"ssd\" }", "nodeSelector changed"),
     redis(
@@ -423,7 +505,10 @@ pub(crate) const ROWS: &[Row] = &[
     none("ingress.routes", "ingress.routes = \"known\""),
     none("ingress.presets", "ingress.presets = false"),
     none("gateway.enabled", "gateway.enabled = false"),
-    none("gateway.parentRefs", "gateway.parentRefs = [{ name = \"private\", namespace = \"infra\" }]"),
+    none(
+        "gateway.parentRefs",
+        "gateway.parentRefs = [{ name = \"private\", namespace = \"infra\" }]",
+    ),
     none("gateway.hostnames", "gateway.hostnames = []"),
     none("gateway.annotations", "gateway.annotations = { a = \"b\" }"),
     none("networkPolicy.enabled", "networkPolicy.enabled = false"),
@@ -436,13 +521,27 @@ pub(crate) const ROWS: &[Row] = &[
     none("networkPolicy.dns.nodeLocalDns", "networkPolicy.dns.nodeLocalDns = \"169.254.20.10\""),
     // How many pods.
     none("autoscaling.enabled", "autoscaling.enabled = true\nautoscaling.minReplicas = 2"),
-    row("autoscaling.minReplicas", SCALED, "autoscaling.minReplicas = 3", Pods::Stay, Pods::Stay, ""),
+    row(
+        "autoscaling.minReplicas",
+        SCALED,
+        "autoscaling.minReplicas = 3",
+        Pods::Stay,
+        Pods::Stay,
+        "",
+    ),
     refused(
         "autoscaling.minReplicas",
         "autoscaling.minReplicas = 20\nautoscaling.enabled = true",
         "at most 10 pods",
     ),
-    row("autoscaling.maxReplicas", SCALED, "autoscaling.maxReplicas = 9", Pods::Stay, Pods::Stay, ""),
+    row(
+        "autoscaling.maxReplicas",
+        SCALED,
+        "autoscaling.maxReplicas = 9",
+        Pods::Stay,
+        Pods::Stay,
+        "",
+    ),
     row(
         "autoscaling.targetCPUUtilizationPercentage",
         SCALED,

@@ -68,7 +68,9 @@ impl Images {
         let contents = images.iter().flat_map(|(_, image)| image.contents());
         Self {
             list: ImageList::of(list).unwrap(),
-            contents: contents.map(|content| (digest(&content.digest), content.bytes.clone())).collect(),
+            contents: contents
+                .map(|content| (digest(&content.digest), content.bytes.clone()))
+                .collect(),
         }
     }
 
@@ -134,11 +136,16 @@ pub(crate) fn locked(image: &Image) -> LockedImage {
         digest: digest_of_manifest,
         media_type: MediaType::of(image.manifest.media_type).unwrap(),
         size: image.manifest.bytes.len() as u64,
-        blobs: image.blobs.iter().map(|blob| (digest(&blob.digest), blob.bytes.len() as u64)).collect(),
+        blobs: image
+            .blobs
+            .iter()
+            .map(|blob| (digest(&blob.digest), blob.bytes.len() as u64))
+            .collect(),
     }
 }
 
-/// Writes the lock of [`PROFILE`] into the folder of the profiles, and the profile if it is not there.
+/// Writes the lock of [`PROFILE`] into the folder of the profiles, and the profile if it is not
+/// there.
 pub(crate) fn lock(profiles: &Utf8Path, image: LockedImage) {
     let profile = profiles.join(format!("{PROFILE}.toml"));
     if !profile.exists() {

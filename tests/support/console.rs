@@ -72,7 +72,9 @@ pub(crate) fn play_but_for(
                 played.commands += 1;
                 let printed = run(&line);
                 if steady(&hide(&printed)) != steady(&hide(&shown)) {
-                    played.wrong.push(format!("$ {line}\nprints\n{printed}and the text shows\n{shown}"));
+                    played
+                        .wrong
+                        .push(format!("$ {line}\nprints\n{printed}and the text shows\n{shown}"));
                 }
                 played.written.extend(["$ ", &line, "\n", &printed]);
             }
@@ -81,7 +83,8 @@ pub(crate) fn play_but_for(
     played
 }
 
-/// Runs a command as a person at a terminal would see it; `tools` are looked for before those of the machine.
+/// Runs a command as a person at a terminal would see it; `tools` are looked for before those of
+/// the machine.
 #[expect(clippy::disallowed_methods, reason = "the tools of the machine are called by name")]
 pub(crate) fn run(folder: &Path, tools: &[&Path], kubeconfig: &str, line: &str) -> String {
     let binary = Path::new(env!("CARGO_BIN_EXE_relay-bundle"));
@@ -104,10 +107,12 @@ pub(crate) fn run(folder: &Path, tools: &[&Path], kubeconfig: &str, line: &str) 
     text.lines().fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }
 
-/// Replaces what is another on every machine and day: keys, times, serials, and how long ago that was.
+/// Replaces what is another on every machine and day: keys, times, serials, and how long ago that
+/// was.
 fn steady(text: &str) -> String {
     let is_word = |c: char| c.is_ascii_alphanumeric() || "+/=-".contains(c);
-    let times = text.match_indices('T').filter_map(|(at, _)| text.get(at.checked_sub(10)?..at + 10));
+    let times =
+        text.match_indices('T').filter_map(|(at, _)| text.get(at.checked_sub(10)?..at + 10));
     let times = times.filter(|time| time.parse::<Timestamp>().is_ok());
     let text = times.fold(text.to_owned(), |steady, time| steady.replace(time, "TIME"));
     let mut steady = String::new();
@@ -138,7 +143,9 @@ fn steady(text: &str) -> String {
 
 fn is_uid(word: &str) -> bool {
     let is_digit = |byte: u8| byte == b'-' || byte.is_ascii_hexdigit();
-    word.len() == 36 && word.bytes().filter(|byte| *byte == b'-').count() == 4 && word.bytes().all(is_digit)
+    word.len() == 36
+        && word.bytes().filter(|byte| *byte == b'-').count() == 4
+        && word.bytes().all(is_digit)
 }
 
 /// Makes a folder with what the commands of the documents read.
@@ -151,7 +158,10 @@ pub(crate) fn folder() -> tempfile::TempDir {
 }
 
 /// Tells whether the documents are to be written anew.
-#[expect(clippy::disallowed_methods, reason = "RELAY_BUNDLE_ACCEPT is how a person asks for a new text")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "RELAY_BUNDLE_ACCEPT is how a person asks for a new text"
+)]
 pub(crate) fn accepts() -> bool {
     std::env::var_os("RELAY_BUNDLE_ACCEPT").is_some()
 }

@@ -34,7 +34,11 @@ impl Openssl {
         let mut command = Command::new(&self.program);
         command.args(line.split(' ')).current_dir(&self.folder).env_clear().stdin(Stdio::null());
         let output = command.output().unwrap();
-        assert!(output.status.success(), "openssl {line}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "openssl {line}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         output.stdout
     }
 
@@ -46,8 +50,9 @@ impl Openssl {
     /// Makes `server.crt` and `server.key` for some names and addresses; the authority `ca` signs.
     pub(crate) fn make_server(&self, names: &str) {
         self.run(&format!(
-            "{REQUEST} -subj /CN=server -addext subjectAltName={names} -addext basicConstraints=critical,CA:FALSE \
-             -CA ca.crt -CAkey ca.key -keyout server.key -out server.crt"
+            "{REQUEST} -subj /CN=server -addext subjectAltName={names} -addext \
+             basicConstraints=critical,CA:FALSE -CA ca.crt -CAkey ca.key -keyout server.key -out \
+             server.crt"
         ));
     }
 }
@@ -57,6 +62,8 @@ pub(crate) fn server_config(folder: &Path, clients: Arc<dyn ClientCertVerifier>)
     let certificate = CertificateDer::from_pem_file(folder.join("server.crt")).unwrap();
     let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
     config.with_client_cert_verifier(clients).with_single_cert(vec![certificate], key).unwrap()
 }

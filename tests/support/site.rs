@@ -23,8 +23,8 @@ pub(crate) const SIDE_REPOSITORY: &str = "acme/side";
 /// Returns the lines of a profile with a container of this image.
 fn side_container(image: &str) -> String {
     format!(
-        "extraContainers = [{{ name = \"side\", image = \"{image}\", resources = {{ limits = {{ cpu = 1, memory = \"64Mi\" \
-         }}, requests = {{ cpu = 1, memory = \"64Mi\" }} }} }}]\n"
+        "extraContainers = [{{ name = \"side\", image = \"{image}\", resources = {{ limits = {{ \
+         cpu = 1, memory = \"64Mi\" }}, requests = {{ cpu = 1, memory = \"64Mi\" }} }} }}]\n"
     )
 }
 
@@ -71,12 +71,24 @@ impl Site {
         let lock = Lock {
             platform: Platform::default(),
             profiles: [PROFILE.parse().unwrap()].into(),
-            images: named.iter().map(|(name, image)| (name.parse().unwrap(), locked(image))).collect(),
+            images: named
+                .iter()
+                .map(|(name, image)| (name.parse().unwrap(), locked(image)))
+                .collect(),
         };
         put(&self.path().join("profiles").join(LOCK_FILE), lock.to_text().as_bytes());
         let images = Images::of(&named);
         images.store(&self.path().join("bundles"));
-        let built = self.run(&["build", PROFILE, "--key", "key.pem", "--archive", file, "--images", carried]);
+        let built = self.run(&[
+            "build",
+            PROFILE,
+            "--key",
+            "key.pem",
+            "--archive",
+            file,
+            "--images",
+            carried,
+        ]);
         assert_eq!(built.code, 0, "{}", built.stderr);
         images
     }
@@ -121,7 +133,9 @@ impl Site {
     }
 
     fn arguments(&self, bundle: &str, more: &[&str]) -> Vec<String> {
-        let own = ["push", bundle, "--key", "key.pub.pem", "--json"].into_iter().chain(more.iter().copied());
+        let own = ["push", bundle, "--key", "key.pub.pem", "--json"]
+            .into_iter()
+            .chain(more.iter().copied());
         own.map(str::to_owned).chain(self.options.iter().cloned()).collect()
     }
 
@@ -133,6 +147,7 @@ impl Site {
 impl Ended {
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }
 }

@@ -12,6 +12,7 @@ pub(crate) struct Home {
 
 pub(crate) fn home() -> Home {
     let folder = tempfile::tempdir().unwrap();
-    let root = Utf8PathBuf::from_path_buf(folder.path().canonicalize().unwrap()).unwrap().join("bundles");
+    let root =
+        Utf8PathBuf::from_path_buf(folder.path().canonicalize().unwrap()).unwrap().join("bundles");
     Home { _folder: folder, store: Store::at(&root), root }
 }

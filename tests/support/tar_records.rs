@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use crate::tar::{BLOCK, range};
 
-/// A file of an archive: its header ends where its content starts, and its padding where the next file starts.
+/// A file of an archive: its header ends where its content starts, and its padding where the next
+/// file starts.
 pub(crate) struct Record {
     pub(crate) name: String,
     pub(crate) content: Range<usize>,
@@ -19,7 +20,8 @@ pub(crate) fn records(archive: &[u8]) -> Vec<Record> {
     while at + 2 * BLOCK < archive.len() {
         let text = |field| {
             let bytes = &archive[at..at + BLOCK][range(field)];
-            String::from_utf8(bytes.iter().copied().take_while(|byte| *byte != 0).collect()).expect("ASCII")
+            String::from_utf8(bytes.iter().copied().take_while(|byte| *byte != 0).collect())
+                .expect("ASCII")
         };
         let bytes = usize::from_str_radix(&text("size"), 8).expect("octal digits");
         let content = at + BLOCK..at + BLOCK + bytes;

@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-/// Returns where a program is. Where it is missing, the test is skipped with a note; in CI it fails.
+/// Returns where a program is. Where it is missing, the test is skipped with a note; in CI it
+/// fails.
 pub(crate) fn find(program: &str, package: &str) -> Option<PathBuf> {
     let found = on_path(program);
     if found.is_none() {

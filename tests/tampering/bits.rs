@@ -5,7 +5,8 @@ use std::thread;
 use crate::door::{Door, sealed};
 use crate::{PROFILES, STRIDE, say};
 
-/// How many bits of a byte are flipped: without optimisation it is one, another one from byte to byte.
+/// How many bits of a byte are flipped: without optimisation it is one, another one from byte to
+/// byte.
 const BITS: usize = if cfg!(debug_assertions) { 1 } else { 8 };
 
 #[test]
@@ -14,11 +15,13 @@ fn every_bit_of_every_byte_counts() {
     for profile in PROFILES {
         let (archive, door) = (sealed(profile), Door::of(profile));
         assert!(door.enter(&archive).is_ok(), "{profile}");
-        let flip =
-            |worker| Flips::of(&archive, &door, (worker * STRIDE..archive.len()).step_by(workers * STRIDE));
+        let flip = |worker| {
+            Flips::of(&archive, &door, (worker * STRIDE..archive.len()).step_by(workers * STRIDE))
+        };
 
         let flips: Vec<Flips> = thread::scope(|scope| {
-            let threads: Vec<_> = (0..workers).map(|worker| scope.spawn(move || flip(worker))).collect();
+            let threads: Vec<_> =
+                (0..workers).map(|worker| scope.spawn(move || flip(worker))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
 

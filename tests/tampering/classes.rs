@@ -16,7 +16,11 @@ struct Class {
     count: fn(&Original) -> usize,
 }
 
-const fn class(name: &'static str, make: fn(&Original, &mut Sink), count: fn(&Original) -> usize) -> Class {
+const fn class(
+    name: &'static str,
+    make: fn(&Original, &mut Sink),
+    count: fn(&Original) -> usize,
+) -> Class {
     Class { name, make, count }
 }
 
@@ -26,17 +30,29 @@ const CLASSES: [Class; 16] = [
     class("a byte inserted", insert, |original| 3 * (boundaries(original).len() + 1)),
     class("a byte moved within its block", shift, shift_count),
     class("bytes appended", append, |_| APPENDED),
-    class("contents swapped", structure::swap_contents, |original| count::pairs(original.records.len())),
+    class("contents swapped", structure::swap_contents, |original| {
+        count::pairs(original.records.len())
+    }),
     class("files reordered", structure::reorder, |original| count::pairs(original.records.len())),
-    class("a file duplicated", structure::duplicate, |original| count::duplicate(original.records.len())),
+    class("a file duplicated", structure::duplicate, |original| {
+        count::duplicate(original.records.len())
+    }),
     class("a file left out", structure::leave_out, |original| original.needed().count()),
     class("a file added", structure::add, |original| count::add(original.records.len())),
     class("a file renamed", structure::rename, |original| count::rename(original.records.len())),
     class("a content changed", structure::change, |original| count::change(original.records.len())),
-    class("a field set", structure::set_fields, |original| count::set_fields(original.records.len())),
+    class("a field set", structure::set_fields, |original| {
+        count::set_fields(original.records.len())
+    }),
     class("end blocks left out", leave_out_end, |_| 2),
-    class("a content and its digest changed", structure::forge, |original| original.records.len() - 2),
-    class("another bundle", |original, sink| others(original).for_each(sink), |_| PROFILES.len() - 1),
+    class("a content and its digest changed", structure::forge, |original| {
+        original.records.len() - 2
+    }),
+    class(
+        "another bundle",
+        |original, sink| others(original).for_each(sink),
+        |_| PROFILES.len() - 1,
+    ),
 ];
 
 #[test]
@@ -72,7 +88,8 @@ fn only_a_config_or_a_layer_may_be_absent() {
     let needed: Vec<usize> = original.needed().collect();
     let without = |place: usize| {
         let kept = original.records.iter().enumerate().filter(|(at, _)| *at != place);
-        let kept = kept.map(|(_, record)| file(&record.name, &original.bytes[record.content.clone()]));
+        let kept =
+            kept.map(|(_, record)| file(&record.name, &original.bytes[record.content.clone()]));
         [kept.collect::<Vec<_>>().concat(), vec![0; 2 * BLOCK]].concat()
     };
 
@@ -99,14 +116,21 @@ fn the_program_refuses_a_sample_of_every_kind_and_emits_nothing() {
             let mut number = 0;
             (class.make)(&original, &mut |bytes| {
                 if number % every == 0 {
-                    assert_eq!(program.enter(&bytes), (Some(3), 0), "{}, number {number}", class.name);
+                    assert_eq!(
+                        program.enter(&bytes),
+                        (Some(3), 0),
+                        "{}, number {number}",
+                        class.name
+                    );
                     tried += 1;
                 }
                 number += 1;
             });
         }
     }
-    say(&format!("given to `verify --emit`: {tried} tampered archives, all refused, nothing emitted"));
+    say(&format!(
+        "given to `verify --emit`: {tried} tampered archives, all refused, nothing emitted"
+    ));
     assert!(tried >= 4 * CLASSES.len(), "{tried}");
 }
 
@@ -123,7 +147,8 @@ fn boundaries(original: &Original) -> BTreeSet<usize> {
 }
 
 fn truncate(original: &Original, sink: &mut Sink) {
-    let lengths: BTreeSet<usize> = (0..4096).chain((0..original.bytes.len()).step_by(BLOCK)).collect();
+    let lengths: BTreeSet<usize> =
+        (0..4096).chain((0..original.bytes.len()).step_by(BLOCK)).collect();
     for length in lengths {
         sink(original.bytes[..length].to_vec());
     }
@@ -162,7 +187,8 @@ fn shift(original: &Original, sink: &mut Sink) {
 
 /// Counts the boundaries behind which something stands that would move.
 fn shift_count(original: &Original) -> usize {
-    let moves = |at: &usize| original.bytes[*at..at / BLOCK * BLOCK + BLOCK].iter().any(|byte| *byte != 0);
+    let moves =
+        |at: &usize| original.bytes[*at..at / BLOCK * BLOCK + BLOCK].iter().any(|byte| *byte != 0);
     boundaries(original).iter().filter(|at| moves(at)).count()
 }
 

@@ -22,7 +22,8 @@ use crate::shipped::{bundle, pack};
 /// When all statements are issued, and verified: long ago, so that the program's own clock agrees.
 const NOW: u64 = 1_700_000_000;
 
-/// The seeds of the keys of two holders, both of whom must sign: not a byte of a signature is one too many.
+/// The seeds of the keys of two holders, both of whom must sign: not a byte of a signature is one
+/// too many.
 const SEEDS: [u8; 2] = [1, 2];
 
 /// Returns the archive of a profile, signed.
@@ -92,8 +93,11 @@ fn policy(profile: &str) -> String {
     let keys = SEEDS.map(|seed| PrivateKey::from_seed(&[seed; 32]).public());
     for (number, key) in keys.iter().enumerate() {
         let (id, public) = (key.id(), key.to_base64());
-        writeln!(text, "[[key]]\nid = \"{id}\"\npublic = \"{public}\"\nholder = \"holder-{number}\"")
-            .unwrap();
+        writeln!(
+            text,
+            "[[key]]\nid = \"{id}\"\npublic = \"{public}\"\nholder = \"holder-{number}\""
+        )
+        .unwrap();
     }
     let ids = keys.map(|key| key.id().to_string());
     let environments = r#"["dev", "production"]"#;
@@ -122,13 +126,25 @@ impl Program {
         Utf8Path::from_path(self.folder.path()).unwrap().join(name)
     }
 
-    /// Gives an archive to the program; returns its exit code, and how much it wrote on standard output.
+    /// Gives an archive to the program; returns its exit code, and how much it wrote on standard
+    /// output.
     pub(crate) fn enter(&self, bytes: &[u8]) -> (Option<i32>, usize) {
         fs_err::write(self.path("bundle.tar"), bytes).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_relay-bundle"));
-        command.args(["verify", "./bundle.tar", "--trust", "trust.toml", "--emit", "--secrets-exist"]);
-        let output =
-            command.current_dir(&self.folder).env_clear().env("HOME", self.folder.path()).output().unwrap();
+        command.args([
+            "verify",
+            "./bundle.tar",
+            "--trust",
+            "trust.toml",
+            "--emit",
+            "--secrets-exist",
+        ]);
+        let output = command
+            .current_dir(&self.folder)
+            .env_clear()
+            .env("HOME", self.folder.path())
+            .output()
+            .unwrap();
         (output.status.code(), output.stdout.len())
     }
 }

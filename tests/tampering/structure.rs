@@ -1,4 +1,5 @@
-//! Tampering that keeps every header well formed: files are swapped, moved, renamed, added, left out and changed.
+//! Tampering that keeps every header well formed: files are swapped, moved, renamed, added, left
+//! out and changed.
 
 use relay_bundle::model::digest::Digest;
 
@@ -33,7 +34,12 @@ impl Original {
     }
 
     /// Shows `sink` the archive of the files after each of the edits.
-    fn edit<T>(&self, edits: impl IntoIterator<Item = T>, edit: impl Fn(&mut Vec<File>, T), sink: &mut Sink) {
+    fn edit<T>(
+        &self,
+        edits: impl IntoIterator<Item = T>,
+        edit: impl Fn(&mut Vec<File>, T),
+        sink: &mut Sink,
+    ) {
         for item in edits {
             let mut files = self.files();
             edit(&mut files, item);
@@ -44,7 +50,8 @@ impl Original {
     /// Yields the places of files that may not be absent: all but configs and layers.
     pub(crate) fn needed(&self) -> impl Iterator<Item = usize> {
         let manifest = path_of(&Images::tiny().manifest());
-        let is_needed = move |record: &Record| !record.name.starts_with("blobs/") || record.name == manifest;
+        let is_needed =
+            move |record: &Record| !record.name.starts_with("blobs/") || record.name == manifest;
         let places = self.records.iter().enumerate();
         places.filter(move |(_, record)| is_needed(record)).map(|(place, _)| place)
     }
@@ -84,8 +91,10 @@ pub(crate) fn leave_out(original: &Original, sink: &mut Sink) {
 }
 
 pub(crate) fn add(original: &Original, sink: &mut Sink) {
-    let names = ["manifests/00-evil.yaml", "blobs/sha256/evil", "zzz", "attestation.dsse.jso", ".evil"];
-    let places = names.iter().flat_map(|name| (0..=original.records.len()).map(move |at| (*name, at)));
+    let names =
+        ["manifests/00-evil.yaml", "blobs/sha256/evil", "zzz", "attestation.dsse.jso", ".evil"];
+    let places =
+        names.iter().flat_map(|name| (0..=original.records.len()).map(move |at| (*name, at)));
     let add = |files: &mut Vec<File>, (name, at): (&str, usize)| {
         files.insert(at, (name.to_owned(), b"evil\n".to_vec()));
     };

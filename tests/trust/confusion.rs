@@ -1,4 +1,5 @@
-//! One thing for another: signatures of other bytes, other kinds of signatures, other kinds of files.
+//! One thing for another: signatures of other bytes, other kinds of signatures, other kinds of
+//! files.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,13 +21,14 @@ use sha2::{Digest as _, Sha256, Sha512};
 use super::situation::{Situation, Who, grant};
 use super::tar;
 use super::world::{
-    ACCEPTED, Content, DEV, ISSUED, PRODUCTION, Step, code_of, key, time, verify_by_key, verify_by_policy,
-    verify_until,
+    ACCEPTED, Content, DEV, ISSUED, PRODUCTION, Step, code_of, key, time, verify_by_key,
+    verify_by_policy, verify_until,
 };
 
 const SEED: [u8; 32] = [1; 32];
 
-/// Signs as RFC 8032 says, section 5.1.6; `dom` tells Ed25519 (nothing), Ed25519ctx and Ed25519ph apart.
+/// Signs as RFC 8032 says, section 5.1.6; `dom` tells Ed25519 (nothing), Ed25519ctx and Ed25519ph
+/// apart.
 fn rfc8032(seed: &[u8; 32], dom: &[u8], message: &[u8]) -> SignatureBytes {
     let hash = |parts: &[&[u8]]| -> [u8; 64] { Sha512::digest(parts.concat()).into() };
     let secret = hash(&[seed]);
@@ -53,7 +55,8 @@ fn envelope(kind: &str, payload: &[u8], signatures: &[(KeyId, SignatureBytes)]) 
         .iter()
         .map(|(id, sig)| json!({"keyid": id.to_string(), "sig": STANDARD.encode(sig)}))
         .collect();
-    let whole = json!({"payload": STANDARD.encode(payload), "payloadType": kind, "signatures": signatures});
+    let whole =
+        json!({"payload": STANDARD.encode(payload), "payloadType": kind, "signatures": signatures});
     Canonical::of(&whole).unwrap().into_bytes()
 }
 
@@ -101,11 +104,13 @@ fn our_own_implementation_of_the_relatives_of_ed25519_is_right() {
             .collect()
     };
     // RFC 8032, sections 7.2 and 7.3.
-    let seed = hex("0305334e381af78f141cb666f6199f57bc3495335a256a95bd2a55bf546663f6").try_into().unwrap();
+    let seed =
+        hex("0305334e381af78f141cb666f6199f57bc3495335a256a95bd2a55bf546663f6").try_into().unwrap();
     let message = hex("f726936d19c800494e3fdaff20b276a8");
     let wanted = "55a4cc2f70a54e04288c5f4cd1e45a7bb520b36292911876cada7323198dd87a8b36950b95130022907a7fb7c4e9b2d5f6cca685a587b4b21f4b888e4e7edb0d";
     assert_eq!(rfc8032(&seed, &dom2(false, b"foo"), &message).to_vec(), hex(wanted));
-    let seed = hex("833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42").try_into().unwrap();
+    let seed =
+        hex("833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42").try_into().unwrap();
     let wanted = "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae4131f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406";
     assert_eq!(rfc8032(&seed, &dom2(true, b""), &Sha512::digest(b"abc")).to_vec(), hex(wanted));
     assert_eq!(rfc8032(&SEED, b"", b"message"), key(1).sign(b"message"));
@@ -131,7 +136,10 @@ fn only_a_pure_ed25519_signature_of_the_encoded_statement_is_one() {
         ("the payload under another version", sign(&[b"DSSEv2", &message[6..]].concat())),
         ("the digest of the encoding", sign(&Sha512::digest(&message))),
         ("Ed25519ph", rfc8032(&SEED, &dom2(true, b""), &Sha512::digest(&message))),
-        ("Ed25519ph with a context", rfc8032(&SEED, &dom2(true, b"foo"), &Sha512::digest(&message))),
+        (
+            "Ed25519ph with a context",
+            rfc8032(&SEED, &dom2(true, b"foo"), &Sha512::digest(&message)),
+        ),
         ("Ed25519ctx", rfc8032(&SEED, &dom2(false, b"foo"), &message)),
         ("Ed25519ctx without a context", rfc8032(&SEED, &dom2(false, b""), &message)),
         ("zeros", [0; 64]),
@@ -146,8 +154,8 @@ fn only_a_pure_ed25519_signature_of_the_encoded_statement_is_one() {
 /// The second spelling of a signature, which lax verifiers take for another one.
 fn plus_order(mut signature: SignatureBytes) -> SignatureBytes {
     const ORDER: [u8; 32] = [
-        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
+        0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
     ];
     let mut carry = 0;
     for (byte, order) in signature[32..].iter_mut().zip(ORDER) {
@@ -173,7 +181,9 @@ fn an_attestation_of_another_bundle_is_none_of_this_one() {
 #[test]
 fn a_good_signature_of_another_type_of_payload_is_not_looked_into() {
     let payload = DEV.statement().to_bytes();
-    for kind in ["", "application/json", "application/vnd.in-toto+json ", "application/vnd.in-toto", "x"] {
+    for kind in
+        ["", "application/json", "application/vnd.in-toto+json ", "application/vnd.in-toto", "x"]
+    {
         assert_eq!(outcome(&with_payload(kind, &payload)), "WRONG_PAYLOAD_TYPE", "{kind}");
         assert_eq!(outcome(&with_payload(kind, b"\xff no JSON")), "WRONG_PAYLOAD_TYPE", "{kind}");
     }
@@ -232,8 +242,10 @@ fn a_file_of_another_kind_is_no_attestation_and_no_bundle() {
 #[test]
 fn nothing_of_a_bundle_is_a_policy_a_state_a_statement_or_a_key() {
     let signed = DEV.clone().signed(&DEV.statement(), &[&key(1)]);
-    let (attestation, statement) = (signed.attestation.clone().unwrap(), DEV.statement().to_bytes());
-    let (policy, state) = (Situation::default().policy_text(), State::default().to_bytes().unwrap());
+    let (attestation, statement) =
+        (signed.attestation.clone().unwrap(), DEV.statement().to_bytes());
+    let (policy, state) =
+        (Situation::default().policy_text(), State::default().to_bytes().unwrap());
     let of_the_bundle =
         [&attestation, &statement, &DEV.sums, &DEV.files["bundle.json"], &DEV.files["recipe.json"]];
     for bytes in of_the_bundle.into_iter().chain([&state]) {
@@ -281,7 +293,8 @@ fn a_signature_counts_under_the_name_of_its_own_key_alone() {
     let payload = DEV.statement().to_bytes();
     let signature = key(1).sign(&pae(PAYLOAD_TYPE, &payload));
     let [own, other, unknown] = [1, 2, 77].map(|seed| key(seed).public().id());
-    let situation = Situation { grants: vec![grant(2)], signers: vec![Who::Builder], ..Situation::default() };
+    let situation =
+        Situation { grants: vec![grant(2)], signers: vec![Who::Builder], ..Situation::default() };
     let (policy, state) = (Policy::parse(&situation.policy_text()).unwrap(), State::default());
     let reason = |signatures: &[(KeyId, SignatureBytes)]| {
         let content = with(envelope(PAYLOAD_TYPE, &payload, signatures));
@@ -323,7 +336,8 @@ fn a_content_id_has_one_meaning() {
     // What is signed names the list; the digest of the list is what `sha256sum` says.
     let id = Digest::of(&DEV.sums);
     assert_eq!(DEV.statement().content_id, id);
-    let verified = verify_by_key(&DEV.clone().signed(&DEV.statement(), &[&key(1)]), &key(1)).unwrap();
+    let verified =
+        verify_by_key(&DEV.clone().signed(&DEV.statement(), &[&key(1)]), &key(1)).unwrap();
     assert_eq!(verified.content_id, id);
     assert_eq!(verified.voucher().statement.content_id, id);
 }

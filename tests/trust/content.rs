@@ -1,4 +1,5 @@
-//! Signed, and wrong nevertheless: content that contradicts itself or its statement is refused, whoever signed it.
+//! Signed, and wrong nevertheless: content that contradicts itself or its statement is refused,
+//! whoever signed it.
 
 use camino::Utf8Path;
 use relay_bundle::model::digest::Digest;
@@ -71,7 +72,8 @@ fn only_the_kinds_and_the_namespace_of_the_bundle_are_accepted() {
             (
                 "a kind of the list, in another group",
                 |forger| {
-                    forger.object("deploy", |object| object["apiVersion"] = json!("example.com/v1"));
+                    forger
+                        .object("deploy", |object| object["apiVersion"] = json!("example.com/v1"));
                     forger.entry("deploy", |entry| entry["apiVersion"] = json!("example.com/v1"));
                     forger.digests();
                 },
@@ -92,7 +94,9 @@ fn only_the_kinds_and_the_namespace_of_the_bundle_are_accepted() {
             (
                 "another namespace",
                 |forger| {
-                    forger.object("svc", |object| object["metadata"]["namespace"] = json!("kube-system"));
+                    forger.object("svc", |object| {
+                        object["metadata"]["namespace"] = json!("kube-system")
+                    });
                     forger.entry("svc", |entry| entry["namespace"] = json!("kube-system"));
                     forger.digests();
                 },
@@ -112,8 +116,7 @@ fn only_the_kinds_and_the_namespace_of_the_bundle_are_accepted() {
             (
                 "another namespace itself",
                 |forger| {
-                    let namespace =
-                        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system"}});
+                    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system"}});
                     forger.add(1, "ns", &namespace);
                 },
                 "not of the bundle's namespace",
@@ -141,7 +144,9 @@ fn a_manifest_is_one_document_in_one_spelling() {
             (
                 "two documents",
                 |forger| {
-                    forger.text("sa", |text| format!("{text}---\n{}", to_yaml(&cluster_role_binding())));
+                    forger.text("sa", |text| {
+                        format!("{text}---\n{}", to_yaml(&cluster_role_binding()))
+                    });
                     forger.digests();
                 },
                 "not what this program writes",
@@ -158,11 +163,8 @@ fn a_manifest_is_one_document_in_one_spelling() {
                 "an alias",
                 |forger| {
                     forger.text("sa", |text| {
-                        text.replacen("kind: ServiceAccount", "kind: &a ServiceAccount", 1).replacen(
-                            "managed-by: relay-bundle",
-                            "managed-by: *a",
-                            1,
-                        )
+                        text.replacen("kind: ServiceAccount", "kind: &a ServiceAccount", 1)
+                            .replacen("managed-by: relay-bundle", "managed-by: *a", 1)
                     });
                     forger.digests();
                 },
@@ -253,7 +255,11 @@ fn the_index_lists_what_there_is() {
                 |forger| forger.text("sa", |text| text.replacen("relay-bundle", "me", 1)),
                 "otherwise",
             ),
-            ("another name", |forger| forger.entry("sa", |entry| entry["name"] = json!("x")), "otherwise"),
+            (
+                "another name",
+                |forger| forger.entry("sa", |entry| entry["name"] = json!("x")),
+                "otherwise",
+            ),
             (
                 "another kind",
                 |forger| forger.entry("sa", |entry| entry["kind"] = json!("Secret")),
@@ -264,10 +270,22 @@ fn the_index_lists_what_there_is() {
                 |forger| forger.entry("sa", |entry| entry["namespace"] = json!("x")),
                 "otherwise",
             ),
-            ("another phase", |forger| forger.entry("sa", |entry| entry["phase"] = json!(1)), "otherwise"),
+            (
+                "another phase",
+                |forger| forger.entry("sa", |entry| entry["phase"] = json!(1)),
+                "otherwise",
+            ),
             ("other images", |forger| forger.index(|index| index["images"] = json!([])), "images"),
-            ("other workloads", |forger| forger.index(|index| index["workloads"] = json!([])), "workloads"),
-            ("another contract", |forger| forger.index(|index| index["contract"] = json!([])), "contract"),
+            (
+                "other workloads",
+                |forger| forger.index(|index| index["workloads"] = json!([])),
+                "workloads",
+            ),
+            (
+                "another contract",
+                |forger| forger.index(|index| index["contract"] = json!([])),
+                "contract",
+            ),
             (
                 "another newest Kubernetes",
                 |forger| forger.index(|index| index["kubernetes"]["max"] = json!("1.30")),
@@ -289,8 +307,16 @@ fn the_documents_agree_and_are_canonical() {
         &[
             ("no index", |forger| drop(forger.0.files.remove(INDEX)), "`bundle.json` is missing"),
             ("no recipe", |forger| drop(forger.0.files.remove(RECIPE)), "`recipe.json` is missing"),
-            ("another format", |forger| forger.index(|index| index["format"] = json!(2)), "format 2"),
-            ("an unknown field", |forger| forger.index(|index| index["x"] = json!(1)), "unknown field"),
+            (
+                "another format",
+                |forger| forger.index(|index| index["format"] = json!(2)),
+                "format 2",
+            ),
+            (
+                "an unknown field",
+                |forger| forger.index(|index| index["x"] = json!(1)),
+                "unknown field",
+            ),
             (
                 "an index with a newline",
                 |forger| forger.0.files.get_mut(INDEX).unwrap().push(b'\n'),
@@ -309,8 +335,16 @@ fn the_documents_agree_and_are_canonical() {
                 |forger| forger.document(RECIPE, |recipe| recipe["renderAbi"] = json!(999)),
                 "not the one that bundle.json names",
             ),
-            ("another profile", |forger| recipe(forger, "/profile"), "another profile than recipe.json"),
-            ("another name", |forger| recipe(forger, "/settings/release/name"), "another name than"),
+            (
+                "another profile",
+                |forger| recipe(forger, "/profile"),
+                "another profile than recipe.json",
+            ),
+            (
+                "another name",
+                |forger| recipe(forger, "/settings/release/name"),
+                "another name than",
+            ),
             (
                 "another namespace",
                 |forger| recipe(forger, "/settings/release/namespace"),
@@ -345,7 +379,8 @@ fn the_documents_agree_and_are_canonical() {
     );
 }
 
-/// Returns what the verifier says of a bundle whose recipe has another value at a pointer; none removes the field.
+/// Returns what the verifier says of a bundle whose recipe has another value at a pointer; none
+/// removes the field.
 fn recipe_outcome(pointer: &str, value: Option<Value>) -> String {
     let outcome = forged(&PRODUCTION, |forger| {
         forger.document(RECIPE, |recipe| {
@@ -436,7 +471,11 @@ fn sealed_files_that_nobody_could_open_are_refused() {
     are_refused(
         &sealed_bundle(),
         &[
-            ("clear text", |forger| reseal(forger, b"hunter2".to_vec()), "no file that age encrypted"),
+            (
+                "clear text",
+                |forger| reseal(forger, b"hunter2".to_vec()),
+                "no file that age encrypted",
+            ),
             (
                 "a file that was cut short",
                 |forger| reseal(forger, sealed_for(PLACE)[..400].to_vec()),
@@ -478,8 +517,16 @@ fn content_is_what_was_signed() {
     let lies: [Lie; 6] = [
         ("another name", |p| p.bundle = "other".parse().unwrap(), "name is `claude-relay`"),
         ("another profile", |p| p.profile = "other".parse().unwrap(), "profile is `production`"),
-        ("another namespace", |p| p.namespace = "other".parse().unwrap(), "namespace is `claude-relay`"),
-        ("another environment", |p| p.environment = "dev".parse().unwrap(), "environment is `production`"),
+        (
+            "another namespace",
+            |p| p.namespace = "other".parse().unwrap(),
+            "namespace is `claude-relay`",
+        ),
+        (
+            "another environment",
+            |p| p.environment = "dev".parse().unwrap(),
+            "environment is `production`",
+        ),
         ("another number of files", |p| p.files += 1, "number of files is"),
         ("another size", |p| p.bytes -= 1, "number of bytes is"),
     ];
@@ -510,7 +557,8 @@ fn monitor_outcome(pointer: &str, value: &Value) -> String {
 
 #[test]
 fn a_monitor_beside_prometheus_leads_to_the_bundle_and_nowhere_else() {
-    let endpoint = PRODUCTION.files.iter().find(|(path, _)| path.contains("servicemonitor")).unwrap().1;
+    let endpoint =
+        PRODUCTION.files.iter().find(|(path, _)| path.contains("servicemonitor")).unwrap().1;
     let endpoint = from_yaml(endpoint).unwrap()["spec"]["endpoints"][0].clone();
     let secret = json!({"name": "prometheus-token", "key": "token"});
     let table = [
@@ -526,7 +574,11 @@ fn a_monitor_beside_prometheus_leads_to_the_bundle_and_nowhere_else() {
         ("/spec/selector/matchLabels/app.kubernetes.io~1name", json!("x"), "no Service"),
         ("/spec/selector/matchLabels/app.kubernetes.io~1component", json!("blocked"), "no Service"),
         ("/spec/selector/matchLabels/more", json!("x"), "no Service"),
-        ("/spec/selector/matchLabels", json!({"app.kubernetes.io/name": "claude-relay"}), "no Service"),
+        (
+            "/spec/selector/matchLabels",
+            json!({"app.kubernetes.io/name": "claude-relay"}),
+            "no Service",
+        ),
         ("/spec/selector/matchExpressions", json!([]), "matchExpressions"),
         ("/spec/endpoints", json!([]), "/spec/endpoints"),
         ("/spec/endpoints", json!([endpoint, endpoint]), "/spec/endpoints"),
@@ -543,11 +595,23 @@ fn a_monitor_beside_prometheus_leads_to_the_bundle_and_nowhere_else() {
         ("/spec/endpoints/0/port", json!("http"), "port"),
         ("/spec/endpoints/0/params/target", json!(["http://10.0.0.1:80/x"]), "params"),
         ("/spec/endpoints/0/params/target", json!(["http://127.0.0.1:80@10.0.0.1/x"]), "params"),
-        ("/spec/endpoints/0/params/target", json!(["http://127.0.0.1:80.evil.example/x"]), "params"),
-        ("/spec/endpoints/0/params/target", json!(["http://127.0.0.1:80/x", "http://10.0.0.1/"]), "params"),
+        (
+            "/spec/endpoints/0/params/target",
+            json!(["http://127.0.0.1:80.evil.example/x"]),
+            "params",
+        ),
+        (
+            "/spec/endpoints/0/params/target",
+            json!(["http://127.0.0.1:80/x", "http://10.0.0.1/"]),
+            "params",
+        ),
         ("/spec/endpoints/0/params/module", json!(["other"]), "params"),
         ("/spec/endpoints/0/params/more", json!(["other"]), "params"),
-        ("/spec/endpoints/0/relabelings", json!([{"targetLabel": "__address__"}]), "another address"),
+        (
+            "/spec/endpoints/0/relabelings",
+            json!([{"targetLabel": "__address__"}]),
+            "another address",
+        ),
         ("/spec/endpoints/0/relabelings", json!([{"targetLabel": "$1"}]), "another address"),
         ("/spec/endpoints/0/relabelings", json!([{"targetLabel": ["__address__"]}]), "relabelings"),
         ("/spec/endpoints/0/relabelings", json!([{"action": "LabelMap"}]), "another address"),

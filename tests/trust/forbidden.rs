@@ -1,4 +1,5 @@
-//! A grant for dev does not give the nodes away: what no bundle may have is refused, whoever signed it.
+//! A grant for dev does not give the nodes away: what no bundle may have is refused, whoever signed
+//! it.
 
 use relay_bundle::bundle::open::{Bundle, InvalidBundle};
 use relay_bundle::bundle::read::Opening;
@@ -47,11 +48,13 @@ fn forged(original: &Content, edit: impl FnOnce(&mut Forger)) -> Result<(), Refu
     let statement = content.statement_like(&DEV.statement());
     let signed = content.signed(&statement, &[&key(1)]);
     let (policy, state, now) = (dev_only(), State::default(), time(ISSUED).plus_seconds(3600));
-    let terms = Terms { authority: Authority::Policy(&policy, &state), purpose: Purpose::Install, now };
+    let terms =
+        Terms { authority: Authority::Policy(&policy, &state), purpose: Purpose::Install, now };
     verify_until(&signed, &terms, Step::Files).map(|_| ())
 }
 
-/// Sets the value at a pointer of a manifest; null removes it. A last segment `-` appends to a list.
+/// Sets the value at a pointer of a manifest; null removes it. A last segment `-` appends to a
+/// list.
 fn set(object: &mut Value, pointer: &str, value: Value) {
     let (parent, field) = pointer.rsplit_once('/').unwrap();
     let field = field.replace("~1", "/");
@@ -99,13 +102,29 @@ fn pod_that_reaches_the_node_is_forbidden() {
         ("serviceAccount", json!("admin"), "`spec.serviceAccount`"),
         ("os", json!({"name": "windows"}), "`spec.os`"),
         ("notYetInvented", json!(true), "`spec.notYetInvented`"),
-        ("ephemeralContainers", json!([{"name": "debug", "image": "x"}]), "`spec.ephemeralContainers`"),
+        (
+            "ephemeralContainers",
+            json!([{"name": "debug", "image": "x"}]),
+            "`spec.ephemeralContainers`",
+        ),
         ("automountServiceAccountToken", json!(true), "must be `false`"),
         ("automountServiceAccountToken", json!(null), "must be `false`"),
         ("containers", json!({"name": "x"}), "`spec.containers`"),
-        ("volumes/0", json!({"name": "x", "hostPath": {"path": "/"}}), "`spec.volumes[x].hostPath`"),
-        ("volumes/0", json!({"name": "x", "nfs": {"server": "a", "path": "/"}}), "`spec.volumes[x].nfs`"),
-        ("volumes/0", json!({"name": "x", "emptyDir": {}, "hostPath": {"path": "/"}}), "`spec.volumes[x]`"),
+        (
+            "volumes/0",
+            json!({"name": "x", "hostPath": {"path": "/"}}),
+            "`spec.volumes[x].hostPath`",
+        ),
+        (
+            "volumes/0",
+            json!({"name": "x", "nfs": {"server": "a", "path": "/"}}),
+            "`spec.volumes[x].nfs`",
+        ),
+        (
+            "volumes/0",
+            json!({"name": "x", "emptyDir": {}, "hostPath": {"path": "/"}}),
+            "`spec.volumes[x]`",
+        ),
         ("volumes/0", json!({"name": "x"}), "`spec.volumes[x]`"),
         ("volumes", json!({"a": 1}), "`spec.volumes`"),
         ("securityContext/runAsUser", json!(0), "must not be 0"),
@@ -161,7 +180,11 @@ fn container_that_reaches_the_node_is_forbidden_in_every_list() {
         ("securityContext/capabilities/drop", json!(["NET_RAW"]), "must contain `ALL`"),
         ("securityContext/capabilities/add", json!(["SYS_ADMIN"]), "capabilities.add"),
         ("securityContext/capabilities/Add", json!(["SYS_ADMIN"]), "capabilities.Add"),
-        ("securityContext/capabilities/add", json!(["NET_BIND_SERVICE", "CHOWN"]), "capabilities.add"),
+        (
+            "securityContext/capabilities/add",
+            json!(["NET_BIND_SERVICE", "CHOWN"]),
+            "capabilities.add",
+        ),
         ("securityContext/procMount", json!("Unmasked"), "procMount"),
         ("securityContext/seccompProfile", json!({"type": "Unconfined"}), "seccompProfile"),
         ("securityContext/seccompProfile", json!({}), "seccompProfile"),
@@ -170,8 +193,16 @@ fn container_that_reaches_the_node_is_forbidden_in_every_list() {
         ("securityContext/windowsOptions", json!({"hostProcess": true}), "windowsOptions"),
         ("securityContext/notYetInvented", json!(1), "notYetInvented"),
         ("ports", json!([{"containerPort": 1, "hostPort": 80}]), "hostPort"),
-        ("livenessProbe", json!({"httpGet": {"host": "10.0.0.1", "port": 80}}), "livenessProbe.httpGet.host"),
-        ("startupProbe", json!({"tcpSocket": {"host": "a", "port": 80}}), "startupProbe.tcpSocket.host"),
+        (
+            "livenessProbe",
+            json!({"httpGet": {"host": "10.0.0.1", "port": 80}}),
+            "livenessProbe.httpGet.host",
+        ),
+        (
+            "startupProbe",
+            json!({"tcpSocket": {"host": "a", "port": 80}}),
+            "startupProbe.tcpSocket.host",
+        ),
         (
             "lifecycle",
             json!({"preStop": {"httpGet": {"host": "a", "port": 80}}}),
@@ -192,8 +223,7 @@ fn container_that_reaches_the_node_is_forbidden_in_every_list() {
 
 #[test]
 fn set_with_claims_of_its_own_is_forbidden() {
-    let claims =
-        json!([{"metadata": {"name": "a", "finalizers": ["x/y"]}, "spec": {"volumeName": "pv-of-others"}}]);
+    let claims = json!([{"metadata": {"name": "a", "finalizers": ["x/y"]}, "spec": {"volumeName": "pv-of-others"}}]);
     are_forbidden("sts", &[("/spec/volumeClaimTemplates", claims, "`spec.volumeClaimTemplates`")]);
 }
 
@@ -210,8 +240,16 @@ fn namespace_that_opens_itself_is_forbidden() {
             (&label("audit"), json!(null), "pod-security.kubernetes.io/audit"),
             (&label("enforce-version"), json!("v1.0"), "enforce-version"),
             ("/metadata/labels/istio-injection", json!("enabled"), "istio-injection"),
-            ("/metadata/labels/app.kubernetes.io~1instance", json!("other"), "app.kubernetes.io/instance"),
-            ("/metadata/labels/app.kubernetes.io~1managed-by", json!("me"), "app.kubernetes.io/managed-by"),
+            (
+                "/metadata/labels/app.kubernetes.io~1instance",
+                json!("other"),
+                "app.kubernetes.io/instance",
+            ),
+            (
+                "/metadata/labels/app.kubernetes.io~1managed-by",
+                json!("me"),
+                "app.kubernetes.io/managed-by",
+            ),
             ("/metadata/labels", json!(null), "app.kubernetes.io/managed-by"),
             (
                 "/metadata/annotations",
@@ -258,7 +296,10 @@ fn monitor_that_sends_files_of_prometheus_is_forbidden() {
         verify_by_key(&content.signed(&statement, &[&key(1)]), &key(1)).map(|_| ())
     };
     for (pointer, value) in [
-        ("/spec/endpoints/0/bearerTokenFile", json!("/var/run/secrets/kubernetes.io/serviceaccount/token")),
+        (
+            "/spec/endpoints/0/bearerTokenFile",
+            json!("/var/run/secrets/kubernetes.io/serviceaccount/token"),
+        ),
         ("/spec/endpoints/0/tlsConfig", json!({"keyFile": "/etc/key"})),
         ("/spec/endpoints/0/params/target", json!(["http://10.0.0.1:80/"])),
         ("/spec/selector/matchLabels", json!({})),
@@ -270,7 +311,10 @@ fn monitor_that_sends_files_of_prometheus_is_forbidden() {
     for (pointer, value) in [
         ("/spec/namespaceSelector", json!(null)),
         ("/spec/namespaceSelector", json!({"matchNames": ["claude-relay", "b"]})),
-        ("/spec/endpoints/0/relabelings/-", json!({"targetLabel": "__address__", "replacement": "a:1"})),
+        (
+            "/spec/endpoints/0/relabelings/-",
+            json!({"targetLabel": "__address__", "replacement": "a:1"}),
+        ),
     ] {
         assert_eq!(code_of(&outcome(pointer, value)), ACCEPTED, "{pointer}");
     }
@@ -316,7 +360,8 @@ fn page_of_the_format_lists_what_an_object_may_have() {
 #[test]
 fn what_a_profile_can_say_of_pods_is_accepted() {
     let context = |field: &str| format!("/spec/template/spec/securityContext/{field}");
-    let container = |field: &str| format!("/spec/template/spec/containers/0/securityContext/{field}");
+    let container =
+        |field: &str| format!("/spec/template/spec/containers/0/securityContext/{field}");
     for (pointer, value) in [
         (context("runAsUser"), json!(70_000)),
         (context("seLinuxOptions"), json!({"level": "s0:c1", "type": "container_t"})),

@@ -61,8 +61,9 @@ impl Forger {
 
     /// Adds an object, with its line in the index.
     pub(crate) fn add(&mut self, phase: usize, short: &str, object: &Value) {
-        let text =
-            |pointer: &str| object.pointer(pointer).map_or("", |text| text.as_str().unwrap()).to_owned();
+        let text = |pointer: &str| {
+            object.pointer(pointer).map_or("", |text| text.as_str().unwrap()).to_owned()
+        };
         let name = text("/metadata/name");
         let file = format!("manifests/{phase:02}-{short}-{name}.yaml");
         let bytes = to_yaml(object).into_bytes();

@@ -1,7 +1,9 @@
-//! The whole matrix: every combination of what decides about a bundle, against a model written from the specification.
+//! The whole matrix: every combination of what decides about a bundle, against a model written from
+//! the specification.
 //!
-//! Only the decision is tried here: the medium has another `SHA256SUMS` than was signed, so a bundle that the gate lets pass
-//! is refused as `TAMPERED`, and one that it does not is refused for its own reason.
+//! Only the decision is tried here: the medium has another `SHA256SUMS` than was signed, so a
+//! bundle that the gate lets pass is refused as `TAMPERED`, and one that it does not is refused for
+//! its own reason.
 //!
 //! `PROPTEST_CASES=100000 cargo test --test trust gate` samples the joint matrix longer.
 
@@ -13,18 +15,22 @@ use proptest::sample::{select, subsequence};
 use relay_bundle::trust::policy::Policy;
 use relay_bundle::trust::verify::{Purpose, Terms};
 
-use super::situation::{Before, DAY, EVERYBODY, GrantLine, HOUR, KeyLine, Situation, TRUSTED, Who, grant};
+use super::situation::{
+    Before, DAY, EVERYBODY, GrantLine, HOUR, KeyLine, Situation, TRUSTED, Who, grant,
+};
 use super::world::{Content, DEV, Step, code_of, verify_until};
 
 /// The name of an outcome that the gate has no objection to.
 const PASSED: &str = "TAMPERED";
 
-/// The specification, in the order of its checks. It knows nothing of the library, and no set: it counts holders by name.
+/// The specification, in the order of its checks. It knows nothing of the library, and no set: it
+/// counts holders by name.
 pub(crate) fn model(s: &Situation) -> &'static str {
     let covers = |key: &KeyLine, time: i64| {
         key.not_before.unwrap_or(i64::MIN) <= time && time <= key.not_after.unwrap_or(i64::MAX)
     };
-    // What a signature is worth: 0 nothing known, 1 revoked, 2 retired, 3 out of its time, 4 it counts.
+    // What a signature is worth: 0 nothing known, 1 revoked, 2 retired, 3 out of its time, 4 it
+    // counts.
     let worth = |who: &Who, issued: Option<i64>| match s.keys.get(who) {
         None => 0,
         Some(key) if key.status == "revoked" => 1,
@@ -38,8 +44,9 @@ pub(crate) fn model(s: &Situation) -> &'static str {
         ["UNTRUSTED_KEY", "REVOKED_KEY", "RETIRED_KEY", "KEY_NOT_VALID", "BELOW_THRESHOLD"][best]
     };
     let met = |grant: &GrantLine, issued: Option<i64>| {
-        let signed =
-            |who: Who| s.signers.contains(&who) && grant.keys.contains(&who) && worth(&who, issued) == 4;
+        let signed = |who: Who| {
+            s.signers.contains(&who) && grant.keys.contains(&who) && worth(&who, issued) == 4
+        };
         let builder = signed(Who::Builder) || signed(Who::BuildersOther);
         u32::from(builder) + u32::from(signed(Who::Approver)) >= grant.threshold
     };
@@ -50,13 +57,17 @@ pub(crate) fn model(s: &Situation) -> &'static str {
         .filter(|grant| grant.profile == "dev" && grant.environment == "dev")
         .filter(|grant| grant.namespace.is_none_or(is_here))
         .collect();
-    let met_now: Vec<&&GrantLine> = about.iter().filter(|grant| met(grant, Some(s.issued))).collect();
+    let met_now: Vec<&&GrantLine> =
+        about.iter().filter(|grant| met(grant, Some(s.issued))).collect();
     let here = || s.before.iter().filter(|before| before.same_place);
     let floor = here().map(|before| before.serial).max();
-    let same_serial = here().find(|before| Some(before.serial) == floor && before.serial == s.serial);
+    let same_serial =
+        here().find(|before| Some(before.serial) == floor && before.serial == s.serial);
     let newest = s.before.iter().map(|before| before.issued).max();
-    let end =
-        [s.expires, s.max_age_days.map(|days| s.issued + i64::from(days) * DAY)].into_iter().flatten().min();
+    let end = [s.expires, s.max_age_days.map(|days| s.issued + i64::from(days) * DAY)]
+        .into_iter()
+        .flatten()
+        .min();
     let checks = [
         (s.grants.is_empty(), "NO_GRANT"),
         (!s.grants.iter().any(|grant| met(grant, None)), unsigned(None)),
@@ -64,7 +75,10 @@ pub(crate) fn model(s: &Situation) -> &'static str {
         (met_now.is_empty(), unsigned(Some(s.issued))),
         (met_now.iter().all(|grant| s.serial < grant.min_serial), "BELOW_MIN_SERIAL"),
         (s.revoked_content, "REVOKED_CONTENT"),
-        (s.site.is_some_and(|site| !s.sites.is_empty() && !s.sites.contains(&site)), "WRONG_TARGET"),
+        (
+            s.site.is_some_and(|site| !s.sites.is_empty() && !s.sites.contains(&site)),
+            "WRONG_TARGET",
+        ),
         (!s.deployed && s.issued > s.now + DAY, "ISSUED_IN_FUTURE"),
         (!s.deployed && newest.is_some_and(|newest| newest > s.now + DAY), "CLOCK_BEHIND"),
         (!s.deployed && floor.is_some_and(|floor| s.serial < floor), "ROLLBACK"),
@@ -74,7 +88,8 @@ pub(crate) fn model(s: &Situation) -> &'static str {
     checks.into_iter().find(|(objection, _)| *objection).map_or(PASSED, |(_, code)| code)
 }
 
-/// Tries situations, and counts the outcomes; each policy is parsed once, and each statement signed once.
+/// Tries situations, and counts the outcomes; each policy is parsed once, and each statement signed
+/// once.
 #[derive(Default)]
 struct Trials {
     policies: BTreeMap<String, Policy>,
@@ -85,7 +100,8 @@ struct Trials {
 impl Trials {
     fn run(&mut self, situation: &Situation) {
         let text = situation.policy_text();
-        let policy = self.policies.entry(text).or_insert_with_key(|text| Policy::parse(text).unwrap());
+        let policy =
+            self.policies.entry(text).or_insert_with_key(|text| Policy::parse(text).unwrap());
         let name = (situation.signers.clone(), situation.statement().to_bytes());
         let content = self.attested.entry(name).or_insert_with(|| {
             let sums = b"another list".to_vec();
@@ -122,7 +138,8 @@ fn key_lines() -> Vec<KeyLine> {
         (Some(HOUR + 1), None),
         (Some(1), Some(DAY)),
     ];
-    let lines = |status| times.map(|(not_before, not_after)| KeyLine { status, not_before, not_after });
+    let lines =
+        |status| times.map(|(not_before, not_after)| KeyLine { status, not_before, not_after });
     ["active", "retired", "revoked"].into_iter().flat_map(lines).collect()
 }
 
@@ -133,7 +150,10 @@ fn grant_lists(threshold: u32) -> Vec<Vec<GrantLine>> {
         vec![all.clone()],
         vec![of(&[Who::Builder, Who::BuildersOther])],
         vec![GrantLine { min_serial: 101, ..all.clone() }],
-        vec![GrantLine { profile: "production", threshold: 1, ..all.clone() }, of(&[Who::Approver])],
+        vec![
+            GrantLine { profile: "production", threshold: 1, ..all.clone() },
+            of(&[Who::Approver]),
+        ],
         // The one asks for more signatures, the other for a higher serial.
         vec![all.clone(), GrantLine { threshold: 1, min_serial: 101, ..of(&[Who::Approver]) }],
         vec![GrantLine { environment: "production", ..all.clone() }],
@@ -143,7 +163,9 @@ fn grant_lists(threshold: u32) -> Vec<Vec<GrantLine>> {
 
 /// Every set of signers but the empty one, which is no attestation.
 fn signer_sets() -> Vec<Vec<Who>> {
-    let set = |bits: usize| EVERYBODY.into_iter().filter(|who| bits >> (*who as usize) & 1 == 1).collect();
+    let set = |bits: usize| {
+        EVERYBODY.into_iter().filter(|who| bits >> (*who as usize) & 1 == 1).collect()
+    };
     (1..16).map(set).collect()
 }
 
@@ -182,8 +204,12 @@ const SITES: [&[&str]; 4] = [&[], &["plant-7"], &["plant-8"], &["plant-7", "plan
 
 /// What was accepted before: nothing, or something beside, below, at and above the bundle's serial.
 fn histories() -> Vec<Vec<Before>> {
-    let before =
-        |same_place, same_content, serial, issued| Before { same_place, same_content, serial, issued };
+    let before = |same_place, same_content, serial, issued| Before {
+        same_place,
+        same_content,
+        serial,
+        issued,
+    };
     vec![
         vec![],
         vec![before(false, false, 200, 0)],
@@ -197,14 +223,16 @@ fn histories() -> Vec<Vec<Before>> {
     ]
 }
 
-const CLOCKS: [i64; 9] = [-DAY - 1, -DAY, 0, DAY - 1, DAY, DAY + 1, 2 * DAY, 2 * DAY + 1, 400 * DAY];
+const CLOCKS: [i64; 9] =
+    [-DAY - 1, -DAY, 0, DAY - 1, DAY, DAY + 1, 2 * DAY, 2 * DAY + 1, 400 * DAY];
 
 #[test]
 fn place_time_and_what_came_before_are_judged_as_the_model_says_in_every_combination() {
     let mut trials = Trials::default();
     for before in histories() {
         for now in CLOCKS {
-            for (sites, site) in SITES.into_iter().flat_map(|sites| [(sites, None), (sites, Some("plant-7"))])
+            for (sites, site) in
+                SITES.into_iter().flat_map(|sites| [(sites, None), (sites, Some("plant-7"))])
             {
                 for (expires, max_age_days) in [
                     (None, None),
@@ -301,22 +329,33 @@ fn apply_accepts_what_is_new_or_may_be_gone_back_to_and_says_which() {
         for (now, status) in
             CLOCKS.into_iter().flat_map(|now| [(now, "active"), (now, "retired"), (now, "revoked")])
         {
-            let mut situation =
-                Situation { before: before.clone(), now, expires: Some(DAY), ..Situation::default() };
+            let mut situation = Situation {
+                before: before.clone(),
+                now,
+                expires: Some(DAY),
+                ..Situation::default()
+            };
             situation.keys.get_mut(&Who::Builder).unwrap().status = status;
-            let (policy, state) = (Policy::parse(&situation.policy_text()).unwrap(), situation.state());
+            let (policy, state) =
+                (Policy::parse(&situation.policy_text()).unwrap(), situation.state());
             let content = situation.attested(DEV.clone());
             let verified = |purpose| {
                 let terms = Terms { purpose, ..situation.terms(&policy, &state) };
                 verify_until(&content, &terms, Step::Files)
             };
 
-            let [new, deployed, either] = [Purpose::Install, Purpose::Deployed, Purpose::Apply].map(verified);
+            let [new, deployed, either] =
+                [Purpose::Install, Purpose::Deployed, Purpose::Apply].map(verified);
 
             assert_eq!(either.is_ok(), deployed.is_ok(), "{situation:?}");
             let excused = either.as_ref().ok().and_then(|of| of.voucher().only_if_deployed.clone());
-            let refused = either.as_ref().err().or(excused.as_deref()).map(|refusal| refusal.reason.code());
-            assert_eq!(refused, new.as_ref().err().map(|refusal| refusal.reason.code()), "{situation:?}");
+            let refused =
+                either.as_ref().err().or(excused.as_deref()).map(|refusal| refusal.reason.code());
+            assert_eq!(
+                refused,
+                new.as_ref().err().map(|refusal| refusal.reason.code()),
+                "{situation:?}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Signed lists of images that are wrong nevertheless, and archives that do not carry what a good list says.
+//! Signed lists of images that are wrong nevertheless, and archives that do not carry what a good
+//! list says.
 
 use std::io::Write as _;
 
@@ -54,10 +55,17 @@ fn good_list_with_all_some_and_no_images_is_accepted() {
     let blobs: Vec<Digest> = images.list.blobs().map(|(digest, _)| digest).collect();
     let mut accepted = 0;
     for absent in 0..1_usize << blobs.len() {
-        let left_out: Vec<Digest> =
-            blobs.iter().enumerate().filter(|(at, _)| absent >> at & 1 == 1).map(|(_, blob)| *blob).collect();
-        let layout =
-            if left_out.len() == blobs.len() { Vec::new() } else { images.layout_without(&left_out) };
+        let left_out: Vec<Digest> = blobs
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| absent >> at & 1 == 1)
+            .map(|(_, blob)| *blob)
+            .collect();
+        let layout = if left_out.len() == blobs.len() {
+            Vec::new()
+        } else {
+            images.layout_without(&left_out)
+        };
 
         assert_eq!(code_of(&outcome(Content { layout, ..good() })), ACCEPTED, "{left_out:?}");
         accepted += 1;
@@ -67,7 +75,11 @@ fn good_list_with_all_some_and_no_images_is_accepted() {
 
 /// Makes each edit, and checks that what is signed then is refused for its reason.
 #[track_caller]
-fn are_refused(documents: &str, table: &[Edit<'_>], outcome: impl Fn(&dyn Fn(&mut Value)) -> Outcome) {
+fn are_refused(
+    documents: &str,
+    table: &[Edit<'_>],
+    outcome: impl Fn(&dyn Fn(&mut Value)) -> Outcome,
+) {
     for (what, edit, why) in table {
         let refusal = outcome(edit).expect_err(what);
 
@@ -86,7 +98,11 @@ fn list_whose_parts_do_not_fit_together_is_refused_whoever_signed_it() {
     let blob = |document: &Value| document["blobs"][0]["digest"].clone();
     let table: [Edit<'_>; 17] = [
         ("another format", &|list| list["format"] = json!(2), "format 2"),
-        ("no format", &|list| drop(list.as_object_mut().unwrap().remove("format")), "missing field"),
+        (
+            "no format",
+            &|list| drop(list.as_object_mut().unwrap().remove("format")),
+            "missing field",
+        ),
         ("an unknown key", &|list| list["extra"] = json!(1), "unknown field"),
         ("no images", &|list| list["images"] = json!([]), "no image"),
         ("no blobs", &|list| list["blobs"] = json!([]), "is not listed"),
@@ -121,8 +137,16 @@ fn list_whose_parts_do_not_fit_together_is_refused_whoever_signed_it() {
         ("a blob twice", &|list| push_front(list, "blobs"), "canonical form"),
         ("an image twice", &|list| push_front(list, "images"), "canonical form"),
         ("a manifest twice", &|list| push_front(list, "manifests"), "canonical form"),
-        ("a blob of an image twice", &|list| push_front(&mut list["images"][0], "blobs"), "canonical form"),
-        ("blobs that fall", &|list| list["blobs"].as_array_mut().unwrap().reverse(), "canonical form"),
+        (
+            "a blob of an image twice",
+            &|list| push_front(&mut list["images"][0], "blobs"),
+            "canonical form",
+        ),
+        (
+            "blobs that fall",
+            &|list| list["blobs"].as_array_mut().unwrap().reverse(),
+            "canonical form",
+        ),
         (
             "blobs of an image that fall",
             &|list| list["images"][0]["blobs"].as_array_mut().unwrap().reverse(),
@@ -153,8 +177,13 @@ fn list_with_hostile_names_and_sizes_is_refused_whoever_signed_it() {
         (
             "a reference without a digest",
             &|list| {
-                let name =
-                    list["images"][0]["reference"].as_str().unwrap().split('@').next().unwrap().to_owned();
+                let name = list["images"][0]["reference"]
+                    .as_str()
+                    .unwrap()
+                    .split('@')
+                    .next()
+                    .unwrap()
+                    .to_owned();
                 list["images"][0]["reference"] = json!(name);
             },
             "is not pinned to",
@@ -186,7 +215,11 @@ fn list_with_hostile_names_and_sizes_is_refused_whoever_signed_it() {
             "other images than the manifests",
         ),
         ("a blob of no bytes", &|list| list["blobs"][0]["size"] = json!(0), "has 0 bytes"),
-        ("a blob of 8 GiB", &|list| list["blobs"][0]["size"] = json!(8_u64 << 30), "1 to 8589934591"),
+        (
+            "a blob of 8 GiB",
+            &|list| list["blobs"][0]["size"] = json!(8_u64 << 30),
+            "1 to 8589934591",
+        ),
         ("a negative size", &|list| list["blobs"][0]["size"] = json!(-1), "invalid value"),
         ("a broken size", &|list| list["blobs"][0]["size"] = json!(1.5), "floating point"),
         (
@@ -266,7 +299,8 @@ fn list_over_a_limit_is_refused_whoever_signed_it() {
     let blobs = |number: usize| {
         with_document(&|list| {
             let of = |number: usize| format!("sha256:{:064x}", number + 1);
-            list["blobs"] = (0..number).map(|number| json!({"digest": of(number), "size": 1})).collect();
+            list["blobs"] =
+                (0..number).map(|number| json!({"digest": of(number), "size": 1})).collect();
             list["images"][0]["blobs"] = (0..number).map(of).collect();
         })
     };
@@ -295,16 +329,18 @@ fn list_over_a_limit_is_refused_whoever_signed_it() {
         assert!(refusal.to_string().contains(why), "{what}: {refusal}");
     }
     // As many as are allowed are another list, and that is what is wrong with them.
-    for (content, why) in
-        [(blobs(2_000), "which is not listed for it"), (images(64), "other images than the manifests")]
-    {
+    for (content, why) in [
+        (blobs(2_000), "which is not listed for it"),
+        (images(64), "other images than the manifests"),
+    ] {
         let refusal = outcome(content).unwrap_err();
 
         assert!(refusal.to_string().contains(why), "{refusal}");
     }
 }
 
-/// Builds and signs a bundle whose image has these bytes as its manifest; the list says of them what the image would have.
+/// Builds and signs a bundle whose image has these bytes as its manifest; the list says of them
+/// what the image would have.
 fn with_manifest(format: Format, bytes: Vec<u8>) -> Outcome {
     let mut image = Image::tiny(format);
     image.manifest = super::carried::image::Content::new(image.manifest.media_type, bytes);
@@ -330,9 +366,21 @@ fn manifest_with_two_readings_is_refused_whoever_signed_it() {
             &|manifest| manifest["mediaType"] = json!(Format::Docker.manifest()),
             "mediaType",
         ),
-        ("an index inside", &|manifest| manifest["mediaType"] = json!(Format::Oci.index()), "mediaType"),
-        ("no config", &|manifest| drop(manifest.as_object_mut().unwrap().remove("config")), "config"),
-        ("no layers", &|manifest| drop(manifest.as_object_mut().unwrap().remove("layers")), "layers"),
+        (
+            "an index inside",
+            &|manifest| manifest["mediaType"] = json!(Format::Oci.index()),
+            "mediaType",
+        ),
+        (
+            "no config",
+            &|manifest| drop(manifest.as_object_mut().unwrap().remove("config")),
+            "config",
+        ),
+        (
+            "no layers",
+            &|manifest| drop(manifest.as_object_mut().unwrap().remove("layers")),
+            "layers",
+        ),
         ("layers that are an object", &|manifest| manifest["layers"] = json!({}), "layers"),
         (
             "a key that differs in case",
@@ -370,7 +418,11 @@ fn manifest_with_two_readings_is_refused_whoever_signed_it() {
             },
             "foreign",
         ),
-        ("other data than the digest", &|manifest| manifest["layers"][0]["data"] = data("x"), "data"),
+        (
+            "other data than the digest",
+            &|manifest| manifest["layers"][0]["data"] = data("x"),
+            "data",
+        ),
         ("a layer of no bytes", &|manifest| manifest["layers"][0]["size"] = json!(0), "size"),
         (
             "a layer of another size",
@@ -379,7 +431,9 @@ fn manifest_with_two_readings_is_refused_whoever_signed_it() {
         ),
         (
             "another digest function",
-            &|manifest| manifest["layers"][0]["digest"] = json!(format!("sha512:{}", "a".repeat(128))),
+            &|manifest| {
+                manifest["layers"][0]["digest"] = json!(format!("sha512:{}", "a".repeat(128)))
+            },
             "digest",
         ),
         (
@@ -399,7 +453,8 @@ fn manifest_with_two_readings_is_refused_whoever_signed_it() {
         ("a list in place of an object", &|manifest| *manifest = json!([]), "manifest"),
     ];
     are_refused("manifests", &table, |edit| {
-        let mut manifest: Value = serde_json::from_slice(&Image::tiny(Format::Oci).manifest.bytes).unwrap();
+        let mut manifest: Value =
+            serde_json::from_slice(&Image::tiny(Format::Oci).manifest.bytes).unwrap();
         edit(&mut manifest);
         with_manifest(Format::Oci, manifest.to_string().into_bytes())
     });
@@ -409,11 +464,14 @@ fn manifest_with_two_readings_is_refused_whoever_signed_it() {
 fn manifest_of_another_spelling_is_taken_as_it_is_and_a_key_twice_is_refused() {
     for format in Format::ALL {
         let text = String::from_utf8(Image::tiny(format).manifest.bytes).unwrap();
-        let pretty = serde_json::to_string_pretty(&serde_json::from_str::<Value>(&text).unwrap()).unwrap();
+        let pretty =
+            serde_json::to_string_pretty(&serde_json::from_str::<Value>(&text).unwrap()).unwrap();
         assert_eq!(code_of(&with_manifest(format, text.clone().into_bytes())), ACCEPTED);
         assert_eq!(code_of(&with_manifest(format, pretty.into_bytes())), ACCEPTED);
 
-        for key in ["\"layers\":", "\"config\":", "\"schemaVersion\":", "\"mediaType\":", "\"size\":"] {
+        for key in
+            ["\"layers\":", "\"config\":", "\"schemaVersion\":", "\"mediaType\":", "\"size\":"]
+        {
             let value = text.split(key).nth(1).unwrap().chars().next().unwrap();
             let empty = match value {
                 '[' => "[]",
@@ -423,7 +481,11 @@ fn manifest_of_another_spelling_is_taken_as_it_is_and_a_key_twice_is_refused() {
             };
             let twice = text.replacen(key, &format!("{key}{empty},{key}"), 1);
 
-            assert_eq!(code_of(&with_manifest(format, twice.into_bytes())), "CONTENT_MISMATCH", "{key}");
+            assert_eq!(
+                code_of(&with_manifest(format, twice.into_bytes())),
+                "CONTENT_MISMATCH",
+                "{key}"
+            );
         }
     }
     for bytes in [&b"null"[..], b"\"\"", b"\xff", b"{}", b"{}{}", &vec![b'['; 100_000]] {
@@ -435,8 +497,9 @@ fn manifest_of_another_spelling_is_taken_as_it_is_and_a_key_twice_is_refused() {
 fn what_an_archive_carries_has_its_code() {
     type Edit<'a> = &'a dyn Fn(&mut Vec<(String, Vec<u8>)>);
     let manifest = path_of(&Images::tiny().manifest());
-    let at =
-        |layout: &[(String, Vec<u8>)], name: &str| layout.iter().position(|file| file.0 == name).unwrap();
+    let at = |layout: &[(String, Vec<u8>)], name: &str| {
+        layout.iter().position(|file| file.0 == name).unwrap()
+    };
     let table: [(&str, Edit<'_>, &str); 12] = [
         ("another oci-layout", &|layout| layout[0].1[0] ^= 1, "BAD_FORM"),
         ("another index", &|layout| layout[1].1[0] ^= 1, "BAD_FORM"),

@@ -20,8 +20,8 @@ fn signed(content: Content, statement: &Statement) -> Content {
     content.signed(statement, &[&key(1)])
 }
 
-/// A bundle of which everything is wrong is put right step by step. Each step shows what is checked next, and how much of
-/// the medium was read until then.
+/// A bundle of which everything is wrong is put right step by step. Each step shows what is checked
+/// next, and how much of the medium was read until then.
 #[test]
 fn a_bundle_is_refused_for_the_first_of_its_faults_in_this_order() {
     let wrong_file = "manifests/00-wrong.yaml";
@@ -103,7 +103,10 @@ fn images_are_not_read_before_the_bundle_agrees_with_itself() {
     content.layout[0].1[0] ^= 1;
     assert_eq!(outcome(&signed(content.clone(), &statement), Step::Images), "BAD_FORM");
     // Each of these is refused before the layout is met.
-    assert_eq!(outcome(&content.clone().signed(&statement, &[&key(2)]), Step::Attestation), "UNTRUSTED_KEY");
+    assert_eq!(
+        outcome(&content.clone().signed(&statement, &[&key(2)]), Step::Attestation),
+        "UNTRUSTED_KEY"
+    );
     let mut altered = signed(content.clone(), &statement);
     altered.sums.push(b'\n');
     assert_eq!(outcome(&altered, Step::Sums), "TAMPERED");

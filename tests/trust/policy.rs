@@ -1,6 +1,8 @@
 //! `trust.toml`: what it may say, and how it says what is wrong.
 
-use relay_bundle::trust::policy::{KEYS_MAX, POLICY_BYTES_MAX, Pattern, Policy, SCHEMA, Status, Target};
+use relay_bundle::trust::policy::{
+    KEYS_MAX, POLICY_BYTES_MAX, Pattern, Policy, SCHEMA, Status, Target,
+};
 
 use super::world::{key, time};
 
@@ -62,8 +64,12 @@ fn a_complete_policy_is_read() {
 
     assert_eq!(policy.target.site.as_ref().unwrap().as_str(), "plant-7");
     assert_eq!(policy.target.cluster_uid.as_deref(), Some(UID));
-    assert_eq!(policy.too_old_after(time("2026-11-22T10:00:00Z")), Some(time("2027-05-21T10:00:00Z")));
-    let (first, second) = (&policy.keys()[&key(1).public().id()], &policy.keys()[&key(2).public().id()]);
+    assert_eq!(
+        policy.too_old_after(time("2026-11-22T10:00:00Z")),
+        Some(time("2027-05-21T10:00:00Z"))
+    );
+    let (first, second) =
+        (&policy.keys()[&key(1).public().id()], &policy.keys()[&key(2).public().id()]);
     assert_eq!((first.holder.as_str(), first.status), ("build-desk", Status::Retired));
     assert_eq!((second.not_before, second.not_after, second.status), (None, None, Status::Active));
     let [grant] = policy.grants() else { panic!("there is one grant") };
@@ -76,7 +82,9 @@ fn what_is_left_out_is_not_checked() {
     let policy = Policy::parse(&format!("schema = \"{SCHEMA}\"\n")).unwrap();
 
     assert_eq!(policy.target, Target::default());
-    assert!(policy.max_age_days.is_none() && policy.keys().is_empty() && policy.grants().is_empty());
+    assert!(
+        policy.max_age_days.is_none() && policy.keys().is_empty() && policy.grants().is_empty()
+    );
 }
 
 #[test]
@@ -92,7 +100,10 @@ fn every_mistake_is_named_with_its_line() {
         (changed("trust/v1", "trust/v2"), "line 1: the schema is `relay-bundle/trust/v2`"),
         (changed("[target]", "[target"), "line 2: "),
         (changed("plant-7", "Plant 7"), "line 3: `Plant 7` is not valid here"),
-        (changed("site =", "place ="), "line 3: unknown field `place`, expected `site` or `clusterUid`"),
+        (
+            changed("site =", "place ="),
+            "line 3: unknown field `place`, expected `site` or `clusterUid`",
+        ),
         (
             changed(UID, "0F8FAD5B-D9CB-469F-A165-70867728950E"),
             "line 4: `0F8FAD5B-D9CB-469F-A165-70867728950E` is no uid",
@@ -105,20 +116,32 @@ fn every_mistake_is_named_with_its_line() {
             changed("[policy]", "[rules]"),
             "line 5: unknown field `rules`, expected one of `schema`, `target`, `policy`, `key`, `grant`, `revokedContent`",
         ),
-        (changed(&format!("id = \"{one}\""), &format!("id = \"{}\"", three.id())), "line 7: the key says"),
+        (
+            changed(&format!("id = \"{one}\""), &format!("id = \"{}\"", three.id())),
+            "line 7: the key says",
+        ),
         (changed(&format!("id = \"{one}\""), "id = \"12\""), "line 8: "),
         (
-            changed(&format!("id = \"{one}\""), &format!("id = \"{}\"", one.to_string().to_uppercase())),
+            changed(
+                &format!("id = \"{one}\""),
+                &format!("id = \"{}\"", one.to_string().to_uppercase()),
+            ),
             "line 8: ",
         ),
         (changed(&one_public, "%"), &format!("line 7: `public` of the key {one}: it is no base64")),
-        (changed(&one_public, "AAAA"), &format!("line 7: `public` of the key {one}: it is no Ed25519 key")),
+        (
+            changed(&one_public, "AAAA"),
+            &format!("line 7: `public` of the key {one}: it is no Ed25519 key"),
+        ),
         (changed(&one_public, weak), "it is weak"),
         (changed(&one_public, ambiguous), "not the only spelling"),
         (changed("holder = \"build-desk\"\n", ""), "line 7: missing field `holder`"),
         (changed("build-desk", "Build Desk"), "line 10: "),
         (changed("2026-01-01T00:00:00Z", "2026-01-01"), "line 11: `2026-01-01` is no time in UTC"),
-        (changed("2026-01-01T00:00:00Z", "2028-01-01T00:00:00Z"), "is never valid: `notBefore` 2028"),
+        (
+            changed("2026-01-01T00:00:00Z", "2028-01-01T00:00:00Z"),
+            "is never valid: `notBefore` 2028",
+        ),
         (
             changed("\"retired\"", "\"old\""),
             "line 13: unknown variant `old`, expected one of `active`, `retired`, `revoked`",
@@ -131,7 +154,10 @@ fn every_mistake_is_named_with_its_line() {
             changed("bundles = [\"claude-relay\", \"claude-*\"]", "bundles = []"),
             "line 18: the grant's `bundles` is empty",
         ),
-        (changed("profiles = [\"production\"]", "profiles = []"), "line 18: the grant's `profiles` is empty"),
+        (
+            changed("profiles = [\"production\"]", "profiles = []"),
+            "line 18: the grant's `profiles` is empty",
+        ),
         (
             changed("environments = [\"production\"]", "environments = []"),
             "line 18: the grant's `environments` is empty",
@@ -140,7 +166,10 @@ fn every_mistake_is_named_with_its_line() {
             changed("\"claude-*\"", "\"claude-relay\""),
             "line 18: the grant's `bundles` has `claude-relay` twice",
         ),
-        (changed(&key(2).public().id().to_string(), &three.id().to_string()), "line 14: the key says"),
+        (
+            changed(&key(2).public().id().to_string(), &three.id().to_string()),
+            "line 14: the key says",
+        ),
         (changed("\"claude-*\"", "\"*\""), "line 19: `*` is no pattern"),
         (changed("threshold = 2\n", ""), "line 18: missing field `threshold`"),
         (changed("threshold = 2", "threshold = 0"), "line 23: "),
@@ -168,17 +197,26 @@ fn keys_of_grants_are_keys_of_the_policy_each_once() {
     let stranger = key(3).public().id();
 
     let wrong = error(&changed(&keys, &format!("keys = [\"{stranger}\"]")));
-    assert_eq!(wrong, format!("line 18: the grant names the key {stranger}, and no `[[key]]` has that id"));
+    assert_eq!(
+        wrong,
+        format!("line 18: the grant names the key {stranger}, and no `[[key]]` has that id")
+    );
     let wrong = error(&changed(&keys, &format!("keys = [\"{one}\", \"{one}\"]")));
     assert_eq!(wrong, format!("line 18: the grant's `keys` has `{one}` twice"));
-    assert!(error(&changed(&keys, "keys = []")).starts_with("line 18: the grant's `keys` is empty"));
+    assert!(
+        error(&changed(&keys, "keys = []")).starts_with("line 18: the grant's `keys` is empty")
+    );
 }
 
 #[test]
 fn a_key_is_there_once_and_there_are_not_too_many() {
     let line = |seed: u8| {
         let public = key(seed).public();
-        format!("[[key]]\nid = \"{}\"\npublic = \"{}\"\nholder = \"a\"\n", public.id(), public.to_base64())
+        format!(
+            "[[key]]\nid = \"{}\"\npublic = \"{}\"\nholder = \"a\"\n",
+            public.id(),
+            public.to_base64()
+        )
     };
     let head = format!("schema = \"{SCHEMA}\"\n");
 
@@ -186,11 +224,15 @@ fn a_key_is_there_once_and_there_are_not_too_many() {
     assert_eq!(twice, format!("line 6: the key {} is there twice", key(1).public().id()));
     let all: String = (0..=255).map(line).collect();
     assert_eq!(Policy::parse(&format!("{head}{all}")).unwrap().keys().len(), KEYS_MAX);
-    let public =
-        relay_bundle::trust::key::PrivateKey::from_seed(&[[1; 16], [2; 16]].concat().try_into().unwrap())
-            .public();
-    let more =
-        format!("[[key]]\nid = \"{}\"\npublic = \"{}\"\nholder = \"a\"\n", public.id(), public.to_base64());
+    let public = relay_bundle::trust::key::PrivateKey::from_seed(
+        &[[1; 16], [2; 16]].concat().try_into().unwrap(),
+    )
+    .public();
+    let more = format!(
+        "[[key]]\nid = \"{}\"\npublic = \"{}\"\nholder = \"a\"\n",
+        public.id(),
+        public.to_base64()
+    );
     assert_eq!(error(&format!("{head}{all}{more}")), "there are 257 keys, and 256 are allowed");
 }
 

@@ -26,7 +26,8 @@ pub(crate) enum Who {
     Stranger,
 }
 
-pub(crate) const EVERYBODY: [Who; 4] = [Who::Builder, Who::BuildersOther, Who::Approver, Who::Stranger];
+pub(crate) const EVERYBODY: [Who; 4] =
+    [Who::Builder, Who::BuildersOther, Who::Approver, Who::Stranger];
 pub(crate) const TRUSTED: [Who; 3] = [Who::Builder, Who::BuildersOther, Who::Approver];
 
 static KEYS: LazyLock<[PrivateKey; 4]> = LazyLock::new(|| [1, 2, 3, 4].map(key));
@@ -50,7 +51,8 @@ impl Who {
     }
 }
 
-/// A key's line in the policy. Times are seconds from the moment at which the bundle is issued by default.
+/// A key's line in the policy. Times are seconds from the moment at which the bundle is issued by
+/// default.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyLine {
     pub status: &'static str,
@@ -138,7 +140,8 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
 }
 
 fn quoted<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
-    let items: Vec<String> = items.into_iter().map(|item| format!("\"{}\"", item.to_string())).collect();
+    let items: Vec<String> =
+        items.into_iter().map(|item| format!("\"{}\"", item.to_string())).collect();
     format!("[{}]", items.join(", "))
 }
 
@@ -163,7 +166,9 @@ impl Situation {
         }
         for (who, KeyLine { status, not_before, not_after }) in &self.keys {
             let ((id, base64), holder) = (&PUBLIC[*who as usize], who.holder());
-            line(format_args!("[[key]]\nid = \"{id}\"\npublic = \"{base64}\"\nholder = \"{holder}\""));
+            line(format_args!(
+                "[[key]]\nid = \"{id}\"\npublic = \"{base64}\"\nholder = \"{holder}\""
+            ));
             line(format_args!("status = \"{status}\""));
             for (name, time) in [("notBefore", not_before), ("notAfter", not_after)] {
                 if let Some(time) = time {
@@ -172,7 +177,9 @@ impl Situation {
             }
         }
         let bundle = &PLAIN.predicate.bundle;
-        for GrantLine { profile, environment, namespace, keys, threshold, min_serial } in &self.grants {
+        for GrantLine { profile, environment, namespace, keys, threshold, min_serial } in
+            &self.grants
+        {
             let keys = quoted(keys.iter().map(|who| PUBLIC[*who as usize].0));
             line(format_args!("[[grant]]\nbundles = [\"{bundle}\"]\nprofiles = [\"{profile}\"]"));
             line(format_args!("environments = [\"{environment}\"]\nkeys = {keys}"));
@@ -189,7 +196,8 @@ impl Situation {
 
     pub(crate) fn state(&self) -> State {
         let mut state = State::default();
-        let target = Target { site: self.site.map(|site| site.parse().unwrap()), cluster_uid: None };
+        let target =
+            Target { site: self.site.map(|site| site.parse().unwrap()), cluster_uid: None };
         for Before { same_place, same_content, serial, issued } in &self.before {
             let mut statement = PLAIN.clone();
             (statement.predicate.serial, statement.predicate.issued) = (*serial, at(*issued));

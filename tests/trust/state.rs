@@ -20,7 +20,8 @@ fn other_content(statement: Statement) -> Statement {
     Statement { content_id: Digest::of(b"other"), ..statement }
 }
 
-const UIDS: [&str; 2] = ["0f6a1c2e-3f0b-4f0e-9b63-6a1f3a1b2c3d", "0f6a1c2e-3f0b-4f0e-9b63-6a1f3a1b2c3e"];
+const UIDS: [&str; 2] =
+    ["0f6a1c2e-3f0b-4f0e-9b63-6a1f3a1b2c3d", "0f6a1c2e-3f0b-4f0e-9b63-6a1f3a1b2c3e"];
 
 fn at_site(site: &str) -> Target {
     Target { site: Some(site.parse().unwrap()), cluster_uid: None }
@@ -84,7 +85,10 @@ fn each_place_has_its_floor() {
         assert_eq!(state.check(other, &target, now()), Ok(()));
     }
     assert_eq!(state.check(&statement(1, 0), &Target::default(), now()), Ok(()));
-    assert!(matches!(state.check(&statement(8, 0), &target, now()), Err(Replay::Rollback { serial: 8, .. })));
+    assert!(matches!(
+        state.check(&statement(8, 0), &target, now()),
+        Err(Replay::Rollback { serial: 8, .. })
+    ));
     // Neither environment nor sites make another place.
     let mut same = statement(8, 0);
     same.predicate.environment = "other".parse().unwrap();
@@ -193,7 +197,8 @@ fn first_bundle_of_a_place_names_the_floors_that_do_not_count() {
     let mut state = State::default();
     state.accept(&statement(9, 0), &at_site("plant-7"), now());
     state.accept(&statement(7, 0), &in_cluster(at_site("plant-7"), UIDS[0]), now());
-    let standing = |state: &State, site| state.compare(&Place::of(&statement(1, 0), &at_site(site)));
+    let standing =
+        |state: &State, site| state.compare(&Place::of(&statement(1, 0), &at_site(site)));
     let elsewhere = |uid: Option<&str>, serial| Elsewhere {
         site: Some("plant-7".parse().unwrap()),
         cluster_uid: uid.map(str::to_owned),
@@ -211,7 +216,8 @@ fn first_bundle_of_a_place_names_the_floors_that_do_not_count() {
 
 #[test]
 fn bundle_recorded_for_the_very_place_stays_acceptable_beside_an_equal_serial_of_a_wider_one() {
-    // As two policies left it, one of which named no site, before the floor of a place without a site counted.
+    // As two policies left it, one of which named no site, before the floor of a place without a
+    // site counted.
     let mut state = State::default();
     state.accept(&statement(9, 0), &at_site("plant-7"), now());
     state.accept(&other_content(statement(9, 0)), &Target::default(), now());
@@ -261,8 +267,8 @@ fn covers(wide: &Target, narrow: &Target) -> bool {
 }
 
 proptest! {
-    /// Any sequence of bundles at any places: a place accepts exactly what is not below the highest serial accepted at a
-    /// place that covers it.
+    /// Any sequence of bundles at any places: a place accepts exactly what is not below the highest
+    /// serial accepted at a place that covers it.
     #[test]
     fn place_refuses_exactly_what_is_below_the_places_that_cover_it(
         releases in prop::collection::vec((targets(), 1_u64..6), 0..20),

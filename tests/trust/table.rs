@@ -12,7 +12,11 @@ type Change = fn(&mut Situation);
 const WHO: [(&str, Change, &str); 23] = [
     ("one signature of one that is asked for", |_| (), ACCEPTED),
     ("a stranger", |s| s.signers = vec![Stranger], "UNTRUSTED_KEY"),
-    ("a stranger beside the builder does no harm", |s| s.signers = vec![Builder, Stranger], ACCEPTED),
+    (
+        "a stranger beside the builder does no harm",
+        |s| s.signers = vec![Builder, Stranger],
+        ACCEPTED,
+    ),
     ("one of two", |s| s.grants = vec![grant(2)], "BELOW_THRESHOLD"),
     ("two of two", |s| (s.grants, s.signers) = (vec![grant(2)], vec![Builder, Approver]), ACCEPTED),
     (
@@ -25,7 +29,11 @@ const WHO: [(&str, Change, &str); 23] = [
         |s| (s.grants, s.signers) = (vec![grant(2)], vec![Builder, Stranger]),
         "BELOW_THRESHOLD",
     ),
-    ("a trusted key that the grant does not name", |s| s.grants[0].keys = vec![Approver], "BELOW_THRESHOLD"),
+    (
+        "a trusted key that the grant does not name",
+        |s| s.grants[0].keys = vec![Approver],
+        "BELOW_THRESHOLD",
+    ),
     ("a policy without grants", |s| s.grants.clear(), "NO_GRANT"),
     ("a grant for another profile", |s| s.grants[0].profile = "production", "NO_GRANT"),
     ("a grant for another namespace", |s| s.grants[0].namespace = Some("elsewhere"), "NO_GRANT"),
@@ -123,7 +131,10 @@ const WHAT_WHERE_AND_WHEN: [(&str, Change, &str); 27] = [
     ),
     (
         "but for the clock: it is behind what was accepted anywhere",
-        |s| s.before = vec![Before { same_place: false, issued: DAY + HOUR + 1, ..before(1, false) }],
+        |s| {
+            s.before =
+                vec![Before { same_place: false, issued: DAY + HOUR + 1, ..before(1, false) }]
+        },
         "CLOCK_BEHIND",
     ),
     (

@@ -1,4 +1,5 @@
-//! Signed bundles in memory, made of the shipped profiles, and a medium that tells what is read of them, and when.
+//! Signed bundles in memory, made of the shipped profiles, and a medium that tells what is read of
+//! them, and when.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -54,21 +55,24 @@ impl Content {
     pub(crate) fn of_profile(folder: &str, name: &str) -> Self {
         let loaded = profile::load(name, &[], &Folder::new(Utf8Path::new(folder)));
         let profile = loaded.profile.expect("the profiles of the repository are right");
-        let bundle = assemble(&profile, &render(&profile)).expect("what is rendered makes a bundle");
+        let bundle =
+            assemble(&profile, &render(&profile)).expect("what is rendered makes a bundle");
         Self::of_files(&bundle.files, Vec::new())
     }
 
     /// Takes the files of a bundle, and an image layout.
     pub(crate) fn of_files(files: &BundleFiles, layout: Vec<(String, Vec<u8>)>) -> Self {
         let files = files.iter().map(|(path, file)| (path.to_string(), file.bytes().to_vec()));
-        let mut content = Self { attestation: None, sums: Vec::new(), files: files.collect(), layout };
+        let mut content =
+            Self { attestation: None, sums: Vec::new(), files: files.collect(), layout };
         content.list();
         content
     }
 
     /// Writes `SHA256SUMS` of the files as they are now.
     pub(crate) fn list(&mut self) {
-        let digests = self.files.iter().map(|(path, bytes)| format!("{}  {path}\n", Digest::of(bytes)));
+        let digests =
+            self.files.iter().map(|(path, bytes)| format!("{}  {path}\n", Digest::of(bytes)));
         self.sums = digests.collect::<String>().into_bytes();
     }
 
@@ -97,10 +101,12 @@ impl Content {
         }
     }
 
-    /// Says of these files what an honest signer said of others, but for their number, bytes and digest.
+    /// Says of these files what an honest signer said of others, but for their number, bytes and
+    /// digest.
     pub(crate) fn statement_like(&self, honest: &Statement) -> Statement {
         let bytes = self.files.values().map(|bytes| bytes.len() as u64).sum();
-        let predicate = Predicate { bytes, files: self.files.len() as u64, ..honest.predicate.clone() };
+        let predicate =
+            Predicate { bytes, files: self.files.len() as u64, ..honest.predicate.clone() };
         Statement { content_id: Digest::of(&self.sums), predicate }
     }
 
@@ -158,7 +164,11 @@ impl Medium for Memory<'_> {
         }
     }
 
-    fn open_file(&mut self, path: &SafePath, _: &Sums) -> Result<(u64, &mut dyn FileContent), ReadError> {
+    fn open_file(
+        &mut self,
+        path: &SafePath,
+        _: &Sums,
+    ) -> Result<(u64, &mut dyn FileContent), ReadError> {
         self.enter(Step::Files);
         let bytes = self.content.files.get(path.as_str());
         self.rest = bytes.ok_or_else(|| Fault::Missing { path: path.to_string() })?;
@@ -173,7 +183,11 @@ impl Medium for Memory<'_> {
         let Some((name, bytes)) = self.content.layout.get(self.opened) else { return Ok(None) };
         self.opened += 1;
         self.rest = bytes;
-        Ok(Some(Unlisted { name: name.clone(), bytes: bytes.len() as u64, content: &mut self.rest }))
+        Ok(Some(Unlisted {
+            name: name.clone(),
+            bytes: bytes.len() as u64,
+            content: &mut self.rest,
+        }))
     }
 }
 
@@ -207,7 +221,10 @@ pub(crate) fn code_of<T>(outcome: &Result<T, Refusal>) -> &'static str {
 }
 
 /// The outcome when one key is trusted for anything, an hour after the bundle was issued.
-pub(crate) fn verify_by_key(content: &Content, trusted: &PrivateKey) -> Result<Verified<Bundle>, Refusal> {
+pub(crate) fn verify_by_key(
+    content: &Content,
+    trusted: &PrivateKey,
+) -> Result<Verified<Bundle>, Refusal> {
     let public = trusted.public();
     let now = time(ISSUED).plus_seconds(3600);
     let terms = Terms { authority: Authority::Key(&public), purpose: Purpose::Install, now };
@@ -229,9 +246,13 @@ pub(crate) fn policy_of(key: &PrivateKey) -> Policy {
 }
 
 /// The outcome under such a policy, with nothing accepted before.
-pub(crate) fn verify_by_policy(content: &Content, trusted: &PrivateKey) -> Result<Verified<Bundle>, Refusal> {
+pub(crate) fn verify_by_policy(
+    content: &Content,
+    trusted: &PrivateKey,
+) -> Result<Verified<Bundle>, Refusal> {
     let (policy, state) = (policy_of(trusted), State::default());
     let now = time(ISSUED).plus_seconds(3600);
-    let terms = Terms { authority: Authority::Policy(&policy, &state), purpose: Purpose::Install, now };
+    let terms =
+        Terms { authority: Authority::Policy(&policy, &state), purpose: Purpose::Install, now };
     verify_until(content, &terms, Step::Images)
 }

@@ -1,8 +1,9 @@
 //! Checks that the objects of a bundle stay within what a bundle may have, whoever signed it.
 //!
-//! A grant says whose bundles come into which namespace. It does not give away the nodes: pods meet the Pod Security Standard
-//! *restricted*, a Namespace keeps that enforced, and no Service takes the traffic of others. The lists are in
-//! `model::restricted`; `docs/format/bundle.md` specifies them.
+//! A grant says whose bundles come into which namespace. It does not give away the nodes: pods meet
+//! the Pod Security Standard *restricted*, a Namespace keeps that enforced, and no Service takes
+//! the traffic of others. The lists are in `model::restricted`; `docs/format/bundle.md` specifies
+//! them.
 
 mod object;
 mod pod;

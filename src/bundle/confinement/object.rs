@@ -21,7 +21,8 @@ pub(super) fn violations(manifest: &Manifest, release: &str) -> Vec<Violation> {
             let kind = object.get("type");
             found.require(kind.is_none_or(|kind| kind == SECRET_TYPE), "type", Rule::Value);
         }
-        // The controller would make claims of its own, with metadata and volumes that no list closes.
+        // The controller would make claims of its own, with metadata and volumes that no list
+        // closes.
         "StatefulSet" => {
             let templates = object.pointer("/spec/volumeClaimTemplates");
             found.require(templates.is_none(), "spec.volumeClaimTemplates", Rule::Unknown);

@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use super::{Found, Rule, Violation};
 use crate::model::restricted::{
-    CAPABILITIES_DROPPED, CAPABILITY_ADDED, CONTAINER, CONTAINER_CONTEXT, POD, POD_CONTEXT, PROC_MOUNT,
-    SYSCTLS, TEMPLATE_METADATA, VOLUMES, is_app_armor, is_confining, is_seccomp, is_selinux,
+    CAPABILITIES_DROPPED, CAPABILITY_ADDED, CONTAINER, CONTAINER_CONTEXT, POD, POD_CONTEXT,
+    PROC_MOUNT, SYSCTLS, TEMPLATE_METADATA, VOLUMES, is_app_armor, is_confining, is_seccomp,
+    is_selinux,
 };
 
 /// Returns the violations of a pod template, without those of its containers.
@@ -25,7 +26,11 @@ pub fn pod_violations(template: &Value) -> Vec<Violation> {
         found.items(spec.get(list), &format!("spec.{list}"));
     }
     let token = spec.get("automountServiceAccountToken");
-    found.require(token == Some(&Value::Bool(false)), "spec.automountServiceAccountToken", Rule::False);
+    found.require(
+        token == Some(&Value::Bool(false)),
+        "spec.automountServiceAccountToken",
+        Rule::False,
+    );
     for volume in found.items(spec.get("volumes"), "spec.volumes") {
         check_volume(volume, &mut found);
     }
@@ -105,7 +110,8 @@ fn check_context(context: &Value, path: &str, found: &mut Found) {
     if let Some(options) = context.get("seLinuxOptions") {
         let path = format!("{path}.seLinuxOptions");
         found.fields(Some(options), &path, &["level", "role", "type", "user"]);
-        let [user, role, kind] = ["user", "role", "type"].map(|key| found.text(options, key, &path));
+        let [user, role, kind] =
+            ["user", "role", "type"].map(|key| found.text(options, key, &path));
         found.require(is_selinux(user, role, kind), &path, Rule::Restricted);
     }
     if let Some(profile) = context.get("appArmorProfile") {
@@ -129,8 +135,9 @@ fn check_capabilities(capabilities: &Value, found: &mut Found) {
         "securityContext.capabilities",
         &["add", "drop"],
     );
-    let [added, dropped] = ["add", "drop"]
-        .map(|list| found.items(capabilities.get(list), &format!("securityContext.capabilities.{list}")));
+    let [added, dropped] = ["add", "drop"].map(|list| {
+        found.items(capabilities.get(list), &format!("securityContext.capabilities.{list}"))
+    });
     let adds_no_more = added.iter().all(|name| name == CAPABILITY_ADDED);
     found.require(adds_no_more, "securityContext.capabilities.add", Rule::Restricted);
     let drops_all = dropped.iter().any(|name| name == CAPABILITIES_DROPPED);
@@ -139,8 +146,13 @@ fn check_capabilities(capabilities: &Value, found: &mut Found) {
 
 /// A probe or a hook of another host would make the kubelet connect from the node's network.
 fn check_handlers(container: &Value, found: &mut Found) {
-    let handlers =
-        ["/livenessProbe", "/readinessProbe", "/startupProbe", "/lifecycle/postStart", "/lifecycle/preStop"];
+    let handlers = [
+        "/livenessProbe",
+        "/readinessProbe",
+        "/startupProbe",
+        "/lifecycle/postStart",
+        "/lifecycle/preStop",
+    ];
     for handler in handlers {
         for action in ["httpGet", "tcpSocket"] {
             let host = container.pointer(&format!("{handler}/{action}/host"));

@@ -3,7 +3,8 @@
 use kube::config::{AuthInfo, Cluster, Kubeconfig};
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// Removes empty values, so that none of them is sent, read as a file, or wins over another kubeconfig.
+/// Removes empty values, so that none of them is sent, read as a file, or wins over another
+/// kubeconfig.
 pub(super) fn drop_blank(config: &mut Kubeconfig) {
     for value in [&mut config.current_context, &mut config.kind, &mut config.api_version] {
         drop_text(value);
@@ -61,7 +62,8 @@ fn of_user(user: &mut AuthInfo) {
     }
     join_lines(&mut user.client_certificate_data);
     let key = user.client_key_data.take();
-    user.client_key_data = key.map(|key| SecretString::from(key.expose_secret().replace(['\r', '\n'], "")));
+    user.client_key_data =
+        key.map(|key| SecretString::from(key.expose_secret().replace(['\r', '\n'], "")));
 }
 
 fn drop_text(value: &mut Option<String>) {

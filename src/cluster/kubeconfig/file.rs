@@ -10,15 +10,17 @@ use crate::cluster::files;
 /// The largest kubeconfig that is read: one of a thousand clusters has about 6 MiB.
 const BYTES_MAX: u64 = 8 << 20;
 
-/// Returns the kubeconfig at `path`, without empty values and with paths that do not depend on its folder.
+/// Returns the kubeconfig at `path`, without empty values and with paths that do not depend on its
+/// folder.
 ///
 /// kube's own reader has no limit, and reads devices and pipes to their end.
 pub(super) fn read(path: &str) -> Result<Kubeconfig, ConnectError> {
     let unusable = |why: &str| ConnectError::Kubeconfig(format!("`{path}`: {why}"));
     let bytes = files::read(path, BYTES_MAX).map_err(|why| unusable(&why))?;
     let text = decode(&bytes).ok_or_else(|| unusable("it is not text in UTF-8"))?;
-    let mut config = Kubeconfig::from_yaml(&text)
-        .map_err(|error| ConnectError::Kubeconfig(format!("`{path}`{}", mistakes::in_file(&error))))?;
+    let mut config = Kubeconfig::from_yaml(&text).map_err(|error| {
+        ConnectError::Kubeconfig(format!("`{path}`{}", mistakes::in_file(&error)))
+    })?;
     flags::check(&config, &text).map_err(unusable)?;
     blank::drop_blank(&mut config);
     if let Some(folder) = Utf8Path::new(path).parent() {
@@ -141,11 +143,17 @@ mod tests {
         assert_eq!(cluster.certificate_authority.as_deref(), Some(folder.join("ca.crt").as_str()));
         let user = config.auth_infos[0].auth_info.as_ref().unwrap();
         assert_eq!(user.client_certificate.as_deref(), Some(folder.join("../u.crt").as_str()));
-        assert_eq!((user.client_key.as_deref(), user.token_file.as_deref()), (Some("/u.key"), None));
+        assert_eq!(
+            (user.client_key.as_deref(), user.token_file.as_deref()),
+            (Some("/u.key"), None)
+        );
         let command = |index: usize| {
             let user = config.auth_infos[index].auth_info.as_ref().unwrap();
             user.exec.as_ref().unwrap().command.clone().unwrap()
         };
-        assert_eq!((command(0), command(1)), (folder.join("bin/login").into_string(), "login".to_owned()));
+        assert_eq!(
+            (command(0), command(1)),
+            (folder.join("bin/login").into_string(), "login".to_owned())
+        );
     }
 }

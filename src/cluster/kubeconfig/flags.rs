@@ -1,4 +1,5 @@
-//! Flags of a kubeconfig that are texts: the parser takes `"yes"` for true, and kubectl refuses the file.
+//! Flags of a kubeconfig that are texts: the parser takes `"yes"` for true, and kubectl refuses the
+//! file.
 
 use kube::config::Kubeconfig;
 use serde::Deserialize;
@@ -22,7 +23,8 @@ struct Flags {
     skips_verification: Value,
 }
 
-/// Refuses a text where `insecure-skip-tls-verify` stands: it decides whether the server is verified.
+/// Refuses a text where `insecure-skip-tls-verify` stands: it decides whether the server is
+/// verified.
 ///
 /// The `text` of `config` is parsed a second time, and only if it has the flag.
 pub(super) fn check(config: &Kubeconfig, text: &str) -> Result<(), &'static str> {
@@ -35,7 +37,9 @@ pub(super) fn check(config: &Kubeconfig, text: &str) -> Result<(), &'static str>
     let clusters = files.into_iter().filter_map(|file| file.clusters).flatten();
     let mut flags = clusters.filter_map(|named| Some(named.cluster?.skips_verification));
     if flags.any(|flag| flag.is_string()) {
-        return Err("insecure-skip-tls-verify is not a boolean: write true or false, without quotes");
+        return Err(
+            "insecure-skip-tls-verify is not a boolean: write true or false, without quotes",
+        );
     }
     Ok(())
 }

@@ -24,7 +24,8 @@ pub(super) fn in_file(error: &KubeconfigError) -> String {
 pub(in crate::cluster) fn words(error: &(dyn Error + 'static)) -> String {
     let mut link = Some(error);
     while let Some(this) = link {
-        let known = (this.downcast_ref().map(of_kubeconfig)).or_else(|| this.downcast_ref().map(of_tls));
+        let known =
+            (this.downcast_ref().map(of_kubeconfig)).or_else(|| this.downcast_ref().map(of_tls));
         if let Some(words) = known {
             return words;
         }
@@ -69,7 +70,9 @@ fn kind(error: &serde_saphyr::Error) -> String {
         | E::NullIntoString { .. }
         | E::SerdeInvalidType { .. }
         | E::SerdeInvalidValue { .. }
-        | E::SerdeInvalidLength { .. } => "a value is of another kind than a kubeconfig has there".to_owned(),
+        | E::SerdeInvalidLength { .. } => {
+            "a value is of another kind than a kubeconfig has there".to_owned()
+        }
         _ => "this is no YAML, or is indented wrongly".to_owned(),
     }
 }
@@ -97,7 +100,9 @@ fn of_tls(error: &RustlsTlsError) -> String {
         | RustlsTlsError::MissingPrivateKey
         | RustlsTlsError::InvalidIdentityPem(_)
         | RustlsTlsError::InvalidPrivateKey(_)
-        | RustlsTlsError::UnknownPrivateKeyFormat => "the client certificate or its key cannot be used",
+        | RustlsTlsError::UnknownPrivateKeyFormat => {
+            "the client certificate or its key cannot be used"
+        }
     }
     .to_owned()
 }

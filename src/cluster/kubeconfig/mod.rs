@@ -28,20 +28,26 @@ pub(super) fn read(access: &Access) -> Result<Context, ConnectError> {
         let next = file::read(path)?;
         merged = Some(match merged {
             None => next,
-            Some(first) => first.merge(next).map_err(|error| ConnectError::Kubeconfig(words(&error)))?,
+            Some(first) => {
+                first.merge(next).map_err(|error| ConnectError::Kubeconfig(words(&error)))?
+            }
         });
     }
     let config = merged.ok_or_else(|| ConnectError::Kubeconfig("there is none".to_owned()))?;
-    let name = access.context.clone().or_else(|| config.current_context.clone()).unwrap_or_default();
+    let name =
+        access.context.clone().or_else(|| config.current_context.clone()).unwrap_or_default();
     select(config, name)
 }
 
-/// Takes a context, its cluster and its user out of a kubeconfig; a user that is missing has no credentials.
+/// Takes a context, its cluster and its user out of a kubeconfig; a user that is missing has no
+/// credentials.
 fn select(config: Kubeconfig, name: String) -> Result<Context, ConnectError> {
     let Some(context) = config.contexts.iter().find(|known| known.name == name) else {
         let known: Vec<&str> = config.contexts.iter().map(|known| known.name.as_str()).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        return Err(ConnectError::Kubeconfig(format!("it has no context `{name}`; it has {known}")));
+        return Err(ConnectError::Kubeconfig(format!(
+            "it has no context `{name}`; it has {known}"
+        )));
     };
     let context = context.context.clone().unwrap_or_default();
     let cluster = config.clusters.into_iter().find(|known| known.name == context.cluster);
@@ -51,7 +57,8 @@ fn select(config: Kubeconfig, name: String) -> Result<Context, ConnectError> {
             "context `{name}` has no cluster: `{cluster}` is missing"
         )));
     };
-    let user = config.auth_infos.into_iter().find(|known| Some(&known.name) == context.user.as_ref());
+    let user =
+        config.auth_infos.into_iter().find(|known| Some(&known.name) == context.user.as_ref());
     let mut user = user.and_then(|known| known.auth_info).unwrap_or_default();
     if let Some(exec) = user.exec.as_mut().filter(|exec| exec.provide_cluster_info) {
         exec.cluster = Some(tell(&cluster)?);
@@ -60,7 +67,8 @@ fn select(config: Kubeconfig, name: String) -> Result<Context, ConnectError> {
     Ok(Context { name, namespace, cluster, user })
 }
 
-/// Returns a cluster as a credential plugin is told it, with the certificate-authority itself in place of its path.
+/// Returns a cluster as a credential plugin is told it, with the certificate-authority itself in
+/// place of its path.
 fn tell(cluster: &Cluster) -> Result<ExecAuthCluster, ConnectError> {
     let authority = tls::authority(cluster)?;
     let whole = Cluster {
@@ -162,11 +170,17 @@ mod tests {
                 format!("    client-certificate-data: {pem}\n    client-key-data: \"{SECRET}!\"\n"),
                 "client-key-data is not base64",
             ),
-            (format!("    client-certificate-data: {pem}\n    client-key-data: {pem}\n"), "its client-"),
+            (
+                format!("    client-certificate-data: {pem}\n    client-key-data: {pem}\n"),
+                "its client-",
+            ),
             (format!("    token: \"{SECRET}\\u0001\"\n"), "its token contains a control character"),
             (exec(&format!("echo {SECRET}; echo {SECRET} >&2; exit 3")), "failed (exit status: 3)"),
             (exec(&format!("echo 'token: [{SECRET}'")), "printed no ExecCredential"),
-            (exec(&format!("echo '{{status: {{token: [{SECRET}]}}}}'")), "printed no ExecCredential"),
+            (
+                exec(&format!("echo '{{status: {{token: [{SECRET}]}}}}'")),
+                "printed no ExecCredential",
+            ),
         ];
         for (user, wanted) in table {
             let told = refused(&user);

@@ -29,7 +29,8 @@ const END_POLL: Duration = Duration::from_millis(200);
 /// The uids of objects, as far as they are known.
 pub(super) type Uids = BTreeMap<ObjectKey, String>;
 
-/// Applies what is new or changed, in order; adds the uids, and returns the autoscalers that went before.
+/// Applies what is new or changed, in order; adds the uids, and returns the autoscalers that went
+/// before.
 pub(super) fn apply_steps(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
@@ -49,13 +50,17 @@ pub(super) fn apply_steps(
         journal.beat()?;
         let uid = apply_step(cluster, bundle, object, step, uids)?;
         uids.insert(step.key.clone(), uid);
-        tell(&format!("{}  {}", if step.action == Action::Create { "create" } else { "update" }, step.key));
+        tell(&format!(
+            "{}  {}",
+            if step.action == Action::Create { "create" } else { "update" },
+            step.key
+        ));
     }
     Ok(gone)
 }
 
-/// Applies Deployments once more whose number of pods is another one again: an autoscaler that went may still have been at
-/// work. Tells whether there was one.
+/// Applies Deployments once more whose number of pods is another one again: an autoscaler that went
+/// may still have been at work. Tells whether there was one.
 pub(super) fn unscale(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
@@ -70,7 +75,9 @@ pub(super) fn unscale(
         let live = cluster.find(&step.key)?;
         if live.is_some_and(|live| live.pointer("/spec/replicas") != Some(wanted)) {
             journal.beat()?;
-            apply_forced(cluster, bundle, object, &step.key, &|new| replicas::is_given_back(new, true))?;
+            apply_forced(cluster, bundle, object, &step.key, &|new| {
+                replicas::is_given_back(new, true)
+            })?;
             tell(&format!("update  {}", step.key));
             is_any = true;
         }
@@ -89,7 +96,9 @@ fn apply_step(
     let live = cluster.find(key)?;
     let is_new = live.is_none();
     // What is applied to an object that nobody has looked at is merged with whatever is in it.
-    if let Some(other) = live.filter(|live| seen.get(key).is_none_or(|seen| seen != live::uid(live))) {
+    if let Some(other) =
+        live.filter(|live| seen.get(key).is_none_or(|seen| seen != live::uid(live)))
+    {
         let who = names(foreign_managers(&other, FIELD_MANAGER));
         return Err(made_meanwhile(&format!(
             "{key} was made{who} since the plan was, and nothing was written to it"
@@ -129,11 +138,12 @@ fn names(managers: BTreeSet<&str>) -> String {
 }
 
 fn made_meanwhile(what: &str) -> Failure {
-    Failure::world(what).hint("look at it, then run the command again: it plans with what is there now")
+    Failure::world(what)
+        .hint("look at it, then run the command again: it plans with what is there now")
 }
 
-/// Applies a manifest and takes the fields of others that there is leave to take: force takes whatever is in conflict by
-/// then. Returns the object.
+/// Applies a manifest and takes the fields of others that there is leave to take: force takes
+/// whatever is in conflict by then. Returns the object.
 fn apply_forced(
     cluster: &Cluster,
     bundle: &Verified<Bundle>,
@@ -147,8 +157,10 @@ fn apply_forced(
         answer => answer.map(|_| Vec::new())?,
     };
     if let Some(Conflict { field, manager, .. }) = dry.iter().find(|new| !may_be_taken(new)) {
-        return Err(Failure::world(format!("{key}: {field} has come to be owned by {manager} meanwhile"))
-            .hint("run the command again: it plans with what is there now"));
+        return Err(Failure::world(format!(
+            "{key}: {field} has come to be owned by {manager} meanwhile"
+        ))
+        .hint("run the command again: it plans with what is there now"));
     }
     Ok(cluster.call(&Request::apply(key, yaml, Run::Real).by_force())?)
 }
@@ -185,22 +197,25 @@ pub(super) fn prune(
     Ok(gone)
 }
 
-/// Waits until the pods and revisions of workloads that went have gone after them: they name what else goes. What takes
-/// longer keeps its ConfigMaps until the next run.
+/// Waits until the pods and revisions of workloads that went have gone after them: they name what
+/// else goes. What takes longer keeps its ConfigMaps until the next run.
 fn await_end(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
     namespace: &str,
     gone: &[Candidate],
 ) -> Result<(), Failure> {
-    let workloads = gone.iter().filter(|gone| matches!(gone.key.kind.as_str(), "Deployment" | "StatefulSet"));
+    let workloads =
+        gone.iter().filter(|gone| matches!(gone.key.kind.as_str(), "Deployment" | "StatefulSet"));
     let mut doomed: BTreeSet<String> = workloads.map(|gone| gone.uid.clone()).collect();
     let start = Instant::now();
     while !doomed.is_empty() && start.elapsed() < END_MAX {
         let mut is_left = false;
         // Sets come before pods: what a set owns is doomed with it.
         for object in owners(cluster, namespace)? {
-            if !live::is_ending(&object) && live::owners(&object).any(|owner| doomed.contains(owner)) {
+            if !live::is_ending(&object)
+                && live::owners(&object).any(|owner| doomed.contains(owner))
+            {
                 doomed.insert(live::uid(&object).to_owned());
                 is_left = true;
             }

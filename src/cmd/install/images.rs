@@ -1,4 +1,5 @@
-//! The images of a bundle, looked for before anything is changed: pods that wait for an image replace pods that ran.
+//! The images of a bundle, looked for before anything is changed: pods that wait for an image
+//! replace pods that ran.
 //!
 //! | the registry says | the plan, if the bundle lists its images | if it does not |
 //! |---|---|---|
@@ -22,8 +23,8 @@ use crate::rollout::plan::Plan;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Images")]
 pub(super) struct ImageArgs {
-    /// How to look for images in their registries: `check` requires each of them, `skip` does not ask [default: ask,
-    /// and go on without an answer]
+    /// How to look for images in their registries: `check` requires each of them, `skip` does not
+    /// ask [default: ask, and go on without an answer]
     #[arg(long, value_name = "MODE")]
     images: Option<ImageOrder>,
     #[command(flatten)]
@@ -104,15 +105,18 @@ impl ImageArgs {
     }
 
     fn push_line(&self, checked: &Checked) -> String {
-        let own = ["push", "FILE", "--trust", checked.trust.as_str()].into_iter().map(str::to_owned);
+        let own =
+            ["push", "FILE", "--trust", checked.trust.as_str()].into_iter().map(str::to_owned);
         let registry = self.presence.registry.iter();
-        let registry = registry.flat_map(|registry| ["--registry".to_owned(), registry.to_string()]);
+        let registry =
+            registry.flat_map(|registry| ["--registry".to_owned(), registry.to_string()]);
         let words: Vec<String> = own.chain(registry).collect();
         command_line(words.iter().map(String::as_str))
     }
 }
 
-/// Returns whether the bundle lists its images: others are not expected at a registry that this machine can reach.
+/// Returns whether the bundle lists its images: others are not expected at a registry that this
+/// machine can reach.
 pub(super) fn are_locked(checked: &Checked) -> bool {
     checked.bundle().images.is_some()
 }

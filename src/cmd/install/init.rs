@@ -46,13 +46,19 @@ impl Report for InitReport<'_> {
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
         let Self { namespace, context, .. } = self;
-        writeln!(out, "{}", safe(&format!("secrets in namespace {namespace} of context {context}")))?;
+        writeln!(
+            out,
+            "{}",
+            safe(&format!("secrets in namespace {namespace} of context {context}"))
+        )?;
         let verbs = if self.done {
             ["generated  ", "regenerated", "unsealed   "]
         } else {
             ["generate  ", "regenerate", "unseal    "]
         };
-        for (verb, secrets) in verbs.into_iter().zip([&self.generated, &self.regenerated, &self.sealed]) {
+        for (verb, secrets) in
+            verbs.into_iter().zip([&self.generated, &self.regenerated, &self.sealed])
+        {
             for secret in secrets {
                 writeln!(out, "{verb} {secret}")?;
             }
@@ -63,7 +69,8 @@ impl Report for InitReport<'_> {
         for warning in self.warnings.iter().filter(|_| !self.done) {
             writeln!(out, "warning: {}", safe(warning))?;
         }
-        let nothing = [&self.generated, &self.regenerated, &self.sealed].iter().all(|list| list.is_empty());
+        let nothing =
+            [&self.generated, &self.regenerated, &self.sealed].iter().all(|list| list.is_empty());
         if nothing { writeln!(out, "all are there; nothing was written") } else { Ok(()) }
     }
 }

@@ -1,5 +1,5 @@
-//! What is decided about each object beyond the server's answer: whose it is, which conflicts there is leave to win, what
-//! becomes of claims, and who says how many pods there are.
+//! What is decided about each object beyond the server's answer: whose it is, which conflicts there
+//! is leave to win, what becomes of claims, and who says how many pods there are.
 
 use super::survey::{Asked, yaml};
 use crate::bundle::open::Bundle;
@@ -18,8 +18,7 @@ use crate::rollout::{replicas, takeover};
 use crate::trust::verify::Verified;
 
 /// What is to be done about an object that somebody else made.
-pub(super) const STRANGER_REMEDY: &str =
-    "look at it, then say --adopt to take it over; a release of Helm is taken over by `relay-bundle adopt`";
+pub(super) const STRANGER_REMEDY: &str = "look at it, then say --adopt to take it over; a release of Helm is taken over by `relay-bundle adopt`";
 
 /// Says what others have added to objects, and applying leaves there.
 pub(super) fn tell_additions(before: &mut Before, manifests: &ManifestSet) {
@@ -42,8 +41,8 @@ pub(super) struct Leave<'a> {
     pub(super) remedy: &'a str,
     /// To take fields that somebody else owns.
     pub(super) permits: &'a [Permit],
-    /// The objects of the bundle that runs; none if the new one has run here: whoever goes back may ask for smaller
-    /// volumes than there are.
+    /// The objects of the bundle that runs; none if the new one has run here: whoever goes back may
+    /// ask for smaller volumes than there are.
     pub(super) running: &'a dyn Fn() -> Result<Option<ManifestSet>, Failure>,
 }
 
@@ -59,11 +58,19 @@ pub(super) fn judge(
     for (object, manifest) in bundle.index.objects.iter().zip(bundle.manifests.iter()) {
         show_conflicts(before, manifest);
         if is_allowed(before, manifest, leave, had_autoscaler) {
-            let request = Request::apply(&manifest.key, yaml(bundle, &object.file), Run::Dry).by_force();
+            let request =
+                Request::apply(&manifest.key, yaml(bundle, &object.file), Run::Dry).by_force();
             let answer = cluster.call(&request);
-            let asked = Asked { cluster, instance: bundle.index.name.as_str(), earlier, live: &before.live };
+            let asked = Asked {
+                cluster,
+                instance: bundle.index.name.as_str(),
+                earlier,
+                live: &before.live,
+            };
             let forced = asked.outcome(&manifest.key, answer)?;
-            if let Some(Tried::Conflict(conflicts)) = before.tried.insert(manifest.key.clone(), forced) {
+            if let Some(Tried::Conflict(conflicts)) =
+                before.tried.insert(manifest.key.clone(), forced)
+            {
                 before.forced.insert(manifest.key.clone(), conflicts);
             }
         }
@@ -73,7 +80,8 @@ pub(super) fn judge(
         tell_dropped(before, manifest);
     }
     let unused = leave.permits.iter().filter(|permit| !is_used(permit, before));
-    let unused = unused.map(|permit| format!("--force-conflicts {permit}: nobody else owns such a field"));
+    let unused =
+        unused.map(|permit| format!("--force-conflicts {permit}: nobody else owns such a field"));
     let unused: Vec<String> = unused.collect();
     before.warnings.extend(unused);
     Ok(())
@@ -89,10 +97,16 @@ fn show_conflicts(before: &mut Before, manifest: &Manifest) {
 }
 
 /// Returns whether there is leave to win every conflict of an object.
-fn is_allowed(before: &Before, manifest: &Manifest, leave: &Leave<'_>, had_autoscaler: bool) -> bool {
+fn is_allowed(
+    before: &Before,
+    manifest: &Manifest,
+    leave: &Leave<'_>,
+    had_autoscaler: bool,
+) -> bool {
     let Some(Tried::Conflict(conflicts)) = before.tried.get(&manifest.key) else { return false };
     let is_permitted = |conflict: &Conflict| {
-        let is_named = leave.permits.iter().any(|permit| permit.covers(&manifest.key, &conflict.field));
+        let is_named =
+            leave.permits.iter().any(|permit| permit.covers(&manifest.key, &conflict.field));
         is_named || replicas::is_given_back(conflict, had_autoscaler)
     };
     conflicts.iter().all(is_permitted)
@@ -119,8 +133,10 @@ fn judge_claim(before: &mut Before, manifest: &Manifest, leave: &Leave<'_>) -> R
         Some(Verdict::Refused(why)) => why,
         Some(Verdict::Keep(why)) => {
             let running = (leave.running)()?;
-            let claim = running.iter().flat_map(ManifestSet::iter).find(|running| running.key == *key);
-            let Some(shrinks) = claim.and_then(|claim| claim::shrinks(&claim.object, &manifest.object))
+            let claim =
+                running.iter().flat_map(ManifestSet::iter).find(|running| running.key == *key);
+            let Some(shrinks) =
+                claim.and_then(|claim| claim::shrinks(&claim.object, &manifest.object))
             else {
                 before.warnings.push(format!("{key}: {why}"));
                 before.tried.insert(key.clone(), Tried::Would(Box::new(live.clone())));
@@ -142,17 +158,22 @@ fn refuse_stranger(
     leave: &Leave<'_>,
 ) {
     let Some(live) = before.live.get(&manifest.key) else { return };
-    let Some(whose) = takeover::stranger(live, &manifest.key, earlier, FIELD_MANAGER, name) else { return };
+    let Some(whose) = takeover::stranger(live, &manifest.key, earlier, FIELD_MANAGER, name) else {
+        return;
+    };
     if leave.adopt {
         before.warnings.push(format!("{}: it is taken over: {whose}", manifest.key));
     } else if !matches!(before.tried.get(&manifest.key), Some(Tried::Refused(_))) {
-        let why = format!("it is there, and this installation did not make it: {whose}: {}", leave.remedy);
+        let why = format!(
+            "it is there, and this installation did not make it: {whose}: {}",
+            leave.remedy
+        );
         before.tried.insert(manifest.key.clone(), Tried::Refused(why));
     }
 }
 
-/// Where the bundle leaves the number of pods to an autoscaler, it stays what it is until that changes it; where the
-/// bundle has the say again, the autoscaler goes first.
+/// Where the bundle leaves the number of pods to an autoscaler, it stays what it is until that
+/// changes it; where the bundle has the say again, the autoscaler goes first.
 fn hold_replicas(before: &mut Before, manifest: &Manifest) {
     let objects = &before.live;
     let goes_first = |candidate: &crate::rollout::prune::Candidate| {
@@ -162,8 +183,9 @@ fn hold_replicas(before: &mut Before, manifest: &Manifest) {
     let (first, after) = before.prune.drain(..).partition(goes_first);
     before.prune = after;
     before.prune_first.extend::<Vec<_>>(first);
-    let held =
-        objects.get(&manifest.key).and_then(|live| replicas::to_hold(live, &manifest.object, FIELD_MANAGER));
+    let held = objects
+        .get(&manifest.key)
+        .and_then(|live| replicas::to_hold(live, &manifest.object, FIELD_MANAGER));
     if let (Some(held), Some(Tried::Would(object))) = (held, before.tried.get_mut(&manifest.key)) {
         object["spec"]["replicas"] = held.into();
         before.held_replicas.insert(manifest.key.clone(), held);
@@ -174,7 +196,10 @@ fn tell_dropped(before: &mut Before, manifest: &Manifest) {
     let Some(Tried::Would(answer)) = before.tried.get(&manifest.key) else { return };
     let told = dropped(&manifest.object, answer);
     let told = told.iter().map(|path| {
-        format!("{}: the server drops {path}: it does not know it, or has it switched off", manifest.key)
+        format!(
+            "{}: the server drops {path}: it does not know it, or has it switched off",
+            manifest.key
+        )
     });
     before.warnings.extend(told);
 }

@@ -1,6 +1,8 @@
-//! Brings a cluster to a verified bundle's state: what `apply` and whatever goes back have in common.
+//! Brings a cluster to a verified bundle's state: what `apply` and whatever goes back have in
+//! common.
 //!
-//! The order is the promise: verified before any connection, planned before any lock, recorded before any write.
+//! The order is the promise: verified before any connection, planned before any lock, recorded
+//! before any write.
 
 pub(super) mod adopt;
 mod execute;
@@ -65,8 +67,8 @@ pub(super) struct InstallArgs {
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
-    /// Do what --dry-run has shown under this hash, without asking; if the plan is another one by now, show it and do
-    /// nothing
+    /// Do what --dry-run has shown under this hash, without asking; if the plan is another one by
+    /// now, show it and do nothing
     #[arg(long, value_name = "HASH", conflicts_with = "dry_run")]
     plan_hash: Option<Digest>,
     /// Take the lock from whoever holds it, without seeing whether they live
@@ -78,8 +80,8 @@ pub(super) struct InstallArgs {
     /// Take over objects that are there and were not made by this installation
     #[arg(long)]
     adopt: bool,
-    /// Take this field from whoever owns it, such as `.spec.replicas`, or `Deployment/relay:.spec.replicas`; of an object,
-    /// every field in conflict must be named
+    /// Take this field from whoever owns it, such as `.spec.replicas`, or
+    /// `Deployment/relay:.spec.replicas`; of an object, every field in conflict must be named
     #[arg(long, value_name = "FIELD")]
     force_conflicts: Vec<Permit>,
     #[command(flatten)]
@@ -98,8 +100,8 @@ pub(super) struct SecretArgs {
     /// Generate secrets of which no encrypted copy is kept
     #[arg(long)]
     no_recovery: bool,
-    /// Generate a new value where the bundle has raised a secret's `generation`, and where the generated one is gone;
-    /// pods that run keep a value that is gone until they are restarted
+    /// Generate a new value where the bundle has raised a secret's `generation`, and where the
+    /// generated one is gone; pods that run keep a value that is gone until they are restarted
     #[arg(long)]
     allow_regenerate: bool,
     /// Where the encrypted copy of generated secrets goes; a file that is there stays [default:
@@ -115,7 +117,8 @@ pub(super) struct SecretArgs {
 pub(super) enum Origin {
     /// An operator has brought it.
     Brought(Accepted),
-    /// The record of this installation had it, as the content of this generation: no floor holds, and none moves.
+    /// The record of this installation had it, as the content of this generation: no floor holds,
+    /// and none moves.
     Recorded(u64),
 }
 
@@ -146,13 +149,15 @@ pub(super) struct Checked {
     /// What it brings sealed, if it was opened.
     opened: Option<Opened>,
     now: Timestamp,
-    /// The arguments of a command line that goes back under the same policy, or takes away, in the same cluster.
+    /// The arguments of a command line that goes back under the same policy, or takes away, in the
+    /// same cluster.
     trust: Utf8PathBuf,
     cluster_words: Vec<String>,
 }
 
 impl Checked {
-    /// Takes a bundle that was verified under the policy at `trust`; refuses one that is too large for a record.
+    /// Takes a bundle that was verified under the policy at `trust`; refuses one that is too large
+    /// for a record.
     pub(super) fn new(
         (policy, trust): (Policy, &Utf8Path),
         origin: Origin,
@@ -181,8 +186,11 @@ impl Checked {
     /// Opens what is sealed, if there is a key to do so; in memory, and before anything is written.
     #[cfg(feature = "age")]
     pub(super) fn open_sealed(self, args: &SecretArgs) -> Result<Self, Failure> {
-        let opened =
-            args.identity.read()?.map(|identities| secrets::open(&self.bundle, &identities)).transpose()?;
+        let opened = args
+            .identity
+            .read()?
+            .map(|identities| secrets::open(&self.bundle, &identities))
+            .transpose()?;
         Ok(Self { opened, ..self })
     }
 
@@ -196,7 +204,9 @@ impl Checked {
         let place = self.place(cluster, identity);
         match self.origin {
             Origin::Brought(_) => format!("Apply to {place}?"),
-            Origin::Recorded(generation) => format!("Go back to generation {generation} in {place}?"),
+            Origin::Recorded(generation) => {
+                format!("Go back to generation {generation} in {place}?")
+            }
         }
     }
 
@@ -235,12 +245,15 @@ pub(super) fn install(
     let secrets = secret_versions(&before);
     let mut plan = plan(&checked.bundle, before, FIELD_MANAGER);
     trial::try_pods(cluster, &mut plan, &trials)?;
-    let is_done = makings.is_empty() && !makings.notes_others() && plan.is_empty() && run.is_deployed();
+    let is_done =
+        makings.is_empty() && !makings.notes_others() && plan.is_empty() && run.is_deployed();
     let lacking = if is_done { None } else { run.lacking_rights(&plan, &makings)? };
     // Whoever only looks needs no right to change anything.
     if args.dry_run { &mut plan.changes.warnings } else { &mut plan.obstacles }.extend(lacking);
-    let images = if is_done { Vec::new() } else { args.images.look(ctx, checked, cluster, &mut plan)? };
-    // Helm still has its records: whoever uninstalled the release would take away what this run makes.
+    let images =
+        if is_done { Vec::new() } else { args.images.look(ctx, checked, cluster, &mut plan)? };
+    // Helm still has its records: whoever uninstalled the release would take away what this run
+    // makes.
     plan.obstacles.extend(run.journal.unfinished_adoption());
     plan.changes.warnings.extend(run.excused());
     // Whoever is asked, or only looks, has them with the plan.
@@ -253,7 +266,8 @@ pub(super) fn install(
     let blocked = report::blocked(&plan);
     if args.dry_run {
         ctx.printer.report(&report)?;
-        return Ok(blocked.map_or(ExitCode::SUCCESS, |failure| report::tell_blocked(&ctx.printer, &failure)));
+        return Ok(blocked
+            .map_or(ExitCode::SUCCESS, |failure| report::tell_blocked(&ctx.printer, &failure)));
     }
     if let Some(blocked) = blocked {
         return Err(blocked);

@@ -67,8 +67,12 @@ impl fmt::Display for MissingGroup {
     }
 }
 
-/// Compares what the bundle wants of the cluster with what is there; what apply makes itself is not asked for.
-pub(in crate::cmd) fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Result<Missing, Failure> {
+/// Compares what the bundle wants of the cluster with what is there; what apply makes itself is not
+/// asked for.
+pub(in crate::cmd) fn check_contract(
+    cluster: &Cluster,
+    bundle: &Bundle,
+) -> Result<Missing, Failure> {
     let mut missing = Missing::default();
     let (mut known, mut requests) = (Vec::new(), Vec::new());
     for wanted in bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Cluster) {
@@ -86,7 +90,9 @@ pub(in crate::cmd) fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Resu
         match answer {
             Ok(object) => {
                 let keys = wanted.keys.iter().filter(|key| !has_key(&object, &key.key));
-                missing.wanted.extend(keys.map(|key| format!("{name}: the key `{}`, for {users}", key.key)));
+                missing
+                    .wanted
+                    .extend(keys.map(|key| format!("{name}: the key `{}`, for {users}", key.key)));
             }
             Err(error)
                 if error.code() == 404
@@ -94,7 +100,9 @@ pub(in crate::cmd) fn check_contract(cluster: &Cluster, bundle: &Bundle) -> Resu
             {
                 missing.groups.push(MissingGroup { group: group.to_owned(), users });
             }
-            Err(error) if error.code() == 404 => missing.wanted.push(format!("{name}, for {users}")),
+            Err(error) if error.code() == 404 => {
+                missing.wanted.push(format!("{name}, for {users}"))
+            }
             Err(CallError::Status(status)) if status.code == 403 => {
                 missing.unseen.push(format!("{name}: we may not look at it"));
             }
@@ -122,24 +130,33 @@ fn request(wanted: &Wanted) -> Option<Request> {
 
 /// Returns the API group that a `CustomResourceDefinition` is wanted for.
 fn group(wanted: &Wanted) -> Option<&str> {
-    let (_, group) = wanted.name.split_once('.').filter(|_| wanted.kind == "CustomResourceDefinition")?;
+    let (_, group) =
+        wanted.name.split_once('.').filter(|_| wanted.kind == "CustomResourceDefinition")?;
     Some(group)
 }
 
 fn has_key(object: &Value, key: &str) -> bool {
-    ["data", "binaryData"].iter().any(|field| object.get(field).is_some_and(|data| data.get(key).is_some()))
+    ["data", "binaryData"]
+        .iter()
+        .any(|field| object.get(field).is_some_and(|data| data.get(key).is_some()))
 }
 
 /// Refuses if a right is missing; all that are missing are named.
-pub(in crate::cmd) fn check_rights(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<(), Failure> {
+pub(in crate::cmd) fn check_rights(
+    cluster: &Cluster,
+    rights: &BTreeSet<Right>,
+) -> Result<(), Failure> {
     let lacking = lacking_rights(cluster, rights)?;
     if lacking.is_empty() {
         return Ok(());
     }
-    let failure =
-        Failure::world(format!("rights are missing, and nothing was changed: {}", lacking.join(", ")));
-    Err(failure
-        .hint("`relay-bundle rbac` prints the Role that has them; whoever governs the cluster applies it"))
+    let failure = Failure::world(format!(
+        "rights are missing, and nothing was changed: {}",
+        lacking.join(", ")
+    ));
+    Err(failure.hint(
+        "`relay-bundle rbac` prints the Role that has them; whoever governs the cluster applies it",
+    ))
 }
 
 /// Returns which rights are missing.

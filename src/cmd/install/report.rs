@@ -91,7 +91,13 @@ pub(super) struct Done {
 impl Done {
     /// Nothing was to be done.
     pub(super) fn unchanged(generation: Option<u64>) -> Self {
-        Self { generation, is_new: false, written: 0, pruned: Vec::new(), recovery_files: Vec::new() }
+        Self {
+            generation,
+            is_new: false,
+            written: 0,
+            pruned: Vec::new(),
+            recovery_files: Vec::new(),
+        }
     }
 }
 
@@ -106,7 +112,8 @@ impl<'a> ApplyReport<'a> {
     ) -> Self {
         let bundle = &checked.bundle;
         let voucher = bundle.voucher();
-        let (serial, namespace) = (voucher.statement.predicate.serial, bundle.index.namespace.as_str());
+        let (serial, namespace) =
+            (voucher.statement.predicate.serial, bundle.index.namespace.as_str());
         let (secrets_made, recovery) = (makings.all(), makings.recovery());
         let purpose = Purpose {
             cluster_uid: &identity.uid,
@@ -156,19 +163,24 @@ impl<'a> ApplyReport<'a> {
         let Self { profile, environment, serial, .. } = self;
         let of = self.content_of.map(|of| format!("generation {of}, ")).unwrap_or_default();
         let counting = self.signatures.iter().filter(|key| key.standing == Standing::Counts);
-        let signers: Vec<&str> = counting.filter_map(|key| Some(key.holder.as_ref()?.as_str())).collect();
+        let signers: Vec<&str> =
+            counting.filter_map(|key| Some(key.holder.as_ref()?.as_str())).collect();
         let text = format!(
             "bundle    {of}profile {profile}, environment {environment}, serial {serial}, signed by {}",
             signers.join(", ")
         );
         writeln!(out, "{}", safe(&text))?;
-        reach_view::lines(&self.reach).iter().try_for_each(|line| writeln!(out, "reaches   {}", safe(line)))
+        reach_view::lines(&self.reach)
+            .iter()
+            .try_for_each(|line| writeln!(out, "reaches   {}", safe(line)))
     }
 
     fn write_plan(&self, out: &mut dyn Write) -> io::Result<()> {
-        for (verb, secrets) in
-            [("generate ", &self.generated), ("regenerate", &self.regenerated), ("unseal   ", &self.sealed)]
-        {
+        for (verb, secrets) in [
+            ("generate ", &self.generated),
+            ("regenerate", &self.regenerated),
+            ("unseal   ", &self.sealed),
+        ] {
             for secret in secrets {
                 writeln!(out, "{verb} {secret}")?;
             }
@@ -190,10 +202,18 @@ impl<'a> ApplyReport<'a> {
                 write_changes(change, out)?;
             }
             for conflict in &step.forced {
-                writeln!(out, "  takes {} from {}", safe(&conflict.field), safe(&conflict.manager))?;
+                writeln!(
+                    out,
+                    "  takes {} from {}",
+                    safe(&conflict.field),
+                    safe(&conflict.manager)
+                )?;
             }
             if let Some(replicas) = step.held_replicas {
-                writeln!(out, "  keeps its {replicas} pods until the autoscaler changes the number")?;
+                writeln!(
+                    out,
+                    "  keeps its {replicas} pods until the autoscaler changes the number"
+                )?;
             }
         }
         let first = self.plan.prune_first.iter().map(|gone| (gone, "before the Deployment"));
@@ -205,7 +225,8 @@ impl<'a> ApplyReport<'a> {
         for forecast in &self.plan.changes.workloads {
             writeln!(out, "{}", safe(&restart(forecast)))?;
         }
-        let is_told = |image: &&ImageState| image.state != ImageFinding::NotChecked || self.are_images_locked;
+        let is_told =
+            |image: &&ImageState| image.state != ImageFinding::NotChecked || self.are_images_locked;
         for image in self.images.iter().filter(is_told) {
             writeln!(out, "image     {}", safe(&image.to_string()))?;
         }
@@ -225,7 +246,9 @@ fn write_changes(change: &ObjectChange, out: &mut dyn Write) -> io::Result<()> {
     lines.iter().take(CHANGE_LINES_MAX).try_for_each(|line| writeln!(out, "{line}"))?;
     match lines.len().saturating_sub(CHANGE_LINES_MAX) {
         0 => Ok(()),
-        more => writeln!(out, "      … {more} more lines: `relay-bundle diff FILE --live` has them"),
+        more => {
+            writeln!(out, "      … {more} more lines: `relay-bundle diff FILE --live` has them")
+        }
     }
 }
 
@@ -257,7 +280,11 @@ impl Report for ApplyReport<'_> {
             }
             Some(Done { generation, is_new: false, .. }) => {
                 let generation = generation.unwrap_or_default();
-                writeln!(out, "{} is at generation {generation} already; nothing was written", safe(&place))
+                writeln!(
+                    out,
+                    "{} is at generation {generation} already; nothing was written",
+                    safe(&place)
+                )
             }
             Some(Done { generation, written, pruned, .. }) => {
                 let generation = generation.unwrap_or_default();
@@ -291,7 +318,8 @@ pub(super) fn blocked_after(plan: &Plan, so_far: &str) -> Option<Failure> {
     let advice = (!conflicts.is_empty()).then_some(
         "a field of a conflict is taken with --force-conflicts OBJECT:FIELD; all fields of an object must be named",
     );
-    let lines: Vec<String> = refusals.chain(plan.obstacles.iter().cloned()).chain(conflicts).collect();
+    let lines: Vec<String> =
+        refusals.chain(plan.obstacles.iter().cloned()).chain(conflicts).collect();
     if lines.is_empty() {
         return None;
     }
@@ -304,18 +332,22 @@ pub(super) fn blocked_after(plan: &Plan, so_far: &str) -> Option<Failure> {
 fn conflict_lines(plan: &Plan) -> Vec<String> {
     let row = |step: &Step, conflict: &Conflict| {
         let object_and_field = format!("{}:{}", step.key, conflict.field);
-        let through = conflict.subresource.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        let through =
+            conflict.subresource.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
         let (theirs, ours) = (shown(conflict.theirs.as_ref()), shown(conflict.ours.as_ref()));
         [object_and_field, format!("{}{through}", conflict.manager), theirs, ours]
     };
-    let conflicts = plan.steps.iter().flat_map(|step| step.conflicts.iter().map(move |one| (step, one)));
+    let conflicts =
+        plan.steps.iter().flat_map(|step| step.conflicts.iter().map(move |one| (step, one)));
     let rows: Vec<[String; 4]> = conflicts.map(|(step, one)| row(step, one)).collect();
     if rows.is_empty() {
         return Vec::new();
     }
     let head = ["OBJECT:FIELD", "MANAGER", "THEIRS", "OURS"].map(str::to_owned);
     let table: Vec<[String; 4]> = [head].into_iter().chain(rows).collect();
-    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let width = |column: usize| {
+        table.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+    };
     let widths = [width(0), width(1), width(2)];
     let line = |[field, manager, theirs, ours]: &[String; 4]| {
         format!("{field:0$}  {manager:1$}  {theirs:2$}  {ours}", widths[0], widths[1], widths[2])

@@ -59,16 +59,28 @@ impl<'a> Run<'a> {
         let namespace_key = key("Namespace", "", namespace).expect("a kind that is known");
         let live = cluster.find(&namespace_key)?;
         if live.as_ref().is_some_and(live::is_ending) {
-            return Err(Failure::world(format!("{namespace_key} is being deleted; nothing was changed")).hint(format!(
-                "wait until it is gone (kubectl wait --for=delete namespace/{namespace}), then run the same command \
-                 again"
+            return Err(Failure::world(format!(
+                "{namespace_key} is being deleted; nothing was changed"
+            ))
+            .hint(format!(
+                "wait until it is gone (kubectl wait --for=delete namespace/{namespace}), then run \
+                 the same command again"
             )));
         }
         let is_namespace_there = live.is_some();
         let mut journal = Journal::open(cluster, &bundle.index.name, namespace)?;
         journal.await_turn(turn, &|text| ctx.printer.say(text))?;
         let standing = Standing::of(checked, &journal)?;
-        Ok(Self { ctx, checked, cluster, journal, is_namespace_there, timeout, standing, adopts: None })
+        Ok(Self {
+            ctx,
+            checked,
+            cluster,
+            journal,
+            is_namespace_there,
+            timeout,
+            standing,
+            adopts: None,
+        })
     }
 
     /// Says why the bundle would be refused if its content were not deployed.
@@ -76,7 +88,8 @@ impl<'a> Run<'a> {
         self.standing.excused(&self.journal)
     }
 
-    /// Looks at everything that decides what is to be done; all that is in the way is told together.
+    /// Looks at everything that decides what is to be done; all that is in the way is told
+    /// together.
     pub(super) fn survey(&self, args: &InstallArgs) -> Result<(Before, Makings), Failure> {
         let bundle = &self.checked.bundle;
         let missing = preflight::check_contract(self.cluster, bundle)?;
@@ -99,7 +112,10 @@ impl<'a> Run<'a> {
         before.obstacles.extend(missing.wanted.into_iter().map(|what| format!("missing: {what}")));
         // An object that was tried says it itself.
         let is_told = |group: &MissingGroup| {
-            before.tried.iter().any(|(key, tried)| group.has(key) && matches!(tried, Tried::Refused(_)))
+            before
+                .tried
+                .iter()
+                .any(|(key, tried)| group.has(key) && matches!(tried, Tried::Refused(_)))
         };
         let untold = missing.groups.iter().filter(|group| !is_told(group)).map(ToString::to_string);
         let untold: Vec<String> = untold.collect();
@@ -122,7 +138,8 @@ impl<'a> Run<'a> {
     pub(super) fn running(&self) -> Result<Option<ManifestSet>, Failure> {
         let content_id = self.checked.bundle.content_id;
         let was_here = self.journal.head.generations.iter().any(|entry| {
-            entry.content_id == content_id && matches!(entry.state, Progress::Deployed | Progress::Superseded)
+            entry.content_id == content_id
+                && matches!(entry.state, Progress::Deployed | Progress::Superseded)
         });
         if was_here {
             return Ok(None);
@@ -134,11 +151,15 @@ impl<'a> Run<'a> {
     #[cfg(feature = "age")]
     pub(super) fn survey_secrets(&self, consent: Consent<'_>) -> Result<Makings, Failure> {
         if let Some(lock) = &self.journal.head.lock {
-            return Err(Failure::world(format!("another run is under way, or was interrupted: {lock}"))
-                .hint("wait until it is done, or apply the bundle: that makes its secrets too"));
+            return Err(Failure::world(format!(
+                "another run is under way, or was interrupted: {lock}"
+            ))
+            .hint("wait until it is done, or apply the bundle: that makes its secrets too"));
         }
         let bundle = &self.checked.bundle;
-        if !self.is_namespace_there && !bundle.index.objects.iter().any(|object| object.kind == "Namespace") {
+        if !self.is_namespace_there
+            && !bundle.index.objects.iter().any(|object| object.kind == "Namespace")
+        {
             let namespace = &bundle.index.namespace;
             return Err(Failure::world(format!(
                 "there is no namespace {namespace}, and the bundle makes none"
@@ -154,7 +175,8 @@ impl<'a> Run<'a> {
     #[cfg(feature = "age")]
     pub(super) fn make_secrets(&mut self, makings: &Makings) -> Result<Vec<Utf8PathBuf>, Failure> {
         let namespace = self.checked.bundle.index.namespace.as_str();
-        let record = ["get", "create", "update"].map(|verb| Right::to_all(verb, "ConfigMap", namespace));
+        let record =
+            ["get", "create", "update"].map(|verb| Right::to_all(verb, "ConfigMap", namespace));
         let rights = record.into_iter().chain(makings.rights(namespace)).collect();
         preflight::check_rights(self.cluster, &rights)?;
         self.make_namespace(&mut Uids::new())?;
@@ -189,11 +211,16 @@ impl<'a> Run<'a> {
     }
 
     /// Says which rights are missing that the dry run of the objects did not need.
-    pub(super) fn lacking_rights(&self, plan: &Plan, makings: &Makings) -> Result<Option<String>, Failure> {
+    pub(super) fn lacking_rights(
+        &self,
+        plan: &Plan,
+        makings: &Makings,
+    ) -> Result<Option<String>, Failure> {
         let namespace = self.checked.bundle.index.namespace.as_str();
         let mut rights = of_the_record(namespace);
         let gone = plan.prune_first.iter().chain(&plan.prune).map(|gone| &gone.key);
-        rights.extend(gone.map(|key| Right::to_one("delete", &key.kind, &key.namespace, &key.name)));
+        rights
+            .extend(gone.map(|key| Right::to_one("delete", &key.kind, &key.namespace, &key.name)));
         rights.extend(makings.rights(namespace));
         let untried = plan.steps.iter().filter(|step| !step.tried && step.key.kind != "Namespace");
         for key in untried.map(|step| &step.key) {
@@ -236,7 +263,8 @@ impl<'a> Run<'a> {
                 let line = self.checked.rollback_line(deployed);
                 failure.hint(format!("or go back to generation {deployed}: {line}"))
             }
-            None => failure.hint(format!("or take away what is there of it: {}", self.checked.remove_line())),
+            None => failure
+                .hint(format!("or take away what is there of it: {}", self.checked.remove_line())),
         }
     }
 
@@ -244,7 +272,8 @@ impl<'a> Run<'a> {
     fn make_namespace(&self, uids: &mut Uids) -> Result<(), Failure> {
         let bundle = &self.checked.bundle;
         let made = bundle.index.objects.iter().zip(bundle.manifests.iter());
-        let mut made = made.filter(|(object, _)| object.kind == "Namespace" && !self.is_namespace_there);
+        let mut made =
+            made.filter(|(object, _)| object.kind == "Namespace" && !self.is_namespace_there);
         if let Some((object, manifest)) = made.next() {
             let made = execute::apply_one(self.cluster, bundle, object, &manifest.key)?;
             uids.insert(manifest.key.clone(), live::uid(&made).to_owned());
@@ -285,7 +314,8 @@ impl<'a> Run<'a> {
             file.record(statement, &policy.target, *now)?;
         }
         let earlier: Vec<&Candidate> = plan.going().collect();
-        let described = self.described(generation, uids, &earlier).with_secrets(makings.seen().to_vec());
+        let described =
+            self.described(generation, uids, &earlier).with_secrets(makings.seen().to_vec());
         self.journal.write_generation(&described, packed)?;
         Ok(generation)
     }
@@ -294,7 +324,8 @@ impl<'a> Run<'a> {
         let bundle = &self.checked.bundle;
         let item = |key: &ObjectKey| Item { key: key.clone(), uid: uids.get(key).cloned() };
         let inventory = bundle.manifests.iter().map(|manifest| item(&manifest.key)).collect();
-        let retained = earlier.iter().map(|old| Item { key: old.key.clone(), uid: Some(old.uid.clone()) });
+        let retained =
+            earlier.iter().map(|old| Item { key: old.key.clone(), uid: Some(old.uid.clone()) });
         Generation::new(generation, bundle.content_id, inventory, retained.collect())
     }
 
@@ -311,22 +342,33 @@ impl<'a> Run<'a> {
         let recovery_files = makings.make(self.secrets(), &mut self.journal)?;
         tell_recovery(&recovery_files, &tell);
         let noted = makings.noted(self.cluster, bundle)?;
-        let mut gone = execute::apply_steps(self.cluster, &mut self.journal, bundle, plan, &mut uids, &tell)?;
+        let mut gone =
+            execute::apply_steps(self.cluster, &mut self.journal, bundle, plan, &mut uids, &tell)?;
         let keys = bundle.manifests.iter().map(|manifest| &manifest.key);
-        let awaited: Vec<ObjectKey> = keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
+        let awaited: Vec<ObjectKey> =
+            keys.filter(|key| readiness::is_awaited(&key.kind)).cloned().collect();
         wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, &tell)?;
-        if !gone.is_empty() && execute::unscale(self.cluster, &mut self.journal, bundle, plan, &tell)? {
+        if !gone.is_empty()
+            && execute::unscale(self.cluster, &mut self.journal, bundle, plan, &tell)?
+        {
             wait::wait(self.cluster, &mut self.journal, &awaited, self.timeout, &tell)?;
         }
         let namespace = bundle.index.namespace.as_str();
         gone.extend(execute::prune(self.cluster, &mut self.journal, plan, namespace, &tell)?);
-        let retained: Vec<&Candidate> = plan.going().filter(|candidate| !gone.contains(candidate)).collect();
+        let retained: Vec<&Candidate> =
+            plan.going().filter(|candidate| !gone.contains(candidate)).collect();
         secrets::check_noted(self.cluster, bundle, &noted)?;
         let described = self.described(generation, &uids, &retained).with_secrets(noted);
         self.journal.write_generation(&described, packed)?;
         self.journal.finish(clock::now()?)?;
         let written = plan.count(Action::Create) + plan.count(Action::Update);
-        Ok(Done { generation: Some(generation), is_new: true, written, pruned: gone, recovery_files })
+        Ok(Done {
+            generation: Some(generation),
+            is_new: true,
+            written,
+            pruned: gone,
+            recovery_files,
+        })
     }
 }
 

@@ -1,7 +1,8 @@
 //! Whether a bundle may be applied here, given what was accepted before and what is deployed.
 //!
-//! Deployed content is always accepted: applying it again repairs what runs, and a rollback may have gone back below what
-//! was accepted. It is verified as for `rollback`, and leaves what was accepted as it is.
+//! Deployed content is always accepted: applying it again repairs what runs, and a rollback may
+//! have gone back below what was accepted. It is verified as for `rollback`, and leaves what was
+//! accepted as it is.
 
 use super::{Accepted, Checked, Origin};
 use crate::cmd::failure::Failure;
@@ -29,7 +30,8 @@ impl Standing {
     pub(super) fn of(checked: &Checked, journal: &Journal<'_>) -> Result<Self, Failure> {
         let Origin::Brought(accepted) = &checked.origin else { return Ok(Self::Recorded) };
         let bundle = &checked.bundle;
-        let is_deployed = journal.head.deployed().is_some_and(|entry| entry.content_id == bundle.content_id);
+        let is_deployed =
+            journal.head.deployed().is_some_and(|entry| entry.content_id == bundle.content_id);
         let by_record = refused_by_record(checked, journal);
         let refused = checked.only_if_deployed().or(by_record.as_ref());
         match refused {
@@ -40,7 +42,8 @@ impl Standing {
         }
     }
 
-    /// Returns whether the content has run here: values that it generated then, and later ones, stay.
+    /// Returns whether the content has run here: values that it generated then, and later ones,
+    /// stay.
     pub(super) fn ran_here(&self) -> bool {
         !matches!(self, Self::New)
     }
@@ -58,20 +61,21 @@ impl Standing {
         let Self::Excused(why) = self else { return None };
         let generation = journal.head.deployed()?.generation;
         Some(format!(
-            "{why}; its content is that of generation {generation}, which is deployed: it may be applied again, and the \
-             serials that were accepted stay as they are"
+            "{why}; its content is that of generation {generation}, which is deployed: it may be \
+             applied again, and the serials that were accepted stay as they are"
         ))
     }
 }
 
 fn refused_by_record(checked: &Checked, journal: &Journal<'_>) -> Option<Refusal> {
-    let (statement, target) = (&checked.bundle.voucher().statement, checked.policy.target.within_cluster());
+    let (statement, target) =
+        (&checked.bundle.voucher().statement, checked.policy.target.within_cluster());
     let replay = journal.state.check(statement, &target, checked.now).err()?;
     Some(Refusal::from(Reason::Replay(replay)))
 }
 
-/// Adds the command that goes back to the content, if it ran here; or, where nothing is installed, those that let it come
-/// back to a place that was lost.
+/// Adds the command that goes back to the content, if it ran here; or, where nothing is installed,
+/// those that let it come back to a place that was lost.
 fn with_ways_on(
     refusal: &Refusal,
     accepted: &Accepted,
@@ -91,15 +95,16 @@ fn with_ways_on(
     let places = state.places_above(&bundle.voucher().statement, &checked.policy.target);
     Ok(places.fold(refused, |refused, place| {
         refused.hint(format!(
-            "nothing is installed here: if the installation was lost with its record, and this bundle is to come back, \
-             forget what was accepted, and run the command again: {}",
+            "nothing is installed here: if the installation was lost with its record, and this \
+             bundle is to come back, forget what was accepted, and run the command again: {}",
             reset_line(place, &accepted.words)
         ))
     }))
 }
 
-/// Returns whether the bundle would be accepted but for a higher serial: only then does forgetting that one help. Two
-/// contents with one serial are no lost place, and neither keys nor time come back by a reset.
+/// Returns whether the bundle would be accepted but for a higher serial: only then does forgetting
+/// that one help. Two contents with one serial are no lost place, and neither keys nor time come
+/// back by a reset.
 fn is_only_below(refusal: &Refusal, checked: &Checked) -> bool {
     let is_expired = checked.bundle.voucher().expires.is_some_and(|expires| expires < checked.now);
     matches!(*refusal.reason, Reason::Replay(Replay::Rollback { .. })) && !is_expired

@@ -29,7 +29,8 @@ pub(super) fn survey(
     earlier: &[Item],
     is_namespace_there: bool,
 ) -> Result<Before, Failure> {
-    let keys: Vec<ObjectKey> = bundle.manifests.iter().map(|manifest| manifest.key.clone()).collect();
+    let keys: Vec<ObjectKey> =
+        bundle.manifests.iter().map(|manifest| manifest.key.clone()).collect();
     let others = earlier.iter().map(|item| item.key.clone()).filter(|key| !keys.contains(key));
     let mut all: Vec<ObjectKey> = keys.iter().cloned().chain(others).collect();
     all.sort();
@@ -37,15 +38,18 @@ pub(super) fn survey(
     let (live, obstacles) = find_all(cluster, &all)?;
     let asked = Asked { cluster, instance: bundle.index.name.as_str(), earlier, live: &live };
     let tried = try_all(&asked, bundle, is_namespace_there)?;
-    let mut all = candidates(earlier, &bundle.manifests, &live, (FIELD_MANAGER, bundle.index.name.as_str()));
+    let mut all =
+        candidates(earlier, &bundle.manifests, &live, (FIELD_MANAGER, bundle.index.name.as_str()));
     all.retain(|candidate| !is_wanted(bundle, &candidate.key));
     let (prune, prune_later) = split_used(cluster, bundle.index.namespace.as_str(), all)?;
     Ok(Before { live, tried, prune, prune_later, obstacles, ..Before::default() })
 }
 
-/// Returns whether a bundle refers to an object without containing it. Such an object has another owner.
+/// Returns whether a bundle refers to an object without containing it. Such an object has another
+/// owner.
 pub(super) fn is_wanted(bundle: &Bundle, key: &ObjectKey) -> bool {
-    let is_it = |wanted: &Wanted| key.identity() == (&*wanted.kind, &*wanted.namespace, &*wanted.name);
+    let is_it =
+        |wanted: &Wanted| key.identity() == (&*wanted.kind, &*wanted.namespace, &*wanted.name);
     bundle.index.contract.iter().any(is_it)
 }
 
@@ -78,11 +82,18 @@ fn try_all(
 ) -> Result<BTreeMap<ObjectKey, Tried>, Failure> {
     let namespace = bundle.index.namespace.as_str();
     let is_tried = |key: &ObjectKey| is_namespace_there || key.namespace != namespace;
-    let tried: Vec<_> =
-        bundle.index.objects.iter().zip(bundle.manifests.iter()).filter(|(_, m)| is_tried(&m.key)).collect();
+    let tried: Vec<_> = bundle
+        .index
+        .objects
+        .iter()
+        .zip(bundle.manifests.iter())
+        .filter(|(_, m)| is_tried(&m.key))
+        .collect();
     let requests: Vec<Request> = tried
         .iter()
-        .map(|(object, manifest)| Request::apply(&manifest.key, yaml(bundle, &object.file), Run::Dry))
+        .map(|(object, manifest)| {
+            Request::apply(&manifest.key, yaml(bundle, &object.file), Run::Dry)
+        })
         .collect();
     let untried = bundle.manifests.iter().filter(|manifest| !is_tried(&manifest.key));
     let mut found: BTreeMap<ObjectKey, Tried> =
@@ -136,7 +147,9 @@ impl Asked<'_> {
             403 if !is_denied => self.permission(key)?,
             _ => remedy(key, &denial, &self.holder(key)),
         };
-        Ok(Tried::Refused(remedy.map_or_else(|| status.to_string(), |remedy| format!("{status}: {remedy}"))))
+        Ok(Tried::Refused(
+            remedy.map_or_else(|| status.to_string(), |remedy| format!("{status}: {remedy}")),
+        ))
     }
 
     fn holder(&self, key: &ObjectKey) -> Holder {
@@ -147,7 +160,8 @@ impl Asked<'_> {
         }
     }
 
-    /// Returns the remedy for a missing permission. The answer alone could also come from a policy or a quota.
+    /// Returns the remedy for a missing permission. The answer alone could also come from a policy
+    /// or a quota.
     fn permission(&self, key: &ObjectKey) -> Result<Option<String>, Failure> {
         let patch = Right::to_one("patch", &key.kind, &key.namespace, &key.name);
         let create = Right::to_all("create", &key.kind, &key.namespace);
@@ -170,7 +184,8 @@ pub(super) fn conflicts(status: &Status) -> Option<Vec<Conflict>> {
     status.is_field_conflict().then(|| status.causes.iter().map(conflict).chain(more).collect())
 }
 
-/// Separates the ConfigMaps to which pods, or revisions that `kubectl rollout undo` can restore, still refer.
+/// Separates the ConfigMaps to which pods, or revisions that `kubectl rollout undo` can restore,
+/// still refer.
 pub(super) fn split_used(
     cluster: &Cluster,
     namespace: &str,
@@ -180,13 +195,18 @@ pub(super) fn split_used(
         return Ok((all, Vec::new()));
     }
     let used = still_named(&owners(cluster, namespace)?, "ConfigMap");
-    let is_unused =
-        |candidate: &Candidate| candidate.key.kind != "ConfigMap" || !used.contains(&candidate.key.name);
+    let is_unused = |candidate: &Candidate| {
+        candidate.key.kind != "ConfigMap" || !used.contains(&candidate.key.name)
+    };
     Ok(all.into_iter().partition(is_unused))
 }
 
 /// Lists all objects of a kind.
-pub(super) fn list(cluster: &Cluster, kind: &str, namespace: &str) -> Result<Vec<Value>, CallError> {
+pub(super) fn list(
+    cluster: &Cluster,
+    kind: &str,
+    namespace: &str,
+) -> Result<Vec<Value>, CallError> {
     cluster.list(&Request::get(&key(kind, namespace, "").expect("a kind that is known")))
 }
 

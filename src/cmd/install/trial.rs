@@ -14,26 +14,26 @@ use crate::plan::restart::Restart;
 use crate::rollout::plan::Plan;
 use crate::rollout::trial::Trial;
 
-/// Adds to the plan what the server says of the pods; it says it of us, and not of the controllers that will make them.
+/// Adds to the plan what the server says of the pods; it says it of us, and not of the controllers
+/// that will make them.
 pub(super) fn try_pods(
     cluster: &Cluster,
     plan: &mut Plan,
     trials: &BTreeMap<ObjectKey, Trial>,
 ) -> Result<(), Failure> {
     let makes_pods = |trial: &&Trial| {
-        let forecast = plan
-            .changes
-            .workloads
-            .iter()
-            .find(|forecast| (&forecast.kind, &forecast.name) == (&trial.key.kind, &trial.key.name));
-        trial.more > 0 || forecast.is_some_and(|f| matches!(f.restart, Restart::Yes | Restart::Added))
+        let forecast = plan.changes.workloads.iter().find(|forecast| {
+            (&forecast.kind, &forecast.name) == (&trial.key.kind, &trial.key.name)
+        });
+        trial.more > 0
+            || forecast.is_some_and(|f| matches!(f.restart, Restart::Yes | Restart::Added))
     };
     let trials: Vec<&Trial> = trials.values().filter(makes_pods).collect();
     let Some(first) = trials.first() else { return Ok(()) };
     if !may_create_pods(cluster, &first.key.namespace)? {
         plan.changes.warnings.push(
-            "no pod was tried: we may not create pods; Pod Security, quotas and webhooks have the last word when the \
-             controllers do"
+            "no pod was tried: we may not create pods; Pod Security, quotas and webhooks have the \
+             last word when the controllers do"
                 .to_owned(),
         );
         return Ok(());
@@ -45,7 +45,8 @@ pub(super) fn try_pods(
             Err(CallError::Status(status)) if status.is_verdict() => status,
             Err(error) => return Err(error.into()),
         };
-        let says = format!("{}: a pod of it, tried as you and not as its controller: {status}", trial.key);
+        let says =
+            format!("{}: a pod of it, tried as you and not as its controller: {status}", trial.key);
         if binds_controller(cluster, trial, &status)? {
             plan.obstacles.push(says);
         } else {
@@ -65,9 +66,11 @@ fn binds_controller(cluster: &Cluster, trial: &Trial, status: &Status) -> Result
     }
 }
 
-/// Returns whether the ServiceAccount of the pod is not there yet: until it is, every pod is refused for that alone.
+/// Returns whether the ServiceAccount of the pod is not there yet: until it is, every pod is
+/// refused for that alone.
 fn is_account_missing(cluster: &Cluster, trial: &Trial) -> Result<bool, Failure> {
-    let name = trial.pod.pointer("/spec/serviceAccountName").and_then(Value::as_str).unwrap_or("default");
+    let name =
+        trial.pod.pointer("/spec/serviceAccountName").and_then(Value::as_str).unwrap_or("default");
     let account = key("ServiceAccount", &trial.key.namespace, name).expect("a kind that is known");
     match cluster.find(&account) {
         Ok(found) => Ok(found.is_none()),

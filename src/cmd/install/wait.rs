@@ -71,8 +71,8 @@ pub(in crate::cmd) fn wait(
     }
 }
 
-/// Looks how far objects are. `given_up` has what the first look at each has found to be given up, and when: that was an
-/// earlier run, and since then something may have been mended.
+/// Looks how far objects are. `given_up` has what the first look at each has found to be given up,
+/// and when: that was an earlier run, and since then something may have been mended.
 fn look(
     cluster: &Cluster,
     keys: &[ObjectKey],
@@ -86,11 +86,15 @@ fn look(
                 let now = readiness::gave_up(&object).map(str::to_owned);
                 let first = given_up.entry(key.clone()).or_insert_with(|| now.clone());
                 match readiness::of(&object) {
-                    Readiness::Failed(why) if now.is_some() && now == *first => Readiness::Waiting(why),
+                    Readiness::Failed(why) if now.is_some() && now == *first => {
+                        Readiness::Waiting(why)
+                    }
                     state => state,
                 }
             }
-            Err(error) if error.code() == 404 => Readiness::Failed("somebody deleted it".to_owned()),
+            Err(error) if error.code() == 404 => {
+                Readiness::Failed("somebody deleted it".to_owned())
+            }
             Err(error) => return Err(error.into()),
         };
         found.push((key.clone(), state));

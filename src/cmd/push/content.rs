@@ -60,8 +60,11 @@ impl<'a> Content<'a> {
             }
             ImagesAt::Store(store) => store.blobs(),
             ImagesAt::Nowhere => {
-                return Err(Failure::input(format!("the folder `{}` has no images", bundle.name()))
-                    .hint("name the archive, or the entry of the store: @ENTRY"));
+                return Err(Failure::input(format!(
+                    "the folder `{}` has no images",
+                    bundle.name()
+                ))
+                .hint("name the archive, or the entry of the store: @ENTRY"));
             }
         };
         let lock = blobs.share()?;
@@ -84,8 +87,8 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// Passes everything that is wanted to `visit`, in the order of the digests; withholds the last bytes of each until its
-    /// digest matches.
+    /// Passes everything that is wanted to `visit`, in the order of the digests; withholds the last
+    /// bytes of each until its digest matches.
     pub(super) fn visit(
         &self,
         wanted: &BTreeSet<Digest>,
@@ -109,7 +112,8 @@ impl<'a> Content<'a> {
                 }
             }
             Medium::Store { blobs, fetch, .. } => {
-                let mut wanted = self.images.carryable().filter(|(digest, _)| wanted.contains(digest));
+                let mut wanted =
+                    self.images.carryable().filter(|(digest, _)| wanted.contains(digest));
                 wanted.try_for_each(|(digest, one)| {
                     blobs.visit(digest, one.size(), visit).map_err(|error| match error {
                         BlobVisitError::Stopped(_) => VisitFailure::Stopped,

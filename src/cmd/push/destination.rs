@@ -52,11 +52,15 @@ fn check_upstream(bundle: &Bundle, placed: &[Destination]) -> Result<(), Failure
         let reference = &listed.reference;
         let source = sources.get(&reference.without_digest().to_string());
         // An image without a known source comes from where its reference says.
-        let source = source.and_then(|source| source.parse().ok()).unwrap_or_else(|| reference.clone());
+        let source =
+            source.and_then(|source| source.parse().ok()).unwrap_or_else(|| reference.clone());
         source.without_digest().full() == image.without_digest().full()
     };
-    let upstream: Vec<String> =
-        placed.iter().filter(is_upstream).map(|destination| destination.image.to_string()).collect();
+    let upstream: Vec<String> = placed
+        .iter()
+        .filter(is_upstream)
+        .map(|destination| destination.image.to_string())
+        .collect();
     if upstream.is_empty() {
         return Ok(());
     }
@@ -72,7 +76,8 @@ fn check_collisions(placed: &[Destination]) -> Result<(), Failure> {
     let mut names: BTreeMap<String, &Destination> = BTreeMap::new();
     for destination in placed.iter().filter(|destination| destination.image.tag().is_some()) {
         let name = destination.image.without_digest().full().to_string();
-        if let Some(other) = names.get(&name).filter(|other| other.listed.digest != destination.listed.digest)
+        if let Some(other) =
+            names.get(&name).filter(|other| other.listed.digest != destination.listed.digest)
         {
             let (one, other) = (&other.listed.reference, &destination.listed.reference);
             return Err(Failure::input(format!(
@@ -96,7 +101,13 @@ mod tests {
         let locked = |content: &str| {
             let digest = Digest::of(content.as_bytes());
             let blobs = [(Digest::of(b"config"), 6)].into();
-            LockedImage { tagged: digest, digest, media_type: MediaType::OciManifest, size: 1, blobs }
+            LockedImage {
+                tagged: digest,
+                digest,
+                media_type: MediaType::OciManifest,
+                size: 1,
+                blobs,
+            }
         };
         let images: Vec<(Reference, LockedImage)> = references
             .iter()
@@ -111,7 +122,8 @@ mod tests {
     fn collide(references: &[(&str, &str)]) -> bool {
         let images = listed(references);
         let prefix: RegistryPrefix = "r.example/p".parse().unwrap();
-        let place = |listed| Destination { listed, image: prefix.place(&listed.reference).unwrap() };
+        let place =
+            |listed| Destination { listed, image: prefix.place(&listed.reference).unwrap() };
         check_collisions(&images.images().map(place).collect::<Vec<_>>()).is_err()
     }
 

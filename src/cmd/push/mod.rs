@@ -1,4 +1,5 @@
-//! `push`: the images of a verified bundle, out of the file or the store, into the registry of a site.
+//! `push`: the images of a verified bundle, out of the file or the store, into the registry of a
+//! site.
 
 mod content;
 mod destination;
@@ -62,7 +63,8 @@ pub struct Args {
     /// Ask the registry, show what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
-    /// Ask for each config and layer of images that are there, and send those that the registry lost
+    /// Ask for each config and layer of images that are there, and send those that the registry
+    /// lost
     #[arg(long)]
     deep: bool,
     /// Move tags that name another image, which gets the tag TAG-<12 digits of its digest>
@@ -109,7 +111,8 @@ impl Args {
         let outcomes = match orders.mode {
             Mode::DryRun => plans.iter().map(|plan| ImageOutcome::expected(plan, images)).collect(),
             Mode::Push => {
-                let progress = Progress::new(&ctx.printer, "pushed", Some(bytes_to_send(&plans, images)));
+                let progress =
+                    Progress::new(&ctx.printer, "pushed", Some(bytes_to_send(&plans, images)));
                 Sender::new(&registry, (images, &content), &plans, progress).run()?
             }
         };
@@ -128,7 +131,8 @@ impl Args {
         }
     }
 
-    /// Verifies the bundle as one that ran here; says why it could not be brought in anew, if that is so. Nothing is recorded.
+    /// Verifies the bundle as one that ran here; says why it could not be brought in anew, if that
+    /// is so. Nothing is recorded.
     fn verify(&self, ctx: &Ctx) -> Result<(String, Verified<Bundle>), Failure> {
         let trust = self.trust.load()?;
         let now = clock::now()?;
@@ -139,8 +143,9 @@ impl Args {
         let terms = Terms { authority: trust.authority(&state), purpose: Purpose::Apply, now };
         let (origin, verified) = self.bundle.verify(&self.store, &terms)?;
         if let Some(refusal) = &verified.voucher().only_if_deployed {
-            ctx.printer
-                .say(&format!("note: `apply` takes this bundle only where it runs already: {refusal}"));
+            ctx.printer.say(&format!(
+                "note: `apply` takes this bundle only where it runs already: {refusal}"
+            ));
         }
         Ok((origin, verified))
     }

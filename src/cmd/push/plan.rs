@@ -155,7 +155,9 @@ impl<'a> Survey<'a, '_> {
             if carriage == Carriage::Carried || self.orders.mode == Mode::DryRun {
                 return Ok(Some(Way::Mount(other.image.clone())));
             }
-            if self.registry.mount(&destination.image, digest, &other.image)? == MountAnswer::Mounted {
+            if self.registry.mount(&destination.image, digest, &other.image)?
+                == MountAnswer::Mounted
+            {
                 return Ok(Some(Way::Mounted));
             }
         }
@@ -197,12 +199,18 @@ fn is_there(answer: Availability) -> Result<bool, Failure> {
 }
 
 /// Refuses to begin what cannot be finished.
-fn check_complete(plans: &[ImagePlan], (images, content): (&ImageList, &Content)) -> Result<(), Failure> {
+fn check_complete(
+    plans: &[ImagePlan],
+    (images, content): (&ImageList, &Content),
+) -> Result<(), Failure> {
     let mut missing = Vec::new();
     for ImagePlan { destination, manifest, blobs, .. } in plans {
-        let manifest = (*manifest == Way::Missing).then_some((destination.listed.digest, "manifest"));
-        let blobs =
-            blobs.iter().filter(|(_, way)| **way == Way::Missing).map(|(digest, _)| (*digest, "blob"));
+        let manifest =
+            (*manifest == Way::Missing).then_some((destination.listed.digest, "manifest"));
+        let blobs = blobs
+            .iter()
+            .filter(|(_, way)| **way == Way::Missing)
+            .map(|(digest, _)| (*digest, "blob"));
         missing.extend(manifest.into_iter().chain(blobs).map(|(digest, what)| {
             let bytes = images.get(&digest).map_or(0, Carryable::size);
             format!("`{}`: {what} sha256:{digest} ({})", destination.image, size(bytes))

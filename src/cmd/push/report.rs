@@ -58,8 +58,11 @@ impl PushReport {
         plans: &[ImagePlan],
         outcomes: Vec<ImageOutcome>,
     ) -> Self {
-        let images: Vec<PushedImage> =
-            plans.iter().zip(outcomes).map(|(plan, outcome)| PushedImage::of(plan, outcome)).collect();
+        let images: Vec<PushedImage> = plans
+            .iter()
+            .zip(outcomes)
+            .map(|(plan, outcome)| PushedImage::of(plan, outcome))
+            .collect();
         Self {
             origin,
             content_id: format!("sha256:{id}"),
@@ -99,7 +102,8 @@ impl PushReport {
 impl PushedImage {
     fn of(plan: &ImagePlan, outcome: ImageOutcome) -> Self {
         let ImageOutcome { sent, sent_bytes, mounted, there, tags } = outcome;
-        let manifest = if plan.manifest == Way::There { ManifestState::There } else { ManifestState::Sent };
+        let manifest =
+            if plan.manifest == Way::There { ManifestState::There } else { ManifestState::Sent };
         let reference = plan.destination.listed.reference.to_string();
         let destination = plan.destination.image.to_string();
         Self { reference, destination, manifest, sent, sent_bytes, mounted, there, tags }

@@ -105,7 +105,8 @@ impl<'a> Sender<'a> {
     /// Reads the bundle, once or, after interruptions, again, until nothing is left.
     fn send_left(&mut self) -> Result<(), Failure> {
         loop {
-            let manifests = self.wanted.iter().filter(|digest| !self.manifests.contains_key(digest));
+            let manifests =
+                self.wanted.iter().filter(|digest| !self.manifests.contains_key(digest));
             let wanted: BTreeSet<Digest> = self.left.keys().chain(manifests).copied().collect();
             if wanted.is_empty() {
                 return Ok(());
@@ -119,8 +120,12 @@ impl<'a> Sender<'a> {
                 (Err(VisitFailure::Stopped), Some(UploadFailure::Interrupted(error))) => {
                     self.failures = self.registry.await_upload(self.failures, error)?;
                 }
-                (Err(VisitFailure::Stopped), Some(UploadFailure::Final(error))) => return Err(error.into()),
-                (Err(VisitFailure::Stopped), None) => return Err(Failure::bug("a visit stopped by itself")),
+                (Err(VisitFailure::Stopped), Some(UploadFailure::Final(error))) => {
+                    return Err(error.into());
+                }
+                (Err(VisitFailure::Stopped), None) => {
+                    return Err(Failure::bug("a visit stopped by itself"));
+                }
             }
         }
     }
@@ -140,7 +145,8 @@ impl<'a> Sender<'a> {
             }
             return Ok(());
         }
-        let Some(number) = self.left.get(&digest).and_then(|numbers| numbers.first().copied()) else {
+        let Some(number) = self.left.get(&digest).and_then(|numbers| numbers.first().copied())
+        else {
             return Ok(());
         };
         let upload = BlobUpload { image: &self.plans[number].destination.image, digest, size };
@@ -178,7 +184,8 @@ impl ImageOutcome {
     /// Returns what would be done if no mount is refused.
     pub(super) fn expected(plan: &ImagePlan, images: &ImageList) -> Self {
         let sent = plan.blobs.iter().filter(|(_, way)| **way == Way::Send);
-        let sizes: Vec<u64> = sent.filter_map(|(digest, _)| Some(images.get(digest)?.size())).collect();
+        let sizes: Vec<u64> =
+            sent.filter_map(|(digest, _)| Some(images.get(digest)?.size())).collect();
         let mounts = plan.blobs.values().filter(|way| matches!(way, Way::Mount(_))).count();
         let now = Self::forecast(plan);
         Self {

@@ -1,4 +1,5 @@
-//! Tags: they keep digests alive, since a registry's garbage collection removes manifests that none names.
+//! Tags: they keep digests alive, since a registry's garbage collection removes manifests that none
+//! names.
 //!
 //! | the tag of the reference | what is done |
 //! |---|---|
@@ -92,11 +93,15 @@ pub(super) fn plan(
     let keeper_of = |digest| keeper(image, digest);
     let (way, keeper, former) = match (target, order) {
         (TagTarget::Nothing, _) => (TagWay::Set, None, None),
-        (TagTarget::Manifest(named), _) if named.digest == listed.digest => (TagWay::There, None, None),
+        (TagTarget::Manifest(named), _) if named.digest == listed.digest => {
+            (TagWay::There, None, None)
+        }
         (TagTarget::Manifest(named), TagOrder::Move) => {
             (TagWay::Moved, None, Some((keeper_of(named.digest)?, named.digest)))
         }
-        (TagTarget::Other, _) | (_, TagOrder::Leave) => (TagWay::Left, Some(keeper_of(listed.digest)?), None),
+        (TagTarget::Other, _) | (_, TagOrder::Leave) => {
+            (TagWay::Left, Some(keeper_of(listed.digest)?), None)
+        }
     };
     Ok(TagPlan { order, tag: Some((tag, way)), keeper, former })
 }
@@ -153,7 +158,9 @@ impl TagPlan {
             outcome.kept_by = tag.tag().map(str::to_owned);
             if let Some(why) = setter.keep(tag, digest)? {
                 let short = &digest.to_string()[..DIGITS];
-                outcome.warnings.push(format!("no tag keeps sha256:{short}… in the registry: {why}"));
+                outcome
+                    .warnings
+                    .push(format!("no tag keeps sha256:{short}… in the registry: {why}"));
                 outcome.kept_by = None;
             }
         }
@@ -200,7 +207,9 @@ impl Setter<'_> {
         match self.registry.tagged(tag)? {
             TagTarget::Manifest(named) if named.digest == digest => Ok(None),
             TagTarget::Nothing => self.set(tag, digest),
-            TagTarget::Manifest(_) | TagTarget::Other => Ok(Some(format!("`{tag}` names another image"))),
+            TagTarget::Manifest(_) | TagTarget::Other => {
+                Ok(Some(format!("`{tag}` names another image")))
+            }
         }
     }
 
@@ -235,6 +244,9 @@ mod tests {
         assert_eq!(of("r.example/a:v1"), "r.example/a:v1-e3b0c44298fc");
         assert_eq!(of("r.example/a"), "r.example/a:sha256-e3b0c44298fc");
         let long = of(&format!("r.example/a:{}", "x".repeat(128)));
-        assert!(long.ends_with("xx-e3b0c44298fc") && long.len() == "r.example/a:".len() + 128, "{long}");
+        assert!(
+            long.ends_with("xx-e3b0c44298fc") && long.len() == "r.example/a:".len() + 128,
+            "{long}"
+        );
     }
 }

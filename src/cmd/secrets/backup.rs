@@ -123,7 +123,8 @@ impl Args {
     ) -> Result<Option<Verified<Bundle>>, Failure> {
         let Some(bundle) = &self.bundle else { return Ok(None) };
         let state = self.state.file(ctx)?.read()?;
-        let terms = Terms { authority: Authority::Policy(policy, &state), purpose: Purpose::Deployed, now };
+        let terms =
+            Terms { authority: Authority::Policy(policy, &state), purpose: Purpose::Deployed, now };
         let (_, bundle) = BundleArgs::of(bundle.clone()).verify(&self.store, &terms)?;
         Ok(Some(bundle))
     }
@@ -156,7 +157,8 @@ fn read_all(cluster: &Cluster, bundle: &Bundle) -> Result<Vec<Saved>, Failure> {
         }
     }
     if !missing.is_empty() {
-        let failure = Failure::world("not all Secrets are there; a backup of the others would look whole");
+        let failure =
+            Failure::world("not all Secrets are there; a backup of the others would look whole");
         return Err(missing.into_iter().fold(failure, Failure::reason));
     }
     if secrets.is_empty() {

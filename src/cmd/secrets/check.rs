@@ -104,11 +104,14 @@ impl Report for CheckReport {
         for Finding { place, file, recipients, problem, .. } in &self.secrets {
             let place = place.as_deref().unwrap_or("-");
             let file = file.as_deref().map(|file| format!("  {file}")).unwrap_or_default();
-            let recipients =
-                recipients.map(|number| format!("  {}", count(number, "recipient"))).unwrap_or_default();
+            let recipients = recipients
+                .map(|number| format!("  {}", count(number, "recipient")))
+                .unwrap_or_default();
             match problem {
                 None => writeln!(out, "ok      {}{}{recipients}", safe(place), safe(&file))?,
-                Some(problem) => writeln!(out, "not ok  {}{}: {}", safe(place), safe(&file), safe(problem))?,
+                Some(problem) => {
+                    writeln!(out, "not ok  {}{}: {}", safe(place), safe(&file), safe(problem))?
+                }
             }
         }
         Ok(())
@@ -196,10 +199,14 @@ fn findings(bundle: &Bundle, criteria: &Criteria<'_>) -> Vec<Finding> {
         let place = format!("{}/{}/{}", wanted.namespace, wanted.name, key.key);
         findings.push(Finding::new(Some(place), key.file.clone(), judgement));
     }
-    let files =
-        bundle.files.iter().map(|(path, _)| path.as_str()).filter(|path| path.starts_with("secrets/"));
+    let files = bundle
+        .files
+        .iter()
+        .map(|(path, _)| path.as_str())
+        .filter(|path| path.starts_with("secrets/"));
     let unused = files.filter(|path| !used.contains(path));
-    findings.extend(unused.map(|path| Finding::new(None, Some(path.to_owned()), Err(Problem::Unused))));
+    findings
+        .extend(unused.map(|path| Finding::new(None, Some(path.to_owned()), Err(Problem::Unused))));
     findings
 }
 

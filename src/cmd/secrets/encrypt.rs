@@ -141,17 +141,19 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Returns the recipients. A profile of an earlier version names only those of the recovery, whose keys then leave
-    /// their safe for every new secret.
+    /// Returns the recipients. A profile of an earlier version names only those of the recovery,
+    /// whose keys then leave their safe for every new secret.
     fn chosen_recipients(&self, ctx: &Ctx, profile: &Profile) -> Result<Recipients, Failure> {
         let release = &profile.settings.release;
         let has_own = !release.seal_recipients.is_empty();
-        let of_release = if has_own { &release.seal_recipients } else { &release.recovery_recipients };
+        let of_release =
+            if has_own { &release.seal_recipients } else { &release.recovery_recipients };
         let recipients = recipients(&self.recipients, Ok(of_release.clone()), SEAL_RECIPIENTS)?;
         if self.recipients.is_empty() && !has_own {
             ctx.printer.warn(
-                "sealed for release.recoveryRecipients: `apply` needs that key to open it; name the operator's key in \
-                 release.sealRecipients, so that the recovery key stays in its safe",
+                "sealed for release.recoveryRecipients: `apply` needs that key to open it; name \
+                 the operator's key in release.sealRecipients, so that the recovery key stays in \
+                 its safe",
             );
         }
         Ok(recipients)
@@ -160,7 +162,8 @@ impl Args {
     /// Finds the secret that is meant, and the file for it.
     fn target(&self, profile: &Profile) -> Result<Target, Failure> {
         let secrets = profile.secrets();
-        let meant = secrets.iter().find(|secret| profile.key_of(&secret.purpose).to_string() == self.key);
+        let meant =
+            secrets.iter().find(|secret| profile.key_of(&secret.purpose).to_string() == self.key);
         let secret = meant.ok_or_else(|| {
             let keys = secrets.iter().map(|secret| profile.key_of(&secret.purpose).to_string());
             Failure::input(format!("profile `{}` uses no secret `{}`", self.profile, self.key))
@@ -186,7 +189,8 @@ impl Args {
             }
         };
         let namespace = profile.settings.release.namespace.as_str();
-        let place = Place::new(namespace, &profile.sealed_object(), &data_key).map_err(Failure::bug)?;
+        let place =
+            Place::new(namespace, &profile.sealed_object(), &data_key).map_err(Failure::bug)?;
         Ok(Target { place, purpose: secret.purpose.clone(), file, stated })
     }
 
@@ -203,12 +207,15 @@ impl Args {
     /// Refuses to replace a file that is sealed for another place: another site uses it.
     fn refuse_other_place(&self, path: &Utf8Path, target: &Target) -> Result<(), Failure> {
         let limit = u64::try_from(SEALED_BYTES_MAX).map_err(Failure::bug)?;
-        let Some(form) = fsio::read_bounded(path, limit).ok().and_then(|bytes| Form::of(&bytes).ok()) else {
+        let Some(form) =
+            fsio::read_bounded(path, limit).ok().and_then(|bytes| Form::of(&bytes).ok())
+        else {
             return Ok(());
         };
         let Stated::Other(other) = form.stated(&target.place) else { return Ok(()) };
         let own = format!("secrets/{}-{}.age", self.profile, target.place.key());
-        let failure = Failure::input(format!("`{path}` is sealed for {other}, not for {}", target.place));
+        let failure =
+            Failure::input(format!("`{path}` is sealed for {other}, not for {}", target.place));
         let failure = match &target.file {
             file if file.as_str() == own => failure,
             _ => failure.hint(format!(
@@ -227,7 +234,8 @@ impl Args {
         let value = format!("{{ age = \"{}\" }}", target.file);
         let found = placement(&String::from_utf8_lossy(&text), &self.key, &value);
         // An item of a list: only the value can be given.
-        Ok(found.unwrap_or(Placement { line: value, place: Where::Into { table: self.key.clone() } }))
+        Ok(found
+            .unwrap_or(Placement { line: value, place: Where::Into { table: self.key.clone() } }))
     }
 
     /// Says where the line goes that is printed.

@@ -1,4 +1,5 @@
-//! `secrets`: seals the values of secrets into files, and checks such files; makes, saves and restores those of a cluster.
+//! `secrets`: seals the values of secrets into files, and checks such files; makes, saves and
+//! restores those of a cluster.
 
 mod backup;
 mod check;

@@ -5,13 +5,15 @@ use crate::cmd::recovery_file::EXAMPLE;
 use crate::model::text::AgeRecipient;
 use crate::sealed::{InvalidRecipient, Recipients};
 
-/// Returns the named recipients, or, if none is named, those of the release, which `key` of the profile names.
+/// Returns the named recipients, or, if none is named, those of the release, which `key` of the
+/// profile names.
 pub(super) fn recipients(
     named: &[String],
     of_release: Result<Vec<AgeRecipient>, InvalidRecipient>,
     key: &str,
 ) -> Result<Recipients, Failure> {
-    let parsed = named.iter().map(|text| Recipients::parse_one(text)).collect::<Result<Vec<_>, _>>();
+    let parsed =
+        named.iter().map(|text| Recipients::parse_one(text)).collect::<Result<Vec<_>, _>>();
     let mut all = parsed.map_err(|error| Failure::input(format!("--recipient: {error}")))?;
     if all.is_empty() {
         all = of_release.map_err(Failure::input)?;

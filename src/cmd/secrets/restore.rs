@@ -73,7 +73,8 @@ impl Report for RestoreReport<'_> {
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
         let verb = if self.done { "restored " } else { "restore  " };
-        let lists = [(verb, &self.restored), ("unchanged", &self.unchanged), ("left out ", &self.left_out)];
+        let lists =
+            [(verb, &self.restored), ("unchanged", &self.unchanged), ("left out ", &self.left_out)];
         for (verb, secrets) in lists {
             for secret in secrets {
                 writeln!(out, "{verb}  {}", safe(secret))?;
@@ -161,11 +162,14 @@ fn plan(cluster: &Cluster, bundle: &Bundle, recovery: &Recovery) -> Result<Plan,
         .index
         .contract
         .iter()
-        .filter(|wanted| wanted.kind == "Secret" && wanted.namespace == bundle.index.namespace.as_str())
+        .filter(|wanted| {
+            wanted.kind == "Secret" && wanted.namespace == bundle.index.namespace.as_str()
+        })
         .map(|wanted| (wanted.name.as_str(), wanted))
         .collect();
     let has = |name: &str| recovery.secrets.iter().any(|saved| saved.name == name);
-    let lacking = wanted.keys().filter(|name| !has(name)).map(|name| format!("Secret/{name}")).collect();
+    let lacking =
+        wanted.keys().filter(|name| !has(name)).map(|name| format!("Secret/{name}")).collect();
     let mut plan = Plan {
         writes: Vec::new(),
         restored: Vec::new(),
@@ -194,15 +198,17 @@ fn plan(cluster: &Cluster, bundle: &Bundle, recovery: &Recovery) -> Result<Plan,
     if different.is_empty() {
         return Ok(plan);
     }
-    let failure =
-        Failure::world("the cluster has Secrets with other values than the file; nothing was written");
+    let failure = Failure::world(
+        "the cluster has Secrets with other values than the file; nothing was written",
+    );
     let failure = different.into_iter().fold(failure, Failure::reason);
     Err(failure.hint("if the file is right, delete these Secrets and run the command again"))
 }
 
 /// Returns the keys that differ, in words.
 fn difference(saved: &Saved, live: &Secret) -> String {
-    let all: std::collections::BTreeSet<&String> = saved.data.keys().chain(live.data.keys()).collect();
+    let all: std::collections::BTreeSet<&String> =
+        saved.data.keys().chain(live.data.keys()).collect();
     let differing = all.into_iter().filter(|key| saved.data.get(*key) != live.data.get(*key));
     let keys: Vec<&str> = differing.map(String::as_str).collect();
     format!("Secret/{}: {}", saved.name, keys.join(", "))
@@ -228,7 +234,8 @@ impl Plan {
     }
 }
 
-/// Creates a Secret. Accepts an existing one with the same values: an answer may have been lost, or another run created it.
+/// Creates a Secret. Accepts an existing one with the same values: an answer may have been lost, or
+/// another run created it.
 fn put(cluster: &Cluster, key: &ObjectKey, secret: &Secret) -> Result<(), Failure> {
     match cluster.put_secret(key, secret) {
         Ok(_) => Ok(()),
@@ -237,8 +244,7 @@ fn put(cluster: &Cluster, key: &ObjectKey, secret: &Secret) -> Result<(), Failur
             _ => Err(Failure::world(format!("{key} was created concurrently with other values"))
                 .hint("run the command again: it compares the values with the cluster")),
         },
-        Err(error) => {
-            Err(Failure::from(error).hint(format!("{key} was not restored; the Secrets before it were")))
-        }
+        Err(error) => Err(Failure::from(error)
+            .hint(format!("{key} was not restored; the Secrets before it were"))),
     }
 }

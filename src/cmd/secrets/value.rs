@@ -1,4 +1,5 @@
-//! Where the value of a secret comes from: never an argument or a variable, which other processes can see.
+//! Where the value of a secret comes from: never an argument or a variable, which other processes
+//! can see.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _};

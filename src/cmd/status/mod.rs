@@ -32,11 +32,13 @@ use crate::rollout::record::{Entry, Item, Progress};
 use crate::rollout::standing::Standing;
 
 /// What to do about a Secret that is gone.
-const LOST: &str = "pods that run still have it, and none that starts can: restore it, `relay-bundle secrets restore`, before any \
-                    pod starts anew; docs/recovery.md shows how";
+const LOST: &str = "pods that run still have it, and none that starts can: restore it, \
+                    `relay-bundle secrets restore`, before any pod starts anew; docs/recovery.md \
+                    shows how";
 
 /// The same, while a run is pending.
-const NOT_MADE: &str = "the run that was begun has not made it, or somebody deleted it since: run that again";
+const NOT_MADE: &str =
+    "the run that was begun has not made it, or somebody deleted it since: run that again";
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -81,8 +83,8 @@ impl Args {
             identify(&cluster, policy)?;
         }
         let journal = self.installation.open(&cluster)?;
-        let recorded =
-            journal.recorded(|entry| matches!(entry.state, Progress::Deployed | Progress::Pending))?;
+        let recorded = journal
+            .recorded(|entry| matches!(entry.state, Progress::Deployed | Progress::Pending))?;
         let deployed = recorded.iter().find(|recorded| recorded.entry.state == Progress::Deployed);
         let verified = match (&policy, deployed) {
             (Some(policy), Some(deployed)) => {
@@ -91,17 +93,22 @@ impl Args {
             _ => None,
         };
         let shown = recorded.last();
-        let objects = shown.map_or_else(|| Ok(Vec::new()), |shown| look(&cluster, &journal, shown))?;
+        let objects =
+            shown.map_or_else(|| Ok(Vec::new()), |shown| look(&cluster, &journal, shown))?;
         let known = known_secrets(&journal.head, &recorded);
-        let secrets = shown
-            .map_or_else(|| Ok(Vec::new()), |shown| look_at_secrets(&cluster, &journal, shown, &known))?;
+        let secrets = shown.map_or_else(
+            || Ok(Vec::new()),
+            |shown| look_at_secrets(&cluster, &journal, shown, &known),
+        )?;
         let keys = objects.iter().map(|object| &object.key);
         let place = (journal.name(), journal.namespace());
         let pods = list_pods(&cluster, place)?;
         let troubles = troubles(&cluster, place, &pods, keys)?;
-        let images = verified.as_ref().map(|bundle| self.look_at_images(ctx, &cluster, bundle, &pods));
+        let images =
+            verified.as_ref().map(|bundle| self.look_at_images(ctx, &cluster, bundle, &pods));
         let images = images.transpose()?.unwrap_or_default();
-        let is_ready = objects.iter().all(ObjectReport::is_well) && secrets.iter().all(SecretReport::is_well);
+        let is_ready =
+            objects.iter().all(ObjectReport::is_well) && secrets.iter().all(SecretReport::is_well);
         let is_whole = journal.head.pending().is_none() && journal.head.adopting.is_none();
         let report = StatusReport {
             name: journal.name().to_string(),
@@ -123,7 +130,8 @@ impl Args {
             ctx.printer.say(&unfinished);
         }
         if !report.verified {
-            ctx.printer.say("nothing was verified: this is what the record says of itself; see --trust");
+            ctx.printer
+                .say("nothing was verified: this is what the record says of itself; see --trust");
         }
         Ok(if report.ok { ExitCode::SUCCESS } else { DIFFERS.into() })
     }
@@ -148,7 +156,11 @@ fn current(generations: &[Entry]) -> Vec<EntryReport> {
     generations.iter().skip(deployed.unwrap_or(0)).rev().map(EntryReport::of).collect()
 }
 
-fn look(cluster: &Cluster, journal: &Journal<'_>, recorded: &Recorded) -> Result<Vec<ObjectReport>, Failure> {
+fn look(
+    cluster: &Cluster,
+    journal: &Journal<'_>,
+    recorded: &Recorded,
+) -> Result<Vec<ObjectReport>, Failure> {
     let keys: Vec<ObjectKey> = recorded.inventory.iter().map(|item| item.key.clone()).collect();
     let live = cluster.find_all(&keys)?;
     let manifests = journal.manifests(&recorded.entry)?;
@@ -159,7 +171,12 @@ fn look(cluster: &Cluster, journal: &Journal<'_>, recorded: &Recorded) -> Result
             .zip(manifest)
             .map(|(live, manifest)| others(&item.key, live, &manifest.object, FIELD_MANAGER));
         let Others { changed, additions } = beside.unwrap_or_default();
-        ObjectReport { standing: Standing::of(item, live), key: item.key.clone(), changed, additions }
+        ObjectReport {
+            standing: Standing::of(item, live),
+            key: item.key.clone(),
+            changed,
+            additions,
+        }
     };
     Ok(recorded.inventory.iter().map(report).collect())
 }

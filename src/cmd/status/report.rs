@@ -103,7 +103,8 @@ pub(super) enum SecretStanding {
 impl ImageReport {
     pub(super) fn is_well(&self) -> bool {
         let is_gone = |image: &ImageState| image.state == ImageFinding::Absent;
-        self.running.iter().flatten().all(RunningImage::is_well) && !self.images.iter().flatten().any(is_gone)
+        self.running.iter().flatten().all(RunningImage::is_well)
+            && !self.images.iter().flatten().any(is_gone)
     }
 }
 
@@ -119,7 +120,9 @@ impl SecretReport {
             SecretStanding::Ready => None,
             SecretStanding::Missing => Some(format!("! Secret/{name}: missing: {why}")),
             SecretStanding::Replaced => Some(format!("! {why}")),
-            SecretStanding::Unseen => Some(format!("  Secret/{name}: not checked: we may not look at it")),
+            SecretStanding::Unseen => {
+                Some(format!("  Secret/{name}: not checked: we may not look at it"))
+            }
         }
     }
 }
@@ -127,11 +130,22 @@ impl SecretReport {
 impl StatusReport {
     fn write_generations(&self, out: &mut dyn Write) -> io::Result<()> {
         for entry in &self.generations {
-            let EntryReport { generation, state, content_id, profile, serial, recorded, content_of } = entry;
+            let EntryReport {
+                generation,
+                state,
+                content_id,
+                profile,
+                serial,
+                recorded,
+                content_of,
+            } = entry;
             let state = state.to_string();
             let profile = safe(profile);
             let of = content_of.map(|of| format!("  back to {of}")).unwrap_or_default();
-            writeln!(out, "{state:<12}generation {generation}: {profile}, serial {serial}, {recorded}")?;
+            writeln!(
+                out,
+                "{state:<12}generation {generation}: {profile}, serial {serial}, {recorded}"
+            )?;
             writeln!(out, "{:<12}{content_id}{of}", "")?;
         }
         Ok(())
@@ -142,15 +156,25 @@ impl Report for StatusReport {
     const SCHEMA: &'static str = "status/v1";
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        let place = format!("{} in namespace {} of context {}", self.name, self.namespace, self.context);
+        let place =
+            format!("{} in namespace {} of context {}", self.name, self.namespace, self.context);
         writeln!(out, "{}", safe(&place))?;
         self.write_generations(out)?;
         if let Some(lock) = &self.lock {
             let who = lock.to_string();
-            writeln!(out, "{:<12}held by {}: a run is under way, or was killed", "lock", safe(&who))?;
+            writeln!(
+                out,
+                "{:<12}held by {}: a run is under way, or was killed",
+                "lock",
+                safe(&who)
+            )?;
         }
         if let Some(release) = &self.adopting {
-            writeln!(out, "{:<12}the Helm release {release}: under way, or interrupted", "adopting")?;
+            writeln!(
+                out,
+                "{:<12}the Helm release {release}: under way, or interrupted",
+                "adopting"
+            )?;
         }
         let verified = if self.verified { "the deployed bundle" } else { "nothing" };
         writeln!(out, "{:<12}{verified}", "verified")?;

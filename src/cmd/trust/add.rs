@@ -22,14 +22,16 @@ use crate::trust::policy::{Pattern, Status};
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "What is there stays as it is, with its comments; the new entry is appended.
+#[command(
+    after_help = "What is there stays as it is, with its comments; the new entry is appended.
 
 Examples:
   relay-bundle trust add key trust.toml --key signing.pub.pem --holder build-desk
   relay-bundle trust add grant trust.toml --bundle claude-relay --profile production \\
       --environment production --namespace claude-relay --key build-desk --key release-desk \\
       --threshold 2
-  relay-bundle trust add revoked-content trust.toml --content-id sha256:1f0c9a2b…")]
+  relay-bundle trust add revoked-content trust.toml --content-id sha256:1f0c9a2b…"
+)]
 pub(super) struct Args {
     #[command(subcommand)]
     what: What,
@@ -131,7 +133,8 @@ impl KeyArgs {
     fn run(self, ctx: &Ctx) -> Outcome {
         let edit = PolicyEdit::begin(ctx, &self.file)?;
         let public = if self.key.starts_with("MCow") && !Utf8Path::new(&self.key).exists() {
-            PublicKey::from_base64(&self.key).map_err(|error| Failure::input(format!("`--key`: {error}")))?
+            PublicKey::from_base64(&self.key)
+                .map_err(|error| Failure::input(format!("`--key`: {error}")))?
         } else {
             load_key(Utf8Path::new(&self.key))?
         };
@@ -180,7 +183,10 @@ impl ContentArgs {
         let digits = self.content_id.strip_prefix("sha256:").unwrap_or(&self.content_id);
         let content: Digest = digits.parse().map_err(Failure::input)?;
         if edit.policy().revoked_content().contains(&content) {
-            return Err(Failure::input(format!("`{}` revokes sha256:{content} already", self.file)));
+            return Err(Failure::input(format!(
+                "`{}` revokes sha256:{content} already",
+                self.file
+            )));
         }
         append(ctx, edit, format!("[[revokedContent]]\nsha256 = \"{content}\"\n"))
     }
@@ -190,8 +196,9 @@ impl ContentArgs {
 fn append(ctx: &Ctx, edit: PolicyEdit<'_>, added: String) -> Outcome {
     let path = edit.path();
     edit.append(&added)?;
-    ctx.printer
-        .say(&format!("added to {path}; `relay-bundle trust check {path}` finds what is odd about it"));
+    ctx.printer.say(&format!(
+        "added to {path}; `relay-bundle trust check {path}` finds what is odd about it"
+    ));
     ctx.printer.report(&AddReport { path: path.to_owned(), added })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -54,9 +54,12 @@ impl Report for CheckReport {
 impl Args {
     pub(super) fn run(self, ctx: &Ctx) -> Outcome {
         let policy = load_policy(&self.file)?;
-        let report =
-            CheckReport { findings: findings(&policy, clock::now()?, self.warn_days), path: self.file };
-        let errors = report.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+        let report = CheckReport {
+            findings: findings(&policy, clock::now()?, self.warn_days),
+            path: self.file,
+        };
+        let errors =
+            report.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
         let warnings = report.findings.len() - errors;
         ctx.printer.report(&report)?;
         let (errors_in_words, warnings) = (count(errors, "error"), count(warnings, "warning"));

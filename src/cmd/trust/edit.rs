@@ -26,11 +26,14 @@ impl<'a> PolicyEdit<'a> {
     pub(super) fn begin(ctx: &Ctx, path: &'a Utf8Path) -> Result<Self, Failure> {
         // Before the lock: the message about a file that is missing, or that others can change.
         load_policy_text(path)?;
-        let target = Utf8PathBuf::try_from(fs_err::canonicalize(path)?).map_err(io::Error::other)?;
+        let target =
+            Utf8PathBuf::try_from(fs_err::canonicalize(path)?).map_err(io::Error::other)?;
         let lock = match lock_named(&target, &ctx.waits())? {
             Locked::Yes(lock) => Some(lock),
             Locked::Unsupported(why) => {
-                ctx.printer.warn(&format!("`{path}` cannot be locked ({why}): do not edit it elsewhere now"));
+                ctx.printer.warn(&format!(
+                    "`{path}` cannot be locked ({why}): do not edit it elsewhere now"
+                ));
                 None
             }
         };
@@ -54,7 +57,8 @@ impl<'a> PolicyEdit<'a> {
         let end = if self.text.ends_with('\n') { "" } else { "\n" };
         let text = format!("{}{end}\n{added}", self.text);
         Policy::parse(&text).map_err(|error| {
-            let failure = Failure::input(format!("`{path}` would be no policy with it: {}", error.message));
+            let failure =
+                Failure::input(format!("`{path}` would be no policy with it: {}", error.message));
             failure.hint("nothing was written")
         })?;
         // An editor takes no lock.

@@ -84,7 +84,8 @@ impl Args {
         };
         // What is no label is quoted as TOML wants it; the policy's own rules follow.
         let quoted = |text: &str| toml_edit::Value::from(text).to_string();
-        let site = line("site", self.site.as_ref().map(|site| quoted(site.as_str())), "\"plant-7\"");
+        let site =
+            line("site", self.site.as_ref().map(|site| quoted(site.as_str())), "\"plant-7\"");
         let uid = line("clusterUid", self.cluster_uid.as_deref().map(quoted), "\"…\"");
         let age = line("maxAgeDays", self.max_age_days.map(|days| days.to_string()), "180");
         format!(

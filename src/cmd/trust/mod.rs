@@ -49,7 +49,8 @@ fn count(text: &str) -> Result<NonZeroU32, &'static str> {
     text.parse().map_err(|_| "write a whole number from 1")
 }
 
-/// Returns the key of a policy that a person means: by its id, at least 8 digits of it, or its holder.
+/// Returns the key of a policy that a person means: by its id, at least 8 digits of it, or its
+/// holder.
 fn find_key(policy: &Policy, path: &Utf8Path, named: &str) -> Result<KeyId, Failure> {
     let is_meant = |(id, key): &(&KeyId, &crate::trust::policy::TrustedKey)| {
         key.holder.as_str() == named || named.len() >= 8 && id.to_string().starts_with(named)
@@ -57,11 +58,14 @@ fn find_key(policy: &Policy, path: &Utf8Path, named: &str) -> Result<KeyId, Fail
     let found: Vec<KeyId> = policy.keys().iter().filter(is_meant).map(|(id, _)| *id).collect();
     match found[..] {
         [id] => Ok(id),
-        [] => Err(Failure::input(format!("`{path}` has no key `{named}`"))
-            .hint("name a holder, or at least 8 digits of a keyid; `relay-bundle trust show` lists them")),
-        _ => Err(Failure::input(format!("`{path}` has {} keys `{named}`", found.len())).hint(format!(
-            "name one by its keyid: {}",
-            found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        ))),
+        [] => Err(Failure::input(format!("`{path}` has no key `{named}`")).hint(
+            "name a holder, or at least 8 digits of a keyid; `relay-bundle trust show` lists them",
+        )),
+        _ => Err(Failure::input(format!("`{path}` has {} keys `{named}`", found.len())).hint(
+            format!(
+                "name one by its keyid: {}",
+                found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            ),
+        )),
     }
 }

@@ -110,8 +110,13 @@ impl Report for ShowReport {
     const SCHEMA: &'static str = "trust-show/v1";
 
     fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
-        let or_any = |value: Option<String>| value.unwrap_or_else(|| "any (not checked)".to_owned());
-        writeln!(out, "site        {}", or_any(self.target.site.as_ref().map(ToString::to_string)))?;
+        let or_any =
+            |value: Option<String>| value.unwrap_or_else(|| "any (not checked)".to_owned());
+        writeln!(
+            out,
+            "site        {}",
+            or_any(self.target.site.as_ref().map(ToString::to_string))
+        )?;
         writeln!(
             out,
             "cluster     {}",
@@ -124,7 +129,9 @@ impl Report for ShowReport {
         )?;
         for key in &self.keys {
             writeln!(out, "key         {} {}, {}", key.id, key.holder, key.status)?;
-            let time = |time: Option<Timestamp>| time.map_or_else(|| "…".to_owned(), |time| time.to_string());
+            let time = |time: Option<Timestamp>| {
+                time.map_or_else(|| "…".to_owned(), |time| time.to_string())
+            };
             writeln!(out, "            {} to {}", time(key.not_before), time(key.not_after))?;
         }
         for (number, grant) in (1..).zip(&self.grants) {
@@ -135,13 +142,16 @@ impl Report for ShowReport {
             writeln!(out, "            profiles {}", names(&grant.profiles))?;
             writeln!(out, "            environments {}", names(&grant.environments))?;
             let anywhere = grant.namespaces.is_empty();
-            let namespaces = if anywhere { "any (not checked)".to_owned() } else { names(&grant.namespaces) };
+            let namespaces =
+                if anywhere { "any (not checked)".to_owned() } else { names(&grant.namespaces) };
             writeln!(out, "            namespaces {namespaces}")?;
             if grant.min_serial > 0 {
                 writeln!(out, "            serial {} or higher", grant.min_serial)?;
             }
         }
-        self.revoked_content.iter().try_for_each(|content| writeln!(out, "revoked     sha256:{content}"))
+        self.revoked_content
+            .iter()
+            .try_for_each(|content| writeln!(out, "revoked     sha256:{content}"))
     }
 }
 

@@ -1,9 +1,9 @@
 use super::super::{Output, Problem, ProblemKind, Severity, Version, check, parse_tag};
 use super::{Settings, secret, settings};
 use ProblemKind::{
-    Conflict, DuplicateProperty, ForbiddenCharacter, InvalidValue, MaybeTooNew, MissingProperty, NoEffect,
-    Reserved, Risky, SecretLiteral, TooNew, UnknownProperty, UnknownToLibrdkafka, Unsupported, Variable,
-    WrongType,
+    Conflict, DuplicateProperty, ForbiddenCharacter, InvalidValue, MaybeTooNew, MissingProperty,
+    NoEffect, Reserved, Risky, SecretLiteral, TooNew, UnknownProperty, UnknownToLibrdkafka,
+    Unsupported, Variable, WrongType,
 };
 
 fn image(tag: &str) -> Option<Version> {
@@ -113,8 +113,11 @@ fn d16c_the_charts_loki_example_with_options_of_another_plugin_is_refused_with_t
     let found = problems(Output::Loki, &config);
 
     let by_key: Vec<_> = found.iter().map(|problem| (problem.key.as_str(), problem.kind)).collect();
-    let wanted =
-        [("BatchSize", UnknownProperty), ("BatchWait", UnknownProperty), ("LineFormat", UnknownProperty)];
+    let wanted = [
+        ("BatchSize", UnknownProperty),
+        ("BatchWait", UnknownProperty),
+        ("LineFormat", UnknownProperty),
+    ];
     assert_eq!(by_key, wanted);
     assert!(found[0].help.contains("every flush"), "{}", found[0].help);
     assert!(found[2].help.contains("line_format"), "{}", found[2].help);
@@ -203,7 +206,11 @@ fn values_that_fluent_bit_would_refuse_or_misread_are_refused() {
     for (output, more, kind) in cases {
         let problem = only(*output, &with(*output, more.clone()));
 
-        assert_eq!((problem.kind, problem.severity()), (*kind, Severity::Error), "{more:?}: {problem:?}");
+        assert_eq!(
+            (problem.kind, problem.severity()),
+            (*kind, Severity::Error),
+            "{more:?}: {problem:?}"
+        );
         assert!(!problem.help.is_empty());
     }
 }
@@ -311,7 +318,14 @@ fn any_text_may_come_from_a_secret_but_nothing_that_is_checked_here() {
         config.insert(key.to_owned(), secret("OUT_X"));
         assert_eq!(problems(Output::Http, &config), [], "{key}");
     }
-    for key in ["port", "tls", "format", "http.response_timeout", "retry_limit", "storage.total_limit_size"] {
+    for key in [
+        "port",
+        "tls",
+        "format",
+        "http.response_timeout",
+        "retry_limit",
+        "storage.total_limit_size",
+    ] {
         let mut config = least(Output::Http);
         config.insert(key.to_owned(), secret("OUT_X"));
         assert_eq!(only(Output::Http, &config).kind, WrongType, "{key}");
@@ -345,11 +359,13 @@ fn d16b_control_characters_are_refused_everywhere() {
 
 #[test]
 fn a_variable_in_a_value_is_refused_unless_the_sidecar_has_it() {
-    for text in ["${TOKEN}", "a${b", "${}", "${POD_NAME:-x}", "x ${HOME} y", "${POD_NAME} ${OTHER}"] {
+    for text in ["${TOKEN}", "a${b", "${}", "${POD_NAME:-x}", "x ${HOME} y", "${POD_NAME} ${OTHER}"]
+    {
         let problem = only(Output::Http, &with(Output::Http, settings! { "uri" = text }));
         assert_eq!(problem.kind, Variable, "{text}");
     }
-    let known = settings! { "Labels" = "pod=${POD_NAME},namespace=${POD_NAMESPACE},node=${NODE_NAME}" };
+    let known =
+        settings! { "Labels" = "pod=${POD_NAME},namespace=${POD_NAMESPACE},node=${NODE_NAME}" };
     assert_eq!(problems(Output::Loki, &with(Output::Loki, known)), []);
     let accessors = settings! { "s3_key_format" = "/$TAG/%Y/$UUID" };
     assert_eq!(problems(Output::S3, &with(Output::S3, accessors)), []);
@@ -402,7 +418,12 @@ fn what_is_accepted_without_effect_or_at_a_risk_is_warned_of() {
         (Output::Stdout, settings! { "net.keepalive" = true }, "net.keepalive", NoEffect),
         (Output::S3, settings! { "host" = "minio" }, "host", NoEffect),
         (Output::S3, settings! { "retry_limit" = false }, "retry_limit", NoEffect),
-        (Output::S3, settings! { "storage.total_limit_size" = "1G" }, "storage.total_limit_size", NoEffect),
+        (
+            Output::S3,
+            settings! { "storage.total_limit_size" = "1G" },
+            "storage.total_limit_size",
+            NoEffect,
+        ),
     ];
     for (output, more, key, kind) in cases {
         let problem = only(*output, &with(*output, more.clone()));
@@ -414,8 +435,10 @@ fn what_is_accepted_without_effect_or_at_a_risk_is_warned_of() {
 
 #[test]
 fn a_misspelt_property_of_librdkafka_gets_the_nearest_name() {
-    let problem =
-        only(Output::Kafka, &with(Output::Kafka, settings! { "rdkafka.compresion.codec" = "gzip" }));
+    let problem = only(
+        Output::Kafka,
+        &with(Output::Kafka, settings! { "rdkafka.compresion.codec" = "gzip" }),
+    );
 
     assert_eq!(problem.help, "did you mean `rdkafka.compression.codec`?");
 }
@@ -423,7 +446,11 @@ fn a_misspelt_property_of_librdkafka_gets_the_nearest_name() {
 #[test]
 fn settings_that_the_plugin_refuses_together_are_refused() {
     let cases = [
-        (Output::S3, settings! { "use_put_object" = true, "total_file_size" = "51M" }, "total_file_size"),
+        (
+            Output::S3,
+            settings! { "use_put_object" = true, "total_file_size" = "51M" },
+            "total_file_size",
+        ),
         (
             Output::S3,
             settings! { "upload_chunk_size" = "6M", "total_file_size" = "11M" },
@@ -434,7 +461,11 @@ fn settings_that_the_plugin_refuses_together_are_refused() {
             settings! { "upload_chunk_size" = "51M", "total_file_size" = "1G" },
             "upload_chunk_size",
         ),
-        (Output::Es, settings! { "write_operation" = "upsert", "generate_id" = false }, "write_operation"),
+        (
+            Output::Es,
+            settings! { "write_operation" = "upsert", "generate_id" = false },
+            "write_operation",
+        ),
     ];
     for (output, more, key) in cases {
         assert_eq!(kinds(output, &with(output, more)), [(key.to_owned(), Conflict)]);

@@ -145,7 +145,8 @@ fn what_the_profile_says_is_kept() {
 #[test]
 fn spellings_of_one_meaning_are_written_alike() {
     let one = settings! { "TLS" = true, "Port" = 443, "Format" = "JSON", "Retry_Limit" = false };
-    let other = settings! { "tls" = "Yes", "port" = "443", "format" = "json", "retry_limit" = "off" };
+    let other =
+        settings! { "tls" = "Yes", "port" = "443", "format" = "json", "retry_limit" = "off" };
 
     assert_eq!(output_of(Output::Http, &one), output_of(Output::Http, &other));
 }
@@ -161,8 +162,7 @@ fn a_secret_is_named_and_never_written() {
 
 #[test]
 fn texts_stay_texts_and_numbers_are_integers() {
-    let config =
-        settings! { "tenant_id" = 42, "port" = "3100", "buffer_size" = 512_000, "json_date_key" = false };
+    let config = settings! { "tenant_id" = 42, "port" = "3100", "buffer_size" = 512_000, "json_date_key" = false };
     let loki = output_of(Output::Loki, &config);
 
     assert_eq!(
@@ -188,7 +188,10 @@ fn an_object_named_gz_is_compressed_and_a_single_put_is_small_enough() {
     let config = settings! { "use_put_object" = "On", "s3_key_format" = "/a/$UUID.gz" };
     let output = output_of(Output::S3, &config);
 
-    assert_eq!((&output["compression"], &output["total_file_size"]), (&json!("gzip"), &json!("50M")));
+    assert_eq!(
+        (&output["compression"], &output["total_file_size"]),
+        (&json!("gzip"), &json!("50M"))
+    );
     let plain = output_of(Output::S3, &settings! { "s3_key_format" = "/a/$UUID" });
     assert_eq!((plain.get("compression"), plain.get("total_file_size")), (None, None));
 }
@@ -227,6 +230,12 @@ fn our_own_defaults_pass_our_own_check() {
 #[test]
 fn the_volume_follows_the_limit_of_the_buffer() {
     assert_eq!(buffer_bytes(Output::Http, &settings! {}), 256_000_000);
-    assert_eq!(buffer_bytes(Output::Http, &settings! { "Storage.Total_Limit_Size" = "2G" }), 2_000_000_000);
-    assert_eq!(buffer_bytes(Output::S3, &settings! { "Store_Dir_Limit_Size" = 500_000_000 }), 500_000_000);
+    assert_eq!(
+        buffer_bytes(Output::Http, &settings! { "Storage.Total_Limit_Size" = "2G" }),
+        2_000_000_000
+    );
+    assert_eq!(
+        buffer_bytes(Output::S3, &settings! { "Store_Dir_Limit_Size" = 500_000_000 }),
+        500_000_000
+    );
 }

@@ -36,7 +36,9 @@ fn key(output: Output) -> impl Strategy<Value = String> {
 }
 
 fn is_clean(value: &Value) -> bool {
-    let clean = |text: &str| !text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'));
+    let clean = |text: &str| {
+        !text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
+    };
     match value {
         Value::String(text) => clean(text),
         Value::Array(items) => items.iter().all(is_clean),

@@ -20,8 +20,11 @@ fn locked(name: &str, blobs: &[(&str, u64)]) -> LockedImage {
 fn list() -> ImageList {
     let relay = locked("relay", &[("config", 470), ("shared", 900)]);
     let redis = locked("redis", &[("redis config", 471), ("shared", 900)]);
-    ImageList::of([(pinned("r.example/relay:1", &relay), &relay), (pinned("redis:8", &redis), &redis)])
-        .unwrap()
+    ImageList::of([
+        (pinned("r.example/relay:1", &relay), &relay),
+        (pinned("redis:8", &redis), &redis),
+    ])
+    .unwrap()
 }
 
 fn pinned(name: &str, image: &LockedImage) -> Reference {
@@ -37,7 +40,8 @@ fn list_has_one_spelling() {
         for bit in 0..8 {
             let mut other = bytes.clone();
             other[at] ^= 1 << bit;
-            // Another size, digest or name is another list; whatever is read is written again byte for byte.
+            // Another size, digest or name is another list; whatever is read is written again byte
+            // for byte.
             if let Ok(read) = ImageList::parse(&other) {
                 assert_eq!(read.to_bytes(), other);
                 assert_ne!(read, list());
@@ -83,7 +87,8 @@ fn blob_of_no_image_is_refused() {
 #[test]
 fn one_name_for_two_images_is_refused() {
     let (one, other) = (locked("one", &[("a", 1)]), locked("other", &[("b", 1)]));
-    let images = [(pinned("redis:8", &one), &one), (pinned("docker.io/library/redis:8", &other), &other)];
+    let images =
+        [(pinned("redis:8", &one), &one), (pinned("docker.io/library/redis:8", &other), &other)];
     let error = ImageList::of(images).unwrap_err();
     assert_eq!(error.to_string(), "`docker.io/library/redis:8` would be two images");
 }
@@ -92,7 +97,9 @@ fn one_name_for_two_images_is_refused() {
 fn too_many_images_are_refused() {
     let image = locked("one", &[("a", 1)]);
     let list = |number: usize| {
-        ImageList::of((0..number).map(|number| (pinned(&format!("r.example/x{number}:1"), &image), &image)))
+        ImageList::of(
+            (0..number).map(|number| (pinned(&format!("r.example/x{number}:1"), &image), &image)),
+        )
     };
     assert!(list(IMAGES_MAX).is_ok());
     assert!(matches!(list(IMAGES_MAX + 1), Err(InvalidImageList::TooMany(_))));

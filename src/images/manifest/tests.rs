@@ -57,7 +57,10 @@ fn manifest_with_a_second_reading_is_refused() {
     let cases = [
         ("schema 1", with(image(), "", "schemaVersion", json!(1))),
         ("no schema", with(image(), "", "schemaVersion", json!("2"))),
-        ("another type inside", with(image(), "", "mediaType", json!(MediaType::DockerManifest.as_str()))),
+        (
+            "another type inside",
+            with(image(), "", "mediaType", json!(MediaType::DockerManifest.as_str())),
+        ),
         ("an index inside", with(image(), "", "mediaType", json!(MediaType::OciIndex.as_str()))),
         ("manifests beside layers", with(image(), "", "manifests", json!([]))),
         ("manifests in another case", with(image(), "", "Manifests", json!([]))),
@@ -86,7 +89,10 @@ fn manifest_with_a_second_reading_is_refused() {
             "an index as the config",
             with(image(), "/config", "mediaType", json!(MediaType::OciIndex.as_str())),
         ),
-        ("sha512", with(image(), "/config", "digest", json!(format!("sha512:{}", "0".repeat(128))))),
+        (
+            "sha512",
+            with(image(), "/config", "digest", json!(format!("sha512:{}", "0".repeat(128)))),
+        ),
         ("size 0", with(image(), "/config", "size", json!(0))),
         ("size -1", with(image(), "/config", "size", json!(-1))),
         ("a size in a string", with(image(), "/config", "size", json!("2"))),
@@ -120,7 +126,8 @@ fn docker_manifest_must_state_its_type_and_an_oci_one_may() {
 
 #[test]
 fn index_leads_to_the_only_child_of_a_platform() {
-    let parse = |document: &Value| Index::parse(document.to_string().as_bytes(), MediaType::OciIndex);
+    let parse =
+        |document: &Value| Index::parse(document.to_string().as_bytes(), MediaType::OciIndex);
     let found = parse(&index()).unwrap();
     assert_eq!(found.child(&Platform::default()).unwrap().size, 1);
     assert_eq!(found.child(&"linux/arm64/v8".parse().unwrap()).unwrap().digest, Digest::of(b"b"));

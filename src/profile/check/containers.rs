@@ -1,4 +1,5 @@
-//! Containers of the profile beside ours: names, images, ports, probes, and what their kind does not allow.
+//! Containers of the profile beside ours: names, images, ports, probes, and what their kind does
+//! not allow.
 
 use std::collections::BTreeSet;
 
@@ -15,9 +16,10 @@ use super::{Report, environment, resources, volumes};
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     let mut names = BTreeSet::new();
-    for (key, containers) in
-        [("initContainers", &settings.init_containers), ("extraContainers", &settings.extra_containers)]
-    {
+    for (key, containers) in [
+        ("initContainers", &settings.init_containers),
+        ("extraContainers", &settings.extra_containers),
+    ] {
         for (index, container) in containers.iter().enumerate() {
             let path = Path::of(key).index(index);
             container_name(&path, container, !names.insert(container.name.as_str()), report);
@@ -45,7 +47,12 @@ fn container_name(path: &Path, container: &Container, is_taken: bool, report: &m
         );
     }
     if is_taken {
-        report.error("RB0150", &path, format!("two containers are called `{name}`"), "choose another name");
+        report.error(
+            "RB0150",
+            &path,
+            format!("two containers are called `{name}`"),
+            "choose another name",
+        );
     }
 }
 
@@ -98,7 +105,8 @@ fn contents(path: &Path, container: &Container, settings: &Settings, report: &mu
     volumes::mounts(&path.key("volumeMounts"), mounts, settings, report);
     let needed = container.resources.clone().unwrap_or_default();
     // An ordinary init container has ended when load is measured.
-    let runs_beside = !path.to_string().starts_with("initContainers") || container.restart_policy.is_some();
+    let runs_beside =
+        !path.to_string().starts_with("initContainers") || container.restart_policy.is_some();
     resources::of_container(
         &path.key("resources"),
         &needed,
@@ -119,12 +127,22 @@ fn kind(path: &Path, container: &Container, is_init: bool, report: &mut Report<'
         check_probe(&path.key(*key), *key == "readinessProbe", probe, report);
         if is_init && !is_sidecar {
             let help = "remove it, or make it a sidecar with `restartPolicy = \"Always\"`";
-            report.error("RB0153", path.key(*key), "an init container that ends cannot be probed", help);
+            report.error(
+                "RB0153",
+                path.key(*key),
+                "an init container that ends cannot be probed",
+                help,
+            );
         }
     }
     if is_init && !is_sidecar && container.lifecycle.is_some() {
         let help = "remove it, or make it a sidecar with `restartPolicy = \"Always\"`";
-        report.error("RB0153", path.key("lifecycle"), "an init container that ends has no hooks", help);
+        report.error(
+            "RB0153",
+            path.key("lifecycle"),
+            "an init container that ends has no hooks",
+            help,
+        );
     }
     if container.restart_policy.is_some() && !(is_init && is_sidecar) {
         let (message, help) = if is_init {
@@ -168,8 +186,12 @@ fn words(path: &Path, container: &Container, report: &mut Report<'_>) {
 }
 
 fn check_probe(path: &Path, is_readiness: bool, probe: &Probe, report: &mut Report<'_>) {
-    let handlers =
-        [probe.exec.is_some(), probe.grpc.is_some(), probe.http_get.is_some(), probe.tcp_socket.is_some()];
+    let handlers = [
+        probe.exec.is_some(),
+        probe.grpc.is_some(),
+        probe.http_get.is_some(),
+        probe.tcp_socket.is_some(),
+    ];
     if handlers.into_iter().filter(|handler| *handler).count() != 1 {
         let help = "keep one of `httpGet`, `tcpSocket`, `exec`, `grpc`";
         report.error("RB0154", path, "a probe has exactly one way to ask", help);
@@ -201,10 +223,12 @@ fn check_probe(path: &Path, is_readiness: bool, probe: &Probe, report: &mut Repo
 fn ports(settings: &Settings, report: &mut Report<'_>) {
     let mut taken: BTreeSet<(i64, String)> =
         ours(settings).into_iter().map(|port| (port, "TCP".to_owned())).collect();
-    let mut names: BTreeSet<String> = reserved::PORT_NAMES.iter().map(ToString::to_string).collect();
-    for (key, containers) in
-        [("initContainers", &settings.init_containers), ("extraContainers", &settings.extra_containers)]
-    {
+    let mut names: BTreeSet<String> =
+        reserved::PORT_NAMES.iter().map(ToString::to_string).collect();
+    for (key, containers) in [
+        ("initContainers", &settings.init_containers),
+        ("extraContainers", &settings.extra_containers),
+    ] {
         for (index, container) in containers.iter().enumerate() {
             for (at, port) in container.ports.iter().flatten().enumerate() {
                 let path = Path::of(key).index(index).key("ports").index(at);
@@ -245,10 +269,12 @@ fn check_port(
     }
     let Some(name) = &port.name else { return };
     if !is_port_name(name) {
-        let help = "write at most 15 lowercase letters, digits and `-`, at least one letter, no `--`";
+        let help =
+            "write at most 15 lowercase letters, digits and `-`, at least one letter, no `--`";
         report.error("RB0152", path.key("name"), "this is not a name that a port may have", help);
     } else if !names.insert(name.clone()) {
-        let message = format!("another port of the pod is called `{name}`, and Services find ports by name");
+        let message =
+            format!("another port of the pod is called `{name}`, and Services find ports by name");
         report.error("RB0152", path.key("name"), message, "choose another name");
     }
 }

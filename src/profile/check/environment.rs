@@ -22,13 +22,15 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     for (index, variable) in settings.extra_env.iter().enumerate() {
         let keys = keys_of(&variable.name);
         // A URL with a password can come from a Secret only here; it goes before the ConfigMap's.
-        let from_secret = variable.value_from.as_ref().is_some_and(|from| from.secret_key_ref.is_some());
+        let from_secret =
+            variable.value_from.as_ref().is_some_and(|from| from.secret_key_ref.is_some());
         if from_secret && variable.name == "PRICE_MIRROR_BASE_URL" {
             continue;
         }
         if is_proxy(&variable.name) {
             let path = path.index(index).key("name");
-            let message = format!("`{}` is a proxy for the whole relay: {PROXY_WHY}", variable.name);
+            let message =
+                format!("`{}` is a proxy for the whole relay: {PROXY_WHY}", variable.name);
             report.error("RB0307", path, message, PROXY_HELP);
         }
         if !keys.is_empty() || variable.name == POD_NAME {
@@ -70,10 +72,20 @@ fn is_variable(name: &str) -> bool {
 fn sources(path: &Path, variable: &EnvVar, report: &mut Report<'_>) {
     let Some(from) = &variable.value_from else { return };
     if variable.value.as_ref().is_some_and(|value| !value.is_empty()) {
-        report.error("RB0133", path, "`value` and `valueFrom` exclude each other", "keep one of them");
+        report.error(
+            "RB0133",
+            path,
+            "`value` and `valueFrom` exclude each other",
+            "keep one of them",
+        );
     }
-    let EnvVarSource { config_map_key_ref, field_ref, file_key_ref, resource_field_ref, secret_key_ref } =
-        from;
+    let EnvVarSource {
+        config_map_key_ref,
+        field_ref,
+        file_key_ref,
+        resource_field_ref,
+        secret_key_ref,
+    } = from;
     let count = [
         config_map_key_ref.is_some(),
         field_ref.is_some(),
@@ -86,16 +98,29 @@ fn sources(path: &Path, variable: &EnvVar, report: &mut Report<'_>) {
         report.error("RB0133", path.key("valueFrom"), "a variable has exactly one source", help);
     }
     if let Some(secret) = secret_key_ref {
-        reference(&path.key("valueFrom").key("secretKeyRef"), &secret.name, &secret.key, "a Secret", report);
+        reference(
+            &path.key("valueFrom").key("secretKeyRef"),
+            &secret.name,
+            &secret.key,
+            "a Secret",
+            report,
+        );
     }
     if let Some(map) = config_map_key_ref {
-        reference(&path.key("valueFrom").key("configMapKeyRef"), &map.name, &map.key, "a ConfigMap", report);
+        reference(
+            &path.key("valueFrom").key("configMapKeyRef"),
+            &map.name,
+            &map.key,
+            "a ConfigMap",
+            report,
+        );
     }
     let field = field_ref.as_ref().filter(|field| !is_field(&field.field_path));
     if field.is_some() {
         let path = path.key("valueFrom").key("fieldRef").key("fieldPath");
-        let help = "it is one of metadata.name, metadata.namespace, metadata.uid, metadata.labels['KEY'], \
-                    metadata.annotations['KEY'], spec.nodeName, spec.serviceAccountName, status.hostIP, status.podIP";
+        let help = "it is one of metadata.name, metadata.namespace, metadata.uid, \
+                    metadata.labels['KEY'], metadata.annotations['KEY'], spec.nodeName, \
+                    spec.serviceAccountName, status.hostIP, status.podIP";
         report.error("RB0133", path, "pods have no such field to refer to", help);
     }
 }
@@ -104,7 +129,12 @@ fn reference(path: &Path, object: &str, key: &str, what: &str, report: &mut Repo
     name(&path.key("name"), object, what, report);
     if key.parse::<DataKey>().is_err() {
         let help = "write letters, digits, `-`, `_` and `.`";
-        report.error("RB0105", path.key("key"), format!("this is not a key that {what} may have"), help);
+        report.error(
+            "RB0105",
+            path.key("key"),
+            format!("this is not a key that {what} may have"),
+            help,
+        );
     }
 }
 
@@ -136,8 +166,10 @@ fn credential(path: &Path, variable: &EnvVar, is_dev: bool, report: &mut Report<
         let message = format!("the credential `{}` stands here in clear text", variable.name);
         report.error("RB0204", path.key("value"), message, help);
     } else if sounds_secret(&variable.name) {
-        let message =
-            format!("`{}` sounds like a credential, and its value stands here in clear text", variable.name);
+        let message = format!(
+            "`{}` sounds like a credential, and its value stands here in clear text",
+            variable.name
+        );
         report.error("RB0204", path.key("value"), message, help);
     } else if variable.value.as_deref().is_some_and(holds_credential) {
         let message = format!("the value of `{}` holds a credential in clear text", variable.name);

@@ -15,11 +15,13 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
     for (one, image) in settings.images_used() {
         let path = one.path();
         if !names_registry(&image.reference) {
-            let message = format!("`{}` names no registry: nodes with CRI-O refuse it", image.reference);
+            let message =
+                format!("`{}` names no registry: nodes with CRI-O refuse it", image.reference);
             let help = format!("write `docker.io/{}`, or set `{path}.registry`", image.reference);
             report.warning("RB0423", format!("{path}.repository"), message, help);
         }
-        let (image, version) = (one.of(settings), one.default_tag(settings.release.app_version.as_str()));
+        let (image, version) =
+            (one.of(settings), one.default_tag(settings.release.app_version.as_str()));
         if image.digest.as_str().is_empty() {
             let tag = if image.tag.as_str().is_empty() { version } else { image.tag.as_str() };
             let is_pinned = profile.lock.is_some() && !tag.is_empty();
@@ -36,18 +38,29 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
     }
 }
 
-/// Checks the tag of an image without a digest; returns whether it names a version, which a registry may move.
+/// Checks the tag of an image without a digest; returns whether it names a version, which a
+/// registry may move.
 fn check_tag(path: &str, tag: &str, report: &mut Report<'_>) -> bool {
     let at = format!("{path}.tag");
     match tag {
         "" => {
             let message = "the image has no tag and no digest: nodes would pull `latest`";
-            report.error("RB0350", at, message, format!("set `{path}.digest`, or at least `{path}.tag`"));
+            report.error(
+                "RB0350",
+                at,
+                message,
+                format!("set `{path}.digest`, or at least `{path}.tag`"),
+            );
             false
         }
         "latest" => {
             let message = "`latest` can move";
-            report.warning("RB0403", at, message, format!("name a version, better `{path}.digest`"));
+            report.warning(
+                "RB0403",
+                at,
+                message,
+                format!("name a version, better `{path}.digest`"),
+            );
             false
         }
         _ => true,
@@ -59,11 +72,13 @@ fn warn_of_tags(profile: &Profile, movable: &[(&str, &str)], report: &mut Report
     let Some(((first, tag), others)) = movable.split_first() else { return };
     let mut message = format!("only the tag `{tag}` says what runs, and a registry may move it");
     if !others.is_empty() {
-        let others: Vec<String> = others.iter().map(|(path, tag)| format!("`{path}` (`{tag}`)")).collect();
+        let others: Vec<String> =
+            others.iter().map(|(path, tag)| format!("`{path}` (`{tag}`)")).collect();
         message = format!("{message}; the same is true of {}", others.join(", "));
     }
     let keys: Vec<String> = movable.iter().map(|(path, _)| format!("`{path}.digest`")).collect();
-    let help = format!("pin all images: relay-bundle lock {}; or set {}", profile.name, keys.join(", "));
+    let help =
+        format!("pin all images: relay-bundle lock {}; or set {}", profile.name, keys.join(", "));
     report.warning("RB0402", format!("{first}.digest"), message, help);
 }
 
@@ -103,8 +118,10 @@ fn digest_in_lock(
     }
     let locked = profile.locked(&image.source);
     if locked.is_none() {
-        let message =
-            format!("`{}` is not in the lock of the images, which lists this profile", image.source);
+        let message = format!(
+            "`{}` is not in the lock of the images, which lists this profile",
+            image.source
+        );
         let help = format!("look it up, with a network: relay-bundle lock {}", profile.name);
         report.error("RB0361", path.clone(), message, help);
     }

@@ -1,4 +1,5 @@
-//! Routes from outside: an Ingress or a Gateway's route that reaches the relay, and nothing that should be closed.
+//! Routes from outside: an Ingress or a Gateway's route that reaches the relay, and nothing that
+//! should be closed.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +43,8 @@ fn is_limited(settings: &Settings, report: &mut Report<'_>) -> bool {
     ];
     let lists = lists.map(|(path, found, limit)| (path.to_owned(), found, limit)).into_iter();
     let paths = ingress.hosts.iter().take(200).enumerate();
-    let paths = paths.map(|(index, host)| (format!("ingress.hosts[{index}].paths"), host.paths.len(), 100));
+    let paths =
+        paths.map(|(index, host)| (format!("ingress.hosts[{index}].paths"), host.paths.len(), 100));
     let mut is_limited = true;
     for (path, found, limit) in lists.chain(paths).filter(|(_, found, limit)| found > limit) {
         is_limited = false;
@@ -64,10 +66,16 @@ fn hosts(settings: &Settings, report: &mut Report<'_>) {
         let path = format!("ingress.hosts[{index}]");
         if !seen.insert(host.host.as_str()) {
             let message = format!("the host `{}` stands here twice", host.host);
-            report.error("RB0331", format!("{path}.host"), message, "put all paths of a host into one entry");
+            report.error(
+                "RB0331",
+                format!("{path}.host"),
+                message,
+                "put all paths of a host into one entry",
+            );
         }
         if host.host.as_str() == EXAMPLE_HOST && !settings.is_dev() {
-            let message = format!("`{EXAMPLE_HOST}` is the example of the defaults, not a host of yours");
+            let message =
+                format!("`{EXAMPLE_HOST}` is the example of the defaults, not a host of yours");
             report.warning(
                 "RB0407",
                 format!("{path}.host"),
@@ -99,12 +107,22 @@ fn tls(settings: &Settings, report: &mut Report<'_>) {
     let ingress = &settings.ingress;
     if ingress.tls.is_empty() && !settings.is_dev() {
         let message = "keys and passwords would cross the network in clear text, unless the controller has a certificate of its own";
-        report.warning("RB0405", "ingress.tls", message, "add { secretName = \"…\", hosts = [\"…\"] }");
+        report.warning(
+            "RB0405",
+            "ingress.tls",
+            message,
+            "add { secretName = \"…\", hosts = [\"…\"] }",
+        );
     }
     for (index, tls) in ingress.tls.iter().enumerate() {
         if tls.secret_name.as_ref().is_some_and(|name| name.as_str().is_empty()) {
             let path = format!("ingress.tls[{index}].secretName");
-            report.error("RB0337", path, "the name of the Secret is empty", "name it, or remove the key");
+            report.error(
+                "RB0337",
+                path,
+                "the name of the Secret is empty",
+                "name it, or remove the key",
+            );
         }
         for (at, host) in tls.hosts.iter().enumerate() {
             if !ingress.hosts.iter().any(|route| is_for(host, &route.host)) {
@@ -128,16 +146,21 @@ fn is_for(certificate: &RouteHost, route: &RouteHost) -> bool {
 
 /// D10: both together are refused by servers before 1.27, and mean two things on all.
 fn class(ingress: &Ingress, report: &mut Report<'_>) {
-    if !ingress.class_name.as_str().is_empty() && ingress.annotations.contains_key(CLASS_ANNOTATION) {
-        let message = format!("the class is named twice: here and by the annotation `{CLASS_ANNOTATION}`");
+    if !ingress.class_name.as_str().is_empty() && ingress.annotations.contains_key(CLASS_ANNOTATION)
+    {
+        let message =
+            format!("the class is named twice: here and by the annotation `{CLASS_ANNOTATION}`");
         report.error("RB0332", "ingress.className", message, "remove the annotation");
     }
 }
 
 fn blocked(blocked: &[UrlPath], hosts: &[IngressHost], report: &mut Report<'_>) {
     let normal = |path: &str| path.trim_end_matches('/').to_ascii_lowercase();
-    let routes: BTreeSet<String> =
-        hosts.iter().flat_map(|host| &host.paths).map(|route| normal(route.path.as_str())).collect();
+    let routes: BTreeSet<String> = hosts
+        .iter()
+        .flat_map(|host| &host.paths)
+        .map(|route| normal(route.path.as_str()))
+        .collect();
     let covers = |blocked: &str, route: &str| {
         route.strip_prefix(blocked).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
@@ -146,9 +169,15 @@ fn blocked(blocked: &[UrlPath], hosts: &[IngressHost], report: &mut Report<'_>) 
         let place = format!("ingress.blockedPaths[{index}]");
         let text = path.as_str();
         if text == "/" {
-            report.error("RB0334", place.as_str(), "this would block everything", "name the paths to block");
+            report.error(
+                "RB0334",
+                place.as_str(),
+                "this would block everything",
+                "name the paths to block",
+            );
         } else if text.ends_with('/') {
-            let message = "a path blocks everything below it and is written without a slash at its end";
+            let message =
+                "a path blocks everything below it and is written without a slash at its end";
             report.error(
                 "RB0334",
                 place.as_str(),
@@ -157,7 +186,12 @@ fn blocked(blocked: &[UrlPath], hosts: &[IngressHost], report: &mut Report<'_>) 
             );
         }
         if !seen.insert(normal(text)) {
-            report.error("RB0334", place.as_str(), "this path stands here twice", "keep one of them");
+            report.error(
+                "RB0334",
+                place.as_str(),
+                "this path stands here twice",
+                "keep one of them",
+            );
         }
         let open = routes.iter().find(|route| text != "/" && covers(&normal(text), route));
         if let Some(route) = open {
@@ -176,11 +210,17 @@ fn gateway(settings: &Settings, report: &mut Report<'_>) {
     }
     if gateway.parent_refs.is_empty() {
         let help = "add { name = \"…\", namespace = \"…\" } of your Gateway";
-        report.error("RB0335", "gateway.parentRefs", "a route without a Gateway leads nowhere", help);
+        report.error(
+            "RB0335",
+            "gateway.parentRefs",
+            "a route without a Gateway leads nowhere",
+            help,
+        );
     }
     for (index, parent) in gateway.parent_refs.iter().enumerate() {
         let section = parent.section_name.as_ref().is_some_and(|name| name.as_str().is_empty());
-        for (key, is_empty) in [("name", parent.name.as_str().is_empty()), ("sectionName", section)] {
+        for (key, is_empty) in [("name", parent.name.as_str().is_empty()), ("sectionName", section)]
+        {
             if is_empty {
                 let path = format!("gateway.parentRefs[{index}].{key}");
                 report.error("RB0335", path, "the name is empty", "write the name");
@@ -191,7 +231,8 @@ fn gateway(settings: &Settings, report: &mut Report<'_>) {
     for (index, host) in gateway.hostnames.iter().enumerate() {
         let is_twice = !seen.insert(host);
         if is_twice || host.as_str().is_empty() {
-            let message = if is_twice { "this host stands here twice" } else { "the host is empty" };
+            let message =
+                if is_twice { "this host stands here twice" } else { "the host is empty" };
             let help = "remove it; without any host the Gateway's own apply";
             report.error("RB0331", format!("gateway.hostnames[{index}]"), message, help);
         }

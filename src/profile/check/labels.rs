@@ -17,8 +17,8 @@ type Map = BTreeMap<String, String>;
 /// What the API server takes in all annotations of an object.
 const ANNOTATION_BYTES_MAX: usize = 256 << 10;
 
-const KEY_RULE: &str = "a key is `name` or `prefix.example/name`; the name has at most 63 letters, digits, `-`, `_` and `.`, with a letter or \
-     digit at both ends";
+const KEY_RULE: &str = "a key is `name` or `prefix.example/name`; the name has at most 63 letters, \
+     digits, `-`, `_` and `.`, with a letter or digit at both ends";
 const VALUE_RULE: &str =
     "a value has at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends";
 
@@ -60,10 +60,20 @@ fn labels(path: &str, map: &Map, report: &mut Report<'_>) {
 fn label_map(path: &Path, map: &Map, report: &mut Report<'_>) {
     for (key, value) in map {
         if !is_qualified_name(key) {
-            report.error("RB0102", path.key(key), "the key is not one that a label may have", KEY_RULE);
+            report.error(
+                "RB0102",
+                path.key(key),
+                "the key is not one that a label may have",
+                KEY_RULE,
+            );
         }
         if !is_label_value(value) {
-            report.error("RB0102", path.key(key), "the value is not one that a label may have", VALUE_RULE);
+            report.error(
+                "RB0102",
+                path.key(key),
+                "the value is not one that a label may have",
+                VALUE_RULE,
+            );
         }
     }
 }
@@ -84,7 +94,12 @@ fn annotations(path: &str, map: &Map, report: &mut Report<'_>) {
     for key in map.keys() {
         // Unlike labels, annotations may have upper case in their prefix.
         if !is_qualified_name(&key.to_lowercase()) {
-            report.error("RB0102", path.key(key), "the key is not one that an annotation may have", KEY_RULE);
+            report.error(
+                "RB0102",
+                path.key(key),
+                "the key is not one that an annotation may have",
+                KEY_RULE,
+            );
         }
         if reserved::ANNOTATION_PREFIXES.iter().any(|prefix| key.starts_with(prefix)) {
             let message = "this annotation is the bundle's own: it decides when pods restart";
@@ -93,7 +108,8 @@ fn annotations(path: &str, map: &Map, report: &mut Report<'_>) {
     }
     let bytes: usize = map.iter().map(|(key, value)| key.len() + value.len()).sum();
     if bytes > ANNOTATION_BYTES_MAX {
-        let message = format!("the annotations have {bytes} bytes; Kubernetes takes {ANNOTATION_BYTES_MAX}");
+        let message =
+            format!("the annotations have {bytes} bytes; Kubernetes takes {ANNOTATION_BYTES_MAX}");
         report.error("RB0104", &path, message, "keep large texts in a ConfigMap of your own");
     }
 }
@@ -102,8 +118,7 @@ fn annotations(path: &str, map: &Map, report: &mut Report<'_>) {
 fn credentials(path: &str, map: &Map, report: &mut Report<'_>) {
     for (key, _) in map.iter().filter(|(_, value)| holds_credential(value)) {
         let message = "the annotation holds a credential in clear text";
-        let help =
-            "remove the credential, and name a Secret in the annotation that the controller reads instead";
+        let help = "remove the credential, and name a Secret in the annotation that the controller reads instead";
         report.error("RB0204", Path::of(path).key(key), message, help);
     }
 }
@@ -123,7 +138,8 @@ fn pull_secrets(settings: &Settings, report: &mut Report<'_>) {
 /// Checks the name of an object in a fragment.
 pub(super) fn name(path: &Path, name: &str, what: &str, report: &mut Report<'_>) {
     if !is_subdomain(name) {
-        let help = "write lowercase letters, digits, `-` and `.`, with a letter or digit at both ends";
+        let help =
+            "write lowercase letters, digits, `-` and `.`, with a letter or digit at both ends";
         report.error("RB0105", path, format!("this is not a name that {what} may have"), help);
     }
 }
@@ -153,7 +169,12 @@ pub(super) fn requirement(
     report: &mut Report<'_>,
 ) {
     if !is_qualified_name(key) {
-        report.error("RB0102", path.key("key"), "the key is not one that a label may have", KEY_RULE);
+        report.error(
+            "RB0102",
+            path.key("key"),
+            "the key is not one that a label may have",
+            KEY_RULE,
+        );
     }
     let wrong = match operator {
         _ if !operators.contains(&operator) => {

@@ -40,7 +40,8 @@ pub(super) fn check(settings: &mut Settings, report: &mut Report<'_>) {
 fn extra_fields(settings: &Settings, report: &mut Report<'_>) {
     let path = Path::of("storage.logs.fluentbit.extraFields");
     for (index, field) in settings.storage.logs.fluentbit.extra_fields.iter().enumerate() {
-        let message = format!("`{field}` leaves the pod as the relay writes it: {}", content(field.as_str()));
+        let message =
+            format!("`{field}` leaves the pod as the relay writes it: {}", content(field.as_str()));
         let help = "remove it, unless all readers of the logs may read that";
         report.warning("RB0505", path.index(index), message, help);
     }
@@ -50,8 +51,8 @@ fn extra_fields(settings: &Settings, report: &mut Report<'_>) {
 fn content(field: &str) -> &'static str {
     match field {
         "req" | "res" | "query" | "body" => {
-            "it holds bodies and queries, with passwords, sessions, API keys and prompts: all readers of the logs could \
-             become administrators"
+            "it holds bodies and queries, with passwords, sessions, API keys and prompts: all \
+             readers of the logs could become administrators"
         }
         "msg" | "stack" | "url" => {
             "it may hold passwords, sessions and API keys, which are cut out otherwise"
@@ -60,7 +61,8 @@ fn content(field: &str) -> &'static str {
     }
 }
 
-/// The first relay whose log files are JSON: of other lines none leaves the pod, because nothing tells what they hold.
+/// The first relay whose log files are JSON: of other lines none leaves the pod, because nothing
+/// tells what they hold.
 const FIRST_JSON: (u32, u32, u32) = (1, 1, 273);
 
 fn format(settings: &Settings, report: &mut Report<'_>) {
@@ -70,8 +72,7 @@ fn format(settings: &Settings, report: &mut Report<'_>) {
     };
     if relay_version(tag).is_some_and(|version| version < FIRST_JSON) {
         let message = "the log files of this relay are text, of which nothing leaves the pod";
-        let help =
-            "use v1.1.273 or newer, or `storage.logs.mode = \"emptyDir\"` and the relay's standard output";
+        let help = "use v1.1.273 or newer, or `storage.logs.mode = \"emptyDir\"` and the relay's standard output";
         report.warning("RB0506", path, message, help);
     }
 }
@@ -85,7 +86,8 @@ fn relay_version(tag: &str) -> Option<(u32, u32, u32)> {
     }
 }
 
-/// The name of an annotation has at most 63 characters, and the one with a secret's revision starts with `secret-`.
+/// The name of an annotation has at most 63 characters, and the one with a secret's revision starts
+/// with `secret-`.
 const SECRET_NAME_MAX: usize = 63 - "secret-".len();
 
 /// The names of a secret's variable, key and annotation follow from its property.
@@ -94,7 +96,8 @@ fn secrets(settings: &Settings, report: &mut Report<'_>) {
     for purpose in settings.output_secrets() {
         let Purpose::Output { property, .. } = &purpose else { continue };
         let written = settings.storage.logs.fluentbit.output.config.keys();
-        let written = written.into_iter().find(|key| key.to_lowercase() == *property).unwrap_or(property);
+        let written =
+            written.into_iter().find(|key| key.to_lowercase() == *property).unwrap_or(property);
         let path = Path::of(CONFIG).key(written);
         let name = purpose.data_key();
         if name.len() > SECRET_NAME_MAX {
@@ -105,8 +108,7 @@ fn secrets(settings: &Settings, report: &mut Report<'_>) {
             report.error("RB0502", &path, message, "is the property spelt right?");
         }
         if !seen.insert(name) {
-            let message =
-                "another property differs from this one in `.`, `_` and `-` only, and both are secrets";
+            let message = "another property differs from this one in `.`, `_` and `-` only, and both are secrets";
             report.error("RB0502", &path, message, "keep the one that is spelt right");
         }
     }
@@ -119,8 +121,14 @@ fn version(settings: &Settings, report: &mut Report<'_>) -> Option<Version> {
         // Without a tag and a digest there is an error of its own.
         Ok(None) if image.tag.as_str().is_empty() => None,
         Ok(None) => {
-            let message = format!("the tag `{}` does not say which version of Fluent Bit it is", image.tag);
-            report.warning("RB0501", IMAGE_TAG, message, "a tag such as `5.1.1` lets its options be checked");
+            let message =
+                format!("the tag `{}` does not say which version of Fluent Bit it is", image.tag);
+            report.warning(
+                "RB0501",
+                IMAGE_TAG,
+                message,
+                "a tag such as `5.1.1` lets its options be checked",
+            );
             None
         }
         Err(too_old) => {
@@ -133,7 +141,8 @@ fn version(settings: &Settings, report: &mut Report<'_>) -> Option<Version> {
 fn modes(settings: &Settings, report: &mut Report<'_>) {
     let logs = &settings.storage.logs;
     if logs.mode == LogMode::Forward && !logs.fluentbit.enabled {
-        let message = "without its sidecar the mode `forward` forwards nothing: logs go with the pod";
+        let message =
+            "without its sidecar the mode `forward` forwards nothing: logs go with the pod";
         let help = "set it to true, or `storage.logs.mode = \"emptyDir\"`";
         report.warning("RB0404", "storage.logs.fluentbit.enabled", message, help);
     }

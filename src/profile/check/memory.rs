@@ -10,29 +10,37 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
 
 fn heap(settings: &Settings, report: &mut Report<'_>) {
     let limit = resources::memory_limit(&settings.resources);
-    let wanted = settings.config.node_max_old_space_mb.map(|mebibytes| i128::from(mebibytes.get()) << 20);
+    let wanted =
+        settings.config.node_max_old_space_mb.map(|mebibytes| i128::from(mebibytes.get()) << 20);
     match (limit, wanted) {
         (Some(limit), Some(wanted)) if wanted >= limit => {
-            let message =
-                "the heap fills the container's whole memory limit: it would be killed, not collected";
-            let help = "write about 75 % of `resources.limits.memory`, leave it out, or raise the limit";
+            let message = "the heap fills the container's whole memory limit: it would be killed, not collected";
+            let help =
+                "write about 75 % of `resources.limits.memory`, leave it out, or raise the limit";
             report.error("RB0305", "config.nodeMaxOldSpaceMb", message, help);
         }
         (Some(limit), _) if limit < RELAY_BYTES_MIN => {
-            let message =
-                "the relay alone needs about 150 MiB, and each large request several times its size";
-            report.error("RB0305", "resources.limits", message, "set `resources.limits.memory` to \"1Gi\"");
+            let message = "the relay alone needs about 150 MiB, and each large request several times its size";
+            report.error(
+                "RB0305",
+                "resources.limits",
+                message,
+                "set `resources.limits.memory` to \"1Gi\"",
+            );
         }
         _ => {}
     }
 }
 
-/// Bodies are parsed, and kept as text for the log, before an API key is checked: anybody can send them.
+/// Bodies are parsed, and kept as text for the log, before an API key is checked: anybody can send
+/// them.
 fn bodies(settings: &Settings, report: &mut Report<'_>) {
     let limit = resources::memory_limit(&settings.resources);
-    let heap_bytes = settings.config.node_max_old_space_mb.map(|mebibytes| i128::from(mebibytes.get()) << 20);
+    let heap_bytes =
+        settings.config.node_max_old_space_mb.map(|mebibytes| i128::from(mebibytes.get()) << 20);
     // The heap has three quarters of the limit by default; a smaller one is as a smaller limit.
-    let Some(memory) = [limit, heap_bytes.map(|bytes| bytes * 4 / 3)].into_iter().flatten().min() else {
+    let Some(memory) = [limit, heap_bytes.map(|bytes| bytes * 4 / 3)].into_iter().flatten().min()
+    else {
         return;
     };
     let body = i128::from(settings.config.request_max_size_mb.get()) << 20;
@@ -42,12 +50,13 @@ fn bodies(settings: &Settings, report: &mut Report<'_>) {
     }
     let needed = (needed >> 20) + 1;
     let message = format!(
-        "two requests of this size need {needed} MiB of memory, and the relay has {}: clients without a valid API key \
-         could end it",
+        "two requests of this size need {needed} MiB of memory, and the relay has {}: clients \
+         without a valid API key could end it",
         memory >> 20
     );
     let largest = ((memory - IDLE_BYTES) * 10 / (BODIES_MIN * BODY_TENTHS)) >> 20;
-    let smaller = if largest > 0 { format!(", or this to {largest} or less") } else { String::new() };
+    let smaller =
+        if largest > 0 { format!(", or this to {largest} or less") } else { String::new() };
     let without = heap_bytes.map_or("", |_| " without `config.nodeMaxOldSpaceMb`");
     let help = format!("set `resources.limits.memory` to \"{needed}Mi\" or more{without}{smaller}");
     report.warning("RB0421", "config.requestMaxSizeMb", message, help);
@@ -55,10 +64,12 @@ fn bodies(settings: &Settings, report: &mut Report<'_>) {
 
 /// The memory of the relay without requests.
 const IDLE_BYTES: i128 = 110 << 20;
-/// The memory that a body takes, in tenths of its size, where several are on their way; a single one takes 7 times its size.
+/// The memory that a body takes, in tenths of its size, where several are on their way; a single
+/// one takes 7 times its size.
 const BODY_TENTHS: i128 = 37;
 /// The number of bodies at once that the memory must have room for.
 const BODIES_MIN: i128 = 2;
 
-/// Below this the relay is killed after a few requests: seen with 107 MiB at the start and 149 MiB after 120 requests.
+/// Below this the relay is killed after a few requests: seen with 107 MiB at the start and 149 MiB
+/// after 120 requests.
 const RELAY_BYTES_MIN: i128 = 192 << 20;

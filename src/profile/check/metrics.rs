@@ -18,7 +18,8 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     if monitor.exporter.enabled {
         endpoint(monitor, report);
     } else {
-        let message = "the relay's figures are JSON, which Prometheus cannot read: the target will be down";
+        let message =
+            "the relay's figures are JSON, which Prometheus cannot read: the target will be down";
         report.warning("RB0410", "serviceMonitor.exporter.enabled", message, "set it to true");
     }
     found(settings, report);
@@ -30,7 +31,8 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
 fn times(monitor: &ServiceMonitor, report: &mut Report<'_>) {
     let timeout = prometheus_milliseconds(monitor.scrape_timeout.as_str());
     if timeout > prometheus_milliseconds(monitor.interval.as_str()) {
-        let message = format!("a scrape may not take longer than the interval, {}", monitor.interval);
+        let message =
+            format!("a scrape may not take longer than the interval, {}", monitor.interval);
         report.error(
             "RB0340",
             "serviceMonitor.scrapeTimeout",
@@ -58,7 +60,8 @@ fn found(settings: &Settings, report: &mut Report<'_>) {
     let names: BTreeSet<&str> = selector.match_names.iter().map(Label::as_str).collect();
     let release = settings.release.namespace.as_str();
     if !selector.any && !names.is_empty() && !names.contains(release) {
-        let message = format!("the Service is in the namespace `{release}`, which is not among these");
+        let message =
+            format!("the Service is in the namespace `{release}`, which is not among these");
         let help = format!(
             "add \"{release}\" to `serviceMonitor.namespaceSelector.matchNames`, or remove the selector"
         );
@@ -66,7 +69,8 @@ fn found(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// Beside Prometheus, a monitor is accepted by a verifier only if it leads to the release and nowhere else.
+/// Beside Prometheus, a monitor is accepted by a verifier only if it leads to the release and
+/// nowhere else.
 fn elsewhere(settings: &Settings, report: &mut Report<'_>) {
     let (monitor, release) = (&settings.service_monitor, &settings.release.namespace);
     if monitor.namespace.as_ref().is_none_or(|namespace| namespace == release) {
@@ -74,17 +78,22 @@ fn elsewhere(settings: &Settings, report: &mut Report<'_>) {
     }
     let selector = &monitor.namespace_selector;
     if selector.any || selector.match_names.iter().any(|name| name != release) {
-        let message = "a ServiceMonitor outside the release's namespace may select no other namespace";
+        let message =
+            "a ServiceMonitor outside the release's namespace may select no other namespace";
         let help = "remove the selector: the release's namespace is selected where needed";
         report.error("RB0344", "serviceMonitor.namespaceSelector", message, help);
     }
     for (index, step) in monitor.relabelings.iter().enumerate() {
         let action = (step.action == Some(RelabelAction::Labelmap)).then_some("labelmap");
         if redirects(action, step.target_label.as_deref()) {
-            let message =
-                "a ServiceMonitor outside the release's namespace may not change where Prometheus looks";
+            let message = "a ServiceMonitor outside the release's namespace may not change where Prometheus looks";
             let help = "write labels that do not begin with `__`, or leave the ServiceMonitor in the release's namespace";
-            report.error("RB0344", Path::of("serviceMonitor.relabelings").index(index), message, help);
+            report.error(
+                "RB0344",
+                Path::of("serviceMonitor.relabelings").index(index),
+                message,
+                help,
+            );
         }
     }
 }
@@ -94,7 +103,8 @@ fn relabelings(path: &str, steps: &[Relabeling], report: &mut Report<'_>) {
     for (index, step) in steps.iter().enumerate() {
         let path = Path::of(path).index(index);
         let action = step.action.unwrap_or(Replace);
-        let writes = matches!(action, Replace | Hashmod | Lowercase | Uppercase | Keepequal | Dropequal);
+        let writes =
+            matches!(action, Replace | Hashmod | Lowercase | Uppercase | Keepequal | Dropequal);
         if writes && step.target_label.as_ref().is_none_or(String::is_empty) {
             let message = "this action needs the label that it writes or compares";
             report.error("RB0343", &path, message, "add `targetLabel`");
@@ -102,7 +112,8 @@ fn relabelings(path: &str, steps: &[Relabeling], report: &mut Report<'_>) {
         if action == Hashmod && step.modulus.is_none() {
             report.error("RB0343", &path, "the action `hashmod` needs a divisor", "add `modulus`");
         }
-        for (at, label) in step.source_labels.iter().enumerate().filter(|(_, label)| !is_metric_label(label))
+        for (at, label) in
+            step.source_labels.iter().enumerate().filter(|(_, label)| !is_metric_label(label))
         {
             let message = format!("`{}` is not a label of Prometheus", label.escape_debug());
             let help = "write letters, digits and `_`, not starting with a digit";

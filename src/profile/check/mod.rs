@@ -1,6 +1,8 @@
-//! Rules between keys, and rules of values that their types do not carry. Each finding has its code in `codes.md`.
+//! Rules between keys, and rules of values that their types do not carry. Each finding has its code
+//! in `codes.md`.
 //!
-//! One file an area. A rule looks at typed settings and says what is wrong, where, and which key to change.
+//! One file an area. A rule looks at typed settings and says what is wrong, where, and which key to
+//! change.
 
 mod containers;
 mod environment;
@@ -35,9 +37,16 @@ use super::resolve::Profile;
 use super::settings::Settings;
 
 /// Checks a typed profile; reads the encrypted files that it names.
-pub fn check(profile: &mut Profile, tree: &Node, files: &dyn ProfileFiles, diagnostics: &mut Diagnostics) {
-    // Where a text could not be read, a default may stand in for what was meant: nothing is said about defaults then.
-    let is_whole = !diagnostics.iter().any(|finding| ["RB0001", "RB0007", "RB0008"].contains(&finding.code));
+pub fn check(
+    profile: &mut Profile,
+    tree: &Node,
+    files: &dyn ProfileFiles,
+    diagnostics: &mut Diagnostics,
+) {
+    // Where a text could not be read, a default may stand in for what was meant: nothing is said
+    // about defaults then.
+    let is_whole =
+        !diagnostics.iter().any(|finding| ["RB0001", "RB0007", "RB0008"].contains(&finding.code));
     let broken = diagnostics.iter().filter(|finding| LANGUAGE.contains(&finding.code));
     let broken = broken.filter_map(|finding| innermost_item(finding.path.as_ref()?)).collect();
     let refused = diagnostics.iter().filter(|finding| REFUSED.contains(&finding.code));
@@ -87,11 +96,12 @@ fn innermost_item(path: &Path) -> Option<Path> {
     Some(Path(path.0[..=last].to_vec()))
 }
 
-/// Returns whether what is at `path` is not what was written, because the value at `refused` was taken out: it is that
-/// value, inside of it, or the array that it was an item of.
+/// Returns whether what is at `path` is not what was written, because the value at `refused` was
+/// taken out: it is that value, inside of it, or the array that it was an item of.
 fn stands_in(path: &Path, refused: &Path) -> bool {
-    let is_item_of =
-        || refused.starts_with(path) && matches!(refused.0.get(path.0.len()), Some(Segment::Index(_)));
+    let is_item_of = || {
+        refused.starts_with(path) && matches!(refused.0.get(path.0.len()), Some(Segment::Index(_)))
+    };
     path.starts_with(refused) || is_item_of()
 }
 
@@ -100,7 +110,8 @@ struct Report<'a> {
     tree: &'a Node,
     /// Whether every text was read to its end.
     is_whole: bool,
-    /// Items of arrays with a key that could not be read: what they lack may be what that key was meant to be.
+    /// Items of arrays with a key that could not be read: what they lack may be what that key was
+    /// meant to be.
     broken: BTreeSet<Path>,
     /// The values that were refused.
     refused: BTreeSet<Path>,

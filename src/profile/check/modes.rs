@@ -48,9 +48,12 @@ fn problem(mode: i64, written: &str) -> Option<(String, String)> {
         let message = if is_taken {
             format!("{mode} is decimal: the mode would be 0o{mode:o}")
         } else {
-            format!("{mode} is decimal: the mode would be 0o{mode:o}, and Kubernetes takes at most 0o777")
+            format!(
+                "{mode} is decimal: the mode would be 0o{mode:o}, and Kubernetes takes at most 0o777"
+            )
         };
-        let keep = if is_taken { format!(", or `0o{mode:o}` if that is meant") } else { String::new() };
+        let keep =
+            if is_taken { format!(", or `0o{mode:o}` if that is meant") } else { String::new() };
         return Some((message, format!("write `0o{meant:o}`{keep}")));
     }
     let message = format!("{mode} is not a mode that Kubernetes takes");

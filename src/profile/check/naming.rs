@@ -7,8 +7,8 @@ use crate::profile::settings::{LogMode, Settings};
 
 use super::Report;
 
-/// The longest suffix makes `<name>-fluent-bit-config-<10 digits>`, which must fit into 100 bytes of a bundle's path with
-/// its folder, phase and kind; a Service's name `<name>-blocked` into 63.
+/// The longest suffix makes `<name>-fluent-bit-config-<10 digits>`, which must fit into 100 bytes
+/// of a bundle's path with its folder, phase and kind; a Service's name `<name>-blocked` into 63.
 const FULL_NAME_MAX: usize = 50;
 
 pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
@@ -50,17 +50,22 @@ fn duplicates(settings: &Settings, names: &Names) -> Vec<(&'static str, String)>
     let of_redis = |name: String| Some(name).filter(|_| settings.redis.enabled);
     let account = Some(settings.service_account.name.as_str()).filter(|name| !name.is_empty());
     let existing = settings.redis.persistence.existing_claim.as_str();
-    let claim_of_redis = if existing.is_empty() { format!("{redis}-data") } else { existing.to_owned() };
+    let claim_of_redis =
+        if existing.is_empty() { format!("{redis}-data") } else { existing.to_owned() };
     let objects = [
         ("Service", Some(full.clone())),
         ("Service", settings.has_exporter().then(|| format!("{full}-metrics"))),
         (
             "Service",
-            (settings.ingress.enabled || settings.gateway.enabled).then(|| format!("{full}-blocked")),
+            (settings.ingress.enabled || settings.gateway.enabled)
+                .then(|| format!("{full}-blocked")),
         ),
         ("Service", of_redis(redis.clone())),
         ("Service", of_redis(names.redis_headless())),
-        ("ServiceAccount", settings.service_account.create.then(|| account.unwrap_or(full).to_owned())),
+        (
+            "ServiceAccount",
+            settings.service_account.create.then(|| account.unwrap_or(full).to_owned()),
+        ),
         ("ServiceAccount", of_redis(redis.clone())),
         (
             "PersistentVolumeClaim",
@@ -70,7 +75,10 @@ fn duplicates(settings: &Settings, names: &Names) -> Vec<(&'static str, String)>
             "PersistentVolumeClaim",
             settings.storage.data.external.enabled.then(|| format!("{full}-external-data")),
         ),
-        ("PersistentVolumeClaim", of_redis(claim_of_redis).filter(|_| settings.redis.persistence.enabled)),
+        (
+            "PersistentVolumeClaim",
+            of_redis(claim_of_redis).filter(|_| settings.redis.persistence.enabled),
+        ),
     ];
     let mut seen: BTreeMap<(&str, String), usize> = BTreeMap::new();
     for (kind, name) in objects {

@@ -33,16 +33,17 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// The default finds the namespace of DNS by a label that Kubernetes sets itself, but only from 1.21 on; peers that a
-/// profile writes are checked by `versions`.
+/// The default finds the namespace of DNS by a label that Kubernetes sets itself, but only from
+/// 1.21 on; peers that a profile writes are checked by `versions`.
 fn dns_of_old_clusters(settings: &Settings, report: &mut Report<'_>) {
     let version = settings.kubernetes.version;
     if !version.at_least(21) && !report.is_written("networkPolicy.dns.peers") {
         let message = format!(
             "Kubernetes {version} does not label namespaces with `kubernetes.io/metadata.name`, so no name would resolve"
         );
-        let help = "select the namespace of DNS by a label that it has, such as [{ namespaceSelector = {}, podSelector = \
-                    { matchLabels = { k8s-app = \"kube-dns\" } } }]";
+        let help = "select the namespace of DNS by a label that it has, such as [{ \
+                    namespaceSelector = {}, podSelector = { matchLabels = { k8s-app = \"kube-dns\" \
+                    } } }]";
         report.error("RB0372", "networkPolicy.dns.peers", message, help);
     }
 }
@@ -53,16 +54,21 @@ fn service(settings: &Settings, report: &mut Report<'_>) {
     if let Some(port) = service.node_port {
         if service.kind == ServiceType::ClusterIP {
             let help = "set `service.type` to \"NodePort\" or \"LoadBalancer\", or remove it";
-            report.error("RB0336", "service.nodePort", "a ClusterIP Service has no port on the nodes", help);
+            report.error(
+                "RB0336",
+                "service.nodePort",
+                "a ClusterIP Service has no port on the nodes",
+                help,
+            );
         } else if !(30_000..=32_767).contains(&port.get()) {
-            let message =
-                "clusters hand out 30000 to 32767 unless configured otherwise, and refuse other ports";
+            let message = "clusters hand out 30000 to 32767 unless configured otherwise, and refuse other ports";
             report.warning("RB0408", "service.nodePort", message, "choose a port in that range");
         }
     }
     if !service.load_balancer_ip.as_str().is_empty() {
         if balanced {
-            let message = "the field is deprecated since Kubernetes 1.24, and providers may ignore it";
+            let message =
+                "the field is deprecated since Kubernetes 1.24, and providers may ignore it";
             report.warning(
                 "RB0409",
                 "service.loadBalancerIP",
@@ -96,7 +102,12 @@ fn peers(path: &Path, peers: &[NetworkPolicyPeer], report: &mut Report<'_>) {
         let selects = peer.pod_selector.is_some() || peer.namespace_selector.is_some();
         if peer.ip_block.is_some() == selects {
             let help = "write either `ipBlock`, or `podSelector` and `namespaceSelector`; an empty selector means all";
-            report.error("RB0173", &path, "a peer is either a range of addresses or selectors", help);
+            report.error(
+                "RB0173",
+                &path,
+                "a peer is either a range of addresses or selectors",
+                help,
+            );
         }
         if let Some(block) = &peer.ip_block {
             ip_block(&path.key("ipBlock"), block, report);
@@ -142,8 +153,9 @@ fn contains(cidr: &str, address: IpAddr) -> bool {
         IpAddr::V4(address) => (true, u128::from(address.to_bits()) << 96),
         IpAddr::V6(address) => (false, address.to_bits()),
     };
-    network(cidr)
-        .is_some_and(|(is_v4, network, bits)| (is_v4, network & mask(bits)) == (host.0, host.1 & mask(bits)))
+    network(cidr).is_some_and(|(is_v4, network, bits)| {
+        (is_v4, network & mask(bits)) == (host.0, host.1 & mask(bits))
+    })
 }
 
 fn mask(bits: u32) -> u128 {
@@ -193,9 +205,11 @@ fn egress(settings: &Settings, report: &mut Report<'_>) {
     let rules = &settings.network_policy.egress_to;
     let place = "networkPolicy.egressTo";
     if !settings.redis.enabled {
-        let (host, port) = (settings.external_redis.host.as_str(), settings.external_redis.port.get());
+        let (host, port) =
+            (settings.external_redis.host.as_str(), settings.external_redis.port.get());
         if !rules.iter().any(|rule| lets_through(rule, host, port)) {
-            let message = format!("no rule lets the relay reach its Redis, port {port} of `{host}`");
+            let message =
+                format!("no rule lets the relay reach its Redis, port {port} of `{host}`");
             let help = format!(
                 "add a rule such as {{ to = [{{ ipBlock = {{ cidr = \"10.0.0.0/8\" }} }}], ports = [{{ port = {port} }}] }}"
             );
@@ -232,7 +246,8 @@ fn egress(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// Returns whether a rule may let through a connection to `host`; selectors and names are given the benefit of the doubt.
+/// Returns whether a rule may let through a connection to `host`; selectors and names are given the
+/// benefit of the doubt.
 fn lets_through(rule: &NetworkPolicyEgressRule, host: &str, port: i64) -> bool {
     let address = host.parse::<IpAddr>().ok();
     let reaches = |peer: &NetworkPolicyPeer| match (&peer.ip_block, address) {
@@ -253,6 +268,7 @@ fn lets_through(rule: &NetworkPolicyEgressRule, host: &str, port: i64) -> bool {
             _ => true,
         }
     };
-    let (peers, ports) = (rule.to.as_deref().unwrap_or_default(), rule.ports.as_deref().unwrap_or_default());
+    let (peers, ports) =
+        (rule.to.as_deref().unwrap_or_default(), rule.ports.as_deref().unwrap_or_default());
     (peers.is_empty() || peers.iter().any(reaches)) && (ports.is_empty() || ports.iter().any(opens))
 }

@@ -1,15 +1,17 @@
-//! Every pod meets the Pod Security Standard *restricted*: what a profile sets must not take that away.
+//! Every pod meets the Pod Security Standard *restricted*: what a profile sets must not take that
+//! away.
 //!
-//! Missing fields need no rule: rendering lays the profile's security contexts over restricted ones.
+//! Missing fields need no rule: rendering lays the profile's security contexts over restricted
+//! ones.
 
 use k8s_openapi::api::core::v1::{
-    AppArmorProfile, Container, Lifecycle, LifecycleHandler, PodSecurityContext, Probe, SELinuxOptions,
-    SeccompProfile, SecurityContext,
+    AppArmorProfile, Container, Lifecycle, LifecycleHandler, PodSecurityContext, Probe,
+    SELinuxOptions, SeccompProfile, SecurityContext,
 };
 
 use crate::model::restricted::{
-    CAPABILITIES_DROPPED, CAPABILITY_ADDED, PROC_MOUNT, SYSCTLS, is_app_armor, is_confining, is_seccomp,
-    is_selinux,
+    CAPABILITIES_DROPPED, CAPABILITY_ADDED, PROC_MOUNT, SYSCTLS, is_app_armor, is_confining,
+    is_seccomp, is_selinux,
 };
 use crate::profile::node::Path;
 use crate::profile::settings::Settings;
@@ -24,9 +26,10 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     pod(&Path::of("podSecurityContext"), &settings.pod_security_context, report);
     container_context(&Path::of("securityContext"), &settings.security_context, report);
     annotations(settings, report);
-    for (key, containers) in
-        [("initContainers", &settings.init_containers), ("extraContainers", &settings.extra_containers)]
-    {
+    for (key, containers) in [
+        ("initContainers", &settings.init_containers),
+        ("extraContainers", &settings.extra_containers),
+    ] {
         for (index, one) in containers.iter().enumerate() {
             container(&Path::of(key).index(index), one, report);
         }
@@ -43,9 +46,12 @@ fn refuse(path: &Path, rules: &[Rule], report: &mut Report<'_>) {
 
 /// Servers before 1.30 read from annotations of a pod how its containers are confined.
 fn annotations(settings: &Settings, report: &mut Report<'_>) {
-    for (key, _) in settings.pod_annotations.iter().filter(|(key, value)| !is_confining(key, value)) {
-        let message = "every pod must meet Pod Security *restricted*, which does not allow this profile";
-        let help = "remove it, or write `runtime/default` or `localhost/` and the name of a profile";
+    for (key, _) in settings.pod_annotations.iter().filter(|(key, value)| !is_confining(key, value))
+    {
+        let message =
+            "every pod must meet Pod Security *restricted*, which does not allow this profile";
+        let help =
+            "remove it, or write `runtime/default` or `localhost/` and the name of a profile";
         report.error("RB0160", Path::of("podAnnotations").key(key), message, help);
     }
 }
@@ -55,20 +61,35 @@ fn pod(path: &Path, context: &PodSecurityContext, report: &mut Report<'_>) {
     refuse(
         path,
         &[
-            (context.run_as_non_root == Some(false), "runAsNonRoot", "remove it: `true` is the default"),
-            (context.run_as_user == Some(0), "runAsUser", "write another user than 0; the default is 1000"),
+            (
+                context.run_as_non_root == Some(false),
+                "runAsNonRoot",
+                "remove it: `true` is the default",
+            ),
+            (
+                context.run_as_user == Some(0),
+                "runAsUser",
+                "write another user than 0; the default is 1000",
+            ),
             (is_unconfined(context.seccomp_profile.as_ref()), "seccompProfile.type", SECCOMP),
-            (is_odd_app_armor(context.app_armor_profile.as_ref()), "appArmorProfile.type", APP_ARMOR),
+            (
+                is_odd_app_armor(context.app_armor_profile.as_ref()),
+                "appArmorProfile.type",
+                APP_ARMOR,
+            ),
             (selinux.is_some_and(is_odd_selinux), "seLinuxOptions", SELINUX),
-            (context.windows_options.is_some(), "windowsOptions", "remove it: the images are Linux images"),
+            (
+                context.windows_options.is_some(),
+                "windowsOptions",
+                "remove it: the images are Linux images",
+            ),
         ],
         report,
     );
     for (index, sysctl) in context.sysctls.iter().flatten().enumerate() {
         if !SYSCTLS.contains(&sysctl.name.as_str()) {
             let help = format!("remove it; a pod may set {}", suggest::list(&SYSCTLS));
-            let message =
-                "every pod must meet Pod Security *restricted*, which does not allow this kernel setting";
+            let message = "every pod must meet Pod Security *restricted*, which does not allow this kernel setting";
             report.error("RB0160", path.key("sysctls").index(index), message, help);
         }
     }
@@ -102,7 +123,8 @@ fn container_context(path: &Path, context: &SecurityContext, report: &mut Report
     let dropped = capabilities.and_then(|capabilities| capabilities.drop.as_ref());
     let added = capabilities.and_then(|capabilities| capabilities.add.as_ref());
     let adds_more = added.is_some_and(|added| added.iter().any(|name| name != CAPABILITY_ADDED));
-    let keeps_some = dropped.is_some_and(|dropped| !dropped.iter().any(|name| name == CAPABILITIES_DROPPED));
+    let keeps_some =
+        dropped.is_some_and(|dropped| !dropped.iter().any(|name| name == CAPABILITIES_DROPPED));
     refuse(
         path,
         &[
@@ -112,19 +134,35 @@ fn container_context(path: &Path, context: &SecurityContext, report: &mut Report
                 "allowPrivilegeEscalation",
                 "remove it: `false` is the default",
             ),
-            (context.run_as_non_root == Some(false), "runAsNonRoot", "remove it: `true` is the default"),
+            (
+                context.run_as_non_root == Some(false),
+                "runAsNonRoot",
+                "remove it: `true` is the default",
+            ),
             (context.run_as_user == Some(0), "runAsUser", "write another user than 0"),
             (adds_more, "capabilities.add", "only `NET_BIND_SERVICE` may be added"),
             (keeps_some, "capabilities.drop", "write `drop = [\"ALL\"]`, or leave it out"),
             (is_unconfined(context.seccomp_profile.as_ref()), "seccompProfile.type", SECCOMP),
-            (is_odd_app_armor(context.app_armor_profile.as_ref()), "appArmorProfile.type", APP_ARMOR),
-            (context.se_linux_options.as_ref().is_some_and(is_odd_selinux), "seLinuxOptions", SELINUX),
+            (
+                is_odd_app_armor(context.app_armor_profile.as_ref()),
+                "appArmorProfile.type",
+                APP_ARMOR,
+            ),
+            (
+                context.se_linux_options.as_ref().is_some_and(is_odd_selinux),
+                "seLinuxOptions",
+                SELINUX,
+            ),
             (
                 context.proc_mount.as_deref().is_some_and(|mount| mount != PROC_MOUNT),
                 "procMount",
                 "remove it",
             ),
-            (context.windows_options.is_some(), "windowsOptions", "remove it: the images are Linux images"),
+            (
+                context.windows_options.is_some(),
+                "windowsOptions",
+                "remove it: the images are Linux images",
+            ),
         ],
         report,
     );
@@ -143,8 +181,8 @@ fn is_odd_app_armor(profile: Option<&AppArmorProfile>) -> bool {
 }
 
 fn is_odd_selinux(options: &SELinuxOptions) -> bool {
-    let [user, role, kind] =
-        [&options.user, &options.role, &options.type_].map(|text| text.as_deref().unwrap_or_default());
+    let [user, role, kind] = [&options.user, &options.role, &options.type_]
+        .map(|text| text.as_deref().unwrap_or_default());
     !is_selinux(user, role, kind)
 }
 
@@ -166,6 +204,7 @@ fn hooks_host(lifecycle: Option<&Lifecycle>) -> bool {
                 || is_set(handler.tcp_socket.as_ref().and_then(|tcp| tcp.host.as_ref()))
         })
     };
-    lifecycle
-        .is_some_and(|lifecycle| hook(lifecycle.pre_stop.as_ref()) || hook(lifecycle.post_start.as_ref()))
+    lifecycle.is_some_and(|lifecycle| {
+        hook(lifecycle.pre_stop.as_ref()) || hook(lifecycle.post_start.as_ref())
+    })
 }

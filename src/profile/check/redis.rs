@@ -58,7 +58,8 @@ fn internal(settings: &Settings, report: &mut Report<'_>) {
         report.warning("RB0404", path, message, help);
     }
     if !redis.persistence.enabled && !settings.is_dev() {
-        let message = "Redis is the only database: without a volume every account and key goes with its pod";
+        let message =
+            "Redis is the only database: without a volume every account and key goes with its pod";
         report.warning("RB0414", "redis.persistence.enabled", message, "set it to true");
     }
     if !redis.auth.enabled && !settings.network_policy.enabled && !settings.is_dev() {
@@ -84,7 +85,8 @@ fn image(settings: &Settings, report: &mut Report<'_>) {
 /// Returns the major version that a tag names; `None` if it is not readable as one.
 fn major(tag: &str) -> Option<u32> {
     let digits = tag.strip_prefix('v').unwrap_or(tag);
-    let (number, rest) = digits.split_at(digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len()));
+    let (number, rest) =
+        digits.split_at(digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len()));
     let is_version = rest.is_empty() || rest.starts_with(['.', '-']);
     number.parse().ok().filter(|_| is_version && number.len() <= 2)
 }
@@ -92,12 +94,23 @@ fn major(tag: &str) -> Option<u32> {
 fn memory(settings: &Settings, report: &mut Report<'_>) {
     match resources::memory_limit(&settings.redis.resources) {
         None => {
-            let message = "without a memory limit there is no `maxmemory`, and a full Redis is killed";
-            report.error("RB0371", "redis.resources.limits", message, "set `redis.resources.limits.memory`");
+            let message =
+                "without a memory limit there is no `maxmemory`, and a full Redis is killed";
+            report.error(
+                "RB0371",
+                "redis.resources.limits",
+                message,
+                "set `redis.resources.limits.memory`",
+            );
         }
         Some(bytes) if bytes < MEMORY_BYTES_MIN => {
             let message = "this is too little for Redis to start and to rewrite its file";
-            report.error("RB0371", "redis.resources.limits.memory", message, "write \"64Mi\" or more");
+            report.error(
+                "RB0371",
+                "redis.resources.limits.memory",
+                message,
+                "write \"64Mi\" or more",
+            );
         }
         Some(_) => {}
     }

@@ -14,7 +14,8 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     let config = &settings.config;
     if config.timezone_offset.get() == 0 {
         let message = "the relay turns 0 into 8: quotas and log times would be those of UTC+8";
-        let help = "UTC itself cannot be had; write the offset that quotas should follow, such as 1 or -5";
+        let help =
+            "UTC itself cannot be had; write the offset that quotas should follow, such as 1 or -5";
         report.error("RB0302", "config.timezoneOffset", message, help);
     }
     if config.admin_username.as_str().trim().is_empty() {
@@ -46,8 +47,12 @@ fn credentials(settings: &Settings, report: &mut Report<'_>) {
 
 /// The kubelet and the Service come from outside the pod.
 fn host(settings: &Settings, report: &mut Report<'_>) {
-    let everywhere =
-        settings.config.host.as_str().parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+    let everywhere = settings
+        .config
+        .host
+        .as_str()
+        .parse::<IpAddr>()
+        .is_ok_and(|address| address.is_unspecified());
     if !everywhere {
         let message = "the relay would listen where neither probes nor the Service reach it";
         report.error("RB0304", "config.host", message, "write \"0.0.0.0\", or \"::\" for IPv6 too");
@@ -55,11 +60,16 @@ fn host(settings: &Settings, report: &mut Report<'_>) {
     let listens_on_ipv4_only = settings.config.host.as_str().parse::<Ipv4Addr>().is_ok();
     for path in ipv6_addresses(settings).into_iter().filter(|_| listens_on_ipv4_only) {
         let message = format!(
-            "this is an address of IPv6, and relay and Fluent Bit listen on `{}` only: with pods that have no address of IPv4 \
-             no probe is answered, and the relay never starts",
+            "this is an address of IPv6, and relay and Fluent Bit listen on `{}` only: with pods \
+             that have no address of IPv4 no probe is answered, and the relay never starts",
             settings.config.host
         );
-        report.warning("RB0422", path, message, "set `config.host = \"::\"`, which listens on both families");
+        report.warning(
+            "RB0422",
+            path,
+            message,
+            "set `config.host = \"::\"`, which listens on both families",
+        );
     }
 }
 
@@ -71,7 +81,8 @@ fn ipv6_addresses(settings: &Settings) -> Vec<Path> {
         ("service.loadBalancerIP", service.load_balancer_ip.as_str()),
         ("networkPolicy.dns.nodeLocalDns", policy.dns.node_local_dns.as_str()),
     ];
-    let single = single.into_iter().filter(|(_, address)| is_ipv6(address)).map(|(path, _)| Path::of(path));
+    let single =
+        single.into_iter().filter(|(_, address)| is_ipv6(address)).map(|(path, _)| Path::of(path));
     let ranges = service.load_balancer_source_ranges.iter().enumerate();
     let ranges = ranges
         .filter(|(_, range)| is_ipv6(range.as_str()))
@@ -79,7 +90,9 @@ fn ipv6_addresses(settings: &Settings) -> Vec<Path> {
     let peers = policy.ingress_from.iter().enumerate();
     let peers = peers
         .filter(|(_, peer)| peer.ip_block.as_ref().is_some_and(|block| is_ipv6(&block.cidr)))
-        .map(|(index, _)| Path::of("networkPolicy.ingressFrom").index(index).key("ipBlock").key("cidr"));
+        .map(|(index, _)| {
+            Path::of("networkPolicy.ingressFrom").index(index).key("ipBlock").key("cidr")
+        });
     single.chain(ranges).chain(peers).collect()
 }
 
@@ -93,12 +106,12 @@ fn log_level(settings: &Settings, report: &mut Report<'_>) {
         LogMode::Fluentbit | LogMode::Forward | LogMode::EmptyDir => "",
     };
     let message = format!(
-        "at `{}` the relay writes the bodies of all requests and answers, with passwords, sessions and API keys, to its \
-         standard output{volume}",
+        "at `{}` the relay writes the bodies of all requests and answers, with passwords, sessions \
+         and API keys, to its standard output{volume}",
         settings.config.log_level.as_str()
     );
-    let help = "set `config.logLevel = \"warn\"`: then only those of failed requests are written; or keep collectors of \
-                logs away from the pod";
+    let help = "set `config.logLevel = \"warn\"`: then only those of failed requests are written; \
+                or keep collectors of logs away from the pod";
     report.warning("RB0420", "config.logLevel", message, help);
 }
 
@@ -107,15 +120,24 @@ fn ports(settings: &Settings, report: &mut Report<'_>) {
     let exporter = settings.service_monitor.exporter.port.get();
     if settings.has_exporter() && exporter == port {
         let message = format!("the relay listens on port {port} too, in the same pod");
-        report.error("RB0306", "serviceMonitor.exporter.port", message, "choose another port, such as 7979");
+        report.error(
+            "RB0306",
+            "serviceMonitor.exporter.port",
+            message,
+            "choose another port, such as 7979",
+        );
     }
     if settings.has_fluent_bit() {
         let clashes = [
             ("config.port", port == FLUENT_BIT_PORT),
-            ("serviceMonitor.exporter.port", settings.has_exporter() && exporter == FLUENT_BIT_PORT),
+            (
+                "serviceMonitor.exporter.port",
+                settings.has_exporter() && exporter == FLUENT_BIT_PORT,
+            ),
         ];
         for (path, _) in clashes.into_iter().filter(|(_, clash)| *clash) {
-            let message = format!("Fluent Bit listens on port {FLUENT_BIT_PORT} too, in the same pod");
+            let message =
+                format!("Fluent Bit listens on port {FLUENT_BIT_PORT} too, in the same pod");
             report.error("RB0306", path, message, "choose another port");
         }
     }
@@ -128,7 +150,8 @@ fn authorities(settings: &Settings, report: &mut Report<'_>) {
         file.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     });
     if !file.is_empty() && !is_mounted {
-        let message = "no volume brings this file; Node.js goes on without a file that it cannot read";
+        let message =
+            "no volume brings this file; Node.js goes on without a file that it cannot read";
         let help = "mount it with `extraVolumes` and `extraVolumeMounts`, unless the image has it";
         report.warning("RB0416", "config.nodeExtraCaCerts", message, help);
     }

@@ -29,7 +29,12 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
         of_container(&path, &fluent_bit.resources, scaled, report);
     }
     if settings.has_exporter() {
-        of_container(&Path::of("serviceMonitor.exporter.resources"), &exporter.resources, scaled, report);
+        of_container(
+            &Path::of("serviceMonitor.exporter.resources"),
+            &exporter.resources,
+            scaled,
+            report,
+        );
     }
 }
 
@@ -53,21 +58,25 @@ pub(super) fn of_container(
 fn amounts(path: &Path, amounts: Option<&BTreeMap<String, Quantity>>, report: &mut Report<'_>) {
     for (name, Quantity(text)) in amounts.into_iter().flatten() {
         let path = path.key(name);
-        let is_huge = name.strip_prefix("hugepages-").is_some_and(|size| quantity_milli(size).is_some());
+        let is_huge =
+            name.strip_prefix("hugepages-").is_some_and(|size| quantity_milli(size).is_some());
         let is_extended =
             name.contains('/') && is_qualified_name(name) && !name.starts_with("kubernetes.io/");
         if !NATIVE.contains(&name.as_str()) && !is_huge && !is_extended {
             let help = match suggest::among(name, &NATIVE) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "it is `cpu`, `memory`, `ephemeral-storage`, or a device's name with its domain"
-                    .to_owned(),
+                None => {
+                    "it is `cpu`, `memory`, `ephemeral-storage`, or a device's name with its domain"
+                        .to_owned()
+                }
             };
             report.error("RB0113", &path, "there is no such resource", help);
         }
         match quantity_milli(text) {
             Some(milli) if milli >= 0 => {
                 if name != "cpu" && milli % 1000 != 0 {
-                    let message = format!("`{text}` is a fraction of one: the unit `m` means thousandths");
+                    let message =
+                        format!("`{text}` is a fraction of one: the unit `m` means thousandths");
                     report.error("RB0110", &path, message, "write a whole amount, such as `256Mi`");
                 }
             }
@@ -96,7 +105,9 @@ fn order(path: &Path, resources: &ResourceRequirements, report: &mut Report<'_>)
         let message = match (request, limit) {
             (Some(request), Some(limit)) if request > limit => "the limit is below the request",
             // What a node hands out whole cannot be overcommitted.
-            (Some(request), limit) if !NATIVE.contains(&name.as_str()) && limit != Some(request) => {
+            (Some(request), limit)
+                if !NATIVE.contains(&name.as_str()) && limit != Some(request) =>
+            {
                 "the limit of this resource must equal the request"
             }
             _ => continue,
@@ -119,8 +130,9 @@ fn gaps(path: &Path, resources: &ResourceRequirements, scaled: bool, report: &mu
             }
             let (path, help) = (path.key(part), format!("set `{path}.{part}.{name}`"));
             if scaled {
-                let message =
-                    format!("no {name} is stated, and autoscaling needs it of every container of the pod");
+                let message = format!(
+                    "no {name} is stated, and autoscaling needs it of every container of the pod"
+                );
                 report.error("RB0112", path, message, help);
             } else {
                 report.warning("RB0112", path, format!("no {name} is stated"), help);

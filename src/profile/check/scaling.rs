@@ -64,7 +64,8 @@ impl Share {
 
 /// Reports a value that is no share; a share of all pods may be at most 100 %.
 fn share(path: &str, value: &IntOrString, is_part: bool, report: &mut Report<'_>) -> Option<Share> {
-    let share = Share::of(value).filter(|share| !is_part || !matches!(share, Share::Percent(101..)));
+    let share =
+        Share::of(value).filter(|share| !is_part || !matches!(share, Share::Percent(101..)));
     if share.is_none() {
         let help = "write an integer from 0, or a percentage such as \"25%\"";
         report.error("RB0171", path, "this is neither a number of pods nor a percentage", help);
@@ -96,9 +97,11 @@ fn strategy(settings: &Settings, report: &mut Report<'_>) {
         return;
     }
     let surge = rolling.max_surge.as_ref();
-    let surge = surge.and_then(|value| share("strategy.rollingUpdate.maxSurge", value, false, report));
+    let surge =
+        surge.and_then(|value| share("strategy.rollingUpdate.maxSurge", value, false, report));
     let gone = rolling.max_unavailable.as_ref();
-    let gone = gone.and_then(|value| share("strategy.rollingUpdate.maxUnavailable", value, true, report));
+    let gone =
+        gone.and_then(|value| share("strategy.rollingUpdate.maxUnavailable", value, true, report));
     if surge.is_some_and(Share::is_nothing) && gone.is_none_or(Share::is_nothing) {
         let message = "with neither a pod more nor a pod less no pod could ever be replaced";
         let help = "set `strategy.rollingUpdate.maxSurge` to 1, or `maxUnavailable` to 1";
@@ -111,14 +114,16 @@ fn budget(settings: &Settings, report: &mut Report<'_>) {
     let min = budget.min_available.as_ref();
     let min = min.and_then(|value| share("podDisruptionBudget.minAvailable", value, true, report));
     let max = budget.max_unavailable.as_ref();
-    let max = max.and_then(|value| share("podDisruptionBudget.maxUnavailable", value, true, report));
+    let max =
+        max.and_then(|value| share("podDisruptionBudget.maxUnavailable", value, true, report));
     if budget.min_available.is_some() && budget.max_unavailable.is_some() {
         let message = "`minAvailable` and `maxUnavailable` exclude each other";
         report.error("RB0324", "podDisruptionBudget", message, "keep one of them");
         return;
     }
     if !settings.can_scale() {
-        let message = "with one pod every budget would block the draining of its node, so none is rendered";
+        let message =
+            "with one pod every budget would block the draining of its node, so none is rendered";
         report.warning(
             "RB0412",
             "podDisruptionBudget.enabled",

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{
-    Affinity, NodeAffinity, NodeSelectorTerm, PodAffinity, PodAffinityTerm, PodAntiAffinity, Toleration,
-    TopologySpreadConstraint, WeightedPodAffinityTerm,
+    Affinity, NodeAffinity, NodeSelectorTerm, PodAffinity, PodAffinityTerm, PodAntiAffinity,
+    Toleration, TopologySpreadConstraint, WeightedPodAffinityTerm,
 };
 
 use crate::model::text::{is_dns_label, is_label_value, is_qualified_name};
@@ -20,7 +20,9 @@ const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     tolerations("tolerations", &settings.tolerations, report);
     tolerations("redis.tolerations", &settings.redis.tolerations, report);
-    for (path, affinity) in [("affinity", &settings.affinity), ("redis.affinity", &settings.redis.affinity)] {
+    for (path, affinity) in
+        [("affinity", &settings.affinity), ("redis.affinity", &settings.redis.affinity)]
+    {
         if let Some(affinity) = affinity {
             check_affinity(&Path::of(path), affinity, report);
         }
@@ -48,7 +50,8 @@ fn tolerations(path: &str, tolerations: &[Toleration], report: &mut Report<'_>) 
 
 fn toleration_problems(toleration: &Toleration) -> Vec<(&'static str, &'static str, &'static str)> {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let (key, value, operator) = (text(&toleration.key), text(&toleration.value), text(&toleration.operator));
+    let (key, value, operator) =
+        (text(&toleration.key), text(&toleration.value), text(&toleration.operator));
     let effect = text(&toleration.effect);
     let known = ["", "Equal", "Exists"].contains(&operator.as_str());
     let rules = [
@@ -143,7 +146,8 @@ fn check_node_affinity(path: &Path, affinity: &NodeAffinity, report: &mut Report
 }
 
 fn node_term(path: &Path, term: &NodeSelectorTerm, report: &mut Report<'_>) {
-    let (labels, fields) = (term.match_expressions.iter().flatten(), term.match_fields.iter().flatten());
+    let (labels, fields) =
+        (term.match_expressions.iter().flatten(), term.match_fields.iter().flatten());
     if labels.clone().count() + fields.clone().count() == 0 {
         report.error(
             "RB0122",
@@ -159,17 +163,31 @@ fn node_term(path: &Path, term: &NodeSelectorTerm, report: &mut Report<'_>) {
     }
     for (index, wanted) in fields.enumerate() {
         let one = wanted.values.as_ref().is_some_and(|values| values.len() == 1);
-        if wanted.key != "metadata.name" || !["In", "NotIn"].contains(&wanted.operator.as_str()) || !one {
+        if wanted.key != "metadata.name"
+            || !["In", "NotIn"].contains(&wanted.operator.as_str())
+            || !one
+        {
             let path = path.key("matchFields").index(index);
-            let help = "write `key = \"metadata.name\"`, the operator `In` or `NotIn` and one value";
-            report.error("RB0122", path, "nodes have only their name as a field to select by", help);
+            let help =
+                "write `key = \"metadata.name\"`, the operator `In` or `NotIn` and one value";
+            report.error(
+                "RB0122",
+                path,
+                "nodes have only their name as a field to select by",
+                help,
+            );
         }
     }
 }
 
 fn weight(path: &Path, weight: i32, report: &mut Report<'_>) {
     if !(1..=100).contains(&weight) {
-        report.error("RB0122", path.key("weight"), format!("{weight} is not a weight"), "write 1 to 100");
+        report.error(
+            "RB0122",
+            path.key("weight"),
+            format!("{weight} is not a weight"),
+            "write 1 to 100",
+        );
     }
 }
 
@@ -194,7 +212,8 @@ fn pod_term(path: &Path, term: &PodAffinityTerm, report: &mut Report<'_>) {
     if let Some(labels) = &term.label_selector {
         selector(&path.key("labelSelector"), labels, report);
     } else {
-        let help = "add `labelSelector.matchLabels`, such as the `app.kubernetes.io/name` of the relay";
+        let help =
+            "add `labelSelector.matchLabels`, such as the `app.kubernetes.io/name` of the relay";
         report.error("RB0122", path, "without a label selector the term matches no pod", help);
     }
     if let Some(namespaces) = &term.namespace_selector {
@@ -211,8 +230,7 @@ fn pod_term(path: &Path, term: &PodAffinityTerm, report: &mut Report<'_>) {
 
 fn topology_key(code: &'static str, path: &Path, key: &str, report: &mut Report<'_>) {
     if !is_qualified_name(key) {
-        let help =
-            "write a label of nodes, such as `topology.kubernetes.io/zone` or `kubernetes.io/hostname`";
+        let help = "write a label of nodes, such as `topology.kubernetes.io/zone` or `kubernetes.io/hostname`";
         report.error(code, path.key("topologyKey"), "this is not a label's key", help);
     }
 }
@@ -229,16 +247,20 @@ fn spread(constraints: &[TopologySpreadConstraint], report: &mut Report<'_>) {
             selector(&path.key("labelSelector"), labels, report);
         }
         if !pairs.insert((&constraint.topology_key, &constraint.when_unsatisfiable)) {
-            let message = "an earlier constraint has the same `topologyKey` and `whenUnsatisfiable`";
+            let message =
+                "an earlier constraint has the same `topologyKey` and `whenUnsatisfiable`";
             report.error("RB0123", &path, message, "keep one of the two");
         }
     }
 }
 
-fn spread_problems(constraint: &TopologySpreadConstraint) -> Vec<(&'static str, &'static str, &'static str)> {
+fn spread_problems(
+    constraint: &TopologySpreadConstraint,
+) -> Vec<(&'static str, &'static str, &'static str)> {
     let hard = constraint.when_unsatisfiable == "DoNotSchedule";
-    let policy =
-        |text: &Option<String>| text.as_ref().is_some_and(|text| text != "Honor" && text != "Ignore");
+    let policy = |text: &Option<String>| {
+        text.as_ref().is_some_and(|text| text != "Honor" && text != "Ignore")
+    };
     let rules = [
         (constraint.max_skew < 1, "maxSkew", "the skew is less than 1", "write 1 or more"),
         (

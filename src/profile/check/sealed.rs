@@ -1,4 +1,5 @@
-//! Sealed files: each is one that can be opened where the bundle is applied, and is for the place at which it is used.
+//! Sealed files: each is one that can be opened where the bundle is applied, and is for the place
+//! at which it is used.
 
 use crate::age_file::{Address, Form, FormError, Place, Stated};
 use crate::model::secret::sealed_path;
@@ -64,7 +65,8 @@ fn named(profile: &Profile) -> Vec<Named> {
 fn is_named_before(secret: &Named, earlier: &[Named], report: &mut Report<'_>) -> bool {
     let Named { path, file, .. } = secret;
     if earlier.iter().any(|earlier| earlier.file == *file) {
-        let message = format!("`{file}` is named for another secret already; each is sealed for one place");
+        let message =
+            format!("`{file}` is named for another secret already; each is sealed for one place");
         report.error("RB0213", path, message, "encrypt this secret into a file of its own");
         return true;
     }
@@ -86,7 +88,8 @@ fn judge(secret: &Named, bytes: &[u8], wanted: &[AgeRecipient], report: &mut Rep
     let form = match Form::of(bytes) {
         Ok(form) => form,
         Err(FormError::TooLarge(limit)) => {
-            let message = format!("`{file}` has {} bytes; a sealed secret has at most {limit}", bytes.len());
+            let message =
+                format!("`{file}` has {} bytes; a sealed secret has at most {limit}", bytes.len());
             return report.error("RB0212", path, message, "is this the right file?");
         }
         Err(why) => {
@@ -107,8 +110,8 @@ fn judge(secret: &Named, bytes: &[u8], wanted: &[AgeRecipient], report: &mut Rep
                 "`{file}` does not state its place: if it was not sealed for {place}, `apply` refuses it"
             );
             let help = format!(
-                "seal the value for this place: relay-bundle secrets encrypt {profile} {path} --replace; or try it: \
-                 relay-bundle secrets check {profile} --identity FILE"
+                "seal the value for this place: relay-bundle secrets encrypt {profile} {path} \
+                 --replace; or try it: relay-bundle secrets check {profile} --identity FILE"
             );
             report.warning("RB0430", path, message, help);
         }
@@ -135,7 +138,8 @@ fn own_file(secret: &Named, place: &Place) -> String {
 
 /// Warns of an operator's key that does not open the file: it was named after the file was sealed.
 fn recipients(secret: &Named, address: &Address, wanted: &[AgeRecipient], report: &mut Report<'_>) {
-    let lacking: Vec<&str> = address.lacking(wanted).into_iter().map(AgeRecipient::as_str).collect();
+    let lacking: Vec<&str> =
+        address.lacking(wanted).into_iter().map(AgeRecipient::as_str).collect();
     if lacking.is_empty() {
         return;
     }
@@ -144,7 +148,9 @@ fn recipients(secret: &Named, address: &Address, wanted: &[AgeRecipient], report
         secret.file,
         lacking.join(", ")
     );
-    let help =
-        format!("seal it again: relay-bundle secrets encrypt {} {} --replace", secret.profile, secret.path);
+    let help = format!(
+        "seal it again: relay-bundle secrets encrypt {} {} --replace",
+        secret.profile, secret.path
+    );
     report.warning("RB0431", &secret.path, message, help);
 }

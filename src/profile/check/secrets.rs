@@ -30,7 +30,8 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
     let generates = secrets.iter().any(|secret| matches!(secret.form, SecretForm::Generate { .. }));
     if generates && settings.release.recovery_recipients.is_empty() && !settings.is_dev() {
         let message = "secrets are generated in the cluster and nobody could restore them: a backup of Redis is worthless without the key";
-        let help = "add the public key that `relay-bundle keygen --age` prints, and keep its file offline";
+        let help =
+            "add the public key that `relay-bundle keygen --age` prints, and keep its file offline";
         report.warning("RB0401", "release.recoveryRecipients", message, help);
     }
     let release = &settings.release;
@@ -40,10 +41,11 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
 
 /// Warns of the public key of the shipped profiles.
 fn examples(key: &str, recipients: &[AgeRecipient], report: &mut Report<'_>) {
-    for (index, _) in recipients.iter().enumerate().filter(|(_, recipient)| recipient.is_example()) {
-        let message = "this is the example of the shipped profiles, not a key of yours: you cannot open what is encrypted \
-                       for it, and somebody else may; `apply` generates secrets only with --no-recovery, and nothing is \
-                       sealed for it";
+    for (index, _) in recipients.iter().enumerate().filter(|(_, recipient)| recipient.is_example())
+    {
+        let message = "this is the example of the shipped profiles, not a key of yours: you cannot \
+                       open what is encrypted for it, and somebody else may; `apply` generates \
+                       secrets only with --no-recovery, and nothing is sealed for it";
         let help = "write the public key that `relay-bundle keygen --age` prints, and keep its file offline";
         report.warning("RB0418", format!("{key}[{index}]"), message, help);
     }
@@ -53,15 +55,16 @@ fn literal(path: &Path, environment: &str, report: &mut Report<'_>) {
     let message = format!(
         "a secret stands here in clear text, which only the environment `dev` may have, not `{environment}`"
     );
-    let help = "write `{ age = \"secrets/NAME.age\" }`, `{ existing = { name = \"…\", key = \"…\" } }` or \
-                `{ generate = {} }`, and change the secret if it was committed";
+    let help = "write `{ age = \"secrets/NAME.age\" }`, `{ existing = { name = \"…\", key = \"…\" \
+                } }` or `{ generate = {} }`, and change the secret if it was committed";
     report.error("RB0201", path, message, help);
 }
 
 fn existing(profile: &Profile, path: &Path, secret: &SecretRef<'_>, report: &mut Report<'_>) {
     let ours = ["generated", "encryption-key", "sealed", "literal"];
     if ours.iter().any(|suffix| secret.object == format!("{}-{suffix}", profile.names.full)) {
-        let message = format!("`{}` is the name of a Secret that the bundle keeps itself", secret.object);
+        let message =
+            format!("`{}` is the name of a Secret that the bundle keeps itself", secret.object);
         let help = "name the Secret that you keep, or leave `existing` out to have one made";
         report.error("RB0203", path.key("existing").key("name"), message, help);
     }

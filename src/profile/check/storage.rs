@@ -12,7 +12,8 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     let external = &settings.storage.data.external;
     let redis = &settings.redis.persistence;
     let makes_logs = logs.mode == LogMode::Pvc;
-    let makes_redis = settings.redis.enabled && redis.enabled && redis.existing_claim.as_str().is_empty();
+    let makes_redis =
+        settings.redis.enabled && redis.enabled && redis.existing_claim.as_str().is_empty();
     let claims = [
         (makes_logs, "storage.logs.persistence", logs.persistence.access_mode, true),
         (external.enabled, "storage.data.external", external.access_mode, true),
@@ -28,28 +29,35 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
 }
 
 fn one_pod(settings: &Settings, path: &str, mode: AccessMode, report: &mut Report<'_>) {
-    if mode == AccessMode::ReadWriteOncePod && !settings.kubernetes.version.at_least(ONE_POD_SINCE) {
+    if mode == AccessMode::ReadWriteOncePod && !settings.kubernetes.version.at_least(ONE_POD_SINCE)
+    {
         let message = format!(
             "ReadWriteOncePod needs Kubernetes 1.{ONE_POD_SINCE}, and the bundle is for older servers too"
         );
-        let help = format!("write `ReadWriteOnce`, or set `kubernetes.version = \"1.{ONE_POD_SINCE}\"`");
+        let help =
+            format!("write `ReadWriteOnce`, or set `kubernetes.version = \"1.{ONE_POD_SINCE}\"`");
         report.error("RB0170", format!("{path}.accessMode"), message, help);
     }
 }
 
-/// A volume for one node, or one pod, cannot be mounted by a second pod elsewhere: not in steady state, and not while
-/// an old pod makes way for a new one.
+/// A volume for one node, or one pod, cannot be mounted by a second pod elsewhere: not in steady
+/// state, and not while an old pod makes way for a new one.
 fn sharing(settings: &Settings, path: &str, mode: AccessMode, report: &mut Report<'_>) {
     let (place, mode) = (format!("{path}.accessMode"), mode.as_str());
-    let rolling =
-        settings.strategy.as_ref().is_some_and(|strategy| strategy.type_.as_deref() != Some("Recreate"));
+    let rolling = settings
+        .strategy
+        .as_ref()
+        .is_some_and(|strategy| strategy.type_.as_deref() != Some("Recreate"));
     if settings.autoscaling.enabled {
-        let message = format!("autoscaling starts further pods, and a {mode} volume serves one node");
+        let message =
+            format!("autoscaling starts further pods, and a {mode} volume serves one node");
         let help = format!("set `{place} = \"ReadWriteMany\"`, or `autoscaling.enabled = false`");
         report.error("RB0322", place, message, help);
     } else if settings.can_scale() {
-        let message =
-            format!("{} pods share this volume, and {mode} serves one node", settings.replica_count);
+        let message = format!(
+            "{} pods share this volume, and {mode} serves one node",
+            settings.replica_count
+        );
         let help = format!("set `{place} = \"ReadWriteMany\"`, or `replicaCount = 1`");
         report.error("RB0322", place, message, help);
     } else if rolling {
@@ -67,8 +75,7 @@ fn log_modes(settings: &Settings, report: &mut Report<'_>) {
     let logs = &settings.storage.logs;
     if logs.mode == LogMode::Pvc && !logs.persistence.enabled {
         let message = "the mode `pvc` makes the claim all the same, as the chart does";
-        let help =
-            "set `storage.logs.persistence.enabled = true` to say what you mean, or choose another mode";
+        let help = "set `storage.logs.persistence.enabled = true` to say what you mean, or choose another mode";
         report.warning("RB0413", "storage.logs.persistence.enabled", message, help);
     }
     if logs.mode != LogMode::Pvc && logs.persistence.enabled {

@@ -44,7 +44,8 @@ fn walk(node: &Node, way: Way<'_>, found: &mut Vec<(Path, char)>) {
     }
 }
 
-/// Control characters, and those that break lines or turn the direction of a text for some readers and not for others.
+/// Control characters, and those that break lines or turn the direction of a text for some readers
+/// and not for others.
 fn is_forbidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')

@@ -11,8 +11,8 @@ use super::Report;
 /// No version that is known has the field on by default.
 const NEVER: u8 = u8::MAX;
 
-/// A field by the start and the end of its path (indices left out), and the first minor version of Kubernetes 1 that honours
-/// it without a feature gate.
+/// A field by the start and the end of its path (indices left out), and the first minor version of
+/// Kubernetes 1 that honours it without a feature gate.
 const FIELDS: [(&str, &str, u8); 38] = [
     ("affinity.podAffinity", ".namespaceSelector", 22),
     ("affinity.podAntiAffinity", ".namespaceSelector", 22),
@@ -66,11 +66,13 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     }
     for (path, since) in found {
         if since == NEVER {
-            let message = format!("no Kubernetes up to {} has this field on by default", KubeVersion::NEWEST);
+            let message =
+                format!("no Kubernetes up to {} has this field on by default", KubeVersion::NEWEST);
             report.error("RB0170", path, message, "remove it");
         } else if !oldest.at_least(since) {
-            let message =
-                format!("Kubernetes has this field from 1.{since}, and the bundle is for {oldest} and newer");
+            let message = format!(
+                "Kubernetes has this field from 1.{since}, and the bundle is for {oldest} and newer"
+            );
             let help = format!("remove it, or set `kubernetes.version = \"1.{since}\"`");
             report.error("RB0170", path, message, help);
         }
@@ -82,7 +84,9 @@ fn walk(node: &Node, names: &mut String, way: Way<'_>, found: &mut Vec<(Path, u8
     match &node.value {
         Value::Table(table) => {
             let length = names.len();
-            for (key, entry) in table.iter().filter(|(_, entry)| entry.node.origin.source != DEFAULT_SOURCE) {
+            for (key, entry) in
+                table.iter().filter(|(_, entry)| entry.node.origin.source != DEFAULT_SOURCE)
+            {
                 names.extend([".", key]);
                 let way = Way::Key(&way, key);
                 if let Some(since) = since(names) {
@@ -103,6 +107,7 @@ fn walk(node: &Node, names: &mut String, way: Way<'_>, found: &mut Vec<(Path, u8
 
 fn since(names: &str) -> Option<u8> {
     // The end first: it rules out nearly all.
-    let known = |(start, end, _): &&(&str, &str, u8)| names.ends_with(end) && names.starts_with(start);
+    let known =
+        |(start, end, _): &&(&str, &str, u8)| names.ends_with(end) && names.starts_with(start);
     FIELDS.iter().find(known).map(|(.., minor)| *minor)
 }

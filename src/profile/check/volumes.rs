@@ -26,7 +26,9 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     let path = Path::of("extraVolumeMounts");
     mounts(&path, &settings.extra_volume_mounts, settings, report);
     for (index, mount) in settings.extra_volume_mounts.iter().enumerate() {
-        if let Some(ours) = reserved::MOUNT_PATHS.iter().find(|ours| covers(&mount.mount_path, ours)) {
+        if let Some(ours) =
+            reserved::MOUNT_PATHS.iter().find(|ours| covers(&mount.mount_path, ours))
+        {
             let message = format!("this would hide `{ours}`, which the bundle mounts");
             let help = "mount it elsewhere, such as below /app/external, and tell the relay with `extraEnv`";
             report.error("RB0144", path.index(index).key("mountPath"), message, help);
@@ -71,8 +73,10 @@ fn source(path: &Path, volume: &Volume, report: &mut Report<'_>) {
             report.error("RB0141", path, "the volume has no source", help);
         }
         [kind] if !VOLUMES.contains(&kind) => {
-            let message = "every pod must meet Pod Security *restricted*, which does not allow this volume";
-            let help = "use a PersistentVolumeClaim, which an administrator can bind to such storage";
+            let message =
+                "every pod must meet Pod Security *restricted*, which does not allow this volume";
+            let help =
+                "use a PersistentVolumeClaim, which an administrator can bind to such storage";
             report.error("RB0160", path.key(kind), message, help);
         }
         [kind] => referenced(&path.key(kind), &written[kind], report),
@@ -99,7 +103,12 @@ fn referenced(path: &Path, source: &Value, report: &mut Report<'_>) {
 }
 
 /// Checks the mounts of any container.
-pub(super) fn mounts(path: &Path, mounts: &[VolumeMount], settings: &Settings, report: &mut Report<'_>) {
+pub(super) fn mounts(
+    path: &Path,
+    mounts: &[VolumeMount],
+    settings: &Settings,
+    report: &mut Report<'_>,
+) {
     let mut known: BTreeSet<&str> =
         settings.extra_volumes.iter().map(|volume| volume.name.as_str()).collect();
     known.extend(settings.shared_volumes());
@@ -112,7 +121,12 @@ pub(super) fn mounts(path: &Path, mounts: &[VolumeMount], settings: &Settings, r
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "add it to `extraVolumes`".to_owned(),
             };
-            report.error("RB0142", path.key("name"), format!("there is no volume `{}`", mount.name), help);
+            report.error(
+                "RB0142",
+                path.key("name"),
+                format!("there is no volume `{}`", mount.name),
+                help,
+            );
         }
         for (key, message, help) in mount_problems(mount) {
             report.error("RB0143", path.key(key), message, help);

@@ -2,7 +2,8 @@
 
 use crate::profile::variables::{SECRET_VARIABLES, VARIABLES};
 
-/// What keys drive besides variables. A key without a line here or there has that of the table it is in.
+/// What keys drive besides variables. A key without a line here or there has that of the table it
+/// is in.
 pub(super) const FIELDS: &[(&str, &[&str])] = &[
     ("affinity", &["Deployment spec.template.spec.affinity"]),
     ("autoscaling", &["HorizontalPodAutoscaler <fullname>"]),
@@ -12,8 +13,14 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
     ),
     ("autoscaling.maxReplicas", &["HorizontalPodAutoscaler spec.maxReplicas"]),
     ("autoscaling.minReplicas", &["HorizontalPodAutoscaler spec.minReplicas"]),
-    ("autoscaling.targetCPUUtilizationPercentage", &["HorizontalPodAutoscaler spec.metrics[]: cpu"]),
-    ("autoscaling.targetMemoryUtilizationPercentage", &["HorizontalPodAutoscaler spec.metrics[]: memory"]),
+    (
+        "autoscaling.targetCPUUtilizationPercentage",
+        &["HorizontalPodAutoscaler spec.metrics[]: cpu"],
+    ),
+    (
+        "autoscaling.targetMemoryUtilizationPercentage",
+        &["HorizontalPodAutoscaler spec.metrics[]: memory"],
+    ),
     ("config", &["ConfigMap <fullname>-config-<hash>"]),
     ("config.host", &["ConfigMap <fullname>-fluent-bit-<hash>: http_listen"]),
     ("config.logMaxFiles", &["Deployment spec.template.spec.volumes[logs].emptyDir.sizeLimit"]),
@@ -21,9 +28,15 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
     ("config.port", &["Deployment container claude-relay: ports[http].containerPort"]),
     ("config.rateLimitCleanupInterval", &["nothing: the relay reads no such variable"]),
     ("config.requestMaxSizeMb", &["Ingress metadata.annotations (the preset's limit of a body)"]),
-    ("config.timezoneOffset", &["ConfigMap <fullname>-fluent-bit-<hash>: time_offset of the parser"]),
+    (
+        "config.timezoneOffset",
+        &["ConfigMap <fullname>-fluent-bit-<hash>: time_offset of the parser"],
+    ),
     ("extends", &["nothing itself: the profiles named are laid below this one"]),
-    ("externalRedis", &["ConfigMap <fullname>-config-<hash>", "Deployment container claude-relay: env"]),
+    (
+        "externalRedis",
+        &["ConfigMap <fullname>-config-<hash>", "Deployment container claude-relay: env"],
+    ),
     ("extraContainers", &["Deployment spec.template.spec.containers"]),
     ("extraEnv", &["Deployment container claude-relay: env"]),
     ("extraVolumeMounts", &["Deployment container claude-relay: volumeMounts"]),
@@ -35,7 +48,10 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
     ("gateway.parentRefs", &["HTTPRoute spec.parentRefs"]),
     ("image", &["Deployment containers claude-relay and prepare: image"]),
     ("image.pullPolicy", &["Deployment containers claude-relay and prepare: imagePullPolicy"]),
-    ("imagePullSecrets", &["spec.template.spec.imagePullSecrets of the Deployment and the StatefulSet"]),
+    (
+        "imagePullSecrets",
+        &["spec.template.spec.imagePullSecrets of the Deployment and the StatefulSet"],
+    ),
     ("images", &["image of every container"]),
     ("images.pullPolicy", &["imagePullPolicy of every container"]),
     ("ingress", &["Ingress <fullname>"]),
@@ -53,8 +69,14 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
         "kubernetes.version",
         &["apiVersion of HorizontalPodAutoscaler and PodDisruptionBudget, and newer fields"],
     ),
-    ("kubernetes", &["apiVersion of HorizontalPodAutoscaler and PodDisruptionBudget, and newer fields"]),
-    ("nameOverride", &["metadata.name of every object", "label app.kubernetes.io/name and the selectors"]),
+    (
+        "kubernetes",
+        &["apiVersion of HorizontalPodAutoscaler and PodDisruptionBudget, and newer fields"],
+    ),
+    (
+        "nameOverride",
+        &["metadata.name of every object", "label app.kubernetes.io/name and the selectors"],
+    ),
     ("networkPolicy", &["NetworkPolicies of the relay and of Redis"]),
     ("networkPolicy.dns", &["NetworkPolicy spec.egress[]: port 53"]),
     ("networkPolicy.egressTo", &["NetworkPolicy of the relay: spec.egress[]"]),
@@ -66,7 +88,10 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
     ("podDisruptionBudget.minAvailable", &["PodDisruptionBudget spec.minAvailable"]),
     ("podLabels", &["Deployment spec.template.metadata.labels"]),
     ("podSecurityContext", &["Deployment spec.template.spec.securityContext"]),
-    ("priorityClassName", &["spec.template.spec.priorityClassName of the Deployment and the StatefulSet"]),
+    (
+        "priorityClassName",
+        &["spec.template.spec.priorityClassName of the Deployment and the StatefulSet"],
+    ),
     ("redis", &["StatefulSet <redis>", "Services <redis> and <redis>-headless"]),
     ("redis.affinity", &["StatefulSet spec.template.spec.affinity"]),
     ("redis.auth", &["Deployment and StatefulSet: env REDIS_PASSWORD"]),
@@ -76,27 +101,48 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
     ("redis.nodeSelector", &["StatefulSet spec.template.spec.nodeSelector"]),
     ("redis.persistence", &["PersistentVolumeClaim <redis>-data"]),
     ("redis.persistence.accessMode", &["PersistentVolumeClaim <redis>-data: spec.accessModes"]),
-    ("redis.persistence.enabled", &["PersistentVolumeClaim <redis>-data", "StatefulSet volume data"]),
-    ("redis.persistence.existingClaim", &["StatefulSet volume data: persistentVolumeClaim.claimName"]),
-    ("redis.persistence.size", &["PersistentVolumeClaim <redis>-data: spec.resources.requests.storage"]),
-    ("redis.persistence.storageClass", &["PersistentVolumeClaim <redis>-data: spec.storageClassName"]),
+    (
+        "redis.persistence.enabled",
+        &["PersistentVolumeClaim <redis>-data", "StatefulSet volume data"],
+    ),
+    (
+        "redis.persistence.existingClaim",
+        &["StatefulSet volume data: persistentVolumeClaim.claimName"],
+    ),
+    (
+        "redis.persistence.size",
+        &["PersistentVolumeClaim <redis>-data: spec.resources.requests.storage"],
+    ),
+    (
+        "redis.persistence.storageClass",
+        &["PersistentVolumeClaim <redis>-data: spec.storageClassName"],
+    ),
     (
         "redis.resources",
         &["StatefulSet container redis: resources", "ConfigMap <redis>-config-<hash>: maxmemory"],
     ),
     (
         "redis.service",
-        &["Services <redis> and <redis>-headless: spec.ports", "StatefulSet container redis: ports"],
+        &[
+            "Services <redis> and <redis>-headless: spec.ports",
+            "StatefulSet container redis: ports",
+        ],
     ),
     (
         "redis.service.port",
-        &["Services <redis> and <redis>-headless: spec.ports", "ConfigMap <redis>-config-<hash>: port"],
+        &[
+            "Services <redis> and <redis>-headless: spec.ports",
+            "ConfigMap <redis>-config-<hash>: port",
+        ],
     ),
     ("redis.tolerations", &["StatefulSet spec.template.spec.tolerations"]),
     ("release", &["metadata of every object"]),
     (
         "release.appVersion",
-        &["Deployment containers claude-relay and prepare: image", "label app.kubernetes.io/version"],
+        &[
+            "Deployment containers claude-relay and prepare: image",
+            "label app.kubernetes.io/version",
+        ],
     ),
     ("release.createNamespace", &["Namespace <namespace>"]),
     ("release.environment", &["no field: what may be built, and who may sign it"]),
@@ -110,7 +156,10 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
     ("replicaCount", &["Deployment spec.replicas"]),
     (
         "resources",
-        &["Deployment container claude-relay: resources", "ConfigMap <fullname>-config-<hash>: NODE_OPTIONS"],
+        &[
+            "Deployment container claude-relay: resources",
+            "ConfigMap <fullname>-config-<hash>: NODE_OPTIONS",
+        ],
     ),
     ("schema", &["no field: how the profile is read"]),
     ("securityContext", &["Deployment containers claude-relay and prepare: securityContext"]),
@@ -131,13 +180,23 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
     ("serviceMonitor.annotations", &["ServiceMonitor metadata.annotations"]),
     (
         "serviceMonitor.enabled",
-        &["ServiceMonitor <fullname>", "Service <fullname>-metrics", "Deployment: the exporter's container"],
+        &[
+            "ServiceMonitor <fullname>",
+            "Service <fullname>-metrics",
+            "Deployment: the exporter's container",
+        ],
     ),
-    ("serviceMonitor.exporter", &["Deployment: the exporter's container", "Service <fullname>-metrics"]),
+    (
+        "serviceMonitor.exporter",
+        &["Deployment: the exporter's container", "Service <fullname>-metrics"],
+    ),
     ("serviceMonitor.exporter.image", &["Deployment: image of the exporter's container"]),
     (
         "serviceMonitor.exporter.port",
-        &["Deployment: ports of the exporter's container", "Service <fullname>-metrics: spec.ports"],
+        &[
+            "Deployment: ports of the exporter's container",
+            "Service <fullname>-metrics: spec.ports",
+        ],
     ),
     ("serviceMonitor.exporter.resources", &["Deployment: resources of the exporter's container"]),
     ("serviceMonitor.interval", &["ServiceMonitor spec.endpoints[].interval"]),
@@ -157,7 +216,10 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
     ),
     (
         "storage.data.external.accessMode",
-        &["PersistentVolumeClaim <fullname>-external-data: spec.accessModes", "Deployment spec.strategy"],
+        &[
+            "PersistentVolumeClaim <fullname>-external-data: spec.accessModes",
+            "Deployment spec.strategy",
+        ],
     ),
     (
         "storage.data.external.size",
@@ -173,9 +235,15 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
         "storage.logs.fluentbit",
         &["Deployment container fluent-bit", "ConfigMap <fullname>-fluent-bit-<hash>"],
     ),
-    ("storage.logs.fluentbit.extraFields", &["ConfigMap <fullname>-fluent-bit-<hash>: pipeline.filters"]),
+    (
+        "storage.logs.fluentbit.extraFields",
+        &["ConfigMap <fullname>-fluent-bit-<hash>: pipeline.filters"],
+    ),
     ("storage.logs.fluentbit.image", &["Deployment container fluent-bit: image"]),
-    ("storage.logs.fluentbit.image.pullPolicy", &["Deployment container fluent-bit: imagePullPolicy"]),
+    (
+        "storage.logs.fluentbit.image.pullPolicy",
+        &["Deployment container fluent-bit: imagePullPolicy"],
+    ),
     (
         "storage.logs.fluentbit.output",
         &[
@@ -239,10 +307,11 @@ pub fn fields(key: &str) -> Vec<String> {
 
 fn own_fields(key: &str) -> Vec<String> {
     let plain = VARIABLES.iter().filter(|(known, _)| *known == key);
-    let plain = plain.map(|(_, variable)| format!("ConfigMap <fullname>-config-<hash>: {variable}"));
+    let plain =
+        plain.map(|(_, variable)| format!("ConfigMap <fullname>-config-<hash>: {variable}"));
     let secret = SECRET_VARIABLES.iter().filter(|(known, ..)| *known == key);
-    let secret =
-        secret.map(|(_, variable, container)| format!("env {variable} of {container} (from a Secret)"));
+    let secret = secret
+        .map(|(_, variable, container)| format!("env {variable} of {container} (from a Secret)"));
     let other = FIELDS.iter().filter(|(known, _)| *known == key).flat_map(|(_, fields)| *fields);
     plain.chain(secret).chain(other.map(|field| (*field).to_owned())).collect()
 }

@@ -1,4 +1,5 @@
-//! What a key means, where a value came from, and the reference of all keys. All of it follows from the schema.
+//! What a key means, where a value came from, and the reference of all keys. All of it follows from
+//! the schema.
 
 pub mod drives;
 mod origin;
@@ -41,13 +42,15 @@ pub struct KeyDoc {
 struct Found {
     /// The path as the reference writes it.
     path: String,
-    /// The nearest key of ours on the way: the same, unless the path goes on inside a type of Kubernetes'.
+    /// The nearest key of ours on the way: the same, unless the path goes on inside a type of
+    /// Kubernetes'.
     ours: String,
     /// The schema at the place of use, which says more than the definition that it refers to.
     schema: &'static Value,
 }
 
-/// Returns what is known about the key at `path`: `config.logLevel`, `ingress.hosts[0].host`, `resources.limits`.
+/// Returns what is known about the key at `path`: `config.logLevel`, `ingress.hosts[0].host`,
+/// `resources.limits`.
 pub fn explain_key(path: &str) -> Option<KeyDoc> {
     let Found { path, ours, schema } = find(&Path::of(path))?;
     let array = if schema.get("items").is_some() { "[]" } else { "" };
@@ -93,7 +96,8 @@ pub fn unknown_key(path: &str) -> String {
 fn find(path: &Path) -> Option<Found> {
     let mut found = Found { path: String::new(), ours: String::new(), schema: schema::schema() };
     for segment in &path.0 {
-        // An index is no key: the reference writes `hosts[].host`, people also `hosts[0].host` and `hosts.host`.
+        // An index is no key: the reference writes `hosts[].host`, people also `hosts[0].host` and
+        // `hosts.host`.
         let Segment::Key(key) = segment else { continue };
         let mut table = schema::resolve(found.schema);
         if let Some(items) = table.get("items") {

@@ -19,7 +19,8 @@ pub struct Setting {
     pub place: String,
 }
 
-/// Returns the value at `path` and its place; of a table, every value in it. Empty when no key has that path.
+/// Returns the value at `path` and its place; of a table, every value in it. Empty when no key has
+/// that path.
 pub fn origin(loaded: &Loaded, path: &str) -> Vec<Setting> {
     let path = Path::of(path);
     let mut settings = Vec::new();
@@ -63,9 +64,11 @@ fn list(node: &Node, path: &Path, loaded: &Loaded, settings: &mut Vec<Setting>) 
 fn shown(node: &Node, path: &Path, tree: &Node) -> Value {
     match &node.value {
         node::Value::Bool(value) => json!(value),
-        node::Value::Array(items) => {
-            items.iter().enumerate().map(|(index, item)| shown(item, &path.index(index), tree)).collect()
-        }
+        node::Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| shown(item, &path.index(index), tree))
+            .collect(),
         node::Value::Table(table) => {
             let value = |(key, entry): (&String, &node::Entry)| {
                 (key.clone(), shown(&entry.node, &path.key(key), tree))
@@ -75,6 +78,8 @@ fn shown(node: &Node, path: &Path, tree: &Node) -> Value {
         _ if masking::is_hidden(tree, path) => json!(REDACTED),
         node::Value::Integer(value) => json!(value),
         node::Value::Text(text) if holds_credential(text) => json!(REDACTED),
-        node::Value::Float(text) | node::Value::Datetime(text) | node::Value::Text(text) => json!(text),
+        node::Value::Float(text) | node::Value::Datetime(text) | node::Value::Text(text) => {
+            json!(text)
+        }
     }
 }

@@ -30,7 +30,9 @@ fn section(path: &str, title: &str, table: &Value, level: usize, page: &mut Stri
         .and_then(Value::as_object)
         .into_iter()
         .flatten()
-        .map(|(key, schema)| (if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, schema))
+        .map(|(key, schema)| {
+            (if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, schema)
+        })
         .collect();
     page.extend(["\n", &"#".repeat(level), " ", title, "\n"]);
     if let Some(text) = words::description(table).filter(|_| !path.is_empty()) {

@@ -33,7 +33,8 @@ pub(super) fn description(schema: &Value) -> Option<&str> {
     own.or_else(|| schema::resolve(schema).get("description")?.as_str())
 }
 
-/// Returns the type in words: `integer from 1 to 65535`, `array of strings`, `Container of Kubernetes`.
+/// Returns the type in words: `integer from 1 to 65535`, `array of strings`, `Container of
+/// Kubernetes`.
 pub(super) fn kind(schema: &Value) -> String {
     if let Some(name) = schema::definition(schema) {
         let short = name.rsplit('.').next().unwrap_or(name);
@@ -52,7 +53,9 @@ pub(super) fn kind(schema: &Value) -> String {
         return forms(schema).map(kind).collect::<Vec<_>>().join(" or ");
     }
     match schema.get("type") {
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or ")
+        }
         Some(Value::String(name)) => plain_kind(name, schema),
         _ => "any value".to_owned(),
     }
@@ -61,7 +64,9 @@ pub(super) fn kind(schema: &Value) -> String {
 fn plain_kind(name: &str, schema: &Value) -> String {
     match (name, schema.get("items"), schema.get("additionalProperties")) {
         ("array", Some(items), _) => format!("array of {}", plural(&kind(items))),
-        ("object", _, Some(values @ Value::Object(_))) => format!("table of {}", plural(&kind(values))),
+        ("object", _, Some(values @ Value::Object(_))) => {
+            format!("table of {}", plural(&kind(values)))
+        }
         ("object", ..) => "table".to_owned(),
         ("integer", ..) => match (bound(schema, "minimum"), bound(schema, "maximum")) {
             (Some(min), Some(max)) if max > 1 << 52 => format!("integer from {min}"),
@@ -119,7 +124,8 @@ fn to_toml(value: &Value) -> toml_edit::Value {
         Value::String(text) => text.as_str().into(),
         Value::Array(items) => items.iter().map(to_toml).collect::<toml_edit::Array>().into(),
         Value::Object(fields) => {
-            let pairs = fields.iter().map(|(key, value)| (toml_edit::Key::new(key), to_toml(value)));
+            let pairs =
+                fields.iter().map(|(key, value)| (toml_edit::Key::new(key), to_toml(value)));
             pairs.collect::<toml_edit::InlineTable>().into()
         }
         Value::Null => toml_edit::InlineTable::new().into(),

@@ -1,4 +1,5 @@
-//! Values to the types of the schema: what Helm took for the same, becomes it; what has no place, goes with a note.
+//! Values to the types of the schema: what Helm took for the same, becomes it; what has no place,
+//! goes with a note.
 
 use serde_json::Value as Schema;
 
@@ -11,7 +12,8 @@ use crate::profile::overlay::DEFAULTS;
 use crate::profile::settings::Settings;
 use crate::profile::{decode, parse, schema, suggest};
 
-/// The properties of Fluent Bit's outputs have types of their own; `output` has brought them into form.
+/// The properties of Fluent Bit's outputs have types of their own; `output` has brought them into
+/// form.
 const OUTPUT_CONFIG: &str = "storage.logs.fluentbit.output.config";
 
 /// Returns the values in the types that their keys take.
@@ -30,7 +32,11 @@ fn fit_map(map: Map, schema: &Schema, path: &Path, notes: &mut Notes) -> Map {
             Some(schema) => {
                 fitted.0.extend(fit_value(value, schema, &path, notes).map(|value| (key, value)));
             }
-            None => notes.add(path.to_string(), "dropped", unknown(&path, &key, properties, notes.len())),
+            None => notes.add(
+                path.to_string(),
+                "dropped",
+                unknown(&path, &key, properties, notes.len()),
+            ),
         }
     }
     fitted
@@ -77,7 +83,9 @@ fn fit_value(value: Value, place: &Schema, path: &Path, notes: &mut Notes) -> Op
         }
         // Several types: a number or a name.
         (None, value @ (Value::Integer(_) | Value::Text(_))) => Some(value),
-        (None, Value::Float(number)) if whole(number).is_some() => whole(number).map(Value::Integer),
+        (None, Value::Float(number)) if whole(number).is_some() => {
+            whole(number).map(Value::Integer)
+        }
         (None, value) => refuse(&value, "a number or a string", path, notes),
     }
 }
@@ -122,7 +130,9 @@ fn fit_integer(value: &Value, schema: &Schema, path: &Path, notes: &mut Notes) -
         Value::Integer(integer) => Some(*integer),
         Value::Float(number) => round(*number, path, notes),
         Value::Text(text) if is_octal(text) && !is_config(path) => octal_in(text, path, notes),
-        Value::Text(text) => number_in(text, path).inspect(|_| changed(value, "an integer", path, notes)),
+        Value::Text(text) => {
+            number_in(text, path).inspect(|_| changed(value, "an integer", path, notes))
+        }
         _ => None,
     };
     let Some(integer) = integer else { return refuse(value, "an integer", path, notes) };
@@ -134,8 +144,9 @@ fn fit_integer(value: &Value, schema: &Schema, path: &Path, notes: &mut Notes) -
     Some(Value::Integer(integer))
 }
 
-/// Returns whether a text is a number that begins with 0. The relay reads its variables as decimal, all else is octal:
-/// templates print such a text without its quotes, and nobody else writes a mode like this.
+/// Returns whether a text is a number that begins with 0. The relay reads its variables as decimal,
+/// all else is octal: templates print such a text without its quotes, and nobody else writes a mode
+/// like this.
 fn is_octal(text: &str) -> bool {
     let digits = text.trim().strip_prefix('0');
     digits.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
@@ -161,7 +172,8 @@ fn is_config(path: &Path) -> bool {
     path.0.first() == Some(&Segment::Key("config".into()))
 }
 
-/// Returns the number that a text is; in `config`, the one that it starts with, as the relay reads it.
+/// Returns the number that a text is; in `config`, the one that it starts with, as the relay reads
+/// it.
 fn number_in(text: &str, path: &Path) -> Option<i64> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(text.len());
@@ -237,7 +249,9 @@ fn remove_empty(map: &mut Map, path: &Path) -> bool {
     let mut at = map;
     while let Some(segment) = segments.next() {
         let Segment::Key(key) = segment else { return false };
-        let Some((_, value)) = at.0.iter_mut().find(|(known, _)| known == key) else { return false };
+        let Some((_, value)) = at.0.iter_mut().find(|(known, _)| known == key) else {
+            return false;
+        };
         let mut value = value;
         while let Value::List(items) = value {
             let Some(Segment::Index(index)) = segments.next() else { return false };

@@ -1,7 +1,8 @@
-//! Helm values to a profile: the same deployment, without the chart's defects, and nothing changed in silence.
+//! Helm values to a profile: the same deployment, without the chart's defects, and nothing changed
+//! in silence.
 //!
-//! `yaml` reads the values, `rules` knows the chart, `fit` brings what is left into the schema's types, `write` makes
-//! TOML of it. The schema is the only list of keys here.
+//! `yaml` reads the values, `rules` knows the chart, `fit` brings what is left into the schema's
+//! types, `write` makes TOML of it. The schema is the only list of keys here.
 
 mod fit;
 mod ingress;
@@ -86,8 +87,8 @@ pub fn import(values: &[u8], options: &ImportOptions) -> Result<Imported, Import
         notes.add_first(
             VALUES,
             "nothing is set",
-            "the profile is that of the chart's defaults, with its secrets from the chart's Secret: is this the right \
-             release and namespace?",
+            "the profile is that of the chart's defaults, with its secrets from the chart's \
+             Secret: is this the right release and namespace?",
         );
     }
     let mut import = Import { chart: Chart::of(&values, options), values, notes, options };

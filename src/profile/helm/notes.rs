@@ -34,7 +34,12 @@ impl Notes {
         Self { found: Vec::new(), positions, visibility }
     }
 
-    pub(super) fn add(&mut self, key: impl Into<String>, what: impl Into<String>, why: impl Into<String>) {
+    pub(super) fn add(
+        &mut self,
+        key: impl Into<String>,
+        what: impl Into<String>,
+        why: impl Into<String>,
+    ) {
         self.found.push(Note { key: key.into(), what: what.into(), why: why.into() });
     }
 
@@ -59,8 +64,9 @@ impl Notes {
     }
 }
 
-/// Returns a key up to the first part that may be no name: in `{jwtSecret:abc}`, which lacks a blank, the key has the secret
-/// in it, and the lines of a file that is not to be shown may be anything.
+/// Returns a key up to the first part that may be no name: in `{jwtSecret:abc}`, which lacks a
+/// blank, the key has the secret in it, and the lines of a file that is not to be shown may be
+/// anything.
 fn shown(key: &str, visibility: Visibility) -> &str {
     let mut end = 0;
     for part in key.split('.') {
@@ -79,7 +85,11 @@ fn shown(key: &str, visibility: Visibility) -> &str {
 fn position(key: &str, positions: &BTreeMap<String, usize>) -> usize {
     let ends = key.match_indices(['.', '[']).map(|(end, _)| end);
     let around = ends.collect::<Vec<_>>().into_iter().rev().map(|end| &key[..end]);
-    std::iter::once(key).chain(around).find_map(|key| positions.get(key)).copied().unwrap_or(usize::MAX)
+    std::iter::once(key)
+        .chain(around)
+        .find_map(|key| positions.get(key))
+        .copied()
+        .unwrap_or(usize::MAX)
 }
 
 fn number_keys(map: &Map, path: &Path, positions: &mut BTreeMap<String, usize>) {

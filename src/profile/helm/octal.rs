@@ -29,11 +29,13 @@ fn note_value(value: &Value, path: &Path, octals: &[Path], notes: &mut Notes) {
     }
 }
 
-/// Adds the note for a number that begins with 0. It names the number unless that may be a password.
+/// Adds the note for a number that begins with 0. It names the number unless that may be a
+/// password.
 pub(super) fn note_octal(number: i64, path: &Path, notes: &mut Notes) {
     let mut keys = path.0.iter().filter_map(Segment::as_key);
     let is_shown = is_mode(path) || !keys.any(resembles_secret);
-    let example = if is_shown && number >= 0 { format!(": 0{number:o} is {number}") } else { String::new() };
+    let example =
+        if is_shown && number >= 0 { format!(": 0{number:o} is {number}") } else { String::new() };
     let why = format!("Helm takes a number that begins with 0 for octal{example}");
     notes.add(path.to_string(), "read as octal", why);
 }

@@ -88,17 +88,25 @@ fn properties(import: &mut Import<'_>, output: Option<Output>, config: Map) -> M
 }
 
 /// Returns the name of a property; `None` when the bundle or the plugin has no use for it.
-fn own_name(import: &mut Import<'_>, output: Option<Output>, path: &str, key: String) -> Option<String> {
+fn own_name(
+    import: &mut Import<'_>,
+    output: Option<Output>,
+    path: &str,
+    key: String,
+) -> Option<String> {
     let lower = key.to_ascii_lowercase();
     if ROUTING.contains(&lower.as_str()) {
-        import.note(path, "dropped", "the bundle sets it: the sidecar has one route and one writable volume");
+        import.note(
+            path,
+            "dropped",
+            "the bundle sets it: the sidecar has one route and one writable volume",
+        );
         return None;
     }
     if output != Some(Output::Loki) || Output::Loki.property(&lower).is_some() {
         return Some(key);
     }
-    let other =
-        "it is an option of Grafana's plugin for Loki, not of the one in the image, which would not start";
+    let other = "it is an option of Grafana's plugin for Loki, not of the one in the image, which would not start";
     if let Some((_, name)) = GRAFANA_RENAMED.iter().find(|(old, _)| *old == lower) {
         import.note(path, format!("is now `{name}`"), other);
         return Some((*name).to_owned());
@@ -115,7 +123,8 @@ fn scalar_or_list(import: &mut Import<'_>, path: &str, value: Value) -> Option<V
     match value {
         Value::Float(number) => Some(from_float(import, path, number)),
         Value::List(items) => {
-            let texts: Vec<Value> = items.iter().filter_map(Value::scalar_text).map(Value::Text).collect();
+            let texts: Vec<Value> =
+                items.iter().filter_map(Value::scalar_text).map(Value::Text).collect();
             if texts.len() < items.len() {
                 import.note(path, "changed", "only scalars stay in the list");
             }
@@ -139,7 +148,13 @@ fn from_float(import: &mut Import<'_>, path: &str, number: f64) -> Value {
 }
 
 /// Puts references in the place of credentials.
-fn conceal(import: &mut Import<'_>, output: Option<Output>, path: &str, key: &str, value: Value) -> Value {
+fn conceal(
+    import: &mut Import<'_>,
+    output: Option<Output>,
+    path: &str,
+    key: &str,
+    value: Value,
+) -> Value {
     let Value::List(items) = value else {
         return if holds_credential(output, key, &value) {
             refer(import, path, key, None, &value)
@@ -156,7 +171,13 @@ fn conceal(import: &mut Import<'_>, output: Option<Output>, path: &str, key: &st
     Value::List(items.into_iter().enumerate().map(conceal_one).collect())
 }
 
-fn refer(import: &mut Import<'_>, path: &str, key: &str, index: Option<usize>, value: &Value) -> Value {
+fn refer(
+    import: &mut Import<'_>,
+    path: &str,
+    key: &str,
+    index: Option<usize>,
+    value: &Value,
+) -> Value {
     if import.options.keep_literals {
         import.note(path, "kept", secrets::KEPT);
         return Value::Text(value.scalar_text().unwrap_or_default());
@@ -169,8 +190,8 @@ fn refer(import: &mut Import<'_>, path: &str, key: &str, index: Option<usize>, v
         path,
         "is now a reference",
         format!(
-            "the chart kept it in a ConfigMap, in clear text: create the Secret `{secret}` with the key `{data_key}` \
-             before the first apply"
+            "the chart kept it in a ConfigMap, in clear text: create the Secret `{secret}` with \
+             the key `{data_key}` before the first apply"
         ),
     );
     secrets::existing(&secret, &data_key)

@@ -12,7 +12,11 @@ pub(super) fn config(import: &mut Import<'_>) {
         "the relay reads no such variable; it cleans up every 5 minutes",
     );
     let offset = "config.timezoneOffset";
-    let zero = import.values.get(offset).and_then(Value::scalar_text).is_some_and(|text| text.trim() == "0");
+    let zero = import
+        .values
+        .get(offset)
+        .and_then(Value::scalar_text)
+        .is_some_and(|text| text.trim() == "0");
     if zero {
         import.drop_key(
             offset,
@@ -75,21 +79,28 @@ fn into_key(import: &mut Import<'_>, path: &str, name: &str, variable: Value) ->
         return None;
     }
     if is_proxy(name) {
-        import.note(path, "dropped", format!("{PROXY_WHY}: name the proxy in each account of the relay"));
+        import.note(
+            path,
+            "dropped",
+            format!("{PROXY_WHY}: name the proxy in each account of the relay"),
+        );
         return None;
     }
     let external = !import.values.is_on("redis.enabled", true);
-    let fits = |key: &str| !key.starts_with("redis.") && (external || !key.starts_with("externalRedis."));
-    let plain = VARIABLES.iter().find(|(key, known)| *known == name && fits(key)).map(|(key, _)| *key);
+    let fits =
+        |key: &str| !key.starts_with("redis.") && (external || !key.starts_with("externalRedis."));
+    let plain =
+        VARIABLES.iter().find(|(key, known)| *known == name && fits(key)).map(|(key, _)| *key);
     let secret = SECRET_VARIABLES.iter().find(|(key, known, _)| *known == name && fits(key));
     let key = plain.or(secret.map(|(key, ..)| *key));
     let map = variable.as_map()?;
     let value = match (map.get("value"), map.get("valueFrom.secretKeyRef")) {
         (Some(value), _) if name == "NODE_OPTIONS" => heap(value),
         (Some(value), _) => Some(value.clone()),
-        (None, Some(Value::Map(reference))) if secret.is_some() => {
-            reference.text("name").zip(reference.text("key")).map(|(name, key)| secrets::existing(name, key))
-        }
+        (None, Some(Value::Map(reference))) if secret.is_some() => reference
+            .text("name")
+            .zip(reference.text("key"))
+            .map(|(name, key)| secrets::existing(name, key)),
         _ => None,
     };
     let (Some(key), Some(value)) = (key, value) else { return Some(variable) };
@@ -114,10 +125,13 @@ fn hide(import: &mut Import<'_>, path: &str, name: &str, variable: Value) -> Val
         return Value::Map(map);
     }
     let secret = format!("{}-env", import.chart.full);
-    let key: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    let key: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .collect();
     map.remove("value");
-    let reference = Map::of([("name", Value::Text(secret.clone())), ("key", Value::Text(key.clone()))]);
+    let reference =
+        Map::of([("name", Value::Text(secret.clone())), ("key", Value::Text(key.clone()))]);
     map.set("valueFrom.secretKeyRef", Value::Map(reference));
     import.note(
         path,
@@ -131,5 +145,8 @@ fn is_credential(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let telling = ["PASSWORD", "PASSWD", "SECRET", "PRIVATE_KEY", "ACCESS_KEY", "API_KEY"];
     let known = SECRET_ENVIRONMENT.contains(&name.as_str());
-    known || name.ends_with("_TOKEN") || name == "TOKEN" || telling.iter().any(|word| name.contains(word))
+    known
+        || name.ends_with("_TOKEN")
+        || name == "TOKEN"
+        || telling.iter().any(|word| name.contains(word))
 }

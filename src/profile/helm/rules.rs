@@ -62,7 +62,8 @@ fn keep(value: &mut Value, path: &Path, import: &mut Import<'_>) -> bool {
     true
 }
 
-/// Returns what to call a key without a value, and that it goes: a key that nothing knows may be a value, as in `{abc}`.
+/// Returns what to call a key without a value, and that it goes: a key that nothing knows may be a
+/// value, as in `{abc}`.
 fn name_of_null(path: &Path) -> (String, &'static str) {
     match path.split_last() {
         Some((parent, Segment::Key(key))) if !known_words::is_key_name(key) => {
@@ -76,7 +77,9 @@ fn name_of_null(path: &Path) -> (String, &'static str) {
 fn may_hold_secret(path: &Path) -> bool {
     let last = path.0.last().and_then(Segment::as_key);
     is_secret_path(path)
-        || last.is_some_and(|key| key == "value" || resembles_secret(key) && !known_words::is_key_name(key))
+        || last.is_some_and(|key| {
+            key == "value" || resembles_secret(key) && !known_words::is_key_name(key)
+        })
 }
 
 /// Keys that mean something in a profile and nothing to the chart.
@@ -113,10 +116,15 @@ fn images(import: &mut Import<'_>) {
     for image in ["image", "redis.image", "storage.logs.fluentbit.image"] {
         name_registry(import, image);
     }
-    import.rename("redis.image.imagePullPolicy", "redis.image.pullPolicy", "a profile has one name for it");
+    import.rename(
+        "redis.image.imagePullPolicy",
+        "redis.image.pullPolicy",
+        "a profile has one name for it",
+    );
     for image in ["image", "redis.image", "storage.logs.fluentbit.image"] {
         let tag = format!("{image}.tag");
-        let Some((name, digest)) = import.values.text(&tag).and_then(|tag| tag.split_once('@')) else {
+        let Some((name, digest)) = import.values.text(&tag).and_then(|tag| tag.split_once('@'))
+        else {
             continue;
         };
         let (name, digest) = (name.to_owned(), digest.to_owned());
@@ -128,8 +136,8 @@ fn images(import: &mut Import<'_>) {
         import.note(
             "image.tag",
             "not set",
-            "the chart took its appVersion, a profile takes `release.appVersion`: set that to the version that runs, \
-             or upgrade with this profile",
+            "the chart took its appVersion, a profile takes `release.appVersion`: set that to the \
+             version that runs, or upgrade with this profile",
         );
     }
 }
@@ -137,13 +145,19 @@ fn images(import: &mut Import<'_>) {
 /// Names Docker Hub, which the chart left to the nodes: CRI-O refuses an image without a registry.
 fn name_registry(import: &mut Import<'_>, image: &str) {
     let key = format!("{image}.repository");
-    let has_registry = import.values.text(&format!("{image}.registry")).is_some_and(|text| !text.is_empty());
-    let Some(repository) = import.values.text(&key).filter(|text| !has_registry && !names_registry(text))
+    let has_registry =
+        import.values.text(&format!("{image}.registry")).is_some_and(|text| !text.is_empty());
+    let Some(repository) =
+        import.values.text(&key).filter(|text| !has_registry && !names_registry(text))
     else {
         return;
     };
     let full = format!("docker.io/{repository}");
-    import.note(&key, format!("is now `{full}`"), "nodes with CRI-O refuse an image without a registry");
+    import.note(
+        &key,
+        format!("is now `{full}`"),
+        "nodes with CRI-O refuse an image without a registry",
+    );
     import.values.set(&key, Value::Text(full));
 }
 
@@ -151,21 +165,24 @@ fn name_registry(import: &mut Import<'_>, image: &str) {
 fn limits(import: &mut Import<'_>) {
     let limit = "resources.limits.memory";
     if import.values.get(limit).is_none() {
-        let why = "the chart's limit was 512Mi, ours is 1Gi: two large requests, which need no valid key, ended the relay; \
-                   raise a ResourceQuota that is full";
+        let why = "the chart's limit was 512Mi, ours is 1Gi: two large requests, which need no \
+                   valid key, ended the relay; raise a ResourceQuota that is full";
         import.note(limit, "not set", why);
     }
     let size = "config.requestMaxSizeMb";
     if import.values.get(size).is_none() {
-        let why = "the chart's relay took bodies of 60 MiB, ours of 32 MiB; if clients send larger ones, set it together \
-                   with the memory";
+        let why = "the chart's relay took bodies of 60 MiB, ours of 32 MiB; if clients send larger \
+                   ones, set it together with the memory";
         import.note(size, "not set", why);
     }
 }
 
 fn redis(import: &mut Import<'_>) {
     for key in ["redis.nameOverride", "redis.fullnameOverride"] {
-        import.drop_key(key, "Redis is named after the release; the claim with its data keeps its name");
+        import.drop_key(
+            key,
+            "Redis is named after the release; the claim with its data keeps its name",
+        );
     }
     if !import.values.is_on("redis.enabled", true) {
         return;
@@ -179,8 +196,8 @@ fn redis(import: &mut Import<'_>) {
             claim,
             "added",
             format!(
-                "`{name}` is the claim of the chart's Redis: every account and key is in it; remove the line for an \
-                 installation that starts empty"
+                "`{name}` is the claim of the chart's Redis: every account and key is in it; \
+                 remove the line for an installation that starts empty"
             ),
         );
     }
@@ -194,7 +211,11 @@ fn external_redis(import: &mut Import<'_>) {
     let others: Vec<String> =
         map.0.iter().map(|(key, _)| key.clone()).filter(|key| key != "enabled").collect();
     import.values.set(tls, Value::Bool(is_on));
-    import.note(tls, format!("changed to `{is_on}`"), "the key is a switch, and the values have a map");
+    import.note(
+        tls,
+        format!("changed to `{is_on}`"),
+        "the key is a switch, and the values have a map",
+    );
     for key in others.iter().filter(|key| known_words::is_key_name(key)) {
         let path = Path::of(tls).key(key.as_str());
         import.note(path.to_string(), "dropped", "`externalRedis.tls` is a switch");
@@ -216,7 +237,11 @@ fn service_monitor(import: &mut Import<'_>) {
         );
     }
     if import.values.text("serviceMonitor.namespace").is_some() {
-        import.note("serviceMonitor.namespace", "kept", "the chart ignored it; now it has an effect");
+        import.note(
+            "serviceMonitor.namespace",
+            "kept",
+            "the chart ignored it; now it has an effect",
+        );
     }
 }
 
@@ -227,7 +252,11 @@ fn autoscaling(import: &mut Import<'_>) {
     let max = "autoscaling.maxReplicas";
     if import.values.is_on("autoscaling.enabled", false) && import.values.get(max).is_none() {
         import.values.set(max, Value::Integer(CHART_MAX_REPLICAS));
-        import.note(max, "added", "the chart's default is 100, ours 10: lower it if that was never meant");
+        import.note(
+            max,
+            "added",
+            "the chart's default is 100, ours 10: lower it if that was never meant",
+        );
     }
 }
 
@@ -236,8 +265,8 @@ fn storage(import: &mut Import<'_>) {
     if import.values.get(kind).is_some_and(|kind| kind.as_text() != Some("emptyDir")) {
         import.drop_key(
             kind,
-            "the chart made an emptyDir of every type; what must last is in Redis, and `storage.data.external` \
-             brings a claim of its own",
+            "the chart made an emptyDir of every type; what must last is in Redis, and \
+             `storage.data.external` brings a claim of its own",
         );
     }
     let mode = "storage.logs.mode";

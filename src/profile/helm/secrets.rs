@@ -34,7 +34,8 @@ fn has_reference(import: &mut Import<'_>, path: &str) -> bool {
     found
 }
 
-/// Returns whether the values hold a secret at `path`; what cannot be one goes, and so does an empty one.
+/// Returns whether the values hold a secret at `path`; what cannot be one goes, and so does an
+/// empty one.
 fn has_literal(import: &mut Import<'_>, path: &str) -> bool {
     let Some(value) = import.values.get(path) else { return false };
     if value.is_empty() {
@@ -51,7 +52,8 @@ fn has_literal(import: &mut Import<'_>, path: &str) -> bool {
     is_scalar
 }
 
-/// Puts the reference to the chart's Secret in a literal's place, or keeps the literal, as a string.
+/// Puts the reference to the chart's Secret in a literal's place, or keeps the literal, as a
+/// string.
 fn refer(import: &mut Import<'_>, path: &str, key: &str) {
     if import.options.keep_literals {
         let text = import.values.get(path).and_then(Value::scalar_text).unwrap_or_default();
@@ -64,7 +66,9 @@ fn refer(import: &mut Import<'_>, path: &str, key: &str) {
     import.note(
         path,
         "is now a reference",
-        format!("the chart keeps it in the Secret `{secret}` under `{key}`; a profile holds no secret"),
+        format!(
+            "the chart keeps it in the Secret `{secret}` under `{key}`; a profile holds no secret"
+        ),
     );
 }
 
@@ -92,8 +96,8 @@ fn own_keys(import: &mut Import<'_>) {
             path,
             "added",
             format!(
-                "the chart generated it into the Secret `{secret}` under `{key}`: {reason}; remove the line only for an \
-                 installation that starts empty"
+                "the chart generated it into the Secret `{secret}` under `{key}`: {reason}; remove \
+                 the line only for an installation that starts empty"
             ),
         );
     }
@@ -110,7 +114,11 @@ fn admin(import: &mut Import<'_>) {
             refer(import, password, "admin-password");
         }
         if import.values.get(name).is_none() {
-            import.note(name, "not set", "the chart made up a name at each start; now it is `admin`");
+            import.note(
+                name,
+                "not set",
+                "the chart made up a name at each start; now it is `admin`",
+            );
         }
     } else {
         import.note(
@@ -125,7 +133,9 @@ fn internal_redis(import: &mut Import<'_>) {
     let path = "redis.auth.password";
     let named = import.values.remove("redis.auth.existingSecret");
     let key = import.values.remove("redis.auth.existingSecretPasswordKey");
-    if !import.values.is_on("redis.enabled", true) || !import.values.is_on("redis.auth.enabled", false) {
+    if !import.values.is_on("redis.enabled", true)
+        || !import.values.is_on("redis.auth.enabled", false)
+    {
         if import.values.remove(path).is_some() {
             import.note(
                 path,

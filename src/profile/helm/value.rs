@@ -65,7 +65,8 @@ impl Value {
     }
 }
 
-/// Returns a number without a fraction as an integer: Helm's own JSON turns large integers into floats.
+/// Returns a number without a fraction as an integer: Helm's own JSON turns large integers into
+/// floats.
 pub(super) fn whole(number: f64) -> Option<i64> {
     const LIMIT: f64 = 9_007_199_254_740_991.0;
     #[expect(clippy::cast_possible_truncation, reason = "within 2^53, and without a fraction")]
@@ -146,7 +147,8 @@ impl Map {
         self.get_mut(path).map(|value| std::mem::replace(value, Value::Null))
     }
 
-    /// Puts a value at `path`: in the place of the one that is there, or at the end. What is in the way goes.
+    /// Puts a value at `path`: in the place of the one that is there, or at the end. What is in the
+    /// way goes.
     pub(super) fn set(&mut self, path: &str, value: Value) {
         let (first, rest) = split(path);
         let at = self.0.iter().position(|(key, _)| key == first).unwrap_or_else(|| {

@@ -47,7 +47,8 @@ pub(super) fn draft(values: &Map) -> String {
 fn fill(table: &mut Table, values: &Map, schema: Option<&Schema>) {
     for (key, value) in &values.0 {
         let schema = schema.and_then(|schema| schema.get("properties")?.get(key));
-        let item = if is_mode(key, value) { Item::Value(octal(value)) } else { item(value, schema) };
+        let item =
+            if is_mode(key, value) { Item::Value(octal(value)) } else { item(value, schema) };
         table.insert_formatted(&toml_key(key), item);
     }
     let is_section = |item: &Item| matches!(item, Item::Table(_) | Item::ArrayOfTables(_));
@@ -69,7 +70,8 @@ fn item(value: &Value, schema: Option<&Schema>) -> Item {
     }
 }
 
-/// Returns a list that does not fit in a line: an item a line, or a section for each map that does not fit either.
+/// Returns a list that does not fit in a line: an item a line, or a section for each map that does
+/// not fit either.
 fn long_list(items: &[Value]) -> Item {
     let is_long = |item: &Value| inline(item).to_string().chars().count() > LINE_MAX;
     let maps: Option<Vec<&Map>> = items.iter().map(Value::as_map).collect();
@@ -124,7 +126,8 @@ fn octal(value: &Value) -> toml_edit::Value {
     format!("0o{mode:o}").parse().unwrap_or_else(|_| inline(value))
 }
 
-/// Returns whether a character stands in the profile as it is; of others TOML's own writer escapes only some.
+/// Returns whether a character stands in the profile as it is; of others TOML's own writer escapes
+/// only some.
 fn is_plain(character: char) -> bool {
     character == '\n' || character == '\t' || is_printable(character)
 }
@@ -137,7 +140,8 @@ fn toml_key(key: &str) -> Key {
     }
 }
 
-/// Returns a text as a basic string of TOML, with an escape for each character that a terminal does not show.
+/// Returns a text as a basic string of TOML, with an escape for each character that a terminal does
+/// not show.
 fn quoted(text: &str) -> String {
     let escape = |character: char| match character {
         '"' | '\\' => format!("\\{character}"),

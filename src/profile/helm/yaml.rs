@@ -32,8 +32,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Values, ImportError> {
     if bytes.len() > VALUES_BYTES_MAX {
         return Err(ImportError::TooLarge { bytes: bytes.len(), limit: VALUES_BYTES_MAX });
     }
-    let text =
-        std::str::from_utf8(bytes).map_err(|error| ImportError::NotUtf8 { offset: error.valid_up_to() })?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| ImportError::NotUtf8 { offset: error.valid_up_to() })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // The title stays as an empty line, so that places in messages are right.
     let body = below_title(text).unwrap_or(text);
@@ -43,8 +43,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Values, ImportError> {
     let read = |numbers| {
         serde_saphyr::from_str_with_options::<Value>(body, options(numbers)).map_err(|error| {
             let lines_before = text[..text.len() - body.len()].matches('\n').count();
-            let line =
-                |place: serde_saphyr::Location| usize::try_from(place.line()).unwrap_or(0) + lines_before;
+            let line = |place: serde_saphyr::Location| {
+                usize::try_from(place.line()).unwrap_or(0) + lines_before
+            };
             ImportError::Yaml { line: error.location().map_or(0, line), message: message(&error) }
         })
     };
@@ -72,10 +73,13 @@ fn begins_with_zero(digits: &str) -> bool {
     rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '_'))
 }
 
-/// Finds the numbers of `value` that are octal: `written` is the same text, in which they are texts.
+/// Finds the numbers of `value` that are octal: `written` is the same text, in which they are
+/// texts.
 fn find_octals(value: &Value, written: &Value, path: &Path, octals: &mut Vec<Path>) {
     match (value, written) {
-        (Value::Integer(_), Value::Text(digits)) if begins_with_zero(digits) => octals.push(path.clone()),
+        (Value::Integer(_), Value::Text(digits)) if begins_with_zero(digits) => {
+            octals.push(path.clone())
+        }
         (Value::List(items), Value::List(written)) => {
             for (index, (item, written)) in items.iter().zip(written).enumerate() {
                 find_octals(item, written, &path.index(index), octals);
@@ -99,7 +103,8 @@ fn below_title(text: &str) -> Option<&str> {
         if TITLES.contains(&words) {
             return Some(&rest[line.len()..]);
         }
-        let is_heading = |(name, _): (&str, &str)| name.chars().all(|c| c.is_ascii_uppercase() || c == ' ');
+        let is_heading =
+            |(name, _): (&str, &str)| name.chars().all(|c| c.is_ascii_uppercase() || c == ' ');
         if !words.is_empty() && !words.split_once(':').is_some_and(is_heading) {
             return None;
         }
@@ -110,7 +115,9 @@ fn below_title(text: &str) -> Option<&str> {
 
 /// Returns whether a text has neither keys nor a `null`: whoever should have written it has failed.
 fn is_empty(text: &str) -> bool {
-    text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
+    text.lines()
+        .map(str::trim)
+        .all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
 fn options(numbers: Numbers) -> serde_saphyr::Options {
@@ -205,7 +212,11 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        if value.is_finite() { Ok(Value::Float(value)) } else { Err(E::custom("a number that is none")) }
+        if value.is_finite() {
+            Ok(Value::Float(value))
+        } else {
+            Err(E::custom("a number that is none"))
+        }
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
@@ -292,13 +303,19 @@ mod tests {
             let values = parse(format!("a: [{{b: {text}}}]\n").as_bytes()).ok().unwrap();
             assert!(
                 values.map.get("a")
-                    == Some(&Value::List(vec![Value::Map(Map::of([("b", Value::Integer(number))]))])),
+                    == Some(&Value::List(vec![Value::Map(Map::of([(
+                        "b",
+                        Value::Integer(number)
+                    )]))])),
                 "{text}"
             );
             assert_eq!(values.octals, [Path::of("a[0].b")], "{text}");
         }
         for text in ["0", "400", "0o400", "0x10", "1_000", "\"0400\"", "089", "0400.5", "04e2"] {
-            assert!(parse(format!("a: {text}\n").as_bytes()).ok().unwrap().octals.is_empty(), "{text}");
+            assert!(
+                parse(format!("a: {text}\n").as_bytes()).ok().unwrap().octals.is_empty(),
+                "{text}"
+            );
         }
         let octal = parse(b"a: 0o400\n").ok().unwrap();
         assert!(octal.map.get("a") == Some(&Value::Integer(256)));
@@ -342,7 +359,10 @@ mod tests {
             "{\"replicaCount\": 2}",
             "\u{feff}---\r\nreplicaCount: 2\r\n",
         ] {
-            assert!(parse(text.as_bytes()).ok().unwrap().map.get("replicaCount").is_some(), "{text}");
+            assert!(
+                parse(text.as_bytes()).ok().unwrap().map.get("replicaCount").is_some(),
+                "{text}"
+            );
         }
         for text in ["null", "USER-SUPPLIED VALUES:\nnull\n", "{}\n"] {
             assert!(parse(text.as_bytes()).ok().unwrap().map.0.is_empty(), "{text}");
@@ -351,16 +371,24 @@ mod tests {
 
     #[test]
     fn hostile_text_is_refused() {
-        let level =
-            |name: char, before: char| format!("{name}: &{name} [{}]\n", format!("*{before},").repeat(7));
+        let level = |name: char, before: char| {
+            format!("{name}: &{name} [{}]\n", format!("*{before},").repeat(7))
+        };
         let levels: Vec<String> =
             "bcdefghi".chars().zip("abcdefgh".chars()).map(|(n, b)| level(n, b)).collect();
         let bomb = format!("a: &a [x,x,x,x,x,x,x,x,x,x]\n{}", levels.concat());
         let deep = format!("a: {}{}", "[".repeat(100), "]".repeat(100));
         let wide = format!("a: [{}]", "1,".repeat(NODES_MAX + 1));
-        for text in
-            [bomb.as_str(), &deep, &wide, "a: 1\na: 2\n", "a: 1\n---\nb: 2\n", "a: *x\n", "a: .inf\n", "a: ["]
-        {
+        for text in [
+            bomb.as_str(),
+            &deep,
+            &wide,
+            "a: 1\na: 2\n",
+            "a: 1\n---\nb: 2\n",
+            "a: *x\n",
+            "a: .inf\n",
+            "a: [",
+        ] {
             let error = refused(text);
             assert!(!error.contains('\n') && error.len() < 300, "{error}");
         }
@@ -369,7 +397,9 @@ mod tests {
         assert!(refused(&wide).ends_with("they are too many"));
         assert!(refused("a: 1\n---\nb: 2\n").ends_with("there is more than one document"));
         assert!(refused("a: 1\na: 2\n").ends_with("(line 2): duplicate mapping key"));
-        assert!(refused("image: 1\nimage: 2\n").ends_with("(line 2): duplicate mapping key: image"));
+        assert!(
+            refused("image: 1\nimage: 2\n").ends_with("(line 2): duplicate mapping key: image")
+        );
         assert!(refused("[1]").contains("a list"));
         assert!(refused(&" ".repeat(VALUES_BYTES_MAX + 1)).contains("1048577"));
         assert!(parse(b"a: \xff").is_err());

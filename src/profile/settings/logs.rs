@@ -18,8 +18,8 @@ use crate::model::text::{LogField, StorageClass};
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct Logs {
-    /// `fluentbit`: a sidecar ships them. `forward`: the same, to another Fluent Bit or Fluentd. `pvc`: a claim keeps them.
-    /// `emptyDir`: they go with the pod.
+    /// `fluentbit`: a sidecar ships them. `forward`: the same, to another Fluent Bit or Fluentd.
+    /// `pvc`: a claim keeps them. `emptyDir`: they go with the pod.
     pub mode: LogMode,
     pub fluentbit: FluentBit,
     pub persistence: LogsPersistence,
@@ -42,14 +42,16 @@ pub enum LogMode {
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct FluentBit {
-    /// Whether the modes `fluentbit` and `forward` have their sidecar; without it logs go with the pod.
+    /// Whether the modes `fluentbit` and `forward` have their sidecar; without it logs go with the
+    /// pod.
     pub enabled: bool,
     /// Its image, 3.2 or newer.
     pub image: Image,
     /// Its resources.
     pub resources: ResourceRequirements,
     pub output: Output,
-    /// Further fields of the relay's log to send, as they are; `req`, `res`, `query` and `body` hold credentials.
+    /// Further fields of the relay's log to send, as they are; `req`, `res`, `query` and `body`
+    /// hold credentials.
     pub extra_fields: Vec<LogField>,
 }
 
@@ -58,7 +60,8 @@ pub struct FluentBit {
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct Output {
-    /// The output plugin: stdout, forward, es (or elasticsearch), loki, http, kafka, s3. By default `stdout`, or `forward` in that mode.
+    /// The output plugin: stdout, forward, es (or elasticsearch), loki, http, kafka, s3. By default
+    /// `stdout`, or `forward` in that mode.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<OutputKind>,
     /// The plugin's properties, by their names in Fluent Bit's manual.
@@ -129,7 +132,8 @@ impl<'de> Deserialize<'de> for OutputValue {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OutputValue, A::Error> {
-                SecretForm::deserialize(de::value::MapAccessDeserializer::new(map)).map(OutputValue::Secret)
+                SecretForm::deserialize(de::value::MapAccessDeserializer::new(map))
+                    .map(OutputValue::Secret)
             }
         }
         deserializer.deserialize_any(ValueVisitor)

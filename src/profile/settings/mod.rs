@@ -1,7 +1,9 @@
-//! The settings of a deployment: one tree of types gives parsing, the JSON Schema, the reference and `explain`.
+//! The settings of a deployment: one tree of types gives parsing, the JSON Schema, the reference
+//! and `explain`.
 //!
-//! The keys are those of the Helm chart, in the same camelCase, and ours. A doc comment here is the reference's text.
-//! Defaults are not here but in `defaults.toml`, the lowest layer of every profile.
+//! The keys are those of the Helm chart, in the same camelCase, and ours. A doc comment here is the
+//! reference's text. Defaults are not here but in `defaults.toml`, the lowest layer of every
+//! profile.
 
 mod logs;
 mod network;
@@ -20,9 +22,9 @@ use serde::{Deserialize, Serialize};
 
 pub use logs::{FluentBit, LogMode, Logs, LogsPersistence, Output, OutputKind, OutputValue};
 pub use network::{
-    Autoscaling, Dns, Exporter, Gateway, Ingress, IngressHost, IngressPath, IngressTls, NamespaceSelector,
-    NetworkPolicy, ParentRef, PathType, PodDisruptionBudget, RelabelAction, Relabeling, Routes, Service,
-    ServiceMonitor, ServiceType,
+    Autoscaling, Dns, Exporter, Gateway, Ingress, IngressHost, IngressPath, IngressTls,
+    NamespaceSelector, NetworkPolicy, ParentRef, PathType, PodDisruptionBudget, RelabelAction,
+    Relabeling, Routes, Service, ServiceMonitor, ServiceType,
 };
 pub use redis::{ExternalRedis, Redis, RedisAuth, RedisPersistence, RedisService};
 pub use relay::{Config, LogLevel, NodeEnv};
@@ -74,7 +76,8 @@ pub struct Settings {
     pub strategy: Option<DeploymentStrategy>,
     /// The priority class of all pods.
     pub priority_class_name: ObjectName,
-    /// Labels of the nodes that the relay may run on; of Linux unless the profile names another system.
+    /// Labels of the nodes that the relay may run on; of Linux unless the profile names another
+    /// system.
     pub node_selector: BTreeMap<String, String>,
     /// Taints that the relay's pods tolerate.
     pub tolerations: Vec<Toleration>,
@@ -121,10 +124,11 @@ pub struct Release {
     pub environment: Label,
     /// The version of the relay, and its image's tag unless `image.tag` is set.
     pub app_version: AppVersion,
-    /// The age keys that can decrypt a backup of what is generated: their private halves stay in a safe.
+    /// The age keys that can decrypt a backup of what is generated: their private halves stay in a
+    /// safe.
     pub recovery_recipients: Vec<AgeRecipient>,
-    /// The age keys that open sealed secrets: of the operators who apply the bundle. Without any, `secrets encrypt` takes
-    /// those of `recoveryRecipients`.
+    /// The age keys that open sealed secrets: of the operators who apply the bundle. Without any,
+    /// `secrets encrypt` takes those of `recoveryRecipients`.
     // A recipe without them is that of earlier versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seal_recipients: Vec<AgeRecipient>,
@@ -169,7 +173,9 @@ pub struct Image {
     pub pull_policy: Option<PullPolicy>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
+)]
 pub enum PullPolicy {
     Always,
     IfNotPresent,

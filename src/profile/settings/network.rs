@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Image;
 use crate::model::number::{Bounded, HighPort, Port};
-use crate::model::text::{Cidr, IpAddress, Label, ObjectName, PrometheusDuration, RouteHost, UrlPath};
+use crate::model::text::{
+    Cidr, IpAddress, Label, ObjectName, PrometheusDuration, RouteHost, UrlPath,
+};
 
 /// The relay's Service.
 #[derive(Deserialize, Serialize, JsonSchema)]
@@ -58,7 +60,8 @@ pub struct Ingress {
     pub tls: Vec<IngressTls>,
     /// Paths that lead to a Service without endpoints.
     pub blocked_paths: Vec<UrlPath>,
-    /// `paths`: the paths of each host. `known`: the relay's real prefixes instead of `/`, so that nothing else is reachable.
+    /// `paths`: the paths of each host. `known`: the relay's real prefixes instead of `/`, so that
+    /// nothing else is reachable.
     pub routes: Routes,
     /// Whether annotations for streaming are set for the classes nginx, haproxy and traefik.
     pub presets: bool,
@@ -95,7 +98,9 @@ pub struct IngressPath {
     pub path_type: PathType,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
+)]
 pub enum PathType {
     #[default]
     Prefix,
@@ -168,7 +173,8 @@ pub struct NetworkPolicy {
     pub enabled: bool,
     /// Who may reach the relay; anyone if empty.
     pub ingress_from: Vec<NetworkPolicyPeer>,
-    /// What the relay may reach besides DNS and the Redis of the bundle: the upstream, an external Redis, the logs' destination.
+    /// What the relay may reach besides DNS and the Redis of the bundle: the upstream, an external
+    /// Redis, the logs' destination.
     pub egress_to: Vec<NetworkPolicyEgressRule>,
     pub dns: Dns,
 }

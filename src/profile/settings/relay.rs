@@ -19,12 +19,14 @@ pub struct Config {
     pub node_env: NodeEnv,
     /// The port that the relay listens on (`PORT`).
     pub port: HighPort,
-    /// The address that the relay (`HOST`) and Fluent Bit listen on: `0.0.0.0`, or `::` for both families.
+    /// The address that the relay (`HOST`) and Fluent Bit listen on: `0.0.0.0`, or `::` for both
+    /// families.
     pub host: Line,
     /// A secret whose presence the relay checks (`JWT_SECRET`); changing it is harmless.
     #[serde(default)]
     pub jwt_secret: SecretForm,
-    /// The installation's key (`ENCRYPTION_KEY`): it encrypts every account and salts every API key. It must never change.
+    /// The installation's key (`ENCRYPTION_KEY`): it encrypts every account and salts every API
+    /// key. It must never change.
     #[serde(default)]
     pub encryption_key: SecretForm,
     /// How long an administrator's session lasts, in milliseconds (`ADMIN_SESSION_TIMEOUT`).
@@ -36,7 +38,8 @@ pub struct Config {
     /// The administrator's password (`ADMIN_PASSWORD`). The Secret is the source of truth.
     #[serde(default)]
     pub admin_password: SecretForm,
-    /// How much is logged (`LOG_LEVEL`); at `info` and below also the bodies of all requests, with credentials.
+    /// How much is logged (`LOG_LEVEL`); at `info` and below also the bodies of all requests, with
+    /// credentials.
     pub log_level: LogLevel,
     /// The size at which a log file is rotated (`LOG_MAX_SIZE`).
     pub log_max_size: LogSize,
@@ -46,9 +49,11 @@ pub struct Config {
     pub cleanup_interval: Positive,
     /// The relay reads no such variable; it cleans up rate limits every 5 minutes.
     pub rate_limit_cleanup_interval: Positive,
-    /// How long usage is kept, in milliseconds (`TOKEN_USAGE_RETENTION`); the relay reads it and uses it nowhere.
+    /// How long usage is kept, in milliseconds (`TOKEN_USAGE_RETENTION`); the relay reads it and
+    /// uses it nowhere.
     pub token_usage_retention: Positive,
-    /// The time between health checks, in milliseconds (`HEALTH_CHECK_INTERVAL`); read and used nowhere.
+    /// The time between health checks, in milliseconds (`HEALTH_CHECK_INTERVAL`); read and used
+    /// nowhere.
     pub health_check_interval: Positive,
     /// Hours from UTC for quotas and log times (`TIMEZONE_OFFSET`); the relay turns 0 into 8.
     pub timezone_offset: Bounded<-12, 14>,
@@ -60,29 +65,37 @@ pub struct Config {
     pub enable_cors: bool,
     /// How long a session sticks to an account, in hours (`STICKY_SESSION_TTL_HOURS`).
     pub sticky_session_ttl_hours: Bounded<1, 8760>,
-    /// The remaining time at which a sticky session is renewed, in minutes; 0 never (`STICKY_SESSION_RENEWAL_THRESHOLD_MINUTES`).
+    /// The remaining time at which a sticky session is renewed, in minutes; 0 never
+    /// (`STICKY_SESSION_RENEWAL_THRESHOLD_MINUTES`).
     pub sticky_session_renewal_threshold_minutes: Bounded<0, 525_600>,
-    /// How long a blocked console account rests, in minutes (`CLAUDE_CONSOLE_BLOCKED_HANDLING_MINUTES`).
+    /// How long a blocked console account rests, in minutes
+    /// (`CLAUDE_CONSOLE_BLOCKED_HANDLING_MINUTES`).
     pub claude_console_blocked_handling_minutes: Bounded<0, 525_600>,
-    /// The largest body of a request, in MiB (`REQUEST_MAX_SIZE_MB`); also the Ingress's limit. Each takes several times its size of memory.
+    /// The largest body of a request, in MiB (`REQUEST_MAX_SIZE_MB`); also the Ingress's limit.
+    /// Each takes several times its size of memory.
     pub request_max_size_mb: Bounded<1, 2048>,
     /// How long a request to the upstream may take, in milliseconds (`REQUEST_TIMEOUT`).
     pub request_timeout: Bounded<1000, 86_400_000>,
-    /// Whether a start clears the queues of all replicas (`CLEAR_CONCURRENCY_QUEUES_ON_STARTUP`); only with one replica unless set.
+    /// Whether a start clears the queues of all replicas (`CLEAR_CONCURRENCY_QUEUES_ON_STARTUP`);
+    /// only with one replica unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clear_concurrency_queues_on_startup: Option<bool>,
-    /// Whether accounts are tested on a schedule (`ACCOUNT_TEST_SCHEDULER_ENABLED`); only with one replica unless set.
+    /// Whether accounts are tested on a schedule (`ACCOUNT_TEST_SCHEDULER_ENABLED`); only with one
+    /// replica unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account_test_scheduler_enabled: Option<bool>,
     /// The minutes that real-time figures cover (`METRICS_WINDOW`).
     pub metrics_window: Bounded<1, 60>,
-    /// Where prices are fetched (`PRICE_MIRROR_BASE_URL`). The default refuses at once, so that a start without egress
-    /// does not wait; an empty value is the relay's own mirror, which needs egress.
+    /// Where prices are fetched (`PRICE_MIRROR_BASE_URL`). The default refuses at once, so that a
+    /// start without egress does not wait; an empty value is the relay's own mirror, which needs
+    /// egress.
     pub price_mirror_base_url: Url,
-    /// The heap of Node.js in MiB (`NODE_OPTIONS=--max-old-space-size`); 75 % of the memory limit unless set.
+    /// The heap of Node.js in MiB (`NODE_OPTIONS=--max-old-space-size`); 75 % of the memory limit
+    /// unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_max_old_space_mb: Option<Bounded<64, 1_048_576>>,
-    /// A file with further certificate authorities (`NODE_EXTRA_CA_CERTS`); `extraVolumeMounts` brings it.
+    /// A file with further certificate authorities (`NODE_EXTRA_CA_CERTS`); `extraVolumeMounts`
+    /// brings it.
     pub node_extra_ca_certs: FilePath,
 }
 

@@ -32,7 +32,8 @@ pub(super) struct AuthFile {
     store: Option<Helper>,
 }
 
-/// The images that an entry covers: those of a host, or with a path those of a repository and the repositories below it.
+/// The images that an entry covers: those of a host, or with a path those of a repository and the
+/// repositories below it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct AuthScope(String);
 
@@ -56,11 +57,12 @@ impl AuthFile {
     /// Reads a file; keys that are not about credentials do not count.
     pub(super) fn parse(path: &Utf8Path, bytes: &[u8]) -> Result<Self, CredentialError> {
         // The parser's own words may quote a value.
-        let written: AuthFileText = serde_json::from_slice(bytes).map_err(|error| CredentialError::Form {
-            path: path.to_owned(),
-            line: error.line(),
-            column: error.column(),
-        })?;
+        let written: AuthFileText =
+            serde_json::from_slice(bytes).map_err(|error| CredentialError::Form {
+                path: path.to_owned(),
+                line: error.line(),
+                column: error.column(),
+            })?;
         let mut logins = BTreeMap::new();
         for (key, entry) in written.auths.into_iter().flatten() {
             let login = entry.login().map_err(|NotALogin| CredentialError::Encoding {
@@ -75,7 +77,8 @@ impl AuthFile {
         let helpers = written.cred_helpers.into_iter().flatten();
         let helpers = helpers.map(|(key, name)| Ok((AuthScope::of(&key), helper(&name)?)));
         let helpers = helpers.collect::<Result<_, CredentialError>>()?;
-        let store = written.creds_store.as_ref().filter(|name| !name.is_empty()).map(helper).transpose()?;
+        let store =
+            written.creds_store.as_ref().filter(|name| !name.is_empty()).map(helper).transpose()?;
         Ok(Self { logins, helpers, store })
     }
 
@@ -89,7 +92,8 @@ impl AuthFile {
         !self.logins.is_empty()
     }
 
-    /// Returns the login for a repository: from the helper of its host, or the closest entry of the file.
+    /// Returns the login for a repository: from the helper of its host, or the closest entry of the
+    /// file.
     pub(super) fn find(
         &self,
         repository: &Repository,
@@ -115,9 +119,13 @@ impl AuthScope {
             Some(address) => address.split('/').next().unwrap_or_default(),
             None => key.trim_end_matches('/'),
         };
-        let (host, path) = key.split_once('/').map_or((key, None), |(host, path)| (host, Some(path)));
-        let host =
-            if matches!(host, "index.docker.io" | "registry-1.docker.io") { "docker.io" } else { host };
+        let (host, path) =
+            key.split_once('/').map_or((key, None), |(host, path)| (host, Some(path)));
+        let host = if matches!(host, "index.docker.io" | "registry-1.docker.io") {
+            "docker.io"
+        } else {
+            host
+        };
         Self(path.map_or_else(|| host.to_owned(), |path| format!("{host}/{path}")))
     }
 }
@@ -125,7 +133,8 @@ impl AuthScope {
 /// Returns the scopes that a repository is in, the narrowest first.
 fn scopes(repository: &Repository) -> impl Iterator<Item = AuthScope> {
     let whole = format!("{}/{}", repository.host, repository.path);
-    let ends: Vec<usize> = whole.match_indices('/').map(|(at, _)| at).chain([whole.len()]).collect();
+    let ends: Vec<usize> =
+        whole.match_indices('/').map(|(at, _)| at).chain([whole.len()]).collect();
     ends.into_iter().rev().map(move |end| AuthScope(whole[..end].to_owned()))
 }
 
@@ -147,7 +156,10 @@ impl AuthEntry {
             return Ok(Some(RegistryLogin::new(user, password)));
         }
         let both = self.username.filter(is_given).zip(self.password);
-        Ok(both.map(|(LoginSecret(user), LoginSecret(password))| RegistryLogin::Password { user, password }))
+        Ok(both.map(|(LoginSecret(user), LoginSecret(password))| RegistryLogin::Password {
+            user,
+            password,
+        }))
     }
 }
 
@@ -192,7 +204,10 @@ mod tests {
     }
 
     fn entry(key: &str, login: &str) -> String {
-        format!("{key:?}: {{\"auth\": {:?}}}", base64::engine::general_purpose::STANDARD.encode(login))
+        format!(
+            "{key:?}: {{\"auth\": {:?}}}",
+            base64::engine::general_purpose::STANDARD.encode(login)
+        )
     }
 
     #[test]
@@ -219,11 +234,14 @@ mod tests {
             "docker.io/library",
             "https://registry-1.docker.io/v2/",
         ] {
-            let config = config(&format!("{{\"auths\": {{{}}}}}", entry(key, "me:p:w"))).ok().unwrap();
+            let config =
+                config(&format!("{{\"auths\": {{{}}}}}", entry(key, "me:p:w"))).ok().unwrap();
             assert_eq!(found(&config, "docker.io", "library/redis"), "me:p:w", "{key}");
         }
         let url =
-            config(&format!("{{\"auths\": {{{}}}}}", entry("https://r.example/v1/", "me:pw"))).ok().unwrap();
+            config(&format!("{{\"auths\": {{{}}}}}", entry("https://r.example/v1/", "me:pw")))
+                .ok()
+                .unwrap();
         assert_eq!(found(&url, "r.example", "v2/x"), "me:pw");
     }
 

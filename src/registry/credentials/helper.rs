@@ -37,7 +37,8 @@ struct HelperAnswer {
 impl Helper {
     /// Returns the helper of that name, unless the name could lead to another program.
     pub(super) fn new(name: &str) -> Option<Self> {
-        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let is_plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let is_name = (1..=100).contains(&name.len()) && name.bytes().all(is_plain);
         is_name.then(|| Self { program: format!("docker-credential-{name}") })
     }
@@ -63,7 +64,8 @@ impl Helper {
         })?;
         if !status.success() {
             let is_nothing = printed.trim_ascii() == NOT_FOUND.as_bytes();
-            let failed = || CredentialError::HelperFailed { name: name(), server: server.to_owned() };
+            let failed =
+                || CredentialError::HelperFailed { name: name(), server: server.to_owned() };
             return if is_nothing { Ok(Told::Nothing) } else { Err(failed()) };
         }
         // The parser's own words may quote the secret.
@@ -120,19 +122,23 @@ mod tests {
 
     #[test]
     fn helper_is_asked_for_the_registry_and_believed() {
-        let script =
-            r#"read server; echo "{\"ServerURL\":\"x\",\"Username\":\"me $1\",\"Secret\":\"$server\"}""#;
+        let script = r#"read server; echo "{\"ServerURL\":\"x\",\"Username\":\"me $1\",\"Secret\":\"$server\"}""#;
         let Ok(Told::Login(RegistryLogin::Password { user, password })) = told(script) else {
             panic!("no login")
         };
         assert_eq!((user.as_str(), password.as_str()), ("me get", "r.example:5000"));
         let identity = r#"echo '{"Username":"<token>","Secret":"it"}'"#;
-        assert!(matches!(told(identity), Ok(Told::Login(RegistryLogin::Identity(token))) if *token == "it"));
+        assert!(
+            matches!(told(identity), Ok(Told::Login(RegistryLogin::Identity(token))) if *token == "it")
+        );
     }
 
     #[test]
     fn helper_that_knows_nothing_is_no_failure() {
-        assert!(matches!(told("echo credentials not found in native keychain; exit 1"), Ok(Told::Nothing)));
+        assert!(matches!(
+            told("echo credentials not found in native keychain; exit 1"),
+            Ok(Told::Nothing)
+        ));
         assert!(matches!(told("echo s3cret; exit 1"), Err(CredentialError::HelperFailed { .. })));
         assert!(matches!(told("kill -9 $$"), Err(CredentialError::HelperFailed { .. })));
     }
@@ -147,7 +153,10 @@ mod tests {
         ] {
             let error = told(script).err().unwrap();
             assert!(matches!(error, CredentialError::HelperAnswer { .. }), "{error:?}");
-            assert!(!format!("{error} {error:?} {:?}", error.remedy()).contains("s3cret"), "{error:?}");
+            assert!(
+                !format!("{error} {error:?} {:?}", error.remedy()).contains("s3cret"),
+                "{error:?}"
+            );
         }
         let long = told("exec yes s3cret").err().unwrap();
         assert!(matches!(long, CredentialError::HelperAnswer { .. }), "{long:?}");

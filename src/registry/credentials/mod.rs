@@ -6,7 +6,8 @@
 //! | `credsStore` | what the helper returns, if it knows the host |
 //! | `auths` for the repository, its parents, then the host | name and password, or an identity token |
 //!
-//! The first file that has credentials for an image decides. A helper runs when a registry asks for credentials, not before.
+//! The first file that has credentials for an image decides. A helper runs when a registry asks for
+//! credentials, not before.
 
 mod auth_file;
 mod helper;
@@ -124,12 +125,17 @@ impl RegistryCredentials {
     /// # Errors
     ///
     /// When a file is not of its form, or a required one is not there.
-    pub fn read(files: &[CredentialFile]) -> Result<(Self, Vec<CredentialWarning>), CredentialError> {
+    pub fn read(
+        files: &[CredentialFile],
+    ) -> Result<(Self, Vec<CredentialWarning>), CredentialError> {
         let (mut configs, mut warnings) = (Vec::new(), Vec::new());
         for CredentialFile { path, presence } in files {
             let refused = |error: io::Error| CredentialError::Read(error.to_string());
             let file = match open_for_reading(path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound && *presence == Presence::Optional => {
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound
+                        && *presence == Presence::Optional =>
+                {
                     continue;
                 }
                 opened => opened.map_err(refused)?,
@@ -146,8 +152,8 @@ impl RegistryCredentials {
         Ok((Self { files: configs }, warnings))
     }
 
-    /// Lets the logins of a pull secret win over the others. Its helpers do not count: a cluster must not choose which programs
-    /// run here.
+    /// Lets the logins of a pull secret win over the others. Its helpers do not count: a cluster
+    /// must not choose which programs run here.
     ///
     /// # Errors
     ///

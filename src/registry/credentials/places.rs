@@ -32,11 +32,13 @@ pub struct CredentialFile {
 }
 
 impl CredentialEnvironment {
-    /// Returns the files in the order in which they are asked. A file of the command line is the only one: so there is a
-    /// way around a file that is damaged.
+    /// Returns the files in the order in which they are asked. A file of the command line is the
+    /// only one: so there is a way around a file that is damaged.
     pub fn files(&self) -> Vec<CredentialFile> {
-        let required =
-            |path: &Utf8PathBuf| CredentialFile { path: path.clone(), presence: Presence::Required };
+        let required = |path: &Utf8PathBuf| CredentialFile {
+            path: path.clone(),
+            presence: Presence::Required,
+        };
         if let Some(path) = &self.registry_config {
             return vec![required(path)];
         }
@@ -45,7 +47,10 @@ impl CredentialEnvironment {
             (None, Some(home)) => Some(home.join(".docker/config.json")),
             (None, None) => None,
         };
-        let podman = self.runtime_dir.as_deref().map(|folder: &Utf8Path| folder.join("containers/auth.json"));
+        let podman = self
+            .runtime_dir
+            .as_deref()
+            .map(|folder: &Utf8Path| folder.join("containers/auth.json"));
         let usual = docker.into_iter().chain(podman);
         let optional = usual.map(|path| CredentialFile { path, presence: Presence::Optional });
         self.registry_auth_file.iter().map(required).chain(optional).collect()
@@ -74,7 +79,8 @@ mod tests {
             runtime_dir: Some("/r".into()),
         };
         assert_eq!(files(&all), ["/a!", "/d/config.json", "/r/containers/auth.json"]);
-        let without = CredentialEnvironment { docker_config: None, registry_auth_file: None, ..all.clone() };
+        let without =
+            CredentialEnvironment { docker_config: None, registry_auth_file: None, ..all.clone() };
         assert_eq!(files(&without), ["/h/.docker/config.json", "/r/containers/auth.json"]);
         assert_eq!(files(&CredentialEnvironment::default()), [""; 0]);
         let named = CredentialEnvironment { registry_config: Some("/c".into()), ..all };

@@ -21,7 +21,8 @@ fn age(program: &Path, arguments: &[&str], input: &[u8]) -> Output {
 
 /// The frame that the specification describes, made without the program.
 fn frame(place: &str, value: &str) -> Vec<u8> {
-    let mut bytes = format!("relay-bundle/sealed/v1\n{place}\n{}\n{value}", value.len()).into_bytes();
+    let mut bytes =
+        format!("relay-bundle/sealed/v1\n{place}\n{}\n{value}", value.len()).into_bytes();
     bytes.resize(bytes.len().next_multiple_of(512), 0);
     bytes
 }
@@ -124,7 +125,8 @@ fn real_age_refuses_file_whose_address_was_changed() {
     fs_err::write(&file, moved).unwrap();
 
     let output = age(&program, &["-d", "-i", env.path().join("key").as_str(), file.as_str()], b"");
-    let checked = run(&env, "secrets check sealed --set release.namespace=\"other\" --identity key --json");
+    let checked =
+        run(&env, "secrets check sealed --set release.namespace=\"other\" --identity key --json");
 
     assert!(!output.status.success());
     let why = String::from_utf8_lossy(&output.stderr);
@@ -185,7 +187,13 @@ fn keys_of_the_real_keygen_are_taken() {
     let public = String::from_utf8(public.stdout).unwrap();
 
     for key in ["config.jwtSecret", "config.adminPassword"] {
-        ok(&env, &format!("secrets encrypt sealed {key} --value-file value --recipient {}", public.trim()));
+        ok(
+            &env,
+            &format!(
+                "secrets encrypt sealed {key} --value-file value --recipient {}",
+                public.trim()
+            ),
+        );
     }
 
     ok(&env, "secrets check sealed --identity made");

@@ -12,7 +12,8 @@ use super::{KEYS, PLACE, ok, place, private, problems, run, seal};
 fn swapped_files_and_another_namespace_are_found_with_and_without_a_key() {
     let env = place();
     seal(&env);
-    let elsewhere = run(&env, "secrets check sealed --identity key --set release.namespace=\"other\" --json");
+    let elsewhere =
+        run(&env, "secrets check sealed --identity key --set release.namespace=\"other\" --json");
     let file = |name: &str| env.path().join(format!("profiles/secrets/{name}.age"));
     fs_err::rename(file("jwt"), file("aside")).unwrap();
     fs_err::rename(file("admin"), file("jwt")).unwrap();
@@ -24,11 +25,9 @@ fn swapped_files_and_another_namespace_are_found_with_and_without_a_key() {
     for ran in [&elsewhere, &outside, &opened] {
         let found = problems(ran);
         assert_eq!((ran.code, found.len()), (1, 2), "{}", ran.stdout);
-        assert!(
-            found
-                .iter()
-                .all(|(_, problem)| problem.starts_with("it is sealed for relay/relay-claude-relay-sealed/"))
-        );
+        assert!(found.iter().all(|(_, problem)| {
+            problem.starts_with("it is sealed for relay/relay-claude-relay-sealed/")
+        }));
     }
     assert!(
         problems(&opened)
@@ -52,12 +51,19 @@ fn altered_files_are_found_and_files_that_could_never_be_opened_even_without_a_k
         (format!("{header}-> scrypt AAAA 22\nAAAA\n--- AAAA\n"), "encrypted with a passphrase"),
         (format!("{header}-> ssh-ed25519 AAAA AAAA\nAAAA\n--- AAAA\n"), "for a key of SSH"),
         (format!("{header}-> X25519 {key}\n{key}\n--- {key}\n{}", "x".repeat(300)), "cut short"),
-        (format!("{header}-> X25519 {key}\n{key}\n--- AAAA\n"), "its header is not as age writes it"),
+        (
+            format!("{header}-> X25519 {key}\n{key}\n--- AAAA\n"),
+            "its header is not as age writes it",
+        ),
         (format!("{header}-> piv-p256 AAAA AAAA\nAAAA\n--- AAAA\n"), "needs a plugin"),
     ] {
         fs_err::write(&file, content).unwrap();
         let built = run(&env, "build sealed");
-        assert!(built.code == 2 && built.stderr.contains("error[RB0211]"), "{why}: {}", built.stderr);
+        assert!(
+            built.code == 2 && built.stderr.contains("error[RB0211]"),
+            "{why}: {}",
+            built.stderr
+        );
         assert!(built.stderr.contains(why), "{why}: {}", built.stderr);
         let ran = run(&env, "secrets check sealed --json");
         let found = problems(&ran);
@@ -93,7 +99,9 @@ fn a_key_that_does_not_fit_or_is_none_is_told() {
     let wrong = run(&env, "secrets check sealed --identity other --json");
     let found = problems(&wrong);
     assert_eq!((wrong.code, found.len()), (1, 2), "{}", wrong.stdout);
-    assert!(found.iter().all(|(_, problem)| problem.starts_with("none of the given keys opens it")));
+    assert!(
+        found.iter().all(|(_, problem)| problem.starts_with("none of the given keys opens it"))
+    );
     for (name, why) in [
         ("open", "others can get at it"),
         ("public", "line 1 is a public key"),
@@ -130,12 +138,19 @@ fn a_file_that_nothing_uses_and_a_use_without_a_file_are_not_ok() {
     fs_err::create_dir(&folder).unwrap();
     let entry = env.build(&["sealed"]);
     assert!(
-        Command::new("cp").args(["-r", &format!("{entry}/."), folder.as_str()]).status().unwrap().success()
+        Command::new("cp")
+            .args(["-r", &format!("{entry}/."), folder.as_str()])
+            .status()
+            .unwrap()
+            .success()
     );
     let mut index: Value =
         serde_json::from_slice(&fs_err::read(folder.join("bundle.json")).unwrap()).unwrap();
-    for wanted in
-        index["contract"].as_array_mut().unwrap().iter_mut().filter(|wanted| wanted["source"] == "sealed")
+    for wanted in index["contract"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .filter(|wanted| wanted["source"] == "sealed")
     {
         wanted["source"] = "cluster".into();
         wanted["keys"]
@@ -150,10 +165,13 @@ fn a_file_that_nothing_uses_and_a_use_without_a_file_are_not_ok() {
     let wants = run(&env, "secrets check wants --json");
     let forged = run(&env, "secrets check ./forged");
 
-    let extra = ("relay/relay-claude-relay-sealed/extra".to_owned(), "nothing is sealed for it".to_owned());
+    let extra =
+        ("relay/relay-claude-relay-sealed/extra".to_owned(), "nothing is sealed for it".to_owned());
     assert_eq!(wants.code, 1);
     assert!(
-        problems(&wants).iter().any(|(place, problem)| *place == extra.0 && problem.starts_with(&extra.1))
+        problems(&wants)
+            .iter()
+            .any(|(place, problem)| *place == extra.0 && problem.starts_with(&extra.1))
     );
     assert_eq!(forged.code, 1, "{}", forged.stderr);
     assert!(

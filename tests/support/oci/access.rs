@@ -30,7 +30,8 @@ pub(crate) fn config(folder: &Path, access: Access, tokens: Option<&TokenServer>
             "filesystem": { "rootdirectory": folder.join("storage") },
             "delete": { "enabled": true },
         },
-        // The system chooses the port: a free port that a test looked for could be taken before the registry starts.
+        // The system chooses the port: a free port that a test looked for could be taken before the
+        // registry starts.
         "http": { "addr": "127.0.0.1:0" },
     });
     if access != Access::Plain {
@@ -38,7 +39,8 @@ pub(crate) fn config(folder: &Path, access: Access, tokens: Option<&TokenServer>
         config["http"]["tls"] = json!({ "certificate": certificate, "key": key });
     }
     if access == Access::Basic {
-        config["auth"] = json!({ "htpasswd": { "realm": "registry", "path": folder.join("htpasswd") } });
+        config["auth"] =
+            json!({ "htpasswd": { "realm": "registry", "path": folder.join("htpasswd") } });
     }
     if let Some(tokens) = tokens {
         config["auth"] = json!({ "token": {

@@ -17,7 +17,8 @@ impl Answer {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("headers end");
         let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
         let (first, rest) = head.split_once("\r\n").unwrap_or((&head, ""));
-        let status = first.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        let status =
+            first.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
         let headers = rest.lines().filter_map(|line| line.split_once(": "));
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Self { status, headers, body: bytes[end + 4..].to_vec() }

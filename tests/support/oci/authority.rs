@@ -9,8 +9,9 @@ use crate::openssl::{Openssl, server_config};
 
 /// A folder with certificates and keys.
 ///
-/// `ca/ca.crt` is alone in its folder, because skopeo takes every `*.crt` beside it for an authority. `server.crt` and
-/// `server.key` are a server's on loopback, or of `example.internal`; `token.crt` and `token.key` are the token issuer's.
+/// `ca/ca.crt` is alone in its folder, because skopeo takes every `*.crt` beside it for an
+/// authority. `server.crt` and `server.key` are a server's on loopback, or of `example.internal`;
+/// `token.crt` and `token.key` are the token issuer's.
 pub(crate) struct Authority {
     openssl: Openssl,
     folder: PathBuf,

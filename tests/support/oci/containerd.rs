@@ -1,4 +1,5 @@
-//! A real containerd with folders of its own, called with `ctr` and through the CRI; it ends with the value.
+//! A real containerd with folders of its own, called with `ctr` and through the CRI; it ends with
+//! the value.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -80,7 +81,11 @@ impl Containerd {
             let ended = self.process.try_wait().unwrap();
             let log = self.folder.path().join("log");
             let is_starting = ended.is_none() && start.elapsed() < PATIENCE;
-            assert!(is_starting, "containerd does not answer: {}", fs_err::read_to_string(log).unwrap());
+            assert!(
+                is_starting,
+                "containerd does not answer: {}",
+                fs_err::read_to_string(log).unwrap()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -104,7 +109,10 @@ impl Containerd {
     /// Calls `ctr` in the namespace of the kubelet.
     pub(crate) fn ctr(&self, arguments: &[&str]) -> Result<String, String> {
         let mut command = isolated(&self.ctr);
-        command.arg("--address").arg(self.folder.path().join("socket")).args(["--namespace", "k8s.io"]);
+        command
+            .arg("--address")
+            .arg(self.folder.path().join("socket"))
+            .args(["--namespace", "k8s.io"]);
         run(command.args(arguments)).map(|output| String::from_utf8(output).unwrap())
     }
 
@@ -114,8 +122,8 @@ impl Containerd {
         self.status_of(reference).unwrap_or_else(|why| panic!("ImageStatus of {reference}: {why}"))
     }
 
-    /// Calls `ImageStatus` of the CRI, with curl as the client: gRPC is a POST over HTTP/2, whose body is a message
-    /// behind its length.
+    /// Calls `ImageStatus` of the CRI, with curl as the client: gRPC is a POST over HTTP/2, whose
+    /// body is a message behind its length.
     fn status_of(&self, reference: &str) -> Result<Option<ImageStatus>, String> {
         let request = self.folder.path().join("request");
         fs_err::write(&request, frame(&field(1, &field(1, reference.as_bytes())))).unwrap();

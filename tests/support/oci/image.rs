@@ -94,7 +94,10 @@ impl Layer {
         let tar = tar_of(file, text.as_bytes());
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&tar).unwrap();
-        Self { content: Content::new(format.layer(), encoder.finish().unwrap()), diff_id: digest(&tar) }
+        Self {
+            content: Content::new(format.layer(), encoder.finish().unwrap()),
+            diff_id: digest(&tar),
+        }
     }
 
     /// Returns a layer of any bytes, which registries keep and no node can unpack.
@@ -102,8 +105,8 @@ impl Layer {
         Self { content: Content::new(format.layer(), bytes.to_vec()), diff_id: digest(bytes) }
     }
 
-    /// Returns a layer of exactly so many bytes, a multiple of 512: a tar of one file that does not compress.
-    /// OCI has a media type for a tar without gzip.
+    /// Returns a layer of exactly so many bytes, a multiple of 512: a tar of one file that does not
+    /// compress. OCI has a media type for a tar without gzip.
     pub(crate) fn large(bytes: usize) -> Self {
         let tar = tar_of("noise", &noise(bytes - 3 * tar::BLOCK));
         assert_eq!(tar.len(), bytes);
@@ -196,7 +199,8 @@ impl Image {
         Self { manifest: Content::json(format.manifest(), &manifest), blobs, children: Vec::new() }
     }
 
-    /// Returns an index as `docker buildx` pushes it: two platforms, and an attestation of one of them.
+    /// Returns an index as `docker buildx` pushes it: two platforms, and an attestation of one of
+    /// them.
     pub(crate) fn index(format: Format, text: &str) -> Self {
         let child = |platform: Platform| {
             let text = format!("{text} {}", platform.architecture);
@@ -204,7 +208,8 @@ impl Image {
         };
         let (amd64, arm64) = (child(AMD64), child(ARM64));
         let attestation = Self::attestation(format);
-        let mut descriptors = [&amd64, &arm64, &attestation].map(|child| child.manifest.descriptor());
+        let mut descriptors =
+            [&amd64, &arm64, &attestation].map(|child| child.manifest.descriptor());
         descriptors[0]["platform"] = AMD64.to_json();
         descriptors[1]["platform"] = ARM64.to_json();
         descriptors[2]["platform"] = json!({ "architecture": "unknown", "os": "unknown" });
@@ -212,7 +217,8 @@ impl Image {
             "vnd.docker.reference.digest": amd64.manifest.digest,
             "vnd.docker.reference.type": "attestation-manifest",
         });
-        let index = json!({ "schemaVersion": 2, "mediaType": format.index(), "manifests": descriptors });
+        let index =
+            json!({ "schemaVersion": 2, "mediaType": format.index(), "manifests": descriptors });
         Self {
             manifest: Content::json(format.index(), &index),
             blobs: Vec::new(),
@@ -239,7 +245,8 @@ impl Image {
     /// Returns its manifests and blobs by digest, each once.
     pub(crate) fn contents(&self) -> Vec<&Content> {
         let parts = self.parts().into_iter();
-        let mut contents: Vec<_> = parts.flat_map(|part| part.blobs.iter().chain([&part.manifest])).collect();
+        let mut contents: Vec<_> =
+            parts.flat_map(|part| part.blobs.iter().chain([&part.manifest])).collect();
         contents.sort_by_key(|content| &content.digest);
         contents.dedup_by_key(|content| &content.digest);
         contents

@@ -9,7 +9,8 @@ use crate::tar;
 
 const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
-/// Returns the two names of an image that let the kubelet find `repository:tag@digest` after an import.
+/// Returns the two names of an image that let the kubelet find `repository:tag@digest` after an
+/// import.
 pub(crate) fn names(repository: &str, tag: &str, image: &Image) -> [String; 2] {
     [format!("{repository}:{tag}"), format!("{repository}@{}", image.manifest.digest)]
 }
@@ -25,7 +26,8 @@ pub(crate) fn write_folder(folder: &Path, tag: &str, image: &Image) {
     }
 }
 
-/// Returns a tar of an OCI layout in which the image has these names, behind `front`: the files of a bundle.
+/// Returns a tar of an OCI layout in which the image has these names, behind `front`: the files of
+/// a bundle.
 pub(crate) fn archive(front: &[(&str, &[u8])], names: &[String], image: &Image) -> Vec<u8> {
     archive_without("", front, names, image)
 }
@@ -37,7 +39,8 @@ pub(crate) fn archive_without(
     names: &[String],
     image: &Image,
 ) -> Vec<u8> {
-    let mut bytes: Vec<u8> = front.iter().flat_map(|(path, content)| tar::file(path, content)).collect();
+    let mut bytes: Vec<u8> =
+        front.iter().flat_map(|(path, content)| tar::file(path, content)).collect();
     bytes.extend(tar::file("oci-layout", OCI_LAYOUT));
     bytes.extend(tar::file("index.json", &index(names, image).bytes));
     for content in image.contents().into_iter().filter(|content| content.digest != missing) {
@@ -55,6 +58,7 @@ fn index(names: &[String], image: &Image) -> Content {
         descriptor
     };
     let manifests: Vec<Value> = names.iter().map(entry).collect();
-    let index = json!({ "schemaVersion": 2, "mediaType": Format::Oci.index(), "manifests": manifests });
+    let index =
+        json!({ "schemaVersion": 2, "mediaType": Format::Oci.index(), "manifests": manifests });
     Content::json(Format::Oci.index(), &index)
 }

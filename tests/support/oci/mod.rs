@@ -1,6 +1,7 @@
 //! Real registries, containerd and skopeo, and images to give them.
 //!
-//! A test program that uses this module also declares `openssl`, `tar` and `tools` of this folder's parent, at its root.
+//! A test program that uses this module also declares `openssl`, `tar` and `tools` of this folder's
+//! parent, at its root.
 
 pub(crate) mod access;
 pub(crate) mod answer;
@@ -18,7 +19,8 @@ use std::process::{Command, Output};
 
 use crate::tools::skip;
 
-/// A program with nothing in its environment that could lead it elsewhere: no proxy, no home, no credentials.
+/// A program with nothing in its environment that could lead it elsewhere: no proxy, no home, no
+/// credentials.
 fn isolated(program: &PathBuf) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/nonexistent");

@@ -82,8 +82,10 @@ impl Proxy {
     /// Waits until a request is held.
     #[track_caller]
     pub(crate) fn await_hold(&self) {
-        let held =
-            self.shared.changed.wait_timeout_while(self.shared.lock(), PATIENCE, |state| !state.is_held);
+        let held = self
+            .shared
+            .changed
+            .wait_timeout_while(self.shared.lock(), PATIENCE, |state| !state.is_held);
         assert!(!held.unwrap().1.timed_out(), "no request is held");
     }
 }
@@ -119,12 +121,14 @@ impl Shared {
         }
     }
 
-    /// Notes a request. The client writes the head of one at once, and bodies of tests do not look like it.
+    /// Notes a request. The client writes the head of one at once, and bodies of tests do not look
+    /// like it.
     fn note(&self, bytes: &[u8]) {
         if !METHODS.iter().any(|method| bytes.starts_with(method.as_bytes())) {
             return;
         }
-        let line = String::from_utf8_lossy(bytes.split(|byte| *byte == b'\r').next().unwrap_or_default());
+        let line =
+            String::from_utf8_lossy(bytes.split(|byte| *byte == b'\r').next().unwrap_or_default());
         let line = line.trim_end_matches(" HTTP/1.1").to_owned();
         let mut state = self.lock();
         state.requests.push(line);
@@ -134,7 +138,8 @@ impl Shared {
 
     /// Waits while a request is held in this way.
     fn await_release(&self, hold: Hold) {
-        let is_held = |state: &mut State| state.is_held && state.hold.is_some_and(|(_, how)| how == hold);
+        let is_held =
+            |state: &mut State| state.is_held && state.hold.is_some_and(|(_, how)| how == hold);
         drop(self.changed.wait_while(self.lock(), is_held).unwrap());
     }
 }

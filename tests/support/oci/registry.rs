@@ -19,7 +19,8 @@ use super::token_server::{PASSWORD, TokenServer, USER};
 use super::{is_root, isolated, run};
 use crate::tools::{find, on_path, skip};
 
-/// `mirror:letmein`: Python's `crypt.crypt("letmein", crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16))`.
+/// `mirror:letmein`: Python's `crypt.crypt("letmein", crypt.mksalt(crypt.METHOD_BLOWFISH,
+/// rounds=16))`.
 const HTPASSWD: &str = "mirror:$2b$04$CVCqMGBMXX9DTFTU6xqpQuYxqcy7Az83Rbo9BWFmh8ksShfH2xmSW\n";
 const PATIENCE: Duration = Duration::from_secs(20);
 const SMALL_STORAGE: &str = "mount -t tmpfs -o size=1m none \"$1\"; shift; exec \"$@\"";
@@ -75,7 +76,8 @@ impl Registry {
         Self::launch(program, access, |program, _| isolated(program))
     }
 
-    /// Starts a registry whose storage is a file system of one MiB, which only it sees; returns nothing without root.
+    /// Starts a registry whose storage is a file system of one MiB, which only it sees; returns
+    /// nothing without root.
     pub(crate) fn start_full(program: Program) -> Option<Self> {
         let unshare = find("unshare", "util-linux")?;
         if !is_root("a full registry") {
@@ -97,7 +99,8 @@ impl Registry {
         run(command.args(["mount", "-o", "remount,size=64m"]).arg(self.storage())).unwrap();
     }
 
-    /// Starts a registry by a command that gets its arguments; `prepare` sees its program and its storage.
+    /// Starts a registry by a command that gets its arguments; `prepare` sees its program and its
+    /// storage.
     fn launch(
         program: Program,
         access: Access,
@@ -106,15 +109,20 @@ impl Registry {
         let (program, curl) = (program.find()?, find("curl", "curl")?);
         let folder = tempfile::tempdir().unwrap();
         fs_err::write(folder.path().join("htpasswd"), HTPASSWD).unwrap();
-        let authority = if access == Access::Plain { None } else { Some(Authority::make(folder.path())?) };
+        let authority =
+            if access == Access::Plain { None } else { Some(Authority::make(folder.path())?) };
         let tokens = authority.filter(|_| access == Access::Bearer).map(TokenServer::start);
         let config = config(folder.path(), access, tokens.as_ref());
         fs_err::write(folder.path().join("config.yml"), config.to_string()).unwrap();
         let log = fs_err::File::create(folder.path().join("log")).unwrap().into_file();
         let mut command = prepare(&program, &folder.path().join("storage"));
-        command.arg("serve").arg(folder.path().join("config.yml")).env("OTEL_TRACES_EXPORTER", "none");
+        command
+            .arg("serve")
+            .arg(folder.path().join("config.yml"))
+            .env("OTEL_TRACES_EXPORTER", "none");
         let process = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let mut registry = Self { process, program, curl, access, tokens, address: String::new(), folder };
+        let mut registry =
+            Self { process, program, curl, access, tokens, address: String::new(), folder };
         registry.address = registry.await_address();
         Some(registry)
     }
@@ -130,7 +138,10 @@ impl Registry {
                 return address.to_owned();
             }
             let ended = self.process.try_wait().unwrap();
-            assert!(ended.is_none() && start.elapsed() < PATIENCE, "the registry does not listen: {log}");
+            assert!(
+                ended.is_none() && start.elapsed() < PATIENCE,
+                "the registry does not listen: {log}"
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -182,16 +193,20 @@ impl Registry {
     #[track_caller]
     pub(crate) fn put_blob(&self, repository: &str, blob: &Content) {
         let begun = self.call("POST", repository, "blobs/uploads/", None);
-        let location = begun.header("Location").unwrap_or_else(|| panic!("no upload: {}", begun.status));
-        let (_, upload) = location.split_once(&format!("/v2/{repository}/")).expect("in the repository");
-        let answer = self.call("PUT", repository, &format!("{upload}&digest={}", blob.digest), Some(blob));
+        let location =
+            begun.header("Location").unwrap_or_else(|| panic!("no upload: {}", begun.status));
+        let (_, upload) =
+            location.split_once(&format!("/v2/{repository}/")).expect("in the repository");
+        let answer =
+            self.call("PUT", repository, &format!("{upload}&digest={}", blob.digest), Some(blob));
         assert_eq!(answer.status, 201, "{}", String::from_utf8_lossy(&answer.body));
     }
 
     /// Uploads a manifest under its digest or a tag; an existing tag moves.
     #[track_caller]
     pub(crate) fn put_manifest(&self, repository: &str, reference: &str, manifest: &Content) {
-        let answer = self.call("PUT", repository, &format!("manifests/{reference}"), Some(manifest));
+        let answer =
+            self.call("PUT", repository, &format!("manifests/{reference}"), Some(manifest));
         assert_eq!(answer.status, 201, "{}", String::from_utf8_lossy(&answer.body));
     }
 
@@ -209,7 +224,10 @@ impl Registry {
 
     #[track_caller]
     pub(crate) fn delete_manifest(&self, repository: &str, digest: &str) {
-        assert_eq!(self.call("DELETE", repository, &format!("manifests/{digest}"), None).status, 202);
+        assert_eq!(
+            self.call("DELETE", repository, &format!("manifests/{digest}"), None).status,
+            202
+        );
     }
 
     /// Deletes a config or a layer, also one that a manifest names.
@@ -222,14 +240,22 @@ impl Registry {
     #[track_caller]
     pub(crate) fn collect_garbage(&self, untagged: Untagged) -> String {
         let mut command = isolated(&self.program);
-        command.arg("garbage-collect").args((untagged == Untagged::Delete).then_some("--delete-untagged"));
+        command
+            .arg("garbage-collect")
+            .args((untagged == Untagged::Delete).then_some("--delete-untagged"));
         let said = run(command.arg(self.folder.path().join("config.yml")));
         String::from_utf8(said.unwrap_or_else(|why| panic!("garbage-collect: {why}"))).unwrap()
     }
 
     /// Requests `/v2/REPOSITORY/PATH` with permission to pull, push and delete.
     #[track_caller]
-    pub(crate) fn call(&self, method: &str, repository: &str, path: &str, body: Option<&Content>) -> Answer {
+    pub(crate) fn call(
+        &self,
+        method: &str,
+        repository: &str,
+        path: &str,
+        body: Option<&Content>,
+    ) -> Answer {
         let mut command = self.request(method, body);
         if let Some(tokens) = &self.tokens {
             let token = tokens.token(&format!("repository:{repository}:pull,push,delete"));
@@ -253,9 +279,19 @@ impl Registry {
     /// Prepares curl; as every client does, it accepts each kind of manifest.
     fn request(&self, method: &str, body: Option<&Content>) -> Command {
         let mut command = isolated(&self.curl);
-        command.args(["-q", "--silent", "--show-error", "--include", "--http1.1", "--noproxy", "*"]);
+        command.args([
+            "-q",
+            "--silent",
+            "--show-error",
+            "--include",
+            "--http1.1",
+            "--noproxy",
+            "*",
+        ]);
         command.args(["--header", "Expect:"]).arg("--cacert").arg(self.ca_folder().join("ca.crt"));
-        for media_type in Format::ALL.into_iter().flat_map(|format| [format.manifest(), format.index()]) {
+        for media_type in
+            Format::ALL.into_iter().flat_map(|format| [format.manifest(), format.index()])
+        {
             command.args(["--header", &format!("Accept: {media_type}")]);
         }
         match (method, body) {

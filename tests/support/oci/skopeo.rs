@@ -27,7 +27,8 @@ impl Place<'_> {
         }
     }
 
-    /// Returns the options for one side of a copy (`--src-`, `--dest-`), or for a command with one side (`--`).
+    /// Returns the options for one side of a copy (`--src-`, `--dest-`), or for a command with one
+    /// side (`--`).
     fn options(self, side: &str) -> Vec<String> {
         let Self::Registry(registry, _) = self else { return Vec::new() };
         if registry.access() == Access::Plain {
@@ -52,9 +53,18 @@ impl Skopeo {
     pub(crate) fn copy(&self, from: Place, to: Place) {
         let mut command = isolated(&self.0);
         command.args(["--insecure-policy", "copy", "--quiet", "--all", "--preserve-digests"]);
-        command.args(from.options("--src-")).args(to.options("--dest-")).args([from.name(), to.name()]);
+        command
+            .args(from.options("--src-"))
+            .args(to.options("--dest-"))
+            .args([from.name(), to.name()]);
         let result = run(&mut command);
-        assert!(result.is_ok(), "skopeo copy {} {}: {}", from.name(), to.name(), result.unwrap_err());
+        assert!(
+            result.is_ok(),
+            "skopeo copy {} {}: {}",
+            from.name(),
+            to.name(),
+            result.unwrap_err()
+        );
     }
 
     /// Returns the manifest, or the index, as it is kept.

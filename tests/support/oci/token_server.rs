@@ -1,4 +1,5 @@
-//! A token server with TLS: issues bearer tokens to one user, and grants every scope, or some actions only.
+//! A token server with TLS: issues bearer tokens to one user, and grants every scope, or some
+//! actions only.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -37,7 +38,12 @@ impl TokenServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let tls = Arc::new(authority.server());
-        let shared = Arc::new(Shared { authority, tls, scopes: Mutex::default(), granted: Mutex::default() });
+        let shared = Arc::new(Shared {
+            authority,
+            tls,
+            scopes: Mutex::default(),
+            granted: Mutex::default(),
+        });
         let server = Self { address, shared: Arc::clone(&shared) };
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -79,7 +85,8 @@ impl Shared {
                 break;
             }
             let (name, value) = line.split_once(": ").unwrap_or((&line, ""));
-            is_user |= name.eq_ignore_ascii_case("authorization") && value == format!("Basic {expected}");
+            is_user |=
+                name.eq_ignore_ascii_case("authorization") && value == format!("Basic {expected}");
         }
         let (status, body) = if is_user {
             let scopes = scopes_of(&request);
@@ -111,8 +118,11 @@ impl Shared {
             "access": scopes.iter().filter_map(|scope| self.access(scope)).collect::<Vec<_>>(),
         });
         let part = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
-        let signed =
-            format!("{}.{}", part(header.to_string().as_bytes()), part(claims.to_string().as_bytes()));
+        let signed = format!(
+            "{}.{}",
+            part(header.to_string().as_bytes()),
+            part(claims.to_string().as_bytes())
+        );
         format!("{signed}.{}", part(&self.authority.sign(signed.as_bytes())))
     }
 
@@ -137,7 +147,9 @@ fn scopes_of(request: &str) -> Vec<String> {
     let target = request.split(' ').nth(1).unwrap_or_default();
     let query = target.split_once('?').map_or("", |(_, query)| query);
     let values = query.split('&').filter_map(|pair| pair.strip_prefix("scope="));
-    values.flat_map(|value| decode(value).split(' ').map(str::to_owned).collect::<Vec<_>>()).collect()
+    values
+        .flat_map(|value| decode(value).split(' ').map(str::to_owned).collect::<Vec<_>>())
+        .collect()
 }
 
 /// Decodes a value of a query.
@@ -146,7 +158,8 @@ fn decode(value: &str) -> String {
     let mut rest = value.as_bytes();
     while let [first, tail @ ..] = rest {
         let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        let escaped = hex.filter(|_| *first == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let escaped =
+            hex.filter(|_| *first == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok());
         bytes.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
         rest = if escaped.is_some() { &tail[2..] } else { tail };
     }

@@ -1,7 +1,8 @@
 //! Gives a release that was partly taken over back to Helm, for `remove --abandon`.
 //!
-//! Two writes for each object, the reverse of taking it over: Helm owns again what we owned, and then Helm's record is
-//! applied in Helm's name, which takes away what only the bundle had. Values of Secrets and claims stay.
+//! Two writes for each object, the reverse of taking it over: Helm owns again what we owned, and
+//! then Helm's record is applied in Helm's name, which takes away what only the bundle had. Values
+//! of Secrets and claims stay.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -62,7 +63,8 @@ pub(in crate::cmd) struct ReleasePart {
 impl<'a> Abandonment<'a> {
     /// Decides what becomes of the release that is being adopted; none if its records were deleted.
     ///
-    /// Archived records mean that the adoption is finished but for its note in the head: giving back would delete it.
+    /// Archived records mean that the adoption is finished but for its note in the head: giving
+    /// back would delete it.
     pub(in crate::cmd) fn plan(
         cluster: &'a Cluster,
         release: &'a ReleaseName,
@@ -76,7 +78,8 @@ impl<'a> Abandonment<'a> {
         };
         let owner = Owner { release: release.as_str(), namespace, ours: FIELD_MANAGER };
         let manifests = manifests(&found, owner);
-        let keys: Vec<ObjectKey> = manifests.iter().filter_map(|manifest| served(&manifest.key)).collect();
+        let keys: Vec<ObjectKey> =
+            manifests.iter().filter_map(|manifest| served(&manifest.key)).collect();
         let live = cluster.find_all(&keys)?;
         let recorded = inventory.iter().filter_map(|item| item.uid.clone()).collect();
         let objects = returns(&found, &live, &recorded, owner);
@@ -96,14 +99,19 @@ impl<'a> Abandonment<'a> {
 
     /// Returns whether pods without an owner become those of a StatefulSet that is made again.
     pub(in crate::cmd) fn takes_pods(&self) -> bool {
-        self.part.objects.iter().any(|of| of.key.kind == "StatefulSet" && of.act == Return::Recreate)
+        self.part
+            .objects
+            .iter()
+            .any(|of| of.key.kind == "StatefulSet" && of.act == Return::Recreate)
     }
 
-    /// Refuses where pods of the release would start with another encryption key than the relay has now.
+    /// Refuses where pods of the release would start with another encryption key than the relay has
+    /// now.
     fn check_key(&self, release: &Release, chart: Option<&Reference>) -> Result<(), Failure> {
         let Some(chart) = chart else { return Ok(()) };
         let key = release.of_kind("Deployment").find(|object| reference(object).is_some());
-        let now = key.and_then(|object| reference(find(&self.live, &key_of(object, self.namespace))?));
+        let now =
+            key.and_then(|object| reference(find(&self.live, &key_of(object, self.namespace))?));
         let Some(now) = now.filter(|now| now != chart) else { return Ok(()) };
         let secret = |name: &str| key_secret(self.namespace, name);
         let found = |of: &Reference| self.cluster.find_secret(&secret(&of.secret));
@@ -111,14 +119,16 @@ impl<'a> Abandonment<'a> {
             return Ok(());
         }
         let template = format!("jsonpath={{.data.{}}}", now.key.replace('.', "\\."));
-        let read = kubectl_line(["-n", self.namespace, "get", "secret", &now.secret, "-o", &template]);
+        let read =
+            kubectl_line(["-n", self.namespace, "get", "secret", &now.secret, "-o", &template]);
         let patch = format!(
             "kubectl -n {} patch secret {} -p \"{{\\\"data\\\":{{\\\"{}\\\":\\\"$({read})\\\"}}}}\"",
             self.namespace, chart.secret, chart.key
         );
         Err(Failure::world(format!(
-            "the relay runs with the encryption key in Secret {}, key `{}`, and pods of the release would start with \
-             another one, Secret {}, key `{}`: every account and API key would be dead; nothing was changed",
+            "the relay runs with the encryption key in Secret {}, key `{}`, and pods of the \
+             release would start with another one, Secret {}, key `{}`: every account and API key \
+             would be dead; nothing was changed",
             now.secret, now.key, chart.secret, chart.key
         ))
         .hint(format!("finish the adoption, or bring the key to the release first: {patch}")))
@@ -171,7 +181,9 @@ impl<'a> Abandonment<'a> {
     }
 
     fn give_back(&self, of: &ObjectKey) -> Result<(), Failure> {
-        let (Some(key), Some(manifest)) = (served(of), same(&self.manifests, of)) else { return Ok(()) };
+        let (Some(key), Some(manifest)) = (served(of), same(&self.manifests, of)) else {
+            return Ok(());
+        };
         for _ in 0..ATTEMPTS {
             let Some(live) = self.cluster.find(&key)? else { return Ok(()) };
             let mut changed = given_back(&live, &manifest.object, FIELD_MANAGER);
@@ -198,7 +210,8 @@ impl<'a> Abandonment<'a> {
         }
     }
 
-    /// Waits until no pod names the configurations that go: those of the bundle's pods are there until they have gone.
+    /// Waits until no pod names the configurations that go: those of the bundle's pods are there
+    /// until they have gone.
     fn await_unnamed(
         &self,
         journal: &mut Journal<'_>,
@@ -209,7 +222,8 @@ impl<'a> Abandonment<'a> {
         loop {
             let pods = list(self.cluster, "Pod", self.namespace)?;
             let named = still_named(&pods, "ConfigMap");
-            let is_named = |gone: &&Candidate| gone.key.kind == "ConfigMap" && named.contains(&gone.key.name);
+            let is_named =
+                |gone: &&Candidate| gone.key.kind == "ConfigMap" && named.contains(&gone.key.name);
             let Some(left) = going.iter().find(is_named) else { return Ok(()) };
             if start.elapsed() >= timeout {
                 return Err(Failure::world(format!(
@@ -243,8 +257,8 @@ fn all_archived(release: &ReleaseName) -> Failure {
         "all of Helm's records of the release `{release}` are archived: nothing can be given back; nothing was changed"
     ))
     .hint(format!(
-        "finish the adoption, which has nothing left to do but to note its end: `relay-bundle adopt --from-helm {release}` \
-         with its bundle"
+        "finish the adoption, which has nothing left to do but to note its end: `relay-bundle \
+         adopt --from-helm {release}` with its bundle"
     ))
 }
 

@@ -8,8 +8,8 @@ use crate::cmd::confirm::{confirm, confirm_also, confirm_first_install};
 use crate::cmd::ctx::Ctx;
 use crate::cmd::failure::Failure;
 
-/// Returns when a person has agreed, here or by arguments; `asks_first_install` is the namespace in which an encryption key is
-/// generated.
+/// Returns when a person has agreed, here or by arguments; `asks_first_install` is the namespace in
+/// which an encryption key is generated.
 pub(super) fn ask(
     ctx: &Ctx,
     report: &AdoptReport<'_>,
@@ -25,7 +25,9 @@ pub(super) fn ask(
     let is_agreed = install.is_agreed();
     let also = |failure: Failure| {
         if asks_for_redis {
-            failure.hint(format!("{cleared} is deleted and made again: agree to that with --recreate-redis"))
+            failure.hint(format!(
+                "{cleared} is deleted and made again: agree to that with --recreate-redis"
+            ))
         } else {
             failure
         }
@@ -38,8 +40,12 @@ pub(super) fn ask(
     if is_agreed {
         return Ok(());
     }
-    confirm(ctx, report, &format!("Take over the Helm release {} of {place}?", report.helm.release))
-        .map_err(also)?;
+    confirm(
+        ctx,
+        report,
+        &format!("Take over the Helm release {} of {place}?", report.helm.release),
+    )
+    .map_err(also)?;
     if asks_for_redis {
         confirm_also(&format!("Delete {cleared}, and make it again on the same volume?"))?;
     }

@@ -1,7 +1,7 @@
 //! What applying does once Helm's fields are ours, found out without making them ours.
 //!
-//! The server tries each manifest, over Helm's head if need be; what only Helm owned is then taken out of the answer, and
-//! the server says what it would make of that.
+//! The server tries each manifest, over Helm's head if need be; what only Helm owned is then taken
+//! out of the answer, and the server says what it would make of that.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,9 @@ pub(super) fn try_all(
     let all = || bundle.index.objects.iter().zip(bundle.manifests.iter());
     let is_made_again = |manifest: &Manifest| {
         let mut made_again = handed.iter().filter(|handed| handed.fate == Fate::Recreate);
-        made_again.any(|handed| handed.key.kind == manifest.key.kind && handed.key.name == manifest.key.name)
+        made_again.any(|handed| {
+            handed.key.kind == manifest.key.kind && handed.key.name == manifest.key.name
+        })
     };
     let request = |(object, manifest): (&Object, &Manifest)| {
         if is_made_again(manifest) {
@@ -90,8 +92,9 @@ fn over_helm(
     replaced(cluster, &manifest.key, &without)
 }
 
-/// Before Helm's fields are gone, a Deployment with ours beside them may be one that the server cannot take: two ways to
-/// probe, for example. So it is tried as a new one, with what others wrote into the live one.
+/// Before Helm's fields are gone, a Deployment with ours beside them may be one that the server
+/// cannot take: two ways to probe, for example. So it is tried as a new one, with what others wrote
+/// into the live one.
 fn deployment(
     cluster: &Cluster,
     live: &Value,
@@ -100,7 +103,9 @@ fn deployment(
 ) -> Result<Value, CallError> {
     match answer {
         Err(CallError::Status(status)) if status.is_field_conflict() => without_helm(live, status)?,
-        Err(CallError::Status(status)) if status.code != 422 => return Err(CallError::Status(status)),
+        Err(CallError::Status(status)) if status.code != 422 => {
+            return Err(CallError::Status(status));
+        }
         Err(CallError::Status(_)) | Ok(_) => {}
         Err(error) => return Err(error),
     }
@@ -114,7 +119,11 @@ fn deployment(
 /// Passes on the conflicts with others than Helm.
 fn without_helm(live: &Value, mut status: Box<Status>) -> Result<(), CallError> {
     status.causes.retain(|cause| !fields::names_helm(live, &cause.message, FIELD_MANAGER));
-    if status.causes.is_empty() && status.more_causes == 0 { Ok(()) } else { Err(CallError::Status(status)) }
+    if status.causes.is_empty() && status.more_causes == 0 {
+        Ok(())
+    } else {
+        Err(CallError::Status(status))
+    }
 }
 
 fn replaced(cluster: &Cluster, key: &ObjectKey, object: &Value) -> Result<Value, CallError> {

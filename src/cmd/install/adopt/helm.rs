@@ -38,7 +38,8 @@ pub(super) struct Records<'a> {
 
 /// What there is of a release.
 pub(super) struct Found {
-    /// None if Helm has no record of it: it was adopted before, or somebody has deleted it since an adoption was begun.
+    /// None if Helm has no record of it: it was adopted before, or somebody has deleted it since an
+    /// adoption was begun.
     pub(super) release: Option<Release>,
     /// Whether records were moved already.
     pub(super) is_archived: bool,
@@ -47,7 +48,8 @@ pub(super) struct Found {
 }
 
 impl Records<'_> {
-    /// Reads the release; it may be gone only if it was adopted before, or if an adoption `is_begun`.
+    /// Reads the release; it may be gone only if it was adopted before, or if an adoption
+    /// `is_begun`.
     pub(super) fn read(&self, is_begun: bool) -> Result<Found, Failure> {
         let is_archived = self.has_archive()?;
         let (mut read, mut contents, mut room) = (Vec::new(), BTreeMap::new(), UNPACKED_SUM_MAX);
@@ -76,7 +78,11 @@ impl Records<'_> {
         Ok(Found { release, is_archived, contents })
     }
 
-    fn revision(&self, secret: &mut Value, room: &mut u64) -> Result<(Revision, Vec<Value>), Failure> {
+    fn revision(
+        &self,
+        secret: &mut Value,
+        room: &mut u64,
+    ) -> Result<(Revision, Vec<Value>), Failure> {
         let read = Revision::read(secret, self.release, room);
         wipe(&mut secret["data"]);
         let (revision, objects) = read.map_err(|why| {
@@ -108,7 +114,8 @@ impl Records<'_> {
         .hint("nothing was changed; Helm makes one Secret for each revision: see who has made the other")
     }
 
-    /// Says which names of archives are taken by something else than the records that would be moved there.
+    /// Says which names of archives are taken by something else than the records that would be
+    /// moved there.
     pub(super) fn taken_names(&self, found: &Found) -> Result<Vec<String>, Failure> {
         let mut taken = Vec::new();
         for (number, wanted) in &found.contents {
@@ -121,8 +128,8 @@ impl Records<'_> {
             let Some(mut there) = there else { continue };
             if !(self.is_marked(&there) && content(&there) == *wanted) {
                 taken.push(format!(
-                    "Secret/{name}: the name of the archive of Helm's revision {number} is taken by something else: move \
-                     it away"
+                    "Secret/{name}: the name of the archive of Helm's revision {number} is taken \
+                     by something else: move it away"
                 ));
             }
             wipe(&mut there["data"]);
@@ -147,13 +154,16 @@ impl Records<'_> {
     fn is_marked(&self, secret: &Value) -> bool {
         let marks = self.marks();
         let labels = secret.pointer("/metadata/labels").and_then(Value::as_object);
-        let has = |(label, value): (&String, &Value)| labels.is_some_and(|all| all.get(label) == Some(value));
+        let has = |(label, value): (&String, &Value)| {
+            labels.is_some_and(|all| all.get(label) == Some(value))
+        };
         secret["type"] == "Opaque"
             && secret["immutable"] == true
             && marks.as_object().into_iter().flatten().all(has)
     }
 
-    /// Returns whether a Secret is an archive, and not only called so: one of our making, with a record in it.
+    /// Returns whether a Secret is an archive, and not only called so: one of our making, with a
+    /// record in it.
     fn is_archive(&self, secret: &Value, room: &mut u64) -> bool {
         self.is_marked(secret)
             && Revision::read(secret, self.release, room)
@@ -171,8 +181,10 @@ impl Records<'_> {
 
     fn page(&self, selector: &str, page: &str) -> Result<Value, Failure> {
         let folder = path(&self.secret(""));
-        let next = if page.is_empty() { String::new() } else { format!("&continue={}", escaped(page)) };
-        let request = Request::get_path(format!("{folder}?labelSelector={selector}&limit={PAGE}{next}"));
+        let next =
+            if page.is_empty() { String::new() } else { format!("&continue={}", escaped(page)) };
+        let request =
+            Request::get_path(format!("{folder}?labelSelector={selector}&limit={PAGE}{next}"));
         Ok(self.cluster.call(&request)?)
     }
 
@@ -193,7 +205,9 @@ impl Records<'_> {
         let mut names: Vec<String> = Vec::new();
         for secret in items(&mut list) {
             wipe(&mut secret["data"]);
-            names.extend(secret.pointer("/metadata/labels/name").and_then(Value::as_str).map(str::to_owned));
+            names.extend(
+                secret.pointer("/metadata/labels/name").and_then(Value::as_str).map(str::to_owned),
+            );
         }
         names.sort();
         names.dedup();
@@ -289,7 +303,8 @@ fn items(list: &mut Value) -> impl Iterator<Item = &mut Value> {
     list.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten()
 }
 
-/// Goes through a list page by page, as long as `go_on` says so; neither items nor empty pages may be without an end.
+/// Goes through a list page by page, as long as `go_on` says so; neither items nor empty pages may
+/// be without an end.
 fn each_item(
     release: &ReleaseName,
     page: impl Fn(&str) -> Result<Value, Failure>,
@@ -310,16 +325,22 @@ fn each_item(
                 return Ok(());
             }
         }
-        list.pointer("/metadata/continue").and_then(Value::as_str).unwrap_or_default().clone_into(&mut next);
+        list.pointer("/metadata/continue")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .clone_into(&mut next);
         if next.is_empty() {
             return Ok(());
         }
     }
-    Err(Failure::world(format!("the server's list of the Secrets of `{release}` does not come to an end"))
-        .hint("run the command again; whoever governs the cluster can say what is between it and us"))
+    Err(Failure::world(format!(
+        "the server's list of the Secrets of `{release}` does not come to an end"
+    ))
+    .hint("run the command again; whoever governs the cluster can say what is between it and us"))
 }
 
-/// Returns the names of the records that are not about to go, the newest last: until it goes, the release is what it was.
+/// Returns the names of the records that are not about to go, the newest last: until it goes, the
+/// release is what it was.
 fn oldest_first(
     release: &ReleaseName,
     page: impl Fn(&str) -> Result<Value, Failure>,
@@ -327,7 +348,8 @@ fn oldest_first(
     let mut records = Vec::new();
     each_item(release, page, |record| {
         wipe(&mut record["data"]);
-        // A finalizer may hold what was deleted: it was archived before, or somebody else has deleted it.
+        // A finalizer may hold what was deleted: it was archived before, or somebody else has
+        // deleted it.
         if !live::is_ending(record) {
             let number = number(record).ok_or_else(|| without_number(record))?;
             records.push((number, name_of(record).to_owned()));
@@ -348,7 +370,9 @@ fn without_number(record: &Value) -> Failure {
         "Secret {}, a record of Helm's, has no label that says its revision",
         name_of(record)
     ))
-    .hint("what the bundle has is applied; see who has changed the Secret, and run the command again")
+    .hint(
+        "what the bundle has is applied; see who has changed the Secret, and run the command again",
+    )
 }
 
 fn name_of(secret: &Value) -> &str {
@@ -392,7 +416,10 @@ mod tests {
         let names = oldest_first(&release(), pages(records)).unwrap();
 
         let wanted = (1..=23).filter(|number| *number != 4);
-        assert_eq!(names, wanted.map(|number| format!("sh.helm.release.v1.r.v{number}")).collect::<Vec<_>>());
+        assert_eq!(
+            names,
+            wanted.map(|number| format!("sh.helm.release.v1.r.v{number}")).collect::<Vec<_>>()
+        );
     }
 
     #[test]
@@ -400,7 +427,9 @@ mod tests {
         let mut unnumbered = record(2);
         unnumbered["metadata"]["labels"] = json!({});
         let refused = oldest_first(&release(), pages(vec![record(1), unnumbered])).unwrap_err();
-        assert!(refused.message().contains("sh.helm.release.v1.r.v2, a record of Helm's, has no label"));
+        assert!(
+            refused.message().contains("sh.helm.release.v1.r.v2, a record of Helm's, has no label")
+        );
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Takes over what Helm installed: prepares ownership, then makes the same run as `apply`, and at the end puts Helm's
-//! records where Helm does not look.
+//! Takes over what Helm installed: prepares ownership, then makes the same run as `apply`, and at
+//! the end puts Helm's records where Helm does not look.
 //!
-//! Everything is decided before the first write. Interrupted anywhere it can be run again: each step finds what is left
-//! of it to do.
+//! Everything is decided before the first write. Interrupted anywhere it can be run again: each
+//! step finds what is left of it to do.
 
 pub(in crate::cmd) mod abandon;
 mod consent;
@@ -53,8 +53,7 @@ use values::Carried;
 use work::Work;
 
 /// What is to be done about an object of others where Helm has no record of the release.
-const NO_RECORD: &str =
-    "Helm has no record of the release, so nothing of others is taken over: look at it, and move it away";
+const NO_RECORD: &str = "Helm has no record of the release, so nothing of others is taken over: look at it, and move it away";
 
 /// How a release is taken over.
 #[derive(Debug, clap::Args)]
@@ -63,10 +62,12 @@ pub(in crate::cmd) struct AdoptArgs {
     /// The Helm release, in the namespace of the bundle
     #[arg(long, value_name = "RELEASE")]
     pub(in crate::cmd) from_helm: ReleaseName,
-    /// Agree that the StatefulSet of Redis is deleted and made again on the same volume; asked for otherwise
+    /// Agree that the StatefulSet of Redis is deleted and made again on the same volume; asked for
+    /// otherwise
     #[arg(long)]
     recreate_redis: bool,
-    /// The revision whose encryption key the relay runs with, if the stored one is newer than its pods
+    /// The revision whose encryption key the relay runs with, if the stored one is newer than its
+    /// pods
     #[arg(long, value_name = "N")]
     key_from_revision: Option<u64>,
 }
@@ -105,7 +106,8 @@ pub(in crate::cmd) fn adopt(
     plan.obstacles.extend(records.taken_names(&found)?);
     plan.changes.warnings.extend(run.excused());
     let is_done = plan.is_empty();
-    let images = if is_done { Vec::new() } else { install.images.look(ctx, checked, cluster, &mut plan)? };
+    let images =
+        if is_done { Vec::new() } else { install.images.look(ctx, checked, cluster, &mut plan)? };
     // Whoever is asked, or only looks, has them with the plan.
     if install.is_agreed() {
         tell_warnings(&ctx.printer, &plan);
@@ -118,14 +120,17 @@ pub(in crate::cmd) fn adopt(
     let blocked = blocked(&plan);
     if install.dry_run {
         ctx.printer.report(&report)?;
-        return Ok(blocked.map_or(ExitCode::SUCCESS, |failure| tell_blocked(&ctx.printer, &failure)));
+        return Ok(
+            blocked.map_or(ExitCode::SUCCESS, |failure| tell_blocked(&ctx.printer, &failure))
+        );
     }
     if let Some(blocked) = blocked {
         return Err(blocked);
     }
     let is_known = makings.is_empty() && !makings.notes_others();
     let is_done = is_over && is_known && plan.is_empty() && run.is_deployed();
-    // Whatever was approved, and did it, may be said again; but archiving Helm's records is a change.
+    // Whatever was approved, and did it, may be said again; but archiving Helm's records is a
+    // change.
     let is_over = is_done && found.release.is_none();
     if !is_over && install.plan_hash.is_some_and(|approved| approved != report.apply.plan_hash()) {
         ctx.printer.tell("the plan is another one than was approved; nothing was changed");
@@ -140,7 +145,8 @@ pub(in crate::cmd) fn adopt(
     } else {
         let objects = &report.helm.objects;
         let (plan, makings) = (&plan, &makings);
-        let work = Work { ctx, checked, cluster, install, carried: &carried, objects, plan, makings };
+        let work =
+            Work { ctx, checked, cluster, install, carried: &carried, objects, plan, makings };
         let done = work.carry_out(&mut run, &uids);
         let done = done.map_err(|failure| install.planned_again(failure));
         done.map_err(|failure| gave_back(&mut run.journal, failure))?
@@ -166,13 +172,15 @@ fn decide(
     let mut missing = preflight::check_contract(cluster, bundle)?;
     missing.wanted.extend(missing.groups.iter().map(ToString::to_string));
     if !missing.wanted.is_empty() {
-        let failure = Failure::world("the cluster lacks what the bundle needs; nothing was changed");
+        let failure =
+            Failure::world("the cluster lacks what the bundle needs; nothing was changed");
         return Err(missing.wanted.into_iter().fold(failure, Failure::reason));
     }
     let recorded = run.journal.recorded(|_| true)?;
     let (earlier, known) = (inventory(&recorded), known_secrets(&run.journal.head, &recorded));
     let live = look(cluster, checked, release, &earlier)?;
-    let taken = candidates(&earlier, &bundle.manifests, &live, (FIELD_MANAGER, bundle.index.name.as_str()));
+    let taken =
+        candidates(&earlier, &bundle.manifests, &live, (FIELD_MANAGER, bundle.index.name.as_str()));
     let taken = taken.into_iter().map(|taken| taken.uid).collect();
     let scope = release.map(|release| Scope {
         name: args.from_helm.as_str(),
@@ -192,13 +200,18 @@ fn decide(
         return Err(obstacles.into_iter().fold(failure, Failure::reason));
     }
     let (carried, source) = match release {
-        Some(release) => {
-            values::decide(cluster, bundle, release, args.key_from_revision, checked.opened.as_ref())?
-        }
+        Some(release) => values::decide(
+            cluster,
+            bundle,
+            release,
+            args.key_from_revision,
+            checked.opened.as_ref(),
+        )?,
         None => (Vec::new(), None),
     };
     let coming = values::coming(&carried);
-    let makings = secrets::survey_beside(run.secrets(), &known, &earlier, install.consent(), &coming)?;
+    let makings =
+        secrets::survey_beside(run.secrets(), &known, &earlier, install.consent(), &coming)?;
     let is_taken = |handed: &Handed| {
         find(&live, &handed.key).is_none_or(|object| prepare::is_over(bundle, handed, object))
     };
@@ -271,11 +284,13 @@ fn look(
             .chain(claims)
             .collect::<Vec<_>>()
     });
-    let known =
-        known.filter_map(|key| prepare::served(&key)).chain(earlier.iter().map(|item| item.key.clone()));
+    let known = known
+        .filter_map(|key| prepare::served(&key))
+        .chain(earlier.iter().map(|item| item.key.clone()));
     let all: Vec<ObjectKey> = own.chain(known).collect();
     let mut seen = BTreeSet::new();
-    let keys: Vec<ObjectKey> = all.iter().filter(|key| seen.insert(key.identity())).cloned().collect();
+    let keys: Vec<ObjectKey> =
+        all.iter().filter(|key| seen.insert(key.identity())).cloned().collect();
     let (live, unseen) = find_all(cluster, &keys)?;
     if unseen.is_empty() {
         return Ok(live);
@@ -284,8 +299,8 @@ fn look(
     Err(unseen.into_iter().fold(failure, Failure::reason))
 }
 
-/// Returns what goes after the rollout, what refers to others first: what the release has and the bundle has not, and what
-/// earlier generations left.
+/// Returns what goes after the rollout, what refers to others first: what the release has and the
+/// bundle has not, and what earlier generations left.
 fn gone(
     objects: &[Handed],
     earlier: &[Item],
@@ -298,7 +313,9 @@ fn gone(
         Some(Candidate { key: prepare::served(&handed.key)?, uid })
     };
     let mut gone: Vec<Candidate> = goes.filter_map(candidate).collect();
-    for left in candidates(earlier, &bundle.manifests, live, (FIELD_MANAGER, bundle.index.name.as_str())) {
+    for left in
+        candidates(earlier, &bundle.manifests, live, (FIELD_MANAGER, bundle.index.name.as_str()))
+    {
         if !gone.iter().any(|known| known.uid == left.uid) {
             gone.push(left);
         }
@@ -327,14 +344,22 @@ fn forecast(
 }
 
 /// Says which rights are missing, of those that only adoption needs.
-fn lacking_rights(cluster: &Cluster, namespace: &str, helm: &HelmPart) -> Result<Option<String>, Failure> {
-    let written = helm.objects.iter().filter(|of| matches!(of.fate, Fate::Adopt | Fate::Keep | Fate::Prune));
-    let written = written.map(|of| Right::to_one("update", &of.key.kind, &of.key.namespace, &of.key.name));
-    let cleared =
-        helm.cleared().map(|of| Right::to_one("delete", &of.key.kind, &of.key.namespace, &of.key.name));
-    let records =
-        ["get", "list", "create", "update", "delete"].map(|verb| Right::to_all(verb, "Secret", namespace));
-    let lacking = preflight::lacking_rights(cluster, &written.chain(cleared).chain(records).collect())?;
+fn lacking_rights(
+    cluster: &Cluster,
+    namespace: &str,
+    helm: &HelmPart,
+) -> Result<Option<String>, Failure> {
+    let written =
+        helm.objects.iter().filter(|of| matches!(of.fate, Fate::Adopt | Fate::Keep | Fate::Prune));
+    let written =
+        written.map(|of| Right::to_one("update", &of.key.kind, &of.key.namespace, &of.key.name));
+    let cleared = helm
+        .cleared()
+        .map(|of| Right::to_one("delete", &of.key.kind, &of.key.namespace, &of.key.name));
+    let records = ["get", "list", "create", "update", "delete"]
+        .map(|verb| Right::to_all(verb, "Secret", namespace));
+    let lacking =
+        preflight::lacking_rights(cluster, &written.chain(cleared).chain(records).collect())?;
     let told = || {
         format!(
             "rights are missing: {}; `relay-bundle rbac --from-helm` prints the Roles that have them",

@@ -21,7 +21,11 @@ const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Makes an object ours, or nobody's.
-pub(super) fn hand_over(cluster: &Cluster, bundle: &Bundle, handed: &Handed) -> Result<(), Failure> {
+pub(super) fn hand_over(
+    cluster: &Cluster,
+    bundle: &Bundle,
+    handed: &Handed,
+) -> Result<(), Failure> {
     let Some(key) = served(&handed.key) else { return Ok(()) };
     for _ in 0..ATTEMPTS {
         let Some(live) = cluster.find(&key)? else { return Ok(()) };
@@ -29,9 +33,9 @@ pub(super) fn hand_over(cluster: &Cluster, bundle: &Bundle, handed: &Handed) -> 
         match cluster.call(&Request::replace(&key, &changed)) {
             Err(error) if error.code() == 409 => cluster.pause(PAUSE / 4)?,
             answer => {
-                return answer
-                    .map(|_| ())
-                    .map_err(|error| Failure::from(error).hint(format!("while taking over {key}")));
+                return answer.map(|_| ()).map_err(|error| {
+                    Failure::from(error).hint(format!("while taking over {key}"))
+                });
             }
         }
     }
@@ -43,7 +47,9 @@ pub(super) fn hand_over(cluster: &Cluster, bundle: &Bundle, handed: &Handed) -> 
 fn changed(bundle: &Bundle, handed: &Handed, live: &Value) -> Option<Value> {
     let is_helms = has_helms(live, FIELD_MANAGER);
     match (handed.fate, same(&bundle.manifests, &handed.key)) {
-        (Fate::Adopt, Some(manifest)) if is_helms => Some(handed_over(live, &manifest.object, FIELD_MANAGER)),
+        (Fate::Adopt, Some(manifest)) if is_helms => {
+            Some(handed_over(live, &manifest.object, FIELD_MANAGER))
+        }
         (Fate::Keep, _) if is_helms || release_of(live).is_some() => {
             Some(released(live, None, FIELD_MANAGER))
         }
@@ -57,7 +63,8 @@ fn changed(bundle: &Bundle, handed: &Handed, live: &Value) -> Option<Value> {
 
 /// Returns whether nothing is to be done about an object any more.
 pub(super) fn is_over(bundle: &Bundle, handed: &Handed, live: &Value) -> bool {
-    !matches!(handed.fate, Fate::Recreate | Fate::Replace) && changed(bundle, handed, live).is_none()
+    !matches!(handed.fate, Fate::Recreate | Fate::Replace)
+        && changed(bundle, handed, live).is_none()
 }
 
 /// Returns the key under which an object is asked for, in the version of its API that is stable.
@@ -65,7 +72,8 @@ pub(super) fn served(of: &ObjectKey) -> Option<ObjectKey> {
     key(&of.kind, &of.namespace, &of.name)
 }
 
-/// Deletes a StatefulSet that cannot become the bundle's, and waits until it is gone: with its pods, or without them.
+/// Deletes a StatefulSet that cannot become the bundle's, and waits until it is gone: with its
+/// pods, or without them.
 pub(super) fn clear(
     cluster: &Cluster,
     journal: &mut Journal<'_>,
@@ -82,7 +90,8 @@ pub(super) fn clear(
     let uid = live::uid(&live);
     delete_with(cluster, &key, &live, request)?;
     let start = Instant::now();
-    while cluster.find(&key)?.is_some_and(|object| live::uid(&object) == uid) || has_pods(cluster, &key, uid)?
+    while cluster.find(&key)?.is_some_and(|object| live::uid(&object) == uid)
+        || has_pods(cluster, &key, uid)?
     {
         if start.elapsed() >= timeout {
             return Err(Failure::world(format!(

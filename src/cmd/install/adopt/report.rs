@@ -51,7 +51,8 @@ impl HelmPart {
         self.objects.iter().filter(|handed| matches!(handed.fate, Fate::Recreate | Fate::Replace))
     }
 
-    /// Returns what a person approves of it, for the hash of the plan; no values, but the version of the Secret with them.
+    /// Returns what a person approves of it, for the hash of the plan; no values, but the version
+    /// of the Secret with them.
     pub(super) fn approved(&self) -> Value {
         json!({
             "release": self.release,
@@ -87,16 +88,26 @@ impl HelmPart {
         match handed.fate {
             Fate::Adopt => format!("adopt     {key}"),
             Fate::Recreate => {
-                format!("recreate  {key}: deleted without its pods, and made again on the same claim")
+                format!(
+                    "recreate  {key}: deleted without its pods, and made again on the same claim"
+                )
             }
             Fate::Replace => {
-                format!("replace   {key}: ends with its pods before the bundle's starts on the same claim")
+                format!(
+                    "replace   {key}: ends with its pods before the bundle's starts on the same claim"
+                )
             }
-            Fate::Prune => format!("release   {key}: goes after the rollout, once nothing names it"),
+            Fate::Prune => {
+                format!("release   {key}: goes after the rollout, once nothing names it")
+            }
             Fate::Keep => format!("keep      {key}: it has data, and is nobody's release any more"),
-            Fate::Leave => format!("leave     {key}: no bundle has such a kind; nothing deletes it any more"),
+            Fate::Leave => {
+                format!("leave     {key}: no bundle has such a kind; nothing deletes it any more")
+            }
             Fate::Foreign => {
-                format!("foreign   {key}: it does not say that it is of this release, and stays as it is")
+                format!(
+                    "foreign   {key}: it does not say that it is of this release, and stays as it is"
+                )
             }
             Fate::Gone => format!("gone      {key}: somebody has deleted it"),
         }

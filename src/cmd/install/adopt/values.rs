@@ -1,5 +1,6 @@
-//! The keys that must go on being what they are: where the bundle wants them, and whether the stored ones are those that
-//! the relay runs with. Values are compared and carried in memory, and overwritten there.
+//! The keys that must go on being what they are: where the bundle wants them, and whether the
+//! stored ones are those that the relay runs with. Values are compared and carried in memory, and
+//! overwritten there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +9,9 @@ use zeroize::Zeroizing;
 
 use super::super::secrets::{Coming, Opened, note_generations};
 use super::super::survey::list;
-use crate::adoption::keys::{Evidence, KnownKey, Reference, Written, oldest_start, reference, written};
+use crate::adoption::keys::{
+    Evidence, KnownKey, Reference, Written, oldest_start, reference, written,
+};
 use crate::adoption::release::{Release, Values, take_values};
 use crate::bundle::index::{Source, Wanted};
 use crate::bundle::open::Bundle;
@@ -51,8 +54,8 @@ struct Chart<'a> {
     wanted: Reference,
 }
 
-/// Decides what is carried, or refuses where the encryption key would not be the one that the relay runs with. Returns the
-/// version of the chart's Secret, too, if anything is carried.
+/// Decides what is carried, or refuses where the encryption key would not be the one that the relay
+/// runs with. Returns the version of the chart's Secret, too, if anything is carried.
 pub(super) fn decide(
     cluster: &Cluster,
     bundle: &Bundle,
@@ -61,8 +64,9 @@ pub(super) fn decide(
     opened: Option<&Opened>,
 ) -> Result<(Vec<Carried>, Option<String>), Failure> {
     let wanted = bundle.manifests.iter().find_map(|manifest| reference(&manifest.object));
-    let wanted =
-        wanted.ok_or_else(|| Failure::input("the bundle's relay has its encryption key from no Secret"))?;
+    let wanted = wanted.ok_or_else(|| {
+        Failure::input("the bundle's relay has its encryption key from no Secret")
+    })?;
     let chart = Chart::read(cluster, bundle.index.namespace.as_str(), release, wanted.clone())?;
     let chosen = chart.choose(revision)?;
     let mut carried = chart.encryption_key(cluster, bundle, &chosen, opened)?;
@@ -77,9 +81,15 @@ pub(super) fn decide(
             immutable: false,
         }));
     }
-    let generated = bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Generated);
+    let generated =
+        bundle.index.contract.iter().filter(|wanted| wanted.source == Source::Generated);
     for of in generated.filter(|of| of.name != wanted.secret) {
-        carried.extend(chart.others(cluster, bundle, of, revision.filter(|_| chart.is_doubtful()))?);
+        carried.extend(chart.others(
+            cluster,
+            bundle,
+            of,
+            revision.filter(|_| chart.is_doubtful()),
+        )?);
     }
     let source = Some(chart.version).filter(|_| !carried.is_empty());
     Ok((carried, source))
@@ -102,8 +112,9 @@ impl<'a> Chart<'a> {
         wanted: Reference,
     ) -> Result<Self, Failure> {
         let reference = release.of_kind("Deployment").find_map(reference).ok_or_else(|| {
-            Failure::world("no Deployment of the release has ENCRYPTION_KEY from a Secret")
-                .hint("it is not known which key the relay runs with: is it the chart `claude-relay`?")
+            Failure::world("no Deployment of the release has ENCRYPTION_KEY from a Secret").hint(
+                "it is not known which key the relay runs with: is it the chart `claude-relay`?",
+            )
         })?;
         let key = key("Secret", namespace, &reference.secret).expect("a kind that is known");
         let Some(mut live) = cluster.find(&key)? else {
@@ -149,7 +160,8 @@ impl<'a> Chart<'a> {
         revision.value(&self.reference.secret, key).map(|value| Zeroizing::new(value.to_vec()))
     }
 
-    /// Returns the key that the relay runs with: the stored one, or the one that the operator chose.
+    /// Returns the key that the relay runs with: the stored one, or the one that the operator
+    /// chose.
     fn choose(&self, revision: Option<u64>) -> Result<Chosen, Failure> {
         let evidence = self.evidence();
         let stored = Chosen {
@@ -158,10 +170,15 @@ impl<'a> Chart<'a> {
             is_certain: !evidence.is_adopted || evidence.oldest_pod.is_some(),
         };
         let Some(number) = revision else {
-            return if evidence.is_doubtful() { Err(self.doubt(&evidence.known())) } else { Ok(stored) };
+            return if evidence.is_doubtful() {
+                Err(self.doubt(&evidence.known()))
+            } else {
+                Ok(stored)
+            };
         };
         let Some(value) = self.at(Some(number), &self.reference.key) else {
-            let failure = Failure::input(format!("Helm keeps no encryption key of revision {number}"));
+            let failure =
+                Failure::input(format!("Helm keeps no encryption key of revision {number}"));
             return Err(lines(&evidence.known()).into_iter().fold(failure, Failure::hint));
         };
         let is_choice = evidence.is_doubtful() || evidence.oldest_pod.is_none();
@@ -179,8 +196,8 @@ impl<'a> Chart<'a> {
         let started = oldest_start(&self.pods, &self.reference);
         let what = match started {
             Some(time) => format!(
-                "the relay runs with another encryption key than the stored one: its oldest pod started at {time}, and \
-                 `{key}` of Secret {secret} is newer"
+                "the relay runs with another encryption key than the stored one: its oldest pod \
+                 started at {time}, and `{key}` of Secret {secret} is newer"
             ),
             None => format!(
                 "no relay runs, and `{key}` of Secret {secret} has changed: it is not known with which key the data is encrypted"
@@ -205,8 +222,11 @@ impl<'a> Chart<'a> {
     ) -> Result<Vec<Carried>, Failure> {
         let wanted = &self.wanted;
         let target = secret(bundle, &wanted.secret);
-        let source =
-            bundle.index.contract.iter().find(|known| known.kind == "Secret" && known.name == wanted.secret);
+        let source = bundle
+            .index
+            .contract
+            .iter()
+            .find(|known| known.kind == "Secret" && known.name == wanted.secret);
         let carried = |immutable| Carried {
             secret: target.clone(),
             key: wanted.key.clone(),
@@ -228,7 +248,8 @@ impl<'a> Chart<'a> {
                 .map(|value| Zeroizing::new(value.expose().to_vec())),
             None => None,
         };
-        let live = cluster.find(&target)?.and_then(|mut live| take_values(&mut live).remove(&wanted.key));
+        let live =
+            cluster.find(&target)?.and_then(|mut live| take_values(&mut live).remove(&wanted.key));
         match standing(brought.as_deref(), live.as_deref(), chosen) {
             Standing::Runs => Ok(Vec::new()),
             Standing::Another => Err(Failure::world(format!(
@@ -275,7 +296,8 @@ impl<'a> Chart<'a> {
             .find(&target)?
             .map(|mut live| take_values(&mut live).into_keys().collect())
             .unwrap_or_default();
-        let missing = wanted.keys.iter().map(|key| key.key.as_str()).filter(|key| !there.contains(*key));
+        let missing =
+            wanted.keys.iter().map(|key| key.key.as_str()).filter(|key| !there.contains(*key));
         let value = |key: &str| {
             let early = self.at(revision, key).filter(|_| key == JWT_SECRET);
             early.or_else(|| self.stored.get(key).cloned())
@@ -346,8 +368,8 @@ pub(super) fn coming(carried: &[Carried]) -> Coming {
     coming
 }
 
-/// Writes the values that go to one Secret, at once: the keys of a revision belong together, and a run may end between two
-/// writes.
+/// Writes the values that go to one Secret, at once: the keys of a revision belong together, and a
+/// run may end between two writes.
 pub(super) fn carry(
     cluster: &Cluster,
     key: &ObjectKey,
@@ -361,7 +383,11 @@ pub(super) fn carry(
 }
 
 /// Puts values into a Secret, or into a new one.
-fn filled(there: Option<Secret>, new: impl Fn() -> Secret, carried: &[&Carried]) -> Result<Secret, Failure> {
+fn filled(
+    there: Option<Secret>,
+    new: impl Fn() -> Secret,
+    carried: &[&Carried],
+) -> Result<Secret, Failure> {
     let new = || {
         let mut secret = new();
         secret.immutable = carried.iter().any(|carried| carried.immutable);
@@ -371,7 +397,8 @@ fn filled(there: Option<Secret>, new: impl Fn() -> Secret, carried: &[&Carried])
     for carried in carried {
         secret.data.insert(carried.key.clone(), SecretValue::new(carried.value.clone()));
     }
-    let generations = carried.iter().filter_map(|carried| Some((carried.key.clone(), carried.generation?)));
+    let generations =
+        carried.iter().filter_map(|carried| Some((carried.key.clone(), carried.generation?)));
     let generations: Vec<_> = generations.collect();
     if !generations.is_empty() {
         note_generations(&mut secret, generations.into_iter())?;

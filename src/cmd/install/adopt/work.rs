@@ -1,4 +1,5 @@
-//! What is done under the lock: the writes before the rollout, and the rollout, planned anew with what is there by then.
+//! What is done under the lock: the writes before the rollout, and the rollout, planned anew with
+//! what is there by then.
 
 use std::time::Duration;
 
@@ -35,7 +36,9 @@ impl Work<'_> {
     pub(super) fn carry_out(&self, run: &mut Run<'_>, uids: &Uids) -> Result<Done, Failure> {
         // What is made again will be another object than the one that is there.
         let is_made_again = |key: &ObjectKey| {
-            self.objects.iter().any(|of| of.fate == Fate::Recreate && of.key.identity() == key.identity())
+            self.objects
+                .iter()
+                .any(|of| of.fate == Fate::Recreate && of.key.identity() == key.identity())
         };
         let uids = uids.iter().filter(|(key, _)| !is_made_again(key));
         let uids = uids.map(|(key, uid)| (key.clone(), uid.clone())).collect();
@@ -85,25 +88,33 @@ impl Work<'_> {
         if new.is_empty() {
             return run.roll_out(generation, &plan, &makings, uids);
         }
-        let failure = Failure::world(format!("the plan is another one than was approved; {so_far}"));
+        let failure =
+            Failure::world(format!("the plan is another one than was approved; {so_far}"));
         Err(new.into_iter().fold(failure, Failure::reason))
     }
 }
 
-/// Returns what a plan deletes, and which fields it takes from others, that the approved one does not.
+/// Returns what a plan deletes, and which fields it takes from others, that the approved one does
+/// not.
 fn unapproved(approved: &Plan, now: &Plan) -> Vec<String> {
     let was_going = |gone: &Candidate| approved.going().any(|known| known.uid == gone.uid);
-    let deleted =
-        now.going().filter(|gone| !was_going(gone)).map(|gone| format!("{}: it is deleted", gone.key));
+    let deleted = now
+        .going()
+        .filter(|gone| !was_going(gone))
+        .map(|gone| format!("{}: it is deleted", gone.key));
     let was_taken = |step: &Step, taken: &Conflict| {
-        let mut same =
-            approved.steps.iter().filter(|known| known.key == step.key).flat_map(|known| &known.forced);
+        let mut same = approved
+            .steps
+            .iter()
+            .filter(|known| known.key == step.key)
+            .flat_map(|known| &known.forced);
         same.any(|known| (&known.field, &known.manager) == (&taken.field, &taken.manager))
     };
     let all = now.steps.iter().flat_map(|step| step.forced.iter().map(move |taken| (step, taken)));
     let taken = all.filter(|(step, taken)| !was_taken(step, taken));
-    let taken =
-        taken.map(|(step, taken)| format!("{}: {} is taken from {}", step.key, taken.field, taken.manager));
+    let taken = taken.map(|(step, taken)| {
+        format!("{}: {} is taken from {}", step.key, taken.field, taken.manager)
+    });
     deleted.chain(taken).collect()
 }
 
@@ -162,7 +173,11 @@ mod tests {
         let found = unapproved(&approved, &plan(&[".a", ".c"], [&["4"], &[], &["1", "5"]]));
         assert_eq!(
             found,
-            ["ConfigMap/x: it is deleted", "ConfigMap/x: it is deleted", "Deployment/x: .c is taken from a"]
+            [
+                "ConfigMap/x: it is deleted",
+                "ConfigMap/x: it is deleted",
+                "Deployment/x: .c is taken from a"
+            ]
         );
     }
 
@@ -184,8 +199,9 @@ mod tests {
         ];
         assert_eq!(
             so_far(&objects),
-            "the fields that Helm owned are ours by now; StatefulSet/redis is deleted, and its pods run on; \
-             StatefulSet/store is deleted with its pods; nothing of the bundle was applied"
+            "the fields that Helm owned are ours by now; StatefulSet/redis is deleted, and its \
+             pods run on; StatefulSet/store is deleted with its pods; nothing of the bundle was \
+             applied"
         );
     }
 }

@@ -1,5 +1,5 @@
-//! The encryption key is the installation: it salts every API key and encrypts every account, and another one kills
-//! both silently. What must not happen to it is refused here.
+//! The encryption key is the installation: it salts every API key and encrypts every account, and
+//! another one kills both silently. What must not happen to it is refused here.
 
 use std::collections::BTreeSet;
 
@@ -45,7 +45,8 @@ pub(super) fn check_change(
     let Some(wanted) = place(bundle) else { return Ok(()) };
     let namespace = bundle.index.namespace.as_str();
     let source = source(bundle, &wanted);
-    let stays = |place: &Reference| *place == wanted && matches!(source, From::Cluster | From::Generated);
+    let stays =
+        |place: &Reference| *place == wanted && matches!(source, From::Cluster | From::Generated);
     let (live, runs) = live_places(cluster, bundle, earlier)?;
     if live.iter().all(stays) {
         return Ok(());
@@ -54,20 +55,26 @@ pub(super) fn check_change(
     let there = secret(&wanted.secret)?;
     let new = match &source {
         From::Literal(secret) => secret.data.get(&wanted.key),
-        From::Sealed => opened.and_then(|opened| opened.value(&wanted.secret, &wanted.key)).or_else(|| {
-            // It is not opened because it has not changed.
-            there.as_ref()?.data.get(&wanted.key)
-        }),
-        From::Cluster | From::Generated => there.as_ref().and_then(|secret| secret.data.get(&wanted.key)),
+        From::Sealed => {
+            opened.and_then(|opened| opened.value(&wanted.secret, &wanted.key)).or_else(|| {
+                // It is not opened because it has not changed.
+                there.as_ref()?.data.get(&wanted.key)
+            })
+        }
+        From::Cluster | From::Generated => {
+            there.as_ref().and_then(|secret| secret.data.get(&wanted.key))
+        }
     };
     for place in live.iter().filter(|place| !stays(place)) {
         let secret = match secret(&place.secret) {
-            // It is not known whether there is one, and a Role that is as small as can be does not show it.
+            // It is not known whether there is one, and a Role that is as small as can be does not
+            // show it.
             Err(error) if error.code() == 403 && !runs => continue,
             secret => secret?,
         };
         let Some(secret) = secret else { continue };
-        let Some(value) = secret.data.get(&place.key).filter(|value| !value.expose().is_empty()) else {
+        let Some(value) = secret.data.get(&place.key).filter(|value| !value.expose().is_empty())
+        else {
             continue;
         };
         if !runs && !may_be_ours(&secret, bundle) {
@@ -113,8 +120,9 @@ fn source(bundle: &Bundle, place: &Reference) -> From {
     }
 }
 
-/// Returns where the key is that the relay has now, and true; where none runs, where one could be that was made for one
-/// that did. What only a record says is of this installation must say so itself.
+/// Returns where the key is that the relay has now, and true; where none runs, where one could be
+/// that was made for one that did. What only a record says is of this installation must say so
+/// itself.
 fn live_places(
     cluster: &Cluster,
     bundle: &Bundle,
@@ -126,7 +134,8 @@ fn live_places(
     let (mut live, mut ours) = (BTreeSet::new(), Vec::new());
     for deployment in all {
         let there = cluster.find(deployment)?;
-        let is_ours = |object: &Value| live::is_managed_by(object, FIELD_MANAGER, bundle.index.name.as_str());
+        let is_ours =
+            |object: &Value| live::is_managed_by(object, FIELD_MANAGER, bundle.index.name.as_str());
         if own.contains(deployment) || there.as_ref().is_none_or(is_ours) {
             live.extend(there.as_ref().and_then(reference));
             ours.push(deployment);
@@ -145,7 +154,8 @@ fn deployments(bundle: &Bundle) -> impl Iterator<Item = &ObjectKey> {
 
 /// Returns where the key can be that was made for the Deployment `name`.
 fn made_for(name: &str) -> [Reference; 3] {
-    ENCRYPTION_KEY_SECRETS.map(|end| Reference { secret: format!("{name}{end}"), key: KEY.to_owned() })
+    ENCRYPTION_KEY_SECRETS
+        .map(|end| Reference { secret: format!("{name}{end}"), key: KEY.to_owned() })
 }
 
 /// Returns whether nothing says that a Secret is of another installation.
@@ -163,10 +173,11 @@ fn is_made_here(place: &Reference, secret: &Secret, bundle: &Bundle) -> bool {
 
 fn would_change(live: &Reference, wanted: &Reference, is_generated: bool) -> Failure {
     let Reference { secret, key } = wanted;
-    let how = if is_generated { "a new one would be generated" } else { "the bundle has another one" };
+    let how =
+        if is_generated { "a new one would be generated" } else { "the bundle has another one" };
     Failure::world(format!(
-        "the encryption key would change: the installation has the one in Secret {}, key `{}`, and {how} for Secret \
-         {secret}, key `{key}`; every account and API key would be dead",
+        "the encryption key would change: the installation has the one in Secret {}, key `{}`, and \
+         {how} for Secret {secret}, key `{key}`; every account and API key would be dead",
         live.secret, live.key
     ))
     .hint("nothing was changed; keep the form that the profile had, or bring the same value in the new one")
@@ -179,7 +190,8 @@ fn start_anew(live: &Reference) -> String {
     )
 }
 
-/// Refuses to generate it where there could be data that was encrypted with another one; returns what was not looked at.
+/// Refuses to generate it where there could be data that was encrypted with another one; returns
+/// what was not looked at.
 pub(super) fn check_making(
     cluster: &Cluster,
     bundle: &Bundle,
@@ -188,8 +200,8 @@ pub(super) fn check_making(
 ) -> Result<Option<String>, Failure> {
     let lost = |why: String| {
         Err(Failure::world(format!(
-            "the encryption key, Secret {}, is not there, and {why}: a new key would make every account and API key \
-             worthless",
+            "the encryption key, Secret {}, is not there, and {why}: a new key would make every \
+             account and API key worthless",
             making.key.name
         ))
         .hint("restore the Secret: relay-bundle secrets restore; docs/recovery.md shows how"))
@@ -217,9 +229,9 @@ pub(super) fn check_making(
     };
     let had = |claim| kept_volume(&volumes, claim).map(|volume| (volume, claim));
     match claims.iter().find_map(had) {
-        Some((volume, claim)) => {
-            lost(format!("there is a volume of Redis, PersistentVolume/{volume}, which {claim} had"))
-        }
+        Some((volume, claim)) => lost(format!(
+            "there is a volume of Redis, PersistentVolume/{volume}, which {claim} had"
+        )),
         None => Ok(None),
     }
 }
@@ -227,21 +239,27 @@ pub(super) fn check_making(
 fn unseen(claims: &BTreeSet<ObjectKey>) -> String {
     let names: Vec<&str> = claims.iter().map(|claim| claim.name.as_str()).collect();
     format!(
-        "volumes were not looked at: we may not list PersistentVolumes. A former installation may have left one with its \
-         data, which a new encryption key makes worthless: let somebody look who may, `kubectl get pv`, for the claim {}",
+        "volumes were not looked at: we may not list PersistentVolumes. A former installation may \
+         have left one with its data, which a new encryption key makes worthless: let somebody \
+         look who may, `kubectl get pv`, for the claim {}",
         names.join(" or ")
     )
 }
 
-/// Returns every claim in which Redis may have data: those of its pods, and the one that a chart's StatefulSet made.
+/// Returns every claim in which Redis may have data: those of its pods, and the one that a chart's
+/// StatefulSet made.
 fn redis_claims(bundle: &Bundle) -> BTreeSet<ObjectKey> {
-    let stateful_sets = bundle.manifests.iter().filter(|manifest| manifest.key.kind == "StatefulSet");
+    let stateful_sets =
+        bundle.manifests.iter().filter(|manifest| manifest.key.kind == "StatefulSet");
     let names = stateful_sets.flat_map(|manifest| {
         let named = references(&manifest.object).into_keys();
-        let named = named.filter(|target| target.kind == "PersistentVolumeClaim").map(|target| target.name);
+        let named =
+            named.filter(|target| target.kind == "PersistentVolumeClaim").map(|target| target.name);
         named.chain([format!("data-{}-0", manifest.key.name)])
     });
-    names.filter_map(|name| key("PersistentVolumeClaim", bundle.index.namespace.as_str(), &name)).collect()
+    names
+        .filter_map(|name| key("PersistentVolumeClaim", bundle.index.namespace.as_str(), &name))
+        .collect()
 }
 
 /// Returns the name of the volume that a claim had which is gone.

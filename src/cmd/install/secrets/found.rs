@@ -26,7 +26,8 @@ pub(super) fn read<'a>(
 ) -> Result<Vec<Found<'a>>, Failure> {
     let wanted = bundle.index.contract.iter().filter(|wanted| wanted.source == source);
     let found = |wanted: &'a Wanted| {
-        let key = key(&wanted.kind, &wanted.namespace, &wanted.name).expect("a Secret, as the gate checked");
+        let key = key(&wanted.kind, &wanted.namespace, &wanted.name)
+            .expect("a Secret, as the gate checked");
         let secret = cluster.find_secret(&key)?;
         Ok(Found { wanted, key, secret })
     };

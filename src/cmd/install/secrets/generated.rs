@@ -14,7 +14,8 @@ use crate::model::object_key::ObjectKey;
 use crate::model::secret_value::SecretValue;
 use crate::rollout::known::KnownSecrets;
 
-/// The annotation that says of each key which generation its value is. Without one, it is the first.
+/// The annotation that says of each key which generation its value is. Without one, it is the
+/// first.
 pub(crate) const GENERATIONS: &str = "relay-bundle/generations";
 
 /// 64 characters, so that a byte's lower six bits choose one without a bias.
@@ -61,18 +62,25 @@ pub(super) fn survey(
             makings.push(making);
         }
     }
-    let raised: Vec<String> = makings.iter().filter_map(|making| making.describe(Why::Raised)).collect();
+    let raised: Vec<String> =
+        makings.iter().filter_map(|making| making.describe(Why::Raised)).collect();
     if raised.is_empty() || allow_regenerate {
         return Ok(makings);
     }
-    let failure = Failure::input("the bundle wants new values in place of generated ones; none was made")
-        .hint("what the old values protect may be lost with them; if that is meant: --allow-regenerate");
+    let failure = Failure::input(
+        "the bundle wants new values in place of generated ones; none was made",
+    )
+    .hint(
+        "what the old values protect may be lost with them; if that is meant: --allow-regenerate",
+    );
     Err(raised.into_iter().fold(failure, Failure::reason))
 }
 
-/// Refuses to replace values that the installation runs with and that are gone; returns the warning if a person allows it.
+/// Refuses to replace values that the installation runs with and that are gone; returns the warning
+/// if a person allows it.
 ///
-/// Pods that run keep the old value, and those that start get the new one: Redis would refuse the relay.
+/// Pods that run keep the old value, and those that start get the new one: Redis would refuse the
+/// relay.
 pub(super) fn check_lost(
     makings: &[Making],
     known: &KnownSecrets,
@@ -83,17 +91,18 @@ pub(super) fn check_lost(
         return Ok(None);
     }
     if allow_regenerate {
-        let namespace = makings.first().map(|making| making.key.namespace.as_str()).unwrap_or_default();
+        let namespace =
+            makings.first().map(|making| making.key.namespace.as_str()).unwrap_or_default();
         return Ok(Some(format!(
-            "{}: the installation runs with values that are gone; new ones are generated, and pods that run keep the old \
-             ones: restart Redis and the relay after this run: `relay-bundle restart redis -n {namespace}`, then \
-             `relay-bundle restart relay -n {namespace}`",
+            "{}: the installation runs with values that are gone; new ones are generated, and pods \
+             that run keep the old ones: restart Redis and the relay after this run: `relay-bundle \
+             restart redis -n {namespace}`, then `relay-bundle restart relay -n {namespace}`",
             lost.join("; ")
         )));
     }
     let failure = Failure::world(
-        "generated values that the installation runs with are gone; nothing was changed: pods that run keep the old ones, and \
-         those that start would get others",
+        "generated values that the installation runs with are gone; nothing was changed: pods that \
+         run keep the old ones, and those that start would get others",
     )
     .hint("restore the Secret: relay-bundle secrets restore; docs/recovery.md shows how")
     .hint("if the old values are lost for good, let new ones be generated: --allow-regenerate");
@@ -112,7 +121,11 @@ pub(super) fn ensure_mutable(key: &ObjectKey, secret: &Secret) -> Result<(), Fai
 
 impl Found<'_> {
     /// Returns what is to be made of the Secret; nothing if it is whole.
-    pub(super) fn making(&self, bundle: &Bundle, goes_back: bool) -> Result<Option<Making>, Failure> {
+    pub(super) fn making(
+        &self,
+        bundle: &Bundle,
+        goes_back: bool,
+    ) -> Result<Option<Making>, Failure> {
         let is_encryption_key = encryption_key::is_of(&self.wanted.name, bundle);
         let generations = self.secret.as_ref().map(generations).unwrap_or_default();
         let mut values = Vec::new();
@@ -143,15 +156,16 @@ impl Found<'_> {
 
     fn is_older(&self, wanted: &WantedKey, generation: i64, live: i64) -> Failure {
         Failure::input(format!(
-            "{}: the value of `{}` is generation {live}, and the bundle wants generation {generation}: an old value does \
-             not come back",
+            "{}: the value of `{}` is generation {live}, and the bundle wants generation \
+             {generation}: an old value does not come back",
             self.key, wanted.key
         ))
         .hint(format!("set `generation` in the profile to {live} or more, and build again"))
     }
 }
 
-/// Returns what the annotation says; what is no number was written by somebody else, and counts as the first.
+/// Returns what the annotation says; what is no number was written by somebody else, and counts as
+/// the first.
 fn generations(secret: &Secret) -> BTreeMap<String, i64> {
     let text = secret.annotation(GENERATIONS).unwrap_or("{}");
     serde_json::from_str(text).unwrap_or_default()
@@ -179,9 +193,11 @@ impl Making {
 
     /// Says which values are gone that the installation runs with.
     fn lost(&self, known: &KnownSecrets) -> Option<String> {
-        let is_lost =
-            |value: &&NewValue| value.why == Why::Missing && known.has_used(&self.key.name, &value.key);
-        let keys: Vec<&str> = self.values.iter().filter(is_lost).map(|value| value.key.as_str()).collect();
+        let is_lost = |value: &&NewValue| {
+            value.why == Why::Missing && known.has_used(&self.key.name, &value.key)
+        };
+        let keys: Vec<&str> =
+            self.values.iter().filter(is_lost).map(|value| value.key.as_str()).collect();
         (!keys.is_empty()).then(|| format!("Secret/{}: {}", self.key.name, keys.join(", ")))
     }
 
@@ -205,7 +221,8 @@ impl Making {
         }
         let values = self.values.iter().map(|value| (value.key.clone(), value.generation));
         note_generations(&mut secret, values)?;
-        // Nobody changes it by mistake: a container that was started with another key could never tell.
+        // Nobody changes it by mistake: a container that was started with another key could never
+        // tell.
         secret.immutable |= self.is_encryption_key;
         Ok(secret)
     }

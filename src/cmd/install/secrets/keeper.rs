@@ -1,4 +1,5 @@
-//! Saves encrypted copies of generated values, in the record and in a file, before the values are written to the cluster.
+//! Saves encrypted copies of generated values, in the record and in a file, before the values are
+//! written to the cluster.
 
 use camino::{Utf8Path, Utf8PathBuf};
 #[cfg(feature = "age")]
@@ -33,7 +34,10 @@ pub(super) struct Kept {
 /// Returns the error for generated values that could never be recovered.
 fn nobody(makings: &[Making], why: &str) -> Failure {
     let names: Vec<&str> = makings.iter().map(|making| making.key.name.as_str()).collect();
-    Failure::input(format!("values generated into {} could not be recovered: {why}", names.join(", ")))
+    Failure::input(format!(
+        "values generated into {} could not be recovered: {why}",
+        names.join(", ")
+    ))
 }
 
 fn is_dev(bundle: &Bundle) -> bool {
@@ -48,7 +52,9 @@ mod with_age {
         AgeKeys, Bundle, Failure, Journal, Kept, Making, NO_RECOVERY, ObjectKey, Secret, Utf8Path,
         Utf8PathBuf, is_dev, nobody,
     };
-    use crate::cmd::recovery_file::{EXAMPLE, OWN_KEY, check_place, make_place, next_free, saved, write_new};
+    use crate::cmd::recovery_file::{
+        EXAMPLE, OWN_KEY, check_place, make_place, next_free, saved, write_new,
+    };
     use crate::cmd::state_args;
     use crate::sealed::{Recipients, Recovery};
 
@@ -111,26 +117,34 @@ mod with_age {
         ) -> Result<Kept, Failure> {
             let secrets = secrets.iter().map(|(key, secret)| saved(&key.name, secret)).collect();
             let (bundle, namespace) = (journal.name().to_string(), journal.namespace().to_owned());
-            let file =
-                Recovery { bundle, namespace, secrets }.seal(&self.recipients).map_err(Failure::world)?;
+            let file = Recovery { bundle, namespace, secrets }
+                .seal(&self.recipients)
+                .map_err(Failure::world)?;
             let encrypted = String::from_utf8(file).map_err(Failure::bug)?;
             let before = journal.keep_recovery(&encrypted)?;
             // Without a file nothing is generated, so the record must not have a copy.
-            let unkept = |failure: Failure| match journal.discard_recovery(&encrypted, before.as_ref()) {
-                Ok(()) => failure,
-                Err(why) => {
-                    failure.hint(format!("the newest copy in the record is worthless ({})", why.message()))
-                }
-            };
+            let unkept =
+                |failure: Failure| match journal.discard_recovery(&encrypted, before.as_ref()) {
+                    Ok(()) => failure,
+                    Err(why) => failure.hint(format!(
+                        "the newest copy in the record is worthless ({})",
+                        why.message()
+                    )),
+                };
             let place = if self.is_named { Ok(()) } else { make_place(&self.path) };
-            let file = place.and_then(|()| write_new(&self.path, encrypted.as_bytes())).map_err(unkept)?;
+            let file =
+                place.and_then(|()| write_new(&self.path, encrypted.as_bytes())).map_err(unkept)?;
             Ok(Kept { file, encrypted, before })
         }
     }
 
     impl Kept {
-        /// Deletes the copy in the file and in the record. Its values were never written to the cluster.
-        pub(in crate::cmd::install::secrets) fn discard(&self, journal: &Journal<'_>) -> Result<(), Failure> {
+        /// Deletes the copy in the file and in the record. Its values were never written to the
+        /// cluster.
+        pub(in crate::cmd::install::secrets) fn discard(
+            &self,
+            journal: &Journal<'_>,
+        ) -> Result<(), Failure> {
             fs_err::remove_file(&self.file)?;
             journal.discard_recovery(&self.encrypted, self.before.as_ref())
         }
@@ -180,7 +194,10 @@ mod without_age {
     }
 
     impl Kept {
-        pub(in crate::cmd::install::secrets) fn discard(&self, _: &Journal<'_>) -> Result<(), Failure> {
+        pub(in crate::cmd::install::secrets) fn discard(
+            &self,
+            _: &Journal<'_>,
+        ) -> Result<(), Failure> {
             match self.never {}
         }
     }

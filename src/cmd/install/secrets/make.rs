@@ -1,4 +1,5 @@
-//! Writes Secrets. What is generated is kept first; whatever happens between two steps, running again converges.
+//! Writes Secrets. What is generated is kept first; whatever happens between two steps, running
+//! again converges.
 
 use camino::Utf8PathBuf;
 
@@ -22,15 +23,19 @@ pub(super) fn make(
     context: Context<'_>,
     journal: &mut Journal<'_>,
 ) -> Result<Vec<Utf8PathBuf>, Failure> {
-    let files = if makings.generated.is_empty() { Vec::new() } else { generate(makings, context, journal)? };
+    let files = if makings.generated.is_empty() {
+        Vec::new()
+    } else {
+        generate(makings, context, journal)?
+    };
     if !makings.sealed.is_empty() {
         unseal(context, journal)?;
     }
     Ok(files)
 }
 
-/// Generates what is missing, and keeps a copy first. Whoever makes one of these Secrets at the same moment is told of, and
-/// no copy stays that is of other values than those that are there.
+/// Generates what is missing, and keeps a copy first. Whoever makes one of these Secrets at the
+/// same moment is told of, and no copy stays that is of other values than those that are there.
 fn generate(
     makings: &Makings,
     context: Context<'_>,
@@ -70,7 +75,8 @@ fn generate(
     Err(overtaken(lost, kept.as_ref(), again, journal))
 }
 
-/// Says that others were first; no copy stays that is of values that are nowhere. `again` keeps what is there by now.
+/// Says that others were first; no copy stays that is of values that are nowhere. `again` keeps
+/// what is there by now.
 fn overtaken(
     lost: &ObjectKey,
     kept: Option<&Kept>,
@@ -85,11 +91,13 @@ fn overtaken(
     let file = &kept.file;
     let failure = match again() {
         Ok(None) => failure,
-        Ok(Some(again)) => failure.hint(format!("what is there now is encrypted in {}", again.file)),
+        Ok(Some(again)) => {
+            failure.hint(format!("what is there now is encrypted in {}", again.file))
+        }
         Err(why) => {
             return failure.hint(format!(
-                "the copy in {file}, which is the newest of the record, too, is wrong for {lost}; another one could not be \
-                 made ({}): relay-bundle secrets backup",
+                "the copy in {file}, which is the newest of the record, too, is wrong for {lost}; \
+                 another one could not be made ({}): relay-bundle secrets backup",
                 why.message()
             ));
         }
@@ -103,7 +111,8 @@ fn overtaken(
     }
 }
 
-/// What a person has agreed to is made: nothing else, and nothing that somebody else has made by now.
+/// What a person has agreed to is made: nothing else, and nothing that somebody else has made by
+/// now.
 fn check_planned(planned: &[Making], to_make: &[Option<Making>]) -> Result<(), Failure> {
     let now: Vec<&Making> = to_make.iter().flatten().collect();
     let is_new = |making: &&&Making| !planned.contains(making);
@@ -140,17 +149,21 @@ fn is_live(key: &ObjectKey, secret: &Secret, found: &[Found<'_>]) -> bool {
 
 /// Returns whether any value that was made is there.
 fn has_any_live(making: &Making, secret: &Secret, found: &[Found<'_>]) -> bool {
-    let live = found.iter().find(|found| found.key == making.key).and_then(|found| found.secret.as_ref());
-    let is_live = |key: &String| live.is_some_and(|live| live.data.get(key) == secret.data.get(key));
+    let live =
+        found.iter().find(|found| found.key == making.key).and_then(|found| found.secret.as_ref());
+    let is_live =
+        |key: &String| live.is_some_and(|live| live.data.get(key) == secret.data.get(key));
     making.values.iter().any(|value| is_live(&value.key))
 }
 
 fn secret_of<'a>(whole: &'a [(ObjectKey, Secret)], making: &Making) -> &'a Secret {
-    let (_, secret) = whole.iter().find(|(key, _)| *key == making.key).expect("each making was filled");
+    let (_, secret) =
+        whole.iter().find(|(key, _)| *key == making.key).expect("each making was filled");
     secret
 }
 
-/// Writes a Secret; false if somebody else was first. The answer to a write that happened may be lost: it then finds itself.
+/// Writes a Secret; false if somebody else was first. The answer to a write that happened may be
+/// lost: it then finds itself.
 fn put(cluster: &Cluster, key: &ObjectKey, secret: &Secret) -> Result<bool, Failure> {
     match cluster.put_secret(key, secret) {
         Ok(_) => Ok(true),
@@ -168,7 +181,8 @@ fn unseal(
 ) -> Result<(), Failure> {
     for _ in 0..ROUNDS {
         journal.beat()?;
-        let sealings = sealed::survey(found::read(cluster, bundle, Source::Sealed)?, bundle, opened)?;
+        let sealings =
+            sealed::survey(found::read(cluster, bundle, Source::Sealed)?, bundle, opened)?;
         if sealings.is_empty() {
             return Ok(());
         }

@@ -1,8 +1,9 @@
-//! Secrets that are made here: generated once and never again, or opened in memory. No value is ever shown.
+//! Secrets that are made here: generated once and never again, or opened in memory. No value is
+//! ever shown.
 //!
-//! `found` reads what is there, `generated` says what is missing, `encryption_key` what must not happen to the one that is
-//! the installation, `sealed` what the bundle brings encrypted; `keeper` encrypts what is generated for recovery, before
-//! `make` writes it.
+//! `found` reads what is there, `generated` says what is missing, `encryption_key` what must not
+//! happen to the one that is the installation, `sealed` what the bundle brings encrypted; `keeper`
+//! encrypts what is generated for recovery, before `make` writes it.
 
 mod encryption_key;
 mod found;
@@ -51,7 +52,8 @@ pub(crate) struct Makings {
     keeper: Option<Keeper>,
     /// Whether a person has still to say that the relay has never run here.
     asks_first_install: bool,
-    /// What the operator should know before: what could not be looked at, and which Secrets are not those that are known.
+    /// What the operator should know before: what could not be looked at, and which Secrets are not
+    /// those that are known.
     warnings: Vec<String>,
     /// Those Secrets, and all that are there.
     strange: Vec<Item>,
@@ -74,7 +76,11 @@ impl fmt::Display for RecoveryPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.file {
             Some(file) => {
-                write!(f, "keep      an encrypted copy in {file}, for {}", self.recipients.join(", "))
+                write!(
+                    f,
+                    "keep      an encrypted copy in {file}, for {}",
+                    self.recipients.join(", ")
+                )
             }
             None => f.write_str("keep      no copy of what is generated: nobody can recover it"),
         }
@@ -102,7 +108,8 @@ pub(crate) struct Context<'a> {
     pub(crate) opened: Option<&'a Opened>,
     /// Whether it is gone back to what ran before.
     pub(crate) goes_back: bool,
-    /// Whether what runs was not installed by this program, and it is known already which key it has.
+    /// Whether what runs was not installed by this program, and it is known already which key it
+    /// has.
     pub(crate) adopts: bool,
 }
 
@@ -136,7 +143,12 @@ pub(crate) fn survey_beside(
         encryption_key::check_change(cluster, bundle, opened, earlier)?;
     }
     if let Some(making) = makings.generated.iter().find(|making| making.is_encryption_key) {
-        makings.warnings.extend(encryption_key::check_making(cluster, bundle, making, known.has_run())?);
+        makings.warnings.extend(encryption_key::check_making(
+            cluster,
+            bundle,
+            making,
+            known.has_run(),
+        )?);
         makings.asks_first_install = !consent.first_install;
         if makings.asks_first_install && !consent.can_ask {
             return Err(encryption_key::no_consent(making));
@@ -159,8 +171,13 @@ fn noted(cluster: &Cluster, bundle: &Bundle) -> Result<Vec<Item>, Failure> {
     Ok(items)
 }
 
-/// Refuses to call done what lacks a Secret that its pods need, or has another one by now than they got.
-pub(crate) fn check_noted(cluster: &Cluster, bundle: &Bundle, then: &[Item]) -> Result<(), Failure> {
+/// Refuses to call done what lacks a Secret that its pods need, or has another one by now than they
+/// got.
+pub(crate) fn check_noted(
+    cluster: &Cluster,
+    bundle: &Bundle,
+    then: &[Item],
+) -> Result<(), Failure> {
     let now = noted(cluster, bundle)?;
     let of = |items: &[Item], name: &str| items.iter().find(|item| item.key.name == name).cloned();
     let made = bundle.index.contract.iter().filter(|wanted| wanted.source != Source::Cluster);
@@ -170,9 +187,11 @@ pub(crate) fn check_noted(cluster: &Cluster, bundle: &Bundle, then: &[Item]) -> 
             Some(now) if of(then, name).as_ref() != Some(&now) => "another one has its name by now",
             Some(_) => continue,
         };
-        return Err(Failure::world(format!("somebody took Secret/{name} away during the rollout: {what}"))
-            .hint("pods that run still have the old values; those that start next do not")
-            .hint("restore the Secret: relay-bundle secrets restore; docs/recovery.md shows how"));
+        return Err(Failure::world(format!(
+            "somebody took Secret/{name} away during the rollout: {what}"
+        ))
+        .hint("pods that run still have the old values; those that start next do not")
+        .hint("restore the Secret: relay-bundle secrets restore; docs/recovery.md shows how"));
     }
     Ok(())
 }
@@ -217,7 +236,8 @@ impl Makings {
         self.strange.extend(found.item());
     }
 
-    /// Returns whether the record is to note other Secrets than it does: they took the place of those that it knows.
+    /// Returns whether the record is to note other Secrets than it does: they took the place of
+    /// those that it knows.
     pub(crate) fn notes_others(&self) -> bool {
         self.notes
     }
@@ -232,13 +252,16 @@ impl Makings {
         &self.seen
     }
 
-    /// Returns which Secrets are there once all are made; refuses another one in the place of one that was seen.
+    /// Returns which Secrets are there once all are made; refuses another one in the place of one
+    /// that was seen.
     pub(crate) fn noted(&self, cluster: &Cluster, bundle: &Bundle) -> Result<Vec<Item>, Failure> {
         let now = noted(cluster, bundle)?;
         match self.seen.iter().find(|item| !now.contains(item)) {
             None => Ok(now),
-            Some(lost) => Err(Failure::world(format!("somebody else changed {} meanwhile", lost.key))
-                .hint("run the command again: it plans with what is there now")),
+            Some(lost) => {
+                Err(Failure::world(format!("somebody else changed {} meanwhile", lost.key))
+                    .hint("run the command again: it plans with what is there now"))
+            }
         }
     }
 
@@ -251,7 +274,8 @@ impl Makings {
     pub(crate) fn recovery(&self) -> Option<RecoveryPlan> {
         let keeper = self.keeper.as_ref();
         let recipients = keeper.map(Keeper::recipients).unwrap_or_default();
-        (!self.generated.is_empty()).then(|| RecoveryPlan { recipients, file: keeper.map(Keeper::file) })
+        (!self.generated.is_empty())
+            .then(|| RecoveryPlan { recipients, file: keeper.map(Keeper::file) })
     }
 
     /// Says what is generated where none is.
@@ -266,7 +290,10 @@ impl Makings {
 
     /// Says which sealed values are written.
     pub(crate) fn sealed(&self) -> Vec<String> {
-        self.sealed.iter().map(|(name, keys)| format!("Secret/{name}: {}", keys.join(", "))).collect()
+        self.sealed
+            .iter()
+            .map(|(name, keys)| format!("Secret/{name}: {}", keys.join(", ")))
+            .collect()
     }
 
     /// Says all that is made.

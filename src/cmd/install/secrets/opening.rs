@@ -22,7 +22,8 @@ pub(crate) fn open(bundle: &Bundle, identities: &Identities) -> Result<Opened, F
     for (wanted, key) in keys {
         let Some(path) = &key.file else { continue };
         let file = bundle.files.get(path).expect("the gate has looked for it");
-        let place = Place::new(&wanted.namespace, &wanted.name, &key.key).map_err(Failure::input)?;
+        let place =
+            Place::new(&wanted.namespace, &wanted.name, &key.key).map_err(Failure::input)?;
         match open_file(file.bytes(), identities, &place) {
             Ok(value) => {
                 let bytes = Zeroizing::new(value.expose().to_vec());
@@ -32,24 +33,27 @@ pub(crate) fn open(bundle: &Bundle, identities: &Identities) -> Result<Opened, F
                 let recipients = recipients(file.bytes());
                 closed.push(format!("{path}, for {place}: {}{recipients}", OpenError::NoKeyFits));
             }
-            Err(error @ OpenError::Frame(FrameError::Misplaced(_))) => wrong.push(format!("{path}: {error}")),
+            Err(error @ OpenError::Frame(FrameError::Misplaced(_))) => {
+                wrong.push(format!("{path}: {error}"))
+            }
             Err(error) => wrong.push(format!("{path}, for {place}: {error}")),
         }
     }
     if let Some((first, more)) = wrong.split_first() {
         let failure = untrusted("CONTENT_MISMATCH", first.as_str());
-        return Err(more
-            .iter()
-            .fold(failure, |failure, why| failure.hint(why.as_str()))
-            .hint("do not use the bundle: its sealed secrets are not what it needs; tell its signers"));
+        return Err(more.iter().fold(failure, |failure, why| failure.hint(why.as_str())).hint(
+            "do not use the bundle: its sealed secrets are not what it needs; tell its signers",
+        ));
     }
     if closed.is_empty() {
         return Ok(Opened::new(values));
     }
-    let failure =
-        Failure::input("the bundle has sealed secrets that the private keys of --identity do not open");
+    let failure = Failure::input(
+        "the bundle has sealed secrets that the private keys of --identity do not open",
+    );
     let failure = closed.into_iter().fold(failure, Failure::reason);
-    Err(failure.hint("name the file with a private key of a recipient; nothing was asked of the cluster"))
+    Err(failure
+        .hint("name the file with a private key of a recipient; nothing was asked of the cluster"))
 }
 
 /// Names the recipients of a file that states them: the operator learns whose key is needed.

@@ -1,4 +1,5 @@
-//! What the bundle brings encrypted: opened in memory before anything is asked of the cluster, written where it differs.
+//! What the bundle brings encrypted: opened in memory before anything is asked of the cluster,
+//! written where it differs.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,8 @@ use crate::cmd::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::model::secret_value::SecretValue;
 
-/// The annotation that says of each key which ciphertext its value came from: the token that restarts pods, too.
+/// The annotation that says of each key which ciphertext its value came from: the token that
+/// restarts pods, too.
 pub(crate) const SEALED: &str = "relay-bundle/sealed";
 
 /// The sealed values of a bundle, by Secret and key.
@@ -75,7 +77,8 @@ pub(super) fn survey(
     Ok(sealings)
 }
 
-/// Returns the keys whose values come from another ciphertext, or, if they can be compared, are others.
+/// Returns the keys whose values come from another ciphertext, or, if they can be compared, are
+/// others.
 fn differing<'a>(
     bundle: &Bundle,
     wanted: &'a Wanted,
@@ -104,13 +107,20 @@ fn digest(bundle: &Bundle, key: &WantedKey) -> Option<String> {
     Some(bundle.files.get(key.file.as_deref()?)?.digest().to_string())
 }
 
-/// Returns what the annotation says; what cannot be read was written by somebody else, and says nothing.
+/// Returns what the annotation says; what cannot be read was written by somebody else, and says
+/// nothing.
 fn noted(secret: &Secret) -> BTreeMap<String, String> {
     serde_json::from_str(secret.annotation(SEALED).unwrap_or("{}")).unwrap_or_default()
 }
 
-/// Puts the values into a Secret. Other keys stay: pods of an earlier generation may be started again.
-fn filled(bundle: &Bundle, wanted: &Wanted, mut secret: Secret, opened: &Opened) -> Result<Secret, Failure> {
+/// Puts the values into a Secret. Other keys stay: pods of an earlier generation may be started
+/// again.
+fn filled(
+    bundle: &Bundle,
+    wanted: &Wanted,
+    mut secret: Secret,
+    opened: &Opened,
+) -> Result<Secret, Failure> {
     let mut noted = noted(&secret);
     for key in sealed_keys(wanted) {
         let value = opened.value(&wanted.name, &key.key).expect("all sealed values were opened");
