@@ -1,8 +1,8 @@
 //! Reproducible, content-addressed Kubernetes bundles of Claude Relay Service.
 //!
-//! Modules stand in layer order: a module uses only modules above it (`tests/architecture.rs`
-//! checks). Nothing below `cmd` reads the environment, randomness, the locale or the time of day.
-//! The network belongs to `cluster` and `registry`, which measure their time limits.
+//! `ARCHITECTURE.md` explains the modules; `tests/architecture.rs` lists which modules each may use.
+//! Nothing below `cmd` reads the environment, randomness, the locale or the time of day. The
+//! network belongs to `cluster` and `registry`, which measure their time limits.
 
 pub mod adoption;
 pub mod age_file;
@@ -12,6 +12,7 @@ pub mod canonical;
 pub mod cluster;
 pub mod cmd;
 pub mod command;
+pub mod failure;
 pub mod fluent_bit;
 pub mod fsio;
 pub mod hashing;

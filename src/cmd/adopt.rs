@@ -2,10 +2,11 @@
 //! restart.
 
 use super::ctx::Ctx;
-use super::failure::{Failure, Outcome};
 use super::install::InstallArgs;
 use super::install::adopt::{AdoptArgs, adopt};
 use super::target_args::TargetArgs;
+use crate::cmd::exit_code::Outcome;
+use crate::failure::Failure;
 use crate::trust::verify::Purpose;
 
 #[derive(Debug, clap::Args)]

@@ -8,8 +8,8 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::ctx::Ctx;
-use super::failure::Failure;
 use super::private_file;
+use crate::failure::Failure;
 use crate::fsio::{Durability, MODE_PRIVATE, create_new};
 use crate::model::text::AgeRecipient;
 use crate::model::timestamp::Timestamp;

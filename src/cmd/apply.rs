@@ -1,9 +1,9 @@
 //! `apply`: brings a cluster to a bundle's state, or says why not before anything is changed.
 
 use super::ctx::Ctx;
-use super::failure::Outcome;
 use super::install::{InstallArgs, install};
 use super::target_args::TargetArgs;
+use crate::cmd::exit_code::Outcome;
 use crate::trust::verify::Purpose;
 
 #[derive(Debug, clap::Args)]

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use camino::Utf8Path;
 
 use super::ctx::Ctx;
-use super::failure::Failure;
 use crate::archive::WriteError;
 use crate::bundle::layout::{ATTESTATION, SUMS};
+use crate::failure::Failure;
 use crate::fsio::{
     AtomicFile, Durability, Locked, MODE_PUBLIC, folder_of, is_there, lock_named, open_for_reading,
     remedy,

@@ -3,7 +3,7 @@
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::{Mutex, PoisonError};
 
-use super::failure::Failure;
+use crate::failure::Failure;
 
 /// What the last panic said, and where: the hook sees the place, the catcher does not.
 static LAST: Mutex<String> = Mutex::new(String::new());
@@ -38,7 +38,7 @@ fn describe(info: &PanicHookInfo<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cmd::failure::FailureKind;
+    use crate::failure::FailureKind;
 
     #[test]
     fn a_panic_becomes_a_failure_that_asks_for_a_report() {

@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::archive_file::Target;
 use super::carry::{self, Cargo, ImageSelection};
 use super::clock;
-use super::ctx::{Ctx, Folder, ProfileArgs, StoreArgs, count};
-use super::failure::{Failure, FailureKind, Outcome};
+use super::ctx::{Ctx, Folder, InvalidProfile, ProfileArgs, StoreArgs, count};
+use super::error_report;
 use super::key_args::{KeyArgs, Origin, tell_of_new_pair};
 use super::releases::{NewTerms, Releases};
 use super::sealable::Sealable;
@@ -26,6 +26,8 @@ use crate::bundle::files::BundleFiles;
 use crate::bundle::index::Index;
 use crate::bundle::open::{Bundle, images_of};
 use crate::bundle::read::AnyMedium;
+use crate::cmd::exit_code::Outcome;
+use crate::failure::{Failure, FailureKind};
 use crate::model::digest::Digest;
 use crate::model::timestamp::Timestamp;
 use crate::profile::overlay::ProfileFiles;
@@ -167,8 +169,10 @@ impl Args {
                 Ok(built) => bundles.push(built),
                 // The others are still of use, and their mistakes too.
                 Err(failure) if names.len() > 1 && failure.kind == FailureKind::Input => {
-                    failure.tell(&ctx.printer);
-                    let (error, diagnostics) = (failure.message(), failure.diagnostics);
+                    error_report::tell(&failure, &ctx.printer);
+                    let diagnostics =
+                        failure.source.downcast_ref().map(InvalidProfile::diagnostics);
+                    let (error, diagnostics) = (failure.message(), diagnostics.cloned());
                     failed.push(Failed { profile: name.clone(), error, diagnostics });
                 }
                 Err(failure) => return Err(failure),

@@ -6,13 +6,13 @@ use std::str::FromStr;
 
 use super::archive_file::TargetError;
 use super::ctx::{Ctx, StoreArgs, count};
-use super::failure::Failure;
 use super::medium;
 use super::source::{Reference, Source};
 use crate::archive::{self, WriteError, Writer};
 use crate::bundle::carried::{Carried, Tail};
 use crate::bundle::files::BundleFiles;
 use crate::bundle::read::Medium;
+use crate::failure::Failure;
 use crate::images::list::{Carryable, ImageList};
 use crate::model::digest::Digest;
 use crate::store::Lock;

@@ -5,9 +5,9 @@ use std::process::{Command, Stdio};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ctx::{Ctx, ProfileArgs, count};
-use super::failure::Failure;
 use crate::bundle::files::BundleFiles;
 use crate::bundle::read::Files;
+use crate::failure::Failure;
 use crate::model::safe_path::SafePath;
 use crate::store::Store;
 

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::failure::Failure;
+use crate::failure::Failure;
 use crate::model::timestamp::Timestamp;
 
 /// Returns the time of the system's clock.

@@ -5,13 +5,13 @@ use std::io::{self, IsTerminal as _};
 use camino::Utf8PathBuf;
 
 use super::clock;
-use super::failure::{Failure, FailureKind};
 use super::install::AGAIN;
-use super::refused::untrusted;
 use crate::cluster::error::CallError;
 use crate::cluster::{
     Access, Cluster, ConnectError, Identity, PluginError, PluginFault, Surroundings, Terminal,
 };
+use crate::failure::refused::untrusted;
+use crate::failure::{Failure, FailureKind};
 use crate::proxy::ProxyEnvironment;
 use crate::trust::policy::Policy;
 use crate::ui::printer::Printer;

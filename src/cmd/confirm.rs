@@ -3,8 +3,8 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use super::ctx::Ctx;
-use super::failure::Failure;
 use crate::cluster::{Cluster, Identity};
+use crate::failure::Failure;
 use crate::trust::policy::Policy;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;

@@ -1,8 +1,9 @@
 //! What commands share: how to print, and how to read profiles.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::Value;
 
-use super::failure::Failure;
+use crate::failure::Failure;
 use crate::fsio::{self, ReadFileError, Waits};
 use crate::images::lock::{LOCK_BYTES_MAX, LOCK_FILE};
 use crate::model::text::Label;
@@ -103,11 +104,10 @@ impl Ctx {
             Some(profile) => Ok(profile),
             None => {
                 let errors = loaded.diagnostics.errors();
-                let failure =
-                    Failure::input(format!("profile `{name}` has {}", count(errors, "error")))
-                        .hint("`relay-bundle explain CODE` says more about a code such as RB0002");
+                let error = format!("profile `{name}` has {}", count(errors, "error"));
                 let diagnostics = diagnostic::to_json(&loaded.diagnostics, &loaded.sources);
-                Err(Failure { diagnostics: Some(diagnostics), ..failure })
+                Err(Failure::input(InvalidProfile { error, diagnostics })
+                    .hint("`relay-bundle explain CODE` says more about a code such as RB0002"))
             }
         }
     }
@@ -123,6 +123,21 @@ impl Ctx {
         if !text.is_empty() {
             self.printer.tell_styled(text.trim_end());
         }
+    }
+}
+
+/// A profile with errors.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub(super) struct InvalidProfile {
+    error: String,
+    diagnostics: Value,
+}
+
+impl InvalidProfile {
+    /// Returns the findings as data.
+    pub(super) fn diagnostics(&self) -> &Value {
+        &self.diagnostics
     }
 }
 

@@ -8,11 +8,12 @@ use serde::Serialize;
 
 use super::cluster_args::ClusterArgs;
 use super::ctx::Ctx;
-use super::failure::{DIFFERS, Failure, FailureKind, Outcome};
 use super::install::preflight::{Missing, check_contract};
 use super::live::Live;
 use super::source::{self, Source, SourceArgs};
 use crate::cluster::Cluster;
+use crate::cmd::exit_code::{DIFFERS, Outcome};
+use crate::failure::{Failure, FailureKind};
 use crate::plan::diff::{Changes, Diff, diff};
 use crate::ui::diff_view;
 use crate::ui::escape::safe;

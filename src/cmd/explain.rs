@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::ctx::{Ctx, Folder, ProfileArgs};
-use super::failure::{Failure, Outcome};
-use super::refusal_codes::{self, RefusalCode};
+use crate::cmd::exit_code::Outcome;
+use crate::failure::Failure;
 use crate::profile::codes::{self, Code};
 use crate::profile::explain::{self, KeyDoc, Setting};
 use crate::profile::load;
 use crate::profile::node::Path;
 use crate::profile::secrets::shown_path;
+use crate::trust::refusal_codes::{self, RefusalCode};
 use crate::ui::printer::Report;
 
 #[derive(Debug, clap::Args)]

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::ctx::{Ctx, count};
-use super::failure::{Failure, Outcome};
 use super::registry_args::PullArgs;
 use super::source::{Source, SourceArgs};
+use crate::cmd::exit_code::Outcome;
+use crate::failure::Failure;
 use crate::images::list::{Carryable, ImageList};
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;

@@ -6,7 +6,6 @@ use std::io::{self, BufReader};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ctx::StoreArgs;
-use super::failure::Failure;
 use super::images_at::{Counting, ImagesAt};
 use super::medium::{self, Place as MediumPlace};
 use super::source::{KINDS, Reference, STDIN, no_stdin};
@@ -14,6 +13,7 @@ use crate::archive;
 use crate::bundle::carried::Tail;
 use crate::bundle::open::Bundle;
 use crate::bundle::read::{AnyMedium, Fault, Files, Opening, ReadError, SealedMedium};
+use crate::failure::Failure;
 use crate::model::digest::Digest;
 use crate::store::{Store, folder};
 use crate::trust::refusal::Reason;

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::ctx::{Ctx, StoreArgs, count};
-use super::failure::Outcome;
 use super::gc_live::{How, collect};
 use super::installation_args::InstallationArgs;
+use crate::cmd::exit_code::Outcome;
 use crate::store::GarbageScope;
 use crate::ui::printer::Report;
 

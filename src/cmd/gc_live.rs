@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use super::confirm::{confirm, place};
 use super::ctx::{Ctx, count};
-use super::failure::{Failure, Outcome};
 use super::holder::holder;
 use super::install::preflight::check_rights;
 use super::install::survey::owners;
@@ -17,6 +16,8 @@ use super::journal::{Journal, Turn, delete, gave_back};
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
 use crate::cluster::resource::key;
+use crate::cmd::exit_code::Outcome;
+use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 use crate::rollout::prune::{still_named, unnamed};

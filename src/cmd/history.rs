@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::ctx::Ctx;
-use super::failure::Outcome;
 use super::installation_args::InstallationArgs;
 use super::recorded::EntryReport;
+use crate::cmd::exit_code::Outcome;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 

@@ -4,7 +4,7 @@ use rustix::process::getuid;
 use rustix::system::uname;
 
 use super::clock;
-use super::failure::Failure;
+use crate::failure::Failure;
 use crate::rollout::lock::{By, Lock, NAME_BYTES_MAX};
 
 /// Returns a name for this run that no other run has, and by which a person may find it.

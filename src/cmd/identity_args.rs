@@ -2,8 +2,8 @@
 
 use camino::Utf8PathBuf;
 
-use super::failure::Failure;
 use super::private_file;
+use crate::failure::Failure;
 use crate::sealed::{IDENTITIES_BYTES_MAX, Identities};
 
 /// Where the private keys are. They are never an argument or a variable, which other processes can

@@ -10,11 +10,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::ctx::Ctx;
-use super::failure::Failure;
 use super::registry_args::RegistryArgs;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::resource::key;
+use crate::failure::Failure;
 use crate::images::reference::Reference;
 use crate::registry::{
     Availability, Persistence, Registry, RegistryPrefix, RegistrySettings, Timeouts,

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::ctx::Ctx;
-use super::failure::{Failure, Outcome};
 use super::source::{self, SourceArgs};
 use crate::bundle::index::Image;
+use crate::cmd::exit_code::Outcome;
+use crate::failure::Failure;
 use crate::images::reference::Reference;
 use crate::profile::resolve::image_sources;
 use crate::ui::escape::safe;

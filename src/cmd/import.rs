@@ -7,7 +7,8 @@ use camino::Utf8PathBuf;
 use serde_json::json;
 
 use super::ctx::{Ctx, Folder, count};
-use super::failure::{Failure, Outcome};
+use crate::cmd::exit_code::Outcome;
+use crate::failure::Failure;
 use crate::fsio::{self, folder_of};
 use crate::model::kube_version::KubeVersion;
 use crate::model::text::{Label, ReleaseName};

@@ -7,7 +7,8 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::ctx::{Ctx, count};
-use super::failure::{Failure, Outcome};
+use crate::cmd::exit_code::Outcome;
+use crate::failure::Failure;
 use crate::fsio::{folder_of, is_there};
 use crate::model::digest::Digest;
 use crate::parts::{PartSet, join};

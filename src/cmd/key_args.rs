@@ -7,8 +7,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use zeroize::Zeroizing;
 
 use super::ctx::Ctx;
-use super::failure::Failure;
 use super::private_file;
+use crate::failure::Failure;
 use crate::fsio::{Durability, MODE_PRIVATE, MODE_PUBLIC, create_new, is_there};
 use crate::trust::key::{PrivateKey, PublicKey};
 use crate::trust::key_file::{InvalidKeyFile, KEY_FILE_BYTES_MAX, Nonce};
@@ -355,7 +355,7 @@ mod tests {
         let failure = args(&[]).unwrap().load(&ctx()).err().unwrap();
 
         assert!(failure.hints[0].contains("relay-bundle keygen"), "{:?}", failure.hints);
-        assert_eq!(failure.kind, crate::cmd::failure::FailureKind::Input);
+        assert_eq!(failure.kind, crate::failure::FailureKind::Input);
     }
 
     #[test]

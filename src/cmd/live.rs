@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::failure::Failure;
 use super::install::preflight::{Missing, MissingGroup, check_contract};
 use super::install::secrets::seen;
 use super::journal::Journal;
@@ -17,6 +16,7 @@ use crate::cluster::error::CallError;
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::resource::key;
 use crate::cluster::{Cluster, Identity};
+use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::plan::diff::{Changes, changes};
 use crate::plan::drift::{Sides, drifts};

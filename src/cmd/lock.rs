@@ -8,8 +8,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::ctx::{Ctx, Folder, ProfileArgs, Unprepared};
-use super::failure::{DIFFERS, Failure, Outcome};
 use super::registry_args::PullArgs;
+use crate::cmd::exit_code::{DIFFERS, Outcome};
+use crate::failure::Failure;
 use crate::fsio::{Durability, Locked, MODE_PUBLIC, lock_named, write_atomic};
 use crate::images::lock::{LOCK_FILE, Lock, LockedImage, RESTORE_LOCK};
 use crate::images::platform::Platform;

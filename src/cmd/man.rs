@@ -7,7 +7,8 @@ use clap::CommandFactory as _;
 use clap_mangen::Man;
 
 use super::ctx::Ctx;
-use super::failure::{Failure, Outcome};
+use crate::cmd::exit_code::Outcome;
+use crate::failure::Failure;
 use crate::fsio::{self, Durability, MODE_PUBLIC};
 
 const EXAMPLES: &str = "\n.SH EXAMPLES\n";

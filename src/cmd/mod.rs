@@ -19,8 +19,9 @@ mod core_dump;
 pub mod ctx;
 pub mod deferred;
 pub mod diff;
+mod error_report;
+pub mod exit_code;
 pub mod explain;
-pub mod failure;
 pub mod fetch;
 mod gate;
 pub mod gc;
@@ -53,8 +54,6 @@ mod rebuild;
 mod recorded;
 #[cfg(feature = "age")]
 mod recovery_file;
-pub mod refusal_codes;
-pub mod refused;
 mod registry_args;
 mod releases;
 pub mod remove;
@@ -84,10 +83,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::failure::Failure;
 use crate::ui::printer::{ColorChoice, Printer};
 use ctx::Ctx;
 use deferred::Deferred;
-use failure::{ErrorReport, Failure, Outcome};
+use error_report::ErrorReport;
+use exit_code::Outcome;
 
 /// Reproducible Kubernetes bundles of Claude Relay Service for air-gapped clusters
 #[derive(Debug, Parser)]
@@ -248,15 +249,15 @@ pub fn main() -> ExitCode {
     core_dump::forbid();
     match bug::catch(|| cli.command.run(&ctx)).unwrap_or_else(Err) {
         Ok(code) => code,
-        Err(failure) if failure.is_reader_gone() => ExitCode::SUCCESS,
+        Err(failure) if error_report::is_reader_gone(&failure) => ExitCode::SUCCESS,
         Err(failure) => fail(&ctx.printer, &failure),
     }
 }
 
 /// Says what failed: on stderr for people, and with `--json` on stdout as well.
 fn fail(printer: &Printer, failure: &Failure) -> ExitCode {
-    failure.tell(printer);
-    if printer.json && printer.report(&failure.report()).is_err() {
+    error_report::tell(failure, printer);
+    if printer.json && printer.report(&ErrorReport::of(failure)).is_err() {
         // The reader of the report is gone; the exit code says the same.
         return failure.kind.into();
     }
@@ -272,7 +273,7 @@ fn usage(error: &clap::Error) -> ExitCode {
             error,
             reasons: &[],
             hints: &hints,
-            exit_code: failure::INPUT,
+            exit_code: exit_code::INPUT,
             diagnostics: None,
             refused: None,
         };
@@ -281,7 +282,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
     // There is nobody left to tell that stderr is gone.
     error.print().ok();
-    if error.use_stderr() { ExitCode::from(failure::INPUT) } else { ExitCode::SUCCESS }
+    if error.use_stderr() { ExitCode::from(exit_code::INPUT) } else { ExitCode::SUCCESS }
 }
 
 /// Returns what is wrong with the arguments in one line, and the tips: which are missing is on

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use serde_json::{Value, json};
 
 use super::ctx::{Ctx, count};
-use super::failure::Failure;
+use crate::failure::Failure;
 use crate::fsio::{self, Durability, Locked, MODE_PUBLIC, lock_named};
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::render::yaml;

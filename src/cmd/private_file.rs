@@ -7,7 +7,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use camino::Utf8Path;
 use zeroize::Zeroizing;
 
-use super::failure::Failure;
+use crate::failure::Failure;
 use crate::fsio::guard::{self, GuardError};
 use crate::fsio::open_for_reading;
 

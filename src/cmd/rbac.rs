@@ -10,10 +10,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::ctx::Ctx;
-use super::failure::{Failure, Outcome};
 use super::source::{self, SourceArgs};
 use crate::bundle::index::Index;
 use crate::cluster::resource::resource;
+use crate::cmd::exit_code::Outcome;
+use crate::failure::Failure;
 use crate::model::text::{Label, ObjectName};
 use crate::render::yaml::to_yaml;
 use crate::rollout::rights::{Right, of_adoption, rights, rules};

@@ -1,9 +1,9 @@
 //! `--rebuild`: whether a bundle is what the source tree gives.
 
 use super::ctx::{Ctx, ProfileArgs};
-use super::failure::Failure;
 use crate::bundle::assemble::assemble;
 use crate::bundle::sums::Sums;
+use crate::failure::Failure;
 use crate::render;
 use crate::ui::verify_view::{FileChange, FileDifference, Rebuild};
 

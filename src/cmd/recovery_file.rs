@@ -4,9 +4,9 @@ use std::os::unix::fs::DirBuilderExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::failure::Failure;
 use super::install::secrets::{GENERATIONS, SEALED};
 use crate::cluster::secret::Secret;
+use crate::failure::Failure;
 use crate::fsio::{Durability, MODE_PRIVATE, create_new, folder_of};
 use crate::model::object_key::ObjectKey;
 use crate::sealed::Saved;

@@ -8,7 +8,7 @@ use camino::Utf8PathBuf;
 
 use super::cluster_args::proxies;
 use super::ctx::Ctx;
-use super::failure::Failure;
+use crate::failure::Failure;
 use crate::fsio::remedy;
 use crate::registry::error::{RegistryError, RegistryFault};
 use crate::registry::{

@@ -3,9 +3,9 @@
 //! Nothing here is verified. A store is its builder's own, and a forged serial there only makes the
 //! next one higher.
 
-use super::failure::Failure;
 use super::terms_args::TermsArgs;
 use crate::bundle::index::Index;
+use crate::failure::Failure;
 use crate::model::digest::Digest;
 use crate::model::timestamp::Timestamp;
 use crate::store::Store;

@@ -7,9 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ctx::{Ctx, StoreArgs};
-use super::failure::Failure;
 use super::medium::{check_place, entry_at, is_parts_index};
-use super::refused;
 use super::releases::Releases;
 use super::source::{Reference, STDIN, no_stdin};
 use crate::archive::{self, WriteError, Writer};
@@ -18,6 +16,8 @@ use crate::bundle::layout::ATTESTATION;
 use crate::bundle::open::{Bundle, InvalidBundle, images_of};
 use crate::bundle::read::{AnyMedium, Files, Opening, ReadError, SumsRead};
 use crate::bundle::sealed::check_sealed;
+use crate::failure::Failure;
+use crate::failure::refused;
 use crate::fsio::{
     AtomicFile, Durability, Locked, MODE_PUBLIC, NamedLock, folder_of, lock_named, open_regular,
 };

@@ -2,14 +2,14 @@
 //! write the attestation, and read it back.
 
 use super::ctx::{Ctx, count};
-use super::failure::Failure;
-use super::refused::untrusted;
 use super::releases::{NewTerms, Releases};
 use super::sealable::Sealable;
 use super::terms_args::{TermsArgs, serial_warning, sites_in_words};
 use crate::bundle::layout::ATTESTATION;
 use crate::bundle::limits::{ATTESTATION_BYTES_MAX, check_size};
 use crate::bundle::open::Bundle;
+use crate::failure::Failure;
+use crate::failure::refused::untrusted;
 use crate::model::digest::Digest;
 use crate::trust::envelope::Envelope;
 use crate::trust::key::{KeyId, PrivateKey, PublicKey, SignatureBytes};

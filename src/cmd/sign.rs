@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use super::clock;
 use super::ctx::{Ctx, StoreArgs, count};
-use super::failure::{Failure, Outcome};
 use super::key_args::KeyArgs;
 use super::releases::NewTerms;
 use super::sealable::Sealable;
@@ -17,6 +16,8 @@ use super::sealing::{Draft, Sealed};
 use super::terms_args::TermsArgs;
 use super::trust_args::{PUBLIC_KEY_BYTES_MAX, parse_key};
 use crate::bundle::open::Bundle;
+use crate::cmd::exit_code::Outcome;
+use crate::failure::Failure;
 use crate::fsio::{self, Durability, MODE_PUBLIC};
 use crate::trust::key::{KeyId, PublicKey, SIGNATURE_BYTES, SignatureBytes};
 use crate::trust::sign::parse_signature;

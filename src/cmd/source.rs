@@ -6,14 +6,14 @@ use std::io;
 use camino::Utf8Path;
 
 use super::ctx::{Ctx, Folder, ProfileArgs, StoreArgs};
-use super::failure::{Failure, FailureKind};
 use super::images_at::{Counting, ImagesAt};
 use super::medium::{self, Found};
-use super::refused;
 use crate::bundle::assemble::assemble;
 use crate::bundle::carried::Carried;
 use crate::bundle::open::Bundle;
 use crate::bundle::read::Files;
+use crate::failure::refused;
+use crate::failure::{Failure, FailureKind};
 use crate::profile::overlay::ProfileFiles;
 use crate::render;
 use crate::store::Store;

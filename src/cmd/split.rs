@@ -8,7 +8,8 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::ctx::{Ctx, count};
-use super::failure::{Failure, Outcome};
+use crate::cmd::exit_code::Outcome;
+use crate::failure::Failure;
 use crate::fsio::{ReadFileError, folder_of};
 use crate::model::digest::Digest;
 use crate::parts::{Index, SplitError, split};

@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::clock;
 use super::ctx::Ctx;
-use super::failure::{Failure, Outcome};
 use super::state_args::StateArgs;
+use crate::cmd::exit_code::Outcome;
+use crate::failure::Failure;
 use crate::model::text::{Label, ReleaseName};
 use crate::trust::state::{Floor, Place, Reset, State};
 use crate::ui::escape::safe;

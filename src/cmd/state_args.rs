@@ -5,7 +5,7 @@ use camino::Utf8PathBuf;
 
 use super::command_line::command_line;
 use super::ctx::Ctx;
-use super::failure::Failure;
+use crate::failure::Failure;
 use crate::state_file::{RecordError, StateError, StateFile};
 use crate::trust::refusal::{Reason, Refusal};
 use crate::trust::state::Place;

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::failure::{Failure, FailureKind};
 use crate::cluster::Cluster;
 use crate::cluster::error::CallError;
 use crate::cluster::request::Request;
 use crate::cluster::resource::key;
+use crate::failure::{Failure, FailureKind};
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;
 use crate::rollout::record::instance_label;

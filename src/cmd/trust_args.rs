@@ -4,7 +4,7 @@ use std::str;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::failure::Failure;
+use crate::failure::Failure;
 use crate::fsio::guard::read_guarded;
 use crate::trust::key::PublicKey;
 use crate::trust::policy::{POLICY_BYTES_MAX, Policy};

@@ -1,11 +1,11 @@
 //! Bundles that ran, out of the record: verified again, for whoever can write ConfigMaps may have
 //! changed it.
 
-use super::failure::Failure;
 use super::journal::Journal;
-use super::refused::untrusted;
 use crate::archive;
 use crate::bundle::open::Bundle;
+use crate::failure::Failure;
+use crate::failure::refused::untrusted;
 use crate::model::timestamp::Timestamp;
 use crate::rollout::packed::unpack;
 use crate::rollout::record::Entry;

@@ -6,13 +6,11 @@ use std::process::ExitCode;
 use super::clock;
 use super::cluster_args::identify;
 use super::ctx::{Ctx, ProfileArgs, StoreArgs};
-use super::failure::{DIFFERS, Failure, Outcome};
 use super::gate::BundleArgs;
 use super::images_at::Counting;
 use super::installation_args::InstallationArgs;
 use super::live;
 use super::rebuild;
-use super::refused::images_missing;
 use super::state_args::StateArgs;
 use super::terms_args::serial_warning;
 use super::trust_args::{Trust, TrustArgs};
@@ -20,6 +18,9 @@ use super::verified_record::verified;
 use crate::bundle::index::{Source, Wanted};
 use crate::bundle::layout::Kind;
 use crate::bundle::open::Bundle;
+use crate::cmd::exit_code::{DIFFERS, Outcome};
+use crate::failure::Failure;
+use crate::failure::refused::{Refused, images_missing};
 use crate::model::timestamp::Timestamp;
 use crate::state_file::StateFile;
 use crate::trust::policy::{self, Policy};
@@ -196,7 +197,7 @@ impl Args {
 
     /// Adds a hint to `ROLLBACK` and `EXPIRED`: `verify --live` compares the deployed bundle.
     fn name_what_runs(&self, failure: Failure) -> Failure {
-        let code = failure.refused.as_ref().map(|refused| refused.code);
+        let code = Refused::of(&failure).map(|refused| refused.code);
         if self.live && matches!(code, Some("ROLLBACK" | "EXPIRED")) {
             return failure
                 .hint("compare the deployed bundle: relay-bundle verify --live, without BUNDLE");

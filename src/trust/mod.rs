@@ -15,6 +15,7 @@ mod pem;
 mod place;
 pub mod policy;
 pub mod refusal;
+pub mod refusal_codes;
 pub mod sign;
 mod signers;
 pub mod state;

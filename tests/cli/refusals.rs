@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use camino::Utf8Path;
-use relay_bundle::cmd::refusal_codes::{CODES, find};
 use relay_bundle::model::digest::Digest;
 use relay_bundle::trust::envelope::Envelope;
+use relay_bundle::trust::refusal_codes::{CODES, find};
 use relay_bundle::trust::statement::Predicate;
 use serde_json::{Value, json};
 

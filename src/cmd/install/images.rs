@@ -15,8 +15,8 @@ use super::Checked;
 use crate::cluster::Cluster;
 use crate::cmd::command_line::command_line;
 use crate::cmd::ctx::Ctx;
-use crate::cmd::failure::Failure;
 use crate::cmd::image_presence::{ImageFinding, ImageState, PresenceArgs};
+use crate::failure::Failure;
 use crate::rollout::plan::Plan;
 
 /// How images are looked for.

@@ -13,7 +13,7 @@ use super::{Checked, SecretArgs};
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::confirm::{can_ask, confirm, confirm_first_install, place};
 use crate::cmd::ctx::Ctx;
-use crate::cmd::failure::Outcome;
+use crate::cmd::exit_code::Outcome;
 use crate::cmd::journal::Turn;
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;

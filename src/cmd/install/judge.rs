@@ -5,7 +5,7 @@ use super::survey::{Asked, yaml};
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
-use crate::cmd::failure::Failure;
+use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::rollout::additions::others;

@@ -27,7 +27,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::command_line::command_line;
 use super::confirm::{can_ask, confirm, confirm_first_install, place};
 use super::ctx::Ctx;
-use super::failure::{DIFFERS, Failure, Outcome};
 #[cfg(feature = "age")]
 use super::identity_args::IdentityArgs;
 use super::journal::Turn;
@@ -35,6 +34,8 @@ use crate::archive;
 use crate::bundle::open::Bundle;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
+use crate::cmd::exit_code::{DIFFERS, Outcome};
+use crate::failure::Failure;
 use crate::model::digest::Digest;
 use crate::model::timestamp::Timestamp;
 use crate::rollout::conflict::Permit;

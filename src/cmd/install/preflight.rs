@@ -11,7 +11,7 @@ use crate::cluster::error::CallError;
 use crate::cluster::request::Request;
 use crate::cluster::resource::{key, resource};
 use crate::cluster::{Cluster, Identity};
-use crate::cmd::failure::Failure;
+use crate::failure::Failure;
 use crate::model::kube_version::KubeVersion;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::rights::Right;

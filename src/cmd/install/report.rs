@@ -13,8 +13,8 @@ use super::secrets::{Makings, RecoveryPlan};
 use crate::bundle::reach::{Reach, reach};
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::count;
-use crate::cmd::failure::Failure;
 use crate::cmd::image_presence::{ImageFinding, ImageState};
+use crate::failure::Failure;
 use crate::model::digest::Digest;
 use crate::plan::diff::ObjectChange;
 use crate::plan::restart::{Forecast, Restart};
@@ -370,6 +370,6 @@ pub(super) fn tell_warnings(printer: &Printer, plan: &Plan) {
 
 /// Says what a plan that was only shown runs into.
 pub(super) fn tell_blocked(printer: &Printer, failure: &Failure) -> ExitCode {
-    failure.tell(printer);
+    crate::cmd::error_report::tell(failure, printer);
     ExitCode::from(failure.kind.exit_code())
 }

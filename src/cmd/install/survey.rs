@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 use crate::cluster::error::{Admission, CallError, Cause, Status};
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::cluster::resource::key;
-use crate::cmd::failure::Failure;
+use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Before, Tried};

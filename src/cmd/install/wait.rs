@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::cluster::Cluster;
 use crate::cluster::request::Request;
-use crate::cmd::failure::Failure;
 use crate::cmd::journal::Journal;
 use crate::cmd::troubles::{Watch, list_pods, troubles};
+use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::readiness::{self, Readiness};
 

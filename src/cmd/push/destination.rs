@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::bundle::open::Bundle;
-use crate::cmd::failure::Failure;
+use crate::failure::Failure;
 use crate::images::list::{ImageList, ListedImage};
 use crate::images::reference::Reference;
 use crate::profile::resolve::image_sources;

@@ -14,7 +14,7 @@ use super::content::Content;
 use super::destination::Destination;
 use super::tags::{self, TagPlan};
 use super::{Depth, Mode, Orders};
-use crate::cmd::failure::Failure;
+use crate::failure::Failure;
 use crate::images::list::{Carryable, ImageList};
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;

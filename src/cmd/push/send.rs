@@ -7,7 +7,7 @@ use super::content::{Content, VisitFailure};
 use super::plan::{ImagePlan, Way};
 use super::tags::TagOutcome;
 use crate::bundle::carried::Entry;
-use crate::cmd::failure::Failure;
+use crate::failure::Failure;
 use crate::images::list::{Carryable, ImageList};
 use crate::model::digest::Digest;
 use crate::registry::{BlobUpload, MountAnswer, PulledManifest, Registry, UploadFailure};

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::destination::Destination;
-use crate::cmd::failure::Failure;
+use crate::failure::Failure;
 use crate::images::reference::Reference;
 use crate::model::digest::Digest;
 use crate::registry::error::RegistryFault;

@@ -11,7 +11,7 @@ use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::bundle::sealed::AgeKeys;
 use crate::cmd::ctx::{Ctx, Folder, count};
-use crate::cmd::failure::{DIFFERS, Outcome};
+use crate::cmd::exit_code::{DIFFERS, Outcome};
 use crate::cmd::identity_args::IdentityArgs;
 use crate::cmd::source::{self, SourceArgs};
 use crate::model::text::AgeRecipient;

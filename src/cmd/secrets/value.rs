@@ -9,8 +9,8 @@ use camino::Utf8Path;
 use zeroize::Zeroizing;
 
 use crate::age_file::VALUE_BYTES_MAX;
-use crate::cmd::failure::Failure;
 use crate::cmd::private_file;
+use crate::failure::Failure;
 use crate::sealed::SecretBytes;
 
 /// Reads a value from a file, from stdin (`-`), or from the terminal, which shows nothing of it.

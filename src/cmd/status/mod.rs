@@ -11,7 +11,6 @@ use self::report::{ImageReport, ObjectReport, SecretReport, SecretStanding, Stat
 use super::clock;
 use super::cluster_args::identify;
 use super::ctx::Ctx;
-use super::failure::{DIFFERS, Failure, Outcome};
 use super::image_presence::PresenceArgs;
 use super::install::secrets::seen;
 use super::installation_args::InstallationArgs;
@@ -24,6 +23,8 @@ use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::resource::key;
+use crate::cmd::exit_code::{DIFFERS, Outcome};
+use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::plan::running::running_images;
 use crate::rollout::additions::{Others, others};

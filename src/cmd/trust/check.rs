@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cmd::clock;
 use crate::cmd::ctx::{Ctx, count};
-use crate::cmd::failure::{DIFFERS, Outcome};
+use crate::cmd::exit_code::{DIFFERS, Outcome};
 use crate::cmd::trust_args::load_policy;
 use crate::trust::findings::{Finding, Severity, findings};
 use crate::ui::printer::Report;

@@ -8,7 +8,8 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use crate::cmd::ctx::Ctx;
-use crate::cmd::failure::{Failure, Outcome};
+use crate::cmd::exit_code::Outcome;
+use crate::failure::Failure;
 use crate::fsio::{Durability, MODE_PUBLIC, create_new};
 use crate::model::text::Label;
 use crate::trust::policy::{Policy, SCHEMA};

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cmd::clock;
 use crate::cmd::ctx::Ctx;
-use crate::cmd::failure::Outcome;
+use crate::cmd::exit_code::Outcome;
 use crate::cmd::trust_args::load_policy;
 use crate::model::digest::Digest;
 use crate::model::text::Label;

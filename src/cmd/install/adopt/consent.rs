@@ -6,7 +6,7 @@ use super::report::AdoptReport;
 use crate::adoption::fate::named;
 use crate::cmd::confirm::{confirm, confirm_also, confirm_first_install};
 use crate::cmd::ctx::Ctx;
-use crate::cmd::failure::Failure;
+use crate::failure::Failure;
 
 /// Returns when a person has agreed, here or by arguments; `asks_first_install` is the namespace in
 /// which an encryption key is generated.

@@ -15,7 +15,7 @@ use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::error::{CallError, Status};
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
-use crate::cmd::failure::Failure;
+use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::Manifest;
 use crate::rollout::plan::Tried;

@@ -9,8 +9,8 @@ use crate::adoption::release::{REVISIONS_MAX, Release, Revision, UNPACKED_SUM_MA
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::cluster::resource::{escaped, key, path};
-use crate::cmd::failure::Failure;
 use crate::cmd::journal::delete;
+use crate::failure::Failure;
 use crate::model::digest::Digest;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;

@@ -11,8 +11,8 @@ use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::resource::key;
-use crate::cmd::failure::Failure;
 use crate::cmd::journal::{Journal, delete_with};
+use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 

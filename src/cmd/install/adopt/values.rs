@@ -19,7 +19,7 @@ use crate::cluster::Cluster;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::resource::key;
 use crate::cluster::secret::Secret;
-use crate::cmd::failure::Failure;
+use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::model::secret_value::SecretValue;
 use crate::rollout::live;

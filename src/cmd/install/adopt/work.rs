@@ -14,7 +14,7 @@ use crate::adoption::fate::{Fate, Handed};
 use crate::cluster::Cluster;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cmd::ctx::Ctx;
-use crate::cmd::failure::Failure;
+use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Plan, Step, plan};

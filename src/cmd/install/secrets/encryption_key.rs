@@ -14,7 +14,7 @@ use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::resource::key;
 use crate::cluster::secret::Secret;
-use crate::cmd::failure::Failure;
+use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::render::references::references;
 use crate::rollout::live;

@@ -5,7 +5,7 @@ use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::resource::key;
 use crate::cluster::secret::Secret;
-use crate::cmd::failure::Failure;
+use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::rollout::known::{KnownSecrets, Seen, Whose, uid};
 use crate::rollout::record::Item;

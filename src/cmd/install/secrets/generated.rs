@@ -9,7 +9,7 @@ use super::{Coming, encryption_key};
 use crate::bundle::index::WantedKey;
 use crate::bundle::open::Bundle;
 use crate::cluster::secret::Secret;
-use crate::cmd::failure::Failure;
+use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::model::secret_value::SecretValue;
 use crate::rollout::known::KnownSecrets;

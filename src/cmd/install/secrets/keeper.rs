@@ -9,8 +9,8 @@ use super::generated::Making;
 use crate::bundle::open::Bundle;
 use crate::bundle::sealed::AgeKeys;
 use crate::cluster::secret::Secret;
-use crate::cmd::failure::Failure;
 use crate::cmd::journal::Journal;
+use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
 
 #[cfg(feature = "age")]

@@ -10,8 +10,8 @@ use super::{Context, Makings, sealed};
 use crate::bundle::index::Source;
 use crate::cluster::Cluster;
 use crate::cluster::secret::Secret;
-use crate::cmd::failure::Failure;
 use crate::cmd::journal::Journal;
+use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
 
 /// How often others may be first with a sealed value.

@@ -8,7 +8,7 @@ use super::generated::ensure_mutable;
 use crate::bundle::index::{Wanted, WantedKey};
 use crate::bundle::open::Bundle;
 use crate::cluster::secret::Secret;
-use crate::cmd::failure::Failure;
+use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
 use crate::model::secret_value::SecretValue;
 

@@ -1,21 +1,22 @@
-//! A bundle that is not trusted, as people and programs are told: the code, the keys, and what to
-//! do.
+//! A failure with a refusal code: the keys that were found, the keys that could have counted, and
+//! what to do.
 
-use std::fmt::Display;
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
 
 use camino::Utf8Path;
 use serde::Serialize;
 
-use super::failure::{Failure, FailureKind};
-use super::refusal_codes;
+use super::{Failure, FailureKind};
 use crate::bundle::open::InvalidBundle;
 use crate::bundle::read::{Fault, ReadError};
 use crate::model::text::Label;
 use crate::store::StoreError;
 use crate::trust::refusal::{ExpectedKey, FoundKey, Refusal, code_of, code_of_content};
+use crate::trust::refusal_codes;
 use crate::trust::verify::VerifyError;
 
-/// A refusal, as data.
+/// The source of a failure that has a refusal code; its text is that of the cause.
 #[derive(Debug, Serialize)]
 pub struct Refused {
     pub code: &'static str,
@@ -26,11 +27,31 @@ pub struct Refused {
     /// Whether the keys explain the refusal to people.
     #[serde(skip)]
     is_about_keys: bool,
+    #[serde(skip)]
+    why: Box<dyn Error + Send + Sync>,
+}
+
+impl Display for Refused {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        self.why.fmt(out)
+    }
+}
+
+impl Error for Refused {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.why.source()
+    }
 }
 
 impl Refused {
-    fn without_keys(code: &'static str) -> Self {
-        Self { code, found: Vec::new(), expected: Vec::new(), is_about_keys: false }
+    /// Returns the refusal that a failure comes from.
+    pub fn of(failure: &Failure) -> Option<&Self> {
+        failure.source.downcast_ref()
+    }
+
+    fn without_keys(code: &'static str, why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let (found, expected) = (Vec::new(), Vec::new());
+        Self { code, found, expected, is_about_keys: false, why: why.into() }
     }
 
     /// Returns a line for each key, if the keys are why.
@@ -59,20 +80,18 @@ impl Refused {
 
 /// Makes the failure of something that is not trusted. Nothing else does, so each of them has a
 /// code.
-pub(super) fn untrusted(code: &'static str, why: impl Display) -> Failure {
-    debug_assert!(remedy(code).is_some(), "{code} is no code");
-    failure(format!("{code}: {why}"), Refused::without_keys(code))
+pub fn untrusted(code: &'static str, why: impl Display) -> Failure {
+    debug_assert!(remedy(code).is_some(), "{code} is not a code");
+    failure(Refused::without_keys(code, format!("{code}: {why}")))
 }
 
-/// Says that images are wanted and not there: an answer about a bundle that is trusted.
-pub(super) fn images_missing(message: impl Into<String>) -> Failure {
-    let refused = Some(Box::new(Refused::without_keys("IMAGES_MISSING")));
-    Failure { refused, ..Failure::differs(message.into()) }
+/// Makes the failure of a trusted bundle that lacks images which were asked for.
+pub fn images_missing(message: impl Into<String>) -> Failure {
+    Failure::differs(Refused::without_keys("IMAGES_MISSING", message.into()))
 }
 
-fn failure(message: String, refused: Refused) -> Failure {
-    let refused = Some(Box::new(refused));
-    Failure { kind: FailureKind::Untrusted, refused, ..Failure::input(message) }
+fn failure(refused: Refused) -> Failure {
+    Failure { kind: FailureKind::Untrusted, ..Failure::input(refused) }
 }
 
 impl From<Refusal> for Failure {
@@ -90,9 +109,9 @@ impl From<&Refusal> for Failure {
             found: found.clone(),
             expected: expected.clone(),
             is_about_keys: reason.is_about_keys(),
+            why: refusal.to_string().into(),
         };
-        let failure = failure(refusal.to_string(), refused);
-        remedy(code).into_iter().fold(failure, Self::hint)
+        remedy(code).into_iter().fold(failure(refused), Self::hint)
     }
 }
 
@@ -117,8 +136,26 @@ impl From<ReadError> for Failure {
     }
 }
 
-/// Says that what lies at `path` is no bundle, or not whole.
-pub(super) fn unreadable(path: &Utf8Path, error: ReadError) -> Failure {
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        if let Some(code) = code_of_entry(&error) {
+            let remedy = error.remedy();
+            return remedy.into_iter().fold(untrusted(code, error), Self::hint);
+        }
+        let hints = error.remedy().into_iter().map(str::to_owned).collect();
+        let kind = match &error {
+            StoreError::Name(_)
+            | StoreError::NotFound { .. }
+            | StoreError::Ambiguous { .. }
+            | StoreError::Limit(_) => FailureKind::Input,
+            _ => FailureKind::World,
+        };
+        Self { kind, hints, ..Self::world(error) }
+    }
+}
+
+/// Adds to a failure that `path` is not a bundle, or not whole.
+pub fn unreadable(path: &Utf8Path, error: ReadError) -> Failure {
     let failure = Failure::from(error);
     if failure.kind != FailureKind::Untrusted {
         return failure;
@@ -128,14 +165,13 @@ pub(super) fn unreadable(path: &Utf8Path, error: ReadError) -> Failure {
 
 /// Returns the failure of a bundle at `path` whose digests are right, and whose content this
 /// program does not make.
-pub(super) fn contradiction(path: &Utf8Path, error: &InvalidBundle) -> Failure {
+pub fn contradiction(path: &Utf8Path, error: &InvalidBundle) -> Failure {
     untrusted(code_of_content(error), error)
         .hint(format!("`{path}` was not made by this program, or was altered"))
 }
 
-/// The code of an entry of the store that is not what it was; none if it is the disk or the
-/// question that is wrong.
-pub(super) fn code_of_entry(error: &StoreError) -> Option<&'static str> {
+/// Returns the code of an entry of the store that was altered.
+fn code_of_entry(error: &StoreError) -> Option<&'static str> {
     match error {
         StoreError::Read { error, .. } if !matches!(error.fault, Fault::Io(_)) => {
             Some(code_of(&error.fault))
@@ -144,12 +180,13 @@ pub(super) fn code_of_entry(error: &StoreError) -> Option<&'static str> {
     }
 }
 
-/// Nothing is known of a bundle that was not read to its end: a trouble of this machine, with a
-/// code all the same.
-pub(super) fn unread(failure: Failure) -> Failure {
+/// Adds a code to the failure of a bundle that was not read to its end, so that nothing is known
+/// of it.
+pub fn unread(failure: Failure) -> Failure {
     let code = "UNREADABLE";
-    let refused = Some(Box::new(Refused::without_keys(code)));
-    remedy(code).into_iter().fold(Failure { refused, ..failure }, Failure::hint)
+    let failure =
+        Failure { source: Box::new(Refused::without_keys(code, failure.source)), ..failure };
+    remedy(code).into_iter().fold(failure, Failure::hint)
 }
 
 fn remedy(code: &str) -> Option<&'static str> {

@@ -1,0 +1,113 @@
+//! A failure as people are told it: what failed, why, and what to do.
+
+pub mod refused;
+
+use std::error::Error;
+use std::io;
+
+use crate::fsio::ReadFileError;
+use crate::fsio::guard::GuardError;
+use crate::model::causes::with_causes;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The answer is no, or two things differ.
+    Differs,
+    /// The input is wrong: a profile, an argument.
+    Input,
+    /// A bundle or a record is not trusted: altered, unsigned, signed by the wrong key.
+    Untrusted,
+    /// The environment failed: the disk, a registry, the cluster.
+    World,
+    /// A signal asked to stop.
+    Interrupted,
+    /// A bug of this program.
+    Bug,
+}
+
+/// What failed, why, and what to do.
+#[derive(Debug)]
+pub struct Failure {
+    pub kind: FailureKind,
+    /// A program reads more than the text from some types, such as [`refused::Refused`].
+    pub source: Box<dyn Error + Send + Sync>,
+    /// Every obstacle, if there is more than one.
+    pub reasons: Vec<String>,
+    pub hints: Vec<String>,
+}
+
+impl Failure {
+    pub fn input(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            kind: FailureKind::Input,
+            source: source.into(),
+            reasons: Vec::new(),
+            hints: Vec::new(),
+        }
+    }
+
+    /// The answer to a question is no.
+    pub fn differs(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: FailureKind::Differs, ..Self::input(source) }
+    }
+
+    pub fn world(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: FailureKind::World, ..Self::input(source) }
+    }
+
+    /// A mistake of this program.
+    pub fn bug(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: FailureKind::Bug, ..Self::input(source) }
+    }
+
+    /// Adds an obstacle.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reasons.push(reason.into());
+        self
+    }
+
+    /// Adds a remedy, once.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        let hint = hint.into();
+        if !self.hints.contains(&hint) {
+            self.hints.push(hint);
+        }
+        self
+    }
+
+    /// Returns the message with its causes: `what: why: why`.
+    pub fn message(&self) -> String {
+        with_causes(&*self.source)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let hints = crate::fsio::remedy(&error).into_iter().map(str::to_owned).collect();
+        Self { hints, ..Self::world(error) }
+    }
+}
+
+impl From<GuardError> for Failure {
+    /// An I/O error is the environment's; every other is a mistake in the command, or in how the
+    /// file was put there.
+    fn from(error: GuardError) -> Self {
+        let remedy = error.remedy();
+        match error {
+            GuardError::Read(error) => error.into(),
+            error => remedy.into_iter().fold(Self::input(error), Self::hint),
+        }
+    }
+}
+
+impl From<ReadFileError> for Failure {
+    /// As above, of any file that the command names.
+    fn from(error: ReadFileError) -> Self {
+        match error {
+            ReadFileError::Io(error) if error.kind() != io::ErrorKind::NotFound => error.into(),
+            error => Self::input(error),
+        }
+    }
+}
