@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::LazyLock;
 
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use walkdir::WalkDir;
 
 /// What each module of the core may use, from the vocabulary up. Nothing else is allowed.
@@ -37,6 +39,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("ui", &["model", "images", "profile", "render", "bundle", "trust", "plan"]),
     ("command", &[]),
     ("tls_error", &[]),
+    ("failure", &["model", "bundle", "trust", "fsio", "store"]),
     ("cluster", &["model", "proxy", "fsio", "command", "tls_error"]),
     ("registry", &["model", "images", "proxy", "fsio", "command", "tls_error"]),
 ];
@@ -126,8 +129,13 @@ const IMPURE: [&str; 13] = [
     "HashMap",
 ];
 
-/// The source files by module, without comments and without what only tests see.
-fn sources() -> BTreeMap<String, Vec<(String, String)>> {
+/// Returns the source files by module, without comments and without items that only tests see.
+fn sources() -> &'static BTreeMap<String, Vec<(String, String)>> {
+    static SOURCES: LazyLock<BTreeMap<String, Vec<(String, String)>>> = LazyLock::new(read_sources);
+    &SOURCES
+}
+
+fn read_sources() -> BTreeMap<String, Vec<(String, String)>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut sources: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     let files = WalkDir::new(&root).sort_by_file_name().into_iter().map(Result::unwrap);
@@ -140,11 +148,70 @@ fn sources() -> BTreeMap<String, Vec<(String, String)>> {
         }
         let module = path.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
         let text = fs_err::read_to_string(file.path()).unwrap();
-        let code = text.split("#[cfg(test)]").next().unwrap();
-        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-        sources.entry(module).or_default().push((path, lines.collect::<Vec<_>>().join("\n")));
+        sources.entry(module).or_default().push((path, shipped_code(&text)));
     }
     sources
+}
+
+/// Returns what is compiled into the program, without comments; paths and macros have no spaces.
+fn shipped_code(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code: TokenStream = lines.collect::<Vec<_>>().join("\n").parse().unwrap();
+    without_tests(code).to_string().replace(" :: ", "::").replace(" !", "!")
+}
+
+/// Drops the items below `#[cfg(test)]`, at every depth.
+fn without_tests(tokens: TokenStream) -> TokenStream {
+    let mut kept: Vec<TokenTree> = Vec::new();
+    let mut is_in_test = false;
+    for token in tokens {
+        if is_in_test {
+            is_in_test = !ends_item(&token);
+        } else if let TokenTree::Group(group) = token {
+            is_in_test = ["cfg (test)", "cfg(test)"].contains(&&*group.stream().to_string());
+            let inner = Group::new(group.delimiter(), without_tests(group.stream()));
+            kept.push(inner.into());
+        } else {
+            kept.push(token);
+        }
+    }
+    kept.into_iter().collect()
+}
+
+fn ends_item(token: &TokenTree) -> bool {
+    match token {
+        TokenTree::Punct(punct) => punct.as_char() == ';',
+        TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+        _ => false,
+    }
+}
+
+#[test]
+fn import_below_a_test_item_is_seen() {
+    let text = "
+        //! crate::one
+        #[cfg(test)]
+        #[allow(unused, reason = \"x\")]
+        mod tests_support;
+        #[cfg(test)]
+        pub fn f<T>() -> [u8; 2] where T: Sized { crate::two::f() }
+        /// crate::three
+        use crate::four;
+        mod inner {
+            #[cfg(test)]
+            use crate::five::{a, b};
+            #[cfg(feature = \"x\")]
+            fn g() { crate::six::f(); println!(\"\") }
+        }
+        #[cfg(test)]
+        mod tests { use crate::seven; }
+        use crate::eight;";
+
+    let code = shipped_code(text);
+
+    let used: Vec<&str> = words_after(&code, "crate::").collect();
+    assert_eq!(used, ["four", "six", "eight"], "{code}");
+    assert!(code.contains("println!"), "{code}");
 }
 
 /// The words that follow `prefix` in a text.
