@@ -4,22 +4,21 @@
 //! Nothing below `cmd` reads the environment, randomness, the locale or the time of day. The
 //! network belongs to `cluster` and `registry`, which measure their time limits.
 
-pub mod adoption;
 pub mod age_file;
-pub mod archive;
 pub mod bundle;
 pub mod canonical;
 pub mod cluster;
 pub mod cmd;
 pub mod command;
+pub mod diff;
 pub mod failure;
 pub mod fluent_bit;
 pub mod fsio;
 pub mod hashing;
+pub mod helm;
 pub mod images;
+pub mod media;
 pub mod model;
-pub mod parts;
-pub mod plan;
 pub mod profile;
 pub mod proxy;
 pub mod registry;

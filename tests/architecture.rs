@@ -21,9 +21,9 @@ const CORE: &[(&str, &[&str])] = &[
     ("render", &["model", "canonical", "fluent_bit", "profile"]),
     ("bundle", &["model", "canonical", "age_file", "images", "profile", "render"]),
     ("trust", &["model", "canonical", "bundle"]),
-    ("plan", &["model", "canonical", "images", "render", "bundle"]),
-    ("rollout", &["model", "canonical", "images", "render", "bundle", "trust", "plan"]),
-    ("adoption", &["model", "render"]),
+    ("diff", &["model", "canonical", "images", "render", "bundle"]),
+    ("rollout", &["model", "canonical", "images", "render", "bundle", "trust", "diff"]),
+    ("helm", &["model", "fluent_bit", "profile", "render"]),
 ];
 
 /// The edges: they use `fsio` for files, `hashing` for cores and `command` for programs, and not
@@ -32,11 +32,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("fsio", &["model"]),
     ("sealed", &["model", "age_file"]),
     ("hashing", &["model", "bundle"]),
-    ("archive", &["model", "images", "bundle", "fsio", "hashing"]),
+    ("media", &["model", "images", "bundle", "fsio", "hashing"]),
     ("store", &["model", "images", "bundle", "fsio", "hashing"]),
-    ("parts", &["model", "bundle", "fsio", "hashing"]),
     ("state_file", &["model", "canonical", "trust", "fsio"]),
-    ("ui", &["model", "images", "profile", "render", "bundle", "trust", "plan"]),
+    ("ui", &["model", "images", "profile", "render", "bundle", "trust", "diff"]),
     ("command", &[]),
     ("tls_error", &[]),
     ("failure", &["model", "bundle", "trust", "fsio", "store"]),
@@ -62,11 +61,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("anstyle", &["ui"]),
     (
         "base64",
-        &["age_file", "images", "trust", "rollout", "adoption", "sealed", "cluster", "registry"],
+        &["age_file", "images", "trust", "rollout", "helm", "sealed", "cluster", "registry"],
     ),
     ("bytes", &["cluster"]),
     ("ed25519_dalek", &["trust"]),
-    ("flate2", &["rollout", "adoption"]),
+    ("flate2", &["rollout", "helm"]),
     ("getrandom", &["cmd"]),
     ("http", &["proxy", "cluster", "registry"]),
     ("http_body_util", &["cluster"]),
@@ -84,7 +83,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cmd"]),
     ("clap_complete", &["cmd"]),
     ("clap_mangen", &["cmd"]),
-    ("fs_err", &["fsio", "hashing", "archive", "store", "parts", "cmd", "state_file"]),
+    ("fs_err", &["fsio", "hashing", "media", "store", "cmd", "state_file"]),
     // The cluster is talked to in JSON and in the bytes that were verified: one folder knows the
     // client.
     ("kube", &["cluster"]),
@@ -94,20 +93,20 @@ const CRATES: &[(&str, &[&str])] = &[
     ("schemars", &["model", "profile"]),
     // `render` writes YAML; `profile` reads the values of a Helm chart, and `adoption` what it was
     // rendered to; `cluster` tells mistakes in a kubeconfig apart.
-    ("serde_saphyr", &["render", "profile", "adoption", "cluster"]),
+    ("serde_saphyr", &["render", "profile", "helm", "cluster"]),
     ("sha2", &["model"]),
-    ("similar", &["plan", "ui"]),
+    ("similar", &["diff", "ui"]),
     ("strsim", &["profile", "fluent_bit"]),
     ("tempfile", &["fsio", "store", "cmd"]),
     ("toml", &["images", "profile", "trust"]),
     // As `kube` for clusters.
     ("ureq", &["registry"]),
-    ("walkdir", &["store", "archive"]),
+    ("walkdir", &["store", "media"]),
     (
         "zeroize",
         &[
-            "model", "fsio", "sealed", "trust", "adoption", "proxy", "command", "cluster",
-            "registry", "cmd",
+            "model", "fsio", "sealed", "trust", "helm", "proxy", "command", "cluster", "registry",
+            "cmd",
         ],
     ),
 ];

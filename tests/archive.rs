@@ -6,9 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use relay_bundle::archive::{self, WriteError};
 use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::bundle::read::{Contents, Fault, Form, ReadError};
+use relay_bundle::media::archive::{self, WriteError};
 use relay_bundle::model::safe_path::SafePath;
 use relay_bundle::store::folder;
 

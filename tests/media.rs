@@ -5,11 +5,11 @@
 use std::io::Write as _;
 
 use fs_err as fs;
-use relay_bundle::archive;
 use relay_bundle::bundle::carried::{Carried, hash_only};
 use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::bundle::read::{Fault, Form, Opening, ReadError, SealedMedium};
 use relay_bundle::images::list::ImageList;
+use relay_bundle::media::archive;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::safe_path::SafePath;
 

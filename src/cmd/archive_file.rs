@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use camino::Utf8Path;
 
 use super::ctx::Ctx;
-use crate::archive::WriteError;
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::failure::Failure;
 use crate::fsio::{
     AtomicFile, Durability, Locked, MODE_PUBLIC, folder_of, is_there, lock_named, open_for_reading,
     remedy,
 };
+use crate::media::archive::WriteError;
 
 /// A path to write an archive to.
 pub(super) struct Target<'a> {

@@ -10,10 +10,10 @@ use super::ctx::{Ctx, Folder, count};
 use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::fsio::{self, folder_of};
+use crate::helm::values::{self, ImportError, ImportOptions, VALUES_BYTES_MAX};
 use crate::model::kube_version::KubeVersion;
 use crate::model::text::{Label, ReleaseName};
 use crate::profile;
-use crate::profile::helm::{self, ImportError, ImportOptions, VALUES_BYTES_MAX};
 use crate::profile::node::Visibility;
 use crate::profile::overlay::ProfileFiles;
 
@@ -65,7 +65,7 @@ impl Args {
             kubernetes: args.kubernetes,
             keep_literals: args.keep_literals,
         };
-        let imported = helm::import(&values, &options).map_err(|error| {
+        let imported = values::import(&values, &options).map_err(|error| {
             let hint = match error {
                 ImportError::Empty => {
                     "`helm get values RELEASE` prints `null` when there are none: did it fail?"

@@ -10,8 +10,8 @@ use super::ctx::{Ctx, count};
 use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::fsio::{folder_of, is_there};
+use crate::media::parts::{PartSet, join};
 use crate::model::digest::Digest;
-use crate::parts::{PartSet, join};
 use crate::ui::printer::Report;
 use crate::ui::progress::Progress;
 

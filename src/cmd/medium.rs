@@ -7,13 +7,13 @@ use std::io::{self, BufReader};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ctx::StoreArgs;
-use crate::archive;
 use crate::bundle::layout::{ATTESTATION, SUMS};
 use crate::bundle::read::{AnyMedium, Opening, ReadError, SumsRead};
 use crate::failure::Failure;
 use crate::failure::refused;
 use crate::fsio::open_regular;
-use crate::parts::{PartFault, PartSet, PartsError, SUFFIX, is_part};
+use crate::media::archive;
+use crate::media::parts::{PartFault, PartSet, PartsError, SUFFIX, is_part};
 use crate::store::{EntryName, Store, folder};
 
 /// How many files of a folder without a bundle are named.

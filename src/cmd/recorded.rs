@@ -6,12 +6,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::command_line::kubectl_line;
-use crate::archive;
 use crate::bundle::index::{Object, Source, Wanted};
 use crate::bundle::open::{Bundle, InvalidBundle, read_index};
 use crate::bundle::read::{Contents, ReadError};
 use crate::cluster::resource;
 use crate::failure::Failure;
+use crate::media::archive;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::{Label, ReleaseName, is_subdomain};
 use crate::model::timestamp::Timestamp;

@@ -10,7 +10,6 @@ use super::ctx::{Ctx, StoreArgs};
 use super::medium::{check_place, entry_at, is_parts_index};
 use super::releases::Releases;
 use super::source::{Reference, STDIN, no_stdin};
-use crate::archive::{self, WriteError, Writer};
 use crate::bundle::carried::hash_only;
 use crate::bundle::layout::ATTESTATION;
 use crate::bundle::open::{Bundle, InvalidBundle, images_of};
@@ -21,6 +20,7 @@ use crate::failure::refused;
 use crate::fsio::{
     AtomicFile, Durability, Locked, MODE_PUBLIC, NamedLock, folder_of, lock_named, open_regular,
 };
+use crate::media::archive::{self, WriteError, Writer};
 use crate::model::digest::Digest;
 use crate::store::{self, EntryName, Store, folder};
 

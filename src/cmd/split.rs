@@ -11,8 +11,8 @@ use super::ctx::{Ctx, count};
 use crate::cmd::exit_code::Outcome;
 use crate::failure::Failure;
 use crate::fsio::{ReadFileError, folder_of};
+use crate::media::parts::{Index, SplitError, split};
 use crate::model::digest::Digest;
-use crate::parts::{Index, SplitError, split};
 use crate::ui::printer::Report;
 use crate::ui::progress::Progress;
 
@@ -95,7 +95,7 @@ impl Report for SplitReport {
 
 impl SplitReport {
     fn of(path: Utf8PathBuf, index: &Index) -> Self {
-        let line = |part: crate::parts::Part| PartLine {
+        let line = |part: crate::media::parts::Part| PartLine {
             name: part.name,
             bytes: part.bytes,
             sha256: part.digest,

@@ -2,10 +2,10 @@
 //! changed it.
 
 use super::journal::Journal;
-use crate::archive;
 use crate::bundle::open::Bundle;
 use crate::failure::Failure;
 use crate::failure::refused::untrusted;
+use crate::media::archive;
 use crate::model::timestamp::Timestamp;
 use crate::rollout::packed::unpack;
 use crate::rollout::record::Entry;

@@ -21,7 +21,7 @@ static VALUES: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
 });
 
 /// Returns whether some table of a profile has a key of this name.
-pub(super) fn is_key_name(name: &str) -> bool {
+pub fn is_key_name(name: &str) -> bool {
     is_line_of_sorted(KEY_NAMES, name)
 }
 
@@ -41,7 +41,7 @@ fn is_line_of_sorted(mut text: &str, wanted: &str) -> bool {
 }
 
 /// Returns whether a word is the name of a key or of a choice.
-pub(super) fn is_known(word: &str) -> bool {
+pub fn is_known(word: &str) -> bool {
     is_key_name(word) || VALUES.contains(word)
 }
 

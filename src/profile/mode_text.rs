@@ -4,13 +4,13 @@
 pub(super) const MODE_MAX: i64 = 0o777;
 
 /// Returns whether a key of a volume is the mode of a file.
-pub(super) fn is_mode_key(key: &str) -> bool {
+pub fn is_mode_key(key: &str) -> bool {
     key == "defaultMode" || key == "mode"
 }
 
 /// Returns the mode whose octal digits stand in decimal: one that people give to files. Others,
 /// such as 420, which is 0o644, make no sense in octal.
-pub(super) fn meant(written: &str) -> Option<i64> {
+pub fn meant(written: &str) -> Option<i64> {
     let mode = i64::from_str_radix(written, 8)
         .ok()
         .filter(|mode| written.len() == 3 && *mode <= MODE_MAX)?;
@@ -24,7 +24,7 @@ pub(super) fn meant(written: &str) -> Option<i64> {
 }
 
 /// Returns how TOML writes a mode of octal digits: `0400` is `0o400`.
-pub(super) fn in_toml(digits: &str) -> Option<String> {
+pub fn in_toml(digits: &str) -> Option<String> {
     let is_mode =
         (3..=5).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
     let mode = i64::from_str_radix(digits, 8).ok().filter(|mode| is_mode && *mode <= MODE_MAX)?;
@@ -33,7 +33,7 @@ pub(super) fn in_toml(digits: &str) -> Option<String> {
 
 /// Returns how TOML writes the mode at `start` of a text that is not TOML because of its leading
 /// zero: `mode = 0400`.
-pub(super) fn in_toml_at(text: &str, start: usize) -> Option<String> {
+pub fn in_toml_at(text: &str, start: usize) -> Option<String> {
     let (before, rest) = text.split_at_checked(start)?;
     let ends = |c: char| !c.is_ascii_alphanumeric();
     let key = before.trim_end().strip_suffix('=')?.trim_end().rsplit(ends).next()?;

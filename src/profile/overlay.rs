@@ -18,7 +18,7 @@ const FILES_MAX: usize = 64;
 pub const DEFAULT_SOURCE: usize = 0;
 
 /// The text of the lowest layer.
-pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
+pub const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// Where profile files come from; the shell reads a folder, tests have a map.
 pub trait ProfileFiles {

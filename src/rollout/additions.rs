@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::diff::drift::{Drift, foreign};
+use crate::diff::path::FieldPath;
 use crate::model::object_key::ObjectKey;
-use crate::plan::drift::{Drift, foreign};
-use crate::plan::path::FieldPath;
 
 /// What `kubectl rollout restart` writes: it has done what it was for.
 const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::plan::path::{FieldPath, Step};
+use crate::diff::path::{FieldPath, Step};
 
 /// Fields that are written and never read: they come back under another name.
 const WRITE_ONLY: [&str; 1] = ["stringData"];

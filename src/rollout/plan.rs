@@ -10,10 +10,10 @@ use super::conflict::Conflict;
 use super::live;
 use super::prune::Candidate;
 use crate::bundle::open::Bundle;
+use crate::diff::diff::{Changes, ObjectChange, changes};
+use crate::diff::fields::overlaid;
+use crate::diff::restart::Restart;
 use crate::model::object_key::ObjectKey;
-use crate::plan::diff::{Changes, ObjectChange, changes};
-use crate::plan::fields::overlaid;
-use crate::plan::restart::Restart;
 use crate::render::manifest_set::{Manifest, ManifestSet};
 use crate::trust::verify::Verified;
 

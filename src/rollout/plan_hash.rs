@@ -108,8 +108,8 @@ fn spelled(tree: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::diff::Changes;
-    use crate::plan::restart::{Forecast, Restart};
+    use crate::diff::diff::Changes;
+    use crate::diff::restart::{Forecast, Restart};
     use crate::rollout::plan::Step;
 
     fn key(kind: &str) -> ObjectKey {

@@ -9,10 +9,10 @@ use similar::{ChangeTag, TextDiff};
 
 use super::escape::safe;
 use super::style::{ADDED, CHANGED, FAINT, HEADING, REMOVED, paint};
+use crate::diff::diff::{Change, Diff, ObjectChange};
+use crate::diff::fields::FieldChange;
+use crate::diff::restart::{Forecast, Restart};
 use crate::images::reference::Reference;
-use crate::plan::diff::{Change, Diff, ObjectChange};
-use crate::plan::fields::FieldChange;
-use crate::plan::restart::{Forecast, Restart};
 use crate::render::yaml::to_yaml;
 
 /// Texts with more lines are not compared line by line: a hostile one would take hours.

@@ -9,9 +9,9 @@ use serde_json::Value;
 use super::escape::safe;
 use super::running_view;
 use super::style::{ADDED, CHANGED, FAINT, REMOVED, paint};
+use crate::diff::drift::Drift;
+use crate::diff::running::RunningImage;
 use crate::model::object_key::ObjectKey;
-use crate::plan::drift::Drift;
-use crate::plan::running::RunningImage;
 
 /// Values that are longer are cut: the report as JSON has them whole.
 const VALUE_CHARS: usize = 120;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::escape::safe;
 use super::style::{CHANGED, FAINT, REMOVED, paint};
-use crate::plan::running::{RunningImage, RunningState};
+use crate::diff::running::{RunningImage, RunningState};
 
 /// Writes how many containers run what is pinned, then problems, other images, and what cannot be
 /// told, each image once.

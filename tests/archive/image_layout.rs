@@ -3,11 +3,11 @@
 
 use std::io::{self, Write as _};
 
-use relay_bundle::archive::{self, WriteError, Writer};
 use relay_bundle::bundle::carried::{Carried, Entry, Visitor, hash_only};
 use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::bundle::read::{Fault, ReadError};
 use relay_bundle::images::list::ImageList;
+use relay_bundle::media::archive::{self, WriteError, Writer};
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::safe_path::SafePath;
 

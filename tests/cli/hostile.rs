@@ -1,7 +1,7 @@
 //! Bundles that somebody made by hand: well formed for SHA256SUMS, and not made by this program.
 
-use relay_bundle::archive;
 use relay_bundle::bundle::files::BundleFiles;
+use relay_bundle::media::archive;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::safe_path::SafePath;
 use relay_bundle::render::yaml::{from_yaml, to_yaml};

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use relay_bundle::archive;
 use relay_bundle::bundle::open::Bundle;
+use relay_bundle::media::archive;
 use relay_bundle::model::timestamp::{DAY_SECONDS, Timestamp};
 use relay_bundle::store::folder;
 use relay_bundle::trust::envelope::Envelope;

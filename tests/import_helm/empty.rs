@@ -1,7 +1,7 @@
 //! Values that are not there: a pipeline that failed is no release without values.
 
 use super::{release, text, what};
-use relay_bundle::profile::helm::{ImportOptions, import};
+use relay_bundle::helm::values::{ImportOptions, import};
 
 #[test]
 fn an_empty_text_is_refused() {

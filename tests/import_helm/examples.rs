@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{convert, release, sane, text};
-use relay_bundle::profile::helm::ImportOptions;
+use relay_bundle::helm::values::ImportOptions;
 
 /// The `--set` list of `README: 安装`, as `helm get values` prints it.
 const INSTALL: &str = "USER-SUPPLIED VALUES:

@@ -1,7 +1,7 @@
 //! Random and damaged values: never a panic, always TOML. `PROPTEST_CASES` sets how many.
 
 use proptest::prelude::*;
-use relay_bundle::profile::helm::{ImportOptions, import};
+use relay_bundle::helm::values::{ImportOptions, import};
 use relay_bundle::profile::schema;
 
 use super::examples::README;

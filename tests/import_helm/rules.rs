@@ -3,7 +3,7 @@
 
 use super::examples::MONITOR;
 use super::{at, convert, errors, has, load, release, sane, text, what};
-use relay_bundle::profile::helm::ImportOptions;
+use relay_bundle::helm::values::ImportOptions;
 use relay_bundle::profile::node::Visibility;
 
 #[test]

@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
-use relay_bundle::archive;
 use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::bundle::read::{Contents, ReadError};
+use relay_bundle::media::archive;
 use relay_bundle::model::safe_path::SafePath;
 
 use crate::for_all;

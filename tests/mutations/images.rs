@@ -3,18 +3,18 @@
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use relay_bundle::archive;
 use relay_bundle::bundle::carried::hash_only;
 use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::images::list::ImageList;
 use relay_bundle::images::manifest::{Index, Manifest, MediaType};
+use relay_bundle::media::archive;
 use relay_bundle::model::digest::Digest;
 use relay_bundle::model::safe_path::SafePath;
 
-use crate::archive::for_damaged;
 use crate::carried::image::{Format, Image};
 use crate::carried::{Images, carry, image_of};
 use crate::for_all;
+use crate::media::archive::for_damaged;
 use crate::shipped::pack;
 use crate::text::{apply, edits};
 

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bases::{BASES, Bases};
 use relay_bundle::bundle::assemble::assemble;
 use relay_bundle::bundle::open::Bundle;
-use relay_bundle::plan::diff::{Diff, diff};
-use relay_bundle::plan::restart::Restart;
+use relay_bundle::diff::diff::{Diff, diff};
+use relay_bundle::diff::restart::Restart;
 use relay_bundle::profile::{self, schema};
 use relay_bundle::render::references::pod_template;
 use relay_bundle::render::render;
@@ -64,7 +64,7 @@ fn forecast(diff: &Diff, kind: &str) -> Pods {
 }
 
 fn reasons(diff: &Diff) -> String {
-    let of = |workload: &relay_bundle::plan::restart::Forecast| {
+    let of = |workload: &relay_bundle::diff::restart::Forecast| {
         workload
             .reasons
             .iter()

@@ -25,7 +25,7 @@ pub(crate) fn attestation_of(bundle: &Utf8Path) -> Vec<u8> {
         return fs_err::read(bundle.join(ATTESTATION)).unwrap();
     }
     let file = fs_err::File::open(bundle).unwrap();
-    relay_bundle::archive::open(file).unwrap().attestation().unwrap().to_vec()
+    relay_bundle::media::archive::open(file).unwrap().attestation().unwrap().to_vec()
 }
 
 /// Returns the statement of a bundle and who has signed it; every signature must be good.

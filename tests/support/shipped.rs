@@ -4,8 +4,9 @@ use camino::Utf8Path;
 use relay_bundle::bundle::assemble::assemble;
 use relay_bundle::bundle::files::BundleFiles;
 use relay_bundle::cmd::ctx::Folder;
+use relay_bundle::media::archive;
+use relay_bundle::profile;
 use relay_bundle::render::render;
-use relay_bundle::{archive, profile};
 
 /// Builds the bundle of a profile.
 pub(crate) fn bundle(name: &str) -> BundleFiles {

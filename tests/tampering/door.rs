@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use assert_cmd::Command;
 use camino::{Utf8Path, Utf8PathBuf};
-use relay_bundle::archive;
 use relay_bundle::bundle::open::Bundle;
 use relay_bundle::bundle::read::ReadError;
+use relay_bundle::media::archive;
 use relay_bundle::model::timestamp::Timestamp;
 use relay_bundle::trust::envelope::Envelope;
 use relay_bundle::trust::key::PrivateKey;

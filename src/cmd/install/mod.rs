@@ -30,12 +30,12 @@ use super::ctx::Ctx;
 #[cfg(feature = "age")]
 use super::identity_args::IdentityArgs;
 use super::journal::Turn;
-use crate::archive;
 use crate::bundle::open::Bundle;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::exit_code::{DIFFERS, Outcome};
 use crate::failure::Failure;
+use crate::media::archive;
 use crate::model::digest::Digest;
 use crate::model::timestamp::Timestamp;
 use crate::rollout::conflict::Permit;

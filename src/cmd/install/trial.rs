@@ -8,9 +8,9 @@ use crate::cluster::Cluster;
 use crate::cluster::error::{Admission, CallError, Status};
 use crate::cluster::request::{Request, Run};
 use crate::cluster::resource::{key, resource};
+use crate::diff::restart::Restart;
 use crate::failure::Failure;
 use crate::model::object_key::ObjectKey;
-use crate::plan::restart::Restart;
 use crate::rollout::plan::Plan;
 use crate::rollout::trial::Trial;
 

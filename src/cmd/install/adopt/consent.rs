@@ -3,10 +3,10 @@
 use super::super::InstallArgs;
 use super::AdoptArgs;
 use super::report::AdoptReport;
-use crate::adoption::fate::named;
 use crate::cmd::confirm::{confirm, confirm_also, confirm_first_install};
 use crate::cmd::ctx::Ctx;
 use crate::failure::Failure;
+use crate::helm::disposition::named;
 
 /// Returns when a person has agreed, here or by arguments; `asks_first_install` is the namespace in
 /// which an encryption key is generated.

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::survey::{Asked, yaml};
-use crate::adoption::fate::{Fate, Handed};
-use crate::adoption::fields;
 use crate::bundle::index::Object;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::error::{CallError, Status};
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::failure::Failure;
+use crate::helm::disposition::{Fate, Handed};
+use crate::helm::field_owners;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::Manifest;
 use crate::rollout::plan::Tried;
@@ -50,7 +50,7 @@ pub(super) fn try_all(
     for ((object, manifest), answer) in all().zip(cluster.call_all(&requests)) {
         let answer = match live.get(&manifest.key) {
             _ if is_made_again(manifest) => answer.map(|made| named(made, &manifest.key.name)),
-            Some(live) if fields::has_helms(live, FIELD_MANAGER) => {
+            Some(live) if field_owners::has_helms(live, FIELD_MANAGER) => {
                 over_helm(cluster, live, manifest, yaml(bundle, &object.file), answer)
             }
             _ => answer,
@@ -88,7 +88,7 @@ fn over_helm(
         }
         answer => answer?,
     };
-    let without = fields::without_helms(&applied, &manifest.object, FIELD_MANAGER);
+    let without = field_owners::without_helms(&applied, &manifest.object, FIELD_MANAGER);
     replaced(cluster, &manifest.key, &without)
 }
 
@@ -113,12 +113,12 @@ fn deployment(
     if manifest.object.pointer("/spec/replicas").is_none() {
         new["spec"]["replicas"] = Value::Null;
     }
-    replaced(cluster, &manifest.key, &fields::with_others(&new, live, FIELD_MANAGER))
+    replaced(cluster, &manifest.key, &field_owners::with_others(&new, live, FIELD_MANAGER))
 }
 
 /// Passes on the conflicts with others than Helm.
 fn without_helm(live: &Value, mut status: Box<Status>) -> Result<(), CallError> {
-    status.causes.retain(|cause| !fields::names_helm(live, &cause.message, FIELD_MANAGER));
+    status.causes.retain(|cause| !field_owners::names_helm(live, &cause.message, FIELD_MANAGER));
     if status.causes.is_empty() && status.more_causes == 0 {
         Ok(())
     } else {

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::adoption::release::{REVISIONS_MAX, Release, Revision, UNPACKED_SUM_MAX, wipe};
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request, Run};
 use crate::cluster::resource::{escaped, key, path};
 use crate::cmd::journal::delete;
 use crate::failure::Failure;
+use crate::helm::release::{REVISIONS_MAX, Release, Revision, UNPACKED_SUM_MAX, wipe};
 use crate::model::digest::Digest;
 use crate::model::object_key::ObjectKey;
 use crate::model::text::ReleaseName;

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::super::survey::list;
-use crate::adoption::fate::{Fate, Handed, same};
-use crate::adoption::fields::{handed_over, has_helms, release_of, released};
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::resource::key;
 use crate::cmd::journal::{Journal, delete_with};
 use crate::failure::Failure;
+use crate::helm::disposition::{Fate, Handed, same};
+use crate::helm::field_owners::{handed_over, has_helms, release_of, released};
 use crate::model::object_key::ObjectKey;
 use crate::rollout::live;
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::report::ApplyReport;
-use crate::adoption::fate::{Fate, Handed, named};
+use crate::helm::disposition::{Fate, Handed, named};
 use crate::ui::escape::safe;
 use crate::ui::printer::Report;
 

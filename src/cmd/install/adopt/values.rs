@@ -9,10 +9,6 @@ use zeroize::Zeroizing;
 
 use super::super::secrets::{Coming, Opened, note_generations};
 use super::super::survey::list;
-use crate::adoption::keys::{
-    Evidence, KnownKey, Reference, Written, oldest_start, reference, written,
-};
-use crate::adoption::release::{Release, Values, take_values};
 use crate::bundle::index::{Source, Wanted};
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
@@ -20,6 +16,10 @@ use crate::cluster::request::FIELD_MANAGER;
 use crate::cluster::resource::key;
 use crate::cluster::secret::Secret;
 use crate::failure::Failure;
+use crate::helm::encryption_key::{
+    Evidence, KnownKey, Reference, Written, oldest_start, reference, written,
+};
+use crate::helm::release::{Release, Values, take_values};
 use crate::model::object_key::ObjectKey;
 use crate::model::secret_value::SecretValue;
 use crate::rollout::live;

@@ -10,11 +10,11 @@ use super::super::secrets::Makings;
 use super::super::{AGAIN, Checked, InstallArgs};
 use super::prepare;
 use super::values::{self, Carried};
-use crate::adoption::fate::{Fate, Handed};
 use crate::cluster::Cluster;
 use crate::cluster::request::FIELD_MANAGER;
 use crate::cmd::ctx::Ctx;
 use crate::failure::Failure;
+use crate::helm::disposition::{Fate, Handed};
 use crate::model::object_key::ObjectKey;
 use crate::rollout::conflict::Conflict;
 use crate::rollout::plan::{Plan, Step, plan};
@@ -134,7 +134,7 @@ fn so_far(objects: &[Handed]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::diff::Changes;
+    use crate::diff::diff::Changes;
     use crate::rollout::plan::Action;
 
     #[test]

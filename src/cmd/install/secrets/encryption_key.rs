@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::generated::Making;
 use super::sealed::Opened;
-use crate::adoption::keys::{Reference, reference};
 use crate::bundle::index::Source;
 use crate::bundle::open::Bundle;
 use crate::cluster::Cluster;
@@ -15,6 +14,7 @@ use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::resource::key;
 use crate::cluster::secret::Secret;
 use crate::failure::Failure;
+use crate::helm::encryption_key::{Reference, reference};
 use crate::model::object_key::ObjectKey;
 use crate::render::references::references;
 use crate::rollout::live;

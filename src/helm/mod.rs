@@ -4,9 +4,10 @@
 //! Pure: releases and live objects come in as JSON, and what is to be done goes out as values.
 //! Values of secrets are compared and carried here, and never written into a message.
 
-pub mod abandon;
-pub mod claims;
-pub mod fate;
-pub mod fields;
-pub mod keys;
+pub mod abandonment;
+pub mod disposition;
+pub mod encryption_key;
+pub mod field_owners;
+pub mod redis_volume;
 pub mod release;
+pub mod values;

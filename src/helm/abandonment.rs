@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::claims::claims;
-use super::fate::{KEPT, find};
-use super::fields::{has_ours, marked, release_namespace_of, release_of};
+use super::disposition::{KEPT, find};
+use super::field_owners::{has_ours, marked, release_namespace_of, release_of};
+use super::redis_volume::claims;
 use super::release::{Release, key};
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{ManifestSet, phase};
@@ -146,7 +146,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::adoption::fate::tests::release;
+    use crate::helm::disposition::tests::release;
 
     const OWNER: Owner<'static> = Owner { release: "r", namespace: "ns", ours: "relay-bundle" };
 

@@ -180,7 +180,7 @@ mod tests {
     use zeroize::Zeroizing;
 
     use super::*;
-    use crate::adoption::release::Revision;
+    use crate::helm::release::Revision;
 
     fn time(minute: u32) -> Timestamp {
         format!("2026-11-23T10:{minute:02}:00Z").parse().unwrap()

@@ -24,10 +24,10 @@ pub use yaml::VALUES_BYTES_MAX;
 use notes::{Notes, VALUES};
 use yaml::Values;
 
-use super::node::Visibility;
-use super::resolve::Names;
 use crate::model::kube_version::KubeVersion;
 use crate::model::text::{Label, ReleaseName};
+use crate::profile::node::Visibility;
+use crate::profile::resolve::Names;
 
 /// What the values themselves do not say.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::claims;
-use super::fields;
+use super::field_owners;
+use super::redis_volume;
 use super::release::{Release, key};
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::{Manifest, ManifestSet, phase};
@@ -115,8 +115,8 @@ impl Scope<'_> {
     /// A name alone says nothing: another release, or another program, may have an object of that
     /// name by now.
     fn is_of_release(&self, object: &Value) -> bool {
-        fields::release_of(object) == Some(self.name)
-            && fields::release_namespace_of(object) == Some(self.namespace)
+        field_owners::release_of(object) == Some(self.name)
+            && field_owners::release_namespace_of(object) == Some(self.namespace)
     }
 
     fn is_taken(&self, object: &Value) -> bool {
@@ -132,15 +132,15 @@ impl Scope<'_> {
         let missing = self.fates().into_iter().filter_map(|handed| self.unmatched(&handed));
         let sets = self.release.of_kind("StatefulSet");
         let sets = sets.filter(|set| self.fate(&key(set, namespace)) != Fate::Foreign);
-        let claims = sets.flat_map(|set| claims::obstacles(set, namespace, bundle, live));
+        let claims = sets.flat_map(|set| redis_volume::obstacles(set, namespace, bundle, live));
         foreign.chain(selectors).chain(missing).chain(claims).collect()
     }
 
     fn foreign(&self, key: &ObjectKey) -> Option<String> {
         let object = find(self.live, key)?;
-        let owner = fields::release_of(object)?;
+        let owner = field_owners::release_of(object)?;
         let elsewhere =
-            fields::release_namespace_of(object).filter(|other| *other != self.namespace);
+            field_owners::release_namespace_of(object).filter(|other| *other != self.namespace);
         if owner == self.name && elsewhere.is_none() {
             return None;
         }
@@ -173,7 +173,8 @@ impl Scope<'_> {
     /// A workload that is nobody's may be the release's all the same. What others have stays
     /// theirs: whoever marked that as the release's would have it deleted.
     fn unclaimed(&self, key: &ObjectKey) -> Option<String> {
-        let object = find(self.live, key).filter(|object| fields::release_of(object).is_none())?;
+        let object =
+            find(self.live, key).filter(|object| field_owners::release_of(object).is_none())?;
         let what = format!(
             "{} is in the release and not in the bundle, and does not say that it is the release's",
             named(key, self.namespace)
@@ -187,9 +188,9 @@ impl Scope<'_> {
         Some(format!(
             "{what}: if it is, give it Helm's annotations again: kubectl -n {} annotate --overwrite {key} {}={} {}={}",
             key.namespace,
-            fields::RELEASE_NAME,
+            field_owners::RELEASE_NAME,
             self.name,
-            fields::RELEASE_NAMESPACE,
+            field_owners::RELEASE_NAMESPACE,
             self.namespace
         ))
     }
@@ -197,7 +198,7 @@ impl Scope<'_> {
 
 /// Returns whether an object belongs to no release, as an earlier run leaves what has data.
 fn is_nobodys(object: &Value) -> bool {
-    fields::release_of(object).is_none() && !fields::is_labelled_helms(object)
+    field_owners::release_of(object).is_none() && !field_owners::is_labelled_helms(object)
 }
 
 /// Returns the live object, in whichever version it was asked for.
@@ -240,7 +241,7 @@ pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::adoption::release::Revision;
+    use crate::helm::release::Revision;
 
     pub(crate) fn release(objects: Vec<Value>) -> Release {
         let revision = Revision {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::fate::find;
+use super::disposition::find;
 use crate::model::object_key::ObjectKey;
 use crate::render::manifest_set::ManifestSet;
 use crate::render::references::references;
