@@ -14,6 +14,9 @@ mod certificates;
 mod cluster;
 mod colours;
 mod command_line;
+#[path = "../registry/images.rs"]
+#[allow(dead_code, reason = "shared with the tests of registries")]
+mod documents;
 #[path = "../cli/env.rs"]
 #[allow(dead_code, reason = "shared with the tests of the command line")]
 mod env;

@@ -1,8 +1,10 @@
 //! `lock`, `fetch` and `push`, without a registry and with one in memory.
 
+use crate::documents::{self, Document};
 use crate::env::TestEnv;
 use crate::fake::{Fake, Flaw};
 use crate::scene;
+use crate::stub::{Answer, Stub};
 use crate::transcript::{Transcript, snapshot};
 
 #[test]
@@ -74,6 +76,38 @@ fn pushes_that_ask_no_registry_are_as_saved() {
         "push all.tar --key signing.pub.pem --registry-config nosuch.json",
     ];
     snapshot("push", &home, &lines);
+}
+
+#[test]
+fn locked_and_fetched_images_are_as_saved() {
+    let documents = [documents::manifest()];
+    let registry = Stub::start(move |seen, _| Document::serve(&documents, seen));
+    let home = scene::one_image();
+    let mut seen = Transcript::new(&home);
+    for line in
+        ["lock tiny", "lock --check", "lock --update --json", "fetch tiny", "fetch tiny --json"]
+    {
+        let from = if line.contains("--check") {
+            String::new()
+        } else {
+            format!(" --from ghcr.io={}", registry.address())
+        };
+        seen.run(&format!("{line}{from}"));
+    }
+    seen.run("images tiny");
+    seen.run("build tiny --archive all.tar --images all --quiet");
+    seen.snapshot("lock_and_fetch");
+}
+
+#[test]
+fn images_that_the_registry_lacks_are_as_saved() {
+    let registry = Stub::start(|_, _| Answer::new(404, ""));
+    let home = scene::locked_images();
+    fs_err::remove_dir_all(home.path().join("bundles/.blobs")).unwrap();
+    let mut seen = Transcript::new(&home);
+    seen.run(&format!("lock tiny --update --from ghcr.io={}", registry.address()));
+    seen.run(&format!("fetch tiny --from ghcr.io={}", registry.address()));
+    seen.snapshot("images_not_found");
 }
 
 /// Starts a registry, and makes an archive of one image for it.

@@ -107,6 +107,13 @@ pub(crate) fn locked_images() -> TestEnv {
     locked_images_for("registry.example.internal:5000")
 }
 
+/// A profile with one image, which is not locked.
+pub(crate) fn one_image() -> TestEnv {
+    let home = builder();
+    home.write(&format!("profiles/{PROFILE}.toml"), TINY);
+    home
+}
+
 /// A profile whose image is locked and comes from this registry, and the image in the store.
 pub(crate) fn locked_images_for(registry: &str) -> TestEnv {
     let home = builder();

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use assert_cmd::Command;
+
 use crate::env::{Ran, TestEnv};
 use crate::mask::{FILTERS, mask};
 
@@ -42,6 +44,15 @@ impl<'a> Transcript<'a> {
         }
         let ran = answer(self.home, variables, line);
         self.add(&command, &ran);
+    }
+
+    /// Runs a command that reads a file from stdin.
+    pub(crate) fn run_from(&mut self, file: &str, line: &str) {
+        let input = fs_err::read(self.home.path().join(file)).unwrap();
+        let words = words(line);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let ran = finish(self.home.command(&words).write_stdin(input));
+        self.add(&format!("relay-bundle {line} < {file}"), &ran);
     }
 
     /// Runs a command whose stdout has snapshots of its own; here its lines are counted.
@@ -96,8 +107,12 @@ pub(crate) fn compare(folder: &Path, name: &str, text: &str) {
 pub(crate) fn answer(home: &TestEnv, variables: &[(&str, &str)], line: &str) -> Ran {
     let words = words(line);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let mut command = home.command(&words);
-    let output = command.env("COLUMNS", "100").envs(variables.iter().copied()).output().unwrap();
+    finish(home.command(&words).env("COLUMNS", "100").envs(variables.iter().copied()))
+}
+
+/// Waits for the end of a command.
+fn finish(command: &mut Command) -> Ran {
+    let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ran {
         code: output.status.code().unwrap(),

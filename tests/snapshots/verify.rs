@@ -17,12 +17,13 @@ fn trusted_bundles_are_as_saved() {
         "verify soon.tar --trust trust.toml",
         "verify web.tar --trust trust.toml --record",
         "verify web.tar --trust trust.toml --record",
-        "verify @web --trust trust.toml",
+        "verify @web --trust trust.toml --quiet",
         "verify web.tar --trust trust.toml --rebuild web",
         "verify web.tar --trust trust.toml --rebuild dev",
     ] {
         seen.run(line);
     }
+    seen.run_from("web.tar", "verify - --trust trust.toml");
     seen.run_counted("verify web.tar --trust trust.toml --emit --secrets-exist");
     seen.run("verify web.tar --trust trust.toml --emit");
     seen.run("verify web.tar --trust trust.toml --at 2015-01-02T03:04:05Z");
