@@ -54,6 +54,7 @@ impl Terminal {
         let mut command = Command::new(&self.python);
         command.args(["-c", SCRIPT]).args(answers).args(["--", env!("CARGO_BIN_EXE_relay-bundle")]);
         command.args(arguments.split(' ')).current_dir(env.path());
+        command.env_clear().envs([("HOME", env.path().as_str()), ("TERM", "xterm")]);
         let output = command.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Ran {
