@@ -96,6 +96,9 @@ pub enum RegistryFault {
     Denied { code: u16, access: LoginUse, said: String },
     #[error("HTTP {code}{said}")]
     Status { code: u16, retry_after: Option<Duration>, said: String },
+    /// The registry says that a manifest has another digest than it has.
+    #[error("HTTP 400{said}")]
+    MisreadDigest { said: String },
     #[error("{0}")]
     Connection(String),
     #[error("no address is known for this host")]
@@ -212,7 +215,7 @@ impl RegistryError {
     /// that must not move.
     pub fn is_refusal(&self) -> bool {
         match self.why {
-            RegistryFault::Denied { .. } => true,
+            RegistryFault::Denied { .. } | RegistryFault::MisreadDigest { .. } => true,
             RegistryFault::Status { code, .. } => {
                 (400..500).contains(&code) && !matches!(code, 408 | 429)
             }
@@ -261,6 +264,11 @@ pub(super) fn said(body: &[u8]) -> String {
         return String::new();
     }
     format!(" {}", without_user_info(&words.join(": ")))
+}
+
+/// Returns whether what a registry says begins with the code for a wrong digest.
+pub(super) fn is_about_digest(said: &str) -> bool {
+    said.trim_start().starts_with("DIGEST_INVALID")
 }
 
 /// Returns the beginning of a registry's own words.

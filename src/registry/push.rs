@@ -6,7 +6,9 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, LOCATION};
 use http::{Method, Uri};
 
 use super::client::{Call, Registry};
-use super::error::{RegistryContent, RegistryError, RegistryFault, RequestFailure};
+use super::error::{
+    RegistryContent, RegistryError, RegistryFault, RequestFailure, is_about_digest,
+};
 use super::host::Repository;
 use super::manifest::{ManifestName, PulledManifest};
 use super::reply::RegistryReply;
@@ -213,7 +215,7 @@ impl Registry {
             let reply = self.send_body(repository, &call, &mut CallBody::Bytes(bytes))?;
             match reply.answer.status {
                 200..=204 => Ok(()),
-                _ => Err(reply.refused(RegistryFault::UnknownRepository)),
+                _ => Err(reply.refused(RegistryFault::UnknownRepository).of_manifest()),
             }
         });
         sent?;
@@ -272,6 +274,18 @@ impl Registry {
     fn cancel(&self, repository: &Repository, begun: &RegistryReply) {
         if let Ok(session) = self.session(repository, begun) {
             let _ = self.send(repository, &Call::to(Method::DELETE, session));
+        }
+    }
+}
+
+impl RequestFailure {
+    /// Tells a refusal of a manifest's content from one of its digest, which was computed.
+    fn of_manifest(self) -> Self {
+        match self.why {
+            RegistryFault::Status { code: 400, said, .. } if is_about_digest(&said) => {
+                RegistryFault::MisreadDigest { said }.at(&self.place)
+            }
+            _ => self,
         }
     }
 }

@@ -50,7 +50,10 @@ impl RegistryError {
 impl RegistryError {
     fn is_refused_manifest(&self) -> bool {
         matches!(*self.what, RegistryContent::Manifest { .. })
-            && matches!(self.why, RegistryFault::Status { code: 400, .. })
+            && matches!(
+                self.why,
+                RegistryFault::Status { code: 400, .. } | RegistryFault::MisreadDigest { .. }
+            )
     }
 }
 

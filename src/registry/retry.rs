@@ -6,6 +6,9 @@ use super::error::RegistryFault;
 
 /// How often a failed request is sent again.
 const RETRIES_MAX: u32 = 5;
+/// How often a manifest is sent again that the registry misreads: while another push writes the
+/// same blobs, a registry may read files of its own that are half written.
+const MISREADS_MAX: u32 = 2;
 const DELAY_FIRST: Duration = Duration::from_secs(1);
 const DELAY_MAX: Duration = Duration::from_secs(16);
 /// A registry that asks for more patience is not waited for so long: a rate limit may count hours.
@@ -22,6 +25,7 @@ pub(super) fn delay(failures: u32, why: &RegistryFault) -> Option<Duration> {
         RegistryFault::Connection(_) | RegistryFault::Silent { .. } => Some(backoff),
         // A resolver may be overloaded; a name that is misspelt stays so.
         RegistryFault::UnknownHost => (failures == 1).then_some(backoff),
+        RegistryFault::MisreadDigest { .. } => (failures <= MISREADS_MAX).then_some(backoff),
         RegistryFault::Status { code: 408 | 429 | 500..=599, retry_after, .. } => {
             Some(retry_after.map_or(backoff, |asked| asked.min(RETRY_AFTER_MAX)))
         }
@@ -62,6 +66,13 @@ mod tests {
                 .collect();
             assert_eq!(delays, [1, 2, 4, 8, 16], "{why:?}");
         }
+    }
+
+    #[test]
+    fn misread_digest_is_retried_twice() {
+        let why = RegistryFault::MisreadDigest { said: String::new() };
+        assert!(delay(1, &why).is_some() && delay(2, &why).is_some());
+        assert_eq!(delay(3, &why), None);
     }
 
     #[test]

@@ -47,6 +47,39 @@ fn registry_that_stores_something_else_is_told() {
     assert!(matches!(error.why, RegistryFault::WrongDigest { .. }), "{error}");
 }
 
+/// As a registry does that reads a file of its own while another push writes it.
+fn registry_that_misreads(times: usize, code: &'static str) -> Stub {
+    Stub::start(move |seen, before| match seen.method.as_str() {
+        "PUT" if before < times => {
+            Answer::new(400, &format!(r#"{{"errors":[{{"code":"{code}","message":"no"}}]}}"#))
+        }
+        "PUT" => Answer::new(201, ""),
+        _ => manifest().answer(),
+    })
+}
+
+#[test]
+fn manifest_whose_digest_is_misread_is_sent_again() {
+    let stub = registry_that_misreads(2, "DIGEST_INVALID");
+    let client = Client::plain(&stub);
+    client.registry.push_manifest(&pinned(&stub), &sent(&manifest())).unwrap();
+    assert_eq!(client.pauses(), [1, 2]);
+}
+
+#[test]
+fn manifest_that_is_refused_is_not_sent_again() {
+    for (times, code, pauses) in
+        [(9, "DIGEST_INVALID", vec![1, 2]), (9, "MANIFEST_INVALID", vec![])]
+    {
+        let stub = registry_that_misreads(times, code);
+        let client = Client::plain(&stub);
+        let error = client.registry.push_manifest(&pinned(&stub), &sent(&manifest())).unwrap_err();
+        assert!(error.to_string().contains(&format!("HTTP 400 {code}: no")), "{error}");
+        assert!(error.remedy().unwrap().contains("--deep"), "{:?}", error.remedy());
+        assert_eq!(client.pauses(), pauses, "{code}");
+    }
+}
+
 #[test]
 fn registry_that_forgets_a_manifest_is_told() {
     let stub = Stub::start(|seen, _| match seen.method.as_str() {
