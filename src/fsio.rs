@@ -367,7 +367,7 @@ mod tests {
                     Ok(bytes) => assert_eq!(bytes, b"12345"),
                     Err(ReadFileError::NotRegular { .. }) => {}
                     Err(ReadFileError::Io(error)) => {
-                        assert_eq!(error.kind(), io::ErrorKind::NotFound)
+                        assert_eq!(error.kind(), io::ErrorKind::NotFound);
                     }
                     Err(error) => panic!("{error}"),
                 }

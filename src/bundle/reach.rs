@@ -411,6 +411,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn each_way_of_a_pod_out_of_its_namespace_is_found() {
         let template = |template: Value| json!({"template": template});
         let volume = |volume: Value| template(json!({"spec": {"volumes": [volume]}}));

@@ -13,7 +13,7 @@ use super::live::Live;
 use super::source::{self, Source, SourceArgs};
 use crate::cluster::Cluster;
 use crate::cmd::exit_code::{DIFFERS, Outcome};
-use crate::diff::diff::{Changes, Diff, diff};
+use crate::diff::changes::{Changes, Diff, diff};
 use crate::failure::{Failure, FailureKind};
 use crate::ui::diff_view;
 use crate::ui::escape::safe;

@@ -16,7 +16,7 @@ use crate::cluster::error::CallError;
 use crate::cluster::request::{FIELD_MANAGER, Request};
 use crate::cluster::resource::key;
 use crate::cluster::{Cluster, Identity};
-use crate::diff::diff::{Changes, changes};
+use crate::diff::changes::{Changes, changes};
 use crate::diff::drift::{Sides, drifts};
 use crate::diff::fields::overlaid;
 use crate::diff::running::{RunningImage, running_images};

@@ -103,7 +103,7 @@ impl Report for LockReport {
             let digest = line.digest.as_deref().unwrap_or_default();
             match line.change {
                 LockChange::Added => {
-                    writeln!(out, "added    {name} {digest} ({})", size(line.bytes))?
+                    writeln!(out, "added    {name} {digest} ({})", size(line.bytes))?;
                 }
                 LockChange::Kept => writeln!(out, "kept     {name} {digest}")?,
                 LockChange::Moved => {

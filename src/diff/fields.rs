@@ -63,10 +63,10 @@ fn compare_at(
     match (old, new) {
         (old, new) if old == new => {}
         (Some(Value::Object(old)), Some(Value::Object(new))) => {
-            compare_maps(path, old, new, changes)
+            compare_maps(path, old, new, changes);
         }
         (Some(Value::Array(old)), Some(Value::Array(new))) => {
-            compare_lists(path, old, new, changes)
+            compare_lists(path, old, new, changes);
         }
         (Some(Value::Object(old)), None) if is_open && !old.is_empty() => {
             compare_maps(path, old, &empty, changes);

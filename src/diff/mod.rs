@@ -1,6 +1,6 @@
 //! What a change would do, as data; nothing here acts or prints.
 
-pub mod diff;
+pub mod changes;
 pub mod drift;
 pub mod fields;
 mod images;

@@ -125,10 +125,10 @@ fn each_child(schema: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
     for (keyword, value) in fields {
         match (keyword.as_str(), value) {
             ("properties", Value::Object(properties)) => {
-                properties.values_mut().for_each(&mut *visit)
+                properties.values_mut().for_each(&mut *visit);
             }
             ("anyOf" | "oneOf" | "allOf", Value::Array(schemas)) => {
-                schemas.iter_mut().for_each(&mut *visit)
+                schemas.iter_mut().for_each(&mut *visit);
             }
             ("items" | "additionalProperties", value @ Value::Object(_)) => visit(value),
             _ => {}
@@ -270,7 +270,7 @@ fn keep_used(definitions: &mut Map<String, Value>, root: &Value) {
         }
         match schema {
             Value::Object(fields) => {
-                fields.values().for_each(|value| reach(value, definitions, used))
+                fields.values().for_each(|value| reach(value, definitions, used));
             }
             Value::Array(items) => items.iter().for_each(|value| reach(value, definitions, used)),
             _ => {}

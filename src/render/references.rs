@@ -42,7 +42,7 @@ pub fn references(object: &Value) -> BTreeMap<Target, Keys> {
             found.named("Service", text(&object["spec"]["serviceName"]));
         }
         "PersistentVolumeClaim" => {
-            found.cluster("StorageClass", text(&object["spec"]["storageClassName"]))
+            found.cluster("StorageClass", text(&object["spec"]["storageClassName"]));
         }
         "HorizontalPodAutoscaler" => {
             let target = text(&object["spec"]["scaleTargetRef"]["kind"]).unwrap_or_default();

@@ -10,7 +10,7 @@ use super::conflict::Conflict;
 use super::live;
 use super::prune::Candidate;
 use crate::bundle::open::Bundle;
-use crate::diff::diff::{Changes, ObjectChange, changes};
+use crate::diff::changes::{Changes, ObjectChange, changes};
 use crate::diff::fields::overlaid;
 use crate::diff::restart::Restart;
 use crate::model::object_key::ObjectKey;

@@ -108,7 +108,7 @@ fn spelled(tree: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diff::diff::Changes;
+    use crate::diff::changes::Changes;
     use crate::diff::restart::{Forecast, Restart};
     use crate::rollout::plan::Step;
 

@@ -9,7 +9,7 @@ use similar::{ChangeTag, TextDiff};
 
 use super::escape::safe;
 use super::style::{ADDED, CHANGED, FAINT, HEADING, REMOVED, paint};
-use crate::diff::diff::{Change, Diff, ObjectChange};
+use crate::diff::changes::{Change, Diff, ObjectChange};
 use crate::diff::fields::FieldChange;
 use crate::diff::restart::{Forecast, Restart};
 use crate::images::reference::Reference;

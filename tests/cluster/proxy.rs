@@ -378,7 +378,7 @@ fn answer(shared: &Shared, request: &Message, fault: &Fault) -> io::Result<Optio
             match when {
                 When::Before => {}
                 When::During => {
-                    drop(shared.upstream.as_ref().map(|upstream| upstream.send(request)))
+                    drop(shared.upstream.as_ref().map(|upstream| upstream.send(request)));
                 }
                 When::After => drop(shared.ask(request)?),
             }

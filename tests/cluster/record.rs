@@ -176,6 +176,7 @@ fn history_lists_the_generations_newest_first() {
 /// A way to damage a record: what it is, in which ConfigMap, and how; none for one that is deleted.
 type Damage<'a> = (&'static str, &'static str, Option<Box<dyn Fn(&mut Value) + 'a>>);
 
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn damages(another: &str) -> Vec<Damage<'_>> {
     const HEAD: &str = "relay-bundle.relay-dev";
     const DEPLOYED: &str = "relay-bundle.relay-dev.2";
@@ -200,7 +201,7 @@ fn damages(another: &str) -> Vec<Damage<'_>> {
             "two are deployed",
             HEAD,
             Some(Box::new(|record| {
-                edit(record, "head.json", |text| text.replace("superseded", "deployed"))
+                edit(record, "head.json", |text| text.replace("superseded", "deployed"));
             })),
         ),
         (
@@ -216,7 +217,7 @@ fn damages(another: &str) -> Vec<Damage<'_>> {
             "head is empty",
             HEAD,
             Some(Box::new(|record| {
-                drop(record["data"].as_object_mut().unwrap().remove("head.json"))
+                drop(record["data"].as_object_mut().unwrap().remove("head.json"));
             })),
         ),
         (

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bases::{BASES, Bases};
 use relay_bundle::bundle::assemble::assemble;
 use relay_bundle::bundle::open::Bundle;
-use relay_bundle::diff::diff::{Diff, diff};
+use relay_bundle::diff::changes::{Diff, diff};
 use relay_bundle::diff::restart::Restart;
 use relay_bundle::profile::{self, schema};
 use relay_bundle::render::references::pod_template;

@@ -101,7 +101,7 @@ pub(in crate::cmd) fn check_contract(
                 missing.groups.push(MissingGroup { group: group.to_owned(), users });
             }
             Err(error) if error.code() == 404 => {
-                missing.wanted.push(format!("{name}, for {users}"))
+                missing.wanted.push(format!("{name}, for {users}"));
             }
             Err(CallError::Status(status)) if status.code == 403 => {
                 missing.unseen.push(format!("{name}: we may not look at it"));

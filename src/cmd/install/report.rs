@@ -14,7 +14,7 @@ use crate::bundle::reach::{Reach, reach};
 use crate::cluster::{Cluster, Identity};
 use crate::cmd::ctx::count;
 use crate::cmd::image_presence::{ImageFinding, ImageState};
-use crate::diff::diff::ObjectChange;
+use crate::diff::changes::ObjectChange;
 use crate::diff::restart::{Forecast, Restart};
 use crate::failure::Failure;
 use crate::model::digest::Digest;

@@ -110,7 +110,7 @@ impl Report for CheckReport {
             match problem {
                 None => writeln!(out, "ok      {}{}{recipients}", safe(place), safe(&file))?,
                 Some(problem) => {
-                    writeln!(out, "not ok  {}{}: {}", safe(place), safe(&file), safe(problem))?
+                    writeln!(out, "not ok  {}{}: {}", safe(place), safe(&file), safe(problem))?;
                 }
             }
         }

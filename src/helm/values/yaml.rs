@@ -78,7 +78,7 @@ fn begins_with_zero(digits: &str) -> bool {
 fn find_octals(value: &Value, written: &Value, path: &Path, octals: &mut Vec<Path>) {
     match (value, written) {
         (Value::Integer(_), Value::Text(digits)) if begins_with_zero(digits) => {
-            octals.push(path.clone())
+            octals.push(path.clone());
         }
         (Value::List(items), Value::List(written)) => {
             for (index, (item, written)) in items.iter().zip(written).enumerate() {

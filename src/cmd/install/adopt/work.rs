@@ -134,7 +134,7 @@ fn so_far(objects: &[Handed]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diff::diff::Changes;
+    use crate::diff::changes::Changes;
     use crate::rollout::plan::Action;
 
     #[test]

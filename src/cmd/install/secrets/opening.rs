@@ -34,7 +34,7 @@ pub(crate) fn open(bundle: &Bundle, identities: &Identities) -> Result<Opened, F
                 closed.push(format!("{path}, for {place}: {}{recipients}", OpenError::NoKeyFits));
             }
             Err(error @ OpenError::Frame(FrameError::Misplaced(_))) => {
-                wrong.push(format!("{path}: {error}"))
+                wrong.push(format!("{path}: {error}"));
             }
             Err(error) => wrong.push(format!("{path}, for {place}: {error}")),
         }
